@@ -1,0 +1,2 @@
+//! (room to be furnished)
+fn main() {}
