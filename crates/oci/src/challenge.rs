@@ -1,0 +1,235 @@
+//! The `WWW-Authenticate` header (RFC 9110 §11.6.1): with what a registry wants to be asked.
+//! Read leniently, since registries write it in many ways; a header that cannot be read gives no
+//! challenges, never an error.
+
+use std::fmt;
+
+/// One way to authenticate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Challenge {
+    /// User name and password with each request.
+    Basic {
+        /// What it is called to people.
+        realm: String,
+    },
+    /// A token, fetched from the realm.
+    Bearer {
+        /// The address of the token service.
+        realm: String,
+        /// The registry's name there.
+        service: Option<String>,
+        /// The scopes that the request needs, separated by spaces.
+        scope: Option<String>,
+        /// Why a token that was sent is not enough, such as `insufficient_scope`.
+        error: Option<String>,
+    },
+    /// A scheme that Longshore does not speak.
+    Other {
+        /// Its name.
+        scheme: String,
+    },
+}
+
+/// Reads all challenges of one header value.
+pub fn parse_challenges(header: &str) -> Vec<Challenge> {
+    let mut found: Vec<(String, Vec<(String, String)>)> = Vec::new();
+    let mut rest = Reader(header);
+    while let Some(word) = rest.next_token() {
+        if rest.take('=') {
+            // A parameter of the scheme before; without one the header begins in the middle.
+            let value = rest.value();
+            if let Some((_, parameters)) = found.last_mut() {
+                parameters.push((word.to_ascii_lowercase(), value));
+            }
+        } else {
+            found.push((word.to_owned(), Vec::new()));
+        }
+    }
+    found.into_iter().filter_map(|(scheme, parameters)| Challenge::from_parts(scheme, parameters)).collect()
+}
+
+impl Challenge {
+    fn from_parts(scheme: String, parameters: Vec<(String, String)>) -> Option<Self> {
+        let mut parameters = parameters;
+        let mut get = |name: &str| {
+            let at = parameters.iter().position(|(key, _)| key == name)?;
+            Some(parameters.swap_remove(at).1).filter(|value| !value.is_empty())
+        };
+        if scheme.eq_ignore_ascii_case("basic") {
+            return Some(Self::Basic { realm: get("realm").unwrap_or_default() });
+        }
+        if scheme.eq_ignore_ascii_case("bearer") {
+            // Without a realm there is nowhere to fetch a token.
+            let realm = get("realm")?;
+            return Some(Self::Bearer {
+                realm,
+                service: get("service"),
+                scope: get("scope"),
+                error: get("error"),
+            });
+        }
+        Some(Self::Other { scheme })
+    }
+}
+
+impl fmt::Display for Challenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Challenge::Basic { realm } => write!(f, "Basic realm={}", Quoted(realm)),
+            Challenge::Bearer { realm, service, scope, error } => {
+                write!(f, "Bearer realm={}", Quoted(realm))?;
+                for (name, value) in [("service", service), ("scope", scope), ("error", error)] {
+                    if let Some(value) = value {
+                        write!(f, ",{name}={}", Quoted(value))?;
+                    }
+                }
+                Ok(())
+            }
+            Challenge::Other { scheme } => f.write_str(scheme),
+        }
+    }
+}
+
+/// Prints a quoted string; control characters, which no header may have, are left out.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        f.write_char('"')?;
+        for c in self.0.chars().filter(|c| !c.is_control()) {
+            if matches!(c, '"' | '\\') {
+                f.write_char('\\')?;
+            }
+            f.write_char(c)?;
+        }
+        f.write_char('"')
+    }
+}
+
+/// The part of the header that is still to be read.
+struct Reader<'a>(&'a str);
+
+impl<'a> Reader<'a> {
+    fn skip(&mut self, separators: &[char]) {
+        self.0 = self.0.trim_start_matches(|c: char| c.is_whitespace() || separators.contains(&c));
+    }
+
+    /// The next word, past commas and anything that cannot begin one.
+    fn next_token(&mut self) -> Option<&'a str> {
+        let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~/".contains(c);
+        let start = self.0.find(is_token)?;
+        let text = &self.0[start..];
+        let end = text.find(|c| !is_token(c)).unwrap_or(text.len());
+        self.0 = &text[end..];
+        Some(&text[..end])
+    }
+
+    fn take(&mut self, c: char) -> bool {
+        let mut after = Reader(self.0);
+        after.skip(&[]);
+        match after.0.strip_prefix(c) {
+            Some(rest) => {
+                self.0 = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A token or a quoted string; one that is not closed ends with the header.
+    fn value(&mut self) -> String {
+        self.skip(&[]);
+        let Some(quoted) = self.0.strip_prefix('"') else {
+            let end = self.0.find(|c: char| c == ',' || c.is_whitespace()).unwrap_or(self.0.len());
+            let (value, rest) = self.0.split_at(end);
+            self.0 = rest;
+            return value.to_owned();
+        };
+        let mut value = String::new();
+        let mut chars = quoted.char_indices();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '"' => {
+                    self.0 = &quoted[at + 1..];
+                    return value;
+                }
+                '\\' => value.extend(chars.next().map(|(_, escaped)| escaped)),
+                c => value.push(c),
+            }
+        }
+        self.0 = "";
+        value
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Challenge {
+        Challenge::Bearer {
+            realm: realm.into(),
+            service: service.map(Into::into),
+            scope: scope.map(Into::into),
+            error: None,
+        }
+    }
+
+    #[test]
+    fn what_registries_send_is_read() {
+        assert_eq!(
+            parse_challenges(
+                r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push""#
+            ),
+            [bearer(
+                "https://auth.docker.io/token",
+                Some("registry.docker.io"),
+                Some("repository:a/b:pull,push")
+            )]
+        );
+        assert_eq!(
+            parse_challenges(r#"basic Realm="my \"best\" registry", charset="UTF-8""#),
+            [Challenge::Basic { realm: "my \"best\" registry".into() }]
+        );
+        assert_eq!(
+            parse_challenges(r#"bearer realm=https://a/t , service=x"#),
+            [bearer("https://a/t", Some("x"), None)]
+        );
+    }
+
+    #[test]
+    fn several_challenges_stand_side_by_side() {
+        assert_eq!(
+            parse_challenges(r#"Negotiate, Basic realm="a, b", Bearer realm="https://x/t""#),
+            [
+                Challenge::Other { scheme: "Negotiate".into() },
+                Challenge::Basic { realm: "a, b".into() },
+                bearer("https://x/t", None, None)
+            ]
+        );
+    }
+
+    #[test]
+    fn rubbish_gives_no_challenge_to_follow() {
+        assert_eq!(parse_challenges(""), []);
+        assert_eq!(parse_challenges("Bearer"), []);
+        assert_eq!(parse_challenges("realm=\"x\""), []);
+        assert_eq!(parse_challenges("Bearer realm=\"https://x"), [bearer("https://x", None, None)]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_reads_back(realm in "[ -~]{1,30}", service in "[ -~]{1,20}") {
+            let challenge = bearer(&realm, Some(&service), None);
+            prop_assert_eq!(parse_challenges(&challenge.to_string()), vec![challenge]);
+        }
+
+        #[test]
+        fn no_header_makes_it_panic(header in "\\PC{0,60}") {
+            let _ = parse_challenges(&header);
+        }
+    }
+}

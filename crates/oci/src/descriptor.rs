@@ -1,0 +1,165 @@
+//! Descriptors and platforms (image-spec, "Content Descriptors" and "Image Index").
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::{Digest, media_type};
+
+/// The annotation with which BuildKit marks attestations among the children of an index.
+const DOCKER_REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+
+/// What a manifest says of something that it names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    /// The type of the named content.
+    pub media_type: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The artifact type, where the content is an artifact's manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    /// The platform, for children of an index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    /// Free notes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Where else the content may be fetched (foreign layers). Longshore never does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_empty")]
+    pub urls: Vec<String>,
+}
+
+/// Encoders of other languages write an empty list or map as `null`.
+pub(crate) fn null_is_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+impl Descriptor {
+    /// A descriptor with the three required members.
+    pub fn new(media_type: impl Into<String>, digest: Digest, size: u64) -> Self {
+        Self {
+            media_type: media_type.into(),
+            digest,
+            size,
+            artifact_type: None,
+            platform: None,
+            annotations: BTreeMap::new(),
+            urls: Vec::new(),
+        }
+    }
+
+    /// Whether it names a manifest that this registry stores as one.
+    pub fn is_manifest(&self) -> bool {
+        media_type::is_manifest(&self.media_type)
+    }
+
+    /// Whether it names a layer that may be absent.
+    pub fn is_nondistributable(&self) -> bool {
+        media_type::is_nondistributable(&self.media_type)
+    }
+
+    /// Whether this child of an index is an attestation beside the images: neither scanned nor
+    /// awaited, but carried along.
+    pub fn is_attestation_like(&self) -> bool {
+        self.annotations.contains_key(DOCKER_REFERENCE_TYPE)
+            || self.platform.as_ref().is_some_and(Platform::is_unknown)
+    }
+}
+
+/// The platform an image runs on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Platform {
+    /// Operating system, as in GOOS.
+    pub os: String,
+    /// Architecture, as in GOARCH.
+    pub architecture: String,
+    /// Variant of the architecture, such as `v8`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// Version of the operating system; Windows images differ by it alone.
+    #[serde(default, rename = "os.version", skip_serializing_if = "Option::is_none")]
+    pub os_version: Option<String>,
+}
+
+/// Why a platform was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a platform is written os/architecture or os/architecture/variant, for example linux/arm64/v8")]
+pub struct PlatformError;
+
+impl Platform {
+    /// `unknown/unknown`, what BuildKit gives to attestations.
+    pub fn is_unknown(&self) -> bool {
+        self.os == "unknown" && self.architecture == "unknown"
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        match self.variant.as_deref() {
+            None | Some("") => Ok(()),
+            Some(variant) => write!(f, "/{variant}"),
+        }
+    }
+}
+
+impl FromStr for Platform {
+    type Err = PlatformError;
+
+    fn from_str(text: &str) -> Result<Self, PlatformError> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let (os, architecture, variant) = match parts[..] {
+            [os, architecture] => (os, architecture, None),
+            [os, architecture, variant] => (os, architecture, Some(variant)),
+            _ => return Err(PlatformError),
+        };
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if parts.iter().any(|part| part.is_empty() || !part.chars().all(legal)) {
+            return Err(PlatformError);
+        }
+        Ok(Self {
+            os: os.into(),
+            architecture: architecture.into(),
+            variant: variant.map(Into::into),
+            os_version: None,
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_platform_reads_as_one_writes_it() {
+        for text in ["linux/amd64", "linux/arm64/v8"] {
+            assert_eq!(text.parse::<Platform>().unwrap().to_string(), text);
+        }
+        for text in ["", "linux", "linux/", "a/b/c/d", "li nux/x"] {
+            assert_eq!(text.parse::<Platform>(), Err(PlatformError), "{text}");
+        }
+    }
+
+    #[test]
+    fn semantics_08_attestations_are_told_from_images() {
+        let digest = Digest::sha256([0; 32]);
+        let mut child = Descriptor::new(media_type::OCI_MANIFEST, digest, 2);
+        assert!(!child.is_attestation_like());
+        child.platform = Some("unknown/unknown".parse().unwrap());
+        assert!(child.is_attestation_like());
+        child.platform = None;
+        child.annotations.insert(DOCKER_REFERENCE_TYPE.into(), "attestation-manifest".into());
+        assert!(child.is_attestation_like());
+    }
+}

@@ -1,0 +1,414 @@
+//! A parsed view of manifest bytes (image-spec, "Image Manifest" and "Image Index"). The bytes
+//! themselves are stored and served as they came; nothing here writes them anew.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::descriptor::null_is_empty;
+use crate::{Descriptor, media_type};
+
+/// The largest manifest that is accepted, in bytes (what the distribution specification asks
+/// registries to accept at least).
+pub const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;
+
+/// Why bytes are no manifest that this registry takes.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// More than [`MAX_MANIFEST_BYTES`].
+    #[error("the manifest has {0} bytes; the most that is accepted are {MAX_MANIFEST_BYTES}")]
+    TooLarge(usize),
+    /// Not JSON, or a member of a wrong type.
+    #[error("the manifest cannot be read: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Docker's schema 1, given up by Docker itself.
+    #[error(
+        "this is a Docker schema 1 manifest, which is no longer supported; build or pull the image with a \
+         current client and push it again"
+    )]
+    Schema1,
+    /// `schemaVersion` is missing or not 2.
+    #[error("a manifest has schemaVersion 2, this one has {}", .0.map_or("none".to_owned(), |v| v.to_string()))]
+    SchemaVersion(Option<i64>),
+    /// A media type that is no manifest's.
+    #[error(
+        "manifests of the media type {0:?} are not supported; use an OCI image manifest or index, or a \
+         Docker schema 2 manifest or list"
+    )]
+    MediaType(String),
+    /// The header and the body disagree, so clients would.
+    #[error(
+        "the Content-Type is {header:?}, but the manifest's mediaType is {body:?}; they must be the same"
+    )]
+    Mismatch {
+        /// What the header says.
+        header: String,
+        /// What the body says.
+        body: String,
+    },
+    /// Members of images and of indexes in one document, or of the kind that the media type is not.
+    #[error("a manifest of type {media_type} has {expected}, and no {forbidden}")]
+    Shape {
+        /// The type it is declared to be.
+        media_type: String,
+        /// Members it must have.
+        expected: &'static str,
+        /// Members it must not have.
+        forbidden: &'static str,
+    },
+}
+
+/// What a manifest describes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ManifestKind {
+    /// One image or artifact: a configuration and layers.
+    Image,
+    /// A list of manifests, usually one for each platform.
+    Index,
+}
+
+/// The part in which images and indexes differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Content {
+    Image { config: Box<Descriptor>, layers: Vec<Descriptor> },
+    Index { manifests: Vec<Descriptor> },
+}
+
+/// A manifest, understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    media_type: String,
+    declared_artifact_type: Option<String>,
+    content: Content,
+    subject: Option<Descriptor>,
+    annotations: BTreeMap<String, String>,
+}
+
+/// In which place a manifest names something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReferenceRole {
+    /// The configuration, a blob.
+    Config,
+    /// A layer, a blob.
+    Layer,
+    /// A child of an index, a manifest.
+    Child,
+    /// The manifest that this one refers to.
+    Subject,
+}
+
+/// One thing that a manifest names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ManifestReference<'a> {
+    /// The place in which it is named.
+    pub role: ReferenceRole,
+    /// What is said of it.
+    pub descriptor: &'a Descriptor,
+    /// Whether the manifest may be stored without it: the subject, and layers that are not to be
+    /// distributed.
+    pub absent_ok: bool,
+}
+
+/// The members as they stand in JSON, before it is known what they are.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    schema_version: Option<i64>,
+    media_type: Option<String>,
+    artifact_type: Option<String>,
+    config: Option<Descriptor>,
+    #[serde(default, deserialize_with = "present")]
+    layers: Option<Vec<Descriptor>>,
+    #[serde(default, deserialize_with = "present")]
+    manifests: Option<Vec<Descriptor>>,
+    subject: Option<Descriptor>,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    annotations: BTreeMap<String, String>,
+    // Members of schema 1; their presence is all that matters.
+    fs_layers: Option<serde::de::IgnoredAny>,
+}
+
+/// Tells a member that is `null` (an empty list to some encoders) from one that is not there.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Descriptor>>, D::Error> {
+    null_is_empty(deserializer).map(Some)
+}
+
+impl Manifest {
+    /// Reads manifest bytes that came with `content_type` (a whole header value; parameters are
+    /// ignored). Without one the body's mediaType counts, and without that its shape.
+    pub fn parse(bytes: &[u8], content_type: Option<&str>) -> Result<Self, ManifestError> {
+        if bytes.len() > MAX_MANIFEST_BYTES {
+            return Err(ManifestError::TooLarge(bytes.len()));
+        }
+        let header = content_type.map(media_type::essence).filter(|essence| !essence.is_empty());
+        if header.as_deref().is_some_and(media_type::is_schema1) {
+            return Err(ManifestError::Schema1);
+        }
+        let document: Document = serde_json::from_slice(bytes)?;
+        let media_type = document.settle_media_type(header)?;
+        document.into_manifest(media_type)
+    }
+
+    /// Image or index.
+    pub fn kind(&self) -> ManifestKind {
+        match self.content {
+            Content::Image { .. } => ManifestKind::Image,
+            Content::Index { .. } => ManifestKind::Index,
+        }
+    }
+
+    /// The media type with which it is served.
+    pub fn media_type(&self) -> &str {
+        &self.media_type
+    }
+
+    /// The artifact type as the referrers API reports it: `artifactType`, else an image
+    /// manifest's `config.mediaType` (distribution-spec, "Listing Referrers").
+    pub fn artifact_type(&self) -> Option<&str> {
+        self.declared_artifact_type.as_deref().or_else(|| Some(&self.config()?.media_type))
+    }
+
+    /// The configuration; none for an index.
+    pub fn config(&self) -> Option<&Descriptor> {
+        match &self.content {
+            Content::Image { config, .. } => Some(config),
+            Content::Index { .. } => None,
+        }
+    }
+
+    /// The layers; none for an index.
+    pub fn layers(&self) -> &[Descriptor] {
+        match &self.content {
+            Content::Image { layers, .. } => layers,
+            Content::Index { .. } => &[],
+        }
+    }
+
+    /// The children of an index; none for an image.
+    pub fn manifests(&self) -> &[Descriptor] {
+        match &self.content {
+            Content::Image { .. } => &[],
+            Content::Index { manifests } => manifests,
+        }
+    }
+
+    /// The manifest that this one refers to.
+    pub fn subject(&self) -> Option<&Descriptor> {
+        self.subject.as_ref()
+    }
+
+    /// Free notes.
+    pub fn annotations(&self) -> &BTreeMap<String, String> {
+        &self.annotations
+    }
+
+    /// Whether this is a container image and not another artifact: its configuration is an image
+    /// configuration.
+    pub fn is_container_image(&self) -> bool {
+        self.config().is_some_and(|config| media_type::is_image_config(&config.media_type))
+    }
+
+    /// Everything that it names, in document order, the subject last.
+    pub fn references(&self) -> impl Iterator<Item = ManifestReference<'_>> {
+        let must = |role| move |descriptor| ManifestReference { role, descriptor, absent_ok: false };
+        let layer = |descriptor: &'_ Descriptor| descriptor.is_nondistributable();
+        self.config()
+            .into_iter()
+            .map(must(ReferenceRole::Config))
+            .chain(self.layers().iter().map(move |descriptor| ManifestReference {
+                role: ReferenceRole::Layer,
+                descriptor,
+                absent_ok: layer(descriptor),
+            }))
+            .chain(self.manifests().iter().map(must(ReferenceRole::Child)))
+            .chain(self.subject().map(|descriptor| ManifestReference {
+                role: ReferenceRole::Subject,
+                descriptor,
+                absent_ok: true,
+            }))
+    }
+}
+
+impl Document {
+    fn settle_media_type(&self, header: Option<String>) -> Result<String, ManifestError> {
+        let body = self.media_type.as_deref().filter(|text| !text.is_empty());
+        if self.schema_version == Some(1)
+            || self.fs_layers.is_some()
+            || body.is_some_and(media_type::is_schema1)
+        {
+            return Err(ManifestError::Schema1);
+        }
+        if self.schema_version != Some(2) {
+            return Err(ManifestError::SchemaVersion(self.schema_version));
+        }
+        let settled = match (header, body) {
+            (Some(header), Some(body)) if header != body => {
+                return Err(ManifestError::Mismatch { header, body: shortened(body) });
+            }
+            (Some(settled), _) => settled,
+            (None, Some(body)) => body.to_owned(),
+            (None, None) if self.manifests.is_some() => media_type::OCI_INDEX.to_owned(),
+            (None, None) => media_type::OCI_MANIFEST.to_owned(),
+        };
+        if media_type::is_manifest(&settled) {
+            Ok(settled)
+        } else {
+            Err(ManifestError::MediaType(shortened(&settled)))
+        }
+    }
+
+    fn into_manifest(self, media_type: String) -> Result<Manifest, ManifestError> {
+        let content = if media_type::is_index(&media_type) {
+            match (self.manifests, self.config, self.layers) {
+                (Some(manifests), None, None) => Content::Index { manifests },
+                _ => {
+                    let (expected, forbidden) = ("a list of manifests", "config or layers");
+                    return Err(ManifestError::Shape { media_type, expected, forbidden });
+                }
+            }
+        } else {
+            match (self.manifests, self.config) {
+                (None, Some(config)) => {
+                    Content::Image { config: Box::new(config), layers: self.layers.unwrap_or_default() }
+                }
+                _ => {
+                    let (expected, forbidden) = ("a config and layers", "list of manifests");
+                    return Err(ManifestError::Shape { media_type, expected, forbidden });
+                }
+            }
+        };
+        Ok(Manifest {
+            media_type,
+            declared_artifact_type: self.artifact_type.filter(|text| !text.is_empty()),
+            content,
+            subject: self.subject,
+            annotations: self.annotations,
+        })
+    }
+}
+
+/// Cut to what fits a message.
+fn shortened(text: &str) -> String {
+    text.chars().take(120).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::media_type::*;
+    use serde_json::{Value, json};
+
+    fn descriptor(media_type: &str, digit: char) -> Value {
+        json!({"mediaType": media_type, "digest": format!("sha256:{}", digit.to_string().repeat(64)), "size": 3})
+    }
+
+    fn image() -> Value {
+        json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor(OCI_CONFIG, '1'),
+               "layers": [descriptor(OCI_LAYER_GZIP, '2')]})
+    }
+
+    fn parse(value: &Value, content_type: Option<&str>) -> Result<Manifest, ManifestError> {
+        Manifest::parse(&serde_json::to_vec(value).unwrap(), content_type)
+    }
+
+    #[test]
+    fn an_image_is_understood_and_its_parts_are_named() {
+        let mut document = image();
+        document["subject"] = descriptor(OCI_MANIFEST, '3');
+        let manifest = parse(&document, Some(&format!("{OCI_MANIFEST}; charset=utf-8"))).unwrap();
+        assert_eq!(manifest.kind(), ManifestKind::Image);
+        assert!(manifest.is_container_image());
+        let roles: Vec<_> = manifest.references().map(|r| (r.role, r.absent_ok)).collect();
+        assert_eq!(
+            roles,
+            [(ReferenceRole::Config, false), (ReferenceRole::Layer, false), (ReferenceRole::Subject, true)]
+        );
+    }
+
+    #[test]
+    fn semantics_09_foreign_layers_and_the_subject_may_be_absent() {
+        let mut document = image();
+        document["layers"] = json!([
+            descriptor(DOCKER_FOREIGN_LAYER, '4'),
+            descriptor("application/vnd.oci.image.layer.nondistributable.v1.tar+zstd", '5'),
+            descriptor(OCI_LAYER_GZIP, '6')
+        ]);
+        let manifest = parse(&document, None).unwrap();
+        let layers: Vec<bool> =
+            manifest.references().filter(|r| r.role == ReferenceRole::Layer).map(|r| r.absent_ok).collect();
+        assert_eq!(layers, [true, true, false]);
+    }
+
+    #[test]
+    fn an_index_names_its_children() {
+        let mut child = descriptor(OCI_MANIFEST, '7');
+        child["platform"] = json!({"os": "linux", "architecture": "arm64", "variant": "v8"});
+        let document = json!({"schemaVersion": 2, "manifests": [child]});
+        let manifest = parse(&document, None).unwrap();
+        assert_eq!((manifest.kind(), manifest.media_type()), (ManifestKind::Index, OCI_INDEX));
+        assert_eq!(manifest.manifests()[0].platform.as_ref().unwrap().to_string(), "linux/arm64/v8");
+        assert_eq!(manifest.artifact_type(), None);
+    }
+
+    #[test]
+    fn the_artifact_type_falls_back_to_the_configs_media_type() {
+        let mut document = image();
+        document["config"] = descriptor("application/vnd.cncf.helm.config.v1+json", '1');
+        let helm = parse(&document, None).unwrap();
+        assert_eq!(helm.artifact_type(), Some("application/vnd.cncf.helm.config.v1+json"));
+        assert!(!helm.is_container_image());
+        document["artifactType"] = json!("application/x");
+        assert_eq!(parse(&document, None).unwrap().artifact_type(), Some("application/x"));
+    }
+
+    #[test]
+    fn schema_1_is_refused_by_name() {
+        for (document, content_type) in [
+            (json!({"schemaVersion": 1, "fsLayers": []}), None),
+            (json!({}), Some(DOCKER_SCHEMA1_SIGNED)),
+            (json!({"schemaVersion": 2, "mediaType": DOCKER_SCHEMA1}), None),
+        ] {
+            assert!(matches!(parse(&document, content_type), Err(ManifestError::Schema1)), "{document}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_that_is_image_and_index_at_once_is_refused() {
+        let mut both = image();
+        both["manifests"] = json!([]);
+        assert!(matches!(parse(&both, None), Err(ManifestError::Shape { .. })));
+        both["mediaType"] = json!(OCI_INDEX);
+        assert!(matches!(parse(&both, None), Err(ManifestError::Shape { .. })));
+    }
+
+    #[test]
+    fn header_and_body_must_agree() {
+        assert!(matches!(parse(&image(), Some(DOCKER_MANIFEST)), Err(ManifestError::Mismatch { .. })));
+        assert!(matches!(parse(&image(), Some("application/json")), Err(ManifestError::Mismatch { .. })));
+        let mut silent = image();
+        silent.as_object_mut().unwrap().remove("mediaType");
+        assert_eq!(parse(&silent, Some(DOCKER_MANIFEST)).unwrap().media_type(), DOCKER_MANIFEST);
+        assert!(matches!(parse(&silent, Some("text/plain")), Err(ManifestError::MediaType(_))));
+    }
+
+    #[test]
+    fn what_is_missing_or_too_much_is_said() {
+        assert!(matches!(parse(&json!({}), None), Err(ManifestError::SchemaVersion(None))));
+        assert!(matches!(parse(&json!({"schemaVersion": 2}), None), Err(ManifestError::Shape { .. })));
+        assert!(matches!(Manifest::parse(b"<html>", None), Err(ManifestError::Json(_))));
+        let huge = vec![b' '; MAX_MANIFEST_BYTES + 1];
+        assert!(matches!(Manifest::parse(&huge, None), Err(ManifestError::TooLarge(_))));
+        let mut bad = image();
+        bad["config"]["digest"] = json!("sha256:12");
+        assert!(parse(&bad, None).unwrap_err().to_string().contains("64"));
+    }
+
+    #[test]
+    fn null_lists_are_empty_lists() {
+        let mut document = image();
+        document["layers"] = Value::Null;
+        document["annotations"] = Value::Null;
+        assert!(parse(&document, None).unwrap().layers().is_empty());
+    }
+}

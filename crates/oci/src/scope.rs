@@ -1,0 +1,165 @@
+//! Scopes of registry tokens, such as `repository:dev/web:pull,push` (the token authentication
+//! that clients of the distribution API use). Who gets which is decided elsewhere.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{NameError, RemoteName};
+
+/// What may be done to a repository through the distribution API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Read.
+    Pull,
+    /// Write.
+    Push,
+    /// Delete.
+    Delete,
+}
+
+impl Action {
+    /// Every action; what `*` stands for.
+    pub const ALL: [Action; 3] = [Action::Pull, Action::Push, Action::Delete];
+
+    /// The word in a scope.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Action::Pull => "pull",
+            Action::Push => "push",
+            Action::Delete => "delete",
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One scope.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// `repository:<name>:<actions>`
+    Repository {
+        /// Which; at this registry names have two parts, elsewhere one is enough.
+        name: RemoteName,
+        /// What is asked for. Actions that are not known are left out, for asking for them grants
+        /// nothing.
+        actions: BTreeSet<Action>,
+    },
+    /// `registry:catalog:*`
+    Catalog,
+}
+
+/// Why a scope was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScopeError {
+    /// Not three parts, or of another type.
+    #[error(
+        "a scope is written repository:name:actions or registry:catalog:*, for example repository:dev/web:pull,push"
+    )]
+    Shape,
+    /// The repository's name is not one.
+    #[error("invalid repository name in a scope: {0}")]
+    Name(#[from] NameError),
+}
+
+impl Scope {
+    /// A scope for one repository.
+    pub fn repository(name: impl Into<RemoteName>, actions: impl IntoIterator<Item = Action>) -> Self {
+        Self::Repository { name: name.into(), actions: actions.into_iter().collect() }
+    }
+
+    /// Reads a list separated by spaces, as one `scope` parameter may hold.
+    pub fn parse_list(text: &str) -> Result<Vec<Self>, ScopeError> {
+        text.split_ascii_whitespace().map(str::parse).collect()
+    }
+}
+
+impl FromStr for Scope {
+    type Err = ScopeError;
+
+    fn from_str(text: &str) -> Result<Self, ScopeError> {
+        let (kind, rest) = text.split_once(':').ok_or(ScopeError::Shape)?;
+        let (name, actions) = rest.rsplit_once(':').ok_or(ScopeError::Shape)?;
+        match (kind, name) {
+            ("registry", "catalog") => Ok(Self::Catalog),
+            ("repository", name) => {
+                let mut granted = BTreeSet::new();
+                for word in actions.split(',') {
+                    match word.trim() {
+                        "*" => granted.extend(Action::ALL),
+                        word => granted.extend(Action::ALL.into_iter().find(|a| a.as_str() == word)),
+                    }
+                }
+                Ok(Self::Repository { name: name.parse()?, actions: granted })
+            }
+            _ => Err(ScopeError::Shape),
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Scope::Catalog => f.write_str("registry:catalog:*"),
+            Scope::Repository { name, actions } => {
+                write!(f, "repository:{name}:")?;
+                for (i, action) in actions.iter().enumerate() {
+                    if i > 0 {
+                        f.write_str(",")?;
+                    }
+                    f.write_str(action.as_str())?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn scopes_read_as_clients_write_them() {
+        let name: RemoteName = "dev/web".parse().unwrap();
+        assert_eq!(
+            "repository:dev/web:push,pull".parse(),
+            Ok(Scope::repository(name.clone(), [Action::Pull, Action::Push]))
+        );
+        assert_eq!("repository:dev/web:*".parse(), Ok(Scope::repository(name.clone(), Action::ALL)));
+        assert_eq!("repository:dev/web:fly".parse(), Ok(Scope::repository(name, [])));
+        assert_eq!("registry:catalog:*".parse(), Ok(Scope::Catalog));
+        assert_eq!(Scope::parse_list(" registry:catalog:*  repository:a/b:pull ").unwrap().len(), 2);
+    }
+
+    #[test]
+    fn what_is_no_scope_is_refused() {
+        assert_eq!("".parse::<Scope>(), Err(ScopeError::Shape));
+        assert_eq!("repository:dev".parse::<Scope>(), Err(ScopeError::Shape));
+        assert_eq!("plugin:a/b:pull".parse::<Scope>(), Err(ScopeError::Shape));
+        assert!(matches!("repository:Dev:pull".parse::<Scope>(), Err(ScopeError::Name(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_reads_back(name in "[a-z0-9]{1,8}(/[a-z0-9]{1,8}){0,3}", bits in 0u8..8) {
+            let actions = Action::ALL.into_iter().enumerate().filter(|(i, _)| bits & (1 << i) != 0).map(|(_, a)| a);
+            let scope = Scope::repository(name.parse::<RemoteName>().unwrap(), actions);
+            prop_assert_eq!(scope.to_string().parse(), Ok(scope));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "(repository:|registry:)?\\PC{0,30}") {
+            let _ = text.parse::<Scope>();
+        }
+    }
+}
