@@ -1,0 +1,203 @@
+//! The verdict of a policy over the facts of one tag, with the reason rule by rule. Who gathers the facts and
+//! what follows from the verdict is not known here.
+
+use longshore_oci::Tag;
+use serde::{Deserialize, Serialize};
+
+use crate::rules::Rules;
+
+/// What is known of a tag when its policies are asked. Facts to come (the scan report, platforms, …) are
+/// `Option`s here: an absent fact satisfies no rule.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Facts<'a> {
+    /// The tag's name.
+    pub tag: &'a Tag,
+}
+
+impl<'a> Facts<'a> {
+    /// The facts of a tag of which only the name is known.
+    pub const fn of_tag(tag: &'a Tag) -> Self {
+        Self { tag }
+    }
+}
+
+/// How a rule stands to the facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The facts satisfy it.
+    Holds,
+    /// The facts contradict it.
+    Fails,
+    /// The fact it asks for is absent; with what is awaited, if it may still come.
+    Absent(Option<WaitingFor>),
+}
+
+/// What one rule says of the facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How the rule stands.
+    pub standing: Standing,
+    /// What was found, as a sentence: "the tag is “1.0”".
+    pub found: String,
+}
+
+/// What a verdict waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitingFor {
+    /// The scan report of the image.
+    Scan,
+    /// Somebody's approval.
+    Approval,
+    /// The time a tag must have stood in its source repository.
+    Soak,
+}
+
+/// The outcome of a policy for one tag revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Every rule holds.
+    Match,
+    /// Some rule does not hold and will not.
+    NoMatch,
+    /// No rule fails, but one cannot be judged yet.
+    Waiting(WaitingFor),
+}
+
+/// One line of a verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// The rule as a sentence.
+    pub rule: String,
+    /// Whether it holds; `None` when the fact it asks for is absent.
+    pub holds: Option<bool>,
+    /// What was found, as a sentence.
+    pub found: String,
+}
+
+/// The outcome with its reasons, one per rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// What was decided.
+    pub outcome: Outcome,
+    /// Why, rule by rule.
+    pub reasons: Vec<Reason>,
+}
+
+impl Verdict {
+    /// Whether the policy acts on the tag.
+    pub const fn is_match(&self) -> bool {
+        matches!(self.outcome, Outcome::Match)
+    }
+}
+
+/// Decides whether `rules` take the tag of which `facts` are known. Digest tags are taken by no rules, *every
+/// tag* included: they travel with their subject.
+pub fn decide(rules: &Rules, facts: &Facts<'_>) -> Verdict {
+    let tag = facts.tag;
+    if tag.is_digest_tag() {
+        let reason = Reason {
+            rule: "policies act on tags that people give".to_owned(),
+            holds: Some(false),
+            found: format!("“{tag}” is the digest tag of another image and travels with it"),
+        };
+        return Verdict { outcome: Outcome::NoMatch, reasons: vec![reason] };
+    }
+    match rules {
+        Rules::EveryTag => Verdict {
+            outcome: Outcome::Match,
+            reasons: vec![Reason {
+                rule: rules.describe(),
+                holds: Some(true),
+                found: format!("the tag is “{tag}”"),
+            }],
+        },
+        Rules::All(rules) => {
+            let findings: Vec<Finding> = rules.iter().map(|rule| rule.check(facts)).collect();
+            let outcome = conclude(findings.iter().map(|finding| finding.standing));
+            let reasons = rules.iter().zip(findings).map(|(rule, finding)| Reason {
+                rule: rule.describe(),
+                holds: match finding.standing {
+                    Standing::Holds => Some(true),
+                    Standing::Fails => Some(false),
+                    Standing::Absent(_) => None,
+                },
+                found: finding.found,
+            });
+            Verdict { outcome, reasons: reasons.collect() }
+        }
+    }
+}
+
+/// A failing rule decides at once; only where none fails is anything worth waiting for.
+fn conclude(standings: impl Iterator<Item = Standing>) -> Outcome {
+    let mut outcome = Outcome::Match;
+    for standing in standings {
+        match standing {
+            Standing::Holds => {}
+            Standing::Fails | Standing::Absent(None) => return Outcome::NoMatch,
+            Standing::Absent(Some(awaited)) => outcome = Outcome::Waiting(awaited),
+        }
+    }
+    outcome
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn verdict(rules: &str, tag: &str) -> Verdict {
+        decide(&serde_json::from_str(rules).unwrap(), &Facts::of_tag(&tag.parse().unwrap()))
+    }
+
+    const STABLE_ONE: &str = r#"[{"field":"tag","operator":"ew","values":["stable"]},
+                                 {"field":"tag","operator":"sw","values":["1."]}]"#;
+
+    #[test]
+    fn semantics_10_all_rules_must_hold() {
+        assert_eq!(verdict(STABLE_ONE, "1.0-stable").outcome, Outcome::Match);
+        let half = verdict(STABLE_ONE, "2.0-stable");
+        assert_eq!(half.outcome, Outcome::NoMatch);
+        assert_eq!(half.reasons[0].holds, Some(true));
+        assert_eq!(
+            half.reasons[1],
+            Reason {
+                rule: "tag name starts with “1.”".to_owned(),
+                holds: Some(false),
+                found: "the tag is “2.0-stable”".to_owned(),
+            }
+        );
+    }
+
+    #[test]
+    fn semantics_06_digest_tags_are_no_tags_to_rules() {
+        let digest_tag = format!("sha256-{}", "a".repeat(64));
+        let any = r#"[{"field":"tag","operator":"sw","values":["sha256"]}]"#;
+        for tag in [digest_tag.clone(), format!("{digest_tag}.sig")] {
+            assert_eq!(verdict("[]", &tag).outcome, Outcome::NoMatch);
+            assert_eq!(verdict(any, &tag).outcome, Outcome::NoMatch);
+            assert!(verdict(any, &tag).reasons[0].found.contains("digest tag"));
+        }
+        assert!(verdict("[]", "sha256-short").is_match());
+    }
+
+    #[test]
+    fn semantics_32_a_verdict_waits_only_where_no_rule_fails() {
+        use Standing::{Absent, Fails, Holds};
+        let awaited = Absent(Some(WaitingFor::Scan));
+        assert_eq!(conclude([Holds, awaited].into_iter()), Outcome::Waiting(WaitingFor::Scan));
+        assert_eq!(conclude([awaited, Fails].into_iter()), Outcome::NoMatch);
+        assert_eq!(conclude([Holds, Absent(None)].into_iter()), Outcome::NoMatch);
+        let stored = serde_json::to_string(&Outcome::Waiting(WaitingFor::Scan)).unwrap();
+        assert_eq!(stored, r#"{"waiting":"scan"}"#);
+    }
+
+    #[test]
+    fn every_tag_matches_every_tag_that_people_give() {
+        assert!(verdict("[]", "latest").is_match());
+        assert_eq!(verdict("[]", "latest").reasons[0].rule, "every tag");
+    }
+}

@@ -1,0 +1,25 @@
+//! What a policy decides: rules over a tag, templates for the name it gets elsewhere, and the patterns by
+//! which a pull mirror picks tags. Facts go in, a verdict comes out. There is no I/O and no clock here, so
+//! that the browser's preview and the server's decision are the same code.
+
+mod decide;
+mod keyword;
+mod moment;
+mod operator;
+mod patterns;
+mod preview;
+mod regex;
+mod rule;
+mod rules;
+mod template;
+
+pub use decide::{Facts, Finding, Outcome, Reason, Standing, Verdict, WaitingFor, decide};
+pub use keyword::{KEYWORDS, Keyword, KeywordInfo};
+pub use moment::Moment;
+pub use operator::{Field, Operator};
+pub use patterns::{MAX_PATTERN_LENGTH, MAX_PATTERNS, PatternError, Patterns};
+pub use preview::{Collision, Preview, PreviewRow, collisions, preview};
+pub use regex::{MAX_REGEX_LENGTH, RegexError, TagRegex};
+pub use rule::{MAX_VALUE_LENGTH, MAX_VALUES, RawRule, Rule, RuleError, RulePart, TextTest};
+pub use rules::{MAX_RULES, Rules, RulesError, StoredRules};
+pub use template::{MAX_TEMPLATE_LENGTH, Template, TemplateError};

@@ -1,0 +1,312 @@
+//! Tag templates: literal text and `%` keywords that make the name of a tag in its target. The keywords are
+//! DTR's; a mistake is found when the template is saved, not when it is first used.
+
+use std::str::FromStr;
+
+use jiff::civil;
+use longshore_oci::Tag;
+use serde::{Deserialize, Serialize};
+
+use crate::keyword::{KEYWORDS, Keyword, advice, write_keyword};
+use crate::moment::Moment;
+
+/// The longest template, in characters.
+pub const MAX_TEMPLATE_LENGTH: usize = 255;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    Keyword(Keyword),
+}
+
+/// A template that gives legal tags, at least for ordinary source tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    source: String,
+    parts: Vec<Part>,
+}
+
+/// Why a template was refused, or made no tag.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// Nothing in it.
+    #[error("the template is empty; %n keeps the name of the source tag")]
+    Empty,
+    /// Longer than [`MAX_TEMPLATE_LENGTH`].
+    #[error("the template has {length} characters; at most {MAX_TEMPLATE_LENGTH} are allowed")]
+    TooLong {
+        /// Its length in characters.
+        length: usize,
+    },
+    /// A keyword that does not exist.
+    #[error("%{letter} at character {position} is no keyword: {advice}")]
+    UnknownKeyword {
+        /// The character after the `%`.
+        letter: char,
+        /// Where its `%` is, in characters from 1.
+        position: usize,
+        /// What was probably meant.
+        advice: String,
+    },
+    /// A `%` with nothing after it.
+    #[error("the template ends with a lone %; write a keyword after it, such as %n, or leave it out")]
+    LonePercent,
+    /// The result is no legal tag.
+    #[error("the template makes “{}”, which is no legal tag: {reason}", crate::rule::excerpt(result))]
+    IllegalResult {
+        /// What it made.
+        result: String,
+        /// Why that is no tag.
+        reason: String,
+    },
+}
+
+impl Template {
+    /// Reads a template and tries it on a sample tag.
+    ///
+    /// # Errors
+    /// An unknown keyword, a bad length, or text that can be in no tag.
+    pub fn parse(source: &str) -> Result<Self, TemplateError> {
+        if source.is_empty() {
+            return Err(TemplateError::Empty);
+        }
+        let length = source.chars().count();
+        if length > MAX_TEMPLATE_LENGTH {
+            return Err(TemplateError::TooLong { length });
+        }
+        let template = Self { source: source.to_owned(), parts: parts(source)? };
+        template.render(&sample_tag(), &sample_moment())?;
+        Ok(template)
+    }
+
+    /// The template as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.source
+    }
+
+    /// The template that keeps the name of the source tag, `%n`.
+    pub fn source_tag() -> Self {
+        Self { source: "%n".to_owned(), parts: vec![Part::Keyword(Keyword::SourceTag)] }
+    }
+
+    /// Whether the name of the source tag is part of the result. Where it is not, all tags that match at one
+    /// moment get one name.
+    pub fn uses_source_tag(&self) -> bool {
+        self.parts.contains(&Part::Keyword(Keyword::SourceTag))
+    }
+
+    /// The name that `source` gets at `moment`.
+    ///
+    /// # Errors
+    /// [`TemplateError::IllegalResult`], for instance when the result is longer than a tag may be.
+    pub fn render(&self, source: &Tag, moment: &Moment) -> Result<Tag, TemplateError> {
+        let mut result = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => result.push_str(text),
+                Part::Keyword(keyword) => write_keyword(&mut result, *keyword, source, moment),
+            }
+        }
+        let reason = match Tag::from_str(&result) {
+            Ok(tag) if tag.is_digest_tag() => {
+                "it has the form of a digest tag, which names a referrer".to_owned()
+            }
+            Ok(tag) => return Ok(tag),
+            Err(error) => error.to_string(),
+        };
+        Err(TemplateError::IllegalResult { result, reason })
+    }
+}
+
+fn parts(source: &str) -> Result<Vec<Part>, TemplateError> {
+    let mut parts = Vec::new();
+    let mut literal = String::new();
+    let mut chars = source.chars().enumerate();
+    while let Some((index, char)) = chars.next() {
+        if char != '%' {
+            literal.push(char);
+            continue;
+        }
+        let (_, letter) = chars.next().ok_or(TemplateError::LonePercent)?;
+        if letter == '%' {
+            literal.push('%');
+            continue;
+        }
+        let known = KEYWORDS.iter().find(|known| known.letter == letter).ok_or_else(|| {
+            TemplateError::UnknownKeyword { letter, position: index + 1, advice: advice(letter) }
+        })?;
+        if !literal.is_empty() {
+            parts.push(Part::Literal(std::mem::take(&mut literal)));
+        }
+        parts.push(Part::Keyword(known.keyword));
+    }
+    if !literal.is_empty() {
+        parts.push(Part::Literal(literal));
+    }
+    Ok(parts)
+}
+
+fn sample_tag() -> Tag {
+    Tag::from_str("1.0").expect("1.0 is a tag")
+}
+
+/// A Wednesday in September: the longest names that a date can have.
+fn sample_moment() -> Moment {
+    Moment { local: civil::datetime(2026, 9, 30, 23, 59, 59, 999_999_000), zone: "UTC".to_owned() }
+}
+
+impl FromStr for Template {
+    type Err = TemplateError;
+
+    fn from_str(source: &str) -> Result<Self, Self::Err> {
+        Self::parse(source)
+    }
+}
+
+impl std::fmt::Display for Template {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.source)
+    }
+}
+
+impl Serialize for Template {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.source)
+    }
+}
+
+impl<'de> Deserialize<'de> for Template {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn render(template: &str, source: &str, utc: &str) -> String {
+        let moment = Moment::utc(utc.parse().unwrap());
+        Template::parse(template).unwrap().render(&source.parse().unwrap(), &moment).unwrap().to_string()
+    }
+
+    fn refusal(template: &str) -> String {
+        Template::parse(template).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn each_of_the_nineteen_keywords_renders() {
+        let afternoon = "2026-11-20T15:04:05.000678Z";
+        let expected = [
+            ("n", "1.0-stable"),
+            ("A", "Friday"),
+            ("a", "Fri"),
+            ("w", "5"),
+            ("d", "20"),
+            ("B", "November"),
+            ("b", "Nov"),
+            ("m", "11"),
+            ("Y", "2026"),
+            ("y", "26"),
+            ("H", "15"),
+            ("I", "03"),
+            ("p", "PM"),
+            ("M", "04"),
+            ("S", "05"),
+            ("f", "000678"),
+            ("Z", "UTC"),
+            ("j", "324"),
+            ("W", "46"),
+        ];
+        assert_eq!(expected.len(), KEYWORDS.len());
+        for (letter, result) in expected {
+            assert_eq!(render(&format!("%{letter}"), "1.0-stable", afternoon), result, "%{letter}");
+        }
+    }
+
+    #[test]
+    fn literals_and_keywords_mix() {
+        assert_eq!(render("%n-%Y%m%d-%H%M%S", "1.0", "2026-01-02T03:04:05Z"), "1.0-20260102-030405");
+        assert_eq!(render("release_%y.%j", "x", "2026-01-02T03:04:05Z"), "release_26.002");
+    }
+
+    #[test]
+    fn midnight_and_noon_are_twelve_on_a_twelve_hour_clock() {
+        assert_eq!(render("%I%p", "x", "2026-01-01T00:00:00Z"), "12AM");
+        assert_eq!(render("%I%p", "x", "2026-01-01T12:00:00Z"), "12PM");
+    }
+
+    #[test]
+    fn an_unknown_keyword_is_named_with_its_position_and_advice() {
+        assert_eq!(refusal("%n-%h"), "%h at character 4 is no keyword: %b is the short month, %H the hour");
+        assert_eq!(refusal("%N"), "%N at character 1 is no keyword: %n is the source tag");
+        assert!(refusal("ä%q").contains("%q at character 2 is no keyword: the keywords are %n %A"));
+        assert!(refusal("%-d").starts_with("%- at character 1"));
+    }
+
+    #[test]
+    fn a_template_that_can_make_no_tag_is_refused_when_it_is_parsed() {
+        assert_eq!(Template::parse(""), Err(TemplateError::Empty));
+        assert_eq!(Template::parse("%n-%"), Err(TemplateError::LonePercent));
+        assert_eq!(Template::parse(&"a".repeat(256)), Err(TemplateError::TooLong { length: 256 }));
+        for illegal in ["%n stable", ".%n", "-%n", "%n%%", "%H:%M", "ünï", &"a".repeat(129)] {
+            let error = Template::parse(illegal).unwrap_err();
+            assert!(matches!(error, TemplateError::IllegalResult { .. }), "{illegal}: {error}");
+        }
+        assert!(refusal("%n stable").contains("“1.0 stable”"));
+    }
+
+    #[test]
+    fn semantics_06_digest_tags_are_no_tags_to_templates() {
+        assert!(refusal(&format!("sha256-{}", "0".repeat(64))).contains("digest tag"));
+    }
+
+    #[test]
+    fn semantics_14_the_result_is_checked_again_when_rendered() {
+        let template = Template::parse("%n-%Y").unwrap();
+        let source = "a".repeat(126).parse().unwrap();
+        let moment = Moment::utc(jiff::Timestamp::UNIX_EPOCH);
+        let error = template.render(&source, &moment).unwrap_err();
+        assert!(
+            matches!(error, TemplateError::IllegalResult { ref result, .. } if result.ends_with("-1970"))
+        );
+    }
+
+    #[test]
+    fn semantics_14_a_zone_prints_its_abbreviation_and_its_own_time() {
+        let noon = "2026-07-01T12:00:00Z".parse().unwrap();
+        let summer = Moment::new(noon, jiff::tz::Offset::constant(2), "CEST");
+        let rendered = Template::parse("%H%Z").unwrap().render(&"x".parse().unwrap(), &summer).unwrap();
+        assert_eq!(rendered.as_str(), "14CEST");
+    }
+
+    proptest! {
+        #[test]
+        fn time_keywords_agree_with_strftime(seconds in 0_i64..4_102_444_800, micros in 0_i32..1_000_000) {
+            let timestamp = jiff::Timestamp::new(seconds, micros * 1000).unwrap();
+            let moment = Moment::utc(timestamp);
+            for letter in "AawdBbmYyHIpMSjW".chars().filter(|letter| *letter != 'y' || moment.local.year() < 2069) {
+                let format = format!("%{letter}");
+                let ours = Template::parse(&format).unwrap().render(&sample_tag(), &moment).unwrap();
+                let theirs = moment.local.strftime(&format).to_string();
+                prop_assert_eq!(ours.as_str(), theirs.as_str(), "{}", format);
+            }
+        }
+
+        #[test]
+        fn any_text_parses_or_is_refused_without_panic(text in ".{0,40}") {
+            let _ = Template::parse(&text);
+        }
+
+        #[test]
+        fn a_template_travels_unchanged(text in "[a-z]([a-z.-]|%[nYmdHMS]){0,20}") {
+            if let Ok(template) = Template::parse(&text) {
+                let wire = serde_json::to_string(&template).unwrap();
+                prop_assert_eq!(serde_json::from_str::<Template>(&wire).unwrap(), template);
+            }
+        }
+    }
+}
