@@ -1,1 +1,28 @@
-//! (room to be furnished)
+//! The plain data that everyone speaks of: accounts, repositories, tags, policies, remotes, jobs.
+//! Everything here is serialisable and free of I/O, and builds for the browser too. How it is
+//! stored is `metadata`'s business, what may be done with it `admin`'s.
+
+pub mod account;
+pub mod activity;
+pub mod clock;
+pub mod connect;
+pub mod id;
+pub mod job;
+pub mod page;
+pub mod policy;
+pub mod problem;
+pub mod remote;
+pub mod repository;
+pub mod tag;
+
+pub use account::{Account, Actor, Author, UserActor};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use id::{AccountId, BootId, JobId, PolicyId, RemoteId, RepositoryId, UploadId};
+pub use page::{Page, PageRequest};
+pub use policy::{PolicyKind, PromotionPolicy, PullMirror, PushMirror};
+pub use problem::{Code, FieldError, Problem};
+pub use remote::{Remote, RemoteKind};
+pub use repository::{Repository, RepositoryState, Visibility};
+pub use tag::{Lineage, Provenance, Revision, TagRecord};
+
+pub use jiff::Timestamp;

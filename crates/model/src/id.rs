@@ -1,0 +1,55 @@
+//! Typed identifiers. Each is a UUID; the type says of what, so that a job's id can never be
+//! handed over where a policy's is meant.
+
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+use uuid::Uuid;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            /// A fresh identifier. Version 7, so that those made later sort behind those made earlier.
+            #[must_use]
+            #[cfg(not(target_arch = "wasm32"))]
+            #[expect(clippy::new_without_default, reason = "two calls never give the same value")]
+            pub fn new() -> Self {
+                Self(Uuid::now_v7())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map(Self)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A user or an organization.
+    AccountId,
+    /// A repository; stays the same for its whole life.
+    RepositoryId,
+    /// A promotion policy, push mirror or pull mirror.
+    PolicyId,
+    /// A saved connection to another registry.
+    RemoteId,
+    /// One unit of background work.
+    JobId,
+    /// A blob upload that is under way.
+    UploadId,
+    /// One start of one server process; the owner of leases.
+    BootId,
+}

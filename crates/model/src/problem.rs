@@ -1,0 +1,160 @@
+//! What goes wrong, as a person or script is told: a code, a sentence, and the fields it is about.
+//! The codes are DTR's where DTR has one (dtr.md §1), with the HTTP statuses it used.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $wire:literal, $status:literal;)*) => {
+        /// The code of a [`Problem`].
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum Code {$(
+            $(#[$doc])*
+            #[serde(rename = $wire)]
+            $name,
+        )*}
+
+        impl Code {
+            /// The code on the wire.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $wire,)* }
+            }
+
+            /// The HTTP status it goes with.
+            #[must_use]
+            pub fn status(self) -> u16 {
+                match self { $(Self::$name => $status,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// Nobody is signed in.
+    NotAuthenticated = "NOT_AUTHENTICATED", 401;
+    /// User name and password do not go together.
+    WrongCredentials = "WRONG_CREDENTIALS", 401;
+    /// The actor may not do this.
+    NotAuthorized = "NOT_AUTHORIZED", 403;
+    /// A request from another site.
+    ForeignOrigin = "FOREIGN_ORIGIN", 403;
+    /// Too many wrong passwords.
+    TooManyAttempts = "TOO_MANY_ATTEMPTS", 429;
+    /// A request that cannot be read.
+    InvalidRequest = "INVALID_REQUEST", 400;
+    /// `initialEvaluation` differs between query and body.
+    ConflictingParameters = "CONFLICTING_PARAMETERS", 400;
+    /// No such account.
+    NoSuchAccount = "NO_SUCH_ACCOUNT", 404;
+    /// The name is taken.
+    AccountExists = "ACCOUNT_EXISTS", 409;
+    /// Not a name for an account.
+    InvalidAccountName = "INVALID_ACCOUNT_NAME", 422;
+    /// Not a password one would accept.
+    InvalidPassword = "INVALID_PASSWORD", 422;
+    /// No such repository, or none that the actor may see.
+    NoSuchRepository = "NO_SUCH_REPOSITORY", 404;
+    /// The name is taken.
+    RepositoryExists = "REPOSITORY_EXISTS", 409;
+    /// Not a name for a repository.
+    InvalidRepositoryName = "INVALID_REPOSITORY_NAME", 422;
+    /// The repository's state does not allow it.
+    RepositoryNotWritable = "REPOSITORY_NOT_WRITABLE", 409;
+    /// No such tag.
+    NoSuchTag = "NO_SUCH_TAG", 404;
+    /// Not a legal tag.
+    InvalidTagName = "INVALID_TAG_NAME", 400;
+    /// The tag is immutable and points elsewhere.
+    TagImmutable = "TAG_IMMUTABLE", 409;
+    /// A later change took its place.
+    Superseded = "SUPERSEDED", 409;
+    /// No such promotion policy.
+    NoSuchPromotionPolicy = "NO_SUCH_PROMOTION_POLICY", 404;
+    /// A promotion policy that cannot be.
+    InvalidPromotionPolicy = "INVALID_PROMOTION_POLICY", 400;
+    /// No such push mirror.
+    NoSuchPushMirroringPolicy = "NO_SUCH_PUSH_MIRRORING_POLICY", 404;
+    /// A push mirror that cannot be.
+    InvalidPushMirroringPolicy = "INVALID_PUSH_MIRRORING_POLICY", 400;
+    /// No such pull mirror.
+    NoSuchPollMirroringPolicy = "NO_SUCH_POLL_MIRRORING_POLICY", 404;
+    /// A pull mirror that cannot be.
+    InvalidPollMirroringPolicy = "INVALID_POLL_MIRRORING_POLICY", 400;
+    /// The remote registry cannot be used like this; the message and the fields say why.
+    RemoteRegistryInvalidPermissions = "REMOTE_REGISTRY_INVALID_PERMISSIONS", 400;
+    /// No such remote, or none that the actor may use.
+    NoSuchRemote = "NO_SUCH_REMOTE", 404;
+    /// A remote that cannot be.
+    InvalidRemote = "INVALID_REMOTE", 400;
+    /// Mirrors use it.
+    RemoteInUse = "REMOTE_IN_USE", 409;
+    /// The stored password cannot be used with changed settings.
+    SecretNeeded = "SECRET_NEEDED", 400;
+    /// No such job.
+    NoSuchJob = "NO_SUCH_JOB", 404;
+    /// A job that cannot be started like this.
+    InvalidJob = "INVALID_JOB", 400;
+    /// The job has ended already.
+    JobEnded = "JOB_ENDED", 409;
+    /// Something in the server failed; the log says what.
+    Internal = "INTERNAL_ERROR", 500;
+}
+
+/// One field that is wrong, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldError {
+    /// The field as the REST interface calls it, such as `targetRepository` or `rules[1].values`.
+    pub field: String,
+    /// What is wrong and how it would be right.
+    pub message: String,
+}
+
+/// Something that did not work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What sort.
+    pub code: Code,
+    /// One or two sentences: the thing, the cause, the remedy.
+    pub message: String,
+    /// The fields it is about.
+    pub fields: Vec<FieldError>,
+}
+
+impl Problem {
+    /// A problem that is about no field.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), fields: Vec::new() }
+    }
+
+    /// A problem about one field; the field's message is the problem's.
+    pub fn field(code: Code, field: impl Into<String>, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { code, message: message.clone(), fields: vec![FieldError { field: field.into(), message }] }
+    }
+
+    /// A problem about several fields; none when there are none.
+    #[must_use]
+    pub fn fields(code: Code, fields: Vec<FieldError>) -> Option<Self> {
+        let first = fields.first()?;
+        let message = match fields.len() {
+            1 => first.message.clone(),
+            more => format!("{} (and {} more)", first.message, more - 1),
+        };
+        Some(Self { code, message, fields })
+    }
+
+    /// What went wrong with `field`, when something did.
+    #[must_use]
+    pub fn about(&self, field: &str) -> Option<&str> {
+        self.fields.iter().find(|error| error.field == field).map(|error| error.message.as_str())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Problem {}
