@@ -95,3 +95,27 @@ impl fmt::Display for Author {
         }
     }
 }
+
+/// An account as an administrator fills it in.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct NewAccount {
+    /// Its name, as typed.
+    pub name: String,
+    /// An organization; it has no password.
+    pub is_org: bool,
+    /// A user who is an administrator.
+    pub is_admin: bool,
+    /// A user's first password.
+    pub password: Option<String>,
+}
+
+impl fmt::Debug for NewAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The password stays out of logs, whoever prints the draft.
+        f.debug_struct("NewAccount")
+            .field("name", &self.name)
+            .field("is_org", &self.is_org)
+            .field("is_admin", &self.is_admin)
+            .finish_non_exhaustive()
+    }
+}

@@ -13,7 +13,9 @@ pub mod policy;
 pub mod problem;
 pub mod remote;
 pub mod repository;
+pub mod system;
 pub mod tag;
+pub mod view;
 
 pub use account::{Account, Actor, Author, UserActor};
 pub use clock::{Clock, ManualClock, SystemClock};

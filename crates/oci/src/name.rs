@@ -11,8 +11,8 @@ pub const MAX_NAMESPACE: usize = 55;
 /// Namespaces that cannot be created, because the server's own addresses begin with them or
 /// because they would read as somebody else's.
 const RESERVED: &[&str] = &[
-    "api", "assets", "auth", "ca", "enzi", "events", "fn", "healthz", "login", "logout", "metrics", "new",
-    "pkg", "public", "readyz", "system", "v2",
+    "another", "api", "assets", "auth", "ca", "enzi", "events", "fn", "healthz", "login", "logout",
+    "metrics", "new", "pkg", "public", "readyz", "system", "v2",
 ];
 
 /// Why a name was refused.
