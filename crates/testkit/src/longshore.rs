@@ -1,0 +1,162 @@
+//! Longshore itself, as the real binary in a process of its own.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::eventually::eventually;
+use crate::process::Server;
+use crate::registry_client::RegistryClient;
+use crate::rest::Rest;
+
+/// The password of the user `admin` in every server that is started here.
+pub const ADMIN_PASSWORD: &str = "correct horse battery staple";
+
+/// How long it may take from listening to answering.
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a graceful end may take.
+const END_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A running Longshore with data of its own in a temporary folder. Killed and cleaned up when dropped; when
+/// the test fails, the end of its log is printed.
+pub struct Longshore {
+    server: Server,
+    builder: LongshoreBuilder,
+    folder: TempDir,
+    address: SocketAddr,
+}
+
+/// What to start; see [`Longshore::builder`].
+#[derive(Debug, Clone)]
+pub struct LongshoreBuilder {
+    binary: PathBuf,
+    arguments: Vec<String>,
+    variables: Vec<(String, String)>,
+}
+
+impl LongshoreBuilder {
+    /// Adds an argument of `longshore serve`.
+    #[must_use]
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// Sets an environment variable, such as a setting `LONGSHORE_…`.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts it on a free port and waits until it is healthy.
+    pub async fn start(self) -> Longshore {
+        let folder = TempDir::new().expect("a temporary folder can be made");
+        let (server, address) = self.launch(&folder, "127.0.0.1:0").await;
+        Longshore { server, builder: self, folder, address }
+    }
+
+    async fn launch(&self, folder: &TempDir, listen: &str) -> (Server, SocketAddr) {
+        let mut command = Command::new(&self.binary);
+        // Settings of whoever runs the tests do not reach the server.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("LONGSHORE_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .args(["serve", "--listen", listen, "--data"])
+            .arg(folder.path().join("data"))
+            .args(&self.arguments)
+            .env("LONGSHORE_ADMIN_PASSWORD", ADMIN_PASSWORD)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .current_dir(folder.path());
+        let mut server = Server::start("longshore", &mut command, &folder.path().join("log"));
+        let address = server.listening("listening on http://").await;
+        let health = RegistryClient::new(&format!("http://{address}"));
+        eventually("longshore is healthy", READY_TIMEOUT, async || match health.try_get("/healthz").await {
+            Ok(200) => Ok(()),
+            Ok(status) => Err(format!("status {status}")),
+            Err(error) => Err(error),
+        })
+        .await;
+        (server, address)
+    }
+}
+
+impl Longshore {
+    /// What to start, with more than the defaults. `binary` is the path of the server; a test of its crate
+    /// passes `env!("CARGO_BIN_EXE_longshore")`.
+    pub fn builder(binary: impl AsRef<Path>) -> LongshoreBuilder {
+        LongshoreBuilder { binary: binary.as_ref().to_owned(), arguments: Vec::new(), variables: Vec::new() }
+    }
+
+    /// Starts a server with the defaults.
+    pub async fn start(binary: impl AsRef<Path>) -> Self {
+        Self::builder(binary).start().await
+    }
+
+    /// `http://127.0.0.1:PORT`
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// `127.0.0.1:PORT`
+    pub fn host(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The id of its process, to measure it.
+    pub fn process_id(&self) -> u32 {
+        self.server.id()
+    }
+
+    /// The REST interface as the user `admin`.
+    pub fn rest(&self) -> Rest {
+        Rest::new(&self.url()).as_user("admin", ADMIN_PASSWORD)
+    }
+
+    /// The registry as the user `admin`.
+    pub fn registry(&self) -> RegistryClient {
+        RegistryClient::new(&self.url()).with_credentials("admin", ADMIN_PASSWORD)
+    }
+
+    /// Kills it in the middle of whatever it does.
+    pub fn kill9(&mut self) {
+        self.server.kill9();
+    }
+
+    /// Ends it gracefully and tells how it ended.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        self.server.terminate(END_TIMEOUT).await
+    }
+
+    /// Kills it if it runs, and starts it on the same data and the same port.
+    pub async fn restart(&mut self) {
+        self.server.kill9();
+        (self.server, self.address) = self.builder.launch(&self.folder, &self.address.to_string()).await;
+    }
+
+    /// Stops its process where it is, as an overloaded machine might (SIGSTOP).
+    pub fn freeze(&self) {
+        self.server.signal("STOP");
+    }
+
+    /// Lets a frozen process go on (SIGCONT).
+    pub fn thaw(&self) {
+        self.server.signal("CONT");
+    }
+
+    /// Everything that it wrote, over all restarts.
+    pub fn log(&self) -> String {
+        self.server.log()
+    }
+}

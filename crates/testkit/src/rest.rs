@@ -1,0 +1,116 @@
+//! A client for Longshore's REST interface `/api/v0`, with Basic authentication.
+
+use reqwest::Method;
+use serde_json::Value;
+
+/// The REST interface as one user, or as nobody.
+#[derive(Clone)]
+pub struct Rest {
+    http: reqwest::Client,
+    base: String,
+    credentials: Option<(String, String)>,
+}
+
+/// An answer: status, headers and body.
+#[derive(Debug, Clone)]
+pub struct RestAnswer {
+    /// The status code.
+    pub status: u16,
+    /// The headers.
+    pub headers: reqwest::header::HeaderMap,
+    /// The body; `Null` when there is none, a string when it is no JSON.
+    pub body: Value,
+    /// What was asked, for messages.
+    request: String,
+}
+
+impl Rest {
+    /// The interface of the server at `url`, as nobody.
+    pub fn new(url: &str) -> Self {
+        let http = crate::registry_client::http_client(None);
+        Self { http, base: format!("{url}/api/v0"), credentials: None }
+    }
+
+    /// The same as another user.
+    #[must_use]
+    pub fn as_user(&self, user: &str, password: &str) -> Self {
+        Self { credentials: Some((user.to_owned(), password.to_owned())), ..self.clone() }
+    }
+
+    /// The same as nobody.
+    #[must_use]
+    pub fn anonymous(&self) -> Self {
+        Self { credentials: None, ..self.clone() }
+    }
+
+    /// `GET`; `path` is what follows `/api/v0`, with its query.
+    pub async fn get(&self, path: &str) -> RestAnswer {
+        self.send(Method::GET, path, None).await
+    }
+
+    /// `POST` of JSON.
+    pub async fn post(&self, path: &str, body: Value) -> RestAnswer {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
+    /// `PUT` of JSON.
+    pub async fn put(&self, path: &str, body: Value) -> RestAnswer {
+        self.send(Method::PUT, path, Some(body)).await
+    }
+
+    /// `PATCH` of JSON.
+    pub async fn patch(&self, path: &str, body: Value) -> RestAnswer {
+        self.send(Method::PATCH, path, Some(body)).await
+    }
+
+    /// `DELETE`
+    pub async fn delete(&self, path: &str) -> RestAnswer {
+        self.send(Method::DELETE, path, None).await
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<Value>) -> RestAnswer {
+        let asked = format!("{method} /api/v0{path}");
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some((user, password)) = &self.credentials {
+            request = request.basic_auth(user, Some(password));
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap_or_else(|error| panic!("{asked}: {error:?}"));
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let text = answer.text().await.unwrap_or_else(|error| panic!("{asked}: {error:?}"));
+        let body = match serde_json::from_str(&text) {
+            Ok(json) => json,
+            Err(_) if text.is_empty() => Value::Null,
+            Err(_) => Value::String(text),
+        };
+        RestAnswer { status, headers, body, request: asked }
+    }
+}
+
+impl RestAnswer {
+    /// The body, given this status.
+    ///
+    /// # Panics
+    /// With request, status and body, when the status is another.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{} answered {}: {}", self.request, self.status, self.body);
+        self.body
+    }
+
+    /// The code of the first error, given this status: `{"errors":[{"code":…}]}`.
+    ///
+    /// # Panics
+    /// When the status is another, or the body has no error code.
+    #[track_caller]
+    pub fn expect_error(self, status: u16) -> String {
+        let asked = self.request.clone();
+        let body = self.expect(status);
+        match body["errors"][0]["code"].as_str() {
+            Some(code) => code.to_owned(),
+            None => panic!("{asked} answered {status} without an error code: {body}"),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The clients that people use, skopeo and buildah, each with a home of its own: their logins, trust and
+//! storage neither come from this machine's user nor stay with him.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use longshore_oci::Digest;
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::corpus::{Package, digest_of};
+use crate::layout::write_oci_layout;
+
+/// What skopeo and buildah have in common: a home, logins and trusted authorities.
+struct Home {
+    folder: TempDir,
+    logins: Map<String, Value>,
+    trusted: BTreeMap<String, PathBuf>,
+}
+
+impl Home {
+    fn new() -> Self {
+        let home = Self {
+            folder: TempDir::new().expect("a temporary folder can be made"),
+            logins: Map::new(),
+            trusted: BTreeMap::new(),
+        };
+        home.write_logins();
+        fs::write(home.path("registries.conf"), "unqualified-search-registries = []\n")
+            .expect("the home can be written");
+        home
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write_logins(&self) {
+        let auths = json!({"auths": self.logins});
+        fs::write(self.path("auth.json"), auths.to_string()).expect("the home can be written");
+    }
+
+    fn login(&mut self, host: &str, user: &str, password: &str) {
+        let auth = STANDARD.encode(format!("{user}:{password}"));
+        self.logins.insert(host.to_owned(), json!({"auth": auth}));
+        self.write_logins();
+    }
+
+    fn trust(&mut self, host: &str, ca_pem: &str) {
+        let folder = self.path(&format!("certs-{}", self.trusted.len()));
+        fs::create_dir(&folder).expect("the home can be written");
+        fs::write(folder.join("ca.crt"), ca_pem).expect("the home can be written");
+        self.trusted.insert(host.to_owned(), folder);
+    }
+
+    /// The option by which a command reaches the host of `image`: its authority, or none at all. `side` is
+    /// `src-`, `dest-` or empty.
+    fn tls_option(&self, side: &str, image: &str) -> Option<String> {
+        let host = image.strip_prefix("docker://")?.split('/').next()?;
+        Some(match self.trusted.get(host) {
+            Some(folder) => format!("--{side}cert-dir={}", folder.display()),
+            None => format!("--{side}tls-verify=false"),
+        })
+    }
+
+    /// Runs a program in this home; its standard output, or its standard error.
+    async fn run(&self, program: &str, arguments: Vec<impl AsRef<OsStr>>) -> Result<Vec<u8>, String> {
+        let output = Command::new(program)
+            .args(arguments)
+            .env("HOME", self.folder.path())
+            .env("XDG_RUNTIME_DIR", self.folder.path())
+            .env("REGISTRY_AUTH_FILE", self.path("auth.json"))
+            .env("CONTAINERS_REGISTRIES_CONF", self.path("registries.conf"))
+            .env("TMPDIR", self.folder.path())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .unwrap_or_else(|error| panic!("{program} (a Debian package) does not start: {error}"));
+        match output.status.success() {
+            true => Ok(output.stdout),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
+    }
+}
+
+/// skopeo with its own home. Images are written as skopeo does: `docker://HOST/REPOSITORY:TAG`, `oci:PATH:TAG`.
+pub struct Skopeo(Home);
+
+impl Skopeo {
+    /// One without logins that trusts no authority: registries are spoken to in plain HTTP or without
+    /// verification, except those given to [`Self::trust`].
+    pub fn new() -> Self {
+        Self(Home::new())
+    }
+
+    /// Remembers an account at `host` (`127.0.0.1:PORT`).
+    #[must_use]
+    pub fn login(mut self, host: &str, user: &str, password: &str) -> Self {
+        self.0.login(host, user, password);
+        self
+    }
+
+    /// Verifies the certificate of `host` by this authority.
+    #[must_use]
+    pub fn trust(mut self, host: &str, ca_pem: &str) -> Self {
+        self.0.trust(host, ca_pem);
+        self
+    }
+
+    /// Runs skopeo with any arguments; its standard output, or what it complains of.
+    pub async fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, String> {
+        let arguments = [&["--insecure-policy"], arguments].concat();
+        self.0.run("skopeo", arguments).await
+    }
+
+    /// Copies an image with all its platforms and unchanged digests.
+    ///
+    /// # Errors
+    /// What skopeo complains of.
+    pub async fn copy(&self, from: &str, to: &str) -> Result<(), String> {
+        let options = [self.0.tls_option("src-", from), self.0.tls_option("dest-", to)];
+        let mut arguments = vec!["copy", "--all", "--preserve-digests"];
+        arguments.extend(options.iter().flatten().map(String::as_str));
+        arguments.extend([from, to]);
+        self.run(&arguments).await.map(drop)
+    }
+
+    /// Pushes a package to `image` (`HOST/REPOSITORY:TAG`), and answers its digest.
+    ///
+    /// # Errors
+    /// What skopeo complains of.
+    pub async fn push(&self, package: &Package, image: &str) -> Result<Digest, String> {
+        let folder = TempDir::new_in(self.0.folder.path()).expect("a temporary folder can be made");
+        write_oci_layout(package, folder.path(), "pushed");
+        let from = format!("oci:{}:pushed", folder.path().display());
+        self.copy(&from, &format!("docker://{image}")).await?;
+        Ok(package.root.clone())
+    }
+
+    /// The digest of the manifest at `image` (`HOST/REPOSITORY:TAG`), of the bytes as skopeo gets them.
+    ///
+    /// # Errors
+    /// What skopeo complains of.
+    pub async fn digest(&self, image: &str) -> Result<Digest, String> {
+        let image = format!("docker://{image}");
+        let option = self.0.tls_option("", &image).unwrap_or_default();
+        self.run(&["inspect", "--raw", &option, &image]).await.map(|bytes| digest_of(&bytes))
+    }
+
+    /// Pulls `image` (`HOST/REPOSITORY:TAG`) with all its platforms into a folder as an OCI layout; skopeo
+    /// verifies every digest on the way.
+    ///
+    /// # Errors
+    /// What skopeo complains of.
+    pub async fn pull(&self, image: &str, folder: &Path) -> Result<(), String> {
+        self.copy(&format!("docker://{image}"), &format!("oci:{}:pulled", folder.display())).await
+    }
+}
+
+impl Default for Skopeo {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// buildah with its own home and storage.
+pub struct Buildah(Home);
+
+impl Buildah {
+    /// One without logins.
+    pub fn new() -> Self {
+        Self(Home::new())
+    }
+
+    /// Remembers an account at `host` (`127.0.0.1:PORT`).
+    #[must_use]
+    pub fn login(mut self, host: &str, user: &str, password: &str) -> Self {
+        self.0.login(host, user, password);
+        self
+    }
+
+    /// Runs buildah with any arguments, such as `["images"]`; its standard output, or what it complains of.
+    pub async fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, String> {
+        let root = self.0.path("storage").display().to_string();
+        let runroot = self.0.path("run").display().to_string();
+        let storage = ["--storage-driver", "vfs", "--root", &root, "--runroot", &runroot];
+        self.0.run("buildah", [&storage, arguments].concat()).await
+    }
+
+    /// Builds an image that holds one file and pushes it to `image` (`HOST/REPOSITORY:TAG`).
+    ///
+    /// # Errors
+    /// What buildah complains of.
+    pub async fn build_and_push(&self, content: &str, image: &str) -> Result<(), String> {
+        let context = TempDir::new_in(self.0.folder.path()).expect("a temporary folder can be made");
+        fs::write(context.path().join("file"), content).expect("the context can be written");
+        fs::write(context.path().join("Containerfile"), "FROM scratch\nCOPY file /file\n")
+            .expect("the context can be written");
+        let context = context.path().display().to_string();
+        self.run(&["build", "--isolation", "chroot", "--tag", image, &context]).await?;
+        let to = format!("docker://{image}");
+        let option = self.0.tls_option("", &to).unwrap_or_default();
+        self.run(&["push", &option, image, &to]).await.map(drop)
+    }
+}
+
+impl Default for Buildah {
+    fn default() -> Self {
+        Self::new()
+    }
+}
