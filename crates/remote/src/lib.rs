@@ -1,1 +1,34 @@
-//! (room to be furnished)
+//! The client for other registries, the only room that speaks to them.
+//!
+//! It knows the distribution API, its token services and the oddities of registries in the wild;
+//! what is fetched, pushed or retried, and when, is decided by those who call it.
+
+mod answer;
+mod auth;
+mod blobs;
+mod client;
+pub mod connect;
+mod endpoint;
+mod error;
+mod failure;
+mod hash;
+mod identify;
+mod manifests;
+mod network;
+mod referrers;
+mod tags;
+mod tls;
+mod transport;
+mod uploads;
+
+pub use blobs::BlobStream;
+pub use client::{Ping, Registry};
+pub use connect::{Check, CheckKind, CheckStatus, ConnectReport, Direction, Permissions, connect};
+pub use endpoint::{Credentials, DOCKER_HUB_URL, Endpoint, Kind, UrlError};
+pub use error::{Error, Refusal};
+pub use failure::{CertificateProblem, Failure};
+pub use manifests::{FetchedManifest, ManifestHead, PutOutcome};
+pub use network::{AddressRefused, NetworkPolicy};
+pub use tags::Listing;
+pub use tls::{CaError, check_ca, ensure_provider};
+pub use uploads::{Mount, Upload};

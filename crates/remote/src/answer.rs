@@ -1,0 +1,173 @@
+//! Reading answers: bounded bodies, error bodies in a registry's own words, Retry-After.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use jiff::fmt::rfc2822::DateTimeParser;
+use longshore_oci::{ErrorBody, media_type};
+use reqwest::Response;
+
+use crate::transport::{IDLE, network_error};
+use crate::{Error, Failure, Refusal};
+
+/// How much of an error body is read, in bytes.
+const MAX_ERROR_BODY: usize = 64 * 1024;
+/// How much of a registry's own words goes into a message, in characters.
+const MAX_WORDS: usize = 300;
+
+/// A header as text; absent where it is not there or not readable.
+pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().map(str::trim).filter(|value| !value.is_empty())
+}
+
+/// The media type of an answer, without parameters.
+pub(crate) fn content_type(headers: &HeaderMap) -> Option<String> {
+    header(headers, &CONTENT_TYPE).map(media_type::essence)
+}
+
+/// The next piece of a body, if it comes within [`IDLE`].
+pub(crate) async fn next_piece(
+    response: &mut Response,
+    host: &str,
+    doing: &str,
+) -> Result<Option<Bytes>, Error> {
+    match tokio::time::timeout(IDLE, response.chunk()).await {
+        Ok(Ok(piece)) => Ok(piece),
+        Ok(Err(error)) => Err(network_error(&error, host, doing)),
+        Err(_) => Err(Error::Network {
+            host: host.to_owned(),
+            doing: doing.to_owned(),
+            failure: Failure::Timeout { seconds: IDLE.as_secs() },
+        }),
+    }
+}
+
+/// A whole body of at most `max` bytes.
+pub(crate) async fn read_body(
+    response: &mut Response,
+    host: &str,
+    doing: &str,
+    max: usize,
+) -> Result<Bytes, Error> {
+    let mut body = BytesMut::new();
+    while let Some(piece) = next_piece(response, host, doing).await? {
+        if body.len() + piece.len() > max {
+            let what = format!("more than {max} bytes");
+            return Err(Error::BadAnswer { host: host.to_owned(), doing: doing.to_owned(), what });
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body.freeze())
+}
+
+/// The beginning of an error body; a body that breaks off is good enough for a message.
+async fn read_error_body(response: &mut Response, host: &str, doing: &str) -> Vec<u8> {
+    let mut body = Vec::new();
+    while body.len() < MAX_ERROR_BODY {
+        match next_piece(response, host, doing).await {
+            Ok(Some(piece)) => body.extend_from_slice(&piece[..piece.len().min(MAX_ERROR_BODY - body.len())]),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    body
+}
+
+/// Turns an answer that is an error into one.
+pub(crate) async fn refusal(mut response: Response, host: &str, doing: &str) -> Refusal {
+    let body = read_error_body(&mut response, host, doing).await;
+    let (code, message) = words_of(response.headers(), &body);
+    Refusal {
+        host: host.to_owned(),
+        doing: doing.to_owned(),
+        status: response.status(),
+        code,
+        message,
+        retry_after: retry_after(response.headers()),
+    }
+}
+
+/// What an error body says: the first error of a distribution error body, the message of a token
+/// service, or the beginning of plain text.
+fn words_of(headers: &HeaderMap, body: &[u8]) -> (Option<longshore_oci::ErrorCode>, String) {
+    if let Ok(parsed) = serde_json::from_slice::<ErrorBody>(body)
+        && let Some(first) = parsed.errors.into_iter().next()
+    {
+        let code = longshore_oci::ErrorCode::from(tidy(first.code.as_str()).as_str());
+        return (Some(code), tidy(&first.message));
+    }
+    if let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(body) {
+        let said = ["details", "message", "error_description", "error"];
+        let said = said.iter().find_map(|name| members.get(*name)?.as_str());
+        return (None, tidy(said.unwrap_or_default()));
+    }
+    if is_html(headers, body) {
+        return (None, "a web page".to_owned());
+    }
+    (None, tidy(&String::from_utf8_lossy(&body[..body.len().min(4 * MAX_WORDS)])))
+}
+
+/// Whether a body is a web page: what login walls and wrong addresses answer.
+pub(crate) fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
+    let declared =
+        content_type(headers).is_some_and(|kind| kind == "text/html" || kind == "application/xhtml+xml");
+    declared || body.trim_ascii_start().first() == Some(&b'<')
+}
+
+/// Foreign words fit for a message: no control characters, one line, not too long.
+pub(crate) fn tidy(text: &str) -> String {
+    let visible = |c: char| if c.is_control() { ' ' } else { c };
+    let line: String = text.chars().take(4 * MAX_WORDS).map(visible).collect();
+    let mut line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = line.char_indices().nth(MAX_WORDS) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
+}
+
+/// Retry-After in either of its forms (RFC 9110 §10.2.3). A date counts from the answer's own
+/// Date, so that a clock set wrong on either side does no harm.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = header(headers, &RETRY_AFTER)?;
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = |text: &str| DateTimeParser::new().parse_timestamp(text).ok();
+    let from = date(header(headers, &DATE)?)?;
+    Some(date(value)?.duration_since(from).try_into().unwrap_or(Duration::ZERO))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use longshore_oci::ErrorCode;
+
+    fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn retry_after_comes_as_seconds_or_as_a_date() {
+        assert_eq!(retry_after(&headers(&[(RETRY_AFTER, "7")])), Some(Duration::from_secs(7)));
+        let sent = (DATE, "Sun, 06 Nov 1994 08:49:37 GMT");
+        let date = headers(&[sent.clone(), (RETRY_AFTER, "Sun, 06 Nov 1994 08:50:07 GMT")]);
+        assert_eq!(retry_after(&date), Some(Duration::from_secs(30)));
+        let past = headers(&[sent, (RETRY_AFTER, "Sun, 06 Nov 1960 08:50:07 GMT")]);
+        assert_eq!(retry_after(&past), Some(Duration::ZERO));
+        assert_eq!(retry_after(&headers(&[(RETRY_AFTER, "soon")])), None);
+    }
+
+    #[test]
+    fn error_bodies_are_read_in_all_their_forms() {
+        let none = HeaderMap::new();
+        let body = br#"{"errors":[{"code":"DENIED","message":"no\u0007 way\n at all"}]}"#;
+        assert_eq!(words_of(&none, body), (Some(ErrorCode::Denied), "no way at all".into()));
+        assert_eq!(words_of(&none, br#"{"details":"incorrect username"}"#).1, "incorrect username");
+        assert_eq!(words_of(&none, b"  <!DOCTYPE html><p>hello").1, "a web page");
+        assert_eq!(words_of(&none, b"plain\r\nwords").1, "plain words");
+        assert_eq!(words_of(&none, &[b'x'; 5000]).1.chars().count(), MAX_WORDS + 1);
+        assert_eq!(words_of(&none, b""), (None, String::new()));
+    }
+}

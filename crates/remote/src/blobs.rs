@@ -1,0 +1,118 @@
+//! Blobs of another registry: look and fetch (distribution-spec end-2).
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, Stream, StreamExt};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
+use http::{Method, StatusCode};
+use longshore_oci::{Action, ByteRange, Digest, RemoteName};
+
+use crate::answer::{header, next_piece};
+use crate::transport::Call;
+use crate::{Error, Registry};
+
+/// The bytes of a blob as they arrive. They are not verified: whoever stores them hashes them.
+pub struct BlobStream {
+    /// Where the bytes begin: the offset that was asked for, or 0 at a registry that knows no
+    /// ranges, where a fetch begins anew.
+    pub offset: u64,
+    /// The length of the whole blob, where the registry told.
+    pub size: Option<u64>,
+    pieces: BoxStream<'static, Result<Bytes, Error>>,
+}
+
+impl Stream for BlobStream {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.pieces.poll_next_unpin(cx)
+    }
+}
+
+impl std::fmt::Debug for BlobStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BlobStream")
+            .field("offset", &self.offset)
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Registry {
+    /// The length of a blob in bytes; `None` if it is not there.
+    pub async fn head_blob(&self, repository: &RemoteName, digest: &Digest) -> Result<Option<u64>, Error> {
+        let call = self.blob_call(Method::HEAD, repository, digest, "looking at");
+        let doing = call.doing.clone();
+        let response = self.expect(call, &[StatusCode::OK, StatusCode::NOT_FOUND]).await?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        match length_of(response.headers()) {
+            Some(length) => Ok(Some(length)),
+            None => Err(self.bad_answer(&doing, "no length of the blob")),
+        }
+    }
+
+    /// Fetches a blob from an offset on. The stream ends with an error where the connection
+    /// breaks or nothing comes for a minute, never cleanly before its end.
+    pub async fn get_blob(
+        &self,
+        repository: &RemoteName,
+        digest: &Digest,
+        from_offset: u64,
+    ) -> Result<BlobStream, Error> {
+        let mut call = self.blob_call(Method::GET, repository, digest, "fetching");
+        if from_offset > 0 {
+            let range = ByteRange::From(from_offset).to_string();
+            call.headers.insert(RANGE, HeaderValue::from_str(&range).expect("digits and ASCII words"));
+        }
+        let doing = call.doing.clone();
+        let response = self.expect(call, &[StatusCode::OK, StatusCode::PARTIAL_CONTENT]).await?;
+        let (offset, size) = match response.status() {
+            StatusCode::PARTIAL_CONTENT => {
+                let range = header(response.headers(), &CONTENT_RANGE).and_then(parse_content_range);
+                let range = range.filter(|(first, _)| *first == from_offset);
+                range.ok_or_else(|| self.bad_answer(&doing, "another range than was asked for"))?
+            }
+            _ => (0, length_of(response.headers())),
+        };
+        let host = self.host().to_owned();
+        let pieces = stream::try_unfold((response, host, doing), |(mut response, host, doing)| async move {
+            let piece = next_piece(&mut response, &host, &doing).await?;
+            Ok(piece.map(|piece| (piece, (response, host, doing))))
+        });
+        Ok(BlobStream { offset, size, pieces: pieces.boxed() })
+    }
+
+    fn blob_call(&self, method: Method, repository: &RemoteName, digest: &Digest, doing: &str) -> Call {
+        let url = self.repository_url(repository, &format!("blobs/{digest}"));
+        let doing = format!("{doing} blob {} of {repository}", digest.short());
+        Call::new(method, url, vec![self.scope(repository, &[Action::Pull])], doing).content_addressed(true)
+    }
+}
+
+/// The Content-Length header itself: what the client makes of a HEAD's body is always 0.
+fn length_of(headers: &HeaderMap) -> Option<u64> {
+    header(headers, &CONTENT_LENGTH)?.parse().ok()
+}
+
+/// `bytes first-last/total`: the first offset, and the total unless it is `*`.
+fn parse_content_range(value: &str) -> Option<(u64, Option<u64>)> {
+    let (range, total) = value.strip_prefix("bytes ")?.split_once('/')?;
+    Some((range.split_once('-')?.0.trim().parse().ok()?, total.trim().parse().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_ranges_are_read() {
+        assert_eq!(parse_content_range("bytes 5-9/10"), Some((5, Some(10))));
+        assert_eq!(parse_content_range("bytes 5-9/*"), Some((5, None)));
+        assert_eq!(parse_content_range("bytes */10"), None);
+        assert_eq!(parse_content_range(""), None);
+    }
+}

@@ -1,0 +1,273 @@
+//! The handle to one registry, and how a request gets the authority that it needs.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{HeaderMap, HeaderValue};
+use http::{Method, StatusCode, Version};
+use longshore_oci::{Action, RemoteName, Scope};
+use reqwest::Response;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+use url::Url;
+
+use crate::answer::{read_body, refusal};
+use crate::auth::Auth;
+use crate::transport::{Answer, Call, Payload, Transport};
+use crate::{Endpoint, Error};
+
+/// How much of the answer to a ping is looked at, in bytes.
+const MAX_PING_BODY: usize = 64 * 1024;
+
+/// A registry elsewhere. Clones share connections, tokens and what was learned of it.
+#[derive(Clone)]
+pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    endpoint: Endpoint,
+    api: Url,
+    host: String,
+    transport: Transport,
+    auth: Auth,
+    learned: OnceCell<()>,
+    digests_need_get: AtomicBool,
+}
+
+/// What the registry says to `GET /v2/` without credentials.
+#[derive(Debug, Clone)]
+pub struct Ping {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// The beginning of its body.
+    pub body: Bytes,
+    /// From the request to the answer's headers, connecting included.
+    pub latency: Duration,
+    /// The HTTP version spoken.
+    pub http: Version,
+    /// The TLS version spoken, such as `TLS 1.3`; none over plain HTTP.
+    pub tls: Option<&'static str>,
+    /// Where it redirects to, if it does.
+    pub redirect: Option<Url>,
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Registry").field(&self.inner.host).finish()
+    }
+}
+
+impl Registry {
+    /// Prepares to speak to an endpoint; nothing is sent yet. Fails on settings of which no client
+    /// can be made ([`Error::Ca`], [`Error::Settings`]).
+    pub fn connect_to(endpoint: Endpoint) -> Result<Self, Error> {
+        let transport = Transport {
+            client: crate::tls::build_client(&endpoint)?,
+            network: endpoint.network,
+            has_proxy: endpoint.proxy.is_some(),
+        };
+        let inner = Inner {
+            api: endpoint.api(),
+            host: endpoint.host(),
+            auth: Auth::new(&endpoint),
+            transport,
+            learned: OnceCell::new(),
+            digests_need_get: AtomicBool::new(false),
+            endpoint,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Host and port, as messages name the registry.
+    pub fn host(&self) -> &str {
+        &self.inner.host
+    }
+
+    /// What it was made of.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.inner.endpoint
+    }
+
+    pub(crate) fn auth(&self) -> &Auth {
+        &self.inner.auth
+    }
+
+    /// Whether this registry was seen to answer HEAD without a (right) digest.
+    pub(crate) fn digests_need_get(&self) -> &AtomicBool {
+        &self.inner.digests_need_get
+    }
+
+    /// The address of something below `/v2/`.
+    pub(crate) fn url(&self, path: &str) -> Url {
+        let mut url = self.inner.api.clone();
+        url.set_path(&format!("/v2/{path}"));
+        url
+    }
+
+    /// An address of a repository, as the registry calls it.
+    pub(crate) fn repository_url(&self, repository: &RemoteName, path: &str) -> Url {
+        self.url(&format!("{}/{path}", self.inner.endpoint.repository(repository)))
+    }
+
+    /// The scope for a repository, as the registry calls it.
+    pub(crate) fn scope(&self, repository: &RemoteName, actions: &[Action]) -> Scope {
+        Scope::repository(self.inner.endpoint.repository(repository), actions.iter().copied())
+    }
+
+    /// An address that the registry named for a further request. Registries behind a proxy that
+    /// ends TLS often write `http://`, or another port: the registry's own host is always
+    /// spoken to by the scheme and port of the endpoint.
+    pub(crate) fn own_address(&self, mut url: Url) -> Url {
+        let api = &self.inner.api;
+        if url.host() == api.host() && (url.scheme() != api.scheme()) {
+            // Both calls can only fail for schemes without a host.
+            let _ = url.set_scheme(api.scheme());
+            let _ = url.set_port(api.port());
+        }
+        url
+    }
+
+    /// Asks `GET /v2/` without credentials and follows no redirect.
+    pub async fn ping(&self) -> Result<Ping, Error> {
+        let url = self.url("");
+        let doing = "asking whether it is a registry".to_owned();
+        let mut call = Call::new(Method::GET, url.clone(), Vec::new(), doing);
+        let begun = Instant::now();
+        let mut response = self.inner.transport.once(&mut call, url.clone(), None).await?;
+        let latency = begun.elapsed();
+        let tls = response.extensions().get::<reqwest::tls::TlsInfo>().map(tls_version);
+        // A body that is too long or breaks off is no reason to fail here.
+        let body = read_body(&mut response, &self.inner.host, &call.doing, MAX_PING_BODY).await;
+        Ok(Ping {
+            status: response.status(),
+            redirect: response
+                .status()
+                .is_redirection()
+                .then(|| crate::transport::location(&url, &response))
+                .flatten(),
+            headers: response.headers().clone(),
+            body: body.unwrap_or_default(),
+            latency,
+            http: response.version(),
+            tls: tls.filter(|_| url.scheme() == "https"),
+        })
+    }
+
+    /// Makes sure that it is known how the registry wants to be asked, where there are credentials
+    /// to send: a registry that shows less to strangers might else answer 404 instead of 401.
+    async fn learn(&self) -> Result<(), Error> {
+        if self.inner.auth.credentials().is_none() || self.inner.auth.scheme().is_some() {
+            return Ok(());
+        }
+        let learn = || async {
+            let ping = self.ping().await?;
+            self.inner.auth.learn(ping.status, &ping.headers).map(drop)
+        };
+        self.inner.learned.get_or_try_init(learn).await.copied()
+    }
+
+    /// Sends a call with the authority that it needs, and gives back whatever is answered but 401.
+    pub(crate) async fn send(&self, mut call: Call) -> Result<Response, Error> {
+        self.learn().await?;
+        let own = crate::transport::same_origin(&call.url, &self.inner.api);
+        let (mut renewed, mut asked_again) = (false, false);
+        loop {
+            let authorization = self.authorization(&call, own).await?;
+            let answer = self.inner.transport.follow(&mut call, authorization.clone()).await?;
+            let Answer { response, redirected } = answer;
+            let denied = matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+            if denied && redirected && !asked_again && call.payload.can_be_sent() {
+                // The address it was sent to has run out; the registry gives a new one.
+                asked_again = true;
+                continue;
+            }
+            if response.status() != StatusCode::UNAUTHORIZED || !own || redirected {
+                return Ok(response);
+            }
+            if !renewed && call.payload.can_be_sent() {
+                renewed = true;
+                let auth = &self.inner.auth;
+                let renewal = auth.renew(
+                    &self.inner.transport,
+                    response.headers(),
+                    &call.scopes,
+                    authorization.as_ref(),
+                );
+                if renewal.await? {
+                    continue;
+                }
+            }
+            return Err(self.unauthorized(response, &call.doing, authorization.is_some()).await);
+        }
+    }
+
+    async fn authorization(&self, call: &Call, own: bool) -> Result<Option<HeaderValue>, Error> {
+        if own { self.inner.auth.header(&self.inner.transport, &call.scopes).await } else { Ok(None) }
+    }
+
+    async fn unauthorized(&self, response: Response, doing: &str, authorized: bool) -> Error {
+        let host = self.host().to_owned();
+        let message = refusal(response, &host, doing).await.reason().trim().to_owned();
+        match (self.inner.auth.scheme(), self.inner.auth.credentials()) {
+            (Some(crate::auth::Scheme::Basic), Some(credentials)) if authorized => {
+                Error::WrongCredentials { host, username: credentials.username.clone(), message }
+            }
+            (_, credentials) => Error::Unauthorized {
+                host,
+                doing: doing.to_owned(),
+                anonymous: credentials.is_none(),
+                message,
+            },
+        }
+    }
+
+    /// Sends a call and makes an error of every answer but those with an `expected` status.
+    pub(crate) async fn expect(&self, call: Call, expected: &[StatusCode]) -> Result<Response, Error> {
+        let doing = call.doing.clone();
+        let response = self.send(call).await?;
+        if expected.contains(&response.status()) {
+            return Ok(response);
+        }
+        Err(self.refused(response, &doing).await)
+    }
+
+    /// An error answer as an error.
+    pub(crate) async fn refused(&self, response: Response, doing: &str) -> Error {
+        Error::Refused(Box::new(refusal(response, self.host(), doing).await))
+    }
+
+    pub(crate) fn bad_answer(&self, doing: &str, what: impl Into<String>) -> Error {
+        Error::BadAnswer { host: self.host().to_owned(), doing: doing.to_owned(), what: what.into() }
+    }
+}
+
+impl Call {
+    pub(crate) fn header(mut self, name: http::HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    pub(crate) fn payload(mut self, payload: Payload) -> Self {
+        self.payload = payload;
+        self
+    }
+
+    /// The answer is checked against a digest.
+    pub(crate) fn content_addressed(mut self, yes: bool) -> Self {
+        self.content_addressed = yes;
+        self
+    }
+}
+
+fn tls_version(info: &reqwest::tls::TlsInfo) -> &'static str {
+    match info.version() {
+        Some(version) if version == reqwest::tls::Version::TLS_1_2 => "TLS 1.2",
+        Some(version) if version == reqwest::tls::Version::TLS_1_3 => "TLS 1.3",
+        _ => "TLS",
+    }
+}

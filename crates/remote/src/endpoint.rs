@@ -1,0 +1,242 @@
+//! Where a registry is and how it is spoken to: address, kind, credentials, TLS, proxy. What a
+//! person typed becomes an [`Endpoint`] here or is refused with what to type instead.
+
+use secrecy::SecretString;
+use url::{Host, Url};
+
+use longshore_oci::RemoteName;
+
+use crate::NetworkPolicy;
+
+/// Docker Hub's one address.
+pub const DOCKER_HUB_URL: &str = "https://index.docker.io";
+/// Where Docker Hub's distribution API is served.
+const DOCKER_HUB_API: &str = "https://registry-1.docker.io";
+const DOCKER_HUB_HOSTS: &[&str] = &["index.docker.io", "docker.io", "registry-1.docker.io", "hub.docker.com"];
+
+/// What kind of registry it is; kinds have quirks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Longshore, Mirantis Secure Registry or Docker Trusted Registry.
+    Longshore,
+    /// Docker Hub: a fixed address, and `library/` before names of one part.
+    DockerHub,
+    /// Any other that speaks the distribution API.
+    Other,
+}
+
+/// A user name with its password or access token.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// The user name.
+    pub username: String,
+    /// Password or token; never printed.
+    pub secret: SecretString,
+}
+
+/// Everything that is needed to speak to one registry.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Scheme, host and port; made by [`Endpoint::parse_url`].
+    pub url: Url,
+    /// Its kind.
+    pub kind: Kind,
+    /// Absent: anonymous.
+    pub credentials: Option<Credentials>,
+    /// Certificate authorities to trust beside the system's, in PEM.
+    pub ca_pem: Option<String>,
+    /// Accept any certificate.
+    pub skip_tls_verify: bool,
+    /// An HTTP proxy to go through.
+    pub proxy: Option<Url>,
+    /// The token realm that credentials may go to; another one is an error (semantics 15).
+    pub pinned_realm: Option<String>,
+    /// Which addresses may be spoken to.
+    pub network: NetworkPolicy,
+}
+
+/// Why a registry's address was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// Nothing was typed.
+    #[error("the registry's address is missing; write it as https://registry.example.com")]
+    Missing,
+    /// It cannot be read as an address.
+    #[error("this is no address of a registry ({0}); write it as https://registry.example.com or host:5000")]
+    Unreadable(url::ParseError),
+    /// Another scheme than http and https.
+    #[error("registries are reached by https:// or http://, not by {0}://")]
+    Scheme(String),
+    /// A user name or password stands in it.
+    #[error(
+        "leave user name and password out of the address (write {origin}); they have fields of their own"
+    )]
+    Credentials {
+        /// What to write.
+        origin: String,
+    },
+    /// There is something behind host and port.
+    #[error("the address ends after host and port: write {origin}; the repository has a field of its own")]
+    Path {
+        /// What to write.
+        origin: String,
+    },
+    /// Docker Hub has one address.
+    #[error("Docker Hub is always at {DOCKER_HUB_URL}; for another registry choose another type")]
+    NotDockerHub,
+}
+
+impl Endpoint {
+    /// An endpoint without credentials, with the system's certificate authorities and no proxy.
+    pub fn new(url: Url, kind: Kind) -> Self {
+        Self {
+            url,
+            kind,
+            credentials: None,
+            ca_pem: None,
+            skip_tls_verify: false,
+            proxy: None,
+            pinned_realm: None,
+            network: NetworkPolicy::default(),
+        }
+    }
+
+    /// Reads what a person types as a registry's address: `https://host`, `http://host:port`, or
+    /// `host:port` alone, which means https. For Docker Hub the answer is always
+    /// [`DOCKER_HUB_URL`], and nothing need be typed.
+    pub fn parse_url(kind: Kind, typed: &str) -> Result<Url, UrlError> {
+        let typed = typed.trim();
+        if kind == Kind::DockerHub {
+            let hub = || Url::parse(DOCKER_HUB_URL).map_err(UrlError::Unreadable);
+            if typed.is_empty() {
+                return hub();
+            }
+            let url = parse_origin(typed)?;
+            let is_hub = url.host_str().is_some_and(|host| DOCKER_HUB_HOSTS.contains(&host));
+            return if is_hub && url.port().is_none() { hub() } else { Err(UrlError::NotDockerHub) };
+        }
+        parse_origin(typed)
+    }
+
+    /// Host and port as in a pull command; what messages call the registry.
+    pub fn host(&self) -> String {
+        host_of(&self.url)
+    }
+
+    /// The scheme, host and port where the distribution API is served.
+    pub(crate) fn api(&self) -> Url {
+        let moved = self.kind == Kind::DockerHub
+            && self.url.host_str().is_some_and(|host| DOCKER_HUB_HOSTS.contains(&host));
+        let mut api = self.url.clone();
+        if moved {
+            api = Url::parse(DOCKER_HUB_API).expect("a constant URL");
+        }
+        api.set_path("/");
+        api
+    }
+
+    /// The repository as the registry calls it: Docker Hub keeps `nginx` as `library/nginx`.
+    pub fn repository(&self, name: &RemoteName) -> RemoteName {
+        if self.kind == Kind::DockerHub && !name.as_str().contains('/') {
+            // 255 characters leave no room for the prefix; Docker Hub has no such names.
+            return format!("library/{name}").parse().unwrap_or_else(|_| name.clone());
+        }
+        name.clone()
+    }
+}
+
+fn parse_origin(typed: &str) -> Result<Url, UrlError> {
+    if typed.is_empty() {
+        return Err(UrlError::Missing);
+    }
+    let with_scheme = if typed.contains("://") { typed.to_owned() } else { format!("https://{typed}") };
+    let url = Url::parse(&with_scheme).map_err(UrlError::Unreadable)?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(UrlError::Scheme(url.scheme().to_owned()));
+    }
+    let origin = format!("{}://{}", url.scheme(), host_of(&url));
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(UrlError::Credentials { origin });
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return Err(UrlError::Path { origin });
+    }
+    Ok(url)
+}
+
+/// Host and, where it is not the scheme's own, port.
+pub(crate) fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
+/// Whether the address is this very machine by its name or number.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn parse(typed: &str) -> Result<String, UrlError> {
+        Endpoint::parse_url(Kind::Other, typed).map(|url| url.to_string())
+    }
+
+    #[test]
+    fn what_people_type_becomes_an_address() {
+        assert_eq!(parse("registry.example").unwrap(), "https://registry.example/");
+        assert_eq!(parse(" localhost:5000 ").unwrap(), "https://localhost:5000/");
+        assert_eq!(parse("http://10.0.0.1:5000/").unwrap(), "http://10.0.0.1:5000/");
+        assert_eq!(parse("HTTPS://Registry.Example").unwrap(), "https://registry.example/");
+    }
+
+    #[test]
+    fn a_wrong_address_is_told_what_to_type() {
+        assert_eq!(parse(""), Err(UrlError::Missing));
+        assert!(matches!(parse("https://"), Err(UrlError::Unreadable(_))));
+        assert!(matches!(parse("https://host:99999"), Err(UrlError::Unreadable(_))));
+        assert_eq!(parse("ftp://host"), Err(UrlError::Scheme("ftp".into())));
+        assert_eq!(
+            parse("https://host:5000/dev/web"),
+            Err(UrlError::Path { origin: "https://host:5000".into() })
+        );
+        assert!(matches!(parse("https://host/?a=b"), Err(UrlError::Path { .. })));
+    }
+
+    #[test]
+    fn a_password_in_the_address_is_refused_and_not_repeated() {
+        let error = parse("https://me:hunter2@host").unwrap_err();
+        assert_eq!(error, UrlError::Credentials { origin: "https://host".into() });
+        assert!(!error.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn docker_hub_has_one_address_and_a_library() {
+        for typed in ["", "docker.io", "https://index.docker.io", "registry-1.docker.io"] {
+            let url = Endpoint::parse_url(Kind::DockerHub, typed).unwrap();
+            assert_eq!(url.as_str(), "https://index.docker.io/");
+        }
+        assert_eq!(Endpoint::parse_url(Kind::DockerHub, "quay.io"), Err(UrlError::NotDockerHub));
+        let hub = Endpoint::new(Url::parse(DOCKER_HUB_URL).unwrap(), Kind::DockerHub);
+        assert_eq!(hub.api().as_str(), "https://registry-1.docker.io/");
+        assert_eq!(hub.repository(&"nginx".parse().unwrap()), "library/nginx");
+        assert_eq!(hub.repository(&"me/nginx".parse().unwrap()), "me/nginx");
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let mut endpoint = Endpoint::new(Url::parse("https://host").unwrap(), Kind::Other);
+        endpoint.credentials = Some(Credentials { username: "me".into(), secret: "hunter2".into() });
+        assert!(!format!("{endpoint:?}").contains("hunter2"));
+    }
+}

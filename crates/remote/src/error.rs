@@ -1,0 +1,224 @@
+//! What can go wrong with another registry. Each error names the host, what was asked, what it
+//! answered and why, and knows whether trying again may help.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use longshore_oci::{Digest, ErrorCode};
+
+use crate::{AddressRefused, CaError, CertificateProblem, Failure};
+
+/// The outcome of an operation at another registry that did not work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No answer came.
+    #[error("{doing}: {host} failed: {failure}")]
+    Network {
+        /// Host and port.
+        host: String,
+        /// What was being done.
+        doing: String,
+        /// Why.
+        failure: Failure,
+    },
+    /// The host is at an address that is not spoken to.
+    #[error(transparent)]
+    AddressRefused(#[from] AddressRefused),
+    /// It answered with an error.
+    #[error(transparent)]
+    Refused(Box<Refusal>),
+    /// User name or password are wrong.
+    #[error("{host} did not accept the credentials of {username:?}{}", because(.message))]
+    WrongCredentials {
+        /// Who refused them: the registry or its token service.
+        host: String,
+        /// For whom.
+        username: String,
+        /// Its own words.
+        message: String,
+    },
+    /// Credentials are missing, or those given do not suffice.
+    #[error(
+        "{doing}: {host} {}{}",
+        if *.anonymous { "asks for credentials, and none are given" } else { "does not allow it to these credentials" },
+        because(.message)
+    )]
+    Unauthorized {
+        /// Host and port.
+        host: String,
+        /// What was being done.
+        doing: String,
+        /// Whether no credentials were given.
+        anonymous: bool,
+        /// Its own words.
+        message: String,
+    },
+    /// The registry names another token realm than the one that credentials may go to.
+    #[error(
+        "{host} now asks to send the credentials to {now} instead of {pinned}; nothing was sent. If the \
+         change is right, run Connect and save again"
+    )]
+    RealmChanged {
+        /// The registry.
+        host: String,
+        /// The realm that was seen by Connect.
+        pinned: String,
+        /// The realm that it names now.
+        now: String,
+    },
+    /// The registry names a realm to which no credentials are sent.
+    #[error("{host} asks to send the credentials to {realm}, and nothing was sent: {reason}")]
+    RealmRefused {
+        /// The registry.
+        host: String,
+        /// The realm.
+        realm: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// An answer that breaks the specification.
+    #[error("{doing}: {host} answered something that no registry should: {what}")]
+    BadAnswer {
+        /// Host and port.
+        host: String,
+        /// What was being done.
+        doing: String,
+        /// What is wrong with the answer.
+        what: String,
+    },
+    /// The bytes are not those that were asked for.
+    #[error("{doing}: {host} sent content with the digest {actual} instead of {expected}")]
+    DigestMismatch {
+        /// Host and port.
+        host: String,
+        /// What was being done.
+        doing: String,
+        /// What was asked for.
+        expected: Digest,
+        /// What came.
+        actual: Digest,
+    },
+    /// The stream that was to be uploaded failed; the registry is not to blame.
+    #[error("{doing}: the content to send to {host} could not be read: {source}")]
+    Source {
+        /// Host and port.
+        host: String,
+        /// What was being done.
+        doing: String,
+        /// What the stream said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The certificate authority is unusable.
+    #[error("the certificate authority is not usable: {0}")]
+    Ca(#[from] CaError),
+    /// No client can be made of the settings.
+    #[error("these connection settings do not work: {0}")]
+    Settings(String),
+}
+
+/// An error answer of a registry.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{doing}: {host} answered {status}{}", self.reason())]
+pub struct Refusal {
+    /// Host and port.
+    pub host: String,
+    /// What was being done.
+    pub doing: String,
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The first error code of its body.
+    pub code: Option<ErrorCode>,
+    /// Its own words: shortened, without control characters.
+    pub message: String,
+    /// How long it asks to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// Code and message in brackets, as far as there are any.
+    pub(crate) fn reason(&self) -> String {
+        match (&self.code, self.message.as_str()) {
+            (None, "") => String::new(),
+            (None, message) => format!(" ({message})"),
+            (Some(code), "") => format!(" ({code})"),
+            (Some(code), message) => format!(" ({code}: {message})"),
+        }
+    }
+}
+
+fn because(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(": {message}") }
+}
+
+impl Error {
+    /// Whether the same request may work later without anybody doing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Error::Network { failure, .. } => match failure {
+                // The name may be back, and the clock may be set, but no retry will help soon;
+                // a network that is being restarted loses names too, so these are tried again.
+                Failure::UnknownHost
+                | Failure::Refused
+                | Failure::Unreachable(_)
+                | Failure::Timeout { .. }
+                | Failure::Broken(_) => true,
+                Failure::Certificate(CertificateProblem::NotYetValid) => true,
+                Failure::Certificate(_) | Failure::NotTls | Failure::NotHttp | Failure::Tls(_) => false,
+            },
+            Error::Refused(refusal) => {
+                refusal.status.is_server_error()
+                    && refusal.status != StatusCode::NOT_IMPLEMENTED
+                    && refusal.status != StatusCode::HTTP_VERSION_NOT_SUPPORTED
+                    || matches!(
+                        refusal.status,
+                        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY
+                    )
+            }
+            Error::Source { .. } => true,
+            Error::AddressRefused(_)
+            | Error::WrongCredentials { .. }
+            | Error::Unauthorized { .. }
+            | Error::RealmChanged { .. }
+            | Error::RealmRefused { .. }
+            | Error::BadAnswer { .. }
+            | Error::DigestMismatch { .. }
+            | Error::Ca(_)
+            | Error::Settings(_) => false,
+        }
+    }
+
+    /// How long the registry asks to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Error::Refused(refusal) => refusal.retry_after,
+            _ => None,
+        }
+    }
+
+    /// The HTTP status, where it is an error answer.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Error::Refused(refusal) => Some(refusal.status),
+            Error::Unauthorized { .. } | Error::WrongCredentials { .. } => Some(StatusCode::UNAUTHORIZED),
+            _ => None,
+        }
+    }
+
+    /// The registry's error code, where it gave one.
+    pub fn code(&self) -> Option<&ErrorCode> {
+        match self {
+            Error::Refused(refusal) => refusal.code.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether what was asked for is not there.
+    pub fn is_not_found(&self) -> bool {
+        self.status() == Some(StatusCode::NOT_FOUND)
+    }
+
+    /// Whether the credentials, or their absence, are the reason.
+    pub fn is_denied(&self) -> bool {
+        matches!(self.status(), Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN))
+    }
+}

@@ -1,0 +1,290 @@
+//! One HTTP request and its answer: address check, timeouts, redirects. Who asks with which
+//! authority is decided in `client`.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream::{Stream, StreamExt};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION};
+use http::{Method, StatusCode};
+use longshore_oci::Scope;
+use reqwest::{Body, Client, Response};
+use url::Url;
+
+use crate::endpoint::host_of;
+use crate::failure::{Cause, cause_of};
+use crate::{Error, Failure, NetworkPolicy};
+
+/// How long nothing may move before a request is given up.
+pub(crate) const IDLE: Duration = Duration::from_secs(60);
+/// How many [`IDLE`] times a registry may take to answer when an upload is all sent: it may have
+/// to hash and copy many gigabytes first.
+const IDLES_AFTER_UPLOAD: u32 = 5;
+/// How many redirects one request follows.
+const MAX_REDIRECTS: usize = 5;
+
+type SourceError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What is asked of a registry.
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) payload: Payload,
+    /// What a token must allow for it.
+    pub(crate) scopes: Vec<Scope>,
+    /// The answer is checked against a digest, so it may come over any connection.
+    pub(crate) content_addressed: bool,
+    /// What is being done, as a message begins: `listing the tags of dev/web`.
+    pub(crate) doing: String,
+}
+
+impl Call {
+    pub(crate) fn new(method: Method, url: Url, scopes: Vec<Scope>, doing: String) -> Self {
+        let headers = HeaderMap::new();
+        Self { method, url, headers, payload: Payload::Empty, scopes, content_addressed: false, doing }
+    }
+}
+
+/// A request's body.
+pub(crate) enum Payload {
+    Empty,
+    Bytes(Bytes),
+    /// Can be sent once; `None` afterwards.
+    Stream(Option<Body>, Arc<Progress>),
+}
+
+impl Payload {
+    /// A stream of `size` bytes whose progress is watched and whose own error is kept apart from
+    /// the network's.
+    pub(crate) fn stream<S, E>(source: S, size: u64) -> Self
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + 'static,
+        E: Into<SourceError>,
+    {
+        let progress = Arc::new(Progress { sent: AtomicU64::new(0), size, error: Mutex::default() });
+        let (watch, end) = (progress.clone(), progress.clone());
+        let pieces = source.map(move |piece| match piece {
+            Ok(bytes) => {
+                let before = watch.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                let too_many = before + bytes.len() as u64 > size;
+                if too_many {
+                    Err(watch.fail(format!("it has more than {size} bytes").into()))
+                } else {
+                    Ok(bytes)
+                }
+            }
+            Err(error) => Err(watch.fail(error.into())),
+        });
+        let ending = futures::stream::once(async move {
+            let sent = end.sent.load(Ordering::Relaxed);
+            if sent == size {
+                return Ok(Bytes::new());
+            }
+            Err(end.fail(format!("it ended after {sent} of {size} bytes").into()))
+        });
+        Self::Stream(Some(Body::wrap_stream(pieces.chain(ending))), progress)
+    }
+
+    fn take(&mut self) -> Option<Body> {
+        match self {
+            Payload::Empty => Some(Body::default()),
+            Payload::Bytes(bytes) => Some(Body::from(bytes.clone())),
+            Payload::Stream(body, _) => body.take(),
+        }
+    }
+
+    pub(crate) fn can_be_sent(&self) -> bool {
+        !matches!(self, Payload::Stream(None, _))
+    }
+}
+
+/// How far an upload's stream has come.
+pub(crate) struct Progress {
+    /// Bytes handed over.
+    sent: AtomicU64,
+    /// Bytes there are.
+    size: u64,
+    error: Mutex<Option<SourceError>>,
+}
+
+impl Progress {
+    /// Keeps the stream's error, and gives back what the HTTP client is told.
+    fn fail(&self, error: SourceError) -> std::io::Error {
+        *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        std::io::Error::other("the content to send could not be read")
+    }
+
+    fn failure(&self) -> Option<SourceError> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// An answer, and where it came from.
+pub(crate) struct Answer {
+    pub(crate) response: Response,
+    pub(crate) redirected: bool,
+}
+
+/// Sends requests of one endpoint.
+#[derive(Debug, Clone)]
+pub(crate) struct Transport {
+    pub(crate) client: Client,
+    pub(crate) network: NetworkPolicy,
+    pub(crate) has_proxy: bool,
+}
+
+impl Transport {
+    /// One request, redirects not followed.
+    pub(crate) async fn once(
+        &self,
+        call: &mut Call,
+        url: Url,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Response, Error> {
+        self.network.check_url(&url)?;
+        if self.has_proxy {
+            self.network.check_behind_proxy(&url).await?;
+        }
+        let host = host_of(&url);
+        let body = call.payload.take().ok_or_else(|| Error::Network {
+            host: host.clone(),
+            doing: call.doing.clone(),
+            failure: Failure::Broken("the upload was interrupted and must begin anew".into()),
+        })?;
+        let mut request =
+            self.client.request(call.method.clone(), url).headers(call.headers.clone()).body(body);
+        if let Some(value) = authorization {
+            request = request.header(AUTHORIZATION, value);
+        }
+        if matches!(call.payload, Payload::Empty) && matches!(call.method, Method::POST | Method::PUT) {
+            // Some proxies refuse these methods without a length.
+            request = request.header(CONTENT_LENGTH, 0);
+        }
+        let progress = match &call.payload {
+            Payload::Stream(_, progress) => Some(progress.clone()),
+            _ => None,
+        };
+        let outcome = watched(request.send(), progress.as_deref(), IDLE).await;
+        if let Some(source) = progress.and_then(|progress| progress.failure()) {
+            return Err(Error::Source { host, doing: call.doing.clone(), source });
+        }
+        match outcome {
+            None => Err(Error::Network {
+                host,
+                doing: call.doing.clone(),
+                failure: Failure::Timeout { seconds: IDLE.as_secs() },
+            }),
+            Some(Err(error)) => Err(network_error(&error, &host, &call.doing)),
+            Some(Ok(response)) => Ok(response),
+        }
+    }
+
+    /// A request and what it is redirected to. The authorization goes to the first origin alone.
+    pub(crate) async fn follow(
+        &self,
+        call: &mut Call,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Answer, Error> {
+        let mut url = call.url.clone();
+        for hop in 0..=MAX_REDIRECTS {
+            let known = same_origin(&url, &call.url);
+            let response = self.once(call, url.clone(), authorization.clone().filter(|_| known)).await?;
+            let Some(next) = redirect_target(call, &url, &response)? else {
+                return Ok(Answer { response, redirected: hop > 0 && !known });
+            };
+            tracing::debug!(from = %host_of(&url), to = %host_of(&next), "redirected");
+            url = next;
+        }
+        Err(bad_answer(call, &url, format!("more than {MAX_REDIRECTS} redirects")))
+    }
+}
+
+/// Waits for the answer as long as something moves. `None`: nothing did.
+async fn watched<F: Future>(request: F, progress: Option<&Progress>, limit: Duration) -> Option<F::Output> {
+    let mut request: Pin<Box<F>> = Box::pin(request);
+    let (mut seen, mut idle) = (0, 0);
+    loop {
+        if let Ok(outcome) = tokio::time::timeout(limit, &mut request).await {
+            return Some(outcome);
+        }
+        let sent = progress.map_or(0, |progress| progress.sent.load(Ordering::Relaxed));
+        idle = if sent == seen { idle + 1 } else { 0 };
+        seen = sent;
+        let all_sent = progress.is_some_and(|progress| sent >= progress.size);
+        let patience = if all_sent { IDLES_AFTER_UPLOAD } else { 1 };
+        if idle >= patience {
+            return None;
+        }
+    }
+}
+
+fn redirect_target(call: &Call, from: &Url, response: &Response) -> Result<Option<Url>, Error> {
+    let keeps_method = match response.status() {
+        StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
+        StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER => {
+            matches!(call.method, Method::GET | Method::HEAD)
+        }
+        _ => false,
+    };
+    if !keeps_method || !call.payload.can_be_sent() {
+        return Ok(None);
+    }
+    let Some(target) = location(from, response) else {
+        return Err(bad_answer(call, from, "a redirect to nowhere".into()));
+    };
+    if !matches!(target.scheme(), "http" | "https") {
+        return Err(bad_answer(call, from, format!("a redirect to {}:", target.scheme())));
+    }
+    if from.scheme() == "https" && target.scheme() == "http" && !call.content_addressed {
+        let what =
+            format!("a redirect from https to http://{}, which anybody could have changed", host_of(&target));
+        return Err(bad_answer(call, from, what));
+    }
+    Ok(Some(target))
+}
+
+/// The Location of an answer, made absolute.
+pub(crate) fn location(from: &Url, response: &Response) -> Option<Url> {
+    from.join(response.headers().get(LOCATION)?.to_str().ok()?).ok()
+}
+
+pub(crate) fn same_origin(a: &Url, b: &Url) -> bool {
+    a.scheme() == b.scheme() && a.host() == b.host() && a.port_or_known_default() == b.port_or_known_default()
+}
+
+pub(crate) fn bad_answer(call: &Call, url: &Url, what: String) -> Error {
+    Error::BadAnswer { host: host_of(url), doing: call.doing.clone(), what }
+}
+
+/// An error of the HTTP client in our words.
+pub(crate) fn network_error(error: &reqwest::Error, host: &str, doing: &str) -> Error {
+    match cause_of(error) {
+        Cause::Refused(refused) => Error::AddressRefused(refused),
+        Cause::Failure(failure) => Error::Network { host: host.to_owned(), doing: doing.to_owned(), failure },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_on_which_nothing_moves_is_given_up() {
+        let limit = Duration::from_millis(5);
+        assert_eq!(watched(std::future::pending::<()>(), None, limit).await, None);
+        assert_eq!(watched(std::future::ready(7), None, limit).await, Some(7));
+    }
+
+    #[tokio::test]
+    async fn a_registry_has_longer_to_answer_when_all_is_sent() {
+        let limit = Duration::from_millis(5);
+        let all = Progress { sent: AtomicU64::new(9), size: 9, error: Mutex::default() };
+        let begun = std::time::Instant::now();
+        assert_eq!(watched(std::future::pending::<()>(), Some(&all), limit).await, None);
+        assert!(begun.elapsed() >= limit * IDLES_AFTER_UPLOAD);
+    }
+}
