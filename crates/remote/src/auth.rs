@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::answer::{read_body, refusal};
+use crate::answer::{read_body, refusal, tidy};
 use crate::endpoint::{host_of, is_loopback};
 use crate::transport::{Call, Transport};
 use crate::{Credentials, Endpoint, Error};
@@ -113,7 +113,7 @@ impl Auth {
     /// Whether a realm may be asked, and with credentials if there are some.
     fn check_realm(&self, realm: &str) -> Result<Url, Error> {
         let host = host_of(&self.registry);
-        let refused = |reason| Error::RealmRefused { host: host.clone(), realm: realm.to_owned(), reason };
+        let refused = |reason| Error::RealmRefused { host: host.clone(), realm: tidy(realm), reason };
         // A relative realm breaks the specification, but can only mean the registry itself.
         let url = self.registry.join(realm).map_err(|_| refused("this is no address"))?;
         let same_host = url.host() == self.registry.host();
@@ -131,7 +131,7 @@ impl Auth {
             Some(pinned)
                 if self.credentials.is_some() && self.registry.join(pinned).ok() != Some(url.clone()) =>
             {
-                Err(Error::RealmChanged { host, pinned: pinned.clone(), now: url.to_string() })
+                Err(Error::RealmChanged { host, pinned: pinned.clone(), now: tidy(url.as_str()) })
             }
             _ => Ok(url),
         }

@@ -35,7 +35,7 @@ pub struct Credentials {
 }
 
 /// Everything that is needed to speak to one registry.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Endpoint {
     /// Scheme, host and port; made by [`Endpoint::parse_url`].
     pub url: Url,
@@ -53,6 +53,21 @@ pub struct Endpoint {
     pub pinned_realm: Option<String>,
     /// Which addresses may be spoken to.
     pub network: NetworkPolicy,
+}
+
+impl std::fmt::Debug for Endpoint {
+    /// Without anything that may be secret: a proxy's address can hold a password too.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("url", &self.url.as_str())
+            .field("kind", &self.kind)
+            .field("username", &self.credentials.as_ref().map(|credentials| &credentials.username))
+            .field("skip_tls_verify", &self.skip_tls_verify)
+            .field("proxy", &self.proxy.as_ref().map(host_of))
+            .field("pinned_realm", &self.pinned_realm)
+            .field("network", &self.network)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a registry's address was refused.
@@ -237,6 +252,7 @@ mod tests {
     fn secrets_are_not_printed() {
         let mut endpoint = Endpoint::new(Url::parse("https://host").unwrap(), Kind::Other);
         endpoint.credentials = Some(Credentials { username: "me".into(), secret: "hunter2".into() });
+        endpoint.proxy = Some(Url::parse("http://me:hunter2@proxy:3128").unwrap());
         assert!(!format!("{endpoint:?}").contains("hunter2"));
     }
 }

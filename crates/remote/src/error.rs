@@ -155,8 +155,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Error::Network { failure, .. } => match failure {
-                // The name may be back, and the clock may be set, but no retry will help soon;
-                // a network that is being restarted loses names too, so these are tried again.
+                // A network that is being restarted loses names, too.
                 Failure::UnknownHost
                 | Failure::Refused
                 | Failure::Unreachable(_)

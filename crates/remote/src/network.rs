@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
+use crate::tls::CONNECT_TIMEOUT;
+
 /// What an administrator allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NetworkPolicy {
@@ -125,8 +127,10 @@ impl NetworkPolicy {
     /// proxy the client never resolves the registry's name itself.
     pub(crate) async fn check_behind_proxy(self, url: &Url) -> Result<(), AddressRefused> {
         let Some(Host::Domain(name)) = url.host() else { return Ok(()) };
-        let found = tokio::net::lookup_host((name, 0)).await.into_iter().flatten();
-        found.into_iter().try_for_each(|address| self.check_address(name, address.ip()))
+        // A name that only the proxy knows is the proxy's to judge.
+        let lookup = tokio::time::timeout(CONNECT_TIMEOUT, tokio::net::lookup_host((name, 0))).await;
+        let mut found = lookup.into_iter().flatten().flatten();
+        found.try_for_each(|address| self.check_address(name, address.ip()))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Once;
 use std::time::Duration;
 
-use reqwest::{Certificate, Client, Proxy};
+use reqwest::{Certificate, Client, ClientBuilder, Proxy};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -57,10 +57,19 @@ fn authorities(pem: &str) -> Result<Vec<Certificate>, CaError> {
     if authorities.is_empty() { Err(CaError::Empty) } else { Ok(authorities) }
 }
 
-/// Builds the client. It follows no redirect, uses no proxy of the environment, and has no
-/// timeout of its own beside that for connecting: what is idle is watched per request.
+/// Makes the client. A machine without any certificate authorities can still speak plain HTTP.
 pub(crate) fn build_client(endpoint: &Endpoint) -> Result<Client, Error> {
     ensure_provider();
+    let built = match builder(endpoint)?.build() {
+        Err(_) if endpoint.url.scheme() == "http" => builder(endpoint)?.tls_certs_only([]).build(),
+        built => built,
+    };
+    built.map_err(|error| Error::Settings(crate::failure::innermost(&error)))
+}
+
+/// A client that follows no redirect, uses no proxy of the environment, and has no timeout of its
+/// own beside that for connecting: what is idle is watched per request.
+fn builder(endpoint: &Endpoint) -> Result<ClientBuilder, Error> {
     let mut builder = Client::builder()
         .user_agent(USER_AGENT)
         .connect_timeout(CONNECT_TIMEOUT)
@@ -86,7 +95,7 @@ pub(crate) fn build_client(endpoint: &Endpoint) -> Result<Client, Error> {
     if endpoint.skip_tls_verify {
         builder = builder.tls_danger_accept_invalid_certs(true);
     }
-    builder.build().map_err(|error| Error::Settings(crate::failure::innermost(&error)))
+    Ok(builder)
 }
 
 #[cfg(test)]

@@ -55,8 +55,11 @@ fn network(host: &str, failure: &Failure, endpoint: &Endpoint) -> Check {
         // The default port of one scheme means nothing to the other.
         format!("{scheme}://{}", crate::endpoint::host_of(url))
     };
-    let via =
-        endpoint.proxy.as_ref().map(|proxy| format!(" (through the proxy {proxy})")).unwrap_or_default();
+    let via = endpoint
+        .proxy
+        .as_ref()
+        .map(|proxy| format!(" (through the proxy {})", crate::endpoint::host_of(proxy)))
+        .unwrap_or_default();
     let (kind, message, remedy, field) = match failure {
         Failure::UnknownHost => (
             CheckKind::Reachable,

@@ -7,4 +7,5 @@ mod connect;
 mod fake;
 mod lists;
 mod manifests;
+mod real;
 mod tls;
