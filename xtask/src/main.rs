@@ -1,2 +1,63 @@
-//! (room to be furnished)
-fn main() {}
+//! The build driver: `cargo xtask run`, `build`, `test`, `bench` and `openapi`.
+//!
+//! Everything that takes more than one cargo command lives here: the browser part, the site's
+//! files, the binary that carries them, and the checks of `.ci/run`. How a single crate is built
+//! stays in its Cargo.toml.
+
+mod build;
+mod command;
+mod site;
+mod style;
+mod tally;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Builds, runs and tests Longshore", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build target/release/longshore, the binary that carries its site
+    Build,
+    /// Build, then serve on http://127.0.0.1:8080 with data under ./data
+    Run {
+        /// Options for `longshore serve`, such as `--listen 0.0.0.0:80`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Install what the tests need, then run every check and every test
+    Test(test::Options),
+    /// Build the release server and run one benchmark against it
+    Bench {
+        /// Its name, such as `promote`, and its options
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        args: Vec<String>,
+    },
+    /// Write the REST interface's description to docs/openapi.json
+    Openapi,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().task {
+        Task::Build => build::build(),
+        Task::Run { args } => build::run(&args),
+        Task::Test(options) => test::test(&options),
+        Task::Bench { args } => build::bench(&args),
+        Task::Openapi => build::openapi(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

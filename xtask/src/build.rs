@@ -1,0 +1,74 @@
+//! Building the server with its site inside, and what starts from that: `run`, `bench`, `openapi`.
+
+use std::{fs, os::unix::process::CommandExt, time::Instant};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    command::{self, capture, cargo, command, step, target},
+    site::{self, Kind},
+    tools,
+};
+
+/// Builds `target/release/longshore`, which needs no other file to serve.
+///
+/// # Errors
+/// A tool is missing, or a build failed.
+pub(crate) fn build() -> Result<()> {
+    let start = Instant::now();
+    tools::c_compiler()?;
+    tools::wasm_target()?;
+    site::build(Kind::Release)?;
+    step("Building the server", || {
+        command::run(&mut cargo(["build", "--release", "--package", "server", "--features", "embed-site"]))
+    })?;
+    println!("==> target/release/longshore is ready after {:.1} s", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Builds, then becomes `longshore serve`, so that signals reach the server itself.
+///
+/// # Errors
+/// The build failed, or the server could not be started.
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    build()?;
+    let mut server = command(target().join("release/longshore"));
+    server.arg("serve");
+    for (option, default) in [("--listen", "127.0.0.1:8080"), ("--data", "./data")] {
+        if !args.iter().any(|arg| arg == option || arg.starts_with(&format!("{option}="))) {
+            server.args([option, default]);
+        }
+    }
+    server.args(args);
+    println!("==> {}", command::line(&server));
+    Err(server.exec()).context("cannot start target/release/longshore")
+}
+
+/// Builds the release server and runs one benchmark against it.
+///
+/// # Errors
+/// The build or the benchmark failed.
+pub(crate) fn bench(args: &[String]) -> Result<()> {
+    build()?;
+    step("Building the benchmarks", || {
+        command::run(&mut cargo(["build", "--release", "--package", "longshore-bench"]))
+    })?;
+    let server = target().join("release/longshore");
+    command::run(
+        command(target().join("release/longshore-bench")).args(args).env("LONGSHORE_BINARY", server),
+    )
+}
+
+/// Writes what `longshore openapi` prints to `docs/openapi.json`.
+///
+/// # Errors
+/// The build failed, or the server's answer could not be written.
+pub(crate) fn openapi() -> Result<()> {
+    step("Building the server", || command::run(&mut cargo(["build", "--package", "server"])))?;
+    let description = capture(command(target().join("debug/longshore")).arg("openapi"))?;
+    let path = command::root().join("docs/openapi.json");
+    fs::create_dir_all(path.parent().expect("docs/ is a folder"))?;
+    fs::write(&path, description).with_context(|| format!("cannot write {}", path.display()))?;
+    println!("==> {} is written", path.display());
+    Ok(())
+}

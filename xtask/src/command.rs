@@ -1,0 +1,89 @@
+//! Where the workspace is, and how its commands are run and timed.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail};
+
+/// The root of the workspace: the folder that holds `Cargo.toml` and `target`.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask stands in the workspace").to_path_buf()
+}
+
+/// `target/`, which is the same for every command, whatever `CARGO_TARGET_DIR` says: the binary is
+/// promised at `target/release/longshore`, and it embeds `target/site`.
+pub(crate) fn target() -> PathBuf {
+    root().join("target")
+}
+
+/// A command that runs in the root of the workspace.
+pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root());
+    command
+}
+
+/// The cargo that started this program, with the flags that every build shares.
+pub(crate) fn cargo<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut cargo = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // Cargo hands its own view of the xtask package to this process; inherited by another cargo it
+    // would look like a changed environment to build scripts that read it, and rebuild them.
+    for (name, _) in std::env::vars_os() {
+        let name_text = name.to_string_lossy();
+        if name_text.starts_with("CARGO_PKG_") || name_text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo.env("CARGO_TARGET_DIR", target()).args(args);
+    cargo
+}
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// It could not be started, or it ended with another status than 0.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot start {}", line(command)))?;
+    if !status.success() {
+        bail!("{} failed ({status})", line(command));
+    }
+    Ok(())
+}
+
+/// Runs a command and returns what it wrote to its standard output.
+///
+/// # Errors
+/// It could not be started, or it ended with another status than 0.
+pub(crate) fn capture(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("cannot start {}", line(command)))?;
+    if !output.status.success() {
+        bail!("{} failed: {}", line(command), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Whether a command can be started and succeeds; what it prints is thrown away.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
+}
+
+/// A command as one would type it, for messages.
+pub(crate) fn line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+/// Says what is being done, does it, and says how long it took.
+///
+/// # Errors
+/// Those of the work.
+pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    println!("==> {what}");
+    let start = Instant::now();
+    let outcome = work()?;
+    println!("    {what}: {:.1} s", start.elapsed().as_secs_f64());
+    Ok(outcome)
+}

@@ -1,0 +1,249 @@
+//! `cargo xtask test`: formatting, lints, unit and integration tests, browser tests.
+//!
+//! Every part runs, even after another has failed, and a part of tests in which none ran has
+//! failed. The last line of the output holds the totals.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    process::Command,
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
+
+use crate::{
+    command::{self, capture, cargo, command, root, step, target},
+    site::{self, Kind},
+    tally::{self, CargoOutput, Tally},
+    tools,
+};
+
+/// What `cargo xtask test` runs.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Run one part alone
+    #[arg(long, value_enum)]
+    only: Option<Part>,
+    /// Run tests whose name contains one of these, and nothing but tests
+    filters: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Formatting
+    Fmt,
+    /// Lints of the server and the browser part, and what the browser part may depend on
+    Clippy,
+    /// Unit and integration tests
+    Cargo,
+    /// Playwright with a real server and a real browser
+    Browser,
+}
+
+impl Options {
+    fn wants(&self, part: Part) -> bool {
+        match self.only {
+            Some(only) => only == part,
+            None => self.filters.is_empty() || matches!(part, Part::Cargo | Part::Browser),
+        }
+    }
+}
+
+/// The crates that must not reach the browser: their presence means that a feature leaked.
+const SERVER_ONLY: &[&str] = &["tokio", "sqlx", "reqwest"];
+
+/// Everything but the browser part, which shares `app` with the server but not its features.
+const HOST: [&str; 3] = ["--workspace", "--exclude", "frontend"];
+
+/// Runs the chosen parts and prints the totals.
+///
+/// # Errors
+/// A tool is missing, or a part failed.
+pub(crate) fn test(options: &Options) -> Result<()> {
+    let start = Instant::now();
+    install(options)?;
+
+    let mut report = Report::default();
+    if options.wants(Part::Fmt) {
+        report.part("Formatting", || command::run(&mut cargo(["fmt", "--all", "--check"])).map(|()| None));
+    }
+    if options.wants(Part::Clippy) {
+        report.part("Lints of the server", || lint(&HOST).map(|()| None));
+        report.part("Lints of the browser part", || {
+            lint(&["--package", "frontend", "--target", "wasm32-unknown-unknown"]).map(|()| None)
+        });
+        report.part("Dependencies of the browser part", || browser_dependencies().map(|()| None));
+    }
+    if options.wants(Part::Cargo) {
+        report.cargo_tests(&options.filters);
+    }
+    if options.wants(Part::Browser) {
+        report.part("Browser tests", || browser_tests(&options.filters).map(Some));
+    }
+    report.finish(options, start)
+}
+
+fn install(options: &Options) -> Result<()> {
+    tools::c_compiler()?;
+    tools::rust_components()?;
+    tools::wasm_target()?;
+    if options.wants(Part::Cargo) || options.wants(Part::Browser) {
+        tools::debian_packages()?;
+    }
+    if options.wants(Part::Browser) {
+        tools::npm_packages()?;
+    }
+    Ok(())
+}
+
+fn lint(what: &[&str]) -> Result<()> {
+    let mut clippy = cargo(["clippy"]);
+    clippy.args(what);
+    if what == HOST {
+        clippy.arg("--all-targets");
+    }
+    command::run(clippy.args(["--", "-D", "warnings"]))
+}
+
+fn browser_dependencies() -> Result<()> {
+    let tree = capture(&mut cargo([
+        "tree",
+        "--package",
+        "frontend",
+        "--target",
+        "wasm32-unknown-unknown",
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+    ]))?;
+    let leaked: Vec<&str> =
+        tree.lines().filter(|line| SERVER_ONLY.iter().any(|name| line.split(' ').next() == Some(*name))).collect();
+    ensure!(leaked.is_empty(), "the browser part depends on {}; ask `cargo tree -i` why", leaked.join(", "));
+    Ok(())
+}
+
+fn cargo_tests(filters: &[String]) -> Result<CargoOutput> {
+    let mut test = cargo(["test"]);
+    test.args(HOST).arg("--no-fail-fast").arg("--").args(filters);
+    let mut output = CargoOutput::default();
+    let passed = follow(&mut test, |line| output.line(line))?;
+    let ran = output.unit.failed + output.integration.failed;
+    ensure!(passed || ran > 0, "{} failed", command::line(&test));
+    Ok(output)
+}
+
+/// Runs a command, showing each line that it prints and handing it on. Both streams share one pipe,
+/// so the lines come in the order in which they were written.
+fn follow(command: &mut Command, mut each: impl FnMut(&str)) -> Result<bool> {
+    let (reader, writer) = std::io::pipe()?;
+    command.stdout(writer.try_clone()?).stderr(writer);
+    let mut child = command.spawn().with_context(|| format!("cannot start {}", command::line(command)))?;
+    // The pipe ends when its last writer is closed, and the command holds two.
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    for line in BufReader::new(reader).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        each(&line);
+    }
+    Ok(child.wait()?.success())
+}
+
+fn browser_tests(filters: &[String]) -> Result<Tally> {
+    // With the features of the whole workspace, as the tests before: nothing is built twice.
+    step("Building the server", || command::run(cargo(["build"]).args(HOST).arg("--bins")))?;
+    site::build(Kind::Dev)?;
+
+    let folder = root().join("end2end");
+    let screenshots = folder.join("screenshots");
+    if filters.is_empty() && screenshots.exists() {
+        fs::remove_dir_all(&screenshots).context("cannot empty end2end/screenshots")?;
+    }
+    let report = folder.join("test-results/report.json");
+    if report.exists() {
+        fs::remove_file(&report).context("cannot remove the last browser report")?;
+    }
+    let mut playwright = command("node");
+    playwright
+        .args(["node_modules/@playwright/test/cli.js", "test"])
+        .current_dir(&folder)
+        .env("LONGSHORE_BINARY", target().join("debug/longshore"))
+        .env("LONGSHORE_SITE", Kind::Dev.folder());
+    if !filters.is_empty() {
+        playwright.arg("--pass-with-no-tests").arg("--grep").arg(filters.join("|"));
+    }
+    let passed = playwright.status().context("cannot start node")?.success();
+    let report = fs::read_to_string(&report).context("Playwright wrote no report")?;
+    let tally = tally::playwright(&report)?;
+    ensure!(passed || tally.failed > 0, "Playwright failed outside of the tests");
+    Ok(tally)
+}
+
+/// What each part came to.
+#[derive(Default)]
+struct Report {
+    lines: Vec<(String, Outcome)>,
+}
+
+enum Outcome {
+    Passed,
+    Failed(String),
+    Tests(Tally),
+}
+
+impl Report {
+    fn part(&mut self, name: &str, work: impl FnOnce() -> Result<Option<Tally>>) {
+        let outcome = match step(name, work) {
+            Ok(None) => Outcome::Passed,
+            Ok(Some(tally)) => Outcome::Tests(tally),
+            Err(error) => Outcome::Failed(format!("{error:#}")),
+        };
+        self.lines.push((name.to_owned(), outcome));
+    }
+
+    /// Unit and integration tests come out of one command, and are two parts of the report.
+    fn cargo_tests(&mut self, filters: &[String]) {
+        match step("Unit and integration tests", || cargo_tests(filters)) {
+            Ok(output) => {
+                self.lines.push(("Unit tests".to_owned(), Outcome::Tests(output.unit)));
+                self.lines.push(("Integration tests".to_owned(), Outcome::Tests(output.integration)));
+            }
+            Err(error) => self
+                .lines
+                .push(("Unit and integration tests".to_owned(), Outcome::Failed(format!("{error:#}")))),
+        }
+    }
+
+    fn finish(self, options: &Options, start: Instant) -> Result<()> {
+        let mut total = Tally::default();
+        println!("\n==> Summary after {:.0} s", start.elapsed().as_secs_f64());
+        for (name, outcome) in &self.lines {
+            match outcome {
+                Outcome::Passed => println!("    {name}: passed"),
+                Outcome::Failed(error) => {
+                    println!("    {name}: FAILED: {error}");
+                    total.failed += 1;
+                }
+                Outcome::Tests(tally) if tally.ran() == 0 && options.filters.is_empty() => {
+                    println!("    {name}: FAILED: no test ran");
+                    total.failed += 1;
+                }
+                Outcome::Tests(tally) => {
+                    println!("    {name}: {tally}");
+                    total += *tally;
+                }
+            }
+        }
+        println!("{total}");
+        if total.failed > 0 {
+            bail!("not everything passed");
+        }
+        if !options.filters.is_empty() && total.ran() == 0 {
+            bail!("no test has a name that contains {}", options.filters.join(" or "));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+//! What has to be installed besides Rust, and how it gets there.
+//!
+//! Building needs a C compiler and the WASM target. Tests need Debian packages, and npm packages
+//! in `end2end/`; they are installed where that is allowed, and named where it is not.
+
+use std::{fs, path::Path, process::Command};
+
+use anyhow::{Context, Result, bail};
+
+use crate::command::{capture, cargo, command, root, run, step, succeeds};
+
+/// A Debian package that the tests need, and the file or command by which one sees it is there.
+struct Package {
+    name: &'static str,
+    sign: Sign,
+}
+
+enum Sign {
+    /// A command on the PATH.
+    Command(&'static str),
+    /// A folder that holds at least one entry.
+    Folder(&'static str),
+}
+
+const PACKAGES: &[Package] = &[
+    // The browser of the browser tests, and letters for it to draw.
+    Package { name: "chromium", sign: Sign::Command("chromium") },
+    Package { name: "fonts-dejavu-core", sign: Sign::Folder("/usr/share/fonts/truetype/dejavu") },
+    Package { name: "nodejs", sign: Sign::Command("node") },
+    Package { name: "npm", sign: Sign::Command("npm") },
+    // Ordinary clients, and the registry that mirrors talk to.
+    Package { name: "skopeo", sign: Sign::Command("skopeo") },
+    Package { name: "buildah", sign: Sign::Command("buildah") },
+    Package { name: "docker-registry", sign: Sign::Command("docker-registry") },
+    Package { name: "apache2-utils", sign: Sign::Command("htpasswd") },
+    // The other database; the tests start a private server of it.
+    Package { name: "postgresql", sign: Sign::Folder("/usr/lib/postgresql") },
+];
+
+/// Checks that C code compiles here: the TLS library and SQLite contain some.
+///
+/// # Errors
+/// There is no C compiler.
+pub(crate) fn c_compiler() -> Result<()> {
+    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    if succeeds(Command::new(&compiler).arg("--version")) {
+        return Ok(());
+    }
+    bail!("there is no C compiler ({compiler}). On Debian: apt-get install build-essential")
+}
+
+/// Makes sure that rustc can compile for the browser.
+///
+/// # Errors
+/// The target is missing and could not be installed.
+pub(crate) fn wasm_target() -> Result<()> {
+    let sysroot = capture(command("rustc").args(["--print", "sysroot"])).context("Rust is not installed")?;
+    if Path::new(sysroot.trim()).join("lib/rustlib/wasm32-unknown-unknown/lib").exists() {
+        return Ok(());
+    }
+    step("Installing the WASM target", || {
+        run(command("rustup").args(["target", "add", "wasm32-unknown-unknown"])).context(
+            "the target wasm32-unknown-unknown is missing. Install Rust with rustup (https://rustup.rs), \
+             or add the target with the tool that installed rustc",
+        )
+    })
+}
+
+/// Makes sure that rustfmt and clippy are there; rustup's minimal profile leaves them out.
+///
+/// # Errors
+/// One is missing and could not be installed.
+pub(crate) fn rust_components() -> Result<()> {
+    for (component, subcommand) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
+        if !succeeds(cargo([subcommand]).arg("--version")) {
+            step(&format!("Installing {component}"), || {
+                run(command("rustup").args(["component", "add", component]))
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes sure that every Debian package of the tests is there, installing what is missing as root.
+///
+/// # Errors
+/// Packages are missing and this user may not install them, or installing failed.
+pub(crate) fn debian_packages() -> Result<()> {
+    let missing = missing_packages();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let by_hand = format!("apt-get install --no-install-recommends {}", missing.join(" "));
+    if !is_root() || !on_path("apt-get") {
+        bail!("the tests need {}. As root, on Debian: {by_hand}", missing.join(", "));
+    }
+    step(&format!("Installing {}", missing.join(", ")), || {
+        run(command("apt-get").args(["update", "-qq"]))?;
+        run(command("apt-get")
+            .args(["install", "-y", "-qq", "--no-install-recommends"])
+            .args(&missing)
+            .env("DEBIAN_FRONTEND", "noninteractive"))
+    })?;
+    let missing = missing_packages();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    bail!("installed, but still not found: {}", missing.join(", "))
+}
+
+/// Makes sure that `end2end/node_modules` is what the lock file says. Playwright's own browsers are
+/// not downloaded: the tests use Debian's Chromium.
+///
+/// # Errors
+/// `npm ci` failed.
+pub(crate) fn npm_packages() -> Result<()> {
+    let folder = root().join("end2end");
+    let lock = fs::read(folder.join("package-lock.json")).context("cannot read end2end/package-lock.json")?;
+    let installed = folder.join("node_modules/.installed-lock.json");
+    if fs::read(&installed).is_ok_and(|known| known == lock) {
+        return Ok(());
+    }
+    step("Installing the npm packages of end2end", || {
+        run(command("npm")
+            .args(["ci", "--no-audit", "--no-fund"])
+            .current_dir(&folder)
+            .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1"))
+    })?;
+    fs::write(&installed, lock).with_context(|| format!("cannot write {}", installed.display()))
+}
+
+fn missing_packages() -> Vec<&'static str> {
+    let there = |sign: &Sign| match sign {
+        Sign::Command(name) => on_path(name),
+        Sign::Folder(path) => fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()),
+    };
+    PACKAGES.iter().filter(|package| !there(&package.sign)).map(|package| package.name).collect()
+}
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+fn is_root() -> bool {
+    capture(command("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
