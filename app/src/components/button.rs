@@ -1,0 +1,89 @@
+//! Buttons, and links that look like them. Every one of them is labelled with a verb.
+
+use leptos::prelude::*;
+use leptos_router::components::A;
+
+/// How much a button asks for attention.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ButtonKind {
+    /// The one thing that this page or form is for.
+    Primary,
+    /// Everything else.
+    #[default]
+    Plain,
+    /// In a table row, where a border would be noise.
+    Quiet,
+    /// What deletes.
+    Danger,
+}
+
+impl ButtonKind {
+    fn class(self) -> &'static str {
+        match self {
+            Self::Primary => "button primary",
+            Self::Plain => "button",
+            Self::Quiet => "button quiet",
+            Self::Danger => "button danger",
+        }
+    }
+}
+
+/// A button. Without `on_press` it submits the form that it stands in, which works without script.
+#[component]
+pub fn Button(
+    /// How it looks.
+    #[prop(optional)]
+    kind: ButtonKind,
+    /// What a press does, instead of submitting.
+    #[prop(optional, into)]
+    on_press: Option<Callback<()>>,
+    /// Whether it cannot be pressed now.
+    #[prop(optional, into)]
+    disabled: Signal<bool>,
+    /// Whether what it started is still under way.
+    #[prop(optional, into)]
+    busy: Signal<bool>,
+    /// The field's name, for forms that tell their submit buttons apart.
+    #[prop(optional, into)]
+    name: Option<String>,
+    /// What the form is told when this button submits it.
+    #[prop(optional, into)]
+    value: Option<String>,
+    /// The label.
+    children: Children,
+) -> impl IntoView {
+    let presses = on_press.is_some();
+    view! {
+        <button
+            type=if presses { "button" } else { "submit" }
+            class=kind.class()
+            class:needs-script=presses
+            name=name
+            value=value
+            disabled=move || disabled.get() || busy.get()
+            aria-busy=move || busy.get().then_some("true")
+            on:click=move |_| {
+                if let Some(press) = on_press {
+                    press.run(());
+                }
+            }
+        >
+            {children()}
+        </button>
+    }
+}
+
+/// A link that looks like a button: it leads to another page and changes nothing.
+#[component]
+pub fn ButtonLink(
+    /// Where it leads.
+    #[prop(into)]
+    href: String,
+    /// How it looks.
+    #[prop(optional)]
+    kind: ButtonKind,
+    /// The label.
+    children: Children,
+) -> impl IntoView {
+    view! { <A href=href attr:class=kind.class()>{children()}</A> }
+}

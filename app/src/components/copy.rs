@@ -1,0 +1,92 @@
+//! Taking a text along: digests, commands, names.
+
+use std::time::Duration;
+
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{HtmlDocument, HtmlTextAreaElement};
+
+/// Copies a text, and says so for a moment.
+#[component]
+pub fn CopyButton(
+    /// The text.
+    #[prop(into)]
+    text: Signal<String>,
+    /// What is copied, for those who hear the button instead of seeing it: "Copy the digest".
+    #[prop(into)]
+    label: String,
+) -> impl IntoView {
+    let copied = RwSignal::new(false);
+    let copy = move |_| {
+        leptos::task::spawn_local(async move {
+            if copy_text(&text.get_untracked()).await {
+                copied.set(true);
+                set_timeout(move || copied.set(false), Duration::from_secs(2));
+            }
+        });
+    };
+    view! {
+        <button type="button" class="button quiet copy needs-script" aria-label=label.clone() title=label on:click=copy>
+            <span aria-live="polite">{move || if copied.get() { "Copied" } else { "Copy" }}</span>
+        </button>
+    }
+}
+
+/// A digest, shortened to what tells it apart, with the whole of it on hover and to copy.
+#[component]
+pub fn DigestText(
+    /// The digest, such as `sha256:8c1f…`.
+    #[prop(into)]
+    digest: String,
+) -> impl IntoView {
+    view! {
+        <span class="digest">
+            <code title=digest.clone()>{short(&digest)}</code>
+            <CopyButton text=digest label="Copy the digest"/>
+        </span>
+    }
+}
+
+/// The algorithm and twelve digits.
+fn short(digest: &str) -> String {
+    match digest.split_once(':') {
+        Some((algorithm, hex)) if hex.len() > 12 => {
+            format!("{algorithm}:{}", hex.chars().take(12).collect::<String>())
+        }
+        _ => digest.to_owned(),
+    }
+}
+
+async fn copy_text(text: &str) -> bool {
+    if window().is_secure_context() {
+        return JsFuture::from(window().navigator().clipboard().write_text(text)).await.is_ok();
+    }
+    // Over plain HTTP, from another host than localhost, browsers have no clipboard for scripts; the
+    // old way of selecting and copying still works.
+    copy_selection(text).unwrap_or(false)
+}
+
+fn copy_selection(text: &str) -> Option<bool> {
+    let document = document().dyn_into::<HtmlDocument>().ok()?;
+    let area = document.create_element("textarea").ok()?.dyn_into::<HtmlTextAreaElement>().ok()?;
+    area.set_value(text);
+    area.set_class_name("visually-hidden");
+    document.body()?.append_child(&area).ok()?;
+    area.select();
+    let copied = document.exec_command("copy");
+    area.remove();
+    copied.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_shortened_to_twelve_digits() {
+        let digest = "sha256:8c1f5d0b9a7e44c1a1f0a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f7";
+        assert_eq!(short(digest), "sha256:8c1f5d0b9a7e");
+        assert_eq!(short("sha256:8c1f"), "sha256:8c1f");
+    }
+}

@@ -1,0 +1,52 @@
+//! Dialogs that have an address. Without script, or before it is loaded, one is a plain page; with
+//! it, a modal one over the page behind.
+
+use leptos::{ev, html, prelude::*};
+use leptos_router::{NavigateOptions, hooks::use_navigate};
+
+/// A dialog that is open as long as one is at its address.
+#[component]
+pub fn RouteDialog(
+    /// What it is for: "New mirror".
+    #[prop(into)]
+    title: String,
+    /// Where closing leads: the page behind it.
+    #[prop(into)]
+    back: String,
+    /// The form.
+    children: Children,
+) -> impl IntoView {
+    let dialog = NodeRef::<html::Dialog>::new();
+    Effect::new(move |_| {
+        if let Some(dialog) = dialog.get()
+            && !dialog.open()
+        {
+            // It fails on a dialog that is open or detached; this one is neither.
+            let _ = dialog.show_modal();
+        }
+    });
+    // Closing hands the focus back to the link that led here; removing the element would not.
+    on_cleanup(move || {
+        if let Some(Some(dialog)) = dialog.try_get_untracked() {
+            dialog.close();
+        }
+    });
+
+    let navigate = use_navigate();
+    let leave = {
+        let back = back.clone();
+        move |event: ev::Event| {
+            event.prevent_default();
+            navigate(&back, NavigateOptions { replace: true, scroll: false, ..Default::default() });
+        }
+    };
+    view! {
+        <dialog class="route-dialog" aria-labelledby="dialog-title" node_ref=dialog on:cancel=leave>
+            <header class="dialog-head">
+                <h2 id="dialog-title">{title}</h2>
+                <a class="button quiet" href=back aria-label="Close" title="Close" data-noscroll="">"✕"</a>
+            </header>
+            {children()}
+        </dialog>
+    }
+}

@@ -1,0 +1,382 @@
+//! Form fields: a label, a hint, what is wrong, and the control itself, tied together.
+//!
+//! Every field has a name, so a form works without script; what one types is kept in a signal, so
+//! that a page can react to it and a failed attempt loses nothing.
+
+use leptos::prelude::*;
+use leptos_router::components::Form;
+use wasm_bindgen::JsCast;
+use web_sys::HtmlElement;
+
+/// What a [`TextField`] takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FieldKind {
+    /// Any text.
+    #[default]
+    Text,
+    /// Names, tags, patterns: set in a fixed width, neither corrected nor capitalised.
+    Code,
+    /// A secret. Its value never stands in the HTML.
+    Password,
+    /// The address of something.
+    Url,
+    /// A whole number.
+    Number,
+}
+
+/// Moves the focus to the first field with an error, once the errors are on the page.
+pub fn focus_first_error() {
+    request_animation_frame(|| {
+        let field = document().query_selector("[aria-invalid=true]").ok().flatten();
+        if let Some(field) = field.and_then(|field| field.dyn_into::<HtmlElement>().ok()) {
+            // Focusing an element that is on the page cannot fail.
+            let _ = field.focus();
+        }
+    });
+}
+
+/// The ids by which a field's parts refer to each other.
+struct Ids {
+    control: String,
+    hint: String,
+    error: String,
+}
+
+impl Ids {
+    fn of(name: &str) -> Self {
+        Self { control: format!("field-{name}"), hint: format!("field-{name}-hint"), error: format!("field-{name}-error") }
+    }
+
+    fn described_by(&self) -> String {
+        format!("{} {}", self.hint, self.error)
+    }
+}
+
+/// The frame of a field: label above, hint and error below.
+#[component]
+fn Field(ids: Ids, label: String, hint: Option<String>, error: Signal<Option<String>>, children: Children) -> impl IntoView {
+    view! {
+        <div class="field">
+            <label for=ids.control>{label}</label>
+            {children()}
+            {hint.map(|hint| view! { <p class="hint" id=ids.hint>{hint}</p> })}
+            <p class="error" id=ids.error aria-live="polite">{error}</p>
+        </div>
+    }
+}
+
+/// A field for one line of text.
+#[component]
+pub fn TextField(
+    /// The field's name in the form; unique on the page.
+    #[prop(into)]
+    name: String,
+    /// What one writes there.
+    #[prop(into)]
+    label: String,
+    /// What is written there.
+    value: RwSignal<String>,
+    /// What it takes.
+    #[prop(optional)]
+    kind: FieldKind,
+    /// One sentence of help.
+    #[prop(optional, into)]
+    hint: Option<String>,
+    /// What is wrong with it.
+    #[prop(optional, into)]
+    error: Signal<Option<String>>,
+    /// An example, shown while the field is empty.
+    #[prop(optional, into)]
+    placeholder: Option<String>,
+    /// What browsers may fill in, such as `username`; nothing when not given.
+    #[prop(optional, into)]
+    autocomplete: Option<String>,
+    /// Whether it must be filled.
+    #[prop(optional)]
+    required: bool,
+) -> impl IntoView {
+    let ids = Ids::of(&name);
+    let (control, described_by) = (ids.control.clone(), ids.described_by());
+    let exact = matches!(kind, FieldKind::Code | FieldKind::Url | FieldKind::Password);
+    // The address check of browsers wants a scheme where ours supplies one, so `url` is a text too.
+    let (input_type, input_mode) = match kind {
+        FieldKind::Password => ("password", None),
+        FieldKind::Number => ("text", Some("numeric")),
+        FieldKind::Url => ("text", Some("url")),
+        FieldKind::Text | FieldKind::Code => ("text", None),
+    };
+    let initial = (kind != FieldKind::Password).then(|| value.get_untracked());
+    view! {
+        <Field ids=ids label=label hint=hint error=error>
+            <input
+                id=control
+                class=exact.then_some("code")
+                name=name
+                type=input_type
+                inputmode=input_mode
+                value=initial
+                prop:value=value
+                placeholder=placeholder
+                autocomplete=autocomplete.unwrap_or_else(|| "off".to_owned())
+                autocapitalize=exact.then_some("none")
+                spellcheck=exact.then_some("false")
+                required=required
+                aria-describedby=described_by
+                aria-invalid=move || error.get().map(|_| "true")
+                on:input=move |event| value.set(event_target_value(&event))
+            />
+        </Field>
+    }
+}
+
+/// A field for several lines, such as a certificate.
+#[component]
+pub fn TextArea(
+    /// The field's name in the form; unique on the page.
+    #[prop(into)]
+    name: String,
+    /// What one writes there.
+    #[prop(into)]
+    label: String,
+    /// What is written there.
+    value: RwSignal<String>,
+    /// How many lines are seen at once.
+    #[prop(default = 6)]
+    rows: u32,
+    /// One sentence of help.
+    #[prop(optional, into)]
+    hint: Option<String>,
+    /// What is wrong with it.
+    #[prop(optional, into)]
+    error: Signal<Option<String>>,
+) -> impl IntoView {
+    let ids = Ids::of(&name);
+    let (control, described_by) = (ids.control.clone(), ids.described_by());
+    view! {
+        <Field ids=ids label=label hint=hint error=error>
+            <textarea
+                id=control
+                class="code"
+                name=name
+                rows=rows
+                spellcheck="false"
+                prop:value=value
+                aria-describedby=described_by
+                aria-invalid=move || error.get().map(|_| "true")
+                on:input=move |event| value.set(event_target_value(&event))
+            >
+                {value.get_untracked()}
+            </textarea>
+        </Field>
+    }
+}
+
+/// One of several values to choose from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// What the form is told.
+    pub value: String,
+    /// What one reads.
+    pub label: String,
+    /// What it means, where the label does not say it all.
+    pub hint: Option<String>,
+}
+
+impl Choice {
+    /// A choice that its label explains.
+    pub fn new(value: impl Into<String>, label: impl Into<String>) -> Self {
+        Self { value: value.into(), label: label.into(), hint: None }
+    }
+
+    /// The same choice with an explanation.
+    #[must_use]
+    pub fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+/// A list to choose one value from.
+#[component]
+pub fn SelectField(
+    /// The field's name in the form; unique on the page.
+    #[prop(into)]
+    name: String,
+    /// What one chooses.
+    #[prop(into)]
+    label: String,
+    /// What is chosen.
+    value: RwSignal<String>,
+    /// What there is to choose from.
+    #[prop(into)]
+    choices: Signal<Vec<Choice>>,
+    /// One sentence of help.
+    #[prop(optional, into)]
+    hint: Option<String>,
+    /// What is wrong with it.
+    #[prop(optional, into)]
+    error: Signal<Option<String>>,
+) -> impl IntoView {
+    let ids = Ids::of(&name);
+    let (control, described_by) = (ids.control.clone(), ids.described_by());
+    view! {
+        <Field ids=ids label=label hint=hint error=error>
+            <select
+                id=control
+                name=name
+                aria-describedby=described_by
+                aria-invalid=move || error.get().map(|_| "true")
+                on:change=move |event| value.set(event_target_value(&event))
+            >
+                {move || {
+                    choices
+                        .get()
+                        .into_iter()
+                        .map(|choice| {
+                            let own = choice.value.clone();
+                            view! {
+                                <option value=choice.value selected=move || value.get() == own>
+                                    {choice.label}
+                                </option>
+                            }
+                        })
+                        .collect_view()
+                }}
+            </select>
+        </Field>
+    }
+}
+
+/// A few values side by side, one of them chosen.
+#[component]
+pub fn Choices(
+    /// The field's name in the form; unique on the page.
+    #[prop(into)]
+    name: String,
+    /// What one chooses.
+    #[prop(into)]
+    legend: String,
+    /// What is chosen.
+    value: RwSignal<String>,
+    /// What there is to choose from.
+    choices: Vec<Choice>,
+) -> impl IntoView {
+    view! {
+        <fieldset class="choices">
+            <legend>{legend}</legend>
+            {choices
+                .into_iter()
+                .map(|choice| {
+                    let own = StoredValue::new(choice.value.clone());
+                    let chosen = move || own.with_value(|own| *own == value.get());
+                    view! {
+                        <label>
+                            <input
+                                type="radio"
+                                name=name.clone()
+                                value=choice.value
+                                checked=chosen()
+                                prop:checked=chosen
+                                on:change=move |_| value.set(own.get_value())
+                            />
+                            <span>
+                                {choice.label}
+                                {choice.hint.map(|hint| view! { <small>{hint}</small> })}
+                            </span>
+                        </label>
+                    }
+                })
+                .collect_view()}
+        </fieldset>
+    }
+}
+
+/// A box to tick.
+#[component]
+pub fn Checkbox(
+    /// The field's name in the form; unique on the page.
+    #[prop(into)]
+    name: String,
+    /// What ticking it means.
+    #[prop(into)]
+    label: String,
+    /// Whether it is ticked.
+    value: RwSignal<bool>,
+    /// One sentence of help.
+    #[prop(optional, into)]
+    hint: Option<String>,
+) -> impl IntoView {
+    let hint_id = format!("field-{name}-hint");
+    view! {
+        <div class="field checkbox">
+            <label>
+                <input
+                    type="checkbox"
+                    name=name
+                    value="true"
+                    checked=value.get_untracked()
+                    prop:checked=value
+                    aria-describedby=hint_id.clone()
+                    on:change=move |event| value.set(event_target_checked(&event))
+                />
+                {label}
+            </label>
+            {hint.map(|hint| view! { <p class="hint" id=hint_id>{hint}</p> })}
+        </div>
+    }
+}
+
+/// A switch that acts at once. It submits the form around it, so it works without script too; the
+/// form says what is switched.
+#[component]
+pub fn Switch(
+    /// Whether it is on.
+    #[prop(into)]
+    on: Signal<bool>,
+    /// What is switched, for those who hear the page: "Policy to qa/website".
+    #[prop(into)]
+    label: String,
+    /// Whether the last press is still being carried out.
+    #[prop(optional, into)]
+    busy: Signal<bool>,
+) -> impl IntoView {
+    view! {
+        <button
+            type="submit"
+            class="switch"
+            role="switch"
+            aria-checked=move || if on.get() { "true" } else { "false" }
+            aria-label=label
+            disabled=busy
+        >
+            <span class="switch-track" aria-hidden="true"></span>
+            <span aria-hidden="true">{move || if on.get() { "On" } else { "Off" }}</span>
+        </button>
+    }
+}
+
+/// The search over a list. Its words are part of the address, so they survive a reload; `/` leads to
+/// it from anywhere on the page.
+#[component]
+pub fn SearchBox(
+    /// The address of the list.
+    #[prop(into)]
+    action: String,
+    /// The words that are searched for now.
+    #[prop(into)]
+    value: String,
+    /// What is searched, for those who hear the page: "Search the repositories".
+    #[prop(into)]
+    label: String,
+    /// Other fields of the same form, such as filters.
+    #[prop(optional)]
+    children: Option<Children>,
+) -> impl IntoView {
+    view! {
+        <Form method="GET" action=action noscroll=true attr:class="search" attr:role="search">
+            <input type="search" name="q" value=value aria-label=label.clone() placeholder=label autocomplete="off"/>
+            <kbd aria-hidden="true">"/"</kbd>
+            {children.map(|children| children())}
+            <button type="submit" class="button">"Search"</button>
+        </Form>
+    }
+}

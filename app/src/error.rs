@@ -1,0 +1,54 @@
+//! What a server function answers when it cannot do what was asked.
+
+use leptos::server_fn::{
+    codec::JsonEncoding,
+    error::{FromServerFnError, ServerFnErrorErr},
+};
+use longshore_model::{Code, Problem};
+use serde::{Deserialize, Serialize};
+
+/// A [`Problem`] on its way to the page, or a failure of the way itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppError(pub Problem);
+
+impl AppError {
+    /// What is wrong with one field of a form.
+    #[must_use]
+    pub fn about(&self, field: &str) -> Option<String> {
+        self.0.about(field).map(str::to_owned)
+    }
+}
+
+impl std::fmt::Display for AppError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for AppError {}
+
+impl From<Problem> for AppError {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl FromServerFnError for AppError {
+    type Encoder = JsonEncoding;
+
+    fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
+        Self(match error {
+            ServerFnErrorErr::Request(_) => Problem::new(
+                Code::Internal,
+                "The server cannot be reached. Nothing was lost; try again when the connection is back.",
+            ),
+            ServerFnErrorErr::Args(why) => {
+                Problem::new(Code::InvalidRequest, format!("The form cannot be read: {why}."))
+            }
+            ServerFnErrorErr::MissingArg(field) => {
+                Problem::field(Code::InvalidRequest, &field, format!("{field} is missing."))
+            }
+            other => Problem::new(Code::Internal, format!("{other}. Load the page again.")),
+        })
+    }
+}

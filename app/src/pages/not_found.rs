@@ -1,0 +1,25 @@
+//! The page for addresses that lead nowhere.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::use_location;
+
+use crate::components::{ButtonLink, EmptyState, PageHeader};
+
+/// Says that there is nothing at this address, with status 404.
+#[component]
+pub fn NotFound() -> impl IntoView {
+    #[cfg(feature = "ssr")]
+    if let Some(response) = use_context::<leptos_axum::ResponseOptions>() {
+        response.set_status(http::StatusCode::NOT_FOUND);
+    }
+    let path = use_location().pathname;
+    view! {
+        <Title text="Not found"/>
+        <PageHeader title="Not found"/>
+        <EmptyState title="There is no such page">
+            <p>"Nothing stands at " <code>{path}</code> ". It may have been renamed or deleted, or be yours to see no longer."</p>
+            <ButtonLink href="/repositories">"Go to the repositories"</ButtonLink>
+        </EmptyState>
+    }
+}
