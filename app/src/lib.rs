@@ -1,1 +1,23 @@
-//! (room to be furnished)
+//! The admin site: pages, components and server functions.
+//!
+//! Compiled twice, with `ssr` into the server and with `hydrate` into the browser; the first paint
+//! is the same in both. What a page shows or does is a use case of `longshore-admin`, called
+//! through a server function; nothing is decided here.
+
+#![recursion_limit = "512"]
+#![allow(unreachable_pub, reason = "the macros of Leptos make public items inside of private modules")]
+
+pub mod clock;
+pub mod components;
+pub mod error;
+pub mod pages;
+pub mod paths;
+pub mod server;
+
+mod app;
+mod layout;
+mod shell;
+mod shortcuts;
+
+pub use app::App;
+pub use shell::shell;

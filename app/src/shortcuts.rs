@@ -38,10 +38,9 @@ pub(crate) fn Shortcuts() -> impl IntoView {
 
 /// Whether the key belongs to what is being written.
 fn is_typing(event: &KeyboardEvent) -> bool {
-    event
-        .target()
-        .and_then(|target| target.dyn_into::<Element>().ok())
-        .is_some_and(|element| element.closest("input, textarea, select, [contenteditable]").ok().flatten().is_some())
+    event.target().and_then(|target| target.dyn_into::<Element>().ok()).is_some_and(|element| {
+        element.closest("input, textarea, select, [contenteditable]").ok().flatten().is_some()
+    })
 }
 
 fn in_dialog() -> bool {

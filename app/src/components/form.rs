@@ -44,7 +44,11 @@ struct Ids {
 
 impl Ids {
     fn of(name: &str) -> Self {
-        Self { control: format!("field-{name}"), hint: format!("field-{name}-hint"), error: format!("field-{name}-error") }
+        Self {
+            control: format!("field-{name}"),
+            hint: format!("field-{name}-hint"),
+            error: format!("field-{name}-error"),
+        }
     }
 
     fn described_by(&self) -> String {
@@ -54,7 +58,13 @@ impl Ids {
 
 /// The frame of a field: label above, hint and error below.
 #[component]
-fn Field(ids: Ids, label: String, hint: Option<String>, error: Signal<Option<String>>, children: Children) -> impl IntoView {
+fn Field(
+    ids: Ids,
+    label: String,
+    hint: Option<String>,
+    error: Signal<Option<String>>,
+    children: Children,
+) -> impl IntoView {
     view! {
         <div class="field">
             <label for=ids.control>{label}</label>

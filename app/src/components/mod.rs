@@ -1,0 +1,44 @@
+//! The parts that pages are made of. None of them knows a use case; what they show and do comes in
+//! as properties, and how they look stands in `style/components.css`.
+
+mod button;
+mod copy;
+mod dialog;
+mod form;
+mod page;
+mod preview;
+mod progress;
+mod rules;
+mod status;
+mod table;
+mod template;
+mod time;
+
+pub use button::{Button, ButtonKind, ButtonLink};
+pub use copy::{CopyButton, DigestText};
+pub use dialog::RouteDialog;
+pub use form::{
+    Checkbox, Choice, Choices, FieldKind, SearchBox, SelectField, Switch, TextArea, TextField,
+    focus_first_error,
+};
+pub use page::{EmptyState, Fact, Facts, PageHeader, Panel, Tab, Tabs};
+pub use preview::{PolicyPreview, previewed};
+pub use progress::{ProgressBar, size};
+pub use rules::{RulesEditor, RulesInput};
+pub use status::{Alert, Badge, Tone};
+pub use table::{Pager, Table};
+pub use template::{TemplateField, read_template};
+pub use time::RelativeTime;
+
+use leptos::prelude::*;
+
+/// Marks the document once the page answers to clicks, for styles (`.needs-script` is hidden until
+/// then) and for tests.
+pub(crate) fn announce_hydration() {
+    Effect::new(|_| {
+        if let Some(root) = document().document_element() {
+            // Setting an attribute of a plain name cannot fail.
+            let _ = root.set_attribute("data-hydrated", "");
+        }
+    });
+}

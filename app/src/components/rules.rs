@@ -1,0 +1,317 @@
+//! The rules of a policy, as one types them: operators and values, checked by the parser that the
+//! server will use. What the rules do to the tags there are shows `preview`.
+
+use leptos::prelude::*;
+use longshore_policy::{Field, Operator, RawRule, Rule, Rules, RulesError, StoredRules};
+
+use super::Choice;
+use crate::error::AppError;
+
+/// One rule as it stands in the form. Cheap to copy; the key keeps its place when others go.
+#[derive(Clone, Copy, Debug)]
+struct RuleInput {
+    key: usize,
+    field: RwSignal<String>,
+    operator: RwSignal<String>,
+    value: RwSignal<String>,
+    /// Whether something was typed: an empty field is no mistake before that.
+    touched: RwSignal<bool>,
+}
+
+impl RuleInput {
+    fn new(key: usize, field: &str, operator: &str, value: String) -> Self {
+        Self {
+            key,
+            field: RwSignal::new(field.to_owned()),
+            operator: RwSignal::new(operator.to_owned()),
+            value: RwSignal::new(value),
+            touched: RwSignal::new(false),
+        }
+    }
+
+    /// The rule on the wire. *Is one of* takes its values between commas.
+    fn raw(self) -> RawRule {
+        let operator = self.operator.get();
+        let several = Operator::parse(&operator).is_ok_and(Operator::takes_several_values);
+        let values = self.value.with(|text| match several {
+            true => text.split(',').map(str::trim).map(str::to_owned).collect(),
+            // Spaces at the ends are never part of a tag, but may be part of an expression.
+            false if operator == Operator::Matches.code() => vec![text.clone()],
+            false => vec![text.trim().to_owned()],
+        });
+        let values: Vec<String> = values;
+        let values = values.into_iter().filter(|value| !value.is_empty()).collect();
+        RawRule { field: self.field.get(), operator, values }
+    }
+
+    /// What is wrong with it; an empty value only when somebody has been there.
+    fn mistake(self) -> Option<String> {
+        let raw = self.raw();
+        if raw.values.is_empty() && !self.touched.get() {
+            return None;
+        }
+        Rule::parse(raw).err().map(|error| error.to_string())
+    }
+}
+
+/// The rules of a form. Cheap to copy.
+#[derive(Clone, Copy, Debug)]
+pub struct RulesInput {
+    every_tag: RwSignal<bool>,
+    rules: RwSignal<Vec<RuleInput>>,
+    next_key: StoredValue<usize>,
+}
+
+impl Default for RulesInput {
+    /// One rule that waits for its value.
+    fn default() -> Self {
+        let input = Self::from_raw(false, Vec::new());
+        input.add();
+        input
+    }
+}
+
+impl RulesInput {
+    /// The rules of a stored policy, for changing them. Where this version cannot read them, they
+    /// have to be written anew.
+    #[must_use]
+    pub fn of(stored: &StoredRules) -> Self {
+        match stored.readable() {
+            Some(rules @ Rules::EveryTag) => Self::from_raw(true, rules.to_raw()),
+            Some(rules) => Self::from_raw(false, rules.to_raw()),
+            None => Self::default(),
+        }
+    }
+
+    fn from_raw(every_tag: bool, raw: Vec<RawRule>) -> Self {
+        let rules: Vec<_> = raw
+            .into_iter()
+            .enumerate()
+            .map(|(key, rule)| RuleInput::new(key, &rule.field, &rule.operator, rule.values.join(", ")))
+            .collect();
+        Self {
+            every_tag: RwSignal::new(every_tag),
+            next_key: StoredValue::new(rules.len()),
+            rules: RwSignal::new(rules),
+        }
+    }
+
+    /// Whether *every tag* is chosen instead of rules (semantics 10).
+    #[must_use]
+    pub fn every_tag(self) -> bool {
+        self.every_tag.get()
+    }
+
+    /// The rules on the wire; none where *every tag* is chosen.
+    #[must_use]
+    pub fn raw(self) -> Vec<RawRule> {
+        if self.every_tag.get() {
+            return Vec::new();
+        }
+        self.rules.get().into_iter().map(RuleInput::raw).collect()
+    }
+
+    /// The rules, where they can be used as they stand.
+    ///
+    /// # Errors
+    /// The first rule that cannot.
+    pub fn parsed(self) -> Result<Rules, RulesError> {
+        Rules::parse(self.raw(), self.every_tag())
+    }
+
+    /// Shows what is missing too: somebody tried to save. Returns whether all is well.
+    pub fn insist(self) -> bool {
+        for rule in self.rules.get_untracked() {
+            rule.touched.set(true);
+        }
+        untrack(|| self.parsed()).is_ok()
+    }
+
+    fn add(self) {
+        let key = self.next_key.get_value();
+        self.next_key.set_value(key + 1);
+        let rule = RuleInput::new(key, Field::Tag.code(), Operator::EndsWith.code(), String::new());
+        self.rules.update(|rules| rules.push(rule));
+    }
+
+    fn remove(self, key: usize) {
+        self.rules.update(|rules| rules.retain(|rule| rule.key != key));
+    }
+}
+
+/// The rules of a policy: all of them must hold, or every tag is taken.
+#[component]
+pub fn RulesEditor(
+    /// The rules.
+    input: RulesInput,
+    /// What the policy does with what it takes: "Promote".
+    verb: &'static str,
+    /// What the server said of the last attempt to save; shown where a rule has no mistake of its own.
+    #[prop(into)]
+    problem: Signal<Option<AppError>>,
+) -> impl IntoView {
+    let every_tag = input.every_tag;
+    let whole = move || problem.with(|problem| problem.as_ref().and_then(|problem| problem.about("rules")));
+    view! {
+        <fieldset class="rules">
+            <legend>{verb} " a tag when"</legend>
+            <label class="rules-choice">
+                <input
+                    type="radio"
+                    name="every-tag"
+                    value="false"
+                    checked=!every_tag.get_untracked()
+                    prop:checked=move || !every_tag.get()
+                    on:change=move |_| every_tag.set(false)
+                />
+                "all of these hold"
+            </label>
+            <label class="rules-choice">
+                <input
+                    type="radio"
+                    name="every-tag"
+                    value="true"
+                    checked=every_tag.get_untracked()
+                    prop:checked=every_tag
+                    on:change=move |_| every_tag.set(true)
+                />
+                "always: every tag"
+            </label>
+            <div class="rules-list" hidden=every_tag>
+                <ol>
+                    <For
+                        each=move || input.rules.get().into_iter().enumerate()
+                        key=|(index, rule)| (*index, rule.key)
+                        let((index, rule))
+                    >
+                        <RuleRow input=input rule=rule index=index problem=problem/>
+                    </For>
+                </ol>
+                <button type="button" class="button" on:click=move |_| input.add()>"+ Add a rule"</button>
+                <p class="error" aria-live="polite">{whole}</p>
+            </div>
+        </fieldset>
+    }
+}
+
+/// One rule: what is looked at, how it is compared, with what.
+#[component]
+fn RuleRow(
+    input: RulesInput,
+    rule: RuleInput,
+    index: usize,
+    problem: Signal<Option<AppError>>,
+) -> impl IntoView {
+    let refused = move || {
+        let problem = problem.get()?;
+        ["values", "operator", "field"]
+            .into_iter()
+            .find_map(|part| problem.about(&format!("rules[{index}].{part}")))
+    };
+    let error = Memo::new(move |_| rule.mistake().or_else(refused));
+    let several = move || Operator::parse(&rule.operator.get()).is_ok_and(Operator::takes_several_values);
+    let error_id = format!("rule-{index}-error");
+    let only_one = move || input.rules.with(|rules| rules.len() == 1);
+    view! {
+        <li class="rule" role="group" aria-label=format!("Rule {}", index + 1)>
+            <Select label="Attribute" value=rule.field choices=fields()/>
+            <Select label="Operator" value=rule.operator choices=operators()/>
+            <input
+                class="code"
+                type="text"
+                aria-label=move || value_label(&rule.field.get())
+                placeholder=move || if several() { "stable, beta" } else { "stable" }
+                autocomplete="off"
+                autocapitalize="none"
+                spellcheck="false"
+                value=rule.value.get_untracked()
+                prop:value=rule.value
+                aria-describedby=error_id.clone()
+                aria-invalid=move || error.get().map(|_| "true")
+                on:input=move |event| rule.value.set(event_target_value(&event))
+                on:blur=move |_| rule.touched.set(true)
+            />
+            <button
+                type="button"
+                class="button quiet"
+                aria-label=format!("Remove rule {}", index + 1)
+                title="Remove this rule"
+                disabled=only_one
+                on:click=move |_| input.remove(rule.key)
+            >
+                "✕"
+            </button>
+            <p class="hint" hidden=move || !several()>"Values between commas."</p>
+            <p class="error" id=error_id aria-live="polite">{error}</p>
+        </li>
+    }
+}
+
+/// A bare choice in a row, named by what it chooses.
+#[component]
+fn Select(label: &'static str, value: RwSignal<String>, choices: Vec<Choice>) -> impl IntoView {
+    view! {
+        <select aria-label=label on:change=move |event| value.set(event_target_value(&event))>
+            {choices
+                .into_iter()
+                .map(|choice| {
+                    let own = choice.value.clone();
+                    view! {
+                        <option value=choice.value selected=move || value.with(|value| *value == own)>
+                            {choice.label}
+                        </option>
+                    }
+                })
+                .collect_view()}
+        </select>
+    }
+}
+
+/// The value is called after what it is compared with: "Tag name".
+fn value_label(field: &str) -> String {
+    let label = Field::parse(field).map_or("value", Field::label);
+    let mut letters = label.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+}
+
+fn fields() -> Vec<Choice> {
+    Field::ALL.map(|field| Choice::new(field.code(), field.label())).to_vec()
+}
+
+fn operators() -> Vec<Choice> {
+    Operator::ALL.map(|operator| Choice::new(operator.code(), operator.label())).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(operator: Operator, value: &str) -> Vec<String> {
+        let owner = Owner::new();
+        owner.with(|| RuleInput::new(0, "tag", operator.code(), value.to_owned()).raw().values)
+    }
+
+    #[test]
+    fn values_are_separated_by_commas_where_an_operator_takes_several() {
+        assert_eq!(raw(Operator::IsOneOf, " stable, beta ,,"), ["stable", "beta"]);
+        assert_eq!(raw(Operator::EndsWith, " a,b "), ["a,b"]);
+        assert_eq!(raw(Operator::Matches, "^v[0-9]{1,3}$"), ["^v[0-9]{1,3}$"]);
+        assert!(raw(Operator::Equals, "  ").is_empty());
+    }
+
+    #[test]
+    fn a_value_is_called_after_its_attribute() {
+        assert_eq!(value_label("tag"), "Tag name");
+    }
+
+    #[test]
+    fn semantics_10_every_tag_is_a_choice_and_not_the_lack_of_rules() {
+        Owner::new().with(|| {
+            let input = RulesInput::default();
+            assert!(input.parsed().is_err());
+            assert!(!input.insist());
+            input.every_tag.set(true);
+            assert_eq!(input.parsed(), Ok(Rules::EveryTag));
+        });
+    }
+}

@@ -1,0 +1,18 @@
+//! What happened.
+
+use leptos::{prelude::*, server_fn::codec::Json};
+use longshore_model::{
+    Page, PageRequest,
+    activity::{self, ActivityFilter},
+};
+
+use super::Answer;
+#[cfg(feature = "ssr")]
+use super::asked;
+
+/// What happened where the reader may look, newest first.
+#[server(input = Json)]
+pub async fn activity(filter: ActivityFilter, page: PageRequest) -> Answer<Page<activity::Activity>> {
+    let (admin, actor) = asked().await?;
+    Ok(admin.activity(&actor, &filter, &page).await?)
+}

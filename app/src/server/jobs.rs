@@ -1,0 +1,56 @@
+//! Jobs and their logs.
+
+use leptos::{prelude::*, server_fn::codec::Json};
+use longshore_model::{
+    JobId, Page, PageRequest,
+    job::{self, JobFilter, LogLine},
+};
+
+use super::Answer;
+#[cfg(feature = "ssr")]
+use super::asked;
+
+/// The jobs that the reader may see, newest first.
+#[server(input = Json)]
+pub async fn jobs(filter: JobFilter, page: PageRequest) -> Answer<Page<job::Job>> {
+    let (admin, actor) = asked().await?;
+    Ok(admin.jobs(&actor, &filter, &page).await?)
+}
+
+/// One job.
+#[server(input = Json)]
+pub async fn job(id: JobId) -> Answer<job::Job> {
+    let (admin, actor) = asked().await?;
+    Ok(admin.job(&actor, id).await?)
+}
+
+/// The parts of a job.
+#[server(input = Json)]
+pub async fn job_children(id: JobId) -> Answer<Vec<job::Job>> {
+    let (admin, actor) = asked().await?;
+    Ok(admin.job_children(&actor, id).await?)
+}
+
+/// Lines of a job's log behind one that is known.
+#[server(input = Json)]
+pub async fn job_log(id: JobId, after: i64) -> Answer<Vec<LogLine>> {
+    let (admin, actor) = asked().await?;
+    Ok(admin.job_logs(&actor, id, after, LOG_LINES).await?)
+}
+
+/// How many lines of a log one answer holds.
+pub const LOG_LINES: i64 = 1000;
+
+/// Stops a job.
+#[server(input = Json)]
+pub async fn cancel_job(id: JobId) -> Answer<job::Job> {
+    let (admin, actor) = asked().await?;
+    Ok(admin.cancel_job(&actor, id).await?)
+}
+
+/// Does the work of a failed job again, as a new job.
+#[server(input = Json)]
+pub async fn retry_job(id: JobId) -> Answer<job::Job> {
+    let (admin, actor) = asked().await?;
+    Ok(admin.retry_job(&actor, id).await?)
+}

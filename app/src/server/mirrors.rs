@@ -1,0 +1,98 @@
+//! Mirrors, and *Connect*.
+
+use leptos::{prelude::*, server_fn::codec::Json};
+use longshore_model::{
+    PolicyId,
+    connect::{ConnectReport, ConnectRequest},
+    job::Job,
+    policy::{self, PullMirrorDraft, PushMirrorDraft, Save},
+    remote,
+};
+
+use super::Answer;
+#[cfg(feature = "ssr")]
+use super::{asked, repository};
+
+/// The mirrors of a repository, both directions.
+#[server(input = Json)]
+pub async fn mirrors(repository_name: String) -> Answer<Vec<policy::Mirror>> {
+    let (admin, actor) = asked().await?;
+    Ok(admin.mirrors(&actor, &repository(&repository_name)?).await?)
+}
+
+/// One mirror.
+#[server(input = Json)]
+pub async fn mirror(repository_name: String, id: PolicyId) -> Answer<policy::Mirror> {
+    let (admin, actor) = asked().await?;
+    Ok(admin.mirror(&actor, &repository(&repository_name)?, id).await?)
+}
+
+/// Tests exactly these settings against the real registry.
+#[server(input = Json)]
+pub async fn connect(repository_name: String, request: ConnectRequest) -> Answer<ConnectReport> {
+    let (admin, actor) = asked().await?;
+    Ok(admin.connect(&actor, &repository(&repository_name)?, request).await?)
+}
+
+/// The tags of the repository at the other registry, for the preview of a pull mirror.
+#[server(input = Json)]
+pub async fn remote_tags(repository_name: String, request: ConnectRequest) -> Answer<remote::RemoteTags> {
+    let (admin, actor) = asked().await?;
+    Ok(admin.remote_tags(&actor, &repository(&repository_name)?, request).await?)
+}
+
+/// Makes a push mirror, or changes the one with this id.
+#[server(input = Json)]
+pub async fn save_push_mirror(
+    repository_name: String,
+    id: Option<PolicyId>,
+    draft: PushMirrorDraft,
+    save: Save,
+) -> Answer<()> {
+    let (admin, actor) = asked().await?;
+    let local = repository(&repository_name)?;
+    match id {
+        None => admin.create_push_mirror(&actor, &local, draft, save).await?,
+        Some(id) => admin.change_push_mirror(&actor, &local, id, draft, save).await?,
+    };
+    Ok(())
+}
+
+/// Makes a pull mirror, or changes the one with this id.
+#[server(input = Json)]
+pub async fn save_pull_mirror(
+    repository_name: String,
+    id: Option<PolicyId>,
+    draft: PullMirrorDraft,
+    save: Save,
+) -> Answer<()> {
+    let (admin, actor) = asked().await?;
+    let local = repository(&repository_name)?;
+    match id {
+        None => admin.create_pull_mirror(&actor, &local, draft, save).await?,
+        Some(id) => admin.change_pull_mirror(&actor, &local, id, draft, save).await?,
+    };
+    Ok(())
+}
+
+/// Switches a mirror on or off.
+#[server(input = Json)]
+pub async fn enable_mirror(repository_name: String, id: PolicyId, enabled: bool) -> Answer<()> {
+    let (admin, actor) = asked().await?;
+    admin.enable_mirror(&actor, &repository(&repository_name)?, id, enabled).await?;
+    Ok(())
+}
+
+/// Deletes a mirror; what it copied stays.
+#[server(input = Json)]
+pub async fn delete_mirror(repository_name: String, id: PolicyId) -> Answer<()> {
+    let (admin, actor) = asked().await?;
+    Ok(admin.delete_mirror(&actor, &repository(&repository_name)?, id).await?)
+}
+
+/// Polls a pull mirror now.
+#[server(input = Json)]
+pub async fn sync_now(repository_name: String, id: PolicyId) -> Answer<Job> {
+    let (admin, actor) = asked().await?;
+    Ok(admin.sync_now(&actor, &repository(&repository_name)?, id).await?)
+}

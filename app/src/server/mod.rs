@@ -1,0 +1,73 @@
+//! The server functions: parse, call one use case, present. They live at `/fn/<name>`; who calls
+//! is known from the request's session, and every use case checks for itself what that one may do.
+
+#![allow(
+    missing_docs,
+    reason = "the macro makes of each function's arguments a struct, with fields of the same names"
+)]
+
+mod accounts;
+mod activity;
+mod jobs;
+mod mirrors;
+mod promotions;
+mod remotes;
+mod repositories;
+mod session;
+mod system;
+mod tags;
+
+pub use accounts::*;
+pub use activity::*;
+pub use jobs::*;
+pub use mirrors::*;
+pub use promotions::*;
+pub use remotes::*;
+pub use repositories::*;
+pub use session::*;
+pub use system::*;
+pub use tags::*;
+
+use crate::error::AppError;
+
+/// What every server function answers.
+pub type Answer<T> = Result<T, AppError>;
+
+/// A list's page: how many rows, unless the address says otherwise.
+pub const PAGE_SIZE: u32 = 25;
+
+/// The use cases, and the one who asks for them.
+#[cfg(feature = "ssr")]
+async fn asked() -> Answer<(longshore_admin::Admin, longshore_model::Actor)> {
+    use axum::Extension;
+    use longshore_access::RequestActor;
+
+    let Extension(RequestActor { actor, .. }) = leptos_axum::extract().await.map_err(internal)?;
+    Ok((leptos::prelude::expect_context(), actor))
+}
+
+/// A failure that is the server's own; the log has the rest.
+#[cfg(feature = "ssr")]
+fn internal(error: impl std::fmt::Display) -> AppError {
+    tracing::error!(%error, "a server function failed");
+    longshore_model::Problem::new(
+        longshore_model::Code::Internal,
+        "Something in the server failed; its log says what.",
+    )
+    .into()
+}
+
+/// A name out of an address or a form; what is no name names nothing that exists.
+#[cfg(feature = "ssr")]
+fn repository(name: &str) -> Answer<longshore_oci::RepositoryName> {
+    use longshore_model::{Code, Problem};
+    name.parse()
+        .map_err(|_| Problem::new(Code::NoSuchRepository, format!("There is no repository {name}.")).into())
+}
+
+/// A tag out of an address or a form.
+#[cfg(feature = "ssr")]
+fn tag(name: &str) -> Answer<longshore_oci::Tag> {
+    use longshore_model::{Code, Problem};
+    name.parse().map_err(|_| Problem::new(Code::NoSuchTag, format!("There is no tag {name}.")).into())
+}

@@ -1,0 +1,50 @@
+//! Saved connections to other registries.
+
+use leptos::{prelude::*, server_fn::codec::Json};
+use longshore_model::{
+    Page, PageRequest, RemoteId,
+    connect::ConnectReport,
+    remote::{self, RemoteDraft},
+};
+
+use super::Answer;
+#[cfg(feature = "ssr")]
+use super::asked;
+
+/// The remotes that the reader may use.
+#[server(input = Json)]
+pub async fn remotes(search: Option<String>, page: PageRequest) -> Answer<Page<remote::Remote>> {
+    let (admin, actor) = asked().await?;
+    Ok(admin.remotes(&actor, search, &page).await?)
+}
+
+/// One remote.
+#[server(input = Json)]
+pub async fn remote(id: RemoteId) -> Answer<remote::Remote> {
+    let (admin, actor) = asked().await?;
+    Ok(admin.remote(&actor, id).await?)
+}
+
+/// Makes a remote, or changes the one with this id.
+#[server(input = Json)]
+pub async fn save_remote(id: Option<RemoteId>, draft: RemoteDraft) -> Answer<remote::Remote> {
+    let (admin, actor) = asked().await?;
+    Ok(match id {
+        None => admin.create_remote(&actor, draft).await?,
+        Some(id) => admin.change_remote(&actor, id, draft).await?,
+    })
+}
+
+/// Deletes a remote that no mirror uses.
+#[server(input = Json)]
+pub async fn delete_remote(id: RemoteId) -> Answer<()> {
+    let (admin, actor) = asked().await?;
+    Ok(admin.delete_remote(&actor, id).await?)
+}
+
+/// Tests a remote as it is saved.
+#[server(input = Json)]
+pub async fn test_remote(id: RemoteId) -> Answer<ConnectReport> {
+    let (admin, actor) = asked().await?;
+    Ok(admin.test_remote(&actor, id).await?)
+}
