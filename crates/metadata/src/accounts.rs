@@ -1,0 +1,122 @@
+//! Users and organizations.
+
+use crate::{
+    Conn, Error, Tx,
+    conn::{change, row, rows, value},
+    convert::{containing, id, instant, micros, parse},
+};
+use longshore_model::{Account, AccountId, Page, PageRequest, Timestamp};
+use longshore_oci::Namespace;
+use sqlx::FromRow;
+
+#[derive(FromRow)]
+struct AccountRow {
+    id: String,
+    name: String,
+    is_org: bool,
+    is_admin: bool,
+    created_at: i64,
+}
+
+impl TryFrom<AccountRow> for Account {
+    type Error = Error;
+    fn try_from(row: AccountRow) -> Result<Self, Error> {
+        Ok(Self {
+            id: id(AccountId, &row.id)?,
+            name: parse("account name", &row.name)?,
+            is_org: row.is_org,
+            is_admin: row.is_admin,
+            created_at: instant(row.created_at)?,
+        })
+    }
+}
+
+/// Makes a user or an organization.
+///
+/// # Errors
+/// [`Error::Exists`]
+pub async fn create(
+    tx: &mut Tx,
+    name: &Namespace,
+    is_org: bool,
+    is_admin: bool,
+    password_hash: Option<&str>,
+    now: Timestamp,
+) -> Result<Account, Error> {
+    if find(tx, name).await?.is_some() {
+        return Err(Error::Exists { what: "the account", name: name.to_string() });
+    }
+    let account = Account { id: AccountId::new(), name: name.clone(), is_org, is_admin, created_at: now };
+    change!(
+        tx.conn,
+        "INSERT INTO accounts (id, name, is_org, is_admin, password_hash, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        account.id.to_string(),
+        name.as_str(),
+        is_org,
+        is_admin,
+        password_hash,
+        micros(now)
+    )?;
+    Ok(account)
+}
+
+/// The account with this name.
+pub async fn find(conn: &mut Conn, name: &Namespace) -> Result<Option<Account>, Error> {
+    let sql = "SELECT id, name, is_org, is_admin, created_at FROM accounts WHERE name = $1";
+    row!(conn, AccountRow, sql, name.as_str())?.map(Account::try_from).transpose()
+}
+
+/// The account with this identifier.
+pub async fn get(conn: &mut Conn, account: AccountId) -> Result<Option<Account>, Error> {
+    let sql = "SELECT id, name, is_org, is_admin, created_at FROM accounts WHERE id = $1";
+    row!(conn, AccountRow, sql, account.to_string())?.map(Account::try_from).transpose()
+}
+
+/// The hash of a user's password; none for organizations.
+pub async fn password_hash(conn: &mut Conn, account: AccountId) -> Result<Option<String>, Error> {
+    let sql = "SELECT password_hash FROM accounts WHERE id = $1";
+    let found: Option<(Option<String>,)> = row!(conn, (Option<String>,), sql, account.to_string())?;
+    Ok(found.and_then(|(hash,)| hash))
+}
+
+/// Sets the hash of a user's password.
+pub async fn set_password(tx: &mut Tx, account: AccountId, hash: &str) -> Result<(), Error> {
+    let sql = "UPDATE accounts SET password_hash = $2 WHERE id = $1";
+    change!(tx.conn, sql, account.to_string(), hash)?;
+    Ok(())
+}
+
+/// Accounts by name; `orgs` picks organizations or users alone.
+pub async fn list(
+    conn: &mut Conn,
+    search: Option<&str>,
+    orgs: Option<bool>,
+    page: &PageRequest,
+) -> Result<Page<Account>, Error> {
+    let search = search.map(containing);
+    let total = value!(
+        conn,
+        i64,
+        r"SELECT COUNT(*) FROM accounts
+          WHERE ($1 IS NULL OR name LIKE $1 ESCAPE '\') AND ($2 IS NULL OR is_org = $2)",
+        search.as_deref(),
+        orgs
+    )?;
+    let found = rows!(
+        conn,
+        AccountRow,
+        r"SELECT id, name, is_org, is_admin, created_at FROM accounts
+          WHERE ($1 IS NULL OR name LIKE $1 ESCAPE '\') AND ($2 IS NULL OR is_org = $2)
+          ORDER BY name LIMIT $3 OFFSET $4",
+        search.as_deref(),
+        orgs,
+        page.limit(),
+        page.offset()
+    )?;
+    crate::page::of(found, page, total)
+}
+
+/// How many accounts there are.
+pub async fn count(conn: &mut Conn) -> Result<u64, Error> {
+    Ok(value!(conn, i64, "SELECT COUNT(*) FROM accounts")?.unsigned_abs())
+}

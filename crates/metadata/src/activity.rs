@@ -1,0 +1,130 @@
+//! Who did what.
+
+use crate::{
+    Conn, Error, Tx,
+    conn::{change, rows, value},
+    convert::{as_word, from_json, instant, json, maybe_id, maybe_parse, micros, word},
+    page,
+    repositories::Visible,
+};
+use longshore_model::{
+    Author, JobId, Page, PageRequest, PolicyId, RepositoryId, Timestamp,
+    activity::{Activity, ActivityFilter, ActivityKind},
+};
+use longshore_oci::{Digest, Namespace, RepositoryName, Tag};
+use sqlx::FromRow;
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub struct NewActivity {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub author: Author,
+    /// What.
+    pub kind: ActivityKind,
+    /// In which repository.
+    pub repository: Option<RepositoryId>,
+    /// Which tag.
+    pub tag: Option<Tag>,
+    /// Which manifest.
+    pub digest: Option<Digest>,
+    /// Which policy or mirror.
+    pub policy: Option<PolicyId>,
+    /// Which job.
+    pub job: Option<JobId>,
+    /// One more sentence.
+    pub detail: String,
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: i64,
+    at: i64,
+    author: String,
+    kind: String,
+    repository_name: Option<String>,
+    tag: Option<String>,
+    digest: Option<String>,
+    policy: Option<String>,
+    job: Option<String>,
+    detail: String,
+}
+
+impl TryFrom<Row> for Activity {
+    type Error = Error;
+    fn try_from(row: Row) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.id,
+            at: instant(row.at)?,
+            author: from_json("author", &row.author)?,
+            kind: word("kind of activity", &row.kind)?,
+            repository: maybe_parse("repository name", row.repository_name.as_deref())?,
+            tag: maybe_parse("tag", row.tag.as_deref())?,
+            digest: maybe_parse("digest", row.digest.as_deref())?,
+            policy: maybe_id(PolicyId, row.policy.as_deref())?,
+            job: maybe_id(JobId, row.job.as_deref())?,
+            detail: row.detail,
+        })
+    }
+}
+
+/// Remembers it.
+pub async fn add(tx: &mut Tx, entry: &NewActivity) -> Result<(), Error> {
+    change!(
+        tx.conn,
+        "INSERT INTO activity (at, author, kind, repository, tag, digest, policy, job, detail)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        micros(entry.at),
+        json(&entry.author),
+        as_word(&entry.kind),
+        entry.repository.map(|repository| repository.to_string()),
+        entry.tag.as_ref().map(Tag::as_str),
+        entry.digest.as_ref().map(Digest::as_str),
+        entry.policy.map(|policy| policy.to_string()),
+        entry.job.map(|job| job.to_string()),
+        entry.detail.as_str()
+    )?;
+    Ok(())
+}
+
+/// What happened, newest first. What happened in no repository only those see who see everything.
+pub async fn list(
+    conn: &mut Conn,
+    visible: &Visible,
+    filter: &ActivityFilter,
+    page: &PageRequest,
+) -> Result<Page<Activity>, Error> {
+    let (everything, public, namespaces) = visible.columns();
+    let repository = filter.repository.as_ref().map(RepositoryName::as_str);
+    let namespace = filter.namespace.as_ref().map(Namespace::as_str);
+    let total = value!(
+        conn,
+        i64,
+        r#"SELECT COUNT(*) FROM activity a LEFT JOIN repositories r ON r.id = a.repository
+           WHERE ($1 OR ($2 AND r.visibility = 'public') OR REPLACE($3, '"' || r.namespace || '"', '') <> $3)
+             AND ($4 IS NULL OR r.name = $4) AND ($5 IS NULL OR r.namespace = $5)"#,
+        everything,
+        public,
+        namespaces.as_str(),
+        repository,
+        namespace
+    )?;
+    let found = rows!(
+        conn,
+        Row,
+        r#"SELECT a.id, a.at, a.author, a.kind, r.name AS repository_name, a.tag, a.digest, a.policy, a.job, a.detail
+           FROM activity a LEFT JOIN repositories r ON r.id = a.repository
+           WHERE ($1 OR ($2 AND r.visibility = 'public') OR REPLACE($3, '"' || r.namespace || '"', '') <> $3)
+             AND ($4 IS NULL OR r.name = $4) AND ($5 IS NULL OR r.namespace = $5)
+           ORDER BY a.id DESC LIMIT $6 OFFSET $7"#,
+        everything,
+        public,
+        namespaces.as_str(),
+        repository,
+        namespace,
+        page.limit(),
+        page.offset()
+    )?;
+    page::of(found, page, total)
+}

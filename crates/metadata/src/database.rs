@@ -1,0 +1,222 @@
+//! Opening the database, reading, and writing in transactions.
+
+use crate::{
+    Change, Conn, Error, Tx, Vault,
+    changes::Changes,
+    conn::Backend,
+    writer::{self, Priority, Run, Work},
+};
+use futures::{FutureExt, future::BoxFuture};
+use sqlx::{
+    PgPool, Sqlite, SqlitePool,
+    pool::PoolOptions,
+    postgres::PgConnectOptions,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
+use std::{panic::AssertUnwindSafe, str::FromStr, sync::Arc, time::Duration};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+
+/// How long a statement waits for a lock that another process holds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections for readers of SQLite, and for everybody of PostgreSQL.
+const CONNECTIONS: u32 = 8;
+
+/// The database; cheap to clone.
+#[derive(Clone)]
+pub struct Database(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    vault: Vault,
+    changes: Changes,
+}
+
+enum Store {
+    Sqlite { readers: SqlitePool, writer: mpsc::Sender<Work> },
+    Postgres(PgPool),
+}
+
+impl Database {
+    /// Opens the database at `url` (`sqlite:///path/to/file`, a plain path, or `postgres://…`),
+    /// makes it when there is none, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// [`Error::Open`] and [`Error::Migrate`].
+    pub async fn open(url: &str, vault: Vault) -> Result<Self, Error> {
+        let changes = Changes::new();
+        let opened = match url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            true => open_postgres(url).await,
+            false => open_sqlite(url, changes.clone(), vault.clone()).await,
+        };
+        let store = opened.map_err(|error| match error {
+            Error::Sql(source) => Error::Open { url: without_password(url), source },
+            other => other,
+        })?;
+        Ok(Self(Arc::new(Inner { store, vault, changes })))
+    }
+
+    /// The name of the database for people.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self.0.store {
+            Store::Sqlite { .. } => "SQLite",
+            Store::Postgres(_) => "PostgreSQL",
+        }
+    }
+
+    /// A connection to read with.
+    ///
+    /// # Errors
+    /// None is to be had.
+    pub async fn read(&self) -> Result<Conn, Error> {
+        let backend = match &self.0.store {
+            Store::Sqlite { readers, .. } => Backend::Sqlite(readers.acquire().await?),
+            Store::Postgres(pool) => Backend::Postgres(pool.acquire().await?),
+        };
+        Ok(Conn::new(backend, self.0.vault.clone()))
+    }
+
+    /// Runs `work` in a transaction that is committed when it answers `Ok`, and undone otherwise.
+    /// What it announced is told to others after the commit.
+    ///
+    /// # Errors
+    /// Those of `work`; those of the database, turned into one of them.
+    pub async fn write<T, E, F>(&self, priority: Priority, work: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        match &self.0.store {
+            Store::Sqlite { writer, .. } => through_writer(writer, priority, work).await,
+            Store::Postgres(pool) => self.on_postgres(pool, work).await,
+        }
+    }
+
+    async fn on_postgres<T, E, F>(&self, pool: &PgPool, work: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>>,
+        E: From<Error>,
+    {
+        let conn = pool.acquire().await.map_err(Error::from)?;
+        let mut tx = Tx::new(Conn::new(Backend::Postgres(conn), self.0.vault.clone()));
+        tx.command("BEGIN").await?;
+        let outcome = AssertUnwindSafe(work(&mut tx)).catch_unwind().await;
+        match outcome {
+            Ok(Ok(value)) => {
+                tx.command("COMMIT").await?;
+                self.0.changes.announce(tx.announcements);
+                Ok(value)
+            }
+            Ok(Err(error)) => {
+                tx.command("ROLLBACK").await?;
+                Err(error)
+            }
+            Err(_) => {
+                tx.command("ROLLBACK").await?;
+                Err(Error::Panicked.into())
+            }
+        }
+    }
+
+    /// Tells of every change from now on, after its commit. A listener that falls behind misses
+    /// some; it is expected to look at the database from time to time anyway.
+    #[must_use]
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.0.changes.subscribe()
+    }
+
+    /// What encrypts secrets at rest.
+    #[must_use]
+    pub fn vault(&self) -> &Vault {
+        &self.0.vault
+    }
+}
+
+async fn through_writer<T, E, F>(writer: &mpsc::Sender<Work>, priority: Priority, work: F) -> Result<T, E>
+where
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+    T: Send + 'static,
+    E: From<Error> + Send + 'static,
+{
+    let (result, outcome) = oneshot::channel();
+    let (committed, commit) = oneshot::channel();
+    let run = keeping(work, result);
+    let work = Work { priority, run, committed };
+    writer.send(work).await.map_err(|_| Error::Closed)?;
+    commit.await.map_err(|_| Error::Closed)??;
+    outcome.await.map_err(|_| Error::Closed)?
+}
+
+/// Work whose result goes to its caller, and whose success decides whether it is kept.
+fn keeping<T, E, F>(work: F, result: oneshot::Sender<Result<T, E>>) -> Run
+where
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    // An annotated function, because a closure's type would tie the future to one lifetime.
+    fn higher_ranked<F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, bool> + Send + 'static>(run: F) -> Run {
+        Box::new(run)
+    }
+    higher_ranked(move |tx| {
+        let running = work(tx);
+        async move {
+            let done = running.await;
+            let keep = done.is_ok();
+            // The caller may have gone; its work is kept all the same.
+            let _ = result.send(done);
+            keep
+        }
+        .boxed()
+    })
+}
+
+async fn open_sqlite(url: &str, changes: Changes, vault: Vault) -> Result<Store, Error> {
+    let path = url.strip_prefix("sqlite://").unwrap_or(url);
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // An acknowledged change survives a power cut (semantics 26).
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .statement_cache_capacity(256);
+    let setup = PoolOptions::<Sqlite>::new().max_connections(1).connect_with(options.clone()).await?;
+    SQLITE.run(&setup).await?;
+    setup.close().await;
+    let writer = writer::start(options.clone(), changes, vault).await?;
+    let readers =
+        PoolOptions::new().max_connections(CONNECTIONS).connect_with(options.read_only(true)).await?;
+    Ok(Store::Sqlite { readers, writer })
+}
+
+async fn open_postgres(url: &str) -> Result<Store, Error> {
+    let options = PgConnectOptions::from_str(url)?;
+    let pool = PoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
+    POSTGRES.run(&pool).await?;
+    Ok(Store::Postgres(pool))
+}
+
+/// The URL as it may stand in a message.
+fn without_password(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_password;
+
+    #[test]
+    fn a_message_about_the_database_holds_no_password() {
+        assert_eq!(without_password("postgres://u:p@ss@db/longshore"), "postgres://…@db/longshore");
+        assert_eq!(without_password("/var/lib/longshore.db"), "/var/lib/longshore.db");
+    }
+}

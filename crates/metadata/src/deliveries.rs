@@ -1,0 +1,199 @@
+//! Where images went: each promotion and each copy to another registry, by policy or by hand.
+
+use crate::{
+    Conn, Error, Tx,
+    conn::{change, row, rows, value},
+    convert::{id, instant, maybe_id, maybe_parse, micros, parse, word},
+};
+use longshore_model::{JobId, PolicyId, PolicyKind, RemoteId, RepositoryId, Revision, Timestamp};
+use longshore_oci::{Digest, RemoteName, Tag};
+use sqlx::FromRow;
+
+/// A repository that images go to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum DeliveryTarget {
+    /// One of this server.
+    Local(RepositoryId),
+    /// One of another registry.
+    Remote {
+        /// The connection.
+        remote: RemoteId,
+        /// Its host.
+        host: String,
+        /// The repository there.
+        repository: RemoteName,
+    },
+}
+
+/// One image that went somewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The policy; none when a person did it.
+    pub policy: Option<PolicyId>,
+    /// How: by promotion or push mirror.
+    pub kind: PolicyKind,
+    /// Where from.
+    pub source_repository: RepositoryId,
+    /// The tag there; a referrer without a tag has none.
+    pub source_tag: Option<Tag>,
+    /// The change of the tag there.
+    pub source_revision: Revision,
+    /// The manifest.
+    pub digest: Digest,
+    /// Where to.
+    pub target: DeliveryTarget,
+    /// Its name there.
+    pub target_tag: Option<Tag>,
+    /// When.
+    pub at: Timestamp,
+    /// The job that did it.
+    pub job: Option<JobId>,
+}
+
+#[derive(FromRow)]
+struct Row {
+    policy: Option<String>,
+    kind: String,
+    source_repository: String,
+    source_tag: Option<String>,
+    source_revision: i64,
+    digest: String,
+    target_repository: Option<String>,
+    remote: Option<String>,
+    remote_host: Option<String>,
+    remote_repository: Option<String>,
+    target_tag: Option<String>,
+    at: i64,
+    job: Option<String>,
+}
+
+impl TryFrom<Row> for Delivery {
+    type Error = Error;
+    fn try_from(row: Row) -> Result<Self, Error> {
+        let target = match (&row.target_repository, &row.remote) {
+            (Some(repository), _) => DeliveryTarget::Local(id(RepositoryId, repository)?),
+            (None, Some(remote)) => DeliveryTarget::Remote {
+                remote: id(RemoteId, remote)?,
+                host: row.remote_host.unwrap_or_default(),
+                repository: parse("repository name", &row.remote_repository.unwrap_or_default())?,
+            },
+            (None, None) => {
+                return Err(Error::Unreadable { what: "delivery", why: "it has no target".to_owned() });
+            }
+        };
+        Ok(Self {
+            policy: maybe_id(PolicyId, row.policy.as_deref())?,
+            kind: word("policy kind", &row.kind)?,
+            source_repository: id(RepositoryId, &row.source_repository)?,
+            source_tag: maybe_parse("tag", row.source_tag.as_deref())?,
+            source_revision: Revision(row.source_revision),
+            digest: parse("digest", &row.digest)?,
+            target,
+            target_tag: maybe_parse("tag", row.target_tag.as_deref())?,
+            at: instant(row.at)?,
+            job: maybe_id(JobId, row.job.as_deref())?,
+        })
+    }
+}
+
+/// Remembers that an image went somewhere.
+pub async fn record(tx: &mut Tx, delivery: &Delivery) -> Result<(), Error> {
+    let (local, remote, host, repository) = match &delivery.target {
+        DeliveryTarget::Local(repository) => (Some(repository.to_string()), None, None, None),
+        DeliveryTarget::Remote { remote, host, repository } => {
+            (None, Some(remote.to_string()), Some(host.as_str()), Some(repository.as_str()))
+        }
+    };
+    change!(
+        tx.conn,
+        "INSERT INTO deliveries (policy, kind, source_repository, source_tag, source_revision, digest,
+                                 target_repository, remote, remote_host, remote_repository, target_tag, at, job)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        delivery.policy.map(|policy| policy.to_string()),
+        delivery.kind.as_str(),
+        delivery.source_repository.to_string(),
+        delivery.source_tag.as_ref().map(Tag::as_str),
+        delivery.source_revision.0,
+        delivery.digest.as_str(),
+        local,
+        remote,
+        host,
+        repository,
+        delivery.target_tag.as_ref().map(Tag::as_str),
+        micros(delivery.at),
+        delivery.job.map(|job| job.to_string())
+    )?;
+    Ok(())
+}
+
+/// What was last sent to a tag of a target. Two connections to one host lead to one target.
+pub async fn latest_at(conn: &mut Conn, target: &DeliveryTarget, tag: &Tag) -> Result<Option<Delivery>, Error> {
+    let found = match target {
+        DeliveryTarget::Local(repository) => row!(
+            conn,
+            Row,
+            "SELECT policy, kind, source_repository, source_tag, source_revision, digest, target_repository, remote,
+                    remote_host, remote_repository, target_tag, at, job FROM deliveries
+             WHERE target_repository = $1 AND target_tag = $2 ORDER BY id DESC LIMIT 1",
+            repository.to_string(),
+            tag.as_str()
+        )?,
+        DeliveryTarget::Remote { host, repository, .. } => row!(
+            conn,
+            Row,
+            "SELECT policy, kind, source_repository, source_tag, source_revision, digest, target_repository, remote,
+                    remote_host, remote_repository, target_tag, at, job FROM deliveries
+             WHERE remote_host = $1 AND remote_repository = $2 AND target_tag = $3 ORDER BY id DESC LIMIT 1",
+            host.as_str(),
+            repository.as_str(),
+            tag.as_str()
+        )?,
+    };
+    found.map(Delivery::try_from).transpose()
+}
+
+/// Where a manifest of a repository went, oldest first.
+pub async fn of_digest(conn: &mut Conn, source: RepositoryId, digest: &Digest) -> Result<Vec<Delivery>, Error> {
+    let found = rows!(
+        conn,
+        Row,
+        "SELECT policy, kind, source_repository, source_tag, source_revision, digest, target_repository, remote,
+                remote_host, remote_repository, target_tag, at, job FROM deliveries
+         WHERE source_repository = $1 AND digest = $2 ORDER BY id",
+        source.to_string(),
+        digest.as_str()
+    )?;
+    found.into_iter().map(Delivery::try_from).collect()
+}
+
+/// Where a tag of a repository went, oldest first.
+pub async fn of_tag(conn: &mut Conn, source: RepositoryId, tag: &Tag) -> Result<Vec<Delivery>, Error> {
+    let found = rows!(
+        conn,
+        Row,
+        "SELECT policy, kind, source_repository, source_tag, source_revision, digest, target_repository, remote,
+                remote_host, remote_repository, target_tag, at, job FROM deliveries
+         WHERE source_repository = $1 AND source_tag = $2 ORDER BY id",
+        source.to_string(),
+        tag.as_str()
+    )?;
+    found.into_iter().map(Delivery::try_from).collect()
+}
+
+/// How many tags a policy has made of one manifest since an instant, for the brake of semantics 5.
+pub async fn count_since(
+    conn: &mut Conn,
+    policy: PolicyId,
+    digest: &Digest,
+    since: Timestamp,
+) -> Result<u64, Error> {
+    let made = value!(
+        conn,
+        i64,
+        "SELECT COUNT(*) FROM deliveries WHERE policy = $1 AND digest = $2 AND at >= $3 AND target_tag IS NOT NULL",
+        policy.to_string(),
+        digest.as_str(),
+        micros(since)
+    )?;
+    Ok(made.unsigned_abs())
+}

@@ -1,0 +1,386 @@
+//! Manifests: their bytes exactly as they came, what they name, and which repositories have them.
+
+use crate::{
+    Conn, Error, Tx,
+    conn::{change, row, rows},
+    convert::{from_json, json, micros, parse},
+    tags,
+};
+use longshore_model::{Author, Repository, RepositoryId, Timestamp, job::Parameters};
+use longshore_oci::{Descriptor, Digest, Manifest, ReferenceRole};
+use sqlx::FromRow;
+use std::collections::{BTreeMap, HashSet};
+
+/// A manifest that is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredManifest {
+    /// The digest of its bytes.
+    pub digest: Digest,
+    /// Its media type.
+    pub media_type: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl StoredManifest {
+    /// Its length in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+}
+
+/// A manifest to be stored.
+#[derive(Debug, Clone, Copy)]
+pub struct NewManifest<'a> {
+    /// The digest of its bytes.
+    pub digest: &'a Digest,
+    /// Its media type.
+    pub media_type: &'a str,
+    /// What sort of artifact it is.
+    pub artifact_type: Option<&'a str>,
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// What they say.
+    pub parsed: &'a Manifest,
+}
+
+/// What a part of a tree is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TreeKind {
+    /// A manifest or index.
+    Manifest,
+    /// A config or layer.
+    Blob,
+}
+
+/// A part of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TreeEntry {
+    /// Its digest.
+    pub digest: Digest,
+    /// What it is.
+    pub kind: TreeKind,
+    /// Its media type, as the one that names it says.
+    pub media_type: String,
+    /// Its length in bytes, as the one that names it says.
+    pub size: u64,
+    /// Its platform, as an index says.
+    pub platform: Option<String>,
+    /// Why it need not be stored, where it need not.
+    pub absent: Option<String>,
+}
+
+impl TreeEntry {
+    /// Whether it is a manifest or index.
+    #[must_use]
+    pub fn is_manifest(&self) -> bool {
+        self.kind == TreeKind::Manifest
+    }
+}
+
+/// Stores a manifest and gives it to a repository. Both may be so already.
+pub async fn insert(tx: &mut Tx, repository: RepositoryId, new: &NewManifest<'_>, now: Timestamp) -> Result<(), Error> {
+    let subject = new.parsed.subject().map(|subject| subject.digest.as_str());
+    let inserted = change!(
+        tx.conn,
+        "INSERT INTO manifests (digest, media_type, artifact_type, subject, annotations, size, bytes, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (digest) DO NOTHING",
+        new.digest.as_str(),
+        new.media_type,
+        new.artifact_type,
+        subject,
+        json(new.parsed.annotations()),
+        (new.bytes.len() as u64).cast_signed(),
+        new.bytes,
+        micros(now)
+    )?;
+    if inserted > 0 {
+        insert_edges(tx, new).await?;
+    }
+    let is_new = link(tx, repository, new.digest, now).await?;
+    match new.parsed.subject() {
+        // A referrer follows its image to wherever that went (semantics 7).
+        Some(subject) if is_new => {
+            let parameters = Parameters::FollowSubject {
+                repository,
+                referrer: new.digest.clone(),
+                subject: subject.digest.clone(),
+                tag: None,
+            };
+            tags::enqueue_reaction(tx, repository, parameters, &Author::System, now).await
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn insert_edges(tx: &mut Tx, new: &NewManifest<'_>) -> Result<(), Error> {
+    for (position, reference) in (0_i64..).zip(new.parsed.references()) {
+        let part = reference.descriptor;
+        let absent = reference.absent_ok.then(|| match reference.role {
+            ReferenceRole::Subject => "a subject may arrive later",
+            _ => "its media type says that it is not distributed",
+        });
+        change!(
+            tx.conn,
+            "INSERT INTO manifest_edges (parent, child, role, position, media_type, size, platform, absent)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            new.digest.as_str(),
+            part.digest.as_str(),
+            role(reference.role),
+            position,
+            part.media_type.as_str(),
+            part.size.cast_signed(),
+            part.platform.as_ref().map(ToString::to_string),
+            absent
+        )?;
+    }
+    Ok(())
+}
+
+fn role(role: ReferenceRole) -> &'static str {
+    match role {
+        ReferenceRole::Config => "config",
+        ReferenceRole::Layer => "layer",
+        ReferenceRole::Child => "child",
+        ReferenceRole::Subject => "subject",
+    }
+}
+
+/// Gives a repository a manifest that is stored; whether it had not had it.
+async fn link(tx: &mut Tx, repository: RepositoryId, digest: &Digest, now: Timestamp) -> Result<bool, Error> {
+    let linked = change!(
+        tx.conn,
+        "INSERT INTO repository_manifests (repository, digest, linked_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        repository.to_string(),
+        digest.as_str(),
+        micros(now)
+    )?;
+    Ok(linked > 0)
+}
+
+/// A manifest, if the repository has it.
+pub async fn get(conn: &mut Conn, repository: RepositoryId, digest: &Digest) -> Result<Option<StoredManifest>, Error> {
+    let found: Option<(String, Vec<u8>)> = row!(
+        conn,
+        (String, Vec<u8>),
+        "SELECT m.media_type, m.bytes FROM repository_manifests l JOIN manifests m ON m.digest = l.digest
+         WHERE l.repository = $1 AND l.digest = $2",
+        repository.to_string(),
+        digest.as_str()
+    )?;
+    Ok(found.map(|(media_type, bytes)| StoredManifest { digest: digest.clone(), media_type, bytes }))
+}
+
+/// What a manifest names and the repository does not have, though it must (semantics 9).
+pub async fn has_all(conn: &mut Conn, repository: RepositoryId, manifest: &Manifest) -> Result<Vec<Digest>, Error> {
+    let repository = repository.to_string();
+    let mut missing = Vec::new();
+    for reference in manifest.references().filter(|reference| !reference.absent_ok) {
+        let digest = &reference.descriptor.digest;
+        let sql = match reference.role {
+            ReferenceRole::Child => "SELECT 1 FROM repository_manifests WHERE repository = $1 AND digest = $2",
+            _ => "SELECT 1 FROM repository_blobs WHERE repository = $1 AND digest = $2",
+        };
+        let found = row!(conn, (i32,), sql, repository.as_str(), digest.as_str())?;
+        if found.is_none() && !missing.contains(digest) {
+            missing.push(digest.clone());
+        }
+    }
+    Ok(missing)
+}
+
+#[derive(FromRow)]
+struct ReferrerRow {
+    digest: String,
+    media_type: String,
+    artifact_type: Option<String>,
+    annotations: String,
+    size: i64,
+}
+
+/// The repository's manifests whose subject this is, of one artifact type or of any.
+pub async fn referrers(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    subject: &Digest,
+    artifact_type: Option<&str>,
+) -> Result<Vec<Descriptor>, Error> {
+    let found = rows!(
+        conn,
+        ReferrerRow,
+        "SELECT m.digest, m.media_type, m.artifact_type, m.annotations, m.size
+         FROM manifests m JOIN repository_manifests l ON l.digest = m.digest
+         WHERE m.subject = $2 AND l.repository = $1 AND ($3 IS NULL OR m.artifact_type = $3)
+         ORDER BY m.digest",
+        repository.to_string(),
+        subject.as_str(),
+        artifact_type
+    )?;
+    found.into_iter().map(descriptor).collect()
+}
+
+fn descriptor(row: ReferrerRow) -> Result<Descriptor, Error> {
+    let annotations: BTreeMap<String, String> = from_json("annotations", &row.annotations)?;
+    let mut descriptor =
+        Descriptor::new(&row.media_type, parse("digest", &row.digest)?, row.size.unsigned_abs());
+    descriptor.artifact_type = row.artifact_type;
+    descriptor.annotations = annotations;
+    Ok(descriptor)
+}
+
+/// Indexes of the repository that have this manifest as a child.
+pub async fn parents(conn: &mut Conn, repository: RepositoryId, child: &Digest) -> Result<Vec<Digest>, Error> {
+    let found = rows!(
+        conn,
+        (String,),
+        "SELECT DISTINCT e.parent FROM manifest_edges e
+         JOIN repository_manifests l ON l.digest = e.parent AND l.repository = $1
+         WHERE e.child = $2 AND e.role = 'child'",
+        repository.to_string(),
+        child.as_str()
+    )?;
+    found.iter().map(|(parent,)| parse("digest", parent)).collect()
+}
+
+/// A manifest of the repository that needs this part (child, config or layer), so that it must stay.
+pub async fn naming(conn: &mut Conn, repository: RepositoryId, part: &Digest) -> Result<Option<Digest>, Error> {
+    let found = row!(
+        conn,
+        (String,),
+        "SELECT e.parent FROM manifest_edges e
+         JOIN repository_manifests l ON l.digest = e.parent AND l.repository = $1
+         WHERE e.child = $2 AND e.role <> 'subject' LIMIT 1",
+        repository.to_string(),
+        part.as_str()
+    )?;
+    found.map(|(parent,)| parse("digest", &parent)).transpose()
+}
+
+#[derive(FromRow)]
+struct EdgeRow {
+    child: String,
+    role: String,
+    media_type: String,
+    size: i64,
+    platform: Option<String>,
+    absent: Option<String>,
+}
+
+/// The parts that one manifest names itself, in its order; a subject is none.
+pub async fn parts(conn: &mut Conn, manifest: &Digest) -> Result<Vec<TreeEntry>, Error> {
+    let found = rows!(
+        conn,
+        EdgeRow,
+        "SELECT child, role, media_type, size, platform, absent FROM manifest_edges
+         WHERE parent = $1 AND role <> 'subject' ORDER BY position",
+        manifest.as_str()
+    )?;
+    let entry = |row: EdgeRow| {
+        Ok(TreeEntry {
+            digest: parse("digest", &row.child)?,
+            kind: if row.role == "child" { TreeKind::Manifest } else { TreeKind::Blob },
+            media_type: row.media_type,
+            size: row.size.unsigned_abs(),
+            platform: row.platform,
+            absent: row.absent,
+        })
+    };
+    found.into_iter().map(entry).collect()
+}
+
+/// Everything that a manifest needs, itself first, each once.
+pub async fn tree(conn: &mut Conn, root: &Digest) -> Result<Vec<TreeEntry>, Error> {
+    let found: Option<(String, i64)> =
+        row!(conn, (String, i64), "SELECT media_type, size FROM manifests WHERE digest = $1", root.as_str())?;
+    let Some((media_type, size)) = found else { return Ok(Vec::new()) };
+    let mut entries = vec![TreeEntry {
+        digest: root.clone(),
+        kind: TreeKind::Manifest,
+        media_type,
+        size: size.unsigned_abs(),
+        platform: None,
+        absent: None,
+    }];
+    let mut seen = HashSet::from([root.clone()]);
+    let mut next = 0;
+    while next < entries.len() {
+        if entries[next].is_manifest() {
+            for part in parts(conn, &entries[next].digest.clone()).await? {
+                if seen.insert(part.digest.clone()) {
+                    entries.push(part);
+                }
+            }
+        }
+        next += 1;
+    }
+    Ok(entries)
+}
+
+/// How much a [`link_tree`] gave to the other repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LinkOutcome {
+    /// Manifests that it had not.
+    pub manifests: u64,
+    /// Blobs that it had not.
+    pub blobs: u64,
+}
+
+/// Gives `to` a manifest of `from` with all that it needs; no byte is copied. What `from` itself
+/// does not have (an absent part) is left out.
+pub async fn link_tree(tx: &mut Tx, from: RepositoryId, to: RepositoryId, root: &Digest) -> Result<LinkOutcome, Error> {
+    let (from, to) = (from.to_string(), to.to_string());
+    // Blobs first: they are found through the manifests.
+    let blobs = change!(
+        tx.conn,
+        "INSERT INTO repository_blobs (repository, digest)
+         WITH RECURSIVE tree (digest) AS (
+             SELECT CAST($3 AS TEXT) UNION
+             SELECT e.child FROM manifest_edges e JOIN tree t ON e.parent = t.digest WHERE e.role = 'child')
+         SELECT DISTINCT CAST($2 AS TEXT), e.child FROM manifest_edges e
+         JOIN tree t ON e.parent = t.digest
+         JOIN repository_blobs l ON l.repository = $1 AND l.digest = e.child
+         WHERE e.role IN ('config', 'layer')
+         ON CONFLICT DO NOTHING",
+        from.as_str(),
+        to.as_str(),
+        root.as_str()
+    )?;
+    let manifests = change!(
+        tx.conn,
+        "INSERT INTO repository_manifests (repository, digest, linked_at)
+         WITH RECURSIVE tree (digest) AS (
+             SELECT CAST($3 AS TEXT) UNION
+             SELECT e.child FROM manifest_edges e JOIN tree t ON e.parent = t.digest WHERE e.role = 'child')
+         SELECT DISTINCT CAST($2 AS TEXT), t.digest, l.linked_at FROM tree t
+         JOIN repository_manifests l ON l.repository = $1 AND l.digest = t.digest
+         WHERE true
+         ON CONFLICT DO NOTHING",
+        from.as_str(),
+        to.as_str(),
+        root.as_str()
+    )?;
+    Ok(LinkOutcome { manifests, blobs })
+}
+
+/// Takes a manifest from a repository, with every tag that points to it; whether it had it.
+pub async fn delete(
+    tx: &mut Tx,
+    repository: &Repository,
+    digest: &Digest,
+    author: &Author,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let pointing = rows!(
+        tx.conn,
+        (String,),
+        "SELECT name FROM tags WHERE repository = $1 AND digest = $2",
+        repository.id.to_string(),
+        digest.as_str()
+    )?;
+    for (name,) in pointing {
+        tags::remove(tx, repository, &parse("tag", &name)?, author, now).await?;
+    }
+    let sql = "DELETE FROM repository_manifests WHERE repository = $1 AND digest = $2";
+    Ok(change!(tx.conn, sql, repository.id.to_string(), digest.as_str())? > 0)
+}

@@ -1,0 +1,350 @@
+//! What promotion policies, push mirrors and pull mirrors have in common: one table, read and
+//! written here. What is particular to a kind stands in `promotions`, `push_mirrors`, `pull_mirrors`.
+
+use crate::{
+    Conn, Error, Tx,
+    conn::{change, row, rows},
+    convert::{as_word, id, instant, maybe_id, maybe_instant, micros, parse, word},
+};
+use longshore_model::{
+    AccountId, JobId, PolicyId, PolicyKind, PromotionPolicy, PullMirror, PushMirror, RemoteId, RepositoryId,
+    Timestamp,
+    policy::{LastRun, PolicyCommon},
+    remote::host_of,
+};
+use longshore_policy::StoredRules;
+use sqlx::FromRow;
+
+/// A policy of any kind as its row has it, with the names that belong to its identifiers.
+#[derive(FromRow)]
+pub(crate) struct PolicyRow {
+    id: String,
+    repository: String,
+    repository_name: String,
+    target: Option<String>,
+    target_name: Option<String>,
+    remote: Option<String>,
+    remote_url: Option<String>,
+    remote_repository: Option<String>,
+    rules: Option<String>,
+    template: Option<String>,
+    patterns: Option<String>,
+    interval_seconds: Option<i64>,
+    overwrite: bool,
+    referrers: bool,
+    baseline: Option<String>,
+    enabled: bool,
+    version: i64,
+    paused: Option<String>,
+    author: Option<String>,
+    author_name: Option<String>,
+    orphaned: bool,
+    created_at: i64,
+    updated_at: i64,
+    next_run_at: Option<i64>,
+    last_moved_at: Option<i64>,
+    last_run_code: String,
+    last_run_detail: String,
+    last_run_at: Option<i64>,
+    last_run_job: Option<String>,
+}
+
+fn missing(what: &'static str) -> Error {
+    Error::Unreadable { what: "policy", why: format!("it has no {what}") }
+}
+
+impl PolicyRow {
+    fn common(&self) -> Result<PolicyCommon, Error> {
+        Ok(PolicyCommon {
+            id: id(PolicyId, &self.id)?,
+            enabled: self.enabled,
+            version: self.version,
+            paused: self.paused.clone(),
+            referrers: self.referrers,
+            author: maybe_id(AccountId, self.author.as_deref())?,
+            author_name: self.author_name.clone().unwrap_or_default(),
+            orphaned: self.orphaned,
+            created_at: instant(self.created_at)?,
+            updated_at: instant(self.updated_at)?,
+            last_run: LastRun {
+                code: word("run code", &self.last_run_code)?,
+                detail: self.last_run_detail.clone(),
+                at: maybe_instant(self.last_run_at)?,
+                job: maybe_id(JobId, self.last_run_job.as_deref())?,
+            },
+        })
+    }
+
+    fn rules(&self) -> StoredRules {
+        StoredRules::from_json(self.rules.as_deref().unwrap_or("null"))
+    }
+}
+
+impl TryFrom<PolicyRow> for PromotionPolicy {
+    type Error = Error;
+    fn try_from(row: PolicyRow) -> Result<Self, Error> {
+        Ok(Self {
+            common: row.common()?,
+            rules: row.rules(),
+            source: id(RepositoryId, &row.repository)?,
+            source_name: parse("repository name", &row.repository_name)?,
+            target: id(RepositoryId, &row.target.ok_or_else(|| missing("target"))?)?,
+            target_name: parse("repository name", &row.target_name.ok_or_else(|| missing("target"))?)?,
+            template: row.template.ok_or_else(|| missing("template"))?,
+            last_promoted_at: maybe_instant(row.last_moved_at)?,
+        })
+    }
+}
+
+impl TryFrom<PolicyRow> for PushMirror {
+    type Error = Error;
+    fn try_from(row: PolicyRow) -> Result<Self, Error> {
+        Ok(Self {
+            common: row.common()?,
+            rules: row.rules(),
+            repository: id(RepositoryId, &row.repository)?,
+            repository_name: parse("repository name", &row.repository_name)?,
+            remote: id(RemoteId, &row.remote.ok_or_else(|| missing("remote"))?)?,
+            remote_host: host_of(&row.remote_url.unwrap_or_default()).to_owned(),
+            remote_repository: parse("repository name", &row.remote_repository.unwrap_or_default())?,
+            template: row.template.ok_or_else(|| missing("template"))?,
+            overwrite: row.overwrite,
+            last_mirrored_at: maybe_instant(row.last_moved_at)?,
+        })
+    }
+}
+
+impl TryFrom<PolicyRow> for PullMirror {
+    type Error = Error;
+    fn try_from(row: PolicyRow) -> Result<Self, Error> {
+        Ok(Self {
+            common: row.common()?,
+            repository: id(RepositoryId, &row.repository)?,
+            repository_name: parse("repository name", &row.repository_name)?,
+            remote: id(RemoteId, &row.remote.ok_or_else(|| missing("remote"))?)?,
+            remote_host: host_of(&row.remote_url.unwrap_or_default()).to_owned(),
+            remote_repository: parse("repository name", &row.remote_repository.unwrap_or_default())?,
+            patterns: row.patterns.ok_or_else(|| missing("patterns"))?,
+            interval_seconds: u32::try_from(row.interval_seconds.unwrap_or_default()).unwrap_or(u32::MAX),
+            baseline: word("baseline", &row.baseline.ok_or_else(|| missing("baseline"))?)?,
+            next_run_at: instant(row.next_run_at.unwrap_or_default())?,
+            last_mirrored_at: maybe_instant(row.last_moved_at)?,
+        })
+    }
+}
+
+/// The columns of a [`PolicyRow`]. An author without the right to the repository or the target has
+/// lost it since (semantics 16).
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT p.id, p.repository, r.name AS repository_name, p.target, t.name AS target_name,
+                    p.remote, e.url AS remote_url, p.remote_repository, p.rules, p.template, p.patterns,
+                    p.interval_seconds, p.overwrite, p.referrers, p.baseline, p.enabled, p.version, p.paused,
+                    p.author, a.name AS author_name,
+                    (p.author IS NOT NULL AND (a.id IS NULL
+                        OR (NOT a.is_admin AND (a.name <> r.namespace
+                                                OR (t.namespace IS NOT NULL AND a.name <> t.namespace))))) AS orphaned,
+                    p.created_at, p.updated_at, p.next_run_at, p.last_moved_at,
+                    p.last_run_code, p.last_run_detail, p.last_run_at, p.last_run_job
+             FROM policies p
+             JOIN repositories r ON r.id = p.repository
+             LEFT JOIN repositories t ON t.id = p.target
+             LEFT JOIN remotes e ON e.id = p.remote
+             LEFT JOIN accounts a ON a.id = p.author ",
+            $rest
+        )
+    };
+}
+
+/// The policy of a kind with this identifier.
+pub(crate) async fn get<T>(conn: &mut Conn, kind: PolicyKind, policy: PolicyId) -> Result<Option<T>, Error>
+where
+    T: TryFrom<PolicyRow, Error = Error>,
+{
+    let sql = select!("WHERE p.id = $1 AND p.kind = $2");
+    row!(conn, PolicyRow, sql, policy.to_string(), kind.as_str())?.map(T::try_from).transpose()
+}
+
+/// The policies of a kind that a repository has, oldest first.
+pub(crate) async fn of_repository<T>(
+    conn: &mut Conn,
+    kind: PolicyKind,
+    repository: RepositoryId,
+) -> Result<Vec<T>, Error>
+where
+    T: TryFrom<PolicyRow, Error = Error>,
+{
+    let sql = select!("WHERE p.repository = $1 AND p.kind = $2 ORDER BY p.id");
+    collect(rows!(conn, PolicyRow, sql, repository.to_string(), kind.as_str())?)
+}
+
+/// The policies that lead into a repository, oldest first.
+pub(crate) async fn of_target<T>(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<T>, Error>
+where
+    T: TryFrom<PolicyRow, Error = Error>,
+{
+    let sql = select!("WHERE p.target = $1 ORDER BY p.id");
+    collect(rows!(conn, PolicyRow, sql, repository.to_string())?)
+}
+
+/// The policies of a kind, of repositories that are not deleted.
+pub(crate) async fn of_kind<T>(conn: &mut Conn, kind: PolicyKind) -> Result<Vec<T>, Error>
+where
+    T: TryFrom<PolicyRow, Error = Error>,
+{
+    let sql = select!("WHERE p.kind = $1 AND r.deleted_at IS NULL ORDER BY p.id");
+    collect(rows!(conn, PolicyRow, sql, kind.as_str())?)
+}
+
+/// Pull mirrors whose next poll is due and that may run.
+pub(crate) async fn due_by<T>(conn: &mut Conn, now: Timestamp) -> Result<Vec<T>, Error>
+where
+    T: TryFrom<PolicyRow, Error = Error>,
+{
+    let sql = select!(
+        "WHERE p.kind = 'pull_mirror' AND p.next_run_at <= $1 AND p.enabled AND p.paused IS NULL ORDER BY p.next_run_at"
+    );
+    collect(rows!(conn, PolicyRow, sql, micros(now))?)
+}
+
+fn collect<T: TryFrom<PolicyRow, Error = Error>>(rows: Vec<PolicyRow>) -> Result<Vec<T>, Error> {
+    rows.into_iter().map(T::try_from).collect()
+}
+
+/// What is particular to a kind, as its columns hold it.
+#[derive(Default)]
+pub(crate) struct Particulars {
+    pub target: Option<String>,
+    pub remote: Option<String>,
+    pub remote_repository: Option<String>,
+    pub rules: Option<String>,
+    pub template: Option<String>,
+    pub patterns: Option<String>,
+    pub interval_seconds: Option<i64>,
+    pub overwrite: bool,
+    pub baseline: Option<String>,
+    pub next_run_at: Option<i64>,
+    pub last_moved_at: Option<i64>,
+}
+
+/// Writes a new policy.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    kind: PolicyKind,
+    repository: RepositoryId,
+    common: &PolicyCommon,
+    own: Particulars,
+) -> Result<(), Error> {
+    change!(
+        tx.conn,
+        "INSERT INTO policies (id, kind, repository, target, remote, remote_repository, rules, template, patterns,
+            interval_seconds, overwrite, referrers, baseline, enabled, version, paused, author, created_at,
+            updated_at, next_run_at, last_moved_at, last_run_code, last_run_detail, last_run_at, last_run_job)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+            $23, $24, $25)",
+        common.id.to_string(),
+        kind.as_str(),
+        repository.to_string(),
+        own.target,
+        own.remote,
+        own.remote_repository,
+        own.rules,
+        own.template,
+        own.patterns,
+        own.interval_seconds,
+        own.overwrite,
+        common.referrers,
+        own.baseline,
+        common.enabled,
+        common.version,
+        common.paused.as_deref(),
+        common.author.map(|author| author.to_string()),
+        micros(common.created_at),
+        micros(common.updated_at),
+        own.next_run_at,
+        own.last_moved_at,
+        as_word(&common.last_run.code),
+        common.last_run.detail.as_str(),
+        common.last_run.at.map(micros),
+        common.last_run.job.map(|job| job.to_string())
+    )?;
+    Ok(())
+}
+
+/// Writes a policy that a person has changed. How it last went is not theirs to change.
+pub(crate) async fn update(tx: &mut Tx, common: &PolicyCommon, own: Particulars) -> Result<(), Error> {
+    change!(
+        tx.conn,
+        "UPDATE policies SET target = $2, remote = $3, remote_repository = $4, rules = $5, template = $6,
+            patterns = $7, interval_seconds = $8, overwrite = $9, referrers = $10, baseline = $11, enabled = $12,
+            version = $13, paused = $14, author = $15, updated_at = $16, next_run_at = $17
+         WHERE id = $1",
+        common.id.to_string(),
+        own.target,
+        own.remote,
+        own.remote_repository,
+        own.rules,
+        own.template,
+        own.patterns,
+        own.interval_seconds,
+        own.overwrite,
+        common.referrers,
+        own.baseline,
+        common.enabled,
+        common.version,
+        common.paused.as_deref(),
+        common.author.map(|author| author.to_string()),
+        micros(common.updated_at),
+        own.next_run_at
+    )?;
+    Ok(())
+}
+
+/// Deletes a policy of any kind; what it did stays.
+pub(crate) async fn delete(tx: &mut Tx, policy: PolicyId) -> Result<(), Error> {
+    change!(tx.conn, "DELETE FROM baselines WHERE policy = $1", policy.to_string())?;
+    change!(tx.conn, "DELETE FROM policies WHERE id = $1", policy.to_string())?;
+    Ok(())
+}
+
+/// Remembers when a policy last moved a tag.
+pub(crate) async fn mark_moved(tx: &mut Tx, policy: PolicyId, at: Timestamp) -> Result<(), Error> {
+    change!(tx.conn, "UPDATE policies SET last_moved_at = $2 WHERE id = $1", policy.to_string(), micros(at))?;
+    Ok(())
+}
+
+/// Lets a policy stop itself; a person enables it again.
+pub async fn pause(
+    tx: &mut Tx,
+    kind: PolicyKind,
+    policy: PolicyId,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    change!(
+        tx.conn,
+        "UPDATE policies SET paused = $3, updated_at = $4 WHERE id = $1 AND kind = $2",
+        policy.to_string(),
+        kind.as_str(),
+        why,
+        micros(now)
+    )?;
+    Ok(())
+}
+
+/// Remembers how a policy last went.
+pub async fn record_run(tx: &mut Tx, kind: PolicyKind, policy: PolicyId, run: &LastRun) -> Result<(), Error> {
+    change!(
+        tx.conn,
+        "UPDATE policies SET last_run_code = $3, last_run_detail = $4, last_run_at = $5, last_run_job = $6
+         WHERE id = $1 AND kind = $2",
+        policy.to_string(),
+        kind.as_str(),
+        as_word(&run.code),
+        run.detail.as_str(),
+        run.at.map(micros),
+        run.job.map(|job| job.to_string())
+    )?;
+    Ok(())
+}

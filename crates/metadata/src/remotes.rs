@@ -1,0 +1,265 @@
+//! Saved connections to other registries. A secret is sealed on its way in and opened by
+//! [`credentials`] alone.
+
+use crate::{
+    Conn, Error, Tx,
+    conn::{change, row, rows, value},
+    convert::{containing, id, instant, json, maybe_instant, maybe_parse, micros, word},
+    page,
+};
+use longshore_model::{Page, PageRequest, Remote, RemoteId, Timestamp};
+use longshore_oci::Namespace;
+use secrecy::SecretString;
+use sqlx::FromRow;
+
+/// Whose remotes a list holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnerFilter {
+    /// Everybody's, and the system's.
+    All,
+    /// Those of some namespaces.
+    Namespaces(Vec<Namespace>),
+}
+
+/// What becomes of a stored secret.
+#[derive(Debug, Clone)]
+pub enum SecretChange {
+    /// It stays.
+    Keep,
+    /// It is forgotten.
+    Discard,
+    /// Another takes its place.
+    Replace(SecretString),
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: String,
+    owner: Option<String>,
+    name: String,
+    kind: String,
+    url: String,
+    username: String,
+    has_secret: bool,
+    ca_pem: Option<String>,
+    skip_tls_verify: bool,
+    proxy: Option<String>,
+    realm: Option<String>,
+    created_at: i64,
+    updated_at: i64,
+    last_contact: Option<i64>,
+    last_error: Option<String>,
+    used_by: i64,
+}
+
+impl TryFrom<Row> for Remote {
+    type Error = Error;
+    fn try_from(row: Row) -> Result<Self, Error> {
+        Ok(Self {
+            id: id(RemoteId, &row.id)?,
+            owner: maybe_parse("namespace", row.owner.as_deref())?,
+            name: row.name,
+            kind: word("kind of remote", &row.kind)?,
+            url: row.url,
+            username: row.username,
+            has_secret: row.has_secret,
+            ca_pem: row.ca_pem,
+            skip_tls_verify: row.skip_tls_verify,
+            proxy: row.proxy,
+            realm: row.realm,
+            created_at: instant(row.created_at)?,
+            updated_at: instant(row.updated_at)?,
+            last_contact: maybe_instant(row.last_contact)?,
+            last_error: row.last_error,
+            used_by: u32::try_from(row.used_by).unwrap_or(u32::MAX),
+        })
+    }
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            r#"SELECT e.id, e.owner, e.name, e.kind, e.url, e.username, e.secret IS NOT NULL AS has_secret, e.ca_pem,
+                      e.skip_tls_verify, e.proxy, e.realm, e.created_at, e.updated_at, e.last_contact, e.last_error,
+                      (SELECT COUNT(*) FROM policies p WHERE p.remote = e.id) AS used_by
+               FROM remotes e "#,
+            $rest
+        )
+    };
+}
+
+/// The row that a secret is bound to.
+fn place(remote: RemoteId) -> String {
+    format!("remote {remote}")
+}
+
+/// Writes a new remote. The vault is the database's own.
+pub async fn insert(tx: &mut Tx, remote: &Remote, secret: Option<&SecretString>) -> Result<(), Error> {
+    let sealed = secret.map(|secret| tx.conn.vault().seal(secret, &place(remote.id)));
+    change!(
+        tx.conn,
+        "INSERT INTO remotes (id, owner, name, kind, url, username, secret, ca_pem, skip_tls_verify, proxy, realm,
+                              created_at, updated_at, last_contact, last_error)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+        remote.id.to_string(),
+        remote.owner.as_ref().map(Namespace::as_str),
+        remote.name.as_str(),
+        remote.kind.as_str(),
+        remote.url.as_str(),
+        remote.username.as_str(),
+        sealed,
+        remote.ca_pem.as_deref(),
+        remote.skip_tls_verify,
+        remote.proxy.as_deref(),
+        remote.realm.as_deref(),
+        micros(remote.created_at),
+        micros(remote.updated_at),
+        remote.last_contact.map(micros),
+        remote.last_error.as_deref()
+    )?;
+    Ok(())
+}
+
+/// Writes a changed remote.
+pub async fn update(tx: &mut Tx, remote: &Remote, secret: SecretChange) -> Result<(), Error> {
+    let sealed = match &secret {
+        SecretChange::Replace(secret) => Some(tx.conn.vault().seal(secret, &place(remote.id))),
+        SecretChange::Keep | SecretChange::Discard => None,
+    };
+    change!(
+        tx.conn,
+        "UPDATE remotes SET owner = $2, name = $3, kind = $4, url = $5, username = $6, ca_pem = $7,
+            skip_tls_verify = $8, proxy = $9, realm = $10, updated_at = $11,
+            secret = CASE WHEN $12 THEN secret ELSE $13 END
+         WHERE id = $1",
+        remote.id.to_string(),
+        remote.owner.as_ref().map(Namespace::as_str),
+        remote.name.as_str(),
+        remote.kind.as_str(),
+        remote.url.as_str(),
+        remote.username.as_str(),
+        remote.ca_pem.as_deref(),
+        remote.skip_tls_verify,
+        remote.proxy.as_deref(),
+        remote.realm.as_deref(),
+        micros(remote.updated_at),
+        matches!(secret, SecretChange::Keep),
+        sealed
+    )?;
+    Ok(())
+}
+
+/// Deletes a remote that no mirror uses.
+pub async fn delete(tx: &mut Tx, remote: RemoteId) -> Result<(), Error> {
+    change!(tx.conn, "DELETE FROM remotes WHERE id = $1", remote.to_string())?;
+    Ok(())
+}
+
+/// One remote.
+pub async fn get(conn: &mut Conn, remote: RemoteId) -> Result<Option<Remote>, Error> {
+    row!(conn, Row, select!("WHERE e.id = $1"), remote.to_string())?.map(Remote::try_from).transpose()
+}
+
+/// Remotes by name.
+pub async fn list(
+    conn: &mut Conn,
+    owners: &OwnerFilter,
+    search: Option<&str>,
+    page: &PageRequest,
+) -> Result<Page<Remote>, Error> {
+    let (all, namespaces) = match owners {
+        OwnerFilter::All => (true, "[]".to_owned()),
+        OwnerFilter::Namespaces(namespaces) => (false, json(namespaces)),
+    };
+    let search = search.filter(|text| !text.trim().is_empty()).map(containing);
+    let total = value!(
+        conn,
+        i64,
+        r#"SELECT COUNT(*) FROM remotes e
+           WHERE ($1 OR REPLACE($2, '"' || e.owner || '"', '') <> $2)
+             AND ($3 IS NULL OR LOWER(e.name) LIKE $3 ESCAPE '\' OR LOWER(e.url) LIKE $3 ESCAPE '\')"#,
+        all,
+        namespaces.as_str(),
+        search.as_deref()
+    )?;
+    let found = rows!(
+        conn,
+        Row,
+        select!(
+            r#"WHERE ($1 OR REPLACE($2, '"' || e.owner || '"', '') <> $2)
+                 AND ($3 IS NULL OR LOWER(e.name) LIKE $3 ESCAPE '\' OR LOWER(e.url) LIKE $3 ESCAPE '\')
+               ORDER BY e.name, e.id LIMIT $4 OFFSET $5"#
+        ),
+        all,
+        namespaces.as_str(),
+        search.as_deref(),
+        page.limit(),
+        page.offset()
+    )?;
+    page::of(found, page, total)
+}
+
+/// The remote with exactly these settings, so that one typed twice is kept once.
+pub async fn find_same(
+    conn: &mut Conn,
+    owner: Option<&Namespace>,
+    url: &str,
+    username: &str,
+    ca_pem: Option<&str>,
+    skip_tls_verify: bool,
+    proxy: Option<&str>,
+) -> Result<Option<Remote>, Error> {
+    row!(
+        conn,
+        Row,
+        select!(
+            "WHERE COALESCE(e.owner, '') = $1 AND e.url = $2 AND e.username = $3 AND COALESCE(e.ca_pem, '') = $4
+               AND e.skip_tls_verify = $5 AND COALESCE(e.proxy, '') = $6 ORDER BY e.id LIMIT 1"
+        ),
+        owner.map_or("", Namespace::as_str),
+        url,
+        username,
+        ca_pem.unwrap_or_default(),
+        skip_tls_verify,
+        proxy.unwrap_or_default()
+    )?
+    .map(Remote::try_from)
+    .transpose()
+}
+
+/// User name and secret, where a secret is stored.
+///
+/// # Errors
+/// [`Error::SecretUnreadable`]
+pub async fn credentials(conn: &mut Conn, remote: RemoteId) -> Result<Option<(String, SecretString)>, Error> {
+    let sql = "SELECT username, secret FROM remotes WHERE id = $1";
+    let found: Option<(String, Option<Vec<u8>>)> =
+        row!(conn, (String, Option<Vec<u8>>), sql, remote.to_string())?;
+    let Some((username, Some(sealed))) = found else { return Ok(None) };
+    let secret = conn.vault().open(&sealed, &place(remote))?;
+    Ok(Some((username, secret)))
+}
+
+/// Remembers that the registry answered, or why it did not.
+pub async fn record_contact(
+    tx: &mut Tx,
+    remote: RemoteId,
+    now: Timestamp,
+    error: Option<&str>,
+) -> Result<(), Error> {
+    change!(
+        tx.conn,
+        "UPDATE remotes SET last_contact = CASE WHEN $3 IS NULL THEN $2 ELSE last_contact END, last_error = $3
+         WHERE id = $1",
+        remote.to_string(),
+        micros(now),
+        error
+    )?;
+    Ok(())
+}
+
+/// Pins the token realm that the registry named (semantics 15).
+pub async fn pin_realm(tx: &mut Tx, remote: RemoteId, realm: &str) -> Result<(), Error> {
+    change!(tx.conn, "UPDATE remotes SET realm = $2 WHERE id = $1", remote.to_string(), realm)?;
+    Ok(())
+}

@@ -1,0 +1,307 @@
+//! Repositories, and the numbers that lists show beside them.
+
+use crate::{
+    Conn, Error, Tx,
+    conn::{change, row, rows, value},
+    convert::{as_word, containing, id, instant, maybe_instant, micros, parse, word},
+    page,
+};
+use longshore_model::{
+    Page, PageRequest, Repository, RepositoryId, RepositoryState, Timestamp,
+    repository::{Flow, NewRepository, RepositoryChange, RepositoryFilter, RepositorySummary},
+};
+use longshore_oci::{Namespace, RepositoryName};
+use sqlx::FromRow;
+
+/// What somebody may see of lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Visible {
+    /// All of it.
+    Everything,
+    /// Some of it.
+    Of {
+        /// What everybody may see.
+        public: bool,
+        /// What is in these namespaces.
+        namespaces: Vec<Namespace>,
+    },
+}
+
+impl Visible {
+    /// Whether everything, and whether what is public; then the namespaces as a JSON array, in which
+    /// both databases can look for one in quotes.
+    pub(crate) fn columns(&self) -> (bool, bool, String) {
+        match self {
+            Self::Everything => (true, true, "[]".to_owned()),
+            Self::Of { public, namespaces } => (false, *public, crate::convert::json(namespaces)),
+        }
+    }
+}
+
+#[derive(FromRow)]
+pub(crate) struct RepositoryRow {
+    id: String,
+    name: String,
+    visibility: String,
+    state: String,
+    short_description: String,
+    long_description: String,
+    immutable_tags: bool,
+    created_at: i64,
+}
+
+impl TryFrom<RepositoryRow> for Repository {
+    type Error = Error;
+    fn try_from(row: RepositoryRow) -> Result<Self, Error> {
+        Ok(Self {
+            id: id(RepositoryId, &row.id)?,
+            name: parse("repository name", &row.name)?,
+            visibility: word("visibility", &row.visibility)?,
+            state: word("repository state", &row.state)?,
+            short_description: row.short_description,
+            long_description: row.long_description,
+            immutable_tags: row.immutable_tags,
+            created_at: instant(row.created_at)?,
+        })
+    }
+}
+
+/// Makes a repository. The name of a deleted one stays reserved.
+///
+/// # Errors
+/// [`Error::Exists`]
+pub async fn create(tx: &mut Tx, name: &RepositoryName, new: &NewRepository, now: Timestamp) -> Result<Repository, Error> {
+    let repository = Repository {
+        id: RepositoryId::new(),
+        name: name.clone(),
+        visibility: new.visibility,
+        state: RepositoryState::Normal,
+        short_description: new.short_description.clone(),
+        long_description: new.long_description.clone(),
+        immutable_tags: new.immutable_tags,
+        created_at: now,
+    };
+    let inserted = change!(
+        tx.conn,
+        "INSERT INTO repositories (id, namespace, name, visibility, state, short_description, long_description,
+                                   immutable_tags, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, 'normal', $5, $6, $7, $8, $8) ON CONFLICT (name) DO NOTHING",
+        repository.id.to_string(),
+        name.namespace(),
+        name.as_str(),
+        new.visibility.as_str(),
+        new.short_description.as_str(),
+        new.long_description.as_str(),
+        new.immutable_tags,
+        micros(now)
+    )?;
+    match inserted {
+        0 => Err(Error::Exists { what: "the repository", name: name.to_string() }),
+        _ => Ok(repository),
+    }
+}
+
+/// The repository with this name, unless it is deleted.
+pub async fn find(conn: &mut Conn, name: &RepositoryName) -> Result<Option<Repository>, Error> {
+    let sql = "SELECT id, name, visibility, state, short_description, long_description, immutable_tags, created_at
+               FROM repositories WHERE name = $1 AND deleted_at IS NULL";
+    row!(conn, RepositoryRow, sql, name.as_str())?.map(Repository::try_from).transpose()
+}
+
+/// The repository with this identifier, unless it is deleted.
+pub async fn get(conn: &mut Conn, repository: RepositoryId) -> Result<Option<Repository>, Error> {
+    let sql = "SELECT id, name, visibility, state, short_description, long_description, immutable_tags, created_at
+               FROM repositories WHERE id = $1 AND deleted_at IS NULL";
+    row!(conn, RepositoryRow, sql, repository.to_string())?.map(Repository::try_from).transpose()
+}
+
+/// Repositories by name, of those that may be seen.
+pub async fn list(
+    conn: &mut Conn,
+    visible: &Visible,
+    filter: &RepositoryFilter,
+    page: &PageRequest,
+) -> Result<Page<RepositorySummary>, Error> {
+    let (everything, public, namespaces) = visible.columns();
+    let search = filter.search.as_deref().filter(|text| !text.trim().is_empty()).map(containing);
+    let namespace = filter.namespace.as_ref().map(Namespace::as_str);
+    let state = filter.state.map(RepositoryState::as_str);
+    let total = value!(
+        conn,
+        i64,
+        r#"SELECT COUNT(*) FROM repositories
+          WHERE deleted_at IS NULL
+            AND ($1 OR ($2 AND visibility = 'public') OR REPLACE($3, '"' || namespace || '"', '') <> $3)
+            AND ($4 IS NULL OR name LIKE $4 ESCAPE '\') AND ($5 IS NULL OR namespace = $5)
+            AND ($6 IS NULL OR state = $6)"#,
+        everything,
+        public,
+        namespaces.as_str(),
+        search.as_deref(),
+        namespace,
+        state
+    )?;
+    let found = rows!(
+        conn,
+        RepositoryRow,
+        r#"SELECT id, name, visibility, state, short_description, long_description, immutable_tags, created_at
+          FROM repositories
+          WHERE deleted_at IS NULL
+            AND ($1 OR ($2 AND visibility = 'public') OR REPLACE($3, '"' || namespace || '"', '') <> $3)
+            AND ($4 IS NULL OR name LIKE $4 ESCAPE '\') AND ($5 IS NULL OR namespace = $5)
+            AND ($6 IS NULL OR state = $6)
+          ORDER BY name LIMIT $7 OFFSET $8"#,
+        everything,
+        public,
+        namespaces.as_str(),
+        search.as_deref(),
+        namespace,
+        state,
+        page.limit(),
+        page.offset()
+    )?;
+    let mut summaries = Vec::with_capacity(found.len());
+    for row in found {
+        let repository = Repository::try_from(row)?;
+        summaries.push(summarise(conn, repository).await?);
+    }
+    page::made(summaries, page, total)
+}
+
+/// Names of repositories behind `after`, in byte order, at most `limit` of those that may be seen.
+pub async fn names(
+    conn: &mut Conn,
+    visible: &Visible,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<RepositoryName>, Error> {
+    let (everything, public, namespaces) = visible.columns();
+    let found = rows!(
+        conn,
+        (String,),
+        r#"SELECT name FROM repositories
+           WHERE deleted_at IS NULL
+             AND ($1 OR ($2 AND visibility = 'public') OR REPLACE($3, '"' || namespace || '"', '') <> $3)
+             AND ($4 IS NULL OR name > $4)
+           ORDER BY name LIMIT $5"#,
+        everything,
+        public,
+        namespaces.as_str(),
+        after,
+        limit
+    )?;
+    found.iter().map(|(name,)| parse("repository name", name)).collect()
+}
+
+/// A repository with what lists show beside it. The rights of a reader are the caller's to fill in.
+pub async fn summary(conn: &mut Conn, repository: RepositoryId) -> Result<Option<RepositorySummary>, Error> {
+    match get(conn, repository).await? {
+        Some(repository) => summarise(conn, repository).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn summarise(conn: &mut Conn, repository: Repository) -> Result<RepositorySummary, Error> {
+    let id = repository.id.to_string();
+    let (tags, last_push): (i64, Option<i64>) = crate::conn::on_either!(
+        conn,
+        query_as::<(i64, Option<i64>)>,
+        fetch_one,
+        "SELECT COUNT(*), MAX(updated_at) FROM tags WHERE repository = $1 AND NOT digest_tag",
+        id.as_str()
+    )?;
+    let bytes = value!(
+        conn,
+        i64,
+        "SELECT CAST(
+            COALESCE((SELECT SUM(b.size) FROM repository_blobs l JOIN blobs b ON b.digest = l.digest
+                      WHERE l.repository = $1), 0)
+          + COALESCE((SELECT SUM(m.size) FROM repository_manifests l JOIN manifests m ON m.digest = l.digest
+                      WHERE l.repository = $1), 0) AS BIGINT)",
+        id.as_str()
+    )?;
+    let mut summary = RepositorySummary {
+        repository,
+        tags: tags.unsigned_abs(),
+        size_bytes: bytes.unsigned_abs(),
+        last_push: maybe_instant(last_push)?,
+        promotions_out: Flow::default(),
+        promotions_in: Flow::default(),
+        push_mirrors: Flow::default(),
+        pull_mirrors: Flow::default(),
+        may_write: false,
+        may_administer: false,
+    };
+    let flows = rows!(
+        conn,
+        (String, bool, String, i64),
+        "SELECT kind, repository = $1, last_run_code, COUNT(*) FROM policies
+         WHERE (repository = $1 OR target = $1) AND enabled AND paused IS NULL
+         GROUP BY kind, repository = $1, last_run_code",
+        id.as_str()
+    )?;
+    for (kind, outward, code, count) in flows {
+        let flow = match (kind.as_str(), outward) {
+            ("promotion", true) => &mut summary.promotions_out,
+            ("promotion", false) => &mut summary.promotions_in,
+            ("push_mirror", _) => &mut summary.push_mirrors,
+            _ => &mut summary.pull_mirrors,
+        };
+        flow.count += u32::try_from(count).unwrap_or(u32::MAX);
+        // The codes are ordered from harmless to bad.
+        flow.last = flow.last.max(Some(word("run code", &code)?));
+    }
+    Ok(summary)
+}
+
+/// Changes a repository's settings.
+pub async fn update(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    to: &RepositoryChange,
+    now: Timestamp,
+) -> Result<(), Error> {
+    change!(
+        tx.conn,
+        "UPDATE repositories SET
+            visibility = COALESCE($2, visibility), state = COALESCE($3, state),
+            short_description = COALESCE($4, short_description),
+            long_description = COALESCE($5, long_description),
+            immutable_tags = COALESCE($6, immutable_tags), updated_at = $7
+         WHERE id = $1",
+        repository.to_string(),
+        to.visibility.as_ref().map(as_word),
+        to.state.as_ref().map(as_word),
+        to.short_description.as_deref(),
+        to.long_description.as_deref(),
+        to.immutable_tags,
+        micros(now)
+    )?;
+    Ok(())
+}
+
+/// Deletes a repository: its tags go, its policies stop, its name stays reserved (semantics 23).
+pub async fn delete(tx: &mut Tx, repository: RepositoryId, now: Timestamp) -> Result<(), Error> {
+    let id = repository.to_string();
+    let sql = "UPDATE repositories SET deleted_at = $2, updated_at = $2 WHERE id = $1";
+    change!(tx.conn, sql, id.as_str(), micros(now))?;
+    change!(tx.conn, "DELETE FROM tags WHERE repository = $1", id.as_str())?;
+    change!(tx.conn, "DELETE FROM uploads WHERE repository = $1", id.as_str())?;
+    change!(
+        tx.conn,
+        "UPDATE policies SET enabled = $2, paused = 'its repository has been deleted', updated_at = $3
+         WHERE repository = $1 OR target = $1",
+        id.as_str(),
+        false,
+        micros(now)
+    )?;
+    tx.announce(crate::Change::Tags(repository));
+    Ok(())
+}
+
+/// How many repositories there are, and how many tags they have, digest tags left out.
+pub async fn counts(conn: &mut Conn) -> Result<(u64, u64), Error> {
+    let repositories = value!(conn, i64, "SELECT COUNT(*) FROM repositories WHERE deleted_at IS NULL")?;
+    let tags = value!(conn, i64, "SELECT COUNT(*) FROM tags WHERE NOT digest_tag")?;
+    Ok((repositories.unsigned_abs(), tags.unsigned_abs()))
+}

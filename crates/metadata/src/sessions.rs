@@ -1,0 +1,79 @@
+//! Sessions of people at the site; of a token only its hash is kept.
+
+use crate::{
+    Conn, Error, Tx, accounts,
+    conn::{change, row},
+    convert::{id, instant, micros},
+};
+use longshore_model::{Account, AccountId, Timestamp};
+
+/// A session that has not ended.
+#[derive(Debug, Clone)]
+pub struct FoundSession {
+    /// Whose it is.
+    pub account: Account,
+    /// What its forms carry.
+    pub csrf: String,
+    /// When it ends unless it is prolonged.
+    pub expires_at: Timestamp,
+}
+
+/// Begins a session.
+pub async fn create(
+    tx: &mut Tx,
+    token_hash: &[u8],
+    account: AccountId,
+    csrf: &str,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<(), Error> {
+    change!(
+        tx.conn,
+        "INSERT INTO sessions (token_hash, account, csrf, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
+        token_hash,
+        account.to_string(),
+        csrf,
+        micros(now),
+        micros(expires_at)
+    )?;
+    Ok(())
+}
+
+/// The session of a token, unless it has ended by `now`.
+pub async fn find(conn: &mut Conn, token_hash: &[u8], now: Timestamp) -> Result<Option<FoundSession>, Error> {
+    let found: Option<(String, String, i64)> = row!(
+        conn,
+        (String, String, i64),
+        "SELECT account, csrf, expires_at FROM sessions WHERE token_hash = $1 AND expires_at > $2",
+        token_hash,
+        micros(now)
+    )?;
+    let Some((account, csrf, expires_at)) = found else { return Ok(None) };
+    let account = accounts::get(conn, id(AccountId, &account)?).await?;
+    let expires_at = instant(expires_at)?;
+    Ok(account.map(|account| FoundSession { account, csrf, expires_at }))
+}
+
+/// Lets a session end later.
+pub async fn prolong(tx: &mut Tx, token_hash: &[u8], expires_at: Timestamp) -> Result<(), Error> {
+    change!(tx.conn, "UPDATE sessions SET expires_at = $2 WHERE token_hash = $1", token_hash, micros(expires_at))?;
+    Ok(())
+}
+
+/// Ends a session.
+pub async fn delete(tx: &mut Tx, token_hash: &[u8]) -> Result<(), Error> {
+    change!(tx.conn, "DELETE FROM sessions WHERE token_hash = $1", token_hash)?;
+    Ok(())
+}
+
+/// Ends all sessions of an account.
+pub async fn delete_of(tx: &mut Tx, account: AccountId) -> Result<(), Error> {
+    change!(tx.conn, "DELETE FROM sessions WHERE account = $1", account.to_string())?;
+    Ok(())
+}
+
+/// Removes sessions that have ended.
+pub async fn delete_expired(tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
+    change!(tx.conn, "DELETE FROM sessions WHERE expires_at <= $1", micros(now))?;
+    Ok(())
+}

@@ -1,0 +1,455 @@
+//! Tags in time. [`set`] and [`remove`] are the only ways in which a tag changes: with the change
+//! itself they write its revision, its history, the activity and the job that reacts to it, all in
+//! the caller's transaction.
+
+use crate::{
+    Change, Conn, Error, Tx,
+    activity::{self, NewActivity},
+    conn::{change, row, rows, value},
+    convert::{containing, from_json, id, instant, json, micros, parse},
+    jobs::{self, NewJob},
+    page,
+};
+use longshore_model::{
+    Author, Lineage, Page, PageRequest, Provenance, Repository, RepositoryId, Revision, TagRecord, Timestamp,
+    activity::ActivityKind,
+    job::{Action, Cause, Parameters},
+    tag::{TagChange, TagSummary},
+};
+use longshore_oci::{Digest, Tag};
+use sqlx::FromRow;
+
+/// How often an evaluation is begun again; only a database in trouble makes it fail.
+const EVALUATION_RETRIES: u32 = 10;
+
+/// A tag as it shall be.
+#[derive(Debug, Clone, Copy)]
+pub struct SetTag<'a> {
+    /// Where.
+    pub repository: &'a Repository,
+    /// Its name.
+    pub name: &'a Tag,
+    /// The manifest it shall point to.
+    pub digest: &'a Digest,
+    /// The change at the source that leads here; none: this very change.
+    pub source_revision: Option<Revision>,
+    /// Who does it.
+    pub author: &'a Author,
+    /// Where it comes from.
+    pub provenance: &'a Provenance,
+    /// Which policies it passed.
+    pub lineage: &'a Lineage,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SetOutcome {
+    /// The tag has a new revision.
+    Set(TagRecord),
+    /// It had this digest already: no new revision, but it is evaluated again (semantics 2).
+    Unchanged(TagRecord),
+    /// A change from a later source holds the name, so nothing was done (semantics 1).
+    Superseded {
+        /// The tag as it stands.
+        by: TagRecord,
+    },
+    /// Tags of the repository are immutable and this one points elsewhere, so nothing was done.
+    Immutable {
+        /// The tag as it stands.
+        existing: TagRecord,
+    },
+}
+
+#[derive(FromRow)]
+struct TagRow {
+    repository: String,
+    name: String,
+    digest: String,
+    revision: i64,
+    source_revision: i64,
+    created_at: i64,
+    updated_at: i64,
+    author: String,
+    provenance: String,
+    lineage: String,
+}
+
+impl TryFrom<TagRow> for TagRecord {
+    type Error = Error;
+    fn try_from(row: TagRow) -> Result<Self, Error> {
+        Ok(Self {
+            repository: id(RepositoryId, &row.repository)?,
+            name: parse("tag", &row.name)?,
+            digest: parse("digest", &row.digest)?,
+            revision: Revision(row.revision),
+            source_revision: Revision(row.source_revision),
+            created_at: instant(row.created_at)?,
+            updated_at: instant(row.updated_at)?,
+            author: from_json("author", &row.author)?,
+            provenance: from_json("provenance", &row.provenance)?,
+            lineage: from_json("lineage", &row.lineage)?,
+        })
+    }
+}
+
+/// Lets a tag point to a manifest that the repository has.
+pub async fn set(tx: &mut Tx, to: SetTag<'_>) -> Result<SetOutcome, Error> {
+    let existing = find_to_change(tx, to.repository.id, to.name).await?;
+    if let Some(existing) = &existing {
+        let is_later = to.source_revision.is_some_and(|source| existing.source_revision > source);
+        if existing.digest == *to.digest {
+            if !is_later {
+                react(tx, existing, to.author, to.now).await?;
+            }
+            return Ok(SetOutcome::Unchanged(existing.clone()));
+        }
+        if is_later {
+            return Ok(SetOutcome::Superseded { by: existing.clone() });
+        }
+        if to.repository.immutable_tags && !to.name.is_digest_tag() {
+            return Ok(SetOutcome::Immutable { existing: existing.clone() });
+        }
+    }
+    let revision = next_revision(tx).await?;
+    let record = TagRecord {
+        repository: to.repository.id,
+        name: to.name.clone(),
+        digest: to.digest.clone(),
+        revision,
+        source_revision: to.source_revision.unwrap_or(revision),
+        created_at: existing.map_or(to.now, |existing| existing.created_at),
+        updated_at: to.now,
+        author: to.author.clone(),
+        provenance: to.provenance.clone(),
+        lineage: to.lineage.clone(),
+    };
+    write(tx, &record).await?;
+    remember(tx, &record.name, record.repository, revision, Some(&record.digest), to.author, Some(to.provenance), to.now)
+        .await?;
+    tell(tx, &record, to.now).await?;
+    react(tx, &record, to.author, to.now).await?;
+    tx.announce(Change::Tags(record.repository));
+    Ok(SetOutcome::Set(record))
+}
+
+async fn write(tx: &mut Tx, record: &TagRecord) -> Result<(), Error> {
+    change!(
+        tx.conn,
+        "INSERT INTO tags (repository, name, digest, digest_tag, revision, source_revision, created_at, updated_at,
+                           author, provenance, lineage)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+         ON CONFLICT (repository, name) DO UPDATE SET
+            digest = excluded.digest, revision = excluded.revision, source_revision = excluded.source_revision,
+            updated_at = excluded.updated_at, author = excluded.author, provenance = excluded.provenance,
+            lineage = excluded.lineage",
+        record.repository.to_string(),
+        record.name.as_str(),
+        record.digest.as_str(),
+        record.name.is_digest_tag(),
+        record.revision.0,
+        record.source_revision.0,
+        micros(record.created_at),
+        micros(record.updated_at),
+        json(&record.author),
+        json(&record.provenance),
+        json(&record.lineage)
+    )?;
+    Ok(())
+}
+
+/// Removes a tag, and answers what it was; none when there is none.
+pub async fn remove(
+    tx: &mut Tx,
+    repository: &Repository,
+    name: &Tag,
+    author: &Author,
+    now: Timestamp,
+) -> Result<Option<TagRecord>, Error> {
+    let Some(existing) = find_to_change(tx, repository.id, name).await? else { return Ok(None) };
+    let sql = "DELETE FROM tags WHERE repository = $1 AND name = $2";
+    change!(tx.conn, sql, repository.id.to_string(), name.as_str())?;
+    let revision = next_revision(tx).await?;
+    remember(tx, name, repository.id, revision, None, author, None, now).await?;
+    let entry = NewActivity {
+        at: now,
+        author: author.clone(),
+        kind: ActivityKind::TagDeleted,
+        repository: Some(repository.id),
+        tag: Some(name.clone()),
+        digest: Some(existing.digest.clone()),
+        policy: None,
+        job: None,
+        detail: String::new(),
+    };
+    activity::add(tx, &entry).await?;
+    tx.announce(Change::Tags(repository.id));
+    Ok(Some(existing))
+}
+
+/// Enqueues the job that reacts to a change (design, invariant 3).
+async fn react(tx: &mut Tx, record: &TagRecord, author: &Author, now: Timestamp) -> Result<(), Error> {
+    let parameters = match record.name.digest_tag_subject() {
+        Some(subject) => Parameters::FollowSubject {
+            repository: record.repository,
+            referrer: record.digest.clone(),
+            subject,
+            tag: Some(record.name.clone()),
+        },
+        None => Parameters::EvaluateTag {
+            repository: record.repository,
+            tag: record.name.clone(),
+            digest: record.digest.clone(),
+            revision: record.revision,
+        },
+    };
+    enqueue_reaction(tx, record.repository, parameters, author, now).await
+}
+
+/// Enqueues the evaluation of what arrived in a repository.
+pub(crate) async fn enqueue_reaction(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    parameters: Parameters,
+    author: &Author,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let order = NewJob {
+        action: Action::Evaluate,
+        parameters,
+        cause: Cause::TagChanged { author: author.clone() },
+        policy: None,
+        repository: Some(repository),
+        parent: None,
+        retry_of: None,
+        serial_key: None,
+        scheduled_at: now,
+        retries: EVALUATION_RETRIES,
+    };
+    jobs::enqueue(tx, order, now).await.map(drop)
+}
+
+async fn tell(tx: &mut Tx, record: &TagRecord, now: Timestamp) -> Result<(), Error> {
+    let (kind, policy, detail) = match &record.provenance {
+        Provenance::Push => (ActivityKind::TagPushed, None, String::new()),
+        Provenance::Promotion { policy, source_repository, source_tag, .. } => {
+            (ActivityKind::TagPromoted, *policy, format!("from {source_repository}:{source_tag}"))
+        }
+        Provenance::Mirror { policy, remote_host, remote_repository, remote_tag } => {
+            (ActivityKind::TagMirrored, Some(*policy), format!("from {remote_host}/{remote_repository}:{remote_tag}"))
+        }
+    };
+    let entry = NewActivity {
+        at: now,
+        author: record.author.clone(),
+        kind,
+        repository: Some(record.repository),
+        tag: Some(record.name.clone()),
+        digest: Some(record.digest.clone()),
+        policy,
+        job: None,
+        detail,
+    };
+    activity::add(tx, &entry).await
+}
+
+async fn remember(
+    tx: &mut Tx,
+    name: &Tag,
+    repository: RepositoryId,
+    revision: Revision,
+    digest: Option<&Digest>,
+    author: &Author,
+    provenance: Option<&Provenance>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    change!(
+        tx.conn,
+        "INSERT INTO tag_changes (revision, repository, name, digest, at, author, provenance)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        revision.0,
+        repository.to_string(),
+        name.as_str(),
+        digest.map(Digest::as_str),
+        micros(now),
+        json(author),
+        provenance.map(json)
+    )?;
+    Ok(())
+}
+
+async fn next_revision(tx: &mut Tx) -> Result<Revision, Error> {
+    let sql = "UPDATE sequences SET value = value + 1 WHERE name = 'revision' RETURNING value";
+    Ok(Revision(value!(tx.conn, i64, sql)?))
+}
+
+/// The tag, locked against others until the transaction ends. SQLite has one writer anyway.
+async fn find_to_change(tx: &mut Tx, repository: RepositoryId, name: &Tag) -> Result<Option<TagRecord>, Error> {
+    if tx.is_postgres() {
+        let key = format!("{repository}:{name}");
+        // A row that does not exist cannot be locked, a number that stands for its name can.
+        value!(tx.conn, String, "SELECT CAST(pg_advisory_xact_lock(hashtextextended($1, 0)) AS TEXT)", key)?;
+    }
+    find(tx, repository, name).await
+}
+
+/// A tag.
+pub async fn find(conn: &mut Conn, repository: RepositoryId, name: &Tag) -> Result<Option<TagRecord>, Error> {
+    let sql = "SELECT repository, name, digest, revision, source_revision, created_at, updated_at, author, provenance,
+                      lineage FROM tags WHERE repository = $1 AND name = $2";
+    row!(conn, TagRow, sql, repository.to_string(), name.as_str())?.map(TagRecord::try_from).transpose()
+}
+
+/// The digest tags of a subject, whatever their suffix.
+pub async fn digest_tags_of(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    subject: &Digest,
+) -> Result<Vec<TagRecord>, Error> {
+    let base = format!("{}-{}", subject.algorithm(), subject.hex());
+    let found = rows!(
+        conn,
+        TagRow,
+        "SELECT repository, name, digest, revision, source_revision, created_at, updated_at, author, provenance,
+                lineage FROM tags
+         WHERE repository = $1 AND name >= $2 AND name < $3 AND digest_tag ORDER BY name",
+        repository.to_string(),
+        base.as_str(),
+        // Behind every suffix that begins with a separator; '~' is in no tag.
+        format!("{base}~")
+    )?;
+    let all: Vec<TagRecord> = found.into_iter().map(TagRecord::try_from).collect::<Result<_, _>>()?;
+    Ok(all.into_iter().filter(|tag| tag.name.digest_tag_subject().as_ref() == Some(subject)).collect())
+}
+
+/// The names of tags behind `after`, in byte order, at most `limit` of them; digest tags as well.
+pub async fn list(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    after: Option<&str>,
+    limit: Option<i64>,
+) -> Result<Vec<Tag>, Error> {
+    let found = rows!(
+        conn,
+        (String,),
+        "SELECT name FROM tags WHERE repository = $1 AND ($2 IS NULL OR name > $2) ORDER BY name LIMIT $3",
+        repository.to_string(),
+        after,
+        limit.unwrap_or(i64::MAX)
+    )?;
+    found.iter().map(|(name,)| parse("tag", name)).collect()
+}
+
+/// Every tag, oldest change first, digest tags left out.
+pub async fn all(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<TagRecord>, Error> {
+    let found = rows!(
+        conn,
+        TagRow,
+        "SELECT repository, name, digest, revision, source_revision, created_at, updated_at, author, provenance,
+                lineage FROM tags WHERE repository = $1 AND NOT digest_tag ORDER BY revision",
+        repository.to_string()
+    )?;
+    found.into_iter().map(TagRecord::try_from).collect()
+}
+
+/// Tags for a list, newest change first, digest tags left out.
+pub async fn summaries(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    search: Option<&str>,
+    page: &PageRequest,
+) -> Result<Page<TagSummary>, Error> {
+    let search = search.filter(|text| !text.trim().is_empty()).map(containing);
+    let total = value!(
+        conn,
+        i64,
+        r"SELECT COUNT(*) FROM tags
+          WHERE repository = $1 AND NOT digest_tag AND ($2 IS NULL OR LOWER(name) LIKE $2 ESCAPE '\')",
+        repository.to_string(),
+        search.as_deref()
+    )?;
+    let found = rows!(
+        conn,
+        TagRow,
+        r"SELECT repository, name, digest, revision, source_revision, created_at, updated_at, author, provenance,
+                 lineage FROM tags
+          WHERE repository = $1 AND NOT digest_tag AND ($2 IS NULL OR LOWER(name) LIKE $2 ESCAPE '\')
+          ORDER BY revision DESC LIMIT $3 OFFSET $4",
+        repository.to_string(),
+        search.as_deref(),
+        page.limit(),
+        page.offset()
+    )?;
+    let mut summaries = Vec::with_capacity(found.len());
+    for row in found {
+        summaries.push(summarise(conn, row.try_into()?).await?);
+    }
+    page::made(summaries, page, total)
+}
+
+/// A tag with what lists show beside it.
+pub async fn summary(conn: &mut Conn, repository: RepositoryId, name: &Tag) -> Result<Option<TagSummary>, Error> {
+    match find(conn, repository, name).await? {
+        Some(tag) => summarise(conn, tag).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn summarise(conn: &mut Conn, tag: TagRecord) -> Result<TagSummary, Error> {
+    let sql = "SELECT media_type, artifact_type FROM manifests WHERE digest = $1";
+    let found: Option<(String, Option<String>)> =
+        row!(conn, (String, Option<String>), sql, tag.digest.as_str())?;
+    let (media_type, artifact_type) = found.unwrap_or_default();
+    let tree = crate::manifests::tree(conn, &tag.digest).await?;
+    let mut platforms: Vec<String> = tree
+        .iter()
+        .filter_map(|entry| entry.platform.clone())
+        .filter(|platform| platform != "unknown/unknown")
+        .collect();
+    platforms.dedup();
+    Ok(TagSummary {
+        media_type,
+        artifact_type,
+        platforms,
+        size_bytes: tree.iter().map(|entry| entry.size).sum(),
+        tag,
+        source_visible: true,
+    })
+}
+
+#[derive(FromRow)]
+struct ChangeRow {
+    revision: i64,
+    digest: Option<String>,
+    at: i64,
+    author: String,
+}
+
+/// The changes of a name, newest first.
+pub async fn history(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    name: &Tag,
+    limit: i64,
+) -> Result<Vec<TagChange>, Error> {
+    let found = rows!(
+        conn,
+        ChangeRow,
+        "SELECT revision, digest, at, author FROM tag_changes
+         WHERE repository = $1 AND name = $2 ORDER BY revision DESC LIMIT $3",
+        repository.to_string(),
+        name.as_str(),
+        limit
+    )?;
+    let turn = |row: ChangeRow| {
+        Ok(TagChange {
+            revision: Revision(row.revision),
+            digest: row.digest.as_deref().map(|digest| parse("digest", digest)).transpose()?,
+            at: instant(row.at)?,
+            author: from_json("author", &row.author)?,
+        })
+    };
+    found.into_iter().map(turn).collect()
+}
+

@@ -1,0 +1,33 @@
+//! Numbers of the server as a whole.
+
+use crate::{Conn, Error, conn::value, repositories};
+
+/// The numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Repositories.
+    pub repositories: u64,
+    /// Tags, digest tags left out.
+    pub tags: u64,
+    /// Bytes of all blobs, each counted once.
+    pub blobs_bytes: u64,
+    /// Jobs that wait.
+    pub jobs_waiting: u64,
+    /// Jobs that run.
+    pub jobs_running: u64,
+}
+
+/// Counts.
+pub async fn all(conn: &mut Conn) -> Result<Totals, Error> {
+    let (repositories, tags) = repositories::counts(conn).await?;
+    let bytes = value!(conn, i64, "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM blobs")?;
+    let waiting = value!(conn, i64, "SELECT COUNT(*) FROM jobs WHERE status = 'waiting'")?;
+    let running = value!(conn, i64, "SELECT COUNT(*) FROM jobs WHERE status = 'running'")?;
+    Ok(Totals {
+        repositories,
+        tags,
+        blobs_bytes: bytes.unsigned_abs(),
+        jobs_waiting: waiting.unsigned_abs(),
+        jobs_running: running.unsigned_abs(),
+    })
+}

@@ -1,0 +1,105 @@
+//! Uploads that are under way: how far each is, and the state of its hash.
+
+use crate::{
+    Conn, Error, Tx,
+    conn::{change, row},
+    convert::{id, instant, micros, parse},
+};
+use longshore_model::{RepositoryId, Timestamp, UploadId};
+use longshore_oci::Algorithm;
+use sqlx::FromRow;
+
+/// An upload under way.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    /// Its identifier.
+    pub id: UploadId,
+    /// Where to.
+    pub repository: RepositoryId,
+    /// What it is hashed with.
+    pub algorithm: Algorithm,
+    /// How many bytes are durable.
+    pub offset: u64,
+    /// The state of the hash over them.
+    pub hash_state: Vec<u8>,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it last grew.
+    pub updated_at: Timestamp,
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: String,
+    repository: String,
+    algorithm: String,
+    received: i64,
+    hash_state: Vec<u8>,
+    created_at: i64,
+    updated_at: i64,
+}
+
+/// Begins an upload at offset 0.
+pub async fn create(
+    tx: &mut Tx,
+    upload: UploadId,
+    repository: RepositoryId,
+    algorithm: Algorithm,
+    hash_state: &[u8],
+    now: Timestamp,
+) -> Result<(), Error> {
+    change!(
+        tx.conn,
+        "INSERT INTO uploads (id, repository, algorithm, received, hash_state, created_at, updated_at)
+         VALUES ($1, $2, $3, 0, $4, $5, $5)",
+        upload.to_string(),
+        repository.to_string(),
+        algorithm.to_string(),
+        hash_state,
+        micros(now)
+    )?;
+    Ok(())
+}
+
+/// An upload.
+pub async fn get(conn: &mut Conn, upload: UploadId) -> Result<Option<Upload>, Error> {
+    let sql = "SELECT id, repository, algorithm, received, hash_state, created_at, updated_at
+               FROM uploads WHERE id = $1";
+    let Some(row) = row!(conn, Row, sql, upload.to_string())? else { return Ok(None) };
+    Ok(Some(Upload {
+        id: id(UploadId, &row.id)?,
+        repository: id(RepositoryId, &row.repository)?,
+        algorithm: parse("digest algorithm", &row.algorithm)?,
+        offset: row.received.unsigned_abs(),
+        hash_state: row.hash_state,
+        created_at: instant(row.created_at)?,
+        updated_at: instant(row.updated_at)?,
+    }))
+}
+
+/// Moves an upload on from `old` to `new`; false when it is elsewhere, because somebody else did.
+pub async fn advance(
+    tx: &mut Tx,
+    upload: UploadId,
+    old: u64,
+    new: u64,
+    hash_state: &[u8],
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let moved = change!(
+        tx.conn,
+        "UPDATE uploads SET received = $3, hash_state = $4, updated_at = $5 WHERE id = $1 AND received = $2",
+        upload.to_string(),
+        old.cast_signed(),
+        new.cast_signed(),
+        hash_state,
+        micros(now)
+    )?;
+    Ok(moved > 0)
+}
+
+/// Ends an upload, finished or not.
+pub async fn delete(tx: &mut Tx, upload: UploadId) -> Result<(), Error> {
+    change!(tx.conn, "DELETE FROM uploads WHERE id = $1", upload.to_string())?;
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! What policies made of tags: the verdict with its reasons, and what followed from it.
+
+use crate::{
+    Conn, Error, Tx,
+    conn::{change, row, rows},
+    convert::{as_word, from_json, id, instant, json, maybe_id, maybe_parse, micros, parse, word},
+};
+use longshore_model::{JobId, PolicyId, PolicyKind, RepositoryId, Revision, Timestamp, tag::AnswerResult};
+use longshore_oci::{Digest, Tag};
+use longshore_policy::Verdict;
+use sqlx::FromRow;
+
+/// One policy's verdict on one change of a tag.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VerdictRow {
+    /// The policy.
+    pub policy: PolicyId,
+    /// Its kind.
+    pub kind: PolicyKind,
+    /// The version of its rules and template.
+    pub version: i64,
+    /// The tag's repository.
+    pub repository: RepositoryId,
+    /// The tag.
+    pub tag: Tag,
+    /// Its change.
+    pub revision: Revision,
+    /// What it pointed to.
+    pub digest: Digest,
+    /// What was found.
+    pub verdict: Verdict,
+    /// The name at the destination, rendered once (semantics 2).
+    pub target_tag: Option<Tag>,
+    /// How what followed went.
+    pub result: AnswerResult,
+    /// What followed, in a sentence.
+    pub consequence: String,
+    /// The job that did it or tries to.
+    pub job: Option<JobId>,
+    /// When.
+    pub at: Timestamp,
+}
+
+#[derive(FromRow)]
+struct Row {
+    policy: String,
+    kind: String,
+    version: i64,
+    repository: String,
+    tag: String,
+    revision: i64,
+    digest: String,
+    verdict: String,
+    target_tag: Option<String>,
+    result: String,
+    consequence: String,
+    job: Option<String>,
+    at: i64,
+}
+
+impl TryFrom<Row> for VerdictRow {
+    type Error = Error;
+    fn try_from(row: Row) -> Result<Self, Error> {
+        Ok(Self {
+            policy: id(PolicyId, &row.policy)?,
+            kind: word("policy kind", &row.kind)?,
+            version: row.version,
+            repository: id(RepositoryId, &row.repository)?,
+            tag: parse("tag", &row.tag)?,
+            revision: Revision(row.revision),
+            digest: parse("digest", &row.digest)?,
+            verdict: from_json("verdict", &row.verdict)?,
+            target_tag: maybe_parse("tag", row.target_tag.as_deref())?,
+            result: word("result", &row.result)?,
+            consequence: row.consequence,
+            job: maybe_id(JobId, row.job.as_deref())?,
+            at: instant(row.at)?,
+        })
+    }
+}
+
+/// Writes a verdict, in place of an earlier one on the same change by the same version.
+pub async fn record(tx: &mut Tx, row: &VerdictRow) -> Result<(), Error> {
+    change!(
+        tx.conn,
+        "INSERT INTO verdicts (policy, version, repository, tag, revision, kind, digest, verdict, target_tag, result,
+                               consequence, job, at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+         ON CONFLICT (policy, version, repository, tag, revision) DO UPDATE SET
+            verdict = excluded.verdict, target_tag = excluded.target_tag, result = excluded.result,
+            consequence = excluded.consequence, job = excluded.job, at = excluded.at",
+        row.policy.to_string(),
+        row.version,
+        row.repository.to_string(),
+        row.tag.as_str(),
+        row.revision.0,
+        row.kind.as_str(),
+        row.digest.as_str(),
+        json(&row.verdict),
+        row.target_tag.as_ref().map(Tag::as_str),
+        as_word(&row.result),
+        row.consequence.as_str(),
+        row.job.map(|job| job.to_string()),
+        micros(row.at)
+    )?;
+    Ok(())
+}
+
+/// Writes how what followed from a verdict went.
+pub async fn update_result(
+    tx: &mut Tx,
+    policy: PolicyId,
+    version: i64,
+    repository: RepositoryId,
+    tag: &Tag,
+    revision: Revision,
+    result: AnswerResult,
+    consequence: &str,
+    job: Option<JobId>,
+) -> Result<(), Error> {
+    change!(
+        tx.conn,
+        "UPDATE verdicts SET result = $6, consequence = $7, job = COALESCE($8, job)
+         WHERE policy = $1 AND version = $2 AND repository = $3 AND tag = $4 AND revision = $5",
+        policy.to_string(),
+        version,
+        repository.to_string(),
+        tag.as_str(),
+        revision.0,
+        as_word(&result),
+        consequence,
+        job.map(|job| job.to_string())
+    )?;
+    Ok(())
+}
+
+/// The verdict of a version of a policy on one change.
+pub async fn find(
+    conn: &mut Conn,
+    policy: PolicyId,
+    version: i64,
+    repository: RepositoryId,
+    tag: &Tag,
+    revision: Revision,
+) -> Result<Option<VerdictRow>, Error> {
+    row!(
+        conn,
+        Row,
+        "SELECT policy, kind, version, repository, tag, revision, digest, verdict, target_tag, result, consequence,
+                job, at FROM verdicts
+         WHERE policy = $1 AND version = $2 AND repository = $3 AND tag = $4 AND revision = $5",
+        policy.to_string(),
+        version,
+        repository.to_string(),
+        tag.as_str(),
+        revision.0
+    )?
+    .map(VerdictRow::try_from)
+    .transpose()
+}
+
+/// All verdicts on one change, by all versions of all policies, oldest first.
+pub async fn for_tag(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    tag: &Tag,
+    revision: Revision,
+) -> Result<Vec<VerdictRow>, Error> {
+    let found = rows!(
+        conn,
+        Row,
+        "SELECT policy, kind, version, repository, tag, revision, digest, verdict, target_tag, result, consequence,
+                job, at FROM verdicts
+         WHERE repository = $1 AND tag = $2 AND revision = $3 ORDER BY at, version",
+        repository.to_string(),
+        tag.as_str(),
+        revision.0
+    )?;
+    found.into_iter().map(VerdictRow::try_from).collect()
+}
