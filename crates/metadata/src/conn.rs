@@ -1,67 +1,36 @@
-//! A connection, a transaction, and the one macro that runs a statement on either database.
-//! Statements stand in the module that owns the rows; what differs between the two databases
-//! stands in `dialect`.
+//! A connection to either database, and the macros that run one statement on either.
 
-use crate::vault::Vault;
-use longshore_model::{JobId, RepositoryId};
-use sqlx::pool::PoolConnection;
+use crate::{Change, Error, Vault};
+use sqlx::{Postgres, Sqlite, pool::PoolConnection};
 use std::ops::{Deref, DerefMut};
 
-/// What happened, told to whoever listens once it is durable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Change {
-    /// There is a job that could be claimed.
-    JobsWaiting,
-    /// A job is new or changed.
-    Job(JobId),
-    /// A job wrote to its log.
-    JobLog(JobId),
-    /// Tags of a repository changed.
-    Tags(RepositoryId),
-}
-
-/// A connection to the database, for reading.
+/// A connection to read with.
 pub struct Conn {
     pub(crate) backend: Backend,
     vault: Vault,
 }
 
-/// The two databases.
 pub(crate) enum Backend {
-    Sqlite(PoolConnection<sqlx::Sqlite>),
-    Postgres(PoolConnection<sqlx::Postgres>),
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
 }
 
-impl Conn {
-    pub(crate) fn new(backend: Backend, vault: Vault) -> Self {
-        Self { backend, vault }
-    }
-
-    pub(crate) fn vault(&self) -> &Vault {
-        &self.vault
-    }
-}
-
-/// A transaction: everything a closure does through it becomes durable together, or not at all.
+/// A transaction under way; it reads like a [`Conn`].
 pub struct Tx {
-    conn: Conn,
-    changes: Vec<Change>,
+    pub(crate) conn: Conn,
+    pub(crate) announcements: Vec<Change>,
 }
 
 impl Tx {
     pub(crate) fn new(conn: Conn) -> Self {
-        Self { conn, changes: Vec::new() }
+        Self { conn, announcements: Vec::new() }
     }
 
-    /// Tells listeners of `change` after the commit; a transaction that is rolled back tells nothing.
+    /// Tells others of a change, once it is committed.
     pub fn announce(&mut self, change: Change) {
-        if !self.changes.contains(&change) {
-            self.changes.push(change);
+        if !self.announcements.contains(&change) {
+            self.announcements.push(change);
         }
-    }
-
-    pub(crate) fn take_changes(&mut self) -> Vec<Change> {
-        std::mem::take(&mut self.changes)
     }
 }
 
@@ -78,50 +47,73 @@ impl DerefMut for Tx {
     }
 }
 
-/// One statement in both dialects; most are the same text twice.
-#[derive(Clone, Copy)]
-pub(crate) struct Statement {
-    pub(crate) sqlite: &'static str,
-    pub(crate) postgres: &'static str,
-}
+impl Conn {
+    pub(crate) fn new(backend: Backend, vault: Vault) -> Self {
+        Self { backend, vault }
+    }
 
-impl From<&'static str> for Statement {
-    fn from(text: &'static str) -> Self {
-        Self { sqlite: text, postgres: text }
+    /// What opens the secrets that are read.
+    pub(crate) fn vault(&self) -> Vault {
+        self.vault.clone()
+    }
+
+    /// Runs a statement without values, such as `BEGIN`.
+    pub(crate) async fn command(&mut self, sql: &'static str) -> Result<(), Error> {
+        match &mut self.backend {
+            Backend::Sqlite(conn) => sqlx::raw_sql(sql).execute(&mut **conn).await.map(drop)?,
+            Backend::Postgres(conn) => sqlx::raw_sql(sql).execute(&mut **conn).await.map(drop)?,
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_postgres(&self) -> bool {
+        matches!(self.backend, Backend::Postgres(_))
     }
 }
 
-/// Runs one statement on whichever database the connection speaks to:
-///
-/// - `sql!(run, conn, "…", binds…)`: the number of rows it changed;
-/// - `sql!(all Row, …)`, `sql!(optional Row, …)`, `sql!(one Row, …)`: rows through `FromRow`;
-/// - `sql!(value T, …)`: the one column of the one row.
-macro_rules! sql {
-    (run, $conn:expr, $statement:expr $(, $bind:expr)* $(,)?) => {{
-        let statement = $crate::conn::Statement::from($statement);
+/// Runs a statement on whichever database it is: `run!(conn, query_as::<Row>, fetch_all, "…", a, b)`.
+macro_rules! on_either {
+    ($conn:expr, $query:ident $(::<$row:ty>)?, $how:ident, $sql:expr $(, $value:expr)* $(,)?) => {
         match &mut $conn.backend {
-            $crate::conn::Backend::Sqlite(conn) => sqlx::query::<sqlx::Sqlite>(statement.sqlite)
-                $(.bind($bind))*.execute(&mut **conn).await.map(|done| done.rows_affected()),
-            $crate::conn::Backend::Postgres(conn) => sqlx::query::<sqlx::Postgres>(statement.postgres)
-                $(.bind($bind))*.execute(&mut **conn).await.map(|done| done.rows_affected()),
+            $crate::conn::Backend::Sqlite(conn) =>
+                sqlx::$query$(::<_, $row>)?($sql)$(.bind($value))*.$how(&mut **conn).await,
+            $crate::conn::Backend::Postgres(conn) =>
+                sqlx::$query$(::<_, $row>)?($sql)$(.bind($value))*.$how(&mut **conn).await,
         }
-    }};
-    (all $row:ty, $($rest:tt)*) => { $crate::conn::sql!(@rows fetch_all, $row, $($rest)*) };
-    (one $row:ty, $($rest:tt)*) => { $crate::conn::sql!(@rows fetch_one, $row, $($rest)*) };
-    (optional $row:ty, $($rest:tt)*) => { $crate::conn::sql!(@rows fetch_optional, $row, $($rest)*) };
-    (value $row:ty, $($rest:tt)*) => {
-        $crate::conn::sql!(@rows fetch_one, ($row,), $($rest)*).map(|(value,)| value)
     };
-    (@rows $fetch:ident, $row:ty, $conn:expr, $statement:expr $(, $bind:expr)* $(,)?) => {{
-        let statement = $crate::conn::Statement::from($statement);
-        match &mut $conn.backend {
-            $crate::conn::Backend::Sqlite(conn) => {
-                sqlx::query_as::<sqlx::Sqlite, $row>(statement.sqlite)$(.bind($bind))*.$fetch(&mut **conn).await
-            }
-            $crate::conn::Backend::Postgres(conn) => {
-                sqlx::query_as::<sqlx::Postgres, $row>(statement.postgres)$(.bind($bind))*.$fetch(&mut **conn).await
-            }
-        }
-    }};
 }
-pub(crate) use sql;
+
+/// All rows.
+macro_rules! rows {
+    ($conn:expr, $row:ty, $($rest:tt)*) => {
+        $crate::conn::on_either!($conn, query_as::<$row>, fetch_all, $($rest)*)
+    };
+}
+
+/// The first row, if any.
+macro_rules! row {
+    ($conn:expr, $row:ty, $($rest:tt)*) => {
+        $crate::conn::on_either!($conn, query_as::<$row>, fetch_optional, $($rest)*)
+    };
+}
+
+/// The one value of the one row.
+macro_rules! value {
+    ($conn:expr, $row:ty, $($rest:tt)*) => {
+        $crate::conn::on_either!($conn, query_scalar::<$row>, fetch_one, $($rest)*)
+    };
+}
+
+/// Changes rows, and tells how many.
+macro_rules! change {
+    ($conn:expr, $sql:expr $(, $value:expr)* $(,)?) => {
+        match &mut $conn.backend {
+            $crate::conn::Backend::Sqlite(conn) =>
+                sqlx::query($sql)$(.bind($value))*.execute(&mut **conn).await.map(|done| done.rows_affected()),
+            $crate::conn::Backend::Postgres(conn) =>
+                sqlx::query($sql)$(.bind($value))*.execute(&mut **conn).await.map(|done| done.rows_affected()),
+        }
+    };
+}
+
+pub(crate) use {change, on_either, row, rows, value};

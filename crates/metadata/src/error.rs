@@ -1,83 +1,60 @@
-//! What can go wrong between the model and its rows.
+//! What can go wrong in the database.
 
-use std::sync::Arc;
+use longshore_model::JobId;
 
-/// Why the database did not do what it was asked.
-#[derive(Debug, Clone, thiserror::Error)]
+/// A failure of the database or of what it keeps.
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The database could not be opened.
-    #[error("the database {url} cannot be opened: {reason}")]
+    #[error("the database {url} cannot be opened: {source}")]
     Open {
-        /// Where it is, without a password.
+        /// Which, without a password.
         url: String,
-        /// Why, and what to do.
-        reason: String,
-    },
-    /// The schema could not be brought up to date.
-    #[error("the database could not be brought to this version's schema: {0}")]
-    Migrate(Arc<sqlx::migrate::MigrateError>),
-    /// The database refused a statement, or cannot be reached.
-    #[error("the database answered: {0}")]
-    Sql(Arc<sqlx::Error>),
-    /// The commit that should have made a change durable did not happen.
-    #[error("the change was not made durable: {0}")]
-    Commit(Arc<sqlx::Error>),
-    /// A value in the database is not what this version writes.
-    #[error("the database holds an unreadable {what}: {reason}")]
-    Unreadable {
-        /// Of what.
-        what: &'static str,
         /// Why.
-        reason: String,
+        source: sqlx::Error,
+    },
+    /// The tables could not be brought up to date.
+    #[error("the database cannot be brought up to date: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A statement failed.
+    #[error("the database failed: {0}")]
+    Sql(#[from] sqlx::Error),
+    /// A row holds what this version cannot read.
+    #[error("the database holds an unreadable {what}: {why}")]
+    Unreadable {
+        /// What it should be.
+        what: &'static str,
+        /// Why it is not.
+        why: String,
     },
     /// The name is taken.
-    #[error("the {what} {name} exists already; choose another name")]
+    #[error("{what} {name} exists already")]
     Exists {
-        /// Account, repository or remote.
+        /// What sort of thing.
         what: &'static str,
-        /// The name.
+        /// Its name.
         name: String,
     },
-    /// The name belonged to something deleted and stays reserved (semantics 23).
-    #[error("the name {name} belonged to a deleted repository and is still reserved; choose another name")]
-    Reserved {
-        /// The name.
-        name: String,
-    },
-    /// What should be changed is not there (any more).
-    #[error("there is no {what} {id}; it may have been deleted meanwhile")]
-    NotFound {
-        /// Of what kind.
-        what: &'static str,
-        /// Its identifier or name.
-        id: String,
-    },
-    /// It cannot be deleted while something refers to it.
-    #[error("the {what} {id} is still used by {users} mirrors; delete or change those first")]
-    InUse {
-        /// Of what kind.
-        what: &'static str,
-        /// Its identifier or name.
-        id: String,
-        /// By how many.
-        users: u64,
-    },
-    /// Another worker has the job by now, or somebody ended it (semantics 25).
-    #[error("this worker does not hold the job {job} any more; nothing was changed")]
-    LeaseLost {
-        /// Which.
-        job: longshore_model::JobId,
-    },
-    /// A stored secret was sealed with another key (semantics 30).
+    /// The worker has lost its lease on the job, so it may change nothing any more (semantics 25).
+    #[error("job {0} has been given to another worker")]
+    LeaseLost(JobId),
+    /// A stored secret cannot be opened with the present key (semantics 30).
     #[error(
-        "secret unreadable: it was stored with another encryption key; restore the key file or type the \
-         secret again"
+        "the stored secret is unreadable with this encryption key: type it again, or start the server with the key it was stored with"
     )]
     SecretUnreadable,
-    /// The code of a transaction panicked; the transaction was rolled back.
-    #[error("an internal error stopped the change; nothing was changed (the server's log has details)")]
+    /// The encryption key cannot be read or made.
+    #[error("the encryption key {path}: {why}")]
+    Key {
+        /// Its file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A transaction panicked; it was rolled back.
+    #[error("a database transaction failed in an unexpected way; the log says where")]
     Panicked,
     /// The server is shutting down.
-    #[error("the database is closed, the server is shutting down")]
+    #[error("the database is closed")]
     Closed,
 }

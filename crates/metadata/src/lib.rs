@@ -1,16 +1,10 @@
-//! The database behind the model: every row Longshore keeps, in SQLite or PostgreSQL, and the only
-//! place where SQL is written. Bytes of blobs live in `content`; what may be done by whom is decided
-//! above. Reads take a [`Conn`], writes a [`Tx`] inside [`Database::write`].
-
-mod column;
-mod conn;
-mod database;
-mod dialect;
-mod error;
-mod postgres;
-mod sqlite;
-mod vault;
-mod visible;
+//! The database behind the model: SQLite, or PostgreSQL where several servers share one. All SQL of
+//! Longshore stands in this crate, once for both; what differs between them is decided where a
+//! statement asks `is_postgres`. Bytes of blobs are `content`'s; what may be done, `admin`'s.
+//!
+//! Reading: `db.read()` gives a [`Conn`], which the functions of the modules take. Writing:
+//! `db.write(priority, |tx| …)` runs a transaction; a [`Tx`] is taken by the functions that change
+//! something, and reads like a `Conn`.
 
 pub mod accounts;
 pub mod activity;
@@ -27,11 +21,22 @@ pub mod repositories;
 pub mod sessions;
 pub mod settings;
 pub mod tags;
+pub mod totals;
 pub mod uploads;
 pub mod verdicts;
 
-pub use conn::{Change, Conn, Tx};
-pub use database::{Database, Engine, Priority};
+mod changes;
+mod conn;
+mod convert;
+mod database;
+mod error;
+mod page;
+mod vault;
+mod writer;
+
+pub use changes::Change;
+pub use conn::{Conn, Tx};
+pub use database::Database;
 pub use error::Error;
-pub use vault::{Vault, VaultError};
-pub use visible::Visible;
+pub use vault::Vault;
+pub use writer::Priority;

@@ -1,160 +1,129 @@
-//! Secrets at rest: sealing and opening them with the server's key, and the keys derived from it.
-//! The key is a file of its own, outside the data directory's backup (semantics 30).
+//! Encryption at rest: remotes' secrets are sealed with XChaCha20-Poly1305 under a key that is not
+//! part of the database. Each sealed value names the key it was sealed with, and is bound to the row
+//! it stands in, so that it cannot be moved to another.
 
-use chacha20poly1305::aead::{Aead, Payload};
-use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use crate::Error;
+use chacha20poly1305::{
+    KeyInit, XChaCha20Poly1305, XNonce,
+    aead::{Aead, Payload},
+};
 use hkdf::Hkdf;
-use rand::TryRngCore;
-use rand::rngs::OsRng;
-use secrecy::{ExposeSecret, SecretBox};
+use rand::RngCore;
+use secrecy::{ExposeSecret, SecretBox, SecretString};
 use sha2::Sha256;
-use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use zeroize::Zeroizing;
+use std::{
+    fs,
+    io::{ErrorKind, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::Arc,
+};
 
-/// The form of what [`Vault::seal`] makes: this byte, the key's id, the nonce, the ciphertext.
-const FORM: u8 = 1;
-const KEY_ID_LENGTH: usize = 8;
-const NONCE_LENGTH: usize = 24;
-
-/// Why there is no vault, or why it could not do its work.
-#[derive(Debug, thiserror::Error)]
-pub enum VaultError {
-    /// The key file cannot be read or made.
-    #[error("the encryption key {path} cannot be {done}: {source}", path = path.display())]
-    File {
-        /// Where it is.
-        path: PathBuf,
-        /// `read` or `written`.
-        done: &'static str,
-        /// Why.
-        source: io::Error,
-    },
-    /// The key file does not hold a key.
-    #[error(
-        "the encryption key {path} has {length} bytes instead of 32; restore it from its backup, or delete \
-         it and type all secrets of remotes again", path = path.display()
-    )]
-    Length {
-        /// Where it is.
-        path: PathBuf,
-        /// How many bytes it has (33 stands for more than 32).
-        length: usize,
-    },
-    /// The operating system gave no random numbers.
-    #[error("the operating system gave no random numbers: {0}")]
-    Random(String),
-}
-
-/// Seals and opens secrets. Cheap to clone.
+/// Seals and opens secrets; cheap to clone.
 #[derive(Clone)]
-pub struct Vault(Arc<Keys>);
+pub struct Vault(Arc<SecretBox<[u8; KEY]>>);
 
-struct Keys {
-    master: SecretBox<[u8; 32]>,
-    cipher: XChaCha20Poly1305,
-    /// Tells sealed values of another key apart, so that rotation can find them.
-    id: [u8; KEY_ID_LENGTH],
-}
-
-impl fmt::Debug for Vault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Vault([redacted])")
-    }
-}
+const KEY: usize = 32;
+const NONCE: usize = 24;
+/// How many bytes of a derived value name the key.
+const KEY_ID: usize = 4;
+/// The first byte of what is sealed, for other forms to come.
+const FORM: u8 = 1;
 
 impl Vault {
     /// A vault with this key.
     #[must_use]
-    pub fn from_key(key: [u8; 32]) -> Self {
-        let key = Zeroizing::new(key);
-        let sealing = Zeroizing::new(expand::<32>(&key, "seal"));
-        Self(Arc::new(Keys {
-            cipher: XChaCha20Poly1305::new((&*sealing).into()),
-            id: expand(&key, "key-id"),
-            master: SecretBox::new(Box::new(*key)),
-        }))
+    pub fn from_key(key: [u8; KEY]) -> Self {
+        Self(Arc::new(SecretBox::new(Box::new(key))))
     }
 
-    /// The vault whose key is in the file `path`. A missing file is made, readable by its owner
-    /// alone; call this before anything is served, it waits for the disk.
-    pub fn load_or_create(path: &Path) -> Result<Self, VaultError> {
-        let failed = |done| move |source| VaultError::File { path: path.to_owned(), done, source };
-        match File::open(path) {
-            Ok(file) => {
-                let mut key = Zeroizing::new(Vec::with_capacity(33));
-                file.take(33).read_to_end(&mut key).map_err(failed("read"))?;
-                let length = key.len();
-                let key = <[u8; 32]>::try_from(key.as_slice())
-                    .map_err(|_| VaultError::Length { path: path.to_owned(), length })?;
-                Ok(Self::from_key(key))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let key: Zeroizing<[u8; 32]> = Zeroizing::new(random()?);
-                write_key(path, &key).map_err(failed("written"))?;
-                Ok(Self::from_key(*key))
-            }
-            Err(error) => Err(failed("read")(error)),
+    /// A vault with a key in hexadecimal, 64 digits.
+    ///
+    /// # Errors
+    /// [`Error::Key`]; the key itself is not repeated.
+    pub fn from_hex(text: &str, origin: &str) -> Result<Self, Error> {
+        let mut key = [0; KEY];
+        hex::decode_to_slice(text.trim(), &mut key).map_err(|_| Error::Key {
+            path: origin.to_owned(),
+            why: "a key is 64 hexadecimal digits".to_owned(),
+        })?;
+        Ok(Self::from_key(key))
+    }
+
+    /// A vault with the key in a file; makes the file, readable by its owner alone, when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Key`]
+    pub fn load_or_create(path: &Path) -> Result<Self, Error> {
+        let origin = path.display().to_string();
+        let failed = |error: std::io::Error| Error::Key { path: origin.clone(), why: error.to_string() };
+        match fs::read_to_string(path) {
+            Ok(text) => return Self::from_hex(&text, &origin),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
         }
+        let mut key = [0; KEY];
+        rand::rng().fill_bytes(&mut key);
+        let mut file =
+            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+        writeln!(file, "{}", hex::encode(key)).and_then(|()| file.sync_all()).map_err(failed)?;
+        Ok(Self::from_key(key))
     }
 
-    /// Seals `secret` for the row `row`; it cannot be opened as the secret of another row.
-    pub fn seal(&self, secret: &[u8], row: &str) -> Result<Vec<u8>, VaultError> {
-        let nonce: [u8; NONCE_LENGTH] = random()?;
+    /// A key for one purpose, derived from the vault's own (HKDF, RFC 5869).
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> [u8; KEY] {
+        let mut derived = [0; KEY];
+        Hkdf::<Sha256>::new(None, self.0.expose_secret())
+            .expand(purpose.as_bytes(), &mut derived)
+            .expect("32 bytes are within what HKDF can give");
+        derived
+    }
+
+    /// Seals a secret for the row `place`.
+    #[must_use]
+    pub fn seal(&self, secret: &SecretString, place: &str) -> Vec<u8> {
+        let mut nonce = [0; NONCE];
+        rand::rng().fill_bytes(&mut nonce);
+        let payload = Payload { msg: secret.expose_secret().as_bytes(), aad: place.as_bytes() };
         let sealed = self
-            .0
-            .cipher
-            .encrypt(&XNonce::from(nonce), Payload { msg: secret, aad: row.as_bytes() })
-            .expect("only a secret of more than 256 GiB is too long for the cipher");
-        Ok([&[FORM], self.0.id.as_slice(), &nonce, &sealed].concat())
+            .cipher()
+            .encrypt(&XNonce::from(nonce), payload)
+            .expect("a secret is shorter than the cipher's limit of 256 GiB");
+        [&[FORM][..], &self.key_id(), &nonce, &sealed].concat()
     }
 
-    /// Opens what [`Vault::seal`] made for the same row; `None` when this vault's key did not seal it
-    /// or it was tampered with.
-    #[must_use]
-    pub fn open(&self, sealed: &[u8], row: &str) -> Option<Zeroizing<Vec<u8>>> {
-        let rest = sealed.strip_prefix(&[FORM])?.strip_prefix(&self.0.id)?;
-        let (nonce, msg) = rest.split_first_chunk::<NONCE_LENGTH>()?;
-        let opened =
-            self.0.cipher.decrypt(&XNonce::from(*nonce), Payload { msg, aad: row.as_bytes() }).ok()?;
-        Some(Zeroizing::new(opened))
+    /// Opens what was sealed for the row `place`.
+    ///
+    /// # Errors
+    /// [`Error::SecretUnreadable`]
+    pub fn open(&self, sealed: &[u8], place: &str) -> Result<SecretString, Error> {
+        self.try_open(sealed, place).ok_or(Error::SecretUnreadable)
     }
 
-    /// A key of its own for the purpose `label`, such as `token-signing`; the same for the same vault.
-    #[must_use]
-    pub fn derive(&self, label: &str) -> [u8; 32] {
-        expand(self.0.master.expose_secret(), &format!("derived/{label}"))
+    fn try_open(&self, sealed: &[u8], place: &str) -> Option<SecretString> {
+        let rest = sealed.strip_prefix(&[FORM])?;
+        let rest = rest.strip_prefix(&self.key_id())?;
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE>()?;
+        let payload = Payload { msg: sealed, aad: place.as_bytes() };
+        let opened = self.cipher().decrypt(&XNonce::from(*nonce), payload).ok()?;
+        String::from_utf8(opened).ok().map(SecretString::from)
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(&self.derive("secrets at rest").into())
+    }
+
+    fn key_id(&self) -> [u8; KEY_ID] {
+        let id = self.derive("key id");
+        *id.first_chunk().expect("a derived key is longer than an id")
     }
 }
 
-fn expand<const N: usize>(key: &[u8; 32], label: &str) -> [u8; N] {
-    let mut derived = [0; N];
-    Hkdf::<Sha256>::new(Some(b"longshore"), key)
-        .expand(label.as_bytes(), &mut derived)
-        .expect("a few bytes are within what HKDF can give");
-    derived
-}
-
-fn random<const N: usize>() -> Result<[u8; N], VaultError> {
-    let mut bytes = [0; N];
-    OsRng.try_fill_bytes(&mut bytes).map_err(|error| VaultError::Random(error.to_string()))?;
-    Ok(bytes)
-}
-
-fn write_key(path: &Path, key: &[u8; 32]) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Vault")
     }
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(key)?;
-    file.sync_all()
 }
 
 #[cfg(test)]
@@ -163,50 +132,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sealed_secret_is_opened_for_its_own_row_alone() {
-        let vault = Vault::from_key([7; 32]);
-        let sealed = vault.seal(b"pa55", "remote:1").unwrap();
-        assert_eq!(*vault.open(&sealed, "remote:1").unwrap(), b"pa55");
-        assert!(vault.open(&sealed, "remote:2").is_none());
+    fn a_secret_opens_with_its_key_and_in_its_place_alone() {
+        let vault = Vault::from_key([7; KEY]);
+        let sealed = vault.seal(&"correct horse".into(), "remote 1");
+        assert_eq!(vault.open(&sealed, "remote 1").unwrap().expose_secret(), "correct horse");
+        assert!(matches!(vault.open(&sealed, "remote 2"), Err(Error::SecretUnreadable)));
+        assert!(matches!(Vault::from_key([8; KEY]).open(&sealed, "remote 1"), Err(Error::SecretUnreadable)));
+        assert!(vault.open(&sealed[..20], "remote 1").is_err());
+        assert_ne!(vault.seal(&"correct horse".into(), "remote 1"), sealed, "a nonce is used once");
     }
 
     #[test]
-    fn semantics_30_another_key_opens_nothing() {
-        let sealed = Vault::from_key([7; 32]).seal(b"pa55", "remote:1").unwrap();
-        assert!(Vault::from_key([8; 32]).open(&sealed, "remote:1").is_none());
-    }
-
-    #[test]
-    fn a_changed_or_cut_secret_is_not_opened() {
-        let vault = Vault::from_key([7; 32]);
-        let sealed = vault.seal(b"pa55", "remote:1").unwrap();
-        for length in 0..sealed.len() {
-            assert!(vault.open(&sealed[..length], "remote:1").is_none());
-        }
-        let mut changed = sealed;
-        *changed.last_mut().unwrap() ^= 1;
-        assert!(vault.open(&changed, "remote:1").is_none());
-    }
-
-    #[test]
-    fn derived_keys_differ_by_label_and_stay_the_same() {
-        let vault = Vault::from_key([7; 32]);
-        assert_eq!(vault.derive("token-signing"), vault.derive("token-signing"));
-        assert_ne!(vault.derive("token-signing"), vault.derive("sessions"));
-    }
-
-    #[test]
-    fn a_key_file_is_made_once_and_is_its_owners_alone() {
+    fn a_key_file_is_made_once_and_read_again() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("sub/encryption.key");
-        let sealed = Vault::load_or_create(&path).unwrap().seal(b"x", "r").unwrap();
-        assert!(Vault::load_or_create(&path).unwrap().open(&sealed, "r").is_some());
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        }
-        std::fs::write(&path, "short").unwrap();
-        assert!(matches!(Vault::load_or_create(&path), Err(VaultError::Length { length: 5, .. })));
+        let path = folder.path().join("key");
+        let first = Vault::load_or_create(&path).unwrap();
+        let sealed = first.seal(&"secret".into(), "here");
+        assert!(Vault::load_or_create(&path).unwrap().open(&sealed, "here").is_ok());
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::write(&path, "not a key").unwrap();
+        assert!(matches!(Vault::load_or_create(&path), Err(Error::Key { .. })));
     }
 }
