@@ -1,0 +1,91 @@
+// The narrowest slice of the site: it is rendered on the server, taken over in the browser, and its
+// server functions answer.
+
+import { expect, hydrated, open, screenshot, test } from "../support/test.js";
+
+test.describe("a page", () => {
+  test("hydrates, and its server functions answer", async ({ page }) => {
+    await open(page, "/system");
+    await expect(page.getByRole("heading", { level: 1 })).toHaveText("System");
+    const answer = page.waitForResponse((response) => response.url().includes("/fn/"));
+    await page.getByRole("button", { name: "Refresh" }).click();
+    expect((await answer).status()).toBe(200);
+    await screenshot(page, "system");
+  });
+
+  test("moves on without a full load", async ({ page }) => {
+    await open(page, "/system");
+    await page.evaluate(() => Object.assign(window, { kept: true }));
+    await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Jobs" }).click();
+    await expect(page).toHaveURL(/\/jobs$/);
+    expect(await page.evaluate(() => "kept" in window)).toBe(true);
+    await page.goBack();
+    await expect(page.getByRole("heading", { level: 1 })).toHaveText("System");
+  });
+
+  test("has a drawer on a phone that closes when one goes on", async ({ page }) => {
+    await page.setViewportSize({ width: 390, height: 800 });
+    await open(page, "/system");
+    const rail = page.getByRole("navigation", { name: "Main" });
+    await expect(rail).toBeHidden();
+    await page.getByRole("button", { name: "Menu" }).click();
+    await expect(rail).toBeVisible();
+    await rail.getByRole("link", { name: "Jobs" }).click();
+    await expect(page).toHaveURL(/\/jobs$/);
+    await expect(rail).toBeHidden();
+  });
+
+  test("is led to by keys", async ({ page }) => {
+    await open(page, "/system");
+    await page.keyboard.press("g");
+    await page.keyboard.press("j");
+    await expect(page).toHaveURL(/\/jobs$/);
+  });
+});
+
+test.describe("an address that leads nowhere", () => {
+  test.use({ expectedComplaints: [/status of 404/] });
+
+  test("answers 404 and says so", async ({ page }) => {
+    const response = await page.goto("/nowhere/at/all");
+    expect(response?.status()).toBe(404);
+    await hydrated(page);
+    await expect(page.getByRole("heading", { name: "There is no such page" })).toBeVisible();
+    await screenshot(page, "not-found");
+  });
+});
+
+test.describe("the site's answers", () => {
+  test("forbid what the site never does", async ({ request }) => {
+    const page = await request.get("/system");
+    const policy = page.headers()["content-security-policy"] ?? "";
+    for (const directive of ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"]) {
+      expect(policy).toContain(directive);
+    }
+    const nonce = /'nonce-([^']+)'/.exec(policy)?.[1];
+    expect(nonce).toBeTruthy();
+    const html = await page.text();
+    expect(html).toContain(`nonce="${nonce}"`);
+    expect(html).not.toMatch(/\sstyle="/);
+    expect(page.headers()["x-content-type-options"]).toBe("nosniff");
+  });
+
+  test("let browsers keep the files of a build for ever", async ({ request }) => {
+    const html = await (await request.get("/system")).text();
+    const style = /href="(\/pkg\/[0-9a-f]{16}\/longshore\.css)"/.exec(html)?.[1];
+    expect(style).toBeTruthy();
+    const response = await request.get(style!);
+    expect(response.headers()["content-type"]).toBe("text/css; charset=utf-8");
+    expect(response.headers()["cache-control"]).toContain("immutable");
+  });
+});
+
+test.describe("without script", () => {
+  test.use({ javaScriptEnabled: false });
+
+  test("a page is complete", async ({ page }) => {
+    await page.goto("/system");
+    await expect(page.getByRole("heading", { level: 1 })).toHaveText("System");
+    await expect(page.getByRole("navigation", { name: "Main" })).toBeVisible();
+  });
+});
