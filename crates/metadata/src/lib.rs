@@ -31,6 +31,7 @@ mod convert;
 mod database;
 mod error;
 mod page;
+mod problem;
 mod vault;
 mod writer;
 

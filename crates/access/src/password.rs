@@ -1,0 +1,153 @@
+//! Passwords: which are accepted, and their argon2id hashes. Hashing is meant to be expensive, so
+//! it runs beside the async threads, few at a time.
+
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use secrecy::{ExposeSecret, SecretString};
+use std::sync::Arc;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// The fewest characters of a password.
+pub const MIN_PASSWORD: usize = 8;
+/// The most characters of a password.
+pub const MAX_PASSWORD: usize = 256;
+
+/// Why a password was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordError {
+    /// Fewer than [`MIN_PASSWORD`] characters.
+    #[error("a password needs at least {MIN_PASSWORD} characters; a few words in a row are easy to remember")]
+    TooShort,
+    /// More than [`MAX_PASSWORD`] characters.
+    #[error("a password has at most {MAX_PASSWORD} characters, this one has {length}")]
+    TooLong {
+        /// Characters given.
+        length: usize,
+    },
+}
+
+/// Whether a password may be set at all.
+fn check(password: &SecretString) -> Result<(), PasswordError> {
+    match password.expose_secret().chars().count() {
+        short if short < MIN_PASSWORD => Err(PasswordError::TooShort),
+        length if length > MAX_PASSWORD => Err(PasswordError::TooLong { length }),
+        _ => Ok(()),
+    }
+}
+
+/// A password that nobody has had before: 25 characters that cannot be misread, in groups; more
+/// than 120 bits.
+#[must_use]
+pub fn generate_password() -> SecretString {
+    const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let mut text = String::with_capacity(29);
+    for (place, random) in rand::random::<[u8; 25]>().into_iter().enumerate() {
+        if place > 0 && place % 5 == 0 {
+            text.push('-');
+        }
+        text.push(char::from(ALPHABET[usize::from(random % 32)]));
+    }
+    SecretString::from(text)
+}
+
+/// Computes and compares hashes.
+pub(crate) struct Hasher {
+    argon2: Argon2<'static>,
+    /// The hash that is compared with when there is no account, so that its absence cannot be timed.
+    nobody: Arc<str>,
+    /// Each hash takes 19 MiB and a core; guesses beyond this wait in line.
+    slots: Semaphore,
+}
+
+/// The right to compute one hash.
+pub(crate) struct Slot<'a>(#[expect(dead_code, reason = "held, not read")] SemaphorePermit<'a>);
+
+impl Hasher {
+    pub(crate) fn new() -> Self {
+        // OWASP's recommendation for argon2id: 19 MiB, two passes, one lane.
+        let params = Params::new(19 * 1024, 2, 1, None).expect("these parameters are within argon2's bounds");
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let nobody = hash(&argon2, b"the password of nobody").into();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { argon2, nobody, slots: Semaphore::new(cores.clamp(1, 8)) }
+    }
+
+    /// Waits until a hash may be computed.
+    pub(crate) async fn slot(&self) -> Slot<'_> {
+        Slot(self.slots.acquire().await.expect("the semaphore is never closed"))
+    }
+
+    /// Checks a new password and hashes it.
+    pub(crate) async fn hash(&self, password: &SecretString) -> Result<String, PasswordError> {
+        check(password)?;
+        let _slot = self.slot().await;
+        let (argon2, password) = (self.argon2.clone(), password.clone());
+        Ok(beside(move || hash(&argon2, password.expose_secret().as_bytes())).await)
+    }
+
+    /// Whether `password` is the one behind `stored`; takes the same time when there is none.
+    pub(crate) async fn verify(
+        &self,
+        _slot: &Slot<'_>,
+        password: &SecretString,
+        stored: Option<&str>,
+    ) -> bool {
+        let known = stored.is_some();
+        let stored = stored.map_or_else(|| Arc::clone(&self.nobody), Arc::from);
+        let (argon2, password) = (self.argon2.clone(), password.clone());
+        let equal =
+            beside(move || argon2.verify_password(password.expose_secret().as_bytes(), &*stored).is_ok());
+        equal.await && known
+    }
+}
+
+fn hash(argon2: &Argon2<'_>, password: &[u8]) -> String {
+    let salt: [u8; 16] = rand::random();
+    let hash = argon2.hash_password_with_salt(password, &salt);
+    hash.expect("a password of bounded length and a salt of 16 bytes can be hashed").to_string()
+}
+
+/// Runs `work` on a thread that may be kept busy.
+async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("hashing neither panics nor is cancelled")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_has_8_to_256_characters() {
+        let check = |text: &str| check(&SecretString::from(text.to_owned()));
+        assert_eq!(check("1234567"), Err(PasswordError::TooShort));
+        assert_eq!(check("ääääääää"), Ok(()));
+        assert_eq!(check(&"x".repeat(256)), Ok(()));
+        assert_eq!(check(&"x".repeat(257)), Err(PasswordError::TooLong { length: 257 }));
+    }
+
+    #[test]
+    fn a_generated_password_is_accepted_and_never_the_same() {
+        let (one, other) = (generate_password(), generate_password());
+        assert_eq!(check(&one), Ok(()));
+        assert_eq!(one.expose_secret().len(), 29);
+        assert_ne!(one.expose_secret(), other.expose_secret());
+    }
+
+    #[tokio::test]
+    async fn a_hash_is_argon2id_with_a_salt_of_its_own() {
+        let hasher = Hasher::new();
+        let password = SecretString::from("correct horse".to_owned());
+        let first = hasher.hash(&password).await.unwrap();
+        assert!(first.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{first}");
+        assert_ne!(first, hasher.hash(&password).await.unwrap());
+
+        let slot = hasher.slot().await;
+        assert!(hasher.verify(&slot, &password, Some(&first)).await);
+        let wrong = SecretString::from("correct house".to_owned());
+        assert!(!hasher.verify(&slot, &wrong, Some(&first)).await);
+        assert!(!hasher.verify(&slot, &password, None).await);
+        let nobodys = SecretString::from("the password of nobody".to_owned());
+        assert!(!hasher.verify(&slot, &nobodys, None).await);
+    }
+}

@@ -1,0 +1,90 @@
+//! Credentials that were right a moment ago. Clients that send user and password with each request
+//! would otherwise pay for an argon2 hash each time. Only keyed digests are kept, in memory, under
+//! a key that no other process has.
+
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::{SignedDuration, Timestamp};
+use longshore_model::AccountId;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// How long a success is remembered.
+const MEMORY: SignedDuration = SignedDuration::from_secs(60);
+/// More successes than this are not remembered at once.
+const MAX_ENTRIES: usize = 10_000;
+
+/// A digest of a user name and a password.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Fingerprint([u8; 32]);
+
+/// The successes of the last minute.
+pub(crate) struct Recent {
+    key: [u8; 32],
+    seen: Mutex<HashMap<Fingerprint, (AccountId, Timestamp)>>,
+}
+
+impl Recent {
+    pub(crate) fn new() -> Self {
+        Self { key: rand::random(), seen: Mutex::default() }
+    }
+
+    pub(crate) fn fingerprint(&self, user: &str, password: &SecretString) -> Fingerprint {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
+        // The length first: no two pairs give the same input.
+        mac.update(&user.len().to_le_bytes());
+        mac.update(user.as_bytes());
+        mac.update(password.expose_secret().as_bytes());
+        Fingerprint(mac.finalize().into_bytes().into())
+    }
+
+    /// The account behind credentials that were right within the last minute.
+    pub(crate) fn account(&self, fingerprint: Fingerprint, now: Timestamp) -> Option<AccountId> {
+        let seen = self.seen();
+        let (account, at) = seen.get(&fingerprint)?;
+        (now.duration_since(*at) < MEMORY).then_some(*account)
+    }
+
+    pub(crate) fn remember(&self, fingerprint: Fingerprint, account: AccountId, now: Timestamp) {
+        let mut seen = self.seen();
+        if seen.len() >= MAX_ENTRIES {
+            seen.retain(|_, (_, at)| now.duration_since(*at) < MEMORY);
+        }
+        if seen.len() < MAX_ENTRIES {
+            seen.insert(fingerprint, (account, now));
+        }
+    }
+
+    /// After a change of the account's password.
+    pub(crate) fn forget(&self, account: AccountId) {
+        self.seen().retain(|_, (known, _)| *known != account);
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, HashMap<Fingerprint, (AccountId, Timestamp)>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_success_is_remembered_for_a_minute_or_until_the_password_changes() {
+        let recent = Recent::new();
+        let password = SecretString::from("correct horse".to_owned());
+        let fingerprint = recent.fingerprint("ada", &password);
+        let (ada, start) = (AccountId::new(), Timestamp::UNIX_EPOCH);
+        assert_eq!(recent.account(fingerprint, start), None);
+
+        recent.remember(fingerprint, ada, start);
+        assert_eq!(recent.account(fingerprint, start + SignedDuration::from_secs(59)), Some(ada));
+        assert_eq!(recent.account(fingerprint, start + SignedDuration::from_secs(60)), None);
+        assert!(recent.fingerprint("ad", &SecretString::from("acorrect horse".to_owned())) != fingerprint);
+
+        recent.forget(ada);
+        assert_eq!(recent.account(fingerprint, start), None);
+    }
+}

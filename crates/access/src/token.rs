@@ -1,0 +1,167 @@
+//! Registry tokens: what clients of the distribution API get for their credentials and show with
+//! each request (the token authentication of registries). Signed by HMAC under a key derived from
+//! the vault's, so that every server of an installation accepts them and nobody else makes them.
+
+use crate::{Access, AccessSettings};
+use jiff::SignedDuration;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use longshore_metadata::Error;
+use longshore_model::{AccountId, Actor, Timestamp};
+use longshore_oci::Scope;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// What a token proves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenClaims {
+    /// Whose it is, as the account stands now.
+    pub actor: Actor,
+    /// What it was issued for. The permission is asked again all the same: it may be gone.
+    pub scopes: Vec<Scope>,
+}
+
+/// Why a token was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// Not one of ours, or changed on the way.
+    #[error("the token is not one that this registry issued; ask for a new one")]
+    Invalid,
+    /// It was one of ours.
+    #[error("the token has expired; ask for a new one")]
+    Expired,
+    /// The account is gone.
+    #[error("the token belongs to an account that does not exist any more")]
+    NoSuchAccount,
+    /// The database failed.
+    #[error(transparent)]
+    Metadata(#[from] Error),
+}
+
+/// RFC 7519; instants are seconds since 1970.
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    iss: String,
+    aud: String,
+    /// The account's id; absent for anonymous tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<AccountId>,
+    iat: i64,
+    exp: i64,
+    jti: Uuid,
+    scopes: Vec<String>,
+}
+
+pub(crate) struct Signer {
+    sign: EncodingKey,
+    check: DecodingKey,
+    validation: Validation,
+}
+
+impl Signer {
+    pub(crate) fn new(key: &[u8], settings: &AccessSettings) -> Self {
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.set_issuer(&[&settings.service]);
+        validation.set_audience(&[&settings.service]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+        // The library asks the machine's clock; ours is asked instead.
+        validation.validate_exp = false;
+        Self { sign: EncodingKey::from_secret(key), check: DecodingKey::from_secret(key), validation }
+    }
+
+    fn issue(&self, claims: &Claims) -> String {
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &self.sign)
+            .expect("claims of plain strings and numbers can be encoded")
+    }
+
+    fn read(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
+        let data = jsonwebtoken::decode::<Claims>(token, &self.check, &self.validation)
+            .map_err(|_| TokenError::Invalid)?;
+        match data.claims.exp > now.as_second() {
+            true => Ok(data.claims),
+            false => Err(TokenError::Expired),
+        }
+    }
+}
+
+impl Access {
+    /// A token for `actor` with the scopes that were granted, and how long it lives.
+    #[must_use]
+    pub fn issue_token(&self, actor: &Actor, granted: &[Scope]) -> (String, SignedDuration) {
+        let (now, settings) = (self.0.clock.now(), &self.0.settings);
+        let claims = Claims {
+            iss: settings.service.clone(),
+            aud: settings.service.clone(),
+            sub: actor.user().map(|user| user.id),
+            iat: now.as_second(),
+            exp: (now + settings.token_ttl).as_second(),
+            jti: Uuid::new_v4(),
+            scopes: granted.iter().map(ToString::to_string).collect(),
+        };
+        (self.0.signer.issue(&claims), settings.token_ttl)
+    }
+
+    /// What a token proves now.
+    ///
+    /// # Errors
+    /// [`TokenError`]
+    pub async fn verify_token(&self, token: &str) -> Result<TokenClaims, TokenError> {
+        let claims = self.0.signer.read(token, self.0.clock.now())?;
+        let actor = match claims.sub {
+            None => Actor::Anonymous,
+            Some(id) => Actor::User(self.actor(id).await?.ok_or(TokenError::NoSuchAccount)?),
+        };
+        let scopes = claims.scopes.iter().map(|scope| scope.parse());
+        let scopes = scopes.collect::<Result<_, _>>().map_err(|_| TokenError::Invalid)?;
+        Ok(TokenClaims { actor, scopes })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn signer(key: u8) -> Signer {
+        Signer::new(&[key; 32], &AccessSettings::default())
+    }
+
+    fn claims() -> Claims {
+        Claims {
+            iss: "longshore".to_owned(),
+            aud: "longshore".to_owned(),
+            sub: Some(AccountId::new()),
+            iat: 0,
+            exp: 900,
+            jti: Uuid::new_v4(),
+            scopes: vec!["repository:dev/web:pull".to_owned()],
+        }
+    }
+
+    #[test]
+    fn a_token_reads_back_until_it_expires() {
+        let (signer, claims) = (signer(1), claims());
+        let token = signer.issue(&claims);
+        let at = |second| signer.read(&token, Timestamp::from_second(second).unwrap());
+        assert_eq!(at(899).unwrap().sub, claims.sub);
+        assert!(matches!(at(900), Err(TokenError::Expired)));
+    }
+
+    #[test]
+    fn a_token_that_was_touched_or_made_elsewhere_is_refused() {
+        let (signer_, now) = (signer(1), Timestamp::UNIX_EPOCH);
+        let token = signer_.issue(&claims());
+        for position in [0, token.find('.').unwrap() + 5, token.len() - 5] {
+            let mut bytes = token.clone().into_bytes();
+            bytes[position] = if bytes[position] == b'A' { b'B' } else { b'A' };
+            let touched = String::from_utf8(bytes).unwrap();
+            assert!(matches!(signer_.read(&touched, now), Err(TokenError::Invalid)), "{position}");
+        }
+        assert!(matches!(signer(2).read(&token, now), Err(TokenError::Invalid)));
+        let elsewhere = Claims { aud: "elsewhere".to_owned(), ..claims() };
+        assert!(matches!(signer_.read(&signer_.issue(&elsewhere), now), Err(TokenError::Invalid)));
+        // `alg: none` with no signature.
+        let payload = token.split('.').nth(1).unwrap();
+        let unsigned = format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{payload}.");
+        assert!(matches!(signer_.read(&unsigned, now), Err(TokenError::Invalid)));
+    }
+}

@@ -1,0 +1,82 @@
+//! User names and passwords.
+
+use crate::scene::{ABROAD, HOME, Scene, secret};
+use jiff::SignedDuration;
+use longshore_access::{AuthError, PasswordError};
+use std::time::Duration;
+
+#[tokio::test]
+async fn the_right_password_gives_the_actor_with_its_present_rights() {
+    let scene = Scene::new().await;
+    let ada = scene.account("ada", Some("correct horse"), true).await;
+    let actor = scene.access.authenticate("ada", &secret("correct horse"), HOME).await.unwrap();
+    assert_eq!((actor.id, actor.name.as_str(), actor.is_admin), (ada.id, "ada", true));
+}
+
+#[tokio::test]
+async fn unknown_users_organizations_and_wrong_passwords_cannot_be_told_apart() {
+    let scene = Scene::new().await;
+    scene.account("ada", Some("correct horse"), false).await;
+    scene.account("crew", None, false).await;
+    for (number, user) in ["ada", "crew", "nobody", "No/Name", ""].into_iter().enumerate() {
+        // Each from an address of its own, so that only the account counts.
+        let peer = std::net::IpAddr::from([203, 0, 113, u8::try_from(number).unwrap()]);
+        for _ in 0..6 {
+            let error = scene.access.authenticate(user, &secret("guess"), peer).await.unwrap_err();
+            assert!(matches!(error, AuthError::WrongCredentials), "{user}: {error}");
+        }
+        let error = scene.access.authenticate(user, &secret("guess"), peer).await.unwrap_err();
+        assert!(
+            matches!(error, AuthError::Throttled { retry_after } if retry_after == Duration::from_secs(1)),
+            "{user}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn guesses_wait_longer_and_longer_and_a_success_resets() {
+    let scene = Scene::new().await;
+    scene.account("ada", Some("correct horse"), false).await;
+    let guess = |text: &'static str| async { scene.access.authenticate("ada", &secret(text), HOME).await };
+    for _ in 0..6 {
+        assert!(guess("wrong").await.is_err());
+    }
+    assert!(matches!(guess("correct horse").await, Err(AuthError::Throttled { .. })));
+    scene.clock.advance(SignedDuration::from_secs(1));
+    assert!(matches!(guess("wrong").await, Err(AuthError::WrongCredentials)));
+    scene.clock.advance(SignedDuration::from_secs(1));
+    let error = guess("correct horse").await.unwrap_err();
+    assert!(matches!(error, AuthError::Throttled { retry_after } if retry_after == Duration::from_secs(1)));
+    scene.clock.advance(SignedDuration::from_secs(1));
+    assert!(guess("correct horse").await.is_ok());
+    assert!(matches!(guess("wrong").await, Err(AuthError::WrongCredentials)));
+    assert!(guess("correct horse").await.is_ok());
+}
+
+#[tokio::test]
+async fn who_was_right_a_moment_ago_is_not_locked_out_by_who_guesses() {
+    let scene = Scene::new().await;
+    scene.account("ada", Some("correct horse"), false).await;
+    assert!(scene.access.authenticate("ada", &secret("correct horse"), HOME).await.is_ok());
+    for _ in 0..8 {
+        assert!(scene.access.authenticate("ada", &secret("guess"), ABROAD).await.is_err());
+    }
+    assert!(scene.access.authenticate("ada", &secret("correct horse"), HOME).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_new_password_counts_at_once_and_ends_what_began_with_the_old_one() {
+    let scene = Scene::new().await;
+    let ada = scene.account("ada", Some("correct horse"), false).await;
+    let session = scene.access.sign_in("ada", &secret("correct horse"), HOME).await.unwrap();
+
+    let refused = scene.access.hash_password(&secret("short")).await;
+    assert_eq!(refused, Err(PasswordError::TooShort));
+    let hash = scene.access.hash_password(&secret("battery staple")).await.unwrap();
+    scene.access.set_password(ada.id, hash).await.unwrap();
+
+    let old = scene.access.authenticate("ada", &secret("correct horse"), HOME).await;
+    assert!(matches!(old, Err(AuthError::WrongCredentials)));
+    assert!(scene.access.authenticate("ada", &secret("battery staple"), HOME).await.is_ok());
+    assert_eq!(scene.access.session(&session.token).await.unwrap(), None);
+}

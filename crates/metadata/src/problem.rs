@@ -1,0 +1,20 @@
+//! How a failure of the database reads for people: it tells them what they can do, and the log the rest.
+
+use crate::Error;
+use longshore_model::{Code, Problem};
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::SecretUnreadable => Self::field(Code::SecretNeeded, "password", error.to_string()),
+            error => {
+                tracing::error!(%error, "the database failed");
+                Self::new(
+                    Code::Internal,
+                    "the server could not read or write its database; try again, and ask an administrator to \
+                     look at the server's log if it goes on",
+                )
+            }
+        }
+    }
+}
