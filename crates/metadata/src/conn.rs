@@ -32,6 +32,18 @@ impl Tx {
             self.announcements.push(change);
         }
     }
+
+    /// Undoes the transaction. A connection on which that fails is never used again: the next
+    /// transaction must not find itself inside this one.
+    pub(crate) async fn undo(mut self) {
+        if let Err(error) = self.command("ROLLBACK").await {
+            tracing::warn!(%error, "a transaction could not be rolled back; its connection is closed");
+            match &mut self.conn.backend {
+                Backend::Sqlite(conn) => conn.close_on_drop(),
+                Backend::Postgres(conn) => conn.close_on_drop(),
+            }
+        }
+    }
 }
 
 impl Deref for Tx {

@@ -92,32 +92,11 @@ impl Database {
     {
         match &self.0.store {
             Store::Sqlite { writer, .. } => through_writer(writer, priority, work).await,
-            Store::Postgres(pool) => self.on_postgres(pool, work).await,
-        }
-    }
-
-    async fn on_postgres<T, E, F>(&self, pool: &PgPool, work: F) -> Result<T, E>
-    where
-        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>>,
-        E: From<Error>,
-    {
-        let conn = pool.acquire().await.map_err(Error::from)?;
-        let mut tx = Tx::new(Conn::new(Backend::Postgres(conn), self.0.vault.clone()));
-        tx.command("BEGIN").await?;
-        let outcome = AssertUnwindSafe(work(&mut tx)).catch_unwind().await;
-        match outcome {
-            Ok(Ok(value)) => {
-                tx.command("COMMIT").await?;
-                self.0.changes.announce(tx.announcements);
-                Ok(value)
-            }
-            Ok(Err(error)) => {
-                tx.command("ROLLBACK").await?;
-                Err(error)
-            }
-            Err(_) => {
-                tx.command("ROLLBACK").await?;
-                Err(Error::Panicked.into())
+            Store::Postgres(pool) => {
+                let (pool, vault, changes) = (pool.clone(), self.0.vault.clone(), self.0.changes.clone());
+                // A task of its own, so that a caller who goes away leaves no transaction open behind.
+                let running = tokio::spawn(on_postgres(pool, vault, changes, work));
+                running.await.unwrap_or_else(|_| Err(Error::Closed.into()))
             }
         }
     }
@@ -173,6 +152,35 @@ where
         }
         .boxed()
     })
+}
+
+/// One transaction on a connection of the pool.
+async fn on_postgres<T, E, F>(pool: PgPool, vault: Vault, changes: Changes, work: F) -> Result<T, E>
+where
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>>,
+    E: From<Error>,
+{
+    let conn = pool.acquire().await.map_err(Error::from)?;
+    let mut tx = Tx::new(Conn::new(Backend::Postgres(conn), vault));
+    tx.command("BEGIN").await?;
+    let outcome = AssertUnwindSafe(async { work(&mut tx).await }).catch_unwind().await;
+    let value = match outcome.unwrap_or_else(|_| Err(Error::Panicked.into())) {
+        Ok(value) => value,
+        Err(error) => {
+            tx.undo().await;
+            return Err(error);
+        }
+    };
+    match tx.command("COMMIT").await {
+        Ok(()) => {
+            changes.announce(tx.announcements);
+            Ok(value)
+        }
+        Err(error) => {
+            tx.undo().await;
+            Err(Error::Commit(Arc::new(error)).into())
+        }
+    }
 }
 
 async fn open_sqlite(url: &str, changes: Changes, vault: Vault) -> Result<Store, Error> {

@@ -1,6 +1,7 @@
 //! What can go wrong in the database.
 
 use longshore_model::JobId;
+use std::sync::Arc;
 
 /// A failure of the database or of what it keeps.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,9 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// The commit that should have made a change durable failed, and the change with it.
+    #[error("the change was not made durable: {0}")]
+    Commit(Arc<Error>),
     /// A transaction panicked; it was rolled back.
     #[error("a database transaction failed in an unexpected way; the log says where")]
     Panicked,

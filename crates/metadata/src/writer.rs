@@ -3,13 +3,13 @@
 //! one that fails or panics is undone alone.
 
 use crate::{
-    Error, Tx, Vault,
+    Change, Error, Tx, Vault,
     changes::Changes,
     conn::{Backend, Conn},
 };
 use futures::{FutureExt, future::BoxFuture};
 use sqlx::{SqlitePool, sqlite::SqliteConnectOptions};
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 use tokio::sync::{mpsc, oneshot};
 
 /// Which transactions go first when several wait.
@@ -52,50 +52,67 @@ async fn write(pool: SqlitePool, mut waiting: mpsc::Receiver<Work>, changes: Cha
     let mut batch = Vec::with_capacity(MOST_IN_A_COMMIT);
     while waiting.recv_many(&mut batch, MOST_IN_A_COMMIT).await > 0 {
         batch.sort_by_key(|work| work.priority);
-        if let Err(error) = commit(&pool, &mut batch, &changes, &vault).await {
-            tracing::error!(%error, "a commit failed");
+        let mut kept = Vec::with_capacity(batch.len());
+        // Whoever is not there any more to hear the answer does not need it.
+        match commit(&pool, &mut batch, &mut kept, &vault).await {
+            Ok(announcements) => {
+                for answer in kept {
+                    let _ = answer.send(Ok(()));
+                }
+                changes.announce(announcements);
+            }
+            Err(error) => {
+                tracing::error!(%error, "a commit failed");
+                let error = Arc::new(error);
+                for answer in kept.into_iter().chain(batch.drain(..).map(|work| work.committed)) {
+                    let _ = answer.send(Err(Error::Commit(error.clone())));
+                }
+            }
         }
-        // Whoever is still waiting learns of it by the dropped channel.
-        batch.clear();
     }
 }
 
-async fn commit(pool: &SqlitePool, batch: &mut Vec<Work>, changes: &Changes, vault: &Vault) -> Result<(), Error> {
+/// Runs a batch in one commit and answers what is to be announced. Those whose work is kept wait in
+/// `kept` for the commit; those whose work failed are answered at once.
+async fn commit(
+    pool: &SqlitePool,
+    batch: &mut Vec<Work>,
+    kept: &mut Vec<oneshot::Sender<Result<(), Error>>>,
+    vault: &Vault,
+) -> Result<Vec<Change>, Error> {
     let mut tx = Tx::new(Conn::new(Backend::Sqlite(pool.acquire().await?), vault.clone()));
-    tx.command("BEGIN IMMEDIATE").await?;
-    let mut kept = Vec::with_capacity(batch.len());
-    let mut announcements = Vec::new();
-    for work in batch.drain(..) {
-        tx.command("SAVEPOINT one").await?;
-        let outcome = AssertUnwindSafe((work.run)(&mut tx)).catch_unwind().await;
-        let mut announced = std::mem::take(&mut tx.announcements);
-        match outcome {
-            Ok(true) => {
-                announcements.append(&mut announced);
-                tx.command("RELEASE one").await?;
-                kept.push(work.committed);
-            }
-            failed => {
-                tx.command("ROLLBACK TO one").await?;
-                tx.command("RELEASE one").await?;
-                let answer = if failed.is_ok() { Ok(()) } else { Err(Error::Panicked) };
-                // The caller may have gone; then nobody needs the answer.
-                let _ = work.committed.send(answer);
-            }
-        }
-    }
-    let committed = tx.command("COMMIT").await;
-    match committed {
-        Ok(()) => {
-            for answer in kept {
-                let _ = answer.send(Ok(()));
-            }
-            changes.announce(announcements);
-            Ok(())
-        }
+    match run_all(&mut tx, batch, kept).await {
+        Ok(announcements) => Ok(announcements),
         Err(error) => {
-            tx.command("ROLLBACK").await?;
+            tx.undo().await;
             Err(error)
         }
     }
+}
+
+async fn run_all(
+    tx: &mut Tx,
+    batch: &mut Vec<Work>,
+    kept: &mut Vec<oneshot::Sender<Result<(), Error>>>,
+) -> Result<Vec<Change>, Error> {
+    let mut announcements = Vec::new();
+    tx.command("BEGIN IMMEDIATE").await?;
+    // One by one, so that those behind are still in the batch when the transaction as a whole breaks.
+    batch.reverse();
+    while let Some(work) = batch.pop() {
+        tx.command("SAVEPOINT one").await?;
+        let outcome = AssertUnwindSafe(async { (work.run)(&mut *tx).await }).catch_unwind().await;
+        let announced = std::mem::take(&mut tx.announcements);
+        if let Ok(true) = outcome {
+            kept.push(work.committed);
+            announcements.extend(announced);
+        } else {
+            // Its own failure is its answer, even where SQLite has undone everything already.
+            let _ = work.committed.send(outcome.map(drop).map_err(|_| Error::Panicked));
+            tx.command("ROLLBACK TO one").await?;
+        }
+        tx.command("RELEASE one").await?;
+    }
+    tx.command("COMMIT").await?;
+    Ok(announcements)
 }
