@@ -1,0 +1,59 @@
+//! Who did what.
+
+use crate::Admin;
+use longshore_metadata::activity;
+use longshore_model::activity::{Activity, ActivityFilter, ActivityKind};
+use longshore_model::{Actor, Page, PageRequest, Problem};
+use longshore_oci::RepositoryName;
+use std::collections::HashMap;
+
+/// Whether its sentence speaks of the other end of a policy or mirror.
+fn speaks_of_elsewhere(kind: ActivityKind) -> bool {
+    matches!(
+        kind,
+        ActivityKind::PolicyCreated
+            | ActivityKind::PolicyChanged
+            | ActivityKind::PolicyDeleted
+            | ActivityKind::PolicyPaused
+            | ActivityKind::TagSent
+            | ActivityKind::TagMirrored
+            | ActivityKind::TagPromoted
+    )
+}
+
+impl Admin {
+    /// What happened in the repositories that the actor may read, newest first. Sentences about the
+    /// other ends of policies are for those who administer the repository.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn activity(
+        &self,
+        actor: &Actor,
+        filter: &ActivityFilter,
+        page: &PageRequest,
+    ) -> Result<Page<Activity>, Problem> {
+        let visible = self.0.access.visible(actor);
+        let mut curtain = self.curtain(actor).await?;
+        let found = activity::list(curtain.conn(), &visible, filter, page).await?;
+        let mut items = Vec::with_capacity(found.items.len());
+        let mut administered: HashMap<RepositoryName, bool> = HashMap::new();
+        for mut entry in found.items {
+            let administers = match &entry.repository {
+                Some(name) => *administered
+                    .entry(name.clone())
+                    .or_insert_with(|| self.0.access.may_in_namespace(actor, &name.to_namespace())),
+                None => actor.is_admin(),
+            };
+            if !administers {
+                entry.job = None;
+                if speaks_of_elsewhere(entry.kind) {
+                    entry.detail.clear();
+                }
+            }
+            entry.detail = curtain.text(std::mem::take(&mut entry.detail), None).await?;
+            items.push(entry);
+        }
+        Ok(Page { items, next: found.next, total: found.total })
+    }
+}

@@ -1,0 +1,252 @@
+//! The answer page of a tag: what it is, where it came from, where it went, and for every policy
+//! why it went no further. Verdicts were recorded by `engine`; only "would it qualify today" is
+//! decided here, by the same code.
+
+use crate::Admin;
+use crate::hide::Curtain;
+use crate::tags::no_such_tag;
+use longshore_access::Action;
+use longshore_metadata::deliveries::{self, Delivery};
+use longshore_metadata::verdicts::{self, VerdictRow};
+use longshore_metadata::{manifests, promotions, push_mirrors, tags};
+use longshore_model::policy::PolicyCommon;
+use longshore_model::tag::{AnswerResult, PolicyAnswer, TagDetail};
+use longshore_model::view::ANOTHER_REGISTRY;
+use longshore_model::{
+    Actor, PolicyId, PolicyKind, Problem, PromotionPolicy, Provenance, PushMirror, Repository, TagRecord,
+};
+use longshore_oci::{Manifest, RepositoryName, Tag};
+use longshore_policy::{Facts, StoredRules, decide};
+
+/// How many earlier changes of a tag are shown.
+const HISTORY: i64 = 50;
+/// How much of a manifest is shown, in bytes.
+const MANIFEST_TEXT: usize = 64 * 1024;
+
+/// A promotion policy or push mirror, as far as an answer needs it.
+struct Asked {
+    kind: PolicyKind,
+    common: PolicyCommon,
+    rules: StoredRules,
+    /// None where the reader may not know it.
+    destination: Option<String>,
+}
+
+impl Asked {
+    async fn promotion(curtain: &mut Curtain<'_>, policy: PromotionPolicy) -> Result<Self, Problem> {
+        let sees = curtain.sees(policy.target).await?;
+        Ok(Self {
+            kind: PolicyKind::Promotion,
+            destination: sees.then(|| policy.target_name.to_string()),
+            common: policy.common,
+            rules: policy.rules,
+        })
+    }
+
+    async fn push(curtain: &mut Curtain<'_>, mirror: PushMirror) -> Result<Self, Problem> {
+        let sees = curtain.sees_remote(mirror.remote).await?;
+        Ok(Self {
+            kind: PolicyKind::PushMirror,
+            destination: sees.then(|| format!("{}/{}", mirror.remote_host, mirror.remote_repository)),
+            common: mirror.common,
+            rules: mirror.rules,
+        })
+    }
+
+    /// Puts together what is known of a tag under this policy.
+    fn answer(self, tag: &Tag, row: Option<VerdictRow>, delivery: Option<&Delivery>) -> PolicyAnswer {
+        let qualifies = self.rules.readable().map(|rules| decide(rules, &Facts::of_tag(tag)).is_match());
+        let mut answer = match row {
+            Some(row) => PolicyAnswer {
+                policy: self.common.id,
+                kind: self.kind,
+                destination: String::new(),
+                verdict: Some(row.verdict),
+                consequence: row.consequence,
+                result: row.result,
+                target_tag: row.target_tag,
+                job: row.job,
+                at: Some(row.at),
+                would_qualify_today: qualifies,
+            },
+            None => PolicyAnswer {
+                policy: self.common.id,
+                kind: self.kind,
+                destination: String::new(),
+                verdict: None,
+                consequence: not_looked_at(&self.common),
+                result: AnswerResult::NotEvaluated,
+                target_tag: None,
+                job: None,
+                at: None,
+                would_qualify_today: qualifies,
+            },
+        };
+        let stayed = matches!(answer.result, AnswerResult::NotMatched | AnswerResult::NotEvaluated);
+        if let (true, Some(delivery)) = (stayed, delivery) {
+            // It went there under an earlier version of the policy, and nothing took it back (semantics 2).
+            let name = delivery.target_tag.as_ref().map_or_else(String::new, |name| format!(" as {name}"));
+            answer.consequence = match answer.would_qualify_today {
+                Some(true) => format!("it went there{name} before the policy was changed"),
+                _ => format!("it went there{name} before the policy was changed and would not qualify today"),
+            };
+            answer.result = AnswerResult::Done;
+            answer.target_tag.clone_from(&delivery.target_tag);
+            answer.job = delivery.job;
+            answer.at = Some(delivery.at);
+        }
+        match self.destination {
+            Some(destination) => answer.destination = destination,
+            None => {
+                answer.destination = match self.kind {
+                    PolicyKind::Promotion => "another repository".to_owned(),
+                    PolicyKind::PushMirror | PolicyKind::PullMirror => ANOTHER_REGISTRY.to_owned(),
+                };
+                if answer.verdict.as_ref().is_none_or(longshore_policy::Verdict::is_match) {
+                    answer.consequence = in_general(answer.result).to_owned();
+                }
+                answer.target_tag = None;
+                answer.job = None;
+            }
+        }
+        answer
+    }
+}
+
+/// Why there is no verdict.
+fn not_looked_at(common: &PolicyCommon) -> String {
+    match (&common.paused, common.enabled) {
+        (Some(why), _) => format!("not asked, since the policy stopped itself: {why}"),
+        (None, false) => "not asked, since the policy is suspended".to_owned(),
+        (None, true) => {
+            "not asked yet: the tag is older than the policy or its last change; push the tag again, or use \
+             Save & Apply"
+                .to_owned()
+        }
+    }
+}
+
+/// What followed, without a name.
+fn in_general(result: AnswerResult) -> &'static str {
+    match result {
+        AnswerResult::Done => "it is there",
+        AnswerResult::Running => "it is on its way",
+        AnswerResult::NotMatched => "the rules do not let it through",
+        AnswerResult::Waiting => "something is awaited",
+        AnswerResult::Failed => "it failed; those who administer the repository see why",
+        AnswerResult::Superseded => "a later change took its place",
+        AnswerResult::NotEvaluated => "not asked yet",
+    }
+}
+
+/// The verdict of the newest version of a policy.
+fn newest(rows: &[VerdictRow], policy: PolicyId) -> Option<VerdictRow> {
+    rows.iter().filter(|row| row.policy == policy).max_by_key(|row| (row.version, row.at)).cloned()
+}
+
+impl Admin {
+    /// Everything about one tag. For those who may read the repository; places that the actor may
+    /// not see are not named (semantics 17).
+    ///
+    /// # Errors
+    /// No such repository or tag.
+    pub async fn tag(
+        &self,
+        actor: &Actor,
+        repository: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<TagDetail, Problem> {
+        let repository = self.repository_for(actor, Action::Read, repository).await?;
+        let mut curtain = self.curtain(actor).await?;
+        let summary = tags::summary(curtain.conn(), repository.id, tag).await?;
+        let summary = summary.ok_or_else(|| no_such_tag(&repository.name, tag))?;
+        let record = summary.tag.clone();
+        let answers = answers(&mut curtain, &repository, &record).await?;
+        let summary = curtain.summary(summary).await?;
+        let conn = curtain.conn();
+        let stored = manifests::get(conn, repository.id, &record.digest).await?;
+        let (manifest, parsed) = match &stored {
+            Some(stored) => {
+                let shown = &stored.bytes[..stored.bytes.len().min(MANIFEST_TEXT)];
+                let parsed = Manifest::parse(&stored.bytes, Some(&stored.media_type)).ok();
+                (String::from_utf8_lossy(shown).into_owned(), parsed)
+            }
+            None => (String::new(), None),
+        };
+        Ok(TagDetail {
+            answers,
+            referrers: manifests::referrers(conn, repository.id, &record.digest, None).await?,
+            layers: parsed.as_ref().map_or_else(Vec::new, |manifest| manifest.layers().to_vec()),
+            children: parsed.as_ref().map_or_else(Vec::new, |manifest| manifest.manifests().to_vec()),
+            manifest,
+            history: tags::history(conn, repository.id, tag, HISTORY).await?,
+            summary,
+        })
+    }
+}
+
+async fn answers(
+    curtain: &mut Curtain<'_>,
+    repository: &Repository,
+    tag: &TagRecord,
+) -> Result<Vec<PolicyAnswer>, Problem> {
+    let mut asked = Vec::new();
+    for policy in promotions::for_source(curtain.conn(), repository.id).await? {
+        asked.push(Asked::promotion(curtain, policy).await?);
+    }
+    for mirror in push_mirrors::for_repository(curtain.conn(), repository.id).await? {
+        asked.push(Asked::push(curtain, mirror).await?);
+    }
+    let conn = curtain.conn();
+    let rows = verdicts::for_tag(conn, repository.id, &tag.name, tag.revision).await?;
+    let went = deliveries::of_tag(conn, repository.id, &tag.name).await?;
+    let mut answers = Vec::with_capacity(asked.len() + 1);
+    if let Some(arrival) = arrival(curtain, repository, tag).await? {
+        answers.push(arrival);
+    }
+    answers.extend(asked.into_iter().map(|policy| {
+        let id = policy.common.id;
+        let delivery = went
+            .iter()
+            .filter(|delivery| delivery.policy == Some(id) && delivery.source_revision == tag.revision)
+            .max_by_key(|delivery| delivery.at);
+        policy.answer(&tag.name, newest(&rows, id), delivery)
+    }));
+    Ok(answers)
+}
+
+/// Whether the policy that brought the tag here would do so today, where the reader may see its source.
+async fn arrival(
+    curtain: &mut Curtain<'_>,
+    repository: &Repository,
+    tag: &TagRecord,
+) -> Result<Option<PolicyAnswer>, Problem> {
+    let Provenance::Promotion { policy: Some(id), source_tag, source_repository, .. } = &tag.provenance
+    else {
+        return Ok(None);
+    };
+    let Some(policy) = promotions::get(curtain.conn(), *id).await? else { return Ok(None) };
+    if !curtain.sees(policy.source).await? {
+        return Ok(None);
+    }
+    let verdict = policy.rules.readable().map(|rules| decide(rules, &Facts::of_tag(source_tag)));
+    let today = verdict.as_ref().map(longshore_policy::Verdict::is_match);
+    let consequence = match today {
+        Some(true) | None => format!("came from {source_repository}:{source_tag}"),
+        Some(false) => {
+            format!("came from {source_repository}:{source_tag}, which would not qualify today; it stays")
+        }
+    };
+    Ok(Some(PolicyAnswer {
+        policy: *id,
+        kind: PolicyKind::Promotion,
+        destination: repository.name.to_string(),
+        verdict,
+        consequence,
+        result: AnswerResult::Done,
+        target_tag: Some(tag.name.clone()),
+        job: None,
+        at: Some(tag.updated_at),
+        would_qualify_today: today,
+    }))
+}

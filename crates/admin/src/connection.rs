@@ -1,0 +1,390 @@
+//! Connections to other registries on their way from a form to a saved remote: which credentials
+//! may be used with which settings (semantics 15), and the proof that they work (semantics 27).
+
+use crate::Admin;
+use crate::guard::user;
+use crate::validate::{self, Fields, RemoteSettings, origin};
+use longshore_engine::kind_of;
+use longshore_metadata::remotes::SecretChange;
+use longshore_metadata::{Conn, Tx, remotes};
+use longshore_model::connect::{self, ConnectReport};
+use longshore_model::policy::RemoteChoice;
+use longshore_model::remote::RemoteDraft;
+use longshore_model::{Actor, Code, FieldError, Problem, Remote, RemoteId, Timestamp};
+use longshore_oci::{Namespace, RemoteName};
+use longshore_remote::{self as remote, Credentials, Direction, Endpoint, UrlError};
+use secrecy::SecretString;
+
+/// Settings with the secret that goes with them, ready to be tried and saved.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    pub(crate) settings: RemoteSettings,
+    /// To whom it belongs or shall belong.
+    pub(crate) owner: Option<Namespace>,
+    /// The remote it is saved as already.
+    pub(crate) saved: Option<Remote>,
+    /// Typed now, or stored and allowed with these settings.
+    secret: Option<SecretString>,
+}
+
+impl Connection {
+    /// The remote that is saved; none where this will make one.
+    pub(crate) fn remote(&self) -> Option<RemoteId> {
+        self.saved.as_ref().map(|remote| remote.id)
+    }
+
+    /// Whether a secret was typed, so that it replaces a stored one.
+    pub(crate) fn has_new_secret(&self) -> bool {
+        self.settings.secret.is_some()
+    }
+
+    fn endpoint(&self, network: remote::NetworkPolicy) -> Endpoint {
+        let settings = &self.settings;
+        let credentials = self.secret.clone().map(|secret| {
+            let username = settings.username.clone();
+            Credentials { username, secret }
+        });
+        // A stored secret goes to the realm that was seen when it was typed and to no other; who
+        // types it again accepts the realm that the registry names now.
+        let pinned = self.saved.as_ref().and_then(|remote| remote.realm.clone());
+        Endpoint {
+            kind: kind_of(settings.kind),
+            credentials,
+            ca_pem: settings.ca_pem.clone(),
+            skip_tls_verify: settings.skip_tls_verify,
+            proxy: settings.proxy.clone(),
+            pinned_realm: pinned.filter(|_| !self.has_new_secret()),
+            network,
+            ..Endpoint::new(settings.url.clone(), kind_of(settings.kind))
+        }
+    }
+}
+
+/// Whether a stored secret may go where the settings lead (semantics 15).
+pub(crate) fn same_place(remote: &Remote, settings: &RemoteSettings) -> bool {
+    remote.url == settings.url_text()
+        && remote.ca_pem == settings.ca_pem
+        && remote.skip_tls_verify == settings.skip_tls_verify
+        && remote.proxy.as_deref() == settings.proxy.as_ref().map(origin).as_deref()
+}
+
+fn secret_needed(code: Code, why: &str) -> Problem {
+    Problem::field(code, "password", format!("type the password or access token: {why}"))
+}
+
+impl Admin {
+    /// The connection that a mirror's form chose. A typed one belongs to `owner` where it does not
+    /// say otherwise, and is the saved one where the settings are equal. `present` is the remote
+    /// that the mirror uses until now.
+    pub(crate) async fn choose(
+        &self,
+        actor: &Actor,
+        owner: &Namespace,
+        choice: &RemoteChoice,
+        present: Option<RemoteId>,
+    ) -> Result<Connection, Problem> {
+        match choice {
+            RemoteChoice::Saved { id } => self.saved(actor, *id).await,
+            RemoteChoice::New { remote } => self.typed(actor, owner, remote, present).await,
+        }
+    }
+
+    /// A saved remote as it is.
+    pub(crate) async fn saved(&self, actor: &Actor, id: RemoteId) -> Result<Connection, Problem> {
+        let mut conn = self.read().await?;
+        let remote = self.remote_for(&mut conn, actor, id).await?;
+        let secret = stored_secret(&mut conn, id).await?;
+        let broken = |error: UrlError| Problem::field(Code::InvalidRemote, "remoteHost", error.to_string());
+        let settings = RemoteSettings {
+            name: remote.name.clone(),
+            kind: remote.kind,
+            url: Endpoint::parse_url(kind_of(remote.kind), &remote.url).map_err(broken)?,
+            username: remote.username.clone(),
+            secret: None,
+            ca_pem: remote.ca_pem.clone(),
+            skip_tls_verify: remote.skip_tls_verify,
+            proxy: remote.proxy.as_deref().and_then(|proxy| proxy.parse().ok()),
+        };
+        Ok(Connection { settings, owner: remote.owner.clone(), saved: Some(remote), secret })
+    }
+
+    /// A connection that was typed, perhaps one that is saved already.
+    pub(crate) async fn typed(
+        &self,
+        actor: &Actor,
+        owner: &Namespace,
+        draft: &RemoteDraft,
+        present: Option<RemoteId>,
+    ) -> Result<Connection, Problem> {
+        let (settings, owner) = self.check_draft(actor, owner, draft)?;
+        let mut conn = self.read().await?;
+        let present = match present {
+            Some(id) => remotes::get(&mut conn, id).await?.filter(|remote| self.may_use(actor, remote)),
+            None => None,
+        };
+        let is_same = |remote: &Remote| same_place(remote, &settings) && remote.username == settings.username;
+        let known = match present.clone().filter(is_same) {
+            Some(remote) => Some(remote),
+            None => find_same(&mut conn, owner.as_ref(), &settings).await?,
+        };
+        let secret = match (&settings.secret, &known) {
+            (Some(typed), _) => Some(typed.clone()),
+            (None, Some(known)) => stored_secret(&mut conn, known.id).await?,
+            (None, None) => None,
+        };
+        if secret.is_none() && !settings.username.is_empty() {
+            return Err(match present {
+                Some(_) => secret_needed(
+                    Code::SecretNeeded,
+                    "the stored one is not used with another host, user name, proxy or TLS settings",
+                ),
+                None => secret_needed(
+                    Code::RemoteRegistryInvalidPermissions,
+                    &format!("the user {} cannot sign in without one", settings.username),
+                ),
+            });
+        }
+        Ok(Connection { settings, owner, saved: known, secret })
+    }
+
+    /// A saved remote with settings that were changed in a form.
+    pub(crate) async fn edited(
+        &self,
+        actor: &Actor,
+        id: RemoteId,
+        draft: &RemoteDraft,
+    ) -> Result<Connection, Problem> {
+        let mut conn = self.read().await?;
+        let saved = self.remote_for(&mut conn, actor, id).await?;
+        let (settings, owner) = match &saved.owner {
+            Some(owner) => self.check_draft(actor, owner, draft)?,
+            // Only administrators get here. What belongs to the system stays there unless they give it away.
+            None => self.check_system_draft(actor, draft)?,
+        };
+        let secret = match &settings.secret {
+            Some(typed) => Some(typed.clone()),
+            None if settings.username.is_empty() => None,
+            None if same_place(&saved, &settings) => stored_secret(&mut conn, id).await?,
+            None => {
+                return Err(secret_needed(
+                    Code::SecretNeeded,
+                    "the stored one is discarded when scheme, host, port, proxy, CA or verification change",
+                ));
+            }
+        };
+        Ok(Connection { settings, owner, saved: Some(saved), secret })
+    }
+
+    fn check_draft(
+        &self,
+        actor: &Actor,
+        owner: &Namespace,
+        draft: &RemoteDraft,
+    ) -> Result<(RemoteSettings, Option<Namespace>), Problem> {
+        user(actor)?;
+        let mut fields = Fields::default();
+        let settings = validate::remote(&mut fields, draft);
+        let owner = match draft.owner.trim() {
+            "" => Some(owner.clone()),
+            typed => fields.take("owner", typed.parse::<Namespace>()),
+        };
+        if let Some(Err(problem)) = owner.as_ref().map(|owner| self.namespace_for(actor, owner)) {
+            fields.refuse_as(problem.code, "owner", problem.message);
+        }
+        let settings = fields.finish_with(Code::InvalidRemote, settings)?;
+        Ok((settings, owner))
+    }
+
+    fn check_system_draft(
+        &self,
+        actor: &Actor,
+        draft: &RemoteDraft,
+    ) -> Result<(RemoteSettings, Option<Namespace>), Problem> {
+        crate::guard::administrator(actor)?;
+        let mut fields = Fields::default();
+        let settings = validate::remote(&mut fields, draft);
+        let owner = match draft.owner.trim() {
+            "" => None,
+            typed => fields.take("owner", typed.parse::<Namespace>()),
+        };
+        Ok((fields.finish_with(Code::InvalidRemote, settings)?, owner))
+    }
+
+    /// As [`Admin::check_draft`] for a remote of its own page: without an owner it is the system's.
+    pub(crate) fn new_remote(&self, actor: &Actor, draft: &RemoteDraft) -> Result<Connection, Problem> {
+        let user = user(actor)?;
+        let (settings, owner) = match user.is_admin {
+            true => self.check_system_draft(actor, draft)?,
+            false => self.check_draft(actor, &user.name, draft)?,
+        };
+        let secret = settings.secret.clone();
+        Ok(Connection { settings, owner, saved: None, secret })
+    }
+
+    /// Tries a connection against the real registry.
+    pub(crate) async fn try_out(
+        &self,
+        connection: &Connection,
+        repository: &RemoteName,
+        direction: Direction,
+    ) -> ConnectReport {
+        let endpoint = connection.endpoint(self.0.engine.settings().network);
+        report(remote::connect(endpoint, repository, direction).await)
+    }
+
+    /// As [`Admin::try_out`], and a problem where the registry cannot be used like this.
+    pub(crate) async fn prove(
+        &self,
+        connection: &Connection,
+        repository: &RemoteName,
+        direction: Direction,
+    ) -> Result<ConnectReport, Problem> {
+        let report = self.try_out(connection, repository, direction).await;
+        if report.usable { Ok(report) } else { Err(unusable(&report)) }
+    }
+
+    /// The handle to the registry behind a connection.
+    pub(crate) fn registry(&self, connection: &Connection) -> Result<remote::Registry, Problem> {
+        remote::Registry::connect_to(connection.endpoint(self.0.engine.settings().network)).map_err(failed)
+    }
+}
+
+/// How an error of another registry reads where a form led to it.
+pub(crate) fn failed(error: remote::Error) -> Problem {
+    Problem::field(Code::RemoteRegistryInvalidPermissions, "remoteHost", error.to_string())
+}
+
+async fn stored_secret(conn: &mut Conn, id: RemoteId) -> Result<Option<SecretString>, Problem> {
+    Ok(remotes::credentials(conn, id).await?.map(|(_, secret)| secret))
+}
+
+async fn find_same(
+    conn: &mut Conn,
+    owner: Option<&Namespace>,
+    settings: &RemoteSettings,
+) -> Result<Option<Remote>, Problem> {
+    let (url, proxy) = (settings.url_text(), settings.proxy.as_ref().map(origin));
+    let found = remotes::find_same(
+        conn,
+        owner,
+        &url,
+        &settings.username,
+        settings.ca_pem.as_deref(),
+        settings.skip_tls_verify,
+        proxy.as_deref(),
+    );
+    Ok(found.await?)
+}
+
+/// Saves what a form chose: makes the remote, replaces its secret, or leaves it as it is. `realm` is
+/// the token realm that Connect has just seen.
+pub(crate) async fn keep(
+    tx: &mut Tx,
+    connection: Connection,
+    realm: Option<&str>,
+    now: Timestamp,
+) -> Result<Remote, Problem> {
+    let settings = &connection.settings;
+    let remote = match &connection.saved {
+        Some(saved) if !connection.has_new_secret() => saved.clone(),
+        Some(saved) => {
+            let secret = SecretChange::Replace(connection.secret.clone().unwrap_or_default());
+            let remote = Remote { has_secret: true, updated_at: now, ..saved.clone() };
+            remotes::update(tx, &remote, secret).await?;
+            remote
+        }
+        None => {
+            // Two forms may be saved at once: what the other one made is used.
+            if let Some(made) = find_same(tx, connection.owner.as_ref(), settings).await? {
+                let saved = Some(made);
+                return Box::pin(keep(tx, Connection { saved, ..connection }, realm, now)).await;
+            }
+            let remote = to_remote(&connection, RemoteId::new(), now);
+            remotes::insert(tx, &remote, connection.secret.as_ref()).await?;
+            remote
+        }
+    };
+    if let Some(realm) = realm.filter(|realm| remote.realm.as_deref() != Some(*realm)) {
+        remotes::pin_realm(tx, remote.id, realm).await?;
+    }
+    remotes::record_contact(tx, remote.id, now, None).await?;
+    Ok(remote)
+}
+
+/// A connection as it is stored, apart from its secret.
+pub(crate) fn to_remote(connection: &Connection, id: RemoteId, now: Timestamp) -> Remote {
+    let settings = &connection.settings;
+    let url = settings.url_text();
+    let name = match settings.name.as_str() {
+        "" => longshore_model::remote::host_of(&url).to_owned(),
+        name => name.to_owned(),
+    };
+    Remote {
+        id,
+        owner: connection.owner.clone(),
+        name,
+        kind: settings.kind,
+        url,
+        username: settings.username.clone(),
+        has_secret: connection.secret.is_some(),
+        ca_pem: settings.ca_pem.clone(),
+        skip_tls_verify: settings.skip_tls_verify,
+        proxy: settings.proxy.as_ref().map(origin),
+        realm: None,
+        created_at: now,
+        updated_at: now,
+        last_contact: None,
+        last_error: None,
+        used_by: 0,
+    }
+}
+
+/// The first failure as the message, and each beside its field.
+fn unusable(report: &ConnectReport) -> Problem {
+    let failed = || report.checks.iter().filter(|check| check.status == connect::CheckStatus::Failed);
+    let sentence = |check: &connect::Check| match &check.remedy {
+        Some(remedy) => format!("{}. {remedy}", check.message.trim_end_matches('.')),
+        None => check.message.clone(),
+    };
+    let fields = failed().filter_map(|check| {
+        let field = check.field.clone()?;
+        Some(FieldError { field, message: sentence(check) })
+    });
+    Problem {
+        code: Code::RemoteRegistryInvalidPermissions,
+        message: failed()
+            .next()
+            .map_or_else(|| "the registry cannot be used with these settings".to_owned(), sentence),
+        fields: fields.collect(),
+    }
+}
+
+pub(crate) fn direction(direction: connect::Direction) -> Direction {
+    match direction {
+        connect::Direction::Pull => Direction::Pull,
+        connect::Direction::Push => Direction::Push,
+    }
+}
+
+fn report(found: remote::ConnectReport) -> ConnectReport {
+    let check = |check: remote::Check| connect::Check {
+        kind: check.kind.as_str().to_owned(),
+        status: match check.status {
+            remote::CheckStatus::Ok => connect::CheckStatus::Ok,
+            remote::CheckStatus::Warning => connect::CheckStatus::Warning,
+            remote::CheckStatus::Failed => connect::CheckStatus::Failed,
+            remote::CheckStatus::Skipped => connect::CheckStatus::Skipped,
+        },
+        message: check.message,
+        remedy: check.remedy,
+        field: check.field.map(str::to_owned),
+    };
+    ConnectReport {
+        usable: found.usable,
+        checks: found.checks.into_iter().map(check).collect(),
+        may_read: found.permissions.read,
+        may_write: found.permissions.write,
+        registry_type: found.registry_type,
+        realm: found.realm,
+    }
+}

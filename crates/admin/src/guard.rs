@@ -1,0 +1,141 @@
+//! The permission checks that use cases begin with, and how a refusal reads. The decision itself is
+//! `access`'s; here it becomes a [`Problem`] that does not tell more than the actor may know.
+
+use crate::Admin;
+use longshore_access::Action;
+use longshore_metadata::{Conn, remotes, repositories};
+use longshore_model::{Actor, Author, Code, Problem, Remote, RemoteId, Repository, RepositoryId, UserActor};
+use longshore_oci::{Namespace, RepositoryName};
+
+/// The user, or that somebody has to sign in.
+pub(crate) fn user(actor: &Actor) -> Result<&UserActor, Problem> {
+    actor.user().ok_or_else(|| {
+        Problem::new(Code::NotAuthenticated, "this needs a user; sign in, or send user name and password")
+    })
+}
+
+/// The user who is an administrator.
+pub(crate) fn administrator(actor: &Actor) -> Result<&UserActor, Problem> {
+    let user = user(actor)?;
+    match user.is_admin {
+        true => Ok(user),
+        false => Err(Problem::new(Code::NotAuthorized, "only administrators may do this; ask one of them")),
+    }
+}
+
+/// Who did it, for the records.
+pub(crate) fn author(actor: &Actor) -> Author {
+    actor.user().map_or(Author::System, Author::from)
+}
+
+pub(crate) fn no_such_repository(name: impl std::fmt::Display) -> String {
+    format!("there is no repository {name}, or you may not see it; check the name")
+}
+
+fn denied(action: Action, name: &RepositoryName) -> String {
+    let what = match action {
+        Action::Read => "see",
+        Action::Write => "push to",
+        Action::Delete => "delete from",
+        Action::Administer => "administer",
+    };
+    let namespace = name.namespace();
+    format!("you may not {what} {name}; {namespace} or an administrator may")
+}
+
+impl Admin {
+    /// The repository, if `actor` may do `action` with it. One that the actor may not even read
+    /// does not exist for the actor.
+    pub(crate) async fn repository_for(
+        &self,
+        actor: &Actor,
+        action: Action,
+        name: &RepositoryName,
+    ) -> Result<Repository, Problem> {
+        if action != Action::Read {
+            user(actor)?;
+        }
+        let found = repositories::find(&mut self.read().await?, name).await?;
+        let access = &self.0.access;
+        let Some(repository) = found.filter(|found| access.may(actor, Action::Read, found)) else {
+            return Err(Problem::new(Code::NoSuchRepository, no_such_repository(name)));
+        };
+        match access.may(actor, action, &repository) {
+            true => Ok(repository),
+            false => Err(Problem::new(Code::NotAuthorized, denied(action, name))),
+        }
+    }
+
+    /// As [`Admin::repository_for`], for a repository named in a form: a refusal is about `field`.
+    pub(crate) async fn repository_in_field(
+        &self,
+        actor: &Actor,
+        action: Action,
+        name: &RepositoryName,
+        field: &str,
+    ) -> Result<Repository, Problem> {
+        let refusal = |problem: Problem| Problem::field(problem.code, field, problem.message);
+        self.repository_for(actor, action, name).await.map_err(refusal)
+    }
+
+    /// Whether `actor` may read the repository with this identifier; one that is deleted nobody reads.
+    pub(crate) async fn may_read(
+        &self,
+        conn: &mut Conn,
+        actor: &Actor,
+        repository: RepositoryId,
+    ) -> Result<bool, Problem> {
+        let found = repositories::get(conn, repository).await?;
+        Ok(found.is_some_and(|found| self.0.access.may(actor, Action::Read, &found)))
+    }
+
+    /// Whether `actor` administers the repository with this identifier.
+    pub(crate) async fn may_administer(
+        &self,
+        conn: &mut Conn,
+        actor: &Actor,
+        repository: RepositoryId,
+    ) -> Result<bool, Problem> {
+        let found = repositories::get(conn, repository).await?;
+        Ok(found.is_some_and(|found| self.0.access.may(actor, Action::Administer, &found)))
+    }
+
+    /// Whether `actor` may act in a namespace, or why not.
+    pub(crate) fn namespace_for(&self, actor: &Actor, namespace: &Namespace) -> Result<(), Problem> {
+        user(actor)?;
+        match self.0.access.may_in_namespace(actor, namespace) {
+            true => Ok(()),
+            false => Err(Problem::new(
+                Code::NotAuthorized,
+                format!("you may not act in the namespace {namespace}; {namespace} or an administrator may"),
+            )),
+        }
+    }
+
+    /// Whether `actor` may see, test, edit and use a remote (semantics 15).
+    pub(crate) fn may_use(&self, actor: &Actor, remote: &Remote) -> bool {
+        match &remote.owner {
+            Some(owner) => self.0.access.may_in_namespace(actor, owner),
+            None => actor.is_admin(),
+        }
+    }
+
+    /// The remote, if `actor` may use it; otherwise it does not exist for the actor.
+    pub(crate) async fn remote_for(
+        &self,
+        conn: &mut Conn,
+        actor: &Actor,
+        id: RemoteId,
+    ) -> Result<Remote, Problem> {
+        user(actor)?;
+        let found = remotes::get(conn, id).await?;
+        found.filter(|found| self.may_use(actor, found)).ok_or_else(|| {
+            Problem::field(
+                Code::NoSuchRemote,
+                "remote",
+                "there is no such remote, or it belongs to a namespace that you do not administer; choose \
+                 one of yours or type the settings",
+            )
+        })
+    }
+}

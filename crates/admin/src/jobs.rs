@@ -1,0 +1,208 @@
+//! Jobs as people see and steer them (semantics 17, 19).
+
+use crate::Admin;
+use crate::guard::{author, user};
+use longshore_engine::orders;
+use longshore_metadata::jobs::{self, CancelOutcome};
+use longshore_metadata::pull_mirrors;
+use longshore_model::job::{Action as JobAction, Cause, Job, JobFilter, LogLine, Parameters, Status};
+use longshore_model::{Actor, Author, Code, JobId, Page, PageRequest, Problem};
+
+/// The most log lines of one answer.
+const MAX_LINES: i64 = 2000;
+
+fn no_such_job(id: JobId) -> Problem {
+    Problem::new(
+        Code::NoSuchJob,
+        format!("there is no job {id}, or it is about a repository that you do not administer"),
+    )
+}
+
+/// Whether a person asked for the job.
+fn asked_for(job: &Job, actor: &Actor) -> bool {
+    match (&job.cause, actor.user()) {
+        (Cause::Asked { author: Author::User { name } }, Some(user)) => *name == user.name,
+        _ => false,
+    }
+}
+
+impl Admin {
+    /// The jobs about repositories that the actor administers, newest first.
+    ///
+    /// # Errors
+    /// Nobody is signed in.
+    pub async fn jobs(
+        &self,
+        actor: &Actor,
+        filter: &JobFilter,
+        page: &PageRequest,
+    ) -> Result<Page<Job>, Problem> {
+        user(actor)?;
+        let visible = self.0.access.administered(actor);
+        let mut curtain = self.curtain(actor).await?;
+        let found = jobs::list(curtain.conn(), &visible, filter, page).await?;
+        let mut items = Vec::with_capacity(found.items.len());
+        for job in found.items {
+            items.push(curtain.job(job).await?);
+        }
+        Ok(Page { items, next: found.next, total: found.total })
+    }
+
+    /// One job.
+    ///
+    /// # Errors
+    /// None that is about a repository that the actor administers, and that the actor did not ask for.
+    pub async fn job(&self, actor: &Actor, id: JobId) -> Result<Job, Problem> {
+        let job = self.find_job(actor, id).await?;
+        self.curtain(actor).await?.job(job).await
+    }
+
+    /// The job as it is stored.
+    async fn find_job(&self, actor: &Actor, id: JobId) -> Result<Job, Problem> {
+        user(actor)?;
+        let found = jobs::get(&mut self.read().await?, id).await?;
+        match found {
+            Some(job) if self.sees_job(actor, &job).await? => Ok(job),
+            _ => Err(no_such_job(id)),
+        }
+    }
+
+    /// Whether `actor` may see a job: administrators all of them, others those about repositories
+    /// that they administer and those without a repository that they asked for.
+    pub(crate) async fn sees_job(&self, actor: &Actor, job: &Job) -> Result<bool, Problem> {
+        match job.repository {
+            _ if actor.is_admin() => Ok(true),
+            Some(repository) => self.may_administer(&mut self.read().await?, actor, repository).await,
+            None => Ok(asked_for(job, actor)),
+        }
+    }
+
+    /// The parts of a job, those that the actor may see.
+    ///
+    /// # Errors
+    /// As [`Admin::job`].
+    pub async fn job_children(&self, actor: &Actor, id: JobId) -> Result<Vec<Job>, Problem> {
+        self.find_job(actor, id).await?;
+        let mut curtain = self.curtain(actor).await?;
+        let mut shown = Vec::new();
+        for job in jobs::children(curtain.conn(), id).await? {
+            if self.sees_job(actor, &job).await? {
+                shown.push(curtain.job(job).await?);
+            }
+        }
+        Ok(shown)
+    }
+
+    /// The lines of a job's log behind line `after`, at most `limit` of them.
+    ///
+    /// # Errors
+    /// As [`Admin::job`].
+    pub async fn job_logs(
+        &self,
+        actor: &Actor,
+        id: JobId,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<LogLine>, Problem> {
+        let job = self.find_job(actor, id).await?;
+        let mut curtain = self.curtain(actor).await?;
+        let lines = jobs::logs(curtain.conn(), id, after, limit.clamp(1, MAX_LINES)).await?;
+        curtain.log(&job, lines).await
+    }
+
+    /// Stops a job: at once where it waits, within a second where it runs. The parts of a job stop
+    /// with it.
+    ///
+    /// # Errors
+    /// As [`Admin::job`]; it has ended already.
+    pub async fn cancel_job(&self, actor: &Actor, id: JobId) -> Result<Job, Problem> {
+        let job = self.find_job(actor, id).await?;
+        if job.status.is_final() {
+            let message = format!("the job has ended already: it is {}", job.status.as_str());
+            return Err(Problem::new(Code::JobEnded, message));
+        }
+        let mut stop = vec![id];
+        for child in jobs::children(&mut self.read().await?, id).await? {
+            if !child.status.is_final() && self.sees_job(actor, &child).await? {
+                stop.push(child.id);
+            }
+        }
+        let now = self.now();
+        let running = self.write(move |tx| {
+            Box::pin(async move {
+                let mut running = Vec::new();
+                for id in stop {
+                    if matches!(jobs::cancel(tx, id, now).await?, CancelOutcome::Requested) {
+                        running.push(id);
+                    }
+                }
+                Ok(running)
+            })
+        });
+        for id in running.await? {
+            self.0.engine.cancel(id);
+        }
+        self.job(actor, id).await
+    }
+
+    /// Does the work of a job that did not end well once more, as a new job.
+    ///
+    /// # Errors
+    /// As [`Admin::job`]; it has not ended yet, or it ended well.
+    pub async fn retry_job(&self, actor: &Actor, id: JobId) -> Result<Job, Problem> {
+        let job = self.find_job(actor, id).await?;
+        if !job.status.is_final() || job.status == Status::Done {
+            let why = match job.status {
+                Status::Done => "it ended well",
+                _ => "it has not ended yet",
+            };
+            let message = format!("the job cannot be tried again: {why}");
+            return Err(Problem::new(Code::InvalidJob, message));
+        }
+        if job.parameters == Parameters::PollAll {
+            // Its work are its parts, which are those that there are now.
+            return self.poll_all(actor).await;
+        }
+        let (author, now) = (author(actor), self.now());
+        let retried = self.write(move |tx| {
+            Box::pin(async move { Ok(jobs::enqueue(tx, orders::retry(&job, author, now), now).await?) })
+        });
+        self.curtain(actor).await?.job(retried.await?).await
+    }
+
+    /// Polls every enabled pull mirror that the actor administers (semantics 19). Answers the
+    /// parent job; what polls already is joined.
+    ///
+    /// # Errors
+    /// Nobody is signed in.
+    pub async fn poll_all(&self, actor: &Actor) -> Result<Job, Problem> {
+        user(actor)?;
+        let mut conn = self.read().await?;
+        let mut mirrors = Vec::new();
+        for mirror in pull_mirrors::all(&mut conn).await? {
+            let runs = mirror.common.enabled && mirror.common.paused.is_none();
+            if runs && self.may_administer(&mut conn, actor, mirror.repository).await? {
+                mirrors.push(mirror);
+            }
+        }
+        drop(conn);
+        let (author, now) = (author(actor), self.now());
+        self.write(move |tx| {
+            Box::pin(async move {
+                let parent = jobs::enqueue(tx, orders::poll_all(author.clone(), now), now).await?;
+                for mirror in &mirrors {
+                    let active = jobs::active_for_policy(tx, mirror.common.id, JobAction::PollMirror).await?;
+                    if let Some(active) = active
+                        && jobs::adopt(tx, active.id, parent.id, now).await?
+                    {
+                        continue;
+                    }
+                    let cause = Cause::Asked { author: author.clone() };
+                    jobs::enqueue(tx, orders::poll(mirror, cause, Some(parent.id), now), now).await?;
+                }
+                Ok(parent)
+            })
+        })
+        .await
+    }
+}

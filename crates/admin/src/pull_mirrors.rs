@@ -1,0 +1,213 @@
+//! Making and changing pull mirrors. Both prove first that the registry can be used as it was
+//! filled in (semantics 27), and decide whether present tags are taken (semantics 3).
+
+use crate::Admin;
+use crate::connection::{Connection, keep};
+use crate::guard::{author, user};
+use crate::mirrors::no_such_mirror;
+use crate::promotions::{changed_common, new_common, note};
+use crate::validate::{self, Fields};
+use jiff::SignedDuration;
+use longshore_access::Action;
+use longshore_engine::orders;
+use longshore_metadata::{Tx, jobs, pull_mirrors, repositories};
+use longshore_model::activity::ActivityKind;
+use longshore_model::job::{Action as JobAction, Cause};
+use longshore_model::policy::{Baseline, PullMirrorDraft, Save};
+use longshore_model::repository::RepositoryChange;
+use longshore_model::{
+    Actor, Author, Code, PolicyId, Problem, PullMirror, RemoteId, Repository, RepositoryState, Timestamp,
+};
+use longshore_oci::{RemoteName, RepositoryName};
+use longshore_remote::Direction;
+
+/// A draft without mistakes.
+struct Checked {
+    connection: Connection,
+    remote_repository: RemoteName,
+    patterns: String,
+}
+
+impl Admin {
+    /// Makes a pull mirror. The actor must administer the repository and may use the remote. With
+    /// `draft.exclusive` the repository becomes one that only its mirrors write to.
+    ///
+    /// # Errors
+    /// `INVALID_POLL_MIRRORING_POLICY` with every field that is wrong;
+    /// `REMOTE_REGISTRY_INVALID_PERMISSIONS` with what Connect found; no right.
+    pub async fn create_pull_mirror(
+        &self,
+        actor: &Actor,
+        repository: &RepositoryName,
+        draft: PullMirrorDraft,
+        save: Save,
+    ) -> Result<PullMirror, Problem> {
+        let by = user(actor)?;
+        let repository = self.repository_for(actor, Action::Administer, repository).await?;
+        let checked = self.check_pull(actor, &repository, &draft, None).await?;
+        let report = self.prove(&checked.connection, &checked.remote_repository, Direction::Pull).await?;
+        let now = self.now();
+        let common = new_common(by, draft.enabled, draft.referrers, now);
+        let author = author(actor);
+        let made = self.write(move |tx| {
+            Box::pin(async move {
+                let remote = keep(tx, checked.connection, report.realm.as_deref(), now).await?;
+                set_state(tx, &repository, draft.exclusive, now).await?;
+                let mirror = PullMirror {
+                    common,
+                    repository: repository.id,
+                    repository_name: repository.name,
+                    remote: remote.id,
+                    remote_host: remote.host().to_owned(),
+                    remote_repository: checked.remote_repository,
+                    patterns: checked.patterns,
+                    interval_seconds: draft.interval_seconds,
+                    baseline: baseline(save),
+                    next_run_at: now + SignedDuration::from_secs(draft.interval_seconds.into()),
+                    last_mirrored_at: None,
+                };
+                pull_mirrors::insert(tx, &mirror).await?;
+                saved(tx, author, &mirror, ActivityKind::PolicyCreated, now).await?;
+                Ok(mirror)
+            })
+        });
+        self.curtain(actor).await?.pull_mirror(made.await?).await
+    }
+
+    /// Changes a pull mirror. *Save & Apply* takes present tags too; *Save* records the remote's
+    /// listing anew where the remote, its repository or the patterns changed, and takes only what
+    /// comes after it.
+    ///
+    /// # Errors
+    /// As [`Admin::create_pull_mirror`]; no such mirror; `SECRET_NEEDED` where the stored password
+    /// may not be used with what was changed.
+    pub async fn change_pull_mirror(
+        &self,
+        actor: &Actor,
+        name: &RepositoryName,
+        id: PolicyId,
+        draft: PullMirrorDraft,
+        save: Save,
+    ) -> Result<PullMirror, Problem> {
+        let by = user(actor)?;
+        let repository = self.repository_for(actor, Action::Administer, name).await?;
+        let found = pull_mirrors::get(&mut self.read().await?, id).await?;
+        let before = found
+            .filter(|mirror| mirror.repository == repository.id)
+            .ok_or_else(|| no_such_mirror(Code::NoSuchPollMirroringPolicy, name))?;
+        let checked = self.check_pull(actor, &repository, &draft, Some(before.remote)).await?;
+        let same_place = checked.connection.remote() == Some(before.remote)
+            && checked.remote_repository == before.remote_repository;
+        // What was proved when it was saved is not proved again: a registry that is down for a
+        // moment shall not keep anybody from changing an interval.
+        let realm = match same_place && !checked.connection.has_new_secret() {
+            true => None,
+            false => {
+                self.prove(&checked.connection, &checked.remote_repository, Direction::Pull).await?.realm
+            }
+        };
+        let now = self.now();
+        let acts_anew = !same_place || checked.patterns != before.patterns;
+        let common = changed_common(&before.common, by, draft.enabled, draft.referrers, acts_anew, now);
+        let author = author(actor);
+        let made = self.write(move |tx| {
+            Box::pin(async move {
+                let remote = keep(tx, checked.connection, realm.as_deref(), now).await?;
+                set_state(tx, &repository, draft.exclusive, now).await?;
+                let mirror = PullMirror {
+                    common,
+                    remote: remote.id,
+                    remote_host: remote.host().to_owned(),
+                    remote_repository: checked.remote_repository,
+                    patterns: checked.patterns,
+                    interval_seconds: draft.interval_seconds,
+                    baseline: match (save, acts_anew) {
+                        (Save::Future, false) => before.baseline,
+                        (save, _) => baseline(save),
+                    },
+                    next_run_at: now + SignedDuration::from_secs(draft.interval_seconds.into()),
+                    ..before
+                };
+                pull_mirrors::update(tx, &mirror).await?;
+                saved(tx, author, &mirror, ActivityKind::PolicyChanged, now).await?;
+                Ok(mirror)
+            })
+        });
+        self.curtain(actor).await?.pull_mirror(made.await?).await
+    }
+
+    async fn check_pull(
+        &self,
+        actor: &Actor,
+        repository: &Repository,
+        draft: &PullMirrorDraft,
+        present: Option<RemoteId>,
+    ) -> Result<Checked, Problem> {
+        let mut fields = Fields::default();
+        let owner = repository.name.to_namespace();
+        let connection = self.choose(actor, &owner, &draft.remote, present).await;
+        let connection = fields.take_problem(connection)?;
+        let remote_repository = validate::remote_repository(&mut fields, &draft.remote_repository);
+        let patterns = validate::patterns(&mut fields, &draft.patterns);
+        validate::interval(&mut fields, draft.interval_seconds);
+        if repository.state == RepositoryState::ReadOnly && draft.exclusive.is_none() && draft.enabled {
+            fields.refuse(
+                "exclusive",
+                format!(
+                    "{} is read-only, so nothing can be brought in; make it a mirror or change its state",
+                    repository.name
+                ),
+            );
+        }
+        let all = connection.zip(remote_repository).zip(patterns);
+        let ((connection, remote_repository), patterns) =
+            fields.finish_with(Code::InvalidPollMirroringPolicy, all)?;
+        Ok(Checked { connection, remote_repository, patterns })
+    }
+}
+
+/// Semantics 3: *Save* waits for the remote's listing, *Save & Apply* takes everything.
+fn baseline(save: Save) -> Baseline {
+    match save {
+        Save::Future => Baseline::Pending,
+        Save::Apply => Baseline::None,
+    }
+}
+
+/// Semantics 18: whether only the repository's mirrors write to it, where the form said so.
+async fn set_state(
+    tx: &mut Tx,
+    repository: &Repository,
+    exclusive: Option<bool>,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let Some(exclusive) = exclusive else { return Ok(()) };
+    let state = if exclusive { RepositoryState::Mirror } else { RepositoryState::Normal };
+    if state != repository.state {
+        let change = RepositoryChange { state: Some(state), ..RepositoryChange::default() };
+        repositories::update(tx, repository.id, &change, now).await?;
+    }
+    Ok(())
+}
+
+/// What follows when a pull mirror was saved: it runs once now, to learn the remote's tags or to
+/// bring them in.
+async fn saved(
+    tx: &mut Tx,
+    author: Author,
+    mirror: &PullMirror,
+    kind: ActivityKind,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let id = mirror.common.id;
+    let detail =
+        format!("pull mirror of {}/{}: {}", mirror.remote_host, mirror.remote_repository, mirror.patterns);
+    note(tx, author.clone(), kind, mirror.repository, id, detail, now).await?;
+    // A poll that runs already began with the old settings; one that waits will see the new ones.
+    let active = jobs::active_for_policy(tx, id, JobAction::PollMirror).await?;
+    let waits = active.is_some_and(|job| job.status == longshore_model::job::Status::Waiting);
+    if mirror.common.enabled && !waits {
+        jobs::enqueue(tx, orders::poll(mirror, Cause::Asked { author }, None, now), now).await?;
+    }
+    Ok(())
+}

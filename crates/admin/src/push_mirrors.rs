@@ -1,0 +1,168 @@
+//! Making and changing push mirrors. Both prove first that the registry can be used as it was
+//! filled in (semantics 27).
+
+use crate::Admin;
+use crate::connection::{Connection, keep};
+use crate::guard::{author, user};
+use crate::mirrors::no_such_mirror;
+use crate::promotions::{changed_common, new_common, note};
+use crate::validate::{self, Fields};
+use longshore_access::Action;
+use longshore_engine::orders;
+use longshore_metadata::{Tx, jobs, push_mirrors};
+use longshore_model::activity::ActivityKind;
+use longshore_model::policy::{PushMirrorDraft, Save};
+use longshore_model::{
+    Actor, Author, Code, PolicyId, PolicyKind, Problem, PushMirror, RemoteId, Repository, Timestamp,
+};
+use longshore_oci::{RemoteName, RepositoryName};
+use longshore_policy::{Rules, Template};
+use longshore_remote::Direction;
+
+/// A draft without mistakes.
+struct Checked {
+    connection: Connection,
+    remote_repository: RemoteName,
+    rules: Rules,
+    template: Template,
+}
+
+impl Admin {
+    /// Makes a push mirror. The actor must administer the repository and may use the remote.
+    ///
+    /// # Errors
+    /// `INVALID_PUSH_MIRRORING_POLICY` with every field that is wrong;
+    /// `REMOTE_REGISTRY_INVALID_PERMISSIONS` with what Connect found; no right.
+    pub async fn create_push_mirror(
+        &self,
+        actor: &Actor,
+        repository: &RepositoryName,
+        draft: PushMirrorDraft,
+        save: Save,
+    ) -> Result<PushMirror, Problem> {
+        let by = user(actor)?;
+        let repository = self.repository_for(actor, Action::Administer, repository).await?;
+        let checked = self.check_push(actor, &repository, &draft, None).await?;
+        let report = self.prove(&checked.connection, &checked.remote_repository, Direction::Push).await?;
+        let now = self.now();
+        let common = new_common(by, draft.enabled, draft.referrers, now);
+        let author = author(actor);
+        let made = self.write(move |tx| {
+            Box::pin(async move {
+                let remote = keep(tx, checked.connection, report.realm.as_deref(), now).await?;
+                let mirror = PushMirror {
+                    common,
+                    repository: repository.id,
+                    repository_name: repository.name,
+                    remote: remote.id,
+                    remote_host: remote.host().to_owned(),
+                    remote_repository: checked.remote_repository,
+                    rules: checked.rules.into(),
+                    template: checked.template.to_string(),
+                    overwrite: draft.overwrite,
+                    last_mirrored_at: None,
+                };
+                push_mirrors::insert(tx, &mirror).await?;
+                saved(tx, author, &mirror, ActivityKind::PolicyCreated, save, now).await?;
+                Ok(mirror)
+            })
+        });
+        self.curtain(actor).await?.push_mirror(made.await?).await
+    }
+
+    /// Changes a push mirror.
+    ///
+    /// # Errors
+    /// As [`Admin::create_push_mirror`]; no such mirror; `SECRET_NEEDED` where the stored password
+    /// may not be used with what was changed.
+    pub async fn change_push_mirror(
+        &self,
+        actor: &Actor,
+        name: &RepositoryName,
+        id: PolicyId,
+        draft: PushMirrorDraft,
+        save: Save,
+    ) -> Result<PushMirror, Problem> {
+        let by = user(actor)?;
+        let repository = self.repository_for(actor, Action::Administer, name).await?;
+        let found = push_mirrors::get(&mut self.read().await?, id).await?;
+        let before = found
+            .filter(|mirror| mirror.repository == repository.id)
+            .ok_or_else(|| no_such_mirror(Code::NoSuchPushMirroringPolicy, name))?;
+        let checked = self.check_push(actor, &repository, &draft, Some(before.remote)).await?;
+        let same_place = checked.connection.remote() == Some(before.remote)
+            && checked.remote_repository == before.remote_repository;
+        // What was proved when it was saved is not proved again: a registry that is down for a
+        // moment shall not keep anybody from changing a rule.
+        let realm = match same_place && !checked.connection.has_new_secret() {
+            true => None,
+            false => {
+                self.prove(&checked.connection, &checked.remote_repository, Direction::Push).await?.realm
+            }
+        };
+        let now = self.now();
+        let rules = checked.rules.into();
+        let template = checked.template.to_string();
+        let acts_anew = !same_place || rules != before.rules || template != before.template;
+        let common = changed_common(&before.common, by, draft.enabled, draft.referrers, acts_anew, now);
+        let author = author(actor);
+        let made = self.write(move |tx| {
+            Box::pin(async move {
+                let remote = keep(tx, checked.connection, realm.as_deref(), now).await?;
+                let mirror = PushMirror {
+                    common,
+                    remote: remote.id,
+                    remote_host: remote.host().to_owned(),
+                    remote_repository: checked.remote_repository,
+                    rules,
+                    template,
+                    overwrite: draft.overwrite,
+                    ..before
+                };
+                push_mirrors::update(tx, &mirror).await?;
+                saved(tx, author, &mirror, ActivityKind::PolicyChanged, save, now).await?;
+                Ok(mirror)
+            })
+        });
+        self.curtain(actor).await?.push_mirror(made.await?).await
+    }
+
+    async fn check_push(
+        &self,
+        actor: &Actor,
+        repository: &Repository,
+        draft: &PushMirrorDraft,
+        present: Option<RemoteId>,
+    ) -> Result<Checked, Problem> {
+        let mut fields = Fields::default();
+        let owner = repository.name.to_namespace();
+        let connection = self.choose(actor, &owner, &draft.remote, present).await;
+        let connection = fields.take_problem(connection)?;
+        let remote_repository = validate::remote_repository(&mut fields, &draft.remote_repository);
+        let rules = validate::rules(&mut fields, &draft.rules, draft.every_tag);
+        let template = validate::template(&mut fields, &draft.template);
+        let all = connection.zip(remote_repository).zip(rules.zip(template));
+        let ((connection, remote_repository), (rules, template)) =
+            fields.finish_with(Code::InvalidPushMirroringPolicy, all)?;
+        Ok(Checked { connection, remote_repository, rules, template })
+    }
+}
+
+/// What follows when a push mirror was saved.
+async fn saved(
+    tx: &mut Tx,
+    author: Author,
+    mirror: &PushMirror,
+    kind: ActivityKind,
+    save: Save,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let (id, repository) = (mirror.common.id, mirror.repository);
+    let rules = mirror.rules.describe();
+    let detail = format!("push mirror to {}/{}: {rules}", mirror.remote_host, mirror.remote_repository);
+    note(tx, author.clone(), kind, repository, id, detail, now).await?;
+    if save == Save::Apply && mirror.common.enabled {
+        jobs::enqueue(tx, orders::apply(id, PolicyKind::PushMirror, repository, author, now), now).await?;
+    }
+    Ok(())
+}

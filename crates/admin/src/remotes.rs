@@ -1,0 +1,242 @@
+//! Saved connections to other registries (semantics 15): they belong to a namespace, or to the
+//! system, and nobody but its administrators sees, tests, edits or uses them.
+
+use crate::Admin;
+use crate::connection::{Connection, direction, failed, same_place, to_remote};
+use crate::guard::{author, user};
+use crate::validate::{Fields, remote_repository};
+use longshore_access::Action;
+use longshore_metadata::remotes::{OwnerFilter, SecretChange};
+use longshore_metadata::{Tx, activity, remotes};
+use longshore_model::activity::ActivityKind;
+use longshore_model::connect::{Check, CheckStatus, ConnectReport, ConnectRequest};
+use longshore_model::remote::RemoteDraft;
+use longshore_model::view::RemoteTags;
+use longshore_model::{Actor, Author, Code, Page, PageRequest, Problem, Remote, RemoteId, Timestamp};
+use longshore_oci::RepositoryName;
+
+/// How many tags are asked for at once.
+const PAGE_SIZE: u32 = 1000;
+
+impl Admin {
+    /// The remotes that the actor may use, by name.
+    ///
+    /// # Errors
+    /// Nobody is signed in.
+    pub async fn remotes(
+        &self,
+        actor: &Actor,
+        search: Option<&str>,
+        page: &PageRequest,
+    ) -> Result<Page<Remote>, Problem> {
+        let user = user(actor)?;
+        let owners = match user.is_admin {
+            true => OwnerFilter::All,
+            false => OwnerFilter::Namespaces(vec![user.name.clone()]),
+        };
+        Ok(remotes::list(&mut self.read().await?, &owners, search, page).await?)
+    }
+
+    /// One remote.
+    ///
+    /// # Errors
+    /// There is none that the actor may use.
+    pub async fn remote(&self, actor: &Actor, id: RemoteId) -> Result<Remote, Problem> {
+        self.remote_for(&mut self.read().await?, actor, id).await
+    }
+
+    /// Saves a connection without trying it. Without an owner it belongs to the actor, or to the
+    /// system where the actor is an administrator.
+    ///
+    /// # Errors
+    /// Settings that cannot be, or a namespace in which the actor may not act.
+    pub async fn create_remote(&self, actor: &Actor, draft: RemoteDraft) -> Result<Remote, Problem> {
+        let connection = self.new_remote(actor, &draft)?;
+        let (author, now) = (author(actor), self.now());
+        let remote = to_remote(&connection, RemoteId::new(), now);
+        self.write(move |tx| {
+            Box::pin(async move {
+                remotes::insert(tx, &remote, connection.settings.secret.as_ref()).await?;
+                note(tx, author, format!("the remote {} was made", remote.name), now).await?;
+                Ok(remote)
+            })
+        })
+        .await
+    }
+
+    /// Changes a remote, for all the mirrors that use it. A secret that was not typed again is
+    /// kept, unless scheme, host, port, proxy, CA or verification change.
+    ///
+    /// # Errors
+    /// `SECRET_NEEDED` in that case; settings that cannot be; no such remote.
+    pub async fn change_remote(
+        &self,
+        actor: &Actor,
+        id: RemoteId,
+        draft: RemoteDraft,
+    ) -> Result<Remote, Problem> {
+        let edited = self.edited(actor, id, &draft).await?;
+        let (author, now) = (author(actor), self.now());
+        let Some(before) = edited.saved.clone() else {
+            return Err(Problem::new(Code::Internal, "the remote lost its settings while it was edited"));
+        };
+        let stays = same_place(&before, &edited.settings);
+        let after = Remote {
+            created_at: before.created_at,
+            last_contact: before.last_contact,
+            last_error: before.last_error,
+            used_by: before.used_by,
+            // A realm was pinned for the old place and the old secret.
+            realm: before.realm.filter(|_| stays && !edited.has_new_secret()),
+            ..to_remote(&edited, id, now)
+        };
+        let secret = match edited.settings.secret.clone() {
+            Some(typed) => SecretChange::Replace(typed),
+            None if after.has_secret => SecretChange::Keep,
+            None => SecretChange::Discard,
+        };
+        self.write(move |tx| {
+            Box::pin(async move {
+                remotes::update(tx, &after, secret).await?;
+                note(tx, author, format!("the remote {} was changed", after.name), now).await?;
+                Ok(after)
+            })
+        })
+        .await
+    }
+
+    /// Deletes a remote that no mirror uses.
+    ///
+    /// # Errors
+    /// Mirrors use it; no such remote.
+    pub async fn delete_remote(&self, actor: &Actor, id: RemoteId) -> Result<(), Problem> {
+        let remote = self.remote(actor, id).await?;
+        let (author, now) = (author(actor), self.now());
+        self.write(move |tx| {
+            Box::pin(async move {
+                let used_by = remotes::get(tx, id).await?.map_or(0, |remote| remote.used_by);
+                if used_by > 0 {
+                    let mirrors = match used_by {
+                        1 => "1 mirror uses".to_owned(),
+                        many => format!("{many} mirrors use"),
+                    };
+                    return Err(Problem::new(
+                        Code::RemoteInUse,
+                        format!("{mirrors} the remote {}; delete or change them first", remote.name),
+                    ));
+                }
+                remotes::delete(tx, id).await?;
+                note(tx, author, format!("the remote {} was deleted", remote.name), now).await
+            })
+        })
+        .await
+    }
+
+    /// Tries a saved remote as it is, without a repository: whether the registry answers and
+    /// accepts the credentials. The finding is kept with the remote.
+    ///
+    /// # Errors
+    /// No such remote.
+    pub async fn test_remote(&self, actor: &Actor, id: RemoteId) -> Result<ConnectReport, Problem> {
+        let connection = self.saved(actor, id).await?;
+        let (probe, pull) = (probe_repository(), longshore_remote::Direction::Pull);
+        let mut report = self.try_out(&connection, &probe, pull).await;
+        // Which repository shall be used is not known here: what is said of it does not count.
+        report.checks.retain(|check| !matches!(check.kind.as_str(), "repository" | "read" | "write"));
+        let failure = report.checks.iter().find(|check| check.status == CheckStatus::Failed);
+        report.usable = failure.is_none();
+        let error = failure.map(|check: &Check| check.message.clone());
+        let now = self.now();
+        self.write(move |tx| {
+            Box::pin(async move { Ok(remotes::record_contact(tx, id, now, error.as_deref()).await?) })
+        })
+        .await?;
+        Ok(report)
+    }
+
+    /// Connect: tries exactly the settings of a form. `repository` is the local repository whose
+    /// mirror is being set up, which the actor must administer; none for everybody who is signed in.
+    ///
+    /// # Errors
+    /// Settings that cannot be, or a stored secret that may not be used with them. What the
+    /// registry answers is no error but the report.
+    pub async fn connect(
+        &self,
+        actor: &Actor,
+        repository: Option<&RepositoryName>,
+        request: &ConnectRequest,
+    ) -> Result<ConnectReport, Problem> {
+        let mut fields = Fields::default();
+        let remote_repository = remote_repository(&mut fields, &request.remote_repository);
+        let connection = self.requested(actor, repository, request).await;
+        let connection = fields.take_problem(connection)?;
+        let both = remote_repository.zip(connection);
+        let (name, connection) = fields.finish_with(Code::RemoteRegistryInvalidPermissions, both)?;
+        Ok(self.try_out(&connection, &name, direction(request.direction)).await)
+    }
+
+    /// The tags of a repository at another registry, for the preview of a pull mirror.
+    ///
+    /// # Errors
+    /// As [`Admin::connect`]; the registry does not list them.
+    pub async fn remote_tags(
+        &self,
+        actor: &Actor,
+        repository: &RepositoryName,
+        request: &ConnectRequest,
+    ) -> Result<RemoteTags, Problem> {
+        let mut fields = Fields::default();
+        let remote_repository = remote_repository(&mut fields, &request.remote_repository);
+        let connection = self.requested(actor, Some(repository), request).await;
+        let connection = fields.take_problem(connection)?;
+        let both = remote_repository.zip(connection);
+        let (name, connection) = fields.finish_with(Code::RemoteRegistryInvalidPermissions, both)?;
+        let registry = self.registry(&connection)?;
+        let listing = registry.list_tags(&name, PAGE_SIZE).await.map_err(failed)?;
+        let tags = listing.tags.into_iter().filter(|tag| !tag.is_digest_tag()).collect();
+        Ok(RemoteTags { tags, complete: listing.complete })
+    }
+
+    async fn requested(
+        &self,
+        actor: &Actor,
+        repository: Option<&RepositoryName>,
+        request: &ConnectRequest,
+    ) -> Result<Connection, Problem> {
+        let user = user(actor)?;
+        let owner = match repository {
+            Some(name) => self.repository_for(actor, Action::Administer, name).await?.name.to_namespace(),
+            None => user.name.clone(),
+        };
+        match (request.saved, &request.remote) {
+            (Some(id), None) => self.saved(actor, id).await,
+            (Some(id), Some(draft)) => self.edited(actor, id, draft).await,
+            (None, Some(draft)) => self.typed(actor, &owner, draft, None).await,
+            (None, None) => Err(Problem::field(
+                Code::InvalidRemote,
+                "remoteHost",
+                "choose a saved remote or type the address of a registry",
+            )),
+        }
+    }
+}
+
+/// A name that is legal everywhere and need not exist.
+fn probe_repository() -> longshore_oci::RemoteName {
+    "library/longshore-probe".parse().expect("a constant name")
+}
+
+async fn note(tx: &mut Tx, author: Author, detail: String, now: Timestamp) -> Result<(), Problem> {
+    let entry = activity::NewActivity {
+        at: now,
+        author,
+        kind: ActivityKind::RemoteChanged,
+        repository: None,
+        tag: None,
+        digest: None,
+        policy: None,
+        job: None,
+        detail,
+    };
+    Ok(activity::add(tx, &entry).await?)
+}

@@ -1,0 +1,185 @@
+//! Repositories: listing, making, changing and deleting them.
+
+use crate::Admin;
+use crate::guard::{author, no_such_repository, user};
+use crate::validate::Fields;
+use longshore_access::Action;
+use longshore_content::CreateError;
+use longshore_metadata::{activity, repositories};
+use longshore_model::activity::ActivityKind;
+use longshore_model::repository::{NewRepository, RepositoryChange, RepositoryFilter, RepositorySummary};
+use longshore_model::{Actor, Code, Page, PageRequest, Problem, Repository, RepositoryState};
+use longshore_oci::{Namespace, RepositoryName};
+
+/// The longest short description, in characters.
+const MAX_SHORT: usize = 255;
+/// The longest description, in characters.
+const MAX_LONG: usize = 64 * 1024;
+
+impl Admin {
+    /// The repositories that the actor may read, by name; with `filter.writable` those that the
+    /// actor may push to now.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn repositories(
+        &self,
+        actor: &Actor,
+        mut filter: RepositoryFilter,
+        page: &PageRequest,
+    ) -> Result<Page<RepositorySummary>, Problem> {
+        let access = &self.0.access;
+        let visible = match filter.writable {
+            true => access.administered(actor),
+            false => access.visible(actor),
+        };
+        if filter.writable {
+            filter.state.get_or_insert(RepositoryState::Normal);
+        }
+        let found = repositories::list(&mut self.read().await?, &visible, &filter, page).await?;
+        Ok(found.map(|summary| self.with_rights(actor, summary)))
+    }
+
+    fn with_rights(&self, actor: &Actor, mut summary: RepositorySummary) -> RepositorySummary {
+        let (access, repository) = (&self.0.access, &summary.repository);
+        summary.may_write =
+            access.may(actor, Action::Write, repository) && repository.state == RepositoryState::Normal;
+        summary.may_administer = access.may(actor, Action::Administer, repository);
+        summary
+    }
+
+    /// One repository, with what lists show beside it.
+    ///
+    /// # Errors
+    /// There is none of that name that the actor may read.
+    pub async fn repository(
+        &self,
+        actor: &Actor,
+        name: &RepositoryName,
+    ) -> Result<RepositorySummary, Problem> {
+        let repository = self.repository_for(actor, Action::Read, name).await?;
+        let summary = repositories::summary(&mut self.read().await?, repository.id).await?;
+        let gone = || Problem::new(Code::NoSuchRepository, no_such_repository(name));
+        Ok(self.with_rights(actor, summary.ok_or_else(gone)?))
+    }
+
+    /// Makes a repository in a namespace in which the actor may act.
+    ///
+    /// # Errors
+    /// A name that is none, is taken, or lies in somebody else's namespace or in none.
+    pub async fn create_repository(&self, actor: &Actor, new: NewRepository) -> Result<Repository, Problem> {
+        user(actor)?;
+        let mut fields = Fields::default();
+        let code = Code::InvalidRepositoryName;
+        let namespace = fields.take_as(code, "namespace", new.namespace.trim().parse::<Namespace>());
+        let name = match &namespace {
+            Some(namespace) => fields.take_as(code, "name", RepositoryName::new(namespace, new.name.trim())),
+            None => None,
+        };
+        check_descriptions(&mut fields, Some(&new.short_description), Some(&new.long_description));
+        let name = fields.finish_with(Code::InvalidRequest, name)?;
+        self.namespace_for(actor, &name.to_namespace())?;
+        let made = self.0.content.create_repository(&name, &new, &author(actor)).await;
+        made.map_err(|error| match error {
+            CreateError::NoSuchNamespace(_) => {
+                Problem::field(Code::NoSuchAccount, "namespace", error.to_string())
+            }
+            CreateError::Exists(_) => Problem::field(Code::RepositoryExists, "name", error.to_string()),
+            CreateError::Metadata(error) => error.into(),
+        })
+    }
+
+    /// Changes a repository's settings. For those who administer it.
+    ///
+    /// # Errors
+    /// No right, or a description that is too long.
+    pub async fn change_repository(
+        &self,
+        actor: &Actor,
+        name: &RepositoryName,
+        change: RepositoryChange,
+    ) -> Result<Repository, Problem> {
+        let repository = self.repository_for(actor, Action::Administer, name).await?;
+        let mut fields = Fields::default();
+        let (short, long) = (change.short_description.as_deref(), change.long_description.as_deref());
+        check_descriptions(&mut fields, short, long);
+        fields.finish(Code::InvalidRequest)?;
+        let (author, now) = (author(actor), self.now());
+        self.write(move |tx| {
+            Box::pin(async move {
+                repositories::update(tx, repository.id, &change, now).await?;
+                let entry = activity::NewActivity {
+                    at: now,
+                    author,
+                    kind: ActivityKind::RepositoryChanged,
+                    repository: Some(repository.id),
+                    tag: None,
+                    digest: None,
+                    policy: None,
+                    job: None,
+                    detail: describe(&repository, &change),
+                };
+                activity::add(tx, &entry).await?;
+                let changed = repositories::get(tx, repository.id).await?;
+                changed.ok_or_else(|| {
+                    let message = format!("{} was deleted while its settings changed", repository.name);
+                    Problem::new(Code::NoSuchRepository, message)
+                })
+            })
+        })
+        .await
+    }
+
+    /// Deletes a repository with its tags; its policies stop, its name stays reserved for a while.
+    /// For those who administer it.
+    ///
+    /// # Errors
+    /// No right.
+    pub async fn delete_repository(&self, actor: &Actor, name: &RepositoryName) -> Result<(), Problem> {
+        let repository = self.repository_for(actor, Action::Administer, name).await?;
+        let (author, now) = (author(actor), self.now());
+        self.write(move |tx| {
+            Box::pin(async move {
+                let entry = activity::NewActivity {
+                    at: now,
+                    author,
+                    kind: ActivityKind::RepositoryDeleted,
+                    repository: Some(repository.id),
+                    tag: None,
+                    digest: None,
+                    policy: None,
+                    job: None,
+                    detail: format!("the repository {} was deleted with all its tags", repository.name),
+                };
+                activity::add(tx, &entry).await?;
+                Ok(repositories::delete(tx, repository.id, now).await?)
+            })
+        })
+        .await
+    }
+}
+
+fn check_descriptions(fields: &mut Fields, short: Option<&str>, long: Option<&str>) {
+    fields.text("shortDescription", short.unwrap_or_default(), MAX_SHORT);
+    fields.text("longDescription", long.unwrap_or_default(), MAX_LONG);
+}
+
+/// What a change changes, for the activity page.
+fn describe(before: &Repository, change: &RepositoryChange) -> String {
+    let mut parts = Vec::new();
+    if let Some(visibility) = change.visibility.filter(|new| *new != before.visibility) {
+        parts.push(format!("visibility {} → {}", before.visibility.as_str(), visibility.as_str()));
+    }
+    if let Some(state) = change.state.filter(|new| *new != before.state) {
+        parts.push(format!("state {} → {}", before.state.as_str(), state.as_str()));
+    }
+    match change.immutable_tags.filter(|new| *new != before.immutable_tags) {
+        Some(true) => parts.push("tags are immutable now".to_owned()),
+        Some(false) => parts.push("tags can be moved now".to_owned()),
+        None => {}
+    }
+    if change.short_description.is_some() || change.long_description.is_some() {
+        parts.push("description".to_owned());
+    }
+    if parts.is_empty() { "nothing changed".to_owned() } else { parts.join(", ") }
+}

@@ -1,0 +1,40 @@
+//! Signing in and out.
+
+use crate::Admin;
+use longshore_access::{AuthError, Session};
+use longshore_model::{Code, Problem};
+use secrecy::SecretString;
+use std::net::IpAddr;
+
+/// How a failed authentication reads; the same everywhere a password is asked for.
+#[must_use]
+pub fn auth_problem(error: AuthError) -> Problem {
+    match error {
+        AuthError::WrongCredentials => Problem::new(Code::WrongCredentials, error.to_string()),
+        AuthError::Throttled { .. } => Problem::new(Code::TooManyAttempts, error.to_string()),
+        AuthError::Metadata(error) => error.into(),
+    }
+}
+
+impl Admin {
+    /// Begins a session. `peer` is the address that a wrong guess is counted against.
+    ///
+    /// # Errors
+    /// Wrong credentials, or too many wrong guesses.
+    pub async fn sign_in(
+        &self,
+        user: &str,
+        password: SecretString,
+        peer: IpAddr,
+    ) -> Result<Session, Problem> {
+        self.0.access.sign_in(user, &password, peer).await.map_err(auth_problem)
+    }
+
+    /// Ends a session; one that has ended already is no error.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn sign_out(&self, token: &SecretString) -> Result<(), Problem> {
+        Ok(self.0.access.sign_out(token).await?)
+    }
+}

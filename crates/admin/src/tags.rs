@@ -1,0 +1,180 @@
+//! Tags: listing and deleting them, and moving one on by hand. Why a tag went where is in `answers`.
+
+use crate::Admin;
+use crate::connection::keep;
+use crate::guard::{author, user};
+use crate::validate::{self, Fields};
+use longshore_access::Action;
+use longshore_content::may_delete_tags;
+use longshore_engine::orders::{self, Destination, Shipment};
+use longshore_engine::{PromoteError, PromoteNow};
+use longshore_metadata::{jobs, tags};
+use longshore_model::job::{Cause, Job};
+use longshore_model::policy::RemoteChoice;
+use longshore_model::tag::TagSummary;
+use longshore_model::{Actor, Code, Page, PageRequest, Problem, Repository, TagRecord};
+use longshore_oci::{RepositoryName, Tag};
+use longshore_remote::Direction;
+
+pub(crate) fn no_such_tag(repository: &RepositoryName, tag: &Tag) -> Problem {
+    Problem::new(Code::NoSuchTag, format!("{repository} has no tag {tag}; it may have been deleted"))
+}
+
+impl Admin {
+    /// The tags of a repository, newest first, digest tags left out. For those who may read it.
+    ///
+    /// # Errors
+    /// No such repository.
+    pub async fn tags(
+        &self,
+        actor: &Actor,
+        repository: &RepositoryName,
+        search: Option<&str>,
+        page: &PageRequest,
+    ) -> Result<Page<TagSummary>, Problem> {
+        let repository = self.repository_for(actor, Action::Read, repository).await?;
+        let mut curtain = self.curtain(actor).await?;
+        let found = tags::summaries(curtain.conn(), repository.id, search, page).await?;
+        let mut items = Vec::with_capacity(found.items.len());
+        for summary in found.items {
+            items.push(curtain.summary(summary).await?);
+        }
+        Ok(Page { items, next: found.next, total: found.total })
+    }
+
+    /// Deletes tags, all or none. For those who may delete from the repository.
+    ///
+    /// # Errors
+    /// One of them does not exist; the repository's state forbids it (semantics 18); no right.
+    pub async fn delete_tags(
+        &self,
+        actor: &Actor,
+        repository: &RepositoryName,
+        names: &[Tag],
+    ) -> Result<(), Problem> {
+        let repository = self.repository_for(actor, Action::Delete, repository).await?;
+        let author = author(actor);
+        may_delete_tags(&repository, &author)
+            .map_err(|error| Problem::new(Code::RepositoryNotWritable, error.to_string()))?;
+        let (names, now) = (names.to_vec(), self.now());
+        self.write(move |tx| {
+            Box::pin(async move {
+                for name in &names {
+                    if tags::remove(tx, &repository, name, &author, now).await?.is_none() {
+                        return Err(no_such_tag(&repository.name, name));
+                    }
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Promotes one tag now, whatever the policies say; older may replace newer (semantics 1). For
+    /// those who may read the source and write the target.
+    ///
+    /// # Errors
+    /// No such tag or repository; an illegal target tag; the target's tag is immutable, or its
+    /// state takes no promotions.
+    pub async fn promote_tag(
+        &self,
+        actor: &Actor,
+        source: &RepositoryName,
+        tag: &Tag,
+        target: &str,
+        target_tag: &str,
+    ) -> Result<TagRecord, Problem> {
+        user(actor)?;
+        let source = self.repository_for(actor, Action::Read, source).await?;
+        let mut fields = Fields::default();
+        let target = match fields.take("targetRepository", target.trim().parse::<RepositoryName>()) {
+            Some(name) => {
+                let found = self.repository_in_field(actor, Action::Write, &name, "targetRepository").await;
+                fields.take_problem(found)?
+            }
+            None => None,
+        };
+        let name = validate::tag(&mut fields, "targetTag", target_tag);
+        if name.as_ref().is_some_and(Tag::is_digest_tag) {
+            fields.refuse(
+                "targetTag",
+                "this is the form of a digest tag, which names a referrer; choose another",
+            );
+        }
+        if let Some(objection) = target.as_ref().and_then(crate::promotions::closed) {
+            fields.refuse_as(Code::RepositoryNotWritable, "targetRepository", objection);
+        }
+        let (target, target_tag) = fields.finish_with(Code::InvalidTagName, target.zip(name))?;
+        let order = PromoteNow {
+            source,
+            tag: tag.clone(),
+            target: target.clone(),
+            target_tag,
+            author: author(actor),
+        };
+        let promoted = self.0.engine.promote_now(order).await;
+        promoted.map_err(|error| self.not_promoted(error, &target))
+    }
+
+    fn not_promoted(&self, error: PromoteError, target: &Repository) -> Problem {
+        let message = error.to_string();
+        match error {
+            PromoteError::NoSuchTag { repository, tag } => no_such_tag(&repository, &tag),
+            PromoteError::NotWritable { .. } => {
+                Problem::field(Code::RepositoryNotWritable, "targetRepository", message)
+            }
+            // DTR's sentence, which scripts look for.
+            PromoteError::Immutable { tag, .. } => Problem::field(
+                Code::TagImmutable,
+                "targetTag",
+                format!(
+                    "tag={tag} cannot be overwritten because {}/{} is an immutable repository",
+                    self.0.settings.host, target.name
+                ),
+            ),
+            PromoteError::Metadata(error) => error.into(),
+        }
+    }
+
+    /// Copies one tag to another registry now; answers the job that does it. For those who may read
+    /// the repository and use the remote.
+    ///
+    /// # Errors
+    /// As for making a push mirror; no such tag.
+    pub async fn push_tag(
+        &self,
+        actor: &Actor,
+        repository: &RepositoryName,
+        tag: &Tag,
+        remote: RemoteChoice,
+        remote_repository: &str,
+        remote_tag: &str,
+    ) -> Result<Job, Problem> {
+        let by = user(actor)?;
+        let source = self.repository_for(actor, Action::Read, repository).await?;
+        // Who only reads the repository brings a connection of their own along.
+        let namespace = source.name.to_namespace();
+        let owner = if self.0.access.may_in_namespace(actor, &namespace) { &namespace } else { &by.name };
+        let mut fields = Fields::default();
+        let connection = self.choose(actor, owner, &remote, None).await;
+        let connection = fields.take_problem(connection)?;
+        let name = validate::remote_repository(&mut fields, remote_repository);
+        let remote_tag = fields.take_as(Code::InvalidTagName, "remoteTag", remote_tag.trim().parse::<Tag>());
+        let all = connection.zip(name).zip(remote_tag);
+        let ((connection, name), remote_tag) = fields.finish_with(Code::InvalidPushMirroringPolicy, all)?;
+        let record = tags::find(&mut self.read().await?, source.id, tag).await?;
+        let record = record.ok_or_else(|| no_such_tag(&source.name, tag))?;
+        let report = self.prove(&connection, &name, Direction::Push).await?;
+        let (author, now) = (author(actor), self.now());
+        self.write(move |tx| {
+            Box::pin(async move {
+                let remote = keep(tx, connection, report.realm.as_deref(), now).await?;
+                let shipment = Shipment::by_hand(&record, remote_tag);
+                let destination = Destination::at(&remote, name);
+                let order = orders::push(&source, shipment, &destination, Cause::Asked { author }, now);
+                Ok(jobs::enqueue(tx, order, now).await?)
+            })
+        })
+        .await
+    }
+}
