@@ -1,1 +1,61 @@
-//! (room to be furnished)
+//! What the registry holds: uploads, blobs, manifests and tags, as bytes in a [`Store`] and rows
+//! in `metadata`, and the operations that keep the two in step. Nothing here asks who may do what,
+//! except for a repository's state ([`may_write_tags`]), and nothing speaks HTTP.
+//!
+//! What always holds: a blob's row is written after its bytes are durable, and a manifest's after
+//! every blob and manifest it needs has a row, so a tag never points to what is not all there.
+
+mod blobs;
+mod busy;
+mod disk;
+mod error;
+mod hash;
+mod intake;
+mod manifests;
+mod repositories;
+mod store;
+mod uploads;
+
+pub use blobs::BlobInfo;
+pub use disk::DiskStore;
+pub use error::Error;
+pub use manifests::{PutManifest, PutOutcome};
+pub use repositories::{CreateError, may_delete_tags, may_write_tags};
+pub use store::{ByteStream, Store, StoreError, Writer};
+pub use uploads::Chunk;
+
+use crate::busy::Busy;
+use futures::future::BoxFuture;
+use longshore_metadata::{Database, Priority, Tx};
+use longshore_model::{Clock, Timestamp};
+use std::sync::Arc;
+
+/// The registry's content; cheap to clone.
+#[derive(Clone)]
+pub struct Content(Arc<Inner>);
+
+struct Inner {
+    db: Database,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    busy: Busy,
+}
+
+impl Content {
+    /// Content over a database and a store.
+    #[must_use]
+    pub fn new(db: Database, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        Self(Arc::new(Inner { db, store, clock, busy: Busy::default() }))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    async fn write<T: Send + 'static, E: From<longshore_metadata::Error> + Send + 'static>(
+        &self,
+        change: impl for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+    ) -> Result<T, E> {
+        self.0.db.write(Priority::Normal, change).await
+    }
+}

@@ -1,0 +1,194 @@
+//! Blobs: stored once each, readable through every repository that links them, and only there.
+
+use crate::Content;
+use crate::error::Error;
+use crate::hash::Hasher;
+use crate::intake::take_in;
+use crate::store::{ByteStream, Store};
+use futures::{FutureExt, StreamExt};
+use longshore_metadata::blobs::{self, BlobRow};
+use longshore_metadata::{manifests, uploads};
+use longshore_model::{Repository, UploadId};
+use longshore_oci::{Digest, Span};
+use std::sync::Arc;
+
+/// A blob that a repository has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobInfo {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+impl Content {
+    /// Stores a blob that comes in one piece, and links it into the repository. Nothing is kept of
+    /// one that fails in any way, or whose future is dropped.
+    ///
+    /// # Errors
+    /// [`Error::DigestMismatch`]; [`Error::SizeMismatch`] when `expected_size` is given and wrong;
+    /// [`Error::BrokenOff`]; the store and the database.
+    pub async fn put_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        expected_size: Option<u64>,
+        body: ByteStream,
+    ) -> Result<BlobInfo, Error> {
+        let scratch = Scratch { store: Some(self.0.store.clone()), upload: UploadId::new() };
+        let mut writer = self.0.store.begin(scratch.upload).await?;
+        let intake = take_in(body, writer.as_mut(), Hasher::new(digest.algorithm())).await?;
+        if let Some(error) = intake.broken {
+            return Err(Error::BrokenOff(error));
+        }
+        let (size, actual) = (intake.length, intake.hasher.finish());
+        if let Some(expected) = expected_size.filter(|expected| *expected != size) {
+            return Err(Error::SizeMismatch { expected, actual: size });
+        }
+        if actual != *digest {
+            return Err(Error::DigestMismatch { expected: digest.clone(), actual });
+        }
+        writer.save().await?;
+        let location = self.0.store.commit(scratch.upload, digest).await?;
+        scratch.committed();
+        self.record_blob(repository, BlobInfo { digest: digest.clone(), size }, location, None).await
+    }
+
+    /// Makes a stored blob known and links it into the repository; the upload it came by ends in
+    /// the same transaction.
+    pub(crate) async fn record_blob(
+        &self,
+        repository: &Repository,
+        info: BlobInfo,
+        location: String,
+        upload: Option<UploadId>,
+    ) -> Result<BlobInfo, Error> {
+        let (repository, now) = (repository.id, self.now());
+        self.write(move |tx| {
+            async move {
+                blobs::record(tx, &info.digest, info.size, &location, now).await?;
+                blobs::link(tx, repository, &info.digest).await?;
+                if let Some(upload) = upload {
+                    uploads::delete(tx, upload).await?;
+                }
+                Ok::<_, Error>(info)
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Links a blob of one repository into another, without moving a byte. Nothing, when `from`
+    /// does not have it. Whether the actor may read `from` is the caller's to ask.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn mount(
+        &self,
+        from: &Repository,
+        to: &Repository,
+        digest: &Digest,
+    ) -> Result<Option<BlobInfo>, Error> {
+        let (from, to, digest) = (from.id, to.id, digest.clone());
+        self.write(move |tx| {
+            async move {
+                let Some(found) = blobs::linked(tx, from, &digest).await? else { return Ok(None) };
+                blobs::link(tx, to, &digest).await?;
+                Ok::<_, Error>(Some(BlobInfo { digest, size: found.size }))
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Looks a blob up in a repository.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn stat_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Option<BlobInfo>, Error> {
+        let found = self.linked_blob(repository, digest).await?;
+        Ok(found.map(|found| BlobInfo { digest: digest.clone(), size: found.size }))
+    }
+
+    /// Reads a blob of a repository, or the part of it that `span` names. A stream that cannot
+    /// deliver all of it ends in an error.
+    ///
+    /// # Errors
+    /// [`Error::BlobUnknown`]; the store and the database.
+    pub async fn read_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        span: Option<Span>,
+    ) -> Result<(BlobInfo, ByteStream), Error> {
+        let Some(found) = self.linked_blob(repository, digest).await? else {
+            return Err(unknown(repository, digest));
+        };
+        let info = BlobInfo { digest: digest.clone(), size: found.size };
+        let span = span.unwrap_or(Span { start: 0, length: found.size });
+        let stream = match span.length {
+            0 => futures::stream::empty().boxed(),
+            _ => self.0.store.read(&found.location, span).await?,
+        };
+        Ok((info, stream))
+    }
+
+    /// Takes a blob out of a repository. Its bytes stay for other repositories.
+    ///
+    /// # Errors
+    /// [`Error::BlobUnknown`]; [`Error::InUse`] while a manifest of the repository names it.
+    pub async fn delete_blob(&self, repository: &Repository, digest: &Digest) -> Result<(), Error> {
+        let (repository, digest) = (repository.clone(), digest.clone());
+        self.write(move |tx| {
+            async move {
+                if let Some(by) = manifests::naming(tx, repository.id, &digest).await? {
+                    return Err(Error::InUse { repository: repository.name, digest, by });
+                }
+                match blobs::unlink(tx, repository.id, &digest).await? {
+                    true => Ok(()),
+                    false => Err(unknown(&repository, &digest)),
+                }
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    async fn linked_blob(&self, repository: &Repository, digest: &Digest) -> Result<Option<BlobRow>, Error> {
+        let mut conn = self.0.db.read().await?;
+        Ok(blobs::linked(&mut conn, repository.id, digest).await?)
+    }
+}
+
+fn unknown(repository: &Repository, digest: &Digest) -> Error {
+    Error::BlobUnknown { repository: repository.name.clone(), digest: digest.clone() }
+}
+
+/// An upload that nobody can resume: dropped, unless it was committed.
+struct Scratch {
+    store: Option<Arc<dyn Store>>,
+    upload: UploadId,
+}
+
+impl Scratch {
+    fn committed(mut self) {
+        self.store = None;
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let (Some(store), Ok(runtime)) = (self.store.take(), tokio::runtime::Handle::try_current()) {
+            let upload = self.upload;
+            runtime.spawn(async move {
+                if let Err(error) = store.abort(upload).await {
+                    tracing::warn!(%upload, %error, "the leftovers of an upload stay until the next start");
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! The store on local disk. Uploads grow under `uploads/<id>`; a finished one is synced, renamed
+//! to `blobs/<algorithm>/<2 hex>/<hex>`, and the folder synced, so that a stored blob is whole
+//! whatever happens to the machine.
+
+use crate::store::{ByteStream, Store, StoreError, Writer, off_thread};
+use bytes::{Bytes, BytesMut};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use longshore_model::UploadId;
+use longshore_oci::{Algorithm, Digest, Span};
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+
+/// How much a reader takes from a file at once.
+const READ_CHUNK: u64 = 256 * 1024;
+/// After how many bytes the disk is told to begin writing, so that little is left to wait for at
+/// the end of a big blob.
+const SYNC_EVERY: u64 = 32 * 1024 * 1024;
+
+/// Blobs and uploads in a folder of this machine.
+#[derive(Debug, Clone)]
+pub struct DiskStore {
+    uploads: Arc<Path>,
+    blobs: Arc<Path>,
+}
+
+impl DiskStore {
+    /// Opens the store in `root`, and makes the folders that are missing.
+    ///
+    /// # Errors
+    /// A folder that cannot be made.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let root = root.into();
+        let store = Self { uploads: root.join("uploads").into(), blobs: root.join("blobs").into() };
+        make_folder(&store.uploads)?;
+        for algorithm in Algorithm::ALL {
+            // All of them now: a folder that is made while blobs come in would have to be synced
+            // into its parent before any of them counts as durable.
+            let folder = store.blobs.join(algorithm.as_str());
+            for first in 0..=u8::MAX {
+                make_folder(&folder.join(format!("{first:02x}")))?;
+            }
+            sync_folder(&folder)?;
+        }
+        sync_folder(&store.blobs)?;
+        sync_folder(&root)?;
+        Ok(store)
+    }
+
+    fn upload_path(&self, upload: UploadId) -> PathBuf {
+        self.uploads.join(upload.to_string())
+    }
+}
+
+fn make_folder(path: &Path) -> Result<(), StoreError> {
+    fs::create_dir_all(path).map_err(StoreError::io("make the folder", path))
+}
+
+/// Makes renames and new files in a folder durable.
+fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(StoreError::io("sync the folder", path))
+}
+
+fn remove_if_there(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Where a blob is, below `blobs/`.
+fn location_of(digest: &Digest) -> String {
+    let hex = digest.hex();
+    format!("{}/{}/{hex}", digest.algorithm(), &hex[..2])
+}
+
+impl Store for DiskStore {
+    fn begin(&self, upload: UploadId) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>> {
+        let path = self.upload_path(upload);
+        async move {
+            off_thread(move || {
+                let mut options = OpenOptions::new();
+                let opened = options.write(true).create(true).truncate(true).open(&path);
+                let file = opened.map_err(StoreError::io("create", &path))?;
+                Ok(Box::new(DiskWriter::new(file, path, 0)) as Box<dyn Writer>)
+            })
+            .await?
+        }
+        .boxed()
+    }
+
+    fn resume(&self, upload: UploadId, offset: u64) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>> {
+        let path = self.upload_path(upload);
+        async move {
+            off_thread(move || {
+                let file = match OpenOptions::new().write(true).open(&path) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        return Err(StoreError::UploadLost { upload });
+                    }
+                    opened => opened.map_err(StoreError::io("open", &path))?,
+                };
+                if file.metadata().map_err(StoreError::io("look at", &path))?.len() < offset {
+                    return Err(StoreError::UploadLost { upload });
+                }
+                file.set_len(offset).map_err(StoreError::io("shorten", &path))?;
+                Ok(Box::new(DiskWriter::new(file, path, offset)) as Box<dyn Writer>)
+            })
+            .await?
+        }
+        .boxed()
+    }
+
+    fn read_back(&self, upload: UploadId, length: u64) -> BoxFuture<'_, Result<ByteStream, StoreError>> {
+        open_for_reading(self.upload_path(upload), Span { start: 0, length }).boxed()
+    }
+
+    fn commit(&self, upload: UploadId, digest: &Digest) -> BoxFuture<'_, Result<String, StoreError>> {
+        let (from, location) = (self.upload_path(upload), location_of(digest));
+        let to = self.blobs.join(&location);
+        async move {
+            off_thread(move || {
+                fs::rename(&from, &to).map_err(StoreError::io("store", &to))?;
+                sync_folder(to.parent().expect("a blob lies in a folder"))?;
+                Ok(location)
+            })
+            .await?
+        }
+        .boxed()
+    }
+
+    fn abort(&self, upload: UploadId) -> BoxFuture<'_, Result<(), StoreError>> {
+        let path = self.upload_path(upload);
+        async move { off_thread(move || remove_if_there(&path)).await? }.boxed()
+    }
+
+    fn uploads(&self) -> BoxFuture<'_, Result<Vec<UploadId>, StoreError>> {
+        let folder = self.uploads.clone();
+        async move {
+            off_thread(move || {
+                let list = || -> io::Result<Vec<UploadId>> {
+                    let names = fs::read_dir(&folder)?.map(|entry| Ok(entry?.file_name()));
+                    let names: Vec<_> = names.collect::<io::Result<_>>()?;
+                    Ok(names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect())
+                };
+                list().map_err(StoreError::io("list", &folder))
+            })
+            .await?
+        }
+        .boxed()
+    }
+
+    fn read(&self, location: &str, span: Span) -> BoxFuture<'_, Result<ByteStream, StoreError>> {
+        open_for_reading(self.blobs.join(location), span).boxed()
+    }
+
+    fn remove(&self, location: &str) -> BoxFuture<'_, Result<(), StoreError>> {
+        let path = self.blobs.join(location);
+        async move { off_thread(move || remove_if_there(&path)).await? }.boxed()
+    }
+}
+
+struct DiskWriter {
+    file: Arc<File>,
+    path: PathBuf,
+    offset: u64,
+    unsynced: u64,
+    /// The early sync that is under way. Its result must be seen: the operating system tells a
+    /// failure to write back only once.
+    syncing: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl DiskWriter {
+    fn new(file: File, path: PathBuf, offset: u64) -> Self {
+        Self { file: Arc::new(file), path, offset, unsynced: 0, syncing: None }
+    }
+
+    async fn early_sync_ended(&mut self) -> Result<(), StoreError> {
+        match self.syncing.take() {
+            None => Ok(()),
+            Some(sync) => {
+                sync.await.map_err(|_| StoreError::ShuttingDown)?.map_err(StoreError::io("write", &self.path))
+            }
+        }
+    }
+
+    async fn begin_early_sync(&mut self) -> Result<(), StoreError> {
+        if self.syncing.as_ref().is_some_and(|sync| !sync.is_finished()) {
+            return Ok(());
+        }
+        self.early_sync_ended().await?;
+        let file = self.file.clone();
+        self.syncing = Some(tokio::task::spawn_blocking(move || file.sync_data()));
+        self.unsynced = 0;
+        Ok(())
+    }
+}
+
+impl Writer for DiskWriter {
+    fn append(&mut self, frames: Vec<Bytes>) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            let (file, start) = (self.file.clone(), self.offset);
+            let written = off_thread(move || {
+                frames.iter().try_fold(start, |at, frame| {
+                    file.write_all_at(frame, at)?;
+                    Ok(at + frame.len() as u64)
+                })
+            });
+            self.offset = written.await?.map_err(StoreError::io("write", &self.path))?;
+            self.unsynced += self.offset - start;
+            if self.unsynced >= SYNC_EVERY { self.begin_early_sync().await } else { Ok(()) }
+        }
+        .boxed()
+    }
+
+    fn save(&mut self) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            self.early_sync_ended().await?;
+            let file = self.file.clone();
+            off_thread(move || file.sync_data()).await?.map_err(StoreError::io("write", &self.path))
+        }
+        .boxed()
+    }
+}
+
+async fn open_for_reading(path: PathBuf, span: Span) -> Result<ByteStream, StoreError> {
+    let file = off_thread(move || File::open(&path).map_err(StoreError::io("open", &path))).await??;
+    Ok(stream(Arc::new(file), span))
+}
+
+/// Reads one chunk ahead of whoever takes them.
+fn stream(file: Arc<File>, span: Span) -> ByteStream {
+    let end = span.start + span.length;
+    let fetch = move |file: Arc<File>, at: u64| {
+        let length = READ_CHUNK.min(end - at) as usize;
+        tokio::task::spawn_blocking(move || {
+            let mut chunk = BytesMut::zeroed(length);
+            file.read_exact_at(&mut chunk, at).map(|()| chunk.freeze())
+        })
+    };
+    let first = (span.length > 0).then(|| (fetch(file.clone(), span.start), span.start));
+    Box::pin(futures::stream::unfold(first, move |ahead| {
+        let file = file.clone();
+        async move {
+            let (pending, at) = ahead?;
+            match pending.await.unwrap_or_else(|_| Err(io::Error::other("the server is shutting down"))) {
+                Ok(chunk) => {
+                    let next = at + chunk.len() as u64;
+                    Some((Ok(chunk), (next < end).then(|| (fetch(file, next), next))))
+                }
+                Err(error) => Some((Err(error), None)),
+            }
+        }
+    }))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::hash::digest_of;
+    use futures::TryStreamExt;
+
+    async fn all(stream: ByteStream) -> io::Result<Vec<u8>> {
+        stream
+            .try_fold(Vec::new(), |mut all, chunk| async move {
+                all.extend(chunk);
+                Ok(all)
+            })
+            .await
+    }
+
+    fn files_below(path: &Path) -> usize {
+        let below = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+        below.map(|path| if path.is_dir() { files_below(&path) } else { 1 }).sum()
+    }
+
+    #[tokio::test]
+    async fn a_blob_is_written_stored_read_in_parts_and_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(folder.path()).unwrap();
+        let upload = UploadId::new();
+        let bytes: Vec<u8> = (0..300_000u32).flat_map(u32::to_le_bytes).collect();
+        let mut writer = store.begin(upload).await.unwrap();
+        let frames = bytes.chunks(65_537).map(Bytes::copy_from_slice).collect();
+        writer.append(frames).await.unwrap();
+        writer.save().await.unwrap();
+        assert_eq!(store.uploads().await.unwrap(), [upload]);
+
+        let digest = digest_of(Algorithm::Sha256, &bytes);
+        let location = store.commit(upload, &digest).await.unwrap();
+        assert_eq!(store.uploads().await.unwrap(), []);
+        for (start, length) in [(0, bytes.len()), (0, 1), (262_143, 2), (1_199_999, 1), (5, 700_000)] {
+            let span = Span { start: start as u64, length: length as u64 };
+            let read = all(store.read(&location, span).await.unwrap()).await.unwrap();
+            assert!(read == bytes[start..start + length], "{start}+{length}");
+        }
+        store.remove(&location).await.unwrap();
+        store.remove(&location).await.unwrap();
+        assert_eq!(files_below(folder.path()), 0);
+    }
+
+    #[tokio::test]
+    async fn an_upload_goes_on_behind_what_was_saved_and_forgets_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(folder.path()).unwrap();
+        let upload = UploadId::new();
+        let mut writer = store.begin(upload).await.unwrap();
+        writer.append(vec![Bytes::from_static(b"saved"), Bytes::from_static(b"not saved")]).await.unwrap();
+        drop(writer);
+        let mut writer = store.resume(upload, 5).await.unwrap();
+        writer.append(vec![Bytes::from_static(b" more")]).await.unwrap();
+        writer.save().await.unwrap();
+        let read = store.read_back(upload, 10).await.unwrap();
+        assert_eq!(all(read).await.unwrap(), b"saved more");
+        assert!(matches!(store.resume(upload, 99).await, Err(StoreError::UploadLost { .. })));
+        store.abort(upload).await.unwrap();
+        store.abort(upload).await.unwrap();
+        assert!(matches!(store.resume(upload, 5).await, Err(StoreError::UploadLost { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_blob_that_is_shorter_than_it_should_be_never_ends_well() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(folder.path()).unwrap();
+        let digest = digest_of(Algorithm::Sha256, b"whole");
+        let location = location_of(&digest);
+        fs::write(folder.path().join("blobs").join(&location), b"who").unwrap();
+        let span = Span { start: 0, length: 5 };
+        let error = all(store.read(&location, span).await.unwrap()).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_named_in_a_sentence_of_its_own() {
+        // /dev/full answers every write as a full disk does.
+        let file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut writer = DiskWriter::new(file, "/data/uploads/x".into(), 0);
+        let error = writer.append(vec![Bytes::from_static(b"x")]).await.unwrap_err();
+        assert!(error.to_string().contains("/data/uploads/x is full"), "{error}");
+    }
+}

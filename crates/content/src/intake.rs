@@ -1,0 +1,88 @@
+//! Taking a body in: it is hashed and stored at once, each on a thread of its own, while the next
+//! part arrives. Memory is bounded by two batches, however long the body is.
+
+use crate::hash::Hasher;
+use crate::store::{ByteStream, StoreError, Writer, off_thread};
+use bytes::Bytes;
+use futures::StreamExt;
+use std::io;
+
+/// How many bytes are gathered before they are hashed and written together.
+const BATCH: usize = 512 * 1024;
+/// And how many pieces at most, so that a body of single bytes costs no more memory than another.
+const MAX_FRAMES: usize = 256;
+
+/// What came in.
+pub(crate) struct Intake {
+    /// The hash, over everything that came.
+    pub(crate) hasher: Hasher,
+    /// How many bytes came.
+    pub(crate) length: u64,
+    /// Why the body ended before its end, when it did.
+    pub(crate) broken: Option<io::Error>,
+}
+
+/// Stores and hashes a body to its end. One that breaks off is no failure here: what came of it is
+/// appended and hashed, too.
+pub(crate) async fn take_in(
+    mut body: ByteStream,
+    writer: &mut dyn Writer,
+    hasher: Hasher,
+) -> Result<Intake, StoreError> {
+    let mut intake = Intake { hasher, length: 0, broken: None };
+    let mut batch = Batch::gather(&mut body).await;
+    loop {
+        let Batch { frames, length, end } = batch;
+        let mut hasher = intake.hasher;
+        let hashed_frames = frames.clone();
+        let hash = off_thread(move || {
+            hashed_frames.iter().for_each(|frame| hasher.update(frame));
+            hasher
+        });
+        let next = async {
+            match end {
+                End::NotYet => Ok((Some(Batch::gather(&mut body).await), None)),
+                End::Whole => Ok((None, None)),
+                End::Broken(error) => Ok((None, Some(error))),
+            }
+        };
+        let (hasher, (), (next, broken)) = futures::try_join!(hash, writer.append(frames), next)?;
+        intake = Intake { hasher, length: intake.length + length, broken };
+        match next {
+            Some(next) => batch = next,
+            None => return Ok(intake),
+        }
+    }
+}
+
+enum End {
+    NotYet,
+    Whole,
+    Broken(io::Error),
+}
+
+struct Batch {
+    frames: Vec<Bytes>,
+    length: u64,
+    end: End,
+}
+
+impl Batch {
+    async fn gather(body: &mut ByteStream) -> Self {
+        let (mut frames, mut length) = (Vec::new(), 0);
+        let end = loop {
+            match body.next().await {
+                None => break End::Whole,
+                Some(Err(error)) => break End::Broken(error),
+                Some(Ok(frame)) => {
+                    length += frame.len();
+                    frames.push(frame);
+                    if length >= BATCH || frames.len() == MAX_FRAMES {
+                        break End::NotYet;
+                    }
+                }
+            }
+        };
+        Self { frames, length: length as u64, end }
+    }
+}

@@ -1,0 +1,249 @@
+//! Manifests and tags: what a push of a manifest verifies and writes in one transaction, and how
+//! manifests, tags and referrers are read and deleted.
+
+use crate::Content;
+use crate::error::Error;
+use crate::hash::digest_of;
+use crate::repositories::{may_delete_tags, may_write_tags};
+use crate::store::off_thread;
+use bytes::Bytes;
+use futures::FutureExt;
+use longshore_metadata::manifests::{self, NewManifest, StoredManifest};
+use longshore_metadata::tags::{self, SetOutcome, SetTag};
+use longshore_metadata::{Tx, repositories};
+use longshore_model::{Author, Lineage, Provenance, Repository};
+use longshore_oci::{
+    Algorithm, Descriptor, Digest, MAX_MANIFEST_BYTES, Manifest, ManifestError, Reference, Tag,
+};
+
+/// A manifest to be stored, and the tags that shall point to it.
+#[derive(Debug, Clone)]
+pub struct PutManifest<'a> {
+    /// Where to.
+    pub repository: &'a Repository,
+    /// The digest it was announced with; none: whatever it has by sha256.
+    pub digest_expected: Option<&'a Digest>,
+    /// The tags to set; none: it is stored by digest alone.
+    pub tags: &'a [Tag],
+    /// The Content-Type it came with; empty: its own `mediaType` counts.
+    pub media_type: &'a str,
+    /// The manifest, byte for byte.
+    pub bytes: Bytes,
+    /// Who pushes, promotes or mirrors it.
+    pub author: &'a Author,
+    /// Where it comes from.
+    pub provenance: &'a Provenance,
+    /// Which policies it passed on its way.
+    pub lineage: &'a Lineage,
+}
+
+/// What became of a stored manifest.
+#[derive(Debug, Clone)]
+pub struct PutOutcome {
+    /// Its digest.
+    pub digest: Digest,
+    /// What it refers to.
+    pub subject: Option<Digest>,
+    /// What became of each tag, in the order asked for.
+    pub tags: Vec<SetOutcome>,
+}
+
+impl Content {
+    /// Stores a manifest and sets its tags, all or nothing, once it is sure that every part that
+    /// it needs is stored in this very repository (semantics 9 names the exceptions). Tag, history,
+    /// activity and the job that evaluates the tag are written in the same transaction.
+    ///
+    /// # Errors
+    /// [`Error::ManifestInvalid`], [`Error::DigestMismatch`], [`Error::ManifestBlobUnknown`] with
+    /// every part that is missing, [`Error::NotWritable`], [`Error::TagImmutable`],
+    /// [`Error::RepositoryGone`]; the database.
+    pub async fn put_manifest(&self, put: PutManifest<'_>) -> Result<PutOutcome, Error> {
+        let checked = Checked::check(put.bytes, put.media_type, put.digest_expected).await?;
+        let (repository, tags, now) = (put.repository.clone(), put.tags.to_vec(), self.now());
+        let (author, provenance, lineage) = (put.author.clone(), put.provenance.clone(), put.lineage.clone());
+        self.write(move |tx| {
+            async move {
+                // As it is now: what the caller holds may have been deleted or locked since.
+                let repository = current(tx, repository).await?;
+                may_write_tags(&repository, &provenance)?;
+                let Checked { digest, manifest, bytes } = checked;
+                verify_parts(tx, &repository, &manifest).await?;
+                let new = NewManifest {
+                    digest: &digest,
+                    media_type: manifest.media_type(),
+                    artifact_type: manifest.artifact_type(),
+                    bytes: &bytes,
+                    parsed: &manifest,
+                };
+                manifests::insert(tx, repository.id, &new, now).await?;
+                let mut outcomes = Vec::with_capacity(tags.len());
+                for name in &tags {
+                    let set = SetTag {
+                        repository: &repository,
+                        name,
+                        digest: &digest,
+                        source_revision: None,
+                        author: &author,
+                        provenance: &provenance,
+                        lineage: &lineage,
+                        now,
+                    };
+                    match tags::set(tx, set).await? {
+                        SetOutcome::Immutable { existing } => {
+                            let (repository, tag) = (repository.name, name.clone());
+                            return Err(Error::TagImmutable { repository, tag, existing: existing.digest });
+                        }
+                        outcome => outcomes.push(outcome),
+                    }
+                }
+                let subject = manifest.subject().map(|subject| subject.digest.clone());
+                Ok(PutOutcome { digest, subject, tags: outcomes })
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Reads a manifest by tag or digest, exactly as it was stored.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn get_manifest(
+        &self,
+        repository: &Repository,
+        reference: &Reference,
+    ) -> Result<Option<StoredManifest>, Error> {
+        let mut conn = self.0.db.read().await?;
+        let digest = match reference {
+            Reference::Digest(digest) => digest.clone(),
+            Reference::Tag(tag) => match tags::find(&mut conn, repository.id, tag).await? {
+                Some(tag) => tag.digest,
+                None => return Ok(None),
+            },
+        };
+        Ok(manifests::get(&mut conn, repository.id, &digest).await?)
+    }
+
+    /// Deletes a manifest and every tag that points to it.
+    ///
+    /// # Errors
+    /// [`Error::ManifestUnknown`]; [`Error::InUse`] while an index of the repository names it;
+    /// [`Error::NotWritable`]; [`Error::RepositoryGone`]; the database.
+    pub async fn delete_manifest(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        author: &Author,
+    ) -> Result<(), Error> {
+        let (repository, digest, author) = (repository.clone(), digest.clone(), author.clone());
+        let now = self.now();
+        self.write(move |tx| {
+            async move {
+                let repository = current(tx, repository).await?;
+                may_delete_tags(&repository, &author)?;
+                if let Some(by) = manifests::naming(tx, repository.id, &digest).await? {
+                    return Err(Error::InUse { repository: repository.name, digest, by });
+                }
+                match manifests::delete(tx, &repository, &digest, &author, now).await? {
+                    true => Ok(()),
+                    false => Err(unknown(&repository, digest.into())),
+                }
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Deletes a tag; the manifest stays.
+    ///
+    /// # Errors
+    /// [`Error::ManifestUnknown`]; [`Error::NotWritable`]; [`Error::RepositoryGone`]; the database.
+    pub async fn delete_tag(&self, repository: &Repository, tag: &Tag, author: &Author) -> Result<(), Error> {
+        let (repository, tag, author) = (repository.clone(), tag.clone(), author.clone());
+        let now = self.now();
+        self.write(move |tx| {
+            async move {
+                let repository = current(tx, repository).await?;
+                may_delete_tags(&repository, &author)?;
+                match tags::remove(tx, &repository, &tag, &author, now).await? {
+                    Some(_) => Ok(()),
+                    None => Err(unknown(&repository, tag.into())),
+                }
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// The names of tags behind `after`, in byte order, at most `limit` of them.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn list_tags(
+        &self,
+        repository: &Repository,
+        after: Option<&str>,
+        limit: Option<i64>,
+    ) -> Result<Vec<Tag>, Error> {
+        let mut conn = self.0.db.read().await?;
+        Ok(tags::list(&mut conn, repository.id, after, limit).await?)
+    }
+
+    /// The manifests that refer to `subject`, whether that one is there or not.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        artifact_type: Option<&str>,
+    ) -> Result<Vec<Descriptor>, Error> {
+        let mut conn = self.0.db.read().await?;
+        Ok(manifests::referrers(&mut conn, repository.id, subject, artifact_type).await?)
+    }
+}
+
+fn unknown(repository: &Repository, reference: Reference) -> Error {
+    Error::ManifestUnknown { repository: repository.name.clone(), reference }
+}
+
+async fn current(tx: &mut Tx, repository: Repository) -> Result<Repository, Error> {
+    repositories::get(tx, repository.id).await?.ok_or(Error::RepositoryGone(repository.name))
+}
+
+/// Semantics 9: every part that a manifest needs is stored in its own repository.
+async fn verify_parts(tx: &mut Tx, repository: &Repository, manifest: &Manifest) -> Result<(), Error> {
+    let digests = manifests::has_all(tx, repository.id, manifest).await?;
+    match digests.is_empty() {
+        true => Ok(()),
+        false => Err(Error::ManifestBlobUnknown { repository: repository.name.clone(), digests }),
+    }
+}
+
+/// A manifest whose digest and form are right.
+struct Checked {
+    digest: Digest,
+    manifest: Manifest,
+    bytes: Bytes,
+}
+
+impl Checked {
+    async fn check(bytes: Bytes, media_type: &str, expected: Option<&Digest>) -> Result<Self, Error> {
+        if bytes.len() > MAX_MANIFEST_BYTES {
+            return Err(ManifestError::TooLarge(bytes.len()).into());
+        }
+        let (media_type, expected) = (media_type.to_owned(), expected.cloned());
+        // A manifest may be 4 MiB of JSON, too much for a thread that serves everybody.
+        off_thread(move || {
+            let algorithm = expected.as_ref().map_or(Algorithm::Sha256, Digest::algorithm);
+            let digest = digest_of(algorithm, &bytes);
+            if let Some(expected) = expected.filter(|expected| *expected != digest) {
+                return Err(Error::DigestMismatch { expected, actual: digest });
+            }
+            let manifest = Manifest::parse(&bytes, Some(&media_type))?;
+            Ok(Self { digest, manifest, bytes })
+        })
+        .await?
+    }
+}

@@ -1,0 +1,172 @@
+//! What a repository's state lets happen to its tags (semantics 18), and the making of
+//! repositories, which a first push and the site share.
+
+use crate::Content;
+use crate::error::Error;
+use futures::FutureExt;
+use longshore_metadata::activity::{self, NewActivity};
+use longshore_metadata::{Tx, accounts, repositories};
+use longshore_model::activity::ActivityKind;
+use longshore_model::repository::NewRepository;
+use longshore_model::{Author, PolicyKind, Provenance, Repository, RepositoryState, Timestamp};
+use longshore_oci::{Namespace, RepositoryName};
+
+/// Whether a repository's state lets tags be written that come from `provenance`. A mirror's
+/// provenance is taken for one of the repository's own pull mirrors.
+///
+/// # Errors
+/// [`Error::NotWritable`]
+pub fn may_write_tags(repository: &Repository, provenance: &Provenance) -> Result<(), Error> {
+    check_state(repository, matches!(provenance, Provenance::Mirror { .. }))
+}
+
+/// Whether a repository's state lets `author` delete tags and manifests.
+///
+/// # Errors
+/// [`Error::NotWritable`]
+pub fn may_delete_tags(repository: &Repository, author: &Author) -> Result<(), Error> {
+    check_state(repository, matches!(author, Author::Policy { policy: PolicyKind::PullMirror, .. }))
+}
+
+fn check_state(repository: &Repository, by_own_mirror: bool) -> Result<(), Error> {
+    match repository.state {
+        RepositoryState::Normal => Ok(()),
+        RepositoryState::Mirror if by_own_mirror => Ok(()),
+        state => Err(Error::NotWritable { repository: repository.name.clone(), state }),
+    }
+}
+
+/// Why a repository was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// Nobody has this namespace.
+    #[error("there is no user or organization {0}; a repository's name begins with one that exists")]
+    NoSuchNamespace(Namespace),
+    /// The name is taken, perhaps by a deleted repository whose name is still reserved.
+    #[error("the name {0} is taken; choose another one")]
+    Exists(RepositoryName),
+    /// The database failed.
+    #[error(transparent)]
+    Metadata(#[from] longshore_metadata::Error),
+}
+
+impl Content {
+    /// Makes a repository, with the activity that tells of it. Whether the author may is the
+    /// caller's to ask. The namespace and name within `new` do not count, `name` does.
+    ///
+    /// # Errors
+    /// [`CreateError`]
+    pub async fn create_repository(
+        &self,
+        name: &RepositoryName,
+        new: &NewRepository,
+        author: &Author,
+    ) -> Result<Repository, CreateError> {
+        let (name, new, author, now) = (name.clone(), new.clone(), author.clone(), self.now());
+        self.write(move |tx| async move { create(tx, name, &new, author, now).await }.boxed()).await
+    }
+
+    /// The repository of this name, made on the spot, private, when there is none: what a first
+    /// push needs, several requests of which may come at once.
+    ///
+    /// # Errors
+    /// [`CreateError`]; the name is taken when it is that of a deleted repository.
+    pub async fn find_or_create_repository(
+        &self,
+        name: &RepositoryName,
+        author: &Author,
+    ) -> Result<Repository, CreateError> {
+        let (name, author, now) = (name.clone(), author.clone(), self.now());
+        self.write(move |tx| {
+            async move {
+                match repositories::find(tx, &name).await? {
+                    Some(repository) => Ok(repository),
+                    None => create(tx, name, &NewRepository::default(), author, now).await,
+                }
+            }
+            .boxed()
+        })
+        .await
+    }
+}
+
+async fn create(
+    tx: &mut Tx,
+    name: RepositoryName,
+    new: &NewRepository,
+    author: Author,
+    now: Timestamp,
+) -> Result<Repository, CreateError> {
+    let namespace = name.to_namespace();
+    if accounts::find(tx, &namespace).await?.is_none() {
+        return Err(CreateError::NoSuchNamespace(namespace));
+    }
+    let repository = match repositories::create(tx, &name, new, now).await {
+        Err(longshore_metadata::Error::Exists { .. }) => return Err(CreateError::Exists(name)),
+        made => made?,
+    };
+    let entry = NewActivity {
+        at: now,
+        author,
+        kind: ActivityKind::RepositoryCreated,
+        repository: Some(repository.id),
+        tag: None,
+        digest: None,
+        policy: None,
+        job: None,
+        detail: String::new(),
+    };
+    activity::add(tx, &entry).await?;
+    Ok(repository)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use longshore_model::{PolicyId, RepositoryId, Visibility};
+
+    fn repository(state: RepositoryState) -> Repository {
+        Repository {
+            id: RepositoryId::new(),
+            name: "dev/web".parse().unwrap(),
+            visibility: Visibility::Private,
+            state,
+            short_description: String::new(),
+            long_description: String::new(),
+            immutable_tags: false,
+            created_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn from_mirror() -> Provenance {
+        Provenance::Mirror {
+            policy: PolicyId::new(),
+            remote_host: "registry.example".into(),
+            remote_repository: "a/b".parse().unwrap(),
+            remote_tag: "1".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn semantics_18_a_mirror_takes_tags_from_its_pull_mirrors_alone() {
+        let mirror = repository(RepositoryState::Mirror);
+        assert!(may_write_tags(&mirror, &from_mirror()).is_ok());
+        let error = may_write_tags(&mirror, &Provenance::Push).unwrap_err().to_string();
+        assert!(error.starts_with("dev/web is a mirror"), "{error}");
+        let own = Author::Policy { id: PolicyId::new(), policy: PolicyKind::PullMirror };
+        let promotion = Author::Policy { id: PolicyId::new(), policy: PolicyKind::Promotion };
+        assert!(may_delete_tags(&mirror, &own).is_ok());
+        assert!(may_delete_tags(&mirror, &promotion).is_err());
+    }
+
+    #[test]
+    fn semantics_18_nobody_writes_to_a_read_only_repository() {
+        let locked = repository(RepositoryState::ReadOnly);
+        for provenance in [Provenance::Push, from_mirror()] {
+            assert!(may_write_tags(&locked, &provenance).is_err());
+        }
+        assert!(may_delete_tags(&locked, &Author::System).is_err());
+        assert!(may_write_tags(&repository(RepositoryState::Normal), &Provenance::Push).is_ok());
+    }
+}

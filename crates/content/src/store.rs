@@ -1,0 +1,114 @@
+//! Where bytes are kept: the port that local disk fills ([`crate::DiskStore`]) and object storage
+//! can fill. A store knows uploads and stored blobs by name; it knows nothing of repositories,
+//! digests of what passes through it, or who may read what.
+
+use bytes::Bytes;
+use futures::Stream;
+use futures::future::BoxFuture;
+use longshore_model::UploadId;
+use longshore_oci::{Digest, Span};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+
+/// Bytes on their way, in or out. An error means that what came so far is not all there is.
+pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// A place for bytes.
+///
+/// An upload is begun, appended to and saved, perhaps resumed after a restart, and in the end
+/// committed or aborted. Nobody reads an upload, and a committed blob never changes.
+pub trait Store: Send + Sync + 'static {
+    /// Begins to store an upload, from its first byte. Leftovers under the same name are dropped.
+    fn begin(&self, upload: UploadId) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>>;
+
+    /// Goes on with an upload behind its first `offset` bytes, which were saved before; whatever
+    /// lies behind them is dropped. [`StoreError::UploadLost`] when they are not there.
+    fn resume(&self, upload: UploadId, offset: u64) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>>;
+
+    /// Reads back the `length` bytes that an upload has, for a digest by another algorithm than
+    /// the one it was begun with.
+    fn read_back(&self, upload: UploadId, length: u64) -> BoxFuture<'_, Result<ByteStream, StoreError>>;
+
+    /// Turns an upload, all of it saved, into the stored blob `digest`, durably. Answers where it
+    /// is, for [`Store::read`]. A blob that is there already is replaced by its equal.
+    fn commit(&self, upload: UploadId, digest: &Digest) -> BoxFuture<'_, Result<String, StoreError>>;
+
+    /// Drops an upload. One that is not there is fine.
+    fn abort(&self, upload: UploadId) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// The uploads that hold bytes.
+    fn uploads(&self) -> BoxFuture<'_, Result<Vec<UploadId>, StoreError>>;
+
+    /// Reads a part of a stored blob. The stream fails when the blob turns out shorter.
+    fn read(&self, location: &str, span: Span) -> BoxFuture<'_, Result<ByteStream, StoreError>>;
+
+    /// Removes a stored blob. One that is not there is fine.
+    fn remove(&self, location: &str) -> BoxFuture<'_, Result<(), StoreError>>;
+}
+
+/// The end of an upload at which bytes are added.
+pub trait Writer: Send {
+    /// Adds bytes. They may be lost until [`Writer::save`] has returned.
+    fn append(&mut self, frames: Vec<Bytes>) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Makes everything appended so far durable.
+    fn save(&mut self) -> BoxFuture<'_, Result<(), StoreError>>;
+}
+
+/// What a store could not do.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no room left.
+    #[error("the disk that holds {} is full; free some space there and try again", .path.display())]
+    Full {
+        /// What was being written.
+        path: PathBuf,
+    },
+    /// The saved bytes of an upload are not there (any more).
+    #[error("the bytes of the upload {upload} are lost; start the upload again")]
+    UploadLost {
+        /// Which.
+        upload: UploadId,
+    },
+    /// Bytes that were stored before cannot be read.
+    #[error("what was stored of the upload cannot be read: {source}")]
+    Unreadable {
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Anything else.
+    #[error("cannot {action} {}: {source}", .path.display())]
+    Io {
+        /// What was tried, such as `write`.
+        action: &'static str,
+        /// With which file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The process ends.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+}
+
+impl StoreError {
+    /// The error for what the operating system said about `path`.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path },
+            _ => Self::Io { action, path, source },
+        }
+    }
+}
+
+/// Runs what blocks (files, hashing) on a thread where it may.
+pub(crate) async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.map_err(|failure| match failure.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => StoreError::ShuttingDown,
+    })
+}

@@ -1,0 +1,264 @@
+//! Uploads that a client drives request by request: begun, appended to, finished or cancelled. An
+//! upload's row keeps how far it is and the state of its hash, so it goes on after a restart.
+
+use crate::Content;
+use crate::blobs::BlobInfo;
+use crate::busy::Claim;
+use crate::error::Error;
+use crate::hash::Hasher;
+use crate::intake::{Intake, take_in};
+use crate::store::{ByteStream, StoreError, Writer};
+use futures::{FutureExt, StreamExt, TryStreamExt};
+use longshore_metadata::uploads::{self, Upload};
+use longshore_model::{Repository, UploadId};
+use longshore_oci::{Algorithm, Digest};
+use std::future::Future;
+
+/// A part of an upload.
+pub struct Chunk {
+    /// Where it says it begins; none: wherever the upload ends.
+    pub start: Option<u64>,
+    /// Its bytes.
+    pub body: ByteStream,
+}
+
+impl Content {
+    /// Begins an upload. `algorithm` is that of the digest it will have; another one can still be
+    /// named at the end, at the price of reading everything once more.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn begin_upload(
+        &self,
+        repository: &Repository,
+        algorithm: Algorithm,
+    ) -> Result<UploadId, Error> {
+        let (id, repository, now) = (UploadId::new(), repository.id, self.now());
+        let state = Hasher::new(algorithm).state();
+        self.write(move |tx| {
+            async move { Ok::<_, Error>(uploads::create(tx, id, repository, algorithm, &state, now).await?) }
+                .boxed()
+        })
+        .await?;
+        Ok(id)
+    }
+
+    /// How many bytes of an upload are durable: where its next part begins.
+    ///
+    /// # Errors
+    /// [`Error::UploadUnknown`]
+    pub async fn upload_offset(&self, repository: &Repository, upload: UploadId) -> Result<u64, Error> {
+        Ok(self.upload(repository, upload).await?.offset)
+    }
+
+    /// Appends a part, and answers the new offset, which is durable. When the body breaks off, what
+    /// came of it is kept ([`Error::BrokenOff`]), also when nobody waits for the answer any more.
+    ///
+    /// # Errors
+    /// [`Error::UploadUnknown`]; [`Error::RangeNotSatisfiable`] when the part begins elsewhere or
+    /// another one is being appended; [`Error::BrokenOff`]; the store and the database.
+    pub async fn append(
+        &self,
+        repository: &Repository,
+        upload: UploadId,
+        chunk: Chunk,
+    ) -> Result<u64, Error> {
+        let (content, repository) = (self.clone(), repository.clone());
+        to_its_end(async move {
+            let (upload, _claim) = content.take_upload(&repository, upload, chunk.start).await?;
+            let hasher = content.hasher_of(&upload).await?;
+            let (mut writer, intake) = content.add(&repository, &upload, hasher, chunk.body).await?;
+            let offset = content.keep(&upload, writer.as_mut(), &intake).await?;
+            intake.broken.map_or(Ok(offset), |error| Err(Error::BrokenOff(error)))
+        })
+        .await
+    }
+
+    /// Ends an upload, perhaps with a last part: verifies the digest, stores the blob and links it
+    /// into the repository. An upload whose bytes have another digest is gone afterwards.
+    ///
+    /// # Errors
+    /// As [`Content::append`], and [`Error::DigestMismatch`].
+    pub async fn finish_upload(
+        &self,
+        repository: &Repository,
+        upload: UploadId,
+        digest: &Digest,
+        last: Option<Chunk>,
+    ) -> Result<BlobInfo, Error> {
+        let (content, repository, digest) = (self.clone(), repository.clone(), digest.clone());
+        to_its_end(async move {
+            let last = last.unwrap_or_else(|| Chunk { start: None, body: futures::stream::empty().boxed() });
+            let (upload, _claim) = content.take_upload(&repository, upload, last.start).await?;
+            content.finish(&repository, &upload, digest, last.body).await
+        })
+        .await
+    }
+
+    /// Drops an upload and its bytes.
+    ///
+    /// # Errors
+    /// [`Error::UploadUnknown`]; [`Error::RangeNotSatisfiable`] while a part is being appended.
+    pub async fn cancel_upload(&self, repository: &Repository, upload: UploadId) -> Result<(), Error> {
+        let (upload, _claim) = self.take_upload(repository, upload, None).await?;
+        self.drop_upload(upload.id).await
+    }
+
+    /// Removes bytes in the store that belong to no upload: those of one-request uploads that were
+    /// under way when the server died. To be called before requests are served; answers how many.
+    ///
+    /// # Errors
+    /// The store and the database.
+    pub async fn drop_stray_uploads(&self) -> Result<usize, Error> {
+        let mut dropped = 0;
+        for upload in self.0.store.uploads().await? {
+            let mut conn = self.0.db.read().await?;
+            if uploads::get(&mut conn, upload).await?.is_none() {
+                self.0.store.abort(upload).await?;
+                dropped += 1;
+            }
+        }
+        Ok(dropped)
+    }
+
+    async fn finish(
+        &self,
+        repository: &Repository,
+        upload: &Upload,
+        digest: Digest,
+        body: ByteStream,
+    ) -> Result<BlobInfo, Error> {
+        let hasher = match upload.offset {
+            // Nothing was hashed yet, so the algorithm that is needed costs nothing.
+            0 => Hasher::new(digest.algorithm()),
+            _ => self.hasher_of(upload).await?,
+        };
+        let (mut writer, intake) = self.add(repository, upload, hasher, body).await?;
+        if let Some(error) = intake.broken {
+            if intake.hasher.algorithm() == upload.algorithm {
+                let kept = Intake { broken: None, ..intake };
+                self.keep(upload, writer.as_mut(), &kept).await?;
+            }
+            return Err(Error::BrokenOff(error));
+        }
+        writer.save().await?;
+        let size = upload.offset + intake.length;
+        let hasher = match intake.hasher {
+            hasher if hasher.algorithm() == digest.algorithm() => hasher,
+            _ => self.hash_again(upload.id, size, digest.algorithm()).await?,
+        };
+        let actual = hasher.finish();
+        if actual != digest {
+            self.drop_upload(upload.id).await?;
+            return Err(Error::DigestMismatch { expected: digest, actual });
+        }
+        let location = self.0.store.commit(upload.id, &digest).await?;
+        self.record_blob(repository, BlobInfo { digest, size }, location, Some(upload.id)).await
+    }
+
+    async fn upload(&self, repository: &Repository, upload: UploadId) -> Result<Upload, Error> {
+        let mut conn = self.0.db.read().await?;
+        let found = uploads::get(&mut conn, upload).await?;
+        found
+            .filter(|found| found.repository == repository.id)
+            .ok_or_else(|| Error::UploadUnknown { repository: repository.name.clone(), upload })
+    }
+
+    /// Takes an upload for oneself. The claim comes first: what is read before it may be outdated.
+    async fn take_upload(
+        &self,
+        repository: &Repository,
+        upload: UploadId,
+        start: Option<u64>,
+    ) -> Result<(Upload, Claim), Error> {
+        let claim = self.0.busy.claim(upload);
+        let upload = self.upload(repository, upload).await?;
+        match claim {
+            Some(claim) if start.is_none_or(|start| start == upload.offset) => Ok((upload, claim)),
+            _ => Err(Error::RangeNotSatisfiable { offset: upload.offset }),
+        }
+    }
+
+    /// The hash of what an upload has so far. A state that cannot be read (by another version of
+    /// the library, say) costs reading everything again.
+    async fn hasher_of(&self, upload: &Upload) -> Result<Hasher, Error> {
+        match Hasher::restore(upload.algorithm, &upload.hash_state) {
+            Some(hasher) => Ok(hasher),
+            None => self.hash_again(upload.id, upload.offset, upload.algorithm).await,
+        }
+    }
+
+    /// Stores and hashes a part behind what the upload has, without making it count yet.
+    async fn add(
+        &self,
+        repository: &Repository,
+        upload: &Upload,
+        hasher: Hasher,
+        body: ByteStream,
+    ) -> Result<(Box<dyn Writer>, Intake), Error> {
+        let store = &self.0.store;
+        let opened = match upload.offset {
+            0 => store.begin(upload.id).await,
+            offset => store.resume(upload.id, offset).await,
+        };
+        let mut writer = match opened {
+            Err(StoreError::UploadLost { upload }) => {
+                self.drop_upload(upload).await?;
+                return Err(Error::UploadUnknown { repository: repository.name.clone(), upload });
+            }
+            opened => opened?,
+        };
+        match take_in(body, writer.as_mut(), hasher).await {
+            Ok(intake) => Ok((writer, intake)),
+            Err(error) => {
+                // Gives a full disk back what this part took. The part's error is the one to tell.
+                let _ = match upload.offset {
+                    0 => store.abort(upload.id).await,
+                    offset => store.resume(upload.id, offset).await.map(drop),
+                };
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Makes a part count: durable first, then in the upload's row.
+    async fn keep(&self, upload: &Upload, writer: &mut dyn Writer, intake: &Intake) -> Result<u64, Error> {
+        writer.save().await?;
+        let (id, old, state, now) = (upload.id, upload.offset, intake.hasher.state(), self.now());
+        let new = old + intake.length;
+        let moved = self
+            .write(move |tx| {
+                async move { Ok::<_, Error>(uploads::advance(tx, id, old, new, &state, now).await?) }.boxed()
+            })
+            .await?;
+        if moved { Ok(new) } else { Err(Error::RangeNotSatisfiable { offset: old }) }
+    }
+
+    async fn hash_again(&self, upload: UploadId, length: u64, algorithm: Algorithm) -> Result<Hasher, Error> {
+        let stream = self.0.store.read_back(upload, length).await?;
+        let hashed = stream.try_fold(Hasher::new(algorithm), |mut hasher, chunk| async move {
+            let work = move || {
+                hasher.update(&chunk);
+                hasher
+            };
+            tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)
+        });
+        Ok(hashed.await.map_err(|source| StoreError::Unreadable { source })?)
+    }
+
+    async fn drop_upload(&self, upload: UploadId) -> Result<(), Error> {
+        self.0.store.abort(upload).await?;
+        self.write(move |tx| async move { Ok::<_, Error>(uploads::delete(tx, upload).await?) }.boxed()).await
+    }
+}
+
+/// Runs work to its end on a task of its own, also when the caller goes away in the middle: a
+/// client that disconnects must not keep its last bytes from being saved.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::spawn(work).await.unwrap_or_else(|failure| match failure.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => Err(StoreError::ShuttingDown.into()),
+    })
+}

@@ -1,0 +1,108 @@
+//! In which order things become durable (semantics 26).
+
+use crate::fixture::{House, sha256, whole};
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use longshore_content::{ByteStream, DiskStore, Error, Store, StoreError, Writer};
+use longshore_model::UploadId;
+use longshore_oci::media_type::{OCI_CONFIG, OCI_MANIFEST};
+use longshore_oci::{Digest, Span};
+use serde_json::json;
+use std::sync::{Arc, Mutex};
+use tokio::sync::Semaphore;
+
+/// What a store was asked to do, in order.
+type Events = Arc<Mutex<Vec<&'static str>>>;
+
+/// A disk store that writes down what it does, and commits only when it is allowed to.
+struct Recording {
+    disk: DiskStore,
+    events: Events,
+    commits: Arc<Semaphore>,
+}
+
+struct RecordingWriter(Box<dyn Writer>, Events);
+
+impl Writer for RecordingWriter {
+    fn append(&mut self, frames: Vec<Bytes>) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.1.lock().unwrap().push("append");
+        self.0.append(frames)
+    }
+
+    fn save(&mut self) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            self.0.save().await?;
+            self.1.lock().unwrap().push("saved");
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+impl Store for Recording {
+    fn begin(&self, upload: UploadId) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>> {
+        async move {
+            let writer = self.disk.begin(upload).await?;
+            Ok(Box::new(RecordingWriter(writer, self.events.clone())) as Box<dyn Writer>)
+        }
+        .boxed()
+    }
+
+    fn resume(&self, upload: UploadId, offset: u64) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>> {
+        self.disk.resume(upload, offset)
+    }
+
+    fn read_back(&self, upload: UploadId, length: u64) -> BoxFuture<'_, Result<ByteStream, StoreError>> {
+        self.disk.read_back(upload, length)
+    }
+
+    fn commit(&self, upload: UploadId, digest: &Digest) -> BoxFuture<'_, Result<String, StoreError>> {
+        let digest = digest.clone();
+        async move {
+            self.events.lock().unwrap().push("commit");
+            self.commits.acquire().await.unwrap().forget();
+            self.disk.commit(upload, &digest).await
+        }
+        .boxed()
+    }
+
+    fn abort(&self, upload: UploadId) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.disk.abort(upload)
+    }
+
+    fn uploads(&self) -> BoxFuture<'_, Result<Vec<UploadId>, StoreError>> {
+        self.disk.uploads()
+    }
+
+    fn read(&self, location: &str, span: Span) -> BoxFuture<'_, Result<ByteStream, StoreError>> {
+        self.disk.read(location, span)
+    }
+
+    fn remove(&self, location: &str) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.disk.remove(location)
+    }
+}
+
+#[tokio::test]
+async fn semantics_26_a_manifest_is_taken_only_once_its_blobs_are_durable() {
+    let (events, commits) = (Events::default(), Arc::new(Semaphore::new(0)));
+    let store = |disk| Recording { disk, events: events.clone(), commits: commits.clone() };
+    let house = House::with(store).await;
+    let config = sha256(b"{}");
+    let manifest = json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "layers": [],
+                           "config": { "mediaType": OCI_CONFIG, "digest": config, "size": 2 } });
+
+    let mut push = Box::pin(house.content.put_blob(&house.web, &config, None, whole(b"{}")));
+    while !events.lock().unwrap().contains(&"commit") {
+        assert!(push.as_mut().now_or_never().is_none(), "the commit is not allowed yet");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(*events.lock().unwrap(), ["append", "saved", "commit"]);
+    let early = house.put_manifest(&manifest, &["v1"]).await.unwrap_err();
+    assert!(matches!(early, Error::ManifestBlobUnknown { .. }), "{early}");
+
+    commits.add_permits(1);
+    push.await.unwrap();
+    house.put_manifest(&manifest, &["v1"]).await.unwrap();
+}

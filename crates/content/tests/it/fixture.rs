@@ -1,0 +1,128 @@
+//! A database and a store in a folder of their own, with two repositories.
+
+use bytes::Bytes;
+use futures::{FutureExt, StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use longshore_content::{ByteStream, Content, DiskStore, Error, PutManifest, PutOutcome, Store};
+use longshore_metadata::{Database, Priority, Vault, accounts, repositories};
+use longshore_model::repository::{NewRepository, RepositoryChange};
+use longshore_model::{Author, Lineage, ManualClock, Provenance, Repository};
+use longshore_oci::{Algorithm, Digest, Tag};
+use sha2::Digest as _;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+pub(crate) struct House {
+    pub(crate) folder: TempDir,
+    pub(crate) db: Database,
+    pub(crate) content: Content,
+    pub(crate) web: Repository,
+    pub(crate) other: Repository,
+}
+
+impl House {
+    pub(crate) async fn new() -> Self {
+        Self::with(|store| store).await
+    }
+
+    /// With something between content and its store.
+    pub(crate) async fn with<S: Store>(wrap: impl FnOnce(DiskStore) -> S) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = folder.path().join("longshore.db");
+        let db = Database::open(url.to_str().unwrap(), Vault::from_key([7; 32])).await.unwrap();
+        let store = wrap(DiskStore::open(folder.path()).unwrap());
+        let content = Content::new(db.clone(), Arc::new(store), Arc::new(ManualClock::at(now())));
+        db.write(Priority::Normal, |tx| {
+            let dev = "dev".parse().unwrap();
+            async move { accounts::create(tx, &dev, true, false, None, now()).await }.boxed()
+        })
+        .await
+        .unwrap();
+        let [web, other] = ["dev/web", "dev/other"].map(|name| name.parse().unwrap());
+        let new = NewRepository::default();
+        let web = content.create_repository(&web, &new, &Author::System).await.unwrap();
+        let other = content.create_repository(&other, &new, &Author::System).await.unwrap();
+        Self { folder, db, content, web, other }
+    }
+
+    /// What a restart leaves: the same database and folder, and nothing that was in memory.
+    pub(crate) fn restarted(&self) -> Content {
+        let store = DiskStore::open(self.folder.path()).unwrap();
+        Content::new(self.db.clone(), Arc::new(store), Arc::new(ManualClock::at(now())))
+    }
+
+    /// How many files lie below `uploads` or `blobs`.
+    pub(crate) fn files(&self, below: &str) -> usize {
+        fn count(path: &Path) -> usize {
+            let below = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+            below.map(|path| if path.is_dir() { count(&path) } else { 1 }).sum()
+        }
+        count(&self.folder.path().join(below))
+    }
+
+    /// Changes `web` behind the back of whoever holds it.
+    pub(crate) async fn change(&self, change: RepositoryChange) {
+        let web = self.web.id;
+        let db = &self.db;
+        db.write(Priority::Normal, move |tx| {
+            async move { repositories::update(tx, web, &change, now()).await }.boxed()
+        })
+        .await
+        .unwrap();
+    }
+
+    pub(crate) async fn put_blob(&self, bytes: &'static [u8]) -> Digest {
+        let digest = sha256(bytes);
+        self.content.put_blob(&self.web, &digest, None, whole(bytes)).await.unwrap();
+        digest
+    }
+
+    pub(crate) async fn put_manifest(
+        &self,
+        json: &serde_json::Value,
+        tags: &[&str],
+    ) -> Result<PutOutcome, Error> {
+        let tags: Vec<Tag> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
+        let put = PutManifest {
+            repository: &self.web,
+            digest_expected: None,
+            tags: &tags,
+            media_type: json["mediaType"].as_str().unwrap_or_default(),
+            bytes: json.to_string().into(),
+            author: &Author::User { name: "dev".parse().unwrap() },
+            provenance: &Provenance::Push,
+            lineage: &Lineage::default(),
+        };
+        self.content.put_manifest(put).await
+    }
+}
+
+pub(crate) fn now() -> Timestamp {
+    "2026-11-20T12:00:00Z".parse().unwrap()
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> Digest {
+    Digest::sha256(sha2::Sha256::digest(bytes).into())
+}
+
+pub(crate) fn sha512(bytes: &[u8]) -> Digest {
+    Digest::from_hash(Algorithm::Sha512, &sha2::Sha512::digest(bytes)).unwrap()
+}
+
+/// A body that comes in one piece.
+pub(crate) fn whole(bytes: &'static [u8]) -> ByteStream {
+    futures::stream::iter([Ok(Bytes::from_static(bytes))]).boxed()
+}
+
+/// A body that breaks off after `bytes`.
+pub(crate) fn broken(bytes: &'static [u8]) -> ByteStream {
+    let pieces = [Ok(Bytes::from_static(bytes)), Err(io::ErrorKind::ConnectionReset.into())];
+    futures::stream::iter(pieces).boxed()
+}
+
+pub(crate) async fn read(stream: ByteStream) -> Vec<u8> {
+    stream.map_ok(|chunk| chunk.to_vec()).try_concat().await.unwrap()
+}

@@ -1,0 +1,165 @@
+//! Uploads that come in parts.
+
+use crate::fixture::{House, broken, read, sha256, sha512, whole};
+use bytes::Bytes;
+use futures::StreamExt;
+use longshore_content::{Chunk, Error};
+use longshore_oci::Algorithm;
+use std::future::Future;
+use std::task::Poll;
+
+fn part(bytes: &'static [u8]) -> Chunk {
+    Chunk { start: None, body: whole(bytes) }
+}
+
+#[tokio::test]
+async fn an_upload_goes_on_at_its_offset_after_a_restart() {
+    let house = House::new().await;
+    let upload = house.content.begin_upload(&house.web, Algorithm::Sha256).await.unwrap();
+    assert_eq!(house.content.append(&house.web, upload, part(b"hello ")).await.unwrap(), 6);
+
+    let restarted = house.restarted();
+    assert_eq!(restarted.drop_stray_uploads().await.unwrap(), 0);
+    assert_eq!(restarted.upload_offset(&house.web, upload).await.unwrap(), 6);
+    let digest = sha256(b"hello world");
+    let last = Chunk { start: Some(6), body: whole(b"world") };
+    let info = restarted.finish_upload(&house.web, upload, &digest, Some(last)).await.unwrap();
+    assert_eq!((info.size, info.digest), (11, digest.clone()));
+    let (_, stream) = restarted.read_blob(&house.web, &digest, None).await.unwrap();
+    assert_eq!(read(stream).await, b"hello world");
+    assert!(matches!(restarted.upload_offset(&house.web, upload).await, Err(Error::UploadUnknown { .. })));
+    assert_eq!(house.files("uploads"), 0);
+}
+
+#[tokio::test]
+async fn a_part_that_breaks_off_keeps_what_came_and_goes_on_behind_it() {
+    let house = House::new().await;
+    let upload = house.content.begin_upload(&house.web, Algorithm::Sha256).await.unwrap();
+    let part_one = Chunk { start: None, body: broken(b"half") };
+    let error = house.content.append(&house.web, upload, part_one).await.unwrap_err();
+    assert!(matches!(error, Error::BrokenOff(_)), "{error}");
+    assert_eq!(house.content.upload_offset(&house.web, upload).await.unwrap(), 4);
+
+    let digest = sha256(b"half and half");
+    let broken_end = Chunk { start: None, body: broken(b" and") };
+    let error = house.content.finish_upload(&house.web, upload, &digest, Some(broken_end)).await.unwrap_err();
+    assert!(matches!(error, Error::BrokenOff(_)), "{error}");
+    let info = house.content.finish_upload(&house.web, upload, &digest, Some(part(b" half"))).await.unwrap();
+    assert_eq!(info.size, 13);
+}
+
+#[tokio::test]
+async fn what_came_is_kept_when_nobody_waits_for_the_answer_any_more() {
+    let house = House::new().await;
+    let upload = house.content.begin_upload(&house.web, Algorithm::Sha256).await.unwrap();
+    let (send, receive) = futures::channel::mpsc::unbounded::<std::io::Result<Bytes>>();
+    let chunk = Chunk { start: None, body: receive.boxed() };
+    {
+        let mut append = Box::pin(house.content.append(&house.web, upload, chunk));
+        let poll = futures::future::poll_fn(|cx| Poll::Ready(append.as_mut().poll(cx).is_pending()));
+        assert!(poll.await, "the body has not ended");
+    }
+    send.unbounded_send(Ok(Bytes::from_static(b"kept"))).unwrap();
+    send.unbounded_send(Err(std::io::ErrorKind::ConnectionReset.into())).unwrap();
+    drop(send);
+    // The append runs on a task of its own; the upload is taken until that ends.
+    let cancelled = loop {
+        match house.content.upload_offset(&house.web, upload).await.unwrap() {
+            0 => tokio::task::yield_now().await,
+            offset => break offset,
+        }
+    };
+    assert_eq!(cancelled, 4);
+}
+
+#[tokio::test]
+async fn a_part_out_of_order_is_refused_with_the_place_to_go_on() {
+    let house = House::new().await;
+    let upload = house.content.begin_upload(&house.web, Algorithm::Sha256).await.unwrap();
+    house.content.append(&house.web, upload, part(b"0123")).await.unwrap();
+    for start in [0, 3, 5] {
+        let chunk = Chunk { start: Some(start), body: whole(b"x") };
+        let error = house.content.append(&house.web, upload, chunk).await.unwrap_err();
+        assert!(matches!(error, Error::RangeNotSatisfiable { offset: 4 }), "{start}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_parts_at_once_the_second_is_refused() {
+    let house = House::new().await;
+    let upload = house.content.begin_upload(&house.web, Algorithm::Sha256).await.unwrap();
+    let (send, receive) = futures::channel::mpsc::unbounded::<std::io::Result<Bytes>>();
+    let first = house.content.append(&house.web, upload, Chunk { start: Some(0), body: receive.boxed() });
+    let second = async {
+        let result = loop {
+            // The first may not have begun yet; an empty part changes nothing until it has.
+            let empty = Chunk { start: Some(0), body: whole(b"") };
+            match house.content.append(&house.web, upload, empty).await {
+                Ok(_) => tokio::task::yield_now().await,
+                Err(error) => break error,
+            }
+        };
+        send.unbounded_send(Ok(Bytes::from_static(b"first"))).unwrap();
+        drop(send);
+        result
+    };
+    let (first, second) = tokio::join!(first, second);
+    assert_eq!(first.unwrap(), 5);
+    assert!(matches!(second, Error::RangeNotSatisfiable { offset: 0 }), "{second}");
+}
+
+#[tokio::test]
+async fn a_wrong_digest_leaves_nothing() {
+    let house = House::new().await;
+    let upload = house.content.begin_upload(&house.web, Algorithm::Sha256).await.unwrap();
+    house.content.append(&house.web, upload, part(b"other")).await.unwrap();
+    let wanted = sha256(b"something");
+    let error = house.content.finish_upload(&house.web, upload, &wanted, None).await.unwrap_err();
+    let Error::DigestMismatch { expected, actual } = error else { panic!("{error}") };
+    assert_eq!((expected, actual), (wanted.clone(), sha256(b"other")));
+    assert!(matches!(
+        house.content.upload_offset(&house.web, upload).await,
+        Err(Error::UploadUnknown { .. })
+    ));
+    assert_eq!(house.content.stat_blob(&house.web, &wanted).await.unwrap(), None);
+    assert_eq!((house.files("uploads"), house.files("blobs")), (0, 0));
+}
+
+#[tokio::test]
+async fn a_sha512_digest_is_verified_whatever_the_upload_was_begun_for() {
+    let house = House::new().await;
+    let digest = sha512(b"in parts");
+    for algorithm in Algorithm::ALL {
+        let upload = house.content.begin_upload(&house.web, algorithm).await.unwrap();
+        house.content.append(&house.web, upload, part(b"in ")).await.unwrap();
+        let last = Some(part(b"parts"));
+        let info = house.content.finish_upload(&house.web, upload, &digest, last).await.unwrap();
+        assert_eq!(info.size, 8, "{algorithm}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_blob_is_a_blob() {
+    let house = House::new().await;
+    let upload = house.content.begin_upload(&house.web, Algorithm::Sha256).await.unwrap();
+    let digest = sha256(b"");
+    let info = house.content.finish_upload(&house.web, upload, &digest, None).await.unwrap();
+    assert_eq!(info.size, 0);
+    let (_, stream) = house.content.read_blob(&house.web, &digest, None).await.unwrap();
+    assert_eq!(read(stream).await, b"");
+}
+
+#[tokio::test]
+async fn an_upload_belongs_to_its_repository_and_can_be_cancelled() {
+    let house = House::new().await;
+    let upload = house.content.begin_upload(&house.web, Algorithm::Sha256).await.unwrap();
+    house.content.append(&house.web, upload, part(b"x")).await.unwrap();
+    let elsewhere = house.content.append(&house.other, upload, part(b"x")).await.unwrap_err();
+    assert!(matches!(elsewhere, Error::UploadUnknown { .. }), "{elsewhere}");
+    house.content.cancel_upload(&house.web, upload).await.unwrap();
+    assert_eq!(house.files("uploads"), 0);
+    assert!(matches!(
+        house.content.cancel_upload(&house.web, upload).await,
+        Err(Error::UploadUnknown { .. })
+    ));
+}
