@@ -1,0 +1,59 @@
+//! Request bodies: as a stream that knows when it was cut short, or whole where they are small.
+
+use crate::error::Failure;
+use axum::body::Body;
+use bytes::Bytes;
+use futures::StreamExt;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use longshore_content::ByteStream;
+use longshore_oci::ErrorCode;
+use std::io;
+
+/// The body as a stream. With an announced `length`, one that ends earlier ends in an error: a
+/// connection that breaks must never look like the end of what was sent.
+pub(crate) fn stream(body: Body, length: Option<u64>) -> ByteStream {
+    let frames = body.into_data_stream().map(|frame| frame.map_err(io::Error::other));
+    let Some(length) = length else { return frames.boxed() };
+    let checked = futures::stream::unfold((frames.boxed(), length), |(mut frames, left)| async move {
+        match frames.next().await {
+            Some(Ok(frame)) => {
+                let left = left.saturating_sub(frame.len() as u64);
+                Some((Ok(frame), (frames, left)))
+            }
+            Some(Err(error)) => Some((Err(error), (frames, 0))),
+            None if left > 0 => Some((Err(io::ErrorKind::UnexpectedEof.into()), (frames, 0))),
+            None => None,
+        }
+    });
+    checked.boxed()
+}
+
+/// The whole body, when it has at most `limit` bytes; nothing when it has more.
+pub(crate) async fn whole(body: Body, limit: usize) -> Result<Option<Bytes>, Failure> {
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(Some(collected.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => Ok(None),
+        Err(error) => Err(Failure::new(ErrorCode::SizeInvalid, format!("the request broke off: {error}"))),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use futures::TryStreamExt;
+
+    #[tokio::test]
+    async fn a_body_that_ends_before_its_announced_length_ends_in_an_error() {
+        let read = |length| stream(Body::from("four"), length).try_collect::<Vec<_>>();
+        assert_eq!(read(None).await.unwrap().concat(), b"four");
+        assert_eq!(read(Some(4)).await.unwrap().concat(), b"four");
+        assert_eq!(read(Some(5)).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_too_large_is_not_read_to_its_end() {
+        assert_eq!(whole(Body::from("four"), 4).await.unwrap().unwrap(), "four");
+        assert!(whole(Body::from("five!"), 4).await.unwrap().is_none());
+    }
+}

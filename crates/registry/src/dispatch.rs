@@ -1,0 +1,111 @@
+//! From a request to the handler of its endpoint (distribution-spec, "Endpoints").
+
+use crate::Registry;
+use crate::error::Failure;
+use crate::gate::Asking;
+use crate::headers::API_VERSION;
+use crate::query::Query;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, extract::Request};
+use http::request::Parts;
+use http::{HeaderValue, Method, StatusCode, header};
+use longshore_access::RequestActor;
+use longshore_oci::{ErrorCode, Route, path};
+
+/// Any request below `/v2/`.
+pub(crate) async fn handle(
+    State(registry): State<Registry>,
+    Extension(who): Extension<RequestActor>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let answer = route(&registry, &who, &parts, body).await;
+    finished(answer)
+}
+
+/// The token service at its second address.
+pub(crate) async fn token(
+    State(registry): State<Registry>,
+    Extension(who): Extension<RequestActor>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    finished(registry.token(&who, &parts, body).await)
+}
+
+fn finished(answer: Result<Response, Failure>) -> Response {
+    let mut response = answer.unwrap_or_else(IntoResponse::into_response);
+    let headers = response.headers_mut();
+    headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+    // Blobs are whatever somebody pushed, served from the address of the admin site.
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+async fn route(
+    registry: &Registry,
+    who: &RequestActor,
+    request: &Parts,
+    body: Body,
+) -> Result<Response, Failure> {
+    let asking = Asking { registry, request, who };
+    let below = request.uri.path().strip_prefix("/v2").unwrap_or_default();
+    let route = path::parse(below.strip_prefix('/').unwrap_or(below))?;
+    let query = Query::parse(request.uri.query().unwrap_or_default().as_bytes());
+    let method = &request.method;
+    let reads = *method == Method::GET || *method == Method::HEAD;
+    match route {
+        Route::Base if reads => asking.to_enter().map(|()| json(&serde_json::json!({}))),
+        Route::Base => Err(unsupported("GET, HEAD")),
+        Route::Catalog if reads => asking.catalog(&query).await,
+        Route::Catalog => Err(unsupported("GET, HEAD")),
+        Route::Token => registry.token(who, request, body).await,
+        Route::Blob { name, digest } => match *method {
+            Method::GET | Method::HEAD => asking.get_blob(&name, &digest).await,
+            Method::DELETE => asking.delete_blob(&name, &digest).await,
+            _ => Err(unsupported("GET, HEAD, DELETE")),
+        },
+        Route::UploadStart { name } => match *method {
+            Method::POST => asking.start_upload(&name, &query, body).await,
+            _ => Err(unsupported("POST")),
+        },
+        Route::Upload { name, session } => match *method {
+            Method::PATCH => asking.append(&name, &session, body).await,
+            Method::PUT => asking.finish_upload(&name, &session, &query, body).await,
+            Method::GET | Method::HEAD => asking.upload_status(&name, &session).await,
+            Method::DELETE => asking.cancel_upload(&name, &session).await,
+            _ => Err(unsupported("GET, HEAD, PATCH, PUT, DELETE")),
+        },
+        Route::Manifest { name, reference } => match *method {
+            Method::GET | Method::HEAD => asking.get_manifest(&name, &reference).await,
+            Method::PUT => asking.put_manifest(&name, reference, &query, body).await,
+            Method::DELETE => asking.delete_manifest(&name, &reference).await,
+            _ => Err(unsupported("GET, HEAD, PUT, DELETE")),
+        },
+        Route::Tags { name } if reads => asking.list_tags(&name, &query).await,
+        Route::Referrers { name, digest } if reads => asking.list_referrers(&name, &digest, &query).await,
+        Route::Tags { .. } | Route::Referrers { .. } => Err(unsupported("GET, HEAD")),
+    }
+}
+
+fn unsupported(allowed: &'static str) -> Failure {
+    Failure::new(ErrorCode::Unsupported, format!("this address takes {allowed} only"))
+        .header(header::ALLOW, HeaderValue::from_static(allowed))
+}
+
+/// A 200 with a JSON body.
+pub(crate) fn json(value: &serde_json::Value) -> Response {
+    let mut response = Response::new(Body::from(value.to_string()));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// An answer without a body.
+pub(crate) fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    response
+}

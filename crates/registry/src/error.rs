@@ -1,0 +1,157 @@
+//! What a request is answered when it fails: the specification's error body, with a message that a
+//! person can act on ("Error Codes").
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use longshore_content::{CreateError, Error, StoreError};
+use longshore_oci::{ErrorBody, ErrorCode, ErrorEntry, ManifestError, RouteError};
+use serde_json::{Value, json};
+
+/// A failed request.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    status: StatusCode,
+    body: ErrorBody,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Failure {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self::detailed(code, message, Value::Null)
+    }
+
+    pub(crate) fn detailed(code: ErrorCode, message: impl Into<String>, detail: Value) -> Self {
+        let status = StatusCode::from_u16(code.status()).expect("every code has a legal status");
+        Self { status, body: ErrorBody::with_detail(code, message, detail), headers: Vec::new() }
+    }
+
+    /// The same failure with another status than the code's own.
+    pub(crate) fn status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
+    /// The same failure with one more header.
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// A failure of the server itself. The cause goes to the log, not to the client.
+    pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::error!(error = %chain(error), "a registry request failed");
+        Self::new(ErrorCode::Unknown, "the registry failed to do this; its log says why. Try again later")
+    }
+}
+
+/// An error with what caused it. A source that its error prints already is not repeated.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self.body).expect("strings and JSON values can be written as JSON");
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.extend(self.headers.into_iter().map(|(name, value)| (Some(name), value)));
+        response
+    }
+}
+
+impl From<RouteError> for Failure {
+    fn from(error: RouteError) -> Self {
+        let failure = Self::new(error.code(), error.to_string());
+        match error {
+            RouteError::NotFound => failure.status(StatusCode::NOT_FOUND),
+            RouteError::Name(_) | RouteError::Digest(_) | RouteError::Reference(_) => failure,
+        }
+    }
+}
+
+impl From<longshore_metadata::Error> for Failure {
+    fn from(error: longshore_metadata::Error) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<CreateError> for Failure {
+    fn from(error: CreateError) -> Self {
+        let message = error.to_string();
+        match error {
+            CreateError::NoSuchNamespace(_) => Self::new(ErrorCode::NameUnknown, message),
+            CreateError::Exists(_) => Self::new(ErrorCode::Denied, message),
+            CreateError::Metadata(error) => error.into(),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        match error {
+            Error::BlobUnknown { digest, .. } => {
+                Self::detailed(ErrorCode::BlobUnknown, message, json!({ "digest": digest }))
+            }
+            Error::ManifestUnknown { reference, .. } => {
+                Self::detailed(ErrorCode::ManifestUnknown, message, json!({ "reference": reference }))
+            }
+            Error::ManifestBlobUnknown { digests, repository } => {
+                let entry = |digest| ErrorEntry {
+                    code: ErrorCode::ManifestBlobUnknown,
+                    message: format!(
+                        "the manifest names {digest}, which {repository} does not have; push that first"
+                    ),
+                    detail: json!({ "digest": digest }),
+                };
+                let body = ErrorBody { errors: digests.into_iter().map(entry).collect() };
+                Self { body, ..Self::new(ErrorCode::ManifestBlobUnknown, "") }
+            }
+            Error::DigestMismatch { expected, actual } => {
+                let detail = json!({ "expected": expected, "actual": actual });
+                Self::detailed(ErrorCode::DigestInvalid, message, detail)
+            }
+            Error::SizeMismatch { expected, actual } => {
+                let detail = json!({ "expected": expected, "actual": actual });
+                Self::detailed(ErrorCode::SizeInvalid, message, detail)
+            }
+            Error::UploadUnknown { .. } => Self::new(ErrorCode::BlobUploadUnknown, message),
+            Error::RangeNotSatisfiable { offset } => {
+                Self::detailed(ErrorCode::RangeInvalid, message, json!({ "offset": offset }))
+            }
+            Error::BrokenOff(_) => Self::new(ErrorCode::BlobUploadInvalid, message),
+            Error::ManifestInvalid(ManifestError::TooLarge(_)) => {
+                Self::new(ErrorCode::SizeInvalid, message).status(StatusCode::PAYLOAD_TOO_LARGE)
+            }
+            Error::ManifestInvalid(_) => Self::new(ErrorCode::ManifestInvalid, message),
+            Error::TagImmutable { existing, .. } => {
+                Self::detailed(ErrorCode::Denied, message, json!({ "existing": existing }))
+                    .status(StatusCode::CONFLICT)
+            }
+            Error::NotWritable { .. } => Self::new(ErrorCode::Denied, message),
+            Error::InUse { by, .. } => {
+                Self::detailed(ErrorCode::Unsupported, message, json!({ "manifest": by }))
+            }
+            Error::RepositoryGone(_) => Self::new(ErrorCode::NameUnknown, message),
+            // Told as it is: who pushes can only wait, but should know for what.
+            Error::Storage(StoreError::Full { .. }) => {
+                tracing::error!("{message}");
+                Self::new(ErrorCode::Unknown, "the registry's disk is full; tell its administrator")
+                    .status(StatusCode::INSUFFICIENT_STORAGE)
+            }
+            Error::Storage(error) => Self::internal(&error),
+            Error::Metadata(error) => Self::internal(&error),
+        }
+    }
+}

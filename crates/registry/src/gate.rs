@@ -1,0 +1,198 @@
+//! From a name in a path to a repository that the actor may use: the permission of every request
+//! is asked here. Where somebody may not even read, a repository that is there and one that is not
+//! look the same.
+
+use crate::Registry;
+use crate::error::Failure;
+use http::header::WWW_AUTHENTICATE;
+use http::request::Parts;
+use longshore_access::{Action, RequestActor, Via};
+use longshore_content::may_write_tags;
+use longshore_metadata::repositories;
+use longshore_model::{Actor, Author, Provenance, Repository};
+use longshore_oci::scope::Action as ScopeAction;
+use longshore_oci::{Challenge, ErrorCode, RepositoryName, Scope};
+use serde_json::json;
+
+/// A request on its way through the gate.
+pub(crate) struct Asking<'a> {
+    pub(crate) registry: &'a Registry,
+    pub(crate) request: &'a Parts,
+    pub(crate) who: &'a RequestActor,
+}
+
+impl Asking<'_> {
+    /// The repository, if it may be read.
+    pub(crate) async fn to_read(&self, name: &RepositoryName) -> Result<Repository, Failure> {
+        match self.find_readable(name).await? {
+            Some(repository) => {
+                self.check_token(name, &[ScopeAction::Pull])?;
+                Ok(repository)
+            }
+            None => Err(self.unseen(name)),
+        }
+    }
+
+    /// The repository, if it may be read; nothing, if it is not there but the actor could make it.
+    pub(crate) async fn to_read_if_there(
+        &self,
+        name: &RepositoryName,
+    ) -> Result<Option<Repository>, Failure> {
+        match self.find_readable(name).await? {
+            None if self.may_create(name) => self.check_token(name, &[ScopeAction::Pull]).map(|()| None),
+            _ => self.to_read(name).await.map(Some),
+        }
+    }
+
+    /// The repository, if it may be written to. One that is not there is made, private, when the
+    /// actor may make it: the first push does.
+    pub(crate) async fn to_write(&self, name: &RepositoryName) -> Result<Repository, Failure> {
+        let repository = match self.find_writable(name).await? {
+            Some(repository) => repository,
+            None => self.registry.content.find_or_create_repository(name, &self.author()).await?,
+        };
+        may_write_tags(&repository, &Provenance::Push)?;
+        Ok(repository)
+    }
+
+    /// The repository of an upload that is under way, if it may be written to.
+    pub(crate) async fn to_go_on(&self, name: &RepositoryName) -> Result<Repository, Failure> {
+        let repository = self.find_writable(name).await?.ok_or_else(|| self.unseen(name))?;
+        may_write_tags(&repository, &Provenance::Push)?;
+        Ok(repository)
+    }
+
+    /// The repository, if things in it may be deleted.
+    pub(crate) async fn to_delete(&self, name: &RepositoryName) -> Result<Repository, Failure> {
+        let Some(repository) = self.find_readable(name).await? else { return Err(self.unseen(name)) };
+        if !self.registry.access.may(&self.who.actor, Action::Delete, &repository) {
+            return Err(self.denied(name, "delete from", &[ScopeAction::Delete]));
+        }
+        self.check_token(name, &[ScopeAction::Delete])?;
+        Ok(repository)
+    }
+
+    /// The source of a mount, if it may be read; nothing otherwise, for then the client uploads.
+    pub(crate) async fn to_mount_from(&self, name: &RepositoryName) -> Result<Option<Repository>, Failure> {
+        let readable = self.find_readable(name).await?;
+        Ok(readable.filter(|_| self.token_covers(name, &[ScopeAction::Pull])))
+    }
+
+    /// That somebody is known, or at least carries a token: what `/v2/` tells clients apart by.
+    pub(crate) fn to_enter(&self) -> Result<(), Failure> {
+        match self.who.via {
+            Via::None => Err(self.challenge(None, None, "sign in to use this registry")),
+            Via::Basic | Via::Bearer { .. } | Via::Session { .. } => Ok(()),
+        }
+    }
+
+    /// That a list of repositories may be asked for; it holds what the actor may read.
+    pub(crate) fn to_list(&self) -> Result<(), Failure> {
+        let allowed = match &self.who.via {
+            Via::None => false,
+            Via::Bearer { scopes } => scopes.contains(&Scope::Catalog),
+            Via::Basic | Via::Session { .. } => true,
+        };
+        if allowed {
+            Ok(())
+        } else {
+            Err(self.challenge(Some(Scope::Catalog), None, "sign in to list repositories"))
+        }
+    }
+
+    /// The account that acts, for the records. Nobody else writes or deletes anything.
+    pub(crate) fn author(&self) -> Author {
+        self.who.actor.user().map_or(Author::System, Author::from)
+    }
+
+    async fn find(&self, name: &RepositoryName) -> Result<Option<Repository>, Failure> {
+        let mut conn = self.registry.db.read().await?;
+        Ok(repositories::find(&mut conn, name).await?)
+    }
+
+    async fn find_readable(&self, name: &RepositoryName) -> Result<Option<Repository>, Failure> {
+        let found = self.find(name).await?;
+        Ok(found.filter(|found| self.registry.access.may(&self.who.actor, Action::Read, found)))
+    }
+
+    /// The repository that may be written to; nothing, if the actor may make it.
+    async fn find_writable(&self, name: &RepositoryName) -> Result<Option<Repository>, Failure> {
+        let found = self.find(name).await?;
+        let may = match &found {
+            Some(repository) => self.registry.access.may(&self.who.actor, Action::Write, repository),
+            None => self.may_create(name),
+        };
+        let actions = [ScopeAction::Pull, ScopeAction::Push];
+        if !may {
+            return Err(self.denied(name, "push to", &actions));
+        }
+        self.check_token(name, &actions)?;
+        Ok(found)
+    }
+
+    fn may_create(&self, name: &RepositoryName) -> bool {
+        self.registry.access.may_in_namespace(&self.who.actor, &name.to_namespace())
+    }
+
+    /// A token must cover what is done, although the permission was found to be there.
+    fn check_token(&self, name: &RepositoryName, actions: &[ScopeAction]) -> Result<(), Failure> {
+        if self.token_covers(name, actions) {
+            return Ok(());
+        }
+        let message = format!("the token does not allow this in {name}; ask for one that does");
+        Err(self.challenge(Some(scope(name, actions)), Some("insufficient_scope"), &message))
+    }
+
+    fn token_covers(&self, wanted: &RepositoryName, needed: &[ScopeAction]) -> bool {
+        let Via::Bearer { scopes } = &self.who.via else { return true };
+        scopes.iter().any(|scope| match scope {
+            Scope::Repository { name, actions } => {
+                name.as_str() == wanted.as_str() && needed.iter().all(|action| actions.contains(action))
+            }
+            Scope::Catalog => false,
+        })
+    }
+
+    /// For those who may not see the repository, be it there or not.
+    fn unseen(&self, name: &RepositoryName) -> Failure {
+        if self.who.actor == Actor::Anonymous {
+            let message = format!("sign in to see whether you may use {name}");
+            return self.challenge(Some(scope(name, &[ScopeAction::Pull])), None, &message);
+        }
+        let message = format!("there is no repository {name}, or you may not see it");
+        Failure::detailed(ErrorCode::NameUnknown, message, json!({ "name": name }))
+    }
+
+    fn denied(&self, name: &RepositoryName, what: &str, actions: &[ScopeAction]) -> Failure {
+        let Some(user) = self.who.actor.user() else {
+            return self.challenge(Some(scope(name, actions)), None, &format!("sign in to {what} {name}"));
+        };
+        let message = format!(
+            "{} may not {what} {name}; use a repository of your own namespace ({}/…), or ask an \
+             administrator",
+            user.name, user.name
+        );
+        Failure::detailed(ErrorCode::Denied, message, json!({ "name": name }))
+    }
+
+    /// A 401 that tells where to get a token, and for what (RFC 6750 §3). Basic is accepted as well
+    /// but not offered: several clients take whichever comes first.
+    fn challenge(&self, scope: Option<Scope>, error: Option<&str>, message: &str) -> Failure {
+        let challenge = Challenge::Bearer {
+            realm: self.registry.realm(self.request),
+            service: Some(self.registry.settings.service.clone()),
+            scope: scope.map(|scope| scope.to_string()),
+            error: error.map(ToOwned::to_owned),
+        };
+        let failure = Failure::new(ErrorCode::Unauthorized, message);
+        match challenge.to_string().parse() {
+            Ok(header) => failure.header(WWW_AUTHENTICATE, header),
+            // Only an odd Host header can do this; the client is told without it.
+            Err(_) => failure,
+        }
+    }
+}
+
+fn scope(name: &RepositoryName, actions: &[ScopeAction]) -> Scope {
+    Scope::repository(name.clone(), actions.iter().copied())
+}

@@ -1,0 +1,132 @@
+//! Lists: tags, referrers, and the catalog of repositories (end-8, end-12, and `_catalog`).
+
+use crate::dispatch::json;
+use crate::error::Failure;
+use crate::gate::Asking;
+use crate::headers::{self, FILTERS_APPLIED};
+use crate::query::Query;
+use axum::response::Response;
+use http::{HeaderValue, header};
+use longshore_metadata::repositories;
+use longshore_oci::{Digest, ErrorCode, Link, RepositoryName, media_type};
+use serde_json::json;
+use url::form_urlencoded;
+
+/// The longest page, and the one when the client names no length.
+const MAX_PAGE: usize = 10_000;
+
+impl Asking<'_> {
+    /// The tags of a repository, in byte order.
+    pub(crate) async fn list_tags(&self, name: &RepositoryName, query: &Query) -> Result<Response, Failure> {
+        let repository = self.to_read(name).await?;
+        let page = Wanted::of(query)?;
+        let tags = self.registry.content.list_tags(&repository, page.last, Some(page.one_more())).await?;
+        let (tags, link) = page.cut(tags, &format!("/v2/{name}/tags/list"));
+        Ok(linked(json(&json!({ "name": name, "tags": tags })), link))
+    }
+
+    /// The repositories that the actor may see, in byte order.
+    pub(crate) async fn catalog(&self, query: &Query) -> Result<Response, Failure> {
+        self.to_list()?;
+        let page = Wanted::of(query)?;
+        let visible = self.registry.access.visible(&self.who.actor);
+        let names = {
+            let mut conn = self.registry.db.read().await?;
+            repositories::names(&mut conn, &visible, page.last, page.one_more()).await?
+        };
+        let (names, link) = page.cut(names, "/v2/_catalog");
+        Ok(linked(json(&json!({ "repositories": names })), link))
+    }
+
+    /// What refers to a digest, as an index. A repository that the actor's first push would make
+    /// has no referrers yet, which is no error.
+    pub(crate) async fn list_referrers(
+        &self,
+        name: &RepositoryName,
+        subject: &Digest,
+        query: &Query,
+    ) -> Result<Response, Failure> {
+        let artifact_type = query.get("artifactType");
+        let manifests = match self.to_read_if_there(name).await? {
+            Some(repository) => self.registry.content.referrers(&repository, subject, artifact_type).await?,
+            None => Vec::new(),
+        };
+        let index = json!({ "schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": manifests });
+        let mut response = json(&index);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type::OCI_INDEX));
+        if artifact_type.is_some() {
+            headers.insert(FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
+        }
+        Ok(response)
+    }
+}
+
+fn linked(mut response: Response, link: Option<Link>) -> Response {
+    if let Some(link) = link {
+        response.headers_mut().insert(header::LINK, headers::value(link.to_string()));
+    }
+    response
+}
+
+/// The part of a list that a client asks for.
+struct Wanted<'a> {
+    count: usize,
+    last: Option<&'a str>,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(query: &'a Query) -> Result<Self, Failure> {
+        let count = query.parsed::<usize>("n", ErrorCode::PaginationNumberInvalid)?;
+        Ok(Self { count: count.unwrap_or(MAX_PAGE).min(MAX_PAGE), last: query.get("last") })
+    }
+
+    /// One item more than wanted tells whether there is another page.
+    fn one_more(&self) -> i64 {
+        self.count as i64 + 1
+    }
+
+    fn cut<T: AsRef<str>>(&self, mut items: Vec<T>, path: &str) -> (Vec<T>, Option<Link>) {
+        let more = items.len() > self.count;
+        items.truncate(self.count);
+        let link = items.last().filter(|_| more).map(|last| {
+            let mut next = form_urlencoded::Serializer::new(String::new());
+            next.append_pair("n", &self.count.to_string()).append_pair("last", last.as_ref());
+            Link::next(format!("{path}?{}", next.finish()))
+        });
+        (items, link)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn page(query: &str, items: &[&'static str]) -> (Vec<&'static str>, Option<String>) {
+        let query = Query::parse(query.as_bytes());
+        let wanted = Wanted::of(&query).unwrap();
+        let (items, link) = wanted.cut(items.to_vec(), "/v2/a/b/tags/list");
+        (items, link.map(|link| link.target))
+    }
+
+    #[test]
+    fn a_page_that_is_not_the_last_links_to_the_next_by_a_relative_address() {
+        let (items, link) = page("n=2", &["a", "b", "c"]);
+        assert_eq!(items, ["a", "b"]);
+        assert_eq!(link.as_deref(), Some("/v2/a/b/tags/list?n=2&last=b"));
+        assert_eq!(page("n=3", &["a", "b", "c"]), (vec!["a", "b", "c"], None));
+    }
+
+    #[test]
+    fn a_page_of_nothing_has_no_next() {
+        assert_eq!(page("n=0", &["a"]), (vec![], None));
+    }
+
+    #[test]
+    fn what_is_no_count_is_refused() {
+        for query in ["n=x", "n=-1", "n=1.5"] {
+            assert!(Wanted::of(&Query::parse(query.as_bytes())).is_err(), "{query}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The token service: credentials in, a token out that carries what was asked for as far as it may
+//! be granted. GET as the Docker clients send it, POST as OAuth 2 has it (RFC 6749 §4.3).
+
+use crate::Registry;
+use crate::body;
+use crate::dispatch::json;
+use crate::error::Failure;
+use crate::query::Query;
+use axum::body::Body;
+use axum::response::Response;
+use http::request::Parts;
+use http::{HeaderValue, Method, StatusCode, header};
+use longshore_access::{Action, AuthError, RequestActor, Via};
+use longshore_metadata::repositories;
+use longshore_model::Actor;
+use longshore_oci::scope::Action as ScopeAction;
+use longshore_oci::{ErrorCode, RepositoryName, Scope};
+use serde_json::json;
+
+/// The most that a token request may hold.
+const MAX_FORM: usize = 64 * 1024;
+/// How many scopes one token may carry; a client asks for two when it mounts a blob.
+const MAX_SCOPES: usize = 50;
+
+impl Registry {
+    /// `/v2/token` and `/auth/token`.
+    pub(crate) async fn token(
+        &self,
+        who: &RequestActor,
+        request: &Parts,
+        body: Body,
+    ) -> Result<Response, Failure> {
+        let (actor, query) = match request.method {
+            Method::GET => {
+                let query = Query::parse(request.uri.query().unwrap_or_default().as_bytes());
+                (proven(who), query)
+            }
+            Method::POST => {
+                let form = body::whole(body, MAX_FORM).await?.ok_or_else(|| {
+                    Failure::new(ErrorCode::SizeInvalid, "the token request is too long")
+                        .status(StatusCode::PAYLOAD_TOO_LARGE)
+                })?;
+                let query = Query::parse(&form);
+                (self.password_grant(who, &query).await?, query)
+            }
+            _ => {
+                let failure = Failure::new(ErrorCode::Unsupported, "a token is asked for by GET or POST");
+                return Err(failure.header(header::ALLOW, HeaderValue::from_static("GET, POST")));
+            }
+        };
+        let granted = self.grant(&actor, asked_scopes(&query)?).await?;
+        let (token, lifetime) = self.access.issue_token(&actor, &granted);
+        let mut response = json(&json!({
+            "token": token,
+            "access_token": token,
+            "token_type": "Bearer",
+            "expires_in": lifetime.as_secs(),
+            "issued_at": self.clock.now().to_string(),
+        }));
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        Ok(response)
+    }
+
+    async fn password_grant(&self, who: &RequestActor, query: &Query) -> Result<Actor, Failure> {
+        match query.get("grant_type") {
+            Some("password") => {}
+            other => {
+                let message = format!(
+                    "the grant type {:?} is not supported; use password, or GET with Basic credentials",
+                    other.unwrap_or_default()
+                );
+                return Err(Failure::new(ErrorCode::Unsupported, message).status(StatusCode::BAD_REQUEST));
+            }
+        }
+        let (user, password) = (query.get("username").unwrap_or_default(), query.get("password"));
+        let password = password.unwrap_or_default().into();
+        match self.access.authenticate(user, &password, who.peer).await {
+            Ok(user) => Ok(Actor::User(user)),
+            Err(error) => Err(refused(error)),
+        }
+    }
+
+    /// What of the wishes the actor may have. A wish that is not granted is left out: the client
+    /// finds out with its next request, which names the reason.
+    async fn grant(&self, actor: &Actor, wishes: Vec<Scope>) -> Result<Vec<Scope>, Failure> {
+        let mut granted = Vec::with_capacity(wishes.len());
+        for wish in wishes {
+            match wish {
+                Scope::Catalog => granted.push(Scope::Catalog),
+                Scope::Repository { name, actions } => {
+                    // At other registries a name may have one part; here none has.
+                    let Ok(local) = name.as_str().parse::<RepositoryName>() else { continue };
+                    let allowed = self.allowed(actor, &local).await?;
+                    let both: Vec<_> = actions.into_iter().filter(|wish| allowed.contains(wish)).collect();
+                    if !both.is_empty() {
+                        granted.push(Scope::repository(name, both));
+                    }
+                }
+            }
+        }
+        Ok(granted)
+    }
+
+    async fn allowed(&self, actor: &Actor, name: &RepositoryName) -> Result<Vec<ScopeAction>, Failure> {
+        let found = {
+            let mut conn = self.db.read().await?;
+            repositories::find(&mut conn, name).await?
+        };
+        let may = |scope: &ScopeAction| match &found {
+            Some(repository) => {
+                let action = match scope {
+                    ScopeAction::Pull => Action::Read,
+                    ScopeAction::Push => Action::Write,
+                    ScopeAction::Delete => Action::Delete,
+                };
+                self.access.may(actor, action, repository)
+            }
+            // Not there yet: its first push makes it.
+            None => self.access.may_in_namespace(actor, &name.to_namespace()),
+        };
+        Ok(ScopeAction::ALL.into_iter().filter(may).collect())
+    }
+}
+
+/// The actor by what the request itself proves. A token never buys another one, or it would live
+/// for ever.
+fn proven(who: &RequestActor) -> Actor {
+    match who.via {
+        Via::Bearer { .. } => Actor::Anonymous,
+        Via::Basic | Via::Session { .. } | Via::None => who.actor.clone(),
+    }
+}
+
+/// The scopes of a request. Those that cannot be read, such as another registry's kinds or names
+/// that nothing can have, would grant nothing, so they are left out.
+fn asked_scopes(query: &Query) -> Result<Vec<Scope>, Failure> {
+    let listed = query.all("scope").flat_map(str::split_ascii_whitespace);
+    let scopes: Vec<Scope> = listed.filter_map(|scope| scope.parse().ok()).collect();
+    if scopes.len() > MAX_SCOPES {
+        let message = format!("a token carries at most {MAX_SCOPES} scopes, {} were asked for", scopes.len());
+        return Err(Failure::new(ErrorCode::Unsupported, message).status(StatusCode::BAD_REQUEST));
+    }
+    Ok(scopes)
+}
+
+fn refused(error: AuthError) -> Failure {
+    let message = error.to_string();
+    match error {
+        AuthError::WrongCredentials => Failure::new(ErrorCode::Unauthorized, message),
+        AuthError::Throttled { retry_after } => Failure::new(ErrorCode::TooManyRequests, message)
+            .header(header::RETRY_AFTER, retry_after.as_secs().max(1).into()),
+        AuthError::Metadata(error) => error.into(),
+    }
+}

@@ -1,0 +1,10 @@
+//! The registry's whole interface, over a real database and a real folder, without a socket.
+#![allow(clippy::unwrap_used)]
+
+mod blobs;
+mod fixture;
+mod lists;
+mod manifests;
+mod rights;
+mod tokens;
+mod uploads;

@@ -1,0 +1,183 @@
+//! Pulling, pushing and deleting manifests.
+
+use crate::fixture::{House, image, sha256};
+use axum::body::Body;
+use http::{Method, StatusCode};
+use longshore_metadata::tags;
+use longshore_model::{Author, PolicyId, Provenance};
+use longshore_oci::media_type::{
+    DOCKER_MANIFEST, DOCKER_SCHEMA1_SIGNED, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST,
+};
+use longshore_oci::{ErrorCode, MAX_MANIFEST_BYTES};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_manifest_comes_back_as_it_was_pushed_whatever_is_accepted() {
+    let house = House::new().await;
+    let config = house.blob("ann/web", b"{}").await;
+    // Spaces and order of members are the pusher's own.
+    let bytes = format!(" {} ", image(&config).to_string().replace(',', " ,\n"));
+    let ann = house.by("ann");
+    let content_type = [("content-type", OCI_MANIFEST)];
+    let pushed = ann.send(Method::PUT, "/v2/ann/web/manifests/v1", &content_type, bytes.clone()).await;
+    let digest = sha256(bytes.as_bytes());
+    assert_eq!(pushed.status, StatusCode::CREATED, "{pushed:?}");
+    assert_eq!(pushed.header("docker-content-digest"), digest.as_str());
+    assert_eq!(pushed.header("location"), format!("/v2/ann/web/manifests/{digest}"));
+    for path in ["/v2/ann/web/manifests/v1", pushed.header("location")] {
+        let accept = [("accept", DOCKER_MANIFEST)];
+        let get = ann.send(Method::GET, path, &accept, Body::empty()).await;
+        let head = ann.head(path).await;
+        assert_eq!(get.bytes, bytes);
+        for answer in [&get, &head] {
+            assert_eq!(answer.status, StatusCode::OK);
+            assert_eq!(answer.header("content-type"), OCI_MANIFEST);
+            assert_eq!(answer.header("docker-content-digest"), digest.as_str());
+            assert_eq!(answer.header("content-length"), bytes.len().to_string());
+        }
+        let etag = [("if-none-match", head.header("etag"))];
+        let cached = ann.send(Method::HEAD, path, &etag, Body::empty()).await;
+        assert_eq!(cached.status, StatusCode::NOT_MODIFIED);
+    }
+    ann.get("/v2/ann/web/manifests/v2").await.fails(404, ErrorCode::ManifestUnknown);
+    ann.get(&format!("/v2/ann/web/manifests/{config}")).await.fails(404, ErrorCode::ManifestUnknown);
+}
+
+#[tokio::test]
+async fn a_push_by_digest_sets_the_tags_it_names() {
+    let house = House::new().await;
+    let (digest, manifest) = house.image("ann/web", "v1").await;
+    let path = format!("/v2/ann/web/manifests/{digest}?tag=1.0&tag=1&tag=latest");
+    let pushed = house.by("ann").put_json(&path, OCI_MANIFEST, &manifest).await;
+    let set: Vec<_> = pushed.headers.get_all("oci-tag").iter().collect();
+    assert_eq!(set, ["1.0", "1", "latest"]);
+    let tags = house.by("ann").get("/v2/ann/web/tags/list").await.json();
+    assert_eq!(tags["tags"], json!(["1", "1.0", "latest", "v1"]));
+    let bad = format!("/v2/ann/web/manifests/{digest}?tag=good&tag=.bad");
+    house.by("ann").put_json(&bad, OCI_MANIFEST, &manifest).await.fails(400, ErrorCode::TagInvalid);
+}
+
+#[tokio::test]
+async fn a_referrer_is_acknowledged_and_listed() {
+    let house = House::new().await;
+    let (subject, _) = house.image("ann/web", "v1").await;
+    let mut referrer = image(&sha256(b"{}"));
+    referrer["artifactType"] = json!("application/vnd.example.sbom");
+    referrer["annotations"] = json!({ "org.example.note": "yes" });
+    referrer["subject"] = json!({ "mediaType": OCI_MANIFEST, "digest": subject, "size": 1 });
+    let digest = sha256(referrer.to_string().as_bytes());
+    let ann = house.by("ann");
+    let pushed = ann.put_json(&format!("/v2/ann/web/manifests/{digest}"), OCI_MANIFEST, &referrer).await;
+    assert_eq!(pushed.header("oci-subject"), subject.as_str(), "{pushed:?}");
+
+    let listed = ann.get(&format!("/v2/ann/web/referrers/{subject}")).await;
+    assert_eq!(listed.header("content-type"), OCI_INDEX);
+    assert_eq!(
+        listed.json(),
+        json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [{
+            "mediaType": OCI_MANIFEST, "digest": digest, "size": referrer.to_string().len(),
+            "artifactType": "application/vnd.example.sbom", "annotations": { "org.example.note": "yes" },
+        }]})
+    );
+    let filtered = |kind: &str| format!("/v2/ann/web/referrers/{subject}?artifactType={kind}");
+    let found = ann.get(&filtered("application/vnd.example.sbom")).await;
+    assert_eq!(found.header("oci-filters-applied"), "artifactType");
+    assert_eq!(found.json()["manifests"].as_array().unwrap().len(), 1);
+    let none = ann.get(&filtered("application%2Fother")).await;
+    assert_eq!(none.json()["manifests"], json!([]));
+    for repository in ["web", "not-there-yet"] {
+        let path = format!("/v2/ann/{repository}/referrers/{}", sha256(b"unknown"));
+        let unknown = ann.get(&path).await;
+        assert_eq!((unknown.status, &unknown.json()["manifests"]), (StatusCode::OK, &json!([])));
+    }
+    ann.get("/v2/ann/web/referrers/sha256:x").await.fails(400, ErrorCode::DigestInvalid);
+}
+
+#[tokio::test]
+async fn bad_manifests_are_refused_with_the_reason() {
+    let house = House::new().await;
+    let config = house.blob("ann/web", b"{}").await;
+    let (ann, good) = (house.by("ann"), image(&config));
+    let path = "/v2/ann/web/manifests/v1";
+
+    let mut incomplete = good.clone();
+    let missing = [sha256(b"one"), sha256(b"two")];
+    let layer = |digest| json!({ "mediaType": OCI_LAYER_GZIP, "digest": digest, "size": 3 });
+    incomplete["layers"] = missing.iter().map(layer).collect();
+    let refused = ann.put_json(path, OCI_MANIFEST, &incomplete).await;
+    refused.fails(400, ErrorCode::ManifestBlobUnknown);
+    let named: Vec<_> =
+        refused.json()["errors"].as_array().unwrap().iter().map(|e| e["detail"]["digest"].clone()).collect();
+    assert_eq!(json!(named), json!(missing));
+
+    let schema1 = json!({ "schemaVersion": 1, "name": "x", "fsLayers": [] });
+    let message =
+        ann.put_json(path, DOCKER_SCHEMA1_SIGNED, &schema1).await.fails(400, ErrorCode::ManifestInvalid);
+    assert!(message.contains("schema 1"), "{message}");
+    ann.put_json(path, DOCKER_MANIFEST, &good).await.fails(400, ErrorCode::ManifestInvalid);
+    ann.put_json(path, "text/html", &good).await.fails(400, ErrorCode::ManifestInvalid);
+
+    let by_digest = format!("/v2/ann/web/manifests/{}", sha256(b"else"));
+    ann.put_json(&by_digest, OCI_MANIFEST, &good).await.fails(400, ErrorCode::DigestInvalid);
+    let bad_digest = "/v2/ann/web/manifests/sha256:baddigeststring";
+    ann.put_json(bad_digest, OCI_MANIFEST, &good).await.fails(400, ErrorCode::DigestInvalid);
+    let long_tag = format!("/v2/ann/web/manifests/{}", "a".repeat(300));
+    let message = ann.put_json(&long_tag, OCI_MANIFEST, &good).await.fails(400, ErrorCode::TagInvalid);
+    assert!(message.contains("at most 128 characters"), "{message}");
+    let long_name = format!("/v2/ann/{}/manifests/v1", "a".repeat(300));
+    ann.put_json(&long_name, OCI_MANIFEST, &good).await.fails(400, ErrorCode::NameInvalid);
+
+    let large = good.to_string() + &" ".repeat(MAX_MANIFEST_BYTES);
+    for length in [None, Some(large.len().to_string())] {
+        let headers: Vec<_> = length.iter().map(|length| ("content-length", length.as_str())).collect();
+        let refused = ann.send(Method::PUT, path, &headers, large.clone()).await;
+        refused.fails(413, ErrorCode::SizeInvalid);
+    }
+    let tags = ann.get("/v2/ann/web/tags/list").await.json();
+    assert_eq!(tags["tags"], json!([]), "nothing half-done stays");
+}
+
+#[tokio::test]
+async fn a_tag_is_deleted_alone_and_a_manifest_with_its_tags() {
+    let house = House::new().await;
+    let (digest, manifest) = house.image("ann/web", "v1").await;
+    let ann = house.by("ann");
+    ann.put_json("/v2/ann/web/manifests/v2", OCI_MANIFEST, &manifest).await;
+    ann.put_json("/v2/ann/web/manifests/v3", OCI_MANIFEST, &manifest).await;
+    assert_eq!(ann.delete("/v2/ann/web/manifests/v1").await.status, StatusCode::ACCEPTED);
+    ann.delete("/v2/ann/web/manifests/v1").await.fails(404, ErrorCode::ManifestUnknown);
+    let by_digest = format!("/v2/ann/web/manifests/{digest}");
+    assert_eq!(ann.get(&by_digest).await.status, StatusCode::OK);
+    assert_eq!(ann.delete(&by_digest).await.status, StatusCode::ACCEPTED);
+    ann.get(&by_digest).await.fails(404, ErrorCode::ManifestUnknown);
+    assert_eq!(ann.get("/v2/ann/web/tags/list").await.json()["tags"], json!([]));
+}
+
+#[tokio::test]
+async fn semantics_05_the_lineage_that_another_longshore_tells_is_kept_with_the_tag() {
+    let house = House::new().await;
+    let (_, manifest) = house.image("ann/web", "v1").await;
+    let passed = [PolicyId::new(), PolicyId::new()];
+    let lineage = format!("{},{}", passed[0], passed[1]);
+    let headers = [("content-type", OCI_MANIFEST), ("longshore-lineage", lineage.as_str())];
+    let ann = house.by("ann");
+    ann.send(Method::PUT, "/v2/ann/web/manifests/v2", &headers, manifest.to_string()).await;
+    let repository = house.repository("ann/web").await.unwrap();
+    let mut conn = house.db.read().await.unwrap();
+    let tag = tags::find(&mut conn, repository.id, &"v2".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(tag.lineage.policies(), passed);
+    assert_eq!(tag.author, Author::User { name: "ann".parse().unwrap() });
+    assert_eq!(tag.provenance, Provenance::Push);
+}
+
+#[tokio::test]
+async fn an_address_tells_which_methods_it_takes() {
+    let house = House::new().await;
+    house.image("ann/web", "v1").await;
+    let ann = house.by("ann");
+    let refused = ann.post("/v2/ann/web/manifests/v1").await;
+    refused.fails(405, ErrorCode::Unsupported);
+    assert_eq!(refused.header("allow"), "GET, HEAD, PUT, DELETE");
+    ann.get("/v2/ann/web/blobs/uploads/").await.fails(405, ErrorCode::Unsupported);
+    ann.get("/v2/nothing/here").await.fails(404, ErrorCode::Unsupported);
+}

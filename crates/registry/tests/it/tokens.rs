@@ -1,0 +1,117 @@
+//! The token service.
+
+use crate::fixture::{House, NOBODY, PEER, password_of};
+use http::{Method, StatusCode};
+use longshore_model::repository::RepositoryChange;
+use longshore_model::{Actor, Visibility};
+use longshore_oci::{ErrorCode, Scope};
+
+fn scopes(list: &[&str]) -> Vec<Scope> {
+    list.iter().map(|scope| scope.parse().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_token_carries_what_was_asked_for_as_far_as_it_is_granted() {
+    let house = House::new().await;
+    let public = RepositoryChange { visibility: Some(Visibility::Public), ..Default::default() };
+    house.create("ann/public", public).await;
+    house.create("ann/private", RepositoryChange::default()).await;
+    let asked = "scope=repository:ann/public:pull,push&scope=repository:ann/private:pull%20repository:bob/new:push,pull\
+                 &scope=repository:Not/A-Name:pull&scope=plugin:x:y&service=longshore&account=bob";
+    for (user, granted) in [
+        (NOBODY, vec!["repository:ann/public:pull"]),
+        ("bob", vec!["repository:ann/public:pull", "repository:bob/new:pull,push"]),
+        (
+            "root",
+            vec![
+                "repository:ann/public:pull,push",
+                "repository:ann/private:pull",
+                "repository:bob/new:pull,push",
+            ],
+        ),
+    ] {
+        let answer = house.by(user).get(&format!("/v2/token?{asked}")).await;
+        assert_eq!((answer.status, answer.header("cache-control")), (StatusCode::OK, "no-store"));
+        let json = answer.json();
+        assert_eq!((&json["expires_in"], &json["issued_at"]), (&900.into(), &"2026-11-20T12:00:00Z".into()));
+        assert_eq!(json["token"], json["access_token"]);
+        let claims = house.access.verify_token(json["token"].as_str().unwrap()).await.unwrap();
+        assert_eq!((claims.actor, claims.scopes), (house.actor(user), scopes(&granted)), "{user}");
+    }
+}
+
+#[tokio::test]
+async fn a_password_buys_a_token_by_post_too() {
+    let house = House::new().await;
+    let form = |user: &str, password: &str| {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "password")
+            .append_pair("username", user)
+            .append_pair("password", password);
+        form.append_pair("service", "longshore").append_pair("client_id", "docker");
+        form.append_pair("scope", "repository:ann/web:pull,push").finish()
+    };
+    let post = |path: &'static str, body: String| {
+        let nobody = house.by(NOBODY);
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        async move { nobody.send(Method::POST, path, &form, body).await }
+    };
+    let answer = post("/auth/token", form("ann", &password_of("ann"))).await;
+    let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+    let claims = house.access.verify_token(&token).await.unwrap();
+    assert_eq!(
+        (claims.actor, claims.scopes),
+        (house.actor("ann"), scopes(&["repository:ann/web:pull,push"]))
+    );
+
+    post("/v2/token", form("ann", "wrong")).await.fails(401, ErrorCode::Unauthorized);
+    post("/v2/token", "grant_type=refresh_token&refresh_token=x".into())
+        .await
+        .fails(400, ErrorCode::Unsupported);
+    post("/v2/token", "x".repeat(100_000)).await.fails(413, ErrorCode::SizeInvalid);
+}
+
+#[tokio::test]
+async fn a_token_is_good_for_its_scopes_alone_and_only_while_the_right_lasts() {
+    let house = House::new().await;
+    house.image("ann/web", "v1").await;
+    let token = |scopes: &[&str], user: &'static str| {
+        house.access.issue_token(&house.actor(user), &self::scopes(scopes)).0
+    };
+    let (pull, push) = ("repository:ann/web:pull", "repository:ann/web:pull,push");
+    let client = house.bearing(&token(&[pull], "ann")).await;
+    assert_eq!(client.get("/v2/ann/web/manifests/v1").await.status, StatusCode::OK);
+    for (method, path) in
+        [(Method::POST, "/v2/ann/web/blobs/uploads/"), (Method::DELETE, "/v2/ann/web/manifests/v1")]
+    {
+        let refused = client.send(method, path, &[], "").await;
+        refused.fails(401, ErrorCode::Unauthorized);
+        assert!(refused.header("www-authenticate").contains(r#"error="insufficient_scope""#));
+    }
+    client.get("/v2/ann/other/tags/list").await.fails(404, ErrorCode::NameUnknown);
+    // A token that claims more than its bearer may is worth no more than the bearer.
+    let client = house.bearing(&token(&[push], "bob")).await;
+    client.post("/v2/ann/web/blobs/uploads/").await.fails(403, ErrorCode::Denied);
+    client.get("/v2/ann/web/tags/list").await.fails(404, ErrorCode::NameUnknown);
+    // Nor does a token buy another one.
+    let client = house.bearing(&token(&[pull], "ann")).await;
+    let bought = client.get(&format!("/v2/token?scope={push}")).await.json();
+    let claims = house.access.verify_token(bought["token"].as_str().unwrap()).await.unwrap();
+    assert_eq!((claims.actor, claims.scopes), (Actor::Anonymous, vec![]));
+}
+
+#[tokio::test]
+async fn too_many_wrong_passwords_are_slowed_down() {
+    let house = House::new().await;
+    let guess = "grant_type=password&username=ann&password=guess";
+    for _ in 0..50 {
+        let answer = house.by(NOBODY).send(Method::POST, "/v2/token", &[], guess).await;
+        if answer.status == StatusCode::TOO_MANY_REQUESTS {
+            answer.fails(429, ErrorCode::TooManyRequests);
+            assert!(answer.header("retry-after").parse::<u64>().unwrap() > 0);
+            return;
+        }
+        answer.fails(401, ErrorCode::Unauthorized);
+    }
+    panic!("50 guesses from {PEER} in a row");
+}

@@ -1,0 +1,181 @@
+//! Pushing blobs in all the ways there are.
+
+use crate::fixture::{House, sha256};
+use axum::body::{Body, Bytes};
+use http::{Method, StatusCode};
+use longshore_model::repository::RepositoryChange;
+use longshore_oci::ErrorCode;
+use std::io;
+
+#[tokio::test]
+async fn a_blob_is_pushed_by_post_and_put() {
+    let house = House::new().await;
+    let ann = house.by("ann");
+    let started = ann.post("/v2/ann/web/blobs/uploads/").await;
+    assert_eq!(started.status, StatusCode::ACCEPTED);
+    assert_eq!(started.header("range"), "0-0");
+    let location = started.header("location");
+    assert_eq!(location, format!("/v2/ann/web/blobs/uploads/{}", started.header("docker-upload-uuid")));
+
+    let digest = sha256(b"hello");
+    let put = ann.send(Method::PUT, &format!("{location}?digest={digest}"), &[], "hello").await;
+    assert_eq!(put.status, StatusCode::CREATED, "{put:?}");
+    assert_eq!(put.header("location"), format!("/v2/ann/web/blobs/{digest}"));
+    assert_eq!(put.header("docker-content-digest"), digest.as_str());
+    assert_eq!(ann.get(put.header("location")).await.bytes, "hello");
+    ann.get(location).await.fails(404, ErrorCode::BlobUploadUnknown);
+}
+
+#[tokio::test]
+async fn a_blob_is_pushed_in_one_request() {
+    let house = House::new().await;
+    let digest = sha256(b"hello");
+    let path = format!("/v2/ann/web/blobs/uploads/?digest={digest}");
+    let ann = house.by("ann");
+    let pushed = ann.send(Method::POST, &path, &[("content-length", "5")], "hello").await;
+    assert_eq!(pushed.status, StatusCode::CREATED, "{pushed:?}");
+    assert_eq!(ann.get(pushed.header("location")).await.bytes, "hello");
+}
+
+#[tokio::test]
+async fn a_blob_is_pushed_in_parts_and_a_part_out_of_order_tells_where_to_go_on() {
+    let house = House::new().await;
+    let ann = house.by("ann");
+    let location = ann.post("/v2/ann/web/blobs/uploads/").await.header("location").to_owned();
+    let patch = |range: &'static str, bytes: &'static str| {
+        let (ann, location) = (house.by("ann"), location.clone());
+        async move { ann.send(Method::PATCH, &location, &[("content-range", range)], bytes).await }
+    };
+    let first = patch("0-3", "0123").await;
+    assert_eq!((first.status, first.header("range")), (StatusCode::ACCEPTED, "0-3"));
+    assert_eq!(first.header("location"), location);
+    for (range, bytes) in [("8-9", "89"), ("0-3", "0123"), ("3-4", "34")] {
+        let refused = patch(range, bytes).await;
+        refused.fails(416, ErrorCode::RangeInvalid);
+        assert_eq!((refused.header("location"), refused.header("range")), (location.as_str(), "0-3"));
+    }
+    let status = ann.get(&location).await;
+    assert_eq!((status.status, status.header("range")), (StatusCode::NO_CONTENT, "0-3"));
+    patch("garbage", "x").await.fails(400, ErrorCode::BlobUploadInvalid);
+
+    let digest = sha256(b"0123456789");
+    let end = format!("{location}?digest={digest}");
+    let early = ann.send(Method::PUT, &end, &[("content-range", "6-9")], "6789").await;
+    early.fails(416, ErrorCode::RangeInvalid);
+    // A part without a range, as docker streams them.
+    let streamed = ann.send(Method::PATCH, &location, &[], "45").await;
+    assert_eq!(streamed.header("range"), "0-5");
+    let put = ann.send(Method::PUT, &end, &[("content-range", "6-9")], "6789").await;
+    assert_eq!(put.status, StatusCode::CREATED, "{put:?}");
+    assert_eq!(ann.get(put.header("location")).await.bytes, "0123456789");
+}
+
+#[tokio::test]
+async fn a_client_that_disconnects_in_mid_part_resumes_behind_what_came() {
+    let house = House::new().await;
+    let ann = house.by("ann");
+    let location = ann.post("/v2/ann/web/blobs/uploads/").await.header("location").to_owned();
+    let pieces = [Ok(Bytes::from_static(b"half")), Err(io::Error::from(io::ErrorKind::ConnectionReset))];
+    let body = Body::from_stream(futures::stream::iter(pieces));
+    ann.send(Method::PATCH, &location, &[], body).await.fails(400, ErrorCode::BlobUploadInvalid);
+    // A connection that just ends, before all that was announced has come.
+    let short = ann.send(Method::PATCH, &location, &[("content-length", "9")], " and").await;
+    short.fails(400, ErrorCode::BlobUploadInvalid);
+    assert_eq!(ann.get(&location).await.header("range"), "0-7");
+    let end = format!("{location}?digest={}", sha256(b"half and half"));
+    let put = ann.send(Method::PUT, &end, &[("content-range", "8-12")], " half").await;
+    assert_eq!(put.status, StatusCode::CREATED, "{put:?}");
+}
+
+#[tokio::test]
+async fn an_upload_with_the_wrong_digest_leaves_nothing() {
+    let house = House::new().await;
+    let ann = house.by("ann");
+    let (wanted, actual) = (sha256(b"wanted"), sha256(b"other"));
+    let location = ann.post("/v2/ann/web/blobs/uploads/").await.header("location").to_owned();
+    let one_request = format!("/v2/ann/web/blobs/uploads/?digest={wanted}");
+    for (method, path) in [(Method::PUT, format!("{location}?digest={wanted}")), (Method::POST, one_request)]
+    {
+        let refused = ann.send(method, &path, &[], "other").await;
+        refused.fails(400, ErrorCode::DigestInvalid);
+        let detail = &refused.json()["errors"][0]["detail"];
+        assert_eq!(detail["expected"], wanted.as_str());
+        assert_eq!(detail["actual"], actual.as_str());
+    }
+    ann.get(&location).await.fails(404, ErrorCode::BlobUploadUnknown);
+    for digest in [wanted, actual] {
+        ann.get(&format!("/v2/ann/web/blobs/{digest}")).await.fails(404, ErrorCode::BlobUnknown);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_digest_is_refused_before_anything_is_made() {
+    let house = House::new().await;
+    let ann = house.by("ann");
+    for query in ["digest=sha256:x", "digest=md5:abc", "mount=x&from=ann/other", "digest-algorithm=md5"] {
+        let refused = ann.post(&format!("/v2/ann/new/blobs/uploads/?{query}")).await;
+        refused.fails(400, ErrorCode::DigestInvalid);
+    }
+    assert!(house.repository("ann/new").await.is_none());
+    let location = ann.post("/v2/ann/web/blobs/uploads/").await.header("location").to_owned();
+    ann.send(Method::PUT, &location, &[], "x").await.fails(400, ErrorCode::DigestInvalid);
+    ann.get("/v2/ann/web/blobs/uploads/not-one-of-ours").await.fails(404, ErrorCode::BlobUploadUnknown);
+    ann.get("/v2/ann/new/blobs/uploads/not-one-of-ours").await.fails(404, ErrorCode::NameUnknown);
+    assert!(house.repository("ann/new").await.is_none());
+}
+
+#[tokio::test]
+async fn an_upload_can_be_cancelled() {
+    let house = House::new().await;
+    let ann = house.by("ann");
+    let location = ann.post("/v2/ann/web/blobs/uploads/").await.header("location").to_owned();
+    assert_eq!(ann.delete(&location).await.status, StatusCode::NO_CONTENT);
+    ann.delete(&location).await.fails(404, ErrorCode::BlobUploadUnknown);
+}
+
+#[tokio::test]
+async fn a_blob_is_mounted_from_where_the_actor_may_read_and_uploaded_otherwise() {
+    let house = House::new().await;
+    let digest = house.blob("ann/base", b"layer").await;
+    let mount = |user: &'static str, to: &'static str, from: &'static str| {
+        let (client, path) = (house.by(user), format!("/v2/{to}/blobs/uploads/?mount={digest}&from={from}"));
+        async move { client.post(&path).await }
+    };
+    let mounted = mount("ann", "ann/app", "ann/base").await;
+    assert_eq!(mounted.status, StatusCode::CREATED, "{mounted:?}");
+    assert_eq!(mounted.header("docker-content-digest"), digest.as_str());
+    assert_eq!(house.by("ann").get(mounted.header("location")).await.bytes, "layer");
+
+    // Not by guessing a digest, nor from where one may not read, nor from nowhere.
+    for from in ["ann/base", "bob/none", "no-such", "ann/none"] {
+        let started = mount("bob", "bob/app", from).await;
+        assert_eq!(started.status, StatusCode::ACCEPTED, "{from}: {started:?}");
+        assert!(started.header("location").starts_with("/v2/bob/app/blobs/uploads/"));
+    }
+    let anywhere = house.by("bob").post(&format!("/v2/bob/app/blobs/uploads/?mount={digest}")).await;
+    assert_eq!(anywhere.status, StatusCode::ACCEPTED);
+    house.by("bob").get(&format!("/v2/bob/app/blobs/{digest}")).await.fails(404, ErrorCode::BlobUnknown);
+
+    let public =
+        RepositoryChange { visibility: Some(longshore_model::Visibility::Public), ..Default::default() };
+    house.create("ann/public", public).await;
+    house.blob("ann/public", b"layer").await;
+    assert_eq!(mount("bob", "bob/app", "ann/public").await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn names_may_be_five_levels_deep_and_made_of_the_words_of_the_interface() {
+    let house = House::new().await;
+    let name = "ann/blobs/uploads/tags/manifests";
+    let (digest, manifest) = house.image(name, "blobs").await;
+    let ann = house.by("ann");
+    for reference in ["blobs", digest.as_str()] {
+        let pulled = ann.get(&format!("/v2/{name}/manifests/{reference}")).await;
+        assert_eq!(pulled.bytes, manifest.to_string(), "{reference}");
+    }
+    let config = sha256(b"{}");
+    assert_eq!(ann.get(&format!("/v2/{name}/blobs/{config}")).await.bytes, "{}");
+    let tags = ann.get(&format!("/v2/{name}/tags/list")).await.json();
+    assert_eq!(tags, serde_json::json!({ "name": name, "tags": ["blobs"] }));
+    ann.get("/v2/ann/blobs/uploads/tags/list").await.fails(404, ErrorCode::NameUnknown);
+}
