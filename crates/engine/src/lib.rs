@@ -1,1 +1,161 @@
-//! (room to be furnished)
+//! What happens by itself: jobs, schedules, promotions, and the transfers of push and pull mirrors. A change of
+//! a tag leaves a job in the database; this room claims it, asks the policies, and carries out what they say.
+//!
+//! Who may set a policy up is decided in `admin`, what a rule means in `policy`, how rows look in `metadata`,
+//! how another registry is spoken to in `remote`.
+
+mod apply;
+mod evaluate;
+mod evaluator;
+mod family;
+mod follow;
+mod journal;
+mod locks;
+pub mod orders;
+mod outgoing;
+mod poll;
+mod promote;
+mod push;
+mod reach;
+mod retry;
+mod running;
+mod scheduler;
+mod transfer;
+mod trouble;
+mod worker;
+
+pub use promote::{PromoteError, PromoteNow};
+pub use reach::{ReachError, endpoint_of, kind_of};
+pub use retry::Jitter;
+
+use crate::{evaluate::Occasion, reach::Registries, running::Running, transfer::push::Shared};
+use jiff::tz::TimeZone;
+use longshore_content::Content;
+use longshore_metadata::Database;
+use longshore_model::{BootId, Clock, JobId, Timestamp};
+use longshore_policy::Moment;
+use longshore_remote::NetworkPolicy;
+use std::sync::Arc;
+use url::Url;
+
+/// What an engine is made of.
+pub struct EngineParts {
+    /// The database.
+    pub db: Database,
+    /// The registry's content.
+    pub content: Content,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// What an administrator decides.
+    pub settings: EngineSettings,
+}
+
+/// What an administrator decides about the engine.
+#[derive(Debug, Clone)]
+pub struct EngineSettings {
+    /// How many transfers run at once. Evaluations and promotions have a worker of their own.
+    pub workers: usize,
+    /// The zone whose time tag templates use.
+    pub zone: TimeZone,
+    /// Which addresses remotes may have.
+    pub network: NetworkPolicy,
+    /// The addresses under which this very server is known.
+    pub self_urls: Vec<Url>,
+    /// What this server is called in the job list.
+    pub server_name: String,
+    /// Where the jitter of retries comes from.
+    pub jitter: Jitter,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self {
+            workers: 4,
+            zone: TimeZone::UTC,
+            network: NetworkPolicy::default(),
+            self_urls: Vec::new(),
+            server_name: "longshore".to_owned(),
+            jitter: Jitter::default(),
+        }
+    }
+}
+
+/// The engine; cheap to clone. Nothing happens before [`Engine::run`].
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    db: Database,
+    content: Content,
+    clock: Arc<dyn Clock>,
+    settings: EngineSettings,
+    /// Leases of this start of this process.
+    boot: BootId,
+    running: Running,
+    registries: Registries,
+    shared: Arc<Shared>,
+}
+
+impl Engine {
+    /// An engine that stands still.
+    #[must_use]
+    pub fn new(parts: EngineParts) -> Self {
+        let EngineParts { db, content, clock, settings } = parts;
+        Self(Arc::new(Inner {
+            db,
+            content,
+            clock,
+            settings,
+            boot: BootId::new(),
+            running: Running::default(),
+            registries: Registries::default(),
+            shared: Arc::default(),
+        }))
+    }
+
+    /// The present instant as tag templates see it: in the server's zone.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        Moment::in_zone(self.now(), &self.0.settings.zone)
+    }
+
+    /// What an administrator decided.
+    #[must_use]
+    pub fn settings(&self) -> &EngineSettings {
+        &self.0.settings
+    }
+
+    pub(crate) fn db(&self) -> &Database {
+        &self.0.db
+    }
+
+    pub(crate) fn content(&self) -> &Content {
+        &self.0.content
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    pub(crate) fn boot(&self) -> BootId {
+        self.0.boot
+    }
+
+    pub(crate) fn running(&self) -> &Running {
+        &self.0.running
+    }
+
+    pub(crate) fn registries(&self) -> &Registries {
+        &self.0.registries
+    }
+
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        self.0.shared.clone()
+    }
+
+    /// The present instant, for a job that asks policies.
+    pub(crate) fn occasion(&self, job: JobId) -> Occasion {
+        let now = self.now();
+        Occasion { job, now, moment: Moment::in_zone(now, &self.0.settings.zone) }
+    }
+}

@@ -1,0 +1,111 @@
+//! *Save & Apply*: one policy is asked about all present tags of its repository, oldest first, so that the
+//! newest ends up holding a shared name (semantics 3). The job remembers how far it came.
+
+use crate::{
+    Engine,
+    evaluate::{Occasion, Tally, consider},
+    outgoing::Outgoing,
+    trouble::Trouble,
+};
+use longshore_metadata::{
+    Error, Priority, Tx,
+    jobs::{self, Claim},
+    repositories, tags,
+};
+use longshore_model::{
+    PolicyId, PolicyKind, Repository, Revision, TagRecord,
+    job::{Parameters, Progress},
+};
+
+/// Tags that are looked at in one transaction: enough to be fast, few enough to let pushes through between.
+const BATCH: usize = 25;
+
+/// Runs the job to its end; answers its outcome.
+pub(crate) async fn run(
+    engine: &Engine,
+    claim: &Claim,
+    policy: PolicyId,
+    kind: PolicyKind,
+    after: Revision,
+) -> Result<String, Trouble> {
+    let mut conn = engine.db().read().await?;
+    let Some((found, source)) = of(&mut conn, kind, policy).await? else {
+        return Ok("the policy or its repository has been deleted".to_owned());
+    };
+    // A tag that changes from here on is evaluated for that change anyway.
+    let all = tags::all(&mut conn, source.id).await?;
+    drop(conn);
+    let tags: Vec<TagRecord> = all.into_iter().filter(|tag| tag.revision > after).collect();
+    let mut progress = Progress { tags_total: tags.len() as u64, ..Progress::default() };
+    let mut tally = Tally::default();
+    let version = found.common().version;
+    for batch in tags.chunks(BATCH) {
+        progress.tags_done += batch.len() as u64;
+        let step = Step { policy, kind, version, source: source.clone(), tags: batch.to_vec(), progress };
+        match step.take(engine, claim).await? {
+            Some(answers) => tally.merge(&answers),
+            None => return Ok(format!("the policy was disabled or changed; {}", tally.sentence())),
+        }
+    }
+    Ok(tally.sentence())
+}
+
+async fn of(
+    conn: &mut longshore_metadata::Conn,
+    kind: PolicyKind,
+    id: PolicyId,
+) -> Result<Option<(Outgoing, Repository)>, Error> {
+    let Some(policy) = Outgoing::get(conn, kind, id).await? else { return Ok(None) };
+    let source = repositories::get(conn, policy.source()).await?;
+    Ok(source.map(|source| (policy, source)))
+}
+
+/// One transaction's worth of tags.
+struct Step {
+    policy: PolicyId,
+    kind: PolicyKind,
+    version: i64,
+    source: Repository,
+    tags: Vec<TagRecord>,
+    progress: Progress,
+}
+
+impl Step {
+    /// None: the policy no longer acts as it did when the job began.
+    async fn take(self, engine: &Engine, claim: &Claim) -> Result<Option<Tally>, Error> {
+        let at = engine.occasion(claim.job.id);
+        let (job, epoch) = (claim.job.id, claim.epoch);
+        engine
+            .db()
+            .write(Priority::Normal, move |tx| {
+                Box::pin(async move {
+                    jobs::fence(tx, job, epoch).await?;
+                    let answers = self.ask(tx, &at).await?;
+                    if let Some(last) = self.tags.last() {
+                        let (policy, kind) = (self.policy, self.kind);
+                        let reached = Parameters::ApplyPolicy { policy, kind, after: last.revision };
+                        jobs::set_parameters(tx, job, epoch, &reached).await?;
+                    }
+                    jobs::progress(tx, job, epoch, &self.progress, at.now).await?;
+                    Ok(answers)
+                })
+            })
+            .await
+    }
+
+    async fn ask(&self, tx: &mut Tx, at: &Occasion) -> Result<Option<Tally>, Error> {
+        let mut tally = Tally::default();
+        for tag in &self.tags {
+            // Read anew for each tag: the policy may have stopped itself at the one before.
+            let policy = Outgoing::get(tx, self.kind, self.policy).await?;
+            let Some(policy) = policy.filter(|p| p.is_active() && p.common().version == self.version) else {
+                return Ok(None);
+            };
+            let current = tags::find(tx, self.source.id, &tag.name).await?;
+            if current.is_some_and(|current| current.revision == tag.revision) {
+                tally.add(consider(tx, &policy, &self.source, tag, at).await?);
+            }
+        }
+        Ok(Some(tally))
+    }
+}

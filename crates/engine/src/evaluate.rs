@@ -1,0 +1,418 @@
+//! A tag has changed: ask every policy of its repository, and do what follows, in one transaction. Promotions
+//! happen here and now; what goes to another registry becomes a job. What a promotion does is in `promote`.
+
+use crate::{
+    orders::{self, Destination, Shipment},
+    outgoing::Outgoing,
+    promote::{Promotion, immutable},
+};
+use longshore_metadata::{
+    Error, Tx, activity,
+    jobs::{self, Claim},
+    policies, promotions, repositories,
+    tags::{self, SetOutcome},
+    verdicts::{self, VerdictRow},
+};
+use longshore_model::{
+    Author, JobId, PolicyKind, PromotionPolicy, PushMirror, Repository, RepositoryId, Revision, TagRecord,
+    Timestamp,
+    activity::ActivityKind,
+    job::{Cause, Level, Status},
+    policy::{LastRun, RunCode},
+    tag::AnswerResult,
+};
+use longshore_oci::Tag;
+use longshore_policy::{Facts, Moment, Outcome, Verdict, WaitingFor, decide};
+
+/// When and for which job policies are asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Occasion {
+    pub job: JobId,
+    pub now: Timestamp,
+    /// `now` in the server's zone, for templates.
+    pub moment: Moment,
+}
+
+/// The change that an evaluation is about.
+#[derive(Debug, Clone)]
+pub(crate) struct Change {
+    pub repository: RepositoryId,
+    pub tag: Tag,
+    pub revision: Revision,
+}
+
+/// Asks all policies about one change of a tag and ends the job, all in the caller's transaction.
+pub(crate) async fn evaluate(
+    tx: &mut Tx,
+    claim: &Claim,
+    change: &Change,
+    at: &Occasion,
+) -> Result<(), Error> {
+    jobs::fence(tx, claim.job.id, claim.epoch).await?;
+    let (status, outcome) = match current(tx, change).await? {
+        Ok((source, tag)) => {
+            let mut tally = Tally::default();
+            for policy in Outgoing::active_of(tx, source.id).await? {
+                tally.add(consider(tx, &policy, &source, &tag, at).await?);
+            }
+            (Status::Done, tally.sentence())
+        }
+        Err(gone) => (Status::Superseded, gone),
+    };
+    jobs::finish(tx, claim.job.id, claim.epoch, status, Some(&outcome), None, at.now).await
+}
+
+/// The tag, while the change is its latest one; else why there is nothing to do.
+async fn current(tx: &mut Tx, change: &Change) -> Result<Result<(Repository, TagRecord), String>, Error> {
+    let Some(source) = repositories::get(tx, change.repository).await? else {
+        return Ok(Err("the repository has been deleted".to_owned()));
+    };
+    Ok(match tags::find(tx, change.repository, &change.tag).await? {
+        None => Err(format!("the tag {} has been deleted", change.tag)),
+        Some(tag) if tag.revision != change.revision => {
+            Err(format!("the tag {} has changed again since (change {})", tag.name, tag.revision.0))
+        }
+        Some(tag) => Ok((source, tag)),
+    })
+}
+
+/// What one policy made of one tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It acted on this change before (semantics 2).
+    ActedBefore,
+    NotMatched,
+    Waiting,
+    Promoted,
+    Queued,
+    Superseded,
+    Failed,
+    /// It stopped itself.
+    Paused,
+}
+
+/// How often each answer was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tally {
+    asked: u32,
+    promoted: u32,
+    queued: u32,
+    waiting: u32,
+    superseded: u32,
+    failed: u32,
+    paused: u32,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, answer: Answer) {
+        self.asked += 1;
+        match answer {
+            Answer::ActedBefore | Answer::NotMatched => {}
+            Answer::Waiting => self.waiting += 1,
+            Answer::Promoted => self.promoted += 1,
+            Answer::Queued => self.queued += 1,
+            Answer::Superseded => self.superseded += 1,
+            Answer::Failed => self.failed += 1,
+            Answer::Paused => self.paused += 1,
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.asked += other.asked;
+        self.promoted += other.promoted;
+        self.queued += other.queued;
+        self.waiting += other.waiting;
+        self.superseded += other.superseded;
+        self.failed += other.failed;
+        self.paused += other.paused;
+    }
+
+    /// One sentence for the job's page.
+    pub(crate) fn sentence(&self) -> String {
+        let mut parts = vec![match self.asked {
+            0 => "nothing to ask".to_owned(),
+            1 => "asked once".to_owned(),
+            many => format!("asked {many} times"),
+        }];
+        for (count, text) in [
+            (self.promoted, "promoted"),
+            (self.queued, "on its way to another registry"),
+            (self.waiting, "waiting"),
+            (self.superseded, "superseded"),
+            (self.failed, "failed"),
+            (self.paused, "paused"),
+        ] {
+            if count > 0 {
+                parts.push(format!("{count} {text}"));
+            }
+        }
+        parts.join(", ")
+    }
+}
+
+/// Asks one policy about one tag, carries out what follows, and records both.
+pub(crate) async fn consider(
+    tx: &mut Tx,
+    policy: &Outgoing,
+    source: &Repository,
+    tag: &TagRecord,
+    at: &Occasion,
+) -> Result<Answer, Error> {
+    let common = policy.common();
+    let earlier = verdicts::find(tx, common.id, common.version, source.id, &tag.name, tag.revision).await?;
+    if let Some(row) = &earlier
+        && !acts_again(tx, row, policy).await?
+    {
+        return Ok(Answer::ActedBefore);
+    }
+    let Some(rules) = policy.rules().readable() else {
+        let why = format!("its rules cannot be read by this version: {}", policy.rules().describe());
+        pause(tx, policy, source, &why, at).await?;
+        return Ok(Answer::Paused);
+    };
+    let mut verdict = decide(rules, &Facts::of_tag(&tag.name));
+    let mut stopped = false;
+    if verdict.is_match()
+        && let Some(objection) = policy.objection(tx, tag, at.now).await?
+    {
+        if let Some(why) = &objection.stops {
+            pause(tx, policy, source, why, at).await?;
+            stopped = true;
+        }
+        verdict.outcome = Outcome::NoMatch;
+        verdict.reasons.push(objection.reason);
+    }
+    let followed = match verdict.outcome {
+        Outcome::NoMatch if stopped => Followed::nothing(Answer::Paused, why_not(&verdict)),
+        Outcome::NoMatch => Followed::nothing(Answer::NotMatched, why_not(&verdict)),
+        Outcome::Waiting(awaited) => Followed::nothing(Answer::Waiting, awaiting(awaited)),
+        Outcome::Match => {
+            let kept = earlier.and_then(|row| row.target_tag);
+            act(tx, policy, source, tag, kept, at).await?
+        }
+    };
+    record(tx, policy, source, tag, verdict, &followed, at).await?;
+    Ok(followed.answer)
+}
+
+/// Once per change and version of the policy, except where it failed or what it made is gone (semantics 2).
+async fn acts_again(tx: &mut Tx, row: &VerdictRow, policy: &Outgoing) -> Result<bool, Error> {
+    match (row.result, policy, &row.target_tag) {
+        (AnswerResult::Done, Outgoing::Promotion(promotion), Some(made)) => {
+            Ok(tags::find(tx, promotion.target, made).await?.is_none())
+        }
+        (AnswerResult::Done | AnswerResult::Running | AnswerResult::Superseded, _, _) => Ok(false),
+        (AnswerResult::Failed | AnswerResult::NotMatched, _, _) => Ok(true),
+        (AnswerResult::Waiting | AnswerResult::NotEvaluated, _, _) => Ok(true),
+    }
+}
+
+/// What followed from a verdict.
+struct Followed {
+    answer: Answer,
+    consequence: String,
+    target_tag: Option<Tag>,
+    job: Option<JobId>,
+}
+
+impl Followed {
+    fn nothing(answer: Answer, consequence: String) -> Self {
+        Self { answer, consequence, target_tag: None, job: None }
+    }
+
+    fn result(&self) -> AnswerResult {
+        match self.answer {
+            Answer::ActedBefore | Answer::NotMatched | Answer::Paused => AnswerResult::NotMatched,
+            Answer::Waiting => AnswerResult::Waiting,
+            Answer::Promoted => AnswerResult::Done,
+            Answer::Queued => AnswerResult::Running,
+            Answer::Superseded => AnswerResult::Superseded,
+            Answer::Failed => AnswerResult::Failed,
+        }
+    }
+}
+
+async fn act(
+    tx: &mut Tx,
+    policy: &Outgoing,
+    source: &Repository,
+    tag: &TagRecord,
+    kept: Option<Tag>,
+    at: &Occasion,
+) -> Result<Followed, Error> {
+    let name = match kept.map_or_else(|| policy.render(&tag.name, &at.moment), Ok) {
+        Ok(name) => name,
+        Err(error) => {
+            return Ok(Followed::nothing(Answer::Failed, format!("the tag template gives no tag: {error}")));
+        }
+    };
+    let (answer, consequence, job) = match policy {
+        Outgoing::Promotion(promotion) => promote(tx, promotion, source, tag, &name, at).await?,
+        Outgoing::Push(mirror) => send(tx, mirror, source, tag, &name, at).await?,
+    };
+    Ok(Followed { answer, consequence, target_tag: Some(name), job })
+}
+
+async fn promote(
+    tx: &mut Tx,
+    policy: &PromotionPolicy,
+    source: &Repository,
+    tag: &TagRecord,
+    name: &Tag,
+    at: &Occasion,
+) -> Result<(Answer, String, Option<JobId>), Error> {
+    let Some(target) = repositories::get(tx, policy.target).await? else {
+        return Ok((Answer::Failed, format!("{} has been deleted", policy.target_name), None));
+    };
+    let id = policy.common.id;
+    let promotion = Promotion {
+        policy: Some(id),
+        source,
+        tag,
+        target: &target,
+        name,
+        author: &Author::Policy { id, policy: PolicyKind::Promotion },
+        lineage: &tag.lineage.with(id),
+        referrers: policy.common.referrers,
+        job: Some(at.job),
+    };
+    let made = format!("{}:{name}", target.name);
+    Ok(match promotion.carry_out(tx, at.now).await? {
+        SetOutcome::Set(_) => {
+            promotions::mark_promoted(tx, id, at.now).await?;
+            (Answer::Promoted, format!("promoted as {made}"), None)
+        }
+        SetOutcome::Unchanged(_) => (Answer::Promoted, format!("{made} has this image already"), None),
+        SetOutcome::Superseded { by } => {
+            let by = by.revision.0;
+            (Answer::Superseded, format!("{made} holds a later change ({by}), so it was left alone"), None)
+        }
+        SetOutcome::Immutable { .. } => (Answer::Failed, immutable(name, &target.name), None),
+    })
+}
+
+async fn send(
+    tx: &mut Tx,
+    mirror: &PushMirror,
+    source: &Repository,
+    tag: &TagRecord,
+    name: &Tag,
+    at: &Occasion,
+) -> Result<(Answer, String, Option<JobId>), Error> {
+    let cause = Cause::Policy { id: mirror.common.id, policy: PolicyKind::PushMirror };
+    let shipment = Shipment::of(mirror, tag, name.clone());
+    let order = orders::push(source, shipment, &Destination::of(mirror), cause, at.now);
+    let job = jobs::enqueue(tx, order, at.now).await?;
+    let to = format!("{}/{}:{name}", mirror.remote_host, mirror.remote_repository);
+    Ok((Answer::Queued, format!("on its way to {to}"), Some(job.id)))
+}
+
+async fn record(
+    tx: &mut Tx,
+    policy: &Outgoing,
+    source: &Repository,
+    tag: &TagRecord,
+    verdict: Verdict,
+    followed: &Followed,
+    at: &Occasion,
+) -> Result<(), Error> {
+    let common = policy.common();
+    let row = VerdictRow {
+        policy: common.id,
+        kind: policy.kind(),
+        version: common.version,
+        repository: source.id,
+        tag: tag.name.clone(),
+        revision: tag.revision,
+        digest: tag.digest.clone(),
+        verdict,
+        target_tag: followed.target_tag.clone(),
+        result: followed.result(),
+        consequence: followed.consequence.clone(),
+        job: Some(followed.job.unwrap_or(at.job)),
+        at: at.now,
+    };
+    verdicts::record(tx, &row).await?;
+    let (code, level) = match followed.answer {
+        Answer::Promoted => (RunCode::Success, Level::Info),
+        Answer::Queued => (RunCode::Running, Level::Info),
+        Answer::Failed => (RunCode::Failed, Level::Error),
+        Answer::Superseded => (RunCode::Success, Level::Info),
+        Answer::ActedBefore | Answer::NotMatched | Answer::Waiting | Answer::Paused => return Ok(()),
+    };
+    let sentence = format!("{}:{} {}", source.name, tag.name, followed.consequence);
+    jobs::log(tx, at.job, &[(level, sentence.clone())], at.now).await?;
+    let run = LastRun { code, detail: sentence, at: Some(at.now), job: row.job };
+    policies::record_run(tx, policy.kind(), common.id, &run).await
+}
+
+/// Stops a policy, and says so where people look: at the policy, in the activity, in the job's log.
+pub(crate) async fn pause(
+    tx: &mut Tx,
+    policy: &Outgoing,
+    source: &Repository,
+    why: &str,
+    at: &Occasion,
+) -> Result<(), Error> {
+    let (kind, id) = (policy.kind(), policy.id());
+    policies::pause(tx, kind, id, why, at.now).await?;
+    let sentence = format!("the {} to {} stopped itself: {why}", kind.noun(), policy.destination());
+    let entry = activity::NewActivity {
+        at: at.now,
+        author: Author::Policy { id, policy: kind },
+        kind: ActivityKind::PolicyPaused,
+        repository: Some(source.id),
+        tag: None,
+        digest: None,
+        policy: Some(id),
+        job: Some(at.job),
+        detail: sentence.clone(),
+    };
+    activity::add(tx, &entry).await?;
+    jobs::log(tx, at.job, &[(Level::Warn, sentence)], at.now).await
+}
+
+/// The rules that did not hold, for the consequence of a verdict.
+fn why_not(verdict: &Verdict) -> String {
+    let failed: Vec<&str> = verdict
+        .reasons
+        .iter()
+        .filter(|reason| reason.holds != Some(true))
+        .map(|reason| reason.found.as_str())
+        .collect();
+    failed.join("; ")
+}
+
+fn awaiting(awaited: WaitingFor) -> String {
+    match awaited {
+        WaitingFor::Scan => "waiting for the scan of the image",
+        WaitingFor::Approval => "waiting for an approval",
+        WaitingFor::Soak => "waiting until the tag has stood long enough",
+    }
+    .to_owned()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn semantics_32_a_verdict_that_waits_is_kept_as_waiting() {
+        for awaited in [WaitingFor::Scan, WaitingFor::Approval, WaitingFor::Soak] {
+            let followed = Followed::nothing(Answer::Waiting, awaiting(awaited));
+            assert_eq!(followed.result(), AnswerResult::Waiting);
+            assert!(followed.consequence.starts_with("waiting "));
+        }
+    }
+
+    #[test]
+    fn the_tally_reads_as_a_sentence() {
+        let mut tally = Tally::default();
+        assert_eq!(tally.sentence(), "nothing to ask");
+        for answer in [Answer::Promoted, Answer::NotMatched, Answer::Queued] {
+            tally.add(answer);
+        }
+        assert_eq!(tally.sentence(), "asked 3 times, 1 promoted, 1 on its way to another registry");
+    }
+}

@@ -1,0 +1,50 @@
+//! Locks by name, for work at one place of another registry that must not be done twice at once: the upload of
+//! one blob to one repository, the rewriting of one list of referrers.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+use tokio::sync::OwnedMutexGuard;
+
+/// When so many names are known, those that nobody holds are forgotten.
+const TIDY_AT: usize = 1_024;
+
+/// A lock for each name.
+#[derive(Debug, Default)]
+pub(crate) struct Locks(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
+
+impl Locks {
+    /// Waits until nobody else holds `name`; dropping the guard lets it go.
+    pub(crate) async fn hold(&self, name: String) -> OwnedMutexGuard<()> {
+        let lock = {
+            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.len() >= TIDY_AT {
+                known.retain(|_, lock| lock.strong_count() > 0);
+            }
+            let slot = known.entry(name).or_default();
+            slot.upgrade().unwrap_or_else(|| {
+                let lock = Arc::default();
+                *slot = Arc::downgrade(&lock);
+                lock
+            })
+        };
+        lock.lock_owned().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+
+    #[tokio::test]
+    async fn a_name_is_held_by_one_at_a_time() {
+        let locks = Locks::default();
+        let held = locks.hold("a".to_owned()).await;
+        assert!(locks.hold("a".to_owned()).now_or_never().is_none());
+        assert!(locks.hold("b".to_owned()).now_or_never().is_some());
+        drop(held);
+        assert!(locks.hold("a".to_owned()).now_or_never().is_some());
+    }
+}

@@ -1,0 +1,314 @@
+//! Carrying a plan out: a few tags at a time, each set when all that it needs is in. What hangs on them is
+//! brought in by `families`.
+
+use super::{
+    plan::{BaselineTags, Step, Tally, is_of, step},
+    survey::{Survey, look, provenance},
+};
+use crate::{
+    Engine,
+    journal::Journal,
+    transfer::pull::{self, Pull},
+    trouble::{Fate, Trouble},
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use longshore_metadata::{
+    Error, Priority,
+    jobs::{self, Claim},
+    pull_mirrors,
+    tags::{self, SetOutcome, SetTag},
+};
+use longshore_model::{
+    Author, JobId, Lineage, PolicyKind, PullMirror, Repository, TagRecord, policy::Baseline,
+};
+use longshore_oci::{Digest, Tag};
+use longshore_remote::Registry;
+use std::sync::{Mutex, PoisonError};
+
+/// Tags that are brought in at the same time.
+const TAGS_AT_ONCE: usize = 4;
+/// A tag that moves while it is copied is planned anew so often (semantics 4).
+const PLANS: u32 = 3;
+
+/// One run of one mirror.
+pub(super) struct Carrier<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) mirror: &'a PullMirror,
+    pub(super) target: Repository,
+    pub(super) registry: Registry,
+    pub(super) journal: &'a Journal,
+    pub(super) pull: Pull,
+    job: JobId,
+    epoch: i64,
+    author: Author,
+    lineage: Lineage,
+    baseline: Option<BaselineTags>,
+    state: Mutex<State>,
+}
+
+/// How the run went so far.
+#[derive(Default)]
+struct State {
+    tally: Tally,
+    /// The first error that may pass.
+    passing: Option<Trouble>,
+    /// The first one that will not.
+    lasting: Option<String>,
+}
+
+/// A tag that stands here as it does at the remote.
+pub(super) struct Present {
+    pub digest: Digest,
+    /// When it arrived; none: in this very run.
+    pub since: Option<TagRecord>,
+}
+
+/// What became of one tag that was to be copied.
+enum Ended {
+    Set(Digest),
+    /// It was deleted at the remote meanwhile.
+    Vanished,
+    /// Somebody else set it here meanwhile.
+    Conflict,
+}
+
+impl<'a> Carrier<'a> {
+    pub(super) async fn new(
+        engine: &'a Engine,
+        claim: &Claim,
+        mirror: &'a PullMirror,
+        target: Repository,
+        registry: Registry,
+        journal: &'a Journal,
+    ) -> Result<Self, Trouble> {
+        let id = mirror.common.id;
+        let baseline = match mirror.baseline {
+            Baseline::Complete => {
+                let known = pull_mirrors::baseline(&mut engine.db().read().await?, id).await?;
+                Some(known.into_iter().collect())
+            }
+            Baseline::None | Baseline::Pending => None,
+        };
+        let author = Author::Policy { id, policy: PolicyKind::PullMirror };
+        // The mirror itself is a station on the way: what came through it is not sent back by any push mirror.
+        let lineage = Lineage::default().with(id);
+        let carrier = pull::Carrier {
+            author: author.clone(),
+            provenance: provenance(mirror, None),
+            lineage: lineage.clone(),
+        };
+        let (content, from) = (engine.content().clone(), mirror.remote_repository.clone());
+        let pull = Pull::new(content, registry.clone(), from, target.clone(), carrier, journal.clone());
+        let (job, epoch, state) = (claim.job.id, claim.epoch, Mutex::default());
+        Ok(Self {
+            engine,
+            mirror,
+            target,
+            registry,
+            journal,
+            pull,
+            job,
+            epoch,
+            author,
+            lineage,
+            baseline,
+            state,
+        })
+    }
+
+    /// Brings in what the plan says. An error of one tag keeps no other from coming; in the end the first error
+    /// that may pass, else the first one at all, is the run's.
+    pub(super) async fn carry_out(self, survey: &Survey) -> Result<Tally, Trouble> {
+        self.journal.plan_tags(survey.tags.len());
+        let work: Vec<_> = survey.tags.iter().map(|(name, digest)| self.one(name, digest)).collect();
+        let present = stream::iter(work).buffer_unordered(TAGS_AT_ONCE).try_collect::<Vec<_>>().await?;
+        let present: Vec<Present> = present.into_iter().flatten().collect();
+        if self.mirror.common.referrers {
+            self.families(survey, &present).await?;
+        }
+        let State { tally, passing, lasting } =
+            self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match (passing, lasting) {
+            (Some(trouble), _) => Err(trouble),
+            (None, Some(first)) => Err(Trouble::Final(format!("{}; first: {first}", tally.sentence()))),
+            (None, None) => Ok(tally),
+        }
+    }
+
+    async fn one(&self, name: &Tag, digest: &Digest) -> Result<Option<Present>, Trouble> {
+        let present = self.heed(name, self.tag(name, digest).await)?;
+        self.journal.tag_done();
+        Ok(present.flatten())
+    }
+
+    pub(super) fn count(&self, count: impl FnOnce(&mut Tally)) {
+        count(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).tally);
+    }
+
+    /// Notes an error about one tag, unless it is the end of the whole run.
+    pub(super) fn heed<T>(&self, name: &Tag, outcome: Result<T, Trouble>) -> Result<Option<T>, Trouble> {
+        let trouble = match outcome {
+            Ok(done) => return Ok(Some(done)),
+            Err(trouble) => trouble,
+        };
+        let line = format!("{name}: {trouble}");
+        let fate = trouble.fate();
+        if fate == Fate::Lost {
+            return Err(trouble);
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.tally.failed += 1;
+        if matches!(fate, Fate::Retry(_)) {
+            self.journal.warn(line);
+            state.passing.get_or_insert(trouble);
+        } else {
+            self.journal.error(line.clone());
+            state.lasting.get_or_insert(line);
+        }
+        Ok(None)
+    }
+
+    /// Decides about one tag and does it. Answers it when it stands here as it does there.
+    async fn tag(&self, name: &Tag, remote: &Digest) -> Result<Option<Present>, Trouble> {
+        let local = self.local(name).await?;
+        match step(self.mirror.common.id, name, remote, local.as_ref(), self.baseline.as_ref()) {
+            Step::Unchanged => {
+                self.count(|tally| tally.unchanged += 1);
+                Ok(Some(Present { digest: remote.clone(), since: local }))
+            }
+            Step::InBaseline => {
+                self.count(|tally| tally.in_baseline += 1);
+                Ok(None)
+            }
+            Step::Conflict { local } => {
+                self.conflict(name, &local.digest);
+                Ok(None)
+            }
+            Step::Copy(digest) => {
+                let arrived = self.copy(name, digest).await?;
+                if arrived.is_some() {
+                    self.count(|tally| tally.copied += 1);
+                }
+                Ok(arrived.map(|digest| Present { digest, since: None }))
+            }
+        }
+    }
+
+    pub(super) async fn local(&self, name: &Tag) -> Result<Option<TagRecord>, Error> {
+        tags::find(&mut self.engine.db().read().await?, self.target.id, name).await
+    }
+
+    fn conflict(&self, name: &Tag, local: &Digest) {
+        self.count(|tally| tally.conflicts += 1);
+        self.journal.warn(format!(
+            "{}:{name} was not made by this mirror and is at {local}; it is left alone. Delete it if the mirror \
+             shall have the name",
+            self.target.name
+        ));
+    }
+
+    /// Fetches and sets one tag. Answers the digest it then has, if it was set.
+    pub(super) async fn copy(&self, name: &Tag, digest: Digest) -> Result<Option<Digest>, Trouble> {
+        match self.fetch(name, digest).await? {
+            Ended::Set(digest) => {
+                self.journal.info(format!("{}:{name} is now at {digest}", self.target.name));
+                Ok(Some(digest))
+            }
+            Ended::Vanished => {
+                self.journal.info(format!("{name} was deleted at the remote meanwhile"));
+                Ok(None)
+            }
+            Ended::Conflict => {
+                if let Some(local) = self.local(name).await? {
+                    self.conflict(name, &local.digest);
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Everything is fetched by the digest that was planned. What is gone by digest is planned anew, since the
+    /// tag may have moved (semantics 4).
+    async fn fetch(&self, name: &Tag, mut digest: Digest) -> Result<Ended, Trouble> {
+        for plan in 1.. {
+            match self.pull.tree(&digest).await {
+                Ok(()) => return self.set(name, digest).await,
+                Err(gone @ Trouble::Gone(_)) if plan >= PLANS => return Err(gone),
+                Err(gone @ Trouble::Gone(_)) => {
+                    self.journal.warn(format!("{name}: {gone}; the tag is looked at once more"));
+                    match look(&self.registry, &self.mirror.remote_repository, name).await? {
+                        Some(moved) => digest = moved,
+                        None => return Ok(Ended::Vanished),
+                    }
+                }
+                Err(trouble) => return Err(trouble),
+            }
+        }
+        Ok(Ended::Vanished)
+    }
+
+    /// Sets the tag, if the job is still this worker's and the tag still the mirror's to set.
+    async fn set(&self, name: &Tag, digest: Digest) -> Result<Ended, Trouble> {
+        let set = Set {
+            job: self.job,
+            epoch: self.epoch,
+            policy: self.mirror.common.id,
+            target: self.target.clone(),
+            name: name.clone(),
+            digest: digest.clone(),
+            author: self.author.clone(),
+            provenance: provenance(self.mirror, Some(name)),
+            lineage: self.lineage.clone(),
+            now: self.engine.now(),
+        };
+        let write =
+            self.engine.db().write(Priority::Normal, move |tx| Box::pin(async move { set.write(tx).await }));
+        match write.await? {
+            None => Ok(Ended::Conflict),
+            Some(SetOutcome::Set(_) | SetOutcome::Unchanged(_)) => Ok(Ended::Set(digest)),
+            Some(SetOutcome::Superseded { by }) => Err(Trouble::Superseded(format!(
+                "{}:{name} holds a later change ({})",
+                self.target.name, by.revision.0
+            ))),
+            Some(SetOutcome::Immutable { .. }) => {
+                Err(Trouble::Final(crate::promote::immutable(name, &self.target.name)))
+            }
+        }
+    }
+}
+
+/// The transaction that sets one tag.
+struct Set {
+    job: JobId,
+    epoch: i64,
+    policy: longshore_model::PolicyId,
+    target: Repository,
+    name: Tag,
+    digest: Digest,
+    author: Author,
+    provenance: longshore_model::Provenance,
+    lineage: Lineage,
+    now: longshore_model::Timestamp,
+}
+
+impl Set {
+    /// None: somebody else has set the tag since the plan was made.
+    async fn write(&self, tx: &mut longshore_metadata::Tx) -> Result<Option<SetOutcome>, Error> {
+        jobs::fence(tx, self.job, self.epoch).await?;
+        let existing = tags::find(tx, self.target.id, &self.name).await?;
+        if existing.is_some_and(|tag| tag.digest != self.digest && !is_of(self.policy, &tag)) {
+            return Ok(None);
+        }
+        let change = SetTag {
+            repository: &self.target,
+            name: &self.name,
+            digest: &self.digest,
+            source_revision: None,
+            author: &self.author,
+            provenance: &self.provenance,
+            lineage: &self.lineage,
+            now: self.now,
+        };
+        tags::set(tx, change).await.map(Some)
+    }
+}

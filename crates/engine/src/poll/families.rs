@@ -1,0 +1,111 @@
+//! Signatures, SBOMs and digest tags of the tags a mirror brought in (semantics 6, 7): with every tag that
+//! arrives, for a day at every run after that, and for all tags once a day.
+
+use super::{
+    carry::{Carrier, Present},
+    survey::{Survey, look},
+};
+use crate::trouble::Trouble;
+use jiff::SignedDuration;
+use longshore_metadata::{Error, Priority, manifests, settings};
+use longshore_model::Timestamp;
+use longshore_oci::{Digest, Tag};
+use std::collections::BTreeSet;
+
+/// New referrers of a tag are looked for at every run this long after its arrival,
+const FRESH: SignedDuration = SignedDuration::from_hours(24);
+/// and those of all tags this often.
+const EVERY: SignedDuration = SignedDuration::from_hours(24);
+/// What cosign calls its tags, and the list of referrers; asked for by name where nothing is listed.
+const SUFFIXES: [&str; 4] = ["", ".sig", ".att", ".sbom"];
+
+impl Carrier<'_> {
+    /// Brings in what hangs on the tags that stand here as they do at the remote.
+    pub(super) async fn families(&self, survey: &Survey, present: &[Present]) -> Result<(), Trouble> {
+        let now = self.engine.now();
+        let all = self.looked_at().await?.is_none_or(|last| now.duration_since(last) >= EVERY);
+        let is_due = |tag: &&Present| {
+            all || tag.since.as_ref().is_none_or(|tag| now.duration_since(tag.updated_at) < FRESH)
+        };
+        let due = self.members(present.iter().filter(is_due)).await?;
+        for subject in &due {
+            let name = Tag::referrers_of(subject);
+            if let Some(came) = self.heed(&name, self.pull.referrers(std::slice::from_ref(subject)).await)? {
+                self.count(|tally| tally.referrers += came);
+            }
+        }
+        for name in self.digest_tags(survey, present, &due).await? {
+            if let Some(true) = self.heed(&name, self.digest_tag(&name).await)? {
+                self.count(|tally| tally.referrers += 1);
+            }
+        }
+        if all { Ok(self.looked(now).await?) } else { Ok(()) }
+    }
+
+    /// The images and, of indexes, their children.
+    async fn members<'p>(&self, tags: impl Iterator<Item = &'p Present>) -> Result<BTreeSet<Digest>, Error> {
+        let mut conn = self.engine.db().read().await?;
+        let mut members = BTreeSet::new();
+        for tag in tags {
+            if members.insert(tag.digest.clone()) {
+                let tree = manifests::tree(&mut conn, &tag.digest).await?;
+                members
+                    .extend(tree.into_iter().filter(|entry| entry.is_manifest()).map(|entry| entry.digest));
+            }
+        }
+        Ok(members)
+    }
+
+    /// The digest tags to look at: those that were listed and hang on something that is here, or else the names
+    /// they usually have.
+    async fn digest_tags(
+        &self,
+        survey: &Survey,
+        present: &[Present],
+        due: &BTreeSet<Digest>,
+    ) -> Result<Vec<Tag>, Error> {
+        if !survey.listed {
+            let names = due.iter().flat_map(|subject| {
+                SUFFIXES
+                    .iter()
+                    .filter_map(move |suffix| format!("{}{suffix}", Tag::referrers_of(subject)).parse().ok())
+            });
+            return Ok(names.collect());
+        }
+        if survey.digest_tags.is_empty() {
+            return Ok(Vec::new());
+        }
+        let here = self.members(present.iter()).await?;
+        let hangs = |name: &&Tag| name.digest_tag_subject().is_some_and(|subject| here.contains(&subject));
+        Ok(survey.digest_tags.iter().filter(hangs).cloned().collect())
+    }
+
+    /// Copies one digest tag, if it is there and differs from what is here.
+    async fn digest_tag(&self, name: &Tag) -> Result<bool, Trouble> {
+        let Some(digest) = look(&self.registry, &self.mirror.remote_repository, name).await? else {
+            return Ok(false);
+        };
+        if self.local(name).await?.is_some_and(|local| local.digest == digest) {
+            return Ok(false);
+        }
+        Ok(self.copy(name, digest).await?.is_some())
+    }
+
+    fn looked_key(&self) -> String {
+        format!("pull_mirror/{}/referrers_looked_at", self.mirror.common.id)
+    }
+
+    /// When the referrers of all tags were last looked at.
+    async fn looked_at(&self) -> Result<Option<Timestamp>, Error> {
+        let stored = settings::get(&mut self.engine.db().read().await?, &self.looked_key()).await?;
+        Ok(stored.and_then(|at| at.parse().ok()))
+    }
+
+    async fn looked(&self, now: Timestamp) -> Result<(), Error> {
+        let key = self.looked_key();
+        let write = self.engine.db().write(Priority::Normal, move |tx| {
+            Box::pin(async move { settings::put(tx, &key, &now.to_string()).await })
+        });
+        write.await
+    }
+}

@@ -1,0 +1,192 @@
+//! The job *poll_mirror*: what a pull mirror's remote has is compared with what stands here, and what is new or
+//! has moved is brought in. How content moves is in `transfer`.
+
+mod carry;
+mod families;
+mod plan;
+mod survey;
+
+use crate::{
+    Engine,
+    journal::Journal,
+    trouble::Trouble,
+    worker::{Finished, NET},
+};
+use carry::Carrier;
+use longshore_metadata::{
+    Change, Error, Priority, Tx,
+    jobs::{self, Claim},
+    policies, pull_mirrors, remotes, repositories,
+};
+use longshore_model::{
+    JobId, PolicyId, PolicyKind, PullMirror, Repository, Timestamp,
+    job::{Job, Status},
+    policy::{Baseline, LastRun, RunCode},
+};
+use longshore_policy::Patterns;
+use plan::Tally;
+use survey::Survey;
+use tokio::{sync::broadcast, time::timeout};
+
+/// Runs the poll of one mirror. Its own last transaction ends the job.
+pub(crate) async fn run(
+    engine: &Engine,
+    claim: &Claim,
+    policy: PolicyId,
+    journal: &Journal,
+) -> Result<Finished, Trouble> {
+    let mut conn = engine.db().read().await?;
+    let Some(mirror) = pull_mirrors::get(&mut conn, policy).await? else {
+        return Ok(Finished::Outcome("the pull mirror has been deleted".to_owned()));
+    };
+    if !mirror.common.enabled || mirror.common.paused.is_some() {
+        return Ok(Finished::Outcome("the pull mirror is disabled".to_owned()));
+    }
+    let target = repositories::get(&mut conn, mirror.repository)
+        .await?
+        .ok_or_else(|| Trouble::Final(format!("{} has been deleted", mirror.repository_name)))?;
+    drop(conn);
+    longshore_content::may_write_tags(&target, &survey::provenance(&mirror, None))?;
+    let outcome = poll(engine, claim, &mirror, target, journal).await;
+    tell_remote(engine, &mirror, outcome.as_ref().err()).await?;
+    let outcome = outcome?;
+    journal.flush(engine.db(), engine.now()).await?;
+    end(engine, claim, &mirror, outcome).await?;
+    Ok(Finished::Recorded)
+}
+
+/// What a poll achieved.
+struct Polled {
+    tally: Tally,
+    sentence: String,
+}
+
+async fn poll(
+    engine: &Engine,
+    claim: &Claim,
+    mirror: &PullMirror,
+    target: Repository,
+    journal: &Journal,
+) -> Result<Polled, Trouble> {
+    let patterns = Patterns::parse(&mirror.patterns)
+        .map_err(|error| Trouble::Final(format!("the tag patterns of the mirror cannot be used: {error}")))?;
+    let registry = engine.registry(mirror.remote).await?;
+    let survey = Survey::make(&registry, &mirror.remote_repository, &patterns, journal).await?;
+    if mirror.baseline == Baseline::Pending {
+        return record_baseline(engine, claim, mirror, survey).await;
+    }
+    let carrier = Carrier::new(engine, claim, mirror, target, registry, journal).await?;
+    let tally = carrier.carry_out(&survey).await?;
+    Ok(Polled { sentence: tally.sentence(), tally })
+}
+
+/// The first job of a mirror that was only saved: what is there now is not taken (semantics 3).
+async fn record_baseline(
+    engine: &Engine,
+    claim: &Claim,
+    mirror: &PullMirror,
+    survey: Survey,
+) -> Result<Polled, Trouble> {
+    if let Some(why) = &survey.incomplete {
+        // Until a complete baseline exists nothing is copied.
+        return Err(Trouble::Passing(format!("the list of tags is not complete: {why}")));
+    }
+    let (job, epoch, policy, tags) = (claim.job.id, claim.epoch, mirror.common.id, survey.tags);
+    let known = tags.len();
+    let write = engine.db().write(Priority::Normal, move |tx| {
+        Box::pin(async move {
+            jobs::fence(tx, job, epoch).await?;
+            pull_mirrors::set_baseline(tx, policy, &tags).await
+        })
+    });
+    write.await?;
+    let sentence =
+        format!("{known} tags exist at the remote; those that come or change from now on are taken");
+    Ok(Polled { tally: Tally::default(), sentence })
+}
+
+/// The remote's page shows when it last answered.
+async fn tell_remote(engine: &Engine, mirror: &PullMirror, trouble: Option<&Trouble>) -> Result<(), Error> {
+    let error = match trouble {
+        Some(Trouble::Remote(error)) => Some(error.to_string()),
+        Some(_) => return Ok(()),
+        None => None,
+    };
+    let (remote, now) = (mirror.remote, engine.now());
+    engine
+        .db()
+        .write(Priority::Normal, move |tx| {
+            Box::pin(async move { remotes::record_contact(tx, remote, now, error.as_deref()).await })
+        })
+        .await
+}
+
+async fn end(engine: &Engine, claim: &Claim, mirror: &PullMirror, polled: Polled) -> Result<(), Error> {
+    let (job, epoch, policy, now) = (claim.job.id, claim.epoch, mirror.common.id, engine.now());
+    engine
+        .db()
+        .write(Priority::Normal, move |tx| {
+            Box::pin(async move {
+                jobs::fence(tx, job, epoch).await?;
+                record(tx, policy, RunCode::Success, &polled.sentence, job, now).await?;
+                if polled.tally.copied > 0 {
+                    pull_mirrors::mark_mirrored(tx, policy, now).await?;
+                }
+                jobs::finish(tx, job, epoch, Status::Done, Some(&polled.sentence), None, now).await
+            })
+        })
+        .await
+}
+
+/// What the mirror shows of its last run.
+pub(crate) async fn record(
+    tx: &mut Tx,
+    policy: PolicyId,
+    code: RunCode,
+    sentence: &str,
+    job: JobId,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let run = LastRun { code, detail: sentence.to_owned(), at: Some(now), job: Some(job) };
+    policies::record_run(tx, PolicyKind::PullMirror, policy, &run).await
+}
+
+/// The parent of several polls: ends when its children have, and not well if one of them did not
+/// (semantics 19).
+pub(crate) async fn wait_for_children(engine: &Engine, parent: JobId) -> Result<Finished, Trouble> {
+    let mut changes = engine.db().changes();
+    loop {
+        let children = jobs::children(&mut engine.db().read().await?, parent).await?;
+        if children.iter().all(|child| child.status.is_final()) {
+            return sum_up(&children);
+        }
+        let ids: Vec<JobId> = children.iter().map(|child| child.id).collect();
+        // Announcements may come from another server; the net catches what was missed.
+        let _ = timeout(NET, one_of(&ids, &mut changes)).await;
+    }
+}
+
+async fn one_of(jobs: &[JobId], changes: &mut broadcast::Receiver<Change>) {
+    loop {
+        match changes.recv().await {
+            Ok(Change::Job(job)) if jobs.contains(&job) => return,
+            Err(broadcast::error::RecvError::Lagged(_)) => return,
+            Err(broadcast::error::RecvError::Closed) => return std::future::pending().await,
+            Ok(_) => {}
+        }
+    }
+}
+
+fn sum_up(children: &[Job]) -> Result<Finished, Trouble> {
+    let failed: Vec<&Job> = children.iter().filter(|child| child.status != Status::Done).collect();
+    let Some(first) = failed.first() else {
+        return Ok(Finished::Outcome(format!("{} pull mirrors polled", children.len())));
+    };
+    let repository = first.repository_name.as_ref().map(ToString::to_string).unwrap_or_default();
+    let why = first.error.as_deref().unwrap_or(first.status.as_str());
+    Err(Trouble::Final(format!(
+        "{} of {} polls did not end well: {repository}: {why}",
+        failed.len(),
+        children.len()
+    )))
+}

@@ -1,0 +1,170 @@
+//! What a pull mirror does with one tag of the remote: pure decisions over what the remote says, what stands
+//! here, and what the baseline holds (semantics 3, 4, 20).
+
+use longshore_model::{PolicyId, Provenance, TagRecord};
+use longshore_oci::{Digest, Tag};
+use std::collections::HashMap;
+
+/// The remote's tags as they were when the mirror was saved.
+pub(crate) type BaselineTags = HashMap<Tag, Digest>;
+
+/// What to do about one tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The tag here has the remote's digest.
+    Unchanged,
+    /// The tag existed when the mirror was saved, and has not changed since.
+    InBaseline,
+    /// Fetch it; the digest is fixed from here on.
+    Copy(Digest),
+    /// Somebody else made the tag that stands here at another digest: it is left alone and reported.
+    Conflict {
+        /// What stands here.
+        local: Box<TagRecord>,
+    },
+}
+
+/// Decides about a tag that is at `remote` there. `baseline` is `None` where every tag is taken.
+pub(crate) fn step(
+    mirror: PolicyId,
+    name: &Tag,
+    remote: &Digest,
+    local: Option<&TagRecord>,
+    baseline: Option<&BaselineTags>,
+) -> Step {
+    let in_baseline = || baseline.and_then(|known| known.get(name)) == Some(remote);
+    match local {
+        Some(local) if local.digest == *remote => Step::Unchanged,
+        // What this mirror brought it also follows, back to the baseline's digest too.
+        Some(local) if is_of(mirror, local) => Step::Copy(remote.clone()),
+        _ if in_baseline() => Step::InBaseline,
+        Some(local) => Step::Conflict { local: Box::new(local.clone()) },
+        None => Step::Copy(remote.clone()),
+    }
+}
+
+/// Whether `mirror` made the tag's current revision.
+pub(crate) fn is_of(mirror: PolicyId, tag: &TagRecord) -> bool {
+    matches!(tag.provenance, Provenance::Mirror { policy, .. } if policy == mirror)
+}
+
+/// How many tags went which way, for the sentence a person reads when a poll has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tally {
+    /// Brought in or moved.
+    pub copied: u64,
+    /// As they were.
+    pub unchanged: u64,
+    /// Left out because they existed when the mirror was saved.
+    pub in_baseline: u64,
+    /// Left alone because somebody else made them.
+    pub conflicts: u64,
+    /// Digest tags and referrers brought in.
+    pub referrers: u64,
+    /// Not brought in because of an error.
+    pub failed: u64,
+}
+
+impl Tally {
+    /// One sentence.
+    pub(crate) fn sentence(&self) -> String {
+        let mut parts = vec![match self.copied {
+            0 => "no new tags".to_owned(),
+            1 => "1 tag brought in".to_owned(),
+            many => format!("{many} tags brought in"),
+        }];
+        let mut add = |count: u64, text: &str| {
+            if count > 0 {
+                parts.push(format!("{count} {text}"));
+            }
+        };
+        add(self.unchanged, "unchanged");
+        add(self.in_baseline, "left out because they existed when the mirror was saved");
+        add(self.conflicts, "left alone because they were not made by this mirror");
+        add(self.referrers, "signatures and other referrers");
+        add(self.failed, "failed");
+        parts.join(", ")
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use longshore_model::{Author, Lineage, RepositoryId, Revision, Timestamp};
+    use uuid::Uuid;
+
+    const MIRROR: PolicyId = PolicyId(Uuid::from_u128(1));
+    const OTHER: PolicyId = PolicyId(Uuid::from_u128(2));
+
+    fn digest(byte: u8) -> Digest {
+        Digest::sha256([byte; 32])
+    }
+
+    fn tag(by: Option<PolicyId>, at: u8) -> TagRecord {
+        let provenance = by.map_or(Provenance::Push, |policy| Provenance::Mirror {
+            policy,
+            remote_host: "registry.example".into(),
+            remote_repository: "a/b".parse().unwrap(),
+            remote_tag: "1.0".parse().unwrap(),
+        });
+        TagRecord {
+            repository: RepositoryId(Uuid::from_u128(3)),
+            name: "1.0".parse().unwrap(),
+            digest: digest(at),
+            revision: Revision(4),
+            source_revision: Revision(4),
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+            author: Author::System,
+            provenance,
+            lineage: Lineage::default(),
+        }
+    }
+
+    fn decide(remote: u8, local: Option<&TagRecord>, baseline: Option<u8>) -> Step {
+        let name: Tag = "1.0".parse().unwrap();
+        let baseline = baseline.map(|at| BaselineTags::from([(name.clone(), digest(at))]));
+        step(MIRROR, &name, &digest(remote), local, baseline.as_ref())
+    }
+
+    #[test]
+    fn a_tag_that_is_here_already_moves_nothing_whoever_made_it() {
+        assert_eq!(decide(1, Some(&tag(Some(MIRROR), 1)), None), Step::Unchanged);
+        assert_eq!(decide(1, Some(&tag(None, 1)), Some(1)), Step::Unchanged);
+    }
+
+    #[test]
+    fn semantics_03_what_the_baseline_holds_is_left_out_until_it_differs() {
+        assert_eq!(decide(1, None, None), Step::Copy(digest(1)));
+        assert_eq!(decide(1, None, Some(1)), Step::InBaseline);
+        assert_eq!(decide(2, None, Some(1)), Step::Copy(digest(2)));
+        let empty = BaselineTags::new();
+        let name: Tag = "1.0".parse().unwrap();
+        assert_eq!(step(MIRROR, &name, &digest(1), None, Some(&empty)), Step::Copy(digest(1)));
+    }
+
+    #[test]
+    fn semantics_03_a_tag_the_mirror_brought_follows_the_remote_back_to_the_baseline() {
+        assert_eq!(decide(1, Some(&tag(Some(MIRROR), 2)), Some(1)), Step::Copy(digest(1)));
+    }
+
+    #[test]
+    fn semantics_20_a_tag_of_someone_elses_making_is_a_conflict() {
+        for maker in [None, Some(OTHER)] {
+            let local = tag(maker, 2);
+            assert_eq!(decide(1, Some(&local), None), Step::Conflict { local: Box::new(local.clone()) });
+            assert_eq!(decide(1, Some(&local), Some(1)), Step::InBaseline);
+        }
+    }
+
+    #[test]
+    fn the_tally_reads_as_a_sentence() {
+        assert_eq!(Tally::default().sentence(), "no new tags");
+        let tally = Tally { copied: 3, unchanged: 5, conflicts: 1, ..Tally::default() };
+        assert_eq!(
+            tally.sentence(),
+            "3 tags brought in, 5 unchanged, 1 left alone because they were not made by this mirror"
+        );
+    }
+}

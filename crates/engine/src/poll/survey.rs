@@ -1,0 +1,93 @@
+//! What a remote repository has: its tags as far as the patterns take them, each with its digest, and its digest
+//! tags. Where all patterns are plain names, nothing is listed.
+
+use crate::{journal::Journal, trouble::Trouble};
+use futures::{StreamExt, TryStreamExt, stream};
+use longshore_model::{Provenance, PullMirror};
+use longshore_oci::{Digest, Reference, RemoteName, Tag};
+use longshore_policy::Patterns;
+use longshore_remote::Registry;
+
+/// Tags that are looked at at the same time.
+const HEADS_AT_ONCE: usize = 8;
+/// Tags per page of a listing.
+const PAGE: u32 = 1_000;
+
+/// What was found.
+pub(super) struct Survey {
+    /// Tags that the patterns take.
+    pub tags: Vec<(Tag, Digest)>,
+    /// Digest tags, unless nothing was listed.
+    pub digest_tags: Vec<Tag>,
+    /// Whether digest tags would have been seen.
+    pub listed: bool,
+    /// Why there may be more tags than were found.
+    pub incomplete: Option<String>,
+}
+
+impl Survey {
+    /// Asks the remote: for its list of tags unless every pattern is a plain name, then one HEAD for each tag.
+    pub(super) async fn make(
+        registry: &Registry,
+        repository: &RemoteName,
+        patterns: &Patterns,
+        journal: &Journal,
+    ) -> Result<Self, Trouble> {
+        let plain: Option<Vec<Tag>> =
+            patterns.plain_names().map(|names| names.into_iter().cloned().collect());
+        let listed = plain.is_none();
+        let (wanted, digest_tags, incomplete) = match plain {
+            Some(names) => (names, Vec::new(), None),
+            None => {
+                let listing = registry.list_tags(repository, PAGE).await?;
+                let why = listing.incomplete_because;
+                let incomplete =
+                    (!listing.complete).then(|| why.unwrap_or_else(|| "no reason given".to_owned()));
+                let (digest_tags, names): (Vec<Tag>, Vec<Tag>) =
+                    listing.tags.into_iter().partition(Tag::is_digest_tag);
+                (names.into_iter().filter(|tag| patterns.matches(tag)).collect(), digest_tags, incomplete)
+            }
+        };
+        if let Some(why) = &incomplete {
+            journal.warn(format!("the list of tags of {repository} is not complete: {why}"));
+        }
+        let work: Vec<_> = wanted.into_iter().map(|tag| find(registry, repository, tag, journal)).collect();
+        let found = stream::iter(work).buffered(HEADS_AT_ONCE).try_collect::<Vec<_>>().await?;
+        let tags = found.into_iter().flatten().collect();
+        Ok(Self { tags, digest_tags, listed, incomplete })
+    }
+}
+
+async fn find(
+    registry: &Registry,
+    repository: &RemoteName,
+    tag: Tag,
+    journal: &Journal,
+) -> Result<Option<(Tag, Digest)>, Trouble> {
+    let digest = look(registry, repository, &tag).await?;
+    if digest.is_none() {
+        journal.info(format!("{repository}:{tag} is not there"));
+    }
+    Ok(digest.map(|digest| (tag, digest)))
+}
+
+/// What a tag points to at the remote.
+pub(super) async fn look(
+    registry: &Registry,
+    repository: &RemoteName,
+    tag: &Tag,
+) -> Result<Option<Digest>, Trouble> {
+    let head = registry.head_manifest(repository, &Reference::Tag(tag.clone())).await?;
+    Ok(head.map(|head| head.digest))
+}
+
+/// Where a tag of the mirror comes from; without a tag, where untagged content does.
+pub(super) fn provenance(mirror: &PullMirror, tag: Option<&Tag>) -> Provenance {
+    let any = || Tag::referrers_of(&Digest::sha256([0; 32]));
+    Provenance::Mirror {
+        policy: mirror.common.id,
+        remote_host: mirror.remote_host.clone(),
+        remote_repository: mirror.remote_repository.clone(),
+        remote_tag: tag.cloned().unwrap_or_else(any),
+    }
+}

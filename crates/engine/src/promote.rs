@@ -1,0 +1,219 @@
+//! Promotions: a transaction links a manifest and all it needs into another repository and sets a tag there;
+//! no byte is copied. Whether a policy's promotion is due is decided elsewhere.
+
+use crate::{Engine, family};
+use longshore_metadata::{
+    Error, Priority, Tx,
+    deliveries::{self, Delivery, DeliveryTarget},
+    manifests,
+    tags::{self, SetOutcome, SetTag},
+};
+use longshore_model::{
+    Author, JobId, Lineage, PolicyId, PolicyKind, Provenance, Repository, RepositoryState, Revision,
+    TagRecord, Timestamp,
+};
+use longshore_oci::{RepositoryName, Tag};
+
+/// One tag on its way into another repository.
+pub(crate) struct Promotion<'a> {
+    pub policy: Option<PolicyId>,
+    pub source: &'a Repository,
+    pub tag: &'a TagRecord,
+    pub target: &'a Repository,
+    pub name: &'a Tag,
+    pub author: &'a Author,
+    pub lineage: &'a Lineage,
+    /// Whether signatures, SBOMs and digest tags go along.
+    pub referrers: bool,
+    pub job: Option<JobId>,
+}
+
+impl Promotion<'_> {
+    /// Links and sets. Where the tag may not be set, nothing is linked and nothing changes.
+    pub(crate) async fn carry_out(&self, tx: &mut Tx, now: Timestamp) -> Result<SetOutcome, Error> {
+        if let Some(obstacle) = self.obstacle(tx).await? {
+            return Ok(obstacle);
+        }
+        manifests::link_tree(tx, self.source.id, self.target.id, &self.tag.digest).await?;
+        let outcome = self.set(tx, self.tag, self.name, now).await?;
+        if matches!(outcome, SetOutcome::Set(_) | SetOutcome::Unchanged(_)) {
+            if self.referrers {
+                self.take_family(tx, now).await?;
+            }
+            self.record(tx, now).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// Asked before anything is linked, so that a promotion which may not be leaves nothing behind.
+    async fn obstacle(&self, tx: &mut Tx) -> Result<Option<SetOutcome>, Error> {
+        let Some(existing) = tags::find(tx, self.target.id, self.name).await? else { return Ok(None) };
+        if existing.digest == self.tag.digest {
+            return Ok(None);
+        }
+        if self.target.immutable_tags {
+            return Ok(Some(SetOutcome::Immutable { existing }));
+        }
+        let later = self.source_revision(self.tag).is_some_and(|ours| existing.source_revision > ours);
+        Ok(later.then_some(SetOutcome::Superseded { by: existing }))
+    }
+
+    /// The change that counts when another one wants the same name. None for a person, who may put older
+    /// over newer (semantics 1).
+    fn source_revision(&self, tag: &TagRecord) -> Option<Revision> {
+        self.policy.map(|_| tag.revision)
+    }
+
+    async fn set(
+        &self,
+        tx: &mut Tx,
+        from: &TagRecord,
+        name: &Tag,
+        now: Timestamp,
+    ) -> Result<SetOutcome, Error> {
+        let provenance = Provenance::Promotion {
+            policy: self.policy,
+            source_repository: self.source.name.clone(),
+            source_tag: from.name.clone(),
+            source_revision: from.revision,
+        };
+        let change = SetTag {
+            repository: self.target,
+            name,
+            digest: &from.digest,
+            source_revision: self.source_revision(from),
+            author: self.author,
+            provenance: &provenance,
+            lineage: self.lineage,
+            now,
+        };
+        tags::set(tx, change).await
+    }
+
+    /// Links what refers to the image or to a part of it, and sets its digest tags (semantics 6, 7).
+    async fn take_family(&self, tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
+        let family = family::of(tx, self.source.id, &self.tag.digest).await?;
+        for referrer in &family.referrers {
+            manifests::link_tree(tx, self.source.id, self.target.id, referrer).await?;
+        }
+        for tag in &family.digest_tags {
+            manifests::link_tree(tx, self.source.id, self.target.id, &tag.digest).await?;
+            self.set(tx, tag, &tag.name, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn record(&self, tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
+        let delivery = Delivery {
+            policy: self.policy,
+            kind: PolicyKind::Promotion,
+            source_repository: self.source.id,
+            source_tag: Some(self.tag.name.clone()),
+            source_revision: self.tag.revision,
+            digest: self.tag.digest.clone(),
+            target: DeliveryTarget::Local(self.target.id),
+            target_tag: Some(self.name.clone()),
+            at: now,
+            job: self.job,
+        };
+        deliveries::record(tx, &delivery).await
+    }
+}
+
+/// DTR's message for a tag that cannot be moved.
+pub(crate) fn immutable(name: &Tag, repository: &RepositoryName) -> String {
+    format!("tag={name} cannot be overwritten because {repository} is an immutable repository")
+}
+
+/// A promotion that a person asks for, once.
+#[derive(Debug, Clone)]
+pub struct PromoteNow {
+    /// The repository that has the tag.
+    pub source: Repository,
+    /// The tag there.
+    pub tag: Tag,
+    /// The repository that gets it.
+    pub target: Repository,
+    /// The name it gets.
+    pub target_tag: Tag,
+    /// Who asks; the permission was checked before.
+    pub author: Author,
+}
+
+/// Why a promotion that a person asked for did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum PromoteError {
+    /// There is no such tag.
+    #[error("{repository} has no tag {tag}")]
+    NoSuchTag {
+        /// The source.
+        repository: RepositoryName,
+        /// The name.
+        tag: Tag,
+    },
+    /// The target's state forbids it (semantics 18).
+    #[error(
+        "{repository} takes no promotions: it is {}",
+        if *.state == RepositoryState::ReadOnly { "read-only" } else { "written by its pull mirrors alone" }
+    )]
+    NotWritable {
+        /// The target.
+        repository: RepositoryName,
+        /// Its state.
+        state: RepositoryState,
+    },
+    /// The target's tags cannot be moved, and this one has another digest.
+    #[error("{}", immutable(.tag, .repository))]
+    Immutable {
+        /// The target.
+        repository: RepositoryName,
+        /// The name.
+        tag: Tag,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Metadata(#[from] Error),
+}
+
+impl Engine {
+    /// Promotes one tag because a person asks for it, in one transaction. It replaces whatever the name
+    /// holds, older or newer (semantics 1). Answers the tag as it then stands in the target.
+    pub async fn promote_now(&self, order: PromoteNow) -> Result<TagRecord, PromoteError> {
+        let now = self.now();
+        self.db()
+            .write(Priority::Normal, move |tx| Box::pin(async move { order.carry_out(tx, now).await }))
+            .await
+    }
+}
+
+impl PromoteNow {
+    async fn carry_out(&self, tx: &mut Tx, now: Timestamp) -> Result<TagRecord, PromoteError> {
+        if self.target.state != RepositoryState::Normal {
+            let (repository, state) = (self.target.name.clone(), self.target.state);
+            return Err(PromoteError::NotWritable { repository, state });
+        }
+        let tag = tags::find(tx, self.source.id, &self.tag).await?.ok_or_else(|| {
+            PromoteError::NoSuchTag { repository: self.source.name.clone(), tag: self.tag.clone() }
+        })?;
+        let promotion = Promotion {
+            policy: None,
+            source: &self.source,
+            tag: &tag,
+            target: &self.target,
+            name: &self.target_tag,
+            author: &self.author,
+            lineage: &tag.lineage,
+            referrers: true,
+            job: None,
+        };
+        match promotion.carry_out(tx, now).await? {
+            SetOutcome::Set(record) | SetOutcome::Unchanged(record) => Ok(record),
+            // A change of a person's own is never superseded; were it so, what stands is the answer.
+            SetOutcome::Superseded { by } => Ok(by),
+            SetOutcome::Immutable { .. } => Err(PromoteError::Immutable {
+                repository: self.target.name.clone(),
+                tag: self.target_tag.clone(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! How a *push_mirror_tag* job ends: where the image went, the verdict it settles, what its mirror shows, all in
+//! the transaction that ends the job.
+
+use super::{Order, Sent, missing};
+use crate::{Engine, orders, orders::Shipment, trouble::Trouble};
+use longshore_metadata::{
+    Error, Priority, Tx, activity,
+    deliveries::{self, Delivery},
+    jobs::{self, Claim},
+    policies, push_mirrors, verdicts,
+};
+use longshore_model::{
+    Author, JobId, PolicyKind, Repository, Timestamp,
+    activity::ActivityKind,
+    job::{Job, Status},
+    policy::{LastRun, RunCode},
+    tag::AnswerResult,
+};
+use longshore_oci::{Digest, Tag};
+
+/// Ends a job that has done its work.
+pub(super) async fn done(
+    engine: &Engine,
+    claim: &Claim,
+    order: &Order,
+    source: Repository,
+    sent: Sent,
+    moved: bool,
+) -> Result<(), Trouble> {
+    let (order, job, epoch, now) = (order.clone(), claim.job.clone(), claim.epoch, engine.now());
+    let ending = Ending { order, job, source, sent, moved, now };
+    let write = engine.db().write(Priority::Normal, move |tx| {
+        Box::pin(async move {
+            jobs::fence(tx, ending.job.id, epoch).await?;
+            ending.record(tx).await?;
+            let outcome = ending.sentence();
+            jobs::finish(tx, ending.job.id, epoch, Status::Done, Some(&outcome), None, now).await
+        })
+    });
+    Ok(write.await?)
+}
+
+struct Ending {
+    order: Order,
+    job: Job,
+    source: Repository,
+    sent: Sent,
+    moved: bool,
+    now: Timestamp,
+}
+
+impl Ending {
+    fn sentence(&self) -> String {
+        match self.moved {
+            true => format!("sent to {}", self.order.place()),
+            false => format!("{} has this image already", self.order.place()),
+        }
+    }
+
+    async fn record(&self, tx: &mut Tx) -> Result<(), Error> {
+        let shipment = &self.order.shipment;
+        self.deliver(tx, shipment.tag.as_ref(), shipment.target_tag.as_ref(), &shipment.digest).await?;
+        for referrer in &self.sent.referrers {
+            self.deliver(tx, None, None, referrer).await?;
+        }
+        for tag in &self.sent.digest_tags {
+            self.deliver(tx, Some(&tag.name), Some(&tag.name), &tag.digest).await?;
+        }
+        if shipment.referrers {
+            self.follow_up(tx).await?;
+        }
+        settle(tx, &self.order, AnswerResult::Done, &self.sentence(), self.job.id).await?;
+        if let Some(policy) = shipment.policy {
+            let code = RunCode::Success;
+            let run = LastRun { code, detail: self.sentence(), at: Some(self.now), job: Some(self.job.id) };
+            policies::record_run(tx, PolicyKind::PushMirror, policy, &run).await?;
+            push_mirrors::mark_mirrored(tx, policy, self.now).await?;
+        }
+        if self.moved { self.tell(tx).await } else { Ok(()) }
+    }
+
+    async fn deliver(
+        &self,
+        tx: &mut Tx,
+        tag: Option<&Tag>,
+        target_tag: Option<&Tag>,
+        digest: &Digest,
+    ) -> Result<(), Error> {
+        let delivery = Delivery {
+            policy: self.order.shipment.policy,
+            kind: PolicyKind::PushMirror,
+            source_repository: self.order.source,
+            source_tag: tag.cloned(),
+            source_revision: self.order.shipment.revision,
+            digest: digest.clone(),
+            target: self.order.target(),
+            target_tag: target_tag.cloned(),
+            at: self.now,
+            job: Some(self.job.id),
+        };
+        deliveries::record(tx, &delivery).await
+    }
+
+    /// Referrers that arrived while the image was on its way found no place to follow it to.
+    async fn follow_up(&self, tx: &mut Tx) -> Result<(), Error> {
+        let late = missing(tx, &self.order, self.source.id).await?;
+        let shipment = &self.order.shipment;
+        let digests = late.referrers.into_iter().map(|digest| (None, digest));
+        let tags = late.digest_tags.into_iter().map(|tag| (Some(tag.name), tag.digest));
+        for (tag, digest) in digests.chain(tags) {
+            let referrer =
+                Shipment { tag: tag.clone(), target_tag: tag, digest, referrers: false, ..shipment.clone() };
+            let cause = self.job.cause.clone();
+            let order = orders::push(&self.source, referrer, &self.order.destination, cause, self.now);
+            jobs::enqueue(tx, order, self.now).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell(&self, tx: &mut Tx) -> Result<(), Error> {
+        let shipment = &self.order.shipment;
+        let author = match shipment.policy {
+            Some(id) => Author::Policy { id, policy: PolicyKind::PushMirror },
+            None => asked_by(&self.job),
+        };
+        let entry = activity::NewActivity {
+            at: self.now,
+            author,
+            kind: ActivityKind::TagSent,
+            repository: Some(self.source.id),
+            tag: shipment.tag.clone(),
+            digest: Some(shipment.digest.clone()),
+            policy: shipment.policy,
+            job: Some(self.job.id),
+            detail: self.sentence(),
+        };
+        activity::add(tx, &entry).await
+    }
+}
+
+fn asked_by(job: &Job) -> Author {
+    use longshore_model::job::Cause;
+    match &job.cause {
+        Cause::Asked { author } | Cause::TagChanged { author } => author.clone(),
+        Cause::Policy { id, policy } => Author::Policy { id: *id, policy: *policy },
+        Cause::Schedule => Author::System,
+    }
+}
+
+/// What is recorded beside the job when it ended otherwise, or waits for another try; in the transaction that
+/// says so.
+pub(crate) async fn failed(
+    tx: &mut Tx,
+    order: &Order,
+    job: JobId,
+    result: AnswerResult,
+    sentence: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    settle(tx, order, result, sentence, job).await?;
+    let Some(policy) = order.shipment.policy else { return Ok(()) };
+    let code = match result {
+        AnswerResult::Superseded => RunCode::Success,
+        _ => RunCode::Failed,
+    };
+    let detail = format!("{}: {sentence}", order.place());
+    let run = LastRun { code, detail, at: Some(now), job: Some(job) };
+    policies::record_run(tx, PolicyKind::PushMirror, policy, &run).await
+}
+
+/// Tells the verdict that led to this job how it went. The policy may have a newer version by now: the latest
+/// verdict about this change is the one people look at.
+async fn settle(
+    tx: &mut Tx,
+    order: &Order,
+    result: AnswerResult,
+    consequence: &str,
+    job: JobId,
+) -> Result<(), Error> {
+    let (Some(policy), Some(tag)) = (order.shipment.policy, &order.shipment.tag) else { return Ok(()) };
+    let revision = order.shipment.revision;
+    let rows = verdicts::for_tag(tx, order.source, tag, revision).await?;
+    let row = rows.into_iter().filter(|row| row.policy == policy).max_by_key(|row| row.version);
+    let Some(row) = row else { return Ok(()) };
+    verdicts::update_result(
+        tx,
+        policy,
+        row.version,
+        order.source,
+        tag,
+        revision,
+        result,
+        consequence,
+        Some(job),
+    )
+    .await
+}

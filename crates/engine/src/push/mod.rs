@@ -1,0 +1,304 @@
+//! The job *push_mirror_tag*: one tag, or one referrer, is copied to another registry, unless a later change
+//! was faster, or the name there is somebody else's. How content moves is in `transfer`.
+
+mod ending;
+
+pub(crate) use ending::failed;
+
+use crate::{
+    Engine,
+    evaluate::pause,
+    family,
+    journal::Journal,
+    orders::{Destination, Shipment},
+    outgoing::{Outgoing, runs_wild},
+    transfer::push::{Push, Target},
+    trouble::Trouble,
+};
+use longshore_metadata::{
+    Conn, Error, Priority,
+    deliveries::{self, DeliveryTarget},
+    jobs::Claim,
+    repositories,
+};
+use longshore_model::{PolicyKind, Repository, RepositoryId, TagRecord, job::Parameters};
+use longshore_oci::{Digest, Reference, RemoteName};
+use longshore_remote::Registry;
+
+/// What a job of this kind is about.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    source: RepositoryId,
+    destination: Destination,
+    shipment: Shipment,
+}
+
+impl Order {
+    /// Reads it out of a job's parameters.
+    pub(crate) fn of(parameters: &Parameters) -> Option<Self> {
+        let Parameters::PushTag {
+            policy,
+            repository,
+            repository_name: _,
+            tag,
+            digest,
+            revision,
+            remote,
+            remote_host,
+            remote_repository,
+            target_tag,
+            lineage,
+            overwrite,
+            referrers,
+        } = parameters.clone()
+        else {
+            return None;
+        };
+        let destination = Destination { remote, host: remote_host, repository: remote_repository };
+        let shipment = Shipment { policy, tag, digest, revision, target_tag, lineage, overwrite, referrers };
+        Some(Self { source: repository, destination, shipment })
+    }
+
+    fn target(&self) -> DeliveryTarget {
+        DeliveryTarget::Remote {
+            remote: self.destination.remote,
+            host: self.destination.host.clone(),
+            repository: self.destination.repository.clone(),
+        }
+    }
+
+    /// The name there as a person writes it.
+    fn place(&self) -> String {
+        let Destination { host, repository, .. } = &self.destination;
+        match &self.shipment.target_tag {
+            Some(tag) => format!("{host}/{repository}:{tag}"),
+            None => format!("{host}/{repository}@{}", self.shipment.digest.short()),
+        }
+    }
+
+    fn reference(&self) -> Reference {
+        match &self.shipment.target_tag {
+            Some(tag) => Reference::Tag(tag.clone()),
+            None => Reference::Digest(self.shipment.digest.clone()),
+        }
+    }
+}
+
+/// Runs the job up to the transaction that ends it, which is part of it.
+pub(crate) async fn run(
+    engine: &Engine,
+    claim: &Claim,
+    order: &Order,
+    journal: &Journal,
+) -> Result<(), Trouble> {
+    let mut conn = engine.db().read().await?;
+    let source = repositories::get(&mut conn, order.source)
+        .await?
+        .ok_or_else(|| Trouble::Final("the repository has been deleted".to_owned()))?;
+    check_superseded(&mut conn, order).await?;
+    let relatives = relatives(&mut conn, order).await?;
+    drop(conn);
+    check_brake(engine, claim, order, &source).await?;
+    let registry = engine.registry(order.destination.remote).await?;
+    let target = Target {
+        remote: order.destination.remote,
+        repository: order.destination.repository.clone(),
+        relatives,
+    };
+    let run = Run {
+        engine,
+        order,
+        source: &source,
+        push: Push::new(
+            engine.content().clone(),
+            registry.clone(),
+            source.clone(),
+            target,
+            &order.shipment.lineage,
+            journal.clone(),
+            engine.shared(),
+        ),
+        registry,
+        journal,
+    };
+    journal.plan_tags(1);
+    let (sent, moved) = run.carry_out().await?;
+    journal.tag_done();
+    journal.flush(engine.db(), engine.now()).await?;
+    ending::done(engine, claim, order, source, sent, moved).await
+}
+
+/// Before a name is touched: whether a later change has had it already (semantics 1). A person may put older
+/// over newer.
+async fn check_superseded(conn: &mut Conn, order: &Order) -> Result<(), Trouble> {
+    let (Some(_), Some(name)) = (order.shipment.policy, &order.shipment.target_tag) else { return Ok(()) };
+    if name.is_digest_tag() {
+        return Ok(());
+    }
+    let latest = deliveries::latest_at(conn, &order.target(), name).await?;
+    match latest.filter(|latest| latest.source_revision > order.shipment.revision) {
+        Some(latest) => Err(Trouble::Superseded(format!(
+            "{} was set by a later change (revision {} after {}){}, so it was left alone",
+            order.place(),
+            latest.source_revision.0,
+            order.shipment.revision.0,
+            latest.job.map(|job| format!(" by job {job}")).unwrap_or_default(),
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The brake of semantics 5, once more at the last moment: many jobs may have been waiting in line.
+async fn check_brake(
+    engine: &Engine,
+    claim: &Claim,
+    order: &Order,
+    source: &Repository,
+) -> Result<(), Trouble> {
+    let (Some(policy), Some(_)) = (order.shipment.policy, &order.shipment.target_tag) else { return Ok(()) };
+    let mut conn = engine.db().read().await?;
+    let wild = runs_wild(&mut conn, policy, &order.shipment.digest, engine.now()).await?;
+    let Some(why) = wild.and_then(|objection| objection.stops) else { return Ok(()) };
+    let Some(policy) = Outgoing::get(&mut conn, PolicyKind::PushMirror, policy).await? else { return Ok(()) };
+    drop(conn);
+    let sentence = format!("the push mirror stopped itself: {why}");
+    let (at, source) = (engine.occasion(claim.job.id), source.clone());
+    let write = engine.db().write(Priority::Normal, move |tx| {
+        Box::pin(async move { pause(tx, &policy, &source, &why, &at).await })
+    });
+    write.await?;
+    Err(Trouble::Final(sentence))
+}
+
+/// Other repositories of the same remote that were sent the same image: its blobs can be mounted from there.
+async fn relatives(conn: &mut Conn, order: &Order) -> Result<Vec<RemoteName>, Error> {
+    let sent = deliveries::of_digest(conn, order.source, &order.shipment.digest).await?;
+    Ok(sent
+        .into_iter()
+        .filter_map(|delivery| match delivery.target {
+            DeliveryTarget::Remote { remote, repository, .. }
+                if remote == order.destination.remote && repository != order.destination.repository =>
+            {
+                Some(repository)
+            }
+            _ => None,
+        })
+        .collect())
+}
+
+/// Referrers and digest tags that went along.
+#[derive(Debug, Clone, Default)]
+struct Sent {
+    referrers: Vec<Digest>,
+    digest_tags: Vec<TagRecord>,
+}
+
+struct Run<'a> {
+    engine: &'a Engine,
+    order: &'a Order,
+    source: &'a Repository,
+    push: Push,
+    registry: Registry,
+    journal: &'a Journal,
+}
+
+impl Run<'_> {
+    /// Sends what is not there yet. Answers what went along, and whether the tag itself moved.
+    async fn carry_out(&self) -> Result<(Sent, bool), Trouble> {
+        let (shipment, reference) = (&self.order.shipment, self.order.reference());
+        if let Some(name) = shipment.target_tag.as_ref().filter(|name| name.is_digest_tag()) {
+            self.push.digest_tag(name, &shipment.digest).await?;
+            return Ok((Sent::default(), true));
+        }
+        let there = self.registry.head_manifest(&self.order.destination.repository, &reference).await?;
+        let unchanged = there.as_ref().is_some_and(|there| there.digest == shipment.digest);
+        if let Some(there) = there.filter(|_| !unchanged) {
+            self.check_overwrite(&there.digest).await?;
+        }
+        if unchanged {
+            self.journal.info(format!("{} has this image already", self.order.place()));
+            return Ok((self.send_family().await?, false));
+        }
+        let ready = self.push.prepare(&shipment.digest).await?;
+        // Before the tag: whoever sees it there sees its signatures, too.
+        let sent = self.send_family().await?;
+        check_superseded(&mut self.engine.db().read().await?, self.order).await?;
+        self.push.put(&ready, &reference).await?;
+        self.journal.info(format!("{} is now at {}", self.order.place(), shipment.digest));
+        Ok((sent, true))
+    }
+
+    /// Whether a name that is taken there may be moved (semantics 4).
+    async fn check_overwrite(&self, there: &Digest) -> Result<(), Trouble> {
+        let Some(name) = &self.order.shipment.target_tag else { return Ok(()) };
+        let mut conn = self.engine.db().read().await?;
+        let ours = deliveries::latest_at(&mut conn, &self.order.target(), name).await?;
+        if ours.is_some_and(|ours| ours.digest == *there) {
+            return Ok(());
+        }
+        let place = self.order.place();
+        if !self.order.shipment.overwrite {
+            return Err(Trouble::Final(format!(
+                "{place} is at {there}, which Longshore did not put there, and this mirror does not overwrite \
+                 such tags; switch overwriting on, or let the tag template give another name"
+            )));
+        }
+        self.journal
+            .warn(format!("{place} was at {there}, which Longshore did not put there; it is overwritten"));
+        Ok(())
+    }
+
+    /// Sends what hangs on the image and was not sent before (semantics 7).
+    async fn send_family(&self) -> Result<Sent, Trouble> {
+        let mut sent = Sent::default();
+        if !self.order.shipment.referrers {
+            return Ok(sent);
+        }
+        let mut conn = self.engine.db().read().await?;
+        let missing = missing(&mut conn, self.order, self.source.id).await?;
+        drop(conn);
+        for referrer in missing.referrers {
+            self.push.tree(&referrer).await?;
+            sent.referrers.push(referrer);
+        }
+        for tag in missing.digest_tags {
+            self.push.digest_tag(&tag.name, &tag.digest).await?;
+            sent.digest_tags.push(tag);
+        }
+        let count = sent.referrers.len() + sent.digest_tags.len();
+        if count > 0 {
+            self.journal.info(format!("{count} signatures and other referrers went along"));
+        }
+        Ok(sent)
+    }
+}
+
+/// What hangs on the image here and is not known to be there.
+async fn missing(conn: &mut Conn, order: &Order, source: RepositoryId) -> Result<family::Family, Error> {
+    let mut family = family::of(conn, source, &order.shipment.digest).await?;
+    let target = order.target();
+    let mut referrers = Vec::new();
+    for referrer in family.referrers {
+        if !was_sent(conn, source, &referrer, &target).await? {
+            referrers.push(referrer);
+        }
+    }
+    let mut digest_tags = Vec::new();
+    for tag in family.digest_tags {
+        if !was_sent(conn, source, &tag.digest, &target).await? {
+            digest_tags.push(tag);
+        }
+    }
+    family.referrers = referrers;
+    family.digest_tags = digest_tags;
+    Ok(family)
+}
+
+async fn was_sent(
+    conn: &mut Conn,
+    source: RepositoryId,
+    digest: &Digest,
+    target: &DeliveryTarget,
+) -> Result<bool, Error> {
+    Ok(deliveries::of_digest(conn, source, digest).await?.iter().any(|delivery| delivery.target == *target))
+}

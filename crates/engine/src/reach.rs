@@ -1,0 +1,104 @@
+//! From a saved remote to something that can be spoken to: its secret is opened, its settings are read. One
+//! handle per remote is kept, so that jobs share connections and tokens.
+
+use crate::{Engine, trouble::Trouble};
+use longshore_metadata::{self as metadata, remotes};
+use longshore_model::{Remote, RemoteId, RemoteKind, Timestamp};
+use longshore_remote::{self as remote, Credentials, Endpoint, Kind, NetworkPolicy, Registry};
+use secrecy::SecretString;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+/// Why a saved remote cannot be spoken to.
+#[derive(Debug, thiserror::Error)]
+pub enum ReachError {
+    /// It was deleted.
+    #[error("the connection to the other registry has been deleted")]
+    Gone,
+    /// Its address, as stored, is none.
+    #[error("the address of the remote {name} cannot be used: {reason}")]
+    Address {
+        /// What it is called.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The database failed, or the secret cannot be opened with this server's key.
+    #[error(transparent)]
+    Metadata(#[from] metadata::Error),
+}
+
+impl From<ReachError> for Trouble {
+    fn from(error: ReachError) -> Self {
+        match error {
+            ReachError::Metadata(error) => Self::Metadata(error),
+            error => Self::Final(error.to_string()),
+        }
+    }
+}
+
+/// Handles that are kept, each with the state of the remote it was made of.
+#[derive(Debug, Default)]
+pub(crate) struct Registries(Mutex<HashMap<RemoteId, (Timestamp, Registry)>>);
+
+impl Engine {
+    /// Everything needed to speak to a saved remote, its secret opened.
+    pub async fn endpoint(&self, id: RemoteId) -> Result<Endpoint, ReachError> {
+        let mut conn = self.db().read().await?;
+        let saved = remotes::get(&mut conn, id).await?.ok_or(ReachError::Gone)?;
+        let credentials = remotes::credentials(&mut conn, id).await?;
+        endpoint_of(&saved, credentials, self.settings().network)
+    }
+
+    /// The handle for a saved remote; the one used before, while nobody has changed the remote.
+    pub(crate) async fn registry(&self, id: RemoteId) -> Result<Registry, Trouble> {
+        let saved = remotes::get(&mut self.db().read().await?, id).await?.ok_or(ReachError::Gone)?;
+        let kept = self.registries();
+        {
+            let kept = kept.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, registry)) = kept.get(&id).filter(|(made_of, _)| *made_of == saved.updated_at) {
+                return Ok(registry.clone());
+            }
+        }
+        let registry = Registry::connect_to(self.endpoint(id).await?)?;
+        let mut kept = kept.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.insert(id, (saved.updated_at, registry.clone()));
+        Ok(registry)
+    }
+}
+
+/// The endpoint that a saved remote describes.
+pub fn endpoint_of(
+    saved: &Remote,
+    credentials: Option<(String, SecretString)>,
+    network: NetworkPolicy,
+) -> Result<Endpoint, ReachError> {
+    let unusable = |reason: String| ReachError::Address { name: saved.name.clone(), reason };
+    let kind = kind_of(saved.kind);
+    let url = Endpoint::parse_url(kind, &saved.url).map_err(|error| unusable(error.to_string()))?;
+    let proxy = match saved.proxy.as_deref().filter(|proxy| !proxy.is_empty()) {
+        Some(proxy) => Some(proxy.parse().map_err(|error| unusable(format!("its proxy {proxy}: {error}")))?),
+        None => None,
+    };
+    Ok(Endpoint {
+        credentials: credentials.map(|(username, secret)| Credentials { username, secret }),
+        ca_pem: saved.ca_pem.clone(),
+        skip_tls_verify: saved.skip_tls_verify,
+        proxy,
+        pinned_realm: saved.realm.clone(),
+        network,
+        ..Endpoint::new(url, kind)
+    })
+}
+
+/// The same word in the client's vocabulary.
+#[must_use]
+pub fn kind_of(kind: RemoteKind) -> remote::Kind {
+    match kind {
+        RemoteKind::Longshore => Kind::Longshore,
+        RemoteKind::DockerHub => Kind::DockerHub,
+        RemoteKind::Other => Kind::Other,
+    }
+}

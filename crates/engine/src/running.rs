@@ -1,0 +1,124 @@
+//! Which jobs this process is running, and the wire by which each can be stopped.
+
+use longshore_model::JobId;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+use tokio::sync::watch;
+
+/// Why a running job is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Somebody asked for it.
+    Canceled,
+    /// The server stops; the job goes on after the next start.
+    Parked,
+    /// The lease ran out, so that another worker may have the job.
+    LeaseLost,
+}
+
+/// By job and epoch: a job whose lease ran out may be taken up again while the worker that lost it still stands
+/// in the middle of something.
+type Wires = Mutex<HashMap<(JobId, i64), watch::Sender<Option<Stop>>>>;
+
+/// The jobs that run here.
+#[derive(Debug, Default)]
+pub(crate) struct Running(Wires);
+
+/// The place of one running job; it is free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Slot<'a> {
+    wires: &'a Wires,
+    claim: (JobId, i64),
+    wire: watch::Receiver<Option<Stop>>,
+}
+
+impl Running {
+    /// The job runs from now on.
+    pub(crate) fn enter(&self, job: JobId, epoch: i64) -> Slot<'_> {
+        let (sender, wire) = watch::channel(None);
+        let claim = (job, epoch);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(claim, sender);
+        Slot { wires: &self.0, claim, wire }
+    }
+
+    /// Stops the job, if it runs here. The first reason stays.
+    pub(crate) fn stop(&self, job: JobId, why: Stop) {
+        let wires = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, wire) in wires.iter().filter(|((running, _), _)| *running == job) {
+            pull(wire, why);
+        }
+    }
+
+    /// Stops all of them.
+    pub(crate) fn stop_all(&self, why: Stop) {
+        for wire in self.0.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            pull(wire, why);
+        }
+    }
+
+    pub(crate) fn has(&self, job: JobId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().any(|(running, _)| *running == job)
+    }
+
+    pub(crate) fn all(&self) -> Vec<JobId> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().map(|(job, _)| *job).collect()
+    }
+}
+
+fn pull(wire: &watch::Sender<Option<Stop>>, why: Stop) {
+    wire.send_if_modified(|stop| {
+        let first = stop.is_none();
+        stop.get_or_insert(why);
+        first
+    });
+}
+
+impl Slot<'_> {
+    /// Waits until somebody stops the job.
+    pub(crate) async fn stopped(&self) -> Stop {
+        let mut wire = self.wire.clone();
+        match wire.wait_for(Option::is_some).await.map(|stop| *stop) {
+            Ok(Some(stop)) => stop,
+            // The sender lives as long as the slot.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.wires.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.claim);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+
+    #[tokio::test]
+    async fn semantics_25_who_lost_a_job_does_not_stand_in_the_way_of_who_has_it_now() {
+        let running = Running::default();
+        let job = JobId::new();
+        let (old, new) = (running.enter(job, 1), running.enter(job, 2));
+        drop(old);
+        running.stop(job, Stop::Canceled);
+        assert_eq!(new.stopped().await, Stop::Canceled);
+    }
+
+    #[tokio::test]
+    async fn a_running_job_is_stopped_for_the_first_reason_given() {
+        let running = Running::default();
+        let job = JobId::new();
+        running.stop(job, Stop::Canceled);
+        let slot = running.enter(job, 1);
+        assert!(slot.stopped().now_or_never().is_none());
+        running.stop(job, Stop::Canceled);
+        running.stop_all(Stop::Parked);
+        assert_eq!(slot.stopped().await, Stop::Canceled);
+        drop(slot);
+        assert!(!running.has(job) && running.all().is_empty());
+    }
+}

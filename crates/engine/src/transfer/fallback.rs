@@ -1,0 +1,74 @@
+//! The list of referrers at registries without the referrers API: an index under the subject's digest tag,
+//! which whoever pushes a referrer must keep up to date (distribution-spec, "Referrers tag schema").
+
+use bytes::Bytes;
+use longshore_oci::{Descriptor, Digest, Manifest, media_type};
+use serde_json::{Value, json};
+
+/// The index with `added` in it, to be put in place of `existing`. `None` when it lists all of them already,
+/// or when what stands under the tag is no index and so somebody else's.
+pub(crate) fn with_referrers(existing: Option<&[u8]>, added: &[Descriptor]) -> Option<Bytes> {
+    let mut index = match existing {
+        Some(bytes) => serde_json::from_slice(bytes).ok()?,
+        None => json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": []}),
+    };
+    let list = index.get_mut("manifests")?.as_array_mut()?;
+    let before = list.len();
+    for descriptor in added {
+        let listed = |entry: &Value| entry["digest"].as_str() == Some(descriptor.digest.as_str());
+        if !list.iter().any(listed) {
+            list.push(serde_json::to_value(descriptor).ok()?);
+        }
+    }
+    let grown = list.len() > before;
+    if grown { serde_json::to_vec(&index).ok().map(Bytes::from) } else { None }
+}
+
+/// How a list of referrers names a manifest.
+pub(crate) fn entry(digest: &Digest, size: usize, manifest: &Manifest) -> Descriptor {
+    let mut entry = Descriptor::new(manifest.media_type(), digest.clone(), size as u64);
+    entry.artifact_type = manifest.artifact_type().map(str::to_owned);
+    entry.annotations = manifest.annotations().clone();
+    entry
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn referrer(byte: u8) -> Descriptor {
+        Descriptor::new(media_type::OCI_MANIFEST, Digest::sha256([byte; 32]), 7)
+    }
+
+    fn listed(bytes: &[u8]) -> Vec<Digest> {
+        let index = Manifest::parse(bytes, Some(media_type::OCI_INDEX)).unwrap();
+        index.manifests().iter().map(|entry| entry.digest.clone()).collect()
+    }
+
+    #[test]
+    fn semantics_07_the_first_referrer_makes_the_list_and_later_ones_join_it() {
+        let first = with_referrers(None, &[referrer(1)]).unwrap();
+        let second = with_referrers(Some(&first), &[referrer(2), referrer(1)]).unwrap();
+        assert_eq!(listed(&second), [referrer(1).digest, referrer(2).digest]);
+        assert_eq!(with_referrers(Some(&second), &[referrer(2)]), None);
+    }
+
+    #[test]
+    fn what_others_wrote_into_the_list_stays() {
+        let theirs = json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": [],
+                            "annotations": {"who": "them"}});
+        let merged = with_referrers(Some(theirs.to_string().as_bytes()), &[referrer(1)]).unwrap();
+        let merged: Value = serde_json::from_slice(&merged).unwrap();
+        assert_eq!(merged["annotations"]["who"], "them");
+    }
+
+    #[test]
+    fn an_image_under_the_tag_is_left_alone() {
+        assert_eq!(
+            with_referrers(Some(br#"{"schemaVersion":2,"config":{},"layers":[]}"#), &[referrer(1)]),
+            None
+        );
+        assert_eq!(with_referrers(Some(b"<html>"), &[referrer(1)]), None);
+    }
+}

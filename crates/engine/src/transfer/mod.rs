@@ -1,0 +1,34 @@
+//! Copying images between this registry and others: whole trees of manifests and blobs, referrers, digest
+//! tags. When and under which name is decided by those who call.
+
+pub(crate) mod claims;
+pub(crate) mod fallback;
+pub(crate) mod holdings;
+pub(crate) mod pull;
+pub(crate) mod push;
+pub(crate) mod stream;
+
+use crate::trouble::Trouble;
+use longshore_oci::{Digest, Manifest};
+
+/// Indexes may name indexes, to this depth.
+pub(crate) const DEPTH: usize = 8;
+/// Blobs of one run that move at the same time.
+pub(crate) const BLOBS_AT_ONCE: usize = 6;
+/// Parts of one manifest that are looked at at the same time.
+pub(crate) const PARTS_AT_ONCE: usize = 4;
+/// Referrers of referrers, and so on, are followed this far.
+pub(crate) const REFERRER_DEPTH: usize = 4;
+
+/// Reads a manifest that is about to be copied.
+pub(crate) fn parse(digest: &Digest, media_type: &str, bytes: &[u8]) -> Result<Manifest, Trouble> {
+    Manifest::parse(bytes, Some(media_type))
+        .map_err(|error| Trouble::Final(format!("the manifest {} cannot be copied: {error}", digest.short())))
+}
+
+pub(crate) fn too_deep(digest: &Digest) -> Trouble {
+    Trouble::Final(format!(
+        "{} is an index of indexes, more than {DEPTH} deep, which is not copied",
+        digest.short()
+    ))
+}

@@ -1,0 +1,300 @@
+//! Sending images out: a tree goes children and blobs first, each compared by HEAD before anything moves,
+//! mounted where the registry holds it elsewhere, uploaded otherwise. Which name it gets, and whether it may
+//! have it, is decided by those who call.
+
+use super::{
+    BLOBS_AT_ONCE, DEPTH, PARTS_AT_ONCE, claims::Claims, fallback, holdings::Holdings, parse, stream::Report,
+    too_deep,
+};
+use crate::{journal::Journal, locks::Locks, trouble::Trouble};
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
+use http::{HeaderName, HeaderValue};
+use longshore_content::Content;
+use longshore_model::{Lineage, RemoteId, Repository};
+use longshore_oci::{
+    Descriptor, Digest, ErrorCode, Manifest, ManifestKind, ManifestReference, Reference, ReferenceRole,
+    RemoteName, Tag, media_type,
+};
+use longshore_remote::{Error, Mount, Registry};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// How often a manifest is put again because the registry does not find its parts.
+const PUTS: u32 = 3;
+/// Tells a Longshore at the other end which policies an image has passed (semantics 5).
+const LINEAGE: HeaderName = HeaderName::from_static("longshore-lineage");
+
+/// One run that sends content of a repository here to one of another registry.
+pub(crate) struct Push {
+    content: Content,
+    registry: Registry,
+    from: Repository,
+    to: Target,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    journal: Journal,
+    claims: Claims,
+    streams: Semaphore,
+    shared: Arc<Shared>,
+}
+
+/// A repository of another registry.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub remote: RemoteId,
+    pub repository: RemoteName,
+    /// Repositories there that are known to have received the same image.
+    pub relatives: Vec<RemoteName>,
+}
+
+/// What all runs of this process share.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    pub holdings: Holdings,
+    pub locks: Locks,
+}
+
+/// A manifest that is ready to be put: all its parts are there.
+pub(crate) struct Ready {
+    digest: Digest,
+    media_type: String,
+    bytes: Bytes,
+    manifest: Manifest,
+}
+
+impl Push {
+    pub(crate) fn new(
+        content: Content,
+        registry: Registry,
+        from: Repository,
+        to: Target,
+        lineage: &Lineage,
+        journal: Journal,
+        shared: Arc<Shared>,
+    ) -> Self {
+        let (claims, streams) = (Claims::default(), Semaphore::new(BLOBS_AT_ONCE));
+        let headers = lineage_header(lineage).into_iter().collect();
+        Self { content, registry, from, to, headers, journal, claims, streams, shared }
+    }
+
+    /// Sends all that the manifest needs, but not the manifest itself.
+    pub(crate) async fn prepare(&self, digest: &Digest) -> Result<Ready, Trouble> {
+        let ready = self.load(digest).await?;
+        // Where it stands under another name, its parts are there, too.
+        if !self.has_manifest(digest).await? {
+            self.parts(&ready.manifest, 0).await?;
+        }
+        Ok(ready)
+    }
+
+    /// Puts a prepared manifest under a tag, or by its digest.
+    pub(crate) async fn put(&self, ready: &Ready, reference: &Reference) -> Result<(), Trouble> {
+        self.put_at_depth(ready, reference, 0).await
+    }
+
+    /// Sends a manifest with all that it needs, by digest.
+    pub(crate) async fn tree(&self, digest: &Digest) -> Result<(), Trouble> {
+        self.manifest(digest, 0).await
+    }
+
+    /// Sends what stands under a digest tag. A list of referrers is joined with the one that is there, since
+    /// each registry's list names what that registry has.
+    pub(crate) async fn digest_tag(&self, name: &Tag, digest: &Digest) -> Result<(), Trouble> {
+        let reference = Reference::Tag(name.clone());
+        let there = self.registry.head_manifest(&self.to.repository, &reference).await?;
+        if there.is_some_and(|there| there.digest == *digest) {
+            return Ok(());
+        }
+        let ready = self.prepare(digest).await?;
+        let is_list = name.digest_tag().is_some_and(|tag| tag.suffix.is_empty())
+            && ready.manifest.kind() == ManifestKind::Index;
+        match name.digest_tag_subject().filter(|_| is_list) {
+            Some(subject) => self.list(&subject, ready.manifest.manifests()).await,
+            None => self.put(&ready, &reference).await,
+        }
+    }
+
+    async fn load(&self, digest: &Digest) -> Result<Ready, Trouble> {
+        let reference = Reference::Digest(digest.clone());
+        let stored = self.content.get_manifest(&self.from, &reference).await?.ok_or_else(|| {
+            let (name, short) = (&self.from.name, digest.short());
+            Trouble::Final(format!(
+                "{name} no longer has the manifest {short}: it was deleted before it was sent"
+            ))
+        })?;
+        let manifest = parse(digest, &stored.media_type, &stored.bytes)?;
+        let (media_type, bytes) = (stored.media_type, Bytes::from(stored.bytes));
+        Ok(Ready { digest: digest.clone(), media_type, bytes, manifest })
+    }
+
+    async fn has_manifest(&self, digest: &Digest) -> Result<bool, Trouble> {
+        let reference = Reference::Digest(digest.clone());
+        Ok(self.registry.head_manifest(&self.to.repository, &reference).await?.is_some())
+    }
+
+    fn manifest<'a>(&'a self, digest: &'a Digest, depth: usize) -> BoxFuture<'a, Result<(), Trouble>> {
+        let send = async move {
+            if self.has_manifest(digest).await? {
+                return Ok(());
+            }
+            let ready = self.load(digest).await?;
+            self.parts(&ready.manifest, depth).await?;
+            self.put_at_depth(&ready, &Reference::Digest(digest.clone()), depth).await
+        };
+        Box::pin(async move {
+            if depth > DEPTH {
+                return Err(too_deep(digest));
+            }
+            self.claims.once(digest, send).await.map(drop)
+        })
+    }
+
+    async fn parts(&self, manifest: &Manifest, depth: usize) -> Result<(), Trouble> {
+        let work: Vec<_> = manifest.references().map(|part| self.part(part, depth)).collect();
+        stream::iter(work).buffer_unordered(PARTS_AT_ONCE).try_collect().await
+    }
+
+    async fn part(&self, part: ManifestReference<'_>, depth: usize) -> Result<(), Trouble> {
+        let named = part.descriptor;
+        match part.role {
+            ReferenceRole::Subject => Ok(()),
+            ReferenceRole::Child if self.is_absent_child(&named.digest).await? => Ok(()),
+            ReferenceRole::Child => self.manifest(&named.digest, depth + 1).await,
+            ReferenceRole::Config | ReferenceRole::Layer => self.blob(named, part.absent_ok).await,
+        }
+    }
+
+    /// Children that a sparse index came without (semantics 9).
+    async fn is_absent_child(&self, digest: &Digest) -> Result<bool, Trouble> {
+        let reference = Reference::Digest(digest.clone());
+        Ok(self.content.get_manifest(&self.from, &reference).await?.is_none())
+    }
+
+    async fn blob(&self, blob: &Descriptor, absent_ok: bool) -> Result<(), Trouble> {
+        // Layers that are not to be distributed are stored only where somebody pushed them all the same.
+        if absent_ok && self.content.stat_blob(&self.from, &blob.digest).await?.is_none() {
+            return Ok(());
+        }
+        self.claims.once(&blob.digest, self.send_blob(blob)).await.map(drop)
+    }
+
+    async fn send_blob(&self, blob: &Descriptor) -> Result<(), Trouble> {
+        let _permit = self.streams.acquire().await.map_err(|closed| Trouble::Passing(closed.to_string()))?;
+        let place = format!("{}/{}@{}", self.registry.host(), self.to.repository, blob.digest);
+        let _alone = self.shared.locks.hold(place).await;
+        self.journal.plan_bytes(blob.size);
+        let (repository, digest) = (&self.to.repository, &blob.digest);
+        if self.registry.head_blob(repository, digest).await?.is_some() || self.mount(blob).await? {
+            self.journal.bytes(blob.size);
+        }
+        self.shared.holdings.saw(self.to.remote, digest, repository);
+        Ok(())
+    }
+
+    /// Mounts the blob where that is possible, else uploads it. Says whether no byte moved.
+    async fn mount(&self, blob: &Descriptor) -> Result<bool, Trouble> {
+        let (repository, digest) = (&self.to.repository, &blob.digest);
+        let known = self.shared.holdings.elsewhere(self.to.remote, digest, repository);
+        let source = known.as_ref().or_else(|| self.to.relatives.first());
+        let mounted = match source {
+            Some(source) => Some(self.registry.mount_blob(repository, digest, source).await),
+            None => None,
+        };
+        let upload = match mounted {
+            Some(Ok(Mount::Mounted)) => return Ok(true),
+            Some(Ok(Mount::Upload(upload))) => upload,
+            Some(Err(error)) if error.is_transient() => return Err(error.into()),
+            // Not to be mounted from there, for whatever reason: it is uploaded.
+            Some(Err(_)) | None => self.registry.start_upload(repository).await?,
+        };
+        let (info, body) = self.content.read_blob(&self.from, digest, None).await?;
+        let (journal, report) = (self.journal.clone(), Report::default());
+        let told = report.clone();
+        let body = body.inspect_ok(move |bytes| {
+            journal.bytes(bytes.len() as u64);
+            told.gave(bytes.len() as u64);
+        });
+        let sent = self.registry.finish_upload(repository, upload, digest, info.size, body).await;
+        if sent.is_err() {
+            self.journal.bytes_lost(report.bytes());
+        }
+        Ok(sent.map(|()| false)?)
+    }
+
+    async fn put_at_depth(&self, ready: &Ready, reference: &Reference, depth: usize) -> Result<(), Trouble> {
+        let repository = &self.to.repository;
+        for attempt in 1.. {
+            let (kind, bytes) = (&ready.media_type, ready.bytes.clone());
+            match self.registry.put_manifest(repository, reference, kind, bytes, &self.headers).await {
+                Ok(put) => {
+                    if put.oci_subject.is_none() {
+                        self.join_list(ready).await?;
+                    }
+                    return Ok(());
+                }
+                Err(error) if attempt < PUTS && misses_parts(&error) => {
+                    self.journal.warn(format!("{error}; its parts are looked at once more"));
+                    for part in ready.manifest.references() {
+                        self.claims.forget(&part.descriptor.digest);
+                    }
+                    self.parts(&ready.manifest, depth).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// At a registry that took no note of the subject, its list of referrers is kept by hand.
+    async fn join_list(&self, ready: &Ready) -> Result<(), Trouble> {
+        let Some(subject) = ready.manifest.subject() else { return Ok(()) };
+        let entry = fallback::entry(&ready.digest, ready.bytes.len(), &ready.manifest);
+        self.list(&subject.digest, &[entry]).await
+    }
+
+    async fn list(&self, subject: &Digest, referrers: &[Descriptor]) -> Result<(), Trouble> {
+        let (repository, name) = (&self.to.repository, Tag::referrers_of(subject));
+        let _alone = self.shared.locks.hold(format!("{}/{repository}:{name}", self.registry.host())).await;
+        let reference = Reference::Tag(name);
+        let existing = match self.registry.get_manifest(repository, &reference).await {
+            Ok(existing) => Some(existing.bytes),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(list) = fallback::with_referrers(existing.as_deref(), referrers) {
+            self.registry.put_manifest(repository, &reference, media_type::OCI_INDEX, list, &[]).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a registry refused a manifest because it does not find (yet) what it names.
+fn misses_parts(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        Some(ErrorCode::ManifestBlobUnknown | ErrorCode::BlobUnknown | ErrorCode::ManifestUnknown)
+    )
+}
+
+fn lineage_header(lineage: &Lineage) -> Option<(HeaderName, HeaderValue)> {
+    let passed: Vec<String> = lineage.policies().iter().map(ToString::to_string).collect();
+    let value = HeaderValue::from_str(&passed.join(",")).ok()?;
+    (!passed.is_empty()).then_some((LINEAGE, value))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use longshore_model::PolicyId;
+    use uuid::Uuid;
+
+    #[test]
+    fn semantics_05_the_lineage_travels_as_a_header() {
+        assert_eq!(lineage_header(&Lineage::default()), None);
+        let passed = [1, 2].map(|number| PolicyId(Uuid::from_u128(number)));
+        let (name, value) = lineage_header(&passed.into_iter().collect()).unwrap();
+        assert_eq!(name, "longshore-lineage");
+        assert_eq!(value, "00000000-0000-0000-0000-000000000001,00000000-0000-0000-0000-000000000002");
+    }
+}

@@ -1,0 +1,193 @@
+//! A blob of another registry as one unbroken stream: where the connection breaks, the fetch goes on by Range
+//! from the byte it had reached. The bytes are verified by the one who stores them.
+
+use crate::{
+    journal::Journal,
+    trouble::{Trouble, by_digest},
+};
+use bytes::Bytes;
+use futures::StreamExt;
+use longshore_content::ByteStream;
+use longshore_oci::{Descriptor, Digest, RemoteName};
+use longshore_remote::{BlobStream, Error, Registry};
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// Reconnects without a [`PROGRESS`] between them, before the error is the job's.
+const RECONNECTS: u32 = 4;
+/// So much more content makes the earlier breaks forgotten, in bytes.
+const PROGRESS: u64 = 1024 * 1024;
+/// Between a break and the next try; registries that restart need a moment.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What a stream tells besides its bytes. `content` only passes on that it ended early; the cause waits here.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Report(Arc<Mutex<Told>>);
+
+#[derive(Debug, Default)]
+struct Told {
+    bytes: u64,
+    trouble: Option<Trouble>,
+}
+
+impl Report {
+    /// Why the stream failed, if it did.
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
+        self.with(|told| told.trouble.take())
+    }
+
+    /// How many bytes it gave.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.with(|told| told.bytes)
+    }
+
+    pub(super) fn gave(&self, bytes: u64) {
+        self.with(|told| told.bytes += bytes);
+    }
+
+    fn failed(&self, trouble: Trouble) -> io::Error {
+        let error = io::Error::other(trouble.to_string());
+        self.with(|told| told.trouble = Some(trouble));
+        error
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Told) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Streams a blob from the start to its end, even if the connection breaks on the way. Progress is counted in
+/// `journal`; `report` receives why it failed, if it does.
+pub(crate) fn whole_blob(
+    registry: Registry,
+    repository: RemoteName,
+    blob: &Descriptor,
+    journal: Journal,
+    report: Report,
+) -> ByteStream {
+    let fetch = Fetch {
+        registry,
+        repository,
+        digest: blob.digest.clone(),
+        size: blob.size,
+        offset: 0,
+        open: None,
+        breaks: 0,
+        broke_at: 0,
+    };
+    futures::stream::unfold(Some(fetch), move |fetch| {
+        let (journal, report) = (journal.clone(), report.clone());
+        async move {
+            let mut fetch = fetch?;
+            match fetch.next().await {
+                Ok(Some(bytes)) => {
+                    journal.bytes(bytes.len() as u64);
+                    report.gave(bytes.len() as u64);
+                    Some((Ok(bytes), Some(fetch)))
+                }
+                Ok(None) => None,
+                Err(trouble) => Some((Err(report.failed(trouble)), None)),
+            }
+        }
+    })
+    .boxed()
+}
+
+struct Fetch {
+    registry: Registry,
+    repository: RemoteName,
+    digest: Digest,
+    size: u64,
+    /// Bytes that were passed on.
+    offset: u64,
+    open: Option<Open>,
+    breaks: u32,
+    broke_at: u64,
+}
+
+struct Open {
+    stream: BlobStream,
+    /// Bytes still to be skipped, at a registry that knows no ranges.
+    skip: u64,
+}
+
+impl Fetch {
+    async fn next(&mut self) -> Result<Option<Bytes>, Trouble> {
+        loop {
+            let step = match &mut self.open {
+                Some(open) => open.next().await,
+                None if self.offset == self.size && self.offset > 0 => return Ok(None),
+                None => match self.reopen().await {
+                    Ok(open) => {
+                        self.open = Some(open);
+                        continue;
+                    }
+                    Err(error) => Err(error),
+                },
+            };
+            match step {
+                Ok(Some(bytes)) => {
+                    self.offset += bytes.len() as u64;
+                    if self.offset > self.size {
+                        return Err(self.too_long());
+                    }
+                    return Ok(Some(bytes));
+                }
+                // Ending early is the verifier's to judge: it knows the size, too.
+                Ok(None) => return Ok(None),
+                Err(error) => self.broken(error).await?,
+            }
+        }
+    }
+
+    async fn reopen(&mut self) -> Result<Open, Error> {
+        let stream = self.registry.get_blob(&self.repository, &self.digest, self.offset).await?;
+        let skip = self.offset.saturating_sub(stream.offset);
+        Ok(Open { stream, skip })
+    }
+
+    /// Whether it is worth going on after an error.
+    async fn broken(&mut self, error: Error) -> Result<(), Trouble> {
+        self.open = None;
+        if self.offset - self.broke_at >= PROGRESS {
+            self.breaks = 0;
+        }
+        // Before the first byte there is nothing to resume: trying again is the job's business.
+        if !error.is_transient() || self.offset == 0 || self.breaks >= RECONNECTS {
+            return Err(by_digest(error));
+        }
+        self.breaks += 1;
+        self.broke_at = self.offset;
+        tracing::debug!(digest = %self.digest, offset = self.offset, %error, "resuming a blob");
+        tokio::time::sleep(PAUSE).await;
+        Ok(())
+    }
+
+    fn too_long(&self) -> Trouble {
+        Trouble::Final(format!(
+            "{} sends more than the {} bytes that the blob {} has; it was not stored",
+            self.registry.host(),
+            self.size,
+            self.digest.short()
+        ))
+    }
+}
+
+impl Open {
+    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        while let Some(bytes) = self.stream.next().await {
+            let mut bytes = bytes?;
+            let skipped = self.skip.min(bytes.len() as u64);
+            self.skip -= skipped;
+            // A piece is far smaller than a usize.
+            let bytes = bytes.split_off(usize::try_from(skipped).unwrap_or(bytes.len()));
+            if !bytes.is_empty() {
+                return Ok(Some(bytes));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,140 @@
+//! Why a job could not do its work, and what that means for it: another try, or the end.
+
+use jiff::SignedDuration;
+use longshore_content as content;
+use longshore_metadata as metadata;
+use longshore_remote as remote;
+
+/// What stopped a job. Each is a sentence that names the thing, the cause, and where there is one the remedy.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// Another registry.
+    #[error("{0}{advice}", advice = remedy(.0))]
+    Remote(remote::Error),
+    /// Content named by digest is not there (any more): the tag must be planned anew (semantics 24).
+    #[error("{0}")]
+    Gone(remote::Error),
+    /// This registry's own content.
+    #[error(transparent)]
+    Content(#[from] content::Error),
+    /// The database.
+    #[error(transparent)]
+    Metadata(#[from] metadata::Error),
+    /// What no retry will change.
+    #[error("{0}")]
+    Final(String),
+    /// What may be otherwise soon.
+    #[error("{0}")]
+    Passing(String),
+    /// A later change took the place of the job's own (semantics 1).
+    #[error("{0}")]
+    Superseded(String),
+}
+
+/// What becomes of a job in trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is tried again, not before the registry's `Retry-After`.
+    Retry(Option<SignedDuration>),
+    /// It ends.
+    Errored,
+    /// It ends without anybody's fault.
+    Superseded,
+    /// It is somebody else's by now.
+    Lost,
+}
+
+impl Trouble {
+    /// What becomes of the job.
+    pub(crate) fn fate(&self) -> Fate {
+        use metadata::Error::LeaseLost;
+        match self {
+            Self::Metadata(LeaseLost { .. }) | Self::Content(content::Error::Metadata(LeaseLost { .. })) => {
+                Fate::Lost
+            }
+            Self::Remote(error) if error.is_transient() => {
+                let asked = error.retry_after().and_then(|asked| SignedDuration::try_from(asked).ok());
+                Fate::Retry(asked)
+            }
+            Self::Remote(_) | Self::Gone(_) | Self::Final(_) => Fate::Errored,
+            // No retry brings the right key (semantics 30).
+            Self::Metadata(metadata::Error::SecretUnreadable) => Fate::Errored,
+            Self::Metadata(_) | Self::Passing(_) => Fate::Retry(None),
+            Self::Content(error) if content_may_recover(error) => Fate::Retry(None),
+            Self::Content(_) => Fate::Errored,
+            Self::Superseded(_) => Fate::Superseded,
+        }
+    }
+
+    /// Whether the content came, but is not what was asked for.
+    pub(crate) fn is_wrong_content(&self) -> bool {
+        matches!(
+            self,
+            Self::Remote(remote::Error::DigestMismatch { .. })
+                | Self::Content(content::Error::DigestMismatch { .. } | content::Error::SizeMismatch { .. })
+        )
+    }
+}
+
+/// Errors of a registry as they come; what is gone by digest is told apart where it is asked for.
+impl From<remote::Error> for Trouble {
+    fn from(error: remote::Error) -> Self {
+        Self::Remote(error)
+    }
+}
+
+/// An error about content that was asked for by digest.
+pub(crate) fn by_digest(error: remote::Error) -> Trouble {
+    if error.is_not_found() { Trouble::Gone(error) } else { Trouble::Remote(error) }
+}
+
+/// The store may have room again, and a broken connection may hold.
+fn content_may_recover(error: &content::Error) -> bool {
+    matches!(error, content::Error::Storage(_) | content::Error::Metadata(_) | content::Error::BrokenOff(_))
+}
+
+/// What to do about an error of a registry, where a person can do something.
+fn remedy(error: &remote::Error) -> &'static str {
+    match error {
+        remote::Error::WrongCredentials { .. } => "; type the right ones at its remote",
+        error if error.is_denied() => {
+            "; check the rights of this account there, or use another at its remote"
+        }
+        error if error.is_not_found() => "; check the repository's name and the rights of this account",
+        remote::Error::Network { failure: remote::Failure::Certificate(_), .. } => {
+            "; give the certificate authority at its remote"
+        }
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn semantics_25_a_lost_lease_is_nobodys_failure() {
+        let lost = metadata::Error::LeaseLost(longshore_model::JobId::new());
+        assert_eq!(Trouble::Metadata(lost).fate(), Fate::Lost);
+    }
+
+    #[test]
+    fn semantics_24_errors_that_may_pass_are_tried_again_and_others_are_not() {
+        let network = |failure| {
+            let (host, doing) = ("registry.example".to_owned(), "listing the tags of a/b".to_owned());
+            Trouble::Remote(remote::Error::Network { host, doing, failure }).fate()
+        };
+        assert_eq!(network(remote::Failure::Refused), Fate::Retry(None));
+        assert_eq!(network(remote::Failure::NotTls), Fate::Errored);
+        let wrong = remote::Error::WrongCredentials {
+            host: "registry.example".to_owned(),
+            username: "amelia".to_owned(),
+            message: String::new(),
+        };
+        let trouble = Trouble::from(wrong);
+        assert_eq!(trouble.fate(), Fate::Errored);
+        assert!(
+            trouble.to_string().contains("registry.example") && trouble.to_string().contains("right ones")
+        );
+    }
+}

@@ -1,0 +1,426 @@
+//! Running jobs: claiming them, keeping their leases, stopping them, and writing down how they ended. What a
+//! job does is elsewhere.
+
+use crate::{
+    Engine, apply,
+    journal::Journal,
+    poll, push,
+    retry::delay,
+    running::Stop,
+    trouble::{Fate, Trouble},
+};
+use futures::FutureExt;
+use jiff::SignedDuration;
+use longshore_metadata::{
+    Change, Error, Priority, Tx,
+    jobs::{self, Claim},
+};
+use longshore_model::{
+    JobId, Timestamp,
+    job::{Action, Parameters, Status},
+    policy::RunCode,
+    tag::AnswerResult,
+};
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use tokio::{
+    select,
+    sync::{OwnedSemaphorePermit, Semaphore, broadcast},
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+/// How long a claim lasts without being renewed.
+pub(crate) const LEASE: SignedDuration = SignedDuration::from_secs(30);
+const RENEW_EVERY: Duration = Duration::from_secs(10);
+/// Log and progress of a running job are written this often.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+/// Work is looked for this often even if nobody announces any.
+pub(crate) const NET: Duration = Duration::from_secs(3);
+
+/// What a job that did its work leaves to be written.
+pub(crate) enum Finished {
+    /// This sentence is its outcome.
+    Outcome(String),
+    /// Its own last transaction has ended it.
+    Recorded,
+}
+
+impl Engine {
+    /// Works until `shutdown`: evaluates changes of tags, runs transfers, starts what is due. Then stops what
+    /// runs and gives it back, so that the next start goes on with it.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        if let Err(error) = self.free_leases().await {
+            tracing::error!(%error, "the jobs of an earlier start could not be freed");
+        }
+        let mut loops = JoinSet::new();
+        let (engine, token) = (self.clone(), shutdown.clone());
+        loops.spawn(async move { engine.evaluate_changes(token).await });
+        let (engine, token) = (self.clone(), shutdown.clone());
+        loops.spawn(async move { engine.run_transfers(token).await });
+        let (engine, token) = (self.clone(), shutdown.clone());
+        loops.spawn(async move { engine.keep_schedules(token).await });
+        let (engine, token) = (self.clone(), shutdown);
+        loops.spawn(async move { engine.heed_cancellations(token).await });
+        while let Some(ended) = loops.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a part of the engine broke down");
+            }
+        }
+    }
+
+    /// Stops a job that runs here, at once, in the middle of a blob too. Whether it may be cancelled, and that
+    /// it shall be, is written down before by [`jobs::cancel`].
+    pub fn cancel(&self, job: JobId) {
+        self.running().stop(job, Stop::Canceled);
+    }
+
+    async fn free_leases(&self) -> Result<(), Error> {
+        let (boot, now) = (self.boot(), self.now());
+        self.db()
+            .write(Priority::Normal, move |tx| {
+                Box::pin(async move { jobs::release_all(tx, boot, now).await })
+            })
+            .await
+            .map(drop)
+    }
+
+    /// Takes jobs that wait and are due, oldest first.
+    pub(crate) async fn claim(&self, actions: &'static [Action], limit: i64) -> Result<Vec<Claim>, Error> {
+        let (boot, now, worker) = (self.boot(), self.now(), self.settings().server_name.clone());
+        self.db()
+            .write(Priority::Evaluation, move |tx| {
+                Box::pin(async move { jobs::claim(tx, actions, boot, &worker, now, LEASE, limit).await })
+            })
+            .await
+    }
+
+    /// Waits until there may be work: it is announced, its time comes, or the net is drawn in.
+    pub(crate) async fn idle(&self, changes: &mut broadcast::Receiver<Change>) {
+        let wait = self.until_due().await.unwrap_or(NET);
+        select! {
+            () = work_is_announced(changes) => {}
+            () = sleep(wait) => {}
+        }
+    }
+
+    /// How long until the next waiting job is due. One that is due already waits for another to end.
+    async fn until_due(&self) -> Option<Duration> {
+        let mut conn = self.db().read().await.ok()?;
+        let due = jobs::next_due(&mut conn).await.ok()??;
+        let wait = Duration::try_from(due.duration_since(self.now())).ok()?;
+        (!wait.is_zero()).then_some(wait.min(NET))
+    }
+
+    async fn run_transfers(&self, shutdown: CancellationToken) {
+        // The first of them is looked for first; by turns, so that neither kind starves the other.
+        const BY_TURNS: [&[Action]; 2] =
+            [&[Action::PushMirrorTag, Action::PollMirror], &[Action::PollMirror, Action::PushMirrorTag]];
+        let mut turns = BY_TURNS.into_iter().cycle();
+        let mut changes = self.db().changes();
+        let permits = Arc::new(Semaphore::new(self.settings().workers.max(1)));
+        let mut jobs = JoinSet::new();
+        while !shutdown.is_cancelled() {
+            let permit = select! {
+                permit = permits.clone().acquire_owned() => permit,
+                () = shutdown.cancelled() => break,
+            };
+            heard(&mut changes);
+            let actions = turns.next().unwrap_or(BY_TURNS[0]);
+            let claims = self.claim(actions, 1).await.unwrap_or_else(|error| {
+                tracing::error!(%error, "no jobs could be claimed");
+                Vec::new()
+            });
+            match claims.into_iter().next() {
+                Some(claim) => {
+                    let engine = self.clone();
+                    jobs.spawn(async move { engine.run_claim(claim, permit.ok()).await });
+                }
+                None => {
+                    drop(permit);
+                    select! {
+                        () = self.idle(&mut changes) => {}
+                        // Another job may have waited for this one.
+                        Some(_) = jobs.join_next() => {}
+                        () = shutdown.cancelled() => {}
+                    }
+                }
+            }
+            while jobs.try_join_next().is_some() {}
+        }
+        self.running().stop_all(Stop::Parked);
+        while jobs.join_next().await.is_some() {}
+    }
+
+    /// Runs one job to whatever end.
+    pub(crate) async fn run_claim(&self, claim: Claim, permit: Option<OwnedSemaphorePermit>) {
+        let journal = Journal::new(claim.job.id, claim.epoch);
+        let slot = self.running().enter(claim.job.id, claim.epoch);
+        let work = AssertUnwindSafe(self.work(&claim, &journal, permit)).catch_unwind();
+        let ended = select! {
+            biased;
+            stop = slot.stopped() => Err(stop),
+            () = self.keep(&claim, &journal) => Err(Stop::LeaseLost),
+            ended = work => Ok(ended.unwrap_or_else(|panic| Err(broke_down(panic.as_ref())))),
+        };
+        drop(slot);
+        let written = match ended {
+            Ok(Ok(Finished::Recorded)) => Ok(()),
+            Ok(Ok(Finished::Outcome(outcome))) => self.end_done(&claim, &journal, outcome).await,
+            Ok(Err(trouble)) => self.end_in_trouble(&claim, &journal, &trouble).await,
+            Err(stop) => self.end_stopped(&claim, &journal, stop).await,
+        };
+        match written {
+            Ok(()) | Err(Error::LeaseLost { .. }) => {}
+            // The lease runs out, and the job is taken up again.
+            Err(error) => {
+                tracing::error!(job = %claim.job.id, %error, "the end of a job could not be written")
+            }
+        }
+    }
+
+    async fn work(
+        &self,
+        claim: &Claim,
+        journal: &Journal,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Finished, Trouble> {
+        // Somebody may have cancelled it between the claim and now.
+        if jobs::cancel_requested(&mut self.db().read().await?, claim.job.id).await? {
+            self.cancel(claim.job.id);
+            return std::future::pending().await;
+        }
+        match &claim.job.parameters {
+            Parameters::PushTag { .. } => {
+                let order = push::Order::of(&claim.job.parameters).ok_or_else(|| unknown(claim))?;
+                push::run(self, claim, &order, journal).await.map(|()| Finished::Recorded)
+            }
+            Parameters::Poll { policy, .. } => poll::run(self, claim, *policy, journal).await,
+            Parameters::PollAll => {
+                // It only waits, which must not keep its own children from running.
+                drop(permit);
+                poll::wait_for_children(self, claim.job.id).await
+            }
+            Parameters::ApplyPolicy { policy, kind, after } => {
+                apply::run(self, claim, *policy, *kind, *after).await.map(Finished::Outcome)
+            }
+            Parameters::EvaluateTag { .. } | Parameters::FollowSubject { .. } => Err(unknown(claim)),
+        }
+    }
+
+    /// Renews the lease and writes what the job tells, until the lease is lost.
+    async fn keep(&self, claim: &Claim, journal: &Journal) {
+        let mut ticks = interval(TELL_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut renewed = Instant::now();
+        loop {
+            ticks.tick().await;
+            if renewed.elapsed() >= RENEW_EVERY {
+                match self.renew(claim).await {
+                    Ok(true) => renewed = Instant::now(),
+                    Ok(false) => return,
+                    Err(error) => tracing::warn!(job = %claim.job.id, %error, "a lease could not be renewed"),
+                }
+            }
+            match journal.flush(self.db(), self.now()).await {
+                Ok(()) => {}
+                Err(Error::LeaseLost { .. }) => return,
+                Err(error) => tracing::warn!(job = %claim.job.id, %error, "progress could not be written"),
+            }
+        }
+    }
+
+    async fn renew(&self, claim: &Claim) -> Result<bool, Error> {
+        let (job, epoch, now) = (claim.job.id, claim.epoch, self.now());
+        self.db()
+            .write(Priority::Normal, move |tx| {
+                Box::pin(async move { jobs::renew(tx, job, epoch, now, LEASE).await })
+            })
+            .await
+    }
+
+    async fn end_done(&self, claim: &Claim, journal: &Journal, outcome: String) -> Result<(), Error> {
+        journal.flush(self.db(), self.now()).await?;
+        let (job, epoch, now) = (claim.job.id, claim.epoch, self.now());
+        self.db()
+            .write(Priority::Normal, move |tx| {
+                Box::pin(async move {
+                    jobs::fence(tx, job, epoch).await?;
+                    jobs::finish(tx, job, epoch, Status::Done, Some(&outcome), None, now).await
+                })
+            })
+            .await
+    }
+
+    /// Tries again later where that may help, else ends the job.
+    pub(crate) async fn end_in_trouble(
+        &self,
+        claim: &Claim,
+        journal: &Journal,
+        trouble: &Trouble,
+    ) -> Result<(), Error> {
+        let message = trouble.to_string();
+        let next = match trouble.fate() {
+            Fate::Lost => return Ok(()),
+            Fate::Superseded => Next::End(Status::Superseded),
+            Fate::Errored => Next::End(Status::Errored),
+            Fate::Retry(_) if claim.job.retries_left == 0 => Next::End(Status::Errored),
+            Fate::Retry(asked) => {
+                let wait = delay(claim.job.attempt, asked, self.settings().jitter.draw());
+                Next::Retry(self.now() + wait)
+            }
+        };
+        match &next {
+            Next::End(Status::Superseded) => journal.info(message.clone()),
+            Next::End(_) => journal.error(message.clone()),
+            Next::Retry(at) => journal.warn(format!("{message}; tried again at {}", short_time(*at))),
+        }
+        self.write_end(claim, journal, next, message).await
+    }
+
+    async fn end_stopped(&self, claim: &Claim, journal: &Journal, stop: Stop) -> Result<(), Error> {
+        match stop {
+            Stop::LeaseLost => {
+                tracing::warn!(job = %claim.job.id, "the lease of a running job was lost");
+                Ok(())
+            }
+            Stop::Canceled => {
+                journal.warn("canceled");
+                self.write_end(claim, journal, Next::End(Status::Canceled), "it was canceled".to_owned())
+                    .await
+            }
+            Stop::Parked => {
+                journal.info("the server stops; the job goes on when it is started again");
+                journal.flush(self.db(), self.now()).await?;
+                let (job, epoch, now) = (claim.job.id, claim.epoch, self.now());
+                self.db()
+                    .write(Priority::Normal, move |tx| {
+                        Box::pin(async move { jobs::release(tx, job, epoch, now).await })
+                    })
+                    .await
+            }
+        }
+    }
+
+    async fn write_end(
+        &self,
+        claim: &Claim,
+        journal: &Journal,
+        next: Next,
+        message: String,
+    ) -> Result<(), Error> {
+        journal.flush(self.db(), self.now()).await?;
+        let (claim, now) = (claim.clone(), self.now());
+        self.db()
+            .write(Priority::Normal, move |tx| {
+                Box::pin(async move {
+                    let (job, epoch) = (claim.job.id, claim.epoch);
+                    jobs::fence(tx, job, epoch).await?;
+                    aftermath(tx, &claim, next, &message, now).await?;
+                    match next {
+                        Next::Retry(at) => jobs::retry_later(tx, job, epoch, at, &message, now).await,
+                        Next::End(Status::Superseded) => {
+                            jobs::finish(tx, job, epoch, Status::Superseded, Some(&message), None, now).await
+                        }
+                        Next::End(status) => {
+                            jobs::finish(tx, job, epoch, status, None, Some(&message), now).await
+                        }
+                    }
+                })
+            })
+            .await
+    }
+
+    async fn heed_cancellations(&self, shutdown: CancellationToken) {
+        let mut changes = self.db().changes();
+        loop {
+            let asked = select! {
+                change = changes.recv() => change,
+                () = shutdown.cancelled() => return,
+            };
+            let jobs = match asked {
+                Ok(Change::Job(job)) if self.running().has(job) => vec![job],
+                Ok(_) => continue,
+                // Something was missed: all are looked at.
+                Err(broadcast::error::RecvError::Lagged(_)) => self.running().all(),
+                Err(broadcast::error::RecvError::Closed) => return,
+            };
+            for job in jobs {
+                if self.is_cancelled(job).await.unwrap_or(false) {
+                    self.cancel(job);
+                }
+            }
+        }
+    }
+
+    async fn is_cancelled(&self, job: JobId) -> Result<bool, Error> {
+        jobs::cancel_requested(&mut self.db().read().await?, job).await
+    }
+}
+
+/// What becomes of a job that did not do its work.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    End(Status),
+    Retry(Timestamp),
+}
+
+/// What policies and verdicts show when a job of theirs did not do its work.
+async fn aftermath(
+    tx: &mut Tx,
+    claim: &Claim,
+    next: Next,
+    message: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let (result, sentence) = match next {
+        Next::End(Status::Superseded) => (AnswerResult::Superseded, message.to_owned()),
+        Next::End(_) => (AnswerResult::Failed, message.to_owned()),
+        Next::Retry(at) => (AnswerResult::Running, format!("{message}; tried again at {}", short_time(at))),
+    };
+    if let Some(order) = push::Order::of(&claim.job.parameters) {
+        push::failed(tx, &order, claim.job.id, result, &sentence, now).await?;
+    }
+    if let Parameters::Poll { policy, .. } = &claim.job.parameters {
+        poll::record(tx, *policy, RunCode::Failed, &sentence, claim.job.id, now).await?;
+    }
+    Ok(())
+}
+
+fn short_time(at: Timestamp) -> String {
+    at.strftime("%H:%M:%S UTC").to_string()
+}
+
+fn unknown(claim: &Claim) -> Trouble {
+    Trouble::Final(format!("a job of the kind {} cannot have these parameters", claim.job.action.as_str()))
+}
+
+fn broke_down(panic: &(dyn Any + Send)) -> Trouble {
+    let said =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let said = said.unwrap_or("no message");
+    tracing::error!(panic = said, "a job broke down");
+    Trouble::Final(format!("an error in Longshore itself: {said}; please report it"))
+}
+
+/// What was announced until now is about to be looked at.
+pub(crate) fn heard(changes: &mut broadcast::Receiver<Change>) {
+    use broadcast::error::TryRecvError::{Closed, Empty, Lagged};
+    loop {
+        match changes.try_recv() {
+            Ok(_) | Err(Lagged(_)) => {}
+            Err(Empty | Closed) => return,
+        }
+    }
+}
+
+async fn work_is_announced(changes: &mut broadcast::Receiver<Change>) {
+    use broadcast::error::RecvError::{Closed, Lagged};
+    loop {
+        match changes.recv().await {
+            Ok(Change::JobsWaiting) | Err(Lagged(_)) => return,
+            Ok(_) => {}
+            Err(Closed) => return std::future::pending().await,
+        }
+    }
+}

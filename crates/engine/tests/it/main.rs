@@ -1,0 +1,9 @@
+//! The engine over a real database and store, against registries that do as they are told.
+#![allow(clippy::unwrap_used)]
+
+mod following;
+mod jobs;
+mod promotions;
+mod pulling;
+mod pushing;
+mod support;

@@ -1,0 +1,404 @@
+//! Promotions: what follows from a pushed tag, in which order, how often, and when not.
+
+use crate::support::{
+    World,
+    world::{author, rule},
+};
+use longshore_engine::{PromoteError, PromoteNow, orders};
+use longshore_metadata::{
+    Change,
+    jobs::{self, NewJob},
+    promotions, repositories, tags,
+};
+use longshore_model::{
+    Lineage, PolicyId, PolicyKind, Provenance, Repository, RepositoryState, TagRecord,
+    job::{Action, Cause, Parameters, Status},
+    repository::RepositoryChange,
+    tag::AnswerResult,
+};
+use longshore_policy::Rules;
+use longshore_testkit::corpus;
+
+fn evaluation(tag: &TagRecord) -> NewJob {
+    NewJob {
+        action: Action::Evaluate,
+        parameters: Parameters::EvaluateTag {
+            repository: tag.repository,
+            tag: tag.name.clone(),
+            digest: tag.digest.clone(),
+            revision: tag.revision,
+        },
+        cause: Cause::TagChanged { author: author() },
+        policy: None,
+        repository: Some(tag.repository),
+        parent: None,
+        retry_of: None,
+        serial_key: None,
+        scheduled_at: tag.updated_at,
+        retries: 0,
+    }
+}
+
+/// What the engine would do by itself is done here by hand, in an order of the test's choosing.
+async fn cancel_all(world: &World) {
+    let (jobs, now) = (world.jobs().await, world.now());
+    world
+        .write(move |tx| {
+            Box::pin(async move {
+                for job in jobs {
+                    jobs::cancel(tx, job.id, now).await?;
+                }
+                Ok(())
+            })
+        })
+        .await;
+}
+
+const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+
+#[tokio::test]
+async fn a_pushed_tag_that_matches_is_in_the_target_with_its_provenance() {
+    let world = World::running().await;
+    let dev = world.repository("dev/website").await;
+    let qa = world.repository("qa/website").await;
+    let policy = world.promotion(&dev, &qa, rule("ew", "stable"), "%n").await;
+    let image = corpus::image(1, 2, 1_000);
+    let pushed = world.push(&dev, "1.0-stable", &image).await;
+    world.push(&dev, "1.1-dev", &corpus::image(2, 1, 1_000)).await;
+    world.settled().await;
+    assert_eq!(world.tags(&qa).await, ["1.0-stable"]);
+    assert!(world.has(&qa, &image).await);
+    let promoted = world.tag(&qa, "1.0-stable").await.unwrap();
+    assert_eq!(promoted.digest, image.root);
+    assert_eq!(
+        promoted.provenance,
+        Provenance::Promotion {
+            policy: Some(policy.common.id),
+            source_repository: dev.name.clone(),
+            source_tag: "1.0-stable".parse().unwrap(),
+            source_revision: pushed.revision,
+        }
+    );
+    let verdict = world.verdict(policy.common.id, &pushed).await.unwrap();
+    assert_eq!((verdict.result, verdict.target_tag), (AnswerResult::Done, Some(promoted.name)));
+    let other = world.tag(&dev, "1.1-dev").await.unwrap();
+    let why_not = world.verdict(policy.common.id, &other).await.unwrap();
+    assert_eq!(why_not.result, AnswerResult::NotMatched);
+    assert!(why_not.consequence.contains("1.1-dev"), "{}", why_not.consequence);
+}
+
+#[tokio::test]
+async fn a_chain_of_promotions_runs_to_its_end() {
+    let world = World::running().await;
+    let [dev, qa, prod] = [
+        world.repository("dev/app").await,
+        world.repository("qa/app").await,
+        world.repository("prod/app").await,
+    ];
+    world.promotion(&dev, &qa, Rules::EveryTag, "%n-qa").await;
+    world.promotion(&qa, &prod, rule("ew", "-qa"), "live").await;
+    let index = corpus::index(3, &["linux/amd64", "linux/arm64"], true);
+    world.push(&dev, "1.0", &index).await;
+    world.settled().await;
+    assert_eq!(world.tags(&qa).await, ["1.0-qa"]);
+    assert_eq!(world.tag(&prod, "live").await.unwrap().digest, index.root);
+    assert!(world.has(&prod, &index).await, "semantics 8: an index travels whole");
+}
+
+#[tokio::test]
+async fn semantics_01_evaluations_in_every_order_leave_the_target_on_the_newest() {
+    let mut world = World::still().await;
+    let mut cases = Vec::new();
+    for (at, order) in ORDERS.into_iter().enumerate() {
+        let dev = world.repository(&format!("dev/app{at}")).await;
+        let qa = world.repository(&format!("qa/app{at}")).await;
+        world.promotion(&dev, &qa, Rules::EveryTag, "latest").await;
+        // Three tags that want one name.
+        let mut changes = Vec::new();
+        for (name, seed) in [("a", 1), ("b", 2), ("c", 3)] {
+            changes.push(world.push(&dev, name, &corpus::image(seed, 1, 100)).await);
+        }
+        cases.push((order, qa, changes));
+    }
+    cancel_all(&world).await;
+    world.start();
+    for (order, qa, changes) in cases {
+        for at in order {
+            let job = world.enqueue(evaluation(&changes[at])).await;
+            assert_eq!(world.ended(job.id).await.status, Status::Done);
+        }
+        let latest = world.tag(&qa, "latest").await.unwrap();
+        assert_eq!(latest.digest, changes[2].digest, "order {order:?}");
+    }
+}
+
+#[tokio::test]
+async fn semantics_01_the_evaluation_of_an_outdated_change_is_superseded() {
+    let mut world = World::still().await;
+    let mut cases = Vec::new();
+    for (at, order) in ORDERS.into_iter().enumerate() {
+        let dev = world.repository(&format!("dev/app{at}")).await;
+        let qa = world.repository(&format!("qa/app{at}")).await;
+        world.promotion(&dev, &qa, Rules::EveryTag, "%n").await;
+        let mut changes = Vec::new();
+        for seed in 1..=3 {
+            changes.push(world.push(&dev, "v", &corpus::image(seed, 1, 100)).await);
+        }
+        cases.push((order, qa, changes));
+    }
+    cancel_all(&world).await;
+    world.start();
+    for (order, qa, changes) in cases {
+        for at in order {
+            let job = world.enqueue(evaluation(&changes[at])).await;
+            let expected = if at == 2 { Status::Done } else { Status::Superseded };
+            assert_eq!(world.ended(job.id).await.status, expected);
+        }
+        assert_eq!(world.tag(&qa, "v").await.unwrap().digest, changes[2].digest);
+    }
+}
+
+#[tokio::test]
+async fn semantics_01_a_push_into_the_target_is_not_replaced_by_an_earlier_change() {
+    let mut world = World::still().await;
+    let dev = world.repository("dev/app").await;
+    let qa = world.repository("qa/app").await;
+    let policy = world.promotion(&dev, &qa, Rules::EveryTag, "%n").await;
+    let earlier = world.push(&dev, "1.0", &corpus::image(1, 1, 100)).await;
+    let later = world.push(&qa, "1.0", &corpus::image(2, 1, 100)).await;
+    world.start();
+    world.settled().await;
+    assert_eq!(world.tag(&qa, "1.0").await.unwrap().digest, later.digest);
+    let verdict = world.verdict(policy.common.id, &earlier).await.unwrap();
+    assert_eq!(verdict.result, AnswerResult::Superseded);
+    assert!(!world.has(&qa, &corpus::image(1, 1, 100)).await, "what is superseded moves nothing");
+}
+
+#[tokio::test]
+async fn semantics_01_a_person_may_put_older_over_newer() {
+    let world = World::running().await;
+    let dev = world.repository("dev/app").await;
+    let qa = world.repository("qa/app").await;
+    let older = world.push(&dev, "1.0", &corpus::image(1, 1, 100)).await;
+    world.push(&qa, "1.0", &corpus::image(2, 1, 100)).await;
+    let order = PromoteNow {
+        source: dev.clone(),
+        tag: older.name.clone(),
+        target: qa.clone(),
+        target_tag: older.name.clone(),
+        author: author(),
+    };
+    let promoted = world.engine.promote_now(order.clone()).await.unwrap();
+    assert_eq!(promoted.digest, older.digest);
+    assert_eq!(world.tag(&qa, "1.0").await.unwrap().digest, older.digest);
+    let missing = PromoteNow { tag: "2.0".parse().unwrap(), ..order };
+    assert!(matches!(world.engine.promote_now(missing).await, Err(PromoteError::NoSuchTag { .. })));
+}
+
+#[tokio::test]
+async fn semantics_02_a_policy_acts_once_per_change() {
+    let world = World::running().await;
+    let dev = world.repository("dev/app").await;
+    let qa = world.repository("qa/app").await;
+    // A name that would differ each time it is rendered.
+    world.promotion(&dev, &qa, Rules::EveryTag, "%n-%H%M%S%f").await;
+    let image = corpus::image(1, 1, 100);
+    world.push(&dev, "1.0", &image).await;
+    world.settled().await;
+    world.push(&dev, "1.0", &image).await;
+    world.settled().await;
+    assert_eq!(world.tags(&qa).await.len(), 1);
+}
+
+#[tokio::test]
+async fn semantics_02_it_acts_again_where_the_tag_it_made_is_gone_under_the_name_it_had() {
+    let world = World::running().await;
+    let dev = world.repository("dev/app").await;
+    let qa = world.repository("qa/app").await;
+    world.promotion(&dev, &qa, Rules::EveryTag, "%n-%H%M%S%f").await;
+    let image = corpus::image(1, 1, 100);
+    world.push(&dev, "1.0", &image).await;
+    world.settled().await;
+    let before = world.tags(&qa).await;
+    world.content.delete_tag(&qa, &before[0].parse().unwrap(), &author()).await.unwrap();
+    assert!(world.tags(&qa).await.is_empty());
+    world.push(&dev, "1.0", &image).await;
+    world.settled().await;
+    assert_eq!(world.tags(&qa).await, before);
+}
+
+#[tokio::test]
+async fn semantics_03_save_acts_from_now_on_and_save_and_apply_on_what_is_there_oldest_first() {
+    let world = World::running().await;
+    let dev = world.repository("dev/app").await;
+    let qa = world.repository("qa/app").await;
+    let mut newest = None;
+    for seed in 1..=60 {
+        newest = Some(world.push(&dev, &format!("v{}", 100 - seed), &corpus::image(seed, 1, 50)).await);
+    }
+    world.settled().await;
+    let policy = world.promotion(&dev, &qa, Rules::EveryTag, "latest").await;
+    assert!(world.tags(&qa).await.is_empty(), "Save alone acts on nothing that is there");
+    let job = orders::apply(policy.common.id, PolicyKind::Promotion, dev.id, author(), world.now());
+    let job = world.enqueue(job).await;
+    let ended = world.ended(job.id).await;
+    assert_eq!((ended.status, ended.progress.tags_done), (Status::Done, 60));
+    assert_eq!(world.tag(&qa, "latest").await.unwrap().digest, newest.unwrap().digest);
+    // What this version has acted on it does not act on again.
+    let before = world.tag(&qa, "latest").await.unwrap().revision;
+    let again = orders::apply(policy.common.id, PolicyKind::Promotion, dev.id, author(), world.now());
+    let again = world.enqueue(again).await;
+    world.ended(again.id).await;
+    assert_eq!(world.tag(&qa, "latest").await.unwrap().revision, before);
+}
+
+#[tokio::test]
+async fn semantics_05_a_cycle_stops_by_itself_and_says_so() {
+    let world = World::running().await;
+    let one = world.repository("dev/one").await;
+    let two = world.repository("dev/two").await;
+    let there = world.promotion(&one, &two, Rules::EveryTag, "%n-%H%M%S%f").await;
+    let back = world.promotion(&two, &one, Rules::EveryTag, "%n-%H%M%S%f").await;
+    world.push(&one, "a", &corpus::image(1, 1, 100)).await;
+    world.settled().await;
+    assert_eq!((world.tags(&one).await.len(), world.tags(&two).await.len()), (2, 1));
+    let returned = world.tags(&one).await.into_iter().find(|tag| tag != "a").unwrap();
+    let returned = world.tag(&one, &returned).await.unwrap();
+    assert_eq!(returned.lineage.policies(), [there.common.id, back.common.id]);
+    let verdict = world.verdict(there.common.id, &returned).await.unwrap();
+    assert_eq!(verdict.result, AnswerResult::NotMatched);
+    assert!(verdict.consequence.contains("the cycle stops"), "{}", verdict.consequence);
+}
+
+#[tokio::test]
+async fn semantics_05_nothing_acts_on_what_has_passed_32_policies() {
+    let world = World::running().await;
+    let one = world.repository("dev/one").await;
+    let two = world.repository("dev/two").await;
+    world.promotion(&one, &two, Rules::EveryTag, "%n").await;
+    let full: Lineage = (0..32).map(|_| PolicyId::new()).collect();
+    world.push_along(&one, Some("a"), &corpus::image(1, 1, 100), &full).await;
+    world.settled().await;
+    assert!(world.tags(&two).await.is_empty());
+}
+
+#[tokio::test]
+async fn semantics_05_a_policy_that_makes_too_many_tags_of_one_image_stops_itself() {
+    let world = World::running().await;
+    let dev = world.repository("dev/app").await;
+    let qa = world.repository("qa/app").await;
+    let policy = world.promotion(&dev, &qa, Rules::EveryTag, "%n").await;
+    let image = corpus::image(1, 1, 100);
+    for number in 0..25 {
+        world.push(&dev, &format!("t{number:02}"), &image).await;
+    }
+    world.settled().await;
+    assert_eq!(world.tags(&qa).await.len(), 20);
+    let stored =
+        promotions::get(&mut world.db.read().await.unwrap(), policy.common.id).await.unwrap().unwrap();
+    let why = stored.common.paused.expect("it stopped itself");
+    assert!(why.contains("looks like a loop"), "{why}");
+}
+
+#[tokio::test]
+async fn semantics_14_an_immutable_target_refuses_another_digest_with_dtrs_words_and_takes_the_same() {
+    let world = World::running().await;
+    let dev = world.repository("dev/app").await;
+    let qa = world.repository_with("qa/app", |new| new.immutable_tags = true).await;
+    let policy = world.promotion(&dev, &qa, Rules::EveryTag, "fixed").await;
+    let (first, second) = (corpus::image(1, 1, 100), corpus::image(2, 1, 100));
+    world.push(&dev, "a", &first).await;
+    world.settled().await;
+    let refused = world.push(&dev, "b", &second).await;
+    let same = world.push(&dev, "c", &first).await;
+    world.settled().await;
+    assert_eq!(world.tag(&qa, "fixed").await.unwrap().digest, first.root);
+    let refused = world.verdict(policy.common.id, &refused).await.unwrap();
+    assert_eq!(refused.result, AnswerResult::Failed);
+    assert_eq!(
+        refused.consequence,
+        "tag=fixed cannot be overwritten because qa/app is an immutable repository"
+    );
+    assert_eq!(world.verdict(policy.common.id, &same).await.unwrap().result, AnswerResult::Done);
+}
+
+#[tokio::test]
+async fn semantics_18_a_mirror_takes_no_promotions_and_the_verdict_says_so() {
+    let world = World::running().await;
+    let dev = world.repository("dev/app").await;
+    let qa = world.repository("qa/app").await;
+    close(&world, &qa, RepositoryState::Mirror).await;
+    let policy = world.promotion(&dev, &qa, Rules::EveryTag, "%n").await;
+    let tag = world.push(&dev, "a", &corpus::image(1, 1, 100)).await;
+    world.settled().await;
+    assert!(world.tags(&qa).await.is_empty());
+    let verdict = world.verdict(policy.common.id, &tag).await.unwrap();
+    assert_eq!(verdict.result, AnswerResult::NotMatched);
+    assert!(verdict.consequence.contains("pull mirrors alone"), "{}", verdict.consequence);
+}
+
+async fn close(world: &World, repository: &Repository, state: RepositoryState) {
+    let (id, now) = (repository.id, world.now());
+    let change = RepositoryChange { state: Some(state), ..RepositoryChange::default() };
+    world
+        .write(move |tx| Box::pin(async move { repositories::update(tx, id, &change, now).await.map(drop) }))
+        .await;
+}
+
+#[tokio::test]
+async fn semantics_06_digest_tags_travel_with_their_image_and_fire_no_policy() {
+    let world = World::running().await;
+    let dev = world.repository("dev/app").await;
+    let qa = world.repository("qa/app").await;
+    world.promotion(&dev, &qa, rule("sw", "1."), "%n").await;
+    let image = corpus::image(1, 1, 100);
+    let (name, signature) = corpus::cosign_signature(&image);
+    world.push(&dev, name.as_str(), &signature).await;
+    world.settled().await;
+    assert!(world.tags(&qa).await.is_empty());
+    world.push(&dev, "1.0", &image).await;
+    world.settled().await;
+    assert_eq!(world.tags(&qa).await, ["1.0", name.as_str()]);
+    assert!(world.has(&qa, &signature).await);
+}
+
+#[tokio::test]
+async fn of_many_tags_at_once_none_is_lost() {
+    let world = World::running().await;
+    let dev = world.repository("dev/app").await;
+    let qa = world.repository("qa/app").await;
+    world.promotion(&dev, &qa, Rules::EveryTag, "%n").await;
+    let images: Vec<_> = (0..20).map(|seed| corpus::image(seed, 1, 10)).collect();
+    for image in &images {
+        world.push_untagged(&dev, image).await;
+    }
+    for number in 0..200 {
+        let digest = images[number % 20].root.clone();
+        set(&world, &dev, &format!("t{number}"), digest).await;
+    }
+    world.settled().await;
+    assert_eq!(world.tags(&qa).await.len(), 200);
+}
+
+async fn set(world: &World, repository: &Repository, name: &str, digest: longshore_oci::Digest) {
+    let (repository, name, now) = (repository.clone(), name.parse().unwrap(), world.now());
+    world
+        .write(move |tx| {
+            Box::pin(async move {
+                let change = tags::SetTag {
+                    repository: &repository,
+                    name: &name,
+                    digest: &digest,
+                    source_revision: None,
+                    author: &author(),
+                    provenance: &Provenance::Push,
+                    lineage: &Lineage::default(),
+                    now,
+                };
+                tags::set(tx, change).await?;
+                tx.announce(Change::JobsWaiting);
+                Ok(())
+            })
+        })
+        .await;
+}

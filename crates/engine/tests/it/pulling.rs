@@ -1,0 +1,392 @@
+//! Pull mirrors: what comes in, at what cost, and what is left alone.
+
+use crate::support::{Fault, ScriptedRegistry, World};
+use axum::http::Method;
+use longshore_engine::orders;
+use longshore_metadata::pull_mirrors;
+use longshore_model::{
+    Provenance, PullMirror, RepositoryState,
+    job::{Cause, Job, Status},
+    policy::{Baseline, RunCode},
+    repository::RepositoryChange,
+};
+use longshore_oci::Tag;
+use longshore_policy::Rules;
+use longshore_testkit::corpus::{self, Layer};
+
+async fn poll(world: &World, mirror: &PullMirror) -> Job {
+    let job = world.enqueue(orders::poll(mirror, Cause::Schedule, None, world.now())).await;
+    world.ended(job.id).await
+}
+
+#[tokio::test]
+async fn the_tags_that_the_patterns_take_come_in_whole_and_are_evaluated() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let index = corpus::index(1, &["linux/amd64", "linux/arm64"], true);
+    registry.hold("their/app", Some("1.0"), &index);
+    registry.hold("their/app", Some("1.1"), &corpus::docker_image(2, 2, 1_000));
+    registry.hold("their/app", Some("nightly"), &corpus::image(3, 1, 100));
+    let here = world.repository("dev/app").await;
+    let qa = world.repository("qa/app").await;
+    world.promotion(&here, &qa, Rules::EveryTag, "%n").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |m| m.patterns = "1.*".into()).await;
+    let job = poll(&world, &mirror).await;
+    assert_eq!((job.status, job.outcome.as_deref()), (Status::Done, Some("2 tags brought in")));
+    assert_eq!(job.progress.tags_done, 2);
+    assert_eq!(job.progress.bytes_done, job.progress.bytes_total);
+    assert_eq!(world.tags(&here).await, ["1.0", "1.1"]);
+    assert!(world.has(&here, &index).await, "semantics 8: an index travels whole");
+    let tag = world.tag(&here, "1.0").await.unwrap();
+    assert!(matches!(tag.provenance, Provenance::Mirror { policy, .. } if policy == mirror.common.id));
+    world.settled().await;
+    assert_eq!(world.tags(&qa).await, ["1.0", "1.1"], "a tag that arrives is an ordinary new tag");
+    let stored =
+        pull_mirrors::get(&mut world.db.read().await.unwrap(), mirror.common.id).await.unwrap().unwrap();
+    assert_eq!(stored.common.last_run.code, RunCode::Success);
+}
+
+#[tokio::test]
+async fn an_unchanged_tag_costs_one_head_and_plain_names_are_not_listed() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    registry.hold("their/app", Some("1.0"), &corpus::image(1, 1, 100));
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |m| m.patterns = "1.0, 2.0".into()).await;
+    poll(&world, &mirror).await;
+    registry.forget_requests();
+    let job = poll(&world, &mirror).await;
+    assert_eq!(job.outcome.as_deref(), Some("no new tags, 1 unchanged"));
+    let mut asked = registry.requests();
+    asked.sort();
+    assert_eq!(asked, ["HEAD /v2/their/app/manifests/1.0", "HEAD /v2/their/app/manifests/2.0"]);
+}
+
+#[tokio::test]
+async fn each_blob_is_fetched_once_in_a_run_however_many_tags_need_it() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let shared = Layer::new(1, 200_000);
+    for number in 0..8 {
+        let image = corpus::image_of(&[shared.clone(), Layer::new(10 + number, 100)]);
+        registry.hold("their/app", Some(&format!("v{number}")), &image);
+    }
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+    assert_eq!(poll(&world, &mirror).await.status, Status::Done);
+    assert_eq!(world.tags(&here).await.len(), 8);
+    assert_eq!(registry.count(Method::GET, shared.digest().as_str()), 1);
+}
+
+#[tokio::test]
+async fn semantics_03_a_saved_mirror_takes_only_what_comes_or_changes_afterwards() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let (old, newer) = (corpus::image(1, 1, 100), corpus::image(2, 1, 100));
+    registry.hold("their/app", Some("stays"), &old);
+    registry.hold("their/app", Some("moves"), &old);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |m| m.baseline = Baseline::Pending).await;
+    let first = poll(&world, &mirror).await;
+    assert_eq!(first.status, Status::Done);
+    assert!(world.tags(&here).await.is_empty());
+    assert_eq!(registry.count(Method::GET, "/blobs/"), 0);
+    registry.hold("their/app", Some("moves"), &newer);
+    registry.hold("their/app", Some("comes"), &old);
+    let second = poll(&world, &mirror).await;
+    assert_eq!(second.status, Status::Done, "{second:?}");
+    assert_eq!(world.tags(&here).await, ["comes", "moves"]);
+    // Sync now and later polls respect the baseline, too.
+    poll(&world, &mirror).await;
+    assert_eq!(world.tags(&here).await, ["comes", "moves"]);
+}
+
+#[tokio::test]
+async fn semantics_03_until_a_complete_baseline_exists_nothing_is_copied() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    registry.hold("their/app", Some("1.0"), &corpus::image(1, 1, 100));
+    registry.fail(Method::HEAD, "manifests/1.0", 1, Fault::Status(403, None));
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |m| m.baseline = Baseline::Pending).await;
+    assert_eq!(poll(&world, &mirror).await.status, Status::Errored);
+    let stored =
+        pull_mirrors::get(&mut world.db.read().await.unwrap(), mirror.common.id).await.unwrap().unwrap();
+    assert_eq!((stored.baseline, stored.common.last_run.code), (Baseline::Pending, RunCode::Failed));
+    assert_eq!(poll(&world, &mirror).await.status, Status::Done);
+    assert!(world.tags(&here).await.is_empty());
+}
+
+#[tokio::test]
+async fn semantics_04_a_tag_that_moves_while_it_is_copied_is_planned_anew() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let (old, new) = (corpus::image(1, 2, 50_000), corpus::image(2, 2, 50_000));
+    registry.hold("their/app", Some("1.0"), &old);
+    let layer = old.blobs.iter().max_by_key(|(_, bytes)| bytes.len()).unwrap().0.clone();
+    registry.gate(&layer);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+    let job = world.enqueue(orders::poll(&mirror, Cause::Schedule, None, world.now())).await;
+    world.until(async || (registry.count(Method::GET, layer.as_str()) > 0).then_some(())).await;
+    // The tag moves, and the old image is gone from there, its layers too.
+    registry.hold("their/app", Some("1.0"), &new);
+    registry.fail(Method::GET, format!("blobs/{layer}"), 9, Fault::Status(404, None));
+    registry.fail(Method::GET, format!("manifests/{}", old.root), 9, Fault::Status(404, None));
+    for (digest, _) in &old.blobs {
+        registry.fail(Method::GET, format!("blobs/{digest}"), 9, Fault::Status(404, None));
+    }
+    registry.open(&layer);
+    let ended = world.ended(job.id).await;
+    assert_eq!(ended.status, Status::Done, "{}", world.log(job.id).await);
+    let tag = world.tag(&here, "1.0").await.unwrap();
+    assert!(tag.digest == new.root || tag.digest == old.root && world.has(&here, &old).await);
+}
+
+#[tokio::test]
+async fn semantics_04_what_stays_gone_by_digest_is_given_up_after_three_plans() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let image = corpus::image(1, 1, 100);
+    registry.hold("their/app", Some("1.0"), &image);
+    registry.hold("their/app", Some("2.0"), &corpus::image(2, 1, 100));
+    registry.fail(Method::GET, format!("manifests/{}", image.root), 9, Fault::Status(404, None));
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+    let job = poll(&world, &mirror).await;
+    assert_eq!(job.status, Status::Errored);
+    assert_eq!(registry.count(Method::GET, image.root.as_str()), 3);
+    assert_eq!(world.tags(&here).await, ["2.0"], "one tag's failure keeps no other from coming");
+}
+
+#[tokio::test]
+async fn semantics_06_digest_tags_are_not_counted_or_matched_and_come_with_their_image() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let (image, other) = (corpus::image(1, 1, 100), corpus::image(2, 1, 100));
+    let (name, signature) = corpus::cosign_signature(&image);
+    let (foreign, unrelated) = corpus::cosign_signature(&other);
+    registry.hold("their/app", Some("1.0"), &image);
+    registry.hold("their/app", Some(name.as_str()), &signature);
+    registry.hold("their/app", Some(foreign.as_str()), &unrelated);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |m| m.common.referrers = true).await;
+    let job = poll(&world, &mirror).await;
+    assert_eq!(job.progress.tags_total, 1);
+    assert_eq!(world.tags(&here).await, ["1.0", name.as_str()]);
+    assert!(world.has(&here, &signature).await);
+}
+
+#[tokio::test]
+async fn semantics_07_referrers_come_along_and_later_ones_at_the_next_run() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let image = corpus::image(1, 1, 100);
+    let (sbom, signature) = (corpus::sbom(&image), corpus::signature(&image));
+    registry.hold("their/app", Some("1.0"), &image);
+    registry.hold("their/app", None, &sbom);
+    let here = world.repository("dev/app").await;
+    let qa = world.repository("qa/app").await;
+    world.promotion(&here, &qa, Rules::EveryTag, "%n").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |m| m.common.referrers = true).await;
+    poll(&world, &mirror).await;
+    assert!(world.has(&here, &sbom).await);
+    registry.hold("their/app", None, &signature);
+    poll(&world, &mirror).await;
+    assert!(world.has(&here, &signature).await);
+    world.settled().await;
+    assert!(world.has(&qa, &sbom).await && world.has(&qa, &signature).await);
+}
+
+#[tokio::test]
+async fn semantics_09_layers_that_are_not_to_be_distributed_may_be_absent() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let mut image = corpus::image(1, 1, 100);
+    let absent = corpus::digest_of(b"somewhere else");
+    let root = image.manifests.pop().unwrap();
+    let mut document: serde_json::Value = serde_json::from_slice(&root.bytes).unwrap();
+    document["layers"].as_array_mut().unwrap().push(serde_json::json!({
+        "mediaType": longshore_oci::media_type::OCI_LAYER_NONDISTRIBUTABLE,
+        "digest": absent, "size": 14, "urls": ["https://elsewhere.example/layer"],
+    }));
+    let bytes = serde_json::to_vec(&document).unwrap();
+    image.root = corpus::digest_of(&bytes);
+    let root = longshore_testkit::StoredManifest {
+        digest: image.root.clone(),
+        media_type: root.media_type,
+        bytes: bytes.into(),
+    };
+    image.manifests.push(root);
+    registry.hold("their/app", Some("1.0"), &image);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+    let job = poll(&world, &mirror).await;
+    assert_eq!(job.status, Status::Done, "{}", world.log(job.id).await);
+    assert!(world.has(&here, &image).await);
+    assert_eq!(registry.count(Method::GET, absent.as_str()), 0);
+}
+
+#[tokio::test]
+async fn semantics_09_a_tag_whose_layer_is_missing_there_is_not_set() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let image = corpus::image(1, 2, 100);
+    registry.hold("their/app", Some("1.0"), &image);
+    let layer = image.blobs.iter().max_by_key(|(_, bytes)| bytes.len()).unwrap().0.clone();
+    registry.fail(Method::GET, format!("blobs/{layer}"), 99, Fault::Status(404, None));
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+    let job = poll(&world, &mirror).await;
+    assert_eq!(job.status, Status::Errored);
+    assert!(world.tags(&here).await.is_empty());
+    assert!(job.error.unwrap().contains(&registry.host()));
+}
+
+#[tokio::test]
+async fn semantics_18_a_repository_in_state_mirror_is_written_by_its_mirror_and_a_read_only_one_by_nobody() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    registry.hold("their/app", Some("1.0"), &corpus::image(1, 1, 100));
+    for (name, state, expected) in [
+        ("dev/one", RepositoryState::Mirror, Status::Done),
+        ("dev/two", RepositoryState::ReadOnly, Status::Errored),
+    ] {
+        let here = world.repository(name).await;
+        let (id, now) = (here.id, world.now());
+        let change = RepositoryChange { state: Some(state), ..RepositoryChange::default() };
+        world
+            .write(move |tx| {
+                Box::pin(async move {
+                    longshore_metadata::repositories::update(tx, id, &change, now).await.map(drop)
+                })
+            })
+            .await;
+        let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+        assert_eq!(poll(&world, &mirror).await.status, expected);
+    }
+}
+
+#[tokio::test]
+async fn semantics_20_a_tag_of_someone_elses_making_is_left_alone_and_reported() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    registry.hold("their/app", Some("1.0"), &corpus::image(1, 1, 100));
+    registry.hold("their/app", Some("2.0"), &corpus::image(2, 1, 100));
+    let here = world.repository("dev/app").await;
+    let ours = world.push(&here, "1.0", &corpus::image(9, 1, 100)).await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+    let job = poll(&world, &mirror).await;
+    assert_eq!(job.status, Status::Done);
+    assert!(job.outcome.unwrap().contains("1 left alone"));
+    assert!(world.log(job.id).await.contains("dev/app:1.0 was not made by this mirror"));
+    assert_eq!(world.tag(&here, "1.0").await.unwrap().digest, ours.digest);
+    assert!(world.tag(&here, "2.0").await.is_some());
+    // What the mirror made it also moves.
+    let moved = corpus::image(3, 1, 100);
+    registry.hold("their/app", Some("2.0"), &moved);
+    poll(&world, &mirror).await;
+    assert_eq!(world.tag(&here, "2.0").await.unwrap().digest, moved.root);
+}
+
+#[tokio::test]
+async fn semantics_24_wrong_bytes_are_discarded_and_fetched_once_more() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let image = corpus::image(1, 1, 10_000);
+    registry.hold("their/app", Some("1.0"), &image);
+    let layer = image.blobs.iter().max_by_key(|(_, bytes)| bytes.len()).unwrap().0.clone();
+    registry.fail(Method::GET, format!("blobs/{layer}"), 1, Fault::WrongBytes);
+    registry.fail(Method::GET, format!("manifests/{}", image.root), 1, Fault::WrongBytes);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+    let job = poll(&world, &mirror).await;
+    assert_eq!((job.status, job.attempt), (Status::Done, 1), "{}", world.log(job.id).await);
+    assert!(world.has(&here, &image).await);
+    assert_eq!(job.progress.bytes_done, job.progress.bytes_total);
+}
+
+#[tokio::test]
+async fn semantics_24_a_broken_connection_is_resumed_by_range() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let image = corpus::image(1, 1, 400_000);
+    registry.hold("their/app", Some("1.0"), &image);
+    let layer = image.blobs.iter().max_by_key(|(_, bytes)| bytes.len()).unwrap().0.clone();
+    registry.fail(Method::GET, format!("blobs/{layer}"), 2, Fault::BreakAfter(100_000));
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+    let job = poll(&world, &mirror).await;
+    assert_eq!((job.status, job.attempt), (Status::Done, 1), "{}", world.log(job.id).await);
+    assert!(world.has(&here, &image).await);
+    assert_eq!(registry.ranges(), [100_000, 200_000]);
+}
+
+#[tokio::test]
+async fn semantics_24_retry_after_is_honoured() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    registry.hold("their/app", Some("1.0"), &corpus::image(1, 1, 100));
+    registry.fail(Method::GET, "tags/list", 1, Fault::Status(429, Some(1800)));
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+    let job = world.enqueue(orders::poll(&mirror, Cause::Schedule, None, world.now())).await;
+    let waiting = world
+        .until(async || {
+            let job = world.job(job.id).await;
+            (job.status == Status::Waiting && job.attempt == 1).then_some(job)
+        })
+        .await;
+    assert!(waiting.scheduled_at > world.now() + jiff::SignedDuration::from_mins(29));
+    assert!(waiting.error.unwrap().contains("429"));
+}
+
+#[tokio::test]
+async fn semantics_28_a_mirror_whose_source_is_a_registry_on_this_machine_works() {
+    // The address of this very server is an address like any other, and loopback is allowed.
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let image = corpus::image(1, 1, 100);
+    registry.hold("dev/app", Some("1.0"), &image);
+    let here = world.repository("qa/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "dev/app", |_| {}).await;
+    assert_eq!(poll(&world, &mirror).await.status, Status::Done);
+    assert!(world.has(&here, &image).await);
+}
+
+#[tokio::test]
+async fn the_list_of_referrers_of_a_registry_without_the_api_is_read() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await.without_referrers();
+    let image = corpus::image(1, 1, 100);
+    let sbom = corpus::sbom(&image);
+    registry.hold("their/app", Some("1.0"), &image);
+    registry.hold("their/app", None, &sbom);
+    let list = serde_json::json!({
+        "schemaVersion": 2, "mediaType": longshore_oci::media_type::OCI_INDEX, "manifests": [sbom.descriptor()],
+    });
+    let bytes = serde_json::to_vec(&list).unwrap();
+    let root = corpus::digest_of(&bytes);
+    let list = longshore_testkit::Package {
+        manifests: vec![longshore_testkit::StoredManifest {
+            digest: root.clone(),
+            media_type: longshore_oci::media_type::OCI_INDEX.to_owned(),
+            bytes: bytes.into(),
+        }],
+        blobs: Vec::new(),
+        root,
+    };
+    let name = Tag::referrers_of(&image.root);
+    registry.hold("their/app", Some(name.as_str()), &list);
+    let here = world.repository("dev/app").await;
+    let mirror = world
+        .pull_mirror(&here, &registry, "their/app", |m| {
+            m.common.referrers = true;
+            m.patterns = "1.0".to_owned();
+        })
+        .await;
+    let job = poll(&world, &mirror).await;
+    assert_eq!(job.status, Status::Done, "{}", world.log(job.id).await);
+    assert!(world.has(&here, &sbom).await);
+    assert_eq!(world.tags(&here).await, ["1.0", name.as_str()]);
+}

@@ -1,0 +1,398 @@
+//! The server's inside without its HTTP: what a test sets up, does, and waits for.
+
+use super::ScriptedRegistry;
+use futures::{FutureExt, StreamExt, stream};
+use longshore_content::{Content, DiskStore, PutManifest};
+use longshore_engine::{Engine, EngineParts, EngineSettings, Jitter};
+use longshore_metadata::{
+    Change, Database, Priority, Vault, accounts, jobs, promotions, pull_mirrors, push_mirrors, remotes,
+    repositories::{self, Visible},
+    tags, verdicts,
+    verdicts::VerdictRow,
+};
+use longshore_model::{
+    Author, Clock, JobId, Lineage, PageRequest, PolicyId, PromotionPolicy, Provenance, PullMirror,
+    PushMirror, Remote, RemoteId, RemoteKind, Repository, SystemClock, TagRecord, Timestamp,
+    job::{Job, JobFilter},
+    policy::{Baseline, LastRun, PolicyCommon},
+    repository::NewRepository,
+};
+use longshore_oci::Tag;
+use longshore_policy::{RawRule, Rules};
+use longshore_testkit::Package;
+use std::{sync::Arc, time::Duration};
+use tempfile::TempDir;
+use tokio::{task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+/// Longer than anything here takes; a test that waits so long has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct World {
+    pub(crate) folder: TempDir,
+    pub(crate) db: Database,
+    pub(crate) content: Content,
+    pub(crate) engine: Engine,
+    clock: Arc<dyn Clock>,
+    running: Option<(CancellationToken, JoinHandle<()>)>,
+}
+
+impl World {
+    /// A world in which the engine runs.
+    pub(crate) async fn running() -> Self {
+        let mut world = Self::still().await;
+        world.start();
+        world
+    }
+
+    /// A world in which nothing happens by itself yet.
+    pub(crate) async fn still() -> Self {
+        Self::still_at(Arc::new(SystemClock)).await
+    }
+
+    pub(crate) async fn still_at(clock: Arc<dyn Clock>) -> Self {
+        let folder = TempDir::new().unwrap();
+        Self::open(folder, clock).await
+    }
+
+    async fn open(folder: TempDir, clock: Arc<dyn Clock>) -> Self {
+        let url = format!("sqlite://{}", folder.path().join("longshore.db").display());
+        let db = Database::open(&url, Vault::from_key([7; 32])).await.unwrap();
+        let store = DiskStore::open(folder.path().join("content")).unwrap();
+        let content = Content::new(db.clone(), Arc::new(store), clock.clone());
+        let settings = EngineSettings { jitter: Jitter::fixed(0.0), ..EngineSettings::default() };
+        let parts = EngineParts { db: db.clone(), content: content.clone(), clock: clock.clone(), settings };
+        let engine = Engine::new(parts);
+        Self { folder, db, content, engine, clock, running: None }
+    }
+
+    /// The server after it was killed: what was in memory is gone, nothing was given back.
+    pub(crate) async fn killed_and_opened_again(mut self) -> Self {
+        if let Some((_, task)) = self.running.take() {
+            task.abort();
+            let _ = task.await;
+        }
+        let Self { folder, clock, .. } = self;
+        Self::open(folder, clock).await
+    }
+
+    pub(crate) fn start(&mut self) {
+        let (token, engine) = (CancellationToken::new(), self.engine.clone());
+        let until = token.clone();
+        self.running = Some((token, tokio::spawn(async move { engine.run(until).await })));
+    }
+
+    /// Stops the engine as a server does that is asked to end.
+    pub(crate) async fn stop(&mut self) {
+        if let Some((token, task)) = self.running.take() {
+            token.cancel();
+            timeout(PATIENCE, task).await.unwrap().unwrap();
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) async fn write<T, F>(&self, change: F) -> T
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(
+                &'t mut longshore_metadata::Tx,
+            )
+                -> futures::future::BoxFuture<'t, Result<T, longshore_metadata::Error>>
+            + Send
+            + 'static,
+    {
+        self.db.write(Priority::Normal, change).await.unwrap()
+    }
+
+    pub(crate) async fn repository(&self, name: &str) -> Repository {
+        self.repository_with(name, |_| {}).await
+    }
+
+    pub(crate) async fn repository_with(
+        &self,
+        name: &str,
+        adjust: impl FnOnce(&mut NewRepository),
+    ) -> Repository {
+        let name: longshore_oci::RepositoryName = name.parse().unwrap();
+        let (namespace, now) = (name.to_namespace(), self.now());
+        let mut new = NewRepository::default();
+        adjust(&mut new);
+        self.write(move |tx| {
+            async move {
+                if accounts::find(tx, &namespace).await?.is_none() {
+                    accounts::create(tx, &namespace, true, false, None, now).await.unwrap();
+                }
+                repositories::create(tx, &name, &new, now).await
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Pushes a package as a client does: blobs, children, and the manifest under its tag.
+    pub(crate) async fn push(&self, repository: &Repository, tag: &str, package: &Package) -> TagRecord {
+        self.push_along(repository, Some(tag), package, &Lineage::default()).await;
+        self.tag(repository, tag).await.unwrap()
+    }
+
+    /// Pushes a package by digest alone.
+    pub(crate) async fn push_untagged(&self, repository: &Repository, package: &Package) {
+        self.push_along(repository, None, package, &Lineage::default()).await;
+    }
+
+    /// Pushes a package that has passed policies of another Longshore.
+    pub(crate) async fn push_along(
+        &self,
+        to: &Repository,
+        tag: Option<&str>,
+        package: &Package,
+        lineage: &Lineage,
+    ) {
+        for (digest, bytes) in &package.blobs {
+            let body = stream::iter([Ok(bytes.clone())]).boxed();
+            self.content.put_blob(to, digest, None, body).await.unwrap();
+        }
+        let tag: Vec<Tag> = tag.into_iter().map(|tag| tag.parse().unwrap()).collect();
+        for manifest in &package.manifests {
+            let put = PutManifest {
+                repository: to,
+                digest_expected: Some(&manifest.digest),
+                tags: if manifest.digest == package.root { &tag } else { &[] },
+                media_type: &manifest.media_type,
+                bytes: manifest.bytes.clone(),
+                author: &author(),
+                provenance: &Provenance::Push,
+                lineage,
+            };
+            self.content.put_manifest(put).await.unwrap();
+        }
+    }
+
+    pub(crate) async fn repository_of(&self, id: longshore_model::RepositoryId) -> Repository {
+        repositories::get(&mut self.db.read().await.unwrap(), id).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn tag(&self, repository: &Repository, tag: &str) -> Option<TagRecord> {
+        let mut conn = self.db.read().await.unwrap();
+        tags::find(&mut conn, repository.id, &tag.parse().unwrap()).await.unwrap()
+    }
+
+    /// The names of all tags, digest tags too, in byte order.
+    pub(crate) async fn tags(&self, repository: &Repository) -> Vec<String> {
+        let tags = self.content.list_tags(repository, None, None).await.unwrap();
+        tags.iter().map(ToString::to_string).collect()
+    }
+
+    /// Whether every manifest and blob of the package is in the repository.
+    pub(crate) async fn has(&self, repository: &Repository, package: &Package) -> bool {
+        for manifest in &package.manifests {
+            let stored =
+                self.content.get_manifest(repository, &manifest.digest.clone().into()).await.unwrap();
+            if stored.is_none_or(|stored| stored.bytes[..] != manifest.bytes[..]) {
+                return false;
+            }
+        }
+        for (digest, _) in &package.blobs {
+            if self.content.stat_blob(repository, digest).await.unwrap().is_none() {
+                return false;
+            }
+        }
+        true
+    }
+
+    pub(crate) fn common(&self) -> PolicyCommon {
+        PolicyCommon {
+            id: PolicyId::new(),
+            enabled: true,
+            version: 1,
+            paused: None,
+            referrers: true,
+            author: None,
+            author_name: String::new(),
+            orphaned: false,
+            created_at: self.now(),
+            updated_at: self.now(),
+            last_run: LastRun::never(),
+        }
+    }
+
+    pub(crate) async fn promotion(
+        &self,
+        from: &Repository,
+        to: &Repository,
+        rules: Rules,
+        template: &str,
+    ) -> PromotionPolicy {
+        let policy = PromotionPolicy {
+            common: self.common(),
+            source: from.id,
+            source_name: from.name.clone(),
+            target: to.id,
+            target_name: to.name.clone(),
+            rules: rules.into(),
+            template: template.to_owned(),
+            last_promoted_at: None,
+        };
+        let inserted = policy.clone();
+        self.write(move |tx| async move { promotions::insert(tx, &inserted).await }.boxed()).await;
+        policy
+    }
+
+    pub(crate) async fn remote(&self, registry: &ScriptedRegistry) -> RemoteId {
+        let remote = Remote {
+            id: RemoteId::new(),
+            owner: None,
+            name: registry.host(),
+            kind: RemoteKind::Other,
+            url: registry.url(),
+            username: String::new(),
+            has_secret: false,
+            ca_pem: None,
+            skip_tls_verify: false,
+            proxy: None,
+            realm: None,
+            created_at: self.now(),
+            updated_at: self.now(),
+            last_contact: None,
+            last_error: None,
+            used_by: 0,
+        };
+        let id = remote.id;
+        self.write(move |tx| async move { remotes::insert(tx, &remote, None).await }.boxed()).await;
+        id
+    }
+
+    /// A push mirror to `to` of the registry that takes every tag.
+    pub(crate) async fn push_mirror(
+        &self,
+        from: &Repository,
+        registry: &ScriptedRegistry,
+        to: &str,
+        adjust: impl FnOnce(&mut PushMirror),
+    ) -> PushMirror {
+        let mut mirror = PushMirror {
+            common: self.common(),
+            repository: from.id,
+            repository_name: from.name.clone(),
+            remote: self.remote(registry).await,
+            remote_host: registry.host(),
+            remote_repository: to.parse().unwrap(),
+            rules: Rules::EveryTag.into(),
+            template: "%n".to_owned(),
+            overwrite: true,
+            last_mirrored_at: None,
+        };
+        adjust(&mut mirror);
+        let inserted = mirror.clone();
+        self.write(move |tx| async move { push_mirrors::insert(tx, &inserted).await }.boxed()).await;
+        mirror
+    }
+
+    /// A pull mirror of `from` of the registry that takes every tag, without referrers.
+    pub(crate) async fn pull_mirror(
+        &self,
+        to: &Repository,
+        registry: &ScriptedRegistry,
+        from: &str,
+        adjust: impl FnOnce(&mut PullMirror),
+    ) -> PullMirror {
+        let mut mirror = PullMirror {
+            common: PolicyCommon { referrers: false, ..self.common() },
+            repository: to.id,
+            repository_name: to.name.clone(),
+            remote: self.remote(registry).await,
+            remote_host: registry.host(),
+            remote_repository: from.parse().unwrap(),
+            patterns: "*".to_owned(),
+            interval_seconds: 3600,
+            baseline: Baseline::None,
+            next_run_at: self.now() + jiff::SignedDuration::from_hours(1),
+            last_mirrored_at: None,
+        };
+        adjust(&mut mirror);
+        let inserted = mirror.clone();
+        self.write(move |tx| async move { pull_mirrors::insert(tx, &inserted).await }.boxed()).await;
+        mirror
+    }
+
+    pub(crate) async fn enqueue(&self, order: jobs::NewJob) -> Job {
+        let now = self.now();
+        self.write(move |tx| {
+            async move {
+                let job = jobs::enqueue(tx, order, now).await?;
+                tx.announce(Change::JobsWaiting);
+                Ok(job)
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    pub(crate) async fn job(&self, id: JobId) -> Job {
+        jobs::get(&mut self.db.read().await.unwrap(), id).await.unwrap().unwrap()
+    }
+
+    /// All jobs, oldest first.
+    pub(crate) async fn jobs(&self) -> Vec<Job> {
+        let mut conn = self.db.read().await.unwrap();
+        let (all, first) = (JobFilter::default(), PageRequest::first(500));
+        let mut jobs = jobs::list(&mut conn, &Visible::Everything, &all, &first).await.unwrap().items;
+        jobs.reverse();
+        jobs
+    }
+
+    /// Waits until the job has ended.
+    pub(crate) async fn ended(&self, id: JobId) -> Job {
+        self.until(async || Some(self.job(id).await).filter(|job| job.status.is_final())).await
+    }
+
+    /// Waits until nothing waits or runs any more.
+    pub(crate) async fn settled(&self) {
+        self.until(async || self.jobs().await.iter().all(|job| job.status.is_final()).then_some(())).await;
+    }
+
+    /// Waits until `look` sees something; looks after each change.
+    pub(crate) async fn until<T>(&self, look: impl AsyncFn() -> Option<T>) -> T {
+        let mut changes = self.db.changes();
+        let seen = timeout(PATIENCE, async {
+            loop {
+                if let Some(seen) = look().await {
+                    return seen;
+                }
+                // What is looked at may lie outside of the database.
+                let _ = timeout(Duration::from_millis(50), changes.recv()).await;
+            }
+        });
+        match seen.await {
+            Ok(seen) => seen,
+            Err(_) => panic!("what was waited for did not happen; jobs: {:#?}", self.jobs().await),
+        }
+    }
+
+    /// The log of a job as text.
+    pub(crate) async fn log(&self, job: JobId) -> String {
+        let mut conn = self.db.read().await.unwrap();
+        let lines = jobs::logs(&mut conn, job, 0, 1_000).await.unwrap();
+        lines.iter().map(|line| line.message.as_str()).collect::<Vec<_>>().join("\n")
+    }
+
+    pub(crate) async fn verdict(&self, policy: PolicyId, tag: &TagRecord) -> Option<VerdictRow> {
+        let mut conn = self.db.read().await.unwrap();
+        let rows = verdicts::for_tag(&mut conn, tag.repository, &tag.name, tag.revision).await.unwrap();
+        rows.into_iter().find(|row| row.policy == policy)
+    }
+}
+
+pub(crate) fn author() -> Author {
+    Author::User { name: "amelia".parse().unwrap() }
+}
+
+/// One rule on the tag's name.
+pub(crate) fn rule(operator: &str, value: &str) -> Rules {
+    let raw =
+        RawRule { field: "tag".to_owned(), operator: operator.to_owned(), values: vec![value.to_owned()] };
+    Rules::parse(vec![raw], false).unwrap()
+}
