@@ -58,6 +58,8 @@ impl Admin {
         let found = repositories::find(&mut self.read().await?, name).await?;
         let access = &self.0.access;
         let Some(repository) = found.filter(|found| access.may(actor, Action::Read, found)) else {
+            // Nobody in particular is asked to sign in, whether there is something to see or not.
+            user(actor)?;
             return Err(Problem::new(Code::NoSuchRepository, no_such_repository(name)));
         };
         match access.may(actor, action, &repository) {

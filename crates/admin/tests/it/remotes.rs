@@ -1,0 +1,178 @@
+//! Remotes and their secrets (semantics 15).
+
+use crate::registry::{Registry, SECRET};
+use crate::scene::{SAVE, Scene, name, push_mirror_over, robot_at, typed};
+use longshore_model::connect::{CheckStatus, ConnectRequest, Direction};
+use longshore_model::policy::RemoteChoice;
+use longshore_model::remote::RemoteDraft;
+use longshore_model::{Code, PageRequest, Remote, Visibility};
+
+async fn scene() -> Scene {
+    let scene = Scene::new().await;
+    scene.repository("dev/web", Visibility::Private).await;
+    scene.repository("eve/web", Visibility::Private).await;
+    scene
+}
+
+async fn saved(scene: &Scene, registry: &Registry) -> Remote {
+    let dev = scene.who("dev").await;
+    scene.admin.create_remote(&dev, robot_at(&registry.url)).await.unwrap()
+}
+
+fn request(saved: Option<&Remote>, remote: Option<RemoteDraft>) -> ConnectRequest {
+    ConnectRequest {
+        saved: saved.map(|remote| remote.id),
+        remote,
+        remote_repository: "there/app".to_owned(),
+        direction: Direction::Push,
+    }
+}
+
+#[tokio::test]
+async fn semantics_15_a_remote_of_another_user_cannot_be_seen_tested_edited_or_used() {
+    let registry = Registry::start().await;
+    let scene = scene().await;
+    let remote = saved(&scene, &registry).await;
+    let eve = scene.who("eve").await;
+    let own = name("eve/web");
+    let admin = &scene.admin;
+    let choice = RemoteChoice::Saved { id: remote.id };
+    let hidden = [
+        admin.remote(&eve, remote.id).await.map(|_| ()),
+        admin.test_remote(&eve, remote.id).await.map(|_| ()),
+        admin.change_remote(&eve, remote.id, robot_at("http://eve.test")).await.map(|_| ()),
+        admin.delete_remote(&eve, remote.id).await,
+        admin.connect(&eve, Some(&own), &request(Some(&remote), None)).await.map(|_| ()),
+        admin.connect(&eve, None, &request(Some(&remote), Some(robot_at(&registry.url)))).await.map(|_| ()),
+        admin.create_push_mirror(&eve, &own, push_mirror_over(choice), SAVE).await.map(|_| ()),
+    ];
+    for attempt in hidden {
+        assert_eq!(attempt.unwrap_err().code, Code::NoSuchRemote);
+    }
+    assert_eq!(admin.remotes(&eve, None, &PageRequest::first(10)).await.unwrap().total, 0);
+    // Nor by guessing: equal settings of eve's own do not find dev's secret.
+    let guess = RemoteDraft { secret: None, ..robot_at(&registry.url) };
+    let refused = admin.create_push_mirror(&eve, &own, push_mirror_over(typed(guess.clone())), SAVE).await;
+    assert!(refused.unwrap_err().about("password").is_some());
+    // Nor by making it dev's.
+    let as_dev = RemoteDraft { owner: "dev".to_owned(), ..guess };
+    let refused = admin.create_push_mirror(&eve, &own, push_mirror_over(typed(as_dev)), SAVE).await;
+    assert_eq!(refused.unwrap_err().code, Code::NotAuthorized);
+    assert!(!registry.was_shown_the_secret());
+}
+
+#[tokio::test]
+async fn semantics_15_a_stored_secret_never_goes_to_a_host_it_was_not_typed_for() {
+    let (registry, thief) = (Registry::start().await, Registry::start().await);
+    let scene = scene().await;
+    let (dev, web) = (scene.who("dev").await, name("dev/web"));
+    let remote = saved(&scene, &registry).await;
+    let without_secret = |url: &str| RemoteDraft { secret: None, ..robot_at(url) };
+    let elsewhere = [
+        without_secret(&thief.url),
+        RemoteDraft { skip_tls_verify: true, ..without_secret(&registry.url) },
+        RemoteDraft { proxy: thief.url.clone(), ..without_secret(&registry.url) },
+        without_secret(&registry.url.replace("http://", "https://")),
+    ];
+    for draft in elsewhere {
+        let tried = scene.admin.connect(&dev, Some(&web), &request(Some(&remote), Some(draft.clone()))).await;
+        let tried = tried.unwrap_err();
+        assert_eq!(
+            (tried.code, tried.fields[0].field.as_str()),
+            (Code::SecretNeeded, "password"),
+            "{draft:?}"
+        );
+        let changed = scene.admin.change_remote(&dev, remote.id, draft).await.unwrap_err();
+        assert_eq!(changed.code, Code::SecretNeeded);
+    }
+    // A mirror cannot take it along either.
+    let mirror = push_mirror_over(RemoteChoice::Saved { id: remote.id });
+    let mirror = scene.admin.create_push_mirror(&dev, &web, mirror, SAVE).await.unwrap();
+    let moved = push_mirror_over(typed(without_secret(&thief.url)));
+    let moved = scene.admin.change_push_mirror(&dev, &web, mirror.common.id, moved, SAVE).await.unwrap_err();
+    assert_eq!((moved.code, moved.fields[0].field.as_str()), (Code::SecretNeeded, "password"));
+    assert!(!thief.was_shown_the_secret());
+    assert_eq!(scene.admin.remote(&dev, remote.id).await.unwrap().url, registry.url);
+}
+
+#[tokio::test]
+async fn semantics_15_a_secret_is_kept_while_the_place_stays_and_replaced_when_typed() {
+    let (registry, other) = (Registry::start().await, Registry::start().await);
+    let scene = scene().await;
+    let dev = scene.who("dev").await;
+    let remote = saved(&scene, &registry).await;
+    let renamed = RemoteDraft { name: "the robot".to_owned(), secret: None, ..robot_at(&registry.url) };
+    let renamed = scene.admin.change_remote(&dev, remote.id, renamed).await.unwrap();
+    assert_eq!((renamed.name.as_str(), renamed.has_secret), ("the robot", true));
+    let report = scene.admin.test_remote(&dev, remote.id).await.unwrap();
+    assert!(report.usable, "{report:?}");
+
+    let moved = scene.admin.change_remote(&dev, remote.id, robot_at(&other.url)).await.unwrap();
+    assert_eq!(moved.url, other.url);
+    scene.admin.test_remote(&dev, remote.id).await.unwrap();
+    assert!(other.was_shown_the_secret());
+
+    let anonymous = RemoteDraft { url: registry.url.clone(), ..RemoteDraft::default() };
+    let anonymous = scene.admin.change_remote(&dev, remote.id, anonymous).await.unwrap();
+    assert!(!anonymous.has_secret && anonymous.username.is_empty());
+}
+
+#[tokio::test]
+async fn no_answer_and_no_debug_output_holds_a_secret() {
+    let registry = Registry::start().await;
+    let scene = scene().await;
+    let (dev, web) = (scene.who("dev").await, name("dev/web"));
+    let remote = saved(&scene, &registry).await;
+    let report = scene.admin.test_remote(&dev, remote.id).await.unwrap();
+    let mirror = push_mirror_over(typed(robot_at(&registry.url)));
+    let printed = format!("{mirror:?}");
+    let mirror = scene.admin.create_push_mirror(&dev, &web, mirror, SAVE).await.unwrap();
+    for text in [printed, format!("{remote:?} {report:?} {mirror:?}")] {
+        assert!(!text.contains(SECRET), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_remote_in_use_is_not_deleted() {
+    let registry = Registry::start().await;
+    let scene = scene().await;
+    let (dev, web) = (scene.who("dev").await, name("dev/web"));
+    let remote = saved(&scene, &registry).await;
+    let mirror = push_mirror_over(typed(robot_at(&registry.url)));
+    let mirror = scene.admin.create_push_mirror(&dev, &web, mirror, SAVE).await.unwrap();
+    assert_eq!(mirror.remote, remote.id, "equal settings are one remote");
+    let refused = scene.admin.delete_remote(&dev, remote.id).await.unwrap_err();
+    assert_eq!(refused.code, Code::RemoteInUse);
+    assert!(refused.message.starts_with("1 mirror uses"), "{refused}");
+    scene.admin.delete_mirror(&dev, &web, mirror.common.id).await.unwrap();
+    scene.admin.delete_remote(&dev, remote.id).await.unwrap();
+    assert_eq!(scene.admin.remote(&dev, remote.id).await.unwrap_err().code, Code::NoSuchRemote);
+}
+
+#[tokio::test]
+async fn semantics_15_what_belongs_to_the_system_is_for_administrators() {
+    let registry = Registry::start().await;
+    let scene = scene().await;
+    let (root, dev) = (scene.who("root").await, scene.who("dev").await);
+    let remote = scene.admin.create_remote(&root, robot_at(&registry.url)).await.unwrap();
+    assert_eq!(remote.owner, None);
+    assert_eq!(scene.admin.remote(&dev, remote.id).await.unwrap_err().code, Code::NoSuchRemote);
+    let mirror = push_mirror_over(RemoteChoice::Saved { id: remote.id });
+    let refused = scene.admin.create_push_mirror(&dev, &name("dev/web"), mirror, SAVE).await.unwrap_err();
+    assert_eq!(refused.code, Code::NoSuchRemote);
+}
+
+#[tokio::test]
+async fn testing_a_remote_says_whether_the_credentials_are_right() {
+    let registry = Registry::start().await;
+    let scene = scene().await;
+    let dev = scene.who("dev").await;
+    let wrong = RemoteDraft { secret: Some("wrong".to_owned()), ..robot_at(&registry.url) };
+    let remote = scene.admin.create_remote(&dev, wrong).await.unwrap();
+    let report = scene.admin.test_remote(&dev, remote.id).await.unwrap();
+    assert!(!report.usable);
+    let failed: Vec<_> = report.checks.iter().filter(|check| check.status == CheckStatus::Failed).collect();
+    assert_eq!(failed[0].kind, "credentials");
+    let kept = scene.admin.remote(&dev, remote.id).await.unwrap();
+    assert_eq!(kept.last_error.as_deref(), Some(failed[0].message.as_str()));
+}

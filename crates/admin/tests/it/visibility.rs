@@ -1,0 +1,149 @@
+//! What is not told to those who may not know it (semantics 17).
+
+use crate::registry::Registry;
+use crate::scene::{APPLY, SAVE, Scene, name, promotion_to, push_mirror_over, robot_at, tag, typed};
+use longshore_metadata::{Error, Priority, promotions};
+use longshore_model::activity::ActivityFilter;
+use longshore_model::job::{Action, JobFilter};
+use longshore_model::policy::{Mirror, RemoteChoice};
+use longshore_model::tag::AnswerResult;
+use longshore_model::view::{ANOTHER_REGISTRY, ANOTHER_REPOSITORY, Side};
+use longshore_model::{Actor, Code, PageRequest, Provenance, Visibility};
+
+/// `dev/open` is public; `root` promotes from it into `qa/secret`, which `dev` may not see.
+async fn scene() -> Scene {
+    let scene = Scene::new().await;
+    scene.repository("dev/open", Visibility::Public).await;
+    scene.repository("qa/secret", Visibility::Private).await;
+    let root = scene.who("root").await;
+    scene.push("dev/open", "1.0-stable").await;
+    scene.admin.create_promotion(&root, &name("dev/open"), promotion_to("qa/secret"), APPLY).await.unwrap();
+    scene
+}
+
+const TAG: &str = "1.0-stable";
+
+fn knows(text: &str) -> bool {
+    text.contains("qa/secret")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn semantics_17_a_hidden_target_is_another_repository_everywhere() {
+    let scene = scene().await;
+    let (root, dev) = (scene.who("root").await, scene.who("dev").await);
+    let open = name("dev/open");
+    scene.start_engine();
+    let detail = || async { scene.admin.tag(&root, &open, &tag(TAG)).await };
+    let told = scene.until("it is promoted", detail, |d| d.answers[0].result == AnswerResult::Done).await;
+    assert_eq!(told.answers[0].destination, "qa/secret");
+
+    let all = PageRequest::first(50);
+    for actor in [&dev, &Actor::Anonymous] {
+        let shown = scene.admin.tag(actor, &open, &tag(TAG)).await.unwrap();
+        assert_eq!(shown.answers[0].destination, "another repository");
+        assert_eq!((shown.answers[0].result, &shown.answers[0].target_tag), (AnswerResult::Done, &None));
+        let policies = scene.admin.promotions(actor, &open, Side::Source).await.unwrap();
+        assert_eq!(policies[0].target_name.as_str(), ANOTHER_REPOSITORY);
+        let activity = scene.admin.activity(actor, &ActivityFilter::default(), &all).await.unwrap();
+        assert!(!knows(&format!("{shown:?} {policies:?} {activity:?}")));
+    }
+    let jobs = scene.admin.jobs(&dev, &JobFilter::default(), &all).await.unwrap();
+    assert!(jobs.total > 0);
+    for job in &jobs.items {
+        let log = scene.admin.job_logs(&dev, job.id, 0, 100).await.unwrap();
+        assert!(!knows(&format!("{job:?} {log:?}")));
+    }
+    assert!(knows(&format!("{:?}", scene.admin.activity(&root, &ActivityFilter::default(), &all).await)));
+}
+
+#[tokio::test]
+async fn semantics_17_provenance_names_a_source_only_to_those_who_may_read_it() {
+    let scene = scene().await;
+    let (root, dev) = (scene.who("root").await, scene.who("dev").await);
+    scene.push("qa/secret", "2.0").await;
+    let promoted = scene.admin.promote_tag(&root, &name("qa/secret"), &tag("2.0"), "dev/open", "2.0").await;
+    promoted.unwrap();
+    for actor in [&dev, &Actor::Anonymous] {
+        let page = scene.admin.tags(actor, &name("dev/open"), Some("2.0"), &PageRequest::first(10)).await;
+        let shown = page.unwrap().items.remove(0);
+        assert!(!shown.source_visible);
+        let Provenance::Promotion { source_repository, .. } = &shown.tag.provenance else {
+            panic!("{shown:?}")
+        };
+        assert_eq!(source_repository.as_str(), ANOTHER_REPOSITORY);
+    }
+    let shown = scene.admin.tag(&root, &name("dev/open"), &tag("2.0")).await.unwrap().summary;
+    assert!(shown.source_visible && knows(&format!("{shown:?}")));
+}
+
+#[tokio::test]
+async fn semantics_17_the_other_registry_is_named_to_those_who_may_use_the_remote() {
+    let registry = Registry::start().await;
+    let scene = scene().await;
+    let (root, dev) = (scene.who("root").await, scene.who("dev").await);
+    let open = name("dev/open");
+    let systems = scene.admin.create_remote(&root, robot_at(&registry.url)).await.unwrap();
+    let draft = push_mirror_over(RemoteChoice::Saved { id: systems.id });
+    let mirror = scene.admin.create_push_mirror(&root, &open, draft, SAVE).await.unwrap();
+    for actor in [&dev, &Actor::Anonymous] {
+        let shown = scene.admin.mirrors(actor, &open).await.unwrap();
+        let Mirror::Push { mirror } = &shown[0] else { panic!("it is a push mirror") };
+        assert_eq!(mirror.remote_host, ANOTHER_REGISTRY);
+        assert!(!format!("{shown:?}").contains("there/app"));
+    }
+    let choice = RemoteChoice::Saved { id: systems.id };
+    let job =
+        scene.admin.push_tag(&root, &open, &tag("1.0-stable"), choice, "there/app", "1.0").await.unwrap();
+    let shown = scene.admin.job(&dev, job.id).await.unwrap();
+    assert!(!format!("{shown:?}").contains(systems.host()), "{shown:?}");
+    // Who may not use the remote may suspend the mirror, and not enable it.
+    let id = mirror.common.id;
+    scene.admin.enable_mirror(&dev, &open, id, false).await.unwrap();
+    assert_eq!(scene.admin.enable_mirror(&dev, &open, id, true).await.unwrap_err().code, Code::NoSuchRemote);
+}
+
+#[tokio::test]
+async fn semantics_17_job_lists_hold_what_one_administers() {
+    let registry = Registry::start().await;
+    let scene = scene().await;
+    let (dev, qa, eve) = (scene.who("dev").await, scene.who("qa").await, scene.who("eve").await);
+    let draft = push_mirror_over(typed(robot_at(&registry.url)));
+    scene.admin.create_push_mirror(&qa, &name("qa/secret"), draft, APPLY).await.unwrap();
+    let all = PageRequest::first(50);
+    let filter = JobFilter { action: Some(Action::Evaluate), ..JobFilter::default() };
+    let repositories = async |actor| {
+        let page = scene.admin.jobs(actor, &filter, &all).await.unwrap();
+        let mut names: Vec<_> = page
+            .items
+            .into_iter()
+            .filter_map(|job| job.repository_name)
+            .map(|name| name.to_string())
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    };
+    assert_eq!(repositories(&dev).await, ["dev/open"]);
+    assert_eq!(repositories(&qa).await, ["qa/secret"]);
+    // dev/open is public: its tags are everybody's to see, its jobs are not.
+    assert!(repositories(&eve).await.is_empty());
+}
+
+#[tokio::test]
+async fn semantics_16_a_policy_whose_author_lost_the_right_is_listed_as_orphaned() {
+    let scene = scene().await;
+    let (root, dev) = (scene.who("root").await, scene.who("dev").await);
+    let listed =
+        async || scene.admin.promotions(&root, &name("dev/open"), Side::Source).await.unwrap().remove(0);
+    let mut policy = listed().await;
+    assert!(!policy.common.orphaned);
+    // As if dev had made it while dev still had the right on qa/secret.
+    policy.common.author = dev.user().map(|user| user.id);
+    let changed = scene.db.write::<_, Error, _>(Priority::Normal, move |tx| {
+        Box::pin(async move { promotions::update(tx, &policy).await })
+    });
+    changed.await.unwrap();
+    let policy = listed().await;
+    assert!(policy.common.orphaned && policy.common.enabled, "it keeps running and says so");
+    assert_eq!(policy.common.author_name, "dev");
+}

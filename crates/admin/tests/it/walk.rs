@@ -1,0 +1,248 @@
+//! Every use case, role by role, on a private repository of `dev`: who is let in, and how the
+//! others are turned away.
+
+use crate::registry::Registry;
+use crate::scene::{
+    PASSWORD, PEER, SAVE, Scene, name, promotion_to, pull_mirror_over, push_mirror_over, robot_at, secret,
+    tag, typed,
+};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use longshore_admin::{Admin, EventFilter, NewAccount};
+use longshore_model::activity::ActivityFilter;
+use longshore_model::connect::{ConnectRequest, Direction};
+use longshore_model::job::JobFilter;
+use longshore_model::repository::{NewRepository, RepositoryChange, RepositoryFilter};
+use longshore_model::view::Side;
+use longshore_model::{Actor, Code, JobId, PageRequest, PolicyId, Problem, RemoteId, Visibility};
+use longshore_oci::RepositoryName;
+use std::collections::BTreeSet;
+
+/// What an actor finds.
+struct Stage {
+    admin: Admin,
+    web: RepositoryName,
+    promotion: PolicyId,
+    push: PolicyId,
+    pull: PolicyId,
+    remote: RemoteId,
+    spare_remote: RemoteId,
+    job: JobId,
+    ended_job: JobId,
+    registry: String,
+}
+
+impl Stage {
+    async fn set(scene: &Scene, registry: &Registry) -> Self {
+        let dev = scene.who("dev").await;
+        let web = scene.repository("dev/web", Visibility::Private).await.name;
+        scene.repository("dev/qa", Visibility::Private).await;
+        scene.push("dev/web", "1.0-stable").await;
+        let admin = scene.admin.clone();
+        let promotion = admin.create_promotion(&dev, &web, promotion_to("dev/qa"), SAVE).await.unwrap();
+        let choice = typed(robot_at(&registry.url));
+        let push =
+            admin.create_push_mirror(&dev, &web, push_mirror_over(choice.clone()), SAVE).await.unwrap();
+        let pull = admin.create_pull_mirror(&dev, &web, pull_mirror_over(choice), SAVE).await.unwrap();
+        let spare = admin.create_remote(&dev, robot_at("https://spare.test")).await.unwrap();
+        let job = admin.sync_now(&dev, &web, pull.common.id).await.unwrap();
+        let ended = admin.sync_now(&dev, &web, push.common.id).await.unwrap();
+        let ended = admin.cancel_job(&dev, ended.id).await.unwrap();
+        Self {
+            admin,
+            web,
+            promotion: promotion.common.id,
+            push: push.common.id,
+            pull: pull.common.id,
+            remote: push.remote,
+            spare_remote: spare.id,
+            job: job.id,
+            ended_job: ended.id,
+            registry: registry.url.clone(),
+        }
+    }
+
+    fn request(&self) -> ConnectRequest {
+        ConnectRequest {
+            saved: None,
+            remote: Some(robot_at(&self.registry)),
+            remote_repository: "there/app".to_owned(),
+            direction: Direction::Pull,
+        }
+    }
+}
+
+/// How an attempt ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Yes,
+    SignIn,
+    No,
+    /// As if there were nothing.
+    Hidden,
+}
+use End::{Hidden, No, SignIn, Yes};
+
+fn end(result: Result<(), Problem>) -> Result<End, Problem> {
+    match result {
+        Ok(()) => Ok(Yes),
+        Err(problem) => match problem.code {
+            Code::NotAuthenticated => Ok(SignIn),
+            Code::NotAuthorized => Ok(No),
+            Code::NoSuchRepository | Code::NoSuchRemote | Code::NoSuchJob => Ok(Hidden),
+            _ => Err(problem),
+        },
+    }
+}
+
+/// Anonymous, a stranger, the owner, an administrator.
+type Ends = [End; 4];
+const OPEN: Ends = [Yes, Yes, Yes, Yes];
+const SIGNED_IN: Ends = [SignIn, Yes, Yes, Yes];
+/// Seeing what a private repository has.
+const READERS: Ends = [SignIn, Hidden, Yes, Yes];
+/// Doing something with what is private.
+const OWNERS: Ends = [SignIn, Hidden, Yes, Yes];
+/// Doing something in a namespace, whose existence is no secret.
+const NAMESPACE: Ends = [SignIn, No, Yes, Yes];
+const ADMINISTRATORS: Ends = [SignIn, No, No, Yes];
+
+type Attempt = for<'a> fn(&'a Stage, &'a Actor) -> BoxFuture<'a, Result<(), Problem>>;
+
+macro_rules! attempts {
+    ($($name:ident: $ends:expr, |$stage:ident, $actor:ident| $call:expr;)*) => {
+        &[$((stringify!($name), $ends, |$stage, $actor| {
+            async move { $call.await.map(|_| ()) }.boxed()
+        })),*]
+    };
+}
+
+const WALK: &[(&str, Ends, Attempt)] = attempts! {
+    create_account: ADMINISTRATORS, |s, a| s.admin.create_account(a, NewAccount {
+        name: "new-team".to_owned(), is_org: true, is_admin: false, password: None,
+    });
+    accounts: SIGNED_IN, |s, a| s.admin.accounts(a, None, None, &PageRequest::first(10));
+    account: SIGNED_IN, |s, a| { let dev = "dev".parse().unwrap(); async move { s.admin.account(a, &dev).await } };
+    change_password: NAMESPACE, |s, a| {
+        let dev = "dev".parse().unwrap();
+        async move {
+            s.admin.change_password(a, &dev, Some(secret(PASSWORD)), secret("battery staple"), PEER).await
+        }
+    };
+    namespaces: OPEN, |s, a| s.admin.namespaces(a);
+    repositories: OPEN, |s, a| s.admin.repositories(a, RepositoryFilter::default(), &PageRequest::first(10));
+    repository: READERS, |s, a| s.admin.repository(a, &s.web);
+    create_repository: NAMESPACE, |s, a| s.admin.create_repository(a, NewRepository {
+        namespace: "dev".to_owned(), name: "new".to_owned(), ..NewRepository::default()
+    });
+    change_repository: OWNERS, |s, a| s.admin.change_repository(a, &s.web, RepositoryChange {
+        immutable_tags: Some(true), ..RepositoryChange::default()
+    });
+    tags: READERS, |s, a| { let all = PageRequest::first(10); async move { s.admin.tags(a, &s.web, None, &all).await } };
+    tag: READERS, |s, a| { let name = tag("1.0-stable"); async move { s.admin.tag(a, &s.web, &name).await } };
+    delete_tags: OWNERS, |s, a| { let names = [tag("1.0-stable")]; async move { s.admin.delete_tags(a, &s.web, &names).await } };
+    promote_tag: OWNERS, |s, a| {
+        let name = tag("1.0-stable");
+        async move { s.admin.promote_tag(a, &s.web, &name, "dev/qa", "by-hand").await }
+    };
+    push_tag: OWNERS, |s, a| {
+        let name = tag("1.0-stable");
+        let choice = typed(robot_at(&s.registry));
+        async move { s.admin.push_tag(a, &s.web, &name, choice, "there/app", "by-hand").await }
+    };
+    promotions: READERS, |s, a| s.admin.promotions(a, &s.web, Side::Source);
+    promotion: READERS, |s, a| s.admin.promotion(a, &s.web, s.promotion);
+    create_promotion: OWNERS, |s, a| s.admin.create_promotion(a, &s.web, promotion_to("dev/qa"), SAVE);
+    change_promotion: OWNERS, |s, a| s.admin.change_promotion(a, &s.web, s.promotion, promotion_to("dev/qa"), SAVE);
+    enable_promotion: OWNERS, |s, a| s.admin.enable_promotion(a, &s.web, s.promotion, true);
+    delete_promotion: OWNERS, |s, a| s.admin.delete_promotion(a, &s.web, s.promotion);
+    preview_tags: READERS, |s, a| s.admin.preview_tags(a, &s.web);
+    mirrors: READERS, |s, a| s.admin.mirrors(a, &s.web);
+    mirror: READERS, |s, a| s.admin.mirror(a, &s.web, s.push);
+    create_push_mirror: OWNERS, |s, a| s.admin.create_push_mirror(a, &s.web, push_mirror_over(typed(robot_at(&s.registry))), SAVE);
+    change_push_mirror: OWNERS, |s, a| s.admin.change_push_mirror(a, &s.web, s.push, push_mirror_over(typed(robot_at(&s.registry))), SAVE);
+    create_pull_mirror: OWNERS, |s, a| s.admin.create_pull_mirror(a, &s.web, pull_mirror_over(typed(robot_at(&s.registry))), SAVE);
+    change_pull_mirror: OWNERS, |s, a| s.admin.change_pull_mirror(a, &s.web, s.pull, pull_mirror_over(typed(robot_at(&s.registry))), SAVE);
+    enable_mirror: OWNERS, |s, a| s.admin.enable_mirror(a, &s.web, s.pull, true);
+    delete_mirror: OWNERS, |s, a| s.admin.delete_mirror(a, &s.web, s.push);
+    sync_now: OWNERS, |s, a| s.admin.sync_now(a, &s.web, s.pull);
+    connect: OWNERS, |s, a| { let asked = s.request(); async move { s.admin.connect(a, Some(&s.web), &asked).await } };
+    remote_tags: OWNERS, |s, a| { let asked = s.request(); async move { s.admin.remote_tags(a, &s.web, &asked).await } };
+    remotes: SIGNED_IN, |s, a| { let all = PageRequest::first(10); async move { s.admin.remotes(a, None, &all).await } };
+    remote: OWNERS, |s, a| s.admin.remote(a, s.remote);
+    create_remote: SIGNED_IN, |s, a| s.admin.create_remote(a, robot_at("https://another.test"));
+    change_remote: OWNERS, |s, a| s.admin.change_remote(a, s.remote, robot_at(&s.registry));
+    delete_remote: OWNERS, |s, a| s.admin.delete_remote(a, s.spare_remote);
+    test_remote: OWNERS, |s, a| s.admin.test_remote(a, s.remote);
+    jobs: SIGNED_IN, |s, a| { let all = PageRequest::first(10); async move { s.admin.jobs(a, &JobFilter::default(), &all).await } };
+    job: OWNERS, |s, a| s.admin.job(a, s.job);
+    job_children: OWNERS, |s, a| s.admin.job_children(a, s.job);
+    job_logs: OWNERS, |s, a| s.admin.job_logs(a, s.job, 0, 100);
+    cancel_job: OWNERS, |s, a| s.admin.cancel_job(a, s.job);
+    retry_job: OWNERS, |s, a| s.admin.retry_job(a, s.ended_job);
+    poll_all: SIGNED_IN, |s, a| s.admin.poll_all(a);
+    events: OWNERS, |s, a| s.admin.events(a, EventFilter { job: Some(s.job), ..EventFilter::default() });
+    activity: OPEN, |s, a| { let all = PageRequest::first(10); async move { s.admin.activity(a, &ActivityFilter::default(), &all).await } };
+    system: ADMINISTRATORS, |s, a| s.admin.system(a);
+    delete_repository: OWNERS, |s, a| s.admin.delete_repository(a, &s.web);
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_use_case_lets_in_whom_it_should_and_nobody_else() {
+    let registry = Registry::start().await;
+    for (number, role) in ["nobody", "eve", "dev", "root"].into_iter().enumerate() {
+        let scene = Scene::new().await;
+        let stage = Stage::set(&scene, &registry).await;
+        let actor = if role == "nobody" { Actor::Anonymous } else { scene.who(role).await };
+        // What is deleted is missed by those that come after: these go last, the repository at the end.
+        let deletes = |name: &str| name.starts_with("delete_");
+        let (last, first): (Vec<_>, Vec<_>) = WALK.iter().partition(|(name, ..)| deletes(name));
+        for (name, ends, attempt) in first.into_iter().chain(last) {
+            assert_eq!(end(attempt(&stage, &actor).await), Ok(ends[number]), "{name} by {role}");
+        }
+    }
+}
+
+/// Begins a session, ends one, or runs before there is anybody.
+const WITHOUT_ACTOR: [&str; 3] = ["sign_in", "sign_out", "ensure_first_admin"];
+
+#[test]
+fn no_use_case_is_left_out_of_the_walk() {
+    let mut written = BTreeSet::new();
+    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap() {
+        let source = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let methods = source.lines().filter_map(|line| line.strip_prefix("    pub async fn "));
+        written.extend(methods.map(|rest| rest.split(['(', '<']).next().unwrap().to_owned()));
+    }
+    let walked: BTreeSet<String> =
+        WALK.iter().map(|(name, ..)| *name).chain(WITHOUT_ACTOR).map(str::to_owned).collect();
+    assert_eq!(written, walked);
+}
+
+#[tokio::test]
+async fn anybody_signed_in_may_connect_without_a_repository() {
+    let registry = Registry::start().await;
+    let scene = Scene::new().await;
+    let request = ConnectRequest {
+        saved: None,
+        remote: Some(robot_at(&registry.url)),
+        remote_repository: "there/app".to_owned(),
+        direction: Direction::Push,
+    };
+    let eve = scene.who("eve").await;
+    let report = scene.admin.connect(&eve, None, &request).await.unwrap();
+    assert!(report.usable && report.may_write, "{report:?}");
+    let refused = scene.admin.connect(&Actor::Anonymous, None, &request).await.unwrap_err();
+    assert_eq!(refused.code, Code::NotAuthenticated);
+}
+
+#[tokio::test]
+async fn a_missing_repository_and_a_hidden_one_read_alike() {
+    let scene = Scene::new().await;
+    scene.repository("dev/web", Visibility::Private).await;
+    let eve = scene.who("eve").await;
+    let hidden = scene.admin.repository(&eve, &name("dev/web")).await.unwrap_err();
+    let missing = scene.admin.repository(&eve, &name("dev/wob")).await.unwrap_err();
+    assert_eq!(hidden.message.replace("web", "wob"), missing.message);
+    assert_eq!(hidden.code, missing.code);
+}
