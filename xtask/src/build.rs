@@ -54,9 +54,7 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
         command::run(&mut cargo(["build", "--release", "--package", "longshore-bench"]))
     })?;
     let server = target().join("release/longshore");
-    command::run(
-        command(target().join("release/longshore-bench")).args(args).env("LONGSHORE_BINARY", server),
-    )
+    command::run(command(target().join("release/longshore-bench")).args(args).env("LONGSHORE_BINARY", server))
 }
 
 /// Writes what `longshore openapi` prints to `docs/openapi.json`.

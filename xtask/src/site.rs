@@ -75,7 +75,8 @@ pub(crate) fn build(kind: Kind) -> Result<()> {
     })?;
     step("Packing the site", || {
         let site = kind.folder();
-        let stamp = site.join(".stamp");
+        // Beside the folder: all that is inside gets embedded.
+        let stamp = site.with_extension("stamp");
         let inputs = fingerprint(kind)?;
         if fs::read_to_string(&stamp).is_ok_and(|known| known == inputs) {
             println!("    nothing changed");
@@ -87,12 +88,19 @@ pub(crate) fn build(kind: Kind) -> Result<()> {
     })
 }
 
-/// A hash of everything that the site is made from, this program included.
+/// What packs the site; a change here packs it anew. (The executable would say more, but cargo may
+/// have replaced it while it runs.)
+const RECIPE: [&str; 2] = [include_str!("site.rs"), include_str!("style.rs")];
+
+/// A hash of everything that the site is made from.
 fn fingerprint(kind: Kind) -> Result<String> {
-    let mut inputs = vec![kind.wasm(), std::env::current_exe()?];
+    let mut inputs = vec![kind.wasm()];
     inputs.extend(files_below(&root().join("style"))?);
     inputs.extend(files_below(&root().join("public"))?);
     let mut hash = Sha256::new();
+    for recipe in RECIPE {
+        hash.update(recipe);
+    }
     for path in inputs {
         hash.update(path.as_os_str().as_encoded_bytes());
         hash.update([0]);

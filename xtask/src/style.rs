@@ -13,8 +13,7 @@ use anyhow::{Context, Result, bail};
 /// A line of `main.css` is neither an import nor a comment, or a part cannot be read.
 pub(crate) fn bundle(folder: &Path) -> Result<String> {
     let main = folder.join("main.css");
-    let manifest =
-        fs::read_to_string(&main).with_context(|| format!("cannot read {}", main.display()))?;
+    let manifest = fs::read_to_string(&main).with_context(|| format!("cannot read {}", main.display()))?;
     let mut sheet = String::new();
     for part in imports(&manifest)? {
         let path = folder.join(part);

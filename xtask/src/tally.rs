@@ -40,6 +40,11 @@ pub(crate) struct CargoOutput {
 }
 
 impl CargoOutput {
+    /// How many tests failed so far.
+    pub(crate) fn failed(&self) -> u64 {
+        self.unit.failed + self.integration.failed
+    }
+
     /// Takes one line of standard output or standard error, in the order in which they came.
     pub(crate) fn line(&mut self, line: &str) {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -64,7 +69,8 @@ impl CargoOutput {
 /// # Errors
 /// The text is no such report.
 pub(crate) fn playwright(report: &str) -> Result<Tally> {
-    let report: serde_json::Value = serde_json::from_str(report).context("Playwright's report is not JSON")?;
+    let report: serde_json::Value =
+        serde_json::from_str(report).context("Playwright's report is not JSON")?;
     let count = |name: &str| {
         report["stats"][name].as_u64().with_context(|| format!("Playwright's report has no stats.{name}"))
     };

@@ -54,8 +54,12 @@ impl Options {
 /// The crates that must not reach the browser: their presence means that a feature leaked.
 const SERVER_ONLY: &[&str] = &["tokio", "sqlx", "reqwest"];
 
-/// Everything but the browser part, which shares `app` with the server but not its features.
-const HOST: [&str; 3] = ["--workspace", "--exclude", "frontend"];
+/// The server and all it is made of. Not the browser part, which shares `app` with the server but
+/// not its features; not this program, whose dependencies would get other features than those with
+/// which `cargo xtask` has just built them.
+const SERVER: &[&str] = &["--workspace", "--exclude", "frontend", "--exclude", "xtask"];
+const XTASK: &[&str] = &["--package", "xtask"];
+const BROWSER: &[&str] = &["--package", "frontend", "--target", "wasm32-unknown-unknown"];
 
 /// Runs the chosen parts and prints the totals.
 ///
@@ -70,10 +74,9 @@ pub(crate) fn test(options: &Options) -> Result<()> {
         report.part("Formatting", || command::run(&mut cargo(["fmt", "--all", "--check"])).map(|()| None));
     }
     if options.wants(Part::Clippy) {
-        report.part("Lints of the server", || lint(&HOST).map(|()| None));
-        report.part("Lints of the browser part", || {
-            lint(&["--package", "frontend", "--target", "wasm32-unknown-unknown"]).map(|()| None)
-        });
+        report.part("Lints of the server", || lint(SERVER, &["--all-targets"]).map(|()| None));
+        report.part("Lints of the build driver", || lint(XTASK, &["--all-targets"]).map(|()| None));
+        report.part("Lints of the browser part", || lint(BROWSER, &[]).map(|()| None));
         report.part("Dependencies of the browser part", || browser_dependencies().map(|()| None));
     }
     if options.wants(Part::Cargo) {
@@ -98,13 +101,8 @@ fn install(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn lint(what: &[&str]) -> Result<()> {
-    let mut clippy = cargo(["clippy"]);
-    clippy.args(what);
-    if what == HOST {
-        clippy.arg("--all-targets");
-    }
-    command::run(clippy.args(["--", "-D", "warnings"]))
+fn lint(what: &[&str], targets: &[&str]) -> Result<()> {
+    command::run(cargo(["clippy"]).args(what).args(targets).args(["--", "-D", "warnings"]))
 }
 
 fn browser_dependencies() -> Result<()> {
@@ -119,19 +117,24 @@ fn browser_dependencies() -> Result<()> {
         "--prefix",
         "none",
     ]))?;
-    let leaked: Vec<&str> =
-        tree.lines().filter(|line| SERVER_ONLY.iter().any(|name| line.split(' ').next() == Some(*name))).collect();
+    let leaked: Vec<&str> = tree
+        .lines()
+        .filter(|line| SERVER_ONLY.iter().any(|name| line.split(' ').next() == Some(*name)))
+        .collect();
     ensure!(leaked.is_empty(), "the browser part depends on {}; ask `cargo tree -i` why", leaked.join(", "));
     Ok(())
 }
 
 fn cargo_tests(filters: &[String]) -> Result<CargoOutput> {
-    let mut test = cargo(["test"]);
-    test.args(HOST).arg("--no-fail-fast").arg("--").args(filters);
     let mut output = CargoOutput::default();
-    let passed = follow(&mut test, |line| output.line(line))?;
-    let ran = output.unit.failed + output.integration.failed;
-    ensure!(passed || ran > 0, "{} failed", command::line(&test));
+    for what in [SERVER, XTASK] {
+        let mut test = cargo(["test"]);
+        test.args(what).arg("--no-fail-fast").arg("--").args(filters);
+        let failed_before = output.failed();
+        let passed = follow(&mut test, |line| output.line(line))?;
+        // Without a failed test it is the build that failed, or a test that took its process along.
+        ensure!(passed || output.failed() > failed_before, "{} failed", command::line(&test));
+    }
     Ok(output)
 }
 
@@ -154,7 +157,7 @@ fn follow(command: &mut Command, mut each: impl FnMut(&str)) -> Result<bool> {
 
 fn browser_tests(filters: &[String]) -> Result<Tally> {
     // With the features of the whole workspace, as the tests before: nothing is built twice.
-    step("Building the server", || command::run(cargo(["build"]).args(HOST).arg("--bins")))?;
+    step("Building the server", || command::run(cargo(["build"]).args(SERVER).arg("--bins")))?;
     site::build(Kind::Dev)?;
 
     let folder = root().join("end2end");

@@ -3,6 +3,8 @@
 
 use leptos::{ev, html, prelude::*};
 use leptos_router::{NavigateOptions, hooks::use_navigate};
+use wasm_bindgen::JsCast;
+use web_sys::HtmlElement;
 
 /// A dialog that is open as long as one is at its address.
 #[component]
@@ -18,18 +20,18 @@ pub fn RouteDialog(
 ) -> impl IntoView {
     let dialog = NodeRef::<html::Dialog>::new();
     Effect::new(move |_| {
-        if let Some(dialog) = dialog.get()
-            && !dialog.open()
-        {
-            // It fails on a dialog that is open or detached; this one is neither.
-            let _ = dialog.show_modal();
-        }
-    });
-    // Closing hands the focus back to the link that led here; removing the element would not.
-    on_cleanup(move || {
-        if let Some(Some(dialog)) = dialog.try_get_untracked() {
-            dialog.close();
-        }
+        let Some(dialog) = dialog.get() else { return };
+        let opener = document().active_element().and_then(|element| element.dyn_into::<HtmlElement>().ok());
+        // It fails on a dialog that is open or detached; this one is neither.
+        let _ = dialog.show_modal();
+        // A dialog that is closed hands the focus back by itself; one that is taken off the page does not.
+        let opener = StoredValue::new_local(opener);
+        on_cleanup(move || {
+            if let Some(Some(opener)) = opener.try_get_value() {
+                // Whether the opener is still on the page is for it to know.
+                request_animation_frame(move || drop(opener.focus()));
+            }
+        });
     });
 
     let navigate = use_navigate();

@@ -1,0 +1,82 @@
+//! Serving the site: its files, its pages, its server functions.
+//!
+//! Everything that no other part of the server answers ends here. What a page shows is decided in
+//! `longshore-app`; this module finds the files, renders the document and tells the browser what
+//! our pages never do. The headers that every answer has are the middleware's.
+
+mod assets;
+mod policy;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{Method, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::any,
+};
+use leptos::prelude::{LeptosOptions, provide_context};
+use longshore_app::clock::PageInstant;
+use longshore_model::Clock;
+
+pub(crate) use assets::Assets;
+
+/// What the pages and server functions find in their context, set anew for each request.
+type Provide = Arc<dyn Fn() + Send + Sync>;
+
+#[derive(Clone)]
+struct Site {
+    assets: Arc<Assets>,
+    options: LeptosOptions,
+    provide: Provide,
+}
+
+/// The routes of the site. `provide` adds to the context of pages and server functions what they
+/// work with; it runs once per request.
+pub(crate) fn router(
+    assets: Assets,
+    clock: Arc<dyn Clock>,
+    provide: impl Fn() + Send + Sync + 'static,
+) -> Router {
+    // Rendering spawns tasks. It fails only when it was called before, as in tests.
+    let _ = any_spawner::Executor::init_tokio();
+    let options =
+        LeptosOptions::builder().output_name("longshore").site_pkg_dir(assets.package_folder()).build();
+    let provide = Arc::new(move || {
+        provide_context(PageInstant(clock.now()));
+        provide();
+    });
+    Router::new()
+        .route("/fn/{*name}", any(server_function))
+        .fallback(file_or_page)
+        .with_state(Site { assets: Arc::new(assets), options, provide })
+}
+
+async fn server_function(State(site): State<Site>, request: Request) -> Response {
+    leptos_axum::handle_server_fns_with_context(move || (site.provide)(), request).await.into_response()
+}
+
+/// A file of the site when there is one at this address, else the page.
+async fn file_or_page(State(site): State<Site>, request: Request) -> Response {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response();
+    }
+    match site.assets.respond(request.uri().path(), request.headers()).await {
+        Some(response) => response,
+        None => page(site, request).await,
+    }
+}
+
+/// Renders the page to its end before the first byte is sent: its status and redirects are right,
+/// and it is complete without script.
+async fn page(site: Site, request: Request<Body>) -> Response {
+    let Site { options, provide, .. } = site;
+    let context = move || {
+        provide();
+        policy::protect_page();
+    };
+    let render = leptos_axum::render_app_async_with_context(context, move || longshore_app::shell(options.clone()));
+    render(request).await
+}
