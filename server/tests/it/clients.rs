@@ -1,0 +1,74 @@
+//! Ordinary clients: skopeo and buildah log in, push and pull; everybody may pull what is public.
+
+use longshore_testkit::{ADMIN_PASSWORD, Buildah, RegistryClient, Skopeo, corpus};
+use serde_json::json;
+
+use crate::support::{longshore, organization, user};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn skopeo_pushes_and_pulls_every_sort_of_package() {
+    let server = longshore().await;
+    organization(&server.rest(), "dev").await;
+    let skopeo = Skopeo::new().login(&server.host(), "admin", ADMIN_PASSWORD);
+    let packages = [
+        corpus::image(1, 3, 50_000),
+        corpus::docker_image(2, 1, 1000),
+        corpus::index(3, &["linux/amd64", "linux/arm/v7"], false),
+        corpus::docker_list(4, &["linux/amd64", "linux/arm64"]),
+        corpus::helm_chart(5),
+    ];
+    for (number, package) in packages.iter().enumerate() {
+        // The first push makes the repository.
+        let image = format!("{}/dev/deep/er/and/deep-{number}:v_1.0-RC", server.host());
+        skopeo.push(package, &image).await.expect("skopeo pushes");
+        assert_eq!(skopeo.digest(&image).await.expect("skopeo inspects"), package.root);
+        let folder = tempfile::tempdir().expect("a folder");
+        skopeo.pull(&image, folder.path()).await.expect("skopeo pulls");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn buildah_builds_and_pushes() {
+    let server = longshore().await;
+    organization(&server.rest(), "dev").await;
+    let buildah = Buildah::new().login(&server.host(), "admin", ADMIN_PASSWORD);
+    let image = format!("{}/dev/built:1", server.host());
+    buildah.build_and_push("hello", &image).await.expect("buildah pushes");
+    assert!(server.registry().digest_of("dev/built", "1").await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_pushes_to_the_own_namespace_alone() {
+    let server = longshore().await;
+    let rest = server.rest();
+    organization(&rest, "dev").await;
+    user(&rest, "dev1").await;
+    let skopeo = Skopeo::new().login(&server.host(), "dev1", "dev1 has a password");
+    let image = corpus::image(1, 1, 1000);
+    skopeo.push(&image, &format!("{}/dev1/mine:1", server.host())).await.expect("the own namespace");
+    skopeo.push(&image, &format!("{}/dev/theirs:1", server.host())).await.expect_err("not one's own");
+    assert!(server.registry().tags("dev/theirs").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_pulls_what_is_public_and_nobody_what_is_private() {
+    let server = longshore().await;
+    let rest = server.rest();
+    organization(&rest, "dev").await;
+    for (name, visibility) in [("open", "public"), ("closed", "private")] {
+        rest.post("/repositories/dev", json!({"name": name, "visibility": visibility})).await.expect(201);
+        server.registry().push(&corpus::image(1, 1, 100), &format!("dev/{name}"), Some("1")).await;
+    }
+    let nobody = Skopeo::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    nobody.pull(&format!("{}/dev/open:1", server.host()), &folder.path().join("open")).await.expect("public");
+    nobody
+        .pull(&format!("{}/dev/closed:1", server.host()), &folder.path().join("closed"))
+        .await
+        .expect_err("private");
+    // Without a token the registry says where to get one.
+    let answer = RegistryClient::new(&server.url()).get_manifest("dev/closed", "1").await.expect(401);
+    let challenge = answer.header("www-authenticate").expect("a challenge");
+    assert!(challenge.starts_with("Bearer realm="), "{challenge}");
+    assert_eq!(answer.error_code(), "UNAUTHORIZED");
+}

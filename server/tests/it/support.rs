@@ -1,0 +1,76 @@
+//! What the black-box tests share: starting the real binary, and the seeds' accounts and repositories.
+
+use longshore_testkit::{Longshore, Rest};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long anything that happens in the background may take before a test gives up.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// The server under test.
+pub(crate) async fn longshore() -> Longshore {
+    Longshore::start(env!("CARGO_BIN_EXE_longshore")).await
+}
+
+/// Makes an organization.
+pub(crate) async fn organization(rest: &Rest, name: &str) {
+    rest.post("/accounts", json!({"name": name, "isOrg": true})).await.expect(201);
+}
+
+/// Makes a user whose password is `<name> has a password`.
+pub(crate) async fn user(rest: &Rest, name: &str) -> Rest {
+    let password = format!("{name} has a password");
+    rest.post("/accounts", json!({"name": name, "isOrg": false, "password": password})).await.expect(201);
+    rest.as_user(name, &password)
+}
+
+/// Makes a private repository.
+pub(crate) async fn repository(rest: &Rest, name: &str) {
+    let (namespace, name) = name.split_once('/').expect("namespace/name");
+    rest.post(&format!("/repositories/{namespace}"), json!({"name": name, "visibility": "private"}))
+        .await
+        .expect(201);
+}
+
+/// Organizations and empty repositories for each name.
+pub(crate) async fn repositories(rest: &Rest, names: &[&str]) {
+    let mut organizations: Vec<&str> = names.iter().filter_map(|name| Some(name.split_once('/')?.0)).collect();
+    organizations.sort_unstable();
+    organizations.dedup();
+    for name in organizations {
+        organization(rest, name).await;
+    }
+    for name in names {
+        repository(rest, name).await;
+    }
+}
+
+/// The rule "tag name ends with …".
+pub(crate) fn ends_with(suffix: &str) -> Value {
+    json!([{"field": "tag", "operator": "ew", "values": [suffix]}])
+}
+
+/// Makes a promotion policy and answers it.
+pub(crate) async fn promotion(rest: &Rest, source: &str, target: &str, rules: Value, template: &str) -> Value {
+    let body = json!({
+        "rules": rules, "targetRepository": target, "tagTemplate": template, "enabled": true,
+    });
+    rest.post(&format!("/repositories/{source}/promotionPolicies"), body).await.expect(201)
+}
+
+/// What a mirror needs to know of the registry on the other side.
+pub(crate) fn remote(url: &str, repository: &str, user: &str, password: &str) -> Value {
+    json!({
+        "remoteHost": url, "remoteRepository": repository, "username": user, "password": password,
+        "authToken": "", "remoteCA": "", "skipTLSVerification": false, "enabled": true,
+    })
+}
+
+/// The same JSON object with more members, or others in place of those it has.
+pub(crate) fn with(mut object: Value, more: Value) -> Value {
+    let (Value::Object(members), Value::Object(more)) = (&mut object, more) else {
+        panic!("both are objects");
+    };
+    members.extend(more);
+    object
+}
