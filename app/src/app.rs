@@ -3,7 +3,8 @@
 use leptos::prelude::*;
 use leptos_meta::{Title, provide_meta_context};
 use leptos_router::{
-    components::{Redirect, Route, Router, Routes},
+    MatchNestedRoutes,
+    components::{ParentRoute, Redirect, Route, Router, Routes},
     path,
 };
 
@@ -11,7 +12,13 @@ use crate::{
     clock,
     components::announce_hydration,
     layout::Layout,
-    pages::{NotFound, System},
+    pages::{
+        Activity, ChangePassword, EditMirror, EditPromotion, EditRemote, Info, JobPage, Jobs, Mirrors,
+        NewMirror, NewOrganization, NewPromotion, NewRemote, NewRepository, NewUser, NotFound, Organizations,
+        Permissions, PromoteTag, Promotions, PushTag, Remotes, Repositories, RepositoryActivity,
+        RepositoryFrame, Settings, SignIn, System, TagAnswers, Tags, Users,
+    },
+    session::SessionProvider,
     shortcuts::Shortcuts,
 };
 
@@ -25,14 +32,105 @@ pub fn App() -> impl IntoView {
         <Title text="Longshore" formatter=title/>
         <Router>
             <Shortcuts/>
-            <Layout>
-                <Routes fallback=NotFound>
-                    <Route path=path!("/") view=|| view! { <Redirect path="/system"/> }/>
-                    <Route path=path!("/system") view=System/>
-                </Routes>
-            </Layout>
+            <SessionProvider>
+                <Layout>
+                    <Routes fallback=NotFound>
+                        <Route path=path!("/") view=|| view! { <Redirect path="/repositories"/> }/>
+                        <Route path=path!("/sign-in") view=SignIn/>
+                        <AllRepositories/>
+                        <OneRepository/>
+                        <OneTag/>
+                        <AllRemotes/>
+                        <Route path=path!("/jobs") view=Jobs/>
+                        <Route path=path!("/jobs/:id") view=JobPage/>
+                        <Route path=path!("/activity") view=Activity/>
+                        <AllAccounts/>
+                        <Route path=path!("/system") view=System/>
+                    </Routes>
+                </Layout>
+            </SessionProvider>
         </Router>
     }
+}
+
+/// The list of repositories, and the dialog over it.
+#[component(transparent)]
+fn AllRepositories() -> impl MatchNestedRoutes + Clone {
+    view! {
+        <ParentRoute path=path!("/repositories") view=Repositories>
+            <Route path=path!("") view=|| ()/>
+            <Route path=path!("new") view=NewRepository/>
+        </ParentRoute>
+    }
+    .into_inner()
+}
+
+/// A repository's tabs, and the dialogs over them.
+#[component(transparent)]
+fn OneRepository() -> impl MatchNestedRoutes + Clone {
+    view! {
+        <ParentRoute path=path!("/repositories/:namespace/:name") view=RepositoryFrame>
+            <Route path=path!("") view=Info/>
+            <Route path=path!("tags") view=Tags/>
+            <ParentRoute path=path!("promotions") view=Promotions>
+                <Route path=path!("") view=|| ()/>
+                <Route path=path!("new") view=NewPromotion/>
+                <Route path=path!(":id/edit") view=EditPromotion/>
+            </ParentRoute>
+            <ParentRoute path=path!("mirrors") view=Mirrors>
+                <Route path=path!("") view=|| ()/>
+                <Route path=path!("new") view=NewMirror/>
+                <Route path=path!(":id/edit") view=EditMirror/>
+            </ParentRoute>
+            <Route path=path!("permissions") view=Permissions/>
+            <Route path=path!("activity") view=RepositoryActivity/>
+            <Route path=path!("settings") view=Settings/>
+        </ParentRoute>
+    }
+    .into_inner()
+}
+
+/// A tag's answers, and the dialogs over them.
+#[component(transparent)]
+fn OneTag() -> impl MatchNestedRoutes + Clone {
+    view! {
+        <ParentRoute path=path!("/repositories/:namespace/:name/tags/:tag") view=TagAnswers>
+            <Route path=path!("") view=|| ()/>
+            <Route path=path!("promote") view=PromoteTag/>
+            <Route path=path!("push") view=PushTag/>
+        </ParentRoute>
+    }
+    .into_inner()
+}
+
+/// The list of remotes, and the dialogs over it.
+#[component(transparent)]
+fn AllRemotes() -> impl MatchNestedRoutes + Clone {
+    view! {
+        <ParentRoute path=path!("/remotes") view=Remotes>
+            <Route path=path!("") view=|| ()/>
+            <Route path=path!("new") view=NewRemote/>
+            <Route path=path!(":id") view=EditRemote/>
+        </ParentRoute>
+    }
+    .into_inner()
+}
+
+/// The lists of organizations and users, and the dialogs over them.
+#[component(transparent)]
+fn AllAccounts() -> impl MatchNestedRoutes + Clone {
+    view! {
+        <ParentRoute path=path!("/organizations") view=Organizations>
+            <Route path=path!("") view=|| ()/>
+            <Route path=path!("new") view=NewOrganization/>
+        </ParentRoute>
+        <ParentRoute path=path!("/users") view=Users>
+            <Route path=path!("") view=|| ()/>
+            <Route path=path!("new") view=NewUser/>
+            <Route path=path!(":name/password") view=ChangePassword/>
+        </ParentRoute>
+    }
+    .into_inner()
 }
 
 /// The window's title: the page's own name, then the product.

@@ -6,6 +6,8 @@
 use leptos::{html, prelude::*};
 use leptos_router::{components::A, hooks::use_location};
 
+use crate::session::SignedIn;
+
 /// The rail's entries, by how often people need them.
 const PAGES: [(&str, &str); 7] = [
     ("/repositories", "Repositories"),
@@ -75,6 +77,7 @@ fn Rail() -> impl IntoView {
                     .collect_view()}
             </ul>
             <div class="rail-foot">
+                <SignedIn/>
                 <a href="/api/docs" rel="external">"API"</a>
                 <span class="muted">"Version " {env!("CARGO_PKG_VERSION")}</span>
             </div>

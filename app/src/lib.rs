@@ -10,9 +10,13 @@
 pub mod clock;
 pub mod components;
 pub mod error;
+pub mod host;
+pub mod live;
 pub mod pages;
 pub mod paths;
+pub mod sentence;
 pub mod server;
+pub mod session;
 
 mod app;
 mod layout;

@@ -3,7 +3,7 @@
 //! A repository's name after the namespace is one segment: `dev/a/b` stands at
 //! `/repositories/dev/a%2Fb`, so a name can never be taken for a tab.
 
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// What stands in a path segment as it is: all but what ends it or means something in it.
 const SEGMENT: &AsciiSet = &CONTROLS
@@ -42,6 +42,49 @@ pub fn in_repository(namespace: &str, name: &str, page: &str) -> String {
     format!("{}/{page}", repository(namespace, name))
 }
 
+/// A page below a repository that is given by its whole name, `namespace/name`; its first page where
+/// `page` is empty.
+#[must_use]
+pub fn below(repository: &str, page: &str) -> String {
+    let (namespace, name) = repository.split_once('/').unwrap_or((repository, ""));
+    match page {
+        "" => self::repository(namespace, name),
+        page => in_repository(namespace, name, page),
+    }
+}
+
+/// The page of a tag, or one below it such as `promote`.
+#[must_use]
+pub fn tag(repository: &str, tag: &str, page: &str) -> String {
+    let tag = below(repository, &format!("tags/{}", segment(tag)));
+    if page.is_empty() { tag } else { format!("{tag}/{page}") }
+}
+
+/// A policy in the list of the repository that it promotes from.
+#[must_use]
+pub fn promotion(source: &str, policy: impl std::fmt::Display) -> String {
+    below(source, &format!("promotions#policy-{policy}"))
+}
+
+/// A mirror in the list of its repository.
+#[must_use]
+pub fn mirror(repository: &str, policy: impl std::fmt::Display) -> String {
+    below(repository, &format!("mirrors#policy-{policy}"))
+}
+
+/// A path with a query; parts without a value are left out.
+#[must_use]
+pub fn with_query(path: &str, parts: &[(&str, Option<&str>)]) -> String {
+    // Unreserved characters and the slash may stand as they are.
+    const QUERY: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+    let given =
+        parts.iter().filter_map(|(name, value)| Some((name, value.filter(|value| !value.is_empty())?)));
+    let query: Vec<String> =
+        given.map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, QUERY))).collect();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,5 +98,22 @@ mod tests {
     #[test]
     fn what_would_end_a_segment_is_escaped() {
         assert_eq!(segment("100% a?b#c"), "100%25%20a%3Fb%23c");
+    }
+
+    #[test]
+    fn a_repository_is_found_by_its_whole_name() {
+        assert_eq!(below("dev/a/b", ""), "/repositories/dev/a%2Fb");
+        assert_eq!(below("dev/a/b", "mirrors/new"), "/repositories/dev/a%2Fb/mirrors/new");
+        assert_eq!(tag("dev/website", "1.0", ""), "/repositories/dev/website/tags/1.0");
+        assert_eq!(tag("dev/website", "1.0", "promote"), "/repositories/dev/website/tags/1.0/promote");
+    }
+
+    #[test]
+    fn a_query_leaves_out_what_is_empty_and_escapes_the_rest() {
+        assert_eq!(with_query("/repositories", &[("q", None), ("state", Some(""))]), "/repositories");
+        assert_eq!(
+            with_query("/r", &[("q", Some("a&b=c d")), ("start", Some("25"))]),
+            "/r?q=a%26b%3Dc%20d&start=25"
+        );
     }
 }

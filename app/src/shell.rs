@@ -3,7 +3,7 @@
 use leptos::{hydration::HydrationScripts, prelude::*};
 use leptos_meta::{HashedStylesheet, MetaTags};
 
-use crate::{App, clock};
+use crate::{App, clock, host};
 
 /// The whole document. `options` name the folder of the site's files, which changes with their
 /// content.
@@ -16,6 +16,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
                 <meta name="color-scheme" content="light dark"/>
                 <meta name=clock::META content=clock::first_instant().to_string()/>
+                <meta name=host::META content=host::registry_host()/>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
                 <HashedStylesheet options=options.clone() id="style"/>
                 // Nothing unless `cargo leptos watch` started the server.

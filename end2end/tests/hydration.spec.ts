@@ -1,13 +1,15 @@
 // The narrowest slice of the site: it is rendered on the server, taken over in the browser, and its
 // server functions answer.
 
-import { expect, hydrated, open, screenshot, test } from "../support/test.js";
+import { expect, hydrated, open, screenshot, signIn, test } from "../support/test.js";
 
 test.describe("a page", () => {
+  test.beforeEach(({ page, longshore }) => signIn(page, longshore));
+
   test("hydrates, and its server functions answer", async ({ page }) => {
     await open(page, "/system");
     await expect(page.getByRole("heading", { level: 1 })).toHaveText("System");
-    const answer = page.waitForResponse((response) => response.url().includes("/fn/"));
+    const answer = page.waitForResponse((response) => response.url().endsWith("/fn/system_info"));
     await page.getByRole("button", { name: "Refresh" }).click();
     expect((await answer).status()).toBe(200);
     await screenshot(page, "system");
@@ -57,7 +59,7 @@ test.describe("an address that leads nowhere", () => {
 
 test.describe("the site's answers", () => {
   test("forbid what the site never does", async ({ request }) => {
-    const page = await request.get("/system");
+    const page = await request.get("/sign-in");
     const policy = page.headers()["content-security-policy"] ?? "";
     for (const directive of ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"]) {
       expect(policy).toContain(directive);
@@ -71,7 +73,7 @@ test.describe("the site's answers", () => {
   });
 
   test("let browsers keep the files of a build for ever", async ({ request }) => {
-    const html = await (await request.get("/system")).text();
+    const html = await (await request.get("/sign-in")).text();
     const style = /href="(\/pkg\/[0-9a-f]{16}\/longshore\.css)"/.exec(html)?.[1];
     expect(style).toBeTruthy();
     const response = await request.get(style!);
@@ -83,9 +85,15 @@ test.describe("the site's answers", () => {
 test.describe("without script", () => {
   test.use({ javaScriptEnabled: false });
 
-  test("a page is complete", async ({ page }) => {
+  test("one signs in, and a page is complete", async ({ page, longshore }) => {
+    await page.goto("/sign-in");
+    await page.getByLabel("User name").fill(longshore.admin.name);
+    await page.getByLabel("Password", { exact: true }).fill(longshore.admin.password);
+    await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
+    await expect(page).not.toHaveURL(/sign-in/);
     await page.goto("/system");
     await expect(page.getByRole("heading", { level: 1 })).toHaveText("System");
+    await expect(page.getByRole("main").getByText("SQLite")).toBeVisible();
     await expect(page.getByRole("navigation", { name: "Main" })).toBeVisible();
   });
 });

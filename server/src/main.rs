@@ -1,2 +1,46 @@
-//! (room to be furnished)
-fn main() {}
+//! The binary `longshore`: the command line, the configuration, and the wiring of all rooms into
+//! one server. What any of it does stands in the rooms.
+
+#![recursion_limit = "256"]
+
+mod cli;
+mod config;
+mod lock;
+mod logging;
+mod middleware;
+mod network;
+mod rooms;
+mod serve;
+mod site;
+mod user;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use config::Settings;
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("longshore: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Serve(sources) => serve::run(Settings::load(sources)?),
+        Command::CheckConfig(sources) => {
+            print!("{}", Settings::load(sources)?);
+            Ok(())
+        }
+        Command::User(command) => user::run(command),
+        Command::Openapi => {
+            print!("{}", longshore_api::openapi_json());
+            Ok(())
+        }
+    }
+}

@@ -1,7 +1,9 @@
 //! Buttons, and links that look like them. Every one of them is labelled with a verb.
 
-use leptos::prelude::*;
+use leptos::{ev, prelude::*};
 use leptos_router::components::A;
+use wasm_bindgen::JsCast;
+use web_sys::HtmlElement;
 
 /// How much a button asks for attention.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,8 +84,29 @@ pub fn ButtonLink(
     /// How it looks.
     #[prop(optional)]
     kind: ButtonKind,
+    /// Whether it opens or closes a dialog: then it is a button, also to those who hear the page,
+    /// and to the space bar.
+    #[prop(optional)]
+    dialog: bool,
     /// The label.
     children: Children,
 ) -> impl IntoView {
-    view! { <A href=href attr:class=kind.class()>{children()}</A> }
+    let press = move |event: ev::KeyboardEvent| {
+        let target = event.current_target().and_then(|target| target.dyn_into::<HtmlElement>().ok());
+        if let (true, " ", Some(link)) = (dialog, event.key().as_str(), target) {
+            event.prevent_default();
+            link.click();
+        }
+    };
+    view! {
+        <A
+            href=href
+            scroll=!dialog
+            attr:class=kind.class()
+            attr:role=dialog.then_some("button")
+            on:keydown=press
+        >
+            {children()}
+        </A>
+    }
 }

@@ -33,6 +33,24 @@ pub fn CopyButton(
     }
 }
 
+/// Commands for a terminal, to copy.
+#[component]
+pub fn Commands(
+    /// The commands, one a line.
+    #[prop(into)]
+    text: String,
+    /// What is copied: "Copy the commands".
+    #[prop(into)]
+    label: String,
+) -> impl IntoView {
+    view! {
+        <div class="commands">
+            <pre tabindex="0">{text.clone()}</pre>
+            <CopyButton text=text label=label/>
+        </div>
+    }
+}
+
 /// A digest, shortened to what tells it apart, with the whole of it on hover and to copy.
 #[component]
 pub fn DigestText(

@@ -36,14 +36,14 @@ pub fn focus_first_error() {
 }
 
 /// The ids by which a field's parts refer to each other.
-struct Ids {
-    control: String,
+pub(super) struct Ids {
+    pub(super) control: String,
     hint: String,
     error: String,
 }
 
 impl Ids {
-    fn of(name: &str) -> Self {
+    pub(super) fn of(name: &str) -> Self {
         Self {
             control: format!("field-{name}"),
             hint: format!("field-{name}-hint"),
@@ -51,14 +51,14 @@ impl Ids {
         }
     }
 
-    fn described_by(&self) -> String {
+    pub(super) fn described_by(&self) -> String {
         format!("{} {}", self.hint, self.error)
     }
 }
 
 /// The frame of a field: label above, hint and error below.
 #[component]
-fn Field(
+pub(super) fn Field(
     ids: Ids,
     label: String,
     hint: Option<String>,
@@ -373,17 +373,29 @@ pub fn SearchBox(
     action: String,
     /// The words that are searched for now.
     #[prop(into)]
-    value: String,
+    value: Signal<String>,
     /// What is searched, for those who hear the page: "Search the repositories".
     #[prop(into)]
     label: String,
+    /// The id of a `<datalist>` with words to search for.
+    #[prop(optional, into)]
+    list: Option<String>,
     /// Other fields of the same form, such as filters.
     #[prop(optional)]
     children: Option<Children>,
 ) -> impl IntoView {
     view! {
         <Form method="GET" action=action noscroll=true attr:class="search" attr:role="search">
-            <input type="search" name="q" value=value aria-label=label.clone() placeholder=label autocomplete="off"/>
+            <input
+                type="search"
+                name="q"
+                value=value.get_untracked()
+                prop:value=value
+                aria-label=label.clone()
+                placeholder=label
+                autocomplete="off"
+                list=list
+            />
             <kbd aria-hidden="true">"/"</kbd>
             {children.map(|children| children())}
             <button type="submit" class="button">"Search"</button>

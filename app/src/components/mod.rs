@@ -1,30 +1,46 @@
 //! The parts that pages are made of. None of them knows a use case; what they show and do comes in
 //! as properties, and how they look stands in `style/components.css`.
 
+mod activity;
 mod button;
+mod combobox;
+mod confirm;
 mod copy;
 mod dialog;
 mod form;
+mod list;
+mod loaded;
 mod page;
+mod password;
+mod policy_notes;
 mod preview;
 mod progress;
 mod rules;
+mod save;
 mod status;
 mod table;
 mod template;
 mod time;
 
+pub use activity::ActivityTable;
 pub use button::{Button, ButtonKind, ButtonLink};
-pub use copy::{CopyButton, DigestText};
+pub use combobox::Combobox;
+pub use confirm::ConfirmButton;
+pub use copy::{Commands, CopyButton, DigestText};
 pub use dialog::RouteDialog;
 pub use form::{
     Checkbox, Choice, Choices, FieldKind, SearchBox, SelectField, Switch, TextArea, TextField,
     focus_first_error,
 };
+pub use list::{FilterSelect, FilterText, ListPager, ListQuery, use_list_query};
+pub use loaded::{Failure, FormProblem, Loaded};
 pub use page::{EmptyState, Fact, Facts, PageHeader, Panel, Tab, Tabs};
+pub use password::PasswordField;
+pub use policy_notes::PolicyNotes;
 pub use preview::{PolicyPreview, previewed};
 pub use progress::{ProgressBar, size};
 pub use rules::{RulesEditor, RulesInput};
+pub use save::SaveButtons;
 pub use status::{Alert, Badge, Tone};
 pub use table::{Pager, Table};
 pub use template::{TemplateField, read_template};

@@ -2,7 +2,7 @@
 //! code that decides on the server.
 
 use leptos::{either::Either, prelude::*};
-use longshore_model::tag::PreviewFacts;
+use longshore_model::view::PreviewFacts;
 use longshore_policy::{Collision, Preview, PreviewRow, preview};
 
 use super::{Alert, RulesInput, Tone, read_template};

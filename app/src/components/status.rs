@@ -19,7 +19,8 @@ pub enum Tone {
 }
 
 impl Tone {
-    fn class(self) -> &'static str {
+    /// The class that colours it.
+    pub(crate) fn class(self) -> &'static str {
         match self {
             Self::Neutral => "tone-neutral",
             Self::Ok => "tone-ok",

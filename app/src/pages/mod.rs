@@ -1,7 +1,29 @@
 //! The pages, one file each.
 
+mod accounts;
+mod activity;
+mod connection;
+mod jobs;
+mod mirrors;
 mod not_found;
+mod remotes;
+mod repositories;
+mod repository;
+mod sign_in;
 mod system;
+mod tag;
 
+pub use accounts::{ChangePassword, NewOrganization, NewUser, Organizations, Users};
+pub use activity::Activity;
+pub use jobs::{JobPage, Jobs};
+pub use mirrors::{EditMirror, Mirrors, NewMirror};
 pub use not_found::NotFound;
+pub use remotes::{EditRemote, NewRemote, Remotes};
+pub use repositories::{NewRepository, Repositories};
+pub use repository::{
+    EditPromotion, Info, NewPromotion, Permissions, Promotions, RepositoryActivity, RepositoryFrame,
+    Settings, Tags,
+};
+pub use sign_in::SignIn;
 pub use system::System;
+pub use tag::{PromoteTag, PushTag, TagAnswers};

@@ -6,7 +6,7 @@ use longshore_model::{
     connect::{ConnectReport, ConnectRequest},
     job::Job,
     policy::{self, PullMirrorDraft, PushMirrorDraft, Save},
-    remote,
+    view,
 };
 
 use super::Answer;
@@ -31,14 +31,14 @@ pub async fn mirror(repository_name: String, id: PolicyId) -> Answer<policy::Mir
 #[server(input = Json)]
 pub async fn connect(repository_name: String, request: ConnectRequest) -> Answer<ConnectReport> {
     let (admin, actor) = asked().await?;
-    Ok(admin.connect(&actor, &repository(&repository_name)?, request).await?)
+    Ok(admin.connect(&actor, Some(&repository(&repository_name)?), &request).await?)
 }
 
 /// The tags of the repository at the other registry, for the preview of a pull mirror.
 #[server(input = Json)]
-pub async fn remote_tags(repository_name: String, request: ConnectRequest) -> Answer<remote::RemoteTags> {
+pub async fn remote_tags(repository_name: String, request: ConnectRequest) -> Answer<view::RemoteTags> {
     let (admin, actor) = asked().await?;
-    Ok(admin.remote_tags(&actor, &repository(&repository_name)?, request).await?)
+    Ok(admin.remote_tags(&actor, &repository(&repository_name)?, &request).await?)
 }
 
 /// Makes a push mirror, or changes the one with this id.

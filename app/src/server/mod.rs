@@ -39,11 +39,19 @@ pub const PAGE_SIZE: u32 = 25;
 /// The use cases, and the one who asks for them.
 #[cfg(feature = "ssr")]
 async fn asked() -> Answer<(longshore_admin::Admin, longshore_model::Actor)> {
-    use axum::Extension;
-    use longshore_access::RequestActor;
+    Ok((leptos::prelude::expect_context(), request_actor().await?.actor))
+}
 
-    let Extension(RequestActor { actor, .. }) = leptos_axum::extract().await.map_err(internal)?;
-    Ok((leptos::prelude::expect_context(), actor))
+/// The address that the request came from, which wrong guesses are counted against.
+#[cfg(feature = "ssr")]
+async fn peer() -> Answer<std::net::IpAddr> {
+    Ok(request_actor().await?.peer)
+}
+
+#[cfg(feature = "ssr")]
+async fn request_actor() -> Answer<longshore_access::RequestActor> {
+    let axum::Extension(actor) = leptos_axum::extract().await.map_err(internal)?;
+    Ok(actor)
 }
 
 /// A failure that is the server's own; the log has the rest.
@@ -70,4 +78,13 @@ fn repository(name: &str) -> Answer<longshore_oci::RepositoryName> {
 fn tag(name: &str) -> Answer<longshore_oci::Tag> {
     use longshore_model::{Code, Problem};
     name.parse().map_err(|_| Problem::new(Code::NoSuchTag, format!("There is no tag {name}.")).into())
+}
+
+/// A user or organization out of an address or a form.
+#[cfg(feature = "ssr")]
+fn namespace(name: &str) -> Answer<longshore_oci::Namespace> {
+    use longshore_model::{Code, Problem};
+    name.parse().map_err(|_| {
+        Problem::new(Code::NoSuchAccount, format!("There is no user or organization {name}.")).into()
+    })
 }

@@ -3,8 +3,8 @@
 use leptos::{prelude::*, server_fn::codec::Json};
 use longshore_model::{
     PolicyId, PromotionPolicy,
-    policy::{PromotionDraft, Save, Side},
-    tag,
+    policy::{PromotionDraft, Save},
+    view::{self, Side},
 };
 
 use super::Answer;
@@ -58,7 +58,7 @@ pub async fn delete_promotion(repository_name: String, id: PolicyId) -> Answer<(
 
 /// The tags and the moment that the live preview is computed from.
 #[server(input = Json)]
-pub async fn preview_facts(repository_name: String) -> Answer<tag::PreviewFacts> {
+pub async fn preview_facts(repository_name: String) -> Answer<view::PreviewFacts> {
     let (admin, actor) = asked().await?;
     Ok(admin.preview_tags(&actor, &repository(&repository_name)?).await?)
 }

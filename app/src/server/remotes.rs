@@ -15,7 +15,7 @@ use super::asked;
 #[server(input = Json)]
 pub async fn remotes(search: Option<String>, page: PageRequest) -> Answer<Page<remote::Remote>> {
     let (admin, actor) = asked().await?;
-    Ok(admin.remotes(&actor, search, &page).await?)
+    Ok(admin.remotes(&actor, search.as_deref(), &page).await?)
 }
 
 /// One remote.

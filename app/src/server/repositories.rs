@@ -18,7 +18,7 @@ pub async fn repositories(
     page: PageRequest,
 ) -> Answer<Page<repository::RepositorySummary>> {
     let (admin, actor) = asked().await?;
-    Ok(admin.repositories(&actor, &filter, &page).await?)
+    Ok(admin.repositories(&actor, filter, &page).await?)
 }
 
 /// One repository.

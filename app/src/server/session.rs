@@ -5,7 +5,7 @@ use longshore_model::Actor;
 
 use super::Answer;
 #[cfg(feature = "ssr")]
-use super::{asked, internal};
+use super::{asked, internal, peer};
 
 /// The cookie that carries a session's token.
 pub const SESSION_COOKIE: &str = "longshore_session";
@@ -30,13 +30,10 @@ pub async fn whoami() -> Answer<Actor> {
 /// it too.
 #[server]
 pub async fn sign_in(username: String, password: String, next: Option<String>) -> Answer<()> {
-    use axum::Extension;
-    use longshore_access::RequestActor;
     use secrecy::ExposeSecret;
 
     let (admin, _) = asked().await?;
-    let Extension(RequestActor { peer, .. }) = leptos_axum::extract().await.map_err(internal)?;
-    let session = admin.sign_in(&username, password.into(), peer).await?;
+    let session = admin.sign_in(&username, password.into(), peer().await?).await?;
     set_cookie(session.token.expose_secret()).await?;
     leptos_axum::redirect(local_path(next.as_deref()));
     Ok(())

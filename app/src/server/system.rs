@@ -1,7 +1,7 @@
 //! The server itself.
 
 use leptos::{prelude::*, server_fn::codec::Json};
-use longshore_model::system;
+use longshore_model::view;
 
 use super::Answer;
 #[cfg(feature = "ssr")]
@@ -9,7 +9,7 @@ use super::asked;
 
 /// How the server is.
 #[server(input = Json)]
-pub async fn system_info() -> Answer<system::SystemInfo> {
+pub async fn system_info() -> Answer<view::SystemInfo> {
     let (admin, actor) = asked().await?;
     Ok(admin.system(&actor).await?)
 }

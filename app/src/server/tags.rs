@@ -20,7 +20,7 @@ pub async fn tags(
     page: PageRequest,
 ) -> Answer<Page<TagSummary>> {
     let (admin, actor) = asked().await?;
-    Ok(admin.tags(&actor, &repository(&repository_name)?, search, &page).await?)
+    Ok(admin.tags(&actor, &repository(&repository_name)?, search.as_deref(), &page).await?)
 }
 
 /// Everything about one tag.

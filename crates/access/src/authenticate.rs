@@ -42,7 +42,9 @@ impl Access {
         peer: IpAddr,
     ) -> Result<UserActor, AuthError> {
         let inner = &*self.0;
-        let fingerprint = inner.recent.fingerprint(user, password);
+        let candidate = self.candidate(user).await?;
+        let stored = candidate.as_ref().map(|(_, hash)| hash.as_str());
+        let fingerprint = inner.recent.fingerprint(user, password, stored);
         // Before the throttle: who proved to know the password is not locked out by who guesses at it.
         if let Some(id) = inner.recent.account(fingerprint, inner.clock.now()) {
             return self.actor(id).await?.ok_or(AuthError::WrongCredentials);
@@ -55,8 +57,6 @@ impl Access {
         }
         self.throttled(user, peer)?;
 
-        let candidate = self.candidate(user).await?;
-        let stored = candidate.as_ref().map(|(_, hash)| hash.as_str());
         let right = inner.hasher.verify(&slot, password, stored).await;
         match candidate {
             Some((account, _)) if right => {

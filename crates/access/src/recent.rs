@@ -30,11 +30,15 @@ impl Recent {
         Self { key: rand::random(), seen: Mutex::default() }
     }
 
-    pub(crate) fn fingerprint(&self, user: &str, password: &SecretString) -> Fingerprint {
+    /// `stored` is the hash that the password was or will be compared with: when another process
+    /// changes the password, what was right before counts no more.
+    pub(crate) fn fingerprint(&self, user: &str, password: &SecretString, stored: Option<&str>) -> Fingerprint {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
-        // The length first: no two pairs give the same input.
-        mac.update(&user.len().to_le_bytes());
-        mac.update(user.as_bytes());
+        // The lengths first: no two of them give the same input.
+        for part in [user, stored.unwrap_or_default()] {
+            mac.update(&part.len().to_le_bytes());
+            mac.update(part.as_bytes());
+        }
         mac.update(password.expose_secret().as_bytes());
         Fingerprint(mac.finalize().into_bytes().into())
     }
@@ -75,14 +79,15 @@ mod tests {
     fn a_success_is_remembered_for_a_minute_or_until_the_password_changes() {
         let recent = Recent::new();
         let password = SecretString::from("correct horse".to_owned());
-        let fingerprint = recent.fingerprint("ada", &password);
+        let fingerprint = recent.fingerprint("ada", &password, Some("hash"));
         let (ada, start) = (AccountId::new(), Timestamp::UNIX_EPOCH);
         assert_eq!(recent.account(fingerprint, start), None);
 
         recent.remember(fingerprint, ada, start);
         assert_eq!(recent.account(fingerprint, start + SignedDuration::from_secs(59)), Some(ada));
         assert_eq!(recent.account(fingerprint, start + SignedDuration::from_secs(60)), None);
-        assert!(recent.fingerprint("ad", &SecretString::from("acorrect horse".to_owned())) != fingerprint);
+        assert!(recent.fingerprint("ada", &password, Some("another hash")) != fingerprint);
+        assert!(recent.fingerprint("ad", &SecretString::from("acorrect horse".to_owned()), Some("hash")) != fingerprint);
 
         recent.forget(ada);
         assert_eq!(recent.account(fingerprint, start), None);

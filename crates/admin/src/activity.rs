@@ -1,6 +1,7 @@
 //! Who did what.
 
 use crate::Admin;
+use longshore_access::Action;
 use longshore_metadata::activity;
 use longshore_model::activity::{Activity, ActivityFilter, ActivityKind};
 use longshore_model::{Actor, Page, PageRequest, Problem};
@@ -26,13 +27,16 @@ impl Admin {
     /// other ends of policies are for those who administer the repository.
     ///
     /// # Errors
-    /// The database failed.
+    /// There is no such repository for the actor.
     pub async fn activity(
         &self,
         actor: &Actor,
         filter: &ActivityFilter,
         page: &PageRequest,
     ) -> Result<Page<Activity>, Problem> {
+        if let Some(name) = &filter.repository {
+            self.repository_for(actor, Action::Read, name).await?;
+        }
         let visible = self.0.access.visible(actor);
         let mut curtain = self.curtain(actor).await?;
         let found = activity::list(curtain.conn(), &visible, filter, page).await?;

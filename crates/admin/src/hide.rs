@@ -9,8 +9,8 @@ use longshore_model::policy::{Mirror, PolicyCommon};
 use longshore_model::tag::TagSummary;
 use longshore_model::view::{ANOTHER_REGISTRY, ANOTHER_REPOSITORY};
 use longshore_model::{
-    AccountId, Actor, Problem, PromotionPolicy, Provenance, PullMirror, PushMirror, RemoteId, RepositoryId,
-    Revision, UserActor,
+    AccountId, Actor, PolicyId, Problem, PromotionPolicy, Provenance, PullMirror, PushMirror, RemoteId,
+    RepositoryId, Revision, UserActor,
 };
 use longshore_oci::{RemoteName, RepositoryName};
 use std::collections::HashMap;
@@ -31,6 +31,7 @@ pub(crate) struct Curtain<'a> {
     actor: &'a Actor,
     conn: Conn,
     remotes: HashMap<RemoteId, bool>,
+    mirrors: HashMap<PolicyId, Option<RemoteId>>,
     repositories: HashMap<RepositoryId, bool>,
     names: HashMap<RepositoryName, bool>,
 }
@@ -43,6 +44,7 @@ impl Admin {
             actor,
             conn: self.read().await?,
             remotes: HashMap::new(),
+            mirrors: HashMap::new(),
             repositories: HashMap::new(),
             names: HashMap::new(),
         })
@@ -93,6 +95,25 @@ impl Curtain<'_> {
         let sees = found.is_some_and(|found| self.admin.may_use(self.actor, &found));
         self.remotes.insert(remote, sees);
         Ok(sees)
+    }
+
+    /// Whether the reader may see the remote of a pull mirror; none where there is no such mirror.
+    async fn sees_remote_behind(&mut self, mirror: PolicyId) -> Result<Option<bool>, Problem> {
+        if self.actor.is_admin() {
+            return Ok(Some(true));
+        }
+        let remote = match self.mirrors.get(&mirror) {
+            Some(known) => *known,
+            None => {
+                let found = pull_mirrors::get(&mut self.conn, mirror).await?.map(|mirror| mirror.remote);
+                self.mirrors.insert(mirror, found);
+                found
+            }
+        };
+        match remote {
+            Some(remote) => self.sees_remote(remote).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// A promotion policy as the reader may see it, and whether its author still has the right.
@@ -159,17 +180,14 @@ impl Curtain<'_> {
         let sees = match &summary.tag.provenance {
             Provenance::Push => true,
             Provenance::Promotion { source_repository, .. } => self.sees_name(source_repository).await?,
-            Provenance::Mirror { policy, .. } => {
-                let remote = pull_mirrors::get(&mut self.conn, *policy).await?.map(|mirror| mirror.remote);
-                match remote {
-                    Some(remote) => self.sees_remote(remote).await?,
-                    // The mirror is gone; who administers the repository knew it.
-                    None => {
-                        let repository = summary.tag.repository;
-                        self.admin.may_administer(&mut self.conn, self.actor, repository).await?
-                    }
+            // Where the mirror is gone: who administers the repository knew it.
+            Provenance::Mirror { policy, .. } => match self.sees_remote_behind(*policy).await? {
+                Some(sees) => sees,
+                None => {
+                    let repository = summary.tag.repository;
+                    self.admin.may_administer(&mut self.conn, self.actor, repository).await?
                 }
-            }
+            },
         };
         summary.source_visible = sees;
         if !sees {
@@ -237,11 +255,8 @@ impl Curtain<'_> {
     async fn sees_remote_of(&mut self, job: &Job) -> Result<bool, Problem> {
         match &job.parameters {
             Parameters::PushTag { remote, .. } => self.sees_remote(*remote).await,
-            Parameters::Poll { policy, .. } => match pull_mirrors::get(&mut self.conn, *policy).await? {
-                Some(mirror) => self.sees_remote(mirror.remote).await,
-                // The mirror is gone; who sees the job administered it.
-                None => Ok(true),
-            },
+            // Where the mirror is gone: who sees the job administered it.
+            Parameters::Poll { policy, .. } => Ok(self.sees_remote_behind(*policy).await?.unwrap_or(true)),
             _ => Ok(true),
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::Admin;
 use crate::guard::author;
-use crate::promotions::note;
+use crate::policies::note;
 use longshore_access::Action;
 use longshore_engine::orders;
 use longshore_metadata::{jobs, pull_mirrors, push_mirrors};

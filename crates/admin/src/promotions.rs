@@ -2,16 +2,17 @@
 
 use crate::Admin;
 use crate::guard::{author, user};
+use crate::policies::{changed_common, new_common, note};
 use crate::validate::{self, Fields};
 use longshore_access::Action;
 use longshore_engine::orders;
-use longshore_metadata::{Tx, activity, jobs, promotions, tags};
+use longshore_metadata::{jobs, promotions, repositories, tags};
 use longshore_model::activity::ActivityKind;
-use longshore_model::policy::{LastRun, PolicyCommon, PromotionDraft, Save};
+use longshore_model::policy::{PromotionDraft, Save};
 use longshore_model::view::{PreviewFacts, Side};
 use longshore_model::{
-    Actor, Author, Code, PolicyId, PolicyKind, Problem, PromotionPolicy, Repository, RepositoryState,
-    Timestamp, UserActor,
+    Actor, Author, Code, PolicyId, PolicyKind, Problem, PromotionPolicy, Repository, RepositoryId,
+    RepositoryState,
 };
 use longshore_oci::RepositoryName;
 use longshore_policy::{Rules, Template};
@@ -21,70 +22,6 @@ struct Checked {
     target: Repository,
     rules: Rules,
     template: Template,
-}
-
-/// What a new policy of any kind starts with.
-pub(crate) fn new_common(by: &UserActor, enabled: bool, referrers: bool, now: Timestamp) -> PolicyCommon {
-    PolicyCommon {
-        id: PolicyId::new(),
-        enabled,
-        version: 1,
-        paused: None,
-        referrers,
-        author: Some(by.id),
-        author_name: by.name.to_string(),
-        orphaned: false,
-        created_at: now,
-        updated_at: now,
-        last_run: LastRun::never(),
-    }
-}
-
-/// What a person's change does to what all policies have: who changed it answers for it, and what
-/// had stopped itself goes on.
-pub(crate) fn changed_common(
-    before: &PolicyCommon,
-    by: &UserActor,
-    enabled: bool,
-    referrers: bool,
-    acts_anew: bool,
-    now: Timestamp,
-) -> PolicyCommon {
-    PolicyCommon {
-        enabled,
-        version: before.version + i64::from(acts_anew || referrers != before.referrers),
-        paused: before.paused.clone().filter(|_| !enabled),
-        referrers,
-        author: Some(by.id),
-        author_name: by.name.to_string(),
-        orphaned: false,
-        updated_at: now,
-        ..before.clone()
-    }
-}
-
-/// Notes in the activity what became of a policy.
-pub(crate) async fn note(
-    tx: &mut Tx,
-    author: Author,
-    kind: ActivityKind,
-    repository: longshore_model::RepositoryId,
-    policy: PolicyId,
-    detail: String,
-    now: Timestamp,
-) -> Result<(), Problem> {
-    let entry = activity::NewActivity {
-        at: now,
-        author,
-        kind,
-        repository: Some(repository),
-        tag: None,
-        digest: None,
-        policy: Some(policy),
-        job: None,
-        detail,
-    };
-    Ok(activity::add(tx, &entry).await?)
 }
 
 fn no_such_policy(repository: &RepositoryName) -> Problem {
@@ -331,13 +268,8 @@ impl Admin {
     }
 
     /// One end of a policy, which the actor must administer.
-    async fn end_for(
-        &self,
-        actor: &Actor,
-        end: longshore_model::RepositoryId,
-        which: &str,
-    ) -> Result<Repository, Problem> {
-        let found = longshore_metadata::repositories::get(&mut self.read().await?, end).await?;
+    async fn end_for(&self, actor: &Actor, end: RepositoryId, which: &str) -> Result<Repository, Problem> {
+        let found = repositories::get(&mut self.read().await?, end).await?;
         found.filter(|found| self.0.access.may(actor, Action::Administer, found)).ok_or_else(|| {
             Problem::new(
                 Code::NotAuthorized,

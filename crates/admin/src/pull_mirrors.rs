@@ -5,7 +5,7 @@ use crate::Admin;
 use crate::connection::{Connection, keep};
 use crate::guard::{author, user};
 use crate::mirrors::no_such_mirror;
-use crate::promotions::{changed_common, new_common, note};
+use crate::policies::{changed_common, new_common, note};
 use crate::validate::{self, Fields};
 use jiff::SignedDuration;
 use longshore_access::Action;

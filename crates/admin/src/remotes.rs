@@ -146,9 +146,17 @@ impl Admin {
         let failure = report.checks.iter().find(|check| check.status == CheckStatus::Failed);
         report.usable = failure.is_none();
         let error = failure.map(|check: &Check| check.message.clone());
+        // The first realm that was seen with these credentials is the one they may go to (semantics 15).
+        let pinned = connection.saved.is_some_and(|remote| remote.realm.is_some());
+        let realm = report.realm.clone().filter(|_| report.usable && !pinned);
         let now = self.now();
         self.write(move |tx| {
-            Box::pin(async move { Ok(remotes::record_contact(tx, id, now, error.as_deref()).await?) })
+            Box::pin(async move {
+                if let Some(realm) = realm {
+                    remotes::pin_realm(tx, id, &realm).await?;
+                }
+                Ok(remotes::record_contact(tx, id, now, error.as_deref()).await?)
+            })
         })
         .await?;
         Ok(report)

@@ -1,1 +1,109 @@
-//! (room to be furnished)
+//! The REST interface `/api/v0` with its OpenAPI description, and the live events of `/events`.
+//!
+//! DTR's shapes are not the model's, so this room has types of its own (`dto`); a handler parses,
+//! calls one use case of `longshore-admin`, and presents. Nothing is decided here.
+
+mod docs;
+mod dto;
+mod error;
+mod extract;
+mod handlers;
+mod paging;
+
+use std::sync::LazyLock;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::header;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{any, get};
+use longshore_admin::Admin;
+use tokio_util::sync::CancellationToken;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+pub use error::refuse;
+
+/// What the endpoints work with.
+#[derive(Clone)]
+pub struct Api {
+    admin: Admin,
+    shutdown: CancellationToken,
+}
+
+impl Api {
+    /// The endpoints over `admin`. Live events end when `shutdown` is cancelled.
+    #[must_use]
+    pub fn new(admin: Admin, shutdown: CancellationToken) -> Self {
+        Self { admin, shutdown }
+    }
+}
+
+/// Everything below `/api/v0`.
+fn rest() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .merge(handlers::accounts::router())
+        .merge(handlers::repositories::router())
+        .merge(handlers::tags::router())
+        .merge(handlers::promotion_policies::router())
+        .merge(handlers::mirroring::router())
+        .merge(handlers::push_mirroring::router())
+        .merge(handlers::poll_mirroring::router())
+        .merge(handlers::remotes::router())
+        .merge(handlers::jobs::router())
+        .merge(handlers::activity::router())
+        .merge(handlers::meta::router())
+}
+
+/// The routes of this room: `/api`, `/enzi/v0/accounts` and `/events`. Who asks is read from the
+/// request's extension [`longshore_access::RequestActor`].
+pub fn router(api: Api) -> Router {
+    let documented = Router::from(rest()).route("/openapi.json", get(openapi_document));
+    let accounts = Router::from(handlers::accounts::router());
+    Router::new()
+        .nest("/api/v0", with_fallbacks(documented))
+        .nest("/enzi/v0", with_fallbacks(accounts))
+        .merge(Router::from(handlers::events::router()))
+        .route("/api", get(|| async { Redirect::temporary("/api/docs/") }))
+        .route("/api/{*rest}", any(error::no_such_path))
+        .layer(DefaultBodyLimit::max(extract::MAX_BODY_BYTES))
+        .layer(from_fn(challenge))
+        .merge(docs::page())
+        .with_state(api)
+}
+
+fn with_fallbacks(router: Router<Api>) -> Router<Api> {
+    router.fallback(error::no_such_path).method_not_allowed_fallback(error::method_not_allowed)
+}
+
+async fn challenge(request: Request, next: Next) -> Response {
+    let asked_by = request.headers().clone();
+    let mut response = next.run(request).await;
+    error::challenge(&asked_by, &mut response);
+    response
+}
+
+/// The description of all endpoints.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    let mut document = OpenApiRouter::with_openapi(docs::base())
+        .nest("/api/v0", rest())
+        .merge(handlers::events::router())
+        .into_openapi();
+    docs::complete(&mut document);
+    document
+}
+
+/// The description as JSON, for people to read.
+#[must_use]
+pub fn openapi_json() -> String {
+    let mut json = openapi().to_pretty_json().expect("the document is plain data");
+    json.push('\n');
+    json
+}
+
+async fn openapi_document() -> Response {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(openapi_json);
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str()).into_response()
+}

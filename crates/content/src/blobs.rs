@@ -5,11 +5,12 @@ use crate::error::Error;
 use crate::hash::Hasher;
 use crate::intake::take_in;
 use crate::store::{ByteStream, Store};
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use longshore_metadata::blobs::{self, BlobRow};
 use longshore_metadata::{manifests, uploads};
 use longshore_model::{Repository, UploadId};
 use longshore_oci::{Digest, Span};
+use std::io;
 use std::sync::Arc;
 
 /// A blob that a repository has.
@@ -134,7 +135,10 @@ impl Content {
             0 => futures::stream::empty().boxed(),
             _ => self.0.store.read(&found.location, span).await?,
         };
-        Ok((info, stream))
+        let digest = digest.clone();
+        // The reader only sees its connection break; who runs the server must learn why.
+        let told = move |error: &io::Error| tracing::error!(%digest, %error, "a stored blob cannot be read");
+        Ok((info, stream.inspect_err(told).boxed()))
     }
 
     /// Takes a blob out of a repository. Its bytes stay for other repositories.

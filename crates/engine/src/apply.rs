@@ -3,7 +3,8 @@
 
 use crate::{
     Engine,
-    evaluate::{Occasion, Tally, consider},
+    answer::Tally,
+    evaluate::{Occasion, consider},
     outgoing::Outgoing,
     trouble::Trouble,
 };
@@ -43,7 +44,7 @@ pub(crate) async fn run(
         progress.tags_done += batch.len() as u64;
         let step = Step { policy, kind, version, source: source.clone(), tags: batch.to_vec(), progress };
         match step.take(engine, claim).await? {
-            Some(answers) => tally.merge(&answers),
+            Some(answers) => tally.merge(answers),
             None => return Ok(format!("the policy was disabled or changed; {}", tally.sentence())),
         }
     }

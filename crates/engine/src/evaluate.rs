@@ -2,12 +2,14 @@
 //! happen here and now; what goes to another registry becomes a job. What a promotion does is in `promote`.
 
 use crate::{
+    answer::{Answer, Tally},
     orders::{self, Destination, Shipment},
     outgoing::Outgoing,
+    pause::pause,
     promote::{Promotion, immutable},
 };
 use longshore_metadata::{
-    Error, Tx, activity,
+    Error, Tx,
     jobs::{self, Claim},
     policies, promotions, repositories,
     tags::{self, SetOutcome},
@@ -16,7 +18,6 @@ use longshore_metadata::{
 use longshore_model::{
     Author, JobId, PolicyKind, PromotionPolicy, PushMirror, Repository, RepositoryId, Revision, TagRecord,
     Timestamp,
-    activity::ActivityKind,
     job::{Cause, Level, Status},
     policy::{LastRun, RunCode},
     tag::AnswerResult,
@@ -41,14 +42,14 @@ pub(crate) struct Change {
     pub revision: Revision,
 }
 
-/// Asks all policies about one change of a tag and ends the job, all in the caller's transaction.
+/// Asks all policies about one change of a tag and ends the job, all in the caller's transaction. That the job
+/// is still this worker's is found out by ending it.
 pub(crate) async fn evaluate(
     tx: &mut Tx,
     claim: &Claim,
     change: &Change,
     at: &Occasion,
 ) -> Result<(), Error> {
-    jobs::fence(tx, claim.job.id, claim.epoch).await?;
     let (status, outcome) = match current(tx, change).await? {
         Ok((source, tag)) => {
             let mut tally = Tally::default();
@@ -76,80 +77,6 @@ async fn current(tx: &mut Tx, change: &Change) -> Result<Result<(Repository, Tag
     })
 }
 
-/// What one policy made of one tag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// It acted on this change before (semantics 2).
-    ActedBefore,
-    NotMatched,
-    Waiting,
-    Promoted,
-    Queued,
-    Superseded,
-    Failed,
-    /// It stopped itself.
-    Paused,
-}
-
-/// How often each answer was given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Tally {
-    asked: u32,
-    promoted: u32,
-    queued: u32,
-    waiting: u32,
-    superseded: u32,
-    failed: u32,
-    paused: u32,
-}
-
-impl Tally {
-    pub(crate) fn add(&mut self, answer: Answer) {
-        self.asked += 1;
-        match answer {
-            Answer::ActedBefore | Answer::NotMatched => {}
-            Answer::Waiting => self.waiting += 1,
-            Answer::Promoted => self.promoted += 1,
-            Answer::Queued => self.queued += 1,
-            Answer::Superseded => self.superseded += 1,
-            Answer::Failed => self.failed += 1,
-            Answer::Paused => self.paused += 1,
-        }
-    }
-
-    pub(crate) fn merge(&mut self, other: &Self) {
-        self.asked += other.asked;
-        self.promoted += other.promoted;
-        self.queued += other.queued;
-        self.waiting += other.waiting;
-        self.superseded += other.superseded;
-        self.failed += other.failed;
-        self.paused += other.paused;
-    }
-
-    /// One sentence for the job's page.
-    pub(crate) fn sentence(&self) -> String {
-        let mut parts = vec![match self.asked {
-            0 => "nothing to ask".to_owned(),
-            1 => "asked once".to_owned(),
-            many => format!("asked {many} times"),
-        }];
-        for (count, text) in [
-            (self.promoted, "promoted"),
-            (self.queued, "on its way to another registry"),
-            (self.waiting, "waiting"),
-            (self.superseded, "superseded"),
-            (self.failed, "failed"),
-            (self.paused, "paused"),
-        ] {
-            if count > 0 {
-                parts.push(format!("{count} {text}"));
-            }
-        }
-        parts.join(", ")
-    }
-}
-
 /// Asks one policy about one tag, carries out what follows, and records both.
 pub(crate) async fn consider(
     tx: &mut Tx,
@@ -167,7 +94,7 @@ pub(crate) async fn consider(
     }
     let Some(rules) = policy.rules().readable() else {
         let why = format!("its rules cannot be read by this version: {}", policy.rules().describe());
-        pause(tx, policy, source, &why, at).await?;
+        pause(tx, policy.culprit(), &why, at.job, at.now).await?;
         return Ok(Answer::Paused);
     };
     let mut verdict = decide(rules, &Facts::of_tag(&tag.name));
@@ -176,7 +103,7 @@ pub(crate) async fn consider(
         && let Some(objection) = policy.objection(tx, tag, at.now).await?
     {
         if let Some(why) = &objection.stops {
-            pause(tx, policy, source, why, at).await?;
+            pause(tx, policy.culprit(), why, at.job, at.now).await?;
             stopped = true;
         }
         verdict.outcome = Outcome::NoMatch;
@@ -219,19 +146,9 @@ impl Followed {
     fn nothing(answer: Answer, consequence: String) -> Self {
         Self { answer, consequence, target_tag: None, job: None }
     }
-
-    fn result(&self) -> AnswerResult {
-        match self.answer {
-            Answer::ActedBefore | Answer::NotMatched | Answer::Paused => AnswerResult::NotMatched,
-            Answer::Waiting => AnswerResult::Waiting,
-            Answer::Promoted => AnswerResult::Done,
-            Answer::Queued => AnswerResult::Running,
-            Answer::Superseded => AnswerResult::Superseded,
-            Answer::Failed => AnswerResult::Failed,
-        }
-    }
 }
 
+/// Does what a match asks for.
 async fn act(
     tx: &mut Tx,
     policy: &Outgoing,
@@ -327,7 +244,7 @@ async fn record(
         digest: tag.digest.clone(),
         verdict,
         target_tag: followed.target_tag.clone(),
-        result: followed.result(),
+        result: followed.answer.result(),
         consequence: followed.consequence.clone(),
         job: Some(followed.job.unwrap_or(at.job)),
         at: at.now,
@@ -344,32 +261,6 @@ async fn record(
     jobs::log(tx, at.job, &[(level, sentence.clone())], at.now).await?;
     let run = LastRun { code, detail: sentence, at: Some(at.now), job: row.job };
     policies::record_run(tx, policy.kind(), common.id, &run).await
-}
-
-/// Stops a policy, and says so where people look: at the policy, in the activity, in the job's log.
-pub(crate) async fn pause(
-    tx: &mut Tx,
-    policy: &Outgoing,
-    source: &Repository,
-    why: &str,
-    at: &Occasion,
-) -> Result<(), Error> {
-    let (kind, id) = (policy.kind(), policy.id());
-    policies::pause(tx, kind, id, why, at.now).await?;
-    let sentence = format!("the {} to {} stopped itself: {why}", kind.noun(), policy.destination());
-    let entry = activity::NewActivity {
-        at: at.now,
-        author: Author::Policy { id, policy: kind },
-        kind: ActivityKind::PolicyPaused,
-        repository: Some(source.id),
-        tag: None,
-        digest: None,
-        policy: Some(id),
-        job: Some(at.job),
-        detail: sentence.clone(),
-    };
-    activity::add(tx, &entry).await?;
-    jobs::log(tx, at.job, &[(Level::Warn, sentence)], at.now).await
 }
 
 /// The rules that did not hold, for the consequence of a verdict.
@@ -393,26 +284,16 @@ fn awaiting(awaited: WaitingFor) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use longshore_model::tag::AnswerResult;
 
     #[test]
-    fn semantics_32_a_verdict_that_waits_is_kept_as_waiting() {
+    fn semantics_32_a_verdict_that_waits_says_what_for() {
         for awaited in [WaitingFor::Scan, WaitingFor::Approval, WaitingFor::Soak] {
             let followed = Followed::nothing(Answer::Waiting, awaiting(awaited));
-            assert_eq!(followed.result(), AnswerResult::Waiting);
+            assert_eq!(followed.answer.result(), AnswerResult::Waiting);
             assert!(followed.consequence.starts_with("waiting "));
         }
-    }
-
-    #[test]
-    fn the_tally_reads_as_a_sentence() {
-        let mut tally = Tally::default();
-        assert_eq!(tally.sentence(), "nothing to ask");
-        for answer in [Answer::Promoted, Answer::NotMatched, Answer::Queued] {
-            tally.add(answer);
-        }
-        assert_eq!(tally.sentence(), "asked 3 times, 1 promoted, 1 on its way to another registry");
     }
 }

@@ -42,12 +42,18 @@ pub(crate) async fn of(conn: &mut Conn, repository: RepositoryId, root: &Digest)
     Ok(family)
 }
 
-/// The manifest itself and, for an index, its children.
+/// The manifest itself and, of an index, its children.
 async fn members(conn: &mut Conn, root: &Digest) -> Result<Vec<Digest>, Error> {
-    let tree = manifests::tree(conn, root).await?;
     let mut members = vec![root.clone()];
-    members.extend(
-        tree.into_iter().filter(|entry| entry.is_manifest() && entry.digest != *root).map(|e| e.digest),
-    );
+    let mut next = 0;
+    while let Some(manifest) = members.get(next) {
+        let parts = manifests::parts(conn, manifest).await?;
+        for child in parts.into_iter().filter(|part| part.is_manifest()) {
+            if !members.contains(&child.digest) {
+                members.push(child.digest);
+            }
+        }
+        next += 1;
+    }
     Ok(members)
 }

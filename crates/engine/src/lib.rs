@@ -4,7 +4,9 @@
 //! Who may set a policy up is decided in `admin`, what a rule means in `policy`, how rows look in `metadata`,
 //! how another registry is spoken to in `remote`.
 
+mod answer;
 mod apply;
+mod ending;
 mod evaluate;
 mod evaluator;
 mod family;
@@ -13,6 +15,7 @@ mod journal;
 mod locks;
 pub mod orders;
 mod outgoing;
+mod pause;
 mod poll;
 mod promote;
 mod push;

@@ -1,6 +1,7 @@
 //! What leads out of a repository, promotion policies and push mirrors alike, and the reasons besides its
 //! rules for which such a policy does not act on a tag (semantics 5, 18).
 
+use crate::pause::Culprit;
 use longshore_metadata::{Conn, Error, deliveries, promotions, pull_mirrors, push_mirrors, repositories};
 use longshore_model::{
     Lineage, PolicyId, PolicyKind, PromotionPolicy, Provenance, PushMirror, RepositoryId, RepositoryState,
@@ -82,12 +83,9 @@ impl Outgoing {
         Template::parse(template)?.render(tag, moment)
     }
 
-    /// Where it leads, as a person writes it.
-    pub(crate) fn destination(&self) -> String {
-        match self {
-            Self::Promotion(policy) => policy.target_name.to_string(),
-            Self::Push(mirror) => format!("{}/{}", mirror.remote_host, mirror.remote_repository),
-        }
+    /// Who it is, when it stops itself.
+    pub(crate) fn culprit(&self) -> Culprit {
+        Culprit { id: self.id(), kind: self.kind(), repository: self.source() }
     }
 
     /// Why it does not act on a tag that its rules let through, when there is a reason.

@@ -10,6 +10,7 @@ use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
 };
+use url::Url;
 
 /// Why a saved remote cannot be spoken to.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +50,13 @@ impl Engine {
         let mut conn = self.db().read().await?;
         let saved = remotes::get(&mut conn, id).await?.ok_or(ReachError::Gone)?;
         let credentials = remotes::credentials(&mut conn, id).await?;
-        endpoint_of(&saved, credentials, self.settings().network)
+        let mut endpoint = endpoint_of(&saved, credentials, self.settings().network)?;
+        // This very server is reached wherever it is (semantics 28).
+        let own = |url: &Url| url.origin() == endpoint.url.origin();
+        if self.settings().self_urls.iter().any(own) {
+            endpoint.network.allow_private = true;
+        }
+        Ok(endpoint)
     }
 
     /// The handle for a saved remote; the one used before, while nobody has changed the remote.

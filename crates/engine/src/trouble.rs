@@ -66,6 +66,11 @@ impl Trouble {
         }
     }
 
+    /// Whether the policy behind the job must not go on before a person has looked (semantics 15).
+    pub(crate) fn stops_policy(&self) -> bool {
+        matches!(self, Self::Remote(remote::Error::RealmChanged { .. }))
+    }
+
     /// Whether the content came, but is not what was asked for.
     pub(crate) fn is_wrong_content(&self) -> bool {
         matches!(

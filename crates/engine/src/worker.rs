@@ -1,25 +1,16 @@
-//! Running jobs: claiming them, keeping their leases, stopping them, and writing down how they ended. What a
-//! job does is elsewhere.
+//! Running jobs: claiming them, keeping their leases, stopping them. What a job does, and how its end is written
+//! down, is elsewhere.
 
-use crate::{
-    Engine, apply,
-    journal::Journal,
-    poll, push,
-    retry::delay,
-    running::Stop,
-    trouble::{Fate, Trouble},
-};
+use crate::{Engine, apply, journal::Journal, poll, push, running::Stop, trouble::Trouble};
 use futures::FutureExt;
 use jiff::SignedDuration;
 use longshore_metadata::{
-    Change, Error, Priority, Tx,
+    Change, Error, Priority,
     jobs::{self, Claim},
 };
 use longshore_model::{
-    JobId, Timestamp,
-    job::{Action, Parameters, Status},
-    policy::RunCode,
-    tag::AnswerResult,
+    JobId,
+    job::{Action, Parameters},
 };
 use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::{
@@ -239,98 +230,6 @@ impl Engine {
             .await
     }
 
-    async fn end_done(&self, claim: &Claim, journal: &Journal, outcome: String) -> Result<(), Error> {
-        journal.flush(self.db(), self.now()).await?;
-        let (job, epoch, now) = (claim.job.id, claim.epoch, self.now());
-        self.db()
-            .write(Priority::Normal, move |tx| {
-                Box::pin(async move {
-                    jobs::fence(tx, job, epoch).await?;
-                    jobs::finish(tx, job, epoch, Status::Done, Some(&outcome), None, now).await
-                })
-            })
-            .await
-    }
-
-    /// Tries again later where that may help, else ends the job.
-    pub(crate) async fn end_in_trouble(
-        &self,
-        claim: &Claim,
-        journal: &Journal,
-        trouble: &Trouble,
-    ) -> Result<(), Error> {
-        let message = trouble.to_string();
-        let next = match trouble.fate() {
-            Fate::Lost => return Ok(()),
-            Fate::Superseded => Next::End(Status::Superseded),
-            Fate::Errored => Next::End(Status::Errored),
-            Fate::Retry(_) if claim.job.retries_left == 0 => Next::End(Status::Errored),
-            Fate::Retry(asked) => {
-                let wait = delay(claim.job.attempt, asked, self.settings().jitter.draw());
-                Next::Retry(self.now() + wait)
-            }
-        };
-        match &next {
-            Next::End(Status::Superseded) => journal.info(message.clone()),
-            Next::End(_) => journal.error(message.clone()),
-            Next::Retry(at) => journal.warn(format!("{message}; tried again at {}", short_time(*at))),
-        }
-        self.write_end(claim, journal, next, message).await
-    }
-
-    async fn end_stopped(&self, claim: &Claim, journal: &Journal, stop: Stop) -> Result<(), Error> {
-        match stop {
-            Stop::LeaseLost => {
-                tracing::warn!(job = %claim.job.id, "the lease of a running job was lost");
-                Ok(())
-            }
-            Stop::Canceled => {
-                journal.warn("canceled");
-                self.write_end(claim, journal, Next::End(Status::Canceled), "it was canceled".to_owned())
-                    .await
-            }
-            Stop::Parked => {
-                journal.info("the server stops; the job goes on when it is started again");
-                journal.flush(self.db(), self.now()).await?;
-                let (job, epoch, now) = (claim.job.id, claim.epoch, self.now());
-                self.db()
-                    .write(Priority::Normal, move |tx| {
-                        Box::pin(async move { jobs::release(tx, job, epoch, now).await })
-                    })
-                    .await
-            }
-        }
-    }
-
-    async fn write_end(
-        &self,
-        claim: &Claim,
-        journal: &Journal,
-        next: Next,
-        message: String,
-    ) -> Result<(), Error> {
-        journal.flush(self.db(), self.now()).await?;
-        let (claim, now) = (claim.clone(), self.now());
-        self.db()
-            .write(Priority::Normal, move |tx| {
-                Box::pin(async move {
-                    let (job, epoch) = (claim.job.id, claim.epoch);
-                    jobs::fence(tx, job, epoch).await?;
-                    aftermath(tx, &claim, next, &message, now).await?;
-                    match next {
-                        Next::Retry(at) => jobs::retry_later(tx, job, epoch, at, &message, now).await,
-                        Next::End(Status::Superseded) => {
-                            jobs::finish(tx, job, epoch, Status::Superseded, Some(&message), None, now).await
-                        }
-                        Next::End(status) => {
-                            jobs::finish(tx, job, epoch, status, None, Some(&message), now).await
-                        }
-                    }
-                })
-            })
-            .await
-    }
-
     async fn heed_cancellations(&self, shutdown: CancellationToken) {
         let mut changes = self.db().changes();
         loop {
@@ -356,39 +255,6 @@ impl Engine {
     async fn is_cancelled(&self, job: JobId) -> Result<bool, Error> {
         jobs::cancel_requested(&mut self.db().read().await?, job).await
     }
-}
-
-/// What becomes of a job that did not do its work.
-#[derive(Debug, Clone, Copy)]
-enum Next {
-    End(Status),
-    Retry(Timestamp),
-}
-
-/// What policies and verdicts show when a job of theirs did not do its work.
-async fn aftermath(
-    tx: &mut Tx,
-    claim: &Claim,
-    next: Next,
-    message: &str,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let (result, sentence) = match next {
-        Next::End(Status::Superseded) => (AnswerResult::Superseded, message.to_owned()),
-        Next::End(_) => (AnswerResult::Failed, message.to_owned()),
-        Next::Retry(at) => (AnswerResult::Running, format!("{message}; tried again at {}", short_time(at))),
-    };
-    if let Some(order) = push::Order::of(&claim.job.parameters) {
-        push::failed(tx, &order, claim.job.id, result, &sentence, now).await?;
-    }
-    if let Parameters::Poll { policy, .. } = &claim.job.parameters {
-        poll::record(tx, *policy, RunCode::Failed, &sentence, claim.job.id, now).await?;
-    }
-    Ok(())
-}
-
-fn short_time(at: Timestamp) -> String {
-    at.strftime("%H:%M:%S UTC").to_string()
 }
 
 fn unknown(claim: &Claim) -> Trouble {

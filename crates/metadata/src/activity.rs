@@ -5,13 +5,13 @@ use crate::{
     conn::{change, rows, value},
     convert::{as_word, from_json, instant, json, maybe_id, maybe_parse, micros, word},
     page,
-    repositories::Visible,
+    repositories::{self, Visible},
 };
 use longshore_model::{
     Author, JobId, Page, PageRequest, PolicyId, RepositoryId, Timestamp,
     activity::{Activity, ActivityFilter, ActivityKind},
 };
-use longshore_oci::{Digest, Namespace, RepositoryName, Tag};
+use longshore_oci::{Digest, Namespace, Tag};
 use sqlx::FromRow;
 
 /// Something that happened.
@@ -88,6 +88,33 @@ pub async fn add(tx: &mut Tx, entry: &NewActivity) -> Result<(), Error> {
     Ok(())
 }
 
+/// The conditions of a list, behind the one that finds the rows by an index. Their parameters are
+/// those of [`list`].
+macro_rules! listed {
+    ($found_by:literal) => {
+        (
+            concat!("SELECT COUNT(*) FROM activity a ", listed!(@conditions $found_by)),
+            concat!(
+                "SELECT a.id, a.at, a.author, a.kind, r.name AS repository_name, a.tag, a.digest, a.policy, a.job,
+                        a.detail
+                 FROM activity a LEFT JOIN repositories r ON r.id = a.repository ",
+                listed!(@conditions $found_by),
+                " ORDER BY a.id DESC LIMIT $6 OFFSET $7"
+            ),
+        )
+    };
+    (@conditions $found_by:literal) => {
+        concat!(
+            "WHERE ", $found_by,
+            r#" AND ($1 OR a.repository IN (
+                    SELECT v.id FROM repositories v
+                    WHERE ($2 AND v.visibility = 'public') OR REPLACE($3, '"' || v.namespace || '"', '') <> $3))
+                AND ($4 IS NULL OR a.repository = $4)
+                AND ($5 IS NULL OR a.repository IN (SELECT v.id FROM repositories v WHERE v.namespace = $5))"#
+        )
+    };
+}
+
 /// What happened, newest first. What happened in no repository only those see who see everything.
 pub async fn list(
     conn: &mut Conn,
@@ -96,32 +123,25 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<Activity>, Error> {
     let (everything, public, namespaces) = visible.columns();
-    let repository = filter.repository.as_ref().map(RepositoryName::as_str);
     let namespace = filter.namespace.as_ref().map(Namespace::as_str);
-    let total = value!(
-        conn,
-        i64,
-        r#"SELECT COUNT(*) FROM activity a LEFT JOIN repositories r ON r.id = a.repository
-           WHERE ($1 OR ($2 AND r.visibility = 'public') OR REPLACE($3, '"' || r.namespace || '"', '') <> $3)
-             AND ($4 IS NULL OR r.name = $4) AND ($5 IS NULL OR r.namespace = $5)"#,
-        everything,
-        public,
-        namespaces.as_str(),
-        repository,
-        namespace
-    )?;
+    // Neither database finds an index in `$n IS NULL OR …`.
+    let (repository, (count, select)) = match &filter.repository {
+        Some(name) => match repositories::id_of(conn, name).await? {
+            Some(repository) => (Some(repository), listed!("a.repository = $4")),
+            None => return Ok(Page { items: Vec::new(), next: None, total: 0 }),
+        },
+        None => (None, listed!("a.id > 0")),
+    };
+    let total =
+        value!(conn, i64, count, everything, public, namespaces.as_str(), repository.as_deref(), namespace)?;
     let found = rows!(
         conn,
         Row,
-        r#"SELECT a.id, a.at, a.author, a.kind, r.name AS repository_name, a.tag, a.digest, a.policy, a.job, a.detail
-           FROM activity a LEFT JOIN repositories r ON r.id = a.repository
-           WHERE ($1 OR ($2 AND r.visibility = 'public') OR REPLACE($3, '"' || r.namespace || '"', '') <> $3)
-             AND ($4 IS NULL OR r.name = $4) AND ($5 IS NULL OR r.namespace = $5)
-           ORDER BY a.id DESC LIMIT $6 OFFSET $7"#,
+        select,
         everything,
         public,
         namespaces.as_str(),
-        repository,
+        repository.as_deref(),
         namespace,
         page.limit(),
         page.offset()

@@ -22,7 +22,13 @@ fn blob((size, location): (i64, String)) -> BlobRow {
 }
 
 /// Records a blob that is stored; one that is known already stays as it is.
-pub async fn record(tx: &mut Tx, digest: &Digest, size: u64, location: &str, now: Timestamp) -> Result<(), Error> {
+pub async fn record(
+    tx: &mut Tx,
+    digest: &Digest,
+    size: u64,
+    location: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
     change!(
         tx.conn,
         "INSERT INTO blobs (digest, size, location, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (digest) DO NOTHING",
@@ -52,7 +58,11 @@ pub async fn link(tx: &mut Tx, repository: RepositoryId, digest: &Digest) -> Res
 }
 
 /// A blob, if the repository has it.
-pub async fn linked(conn: &mut Conn, repository: RepositoryId, digest: &Digest) -> Result<Option<BlobRow>, Error> {
+pub async fn linked(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    digest: &Digest,
+) -> Result<Option<BlobRow>, Error> {
     let sql = "SELECT b.size, b.location FROM repository_blobs l JOIN blobs b ON b.digest = l.digest
                WHERE l.repository = $1 AND l.digest = $2";
     Ok(row!(conn, (i64, String), sql, repository.to_string(), digest.as_str())?.map(blob))

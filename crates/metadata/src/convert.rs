@@ -12,7 +12,8 @@ pub(crate) fn micros(at: Timestamp) -> i64 {
 }
 
 pub(crate) fn instant(micros: i64) -> Result<Timestamp, Error> {
-    Timestamp::from_microsecond(micros).map_err(|why| Error::Unreadable { what: "instant", why: why.to_string() })
+    Timestamp::from_microsecond(micros)
+        .map_err(|why| Error::Unreadable { what: "instant", why: why.to_string() })
 }
 
 pub(crate) fn maybe_instant(micros: Option<i64>) -> Result<Option<Timestamp>, Error> {

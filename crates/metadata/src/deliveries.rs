@@ -127,7 +127,11 @@ pub async fn record(tx: &mut Tx, delivery: &Delivery) -> Result<(), Error> {
 }
 
 /// What was last sent to a tag of a target. Two connections to one host lead to one target.
-pub async fn latest_at(conn: &mut Conn, target: &DeliveryTarget, tag: &Tag) -> Result<Option<Delivery>, Error> {
+pub async fn latest_at(
+    conn: &mut Conn,
+    target: &DeliveryTarget,
+    tag: &Tag,
+) -> Result<Option<Delivery>, Error> {
     let found = match target {
         DeliveryTarget::Local(repository) => row!(
             conn,
@@ -153,7 +157,11 @@ pub async fn latest_at(conn: &mut Conn, target: &DeliveryTarget, tag: &Tag) -> R
 }
 
 /// Where a manifest of a repository went, oldest first.
-pub async fn of_digest(conn: &mut Conn, source: RepositoryId, digest: &Digest) -> Result<Vec<Delivery>, Error> {
+pub async fn of_digest(
+    conn: &mut Conn,
+    source: RepositoryId,
+    digest: &Digest,
+) -> Result<Vec<Delivery>, Error> {
     let found = rows!(
         conn,
         Row,

@@ -8,14 +8,13 @@ use crate::{
     conn::{change, row, rows, value},
     convert::{as_word, from_json, id, instant, json, maybe_id, maybe_instant, maybe_parse, micros, word},
     page,
-    repositories::Visible,
+    repositories::{self, Visible},
 };
 use jiff::SignedDuration;
 use longshore_model::{
     BootId, JobId, Page, PageRequest, PolicyId, RepositoryId, Timestamp,
     job::{Action, Cause, Job, JobFilter, Level, LogLine, Parameters, Progress, Status},
 };
-use longshore_oci::RepositoryName;
 use sqlx::FromRow;
 
 /// A job to be done.
@@ -136,14 +135,14 @@ impl TryFrom<Row> for Job {
 }
 
 macro_rules! select {
-    ($rest:literal) => {
+    ($($rest:tt)*) => {
         concat!(
             "SELECT j.id, j.action, j.status, j.cause, j.parameters, j.policy, j.repository, r.name AS repository_name,
                     j.parent, j.retry_of, j.attempt, j.retries_left, j.tags_done, j.tags_total, j.bytes_done,
                     j.bytes_total, j.error, j.outcome, j.created_at, j.scheduled_at, j.started_at, j.finished_at,
                     j.updated_at, j.worker, j.epoch
              FROM jobs j LEFT JOIN repositories r ON r.id = j.repository ",
-            $rest
+            $($rest)*
         )
     };
 }
@@ -315,6 +314,19 @@ pub async fn finish(
     Ok(())
 }
 
+/// Takes running jobs out of their workers' hands at `$1`: into the queue again, or to the end for
+/// those that somebody asked to stop.
+macro_rules! put_back {
+    ($rest:literal) => {
+        concat!(
+            "UPDATE jobs SET status = CASE WHEN cancel_requested THEN 'canceled' ELSE 'waiting' END,
+                finished_at = CASE WHEN cancel_requested THEN $1 ELSE finished_at END,
+                updated_at = $1, boot = NULL, lease_until = NULL",
+            $rest
+        )
+    };
+}
+
 /// Puts a job back until `at`, because of an error that may pass.
 ///
 /// # Errors
@@ -329,14 +341,15 @@ pub async fn retry_later(
 ) -> Result<(), Error> {
     let changed = change!(
         tx.conn,
-        "UPDATE jobs SET status = 'waiting', retries_left = retries_left - 1, scheduled_at = $3, error = $4,
-            updated_at = $5, boot = NULL, lease_until = NULL
-         WHERE id = $1 AND epoch = $2 AND status = 'running'",
+        put_back!(
+            ", retries_left = retries_left - 1, scheduled_at = $4, error = $5
+             WHERE id = $2 AND epoch = $3 AND status = 'running'"
+        ),
+        micros(now),
         job.to_string(),
         epoch,
         micros(at),
-        error,
-        micros(now)
+        error
     )?;
     back(tx, job, changed)
 }
@@ -348,11 +361,10 @@ pub async fn retry_later(
 pub async fn release(tx: &mut Tx, job: JobId, epoch: i64, now: Timestamp) -> Result<(), Error> {
     let changed = change!(
         tx.conn,
-        "UPDATE jobs SET status = 'waiting', updated_at = $3, boot = NULL, lease_until = NULL
-         WHERE id = $1 AND epoch = $2 AND status = 'running'",
+        put_back!(" WHERE id = $2 AND epoch = $3 AND status = 'running'"),
+        micros(now),
         job.to_string(),
-        epoch,
-        micros(now)
+        epoch
     )?;
     back(tx, job, changed)
 }
@@ -366,41 +378,42 @@ fn back(tx: &mut Tx, job: JobId, changed: u64) -> Result<(), Error> {
     Ok(())
 }
 
-/// At the start of a server that is alone with its database: whatever another start held waits again.
+/// At the start of a server that is alone with its database: whatever another start held is put back.
 pub async fn release_all(tx: &mut Tx, not_of: BootId, now: Timestamp) -> Result<u64, Error> {
     // On PostgreSQL others may be at work; their leases run out by themselves.
     if tx.is_postgres() {
         return release_expired(tx, now).await;
     }
-    let released = change!(
-        tx.conn,
-        "UPDATE jobs SET status = 'waiting', boot = NULL, lease_until = NULL, updated_at = $2
-         WHERE status = 'running' AND (boot IS NULL OR boot <> $1)",
-        not_of.to_string(),
-        micros(now)
-    )?;
-    if released > 0 {
-        tx.announce(Change::JobsWaiting);
-    }
-    Ok(released)
+    let sql = put_back!(" WHERE status = 'running' AND (boot IS NULL OR boot <> $2) RETURNING id");
+    let released = rows!(tx.conn, (String,), sql, micros(now), not_of.to_string())?;
+    announce_all(tx, released)
 }
 
-/// Whatever a worker holds beyond its lease waits again.
+/// Whatever a worker holds beyond its lease is put back.
 pub async fn release_expired(tx: &mut Tx, now: Timestamp) -> Result<u64, Error> {
-    let released = change!(
-        tx.conn,
-        "UPDATE jobs SET status = 'waiting', boot = NULL, lease_until = NULL, updated_at = $1
-         WHERE status = 'running' AND lease_until < $1",
-        micros(now)
-    )?;
-    if released > 0 {
+    let sql = put_back!(" WHERE status = 'running' AND lease_until < $1 RETURNING id");
+    let released = rows!(tx.conn, (String,), sql, micros(now))?;
+    announce_all(tx, released)
+}
+
+fn announce_all(tx: &mut Tx, released: Vec<(String,)>) -> Result<u64, Error> {
+    for (job,) in &released {
+        tx.announce(Change::Job(id(JobId, job)?));
+    }
+    if !released.is_empty() {
         tx.announce(Change::JobsWaiting);
     }
-    Ok(released)
+    Ok(released.len() as u64)
 }
 
 /// Writes how far a job is.
-pub async fn progress(tx: &mut Tx, job: JobId, epoch: i64, to: &Progress, now: Timestamp) -> Result<(), Error> {
+pub async fn progress(
+    tx: &mut Tx,
+    job: JobId,
+    epoch: i64,
+    to: &Progress,
+    now: Timestamp,
+) -> Result<(), Error> {
     change!(
         tx.conn,
         "UPDATE jobs SET tags_done = $3, tags_total = $4, bytes_done = $5, bytes_total = $6, updated_at = $7
@@ -418,7 +431,12 @@ pub async fn progress(tx: &mut Tx, job: JobId, epoch: i64, to: &Progress, now: T
 }
 
 /// Writes how far a job has come in what it is about, so that a restart goes on from there.
-pub async fn set_parameters(tx: &mut Tx, job: JobId, epoch: i64, parameters: &Parameters) -> Result<(), Error> {
+pub async fn set_parameters(
+    tx: &mut Tx,
+    job: JobId,
+    epoch: i64,
+    parameters: &Parameters,
+) -> Result<(), Error> {
     let sql = "UPDATE jobs SET parameters = $3 WHERE id = $1 AND epoch = $2";
     change!(tx.conn, sql, job.to_string(), epoch, json(parameters))?;
     Ok(())
@@ -470,6 +488,41 @@ pub async fn get(conn: &mut Conn, job: JobId) -> Result<Option<Job>, Error> {
     row!(conn, Row, select!("WHERE j.id = $1"), job.to_string())?.map(Job::try_from).transpose()
 }
 
+/// The conditions of a list, behind the one that finds the rows by an index. Their parameters are
+/// those of [`list`].
+macro_rules! listed {
+    ($found_by:literal) => {
+        (
+            concat!("SELECT COUNT(*) FROM jobs j ", listed!(@conditions $found_by)),
+            select!(listed!(@conditions $found_by), " ORDER BY j.id DESC LIMIT $10 OFFSET $11"),
+        )
+    };
+    (@conditions $found_by:literal) => {
+        concat!(
+            "WHERE ", $found_by,
+            r#" AND ($1 OR j.repository IN (
+                    SELECT v.id FROM repositories v
+                    WHERE ($2 AND v.visibility = 'public') OR REPLACE($3, '"' || v.namespace || '"', '') <> $3))
+                AND ($4 IS NULL OR j.action = $4) AND ($5 IS NULL OR j.status = $5)
+                AND ($6 IS NULL OR j.repository = $6) AND ($7 IS NULL OR j.policy = $7)
+                AND ($8 IS NULL OR j.parent = $8) AND (NOT $9 OR j.action <> 'evaluate')"#
+        )
+    };
+}
+
+/// How to find the rows of a list: neither database finds an index in `$n IS NULL OR …`.
+fn statements(filter: &JobFilter) -> (&'static str, &'static str) {
+    match filter {
+        JobFilter { parent: Some(_), .. } => listed!("j.parent = $8"),
+        JobFilter { policy: Some(_), .. } => listed!("j.policy = $7"),
+        JobFilter { repository: Some(_), .. } => listed!("j.repository = $6"),
+        JobFilter { status: Some(_), .. } => listed!("j.status = $5"),
+        JobFilter { action: Some(_), .. } => listed!("j.action = $4"),
+        JobFilter { without_evaluations: true, .. } => listed!("j.action <> 'evaluate'"),
+        _ => listed!("j.id > ''"),
+    }
+}
+
 /// Jobs, newest first, of repositories that may be seen. Without a repository only those who see
 /// everything see a job.
 pub async fn list(
@@ -479,25 +532,28 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<Job>, Error> {
     let (everything, public, namespaces) = visible.columns();
+    let repository = match &filter.repository {
+        Some(name) => match repositories::id_of(conn, name).await? {
+            Some(repository) => Some(repository),
+            None => return Ok(Page { items: Vec::new(), next: None, total: 0 }),
+        },
+        None => None,
+    };
     let action = filter.action.map(Action::as_str);
     let status = filter.status.map(Status::as_str);
-    let repository = filter.repository.as_ref().map(RepositoryName::as_str);
     let policy = filter.policy.map(|policy| policy.to_string());
     let parent = filter.parent.map(|parent| parent.to_string());
+    let (count, select) = statements(filter);
     let total = value!(
         conn,
         i64,
-        r#"SELECT COUNT(*) FROM jobs j LEFT JOIN repositories r ON r.id = j.repository
-           WHERE ($1 OR ($2 AND r.visibility = 'public') OR REPLACE($3, '"' || r.namespace || '"', '') <> $3)
-             AND ($4 IS NULL OR j.action = $4) AND ($5 IS NULL OR j.status = $5) AND ($6 IS NULL OR r.name = $6)
-             AND ($7 IS NULL OR j.policy = $7) AND ($8 IS NULL OR j.parent = $8)
-             AND (NOT $9 OR j.action <> 'evaluate')"#,
+        count,
         everything,
         public,
         namespaces.as_str(),
         action,
         status,
-        repository,
+        repository.as_deref(),
         policy.as_deref(),
         parent.as_deref(),
         filter.without_evaluations
@@ -505,19 +561,13 @@ pub async fn list(
     let found = rows!(
         conn,
         Row,
-        select!(
-            r#"WHERE ($1 OR ($2 AND r.visibility = 'public') OR REPLACE($3, '"' || r.namespace || '"', '') <> $3)
-                 AND ($4 IS NULL OR j.action = $4) AND ($5 IS NULL OR j.status = $5) AND ($6 IS NULL OR r.name = $6)
-                 AND ($7 IS NULL OR j.policy = $7) AND ($8 IS NULL OR j.parent = $8)
-                 AND (NOT $9 OR j.action <> 'evaluate')
-               ORDER BY j.id DESC LIMIT $10 OFFSET $11"#
-        ),
+        select,
         everything,
         public,
         namespaces.as_str(),
         action,
         status,
-        repository,
+        repository.as_deref(),
         policy.as_deref(),
         parent.as_deref(),
         filter.without_evaluations,
@@ -534,7 +584,11 @@ pub async fn children(conn: &mut Conn, parent: JobId) -> Result<Vec<Job>, Error>
 }
 
 /// The job of a policy that waits or runs, the oldest of them.
-pub async fn active_for_policy(conn: &mut Conn, policy: PolicyId, action: Action) -> Result<Option<Job>, Error> {
+pub async fn active_for_policy(
+    conn: &mut Conn,
+    policy: PolicyId,
+    action: Action,
+) -> Result<Option<Job>, Error> {
     let sql = select!(
         "WHERE j.policy = $1 AND j.action = $2 AND j.status IN ('waiting', 'running') ORDER BY j.id LIMIT 1"
     );

@@ -80,7 +80,12 @@ impl TreeEntry {
 }
 
 /// Stores a manifest and gives it to a repository. Both may be so already.
-pub async fn insert(tx: &mut Tx, repository: RepositoryId, new: &NewManifest<'_>, now: Timestamp) -> Result<(), Error> {
+pub async fn insert(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    new: &NewManifest<'_>,
+    now: Timestamp,
+) -> Result<(), Error> {
     let subject = new.parsed.subject().map(|subject| subject.digest.as_str());
     let inserted = change!(
         tx.conn,
@@ -160,7 +165,11 @@ async fn link(tx: &mut Tx, repository: RepositoryId, digest: &Digest, now: Times
 }
 
 /// A manifest, if the repository has it.
-pub async fn get(conn: &mut Conn, repository: RepositoryId, digest: &Digest) -> Result<Option<StoredManifest>, Error> {
+pub async fn get(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    digest: &Digest,
+) -> Result<Option<StoredManifest>, Error> {
     let found: Option<(String, Vec<u8>)> = row!(
         conn,
         (String, Vec<u8>),
@@ -173,13 +182,19 @@ pub async fn get(conn: &mut Conn, repository: RepositoryId, digest: &Digest) -> 
 }
 
 /// What a manifest names and the repository does not have, though it must (semantics 9).
-pub async fn has_all(conn: &mut Conn, repository: RepositoryId, manifest: &Manifest) -> Result<Vec<Digest>, Error> {
+pub async fn has_all(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    manifest: &Manifest,
+) -> Result<Vec<Digest>, Error> {
     let repository = repository.to_string();
     let mut missing = Vec::new();
     for reference in manifest.references().filter(|reference| !reference.absent_ok) {
         let digest = &reference.descriptor.digest;
         let sql = match reference.role {
-            ReferenceRole::Child => "SELECT 1 FROM repository_manifests WHERE repository = $1 AND digest = $2",
+            ReferenceRole::Child => {
+                "SELECT 1 FROM repository_manifests WHERE repository = $1 AND digest = $2"
+            }
             _ => "SELECT 1 FROM repository_blobs WHERE repository = $1 AND digest = $2",
         };
         let found = row!(conn, (i32,), sql, repository.as_str(), digest.as_str())?;
@@ -230,7 +245,11 @@ fn descriptor(row: ReferrerRow) -> Result<Descriptor, Error> {
 }
 
 /// Indexes of the repository that have this manifest as a child.
-pub async fn parents(conn: &mut Conn, repository: RepositoryId, child: &Digest) -> Result<Vec<Digest>, Error> {
+pub async fn parents(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    child: &Digest,
+) -> Result<Vec<Digest>, Error> {
     let found = rows!(
         conn,
         (String,),
@@ -244,7 +263,11 @@ pub async fn parents(conn: &mut Conn, repository: RepositoryId, child: &Digest) 
 }
 
 /// A manifest of the repository that needs this part (child, config or layer), so that it must stay.
-pub async fn naming(conn: &mut Conn, repository: RepositoryId, part: &Digest) -> Result<Option<Digest>, Error> {
+pub async fn naming(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    part: &Digest,
+) -> Result<Option<Digest>, Error> {
     let found = row!(
         conn,
         (String,),
@@ -267,6 +290,20 @@ struct EdgeRow {
     absent: Option<String>,
 }
 
+impl TryFrom<EdgeRow> for TreeEntry {
+    type Error = Error;
+    fn try_from(row: EdgeRow) -> Result<Self, Error> {
+        Ok(Self {
+            digest: parse("digest", &row.child)?,
+            kind: if row.role == "child" { TreeKind::Manifest } else { TreeKind::Blob },
+            media_type: row.media_type,
+            size: row.size.unsigned_abs(),
+            platform: row.platform,
+            absent: row.absent,
+        })
+    }
+}
+
 /// The parts that one manifest names itself, in its order; a subject is none.
 pub async fn parts(conn: &mut Conn, manifest: &Digest) -> Result<Vec<TreeEntry>, Error> {
     let found = rows!(
@@ -276,44 +313,53 @@ pub async fn parts(conn: &mut Conn, manifest: &Digest) -> Result<Vec<TreeEntry>,
          WHERE parent = $1 AND role <> 'subject' ORDER BY position",
         manifest.as_str()
     )?;
-    let entry = |row: EdgeRow| {
-        Ok(TreeEntry {
-            digest: parse("digest", &row.child)?,
-            kind: if row.role == "child" { TreeKind::Manifest } else { TreeKind::Blob },
-            media_type: row.media_type,
-            size: row.size.unsigned_abs(),
-            platform: row.platform,
-            absent: row.absent,
-        })
-    };
-    found.into_iter().map(entry).collect()
+    found.into_iter().map(TreeEntry::try_from).collect()
 }
 
-/// Everything that a manifest needs, itself first, each once.
+/// What a manifest refers to, when it is a referrer.
+pub async fn subject(conn: &mut Conn, manifest: &Digest) -> Result<Option<Digest>, Error> {
+    let sql = "SELECT subject FROM manifests WHERE digest = $1 AND subject IS NOT NULL";
+    let found = row!(conn, (String,), sql, manifest.as_str())?;
+    found.map(|(subject,)| parse("digest", &subject)).transpose()
+}
+
+/// Everything that a manifest needs, each once: itself first, each manifest before its parts. Empty
+/// when it is not stored.
 pub async fn tree(conn: &mut Conn, root: &Digest) -> Result<Vec<TreeEntry>, Error> {
     let found: Option<(String, i64)> =
         row!(conn, (String, i64), "SELECT media_type, size FROM manifests WHERE digest = $1", root.as_str())?;
     let Some((media_type, size)) = found else { return Ok(Vec::new()) };
-    let mut entries = vec![TreeEntry {
+    // A part that is reached on ways of different length is met once for each length.
+    let edges = rows!(
+        conn,
+        EdgeRow,
+        "WITH RECURSIVE tree (digest, depth) AS (
+             SELECT CAST($1 AS TEXT), 0 UNION
+             SELECT e.child, t.depth + 1 FROM manifest_edges e JOIN tree t ON e.parent = t.digest
+             WHERE e.role = 'child')
+         SELECT e.child, e.role, e.media_type, e.size, e.platform, e.absent
+         FROM tree t JOIN manifest_edges e ON e.parent = t.digest
+         WHERE e.role <> 'subject' ORDER BY t.depth DESC, t.digest DESC, e.position DESC",
+        root.as_str()
+    )?;
+    // From the deepest up, so that each part is taken where it is deepest, behind all that need it.
+    let mut seen = HashSet::new();
+    let mut entries = Vec::with_capacity(edges.len() + 1);
+    for edge in edges {
+        let entry = TreeEntry::try_from(edge)?;
+        if seen.insert(entry.digest.clone()) {
+            entries.push(entry);
+        }
+    }
+    entries.push(TreeEntry {
         digest: root.clone(),
         kind: TreeKind::Manifest,
         media_type,
         size: size.unsigned_abs(),
         platform: None,
         absent: None,
-    }];
-    let mut seen = HashSet::from([root.clone()]);
-    let mut next = 0;
-    while next < entries.len() {
-        if entries[next].is_manifest() {
-            for part in parts(conn, &entries[next].digest.clone()).await? {
-                if seen.insert(part.digest.clone()) {
-                    entries.push(part);
-                }
-            }
-        }
-        next += 1;
-    }
+    });
+    entries.reverse();
     Ok(entries)
 }
 
@@ -328,7 +374,12 @@ pub struct LinkOutcome {
 
 /// Gives `to` a manifest of `from` with all that it needs; no byte is copied. What `from` itself
 /// does not have (an absent part) is left out.
-pub async fn link_tree(tx: &mut Tx, from: RepositoryId, to: RepositoryId, root: &Digest) -> Result<LinkOutcome, Error> {
+pub async fn link_tree(
+    tx: &mut Tx,
+    from: RepositoryId,
+    to: RepositoryId,
+    root: &Digest,
+) -> Result<LinkOutcome, Error> {
     let (from, to) = (from.to_string(), to.to_string());
     // Blobs first: they are found through the manifests.
     let blobs = change!(

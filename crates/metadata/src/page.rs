@@ -14,5 +14,9 @@ where
 /// The page that was asked for, out of its items and the number of all.
 pub(crate) fn made<T>(items: Vec<T>, asked: &PageRequest, total: i64) -> Result<Page<T>, Error> {
     let end = asked.offset() + i64::try_from(items.len()).unwrap_or(i64::MAX);
-    Ok(Page { next: (end < total && !items.is_empty()).then(|| end.to_string()), items, total: total.unsigned_abs() })
+    Ok(Page {
+        next: (end < total && !items.is_empty()).then(|| end.to_string()),
+        items,
+        total: total.unsigned_abs(),
+    })
 }

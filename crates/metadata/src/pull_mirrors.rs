@@ -6,10 +6,7 @@ use crate::{
     convert::{as_word, maybe_instant, micros, parse},
     policies::{self, Particulars},
 };
-use longshore_model::{
-    PolicyId, PolicyKind, PullMirror, RepositoryId, Timestamp,
-    policy::Baseline,
-};
+use longshore_model::{PolicyId, PolicyKind, PullMirror, RepositoryId, Timestamp, policy::Baseline};
 use longshore_oci::{Digest, Tag};
 
 const KIND: PolicyKind = PolicyKind::PullMirror;
@@ -67,7 +64,8 @@ pub async fn due(conn: &mut Conn, now: Timestamp) -> Result<Vec<PullMirror>, Err
 
 /// When the next poll of any mirror that may run is due.
 pub async fn next_due(conn: &mut Conn) -> Result<Option<Timestamp>, Error> {
-    let sql = "SELECT MIN(next_run_at) FROM policies WHERE kind = 'pull_mirror' AND enabled AND paused IS NULL";
+    let sql =
+        "SELECT MIN(next_run_at) FROM policies WHERE kind = 'pull_mirror' AND enabled AND paused IS NULL";
     maybe_instant(value!(conn, Option<i64>, sql)?)
 }
 

@@ -70,7 +70,12 @@ impl TryFrom<RepositoryRow> for Repository {
 ///
 /// # Errors
 /// [`Error::Exists`]
-pub async fn create(tx: &mut Tx, name: &RepositoryName, new: &NewRepository, now: Timestamp) -> Result<Repository, Error> {
+pub async fn create(
+    tx: &mut Tx,
+    name: &RepositoryName,
+    new: &NewRepository,
+    now: Timestamp,
+) -> Result<Repository, Error> {
     let repository = Repository {
         id: RepositoryId::new(),
         name: name.clone(),
@@ -103,16 +108,24 @@ pub async fn create(tx: &mut Tx, name: &RepositoryName, new: &NewRepository, now
 
 /// The repository with this name, unless it is deleted.
 pub async fn find(conn: &mut Conn, name: &RepositoryName) -> Result<Option<Repository>, Error> {
-    let sql = "SELECT id, name, visibility, state, short_description, long_description, immutable_tags, created_at
+    let sql =
+        "SELECT id, name, visibility, state, short_description, long_description, immutable_tags, created_at
                FROM repositories WHERE name = $1 AND deleted_at IS NULL";
     row!(conn, RepositoryRow, sql, name.as_str())?.map(Repository::try_from).transpose()
 }
 
 /// The repository with this identifier, unless it is deleted.
 pub async fn get(conn: &mut Conn, repository: RepositoryId) -> Result<Option<Repository>, Error> {
-    let sql = "SELECT id, name, visibility, state, short_description, long_description, immutable_tags, created_at
+    let sql =
+        "SELECT id, name, visibility, state, short_description, long_description, immutable_tags, created_at
                FROM repositories WHERE id = $1 AND deleted_at IS NULL";
     row!(conn, RepositoryRow, sql, repository.to_string())?.map(Repository::try_from).transpose()
+}
+
+/// The identifier of a repository, deleted or not, as columns hold it: what happened in it stays.
+pub(crate) async fn id_of(conn: &mut Conn, name: &RepositoryName) -> Result<Option<String>, Error> {
+    let sql = "SELECT id FROM repositories WHERE name = $1";
+    Ok(row!(conn, (String,), sql, name.as_str())?.map(|(id,)| id))
 }
 
 /// Repositories by name, of those that may be seen.

@@ -56,7 +56,12 @@ pub async fn find(conn: &mut Conn, token_hash: &[u8], now: Timestamp) -> Result<
 
 /// Lets a session end later.
 pub async fn prolong(tx: &mut Tx, token_hash: &[u8], expires_at: Timestamp) -> Result<(), Error> {
-    change!(tx.conn, "UPDATE sessions SET expires_at = $2 WHERE token_hash = $1", token_hash, micros(expires_at))?;
+    change!(
+        tx.conn,
+        "UPDATE sessions SET expires_at = $2 WHERE token_hash = $1",
+        token_hash,
+        micros(expires_at)
+    )?;
     Ok(())
 }
 

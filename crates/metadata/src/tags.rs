@@ -8,7 +8,7 @@ use crate::{
     conn::{change, row, rows, value},
     convert::{containing, from_json, id, instant, json, micros, parse},
     jobs::{self, NewJob},
-    page,
+    manifests, page,
 };
 use longshore_model::{
     Author, Lineage, Page, PageRequest, Provenance, Repository, RepositoryId, Revision, TagRecord, Timestamp,
@@ -96,14 +96,15 @@ impl TryFrom<TagRow> for TagRecord {
 
 /// Lets a tag point to a manifest that the repository has.
 pub async fn set(tx: &mut Tx, to: SetTag<'_>) -> Result<SetOutcome, Error> {
-    let existing = find_to_change(tx, to.repository.id, to.name).await?;
+    lock_changes(tx).await?;
+    let existing = find(tx, to.repository.id, to.name).await?;
     if let Some(existing) = &existing {
         let is_later = to.source_revision.is_some_and(|source| existing.source_revision > source);
         if existing.digest == *to.digest {
-            if !is_later {
-                react(tx, existing, to.author, to.now).await?;
+            if is_later {
+                return Ok(SetOutcome::Unchanged(existing.clone()));
             }
-            return Ok(SetOutcome::Unchanged(existing.clone()));
+            return keep(tx, existing.clone(), &to).await.map(SetOutcome::Unchanged);
         }
         if is_later {
             return Ok(SetOutcome::Superseded { by: existing.clone() });
@@ -126,12 +127,38 @@ pub async fn set(tx: &mut Tx, to: SetTag<'_>) -> Result<SetOutcome, Error> {
         lineage: to.lineage.clone(),
     };
     write(tx, &record).await?;
-    remember(tx, &record.name, record.repository, revision, Some(&record.digest), to.author, Some(to.provenance), to.now)
-        .await?;
+    remember(
+        tx,
+        &record.name,
+        record.repository,
+        revision,
+        Some(&record.digest),
+        to.author,
+        Some(to.provenance),
+        to.now,
+    )
+    .await?;
     tell(tx, &record, to.now).await?;
     react(tx, &record, to.author, to.now).await?;
     tx.announce(Change::Tags(record.repository));
     Ok(SetOutcome::Set(record))
+}
+
+/// A tag that was set to what it points to already. It is evaluated again, and counts as coming from
+/// the later source from now on: a change from between the two must not land on it.
+async fn keep(tx: &mut Tx, mut record: TagRecord, to: &SetTag<'_>) -> Result<TagRecord, Error> {
+    if let Some(source) = to.source_revision.filter(|source| *source > record.source_revision) {
+        change!(
+            tx.conn,
+            "UPDATE tags SET source_revision = $3 WHERE repository = $1 AND name = $2",
+            record.repository.to_string(),
+            record.name.as_str(),
+            source.0
+        )?;
+        record.source_revision = source;
+    }
+    react(tx, &record, to.author, to.now).await?;
+    Ok(record)
 }
 
 async fn write(tx: &mut Tx, record: &TagRecord) -> Result<(), Error> {
@@ -167,7 +194,8 @@ pub async fn remove(
     author: &Author,
     now: Timestamp,
 ) -> Result<Option<TagRecord>, Error> {
-    let Some(existing) = find_to_change(tx, repository.id, name).await? else { return Ok(None) };
+    lock_changes(tx).await?;
+    let Some(existing) = find(tx, repository.id, name).await? else { return Ok(None) };
     let sql = "DELETE FROM tags WHERE repository = $1 AND name = $2";
     change!(tx.conn, sql, repository.id.to_string(), name.as_str())?;
     let revision = next_revision(tx).await?;
@@ -188,15 +216,23 @@ pub async fn remove(
     Ok(Some(existing))
 }
 
-/// Enqueues the job that reacts to a change (design, invariant 3).
+/// Enqueues the job that reacts to a change (design, invariant 3). What refers to a subject goes
+/// wherever that went, and is no business of rules (semantics 6, 7).
 async fn react(tx: &mut Tx, record: &TagRecord, author: &Author, now: Timestamp) -> Result<(), Error> {
-    let parameters = match record.name.digest_tag_subject() {
+    let digest_tag = record.name.is_digest_tag();
+    let subject = match digest_tag {
+        true => subject_of_digest_tag(tx, record).await?,
+        false => manifests::subject(tx, &record.digest).await?,
+    };
+    let parameters = match subject {
         Some(subject) => Parameters::FollowSubject {
             repository: record.repository,
             referrer: record.digest.clone(),
             subject,
-            tag: Some(record.name.clone()),
+            tag: digest_tag.then(|| record.name.clone()),
         },
+        // Its subject is not here, so it went nowhere.
+        None if digest_tag => return Ok(()),
         None => Parameters::EvaluateTag {
             repository: record.repository,
             tag: record.name.clone(),
@@ -205,6 +241,19 @@ async fn react(tx: &mut Tx, record: &TagRecord, author: &Author, now: Timestamp)
         },
     };
     enqueue_reaction(tx, record.repository, parameters, author, now).await
+}
+
+/// What a digest tag hangs on. A tag has no room for all digits of SHA-512; there the manifest whose
+/// digest begins with them is looked for.
+async fn subject_of_digest_tag(conn: &mut Conn, record: &TagRecord) -> Result<Option<Digest>, Error> {
+    let Some(tag) = record.name.digest_tag() else { return Ok(None) };
+    if let Some(subject) = tag.subject() {
+        return Ok(Some(subject));
+    }
+    let sql = "SELECT digest FROM repository_manifests WHERE repository = $1 AND digest LIKE $2 LIMIT 1";
+    let begins = format!("{}:{}%", tag.algorithm, tag.hex);
+    let found = row!(conn, (String,), sql, record.repository.to_string(), begins)?;
+    found.map(|(digest,)| parse("digest", &digest)).transpose()
 }
 
 /// Enqueues the evaluation of what arrived in a repository.
@@ -236,9 +285,11 @@ async fn tell(tx: &mut Tx, record: &TagRecord, now: Timestamp) -> Result<(), Err
         Provenance::Promotion { policy, source_repository, source_tag, .. } => {
             (ActivityKind::TagPromoted, *policy, format!("from {source_repository}:{source_tag}"))
         }
-        Provenance::Mirror { policy, remote_host, remote_repository, remote_tag } => {
-            (ActivityKind::TagMirrored, Some(*policy), format!("from {remote_host}/{remote_repository}:{remote_tag}"))
-        }
+        Provenance::Mirror { policy, remote_host, remote_repository, remote_tag } => (
+            ActivityKind::TagMirrored,
+            Some(*policy),
+            format!("from {remote_host}/{remote_repository}:{remote_tag}"),
+        ),
     };
     let entry = NewActivity {
         at: now,
@@ -284,14 +335,14 @@ async fn next_revision(tx: &mut Tx) -> Result<Revision, Error> {
     Ok(Revision(value!(tx.conn, i64, sql)?))
 }
 
-/// The tag, locked against others until the transaction ends. SQLite has one writer anyway.
-async fn find_to_change(tx: &mut Tx, repository: RepositoryId, name: &Tag) -> Result<Option<TagRecord>, Error> {
+/// Makes transactions that change tags follow each other on PostgreSQL, as they do on SQLite, which
+/// has one writer. A lock for each tag would let two transactions that change several, in different
+/// orders, wait for each other for ever.
+async fn lock_changes(tx: &mut Tx) -> Result<(), Error> {
     if tx.is_postgres() {
-        let key = format!("{repository}:{name}");
-        // A row that does not exist cannot be locked, a number that stands for its name can.
-        value!(tx.conn, String, "SELECT CAST(pg_advisory_xact_lock(hashtextextended($1, 0)) AS TEXT)", key)?;
+        value!(tx.conn, i64, "SELECT value FROM sequences WHERE name = 'revision' FOR UPDATE")?;
     }
-    find(tx, repository, name).await
+    Ok(())
 }
 
 /// A tag.
@@ -389,7 +440,11 @@ pub async fn summaries(
 }
 
 /// A tag with what lists show beside it.
-pub async fn summary(conn: &mut Conn, repository: RepositoryId, name: &Tag) -> Result<Option<TagSummary>, Error> {
+pub async fn summary(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    name: &Tag,
+) -> Result<Option<TagSummary>, Error> {
     match find(conn, repository, name).await? {
         Some(tag) => summarise(conn, tag).await.map(Some),
         None => Ok(None),
@@ -401,13 +456,13 @@ async fn summarise(conn: &mut Conn, tag: TagRecord) -> Result<TagSummary, Error>
     let found: Option<(String, Option<String>)> =
         row!(conn, (String, Option<String>), sql, tag.digest.as_str())?;
     let (media_type, artifact_type) = found.unwrap_or_default();
-    let tree = crate::manifests::tree(conn, &tag.digest).await?;
-    let mut platforms: Vec<String> = tree
-        .iter()
-        .filter_map(|entry| entry.platform.clone())
-        .filter(|platform| platform != "unknown/unknown")
-        .collect();
-    platforms.dedup();
+    let tree = manifests::tree(conn, &tag.digest).await?;
+    let mut platforms: Vec<String> = Vec::new();
+    for platform in tree.iter().filter_map(|entry| entry.platform.as_ref()) {
+        if platform != "unknown/unknown" && !platforms.contains(platform) {
+            platforms.push(platform.clone());
+        }
+    }
     Ok(TagSummary {
         media_type,
         artifact_type,
@@ -452,4 +507,3 @@ pub async fn history(
     };
     found.into_iter().map(turn).collect()
 }
-

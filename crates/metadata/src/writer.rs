@@ -42,7 +42,8 @@ pub(crate) async fn start(
     changes: Changes,
     vault: Vault,
 ) -> Result<mpsc::Sender<Work>, sqlx::Error> {
-    let pool = sqlx::pool::PoolOptions::new().max_connections(1).min_connections(1).connect_with(options).await?;
+    let pool =
+        sqlx::pool::PoolOptions::new().max_connections(1).min_connections(1).connect_with(options).await?;
     let (sender, receiver) = mpsc::channel(QUEUE);
     tokio::spawn(write(pool, receiver, changes, vault));
     Ok(sender)

@@ -13,7 +13,6 @@ pub mod policy;
 pub mod problem;
 pub mod remote;
 pub mod repository;
-pub mod system;
 pub mod tag;
 pub mod view;
 

@@ -312,14 +312,3 @@ impl Mirror {
 
 /// The remote kinds a mirror dialog offers, in its order.
 pub const REMOTE_KINDS: [RemoteKind; 3] = [RemoteKind::Longshore, RemoteKind::DockerHub, RemoteKind::Other];
-
-/// Which end of a promotion policy a repository is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Side {
-    /// Tags leave it.
-    #[default]
-    Source,
-    /// Tags arrive.
-    Target,
-}

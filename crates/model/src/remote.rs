@@ -3,7 +3,7 @@
 
 use crate::id::RemoteId;
 use jiff::Timestamp;
-use longshore_oci::{Namespace, Tag};
+use longshore_oci::Namespace;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -138,15 +138,6 @@ impl fmt::Debug for RemoteDraft {
             .field("secret", &self.secret.as_ref().map(|_| "[redacted]"))
             .finish_non_exhaustive()
     }
-}
-
-/// The tags that a repository at another registry has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RemoteTags {
-    /// Their names, as the registry lists them; digest tags left out.
-    pub tags: Vec<Tag>,
-    /// Whether the listing came to its end.
-    pub complete: bool,
 }
 
 #[cfg(test)]

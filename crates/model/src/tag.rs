@@ -5,7 +5,7 @@ use crate::id::{JobId, PolicyId, RepositoryId};
 use crate::policy::PolicyKind;
 use jiff::Timestamp;
 use longshore_oci::{Descriptor, Digest, RemoteName, RepositoryName, Tag};
-use longshore_policy::{Moment, Verdict};
+use longshore_policy::Verdict;
 use serde::{Deserialize, Serialize};
 
 /// The number of one change of a tag, from one increasing sequence of the whole server
@@ -207,17 +207,6 @@ pub struct TagChange {
     pub at: Timestamp,
     /// Who did it.
     pub author: Author,
-}
-
-/// What the live preview of a policy is computed from, in the browser.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PreviewFacts {
-    /// The newest tags of the source, digest tags left out.
-    pub tags: Vec<Tag>,
-    /// How many there are altogether.
-    pub total: u64,
-    /// The moment at which templates are rendered, in the server's zone.
-    pub moment: Moment,
 }
 
 #[cfg(test)]

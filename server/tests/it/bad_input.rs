@@ -62,14 +62,14 @@ async fn connections_that_cannot_work_say_why() {
     no_mirror(&rest, at(&format!("http://{free}")), "remoteHost", "refused").await;
 
     let html = html_server().await;
-    no_mirror(&rest, at(&html), "remoteHost", "html").await;
+    no_mirror(&rest, at(&html), "remoteHost", "web page").await;
 
     let private = DockerRegistry::with_tls(&TestCa::new()).await;
     no_mirror(&rest, at(&private.url()), "remoteCA", "certificate").await;
     let other_ca = with(at(&private.url()), json!({"remoteCA": TestCa::new().pem()}));
     no_mirror(&rest, other_ca, "remoteCA", "certificate").await;
     let no_pem = with(at(&private.url()), json!({"remoteCA": "this is no certificate"}));
-    no_mirror(&rest, no_pem, "remoteCA", "pem").await;
+    no_mirror(&rest, no_pem, "remoteCA", "certificate").await;
 
     let accounts = DockerRegistry::with_account("bot", "right").await;
     no_mirror(&rest, remote(&accounts.url(), "qa/website", "bot", "wrong"), "password", "bot").await;

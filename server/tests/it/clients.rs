@@ -12,9 +12,7 @@ async fn skopeo_pushes_and_pulls_every_sort_of_package() {
     let skopeo = Skopeo::new().login(&server.host(), "admin", ADMIN_PASSWORD);
     let packages = [
         corpus::image(1, 3, 50_000),
-        corpus::docker_image(2, 1, 1000),
         corpus::index(3, &["linux/amd64", "linux/arm/v7"], false),
-        corpus::docker_list(4, &["linux/amd64", "linux/arm64"]),
         corpus::helm_chart(5),
     ];
     for (number, package) in packages.iter().enumerate() {
@@ -24,6 +22,22 @@ async fn skopeo_pushes_and_pulls_every_sort_of_package() {
         assert_eq!(skopeo.digest(&image).await.expect("skopeo inspects"), package.root);
         let folder = tempfile::tempdir().expect("a folder");
         skopeo.pull(&image, folder.path()).await.expect("skopeo pulls");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn skopeo_reads_dockers_own_formats_unchanged() {
+    let server = longshore().await;
+    organization(&server.rest(), "dev").await;
+    let skopeo = Skopeo::new().login(&server.host(), "admin", ADMIN_PASSWORD);
+    let packages = [corpus::docker_image(2, 1, 1000), corpus::docker_list(4, &["linux/amd64", "linux/arm64"])];
+    for (number, package) in packages.iter().enumerate() {
+        // Its layouts are OCI's alone, so skopeo copies what another client pushed.
+        let (from, to) = (format!("dev/from-{number}"), format!("{}/dev/to-{number}:1", server.host()));
+        server.registry().push(package, &from, Some("1")).await;
+        let from = format!("docker://{}/{from}:1", server.host());
+        skopeo.copy(&from, &format!("docker://{to}")).await.expect("skopeo copies");
+        assert_eq!(skopeo.digest(&to).await.expect("skopeo inspects"), package.root);
     }
 }
 

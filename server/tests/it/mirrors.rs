@@ -103,7 +103,7 @@ async fn an_unchanged_tag_costs_one_head_and_nothing_else() {
     let other = DockerRegistry::plain().await;
     repositories(&rest, &["vendor/copy"]).await;
     other.client().push(&corpus::index(1, &["linux/amd64", "linux/arm64"], false), "up/stream", Some("1")).await;
-    let mirror = with(remote(&other.url(), "up/stream", "", ""), json!({"tagPatterns": "1"}));
+    let mirror = with(remote(&other.url(), "up/stream", "", ""), json!({"tagPatterns": "1", "referrers": false}));
     rest.post("/repositories/vendor/copy/pollMirroringPolicies", mirror).await.expect(201);
     let registry = server.registry();
     eventually("the first poll", SOON, async || registry.digest_of("vendor/copy", "1").await).await;

@@ -47,12 +47,24 @@ pub(crate) async fn run(
         .ok_or_else(|| Trouble::Final(format!("{} has been deleted", mirror.repository_name)))?;
     drop(conn);
     longshore_content::may_write_tags(&target, &survey::provenance(&mirror, None))?;
+    begin(engine, claim, policy).await?;
     let outcome = poll(engine, claim, &mirror, target, journal).await;
     tell_remote(engine, &mirror, outcome.as_ref().err()).await?;
     let outcome = outcome?;
     journal.flush(engine.db(), engine.now()).await?;
     end(engine, claim, &mirror, outcome).await?;
     Ok(Finished::Recorded)
+}
+
+async fn begin(engine: &Engine, claim: &Claim, policy: PolicyId) -> Result<(), Error> {
+    let (job, epoch, now) = (claim.job.id, claim.epoch, engine.now());
+    let write = engine.db().write(Priority::Normal, move |tx| {
+        Box::pin(async move {
+            jobs::fence(tx, job, epoch).await?;
+            record(tx, policy, RunCode::Running, "polling", job, now).await
+        })
+    });
+    write.await
 }
 
 /// What a poll achieved.

@@ -6,12 +6,11 @@ mod ending;
 pub(crate) use ending::failed;
 
 use crate::{
-    Engine,
-    evaluate::pause,
-    family,
+    Engine, family,
     journal::Journal,
     orders::{Destination, Shipment},
-    outgoing::{Outgoing, runs_wild},
+    outgoing::runs_wild,
+    pause::{Culprit, pause},
     transfer::push::{Push, Target},
     trouble::Trouble,
 };
@@ -98,7 +97,7 @@ pub(crate) async fn run(
     check_superseded(&mut conn, order).await?;
     let relatives = relatives(&mut conn, order).await?;
     drop(conn);
-    check_brake(engine, claim, order, &source).await?;
+    check_brake(engine, claim, order).await?;
     let registry = engine.registry(order.destination.remote).await?;
     let target = Target {
         remote: order.destination.remote,
@@ -149,23 +148,18 @@ async fn check_superseded(conn: &mut Conn, order: &Order) -> Result<(), Trouble>
 }
 
 /// The brake of semantics 5, once more at the last moment: many jobs may have been waiting in line.
-async fn check_brake(
-    engine: &Engine,
-    claim: &Claim,
-    order: &Order,
-    source: &Repository,
-) -> Result<(), Trouble> {
+async fn check_brake(engine: &Engine, claim: &Claim, order: &Order) -> Result<(), Trouble> {
     let (Some(policy), Some(_)) = (order.shipment.policy, &order.shipment.target_tag) else { return Ok(()) };
     let mut conn = engine.db().read().await?;
     let wild = runs_wild(&mut conn, policy, &order.shipment.digest, engine.now()).await?;
     let Some(why) = wild.and_then(|objection| objection.stops) else { return Ok(()) };
-    let Some(policy) = Outgoing::get(&mut conn, PolicyKind::PushMirror, policy).await? else { return Ok(()) };
     drop(conn);
+    let culprit = Culprit { id: policy, kind: PolicyKind::PushMirror, repository: order.source };
     let sentence = format!("the push mirror stopped itself: {why}");
-    let (at, source) = (engine.occasion(claim.job.id), source.clone());
-    let write = engine.db().write(Priority::Normal, move |tx| {
-        Box::pin(async move { pause(tx, &policy, &source, &why, &at).await })
-    });
+    let (job, now) = (claim.job.id, engine.now());
+    let write = engine
+        .db()
+        .write(Priority::Normal, move |tx| Box::pin(async move { pause(tx, culprit, &why, job, now).await }));
     write.await?;
     Err(Trouble::Final(sentence))
 }

@@ -251,7 +251,11 @@ CREATE TABLE jobs (
     cancel_requested BOOLEAN NOT NULL
 );
 CREATE INDEX jobs_waiting ON jobs (action, scheduled_at, id) WHERE status = 'waiting';
-CREATE INDEX jobs_running ON jobs (serial_key) WHERE status = 'running';
+-- Two jobs with one key never run at once, whatever a claim believes.
+CREATE UNIQUE INDEX jobs_running ON jobs (serial_key) WHERE status = 'running';
+CREATE INDEX jobs_by_lease ON jobs (lease_until) WHERE status = 'running';
+CREATE INDEX jobs_without_evaluations ON jobs (id) WHERE action <> 'evaluate';
+CREATE INDEX jobs_by_serial_key ON jobs (serial_key) WHERE status = 'waiting' AND serial_key IS NOT NULL;
 CREATE INDEX jobs_by_repository ON jobs (repository, id);
 CREATE INDEX jobs_by_action ON jobs (action, id);
 CREATE INDEX jobs_by_status ON jobs (status, id);

@@ -26,7 +26,7 @@ pub(crate) const NOBODY: &str = "";
 pub(crate) const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 pub(crate) struct House {
-    _folder: TempDir,
+    pub(crate) folder: TempDir,
     pub(crate) db: Database,
     pub(crate) content: Content,
     pub(crate) access: Access,
@@ -65,11 +65,16 @@ impl House {
             clock,
             settings,
         });
-        Self { _folder: folder, db, content, access, users, app: registry.router() }
+        Self { folder, db, content, access, users, app: registry.router() }
     }
 
     pub(crate) fn actor(&self, user: &str) -> Actor {
         self.users.get(user).map_or(Actor::Anonymous, |user| Actor::User(user.clone()))
+    }
+
+    /// The registry as this user meets it.
+    pub(crate) fn app(&self, user: &'static str) -> Router {
+        self.app.clone().layer(Extension(self.by(user).who))
     }
 
     pub(crate) async fn create(&self, name: &str, change: RepositoryChange) {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod blobs;
+mod connections;
 mod fixture;
 mod lists;
 mod manifests;

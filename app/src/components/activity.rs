@@ -1,0 +1,83 @@
+//! What happened, as a table: who did what to which tag, and when.
+
+use leptos::{either::Either, prelude::*};
+use leptos_router::components::A;
+use longshore_model::activity::{Activity, ActivityKind};
+
+use super::{DigestText, RelativeTime, Table};
+use crate::paths;
+
+/// A list of what happened.
+#[component]
+pub fn ActivityTable(
+    /// What happened, newest first.
+    items: Vec<Activity>,
+    /// Whether the repository is named, since the list is about several.
+    with_repository: bool,
+) -> impl IntoView {
+    let columns = match with_repository {
+        true => vec!["When", "Who", "What", "Repository", "Tag", "Digest"],
+        false => vec!["When", "Who", "What", "Tag", "Digest"],
+    };
+    view! {
+        <Table label="Activity" columns=columns>
+            {items.into_iter().map(|item| row(item, with_repository)).collect_view()}
+        </Table>
+    }
+}
+
+fn row(item: Activity, with_repository: bool) -> impl IntoView {
+    let repository = item.repository.map(|name| name.to_string());
+    let tag = item.tag.map(|tag| tag.to_string());
+    let tag_exists = item.kind != ActivityKind::TagDeleted;
+    let what = sentence(item.kind);
+    view! {
+        <tr>
+            <th scope="row"><RelativeTime at=item.at/></th>
+            <td>{item.author.to_string()}</td>
+            <td>
+                {match item.job {
+                    Some(job) => Either::Left(view! { <A href=format!("/jobs/{job}")>{what}</A> }),
+                    None => Either::Right(what),
+                }}
+                {(!item.detail.is_empty()).then(|| view! { <div class="muted about">{item.detail}</div> })}
+            </td>
+            {with_repository
+                .then(|| {
+                    let name = repository.clone();
+                    view! {
+                        <td>{name.map(|name| view! { <A href=paths::below(&name, "")>{name.clone()}</A> })}</td>
+                    }
+                })}
+            <td>
+                {match (repository, tag) {
+                    (Some(name), Some(tag)) if tag_exists => {
+                        Some(Either::Left(view! { <A href=paths::tag(&name, &tag, "")><code>{tag.clone()}</code></A> }))
+                    }
+                    (_, Some(tag)) => Some(Either::Right(view! { <code>{tag}</code> })),
+                    (_, None) => None,
+                }}
+            </td>
+            <td>{item.digest.map(|digest| view! { <DigestText digest=digest.to_string()/> })}</td>
+        </tr>
+    }
+}
+
+fn sentence(kind: ActivityKind) -> &'static str {
+    match kind {
+        ActivityKind::TagPushed => "pushed a tag",
+        ActivityKind::TagPromoted => "promoted a tag into the repository",
+        ActivityKind::TagMirrored => "brought a tag in",
+        ActivityKind::TagSent => "sent a tag to another registry",
+        ActivityKind::TagDeleted => "deleted a tag",
+        ActivityKind::RepositoryCreated => "created the repository",
+        ActivityKind::RepositoryChanged => "changed the settings",
+        ActivityKind::RepositoryDeleted => "deleted the repository",
+        ActivityKind::PolicyCreated => "set up a policy",
+        ActivityKind::PolicyChanged => "changed a policy",
+        ActivityKind::PolicyDeleted => "deleted a policy",
+        ActivityKind::PolicyPaused => "stopped itself",
+        ActivityKind::RemoteChanged => "changed a remote",
+        ActivityKind::AccountCreated => "created an account",
+    }
+}

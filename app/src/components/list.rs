@@ -1,0 +1,184 @@
+//! Lists whose state stands in the address: what is searched, filtered, and on which page one is.
+
+use leptos::prelude::*;
+use leptos_router::{
+    hooks::{use_location, use_query_map},
+    params::ParamsMap,
+};
+use longshore_model::{Page, PageRequest};
+use wasm_bindgen::JsCast;
+use web_sys::{Event, HtmlFormElement, HtmlInputElement, HtmlSelectElement};
+
+use super::{Choice, Pager};
+use crate::{paths, server::PAGE_SIZE};
+
+/// What the address says about a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListQuery(ParamsMap);
+
+/// What the address of this page says about its list.
+#[must_use]
+pub fn use_list_query() -> Memo<ListQuery> {
+    let query = use_query_map();
+    Memo::new(move |_| ListQuery(query.get()))
+}
+
+impl ListQuery {
+    /// A filter's value, when it has one.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.0.get_str(name).map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned)
+    }
+
+    /// The words that are searched for.
+    #[must_use]
+    pub fn search(&self) -> Option<String> {
+        self.get("q")
+    }
+
+    /// A filter's value, where it is one of the words it may be.
+    #[must_use]
+    pub fn parsed<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        self.get(name)?.parse().ok()
+    }
+
+    /// Which part of the list is wanted.
+    #[must_use]
+    pub fn page(&self) -> PageRequest {
+        PageRequest { start: self.start().map(|start| start.to_string()), size: PAGE_SIZE }
+    }
+
+    fn start(&self) -> Option<u64> {
+        self.parsed("start").filter(|start| *start > 0)
+    }
+
+    /// What an address with these parts says.
+    #[cfg(test)]
+    pub(crate) fn of(parts: &[(&'static str, &str)]) -> Self {
+        Self(parts.iter().map(|(name, value)| (*name, (*value).to_owned())).collect())
+    }
+
+    /// The same list from another item on.
+    fn from(&self, path: &str, start: u64) -> String {
+        let start = (start > 0).then(|| start.to_string());
+        let kept = self.0.latest_values().filter(|(name, _)| *name != "start");
+        let mut parts: Vec<_> = kept.map(|(name, value)| (name.as_ref(), Some(value))).collect();
+        parts.push(("start", start.as_deref()));
+        paths::with_query(path, &parts)
+    }
+}
+
+/// Says which part of the list is shown, and leads to the others.
+#[component]
+pub fn ListPager<'page, T>(
+    /// What is shown.
+    page: &'page Page<T>,
+) -> impl IntoView + use<T> {
+    let query = use_list_query().get_untracked();
+    let path = use_location().pathname.get_untracked();
+    let start = query.start().unwrap_or(0);
+    let (shown, total) = (page.items.len(), page.total);
+    let size = u64::from(PAGE_SIZE);
+    let previous = (start > 0).then(|| query.from(&path, start.saturating_sub(size)));
+    let next = page.next.as_ref().map(|_| query.from(&path, start + size));
+    view! { <Pager start=start shown=shown total=total previous=previous next=next/> }
+}
+
+/// A filter with a few values, which acts when one is chosen.
+#[component]
+pub fn FilterSelect(
+    /// The filter's name in the address.
+    name: &'static str,
+    /// What is filtered, which stands for all values as well: "State".
+    label: &'static str,
+    /// What the address says.
+    #[prop(into)]
+    value: Signal<String>,
+    /// The values.
+    choices: Vec<Choice>,
+) -> impl IntoView {
+    view! {
+        <select name=name aria-label=label on:change=|event| submit_form(&event)>
+            <option value="" selected=move || value.with(String::is_empty)>
+                {label} ": all"
+            </option>
+            {choices
+                .into_iter()
+                .map(|choice| {
+                    let own = choice.value.clone();
+                    view! {
+                        <option value=choice.value selected=move || value.with(|value| *value == own)>
+                            {choice.label}
+                        </option>
+                    }
+                })
+                .collect_view()}
+        </select>
+    }
+}
+
+/// A filter with too many values for a list, of which some are suggested.
+#[component]
+pub fn FilterText(
+    /// The filter's name in the address.
+    name: &'static str,
+    /// What is filtered.
+    label: &'static str,
+    /// What the address says.
+    #[prop(into)]
+    value: Signal<String>,
+    /// What may be chosen.
+    #[prop(into)]
+    suggestions: Signal<Vec<String>>,
+) -> impl IntoView {
+    view! {
+        <input
+            class="filter"
+            type="text"
+            name=name
+            aria-label=label
+            placeholder=label
+            autocomplete="off"
+            list=format!("suggestions-{name}")
+            value=value.get_untracked()
+            prop:value=value
+            on:change=|event| submit_form(&event)
+        />
+        <datalist id=format!("suggestions-{name}")>
+            {move || suggestions.get().into_iter().map(|value| view! { <option value=value></option> }).collect_view()}
+        </datalist>
+    }
+}
+
+/// Sends the form that the control stands in.
+fn submit_form(event: &Event) {
+    let Some(target) = event.target() else { return };
+    let form: Option<HtmlFormElement> = match target.dyn_ref::<HtmlSelectElement>() {
+        Some(select) => select.form(),
+        None => target.dyn_ref::<HtmlInputElement>().and_then(HtmlInputElement::form),
+    };
+    if let Some(form) = form {
+        // A form that is on the page and has no checks of its own can always be sent.
+        let _ = form.request_submit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_part_of_a_list_keeps_what_is_searched() {
+        let query = ListQuery::of(&[("q", "web site"), ("start", "25")]);
+        assert_eq!(query.page().offset(), 25);
+        assert_eq!(query.from("/repositories", 50), "/repositories?q=web%20site&start=50");
+        assert_eq!(query.from("/repositories", 0), "/repositories?q=web%20site");
+    }
+
+    #[test]
+    fn what_an_address_says_is_read_with_care() {
+        let query = ListQuery::of(&[("q", "  "), ("start", "many")]);
+        assert_eq!(query.search(), None);
+        assert_eq!(query.page(), PageRequest::first(PAGE_SIZE));
+    }
+}

@@ -1,0 +1,113 @@
+//! What came from the server: shown when it is there, explained when it could not be had.
+
+use leptos::{either::Either, prelude::*};
+use leptos_router::{
+    components::Redirect,
+    hooks::{use_location, use_url},
+};
+use longshore_model::Code;
+
+use super::{Alert, ButtonLink, EmptyState, Tone};
+use crate::{error::AppError, paths, server::Answer};
+
+/// Shows what a resource brings, with the former content in place while it is brought anew.
+#[component]
+pub fn Loaded<T, V, F>(
+    /// What is loaded. A blocking one, where the page's status or a redirect depends on it.
+    resource: Resource<Answer<T>>,
+    /// What is made of it.
+    children: F,
+) -> impl IntoView
+where
+    T: Clone + Send + Sync + 'static,
+    V: IntoView + 'static,
+    F: Fn(T) -> V + Clone + Send + Sync + 'static,
+{
+    view! {
+        <Transition fallback=|| view! { <p class="loading">"Loading…"</p> }>
+            {move || {
+                let children = children.clone();
+                Suspend::new(async move {
+                    match resource.await {
+                        Ok(loaded) => Either::Left(children(loaded).into_any()),
+                        Err(error) => Either::Right(view! { <Failure error=error/> }),
+                    }
+                })
+            }}
+        </Transition>
+    }
+}
+
+/// Why there is nothing to show. Who is not signed in is led to the sign-in, and back afterwards.
+#[component]
+pub fn Failure(
+    /// What went wrong.
+    error: AppError,
+) -> impl IntoView {
+    let AppError(problem) = error;
+    if problem.code == Code::NotAuthenticated {
+        let here = use_location();
+        let search = here.search.get_untracked();
+        let path = here.pathname.get_untracked();
+        let next = if search.is_empty() { path } else { format!("{path}?{search}") };
+        return view! { <Redirect path=paths::with_query("/sign-in", &[("next", Some(&next))])/> }.into_any();
+    }
+    set_status(problem.code.status());
+    let path = use_url().with_untracked(|url| url.path().to_owned());
+    match problem.code.status() {
+        404 => view! {
+            <EmptyState title=problem.message>
+                <p>"It may have been renamed or deleted, or be yours to see no longer."</p>
+                <ButtonLink href="/repositories">"Go to the repositories"</ButtonLink>
+            </EmptyState>
+        }
+        .into_any(),
+        403 => view! {
+            <EmptyState title="You may not see this">
+                <p>{problem.message}</p>
+                <ButtonLink href=paths::with_query("/sign-in", &[("next", Some(&path))])>
+                    "Sign in as somebody else"
+                </ButtonLink>
+            </EmptyState>
+        }
+        .into_any(),
+        _ => view! { <Alert tone=Tone::Bad>{problem.message}</Alert> }.into_any(),
+    }
+}
+
+/// The answer's HTTP status; nothing in the browser, or once the answer has begun.
+fn set_status(status: u16) {
+    #[cfg(feature = "ssr")]
+    if let (Some(response), Ok(status)) =
+        (use_context::<leptos_axum::ResponseOptions>(), http::StatusCode::from_u16(status))
+    {
+        response.set_status(status);
+    }
+    #[cfg(not(feature = "ssr"))]
+    let _ = status;
+}
+
+/// What a form's server said and no field of the form can show.
+#[component]
+pub fn FormProblem(
+    /// What went wrong with the last attempt.
+    #[prop(into)]
+    problem: Signal<Option<AppError>>,
+    /// The beginnings of the field names that the form shows errors of.
+    fields: &'static [&'static str],
+) -> impl IntoView {
+    move || {
+        let AppError(problem) = problem.get()?;
+        let shown = |field: &str| fields.iter().any(|known| field.starts_with(known));
+        let mut rest: Vec<_> = problem
+            .fields
+            .iter()
+            .filter(|error| !shown(&error.field))
+            .map(|error| error.message.clone())
+            .collect();
+        if problem.fields.is_empty() {
+            rest.push(problem.message);
+        }
+        (!rest.is_empty()).then(|| view! { <Alert tone=Tone::Bad>{rest.join(" ")}</Alert> })
+    }
+}

@@ -1,0 +1,61 @@
+//! What a reader should know of a policy or mirror beside what it says.
+
+use leptos::prelude::*;
+use leptos_router::components::A;
+use longshore_model::policy::{PolicyCommon, RunCode};
+use longshore_policy::StoredRules;
+
+use super::{Badge, Tone};
+
+/// That it stopped and why, and what failed when it last ran.
+#[component]
+pub fn PolicyNotes(
+    /// The policy or mirror.
+    common: PolicyCommon,
+    /// Its rules, where it has some.
+    #[prop(optional, into)]
+    rules: Option<StoredRules>,
+) -> impl IntoView {
+    let failed = common.last_run.code == RunCode::Failed;
+    let unreadable = rules.filter(|rules| rules.readable().is_none()).map(|rules| rules.describe());
+    view! {
+        {unreadable
+            .map(|why| {
+                view! {
+                    <p class="note">
+                        <Badge tone=Tone::Bad>"Unreadable"</Badge>
+                        " It does nothing until its rules are written anew: "
+                        {why}
+                    </p>
+                }
+            })}
+        {common
+            .paused
+            .map(|why| view! { <p class="note"><Badge tone=Tone::Warn>"Paused"</Badge> " " {why}</p> })}
+        {common
+            .orphaned
+            .then(|| {
+                view! {
+                    <p class="note">
+                        <Badge tone=Tone::Warn>"Orphaned"</Badge>
+                        " "
+                        {common.author_name}
+                        ", who set it up, has lost the right to; it keeps running."
+                    </p>
+                }
+            })}
+        {failed
+            .then(|| {
+                let job = common.last_run.job;
+                view! {
+                    <p class="note">
+                        <Badge tone=Tone::Bad>"Failed"</Badge>
+                        " "
+                        {common.last_run.detail}
+                        " "
+                        {job.map(|job| view! { <A href=format!("/jobs/{job}")>"See the job"</A> })}
+                    </p>
+                }
+            })}
+    }
+}

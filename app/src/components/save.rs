@@ -1,0 +1,49 @@
+//! The buttons at the end of a policy's form.
+
+use leptos::prelude::*;
+use longshore_model::policy::Save;
+
+use super::{Alert, Button, ButtonKind, ButtonLink, Tone};
+
+/// *Cancel*, *Save* and *Save & Apply*, with what the two differ in.
+#[component]
+pub fn SaveButtons(
+    /// Where *Cancel* leads.
+    #[prop(into)]
+    back: String,
+    /// Whether it is being saved.
+    #[prop(into)]
+    busy: Signal<bool>,
+    /// Whether several existing tags would get one name: then *Save & Apply* asks first
+    /// (semantics 14).
+    #[prop(optional, into)]
+    shared_names: Signal<bool>,
+    /// Saves.
+    #[prop(into)]
+    on_save: Callback<Save>,
+) -> impl IntoView {
+    let asking = RwSignal::new(false);
+    let asked = move || asking.get() && shared_names.get();
+    let apply = move || match shared_names.get_untracked() && !asking.get_untracked() {
+        true => asking.set(true),
+        false => on_save.run(Save::Apply),
+    };
+    view! {
+        {move || {
+            asked()
+                .then(|| {
+                    view! {
+                        <Alert tone=Tone::Warn>
+                            "Several of the existing tags would get one name, and only the newest would keep it. Press Save & Apply once more if that is what you want."
+                        </Alert>
+                    }
+                })
+        }}
+        <div class="form-actions">
+            <ButtonLink href=back dialog=true>"Cancel"</ButtonLink>
+            <Button on_press=move || on_save.run(Save::Future) busy=busy>"Save"</Button>
+            <Button kind=ButtonKind::Primary on_press=apply busy=busy>"Save & Apply"</Button>
+            <p class="hint">"Save acts on future tags. Save & Apply acts on existing tags as well."</p>
+        </div>
+    }
+}

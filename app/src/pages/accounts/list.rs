@@ -1,0 +1,148 @@
+//! The lists of users and organizations.
+
+use leptos::{either::Either, prelude::*};
+use leptos_meta::Title;
+use leptos_router::components::{A, Outlet};
+use longshore_model::{Account, Actor};
+
+use super::{Changes, Kind};
+use crate::{
+    components::{
+        Badge, ButtonKind, ButtonLink, EmptyState, ListPager, ListQuery, Loaded, PageHeader, RelativeTime,
+        SearchBox, Table, Tone, use_list_query,
+    },
+    paths,
+    server::accounts,
+    session::use_session,
+};
+
+/// The users.
+#[component]
+pub fn Users() -> impl IntoView {
+    view! { <Accounts kind=Kind::User/> }
+}
+
+/// The organizations.
+#[component]
+pub fn Organizations() -> impl IntoView {
+    view! { <Accounts kind=Kind::Organization/> }
+}
+
+#[component]
+fn Accounts(kind: Kind) -> impl IntoView {
+    let query = use_list_query();
+    let changes = Changes(RwSignal::new(0));
+    provide_context(changes);
+    let page = Resource::new_blocking(
+        move || (query.get(), changes.0.get()),
+        move |(query, _): (ListQuery, usize)| accounts(query.search(), kind.is_org(), query.page()),
+    );
+    let searched = Signal::derive(move || query.with(ListQuery::search).unwrap_or_default());
+    let (title, search, make) = match kind {
+        Kind::User => ("Users", "Search the users", "New user"),
+        Kind::Organization => ("Organizations", "Search the organizations", "New organization"),
+    };
+    let session = use_session();
+    view! {
+        <Title text=title/>
+        <PageHeader title=title>
+            <Transition>
+                {move || Suspend::new(async move {
+                    session
+                        .actor
+                        .await
+                        .is_ok_and(|actor| actor.is_admin())
+                        .then(|| {
+                            let href = format!("{}/new", kind.path());
+                            view! { <ButtonLink dialog=true href=href kind=ButtonKind::Primary>{make}</ButtonLink> }
+                        })
+                })}
+            </Transition>
+        </PageHeader>
+        <SearchBox action=kind.path() value=searched label=search/>
+        <Loaded
+            resource=page
+            children=move |page| {
+                let pager = view! { <ListPager page=&page/> };
+                match page.items.is_empty() {
+                    true => Either::Left(empty(kind, searched.get_untracked().is_empty())),
+                    false => Either::Right(view! { <Rows kind=kind accounts=page.items/> {pager} }),
+                }
+            }
+        />
+        <Outlet/>
+    }
+}
+
+fn empty(kind: Kind, all: bool) -> impl IntoView {
+    let (title, advice) = match (kind, all) {
+        (_, false) => ("Nothing matches", "Search for another part of the name."),
+        (Kind::User, true) => ("There are no users", "An administrator makes them."),
+        (Kind::Organization, true) => (
+            "There is no organization yet",
+            "An organization is a namespace that belongs to no single user, such as dev or qa. An administrator makes it.",
+        ),
+    };
+    view! { <EmptyState title=title><p>{advice}</p></EmptyState> }
+}
+
+#[component]
+fn Rows(kind: Kind, accounts: Vec<Account>) -> impl IntoView {
+    let (label, columns) = match kind {
+        Kind::User => ("Users", vec!["Name", "Rights", "Made", ""]),
+        Kind::Organization => ("Organizations", vec!["Name", "Made", ""]),
+    };
+    view! {
+        <Table label=label columns=columns>
+            {accounts.into_iter().map(|account| view! { <Row kind=kind account=account/> }).collect_view()}
+        </Table>
+    }
+}
+
+#[component]
+fn Row(kind: Kind, account: Account) -> impl IntoView {
+    let name = account.name.to_string();
+    let repositories = paths::with_query("/repositories", &[("namespace", Some(&name))]);
+    let rights = (kind == Kind::User).then(|| {
+        let badge = match account.is_admin {
+            true => Either::Left(view! { <Badge tone=Tone::Info>"Administrator"</Badge> }),
+            false => Either::Right(view! { <span class="muted">"own namespace"</span> }),
+        };
+        view! { <td>{badge}</td> }
+    });
+    view! {
+        <tr>
+            <th scope="row">{name.clone()}</th>
+            {rights}
+            <td><RelativeTime at=account.created_at/></td>
+            <td class="row-actions">
+                <A href=repositories attr:class="button quiet">"Repositories"</A>
+                {(kind == Kind::User).then(|| view! { <PasswordLink name=name/> })}
+            </td>
+        </tr>
+    }
+}
+
+/// Leads to the dialog that changes a password, for those who may change it.
+#[component]
+fn PasswordLink(name: String) -> impl IntoView {
+    let session = use_session();
+    view! {
+        <Transition>
+            {
+                let name = name.clone();
+                move || {
+                    let name = name.clone();
+                    Suspend::new(async move {
+                        let may = match session.actor.await {
+                            Ok(Actor::User(user)) => user.is_admin || user.name.to_string() == name,
+                            _ => false,
+                        };
+                        let href = format!("/users/{}/password", paths::segment(&name));
+                        may.then(|| view! { <ButtonLink dialog=true href=href kind=ButtonKind::Quiet>"Change password"</ButtonLink> })
+                    })
+                }
+            }
+        </Transition>
+    }
+}

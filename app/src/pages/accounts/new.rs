@@ -1,0 +1,111 @@
+//! The dialogs that make a user or an organization.
+
+use leptos::{ev, prelude::*};
+use leptos_meta::Title;
+use leptos_router::{NavigateOptions, hooks::use_navigate};
+use longshore_model::account::NewAccount;
+
+use super::{Kind, use_changes};
+use crate::{
+    components::{
+        Button, ButtonKind, ButtonLink, Checkbox, FieldKind, FormProblem, PasswordField, RouteDialog,
+        TextField, focus_first_error,
+    },
+    server::create_account,
+};
+
+/// Makes a user.
+#[component]
+pub fn NewUser() -> impl IntoView {
+    view! {
+        <Title text="New user"/>
+        <RouteDialog title="New user" back=Kind::User.path()>
+            <AccountForm kind=Kind::User/>
+        </RouteDialog>
+    }
+}
+
+/// Makes an organization.
+#[component]
+pub fn NewOrganization() -> impl IntoView {
+    view! {
+        <Title text="New organization"/>
+        <RouteDialog title="New organization" back=Kind::Organization.path()>
+            <AccountForm kind=Kind::Organization/>
+        </RouteDialog>
+    }
+}
+
+#[component]
+fn AccountForm(kind: Kind) -> impl IntoView {
+    let changes = use_changes();
+    let name = RwSignal::new(String::new());
+    let password = RwSignal::new(String::new());
+    let is_admin = RwSignal::new(false);
+    let create = Action::new(|draft: &NewAccount| create_account(draft.clone()));
+    let problem = Signal::derive(move || create.value().get().and_then(Result::err));
+    let about = move |field: &'static str| {
+        Signal::derive(move || {
+            problem.with(|problem| problem.as_ref().and_then(|problem| problem.about(field)))
+        })
+    };
+    let navigate = use_navigate();
+    Effect::new(move |_| match create.value().get() {
+        Some(Ok(_)) => {
+            changes.changed();
+            navigate(kind.path(), NavigateOptions { replace: true, scroll: false, ..Default::default() });
+        }
+        Some(Err(_)) => focus_first_error(),
+        None => {}
+    });
+    let submit = move |event: ev::SubmitEvent| {
+        event.prevent_default();
+        create.dispatch(NewAccount {
+            name: name.get_untracked().trim().to_owned(),
+            is_org: kind.is_org(),
+            is_admin: !kind.is_org() && is_admin.get_untracked(),
+            password: (!kind.is_org()).then(|| password.get_untracked()),
+        });
+    };
+    let hint = match kind {
+        Kind::User => "The user signs in with it, and repositories named so belong to the user.",
+        Kind::Organization => "The first part of the names of its repositories, such as dev in dev/website.",
+    };
+    view! {
+        // Posted, so that a password can never come to stand in an address.
+        <form class="stack" method="post" on:submit=submit>
+            <FormProblem problem=problem fields=&["name", "password"]/>
+            <TextField
+                name="name"
+                label="Name"
+                value=name
+                kind=FieldKind::Code
+                hint=hint
+                error=about("name")
+                required=true
+            />
+            {(kind == Kind::User)
+                .then(|| {
+                    view! {
+                        <PasswordField
+                            name="password"
+                            label="Password"
+                            value=password
+                            hint="The user can change it later."
+                            error=about("password")
+                        />
+                        <Checkbox
+                            name="is-admin"
+                            label="Administrator"
+                            value=is_admin
+                            hint="May do everything, in all namespaces."
+                        />
+                    }
+                })}
+            <div class="form-actions">
+                <ButtonLink dialog=true href=kind.path()>"Cancel"</ButtonLink>
+                <Button kind=ButtonKind::Primary busy=create.pending()>"Create"</Button>
+            </div>
+        </form>
+    }
+}

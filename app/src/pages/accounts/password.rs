@@ -1,0 +1,101 @@
+//! The dialog that changes a password: one's own with the old one, another's as an administrator.
+
+use leptos::{ev, prelude::*};
+use leptos_meta::Title;
+use leptos_router::{
+    NavigateOptions,
+    hooks::{use_navigate, use_params_map},
+};
+use longshore_model::Actor;
+
+use crate::{
+    components::{
+        Button, ButtonKind, ButtonLink, FormProblem, Loaded, PasswordField, RouteDialog, focus_first_error,
+    },
+    server::change_password,
+    session::use_session,
+};
+
+/// Changes the password of the user in the address.
+#[component]
+pub fn ChangePassword() -> impl IntoView {
+    let params = use_params_map();
+    let name = Memo::new(move |_| params.with(|params| params.get("name").unwrap_or_default()));
+    let session = use_session();
+    view! {
+        <Title text=move || format!("Password of {}", name.get())/>
+        <RouteDialog title="Change password" back="/users">
+            <Loaded
+                resource=session.actor
+                children=move |actor: Actor| {
+                    let own = actor.user().is_some_and(|user| user.name.to_string() == name.get_untracked());
+                    view! { <PasswordForm name=name.get_untracked() own=own/> }
+                }
+            />
+        </RouteDialog>
+    }
+}
+
+#[component]
+fn PasswordForm(name: String, own: bool) -> impl IntoView {
+    let old = RwSignal::new(String::new());
+    let new = RwSignal::new(String::new());
+    let session = use_session();
+    let hint = match own {
+        true => "All your sessions end: sign in again with it.",
+        false => "All sessions of the user end.",
+    };
+    let change = Action::new(move |(): &()| {
+        let old = own.then(|| old.get_untracked());
+        change_password(name.clone(), old, new.get_untracked())
+    });
+    let problem = Signal::derive(move || change.value().get().and_then(Result::err));
+    let about = move |field: &'static str| {
+        Signal::derive(move || {
+            problem.with(|problem| problem.as_ref().and_then(|problem| problem.about(field)))
+        })
+    };
+    let navigate = use_navigate();
+    Effect::new(move |_| match change.value().get() {
+        Some(Ok(())) => {
+            // All sessions of the account have ended, this one too where it is one's own.
+            session.actor.refetch();
+            navigate("/users", NavigateOptions { replace: true, scroll: false, ..Default::default() });
+        }
+        Some(Err(_)) => focus_first_error(),
+        None => {}
+    });
+    let submit = move |event: ev::SubmitEvent| {
+        event.prevent_default();
+        change.dispatch(());
+    };
+    view! {
+        // Posted, so that a password can never come to stand in an address.
+        <form class="stack" method="post" on:submit=submit>
+            <FormProblem problem=problem fields=&["oldPassword", "password"]/>
+            {own
+                .then(|| {
+                    view! {
+                        <PasswordField
+                            name="old-password"
+                            label="Present password"
+                            value=old
+                            autocomplete="current-password"
+                            error=about("oldPassword")
+                        />
+                    }
+                })}
+            <PasswordField
+                name="new-password"
+                label="New password"
+                value=new
+                hint=hint
+                error=about("password")
+            />
+            <div class="form-actions">
+                <ButtonLink dialog=true href="/users">"Cancel"</ButtonLink>
+                <Button kind=ButtonKind::Primary busy=change.pending()>"Change"</Button>
+            </div>
+        </form>
+    }
+}

@@ -1,0 +1,70 @@
+//! The Activity page: what happened, wherever the reader may look.
+
+use leptos::{either::Either, prelude::*};
+use leptos_meta::Title;
+use longshore_model::activity::ActivityFilter;
+
+use crate::{
+    components::{
+        ActivityTable, EmptyState, ListPager, ListQuery, Loaded, PageHeader, SearchBox, use_list_query,
+    },
+    server,
+};
+
+/// What happened, newest first.
+#[component]
+pub fn Activity() -> impl IntoView {
+    let query = use_list_query();
+    let page = Resource::new_blocking(
+        move || query.get(),
+        |query: ListQuery| async move { server::activity(filter(&query), query.page()).await },
+    );
+    let searched = Signal::derive(move || query.with(ListQuery::search).unwrap_or_default());
+    view! {
+        <Title text="Activity"/>
+        <PageHeader title="Activity"/>
+        <SearchBox action="/activity" value=searched label="Repository or namespace"/>
+        <Loaded
+            resource=page
+            children=move |page| {
+                let pager = view! { <ListPager page=&page/> };
+                match page.items.is_empty() {
+                    true => Either::Left(empty(searched.get_untracked().is_empty())),
+                    false => Either::Right(view! { <ActivityTable items=page.items with_repository=true/> {pager} }),
+                }
+            }
+        />
+    }
+}
+
+/// A whole name is a repository, a single word a namespace; what can be neither filters nothing.
+fn filter(query: &ListQuery) -> ActivityFilter {
+    ActivityFilter { repository: query.parsed("q"), namespace: query.parsed("q") }
+}
+
+fn empty(all: bool) -> impl IntoView {
+    let (title, advice) = match all {
+        true => (
+            "Nothing has happened yet",
+            "Pushes, promotions, mirror runs and changes of settings appear here.",
+        ),
+        false => (
+            "Nothing has happened there",
+            "Write a namespace, such as dev, or a whole repository, such as dev/website.",
+        ),
+    };
+    view! { <EmptyState title=title><p>{advice}</p></EmptyState> }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_filters_by_repository_or_by_namespace() {
+        let asked = |words| filter(&ListQuery::of(&[("q", words)]));
+        assert!(asked("dev/website").repository.is_some() && asked("dev/website").namespace.is_none());
+        assert!(asked("dev").namespace.is_some() && asked("dev").repository.is_none());
+        assert_eq!(asked(""), ActivityFilter::default());
+    }
+}

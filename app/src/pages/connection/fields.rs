@@ -1,0 +1,99 @@
+//! The fields of a connection.
+
+use leptos::{either::Either, prelude::*};
+use longshore_model::{RemoteKind, policy::REMOTE_KINDS, remote::DOCKER_HUB_URL};
+
+use super::{ConnectionInput, FieldErrors};
+use crate::components::{Checkbox, Choice, Choices, FieldKind, PasswordField, TextArea, TextField};
+
+/// Which registry it is, and where.
+#[component]
+pub(in crate::pages) fn ConnectionFields(input: ConnectionInput, errors: FieldErrors) -> impl IntoView {
+    let kinds = REMOTE_KINDS.map(|kind| Choice::new(kind.as_str(), kind.label())).to_vec();
+    let address = move || match input.kind() {
+        RemoteKind::DockerHub => Either::Left(view! {
+            <p class="hint">"Docker Hub is at " <code>{DOCKER_HUB_URL}</code> ". Official images are in the namespace " <code>"library"</code> "."</p>
+        }),
+        _ => Either::Right(view! {
+            <TextField
+                name="remote-host"
+                label="Registry URL"
+                value=input.url
+                kind=FieldKind::Url
+                placeholder="https://qa-example.com"
+                error=errors.about("remoteHost")
+            />
+        }),
+    };
+    // The field keeps its text while Docker Hub is chosen: it lives in the signal.
+    view! {
+        <Choices name="remote-kind" legend="Registry type" value=input.kind choices=kinds/>
+        {address}
+    }
+}
+
+/// Who signs in there, and how the connection is secured.
+#[component]
+pub(in crate::pages) fn AccessFields(
+    input: ConnectionInput,
+    errors: FieldErrors,
+    /// What stands for a secret that is not typed.
+    #[prop(optional, into)]
+    stored: Signal<String>,
+) -> impl IntoView {
+    // Errors in there must be seen.
+    let wrong = move || errors.any(&["remoteCA", "proxy"]);
+    let used = untrack(|| {
+        input.skip_tls_verify.get()
+            || !input.ca_pem.with(String::is_empty)
+            || !input.proxy.with(String::is_empty)
+    });
+    view! {
+        <div class="row">
+            <TextField
+                name="remote-username"
+                label="Username"
+                value=input.username
+                kind=FieldKind::Code
+                hint="Empty for anonymous access."
+                error=errors.about("username")
+            />
+            <PasswordField
+                name="remote-password"
+                label="Password or access token"
+                value=input.secret
+                hint="Best that of an account made for mirroring alone."
+                placeholder=stored
+                error=errors.about("password")
+            />
+        </div>
+        <details class="advanced" open=move || used || wrong()>
+            <summary>"Show advanced settings"</summary>
+            <div class="stack">
+                <TextArea
+                    name="remote-ca"
+                    label="Remote certificate authority"
+                    value=input.ca_pem
+                    rows=4
+                    hint="In PEM form, where the registry's certificate comes from an authority of your own. A Longshore or DTR shows its authority at /ca."
+                    error=errors.about("remoteCA")
+                />
+                <Checkbox
+                    name="remote-skip-tls"
+                    label="Skip TLS verification"
+                    value=input.skip_tls_verify
+                    hint="Anybody on the way could then pose as the registry and read the password."
+                />
+                <TextField
+                    name="remote-proxy"
+                    label="Proxy"
+                    value=input.proxy
+                    kind=FieldKind::Code
+                    placeholder="http://proxy.example.com:3128"
+                    hint="Empty: the registry is reached directly."
+                    error=errors.about("proxy")
+                />
+            </div>
+        </details>
+    }
+}

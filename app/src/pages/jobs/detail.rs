@@ -1,0 +1,172 @@
+//! The page of one job: what it does, how far it is, what it wrote, and what can be done about it.
+
+use std::time::Duration;
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::{use_navigate, use_params_map};
+use longshore_model::{
+    Code, JobId, Problem,
+    job::{self, Job, LogLine, Status},
+};
+
+use super::{
+    describe::describe,
+    facts::{JobFacts, JobProgress},
+    log::{Log, append},
+    moving::Moving,
+    table::{JobTable, StatusBadge},
+};
+use crate::{
+    components::{Alert, Button, ButtonKind, ConfirmButton, Loaded, PageHeader, Panel, Tone},
+    error::AppError,
+    live::{ConnectionNotice, News, follow},
+    sentence::sentence,
+    server::{self, Answer, LOG_LINES},
+};
+
+/// The last lines of a log may come after the state that ends the job.
+const AFTERMATH: Duration = Duration::from_secs(3);
+
+/// What the page is made of.
+type Parts = (Job, Vec<Job>, Vec<LogLine>);
+
+async fn load(id: Option<JobId>) -> Answer<Parts> {
+    let id = id.ok_or_else(|| Problem::new(Code::NoSuchJob, "There is no such job."))?;
+    let job = server::job(id).await?;
+    Ok((job, server::job_children(id).await?, server::job_log(id, 0).await?))
+}
+
+/// One job.
+#[component]
+pub fn JobPage() -> impl IntoView {
+    let params = use_params_map();
+    let id = Memo::new(move |_| params.with(|params| params.get_str("id").and_then(|id| id.parse().ok())));
+    let parts = Resource::new_blocking(move || id.get(), load);
+    // Loaded once for each job; from then on events keep it up to date.
+    view! { <Loaded resource=parts children=move |parts| view! { <Loading parts=parts/> }/> }
+}
+
+#[component]
+fn Loading(parts: Parts) -> impl IntoView {
+    let (loaded, children, log) = parts;
+    let id = loaded.id;
+    let moving = Moving::new();
+    let complete = loaded.status.is_final() && i64::try_from(log.len()).is_ok_and(|lines| lines < LOG_LINES);
+    let has_children = !children.is_empty();
+    let lines = RwSignal::new(log);
+    let over = RwSignal::new(complete);
+    let address = move || {
+        let after = lines.with_untracked(|lines| lines.last().map_or(0, |line| line.line));
+        // The parts of a job are told of as jobs of their own.
+        let parts = if has_children { "&jobs=1" } else { "" };
+        (!over.get()).then(|| format!("/events?job={id}&after={after}{parts}"))
+    };
+    let children = RwSignal::new(children);
+    let lost = follow(address, move |news| match news {
+        News::Event(job::Event::Job { job }) => {
+            if job.id == id && job.status.is_final() {
+                set_timeout(move || over.set(true), AFTERMATH);
+            }
+            moving.take(*job, |_| false);
+        }
+        News::Event(job::Event::Log { lines: more, .. }) => append(lines, more),
+        News::Opened if has_children => leptos::task::spawn_local(async move {
+            if let Ok(loaded) = server::job_children(id).await {
+                children.set(loaded);
+            }
+        }),
+        News::Opened | News::Event(_) => {}
+    });
+    let what = describe(&loaded);
+    let job = moving.now(loaded);
+    view! {
+        <Title text=what.clone()/>
+        <PageHeader title=what detail=move || view! { <StatusBadge job=job/> }>
+            <Actions job=job/>
+        </PageHeader>
+        <ConnectionNotice lost=lost/>
+        <Ending job=job/>
+        <Show when=move || children.with(|children| !children.is_empty())>
+            <section class="stack job-children">
+                <h2>"Parts"</h2>
+                <JobTable jobs=children moving=moving/>
+            </section>
+        </Show>
+        <div class="columns">
+            <div>
+                <JobProgress job=job pace=moving.pace(id)/>
+                <Panel title="Log">
+                    <Log lines=lines/>
+                </Panel>
+            </div>
+            <JobFacts job=job/>
+        </div>
+    }
+}
+
+/// How it ended, or why it waits: what failed stands on top.
+#[component]
+fn Ending(job: Memo<Job>) -> impl IntoView {
+    move || {
+        let (status, error, outcome) = job.with(|job| (job.status, job.error.clone(), job.outcome.clone()));
+        let (tone, title, text) = match (status, error, outcome) {
+            (Status::Errored, Some(error), _) => (Tone::Bad, "Failed. ", error),
+            (Status::Waiting | Status::Running, Some(error), _) => {
+                (Tone::Warn, "The last attempt failed, and it is tried again. ", error)
+            }
+            (Status::Done, _, Some(outcome)) => (Tone::Ok, "", outcome),
+            (_, Some(error), _) => (Tone::Neutral, "", error),
+            (_, None, Some(outcome)) => (Tone::Neutral, "", outcome),
+            (_, None, None) => return None,
+        };
+        Some(view! { <Alert tone=tone><strong>{title}</strong>{sentence(&text)}</Alert> })
+    }
+}
+
+/// Stop, or do it once more.
+#[component]
+fn Actions(job: Memo<Job>) -> impl IntoView {
+    let id = job.with_untracked(|job| job.id);
+    let status = Memo::new(move |_| job.with(|job| job.status));
+    let navigate = use_navigate();
+    let cancel = Action::new(move |()| server::cancel_job(id));
+    let retry = Action::new(move |()| server::retry_job(id));
+    Effect::new(move |_| {
+        if let Some(Ok(job)) = retry.value().get() {
+            navigate(&format!("/jobs/{}", job.id), Default::default());
+        }
+    });
+    let problem = move || -> Option<AppError> {
+        let canceled =
+            cancel.value().with(|value| value.as_ref().and_then(|value| value.as_ref().err().cloned()));
+        canceled.or_else(|| {
+            retry.value().with(|value| value.as_ref().and_then(|value| value.as_ref().err().cloned()))
+        })
+    };
+    let stopping = Signal::derive(move || {
+        cancel.pending().get() || cancel.value().with(|value| matches!(value, Some(Ok(_))))
+    });
+    view! {
+        {move || problem().map(|problem| view! { <span class="error" role="alert">{problem.to_string()}</span> })}
+        <Show when=move || !status.get().is_final()>
+            <ConfirmButton
+                label="Cancel"
+                title="Cancel this job?"
+                busy=stopping
+                on_confirm=move || { cancel.dispatch(()); }
+            >
+                <p>"It stops within a second. Tags that it has set stay; the others are left as they were."</p>
+            </ConfirmButton>
+        </Show>
+        <Show when=move || status.get().is_final() && status.get() != Status::Done>
+            <Button
+                kind=ButtonKind::Primary
+                busy=retry.pending()
+                on_press=move || { retry.dispatch(()); }
+            >
+                "Retry"
+            </Button>
+        </Show>
+    }
+}

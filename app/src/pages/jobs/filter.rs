@@ -1,0 +1,120 @@
+//! Which jobs a list shows, as its address says it.
+
+use leptos::prelude::*;
+use longshore_model::{
+    PageRequest,
+    job::{Action, Job, JobFilter, Status},
+    repository::RepositoryFilter,
+};
+
+use super::describe::{action_label, status_label};
+use crate::{
+    components::{Choice, FilterSelect, ListQuery, SearchBox},
+    server::repositories,
+};
+
+/// The word that stands for all actions but evaluations, which are many and short.
+const TRANSFERS: &str = "transfers";
+
+/// How many repositories are suggested.
+const SUGGESTIONS: u32 = 200;
+
+/// What the address asks for. Words that mean nothing filter nothing.
+pub(super) fn filter(query: &ListQuery) -> JobFilter {
+    let (action, status) = (query.get("action"), query.get("status"));
+    JobFilter {
+        action: Action::ALL.into_iter().find(|known| Some(known.as_str()) == action.as_deref()),
+        status: Status::ALL.into_iter().find(|known| Some(known.as_str()) == status.as_deref()),
+        repository: query.parsed("q"),
+        policy: query.parsed("policy"),
+        parent: None,
+        without_evaluations: action.as_deref() == Some(TRANSFERS),
+    }
+}
+
+/// Whether a job belongs into a list with this filter.
+pub(super) fn passes(filter: &JobFilter, job: &Job) -> bool {
+    filter.action.is_none_or(|action| action == job.action)
+        && filter.status.is_none_or(|status| status == job.status)
+        && filter.policy.is_none_or(|policy| Some(policy) == job.policy)
+        && filter.parent.is_none_or(|parent| Some(parent) == job.parent)
+        && filter.repository.as_ref().is_none_or(|name| Some(name) == job.repository_name.as_ref())
+        && !(filter.without_evaluations && job.action == Action::Evaluate)
+}
+
+/// The search and the filters above the list.
+#[component]
+pub(super) fn JobFilters(
+    /// What the address says.
+    query: Memo<ListQuery>,
+) -> impl IntoView {
+    let word = move |name: &'static str| {
+        Signal::derive(move || query.with(|query| query.get(name).unwrap_or_default()))
+    };
+    let actions = [(TRANSFERS, "All but evaluations")]
+        .into_iter()
+        .chain(Action::ALL.map(|action| (action.as_str(), action_label(action))))
+        .map(|(word, label)| Choice::new(word, label))
+        .collect();
+    let statuses = Status::ALL.map(|status| Choice::new(status.as_str(), status_label(status).0)).to_vec();
+    let no_name = move || {
+        query.with(|query| query.search().filter(|_| filter(query).repository.is_none())).map(|typed| {
+            let advice = format!("“{typed}” is no repository; write its whole name, such as dev/website.");
+            view! { <p class="error">{advice}</p> }
+        })
+    };
+    view! {
+        <SearchBox action="/jobs" value=word("q") label="Repository" list="job-repositories">
+            <FilterSelect name="action" label="Action" value=word("action") choices=actions/>
+            <FilterSelect name="status" label="Status" value=word("status") choices=statuses/>
+        </SearchBox>
+        <RepositoryNames/>
+        {no_name}
+    }
+}
+
+/// The names that the search suggests.
+#[component]
+fn RepositoryNames() -> impl IntoView {
+    let names =
+        LocalResource::new(|| repositories(RepositoryFilter::default(), PageRequest::first(SUGGESTIONS)));
+    let options = move || {
+        let page = names.get().and_then(Result::ok)?;
+        let option = |name: String| view! { <option value=name></option> };
+        Some(page.items.into_iter().map(|item| option(item.repository.name.to_string())).collect_view())
+    };
+    view! { <datalist id="job-repositories">{options}</datalist> }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use longshore_model::job::Parameters;
+
+    use super::{super::describe::tests::job, *};
+
+    #[test]
+    fn the_address_says_which_jobs_are_listed() {
+        let asked =
+            ListQuery::of(&[("action", "poll_mirror"), ("status", "errored"), ("q", " dev/website ")]);
+        let filter = filter(&asked);
+        assert_eq!(filter.action, Some(Action::PollMirror));
+        assert_eq!(filter.status, Some(Status::Errored));
+        assert_eq!(filter.repository.unwrap().to_string(), "dev/website");
+    }
+
+    #[test]
+    fn what_means_nothing_filters_nothing() {
+        assert_eq!(filter(&ListQuery::of(&[("action", "dance"), ("q", "Not A Name")])), JobFilter::default());
+        assert!(filter(&ListQuery::of(&[("action", TRANSFERS)])).without_evaluations);
+    }
+
+    #[test]
+    fn only_what_the_filter_asks_for_arrives() {
+        let job = job(Parameters::PollAll);
+        let filter = JobFilter { action: Some(job.action), status: Some(job.status), ..JobFilter::default() };
+        assert!(passes(&filter, &job));
+        assert!(!passes(&JobFilter { status: Some(Status::Done), ..filter.clone() }, &job));
+        assert!(!passes(&JobFilter { repository: "qa/website".parse().ok(), ..filter }, &job));
+    }
+}

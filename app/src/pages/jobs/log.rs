@@ -1,0 +1,89 @@
+//! The log of a job, which follows while it is written.
+
+use leptos::{html, prelude::*};
+use longshore_model::job::{Level, LogLine};
+
+/// Closer to the end than this, in pixels, one reads the end.
+const NEAR: i32 = 24;
+
+/// Adds lines to those that are there; a line that is known is not added twice.
+pub(super) fn append(lines: RwSignal<Vec<LogLine>>, more: Vec<LogLine>) {
+    lines.update(|lines| {
+        let last = lines.last().map_or(0, |line| line.line);
+        lines.extend(more.into_iter().filter(|line| line.line > last));
+    });
+}
+
+/// A job's log. Who reads its end stays at its end.
+#[component]
+pub(super) fn Log(
+    /// The lines.
+    lines: RwSignal<Vec<LogLine>>,
+) -> impl IntoView {
+    let list = NodeRef::<html::Ol>::new();
+    let at_end = StoredValue::new(true);
+    Effect::new(move |_| {
+        lines.track();
+        request_animation_frame(move || {
+            if let Some(list) = list.get_untracked()
+                && at_end.get_value()
+            {
+                list.set_scroll_top(list.scroll_height());
+            }
+        });
+    });
+    let scrolled = move |_| {
+        if let Some(list) = list.get_untracked() {
+            at_end.set_value(list.scroll_height() - list.scroll_top() - list.client_height() < NEAR);
+        }
+    };
+    view! {
+        <Show when=move || lines.with(|lines| !lines.is_empty()) fallback=|| view! { <p class="muted">"Nothing was written yet."</p> }>
+            <ol class="log" role="log" aria-label="Log" tabindex="0" node_ref=list on:scroll=scrolled>
+                <For each=move || lines.get() key=|line| line.line let(line)>
+                    <Line line=line/>
+                </For>
+            </ol>
+        </Show>
+    }
+}
+
+#[component]
+fn Line(line: LogLine) -> impl IntoView {
+    let (class, word) = match line.level {
+        Level::Info => ("log-line", None),
+        Level::Warn => ("log-line warn", Some("Warning: ")),
+        Level::Error => ("log-line bad", Some("Error: ")),
+    };
+    view! {
+        <li class=class value=line.line.to_string()>
+            <time datetime=line.at.to_string() title=line.at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()>
+                {line.at.strftime("%H:%M:%S").to_string()}
+            </time>
+            <span>{word} {line.message}</span>
+        </li>
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use longshore_model::Timestamp;
+
+    use super::*;
+
+    fn line(line: i64) -> LogLine {
+        LogLine { line, at: Timestamp::UNIX_EPOCH, level: Level::Info, message: String::new() }
+    }
+
+    #[test]
+    fn a_line_that_is_told_twice_is_shown_once() {
+        Owner::new().with(|| {
+            let lines = RwSignal::new(vec![line(1), line(2)]);
+            append(lines, vec![line(2), line(3)]);
+            append(lines, vec![line(1)]);
+            let numbers: Vec<_> = lines.get_untracked().iter().map(|line| line.line).collect();
+            assert_eq!(numbers, [1, 2, 3]);
+        });
+    }
+}

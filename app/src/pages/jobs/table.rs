@@ -1,0 +1,76 @@
+//! Jobs in rows, each of which moves by itself.
+
+use leptos::{either::Either, prelude::*};
+use leptos_router::components::A;
+use longshore_model::job::{Job, Status};
+
+use super::{
+    describe::{action_label, describe, status_label},
+    moving::Moving,
+    progress::{RowProgress, Took},
+};
+use crate::{
+    components::{Badge, RelativeTime, Table},
+    sentence::sentence,
+};
+
+/// The jobs of a list.
+#[component]
+pub(super) fn JobTable(
+    /// The jobs, as they were loaded.
+    #[prop(into)]
+    jobs: Signal<Vec<Job>>,
+    /// What became of them.
+    moving: Moving,
+) -> impl IntoView {
+    view! {
+        <Table label="Jobs" columns=vec!["Job", "Action", "Status", "Progress", "Started", "Took"]>
+            <For each=move || jobs.get() key=|job| job.id let(job)>
+                <Row job=job moving=moving/>
+            </For>
+        </Table>
+    }
+}
+
+#[component]
+fn Row(job: Job, moving: Moving) -> impl IntoView {
+    let (href, what, action) = (format!("/jobs/{}", job.id), describe(&job), action_label(job.action));
+    let job = moving.now(job);
+    let started = move || match job.with(|job| job.started_at) {
+        Some(at) => Either::Left(view! { <RelativeTime at=at/> }),
+        None => Either::Right("–"),
+    };
+    let said = move || {
+        let said = job.with(|job| job.error.clone().or_else(|| job.outcome.clone()));
+        said.map(|said| view! { <p class="row-detail">{sentence(&said)}</p> })
+    };
+    view! {
+        <tr>
+            <th scope="row" class="job-what">
+                <A href=href>{what}</A>
+                {said}
+            </th>
+            <td class="nowrap">{action}</td>
+            <td><StatusBadge job=job/></td>
+            <td class="job-progress"><RowProgress job=job/></td>
+            <td>{started}</td>
+            <td class="nowrap"><Took job=job/></td>
+        </tr>
+    }
+}
+
+/// Where a job stands.
+#[component]
+pub(super) fn StatusBadge(
+    /// The job.
+    #[prop(into)]
+    job: Signal<Job>,
+) -> impl IntoView {
+    let status = Memo::new(move |_| job.with(|job| job.status));
+    let again = move || job.with(|job| job.status == Status::Waiting && job.attempt > 0);
+    view! {
+        <Badge tone=Signal::derive(move || status_label(status.get()).1)>
+            {move || if again() { "Waiting to retry" } else { status_label(status.get()).0 }}
+        </Badge>
+    }
+}

@@ -1,0 +1,172 @@
+//! The form of a mirror: the connection first, which Connect has to prove, then what is copied.
+
+use leptos::{ev, prelude::*};
+use leptos_router::{NavigateOptions, hooks::use_navigate};
+use longshore_model::{
+    Remote,
+    connect::Direction,
+    policy::{Mirror, Save},
+    repository::RepositorySummary,
+};
+
+use super::{
+    connect::{Trial, TrialFindings},
+    input::{MirrorInput, PULL, PUSH},
+    pull::{PullFields, read_patterns},
+    push::PushFields,
+    remote::RemoteFields,
+    repository::RepositoryFields,
+};
+use crate::{
+    components::{
+        Button, ButtonKind, ButtonLink, Choice, Choices, FormProblem, SaveButtons, focus_first_error,
+        previewed, read_template,
+    },
+    error::AppError,
+    pages::{connection::FieldErrors, repository::use_repository},
+    server::{Answer, preview_facts, remote_tags, save_pull_mirror, save_push_mirror},
+};
+
+/// The fields that show what is wrong with them.
+const FIELDS: &[&str] =
+    &["remote", "username", "password", "proxy", "rules", "tagTemplate", "patterns", "interval"];
+
+/// Fills in a new mirror, or changes an existing one.
+#[component]
+pub(super) fn MirrorForm(
+    /// The repository of this server.
+    summary: RepositorySummary,
+    /// The remotes that the reader may use.
+    remotes: Vec<Remote>,
+    /// The mirror that is changed.
+    before: Option<Mirror>,
+) -> impl IntoView {
+    let here = use_repository();
+    let id = before.as_ref().map(|mirror| mirror.common().id);
+    let is_new = before.is_none();
+    let input = before
+        .as_ref()
+        .map_or_else(|| MirrorInput::new(&summary), |before| MirrorInput::of(before, &summary));
+    let trial = Trial::new(input, !is_new);
+    let usable = Memo::new(move |_| trial.usable());
+    let name = summary.repository.name.to_string();
+
+    let save = Action::new(move |how: &Save| save_mirror(here.name.get_untracked(), input, id, *how));
+    let problem = Signal::derive(move || {
+        let saving = save.value().get().and_then(Result::err);
+        saving.or_else(|| trial.problem())
+    });
+    let errors = FieldErrors(Signal::derive(move || {
+        let saving = save.value().get().and_then(Result::err);
+        saving.map_or_else(|| trial.field_errors(), |AppError(problem)| problem.fields)
+    }));
+    let navigate = use_navigate();
+    Effect::new(move |_| match save.value().get() {
+        Some(Ok(())) => {
+            here.changed();
+            let list = here.path_untracked("mirrors");
+            navigate(&list, NavigateOptions { replace: true, scroll: false, ..Default::default() });
+        }
+        Some(Err(_)) => focus_first_error(),
+        None => {}
+    });
+    let connect = move |event: ev::SubmitEvent| {
+        event.prevent_default();
+        save.clear();
+        trial.connect(here.name.get_untracked());
+    };
+    let submit = move |how: Save| {
+        if untrack(|| complete(input)) {
+            save.dispatch(how);
+        } else {
+            focus_first_error();
+        }
+    };
+    // Listed once for each connection that was proved, and here alone: a page without script does
+    // not wait for another registry.
+    let listed = LocalResource::new(move || {
+        let wanted = usable.get().filter(|request| request.direction == Direction::Pull);
+        async move { Some(remote_tags(here.name.get_untracked(), wanted?).await) }
+    });
+    let facts = LocalResource::new(move || preview_facts(here.name.get()));
+    let shared_names = Memo::new(move |_| {
+        let facts = facts.get().and_then(Result::ok).filter(|_| input.direction() == Direction::Push);
+        let preview = facts.and_then(|facts| previewed(input.rules, input.template, &facts));
+        preview.is_some_and(|preview| !preview.collisions.is_empty())
+    });
+    let connected = Memo::new(move |_| usable.with(Option::is_some));
+    let back = here.path_untracked("mirrors");
+    let (cancel, local) = (back.clone(), StoredValue::new(name.clone()));
+    view! {
+        // Posted, so that a password can never come to stand in an address.
+        <form class="mirror-form stack" method="post" on:submit=connect>
+            <FormProblem problem=problem fields=FIELDS/>
+            {is_new.then(|| view! { <Directions input=input repository=name/> })}
+            <RemoteFields input=input remotes=remotes before=before errors=errors/>
+            <RepositoryFields input=input error=errors.about("remoteRepository")/>
+            <div class="connect">
+                <Button kind=ButtonKind::Primary busy=trial.pending()>"Connect"</Button>
+                <TrialFindings trial=trial/>
+            </div>
+            <Show
+                when=move || connected.get()
+                fallback=move || view! {
+                    <div class="form-actions">
+                        <ButtonLink dialog=true href=cancel.clone()>"Cancel"</ButtonLink>
+                        <p class="hint">"The mirror can be saved once Connect has found that the registry can be used like this."</p>
+                    </div>
+                }
+            >
+                <hr/>
+                {move || match input.direction() {
+                    Direction::Push => view! { <PushFields input=input facts=facts problem=problem/> }.into_any(),
+                    Direction::Pull => {
+                        view! { <PullFields input=input repository=local.get_value() tags=listed errors=errors/> }
+                            .into_any()
+                    }
+                }}
+                <SaveButtons back=back.clone() busy=save.pending() shared_names=shared_names on_save=submit/>
+            </Show>
+        </form>
+    }
+}
+
+/// Which way images flow.
+#[component]
+fn Directions(input: MirrorInput, repository: String) -> impl IntoView {
+    let choices = vec![
+        Choice::new(PULL, "Pull from remote registry")
+            .with_hint(format!("Bring tags of another registry into {repository}")),
+        Choice::new(PUSH, "Push to remote registry")
+            .with_hint(format!("Send tags of {repository} to another registry")),
+    ];
+    view! { <Choices name="direction" legend="Mirror direction" value=input.direction choices=choices/> }
+}
+
+/// Whether all that can be judged here is right; what is missing shows itself from now on.
+fn complete(input: MirrorInput) -> bool {
+    match input.direction() {
+        Direction::Push => input.rules.insist() && input.template.with(|typed| read_template(typed)).is_ok(),
+        Direction::Pull => {
+            input.pull_draft().is_some() && input.patterns.with(|typed| read_patterns(typed)).is_ok()
+        }
+    }
+}
+
+/// Saves what stands in the form.
+fn save_mirror(
+    repository: String,
+    input: MirrorInput,
+    id: Option<longshore_model::PolicyId>,
+    how: Save,
+) -> impl Future<Output = Answer<()>> + Send {
+    let (direction, push, pull) = untrack(|| (input.direction(), input.push_draft(), input.pull_draft()));
+    async move {
+        match (direction, pull) {
+            (Direction::Pull, Some(draft)) => save_pull_mirror(repository, id, draft, how).await,
+            (Direction::Push, _) => save_push_mirror(repository, id, push, how).await,
+            // Not reached: an incomplete form is not saved.
+            (Direction::Pull, None) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! What is typed in a mirror's form, and the drafts that are made of it.
+
+use leptos::prelude::*;
+use longshore_model::{
+    RepositoryState,
+    connect::{ConnectRequest, Direction},
+    policy::{DEFAULT_POLL_INTERVAL_SECONDS, Mirror, PullMirrorDraft, PushMirrorDraft, RemoteChoice},
+    repository::RepositorySummary,
+};
+
+use crate::{components::RulesInput, pages::connection::ConnectionInput};
+
+/// The units of time in which one says how often a mirror polls: word, label, seconds.
+pub(super) const UNITS: [(&str, &str, u32); 3] =
+    [("minutes", "minutes", 60), ("hours", "hours", 3_600), ("days", "days", 86_400)];
+
+/// The word for *pull* in the form.
+pub(super) const PULL: &str = "pull";
+/// The word for *push* in the form.
+pub(super) const PUSH: &str = "push";
+
+/// A mirror as it stands in its form. Cheap to copy.
+#[derive(Clone, Copy)]
+pub(super) struct MirrorInput {
+    pub(super) direction: RwSignal<String>,
+    /// The identifier of a saved remote; empty: the connection that is typed.
+    pub(super) saved: RwSignal<String>,
+    pub(super) connection: ConnectionInput,
+    pub(super) namespace: RwSignal<String>,
+    pub(super) name: RwSignal<String>,
+    pub(super) referrers: RwSignal<bool>,
+    enabled: bool,
+    // Push alone.
+    pub(super) rules: RulesInput,
+    pub(super) template: RwSignal<String>,
+    pub(super) overwrite: RwSignal<bool>,
+    // Pull alone.
+    pub(super) patterns: RwSignal<String>,
+    pub(super) every: RwSignal<String>,
+    pub(super) unit: RwSignal<String>,
+    /// `true` or `false`: whether this mirror alone may write to the repository (semantics 18).
+    pub(super) exclusive: RwSignal<String>,
+}
+
+impl MirrorInput {
+    /// An empty form, pull first; an empty repository becomes one that mirrors alone write to.
+    pub(super) fn new(here: &RepositorySummary) -> Self {
+        let text = |text: &str| RwSignal::new(text.to_owned());
+        let exclusive = here.tags == 0 || here.repository.state == RepositoryState::Mirror;
+        let (every, unit) = interval(DEFAULT_POLL_INTERVAL_SECONDS);
+        Self {
+            direction: text(PULL),
+            saved: text(""),
+            connection: ConnectionInput::default(),
+            namespace: text(""),
+            name: text(""),
+            referrers: RwSignal::new(true),
+            enabled: true,
+            rules: RulesInput::default(),
+            template: text("%n"),
+            overwrite: RwSignal::new(true),
+            patterns: text("*"),
+            every: RwSignal::new(every),
+            unit: text(unit),
+            exclusive: RwSignal::new(exclusive.to_string()),
+        }
+    }
+
+    /// The form of a mirror that is changed.
+    pub(super) fn of(mirror: &Mirror, here: &RepositorySummary) -> Self {
+        let input = Self::new(here);
+        let (direction, remote, repository) = match mirror {
+            Mirror::Push { mirror } => {
+                input.template.set(mirror.template.clone());
+                input.overwrite.set(mirror.overwrite);
+                (PUSH, mirror.remote, &mirror.remote_repository)
+            }
+            Mirror::Pull { mirror } => {
+                let (every, unit) = interval(mirror.interval_seconds);
+                input.patterns.set(mirror.patterns.clone());
+                input.every.set(every);
+                input.unit.set(unit.to_owned());
+                (PULL, mirror.remote, &mirror.remote_repository)
+            }
+        };
+        let exclusive = here.repository.state == RepositoryState::Mirror;
+        input.exclusive.set(exclusive.to_string());
+        input.direction.set(direction.to_owned());
+        input.saved.set(remote.to_string());
+        input.set_repository(&repository.to_string());
+        input.referrers.set(mirror.common().referrers);
+        let rules = match mirror {
+            Mirror::Push { mirror } => RulesInput::of(&mirror.rules),
+            Mirror::Pull { .. } => input.rules,
+        };
+        Self { rules, enabled: mirror.common().enabled, ..input }
+    }
+
+    pub(super) fn direction(self) -> Direction {
+        match self.direction.get().as_str() {
+            PUSH => Direction::Push,
+            _ => Direction::Pull,
+        }
+    }
+
+    /// Writes a repository's whole name into the two fields.
+    pub(super) fn set_repository(self, whole: &str) {
+        let (namespace, name) = whole.split_once('/').unwrap_or(("", whole));
+        self.namespace.set(namespace.trim().to_owned());
+        self.name.set(name.trim().to_owned());
+    }
+
+    /// The repository there. Some registries know names without a namespace.
+    pub(super) fn remote_repository(self) -> String {
+        let (namespace, name) = (self.namespace.get(), self.name.get());
+        match (namespace.trim(), name.trim()) {
+            ("", name) => name.to_owned(),
+            (namespace, name) => format!("{namespace}/{name}"),
+        }
+    }
+
+    /// What Connect tests: everything that decides whether the registry can be used.
+    pub(super) fn request(self) -> ConnectRequest {
+        let saved = self.saved.get().parse().ok();
+        ConnectRequest {
+            saved,
+            remote: saved.is_none().then(|| self.connection.draft()),
+            remote_repository: self.remote_repository(),
+            direction: self.direction(),
+        }
+    }
+
+    fn remote(self) -> RemoteChoice {
+        match self.saved.get().parse() {
+            Ok(id) => RemoteChoice::Saved { id },
+            Err(_) => RemoteChoice::New { remote: self.connection.draft() },
+        }
+    }
+
+    pub(super) fn push_draft(self) -> PushMirrorDraft {
+        PushMirrorDraft {
+            remote: self.remote(),
+            remote_repository: self.remote_repository(),
+            rules: self.rules.raw(),
+            every_tag: self.rules.every_tag(),
+            template: self.template.get(),
+            enabled: self.enabled,
+            overwrite: self.overwrite.get(),
+            referrers: self.referrers.get(),
+        }
+    }
+
+    /// The draft of a pull mirror; none where the time between two polls is no number.
+    pub(super) fn pull_draft(self) -> Option<PullMirrorDraft> {
+        Some(PullMirrorDraft {
+            remote: self.remote(),
+            remote_repository: self.remote_repository(),
+            patterns: self.patterns.get(),
+            interval_seconds: self.interval_seconds()?,
+            enabled: self.enabled,
+            referrers: self.referrers.get(),
+            exclusive: Some(self.exclusive.get() == "true"),
+        })
+    }
+
+    /// The time between two polls.
+    pub(super) fn interval_seconds(self) -> Option<u32> {
+        let unit = self.unit.get();
+        let (.., seconds) = UNITS.into_iter().find(|(word, ..)| *word == unit)?;
+        self.every.get().trim().parse::<u32>().ok()?.checked_mul(seconds)
+    }
+}
+
+/// A time between two polls as number and unit, without loss where that can be.
+pub(super) fn interval(seconds: u32) -> (String, &'static str) {
+    let whole = |(.., length): &&(&str, &str, u32)| seconds > *length && seconds.is_multiple_of(*length);
+    let (word, _, length) = UNITS.iter().rev().find(whole).unwrap_or(&UNITS[0]);
+    ((seconds / length).max(1).to_string(), word)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use longshore_model::{Repository, RepositoryId, Timestamp, Visibility, repository::Flow};
+
+    use super::*;
+
+    fn here(tags: u64) -> RepositorySummary {
+        RepositorySummary {
+            repository: Repository {
+                id: RepositoryId::new(),
+                name: "dev/website".parse().unwrap(),
+                visibility: Visibility::Private,
+                state: RepositoryState::Normal,
+                short_description: String::new(),
+                long_description: String::new(),
+                immutable_tags: false,
+                created_at: Timestamp::UNIX_EPOCH,
+            },
+            tags,
+            size_bytes: 0,
+            last_push: None,
+            promotions_out: Flow::default(),
+            promotions_in: Flow::default(),
+            push_mirrors: Flow::default(),
+            pull_mirrors: Flow::default(),
+            may_write: true,
+            may_administer: true,
+        }
+    }
+
+    #[test]
+    fn semantics_18_an_empty_repository_is_offered_to_the_mirror_alone() {
+        Owner::new().with(|| {
+            assert_eq!(MirrorInput::new(&here(0)).pull_draft().unwrap().exclusive, Some(true));
+            assert_eq!(MirrorInput::new(&here(3)).pull_draft().unwrap().exclusive, Some(false));
+        });
+    }
+
+    #[test]
+    fn a_repository_is_named_with_or_without_a_namespace() {
+        Owner::new().with(|| {
+            let input = MirrorInput::new(&here(0));
+            input.set_repository("qa/website/api");
+            assert_eq!(input.namespace.get_untracked(), "qa");
+            assert_eq!(input.remote_repository(), "qa/website/api");
+            input.set_repository("website");
+            assert_eq!(input.remote_repository(), "website");
+        });
+    }
+
+    #[test]
+    fn connect_tests_the_saved_remote_or_what_is_typed() {
+        Owner::new().with(|| {
+            let input = MirrorInput::new(&here(0));
+            assert!(input.request().remote.is_some());
+            input.saved.set("018f3c2a-0000-7000-8000-000000000000".to_owned());
+            assert!(input.request().saved.is_some());
+            assert_eq!(input.request().remote, None);
+            let before = input.request();
+            input.direction.set(PUSH.to_owned());
+            assert_ne!(input.request(), before, "another direction needs other rights");
+        });
+    }
+
+    #[test]
+    fn the_time_between_two_polls_has_a_unit() {
+        assert_eq!(interval(1_800), ("30".to_owned(), "minutes"));
+        assert_eq!(interval(7_200), ("2".to_owned(), "hours"));
+        assert_eq!(interval(172_800), ("2".to_owned(), "days"));
+        Owner::new().with(|| {
+            let input = MirrorInput::new(&here(0));
+            assert_eq!(input.interval_seconds(), Some(DEFAULT_POLL_INTERVAL_SECONDS));
+            input.every.set("often".to_owned());
+            assert_eq!(input.interval_seconds(), None);
+            assert_eq!(input.pull_draft(), None);
+        });
+    }
+}

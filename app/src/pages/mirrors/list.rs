@@ -1,0 +1,85 @@
+//! The list of a repository's mirrors, which follows their runs.
+
+use std::collections::HashMap;
+
+use leptos::{either::Either, prelude::*};
+use leptos_router::components::Outlet;
+use longshore_model::{
+    JobId,
+    job::{Event, Job, Status},
+    policy::Mirror,
+};
+
+use super::row::MirrorRow;
+use crate::{
+    components::{ButtonKind, ButtonLink, EmptyState, Loaded, Table},
+    live::{ConnectionNotice, News, follow},
+    pages::repository::{RepositoryPage, use_repository},
+    paths,
+    server::mirrors,
+};
+
+/// The mirrors of both directions, with the dialogs that make and change them.
+#[component]
+pub fn Mirrors() -> impl IntoView {
+    let here = use_repository();
+    let list = Resource::new_blocking(move || (here.name.get(), here.changes()), |(name, _)| mirrors(name));
+    let lost = follow_runs(here);
+    view! {
+        <ConnectionNotice lost=lost/>
+        <div class="toolbar">
+            <p class="muted">"Mirrors send tags to other registries, or bring tags of other registries in."</p>
+            <Transition>
+                {move || Suspend::new(async move {
+                    here.summary
+                        .await
+                        .is_ok_and(|summary| summary.may_administer)
+                        .then(|| {
+                            view! {
+                                <ButtonLink dialog=true href=here.path_untracked("mirrors/new") kind=ButtonKind::Primary>
+                                    "New mirror"
+                                </ButtonLink>
+                            }
+                        })
+                })}
+            </Transition>
+        </div>
+        <Loaded resource=list children=move |mirrors| view! { <List mirrors=mirrors/> }/>
+        <Outlet/>
+    }
+}
+
+#[component]
+fn List(mirrors: Vec<Mirror>) -> impl IntoView {
+    if mirrors.is_empty() {
+        return Either::Left(view! {
+            <EmptyState title="There is no mirror here">
+                <p>
+                    "A push mirror sends each tag that meets its criteria to another registry. A pull mirror looks there for tags regularly and brings them in."
+                </p>
+            </EmptyState>
+        });
+    }
+    Either::Right(view! {
+        <Table label="Mirrors" columns=vec!["Mirror", "Copies", "Last run", "Next run", "Enabled", ""]>
+            {mirrors.into_iter().map(|mirror| view! { <MirrorRow mirror=mirror/> }).collect_view()}
+        </Table>
+    })
+}
+
+/// Reads the list anew when a mirror's job begins or ends. Answers whether the connection is lost.
+fn follow_runs(here: RepositoryPage) -> ReadSignal<bool> {
+    let seen = StoredValue::new(HashMap::<JobId, Status>::new());
+    let turned = move |job: &Job| {
+        job.policy.is_some()
+            && seen.try_update_value(|seen| seen.insert(job.id, job.status)) != Some(Some(job.status))
+    };
+    let address =
+        move || here.name.with(|name| Some(paths::with_query("/events", &[("repository", Some(name))])));
+    follow(address, move |news| match news {
+        News::Event(Event::Job { job }) if turned(&job) => here.changed(),
+        // What happened between the page and its stream, or while that was lost, is in the list.
+        News::Opened => here.changed(),
+        News::Event(_) => {}
+    })
+}

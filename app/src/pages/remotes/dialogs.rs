@@ -1,0 +1,51 @@
+//! The dialogs that make and change a remote.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::use_params_map;
+use longshore_model::{Code, Problem, Remote, RemoteId};
+use longshore_oci::Namespace;
+
+use super::form::RemoteForm;
+use crate::{
+    components::{Loaded, RouteDialog},
+    server::{Answer, namespaces, remote, whoami},
+};
+
+/// Makes a remote.
+#[component]
+pub fn NewRemote() -> impl IntoView {
+    let owners = Resource::new_blocking(|| (), |()| owners());
+    view! {
+        <Title text="New remote"/>
+        <RouteDialog title="New remote" back="/remotes">
+            <Loaded resource=owners children=|owners| view! { <RemoteForm owners=owners before=None/> }/>
+        </RouteDialog>
+    }
+}
+
+/// Changes a remote.
+#[component]
+pub fn EditRemote() -> impl IntoView {
+    let params = use_params_map();
+    let id = Memo::new(move |_| params.with(|params| params.get("id").unwrap_or_default()));
+    let found = Resource::new_blocking(move || id.get(), find);
+    view! {
+        <Title text="Remote"/>
+        <RouteDialog title="Edit the remote" back="/remotes">
+            <Loaded resource=found children=|found| view! { <RemoteForm owners=Vec::new() before=Some(found)/> }/>
+        </RouteDialog>
+    }
+}
+
+async fn find(id: String) -> Answer<Remote> {
+    let id: RemoteId =
+        id.parse().map_err(|_| Problem::new(Code::NoSuchRemote, format!("There is no remote {id}.")))?;
+    remote(id).await
+}
+
+/// To whom a new remote may belong; nobody in particular is the system.
+async fn owners() -> Answer<Vec<Option<Namespace>>> {
+    let system = whoami().await?.is_admin().then_some(None);
+    Ok(system.into_iter().chain(namespaces().await?.into_iter().map(Some)).collect())
+}

@@ -1,0 +1,155 @@
+//! The form of a remote.
+
+use leptos::{ev, prelude::*};
+use leptos_router::{NavigateOptions, hooks::use_navigate};
+use longshore_model::{Remote, remote::RemoteDraft};
+use longshore_oci::Namespace;
+
+use super::use_changes;
+use crate::{
+    components::{
+        Alert, Button, ButtonKind, ButtonLink, Choice, Fact, Facts, FormProblem, SelectField, TextField,
+        Tone, focus_first_error,
+    },
+    error::AppError,
+    pages::connection::{AccessFields, ConnectionFields, ConnectionInput, FieldErrors, Findings},
+    server::{save_remote, test_remote},
+};
+
+/// The fields that show what is wrong with them.
+const FIELDS: &[&str] = &["remoteHost", "remoteCA", "username", "password", "proxy", "name", "owner"];
+
+/// Fills in a new remote, or changes an existing one.
+#[component]
+pub(super) fn RemoteForm(
+    /// To whom a new one may belong; none is the system.
+    owners: Vec<Option<Namespace>>,
+    /// The remote that is changed.
+    before: Option<Remote>,
+) -> impl IntoView {
+    let changes = use_changes();
+    let id = before.as_ref().map(|remote| remote.id);
+    let input = before.as_ref().map_or_else(ConnectionInput::default, ConnectionInput::from);
+    let name = RwSignal::new(before.as_ref().map(|remote| remote.name.clone()).unwrap_or_default());
+    let first = owners.first().cloned().flatten().map(|owner| owner.to_string()).unwrap_or_default();
+    let owner = RwSignal::new(first);
+
+    let save = Action::new(move |draft: &RemoteDraft| save_remote(id, draft.clone()));
+    let problem = Signal::derive(move || save.value().get().and_then(Result::err));
+    let errors = FieldErrors(Signal::derive(move || {
+        problem.get().map(|AppError(problem)| problem.fields).unwrap_or_default()
+    }));
+    let navigate = use_navigate();
+    Effect::new(move |_| match save.value().get() {
+        Some(Ok(_)) => {
+            changes.changed();
+            navigate("/remotes", NavigateOptions { replace: true, scroll: false, ..Default::default() });
+        }
+        Some(Err(_)) => focus_first_error(),
+        None => {}
+    });
+    let submit = move |event: ev::SubmitEvent| {
+        event.prevent_default();
+        let draft = untrack(|| input.draft());
+        save.dispatch(RemoteDraft { name: name.get_untracked(), owner: owner.get_untracked(), ..draft });
+    };
+    let owners: Vec<_> = owners
+        .into_iter()
+        .map(|owner| match owner {
+            Some(owner) => Choice::new(owner.to_string(), owner.to_string()),
+            None => Choice::new("", "The system").with_hint("For administrators alone"),
+        })
+        .collect();
+    let stored = before.as_ref().is_some_and(|remote| remote.has_secret);
+    let kept = StoredValue::new(before.clone().filter(|remote| remote.has_secret));
+    // What becomes of the stored password, told before it happens.
+    let discarded = Memo::new(move |_| {
+        kept.with_value(|remote| remote.as_ref().is_some_and(|remote| input.leads_elsewhere(remote)))
+    });
+    let placeholder = Signal::derive(move || {
+        if stored && !discarded.get() { "stored; empty keeps it".to_owned() } else { String::new() }
+    });
+    view! {
+        // Posted, so that a password can never come to stand in an address.
+        <form class="stack" method="post" on:submit=submit>
+            <FormProblem problem=problem fields=FIELDS/>
+            {before.as_ref().map(|remote| view! { <About remote=remote.clone()/> })}
+            <ConnectionFields input=input errors=errors/>
+            <AccessFields input=input errors=errors stored=placeholder/>
+            <Show when=move || discarded.get()>
+                <Alert tone=Tone::Warn>
+                    "Host or TLS settings have changed, so the stored password is not kept: type it again. This way nobody can lead it elsewhere."
+                </Alert>
+            </Show>
+            <div class="row">
+                <TextField
+                    name="remote-name"
+                    label="Name"
+                    value=name
+                    hint="What it is called in lists; empty: its host."
+                    error=errors.about("name")
+                />
+                {(owners.len() > 1)
+                    .then(|| {
+                        view! {
+                            <SelectField
+                                name="remote-owner"
+                                label="Belongs to"
+                                value=owner
+                                choices=owners
+                                hint="Only its administrators see and use it."
+                                error=errors.about("owner")
+                            />
+                        }
+                    })}
+            </div>
+            {id.map(|id| view! { <Test id=id/> })}
+            <div class="form-actions">
+                <ButtonLink dialog=true href="/remotes">"Cancel"</ButtonLink>
+                <Button kind=ButtonKind::Primary busy=save.pending()>"Save"</Button>
+            </div>
+        </form>
+    }
+}
+
+/// What cannot be changed here.
+#[component]
+fn About(remote: Remote) -> impl IntoView {
+    let owner = remote.owner.as_ref().map_or_else(|| "the system".to_owned(), ToString::to_string);
+    let used_by = match remote.used_by {
+        0 => "no mirror".to_owned(),
+        1 => "1 mirror, which changes with it".to_owned(),
+        many => format!("{many} mirrors, which change with it"),
+    };
+    view! {
+        <Facts>
+            <Fact name="Belongs to">{owner}</Fact>
+            <Fact name="Used by">{used_by}</Fact>
+            {remote.realm.map(|realm| view! { <Fact name="Token service"><code>{realm}</code></Fact> })}
+        </Facts>
+    }
+}
+
+/// Tries the remote as it is saved.
+#[component]
+fn Test(id: longshore_model::RemoteId) -> impl IntoView {
+    let changes = use_changes();
+    let test = Action::new(move |(): &()| test_remote(id));
+    Effect::new(move |_| {
+        if matches!(test.value().get(), Some(Ok(_))) {
+            changes.changed();
+        }
+    });
+    let found = move || {
+        test.value().get().map(|found| match found {
+            Ok(report) => view! { <Findings report=report/> }.into_any(),
+            Err(error) => view! { <p class="error">{error.to_string()}</p> }.into_any(),
+        })
+    };
+    view! {
+        <div class="connect">
+            <Button busy=test.pending() on_press=move || { test.dispatch(()); }>"Test what is saved"</Button>
+            <div class="trial" role="status">{found}</div>
+        </div>
+    }
+}

@@ -1,0 +1,58 @@
+//! The list of remotes.
+
+use leptos::{either::Either, prelude::*};
+use leptos_meta::Title;
+use leptos_router::components::Outlet;
+
+use super::{Changes, row::RemoteRow};
+use crate::{
+    components::{
+        ButtonKind, ButtonLink, EmptyState, ListPager, ListQuery, Loaded, PageHeader, SearchBox, Table,
+        use_list_query,
+    },
+    server::remotes,
+};
+
+/// The remotes that the reader may use, with the dialogs that make and change them.
+#[component]
+pub fn Remotes() -> impl IntoView {
+    let query = use_list_query();
+    let changes = Changes(RwSignal::new(0));
+    provide_context(changes);
+    let page = Resource::new_blocking(
+        move || (query.get(), changes.0.get()),
+        |(query, _): (ListQuery, usize)| remotes(query.search(), query.page()),
+    );
+    let searched = Signal::derive(move || query.with(ListQuery::search).unwrap_or_default());
+    view! {
+        <Title text="Remotes"/>
+        <PageHeader title="Remotes">
+            <ButtonLink dialog=true href="/remotes/new" kind=ButtonKind::Primary>"New remote"</ButtonLink>
+        </PageHeader>
+        <SearchBox action="/remotes" value=searched label="Search the remotes"/>
+        <Loaded
+            resource=page
+            children=move |page| {
+                let pager = view! { <ListPager page=&page/> };
+                let rows: Vec<_> =
+                    page.items.into_iter().map(|remote| view! { <RemoteRow remote=remote/> }).collect();
+                let columns = vec!["Remote", "Kind", "User", "Used by", "Health", ""];
+                match (rows.is_empty(), searched.get_untracked().is_empty()) {
+                    (true, true) => Either::Left(Either::Left(view! {
+                        <EmptyState title="There is no remote yet">
+                            <p>"A remote is a connection to another registry: its address, who signs in, how it is secured. Each mirror that is set up saves its own here, for the next one to use."</p>
+                        </EmptyState>
+                    })),
+                    (true, false) => Either::Left(Either::Right(view! {
+                        <EmptyState title="No remote matches"><p>"Search for another part of its name or host."</p></EmptyState>
+                    })),
+                    (false, _) => Either::Right(view! {
+                        <Table label="Remotes" columns=columns>{rows}</Table>
+                        {pager}
+                    }),
+                }
+            }
+        />
+        <Outlet/>
+    }
+}

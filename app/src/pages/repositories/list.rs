@@ -1,0 +1,168 @@
+//! The list of repositories.
+
+use leptos::{either::Either, prelude::*};
+use leptos_meta::Title;
+use leptos_router::components::{A, Outlet};
+use longshore_model::{
+    Actor, Page, RepositoryState, Visibility,
+    repository::{RepositoryFilter, RepositorySummary},
+};
+
+use super::{Flows, STATES, state_label, state_of, visibility_label};
+use crate::{
+    components::{
+        Badge, ButtonKind, ButtonLink, Choice, Commands, EmptyState, FilterSelect, FilterText, ListPager,
+        ListQuery, Loaded, PageHeader, RelativeTime, SearchBox, Table, Tone, size, use_list_query,
+    },
+    host::registry_host,
+    paths,
+    server::{namespaces, repositories},
+    session::use_session,
+};
+
+/// The repositories that the reader may see.
+#[component]
+pub fn Repositories() -> impl IntoView {
+    let query = use_list_query();
+    let list =
+        Resource::new_blocking(move || query.get(), |query| repositories(filter(&query), query.page()));
+    let known = LocalResource::new(|| async { namespaces().await.unwrap_or_default() });
+    let suggestions = Signal::derive(move || {
+        known.get().unwrap_or_default().iter().map(ToString::to_string).collect::<Vec<_>>()
+    });
+    let of = move |name: &'static str| {
+        Signal::derive(move || query.with(|query| query.get(name).unwrap_or_default()))
+    };
+    view! {
+        <Title text="Repositories"/>
+        <PageHeader title="Repositories">
+            <ButtonLink href="/repositories/new" kind=ButtonKind::Primary dialog=true>"New repository"</ButtonLink>
+        </PageHeader>
+        <SearchBox action="/repositories" value=of("q") label="Search the repositories">
+            <FilterText name="namespace" label="Namespace" value=of("namespace") suggestions=suggestions/>
+            <FilterSelect
+                name="state"
+                label="State"
+                value=of("state")
+                choices=STATES.map(|(state, label, _)| Choice::new(state.as_str(), label)).to_vec()
+            />
+        </SearchBox>
+        <Loaded resource=list let:page>
+            {if page.items.is_empty() {
+                Either::Left(view! { <Empty filtered=query.get_untracked() != ListQuery::default()/> })
+            } else {
+                Either::Right(view! { <List page=page/> })
+            }}
+        </Loaded>
+        <Outlet/>
+    }
+}
+
+fn filter(query: &ListQuery) -> RepositoryFilter {
+    RepositoryFilter {
+        search: query.search(),
+        namespace: query.parsed("namespace"),
+        state: query.get("state").as_deref().and_then(state_of),
+        writable: false,
+    }
+}
+
+#[component]
+fn List(page: Page<RepositorySummary>) -> impl IntoView {
+    let rows: Vec<_> = page.items.iter().map(|summary| view! { <Row summary=summary/> }).collect();
+    view! {
+        <Table
+            label="Repositories"
+            columns=vec!["Name", "Visibility", "State", "Tags", "Size", "Last push", "Flows"]
+        >
+            {rows}
+        </Table>
+        <ListPager page=&page/>
+    }
+}
+
+#[component]
+fn Row<'summary>(summary: &'summary RepositorySummary) -> impl IntoView + use<> {
+    let repository = &summary.repository;
+    let name = repository.name.to_string();
+    let visibility = visibility_label(repository.visibility);
+    let public = repository.visibility == Visibility::Public;
+    let about = Some(repository.short_description.clone()).filter(|about| !about.is_empty());
+    view! {
+        <tr>
+            <th scope="row">
+                <A href=paths::below(&name, "")>{name.clone()}</A>
+                {about.map(|about| view! { <div class="muted about">{about}</div> })}
+            </th>
+            <td>
+                {if public {
+                    Either::Left(view! { <Badge>{visibility}</Badge> })
+                } else {
+                    Either::Right(visibility)
+                }}
+            </td>
+            <td>
+                {match repository.state {
+                    RepositoryState::Normal => Either::Left(state_label(repository.state)),
+                    state => Either::Right(view! { <Badge tone=Tone::Info>{state_label(state)}</Badge> }),
+                }}
+            </td>
+            <td class="number">{summary.tags}</td>
+            <td class="number">{size(summary.size_bytes)}</td>
+            <td>
+                {match summary.last_push {
+                    Some(at) => Either::Left(view! { <RelativeTime at=at/> }),
+                    None => Either::Right(view! { <span class="muted">"never"</span> }),
+                }}
+            </td>
+            <td class="flows">
+                <Flows summary=summary/>
+            </td>
+        </tr>
+    }
+}
+
+/// What stands where the list would be.
+#[component]
+fn Empty(filtered: bool) -> impl IntoView {
+    let session = use_session();
+    if filtered {
+        return view! {
+            <EmptyState title="No repository is like that">
+                <ButtonLink href="/repositories">"Show all repositories"</ButtonLink>
+            </EmptyState>
+        }
+        .into_any();
+    }
+    view! {
+        <Transition>
+            {move || Suspend::new(async move {
+                match session.actor.await {
+                    Ok(Actor::User(user)) => Either::Left(view! { <FirstPush namespace=user.name.to_string()/> }),
+                    _ => Either::Right(view! {
+                        <EmptyState title="There is no public repository">
+                            <p>"Sign in to see those that are yours."</p>
+                            <ButtonLink href="/sign-in" kind=ButtonKind::Primary>"Sign in"</ButtonLink>
+                        </EmptyState>
+                    }),
+                }
+            })}
+        </Transition>
+    }
+    .into_any()
+}
+
+/// How the first image gets here.
+#[component]
+fn FirstPush(namespace: String) -> impl IntoView {
+    let host = registry_host();
+    let image = format!("{host}/{namespace}/website:1.0");
+    let commands =
+        format!("docker login {host} --username {namespace}\ndocker tag IMAGE {image}\ndocker push {image}");
+    view! {
+        <EmptyState title="There is no repository yet">
+            <p>"The first push makes one. Any client will do; with Docker, IMAGE being an image that you have:"</p>
+            <Commands text=commands label="Copy the commands"/>
+        </EmptyState>
+    }
+}

@@ -1,0 +1,106 @@
+//! The dialog that makes a repository.
+
+use leptos::{ev, prelude::*};
+use leptos_meta::Title;
+use leptos_router::hooks::use_navigate;
+use longshore_model::repository::NewRepository as Draft;
+
+use super::{visibility_choices, visibility_of};
+use crate::{
+    components::{
+        Button, ButtonKind, ButtonLink, Checkbox, Choice, Choices, FieldKind, FormProblem, Loaded,
+        RouteDialog, SelectField, TextField, focus_first_error,
+    },
+    paths,
+    server::{create_repository, namespaces},
+};
+
+/// Asks for the name and who may pull.
+#[component]
+pub fn NewRepository() -> impl IntoView {
+    let choices = Resource::new_blocking(|| (), |()| namespaces());
+    view! {
+        <Title text="New repository"/>
+        <RouteDialog title="New repository" back="/repositories">
+            <Loaded resource=choices let:namespaces>
+                <RepositoryForm namespaces=namespaces.iter().map(ToString::to_string).collect()/>
+            </Loaded>
+        </RouteDialog>
+    }
+}
+
+#[component]
+fn RepositoryForm(namespaces: Vec<String>) -> impl IntoView {
+    let namespace = RwSignal::new(namespaces.first().cloned().unwrap_or_default());
+    let name = RwSignal::new(String::new());
+    let visibility = RwSignal::new("private".to_owned());
+    let description = RwSignal::new(String::new());
+    let immutable = RwSignal::new(false);
+    let create = Action::new(|draft: &Draft| create_repository(draft.clone()));
+    let problem = Signal::derive(move || create.value().get().and_then(Result::err));
+    let about = move |field: &'static str| {
+        Signal::derive(move || {
+            problem.with(|problem| problem.as_ref().and_then(|problem| problem.about(field)))
+        })
+    };
+    let navigate = use_navigate();
+    Effect::new(move |_| match create.value().get() {
+        Some(Ok(made)) => navigate(&paths::below(&made.name.to_string(), ""), Default::default()),
+        Some(Err(_)) => focus_first_error(),
+        None => {}
+    });
+    let submit = move |event: ev::SubmitEvent| {
+        event.prevent_default();
+        create.dispatch(Draft {
+            namespace: namespace.get(),
+            name: name.get(),
+            visibility: visibility_of(&visibility.get()),
+            short_description: description.get(),
+            long_description: String::new(),
+            immutable_tags: immutable.get(),
+        });
+    };
+    let choices: Vec<_> = namespaces.into_iter().map(|name| Choice::new(name.clone(), name)).collect();
+    view! {
+        <form class="stack" on:submit=submit>
+            <FormProblem problem=problem fields=&["namespace", "name", "shortDescription"]/>
+            <div class="row">
+                <SelectField
+                    name="namespace"
+                    label="Namespace"
+                    value=namespace
+                    choices=choices
+                    error=about("namespace")
+                />
+                <TextField
+                    name="name"
+                    label="Name"
+                    value=name
+                    kind=FieldKind::Code
+                    placeholder="website"
+                    hint="Lower case letters, digits, and . _ - / between them."
+                    error=about("name")
+                    required=true
+                />
+            </div>
+            <Choices name="visibility" legend="Who may pull" value=visibility choices=visibility_choices()/>
+            <TextField
+                name="description"
+                label="Description"
+                value=description
+                hint="One line."
+                error=about("shortDescription")
+            />
+            <Checkbox
+                name="immutable"
+                label="Tags are immutable"
+                value=immutable
+                hint="Once set, a tag cannot be moved to another digest."
+            />
+            <div class="form-actions">
+                <ButtonLink href="/repositories" dialog=true>"Cancel"</ButtonLink>
+                <Button kind=ButtonKind::Primary busy=create.pending()>"Create"</Button>
+            </div>
+        </form>
+    }
+}

@@ -1,0 +1,111 @@
+//! The Info tab: how to pull, what it is about, what flows through it, what came last.
+
+use leptos::{either::Either, prelude::*};
+use leptos_router::components::A;
+use longshore_model::{PageRequest, repository::RepositorySummary, tag::TagSummary};
+
+use super::use_repository;
+use crate::{
+    components::{Commands, EmptyState, Fact, Facts, Loaded, Panel, RelativeTime, size},
+    host::registry_host,
+    pages::repositories::Flows,
+    paths,
+    server::tags,
+};
+
+/// How many of the newest tags are shown.
+const RECENT: u32 = 5;
+
+/// The first page of a repository.
+#[component]
+pub fn Info() -> impl IntoView {
+    let here = use_repository();
+    let recent = Resource::new_blocking(
+        move || (here.name.get(), here.changes()),
+        |(name, _)| tags(name, None, PageRequest::first(RECENT)),
+    );
+    view! {
+        <Loaded resource=recent let:page>
+            <Pull newest=page.items.first().map(|newest| newest.tag.name.to_string())/>
+            <div class="columns">
+                <Loaded resource=here.summary let:summary>
+                    <About summary=summary/>
+                </Loaded>
+                <Recent tags=page.items/>
+            </div>
+        </Loaded>
+    }
+}
+
+/// How to pull the newest tag, or how to push the first.
+#[component]
+fn Pull(newest: Option<String>) -> impl IntoView {
+    let image = format!("{}/{}", registry_host(), use_repository().name.get_untracked());
+    match newest {
+        Some(tag) => view! {
+            <Commands text=format!("docker pull {image}:{tag}") label="Copy the pull command"/>
+        }
+        .into_any(),
+        None => view! {
+            <EmptyState title="There is no tag yet">
+                <p>"Push the first one, IMAGE being an image that you have:"</p>
+                <Commands
+                    text=format!("docker tag IMAGE {image}:1.0\ndocker push {image}:1.0")
+                    label="Copy the commands"
+                />
+            </EmptyState>
+        }
+        .into_any(),
+    }
+}
+
+#[component]
+fn About(summary: RepositorySummary) -> impl IntoView {
+    let repository = summary.repository.clone();
+    let description = Some(repository.long_description).filter(|text| !text.is_empty());
+    let last_push = match summary.last_push {
+        Some(at) => Either::Left(view! { <RelativeTime at=at/> }),
+        None => Either::Right("never"),
+    };
+    let flows = view! { <Flows summary=&summary/> };
+    view! {
+        <Panel title="About">
+            {description.map(|text| view! { <p class="description">{text}</p> })}
+            <Facts>
+                <Fact name="Tags">{summary.tags}</Fact>
+                <Fact name="Size">{size(summary.size_bytes)}</Fact>
+                <Fact name="Flows">{flows}</Fact>
+                <Fact name="Last push">{last_push}</Fact>
+                <Fact name="Created">
+                    <RelativeTime at=repository.created_at/>
+                </Fact>
+            </Facts>
+        </Panel>
+    }
+}
+
+#[component]
+fn Recent(tags: Vec<TagSummary>) -> impl IntoView {
+    let name = use_repository().name.get_untracked();
+    let rows = tags.into_iter().map(move |summary| {
+        let tag = summary.tag.name.to_string();
+        view! {
+            <li>
+                <A href=paths::tag(&name, &tag, "")>
+                    <code>{tag.clone()}</code>
+                </A>
+                <RelativeTime at=summary.tag.updated_at/>
+            </li>
+        }
+    });
+    let rows: Vec<_> = rows.collect();
+    view! {
+        <Panel title="Recent tags">
+            {if rows.is_empty() {
+                Either::Left(view! { <p class="muted">"None yet."</p> })
+            } else {
+                Either::Right(view! { <ul class="recent">{rows}</ul> })
+            }}
+        </Panel>
+    }
+}

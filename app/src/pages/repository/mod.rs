@@ -1,0 +1,169 @@
+//! One repository: the frame with its tabs, and a page for each of them.
+
+mod activity;
+mod follow;
+mod info;
+mod permissions;
+mod promotion_dialogs;
+mod promotion_form;
+mod promotion_row;
+mod promotions;
+mod settings;
+mod tag_row;
+mod tags;
+mod target_field;
+
+pub use activity::RepositoryActivity;
+pub use info::Info;
+pub use permissions::Permissions;
+pub use promotion_dialogs::{EditPromotion, NewPromotion};
+pub use promotions::Promotions;
+pub use settings::Settings;
+pub(crate) use follow::follow_repository;
+pub(crate) use tag_row::{by, what};
+pub use tags::Tags;
+pub(crate) use target_field::TargetField;
+
+use leptos::{either::Either, prelude::*};
+use leptos_meta::Title;
+use leptos_router::{
+    components::{A, Outlet},
+    hooks::use_params_map,
+};
+use longshore_model::{RepositoryState, repository::RepositorySummary};
+
+use super::repositories::{state_label, visibility_label};
+use crate::{
+    components::{Badge, PageHeader, Tab, Tabs, Tone},
+    paths,
+    server::{Answer, repository_summary},
+};
+
+/// The repository that the page is about; context of everything in its frame.
+#[derive(Clone, Copy)]
+pub struct RepositoryPage {
+    /// `namespace/name`, as the address says.
+    pub name: Memo<String>,
+    /// What there is to say about it.
+    pub summary: Resource<Answer<RepositorySummary>>,
+    changes: RwSignal<usize>,
+}
+
+impl RepositoryPage {
+    /// The address of a page below the repository, such as `promotions/new`.
+    #[must_use]
+    pub fn path(self, page: &str) -> String {
+        self.name.with(|name| paths::below(name, page))
+    }
+
+    /// The same, outside of what follows changes.
+    #[must_use]
+    pub fn path_untracked(self, page: &str) -> String {
+        self.name.with_untracked(|name| paths::below(name, page))
+    }
+
+    /// Grows with each change; a part of the source of every resource about the repository.
+    #[must_use]
+    pub fn changes(self) -> usize {
+        self.changes.get()
+    }
+
+    /// Says that something about the repository was changed, so that what is shown is read anew.
+    pub fn changed(self) {
+        self.changes.update(|changes| *changes += 1);
+    }
+}
+
+/// The repository that the page is about.
+///
+/// # Panics
+/// Outside of [`RepositoryFrame`].
+#[must_use]
+pub fn use_repository() -> RepositoryPage {
+    use_context().expect("a repository's frame is around its pages")
+}
+
+/// The name of the repository in the page's address.
+pub(crate) fn repository_in_address() -> Memo<String> {
+    let params = use_params_map();
+    Memo::new(move |_| {
+        params.with(|params| {
+            let part = |name| params.get_str(name).unwrap_or_default();
+            format!("{}/{}", part("namespace"), part("name"))
+        })
+    })
+}
+
+/// The heading and the tabs around the pages of a repository. What cannot be read explains itself
+/// on the page inside, once.
+#[component]
+pub fn RepositoryFrame() -> impl IntoView {
+    let name = repository_in_address();
+    let changes = RwSignal::new(0);
+    let summary =
+        Resource::new_blocking(move || (name.get(), changes.get()), |(name, _)| repository_summary(name));
+    provide_context(RepositoryPage { name, summary, changes });
+    view! {
+        <Title text=move || name.get()/>
+        <Transition>
+            {move || Suspend::new(async move {
+                match summary.await {
+                    Ok(summary) => Either::Left(view! { <Head summary=summary/> }),
+                    Err(_) => Either::Right(view! { <PageHeader title=name/> }),
+                }
+            })}
+        </Transition>
+        <Outlet/>
+    }
+}
+
+#[component]
+fn Head(summary: RepositorySummary) -> impl IntoView {
+    let repository = summary.repository.clone();
+    let (namespace, name) = (repository.name.namespace().to_owned(), repository.name.name().to_owned());
+    let in_namespace = paths::with_query("/repositories", &[("namespace", Some(&namespace))]);
+    let about = repository.short_description.clone();
+    view! {
+        <header class="page-head">
+            <div>
+                <h1>
+                    <A href=in_namespace attr:class="quiet-link">{namespace}</A>
+                    <span class="muted">" / "</span>
+                    {name}
+                </h1>
+                <div class="page-detail">
+                    <Badge>{visibility_label(repository.visibility)}</Badge>
+                    {(repository.state != RepositoryState::Normal)
+                        .then(|| view! { <Badge tone=Tone::Info>{state_label(repository.state)}</Badge> })}
+                    {repository.immutable_tags.then(|| view! { <Badge>"Immutable tags"</Badge> })}
+                    {(!about.is_empty()).then_some(about)}
+                </div>
+            </div>
+        </header>
+        <Tabs label="Repository" tabs=tabs(&summary)/>
+    }
+}
+
+fn tabs(summary: &RepositorySummary) -> Vec<Tab> {
+    let name = summary.repository.name.to_string();
+    let promotions = u64::from(summary.promotions_out.count) + u64::from(summary.promotions_in.count);
+    let mirrors = u64::from(summary.push_mirrors.count) + u64::from(summary.pull_mirrors.count);
+    let tab = |label, page, count: u64| Tab {
+        label,
+        href: paths::below(&name, page),
+        count: (count > 0).then_some(count),
+        exact: page.is_empty(),
+    };
+    let mut tabs = vec![
+        tab("Info", "", 0),
+        tab("Tags", "tags", summary.tags),
+        tab("Promotions", "promotions", promotions),
+        tab("Mirrors", "mirrors", mirrors),
+        tab("Permissions", "permissions", 0),
+        tab("Activity", "activity", 0),
+    ];
+    if summary.may_administer {
+        tabs.push(tab("Settings", "settings", 0));
+    }
+    tabs
+}

@@ -1,0 +1,64 @@
+//! The Permissions tab: who may do what, in plain words.
+
+use leptos::prelude::*;
+use longshore_model::{RepositoryState, Visibility};
+
+use super::use_repository;
+use crate::components::{Alert, Loaded, Table, Tone};
+
+/// Who may do what with the repository.
+#[component]
+pub fn Permissions() -> impl IntoView {
+    let here = use_repository();
+    view! {
+        <Loaded resource=here.summary let:summary>
+            {state_note(summary.repository.state)
+                .map(|note| view! { <Alert tone=Tone::Info>{note}</Alert> })}
+            <Table label="Who may do what" columns=vec!["Who", "May"]>
+                <tr>
+                    <th scope="row">{owner(summary.repository.name.namespace())}</th>
+                    <td>"Everything: pull, push, delete tags, set up promotions and mirrors, change settings, delete."</td>
+                </tr>
+                <tr>
+                    <th scope="row">"Administrators"</th>
+                    <td>"Everything, as in every repository."</td>
+                </tr>
+                <tr>
+                    <th scope="row">"Everybody else"</th>
+                    <td>{everybody(summary.repository.visibility)}</td>
+                </tr>
+            </Table>
+            <p class="hint">
+                {match (summary.may_administer, summary.may_write) {
+                    (true, true) => "You may do everything here.",
+                    (true, false) => "You may do everything here that its state allows.",
+                    (false, _) => "You may pull.",
+                }}
+                " A policy acts with the right of whoever set it up, so who pushes here needs no right on its target."
+            </p>
+        </Loaded>
+    }
+}
+
+fn owner(namespace: &str) -> String {
+    format!("{namespace}, who owns the namespace")
+}
+
+fn everybody(visibility: Visibility) -> &'static str {
+    match visibility {
+        Visibility::Public => "Pull, and see tags and policies; signed in or not.",
+        Visibility::Private => "Nothing; they do not learn that it exists.",
+    }
+}
+
+fn state_note(state: RepositoryState) -> Option<&'static str> {
+    match state {
+        RepositoryState::Normal => None,
+        RepositoryState::ReadOnly => {
+            Some("The repository is read only: nobody may push, move or delete tags now.")
+        }
+        RepositoryState::Mirror => Some(
+            "The repository is a mirror: only its own pull mirrors push, move or delete tags, administrators included.",
+        ),
+    }
+}

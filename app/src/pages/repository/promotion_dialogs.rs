@@ -1,0 +1,53 @@
+//! The dialogs that make and change a promotion policy: what they need before the form can be shown.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::use_params_map;
+use longshore_model::{Code, PolicyId, Problem, PromotionPolicy, view::PreviewFacts};
+
+use super::{promotion_form::PromotionForm, use_repository};
+use crate::{
+    components::{Loaded, RouteDialog},
+    server::{Answer, preview_facts, promotion},
+};
+
+/// Makes a policy.
+#[component]
+pub fn NewPromotion() -> impl IntoView {
+    let here = use_repository();
+    let facts = Resource::new_blocking(move || here.name.get(), preview_facts);
+    view! {
+        <Title text=move || format!("New promotion policy of {}", here.name.get())/>
+        <RouteDialog title="New promotion policy" back=here.path_untracked("promotions")>
+            <Loaded resource=facts let:facts>
+                <PromotionForm existing=None facts=facts/>
+            </Loaded>
+        </RouteDialog>
+    }
+}
+
+/// Changes a policy.
+#[component]
+pub fn EditPromotion() -> impl IntoView {
+    let here = use_repository();
+    let params = use_params_map();
+    let id = Memo::new(move |_| params.with(|params| params.get("id").unwrap_or_default()));
+    let loaded =
+        Resource::new_blocking(move || (here.name.get(), id.get()), |(name, id)| policy_and_facts(name, id));
+    view! {
+        <Title text=move || format!("Promotion policy of {}", here.name.get())/>
+        <RouteDialog title="Edit the promotion policy" back=here.path_untracked("promotions")>
+            <Loaded resource=loaded let:loaded>
+                <PromotionForm existing=Some(loaded.0) facts=loaded.1/>
+            </Loaded>
+        </RouteDialog>
+    }
+}
+
+async fn policy_and_facts(name: String, id: String) -> Answer<(PromotionPolicy, PreviewFacts)> {
+    let id: PolicyId = id.parse().map_err(|_| {
+        Problem::new(Code::NoSuchPromotionPolicy, format!("{name} has no promotion policy {id}"))
+    })?;
+    let policy = promotion(name.clone(), id).await?;
+    Ok((policy, preview_facts(name).await?))
+}

@@ -1,0 +1,115 @@
+//! One promotion policy in the list.
+
+use leptos::{either::Either, ev, prelude::*};
+use leptos_router::components::A;
+use longshore_model::{
+    PromotionPolicy,
+    view::{ANOTHER_REPOSITORY, Side},
+};
+use longshore_policy::{Rules, StoredRules};
+
+use super::use_repository;
+use crate::{
+    components::{ButtonKind, ButtonLink, ConfirmButton, PolicyNotes, RelativeTime, Switch},
+    paths,
+    server::{delete_promotion, enable_promotion},
+};
+
+/// A policy: where it leads, what it says, how it last went, and what one can do with it.
+#[component]
+pub(super) fn PromotionRow(policy: PromotionPolicy, side: Side) -> impl IntoView {
+    let here = use_repository();
+    let id = policy.common.id;
+    let enabled = policy.common.enabled;
+    let other = match side {
+        Side::Source => policy.target_name.to_string(),
+        Side::Target => policy.source_name.to_string(),
+    };
+    let label = match side {
+        Side::Source => format!("the policy to {}", shown(&other)),
+        Side::Target => format!("the policy from {}", shown(&other)),
+    };
+    let switch = Action::new(move |on: &bool| enable_promotion(here.name.get_untracked(), id, *on));
+    let delete = Action::new(move |(): &()| delete_promotion(here.name.get_untracked(), id));
+    Effect::new(move |_| {
+        if [switch.value().get(), delete.value().get()].into_iter().flatten().any(|answer| answer.is_ok()) {
+            here.changed();
+        }
+    });
+    let on = move || switch.input().get().unwrap_or(enabled);
+    let submit = move |event: ev::SubmitEvent| {
+        event.prevent_default();
+        switch.dispatch(!enabled);
+    };
+    let refused = move || switch.value().get().and_then(Result::err).map(|error| error.to_string());
+    let edit = paths::below(&policy.source_name.to_string(), &format!("promotions/{id}/edit"));
+    view! {
+        <tr id=format!("policy-{id}")>
+            <th scope="row">{link(&other)}</th>
+            <td>
+                {sentence(&policy)}
+                <PolicyNotes common=policy.common.clone() rules=policy.rules.clone()/>
+            </td>
+            <td>
+                {match policy.last_promoted_at {
+                    Some(at) => Either::Left(view! { <RelativeTime at=at/> }),
+                    None => Either::Right(view! { <span class="muted">"never"</span> }),
+                }}
+            </td>
+            <td>
+                <form on:submit=submit>
+                    <Switch on=Signal::derive(on) label=capitalised(&label) busy=switch.pending()/>
+                </form>
+                <p class="error" aria-live="polite">{refused}</p>
+            </td>
+            <td class="row-actions">
+                <ButtonLink href=edit kind=ButtonKind::Quiet dialog=true>"Edit"</ButtonLink>
+                <ConfirmButton
+                    label="Delete"
+                    kind=ButtonKind::Quiet
+                    title=format!("Delete {label}?")
+                    busy=delete.pending()
+                    problem=Signal::derive(move || delete.value().get().and_then(Result::err))
+                    on_confirm=move || {
+                        delete.dispatch(());
+                    }
+                >
+                    <p>"Tags are promoted no more. Those that were promoted stay where they are."</p>
+                </ConfirmButton>
+            </td>
+        </tr>
+    }
+}
+
+/// The policy as a sentence.
+fn sentence(policy: &PromotionPolicy) -> impl IntoView + use<> {
+    let criteria = match &policy.rules {
+        StoredRules::Readable(Rules::EveryTag) => "Every tag: ".to_owned(),
+        rules => format!("When the {}, ", rules.describe()),
+    };
+    let target = shown(&policy.target_name.to_string()).to_owned();
+    view! {
+        <span class="sentence">
+            {criteria} "promote to " {target} " as " <code>{policy.template.clone()}</code>
+        </span>
+    }
+}
+
+fn shown(name: &str) -> &str {
+    if name == ANOTHER_REPOSITORY { "another repository" } else { name }
+}
+
+fn link(name: &str) -> impl IntoView + use<> {
+    match name {
+        ANOTHER_REPOSITORY => Either::Left("another repository"),
+        name => {
+            let name = name.to_owned();
+            Either::Right(view! { <A href=paths::below(&name, "")>{name.clone()}</A> })
+        }
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+}

@@ -1,0 +1,93 @@
+//! The Promotions tab: the policies that a repository is the source or the target of.
+
+use leptos::{either::Either, prelude::*};
+use leptos_router::{components::Outlet, hooks::use_query_map};
+use longshore_model::{PromotionPolicy, view::Side};
+
+use super::{RepositoryPage, promotion_row::PromotionRow, use_repository};
+use crate::{
+    components::{ButtonKind, ButtonLink, EmptyState, Loaded, Table},
+    paths,
+    server::promotions,
+};
+
+/// The policies, with the dialogs that make and change them.
+#[component]
+pub fn Promotions() -> impl IntoView {
+    let here = use_repository();
+    let query = use_query_map();
+    let side = Memo::new(move |_| match query.with(|query| query.get("side")).as_deref() {
+        Some("target") => Side::Target,
+        _ => Side::Source,
+    });
+    let list = Resource::new_blocking(
+        move || (here.name.get(), side.get(), here.changes()),
+        |(name, side, _)| promotions(name, side),
+    );
+    view! {
+        <div class="toolbar">
+            <nav class="segments" aria-label="Which end this repository is">
+                <SideLink here=here side=Side::Source chosen=side label="Is source"/>
+                <SideLink here=here side=Side::Target chosen=side label="Is target"/>
+            </nav>
+            <Transition>
+                {move || Suspend::new(async move {
+                    here.summary
+                        .await
+                        .is_ok_and(|summary| summary.may_administer)
+                        .then(|| {
+                            view! {
+                                <ButtonLink
+                                    href=here.path_untracked("promotions/new")
+                                    kind=ButtonKind::Primary
+                                    dialog=true
+                                >
+                                    "New promotion policy"
+                                </ButtonLink>
+                            }
+                        })
+                })}
+            </Transition>
+        </div>
+        <Loaded resource=list let:policies>
+            <List policies=policies side=side.get_untracked()/>
+        </Loaded>
+        <Outlet/>
+    }
+}
+
+#[component]
+fn SideLink(here: RepositoryPage, side: Side, chosen: Memo<Side>, label: &'static str) -> impl IntoView {
+    let query = (side == Side::Target).then_some("target");
+    let href = move || paths::with_query(&here.path("promotions"), &[("side", query)]);
+    view! {
+        <a href=href aria-current=move || (chosen.get() == side).then_some("true") data-noscroll="">
+            {label}
+        </a>
+    }
+}
+
+#[component]
+fn List(policies: Vec<PromotionPolicy>, side: Side) -> impl IntoView {
+    if policies.is_empty() {
+        return Either::Left(view! {
+            <EmptyState title=match side {
+                Side::Source => "No promotion policy leads from here",
+                Side::Target => "No promotion policy leads here",
+            }>
+                <p>
+                    "A promotion policy copies each tag that meets its criteria into another repository: tags that end with stable from dev/website to qa/website, say."
+                </p>
+            </EmptyState>
+        });
+    }
+    let (label, end) = match side {
+        Side::Source => ("Promotion policies from here", "Target"),
+        Side::Target => ("Promotion policies that lead here", "Source"),
+    };
+    Either::Right(view! {
+        <Table label=label columns=vec![end, "Policy", "Last promoted", "Enabled", ""]>
+            {policies.into_iter().map(|policy| view! { <PromotionRow policy=policy side=side/> }).collect_view()}
+        </Table>
+    })
+}

@@ -1,0 +1,145 @@
+//! The Settings tab: who may pull and push, what it is about, and deleting it.
+
+use leptos::{ev, prelude::*};
+use leptos_router::hooks::use_navigate;
+use longshore_model::{
+    Repository,
+    repository::{RepositoryChange, RepositorySummary},
+};
+
+use super::use_repository;
+use crate::{
+    components::{
+        Alert, Button, ButtonKind, Checkbox, Choice, Choices, ConfirmButton, EmptyState, FormProblem, Loaded,
+        Panel, TextArea, TextField, Tone, focus_first_error,
+    },
+    pages::repositories::{STATES, state_of, visibility_choices, visibility_of},
+    server::{change_repository, delete_repository},
+};
+
+/// The settings, for those who administer the repository.
+#[component]
+pub fn Settings() -> impl IntoView {
+    let here = use_repository();
+    view! {
+        <Loaded resource=here.summary let:summary>
+            {if summary.may_administer {
+                view! {
+                    <SettingsForm repository=summary.repository.clone()/>
+                    <Deletion summary=summary/>
+                }
+                    .into_any()
+            } else {
+                view! {
+                    <EmptyState title="These settings are not yours to change">
+                        <p>"The owner of the namespace and administrators may."</p>
+                    </EmptyState>
+                }
+                    .into_any()
+            }}
+        </Loaded>
+    }
+}
+
+#[component]
+fn SettingsForm(repository: Repository) -> impl IntoView {
+    let here = use_repository();
+    let visibility = RwSignal::new(repository.visibility.as_str().to_owned());
+    let state = RwSignal::new(repository.state.as_str().to_owned());
+    let short = RwSignal::new(repository.short_description);
+    let long = RwSignal::new(repository.long_description);
+    let immutable = RwSignal::new(repository.immutable_tags);
+    let save = Action::new(move |change: &RepositoryChange| {
+        change_repository(here.name.get_untracked(), change.clone())
+    });
+    let problem = Signal::derive(move || save.value().get().and_then(Result::err));
+    let about = move |field: &'static str| {
+        Signal::derive(move || {
+            problem.with(|problem| problem.as_ref().and_then(|problem| problem.about(field)))
+        })
+    };
+    let saved = move || matches!(save.value().get(), Some(Ok(_))) && !save.pending().get();
+    Effect::new(move |_| {
+        if let Some(Err(_)) = save.value().get() {
+            focus_first_error();
+        }
+    });
+    let submit = move |event: ev::SubmitEvent| {
+        event.prevent_default();
+        save.dispatch(RepositoryChange {
+            visibility: Some(visibility_of(&visibility.get())),
+            state: state_of(&state.get()),
+            short_description: Some(short.get()),
+            long_description: Some(long.get()),
+            immutable_tags: Some(immutable.get()),
+        });
+    };
+    let states =
+        STATES.map(|(state, label, hint)| Choice::new(state.as_str(), label).with_hint(hint)).to_vec();
+    view! {
+        <Panel title="Settings">
+            <form class="stack" on:submit=submit>
+                <FormProblem problem=problem fields=&["shortDescription", "longDescription"]/>
+                <Choices name="visibility" legend="Who may pull" value=visibility choices=visibility_choices()/>
+                <Choices name="state" legend="State" value=state choices=states/>
+                <Checkbox
+                    name="immutable"
+                    label="Tags are immutable"
+                    value=immutable
+                    hint="Once set, a tag cannot be moved to another digest."
+                />
+                <TextField
+                    name="short"
+                    label="Short description"
+                    value=short
+                    hint="One line."
+                    error=about("shortDescription")
+                />
+                <TextArea name="long" label="Description" value=long rows=5 error=about("longDescription")/>
+                {move || saved().then(|| view! { <Alert tone=Tone::Ok>"The settings are saved."</Alert> })}
+                <div class="form-actions">
+                    <Button kind=ButtonKind::Primary busy=save.pending()>"Save"</Button>
+                </div>
+            </form>
+        </Panel>
+    }
+}
+
+#[component]
+fn Deletion(summary: RepositorySummary) -> impl IntoView {
+    let name = StoredValue::new(summary.repository.name.to_string());
+    let delete = Action::new(move |(): &()| delete_repository(name.get_value()));
+    let problem = Signal::derive(move || delete.value().get().and_then(Result::err));
+    let navigate = use_navigate();
+    Effect::new(move |_| {
+        if let Some(Ok(())) = delete.value().get() {
+            navigate("/repositories", Default::default());
+        }
+    });
+    let tags = summary.tags;
+    view! {
+        <Panel title="Delete the repository">
+            <p>
+                "Its tags are gone at once, for everybody who pulls them. Policies and mirrors that lead here or from here stop."
+            </p>
+            <ConfirmButton
+                label="Delete the repository"
+                title=format!("Delete {}?", name.get_value())
+                name=name.get_value()
+                busy=delete.pending()
+                problem=problem
+                on_confirm=move || {
+                    delete.dispatch(());
+                }
+            >
+                <p>
+                    {match tags {
+                        0 => "It has no tags. This cannot be undone.".to_owned(),
+                        1 => "Its tag will be lost. This cannot be undone.".to_owned(),
+                        tags => format!("Its {tags} tags will be lost. This cannot be undone."),
+                    }}
+                </p>
+            </ConfirmButton>
+        </Panel>
+    }
+}

@@ -1,0 +1,144 @@
+//! One tag in the list, and where it came from.
+
+use leptos::{either::EitherOf4, prelude::*};
+use leptos_router::components::A;
+use longshore_model::{Author, Provenance, tag::TagSummary};
+
+use super::{tags::TagActions, use_repository};
+use crate::{
+    components::{Badge, ButtonKind, ButtonLink, ConfirmButton, DigestText, RelativeTime, Tone, size},
+    paths,
+};
+
+/// A tag: what it is, where it came from, and what one can do with it.
+#[component]
+pub(super) fn TagRow(summary: TagSummary) -> impl IntoView {
+    let here = use_repository();
+    let repository = here.name.get_untracked();
+    let tag = summary.tag.name.to_string();
+    let TagActions { chosen, delete } = expect_context();
+    let ticked = {
+        let tag = tag.clone();
+        move || chosen.with(|chosen| chosen.contains(&tag))
+    };
+    let tick = {
+        let tag = tag.clone();
+        move |event| {
+            let on = event_target_checked(&event);
+            chosen.update(|chosen| {
+                if on {
+                    chosen.insert(tag.clone());
+                } else {
+                    chosen.remove(&tag);
+                }
+            });
+        }
+    };
+    let doomed = StoredValue::new(tag.clone());
+    let page = |page| paths::tag(&repository, &tag, page);
+    let title = format!("Delete the tag {tag}?");
+    let (promote, push) = (page("promote"), page("push"));
+    view! {
+        <tr>
+            <th scope="row">
+                <div class="tag-cell">
+                    <input
+                        type="checkbox"
+                        class="needs-script"
+                        aria-label=format!("Choose {tag}")
+                        prop:checked=ticked
+                        on:change=tick
+                    />
+                    <A href=paths::tag(&repository, &tag, "")>
+                        <code>{tag.clone()}</code>
+                    </A>
+                    <ProvenanceBadge summary=summary.clone() repository=repository.clone()/>
+                </div>
+            </th>
+            <td>
+                <DigestText digest=summary.tag.digest.to_string()/>
+            </td>
+            <td>{what(&summary)}</td>
+            <td class="number">{size(summary.size_bytes)}</td>
+            <td>
+                <RelativeTime at=summary.tag.updated_at/>
+                {by(&summary.tag.author).map(|author| view! { <span class="muted">" by " {author}</span> })}
+            </td>
+            <td class="row-actions">
+                <ButtonLink href=promote kind=ButtonKind::Quiet dialog=true>
+                    "Promote…"
+                </ButtonLink>
+                <ButtonLink href=push kind=ButtonKind::Quiet dialog=true>
+                    "Push to a remote…"
+                </ButtonLink>
+                <ConfirmButton
+                    label="Delete"
+                    kind=ButtonKind::Quiet
+                    title=title
+                    busy=delete.pending()
+                    problem=Signal::derive(move || delete.value().get().and_then(Result::err))
+                    on_confirm=move || {
+                        delete.dispatch(vec![doomed.get_value()]);
+                    }
+                >
+                    <p>"Pulling by this name stops. What it points to stays, and can be pulled by digest."</p>
+                </ConfirmButton>
+            </td>
+        </tr>
+    }
+}
+
+/// Platforms of an image, or what it is instead.
+pub(crate) fn what(summary: &TagSummary) -> String {
+    match (&summary.artifact_type, summary.platforms.is_empty()) {
+        (Some(artifact), _) => artifact.clone(),
+        (None, true) => "unknown".to_owned(),
+        (None, false) => summary.platforms.join(", "),
+    }
+}
+
+/// Who changed a tag, when that was a person.
+pub(crate) fn by(author: &Author) -> Option<String> {
+    match author {
+        Author::User { name } => Some(name.to_string()),
+        Author::Policy { .. } | Author::System => None,
+    }
+}
+
+/// `PROMOTED` or `MIRRORED`, with links to the tag it was and to the policy that brought it.
+#[component]
+pub(crate) fn ProvenanceBadge(summary: TagSummary, repository: String) -> impl IntoView {
+    let visible = summary.source_visible;
+    match summary.tag.provenance {
+        Provenance::Push => EitherOf4::A(()),
+        Provenance::Promotion { .. } if !visible => {
+            EitherOf4::B(view! { <Badge tone=Tone::Info>"PROMOTED from another repository"</Badge> })
+        }
+        Provenance::Promotion { policy, source_repository, source_tag, .. } => {
+            let (source, tag) = (source_repository.to_string(), source_tag.to_string());
+            let by = match policy {
+                Some(policy) => paths::promotion(&source, policy),
+                None => paths::tag(&source, &tag, ""),
+            };
+            let title = match policy {
+                Some(_) => format!("Promoted from {source}:{tag} by a policy: show it"),
+                None => format!("Promoted from {source}:{tag} by hand"),
+            };
+            EitherOf4::C(view! {
+                <Badge tone=Tone::Info>
+                    <A href=by attr:title=title>"PROMOTED"</A>
+                </Badge>
+                <A href=paths::tag(&source, &tag, "") attr:class="origin">"from " {source.clone()} ":" {tag.clone()}</A>
+            })
+        }
+        Provenance::Mirror { policy, remote_host, remote_repository, remote_tag } => {
+            let source = format!("{remote_host}/{remote_repository}:{remote_tag}");
+            EitherOf4::D(view! {
+                <Badge tone=Tone::Info>
+                    <A href=paths::mirror(&repository, policy) attr:title="Show the mirror that brought it">"MIRRORED"</A>
+                </Badge>
+                {visible.then(|| view! { <span class="origin muted">"from " {source}</span> })}
+            })
+        }
+    }
+}

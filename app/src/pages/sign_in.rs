@@ -1,0 +1,49 @@
+//! The sign-in page. Its form works without script.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::use_query_map;
+
+use crate::{
+    components::{Alert, Button, ButtonKind, FieldKind, TextField, Tone},
+    session::use_session,
+};
+
+/// Signs in and leads to where one wanted to go.
+#[component]
+pub fn SignIn() -> impl IntoView {
+    let sign_in = use_session().sign_in;
+    let next = use_query_map().with_untracked(|query| query.get("next"));
+    let (username, password) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
+    let failure = move || sign_in.value().get().and_then(Result::err);
+    view! {
+        <Title text="Sign in"/>
+        <section class="panel sign-in">
+            <h1>"Sign in"</h1>
+            <ActionForm action=sign_in attr:class="stack">
+                <input type="hidden" name="next" value=next/>
+                <TextField
+                    name="username"
+                    label="User name"
+                    value=username
+                    kind=FieldKind::Code
+                    autocomplete="username"
+                    required=true
+                />
+                <TextField
+                    name="password"
+                    label="Password"
+                    value=password
+                    kind=FieldKind::Password
+                    autocomplete="current-password"
+                    required=true
+                />
+                {move || failure().map(|error| view! { <Alert tone=Tone::Bad>{error.to_string()}</Alert> })}
+                <Button kind=ButtonKind::Primary busy=sign_in.pending()>
+                    "Sign in"
+                </Button>
+            </ActionForm>
+            <p class="hint">"The first administrator is " <code>"admin"</code> "; the server showed the password when it first started."</p>
+        </section>
+    }
+}

@@ -1,0 +1,163 @@
+//! What a tag is made of: layers or children, manifest, referrers, and its earlier changes.
+
+use leptos::prelude::*;
+use leptos_router::hooks::{use_location, use_query_map};
+use longshore_model::tag::{TagChange, TagDetail};
+use longshore_oci::Descriptor;
+
+use crate::{
+    components::{DigestText, RelativeTime, Table, size},
+    paths,
+};
+
+/// The views, as the address and their links call them.
+const VIEWS: [(&str, &str); 4] =
+    [("layers", "Layers"), ("manifest", "Manifest"), ("referrers", "Referrers"), ("history", "History")];
+
+/// One of several views of what the tag is made of; which one stands in the address.
+#[component]
+pub(super) fn Contents(detail: TagDetail) -> impl IntoView {
+    let query = use_query_map();
+    let path = use_location().pathname;
+    let chosen = Memo::new(move |_| {
+        let asked = query.with(|query| query.get("show"));
+        VIEWS.iter().map(|(word, _)| *word).find(|word| asked.as_deref() == Some(word)).unwrap_or(VIEWS[0].0)
+    });
+    let is_index = !detail.children.is_empty();
+    let detail = StoredValue::new(detail);
+    let links = VIEWS.map(|(word, label)| {
+        let label = if word == "layers" && is_index { "Images" } else { label };
+        let count = detail.with_value(|detail| match word {
+            "layers" => detail.layers.len() + detail.children.len(),
+            "referrers" => detail.referrers.len(),
+            _ => 0,
+        });
+        view! {
+            <a
+                href=move || path.with(|path| paths::with_query(path, &[("show", Some(word))]))
+                aria-current=move || (chosen.get() == word).then_some("true")
+                data-noscroll=""
+            >
+                {label}
+                {(count > 0).then(|| view! { <span class="count">{count}</span> })}
+            </a>
+        }
+    });
+    view! {
+        <nav class="tabs" aria-label="What it is made of">
+            {links.collect_view()}
+        </nav>
+        {move || detail.with_value(|detail| match chosen.get() {
+            "manifest" => view! { <pre class="manifest" tabindex="0">{pretty(&detail.manifest)}</pre> }.into_any(),
+            "referrers" => referrers(detail.referrers.clone()).into_any(),
+            "history" => history(detail.history.clone()).into_any(),
+            _ if is_index => children(detail.children.clone()).into_any(),
+            _ => layers(detail.layers.clone()).into_any(),
+        })}
+    }
+}
+
+/// The manifest with its JSON set out, where it is JSON and whole.
+fn pretty(manifest: &str) -> String {
+    serde_json::from_str::<serde_json::Value>(manifest)
+        .and_then(|value| serde_json::to_string_pretty(&value))
+        .unwrap_or_else(|_| manifest.to_owned())
+}
+
+fn layers(layers: Vec<Descriptor>) -> impl IntoView {
+    if layers.is_empty() {
+        return view! { <p class="muted">"It has no layers."</p> }.into_any();
+    }
+    view! {
+        <Table label="Layers" columns=vec!["#", "Digest", "Type", "Size"]>
+            {layers
+                .into_iter()
+                .enumerate()
+                .map(|(index, layer)| {
+                    view! {
+                        <tr>
+                            <td>{index + 1}</td>
+                            <td><DigestText digest=layer.digest.to_string()/></td>
+                            <td><code>{layer.media_type}</code></td>
+                            <td class="number">{size(layer.size)}</td>
+                        </tr>
+                    }
+                })
+                .collect_view()}
+        </Table>
+    }
+    .into_any()
+}
+
+fn children(children: Vec<Descriptor>) -> impl IntoView {
+    view! {
+        <Table label="Images" columns=vec!["Platform", "Digest", "Type", "Size of the manifest"]>
+            {children
+                .into_iter()
+                .map(|child| {
+                    let platform = child.platform.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string);
+                    view! {
+                        <tr>
+                            <th scope="row">{platform}</th>
+                            <td><DigestText digest=child.digest.to_string()/></td>
+                            <td><code>{child.media_type}</code></td>
+                            <td class="number">{size(child.size)}</td>
+                        </tr>
+                    }
+                })
+                .collect_view()}
+        </Table>
+    }
+}
+
+fn referrers(referrers: Vec<Descriptor>) -> impl IntoView {
+    if referrers.is_empty() {
+        return view! {
+            <p class="muted">"Nothing refers to it: there is no signature, SBOM or attestation here."</p>
+        }
+        .into_any();
+    }
+    view! {
+        <Table label="Referrers" columns=vec!["Type", "Digest", "Size of the manifest"]>
+            {referrers
+                .into_iter()
+                .map(|referrer| {
+                    let kind = referrer.artifact_type.unwrap_or(referrer.media_type);
+                    view! {
+                        <tr>
+                            <th scope="row"><code>{kind}</code></th>
+                            <td><DigestText digest=referrer.digest.to_string()/></td>
+                            <td class="number">{size(referrer.size)}</td>
+                        </tr>
+                    }
+                })
+                .collect_view()}
+        </Table>
+    }
+    .into_any()
+}
+
+fn history(history: Vec<TagChange>) -> impl IntoView {
+    view! {
+        <Table label="History" columns=vec!["When", "Who", "Digest", "Revision"]>
+            {history
+                .into_iter()
+                .map(|change| {
+                    view! {
+                        <tr>
+                            <th scope="row"><RelativeTime at=change.at/></th>
+                            <td>{change.author.to_string()}</td>
+                            <td>
+                                {match change.digest {
+                                    Some(digest) => view! { <DigestText digest=digest.to_string()/> }.into_any(),
+                                    None => view! { <span class="muted">"removed"</span> }.into_any(),
+                                }}
+                            </td>
+                            <td class="number">{change.revision.0}</td>
+                        </tr>
+                    }
+                })
+                .collect_view()}
+        </Table>
+    }
+}

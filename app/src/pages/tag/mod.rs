@@ -1,0 +1,111 @@
+//! One tag: the answer page. What it is, where it came from, where it went, and rule by rule why it
+//! went no further.
+
+mod answers;
+mod contents;
+mod journey;
+mod promote;
+mod push;
+
+pub use promote::PromoteTag;
+pub use push::PushTag;
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::{
+    components::{A, Outlet},
+    hooks::use_params_map,
+};
+use longshore_model::tag::TagDetail;
+
+use self::{answers::Answers, contents::Contents, journey::Journey};
+use super::repository::{by, follow_repository, repository_in_address, what};
+use crate::{
+    components::{ButtonLink, Commands, DigestText, Loaded, Panel, RelativeTime, size},
+    host::registry_host,
+    live::ConnectionNotice,
+    paths,
+    server::{Answer, tag_detail},
+};
+
+/// The tag that the page is about; context of its dialogs.
+#[derive(Clone, Copy)]
+struct TagPage {
+    repository: Memo<String>,
+    tag: Memo<String>,
+    detail: Resource<Answer<TagDetail>>,
+}
+
+impl TagPage {
+    /// The address of the page, or of a dialog over it.
+    fn path(self, page: &str) -> String {
+        self.repository
+            .with_untracked(|repository| self.tag.with_untracked(|tag| paths::tag(repository, tag, page)))
+    }
+}
+
+fn use_tag() -> TagPage {
+    use_context().expect("a tag's page is around its dialogs")
+}
+
+/// The answer page.
+#[component]
+pub fn TagAnswers() -> impl IntoView {
+    let params = use_params_map();
+    let repository = repository_in_address();
+    let tag = Memo::new(move |_| params.with(|params| params.get("tag").unwrap_or_default()));
+    let detail = Resource::new_blocking(
+        move || (repository.get(), tag.get()),
+        |(repository, tag)| tag_detail(repository, tag),
+    );
+    let lost = follow_repository(repository, move || detail.refetch());
+    provide_context(TagPage { repository, tag, detail });
+    view! {
+        <Title text=move || format!("{}:{}", repository.get(), tag.get())/>
+        <nav class="trail" aria-label="Trail">
+            <A href=move || repository.with(|repository| paths::below(repository, ""))>{repository}</A>
+            <span aria-hidden="true">"›"</span>
+            <A href=move || repository.with(|repository| paths::below(repository, "tags"))>"Tags"</A>
+        </nav>
+        <ConnectionNotice lost=lost/>
+        <Loaded resource=detail let:detail>
+            <Detail detail=detail/>
+        </Loaded>
+        <Outlet/>
+    }
+}
+
+#[component]
+fn Detail(detail: TagDetail) -> impl IntoView {
+    let here = use_tag();
+    let repository = here.repository.get_untracked();
+    let summary = &detail.summary;
+    let record = &summary.tag;
+    let tag = record.name.to_string();
+    let journey = view! { <Journey detail=&detail/> };
+    let answers = view! { <Answers answers=detail.answers.clone() repository=repository.clone()/> };
+    let pull = format!("docker pull {}/{repository}:{tag}", registry_host());
+    view! {
+        <header class="page-head">
+            <div>
+                <h1>{repository.clone()} <span class="muted">" : "</span> {tag}</h1>
+                <div class="page-detail">
+                    <DigestText digest=record.digest.to_string()/>
+                    <span>{what(summary)}</span>
+                    <span>{size(summary.size_bytes)}</span>
+                    <span>
+                        {by(&record.author).map(|author| format!("set by {author} "))} <RelativeTime at=record.updated_at/>
+                    </span>
+                </div>
+            </div>
+            <div class="actions">
+                <ButtonLink href=here.path("promote") dialog=true>"Promote…"</ButtonLink>
+                <ButtonLink href=here.path("push") dialog=true>"Push to a remote…"</ButtonLink>
+            </div>
+        </header>
+        <Commands text=pull label="Copy the pull command"/>
+        <Panel title="Journey">{journey}</Panel>
+        <Panel title="Why">{answers}</Panel>
+        <Contents detail=detail/>
+    }
+}

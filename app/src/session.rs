@@ -1,0 +1,65 @@
+//! Who reads the page, for all pages: signing in and out changes it everywhere at once.
+
+use leptos::{either::Either, prelude::*};
+use leptos_router::components::A;
+use longshore_model::Actor;
+
+use crate::{
+    components::{Button, ButtonKind},
+    server::{Answer, SignIn, SignOut, whoami},
+};
+
+/// The reader, and what changes who that is.
+#[derive(Clone, Copy)]
+pub struct Session {
+    /// The reader.
+    pub actor: Resource<Answer<Actor>>,
+    /// Signs in.
+    pub sign_in: ServerAction<SignIn>,
+    sign_out: ServerAction<SignOut>,
+}
+
+/// The session of the page.
+///
+/// # Panics
+/// Outside of the app.
+#[must_use]
+pub fn use_session() -> Session {
+    use_context().expect("the app provides a session")
+}
+
+/// Provides the session to what is inside.
+#[component]
+pub(crate) fn SessionProvider(children: Children) -> impl IntoView {
+    let sign_in = ServerAction::<SignIn>::new();
+    let sign_out = ServerAction::<SignOut>::new();
+    let versions = move || (sign_in.version().get(), sign_out.version().get());
+    let actor = Resource::new_blocking(versions, |_| whoami());
+    provide_context(Session { actor, sign_in, sign_out });
+    children()
+}
+
+/// The reader's name and the way out, or the way in.
+#[component]
+pub(crate) fn SignedIn() -> impl IntoView {
+    let session = use_session();
+    view! {
+        <Transition>
+            {move || Suspend::new(async move {
+                match session.actor.await {
+                    Ok(Actor::User(user)) => {
+                        Either::Left(
+                            view! {
+                                <ActionForm action=session.sign_out attr:class="signed-in">
+                                    <span class="signed-in-name">{user.name.to_string()}</span>
+                                    <Button kind=ButtonKind::Quiet>"Sign out"</Button>
+                                </ActionForm>
+                            },
+                        )
+                    }
+                    _ => Either::Right(view! { <A href="/sign-in">"Sign in"</A> }),
+                }
+            })}
+        </Transition>
+    }
+}

@@ -1,0 +1,507 @@
+//! Connections to other registries: as part of a mirror (DTR's way), as saved remotes (ours), and
+//! what *Connect* found out.
+
+use jiff::Timestamp;
+use longshore_model::connect::{Check as ModelCheck, CheckStatus, ConnectReport, ConnectRequest, Direction};
+use longshore_model::policy::RemoteChoice;
+use longshore_model::remote::{DOCKER_HUB_URL, RemoteDraft, host_of};
+use longshore_model::{Code, FieldError, Problem, Remote as Model, RemoteId, RemoteKind};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::extract::Wire;
+
+/// What kind of registry it is.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RegistryKind {
+    /// Longshore, Mirantis Secure Registry or Docker Trusted Registry.
+    #[serde(alias = "dtr", alias = "msr")]
+    Longshore,
+    /// Docker Hub, always at `https://index.docker.io`.
+    #[serde(alias = "hub")]
+    DockerHub,
+    /// Any other OCI registry.
+    Other,
+}
+
+impl From<RegistryKind> for RemoteKind {
+    fn from(kind: RegistryKind) -> Self {
+        match kind {
+            RegistryKind::Longshore => Self::Longshore,
+            RegistryKind::DockerHub => Self::DockerHub,
+            RegistryKind::Other => Self::Other,
+        }
+    }
+}
+
+impl From<RemoteKind> for RegistryKind {
+    fn from(kind: RemoteKind) -> Self {
+        match kind {
+            RemoteKind::Longshore => Self::Longshore,
+            RemoteKind::DockerHub => Self::DockerHub,
+            RemoteKind::Other => Self::Other,
+        }
+    }
+}
+
+/// The names under which Docker Hub is known.
+const DOCKER_HUB_HOSTS: [&str; 4] =
+    ["index.docker.io", "docker.io", "registry-1.docker.io", "hub.docker.com"];
+
+/// The settings of a connection as they stand in a mirror. In a change, what is absent stays.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Connection {
+    /// A saved remote, instead of the settings below.
+    #[serde(rename = "remoteID", alias = "remoteId")]
+    remote_id: Option<Uuid>,
+    /// The registry's URL with its scheme.
+    #[schema(example = "https://registry.example.com")]
+    remote_host: Option<String>,
+    /// What kind of registry it is; found out from the host where it does not say.
+    registry_type: Option<RegistryKind>,
+    /// A private certificate authority's certificate, as PEM.
+    #[serde(rename = "remoteCA", alias = "remoteCa")]
+    remote_ca: Option<String>,
+    /// Do not check the certificate.
+    #[serde(rename = "skipTLSVerification", alias = "skipTlsVerification")]
+    skip_tls_verification: Option<bool>,
+    /// A proxy's URL.
+    proxy: Option<String>,
+    /// The user name there; empty: anonymous.
+    username: Option<String>,
+    /// The password there. Never comes back; empty or absent in a change: the stored one stays.
+    #[schema(format = Password, write_only)]
+    password: Option<String>,
+    /// An access token, instead of the password.
+    #[schema(format = Password, write_only)]
+    auth_token: Option<String>,
+}
+
+impl Connection {
+    /// The connection of a new mirror.
+    pub(crate) fn choice(self) -> Result<RemoteChoice, Problem> {
+        if let Some(id) = self.remote_id {
+            return Ok(RemoteChoice::Saved { id: RemoteId(id) });
+        }
+        let secret = self.secret()?;
+        Ok(RemoteChoice::New { remote: self.draft(secret, None) })
+    }
+
+    /// The connection of a mirror after a change. `now` is the one it has; one that the actor may
+    /// not see can only be kept or replaced as a whole.
+    pub(crate) fn over(self, id: RemoteId, now: Option<&Model>) -> Result<RemoteChoice, Problem> {
+        if self.remote_id.is_some() {
+            return self.choice();
+        }
+        let secret = self.secret()?;
+        if secret.is_none() && !self.differs(now) {
+            return Ok(RemoteChoice::Saved { id });
+        }
+        Ok(RemoteChoice::New { remote: self.draft(secret, now) })
+    }
+
+    /// What *Connect* shall test.
+    pub(crate) fn check(self, remote_repository: String) -> Result<ConnectRequest, Problem> {
+        let (saved, remote) = match self.choice()? {
+            RemoteChoice::Saved { id } => (Some(id), None),
+            RemoteChoice::New { remote } => (None, Some(remote)),
+        };
+        // The push check tries reading as well; what came of both is shown.
+        Ok(ConnectRequest { saved, remote, remote_repository, direction: Direction::Push })
+    }
+
+    /// Whether it says nothing at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.remote_id.is_none()
+            && self.password.is_none()
+            && self.auth_token.is_none()
+            && !self.says_settings()
+    }
+
+    fn says_settings(&self) -> bool {
+        self.remote_host.is_some()
+            || self.registry_type.is_some()
+            || self.remote_ca.is_some()
+            || self.skip_tls_verification.is_some()
+            || self.proxy.is_some()
+            || self.username.is_some()
+    }
+
+    /// Password or token. DTR's scripts send both, one of them empty.
+    fn secret(&self) -> Result<Option<String>, Problem> {
+        let given = |secret: &Option<String>| secret.clone().filter(|secret| !secret.is_empty());
+        match (given(&self.password), given(&self.auth_token)) {
+            (Some(password), Some(token)) if password != token => Err(Problem::field(
+                Code::ConflictingParameters,
+                "authToken",
+                "password and authToken are both given and differ; send one of them.",
+            )),
+            (password, token) => Ok(password.or(token)),
+        }
+    }
+
+    fn differs(&self, now: Option<&Model>) -> bool {
+        let Some(now) = now else {
+            return self.says_settings();
+        };
+        let text = |given: &Option<String>, stored: &str| {
+            given.as_deref().is_some_and(|given| given.trim() != stored.trim())
+        };
+        let url = |url: &str| url.trim().trim_end_matches('/').to_ascii_lowercase();
+        self.remote_host.as_deref().is_some_and(|given| url(given) != url(&now.url))
+            || self.registry_type.is_some_and(|kind| RemoteKind::from(kind) != now.kind)
+            || text(&self.remote_ca, now.ca_pem.as_deref().unwrap_or_default())
+            || self.skip_tls_verification.is_some_and(|skip| skip != now.skip_tls_verify)
+            || text(&self.proxy, now.proxy.as_deref().unwrap_or_default())
+            || text(&self.username, &now.username)
+    }
+
+    fn draft(self, secret: Option<String>, now: Option<&Model>) -> RemoteDraft {
+        let kept = |given: Option<String>, stored: Option<&str>| {
+            given.unwrap_or_else(|| stored.unwrap_or_default().to_owned())
+        };
+        let kind = match (self.registry_type, &self.remote_host, now) {
+            (Some(kind), _, _) => kind.into(),
+            (None, None, Some(now)) => now.kind,
+            (None, host, _) => kind_of(host.as_deref().unwrap_or_default()),
+        };
+        let url = match kind {
+            RemoteKind::DockerHub => DOCKER_HUB_URL.to_owned(),
+            _ => kept(self.remote_host, now.map(|now| now.url.as_str())),
+        };
+        RemoteDraft {
+            name: now.map(|now| now.name.clone()).unwrap_or_default(),
+            owner: now.and_then(|now| now.owner.as_ref()).map(ToString::to_string).unwrap_or_default(),
+            kind,
+            url,
+            username: kept(self.username, now.map(|now| now.username.as_str())),
+            secret,
+            ca_pem: kept(self.remote_ca, now.and_then(|now| now.ca_pem.as_deref())),
+            skip_tls_verify: self
+                .skip_tls_verification
+                .unwrap_or_else(|| now.is_some_and(|now| now.skip_tls_verify)),
+            proxy: kept(self.proxy, now.and_then(|now| now.proxy.as_deref())),
+        }
+    }
+}
+
+/// DTR's requests do not say what kind of registry they mean; Docker Hub's host says it.
+fn kind_of(url: &str) -> RemoteKind {
+    match host_of(url.trim()) {
+        host if DOCKER_HUB_HOSTS.contains(&host) => RemoteKind::DockerHub,
+        _ => RemoteKind::Other,
+    }
+}
+
+/// What *Connect* shall test.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CreateRemoteRegistryCheck {
+    #[serde(flatten)]
+    pub(crate) connection: Connection,
+    /// The repository there.
+    #[serde(default)]
+    #[schema(example = "dev/website")]
+    pub(crate) remote_repository: String,
+}
+
+impl Wire for CreateRemoteRegistryCheck {}
+
+/// What *Connect* found out.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RemoteRegistryCheck {
+    /// What kind of registry answered.
+    registry_type: String,
+    /// What may be done with the repository there.
+    permissions: Permissions,
+    /// The findings, in the order in which they were made.
+    checks: Vec<Check>,
+    /// The token realm that the registry named.
+    realm: Option<String>,
+}
+
+impl RemoteRegistryCheck {
+    /// The findings, where reading or writing works; else the problem, with what failed beside the
+    /// field that it is about.
+    pub(crate) fn unless_useless(report: ConnectReport) -> Result<Self, Problem> {
+        if report.may_read || report.may_write {
+            return Ok(report.into());
+        }
+        let failed = report.checks.into_iter().filter(|check| check.status == CheckStatus::Failed);
+        let fields = failed.map(|check| FieldError {
+            field: check.field.unwrap_or_else(|| "remoteHost".to_owned()),
+            message: match check.remedy {
+                Some(remedy) => format!("{}. {remedy}", check.message.trim_end_matches('.')),
+                None => check.message,
+            },
+        });
+        let code = Code::RemoteRegistryInvalidPermissions;
+        let silent = || Problem::new(code, "The repository can neither be read nor written.");
+        Err(Problem::fields(code, fields.collect()).unwrap_or_else(silent))
+    }
+}
+
+/// What may be done with a repository of another registry.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Permissions {
+    /// It can be pulled from.
+    read: bool,
+    /// It can be pushed to.
+    write: bool,
+}
+
+/// One finding.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Check {
+    /// What was checked: `reachable`, `tls`, `registry`, `credentials`, `repository`, `read`, `write`.
+    kind: String,
+    /// How it ended.
+    status: CheckResult,
+    /// What was found.
+    message: String,
+    /// What to do about it.
+    remedy: Option<String>,
+    /// The field it is about.
+    field: Option<String>,
+}
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum CheckResult {
+    /// Good.
+    Ok,
+    /// Works, but look at it.
+    Warning,
+    /// Does not work.
+    Failed,
+    /// Was not tried, since an earlier one failed.
+    Skipped,
+}
+
+impl From<ModelCheck> for Check {
+    fn from(check: ModelCheck) -> Self {
+        let status = match check.status {
+            CheckStatus::Ok => CheckResult::Ok,
+            CheckStatus::Warning => CheckResult::Warning,
+            CheckStatus::Failed => CheckResult::Failed,
+            CheckStatus::Skipped => CheckResult::Skipped,
+        };
+        Self { kind: check.kind, status, message: check.message, remedy: check.remedy, field: check.field }
+    }
+}
+
+impl From<ConnectReport> for RemoteRegistryCheck {
+    fn from(report: ConnectReport) -> Self {
+        Self {
+            registry_type: report.registry_type,
+            permissions: Permissions { read: report.may_read, write: report.may_write },
+            checks: report.checks.into_iter().map(Check::from).collect(),
+            realm: report.realm,
+        }
+    }
+}
+
+/// A saved connection. Its password never comes back.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Remote {
+    /// Its identifier.
+    id: Uuid,
+    /// The namespace it belongs to; none: the system.
+    owner: Option<String>,
+    /// What it is called in lists.
+    name: String,
+    /// What kind of registry it is.
+    registry_type: RegistryKind,
+    /// Scheme, host and port.
+    url: String,
+    /// The user name there; empty: anonymous.
+    username: String,
+    /// Whether a password or token is stored.
+    has_secret: bool,
+    /// A private certificate authority's certificate, as PEM.
+    #[serde(rename = "remoteCA")]
+    remote_ca: Option<String>,
+    /// Whether the certificate is not checked.
+    #[serde(rename = "skipTLSVerification")]
+    skip_tls_verification: bool,
+    /// A proxy's URL.
+    proxy: Option<String>,
+    /// The token realm that *Connect* saw and pinned.
+    realm: Option<String>,
+    /// How many mirrors use it.
+    used_by: u32,
+    /// When the registry last answered.
+    last_contact: Option<Timestamp>,
+    /// The last error, when the last contact failed.
+    last_error: Option<String>,
+    /// When it was made.
+    created_at: Timestamp,
+    /// When it was last changed.
+    updated_at: Timestamp,
+}
+
+impl From<Model> for Remote {
+    fn from(remote: Model) -> Self {
+        Self {
+            id: remote.id.0,
+            owner: remote.owner.map(|owner| owner.to_string()),
+            name: remote.name,
+            registry_type: remote.kind.into(),
+            url: remote.url,
+            username: remote.username,
+            has_secret: remote.has_secret,
+            remote_ca: remote.ca_pem,
+            skip_tls_verification: remote.skip_tls_verify,
+            proxy: remote.proxy,
+            realm: remote.realm,
+            used_by: remote.used_by,
+            last_contact: remote.last_contact,
+            last_error: remote.last_error,
+            created_at: remote.created_at,
+            updated_at: remote.updated_at,
+        }
+    }
+}
+
+/// Which remotes a list holds.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RemoteQuery {
+    /// Part of the name or host.
+    pub(crate) search: Option<String>,
+}
+
+/// A remote to save, or a change of one; in a change, what is absent stays.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SaveRemote {
+    /// What to call it; the host where it does not say.
+    name: Option<String>,
+    /// The namespace it shall belong to.
+    owner: Option<String>,
+    /// What kind of registry it is.
+    registry_type: Option<RegistryKind>,
+    /// Scheme, host and port.
+    #[schema(example = "https://registry.example.com")]
+    url: Option<String>,
+    /// The user name there; empty: anonymous.
+    username: Option<String>,
+    /// Password or access token. Never comes back. Has to be sent again when URL, proxy,
+    /// certificate authority or its checking change.
+    #[schema(format = Password, write_only)]
+    password: Option<String>,
+    /// A private certificate authority's certificate, as PEM.
+    #[serde(rename = "remoteCA", alias = "remoteCa")]
+    remote_ca: Option<String>,
+    /// Do not check the certificate.
+    #[serde(rename = "skipTLSVerification", alias = "skipTlsVerification")]
+    skip_tls_verification: Option<bool>,
+    /// A proxy's URL.
+    proxy: Option<String>,
+}
+
+impl Wire for SaveRemote {}
+
+impl SaveRemote {
+    /// The remote as it will be, over the one that is there already.
+    pub(crate) fn over(self, now: Option<&Model>) -> RemoteDraft {
+        let (name, owner) = (self.name.clone(), self.owner.clone());
+        let secret = self.password.filter(|secret| !secret.is_empty());
+        let connection = Connection {
+            remote_host: self.url,
+            registry_type: self.registry_type,
+            remote_ca: self.remote_ca,
+            skip_tls_verification: self.skip_tls_verification,
+            proxy: self.proxy,
+            username: self.username,
+            ..Connection::default()
+        };
+        let kept = connection.draft(secret, now);
+        RemoteDraft { name: name.unwrap_or(kept.name), owner: owner.unwrap_or(kept.owner), ..kept }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn connection(json: &str) -> Connection {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn saved() -> Model {
+        Model {
+            id: RemoteId(Uuid::nil()),
+            owner: Some("dev".parse().unwrap()),
+            name: "partner".to_owned(),
+            kind: RemoteKind::Other,
+            url: "https://registry.example.com".to_owned(),
+            username: "bot".to_owned(),
+            has_secret: true,
+            ca_pem: None,
+            skip_tls_verify: false,
+            proxy: None,
+            realm: None,
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+            last_contact: None,
+            last_error: None,
+            used_by: 1,
+        }
+    }
+
+    fn over(json: &str) -> RemoteChoice {
+        connection(json).over(saved().id, Some(&saved())).unwrap()
+    }
+
+    fn draft(choice: RemoteChoice) -> RemoteDraft {
+        match choice {
+            RemoteChoice::New { remote } => remote,
+            RemoteChoice::Saved { .. } => panic!("a new remote was expected"),
+        }
+    }
+
+    #[test]
+    fn a_token_stands_in_for_the_password_and_two_that_differ_are_refused() {
+        let by_token =
+            connection(r#"{"remoteHost":"https://r","username":"u","password":"","authToken":"t"}"#);
+        assert_eq!(draft(by_token.choice().unwrap()).secret.as_deref(), Some("t"));
+        let both = connection(r#"{"remoteHost":"https://r","password":"p","authToken":"t"}"#);
+        assert_eq!(both.choice().unwrap_err().code, Code::ConflictingParameters);
+    }
+
+    #[test]
+    fn a_change_that_says_nothing_new_keeps_the_saved_remote() {
+        let kept = RemoteChoice::Saved { id: saved().id };
+        assert_eq!(over("{}"), kept);
+        let echo = r#"{"remoteHost":"https://Registry.example.com/","username":"bot","password":"",
+            "remoteCA":"","skipTLSVerification":false}"#;
+        assert_eq!(over(echo), kept);
+    }
+
+    #[test]
+    fn a_new_password_alone_leaves_every_other_setting() {
+        let remote = draft(over(r#"{"password":"rotated"}"#));
+        assert_eq!(remote.url, "https://registry.example.com");
+        assert_eq!((remote.username.as_str(), remote.secret.as_deref()), ("bot", Some("rotated")));
+        assert_eq!((remote.owner.as_str(), remote.name.as_str()), ("dev", "partner"));
+    }
+
+    #[test]
+    fn semantics_15_a_changed_host_does_not_take_the_password_along() {
+        assert_eq!(draft(over(r#"{"remoteHost":"https://evil.example.com"}"#)).secret, None);
+    }
+
+    #[test]
+    fn docker_hub_is_known_by_its_host() {
+        let remote = draft(connection(r#"{"remoteHost":"https://docker.io"}"#).choice().unwrap());
+        assert_eq!((remote.kind, remote.url.as_str()), (RemoteKind::DockerHub, DOCKER_HUB_URL));
+    }
+}

@@ -1,0 +1,260 @@
+//! Repositories.
+
+use jiff::Timestamp;
+use longshore_model::policy::RunCode;
+use longshore_model::repository::{Flow as ModelFlow, NewRepository, RepositoryChange, RepositorySummary};
+use longshore_model::{Repository as Model, RepositoryState, Visibility};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::extract::Wire;
+
+/// Who may pull without being named.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RepositoryVisibility {
+    /// Everybody, signed in or not.
+    Public,
+    /// Those who may act in the namespace.
+    Private,
+}
+
+impl From<RepositoryVisibility> for Visibility {
+    fn from(visibility: RepositoryVisibility) -> Self {
+        match visibility {
+            RepositoryVisibility::Public => Self::Public,
+            RepositoryVisibility::Private => Self::Private,
+        }
+    }
+}
+
+impl From<Visibility> for RepositoryVisibility {
+    fn from(visibility: Visibility) -> Self {
+        match visibility {
+            Visibility::Public => Self::Public,
+            Visibility::Private => Self::Private,
+        }
+    }
+}
+
+/// Who may write.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WriteState {
+    /// Whoever may act in the namespace.
+    Normal,
+    /// Nobody.
+    ReadOnly,
+    /// Only the repository's own pull mirrors.
+    Mirror,
+}
+
+impl From<WriteState> for RepositoryState {
+    fn from(state: WriteState) -> Self {
+        match state {
+            WriteState::Normal => Self::Normal,
+            WriteState::ReadOnly => Self::ReadOnly,
+            WriteState::Mirror => Self::Mirror,
+        }
+    }
+}
+
+impl From<RepositoryState> for WriteState {
+    fn from(state: RepositoryState) -> Self {
+        match state {
+            RepositoryState::Normal => Self::Normal,
+            RepositoryState::ReadOnly => Self::ReadOnly,
+            RepositoryState::Mirror => Self::Mirror,
+        }
+    }
+}
+
+/// A repository.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Repository {
+    /// Its identifier; stays the same for its whole life.
+    id: Uuid,
+    /// The first part of its name.
+    #[schema(example = "dev")]
+    namespace: String,
+    /// The rest of its name.
+    #[schema(example = "website")]
+    name: String,
+    /// One line about it.
+    short_description: String,
+    /// More about it.
+    long_description: String,
+    /// Who may pull.
+    visibility: RepositoryVisibility,
+    /// Who may write.
+    state: WriteState,
+    /// Whether tags stay at the digest they were first set to.
+    immutable_tags: bool,
+    /// Whether images are scanned when pushed; not yet.
+    scan_on_push: bool,
+    /// When it was made.
+    created_at: Timestamp,
+    /// What it holds and what flows in and out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<Summary>,
+}
+
+/// What a repository holds and what flows in and out.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Summary {
+    /// How many tags it has.
+    tags: u64,
+    /// Bytes of all it holds, each blob counted once.
+    size_bytes: u64,
+    /// When a tag last changed.
+    last_push: Option<Timestamp>,
+    /// Promotion policies that have it as source.
+    promotions_out: Flow,
+    /// Promotion policies that have it as target.
+    promotions_in: Flow,
+    /// Push mirrors.
+    push_mirrors: Flow,
+    /// Pull mirrors.
+    pull_mirrors: Flow,
+}
+
+/// How many flows of a sort there are, and how the worst of them last went.
+#[derive(Debug, Serialize, ToSchema)]
+struct Flow {
+    /// How many are enabled.
+    count: u32,
+    /// The worst last status among them.
+    last: Option<&'static str>,
+}
+
+impl From<ModelFlow> for Flow {
+    fn from(flow: ModelFlow) -> Self {
+        let last = flow.last.map(|code| match code {
+            RunCode::Never => "never",
+            RunCode::Success => "success",
+            RunCode::Running => "running",
+            RunCode::Failed => "failed",
+        });
+        Self { count: flow.count, last }
+    }
+}
+
+impl From<Model> for Repository {
+    fn from(repository: Model) -> Self {
+        Self {
+            id: repository.id.0,
+            namespace: repository.name.namespace().to_owned(),
+            name: repository.name.name().to_owned(),
+            short_description: repository.short_description,
+            long_description: repository.long_description,
+            visibility: repository.visibility.into(),
+            state: repository.state.into(),
+            immutable_tags: repository.immutable_tags,
+            scan_on_push: false,
+            created_at: repository.created_at,
+            summary: None,
+        }
+    }
+}
+
+impl From<RepositorySummary> for Repository {
+    fn from(row: RepositorySummary) -> Self {
+        let summary = Summary {
+            tags: row.tags,
+            size_bytes: row.size_bytes,
+            last_push: row.last_push,
+            promotions_out: row.promotions_out.into(),
+            promotions_in: row.promotions_in.into(),
+            push_mirrors: row.push_mirrors.into(),
+            pull_mirrors: row.pull_mirrors.into(),
+        };
+        Self { summary: Some(summary), ..row.repository.into() }
+    }
+}
+
+/// A page of repositories.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Repositories {
+    /// The repositories, by name.
+    pub(crate) repositories: Vec<Repository>,
+}
+
+/// Which repositories a list holds.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RepositoryQuery {
+    /// Part of the name.
+    pub(crate) search: Option<String>,
+    /// One write state alone.
+    pub(crate) state: Option<WriteState>,
+}
+
+/// A new repository. The namespace stands in the path.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CreateRepository {
+    /// The name behind the namespace; may contain `/`.
+    #[serde(default)]
+    #[schema(example = "website")]
+    name: String,
+    /// One line about it.
+    #[serde(default)]
+    short_description: String,
+    /// More about it.
+    #[serde(default)]
+    long_description: String,
+    /// Who may pull; private where it does not say.
+    visibility: Option<RepositoryVisibility>,
+    /// Whether tags stay at the digest they were first set to.
+    #[serde(default)]
+    immutable_tags: bool,
+}
+
+impl Wire for CreateRepository {}
+
+impl CreateRepository {
+    /// The new repository, in the namespace of the path.
+    pub(crate) fn in_namespace(self, namespace: String) -> NewRepository {
+        NewRepository {
+            namespace,
+            name: self.name,
+            visibility: self.visibility.map(Visibility::from).unwrap_or_default(),
+            short_description: self.short_description,
+            long_description: self.long_description,
+            immutable_tags: self.immutable_tags,
+        }
+    }
+}
+
+/// A change of a repository; what is absent stays. It cannot be renamed.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UpdateRepository {
+    /// One line about it.
+    short_description: Option<String>,
+    /// More about it.
+    long_description: Option<String>,
+    /// Who may pull.
+    visibility: Option<RepositoryVisibility>,
+    /// Who may write.
+    state: Option<WriteState>,
+    /// Whether tags stay at the digest they were first set to.
+    immutable_tags: Option<bool>,
+}
+
+impl Wire for UpdateRepository {}
+
+impl From<UpdateRepository> for RepositoryChange {
+    fn from(change: UpdateRepository) -> Self {
+        Self {
+            visibility: change.visibility.map(Visibility::from),
+            state: change.state.map(RepositoryState::from),
+            short_description: change.short_description,
+            long_description: change.long_description,
+            immutable_tags: change.immutable_tags,
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! `/events`: what moves, as server-sent events. `admin` has filtered them by permission and thinned
+//! them out; here they get their identifiers, and a reader that comes back gets what it missed.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
+use futures::{Stream, StreamExt, stream};
+use longshore_admin::EventFilter;
+use longshore_model::job::Event;
+use longshore_model::{Actor, Code, JobId, Problem};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::Answer;
+use super::jobs::{MAX_LOG_LINES, log_lines};
+use crate::Api;
+use crate::extract::{Query, Who};
+
+/// So often something is sent, so that proxies keep the connection.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+pub(crate) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(follow_events))
+}
+
+/// What a reader follows.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct EventQuery {
+    /// One job: its state and its log.
+    job: Option<Uuid>,
+    /// With `job`: the last line of the log that the reader has.
+    after: Option<i64>,
+    /// `1`: the states of all jobs that the actor may see.
+    jobs: Option<u8>,
+    /// `namespace/name`: the jobs and tags of a repository.
+    repository: Option<String>,
+}
+
+/// Follow jobs and tags as they change
+///
+/// Server-sent events, each with JSON whose `kind` is `job`, `log` or `tags`. A reader that comes
+/// back with `Last-Event-ID` to a job's stream gets the lines it missed; to another stream, an event
+/// named `resync` first, which tells it to load its page's data again.
+#[utoipa::path(
+    get, path = "/events", tag = "live",
+    params(EventQuery),
+    responses((status = 200, body = String, content_type = "text/event-stream")),
+    security((), ("basic" = []), ("session" = []))
+)]
+async fn follow_events(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Query(query): Query<EventQuery>,
+    headers: HeaderMap,
+) -> Answer<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>> {
+    let repository = query.repository.as_deref().filter(|name| !name.is_empty()).map(|name| {
+        name.parse().map_err(|error| {
+            Problem::field(
+                Code::InvalidRequest,
+                "repository",
+                format!("“{name}” names no repository: {error}."),
+            )
+        })
+    });
+    let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse::<i64>().ok());
+    let log_after = last_seen.or(query.after).unwrap_or(0).max(0);
+    let filter = EventFilter {
+        job: query.job.map(JobId),
+        log_after,
+        jobs: query.jobs.is_some_and(|jobs| jobs != 0),
+        repository: repository.transpose()?,
+    };
+    let job = filter.job;
+    // Subscribed first and caught up afterwards, so that nothing falls between the two.
+    let live = api.admin.events(&actor, filter).await?;
+    let begin = match job {
+        Some(job) => catch_up(&api, &actor, job, log_after).await?,
+        None if last_seen.is_some() => vec![Message::Resync],
+        None => Vec::new(),
+    };
+    let mut numbers = Numbers { job, line: log_after, count: last_seen.unwrap_or(0) };
+    let events = stream::iter(begin)
+        .chain(live.map(Message::Event))
+        .filter_map(move |message| std::future::ready(numbers.present(message).map(Ok)))
+        .take_until(api.shutdown.cancelled_owned());
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
+}
+
+/// The job as it stands, and its log behind line `after`.
+async fn catch_up(api: &Api, actor: &Actor, id: JobId, after: i64) -> Answer<Vec<Message>> {
+    let job = api.admin.job(actor, id).await?;
+    let lines = log_lines(api, actor, id, after, MAX_LOG_LINES).await?;
+    let mut begin = vec![Message::Event(Event::Job { job: Box::new(job) })];
+    if !lines.is_empty() {
+        begin.push(Message::Event(Event::Log { job: id, lines }));
+    }
+    Ok(begin)
+}
+
+enum Message {
+    Event(Event),
+    Resync,
+}
+
+/// Gives events their identifiers: the last line of the log in a job's stream, a count in others.
+struct Numbers {
+    job: Option<JobId>,
+    line: i64,
+    count: i64,
+}
+
+impl Numbers {
+    fn present(&mut self, message: Message) -> Option<SseEvent> {
+        let mut event = match message {
+            Message::Resync => return Some(SseEvent::default().event("resync").data("{}")),
+            Message::Event(event) => event,
+        };
+        let mut id = None;
+        if let (Some(_), Event::Log { lines, .. }) = (self.job, &mut event) {
+            // What was sent while catching up comes a second time from the live stream.
+            lines.retain(|line| line.line > self.line);
+            self.line = lines.last()?.line;
+            id = Some(self.line);
+        }
+        if self.job.is_none() {
+            self.count += 1;
+            id = Some(self.count);
+        }
+        let sse = SseEvent::default().json_data(&event).ok()?;
+        Some(match id {
+            Some(id) => sse.id(id.to_string()),
+            None => sse,
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use longshore_model::Timestamp;
+    use longshore_model::job::{Level, LogLine};
+
+    #[test]
+    fn a_line_of_a_log_is_sent_once_and_its_number_is_the_events_identifier() {
+        let id = JobId::new();
+        let line = |line| LogLine {
+            line,
+            at: Timestamp::UNIX_EPOCH,
+            level: Level::Info,
+            message: format!("line {line}"),
+        };
+        let mut numbers = Numbers { job: Some(id), line: 0, count: 0 };
+        let log = |lines: &[i64]| {
+            Message::Event(Event::Log { job: id, lines: lines.iter().copied().map(line).collect() })
+        };
+        assert!(numbers.present(log(&[1, 2])).is_some());
+        let third = format!("{:?}", numbers.present(log(&[2, 3])).unwrap());
+        assert!(third.contains("line 3") && !third.contains("line 2"), "{third}");
+        assert!(numbers.present(log(&[3])).is_none());
+    }
+}

@@ -1,0 +1,198 @@
+//! Jobs.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use longshore_model::job::{JobFilter, LogLine as ModelLine};
+use longshore_model::{Actor, Code, JobId, PageRequest, PolicyId, Problem};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Answer;
+use crate::Api;
+use crate::dto::job::{CreateJob, Job, JobQuery, Jobs, LogLine, LogQuery, Wanted};
+use crate::error::Errors;
+use crate::extract::{Body, IdPath, Query, Who};
+
+/// The most lines of a log in one answer.
+pub(super) const MAX_LOG_LINES: usize = 10_000;
+
+pub(crate) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(list_jobs, create_job))
+        .routes(routes!(get_job))
+        .routes(routes!(get_job_logs))
+        .routes(routes!(cancel_job))
+        .routes(routes!(retry_job))
+}
+
+impl IdPath {
+    fn job(&self) -> Answer<JobId> {
+        Ok(self.id(Code::NoSuchJob)?)
+    }
+}
+
+/// List jobs
+///
+/// Those about repositories that the actor administers, newest first.
+#[utoipa::path(
+    get, path = "/jobs", tag = "jobs",
+    params(JobQuery),
+    responses((status = 200, body = Jobs))
+)]
+async fn list_jobs(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Query(query): Query<JobQuery>,
+) -> Answer<Json<Jobs>> {
+    let (action, status) = (query.wanted_action()?, query.wanted_status()?);
+    let repository = query.repository.as_deref().filter(|name| !name.is_empty()).map(|name| {
+        name.parse().map_err(|error| {
+            Problem::field(
+                Code::InvalidRequest,
+                "repository",
+                format!("“{name}” names no repository: {error}."),
+            )
+        })
+    });
+    let filter = JobFilter {
+        action: action.one(),
+        status: status.one(),
+        repository: repository.transpose()?,
+        policy: query.policy_id.map(PolicyId),
+        parent: query.parent_id.map(JobId),
+        without_evaluations: false,
+    };
+    let page = PageRequest {
+        start: query.start.map(|start| start.to_string()),
+        size: query.limit.unwrap_or(10).clamp(1, PageRequest::MAX),
+    };
+    let page = api.admin.jobs(&actor, &filter, &page).await?;
+    let jobs = match (action, status) {
+        (Wanted::Nothing, _) | (_, Wanted::Nothing) => Vec::new(),
+        _ => page.items.into_iter().map(Job::from).collect(),
+    };
+    Ok(Json(Jobs { jobs }))
+}
+
+/// Start a job
+///
+/// `poll_mirror` polls each enabled pull mirror that the actor administers. The answer is a parent
+/// job whose parts are the polls; one that runs already is joined.
+#[utoipa::path(
+    post, path = "/jobs", tag = "jobs",
+    request_body = CreateJob,
+    responses(
+        (status = 202, body = Job),
+        (status = 400, description = "INVALID_REQUEST, INVALID_JOB", body = Errors),
+    )
+)]
+async fn create_job(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Body(job): Body<CreateJob>,
+) -> Answer<(StatusCode, Json<Job>)> {
+    if job.action != "poll_mirror" {
+        let message = format!("A job “{}” cannot be started by hand; poll_mirror can.", job.action);
+        return Err(Problem::field(Code::InvalidJob, "action", message).into());
+    }
+    if job.scheduled_at.is_some_and(|at| !at.is_empty()) {
+        let message = "A job starts at once; a pull mirror's interval decides about later.";
+        return Err(Problem::field(Code::InvalidJob, "scheduledAt", message).into());
+    }
+    let job = api.admin.poll_all(&actor).await?;
+    Ok((StatusCode::ACCEPTED, Json(job.into())))
+}
+
+/// Get a job
+#[utoipa::path(
+    get, path = "/jobs/{id}", tag = "jobs",
+    params(IdPath),
+    responses((status = 200, body = Job), (status = 404, description = "NO_SUCH_JOB", body = Errors))
+)]
+async fn get_job(State(api): State<Api>, Who(actor): Who, Path(path): Path<IdPath>) -> Answer<Json<Job>> {
+    let job = api.admin.job(&actor, path.job()?).await?;
+    Ok(Json(job.into()))
+}
+
+/// The log of a job behind line `after`, at most `limit` lines.
+pub(super) async fn log_lines(
+    api: &Api,
+    actor: &Actor,
+    id: JobId,
+    mut after: i64,
+    limit: usize,
+) -> Answer<Vec<ModelLine>> {
+    let mut lines = Vec::new();
+    while lines.len() < limit {
+        let wanted = i64::try_from(limit - lines.len()).unwrap_or(i64::MAX);
+        let more = api.admin.job_logs(actor, id, after, wanted).await?;
+        let Some(last) = more.last() else { break };
+        after = last.line;
+        lines.extend(more);
+    }
+    Ok(lines)
+}
+
+/// Get the log of a job
+#[utoipa::path(
+    get, path = "/jobs/{id}/logs", tag = "jobs",
+    params(IdPath, LogQuery),
+    responses((status = 200, body = [LogLine]), (status = 404, description = "NO_SUCH_JOB", body = Errors))
+)]
+async fn get_job_logs(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<IdPath>,
+    Query(query): Query<LogQuery>,
+) -> Answer<Json<Vec<LogLine>>> {
+    if query.stream.unwrap_or(false) {
+        let message = "A log is not streamed here; /events?job=… follows a job.";
+        return Err(Problem::field(Code::InvalidRequest, "stream", message).into());
+    }
+    let limit = match query.limit.unwrap_or(0) {
+        0 => MAX_LOG_LINES,
+        limit => (limit as usize).min(MAX_LOG_LINES),
+    };
+    let after = i64::from(query.offset.unwrap_or(0));
+    let lines = log_lines(&api, &actor, path.job()?, after, limit).await?;
+    Ok(Json(lines.into_iter().map(LogLine::from).collect()))
+}
+
+/// Cancel a job
+///
+/// One that waits never runs; one that runs stops within a second.
+#[utoipa::path(
+    post, path = "/jobs/{id}/cancel", tag = "jobs",
+    params(IdPath),
+    responses(
+        (status = 204),
+        (status = 404, description = "NO_SUCH_JOB", body = Errors),
+        (status = 409, description = "JOB_ENDED", body = Errors),
+    )
+)]
+async fn cancel_job(State(api): State<Api>, Who(actor): Who, Path(path): Path<IdPath>) -> Answer<StatusCode> {
+    api.admin.cancel_job(&actor, path.job()?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Try the work of a job again
+///
+/// As a new job, for one that failed or was canceled.
+#[utoipa::path(
+    post, path = "/jobs/{id}/retry", tag = "jobs",
+    params(IdPath),
+    responses(
+        (status = 202, body = Job),
+        (status = 400, description = "INVALID_JOB", body = Errors),
+        (status = 404, description = "NO_SUCH_JOB", body = Errors),
+    )
+)]
+async fn retry_job(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<IdPath>,
+) -> Answer<(StatusCode, Json<Job>)> {
+    let job = api.admin.retry_job(&actor, path.job()?).await?;
+    Ok((StatusCode::ACCEPTED, Json(job.into())))
+}

@@ -1,0 +1,210 @@
+//! Pull mirrors ("poll" in DTR's words).
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use longshore_model::policy::{Baseline, Mirror, Save};
+use longshore_model::{Actor, Code, PolicyId, PullMirror};
+use longshore_oci::RepositoryName;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Answer;
+use super::mirroring::{Remotes, mirror, other_direction};
+use crate::Api;
+use crate::dto::InitialEvaluation;
+use crate::dto::job::Job;
+use crate::dto::mirror::{CreatePollMirroringPolicy, PollMirroringPolicy, UpdatePollMirroringPolicy};
+use crate::error::Errors;
+use crate::extract::{Body, PolicyPath, Query, RepositoryPath, Who};
+
+const MISSING: Code = Code::NoSuchPollMirroringPolicy;
+
+pub(crate) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(list_poll_mirroring_policies, create_poll_mirroring_policy))
+        .routes(routes!(
+            get_poll_mirroring_policy,
+            update_poll_mirroring_policy,
+            delete_poll_mirroring_policy
+        ))
+        .routes(routes!(sync_poll_mirroring_policy))
+}
+
+async fn find(api: &Api, actor: &Actor, repository: &RepositoryName, id: PolicyId) -> Answer<PullMirror> {
+    match mirror(api, actor, repository, id, MISSING).await? {
+        Mirror::Pull { mirror } => Ok(mirror),
+        Mirror::Push { .. } => Err(other_direction(id, MISSING)),
+    }
+}
+
+async fn present(api: &Api, actor: &Actor, mirror: PullMirror) -> Answer<PollMirroringPolicy> {
+    let mut remotes = Remotes::new(api, actor);
+    let remote = remotes.get(mirror.remote).await?;
+    Ok(PollMirroringPolicy::new(mirror, remote))
+}
+
+/// List pull mirrors
+#[utoipa::path(
+    get, path = "/repositories/{namespace}/{reponame}/pollMirroringPolicies", tag = "mirrors",
+    params(RepositoryPath),
+    responses((status = 200, body = [PollMirroringPolicy])),
+    security((), ("basic" = []), ("session" = []))
+)]
+async fn list_poll_mirroring_policies(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<RepositoryPath>,
+) -> Answer<Json<Vec<PollMirroringPolicy>>> {
+    let mut remotes = Remotes::new(&api, &actor);
+    let mut shown = Vec::new();
+    for mirror in api.admin.mirrors(&actor, &path.repository()?).await? {
+        if let Mirror::Pull { mirror } = mirror {
+            let remote = remotes.get(mirror.remote).await?;
+            shown.push(PollMirroringPolicy::new(mirror, remote));
+        }
+    }
+    Ok(Json(shown))
+}
+
+/// Create a pull mirror
+///
+/// The connection is tested first. With `initialEvaluation=false` the tags that the other
+/// repository has now are left there; those that come or change later are taken.
+#[utoipa::path(
+    post, path = "/repositories/{namespace}/{reponame}/pollMirroringPolicies", tag = "mirrors",
+    params(RepositoryPath, InitialEvaluation),
+    request_body = CreatePollMirroringPolicy,
+    responses(
+        (status = 201, body = PollMirroringPolicy),
+        (
+            status = 400, body = Errors,
+            description = "INVALID_REQUEST, INVALID_POLL_MIRRORING_POLICY, \
+                REMOTE_REGISTRY_INVALID_PERMISSIONS, SECRET_NEEDED, CONFLICTING_PARAMETERS",
+        ),
+        (status = 404, description = "NO_SUCH_REPOSITORY, NO_SUCH_REMOTE", body = Errors),
+    )
+)]
+async fn create_poll_mirroring_policy(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<RepositoryPath>,
+    Query(initial): Query<InitialEvaluation>,
+    Body(policy): Body<CreatePollMirroringPolicy>,
+) -> Answer<(StatusCode, Json<PollMirroringPolicy>)> {
+    let save = initial.with_body(policy.initial_evaluation)?;
+    let mirror = api.admin.create_pull_mirror(&actor, &path.repository()?, policy.draft()?, save).await?;
+    Ok((StatusCode::CREATED, Json(present(&api, &actor, mirror).await?)))
+}
+
+/// Get a pull mirror
+#[utoipa::path(
+    get, path = "/repositories/{namespace}/{reponame}/pollMirroringPolicies/{id}", tag = "mirrors",
+    params(PolicyPath),
+    responses(
+        (status = 200, body = PollMirroringPolicy),
+        (status = 404, description = "NO_SUCH_REPOSITORY, NO_SUCH_POLL_MIRRORING_POLICY", body = Errors),
+    ),
+    security((), ("basic" = []), ("session" = []))
+)]
+async fn get_poll_mirroring_policy(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<PolicyPath>,
+) -> Answer<Json<PollMirroringPolicy>> {
+    let mirror = find(&api, &actor, &path.repository()?, path.id(MISSING)?).await?;
+    Ok(Json(present(&api, &actor, mirror).await?))
+}
+
+/// Change a pull mirror
+///
+/// What is absent stays; empty or absent credentials keep the stored ones. The connection is
+/// tested first, except where nothing but `enabled` changes.
+#[utoipa::path(
+    put, path = "/repositories/{namespace}/{reponame}/pollMirroringPolicies/{id}", tag = "mirrors",
+    params(PolicyPath),
+    request_body = UpdatePollMirroringPolicy,
+    responses(
+        (status = 200, body = PollMirroringPolicy),
+        (
+            status = 400, body = Errors,
+            description = "INVALID_REQUEST, INVALID_POLL_MIRRORING_POLICY, \
+                REMOTE_REGISTRY_INVALID_PERMISSIONS, SECRET_NEEDED, CONFLICTING_PARAMETERS",
+        ),
+        (
+            status = 404, body = Errors,
+            description = "NO_SUCH_REPOSITORY, NO_SUCH_POLL_MIRRORING_POLICY, NO_SUCH_REMOTE",
+        ),
+    )
+)]
+async fn update_poll_mirroring_policy(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<PolicyPath>,
+    Body(change): Body<UpdatePollMirroringPolicy>,
+) -> Answer<Json<PollMirroringPolicy>> {
+    let (repository, id) = (path.repository()?, path.id(MISSING)?);
+    let now = find(&api, &actor, &repository, id).await?;
+    match change.only_enabled() {
+        // A mirror can be switched off while its registry does not answer.
+        Some(enabled) => {
+            api.admin.enable_mirror(&actor, &repository, id, enabled).await?;
+        }
+        None => {
+            let mut remotes = Remotes::new(&api, &actor);
+            let draft = change.over(&now, remotes.get(now.remote).await?)?;
+            // DTR's PUT has no `initialEvaluation`: the mirror goes on as it was set up.
+            let save = match now.baseline {
+                Baseline::None => Save::Apply,
+                Baseline::Pending | Baseline::Complete => Save::Future,
+            };
+            api.admin.change_pull_mirror(&actor, &repository, id, draft, save).await?;
+        }
+    }
+    let mirror = find(&api, &actor, &repository, id).await?;
+    Ok(Json(present(&api, &actor, mirror).await?))
+}
+
+/// Delete a pull mirror
+///
+/// The tags that it brought in stay.
+#[utoipa::path(
+    delete, path = "/repositories/{namespace}/{reponame}/pollMirroringPolicies/{id}", tag = "mirrors",
+    params(PolicyPath),
+    responses(
+        (status = 204),
+        (status = 404, description = "NO_SUCH_REPOSITORY, NO_SUCH_POLL_MIRRORING_POLICY", body = Errors),
+    )
+)]
+async fn delete_poll_mirroring_policy(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<PolicyPath>,
+) -> Answer<StatusCode> {
+    let (repository, id) = (path.repository()?, path.id(MISSING)?);
+    find(&api, &actor, &repository, id).await?;
+    api.admin.delete_mirror(&actor, &repository, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sync now: poll one pull mirror
+///
+/// Answers with the job; one that runs already is joined.
+#[utoipa::path(
+    post, path = "/repositories/{namespace}/{reponame}/pollMirroringPolicies/{id}/sync", tag = "mirrors",
+    params(PolicyPath),
+    responses(
+        (status = 202, body = Job),
+        (status = 404, description = "NO_SUCH_REPOSITORY, NO_SUCH_POLL_MIRRORING_POLICY", body = Errors),
+    )
+)]
+async fn sync_poll_mirroring_policy(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<PolicyPath>,
+) -> Answer<(StatusCode, Json<Job>)> {
+    let (repository, id) = (path.repository()?, path.id(MISSING)?);
+    find(&api, &actor, &repository, id).await?;
+    let job = api.admin.sync_now(&actor, &repository, id).await?;
+    Ok((StatusCode::ACCEPTED, Json(job.into())))
+}

@@ -1,0 +1,61 @@
+//! Policies that stop themselves (semantics 5, 10, 15). A person enables them again.
+
+use longshore_metadata::{
+    Error, Tx,
+    activity::{self, NewActivity},
+    jobs, policies,
+};
+use longshore_model::{
+    Author, JobId, PolicyId, PolicyKind, RepositoryId, Timestamp,
+    activity::ActivityKind,
+    job::{Level, Parameters},
+};
+
+/// The policy that stops.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Culprit {
+    pub id: PolicyId,
+    pub kind: PolicyKind,
+    pub repository: RepositoryId,
+}
+
+impl Culprit {
+    /// The mirror whose transfer a job is.
+    pub(crate) fn behind(parameters: &Parameters, repository: Option<RepositoryId>) -> Option<Self> {
+        let (id, kind) = match parameters {
+            Parameters::PushTag { policy, .. } => ((*policy)?, PolicyKind::PushMirror),
+            Parameters::Poll { policy, .. } => (*policy, PolicyKind::PullMirror),
+            Parameters::EvaluateTag { .. }
+            | Parameters::FollowSubject { .. }
+            | Parameters::ApplyPolicy { .. }
+            | Parameters::PollAll => return None,
+        };
+        Some(Self { id, kind, repository: repository? })
+    }
+}
+
+/// Stops a policy, and says so where people look: at the policy, in the activity, in the job's log.
+pub(crate) async fn pause(
+    tx: &mut Tx,
+    culprit: Culprit,
+    why: &str,
+    job: JobId,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let Culprit { id, kind, repository } = culprit;
+    policies::pause(tx, kind, id, why, now).await?;
+    let sentence = format!("the {} stopped itself: {why}", kind.noun());
+    let entry = NewActivity {
+        at: now,
+        author: Author::Policy { id, policy: kind },
+        kind: ActivityKind::PolicyPaused,
+        repository: Some(repository),
+        tag: None,
+        digest: None,
+        policy: Some(id),
+        job: Some(job),
+        detail: sentence.clone(),
+    };
+    activity::add(tx, &entry).await?;
+    jobs::log(tx, job, &[(Level::Warn, sentence)], now).await
+}

@@ -1,0 +1,175 @@
+//! Blobs, uploads and manifests: who has what, and what a manifest needs.
+
+use crate::on_both;
+use crate::scene::{Scene, at, digest, image_json, index_json, put};
+use longshore_metadata::{blobs, manifests, tags, uploads};
+use longshore_model::{Author, UploadId};
+use longshore_oci::{Algorithm, Manifest};
+
+on_both![
+    a_blob_is_seen_where_it_is_linked,
+    an_upload_moves_on_from_where_it_is_alone,
+    a_manifest_is_served_byte_for_byte_where_it_is_linked,
+    semantics_09_what_a_manifest_misses_is_told,
+    semantics_08_a_tree_goes_whole_and_costs_no_byte,
+    a_tree_names_a_manifest_before_what_it_needs,
+    referrers_are_found_by_subject_and_type,
+    deleting_a_manifest_takes_its_tags,
+];
+
+async fn a_blob_is_seen_where_it_is_linked(scene: Scene) {
+    let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
+    scene.image(&dev, 1).await;
+    let blob = digest(1, 1);
+    let conn = &mut scene.read().await;
+    let here = blobs::linked(conn, dev.id, &blob).await.unwrap().unwrap();
+    assert_eq!((here.size, here.location), (10, format!("blobs/{blob}")));
+    assert_eq!(blobs::linked(conn, qa.id, &blob).await.unwrap(), None);
+    assert_eq!(blobs::find(conn, &blob).await.unwrap().unwrap().size, 10);
+    let unlinked = blob.clone();
+    assert!(scene.write(move |tx| Box::pin(async move { blobs::unlink(tx, dev.id, &unlinked).await })).await);
+    assert_eq!(blobs::linked(conn, dev.id, &blob).await.unwrap(), None);
+}
+
+async fn an_upload_moves_on_from_where_it_is_alone(scene: Scene) {
+    let dev = scene.repository("dev/app").await;
+    let upload = UploadId::new();
+    scene
+        .write(move |tx| Box::pin(uploads::create(tx, upload, dev.id, Algorithm::Sha256, b"0", at(0))))
+        .await;
+    let advance = |from, to, state: &'static [u8]| {
+        scene.write(move |tx| Box::pin(uploads::advance(tx, upload, from, to, state, at(1))))
+    };
+    assert!(advance(0, 5, b"5").await);
+    assert!(!advance(0, 7, b"7").await, "somebody else has moved it");
+    let found = uploads::get(&mut scene.read().await, upload).await.unwrap().unwrap();
+    assert_eq!((found.offset, found.hash_state.as_slice(), found.repository), (5, b"5".as_slice(), dev.id));
+    assert_eq!((found.algorithm, found.updated_at), (Algorithm::Sha256, at(1)));
+    scene.write(move |tx| Box::pin(uploads::delete(tx, upload))).await;
+    assert!(uploads::get(&mut scene.read().await, upload).await.unwrap().is_none());
+}
+
+async fn a_manifest_is_served_byte_for_byte_where_it_is_linked(scene: Scene) {
+    let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
+    let image = scene.image(&dev, 1).await;
+    let conn = &mut scene.read().await;
+    let stored = manifests::get(conn, dev.id, &image).await.unwrap().unwrap();
+    assert_eq!(stored.bytes, image_json(&digest(1, 1), &digest(1, 2), None).as_bytes());
+    assert_eq!(stored.media_type, "application/vnd.oci.image.manifest.v1+json");
+    assert_eq!(manifests::get(conn, qa.id, &image).await.unwrap(), None);
+    // Once more, and nothing changes.
+    assert_eq!(scene.image(&dev, 1).await, image);
+    assert_eq!(manifests::get(conn, dev.id, &image).await.unwrap().unwrap(), stored);
+}
+
+async fn semantics_09_what_a_manifest_misses_is_told(scene: Scene) {
+    let dev = scene.repository("dev/app").await;
+    let image = scene.image(&dev, 1).await;
+    let absent = digest(9, 9);
+    let missing = async |text: &str| {
+        let manifest = Manifest::parse(text.as_bytes(), None).unwrap();
+        manifests::has_all(&mut scene.read().await, dev.id, &manifest).await.unwrap()
+    };
+    assert!(missing(&image_json(&digest(1, 1), &digest(1, 2), None)).await.is_empty());
+    assert_eq!(missing(&image_json(&digest(1, 1), &absent, None)).await, [absent.clone()]);
+    assert_eq!(missing(&image_json(&absent, &absent, None)).await, [absent.clone()], "told once");
+    let referrer = image_json(&digest(1, 1), &digest(1, 2), Some(&absent));
+    assert!(missing(&referrer).await.is_empty(), "a subject may be absent");
+    assert_eq!(missing(&index_json(&[(&image, "amd64"), (&absent, "arm64")])).await, [absent]);
+    // A blob is no manifest.
+    assert_eq!(missing(&index_json(&[(&digest(1, 1), "amd64")])).await, [digest(1, 1)]);
+}
+
+async fn semantics_08_a_tree_goes_whole_and_costs_no_byte(scene: Scene) {
+    let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
+    let (amd64, arm64) = (scene.image(&dev, 1).await, scene.image(&dev, 2).await);
+    let index = digest(3, 0);
+    let (text, stored) = (index_json(&[(&amd64, "amd64"), (&arm64, "arm64")]), index.clone());
+    scene.write(move |tx| Box::pin(async move { put(tx, dev.id, &stored, &text).await })).await;
+
+    let link = || {
+        let root = index.clone();
+        scene.write(move |tx| Box::pin(async move { manifests::link_tree(tx, dev.id, qa.id, &root).await }))
+    };
+    let outcome = link().await;
+    assert_eq!((outcome.manifests, outcome.blobs), (3, 4));
+    let again = link().await;
+    assert_eq!((again.manifests, again.blobs), (0, 0));
+    let conn = &mut scene.read().await;
+    for manifest in [&index, &amd64, &arm64] {
+        assert!(manifests::get(conn, qa.id, manifest).await.unwrap().is_some());
+    }
+    assert!(blobs::linked(conn, qa.id, &digest(2, 2)).await.unwrap().is_some());
+    assert_eq!(manifests::parents(conn, qa.id, &amd64).await.unwrap(), [index.clone()]);
+    assert_eq!(manifests::naming(conn, qa.id, &digest(2, 2)).await.unwrap(), Some(arm64));
+}
+
+async fn a_tree_names_a_manifest_before_what_it_needs(scene: Scene) {
+    let dev = scene.repository("dev/app").await;
+    let (deep, other) = (scene.image(&dev, 1).await, scene.image(&dev, 2).await);
+    // `deep` is a child of the root and of its other child: it comes behind both.
+    let (inner, root) = (digest(3, 0), digest(4, 0));
+    let texts = [
+        (inner.clone(), index_json(&[(&other, "arm64"), (&deep, "amd64")])),
+        (root.clone(), index_json(&[(&deep, "amd64"), (&inner, "arm64")])),
+    ];
+    scene
+        .write(move |tx| {
+            Box::pin(async move {
+                for (digest, text) in &texts {
+                    put(tx, dev.id, digest, text).await?;
+                }
+                Ok(())
+            })
+        })
+        .await;
+    let tree = manifests::tree(&mut scene.read().await, &root).await.unwrap();
+    let place =
+        |wanted: &longshore_oci::Digest| tree.iter().position(|entry| entry.digest == *wanted).unwrap();
+    assert_eq!(tree.len(), 4 + 4, "each once");
+    assert_eq!(place(&root), 0);
+    assert!(place(&inner) < place(&deep) && place(&inner) < place(&other));
+    assert!(place(&deep) < place(&digest(1, 1)) && place(&deep) < place(&digest(1, 2)));
+    assert!(tree[place(&deep)].is_manifest() && !tree[place(&digest(1, 1))].is_manifest());
+    assert!(manifests::tree(&mut scene.read().await, &digest(99, 0)).await.unwrap().is_empty());
+}
+
+async fn referrers_are_found_by_subject_and_type(scene: Scene) {
+    let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
+    let image = scene.image(&dev, 1).await;
+    let referrer = digest(9, 0);
+    let (text, stored) = (image_json(&digest(1, 1), &digest(1, 2), Some(&image)), referrer.clone());
+    scene.write(move |tx| Box::pin(async move { put(tx, dev.id, &stored, &text).await })).await;
+    let conn = &mut scene.read().await;
+    let found = manifests::referrers(conn, dev.id, &image, None).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].digest, referrer);
+    assert_eq!(found[0].annotations["made.by"], "test");
+    let its_type = found[0].artifact_type.clone().unwrap();
+    assert_eq!(manifests::referrers(conn, dev.id, &image, Some(&its_type)).await.unwrap(), found);
+    assert!(manifests::referrers(conn, dev.id, &image, Some("another")).await.unwrap().is_empty());
+    assert!(
+        manifests::referrers(conn, qa.id, &image, None).await.unwrap().is_empty(),
+        "it is not in this one"
+    );
+}
+
+async fn deleting_a_manifest_takes_its_tags(scene: Scene) {
+    let dev = scene.repository("dev/app").await;
+    let (image, other) = (scene.image(&dev, 1).await, scene.image(&dev, 2).await);
+    scene.push(&dev, "1", &image).await;
+    scene.push(&dev, "latest", &image).await;
+    scene.push(&dev, "2", &other).await;
+    let delete = || {
+        let (repository, digest) = (dev.clone(), image.clone());
+        scene.write(move |tx| {
+            Box::pin(async move { manifests::delete(tx, &repository, &digest, &Author::System, at(2)).await })
+        })
+    };
+    assert!(delete().await);
+    assert!(!delete().await);
+    let conn = &mut scene.read().await;
+    let left: Vec<_> = tags::list(conn, dev.id, None, None).await.unwrap();
+    assert_eq!(left.iter().map(ToString::to_string).collect::<Vec<_>>(), ["2"]);
+    assert_eq!(manifests::get(conn, dev.id, &image).await.unwrap(), None);
+}

@@ -1,0 +1,339 @@
+//! The queue: who gets which job when, and who may still write.
+
+use crate::on_both;
+use crate::scene::{LEASE, Scene, at, order};
+use longshore_metadata::jobs::{self, CancelOutcome};
+use longshore_metadata::repositories::Visible;
+use longshore_metadata::{Error, settings};
+use longshore_model::job::{Action, JobFilter, Level, Progress, Status};
+use longshore_model::{BootId, JobId, PageRequest};
+use std::collections::HashSet;
+
+on_both![
+    due_jobs_are_handed_out_oldest_first_and_once,
+    two_jobs_with_one_serial_key_never_run_at_once,
+    many_workers_get_each_job_once_and_keep_serial_keys_apart,
+    semantics_25_a_lost_lease_commits_nothing,
+    a_lease_that_is_renewed_is_not_given_away,
+    a_job_that_shall_stop_is_not_taken_up_again_after_its_lease,
+    a_start_frees_what_other_starts_held,
+    a_job_is_tried_again_when_its_time_has_come,
+    a_waiting_job_is_canceled_at_once_and_a_running_one_is_asked,
+    progress_and_log_are_kept,
+    parts_belong_to_their_job,
+    jobs_are_listed_newest_first_and_by_filter,
+    old_jobs_are_forgotten_with_their_logs,
+];
+
+async fn get(scene: &Scene, job: JobId) -> longshore_model::job::Job {
+    jobs::get(&mut scene.read().await, job).await.unwrap().unwrap()
+}
+
+async fn finish(scene: &Scene, claim: &jobs::Claim, status: Status) -> Result<(), Error> {
+    let (job, epoch) = (claim.job.id, claim.epoch);
+    scene
+        .try_write(move |tx| {
+            Box::pin(async move {
+                // Its effect, which must not stay when the lease is lost.
+                settings::put(tx, &format!("effect of {job} {epoch}"), "done").await?;
+                jobs::finish(tx, job, epoch, status, Some("moved"), None, at(9)).await
+            })
+        })
+        .await
+}
+
+async fn release_expired(scene: &Scene, second: i64) -> u64 {
+    scene.write(move |tx| Box::pin(jobs::release_expired(tx, at(second)))).await
+}
+
+fn ids(claims: &[jobs::Claim]) -> Vec<JobId> {
+    claims.iter().map(|claim| claim.job.id).collect()
+}
+
+async fn due_jobs_are_handed_out_oldest_first_and_once(scene: Scene) {
+    let (late, early) = (scene.enqueue(None, 20).await, scene.enqueue(None, 10).await);
+    let third = scene.enqueue(None, 30).await;
+    assert_eq!(jobs::next_due(&mut scene.read().await).await.unwrap(), Some(at(10)));
+    assert!(scene.claim(9, 10).await.is_empty());
+    assert_eq!(ids(&scene.claim(25, 10).await), [early, late]);
+    assert!(scene.claim(25, 10).await.is_empty());
+    let claimed = scene.claim(30, 10).await;
+    assert_eq!(ids(&claimed), [third]);
+    let job = get(&scene, third).await;
+    assert_eq!((job.status, job.attempt, job.started_at), (Status::Running, 1, Some(at(30))));
+    finish(&scene, &claimed[0], Status::Done).await.unwrap();
+    let job = get(&scene, third).await;
+    assert_eq!(
+        (job.status, job.outcome.as_deref(), job.finished_at),
+        (Status::Done, Some("moved"), Some(at(9)))
+    );
+}
+
+async fn two_jobs_with_one_serial_key_never_run_at_once(scene: Scene) {
+    let first = scene.enqueue(Some("registry/app:1"), 0).await;
+    let second = scene.enqueue(Some("registry/app:1"), 0).await;
+    let other = scene.enqueue(Some("registry/app:2"), 0).await;
+    let claimed = scene.claim(1, 10).await;
+    assert_eq!(ids(&claimed), [first, other]);
+    assert!(scene.claim(1, 10).await.is_empty());
+    finish(&scene, &claimed[0], Status::Errored).await.unwrap();
+    assert_eq!(ids(&scene.claim(1, 10).await), [second]);
+}
+
+async fn many_workers_get_each_job_once_and_keep_serial_keys_apart(scene: Scene) {
+    let orders: Vec<_> = (0..60).map(|number| order(Some(&format!("key {}", number % 5)), 0)).collect();
+    scene
+        .write(move |tx| {
+            Box::pin(async move {
+                for order in orders {
+                    jobs::enqueue(tx, order, at(0)).await?;
+                }
+                Ok(())
+            })
+        })
+        .await;
+    let work = |scene: &Scene| {
+        let db = scene.db.clone();
+        async move {
+            let mut done = Vec::new();
+            for _ in 0..400 {
+                let claimed = db
+                    .write::<_, Error, _>(longshore_metadata::Priority::Normal, |tx| {
+                        Box::pin(jobs::claim(
+                            tx,
+                            &[Action::PollMirror],
+                            BootId(Default::default()),
+                            "w",
+                            at(1),
+                            LEASE,
+                            4,
+                        ))
+                    })
+                    .await;
+                // Two servers that reach for one key at the same moment: one of them is told to try again.
+                let Ok(claimed) = claimed else { continue };
+                let listed = JobFilter { status: Some(Status::Running), ..JobFilter::default() };
+                let conn = &mut db.read().await.unwrap();
+                let running =
+                    jobs::list(conn, &Visible::Everything, &listed, &PageRequest::first(100)).await.unwrap();
+                assert!(running.items.len() <= 5, "more jobs run than there are keys");
+                for claim in claimed {
+                    let id = claim.job.id;
+                    db.write::<_, Error, _>(longshore_metadata::Priority::Normal, move |tx| {
+                        Box::pin(jobs::finish(tx, id, claim.epoch, Status::Done, None, None, at(2)))
+                    })
+                    .await
+                    .unwrap();
+                    done.push(id);
+                }
+            }
+            done
+        }
+    };
+    let (a, b, c) = tokio::join!(work(&scene), work(&scene), work(&scene));
+    let all: Vec<_> = [a, b, c].concat();
+    assert_eq!(all.len(), 60, "each once");
+    assert_eq!(all.iter().collect::<HashSet<_>>().len(), 60);
+}
+
+async fn semantics_25_a_lost_lease_commits_nothing(scene: Scene) {
+    let job = scene.enqueue(None, 0).await;
+    let old = scene.claim(0, 1).await.remove(0);
+    assert_eq!(release_expired(&scene, 59).await, 0, "the lease is not over yet");
+    assert_eq!(release_expired(&scene, 61).await, 1);
+
+    // Nobody has it: the old worker may not end it either.
+    assert!(matches!(finish(&scene, &old, Status::Done).await, Err(Error::LeaseLost(lost)) if lost == job));
+    let new = scene.claim(61, 1).await.remove(0);
+    assert!(new.epoch > old.epoch);
+
+    let epoch = old.epoch;
+    let fenced = scene
+        .try_write(move |tx| {
+            Box::pin(async move {
+                settings::put(tx, "effect of the old worker", "done").await?;
+                jobs::fence(tx, job, epoch).await
+            })
+        })
+        .await;
+    assert!(matches!(fenced, Err(Error::LeaseLost(_))), "{fenced:?}");
+    assert!(matches!(finish(&scene, &old, Status::Done).await, Err(Error::LeaseLost(_))));
+    let renewed = scene.write(move |tx| Box::pin(jobs::renew(tx, job, epoch, at(62), LEASE))).await;
+    assert!(!renewed);
+    let put_back =
+        scene.try_write(move |tx| Box::pin(jobs::retry_later(tx, job, epoch, at(70), "late", at(62)))).await;
+    assert!(matches!(put_back, Err(Error::LeaseLost(_))));
+
+    let conn = &mut scene.read().await;
+    assert_eq!(settings::get(conn, "effect of the old worker").await.unwrap(), None);
+    assert_eq!(settings::get(conn, &format!("effect of {job} {epoch}")).await.unwrap(), None);
+    assert_eq!(get(&scene, job).await.status, Status::Running);
+    finish(&scene, &new, Status::Done).await.unwrap();
+    assert_eq!(get(&scene, job).await.status, Status::Done);
+}
+
+async fn a_lease_that_is_renewed_is_not_given_away(scene: Scene) {
+    let job = scene.enqueue(None, 0).await;
+    let claim = scene.claim(0, 1).await.remove(0);
+    let epoch = claim.epoch;
+    assert!(scene.write(move |tx| Box::pin(jobs::renew(tx, job, epoch, at(50), LEASE))).await);
+    assert_eq!(release_expired(&scene, 100).await, 0);
+    assert_eq!(release_expired(&scene, 111).await, 1);
+}
+
+async fn a_job_that_shall_stop_is_not_taken_up_again_after_its_lease(scene: Scene) {
+    let job = scene.enqueue(None, 0).await;
+    scene.claim(0, 1).await;
+    let asked = scene.write(move |tx| Box::pin(jobs::cancel(tx, job, at(1)))).await;
+    assert_eq!(asked, CancelOutcome::Requested);
+    // Its server is gone before it could stop.
+    assert_eq!(release_expired(&scene, 61).await, 1);
+    assert!(scene.claim(62, 1).await.is_empty());
+    let ended = get(&scene, job).await;
+    assert_eq!((ended.status, ended.finished_at), (Status::Canceled, Some(at(61))));
+}
+
+async fn a_start_frees_what_other_starts_held(scene: Scene) {
+    let job = scene.enqueue(None, 0).await;
+    let claim = scene.claim(0, 1).await.remove(0);
+    let boot = BootId::new();
+    // SQLite has one server, and this is its start; on PostgreSQL the other may live.
+    let is_alone = scene.db.kind() == "SQLite";
+    let freed = scene.write(move |tx| Box::pin(jobs::release_all(tx, boot, at(1)))).await;
+    assert_eq!(freed, u64::from(is_alone));
+    let freed_later = scene.write(move |tx| Box::pin(jobs::release_all(tx, boot, at(61)))).await;
+    assert_eq!(freed + freed_later, 1);
+    assert!(matches!(finish(&scene, &claim, Status::Done).await, Err(Error::LeaseLost(_))));
+    assert_eq!(get(&scene, job).await.status, Status::Waiting);
+}
+
+async fn a_job_is_tried_again_when_its_time_has_come(scene: Scene) {
+    let job = scene.enqueue(None, 0).await;
+    let claim = scene.claim(0, 1).await.remove(0);
+    let epoch = claim.epoch;
+    scene.write(move |tx| Box::pin(jobs::retry_later(tx, job, epoch, at(30), "busy", at(1)))).await;
+    let waiting = get(&scene, job).await;
+    assert_eq!((waiting.status, waiting.retries_left, waiting.scheduled_at), (Status::Waiting, 2, at(30)));
+    assert_eq!(waiting.error.as_deref(), Some("busy"));
+    assert!(scene.claim(29, 1).await.is_empty());
+    let again = scene.claim(30, 1).await.remove(0);
+    assert_eq!((again.job.attempt, again.job.started_at), (2, Some(at(0))));
+    assert!(again.epoch > epoch);
+}
+
+async fn a_waiting_job_is_canceled_at_once_and_a_running_one_is_asked(scene: Scene) {
+    let (running, waiting) = (scene.enqueue(None, 0).await, scene.enqueue(None, 5).await);
+    let claim = scene.claim(0, 1).await.remove(0);
+    let cancel = |job| scene.write(move |tx| Box::pin(jobs::cancel(tx, job, at(1))));
+    assert_eq!(cancel(waiting).await, CancelOutcome::Canceled);
+    assert_eq!(cancel(running).await, CancelOutcome::Requested);
+    assert_eq!(cancel(JobId::new()).await, CancelOutcome::Ended);
+    assert_eq!(get(&scene, waiting).await.status, Status::Canceled);
+    assert!(jobs::cancel_requested(&mut scene.read().await, running).await.unwrap());
+    assert!(scene.claim(10, 10).await.is_empty());
+    finish(&scene, &claim, Status::Canceled).await.unwrap();
+    assert_eq!(cancel(running).await, CancelOutcome::Ended);
+}
+
+async fn progress_and_log_are_kept(scene: Scene) {
+    let job = scene.enqueue(None, 0).await;
+    let claim = scene.claim(0, 1).await.remove(0);
+    let epoch = claim.epoch;
+    let half =
+        Progress { tags_done: 1, tags_total: 2, bytes_done: 5_000_000_000, bytes_total: 10_000_000_000 };
+    scene
+        .write(move |tx| {
+            Box::pin(async move {
+                jobs::progress(tx, job, epoch, &half, at(1)).await?;
+                let lines = [(Level::Info, "begun".to_owned()), (Level::Warn, "slow".to_owned())];
+                jobs::log(tx, job, &lines, at(1)).await?;
+                jobs::log(tx, job, &[(Level::Error, "broken".to_owned())], at(2)).await
+            })
+        })
+        .await;
+    assert_eq!(get(&scene, job).await.progress, half);
+    let conn = &mut scene.read().await;
+    let lines = jobs::logs(conn, job, 0, 10).await.unwrap();
+    let told: Vec<_> = lines.iter().map(|line| (line.line, line.level, line.message.as_str())).collect();
+    assert_eq!(told, [(1, Level::Info, "begun"), (2, Level::Warn, "slow"), (3, Level::Error, "broken")]);
+    let rest = jobs::logs(conn, job, 1, 1).await.unwrap();
+    assert_eq!(rest.iter().map(|line| line.line).collect::<Vec<_>>(), [2]);
+}
+
+async fn parts_belong_to_their_job(scene: Scene) {
+    let parent = scene.enqueue(None, 0).await;
+    let mut orders = Vec::new();
+    for _ in 0..2 {
+        let mut part = order(None, 0);
+        part.parent = Some(parent);
+        orders.push(part);
+    }
+    scene
+        .write(move |tx| {
+            Box::pin(async move {
+                for order in orders {
+                    jobs::enqueue(tx, order, at(0)).await?;
+                }
+                Ok(())
+            })
+        })
+        .await;
+    let parts = jobs::children(&mut scene.read().await, parent).await.unwrap();
+    assert_eq!(parts.len(), 2);
+    assert!(parts.iter().all(|part| part.parent == Some(parent)));
+}
+
+async fn jobs_are_listed_newest_first_and_by_filter(scene: Scene) {
+    let repository = scene.repository("dev/app").await;
+    let policy = longshore_model::PolicyId::new();
+    let mut of_policy = order(None, 0);
+    of_policy.policy = Some(policy);
+    of_policy.repository = Some(repository.id);
+    let first = scene.enqueue(None, 0).await;
+    let second = scene.write(move |tx| Box::pin(jobs::enqueue(tx, of_policy, at(0)))).await.id;
+    let image = scene.image(&repository, 1).await;
+    scene.push(&repository, "1", &image).await;
+
+    let listed = async |filter: JobFilter| {
+        let page = PageRequest::first(10);
+        jobs::list(&mut scene.read().await, &Visible::Everything, &filter, &page).await.unwrap()
+    };
+    let all = listed(JobFilter::default()).await;
+    assert_eq!((all.items.len(), all.total), (3, 3));
+    assert_eq!((all.items[1].id, all.items[2].id), (second, first));
+    let all = listed(JobFilter { without_evaluations: true, ..Default::default() }).await;
+    assert_eq!(all.total, 2);
+    for filter in [
+        JobFilter { policy: Some(policy), ..Default::default() },
+        JobFilter {
+            repository: Some(repository.name.clone()),
+            action: Some(Action::PollMirror),
+            ..Default::default()
+        },
+    ] {
+        let found = listed(filter).await;
+        assert_eq!((found.items.len(), found.items[0].id, found.total), (1, second, 1));
+        assert_eq!(found.items[0].repository_name.as_ref(), Some(&repository.name));
+    }
+    assert_eq!(listed(JobFilter { status: Some(Status::Errored), ..Default::default() }).await.total, 0);
+    let active = jobs::active_for_policy(&mut scene.read().await, policy, Action::PollMirror).await.unwrap();
+    assert_eq!(active.unwrap().id, second);
+}
+
+async fn old_jobs_are_forgotten_with_their_logs(scene: Scene) {
+    for _ in 0..5 {
+        let job = scene.enqueue(None, 0).await;
+        scene
+            .write(move |tx| {
+                Box::pin(async move { jobs::log(tx, job, &[(Level::Info, "x".to_owned())], at(1)).await })
+            })
+            .await;
+    }
+    for claim in scene.claim(0, 4).await {
+        finish(&scene, &claim, Status::Done).await.unwrap();
+    }
+    assert_eq!(scene.write(|tx| Box::pin(jobs::prune(tx, at(9), 2))).await, 0, "they ended at second 9");
+    // The newest two are kept whatever their age; the fifth has not ended.
+    assert_eq!(scene.write(|tx| Box::pin(jobs::prune(tx, at(10), 2))).await, 3);
+    assert_eq!(scene.orders().await.len(), 2);
+}

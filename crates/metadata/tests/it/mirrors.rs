@@ -1,0 +1,291 @@
+//! Remotes with their secrets, and the mirrors that use them.
+
+use crate::on_both;
+use crate::scene::{Scene, at, digest, name, vault};
+use longshore_metadata::remotes::{self, OwnerFilter, SecretChange};
+use longshore_metadata::{Error, Vault, policies, pull_mirrors, push_mirrors};
+use longshore_model::policy::{Baseline, LastRun, PolicyCommon, RunCode};
+use longshore_model::{
+    JobId, PageRequest, PolicyId, PolicyKind, PullMirror, PushMirror, Remote, RemoteId, RemoteKind,
+    Repository,
+};
+use longshore_policy::StoredRules;
+use secrecy::{ExposeSecret, SecretString};
+
+on_both![
+    a_secret_arrives_and_is_given_out_by_one_door,
+    semantics_15_another_secret_keeps_replaces_or_forgets,
+    remotes_are_listed_by_owner_and_search,
+    the_same_remote_is_found_by_its_settings,
+    semantics_03_a_baseline_is_complete_only_once_it_is_recorded,
+    pull_mirrors_are_due_by_their_time,
+    a_push_mirror_is_read_as_it_was_written,
+    a_paused_mirror_is_not_due,
+];
+
+pub(crate) fn remote(owner: Option<&str>, url: &str) -> Remote {
+    Remote {
+        id: RemoteId::new(),
+        owner: owner.map(|name| name.parse().unwrap()),
+        name: url.trim_start_matches("https://").to_owned(),
+        kind: RemoteKind::Other,
+        url: url.to_owned(),
+        username: "robot".to_owned(),
+        has_secret: false,
+        ca_pem: None,
+        skip_tls_verify: false,
+        proxy: None,
+        realm: None,
+        created_at: at(0),
+        updated_at: at(0),
+        last_contact: None,
+        last_error: None,
+        used_by: 0,
+    }
+}
+
+async fn insert(scene: &Scene, remote: &Remote, secret: Option<&str>) {
+    let (remote, secret) = (remote.clone(), secret.map(SecretString::from));
+    scene.write(move |tx| Box::pin(async move { remotes::insert(tx, &remote, secret.as_ref()).await })).await;
+}
+
+pub(crate) fn common() -> PolicyCommon {
+    PolicyCommon {
+        id: PolicyId::new(),
+        enabled: true,
+        version: 1,
+        paused: None,
+        referrers: true,
+        author: None,
+        author_name: String::new(),
+        orphaned: false,
+        created_at: at(0),
+        updated_at: at(0),
+        last_run: LastRun::never(),
+    }
+}
+
+async fn pull_mirror(scene: &Scene, repository: &Repository, due: i64, baseline: Baseline) -> PullMirror {
+    let remote = remote(None, "https://registry.example");
+    insert(scene, &remote, None).await;
+    let mirror = PullMirror {
+        common: common(),
+        repository: repository.id,
+        repository_name: repository.name.clone(),
+        remote: remote.id,
+        remote_host: "registry.example".to_owned(),
+        remote_repository: "library/app".parse().unwrap(),
+        patterns: "*".to_owned(),
+        interval_seconds: 1800,
+        baseline,
+        next_run_at: at(due),
+        last_mirrored_at: None,
+    };
+    let written = mirror.clone();
+    scene.write(move |tx| Box::pin(async move { pull_mirrors::insert(tx, &written).await })).await;
+    mirror
+}
+
+async fn credentials(scene: &Scene, remote: &Remote) -> Option<(String, String)> {
+    let found = remotes::credentials(&mut scene.read().await, remote.id).await.unwrap();
+    found.map(|(user, secret)| (user, secret.expose_secret().to_owned()))
+}
+
+async fn a_secret_arrives_and_is_given_out_by_one_door(scene: Scene) {
+    let (with, without) = (remote(None, "https://a.example"), remote(None, "https://b.example"));
+    insert(&scene, &with, Some("pa55")).await;
+    insert(&scene, &without, None).await;
+    assert_eq!(credentials(&scene, &with).await, Some(("robot".to_owned(), "pa55".to_owned())));
+    assert_eq!(credentials(&scene, &without).await, None);
+    let conn = &mut scene.read().await;
+    let shown = remotes::get(conn, with.id).await.unwrap().unwrap();
+    assert!(shown.has_secret);
+    assert!(!format!("{shown:?}").contains("pa55"));
+}
+
+async fn semantics_15_another_secret_keeps_replaces_or_forgets(scene: Scene) {
+    let mut remote = remote(None, "https://a.example");
+    insert(&scene, &remote, Some("first")).await;
+    remote.username = "other".to_owned();
+    for (change, expected) in [
+        (SecretChange::Keep, Some("first")),
+        (SecretChange::Replace("second".into()), Some("second")),
+        (SecretChange::Discard, None),
+        (SecretChange::Keep, None),
+    ] {
+        let changed = remote.clone();
+        scene.write(move |tx| Box::pin(async move { remotes::update(tx, &changed, change).await })).await;
+        let found = credentials(&scene, &remote).await;
+        assert_eq!(found, expected.map(|secret| ("other".to_owned(), secret.to_owned())));
+    }
+}
+
+async fn remotes_are_listed_by_owner_and_search(scene: Scene) {
+    for (owner, url) in
+        [(None, "https://a.example"), (Some("dev"), "https://b.example"), (Some("qa"), "https://c.example")]
+    {
+        insert(&scene, &remote(owner, url), None).await;
+    }
+    let listed = async |owners: OwnerFilter, search: Option<&str>| {
+        let page =
+            remotes::list(&mut scene.read().await, &owners, search, &PageRequest::first(10)).await.unwrap();
+        assert_eq!(page.items.len() as u64, page.total);
+        page.items.into_iter().map(|remote| remote.name).collect::<Vec<_>>()
+    };
+    let of =
+        |names: &[&str]| OwnerFilter::Namespaces(names.iter().map(|name| name.parse().unwrap()).collect());
+    assert_eq!(listed(OwnerFilter::All, None).await, ["a.example", "b.example", "c.example"]);
+    assert_eq!(
+        listed(of(&["dev", "prod"]), None).await,
+        ["b.example"],
+        "the system's are for those who see all"
+    );
+    assert_eq!(listed(of(&[]), None).await, [""; 0]);
+    assert_eq!(listed(OwnerFilter::All, Some("C.EX")).await, ["c.example"]);
+}
+
+async fn the_same_remote_is_found_by_its_settings(scene: Scene) {
+    let owner = "dev".parse().unwrap();
+    let mine = remote(Some("dev"), "https://a.example");
+    insert(&scene, &mine, None).await;
+    let same = async |owner, ca: Option<&str>, skip| {
+        let conn = &mut scene.read().await;
+        let found =
+            remotes::find_same(conn, owner, "https://a.example", "robot", ca, skip, None).await.unwrap();
+        found.map(|remote| remote.id)
+    };
+    assert_eq!(same(Some(&owner), None, false).await, Some(mine.id));
+    assert_eq!(same(None, None, false).await, None, "the system's is another");
+    assert_eq!(same(Some(&owner), Some("pem"), false).await, None);
+    assert_eq!(same(Some(&owner), None, true).await, None);
+}
+
+async fn semantics_03_a_baseline_is_complete_only_once_it_is_recorded(scene: Scene) {
+    let dev = scene.repository("dev/app").await;
+    let mirror = pull_mirror(&scene, &dev, 0, Baseline::Pending).await;
+    let id = mirror.common.id;
+    let found = async || {
+        let conn = &mut scene.read().await;
+        let mirror = pull_mirrors::get(conn, id).await.unwrap().unwrap();
+        (mirror.baseline, pull_mirrors::baseline(conn, id).await.unwrap())
+    };
+    assert_eq!(found().await, (Baseline::Pending, vec![]));
+    let there = vec![(name("1"), digest(1, 0)), (name("2"), digest(2, 0))];
+    let recorded = there.clone();
+    scene.write(move |tx| Box::pin(async move { pull_mirrors::set_baseline(tx, id, &recorded).await })).await;
+    assert_eq!(found().await, (Baseline::Complete, there.clone()));
+    // Recording it anew replaces it whole.
+    let less = there[1..].to_vec();
+    scene.write(move |tx| Box::pin(async move { pull_mirrors::set_baseline(tx, id, &less).await })).await;
+    assert_eq!(found().await, (Baseline::Complete, there[1..].to_vec()));
+    // *Save & Apply* clears it.
+    let mut applied = mirror.clone();
+    applied.baseline = Baseline::None;
+    scene.write(move |tx| Box::pin(async move { pull_mirrors::update(tx, &applied).await })).await;
+    assert_eq!(found().await, (Baseline::None, vec![]));
+}
+
+async fn pull_mirrors_are_due_by_their_time(scene: Scene) {
+    let dev = scene.repository("dev/app").await;
+    let late = pull_mirror(&scene, &dev, 20, Baseline::None).await.common.id;
+    let early = pull_mirror(&scene, &dev, 10, Baseline::None).await.common.id;
+    let due = async |second| {
+        let conn = &mut scene.read().await;
+        let due = pull_mirrors::due(conn, at(second)).await.unwrap();
+        due.into_iter().map(|mirror| mirror.common.id).collect::<Vec<_>>()
+    };
+    assert!(due(9).await.is_empty());
+    assert_eq!(due(10).await, [early]);
+    assert_eq!(due(99).await, [early, late]);
+    assert_eq!(pull_mirrors::next_due(&mut scene.read().await).await.unwrap(), Some(at(10)));
+    scene.write(move |tx| Box::pin(pull_mirrors::schedule(tx, early, at(500)))).await;
+    assert_eq!(due(99).await, [late]);
+    assert_eq!(pull_mirrors::next_due(&mut scene.read().await).await.unwrap(), Some(at(20)));
+}
+
+async fn a_push_mirror_is_read_as_it_was_written(scene: Scene) {
+    let dev = scene.repository("dev/app").await;
+    let remote = remote(Some("dev"), "https://registry.example:5000");
+    insert(&scene, &remote, None).await;
+    let mirror = PushMirror {
+        common: common(),
+        repository: dev.id,
+        repository_name: dev.name.clone(),
+        remote: remote.id,
+        remote_host: "registry.example:5000".to_owned(),
+        remote_repository: "team/app".parse().unwrap(),
+        rules: StoredRules::from_json(r#"[{"field":"tag","operator":"sw","values":["v"]}]"#),
+        template: "%n".to_owned(),
+        overwrite: true,
+        last_mirrored_at: None,
+    };
+    let written = mirror.clone();
+    scene.write(move |tx| Box::pin(async move { push_mirrors::insert(tx, &written).await })).await;
+    let found = async || push_mirrors::get(&mut scene.read().await, mirror.common.id).await.unwrap();
+    assert_eq!(found().await.as_ref(), Some(&mirror));
+    let conn = &mut scene.read().await;
+    assert_eq!(push_mirrors::for_repository(conn, dev.id).await.unwrap(), [mirror.clone()]);
+    assert_eq!(remotes::get(conn, remote.id).await.unwrap().unwrap().used_by, 1);
+
+    let id = mirror.common.id;
+    let run =
+        LastRun { code: RunCode::Failed, detail: "no".to_owned(), at: Some(at(3)), job: Some(JobId::new()) };
+    let recorded = run.clone();
+    scene
+        .write(move |tx| {
+            Box::pin(async move {
+                push_mirrors::mark_mirrored(tx, id, at(4)).await?;
+                policies::record_run(tx, PolicyKind::PushMirror, id, &recorded).await
+            })
+        })
+        .await;
+    let ran = found().await.unwrap();
+    assert_eq!((ran.common.last_run, ran.last_mirrored_at), (run.clone(), Some(at(4))));
+    // Who saves the form that was opened before changes nothing of it.
+    let mut saved = mirror.clone();
+    saved.template = "new-%n".to_owned();
+    scene.write(move |tx| Box::pin(async move { push_mirrors::update(tx, &saved).await })).await;
+    let saved = found().await.unwrap();
+    assert_eq!((saved.template.as_str(), saved.common.last_run), ("new-%n", run));
+    let used = scene.try_write(move |tx| Box::pin(remotes::delete(tx, remote.id))).await;
+    assert!(used.is_err(), "a mirror uses it");
+    scene.write(move |tx| Box::pin(push_mirrors::delete(tx, id))).await;
+    assert_eq!(found().await, None);
+    scene.write(move |tx| Box::pin(remotes::delete(tx, remote.id))).await;
+}
+
+async fn a_paused_mirror_is_not_due(scene: Scene) {
+    let dev = scene.repository("dev/app").await;
+    let mirror = pull_mirror(&scene, &dev, 0, Baseline::None).await.common.id;
+    scene
+        .write(move |tx| {
+            Box::pin(policies::pause(tx, PolicyKind::PullMirror, mirror, "the realm changed", at(1)))
+        })
+        .await;
+    let conn = &mut scene.read().await;
+    assert!(pull_mirrors::due(conn, at(9)).await.unwrap().is_empty());
+    let paused = pull_mirrors::get(conn, mirror).await.unwrap().unwrap();
+    assert_eq!(paused.common.paused.as_deref(), Some("the realm changed"));
+}
+
+/// One file, opened with one key and then with another; SQLite is enough to see it.
+#[tokio::test]
+async fn semantics_30_with_another_key_secrets_are_unreadable_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("longshore.db").display().to_string();
+    let remote = remote(None, "https://a.example");
+    {
+        let db = longshore_metadata::Database::open(&path, vault()).await.unwrap();
+        let scene_remote = remote.clone();
+        db.write::<_, Error, _>(longshore_metadata::Priority::Normal, move |tx| {
+            Box::pin(async move { remotes::insert(tx, &scene_remote, Some(&"pa55".into())).await })
+        })
+        .await
+        .unwrap();
+    }
+    let db = longshore_metadata::Database::open(&path, Vault::from_key([8; 32])).await.unwrap();
+    let conn = &mut db.read().await.unwrap();
+    let opened = remotes::credentials(conn, remote.id).await;
+    assert!(matches!(opened, Err(Error::SecretUnreadable)), "{opened:?}");
+    assert!(remotes::get(conn, remote.id).await.unwrap().unwrap().has_secret);
+}

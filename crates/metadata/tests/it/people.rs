@@ -1,0 +1,84 @@
+//! Accounts and sessions.
+
+use crate::on_both;
+use crate::scene::{Scene, at};
+use longshore_metadata::{Error, accounts, sessions};
+use longshore_model::{Account, PageRequest};
+
+on_both![
+    an_account_is_found_by_name_and_identifier,
+    a_name_is_taken_once,
+    accounts_are_listed_by_name,
+    a_session_ends_with_its_time_and_by_sign_out,
+];
+
+async fn account(scene: &Scene, name: &str, is_org: bool) -> Account {
+    let name = name.parse().unwrap();
+    let hash = (!is_org).then_some("hash");
+    scene
+        .write(move |tx| {
+            Box::pin(async move { accounts::create(tx, &name, is_org, false, hash, at(0)).await })
+        })
+        .await
+}
+
+async fn an_account_is_found_by_name_and_identifier(scene: Scene) {
+    let (alice, org) = (account(&scene, "alice", false).await, account(&scene, "acme", true).await);
+    let conn = &mut scene.read().await;
+    assert_eq!(accounts::find(conn, &alice.name).await.unwrap().as_ref(), Some(&alice));
+    assert_eq!(accounts::get(conn, org.id).await.unwrap().as_ref(), Some(&org));
+    assert_eq!(accounts::find(conn, &"bob".parse().unwrap()).await.unwrap(), None);
+    assert_eq!(accounts::password_hash(conn, alice.id).await.unwrap().as_deref(), Some("hash"));
+    assert_eq!(accounts::password_hash(conn, org.id).await.unwrap(), None);
+    scene.write(move |tx| Box::pin(accounts::set_password(tx, alice.id, "other"))).await;
+    assert_eq!(accounts::password_hash(conn, alice.id).await.unwrap().as_deref(), Some("other"));
+}
+
+async fn a_name_is_taken_once(scene: Scene) {
+    account(&scene, "alice", false).await;
+    let again = scene
+        .try_write(|tx| {
+            Box::pin(async move {
+                accounts::create(tx, &"alice".parse().unwrap(), true, false, None, at(0)).await
+            })
+        })
+        .await;
+    assert!(matches!(again, Err(Error::Exists { .. })), "{again:?}");
+}
+
+async fn accounts_are_listed_by_name(scene: Scene) {
+    for (name, is_org) in [("carol", false), ("acme", true), ("bob", false), ("a_b", true)] {
+        if let Ok(_name) = name.parse::<longshore_oci::Namespace>() {
+            account(&scene, name, is_org).await;
+        }
+    }
+    let listed = async |search: Option<&str>, orgs| {
+        let page =
+            accounts::list(&mut scene.read().await, search, orgs, &PageRequest::first(10)).await.unwrap();
+        page.items.into_iter().map(|account| account.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(None, Some(false)).await, ["bob", "carol"]);
+    assert!(listed(None, Some(true)).await.contains(&"acme".to_owned()));
+    assert_eq!(listed(Some("CAR"), None).await, ["carol"]);
+    assert_eq!(listed(Some("%"), None).await, [""; 0]);
+}
+
+async fn a_session_ends_with_its_time_and_by_sign_out(scene: Scene) {
+    let alice = account(&scene, "alice", false).await;
+    let begin = |token: &'static [u8]| {
+        scene.write(move |tx| Box::pin(sessions::create(tx, token, alice.id, "csrf", at(0), at(100))))
+    };
+    begin(b"one").await;
+    begin(b"two").await;
+    let found =
+        async |token: &[u8], now| sessions::find(&mut scene.read().await, token, at(now)).await.unwrap();
+    let session = found(b"one", 99).await.unwrap();
+    assert_eq!((session.account.id, session.csrf.as_str()), (alice.id, "csrf"));
+    assert!(found(b"one", 100).await.is_none(), "it has ended");
+    assert!(found(b"three", 0).await.is_none());
+    scene.write(|tx| Box::pin(sessions::delete(tx, b"one"))).await;
+    assert!(found(b"one", 0).await.is_none());
+    assert!(found(b"two", 0).await.is_some());
+    scene.write(|tx| Box::pin(sessions::delete_expired(tx, at(100)))).await;
+    assert!(found(b"two", 0).await.is_none());
+}

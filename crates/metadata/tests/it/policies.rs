@@ -1,0 +1,221 @@
+//! Promotion policies, what they decided, and where images went.
+
+use crate::mirrors::common;
+use crate::on_both;
+use crate::scene::{Scene, at, digest, name};
+use longshore_metadata::deliveries::{self, Delivery, DeliveryTarget};
+use longshore_metadata::verdicts::{self, VerdictRow};
+use longshore_metadata::{promotions, repositories};
+use longshore_model::tag::AnswerResult;
+use longshore_model::{
+    JobId, PolicyId, PolicyKind, PromotionPolicy, RemoteId, Repository, RepositoryId, Revision,
+};
+use longshore_policy::{Outcome, StoredRules, Verdict};
+
+on_both![
+    a_policy_is_found_from_both_ends,
+    semantics_10_rules_that_cannot_be_read_stay_as_they_are,
+    semantics_02_a_verdict_is_kept_once_per_revision_and_version,
+    semantics_01_the_last_delivery_to_a_place_is_found,
+    semantics_07_where_an_image_went_is_found_by_its_digest,
+    semantics_05_a_policys_tags_of_one_digest_are_counted,
+    semantics_23_a_deleted_repository_stops_its_policies,
+];
+
+async fn promotion(scene: &Scene, source: &Repository, target: &Repository, rules: &str) -> PromotionPolicy {
+    let policy = PromotionPolicy {
+        common: common(),
+        source: source.id,
+        source_name: source.name.clone(),
+        target: target.id,
+        target_name: target.name.clone(),
+        rules: StoredRules::from_json(rules),
+        template: "%n".to_owned(),
+        last_promoted_at: None,
+    };
+    let written = policy.clone();
+    scene.write(move |tx| Box::pin(async move { promotions::insert(tx, &written).await })).await;
+    policy
+}
+
+async fn a_policy_is_found_from_both_ends(scene: Scene) {
+    let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
+    let policy = promotion(&scene, &dev, &qa, "[]").await;
+    let conn = &mut scene.read().await;
+    assert_eq!(promotions::for_source(conn, dev.id).await.unwrap(), [policy.clone()]);
+    assert_eq!(promotions::for_target(conn, qa.id).await.unwrap(), [policy.clone()]);
+    assert!(promotions::for_source(conn, qa.id).await.unwrap().is_empty());
+    let source = repositories::summary(conn, dev.id).await.unwrap().unwrap();
+    let target = repositories::summary(conn, qa.id).await.unwrap().unwrap();
+    assert_eq!((source.promotions_out.count, source.promotions_in.count), (1, 0));
+    assert_eq!((target.promotions_out.count, target.promotions_in.count), (0, 1));
+    let id = policy.common.id;
+    scene
+        .write(move |tx| {
+            Box::pin(async move {
+                promotions::mark_promoted(tx, id, at(5)).await?;
+                let promoted = promotions::get(tx, id).await?.unwrap();
+                assert_eq!(promoted.last_promoted_at, Some(at(5)));
+                promotions::delete(tx, id).await
+            })
+        })
+        .await;
+    assert_eq!(promotions::get(conn, id).await.unwrap(), None);
+}
+
+async fn semantics_10_rules_that_cannot_be_read_stay_as_they_are(scene: Scene) {
+    let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
+    let rules = r#"[{"field":"phase_of_the_moon","operator":"eq","values":["full"]}]"#;
+    let policy = promotion(&scene, &dev, &qa, rules).await;
+    let found = promotions::get(&mut scene.read().await, policy.common.id).await.unwrap().unwrap();
+    assert!(found.rules.readable().is_none());
+    assert_eq!(found.rules, policy.rules);
+}
+
+fn verdict(policy: PolicyId, version: i64, repository: RepositoryId, revision: i64) -> VerdictRow {
+    VerdictRow {
+        policy,
+        kind: PolicyKind::Promotion,
+        version,
+        repository,
+        tag: name("1"),
+        revision: Revision(revision),
+        digest: digest(1, 0),
+        verdict: Verdict { outcome: Outcome::Match, reasons: Vec::new() },
+        target_tag: Some(name("1-qa")),
+        result: AnswerResult::Running,
+        consequence: "on its way".to_owned(),
+        job: None,
+        at: at(revision),
+    }
+}
+
+async fn semantics_02_a_verdict_is_kept_once_per_revision_and_version(scene: Scene) {
+    let dev = scene.repository("dev/app").await;
+    let policy = PolicyId::new();
+    let rows = [verdict(policy, 1, dev.id, 7), verdict(policy, 2, dev.id, 7), verdict(policy, 2, dev.id, 8)];
+    let written = rows.clone();
+    scene
+        .write(move |tx| {
+            Box::pin(async move {
+                for row in written.iter().chain(&written) {
+                    verdicts::record(tx, row).await?;
+                }
+                Ok(())
+            })
+        })
+        .await;
+    let conn = &mut scene.read().await;
+    let find = async |conn: &mut longshore_metadata::Conn, version, revision| {
+        verdicts::find(conn, policy, version, dev.id, &name("1"), Revision(revision)).await.unwrap()
+    };
+    assert_eq!(find(conn, 1, 7).await.as_ref(), Some(&rows[0]));
+    assert_eq!(find(conn, 1, 8).await, None);
+    assert_eq!(verdicts::for_tag(conn, dev.id, &name("1"), Revision(7)).await.unwrap(), rows[..2]);
+    let job = JobId::new();
+    scene
+        .write(move |tx| {
+            Box::pin(async move {
+                let (tag, revision) = (name("1"), Revision(7));
+                let done = AnswerResult::Done;
+                verdicts::update_result(tx, policy, 1, dev.id, &tag, revision, done, "promoted", Some(job))
+                    .await?;
+                // A result without a job keeps the job that is known.
+                let failed = AnswerResult::Failed;
+                verdicts::update_result(tx, policy, 1, dev.id, &tag, revision, failed, "gone", None).await
+            })
+        })
+        .await;
+    let updated = find(conn, 1, 7).await.unwrap();
+    assert_eq!(
+        (updated.result, updated.consequence.as_str(), updated.job),
+        (AnswerResult::Failed, "gone", Some(job))
+    );
+    assert_eq!(find(conn, 2, 7).await.as_ref(), Some(&rows[1]), "the other version's stays");
+}
+
+fn delivery(
+    policy: PolicyId,
+    source: RepositoryId,
+    target: DeliveryTarget,
+    seed: u8,
+    second: i64,
+) -> Delivery {
+    Delivery {
+        policy: Some(policy),
+        kind: PolicyKind::PushMirror,
+        source_repository: source,
+        source_tag: Some(name("1")),
+        source_revision: Revision(second),
+        digest: digest(seed, 0),
+        target,
+        target_tag: Some(name("latest")),
+        at: at(second),
+        job: None,
+    }
+}
+
+fn elsewhere(remote: RemoteId) -> DeliveryTarget {
+    let repository = "team/app".parse().unwrap();
+    DeliveryTarget::Remote { remote, host: "registry.example".to_owned(), repository }
+}
+
+async fn record(scene: &Scene, delivery: &Delivery) {
+    let delivery = delivery.clone();
+    scene.write(move |tx| Box::pin(async move { deliveries::record(tx, &delivery).await })).await;
+}
+
+async fn semantics_01_the_last_delivery_to_a_place_is_found(scene: Scene) {
+    let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
+    let there = elsewhere(RemoteId::new());
+    let first = delivery(PolicyId::new(), dev.id, there.clone(), 1, 1);
+    let second = delivery(PolicyId::new(), dev.id, there.clone(), 2, 2);
+    let local = delivery(PolicyId::new(), dev.id, DeliveryTarget::Local(qa.id), 3, 3);
+    for delivery in [&first, &second, &local] {
+        record(&scene, delivery).await;
+    }
+    let conn = &mut scene.read().await;
+    let latest = name("latest");
+    assert_eq!(deliveries::latest_at(conn, &there, &latest).await.unwrap().as_ref(), Some(&second));
+    let by_another_connection = elsewhere(RemoteId::new());
+    assert_eq!(deliveries::latest_at(conn, &by_another_connection, &latest).await.unwrap(), Some(second));
+    assert_eq!(deliveries::latest_at(conn, &local.target, &latest).await.unwrap().as_ref(), Some(&local));
+    assert_eq!(deliveries::latest_at(conn, &there, &name("other")).await.unwrap(), None);
+}
+
+async fn semantics_07_where_an_image_went_is_found_by_its_digest(scene: Scene) {
+    let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
+    let remote = delivery(PolicyId::new(), dev.id, elsewhere(RemoteId::new()), 1, 1);
+    let local = delivery(PolicyId::new(), dev.id, DeliveryTarget::Local(qa.id), 1, 2);
+    let other = delivery(PolicyId::new(), dev.id, DeliveryTarget::Local(qa.id), 2, 3);
+    for delivery in [&remote, &local, &other] {
+        record(&scene, delivery).await;
+    }
+    let conn = &mut scene.read().await;
+    let went = deliveries::of_digest(conn, dev.id, &digest(1, 0)).await.unwrap();
+    assert_eq!(went, [remote.clone(), local.clone()]);
+    assert_eq!(deliveries::of_tag(conn, dev.id, &name("1")).await.unwrap(), [remote, local, other]);
+    assert!(deliveries::of_digest(conn, qa.id, &digest(1, 0)).await.unwrap().is_empty());
+}
+
+async fn semantics_05_a_policys_tags_of_one_digest_are_counted(scene: Scene) {
+    let dev = scene.repository("dev/app").await;
+    let policy = PolicyId::new();
+    for second in 1..=3 {
+        record(&scene, &delivery(policy, dev.id, elsewhere(RemoteId::new()), 1, second)).await;
+    }
+    record(&scene, &delivery(policy, dev.id, elsewhere(RemoteId::new()), 2, 3)).await;
+    let conn = &mut scene.read().await;
+    assert_eq!(deliveries::count_since(conn, policy, &digest(1, 0), at(0)).await.unwrap(), 3);
+    assert_eq!(deliveries::count_since(conn, policy, &digest(1, 0), at(2)).await.unwrap(), 2);
+    assert_eq!(deliveries::count_since(conn, PolicyId::new(), &digest(1, 0), at(0)).await.unwrap(), 0);
+}
+
+async fn semantics_23_a_deleted_repository_stops_its_policies(scene: Scene) {
+    let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
+    let policy = promotion(&scene, &dev, &qa, "[]").await;
+    scene.write(move |tx| Box::pin(repositories::delete(tx, qa.id, at(1)))).await;
+    let stopped = promotions::for_source(&mut scene.read().await, dev.id).await.unwrap().remove(0);
+    assert_eq!(stopped.common.id, policy.common.id);
+    assert!(!stopped.common.enabled && stopped.common.paused.is_some());
+}

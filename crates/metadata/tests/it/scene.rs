@@ -1,0 +1,262 @@
+//! A database with a few things in it, and shorter words for what tests do with them.
+
+use jiff::SignedDuration;
+use longshore_metadata::tags::{SetOutcome, SetTag};
+use longshore_metadata::{
+    Conn, Database, Error, Priority, Tx, Vault, blobs, jobs, manifests, repositories, tags,
+};
+use longshore_model::job::{Action, Cause, Parameters};
+use longshore_model::repository::NewRepository;
+use longshore_model::{
+    Author, BootId, JobId, Lineage, Provenance, Repository, Revision, TagRecord, Timestamp, Visibility,
+};
+use longshore_oci::{Digest, Manifest, Tag};
+use std::future::Future;
+use std::pin::Pin;
+
+/// A future in a box, as [`Database::write`] wants it.
+pub(crate) type Boxed<'t, T> = Pin<Box<dyn Future<Output = T> + Send + 't>>;
+
+pub(crate) const LEASE: SignedDuration = SignedDuration::from_secs(60);
+
+pub(crate) struct Scene {
+    pub(crate) db: Database,
+    /// Keeps the files of SQLite until the test ends.
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Scene {
+    pub(crate) async fn on_sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("longshore.db").display());
+        Self { db: Database::open(&url, vault()).await.unwrap(), _folder: Some(folder) }
+    }
+
+    pub(crate) async fn on_postgres() -> Self {
+        let url = tokio::task::spawn_blocking(crate::postgres::new_database).await.unwrap();
+        Self { db: Database::open(&url, vault()).await.unwrap(), _folder: None }
+    }
+
+    pub(crate) async fn read(&self) -> Conn {
+        self.db.read().await.unwrap()
+    }
+
+    /// A transaction that shall succeed.
+    pub(crate) async fn write<T, F>(&self, work: F) -> T
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> Boxed<'t, Result<T, Error>> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.try_write(work).await.unwrap()
+    }
+
+    pub(crate) async fn try_write<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> Boxed<'t, Result<T, Error>> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.db.write(Priority::Normal, work).await
+    }
+
+    pub(crate) async fn repository(&self, name: &str) -> Repository {
+        self.repository_with(name, NewRepository::default()).await
+    }
+
+    pub(crate) async fn public_repository(&self, name: &str) -> Repository {
+        self.repository_with(name, NewRepository { visibility: Visibility::Public, ..Default::default() })
+            .await
+    }
+
+    pub(crate) async fn repository_with(&self, name: &str, new: NewRepository) -> Repository {
+        let name = name.parse().unwrap();
+        self.write(move |tx| Box::pin(async move { repositories::create(tx, &name, &new, at(0)).await }))
+            .await
+    }
+
+    /// Stores an image whose parts are told apart by `seed`.
+    pub(crate) async fn image(&self, repository: &Repository, seed: u8) -> Digest {
+        let id = repository.id;
+        let (config, layer) = (digest(seed, 1), digest(seed, 2));
+        let text = image_json(&config, &layer, None);
+        let image = digest(seed, 0);
+        let answer = image.clone();
+        self.write(move |tx| {
+            Box::pin(async move {
+                for (part, size) in [(&config, 10), (&layer, 100)] {
+                    blobs::record(tx, part, size, &format!("blobs/{part}"), at(0)).await?;
+                    blobs::link(tx, id, part).await?;
+                }
+                put(tx, id, &image, &text).await
+            })
+        })
+        .await;
+        answer
+    }
+
+    /// Sets a tag as a push does.
+    pub(crate) async fn push(&self, repository: &Repository, tag: &str, digest: &Digest) -> SetOutcome {
+        self.set(repository, tag, digest, None, Provenance::Push).await
+    }
+
+    /// Sets a tag as a promotion of that change of its source does.
+    pub(crate) async fn promote(
+        &self,
+        repository: &Repository,
+        tag: &str,
+        digest: &Digest,
+        source: Revision,
+    ) -> SetOutcome {
+        let provenance = Provenance::Promotion {
+            policy: Some(longshore_model::PolicyId::new()),
+            source_repository: "dev/app".parse().unwrap(),
+            source_tag: name(tag),
+            source_revision: source,
+        };
+        self.set(repository, tag, digest, Some(source), provenance).await
+    }
+
+    pub(crate) async fn set(
+        &self,
+        repository: &Repository,
+        tag: &str,
+        digest: &Digest,
+        source_revision: Option<Revision>,
+        provenance: Provenance,
+    ) -> SetOutcome {
+        let (repository, digest, tag) = (repository.clone(), digest.clone(), name(tag));
+        self.write(move |tx| {
+            Box::pin(async move {
+                let to = SetTag {
+                    repository: &repository,
+                    name: &tag,
+                    digest: &digest,
+                    source_revision,
+                    author: &Author::System,
+                    provenance: &provenance,
+                    lineage: &Lineage::default(),
+                    now: at(1),
+                };
+                tags::set(tx, to).await
+            })
+        })
+        .await
+    }
+
+    pub(crate) async fn tag(&self, repository: &Repository, tag: &str) -> Option<TagRecord> {
+        tags::find(&mut self.read().await, repository.id, &name(tag)).await.unwrap()
+    }
+
+    /// Puts a job into the queue that is due at second `due`.
+    pub(crate) async fn enqueue(&self, serial_key: Option<&str>, due: i64) -> JobId {
+        let order = order(serial_key, due);
+        self.write(move |tx| Box::pin(async move { jobs::enqueue(tx, order, at(0)).await })).await.id
+    }
+
+    /// Claims what is due at second `now`.
+    pub(crate) async fn claim(&self, now: i64, limit: i64) -> Vec<jobs::Claim> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                jobs::claim(tx, &Action::ALL, BootId::new(), "here", at(now), LEASE, limit).await
+            })
+        })
+        .await
+    }
+
+    /// The parameters of all jobs, oldest first.
+    pub(crate) async fn orders(&self) -> Vec<Parameters> {
+        let page = longshore_model::PageRequest::first(500);
+        let visible = repositories::Visible::Everything;
+        let listed = jobs::list(&mut self.read().await, &visible, &Default::default(), &page).await.unwrap();
+        listed.items.into_iter().rev().map(|job| job.parameters).collect()
+    }
+}
+
+/// The revision that a tag was set to.
+pub(crate) fn revision(outcome: SetOutcome) -> Revision {
+    match outcome {
+        SetOutcome::Set(record) => record.revision,
+        other => panic!("the tag was not set: {other:?}"),
+    }
+}
+
+pub(crate) fn order(serial_key: Option<&str>, due: i64) -> jobs::NewJob {
+    jobs::NewJob {
+        action: Action::PollMirror,
+        parameters: Parameters::PollAll,
+        cause: Cause::Schedule,
+        policy: None,
+        repository: None,
+        parent: None,
+        retry_of: None,
+        serial_key: serial_key.map(str::to_owned),
+        scheduled_at: at(due),
+        retries: 3,
+    }
+}
+
+/// Stores a manifest and gives it to a repository.
+pub(crate) async fn put(
+    tx: &mut Tx,
+    repository: longshore_model::RepositoryId,
+    digest: &Digest,
+    text: &str,
+) -> Result<(), Error> {
+    let parsed = Manifest::parse(text.as_bytes(), None).unwrap();
+    let new = manifests::NewManifest {
+        digest,
+        media_type: parsed.media_type(),
+        artifact_type: parsed.artifact_type(),
+        bytes: text.as_bytes(),
+        parsed: &parsed,
+    };
+    manifests::insert(tx, repository, &new, at(0)).await
+}
+
+pub(crate) fn image_json(config: &Digest, layer: &Digest, subject: Option<&Digest>) -> String {
+    let subject = subject.map_or(String::new(), |subject| {
+        format!(
+            r#","subject":{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{subject}","size":7}}"#
+        )
+    });
+    format!(
+        r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",
+            "config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{config}","size":10}},
+            "layers":[{{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"{layer}","size":100}}],
+            "annotations":{{"made.by":"test"}}{subject}}}"#
+    )
+}
+
+pub(crate) fn index_json(children: &[(&Digest, &str)]) -> String {
+    let children: Vec<String> = children
+        .iter()
+        .map(|(digest, architecture)| {
+            format!(
+                r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":400,
+                    "platform":{{"os":"linux","architecture":"{architecture}"}}}}"#
+            )
+        })
+        .collect();
+    format!(
+        r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{}]}}"#,
+        children.join(",")
+    )
+}
+
+pub(crate) fn digest(seed: u8, part: u8) -> Digest {
+    let mut hash = [seed; 32];
+    hash[0] = part;
+    Digest::sha256(hash)
+}
+
+pub(crate) fn name(tag: &str) -> Tag {
+    tag.parse().unwrap()
+}
+
+/// An instant, by its second.
+pub(crate) fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+pub(crate) fn vault() -> Vault {
+    Vault::from_key([7; 32])
+}

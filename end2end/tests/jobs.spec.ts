@@ -1,0 +1,107 @@
+// Jobs: the list that moves by itself, filters in the address, the page of one with its log.
+
+import { DockerRegistry } from "../support/docker-registry.js";
+import { push } from "../support/image.js";
+import { organizations, repository, rest, signIn } from "../support/session.js";
+import { expect, hydrated, open, screenshot, test } from "../support/test.js";
+
+test.describe("jobs", () => {
+  let elsewhere: DockerRegistry;
+
+  test.beforeAll(async ({ longshore }) => {
+    elsewhere = await DockerRegistry.start();
+    await organizations(longshore, "ops");
+    for (const name of ["ops/tools", "ops/broken"]) await repository(longshore, name);
+    await rest(longshore, "POST", "/repositories/ops/tools/pushMirroringPolicies", {
+      remoteHost: elsewhere.url,
+      remoteRepository: "ops/tools",
+      rules: [],
+      tagTemplate: "%n",
+      enabled: true,
+    });
+  });
+
+  test.afterAll(async () => elsewhere.stop());
+
+  test("a list that is open shows what arrives and how it ends", async ({ page, longshore }) => {
+    await signIn(page, longshore.admin, "/jobs?action=push_mirror_tag");
+    await expect(page.getByRole("heading", { name: "No job matches" })).toBeVisible();
+    await push("one", { host: longshore.host, name: "ops/tools:1.0", user: longshore.admin });
+    const row = page.getByRole("row", { name: `Send 1.0 of ops/tools to ${elsewhere.host}/ops/tools` });
+    await expect(row).toContainText("Done");
+    await screenshot(page, "jobs");
+
+    await page.getByLabel("Status").selectOption("Failed");
+    await expect(page).toHaveURL(/action=push_mirror_tag&status=errored/);
+    await expect(row).toBeHidden();
+    await page.goBack();
+    await expect(row).toBeVisible();
+    await page.keyboard.press("/");
+    await page.keyboard.type("ops/tools");
+    await page.keyboard.press("Enter");
+    await expect(page).toHaveURL(/q=ops(%2F|\/)tools/);
+    await expect(row).toBeVisible();
+  });
+
+  test("the page of a job has its facts and its log", async ({ page, longshore }) => {
+    await push("two", { host: longshore.host, name: "ops/tools:2.0", user: longshore.admin });
+    await signIn(page, longshore.admin, "/jobs");
+    await page.getByRole("link", { name: "Send 2.0 of ops/tools" }).click();
+    await expect(page.getByRole("heading", { level: 1 })).toContainText("Send 2.0 of ops/tools");
+    await expect(page.getByText("Done", { exact: true })).toBeVisible();
+    await expect(page.getByRole("log").getByRole("listitem").first()).toBeVisible();
+    await screenshot(page, "job");
+    await page.reload();
+    await hydrated(page);
+    await expect(page.getByRole("log").getByRole("listitem").first()).toBeVisible();
+  });
+
+  test("a job that failed says why, and is tried again as a new one", async ({ page, longshore }) => {
+    const gone = await DockerRegistry.start();
+    await rest(longshore, "POST", "/repositories/ops/broken/pushMirroringPolicies", {
+      remoteHost: gone.url,
+      remoteRepository: "ops/broken",
+      rules: [],
+      tagTemplate: "%n",
+      enabled: true,
+    });
+    await gone.stop();
+    await push("three", { host: longshore.host, name: "ops/broken:3.0", user: longshore.admin });
+    await signIn(page, longshore.admin, "/jobs");
+    const link = page.getByRole("link", { name: "Send 3.0 of ops/broken" }).first();
+    await link.click();
+    const told = page.getByRole("main").getByText(gone.host).last();
+    await expect(page.getByText("The last attempt failed")).toBeVisible();
+    await expect(told).toBeVisible();
+    await screenshot(page, "job-failing");
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByRole("dialog", { name: "Cancel this job?" }).getByRole("button", { name: "Cancel", exact: true }).last().click();
+    await expect(page.getByText("Canceled", { exact: true })).toBeVisible();
+    const first = page.url();
+    await page.getByRole("button", { name: "Retry" }).click();
+    await expect(page).not.toHaveURL(first);
+    await expect(page.getByText("Retry of")).toBeVisible();
+  });
+
+  test("a lost connection is told, and heals by itself", async ({ page, context, longshore }) => {
+    await signIn(page, longshore.admin, "/jobs");
+    await expect(page.getByRole("table")).toBeVisible();
+    await context.setOffline(true);
+    await page.evaluate(() => window.dispatchEvent(new Event("offline")));
+    await context.setOffline(false);
+    await push("four", { host: longshore.host, name: "ops/tools:4.0", user: longshore.admin });
+    await expect(page.getByRole("link", { name: "Send 4.0 of ops/tools" })).toBeVisible();
+    await expect(page.getByText("The connection to the server is lost")).toBeHidden();
+  });
+
+  test("eight tabs that follow jobs leave the site usable", async ({ context, page, longshore }) => {
+    await signIn(page, longshore.admin, "/jobs");
+    for (let tab = 0; tab < 7; tab += 1) {
+      const another = await context.newPage();
+      await open(another, "/jobs");
+    }
+    await page.bringToFront();
+    await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Remotes" }).click();
+    await expect(page.getByRole("heading", { level: 1 })).toHaveText("Remotes");
+  });
+});

@@ -1,0 +1,61 @@
+//! The command line: what `longshore` can be told, before anything of it is done.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+use crate::config::Options;
+
+/// A container registry that moves images on: promotion policies, push mirrors, pull mirrors.
+#[derive(Debug, Parser)]
+#[command(name = "longshore", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the registry, the site and the REST interface
+    Serve(Sources),
+    /// Check the configuration, and show what it comes to
+    CheckConfig(Sources),
+    /// Make users, and change their passwords
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Print the description of the REST interface (OpenAPI)
+    Openapi,
+}
+
+/// Where the configuration comes from: flags, else the environment, else a file, else defaults.
+#[derive(Debug, Args)]
+pub(crate) struct Sources {
+    /// The configuration file; longshore.toml in this folder where there is one
+    #[arg(long, env = "LONGSHORE_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) options: Options,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Make a user or an organization; a user's password is read from the standard input
+    Add {
+        /// The name, which is a namespace as well
+        name: String,
+        /// An administrator
+        #[arg(long, conflicts_with = "org")]
+        admin: bool,
+        /// An organization, which cannot sign in
+        #[arg(long)]
+        org: bool,
+        #[command(flatten)]
+        sources: Sources,
+    },
+    /// Change a user's password, which is read from the standard input; ends the user's sessions
+    Passwd {
+        /// The user's name
+        name: String,
+        #[command(flatten)]
+        sources: Sources,
+    },
+}

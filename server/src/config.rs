@@ -1,0 +1,392 @@
+//! What can be set, from flags, the environment (`LONGSHORE_…`), a file (`longshore.toml`) and
+//! defaults, in this order. Nothing is opened or begun here.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::{env, fmt, io};
+
+use anyhow::{Context, bail};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use clap::{Args, CommandFactory, ValueEnum};
+use ipnet::IpNet;
+use jiff::tz::TimeZone;
+use secrecy::SecretString;
+use serde::Deserialize;
+use url::Url;
+
+use crate::cli::{Cli, Sources};
+
+const DEFAULT_FILE: &str = "longshore.toml";
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+const DEFAULT_DATA: &str = "data";
+const DEFAULT_WORKERS: usize = 4;
+const DEFAULT_LOG: &str = "info,sqlx=warn,hyper=warn";
+const MAX_WORKERS: usize = 256;
+/// Variables that mean something without being options: secrets, and what building and testing use.
+const OTHER_VARIABLES: [&str; 4] =
+    ["LONGSHORE_ADMIN_PASSWORD", "LONGSHORE_ENCRYPTION_KEY", "LONGSHORE_SITE", "LONGSHORE_SHARED"];
+
+/// Every option, where somebody has set it. A flag `--external-url` is the variable
+/// `LONGSHORE_EXTERNAL_URL` and the key `external_url`.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Options {
+    /// The address to listen on [default: 127.0.0.1:8080]
+    #[arg(long, env = "LONGSHORE_LISTEN", value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// The folder that holds everything [default: ./data]
+    #[arg(long, env = "LONGSHORE_DATA", value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// The database: a path of SQLite, or postgres://… [default: longshore.db in the data folder]
+    #[arg(long, env = "LONGSHORE_DATABASE", value_name = "URL", hide_env_values = true)]
+    database: Option<String>,
+    /// The address under which clients reach this server [default: the one they use]
+    #[arg(long, env = "LONGSHORE_EXTERNAL_URL", value_name = "URL")]
+    external_url: Option<Url>,
+    /// Proxies whose X-Forwarded headers are believed: addresses or networks, separated by commas
+    #[arg(long, env = "LONGSHORE_TRUSTED_PROXIES", value_name = "NETWORKS", value_delimiter = ',')]
+    trusted_proxies: Option<Vec<String>>,
+    /// The file with the key that encrypts stored passwords; made where there is none
+    /// [default: longshore.key beside the configuration file, else <data>.key]
+    #[arg(long, env = "LONGSHORE_KEY_FILE", value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// How many transfers run at once [default: 4]
+    #[arg(long, env = "LONGSHORE_WORKERS", value_name = "NUMBER")]
+    workers: Option<usize>,
+    /// The time zone of tag templates, by its IANA name [default: UTC]
+    #[arg(long, env = "LONGSHORE_ZONE", value_name = "NAME")]
+    zone: Option<String>,
+    /// Whether remotes may be at loopback and private addresses [default: true]
+    #[arg(long, env = "LONGSHORE_ALLOW_PRIVATE_REMOTES", value_name = "BOOL")]
+    allow_private_remotes: Option<bool>,
+    /// What is logged, such as info or longshore_engine=debug
+    #[arg(long, env = "LONGSHORE_LOG", value_name = "FILTER")]
+    log: Option<String>,
+    /// How it is logged [default: text]
+    #[arg(long, env = "LONGSHORE_LOG_FORMAT", value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Where the encryption key comes from.
+#[derive(Clone)]
+pub(crate) enum KeySource {
+    /// A file, made on the first start.
+    File(PathBuf),
+    /// The environment.
+    Given(Box<[u8; 32]>),
+}
+
+/// What all sources come to.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) data: PathBuf,
+    pub(crate) database: String,
+    pub(crate) external_url: Option<Url>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) key: KeySource,
+    pub(crate) workers: usize,
+    pub(crate) zone: TimeZone,
+    pub(crate) allow_private_remotes: bool,
+    pub(crate) log: String,
+    pub(crate) log_format: LogFormat,
+    /// The password of the first administrator.
+    pub(crate) admin_password: Option<SecretString>,
+}
+
+impl Settings {
+    /// Puts all sources together.
+    pub(crate) fn load(sources: Sources) -> anyhow::Result<Self> {
+        let (file, folder) = match read_file(sources.config.as_deref())? {
+            Some((options, path)) => {
+                let folder = std::path::absolute(&path)?.parent().map(Path::to_owned);
+                (options.relative_to(folder.as_deref()), folder)
+            }
+            None => (Options::default(), None),
+        };
+        let secrets = Secrets {
+            admin_password: variable("LONGSHORE_ADMIN_PASSWORD").map(SecretString::from),
+            encryption_key: variable("LONGSHORE_ENCRYPTION_KEY"),
+        };
+        Self::resolve(sources.options.or(file), secrets, folder)
+    }
+
+    fn resolve(options: Options, secrets: Secrets, config_folder: Option<PathBuf>) -> anyhow::Result<Self> {
+        let data = options.data.unwrap_or_else(|| DEFAULT_DATA.into());
+        let zone = options.zone.as_deref().unwrap_or("UTC");
+        let workers = options.workers.unwrap_or(DEFAULT_WORKERS);
+        if !(1..=MAX_WORKERS).contains(&workers) {
+            bail!("workers is {workers}; it can be 1 to {MAX_WORKERS}");
+        }
+        Ok(Self {
+            listen: options.listen.unwrap_or(DEFAULT_LISTEN),
+            database: match options.database {
+                Some(database) => database,
+                None => path_text(&data.join("longshore.db"))?.to_owned(),
+            },
+            external_url: options.external_url.map(check_external_url).transpose()?,
+            trusted_proxies: networks(&options.trusted_proxies.unwrap_or_default())?,
+            key: match (secrets.encryption_key, options.key_file, config_folder) {
+                (Some(_), Some(_), _) => {
+                    bail!("LONGSHORE_ENCRYPTION_KEY and key_file are both set; keep one of them")
+                }
+                (Some(key), None, _) => KeySource::Given(Box::new(parse_key(&key)?)),
+                (None, Some(file), _) => KeySource::File(file),
+                (None, None, Some(folder)) => KeySource::File(folder.join("longshore.key")),
+                (None, None, None) => KeySource::File(beside(&data)?),
+            },
+            workers,
+            zone: TimeZone::get(zone)
+                .with_context(|| format!("zone: “{zone}” is no name of a time zone, such as Europe/Berlin"))?,
+            allow_private_remotes: options.allow_private_remotes.unwrap_or(true),
+            log: options.log.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
+            log_format: options.log_format.unwrap_or_default(),
+            admin_password: secrets.admin_password,
+            data,
+        })
+    }
+}
+
+/// What comes by the environment alone: a command line can be seen by all who list processes.
+struct Secrets {
+    admin_password: Option<SecretString>,
+    encryption_key: Option<String>,
+}
+
+impl Options {
+    /// These options, and `other` where they say nothing.
+    fn or(self, other: Self) -> Self {
+        Self {
+            listen: self.listen.or(other.listen),
+            data: self.data.or(other.data),
+            database: self.database.or(other.database),
+            external_url: self.external_url.or(other.external_url),
+            trusted_proxies: self.trusted_proxies.or(other.trusted_proxies),
+            key_file: self.key_file.or(other.key_file),
+            workers: self.workers.or(other.workers),
+            zone: self.zone.or(other.zone),
+            allow_private_remotes: self.allow_private_remotes.or(other.allow_private_remotes),
+            log: self.log.or(other.log),
+            log_format: self.log_format.or(other.log_format),
+        }
+    }
+
+    /// Paths in a file are meant from where the file is.
+    fn relative_to(self, folder: Option<&Path>) -> Self {
+        let Some(folder) = folder else { return self };
+        let place = |path: Option<PathBuf>| path.map(|path| folder.join(path));
+        Self { data: place(self.data), key_file: place(self.key_file), ..self }
+    }
+}
+
+fn read_file(named: Option<&Path>) -> anyhow::Result<Option<(Options, PathBuf)>> {
+    let path = named.unwrap_or(Path::new(DEFAULT_FILE));
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => return Ok(None),
+        Err(error) => {
+            return Err(error).with_context(|| format!("the configuration {} cannot be read", path.display()));
+        }
+    };
+    let options = toml::from_str(&text)
+        .with_context(|| format!("the configuration {} is not right", path.display()))?;
+    Ok(Some((options, path.to_owned())))
+}
+
+/// Variables that look like settings and are none.
+pub(crate) fn unknown_variables() -> Vec<String> {
+    let command = Cli::command();
+    let known: Vec<&str> = command
+        .get_subcommands()
+        .flat_map(clap::Command::get_arguments)
+        .filter_map(|argument| argument.get_env()?.to_str())
+        .chain(OTHER_VARIABLES)
+        .collect();
+    let named = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    named.filter(|name| name.starts_with("LONGSHORE_") && !known.contains(&name.as_str())).collect()
+}
+
+/// An empty variable is one that is not set, as in a compose file with a missing value.
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn path_text(path: &Path) -> anyhow::Result<&str> {
+    path.to_str().with_context(|| format!("the path {} is not UTF-8", path.display()))
+}
+
+/// `<data>.key`: beside the data folder and not in it, so that a backup of the one is without the
+/// other.
+fn beside(data: &Path) -> anyhow::Result<PathBuf> {
+    let absolute = std::path::absolute(data).context("the data folder has no path")?;
+    let name = absolute.file_name().context("the data folder cannot be the root of the file system")?;
+    let mut name = name.to_owned();
+    name.push(".key");
+    Ok(absolute.with_file_name(name))
+}
+
+fn check_external_url(url: Url) -> anyhow::Result<Url> {
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && matches!(url.path(), "" | "/")
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty();
+    if !plain {
+        bail!("external_url: {url} has to be scheme, host and port alone, as in https://registry.example.com");
+    }
+    Ok(url)
+}
+
+fn networks(texts: &[String]) -> anyhow::Result<Vec<IpNet>> {
+    let parse = |text: &str| text.parse().or_else(|_| text.parse().map(|address: IpAddr| IpNet::from(address)));
+    let named = texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty());
+    named
+        .map(|text| {
+            parse(text).with_context(|| {
+                format!("trusted_proxies: “{text}” is no address or network, such as 10.0.0.5 or 10.0.0.0/8")
+            })
+        })
+        .collect()
+}
+
+fn parse_key(text: &str) -> anyhow::Result<[u8; 32]> {
+    let text = text.trim();
+    let bytes = hex::decode(text).ok().or_else(|| BASE64_STANDARD.decode(text).ok());
+    bytes
+        .and_then(|bytes| bytes.try_into().ok())
+        .context("LONGSHORE_ENCRYPTION_KEY has to be 32 bytes, as 64 hexadecimal digits or in base64")
+}
+
+impl fmt::Display for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Given(_) => f.write_str("LONGSHORE_ENCRYPTION_KEY"),
+        }
+    }
+}
+
+impl fmt::Debug for KeySource {
+    /// Without the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Settings {
+    /// As `check-config` shows them: one per line, without secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let external_url = self.external_url.as_ref().map_or("(the one that clients use)", Url::as_str);
+        let proxies: Vec<String> = self.trusted_proxies.iter().map(ToString::to_string).collect();
+        let proxies = if proxies.is_empty() { "(none)".to_owned() } else { proxies.join(", ") };
+        let log_format = if self.log_format == LogFormat::Json { "json" } else { "text" };
+        let lines: [(&str, &dyn fmt::Display); 11] = [
+            ("listen", &self.listen),
+            ("data", &self.data.display()),
+            ("database", &without_password(&self.database)),
+            ("external_url", &external_url),
+            ("trusted_proxies", &proxies),
+            ("key", &self.key),
+            ("workers", &self.workers),
+            ("zone", &self.zone.iana_name().unwrap_or("UTC")),
+            ("allow_private_remotes", &self.allow_private_remotes),
+            ("log", &self.log),
+            ("log_format", &log_format),
+        ];
+        lines.iter().try_for_each(|(name, value)| writeln!(f, "{name:<22} {value}"))
+    }
+}
+
+/// A database's URL as it may be shown.
+fn without_password(database: &str) -> String {
+    match Url::parse(database) {
+        Ok(mut url) if url.password().is_some() => {
+            // Only a URL that cannot have a password refuses a new one.
+            let _ = url.set_password(Some("***"));
+            url.to_string()
+        }
+        _ => database.to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn options(toml: &str) -> Options {
+        toml::from_str(toml).unwrap()
+    }
+
+    fn resolve(options: Options, key: Option<&str>) -> anyhow::Result<Settings> {
+        let secrets = Secrets { admin_password: None, encryption_key: key.map(str::to_owned) };
+        Settings::resolve(options, secrets, None)
+    }
+
+    #[test]
+    fn what_is_said_first_wins_and_the_rest_is_filled_in() {
+        let over = options("listen = '127.0.0.1:1'").or(options("listen = '127.0.0.1:2'\nworkers = 7"));
+        let settings = resolve(over, None).unwrap();
+        assert_eq!((settings.listen.port(), settings.workers), (1, 7));
+        assert_eq!(settings.data, Path::new("data"));
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_it() {
+        let error = toml::from_str::<Options>("lisetn = '127.0.0.1:1'").unwrap_err().to_string();
+        assert!(error.contains("lisetn") && error.contains("listen"), "{error}");
+    }
+
+    #[test]
+    fn semantics_30_the_key_is_not_inside_the_data_folder() {
+        let settings = resolve(options("data = '/srv/longshore'"), None).unwrap();
+        assert!(matches!(settings.key, KeySource::File(path) if path == Path::new("/srv/longshore.key")));
+        let secrets = Secrets { admin_password: None, encryption_key: None };
+        let settings = Settings::resolve(Options::default(), secrets, Some("/etc/longshore".into())).unwrap();
+        let beside_it = Path::new("/etc/longshore/longshore.key");
+        assert!(matches!(settings.key, KeySource::File(path) if path == beside_it));
+    }
+
+    #[test]
+    fn a_key_comes_in_hexadecimal_digits_or_base64() {
+        let hex = "ab".repeat(32);
+        assert!(matches!(resolve(Options::default(), Some(&hex)).unwrap().key, KeySource::Given(_)));
+        let base64 = BASE64_STANDARD.encode([7; 32]);
+        assert!(resolve(Options::default(), Some(&base64)).is_ok());
+        let error = resolve(Options::default(), Some("short")).unwrap_err();
+        assert!(!error.to_string().contains("short"), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_its_name() {
+        for (toml, named) in [
+            ("workers = 0", "workers"),
+            ("zone = 'Mars/Olympus'", "Mars/Olympus"),
+            ("external_url = 'https://registry.example.com/path'", "external_url"),
+            ("trusted_proxies = ['10.0.0.0/33']", "10.0.0.0/33"),
+        ] {
+            let error = format!("{:#}", resolve(options(toml), None).unwrap_err());
+            assert!(error.contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_database_is_shown_without_its_password() {
+        let settings = resolve(options("database = 'postgres://user:geheim@db/longshore'"), None).unwrap();
+        let shown = settings.to_string();
+        assert!(shown.contains("db/longshore") && !shown.contains("geheim"), "{shown}");
+    }
+}

@@ -1,0 +1,232 @@
+//! Who sends a request: found out once, from the credentials that the request carries, and handed
+//! on as extensions that handlers read.
+
+use std::net::SocketAddr;
+
+use axum::Json;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum_extra::extract::CookieJar;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use ipnet::IpNet;
+use longshore_access::{Access, RequestActor, Via};
+use longshore_admin::auth_problem;
+use longshore_app::server::{RequestSession, SESSION_COOKIE};
+use longshore_model::{Actor, Code, Problem};
+use longshore_oci::{ErrorBody, ErrorCode};
+use longshore_registry::Origin;
+use secrecy::SecretString;
+
+use super::origin;
+use crate::network::Arrival;
+
+/// What is needed to find out who sends a request.
+#[derive(Clone)]
+pub(crate) struct Gatekeeper {
+    pub(crate) access: Access,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    /// Scheme, host and port of the configured external URL.
+    pub(crate) external_origin: Option<String>,
+}
+
+/// For whom an answer is meant, by the path that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Audience {
+    /// Clients of the registry.
+    Registry,
+    /// Scripts, and pages that fetch.
+    Rest,
+    /// The site.
+    Site,
+    /// The site's files: the same for everybody.
+    File,
+}
+
+impl Audience {
+    fn of(path: &str) -> Self {
+        let below = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        match path {
+            _ if below("/v2") || path == "/auth/token" => Self::Registry,
+            _ if below("/api") || below("/enzi") || below("/events") => Self::Rest,
+            _ if below("/pkg") || below("/healthz") || below("/readyz") => Self::File,
+            _ => Self::Site,
+        }
+    }
+}
+
+/// Finds out who sends the request, and refuses what nobody may send.
+pub(crate) async fn identify(
+    State(keeper): State<Gatekeeper>,
+    ConnectInfo(direct): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let audience = Audience::of(request.uri().path());
+    if audience == Audience::File {
+        return next.run(request).await;
+    }
+    let arrival = Arrival::new(direct.ip(), request.headers(), &keeper.trusted_proxies);
+    let origin = keeper.external_origin.clone().or_else(|| arrival.origin());
+    let token = session_token(request.headers());
+    let identified = keeper.actor(audience, &arrival, request.headers(), token.as_deref()).await;
+    let actor = match identified {
+        Ok(actor) => actor,
+        Err(problem) => return refuse(audience, problem, request.headers()),
+    };
+    // Signing in is protected as well: somebody else's site shall not sign a browser in as its user.
+    let by_browser = matches!(actor.via, Via::Session { .. }) || audience == Audience::Site;
+    if by_browser && !origin::is_own(request.method(), request.headers(), origin.as_deref(), &actor.via) {
+        let message = "This request comes from another site; open Longshore itself and try again there.";
+        return refuse(audience, Problem::new(Code::ForeignOrigin, message), request.headers());
+    }
+    let secure = arrival.https || origin.as_deref().is_some_and(|origin| origin.starts_with("https://"));
+    let extensions = request.extensions_mut();
+    if let Some(origin) = origin {
+        extensions.insert(Origin(origin));
+    }
+    extensions.insert(RequestSession { token, secure });
+    extensions.insert(actor.clone());
+    let mut response = next.run(request).await;
+    // For the line in the log.
+    response.extensions_mut().insert(actor);
+    response
+}
+
+impl Gatekeeper {
+    async fn actor(
+        &self,
+        audience: Audience,
+        arrival: &Arrival,
+        headers: &HeaderMap,
+        session: Option<&str>,
+    ) -> Result<RequestActor, Problem> {
+        let peer = arrival.peer;
+        let known = |actor, via| RequestActor { actor, peer, via };
+        let credentials = match audience {
+            Audience::Registry | Audience::Rest => headers.get(header::AUTHORIZATION),
+            // A proxy in front of the site may have credentials of its own there.
+            Audience::Site | Audience::File => None,
+        };
+        if let Some(credentials) = credentials {
+            return match Credentials::read(credentials) {
+                Some(Credentials::Basic { user, password }) => {
+                    let user = self.access.authenticate(&user, &password, peer).await.map_err(auth_problem)?;
+                    Ok(known(Actor::User(user), Via::Basic))
+                }
+                Some(Credentials::Bearer(token)) if audience == Audience::Registry => {
+                    Ok(match self.access.verify_token(&token).await {
+                        Ok(claims) => known(claims.actor, Via::Bearer { scopes: claims.scopes }),
+                        // The registry's challenge then tells where to get a new one.
+                        Err(_) => known(Actor::Anonymous, Via::None),
+                    })
+                }
+                Some(Credentials::Bearer(_)) => Err(Problem::new(
+                    Code::NotAuthenticated,
+                    "A token of the registry is for /v2 alone; send user name and password.",
+                )),
+                None => Err(Problem::new(
+                    Code::NotAuthenticated,
+                    "The header Authorization cannot be read; send “Basic” with user name and password.",
+                )),
+            };
+        }
+        let session = match session {
+            Some(token) => self.access.session(&SecretString::from(token)).await.map_err(|error| {
+                tracing::error!(error = &error as &dyn std::error::Error, "a session could not be looked up");
+                Problem::new(Code::Internal, "The server could not look your session up; try again.")
+            })?,
+            None => None,
+        };
+        Ok(match session {
+            Some(session) => known(Actor::User(session.actor), Via::Session { csrf: session.csrf }),
+            None => known(Actor::Anonymous, Via::None),
+        })
+    }
+}
+
+fn session_token(headers: &HeaderMap) -> Option<String> {
+    let jar = CookieJar::from_headers(headers);
+    jar.get(SESSION_COOKIE).map(|cookie| cookie.value().to_owned()).filter(|token| !token.is_empty())
+}
+
+enum Credentials {
+    Basic { user: String, password: SecretString },
+    Bearer(String),
+}
+
+impl Credentials {
+    /// RFC 7617 and RFC 6750.
+    fn read(header: &HeaderValue) -> Option<Self> {
+        let (scheme, rest) = header.to_str().ok()?.split_once(' ')?;
+        let rest = rest.trim();
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return Some(Self::Bearer(rest.to_owned()));
+        }
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return None;
+        }
+        let text = String::from_utf8(BASE64_STANDARD.decode(rest).ok()?).ok()?;
+        let (user, password) = text.split_once(':')?;
+        Some(Self::Basic { user: user.to_owned(), password: password.into() })
+    }
+}
+
+/// The refusal in the shape that the audience reads.
+fn refuse(audience: Audience, problem: Problem, request: &HeaderMap) -> Response {
+    match audience {
+        Audience::Registry => {
+            let status =
+                StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let code = match status {
+                StatusCode::UNAUTHORIZED => ErrorCode::Unauthorized,
+                StatusCode::FORBIDDEN => ErrorCode::Denied,
+                StatusCode::TOO_MANY_REQUESTS => ErrorCode::TooManyRequests,
+                _ => ErrorCode::Unknown,
+            };
+            let mut response = (status, Json(ErrorBody::one(code, problem.message))).into_response();
+            if status == StatusCode::UNAUTHORIZED {
+                let basic = HeaderValue::from_static("Basic realm=\"Longshore\"");
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, basic);
+            }
+            response
+        }
+        Audience::Rest | Audience::Site | Audience::File => longshore_api::refuse(problem, request),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret;
+
+    #[test]
+    fn a_password_may_hold_colons_and_the_scheme_any_case() {
+        let header = format!("bAsIc {}", BASE64_STANDARD.encode("dev:a:b:ü"));
+        let Some(Credentials::Basic { user, password }) = Credentials::read(&header.parse().unwrap()) else {
+            panic!("Basic credentials were expected");
+        };
+        assert_eq!((user.as_str(), password.expose_secret()), ("dev", "a:b:ü"));
+        assert!(Credentials::read(&"Digest x".parse().unwrap()).is_none());
+        assert!(Credentials::read(&"Basic %%%".parse().unwrap()).is_none());
+    }
+
+    #[test]
+    fn the_path_tells_who_reads_the_answer() {
+        for (path, audience) in [
+            ("/v2/", Audience::Registry),
+            ("/auth/token", Audience::Registry),
+            ("/api/v0/jobs", Audience::Rest),
+            ("/events", Audience::Rest),
+            ("/fn/sign_in", Audience::Site),
+            ("/repositories/v2/api", Audience::Site),
+            ("/v2x", Audience::Site),
+            ("/pkg/abc/longshore.js", Audience::File),
+        ] {
+            assert_eq!(Audience::of(path), audience, "{path}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What happens to every request before and after its handler: it gets a number and a line in the
+//! log, its actor is found out, requests of other sites are refused, and answers get the headers
+//! that keep browsers safe.
+
+mod actor;
+mod headers;
+mod origin;
+mod record;
+
+pub(crate) use actor::{Gatekeeper, identify};
+pub(crate) use headers::{panicked, protect};
+pub(crate) use record::record;

@@ -1,0 +1,108 @@
+//! From where a request comes and how it reached us: what proxies say is believed of trusted ones
+//! alone (semantics 31).
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, header};
+use ipnet::IpNet;
+
+/// How a request reached the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    /// The client's address.
+    pub(crate) peer: IpAddr,
+    /// Whether the client spoke https, as far as anybody knows.
+    pub(crate) https: bool,
+    /// Host and port as the client knows them.
+    pub(crate) host: Option<String>,
+}
+
+impl Arrival {
+    /// Scheme, host and port as the client knows them.
+    pub(crate) fn origin(&self) -> Option<String> {
+        let scheme = if self.https { "https" } else { "http" };
+        self.host.as_ref().map(|host| format!("{scheme}://{host}"))
+    }
+
+    /// Reads what `direct`, who holds the connection, and the headers tell.
+    pub(crate) fn new(direct: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+        let direct = direct.to_canonical();
+        let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
+        let host = text(headers, header::HOST.as_str());
+        if !is_trusted(&direct) {
+            return Self { peer: direct, https: false, host };
+        }
+        // The nearest address is the last; the first that is no proxy of ours is the client. What
+        // stands before it the client may have made up.
+        let hops = headers
+            .get_all("x-forwarded-for")
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .map(|hop| hop.trim().parse::<IpAddr>().map(|address| address.to_canonical()))
+            .collect::<Vec<_>>();
+        let mut peer = direct;
+        for hop in hops.into_iter().rev() {
+            let Ok(address) = hop else { break };
+            peer = address;
+            if !is_trusted(&address) {
+                break;
+            }
+        }
+        Self {
+            peer,
+            https: last(headers, "x-forwarded-proto").is_some_and(|proto| proto.eq_ignore_ascii_case("https")),
+            host: last(headers, "x-forwarded-host").or(host),
+        }
+    }
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+/// The last item of a list: what the nearest proxy added.
+fn last(headers: &HeaderMap, name: &str) -> Option<String> {
+    let value = text(headers, name)?;
+    value.rsplit(',').next().map(|item| item.trim().to_owned()).filter(|item| !item.is_empty())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn arrival(direct: &str, headers: &[(&'static str, &str)]) -> Arrival {
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        Arrival::new(direct.parse().unwrap(), &headers.collect(), &trusted)
+    }
+
+    const FORWARDED: [(&str, &str); 4] = [
+        ("host", "backend:8080"),
+        ("x-forwarded-for", "1.1.1.1, 203.0.113.7, 10.0.0.9"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "registry.example.com"),
+    ];
+
+    #[test]
+    fn semantics_31_a_trusted_proxy_tells_who_the_client_is() {
+        let seen = arrival("10.0.0.1", &FORWARDED);
+        assert_eq!(seen.peer.to_string(), "203.0.113.7", "what the client wrote itself does not count");
+        assert_eq!(seen.origin().unwrap(), "https://registry.example.com");
+    }
+
+    #[test]
+    fn semantics_31_anybody_elses_forwarded_headers_are_not_believed() {
+        let seen = arrival("192.0.2.1", &FORWARDED);
+        assert_eq!(seen.peer.to_string(), "192.0.2.1");
+        assert_eq!(seen.origin().unwrap(), "http://backend:8080");
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_read_ends_the_chain() {
+        let seen = arrival("10.0.0.1", &[("x-forwarded-for", "203.0.113.7, unknown, 10.0.0.9")]);
+        assert_eq!(seen.peer.to_string(), "10.0.0.9");
+        assert_eq!(arrival("::ffff:10.0.0.1", &[]).peer.to_string(), "10.0.0.1");
+    }
+}

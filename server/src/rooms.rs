@@ -1,0 +1,148 @@
+//! The rooms of the house, furnished from the settings, and the routes that lead into them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use axum::extract::State;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
+use axum::{Router, response::IntoResponse};
+use http::StatusCode;
+use leptos::prelude::provide_context;
+use longshore_access::{Access, AccessSettings};
+use longshore_admin::{Admin, AdminParts, AdminSettings};
+use longshore_api::Api;
+use longshore_content::{Content, DiskStore};
+use longshore_engine::{Engine, EngineParts, EngineSettings};
+use longshore_metadata::{Database, Vault, accounts};
+use longshore_model::{Clock, SystemClock};
+use longshore_registry::{Registry, RegistryParts, RegistrySettings};
+use longshore_remote::NetworkPolicy;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use url::Url;
+
+use crate::config::{KeySource, Settings};
+use crate::middleware::{Gatekeeper, identify, panicked, protect, record};
+use crate::site::{self, Assets};
+
+/// The most that a form of the site may send, in bytes.
+const MAX_FORM_BYTES: usize = 1024 * 1024;
+
+/// Everything that serves, over one database and one store.
+pub(crate) struct Rooms {
+    pub(crate) admin: Admin,
+    pub(crate) engine: Engine,
+    db: Database,
+    access: Access,
+    content: Content,
+    clock: Arc<dyn Clock>,
+}
+
+/// Opens the database of these settings.
+pub(crate) async fn open_database(settings: &Settings) -> anyhow::Result<Database> {
+    let vault = match &settings.key {
+        KeySource::File(path) => Vault::load_or_create(path)?,
+        KeySource::Given(key) => Vault::from_key(**key),
+    };
+    Ok(Database::open(&settings.database, vault).await?)
+}
+
+impl Rooms {
+    /// Opens what is stored, for a server that listens at `address`.
+    pub(crate) async fn open(settings: &Settings, address: SocketAddr) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let db = open_database(settings).await?;
+        let store = DiskStore::open(settings.data.join("content"))
+            .with_context(|| format!("the data folder {} cannot be used", settings.data.display()))?;
+        let content = Content::new(db.clone(), Arc::new(store), clock.clone());
+        let access = Access::new(db.clone(), clock.clone(), AccessSettings::default());
+        let network = NetworkPolicy { allow_private: settings.allow_private_remotes };
+        let engine = Engine::new(EngineParts {
+            db: db.clone(),
+            content: content.clone(),
+            clock: clock.clone(),
+            settings: EngineSettings {
+                workers: settings.workers,
+                zone: settings.zone.clone(),
+                network,
+                self_urls: own_urls(settings, address),
+                server_name: server_name(settings, address),
+                ..EngineSettings::default()
+            },
+        });
+        let admin = Admin::new(AdminParts {
+            db: db.clone(),
+            content: content.clone(),
+            access: access.clone(),
+            engine: engine.clone(),
+            clock: clock.clone(),
+            settings: AdminSettings {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                host: server_name(settings, address),
+                started_at: clock.now(),
+            },
+        });
+        Ok(Self { admin, engine, db, access, content, clock })
+    }
+
+    /// All routes. Live events end when `shutdown` is cancelled.
+    pub(crate) fn router(&self, settings: &Settings, shutdown: CancellationToken) -> Router {
+        let registry = Registry::new(RegistryParts {
+            db: self.db.clone(),
+            content: self.content.clone(),
+            access: self.access.clone(),
+            clock: self.clock.clone(),
+            settings: RegistrySettings {
+                external_url: settings.external_url.clone(),
+                service: AccessSettings::default().service,
+            },
+        });
+        let admin = self.admin.clone();
+        let site = site::router(Assets::find(), self.clock.clone(), move || provide_context(admin.clone()));
+        let keeper = Gatekeeper {
+            access: self.access.clone(),
+            trusted_proxies: settings.trusted_proxies.clone(),
+            external_origin: settings.external_url.as_ref().map(|url| url.origin().ascii_serialization()),
+        };
+        Router::new()
+            .route("/healthz", get(async || "ok\n"))
+            .route("/readyz", get(ready).with_state(self.db.clone()))
+            .merge(registry.router())
+            .merge(longshore_api::router(Api::new(self.admin.clone(), shutdown)))
+            .merge(site.layer(RequestBodyLimitLayer::new(MAX_FORM_BYTES)))
+            .layer(from_fn_with_state(keeper, identify))
+            .layer(from_fn(protect))
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(from_fn(record))
+    }
+}
+
+/// Whether the server can do its work: its database answers.
+async fn ready(State(db): State<Database>) -> impl IntoResponse {
+    let asked = async { accounts::count(&mut db.read().await?).await };
+    match asked.await {
+        Ok(_) => (StatusCode::OK, "ready\n"),
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "the database does not answer");
+            (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n")
+        }
+    }
+}
+
+/// Host and port as image names have them.
+fn server_name(settings: &Settings, address: SocketAddr) -> String {
+    let external = settings.external_url.as_ref().and_then(|url| {
+        let host = url.host_str()?;
+        Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    });
+    external.unwrap_or_else(|| address.to_string())
+}
+
+/// The addresses under which this very server is known to itself.
+fn own_urls(settings: &Settings, address: SocketAddr) -> Vec<Url> {
+    let bound = format!("http://{address}").parse().ok();
+    settings.external_url.clone().into_iter().chain(bound).collect()
+}

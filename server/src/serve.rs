@@ -1,0 +1,123 @@
+//! The life of a server: take the data folder, bind, open, announce, answer, and stop when asked to.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::serve::ListenerExt;
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{self, Settings};
+use crate::lock::DataLock;
+use crate::logging;
+use crate::rooms::Rooms;
+
+/// How long running requests and jobs get to end.
+const DRAIN: Duration = Duration::from_secs(8);
+/// What then still computes gets this long.
+const ABANDON: Duration = Duration::from_secs(1);
+
+/// Serves until SIGINT or SIGTERM.
+pub(crate) fn run(settings: Settings) -> anyhow::Result<()> {
+    logging::begin(&settings)?;
+    for name in config::unknown_variables() {
+        tracing::warn!("the environment variable {name} is no setting of Longshore; is it spelled right?");
+    }
+    // Fails only where a provider is installed already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the threads of the server cannot be started")?;
+    let served = runtime.block_on(serve(settings));
+    runtime.shutdown_timeout(ABANDON);
+    served
+}
+
+async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let _lock = DataLock::take(&settings.data)?;
+    let stop = stop_when_asked()?;
+    let listener = TcpListener::bind(settings.listen).await.with_context(|| {
+        format!("{} cannot be listened on; choose another address with --listen", settings.listen)
+    })?;
+    let address = listener.local_addr()?;
+    let rooms = Rooms::open(&settings, address).await?;
+    let generated = rooms.admin.ensure_first_admin(settings.admin_password.clone()).await?;
+    if let Some(password) = generated {
+        announce_admin(password.expose_secret())?;
+    }
+
+    let router = rooms.router(&settings, stop.clone());
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    // Small answers would wait for the next one otherwise.
+    let listener = listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "a connection keeps its delay");
+        }
+    });
+    let engine = tokio::spawn({
+        let (engine, stop) = (rooms.engine.clone(), stop.clone());
+        async move { engine.run(stop).await }
+    });
+    let server = tokio::spawn({
+        let stop = stop.clone();
+        async move { axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await }
+    });
+    // Whoever started the server reads the port from this line.
+    print_now(&format!("listening on http://{address}\n"))?;
+
+    stop.cancelled().await;
+    tracing::info!("stopping: running requests and jobs get {} s to end", DRAIN.as_secs());
+    let ended = timeout(DRAIN, async { tokio::join!(server, engine) }).await;
+    match ended {
+        Ok((server, engine)) => {
+            server.context("the server broke down")??;
+            engine.context("the engine broke down")?;
+            tracing::info!("stopped");
+        }
+        // Jobs that were cut off go on with the next start.
+        Err(_) => tracing::warn!("stopped before everything had ended"),
+    }
+    Ok(())
+}
+
+/// Cancelled by SIGINT or SIGTERM; a second one ends the process at once.
+fn stop_when_asked() -> anyhow::Result<CancellationToken> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let stop = CancellationToken::new();
+    let token = stop.clone();
+    tokio::spawn(async move {
+        for again in [false, true] {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if again {
+                tracing::warn!("asked to stop a second time: ending at once");
+                std::process::exit(1);
+            }
+            token.cancel();
+        }
+    });
+    Ok(stop)
+}
+
+fn announce_admin(password: &str) -> anyhow::Result<()> {
+    print_now(&format!(
+        "\nThe first administrator was made:\n\n    user      admin\n    password  {password}\n\n\
+         This password is shown once and stored nowhere. Sign in and change it, or set another one with\n\
+         `longshore user passwd admin`.\n\n"
+    ))
+}
+
+/// Prints even where the standard output is a pipe that fills slowly.
+fn print_now(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("the standard output is closed")
+}

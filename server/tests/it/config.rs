@@ -1,0 +1,185 @@
+//! The configuration as the binary takes it, and its first start.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use longshore_testkit::{Longshore, Rest, eventually};
+
+/// Runs the binary to its end, in a folder of its own and without the settings of whoever tests.
+fn longshore(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    command(folder, arguments, variables).output().expect("the binary runs")
+}
+
+fn command(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_longshore"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("LONGSHORE_") {
+            command.env_remove(name);
+        }
+    }
+    command.args(arguments).envs(variables.iter().copied()).current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_line() {
+    let folder = folder();
+    std::fs::write(folder.path().join("longshore.toml"), "workers = 2\nlisetn = '127.0.0.1:1'\n").expect("written");
+    let output = longshore(folder.path(), &["check-config"], &[]);
+    let error = text(&output.stderr);
+    assert!(!output.status.success());
+    assert!(error.contains("longshore.toml") && error.contains("lisetn") && error.contains("line 2"), "{error}");
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+    let folder = folder();
+    std::fs::write(
+        folder.path().join("longshore.toml"),
+        "listen = '127.0.0.1:1001'\nworkers = 1\nzone = 'Europe/Berlin'\n",
+    )
+    .expect("written");
+    let variables = [("LONGSHORE_LISTEN", "127.0.0.1:1002"), ("LONGSHORE_WORKERS", "2")];
+    let output = longshore(folder.path(), &["check-config", "--listen", "127.0.0.1:1003"], &variables);
+    let shown = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for (name, value) in [("listen", "127.0.0.1:1003"), ("workers", "2"), ("zone", "Europe/Berlin")] {
+        let line = shown.lines().find(|line| line.split_whitespace().next() == Some(name)).expect(name);
+        assert!(line.ends_with(value), "{line}");
+    }
+}
+
+#[test]
+fn a_file_that_was_named_and_is_missing_is_an_error() {
+    let folder = folder();
+    let output = longshore(folder.path(), &["check-config", "--config", "elsewhere.toml"], &[]);
+    assert!(!output.status.success() && text(&output.stderr).contains("elsewhere.toml"));
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let folder = folder();
+    let key = "ab".repeat(32);
+    let variables = [("LONGSHORE_ENCRYPTION_KEY", key.as_str()), ("LONGSHORE_ADMIN_PASSWORD", "open sesame")];
+    let output = longshore(folder.path(), &["check-config"], &variables);
+    let shown = text(&output.stdout) + &text(&output.stderr);
+    assert!(shown.contains("LONGSHORE_ENCRYPTION_KEY"), "{shown}");
+    assert!(!shown.contains(&key) && !shown.contains("sesame"), "{shown}");
+}
+
+#[test]
+fn the_description_of_the_rest_interface_is_printed() {
+    let folder = folder();
+    let output = longshore(folder.path(), &["openapi"], &[]);
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(document["info"]["title"], "Longshore");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_nobody_chose_is_printed_once_and_signs_in() {
+    let folder = folder();
+    let log = folder.path().join("log");
+    let start = || {
+        let output = std::fs::File::create(&log).expect("the log");
+        let mut command = command(folder.path(), &["serve", "--listen", "127.0.0.1:0"], &[]);
+        Running(command.stdout(output).stderr(Stdio::null()).spawn().expect("the binary starts"))
+    };
+    let listening = async || {
+        eventually("it listens", Duration::from_secs(60), async || {
+            let log = std::fs::read_to_string(&log).unwrap_or_default();
+            let address = log.split_once("listening on ").and_then(|(_, rest)| rest.lines().next().map(str::to_owned));
+            address.ok_or(log)
+        })
+        .await
+    };
+
+    let first = start();
+    let url = listening().await;
+    let printed = std::fs::read_to_string(&log).expect("the log");
+    let (_, rest) = printed.split_once("password  ").expect("the password is printed");
+    let password = rest.lines().next().expect("it has a line").to_owned();
+    assert!(password.len() >= 16, "{printed}");
+    Rest::new(&url).as_user("admin", &password).get("/accounts/admin").await.expect(200);
+    drop(first);
+
+    let _second = start();
+    let url = listening().await;
+    assert!(!std::fs::read_to_string(&log).expect("the log").contains("password"));
+    Rest::new(&url).as_user("admin", &password).get("/accounts/admin").await.expect(200);
+}
+
+/// A process that is killed when the test ends, however it ends.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // An error means that it has ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_servers_never_share_a_data_folder() {
+    let server = Longshore::start(env!("CARGO_BIN_EXE_longshore")).await;
+    let folder = folder();
+    let data = server.data();
+    let data = data.to_str().expect("a path of this test");
+    let output = longshore(folder.path(), &["serve", "--listen", "127.0.0.1:0", "--data", data], &[]);
+    let error = text(&output.stderr);
+    assert!(!output.status.success());
+    assert!(error.contains("another longshore") && error.contains(data), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_changed_from_the_command_line_while_the_server_runs() {
+    let server = Longshore::start(env!("CARGO_BIN_EXE_longshore")).await;
+    let folder = folder();
+    let data = server.data();
+    let data = data.to_str().expect("a path of this test");
+    let piped = |arguments: &[&str], line: &str| {
+        use std::io::Write;
+        let mut command = command(folder.path(), arguments, &[]);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let mut input = child.stdin.take().expect("a pipe");
+        writeln!(input, "{line}").expect("the password is taken");
+        drop(input);
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    };
+    piped(&["user", "add", "dev", "--data", data], "first password of dev");
+    server.rest().as_user("dev", "first password of dev").get("/accounts/dev").await.expect(200);
+    piped(&["user", "passwd", "dev", "--data", data], "second password of dev");
+    server.rest().as_user("dev", "second password of dev").get("/accounts/dev").await.expect(200);
+    server.rest().as_user("dev", "first password of dev").get("/accounts/dev").await.expect(401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_asked_to_stop_stops_soon_though_somebody_follows_its_events() {
+    let mut server = Longshore::start(env!("CARGO_BIN_EXE_longshore")).await;
+    let followed = reqwest::Client::new()
+        .get(format!("{}/events?jobs=1", server.url()))
+        .basic_auth("admin", Some(longshore_testkit::ADMIN_PASSWORD))
+        .send()
+        .await
+        .expect("the stream begins");
+    assert_eq!(followed.status(), 200);
+    let begun = std::time::Instant::now();
+    assert!(server.terminate().await.success());
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    followed.bytes().await.expect("the stream ends whole");
+}

@@ -1,0 +1,12 @@
+//! Black-box tests: the real binary, real clients, real registries.
+
+mod bad_input;
+mod clients;
+mod config;
+mod crash;
+mod example;
+mod mirrors;
+mod orders;
+mod rest_walk;
+mod support;
+mod wire;
