@@ -52,11 +52,7 @@ pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
         settle(&here).await;
         python(&script, "verify", "--at", &between.url(), corpus, false).await?;
         for name in &repositories {
-            there
-                .rest()
-                .post(&format!("/repositories/{corpus}"), json!({"name": name}))
-                .await
-                .expect(201);
+            there.rest().post(&format!("/repositories/{corpus}"), json!({"name": name})).await.expect(201);
             let mirror = json!({
                 "remoteHost": between.url(), "remoteRepository": format!("{corpus}/{name}"), "enabled": true,
             });
@@ -104,7 +100,8 @@ async fn python(script: &Path, verb: &str, at: &str, url: &str, corpus: &str, si
         command.args(["--user", "admin", "--password", ADMIN_PASSWORD]);
     }
     let output = command.output().await.context("python3 does not start")?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "corpus.py {verb} {at} {url}: {said}");
     print!("{said}");
     Ok(())

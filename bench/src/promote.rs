@@ -59,7 +59,8 @@ pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
         async move { push_all(&registry, "many", mine).await }
     });
     let concurrent = try_join_all(rounds).await?.concat();
-    let met_concurrent = report(&format!("{} clients", options.clients), concurrent, options.tags, BY_CLIENTS);
+    let met_concurrent =
+        report(&format!("{} clients", options.clients), concurrent, options.tags, BY_CLIENTS);
 
     let copied = copied_blob_bytes(&server, options.tags * 2)?;
     println!("blob bytes copied by promotions: {copied}");

@@ -148,8 +148,9 @@ impl Settings {
                 (None, None, None) => KeySource::File(beside(&data)?),
             },
             workers,
-            zone: TimeZone::get(zone)
-                .with_context(|| format!("zone: “{zone}” is no name of a time zone, such as Europe/Berlin"))?,
+            zone: TimeZone::get(zone).with_context(|| {
+                format!("zone: “{zone}” is no name of a time zone, such as Europe/Berlin")
+            })?,
             allow_private_remotes: options.allow_private_remotes.unwrap_or(true),
             log: options.log.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             log_format: options.log_format.unwrap_or_default(),
@@ -197,7 +198,8 @@ fn read_file(named: Option<&Path>) -> anyhow::Result<Option<(Options, PathBuf)>>
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => return Ok(None),
         Err(error) => {
-            return Err(error).with_context(|| format!("the configuration {} cannot be read", path.display()));
+            return Err(error)
+                .with_context(|| format!("the configuration {} cannot be read", path.display()));
         }
     };
     let options = toml::from_str(&text)
@@ -245,13 +247,16 @@ fn check_external_url(url: Url) -> anyhow::Result<Url> {
         && url.fragment().is_none()
         && url.username().is_empty();
     if !plain {
-        bail!("external_url: {url} has to be scheme, host and port alone, as in https://registry.example.com");
+        bail!(
+            "external_url: {url} has to be scheme, host and port alone, as in https://registry.example.com"
+        );
     }
     Ok(url)
 }
 
 fn networks(texts: &[String]) -> anyhow::Result<Vec<IpNet>> {
-    let parse = |text: &str| text.parse().or_else(|_| text.parse().map(|address: IpAddr| IpNet::from(address)));
+    let parse =
+        |text: &str| text.parse().or_else(|_| text.parse().map(|address: IpAddr| IpNet::from(address)));
     let named = texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty());
     named
         .map(|text| {

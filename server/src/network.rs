@@ -51,7 +51,8 @@ impl Arrival {
         }
         Self {
             peer,
-            https: last(headers, "x-forwarded-proto").is_some_and(|proto| proto.eq_ignore_ascii_case("https")),
+            https: last(headers, "x-forwarded-proto")
+                .is_some_and(|proto| proto.eq_ignore_ascii_case("https")),
             host: last(headers, "x-forwarded-host").or(host),
         }
     }

@@ -32,7 +32,12 @@ impl Recent {
 
     /// `stored` is the hash that the password was or will be compared with: when another process
     /// changes the password, what was right before counts no more.
-    pub(crate) fn fingerprint(&self, user: &str, password: &SecretString, stored: Option<&str>) -> Fingerprint {
+    pub(crate) fn fingerprint(
+        &self,
+        user: &str,
+        password: &SecretString,
+        stored: Option<&str>,
+    ) -> Fingerprint {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
         // The lengths first: no two of them give the same input.
         for part in [user, stored.unwrap_or_default()] {
@@ -87,7 +92,10 @@ mod tests {
         assert_eq!(recent.account(fingerprint, start + SignedDuration::from_secs(59)), Some(ada));
         assert_eq!(recent.account(fingerprint, start + SignedDuration::from_secs(60)), None);
         assert!(recent.fingerprint("ada", &password, Some("another hash")) != fingerprint);
-        assert!(recent.fingerprint("ad", &SecretString::from("acorrect horse".to_owned()), Some("hash")) != fingerprint);
+        assert!(
+            recent.fingerprint("ad", &SecretString::from("acorrect horse".to_owned()), Some("hash"))
+                != fingerprint
+        );
 
         recent.forget(ada);
         assert_eq!(recent.account(fingerprint, start), None);

@@ -47,7 +47,9 @@ enum Audience {
 
 impl Audience {
     fn of(path: &str) -> Self {
-        let below = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let below = |folder: &str| {
+            path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
         match path {
             _ if below("/v2") || path == "/auth/token" => Self::Registry,
             _ if below("/api") || below("/enzi") || below("/events") => Self::Rest,
@@ -113,7 +115,8 @@ impl Gatekeeper {
         if let Some(credentials) = credentials {
             return match Credentials::read(credentials) {
                 Some(Credentials::Basic { user, password }) => {
-                    let user = self.access.authenticate(&user, &password, peer).await.map_err(auth_problem)?;
+                    let user =
+                        self.access.authenticate(&user, &password, peer).await.map_err(auth_problem)?;
                     Ok(known(Actor::User(user), Via::Basic))
                 }
                 Some(Credentials::Bearer(token)) if audience == Audience::Registry => {

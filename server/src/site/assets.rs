@@ -86,8 +86,9 @@ impl Assets {
         }
         let Some((encoding, body)) = self.best(path, request).await else {
             // A page from before an update asks for files that are no more; HTML would confuse it.
-            return is_package
-                .then(|| (StatusCode::NOT_FOUND, "This file is gone: load the page again.\n").into_response());
+            return is_package.then(|| {
+                (StatusCode::NOT_FOUND, "This file is gone: load the page again.\n").into_response()
+            });
         };
 
         let mut response = body.into_owned().into_response();
@@ -110,7 +111,11 @@ impl Assets {
     }
 
     /// The smallest copy of a file that the browser can read, and how it is compressed.
-    async fn best(&self, path: &str, request: &HeaderMap) -> Option<(Option<&'static str>, Cow<'static, [u8]>)> {
+    async fn best(
+        &self,
+        path: &str,
+        request: &HeaderMap,
+    ) -> Option<(Option<&'static str>, Cow<'static, [u8]>)> {
         for (encoding, extension) in [("br", "br"), ("gzip", "gz")] {
             if accepts(request, encoding)
                 && let Some(body) = self.read(&format!("{path}.{extension}")).await
@@ -168,7 +173,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let package = folder.path().join("pkg/0a1b");
         std::fs::create_dir_all(&package).unwrap();
-        for (name, text) in [("a.js", "plain"), ("a.js.br", "brotli"), ("a.js.gz", "gzip"), ("b.css", "b {}")] {
+        for (name, text) in [("a.js", "plain"), ("a.js.br", "brotli"), ("a.js.gz", "gzip"), ("b.css", "b {}")]
+        {
             std::fs::write(package.join(name), text).unwrap();
         }
         std::fs::write(folder.path().join("pkg/current"), "0a1b\n").unwrap();
@@ -190,7 +196,8 @@ mod tests {
             ("identity", None),
         ] {
             let response = assets.respond("/pkg/0a1b/a.js", &accepting(codings)).await.unwrap();
-            let encoding = response.headers().get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap());
+            let encoding =
+                response.headers().get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap());
             assert_eq!(encoding, expected, "{codings}");
             assert_eq!(response.headers()[header::CONTENT_TYPE], "text/javascript; charset=utf-8");
             assert_eq!(response.headers()[header::VARY], "accept-encoding");

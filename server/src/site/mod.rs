@@ -48,10 +48,11 @@ pub(crate) fn router(
         provide_context(PageInstant(clock.now()));
         provide();
     });
-    Router::new()
-        .route("/fn/{*name}", any(server_function))
-        .fallback(file_or_page)
-        .with_state(Site { assets: Arc::new(assets), options, provide })
+    Router::new().route("/fn/{*name}", any(server_function)).fallback(file_or_page).with_state(Site {
+        assets: Arc::new(assets),
+        options,
+        provide,
+    })
 }
 
 async fn server_function(State(site): State<Site>, request: Request) -> Response {
@@ -77,6 +78,7 @@ async fn page(site: Site, request: Request<Body>) -> Response {
         provide();
         policy::protect_page();
     };
-    let render = leptos_axum::render_app_async_with_context(context, move || longshore_app::shell(options.clone()));
+    let render =
+        leptos_axum::render_app_async_with_context(context, move || longshore_app::shell(options.clone()));
     render(request).await
 }

@@ -22,7 +22,11 @@ async fn refused(rest: &Rest, path: &str, body: Value) -> Refusal {
     let body = rest.post(path, body).await.expect(400);
     let error = &body["errors"][0];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    Refusal { code: text(&error["code"]), field: text(&error["detail"]["field"]), message: text(&error["message"]) }
+    Refusal {
+        code: text(&error["code"]),
+        field: text(&error["detail"]["field"]),
+        message: text(&error["message"]),
+    }
 }
 
 const PUSH: &str = "/repositories/dev/website/pushMirroringPolicies";
@@ -38,7 +42,10 @@ async fn no_mirror(rest: &Rest, connection: Value, field: &str, says: &str) {
         let seen = format!("{path}: {} {} {}", refusal.code, refusal.field, refusal.message);
         assert_eq!(refusal.field, field, "{seen}");
         assert!(refusal.message.to_lowercase().contains(says), "{seen} does not say {says}");
-        assert!(["REMOTE_REGISTRY_INVALID_PERMISSIONS", "INVALID_REMOTE"].contains(&refusal.code.as_str()), "{seen}");
+        assert!(
+            ["REMOTE_REGISTRY_INVALID_PERMISSIONS", "INVALID_REMOTE"].contains(&refusal.code.as_str()),
+            "{seen}"
+        );
     }
     assert_eq!(rest.get(PUSH).await.expect(200), json!([]));
     assert_eq!(rest.get("/remotes").await.expect(200), json!([]));
@@ -73,7 +80,13 @@ async fn connections_that_cannot_work_say_why() {
 
     let accounts = DockerRegistry::with_account("bot", "right").await;
     no_mirror(&rest, remote(&accounts.url(), "qa/website", "bot", "wrong"), "password", "bot").await;
-    no_mirror(&rest, remote(&accounts.url(), "Not A Repository", "bot", "right"), "remoteRepository", "lower").await;
+    no_mirror(
+        &rest,
+        remote(&accounts.url(), "Not A Repository", "bot", "right"),
+        "remoteRepository",
+        "lower",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,7 +108,11 @@ async fn a_push_mirror_with_credentials_that_may_only_read_is_refused() {
     let rest = server.rest();
     repositories(&rest, &["dev/website"]).await;
     organization(&other.rest(), "qa").await;
-    other.rest().post("/repositories/qa", json!({"name": "website", "visibility": "public"})).await.expect(201);
+    other
+        .rest()
+        .post("/repositories/qa", json!({"name": "website", "visibility": "public"}))
+        .await
+        .expect(201);
     user(&other.rest(), "reader").await;
     other.registry().push(&corpus::image(1, 1, 10), "qa/website", Some("1")).await;
 
@@ -119,9 +136,7 @@ async fn promotion_policies_that_cannot_be_say_which_field_is_wrong() {
         "rules": [{"field": "tag", "operator": "ew", "values": ["stable"]}],
         "targetRepository": "qa/website", "tagTemplate": "%n", "enabled": true,
     });
-    let rule = |field: &str, operator: &str, values: Value| {
-        json!({"rules": [{"field": field, "operator": operator, "values": values}]})
-    };
+    let rule = |field: &str, operator: &str, values: Value| json!({"rules": [{"field": field, "operator": operator, "values": values}]});
     let cases = [
         (json!({"tagTemplate": "%n-%Q"}), "tagTemplate", "%q"),
         (json!({"tagTemplate": "100%"}), "tagTemplate", "%"),

@@ -30,7 +30,8 @@ async fn skopeo_reads_dockers_own_formats_unchanged() {
     let server = longshore().await;
     organization(&server.rest(), "dev").await;
     let skopeo = Skopeo::new().login(&server.host(), "admin", ADMIN_PASSWORD);
-    let packages = [corpus::docker_image(2, 1, 1000), corpus::docker_list(4, &["linux/amd64", "linux/arm64"])];
+    let packages =
+        [corpus::docker_image(2, 1, 1000), corpus::docker_list(4, &["linux/amd64", "linux/arm64"])];
     for (number, package) in packages.iter().enumerate() {
         // Its layouts are OCI's alone, so skopeo copies what another client pushed.
         let (from, to) = (format!("dev/from-{number}"), format!("{}/dev/to-{number}:1", server.host()));

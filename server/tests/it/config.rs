@@ -33,11 +33,15 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn an_unknown_key_is_refused_with_its_line() {
     let folder = folder();
-    std::fs::write(folder.path().join("longshore.toml"), "workers = 2\nlisetn = '127.0.0.1:1'\n").expect("written");
+    std::fs::write(folder.path().join("longshore.toml"), "workers = 2\nlisetn = '127.0.0.1:1'\n")
+        .expect("written");
     let output = longshore(folder.path(), &["check-config"], &[]);
     let error = text(&output.stderr);
     assert!(!output.status.success());
-    assert!(error.contains("longshore.toml") && error.contains("lisetn") && error.contains("line 2"), "{error}");
+    assert!(
+        error.contains("longshore.toml") && error.contains("lisetn") && error.contains("line 2"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -96,7 +100,8 @@ async fn a_password_that_nobody_chose_is_printed_once_and_signs_in() {
     let listening = async || {
         eventually("it listens", Duration::from_secs(60), async || {
             let log = std::fs::read_to_string(&log).unwrap_or_default();
-            let address = log.split_once("listening on ").and_then(|(_, rest)| rest.lines().next().map(str::to_owned));
+            let address =
+                log.split_once("listening on ").and_then(|(_, rest)| rest.lines().next().map(str::to_owned));
             address.ok_or(log)
         })
         .await

@@ -20,7 +20,11 @@ async fn a_pull_mirror_that_was_killed_goes_on_after_a_restart() {
     let mirror = remote(&other.url(), "up/stream", "", "");
     server.rest().post("/repositories/vendor/copy/pollMirroringPolicies", mirror).await.expect(201);
     eventually("bytes to move", SOON, async || {
-        other.requests().iter().any(|request| request.method == "GET" && request.uri.contains("/blobs/")).then_some(())
+        other
+            .requests()
+            .iter()
+            .any(|request| request.method == "GET" && request.uri.contains("/blobs/"))
+            .then_some(())
     })
     .await;
     server.kill9();
@@ -28,7 +32,8 @@ async fn a_pull_mirror_that_was_killed_goes_on_after_a_restart() {
     let registry = server.registry();
     for (number, package) in packages.iter().enumerate() {
         let tag = format!("v{number}");
-        eventually("the job to finish", SOON * 2, async || registry.digest_of("vendor/copy", &tag).await).await;
+        eventually("the job to finish", SOON * 2, async || registry.digest_of("vendor/copy", &tag).await)
+            .await;
         registry.verify(package, "vendor/copy").await;
     }
     let jobs = server.rest().get("/jobs?action=poll_mirror").await.expect(200);
@@ -52,7 +57,11 @@ async fn a_push_mirror_that_was_killed_goes_on_after_a_restart() {
     let mirror = with(remote(&other.url(), "qa/website", "", ""), json!({"rules": [], "tagTemplate": "%n"}));
     server.rest().post("/repositories/dev/website/pushMirroringPolicies", mirror).await.expect(201);
     eventually("bytes to move", SOON, async || {
-        other.requests().iter().any(|request| request.method == "PUT" && request.uri.contains("/blobs/")).then_some(())
+        other
+            .requests()
+            .iter()
+            .any(|request| request.method == "PUT" && request.uri.contains("/blobs/"))
+            .then_some(())
     })
     .await;
     server.kill9();

@@ -63,7 +63,9 @@ async fn a_stable_build_is_promoted_and_mirrored_by_rest_and_skopeo_alone() {
     let base = corpus::image(3, 3, 8192);
     other.push(&base, "upstream/base", Some("12")).await;
     let poll = remote(&elsewhere.url(), "upstream/base", "mirror-bot", "a token of it");
-    rest.post("/repositories/vendor/base/pollMirroringPolicies?initialEvaluation=true", poll).await.expect(201);
+    rest.post("/repositories/vendor/base/pollMirroringPolicies?initialEvaluation=true", poll)
+        .await
+        .expect(201);
     eventually("the pull mirror", SOON, async || registry.digest_of("vendor/base", "12").await).await;
     registry.verify(&base, "vendor/base").await;
 

@@ -31,7 +31,9 @@ async fn there_and_back(other: &DockerRegistry, connection: Value) {
         registry.push(package, "dev/website", Some(tag)).await;
     }
     let mirror = with(connection.clone(), json!({"rules": [], "tagTemplate": "%n"}));
-    rest.post("/repositories/dev/website/pushMirroringPolicies?initialEvaluation=true", mirror).await.expect(201);
+    rest.post("/repositories/dev/website/pushMirroringPolicies?initialEvaluation=true", mirror)
+        .await
+        .expect(201);
     for (tag, package) in after {
         registry.push(package, "dev/website", Some(tag)).await;
     }
@@ -102,8 +104,12 @@ async fn an_unchanged_tag_costs_one_head_and_nothing_else() {
     let rest = server.rest();
     let other = DockerRegistry::plain().await;
     repositories(&rest, &["vendor/copy"]).await;
-    other.client().push(&corpus::index(1, &["linux/amd64", "linux/arm64"], false), "up/stream", Some("1")).await;
-    let mirror = with(remote(&other.url(), "up/stream", "", ""), json!({"tagPatterns": "1", "referrers": false}));
+    other
+        .client()
+        .push(&corpus::index(1, &["linux/amd64", "linux/arm64"], false), "up/stream", Some("1"))
+        .await;
+    let mirror =
+        with(remote(&other.url(), "up/stream", "", ""), json!({"tagPatterns": "1", "referrers": false}));
     rest.post("/repositories/vendor/copy/pollMirroringPolicies", mirror).await.expect(201);
     let registry = server.registry();
     eventually("the first poll", SOON, async || registry.digest_of("vendor/copy", "1").await).await;
@@ -112,9 +118,13 @@ async fn an_unchanged_tag_costs_one_head_and_nothing_else() {
     let before = other.requests().len();
     poll(&server).await;
     let asked: Vec<_> = other.requests().split_off(before);
-    let heads = asked.iter().filter(|request| request.method == "HEAD" && request.uri.contains("/manifests/"));
+    let heads =
+        asked.iter().filter(|request| request.method == "HEAD" && request.uri.contains("/manifests/"));
     assert_eq!(heads.count(), 1, "{asked:?}");
-    assert!(asked.iter().all(|request| !request.uri.contains("/blobs/") && request.method != "PUT"), "{asked:?}");
+    assert!(
+        asked.iter().all(|request| !request.uri.contains("/blobs/") && request.method != "PUT"),
+        "{asked:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

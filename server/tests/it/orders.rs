@@ -29,9 +29,10 @@ async fn semantics_01_versions_pushed_in_a_row_leave_every_destination_on_the_la
     // Every job has ended, and the last word is v3's.
     eventually("all jobs to end", SOON, async || {
         let running = rest.get("/jobs?action=push_mirror_tag&limit=50").await.expect(200);
-        let ended = running["jobs"]
-            .as_array()
-            .is_some_and(|jobs| !jobs.is_empty() && jobs.iter().all(|job| job["status"] == "done" || job["status"] == "superseded"));
+        let ended = running["jobs"].as_array().is_some_and(|jobs| {
+            !jobs.is_empty()
+                && jobs.iter().all(|job| job["status"] == "done" || job["status"] == "superseded")
+        });
         ended.then_some(()).ok_or(running)
     })
     .await;
@@ -133,10 +134,12 @@ async fn semantics_05_a_cycle_of_promotions_stops_by_itself_and_says_so() {
     promotion(&rest, "qa/website", "dev/website", json!([]), "%n-y").await;
     let registry = server.registry();
     registry.push(&corpus::image(1, 1, 100), "dev/website", Some("1")).await;
-    eventually("the cycle to close once", SOON, async || registry.digest_of("dev/website", "1-x-y").await).await;
+    eventually("the cycle to close once", SOON, async || registry.digest_of("dev/website", "1-x-y").await)
+        .await;
     eventually("all evaluations to end", SOON, async || {
         let jobs = rest.get("/jobs?limit=100").await.expect(200);
-        let ended = jobs["jobs"].as_array().is_some_and(|jobs| jobs.iter().all(|job| job["status"] == "done"));
+        let ended =
+            jobs["jobs"].as_array().is_some_and(|jobs| jobs.iter().all(|job| job["status"] == "done"));
         ended.then_some(()).ok_or(jobs)
     })
     .await;
@@ -187,12 +190,19 @@ async fn semantics_15_a_password_cannot_be_stolen_through_a_remote() {
     assert_eq!(mallory.get("/remotes").await.expect(200), json!([]));
     assert_eq!(mallory.get(&format!("/remotes/{id}")).await.expect_error(404), "NO_SUCH_REMOTE");
     mallory.put(&format!("/remotes/{id}"), json!({"url": trap.url()})).await.expect(404);
-    let policy = format!("/repositories/alice/app/pushMirroringPolicies/{}", mirror["id"].as_str().expect("an id"));
+    let policy =
+        format!("/repositories/alice/app/pushMirroringPolicies/{}", mirror["id"].as_str().expect("an id"));
     mallory.put(&policy, json!({"remoteHost": trap.url()})).await.expect(404);
 
     // Not even its owner moves it to another host without typing the password again.
-    assert_eq!(alice.put(&policy, json!({"remoteHost": trap.url()})).await.expect_error(400), "SECRET_NEEDED");
-    assert_eq!(alice.put(&format!("/remotes/{id}"), json!({"url": trap.url()})).await.expect_error(400), "SECRET_NEEDED");
+    assert_eq!(
+        alice.put(&policy, json!({"remoteHost": trap.url()})).await.expect_error(400),
+        "SECRET_NEEDED"
+    );
+    assert_eq!(
+        alice.put(&format!("/remotes/{id}"), json!({"url": trap.url()})).await.expect_error(400),
+        "SECRET_NEEDED"
+    );
     assert_eq!(
         alice.put(&policy, json!({"skipTLSVerification": true})).await.expect_error(400),
         "SECRET_NEEDED",

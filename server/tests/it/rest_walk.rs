@@ -20,7 +20,7 @@ const ROLES: [&str; 4] = ["nobody", "a stranger", "the owner", "an administrator
 const ROWS: &[Row] = &[
     ("GET /api/v0/meta/features",                                                        [200, 200, 200, 200]),
     ("GET /api/v0/system",                                                               [401, 403, 403, 200]),
-    ("GET /events",                                                                      [200, 200, 200, 200]),
+    ("GET /events",                                                                      [401, 404, 200, 200]),
     ("GET /api/v0/events",                                                               [200, 200, 200, 200]),
     ("GET /api/v0/accounts",                                                             [401, 200, 200, 200]),
     ("POST /api/v0/accounts",                                                            [401, 403, 403, 201]),
@@ -141,6 +141,7 @@ impl Things {
             _ => &self.job,
         };
         let (_, path) = endpoint.split_once(' ').expect("method and path");
+        let path = if path == "/events" { "/events?repository={namespace}/{reponame}" } else { path };
         path.replace("{namespace}", OWNER)
             .replace("{reponame}", &self.repository.replace('/', "%2F"))
             .replace("{tag}", "1.0")
@@ -158,15 +159,21 @@ impl Things {
             }
             "POST /api/v0/repositories/{namespace}" => json!({"name": name("made")}),
             "PATCH /api/v0/repositories/{namespace}/{reponame}" => json!({"shortDescription": "walked"}),
-            "tags/{tag}/promotion" => json!({"targetRepository": "dev/target", "targetTag": name("promoted")}),
+            "tags/{tag}/promotion" => {
+                json!({"targetRepository": "dev/target", "targetTag": name("promoted")})
+            }
             "tags/{tag}/pushMirroring" => {
                 with(connection(elsewhere, "qa/by-hand"), json!({"remoteTag": name("pushed")}))
             }
-            "promotionPolicies" => json!({"rules": rules, "targetRepository": "dev/target", "tagTemplate": "%n"}),
+            "promotionPolicies" => {
+                json!({"rules": rules, "targetRepository": "dev/target", "tagTemplate": "%n"})
+            }
             "pushMirroringPolicies" => {
                 with(connection(elsewhere, &name("qa/more")), json!({"rules": rules, "tagTemplate": "%n"}))
             }
-            "pollMirroringPolicies" => with(connection(elsewhere, "upstream/base"), json!({"patterns": "never"})),
+            "pollMirroringPolicies" => {
+                with(connection(elsewhere, "upstream/base"), json!({"patterns": "never"}))
+            }
             "POST /api/v0/remote/registry" => connection(elsewhere, "upstream/base"),
             "POST /api/v0/remotes" => json!({"name": name("remote"), "url": elsewhere.url()}),
             "POST /api/v0/jobs" => json!({"action": "poll_mirror"}),
@@ -236,8 +243,12 @@ async fn every_endpoint_answers_each_role_as_it_should() {
     let rows: BTreeSet<String> = ROWS.iter().map(|(endpoint, _)| (*endpoint).to_owned()).collect();
     assert_eq!(documented, rows, "each documented endpoint has a row, and each row an endpoint");
 
-    let credentials =
-        [None, Some(("eve", "eve has a password")), Some((OWNER, OWNERS_PASSWORD)), Some(("admin", ADMIN_PASSWORD))];
+    let credentials = [
+        None,
+        Some(("eve", "eve has a password")),
+        Some((OWNER, OWNERS_PASSWORD)),
+        Some(("admin", ADMIN_PASSWORD)),
+    ];
     let mut wrong = Vec::new();
     for (role, credentials) in credentials.into_iter().enumerate() {
         let things = Things::make(&server, &owner, &elsewhere, role).await;
@@ -245,7 +256,10 @@ async fn every_endpoint_answers_each_role_as_it_should() {
             let body = things.body(endpoint, &elsewhere, role);
             let (status, text) = ask(&server, credentials, endpoint, &things.path(endpoint), body).await;
             if status != expected[role] {
-                wrong.push(format!("{endpoint} answers {} with {status} and not {}: {text}", ROLES[role], expected[role]));
+                wrong.push(format!(
+                    "{endpoint} answers {} with {status} and not {}: {text}",
+                    ROLES[role], expected[role]
+                ));
             }
         }
     }

@@ -34,7 +34,8 @@ pub(crate) async fn repository(rest: &Rest, name: &str) {
 
 /// Organizations and empty repositories for each name.
 pub(crate) async fn repositories(rest: &Rest, names: &[&str]) {
-    let mut organizations: Vec<&str> = names.iter().filter_map(|name| Some(name.split_once('/')?.0)).collect();
+    let mut organizations: Vec<&str> =
+        names.iter().filter_map(|name| Some(name.split_once('/')?.0)).collect();
     organizations.sort_unstable();
     organizations.dedup();
     for name in organizations {
@@ -51,7 +52,13 @@ pub(crate) fn ends_with(suffix: &str) -> Value {
 }
 
 /// Makes a promotion policy and answers it.
-pub(crate) async fn promotion(rest: &Rest, source: &str, target: &str, rules: Value, template: &str) -> Value {
+pub(crate) async fn promotion(
+    rest: &Rest,
+    source: &str,
+    target: &str,
+    rules: Value,
+    template: &str,
+) -> Value {
     let body = json!({
         "rules": rules, "targetRepository": target, "tagTemplate": template, "enabled": true,
     });

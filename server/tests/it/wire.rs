@@ -94,7 +94,8 @@ async fn accounts_stand_where_dtr_had_them_too() {
     let server = longshore().await;
     let http = client();
     let url = format!("{}/enzi/v0/accounts", server.url());
-    let made = http.post(&url).basic_auth("admin", Some(ADMIN_PASSWORD)).json(&json!({"name": "qa", "isOrg": true}));
+    let made =
+        http.post(&url).basic_auth("admin", Some(ADMIN_PASSWORD)).json(&json!({"name": "qa", "isOrg": true}));
     assert_eq!(made.send().await.expect("an answer").status(), StatusCode::CREATED);
     let listed = http.get(format!("{url}?filter=orgs")).basic_auth("admin", Some(ADMIN_PASSWORD));
     let listed: Value = listed.send().await.expect("an answer").json().await.expect("JSON");
@@ -108,13 +109,15 @@ async fn a_put_changes_what_it_says_and_nothing_else() {
     let rest = server.rest();
     repositories(&rest, &["dev/website", "qa/website"]).await;
     let policy = promotion(&rest, "dev/website", "qa/website", ends_with("stable"), "%n-qa").await;
-    let path = format!("/repositories/dev/website/promotionPolicies/{}", policy["id"].as_str().expect("an id"));
+    let path =
+        format!("/repositories/dev/website/promotionPolicies/{}", policy["id"].as_str().expect("an id"));
     let disabled = rest.put(&path, json!({"enabled": false})).await.expect(200);
     assert_eq!(disabled["enabled"], false);
     let renamed = rest.put(&path, json!({"tagTemplate": "%n-x"})).await.expect(200);
     assert_eq!((&renamed["tagTemplate"], &renamed["enabled"]), (&json!("%n-x"), &json!(false)));
     assert_eq!(renamed["rules"], policy["rules"]);
-    let conflict = rest.put(&format!("{path}?initialEvaluation=true"), json!({"initialEvaluation": false})).await;
+    let conflict =
+        rest.put(&format!("{path}?initialEvaluation=true"), json!({"initialEvaluation": false})).await;
     assert_eq!(conflict.expect_error(400), "CONFLICTING_PARAMETERS");
     rest.delete(&path).await.expect(204);
     assert_eq!(rest.get(&path).await.expect_error(404), "NO_SUCH_PROMOTION_POLICY");
@@ -147,7 +150,9 @@ async fn a_session_works_for_the_rest_interface_and_not_for_other_sites() {
     let read = http.get(&url).header(header::COOKIE, &cookie).send().await.expect("an answer");
     assert_eq!(read.status(), StatusCode::OK);
 
-    let make = |name: &str| http.post(&url).header(header::COOKIE, &cookie).json(&json!({"name": name, "isOrg": true}));
+    let make = |name: &str| {
+        http.post(&url).header(header::COOKIE, &cookie).json(&json!({"name": name, "isOrg": true}))
+    };
     let own = make("own").header(header::ORIGIN, server.url()).send().await.expect("an answer");
     assert_eq!(own.status(), StatusCode::CREATED);
     let foreign = make("foreign").header(header::ORIGIN, "https://evil.example");
@@ -165,8 +170,10 @@ async fn a_session_works_for_the_rest_interface_and_not_for_other_sites() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn semantics_31_a_cookie_is_kept_to_https_where_a_trusted_proxy_speaks_it() {
-    let server =
-        Longshore::builder(env!("CARGO_BIN_EXE_longshore")).argument("--trusted-proxies=127.0.0.0/8").start().await;
+    let server = Longshore::builder(env!("CARGO_BIN_EXE_longshore"))
+        .argument("--trusted-proxies=127.0.0.0/8")
+        .start()
+        .await;
     let response = client()
         .post(format!("{}/fn/sign_in", server.url()))
         .header("x-forwarded-proto", "https")
@@ -197,10 +204,8 @@ async fn every_answer_has_a_number_and_the_headers_that_keep_browsers_safe() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_credential_never_stands_in_the_log() {
-    let server = Longshore::builder(env!("CARGO_BIN_EXE_longshore"))
-        .variable("LONGSHORE_LOG", "debug")
-        .start()
-        .await;
+    let server =
+        Longshore::builder(env!("CARGO_BIN_EXE_longshore")).variable("LONGSHORE_LOG", "debug").start().await;
     let cookie = sign_in(&server).await;
     server.rest().get("/accounts").await.expect(200);
     server.rest().post("/accounts", json!({"name": "dev", "password": "geheim und lang"})).await.expect(201);

@@ -40,13 +40,15 @@ pub(super) struct MirrorInput {
     pub(super) unit: RwSignal<String>,
     /// `true` or `false`: whether this mirror alone may write to the repository (semantics 18).
     pub(super) exclusive: RwSignal<String>,
+    /// Whether that holds already, by this mirror or another one.
+    was_exclusive: bool,
 }
 
 impl MirrorInput {
     /// An empty form, pull first; an empty repository becomes one that mirrors alone write to.
     pub(super) fn new(here: &RepositorySummary) -> Self {
         let text = |text: &str| RwSignal::new(text.to_owned());
-        let exclusive = here.tags == 0 || here.repository.state == RepositoryState::Mirror;
+        let was_exclusive = here.repository.state == RepositoryState::Mirror;
         let (every, unit) = interval(DEFAULT_POLL_INTERVAL_SECONDS);
         Self {
             direction: text(PULL),
@@ -62,7 +64,8 @@ impl MirrorInput {
             patterns: text("*"),
             every: RwSignal::new(every),
             unit: text(unit),
-            exclusive: RwSignal::new(exclusive.to_string()),
+            exclusive: RwSignal::new((here.tags == 0 || was_exclusive).to_string()),
+            was_exclusive,
         }
     }
 
@@ -83,8 +86,7 @@ impl MirrorInput {
                 (PULL, mirror.remote, &mirror.remote_repository)
             }
         };
-        let exclusive = here.repository.state == RepositoryState::Mirror;
-        input.exclusive.set(exclusive.to_string());
+        input.exclusive.set(input.was_exclusive.to_string());
         input.direction.set(direction.to_owned());
         input.saved.set(remote.to_string());
         input.set_repository(&repository.to_string());
@@ -159,8 +161,15 @@ impl MirrorInput {
             interval_seconds: self.interval_seconds()?,
             enabled: self.enabled,
             referrers: self.referrers.get(),
-            exclusive: Some(self.exclusive.get() == "true"),
+            exclusive: self.exclusive(),
         })
+    }
+
+    /// What changes about who may write here. A repository that nobody writes to stays as it is,
+    /// unless it is given to the mirror.
+    fn exclusive(self) -> Option<bool> {
+        let exclusive = self.exclusive.get() == "true";
+        (exclusive != self.was_exclusive).then_some(exclusive)
     }
 
     /// The time between two polls.
@@ -213,7 +222,13 @@ mod tests {
     fn semantics_18_an_empty_repository_is_offered_to_the_mirror_alone() {
         Owner::new().with(|| {
             assert_eq!(MirrorInput::new(&here(0)).pull_draft().unwrap().exclusive, Some(true));
-            assert_eq!(MirrorInput::new(&here(3)).pull_draft().unwrap().exclusive, Some(false));
+            assert_eq!(MirrorInput::new(&here(3)).pull_draft().unwrap().exclusive, None);
+            let mut shared = here(3);
+            shared.repository.state = RepositoryState::Mirror;
+            let input = MirrorInput::new(&shared);
+            assert_eq!(input.pull_draft().unwrap().exclusive, None, "it stays as it is");
+            input.exclusive.set("false".to_owned());
+            assert_eq!(input.pull_draft().unwrap().exclusive, Some(false));
         });
     }
 

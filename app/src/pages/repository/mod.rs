@@ -14,12 +14,12 @@ mod tags;
 mod target_field;
 
 pub use activity::RepositoryActivity;
+pub(crate) use follow::follow_repository;
 pub use info::Info;
 pub use permissions::Permissions;
 pub use promotion_dialogs::{EditPromotion, NewPromotion};
 pub use promotions::Promotions;
 pub use settings::Settings;
-pub(crate) use follow::follow_repository;
 pub(crate) use tag_row::{by, what};
 pub use tags::Tags;
 pub(crate) use target_field::TargetField;

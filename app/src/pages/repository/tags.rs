@@ -8,7 +8,8 @@ use longshore_model::{Page, tag::TagSummary};
 use super::{follow_repository, tag_row::TagRow, use_repository};
 use crate::{
     components::{
-        ButtonLink, Commands, ConfirmButton, EmptyState, ListPager, ListQuery, Loaded, SearchBox, Table, use_list_query,
+        ButtonLink, Commands, ConfirmButton, EmptyState, ListPager, ListQuery, Loaded, SearchBox, Table,
+        use_list_query,
     },
     host::registry_host,
     live::ConnectionNotice,

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::Answer;
 use super::jobs::{MAX_LOG_LINES, log_lines};
 use crate::Api;
+use crate::error::invalid_request;
 use crate::extract::{Query, Who};
 
 /// So often something is sent, so that proxies keep the connection.
@@ -78,6 +79,9 @@ async fn follow_events(
         repository: repository.transpose()?,
     };
     let job = filter.job;
+    if job.is_none() && !filter.jobs && filter.repository.is_none() {
+        return Err(invalid_request(None, "Say what to follow: job=…, jobs=1 or repository=namespace/name."));
+    }
     // Subscribed first and caught up afterwards, so that nothing falls between the two.
     let live = api.admin.events(&actor, filter).await?;
     let begin = match job {
