@@ -122,10 +122,11 @@ pub async fn insert(
 async fn insert_edges(tx: &mut Tx, new: &NewManifest<'_>) -> Result<(), Error> {
     for (position, reference) in (0_i64..).zip(new.parsed.references()) {
         let part = reference.descriptor;
-        let absent = reference.absent_ok.then(|| match reference.role {
-            ReferenceRole::Subject => "a subject may arrive later",
-            _ => "its media type says that it is not distributed",
-        });
+        let absent = match (reference.absent_ok, reference.role) {
+            (false, _) => None,
+            (true, ReferenceRole::Subject) => Some("a subject may arrive later"),
+            (true, _) => Some("its media type says that it is not distributed"),
+        };
         change!(
             tx.conn,
             "INSERT INTO manifest_edges (parent, child, role, position, media_type, size, platform, absent)

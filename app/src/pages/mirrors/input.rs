@@ -89,7 +89,7 @@ impl MirrorInput {
         input.exclusive.set(input.was_exclusive.to_string());
         input.direction.set(direction.to_owned());
         input.saved.set(remote.to_string());
-        input.set_repository(&repository.to_string());
+        input.set_repository(repository.as_ref());
         input.referrers.set(mirror.common().referrers);
         let rules = match mirror {
             Mirror::Push { mirror } => RulesInput::of(&mirror.rules),

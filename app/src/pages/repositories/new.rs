@@ -45,7 +45,7 @@ fn RepositoryForm(namespaces: Vec<String>) -> impl IntoView {
     };
     let navigate = use_navigate();
     Effect::new(move |_| match create.value().get() {
-        Some(Ok(made)) => navigate(&paths::below(&made.name.to_string(), ""), Default::default()),
+        Some(Ok(made)) => navigate(&paths::below(made.name.as_ref(), ""), Default::default()),
         Some(Err(_)) => focus_first_error(),
         None => {}
     });

@@ -42,7 +42,7 @@ pub(super) fn PromotionRow(policy: PromotionPolicy, side: Side) -> impl IntoView
         switch.dispatch(!enabled);
     };
     let refused = move || switch.value().get().and_then(Result::err).map(|error| error.to_string());
-    let edit = paths::below(&policy.source_name.to_string(), &format!("promotions/{id}/edit"));
+    let edit = paths::below(policy.source_name.as_ref(), &format!("promotions/{id}/edit"));
     view! {
         <tr id=format!("policy-{id}")>
             <th scope="row">{link(&other)}</th>
@@ -87,7 +87,7 @@ fn sentence(policy: &PromotionPolicy) -> impl IntoView + use<> {
         StoredRules::Readable(Rules::EveryTag) => "Every tag: ".to_owned(),
         rules => format!("When the {}, ", rules.describe()),
     };
-    let target = shown(&policy.target_name.to_string()).to_owned();
+    let target = shown(policy.target_name.as_ref()).to_owned();
     view! {
         <span class="sentence">
             {criteria} "promote to " {target} " as " <code>{policy.template.clone()}</code>

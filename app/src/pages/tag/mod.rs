@@ -25,7 +25,7 @@ use crate::{
     host::registry_host,
     live::ConnectionNotice,
     paths,
-    server::{Answer, tag_detail},
+    server::tag_detail,
 };
 
 /// The tag that the page is about; context of its dialogs.
@@ -33,7 +33,6 @@ use crate::{
 struct TagPage {
     repository: Memo<String>,
     tag: Memo<String>,
-    detail: Resource<Answer<TagDetail>>,
 }
 
 impl TagPage {
@@ -59,7 +58,7 @@ pub fn TagAnswers() -> impl IntoView {
         |(repository, tag)| tag_detail(repository, tag),
     );
     let lost = follow_repository(repository, move || detail.refetch());
-    provide_context(TagPage { repository, tag, detail });
+    provide_context(TagPage { repository, tag });
     view! {
         <Title text=move || format!("{}:{}", repository.get(), tag.get())/>
         <nav class="trail" aria-label="Trail">
