@@ -43,7 +43,8 @@ async fn no_mirror(rest: &Rest, connection: Value, field: &str, says: &str) {
         assert_eq!(refusal.field, field, "{seen}");
         assert!(refusal.message.to_lowercase().contains(says), "{seen} does not say {says}");
         assert!(
-            ["REMOTE_REGISTRY_INVALID_PERMISSIONS", "INVALID_REMOTE"].contains(&refusal.code.as_str()),
+            ["REMOTE_REGISTRY_INVALID_PERMISSIONS", "INVALID_REMOTE", "INVALID_PUSH_MIRRORING_POLICY"]
+                .contains(&refusal.code.as_str()),
             "{seen}"
         );
     }
