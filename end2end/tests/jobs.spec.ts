@@ -93,15 +93,4 @@ test.describe("jobs", () => {
     await expect(page.getByRole("link", { name: "Send 4.0 of ops/tools" })).toBeVisible();
     await expect(page.getByText("The connection to the server is lost")).toBeHidden();
   });
-
-  test("eight tabs that follow jobs leave the site usable", async ({ context, page, longshore }) => {
-    await signIn(page, longshore.admin, "/jobs");
-    for (let tab = 0; tab < 7; tab += 1) {
-      const another = await context.newPage();
-      await open(another, "/jobs");
-    }
-    await page.bringToFront();
-    await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Remotes" }).click();
-    await expect(page.getByRole("heading", { level: 1 })).toHaveText("Remotes");
-  });
 });
