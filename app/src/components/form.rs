@@ -278,6 +278,10 @@ pub fn Choices(
                 .map(|choice| {
                     let own = StoredValue::new(choice.value.clone());
                     let chosen = move || own.with_value(|own| *own == value.get());
+                    // The hint describes the choice; it is no part of its name.
+                    let label_id = format!("field-{name}-{}-label", choice.value);
+                    let hint_id = format!("field-{name}-{}-hint", choice.value);
+                    let described_by = choice.hint.is_some().then(|| hint_id.clone());
                     view! {
                         <label>
                             <input
@@ -286,11 +290,13 @@ pub fn Choices(
                                 value=choice.value
                                 checked=chosen()
                                 prop:checked=chosen
+                                aria-labelledby=label_id.clone()
+                                aria-describedby=described_by
                                 on:change=move |_| value.set(own.get_value())
                             />
                             <span>
-                                {choice.label}
-                                {choice.hint.map(|hint| view! { <small>{hint}</small> })}
+                                <span id=label_id>{choice.label}</span>
+                                {choice.hint.map(|hint| view! { <small id=hint_id>{hint}</small> })}
                             </span>
                         </label>
                     }
