@@ -1,0 +1,101 @@
+//! Taking jobs out of their workers' hands: to try again later, and where a server stopped or a
+//! lease ran out.
+
+use crate::{
+    Change, Error, Tx,
+    conn::{change, rows},
+    convert::{id, micros},
+};
+use longshore_model::{BootId, JobId, Timestamp};
+
+/// Takes running jobs out of their workers' hands at `$1`: into the queue again, or to the end for
+/// those that somebody asked to stop.
+macro_rules! put_back {
+    ($rest:literal) => {
+        concat!(
+            "UPDATE jobs SET status = CASE WHEN cancel_requested THEN 'canceled' ELSE 'waiting' END,
+                finished_at = CASE WHEN cancel_requested THEN $1 ELSE finished_at END,
+                updated_at = $1, boot = NULL, lease_until = NULL",
+            $rest
+        )
+    };
+}
+
+/// Puts a job back until `at`, because of an error that may pass.
+///
+/// # Errors
+/// [`Error::LeaseLost`]
+pub async fn retry_later(
+    tx: &mut Tx,
+    job: JobId,
+    epoch: i64,
+    at: Timestamp,
+    error: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let changed = change!(
+        tx.conn,
+        put_back!(
+            ", retries_left = retries_left - 1, scheduled_at = $4, error = $5
+             WHERE id = $2 AND epoch = $3 AND status = 'running'"
+        ),
+        micros(now),
+        job.to_string(),
+        epoch,
+        micros(at),
+        error
+    )?;
+    back(tx, job, changed)
+}
+
+/// Puts a job back as it is, to be taken up again after a restart; no retry is used up.
+///
+/// # Errors
+/// [`Error::LeaseLost`]
+pub async fn release(tx: &mut Tx, job: JobId, epoch: i64, now: Timestamp) -> Result<(), Error> {
+    let changed = change!(
+        tx.conn,
+        put_back!(" WHERE id = $2 AND epoch = $3 AND status = 'running'"),
+        micros(now),
+        job.to_string(),
+        epoch
+    )?;
+    back(tx, job, changed)
+}
+
+fn back(tx: &mut Tx, job: JobId, changed: u64) -> Result<(), Error> {
+    if changed == 0 {
+        return Err(Error::LeaseLost(job));
+    }
+    tx.announce(Change::Job(job));
+    tx.announce(Change::JobsWaiting);
+    Ok(())
+}
+
+/// At the start of a server that is alone with its database: whatever another start held is put back.
+pub async fn release_all(tx: &mut Tx, not_of: BootId, now: Timestamp) -> Result<u64, Error> {
+    // On PostgreSQL others may be at work; their leases run out by themselves.
+    if tx.is_postgres() {
+        return release_expired(tx, now).await;
+    }
+    let sql = put_back!(" WHERE status = 'running' AND (boot IS NULL OR boot <> $2) RETURNING id");
+    let released = rows!(tx.conn, (String,), sql, micros(now), not_of.to_string())?;
+    announce_all(tx, released)
+}
+
+/// Whatever a worker holds beyond its lease is put back.
+pub async fn release_expired(tx: &mut Tx, now: Timestamp) -> Result<u64, Error> {
+    let sql = put_back!(" WHERE status = 'running' AND lease_until < $1 RETURNING id");
+    let released = rows!(tx.conn, (String,), sql, micros(now))?;
+    announce_all(tx, released)
+}
+
+fn announce_all(tx: &mut Tx, released: Vec<(String,)>) -> Result<u64, Error> {
+    for (job,) in &released {
+        tx.announce(Change::Job(id(JobId, job)?));
+    }
+    if !released.is_empty() {
+        tx.announce(Change::JobsWaiting);
+    }
+    Ok(released.len() as u64)
+}

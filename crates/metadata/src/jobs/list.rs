@@ -1,0 +1,102 @@
+//! Finding jobs for people, who see those of repositories that they may see.
+
+use super::row::{Row, select};
+use crate::{
+    Conn, Error,
+    conn::{rows, value},
+    page,
+    repositories::{self, Visible},
+};
+use longshore_model::{
+    Page, PageRequest,
+    job::{Action, Job, JobFilter, Status},
+};
+
+/// The conditions of a list, behind the one that finds the rows by an index. Their parameters are
+/// those of [`list`].
+macro_rules! listed {
+    ($found_by:literal) => {
+        (
+            concat!("SELECT COUNT(*) FROM jobs j ", listed!(@conditions $found_by)),
+            select!(listed!(@conditions $found_by), " ORDER BY j.id DESC LIMIT $10 OFFSET $11"),
+        )
+    };
+    (@conditions $found_by:literal) => {
+        concat!(
+            "WHERE ", $found_by,
+            r#" AND ($1 OR j.repository IN (
+                    SELECT v.id FROM repositories v
+                    WHERE ($2 AND v.visibility = 'public') OR REPLACE($3, '"' || v.namespace || '"', '') <> $3))
+                AND ($4 IS NULL OR j.action = $4) AND ($5 IS NULL OR j.status = $5)
+                AND ($6 IS NULL OR j.repository = $6) AND ($7 IS NULL OR j.policy = $7)
+                AND ($8 IS NULL OR j.parent = $8) AND (NOT $9 OR j.action <> 'evaluate')"#
+        )
+    };
+}
+
+/// How to find the rows of a list: neither database finds an index in `$n IS NULL OR …`.
+fn statements(filter: &JobFilter) -> (&'static str, &'static str) {
+    match filter {
+        JobFilter { parent: Some(_), .. } => listed!("j.parent = $8"),
+        JobFilter { policy: Some(_), .. } => listed!("j.policy = $7"),
+        JobFilter { repository: Some(_), .. } => listed!("j.repository = $6"),
+        JobFilter { status: Some(_), .. } => listed!("j.status = $5"),
+        JobFilter { action: Some(_), .. } => listed!("j.action = $4"),
+        JobFilter { without_evaluations: true, .. } => listed!("j.action <> 'evaluate'"),
+        _ => listed!("j.id > ''"),
+    }
+}
+
+/// Jobs, newest first, of repositories that may be seen. Without a repository only those who see
+/// everything see a job.
+pub async fn list(
+    conn: &mut Conn,
+    visible: &Visible,
+    filter: &JobFilter,
+    page: &PageRequest,
+) -> Result<Page<Job>, Error> {
+    let (everything, public, namespaces) = visible.columns();
+    let repository = match &filter.repository {
+        Some(name) => match repositories::id_of(conn, name).await? {
+            Some(repository) => Some(repository),
+            None => return Ok(Page { items: Vec::new(), next: None, total: 0 }),
+        },
+        None => None,
+    };
+    let action = filter.action.map(Action::as_str);
+    let status = filter.status.map(Status::as_str);
+    let policy = filter.policy.map(|policy| policy.to_string());
+    let parent = filter.parent.map(|parent| parent.to_string());
+    let (count, select) = statements(filter);
+    let total = value!(
+        conn,
+        i64,
+        count,
+        everything,
+        public,
+        namespaces.as_str(),
+        action,
+        status,
+        repository.as_deref(),
+        policy.as_deref(),
+        parent.as_deref(),
+        filter.without_evaluations
+    )?;
+    let found = rows!(
+        conn,
+        Row,
+        select,
+        everything,
+        public,
+        namespaces.as_str(),
+        action,
+        status,
+        repository.as_deref(),
+        policy.as_deref(),
+        parent.as_deref(),
+        filter.without_evaluations,
+        page.limit(),
+        page.offset()
+    )?;
+    page::of(found, page, total)
+}

@@ -1,0 +1,58 @@
+//! What jobs said, line by line.
+
+use crate::{
+    Change, Conn, Error, Tx,
+    conn::{change, rows},
+    convert::{as_word, instant, micros, word},
+};
+use longshore_model::{
+    JobId, Timestamp,
+    job::{Level, LogLine},
+};
+use sqlx::FromRow;
+
+/// Appends lines to a job's log.
+pub async fn log(tx: &mut Tx, job: JobId, lines: &[(Level, String)], now: Timestamp) -> Result<(), Error> {
+    for (level, message) in lines {
+        change!(
+            tx.conn,
+            "INSERT INTO job_logs (job, line, at, level, message)
+             SELECT $1, COALESCE(MAX(line), 0) + 1, $2, $3, $4 FROM job_logs WHERE job = $1",
+            job.to_string(),
+            micros(now),
+            as_word(level),
+            message.as_str()
+        )?;
+    }
+    tx.announce(Change::JobLog(job));
+    Ok(())
+}
+
+#[derive(FromRow)]
+struct LogRow {
+    line: i64,
+    at: i64,
+    level: String,
+    message: String,
+}
+
+/// Lines of a job's log behind one that is known.
+pub async fn logs(conn: &mut Conn, job: JobId, after_line: i64, limit: i64) -> Result<Vec<LogLine>, Error> {
+    let found = rows!(
+        conn,
+        LogRow,
+        "SELECT line, at, level, message FROM job_logs WHERE job = $1 AND line > $2 ORDER BY line LIMIT $3",
+        job.to_string(),
+        after_line,
+        limit
+    )?;
+    let turn = |row: LogRow| {
+        Ok(LogLine {
+            line: row.line,
+            at: instant(row.at)?,
+            level: word("log level", &row.level)?,
+            message: row.message,
+        })
+    };
+    found.into_iter().map(turn).collect()
+}

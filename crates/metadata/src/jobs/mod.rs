@@ -1,0 +1,174 @@
+//! Jobs: the queue, the leases of those who work on it, progress and logs.
+//!
+//! Here a job is put into the queue, looked up, stopped and in the end forgotten. `work` hands jobs
+//! out and takes what workers write, `back` takes jobs out of their hands, `list` finds them for
+//! people, `log` keeps what they said, `row` reads the table.
+
+mod back;
+mod list;
+mod log;
+mod row;
+mod work;
+
+use crate::{
+    Change, Conn, Error, Tx,
+    conn::{change, row, rows, value},
+    convert::{json, maybe_instant, micros},
+};
+use longshore_model::{
+    JobId, PolicyId, RepositoryId, Timestamp,
+    job::{Action, Cause, Job, Parameters},
+};
+use row::{Row, select};
+
+pub use back::{release, release_all, release_expired, retry_later};
+pub use list::list;
+pub use log::{log, logs};
+pub use work::{Claim, claim, fence, finish, progress, renew, set_parameters};
+
+/// A job to be done.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    /// What it does.
+    pub action: Action,
+    /// What about.
+    pub parameters: Parameters,
+    /// Why it exists.
+    pub cause: Cause,
+    /// The policy behind it.
+    pub policy: Option<PolicyId>,
+    /// The local repository it is about.
+    pub repository: Option<RepositoryId>,
+    /// The job that it is a part of.
+    pub parent: Option<JobId>,
+    /// The job whose work is tried again.
+    pub retry_of: Option<JobId>,
+    /// Two jobs with one key never run at once.
+    pub serial_key: Option<String>,
+    /// When it may start.
+    pub scheduled_at: Timestamp,
+    /// How often it may be begun again.
+    pub retries: u32,
+}
+
+/// What became of the wish to stop a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelOutcome {
+    /// It waited, and is canceled.
+    Canceled,
+    /// It runs; its worker is told.
+    Requested,
+    /// It had ended, or there is none.
+    Ended,
+}
+
+/// Puts a job into the queue.
+pub async fn enqueue(tx: &mut Tx, new: NewJob, now: Timestamp) -> Result<Job, Error> {
+    let job = JobId::new();
+    change!(
+        tx.conn,
+        "INSERT INTO jobs (id, action, status, cause, parameters, policy, repository, parent, retry_of, serial_key,
+            attempt, retries_left, tags_done, tags_total, bytes_done, bytes_total, created_at, scheduled_at,
+            updated_at, epoch, cancel_requested)
+         VALUES ($1, $2, 'waiting', $3, $4, $5, $6, $7, $8, $9, 0, $10, 0, 0, 0, 0, $11, $12, $11, 0, $13)",
+        job.to_string(),
+        new.action.as_str(),
+        json(&new.cause),
+        json(&new.parameters),
+        new.policy.map(|policy| policy.to_string()),
+        new.repository.map(|repository| repository.to_string()),
+        new.parent.map(|parent| parent.to_string()),
+        new.retry_of.map(|retried| retried.to_string()),
+        new.serial_key.as_deref(),
+        i64::from(new.retries),
+        micros(now),
+        micros(new.scheduled_at),
+        false
+    )?;
+    tx.announce(Change::JobsWaiting);
+    tx.announce(Change::Job(job));
+    get(tx, job).await?.ok_or(Error::LeaseLost(job))
+}
+
+/// Stops a job that waits, or tells the worker of one that runs.
+pub async fn cancel(tx: &mut Tx, job: JobId, now: Timestamp) -> Result<CancelOutcome, Error> {
+    let canceled = change!(
+        tx.conn,
+        "UPDATE jobs SET status = 'canceled', finished_at = $2, updated_at = $2 WHERE id = $1 AND status = 'waiting'",
+        job.to_string(),
+        micros(now)
+    )?;
+    let requested = change!(
+        tx.conn,
+        "UPDATE jobs SET cancel_requested = $3, updated_at = $2 WHERE id = $1 AND status = 'running'",
+        job.to_string(),
+        micros(now),
+        true
+    )?;
+    tx.announce(Change::Job(job));
+    Ok(match (canceled, requested) {
+        (0, 0) => CancelOutcome::Ended,
+        (0, _) => CancelOutcome::Requested,
+        _ => CancelOutcome::Canceled,
+    })
+}
+
+/// Whether somebody wants a job to stop.
+pub async fn cancel_requested(conn: &mut Conn, job: JobId) -> Result<bool, Error> {
+    let sql = "SELECT cancel_requested FROM jobs WHERE id = $1";
+    Ok(row!(conn, (bool,), sql, job.to_string())?.is_some_and(|(requested,)| requested))
+}
+
+/// Makes a job that has not ended a part of another; false when it has ended.
+pub async fn adopt(tx: &mut Tx, job: JobId, parent: JobId, now: Timestamp) -> Result<bool, Error> {
+    let adopted = change!(
+        tx.conn,
+        "UPDATE jobs SET parent = $2, updated_at = $3 WHERE id = $1 AND status IN ('waiting', 'running')",
+        job.to_string(),
+        parent.to_string(),
+        micros(now)
+    )?;
+    Ok(adopted > 0)
+}
+
+/// One job.
+pub async fn get(conn: &mut Conn, job: JobId) -> Result<Option<Job>, Error> {
+    row!(conn, Row, select!("WHERE j.id = $1"), job.to_string())?.map(Job::try_from).transpose()
+}
+
+/// The parts of a job, oldest first.
+pub async fn children(conn: &mut Conn, parent: JobId) -> Result<Vec<Job>, Error> {
+    let found = rows!(conn, Row, select!("WHERE j.parent = $1 ORDER BY j.id"), parent.to_string())?;
+    found.into_iter().map(Job::try_from).collect()
+}
+
+/// The job of a policy that waits or runs, the oldest of them.
+pub async fn active_for_policy(
+    conn: &mut Conn,
+    policy: PolicyId,
+    action: Action,
+) -> Result<Option<Job>, Error> {
+    let sql = select!(
+        "WHERE j.policy = $1 AND j.action = $2 AND j.status IN ('waiting', 'running') ORDER BY j.id LIMIT 1"
+    );
+    row!(conn, Row, sql, policy.to_string(), action.as_str())?.map(Job::try_from).transpose()
+}
+
+/// When the next waiting job may start.
+pub async fn next_due(conn: &mut Conn) -> Result<Option<Timestamp>, Error> {
+    maybe_instant(value!(conn, Option<i64>, "SELECT MIN(scheduled_at) FROM jobs WHERE status = 'waiting'")?)
+}
+
+/// Forgets jobs that ended before an instant, but keeps the newest `keep` whatever their age.
+pub async fn prune(tx: &mut Tx, before: Timestamp, keep: i64) -> Result<u64, Error> {
+    let kept = "SELECT id FROM jobs ORDER BY id DESC LIMIT 1 OFFSET $1";
+    let Some((oldest_kept,)) = row!(tx.conn, (String,), kept, keep)? else { return Ok(0) };
+    change!(
+        tx.conn,
+        "DELETE FROM job_logs WHERE job IN (SELECT id FROM jobs WHERE id <= $1 AND finished_at < $2)",
+        oldest_kept.as_str(),
+        micros(before)
+    )?;
+    let sql = "DELETE FROM jobs WHERE id <= $1 AND finished_at < $2";
+    Ok(change!(tx.conn, sql, oldest_kept.as_str(), micros(before))?)
+}

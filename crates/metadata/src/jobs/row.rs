@@ -1,0 +1,91 @@
+//! The table of jobs as it is read. Nothing here asks the database.
+
+use crate::{
+    Error,
+    convert::{from_json, id, instant, maybe_id, maybe_instant, maybe_parse, word},
+};
+use longshore_model::{
+    JobId, PolicyId, RepositoryId,
+    job::{Job, Progress},
+};
+use sqlx::FromRow;
+
+#[derive(FromRow)]
+pub(super) struct Row {
+    id: String,
+    action: String,
+    status: String,
+    cause: String,
+    parameters: String,
+    policy: Option<String>,
+    repository: Option<String>,
+    repository_name: Option<String>,
+    parent: Option<String>,
+    retry_of: Option<String>,
+    attempt: i64,
+    retries_left: i64,
+    tags_done: i64,
+    tags_total: i64,
+    bytes_done: i64,
+    bytes_total: i64,
+    error: Option<String>,
+    outcome: Option<String>,
+    created_at: i64,
+    scheduled_at: i64,
+    started_at: Option<i64>,
+    finished_at: Option<i64>,
+    updated_at: i64,
+    worker: Option<String>,
+    pub(super) epoch: i64,
+}
+
+impl TryFrom<Row> for Job {
+    type Error = Error;
+    fn try_from(row: Row) -> Result<Self, Error> {
+        let count = |number: i64| u32::try_from(number).unwrap_or_default();
+        Ok(Self {
+            id: id(JobId, &row.id)?,
+            action: word("action", &row.action)?,
+            status: word("job status", &row.status)?,
+            cause: from_json("cause", &row.cause)?,
+            parameters: from_json("job parameters", &row.parameters)?,
+            policy: maybe_id(PolicyId, row.policy.as_deref())?,
+            repository: maybe_id(RepositoryId, row.repository.as_deref())?,
+            repository_name: maybe_parse("repository name", row.repository_name.as_deref())?,
+            parent: maybe_id(JobId, row.parent.as_deref())?,
+            retry_of: maybe_id(JobId, row.retry_of.as_deref())?,
+            attempt: count(row.attempt),
+            retries_left: count(row.retries_left),
+            progress: Progress {
+                tags_done: row.tags_done.unsigned_abs(),
+                tags_total: row.tags_total.unsigned_abs(),
+                bytes_done: row.bytes_done.unsigned_abs(),
+                bytes_total: row.bytes_total.unsigned_abs(),
+            },
+            error: row.error,
+            outcome: row.outcome,
+            created_at: instant(row.created_at)?,
+            scheduled_at: instant(row.scheduled_at)?,
+            started_at: maybe_instant(row.started_at)?,
+            finished_at: maybe_instant(row.finished_at)?,
+            updated_at: instant(row.updated_at)?,
+            worker: row.worker,
+        })
+    }
+}
+
+/// Selects whole jobs; what follows `FROM` is given.
+macro_rules! select {
+    ($($rest:tt)*) => {
+        concat!(
+            "SELECT j.id, j.action, j.status, j.cause, j.parameters, j.policy, j.repository, r.name AS repository_name,
+                    j.parent, j.retry_of, j.attempt, j.retries_left, j.tags_done, j.tags_total, j.bytes_done,
+                    j.bytes_total, j.error, j.outcome, j.created_at, j.scheduled_at, j.started_at, j.finished_at,
+                    j.updated_at, j.worker, j.epoch
+             FROM jobs j LEFT JOIN repositories r ON r.id = j.repository ",
+            $($rest)*
+        )
+    };
+}
+
+pub(super) use select;

@@ -1,0 +1,208 @@
+//! Jobs in workers' hands: handed out under a lease, prolonged, written to, ended.
+//!
+//! Each claim of a job has an epoch. What a worker writes is fenced by it: a worker whose lease has
+//! gone to another can commit nothing (semantics 25).
+
+use super::row::{Row, select};
+use crate::{
+    Change, Error, Tx,
+    conn::{change, row, rows},
+    convert::{json, micros},
+};
+use jiff::SignedDuration;
+use longshore_model::{
+    BootId, JobId, Timestamp,
+    job::{Action, Job, Parameters, Progress, Status},
+};
+
+/// A job in a worker's hands.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The job.
+    pub job: Job,
+    /// The number of this claim, which fences what the worker writes.
+    pub epoch: i64,
+}
+
+impl TryFrom<Row> for Claim {
+    type Error = Error;
+    fn try_from(row: Row) -> Result<Self, Error> {
+        let epoch = row.epoch;
+        Ok(Self { job: row.try_into()?, epoch })
+    }
+}
+
+/// Hands out jobs that wait and are due, oldest first, at most `limit`. Of several with one serial
+/// key only one runs at a time, in the order in which they were put into the queue.
+pub async fn claim(
+    tx: &mut Tx,
+    actions: &[Action],
+    boot: BootId,
+    worker: &str,
+    now: Timestamp,
+    lease: SignedDuration,
+    limit: i64,
+) -> Result<Vec<Claim>, Error> {
+    let mut claimed = Vec::new();
+    for action in actions {
+        let left = limit - i64::try_from(claimed.len()).unwrap_or(i64::MAX);
+        if left > 0 {
+            claim_action(tx, *action, boot, worker, now, lease, left, &mut claimed).await?;
+        }
+    }
+    Ok(claimed)
+}
+
+async fn claim_action(
+    tx: &mut Tx,
+    action: Action,
+    boot: BootId,
+    worker: &str,
+    now: Timestamp,
+    lease: SignedDuration,
+    limit: i64,
+    claimed: &mut Vec<Claim>,
+) -> Result<(), Error> {
+    // What differs: several servers on one PostgreSQL pass over rows that another is just taking.
+    let sql = match tx.is_postgres() {
+        false => {
+            "SELECT j.id FROM jobs j WHERE j.action = $1 AND j.status = 'waiting' AND j.scheduled_at <= $2
+               AND (j.serial_key IS NULL
+                    OR (NOT EXISTS (SELECT 1 FROM jobs o WHERE o.serial_key = j.serial_key AND o.status = 'running')
+                        AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.serial_key = j.serial_key
+                                        AND o.status = 'waiting' AND o.scheduled_at <= $2 AND o.id < j.id)))
+             ORDER BY j.scheduled_at, j.id LIMIT $3"
+        }
+        true => {
+            "SELECT j.id FROM jobs j WHERE j.action = $1 AND j.status = 'waiting' AND j.scheduled_at <= $2
+               AND (j.serial_key IS NULL
+                    OR (NOT EXISTS (SELECT 1 FROM jobs o WHERE o.serial_key = j.serial_key AND o.status = 'running')
+                        AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.serial_key = j.serial_key
+                                        AND o.status = 'waiting' AND o.scheduled_at <= $2 AND o.id < j.id)
+                        AND pg_try_advisory_xact_lock(hashtextextended(j.serial_key, 1))))
+             ORDER BY j.scheduled_at, j.id LIMIT $3 FOR UPDATE OF j SKIP LOCKED"
+        }
+    };
+    let due = rows!(tx.conn, (String,), sql, action.as_str(), micros(now), limit)?;
+    for (job,) in due {
+        change!(
+            tx.conn,
+            "UPDATE jobs SET status = 'running', attempt = attempt + 1, epoch = epoch + 1, boot = $2, worker = $3,
+                lease_until = $4, started_at = COALESCE(started_at, $5), updated_at = $5, error = NULL
+             WHERE id = $1 AND status = 'waiting'",
+            job.as_str(),
+            boot.to_string(),
+            worker,
+            micros(now + lease),
+            micros(now)
+        )?;
+        if let Some(row) = row!(tx.conn, Row, select!("WHERE j.id = $1"), job.as_str())? {
+            let claim = Claim::try_from(row)?;
+            tx.announce(Change::Job(claim.job.id));
+            claimed.push(claim);
+        }
+    }
+    Ok(())
+}
+
+/// Prolongs a lease; false when it is lost.
+pub async fn renew(
+    tx: &mut Tx,
+    job: JobId,
+    epoch: i64,
+    now: Timestamp,
+    lease: SignedDuration,
+) -> Result<bool, Error> {
+    let renewed = change!(
+        tx.conn,
+        "UPDATE jobs SET lease_until = $3 WHERE id = $1 AND epoch = $2 AND status = 'running'",
+        job.to_string(),
+        epoch,
+        micros(now + lease)
+    )?;
+    Ok(renewed > 0)
+}
+
+/// Ends the transaction of a worker that has lost its lease.
+///
+/// # Errors
+/// [`Error::LeaseLost`]
+pub async fn fence(tx: &mut Tx, job: JobId, epoch: i64) -> Result<(), Error> {
+    // Locks the row on PostgreSQL, so that the lease cannot go to another before the commit.
+    let held = change!(
+        tx.conn,
+        "UPDATE jobs SET epoch = epoch WHERE id = $1 AND epoch = $2 AND status = 'running'",
+        job.to_string(),
+        epoch
+    )?;
+    if held > 0 { Ok(()) } else { Err(Error::LeaseLost(job)) }
+}
+
+/// Ends a job.
+///
+/// # Errors
+/// [`Error::LeaseLost`]
+pub async fn finish(
+    tx: &mut Tx,
+    job: JobId,
+    epoch: i64,
+    status: Status,
+    outcome: Option<&str>,
+    error: Option<&str>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let ended = change!(
+        tx.conn,
+        "UPDATE jobs SET status = $3, outcome = $4, error = $5, finished_at = $6, updated_at = $6, lease_until = NULL
+         WHERE id = $1 AND epoch = $2 AND status = 'running'",
+        job.to_string(),
+        epoch,
+        status.as_str(),
+        outcome,
+        error,
+        micros(now)
+    )?;
+    if ended == 0 {
+        return Err(Error::LeaseLost(job));
+    }
+    tx.announce(Change::Job(job));
+    // One that waits behind the same serial key may start.
+    tx.announce(Change::JobsWaiting);
+    Ok(())
+}
+
+/// Writes how far a job is.
+pub async fn progress(
+    tx: &mut Tx,
+    job: JobId,
+    epoch: i64,
+    to: &Progress,
+    now: Timestamp,
+) -> Result<(), Error> {
+    change!(
+        tx.conn,
+        "UPDATE jobs SET tags_done = $3, tags_total = $4, bytes_done = $5, bytes_total = $6, updated_at = $7
+         WHERE id = $1 AND epoch = $2",
+        job.to_string(),
+        epoch,
+        to.tags_done.cast_signed(),
+        to.tags_total.cast_signed(),
+        to.bytes_done.cast_signed(),
+        to.bytes_total.cast_signed(),
+        micros(now)
+    )?;
+    tx.announce(Change::Job(job));
+    Ok(())
+}
+
+/// Writes how far a job has come in what it is about, so that a restart goes on from there.
+pub async fn set_parameters(
+    tx: &mut Tx,
+    job: JobId,
+    epoch: i64,
+    parameters: &Parameters,
+) -> Result<(), Error> {
+    let sql = "UPDATE jobs SET parameters = $3 WHERE id = $1 AND epoch = $2";
+    change!(tx.conn, sql, job.to_string(), epoch, json(parameters))?;
+    Ok(())
+}
