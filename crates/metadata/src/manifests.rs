@@ -291,6 +291,13 @@ struct EdgeRow {
     absent: Option<String>,
 }
 
+#[derive(FromRow)]
+struct TreeRow {
+    depth: i64,
+    #[sqlx(flatten)]
+    edge: EdgeRow,
+}
+
 impl TryFrom<EdgeRow> for TreeEntry {
     type Error = Error;
     fn try_from(row: EdgeRow) -> Result<Self, Error> {
@@ -333,35 +340,35 @@ pub async fn tree(conn: &mut Conn, root: &Digest) -> Result<Vec<TreeEntry>, Erro
     // A part that is reached on ways of different length is met once for each length.
     let edges = rows!(
         conn,
-        EdgeRow,
+        TreeRow,
         "WITH RECURSIVE tree (digest, depth) AS (
              SELECT CAST($1 AS TEXT), 0 UNION
              SELECT e.child, t.depth + 1 FROM manifest_edges e JOIN tree t ON e.parent = t.digest
              WHERE e.role = 'child')
-         SELECT e.child, e.role, e.media_type, e.size, e.platform, e.absent
+         SELECT CAST(t.depth AS BIGINT) AS depth, e.child, e.role, e.media_type, e.size, e.platform, e.absent
          FROM tree t JOIN manifest_edges e ON e.parent = t.digest
-         WHERE e.role <> 'subject' ORDER BY t.depth DESC, t.digest DESC, e.position DESC",
+         WHERE e.role <> 'subject' ORDER BY t.depth DESC, t.digest, e.position",
         root.as_str()
     )?;
-    // From the deepest up, so that each part is taken where it is deepest, behind all that need it.
+    // Each part is taken where it is deepest, which is behind all that need it.
     let mut seen = HashSet::new();
-    let mut entries = Vec::with_capacity(edges.len() + 1);
-    for edge in edges {
-        let entry = TreeEntry::try_from(edge)?;
-        if seen.insert(entry.digest.clone()) {
-            entries.push(entry);
+    let mut parts = Vec::with_capacity(edges.len());
+    for TreeRow { depth, edge } in edges {
+        let part = TreeEntry::try_from(edge)?;
+        if seen.insert(part.digest.clone()) {
+            parts.push((depth, part));
         }
     }
-    entries.push(TreeEntry {
+    parts.sort_by_key(|(depth, _)| *depth);
+    let root = TreeEntry {
         digest: root.clone(),
         kind: TreeKind::Manifest,
         media_type,
         size: size.unsigned_abs(),
         platform: None,
         absent: None,
-    });
-    entries.reverse();
-    Ok(entries)
+    };
+    Ok(std::iter::once(root).chain(parts.into_iter().map(|(_, part)| part)).collect())
 }
 
 /// How much a [`link_tree`] gave to the other repository.
