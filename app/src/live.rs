@@ -1,15 +1,22 @@
 //! What changes while a page is open: the server's events, followed for as long as somebody looks.
 //!
 //! A page opens one stream at most, and none while it is hidden: over HTTP/1.1 all tabs of a site
-//! share six connections. A stream that breaks is opened again, with growing pauses, and the page
-//! says so until it is back.
+//! share six connections. Where more tabs are seen than the server lets follow at once, they take
+//! turns. A stream that breaks is opened again, with growing pauses, and the page says so until it
+//! is back.
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
+use futures::{
+    FutureExt, StreamExt,
+    future::{AbortHandle, Abortable},
+    stream::{SelectAll, select_all},
+};
+use gloo_net::eventsource::futures::{EventSource, EventSourceSubscription};
 use leptos::{ev, prelude::*};
 use longshore_model::job::Event;
-use wasm_bindgen::{JsCast, closure::Closure};
-use web_sys::{EventSource, MessageEvent};
+use wasm_bindgen_futures::spawn_local;
+use web_sys::MessageEvent;
 
 use crate::components::{Alert, Tone};
 
@@ -19,6 +26,8 @@ const GRACE: Duration = Duration::from_millis(1_500);
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// No pause is longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The pause of a tab whose turn is over.
+const TURN: Duration = Duration::from_secs(5);
 
 /// What a page that follows events is told.
 #[derive(Clone, Debug)]
@@ -128,18 +137,16 @@ impl Follower {
         (self.on_news)(News::Opened);
     }
 
-    fn told(&self, text: &str) {
+    fn told(&self, message: &MessageEvent) {
         // A page that is older than the server may meet an event that it does not know.
-        if let Ok(event) = serde_json::from_str(text) {
+        let event = message.data().as_string().and_then(|text| serde_json::from_str(&text).ok());
+        if let Some(event) = event {
             (self.on_news)(News::Event(event));
         }
     }
 
-    /// The connection broke. Most often the browser opens it again by itself.
-    fn broke(self: &Rc<Self>, for_good: bool) {
-        if for_good {
-            return self.give_up();
-        }
+    /// The connection broke; the browser opens it again by itself.
+    fn broke(&self) {
         if self.timer.borrow().is_none() {
             let lost = self.lost;
             self.set_timer(set_timeout_with_handle(move || lost.set(true), GRACE).ok());
@@ -151,51 +158,53 @@ impl Follower {
         self.lost.set(true);
         let pause = *self.pause.borrow();
         self.pause.replace((pause * 2).min(LONGEST_PAUSE));
+        self.open_after(pause);
+    }
+
+    /// Other tabs want to follow as well.
+    fn wait_for_turn(self: &Rc<Self>) {
+        self.open_after(TURN);
+    }
+
+    fn open_after(self: &Rc<Self>, pause: Duration) {
+        self.close();
         let follower = Rc::clone(self);
-        let again = move || {
-            follower.stream.replace(None);
-            follower.look();
-        };
-        self.set_timer(set_timeout_with_handle(again, pause).ok());
+        self.set_timer(set_timeout_with_handle(move || follower.look(), pause).ok());
     }
 }
 
 /// An open stream. Dropping it closes it.
 struct Stream {
-    source: EventSource,
-    _on_open: Closure<dyn FnMut()>,
-    _on_message: Closure<dyn FnMut(MessageEvent)>,
-    _on_error: Closure<dyn FnMut()>,
+    _source: EventSource,
+    reading: AbortHandle,
 }
 
 impl Stream {
     fn open(address: &str, follower: Rc<Follower>) -> Option<Self> {
-        let source = EventSource::new(address).ok()?;
-        let on_open = {
-            let follower = Rc::clone(&follower);
-            Closure::new(move || follower.opened())
-        };
-        let on_message = {
-            let follower = Rc::clone(&follower);
-            Closure::new(move |message: MessageEvent| {
-                if let Some(text) = message.data().as_string() {
-                    follower.told(&text);
-                }
-            })
-        };
-        let on_error = {
-            let source = source.clone();
-            Closure::new(move || follower.broke(source.ready_state() == EventSource::CLOSED))
-        };
-        source.set_onopen(Some(on_open.as_ref().unchecked_ref()));
-        source.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-        source.set_onerror(Some(on_error.as_ref().unchecked_ref()));
-        Some(Self { source, _on_open: on_open, _on_message: on_message, _on_error: on_error })
+        let mut source = EventSource::new(address).ok()?;
+        let kinds = ["open", "message", "turn", "error"].map(|kind| source.subscribe(kind).ok());
+        let events = select_all(kinds.into_iter().flatten());
+        let (reading, registration) = AbortHandle::new_pair();
+        // It ends early where the stream is closed, and only then.
+        spawn_local(Abortable::new(read(events, follower), registration).map(drop));
+        Some(Self { _source: source, reading })
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.source.close();
+        self.reading.abort();
+    }
+}
+
+async fn read(mut events: SelectAll<EventSourceSubscription>, follower: Rc<Follower>) {
+    while let Some(event) = events.next().await {
+        let Ok((kind, message)) = event else { return follower.give_up() };
+        match kind.as_str() {
+            "open" => follower.opened(),
+            "turn" => return follower.wait_for_turn(),
+            "error" => follower.broke(),
+            _ => follower.told(&message),
+        }
     }
 }

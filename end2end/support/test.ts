@@ -4,7 +4,7 @@ import { expect, test as base, type BrowserContext, type Page } from "@playwrigh
 import { fileURLToPath } from "node:url";
 import { Longshore } from "./longshore.js";
 
-export { expect, type Longshore, type Page };
+export { expect, type Page };
 
 const screenshots = fileURLToPath(new URL("../screenshots/", import.meta.url));
 
@@ -64,15 +64,6 @@ async function listen(context: BrowserContext): Promise<string[]> {
 export async function open(page: Page, path: string): Promise<void> {
   await page.goto(path);
   await hydrated(page);
-}
-
-/** Signs in as the first administrator, by the form. */
-export async function signIn(page: Page, longshore: Longshore): Promise<void> {
-  await open(page, "/sign-in");
-  await page.getByLabel("User name").fill(longshore.admin.name);
-  await page.getByLabel("Password", { exact: true }).fill(longshore.admin.password);
-  await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
-  await expect(page.getByRole("button", { name: "Sign out" })).toBeAttached();
 }
 
 /** Waits until the page answers to clicks. */

@@ -1,10 +1,11 @@
 // The narrowest slice of the site: it is rendered on the server, taken over in the browser, and its
 // server functions answer.
 
-import { expect, hydrated, open, screenshot, signIn, test } from "../support/test.js";
+import { signIn } from "../support/session.js";
+import { expect, hydrated, open, screenshot, test } from "../support/test.js";
 
 test.describe("a page", () => {
-  test.beforeEach(({ page, longshore }) => signIn(page, longshore));
+  test.beforeEach(({ page, longshore }) => signIn(page, longshore.admin));
 
   test("hydrates, and its server functions answer", async ({ page }) => {
     await open(page, "/system");

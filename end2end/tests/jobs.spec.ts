@@ -24,7 +24,7 @@ test.describe("jobs", () => {
   test.afterAll(async () => elsewhere.stop());
 
   test("a list that is open shows what arrives and how it ends", async ({ page, longshore }) => {
-    await signIn(page, longshore.admin, "/jobs?action=push_mirror_tag");
+    await signIn(page, longshore.admin, "/jobs?action=push_mirror_tag&q=ops/tools");
     await expect(page.getByRole("heading", { name: "No job matches" })).toBeVisible();
     await push("one", { host: longshore.host, name: "ops/tools:1.0", user: longshore.admin });
     const row = page.getByRole("row", { name: `Send 1.0 of ops/tools to ${elsewhere.host}/ops/tools` });
@@ -37,10 +37,12 @@ test.describe("jobs", () => {
     await page.goBack();
     await expect(row).toBeVisible();
     await page.keyboard.press("/");
-    await page.keyboard.type("ops/tools");
+    await page.keyboard.press("Control+A");
+    await page.keyboard.type("ops/nothing");
     await page.keyboard.press("Enter");
-    await expect(page).toHaveURL(/q=ops(%2F|\/)tools/);
-    await expect(row).toBeVisible();
+    await expect(page).toHaveURL(/q=ops(%2F|\/)nothing/);
+    await expect(row).toBeHidden();
+    await expect(page.getByRole("heading", { name: "No job matches" })).toBeVisible();
   });
 
   test("the page of a job has its facts and its log", async ({ page, longshore }) => {
@@ -92,5 +94,23 @@ test.describe("jobs", () => {
     await push("four", { host: longshore.host, name: "ops/tools:4.0", user: longshore.admin });
     await expect(page.getByRole("link", { name: "Send 4.0 of ops/tools" })).toBeVisible();
     await expect(page.getByText("The connection to the server is lost")).toBeHidden();
+  });
+
+  test("eight tabs that follow jobs leave the site usable", async ({ context, page, longshore }) => {
+    await signIn(page, longshore.admin, "/jobs");
+    const tabs = [page];
+    while (tabs.length < 8) {
+      const another = await context.newPage();
+      await open(another, "/jobs");
+      tabs.push(another);
+    }
+    await push("five", { host: longshore.host, name: "ops/tools:5.0", user: longshore.admin });
+    for (const tab of tabs) {
+      // Some of them have to wait for their turn.
+      await expect(tab.getByRole("link", { name: "Send 5.0 of ops/tools" })).toBeVisible({ timeout: 20_000 });
+      await expect(tab.getByText("The connection to the server is lost")).toBeHidden();
+    }
+    await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Remotes" }).click();
+    await expect(page.getByRole("heading", { level: 1 })).toHaveText("Remotes");
   });
 });

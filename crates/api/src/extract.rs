@@ -1,6 +1,7 @@
 //! Reading requests: who asks, what the path names, and bodies and queries whose mistakes are said
 //! with their place.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -11,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use longshore_access::RequestActor;
 use longshore_model::{Actor, Code, Problem};
-use longshore_oci::{Namespace, RepositoryName, Tag};
+use longshore_oci::{Namespace, Reference, RepositoryName, Tag};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
@@ -158,7 +159,7 @@ pub(crate) struct TagPath {
     /// The rest of the repository's name, each `/` in it written `%2F`.
     #[param(example = "website")]
     reponame: String,
-    /// The tag's name.
+    /// The tag's name; where something is only read, a digest as well.
     #[param(example = "1.0-stable")]
     pub(crate) tag: String,
 }
@@ -200,6 +201,15 @@ impl TagPath {
 
     /// The tag; one that cannot exist does not.
     pub(crate) fn tag(&self) -> Result<Tag, Problem> {
+        self.parse()
+    }
+
+    /// The tag or digest; one that cannot exist does not.
+    pub(crate) fn reference(&self) -> Result<Reference, Problem> {
+        self.parse()
+    }
+
+    fn parse<T: FromStr<Err: Display>>(&self) -> Result<T, Problem> {
         self.tag
             .parse()
             .map_err(|error| Problem::new(Code::NoSuchTag, format!("There is no such tag: {error}.")))

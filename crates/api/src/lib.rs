@@ -9,12 +9,13 @@ mod error;
 mod extract;
 mod handlers;
 mod paging;
+mod turns;
 
 use std::sync::LazyLock;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::header;
+use axum::http::{HeaderValue, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{any, get};
@@ -25,18 +26,21 @@ use utoipa_axum::router::OpenApiRouter;
 
 pub use error::refuse;
 
+use turns::Turns;
+
 /// What the endpoints work with.
 #[derive(Clone)]
 pub struct Api {
     admin: Admin,
     shutdown: CancellationToken,
+    turns: Turns,
 }
 
 impl Api {
     /// The endpoints over `admin`. Live events end when `shutdown` is cancelled.
     #[must_use]
     pub fn new(admin: Admin, shutdown: CancellationToken) -> Self {
-        Self { admin, shutdown }
+        Self { admin, shutdown, turns: Turns::default() }
     }
 }
 
@@ -68,7 +72,7 @@ pub fn router(api: Api) -> Router {
         .route("/api", get(|| async { Redirect::temporary("/api/docs/") }))
         .route("/api/{*rest}", any(error::no_such_path))
         .layer(DefaultBodyLimit::max(extract::MAX_BODY_BYTES))
-        .layer(from_fn(challenge))
+        .layer(from_fn(finish))
         .merge(docs::page())
         .with_state(api)
 }
@@ -77,10 +81,12 @@ fn with_fallbacks(router: Router<Api>) -> Router<Api> {
     router.fallback(error::no_such_path).method_not_allowed_fallback(error::method_not_allowed)
 }
 
-async fn challenge(request: Request, next: Next) -> Response {
+/// What every answer gets: the challenge of a 401, and that nobody keeps what one actor may see.
+async fn finish(request: Request, next: Next) -> Response {
     let asked_by = request.headers().clone();
     let mut response = next.run(request).await;
     error::challenge(&asked_by, &mut response);
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 

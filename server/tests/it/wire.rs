@@ -1,6 +1,6 @@
 //! The REST interface on the wire: headers, bodies that cannot be read, sessions and other sites.
 
-use longshore_testkit::{ADMIN_PASSWORD, Longshore};
+use longshore_testkit::{ADMIN_PASSWORD, Longshore, corpus};
 use reqwest::{Client, RequestBuilder, StatusCode, header, redirect};
 use serde_json::{Value, json};
 
@@ -87,6 +87,32 @@ async fn lists_are_paged_by_dtrs_headers() {
     let last = rest.get(&format!("/repositories/dev?pageSize=2&pageStart={next}")).await;
     assert!(!last.headers.contains_key("x-next-page-start"));
     assert_eq!(last.expect(200)["repositories"][0]["name"], "c");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_is_found_by_its_name_and_by_its_digest_and_no_cache_keeps_it() {
+    let server = longshore().await;
+    let rest = server.rest();
+    repositories(&rest, &["dev/website"]).await;
+    let package = corpus::index(1, &["linux/amd64", "linux/arm64"], true);
+    server.registry().push(&package, "dev/website", Some("1.0")).await;
+    for reference in ["1.0", package.root.as_str()] {
+        let answer = rest.get(&format!("/repositories/dev/website/tags/{reference}")).await;
+        assert_eq!(answer.headers["cache-control"], "no-store");
+        let platforms = answer.expect(200);
+        let architectures: Vec<_> = platforms
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|tag| tag["manifest"]["architecture"].clone())
+            .collect();
+        assert_eq!(architectures, ["amd64", "arm64"], "{reference}");
+        assert_eq!(platforms[0]["digest"], package.root.as_str());
+    }
+    let one = rest.get("/repositories/dev/website/tags/1.0?arch=arm64").await.expect(200);
+    assert_eq!(one.as_array().map(Vec::len), Some(1));
+    let missing = format!("/repositories/dev/website/tags/sha256:{}", "0".repeat(64));
+    assert_eq!(rest.get(&missing).await.expect_error(404), "NO_SUCH_TAG");
 }
 
 #[tokio::test(flavor = "multi_thread")]

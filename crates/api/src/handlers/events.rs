@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use futures::{Stream, StreamExt, stream};
 use longshore_admin::EventFilter;
@@ -22,6 +22,7 @@ use super::jobs::{MAX_LOG_LINES, log_lines};
 use crate::Api;
 use crate::error::invalid_request;
 use crate::extract::{Query, Who};
+use crate::turns::Turn;
 
 /// So often something is sent, so that proxies keep the connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -48,7 +49,9 @@ struct EventQuery {
 ///
 /// Server-sent events, each with JSON whose `kind` is `job`, `log` or `tags`. A reader that comes
 /// back with `Last-Event-ID` to a job's stream gets the lines it missed; to another stream, an event
-/// named `resync` first, which tells it to load its page's data again.
+/// named `resync` first, which tells it to load its page's data again. A browser holds four streams
+/// at once: the fifth ends the oldest, whose last event is named `turn` and asks it to come back
+/// after some seconds.
 #[utoipa::path(
     get, path = "/events", tag = "live",
     params(EventQuery),
@@ -59,7 +62,7 @@ async fn follow_events(
     State(api): State<Api>,
     Who(actor): Who,
     Query(query): Query<EventQuery>,
-    headers: HeaderMap,
+    parts: Parts,
 ) -> Answer<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>> {
     let repository = query.repository.as_deref().filter(|name| !name.is_empty()).map(|name| {
         name.parse().map_err(|error| {
@@ -70,7 +73,7 @@ async fn follow_events(
             )
         })
     });
-    let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse::<i64>().ok());
+    let last_seen = parts.headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse::<i64>().ok());
     let log_after = last_seen.or(query.after).unwrap_or(0).max(0);
     let filter = EventFilter {
         job: query.job.map(JobId),
@@ -82,6 +85,7 @@ async fn follow_events(
     if job.is_none() && !filter.jobs && filter.repository.is_none() {
         return Err(invalid_request(None, "Say what to follow: job=…, jobs=1 or repository=namespace/name."));
     }
+    let turn = api.turns.begin(&parts);
     // Subscribed first and caught up afterwards, so that nothing falls between the two.
     let live = api.admin.events(&actor, filter).await?;
     let begin = match job {
@@ -92,6 +96,8 @@ async fn follow_events(
     let mut numbers = Numbers { job, line: log_after, count: last_seen.unwrap_or(0) };
     let events = stream::iter(begin)
         .chain(live.map(Message::Event))
+        .take_until(turn.over.clone().cancelled_owned())
+        .chain(stream::once(turn_is_over(turn)))
         .filter_map(move |message| std::future::ready(numbers.present(message).map(Ok)))
         .take_until(api.shutdown.cancelled_owned());
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
@@ -108,9 +114,16 @@ async fn catch_up(api: &Api, actor: &Actor, id: JobId, after: i64) -> Answer<Vec
     Ok(begin)
 }
 
+/// Said when the live events end, which they do for no other reason than this: a stopping server
+/// ends the whole stream. Holds the turn while the stream lives.
+async fn turn_is_over(_turn: Turn) -> Message {
+    Message::Turn
+}
+
 enum Message {
     Event(Event),
     Resync,
+    Turn,
 }
 
 /// Gives events their identifiers: the last line of the log in a job's stream, a count in others.
@@ -123,6 +136,7 @@ struct Numbers {
 impl Numbers {
     fn present(&mut self, message: Message) -> Option<SseEvent> {
         let mut event = match message {
+            Message::Turn => return Some(SseEvent::default().event("turn").data("{}")),
             Message::Resync => return Some(SseEvent::default().event("resync").data("{}")),
             Message::Event(event) => event,
         };
