@@ -3,7 +3,6 @@
 use leptos::prelude::*;
 use leptos_meta::{Title, provide_meta_context};
 use leptos_router::{
-    MatchNestedRoutes,
     components::{ParentRoute, Redirect, Route, Router, Routes},
     path,
 };
@@ -44,7 +43,8 @@ pub fn App() -> impl IntoView {
                         <Route path=path!("/jobs") view=Jobs/>
                         <Route path=path!("/jobs/:id") view=JobPage/>
                         <Route path=path!("/activity") view=Activity/>
-                        <AllAccounts/>
+                        <AllOrganizations/>
+                        <AllUsers/>
                         <Route path=path!("/system") view=System/>
                     </Routes>
                 </Layout>
@@ -55,7 +55,7 @@ pub fn App() -> impl IntoView {
 
 /// The list of repositories, and the dialog over it.
 #[component(transparent)]
-fn AllRepositories() -> impl MatchNestedRoutes + Clone {
+fn AllRepositories() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <ParentRoute path=path!("/repositories") view=Repositories>
             <Route path=path!("") view=|| ()/>
@@ -67,7 +67,7 @@ fn AllRepositories() -> impl MatchNestedRoutes + Clone {
 
 /// A repository's tabs, and the dialogs over them.
 #[component(transparent)]
-fn OneRepository() -> impl MatchNestedRoutes + Clone {
+fn OneRepository() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <ParentRoute path=path!("/repositories/:namespace/:name") view=RepositoryFrame>
             <Route path=path!("") view=Info/>
@@ -92,7 +92,7 @@ fn OneRepository() -> impl MatchNestedRoutes + Clone {
 
 /// A tag's answers, and the dialogs over them.
 #[component(transparent)]
-fn OneTag() -> impl MatchNestedRoutes + Clone {
+fn OneTag() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <ParentRoute path=path!("/repositories/:namespace/:name/tags/:tag") view=TagAnswers>
             <Route path=path!("") view=|| ()/>
@@ -105,7 +105,7 @@ fn OneTag() -> impl MatchNestedRoutes + Clone {
 
 /// The list of remotes, and the dialogs over it.
 #[component(transparent)]
-fn AllRemotes() -> impl MatchNestedRoutes + Clone {
+fn AllRemotes() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <ParentRoute path=path!("/remotes") view=Remotes>
             <Route path=path!("") view=|| ()/>
@@ -116,14 +116,22 @@ fn AllRemotes() -> impl MatchNestedRoutes + Clone {
     .into_inner()
 }
 
-/// The lists of organizations and users, and the dialogs over them.
+/// The list of organizations, and the dialog over it.
 #[component(transparent)]
-fn AllAccounts() -> impl MatchNestedRoutes + Clone {
+fn AllOrganizations() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <ParentRoute path=path!("/organizations") view=Organizations>
             <Route path=path!("") view=|| ()/>
             <Route path=path!("new") view=NewOrganization/>
         </ParentRoute>
+    }
+    .into_inner()
+}
+
+/// The list of users, and the dialogs over it.
+#[component(transparent)]
+fn AllUsers() -> impl leptos_router::MatchNestedRoutes + Clone {
+    view! {
         <ParentRoute path=path!("/users") view=Users>
             <Route path=path!("") view=|| ()/>
             <Route path=path!("new") view=NewUser/>

@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-/// Names the folder with the site's files, for a server that does not carry them.
+/// Names the folder with the site's files, for a server that does not carry them or shall serve others.
 const FOLDER_VARIABLE: &str = "LONGSHORE_SITE";
 
 #[cfg(feature = "embed-site")]
@@ -28,25 +28,27 @@ pub(crate) enum Assets {
     /// In a folder; read anew for each request, so that a rebuilt site is seen after a reload.
     Folder(PathBuf),
     /// Nowhere: pages are served bare. Clients and scripts do not care.
+    #[cfg(not(feature = "embed-site"))]
     Absent,
 }
 
 impl Assets {
-    /// Finds the site's files: in the binary, in the folder that `LONGSHORE_SITE` names, or where
-    /// the build puts them beside this very executable.
+    /// Finds the site's files: in the folder that `LONGSHORE_SITE` names, else in the binary, else
+    /// where the build puts them beside this very executable.
     pub(crate) fn find() -> Self {
-        #[cfg(feature = "embed-site")]
-        let found = Self::Embedded;
-        #[cfg(not(feature = "embed-site"))]
-        let found = Self::find_folder();
-        found
+        match std::env::var_os(FOLDER_VARIABLE) {
+            Some(folder) => Self::Folder(folder.into()),
+            None => Self::own(),
+        }
+    }
+
+    #[cfg(feature = "embed-site")]
+    fn own() -> Self {
+        Self::Embedded
     }
 
     #[cfg(not(feature = "embed-site"))]
-    fn find_folder() -> Self {
-        if let Some(folder) = std::env::var_os(FOLDER_VARIABLE) {
-            return Self::Folder(folder.into());
-        }
+    fn own() -> Self {
         let target = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.parent()?.to_owned()));
         let folders = target.into_iter().flat_map(|target| [target.join("site-dev"), target.join("site")]);
         match folders.into_iter().find(|folder| folder.join("pkg").is_dir()) {
@@ -67,6 +69,7 @@ impl Assets {
             #[cfg(feature = "embed-site")]
             Self::Embedded => Embedded::get("pkg/current").map(|file| file.data.into_owned()),
             Self::Folder(folder) => std::fs::read(folder.join("pkg/current")).ok(),
+            #[cfg(not(feature = "embed-site"))]
             Self::Absent => None,
         };
         match current.and_then(|hash| String::from_utf8(hash).ok()) {
@@ -135,6 +138,7 @@ impl Assets {
             #[cfg(feature = "embed-site")]
             Self::Embedded => Embedded::get(path).map(|file| file.data),
             Self::Folder(folder) => tokio::fs::read(folder.join(path)).await.ok().map(Cow::Owned),
+            #[cfg(not(feature = "embed-site"))]
             Self::Absent => None,
         }
     }
