@@ -13,6 +13,7 @@ use leptos::prelude::provide_context;
 use longshore_access::{Access, AccessSettings};
 use longshore_admin::{Admin, AdminParts, AdminSettings};
 use longshore_api::Api;
+use longshore_app::host::RegistryHost;
 use longshore_content::{Content, DiskStore};
 use longshore_engine::{Engine, EngineParts, EngineSettings};
 use longshore_metadata::{Database, Vault, accounts};
@@ -101,7 +102,13 @@ impl Rooms {
             },
         });
         let admin = self.admin.clone();
-        let site = site::router(Assets::find(), self.clock.clone(), move || provide_context(admin.clone()));
+        let host = settings.external_url.as_ref().and_then(host_of).map(RegistryHost);
+        let site = site::router(Assets::find(), self.clock.clone(), move || {
+            provide_context(admin.clone());
+            if let Some(host) = host.clone() {
+                provide_context(host);
+            }
+        });
         let keeper = Gatekeeper {
             access: self.access.clone(),
             trusted_proxies: settings.trusted_proxies.clone(),
@@ -134,11 +141,12 @@ async fn ready(State(db): State<Database>) -> impl IntoResponse {
 
 /// Host and port as image names have them.
 fn server_name(settings: &Settings, address: SocketAddr) -> String {
-    let external = settings.external_url.as_ref().and_then(|url| {
-        let host = url.host_str()?;
-        Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
-    });
-    external.unwrap_or_else(|| address.to_string())
+    settings.external_url.as_ref().and_then(host_of).unwrap_or_else(|| address.to_string())
+}
+
+fn host_of(url: &Url) -> Option<String> {
+    let host = url.host_str()?;
+    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }
 
 /// The addresses under which this very server is known to itself.

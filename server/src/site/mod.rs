@@ -11,17 +11,20 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, to_bytes},
     extract::{Request, State},
     http::{Method, StatusCode, header},
     response::{IntoResponse, Response},
     routing::any,
 };
 use leptos::prelude::{LeptosOptions, provide_context};
-use longshore_app::clock::PageInstant;
+use longshore_app::{clock::PageInstant, error::AppError};
 use longshore_model::Clock;
 
 pub(crate) use assets::Assets;
+
+/// No problem that a form can have takes more bytes to tell.
+const MAX_PROBLEM_BYTES: usize = 1024 * 1024;
 
 /// What the pages and server functions find in their context, set anew for each request.
 type Provide = Arc<dyn Fn() + Send + Sync>;
@@ -56,7 +59,25 @@ pub(crate) fn router(
 }
 
 async fn server_function(State(site): State<Site>, request: Request) -> Response {
-    leptos_axum::handle_server_fns_with_context(move || (site.provide)(), request).await.into_response()
+    let answer = leptos_axum::handle_server_fns_with_context(move || (site.provide)(), request).await;
+    let response = answer.into_response();
+    match response.status() {
+        StatusCode::INTERNAL_SERVER_ERROR => with_own_status(response).await,
+        _ => response,
+    }
+}
+
+/// Leptos answers whatever a server function could not do with status 500; the problem in the body
+/// knows its own.
+async fn with_own_status(response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let Ok(bytes) = to_bytes(body, MAX_PROBLEM_BYTES).await else { return parts.into_response() };
+    if let Ok(AppError(problem)) = serde_json::from_slice(&bytes)
+        && let Ok(status) = StatusCode::from_u16(problem.code.status())
+    {
+        parts.status = status;
+    }
+    Response::from_parts(parts, Body::from(bytes))
 }
 
 /// A file of the site when there is one at this address, else the page.
