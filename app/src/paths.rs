@@ -3,7 +3,7 @@
 //! A repository's name after the namespace is one segment: `dev/a/b` stands at
 //! `/repositories/dev/a%2Fb`, so a name can never be taken for a tab.
 
-use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// What stands in a path segment as it is: all but what ends it or means something in it.
 const SEGMENT: &AsciiSet = &CONTROLS
@@ -85,6 +85,16 @@ pub fn with_query(path: &str, parts: &[(&str, Option<&str>)]) -> String {
     if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
 }
 
+/// A value of a query, decoded once. The router decodes twice, which turns the address of `a/b%2Fc`
+/// into that of `a/b/c`.
+#[must_use]
+pub fn query_value(query: &str, name: &str) -> Option<String> {
+    let (_, value) =
+        query.split('&').filter_map(|part| part.split_once('=')).find(|(key, _)| *key == name)?;
+    let value = value.replace('+', " ");
+    Some(percent_decode_str(&value).decode_utf8_lossy().into_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,5 +125,15 @@ mod tests {
             with_query("/r", &[("q", Some("a&b=c d")), ("start", Some("25"))]),
             "/r?q=a%26b%3Dc%20d&start=25"
         );
+    }
+
+    #[test]
+    fn an_address_in_a_query_keeps_its_own_escapes() {
+        let address = below("dev/a/b", "tags");
+        let query = with_query("/sign-in", &[("from", Some("x")), ("next", Some(&address))]);
+        let query = query.split_once('?').map_or("", |(_, query)| query);
+        assert_eq!(query_value(query, "next"), Some(address));
+        assert_eq!(query_value("q=a+b%2Bc", "q").as_deref(), Some("a b+c"));
+        assert_eq!(query_value(query, "missing"), None);
     }
 }

@@ -1,11 +1,12 @@
 //! Who reads the page, for all pages: signing in and out changes it everywhere at once.
 
-use leptos::{either::Either, prelude::*};
-use leptos_router::components::A;
+use leptos::{either::Either, prelude::*, server::ServerActionError};
+use leptos_router::{components::A, hooks::use_location};
 use longshore_model::Actor;
 
 use crate::{
     components::{Button, ButtonKind},
+    paths,
     server::{Answer, SignIn, SignOut, whoami},
 };
 
@@ -31,12 +32,24 @@ pub fn use_session() -> Session {
 /// Provides the session to what is inside.
 #[component]
 pub(crate) fn SessionProvider(children: Children) -> impl IntoView {
+    provide_form_error();
     let sign_in = ServerAction::<SignIn>::new();
     let sign_out = ServerAction::<SignOut>::new();
     let versions = move || (sign_in.version().get(), sign_out.version().get());
     let actor = Resource::new_blocking(versions, |_| whoami());
     provide_context(Session { actor, sign_in, sign_out });
     children()
+}
+
+/// What became of a form that was sent without script stands in the address; the router tells it to
+/// what is made inside of a page, and signing in is made before.
+fn provide_form_error() {
+    let told = use_location().search.with_untracked(|query| {
+        Some((paths::query_value(query, "__path")?, paths::query_value(query, "__err")?))
+    });
+    if let Some((form, error)) = told {
+        provide_context(ServerActionError::new(&form, &error));
+    }
 }
 
 /// The reader's name and the way out, or the way in.

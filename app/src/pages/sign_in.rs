@@ -2,10 +2,11 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::hooks::use_query_map;
+use leptos_router::hooks::use_location;
 
 use crate::{
     components::{Alert, Button, ButtonKind, FieldKind, TextField, Tone},
+    paths,
     session::use_session,
 };
 
@@ -13,7 +14,7 @@ use crate::{
 #[component]
 pub fn SignIn() -> impl IntoView {
     let sign_in = use_session().sign_in;
-    let next = use_query_map().with_untracked(|query| query.get("next"));
+    let next = use_location().search.with_untracked(|query| paths::query_value(query, "next"));
     let (username, password) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     let failure = move || sign_in.value().get().and_then(Result::err);
     view! {

@@ -18,17 +18,18 @@ pub(crate) fn TargetField(
     #[prop(into)]
     error: Signal<Option<String>>,
 ) -> impl IntoView {
-    let search = Action::new(|text: &String| {
-        let filter = RepositoryFilter { search: Some(text.clone()), writable: true, ..Default::default() };
-        let asked = text.clone();
-        async move { (asked, repositories(filter, PageRequest::first(SUGGESTED)).await) }
-    });
-    let options = Signal::derive(move || match search.value().get() {
-        // An answer to what was typed before is worth nothing.
-        Some((asked, Ok(page))) if asked == value.get() => {
-            page.items.iter().map(|found| found.repository.name.to_string()).collect()
+    let sought = RwSignal::new(None::<String>);
+    // An answer to what was typed before comes to nothing, even where it is the later one.
+    let found = LocalResource::new(move || {
+        let search = sought.get();
+        async move {
+            let filter = RepositoryFilter { search: Some(search?), writable: true, ..Default::default() };
+            repositories(filter, PageRequest::first(SUGGESTED)).await.ok()
         }
-        _ => Vec::new(),
+    });
+    let options = Signal::derive(move || {
+        let page = found.get().flatten();
+        page.iter().flat_map(|page| &page.items).map(|found| found.repository.name.to_string()).collect()
     });
     view! {
         <Combobox
@@ -36,9 +37,7 @@ pub(crate) fn TargetField(
             label="Target repository"
             value=value
             options=options
-            on_search=move |text| {
-                search.dispatch(text);
-            }
+            on_search=move |text| sought.set(Some(text))
             placeholder="qa/website"
             error=error
         />
