@@ -33,14 +33,16 @@ fn row(item: Activity, with_repository: bool) -> impl IntoView {
     let what = sentence(item.kind);
     view! {
         <tr>
-            <th scope="row"><RelativeTime at=item.at/></th>
+            <td>
+                <RelativeTime at=item.at/>
+            </td>
             <td>{item.author.to_string()}</td>
             <td>
                 {match item.job {
                     Some(job) => Either::Left(view! { <A href=format!("/jobs/{job}")>{what}</A> }),
                     None => Either::Right(what),
                 }}
-                {(!item.detail.is_empty()).then(|| view! { <div class="muted about">{item.detail}</div> })}
+                {(!item.detail.is_empty()).then(|| view! { <p class="note">{item.detail}</p> })}
             </td>
             {with_repository
                 .then(|| {

@@ -288,7 +288,7 @@ pub fn Choices(
                                 type="radio"
                                 name=name.clone()
                                 value=choice.value
-                                checked=chosen()
+                                checked=untrack(chosen)
                                 prop:checked=chosen
                                 aria-labelledby=label_id.clone()
                                 aria-describedby=described_by

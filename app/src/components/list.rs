@@ -7,7 +7,7 @@ use leptos_router::{
 };
 use longshore_model::{Page, PageRequest};
 use wasm_bindgen::JsCast;
-use web_sys::{Event, HtmlFormElement, HtmlInputElement, HtmlSelectElement};
+use web_sys::{Event, HtmlSelectElement};
 
 use super::{Choice, Pager};
 use crate::{paths, server::PAGE_SIZE};
@@ -142,7 +142,6 @@ pub fn FilterText(
             list=format!("suggestions-{name}")
             value=value.get_untracked()
             prop:value=value
-            on:change=|event| submit_form(&event)
         />
         <datalist id=format!("suggestions-{name}")>
             {move || suggestions.get().into_iter().map(|value| view! { <option value=value></option> }).collect_view()}
@@ -150,14 +149,10 @@ pub fn FilterText(
     }
 }
 
-/// Sends the form that the control stands in.
+/// Sends the form that the list of values stands in.
 fn submit_form(event: &Event) {
-    let Some(target) = event.target() else { return };
-    let form: Option<HtmlFormElement> = match target.dyn_ref::<HtmlSelectElement>() {
-        Some(select) => select.form(),
-        None => target.dyn_ref::<HtmlInputElement>().and_then(HtmlInputElement::form),
-    };
-    if let Some(form) = form {
+    let select = event.target().and_then(|target| target.dyn_into::<HtmlSelectElement>().ok());
+    if let Some(form) = select.and_then(|select| select.form()) {
         // A form that is on the page and has no checks of its own can always be sent.
         let _ = form.request_submit();
     }

@@ -4,7 +4,9 @@ use leptos::{either::Either, prelude::*};
 use longshore_model::{RemoteKind, policy::REMOTE_KINDS, remote::DOCKER_HUB_URL};
 
 use super::{ConnectionInput, FieldErrors};
-use crate::components::{Checkbox, Choice, Choices, FieldKind, PasswordField, TextArea, TextField};
+use crate::components::{
+    Alert, Checkbox, Choice, Choices, FieldKind, PasswordField, TextArea, TextField, Tone,
+};
 
 /// Which registry it is, and where.
 #[component]
@@ -40,6 +42,9 @@ pub(in crate::pages) fn AccessFields(
     /// What stands for a secret that is not typed.
     #[prop(optional, into)]
     stored: Signal<String>,
+    /// Whether a secret is stored that the settings have led astray: it has to be typed again.
+    #[prop(optional, into)]
+    discarded: Signal<bool>,
 ) -> impl IntoView {
     // Errors in there must be seen.
     let wrong = move || errors.any(&["remoteCA", "proxy"]);
@@ -67,6 +72,11 @@ pub(in crate::pages) fn AccessFields(
                 error=errors.about("password")
             />
         </div>
+        <Show when=move || discarded.get()>
+            <Alert tone=Tone::Warn>
+                "Host or TLS settings have changed, so the stored password is not kept: type it again. This way nobody can lead it elsewhere."
+            </Alert>
+        </Show>
         <details class="advanced" open=move || used || wrong()>
             <summary>"Show advanced settings"</summary>
             <div class="stack">

@@ -1,7 +1,7 @@
 //! Connect: tries exactly what is typed, and remembers for which settings the answer holds
 //! (semantics 27).
 
-use leptos::prelude::*;
+use leptos::{html, prelude::*};
 use longshore_model::{
     FieldError,
     connect::{Check, CheckStatus, ConnectReport, ConnectRequest},
@@ -110,7 +110,18 @@ pub(super) fn TrialFindings(trial: Trial) -> impl IntoView {
             }
         })
     };
-    view! { <div class="trial" role="status">{found}</div> }
+    // What follows stands below, perhaps out of sight.
+    let place = NodeRef::<html::Div>::new();
+    Effect::new(move |_| {
+        if trial.attempt.value().with(|attempt| matches!(attempt, Some((_, Ok(report))) if report.usable)) {
+            request_animation_frame(move || {
+                if let Some(place) = place.get_untracked() {
+                    place.scroll_into_view();
+                }
+            });
+        }
+    });
+    view! { <div class="trial" role="status" node_ref=place>{found}</div> }
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub(super) fn MirrorRow(mirror: Mirror) -> impl IntoView {
                 <Badge>{if is_pull { "Pull from" } else { "Push to" }}</Badge>
                 <span>{other_end(&mirror)}</span>
             </th>
-            <td>
+            <td class="mirror-copies">
                 {copies(&mirror)}
                 {notes(&mirror)}
             </td>

@@ -33,8 +33,8 @@ pub(super) fn title(mirror: &Mirror) -> String {
 /// What a push mirror copies; its template stands behind.
 pub(super) fn pushed(mirror: &PushMirror) -> String {
     match &mirror.rules {
-        StoredRules::Readable(Rules::EveryTag) => "Every tag, as".to_owned(),
-        rules => format!("When the {}, as", rules.describe()),
+        StoredRules::Readable(Rules::EveryTag) => "Every tag, copied as".to_owned(),
+        rules => format!("When the {}, copied as", rules.describe()),
     }
 }
 

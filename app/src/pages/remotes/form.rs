@@ -8,8 +8,8 @@ use longshore_oci::Namespace;
 use super::use_changes;
 use crate::{
     components::{
-        Alert, Button, ButtonKind, ButtonLink, Choice, Fact, Facts, FormProblem, SelectField, TextField,
-        Tone, focus_first_error,
+        Button, ButtonKind, ButtonLink, Choice, Fact, Facts, FormProblem, SelectField, TextField,
+        focus_first_error,
     },
     error::AppError,
     pages::connection::{AccessFields, ConnectionFields, ConnectionInput, FieldErrors, Findings},
@@ -75,12 +75,7 @@ pub(super) fn RemoteForm(
             <FormProblem problem=problem fields=FIELDS/>
             {before.as_ref().map(|remote| view! { <About remote=remote.clone()/> })}
             <ConnectionFields input=input errors=errors/>
-            <AccessFields input=input errors=errors stored=placeholder/>
-            <Show when=move || discarded.get()>
-                <Alert tone=Tone::Warn>
-                    "Host or TLS settings have changed, so the stored password is not kept: type it again. This way nobody can lead it elsewhere."
-                </Alert>
-            </Show>
+            <AccessFields input=input errors=errors stored=placeholder discarded=discarded/>
             <div class="row">
                 <TextField
                     name="remote-name"

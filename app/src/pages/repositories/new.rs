@@ -1,14 +1,14 @@
 //! The dialog that makes a repository.
 
-use leptos::{ev, prelude::*};
+use leptos::{either::Either, ev, prelude::*};
 use leptos_meta::Title;
 use leptos_router::hooks::use_navigate;
-use longshore_model::repository::NewRepository as Draft;
+use longshore_model::{Code, Problem, repository::NewRepository as Draft};
 
 use super::{visibility_choices, visibility_of};
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, Checkbox, Choice, Choices, FieldKind, FormProblem, Loaded,
+        Button, ButtonKind, ButtonLink, Checkbox, Choice, Choices, Failure, FieldKind, FormProblem, Loaded,
         RouteDialog, SelectField, TextField, focus_first_error,
     },
     paths,
@@ -23,7 +23,14 @@ pub fn NewRepository() -> impl IntoView {
         <Title text="New repository"/>
         <RouteDialog title="New repository" back="/repositories">
             <Loaded resource=choices let:namespaces>
-                <RepositoryForm namespaces=namespaces.iter().map(ToString::to_string).collect()/>
+                {if namespaces.is_empty() {
+                    // Only who is not signed in may create nowhere.
+                    let problem = Problem::new(Code::NotAuthenticated, "Sign in to create a repository.");
+                    Either::Left(view! { <Failure error=problem.into()/> })
+                } else {
+                    let names = namespaces.iter().map(ToString::to_string).collect();
+                    Either::Right(view! { <RepositoryForm namespaces=names/> })
+                }}
             </Loaded>
         </RouteDialog>
     }

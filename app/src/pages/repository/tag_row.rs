@@ -3,6 +3,7 @@
 use leptos::{either::EitherOf4, prelude::*};
 use leptos_router::components::A;
 use longshore_model::{Author, Provenance, tag::TagSummary};
+use longshore_oci::media_type;
 
 use super::{tags::TagActions, use_repository};
 use crate::{
@@ -49,10 +50,12 @@ pub(super) fn TagRow(summary: TagSummary) -> impl IntoView {
                         prop:checked=ticked
                         on:change=tick
                     />
-                    <A href=paths::tag(&repository, &tag, "")>
+                    <div class="tag-name">
+                        <A href=paths::tag(&repository, &tag, "")>
                         <code>{tag.clone()}</code>
                     </A>
                     <ProvenanceBadge summary=summary.clone() repository=repository.clone()/>
+                    </div>
                 </div>
             </th>
             <td>
@@ -68,8 +71,14 @@ pub(super) fn TagRow(summary: TagSummary) -> impl IntoView {
                 <ButtonLink href=promote kind=ButtonKind::Quiet dialog=true>
                     "Promote…"
                 </ButtonLink>
-                <ButtonLink href=push kind=ButtonKind::Quiet dialog=true>
-                    "Push to a remote…"
+                <ButtonLink
+                    href=push
+                    kind=ButtonKind::Quiet
+                    dialog=true
+                    attr:title="Push to a remote…"
+                    attr:aria-label="Push to a remote…"
+                >
+                    "Push…"
                 </ButtonLink>
                 <ConfirmButton
                     label="Delete"
@@ -90,10 +99,11 @@ pub(super) fn TagRow(summary: TagSummary) -> impl IntoView {
 
 /// Platforms of an image, or what it is instead.
 pub(crate) fn what(summary: &TagSummary) -> String {
-    match (&summary.artifact_type, summary.platforms.is_empty()) {
-        (Some(artifact), _) => artifact.clone(),
-        (None, true) => "unknown".to_owned(),
-        (None, false) => summary.platforms.join(", "),
+    let is_image = |artifact: &String| media_type::is_image_config(artifact);
+    match summary.artifact_type.as_ref().filter(|artifact| !is_image(artifact)) {
+        Some(artifact) => artifact.clone(),
+        None if summary.platforms.is_empty() => "unknown".to_owned(),
+        None => summary.platforms.join(", "),
     }
 }
 

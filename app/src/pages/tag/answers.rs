@@ -48,6 +48,9 @@ fn PolicySays(answer: PolicyAnswer, repository: String) -> impl IntoView {
     let (tone, word) = outcome(answer.kind, answer.result);
     let lapsed = answer.result == AnswerResult::Done && answer.would_qualify_today == Some(false);
     let reasons = answer.verdict.map(|verdict| verdict.reasons).unwrap_or_default();
+    // A rule's own line says it already.
+    let consequence =
+        (!reasons.iter().any(|reason| reason.found == answer.consequence)).then_some(answer.consequence);
     view! {
         <section class="answer">
             <header>
@@ -65,7 +68,7 @@ fn PolicySays(answer: PolicyAnswer, repository: String) -> impl IntoView {
                 </span>
             </header>
             <ul class="reasons">{reasons.into_iter().map(reason).collect_view()}</ul>
-            <p class="muted consequence">{answer.consequence}</p>
+            {consequence.map(|text| view! { <p class="muted consequence">{text}</p> })}
         </section>
     }
 }

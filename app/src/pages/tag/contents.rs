@@ -69,14 +69,12 @@ fn layers(layers: Vec<Descriptor>) -> impl IntoView {
         return view! { <p class="muted">"It has no layers."</p> }.into_any();
     }
     view! {
-        <Table label="Layers" columns=vec!["#", "Digest", "Type", "Size"]>
+        <Table label="Layers" columns=vec!["Digest", "Type", "Size"]>
             {layers
                 .into_iter()
-                .enumerate()
-                .map(|(index, layer)| {
+                .map(|layer| {
                     view! {
                         <tr>
-                            <td>{index + 1}</td>
                             <td><DigestText digest=layer.digest.to_string()/></td>
                             <td><code>{layer.media_type}</code></td>
                             <td class="number">{size(layer.size)}</td>
