@@ -61,6 +61,8 @@ async function makeCertificate(data: Folder): Promise<string> {
   await run("openssl", [
     ..."req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2".split(" "),
     ...["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
+    // OpenSSL makes it an authority unless told otherwise, and servers must not be one.
+    ...["-addext", "basicConstraints=critical,CA:FALSE"],
     ...["-keyout", data.file("key.pem"), "-out", data.file("cert.pem")],
   ]);
   return readFile(data.file("cert.pem"), "utf8");

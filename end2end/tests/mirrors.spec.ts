@@ -1,0 +1,190 @@
+// The seeds' example of mirrors, by clicking: stable tags go to another registry, and another
+// repository comes in.
+
+import { DockerRegistry } from "../support/docker-registry.js";
+import { digestOf, push } from "../support/image.js";
+import { organizations, repository, rest, signIn } from "../support/session.js";
+import { expect, open, screenshot, test, type Page } from "../support/test.js";
+
+const bot = { name: "mirror-bot", password: "let me mirror" };
+
+/** Fills in who signs in where, and for which repository. */
+async function fillConnection(page: Page, url: string, password: string, repository: string): Promise<void> {
+  await page.getByRole("radio", { name: "Other registry", exact: true }).check();
+  await page.getByLabel("Registry URL").fill(url);
+  await page.getByLabel("Username").fill(bot.name);
+  await page.getByLabel("Password or access token").fill(password);
+  // A whole name typed into the first field finds its place.
+  await page.getByRole("group", { name: "Repository" }).getByLabel("Namespace").fill(repository);
+}
+
+test.describe("mirrors", () => {
+  let elsewhere: DockerRegistry;
+
+  test.beforeAll(async ({ longshore }) => {
+    elsewhere = await DockerRegistry.start({ user: bot });
+    await organizations(longshore, "team", "vendor");
+    for (const name of ["team/website", "team/a/b/c/d/e", "vendor/copy"]) await repository(longshore, name);
+  });
+
+  test.afterAll(async () => elsewhere.stop());
+
+  test("a push mirror is proved by Connect, and sends what is there and what comes", async ({ page, longshore }) => {
+    const digest = await push("first", { host: longshore.host, name: "team/website:1.0-stable", user: longshore.admin });
+    await push("other", { host: longshore.host, name: "team/website:1.1-dev", user: longshore.admin });
+
+    await signIn(page, longshore.admin, "/repositories/team/website/mirrors");
+    await expect(page.getByRole("heading", { name: "There is no mirror here" })).toBeVisible();
+    await screenshot(page, "mirrors-empty");
+    await page.getByRole("button", { name: "New mirror" }).click();
+    const dialog = page.getByRole("dialog", { name: "New mirror" });
+    await expect(dialog.getByRole("radio", { name: "Pull from remote registry" })).toBeChecked();
+    await dialog.getByRole("radio", { name: "Push to remote registry" }).check();
+    await fillConnection(page, elsewhere.url, "not this one", "qa/website");
+    await expect(dialog.getByRole("button", { name: "Save", exact: true })).toBeHidden();
+
+    await dialog.getByRole("button", { name: "Connect" }).click();
+    const password = dialog.getByLabel("Password or access token");
+    await expect(password).toHaveAttribute("aria-invalid", "true");
+    await expect(password).toBeFocused();
+    await expect(dialog.getByRole("list", { name: "What Connect found" })).toContainText("mirror-bot");
+    await expect(password).toHaveValue("not this one");
+    await expect(dialog.getByRole("button", { name: "Save", exact: true })).toBeHidden();
+    expect(await page.content(), "a password never stands in the HTML").not.toContain("not this one");
+    await screenshot(page, "mirror-refused");
+
+    await password.fill(bot.password);
+    await expect(dialog.getByText("The settings have changed")).toBeVisible();
+    await dialog.getByRole("button", { name: "Connect" }).click();
+    await expect(dialog.getByRole("button", { name: "Save & Apply" })).toBeVisible();
+    await dialog.getByLabel("Operator").selectOption("ends with");
+    await dialog.getByLabel("Tag name", { exact: true }).fill("stable");
+    await dialog.getByLabel("Tag name in target").fill("%n-%Y");
+    const year = new Date().getUTCFullYear();
+    await expect(dialog.getByRole("region", { name: "Preview" })).toContainText(`1.0-stable-${year}`);
+    await expect(dialog.getByRole("region", { name: "Preview" })).toContainText("1 of 2 tags matches");
+    await screenshot(page, "mirror-push");
+
+    // Other settings have not been tested.
+    await dialog.getByLabel("Username").fill("somebody-else");
+    await expect(dialog.getByRole("button", { name: "Save & Apply" })).toBeHidden();
+    await dialog.getByLabel("Username").fill(bot.name);
+    await expect(dialog.getByLabel("Tag name", { exact: true })).toHaveValue("stable");
+    await dialog.getByRole("button", { name: "Save & Apply" }).click();
+
+    await expect(page).toHaveURL("/repositories/team/website/mirrors");
+    const row = page.getByRole("row", { name: "qa/website" });
+    await expect(row).toContainText("ends with “stable”");
+    await expect(row.getByText("Success")).toBeVisible();
+    await screenshot(page, "mirrors");
+    const target = { host: elsewhere.host, name: `qa/website:1.0-stable-${year}`, user: bot };
+    expect(await digestOf(target)).toBe(digest);
+
+    // What comes goes the same way, and an existing mirror is changed without its password.
+    await row.getByRole("button", { name: "Edit" }).click();
+    const editing = page.getByRole("dialog", { name: "Edit the mirror" });
+    await editing.getByLabel("Tag name in target").fill("%n");
+    await editing.getByRole("button", { name: "Save", exact: true }).click();
+    await expect(page).toHaveURL("/repositories/team/website/mirrors");
+    const next = await push("second", { host: longshore.host, name: "team/website:2.0-stable", user: longshore.admin });
+    await expect
+      .poll(() => digestOf({ ...target, name: "qa/website:2.0-stable" }).catch(() => "not there yet"), { timeout: 20_000 })
+      .toBe(next);
+  });
+
+  test("a pull mirror brings another repository in", async ({ page, longshore }) => {
+    const digest = await push("upstream", { host: elsewhere.host, name: "up/stream:v3.1", user: bot });
+    await push("older", { host: elsewhere.host, name: "up/stream:v2.9", user: bot });
+
+    await signIn(page, longshore.admin, "/repositories/vendor/copy/mirrors");
+    await page.getByRole("button", { name: "New mirror" }).click();
+    const dialog = page.getByRole("dialog", { name: "New mirror" });
+    await fillConnection(page, elsewhere.url, bot.password, "up/stream");
+    await dialog.getByRole("button", { name: "Connect" }).click();
+    await dialog.getByLabel("Tags", { exact: true }).fill("v3.*");
+    await expect(dialog.getByText("1 of 2 tags: v3.1")).toBeVisible();
+    await expect(dialog.getByRole("radio", { name: "Only this mirror writes" })).toBeChecked();
+    await screenshot(page, "mirror-pull");
+    await dialog.getByRole("button", { name: "Save & Apply" }).click();
+
+    const row = page.getByRole("row", { name: "up/stream" });
+    await expect(row.getByText("Success")).toBeVisible({ timeout: 20_000 });
+    await expect(row).toContainText("every 30 minutes");
+    await page.getByRole("navigation", { name: "Repository" }).getByRole("link", { name: "Tags" }).click();
+    await expect(page.getByRole("row", { name: "v3.1" })).toBeVisible();
+    await expect(page.getByRole("row", { name: "v2.9" })).toBeHidden();
+    const here = { host: longshore.host, name: "vendor/copy:v3.1", user: longshore.admin };
+    expect(await digestOf(here)).toBe(digest);
+
+    // Switched off, and polled by hand.
+    await page.getByRole("navigation", { name: "Repository" }).getByRole("link", { name: "Mirrors" }).click();
+    await page.getByRole("row", { name: "up/stream" }).getByRole("button", { name: "Sync now" }).click();
+    await expect(page.getByRole("heading", { level: 1 })).toContainText("into vendor/copy");
+    await expect(page.getByText("Done", { exact: true })).toBeVisible({ timeout: 20_000 });
+    await page.goBack();
+    const toggle = page.getByRole("switch", { name: "up/stream" });
+    await toggle.click();
+    await expect(toggle).toHaveAttribute("aria-checked", "false");
+    await expect(page.getByRole("row", { name: "up/stream" }).getByRole("button", { name: "Sync now" })).toBeDisabled();
+  });
+
+  test.describe("with settings that cannot be", () => {
+    test.use({ expectedComplaints: [/status of 400/] });
+
+    test("say what is wrong beside its field, and lose nothing", async ({ page, longshore }) => {
+      await signIn(page, longshore.admin, "/repositories/team/website/mirrors/new");
+      const dialog = page.getByRole("dialog", { name: "New mirror" });
+      for (const [url, told] of [
+        ["http://127.0.0.1:1", "refused the connection"],
+        ["https://no-such-host.invalid", "no host named"],
+        ["http://169.254.169.254", "169.254.169.254"],
+        ["not a url", "address"],
+      ] as const) {
+        await fillConnection(page, url, bot.password, "qa/website");
+        await dialog.getByRole("button", { name: "Connect" }).click();
+        const field = dialog.getByLabel("Registry URL");
+        await expect(field).toHaveAccessibleDescription(new RegExp(told, "i"), { timeout: 20_000 });
+        await expect(field).toHaveValue(url);
+        await expect(dialog.getByLabel("Password or access token")).toHaveValue(bot.password);
+      }
+      await dialog.getByRole("radio", { name: "Docker Hub" }).check();
+      await expect(dialog.getByText("https://index.docker.io")).toBeVisible();
+      await expect(dialog.getByLabel("Registry URL")).toBeHidden();
+      await page.keyboard.press("Escape");
+      await expect(page).toHaveURL("/repositories/team/website/mirrors");
+    });
+  });
+
+  test("a repository whose name has slashes has mirrors as well", async ({ page, longshore }) => {
+    await signIn(page, longshore.admin);
+    await open(page, "/repositories/team/a%2Fb%2Fc%2Fd%2Fe/mirrors");
+    await page.getByRole("button", { name: "New mirror" }).click();
+    await expect(page.getByText("Bring tags of another registry into team/a/b/c/d/e")).toBeVisible();
+    await page.reload();
+    await expect(page.getByRole("dialog", { name: "New mirror" })).toBeVisible();
+    await page.getByRole("link", { name: "Close" }).click();
+    await expect(page.getByRole("heading", { name: "There is no mirror here" })).toBeVisible();
+    await page.goBack();
+    await expect(page.getByRole("dialog", { name: "New mirror" })).toBeVisible();
+  });
+
+  test("a mirror is deleted after a question, and what it sent stays", async ({ page, longshore }) => {
+    const path = "/repositories/team/a%2Fb%2Fc%2Fd%2Fe";
+    await push("passing through", { host: elsewhere.host, name: "up/river:v1", user: bot });
+    await rest(longshore, "POST", `${path}/pollMirroringPolicies?initialEvaluation=false`, {
+      remoteHost: elsewhere.url,
+      remoteRepository: "up/river",
+      username: bot.name,
+      password: bot.password,
+      enabled: true,
+    });
+    await signIn(page, longshore.admin);
+    await open(page, `${path}/mirrors`);
+    const row = page.getByRole("row", { name: "up/river" });
+    await row.getByRole("button", { name: "Delete" }).click();
+    const question = page.getByRole("dialog", { name: "Delete the mirror" });
+    await expect(question).toContainText("Those that are here stay");
+    await question.getByRole("button", { name: "Delete" }).click();
+    await expect(page.getByRole("heading", { name: "There is no mirror here" })).toBeVisible();
+  });
+});

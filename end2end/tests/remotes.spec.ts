@@ -1,0 +1,81 @@
+// Saved connections: made, tested, changed without typing the password again, and guarded.
+
+import { DockerRegistry } from "../support/docker-registry.js";
+import { organizations, repository, signIn } from "../support/session.js";
+import { expect, screenshot, test } from "../support/test.js";
+
+const bot = { name: "mirror-bot", password: "let me mirror" };
+
+test.describe("remotes", () => {
+  // The password that has to be typed again.
+  test.use({ expectedComplaints: [/status of 400/] });
+
+  let elsewhere: DockerRegistry;
+
+  test.beforeAll(async ({ longshore }) => {
+    elsewhere = await DockerRegistry.start({ user: bot, tls: true });
+    await organizations(longshore, "remote-users");
+    await repository(longshore, "remote-users/website");
+  });
+
+  test.afterAll(async () => elsewhere.stop());
+
+  test("a remote is made, tested, used, and keeps its password only where it belongs", async ({ page, longshore }) => {
+    await signIn(page, longshore.admin, "/remotes");
+    await page.getByRole("button", { name: "New remote" }).click();
+    const making = page.getByRole("dialog", { name: "New remote" });
+    await making.getByRole("radio", { name: "Other registry", exact: true }).check();
+    await making.getByLabel("Registry URL").fill(elsewhere.url);
+    await making.getByLabel("Username").fill(bot.name);
+    await making.getByLabel("Password or access token").fill(bot.password);
+    await making.getByLabel("Belongs to").selectOption("remote-users");
+    await making.getByRole("button", { name: "Save", exact: true }).click();
+
+    const row = page.getByRole("row", { name: elsewhere.host });
+    await expect(row).toContainText("not tried yet");
+    await row.getByRole("button", { name: "Test" }).click();
+    // Its authority is nobody's.
+    await expect(row.getByText("Failed")).toBeVisible();
+    await expect(row).toContainText(/certificate/i);
+
+    await row.getByRole("button", { name: "Edit" }).click();
+    const editing = page.getByRole("dialog", { name: "Edit the remote" });
+    const password = editing.getByLabel("Password or access token");
+    await expect(password).toHaveAttribute("placeholder", "stored; empty keeps it");
+    await editing.getByText("Show advanced settings").click();
+    await editing.getByLabel("Remote certificate authority").fill(elsewhere.certificate ?? "");
+    await expect(editing.getByText("the stored password is not kept")).toBeVisible();
+    await screenshot(page, "remote-edit");
+    await editing.getByRole("button", { name: "Save", exact: true }).click();
+    await expect(password).toHaveAttribute("aria-invalid", "true");
+    await password.fill(bot.password);
+    await editing.getByRole("button", { name: "Save", exact: true }).click();
+
+    await expect(page).toHaveURL("/remotes");
+    await row.getByRole("button", { name: "Test" }).click();
+    await expect(row.getByText("Good")).toBeVisible();
+    await screenshot(page, "remotes");
+
+    // A name is no reason to type the password again.
+    await row.getByRole("button", { name: "Edit" }).click();
+    await editing.getByLabel("Name", { exact: true }).fill("The other registry");
+    await editing.getByRole("button", { name: "Save", exact: true }).click();
+    await expect(page.getByRole("row", { name: "The other registry" })).toBeVisible();
+
+    // Saved once, used in a mirror's form without a password.
+    await page.goto("/repositories/remote-users/website/mirrors/new");
+    const mirror = page.getByRole("dialog", { name: "New mirror" });
+    await mirror.getByRole("radio", { name: "Push to remote registry" }).check();
+    const choice = mirror.getByRole("option", { name: "The other registry" });
+    await mirror.getByLabel("Remote", { exact: true }).selectOption((await choice.getAttribute("value")) ?? "");
+    await mirror.getByRole("group", { name: "Repository" }).getByLabel("Name", { exact: true }).fill("website");
+    await mirror.getByRole("button", { name: "Connect" }).click();
+    await expect(mirror.getByRole("button", { name: "Save", exact: true })).toBeVisible();
+
+    await page.goto("/remotes");
+    const unused = page.getByRole("row", { name: "The other registry" });
+    await unused.getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("dialog", { name: "Delete the remote" }).getByRole("button", { name: "Delete" }).click();
+    await expect(unused).toBeHidden();
+  });
+});

@@ -1,0 +1,65 @@
+// Who one is, and getting back to where one wanted to go.
+
+import { expect, open, screenshot, test } from "../support/test.js";
+import { signIn } from "../support/session.js";
+
+test.describe("signing in", () => {
+  test.describe("with a wrong password", () => {
+    test.use({ expectedComplaints: [/status of 401/] });
+
+    test("says so and keeps the name", async ({ page, longshore }) => {
+      await open(page, "/sign-in");
+      await page.getByLabel("User name").fill("admin");
+      await page.getByLabel("Password").fill("guess");
+      await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
+      await expect(page.getByRole("alert")).toContainText(/password/i);
+      await expect(page.getByLabel("User name")).toHaveValue("admin");
+      await screenshot(page, "sign-in");
+
+      await page.getByLabel("Password").fill(longshore.admin.password);
+      await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
+      await expect(page).toHaveURL("/repositories");
+    });
+  });
+
+  test("shows who one is, until one signs out", async ({ page, longshore }) => {
+    await signIn(page, longshore.admin);
+    const rail = page.getByRole("navigation", { name: "Main" });
+    await expect(rail.getByText("admin", { exact: true })).toBeVisible();
+    await rail.getByRole("button", { name: "Sign out" }).click();
+    await expect(page).toHaveURL("/sign-in");
+    await expect(rail.getByRole("link", { name: "Sign in" })).toBeVisible();
+  });
+
+  test("leads back to the page that needed it", async ({ page, longshore }) => {
+    await page.goto("/repositories/new");
+    await expect(page).toHaveURL("/sign-in?next=/repositories/new");
+    await signIn(page, longshore.admin, "/repositories/new");
+    await expect(page.getByRole("dialog", { name: "New repository" })).toBeVisible();
+  });
+
+  test("never leads to another site", async ({ page, longshore }) => {
+    await open(page, "/sign-in?next=//example.com/");
+    await page.getByLabel("User name").fill(longshore.admin.name);
+    await page.getByLabel("Password").fill(longshore.admin.password);
+    await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
+    await expect(page).toHaveURL("/repositories");
+  });
+
+  test.describe("without script", () => {
+    test.use({ javaScriptEnabled: false });
+
+    test("works as a plain form", async ({ page, longshore }) => {
+      await page.goto("/sign-in?next=/repositories");
+      await page.getByLabel("User name").fill(longshore.admin.name);
+      await page.getByLabel("Password").fill("guess");
+      await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
+      await expect(page.getByRole("alert")).toContainText(/password/i);
+      await page.getByLabel("User name").fill(longshore.admin.name);
+      await page.getByLabel("Password").fill(longshore.admin.password);
+      await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
+      await expect(page).toHaveURL("/repositories");
+      await expect(page.getByRole("navigation", { name: "Main" }).getByText("admin", { exact: true })).toBeVisible();
+    });
+  });
+});
