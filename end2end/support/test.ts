@@ -78,7 +78,12 @@ export async function screenshot(page: Page, name: string): Promise<void> {
     await page.setViewportSize({ width, height: 800 });
     for (const colorScheme of ["light", "dark"] as const) {
       await page.emulateMedia({ colorScheme });
-      await page.screenshot({ path: `${screenshots}${name}-${width}-${colorScheme}.png`, fullPage: true });
+      await page.screenshot({
+        path: `${screenshots}${name}-${width}-${colorScheme}.png`,
+        fullPage: true,
+        // Colours that change slowly would be caught half-way.
+        animations: "disabled",
+      });
     }
   }
   await page.emulateMedia({ colorScheme: "light" });
