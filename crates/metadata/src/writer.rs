@@ -57,10 +57,11 @@ async fn write(pool: SqlitePool, mut waiting: mpsc::Receiver<Work>, changes: Cha
         // Whoever is not there any more to hear the answer does not need it.
         match commit(&pool, &mut batch, &mut kept, &vault).await {
             Ok(announcements) => {
+                // First, so that who has the answer knows that it was announced.
+                changes.announce(announcements);
                 for answer in kept {
                     let _ = answer.send(Ok(()));
                 }
-                changes.announce(announcements);
             }
             Err(error) => {
                 tracing::error!(%error, "a commit failed");
