@@ -130,7 +130,7 @@ fn report(what: &str, measured: Vec<Duration>, pushed: usize, target: (Duration,
 
 /// Bytes of blobs on disk beyond one copy of each that was pushed.
 fn copied_blob_bytes(server: &Longshore, images: usize) -> Result<u64> {
-    let stored = bytes_below(&server.data().join("blobs"))?;
+    let stored = bytes_below(&server.data().join("content/blobs"))?;
     let pushed: BTreeMap<_, _> = ["one", "many"]
         .iter()
         .flat_map(|round| (0..images / 2).map(move |number| image(round, number)))
