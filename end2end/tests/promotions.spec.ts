@@ -58,6 +58,7 @@ test.describe("a promotion policy", () => {
       await expect(page.getByRole("row")).toHaveCount(2);
       const row = page.getByRole("row", { name: /1\.0-stable/ });
       await expect(row.getByRole("link", { name: "PROMOTED" })).toBeVisible();
+      await expect(row.getByText("linux/amd64")).toBeVisible();
       const tag = await row.getByRole("link", { name: /^1\.0-stable-\d{14}$/ }).textContent();
       expect(await digestOf({ host, name: `qa/website:${tag}`, user })).toBe(digest);
       await screenshot(page, "tags-promoted");

@@ -7,14 +7,18 @@ use crate::hash::digest_of;
 use crate::repositories::{may_delete_tags, may_write_tags};
 use crate::store::off_thread;
 use bytes::Bytes;
-use futures::FutureExt;
+use futures::{FutureExt, TryStreamExt};
 use longshore_metadata::manifests::{self, NewManifest, StoredManifest};
 use longshore_metadata::tags::{self, SetOutcome, SetTag};
 use longshore_metadata::{Tx, repositories};
 use longshore_model::{Author, Lineage, Provenance, Repository};
 use longshore_oci::{
-    Algorithm, Descriptor, Digest, MAX_MANIFEST_BYTES, Manifest, ManifestError, Reference, Tag,
+    Algorithm, Descriptor, Digest, MAX_MANIFEST_BYTES, Manifest, ManifestError, Platform, Reference, Tag,
+    media_type,
 };
+
+/// No config is read for its platform beyond this size, in bytes; those of images have some kB.
+const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
 
 /// A manifest to be stored, and the tags that shall point to it.
 #[derive(Debug, Clone)]
@@ -59,6 +63,7 @@ impl Content {
     /// [`Error::RepositoryGone`]; the database.
     pub async fn put_manifest(&self, put: PutManifest<'_>) -> Result<PutOutcome, Error> {
         let checked = Checked::check(put.bytes, put.media_type, put.digest_expected).await?;
+        let platform = self.platform(put.repository, &checked.manifest).await;
         let (repository, tags, now) = (put.repository.clone(), put.tags.to_vec(), self.now());
         let (author, provenance, lineage) = (put.author.clone(), put.provenance.clone(), put.lineage.clone());
         self.write(move |tx| {
@@ -74,6 +79,7 @@ impl Content {
                     artifact_type: manifest.artifact_type(),
                     bytes: &bytes,
                     parsed: &manifest,
+                    platform: platform.as_ref(),
                 };
                 manifests::insert(tx, repository.id, &new, now).await?;
                 let mut outcomes = Vec::with_capacity(tags.len());
@@ -102,6 +108,21 @@ impl Content {
             .boxed()
         })
         .await
+    }
+
+    /// What an image runs on, as its config says. Where that cannot be told, nothing is lost but a
+    /// word in a list; whether the config is there at all, `verify_parts` decides.
+    async fn platform(&self, repository: &Repository, manifest: &Manifest) -> Option<Platform> {
+        let config = manifest.config().filter(|config| media_type::is_image_config(&config.media_type))?;
+        let (info, stream) = self.read_blob(repository, &config.digest, None).await.ok()?;
+        if info.size > MAX_CONFIG_BYTES {
+            return None;
+        }
+        let bytes = stream.try_fold(Vec::new(), |mut all, part| async move {
+            all.extend_from_slice(&part);
+            Ok(all)
+        });
+        serde_json::from_slice(&bytes.await.ok()?).ok()
     }
 
     /// Reads a manifest by tag or digest, exactly as it was stored.

@@ -7,7 +7,7 @@ use crate::{
     tags,
 };
 use longshore_model::{Author, Repository, RepositoryId, Timestamp, job::Parameters};
-use longshore_oci::{Descriptor, Digest, Manifest, ReferenceRole};
+use longshore_oci::{Descriptor, Digest, Manifest, Platform, ReferenceRole};
 use sqlx::FromRow;
 use std::collections::{BTreeMap, HashSet};
 
@@ -43,6 +43,8 @@ pub struct NewManifest<'a> {
     pub bytes: &'a [u8],
     /// What they say.
     pub parsed: &'a Manifest,
+    /// What its config says it runs on; indexes say it of their children instead.
+    pub platform: Option<&'a Platform>,
 }
 
 /// What a part of a tree is.
@@ -127,6 +129,10 @@ async fn insert_edges(tx: &mut Tx, new: &NewManifest<'_>) -> Result<(), Error> {
             (true, ReferenceRole::Subject) => Some("a subject may arrive later"),
             (true, _) => Some("its media type says that it is not distributed"),
         };
+        let platform = match reference.role {
+            ReferenceRole::Config => new.platform,
+            _ => part.platform.as_ref(),
+        };
         change!(
             tx.conn,
             "INSERT INTO manifest_edges (parent, child, role, position, media_type, size, platform, absent)
@@ -137,7 +143,7 @@ async fn insert_edges(tx: &mut Tx, new: &NewManifest<'_>) -> Result<(), Error> {
             position,
             part.media_type.as_str(),
             part.size.cast_signed(),
-            part.platform.as_ref().map(ToString::to_string),
+            platform.map(ToString::to_string),
             absent
         )?;
     }

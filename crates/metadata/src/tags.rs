@@ -8,7 +8,8 @@ use crate::{
     conn::{change, row, rows, value},
     convert::{containing, from_json, id, instant, json, micros, parse},
     jobs::{self, NewJob},
-    manifests, page,
+    manifests::{self, TreeEntry, TreeKind},
+    page,
 };
 use longshore_model::{
     Author, Lineage, Page, PageRequest, Provenance, Repository, RepositoryId, Revision, TagRecord, Timestamp,
@@ -457,11 +458,10 @@ async fn summarise(conn: &mut Conn, tag: TagRecord) -> Result<TagSummary, Error>
         row!(conn, (String, Option<String>), sql, tag.digest.as_str())?;
     let (media_type, artifact_type) = found.unwrap_or_default();
     let tree = manifests::tree(conn, &tag.digest).await?;
-    let mut platforms: Vec<String> = Vec::new();
-    for platform in tree.iter().filter_map(|entry| entry.platform.as_ref()) {
-        if platform != "unknown/unknown" && !platforms.contains(platform) {
-            platforms.push(platform.clone());
-        }
+    // What an index says of its children counts; an image is known by its config alone.
+    let mut platforms = platforms_of(&tree, TreeKind::Manifest);
+    if platforms.is_empty() {
+        platforms = platforms_of(&tree, TreeKind::Blob);
     }
     Ok(TagSummary {
         media_type,
@@ -471,6 +471,17 @@ async fn summarise(conn: &mut Conn, tag: TagRecord) -> Result<TagSummary, Error>
         tag,
         source_visible: true,
     })
+}
+
+fn platforms_of(tree: &[TreeEntry], kind: TreeKind) -> Vec<String> {
+    let mut platforms: Vec<String> = Vec::new();
+    for platform in tree.iter().filter(|entry| entry.kind == kind).filter_map(|entry| entry.platform.as_ref())
+    {
+        if platform != "unknown/unknown" && !platforms.contains(platform) {
+            platforms.push(platform.clone());
+        }
+    }
+    platforms
 }
 
 #[derive(FromRow)]

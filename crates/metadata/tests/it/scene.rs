@@ -208,6 +208,7 @@ pub(crate) async fn put(
         artifact_type: parsed.artifact_type(),
         bytes: text.as_bytes(),
         parsed: &parsed,
+        platform: None,
     };
     manifests::insert(tx, repository, &new, at(0)).await
 }
