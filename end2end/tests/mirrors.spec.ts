@@ -4,7 +4,7 @@
 import { DockerRegistry } from "../support/docker-registry.js";
 import { digestOf, push } from "../support/image.js";
 import { organizations, repository, rest, signIn } from "../support/session.js";
-import { expect, open, screenshot, test, type Page } from "../support/test.js";
+import { expect, hydrated, open, screenshot, test, type Page } from "../support/test.js";
 
 const bot = { name: "mirror-bot", password: "let me mirror" };
 
@@ -161,6 +161,7 @@ test.describe("mirrors", () => {
     await page.getByRole("button", { name: "New mirror" }).click();
     await expect(page.getByText("Bring tags of another registry into team/a/b/c/d/e")).toBeVisible();
     await page.reload();
+    await hydrated(page);
     await expect(page.getByRole("dialog", { name: "New mirror" })).toBeVisible();
     await page.getByRole("link", { name: "Close" }).click();
     await expect(page.getByRole("heading", { name: "There is no mirror here" })).toBeVisible();

@@ -1,7 +1,7 @@
 // The list of repositories, making one, and finding one's way in it.
 
 import { push } from "../support/image.js";
-import { expect, open, screenshot, test } from "../support/test.js";
+import { expect, hydrated, open, screenshot, test } from "../support/test.js";
 import { organizations, repository, rest, signIn } from "../support/session.js";
 
 test.describe("repositories", () => {
@@ -58,6 +58,7 @@ test.describe("repositories", () => {
     await expect(page).toHaveURL(/namespace=south/);
     await expect(table.getByRole("row")).toHaveCount(2);
     await page.reload();
+    await hydrated(page);
     await expect(table.getByRole("link", { name: "south/harbour" })).toBeVisible();
     await page.goBack();
     await expect(table.getByRole("row")).toHaveCount(3);
@@ -77,6 +78,7 @@ test.describe("repositories", () => {
       await expect(page).toHaveURL(`/repositories/a/b%2Fc%2Fd%2Fe/${tab}`);
       await expect(heading).toHaveText("a / b/c/d/e");
       await page.reload();
+      await hydrated(page);
       await expect(heading).toHaveText("a / b/c/d/e");
       await expect(tabs.getByRole("link", { name: new RegExp(tab, "i") })).toHaveAttribute("aria-current", "page");
     }
