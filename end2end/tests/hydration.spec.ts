@@ -26,6 +26,25 @@ test.describe("a page", () => {
     await expect(page.getByRole("heading", { level: 1 })).toHaveText("System");
   });
 
+  test("is the right one when somebody goes back before it answers", async ({ page }) => {
+    await open(page, "/system");
+    await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Remotes" }).click();
+    await expect(page.getByRole("heading", { level: 1 })).toHaveText("Remotes");
+    let answer = () => {};
+    const late = new Promise<void>((resolve) => (answer = resolve));
+    await page.route("**/*.wasm", async (route) => {
+      await late;
+      await route.continue();
+    });
+    await page.reload({ waitUntil: "commit" });
+    await expect(page.getByRole("heading", { level: 1 })).toHaveText("Remotes");
+    await page.goBack({ waitUntil: "commit" });
+    await expect(page).toHaveURL("/system");
+    answer();
+    await expect(page.getByRole("heading", { level: 1 })).toHaveText("System");
+    await hydrated(page);
+  });
+
   test("has a drawer on a phone that closes when one goes on", async ({ page }) => {
     await page.setViewportSize({ width: 390, height: 800 });
     await open(page, "/system");

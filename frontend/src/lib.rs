@@ -1,10 +1,24 @@
 //! The browser's entry point: it takes over the page that the server rendered.
 
-use wasm_bindgen::prelude::wasm_bindgen;
+use leptos::prelude::window;
+use wasm_bindgen::{JsCast, prelude::wasm_bindgen};
+use web_sys::{PerformanceEntry, Url};
 
 /// Called by the page's script once this module is loaded.
 #[wasm_bindgen]
 pub fn hydrate() {
     console_error_panic_hook::set_once();
+    if has_moved().unwrap_or(false) && window().location().reload().is_ok() {
+        return;
+    }
     leptos::mount::hydrate_body(longshore_app::App);
+}
+
+/// Whether somebody went back or forth before this module was there: then the address is another
+/// one than that which the server rendered, and taking this page over would show the wrong one.
+fn has_moved() -> Option<bool> {
+    let loads = window().performance()?.get_entries_by_type("navigation");
+    let load: PerformanceEntry = loads.get(0).dyn_into().ok()?;
+    let (loaded, now) = (Url::new(&load.name()).ok()?, Url::new(&window().location().href().ok()?).ok()?);
+    Some(loaded.pathname() != now.pathname() || loaded.search() != now.search())
 }
