@@ -67,8 +67,7 @@ fn keyword(info: &KeywordInfo) -> impl IntoView + use<> {
             <dt>
                 <code>"%" {info.letter}</code>
             </dt>
-            <dd>
-                {info.meaning} " " <span class="muted">{info.example}</span></dd>
+            <dd>{info.meaning} " " <span class="muted">{info.example}</span></dd>
         </div>
     }
 }

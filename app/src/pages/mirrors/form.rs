@@ -105,10 +105,7 @@ pub(super) fn MirrorForm(
             <RemoteFields input=input remotes=remotes before=before errors=errors/>
             <RepositoryFields input=input error=errors.about("remoteRepository")/>
             <div class="connect">
-                {move || {
-                    let kind = if connected.get() { ButtonKind::Plain } else { ButtonKind::Primary };
-                    view! { <Button kind=kind busy=trial.pending()>"Connect"</Button> }
-                }}
+                <Button kind=ButtonKind::Primary busy=trial.pending()>"Connect"</Button>
                 <TrialFindings trial=trial/>
             </div>
             <Show

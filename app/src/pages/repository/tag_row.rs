@@ -52,9 +52,9 @@ pub(super) fn TagRow(summary: TagSummary) -> impl IntoView {
                     />
                     <div class="tag-name">
                         <A href=paths::tag(&repository, &tag, "")>
-                        <code>{tag.clone()}</code>
-                    </A>
-                    <ProvenanceBadge summary=summary.clone() repository=repository.clone()/>
+                            <code>{tag.clone()}</code>
+                        </A>
+                        <ProvenanceBadge summary=summary.clone() repository=repository.clone()/>
                     </div>
                 </div>
             </th>
