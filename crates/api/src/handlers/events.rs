@@ -85,7 +85,6 @@ async fn follow_events(
     if job.is_none() && !filter.jobs && filter.repository.is_none() {
         return Err(invalid_request(None, "Say what to follow: job=…, jobs=1 or repository=namespace/name."));
     }
-    let turn = api.turns.begin(&parts);
     // Subscribed first and caught up afterwards, so that nothing falls between the two.
     let live = api.admin.events(&actor, filter).await?;
     let begin = match job {
@@ -93,6 +92,8 @@ async fn follow_events(
         None if last_seen.is_some() => vec![Message::Resync],
         None => Vec::new(),
     };
+    // Only what is really followed takes another stream's turn.
+    let turn = api.turns.begin(&parts);
     let mut numbers = Numbers { job, line: log_after, count: last_seen.unwrap_or(0) };
     let events = stream::iter(begin)
         .chain(live.map(Message::Event))
