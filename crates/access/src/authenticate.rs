@@ -82,13 +82,7 @@ impl Access {
     /// The account of that name with its password's hash, where it has one.
     async fn candidate(&self, user: &str) -> Result<Option<(Account, String)>, Error> {
         let Ok(name) = user.parse::<Namespace>() else { return Ok(None) };
-        let mut conn = self.0.db.read().await?;
-        let Some(account) = accounts::find(&mut conn, &name).await? else { return Ok(None) };
-        if account.is_org {
-            return Ok(None);
-        }
-        let hash = accounts::password_hash(&mut conn, account.id).await?;
-        Ok(hash.map(|hash| (account, hash)))
+        accounts::find_with_password(&mut self.0.db.read().await?, &name).await
     }
 
     /// The hash to store for a new password.

@@ -18,6 +18,13 @@ struct AccountRow {
     created_at: i64,
 }
 
+#[derive(FromRow)]
+struct WithPassword {
+    #[sqlx(flatten)]
+    account: AccountRow,
+    password_hash: String,
+}
+
 impl TryFrom<AccountRow> for Account {
     type Error = Error;
     fn try_from(row: AccountRow) -> Result<Self, Error> {
@@ -72,11 +79,15 @@ pub async fn get(conn: &mut Conn, account: AccountId) -> Result<Option<Account>,
     row!(conn, AccountRow, sql, account.to_string())?.map(Account::try_from).transpose()
 }
 
-/// The hash of a user's password; none for organizations.
-pub async fn password_hash(conn: &mut Conn, account: AccountId) -> Result<Option<String>, Error> {
-    let sql = "SELECT password_hash FROM accounts WHERE id = $1";
-    let found: Option<(Option<String>,)> = row!(conn, (Option<String>,), sql, account.to_string())?;
-    Ok(found.and_then(|(hash,)| hash))
+/// The user with this name and the hash of the password; none for organizations, which have none.
+pub async fn find_with_password(
+    conn: &mut Conn,
+    name: &Namespace,
+) -> Result<Option<(Account, String)>, Error> {
+    let sql = "SELECT id, name, is_org, is_admin, created_at, password_hash FROM accounts
+               WHERE name = $1 AND password_hash IS NOT NULL";
+    let found = row!(conn, WithPassword, sql, name.as_str())?;
+    found.map(|row| Ok((row.account.try_into()?, row.password_hash))).transpose()
 }
 
 /// Sets the hash of a user's password.

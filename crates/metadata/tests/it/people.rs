@@ -2,7 +2,7 @@
 
 use crate::on_both;
 use crate::scene::{Scene, at};
-use longshore_metadata::{Error, accounts, sessions};
+use longshore_metadata::{Conn, Error, accounts, sessions};
 use longshore_model::{Account, PageRequest};
 
 on_both![
@@ -22,16 +22,25 @@ async fn account(scene: &Scene, name: &str, is_org: bool) -> Account {
         .await
 }
 
+async fn with_password(conn: &mut Conn, name: &str) -> Option<String> {
+    let found = accounts::find_with_password(conn, &name.parse().unwrap()).await.unwrap();
+    found.map(|(account, hash)| {
+        assert_eq!(account.name.as_str(), name);
+        hash
+    })
+}
+
 async fn an_account_is_found_by_name_and_identifier(scene: Scene) {
     let (alice, org) = (account(&scene, "alice", false).await, account(&scene, "acme", true).await);
     let conn = &mut scene.read().await;
     assert_eq!(accounts::find(conn, &alice.name).await.unwrap().as_ref(), Some(&alice));
     assert_eq!(accounts::get(conn, org.id).await.unwrap().as_ref(), Some(&org));
     assert_eq!(accounts::find(conn, &"bob".parse().unwrap()).await.unwrap(), None);
-    assert_eq!(accounts::password_hash(conn, alice.id).await.unwrap().as_deref(), Some("hash"));
-    assert_eq!(accounts::password_hash(conn, org.id).await.unwrap(), None);
+    assert_eq!(with_password(conn, "alice").await.as_deref(), Some("hash"));
+    assert_eq!(with_password(conn, "acme").await, None);
+    assert_eq!(with_password(conn, "bob").await, None);
     scene.write(move |tx| Box::pin(accounts::set_password(tx, alice.id, "other"))).await;
-    assert_eq!(accounts::password_hash(conn, alice.id).await.unwrap().as_deref(), Some("other"));
+    assert_eq!(with_password(conn, "alice").await.as_deref(), Some("other"));
 }
 
 async fn a_name_is_taken_once(scene: Scene) {
