@@ -4,7 +4,8 @@ use crate::{
     Change, Conn, Error, Tx, Vault,
     changes::Changes,
     conn::Backend,
-    writer::{self, Priority, Run, Work},
+    line::{Priority, Run, Work},
+    writer,
 };
 use futures::{FutureExt, future::BoxFuture};
 use sqlx::{
@@ -21,8 +22,16 @@ static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres")
 
 /// How long a statement waits for a lock that another process holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connections for readers of SQLite, and for everybody of PostgreSQL.
+/// Connections to PostgreSQL.
 const CONNECTIONS: u32 = 8;
+/// Connections that read SQLite. Each is a thread that computes; more than a few take turns with the
+/// writer instead of going on beside it.
+const SQLITE_READERS: u32 = 4;
+/// Pages that SQLite's log gathers before they are moved into the database; at the 1000 that are
+/// usual, a busy registry would move them several times a second, and pushes wait for it.
+const LOG_PAGES: &str = "8000";
+/// Kibibytes of pages that a connection keeps in memory, as the negative number that SQLite expects.
+const PAGE_CACHE: &str = "-8000";
 
 /// The database; cheap to clone.
 #[derive(Clone)]
@@ -193,13 +202,19 @@ async fn open_sqlite(url: &str, changes: Changes, vault: Vault) -> Result<Store,
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
+        .pragma("wal_autocheckpoint", LOG_PAGES)
+        .pragma("cache_size", PAGE_CACHE)
         .statement_cache_capacity(256);
     let setup = PoolOptions::<Sqlite>::new().max_connections(1).connect_with(options.clone()).await?;
     SQLITE.run(&setup).await?;
     setup.close().await;
     let writer = writer::start(options.clone(), changes, vault).await?;
-    let readers =
-        PoolOptions::new().max_connections(CONNECTIONS).connect_with(options.read_only(true)).await?;
+    let readers = PoolOptions::new()
+        .max_connections(SQLITE_READERS)
+        // A file does not go away as a server does; asking costs as much as reading.
+        .test_before_acquire(false)
+        .connect_with(options.read_only(true))
+        .await?;
     Ok(Store::Sqlite { readers, writer })
 }
 

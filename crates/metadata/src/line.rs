@@ -1,0 +1,126 @@
+//! The line in front of the one writer of a SQLite database: who waits, and who is next. What is
+//! done with them is the writer's.
+
+use crate::{Error, Tx};
+use futures::future::BoxFuture;
+use std::collections::{BTreeMap, VecDeque};
+use tokio::sync::{mpsc, oneshot};
+
+/// Which transactions go first when several wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// What an event leads to: finished before new events are taken in.
+    Evaluation,
+    /// Everything else.
+    Normal,
+}
+
+/// More than this many waiting transactions make callers wait before they can ask.
+const LONGEST: usize = 1024;
+
+/// What a transaction does; it answers whether its work shall be kept.
+pub(crate) type Run = Box<dyn for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, bool> + Send>;
+
+/// A transaction that waits. Its result goes to the caller by a channel of its own.
+pub(crate) struct Work {
+    pub priority: Priority,
+    pub run: Run,
+    pub committed: oneshot::Sender<Result<(), Error>>,
+}
+
+/// Those who wait, by priority, each in the order in which they came.
+pub(crate) struct Line {
+    arriving: mpsc::Receiver<Work>,
+    waiting: BTreeMap<Priority, VecDeque<Work>>,
+}
+
+impl Line {
+    /// An empty line, and where one joins it.
+    pub(crate) fn new() -> (mpsc::Sender<Work>, Self) {
+        let (sender, arriving) = mpsc::channel(LONGEST);
+        (sender, Self { arriving, waiting: BTreeMap::new() })
+    }
+
+    /// Waits for somebody and answers the highest priority there is; none when nobody can come any more.
+    pub(crate) async fn highest(&mut self) -> Option<Priority> {
+        if self.waiting.is_empty() {
+            let first = self.arriving.recv().await?;
+            self.join(first);
+        }
+        self.let_in();
+        self.waiting.keys().next().copied()
+    }
+
+    /// Whether the next one has this priority: somebody has, and nobody more urgent has come.
+    pub(crate) fn leads(&mut self, priority: Priority) -> bool {
+        self.let_in();
+        self.waiting.keys().next() == Some(&priority)
+    }
+
+    /// The next one, of the highest priority among those who are in the line.
+    pub(crate) fn next(&mut self) -> Option<Work> {
+        let mut first = self.waiting.first_entry()?;
+        let work = first.get_mut().pop_front();
+        if first.get().is_empty() {
+            first.remove();
+        }
+        work
+    }
+
+    /// Everybody who waits.
+    pub(crate) fn clear(&mut self) -> impl Iterator<Item = Work> {
+        std::mem::take(&mut self.waiting).into_values().flatten()
+    }
+
+    fn let_in(&mut self) {
+        while self.waiting.values().map(VecDeque::len).sum::<usize>() < LONGEST
+            && let Ok(work) = self.arriving.try_recv()
+        {
+            self.join(work);
+        }
+    }
+
+    fn join(&mut self, work: Work) {
+        self.waiting.entry(work.priority).or_default().push_back(work);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn work(priority: Priority) -> Work {
+        Work { priority, run: Box::new(|_| Box::pin(async { true })), committed: oneshot::channel().0 }
+    }
+
+    #[tokio::test]
+    async fn somebody_more_urgent_goes_first_and_ends_the_turn_of_the_others() {
+        let (door, mut line) = Line::new();
+        for _ in 0..3 {
+            door.send(work(Priority::Normal)).await.unwrap();
+        }
+        assert_eq!(line.highest().await, Some(Priority::Normal));
+        assert!(line.next().is_some() && line.leads(Priority::Normal));
+        door.send(work(Priority::Evaluation)).await.unwrap();
+        assert!(!line.leads(Priority::Normal));
+        assert_eq!(line.highest().await, Some(Priority::Evaluation));
+        assert_eq!(line.next().map(|work| work.priority), Some(Priority::Evaluation));
+        assert!(!line.leads(Priority::Evaluation));
+        assert_eq!(line.highest().await, Some(Priority::Normal));
+        assert_eq!(line.clear().count(), 2);
+        drop(door);
+        assert_eq!(line.highest().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_long_line_makes_callers_wait_at_the_door() {
+        let (door, mut line) = Line::new();
+        for _ in 0..2 {
+            while door.try_send(work(Priority::Normal)).is_ok() {}
+            assert_eq!(line.highest().await, Some(Priority::Normal));
+        }
+        assert!(door.try_send(work(Priority::Normal)).is_err());
+        assert_eq!(line.clear().count(), LONGEST);
+    }
+}
