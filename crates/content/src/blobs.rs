@@ -64,11 +64,11 @@ impl Content {
         location: String,
         upload: Option<UploadId>,
     ) -> Result<BlobInfo, Error> {
-        let (repository, now) = (repository.id, self.now());
+        let (to, now) = (repository.id, self.now());
         self.write(move |tx| {
             async move {
                 blobs::record(tx, &info.digest, info.size, &location, now).await?;
-                blobs::link(tx, repository, &info.digest).await?;
+                blobs::link(tx, to, &info.digest).await?;
                 if let Some(upload) = upload {
                     uploads::delete(tx, upload).await?;
                 }
@@ -77,6 +77,7 @@ impl Content {
             .boxed()
         })
         .await
+        .map_err(|error| error.at(&repository.name))
     }
 
     /// Links a blob of one repository into another, without moving a byte. Nothing, when `from`

@@ -116,6 +116,16 @@ pub enum Error {
     Metadata(#[from] longshore_metadata::Error),
 }
 
+impl Error {
+    /// For what was written to a repository that went away meanwhile.
+    pub(crate) fn at(self, repository: &RepositoryName) -> Self {
+        match self {
+            Self::Metadata(error) if error.is_dangling() => Self::RepositoryGone(repository.clone()),
+            other => other,
+        }
+    }
+}
+
 fn not_writable(state: &RepositoryState) -> &'static str {
     match state {
         RepositoryState::Normal => "can be written to",

@@ -81,10 +81,26 @@ impl Content {
             async move {
                 match repositories::find(tx, &name).await? {
                     Some(repository) => Ok(repository),
-                    None => create(tx, name, &NewRepository::default(), author, now).await,
+                    None => {
+                        let made = create(tx, name, &NewRepository::default(), author, now).await?;
+                        repositories::note_by_push(tx, made.id).await?;
+                        Ok(made)
+                    }
                 }
             }
             .boxed()
+        })
+        .await
+    }
+
+    /// Forgets a repository that a push made, when nothing came of it; any other one stays.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn forget_unused(&self, repository: &Repository) -> Result<(), Error> {
+        let id = repository.id;
+        self.write(move |tx| {
+            async move { Ok::<_, Error>(repositories::forget_unused(tx, id).await.map(drop)?) }.boxed()
         })
         .await
     }

@@ -9,7 +9,10 @@ use crate::hash::Hasher;
 use crate::intake::{Intake, take_in};
 use crate::store::{ByteStream, StoreError, Writer};
 use futures::{FutureExt, StreamExt, TryStreamExt};
-use longshore_metadata::uploads::{self, Upload};
+use longshore_metadata::{
+    repositories,
+    uploads::{self, Upload},
+};
 use longshore_model::{Repository, UploadId};
 use longshore_oci::{Algorithm, Digest};
 use std::future::Future;
@@ -27,19 +30,19 @@ impl Content {
     /// named at the end, at the price of reading everything once more.
     ///
     /// # Errors
-    /// The database.
+    /// [`Error::RepositoryGone`]; the database.
     pub async fn begin_upload(
         &self,
         repository: &Repository,
         algorithm: Algorithm,
     ) -> Result<UploadId, Error> {
-        let (id, repository, now) = (UploadId::new(), repository.id, self.now());
+        let (id, to, now) = (UploadId::new(), repository.id, self.now());
         let state = Hasher::new(algorithm).state();
         self.write(move |tx| {
-            async move { Ok::<_, Error>(uploads::create(tx, id, repository, algorithm, &state, now).await?) }
-                .boxed()
+            async move { Ok::<_, Error>(uploads::create(tx, id, to, algorithm, &state, now).await?) }.boxed()
         })
-        .await?;
+        .await
+        .map_err(|error| error.at(&repository.name))?;
         Ok(id)
     }
 
@@ -101,7 +104,7 @@ impl Content {
     /// [`Error::UploadUnknown`]; [`Error::RangeNotSatisfiable`] while a part is being appended.
     pub async fn cancel_upload(&self, repository: &Repository, upload: UploadId) -> Result<(), Error> {
         let (upload, _claim) = self.take_upload(repository, upload, None).await?;
-        self.drop_upload(upload.id).await
+        self.drop_upload(&upload).await
     }
 
     /// Removes bytes in the store that belong to no upload: those of one-request uploads that were
@@ -149,7 +152,7 @@ impl Content {
         };
         let actual = hasher.finish();
         if actual != digest {
-            self.drop_upload(upload.id).await?;
+            self.drop_upload(upload).await?;
             return Err(Error::DigestMismatch { expected: digest, actual });
         }
         let location = self.0.store.commit(upload.id, &digest).await?;
@@ -202,9 +205,9 @@ impl Content {
             offset => store.resume(upload.id, offset).await,
         };
         let mut writer = match opened {
-            Err(StoreError::UploadLost { upload }) => {
+            Err(StoreError::UploadLost { .. }) => {
                 self.drop_upload(upload).await?;
-                return Err(Error::UploadUnknown { repository: repository.name.clone(), upload });
+                return Err(Error::UploadUnknown { repository: repository.name.clone(), upload: upload.id });
             }
             opened => opened?,
         };
@@ -246,9 +249,18 @@ impl Content {
         Ok(hashed.await.map_err(|source| StoreError::Unreadable { source })?)
     }
 
-    async fn drop_upload(&self, upload: UploadId) -> Result<(), Error> {
-        self.0.store.abort(upload).await?;
-        self.write(move |tx| async move { Ok::<_, Error>(uploads::delete(tx, upload).await?) }.boxed()).await
+    /// Nothing of it stays, nor of a repository that was made for it alone.
+    async fn drop_upload(&self, upload: &Upload) -> Result<(), Error> {
+        let (id, repository) = (upload.id, upload.repository);
+        self.0.store.abort(id).await?;
+        self.write(move |tx| {
+            async move {
+                uploads::delete(tx, id).await?;
+                Ok::<_, Error>(repositories::forget_unused(tx, repository).await.map(drop)?)
+            }
+            .boxed()
+        })
+        .await
     }
 }
 

@@ -62,3 +62,12 @@ pub enum Error {
     #[error("the database is closed")]
     Closed,
 }
+
+impl Error {
+    /// Whether what was written refers to a row that is not there any more.
+    #[must_use]
+    pub fn is_dangling(&self) -> bool {
+        let Self::Sql(sqlx::Error::Database(error)) = self else { return false };
+        error.is_foreign_key_violation()
+    }
+}

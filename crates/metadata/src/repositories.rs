@@ -312,6 +312,34 @@ pub async fn delete(tx: &mut Tx, repository: RepositoryId, now: Timestamp) -> Re
     Ok(())
 }
 
+/// Notes that a push made the repository, and nobody by intent.
+pub async fn note_by_push(tx: &mut Tx, repository: RepositoryId) -> Result<(), Error> {
+    let sql = "UPDATE repositories SET by_push = $2 WHERE id = $1";
+    change!(tx.conn, sql, repository.to_string(), true)?;
+    Ok(())
+}
+
+/// Forgets a repository that a push made and that nothing came of: it holds nothing, nothing is on
+/// its way there, and nobody has changed or used it. Whether it was such a one.
+pub async fn forget_unused(tx: &mut Tx, repository: RepositoryId) -> Result<bool, Error> {
+    let id = repository.to_string();
+    let forgotten = change!(
+        tx.conn,
+        "DELETE FROM repositories WHERE id = $1 AND by_push AND updated_at = created_at
+           AND NOT EXISTS (SELECT 1 FROM uploads WHERE repository = $1)
+           AND NOT EXISTS (SELECT 1 FROM repository_blobs WHERE repository = $1)
+           AND NOT EXISTS (SELECT 1 FROM repository_manifests WHERE repository = $1)
+           AND NOT EXISTS (SELECT 1 FROM tag_changes WHERE repository = $1)
+           AND NOT EXISTS (SELECT 1 FROM policies WHERE repository = $1 OR target = $1)",
+        id.as_str()
+    )?;
+    if forgotten == 0 {
+        return Ok(false);
+    }
+    change!(tx.conn, "DELETE FROM activity WHERE repository = $1", id.as_str())?;
+    Ok(true)
+}
+
 /// How many repositories there are, and how many tags they have, digest tags left out.
 pub async fn counts(conn: &mut Conn) -> Result<(u64, u64), Error> {
     let repositories = value!(conn, i64, "SELECT COUNT(*) FROM repositories WHERE deleted_at IS NULL")?;

@@ -4,6 +4,7 @@
 
 use crate::Registry;
 use crate::error::Failure;
+use axum::response::Response;
 use http::header::WWW_AUTHENTICATE;
 use http::request::Parts;
 use longshore_access::{Action, RequestActor, Via};
@@ -44,15 +45,23 @@ impl Asking<'_> {
         }
     }
 
-    /// The repository, if it may be written to. One that is not there is made, private, when the
-    /// actor may make it: the first push does.
-    pub(crate) async fn to_write(&self, name: &RepositoryName) -> Result<Repository, Failure> {
-        let repository = match self.find_writable(name).await? {
-            Some(repository) => repository,
-            None => self.registry.content.find_or_create_repository(name, &self.author()).await?,
-        };
-        may_write_tags(&repository, &Provenance::Push)?;
-        Ok(repository)
+    /// Writes to the repository, if that may be. One that is not there is made, private, when the
+    /// actor may make it: the first push does; and forgotten when that fails.
+    pub(crate) async fn to_write(
+        &self,
+        name: &RepositoryName,
+        write: impl AsyncFnOnce(&Repository) -> Result<Response, Failure>,
+    ) -> Result<Response, Failure> {
+        if let Some(repository) = self.find_writable(name).await? {
+            may_write_tags(&repository, &Provenance::Push)?;
+            return write(&repository).await;
+        }
+        let made = self.registry.content.find_or_create_repository(name, &self.author()).await?;
+        let written = write(&made).await;
+        if written.is_err() {
+            self.registry.content.forget_unused(&made).await?;
+        }
+        written
     }
 
     /// The repository of an upload that is under way, if it may be written to.

@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::{StatusCode, header};
 use longshore_content::{Error, PutManifest};
-use longshore_model::Provenance;
+use longshore_model::{Provenance, Repository};
 use longshore_oci::{ErrorCode, MAX_MANIFEST_BYTES, ManifestError, Reference, RepositoryName, Tag};
 
 /// How many tags one push may set.
@@ -56,7 +56,17 @@ impl Asking<'_> {
             let message = format!("one push sets at most {MAX_TAGS} tags, this one names {}", asked.len());
             return Err(Failure::new(ErrorCode::TagInvalid, message).status(StatusCode::URI_TOO_LONG));
         }
-        let repository = self.to_write(name).await?;
+        let put = async |repository: &Repository| self.put_into(repository, reference, &asked, body).await;
+        self.to_write(name, put).await
+    }
+
+    async fn put_into(
+        &self,
+        repository: &Repository,
+        reference: Reference,
+        asked: &[Tag],
+        body: Body,
+    ) -> Result<Response, Failure> {
         let announced = headers::content_length(&self.request.headers)?.unwrap_or_default();
         let bytes = match announced <= MAX_MANIFEST_BYTES as u64 {
             true => body::whole(body, MAX_MANIFEST_BYTES).await?,
@@ -68,7 +78,7 @@ impl Asking<'_> {
         };
         let tags: Vec<Tag> = reference.tag().cloned().into_iter().chain(asked.iter().cloned()).collect();
         let put = PutManifest {
-            repository: &repository,
+            repository,
             digest_expected: reference.digest(),
             tags: &tags,
             media_type: headers::text(&self.request.headers, &header::CONTENT_TYPE).unwrap_or_default(),
@@ -80,13 +90,15 @@ impl Asking<'_> {
         let stored = self.registry.content.put_manifest(put).await?;
         let mut response = empty(StatusCode::CREATED);
         let headers = response.headers_mut();
-        headers.insert(header::LOCATION, headers::value(format!("/v2/{name}/manifests/{}", stored.digest)));
+        headers.insert(header::LOCATION, {
+            headers::value(format!("/v2/{}/manifests/{}", repository.name, stored.digest))
+        });
         headers.insert(CONTENT_DIGEST, headers::value(&stored.digest));
         if let Some(subject) = &stored.subject {
             headers.insert(SUBJECT, headers::value(subject));
         }
         for tag in asked {
-            headers.append(TAG, headers::value(&tag));
+            headers.append(TAG, headers::value(tag));
         }
         Ok(response)
     }

@@ -25,19 +25,21 @@ impl Asking<'_> {
         let digest: Option<Digest> = query.parsed("digest", ErrorCode::DigestInvalid)?;
         let mount: Option<Digest> = query.parsed("mount", ErrorCode::DigestInvalid)?;
         let algorithm = digest_algorithm(query)?;
-        let repository = self.to_write(name).await?;
-        if let Some(mounted) = self.mount(&repository, mount.as_ref(), query).await? {
-            return Ok(stored(&repository, &mounted));
-        }
-        if let Some(digest) = digest {
-            let length = headers::content_length(&self.request.headers)?;
-            let body = body::stream(body, length);
-            let info = self.registry.content.put_blob(&repository, &digest, None, body).await?;
-            return Ok(stored(&repository, &info));
-        }
-        let algorithm = mount.map_or(algorithm, |digest| digest.algorithm());
-        let upload = self.registry.content.begin_upload(&repository, algorithm).await?;
-        Ok(under_way(&repository, upload, 0, StatusCode::ACCEPTED))
+        let start = async |repository: &Repository| {
+            if let Some(mounted) = self.mount(repository, mount.as_ref(), query).await? {
+                return Ok(stored(repository, &mounted));
+            }
+            if let Some(digest) = digest {
+                let length = headers::content_length(&self.request.headers)?;
+                let body = body::stream(body, length);
+                let info = self.registry.content.put_blob(repository, &digest, None, body).await?;
+                return Ok(stored(repository, &info));
+            }
+            let algorithm = mount.map_or(algorithm, |digest| digest.algorithm());
+            let upload = self.registry.content.begin_upload(repository, algorithm).await?;
+            Ok(under_way(repository, upload, 0, StatusCode::ACCEPTED))
+        };
+        self.to_write(name, start).await
     }
 
     /// PATCH: appends a part.

@@ -1,10 +1,10 @@
 //! Pushing blobs in all the ways there are.
 
-use crate::fixture::{House, sha256};
+use crate::fixture::{House, image, sha256};
 use axum::body::{Body, Bytes};
 use http::{Method, StatusCode};
 use longshore_model::repository::RepositoryChange;
-use longshore_oci::ErrorCode;
+use longshore_oci::{ErrorCode, media_type::OCI_MANIFEST};
 use std::io;
 
 #[tokio::test]
@@ -91,6 +91,7 @@ async fn a_client_that_disconnects_in_mid_part_resumes_behind_what_came() {
 async fn an_upload_with_the_wrong_digest_leaves_nothing() {
     let house = House::new().await;
     let ann = house.by("ann");
+    house.create("ann/web", RepositoryChange::default()).await;
     let (wanted, actual) = (sha256(b"wanted"), sha256(b"other"));
     let location = ann.post("/v2/ann/web/blobs/uploads/").await.header("location").to_owned();
     let one_request = format!("/v2/ann/web/blobs/uploads/?digest={wanted}");
@@ -130,7 +131,46 @@ async fn an_upload_can_be_cancelled() {
     let ann = house.by("ann");
     let location = ann.post("/v2/ann/web/blobs/uploads/").await.header("location").to_owned();
     assert_eq!(ann.delete(&location).await.status, StatusCode::NO_CONTENT);
+    // What was made for it alone went with it.
+    ann.delete(&location).await.fails(404, ErrorCode::NameUnknown);
+    assert!(house.repository("ann/web").await.is_none());
+
+    house.create("ann/site", RepositoryChange::default()).await;
+    let location = ann.post("/v2/ann/site/blobs/uploads/").await.header("location").to_owned();
+    assert_eq!(ann.delete(&location).await.status, StatusCode::NO_CONTENT);
     ann.delete(&location).await.fails(404, ErrorCode::BlobUploadUnknown);
+    assert!(house.repository("ann/site").await.is_some());
+}
+
+#[tokio::test]
+async fn a_first_push_that_fails_leaves_no_repository_behind() {
+    let house = House::new().await;
+    let ann = house.by("ann");
+    let wrong = sha256(b"something else");
+    let gone = async || house.repository("ann/web").await.is_none();
+
+    let at_once = format!("/v2/ann/web/blobs/uploads/?digest={wrong}");
+    ann.send(Method::POST, &at_once, &[], "hello").await.fails(400, ErrorCode::DigestInvalid);
+    assert!(gone().await);
+
+    let location = ann.post("/v2/ann/web/blobs/uploads/").await.header("location").to_owned();
+    assert!(!gone().await);
+    let second = ann.post("/v2/ann/web/blobs/uploads/").await.header("location").to_owned();
+    let put = |location| format!("{location}?digest={wrong}");
+    ann.send(Method::PUT, &put(location), &[], "hello").await.fails(400, ErrorCode::DigestInvalid);
+    assert!(!gone().await, "another upload is under way there");
+    ann.send(Method::PUT, &put(second), &[], "hello").await.fails(400, ErrorCode::DigestInvalid);
+    assert!(gone().await);
+
+    let missing = image(&sha256(b"a config that is missing"));
+    let refused = ann.put_json("/v2/ann/web/manifests/1.0", OCI_MANIFEST, &missing).await;
+    refused.fails(400, ErrorCode::ManifestBlobUnknown);
+    assert!(gone().await);
+
+    // What one blob has reached stays, whatever fails after it.
+    house.blob("ann/web", b"layer").await;
+    ann.send(Method::POST, &at_once, &[], "hello").await.fails(400, ErrorCode::DigestInvalid);
+    assert!(!gone().await);
 }
 
 #[tokio::test]
