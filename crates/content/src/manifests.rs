@@ -122,7 +122,7 @@ impl Content {
             all.extend_from_slice(&part);
             Ok(all)
         });
-        serde_json::from_slice(&bytes.await.ok()?).ok()
+        serde_json::from_slice(&bytes.await.ok()?).ok().filter(Platform::is_well_formed)
     }
 
     /// Reads a manifest by tag or digest, exactly as it was stored.

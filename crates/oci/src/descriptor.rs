@@ -8,6 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{Digest, media_type};
 
+/// The most characters of one part of a platform; those that exist have about ten.
+const MAX_PLATFORM_PART: usize = 64;
+
 /// The annotation with which BuildKit marks attestations among the children of an index.
 const DOCKER_REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 
@@ -101,6 +104,21 @@ impl Platform {
     pub fn is_unknown(&self) -> bool {
         self.os == "unknown" && self.architecture == "unknown"
     }
+
+    /// Whether every part is a word such as those that GOOS and GOARCH take; image configs may hold
+    /// anything.
+    pub fn is_well_formed(&self) -> bool {
+        let optional = [&self.variant, &self.os_version].into_iter().flatten();
+        is_word(&self.os)
+            && is_word(&self.architecture)
+            && optional.filter(|part| !part.is_empty()).all(|part| is_word(part))
+    }
+}
+
+/// One part of a platform.
+fn is_word(part: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    (1..=MAX_PLATFORM_PART).contains(&part.len()) && part.chars().all(legal)
 }
 
 impl fmt::Display for Platform {
@@ -123,8 +141,7 @@ impl FromStr for Platform {
             [os, architecture, variant] => (os, architecture, Some(variant)),
             _ => return Err(PlatformError),
         };
-        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        if parts.iter().any(|part| part.is_empty() || !part.chars().all(legal)) {
+        if !parts.iter().all(|part| is_word(part)) {
             return Err(PlatformError);
         }
         Ok(Self {
@@ -149,6 +166,19 @@ mod tests {
         for text in ["", "linux", "linux/", "a/b/c/d", "li nux/x"] {
             assert_eq!(text.parse::<Platform>(), Err(PlatformError), "{text}");
         }
+    }
+
+    #[test]
+    fn a_platform_of_a_config_is_words_of_bounded_length() {
+        let of_config = |os: &str, version: &str| {
+            let json = serde_json::json!({ "os": os, "architecture": "amd64", "os.version": version });
+            serde_json::from_value::<Platform>(json).unwrap()
+        };
+        assert!(of_config("windows", "10.0.17763.1999").is_well_formed());
+        assert!(of_config("linux", "").is_well_formed());
+        assert!(!of_config("", "").is_well_formed());
+        assert!(!of_config("<b>linux</b>", "").is_well_formed());
+        assert!(!of_config(&"l".repeat(65), "").is_well_formed());
     }
 
     #[test]
