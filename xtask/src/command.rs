@@ -8,9 +8,12 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-/// The root of the workspace: the folder that holds `Cargo.toml` and `target`.
+/// The root of the workspace: the folder that holds `Cargo.toml` and `target`. The one that cargo runs this
+/// program for; it may have been compiled for another checkout that shares the target folder.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask stands in the workspace").to_path_buf()
+    let compiled_for = env!("CARGO_MANIFEST_DIR");
+    let run_for = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| compiled_for.into());
+    Path::new(&run_for).parent().expect("xtask stands in the workspace").to_path_buf()
 }
 
 /// `target/`, which is the same for every command, whatever `CARGO_TARGET_DIR` says: the binary is
