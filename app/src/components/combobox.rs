@@ -29,19 +29,28 @@ pub fn Combobox(
     placeholder: Option<String>,
 ) -> impl IntoView {
     let open = RwSignal::new(false);
-    let active = RwSignal::new(None::<usize>);
+    // By its text: whatever the list turns into meanwhile, what one sees marked is what one chooses.
+    let marked = RwSignal::new(None::<String>);
+    let active = Memo::new(move |_| {
+        marked.with(|marked| {
+            let marked = marked.as_ref()?;
+            options.with(|options| options.iter().position(|option| option == marked))
+        })
+    });
     let shown = Memo::new(move |_| open.get() && !options.with(Vec::is_empty));
     let choose = move |index: usize| {
         if let Some(option) = options.with_untracked(|options| options.get(index).cloned()) {
             value.set(option);
         }
         open.set(false);
-        active.set(None);
+        marked.set(None);
     };
     let step = move |by: isize| {
         open.set(true);
-        let count = options.with_untracked(Vec::len);
-        active.update(|active| *active = stepped(*active, by, count));
+        let next = options.with_untracked(|options| {
+            stepped(active.get_untracked(), by, options.len()).and_then(|index| options.get(index).cloned())
+        });
+        marked.set(next);
     };
     let keydown = move |event: ev::KeyboardEvent| match (event.key().as_str(), active.get_untracked()) {
         ("ArrowDown", _) => {
@@ -93,7 +102,7 @@ pub fn Combobox(
                 on:keydown=keydown
                 on:input=move |event| {
                     value.set(event_target_value(&event));
-                    active.set(None);
+                    marked.set(None);
                     open.set(true);
                     on_search.run(value.get_untracked());
                 }

@@ -4,18 +4,13 @@ use std::collections::HashMap;
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::components::Outlet;
-use longshore_model::{
-    JobId,
-    job::{Event, Job, Status},
-    policy::Mirror,
-};
+use longshore_model::{job::Event, policy::Mirror};
 
 use super::row::MirrorRow;
 use crate::{
     components::{ButtonKind, ButtonLink, EmptyState, Loaded, Table},
-    live::{ConnectionNotice, News, follow},
-    pages::repository::{RepositoryPage, use_repository},
-    paths,
+    live::ConnectionNotice,
+    pages::repository::{follow_repository, use_repository},
     server::mirrors,
 };
 
@@ -24,7 +19,7 @@ use crate::{
 pub fn Mirrors() -> impl IntoView {
     let here = use_repository();
     let list = Resource::new_blocking(move || (here.name.get(), here.changes()), |(name, _)| mirrors(name));
-    let lost = follow_runs(here);
+    let lost = follow_repository(here.name, turns(), move || here.changed());
     view! {
         <ConnectionNotice lost=lost/>
         <div class="toolbar">
@@ -67,19 +62,12 @@ fn List(mirrors: Vec<Mirror>) -> impl IntoView {
     })
 }
 
-/// Reads the list anew when a mirror's job begins or ends. Answers whether the connection is lost.
-fn follow_runs(here: RepositoryPage) -> ReadSignal<bool> {
-    let seen = StoredValue::new(HashMap::<JobId, Status>::new());
-    let turned = move |job: &Job| {
-        job.policy.is_some()
-            && seen.try_update_value(|seen| seen.insert(job.id, job.status)) != Some(Some(job.status))
-    };
-    let address =
-        move || here.name.with(|name| Some(paths::with_query("/events", &[("repository", Some(name))])));
-    follow(address, move |news| match news {
-        News::Event(Event::Job { job }) if turned(&job) => here.changed(),
-        // What happened between the page and its stream, or while that was lost, is in the list.
-        News::Opened => here.changed(),
-        News::Event(_) => {}
-    })
+/// Tells whether a mirror's job has begun or ended since the last event.
+fn turns() -> impl Fn(&Event) -> bool {
+    let seen = StoredValue::new(HashMap::new());
+    move |event| {
+        let Event::Job { job } = event else { return false };
+        let last = seen.try_update_value(|seen| seen.insert(job.id, job.status)).flatten();
+        job.policy.is_some() && last != Some(job.status)
+    }
 }

@@ -13,9 +13,13 @@ use crate::{
 /// Many changes at once are read as one.
 const GATHER: Duration = Duration::from_millis(700);
 
-/// Calls `reload` soon after tags of the repository changed or one of its jobs ended. Answers
+/// Calls `reload` soon after something happened in the repository that matters to the page. Answers
 /// whether the connection is lost.
-pub(crate) fn follow_repository(name: Memo<String>, reload: impl Fn() + Copy + 'static) -> ReadSignal<bool> {
+pub(crate) fn follow_repository(
+    name: Memo<String>,
+    matters: impl Fn(&Event) -> bool + 'static,
+    reload: impl Fn() + Copy + 'static,
+) -> ReadSignal<bool> {
     let due = StoredValue::new(false);
     let soon = move || {
         if !due.get_value() {
@@ -26,10 +30,19 @@ pub(crate) fn follow_repository(name: Memo<String>, reload: impl Fn() + Copy + '
     let address = move || name.with(|name| Some(paths::with_query("/events", &[("repository", Some(name))])));
     follow(address, move |news| match news {
         // What changed between the page and its stream, or while that was lost, was not told.
-        News::Opened | News::Event(Event::Tags { .. }) => soon(),
-        News::Event(Event::Job { job }) if job.status.is_final() => soon(),
+        News::Opened => soon(),
+        News::Event(event) if matters(&event) => soon(),
         News::Event(_) => {}
     })
+}
+
+/// Whether tags changed, or a job ended.
+pub(crate) fn changes_tags(event: &Event) -> bool {
+    match event {
+        Event::Tags { .. } => true,
+        Event::Job { job } => job.status.is_final(),
+        Event::Log { .. } => false,
+    }
 }
 
 /// Waits until the changes are gathered, and until nobody is answering a question about what is

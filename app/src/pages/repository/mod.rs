@@ -14,7 +14,7 @@ mod tags;
 mod target_field;
 
 pub use activity::RepositoryActivity;
-pub(crate) use follow::follow_repository;
+pub(crate) use follow::{changes_tags, follow_repository};
 pub use info::Info;
 pub use permissions::Permissions;
 pub use promotion_dialogs::{EditPromotion, NewPromotion};

@@ -108,8 +108,8 @@ fn target_mistake(target: &str, tried: bool) -> Option<String> {
     match target.trim() {
         "" if tried => Some("choose the repository that the tags go to".to_owned()),
         "" => None,
-        // While one types, the namespace comes first.
-        name if !tried && !name.contains('/') => None,
+        // While one types, the namespace comes first, and no name ends with what stands between its parts.
+        name if !tried && (!name.contains('/') || name.ends_with(['/', '.', '_', '-'])) => None,
         name => name.parse::<RepositoryName>().err().map(|error| error.to_string()),
     }
 }
@@ -123,6 +123,8 @@ mod tests {
         assert_eq!(target_mistake("", false), None);
         assert!(target_mistake("", true).is_some());
         assert_eq!(target_mistake("qa", false), None);
+        assert_eq!(target_mistake("qa/", false), None);
+        assert!(target_mistake("qa/", true).is_some());
         assert!(target_mistake("qa", true).is_some());
         assert!(target_mistake("qa/Website", false).is_some());
         assert_eq!(target_mistake("qa/website", true), None);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use leptos::{either::Either, prelude::*};
 use longshore_model::{Page, tag::TagSummary};
 
-use super::{follow_repository, tag_row::TagRow, use_repository};
+use super::{changes_tags, follow_repository, tag_row::TagRow, use_repository};
 use crate::{
     components::{
         ButtonLink, Commands, ConfirmButton, EmptyState, ListPager, ListQuery, Loaded, SearchBox, Table,
@@ -34,7 +34,7 @@ pub fn Tags() -> impl IntoView {
         move || (here.name.get(), query.get(), here.changes()),
         |(name, query, _)| tags(name, query.search(), query.page()),
     );
-    let lost = follow_repository(here.name, move || here.changed());
+    let lost = follow_repository(here.name, changes_tags, move || here.changed());
     let chosen = RwSignal::new(BTreeSet::new());
     let delete =
         Action::new(move |names: &Vec<String>| delete_tags(here.name.get_untracked(), names.clone()));

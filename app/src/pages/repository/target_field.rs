@@ -27,9 +27,11 @@ pub(crate) fn TargetField(
             repositories(filter, PageRequest::first(SUGGESTED)).await.ok()
         }
     });
+    // Until the answer to a change of the text is here, what fits of the last one is shown.
     let options = Signal::derive(move || {
-        let page = found.get().flatten();
-        page.iter().flat_map(|page| &page.items).map(|found| found.repository.name.to_string()).collect()
+        let (page, typed) = (found.get().flatten(), value.get());
+        let names = page.iter().flat_map(|page| &page.items).map(|found| found.repository.name.to_string());
+        names.filter(|name| name.contains(typed.trim())).collect()
     });
     view! {
         <Combobox

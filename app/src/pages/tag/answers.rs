@@ -48,9 +48,8 @@ fn PolicySays(answer: PolicyAnswer, repository: String) -> impl IntoView {
     let (tone, word) = outcome(answer.kind, answer.result);
     let lapsed = answer.result == AnswerResult::Done && answer.would_qualify_today == Some(false);
     let reasons = answer.verdict.map(|verdict| verdict.reasons).unwrap_or_default();
-    // A rule's own line says it already.
-    let consequence =
-        (!reasons.iter().any(|reason| reason.found == answer.consequence)).then_some(answer.consequence);
+    // What did not match says so rule by rule.
+    let consequence = (answer.result != AnswerResult::NotMatched).then_some(answer.consequence);
     view! {
         <section class="answer">
             <header>

@@ -19,7 +19,7 @@ use leptos_router::{
 use longshore_model::tag::TagDetail;
 
 use self::{answers::Answers, contents::Contents, journey::Journey};
-use super::repository::{by, follow_repository, repository_in_address, what};
+use super::repository::{by, changes_tags, follow_repository, repository_in_address, what};
 use crate::{
     components::{ButtonLink, Commands, DigestText, Loaded, Panel, RelativeTime, size},
     host::registry_host,
@@ -57,7 +57,7 @@ pub fn TagAnswers() -> impl IntoView {
         move || (repository.get(), tag.get()),
         |(repository, tag)| tag_detail(repository, tag),
     );
-    let lost = follow_repository(repository, move || detail.refetch());
+    let lost = follow_repository(repository, changes_tags, move || detail.refetch());
     provide_context(TagPage { repository, tag });
     view! {
         <Title text=move || format!("{}:{}", repository.get(), tag.get())/>
