@@ -165,7 +165,9 @@ impl Admin {
         }
         let (author, now) = (author(actor), self.now());
         let retried = self.write(move |tx| {
-            Box::pin(async move { Ok(jobs::enqueue(tx, orders::retry(&job, author, now), now).await?) })
+            Box::pin(
+                async move { Ok(jobs::enqueue_and_read(tx, orders::retry(&job, author, now), now).await?) },
+            )
         });
         self.curtain(actor).await?.job(retried.await?).await
     }
@@ -189,7 +191,7 @@ impl Admin {
         let (author, now) = (author(actor), self.now());
         self.write(move |tx| {
             Box::pin(async move {
-                let parent = jobs::enqueue(tx, orders::poll_all(author.clone(), now), now).await?;
+                let parent = jobs::enqueue_and_read(tx, orders::poll_all(author.clone(), now), now).await?;
                 for mirror in &mirrors {
                     let active = jobs::active_for_policy(tx, mirror.common.id, JobAction::PollMirror).await?;
                     if let Some(active) = active

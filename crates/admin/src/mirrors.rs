@@ -199,7 +199,7 @@ impl Admin {
                     }
                     Mirror::Pull { mirror } => orders::poll(mirror, Cause::Asked { author }, None, now),
                 };
-                Ok(jobs::enqueue(tx, order, now).await?)
+                Ok(jobs::enqueue_and_read(tx, order, now).await?)
             })
         });
         let job = job.await?;

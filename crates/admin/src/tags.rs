@@ -172,7 +172,7 @@ impl Admin {
                 let shipment = Shipment::by_hand(&record, remote_tag);
                 let destination = Destination::at(&remote, name);
                 let order = orders::push(&source, shipment, &destination, Cause::Asked { author }, now);
-                Ok(jobs::enqueue(tx, order, now).await?)
+                Ok(jobs::enqueue_and_read(tx, order, now).await?)
             })
         })
         .await

@@ -221,7 +221,7 @@ async fn send(
     let order = orders::push(source, shipment, &Destination::of(mirror), cause, at.now);
     let job = jobs::enqueue(tx, order, at.now).await?;
     let to = format!("{}/{}:{name}", mirror.remote_host, mirror.remote_repository);
-    Ok((Answer::Queued, format!("on its way to {to}"), Some(job.id)))
+    Ok((Answer::Queued, format!("on its way to {to}"), Some(job)))
 }
 
 async fn record(

@@ -5,7 +5,7 @@ use crate::{Engine, apply, journal::Journal, poll, push, running::Stop, trouble:
 use futures::FutureExt;
 use jiff::SignedDuration;
 use longshore_metadata::{
-    Change, Error, Priority,
+    Change, Error, Priority, Tx,
     jobs::{self, Claim},
 };
 use longshore_model::{
@@ -77,21 +77,32 @@ impl Engine {
     }
 
     /// Takes jobs that wait and are due, oldest first.
-    pub(crate) async fn claim(&self, actions: &'static [Action], limit: i64) -> Result<Vec<Claim>, Error> {
-        let (boot, now, worker) = (self.boot(), self.now(), self.settings().server_name.clone());
-        self.db()
-            .write(Priority::Evaluation, move |tx| {
-                Box::pin(async move { jobs::claim(tx, actions, boot, &worker, now, LEASE, limit).await })
-            })
-            .await
+    pub(crate) async fn claim(
+        &self,
+        tx: &mut Tx,
+        actions: &[Action],
+        limit: i64,
+    ) -> Result<Vec<Claim>, Error> {
+        let worker = &self.settings().server_name;
+        jobs::claim(tx, actions, self.boot(), worker, self.now(), LEASE, limit).await
+    }
+
+    async fn claim_transfer(&self, actions: &'static [Action]) -> Result<Option<Claim>, Error> {
+        let engine = self.clone();
+        let claim = self.db().write(Priority::Evaluation, move |tx| {
+            Box::pin(async move { engine.claim(tx, actions, 1).await })
+        });
+        Ok(claim.await?.into_iter().next())
     }
 
     /// Waits until there may be work: it is announced, its time comes, or the net is drawn in.
-    pub(crate) async fn idle(&self, changes: &mut broadcast::Receiver<Change>) {
-        let wait = self.until_due().await.unwrap_or(NET);
+    pub(crate) async fn idle(&self, actions: &[Action], changes: &mut broadcast::Receiver<Change>) {
+        let due = async { sleep(self.until_due().await.unwrap_or(NET)).await };
         select! {
-            () = work_is_announced(changes) => {}
-            () = sleep(wait) => {}
+            // First, so that what is known already need not be looked up.
+            biased;
+            () = work_is_announced(actions, changes) => {}
+            () = due => {}
         }
     }
 
@@ -118,11 +129,11 @@ impl Engine {
             };
             heard(&mut changes);
             let actions = turns.next().unwrap_or(BY_TURNS[0]);
-            let claims = self.claim(actions, 1).await.unwrap_or_else(|error| {
+            let claim = self.claim_transfer(actions).await.unwrap_or_else(|error| {
                 tracing::error!(%error, "no jobs could be claimed");
-                Vec::new()
+                None
             });
-            match claims.into_iter().next() {
+            match claim {
                 Some(claim) => {
                     let engine = self.clone();
                     jobs.spawn(async move { engine.run_claim(claim, permit.ok()).await });
@@ -130,7 +141,7 @@ impl Engine {
                 None => {
                     drop(permit);
                     select! {
-                        () = self.idle(&mut changes) => {}
+                        () = self.idle(actions, &mut changes) => {}
                         // Another job may have waited for this one.
                         Some(_) = jobs.join_next() => {}
                         () = shutdown.cancelled() => {}
@@ -280,11 +291,14 @@ pub(crate) fn heard(changes: &mut broadcast::Receiver<Change>) {
     }
 }
 
-async fn work_is_announced(changes: &mut broadcast::Receiver<Change>) {
+async fn work_is_announced(actions: &[Action], changes: &mut broadcast::Receiver<Change>) {
     use broadcast::error::RecvError::{Closed, Lagged};
     loop {
         match changes.recv().await {
-            Ok(Change::JobsWaiting) | Err(Lagged(_)) => return,
+            Ok(Change::JobsWaiting(action)) if action.is_none_or(|action| actions.contains(&action)) => {
+                return;
+            }
+            Err(Lagged(_)) => return,
             Ok(_) => {}
             Err(Closed) => return std::future::pending().await,
         }

@@ -1,13 +1,14 @@
 //! What others are told after a commit.
 
-use longshore_model::{JobId, RepositoryId};
+use longshore_model::{JobId, RepositoryId, job::Action};
 use tokio::sync::broadcast;
 
 /// Something has changed, and it is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// A job waits to be taken, or is due at another time than before.
-    JobsWaiting,
+    /// A job that does this, or one that may do anything, waits to be taken or is due at another
+    /// time than before.
+    JobsWaiting(Option<Action>),
     /// A job is new or stands elsewhere.
     Job(JobId),
     /// A job has new lines in its log.

@@ -1,8 +1,12 @@
 //! A connection to either database, and the macros that run one statement on either.
 
 use crate::{Change, Error, Vault};
+use futures::{FutureExt, future::BoxFuture};
 use sqlx::{Postgres, Sqlite, pool::PoolConnection};
-use std::ops::{Deref, DerefMut};
+use std::{
+    ops::{Deref, DerefMut},
+    panic::AssertUnwindSafe,
+};
 
 /// A connection to read with.
 pub struct Conn {
@@ -31,6 +35,27 @@ impl Tx {
         if !self.announcements.contains(&change) {
             self.announcements.push(change);
         }
+    }
+
+    /// Runs a part of the transaction that may fail by itself: where it answers an error or panics,
+    /// what it did and announced is undone, and the rest stands.
+    ///
+    /// # Errors
+    /// The outer one: the transaction as a whole is broken.
+    pub async fn attempt<T, F>(&mut self, part: F) -> Result<Result<T, Error>, Error>
+    where
+        F: for<'t> FnOnce(&'t mut Self) -> BoxFuture<'t, Result<T, Error>>,
+    {
+        self.command("SAVEPOINT part").await?;
+        let announced = self.announcements.len();
+        let outcome = AssertUnwindSafe(async { part(self).await }).catch_unwind().await;
+        let outcome = outcome.unwrap_or(Err(Error::Panicked));
+        if outcome.is_err() {
+            self.announcements.truncate(announced);
+            self.command("ROLLBACK TO SAVEPOINT part").await?;
+        }
+        self.command("RELEASE SAVEPOINT part").await?;
+        Ok(outcome)
     }
 
     /// Undoes the transaction. A connection on which that fails is never used again: the next

@@ -338,8 +338,9 @@ async fn next_revision(tx: &mut Tx) -> Result<Revision, Error> {
 
 /// Makes transactions that change tags follow each other on PostgreSQL, as they do on SQLite, which
 /// has one writer. A lock for each tag would let two transactions that change several, in different
-/// orders, wait for each other for ever.
-async fn lock_changes(tx: &mut Tx) -> Result<(), Error> {
+/// orders, wait for each other for ever. [`set`] and [`remove`] do it themselves; a transaction that
+/// locks other rows before them does it first.
+pub async fn lock_changes(tx: &mut Tx) -> Result<(), Error> {
     if tx.is_postgres() {
         value!(tx.conn, i64, "SELECT value FROM sequences WHERE name = 'revision' FOR UPDATE")?;
     }

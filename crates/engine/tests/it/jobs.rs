@@ -130,13 +130,13 @@ async fn semantics_19_a_parent_ends_when_its_children_have_and_not_well_if_one_d
         let parent = world
             .write(move |tx| {
                 Box::pin(async move {
-                    let parent = jobs::enqueue(tx, orders::poll_all(author(), now), now).await?;
+                    let parent = jobs::enqueue_and_read(tx, orders::poll_all(author(), now), now).await?;
                     for mirror in &mirrors {
                         let cause = Cause::Asked { author: author() };
                         let child = orders::poll(mirror, cause, Some(parent.id), now);
                         jobs::enqueue(tx, child, now).await?;
                     }
-                    tx.announce(longshore_metadata::Change::JobsWaiting);
+                    tx.announce(longshore_metadata::Change::JobsWaiting(None));
                     Ok(parent)
                 })
             })

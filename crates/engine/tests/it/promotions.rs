@@ -396,7 +396,7 @@ async fn set(world: &World, repository: &Repository, name: &str, digest: longsho
                     now,
                 };
                 tags::set(tx, change).await?;
-                tx.announce(Change::JobsWaiting);
+                tx.announce(Change::JobsWaiting(None));
                 Ok(())
             })
         })

@@ -68,7 +68,7 @@ fn back(tx: &mut Tx, job: JobId, changed: u64) -> Result<(), Error> {
         return Err(Error::LeaseLost(job));
     }
     tx.announce(Change::Job(job));
-    tx.announce(Change::JobsWaiting);
+    tx.announce(Change::JobsWaiting(None));
     Ok(())
 }
 
@@ -95,7 +95,7 @@ fn announce_all(tx: &mut Tx, released: Vec<(String,)>) -> Result<u64, Error> {
         tx.announce(Change::Job(id(JobId, job)?));
     }
     if !released.is_empty() {
-        tx.announce(Change::JobsWaiting);
+        tx.announce(Change::JobsWaiting(None));
     }
     Ok(released.len() as u64)
 }

@@ -17,19 +17,19 @@ use longshore_model::{
 macro_rules! listed {
     ($found_by:literal) => {
         (
-            concat!("SELECT COUNT(*) FROM jobs j ", listed!(@conditions $found_by)),
-            select!(listed!(@conditions $found_by), " ORDER BY j.id DESC LIMIT $10 OFFSET $11"),
+            concat!("SELECT COUNT(*) FROM jobs ", listed!(@conditions $found_by)),
+            select!(listed!(@conditions $found_by), " ORDER BY jobs.id DESC LIMIT $10 OFFSET $11"),
         )
     };
     (@conditions $found_by:literal) => {
         concat!(
             "WHERE ", $found_by,
-            r#" AND ($1 OR j.repository IN (
+            r#" AND ($1 OR jobs.repository IN (
                     SELECT v.id FROM repositories v
                     WHERE ($2 AND v.visibility = 'public') OR REPLACE($3, '"' || v.namespace || '"', '') <> $3))
-                AND ($4 IS NULL OR j.action = $4) AND ($5 IS NULL OR j.status = $5)
-                AND ($6 IS NULL OR j.repository = $6) AND ($7 IS NULL OR j.policy = $7)
-                AND ($8 IS NULL OR j.parent = $8) AND (NOT $9 OR j.action <> 'evaluate')"#
+                AND ($4 IS NULL OR jobs.action = $4) AND ($5 IS NULL OR jobs.status = $5)
+                AND ($6 IS NULL OR jobs.repository = $6) AND ($7 IS NULL OR jobs.policy = $7)
+                AND ($8 IS NULL OR jobs.parent = $8) AND (NOT $9 OR jobs.action <> 'evaluate')"#
         )
     };
 }
@@ -37,13 +37,13 @@ macro_rules! listed {
 /// How to find the rows of a list: neither database finds an index in `$n IS NULL OR …`.
 fn statements(filter: &JobFilter) -> (&'static str, &'static str) {
     match filter {
-        JobFilter { parent: Some(_), .. } => listed!("j.parent = $8"),
-        JobFilter { policy: Some(_), .. } => listed!("j.policy = $7"),
-        JobFilter { repository: Some(_), .. } => listed!("j.repository = $6"),
-        JobFilter { status: Some(_), .. } => listed!("j.status = $5"),
-        JobFilter { action: Some(_), .. } => listed!("j.action = $4"),
-        JobFilter { without_evaluations: true, .. } => listed!("j.action <> 'evaluate'"),
-        _ => listed!("j.id > ''"),
+        JobFilter { parent: Some(_), .. } => listed!("jobs.parent = $8"),
+        JobFilter { policy: Some(_), .. } => listed!("jobs.policy = $7"),
+        JobFilter { repository: Some(_), .. } => listed!("jobs.repository = $6"),
+        JobFilter { status: Some(_), .. } => listed!("jobs.status = $5"),
+        JobFilter { action: Some(_), .. } => listed!("jobs.action = $4"),
+        JobFilter { without_evaluations: true, .. } => listed!("jobs.action <> 'evaluate'"),
+        _ => listed!("jobs.id > ''"),
     }
 }
 

@@ -63,7 +63,7 @@ pub enum CancelOutcome {
 }
 
 /// Puts a job into the queue.
-pub async fn enqueue(tx: &mut Tx, new: NewJob, now: Timestamp) -> Result<Job, Error> {
+pub async fn enqueue(tx: &mut Tx, new: NewJob, now: Timestamp) -> Result<JobId, Error> {
     let job = JobId::new();
     change!(
         tx.conn,
@@ -85,8 +85,14 @@ pub async fn enqueue(tx: &mut Tx, new: NewJob, now: Timestamp) -> Result<Job, Er
         micros(new.scheduled_at),
         false
     )?;
-    tx.announce(Change::JobsWaiting);
+    tx.announce(Change::JobsWaiting(Some(new.action)));
     tx.announce(Change::Job(job));
+    Ok(job)
+}
+
+/// Puts a job into the queue and reads it, for somebody who wants to see it there.
+pub async fn enqueue_and_read(tx: &mut Tx, new: NewJob, now: Timestamp) -> Result<Job, Error> {
+    let job = enqueue(tx, new, now).await?;
     get(tx, job).await?.ok_or(Error::LeaseLost(job))
 }
 
@@ -133,12 +139,12 @@ pub async fn adopt(tx: &mut Tx, job: JobId, parent: JobId, now: Timestamp) -> Re
 
 /// One job.
 pub async fn get(conn: &mut Conn, job: JobId) -> Result<Option<Job>, Error> {
-    row!(conn, Row, select!("WHERE j.id = $1"), job.to_string())?.map(Job::try_from).transpose()
+    row!(conn, Row, select!("WHERE jobs.id = $1"), job.to_string())?.map(Job::try_from).transpose()
 }
 
 /// The parts of a job, oldest first.
 pub async fn children(conn: &mut Conn, parent: JobId) -> Result<Vec<Job>, Error> {
-    let found = rows!(conn, Row, select!("WHERE j.parent = $1 ORDER BY j.id"), parent.to_string())?;
+    let found = rows!(conn, Row, select!("WHERE jobs.parent = $1 ORDER BY jobs.id"), parent.to_string())?;
     found.into_iter().map(Job::try_from).collect()
 }
 
@@ -149,7 +155,7 @@ pub async fn active_for_policy(
     action: Action,
 ) -> Result<Option<Job>, Error> {
     let sql = select!(
-        "WHERE j.policy = $1 AND j.action = $2 AND j.status IN ('waiting', 'running') ORDER BY j.id LIMIT 1"
+        "WHERE jobs.policy = $1 AND jobs.action = $2 AND jobs.status IN ('waiting', 'running') ORDER BY jobs.id LIMIT 1"
     );
     row!(conn, Row, sql, policy.to_string(), action.as_str())?.map(Job::try_from).transpose()
 }

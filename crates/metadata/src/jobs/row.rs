@@ -74,18 +74,21 @@ impl TryFrom<Row> for Job {
     }
 }
 
-/// Selects whole jobs; what follows `FROM` is given.
-macro_rules! select {
-    ($($rest:tt)*) => {
-        concat!(
-            "SELECT j.id, j.action, j.status, j.cause, j.parameters, j.policy, j.repository, r.name AS repository_name,
-                    j.parent, j.retry_of, j.attempt, j.retries_left, j.tags_done, j.tags_total, j.bytes_done,
-                    j.bytes_total, j.error, j.outcome, j.created_at, j.scheduled_at, j.started_at, j.finished_at,
-                    j.updated_at, j.worker, j.epoch
-             FROM jobs j LEFT JOIN repositories r ON r.id = j.repository ",
-            $($rest)*
-        )
+/// The columns of a [`Row`], for what is selected and for what an update returns.
+macro_rules! columns {
+    () => {
+        "id, action, status, cause, parameters, policy, repository,
+         (SELECT r.name FROM repositories r WHERE r.id = jobs.repository) AS repository_name,
+         parent, retry_of, attempt, retries_left, tags_done, tags_total, bytes_done, bytes_total, error, outcome,
+         created_at, scheduled_at, started_at, finished_at, updated_at, worker, epoch"
     };
 }
 
-pub(super) use select;
+/// Selects whole jobs; what follows `FROM` is given.
+macro_rules! select {
+    ($($rest:tt)*) => {
+        concat!("SELECT ", $crate::jobs::row::columns!(), " FROM jobs ", $($rest)*)
+    };
+}
+
+pub(super) use {columns, select};

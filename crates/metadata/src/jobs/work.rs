@@ -3,7 +3,7 @@
 //! Each claim of a job has an epoch. What a worker writes is fenced by it: a worker whose lease has
 //! gone to another can commit nothing (semantics 25).
 
-use super::row::{Row, select};
+use super::row::{Row, columns};
 use crate::{
     Change, Error, Tx,
     conn::{change, row, rows},
@@ -63,45 +63,51 @@ async fn claim_action(
     limit: i64,
     claimed: &mut Vec<Claim>,
 ) -> Result<(), Error> {
+    macro_rules! taking {
+        ($only:literal, $locked:literal) => {
+            concat!(
+                "WITH due AS MATERIALIZED (
+                    SELECT j.id FROM jobs j WHERE j.action = $1 AND j.status = 'waiting' AND j.scheduled_at <= $2
+                    AND (j.serial_key IS NULL OR (
+                        NOT EXISTS (SELECT 1 FROM jobs o WHERE o.serial_key = j.serial_key AND o.status = 'running')
+                        AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.serial_key = j.serial_key
+                                        AND o.status = 'waiting' AND o.scheduled_at <= $2 AND o.id < j.id)",
+                $only,
+                ")) ORDER BY j.scheduled_at, j.id LIMIT $3",
+                $locked,
+                ") UPDATE jobs SET status = 'running', attempt = attempt + 1, epoch = epoch + 1, boot = $4,
+                    worker = $5, lease_until = $6, started_at = COALESCE(started_at, $2), updated_at = $2, error = NULL
+                 WHERE id IN (SELECT id FROM due) RETURNING ",
+                columns!()
+            )
+        };
+    }
     // What differs: several servers on one PostgreSQL pass over rows that another is just taking.
     let sql = match tx.is_postgres() {
-        false => {
-            "SELECT j.id FROM jobs j WHERE j.action = $1 AND j.status = 'waiting' AND j.scheduled_at <= $2
-               AND (j.serial_key IS NULL
-                    OR (NOT EXISTS (SELECT 1 FROM jobs o WHERE o.serial_key = j.serial_key AND o.status = 'running')
-                        AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.serial_key = j.serial_key
-                                        AND o.status = 'waiting' AND o.scheduled_at <= $2 AND o.id < j.id)))
-             ORDER BY j.scheduled_at, j.id LIMIT $3"
-        }
-        true => {
-            "SELECT j.id FROM jobs j WHERE j.action = $1 AND j.status = 'waiting' AND j.scheduled_at <= $2
-               AND (j.serial_key IS NULL
-                    OR (NOT EXISTS (SELECT 1 FROM jobs o WHERE o.serial_key = j.serial_key AND o.status = 'running')
-                        AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.serial_key = j.serial_key
-                                        AND o.status = 'waiting' AND o.scheduled_at <= $2 AND o.id < j.id)
-                        AND pg_try_advisory_xact_lock(hashtextextended(j.serial_key, 1))))
-             ORDER BY j.scheduled_at, j.id LIMIT $3 FOR UPDATE OF j SKIP LOCKED"
-        }
+        false => taking!("", ""),
+        true => taking!(
+            " AND pg_try_advisory_xact_lock(hashtextextended(j.serial_key, 1))",
+            " FOR UPDATE OF j SKIP LOCKED"
+        ),
     };
-    let due = rows!(tx.conn, (String,), sql, action.as_str(), micros(now), limit)?;
-    for (job,) in due {
-        change!(
-            tx.conn,
-            "UPDATE jobs SET status = 'running', attempt = attempt + 1, epoch = epoch + 1, boot = $2, worker = $3,
-                lease_until = $4, started_at = COALESCE(started_at, $5), updated_at = $5, error = NULL
-             WHERE id = $1 AND status = 'waiting'",
-            job.as_str(),
-            boot.to_string(),
-            worker,
-            micros(now + lease),
-            micros(now)
-        )?;
-        if let Some(row) = row!(tx.conn, Row, select!("WHERE j.id = $1"), job.as_str())? {
-            let claim = Claim::try_from(row)?;
-            tx.announce(Change::Job(claim.job.id));
-            claimed.push(claim);
-        }
+    let taken = rows!(
+        tx.conn,
+        Row,
+        sql,
+        action.as_str(),
+        micros(now),
+        limit,
+        boot.to_string(),
+        worker,
+        micros(now + lease)
+    )?;
+    let mut taken: Vec<Claim> = taken.into_iter().map(Claim::try_from).collect::<Result<_, _>>()?;
+    // An update answers in any order.
+    taken.sort_by_key(|claim| (claim.job.scheduled_at, claim.job.id));
+    for claim in &taken {
+        tx.announce(Change::Job(claim.job.id));
     }
+    claimed.append(&mut taken);
     Ok(())
 }
 
@@ -151,10 +157,12 @@ pub async fn finish(
     error: Option<&str>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let ended = change!(
+    let ended = row!(
         tx.conn,
+        (bool,),
         "UPDATE jobs SET status = $3, outcome = $4, error = $5, finished_at = $6, updated_at = $6, lease_until = NULL
-         WHERE id = $1 AND epoch = $2 AND status = 'running'",
+         WHERE id = $1 AND epoch = $2 AND status = 'running'
+         RETURNING serial_key IS NOT NULL",
         job.to_string(),
         epoch,
         status.as_str(),
@@ -162,12 +170,12 @@ pub async fn finish(
         error,
         micros(now)
     )?;
-    if ended == 0 {
-        return Err(Error::LeaseLost(job));
-    }
+    let Some((serial,)) = ended else { return Err(Error::LeaseLost(job)) };
     tx.announce(Change::Job(job));
-    // One that waits behind the same serial key may start.
-    tx.announce(Change::JobsWaiting);
+    if serial {
+        // One that waits behind the same key may start.
+        tx.announce(Change::JobsWaiting(None));
+    }
     Ok(())
 }
 

@@ -290,7 +290,7 @@ async fn jobs_are_listed_newest_first_and_by_filter(scene: Scene) {
     of_policy.policy = Some(policy);
     of_policy.repository = Some(repository.id);
     let first = scene.enqueue(None, 0).await;
-    let second = scene.write(move |tx| Box::pin(jobs::enqueue(tx, of_policy, at(0)))).await.id;
+    let second = scene.write(move |tx| Box::pin(jobs::enqueue(tx, of_policy, at(0)))).await;
     let image = scene.image(&repository, 1).await;
     scene.push(&repository, "1", &image).await;
 

@@ -9,6 +9,7 @@ use tokio::sync::broadcast::error::TryRecvError;
 on_both![
     a_failing_transaction_leaves_its_neighbours_in_peace,
     a_panicking_transaction_leaves_its_neighbours_in_peace,
+    a_part_that_fails_is_undone_alone,
     a_transaction_reads_what_it_wrote,
     a_transaction_whose_statement_failed_is_undone,
     a_rolled_back_transaction_announces_nothing,
@@ -70,6 +71,49 @@ async fn a_panicking_transaction_leaves_its_neighbours_in_peace(scene: Scene) {
     let at_once = scene.try_write::<(), _>(|_| panic!("as the test wants it")).await;
     assert!(matches!(at_once, Err(Error::Panicked)), "{at_once:?}");
     scene.write(|tx| Box::pin(settings::put(tx, "after", "all is well"))).await;
+}
+
+async fn a_part_that_fails_is_undone_alone(scene: Scene) {
+    let mut changes = scene.db.changes();
+    let repository = |number| RepositoryId(uuid::Uuid::from_u128(number));
+    scene
+        .write(move |tx| {
+            Box::pin(async move {
+                settings::put(tx, "before", "written").await?;
+                let failing = tx.attempt(|tx| {
+                    Box::pin(async move {
+                        settings::put(tx, "failing", "written").await?;
+                        tx.announce(Change::Tags(repository(1)));
+                        settings::put(tx, "too much", "written").await?;
+                        Err::<(), _>(Error::Closed)
+                    })
+                });
+                assert!(matches!(failing.await?, Err(Error::Closed)));
+                let panicking = tx.attempt(|tx| {
+                    Box::pin(async move {
+                        settings::put(tx, "panicking", "written").await?;
+                        panic!("as the test wants it")
+                    })
+                });
+                assert!(matches!(panicking.await? as Result<(), _>, Err(Error::Panicked)));
+                let passing = tx.attempt(|tx| {
+                    Box::pin(async move {
+                        tx.announce(Change::Tags(repository(2)));
+                        settings::put(tx, "passing", "written").await
+                    })
+                });
+                passing.await?
+            })
+        })
+        .await;
+    for key in ["before", "passing"] {
+        assert_eq!(value(&scene, key).await.as_deref(), Some("written"), "{key}");
+    }
+    for key in ["failing", "too much", "panicking"] {
+        assert_eq!(value(&scene, key).await, None, "{key}");
+    }
+    assert_eq!(changes.try_recv(), Ok(Change::Tags(repository(2))));
+    assert_eq!(changes.try_recv(), Err(TryRecvError::Empty));
 }
 
 async fn a_transaction_reads_what_it_wrote(scene: Scene) {

@@ -149,7 +149,7 @@ impl Scene {
     /// Puts a job into the queue that is due at second `due`.
     pub(crate) async fn enqueue(&self, serial_key: Option<&str>, due: i64) -> JobId {
         let order = order(serial_key, due);
-        self.write(move |tx| Box::pin(async move { jobs::enqueue(tx, order, at(0)).await })).await.id
+        self.write(move |tx| Box::pin(async move { jobs::enqueue(tx, order, at(0)).await })).await
     }
 
     /// Claims what is due at second `now`.

@@ -5,7 +5,7 @@ use crate::scene::{Scene, at, digest, image_json, name, put, revision};
 use longshore_metadata::tags::{self, SetOutcome, SetTag};
 use longshore_metadata::{Change, Priority, activity, repositories::Visible};
 use longshore_model::activity::ActivityKind;
-use longshore_model::job::Parameters;
+use longshore_model::job::{Action, Parameters};
 use longshore_model::repository::NewRepository;
 use longshore_model::{Author, Lineage, PageRequest, PolicyId, Provenance, Revision};
 use longshore_oci::Tag;
@@ -226,7 +226,10 @@ async fn a_change_is_remembered_told_and_answered_by_a_job(scene: Scene) {
     while let Ok(change) = changes.try_recv() {
         told.push(change);
     }
-    assert!(told.contains(&Change::Tags(dev.id)) && told.contains(&Change::JobsWaiting), "{told:?}");
+    assert!(
+        told.contains(&Change::Tags(dev.id)) && told.contains(&Change::JobsWaiting(Some(Action::Evaluate))),
+        "{told:?}"
+    );
 
     let conn = &mut scene.read().await;
     let history = tags::history(conn, dev.id, &name("1"), 10).await.unwrap();

@@ -322,8 +322,8 @@ impl World {
         let now = self.now();
         self.write(move |tx| {
             async move {
-                let job = jobs::enqueue(tx, order, now).await?;
-                tx.announce(Change::JobsWaiting);
+                let job = jobs::enqueue_and_read(tx, order, now).await?;
+                tx.announce(Change::JobsWaiting(None));
                 Ok(job)
             }
             .boxed()
