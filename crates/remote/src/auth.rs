@@ -236,7 +236,7 @@ impl Auth {
         match (response.status(), &self.credentials) {
             (status, _) if status.is_success() => {}
             (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, Some(credentials)) => {
-                let message = refusal(response, &host, &doing).await.message;
+                let message = refusal(response, &host, &doing).await.words();
                 return Err(Error::WrongCredentials {
                     host,
                     username: credentials.username.clone(),
@@ -244,7 +244,7 @@ impl Auth {
                 });
             }
             (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, None) => {
-                let message = refusal(response, &host, &doing).await.message;
+                let message = refusal(response, &host, &doing).await.words();
                 return Err(Error::Unauthorized { host, doing, anonymous: true, message });
             }
             _ => return Err(Error::Refused(Box::new(refusal(response, &host, &doing).await))),

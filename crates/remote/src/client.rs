@@ -212,7 +212,7 @@ impl Registry {
 
     async fn unauthorized(&self, response: Response, doing: &str, authorized: bool) -> Error {
         let host = self.host().to_owned();
-        let message = refusal(response, &host, doing).await.reason().trim().to_owned();
+        let message = refusal(response, &host, doing).await.words();
         match (self.inner.auth.scheme(), self.inner.auth.credentials()) {
             (Some(crate::auth::Scheme::Basic), Some(credentials)) if authorized => {
                 Error::WrongCredentials { host, username: credentials.username.clone(), message }

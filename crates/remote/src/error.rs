@@ -28,7 +28,7 @@ pub enum Error {
     #[error(transparent)]
     Refused(Box<Refusal>),
     /// User name or password are wrong.
-    #[error("{host} did not accept the credentials of {username:?}{}", because(.message))]
+    #[error("{host} did not accept the credentials of {username:?}{}", bracketed(.message))]
     WrongCredentials {
         /// Who refused them: the registry or its token service.
         host: String,
@@ -41,7 +41,7 @@ pub enum Error {
     #[error(
         "{doing}: {host} {}{}",
         if *.anonymous { "asks for credentials, and none are given" } else { "does not allow it to these credentials" },
-        because(.message)
+        bracketed(.message)
     )]
     Unauthorized {
         /// Host and port.
@@ -135,19 +135,23 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Code and message in brackets, as far as there are any.
-    pub(crate) fn reason(&self) -> String {
+    /// Code and message, as far as there are any.
+    pub(crate) fn words(&self) -> String {
         match (&self.code, self.message.as_str()) {
-            (None, "") => String::new(),
-            (None, message) => format!(" ({message})"),
-            (Some(code), "") => format!(" ({code})"),
-            (Some(code), message) => format!(" ({code}: {message})"),
+            (None, message) => message.to_owned(),
+            (Some(code), "") => code.to_string(),
+            (Some(code), message) => format!("{code}: {message}"),
         }
+    }
+
+    /// The same in brackets.
+    pub(crate) fn reason(&self) -> String {
+        bracketed(&self.words())
     }
 }
 
-fn because(message: &str) -> String {
-    if message.is_empty() { String::new() } else { format!(": {message}") }
+fn bracketed(words: &str) -> String {
+    if words.is_empty() { String::new() } else { format!(" ({words})") }
 }
 
 impl Error {
