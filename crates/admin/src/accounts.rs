@@ -28,7 +28,7 @@ pub struct NewAccount {
 /// The user that is made on the first start.
 const FIRST_ADMIN: &str = "admin";
 
-fn no_such_account(name: &Namespace) -> Problem {
+pub(crate) fn no_such_account(name: &Namespace) -> Problem {
     Problem::new(Code::NoSuchAccount, format!("there is no user or organization {name}; check the name"))
 }
 

@@ -2,11 +2,12 @@
 //! may be used with which settings (semantics 15), and the proof that they work (semantics 27).
 
 use crate::Admin;
+use crate::accounts::no_such_account;
 use crate::guard::user;
 use crate::validate::{self, Fields, RemoteSettings, origin};
 use longshore_engine::kind_of;
 use longshore_metadata::remotes::SecretChange;
-use longshore_metadata::{Conn, Tx, remotes};
+use longshore_metadata::{Conn, Tx, accounts, remotes};
 use longshore_model::connect::{self, ConnectReport};
 use longshore_model::policy::RemoteChoice;
 use longshore_model::remote::RemoteDraft;
@@ -116,8 +117,8 @@ impl Admin {
         draft: &RemoteDraft,
         present: Option<RemoteId>,
     ) -> Result<Connection, Problem> {
-        let (settings, owner) = self.check_draft(actor, owner, draft)?;
         let mut conn = self.read().await?;
+        let (settings, owner) = self.check_draft(actor, &mut conn, Some(owner), draft).await?;
         let present = match present {
             Some(id) => remotes::get(&mut conn, id).await?.filter(|remote| self.may_use(actor, remote)),
             None => None,
@@ -156,11 +157,8 @@ impl Admin {
     ) -> Result<Connection, Problem> {
         let mut conn = self.read().await?;
         let saved = self.remote_for(&mut conn, actor, id).await?;
-        let (settings, owner) = match &saved.owner {
-            Some(owner) => self.check_draft(actor, owner, draft)?,
-            // Only administrators get here. What belongs to the system stays there unless they give it away.
-            None => self.check_system_draft(actor, draft)?,
-        };
+        // What belongs to the system stays there unless an administrator gives it away.
+        let (settings, owner) = self.check_draft(actor, &mut conn, saved.owner.as_ref(), draft).await?;
         let secret = match &settings.secret {
             Some(typed) => Some(typed.clone()),
             None if settings.username.is_empty() => None,
@@ -175,48 +173,44 @@ impl Admin {
         Ok(Connection { settings, owner, saved: Some(saved), secret })
     }
 
-    fn check_draft(
+    /// Checks what was typed. Where the form names no owner it is `otherwise`; none: the system, to
+    /// which administrators alone add.
+    async fn check_draft(
         &self,
         actor: &Actor,
-        owner: &Namespace,
+        conn: &mut Conn,
+        otherwise: Option<&Namespace>,
         draft: &RemoteDraft,
     ) -> Result<(RemoteSettings, Option<Namespace>), Problem> {
-        user(actor)?;
+        match otherwise {
+            Some(_) => user(actor).map(drop)?,
+            None => crate::guard::administrator(actor).map(drop)?,
+        }
         let mut fields = Fields::default();
         let settings = validate::remote(&mut fields, draft);
         let owner = match draft.owner.trim() {
-            "" => Some(owner.clone()),
+            "" => otherwise.cloned(),
             typed => fields.take("owner", typed.parse::<Namespace>()),
         };
-        if let Some(Err(problem)) = owner.as_ref().map(|owner| self.namespace_for(actor, owner)) {
-            fields.refuse_as(problem.code, "owner", problem.message);
+        if let Some(owner) = &owner {
+            if let Err(problem) = self.namespace_for(actor, owner) {
+                fields.refuse_as(problem.code, "owner", problem.message);
+            } else if accounts::find(conn, owner).await?.is_none() {
+                let problem = no_such_account(owner);
+                fields.refuse_as(problem.code, "owner", problem.message);
+            }
         }
         let settings = fields.finish_with(Code::InvalidRemote, settings)?;
         Ok((settings, owner))
     }
 
-    fn check_system_draft(
-        &self,
-        actor: &Actor,
-        draft: &RemoteDraft,
-    ) -> Result<(RemoteSettings, Option<Namespace>), Problem> {
-        crate::guard::administrator(actor)?;
-        let mut fields = Fields::default();
-        let settings = validate::remote(&mut fields, draft);
-        let owner = match draft.owner.trim() {
-            "" => None,
-            typed => fields.take("owner", typed.parse::<Namespace>()),
-        };
-        Ok((fields.finish_with(Code::InvalidRemote, settings)?, owner))
-    }
-
-    /// As [`Admin::check_draft`] for a remote of its own page: without an owner it is the system's.
-    pub(crate) fn new_remote(&self, actor: &Actor, draft: &RemoteDraft) -> Result<Connection, Problem> {
+    /// A new connection for a page of its own: an administrator's is the system's where the form
+    /// names no owner.
+    pub(crate) async fn new_remote(&self, actor: &Actor, draft: &RemoteDraft) -> Result<Connection, Problem> {
         let user = user(actor)?;
-        let (settings, owner) = match user.is_admin {
-            true => self.check_system_draft(actor, draft)?,
-            false => self.check_draft(actor, &user.name, draft)?,
-        };
+        let mut conn = self.read().await?;
+        let otherwise = (!user.is_admin).then_some(&user.name);
+        let (settings, owner) = self.check_draft(actor, &mut conn, otherwise, draft).await?;
         let secret = settings.secret.clone();
         Ok(Connection { settings, owner, saved: None, secret })
     }

@@ -27,7 +27,8 @@ fn asked_for(job: &Job, actor: &Actor) -> bool {
 }
 
 impl Admin {
-    /// The jobs about repositories that the actor administers, newest first.
+    /// The jobs about repositories that the actor administers, and those about none that the actor
+    /// asked for, newest first.
     ///
     /// # Errors
     /// Nobody is signed in.
@@ -40,7 +41,7 @@ impl Admin {
         user(actor)?;
         let visible = self.0.access.administered(actor);
         let mut curtain = self.curtain(actor).await?;
-        let found = jobs::list(curtain.conn(), &visible, filter, page).await?;
+        let found = jobs::list(curtain.conn(), &visible, Some(&author(actor)), filter, page).await?;
         let mut items = Vec::with_capacity(found.items.len());
         for job in found.items {
             items.push(curtain.job(job).await?);

@@ -51,7 +51,7 @@ impl Admin {
     /// # Errors
     /// Settings that cannot be, or a namespace in which the actor may not act.
     pub async fn create_remote(&self, actor: &Actor, draft: RemoteDraft) -> Result<Remote, Problem> {
-        let connection = self.new_remote(actor, &draft)?;
+        let connection = self.new_remote(actor, &draft).await?;
         let (author, now) = (author(actor), self.now());
         let remote = to_remote(&connection, RemoteId::new(), now);
         self.write(move |tx| {

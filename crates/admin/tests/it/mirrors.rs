@@ -180,6 +180,12 @@ async fn semantics_19_polling_all_starts_what_one_administers_and_joins_what_run
     let filter = JobFilter { policy: Some(own.common.id), ..JobFilter::default() };
     assert_eq!(scene.admin.jobs(&dev, &filter, &PageRequest::first(10)).await.unwrap().total, 1);
 
+    // It is about no repository, so it is in the list of who asked for it, and of administrators.
+    for (who, sees) in [(&dev, true), (&root, true), (&qa, false)] {
+        let listed = scene.admin.jobs(who, &JobFilter::default(), &PageRequest::first(100)).await.unwrap();
+        assert_eq!(listed.items.iter().any(|job| job.id == parent.id), sees, "{who:?}");
+    }
+
     let parent = scene.admin.poll_all(&root).await.unwrap();
     let children = scene.admin.job_children(&root, parent.id).await.unwrap();
     assert!(children.iter().any(|job| job.policy == Some(others.common.id)));

@@ -163,6 +163,21 @@ async fn semantics_15_what_belongs_to_the_system_is_for_administrators() {
 }
 
 #[tokio::test]
+async fn a_remote_belongs_to_somebody_who_exists() {
+    let registry = Registry::start().await;
+    let scene = scene().await;
+    let root = scene.who("root").await;
+    let of = |owner: &str| RemoteDraft { owner: owner.to_owned(), ..robot_at(&registry.url) };
+    let refused = scene.admin.create_remote(&root, of("nobody")).await.unwrap_err();
+    assert_eq!(refused.code, Code::NoSuchAccount);
+    assert!(refused.about("owner").is_some_and(|why| why.contains("nobody")), "{refused:?}");
+    let saved = scene.admin.create_remote(&root, of("dev")).await.unwrap();
+    assert_eq!(saved.owner.map(|owner| owner.to_string()).as_deref(), Some("dev"));
+    let refused = scene.admin.change_remote(&root, saved.id, of("nobody")).await.unwrap_err();
+    assert!(refused.about("owner").is_some());
+}
+
+#[tokio::test]
 async fn testing_a_remote_says_whether_the_credentials_are_right() {
     let registry = Registry::start().await;
     let scene = scene().await;

@@ -4,12 +4,13 @@ use super::row::{Row, select};
 use crate::{
     Conn, Error,
     conn::{rows, value},
+    convert::json,
     page,
     repositories::{self, Visible},
 };
 use longshore_model::{
-    Page, PageRequest,
-    job::{Action, Job, JobFilter, Status},
+    Author, Page, PageRequest,
+    job::{Action, Cause, Job, JobFilter, Status},
 };
 
 /// The conditions of a list, behind the one that finds the rows by an index. Their parameters are
@@ -18,7 +19,7 @@ macro_rules! listed {
     ($found_by:literal) => {
         (
             concat!("SELECT COUNT(*) FROM jobs ", listed!(@conditions $found_by)),
-            select!(listed!(@conditions $found_by), " ORDER BY jobs.id DESC LIMIT $10 OFFSET $11"),
+            select!(listed!(@conditions $found_by), " ORDER BY jobs.id DESC LIMIT $11 OFFSET $12"),
         )
     };
     (@conditions $found_by:literal) => {
@@ -26,7 +27,8 @@ macro_rules! listed {
             "WHERE ", $found_by,
             r#" AND ($1 OR jobs.repository IN (
                     SELECT v.id FROM repositories v
-                    WHERE ($2 AND v.visibility = 'public') OR REPLACE($3, '"' || v.namespace || '"', '') <> $3))
+                    WHERE ($2 AND v.visibility = 'public') OR REPLACE($3, '"' || v.namespace || '"', '') <> $3)
+                 OR (jobs.repository IS NULL AND jobs.cause = $10))
                 AND ($4 IS NULL OR jobs.action = $4) AND ($5 IS NULL OR jobs.status = $5)
                 AND ($6 IS NULL OR jobs.repository = $6) AND ($7 IS NULL OR jobs.policy = $7)
                 AND ($8 IS NULL OR jobs.parent = $8) AND (NOT $9 OR jobs.action <> 'evaluate')"#
@@ -47,11 +49,12 @@ fn statements(filter: &JobFilter) -> (&'static str, &'static str) {
     }
 }
 
-/// Jobs, newest first, of repositories that may be seen. Without a repository only those who see
-/// everything see a job.
+/// Jobs, newest first, of repositories that may be seen. One without a repository is seen by those
+/// who see everything and by who asked for it.
 pub async fn list(
     conn: &mut Conn,
     visible: &Visible,
+    asked_by: Option<&Author>,
     filter: &JobFilter,
     page: &PageRequest,
 ) -> Result<Page<Job>, Error> {
@@ -67,6 +70,7 @@ pub async fn list(
     let status = filter.status.map(Status::as_str);
     let policy = filter.policy.map(|policy| policy.to_string());
     let parent = filter.parent.map(|parent| parent.to_string());
+    let asked = asked_by.map(|author| json(&Cause::Asked { author: author.clone() }));
     let (count, select) = statements(filter);
     let total = value!(
         conn,
@@ -80,7 +84,8 @@ pub async fn list(
         repository.as_deref(),
         policy.as_deref(),
         parent.as_deref(),
-        filter.without_evaluations
+        filter.without_evaluations,
+        asked.as_deref()
     )?;
     let found = rows!(
         conn,
@@ -95,6 +100,7 @@ pub async fn list(
         policy.as_deref(),
         parent.as_deref(),
         filter.without_evaluations,
+        asked.as_deref(),
         page.limit(),
         page.offset()
     )?;

@@ -114,8 +114,9 @@ async fn many_workers_get_each_job_once_and_keep_serial_keys_apart(scene: Scene)
                 let Ok(claimed) = claimed else { continue };
                 let listed = JobFilter { status: Some(Status::Running), ..JobFilter::default() };
                 let conn = &mut db.read().await.unwrap();
-                let running =
-                    jobs::list(conn, &Visible::Everything, &listed, &PageRequest::first(100)).await.unwrap();
+                let running = jobs::list(conn, &Visible::Everything, None, &listed, &PageRequest::first(100))
+                    .await
+                    .unwrap();
                 assert!(running.items.len() <= 5, "more jobs run than there are keys");
                 for claim in claimed {
                     let id = claim.job.id;
@@ -296,7 +297,7 @@ async fn jobs_are_listed_newest_first_and_by_filter(scene: Scene) {
 
     let listed = async |filter: JobFilter| {
         let page = PageRequest::first(10);
-        jobs::list(&mut scene.read().await, &Visible::Everything, &filter, &page).await.unwrap()
+        jobs::list(&mut scene.read().await, &Visible::Everything, None, &filter, &page).await.unwrap()
     };
     let all = listed(JobFilter::default()).await;
     assert_eq!((all.items.len(), all.total), (3, 3));

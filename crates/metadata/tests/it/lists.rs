@@ -89,7 +89,7 @@ async fn semantics_17_lists_hold_what_their_reader_may_see(scene: Scene) {
         assert_eq!(names(&scene, &visible, RepositoryFilter::default()).await, expected, "{visible:?}");
         let conn = &mut scene.read().await;
         let page = PageRequest::first(100);
-        let mut of_jobs: Vec<_> = jobs::list(conn, &visible, &Default::default(), &page)
+        let mut of_jobs: Vec<_> = jobs::list(conn, &visible, None, &Default::default(), &page)
             .await
             .unwrap()
             .items

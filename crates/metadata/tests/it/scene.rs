@@ -166,7 +166,8 @@ impl Scene {
     pub(crate) async fn orders(&self) -> Vec<Parameters> {
         let page = longshore_model::PageRequest::first(500);
         let visible = repositories::Visible::Everything;
-        let listed = jobs::list(&mut self.read().await, &visible, &Default::default(), &page).await.unwrap();
+        let listed =
+            jobs::list(&mut self.read().await, &visible, None, &Default::default(), &page).await.unwrap();
         listed.items.into_iter().rev().map(|job| job.parameters).collect()
     }
 }

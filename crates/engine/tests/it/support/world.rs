@@ -339,7 +339,7 @@ impl World {
     pub(crate) async fn jobs(&self) -> Vec<Job> {
         let mut conn = self.db.read().await.unwrap();
         let (all, first) = (JobFilter::default(), PageRequest::first(500));
-        let mut jobs = jobs::list(&mut conn, &Visible::Everything, &all, &first).await.unwrap().items;
+        let mut jobs = jobs::list(&mut conn, &Visible::Everything, None, &all, &first).await.unwrap().items;
         jobs.reverse();
         jobs
     }
