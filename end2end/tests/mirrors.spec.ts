@@ -90,6 +90,18 @@ test.describe("mirrors", () => {
     await expect
       .poll(() => digestOf({ ...target, name: "qa/website:2.0-stable" }).catch(() => "not there yet"), { timeout: 20_000 })
       .toBe(next);
+
+    // One tag that no rule takes, by hand, over the connection that is saved.
+    await open(page, "/repositories/team/website/tags/1.1-dev");
+    await page.getByRole("button", { name: "Push to a remote…" }).click();
+    const pushing = page.getByRole("dialog", { name: "Push 1.1-dev to a remote" });
+    await pushing.getByLabel("Remote").selectOption(`${elsewhere.host} as ${bot.name}`);
+    await pushing.getByLabel("Repository there").fill("qa/by-hand");
+    await screenshot(page, "tag-push");
+    await pushing.getByRole("button", { name: "Push", exact: true }).click();
+    await expect(page).toHaveURL(/\/jobs\//);
+    await expect(page.getByText("Done", { exact: true }).first()).toBeVisible();
+    await digestOf({ ...target, name: "qa/by-hand:1.1-dev" });
   });
 
   test("a pull mirror brings another repository in", async ({ page, longshore }) => {

@@ -77,6 +77,21 @@ test.describe("a promotion policy", () => {
       await screenshot(page, "tag-promoted");
     });
 
+    await test.step("what happened stands on every page of the repository", async () => {
+      await open(page, "/repositories/dev/website");
+      await expect(page.getByRole("heading", { name: "Recent tags" })).toBeVisible();
+      await screenshot(page, "repository");
+      for (const tab of ["permissions", "settings"]) {
+        await open(page, `/repositories/dev/website/${tab}`);
+        await screenshot(page, `repository-${tab}`);
+      }
+      await open(page, "/repositories/qa/website/activity");
+      await expect(page.getByText(/promoted/).first()).toBeVisible();
+      await screenshot(page, "repository-activity");
+      await open(page, "/activity");
+      await screenshot(page, "activity");
+    });
+
     await test.step("the policy is changed, switched off and deleted", async () => {
       await open(page, "/repositories/dev/website/promotions");
       await page.getByRole("button", { name: "Edit" }).click();

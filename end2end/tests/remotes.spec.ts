@@ -29,6 +29,7 @@ test.describe("remotes", () => {
     await making.getByLabel("Username").fill(bot.name);
     await making.getByLabel("Password or access token").fill(bot.password);
     await making.getByLabel("Belongs to").selectOption("remote-users");
+    await screenshot(page, "remote-new");
     await making.getByRole("button", { name: "Save", exact: true }).click();
 
     const row = page.getByRole("row", { name: elsewhere.host });
