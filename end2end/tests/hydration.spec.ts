@@ -14,6 +14,9 @@ test.describe("a page", () => {
     await page.getByRole("button", { name: "Refresh" }).click();
     expect((await answer).status()).toBe(200);
     await screenshot(page, "system");
+    await page.getByRole("button", { name: "See what would go" }).click();
+    await expect(page.getByRole("heading", { level: 1 })).toHaveText("Look for what nothing needs");
+    await expect(page.getByText("there is nothing that nothing needs")).toBeVisible();
   });
 
   test("moves on without a full load", async ({ page }) => {

@@ -10,7 +10,10 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use clap::{Args, CommandFactory, ValueEnum};
 use ipnet::IpNet;
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
+use longshore_content::Retention;
+use longshore_engine::GarbageSettings;
 use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
@@ -60,6 +63,15 @@ pub(crate) struct Options {
     /// Whether remotes may be at loopback and private addresses [default: true]
     #[arg(long, env = "LONGSHORE_ALLOW_PRIVATE_REMOTES", value_name = "BOOL")]
     allow_private_remotes: Option<bool>,
+    /// Days after which a manifest without a tag is removed; 0: never [default: 30]
+    #[arg(long, env = "LONGSHORE_KEEP_UNTAGGED_DAYS", value_name = "DAYS")]
+    keep_untagged_days: Option<u32>,
+    /// Days in which deleted and overwritten tags and repositories can be brought back [default: 7]
+    #[arg(long, env = "LONGSHORE_UNDO_DAYS", value_name = "DAYS")]
+    undo_days: Option<u32>,
+    /// Hours between two collections of garbage; 0: only when asked [default: 24]
+    #[arg(long, env = "LONGSHORE_COLLECT_EVERY_HOURS", value_name = "HOURS")]
+    collect_every_hours: Option<u32>,
     /// What is logged, such as info or longshore_engine=debug
     #[arg(long, env = "LONGSHORE_LOG", value_name = "FILTER")]
     log: Option<String>,
@@ -100,6 +112,7 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     pub(crate) zone: TimeZone,
     pub(crate) allow_private_remotes: bool,
+    pub(crate) garbage: GarbageSettings,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
     /// The password of the first administrator.
@@ -152,12 +165,35 @@ impl Settings {
                 format!("zone: “{zone}” is no name of a time zone, such as Europe/Berlin")
             })?,
             allow_private_remotes: options.allow_private_remotes.unwrap_or(true),
+            garbage: garbage(options.keep_untagged_days, options.undo_days, options.collect_every_hours),
             log: options.log.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             log_format: options.log_format.unwrap_or_default(),
             admin_password: secrets.admin_password,
             data,
         })
     }
+}
+
+/// When garbage is collected, and what counts as such; what is not given is as it is by default.
+fn garbage(untagged: Option<u32>, undo: Option<u32>, every: Option<u32>) -> GarbageSettings {
+    let hours = |hours: u32| SignedDuration::from_hours(i64::from(hours));
+    let days = |days: u32| SignedDuration::from_hours(24 * i64::from(days));
+    let usual = GarbageSettings::default();
+    let retention = Retention {
+        untagged: match untagged {
+            Some(0) => None,
+            Some(untagged) => Some(days(untagged)),
+            None => usual.retention.untagged,
+        },
+        undo: undo.map_or(usual.retention.undo, days),
+        ..usual.retention
+    };
+    let every = match every {
+        Some(0) => None,
+        Some(every) => Some(hours(every)),
+        None => usual.every,
+    };
+    GarbageSettings { retention, every }
 }
 
 /// What comes by the environment alone: a command line can be seen by all who list processes.
@@ -179,6 +215,9 @@ impl Options {
             workers: self.workers.or(other.workers),
             zone: self.zone.or(other.zone),
             allow_private_remotes: self.allow_private_remotes.or(other.allow_private_remotes),
+            keep_untagged_days: self.keep_untagged_days.or(other.keep_untagged_days),
+            undo_days: self.undo_days.or(other.undo_days),
+            collect_every_hours: self.collect_every_hours.or(other.collect_every_hours),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
         }
@@ -298,7 +337,9 @@ impl fmt::Display for Settings {
         let proxies: Vec<String> = self.trusted_proxies.iter().map(ToString::to_string).collect();
         let proxies = if proxies.is_empty() { "(none)".to_owned() } else { proxies.join(", ") };
         let log_format = if self.log_format == LogFormat::Json { "json" } else { "text" };
-        let lines: [(&str, &dyn fmt::Display); 11] = [
+        let hours = |duration: Option<SignedDuration>| duration.map_or(0, |duration| duration.as_hours());
+        let retention = &self.garbage.retention;
+        let lines: [(&str, &dyn fmt::Display); 14] = [
             ("listen", &self.listen),
             ("data", &self.data.display()),
             ("database", &without_password(&self.database)),
@@ -308,6 +349,9 @@ impl fmt::Display for Settings {
             ("workers", &self.workers),
             ("zone", &self.zone.iana_name().unwrap_or("UTC")),
             ("allow_private_remotes", &self.allow_private_remotes),
+            ("keep_untagged_days", &(hours(retention.untagged) / 24)),
+            ("undo_days", &(hours(Some(retention.undo)) / 24)),
+            ("collect_every_hours", &hours(self.garbage.every)),
             ("log", &self.log),
             ("log_format", &log_format),
         ];

@@ -71,6 +71,7 @@ impl Rooms {
                 network,
                 self_urls: own_urls(settings, address),
                 server_name: server_name(settings, address),
+                garbage: settings.garbage,
                 ..EngineSettings::default()
             },
         });

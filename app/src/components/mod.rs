@@ -34,11 +34,12 @@ pub use form::{
 };
 pub use list::{FilterSelect, FilterText, ListPager, ListQuery, use_list_query};
 pub use loaded::{Failure, FormProblem, Loaded};
+pub use longshore_model::size;
 pub use page::{EmptyState, Fact, Facts, PageHeader, Panel, Tab, Tabs};
 pub use password::PasswordField;
 pub use policy_notes::PolicyNotes;
 pub use preview::{PolicyPreview, previewed};
-pub use progress::{ProgressBar, size};
+pub use progress::ProgressBar;
 pub use rules::{RulesEditor, RulesInput};
 pub use save::SaveButtons;
 pub use status::{Alert, Badge, Tone};

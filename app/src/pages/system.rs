@@ -2,12 +2,15 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::components::A;
-use longshore_model::view::SystemInfo;
+use leptos_router::{components::A, hooks::use_navigate};
+use longshore_model::view::{GarbageRules, SystemInfo};
 
 use crate::{
-    components::{Button, Fact, Facts, Loaded, PageHeader, Panel, RelativeTime, size},
-    server::system_info,
+    components::{
+        Button, ButtonKind, ConfirmButton, Fact, Facts, FormProblem, Loaded, PageHeader, Panel, RelativeTime,
+        size,
+    },
+    server::{collect_garbage, system_info},
 };
 
 /// The server as it describes itself.
@@ -52,6 +55,7 @@ fn Info(info: SystemInfo) -> impl IntoView {
                     <Fact name="Running">{jobs("running", info.jobs_running)}</Fact>
                 </Facts>
             </Panel>
+            <Garbage rules=info.garbage/>
             <Panel title="For scripts">
                 <p>
                     "Everything on this site can be done by REST: "
@@ -62,5 +66,86 @@ fn Info(info: SystemInfo) -> impl IntoView {
                 </p>
             </Panel>
         </div>
+    }
+}
+
+/// What is removed by itself and when, and the buttons that do it now.
+#[component]
+fn Garbage(rules: GarbageRules) -> impl IntoView {
+    let collect = Action::new(|dry_run: &bool| collect_garbage(*dry_run));
+    let problem = Signal::derive(move || collect.value().get().and_then(Result::err));
+    let navigate = use_navigate();
+    Effect::new(move |_| {
+        if let Some(Ok(job)) = collect.value().get() {
+            navigate(&format!("/jobs/{}", job.id), Default::default());
+        }
+    });
+    let begin = move |dry_run: bool| {
+        collect.dispatch(dry_run);
+    };
+    view! {
+        <Panel title="Garbage">
+            <p>{untagged(&rules)} " " {deleted(&rules)} " " {every(&rules)}</p>
+            <FormProblem problem=problem fields=&[]/>
+            <div class="actions">
+                <Button busy=collect.pending() on_press=move || begin(true)>"See what would go"</Button>
+                <ConfirmButton
+                    label="Collect now"
+                    kind=ButtonKind::Plain
+                    title="Collect garbage now?"
+                    busy=collect.pending()
+                    problem=problem
+                    on_confirm=move || begin(false)
+                >
+                    <p>"What nothing needs any more is removed for good. Pushes and pulls go on meanwhile."</p>
+                </ConfirmButton>
+            </div>
+        </Panel>
+    }
+}
+
+fn untagged(rules: &GarbageRules) -> String {
+    match rules.untagged {
+        Some(hours) => format!(
+            "Images that have had no tag for {} are removed, with what nothing else needs of them.",
+            time(hours)
+        ),
+        None => "Images stay when they lose their last tag; what no image needs is removed.".to_owned(),
+    }
+}
+
+fn deleted(rules: &GarbageRules) -> String {
+    format!("What was deleted stays for {} before it counts.", time(rules.undo))
+}
+
+fn every(rules: &GarbageRules) -> String {
+    match rules.every {
+        Some(hours) => format!("This is looked after every {}.", time(hours)),
+        None => "This is done only when somebody asks for it.".to_owned(),
+    }
+}
+
+fn time(hours: u64) -> String {
+    match hours {
+        1 => "hour".to_owned(),
+        24 => "day".to_owned(),
+        hours if hours % 24 == 0 => format!("{} days", hours / 24),
+        hours => format!("{hours} hours"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rules_are_told_in_words() {
+        let rules = GarbageRules { untagged: Some(720), undo: 168, every: Some(24) };
+        assert!(untagged(&rules).contains("no tag for 30 days"));
+        assert!(deleted(&rules).contains("stays for 7 days"));
+        assert_eq!(every(&rules), "This is looked after every day.");
+        let never = GarbageRules { untagged: None, undo: 0, every: None };
+        assert!(untagged(&never).contains("stay when they lose"));
+        assert!(every(&never).contains("only when somebody asks"));
     }
 }

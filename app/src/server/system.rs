@@ -1,7 +1,7 @@
 //! The server itself.
 
 use leptos::{prelude::*, server_fn::codec::Json};
-use longshore_model::view;
+use longshore_model::{job, view};
 
 use super::Answer;
 #[cfg(feature = "ssr")]
@@ -12,4 +12,11 @@ use super::asked;
 pub async fn system_info() -> Answer<view::SystemInfo> {
     let (admin, actor) = asked().await?;
     Ok(admin.system(&actor).await?)
+}
+
+/// Removes what nothing needs any more, or only looks for it.
+#[server(input = Json)]
+pub async fn collect_garbage(dry_run: bool) -> Answer<job::Job> {
+    let (admin, actor) = asked().await?;
+    Ok(admin.collect_garbage(&actor, dry_run).await?)
 }

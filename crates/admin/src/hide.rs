@@ -225,7 +225,8 @@ impl Curtain<'_> {
                 Parameters::EvaluateTag { .. }
                 | Parameters::ApplyPolicy { .. }
                 | Parameters::FollowSubject { .. }
-                | Parameters::PollAll => {}
+                | Parameters::PollAll
+                | Parameters::CollectGarbage { .. } => {}
             }
         }
         for sentence in [&mut job.error, &mut job.outcome] {

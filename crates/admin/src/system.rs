@@ -1,9 +1,12 @@
 //! What administrators see of the server as a whole.
 
 use crate::Admin;
-use crate::guard::administrator;
-use longshore_metadata::totals;
-use longshore_model::view::SystemInfo;
+use crate::guard::{administrator, author};
+use jiff::SignedDuration;
+use longshore_engine::orders;
+use longshore_metadata::{jobs, totals};
+use longshore_model::job::{Cause, Job};
+use longshore_model::view::{GarbageRules, SystemInfo};
 use longshore_model::{Actor, Problem};
 
 impl Admin {
@@ -15,6 +18,7 @@ impl Admin {
         administrator(actor)?;
         let totals = totals::all(&mut self.read().await?).await?;
         let settings = &self.0.settings;
+        let garbage = &self.0.engine.settings().garbage;
         Ok(SystemInfo {
             version: settings.version.clone(),
             started_at: settings.started_at,
@@ -24,7 +28,33 @@ impl Admin {
             blobs_bytes: totals.blobs_bytes,
             jobs_waiting: totals.jobs_waiting,
             jobs_running: totals.jobs_running,
+            garbage: GarbageRules {
+                untagged: garbage.retention.untagged.map(hours),
+                undo: hours(garbage.retention.undo),
+                every: garbage.every.map(hours),
+            },
             zone: self.0.engine.settings().zone.iana_name().unwrap_or("UTC").to_owned(),
         })
     }
+
+    /// Removes what nothing needs any more (semantics 23), as a job; a dry run only tells what would go.
+    /// For administrators.
+    ///
+    /// # Errors
+    /// The actor is none.
+    pub async fn collect_garbage(&self, actor: &Actor, dry_run: bool) -> Result<Job, Problem> {
+        administrator(actor)?;
+        let (now, cause) = (self.now(), Cause::Asked { author: author(actor) });
+        self.write(move |tx| {
+            Box::pin(async move {
+                let order = orders::collect_garbage(dry_run, cause, now);
+                Ok(jobs::enqueue_and_read(tx, order, now).await?)
+            })
+        })
+        .await
+    }
+}
+
+fn hours(duration: SignedDuration) -> u64 {
+    duration.as_hours().unsigned_abs()
 }

@@ -6,12 +6,17 @@ use crate::hash::Hasher;
 use crate::intake::take_in;
 use crate::store::{ByteStream, Store};
 use futures::{FutureExt, StreamExt, TryStreamExt};
+use jiff::SignedDuration;
 use longshore_metadata::blobs::{self, BlobRow};
-use longshore_metadata::{manifests, uploads};
+use longshore_metadata::{manifests, tags, uploads};
 use longshore_model::{Repository, UploadId};
 use longshore_oci::{Digest, Span};
 use std::io;
 use std::sync::Arc;
+
+/// Within this time after a blob came nobody need note that it is asked for. Shorter than what
+/// [`crate::Retention`] leaves to a push.
+const RELIED_UPON: SignedDuration = SignedDuration::from_hours(6);
 
 /// A blob that a repository has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,34 +55,43 @@ impl Content {
             return Err(Error::DigestMismatch { expected: digest.clone(), actual });
         }
         writer.save().await?;
-        let location = self.0.store.commit(scratch.upload, digest).await?;
+        let upload = scratch.upload;
+        let info = BlobInfo { digest: digest.clone(), size };
+        let kept = self.keep_blob(repository, upload, info, None).await?;
         scratch.committed();
-        self.record_blob(repository, BlobInfo { digest: digest.clone(), size }, location, None).await
+        Ok(kept)
     }
 
-    /// Makes a stored blob known and links it into the repository; the upload it came by ends in
-    /// the same transaction.
-    pub(crate) async fn record_blob(
+    /// Turns saved bytes into a stored blob, makes it known and links it into the repository; the
+    /// upload that a client drove ends in the same transaction.
+    pub(crate) async fn keep_blob(
         &self,
         repository: &Repository,
+        bytes: UploadId,
         info: BlobInfo,
-        location: String,
         upload: Option<UploadId>,
     ) -> Result<BlobInfo, Error> {
-        let (to, now) = (repository.id, self.now());
-        self.write(move |tx| {
+        // Until its row is written, the blob looks like garbage.
+        let _storing = self.0.storing.read().await;
+        let location = self.0.store.commit(bytes, &info.digest).await?;
+        let (to, at, now) = (repository.id, location.clone(), self.now());
+        let recording = self.write(move |tx| {
             async move {
-                blobs::record(tx, &info.digest, info.size, &location, now).await?;
-                blobs::link(tx, to, &info.digest).await?;
+                let kept = blobs::record(tx, &info.digest, info.size, &at, now).await?;
+                blobs::link(tx, to, &info.digest, now).await?;
                 if let Some(upload) = upload {
                     uploads::delete(tx, upload).await?;
                 }
-                Ok::<_, Error>(info)
+                Ok::<_, Error>((info, kept == at))
             }
             .boxed()
-        })
-        .await
-        .map_err(|error| error.at(&repository.name))
+        });
+        let (info, is_kept) = recording.await.map_err(|error| error.at(&repository.name))?;
+        if !is_kept {
+            // It was stored before, at another place.
+            self.0.store.remove(&location).await?;
+        }
+        Ok(info)
     }
 
     /// Links a blob of one repository into another, without moving a byte. Nothing, when `from`
@@ -91,11 +105,12 @@ impl Content {
         to: &Repository,
         digest: &Digest,
     ) -> Result<Option<BlobInfo>, Error> {
-        let (from, to, digest) = (from.id, to.id, digest.clone());
+        let (from, to, digest, now) = (from.id, to.id, digest.clone(), self.now());
         self.write(move |tx| {
             async move {
-                let Some(found) = blobs::linked(tx, from, &digest).await? else { return Ok(None) };
-                blobs::link(tx, to, &digest).await?;
+                tags::lock_changes(tx).await?;
+                let Some((found, _)) = blobs::linked(tx, from, &digest).await? else { return Ok(None) };
+                blobs::link(tx, to, &digest, now).await?;
                 Ok::<_, Error>(Some(BlobInfo { digest, size: found.size }))
             }
             .boxed()
@@ -103,7 +118,8 @@ impl Content {
         .await
     }
 
-    /// Looks a blob up in a repository.
+    /// Looks a blob up in a repository. Who asks does so to skip an upload, so a blob that no
+    /// manifest names stays from now on as long as one that was just pushed.
     ///
     /// # Errors
     /// The database.
@@ -112,8 +128,17 @@ impl Content {
         repository: &Repository,
         digest: &Digest,
     ) -> Result<Option<BlobInfo>, Error> {
-        let found = self.linked_blob(repository, digest).await?;
-        Ok(found.map(|found| BlobInfo { digest: digest.clone(), size: found.size }))
+        let linked = blobs::linked(&mut self.0.db.read().await?, repository.id, digest).await?;
+        let Some((found, since)) = linked else { return Ok(None) };
+        let now = self.now();
+        if now.duration_since(since) > RELIED_UPON {
+            let (to, blob) = (repository.id, digest.clone());
+            self.write(move |tx| {
+                async move { Ok::<_, Error>(blobs::touch(tx, to, &blob, now).await?) }.boxed()
+            })
+            .await?;
+        }
+        Ok(Some(BlobInfo { digest: digest.clone(), size: found.size }))
     }
 
     /// Reads a blob of a repository, or the part of it that `span` names. A stream that cannot
@@ -164,8 +189,8 @@ impl Content {
     }
 
     async fn linked_blob(&self, repository: &Repository, digest: &Digest) -> Result<Option<BlobRow>, Error> {
-        let mut conn = self.0.db.read().await?;
-        Ok(blobs::linked(&mut conn, repository.id, digest).await?)
+        let linked = blobs::linked(&mut self.0.db.read().await?, repository.id, digest).await?;
+        Ok(linked.map(|(found, _)| found))
     }
 }
 

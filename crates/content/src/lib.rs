@@ -9,6 +9,7 @@ mod blobs;
 mod busy;
 mod disk;
 mod error;
+mod garbage;
 mod hash;
 mod intake;
 mod manifests;
@@ -19,6 +20,7 @@ mod uploads;
 pub use blobs::BlobInfo;
 pub use disk::DiskStore;
 pub use error::Error;
+pub use garbage::{Freed, Retention};
 pub use manifests::{PutManifest, PutOutcome};
 pub use repositories::{CreateError, may_delete_tags, may_write_tags};
 pub use store::{ByteStream, Store, StoreError, Writer};
@@ -29,6 +31,7 @@ use futures::future::BoxFuture;
 use longshore_metadata::{Database, Priority, Tx};
 use longshore_model::{Clock, Timestamp};
 use std::sync::Arc;
+use tokio::sync::RwLock;
 
 /// The registry's content; cheap to clone.
 #[derive(Clone)]
@@ -39,13 +42,15 @@ struct Inner {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     busy: Busy,
+    /// Held together by those who store a blob and record it, alone by who removes one.
+    storing: RwLock<()>,
 }
 
 impl Content {
     /// Content over a database and a store.
     #[must_use]
     pub fn new(db: Database, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Inner { db, store, clock, busy: Busy::default() }))
+        Self(Arc::new(Inner { db, store, clock, busy: Busy::default(), storing: RwLock::new(()) }))
     }
 
     fn now(&self) -> Timestamp {

@@ -69,6 +69,8 @@ impl Content {
         self.write(move |tx| {
             async move {
                 // As it is now: what the caller holds may have been deleted or locked since.
+                // Before the parts are looked for: none of them may be collected behind that look.
+                tags::lock_changes(tx).await?;
                 let repository = current(tx, repository).await?;
                 may_write_tags(&repository, &provenance)?;
                 let Checked { digest, manifest, bytes } = checked;

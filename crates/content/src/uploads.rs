@@ -13,7 +13,7 @@ use longshore_metadata::{
     repositories,
     uploads::{self, Upload},
 };
-use longshore_model::{Repository, UploadId};
+use longshore_model::{Repository, RepositoryId, UploadId};
 use longshore_oci::{Algorithm, Digest};
 use std::future::Future;
 
@@ -155,8 +155,7 @@ impl Content {
             self.drop_upload(upload).await?;
             return Err(Error::DigestMismatch { expected: digest, actual });
         }
-        let location = self.0.store.commit(upload.id, &digest).await?;
-        self.record_blob(repository, BlobInfo { digest, size }, location, Some(upload.id)).await
+        self.keep_blob(repository, upload.id, BlobInfo { digest, size }, Some(upload.id)).await
     }
 
     async fn upload(&self, repository: &Repository, upload: UploadId) -> Result<Upload, Error> {
@@ -251,11 +250,18 @@ impl Content {
 
     /// Nothing of it stays, nor of a repository that was made for it alone.
     async fn drop_upload(&self, upload: &Upload) -> Result<(), Error> {
-        let (id, repository) = (upload.id, upload.repository);
-        self.0.store.abort(id).await?;
+        self.forget_upload(upload.id, upload.repository).await
+    }
+
+    pub(crate) async fn forget_upload(
+        &self,
+        upload: UploadId,
+        repository: RepositoryId,
+    ) -> Result<(), Error> {
+        self.0.store.abort(upload).await?;
         self.write(move |tx| {
             async move {
-                uploads::delete(tx, id).await?;
+                uploads::delete(tx, upload).await?;
                 Ok::<_, Error>(repositories::forget_unused(tx, repository).await.map(drop)?)
             }
             .boxed()

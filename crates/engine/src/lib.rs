@@ -11,6 +11,7 @@ mod evaluate;
 mod evaluator;
 mod family;
 mod follow;
+mod garbage;
 mod journal;
 mod locks;
 pub mod orders;
@@ -27,6 +28,7 @@ mod transfer;
 mod trouble;
 mod worker;
 
+pub use garbage::GarbageSettings;
 pub use promote::{PromoteError, PromoteNow};
 pub use reach::{ReachError, endpoint_of, kind_of};
 pub use retry::Jitter;
@@ -68,6 +70,8 @@ pub struct EngineSettings {
     pub server_name: String,
     /// Where the jitter of retries comes from.
     pub jitter: Jitter,
+    /// When garbage is collected, and what counts as such.
+    pub garbage: GarbageSettings,
 }
 
 impl Default for EngineSettings {
@@ -79,6 +83,7 @@ impl Default for EngineSettings {
             self_urls: Vec::new(),
             server_name: "longshore".to_owned(),
             jitter: Jitter::default(),
+            garbage: GarbageSettings::default(),
         }
     }
 }

@@ -147,6 +147,12 @@ pub fn poll_all(author: Author, now: Timestamp) -> NewJob {
     order(Action::PollMirror, Parameters::PollAll, Cause::Asked { author }, now)
 }
 
+/// Removes what nothing needs any more, or only tells what that would be.
+#[must_use]
+pub fn collect_garbage(dry_run: bool, cause: Cause, now: Timestamp) -> NewJob {
+    order(Action::GarbageCollect, Parameters::CollectGarbage { dry_run }, cause, now)
+}
+
 /// *Save & Apply* of a promotion policy or push mirror: ask it about all present tags of `repository`.
 #[must_use]
 pub fn apply(
@@ -204,7 +210,7 @@ fn order(action: Action, parameters: Parameters, cause: Cause, now: Timestamp) -
         scheduled_at: now,
         retries: match action {
             Action::Evaluate => EVALUATION_RETRIES,
-            Action::PushMirrorTag | Action::PollMirror => TRANSFER_RETRIES,
+            Action::PushMirrorTag | Action::PollMirror | Action::GarbageCollect => TRANSFER_RETRIES,
         },
     }
 }
@@ -213,6 +219,7 @@ fn order(action: Action, parameters: Parameters, cause: Cause, now: Timestamp) -
 fn serial_key(parameters: &Parameters) -> Option<String> {
     match parameters {
         Parameters::EvaluateTag { .. } | Parameters::FollowSubject { .. } | Parameters::PollAll => None,
+        Parameters::CollectGarbage { .. } => Some("garbage".to_owned()),
         Parameters::ApplyPolicy { policy, .. } => Some(format!("apply/{policy}")),
         Parameters::Poll { policy, .. } => Some(format!("poll/{policy}")),
         Parameters::PushTag { remote_host, remote_repository, target_tag: Some(tag), .. } => {

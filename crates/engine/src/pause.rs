@@ -28,7 +28,8 @@ impl Culprit {
             Parameters::EvaluateTag { .. }
             | Parameters::FollowSubject { .. }
             | Parameters::ApplyPolicy { .. }
-            | Parameters::PollAll => return None,
+            | Parameters::PollAll
+            | Parameters::CollectGarbage { .. } => return None,
         };
         Some(Self { id, kind, repository: repository? })
     }

@@ -1,6 +1,7 @@
-//! What happens when its time comes: polls of pull mirrors, jobs of workers that died, the end of old history.
+//! What happens when its time comes: polls of pull mirrors, jobs of workers that died, the collection of
+//! garbage, the end of old history.
 
-use crate::{Engine, orders};
+use crate::{Engine, garbage, orders};
 use jiff::SignedDuration;
 use longshore_metadata::{Error, Priority, Tx, jobs, pull_mirrors};
 use longshore_model::{
@@ -46,7 +47,7 @@ impl Engine {
     }
 
     async fn start_due(&self) -> Result<(), Error> {
-        let now = self.now();
+        let (now, collect_every) = (self.now(), self.settings().garbage.every);
         let due = pull_mirrors::due(&mut self.db().read().await?, now).await?;
         self.db()
             .write(Priority::Normal, move |tx| {
@@ -54,6 +55,9 @@ impl Engine {
                     jobs::release_expired(tx, now).await?;
                     for mirror in &due {
                         start(tx, mirror, now).await?;
+                    }
+                    if let Some(every) = collect_every {
+                        garbage::start_if_due(tx, every, now).await?;
                     }
                     Ok::<_, Error>(())
                 })

@@ -1,7 +1,7 @@
 //! Running jobs: claiming them, keeping their leases, stopping them. What a job does, and how its end is written
 //! down, is elsewhere.
 
-use crate::{Engine, apply, journal::Journal, poll, push, running::Stop, trouble::Trouble};
+use crate::{Engine, apply, garbage, journal::Journal, poll, push, running::Stop, trouble::Trouble};
 use futures::FutureExt;
 use jiff::SignedDuration;
 use longshore_metadata::{
@@ -116,8 +116,10 @@ impl Engine {
 
     async fn run_transfers(&self, shutdown: CancellationToken) {
         // The first of them is looked for first; by turns, so that neither kind starves the other.
-        const BY_TURNS: [&[Action]; 2] =
-            [&[Action::PushMirrorTag, Action::PollMirror], &[Action::PollMirror, Action::PushMirrorTag]];
+        const BY_TURNS: [&[Action]; 2] = [
+            &[Action::PushMirrorTag, Action::PollMirror, Action::GarbageCollect],
+            &[Action::PollMirror, Action::PushMirrorTag, Action::GarbageCollect],
+        ];
         let mut turns = BY_TURNS.into_iter().cycle();
         let mut changes = self.db().changes();
         let permits = Arc::new(Semaphore::new(self.settings().workers.max(1)));
@@ -205,6 +207,9 @@ impl Engine {
             }
             Parameters::ApplyPolicy { policy, kind, after } => {
                 apply::run(self, claim, *policy, *kind, *after).await.map(Finished::Outcome)
+            }
+            Parameters::CollectGarbage { dry_run } => {
+                garbage::run(self, *dry_run).await.map(Finished::Outcome)
             }
             Parameters::EvaluateTag { .. } | Parameters::FollowSubject { .. } => Err(unknown(claim)),
         }

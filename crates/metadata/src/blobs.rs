@@ -2,8 +2,8 @@
 
 use crate::{
     Conn, Error, Tx,
-    conn::{change, row},
-    convert::micros,
+    conn::{change, row, value},
+    convert::{instant, micros},
 };
 use longshore_model::{RepositoryId, Timestamp};
 use longshore_oci::Digest;
@@ -21,23 +21,26 @@ fn blob((size, location): (i64, String)) -> BlobRow {
     BlobRow { size: size.unsigned_abs(), location }
 }
 
-/// Records a blob that is stored; one that is known already stays as it is.
+/// Records a blob that is stored, and answers where the store has it: one that is known already
+/// stays where it is.
 pub async fn record(
     tx: &mut Tx,
     digest: &Digest,
     size: u64,
     location: &str,
     now: Timestamp,
-) -> Result<(), Error> {
-    change!(
+) -> Result<String, Error> {
+    // An update that changes nothing, because an insert that does nothing answers nothing.
+    Ok(value!(
         tx.conn,
-        "INSERT INTO blobs (digest, size, location, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (digest) DO NOTHING",
+        String,
+        "INSERT INTO blobs (digest, size, location, created_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (digest) DO UPDATE SET digest = excluded.digest RETURNING location",
         digest.as_str(),
         size.cast_signed(),
         location,
         micros(now)
-    )?;
-    Ok(())
+    )?)
 }
 
 /// A blob, whichever repository has it.
@@ -46,26 +49,49 @@ pub async fn find(conn: &mut Conn, digest: &Digest) -> Result<Option<BlobRow>, E
     Ok(row!(conn, (i64, String), sql, digest.as_str())?.map(blob))
 }
 
-/// Gives a repository a blob that is recorded.
-pub async fn link(tx: &mut Tx, repository: RepositoryId, digest: &Digest) -> Result<(), Error> {
+/// Gives a repository a blob that is recorded. That it came is noted anew, so that it stays until a
+/// manifest names it.
+pub async fn link(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    digest: &Digest,
+    now: Timestamp,
+) -> Result<(), Error> {
     change!(
         tx.conn,
-        "INSERT INTO repository_blobs (repository, digest) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        "INSERT INTO repository_blobs (repository, digest, linked_at) VALUES ($1, $2, $3)
+         ON CONFLICT (repository, digest) DO UPDATE SET linked_at = excluded.linked_at",
         repository.to_string(),
-        digest.as_str()
+        digest.as_str(),
+        micros(now)
     )?;
     Ok(())
 }
 
-/// A blob, if the repository has it.
+/// A blob, if the repository has it, and when it last came there.
 pub async fn linked(
     conn: &mut Conn,
     repository: RepositoryId,
     digest: &Digest,
-) -> Result<Option<BlobRow>, Error> {
-    let sql = "SELECT b.size, b.location FROM repository_blobs l JOIN blobs b ON b.digest = l.digest
+) -> Result<Option<(BlobRow, Timestamp)>, Error> {
+    let sql =
+        "SELECT b.size, b.location, l.linked_at FROM repository_blobs l JOIN blobs b ON b.digest = l.digest
                WHERE l.repository = $1 AND l.digest = $2";
-    Ok(row!(conn, (i64, String), sql, repository.to_string(), digest.as_str())?.map(blob))
+    let found: Option<(i64, String, i64)> =
+        row!(conn, (i64, String, i64), sql, repository.to_string(), digest.as_str())?;
+    found.map(|(size, location, at)| Ok((blob((size, location)), instant(at)?))).transpose()
+}
+
+/// Notes that a blob of a repository is relied upon, as if it had just come.
+pub async fn touch(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    digest: &Digest,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let sql = "UPDATE repository_blobs SET linked_at = $3 WHERE repository = $1 AND digest = $2";
+    change!(tx.conn, sql, repository.to_string(), digest.as_str(), micros(now))?;
+    Ok(())
 }
 
 /// Takes a blob from a repository; whether it had it.

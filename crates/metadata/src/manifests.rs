@@ -168,6 +168,16 @@ async fn link(tx: &mut Tx, repository: RepositoryId, digest: &Digest, now: Times
         digest.as_str(),
         micros(now)
     )?;
+    if linked == 0 {
+        // It came again: an index that is about to name it may rely on that.
+        change!(
+            tx.conn,
+            "UPDATE repository_manifests SET linked_at = $3 WHERE repository = $1 AND digest = $2",
+            repository.to_string(),
+            digest.as_str(),
+            micros(now)
+        )?;
+    }
     Ok(linked > 0)
 }
 
@@ -399,11 +409,11 @@ pub async fn link_tree(
     // everything that the repository has, which a promotion would take longer over with each push.
     let blobs = change!(
         tx.conn,
-        "INSERT INTO repository_blobs (repository, digest)
+        "INSERT INTO repository_blobs (repository, digest, linked_at)
          WITH RECURSIVE tree (digest) AS (
              SELECT CAST($3 AS TEXT) UNION
              SELECT e.child FROM manifest_edges e JOIN tree t ON e.parent = t.digest WHERE e.role = 'child')
-         SELECT DISTINCT CAST($2 AS TEXT), e.child
+         SELECT DISTINCT CAST($2 AS TEXT), e.child, l.linked_at
          FROM tree t CROSS JOIN manifest_edges e CROSS JOIN repository_blobs l
          WHERE e.parent = t.digest AND e.role IN ('config', 'layer') AND l.repository = $1 AND l.digest = e.child
          ON CONFLICT DO NOTHING",

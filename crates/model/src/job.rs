@@ -18,11 +18,13 @@ pub enum Action {
     PushMirrorTag,
     /// Bring the tags of another registry in; as a parent, of all pull mirrors.
     PollMirror,
+    /// Remove what nothing needs any more.
+    GarbageCollect,
 }
 
 impl Action {
     /// All there are.
-    pub const ALL: [Self; 3] = [Self::Evaluate, Self::PushMirrorTag, Self::PollMirror];
+    pub const ALL: [Self; 4] = [Self::Evaluate, Self::PushMirrorTag, Self::PollMirror, Self::GarbageCollect];
 
     /// The word on the wire and in the database.
     #[must_use]
@@ -31,6 +33,7 @@ impl Action {
             Self::Evaluate => "evaluate",
             Self::PushMirrorTag => "push_mirror_tag",
             Self::PollMirror => "poll_mirror",
+            Self::GarbageCollect => "garbage_collect",
         }
     }
 }
@@ -180,6 +183,11 @@ pub enum Parameters {
     },
     /// Poll several pull mirrors: ends when its children have.
     PollAll,
+    /// Remove what nothing needs any more (semantics 23).
+    CollectGarbage {
+        /// Only tell what would be removed.
+        dry_run: bool,
+    },
 }
 
 /// How far a job is.

@@ -13,6 +13,7 @@ pub mod policy;
 pub mod problem;
 pub mod remote;
 pub mod repository;
+pub mod size;
 pub mod tag;
 pub mod view;
 
@@ -24,6 +25,7 @@ pub use policy::{PolicyKind, PromotionPolicy, PullMirror, PushMirror};
 pub use problem::{Code, FieldError, Problem};
 pub use remote::{Remote, RemoteKind};
 pub use repository::{Repository, RepositoryState, Visibility};
+pub use size::size;
 pub use tag::{Lineage, Provenance, Revision, TagRecord};
 
 pub use jiff::Timestamp;

@@ -68,4 +68,17 @@ pub struct SystemInfo {
     pub jobs_running: u64,
     /// The zone that tag templates use.
     pub zone: String,
+    /// When what nothing needs is removed.
+    pub garbage: GarbageRules,
+}
+
+/// When what nothing needs is removed. All in hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GarbageRules {
+    /// After it lost its last tag; none: never.
+    pub untagged: Option<u64>,
+    /// How long what was deleted can be brought back.
+    pub undo: u64,
+    /// How often somebody looks; none: only when asked.
+    pub every: Option<u64>,
 }

@@ -5,6 +5,7 @@ mod clients;
 mod config;
 mod crash;
 mod example;
+mod garbage;
 mod mirrors;
 mod orders;
 mod rest_walk;

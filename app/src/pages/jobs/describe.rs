@@ -35,6 +35,8 @@ pub fn describe(job: &Job) -> String {
             format!("Bring tags of {remote_host}/{remote_repository} into {here}")
         }
         Parameters::PollAll => "Poll all pull mirrors".to_owned(),
+        Parameters::CollectGarbage { dry_run: false } => "Remove what nothing needs".to_owned(),
+        Parameters::CollectGarbage { dry_run: true } => "Look for what nothing needs".to_owned(),
     }
 }
 
@@ -59,6 +61,7 @@ pub fn action_label(action: Action) -> &'static str {
         Action::Evaluate => "Evaluate",
         Action::PushMirrorTag => "Push mirror",
         Action::PollMirror => "Pull mirror",
+        Action::GarbageCollect => "Garbage collection",
     }
 }
 

@@ -117,7 +117,9 @@ fn policy(repository: &str, id: PolicyId, job: &Job) -> (&'static str, String) {
             ("Push mirror", paths::mirror(repository, id))
         }
         (Action::PollMirror, _) => ("Pull mirror", paths::mirror(repository, id)),
-        (Action::Evaluate, _) => ("Promotion policy", paths::promotion(repository, id)),
+        (Action::Evaluate | Action::GarbageCollect, _) => {
+            ("Promotion policy", paths::promotion(repository, id))
+        }
     }
 }
 

@@ -184,6 +184,7 @@ const WALK: &[(&str, Ends, Attempt)] = attempts! {
     events: OWNERS, |s, a| s.admin.events(a, EventFilter { job: Some(s.job), ..EventFilter::default() });
     activity: OPEN, |s, a| { let all = PageRequest::first(10); async move { s.admin.activity(a, &ActivityFilter::default(), &all).await } };
     system: ADMINISTRATORS, |s, a| s.admin.system(a);
+    collect_garbage: ADMINISTRATORS, |s, a| s.admin.collect_garbage(a, true);
     delete_repository: OWNERS, |s, a| s.admin.delete_repository(a, &s.web);
 };
 

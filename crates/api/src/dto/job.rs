@@ -23,6 +23,8 @@ enum JobAction {
     PushMirrorTag,
     /// Bring the tags of another registry in; as a parent, of several pull mirrors.
     PollMirror,
+    /// Remove what nothing needs any more.
+    GarbageCollect,
 }
 
 /// Where a job stands.
@@ -165,6 +167,7 @@ impl From<Action> for JobAction {
             Action::Evaluate => Self::Evaluate,
             Action::PushMirrorTag => Self::PushMirrorTag,
             Action::PollMirror => Self::PollMirror,
+            Action::GarbageCollect => Self::GarbageCollect,
         }
     }
 }
@@ -230,6 +233,7 @@ fn parameters(parameters: &Parameters, repository: Option<&str>) -> BTreeMap<&'s
             put("remoteRepository", Some(remote_repository.to_string()));
         }
         Parameters::PollAll => {}
+        Parameters::CollectGarbage { dry_run } => put("dryRun", Some(dry_run.to_string())),
     }
     map
 }
@@ -295,9 +299,7 @@ impl<T> Wanted<T> {
 }
 
 /// Actions of DTR for which there are no jobs here.
-const OTHER_ACTIONS: [&str; 18] = [
-    "gc",
-    "onlinegc",
+const OTHER_ACTIONS: [&str; 16] = [
     "onlinegc_metadata",
     "onlinegc_joblogs",
     "onlinegc_events",
@@ -321,9 +323,13 @@ impl JobQuery {
         match self.action.as_deref().unwrap_or("any") {
             "any" | "" => Ok(Wanted::Any),
             other if OTHER_ACTIONS.contains(&other) => Ok(Wanted::Nothing),
+            // DTR's words for it.
+            "gc" | "onlinegc" => Ok(Wanted::One(Action::GarbageCollect)),
             word => match Action::ALL.into_iter().find(|action| action.as_str() == word) {
                 Some(action) => Ok(Wanted::One(action)),
-                None => Err(unknown("action", word, "evaluate, push_mirror_tag and poll_mirror")),
+                None => {
+                    Err(unknown("action", word, "evaluate, push_mirror_tag, poll_mirror and garbage_collect"))
+                }
             },
         }
     }
@@ -365,10 +371,14 @@ fn unknown(field: &str, given: &str, known: &str) -> Problem {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CreateJob {
-    /// `poll_mirror`: polls each enabled pull mirror that the actor administers.
+    /// `poll_mirror`: polls each enabled pull mirror that the actor administers. `garbage_collect`:
+    /// removes what nothing needs any more; for administrators.
     #[serde(default)]
     #[schema(example = "poll_mirror")]
     pub(crate) action: String,
+    /// With `garbage_collect`: only tell what would be removed.
+    #[serde(default)]
+    pub(crate) dry_run: bool,
     /// Empty: at once. Nothing else is supported.
     pub(crate) scheduled_at: Option<String>,
 }
@@ -451,7 +461,8 @@ mod tests {
     #[test]
     fn an_action_of_dtr_that_does_not_exist_here_matches_nothing() {
         assert_eq!(query("poll_mirror", "any", "any").wanted_action(), Ok(Wanted::One(Action::PollMirror)));
-        assert_eq!(query("gc", "any", "any").wanted_action(), Ok(Wanted::Nothing));
+        assert_eq!(query("gc", "any", "any").wanted_action(), Ok(Wanted::One(Action::GarbageCollect)));
+        assert_eq!(query("tag_prune", "any", "any").wanted_action(), Ok(Wanted::Nothing));
         assert!(query("dance", "any", "any").wanted_action().is_err());
     }
 

@@ -78,7 +78,8 @@ async fn list_jobs(
 /// Start a job
 ///
 /// `poll_mirror` polls each enabled pull mirror that the actor administers. The answer is a parent
-/// job whose parts are the polls; one that runs already is joined.
+/// job whose parts are the polls; one that runs already is joined. `garbage_collect` removes what
+/// nothing needs any more, or with `dryRun` tells what that would be; its outcome is the report.
 #[utoipa::path(
     post, path = "/jobs", tag = "jobs",
     request_body = CreateJob,
@@ -92,16 +93,24 @@ async fn create_job(
     Who(actor): Who,
     Body(job): Body<CreateJob>,
 ) -> Answer<(StatusCode, Json<Job>)> {
-    if job.action != "poll_mirror" {
-        let message = format!("A job “{}” cannot be started by hand; poll_mirror can.", job.action);
-        return Err(Problem::field(Code::InvalidJob, "action", message).into());
-    }
     if job.scheduled_at.is_some_and(|at| !at.is_empty()) {
         let message = "A job starts at once; a pull mirror's interval decides about later.";
         return Err(Problem::field(Code::InvalidJob, "scheduledAt", message).into());
     }
-    let job = api.admin.poll_all(&actor).await?;
-    Ok((StatusCode::ACCEPTED, Json(job.into())))
+    let started = match job.action.as_str() {
+        "poll_mirror" if job.dry_run => {
+            let message = "A poll has no dry run; garbage_collect has.";
+            return Err(Problem::field(Code::InvalidJob, "dryRun", message).into());
+        }
+        "poll_mirror" => api.admin.poll_all(&actor).await?,
+        "garbage_collect" => api.admin.collect_garbage(&actor, job.dry_run).await?,
+        other => {
+            let message =
+                format!("A job “{other}” cannot be started by hand; poll_mirror and garbage_collect can.");
+            return Err(Problem::field(Code::InvalidJob, "action", message).into());
+        }
+    };
+    Ok((StatusCode::ACCEPTED, Json(started.into())))
 }
 
 /// Get a job

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, TryStreamExt};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use longshore_content::{ByteStream, Content, DiskStore, Error, PutManifest, PutOutcome, Store};
 use longshore_metadata::{Database, Priority, Vault, accounts, repositories};
 use longshore_model::repository::{NewRepository, RepositoryChange};
@@ -50,8 +50,14 @@ impl House {
 
     /// What a restart leaves: the same database and folder, and nothing that was in memory.
     pub(crate) fn restarted(&self) -> Content {
+        self.later(0)
+    }
+
+    /// The same some days later, after a restart.
+    pub(crate) fn later(&self, days: i64) -> Content {
         let store = DiskStore::open(self.folder.path()).unwrap();
-        Content::new(self.db.clone(), Arc::new(store), Arc::new(ManualClock::at(now())))
+        let clock = ManualClock::at(now() + SignedDuration::from_hours(24 * days));
+        Content::new(self.db.clone(), Arc::new(store), Arc::new(clock))
     }
 
     /// How many files lie below `uploads` or `blobs`.

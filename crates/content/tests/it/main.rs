@@ -4,5 +4,6 @@
 mod blobs;
 mod durability;
 mod fixture;
+mod garbage;
 mod manifests;
 mod uploads;

@@ -22,7 +22,8 @@ async fn a_blob_is_seen_where_it_is_linked(scene: Scene) {
     scene.image(&dev, 1).await;
     let blob = digest(1, 1);
     let conn = &mut scene.read().await;
-    let here = blobs::linked(conn, dev.id, &blob).await.unwrap().unwrap();
+    let (here, since) = blobs::linked(conn, dev.id, &blob).await.unwrap().unwrap();
+    assert_eq!(since, at(0));
     assert_eq!((here.size, here.location), (10, format!("blobs/{blob}")));
     assert_eq!(blobs::linked(conn, qa.id, &blob).await.unwrap(), None);
     assert_eq!(blobs::find(conn, &blob).await.unwrap().unwrap().size, 10);

@@ -137,7 +137,7 @@ async fn a_transaction_whose_statement_failed_is_undone(scene: Scene) {
                 settings::put(tx, "before", "written").await?;
                 let blob = crate::scene::digest(1, 1);
                 // There is no such repository and no such blob.
-                longshore_metadata::blobs::link(tx, nowhere, &blob).await
+                longshore_metadata::blobs::link(tx, nowhere, &blob, at(0)).await
             })
         })
         .await;

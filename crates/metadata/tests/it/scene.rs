@@ -84,7 +84,7 @@ impl Scene {
             Box::pin(async move {
                 for (part, size) in [(&config, 10), (&layer, 100)] {
                     blobs::record(tx, part, size, &format!("blobs/{part}"), at(0)).await?;
-                    blobs::link(tx, id, part).await?;
+                    blobs::link(tx, id, part, at(0)).await?;
                 }
                 put(tx, id, &image, &text).await
             })

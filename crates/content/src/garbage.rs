@@ -1,0 +1,240 @@
+//! Removing what nothing needs any more (semantics 23), beside running pushes: every step is a small
+//! transaction that looks again before it removes, and a blob's bytes go last, after its row. What
+//! counts as needed is written down in `metadata`; when to collect, `engine` decides.
+
+use crate::Content;
+use crate::error::Error;
+use futures::FutureExt;
+use jiff::SignedDuration;
+use longshore_metadata::garbage::{self, Cutoffs, Place};
+use longshore_metadata::{Tx, repositories, tags, uploads};
+use longshore_model::{Author, RepositoryId, Timestamp, UploadId};
+use longshore_oci::Digest;
+use std::collections::HashMap;
+use std::convert::Infallible;
+
+/// How many rows one transaction removes; others wait for it.
+const AT_ONCE: i64 = 200;
+
+/// How long things stay that nothing needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// A manifest after it has lost its last tag, or came without one; none: for ever.
+    pub untagged: Option<SignedDuration>,
+    /// What was deleted or overwritten, so that it can be brought back.
+    pub undo: SignedDuration,
+    /// A blob that no manifest has named yet: a push may take this long.
+    pub parts: SignedDuration,
+    /// An upload that does not grow.
+    pub uploads: SignedDuration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        let days = |days: i64| SignedDuration::from_hours(24 * days);
+        Self { untagged: Some(days(30)), undo: days(7), parts: days(1), uploads: days(7) }
+    }
+}
+
+impl Retention {
+    fn cutoffs(&self, now: Timestamp) -> Cutoffs {
+        Cutoffs {
+            untagged: self.untagged.map(|untagged| now - untagged),
+            undo: now - self.undo,
+            parts: now - self.parts,
+            uploads: now - self.uploads,
+        }
+    }
+}
+
+/// What was removed, or would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Freed {
+    /// Deleted repositories whose names are free again.
+    pub repositories: u64,
+    /// Manifests taken from repositories.
+    pub manifests: u64,
+    /// Blobs that are stored no more.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Uploads that nobody went on with.
+    pub uploads: u64,
+}
+
+/// What one repository loses.
+#[derive(Default)]
+struct Loss {
+    repositories: u64,
+    manifests: u64,
+    blobs: Vec<Digest>,
+}
+
+impl Content {
+    /// Removes what nothing needs. May be stopped at any point, and goes on the next time.
+    ///
+    /// # Errors
+    /// The store and the database.
+    pub async fn collect_garbage(&self, retention: &Retention) -> Result<Freed, Error> {
+        let now = self.now();
+        let cutoffs = retention.cutoffs(now);
+        let mut freed = Freed::default();
+        // What an earlier collection had condemned when it was stopped.
+        self.remove_condemned(&mut freed).await?;
+        freed.uploads = self.drop_stale_uploads(&cutoffs).await?;
+        let mut after = None;
+        while let Some(place) = self.next_place(&mut after).await? {
+            let loss = self.write(move |tx| clean(tx, place, cutoffs, now).boxed()).await?;
+            freed.repositories += loss.repositories;
+            freed.manifests += loss.manifests;
+        }
+        let forget = || self.write(move |tx| forget(tx, cutoffs).boxed());
+        while forget().await? {}
+        self.remove_condemned(&mut freed).await?;
+        Ok(freed)
+    }
+
+    /// What [`Content::collect_garbage`] would remove now: the same steps, each undone again.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn find_garbage(&self, retention: &Retention) -> Result<Freed, Error> {
+        let cutoffs = retention.cutoffs(self.now());
+        let mut found = Freed::default();
+        let mut lost: HashMap<Digest, u64> = HashMap::new();
+        let mut after = None;
+        while let Some(place) = self.next_place(&mut after).await? {
+            let loss = self.rehearse(place, cutoffs).await?;
+            found.repositories += loss.repositories;
+            found.manifests += loss.manifests;
+            for blob in loss.blobs {
+                *lost.entry(blob).or_default() += 1;
+            }
+        }
+        let mut conn = self.0.db.read().await?;
+        found.uploads = garbage::stale_uploads(&mut conn, &cutoffs).await?.len() as u64;
+        for (blob, lost) in lost {
+            if let Some((size, holders)) = garbage::holders(&mut conn, &blob).await?
+                && holders <= lost
+            {
+                found.blobs += 1;
+                found.bytes += size;
+            }
+        }
+        Ok(found)
+    }
+
+    /// What [`clean`] does, undone again.
+    async fn rehearse(&self, place: Place, cutoffs: Cutoffs) -> Result<Loss, Error> {
+        let now = self.now();
+        let outcome = self.write::<Infallible, Undone>(move |tx| {
+            async move {
+                    Err(clean(tx, place, cutoffs, now).await.map_or_else(Undone::Failed, Undone::Rehearsed))
+                }
+                .boxed()
+        });
+        match outcome.await {
+            Err(Undone::Rehearsed(loss)) => Ok(loss),
+            Err(Undone::Failed(error)) => Err(error),
+        }
+    }
+
+    async fn next_place(&self, after: &mut Option<RepositoryId>) -> Result<Option<Place>, Error> {
+        let mut conn = self.0.db.read().await?;
+        let next = garbage::repositories(&mut conn, *after, 1).await?.into_iter().next();
+        *after = next.map(|place| place.id);
+        Ok(next)
+    }
+
+    async fn drop_stale_uploads(&self, cutoffs: &Cutoffs) -> Result<u64, Error> {
+        let stale = garbage::stale_uploads(&mut self.0.db.read().await?, cutoffs).await?;
+        let mut dropped = 0;
+        for (upload, repository, _) in stale {
+            dropped += u64::from(self.drop_stale(upload, repository, cutoffs).await?);
+        }
+        Ok(dropped)
+    }
+
+    /// Drops an upload unless somebody has just gone on with it.
+    async fn drop_stale(
+        &self,
+        upload: UploadId,
+        repository: RepositoryId,
+        cutoffs: &Cutoffs,
+    ) -> Result<bool, Error> {
+        let Some(_claim) = self.0.busy.claim(upload) else { return Ok(false) };
+        let present = uploads::get(&mut self.0.db.read().await?, upload).await?;
+        if present.is_none_or(|present| present.updated_at >= cutoffs.uploads) {
+            return Ok(false);
+        }
+        self.forget_upload(upload, repository).await?;
+        Ok(true)
+    }
+
+    /// Removes the bytes of blobs whose rows are gone.
+    async fn remove_condemned(&self, freed: &mut Freed) -> Result<(), Error> {
+        loop {
+            let condemned = garbage::condemned(&mut self.0.db.read().await?, AT_ONCE).await?;
+            if condemned.is_empty() {
+                return Ok(());
+            }
+            for blob in condemned {
+                // Nobody stores a blob meanwhile: it might come to the very place that is emptied here.
+                let _alone = self.0.storing.write().await;
+                if !garbage::is_used(&mut self.0.db.read().await?, &blob.location).await? {
+                    self.0.store.remove(&blob.location).await?;
+                    freed.blobs += 1;
+                    freed.bytes += blob.size;
+                }
+                self.write(move |tx| {
+                    async move { Ok::<_, Error>(garbage::spare(tx, &blob.location).await?) }.boxed()
+                })
+                .await?;
+            }
+        }
+    }
+}
+
+/// Takes from one repository what no root of it leads to.
+async fn clean(tx: &mut Tx, place: Place, cutoffs: Cutoffs, now: Timestamp) -> Result<Loss, Error> {
+    tags::lock_changes(tx).await?;
+    if let Some(deleted_at) = place.deleted_at {
+        if deleted_at >= cutoffs.undo {
+            return Ok(Loss::default());
+        }
+        let (manifests, blobs) = garbage::purge(tx, place.id).await?;
+        return Ok(Loss { repositories: 1, manifests, blobs });
+    }
+    let rootless = garbage::rootless_manifests(tx, place.id, &cutoffs).await?;
+    if let Some(repository) = repositories::get(tx, place.id).await? {
+        for digest in &rootless {
+            // Signatures that hang on it by their names go with it (semantics 6).
+            for tag in tags::digest_tags_of(tx, place.id, digest).await? {
+                tags::remove(tx, &repository, &tag.name, &Author::System, now).await?;
+            }
+            garbage::unlink_manifest(tx, place.id, digest).await?;
+        }
+    }
+    let blobs = garbage::unlink_loose_blobs(tx, place.id, &cutoffs).await?;
+    Ok(Loss { repositories: 0, manifests: rootless.len() as u64, blobs })
+}
+
+/// The end of a transaction that is undone in any case.
+enum Undone {
+    Rehearsed(Loss),
+    Failed(Error),
+}
+
+impl From<longshore_metadata::Error> for Undone {
+    fn from(error: longshore_metadata::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Forgets some manifests and blobs that no repository has; whether there may be more.
+async fn forget(tx: &mut Tx, cutoffs: Cutoffs) -> Result<bool, Error> {
+    tags::lock_changes(tx).await?;
+    let manifests = garbage::forget_manifests(tx, &cutoffs, AT_ONCE).await?;
+    let blobs = garbage::condemn_blobs(tx, &cutoffs, AT_ONCE).await?;
+    Ok(manifests + blobs > 0)
+}

@@ -1,0 +1,86 @@
+//! The collection of garbage as a job: what it says in the end, and when its time has come. What counts as
+//! garbage, and how it goes, is `content`'s business.
+
+use crate::{Engine, orders, trouble::Trouble};
+use jiff::SignedDuration;
+use longshore_content::{Freed, Retention};
+use longshore_metadata::{Error, Tx, jobs, settings};
+use longshore_model::{Timestamp, job::Cause, size};
+
+/// Under this key stands when the next collection is due.
+const NEXT: &str = "next garbage collection";
+
+/// What an administrator decides about garbage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GarbageSettings {
+    /// How long what nothing needs stays.
+    pub retention: Retention,
+    /// How often it is collected without being asked; none: never.
+    pub every: Option<SignedDuration>,
+}
+
+impl Default for GarbageSettings {
+    fn default() -> Self {
+        Self { retention: Retention::default(), every: Some(SignedDuration::from_hours(24)) }
+    }
+}
+
+/// Collects, or only tells what would go.
+pub(crate) async fn run(engine: &Engine, dry_run: bool) -> Result<String, Trouble> {
+    let (content, retention) = (engine.content(), &engine.settings().garbage.retention);
+    Ok(match dry_run {
+        true => sentence("would free", &content.find_garbage(retention).await?),
+        false => sentence("freed", &content.collect_garbage(retention).await?),
+    })
+}
+
+fn sentence(verb: &str, freed: &Freed) -> String {
+    if *freed == Freed::default() {
+        return "there is nothing that nothing needs".to_owned();
+    }
+    let counted = [
+        (freed.blobs, "blob"),
+        (freed.manifests, "manifest"),
+        (freed.uploads, "abandoned upload"),
+        (freed.repositories, "deleted repository"),
+    ];
+    let parts: Vec<String> = counted
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| match (count, what) {
+            (1, what) => format!("1 {what}"),
+            (count, "deleted repository") => format!("{count} deleted repositories"),
+            (count, what) => format!("{count} {what}s"),
+        })
+        .collect();
+    format!("{verb} {}: {}", size(freed.bytes), parts.join(", "))
+}
+
+/// Enqueues a collection when it is time, and notes when the next one is.
+pub(crate) async fn start_if_due(tx: &mut Tx, every: SignedDuration, now: Timestamp) -> Result<(), Error> {
+    let next = settings::get(tx, NEXT).await?.and_then(|next| next.parse::<Timestamp>().ok());
+    match next {
+        Some(next) if next > now && next <= now + every => return Ok(()),
+        // Not at the first start: somebody may just have restored a backup.
+        Some(next) if next <= now => {
+            jobs::enqueue(tx, orders::collect_garbage(false, Cause::Schedule, now), now).await?;
+        }
+        _ => {}
+    }
+    settings::put(tx, NEXT, &(now + every).to_string()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_is_told_in_words() {
+        assert_eq!(sentence("freed", &Freed::default()), "there is nothing that nothing needs");
+        let freed = Freed { repositories: 2, manifests: 1, blobs: 3, bytes: 41_249_000, uploads: 0 };
+        assert_eq!(
+            sentence("would free", &freed),
+            "would free 41.2 MB: 3 blobs, 1 manifest, 2 deleted repositories"
+        );
+    }
+}

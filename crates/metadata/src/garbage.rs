@@ -1,0 +1,242 @@
+//! What nothing needs any more (semantics 23): manifests that no tag leads to, blobs that no manifest
+//! names, repositories that cannot be brought back. Here such rows are found and removed, some at a
+//! time; in which order, and what becomes of the bytes, is `content`'s business.
+
+use crate::{
+    Conn, Error, Tx,
+    blobs::BlobRow,
+    conn::{change, row, rows, value},
+    convert::{from_json, id, instant, json, maybe_instant, micros, parse},
+};
+use longshore_model::{RepositoryId, Timestamp, UploadId, job::Parameters};
+use longshore_oci::Digest;
+
+/// Before which instants things without a root may go.
+#[derive(Debug, Clone, Copy)]
+pub struct Cutoffs {
+    /// Manifests that came, and lost their last tag, before; none: they stay for ever.
+    pub untagged: Option<Timestamp>,
+    /// Tags that were moved or deleted before, and repositories that were deleted before, cannot be
+    /// brought back.
+    pub undo: Timestamp,
+    /// Blobs and manifests that came before and that nothing names were forgotten by who pushed them.
+    pub parts: Timestamp,
+    /// Uploads that have not grown since then are nobody's.
+    pub uploads: Timestamp,
+}
+
+/// A repository as the collection of garbage sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// Which.
+    pub id: RepositoryId,
+    /// When it was deleted, if it was.
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// Repositories behind `after`, deleted ones too, at most `limit`.
+pub async fn repositories(
+    conn: &mut Conn,
+    after: Option<RepositoryId>,
+    limit: i64,
+) -> Result<Vec<Place>, Error> {
+    let found = rows!(
+        conn,
+        (String, Option<i64>),
+        "SELECT id, deleted_at FROM repositories WHERE id > $1 ORDER BY id LIMIT $2",
+        after.map(|after| after.to_string()).unwrap_or_default(),
+        limit
+    )?;
+    found
+        .into_iter()
+        .map(|(place, deleted_at)| {
+            Ok(Place { id: id(RepositoryId, &place)?, deleted_at: maybe_instant(deleted_at)? })
+        })
+        .collect()
+}
+
+/// The manifests of a repository that no root leads to. Roots are its tags, the tags that can still be
+/// brought back, what has only just come, and what an unfinished job is about; children live as long
+/// as a parent does, referrers as long as their subject.
+pub async fn rootless_manifests(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    cutoffs: &Cutoffs,
+) -> Result<Vec<Digest>, Error> {
+    let Some(untagged) = cutoffs.untagged else { return Ok(Vec::new()) };
+    let in_jobs = json(&in_jobs(conn, repository).await?);
+    let found = rows!(
+        conn,
+        (String,),
+        r#"WITH RECURSIVE live (digest) AS (
+               SELECT roots.digest FROM (
+                   SELECT t.digest FROM tags t WHERE t.repository = $1
+                   UNION
+                   SELECT l.digest FROM repository_manifests l
+                   WHERE l.repository = $1
+                     AND (l.linked_at >= $2 OR REPLACE($4, '"' || l.digest || '"', '') <> $4)
+                   UNION
+                   SELECT c.digest FROM tag_changes c
+                   WHERE c.repository = $1 AND c.digest IS NOT NULL
+                     AND (SELECT n.at FROM tag_changes n
+                          WHERE n.repository = c.repository AND n.name = c.name AND n.revision > c.revision
+                          ORDER BY n.revision LIMIT 1) >= $3
+               ) roots
+               UNION
+               SELECT CASE WHEN e.parent = v.digest THEN e.child ELSE e.parent END
+               FROM live v JOIN manifest_edges e
+                 ON (e.parent = v.digest AND e.role = 'child') OR (e.child = v.digest AND e.role = 'subject')
+           )
+           SELECT l.digest FROM repository_manifests l
+           WHERE l.repository = $1 AND l.digest NOT IN (SELECT digest FROM live WHERE digest IS NOT NULL)
+           ORDER BY l.digest"#,
+        repository.to_string(),
+        micros(untagged),
+        micros(untagged.min(cutoffs.undo)),
+        in_jobs
+    )?;
+    found.iter().map(|(digest,)| parse("digest", digest)).collect()
+}
+
+/// What the unfinished jobs of a repository are about.
+async fn in_jobs(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<Digest>, Error> {
+    let sql = "SELECT parameters FROM jobs WHERE repository = $1 AND status IN ('waiting', 'running')";
+    let found = rows!(conn, (String,), sql, repository.to_string())?;
+    let mut digests = Vec::new();
+    for (parameters,) in found {
+        match from_json("job parameters", &parameters)? {
+            Parameters::EvaluateTag { digest, .. } | Parameters::PushTag { digest, .. } => {
+                digests.push(digest)
+            }
+            Parameters::FollowSubject { referrer, subject, .. } => digests.extend([referrer, subject]),
+            Parameters::ApplyPolicy { .. }
+            | Parameters::Poll { .. }
+            | Parameters::PollAll
+            | Parameters::CollectGarbage { .. } => {}
+        }
+    }
+    Ok(digests)
+}
+
+/// Takes a manifest from a repository.
+pub async fn unlink_manifest(tx: &mut Tx, repository: RepositoryId, digest: &Digest) -> Result<(), Error> {
+    let sql = "DELETE FROM repository_manifests WHERE repository = $1 AND digest = $2";
+    change!(tx.conn, sql, repository.to_string(), digest.as_str())?;
+    Ok(())
+}
+
+/// Takes from a repository the blobs that none of its manifests names, and answers which.
+pub async fn unlink_loose_blobs(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    cutoffs: &Cutoffs,
+) -> Result<Vec<Digest>, Error> {
+    let taken = rows!(
+        tx.conn,
+        (String,),
+        "DELETE FROM repository_blobs
+         WHERE repository = $1 AND linked_at < $2 AND NOT EXISTS (
+             SELECT 1 FROM manifest_edges e
+             JOIN repository_manifests l ON l.repository = $1 AND l.digest = e.parent
+             WHERE e.child = repository_blobs.digest AND e.role IN ('config', 'layer'))
+         RETURNING digest",
+        repository.to_string(),
+        micros(cutoffs.parts)
+    )?;
+    taken.iter().map(|(digest,)| parse("digest", digest)).collect()
+}
+
+/// Empties a deleted repository and gives its name free: answers its manifests and its blobs.
+pub async fn purge(tx: &mut Tx, repository: RepositoryId) -> Result<(u64, Vec<Digest>), Error> {
+    let id = repository.to_string();
+    let sql = "DELETE FROM repository_manifests WHERE repository = $1";
+    let manifests = change!(tx.conn, sql, id.as_str())?;
+    let sql = "DELETE FROM repository_blobs WHERE repository = $1 RETURNING digest";
+    let blobs = rows!(tx.conn, (String,), sql, id.as_str())?;
+    change!(tx.conn, "DELETE FROM policies WHERE repository = $1 OR target = $1", id.as_str())?;
+    change!(tx.conn, "DELETE FROM repositories WHERE id = $1 AND deleted_at IS NOT NULL", id.as_str())?;
+    let blobs = blobs.iter().map(|(digest,)| parse("digest", digest)).collect::<Result<_, _>>()?;
+    Ok((manifests, blobs))
+}
+
+/// The size of a blob and how many repositories have it.
+pub async fn holders(conn: &mut Conn, blob: &Digest) -> Result<Option<(u64, u64)>, Error> {
+    let sql = "SELECT b.size, (SELECT COUNT(*) FROM repository_blobs l WHERE l.digest = b.digest)
+               FROM blobs b WHERE b.digest = $1";
+    let found: Option<(i64, i64)> = row!(conn, (i64, i64), sql, blob.as_str())?;
+    Ok(found.map(|(size, holders)| (size.unsigned_abs(), holders.unsigned_abs())))
+}
+
+/// Forgets manifests that no repository has, at most `limit`; how many these were.
+pub async fn forget_manifests(tx: &mut Tx, cutoffs: &Cutoffs, limit: i64) -> Result<u64, Error> {
+    let loose = rows!(
+        tx.conn,
+        (String,),
+        "SELECT m.digest FROM manifests m
+         WHERE m.created_at < $1 AND NOT EXISTS (SELECT 1 FROM repository_manifests l WHERE l.digest = m.digest)
+         LIMIT $2",
+        micros(cutoffs.parts),
+        limit
+    )?;
+    for (digest,) in &loose {
+        change!(tx.conn, "DELETE FROM manifest_edges WHERE parent = $1", digest.as_str())?;
+        change!(tx.conn, "DELETE FROM manifests WHERE digest = $1", digest.as_str())?;
+    }
+    Ok(loose.len() as u64)
+}
+
+/// Forgets blobs that no repository has, at most `limit`, and condemns their bytes. How many.
+pub async fn condemn_blobs(tx: &mut Tx, cutoffs: &Cutoffs, limit: i64) -> Result<u64, Error> {
+    let loose = rows!(
+        tx.conn,
+        (String, String, i64),
+        "SELECT b.digest, b.location, b.size FROM blobs b
+         WHERE b.created_at < $1 AND NOT EXISTS (SELECT 1 FROM repository_blobs l WHERE l.digest = b.digest)
+         LIMIT $2",
+        micros(cutoffs.parts),
+        limit
+    )?;
+    for (digest, location, size) in &loose {
+        change!(tx.conn, "DELETE FROM blobs WHERE digest = $1", digest.as_str())?;
+        change!(
+            tx.conn,
+            "INSERT INTO condemned_blobs (location, size) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            location.as_str(),
+            size
+        )?;
+    }
+    Ok(loose.len() as u64)
+}
+
+/// Bytes that are condemned, at most `limit`.
+pub async fn condemned(conn: &mut Conn, limit: i64) -> Result<Vec<BlobRow>, Error> {
+    let sql = "SELECT size, location FROM condemned_blobs ORDER BY location LIMIT $1";
+    let found = rows!(conn, (i64, String), sql, limit)?;
+    Ok(found.into_iter().map(|(size, location)| BlobRow { size: size.unsigned_abs(), location }).collect())
+}
+
+/// Whether a blob is at this place of the store: one that was pushed again may be.
+pub async fn is_used(conn: &mut Conn, location: &str) -> Result<bool, Error> {
+    Ok(value!(conn, i64, "SELECT COUNT(*) FROM blobs WHERE location = $1", location)? > 0)
+}
+
+/// Strikes bytes that are gone, or in use again, from the list of the condemned.
+pub async fn spare(tx: &mut Tx, location: &str) -> Result<(), Error> {
+    change!(tx.conn, "DELETE FROM condemned_blobs WHERE location = $1", location)?;
+    Ok(())
+}
+
+/// Uploads that have not grown for long, with the repository of each.
+pub async fn stale_uploads(
+    conn: &mut Conn,
+    cutoffs: &Cutoffs,
+) -> Result<Vec<(UploadId, RepositoryId, Timestamp)>, Error> {
+    let sql = "SELECT id, repository, updated_at FROM uploads WHERE updated_at < $1";
+    let found = rows!(conn, (String, String, i64), sql, micros(cutoffs.uploads))?;
+    found
+        .iter()
+        .map(|(upload, repository, at)| {
+            Ok((id(UploadId, upload)?, id(RepositoryId, repository)?, instant(*at)?))
+        })
+        .collect()
+}
