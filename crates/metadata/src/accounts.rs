@@ -2,27 +2,26 @@
 
 use crate::{
     Conn, Error, Tx,
-    conn::{change, row, rows, value},
+    conn::{change, from_row, row, rows, value},
     convert::{containing, id, instant, micros, parse},
 };
 use longshore_model::{Account, AccountId, Page, PageRequest, Timestamp};
 use longshore_oci::Namespace;
-use sqlx::FromRow;
 
-#[derive(FromRow)]
-struct AccountRow {
-    id: String,
-    name: String,
-    is_org: bool,
-    is_admin: bool,
-    created_at: i64,
+from_row! {
+    struct AccountRow {
+        id: String,
+        name: String,
+        is_org: bool,
+        is_admin: bool,
+        created_at: i64,
+    }
 }
 
-#[derive(FromRow)]
-struct WithPassword {
-    #[sqlx(flatten)]
-    account: AccountRow,
-    password_hash: String,
+from_row! {
+    struct WithPassword {
+        password_hash: String,
+    } and account: AccountRow
 }
 
 impl TryFrom<AccountRow> for Account {

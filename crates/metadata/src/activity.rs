@@ -2,7 +2,7 @@
 
 use crate::{
     Conn, Error, Tx,
-    conn::{change, rows, value},
+    conn::{change, from_row, rows, value},
     convert::{as_word, from_json, instant, json, maybe_id, maybe_parse, micros, word},
     page,
     repositories::{self, Visible},
@@ -12,7 +12,6 @@ use longshore_model::{
     activity::{Activity, ActivityFilter, ActivityKind},
 };
 use longshore_oci::{Digest, Namespace, Tag};
-use sqlx::FromRow;
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -37,18 +36,19 @@ pub struct NewActivity {
     pub detail: String,
 }
 
-#[derive(FromRow)]
-struct Row {
-    id: i64,
-    at: i64,
-    author: String,
-    kind: String,
-    repository_name: Option<String>,
-    tag: Option<String>,
-    digest: Option<String>,
-    policy: Option<String>,
-    job: Option<String>,
-    detail: String,
+from_row! {
+    struct Row {
+        id: i64,
+        at: i64,
+        author: String,
+        kind: String,
+        repository_name: Option<String>,
+        tag: Option<String>,
+        digest: Option<String>,
+        policy: Option<String>,
+        job: Option<String>,
+        detail: String,
+    }
 }
 
 impl TryFrom<Row> for Activity {

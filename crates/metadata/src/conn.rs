@@ -153,4 +153,33 @@ macro_rules! change {
     };
 }
 
-pub(crate) use {change, on_either, row, rows, value};
+/// A struct that is read from the columns of its fields' names; what stands behind `and` is read from
+/// the same row. sqlx can derive this, but its macros would compile both databases' drivers a second
+/// time, for the compiler.
+macro_rules! from_row {
+    (
+        $(#[$doc:meta])*
+        $vis:vis struct $name:ident { $($field_vis:vis $field:ident: $type:ty),* $(,)? }
+        $(and $inner:ident: $inner_type:ty)?
+    ) => {
+        $(#[$doc])*
+        $vis struct $name { $($field_vis $field: $type,)* $($inner: $inner_type,)? }
+
+        impl<'r, R> sqlx::FromRow<'r, R> for $name
+        where
+            R: sqlx::Row,
+            &'static str: sqlx::ColumnIndex<R>,
+            $($type: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,)*
+            $($inner_type: sqlx::FromRow<'r, R>,)?
+        {
+            fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+                Ok(Self {
+                    $($field: sqlx::Row::try_get(row, stringify!($field))?,)*
+                    $($inner: sqlx::FromRow::from_row(row)?,)?
+                })
+            }
+        }
+    };
+}
+
+pub(crate) use {change, from_row, on_either, row, rows, value};

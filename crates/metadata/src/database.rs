@@ -5,7 +5,7 @@ use crate::{
     changes::Changes,
     conn::Backend,
     line::{Priority, Run, Work},
-    writer,
+    migrations, writer,
 };
 use futures::{FutureExt, future::BoxFuture};
 use sqlx::{
@@ -16,9 +16,6 @@ use sqlx::{
 };
 use std::{panic::AssertUnwindSafe, str::FromStr, sync::Arc, time::Duration};
 use tokio::sync::{broadcast, mpsc, oneshot};
-
-static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
 
 /// How long a statement waits for a lock that another process holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -206,7 +203,7 @@ async fn open_sqlite(url: &str, changes: Changes, vault: Vault) -> Result<Store,
         .pragma("cache_size", PAGE_CACHE)
         .statement_cache_capacity(256);
     let setup = PoolOptions::<Sqlite>::new().max_connections(1).connect_with(options.clone()).await?;
-    SQLITE.run(&setup).await?;
+    migrations::sqlite().run(&setup).await?;
     setup.close().await;
     let writer = writer::start(options.clone(), changes, vault).await?;
     let readers = PoolOptions::new()
@@ -221,7 +218,7 @@ async fn open_sqlite(url: &str, changes: Changes, vault: Vault) -> Result<Store,
 async fn open_postgres(url: &str) -> Result<Store, Error> {
     let options = PgConnectOptions::from_str(url)?;
     let pool = PoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
-    POSTGRES.run(&pool).await?;
+    migrations::postgres().run(&pool).await?;
     Ok(Store::Postgres(pool))
 }
 

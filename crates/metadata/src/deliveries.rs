@@ -2,12 +2,11 @@
 
 use crate::{
     Conn, Error, Tx,
-    conn::{change, row, rows, value},
+    conn::{change, from_row, row, rows, value},
     convert::{id, instant, maybe_id, maybe_parse, micros, parse, word},
 };
 use longshore_model::{JobId, PolicyId, PolicyKind, RemoteId, RepositoryId, Revision, Timestamp};
 use longshore_oci::{Digest, RemoteName, Tag};
-use sqlx::FromRow;
 
 /// A repository that images go to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -50,21 +49,22 @@ pub struct Delivery {
     pub job: Option<JobId>,
 }
 
-#[derive(FromRow)]
-struct Row {
-    policy: Option<String>,
-    kind: String,
-    source_repository: String,
-    source_tag: Option<String>,
-    source_revision: i64,
-    digest: String,
-    target_repository: Option<String>,
-    remote: Option<String>,
-    remote_host: Option<String>,
-    remote_repository: Option<String>,
-    target_tag: Option<String>,
-    at: i64,
-    job: Option<String>,
+from_row! {
+    struct Row {
+        policy: Option<String>,
+        kind: String,
+        source_repository: String,
+        source_tag: Option<String>,
+        source_revision: i64,
+        digest: String,
+        target_repository: Option<String>,
+        remote: Option<String>,
+        remote_host: Option<String>,
+        remote_repository: Option<String>,
+        target_tag: Option<String>,
+        at: i64,
+        job: Option<String>,
+    }
 }
 
 impl TryFrom<Row> for Delivery {

@@ -32,6 +32,7 @@ mod convert;
 mod database;
 mod error;
 mod line;
+mod migrations;
 mod page;
 mod problem;
 mod vault;

@@ -2,13 +2,12 @@
 
 use crate::{
     Conn, Error, Tx,
-    conn::{change, row, rows},
+    conn::{change, from_row, row, rows},
     convert::{from_json, json, micros, parse},
     tags,
 };
 use longshore_model::{Author, Repository, RepositoryId, Timestamp, job::Parameters};
 use longshore_oci::{Descriptor, Digest, Manifest, Platform, ReferenceRole};
-use sqlx::FromRow;
 use std::collections::{BTreeMap, HashSet};
 
 /// A manifest that is stored.
@@ -222,13 +221,14 @@ pub async fn has_all(
     Ok(missing)
 }
 
-#[derive(FromRow)]
-struct ReferrerRow {
-    digest: String,
-    media_type: String,
-    artifact_type: Option<String>,
-    annotations: String,
-    size: i64,
+from_row! {
+    struct ReferrerRow {
+        digest: String,
+        media_type: String,
+        artifact_type: Option<String>,
+        annotations: String,
+        size: i64,
+    }
 }
 
 /// The repository's manifests whose subject this is, of one artifact type or of any.
@@ -297,21 +297,21 @@ pub async fn naming(
     found.map(|(parent,)| parse("digest", &parent)).transpose()
 }
 
-#[derive(FromRow)]
-struct EdgeRow {
-    child: String,
-    role: String,
-    media_type: String,
-    size: i64,
-    platform: Option<String>,
-    absent: Option<String>,
+from_row! {
+    struct EdgeRow {
+        child: String,
+        role: String,
+        media_type: String,
+        size: i64,
+        platform: Option<String>,
+        absent: Option<String>,
+    }
 }
 
-#[derive(FromRow)]
-struct TreeRow {
-    depth: i64,
-    #[sqlx(flatten)]
-    edge: EdgeRow,
+from_row! {
+    struct TreeRow {
+        depth: i64,
+    } and edge: EdgeRow
 }
 
 impl TryFrom<EdgeRow> for TreeEntry {

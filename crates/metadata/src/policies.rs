@@ -3,7 +3,7 @@
 
 use crate::{
     Conn, Error, Tx,
-    conn::{change, row, rows},
+    conn::{change, from_row, row, rows},
     convert::{as_word, id, instant, maybe_id, maybe_instant, micros, parse, word},
 };
 use longshore_model::{
@@ -13,40 +13,40 @@ use longshore_model::{
     remote::host_of,
 };
 use longshore_policy::StoredRules;
-use sqlx::FromRow;
 
-/// A policy of any kind as its row has it, with the names that belong to its identifiers.
-#[derive(FromRow)]
-pub(crate) struct PolicyRow {
-    id: String,
-    repository: String,
-    repository_name: String,
-    target: Option<String>,
-    target_name: Option<String>,
-    remote: Option<String>,
-    remote_url: Option<String>,
-    remote_repository: Option<String>,
-    rules: Option<String>,
-    template: Option<String>,
-    patterns: Option<String>,
-    interval_seconds: Option<i64>,
-    overwrite: bool,
-    referrers: bool,
-    baseline: Option<String>,
-    enabled: bool,
-    version: i64,
-    paused: Option<String>,
-    author: Option<String>,
-    author_name: Option<String>,
-    orphaned: bool,
-    created_at: i64,
-    updated_at: i64,
-    next_run_at: Option<i64>,
-    last_moved_at: Option<i64>,
-    last_run_code: String,
-    last_run_detail: String,
-    last_run_at: Option<i64>,
-    last_run_job: Option<String>,
+from_row! {
+    /// A policy of any kind as its row has it, with the names that belong to its identifiers.
+    pub(crate) struct PolicyRow {
+        id: String,
+        repository: String,
+        repository_name: String,
+        target: Option<String>,
+        target_name: Option<String>,
+        remote: Option<String>,
+        remote_url: Option<String>,
+        remote_repository: Option<String>,
+        rules: Option<String>,
+        template: Option<String>,
+        patterns: Option<String>,
+        interval_seconds: Option<i64>,
+        overwrite: bool,
+        referrers: bool,
+        baseline: Option<String>,
+        enabled: bool,
+        version: i64,
+        paused: Option<String>,
+        author: Option<String>,
+        author_name: Option<String>,
+        orphaned: bool,
+        created_at: i64,
+        updated_at: i64,
+        next_run_at: Option<i64>,
+        last_moved_at: Option<i64>,
+        last_run_code: String,
+        last_run_detail: String,
+        last_run_at: Option<i64>,
+        last_run_job: Option<String>,
+    }
 }
 
 fn missing(what: &'static str) -> Error {

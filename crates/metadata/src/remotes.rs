@@ -3,14 +3,13 @@
 
 use crate::{
     Conn, Error, Tx,
-    conn::{change, row, rows, value},
+    conn::{change, from_row, row, rows, value},
     convert::{containing, id, instant, json, maybe_instant, maybe_parse, micros, word},
     page,
 };
 use longshore_model::{Page, PageRequest, Remote, RemoteId, Timestamp};
 use longshore_oci::Namespace;
 use secrecy::SecretString;
-use sqlx::FromRow;
 
 /// Whose remotes a list holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,24 +31,25 @@ pub enum SecretChange {
     Replace(SecretString),
 }
 
-#[derive(FromRow)]
-struct Row {
-    id: String,
-    owner: Option<String>,
-    name: String,
-    kind: String,
-    url: String,
-    username: String,
-    has_secret: bool,
-    ca_pem: Option<String>,
-    skip_tls_verify: bool,
-    proxy: Option<String>,
-    realm: Option<String>,
-    created_at: i64,
-    updated_at: i64,
-    last_contact: Option<i64>,
-    last_error: Option<String>,
-    used_by: i64,
+from_row! {
+    struct Row {
+        id: String,
+        owner: Option<String>,
+        name: String,
+        kind: String,
+        url: String,
+        username: String,
+        has_secret: bool,
+        ca_pem: Option<String>,
+        skip_tls_verify: bool,
+        proxy: Option<String>,
+        realm: Option<String>,
+        created_at: i64,
+        updated_at: i64,
+        last_contact: Option<i64>,
+        last_error: Option<String>,
+        used_by: i64,
+    }
 }
 
 impl TryFrom<Row> for Remote {

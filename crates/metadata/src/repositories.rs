@@ -2,7 +2,7 @@
 
 use crate::{
     Conn, Error, Tx,
-    conn::{change, row, rows, value},
+    conn::{change, from_row, row, rows, value},
     convert::{as_word, containing, id, instant, maybe_instant, micros, parse, word},
     page,
 };
@@ -11,7 +11,6 @@ use longshore_model::{
     repository::{Flow, NewRepository, RepositoryChange, RepositoryFilter, RepositorySummary},
 };
 use longshore_oci::{Namespace, RepositoryName};
-use sqlx::FromRow;
 
 /// What somebody may see of lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,16 +37,17 @@ impl Visible {
     }
 }
 
-#[derive(FromRow)]
-pub(crate) struct RepositoryRow {
-    id: String,
-    name: String,
-    visibility: String,
-    state: String,
-    short_description: String,
-    long_description: String,
-    immutable_tags: bool,
-    created_at: i64,
+from_row! {
+    pub(crate) struct RepositoryRow {
+        id: String,
+        name: String,
+        visibility: String,
+        state: String,
+        short_description: String,
+        long_description: String,
+        immutable_tags: bool,
+        created_at: i64,
+    }
 }
 
 impl TryFrom<RepositoryRow> for Repository {

@@ -5,7 +5,7 @@
 use crate::{
     Change, Conn, Error, Tx,
     activity::{self, NewActivity},
-    conn::{change, row, rows, value},
+    conn::{change, from_row, row, rows, value},
     convert::{containing, from_json, id, instant, json, micros, parse},
     jobs::{self, NewJob},
     manifests::{self, TreeEntry, TreeKind},
@@ -18,7 +18,6 @@ use longshore_model::{
     tag::{TagChange, TagSummary},
 };
 use longshore_oci::{Digest, Tag};
-use sqlx::FromRow;
 
 /// How often an evaluation is begun again; only a database in trouble makes it fail.
 const EVALUATION_RETRIES: u32 = 10;
@@ -63,18 +62,19 @@ pub enum SetOutcome {
     },
 }
 
-#[derive(FromRow)]
-struct TagRow {
-    repository: String,
-    name: String,
-    digest: String,
-    revision: i64,
-    source_revision: i64,
-    created_at: i64,
-    updated_at: i64,
-    author: String,
-    provenance: String,
-    lineage: String,
+from_row! {
+    struct TagRow {
+        repository: String,
+        name: String,
+        digest: String,
+        revision: i64,
+        source_revision: i64,
+        created_at: i64,
+        updated_at: i64,
+        author: String,
+        provenance: String,
+        lineage: String,
+    }
 }
 
 impl TryFrom<TagRow> for TagRecord {
@@ -485,12 +485,13 @@ fn platforms_of(tree: &[TreeEntry], kind: TreeKind) -> Vec<String> {
     platforms
 }
 
-#[derive(FromRow)]
-struct ChangeRow {
-    revision: i64,
-    digest: Option<String>,
-    at: i64,
-    author: String,
+from_row! {
+    struct ChangeRow {
+        revision: i64,
+        digest: Option<String>,
+        at: i64,
+        author: String,
+    }
 }
 
 /// The changes of a name, newest first.

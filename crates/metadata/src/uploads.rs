@@ -2,12 +2,11 @@
 
 use crate::{
     Conn, Error, Tx,
-    conn::{change, row},
+    conn::{change, from_row, row},
     convert::{id, instant, micros, parse},
 };
 use longshore_model::{RepositoryId, Timestamp, UploadId};
 use longshore_oci::Algorithm;
-use sqlx::FromRow;
 
 /// An upload under way.
 #[derive(Debug, Clone)]
@@ -28,15 +27,16 @@ pub struct Upload {
     pub updated_at: Timestamp,
 }
 
-#[derive(FromRow)]
-struct Row {
-    id: String,
-    repository: String,
-    algorithm: String,
-    received: i64,
-    hash_state: Vec<u8>,
-    created_at: i64,
-    updated_at: i64,
+from_row! {
+    struct Row {
+        id: String,
+        repository: String,
+        algorithm: String,
+        received: i64,
+        hash_state: Vec<u8>,
+        created_at: i64,
+        updated_at: i64,
+    }
 }
 
 /// Begins an upload at offset 0.

@@ -2,13 +2,12 @@
 
 use crate::{
     Conn, Error, Tx,
-    conn::{change, row, rows},
+    conn::{change, from_row, row, rows},
     convert::{as_word, from_json, id, instant, json, maybe_id, maybe_parse, micros, parse, word},
 };
 use longshore_model::{JobId, PolicyId, PolicyKind, RepositoryId, Revision, Timestamp, tag::AnswerResult};
 use longshore_oci::{Digest, Tag};
 use longshore_policy::Verdict;
-use sqlx::FromRow;
 
 /// One policy's verdict on one change of a tag.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,21 +40,22 @@ pub struct VerdictRow {
     pub at: Timestamp,
 }
 
-#[derive(FromRow)]
-struct Row {
-    policy: String,
-    kind: String,
-    version: i64,
-    repository: String,
-    tag: String,
-    revision: i64,
-    digest: String,
-    verdict: String,
-    target_tag: Option<String>,
-    result: String,
-    consequence: String,
-    job: Option<String>,
-    at: i64,
+from_row! {
+    struct Row {
+        policy: String,
+        kind: String,
+        version: i64,
+        repository: String,
+        tag: String,
+        revision: i64,
+        digest: String,
+        verdict: String,
+        target_tag: Option<String>,
+        result: String,
+        consequence: String,
+        job: Option<String>,
+        at: i64,
+    }
 }
 
 impl TryFrom<Row> for VerdictRow {

@@ -2,14 +2,13 @@
 
 use crate::{
     Change, Conn, Error, Tx,
-    conn::{change, rows},
+    conn::{change, from_row, rows},
     convert::{as_word, instant, micros, word},
 };
 use longshore_model::{
     JobId, Timestamp,
     job::{Level, LogLine},
 };
-use sqlx::FromRow;
 
 /// Appends lines to a job's log.
 pub async fn log(tx: &mut Tx, job: JobId, lines: &[(Level, String)], now: Timestamp) -> Result<(), Error> {
@@ -28,12 +27,13 @@ pub async fn log(tx: &mut Tx, job: JobId, lines: &[(Level, String)], now: Timest
     Ok(())
 }
 
-#[derive(FromRow)]
-struct LogRow {
-    line: i64,
-    at: i64,
-    level: String,
-    message: String,
+from_row! {
+    struct LogRow {
+        line: i64,
+        at: i64,
+        level: String,
+        message: String,
+    }
 }
 
 /// Lines of a job's log behind one that is known.

@@ -2,41 +2,42 @@
 
 use crate::{
     Error,
+    conn::from_row,
     convert::{from_json, id, instant, maybe_id, maybe_instant, maybe_parse, word},
 };
 use longshore_model::{
     JobId, PolicyId, RepositoryId,
     job::{Job, Progress},
 };
-use sqlx::FromRow;
 
-#[derive(FromRow)]
-pub(super) struct Row {
-    id: String,
-    action: String,
-    status: String,
-    cause: String,
-    parameters: String,
-    policy: Option<String>,
-    repository: Option<String>,
-    repository_name: Option<String>,
-    parent: Option<String>,
-    retry_of: Option<String>,
-    attempt: i64,
-    retries_left: i64,
-    tags_done: i64,
-    tags_total: i64,
-    bytes_done: i64,
-    bytes_total: i64,
-    error: Option<String>,
-    outcome: Option<String>,
-    created_at: i64,
-    scheduled_at: i64,
-    started_at: Option<i64>,
-    finished_at: Option<i64>,
-    updated_at: i64,
-    worker: Option<String>,
-    pub(super) epoch: i64,
+from_row! {
+    pub(super) struct Row {
+        id: String,
+        action: String,
+        status: String,
+        cause: String,
+        parameters: String,
+        policy: Option<String>,
+        repository: Option<String>,
+        repository_name: Option<String>,
+        parent: Option<String>,
+        retry_of: Option<String>,
+        attempt: i64,
+        retries_left: i64,
+        tags_done: i64,
+        tags_total: i64,
+        bytes_done: i64,
+        bytes_total: i64,
+        error: Option<String>,
+        outcome: Option<String>,
+        created_at: i64,
+        scheduled_at: i64,
+        started_at: Option<i64>,
+        finished_at: Option<i64>,
+        updated_at: i64,
+        worker: Option<String>,
+        pub(super) epoch: i64,
+    }
 }
 
 impl TryFrom<Row> for Job {

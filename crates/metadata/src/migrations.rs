@@ -1,0 +1,64 @@
+//! The numbered files that bring a database's tables up to date, as they are built into the binary.
+//! What may be in them, `migrations/README.md` says.
+
+use sqlx::{
+    SqlStr,
+    migrate::{Migration, MigrationType, Migrator},
+};
+
+/// The files of one folder. (`sqlx::migrate!` lists them by itself, but see `from_row!`.)
+macro_rules! files {
+    ($folder:literal: $($version:literal $name:literal),* $(,)?) => {
+        [$((
+            $version,
+            $name,
+            include_str!(concat!("../migrations/", $folder, "/", $version, "_", $name, ".sql")),
+        )),*]
+    };
+}
+
+/// What one file is: its number, its name, its statements.
+type File = (&'static str, &'static str, &'static str);
+
+const SQLITE: [File; 3] = files!("sqlite": "0001" "first", "0002" "pushes", "0003" "garbage");
+const POSTGRES: [File; 3] = files!("postgres": "0001" "first", "0002" "pushes", "0003" "garbage");
+
+pub(crate) fn sqlite() -> Migrator {
+    migrator(&SQLITE)
+}
+
+pub(crate) fn postgres() -> Migrator {
+    migrator(&POSTGRES)
+}
+
+fn migrator(files: &[File]) -> Migrator {
+    let migration = |(number, (_, name, sql)): (i64, &File)| {
+        Migration::new(number, (*name).into(), MigrationType::Simple, SqlStr::from_static(sql), false)
+    };
+    Migrator::with_migrations((1..).zip(files).map(migration).collect())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::{fs, path::Path};
+
+    #[test]
+    fn every_file_is_applied_and_in_its_place() {
+        for (folder, files) in [("sqlite", SQLITE), ("postgres", POSTGRES)] {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
+            let mut there: Vec<String> = fs::read_dir(path)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            there.sort();
+            let named: Vec<String> =
+                files.iter().map(|(version, name, _)| format!("{version}_{name}.sql")).collect();
+            assert_eq!(there, named, "{folder}");
+            for (number, (version, ..)) in (1..).zip(files) {
+                assert_eq!(version, format!("{number:04}"), "{folder}");
+            }
+        }
+    }
+}
