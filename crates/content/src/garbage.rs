@@ -129,9 +129,10 @@ impl Content {
         let now = self.now();
         let outcome = self.write::<Infallible, Undone>(move |tx| {
             async move {
-                    Err(clean(tx, place, cutoffs, now).await.map_or_else(Undone::Failed, Undone::Rehearsed))
-                }
-                .boxed()
+                let cleaned = clean(tx, place, cutoffs, now).await;
+                Err(cleaned.map_or_else(Undone::Failed, Undone::Rehearsed))
+            }
+            .boxed()
         });
         match outcome.await {
             Err(Undone::Rehearsed(loss)) => Ok(loss),
@@ -149,7 +150,7 @@ impl Content {
     async fn drop_stale_uploads(&self, cutoffs: &Cutoffs) -> Result<u64, Error> {
         let stale = garbage::stale_uploads(&mut self.0.db.read().await?, cutoffs).await?;
         let mut dropped = 0;
-        for (upload, repository, _) in stale {
+        for (upload, repository) in stale {
             dropped += u64::from(self.drop_stale(upload, repository, cutoffs).await?);
         }
         Ok(dropped)

@@ -6,7 +6,7 @@ use crate::{
     Conn, Error, Tx,
     blobs::BlobRow,
     conn::{change, row, rows, value},
-    convert::{from_json, id, instant, json, maybe_instant, micros, parse},
+    convert::{from_json, id, json, maybe_instant, micros, parse},
 };
 use longshore_model::{RepositoryId, Timestamp, UploadId, job::Parameters};
 use longshore_oci::Digest;
@@ -230,13 +230,11 @@ pub async fn spare(tx: &mut Tx, location: &str) -> Result<(), Error> {
 pub async fn stale_uploads(
     conn: &mut Conn,
     cutoffs: &Cutoffs,
-) -> Result<Vec<(UploadId, RepositoryId, Timestamp)>, Error> {
-    let sql = "SELECT id, repository, updated_at FROM uploads WHERE updated_at < $1";
-    let found = rows!(conn, (String, String, i64), sql, micros(cutoffs.uploads))?;
+) -> Result<Vec<(UploadId, RepositoryId)>, Error> {
+    let sql = "SELECT id, repository FROM uploads WHERE updated_at < $1";
+    let found = rows!(conn, (String, String), sql, micros(cutoffs.uploads))?;
     found
         .iter()
-        .map(|(upload, repository, at)| {
-            Ok((id(UploadId, upload)?, id(RepositoryId, repository)?, instant(*at)?))
-        })
+        .map(|(upload, repository)| Ok((id(UploadId, upload)?, id(RepositoryId, repository)?)))
         .collect()
 }
