@@ -64,20 +64,25 @@ impl Content {
         location: String,
         upload: Option<UploadId>,
     ) -> Result<BlobInfo, Error> {
-        let (to, now) = (repository.id, self.now());
-        self.write(move |tx| {
+        let (to, now, stored) = (repository.id, self.now(), location.clone());
+        let recorded = self.write(move |tx| {
             async move {
-                blobs::record(tx, &info.digest, info.size, &location, now).await?;
+                blobs::record(tx, &info.digest, info.size, &stored, now).await?;
+                let counts = blobs::find(tx, &info.digest).await?.is_none_or(|row| row.location == stored);
                 blobs::link(tx, to, &info.digest).await?;
                 if let Some(upload) = upload {
                     uploads::delete(tx, upload).await?;
                 }
-                Ok::<_, Error>(info)
+                Ok::<_, Error>((info, counts))
             }
             .boxed()
-        })
-        .await
-        .map_err(|error| error.at(&repository.name))
+        });
+        let (info, counts) = recorded.await.map_err(|error| error.at(&repository.name))?;
+        // Some stores put equal blobs in different places; the one that was there first counts.
+        if !counts && let Err(error) = self.0.store.remove(&location).await {
+            tracing::warn!(digest = %info.digest, location, %error, "a second copy of a blob stays");
+        }
+        Ok(info)
     }
 
     /// Links a blob of one repository into another, without moving a byte. Nothing, when `from`
