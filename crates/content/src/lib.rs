@@ -13,6 +13,7 @@ mod hash;
 mod intake;
 mod manifests;
 mod repositories;
+mod s3;
 mod store;
 mod uploads;
 
@@ -21,6 +22,7 @@ pub use disk::DiskStore;
 pub use error::Error;
 pub use manifests::{PutManifest, PutOutcome};
 pub use repositories::{CreateError, may_delete_tags, may_write_tags};
+pub use s3::{S3Settings, S3Store};
 pub use store::{ByteStream, Store, StoreError, Writer};
 pub use uploads::Chunk;
 

@@ -1,8 +1,11 @@
-//! Content over a real database and a real folder.
+//! Content over a real database, a real folder and a real S3 server.
 #![allow(clippy::unwrap_used)]
 
 mod blobs;
 mod durability;
 mod fixture;
 mod manifests;
+mod s3;
+mod s3_server;
+mod stores;
 mod uploads;
