@@ -220,7 +220,9 @@ fn explain(error: &Error) -> (String, &'static str) {
     let text = error.to_string();
     let code = element(&text, "Code");
     let cause = match (code, element(&text, "Message")) {
-        (Some(code), Some(message)) if !message.is_empty() => format!("{code}, {message}"),
+        (Some(code), Some(message)) if !message.is_empty() => {
+            format!("{code}, {}", message.trim_end_matches('.'))
+        }
         (Some(code), _) => code.to_owned(),
         (None, _) => {
             let deepest = std::iter::successors(error.source(), |error| (*error).source()).last();
@@ -246,7 +248,7 @@ mod tests {
 
     #[test]
     fn an_answer_of_the_storage_is_told_in_one_sentence() {
-        let body = "403 Forbidden: <Error><Code>AccessDenied</Code><Message>Not yours</Message></Error>";
+        let body = "403 Forbidden: <Error><Code>AccessDenied</Code><Message>Not yours.</Message></Error>";
         let error = Error::PermissionDenied { path: "blobs/x".into(), source: body.into() };
         let (cause, advice) = explain(&error);
         assert_eq!(cause, "AccessDenied, Not yours");

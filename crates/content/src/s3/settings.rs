@@ -8,8 +8,9 @@ use secrecy::{ExposeSecret, SecretString};
 use std::time::Duration;
 use url::Url;
 
-/// How often a request is tried again that failed for a reason that may pass.
-const RETRIES: usize = 5;
+/// How often a request is tried again that failed for a reason that may pass: within some seconds,
+/// as the pauses begin with a tenth of one and grow.
+const RETRIES: usize = 8;
 /// And for how long.
 const RETRY_FOR: Duration = Duration::from_secs(60);
 /// How long the storage may be silent. A limit for a whole answer there is not: a big blob takes as
