@@ -13,6 +13,7 @@ use longshore_model::{Repository, UploadId};
 use longshore_oci::{Digest, Span};
 use std::io;
 use std::sync::Arc;
+use tokio::sync::RwLockReadGuard;
 
 /// Within this time after a blob came nobody need note that it is asked for. Shorter than what
 /// [`crate::Retention`] leaves to a push.
@@ -55,25 +56,28 @@ impl Content {
             return Err(Error::DigestMismatch { expected: digest.clone(), actual });
         }
         writer.save().await?;
-        let upload = scratch.upload;
-        let info = BlobInfo { digest: digest.clone(), size };
-        let kept = self.keep_blob(repository, upload, info, None).await?;
+        let stored = self.store(scratch.upload, digest).await?;
         scratch.committed();
-        Ok(kept)
+        self.record_blob(repository, BlobInfo { digest: digest.clone(), size }, stored, None).await
     }
 
-    /// Turns saved bytes into a stored blob, makes it known and links it into the repository; the
-    /// upload that a client drove ends in the same transaction.
-    pub(crate) async fn keep_blob(
+    /// Turns saved bytes into a stored blob.
+    pub(crate) async fn store(&self, bytes: UploadId, digest: &Digest) -> Result<Stored<'_>, Error> {
+        let storing = self.0.storing.read().await;
+        let location = self.0.store.commit(bytes, digest).await?;
+        Ok(Stored { location, _storing: storing })
+    }
+
+    /// Makes a stored blob known and links it into the repository; the upload it came by ends in
+    /// the same transaction.
+    pub(crate) async fn record_blob(
         &self,
         repository: &Repository,
-        bytes: UploadId,
         info: BlobInfo,
+        stored: Stored<'_>,
         upload: Option<UploadId>,
     ) -> Result<BlobInfo, Error> {
-        // Until its row is written, the blob looks like garbage.
-        let _storing = self.0.storing.read().await;
-        let location = self.0.store.commit(bytes, &info.digest).await?;
+        let location = &stored.location;
         let (to, at, now) = (repository.id, location.clone(), self.now());
         let recording = self.write(move |tx| {
             async move {
@@ -87,9 +91,9 @@ impl Content {
             .boxed()
         });
         let (info, is_kept) = recording.await.map_err(|error| error.at(&repository.name))?;
-        if !is_kept {
-            // It was stored before, at another place.
-            self.0.store.remove(&location).await?;
+        // Some stores put equal blobs in different places; the one that was there first counts.
+        if !is_kept && let Err(error) = self.0.store.remove(location).await {
+            tracing::warn!(digest = %info.digest, location, %error, "a second copy of a blob stays");
         }
         Ok(info)
     }
@@ -196,6 +200,12 @@ impl Content {
 
 fn unknown(repository: &Repository, digest: &Digest) -> Error {
     Error::BlobUnknown { repository: repository.name.clone(), digest: digest.clone() }
+}
+
+/// A blob whose row is not written yet. As long as this is held, its bytes are not taken for garbage.
+pub(crate) struct Stored<'a> {
+    location: String,
+    _storing: RwLockReadGuard<'a, ()>,
 }
 
 /// An upload that nobody can resume: dropped, unless it was committed.

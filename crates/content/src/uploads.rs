@@ -155,7 +155,8 @@ impl Content {
             self.drop_upload(upload).await?;
             return Err(Error::DigestMismatch { expected: digest, actual });
         }
-        self.keep_blob(repository, upload.id, BlobInfo { digest, size }, Some(upload.id)).await
+        let stored = self.store(upload.id, &digest).await?;
+        self.record_blob(repository, BlobInfo { digest, size }, stored, Some(upload.id)).await
     }
 
     async fn upload(&self, repository: &Repository, upload: UploadId) -> Result<Upload, Error> {
