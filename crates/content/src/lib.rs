@@ -14,6 +14,7 @@ mod hash;
 mod intake;
 mod manifests;
 mod repositories;
+mod s3;
 mod store;
 mod uploads;
 
@@ -23,6 +24,7 @@ pub use error::Error;
 pub use garbage::{Freed, Retention};
 pub use manifests::{PutManifest, PutOutcome};
 pub use repositories::{CreateError, may_delete_tags, may_write_tags};
+pub use s3::{S3Settings, S3Store};
 pub use store::{ByteStream, Store, StoreError, Writer};
 pub use uploads::Chunk;
 

@@ -1,5 +1,5 @@
-//! Where bytes are kept: the port that local disk fills ([`crate::DiskStore`]) and object storage
-//! can fill. A store knows uploads and stored blobs by name; it knows nothing of repositories,
+//! Where bytes are kept: the port that local disk ([`crate::DiskStore`]) and object storage
+//! ([`crate::S3Store`]) fill. A store knows uploads and stored blobs by name; it knows nothing of repositories,
 //! digests of what passes through it, or who may read what.
 
 use bytes::Bytes;
@@ -10,6 +10,8 @@ use longshore_oci::{Digest, Span};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::time::Duration;
+use url::Url;
 
 /// Bytes on their way, in or out. An error means that what came so far is not all there is.
 pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
@@ -45,6 +47,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Removes a stored blob. One that is not there is fine.
     fn remove(&self, location: &str) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// An address at which everybody can read a stored blob for as long as `ttl`, where the store
+    /// has such addresses. Nothing, where bytes only ever pass through the registry.
+    fn presigned(&self, location: &str, ttl: Duration) -> BoxFuture<'_, Result<Option<Url>, StoreError>> {
+        let _ = (location, ttl);
+        Box::pin(async { Ok(None) })
+    }
 }
 
 /// The end of an upload at which bytes are added.
@@ -86,6 +95,28 @@ pub enum StoreError {
         path: PathBuf,
         /// What the operating system said.
         source: io::Error,
+    },
+    /// A request to object storage failed, also after it was tried again.
+    #[error("cannot {action} {key} in the bucket {bucket}: {cause}; {advice}")]
+    Bucket {
+        /// What was tried, such as `store`.
+        action: &'static str,
+        /// With which object.
+        key: String,
+        /// In which bucket.
+        bucket: String,
+        /// What the storage said.
+        cause: String,
+        /// What to do about it.
+        advice: &'static str,
+    },
+    /// The settings of a bucket cannot be used as they are.
+    #[error("the bucket {bucket} cannot be used: {reason}")]
+    BucketSettings {
+        /// Which bucket.
+        bucket: String,
+        /// What is wrong, and what to set instead.
+        reason: String,
     },
     /// The process ends.
     #[error("the server is shutting down")]

@@ -55,18 +55,22 @@ impl House {
 
     /// The same some days later, after a restart.
     pub(crate) fn later(&self, days: i64) -> Content {
-        let store = DiskStore::open(self.folder.path()).unwrap();
         let clock = ManualClock::at(now() + SignedDuration::from_hours(24 * days));
-        Content::new(self.db.clone(), Arc::new(store), Arc::new(clock))
+        Content::new(self.db.clone(), Arc::new(self.disk()), Arc::new(clock))
+    }
+
+    /// A restart over another store than the one on disk.
+    pub(crate) fn restarted_over(&self, store: impl Store) -> Content {
+        Content::new(self.db.clone(), Arc::new(store), Arc::new(ManualClock::at(now())))
+    }
+
+    fn disk(&self) -> DiskStore {
+        DiskStore::open(self.folder.path()).unwrap()
     }
 
     /// How many files lie below `uploads` or `blobs`.
     pub(crate) fn files(&self, below: &str) -> usize {
-        fn count(path: &Path) -> usize {
-            let below = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
-            below.map(|path| if path.is_dir() { count(&path) } else { 1 }).sum()
-        }
-        count(&self.folder.path().join(below))
+        files_below(&self.folder.path().join(below))
     }
 
     /// Changes `web` behind the back of whoever holds it.
@@ -116,6 +120,23 @@ pub(crate) fn sha256(bytes: &[u8]) -> Digest {
 
 pub(crate) fn sha512(bytes: &[u8]) -> Digest {
     Digest::from_hash(Algorithm::Sha512, &sha2::Sha512::digest(bytes)).unwrap()
+}
+
+/// How many files lie below a folder.
+pub(crate) fn files_below(path: &Path) -> usize {
+    let below = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    below.map(|path| if path.is_dir() { files_below(&path) } else { 1 }).sum()
+}
+
+/// Bytes that are different at every place, and with another seed others.
+pub(crate) fn filled(length: usize, seed: u32) -> Vec<u8> {
+    let numbers = (0u32..).map(|i| i.wrapping_add(seed).wrapping_mul(2_654_435_761));
+    numbers.flat_map(u32::to_le_bytes).take(length).collect()
+}
+
+/// What a writer takes, of one frame.
+pub(crate) fn piece(bytes: &[u8]) -> Vec<Bytes> {
+    vec![Bytes::copy_from_slice(bytes)]
 }
 
 /// A body that comes in one piece.

@@ -1,4 +1,4 @@
-//! Content over a real database and a real folder.
+//! Content over a real database, a real folder and a real S3 server.
 #![allow(clippy::unwrap_used)]
 
 mod blobs;
@@ -6,4 +6,7 @@ mod durability;
 mod fixture;
 mod garbage;
 mod manifests;
+mod s3;
+mod s3_server;
+mod stores;
 mod uploads;
