@@ -79,13 +79,15 @@ impl Content {
         upload: Option<UploadId>,
     ) -> Result<BlobInfo, Error> {
         let location = &stored.location;
-        let (to, at, now) = (repository.id, location.clone(), self.now());
+        let (to, at, now, me) = (repository.clone(), location.clone(), self.now(), self.0.me);
         let recording = self.write(move |tx| {
             async move {
                 let kept = blobs::record(tx, &info.digest, info.size, &at, now).await?;
-                blobs::link(tx, to, &info.digest, now).await?;
-                if let Some(upload) = upload {
-                    uploads::delete(tx, upload).await?;
+                blobs::link(tx, to.id, &info.digest, now).await?;
+                if let Some(upload) = upload
+                    && !uploads::finish(tx, upload, me).await?
+                {
+                    return Err(Error::UploadUnknown { repository: to.name, upload });
                 }
                 Ok::<_, Error>((info, kept == at))
             }
