@@ -13,7 +13,9 @@ use longshore_model::{Repository, UploadId};
 use longshore_oci::{Digest, Span};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::RwLockReadGuard;
+use url::Url;
 
 /// Within this time after a blob came nobody need note that it is asked for. Shorter than what
 /// [`crate::Retention`] leaves to a push.
@@ -172,6 +174,23 @@ impl Content {
         // The reader only sees its connection break; who runs the server must learn why.
         let told = move |error: &io::Error| tracing::error!(%digest, %error, "a stored blob cannot be read");
         Ok((info, stream.inspect_err(told).boxed()))
+    }
+
+    /// An address at which everybody can read a blob of a repository for as long as `ttl`; nothing
+    /// where the store has no such addresses.
+    ///
+    /// # Errors
+    /// [`Error::BlobUnknown`]; the store and the database.
+    pub async fn presigned_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        ttl: Duration,
+    ) -> Result<Option<Url>, Error> {
+        let Some(found) = self.linked_blob(repository, digest).await? else {
+            return Err(unknown(repository, digest));
+        };
+        Ok(self.0.store.presigned(&found.location, ttl).await?)
     }
 
     /// Takes a blob out of a repository. Its bytes stay for other repositories.
