@@ -461,7 +461,8 @@ mod tests {
     fn semantics_30_the_key_is_not_inside_the_data_folder() {
         let settings = resolve(options("data = '/srv/longshore'"), None).unwrap();
         assert!(matches!(settings.key, KeySource::File(path) if path == Path::new("/srv/longshore.key")));
-        let settings = Settings::resolve(Options::default(), Secrets::default(), Some("/etc/longshore".into())).unwrap();
+        let settings =
+            Settings::resolve(Options::default(), Secrets::default(), Some("/etc/longshore".into())).unwrap();
         let beside_it = Path::new("/etc/longshore/longshore.key");
         assert!(matches!(settings.key, KeySource::File(path) if path == beside_it));
     }

@@ -39,7 +39,8 @@ pub(crate) struct BucketOptions {
 impl Storage {
     /// A bucket where one is named, else a folder in the data folder.
     pub(crate) fn resolve(data: &Path, options: BucketOptions) -> anyhow::Result<Self> {
-        let BucketOptions { bucket, endpoint, region, prefix, virtual_host, allow_http, redirects, .. } = options;
+        let BucketOptions { bucket, endpoint, region, prefix, virtual_host, allow_http, redirects, .. } =
+            options;
         let Some(bucket) = bucket else {
             if endpoint.is_some() {
                 bail!("s3_endpoint is set, but s3_bucket is not; name the bucket as well");
