@@ -15,6 +15,7 @@ mod intake;
 mod manifests;
 mod repositories;
 mod s3;
+mod scrub;
 mod store;
 mod uploads;
 
@@ -25,7 +26,8 @@ pub use garbage::{Freed, Retention};
 pub use manifests::{PutManifest, PutOutcome};
 pub use repositories::{CreateError, may_delete_tags, may_write_tags};
 pub use s3::{S3Settings, S3Store};
-pub use store::{ByteStream, Store, StoreError, Writer};
+pub use scrub::{Checked, Damage};
+pub use store::{ByteStream, Kept, Store, StoreError, Writer};
 pub use uploads::Chunk;
 
 use crate::claims::Busy;

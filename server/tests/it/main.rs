@@ -9,6 +9,7 @@ mod garbage;
 mod mirrors;
 mod orders;
 mod rest_walk;
+mod scrub;
 mod servers;
 mod storage;
 mod support;
