@@ -4,6 +4,7 @@
 //! business.
 
 use crate::Content;
+use crate::blobs::Stored;
 use crate::error::Error;
 use crate::hash::Hasher;
 use crate::intake::take_in;
@@ -124,29 +125,39 @@ impl Content {
     /// # Errors
     /// [`Error::DigestMismatch`]; [`Error::BrokenOff`]; the store and the database.
     pub async fn mend_blob(&self, digest: &Digest, body: ByteStream) -> Result<(), Error> {
-        let upload = UploadId::new();
-        let mended = self.store_mended(upload, digest, body).await;
-        if mended.is_err() {
-            self.0.store.abort(upload).await?;
-        }
-        mended
-    }
-
-    async fn store_mended(&self, upload: UploadId, digest: &Digest, body: ByteStream) -> Result<(), Error> {
-        let mut writer = self.0.store.begin(upload).await?;
-        let intake = take_in(body, writer.as_mut(), Hasher::new(digest.algorithm())).await?;
-        if let Some(error) = intake.broken {
-            return Err(Error::BrokenOff(error));
-        }
-        let actual = intake.hasher.finish();
-        if actual != *digest {
-            return Err(Error::DigestMismatch { expected: digest.clone(), actual });
-        }
-        writer.save().await?;
-        let stored = self.store(upload, digest).await?;
+        let stored = self.store_verified(digest, body).await?;
         let (of, at) = (digest.clone(), stored.location().to_owned());
         self.write(move |tx| async move { Ok::<_, Error>(blobs::relocate(tx, &of, &at).await?) }.boxed())
             .await
+    }
+
+    /// Stores bytes that have this digest, and nothing of others.
+    pub(crate) async fn store_verified(
+        &self,
+        digest: &Digest,
+        body: ByteStream,
+    ) -> Result<Stored<'_>, Error> {
+        let upload = UploadId::new();
+        let stored = async {
+            let mut writer = self.0.store.begin(upload).await?;
+            let intake = take_in(body, writer.as_mut(), Hasher::new(digest.algorithm())).await?;
+            if let Some(error) = intake.broken {
+                return Err(Error::BrokenOff(error));
+            }
+            let actual = intake.hasher.finish();
+            if actual != *digest {
+                return Err(Error::DigestMismatch { expected: digest.clone(), actual });
+            }
+            writer.save().await?;
+            self.store(upload, digest).await
+        };
+        match stored.await {
+            Ok(stored) => Ok(stored),
+            Err(error) => {
+                self.0.store.abort(upload).await?;
+                Err(error)
+            }
+        }
     }
 
     /// Removes what the store has had for a week and no row names: a server that dies between storing

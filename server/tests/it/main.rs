@@ -6,6 +6,7 @@ mod config;
 mod crash;
 mod example;
 mod garbage;
+mod migrate;
 mod mirrors;
 mod orders;
 mod rest_walk;
