@@ -8,17 +8,21 @@ use crate::repositories::{may_delete_tags, may_write_tags};
 use crate::store::off_thread;
 use bytes::Bytes;
 use futures::{FutureExt, TryStreamExt};
-use longshore_metadata::manifests::{self, NewManifest, StoredManifest};
+use longshore_metadata::manifests::{self, NewManifest, ReferrersPage, ReferrersWanted, StoredManifest};
 use longshore_metadata::tags::{self, SetOutcome, SetTag};
 use longshore_metadata::{Tx, repositories};
 use longshore_model::{Author, Lineage, Provenance, Repository};
 use longshore_oci::{
-    Algorithm, Descriptor, Digest, MAX_MANIFEST_BYTES, Manifest, ManifestError, Platform, Reference, Tag,
+    Algorithm, Digest, MAX_MANIFEST_BYTES, Manifest, ManifestError, ManifestKind, Platform, Reference, Tag,
     media_type,
 };
 
 /// No config is read for its platform beyond this size, in bytes; those of images have some kB.
 const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
+
+/// The most that one list of referrers comes to, in bytes: it is an index, and clients refuse one of
+/// more than 4 MiB.
+const MAX_REFERRERS_BYTES: i64 = 4_000_000;
 
 /// A manifest to be stored, and the tags that shall point to it.
 #[derive(Debug, Clone)]
@@ -212,7 +216,8 @@ impl Content {
         Ok(tags::list(&mut conn, repository.id, after, limit).await?)
     }
 
-    /// The manifests that refer to `subject`, whether that one is there or not.
+    /// The manifests that refer to `subject`, whether that one is there or not, by digest: those
+    /// behind `after`, at most `limit`, and no more than fit into what clients read of a list.
     ///
     /// # Errors
     /// The database.
@@ -221,9 +226,13 @@ impl Content {
         repository: &Repository,
         subject: &Digest,
         artifact_type: Option<&str>,
-    ) -> Result<Vec<Descriptor>, Error> {
+        after: Option<&str>,
+        limit: Option<i64>,
+    ) -> Result<ReferrersPage, Error> {
+        let count = limit.unwrap_or(i64::MAX);
+        let wanted = ReferrersWanted { artifact_type, after, count, bytes: MAX_REFERRERS_BYTES };
         let mut conn = self.0.db.read().await?;
-        Ok(manifests::referrers(&mut conn, repository.id, subject, artifact_type).await?)
+        Ok(manifests::referrers_page(&mut conn, repository.id, subject, wanted).await?)
     }
 }
 
