@@ -58,7 +58,7 @@ impl Rooms {
         let db = open_database(settings).await?;
         let store = DiskStore::open(settings.data.join("content"))
             .with_context(|| format!("the data folder {} cannot be used", settings.data.display()))?;
-        let content = Content::new(db.clone(), Arc::new(store), clock.clone());
+        let content = Content::new(db.clone(), Arc::new(store), clock.clone()).accepting(settings.sparse);
         let access = Access::new(db.clone(), clock.clone(), AccessSettings::default());
         let network = NetworkPolicy { allow_private: settings.allow_private_remotes };
         let engine = Engine::new(EngineParts {

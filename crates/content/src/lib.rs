@@ -22,7 +22,7 @@ pub use blobs::BlobInfo;
 pub use disk::DiskStore;
 pub use error::Error;
 pub use garbage::{Freed, Retention};
-pub use manifests::{PutManifest, PutOutcome};
+pub use manifests::{PutManifest, PutOutcome, Sparse};
 pub use repositories::{CreateError, may_delete_tags, may_write_tags};
 pub use s3::{S3Settings, S3Store};
 pub use store::{ByteStream, Store, StoreError, Writer};
@@ -37,7 +37,7 @@ use tokio::sync::RwLock;
 
 /// The registry's content; cheap to clone.
 #[derive(Clone)]
-pub struct Content(Arc<Inner>);
+pub struct Content(Arc<Inner>, Sparse);
 
 struct Inner {
     db: Database,
@@ -52,7 +52,14 @@ impl Content {
     /// Content over a database and a store.
     #[must_use]
     pub fn new(db: Database, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Inner { db, store, clock, busy: Busy::default(), storing: RwLock::new(()) }))
+        let inner = Inner { db, store, clock, busy: Busy::default(), storing: RwLock::new(()) };
+        Self(Arc::new(inner), Sparse::default())
+    }
+
+    /// The same content, which takes manifests though parts of them are missing.
+    #[must_use]
+    pub fn accepting(self, sparse: Sparse) -> Self {
+        Self(self.0, sparse)
     }
 
     fn now(&self) -> Timestamp {

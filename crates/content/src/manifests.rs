@@ -56,6 +56,29 @@ pub struct PutOutcome {
     pub tags: Vec<SetOutcome>,
 }
 
+/// Which manifests are taken though parts of them are missing (semantics 9); the missing ones are
+/// recorded as absent. An index without some of its platforms is the usual case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sparse {
+    /// None: everything that a manifest needs comes before it.
+    #[default]
+    Refused,
+    /// Indexes without some of their children.
+    Indexes,
+    /// Those, and images without some of their blobs.
+    All,
+}
+
+impl Sparse {
+    fn accepts(self, manifest: &Manifest) -> bool {
+        match self {
+            Self::Refused => false,
+            Self::Indexes => manifest.kind() == ManifestKind::Index,
+            Self::All => true,
+        }
+    }
+}
+
 impl Content {
     /// Stores a manifest and sets its tags, all or nothing, once it is sure that every part that
     /// it needs is stored in this very repository (semantics 9 names the exceptions). Tag, history,
@@ -68,6 +91,7 @@ impl Content {
     pub async fn put_manifest(&self, put: PutManifest<'_>) -> Result<PutOutcome, Error> {
         let checked = Checked::check(put.bytes, put.media_type, put.digest_expected).await?;
         let platform = self.platform(put.repository, &checked.manifest).await;
+        let sparse = self.1;
         let (repository, tags, now) = (put.repository.clone(), put.tags.to_vec(), self.now());
         let (author, provenance, lineage) = (put.author.clone(), put.provenance.clone(), put.lineage.clone());
         self.write(move |tx| {
@@ -78,7 +102,7 @@ impl Content {
                 let repository = current(tx, repository).await?;
                 may_write_tags(&repository, &provenance)?;
                 let Checked { digest, manifest, bytes } = checked;
-                verify_parts(tx, &repository, &manifest).await?;
+                let absent = verify_parts(tx, &repository, &manifest, sparse).await?;
                 let new = NewManifest {
                     digest: &digest,
                     media_type: manifest.media_type(),
@@ -86,6 +110,7 @@ impl Content {
                     bytes: &bytes,
                     parsed: &manifest,
                     platform: platform.as_ref(),
+                    absent: &absent,
                 };
                 manifests::insert(tx, repository.id, &new, now).await?;
                 let mut outcomes = Vec::with_capacity(tags.len());
@@ -244,13 +269,19 @@ async fn current(tx: &mut Tx, repository: Repository) -> Result<Repository, Erro
     repositories::get(tx, repository.id).await?.ok_or(Error::RepositoryGone(repository.name))
 }
 
-/// Semantics 9: every part that a manifest needs is stored in its own repository.
-async fn verify_parts(tx: &mut Tx, repository: &Repository, manifest: &Manifest) -> Result<(), Error> {
+/// Semantics 9: every part that a manifest needs is stored in its own repository, except those that
+/// a sparse one came without; these are answered.
+async fn verify_parts(
+    tx: &mut Tx,
+    repository: &Repository,
+    manifest: &Manifest,
+    sparse: Sparse,
+) -> Result<Vec<Digest>, Error> {
     let digests = manifests::has_all(tx, repository.id, manifest).await?;
-    match digests.is_empty() {
-        true => Ok(()),
-        false => Err(Error::ManifestBlobUnknown { repository: repository.name.clone(), digests }),
+    if digests.is_empty() || sparse.accepts(manifest) {
+        return Ok(digests);
     }
+    Err(Error::ManifestBlobUnknown { repository: repository.name.clone(), digests })
 }
 
 /// A manifest whose digest and form are right.

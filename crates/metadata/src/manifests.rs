@@ -44,6 +44,8 @@ pub struct NewManifest<'a> {
     pub parsed: &'a Manifest,
     /// What its config says it runs on; indexes say it of their children instead.
     pub platform: Option<&'a Platform>,
+    /// Parts that it came without though it needs them, because sparse manifests are taken.
+    pub absent: &'a [Digest],
 }
 
 /// What a part of a tree is.
@@ -103,6 +105,15 @@ pub async fn insert(
     )?;
     if inserted > 0 {
         insert_edges(tx, new).await?;
+    }
+    for part in new.absent {
+        change!(
+            tx.conn,
+            "UPDATE manifest_edges SET absent = 'the manifest was pushed without it'
+             WHERE parent = $1 AND child = $2 AND absent IS NULL",
+            new.digest.as_str(),
+            part.as_str()
+        )?;
     }
     let is_new = link(tx, repository, new.digest, now).await?;
     match new.parsed.subject() {
