@@ -23,4 +23,4 @@ pub use layout::write_oci_layout;
 pub use longshore::{ADMIN_PASSWORD, Longshore, LongshoreBuilder};
 pub use registry_client::{Answer, RegistryClient};
 pub use rest::{Rest, RestAnswer};
-pub use tools::{Buildah, Skopeo};
+pub use tools::{Buildah, Podman, Skopeo};
