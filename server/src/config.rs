@@ -19,6 +19,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::cli::{Cli, Sources};
+use crate::storage::{BucketOptions, Storage};
 
 const DEFAULT_FILE: &str = "longshore.toml";
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
@@ -27,8 +28,14 @@ const DEFAULT_WORKERS: usize = 4;
 const DEFAULT_LOG: &str = "info,sqlx=warn,hyper=warn";
 const MAX_WORKERS: usize = 256;
 /// Variables that mean something without being options: secrets, and what building and testing use.
-const OTHER_VARIABLES: [&str; 4] =
-    ["LONGSHORE_ADMIN_PASSWORD", "LONGSHORE_ENCRYPTION_KEY", "LONGSHORE_SITE", "LONGSHORE_SHARED"];
+const OTHER_VARIABLES: [&str; 6] = [
+    "LONGSHORE_ADMIN_PASSWORD",
+    "LONGSHORE_ENCRYPTION_KEY",
+    "LONGSHORE_S3_ACCESS_KEY",
+    "LONGSHORE_S3_SECRET_KEY",
+    "LONGSHORE_SITE",
+    "LONGSHORE_SHARED",
+];
 
 /// Every option, where somebody has set it. A flag `--external-url` is the variable
 /// `LONGSHORE_EXTERNAL_URL` and the key `external_url`.
@@ -44,6 +51,29 @@ pub(crate) struct Options {
     /// The database: a path of SQLite, or postgres://… [default: longshore.db in the data folder]
     #[arg(long, env = "LONGSHORE_DATABASE", value_name = "URL", hide_env_values = true)]
     database: Option<String>,
+    /// The S3 bucket that holds the blobs; its keys come by LONGSHORE_S3_ACCESS_KEY and
+    /// LONGSHORE_S3_SECRET_KEY [default: none, the data folder holds them]
+    #[arg(long, env = "LONGSHORE_S3_BUCKET", value_name = "NAME")]
+    s3_bucket: Option<String>,
+    /// The address of the storage with the bucket [default: Amazon's in the region]
+    #[arg(long, env = "LONGSHORE_S3_ENDPOINT", value_name = "URL")]
+    s3_endpoint: Option<Url>,
+    /// The bucket's region [default: us-east-1]
+    #[arg(long, env = "LONGSHORE_S3_REGION", value_name = "NAME")]
+    s3_region: Option<String>,
+    /// A folder in the bucket, for what is Longshore's [default: none]
+    #[arg(long, env = "LONGSHORE_S3_PREFIX", value_name = "FOLDER")]
+    s3_prefix: Option<String>,
+    /// Whether the bucket is a part of the host's name and not of the path [default: false]
+    #[arg(long, env = "LONGSHORE_S3_VIRTUAL_HOST", value_name = "BOOL")]
+    s3_virtual_host: Option<bool>,
+    /// Whether the storage may be spoken to without TLS [default: false]
+    #[arg(long, env = "LONGSHORE_S3_ALLOW_HTTP", value_name = "BOOL")]
+    s3_allow_http: Option<bool>,
+    /// Whether pulls are sent to the bucket itself, by addresses that are good for some minutes
+    /// [default: false]
+    #[arg(long, env = "LONGSHORE_S3_REDIRECTS", value_name = "BOOL")]
+    s3_redirects: Option<bool>,
     /// The address under which clients reach this server [default: the one they use]
     #[arg(long, env = "LONGSHORE_EXTERNAL_URL", value_name = "URL")]
     external_url: Option<Url>,
@@ -131,6 +161,7 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     pub(crate) data: PathBuf,
     pub(crate) database: String,
+    pub(crate) storage: Storage,
     pub(crate) external_url: Option<Url>,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) key: KeySource,
@@ -158,6 +189,8 @@ impl Settings {
         let secrets = Secrets {
             admin_password: variable("LONGSHORE_ADMIN_PASSWORD").map(SecretString::from),
             encryption_key: variable("LONGSHORE_ENCRYPTION_KEY"),
+            s3_access_key: variable("LONGSHORE_S3_ACCESS_KEY"),
+            s3_secret_key: variable("LONGSHORE_S3_SECRET_KEY"),
         };
         Self::resolve(sources.options.or(file), secrets, folder)
     }
@@ -175,6 +208,20 @@ impl Settings {
                 Some(database) => database,
                 None => path_text(&data.join("longshore.db"))?.to_owned(),
             },
+            storage: Storage::resolve(
+                &data,
+                BucketOptions {
+                    bucket: options.s3_bucket,
+                    endpoint: options.s3_endpoint,
+                    region: options.s3_region,
+                    prefix: options.s3_prefix,
+                    virtual_host: options.s3_virtual_host,
+                    allow_http: options.s3_allow_http,
+                    redirects: options.s3_redirects,
+                    access_key: secrets.s3_access_key,
+                    secret_key: secrets.s3_secret_key,
+                },
+            )?,
             external_url: options.external_url.map(check_external_url).transpose()?,
             trusted_proxies: networks(&options.trusted_proxies.unwrap_or_default())?,
             key: match (secrets.encryption_key, options.key_file, config_folder) {
@@ -224,9 +271,12 @@ fn garbage(untagged: Option<u32>, undo: Option<u32>, every: Option<u32>) -> Garb
 }
 
 /// What comes by the environment alone: a command line can be seen by all who list processes.
+#[derive(Default)]
 struct Secrets {
     admin_password: Option<SecretString>,
     encryption_key: Option<String>,
+    s3_access_key: Option<String>,
+    s3_secret_key: Option<String>,
 }
 
 impl Options {
@@ -236,6 +286,13 @@ impl Options {
             listen: self.listen.or(other.listen),
             data: self.data.or(other.data),
             database: self.database.or(other.database),
+            s3_bucket: self.s3_bucket.or(other.s3_bucket),
+            s3_endpoint: self.s3_endpoint.or(other.s3_endpoint),
+            s3_region: self.s3_region.or(other.s3_region),
+            s3_prefix: self.s3_prefix.or(other.s3_prefix),
+            s3_virtual_host: self.s3_virtual_host.or(other.s3_virtual_host),
+            s3_allow_http: self.s3_allow_http.or(other.s3_allow_http),
+            s3_redirects: self.s3_redirects.or(other.s3_redirects),
             external_url: self.external_url.or(other.external_url),
             trusted_proxies: self.trusted_proxies.or(other.trusted_proxies),
             key_file: self.key_file.or(other.key_file),
@@ -372,10 +429,11 @@ impl fmt::Display for Settings {
             Sparse::Indexes => "indexes",
             Sparse::All => "all",
         };
-        let lines: [(&str, &dyn fmt::Display); 15] = [
+        let lines: [(&str, &dyn fmt::Display); 16] = [
             ("listen", &self.listen),
             ("data", &self.data.display()),
             ("database", &without_password(&self.database)),
+            ("content", &self.storage),
             ("external_url", &external_url),
             ("trusted_proxies", &proxies),
             ("key", &self.key),
@@ -415,7 +473,7 @@ mod tests {
     }
 
     fn resolve(options: Options, key: Option<&str>) -> anyhow::Result<Settings> {
-        let secrets = Secrets { admin_password: None, encryption_key: key.map(str::to_owned) };
+        let secrets = Secrets { encryption_key: key.map(str::to_owned), ..Secrets::default() };
         Settings::resolve(options, secrets, None)
     }
 
@@ -437,8 +495,8 @@ mod tests {
     fn semantics_30_the_key_is_not_inside_the_data_folder() {
         let settings = resolve(options("data = '/srv/longshore'"), None).unwrap();
         assert!(matches!(settings.key, KeySource::File(path) if path == Path::new("/srv/longshore.key")));
-        let secrets = Secrets { admin_password: None, encryption_key: None };
-        let settings = Settings::resolve(Options::default(), secrets, Some("/etc/longshore".into())).unwrap();
+        let settings =
+            Settings::resolve(Options::default(), Secrets::default(), Some("/etc/longshore".into())).unwrap();
         let beside_it = Path::new("/etc/longshore/longshore.key");
         assert!(matches!(settings.key, KeySource::File(path) if path == beside_it));
     }

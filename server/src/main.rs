@@ -12,6 +12,7 @@ mod network;
 mod rooms;
 mod serve;
 mod site;
+mod storage;
 mod user;
 
 use std::process::ExitCode;

@@ -14,7 +14,7 @@ use longshore_access::{Access, AccessSettings};
 use longshore_admin::{Admin, AdminParts, AdminSettings};
 use longshore_api::Api;
 use longshore_app::host::RegistryHost;
-use longshore_content::{Content, DiskStore};
+use longshore_content::Content;
 use longshore_engine::{Engine, EngineParts, EngineSettings};
 use longshore_metadata::{Database, Vault, accounts};
 use longshore_model::{Clock, SystemClock};
@@ -56,9 +56,9 @@ impl Rooms {
     pub(crate) async fn open(settings: &Settings, address: SocketAddr) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let db = open_database(settings).await?;
-        let store = DiskStore::open(settings.data.join("content"))
-            .with_context(|| format!("the data folder {} cannot be used", settings.data.display()))?;
-        let content = Content::new(db.clone(), Arc::new(store), clock.clone()).accepting(settings.sparse);
+        let content = Content::new(db.clone(), settings.storage.open().await?, clock.clone())
+            .accepting(settings.sparse);
+        content.drop_stray_uploads().await.context("what an earlier start left cannot be cleaned up")?;
         let access = Access::new(db.clone(), clock.clone(), AccessSettings::default());
         let network = NetworkPolicy { allow_private: settings.allow_private_remotes };
         let engine = Engine::new(EngineParts {
@@ -100,6 +100,7 @@ impl Rooms {
             settings: RegistrySettings {
                 external_url: settings.external_url.clone(),
                 service: AccessSettings::default().service,
+                redirects: settings.storage.redirects(),
             },
         });
         let admin = self.admin.clone();

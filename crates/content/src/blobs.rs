@@ -14,7 +14,9 @@ use longshore_model::{Repository, RepositoryId, Timestamp, UploadId};
 use longshore_oci::{Digest, Span};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::RwLockReadGuard;
+use url::Url;
 
 /// Within this time after a blob came nobody need note that it is asked for. Shorter than what
 /// [`crate::Retention`] leaves to a push.
@@ -80,13 +82,15 @@ impl Content {
         upload: Option<UploadId>,
     ) -> Result<BlobInfo, Error> {
         let location = &stored.location;
-        let (to, at, now) = (repository.id, location.clone(), self.now());
+        let (to, at, now, me) = (repository.clone(), location.clone(), self.now(), self.0.me);
         let recording = self.write(move |tx| {
             async move {
                 let kept = blobs::record(tx, &info.digest, info.size, &at, now).await?;
-                blobs::link(tx, to, &info.digest, now).await?;
-                if let Some(upload) = upload {
-                    uploads::delete(tx, upload).await?;
+                blobs::link(tx, to.id, &info.digest, now).await?;
+                if let Some(upload) = upload
+                    && !uploads::finish(tx, upload, me).await?
+                {
+                    return Err(Error::UploadUnknown { repository: to.name, upload });
                 }
                 Ok::<_, Error>((info, kept == at))
             }
@@ -192,6 +196,23 @@ impl Content {
         // The reader only sees its connection break; who runs the server must learn why.
         let told = move |error: &io::Error| tracing::error!(%digest, %error, "a stored blob cannot be read");
         Ok((info, stream.inspect_err(told).boxed()))
+    }
+
+    /// An address at which everybody can read a blob of a repository for as long as `ttl`; nothing
+    /// where the store has no such addresses.
+    ///
+    /// # Errors
+    /// [`Error::BlobUnknown`]; the store and the database.
+    pub async fn presigned_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        ttl: Duration,
+    ) -> Result<Option<Url>, Error> {
+        let Some(found) = self.linked_blob(repository, digest).await? else {
+            return Err(unknown(repository, digest));
+        };
+        Ok(self.0.store.presigned(&found.location, ttl).await?)
     }
 
     /// Takes a blob out of a repository. Its bytes stay for other repositories.

@@ -79,6 +79,10 @@ fn location_of(digest: &Digest) -> String {
 }
 
 impl Store for DiskStore {
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn begin(&self, upload: UploadId) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>> {
         let path = self.upload_path(upload);
         async move {

@@ -153,6 +153,7 @@ impl Content {
         for (upload, repository) in stale {
             dropped += u64::from(self.drop_stale(upload, repository, cutoffs).await?);
         }
+        dropped += self.drop_strays(Some(cutoffs.uploads)).await? as u64;
         Ok(dropped)
     }
 
@@ -163,12 +164,13 @@ impl Content {
         repository: RepositoryId,
         cutoffs: &Cutoffs,
     ) -> Result<bool, Error> {
-        let Some(_claim) = self.0.busy.claim(upload) else { return Ok(false) };
+        let Some(claim) = self.claim_upload(upload).await? else { return Ok(false) };
         let present = uploads::get(&mut self.0.db.read().await?, upload).await?;
         if present.is_none_or(|present| present.updated_at >= cutoffs.uploads) {
             return Ok(false);
         }
         self.forget_upload(upload, repository).await?;
+        claim.ended();
         Ok(true)
     }
 

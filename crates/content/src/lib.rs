@@ -6,7 +6,7 @@
 //! every blob and manifest it needs has a row, so a tag never points to what is not all there.
 
 mod blobs;
-mod busy;
+mod claims;
 mod disk;
 mod error;
 mod garbage;
@@ -28,10 +28,10 @@ pub use s3::{S3Settings, S3Store};
 pub use store::{ByteStream, Store, StoreError, Writer};
 pub use uploads::Chunk;
 
-use crate::busy::Busy;
+use crate::claims::Busy;
 use futures::future::BoxFuture;
 use longshore_metadata::{Database, Priority, Tx};
-use longshore_model::{Clock, Timestamp};
+use longshore_model::{BootId, Clock, Timestamp};
 use std::sync::Arc;
 use tokio::sync::RwLock;
 
@@ -43,6 +43,8 @@ struct Inner {
     db: Database,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    /// Whose claims on uploads are ours.
+    me: BootId,
     busy: Busy,
     /// Held together by those who store a blob and record it, alone by who removes one.
     storing: RwLock<()>,
@@ -52,8 +54,8 @@ impl Content {
     /// Content over a database and a store.
     #[must_use]
     pub fn new(db: Database, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        let inner = Inner { db, store, clock, busy: Busy::default(), storing: RwLock::new(()) };
-        Self(Arc::new(inner), Sparse::default())
+        let (me, busy, storing) = (BootId::new(), Busy::default(), RwLock::new(()));
+        Self(Arc::new(Inner { db, store, clock, me, busy, storing }), Sparse::default())
     }
 
     /// The same content, which takes manifests though parts of them are missing.

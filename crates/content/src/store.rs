@@ -21,6 +21,10 @@ pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 /// An upload is begun, appended to and saved, perhaps resumed after a restart, and in the end
 /// committed or aborted. Nobody reads an upload, and a committed blob never changes.
 pub trait Store: Send + Sync + 'static {
+    /// Whether other servers may write here as well. It is for those who use a store to see to it
+    /// that nobody else writes to an upload meanwhile.
+    fn is_shared(&self) -> bool;
+
     /// Begins to store an upload, from its first byte. Leftovers under the same name are dropped.
     fn begin(&self, upload: UploadId) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>>;
 

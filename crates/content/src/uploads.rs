@@ -3,7 +3,7 @@
 
 use crate::Content;
 use crate::blobs::BlobInfo;
-use crate::busy::Claim;
+use crate::claims::Claim;
 use crate::error::Error;
 use crate::hash::Hasher;
 use crate::intake::{Intake, take_in};
@@ -13,7 +13,7 @@ use longshore_metadata::{
     repositories,
     uploads::{self, Upload},
 };
-use longshore_model::{Repository, RepositoryId, UploadId};
+use longshore_model::{Repository, RepositoryId, Timestamp, UploadId};
 use longshore_oci::{Algorithm, Digest};
 use std::future::Future;
 
@@ -68,10 +68,11 @@ impl Content {
     ) -> Result<u64, Error> {
         let (content, repository) = (self.clone(), repository.clone());
         to_its_end(async move {
-            let (upload, _claim) = content.take_upload(&repository, upload, chunk.start).await?;
+            let (upload, claim) = content.take_upload(&repository, upload, chunk.start).await?;
             let hasher = content.hasher_of(&upload).await?;
             let (mut writer, intake) = content.add(&repository, &upload, hasher, chunk.body).await?;
             let offset = content.keep(&upload, writer.as_mut(), &intake).await?;
+            claim.ended();
             intake.broken.map_or(Ok(offset), |error| Err(Error::BrokenOff(error)))
         })
         .await
@@ -92,8 +93,10 @@ impl Content {
         let (content, repository, digest) = (self.clone(), repository.clone(), digest.clone());
         to_its_end(async move {
             let last = last.unwrap_or_else(|| Chunk { start: None, body: futures::stream::empty().boxed() });
-            let (upload, _claim) = content.take_upload(&repository, upload, last.start).await?;
-            content.finish(&repository, &upload, digest, last.body).await
+            let (upload, claim) = content.take_upload(&repository, upload, last.start).await?;
+            let stored = content.finish(&repository, &upload, digest, last.body).await?;
+            claim.ended();
+            Ok(stored)
         })
         .await
     }
@@ -103,18 +106,31 @@ impl Content {
     /// # Errors
     /// [`Error::UploadUnknown`]; [`Error::RangeNotSatisfiable`] while a part is being appended.
     pub async fn cancel_upload(&self, repository: &Repository, upload: UploadId) -> Result<(), Error> {
-        let (upload, _claim) = self.take_upload(repository, upload, None).await?;
-        self.drop_upload(&upload).await
+        let (upload, claim) = self.take_upload(repository, upload, None).await?;
+        self.drop_upload(&upload).await?;
+        claim.ended();
+        Ok(())
     }
 
     /// Removes bytes in the store that belong to no upload: those of one-request uploads that were
-    /// under way when the server died. To be called before requests are served; answers how many.
+    /// under way when a server died. To be called before requests are served; answers how many. Where
+    /// other servers write to the store as well, the collection of garbage does this, with patience.
     ///
     /// # Errors
     /// The store and the database.
     pub async fn drop_stray_uploads(&self) -> Result<usize, Error> {
+        match self.0.store.is_shared() {
+            true => Ok(0),
+            false => self.drop_strays(None).await,
+        }
+    }
+
+    /// Removes bytes that belong to no upload and came before an instant, or at any time.
+    pub(crate) async fn drop_strays(&self, before: Option<Timestamp>) -> Result<usize, Error> {
         let mut dropped = 0;
-        for upload in self.0.store.uploads().await? {
+        let mut uploads = self.0.store.uploads().await?;
+        uploads.retain(|upload| before.is_none_or(|before| upload.made_at() < before));
+        for upload in uploads {
             let mut conn = self.0.db.read().await?;
             if uploads::get(&mut conn, upload).await?.is_none() {
                 self.0.store.abort(upload).await?;
@@ -174,7 +190,7 @@ impl Content {
         upload: UploadId,
         start: Option<u64>,
     ) -> Result<(Upload, Claim), Error> {
-        let claim = self.0.busy.claim(upload);
+        let claim = self.claim_upload(upload).await?;
         let upload = self.upload(repository, upload).await?;
         match claim {
             Some(claim) if start.is_none_or(|start| start == upload.offset) => Ok((upload, claim)),
@@ -227,11 +243,12 @@ impl Content {
     /// Makes a part count: durable first, then in the upload's row.
     async fn keep(&self, upload: &Upload, writer: &mut dyn Writer, intake: &Intake) -> Result<u64, Error> {
         writer.save().await?;
-        let (id, old, state, now) = (upload.id, upload.offset, intake.hasher.state(), self.now());
-        let new = old + intake.length;
+        let (id, me, old) = (upload.id, self.0.me, upload.offset);
+        let (new, state, now) = (old + intake.length, intake.hasher.state(), self.now());
         let moved = self
             .write(move |tx| {
-                async move { Ok::<_, Error>(uploads::advance(tx, id, old, new, &state, now).await?) }.boxed()
+                async move { Ok::<_, Error>(uploads::advance(tx, id, me, old, new, &state, now).await?) }
+                    .boxed()
             })
             .await?;
         if moved { Ok(new) } else { Err(Error::RangeNotSatisfiable { offset: old }) }

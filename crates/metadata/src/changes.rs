@@ -1,10 +1,11 @@
 //! What others are told after a commit.
 
 use longshore_model::{JobId, RepositoryId, job::Action};
+use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 /// Something has changed, and it is committed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     /// A job that does this, or one that may do anything, waits to be taken or is due at another
     /// time than before.

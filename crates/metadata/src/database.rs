@@ -5,7 +5,9 @@ use crate::{
     changes::Changes,
     conn::Backend,
     line::{Priority, Run, Work},
-    migrations, writer,
+    migrations,
+    relay::{self, Relay},
+    writer,
 };
 use futures::{FutureExt, future::BoxFuture};
 use sqlx::{
@@ -15,7 +17,10 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 use std::{panic::AssertUnwindSafe, str::FromStr, sync::Arc, time::Duration};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::{
+    sync::{broadcast, mpsc, oneshot},
+    task::JoinSet,
+};
 
 /// How long a statement waits for a lock that another process holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,8 +46,16 @@ struct Inner {
 }
 
 enum Store {
-    Sqlite { readers: SqlitePool, writer: mpsc::Sender<Work> },
-    Postgres(PgPool),
+    Sqlite {
+        readers: SqlitePool,
+        writer: mpsc::Sender<Work>,
+    },
+    /// The set holds the task that listens to other servers, which ends with it.
+    Postgres {
+        pool: PgPool,
+        relay: Relay,
+        _listening: JoinSet<()>,
+    },
 }
 
 impl Database {
@@ -54,7 +67,7 @@ impl Database {
     pub async fn open(url: &str, vault: Vault) -> Result<Self, Error> {
         let changes = Changes::new();
         let opened = match url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            true => open_postgres(url).await,
+            true => open_postgres(url, changes.clone()).await,
             false => open_sqlite(url, changes.clone(), vault.clone()).await,
         };
         let store = opened.map_err(|error| match error {
@@ -69,7 +82,7 @@ impl Database {
     pub fn kind(&self) -> &'static str {
         match self.0.store {
             Store::Sqlite { .. } => "SQLite",
-            Store::Postgres(_) => "PostgreSQL",
+            Store::Postgres { .. } => "PostgreSQL",
         }
     }
 
@@ -80,7 +93,7 @@ impl Database {
     pub async fn read(&self) -> Result<Conn, Error> {
         let backend = match &self.0.store {
             Store::Sqlite { readers, .. } => Backend::Sqlite(readers.acquire().await?),
-            Store::Postgres(pool) => Backend::Postgres(pool.acquire().await?),
+            Store::Postgres { pool, .. } => Backend::Postgres(pool.acquire().await?),
         };
         Ok(Conn::new(backend, self.0.vault.clone()))
     }
@@ -98,10 +111,10 @@ impl Database {
     {
         match &self.0.store {
             Store::Sqlite { writer, .. } => through_writer(writer, priority, work).await,
-            Store::Postgres(pool) => {
-                let (pool, vault, changes) = (pool.clone(), self.0.vault.clone(), self.0.changes.clone());
+            Store::Postgres { pool, relay, .. } => {
+                let (pool, vault, relay) = (pool.clone(), self.0.vault.clone(), relay.clone());
                 // A task of its own, so that a caller who goes away leaves no transaction open behind.
-                let running = tokio::spawn(on_postgres(pool, vault, changes, work));
+                let running = tokio::spawn(on_postgres(pool, vault, relay, work));
                 running.await.unwrap_or_else(|_| Err(Error::Closed.into()))
             }
         }
@@ -161,7 +174,7 @@ where
 }
 
 /// One transaction on a connection of the pool.
-async fn on_postgres<T, E, F>(pool: PgPool, vault: Vault, changes: Changes, work: F) -> Result<T, E>
+async fn on_postgres<T, E, F>(pool: PgPool, vault: Vault, relay: Relay, work: F) -> Result<T, E>
 where
     F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>>,
     E: From<Error>,
@@ -177,9 +190,14 @@ where
             return Err(error);
         }
     };
-    match tx.command("COMMIT").await {
+    let announcements = std::mem::take(&mut tx.announcements);
+    let committed = async {
+        relay.notify(&mut tx, &announcements).await?;
+        tx.command("COMMIT").await
+    };
+    match committed.await {
         Ok(()) => {
-            changes.announce(tx.announcements);
+            relay.announce(announcements);
             Ok(value)
         }
         Err(error) => {
@@ -215,11 +233,14 @@ async fn open_sqlite(url: &str, changes: Changes, vault: Vault) -> Result<Store,
     Ok(Store::Sqlite { readers, writer })
 }
 
-async fn open_postgres(url: &str) -> Result<Store, Error> {
+async fn open_postgres(url: &str, changes: Changes) -> Result<Store, Error> {
     let options = PgConnectOptions::from_str(url)?;
     let pool = PoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
     migrations::postgres().run(&pool).await?;
-    Ok(Store::Postgres(pool))
+    let relay = Relay::new(changes);
+    let mut listening = JoinSet::new();
+    listening.spawn(relay.clone().listen(relay::listener(url).await?));
+    Ok(Store::Postgres { pool, relay, _listening: listening })
 }
 
 /// The URL as it may stand in a message.

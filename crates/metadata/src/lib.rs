@@ -17,6 +17,7 @@ pub mod policies;
 pub mod promotions;
 pub mod pull_mirrors;
 pub mod push_mirrors;
+mod relay;
 pub mod remotes;
 pub mod repositories;
 pub mod sessions;

@@ -5,7 +5,7 @@ use crate::{
     conn::{change, from_row, row},
     convert::{id, instant, micros, parse},
 };
-use longshore_model::{RepositoryId, Timestamp, UploadId};
+use longshore_model::{BootId, RepositoryId, Timestamp, UploadId};
 use longshore_oci::Algorithm;
 
 /// An upload under way.
@@ -77,10 +77,39 @@ pub async fn get(conn: &mut Conn, upload: UploadId) -> Result<Option<Upload>, Er
     }))
 }
 
-/// Moves an upload on from `old` to `new`; false when it is elsewhere, because somebody else did.
+/// Takes an upload for one server until an instant, or prolongs that; false while another has it.
+pub async fn claim(
+    tx: &mut Tx,
+    upload: UploadId,
+    by: BootId,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<bool, Error> {
+    let claimed = change!(
+        tx.conn,
+        "UPDATE uploads SET claimed_by = $2, claimed_until = $4
+         WHERE id = $1 AND (claimed_by IS NULL OR claimed_by = $2 OR claimed_until < $3)",
+        upload.to_string(),
+        by.to_string(),
+        micros(now),
+        micros(until)
+    )?;
+    Ok(claimed > 0)
+}
+
+/// Lets go of an upload, so that another server need not wait.
+pub async fn release(tx: &mut Tx, upload: UploadId, by: BootId) -> Result<(), Error> {
+    let sql = "UPDATE uploads SET claimed_by = NULL, claimed_until = NULL WHERE id = $1 AND claimed_by = $2";
+    change!(tx.conn, sql, upload.to_string(), by.to_string())?;
+    Ok(())
+}
+
+/// Moves an upload on from `old` to `new`, and lets go of it; false when it is elsewhere, because
+/// somebody else did or has it now.
 pub async fn advance(
     tx: &mut Tx,
     upload: UploadId,
+    by: BootId,
     old: u64,
     new: u64,
     hash_state: &[u8],
@@ -88,14 +117,22 @@ pub async fn advance(
 ) -> Result<bool, Error> {
     let moved = change!(
         tx.conn,
-        "UPDATE uploads SET received = $3, hash_state = $4, updated_at = $5 WHERE id = $1 AND received = $2",
+        "UPDATE uploads SET received = $3, hash_state = $4, updated_at = $5, claimed_by = NULL, claimed_until = NULL
+         WHERE id = $1 AND received = $2 AND (claimed_by IS NULL OR claimed_by = $6)",
         upload.to_string(),
         old.cast_signed(),
         new.cast_signed(),
         hash_state,
-        micros(now)
+        micros(now),
+        by.to_string()
     )?;
     Ok(moved > 0)
+}
+
+/// Ends an upload that became a blob; false when it has ended already, or another server has it.
+pub async fn finish(tx: &mut Tx, upload: UploadId, by: BootId) -> Result<bool, Error> {
+    let sql = "DELETE FROM uploads WHERE id = $1 AND (claimed_by IS NULL OR claimed_by = $2)";
+    Ok(change!(tx.conn, sql, upload.to_string(), by.to_string())? > 0)
 }
 
 /// Ends an upload, finished or not.

@@ -20,6 +20,16 @@ macro_rules! ids {
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
             }
+
+            /// When it was made, to the millisecond.
+            #[must_use]
+            pub fn made_at(&self) -> crate::Timestamp {
+                let made = self.0.get_timestamp().map(|made| made.to_unix());
+                let made = made.and_then(|(seconds, nanoseconds)| {
+                    crate::Timestamp::new(seconds.try_into().ok()?, nanoseconds.cast_signed()).ok()
+                });
+                made.unwrap_or(crate::Timestamp::UNIX_EPOCH)
+            }
         }
 
         impl fmt::Display for $name {

@@ -10,6 +10,11 @@ use http::{HeaderValue, Method, StatusCode, header};
 use longshore_content::{BlobInfo, Error};
 use longshore_model::Repository;
 use longshore_oci::{ByteRange, Digest, ErrorCode, RepositoryName, Span, Unsatisfiable};
+use std::time::Duration;
+use url::Url;
+
+/// How long an address in the store is good. A client follows it at once; a pull that began goes on.
+const REDIRECT_FOR: Duration = Duration::from_secs(10 * 60);
 
 impl Asking<'_> {
     /// GET and HEAD of a blob, or of a range of it.
@@ -33,6 +38,12 @@ impl Asking<'_> {
                 Some(range.resolve(info.size).map_err(unsatisfiable)?)
             }
         };
+        if self.registry.settings.redirects && span.is_none() {
+            let elsewhere = self.registry.content.presigned_blob(&repository, digest, REDIRECT_FOR).await?;
+            if let Some(url) = elsewhere {
+                return Ok(redirect(&url, digest));
+            }
+        }
         let (info, stream) = self.registry.content.read_blob(&repository, digest, span).await?;
         Ok(answer(&info, span, Body::from_stream(stream)))
     }
@@ -53,6 +64,16 @@ impl Asking<'_> {
         let unknown = || Error::BlobUnknown { repository: repository.name.clone(), digest: digest.clone() };
         Ok(found.ok_or_else(unknown)?)
     }
+}
+
+/// Whoever has the address can read the blob, so nobody may keep the answer.
+fn redirect(url: &Url, digest: &Digest) -> Response {
+    let mut response = empty(StatusCode::TEMPORARY_REDIRECT);
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, headers::value(url));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CONTENT_DIGEST, headers::value(digest));
+    response
 }
 
 fn answer(info: &BlobInfo, span: Option<Span>, body: Body) -> Response {

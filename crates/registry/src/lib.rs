@@ -49,6 +49,8 @@ pub struct RegistrySettings {
     pub external_url: Option<Url>,
     /// The registry's name in challenges; the same as in `access::AccessSettings`.
     pub service: String,
+    /// Whether pulls of blobs are sent to the store, where it has addresses for that.
+    pub redirects: bool,
 }
 
 /// The distribution interface; cheap to clone.

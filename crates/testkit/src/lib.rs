@@ -1,6 +1,7 @@
 //! Test support shared by the integration tests and benchmarks; never part of the server. It makes images,
-//! starts real processes (Longshore itself, Debian's `docker-registry`) and drives real clients (skopeo,
-//! buildah), and has a small registry client of its own, so that nothing of Longshore is checked by itself.
+//! starts real servers (Longshore itself, Debian's `docker-registry` and PostgreSQL, an S3 server) and drives
+//! real clients (skopeo, buildah), and has a small registry client of its own, so that nothing of Longshore is
+//! checked by itself.
 //!
 //! Its functions panic with what went wrong: to a test every failure of the scenery is a failure.
 
@@ -10,9 +11,13 @@ mod docker_registry;
 mod eventually;
 mod layout;
 mod longshore;
+#[expect(clippy::unwrap_used, reason = "a failure of the scenery is one of the test")]
+pub mod postgres;
 mod process;
 mod registry_client;
 mod rest;
+#[expect(clippy::unwrap_used, reason = "a failure of the scenery is one of the test")]
+pub mod s3_server;
 mod tools;
 
 pub use ca::{Issued, TestCa};
@@ -23,4 +28,5 @@ pub use layout::write_oci_layout;
 pub use longshore::{ADMIN_PASSWORD, Longshore, LongshoreBuilder};
 pub use registry_client::{Answer, RegistryClient};
 pub use rest::{Rest, RestAnswer};
+pub use s3_server::S3Server;
 pub use tools::{Buildah, Podman, Skopeo};

@@ -9,5 +9,7 @@ mod garbage;
 mod mirrors;
 mod orders;
 mod rest_walk;
+mod servers;
+mod storage;
 mod support;
 mod wire;

@@ -105,6 +105,10 @@ impl S3Store {
 }
 
 impl Store for S3Store {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn begin(&self, upload: UploadId) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>> {
         // No request: what an earlier attempt left is overwritten, or dropped by the first part.
         let writer = S3Writer::fresh(self.start(upload, Layout::Nothing, None));

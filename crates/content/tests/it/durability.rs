@@ -41,6 +41,10 @@ impl Writer for RecordingWriter {
 }
 
 impl Store for Recording {
+    fn is_shared(&self) -> bool {
+        self.disk.is_shared()
+    }
+
     fn begin(&self, upload: UploadId) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>> {
         async move {
             let writer = self.disk.begin(upload).await?;

@@ -3,11 +3,15 @@
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use jiff::{SignedDuration, Timestamp};
-use longshore_content::{ByteStream, Content, DiskStore, Error, PutManifest, PutOutcome, Store};
+use longshore_content::{
+    ByteStream, Content, DiskStore, Error, PutManifest, PutOutcome, S3Settings, S3Store, Store,
+};
 use longshore_metadata::{Database, Priority, Vault, accounts, repositories};
 use longshore_model::repository::{NewRepository, RepositoryChange};
 use longshore_model::{Author, Lineage, ManualClock, Provenance, Repository};
 use longshore_oci::{Algorithm, Digest, Tag};
+use longshore_testkit::S3Server;
+use longshore_testkit::s3_server::{ACCESS_KEY, BUCKET, SECRET_KEY};
 use sha2::Digest as _;
 use std::fs;
 use std::io;
@@ -61,7 +65,12 @@ impl House {
 
     /// A restart over another store than the one on disk.
     pub(crate) fn restarted_over(&self, store: impl Store) -> Content {
-        Content::new(self.db.clone(), Arc::new(store), Arc::new(ManualClock::at(now())))
+        self.later_over(store, SignedDuration::ZERO)
+    }
+
+    /// The same some time later.
+    pub(crate) fn later_over(&self, store: impl Store, by: SignedDuration) -> Content {
+        Content::new(self.db.clone(), Arc::new(store), Arc::new(ManualClock::at(now() + by)))
     }
 
     fn disk(&self) -> DiskStore {
@@ -107,6 +116,30 @@ impl House {
             lineage: &Lineage::default(),
         };
         self.content.put_manifest(put).await
+    }
+}
+
+/// What one of several servers knows of the bucket that they share.
+pub(crate) trait Bucket {
+    fn settings(&self) -> S3Settings;
+
+    fn store(&self) -> S3Store {
+        S3Store::open(&self.settings()).unwrap()
+    }
+}
+
+impl Bucket for S3Server {
+    fn settings(&self) -> S3Settings {
+        S3Settings {
+            bucket: BUCKET.into(),
+            endpoint: Some(self.url().parse().unwrap()),
+            region: "us-east-1".into(),
+            access_key: ACCESS_KEY.into(),
+            secret_key: SECRET_KEY.into(),
+            prefix: String::new(),
+            virtual_host: false,
+            allow_http: true,
+        }
     }
 }
 

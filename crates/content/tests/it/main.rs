@@ -7,6 +7,5 @@ mod fixture;
 mod garbage;
 mod manifests;
 mod s3;
-mod s3_server;
 mod stores;
 mod uploads;

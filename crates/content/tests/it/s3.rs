@@ -1,13 +1,17 @@
 //! What only the store in a bucket does: going on at another server, parts, and few requests.
 
-use crate::fixture::{House, filled, piece, read, sha256, sha512};
-use crate::s3_server::S3Server;
+use crate::fixture::{Bucket, House, filled, now, piece, read, sha256, sha512};
 use bytes::Bytes;
 use futures::StreamExt;
 use http::Method;
-use longshore_content::{ByteStream, Chunk, S3Settings, S3Store, Store, StoreError, Writer};
-use longshore_model::UploadId;
+use jiff::SignedDuration;
+use longshore_content::{
+    ByteStream, Chunk, Error, Retention, S3Settings, S3Store, Store, StoreError, Writer,
+};
+use longshore_metadata::{Priority, uploads};
+use longshore_model::{BootId, UploadId};
 use longshore_oci::{Algorithm, Span};
+use longshore_testkit::S3Server;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -326,4 +330,69 @@ async fn equal_blobs_become_one_object() {
         let (_, stream) = house.content.read_blob(repository, &digest, None).await.unwrap();
         assert!(read(stream).await == bytes);
     }
+}
+
+#[tokio::test]
+async fn what_one_server_writes_no_other_touches() {
+    let server = S3Server::start().await;
+    let house = House::with(|_| server.store()).await;
+    let (one, two) = (&house.content, house.restarted_over(server.store()));
+    let (web, bytes) = (&house.web, filled(12 * MIB, 13));
+    let upload = one.begin_upload(web, Algorithm::Sha256).await.unwrap();
+    let (gate, opened) = tokio::sync::oneshot::channel::<()>();
+    // More than a part comes, then the client is silent for a while.
+    let rest = bytes[9 * MIB..].to_vec();
+    let slow = futures::stream::once(async move {
+        opened.await.unwrap();
+        Ok(Bytes::from(rest))
+    });
+    let chunk = Chunk { start: Some(0), body: body(&bytes[..9 * MIB]).chain(slow).boxed() };
+    let (appended, ()) = tokio::join!(one.append(web, upload, chunk), async {
+        server.is_asked().await;
+        let meddling = Chunk { start: Some(0), body: body(&bytes[1..100]) };
+        let refused = two.append(web, upload, meddling).await;
+        assert!(matches!(refused, Err(Error::RangeNotSatisfiable { offset: 0 })), "{refused:?}");
+        let refused = two.cancel_upload(web, upload).await;
+        assert!(matches!(refused, Err(Error::RangeNotSatisfiable { offset: 0 })), "{refused:?}");
+        gate.send(()).unwrap();
+    });
+    assert_eq!(appended.unwrap(), bytes.len() as u64);
+    // At once, and where the other one is as well.
+    two.finish_upload(web, upload, &sha256(&bytes), None).await.unwrap();
+    let (_, stream) = one.read_blob(web, &sha256(&bytes), None).await.unwrap();
+    assert!(read(stream).await == bytes);
+}
+
+#[tokio::test]
+async fn a_server_that_died_holds_its_uploads_for_half_a_minute() {
+    let server = S3Server::start().await;
+    let house = House::with(|_| server.store()).await;
+    let web = &house.web;
+    let upload = house.content.begin_upload(web, Algorithm::Sha256).await.unwrap();
+    let dead = BootId::new();
+    let until = now() + SignedDuration::from_secs(30);
+    house
+        .db
+        .write(Priority::Normal, move |tx| Box::pin(uploads::claim(tx, upload, dead, now(), until)))
+        .await
+        .unwrap();
+    let chunk = || Chunk { start: Some(0), body: body(b"abc") };
+    let found = house.content.append(web, upload, chunk()).await;
+    assert!(matches!(found, Err(Error::RangeNotSatisfiable { offset: 0 })), "{found:?}");
+    let later = house.later_over(server.store(), SignedDuration::from_secs(31));
+    assert_eq!(later.append(web, upload, chunk()).await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn leftovers_that_no_row_names_go_with_the_garbage_and_not_before() {
+    let server = S3Server::start().await;
+    let house = House::with(|_| server.store()).await;
+    save(&server.store(), UploadId::new(), 0, &filled(9 * MIB, 14)).await;
+    let content = house.restarted_over(server.store());
+    assert_eq!(content.drop_stray_uploads().await.unwrap(), 0);
+    content.collect_garbage(&Retention::default()).await.unwrap();
+    assert!(!server.objects().is_empty(), "it may be under way at another server");
+    let later = house.later_over(server.store(), SignedDuration::from_hours(24 * 30));
+    later.collect_garbage(&Retention::default()).await.unwrap();
+    server.becomes_empty().await;
 }

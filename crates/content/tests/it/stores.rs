@@ -1,12 +1,12 @@
 //! What every store does, on disk and in a bucket alike.
 
-use crate::fixture::{filled, piece, read, sha256};
-use crate::s3_server::S3Server;
+use crate::fixture::{Bucket, filled, piece, read, sha256};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use longshore_content::{DiskStore, Store, StoreError};
 use longshore_model::UploadId;
 use longshore_oci::Span;
+use longshore_testkit::S3Server;
 
 /// Runs each behaviour over each store.
 macro_rules! behaviours {
@@ -24,7 +24,7 @@ macro_rules! behaviours {
             $(#[tokio::test]
             async fn $name() {
                 let server = super::S3Server::start().await;
-                super::$name(&server.store()).await;
+                super::$name(&super::Bucket::store(&server)).await;
                 assert_eq!(server.objects(), Vec::<String>::new());
             })*
         }

@@ -5,13 +5,14 @@ use crate::scene::{Scene, at, digest, image_json, index_json, put};
 use longshore_metadata::manifests::ReferrersWanted;
 use longshore_metadata::repositories::Visible;
 use longshore_metadata::{blobs, manifests, repositories, tags, uploads};
-use longshore_model::{Author, UploadId};
+use longshore_model::{Author, BootId, UploadId};
 use longshore_oci::{Algorithm, Digest, Manifest};
 
 on_both![
     a_blob_is_seen_where_it_is_linked,
     a_blob_of_any_repository_is_seen_where_that_may_be_seen,
     an_upload_moves_on_from_where_it_is_alone,
+    an_upload_is_moved_by_the_server_that_has_it_until_its_time_is_over,
     a_manifest_is_served_byte_for_byte_where_it_is_linked,
     semantics_09_what_a_manifest_misses_is_told,
     semantics_08_a_tree_goes_whole_and_costs_no_byte,
@@ -67,8 +68,9 @@ async fn an_upload_moves_on_from_where_it_is_alone(scene: Scene) {
     scene
         .write(move |tx| Box::pin(uploads::create(tx, upload, dev.id, Algorithm::Sha256, b"0", at(0))))
         .await;
+    let me = BootId::new();
     let advance = |from, to, state: &'static [u8]| {
-        scene.write(move |tx| Box::pin(uploads::advance(tx, upload, from, to, state, at(1))))
+        scene.write(move |tx| Box::pin(uploads::advance(tx, upload, me, from, to, state, at(1))))
     };
     assert!(advance(0, 5, b"5").await);
     assert!(!advance(0, 7, b"7").await, "somebody else has moved it");
@@ -77,6 +79,30 @@ async fn an_upload_moves_on_from_where_it_is_alone(scene: Scene) {
     assert_eq!((found.algorithm, found.updated_at), (Algorithm::Sha256, at(1)));
     scene.write(move |tx| Box::pin(uploads::delete(tx, upload))).await;
     assert!(uploads::get(&mut scene.read().await, upload).await.unwrap().is_none());
+}
+
+async fn an_upload_is_moved_by_the_server_that_has_it_until_its_time_is_over(scene: Scene) {
+    let dev = scene.repository("dev/app").await;
+    let (upload, one, two) = (UploadId::new(), BootId::new(), BootId::new());
+    scene
+        .write(move |tx| Box::pin(uploads::create(tx, upload, dev.id, Algorithm::Sha256, b"0", at(0))))
+        .await;
+    let claim =
+        |by, now, until| scene.write(move |tx| Box::pin(uploads::claim(tx, upload, by, at(now), at(until))));
+    let advance = |by, from, to| {
+        scene.write(move |tx| Box::pin(uploads::advance(tx, upload, by, from, to, b"x", at(1))))
+    };
+    assert!(claim(one, 0, 10).await);
+    assert!(!claim(two, 5, 15).await);
+    assert!(claim(one, 5, 20).await, "a claim can be prolonged");
+    assert!(!advance(two, 0, 5).await);
+    assert!(claim(two, 21, 30).await, "who says nothing loses it");
+    assert!(!advance(one, 0, 5).await, "whoever lost it can make nothing count");
+    assert!(!scene.write(move |tx| Box::pin(uploads::finish(tx, upload, one))).await);
+    assert!(advance(two, 0, 5).await);
+    assert!(claim(one, 22, 40).await, "it was let go with what counted");
+    scene.write(move |tx| Box::pin(uploads::release(tx, upload, one))).await;
+    assert!(scene.write(move |tx| Box::pin(uploads::finish(tx, upload, two))).await);
 }
 
 async fn a_manifest_is_served_byte_for_byte_where_it_is_linked(scene: Scene) {

@@ -8,9 +8,9 @@ mod lists;
 mod mirrors;
 mod people;
 mod policies;
-mod postgres;
 mod promises;
 mod scene;
+mod servers;
 mod tags;
 
 /// Makes of each function a test on SQLite and one on PostgreSQL. A function is handed a [`scene::Scene`].

@@ -33,7 +33,7 @@ impl Scene {
     }
 
     pub(crate) async fn on_postgres() -> Self {
-        let url = tokio::task::spawn_blocking(crate::postgres::new_database).await.unwrap();
+        let url = tokio::task::spawn_blocking(longshore_testkit::postgres::new_database).await.unwrap();
         Self { db: Database::open(&url, vault()).await.unwrap(), _folder: None }
     }
 

@@ -61,7 +61,7 @@ impl House {
             let account = account.await.unwrap();
             users.insert(name, UserActor { id: account.id, name: account.name, is_admin });
         }
-        let settings = RegistrySettings { external_url: None, service: "longshore".into() };
+        let settings = RegistrySettings { external_url: None, service: "longshore".into(), redirects: false };
         let (parts_content, parts_access) = (content.clone(), access.clone());
         let registry = Registry::new(RegistryParts {
             db: db.clone(),

@@ -18,8 +18,8 @@ struct Server {
     programs: PathBuf,
 }
 
-/// The URL of a new, empty database.
-pub(crate) fn new_database() -> String {
+/// The URL of a new, empty database, which goes when this process ends. Takes a moment, and blocks.
+pub fn new_database() -> String {
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
     let folder = SERVER.folder.display().to_string();
     // LANG decides the order of texts where a column does not; the suite wants to see that it does not matter.

@@ -6,7 +6,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use longshore_content::{S3Settings, S3Store};
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use std::fs;
@@ -17,9 +16,20 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-pub(crate) const BUCKET: &str = "images";
+use crate::eventually::eventually;
 
-pub(crate) struct S3Server {
+/// How long something may take that comes at once where nothing else runs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The one bucket that is there.
+pub const BUCKET: &str = "images";
+/// The name of the key that opens it.
+pub const ACCESS_KEY: &str = "longshore";
+/// The key.
+pub const SECRET_KEY: &str = "well kept";
+
+/// The server; ends when it is dropped with its runtime.
+pub struct S3Server {
     folder: TempDir,
     address: SocketAddr,
     asked: Arc<Mutex<Asked>>,
@@ -32,11 +42,12 @@ struct Asked {
 }
 
 impl S3Server {
-    pub(crate) async fn start() -> Self {
+    /// Starts it on a free port, with one empty bucket.
+    pub async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join(BUCKET)).unwrap();
         let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
-        service.set_auth(SimpleAuth::from_single("longshore", "well kept"));
+        service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let service = service.build();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -54,26 +65,13 @@ impl S3Server {
         Self { folder, address, asked }
     }
 
-    pub(crate) fn settings(&self) -> S3Settings {
-        S3Settings {
-            bucket: BUCKET.into(),
-            endpoint: Some(format!("http://{}", self.address).parse().unwrap()),
-            region: "us-east-1".into(),
-            access_key: "longshore".into(),
-            secret_key: "well kept".into(),
-            prefix: String::new(),
-            virtual_host: false,
-            allow_http: true,
-        }
-    }
-
-    /// A store in the bucket, as one of several servers has it.
-    pub(crate) fn store(&self) -> S3Store {
-        S3Store::open(&self.settings()).unwrap()
+    /// `http://127.0.0.1:PORT`
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// The keys of the objects, and `part` for each part of an upload that was not put together.
-    pub(crate) fn objects(&self) -> Vec<String> {
+    pub fn objects(&self) -> Vec<String> {
         let mut found = Vec::new();
         list(&self.folder.path().join(BUCKET), "", &mut found);
         let beside = fs::read_dir(self.folder.path()).unwrap();
@@ -87,23 +85,30 @@ impl S3Server {
     }
 
     /// Waits for what is removed in the background.
-    pub(crate) async fn becomes_empty(&self) {
-        for _ in 0..1_000 {
-            if self.objects().is_empty() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("left behind: {:?}", self.objects());
+    pub async fn becomes_empty(&self) {
+        eventually("the bucket is empty", PATIENCE, async || match self.objects() {
+            objects if objects.is_empty() => Ok(()),
+            objects => Err(format!("{objects:?}")),
+        })
+        .await;
+    }
+
+    /// Waits until anything is asked.
+    pub async fn is_asked(&self) {
+        eventually("a request comes", PATIENCE, async || {
+            let asked = !self.asked.lock().unwrap().requests.is_empty();
+            if asked { Ok(()) } else { Err("none came") }
+        })
+        .await;
     }
 
     /// What was asked since the last time, such as `PUT /blobs/x`.
-    pub(crate) fn asked(&self) -> Vec<String> {
+    pub fn asked(&self) -> Vec<String> {
         std::mem::take(&mut self.asked.lock().unwrap().requests)
     }
 
     /// Refuses requests by method and the end of the path from now on.
-    pub(crate) fn refuse(&self, what: Option<(Method, &'static str)>) {
+    pub fn refuse(&self, what: Option<(Method, &'static str)>) {
         self.asked.lock().unwrap().refused = what;
     }
 }

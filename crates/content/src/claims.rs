@@ -1,0 +1,115 @@
+//! Which uploads are being written to. One upload must never be written from two requests: their
+//! bytes would mix, and the hash of one would vouch for the bytes of the other. Among the requests
+//! of a process a set decides; among servers that share a store, the upload's row.
+
+use crate::Content;
+use crate::error::Error;
+use futures::FutureExt;
+use jiff::SignedDuration;
+use longshore_metadata::uploads;
+use longshore_model::UploadId;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How long a server that died keeps others from going on with its uploads.
+const HOLD: SignedDuration = SignedDuration::from_secs(30);
+/// How often a server that lives says so.
+const RENEW_EVERY: Duration = Duration::from_secs(10);
+
+/// The uploads that this process writes to.
+#[derive(Clone, Default)]
+pub(crate) struct Busy(Arc<Mutex<HashSet<UploadId>>>);
+
+impl Busy {
+    /// Takes the upload until the claim is dropped; nothing, while somebody else has it.
+    fn claim(&self, upload: UploadId) -> Option<Claim> {
+        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(upload);
+        free.then(|| Claim { busy: self.clone(), upload, row: None })
+    }
+}
+
+/// The right to write to an upload.
+pub(crate) struct Claim {
+    busy: Busy,
+    upload: UploadId,
+    row: Option<Row>,
+}
+
+/// What others see of it. The set renews it as long as it lives.
+struct Row {
+    content: Content,
+    _renewing: JoinSet<()>,
+}
+
+impl Claim {
+    /// The row was let go with the transaction that moved the upload on.
+    pub(crate) fn ended(mut self) {
+        self.row = None;
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.busy.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.upload);
+        let Some(Row { content, .. }) = self.row.take() else { return };
+        let (Ok(runtime), upload) = (tokio::runtime::Handle::try_current(), self.upload) else { return };
+        runtime.spawn(async move {
+            if let Err(error) = content.release_row(upload).await {
+                tracing::debug!(%upload, %error, "an upload is free for other servers a little later");
+            }
+        });
+    }
+}
+
+impl Content {
+    /// Takes an upload for oneself; nothing, while another request or server has it.
+    ///
+    /// # Errors
+    /// The database.
+    pub(crate) async fn claim_upload(&self, upload: UploadId) -> Result<Option<Claim>, Error> {
+        let Some(mut claim) = self.0.busy.claim(upload) else { return Ok(None) };
+        if !self.0.store.is_shared() {
+            return Ok(Some(claim));
+        }
+        if !self.hold_row(upload).await? {
+            return Ok(None);
+        }
+        let (content, mut renewing) = (self.clone(), JoinSet::new());
+        renewing.spawn(async move { content.renew_row(upload).await });
+        claim.row = Some(Row { content: self.clone(), _renewing: renewing });
+        Ok(Some(claim))
+    }
+
+    async fn hold_row(&self, upload: UploadId) -> Result<bool, Error> {
+        let (me, now) = (self.0.me, self.now());
+        self.write(move |tx| {
+            async move { Ok::<_, Error>(uploads::claim(tx, upload, me, now, now + HOLD).await?) }.boxed()
+        })
+        .await
+    }
+
+    /// Until it is lost: what is written then does not count, since the transaction that would make
+    /// it count looks who has the upload.
+    async fn renew_row(&self, upload: UploadId) {
+        let mut ticks = interval(RENEW_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.tick().await;
+        loop {
+            ticks.tick().await;
+            match self.hold_row(upload).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::warn!(%upload, %error, "the claim of an upload could not be renewed"),
+            }
+        }
+    }
+
+    async fn release_row(&self, upload: UploadId) -> Result<(), Error> {
+        let me = self.0.me;
+        self.write(move |tx| async move { Ok::<_, Error>(uploads::release(tx, upload, me).await?) }.boxed())
+            .await
+    }
+}

@@ -1,0 +1,58 @@
+//! Several servers on one PostgreSQL database.
+
+use crate::scene::{at, order};
+use longshore_metadata::{Change, Database, Priority, jobs};
+use std::time::Duration;
+use tokio::sync::broadcast::Receiver;
+use tokio::time::timeout;
+
+/// Long enough for a machine that is busy; what comes at once comes at once.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn next(changes: &mut Receiver<Change>) -> Change {
+    timeout(PATIENCE, changes.recv()).await.expect("a change is announced").unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_server_commits_wakes_the_others_and_itself_once() {
+    let url = tokio::task::spawn_blocking(longshore_testkit::postgres::new_database).await.unwrap();
+    let one = Database::open(&url, crate::scene::vault()).await.unwrap();
+    let two = Database::open(&url, crate::scene::vault()).await.unwrap();
+    let (mut here, mut there) = (one.changes(), two.changes());
+    let enqueue = || {
+        one.write(Priority::Normal, |tx| {
+            Box::pin(async move { jobs::enqueue(tx, order(None, 0), at(0)).await })
+        })
+    };
+    let first = enqueue().await.unwrap();
+    let second = enqueue().await.unwrap();
+    for changes in [&mut here, &mut there] {
+        let mut told = Vec::new();
+        while !told.contains(&Change::Job(second)) {
+            told.push(next(changes).await);
+        }
+        assert_eq!(told.iter().filter(|change| **change == Change::Job(first)).count(), 1, "{told:?}");
+        assert!(told.iter().any(|change| matches!(change, Change::JobsWaiting(_))), "{told:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_changes_than_one_notification_holds_come_too() {
+    let url = tokio::task::spawn_blocking(longshore_testkit::postgres::new_database).await.unwrap();
+    let one = Database::open(&url, crate::scene::vault()).await.unwrap();
+    let two = Database::open(&url, crate::scene::vault()).await.unwrap();
+    let mut there = two.changes();
+    let many: Vec<_> = (0..300).map(|_| longshore_model::JobId::new()).collect();
+    let told = many.clone();
+    one.write(Priority::Normal, move |tx| {
+        Box::pin(async move {
+            told.into_iter().for_each(|job| tx.announce(Change::Job(job)));
+            Ok::<_, longshore_metadata::Error>(())
+        })
+    })
+    .await
+    .unwrap();
+    for job in many {
+        assert_eq!(next(&mut there).await, Change::Job(job));
+    }
+}
