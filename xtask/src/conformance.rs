@@ -8,7 +8,7 @@ use std::{
     fs::{self, File},
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
@@ -66,9 +66,9 @@ const TESTS: &[&str] = &[
 /// What `cargo xtask conformance` runs.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Where the server keeps its content
-    #[arg(long, value_enum, default_value = "disk")]
-    store: Store,
+    /// Where the server keeps its content: one run for each
+    #[arg(long, value_enum, default_value = "both")]
+    store: Stores,
     /// The version of the specification to test against
     #[arg(long, default_value = "dev", value_parser = ["1.1", "dev"])]
     version: String,
@@ -80,17 +80,39 @@ pub(crate) struct Options {
     args: Vec<String>,
 }
 
-/// Where content is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Store {
+enum Stores {
     /// In the data folder
     Disk,
+    /// In a bucket of an S3 server that is started for it
+    S3,
+    /// First the one, then the other
+    Both,
+}
+
+impl Stores {
+    fn each(self) -> &'static [Store] {
+        match self {
+            Self::Disk => &[Store::Disk],
+            Self::S3 => &[Store::S3],
+            Self::Both => &[Store::Disk, Store::S3],
+        }
+    }
+}
+
+/// Where one run keeps its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Store {
+    Disk,
+    S3,
 }
 
 impl Store {
+    /// As its folder is called.
     fn name(self) -> &'static str {
         match self {
             Self::Disk => "disk",
+            Self::S3 => "s3",
         }
     }
 }
@@ -105,19 +127,39 @@ pub(crate) fn conformance(options: &Options) -> Result<()> {
         None => step("Building the conformance program", build_program)?,
     };
     step("Building the server", || command::run(&mut cargo(["build", "--package", "server"])))?;
-    let folder = target().join("conformance").join(options.store.name());
-    // The data stands beside the report, which is all that a release shows.
-    let data = folder.with_extension("data");
-    for old in [&folder, &data] {
-        if old.exists() {
-            fs::remove_dir_all(old).with_context(|| format!("cannot remove {}", old.display()))?;
+    let mut failed = Vec::new();
+    for store in options.store.each() {
+        let what = format!("Testing with content in {}", store.name());
+        if let Err(error) = step(&what, || run(*store, &program, options)) {
+            println!("    {error:#}");
+            failed.push(store.name());
         }
     }
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let server = Server::start(&folder, &data, &options.args)?;
-    let outcome = step("Testing", || test(&program, &options.version, &server.host, &folder));
+    if failed.is_empty() {
+        return Ok(());
+    }
+    bail!("the server does not conform to the specification with content in {}", failed.join(", "))
+}
+
+/// One run, with a server of its own.
+fn run(store: Store, program: &Path, options: &Options) -> Result<()> {
+    let folder = target().join("conformance").join(store.name());
+    // The data stands beside the report, which is all that a release shows.
+    let data = folder.with_extension("data");
+    for folder in [&folder, &data] {
+        if folder.exists() {
+            fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+        }
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    let bucket = match store {
+        Store::Disk => None,
+        Store::S3 => Some(start_bucket(&data)?),
+    };
+    let settings = bucket.as_ref().map(|(_, settings)| settings.as_slice()).unwrap_or_default();
+    let (_server, host) = start_server(&folder, &data, &options.args, settings)?;
     println!("    The report is in {}", folder.display());
-    outcome
+    test(program, &options.version, &host, &folder)
 }
 
 /// The pinned version of the program, built once.
@@ -166,52 +208,88 @@ fn test(program: &Path, version: &str, host: &str, folder: &Path) -> Result<()> 
         println!("    Conformance: {}", tally.trim_end());
         return Ok(());
     }
-    bail!("the server does not conform to the specification:\n{failed}\n{tally}")
+    bail!("not everything passed:\n{failed}\n{tally}")
 }
 
-/// A server with data of its own, killed when it is dropped.
-struct Server {
+/// A process that is killed when this is dropped.
+struct Running {
     process: Child,
-    /// `127.0.0.1:PORT`
-    host: String,
+    /// Kept open, or what it says next would fail.
+    output: BufReader<ChildStdout>,
 }
 
-impl Server {
-    /// Starts the server on a free port, with its data in `data` and its log beside the report.
-    fn start(folder: &Path, data: &Path, args: &[String]) -> Result<Self> {
-        let log = folder.join("server.log");
-        let mut serve = command(target().join("debug/longshore"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("LONGSHORE_") {
-                serve.env_remove(name);
-            }
-        }
-        serve
-            .args(["serve", "--listen", "127.0.0.1:0", "--sparse-manifests", "all", "--data"])
-            .arg(data)
-            .args(args)
-            .env("LONGSHORE_ADMIN_PASSWORD", PASSWORD)
-            .current_dir(folder)
+impl Running {
+    fn start(command: &mut Command) -> Result<Self> {
+        let mut process = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(File::create(&log).with_context(|| format!("cannot write {}", log.display()))?);
-        let process = serve.spawn().with_context(|| format!("cannot start {}", command::line(&serve)))?;
-        let mut server = Self { process, host: String::new() };
-        let output = server.process.stdout.take().context("the server has no standard output")?;
-        for line in BufReader::new(output).lines() {
-            if let Some(host) = line?.strip_prefix("listening on http://") {
-                server.host = host.to_owned();
-                return Ok(server);
-            }
-        }
-        bail!("the server ended before it listened; {} says why", log.display())
+            .spawn()
+            .with_context(|| format!("cannot start {}", command::line(command)))?;
+        let output = process.stdout.take().context("a piped output is there")?;
+        Ok(Self { process, output: BufReader::new(output) })
+    }
+
+    /// The next line of what it says; none when it has ended.
+    fn line(&mut self) -> Result<Option<String>> {
+        let mut line = String::new();
+        let read = self.output.read_line(&mut line).context("cannot read what a server says")?;
+        Ok((read > 0).then(|| line.trim_end().to_owned()))
     }
 }
 
-impl Drop for Server {
+impl Drop for Running {
     fn drop(&mut self) {
         // An error means that it has ended by itself.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Starts the server on a free port, with all its data below `data` and its log beside the report, and
+/// answers `127.0.0.1:PORT`.
+fn start_server(
+    folder: &Path,
+    data: &Path,
+    args: &[String],
+    settings: &[(String, String)],
+) -> Result<(Running, String)> {
+    let log = folder.join("server.log");
+    let mut serve = command(target().join("debug/longshore"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("LONGSHORE_") {
+            serve.env_remove(name);
+        }
+    }
+    serve
+        .args(["serve", "--listen", "127.0.0.1:0", "--sparse-manifests", "all", "--data"])
+        // The key that encrypts stored passwords comes to stand beside the data.
+        .arg(data.join("server"))
+        .args(args)
+        .env("LONGSHORE_ADMIN_PASSWORD", PASSWORD)
+        .envs(settings.iter().map(|(name, value)| (name, value)))
+        .current_dir(folder)
+        .stderr(File::create(&log).with_context(|| format!("cannot write {}", log.display()))?);
+    let mut server = Running::start(&mut serve)?;
+    while let Some(line) = server.line()? {
+        if let Some(host) = line.strip_prefix("listening on http://") {
+            return Ok((server, host.to_owned()));
+        }
+    }
+    bail!("the server ended before it listened; {} says why", log.display())
+}
+
+/// Starts an S3 server with an empty bucket, and answers the settings of a Longshore that uses it.
+fn start_bucket(data: &Path) -> Result<(Running, Vec<(String, String)>)> {
+    let package = ["--package", "longshore-testkit", "--bin", "s3-server"];
+    command::run(cargo(["build"]).args(package))?;
+    // It keeps its bucket where temporary files go.
+    let mut server = Running::start(command(target().join("debug/s3-server")).env("TMPDIR", data))?;
+    let mut settings = Vec::new();
+    while let Some(line) = server.line()? {
+        match line.split_once('=') {
+            Some((name, value)) => settings.push((name.to_owned(), value.to_owned())),
+            None => return Ok((server, settings)),
+        }
+    }
+    bail!("the S3 server ended before it was ready")
 }

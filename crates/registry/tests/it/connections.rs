@@ -49,6 +49,32 @@ async fn speak(address: SocketAddr, request: &[u8]) -> String {
 }
 
 #[tokio::test]
+async fn what_breaks_off_before_its_announced_end_is_not_stored_even_where_it_looks_whole() {
+    let house = House::new().await;
+    let (digest, manifest) = house.image("ann/web", "v1").await;
+    let address = serve(&house, "ann").await;
+    let (blob, manifest) = (sha256(b"hello"), manifest.to_string());
+    for (request, body) in [
+        ("PUT /v2/ann/web/manifests/v2?tag=v3".to_owned(), manifest.as_str()),
+        (format!("POST /v2/ann/web/blobs/uploads/?digest={blob}"), "hello"),
+    ] {
+        let announced = body.len() + 1;
+        let head = format!("{request} HTTP/1.1\r\nhost: x\r\ncontent-length: {announced}\r\n\r\n{body}");
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        connection.write_all(head.as_bytes()).await.unwrap();
+        connection.shutdown().await.unwrap();
+        let mut answer = String::new();
+        // Whether an answer still comes is the server's affair; it is none that says "stored".
+        let _ = connection.read_to_string(&mut answer).await;
+        assert!(!answer.contains("201 Created"), "{answer}");
+    }
+    let ann = house.by("ann");
+    assert_eq!(ann.get("/v2/ann/web/tags/list").await.json()["tags"], serde_json::json!(["v1"]));
+    assert_eq!(ann.head(&format!("/v2/ann/web/manifests/{digest}")).await.status, StatusCode::OK);
+    assert_eq!(ann.head(&format!("/v2/ann/web/blobs/{blob}")).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn a_client_that_expects_to_be_told_to_go_on_is_told() {
     let house = House::new().await;
     let address = serve(&house, "ann").await;
