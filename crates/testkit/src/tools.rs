@@ -270,9 +270,9 @@ impl Podman {
     ) -> Result<(), String> {
         let context = self.0.context(content);
         let (context, platforms) = (context.path().display().to_string(), platforms.join(","));
-        let build =
-            ["build", "--isolation", "chroot", "--platform", &platforms, "--manifest", image, &context];
-        self.run(&build).await?;
+        // From its cache it would take the first platform's image for all of them.
+        let build = ["build", "--isolation", "chroot", "--no-cache", "--platform", &platforms];
+        self.run(&[&build[..], &["--manifest", image, &context]].concat()).await?;
         let to = format!("docker://{image}");
         self.run(&["manifest", "push", "--all", "--tls-verify=false", image, &to]).await.map(drop)
     }
