@@ -12,7 +12,7 @@ use clap::{Args, CommandFactory, ValueEnum};
 use ipnet::IpNet;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
-use longshore_content::Retention;
+use longshore_content::{Retention, Sparse};
 use longshore_engine::GarbageSettings;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -95,6 +95,9 @@ pub(crate) struct Options {
     /// Whether remotes may be at loopback and private addresses [default: true]
     #[arg(long, env = "LONGSHORE_ALLOW_PRIVATE_REMOTES", value_name = "BOOL")]
     allow_private_remotes: Option<bool>,
+    /// Manifests that are taken though parts of them are missing [default: refused]
+    #[arg(long, env = "LONGSHORE_SPARSE_MANIFESTS", value_name = "WHICH")]
+    sparse_manifests: Option<SparseManifests>,
     /// Days after which a manifest without a tag is removed; 0: never [default: 30]
     #[arg(long, env = "LONGSHORE_KEEP_UNTAGGED_DAYS", value_name = "DAYS")]
     keep_untagged_days: Option<u32>,
@@ -123,6 +126,28 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// Manifests that are taken though parts of them are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SparseManifests {
+    /// None.
+    Refused,
+    /// Indexes without some of their platforms.
+    Indexes,
+    /// Images without some of their layers, too.
+    All,
+}
+
+impl From<SparseManifests> for Sparse {
+    fn from(which: SparseManifests) -> Self {
+        match which {
+            SparseManifests::Refused => Self::Refused,
+            SparseManifests::Indexes => Self::Indexes,
+            SparseManifests::All => Self::All,
+        }
+    }
+}
+
 /// Where the encryption key comes from.
 #[derive(Clone)]
 pub(crate) enum KeySource {
@@ -145,6 +170,7 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     pub(crate) zone: TimeZone,
     pub(crate) allow_private_remotes: bool,
+    pub(crate) sparse: Sparse,
     pub(crate) garbage: GarbageSettings,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
@@ -228,6 +254,7 @@ impl Settings {
                 format!("zone: “{zone}” is no name of a time zone, such as Europe/Berlin")
             })?,
             allow_private_remotes: options.allow_private_remotes.unwrap_or(true),
+            sparse: options.sparse_manifests.map(Sparse::from).unwrap_or_default(),
             garbage: garbage(options.keep_untagged_days, options.undo_days, options.collect_every_hours),
             log: options.log.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             log_format: options.log_format.unwrap_or_default(),
@@ -288,6 +315,7 @@ impl Options {
             workers: self.workers.or(other.workers),
             zone: self.zone.or(other.zone),
             allow_private_remotes: self.allow_private_remotes.or(other.allow_private_remotes),
+            sparse_manifests: self.sparse_manifests.or(other.sparse_manifests),
             keep_untagged_days: self.keep_untagged_days.or(other.keep_untagged_days),
             undo_days: self.undo_days.or(other.undo_days),
             collect_every_hours: self.collect_every_hours.or(other.collect_every_hours),
@@ -412,7 +440,12 @@ impl fmt::Display for Settings {
         let log_format = if self.log_format == LogFormat::Json { "json" } else { "text" };
         let hours = |duration: Option<SignedDuration>| duration.map_or(0, |duration| duration.as_hours());
         let retention = &self.garbage.retention;
-        let lines: [(&str, &dyn fmt::Display); 15] = [
+        let sparse = match self.sparse {
+            Sparse::Refused => "refused",
+            Sparse::Indexes => "indexes",
+            Sparse::All => "all",
+        };
+        let lines: [(&str, &dyn fmt::Display); 16] = [
             ("listen", &self.listen),
             ("data", &self.data.display()),
             ("database", &without_password(&self.database)),
@@ -423,6 +456,7 @@ impl fmt::Display for Settings {
             ("workers", &self.workers),
             ("zone", &self.zone.iana_name().unwrap_or("UTC")),
             ("allow_private_remotes", &self.allow_private_remotes),
+            ("sparse_manifests", &sparse),
             ("keep_untagged_days", &(hours(retention.untagged) / 24)),
             ("undo_days", &(hours(Some(retention.undo)) / 24)),
             ("collect_every_hours", &hours(self.garbage.every)),

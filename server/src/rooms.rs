@@ -59,7 +59,8 @@ impl Rooms {
         if moving::is_unfinished(&mut db.read().await?).await? {
             bail!("a registry is being moved into this database; let `longshore migrate-storage` end first");
         }
-        let content = Content::new(db.clone(), settings.storage.open().await?, clock.clone());
+        let content = Content::new(db.clone(), settings.storage.open().await?, clock.clone())
+            .accepting(settings.sparse);
         content.drop_stray_uploads().await.context("what an earlier start left cannot be cleaned up")?;
         let access = Access::new(db.clone(), clock.clone(), AccessSettings::default());
         let network = NetworkPolicy { allow_private: settings.allow_private_remotes };

@@ -1,4 +1,4 @@
-//! The build driver: `cargo xtask run`, `build`, `test`, `bench` and `openapi`.
+//! The build driver: `cargo xtask run`, `build`, `test`, `conformance`, `bench` and `openapi`.
 //!
 //! Everything that takes more than one cargo command lives here: the browser part, the site's
 //! files, the binary that carries them, and the checks of `.ci/run`. How a single crate is built
@@ -6,6 +6,7 @@
 
 mod build;
 mod command;
+mod conformance;
 mod site;
 mod style;
 mod tally;
@@ -35,6 +36,8 @@ enum Task {
     },
     /// Install what the tests need, then run every check and every test
     Test(test::Options),
+    /// Run the OCI's conformance program against the server (needs Go)
+    Conformance(conformance::Options),
     /// Build the release server and run one benchmark against it
     Bench {
         /// Its name, such as `promote`, and its options
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Task::Build => build::build(),
         Task::Run { args } => build::run(&args),
         Task::Test(options) => test::test(&options),
+        Task::Conformance(options) => conformance::conformance(&options),
         Task::Bench { args } => build::bench(&args),
         Task::Openapi => build::openapi(),
     };

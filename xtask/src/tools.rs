@@ -31,6 +31,7 @@ const PACKAGES: &[Package] = &[
     // Ordinary clients, and the registry that mirrors talk to.
     Package { name: "skopeo", sign: Sign::Command("skopeo") },
     Package { name: "buildah", sign: Sign::Command("buildah") },
+    Package { name: "podman", sign: Sign::Command("podman") },
     Package { name: "docker-registry", sign: Sign::Command("docker-registry") },
     Package { name: "apache2-utils", sign: Sign::Command("htpasswd") },
     // The other database; the tests start a private server of it.

@@ -8,8 +8,9 @@ use crate::store::{ByteStream, Store};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use jiff::SignedDuration;
 use longshore_metadata::blobs::{self, BlobRow};
-use longshore_metadata::{manifests, tags, uploads};
-use longshore_model::{Repository, UploadId};
+use longshore_metadata::repositories::Visible;
+use longshore_metadata::{Tx, manifests, tags, uploads};
+use longshore_model::{Repository, RepositoryId, Timestamp, UploadId};
 use longshore_oci::{Digest, Span};
 use std::io;
 use std::sync::Arc;
@@ -118,9 +119,30 @@ impl Content {
         self.write(move |tx| {
             async move {
                 tags::lock_changes(tx).await?;
-                let Some((found, _)) = blobs::linked(tx, from, &digest).await? else { return Ok(None) };
-                blobs::link(tx, to, &digest, now).await?;
-                Ok::<_, Error>(Some(BlobInfo { digest, size: found.size }))
+                let found = blobs::linked(tx, from, &digest).await?.map(|(found, _)| found);
+                link_found(tx, to, digest, found, now).await
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// As [`Content::mount`], from whichever of the repositories in `visible` has it.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn mount_from_any(
+        &self,
+        visible: &Visible,
+        to: &Repository,
+        digest: &Digest,
+    ) -> Result<Option<BlobInfo>, Error> {
+        let (visible, to, digest, now) = (visible.clone(), to.id, digest.clone(), self.now());
+        self.write(move |tx| {
+            async move {
+                tags::lock_changes(tx).await?;
+                let found = blobs::linked_in_any(tx, &visible, &digest).await?;
+                link_found(tx, to, digest, found, now).await
             }
             .boxed()
         })
@@ -218,6 +240,19 @@ impl Content {
         let linked = blobs::linked(&mut self.0.db.read().await?, repository.id, digest).await?;
         Ok(linked.map(|(found, _)| found))
     }
+}
+
+/// The end of a mount: the blob, if its source has it, is the target's as well.
+async fn link_found(
+    tx: &mut Tx,
+    to: RepositoryId,
+    digest: Digest,
+    found: Option<BlobRow>,
+    now: Timestamp,
+) -> Result<Option<BlobInfo>, Error> {
+    let Some(found) = found else { return Ok(None) };
+    blobs::link(tx, to, &digest, now).await?;
+    Ok(Some(BlobInfo { digest, size: found.size }))
 }
 
 fn unknown(repository: &Repository, digest: &Digest) -> Error {

@@ -24,7 +24,7 @@ pub use blobs::BlobInfo;
 pub use disk::DiskStore;
 pub use error::Error;
 pub use garbage::{Freed, Retention};
-pub use manifests::{PutManifest, PutOutcome};
+pub use manifests::{PutManifest, PutOutcome, Sparse};
 pub use moving::Moved;
 pub use repositories::{CreateError, may_delete_tags, may_write_tags};
 pub use s3::{S3Settings, S3Store};
@@ -41,7 +41,7 @@ use tokio::sync::RwLock;
 
 /// The registry's content; cheap to clone.
 #[derive(Clone)]
-pub struct Content(Arc<Inner>);
+pub struct Content(Arc<Inner>, Sparse);
 
 struct Inner {
     db: Database,
@@ -59,7 +59,13 @@ impl Content {
     #[must_use]
     pub fn new(db: Database, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         let (me, busy, storing) = (BootId::new(), Busy::default(), RwLock::new(()));
-        Self(Arc::new(Inner { db, store, clock, me, busy, storing }))
+        Self(Arc::new(Inner { db, store, clock, me, busy, storing }), Sparse::default())
+    }
+
+    /// The same content, which takes manifests though parts of them are missing.
+    #[must_use]
+    pub fn accepting(self, sparse: Sparse) -> Self {
+        Self(self.0, sparse)
     }
 
     fn now(&self) -> Timestamp {

@@ -8,17 +8,21 @@ use crate::repositories::{may_delete_tags, may_write_tags};
 use crate::store::off_thread;
 use bytes::Bytes;
 use futures::{FutureExt, TryStreamExt};
-use longshore_metadata::manifests::{self, NewManifest, StoredManifest};
+use longshore_metadata::manifests::{self, NewManifest, ReferrersPage, ReferrersWanted, StoredManifest};
 use longshore_metadata::tags::{self, SetOutcome, SetTag};
 use longshore_metadata::{Tx, repositories};
 use longshore_model::{Author, Lineage, Provenance, Repository};
 use longshore_oci::{
-    Algorithm, Descriptor, Digest, MAX_MANIFEST_BYTES, Manifest, ManifestError, Platform, Reference, Tag,
+    Algorithm, Digest, MAX_MANIFEST_BYTES, Manifest, ManifestError, ManifestKind, Platform, Reference, Tag,
     media_type,
 };
 
 /// No config is read for its platform beyond this size, in bytes; those of images have some kB.
 const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
+
+/// The most that one list of referrers comes to, in bytes: it is an index, and clients refuse one of
+/// more than 4 MiB.
+const MAX_REFERRERS_BYTES: i64 = 4_000_000;
 
 /// A manifest to be stored, and the tags that shall point to it.
 #[derive(Debug, Clone)]
@@ -52,6 +56,29 @@ pub struct PutOutcome {
     pub tags: Vec<SetOutcome>,
 }
 
+/// Which manifests are taken though parts of them are missing (semantics 9); the missing ones are
+/// recorded as absent. An index without some of its platforms is the usual case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sparse {
+    /// None: everything that a manifest needs comes before it.
+    #[default]
+    Refused,
+    /// Indexes without some of their children.
+    Indexes,
+    /// Those, and images without some of their blobs.
+    All,
+}
+
+impl Sparse {
+    fn accepts(self, manifest: &Manifest) -> bool {
+        match self {
+            Self::Refused => false,
+            Self::Indexes => manifest.kind() == ManifestKind::Index,
+            Self::All => true,
+        }
+    }
+}
+
 impl Content {
     /// Stores a manifest and sets its tags, all or nothing, once it is sure that every part that
     /// it needs is stored in this very repository (semantics 9 names the exceptions). Tag, history,
@@ -64,6 +91,7 @@ impl Content {
     pub async fn put_manifest(&self, put: PutManifest<'_>) -> Result<PutOutcome, Error> {
         let checked = Checked::check(put.bytes, put.media_type, put.digest_expected).await?;
         let platform = self.platform(put.repository, &checked.manifest).await;
+        let sparse = self.1;
         let (repository, tags, now) = (put.repository.clone(), put.tags.to_vec(), self.now());
         let (author, provenance, lineage) = (put.author.clone(), put.provenance.clone(), put.lineage.clone());
         self.write(move |tx| {
@@ -74,7 +102,7 @@ impl Content {
                 let repository = current(tx, repository).await?;
                 may_write_tags(&repository, &provenance)?;
                 let Checked { digest, manifest, bytes } = checked;
-                verify_parts(tx, &repository, &manifest).await?;
+                let absent = verify_parts(tx, &repository, &manifest, sparse).await?;
                 let new = NewManifest {
                     digest: &digest,
                     media_type: manifest.media_type(),
@@ -82,6 +110,7 @@ impl Content {
                     bytes: &bytes,
                     parsed: &manifest,
                     platform: platform.as_ref(),
+                    absent: &absent,
                 };
                 manifests::insert(tx, repository.id, &new, now).await?;
                 let mut outcomes = Vec::with_capacity(tags.len());
@@ -212,7 +241,8 @@ impl Content {
         Ok(tags::list(&mut conn, repository.id, after, limit).await?)
     }
 
-    /// The manifests that refer to `subject`, whether that one is there or not.
+    /// The manifests that refer to `subject`, whether that one is there or not, by digest: those
+    /// behind `after`, at most `limit`, and no more than fit into what clients read of a list.
     ///
     /// # Errors
     /// The database.
@@ -221,9 +251,13 @@ impl Content {
         repository: &Repository,
         subject: &Digest,
         artifact_type: Option<&str>,
-    ) -> Result<Vec<Descriptor>, Error> {
+        after: Option<&str>,
+        limit: Option<i64>,
+    ) -> Result<ReferrersPage, Error> {
+        let count = limit.unwrap_or(i64::MAX);
+        let wanted = ReferrersWanted { artifact_type, after, count, bytes: MAX_REFERRERS_BYTES };
         let mut conn = self.0.db.read().await?;
-        Ok(manifests::referrers(&mut conn, repository.id, subject, artifact_type).await?)
+        Ok(manifests::referrers_page(&mut conn, repository.id, subject, wanted).await?)
     }
 }
 
@@ -235,13 +269,19 @@ async fn current(tx: &mut Tx, repository: Repository) -> Result<Repository, Erro
     repositories::get(tx, repository.id).await?.ok_or(Error::RepositoryGone(repository.name))
 }
 
-/// Semantics 9: every part that a manifest needs is stored in its own repository.
-async fn verify_parts(tx: &mut Tx, repository: &Repository, manifest: &Manifest) -> Result<(), Error> {
+/// Semantics 9: every part that a manifest needs is stored in its own repository, except those that
+/// a sparse one came without; these are answered.
+async fn verify_parts(
+    tx: &mut Tx,
+    repository: &Repository,
+    manifest: &Manifest,
+    sparse: Sparse,
+) -> Result<Vec<Digest>, Error> {
     let digests = manifests::has_all(tx, repository.id, manifest).await?;
-    match digests.is_empty() {
-        true => Ok(()),
-        false => Err(Error::ManifestBlobUnknown { repository: repository.name.clone(), digests }),
+    if digests.is_empty() || sparse.accepts(manifest) {
+        return Ok(digests);
     }
+    Err(Error::ManifestBlobUnknown { repository: repository.name.clone(), digests })
 }
 
 /// A manifest whose digest and form are right.

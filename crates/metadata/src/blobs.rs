@@ -4,6 +4,7 @@ use crate::{
     Conn, Error, Tx,
     conn::{change, row, rows, value},
     convert::{instant, micros, parse},
+    repositories::Visible,
 };
 use longshore_model::{RepositoryId, Timestamp};
 use longshore_oci::{Digest, RepositoryName};
@@ -112,6 +113,24 @@ pub async fn linked(
     let found: Option<(i64, String, i64)> =
         row!(conn, (i64, String, i64), sql, repository.to_string(), digest.as_str())?;
     found.map(|(size, location, at)| Ok((blob((size, location)), instant(at)?))).transpose()
+}
+
+/// A blob, if any of the repositories in `visible` has it.
+pub async fn linked_in_any(
+    conn: &mut Conn,
+    visible: &Visible,
+    digest: &Digest,
+) -> Result<Option<BlobRow>, Error> {
+    let (everything, public, namespaces) = visible.columns();
+    let sql = r#"SELECT b.size, b.location
+                 FROM repository_blobs l JOIN repositories r ON r.id = l.repository
+                                         JOIN blobs b ON b.digest = l.digest
+                 WHERE l.digest = $4 AND r.deleted_at IS NULL
+                   AND ($1 OR ($2 AND r.visibility = 'public')
+                        OR REPLACE($3, '"' || r.namespace || '"', '') <> $3)
+                 LIMIT 1"#;
+    let found = row!(conn, (i64, String), sql, everything, public, namespaces, digest.as_str())?;
+    Ok(found.map(blob))
 }
 
 /// Notes that a blob of a repository is relied upon, as if it had just come.

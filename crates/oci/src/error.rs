@@ -14,7 +14,8 @@ macro_rules! error_codes {
         }
 
         impl ErrorCode {
-            /// All codes that this registry answers.
+            /// All codes that this registry answers. Where a request is at fault, the specification
+            /// allows no others.
             pub const ALL: &[ErrorCode] = &[$(ErrorCode::$variant),*];
 
             /// The code as it goes over the wire.
@@ -82,13 +83,6 @@ error_codes! {
     Unsupported = "UNSUPPORTED", 405, "the operation is unsupported";
     /// code-14
     TooManyRequests = "TOOMANYREQUESTS", 429, "too many requests";
-    /// The tag breaks the grammar; not in the specification, but in use since its reference
-    /// implementation.
-    TagInvalid = "TAG_INVALID", 400, "invalid tag";
-    /// A range that cannot be served or appended; in use, not in the specification.
-    RangeInvalid = "RANGE_INVALID", 416, "invalid content range";
-    /// A page size that is no number; in use, not in the specification.
-    PaginationNumberInvalid = "PAGINATION_NUMBER_INVALID", 400, "invalid number of results requested";
     /// The server failed; in use, not in the specification.
     Unknown = "UNKNOWN", 500, "unknown error";
 }

@@ -46,6 +46,10 @@ pub enum ManifestError {
         /// What the body says.
         body: String,
     },
+    /// A Docker manifest that does not say what it is. Taken at the header's word, the same bytes would
+    /// be one thing to one client and another to the next.
+    #[error("a manifest of type {0} names it as its mediaType; this one has none")]
+    Silent(String),
     /// Members of images and of indexes in one document, or of the kind that the media type is not.
     #[error("a manifest of type {media_type} has {expected}, and no {forbidden}")]
     Shape {
@@ -245,6 +249,9 @@ impl Document {
             (Some(header), Some(body)) if header != body => {
                 return Err(ManifestError::Mismatch { header, body: shortened(body) });
             }
+            (Some(header), None) if media_type::is_docker(&header) => {
+                return Err(ManifestError::Silent(header));
+            }
             (Some(settled), _) => settled,
             (None, Some(body)) => body.to_owned(),
             (None, None) if self.manifests.is_some() => media_type::OCI_INDEX.to_owned(),
@@ -388,7 +395,9 @@ mod tests {
         assert!(matches!(parse(&image(), Some("application/json")), Err(ManifestError::Mismatch { .. })));
         let mut silent = image();
         silent.as_object_mut().unwrap().remove("mediaType");
-        assert_eq!(parse(&silent, Some(DOCKER_MANIFEST)).unwrap().media_type(), DOCKER_MANIFEST);
+        assert_eq!(parse(&silent, Some(OCI_MANIFEST)).unwrap().media_type(), OCI_MANIFEST);
+        assert!(matches!(parse(&silent, Some(DOCKER_MANIFEST)), Err(ManifestError::Silent(_))));
+        assert!(matches!(parse(&silent, Some(OCI_INDEX)), Err(ManifestError::Shape { .. })));
         assert!(matches!(parse(&silent, Some("text/plain")), Err(ManifestError::MediaType(_))));
     }
 

@@ -50,6 +50,11 @@ pub fn is_image_manifest(media_type: &str) -> bool {
     matches!(media_type, OCI_MANIFEST | DOCKER_MANIFEST)
 }
 
+/// Whether it names a manifest of Docker's.
+pub fn is_docker(media_type: &str) -> bool {
+    matches!(media_type, DOCKER_MANIFEST | DOCKER_LIST)
+}
+
 /// Whether it names any manifest that this registry stores.
 pub fn is_manifest(media_type: &str) -> bool {
     is_index(media_type) || is_image_manifest(media_type)

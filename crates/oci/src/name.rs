@@ -52,6 +52,13 @@ pub enum NameError {
     Slash,
 }
 
+impl NameError {
+    /// Whether the specification allows such a name, and only this registry has none like it.
+    pub fn is_legal_elsewhere(&self) -> bool {
+        matches!(self, Self::MissingNamespace { .. } | Self::TooLong { .. })
+    }
+}
+
 fn quote_part(part: &str) -> String {
     if part.is_empty() { "there is an empty part".into() } else { format!("{part:?} does not fit") }
 }

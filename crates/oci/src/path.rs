@@ -84,7 +84,7 @@ impl RouteError {
             RouteError::Digest(_) | RouteError::Reference(ReferenceError::Digest(_)) => {
                 ErrorCode::DigestInvalid
             }
-            RouteError::Reference(ReferenceError::Tag(_)) => ErrorCode::TagInvalid,
+            RouteError::Reference(ReferenceError::Tag(_)) => ErrorCode::ManifestInvalid,
         }
     }
 }
@@ -224,7 +224,7 @@ mod tests {
             ("Dev/web/tags/list", ErrorCode::NameInvalid),
             ("web/tags/list", ErrorCode::NameInvalid),
             ("dev/web/blobs/sha256:1", ErrorCode::DigestInvalid),
-            ("dev/web/manifests/.x", ErrorCode::TagInvalid),
+            ("dev/web/manifests/.x", ErrorCode::ManifestInvalid),
             ("dev/web/manifests/sha256:x", ErrorCode::DigestInvalid),
             ("dev/web/blobs/uploads/a.b", ErrorCode::Unsupported),
         ] {

@@ -3,7 +3,7 @@
 use crate::dispatch::empty;
 use crate::error::Failure;
 use crate::gate::Asking;
-use crate::headers::{self, CONTENT_DIGEST};
+use crate::headers::{self, CONTENT_DIGEST, not_modified};
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderValue, Method, StatusCode, header};
@@ -21,16 +21,15 @@ impl Asking<'_> {
     pub(crate) async fn get_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<Response, Failure> {
         let repository = self.to_read(name).await?;
         let request = &self.request.headers;
-        if headers::is_cached(request, digest) && self.stat(&repository, digest).await.is_ok() {
-            let mut response = empty(StatusCode::NOT_MODIFIED);
-            response.headers_mut().remove(header::CONTENT_LENGTH);
-            response.headers_mut().insert(header::ETAG, headers::etag(digest));
-            return Ok(response);
+        if headers::is_cached(request, digest)
+            && let Ok(info) = self.stat(&repository, digest).await
+        {
+            return Ok(not_modified(&info.digest, info.size));
         }
         if self.request.method == Method::HEAD {
             return Ok(answer(&self.stat(&repository, digest).await?, None, Body::empty()));
         }
-        // A Range that cannot be read, or is none of bytes, is to be ignored.
+        // A Range that cannot be read, is none of bytes, or asks for several parts is to be ignored.
         let range = headers::text(request, &header::RANGE).and_then(|range| range.parse::<ByteRange>().ok());
         let span = match range.filter(|_| headers::range_applies(request, digest)) {
             None => None,
@@ -93,6 +92,7 @@ fn answer(info: &BlobInfo, span: Option<Span>, body: Body) -> Response {
 }
 
 fn unsatisfiable(range: Unsatisfiable) -> Failure {
-    Failure::new(ErrorCode::RangeInvalid, range.to_string())
+    Failure::new(ErrorCode::SizeInvalid, range.to_string())
+        .status(StatusCode::RANGE_NOT_SATISFIABLE)
         .header(header::CONTENT_RANGE, headers::value(format!("bytes */{}", range.length)))
 }

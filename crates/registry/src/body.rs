@@ -9,17 +9,17 @@ use longshore_content::ByteStream;
 use longshore_oci::ErrorCode;
 use std::io;
 
-/// The body as a stream. With an announced `length`, one that ends earlier ends in an error: a
-/// connection that breaks must never look like the end of what was sent.
+/// The body as a stream. With an announced `length`, one that ends earlier or goes on ends in an
+/// error: a connection that breaks must never look like the end of what was sent.
 pub(crate) fn stream(body: Body, length: Option<u64>) -> ByteStream {
     let frames = body.into_data_stream().map(|frame| frame.map_err(io::Error::other));
     let Some(length) = length else { return frames.boxed() };
     let checked = futures::stream::unfold((frames.boxed(), length), |(mut frames, left)| async move {
         match frames.next().await {
-            Some(Ok(frame)) => {
-                let left = left.saturating_sub(frame.len() as u64);
-                Some((Ok(frame), (frames, left)))
-            }
+            Some(Ok(frame)) => match left.checked_sub(frame.len() as u64) {
+                Some(left) => Some((Ok(frame), (frames, left))),
+                None => Some((Err(io::Error::other("more came than was announced")), (frames, 0))),
+            },
             Some(Err(error)) => Some((Err(error), (frames, 0))),
             None if left > 0 => Some((Err(io::ErrorKind::UnexpectedEof.into()), (frames, 0))),
             None => None,
@@ -44,11 +44,12 @@ mod tests {
     use futures::TryStreamExt;
 
     #[tokio::test]
-    async fn a_body_that_ends_before_its_announced_length_ends_in_an_error() {
+    async fn a_body_of_another_length_than_announced_ends_in_an_error() {
         let read = |length| stream(Body::from("four"), length).try_collect::<Vec<_>>();
         assert_eq!(read(None).await.unwrap().concat(), b"four");
         assert_eq!(read(Some(4)).await.unwrap().concat(), b"four");
         assert_eq!(read(Some(5)).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert!(read(Some(3)).await.unwrap_err().to_string().contains("more came"));
     }
 
     #[tokio::test]

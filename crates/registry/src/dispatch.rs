@@ -12,7 +12,7 @@ use axum::{Extension, extract::Request};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
 use longshore_access::RequestActor;
-use longshore_oci::{ErrorCode, Route, path};
+use longshore_oci::{ErrorCode, ReferenceError, Route, RouteError, path};
 
 /// Any request below `/v2/`.
 pub(crate) async fn handle(
@@ -52,10 +52,11 @@ async fn route(
 ) -> Result<Response, Failure> {
     let asking = Asking { registry, request, who };
     let below = request.uri.path().strip_prefix("/v2").unwrap_or_default();
-    let route = path::parse(below.strip_prefix('/').unwrap_or(below))?;
-    let query = Query::parse(request.uri.query().unwrap_or_default().as_bytes());
     let method = &request.method;
     let reads = *method == Method::GET || *method == Method::HEAD;
+    let route = path::parse(below.strip_prefix('/').unwrap_or(below))
+        .map_err(|error| if reads { nothing_there(error) } else { error.into() })?;
+    let query = Query::parse(request.uri.query().unwrap_or_default().as_bytes());
     match route {
         Route::Base if reads => asking.to_enter().map(|()| json(&serde_json::json!({}))),
         Route::Base => Err(unsupported("GET, HEAD")),
@@ -90,6 +91,17 @@ async fn route(
     }
 }
 
+/// For those who look for what cannot be here: names and tags that no repository of this registry has
+/// are unknown to it, which the specification has said with a 404.
+fn nothing_there(error: RouteError) -> Failure {
+    let code = match &error {
+        RouteError::Name(name) if name.is_legal_elsewhere() => ErrorCode::NameUnknown,
+        RouteError::Reference(ReferenceError::Tag(_)) => ErrorCode::ManifestUnknown,
+        _ => return error.into(),
+    };
+    Failure::new(code, error.to_string())
+}
+
 fn unsupported(allowed: &'static str) -> Failure {
     Failure::new(ErrorCode::Unsupported, format!("this address takes {allowed} only"))
         .header(header::ALLOW, HeaderValue::from_static(allowed))
@@ -106,6 +118,5 @@ pub(crate) fn json(value: &serde_json::Value) -> Response {
 pub(crate) fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     response
 }

@@ -128,7 +128,8 @@ impl From<Error> for Failure {
             }
             Error::UploadUnknown { .. } => Self::new(ErrorCode::BlobUploadUnknown, message),
             Error::RangeNotSatisfiable { offset } => {
-                Self::detailed(ErrorCode::RangeInvalid, message, json!({ "offset": offset }))
+                Self::detailed(ErrorCode::BlobUploadInvalid, message, json!({ "offset": offset }))
+                    .status(StatusCode::RANGE_NOT_SATISFIABLE)
             }
             Error::BrokenOff(_) => Self::new(ErrorCode::BlobUploadInvalid, message),
             Error::ManifestInvalid(ManifestError::TooLarge(_)) => {
@@ -142,6 +143,7 @@ impl From<Error> for Failure {
             Error::NotWritable { .. } => Self::new(ErrorCode::Denied, message),
             Error::InUse { by, .. } => {
                 Self::detailed(ErrorCode::Unsupported, message, json!({ "manifest": by }))
+                    .header(header::ALLOW, HeaderValue::from_static("GET, HEAD"))
             }
             Error::RepositoryGone(_) => Self::new(ErrorCode::NameUnknown, message),
             // Told as it is: who pushes can only wait, but should know for what.

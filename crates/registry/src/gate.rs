@@ -9,11 +9,14 @@ use http::header::WWW_AUTHENTICATE;
 use http::request::Parts;
 use longshore_access::{Action, RequestActor, Via};
 use longshore_content::may_write_tags;
-use longshore_metadata::repositories;
-use longshore_model::{Actor, Author, Provenance, Repository};
+use longshore_metadata::repositories::{self, Visible};
+use longshore_model::{Actor, Author, Provenance, Repository, Visibility};
 use longshore_oci::scope::Action as ScopeAction;
-use longshore_oci::{Challenge, ErrorCode, RepositoryName, Scope};
+use longshore_oci::{Challenge, ErrorCode, Namespace, RepositoryName, Scope};
 use serde_json::json;
+
+/// What a push needs: clients look for what is there already.
+const PUSH: [ScopeAction; 2] = [ScopeAction::Pull, ScopeAction::Push];
 
 /// A request on its way through the gate.
 pub(crate) struct Asking<'a> {
@@ -30,7 +33,7 @@ impl Asking<'_> {
                 self.check_token(name, &[ScopeAction::Pull])?;
                 Ok(repository)
             }
-            None => Err(self.unseen(name)),
+            None => Err(self.unseen(name, &[ScopeAction::Pull])),
         }
     }
 
@@ -66,14 +69,17 @@ impl Asking<'_> {
 
     /// The repository of an upload that is under way, if it may be written to.
     pub(crate) async fn to_go_on(&self, name: &RepositoryName) -> Result<Repository, Failure> {
-        let repository = self.find_writable(name).await?.ok_or_else(|| self.unseen(name))?;
+        let found = self.find_writable(name).await?;
+        let repository = found.ok_or_else(|| self.unseen(name, &PUSH))?;
         may_write_tags(&repository, &Provenance::Push)?;
         Ok(repository)
     }
 
     /// The repository, if things in it may be deleted.
     pub(crate) async fn to_delete(&self, name: &RepositoryName) -> Result<Repository, Failure> {
-        let Some(repository) = self.find_readable(name).await? else { return Err(self.unseen(name)) };
+        let Some(repository) = self.find_readable(name).await? else {
+            return Err(self.unseen(name, &[ScopeAction::Delete]));
+        };
         if !self.registry.access.may(&self.who.actor, Action::Delete, &repository) {
             return Err(self.denied(name, "delete from", &[ScopeAction::Delete]));
         }
@@ -81,16 +87,43 @@ impl Asking<'_> {
         Ok(repository)
     }
 
-    /// The source of a mount, if it may be read; nothing otherwise, for then the client uploads.
-    pub(crate) async fn to_mount_from(&self, name: &RepositoryName) -> Result<Option<Repository>, Failure> {
-        let readable = self.find_readable(name).await?;
-        Ok(readable.filter(|_| self.token_covers(name, &[ScopeAction::Pull])))
+    /// The source of a mount, if it may be read; nothing otherwise, for then the client uploads. Who
+    /// may read it and only lacks the token for it is told to get one, as for any other reading.
+    pub(crate) async fn to_mount_from(
+        &self,
+        source: &RepositoryName,
+        to: &RepositoryName,
+    ) -> Result<Option<Repository>, Failure> {
+        let Some(readable) = self.find_readable(source).await? else { return Ok(None) };
+        let needs_no_token =
+            readable.visibility == Visibility::Public || source.namespace() == to.namespace();
+        if needs_no_token || self.token_covers(source, &[ScopeAction::Pull]) {
+            return Ok(Some(readable));
+        }
+        let scopes = [scope(to, &PUSH), scope(source, &[ScopeAction::Pull])];
+        let message = format!("the token does not allow to read {source}; ask for one that does");
+        Err(self.challenge(&scopes, Some("insufficient_scope"), &message))
+    }
+
+    /// Where a blob may come from when the client names no source of a mount: what the actor may
+    /// read. A token does not lend all of that to whoever carries it: it reaches what is public and
+    /// the namespace that it pushes to.
+    pub(crate) fn to_mount_from_any(&self, to: &RepositoryName) -> Visible {
+        match self.who.via {
+            Via::Bearer { .. } => {
+                let namespaces = Some(to.to_namespace());
+                let may =
+                    |namespace: &Namespace| self.registry.access.may_in_namespace(&self.who.actor, namespace);
+                Visible::Of { public: true, namespaces: namespaces.into_iter().filter(may).collect() }
+            }
+            Via::Basic | Via::Session { .. } | Via::None => self.registry.access.visible(&self.who.actor),
+        }
     }
 
     /// That somebody is known, or at least carries a token: what `/v2/` tells clients apart by.
     pub(crate) fn to_enter(&self) -> Result<(), Failure> {
         match self.who.via {
-            Via::None => Err(self.challenge(None, None, "sign in to use this registry")),
+            Via::None => Err(self.challenge(&[], None, "sign in to use this registry")),
             Via::Basic | Via::Bearer { .. } | Via::Session { .. } => Ok(()),
         }
     }
@@ -105,7 +138,7 @@ impl Asking<'_> {
         if allowed {
             Ok(())
         } else {
-            Err(self.challenge(Some(Scope::Catalog), None, "sign in to list repositories"))
+            Err(self.challenge(&[Scope::Catalog], None, "sign in to list repositories"))
         }
     }
 
@@ -131,11 +164,10 @@ impl Asking<'_> {
             Some(repository) => self.registry.access.may(&self.who.actor, Action::Write, repository),
             None => self.may_create(name),
         };
-        let actions = [ScopeAction::Pull, ScopeAction::Push];
         if !may {
-            return Err(self.denied(name, "push to", &actions));
+            return Err(self.denied(name, "push to", &PUSH));
         }
-        self.check_token(name, &actions)?;
+        self.check_token(name, &PUSH)?;
         Ok(found)
     }
 
@@ -149,7 +181,7 @@ impl Asking<'_> {
             return Ok(());
         }
         let message = format!("the token does not allow this in {name}; ask for one that does");
-        Err(self.challenge(Some(scope(name, actions)), Some("insufficient_scope"), &message))
+        Err(self.challenge(&[scope(name, actions)], Some("insufficient_scope"), &message))
     }
 
     fn token_covers(&self, wanted: &RepositoryName, needed: &[ScopeAction]) -> bool {
@@ -162,11 +194,12 @@ impl Asking<'_> {
         })
     }
 
-    /// For those who may not see the repository, be it there or not.
-    fn unseen(&self, name: &RepositoryName) -> Failure {
+    /// For those who may not see the repository, be it there or not. `actions` are what they wanted
+    /// to do with it.
+    fn unseen(&self, name: &RepositoryName, actions: &[ScopeAction]) -> Failure {
         if self.who.actor == Actor::Anonymous {
             let message = format!("sign in to see whether you may use {name}");
-            return self.challenge(Some(scope(name, &[ScopeAction::Pull])), None, &message);
+            return self.challenge(&[scope(name, actions)], None, &message);
         }
         let message = format!("there is no repository {name}, or you may not see it");
         Failure::detailed(ErrorCode::NameUnknown, message, json!({ "name": name }))
@@ -174,7 +207,7 @@ impl Asking<'_> {
 
     fn denied(&self, name: &RepositoryName, what: &str, actions: &[ScopeAction]) -> Failure {
         let Some(user) = self.who.actor.user() else {
-            return self.challenge(Some(scope(name, actions)), None, &format!("sign in to {what} {name}"));
+            return self.challenge(&[scope(name, actions)], None, &format!("sign in to {what} {name}"));
         };
         let message = format!(
             "{} may not {what} {name}; use a repository of your own namespace ({}/…), or ask an \
@@ -186,11 +219,12 @@ impl Asking<'_> {
 
     /// A 401 that tells where to get a token, and for what (RFC 6750 §3). Basic is accepted as well
     /// but not offered: several clients take whichever comes first.
-    fn challenge(&self, scope: Option<Scope>, error: Option<&str>, message: &str) -> Failure {
+    fn challenge(&self, scopes: &[Scope], error: Option<&str>, message: &str) -> Failure {
         let challenge = Challenge::Bearer {
             realm: self.registry.realm(self.request),
             service: Some(self.registry.settings.service.clone()),
-            scope: scope.map(|scope| scope.to_string()),
+            scope: (!scopes.is_empty())
+                .then(|| scopes.iter().map(Scope::to_string).collect::<Vec<_>>().join(" ")),
             error: error.map(ToOwned::to_owned),
         };
         let failure = Failure::new(ErrorCode::Unauthorized, message);

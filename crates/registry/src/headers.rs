@@ -1,7 +1,9 @@
 //! The headers of requests and answers that have a meaning here.
 
 use crate::error::Failure;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use longshore_model::{Lineage, PolicyId};
 use longshore_oci::{Digest, ErrorCode};
 
@@ -51,6 +53,17 @@ pub(crate) fn is_cached(headers: &HeaderMap, digest: &Digest) -> bool {
             .map(|tag| tag.trim().trim_start_matches("W/").trim_matches('"'))
             .any(|tag| *digest == tag || tag == "*")
     })
+}
+
+/// A 304 for content that the client has. Its length is that of the content (RFC 9110 §8.6).
+pub(crate) fn not_modified(digest: &Digest, length: u64) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, etag(digest));
+    headers.insert(CONTENT_DIGEST, value(digest));
+    headers.insert(header::CONTENT_LENGTH, length.into());
+    response
 }
 
 /// Whether a Range counts: an If-Range must name the content as it is (RFC 9110 §13.1.5).

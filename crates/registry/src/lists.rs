@@ -6,7 +6,8 @@ use crate::gate::Asking;
 use crate::headers::{self, FILTERS_APPLIED};
 use crate::query::Query;
 use axum::response::Response;
-use http::{HeaderValue, header};
+use http::{HeaderValue, StatusCode, header};
+use longshore_metadata::manifests::ReferrersPage;
 use longshore_metadata::repositories;
 use longshore_oci::{Digest, ErrorCode, Link, RepositoryName, media_type};
 use serde_json::json;
@@ -38,19 +39,28 @@ impl Asking<'_> {
         Ok(linked(json(&json!({ "repositories": names })), link))
     }
 
-    /// What refers to a digest, as an index. A repository that the actor's first push would make
-    /// has no referrers yet, which is no error.
+    /// What refers to a digest, as an index, by digest. A repository that the actor's first push would
+    /// make has no referrers yet, which is no error.
     pub(crate) async fn list_referrers(
         &self,
         name: &RepositoryName,
         subject: &Digest,
         query: &Query,
     ) -> Result<Response, Failure> {
-        let artifact_type = query.get("artifactType");
-        let manifests = match self.to_read_if_there(name).await? {
-            Some(repository) => self.registry.content.referrers(&repository, subject, artifact_type).await?,
-            None => Vec::new(),
+        let (artifact_type, page) = (query.get("artifactType"), Wanted::of(query)?);
+        let found = match self.to_read_if_there(name).await? {
+            Some(repository) => {
+                let (after, limit) = (page.last, Some(page.count as i64));
+                self.registry.content.referrers(&repository, subject, artifact_type, after, limit).await?
+            }
+            None => ReferrersPage::default(),
         };
+        let last = found.descriptors.last().filter(|_| found.more);
+        let link = last.map(|last| {
+            let filter = artifact_type.map(|kind| ("artifactType", kind));
+            page.next(&format!("/v2/{name}/referrers/{subject}"), filter, last.digest.as_str())
+        });
+        let manifests = found.descriptors;
         let index = json!({ "schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": manifests });
         let mut response = json(&index);
         let headers = response.headers_mut();
@@ -58,7 +68,7 @@ impl Asking<'_> {
         if artifact_type.is_some() {
             headers.insert(FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
         }
-        Ok(response)
+        Ok(linked(response, link))
     }
 }
 
@@ -77,8 +87,18 @@ struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     fn of(query: &'a Query) -> Result<Self, Failure> {
-        let count = query.parsed::<usize>("n", ErrorCode::PaginationNumberInvalid)?;
-        Ok(Self { count: count.unwrap_or(MAX_PAGE).min(MAX_PAGE), last: query.get("last") })
+        let count = match query.get("n") {
+            None => MAX_PAGE,
+            Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
+                // Too large to be read is more than a page holds.
+                digits.parse().unwrap_or(MAX_PAGE).min(MAX_PAGE)
+            }
+            Some(other) => {
+                let message = format!("the parameter n is a number of results, not {other:?}");
+                return Err(Failure::new(ErrorCode::Unsupported, message).status(StatusCode::BAD_REQUEST));
+            }
+        };
+        Ok(Self { count, last: query.get("last") })
     }
 
     /// One item more than wanted tells whether there is another page.
@@ -89,12 +109,15 @@ impl<'a> Wanted<'a> {
     fn cut<T: AsRef<str>>(&self, mut items: Vec<T>, path: &str) -> (Vec<T>, Option<Link>) {
         let more = items.len() > self.count;
         items.truncate(self.count);
-        let link = items.last().filter(|_| more).map(|last| {
-            let mut next = form_urlencoded::Serializer::new(String::new());
-            next.append_pair("n", &self.count.to_string()).append_pair("last", last.as_ref());
-            Link::next(format!("{path}?{}", next.finish()))
-        });
+        let link = items.last().filter(|_| more).map(|last| self.next(path, None, last.as_ref()));
         (items, link)
+    }
+
+    /// The link to the page behind `last`, with what else the request asked for.
+    fn next(&self, path: &str, filter: Option<(&str, &str)>, last: &str) -> Link {
+        let mut next = form_urlencoded::Serializer::new(String::new());
+        next.extend_pairs(filter).append_pair("n", &self.count.to_string()).append_pair("last", last);
+        Link::next(format!("{path}?{}", next.finish()))
     }
 }
 
@@ -124,8 +147,14 @@ mod tests {
     }
 
     #[test]
+    fn a_count_beyond_all_measure_is_a_page() {
+        let items = vec!["a"; MAX_PAGE + 1];
+        assert_eq!(page("n=99999999999999999999999", &items).0.len(), MAX_PAGE);
+    }
+
+    #[test]
     fn what_is_no_count_is_refused() {
-        for query in ["n=x", "n=-1", "n=1.5"] {
+        for query in ["n=x", "n=-1", "n=+1", "n=1.5"] {
             assert!(Wanted::of(&Query::parse(query.as_bytes())).is_err(), "{query}");
         }
     }

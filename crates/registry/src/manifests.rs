@@ -4,7 +4,7 @@ use crate::body;
 use crate::dispatch::empty;
 use crate::error::Failure;
 use crate::gate::Asking;
-use crate::headers::{self, CONTENT_DIGEST, SUBJECT, TAG};
+use crate::headers::{self, CONTENT_DIGEST, SUBJECT, TAG, not_modified};
 use crate::query::Query;
 use axum::body::Body;
 use axum::response::Response;
@@ -28,15 +28,13 @@ impl Asking<'_> {
         let found = self.registry.content.get_manifest(&repository, reference).await?;
         let unknown = || Error::ManifestUnknown { repository: name.clone(), reference: reference.clone() };
         let manifest = found.ok_or_else(unknown)?;
-        let cached = headers::is_cached(&self.request.headers, &manifest.digest);
+        if headers::is_cached(&self.request.headers, &manifest.digest) {
+            return Ok(not_modified(&manifest.digest, manifest.size()));
+        }
         let mut response = Response::new(Body::empty());
         let headers = response.headers_mut();
         headers.insert(header::ETAG, headers::etag(&manifest.digest));
         headers.insert(CONTENT_DIGEST, headers::value(&manifest.digest));
-        if cached {
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            return Ok(response);
-        }
         headers.insert(header::CONTENT_TYPE, headers::value(&manifest.media_type));
         headers.insert(header::CONTENT_LENGTH, manifest.bytes.len().into());
         *response.body_mut() = Body::from(manifest.bytes);
@@ -51,10 +49,10 @@ impl Asking<'_> {
         query: &Query,
         body: Body,
     ) -> Result<Response, Failure> {
-        let asked: Vec<Tag> = query.all_parsed("tag", ErrorCode::TagInvalid)?;
+        let asked: Vec<Tag> = query.all_parsed("tag", ErrorCode::ManifestInvalid)?;
         if asked.len() > MAX_TAGS {
             let message = format!("one push sets at most {MAX_TAGS} tags, this one names {}", asked.len());
-            return Err(Failure::new(ErrorCode::TagInvalid, message).status(StatusCode::URI_TOO_LONG));
+            return Err(Failure::new(ErrorCode::ManifestInvalid, message).status(StatusCode::URI_TOO_LONG));
         }
         let put = async |repository: &Repository| self.put_into(repository, reference, &asked, body).await;
         self.to_write(name, put).await

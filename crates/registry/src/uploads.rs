@@ -85,9 +85,7 @@ impl Asking<'_> {
     ) -> Result<Response, Failure> {
         let (repository, upload) = self.upload(name, session).await?;
         let offset = self.registry.content.upload_offset(&repository, upload).await?;
-        let mut response = under_way(&repository, upload, offset, StatusCode::NO_CONTENT);
-        response.headers_mut().remove(header::CONTENT_LENGTH);
-        Ok(response)
+        Ok(under_way(&repository, upload, offset, StatusCode::NO_CONTENT))
     }
 
     /// DELETE: never mind.
@@ -98,24 +96,26 @@ impl Asking<'_> {
     ) -> Result<Response, Failure> {
         let (repository, upload) = self.upload(name, session).await?;
         self.registry.content.cancel_upload(&repository, upload).await?;
-        let mut response = empty(StatusCode::NO_CONTENT);
-        response.headers_mut().remove(header::CONTENT_LENGTH);
-        Ok(response)
+        Ok(empty(StatusCode::NO_CONTENT))
     }
 
     /// What is mounted, when everything for it is in place: a blob to mount, a repository that has
-    /// it, and the right to read that. Otherwise the client uploads.
+    /// it, be it named or not, and the right to read that. Otherwise the client uploads.
     async fn mount(
         &self,
         to: &Repository,
         mount: Option<&Digest>,
         query: &Query,
     ) -> Result<Option<BlobInfo>, Failure> {
-        let (Some(digest), Some(from)) = (mount, query.get("from")) else { return Ok(None) };
+        let Some(digest) = mount else { return Ok(None) };
+        let content = &self.registry.content;
+        let Some(from) = query.get("from") else {
+            return Ok(content.mount_from_any(&self.to_mount_from_any(&to.name), to, digest).await?);
+        };
         // Whatever this is, no repository here has such a name.
         let Ok(from) = from.parse::<RepositoryName>() else { return Ok(None) };
-        let Some(from) = self.to_mount_from(&from).await? else { return Ok(None) };
-        Ok(self.registry.content.mount(&from, to, digest).await?)
+        let Some(from) = self.to_mount_from(&from, &to.name).await? else { return Ok(None) };
+        Ok(content.mount(&from, to, digest).await?)
     }
 
     async fn upload(

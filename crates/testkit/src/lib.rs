@@ -1,7 +1,7 @@
 //! Test support shared by the integration tests and benchmarks; never part of the server. It makes images,
 //! starts real servers (Longshore itself, Debian's `docker-registry` and PostgreSQL, an S3 server) and drives
-//! real clients (skopeo, buildah), and has a small registry client of its own, so that nothing of Longshore is
-//! checked by itself.
+//! real clients (skopeo, buildah, podman), and has a small registry client of its own, so that nothing of
+//! Longshore is checked by itself.
 //!
 //! Its functions panic with what went wrong: to a test every failure of the scenery is a failure.
 
@@ -29,4 +29,4 @@ pub use longshore::{ADMIN_PASSWORD, Longshore, LongshoreBuilder};
 pub use registry_client::{Answer, RegistryClient};
 pub use rest::{Rest, RestAnswer};
 pub use s3_server::S3Server;
-pub use tools::{Buildah, Skopeo};
+pub use tools::{Buildah, Podman, Skopeo};

@@ -1,5 +1,5 @@
-//! The clients that people use, skopeo and buildah, each with a home of its own: their logins, trust and
-//! storage neither come from this machine's user nor stay with him.
+//! The clients that people use, skopeo, buildah and podman, each with a home of its own: their logins, trust
+//! and storage neither come from this machine's user nor stay with him.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -16,7 +16,7 @@ use tokio::process::Command;
 use crate::corpus::{Package, digest_of};
 use crate::layout::write_oci_layout;
 
-/// What skopeo and buildah have in common: a home, logins and trusted authorities.
+/// What the clients have in common: a home, logins and trusted authorities.
 struct Home {
     folder: TempDir,
     logins: Map<String, Value>,
@@ -66,6 +66,23 @@ impl Home {
             Some(folder) => format!("--{side}cert-dir={}", folder.display()),
             None => format!("--{side}tls-verify=false"),
         })
+    }
+
+    /// A folder from which an image of one file is built.
+    fn context(&self, content: &str) -> TempDir {
+        let context = TempDir::new_in(self.folder.path()).expect("a temporary folder can be made");
+        fs::write(context.path().join("file"), content).expect("the context can be written");
+        fs::write(context.path().join("Containerfile"), "FROM scratch\nCOPY file /file\n")
+            .expect("the context can be written");
+        context
+    }
+
+    /// Runs a program that stores images, in a storage within this home.
+    async fn run_with_storage(&self, program: &str, arguments: &[&str]) -> Result<Vec<u8>, String> {
+        let root = self.path("storage").display().to_string();
+        let runroot = self.path("run").display().to_string();
+        let storage = ["--storage-driver", "vfs", "--root", &root, "--runroot", &runroot];
+        self.run(program, [&storage, arguments].concat()).await
     }
 
     /// Runs a program in this home; its standard output, or its standard error.
@@ -186,10 +203,7 @@ impl Buildah {
 
     /// Runs buildah with any arguments, such as `["images"]`; its standard output, or what it complains of.
     pub async fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, String> {
-        let root = self.0.path("storage").display().to_string();
-        let runroot = self.0.path("run").display().to_string();
-        let storage = ["--storage-driver", "vfs", "--root", &root, "--runroot", &runroot];
-        self.0.run("buildah", [&storage, arguments].concat()).await
+        self.0.run_with_storage("buildah", arguments).await
     }
 
     /// Builds an image that holds one file and pushes it to `image` (`HOST/REPOSITORY:TAG`).
@@ -197,10 +211,7 @@ impl Buildah {
     /// # Errors
     /// What buildah complains of.
     pub async fn build_and_push(&self, content: &str, image: &str) -> Result<(), String> {
-        let context = TempDir::new_in(self.0.folder.path()).expect("a temporary folder can be made");
-        fs::write(context.path().join("file"), content).expect("the context can be written");
-        fs::write(context.path().join("Containerfile"), "FROM scratch\nCOPY file /file\n")
-            .expect("the context can be written");
+        let context = self.0.context(content);
         let context = context.path().display().to_string();
         self.run(&["build", "--isolation", "chroot", "--tag", image, &context]).await?;
         let to = format!("docker://{image}");
@@ -210,6 +221,75 @@ impl Buildah {
 }
 
 impl Default for Buildah {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// podman with its own home and storage; it needs no daemon.
+pub struct Podman(Home);
+
+impl Podman {
+    /// One without logins.
+    pub fn new() -> Self {
+        Self(Home::new())
+    }
+
+    /// Remembers an account at `host` (`127.0.0.1:PORT`).
+    #[must_use]
+    pub fn login(mut self, host: &str, user: &str, password: &str) -> Self {
+        self.0.login(host, user, password);
+        self
+    }
+
+    /// Runs podman with any arguments, such as `["images"]`; its standard output, or what it complains of.
+    pub async fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, String> {
+        self.0.run_with_storage("podman", arguments).await
+    }
+
+    /// Builds an image that holds one file and pushes it to `image` (`HOST/REPOSITORY:TAG`).
+    ///
+    /// # Errors
+    /// What podman complains of.
+    pub async fn build_and_push(&self, content: &str, image: &str) -> Result<(), String> {
+        let context = self.0.context(content);
+        let context = context.path().display().to_string();
+        self.run(&["build", "--isolation", "chroot", "--tag", image, &context]).await?;
+        self.run(&["push", "--tls-verify=false", image]).await.map(drop)
+    }
+
+    /// Builds an image that holds one file for each of `platforms`, and pushes the index of them to `image`.
+    ///
+    /// # Errors
+    /// What podman complains of.
+    pub async fn build_and_push_index(
+        &self,
+        content: &str,
+        platforms: &[&str],
+        image: &str,
+    ) -> Result<(), String> {
+        let context = self.0.context(content);
+        let (context, platforms) = (context.path().display().to_string(), platforms.join(","));
+        // From its cache it would take the first platform's image for all of them.
+        let build = ["build", "--isolation", "chroot", "--no-cache", "--platform", &platforms];
+        self.run(&[&build[..], &["--manifest", image, &context]].concat()).await?;
+        let to = format!("docker://{image}");
+        self.run(&["manifest", "push", "--all", "--tls-verify=false", image, &to]).await.map(drop)
+    }
+
+    /// Forgets all images, pulls `image`, and answers the digest that podman verified.
+    ///
+    /// # Errors
+    /// What podman complains of.
+    pub async fn pull(&self, image: &str) -> Result<String, String> {
+        self.run(&["rmi", "--all", "--force"]).await?;
+        self.run(&["pull", "--tls-verify=false", image]).await?;
+        let digest = self.run(&["image", "inspect", "--format", "{{.Digest}}", image]).await?;
+        Ok(String::from_utf8_lossy(&digest).trim().to_owned())
+    }
+}
+
+impl Default for Podman {
     fn default() -> Self {
         Self::new()
     }

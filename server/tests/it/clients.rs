@@ -1,6 +1,7 @@
-//! Ordinary clients: skopeo and buildah log in, push and pull; everybody may pull what is public.
+//! Ordinary clients: skopeo, buildah and podman log in, push and pull; everybody may pull what is public.
 
-use longshore_testkit::{ADMIN_PASSWORD, Buildah, RegistryClient, Skopeo, corpus};
+use longshore_oci::media_type;
+use longshore_testkit::{ADMIN_PASSWORD, Buildah, Podman, RegistryClient, Skopeo, corpus};
 use serde_json::json;
 
 use crate::support::{longshore, organization, user};
@@ -50,6 +51,34 @@ async fn buildah_builds_and_pushes() {
     let image = format!("{}/dev/built:1", server.host());
     buildah.build_and_push("hello", &image).await.expect("buildah pushes");
     assert!(server.registry().digest_of("dev/built", "1").await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn podman_pushes_and_pulls_odd_tags_and_names_five_levels_deep() {
+    let server = longshore().await;
+    organization(&server.rest(), "dev").await;
+    let podman = Podman::new().login(&server.host(), "admin", ADMIN_PASSWORD);
+    let longest = "x".repeat(128);
+    for tag in ["_", "v1..0-RC_--", &longest] {
+        let (name, image) = ("dev/a/b/c/d", format!("{}/dev/a/b/c/d:{tag}", server.host()));
+        podman.build_and_push(tag, &image).await.expect("podman pushes");
+        let pushed = server.registry().digest_of(name, tag).await.expect("it is there");
+        assert_eq!(podman.pull(&image).await.expect("podman pulls"), pushed.as_str());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn podman_pushes_an_index_of_several_platforms_and_pulls_its_own() {
+    let server = longshore().await;
+    organization(&server.rest(), "dev").await;
+    let podman = Podman::new().login(&server.host(), "admin", ADMIN_PASSWORD);
+    let image = format!("{}/dev/many:1", server.host());
+    let platforms = ["linux/amd64", "linux/arm64", "linux/arm/v7"];
+    podman.build_and_push_index("hello", &platforms, &image).await.expect("podman pushes");
+    let index = server.registry().get_manifest("dev/many", "1").await.expect(200);
+    assert!(media_type::is_index(index.header("content-type").expect("a type")), "{index:?}");
+    assert_eq!(index.json()["manifests"].as_array().map(Vec::len), Some(3));
+    podman.pull(&image).await.expect("podman pulls");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -134,6 +134,21 @@ impl Drop for Running {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn semantics_09_sparse_manifests_are_taken_as_far_as_that_is_set() {
+    let package = longshore_testkit::corpus::index(1, &["linux/amd64"], false);
+    let index = package.manifests.last().expect("the index comes last");
+    for (which, status) in [("refused", 400), ("indexes", 201), ("all", 201)] {
+        let server = Longshore::builder(env!("CARGO_BIN_EXE_longshore"))
+            .argument(&format!("--sparse-manifests={which}"))
+            .start()
+            .await;
+        let put =
+            server.registry().put_manifest("admin/sparse", "1", &index.media_type, index.bytes.clone()).await;
+        assert_eq!(put.status, status, "{which}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_servers_never_share_a_data_folder() {
     let server = Longshore::start(env!("CARGO_BIN_EXE_longshore")).await;
     let folder = folder();

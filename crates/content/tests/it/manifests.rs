@@ -1,7 +1,8 @@
 //! What a manifest must have before it is stored, and what is stored with it.
 
 use crate::fixture::{House, sha256};
-use longshore_content::{Error, PutManifest};
+use longshore_content::{Error, PutManifest, Sparse};
+use longshore_metadata::manifests;
 use longshore_metadata::tags::SetOutcome;
 use longshore_model::repository::RepositoryChange;
 use longshore_model::{Author, Lineage, Provenance, RepositoryState};
@@ -94,13 +95,15 @@ async fn semantics_09_foreign_layers_and_the_subject_may_be_absent() {
     let outcome = house.put_manifest(&manifest, &[]).await.unwrap();
     assert_eq!(outcome.subject, Some(subject.clone()));
 
-    let referrers = |kind| house.content.referrers(&house.web, &subject, kind);
-    let found = referrers(None).await.unwrap();
+    let referrers = async |kind| {
+        house.content.referrers(&house.web, &subject, kind, None, None).await.unwrap().descriptors
+    };
+    let found = referrers(None).await;
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].digest, outcome.digest);
     assert_eq!(found[0].artifact_type.as_deref(), Some("application/example"));
-    assert_eq!(referrers(Some("application/example")).await.unwrap().len(), 1);
-    assert_eq!(referrers(Some("application/other")).await.unwrap(), []);
+    assert_eq!(referrers(Some("application/example")).await.len(), 1);
+    assert_eq!(referrers(Some("application/other")).await, []);
 }
 
 #[tokio::test]
@@ -126,6 +129,31 @@ async fn semantics_09_an_index_needs_its_children_and_keeps_them() {
     }
     house.content.delete_blob(&house.web, &config).await.unwrap();
     assert_eq!(house.content.list_tags(&house.web, None, None).await.unwrap(), [] as [Tag; 0]);
+}
+
+#[tokio::test]
+async fn semantics_09_sparse_manifests_are_taken_where_that_is_set_and_what_is_absent_is_recorded() {
+    let mut house = House::new().await;
+    let config = house.put_blob(b"{}").await;
+    let (layer, child) = (sha256(b"a layer that stays away"), sha256(b"a platform that stays away"));
+    let image = image(&config, &[descriptor(OCI_LAYER_GZIP, &layer, 3)]);
+    let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX,
+                        "manifests": [descriptor(OCI_MANIFEST, &child, 9)] });
+    for (sparse, takes_index, takes_image) in
+        [(Sparse::Refused, false, false), (Sparse::Indexes, true, false), (Sparse::All, true, true)]
+    {
+        house.content = house.content.clone().accepting(sparse);
+        assert_eq!(house.put_manifest(&index, &["index"]).await.is_ok(), takes_index, "{sparse:?}");
+        assert_eq!(house.put_manifest(&image, &["image"]).await.is_ok(), takes_image, "{sparse:?}");
+    }
+    let mut conn = house.db.read().await.unwrap();
+    for (manifest, absent) in [(&index, &child), (&image, &layer)] {
+        let root = sha256(manifest.to_string().as_bytes());
+        let parts = manifests::parts(&mut conn, &root).await.unwrap();
+        let part = parts.iter().find(|part| part.digest == *absent).unwrap();
+        assert_eq!(part.absent.as_deref(), Some("the manifest was pushed without it"));
+        assert_eq!(parts.iter().filter(|part| part.absent.is_some()).count(), 1);
+    }
 }
 
 #[tokio::test]

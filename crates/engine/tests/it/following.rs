@@ -25,8 +25,8 @@ async fn semantics_07_a_signature_after_the_promotion_follows_its_image_along_th
     for repository in [&qa, &prod] {
         assert!(world.has(repository, &sbom).await, "{}", repository.name);
         assert_eq!(world.tags(repository).await, ["1.0-stable", name.as_str()]);
-        let referrers = world.content.referrers(repository, &image.root, None).await.unwrap();
-        assert_eq!(referrers.len(), 1);
+        let referrers = world.content.referrers(repository, &image.root, None, None, None).await.unwrap();
+        assert_eq!(referrers.descriptors.len(), 1);
     }
 }
 

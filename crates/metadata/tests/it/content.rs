@@ -2,12 +2,15 @@
 
 use crate::on_both;
 use crate::scene::{Scene, at, digest, image_json, index_json, put};
-use longshore_metadata::{blobs, manifests, tags, uploads};
+use longshore_metadata::manifests::ReferrersWanted;
+use longshore_metadata::repositories::Visible;
+use longshore_metadata::{blobs, manifests, repositories, tags, uploads};
 use longshore_model::{Author, BootId, UploadId};
-use longshore_oci::{Algorithm, Manifest};
+use longshore_oci::{Algorithm, Digest, Manifest};
 
 on_both![
     a_blob_is_seen_where_it_is_linked,
+    a_blob_of_any_repository_is_seen_where_that_may_be_seen,
     an_upload_moves_on_from_where_it_is_alone,
     an_upload_is_moved_by_the_server_that_has_it_until_its_time_is_over,
     a_manifest_is_served_byte_for_byte_where_it_is_linked,
@@ -15,6 +18,7 @@ on_both![
     semantics_08_a_tree_goes_whole_and_costs_no_byte,
     a_tree_names_a_manifest_before_what_it_needs,
     referrers_are_found_by_subject_and_type,
+    referrers_come_in_pages_of_so_many_entries_and_bytes,
     deleting_a_manifest_takes_its_tags,
 ];
 
@@ -31,6 +35,31 @@ async fn a_blob_is_seen_where_it_is_linked(scene: Scene) {
     let unlinked = blob.clone();
     assert!(scene.write(move |tx| Box::pin(async move { blobs::unlink(tx, dev.id, &unlinked).await })).await);
     assert_eq!(blobs::linked(conn, dev.id, &blob).await.unwrap(), None);
+}
+
+async fn a_blob_of_any_repository_is_seen_where_that_may_be_seen(scene: Scene) {
+    let (dev, open) = (scene.repository("dev/app").await, scene.public_repository("dev/open").await);
+    scene.image(&dev, 1).await;
+    scene.image(&open, 2).await;
+    let namespaces = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
+    let of = |public, names: &[&str]| Visible::Of { public, namespaces: namespaces(names) };
+    for (visible, private, public) in [
+        (Visible::Everything, true, true),
+        (of(true, &[]), false, true),
+        (of(false, &["dev"]), true, true),
+        (of(true, &["qa", "de"]), false, true),
+        (of(false, &["qa"]), false, false),
+    ] {
+        let seen = async |digest| {
+            blobs::linked_in_any(&mut scene.read().await, &visible, &digest).await.unwrap().is_some()
+        };
+        let found = (seen(digest(1, 1)).await, seen(digest(2, 1)).await);
+        assert_eq!(found, (private, public), "{visible:?}");
+        assert!(!seen(digest(9, 9)).await, "{visible:?}");
+    }
+    scene.write(move |tx| Box::pin(repositories::delete(tx, dev.id, at(1)))).await;
+    let gone = blobs::linked_in_any(&mut scene.read().await, &Visible::Everything, &digest(1, 1)).await;
+    assert_eq!(gone.unwrap(), None, "what is deleted is nobody's to read");
 }
 
 async fn an_upload_moves_on_from_where_it_is_alone(scene: Scene) {
@@ -179,6 +208,32 @@ async fn referrers_are_found_by_subject_and_type(scene: Scene) {
         manifests::referrers(conn, qa.id, &image, None).await.unwrap().is_empty(),
         "it is not in this one"
     );
+}
+
+async fn referrers_come_in_pages_of_so_many_entries_and_bytes(scene: Scene) {
+    let dev = scene.repository("dev/app").await;
+    let image = scene.image(&dev, 1).await;
+    let text = image_json(&digest(1, 1), &digest(1, 2), Some(&image));
+    for seed in 10..15 {
+        let (text, stored) = (text.clone(), digest(seed, 0));
+        scene.write(move |tx| Box::pin(async move { put(tx, dev.id, &stored, &text).await })).await;
+    }
+    let page = async |after: Option<Digest>, count, bytes| {
+        let after = after.as_ref().map(Digest::as_str);
+        let wanted = ReferrersWanted { artifact_type: None, after, count, bytes };
+        let conn = &mut scene.read().await;
+        let found = manifests::referrers_page(conn, dev.id, &image, wanted).await.unwrap();
+        let digests: Vec<_> = found.descriptors.into_iter().map(|found| found.digest).collect();
+        (digests, found.more)
+    };
+    let all: Vec<_> = (10..15).map(|seed| digest(seed, 0)).collect();
+    assert_eq!(page(None, i64::MAX, i64::MAX).await, (all.clone(), false));
+    assert_eq!(page(None, 3, i64::MAX).await, (all[..3].to_vec(), true));
+    assert_eq!(page(Some(all[2].clone()), 3, i64::MAX).await, (all[3..].to_vec(), false));
+    assert_eq!(page(Some(all[4].clone()), 3, i64::MAX).await, (vec![], false));
+    // Each is something more than 512 bytes long; one comes however few are wanted.
+    assert_eq!(page(None, 5, 1_500).await, (all[..2].to_vec(), true));
+    assert_eq!(page(None, 5, 1).await, (all[..1].to_vec(), true));
 }
 
 async fn deleting_a_manifest_takes_its_tags(scene: Scene) {

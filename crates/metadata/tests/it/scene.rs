@@ -210,6 +210,7 @@ pub(crate) async fn put(
         bytes: text.as_bytes(),
         parsed: &parsed,
         platform: None,
+        absent: &[],
     };
     manifests::insert(tx, repository, &new, at(0)).await
 }

@@ -22,8 +22,12 @@ async fn head_and_get_tell_the_same() {
     }
     assert_eq!((head.bytes.len(), &get.bytes[..]), (0, &b"0123456789"[..]));
     let cached = [("if-none-match", head.header("etag"))];
-    let cached = ann.send(Method::GET, &path, &cached, Body::empty()).await;
-    assert_eq!((cached.status, cached.bytes.len()), (StatusCode::NOT_MODIFIED, 0));
+    for method in [Method::GET, Method::HEAD] {
+        let cached = ann.send(method, &path, &cached, Body::empty()).await;
+        assert_eq!((cached.status, cached.bytes.len()), (StatusCode::NOT_MODIFIED, 0));
+        assert_eq!(cached.header("docker-content-digest"), digest.as_str());
+        assert_eq!(cached.header("content-length"), "10");
+    }
     let unknown = format!("/v2/ann/web/blobs/{}", sha256(b"unknown"));
     ann.get(&unknown).await.fails(404, ErrorCode::BlobUnknown);
     assert_eq!(ann.head(&unknown).await.status, StatusCode::NOT_FOUND);
@@ -54,22 +58,39 @@ async fn a_range_gets_its_part_and_an_impossible_one_a_416() {
         );
         assert_eq!(part.headers["content-length"], bytes.len().to_string());
     }
-    for (digest, range, total) in
-        [(&digest, "bytes=10-", "10"), (&digest, "bytes=-0", "10"), (&empty, "bytes=0-0", "0")]
-    {
+    for (digest, range, total) in [
+        (&digest, "bytes=10-", "10"),
+        (&digest, "bytes=-0", "10"),
+        (&digest, "bytes=3-1", "10"),
+        (&digest, "bytes=99999999999999999999-", "10"),
+        (&empty, "bytes=0-0", "0"),
+    ] {
         let refused = get(digest, range).await;
-        refused.fails(416, ErrorCode::RangeInvalid);
+        refused.fails(416, ErrorCode::SizeInvalid);
         assert_eq!(refused.header("content-range"), format!("bytes */{total}"));
     }
     // What is no single range of bytes is to be ignored.
-    for range in ["bytes=3-1", "lines=0-3", "bytes=0-1,4-5", "rubbish"] {
+    for range in ["lines=0-3", "bytes=0-1,4-5", "rubbish"] {
         let whole = get(&digest, range).await;
         assert_eq!((whole.status, &whole.bytes[..]), (StatusCode::OK, &b"0123456789"[..]), "{range}");
     }
-    let outdated = [("range", "bytes=0-3"), ("if-range", "\"another\"")];
+}
+
+#[tokio::test]
+async fn a_range_counts_while_the_content_is_what_the_client_knows() {
+    let house = House::new().await;
+    let digest = house.blob("ann/web", b"0123456789").await;
     let path = format!("/v2/ann/web/blobs/{digest}");
-    let whole = house.by("ann").send(Method::GET, &path, &outdated, Body::empty()).await;
-    assert_eq!(whole.status, StatusCode::OK);
+    let known = format!("\"{digest}\"");
+    for (if_range, status) in [(known.as_str(), StatusCode::PARTIAL_CONTENT), ("\"another\"", StatusCode::OK)]
+    {
+        let headers = [("range", "bytes=0-3"), ("if-range", if_range)];
+        let got = house.by("ann").send(Method::GET, &path, &headers, Body::empty()).await;
+        assert_eq!(got.status, status, "{if_range}");
+    }
+    // A HEAD is about the whole.
+    let head = house.by("ann").send(Method::HEAD, &path, &[("range", "bytes=0-3")], Body::empty()).await;
+    assert_eq!((head.status, head.header("content-length")), (StatusCode::OK, "10"));
 }
 
 #[tokio::test]
@@ -79,8 +100,12 @@ async fn a_blob_is_deleted_unless_a_manifest_needs_it() {
     let free = house.blob("ann/web", b"free").await;
     let ann = house.by("ann");
     assert_eq!(ann.delete(&format!("/v2/ann/web/blobs/{free}")).await.status, StatusCode::ACCEPTED);
+    ann.get(&format!("/v2/ann/web/blobs/{free}")).await.fails(404, ErrorCode::BlobUnknown);
+    assert_eq!(ann.head(&format!("/v2/ann/web/blobs/{free}")).await.status, StatusCode::NOT_FOUND);
     ann.delete(&format!("/v2/ann/web/blobs/{free}")).await.fails(404, ErrorCode::BlobUnknown);
     let config = format!("/v2/ann/web/blobs/{}", sha256(b"{}"));
-    let message = ann.delete(&config).await.fails(405, ErrorCode::Unsupported);
+    let refused = ann.delete(&config).await;
+    let message = refused.fails(405, ErrorCode::Unsupported);
     assert!(message.contains(manifest.as_str()), "{message}");
+    assert_eq!(refused.header("allow"), "GET, HEAD");
 }

@@ -1,6 +1,7 @@
 //! What happens when a connection breaks, on either side, over real sockets.
 
-use crate::fixture::House;
+use crate::fixture::{House, sha256};
+use http::{Method, StatusCode};
 use std::fs;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -31,6 +32,123 @@ async fn a_client_that_vanishes_in_mid_part_finds_its_bytes_again() {
             "0-0" => tokio::task::yield_now().await,
             range => break assert_eq!(range, "0-1299999"),
         }
+    }
+    let end = format!("{location}?digest={}", sha256(&[7; 5_000_000]));
+    let rest = vec![7; 3_700_000];
+    let put = ann.send(Method::PUT, &end, &[("content-range", "1300000-4999999")], rest).await;
+    assert_eq!(put.status, StatusCode::CREATED, "{put:?}");
+}
+
+/// Sends bytes as they are, and answers what comes until the server closes.
+async fn speak(address: SocketAddr, request: &[u8]) -> String {
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn what_breaks_off_before_its_announced_end_is_not_stored_even_where_it_looks_whole() {
+    let house = House::new().await;
+    let (digest, manifest) = house.image("ann/web", "v1").await;
+    let address = serve(&house, "ann").await;
+    let (blob, manifest) = (sha256(b"hello"), manifest.to_string());
+    for (request, body) in [
+        ("PUT /v2/ann/web/manifests/v2?tag=v3".to_owned(), manifest.as_str()),
+        (format!("POST /v2/ann/web/blobs/uploads/?digest={blob}"), "hello"),
+    ] {
+        let announced = body.len() + 1;
+        let head = format!("{request} HTTP/1.1\r\nhost: x\r\ncontent-length: {announced}\r\n\r\n{body}");
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        connection.write_all(head.as_bytes()).await.unwrap();
+        connection.shutdown().await.unwrap();
+        let mut answer = String::new();
+        // Whether an answer still comes is the server's affair; it is none that says "stored".
+        let _ = connection.read_to_string(&mut answer).await;
+        assert!(!answer.contains("201 Created"), "{answer}");
+    }
+    let ann = house.by("ann");
+    assert_eq!(ann.get("/v2/ann/web/tags/list").await.json()["tags"], serde_json::json!(["v1"]));
+    assert_eq!(ann.head(&format!("/v2/ann/web/manifests/{digest}")).await.status, StatusCode::OK);
+    assert_eq!(ann.head(&format!("/v2/ann/web/blobs/{blob}")).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_client_that_expects_to_be_told_to_go_on_is_told() {
+    let house = House::new().await;
+    let address = serve(&house, "ann").await;
+    let location = house.by("ann").post("/v2/ann/web/blobs/uploads/").await.header("location").to_owned();
+    let head = format!(
+        "PATCH {location} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\nconnection: close\r\n\r\n"
+    );
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let mut go_on = [0; 25];
+    connection.read_exact(&mut go_on).await.unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    connection.write_all(b"hello").await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 202") && answer.contains("range: 0-4\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_that_expects_is_refused_before_it_has_sent_anything() {
+    let house = House::new().await;
+    house.image("ann/web", "v1").await;
+    let address = serve(&house, "bob").await;
+    let head = "PUT /v2/ann/web/manifests/v1 HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 4000000\r\nconnection: close\r\n\r\n";
+    let answer = speak(address, head.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_streamed_body_without_a_length_is_taken_to_its_end() {
+    let house = House::new().await;
+    let address = serve(&house, "ann").await;
+    let location = house.by("ann").post("/v2/ann/web/blobs/uploads/").await.header("location").to_owned();
+    let request = format!(
+        "PATCH {location} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n\
+         5\r\nhello\r\n1\r\n,\r\n0\r\n\r\n"
+    );
+    let answer = speak(address, request.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 202") && answer.contains("range: 0-5\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_answer_without_content_announces_none() {
+    let house = House::new().await;
+    let digest = house.blob("ann/web", b"0123456789").await;
+    let address = serve(&house, "ann").await;
+    let location = house.by("ann").post("/v2/ann/web/blobs/uploads/").await.header("location").to_owned();
+    let request = format!("GET {location} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let status = speak(address, request.as_bytes()).await;
+    assert!(status.starts_with("HTTP/1.1 204") && !status.contains("content-length"), "{status}");
+    let request = format!(
+        "GET /v2/ann/web/blobs/{digest} HTTP/1.1\r\nhost: x\r\nif-none-match: \"{digest}\"\r\nconnection: close\r\n\r\n"
+    );
+    let cached = speak(address, request.as_bytes()).await;
+    assert!(cached.starts_with("HTTP/1.1 304") && cached.ends_with("\r\n\r\n"), "{cached}");
+    assert!(!cached.contains("content-length: 0"), "{cached}");
+}
+
+#[tokio::test]
+async fn the_answer_to_a_head_has_the_length_of_a_get_and_no_body() {
+    let house = House::new().await;
+    house.image("ann/web", "v1").await;
+    let address = serve(&house, "ann").await;
+    for path in ["/v2/ann/web/manifests/v1", "/v2/ann/web/manifests/none", "/v2/ann/web/tags/list", "/v2/"] {
+        let ask = async |method: &str| {
+            let request = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+            let answer = speak(address, request.as_bytes()).await;
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            let told: Vec<String> =
+                head.lines().filter(|line| !line.starts_with("date")).map(str::to_owned).collect();
+            (told, body.to_owned())
+        };
+        let ((head, nothing), (get, _)) = (ask("HEAD").await, ask("GET").await);
+        assert_eq!((head, nothing.as_str()), (get, ""), "{path}");
     }
 }
 

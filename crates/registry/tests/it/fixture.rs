@@ -7,12 +7,12 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use longshore_access::{Access, AccessSettings, RequestActor, Via};
-use longshore_content::{Content, DiskStore};
+use longshore_content::{Content, DiskStore, Sparse};
 use longshore_metadata::{Database, Priority, Vault, accounts, repositories};
 use longshore_model::repository::{NewRepository, RepositoryChange};
 use longshore_model::{Actor, Author, Clock, ManualClock, Repository, UserActor};
-use longshore_oci::media_type::{OCI_CONFIG, OCI_MANIFEST};
-use longshore_oci::{Digest, ErrorBody, ErrorCode};
+use longshore_oci::media_type::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
+use longshore_oci::{Algorithm, Digest, ErrorBody, ErrorCode, Scope};
 use longshore_registry::{Registry, RegistryParts, RegistrySettings};
 use serde_json::{Value, json};
 use sha2::Digest as _;
@@ -36,12 +36,17 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) async fn new() -> Self {
+        Self::accepting(Sparse::Refused).await
+    }
+
+    /// One that takes manifests though parts of them are missing.
+    pub(crate) async fn accepting(sparse: Sparse) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("longshore.db");
         let db = Database::open(path.to_str().unwrap(), Vault::from_key([7; 32])).await.unwrap();
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(now()));
         let store = DiskStore::open(folder.path()).unwrap();
-        let content = Content::new(db.clone(), Arc::new(store), clock.clone());
+        let content = Content::new(db.clone(), Arc::new(store), clock.clone()).accepting(sparse);
         let access = Access::new(db.clone(), clock.clone(), AccessSettings::default());
         let mut users = HashMap::new();
         for (name, is_admin) in [("ann", false), ("bob", false), ("root", true)] {
@@ -109,13 +114,23 @@ impl House {
         Client { house: self, who: RequestActor { actor: claims.actor, peer: PEER, via } }
     }
 
+    /// A request that carries a token of this user for these scopes.
+    pub(crate) async fn bearing_for(&self, user: &str, scopes: &[&str]) -> Client<'_> {
+        let scopes: Vec<Scope> = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
+        self.bearing(&self.access.issue_token(&self.actor(user), &scopes).0).await
+    }
+
     /// A blob in a repository, pushed by its owner.
     pub(crate) async fn blob(&self, name: &str, bytes: &'static [u8]) -> Digest {
-        let digest = sha256(bytes);
+        self.blob_as(name, &sha256(bytes), bytes).await;
+        sha256(bytes)
+    }
+
+    /// A blob under this digest.
+    pub(crate) async fn blob_as(&self, name: &str, digest: &Digest, bytes: &'static [u8]) {
         let path = format!("/v2/{name}/blobs/uploads/?digest={digest}");
         let pushed = self.by("root").send(Method::POST, &path, &[], bytes).await;
         assert_eq!(pushed.status, StatusCode::CREATED, "{pushed:?}");
-        digest
     }
 
     /// An image in a repository, under a tag, pushed by its owner.
@@ -223,7 +238,19 @@ pub(crate) fn sha256(bytes: &[u8]) -> Digest {
     Digest::sha256(sha2::Sha256::digest(bytes).into())
 }
 
+pub(crate) fn sha512(bytes: &[u8]) -> Digest {
+    Digest::from_hash(Algorithm::Sha512, &sha2::Sha512::digest(bytes)).unwrap()
+}
+
+pub(crate) fn descriptor(media_type: &str, digest: &Digest, size: usize) -> Value {
+    json!({ "mediaType": media_type, "digest": digest, "size": size })
+}
+
+pub(crate) fn index(children: &[Value]) -> Value {
+    json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children })
+}
+
 pub(crate) fn image(config: &Digest) -> Value {
     json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "layers": [],
-            "config": { "mediaType": OCI_CONFIG, "digest": config, "size": 2 } })
+            "config": descriptor(OCI_CONFIG, config, 2) })
 }

@@ -1,11 +1,11 @@
 //! Lists in pages.
 
-use crate::fixture::{House, NOBODY};
+use crate::fixture::{House, NOBODY, descriptor, image, sha256};
 use http::StatusCode;
 use longshore_model::Visibility;
 use longshore_model::repository::RepositoryChange;
-use longshore_oci::media_type::OCI_MANIFEST;
-use longshore_oci::{ErrorCode, Link};
+use longshore_oci::media_type::{OCI_INDEX, OCI_MANIFEST};
+use longshore_oci::{Digest, ErrorCode, Link};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -31,8 +31,117 @@ async fn tags_are_paged_by_relative_links_in_byte_order() {
     assert_eq!((&rest.json()["tags"], rest.header("link")), (&json!(["a", "b"]), ""));
     let none = ann.get("/v2/ann/web/tags/list?n=0").await;
     assert_eq!((&none.json()["tags"], none.header("link")), (&json!([]), ""));
-    ann.get("/v2/ann/web/tags/list?n=many").await.fails(400, ErrorCode::PaginationNumberInvalid);
     ann.get("/v2/ann/none/tags/list").await.fails(404, ErrorCode::NameUnknown);
+}
+
+#[tokio::test]
+async fn a_page_begins_behind_its_last_whatever_that_is() {
+    let house = House::new().await;
+    let (_, manifest) = house.image("ann/web", "b").await;
+    let ann = house.by("ann");
+    ann.put_json("/v2/ann/web/manifests/d", OCI_MANIFEST, &manifest).await;
+    for (last, tags) in [
+        ("a", json!(["b", "d"])),
+        ("b", json!(["d"])),
+        // Gone since, or never there, or no tag at all.
+        ("c", json!(["d"])),
+        ("%00", json!(["b", "d"])),
+        ("~", json!([])),
+        ("", json!(["b", "d"])),
+    ] {
+        let page = ann.get(&format!("/v2/ann/web/tags/list?n=5&last={last}")).await;
+        assert_eq!((&page.json()["tags"], page.header("link")), (&tags, ""), "{last}");
+    }
+}
+
+#[tokio::test]
+async fn every_list_takes_a_count_and_refuses_what_is_none() {
+    let house = House::new().await;
+    let (digest, _) = house.image("ann/web", "v1").await;
+    let ann = house.by("ann");
+    for (path, member) in [
+        ("/v2/ann/web/tags/list".to_owned(), "tags"),
+        ("/v2/_catalog".to_owned(), "repositories"),
+        (format!("/v2/ann/web/referrers/{digest}"), "manifests"),
+    ] {
+        let none = ann.get(&format!("{path}?n=0")).await;
+        assert_eq!((none.status, none.header("link")), (StatusCode::OK, ""), "{path}");
+        assert_eq!(none.json()[member], json!([]), "{path}");
+        let huge = ann.get(&format!("{path}?n=99999999999999999999")).await;
+        assert_eq!((huge.status, huge.header("link")), (StatusCode::OK, ""), "{path}");
+        for n in ["many", "-1", "1.5", "0x10"] {
+            let message = ann.get(&format!("{path}?n={n}")).await.fails(400, ErrorCode::Unsupported);
+            assert!(message.contains(n), "{message}");
+        }
+        assert_eq!(
+            ann.head(&path).await.header("content-length"),
+            ann.get(&path).await.bytes.len().to_string()
+        );
+    }
+}
+
+/// Pushes referrers of `subject` to `ann/web`, the last of them of another type.
+async fn referrers_of(house: &House, subject: &Digest, count: usize, note: &str) -> Vec<String> {
+    let mut digests = Vec::new();
+    for number in 0..count {
+        let mut referrer = image(&sha256(b"{}"));
+        let kind = if number + 1 < count { "application/vnd.example.sbom" } else { "application/other+json" };
+        referrer["artifactType"] = json!(kind);
+        referrer["annotations"] = json!({ "number": number.to_string(), "note": note });
+        referrer["subject"] = descriptor(OCI_MANIFEST, subject, 2);
+        let digest = sha256(referrer.to_string().as_bytes());
+        let path = format!("/v2/ann/web/manifests/{digest}");
+        let pushed = house.by("ann").put_json(&path, OCI_MANIFEST, &referrer).await;
+        assert_eq!(pushed.header("oci-subject"), subject.as_str(), "{pushed:?}");
+        digests.push(digest.to_string());
+    }
+    digests
+}
+
+/// The digests on each page from `path` on.
+async fn pages(house: &House, mut path: String) -> Vec<Vec<String>> {
+    let mut pages = Vec::new();
+    loop {
+        let page = house.by("ann").get(&path).await;
+        assert_eq!((page.status, page.header("content-type")), (StatusCode::OK, OCI_INDEX), "{page:?}");
+        let filtered = if path.contains("artifactType") { "artifactType" } else { "" };
+        assert_eq!(page.header("oci-filters-applied"), filtered);
+        let digest = |entry: &Value| entry["digest"].as_str().unwrap().to_owned();
+        pages.push(page.json()["manifests"].as_array().unwrap().iter().map(digest).collect());
+        match Link::next_of(page.header("link")) {
+            Some(next) => path = next,
+            None => return pages,
+        }
+    }
+}
+
+#[tokio::test]
+async fn referrers_are_paged_by_relative_links_that_keep_the_filter() {
+    let house = House::new().await;
+    let (subject, _) = house.image("ann/web", "v1").await;
+    let mut all = referrers_of(&house, &subject, 6, "").await;
+    let other = all.pop().unwrap();
+    all.sort_unstable();
+    let path = format!("/v2/ann/web/referrers/{subject}?n=2&artifactType=application/vnd.example.sbom");
+    let sboms = pages(&house, path).await;
+    assert_eq!(sboms.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 1]);
+    assert_eq!(sboms.concat(), all);
+    let path = format!("/v2/ann/web/referrers/{subject}?artifactType=application/other%2Bjson");
+    assert_eq!(pages(&house, path).await, [[other.clone()]]);
+    all.push(other);
+    all.sort_unstable();
+    assert_eq!(pages(&house, format!("/v2/ann/web/referrers/{subject}")).await, [all]);
+}
+
+#[tokio::test]
+async fn a_page_of_referrers_is_never_longer_than_clients_read() {
+    let house = House::new().await;
+    let (subject, _) = house.image("ann/web", "v1").await;
+    let mut all = referrers_of(&house, &subject, 5, &"x".repeat(1_500_000)).await;
+    all.sort_unstable();
+    let found = pages(&house, format!("/v2/ann/web/referrers/{subject}")).await;
+    assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 1]);
+    assert_eq!(found.concat(), all);
 }
 
 #[tokio::test]

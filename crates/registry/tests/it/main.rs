@@ -4,8 +4,12 @@
 mod blobs;
 mod connections;
 mod fixture;
+mod formats;
 mod lists;
 mod manifests;
+mod mounts;
+mod names;
+mod races;
 mod rights;
 mod tokens;
 mod uploads;

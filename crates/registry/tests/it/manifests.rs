@@ -36,8 +36,13 @@ async fn a_manifest_comes_back_as_it_was_pushed_whatever_is_accepted() {
             assert_eq!(answer.header("content-length"), bytes.len().to_string());
         }
         let etag = [("if-none-match", head.header("etag"))];
-        let cached = ann.send(Method::HEAD, path, &etag, Body::empty()).await;
-        assert_eq!(cached.status, StatusCode::NOT_MODIFIED);
+        for method in [Method::GET, Method::HEAD] {
+            let cached = ann.send(method, path, &etag, Body::empty()).await;
+            assert_eq!((cached.status, cached.bytes.len()), (StatusCode::NOT_MODIFIED, 0));
+            for name in ["etag", "docker-content-digest", "content-length"] {
+                assert_eq!(cached.header(name), head.header(name), "{name}");
+            }
+        }
     }
     ann.get("/v2/ann/web/manifests/v2").await.fails(404, ErrorCode::ManifestUnknown);
     ann.get(&format!("/v2/ann/web/manifests/{config}")).await.fails(404, ErrorCode::ManifestUnknown);
@@ -53,8 +58,19 @@ async fn a_push_by_digest_sets_the_tags_it_names() {
     assert_eq!(set, ["1.0", "1", "latest"]);
     let tags = house.by("ann").get("/v2/ann/web/tags/list").await.json();
     assert_eq!(tags["tags"], json!(["1", "1.0", "latest", "v1"]));
+    // A tag in the path is one more.
+    let both = house.by("ann").put_json("/v2/ann/web/manifests/v2?tag=2", OCI_MANIFEST, &manifest).await;
+    assert_eq!((both.status, both.header("oci-tag")), (StatusCode::CREATED, "2"));
+    let tags = house.by("ann").get("/v2/ann/web/tags/list").await.json();
+    assert_eq!(tags["tags"], json!(["1", "1.0", "2", "latest", "v1", "v2"]));
+    let ten: String = (0..10).map(|number| format!("&tag=t{number}")).collect();
+    let pushed = house.by("ann").put_json(&format!("{path}{ten}"), OCI_MANIFEST, &manifest).await;
+    assert_eq!(pushed.headers.get_all("oci-tag").iter().count(), 13);
+    let too_many: String = (0..65).map(|number| format!("&tag=m{number}")).collect();
+    let refused = house.by("ann").put_json(&format!("{path}{too_many}"), OCI_MANIFEST, &manifest).await;
+    refused.fails(414, ErrorCode::ManifestInvalid);
     let bad = format!("/v2/ann/web/manifests/{digest}?tag=good&tag=.bad");
-    house.by("ann").put_json(&bad, OCI_MANIFEST, &manifest).await.fails(400, ErrorCode::TagInvalid);
+    house.by("ann").put_json(&bad, OCI_MANIFEST, &manifest).await.fails(400, ErrorCode::ManifestInvalid);
 }
 
 #[tokio::test]
@@ -122,7 +138,7 @@ async fn bad_manifests_are_refused_with_the_reason() {
     let bad_digest = "/v2/ann/web/manifests/sha256:baddigeststring";
     ann.put_json(bad_digest, OCI_MANIFEST, &good).await.fails(400, ErrorCode::DigestInvalid);
     let long_tag = format!("/v2/ann/web/manifests/{}", "a".repeat(300));
-    let message = ann.put_json(&long_tag, OCI_MANIFEST, &good).await.fails(400, ErrorCode::TagInvalid);
+    let message = ann.put_json(&long_tag, OCI_MANIFEST, &good).await.fails(400, ErrorCode::ManifestInvalid);
     assert!(message.contains("at most 128 characters"), "{message}");
     let long_name = format!("/v2/ann/{}/manifests/v1", "a".repeat(300));
     ann.put_json(&long_name, OCI_MANIFEST, &good).await.fails(400, ErrorCode::NameInvalid);
@@ -171,13 +187,34 @@ async fn semantics_05_the_lineage_that_another_longshore_tells_is_kept_with_the_
 }
 
 #[tokio::test]
-async fn an_address_tells_which_methods_it_takes() {
+async fn every_address_tells_which_methods_it_takes() {
     let house = House::new().await;
-    house.image("ann/web", "v1").await;
+    let (digest, _) = house.image("ann/web", "v1").await;
     let ann = house.by("ann");
-    let refused = ann.post("/v2/ann/web/manifests/v1").await;
-    refused.fails(405, ErrorCode::Unsupported);
-    assert_eq!(refused.header("allow"), "GET, HEAD, PUT, DELETE");
-    ann.get("/v2/ann/web/blobs/uploads/").await.fails(405, ErrorCode::Unsupported);
-    ann.get("/v2/nothing/here").await.fails(404, ErrorCode::Unsupported);
+    let upload = ann.post("/v2/ann/web/blobs/uploads/").await.header("location").to_owned();
+    for (path, allowed) in [
+        ("/v2/", "GET, HEAD"),
+        ("/v2/_catalog", "GET, HEAD"),
+        ("/v2/ann/web/tags/list", "GET, HEAD"),
+        (&format!("/v2/ann/web/referrers/{digest}"), "GET, HEAD"),
+        ("/v2/ann/web/manifests/v1", "GET, HEAD, PUT, DELETE"),
+        (&format!("/v2/ann/web/blobs/{digest}"), "GET, HEAD, DELETE"),
+        ("/v2/ann/web/blobs/uploads/", "POST"),
+        (&upload, "GET, HEAD, PATCH, PUT, DELETE"),
+        ("/v2/token", "GET, POST"),
+    ] {
+        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"] {
+            if allowed.split(", ").any(|allowed| allowed == method) {
+                continue;
+            }
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let refused = ann.send(method.clone(), path, &[], "").await;
+            assert_eq!(refused.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
+            assert_eq!(refused.header("allow"), allowed, "{method} {path}");
+        }
+    }
+    for path in ["/v2/nothing/here", "/v2/ann/web/tags", "/v2/ann/web/tags/list/", "/v2/ann/web/blobs/"] {
+        let status = ann.get(path).await.status;
+        assert!(status == StatusCode::NOT_FOUND || status == StatusCode::BAD_REQUEST, "{path}: {status}");
+    }
 }

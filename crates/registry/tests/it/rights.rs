@@ -5,7 +5,7 @@ use http::{Method, StatusCode};
 use longshore_model::repository::RepositoryChange;
 use longshore_model::{RepositoryState, Visibility};
 use longshore_oci::media_type::OCI_MANIFEST;
-use longshore_oci::{Challenge, ErrorCode, parse_challenges};
+use longshore_oci::{Challenge, Digest, ErrorCode, parse_challenges};
 
 #[tokio::test]
 async fn the_base_challenges_who_proved_nothing() {
@@ -53,6 +53,59 @@ async fn what_one_may_not_read_looks_as_if_it_were_not_there() {
         let asked = house.by(NOBODY).post(&format!("/v2/{name}/blobs/uploads/")).await;
         asked.fails(401, ErrorCode::Unauthorized);
         assert!(asked.header("www-authenticate").contains(&format!("repository:{name}:pull,push")));
+    }
+}
+
+#[tokio::test]
+async fn who_guesses_the_digest_of_what_he_may_not_read_finds_nothing_anywhere() {
+    let house = House::new().await;
+    let (manifest, _) = house.image("ann/secret", "v1").await;
+    let blob = house.blob("ann/secret", b"a secret").await;
+    house.blob("bob/own", b"bob's").await;
+    let bob = house.by("bob");
+    for (kind, there, nowhere) in [
+        ("manifests", &manifest, sha256(b"no such manifest")),
+        ("blobs", &blob, sha256(b"no such blob")),
+        ("referrers", &manifest, sha256(b"no such subject")),
+    ] {
+        for name in ["ann/secret", "bob/own"] {
+            for method in [Method::GET, Method::HEAD, Method::DELETE] {
+                let ask = async |digest: &Digest| {
+                    let headers = [("range", "bytes=0-3"), ("if-none-match", "*")];
+                    let path = format!("/v2/{name}/{kind}/{digest}");
+                    let answer = bob.send(method.clone(), &path, &headers, "").await;
+                    let text = String::from_utf8_lossy(&answer.bytes).replace(digest.as_str(), "DIGEST");
+                    (answer.status, answer.headers, text)
+                };
+                assert_eq!(ask(there).await, ask(&nowhere).await, "{method} {name}/{kind}");
+            }
+        }
+    }
+    // Nor does a manifest that names it lead to it.
+    let named = bob.put_json("/v2/bob/own/manifests/v1", OCI_MANIFEST, &image(&blob)).await;
+    named.fails(400, ErrorCode::ManifestBlobUnknown);
+}
+
+#[tokio::test]
+async fn a_challenge_asks_for_what_the_request_needs() {
+    let house = House::new().await;
+    house.image("ann/web", "v1").await;
+    let blob = format!("blobs/{}", sha256(b"{}"));
+    for name in ["ann/web", "ann/none"] {
+        for (method, path, actions) in [
+            (Method::GET, "manifests/v1", "pull"),
+            (Method::HEAD, &*blob, "pull"),
+            (Method::POST, "blobs/uploads/", "pull,push"),
+            (Method::PUT, "manifests/v1", "pull,push"),
+            (Method::PATCH, "blobs/uploads/0", "pull,push"),
+            (Method::DELETE, "manifests/v1", "delete"),
+            (Method::DELETE, &*blob, "delete"),
+        ] {
+            let refused = house.by(NOBODY).send(method, &format!("/v2/{name}/{path}"), &[], "").await;
+            assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{refused:?}");
+            let expected = format!(r#"scope="repository:{name}:{actions}""#);
+            assert!(refused.header("www-authenticate").contains(&expected), "{refused:?}");
+        }
     }
 }
 

@@ -51,7 +51,7 @@ async fn a_blob_is_pushed_in_parts_and_a_part_out_of_order_tells_where_to_go_on(
     assert_eq!(first.header("location"), location);
     for (range, bytes) in [("8-9", "89"), ("0-3", "0123"), ("3-4", "34")] {
         let refused = patch(range, bytes).await;
-        refused.fails(416, ErrorCode::RangeInvalid);
+        refused.fails(416, ErrorCode::BlobUploadInvalid);
         assert_eq!((refused.header("location"), refused.header("range")), (location.as_str(), "0-3"));
     }
     let status = ann.get(&location).await;
@@ -61,7 +61,7 @@ async fn a_blob_is_pushed_in_parts_and_a_part_out_of_order_tells_where_to_go_on(
     let digest = sha256(b"0123456789");
     let end = format!("{location}?digest={digest}");
     let early = ann.send(Method::PUT, &end, &[("content-range", "6-9")], "6789").await;
-    early.fails(416, ErrorCode::RangeInvalid);
+    early.fails(416, ErrorCode::BlobUploadInvalid);
     // A part without a range, as docker streams them.
     let streamed = ann.send(Method::PATCH, &location, &[], "45").await;
     assert_eq!(streamed.header("range"), "0-5");
@@ -174,48 +174,60 @@ async fn a_first_push_that_fails_leaves_no_repository_behind() {
 }
 
 #[tokio::test]
-async fn a_blob_is_mounted_from_where_the_actor_may_read_and_uploaded_otherwise() {
+async fn a_part_has_to_be_as_long_as_it_says() {
     let house = House::new().await;
-    let digest = house.blob("ann/base", b"layer").await;
-    let mount = |user: &'static str, to: &'static str, from: &'static str| {
-        let (client, path) = (house.by(user), format!("/v2/{to}/blobs/uploads/?mount={digest}&from={from}"));
-        async move { client.post(&path).await }
+    let ann = house.by("ann");
+    let location = ann.post("/v2/ann/web/blobs/uploads/").await.header("location").to_owned();
+    let patch = async |headers: &[(&str, &str)], bytes: &'static str| {
+        ann.send(Method::PATCH, &location, headers, bytes).await
     };
-    let mounted = mount("ann", "ann/app", "ann/base").await;
-    assert_eq!(mounted.status, StatusCode::CREATED, "{mounted:?}");
-    assert_eq!(mounted.header("docker-content-digest"), digest.as_str());
-    assert_eq!(house.by("ann").get(mounted.header("location")).await.bytes, "layer");
-
-    // Not by guessing a digest, nor from where one may not read, nor from nowhere.
-    for from in ["ann/base", "bob/none", "no-such", "ann/none"] {
-        let started = mount("bob", "bob/app", from).await;
-        assert_eq!(started.status, StatusCode::ACCEPTED, "{from}: {started:?}");
-        assert!(started.header("location").starts_with("/v2/bob/app/blobs/uploads/"));
+    patch(&[("content-range", "0-3"), ("content-length", "5")], "12345")
+        .await
+        .fails(400, ErrorCode::SizeInvalid);
+    patch(&[("content-length", "many")], "12345").await.fails(400, ErrorCode::SizeInvalid);
+    for range in ["3-0", "0-", "-3", "bytes", "0-3-5"] {
+        patch(&[("content-range", range)], "1234").await.fails(400, ErrorCode::BlobUploadInvalid);
     }
-    let anywhere = house.by("bob").post(&format!("/v2/bob/app/blobs/uploads/?mount={digest}")).await;
-    assert_eq!(anywhere.status, StatusCode::ACCEPTED);
-    house.by("bob").get(&format!("/v2/bob/app/blobs/{digest}")).await.fails(404, ErrorCode::BlobUnknown);
-
-    let public =
-        RepositoryChange { visibility: Some(longshore_model::Visibility::Public), ..Default::default() };
-    house.create("ann/public", public).await;
-    house.blob("ann/public", b"layer").await;
-    assert_eq!(mount("bob", "bob/app", "ann/public").await.status, StatusCode::CREATED);
+    assert_eq!(ann.get(&location).await.header("range"), "0-0");
+    // Without a Content-Length the range is what was announced.
+    patch(&[("content-range", "0-3")], "12345").await.fails(400, ErrorCode::BlobUploadInvalid);
+    assert_eq!(ann.get(&location).await.header("range"), "0-0");
+    let taken = patch(&[("content-range", "bytes 0-3/9")], "1234").await;
+    assert_eq!((taken.status, taken.header("range")), (StatusCode::ACCEPTED, "0-3"));
 }
 
 #[tokio::test]
-async fn names_may_be_five_levels_deep_and_made_of_the_words_of_the_interface() {
+async fn the_status_of_an_upload_is_the_same_by_get_and_head_and_changes_nothing() {
     let house = House::new().await;
-    let name = "ann/blobs/uploads/tags/manifests";
-    let (digest, manifest) = house.image(name, "blobs").await;
     let ann = house.by("ann");
-    for reference in ["blobs", digest.as_str()] {
-        let pulled = ann.get(&format!("/v2/{name}/manifests/{reference}")).await;
-        assert_eq!(pulled.bytes, manifest.to_string(), "{reference}");
+    let location = ann.post("/v2/ann/web/blobs/uploads/").await.header("location").to_owned();
+    ann.send(Method::PATCH, &location, &[], "0123").await;
+    for status in [ann.get(&location).await, ann.head(&location).await, ann.get(&location).await] {
+        assert_eq!(status.status, StatusCode::NO_CONTENT);
+        assert_eq!((status.header("location"), status.header("range")), (location.as_str(), "0-3"));
+        assert!(status.bytes.is_empty());
     }
-    let config = sha256(b"{}");
-    assert_eq!(ann.get(&format!("/v2/{name}/blobs/{config}")).await.bytes, "{}");
-    let tags = ann.get(&format!("/v2/{name}/tags/list")).await.json();
-    assert_eq!(tags, serde_json::json!({ "name": name, "tags": ["blobs"] }));
-    ann.get("/v2/ann/blobs/uploads/tags/list").await.fails(404, ErrorCode::NameUnknown);
+    // It belongs to its repository and to who may push there.
+    let elsewhere = location.replace("ann/web", "ann/site");
+    house.create("ann/site", RepositoryChange::default()).await;
+    ann.get(&elsewhere).await.fails(404, ErrorCode::BlobUploadUnknown);
+    house.by("bob").get(&location).await.fails(403, ErrorCode::Denied);
+    house.by("bob").delete(&location).await.fails(403, ErrorCode::Denied);
+}
+
+#[tokio::test]
+async fn the_end_of_an_upload_may_bring_the_whole_blob_the_last_part_or_nothing() {
+    let house = House::new().await;
+    let ann = house.by("ann");
+    let end = format!("?digest={}", sha256(b"0123456789"));
+    for (parts, last) in [(vec![], "0123456789"), (vec!["01234"], "56789"), (vec!["01234", "56789"], "")] {
+        let location = ann.post("/v2/ann/web/blobs/uploads/").await.header("location").to_owned();
+        for part in &parts {
+            ann.send(Method::PATCH, &location, &[], *part).await;
+        }
+        let put = ann.send(Method::PUT, &format!("{location}{end}"), &[], last).await;
+        assert_eq!(put.status, StatusCode::CREATED, "{parts:?} and {last}: {put:?}");
+        assert_eq!(ann.get(put.header("location")).await.bytes, "0123456789");
+        assert_eq!(ann.delete(put.header("location")).await.status, StatusCode::ACCEPTED);
+    }
 }
