@@ -20,8 +20,9 @@ macro_rules! files {
 /// What one file is: its number, its name, its statements.
 type File = (&'static str, &'static str, &'static str);
 
-const SQLITE: [File; 3] = files!("sqlite": "0001" "first", "0002" "pushes", "0003" "garbage");
-const POSTGRES: [File; 3] = files!("postgres": "0001" "first", "0002" "pushes", "0003" "garbage");
+const SQLITE: [File; 4] = files!("sqlite": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "undo");
+const POSTGRES: [File; 4] =
+    files!("postgres": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "undo");
 
 pub(crate) fn sqlite() -> Migrator {
     migrator(&SQLITE)
