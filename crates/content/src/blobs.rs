@@ -8,9 +8,9 @@ use crate::store::{ByteStream, Store};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use jiff::SignedDuration;
 use longshore_metadata::blobs::{self, BlobRow};
-use longshore_metadata::{manifests, tags, uploads};
+use longshore_metadata::{Conn, garbage, manifests, storage, tags, uploads};
 use longshore_model::{Repository, UploadId};
-use longshore_oci::{Digest, Span};
+use longshore_oci::{Digest, Namespace, Span};
 use std::io;
 use std::sync::Arc;
 use tokio::sync::RwLockReadGuard;
@@ -34,6 +34,7 @@ impl Content {
     ///
     /// # Errors
     /// [`Error::DigestMismatch`]; [`Error::SizeMismatch`] when `expected_size` is given and wrong;
+    /// [`Error::QuotaExceeded`], before a byte is taken where `expected_size` is given;
     /// [`Error::BrokenOff`]; the store and the database.
     pub async fn put_blob(
         &self,
@@ -42,6 +43,9 @@ impl Content {
         expected_size: Option<u64>,
         body: ByteStream,
     ) -> Result<BlobInfo, Error> {
+        if let Some(size) = expected_size {
+            self.check_quota(repository, &BlobInfo { digest: digest.clone(), size }).await?;
+        }
         let scratch = Scratch { store: Some(self.0.store.clone()), upload: UploadId::new() };
         let mut writer = self.0.store.begin(scratch.upload).await?;
         let intake = take_in(body, writer.as_mut(), Hasher::new(digest.algorithm())).await?;
@@ -55,11 +59,13 @@ impl Content {
         if actual != *digest {
             return Err(Error::DigestMismatch { expected: digest.clone(), actual });
         }
+        let info = BlobInfo { digest: digest.clone(), size };
+        self.check_quota(repository, &info).await?;
         writer.save().await?;
         let stored = self.store(scratch.upload, digest).await?;
         // At once: were the caller to go away while the row is written, no bytes may be dropped.
         scratch.committed();
-        self.record_blob(repository, BlobInfo { digest: digest.clone(), size }, stored, None).await
+        self.record_blob(repository, info, stored, None).await
     }
 
     /// Turns saved bytes into a stored blob.
@@ -79,11 +85,15 @@ impl Content {
         upload: Option<UploadId>,
     ) -> Result<BlobInfo, Error> {
         let location = &stored.location;
-        let (to, at, now) = (repository.id, location.clone(), self.now());
+        let (to, at, now) = (repository.clone(), location.clone(), self.now());
+        let size = info.size;
         let recording = self.write(move |tx| {
             async move {
+                let namespace = to.name.to_namespace();
+                storage::hold_quota(tx, &namespace).await?;
+                room_for(tx, &namespace, &info).await?;
                 let kept = blobs::record(tx, &info.digest, info.size, &at, now).await?;
-                blobs::link(tx, to, &info.digest, now).await?;
+                blobs::link(tx, to.id, &info.digest, now).await?;
                 if let Some(upload) = upload {
                     uploads::delete(tx, upload).await?;
                 }
@@ -91,7 +101,16 @@ impl Content {
             }
             .boxed()
         });
-        let (info, is_kept) = recording.await.map_err(|error| error.at(&repository.name))?;
+        let recorded = recording.await.map_err(|error| error.at(&repository.name));
+        if let Err(Error::QuotaExceeded(_)) = &recorded {
+            // Others took the room while these bytes were being stored.
+            let at = location.clone();
+            let condemn = self.write(move |tx| {
+                async move { Ok::<_, Error>(garbage::condemn(tx, &at, size).await?) }.boxed()
+            });
+            condemn.await?;
+        }
+        let (info, is_kept) = recorded?;
         // Where a store puts equal blobs in different places, the one that was there first counts.
         if !is_kept && let Err(error) = self.0.store.remove(location).await {
             tracing::warn!(digest = %info.digest, location, %error, "a second copy of a blob stays");
@@ -103,20 +122,24 @@ impl Content {
     /// does not have it. Whether the actor may read `from` is the caller's to ask.
     ///
     /// # Errors
-    /// The database.
+    /// [`Error::QuotaExceeded`]; the database.
     pub async fn mount(
         &self,
         from: &Repository,
         to: &Repository,
         digest: &Digest,
     ) -> Result<Option<BlobInfo>, Error> {
-        let (from, to, digest, now) = (from.id, to.id, digest.clone(), self.now());
+        let (from, to, digest, now) = (from.id, to.clone(), digest.clone(), self.now());
         self.write(move |tx| {
             async move {
                 tags::lock_changes(tx).await?;
                 let Some((found, _)) = blobs::linked(tx, from, &digest).await? else { return Ok(None) };
-                blobs::link(tx, to, &digest, now).await?;
-                Ok::<_, Error>(Some(BlobInfo { digest, size: found.size }))
+                let info = BlobInfo { digest, size: found.size };
+                let namespace = to.name.to_namespace();
+                storage::hold_quota(tx, &namespace).await?;
+                room_for(tx, &namespace, &info).await?;
+                blobs::link(tx, to.id, &info.digest, now).await?;
+                Ok::<_, Error>(Some(info))
             }
             .boxed()
         })
@@ -193,9 +216,22 @@ impl Content {
         .await
     }
 
+    /// That a repository has room for a blob by now; once it is stored, that is asked again.
+    pub(crate) async fn check_quota(&self, to: &Repository, blob: &BlobInfo) -> Result<(), Error> {
+        room_for(&mut self.0.db.read().await?, &to.name.to_namespace(), blob).await
+    }
+
     async fn linked_blob(&self, repository: &Repository, digest: &Digest) -> Result<Option<BlobRow>, Error> {
         let linked = blobs::linked(&mut self.0.db.read().await?, repository.id, digest).await?;
         Ok(linked.map(|(found, _)| found))
+    }
+}
+
+/// That the quota of a namespace has room for a blob.
+async fn room_for(conn: &mut Conn, namespace: &Namespace, blob: &BlobInfo) -> Result<(), Error> {
+    match storage::obstacle_to_blob(conn, namespace, &blob.digest, blob.size).await? {
+        Some(exceeded) => Err(exceeded.into()),
+        None => Ok(()),
     }
 }
 

@@ -16,6 +16,7 @@ mod manifests;
 mod repositories;
 mod s3;
 mod store;
+mod undo;
 mod uploads;
 
 pub use blobs::BlobInfo;
@@ -23,9 +24,10 @@ pub use disk::DiskStore;
 pub use error::Error;
 pub use garbage::{Freed, Retention};
 pub use manifests::{PutManifest, PutOutcome};
-pub use repositories::{CreateError, may_delete_tags, may_write_tags};
+pub use repositories::{CreateError, may_delete_tags, may_restore_tags, may_write_tags};
 pub use s3::{S3Settings, S3Store};
 pub use store::{ByteStream, Store, StoreError, Writer};
+pub use undo::Restore;
 pub use uploads::Chunk;
 
 use crate::busy::Busy;

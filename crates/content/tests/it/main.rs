@@ -9,4 +9,5 @@ mod manifests;
 mod s3;
 mod s3_server;
 mod stores;
+mod undo;
 mod uploads;
