@@ -203,7 +203,7 @@ mod tests {
                 state: RepositoryState::Normal,
                 short_description: String::new(),
                 long_description: String::new(),
-                immutable_tags: false,
+                immutable_tags: longshore_model::ImmutableTags::Off,
                 created_at: Timestamp::UNIX_EPOCH,
             },
             tags,

@@ -73,7 +73,17 @@ fn About(summary: RepositorySummary) -> impl IntoView {
             {description.map(|text| view! { <p class="description">{text}</p> })}
             <Facts>
                 <Fact name="Tags">{summary.tags}</Fact>
-                <Fact name="Size">{size(summary.size_bytes)}</Fact>
+                <Fact name="Size">
+                    {size(summary.size_bytes)}
+                    {summary.unique_bytes.map(|unique| {
+                        let shared = summary.size_bytes.saturating_sub(unique);
+                        view! {
+                            <span class="muted">
+                                ": " {size(unique)} " only here, " {size(shared)} " shared with other repositories"
+                            </span>
+                        }
+                    })}
+                </Fact>
                 <Fact name="Flows">{flows}</Fact>
                 <Fact name="Last push">{last_push}</Fact>
                 <Fact name="Created">
