@@ -4,12 +4,14 @@ use crate::Content;
 use crate::error::Error;
 use crate::hash::Hasher;
 use crate::intake::take_in;
+use crate::manifests::current;
+use crate::repositories::may_write_tags;
 use crate::store::{ByteStream, Store};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use jiff::SignedDuration;
 use longshore_metadata::blobs::{self, BlobRow};
 use longshore_metadata::{Conn, garbage, manifests, storage, tags, uploads};
-use longshore_model::{Repository, UploadId};
+use longshore_model::{Provenance, Repository, UploadId};
 use longshore_oci::{Digest, Namespace, Span};
 use std::io;
 use std::sync::Arc;
@@ -198,11 +200,14 @@ impl Content {
     /// Takes a blob out of a repository. Its bytes stay for other repositories.
     ///
     /// # Errors
-    /// [`Error::BlobUnknown`]; [`Error::InUse`] while a manifest of the repository names it.
+    /// [`Error::BlobUnknown`]; [`Error::InUse`] while a manifest of the repository names it;
+    /// [`Error::NotWritable`]; [`Error::RepositoryGone`].
     pub async fn delete_blob(&self, repository: &Repository, digest: &Digest) -> Result<(), Error> {
         let (repository, digest) = (repository.clone(), digest.clone());
         self.write(move |tx| {
             async move {
+                let repository = current(tx, repository).await?;
+                may_write_tags(&repository, &Provenance::Push)?;
                 if let Some(by) = manifests::naming(tx, repository.id, &digest).await? {
                     return Err(Error::InUse { repository: repository.name, digest, by });
                 }

@@ -22,6 +22,8 @@ UPDATE repository_blobs SET
     namespace = (SELECT r.namespace FROM repositories r WHERE r.id = repository_blobs.repository),
     size = (SELECT b.size FROM blobs b WHERE b.digest = repository_blobs.digest);
 CREATE INDEX repository_blobs_by_namespace ON repository_blobs (namespace, digest, size);
-CREATE INDEX repository_blobs_by_size ON repository_blobs (repository, size);
+CREATE INDEX repository_blobs_by_repository ON repository_blobs (repository, digest, size);
+DROP INDEX repository_blobs_by_digest;
+CREATE INDEX repository_blobs_by_digest ON repository_blobs (digest, repository, namespace);
 -- Bytes that the blobs of a namespace may have; NULL: any number.
 ALTER TABLE accounts ADD COLUMN quota BIGINT;

@@ -4,6 +4,7 @@
 mod blobs;
 mod connections;
 mod fixture;
+mod limits;
 mod lists;
 mod manifests;
 mod rights;
