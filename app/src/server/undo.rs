@@ -2,7 +2,7 @@
 
 use leptos::{prelude::*, server_fn::codec::Json};
 use longshore_model::{
-    Page, PageRequest, Repository, Revision, TagRecord,
+    Page, PageRequest, Repository, TagRecord,
     repository::{self, PurgePlan},
     tag::{DeletedTag, RestorePlan},
 };
@@ -10,6 +10,8 @@ use longshore_model::{
 use super::Answer;
 #[cfg(feature = "ssr")]
 use super::{asked, repository, tag};
+#[cfg(feature = "ssr")]
+use longshore_model::Revision;
 
 /// The deleted tags of a repository that can be brought back.
 #[server(input = Json)]

@@ -120,7 +120,7 @@ fn QuotaForm(kind: Kind, held: NamespaceStorage, changes: RwSignal<usize>) -> im
         }
     };
     view! {
-        <form class="stack" on:submit=submit>
+        <form class="stack quota" on:submit=submit>
             <FormProblem problem=problem fields=&[]/>
             <TextField
                 name="quota"

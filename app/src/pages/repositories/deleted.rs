@@ -77,7 +77,7 @@ fn List(page: Page<DeletedRepository>) -> impl IntoView {
         <FormProblem problem=problem fields=&[]/>
         <Table
             label="Deleted repositories"
-            columns=vec!["Name", "Tags", "Size", "Deleted", "Removed for good", ""]
+            columns=vec!["Name", "Tags", "Size", "Deleted", "Expires", ""]
         >
             {rows}
         </Table>

@@ -28,7 +28,7 @@ pub fn DeletedTags() -> impl IntoView {
     );
     let lost = follow_repository(here.name, changes_tags, move || here.changed());
     view! {
-        <nav class="trail" aria-label="Trail">
+        <nav class="trail spaced" aria-label="Trail">
             <A href=here.path_untracked("tags")>"Tags"</A>
             <span aria-hidden="true">"›"</span>
             <span>"Deleted tags"</span>
@@ -81,7 +81,7 @@ fn List(page: Page<DeletedTag>) -> impl IntoView {
     };
     let rows: Vec<_> = page.items.iter().map(row).collect();
     view! {
-        <Table label="Deleted tags" columns=vec!["Tag", "Digest", "Deleted", "Removed for good", ""]>
+        <Table label="Deleted tags" columns=vec!["Tag", "Digest", "Deleted", "Expires", ""]>
             {rows}
         </Table>
         <ListPager page=&page/>

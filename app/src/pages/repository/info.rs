@@ -75,13 +75,8 @@ fn About(summary: RepositorySummary) -> impl IntoView {
                 <Fact name="Tags">{summary.tags}</Fact>
                 <Fact name="Size">
                     {size(summary.size_bytes)}
-                    {summary.unique_bytes.map(|unique| {
-                        let shared = summary.size_bytes.saturating_sub(unique);
-                        view! {
-                            <span class="muted">
-                                ": " {size(unique)} " only here, " {size(shared)} " shared with other repositories"
-                            </span>
-                        }
+                    {summary.unique_bytes.and_then(|unique| shared_with(summary.size_bytes, unique)).map(|shared| {
+                        view! { <span class="muted">{shared}</span> }
                     })}
                 </Fact>
                 <Fact name="Flows">{flows}</Fact>
@@ -91,6 +86,17 @@ fn About(summary: RepositorySummary) -> impl IntoView {
                 </Fact>
             </Facts>
         </Panel>
+    }
+}
+
+/// How much of what the repository holds is held by others as well; nothing to say where it is empty.
+fn shared_with(total: u64, unique: u64) -> Option<String> {
+    match total.saturating_sub(unique) {
+        _ if total == 0 => None,
+        0 => Some(" only here".to_owned()),
+        shared => {
+            Some(format!(": {} only here, {} shared with other repositories", size(unique), size(shared)))
+        }
     }
 }
 

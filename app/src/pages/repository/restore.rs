@@ -90,7 +90,7 @@ fn RestoreForm(
         restore.dispatch(!act.get_untracked());
     };
     let present = plan.present.map(|present| {
-        view! { <p>"Now it points to " <DigestText digest=present.to_string()/> "; that can be rolled back as well."</p> }
+        view! { <p>"It points to " <DigestText digest=present.to_string()/> " now, and that can be brought back in the same way."</p> }
     });
     let policies = match plan.policies.is_empty() {
         true => Either::Left(view! { <p class="muted">"No policy and no push mirror will act on it."</p> }),

@@ -21,7 +21,7 @@ pub(super) fn History<'detail>(detail: &'detail TagDetail) -> impl IntoView + us
         detail.history.iter().enumerate().map(|(place, change)| row(change, place == 0)).collect();
     view! {
         <Panel title="History">
-            <Table label="History" columns=vec!["When", "What", "By", "Digest", ""]>
+            <Table label="History" columns=vec!["When", "Change", "What", "By", "Digest", ""]>
                 {rows}
             </Table>
         </Panel>
@@ -42,7 +42,8 @@ fn row(change: &TagChange, present: bool) -> impl IntoView + use<> {
     view! {
         <tr>
             <th scope="row"><RelativeTime at=change.at/></th>
-            <td>{what(change)} <span class="muted">" · change " {revision}</span></td>
+            <td class="number">{revision}</td>
+            <td>{what(change)}</td>
             <td>{change.author.to_string()}</td>
             <td>{change.digest.as_ref().map(|digest| view! { <DigestText digest=digest.to_string()/> })}</td>
             <td class="row-actions">
