@@ -1,5 +1,6 @@
 // What was deleted or overwritten comes back; tags that stay as they are; how much a namespace may hold.
 
+import { DockerRegistry } from "../support/docker-registry.js";
 import { digestOf, push } from "../support/image.js";
 import { organizations, repository, rest, signIn } from "../support/session.js";
 import { expect, open, screenshot, test } from "../support/test.js";
@@ -100,6 +101,55 @@ test.describe("what was lost", () => {
     await expect(page.getByRole("heading", { name: "There is no deleted repository" })).toBeVisible();
     await screenshot(page, "repositories-deleted-empty");
   });
+});
+
+test("a tag of a mirror that was rolled back is pinned until it is released", async ({ page, longshore }) => {
+  const bot = { name: "bot", password: "let me mirror" };
+  const elsewhere = await DockerRegistry.start({ user: bot });
+  try {
+    await organizations(longshore, "echo");
+    await repository(longshore, "echo/copy");
+    const upstream = { host: elsewhere.host, name: "vendor/app:1.0", user: bot };
+    const copy = { host: longshore.host, name: "echo/copy:1.0", user: longshore.admin };
+    const first = await push("echo 1", upstream);
+    const path = "/repositories/echo/copy/pollMirroringPolicies";
+    const mirror = (await rest(longshore, "POST", path, {
+      remoteHost: elsewhere.url,
+      remoteRepository: "vendor/app",
+      username: bot.name,
+      password: bot.password,
+      enabled: true,
+    })) as { id: string };
+    await expect.poll(async () => digestOf(copy).catch(() => ""), { timeout: 20_000 }).toBe(first);
+    const second = await push("echo 2", upstream);
+    const sync = async () => {
+      const job = (await rest(longshore, "POST", `${path}/${mirror.id}/sync`, {})) as { id: string };
+      const status = async () => ((await rest(longshore, "GET", `/jobs/${job.id}`)) as { status: string }).status;
+      await expect.poll(status, { timeout: 20_000 }).toBe("done");
+      return digestOf(copy);
+    };
+    expect(await sync()).toBe(second);
+
+    await signIn(page, longshore.admin, "/repositories/echo/copy/tags/1.0");
+    const history = page.getByRole("region", { name: "History" });
+    await history.getByRole("button", { name: "Roll back to change" }).click();
+    const dialog = page.getByRole("dialog", { name: "Roll 1.0 back" });
+    await expect(dialog.getByText("It will be pinned")).toBeVisible();
+    await screenshot(page, "tag-roll-back-mirrored");
+    await dialog.getByRole("button", { name: "Roll back" }).click();
+    await expect(page.getByText("the pull mirror that had made it leaves it alone")).toBeVisible();
+    await screenshot(page, "tag-pinned");
+    expect(await sync()).toBe(first);
+    await open(page, "/repositories/echo/copy/tags");
+    await expect(page.getByRole("link", { name: "PINNED" })).toBeVisible();
+
+    await open(page, "/repositories/echo/copy/tags/1.0");
+    await page.getByRole("button", { name: "Release" }).click();
+    await expect(page.getByRole("button", { name: "Release" })).toBeHidden();
+    expect(await sync()).toBe(second);
+  } finally {
+    await elsewhere.stop();
+  }
 });
 
 test("tags that match a pattern cannot be moved, and a push is told so", async ({ page, longshore }) => {
