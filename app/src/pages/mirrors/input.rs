@@ -208,6 +208,7 @@ mod tests {
             },
             tags,
             size_bytes: 0,
+            unique_bytes: None,
             last_push: None,
             promotions_out: Flow::default(),
             promotions_in: Flow::default(),

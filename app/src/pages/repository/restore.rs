@@ -109,8 +109,8 @@ fn RestoreForm(
         <form class="stack" on:submit=submit>
             <FormProblem problem=problem fields=&[]/>
             <p>
-                <code>{tag}</code> " will point to " <DigestText digest=plan.digest.to_string()/> " again, as "
-                {plan.author.to_string()} " set it " <RelativeTime at=plan.at/> "."
+                <code>{tag}</code> " will point to " <DigestText digest=plan.digest.to_string()/> " again (set by "
+                {plan.author.to_string()} " " <RelativeTime at=plan.at/> ")."
             </p>
             {present}
             {policies}
