@@ -12,10 +12,11 @@ use crate::{
     components::announce_hydration,
     layout::Layout,
     pages::{
-        Activity, ChangePassword, EditMirror, EditPromotion, EditRemote, Info, JobPage, Jobs, Mirrors,
-        NewMirror, NewOrganization, NewPromotion, NewRemote, NewRepository, NewUser, NotFound, Organizations,
-        Permissions, PromoteTag, Promotions, PushTag, Remotes, Repositories, RepositoryActivity,
-        RepositoryFrame, Settings, SignIn, System, TagAnswers, Tags, Users,
+        Activity, ChangePassword, DeletedRepositories, DeletedTags, EditMirror, EditPromotion, EditRemote,
+        Info, JobPage, Jobs, Mirrors, NewMirror, NewOrganization, NewPromotion, NewRemote, NewRepository,
+        NewUser, NotFound, OrganizationStorage, Organizations, Permissions, PromoteTag, Promotions,
+        PurgeRepository, PushTag, Remotes, Repositories, RepositoryActivity, RepositoryFrame,
+        RestoreDeletedTag, RollBackTag, Settings, SignIn, System, TagAnswers, Tags, UserStorage, Users,
     },
     session::SessionProvider,
     shortcuts::Shortcuts,
@@ -37,6 +38,7 @@ pub fn App() -> impl IntoView {
                         <Route path=path!("/") view=|| view! { <Redirect path="/repositories"/> }/>
                         <Route path=path!("/sign-in") view=SignIn/>
                         <AllRepositories/>
+                        <AllDeleted/>
                         <OneRepository/>
                         <OneTag/>
                         <AllRemotes/>
@@ -65,6 +67,18 @@ fn AllRepositories() -> impl leptos_router::MatchNestedRoutes + Clone {
     .into_inner()
 }
 
+/// The list of deleted repositories, and the dialog over it.
+#[component(transparent)]
+fn AllDeleted() -> impl leptos_router::MatchNestedRoutes + Clone {
+    view! {
+        <ParentRoute path=path!("/deleted-repositories") view=DeletedRepositories>
+            <Route path=path!("") view=|| ()/>
+            <Route path=path!(":namespace/:name/purge") view=PurgeRepository/>
+        </ParentRoute>
+    }
+    .into_inner()
+}
+
 /// A repository's tabs, and the dialogs over them.
 #[component(transparent)]
 fn OneRepository() -> impl leptos_router::MatchNestedRoutes + Clone {
@@ -72,6 +86,10 @@ fn OneRepository() -> impl leptos_router::MatchNestedRoutes + Clone {
         <ParentRoute path=path!("/repositories/:namespace/:name") view=RepositoryFrame>
             <Route path=path!("") view=Info/>
             <Route path=path!("tags") view=Tags/>
+            <ParentRoute path=path!("deleted-tags") view=DeletedTags>
+                <Route path=path!("") view=|| ()/>
+                <Route path=path!(":tag/:revision") view=RestoreDeletedTag/>
+            </ParentRoute>
             <ParentRoute path=path!("promotions") view=Promotions>
                 <Route path=path!("") view=|| ()/>
                 <Route path=path!("new") view=NewPromotion/>
@@ -98,6 +116,7 @@ fn OneTag() -> impl leptos_router::MatchNestedRoutes + Clone {
             <Route path=path!("") view=|| ()/>
             <Route path=path!("promote") view=PromoteTag/>
             <Route path=path!("push") view=PushTag/>
+            <Route path=path!("changes/:revision") view=RollBackTag/>
         </ParentRoute>
     }
     .into_inner()
@@ -123,6 +142,7 @@ fn AllOrganizations() -> impl leptos_router::MatchNestedRoutes + Clone {
         <ParentRoute path=path!("/organizations") view=Organizations>
             <Route path=path!("") view=|| ()/>
             <Route path=path!("new") view=NewOrganization/>
+            <Route path=path!(":name/storage") view=OrganizationStorage/>
         </ParentRoute>
     }
     .into_inner()
@@ -136,6 +156,7 @@ fn AllUsers() -> impl leptos_router::MatchNestedRoutes + Clone {
             <Route path=path!("") view=|| ()/>
             <Route path=path!("new") view=NewUser/>
             <Route path=path!(":name/password") view=ChangePassword/>
+            <Route path=path!(":name/storage") view=UserStorage/>
         </ParentRoute>
     }
     .into_inner()

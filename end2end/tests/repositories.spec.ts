@@ -120,18 +120,4 @@ test.describe("repositories", () => {
       await expect(page.getByRole("heading", { level: 2 })).toHaveCount(1);
     });
   });
-
-  test("are deleted by who types their name", async ({ page, longshore }) => {
-    await organizations(longshore, "scrap");
-    await repository(longshore, "scrap/heap");
-    await signIn(page, longshore.admin, "/repositories/scrap/heap/settings");
-    await page.getByRole("button", { name: "Delete the repository" }).click();
-    const question = page.getByRole("dialog", { name: "Delete scrap/heap?" });
-    const confirm = question.getByRole("button", { name: "Delete the repository" });
-    await expect(confirm).toBeDisabled();
-    await question.getByLabel("Type scrap/heap to confirm").fill("scrap/heap");
-    await confirm.click();
-    await expect(page).toHaveURL("/repositories");
-    await expect(page.getByRole("link", { name: "scrap/heap" })).toBeHidden();
-  });
 });

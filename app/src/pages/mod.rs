@@ -13,17 +13,19 @@ mod sign_in;
 mod system;
 mod tag;
 
-pub use accounts::{ChangePassword, NewOrganization, NewUser, Organizations, Users};
+pub use accounts::{
+    ChangePassword, NewOrganization, NewUser, OrganizationStorage, Organizations, UserStorage, Users,
+};
 pub use activity::Activity;
 pub use jobs::{JobPage, Jobs};
 pub use mirrors::{EditMirror, Mirrors, NewMirror};
 pub use not_found::NotFound;
 pub use remotes::{EditRemote, NewRemote, Remotes};
-pub use repositories::{NewRepository, Repositories};
+pub use repositories::{DeletedRepositories, NewRepository, PurgeRepository, Repositories};
 pub use repository::{
-    EditPromotion, Info, NewPromotion, Permissions, Promotions, RepositoryActivity, RepositoryFrame,
-    Settings, Tags,
+    DeletedTags, EditPromotion, Info, NewPromotion, Permissions, Promotions, RepositoryActivity,
+    RepositoryFrame, RestoreDeletedTag, Settings, Tags,
 };
 pub use sign_in::SignIn;
 pub use system::System;
-pub use tag::{PromoteTag, PushTag, TagAnswers};
+pub use tag::{PromoteTag, PushTag, RollBackTag, TagAnswers};

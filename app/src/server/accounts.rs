@@ -1,7 +1,7 @@
 //! Users and organizations.
 
 use leptos::{prelude::*, server_fn::codec::Json};
-use longshore_model::{Account, Page, PageRequest, account::NewAccount};
+use longshore_model::{Account, Page, PageRequest, account::NewAccount, repository};
 
 use super::Answer;
 #[cfg(feature = "ssr")]
@@ -21,6 +21,20 @@ pub async fn create_account(draft: NewAccount) -> Answer<Account> {
     let NewAccount { name, is_org, is_admin, password } = draft;
     let new = longshore_admin::NewAccount { name, is_org, is_admin, password: password.map(Into::into) };
     Ok(admin.create_account(&actor, new).await?)
+}
+
+/// What a namespace holds, and how much it may.
+#[server(input = Json)]
+pub async fn namespace_storage(name: String) -> Answer<repository::NamespaceStorage> {
+    let (admin, actor) = asked().await?;
+    Ok(admin.namespace_storage(&actor, &namespace(&name)?).await?)
+}
+
+/// Sets how much a namespace may hold, in bytes.
+#[server(input = Json)]
+pub async fn set_quota(name: String, quota: Option<u64>) -> Answer<repository::NamespaceStorage> {
+    let (admin, actor) = asked().await?;
+    Ok(admin.set_quota(&actor, &namespace(&name)?, quota).await?)
 }
 
 /// Sets a password: one's own with the old one, another's as an administrator.

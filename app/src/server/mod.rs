@@ -16,6 +16,7 @@ mod repositories;
 mod session;
 mod system;
 mod tags;
+mod undo;
 
 pub use accounts::*;
 pub use activity::*;
@@ -27,6 +28,7 @@ pub use repositories::*;
 pub use session::*;
 pub use system::*;
 pub use tags::*;
+pub use undo::*;
 
 use crate::error::AppError;
 

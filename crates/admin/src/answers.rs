@@ -8,7 +8,7 @@ use crate::tags::no_such_tag;
 use longshore_access::Action;
 use longshore_metadata::deliveries::{self, Delivery};
 use longshore_metadata::verdicts::{self, VerdictRow};
-use longshore_metadata::{manifests, promotions, push_mirrors, tags};
+use longshore_metadata::{manifests, promotions, push_mirrors, tags, undo};
 use longshore_model::policy::PolicyCommon;
 use longshore_model::tag::{AnswerResult, PolicyAnswer, TagDetail};
 use longshore_model::view::ANOTHER_REGISTRY;
@@ -54,8 +54,9 @@ impl Asked {
     }
 
     /// Puts together what is known of a tag under this policy.
-    fn answer(self, tag: &Tag, row: Option<VerdictRow>, delivery: Option<&Delivery>) -> PolicyAnswer {
-        let qualifies = self.rules.readable().map(|rules| decide(rules, &Facts::of_tag(tag)).is_match());
+    fn answer(self, tag: &TagRecord, row: Option<VerdictRow>, delivery: Option<&Delivery>) -> PolicyAnswer {
+        let qualifies =
+            self.rules.readable().map(|rules| decide(rules, &Facts::of_tag(&tag.name)).is_match());
         let mut answer = match row {
             Some(row) => PolicyAnswer {
                 policy: self.common.id,
@@ -74,7 +75,7 @@ impl Asked {
                 kind: self.kind,
                 destination: String::new(),
                 verdict: None,
-                consequence: not_looked_at(&self.common),
+                consequence: not_looked_at(&self.common, tag),
                 result: AnswerResult::NotEvaluated,
                 target_tag: None,
                 job: None,
@@ -114,7 +115,10 @@ impl Asked {
 }
 
 /// Why there is no verdict.
-fn not_looked_at(common: &PolicyCommon) -> String {
+fn not_looked_at(common: &PolicyCommon, tag: &TagRecord) -> String {
+    if matches!(tag.provenance, Provenance::Restored { quietly: true, .. }) {
+        return format!("not asked: {} brought the tag back and chose that no policy acts", tag.author);
+    }
     match (&common.paused, common.enabled) {
         (Some(why), _) => format!("not asked, since the policy stopped itself: {why}"),
         (None, false) => "not asked, since the policy is suspended".to_owned(),
@@ -163,6 +167,8 @@ impl Admin {
         let record = summary.tag.clone();
         let answers = answers(&mut curtain, &repository, &record).await?;
         let summary = curtain.summary(summary).await?;
+        let history = undo::history(curtain.conn(), repository.id, tag, HISTORY, &self.undo_window()).await?;
+        let history = curtain.history(repository.id, history).await?;
         let conn = curtain.conn();
         let stored = manifests::get(conn, repository.id, &record.digest).await?;
         let (manifest, parsed) = match &stored {
@@ -179,7 +185,7 @@ impl Admin {
             layers: parsed.as_ref().map_or_else(Vec::new, |manifest| manifest.layers().to_vec()),
             children: parsed.as_ref().map_or_else(Vec::new, |manifest| manifest.manifests().to_vec()),
             manifest,
-            history: tags::history(conn, repository.id, tag, HISTORY).await?,
+            history,
             summary,
         })
     }
@@ -210,7 +216,7 @@ async fn answers(
             .iter()
             .filter(|delivery| delivery.policy == Some(id) && delivery.source_revision == tag.revision)
             .max_by_key(|delivery| delivery.at);
-        policy.answer(&tag.name, newest(&rows, id), delivery)
+        policy.answer(tag, newest(&rows, id), delivery)
     }));
     Ok(answers)
 }

@@ -173,8 +173,13 @@ impl Follower {
             Subject::Tags(id) => {
                 let found = repositories::get(&mut self.admin.read().await?, id).await?;
                 let access = &self.admin.0.access;
-                let seen = found.filter(|found| access.may(&self.actor, Action::Read, found));
-                Ok(seen.map(|repository| Event::Tags { repository: repository.name }))
+                let Some(found) = found else {
+                    // It was deleted under the eyes of who follows it, and may come back.
+                    let repository = self.filter.repository.clone();
+                    return Ok(repository.map(|repository| Event::Tags { repository }));
+                };
+                let seen = access.may(&self.actor, Action::Read, &found);
+                Ok(seen.then_some(Event::Tags { repository: found.name }))
             }
         }
     }

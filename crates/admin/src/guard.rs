@@ -32,6 +32,26 @@ pub(crate) fn no_such_repository(name: impl std::fmt::Display) -> String {
     format!("there is no repository {name}, or you may not see it; check the name")
 }
 
+/// What content answered, for those who may do what they asked for.
+pub(crate) fn content_problem(error: longshore_content::Error) -> Problem {
+    use longshore_content::Error;
+    let message = error.to_string();
+    let code = match error {
+        Error::ManifestUnknown { .. } => Code::NoSuchTag,
+        Error::NotWritable { .. } => Code::RepositoryNotWritable,
+        Error::TagImmutable { .. } => Code::TagImmutable,
+        Error::NotRestorable { .. } => Code::NotRestorable,
+        Error::QuotaExceeded(_) => Code::QuotaExceeded,
+        Error::RepositoryGone(_) => Code::NoSuchRepository,
+        Error::Metadata(error) => return error.into(),
+        other => {
+            tracing::error!(error = %other, "content could not be changed");
+            return Problem::new(Code::Internal, "the server failed to do this; its log says why");
+        }
+    };
+    Problem::new(code, message)
+}
+
 fn denied(action: Action, name: &RepositoryName) -> String {
     let what = match action {
         Action::Read => "see",

@@ -3,10 +3,10 @@
 
 use crate::Admin;
 use longshore_access::Action;
-use longshore_metadata::{Conn, accounts, pull_mirrors, remotes, repositories};
+use longshore_metadata::{Conn, accounts, pull_mirrors, remotes, repositories, undo::Place};
 use longshore_model::job::{Job, LogLine, Parameters};
 use longshore_model::policy::{Mirror, PolicyCommon};
-use longshore_model::tag::TagSummary;
+use longshore_model::tag::{TagChange, TagSummary};
 use longshore_model::view::{ANOTHER_REGISTRY, ANOTHER_REPOSITORY};
 use longshore_model::{
     AccountId, Actor, PolicyId, Problem, PromotionPolicy, Provenance, PullMirror, PushMirror, RemoteId,
@@ -175,24 +175,56 @@ impl Curtain<'_> {
         Ok(())
     }
 
-    /// Where a tag came from, as far as the reader may know.
-    pub(crate) async fn summary(&mut self, mut summary: TagSummary) -> Result<TagSummary, Problem> {
-        let sees = match &summary.tag.provenance {
-            Provenance::Push => true,
+    /// Whether the reader may see where a tag of `repository` came from.
+    async fn sees_source(
+        &mut self,
+        repository: RepositoryId,
+        provenance: &Provenance,
+    ) -> Result<bool, Problem> {
+        Ok(match provenance {
+            Provenance::Push | Provenance::Restored { .. } => true,
             Provenance::Promotion { source_repository, .. } => self.sees_name(source_repository).await?,
             // Where the mirror is gone: who administers the repository knew it.
             Provenance::Mirror { policy, .. } => match self.sees_remote_behind(*policy).await? {
                 Some(sees) => sees,
-                None => {
-                    let repository = summary.tag.repository;
-                    self.admin.may_administer(&mut self.conn, self.actor, repository).await?
-                }
+                None => self.admin.may_administer(&mut self.conn, self.actor, repository).await?,
             },
-        };
+        })
+    }
+
+    /// The history of a tag; where a change came from only as far as the reader may know.
+    pub(crate) async fn history(
+        &mut self,
+        repository: RepositoryId,
+        mut changes: Vec<TagChange>,
+    ) -> Result<Vec<TagChange>, Problem> {
+        for change in &mut changes {
+            if let Some(provenance) = &change.provenance
+                && !self.sees_source(repository, provenance).await?
+            {
+                change.provenance = None;
+            }
+        }
+        Ok(changes)
+    }
+
+    /// A place where images are, as far as the reader may know.
+    pub(crate) async fn place(&mut self, place: Place) -> Result<(String, bool), Problem> {
+        Ok(match place {
+            Place::Here { id, name } if self.sees(id).await? => (name.to_string(), false),
+            Place::Here { .. } => (ANOTHER_REPOSITORY.to_owned(), false),
+            Place::Remote { remote, place } if self.sees_remote(remote).await? => (place, true),
+            Place::Remote { .. } => (ANOTHER_REGISTRY.to_owned(), true),
+        })
+    }
+
+    /// Where a tag came from, as far as the reader may know.
+    pub(crate) async fn summary(&mut self, mut summary: TagSummary) -> Result<TagSummary, Problem> {
+        let sees = self.sees_source(summary.tag.repository, &summary.tag.provenance).await?;
         summary.source_visible = sees;
         if !sees {
             match &mut summary.tag.provenance {
-                Provenance::Push => {}
+                Provenance::Push | Provenance::Restored { .. } => {}
                 Provenance::Promotion { source_repository, source_tag, source_revision, .. } => {
                     *source_repository = another_repository();
                     *source_tag = summary.tag.name.clone();

@@ -18,8 +18,10 @@ mod push_mirrors;
 mod remotes;
 mod repositories;
 mod session;
+mod storage;
 mod system;
 mod tags;
+mod undo;
 mod validate;
 
 pub use accounts::NewAccount;

@@ -1,14 +1,14 @@
 //! Repositories: listing, making, changing and deleting them.
 
 use crate::Admin;
-use crate::guard::{author, no_such_repository, user};
+use crate::guard::{author, content_problem, no_such_repository, user};
 use crate::validate::Fields;
 use longshore_access::Action;
 use longshore_content::CreateError;
 use longshore_metadata::{activity, repositories};
 use longshore_model::activity::ActivityKind;
 use longshore_model::repository::{NewRepository, RepositoryChange, RepositoryFilter, RepositorySummary};
-use longshore_model::{Actor, Code, Page, PageRequest, Problem, Repository, RepositoryState};
+use longshore_model::{Actor, Code, ImmutableTags, Page, PageRequest, Problem, Repository, RepositoryState};
 use longshore_oci::{Namespace, RepositoryName};
 
 /// The longest short description, in characters.
@@ -84,7 +84,9 @@ impl Admin {
             CreateError::NoSuchNamespace(_) => {
                 Problem::field(Code::NoSuchAccount, "namespace", error.to_string())
             }
-            CreateError::Exists(_) => Problem::field(Code::RepositoryExists, "name", error.to_string()),
+            CreateError::Exists(_) | CreateError::Reserved(_) => {
+                Problem::field(Code::RepositoryExists, "name", error.to_string())
+            }
             CreateError::Metadata(error) => error.into(),
         })
     }
@@ -130,32 +132,15 @@ impl Admin {
         .await
     }
 
-    /// Deletes a repository with its tags; its policies stop, its name stays reserved for a while.
-    /// For those who administer it.
+    /// Deletes a repository with its tags. For a while it can be brought back: until then its policies
+    /// rest and its name stays reserved (semantics 23). For those who administer it.
     ///
     /// # Errors
     /// No right.
     pub async fn delete_repository(&self, actor: &Actor, name: &RepositoryName) -> Result<(), Problem> {
         let repository = self.repository_for(actor, Action::Administer, name).await?;
-        let (author, now) = (author(actor), self.now());
-        self.write(move |tx| {
-            Box::pin(async move {
-                let entry = activity::NewActivity {
-                    at: now,
-                    author,
-                    kind: ActivityKind::RepositoryDeleted,
-                    repository: Some(repository.id),
-                    tag: None,
-                    digest: None,
-                    policy: None,
-                    job: None,
-                    detail: format!("the repository {} was deleted with all its tags", repository.name),
-                };
-                activity::add(tx, &entry).await?;
-                Ok(repositories::delete(tx, repository.id, now).await?)
-            })
-        })
-        .await
+        let deleted = self.0.content.delete_repository(&repository, &author(actor)).await;
+        deleted.map_err(content_problem)
     }
 }
 
@@ -173,9 +158,12 @@ fn describe(before: &Repository, change: &RepositoryChange) -> String {
     if let Some(state) = change.state.filter(|new| *new != before.state) {
         parts.push(format!("state {} → {}", before.state.as_str(), state.as_str()));
     }
-    match change.immutable_tags.filter(|new| *new != before.immutable_tags) {
-        Some(true) => parts.push("tags are immutable now".to_owned()),
-        Some(false) => parts.push("tags can be moved now".to_owned()),
+    match change.immutable_tags.as_ref().filter(|new| **new != before.immutable_tags) {
+        Some(ImmutableTags::All) => parts.push("all tags are immutable now".to_owned()),
+        Some(ImmutableTags::Matching(patterns)) => {
+            parts.push(format!("the tags {patterns} are immutable now"));
+        }
+        Some(ImmutableTags::Off) => parts.push("tags can be moved now".to_owned()),
         None => {}
     }
     if change.short_description.is_some() || change.long_description.is_some() {

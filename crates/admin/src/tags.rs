@@ -2,10 +2,9 @@
 
 use crate::Admin;
 use crate::connection::keep;
-use crate::guard::{author, user};
+use crate::guard::{author, content_problem, user};
 use crate::validate::{self, Fields};
 use longshore_access::Action;
-use longshore_content::may_delete_tags;
 use longshore_engine::orders::{self, Destination, Shipment};
 use longshore_engine::{PromoteError, PromoteNow};
 use longshore_metadata::{jobs, tags};
@@ -42,10 +41,12 @@ impl Admin {
         Ok(Page { items, next: found.next, total: found.total })
     }
 
-    /// Deletes tags, all or none. For those who may delete from the repository.
+    /// Deletes tags, all or none; they can be brought back for a while (semantics 22). For those who may
+    /// delete from the repository.
     ///
     /// # Errors
-    /// One of them does not exist; the repository's state forbids it (semantics 18); no right.
+    /// One of them does not exist or is immutable; the repository's state forbids it (semantics 18); no
+    /// right.
     pub async fn delete_tags(
         &self,
         actor: &Actor,
@@ -53,21 +54,8 @@ impl Admin {
         names: &[Tag],
     ) -> Result<(), Problem> {
         let repository = self.repository_for(actor, Action::Delete, repository).await?;
-        let author = author(actor);
-        may_delete_tags(&repository, &author)
-            .map_err(|error| Problem::new(Code::RepositoryNotWritable, error.to_string()))?;
-        let (names, now) = (names.to_vec(), self.now());
-        self.write(move |tx| {
-            Box::pin(async move {
-                for name in &names {
-                    if tags::remove(tx, &repository, name, &author, now).await?.is_none() {
-                        return Err(no_such_tag(&repository.name, name));
-                    }
-                }
-                Ok(())
-            })
-        })
-        .await
+        let deleted = self.0.content.delete_tags(&repository, names, &author(actor)).await;
+        deleted.map_err(content_problem)
     }
 
     /// Promotes one tag now, whatever the policies say; older may replace newer (semantics 1). For
@@ -120,6 +108,12 @@ impl Admin {
         let message = error.to_string();
         match error {
             PromoteError::NoSuchTag { repository, tag } => no_such_tag(&repository, &tag),
+            PromoteError::NoSuchTarget { .. } => {
+                Problem::field(Code::NoSuchRepository, "targetRepository", message)
+            }
+            PromoteError::QuotaExceeded(_) => {
+                Problem::field(Code::QuotaExceeded, "targetRepository", message)
+            }
             PromoteError::NotWritable { .. } => {
                 Problem::field(Code::RepositoryNotWritable, "targetRepository", message)
             }

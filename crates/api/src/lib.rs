@@ -50,6 +50,8 @@ fn rest() -> OpenApiRouter<Api> {
         .merge(handlers::accounts::router())
         .merge(handlers::repositories::router())
         .merge(handlers::tags::router())
+        .merge(handlers::undo::router())
+        .merge(handlers::storage::router())
         .merge(handlers::promotion_policies::router())
         .merge(handlers::mirroring::router())
         .merge(handlers::push_mirroring::router())

@@ -4,14 +4,16 @@ use crate::Content;
 use crate::error::Error;
 use crate::hash::Hasher;
 use crate::intake::take_in;
+use crate::manifests::current;
+use crate::repositories::may_write_tags;
 use crate::store::{ByteStream, Store};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use jiff::SignedDuration;
 use longshore_metadata::blobs::{self, BlobRow};
 use longshore_metadata::repositories::Visible;
-use longshore_metadata::{Tx, manifests, tags, uploads};
-use longshore_model::{Repository, RepositoryId, Timestamp, UploadId};
-use longshore_oci::{Digest, Span};
+use longshore_metadata::{Conn, Tx, garbage, manifests, storage, tags, uploads};
+use longshore_model::{Provenance, Repository, Timestamp, UploadId};
+use longshore_oci::{Digest, Namespace, Span};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +39,7 @@ impl Content {
     ///
     /// # Errors
     /// [`Error::DigestMismatch`]; [`Error::SizeMismatch`] when `expected_size` is given and wrong;
+    /// [`Error::QuotaExceeded`], before a byte is taken where `expected_size` is given;
     /// [`Error::BrokenOff`]; the store and the database.
     pub async fn put_blob(
         &self,
@@ -45,6 +48,9 @@ impl Content {
         expected_size: Option<u64>,
         body: ByteStream,
     ) -> Result<BlobInfo, Error> {
+        if let Some(size) = expected_size {
+            self.check_quota(repository, &BlobInfo { digest: digest.clone(), size }).await?;
+        }
         let scratch = Scratch { store: Some(self.0.store.clone()), upload: UploadId::new() };
         let mut writer = self.0.store.begin(scratch.upload).await?;
         let intake = take_in(body, writer.as_mut(), Hasher::new(digest.algorithm())).await?;
@@ -58,11 +64,13 @@ impl Content {
         if actual != *digest {
             return Err(Error::DigestMismatch { expected: digest.clone(), actual });
         }
+        let info = BlobInfo { digest: digest.clone(), size };
+        self.check_quota(repository, &info).await?;
         writer.save().await?;
         let stored = self.store(scratch.upload, digest).await?;
         // At once: were the caller to go away while the row is written, no bytes may be dropped.
         scratch.committed();
-        self.record_blob(repository, BlobInfo { digest: digest.clone(), size }, stored, None).await
+        self.record_blob(repository, info, stored, None).await
     }
 
     /// Turns saved bytes into a stored blob.
@@ -83,8 +91,12 @@ impl Content {
     ) -> Result<BlobInfo, Error> {
         let location = &stored.location;
         let (to, at, now, me) = (repository.clone(), location.clone(), self.now(), self.0.me);
+        let size = info.size;
         let recording = self.write(move |tx| {
             async move {
+                let namespace = to.name.to_namespace();
+                storage::hold_quota(tx, &namespace).await?;
+                room_for(tx, &namespace, &info).await?;
                 let kept = blobs::record(tx, &info.digest, info.size, &at, now).await?;
                 blobs::link(tx, to.id, &info.digest, now).await?;
                 if let Some(upload) = upload
@@ -96,7 +108,16 @@ impl Content {
             }
             .boxed()
         });
-        let (info, is_kept) = recording.await.map_err(|error| error.at(&repository.name))?;
+        let recorded = recording.await.map_err(|error| error.at(&repository.name));
+        if let Err(Error::QuotaExceeded(_)) = &recorded {
+            // Others took the room while these bytes were being stored.
+            let at = location.clone();
+            let condemn = self.write(move |tx| {
+                async move { Ok::<_, Error>(garbage::condemn(tx, &at, size).await?) }.boxed()
+            });
+            condemn.await?;
+        }
+        let (info, is_kept) = recorded?;
         // Where a store puts equal blobs in different places, the one that was there first counts.
         if !is_kept && let Err(error) = self.0.store.remove(location).await {
             tracing::warn!(digest = %info.digest, location, %error, "a second copy of a blob stays");
@@ -108,19 +129,19 @@ impl Content {
     /// does not have it. Whether the actor may read `from` is the caller's to ask.
     ///
     /// # Errors
-    /// The database.
+    /// [`Error::QuotaExceeded`]; the database.
     pub async fn mount(
         &self,
         from: &Repository,
         to: &Repository,
         digest: &Digest,
     ) -> Result<Option<BlobInfo>, Error> {
-        let (from, to, digest, now) = (from.id, to.id, digest.clone(), self.now());
+        let (from, to, digest, now) = (from.id, to.clone(), digest.clone(), self.now());
         self.write(move |tx| {
             async move {
                 tags::lock_changes(tx).await?;
                 let found = blobs::linked(tx, from, &digest).await?.map(|(found, _)| found);
-                link_found(tx, to, digest, found, now).await
+                link_found(tx, &to, digest, found, now).await
             }
             .boxed()
         })
@@ -137,12 +158,12 @@ impl Content {
         to: &Repository,
         digest: &Digest,
     ) -> Result<Option<BlobInfo>, Error> {
-        let (visible, to, digest, now) = (visible.clone(), to.id, digest.clone(), self.now());
+        let (visible, to, digest, now) = (visible.clone(), to.clone(), digest.clone(), self.now());
         self.write(move |tx| {
             async move {
                 tags::lock_changes(tx).await?;
                 let found = blobs::linked_in_any(tx, &visible, &digest).await?;
-                link_found(tx, to, digest, found, now).await
+                link_found(tx, &to, digest, found, now).await
             }
             .boxed()
         })
@@ -218,11 +239,14 @@ impl Content {
     /// Takes a blob out of a repository. Its bytes stay for other repositories.
     ///
     /// # Errors
-    /// [`Error::BlobUnknown`]; [`Error::InUse`] while a manifest of the repository names it.
+    /// [`Error::BlobUnknown`]; [`Error::InUse`] while a manifest of the repository names it;
+    /// [`Error::NotWritable`]; [`Error::RepositoryGone`].
     pub async fn delete_blob(&self, repository: &Repository, digest: &Digest) -> Result<(), Error> {
         let (repository, digest) = (repository.clone(), digest.clone());
         self.write(move |tx| {
             async move {
+                let repository = current(tx, repository).await?;
+                may_write_tags(&repository, &Provenance::Push)?;
                 if let Some(by) = manifests::naming(tx, repository.id, &digest).await? {
                     return Err(Error::InUse { repository: repository.name, digest, by });
                 }
@@ -236,6 +260,11 @@ impl Content {
         .await
     }
 
+    /// That a repository has room for a blob by now; once it is stored, that is asked again.
+    pub(crate) async fn check_quota(&self, to: &Repository, blob: &BlobInfo) -> Result<(), Error> {
+        room_for(&mut self.0.db.read().await?, &to.name.to_namespace(), blob).await
+    }
+
     async fn linked_blob(&self, repository: &Repository, digest: &Digest) -> Result<Option<BlobRow>, Error> {
         let linked = blobs::linked(&mut self.0.db.read().await?, repository.id, digest).await?;
         Ok(linked.map(|(found, _)| found))
@@ -245,14 +274,26 @@ impl Content {
 /// The end of a mount: the blob, if its source has it, is the target's as well.
 async fn link_found(
     tx: &mut Tx,
-    to: RepositoryId,
+    to: &Repository,
     digest: Digest,
     found: Option<BlobRow>,
     now: Timestamp,
 ) -> Result<Option<BlobInfo>, Error> {
     let Some(found) = found else { return Ok(None) };
-    blobs::link(tx, to, &digest, now).await?;
-    Ok(Some(BlobInfo { digest, size: found.size }))
+    let info = BlobInfo { digest, size: found.size };
+    let namespace = to.name.to_namespace();
+    storage::hold_quota(tx, &namespace).await?;
+    room_for(tx, &namespace, &info).await?;
+    blobs::link(tx, to.id, &info.digest, now).await?;
+    Ok(Some(info))
+}
+
+/// That the quota of a namespace has room for a blob.
+async fn room_for(conn: &mut Conn, namespace: &Namespace, blob: &BlobInfo) -> Result<(), Error> {
+    match storage::obstacle_to_blob(conn, namespace, &blob.digest, blob.size).await? {
+        Some(exceeded) => Err(exceeded.into()),
+        None => Ok(()),
+    }
 }
 
 fn unknown(repository: &Repository, digest: &Digest) -> Error {

@@ -2,7 +2,8 @@
 //! for the person at the other end.
 
 use crate::store::StoreError;
-use longshore_model::{RepositoryState, UploadId};
+use longshore_metadata::storage::QuotaExceeded;
+use longshore_model::{RepositoryState, Revision, UploadId};
 use longshore_oci::{Digest, ManifestError, Reference, RepositoryName, Tag};
 use std::io;
 
@@ -74,10 +75,10 @@ pub enum Error {
     /// Not a manifest that is taken.
     #[error(transparent)]
     ManifestInvalid(#[from] ManifestError),
-    /// The repository's tags cannot be moved.
+    /// The tag is immutable: it is neither moved nor deleted.
     #[error(
-        "the tag {tag} of {repository} is immutable and points to {existing}; push under another tag, or \
-         delete this one first"
+        "the tag {tag} of {repository} is immutable and stays at {existing}; use another tag, or change \
+         which tags are immutable in the settings of {repository}"
     )]
     TagImmutable {
         /// The repository.
@@ -105,6 +106,22 @@ pub enum Error {
         /// A manifest that names it.
         by: Digest,
     },
+    /// What a tag pointed to is not to be had any more.
+    #[error(
+        "change {} of {repository}:{tag} cannot be brought back: it never was, its time is over, or its image \
+         has been deleted for good", .revision.0
+    )]
+    NotRestorable {
+        /// The repository.
+        repository: RepositoryName,
+        /// The tag.
+        tag: Tag,
+        /// The change that was to be brought back.
+        revision: Revision,
+    },
+    /// The namespace would hold more than its quota allows.
+    #[error(transparent)]
+    QuotaExceeded(#[from] QuotaExceeded),
     /// The repository was deleted in the meantime.
     #[error("there is no repository {0} any more")]
     RepositoryGone(RepositoryName),

@@ -18,6 +18,7 @@ mod repositories;
 mod s3;
 mod scrub;
 mod store;
+mod undo;
 mod uploads;
 
 pub use blobs::BlobInfo;
@@ -26,10 +27,11 @@ pub use error::Error;
 pub use garbage::{Freed, Retention};
 pub use manifests::{PutManifest, PutOutcome, Sparse};
 pub use moving::Moved;
-pub use repositories::{CreateError, may_delete_tags, may_write_tags};
+pub use repositories::{CreateError, may_delete_tags, may_restore_tags, may_write_tags};
 pub use s3::{S3Settings, S3Store};
 pub use scrub::{Checked, Damage};
 pub use store::{ByteStream, Kept, Store, StoreError, Writer};
+pub use undo::Restore;
 pub use uploads::Chunk;
 
 use crate::claims::Busy;

@@ -8,10 +8,12 @@ use crate::repositories::{may_delete_tags, may_write_tags};
 use crate::store::off_thread;
 use bytes::Bytes;
 use futures::{FutureExt, TryStreamExt};
-use longshore_metadata::manifests::{self, NewManifest, ReferrersPage, ReferrersWanted, StoredManifest};
-use longshore_metadata::tags::{self, SetOutcome, SetTag};
+use longshore_metadata::manifests::{
+    self, DeleteOutcome, NewManifest, ReferrersPage, ReferrersWanted, StoredManifest,
+};
+use longshore_metadata::tags::{self, RemoveOutcome, SetOutcome, SetTag};
 use longshore_metadata::{Tx, repositories};
-use longshore_model::{Author, Lineage, Provenance, Repository};
+use longshore_model::{Author, Lineage, Provenance, Repository, TagRecord};
 use longshore_oci::{
     Algorithm, Digest, MAX_MANIFEST_BYTES, Manifest, ManifestError, ManifestKind, Platform, Reference, Tag,
     media_type,
@@ -126,10 +128,7 @@ impl Content {
                         now,
                     };
                     match tags::set(tx, set).await? {
-                        SetOutcome::Immutable { existing } => {
-                            let (repository, tag) = (repository.name, name.clone());
-                            return Err(Error::TagImmutable { repository, tag, existing: existing.digest });
-                        }
+                        SetOutcome::Immutable { existing } => return Err(immutable(&repository, existing)),
                         outcome => outcomes.push(outcome),
                     }
                 }
@@ -176,11 +175,11 @@ impl Content {
         Ok(manifests::get(&mut conn, repository.id, &digest).await?)
     }
 
-    /// Deletes a manifest and every tag that points to it.
+    /// Deletes a manifest and every tag that points to it. With one of its tags it can be brought back.
     ///
     /// # Errors
     /// [`Error::ManifestUnknown`]; [`Error::InUse`] while an index of the repository names it;
-    /// [`Error::NotWritable`]; [`Error::RepositoryGone`]; the database.
+    /// [`Error::NotWritable`]; [`Error::TagImmutable`]; [`Error::RepositoryGone`]; the database.
     pub async fn delete_manifest(
         &self,
         repository: &Repository,
@@ -197,8 +196,11 @@ impl Content {
                     return Err(Error::InUse { repository: repository.name, digest, by });
                 }
                 match manifests::delete(tx, &repository, &digest, &author, now).await? {
-                    true => Ok(()),
-                    false => Err(unknown(&repository, digest.into())),
+                    DeleteOutcome::Deleted => Ok(()),
+                    DeleteOutcome::Missing => Err(unknown(&repository, digest.into())),
+                    DeleteOutcome::Immutable { tag } => {
+                        Err(Error::TagImmutable { repository: repository.name, tag, existing: digest })
+                    }
                 }
             }
             .boxed()
@@ -209,18 +211,38 @@ impl Content {
     /// Deletes a tag; the manifest stays.
     ///
     /// # Errors
-    /// [`Error::ManifestUnknown`]; [`Error::NotWritable`]; [`Error::RepositoryGone`]; the database.
+    /// As [`Content::delete_tags`].
     pub async fn delete_tag(&self, repository: &Repository, tag: &Tag, author: &Author) -> Result<(), Error> {
-        let (repository, tag, author) = (repository.clone(), tag.clone(), author.clone());
+        self.delete_tags(repository, std::slice::from_ref(tag), author).await
+    }
+
+    /// Deletes tags, all or none; their manifests stay.
+    ///
+    /// # Errors
+    /// [`Error::ManifestUnknown`]; [`Error::NotWritable`]; [`Error::TagImmutable`];
+    /// [`Error::RepositoryGone`]; the database.
+    pub async fn delete_tags(
+        &self,
+        repository: &Repository,
+        tags: &[Tag],
+        author: &Author,
+    ) -> Result<(), Error> {
+        let (repository, tags, author) = (repository.clone(), tags.to_vec(), author.clone());
         let now = self.now();
         self.write(move |tx| {
             async move {
                 let repository = current(tx, repository).await?;
                 may_delete_tags(&repository, &author)?;
-                match tags::remove(tx, &repository, &tag, &author, now).await? {
-                    Some(_) => Ok(()),
-                    None => Err(unknown(&repository, tag.into())),
+                for tag in tags {
+                    match tags::remove(tx, &repository, &tag, &author, now).await? {
+                        RemoveOutcome::Removed(_) => {}
+                        RemoveOutcome::Missing => return Err(unknown(&repository, tag.into())),
+                        RemoveOutcome::Immutable { existing } => {
+                            return Err(immutable(&repository, existing));
+                        }
+                    }
                 }
+                Ok(())
             }
             .boxed()
         })
@@ -265,7 +287,12 @@ fn unknown(repository: &Repository, reference: Reference) -> Error {
     Error::ManifestUnknown { repository: repository.name.clone(), reference }
 }
 
-async fn current(tx: &mut Tx, repository: Repository) -> Result<Repository, Error> {
+pub(crate) fn immutable(repository: &Repository, existing: TagRecord) -> Error {
+    let repository = repository.name.clone();
+    Error::TagImmutable { repository, tag: existing.name, existing: existing.digest }
+}
+
+pub(crate) async fn current(tx: &mut Tx, repository: Repository) -> Result<Repository, Error> {
     repositories::get(tx, repository.id).await?.ok_or(Error::RepositoryGone(repository.name))
 }
 

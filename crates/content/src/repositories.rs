@@ -20,6 +20,15 @@ pub fn may_write_tags(repository: &Repository, provenance: &Provenance) -> Resul
     check_state(repository, matches!(provenance, Provenance::Mirror { .. }))
 }
 
+/// Whether a repository's state lets a person bring a tag back that came from `lost`. Where only pull
+/// mirrors write, only what they had brought comes back (semantics 18, 22).
+///
+/// # Errors
+/// [`Error::NotWritable`]
+pub fn may_restore_tags(repository: &Repository, lost: Option<&Provenance>) -> Result<(), Error> {
+    check_state(repository, lost.is_some_and(|lost| lost.mirror().is_some()))
+}
+
 /// Whether a repository's state lets `author` delete tags and manifests.
 ///
 /// # Errors
@@ -42,9 +51,14 @@ pub enum CreateError {
     /// Nobody has this namespace.
     #[error("there is no user or organization {0}; a repository's name begins with one that exists")]
     NoSuchNamespace(Namespace),
-    /// The name is taken, perhaps by a deleted repository whose name is still reserved.
+    /// The name is taken.
     #[error("the name {0} is taken; choose another one")]
     Exists(RepositoryName),
+    /// The name is reserved for a deleted repository.
+    #[error(
+        "the name {0} is kept for the deleted repository; restore that, or purge it before you use its name"
+    )]
+    Reserved(RepositoryName),
     /// The database failed.
     #[error(transparent)]
     Metadata(#[from] longshore_metadata::Error),
@@ -70,7 +84,7 @@ impl Content {
     /// push needs, several requests of which may come at once.
     ///
     /// # Errors
-    /// [`CreateError`]; the name is taken when it is that of a deleted repository.
+    /// [`CreateError`]
     pub async fn find_or_create_repository(
         &self,
         name: &RepositoryName,
@@ -118,7 +132,13 @@ async fn create(
         return Err(CreateError::NoSuchNamespace(namespace));
     }
     let repository = match repositories::create(tx, &name, new, now).await {
-        Err(longshore_metadata::Error::Exists { .. }) => return Err(CreateError::Exists(name)),
+        Err(longshore_metadata::Error::Exists { .. }) => {
+            // Whoever may make repositories here may know of the deleted ones.
+            return Err(match repositories::find(tx, &name).await? {
+                Some(_) => CreateError::Exists(name),
+                None => CreateError::Reserved(name),
+            });
+        }
         made => made?,
     };
     let entry = NewActivity {
@@ -140,7 +160,7 @@ async fn create(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use longshore_model::{PolicyId, RepositoryId, Visibility};
+    use longshore_model::{ImmutableTags, Pin, PolicyId, RepositoryId, Revision, Visibility};
 
     fn repository(state: RepositoryState) -> Repository {
         Repository {
@@ -150,7 +170,7 @@ mod tests {
             state,
             short_description: String::new(),
             long_description: String::new(),
-            immutable_tags: false,
+            immutable_tags: ImmutableTags::Off,
             created_at: Timestamp::UNIX_EPOCH,
         }
     }
@@ -177,12 +197,30 @@ mod tests {
     }
 
     #[test]
+    fn semantics_22_in_a_mirror_only_what_its_mirrors_had_brought_comes_back() {
+        let mirror = repository(RepositoryState::Mirror);
+        let pin = Some(Pin { mirror: PolicyId::new(), released: true });
+        let restored = |pin| Provenance::Restored { revision: Revision(1), quietly: false, pin };
+        for (lost, may) in [
+            (Some(from_mirror()), true),
+            (Some(restored(pin)), true),
+            (Some(restored(None)), false),
+            (Some(Provenance::Push), false),
+            (None, false),
+        ] {
+            assert_eq!(may_restore_tags(&mirror, lost.as_ref()).is_ok(), may, "{lost:?}");
+        }
+        assert!(may_restore_tags(&repository(RepositoryState::Normal), Some(&Provenance::Push)).is_ok());
+    }
+
+    #[test]
     fn semantics_18_nobody_writes_to_a_read_only_repository() {
         let locked = repository(RepositoryState::ReadOnly);
         for provenance in [Provenance::Push, from_mirror()] {
             assert!(may_write_tags(&locked, &provenance).is_err());
         }
         assert!(may_delete_tags(&locked, &Author::System).is_err());
+        assert!(may_restore_tags(&locked, Some(&from_mirror())).is_err());
         assert!(may_write_tags(&repository(RepositoryState::Normal), &Provenance::Push).is_ok());
     }
 }

@@ -79,10 +79,11 @@ impl Content {
     }
 
     /// Ends an upload, perhaps with a last part: verifies the digest, stores the blob and links it
-    /// into the repository. An upload whose bytes have another digest is gone afterwards.
+    /// into the repository. An upload whose bytes have another digest, or for which
+    /// there is no room, is gone afterwards.
     ///
     /// # Errors
-    /// As [`Content::append`], and [`Error::DigestMismatch`].
+    /// As [`Content::append`], and [`Error::DigestMismatch`], [`Error::QuotaExceeded`].
     pub async fn finish_upload(
         &self,
         repository: &Repository,
@@ -171,8 +172,14 @@ impl Content {
             self.drop_upload(upload).await?;
             return Err(Error::DigestMismatch { expected: digest, actual });
         }
-        let stored = self.store(upload.id, &digest).await?;
-        self.record_blob(repository, BlobInfo { digest, size }, stored, Some(upload.id)).await
+        let info = BlobInfo { digest, size };
+        // Asked before the bytes become a blob that nobody would have.
+        if let Err(error) = self.check_quota(repository, &info).await {
+            self.drop_upload(upload).await?;
+            return Err(error);
+        }
+        let stored = self.store(upload.id, &info.digest).await?;
+        self.record_blob(repository, info, stored, Some(upload.id)).await
     }
 
     async fn upload(&self, repository: &Repository, upload: UploadId) -> Result<Upload, Error> {

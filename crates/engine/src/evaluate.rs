@@ -194,7 +194,11 @@ async fn promote(
         job: Some(at.job),
     };
     let made = format!("{}:{name}", target.name);
-    Ok(match promotion.carry_out(tx, at.now).await? {
+    let outcome = match promotion.carry_out(tx, at.now).await? {
+        Ok(outcome) => outcome,
+        Err(exceeded) => return Ok((Answer::Failed, exceeded.to_string(), None)),
+    };
+    Ok(match outcome {
         SetOutcome::Set(_) => {
             promotions::mark_promoted(tx, id, at.now).await?;
             (Answer::Promoted, format!("promoted as {made}"), None)

@@ -5,6 +5,7 @@ use crate::{
     evaluate::Occasion,
     orders::{self, Destination, Shipment},
     outgoing::Outgoing,
+    promote::no_room,
 };
 use longshore_metadata::{
     Error, Tx,
@@ -120,6 +121,9 @@ impl Referrer<'_> {
             None => true,
         };
         if !has_image || there && tagged || target.state != RepositoryState::Normal {
+            return Ok(false);
+        }
+        if no_room(tx, self.source, &target, self.digest()).await?.is_some() {
             return Ok(false);
         }
         manifests::link_tree(tx, self.source.id, target.id, self.digest()).await?;

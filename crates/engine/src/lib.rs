@@ -11,6 +11,7 @@ mod evaluate;
 mod evaluator;
 mod family;
 mod follow;
+mod foresee;
 mod garbage;
 mod journal;
 mod locks;
@@ -29,6 +30,7 @@ mod transfer;
 mod trouble;
 mod worker;
 
+pub use foresee::Ahead;
 pub use garbage::GarbageSettings;
 pub use promote::{PromoteError, PromoteNow};
 pub use reach::{ReachError, endpoint_of, kind_of};

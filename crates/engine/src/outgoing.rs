@@ -174,7 +174,8 @@ async fn came_from(conn: &mut Conn, tag: &TagRecord, mirror: &PushMirror) -> Res
         Provenance::Mirror { remote_host, remote_repository, .. } => {
             is_target(remote_host, remote_repository.as_str())
         }
-        Provenance::Push | Provenance::Promotion { .. } => false,
+        // The lineage of what was brought back tells where it had come from.
+        Provenance::Push | Provenance::Promotion { .. } | Provenance::Restored { .. } => false,
     };
     for policy in tag.lineage.policies() {
         if came {

@@ -5,14 +5,15 @@ use crate::{Engine, family};
 use longshore_metadata::{
     Error, Priority, Tx,
     deliveries::{self, Delivery, DeliveryTarget},
-    manifests,
+    manifests, repositories,
+    storage::{self, QuotaExceeded},
     tags::{self, SetOutcome, SetTag},
 };
 use longshore_model::{
     Author, JobId, Lineage, PolicyId, PolicyKind, Provenance, Repository, RepositoryState, Revision,
     TagRecord, Timestamp,
 };
-use longshore_oci::{RepositoryName, Tag};
+use longshore_oci::{Digest, RepositoryName, Tag};
 
 /// One tag on its way into another repository.
 pub(crate) struct Promotion<'a> {
@@ -29,10 +30,18 @@ pub(crate) struct Promotion<'a> {
 }
 
 impl Promotion<'_> {
-    /// Links and sets. Where the tag may not be set, nothing is linked and nothing changes.
-    pub(crate) async fn carry_out(&self, tx: &mut Tx, now: Timestamp) -> Result<SetOutcome, Error> {
+    /// Links and sets. Where the tag may not be set, or there is no room for what would be linked, nothing
+    /// is linked and nothing changes.
+    pub(crate) async fn carry_out(
+        &self,
+        tx: &mut Tx,
+        now: Timestamp,
+    ) -> Result<Result<SetOutcome, QuotaExceeded>, Error> {
         if let Some(obstacle) = self.obstacle(tx).await? {
-            return Ok(obstacle);
+            return Ok(Ok(obstacle));
+        }
+        if let Some(exceeded) = no_room(tx, self.source, self.target, &self.tag.digest).await? {
+            return Ok(Err(exceeded));
         }
         manifests::link_tree(tx, self.source.id, self.target.id, &self.tag.digest).await?;
         let outcome = self.set(tx, self.tag, self.name, now).await?;
@@ -42,7 +51,7 @@ impl Promotion<'_> {
             }
             self.record(tx, now).await?;
         }
-        Ok(outcome)
+        Ok(Ok(outcome))
     }
 
     /// Asked before anything is linked, so that a promotion which may not be leaves nothing behind.
@@ -51,7 +60,7 @@ impl Promotion<'_> {
         if existing.digest == self.tag.digest {
             return Ok(None);
         }
-        if self.target.immutable_tags {
+        if self.target.immutable_tags.covers(self.name) {
             return Ok(Some(SetOutcome::Immutable { existing }));
         }
         let later = self.source_revision(self.tag).is_some_and(|ours| existing.source_revision > ours);
@@ -90,13 +99,19 @@ impl Promotion<'_> {
         tags::set(tx, change).await
     }
 
-    /// Links what refers to the image or to a part of it, and sets its digest tags (semantics 6, 7).
+    /// Links what refers to the image or to a part of it, and sets its digest tags (semantics 6, 7), as far
+    /// as there is room for them.
     async fn take_family(&self, tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
         let family = family::of(tx, self.source.id, &self.tag.digest).await?;
         for referrer in &family.referrers {
-            manifests::link_tree(tx, self.source.id, self.target.id, referrer).await?;
+            if no_room(tx, self.source, self.target, referrer).await?.is_none() {
+                manifests::link_tree(tx, self.source.id, self.target.id, referrer).await?;
+            }
         }
         for tag in &family.digest_tags {
+            if no_room(tx, self.source, self.target, &tag.digest).await?.is_some() {
+                continue;
+            }
             manifests::link_tree(tx, self.source.id, self.target.id, &tag.digest).await?;
             self.set(tx, tag, &tag.name, now).await?;
         }
@@ -118,6 +133,18 @@ impl Promotion<'_> {
         };
         deliveries::record(tx, &delivery).await
     }
+}
+
+/// Why the quota of the target's namespace has no room for a manifest of the source and all it needs.
+pub(crate) async fn no_room(
+    tx: &mut Tx,
+    source: &Repository,
+    target: &Repository,
+    digest: &Digest,
+) -> Result<Option<QuotaExceeded>, Error> {
+    let namespace = target.name.to_namespace();
+    storage::hold_quota(tx, &namespace).await?;
+    storage::obstacle_to_tree(tx, &namespace, source.id, digest).await
 }
 
 /// DTR's message for a tag that cannot be moved.
@@ -151,6 +178,12 @@ pub enum PromoteError {
         /// The name.
         tag: Tag,
     },
+    /// The target was deleted.
+    #[error("{repository} has been deleted")]
+    NoSuchTarget {
+        /// The target.
+        repository: RepositoryName,
+    },
     /// The target's state forbids it (semantics 18).
     #[error(
         "{repository} takes no promotions: it is {}",
@@ -170,6 +203,9 @@ pub enum PromoteError {
         /// The name.
         tag: Tag,
     },
+    /// The target's namespace would hold more than it may.
+    #[error(transparent)]
+    QuotaExceeded(#[from] QuotaExceeded),
     /// The database failed.
     #[error(transparent)]
     Metadata(#[from] Error),
@@ -188,9 +224,12 @@ impl Engine {
 
 impl PromoteNow {
     async fn carry_out(&self, tx: &mut Tx, now: Timestamp) -> Result<TagRecord, PromoteError> {
-        if self.target.state != RepositoryState::Normal {
-            let (repository, state) = (self.target.name.clone(), self.target.state);
-            return Err(PromoteError::NotWritable { repository, state });
+        tags::lock_changes(tx).await?;
+        // As it is now: it may have been deleted or locked since the caller looked.
+        let gone = || PromoteError::NoSuchTarget { repository: self.target.name.clone() };
+        let target = repositories::get(tx, self.target.id).await?.ok_or_else(gone)?;
+        if target.state != RepositoryState::Normal {
+            return Err(PromoteError::NotWritable { repository: target.name, state: target.state });
         }
         let tag = tags::find(tx, self.source.id, &self.tag).await?.ok_or_else(|| {
             PromoteError::NoSuchTag { repository: self.source.name.clone(), tag: self.tag.clone() }
@@ -199,14 +238,14 @@ impl PromoteNow {
             policy: None,
             source: &self.source,
             tag: &tag,
-            target: &self.target,
+            target: &target,
             name: &self.target_tag,
             author: &self.author,
             lineage: &tag.lineage,
             referrers: true,
             job: None,
         };
-        match promotion.carry_out(tx, now).await? {
+        match promotion.carry_out(tx, now).await?? {
             SetOutcome::Set(record) | SetOutcome::Unchanged(record) => Ok(record),
             // A change of a person's own is never superseded; were it so, what stands is the answer.
             SetOutcome::Superseded { by } => Ok(by),

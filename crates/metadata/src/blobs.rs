@@ -92,7 +92,9 @@ pub async fn link(
 ) -> Result<(), Error> {
     change!(
         tx.conn,
-        "INSERT INTO repository_blobs (repository, digest, linked_at) VALUES ($1, $2, $3)
+        "INSERT INTO repository_blobs (repository, digest, linked_at, namespace, size)
+         VALUES ($1, $2, $3, COALESCE((SELECT r.namespace FROM repositories r WHERE r.id = $1), ''),
+                 COALESCE((SELECT b.size FROM blobs b WHERE b.digest = $2), 0))
          ON CONFLICT (repository, digest) DO UPDATE SET linked_at = excluded.linked_at",
         repository.to_string(),
         digest.as_str(),

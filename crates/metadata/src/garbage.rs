@@ -56,14 +56,15 @@ pub async fn repositories(
 }
 
 /// The manifests of a repository that no root leads to. Roots are its tags, the tags that can still be
-/// brought back, what has only just come, and what an unfinished job is about; children live as long
-/// as a parent does, referrers as long as their subject.
+/// brought back, what has only just come and was not deleted, and what an unfinished job is about;
+/// children live as long as a parent does, referrers as long as their subject.
 pub async fn rootless_manifests(
     conn: &mut Conn,
     repository: RepositoryId,
     cutoffs: &Cutoffs,
 ) -> Result<Vec<Digest>, Error> {
-    let Some(untagged) = cutoffs.untagged else { return Ok(Vec::new()) };
+    // What nobody deleted stays for ever where no time is set.
+    let untagged = cutoffs.untagged.unwrap_or(Timestamp::MIN);
     let in_jobs = json(&in_jobs(conn, repository).await?);
     let found = rows!(
         conn,
@@ -74,13 +75,15 @@ pub async fn rootless_manifests(
                    UNION
                    SELECT l.digest FROM repository_manifests l
                    WHERE l.repository = $1
-                     AND (l.linked_at >= $2 OR REPLACE($4, '"' || l.digest || '"', '') <> $4)
+                     AND (l.linked_at >= $2 AND l.removed_at IS NULL
+                          OR REPLACE($4, '"' || l.digest || '"', '') <> $4)
                    UNION
                    SELECT c.digest FROM tag_changes c
-                   WHERE c.repository = $1 AND c.digest IS NOT NULL
+                   JOIN repository_manifests l ON l.repository = c.repository AND l.digest = c.digest
+                   WHERE c.repository = $1
                      AND (SELECT n.at FROM tag_changes n
                           WHERE n.repository = c.repository AND n.name = c.name AND n.revision > c.revision
-                          ORDER BY n.revision LIMIT 1) >= $3
+                          ORDER BY n.revision LIMIT 1) >= CASE WHEN l.removed_at IS NULL THEN $3 ELSE $5 END
                ) roots
                UNION
                SELECT CASE WHEN e.parent = v.digest THEN e.child ELSE e.parent END
@@ -93,7 +96,8 @@ pub async fn rootless_manifests(
         repository.to_string(),
         micros(untagged),
         micros(untagged.min(cutoffs.undo)),
-        in_jobs
+        in_jobs,
+        micros(cutoffs.undo)
     )?;
     found.iter().map(|(digest,)| parse("digest", digest)).collect()
 }
@@ -150,6 +154,10 @@ pub async fn unlink_loose_blobs(
 /// Empties a deleted repository and gives its name free: answers its manifests and its blobs.
 pub async fn purge(tx: &mut Tx, repository: RepositoryId) -> Result<(u64, Vec<Digest>), Error> {
     let id = repository.to_string();
+    change!(tx.conn, "DELETE FROM tags WHERE repository = $1", id.as_str())?;
+    change!(tx.conn, "DELETE FROM tag_changes WHERE repository = $1", id.as_str())?;
+    change!(tx.conn, "DELETE FROM uploads WHERE repository = $1", id.as_str())?;
+    change!(tx.conn, "DELETE FROM verdicts WHERE repository = $1", id.as_str())?;
     let sql = "DELETE FROM repository_manifests WHERE repository = $1";
     let manifests = change!(tx.conn, sql, id.as_str())?;
     let sql = "DELETE FROM repository_blobs WHERE repository = $1 RETURNING digest";
@@ -199,14 +207,16 @@ pub async fn condemn_blobs(tx: &mut Tx, cutoffs: &Cutoffs, limit: i64) -> Result
     )?;
     for (digest, location, size) in &loose {
         change!(tx.conn, "DELETE FROM blobs WHERE digest = $1", digest.as_str())?;
-        change!(
-            tx.conn,
-            "INSERT INTO condemned_blobs (location, size) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-            location.as_str(),
-            size
-        )?;
+        condemn(tx, location, size.unsigned_abs()).await?;
     }
     Ok(loose.len() as u64)
+}
+
+/// Condemns bytes: they are removed with the next garbage, unless they are a blob by then.
+pub async fn condemn(tx: &mut Tx, location: &str, size: u64) -> Result<(), Error> {
+    let sql = "INSERT INTO condemned_blobs (location, size) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    change!(tx.conn, sql, location, size.cast_signed())?;
+    Ok(())
 }
 
 /// Bytes that are condemned, at most `limit`.

@@ -23,8 +23,10 @@ pub mod remotes;
 pub mod repositories;
 pub mod sessions;
 pub mod settings;
+pub mod storage;
 pub mod tags;
 pub mod totals;
+pub mod undo;
 pub mod uploads;
 pub mod verdicts;
 

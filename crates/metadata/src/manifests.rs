@@ -2,12 +2,12 @@
 
 use crate::{
     Conn, Error, Tx,
-    conn::{change, from_row, row, rows},
+    conn::{change, from_row, row, rows, value},
     convert::{from_json, json, micros, parse},
     tags,
 };
 use longshore_model::{Author, Repository, RepositoryId, Timestamp, job::Parameters};
-use longshore_oci::{Descriptor, Digest, Manifest, Platform, ReferenceRole};
+use longshore_oci::{Descriptor, Digest, Manifest, Platform, ReferenceRole, Tag};
 use std::collections::{BTreeMap, HashSet};
 
 /// A manifest that is stored.
@@ -178,17 +178,16 @@ async fn link(tx: &mut Tx, repository: RepositoryId, digest: &Digest, now: Times
         digest.as_str(),
         micros(now)
     )?;
-    if linked == 0 {
-        // It came again: an index that is about to name it may rely on that.
-        change!(
-            tx.conn,
-            "UPDATE repository_manifests SET linked_at = $3 WHERE repository = $1 AND digest = $2",
-            repository.to_string(),
-            digest.as_str(),
-            micros(now)
-        )?;
+    if linked > 0 {
+        return Ok(true);
     }
-    Ok(linked > 0)
+    let sql = "UPDATE repository_manifests SET removed_at = NULL
+               WHERE repository = $1 AND digest = $2 AND removed_at IS NOT NULL";
+    let back = change!(tx.conn, sql, repository.to_string(), digest.as_str())?;
+    // It came again: an index that is about to name it may rely on that.
+    let sql = "UPDATE repository_manifests SET linked_at = $3 WHERE repository = $1 AND digest = $2";
+    change!(tx.conn, sql, repository.to_string(), digest.as_str(), micros(now))?;
+    Ok(back > 0)
 }
 
 /// A manifest, if the repository has it.
@@ -201,7 +200,7 @@ pub async fn get(
         conn,
         (String, Vec<u8>),
         "SELECT m.media_type, m.bytes FROM repository_manifests l JOIN manifests m ON m.digest = l.digest
-         WHERE l.repository = $1 AND l.digest = $2",
+         WHERE l.repository = $1 AND l.digest = $2 AND l.removed_at IS NULL",
         repository.to_string(),
         digest.as_str()
     )?;
@@ -231,7 +230,7 @@ pub async fn has_all(
         let digest = &reference.descriptor.digest;
         let sql = match reference.role {
             ReferenceRole::Child => {
-                "SELECT 1 FROM repository_manifests WHERE repository = $1 AND digest = $2"
+                "SELECT 1 FROM repository_manifests WHERE repository = $1 AND digest = $2 AND removed_at IS NULL"
             }
             _ => "SELECT 1 FROM repository_blobs WHERE repository = $1 AND digest = $2",
         };
@@ -265,7 +264,7 @@ pub async fn referrers(
         ReferrerRow,
         "SELECT m.digest, m.media_type, m.artifact_type, m.annotations, m.size
          FROM manifests m JOIN repository_manifests l ON l.digest = m.digest
-         WHERE m.subject = $2 AND l.repository = $1 AND ($3 IS NULL OR m.artifact_type = $3)
+         WHERE m.subject = $2 AND l.repository = $1 AND l.removed_at IS NULL AND ($3 IS NULL OR m.artifact_type = $3)
          ORDER BY m.digest",
         repository.to_string(),
         subject.as_str(),
@@ -319,8 +318,8 @@ pub async fn referrers_page(
                       SUM(own) OVER (ORDER BY digest) AS reach
                FROM (SELECT m.digest, OCTET_LENGTH(m.annotations) + 512 AS own
                      FROM manifests m JOIN repository_manifests l ON l.digest = m.digest
-                     WHERE m.subject = $2 AND l.repository = $1 AND ($3 IS NULL OR m.artifact_type = $3)
-                       AND ($4 IS NULL OR m.digest > $4)) AS lengths) AS page
+                     WHERE m.subject = $2 AND l.repository = $1 AND l.removed_at IS NULL
+                       AND ($3 IS NULL OR m.artifact_type = $3) AND ($4 IS NULL OR m.digest > $4)) AS lengths) AS page
          JOIN manifests m ON m.digest = page.digest
          WHERE page.reach <= $6 OR page.reach = page.own
          ORDER BY m.digest LIMIT $5",
@@ -355,7 +354,7 @@ pub async fn parents(
         conn,
         (String,),
         "SELECT DISTINCT e.parent FROM manifest_edges e
-         JOIN repository_manifests l ON l.digest = e.parent AND l.repository = $1
+         JOIN repository_manifests l ON l.digest = e.parent AND l.repository = $1 AND l.removed_at IS NULL
          WHERE e.child = $2 AND e.role = 'child'",
         repository.to_string(),
         child.as_str()
@@ -373,7 +372,7 @@ pub async fn naming(
         conn,
         (String,),
         "SELECT e.parent FROM manifest_edges e
-         JOIN repository_manifests l ON l.digest = e.parent AND l.repository = $1
+         JOIN repository_manifests l ON l.digest = e.parent AND l.repository = $1 AND l.removed_at IS NULL
          WHERE e.child = $2 AND e.role <> 'subject' LIMIT 1",
         repository.to_string(),
         part.as_str()
@@ -493,11 +492,12 @@ pub async fn link_tree(
     // everything that the repository has, which a promotion would take longer over with each push.
     let blobs = change!(
         tx.conn,
-        "INSERT INTO repository_blobs (repository, digest, linked_at)
+        "INSERT INTO repository_blobs (repository, digest, linked_at, namespace, size)
          WITH RECURSIVE tree (digest) AS (
              SELECT CAST($3 AS TEXT) UNION
              SELECT e.child FROM manifest_edges e JOIN tree t ON e.parent = t.digest WHERE e.role = 'child')
-         SELECT DISTINCT CAST($2 AS TEXT), e.child, l.linked_at
+         SELECT DISTINCT CAST($2 AS TEXT), e.child, l.linked_at,
+                         (SELECT r.namespace FROM repositories r WHERE r.id = $2), l.size
          FROM tree t CROSS JOIN manifest_edges e CROSS JOIN repository_blobs l
          WHERE e.parent = t.digest AND e.role IN ('config', 'layer') AND l.repository = $1 AND l.digest = e.child
          ON CONFLICT DO NOTHING",
@@ -513,8 +513,9 @@ pub async fn link_tree(
              SELECT e.child FROM manifest_edges e JOIN tree t ON e.parent = t.digest WHERE e.role = 'child')
          SELECT DISTINCT CAST($2 AS TEXT), t.digest, l.linked_at
          FROM tree t CROSS JOIN repository_manifests l
-         WHERE l.repository = $1 AND l.digest = t.digest
-         ON CONFLICT DO NOTHING",
+         WHERE l.repository = $1 AND l.digest = t.digest AND l.removed_at IS NULL
+         ON CONFLICT (repository, digest) DO UPDATE SET removed_at = NULL
+         WHERE repository_manifests.removed_at IS NOT NULL",
         from.as_str(),
         to.as_str(),
         root.as_str()
@@ -522,14 +523,29 @@ pub async fn link_tree(
     Ok(LinkOutcome { manifests, blobs })
 }
 
-/// Takes a manifest from a repository, with every tag that points to it; whether it had it.
+/// What became of a manifest that was to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeleteOutcome {
+    /// It is gone, and its tags with it.
+    Deleted,
+    /// The repository has none.
+    Missing,
+    /// A tag that points to it is immutable, so it stays.
+    Immutable {
+        /// The tag.
+        tag: Tag,
+    },
+}
+
+/// Takes a manifest from a repository, with every tag that points to it. It is hidden at once and kept
+/// as long as one of its tags can be brought back.
 pub async fn delete(
     tx: &mut Tx,
     repository: &Repository,
     digest: &Digest,
     author: &Author,
     now: Timestamp,
-) -> Result<bool, Error> {
+) -> Result<DeleteOutcome, Error> {
     let pointing = rows!(
         tx.conn,
         (String,),
@@ -537,9 +553,53 @@ pub async fn delete(
         repository.id.to_string(),
         digest.as_str()
     )?;
-    for (name,) in pointing {
-        tags::remove(tx, repository, &parse("tag", &name)?, author, now).await?;
+    let pointing: Vec<Tag> =
+        pointing.iter().map(|(name,)| parse("tag", name)).collect::<Result<_, Error>>()?;
+    if let Some(tag) = pointing.iter().find(|tag| repository.immutable_tags.covers(tag)) {
+        return Ok(DeleteOutcome::Immutable { tag: tag.clone() });
     }
-    let sql = "DELETE FROM repository_manifests WHERE repository = $1 AND digest = $2";
-    Ok(change!(tx.conn, sql, repository.id.to_string(), digest.as_str())? > 0)
+    for tag in &pointing {
+        tags::remove(tx, repository, tag, author, now).await?;
+    }
+    let sql = "UPDATE repository_manifests SET removed_at = $3
+               WHERE repository = $1 AND digest = $2 AND removed_at IS NULL";
+    Ok(match change!(tx.conn, sql, repository.id.to_string(), digest.as_str(), micros(now))? {
+        0 => DeleteOutcome::Missing,
+        _ => DeleteOutcome::Deleted,
+    })
+}
+
+/// Shows a manifest that was deleted again, with all it needs, where that is still there; whether it is.
+pub(crate) async fn bring_back(tx: &mut Tx, repository: RepositoryId, root: &Digest) -> Result<bool, Error> {
+    let repository = repository.to_string();
+    let missing = value!(
+        tx.conn,
+        i64,
+        "WITH RECURSIVE tree (digest) AS (
+             SELECT CAST($2 AS TEXT) UNION
+             SELECT e.child FROM manifest_edges e JOIN tree t ON e.parent = t.digest
+             WHERE e.role = 'child' AND e.absent IS NULL)
+         SELECT (SELECT COUNT(*) FROM tree t WHERE NOT EXISTS (
+                    SELECT 1 FROM repository_manifests l WHERE l.repository = $1 AND l.digest = t.digest))
+              + (SELECT COUNT(*) FROM tree t JOIN manifest_edges e ON e.parent = t.digest
+                 WHERE e.role IN ('config', 'layer') AND e.absent IS NULL AND NOT EXISTS (
+                    SELECT 1 FROM repository_blobs l WHERE l.repository = $1 AND l.digest = e.child))",
+        repository.as_str(),
+        root.as_str()
+    )?;
+    if missing > 0 {
+        return Ok(false);
+    }
+    change!(
+        tx.conn,
+        "UPDATE repository_manifests SET removed_at = NULL
+         WHERE repository = $1 AND removed_at IS NOT NULL AND digest IN (
+             WITH RECURSIVE tree (digest) AS (
+                 SELECT CAST($2 AS TEXT) UNION
+                 SELECT e.child FROM manifest_edges e JOIN tree t ON e.parent = t.digest WHERE e.role = 'child')
+             SELECT digest FROM tree)",
+        repository.as_str(),
+        root.as_str()
+    )?;
+    Ok(true)
 }

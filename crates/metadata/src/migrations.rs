@@ -20,10 +20,10 @@ macro_rules! files {
 /// What one file is: its number, its name, its statements.
 type File = (&'static str, &'static str, &'static str);
 
-const SQLITE: [File; 4] =
-    files!("sqlite": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "claims");
-const POSTGRES: [File; 4] =
-    files!("postgres": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "claims");
+const SQLITE: [File; 5] =
+    files!("sqlite": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "claims", "0005" "undo");
+const POSTGRES: [File; 5] =
+    files!("postgres": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "claims", "0005" "undo");
 
 pub(crate) fn sqlite() -> Migrator {
     migrator(&SQLITE)

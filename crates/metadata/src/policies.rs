@@ -140,7 +140,10 @@ macro_rules! select {
         concat!(
             "SELECT p.id, p.repository, r.name AS repository_name, p.target, t.name AS target_name,
                     p.remote, e.url AS remote_url, p.remote_repository, p.rules, p.template, p.patterns,
-                    p.interval_seconds, p.overwrite, p.referrers, p.baseline, p.enabled, p.version, p.paused,
+                    p.interval_seconds, p.overwrite, p.referrers, p.baseline, p.enabled, p.version,
+                    CASE WHEN t.deleted_at IS NOT NULL THEN t.name || ' has been deleted; it can be restored'
+                         WHEN r.deleted_at IS NOT NULL THEN r.name || ' has been deleted; it can be restored'
+                         ELSE p.paused END AS paused,
                     p.author, a.name AS author_name,
                     (p.author IS NOT NULL AND (a.id IS NULL
                         OR (NOT a.is_admin AND (a.name <> r.namespace
@@ -203,7 +206,8 @@ where
     T: TryFrom<PolicyRow, Error = Error>,
 {
     let sql = select!(
-        "WHERE p.kind = 'pull_mirror' AND p.next_run_at <= $1 AND p.enabled AND p.paused IS NULL ORDER BY p.next_run_at"
+        "WHERE p.kind = 'pull_mirror' AND p.next_run_at <= $1 AND p.enabled AND p.paused IS NULL
+           AND r.deleted_at IS NULL ORDER BY p.next_run_at"
     );
     collect(rows!(conn, PolicyRow, sql, micros(now))?)
 }

@@ -64,8 +64,8 @@ pub async fn due(conn: &mut Conn, now: Timestamp) -> Result<Vec<PullMirror>, Err
 
 /// When the next poll of any mirror that may run is due.
 pub async fn next_due(conn: &mut Conn) -> Result<Option<Timestamp>, Error> {
-    let sql =
-        "SELECT MIN(next_run_at) FROM policies WHERE kind = 'pull_mirror' AND enabled AND paused IS NULL";
+    let sql = "SELECT MIN(p.next_run_at) FROM policies p JOIN repositories r ON r.id = p.repository
+         WHERE p.kind = 'pull_mirror' AND p.enabled AND p.paused IS NULL AND r.deleted_at IS NULL";
     maybe_instant(value!(conn, Option<i64>, sql)?)
 }
 

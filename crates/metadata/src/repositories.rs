@@ -3,11 +3,11 @@
 use crate::{
     Conn, Error, Tx,
     conn::{change, from_row, row, rows, value},
-    convert::{as_word, containing, id, instant, maybe_instant, micros, parse, word},
-    page,
+    convert::{as_word, containing, id, instant, json, maybe_instant, micros, parse, word},
+    page, storage,
 };
 use longshore_model::{
-    Page, PageRequest, Repository, RepositoryId, RepositoryState, Timestamp,
+    Author, ImmutableTags, Page, PageRequest, Repository, RepositoryId, RepositoryState, Timestamp,
     repository::{Flow, NewRepository, RepositoryChange, RepositoryFilter, RepositorySummary},
 };
 use longshore_oci::{Namespace, RepositoryName};
@@ -39,13 +39,14 @@ impl Visible {
 
 from_row! {
     pub(crate) struct RepositoryRow {
-        id: String,
+        pub(crate) id: String,
         name: String,
         visibility: String,
         state: String,
         short_description: String,
         long_description: String,
         immutable_tags: bool,
+        immutable_patterns: Option<String>,
         created_at: i64,
     }
 }
@@ -60,7 +61,11 @@ impl TryFrom<RepositoryRow> for Repository {
             state: word("repository state", &row.state)?,
             short_description: row.short_description,
             long_description: row.long_description,
-            immutable_tags: row.immutable_tags,
+            immutable_tags: match (row.immutable_tags, row.immutable_patterns) {
+                (false, _) => ImmutableTags::Off,
+                (true, None) => ImmutableTags::All,
+                (true, Some(patterns)) => ImmutableTags::Matching(parse("tag patterns", &patterns)?),
+            },
             created_at: instant(row.created_at)?,
         })
     }
@@ -83,21 +88,22 @@ pub async fn create(
         state: RepositoryState::Normal,
         short_description: new.short_description.clone(),
         long_description: new.long_description.clone(),
-        immutable_tags: new.immutable_tags,
+        immutable_tags: new.immutable_tags.clone(),
         created_at: now,
     };
     let inserted = change!(
         tx.conn,
         "INSERT INTO repositories (id, namespace, name, visibility, state, short_description, long_description,
-                                   immutable_tags, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, 'normal', $5, $6, $7, $8, $8) ON CONFLICT (name) DO NOTHING",
+                                   immutable_tags, immutable_patterns, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, 'normal', $5, $6, $7, $8, $9, $9) ON CONFLICT (name) DO NOTHING",
         repository.id.to_string(),
         name.namespace(),
         name.as_str(),
         new.visibility.as_str(),
         new.short_description.as_str(),
         new.long_description.as_str(),
-        new.immutable_tags,
+        new.immutable_tags.is_on(),
+        new.immutable_tags.patterns(),
         micros(now)
     )?;
     match inserted {
@@ -108,16 +114,16 @@ pub async fn create(
 
 /// The repository with this name, unless it is deleted.
 pub async fn find(conn: &mut Conn, name: &RepositoryName) -> Result<Option<Repository>, Error> {
-    let sql =
-        "SELECT id, name, visibility, state, short_description, long_description, immutable_tags, created_at
+    let sql = "SELECT id, name, visibility, state, short_description, long_description, immutable_tags,
+                      immutable_patterns, created_at
                FROM repositories WHERE name = $1 AND deleted_at IS NULL";
     row!(conn, RepositoryRow, sql, name.as_str())?.map(Repository::try_from).transpose()
 }
 
 /// The repository with this identifier, unless it is deleted.
 pub async fn get(conn: &mut Conn, repository: RepositoryId) -> Result<Option<Repository>, Error> {
-    let sql =
-        "SELECT id, name, visibility, state, short_description, long_description, immutable_tags, created_at
+    let sql = "SELECT id, name, visibility, state, short_description, long_description, immutable_tags,
+                      immutable_patterns, created_at
                FROM repositories WHERE id = $1 AND deleted_at IS NULL";
     row!(conn, RepositoryRow, sql, repository.to_string())?.map(Repository::try_from).transpose()
 }
@@ -157,7 +163,8 @@ pub async fn list(
     let found = rows!(
         conn,
         RepositoryRow,
-        r#"SELECT id, name, visibility, state, short_description, long_description, immutable_tags, created_at
+        r#"SELECT id, name, visibility, state, short_description, long_description, immutable_tags,
+                      immutable_patterns, created_at
           FROM repositories
           WHERE deleted_at IS NULL
             AND ($1 OR ($2 AND visibility = 'public') OR REPLACE($3, '"' || namespace || '"', '') <> $3)
@@ -209,7 +216,11 @@ pub async fn names(
 /// A repository with what lists show beside it. The rights of a reader are the caller's to fill in.
 pub async fn summary(conn: &mut Conn, repository: RepositoryId) -> Result<Option<RepositorySummary>, Error> {
     match get(conn, repository).await? {
-        Some(repository) => summarise(conn, repository).await.map(Some),
+        Some(found) => {
+            let summary = summarise(conn, found).await?;
+            let unique = storage::of_repository(conn, repository).await?.unique;
+            Ok(Some(RepositorySummary { unique_bytes: Some(unique), ..summary }))
+        }
         None => Ok(None),
     }
 }
@@ -223,20 +234,11 @@ async fn summarise(conn: &mut Conn, repository: Repository) -> Result<Repository
         "SELECT COUNT(*), MAX(updated_at) FROM tags WHERE repository = $1 AND NOT digest_tag",
         id.as_str()
     )?;
-    let bytes = value!(
-        conn,
-        i64,
-        "SELECT CAST(
-            COALESCE((SELECT SUM(b.size) FROM repository_blobs l JOIN blobs b ON b.digest = l.digest
-                      WHERE l.repository = $1), 0)
-          + COALESCE((SELECT SUM(m.size) FROM repository_manifests l JOIN manifests m ON m.digest = l.digest
-                      WHERE l.repository = $1), 0) AS BIGINT)",
-        id.as_str()
-    )?;
     let mut summary = RepositorySummary {
         repository,
         tags: tags.unsigned_abs(),
-        size_bytes: bytes.unsigned_abs(),
+        size_bytes: storage::bytes_of_repository(conn, &id).await?,
+        unique_bytes: None,
         last_push: maybe_instant(last_push)?,
         promotions_out: Flow::default(),
         promotions_in: Flow::default(),
@@ -248,8 +250,10 @@ async fn summarise(conn: &mut Conn, repository: Repository) -> Result<Repository
     let flows = rows!(
         conn,
         (String, bool, String, i64),
-        "SELECT kind, repository = $1, last_run_code, COUNT(*) FROM policies
+        "SELECT kind, repository = $1, last_run_code, COUNT(*) FROM policies p
          WHERE (repository = $1 OR target = $1) AND enabled AND paused IS NULL
+           AND NOT EXISTS (SELECT 1 FROM repositories d
+                           WHERE d.id IN (p.repository, p.target) AND d.deleted_at IS NOT NULL)
          GROUP BY kind, repository = $1, last_run_code",
         id.as_str()
     )?;
@@ -280,34 +284,33 @@ pub async fn update(
             visibility = COALESCE($2, visibility), state = COALESCE($3, state),
             short_description = COALESCE($4, short_description),
             long_description = COALESCE($5, long_description),
-            immutable_tags = COALESCE($6, immutable_tags), updated_at = $7
+            immutable_tags = COALESCE($6, immutable_tags),
+            immutable_patterns = CASE WHEN $6 IS NULL THEN immutable_patterns ELSE $7 END, updated_at = $8
          WHERE id = $1",
         repository.to_string(),
         to.visibility.as_ref().map(as_word),
         to.state.as_ref().map(as_word),
         to.short_description.as_deref(),
         to.long_description.as_deref(),
-        to.immutable_tags,
+        to.immutable_tags.as_ref().map(ImmutableTags::is_on),
+        to.immutable_tags.as_ref().and_then(ImmutableTags::patterns),
         micros(now)
     )?;
     Ok(())
 }
 
-/// Deletes a repository: its tags go, its policies stop, its name stays reserved (semantics 23).
-pub async fn delete(tx: &mut Tx, repository: RepositoryId, now: Timestamp) -> Result<(), Error> {
+/// Deletes a repository: nobody sees it any more and its policies rest, until it is brought back or
+/// purged (semantics 23). Its uploads end.
+pub async fn delete(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    author: &Author,
+    now: Timestamp,
+) -> Result<(), Error> {
     let id = repository.to_string();
-    let sql = "UPDATE repositories SET deleted_at = $2, updated_at = $2 WHERE id = $1";
-    change!(tx.conn, sql, id.as_str(), micros(now))?;
-    change!(tx.conn, "DELETE FROM tags WHERE repository = $1", id.as_str())?;
+    let sql = "UPDATE repositories SET deleted_at = $2, updated_at = $2, deleted_by = $3 WHERE id = $1";
+    change!(tx.conn, sql, id.as_str(), micros(now), json(author))?;
     change!(tx.conn, "DELETE FROM uploads WHERE repository = $1", id.as_str())?;
-    change!(
-        tx.conn,
-        "UPDATE policies SET enabled = $2, paused = 'its repository has been deleted', updated_at = $3
-         WHERE repository = $1 OR target = $1",
-        id.as_str(),
-        false,
-        micros(now)
-    )?;
     tx.announce(crate::Change::Tags(repository));
     Ok(())
 }
@@ -343,6 +346,11 @@ pub async fn forget_unused(tx: &mut Tx, repository: RepositoryId) -> Result<bool
 /// How many repositories there are, and how many tags they have, digest tags left out.
 pub async fn counts(conn: &mut Conn) -> Result<(u64, u64), Error> {
     let repositories = value!(conn, i64, "SELECT COUNT(*) FROM repositories WHERE deleted_at IS NULL")?;
-    let tags = value!(conn, i64, "SELECT COUNT(*) FROM tags WHERE NOT digest_tag")?;
+    let tags = value!(
+        conn,
+        i64,
+        "SELECT COUNT(*) FROM tags WHERE NOT digest_tag
+         AND repository NOT IN (SELECT id FROM repositories WHERE deleted_at IS NOT NULL)"
+    )?;
     Ok((repositories.unsigned_abs(), tags.unsigned_abs()))
 }

@@ -1,6 +1,7 @@
-//! Tags in time. [`set`] and [`remove`] are the only ways in which a tag changes: with the change
-//! itself they write its revision, its history, the activity and the job that reacts to it, all in
-//! the caller's transaction.
+//! Tags in time. [`set`] and [`remove`] are the ways in which a tag changes, and [`crate::undo`], which
+//! ends in the same functions: with the change itself they write its revision, its history, the activity
+//! and the job that reacts to it, all in the caller's transaction. That an immutable tag stays as it is
+//! is decided here.
 
 use crate::{
     Change, Conn, Error, Tx,
@@ -15,7 +16,7 @@ use longshore_model::{
     Author, Lineage, Page, PageRequest, Provenance, Repository, RepositoryId, Revision, TagRecord, Timestamp,
     activity::ActivityKind,
     job::{Action, Cause, Parameters},
-    tag::{TagChange, TagSummary},
+    tag::TagSummary,
 };
 use longshore_oci::{Digest, Tag};
 
@@ -55,7 +56,21 @@ pub enum SetOutcome {
         /// The tag as it stands.
         by: TagRecord,
     },
-    /// Tags of the repository are immutable and this one points elsewhere, so nothing was done.
+    /// The tag is immutable and points elsewhere, so nothing was done (semantics 14).
+    Immutable {
+        /// The tag as it stands.
+        existing: TagRecord,
+    },
+}
+
+/// What became of a tag that was to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RemoveOutcome {
+    /// It was this, and is gone.
+    Removed(TagRecord),
+    /// There is none.
+    Missing,
+    /// It is immutable, so it stays.
     Immutable {
         /// The tag as it stands.
         existing: TagRecord,
@@ -110,7 +125,7 @@ pub async fn set(tx: &mut Tx, to: SetTag<'_>) -> Result<SetOutcome, Error> {
         if is_later {
             return Ok(SetOutcome::Superseded { by: existing.clone() });
         }
-        if to.repository.immutable_tags && !to.name.is_digest_tag() {
+        if to.repository.immutable_tags.covers(to.name) {
             return Ok(SetOutcome::Immutable { existing: existing.clone() });
         }
     }
@@ -127,22 +142,34 @@ pub async fn set(tx: &mut Tx, to: SetTag<'_>) -> Result<SetOutcome, Error> {
         provenance: to.provenance.clone(),
         lineage: to.lineage.clone(),
     };
-    write(tx, &record).await?;
-    remember(
-        tx,
-        &record.name,
-        record.repository,
-        revision,
-        Some(&record.digest),
-        to.author,
-        Some(to.provenance),
-        to.now,
-    )
-    .await?;
-    tell(tx, &record, to.now).await?;
-    react(tx, &record, to.author, to.now).await?;
-    tx.announce(Change::Tags(record.repository));
+    enact(tx, &record, true, to.now).await?;
     Ok(SetOutcome::Set(record))
+}
+
+/// Writes a change that may be made: the tag, its history, the activity and, unless policies shall not
+/// act, the job that asks them.
+pub(crate) async fn enact(
+    tx: &mut Tx,
+    record: &TagRecord,
+    reacts: bool,
+    now: Timestamp,
+) -> Result<(), Error> {
+    write(tx, record).await?;
+    let memory = Memory {
+        repository: record.repository,
+        name: &record.name,
+        revision: record.revision,
+        set: Some(record),
+        author: &record.author,
+        now,
+    };
+    memory.keep(tx).await?;
+    tell(tx, record, now).await?;
+    if reacts {
+        react(tx, record, &record.author, now).await?;
+    }
+    tx.announce(Change::Tags(record.repository));
+    Ok(())
 }
 
 /// A tag that was set to what it points to already. It is evaluated again, and counts as coming from
@@ -187,20 +214,23 @@ async fn write(tx: &mut Tx, record: &TagRecord) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes a tag, and answers what it was; none when there is none.
+/// Removes a tag, unless it is immutable.
 pub async fn remove(
     tx: &mut Tx,
     repository: &Repository,
     name: &Tag,
     author: &Author,
     now: Timestamp,
-) -> Result<Option<TagRecord>, Error> {
+) -> Result<RemoveOutcome, Error> {
     lock_changes(tx).await?;
-    let Some(existing) = find(tx, repository.id, name).await? else { return Ok(None) };
+    let Some(existing) = find(tx, repository.id, name).await? else { return Ok(RemoveOutcome::Missing) };
+    if repository.immutable_tags.covers(name) {
+        return Ok(RemoveOutcome::Immutable { existing });
+    }
     let sql = "DELETE FROM tags WHERE repository = $1 AND name = $2";
     change!(tx.conn, sql, repository.id.to_string(), name.as_str())?;
     let revision = next_revision(tx).await?;
-    remember(tx, name, repository.id, revision, None, author, None, now).await?;
+    Memory { repository: repository.id, name, revision, set: None, author, now }.keep(tx).await?;
     let entry = NewActivity {
         at: now,
         author: author.clone(),
@@ -214,7 +244,7 @@ pub async fn remove(
     };
     activity::add(tx, &entry).await?;
     tx.announce(Change::Tags(repository.id));
-    Ok(Some(existing))
+    Ok(RemoveOutcome::Removed(existing))
 }
 
 /// Enqueues the job that reacts to a change (design, invariant 3). What refers to a subject goes
@@ -291,6 +321,9 @@ async fn tell(tx: &mut Tx, record: &TagRecord, now: Timestamp) -> Result<(), Err
             Some(*policy),
             format!("from {remote_host}/{remote_repository}:{remote_tag}"),
         ),
+        Provenance::Restored { revision, .. } => {
+            (ActivityKind::TagRestored, None, format!("as it was after change {}", revision.0))
+        }
     };
     let entry = NewActivity {
         at: now,
@@ -306,32 +339,37 @@ async fn tell(tx: &mut Tx, record: &TagRecord, now: Timestamp) -> Result<(), Err
     activity::add(tx, &entry).await
 }
 
-async fn remember(
-    tx: &mut Tx,
-    name: &Tag,
+/// One line of a tag's history.
+struct Memory<'a> {
     repository: RepositoryId,
+    name: &'a Tag,
     revision: Revision,
-    digest: Option<&Digest>,
-    author: &Author,
-    provenance: Option<&Provenance>,
+    /// What it was set to; none: it was removed.
+    set: Option<&'a TagRecord>,
+    author: &'a Author,
     now: Timestamp,
-) -> Result<(), Error> {
-    change!(
-        tx.conn,
-        "INSERT INTO tag_changes (revision, repository, name, digest, at, author, provenance)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        revision.0,
-        repository.to_string(),
-        name.as_str(),
-        digest.map(Digest::as_str),
-        micros(now),
-        json(author),
-        provenance.map(json)
-    )?;
-    Ok(())
 }
 
-async fn next_revision(tx: &mut Tx) -> Result<Revision, Error> {
+impl Memory<'_> {
+    async fn keep(&self, tx: &mut Tx) -> Result<(), Error> {
+        change!(
+            tx.conn,
+            "INSERT INTO tag_changes (revision, repository, name, digest, at, author, provenance, lineage)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            self.revision.0,
+            self.repository.to_string(),
+            self.name.as_str(),
+            self.set.map(|record| record.digest.as_str()),
+            micros(self.now),
+            json(self.author),
+            self.set.map(|record| json(&record.provenance)),
+            self.set.map_or_else(|| "[]".to_owned(), |record| json(&record.lineage))
+        )?;
+        Ok(())
+    }
+}
+
+pub(crate) async fn next_revision(tx: &mut Tx) -> Result<Revision, Error> {
     let sql = "UPDATE sequences SET value = value + 1 WHERE name = 'revision' RETURNING value";
     Ok(Revision(value!(tx.conn, i64, sql)?))
 }
@@ -483,40 +521,4 @@ fn platforms_of(tree: &[TreeEntry], kind: TreeKind) -> Vec<String> {
         }
     }
     platforms
-}
-
-from_row! {
-    struct ChangeRow {
-        revision: i64,
-        digest: Option<String>,
-        at: i64,
-        author: String,
-    }
-}
-
-/// The changes of a name, newest first.
-pub async fn history(
-    conn: &mut Conn,
-    repository: RepositoryId,
-    name: &Tag,
-    limit: i64,
-) -> Result<Vec<TagChange>, Error> {
-    let found = rows!(
-        conn,
-        ChangeRow,
-        "SELECT revision, digest, at, author FROM tag_changes
-         WHERE repository = $1 AND name = $2 ORDER BY revision DESC LIMIT $3",
-        repository.to_string(),
-        name.as_str(),
-        limit
-    )?;
-    let turn = |row: ChangeRow| {
-        Ok(TagChange {
-            revision: Revision(row.revision),
-            digest: row.digest.as_deref().map(|digest| parse("digest", digest)).transpose()?,
-            at: instant(row.at)?,
-            author: from_json("author", &row.author)?,
-        })
-    };
-    found.into_iter().map(turn).collect()
 }

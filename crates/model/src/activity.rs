@@ -20,12 +20,20 @@ pub enum ActivityKind {
     TagSent,
     /// A tag was deleted.
     TagDeleted,
+    /// A deleted or overwritten tag was brought back.
+    TagRestored,
+    /// A tag that was brought back was left to its mirror again.
+    TagReleased,
     /// A repository was made.
     RepositoryCreated,
     /// A repository's settings changed.
     RepositoryChanged,
     /// A repository was deleted.
     RepositoryDeleted,
+    /// A deleted repository was brought back.
+    RepositoryRestored,
+    /// A deleted repository was removed for good.
+    RepositoryPurged,
     /// A policy or mirror was made.
     PolicyCreated,
     /// A policy or mirror was changed.
@@ -38,6 +46,8 @@ pub enum ActivityKind {
     RemoteChanged,
     /// An account was made.
     AccountCreated,
+    /// How much a namespace may hold was changed.
+    QuotaChanged,
 }
 
 /// One thing that happened.

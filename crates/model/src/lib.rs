@@ -24,8 +24,8 @@ pub use page::{Page, PageRequest};
 pub use policy::{PolicyKind, PromotionPolicy, PullMirror, PushMirror};
 pub use problem::{Code, FieldError, Problem};
 pub use remote::{Remote, RemoteKind};
-pub use repository::{Repository, RepositoryState, Visibility};
-pub use size::size;
-pub use tag::{Lineage, Provenance, Revision, TagRecord};
+pub use repository::{ImmutableTags, Repository, RepositoryState, Visibility};
+pub use size::{parse_size, size};
+pub use tag::{Lineage, Pin, Provenance, Revision, TagRecord};
 
 pub use jiff::Timestamp;

@@ -59,6 +59,8 @@ codes! {
     RepositoryExists = "REPOSITORY_EXISTS", 409;
     /// Not a name for a repository.
     InvalidRepositoryName = "INVALID_REPOSITORY_NAME", 422;
+    /// No such deleted repository, or none that the actor administers.
+    NoSuchDeletedRepository = "NO_SUCH_DELETED_REPOSITORY", 404;
     /// The repository's state does not allow it.
     RepositoryNotWritable = "REPOSITORY_NOT_WRITABLE", 409;
     /// No such tag.
@@ -67,6 +69,14 @@ codes! {
     InvalidTagName = "INVALID_TAG_NAME", 400;
     /// The tag is immutable and points elsewhere.
     TagImmutable = "TAG_IMMUTABLE", 409;
+    /// Not a list of patterns that tags can match.
+    InvalidTagPatterns = "INVALID_TAG_PATTERNS", 400;
+    /// What it pointed to cannot be brought back any more.
+    NotRestorable = "NOT_RESTORABLE", 409;
+    /// The tag is not pinned.
+    NotPinned = "TAG_NOT_PINNED", 409;
+    /// The namespace would hold more than it may.
+    QuotaExceeded = "QUOTA_EXCEEDED", 403;
     /// A later change took its place.
     Superseded = "SUPERSEDED", 409;
     /// No such promotion policy.

@@ -1,9 +1,11 @@
 //! Repositories: what they are, and how lists of them show what flows in and out.
 
+use crate::account::Author;
 use crate::id::RepositoryId;
 use crate::policy::RunCode;
 use jiff::Timestamp;
-use longshore_oci::{Namespace, RepositoryName};
+use longshore_oci::{Digest, Namespace, RepositoryName, Tag};
+use longshore_policy::Patterns;
 use serde::{Deserialize, Serialize};
 
 /// Who may pull without being named.
@@ -53,6 +55,46 @@ impl RepositoryState {
     }
 }
 
+/// Which tags of a repository stay at the digest they were first set to, and cannot be deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "patterns", rename_all = "snake_case")]
+pub enum ImmutableTags {
+    /// None.
+    #[default]
+    Off,
+    /// All.
+    All,
+    /// Those that a list of names and globs matches.
+    Matching(Patterns),
+}
+
+impl ImmutableTags {
+    /// Whether a tag is immutable. Digest tags never are: signatures are added to them.
+    #[must_use]
+    pub fn covers(&self, tag: &Tag) -> bool {
+        match self {
+            Self::Off => false,
+            Self::All => !tag.is_digest_tag(),
+            Self::Matching(patterns) => patterns.matches(tag),
+        }
+    }
+
+    /// Whether any tag may be immutable.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        *self != Self::Off
+    }
+
+    /// The patterns, where they decide.
+    #[must_use]
+    pub fn patterns(&self) -> Option<String> {
+        match self {
+            Self::Off | Self::All => None,
+            Self::Matching(patterns) => Some(patterns.to_string()),
+        }
+    }
+}
+
 /// A repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repository {
@@ -68,8 +110,8 @@ pub struct Repository {
     pub short_description: String,
     /// As much text as its owner likes.
     pub long_description: String,
-    /// Tags cannot be moved to another digest once set.
-    pub immutable_tags: bool,
+    /// Which tags cannot be moved to another digest once set.
+    pub immutable_tags: ImmutableTags,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -87,8 +129,8 @@ pub struct NewRepository {
     pub short_description: String,
     /// More about it.
     pub long_description: String,
-    /// Whether tags are immutable.
-    pub immutable_tags: bool,
+    /// Which tags are immutable.
+    pub immutable_tags: ImmutableTags,
 }
 
 /// A change of a repository; what is `None` stays.
@@ -102,8 +144,8 @@ pub struct RepositoryChange {
     pub short_description: Option<String>,
     /// More about it.
     pub long_description: Option<String>,
-    /// Whether tags are immutable.
-    pub immutable_tags: Option<bool>,
+    /// Which tags are immutable.
+    pub immutable_tags: Option<ImmutableTags>,
 }
 
 /// How many flows of one sort a repository has, and how the last run of any of them went.
@@ -122,8 +164,10 @@ pub struct RepositorySummary {
     pub repository: Repository,
     /// How many tags it has, digest tags left out.
     pub tags: u64,
-    /// Bytes of all blobs and manifests it holds, each counted once.
+    /// Bytes of all blobs it holds, each counted once.
     pub size_bytes: u64,
+    /// How much of that no other repository holds; none where nobody has counted, as in lists.
+    pub unique_bytes: Option<u64>,
     /// When a tag last changed.
     pub last_push: Option<Timestamp>,
     /// Promotion policies that have it as source.
@@ -151,4 +195,91 @@ pub struct RepositoryFilter {
     pub state: Option<RepositoryState>,
     /// Only those the actor may write to (for pickers of a target).
     pub writable: bool,
+}
+
+/// The bytes of blobs that a repository or namespace holds, each blob counted once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Storage {
+    /// Those that nobody else holds: what deleting everything would free.
+    pub unique: u64,
+    /// Those that others hold as well.
+    pub shared: u64,
+}
+
+impl Storage {
+    /// All of it.
+    #[must_use]
+    pub fn total(self) -> u64 {
+        self.unique.saturating_add(self.shared)
+    }
+}
+
+/// What a namespace holds, and how much it may.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamespaceStorage {
+    /// The namespace.
+    pub namespace: Namespace,
+    /// What its repositories hold together, deleted ones included while they can be brought back.
+    pub storage: Storage,
+    /// How much of that only deleted repositories hold; it counts until they are purged.
+    pub deleted: u64,
+    /// The most that it may hold; none: there is no limit.
+    pub quota: Option<u64>,
+}
+
+/// A repository that was deleted and can be brought back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedRepository {
+    /// As it was.
+    pub repository: Repository,
+    /// When it was deleted.
+    pub deleted_at: Timestamp,
+    /// By whom.
+    pub deleted_by: Author,
+    /// When it is removed for good.
+    pub until: Timestamp,
+    /// How many tags it had, digest tags left out.
+    pub tags: u64,
+    /// Bytes of the blobs it holds.
+    pub size_bytes: u64,
+}
+
+/// What purging a deleted repository would mean, and where its images are still to be found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PurgePlan {
+    /// The repository.
+    pub deleted: DeletedRepository,
+    /// Bytes that would be freed: nobody else holds them.
+    pub frees: u64,
+    /// Where some of its images are as well: repositories here, and places of other registries.
+    pub elsewhere: Vec<Elsewhere>,
+}
+
+/// A place that has images of a deleted repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Elsewhere {
+    /// A repository of this server, or `host/repository` of another registry that they were sent to.
+    pub place: String,
+    /// Whether it is another registry, which may have removed them since.
+    pub remote: bool,
+    /// The images that it has too.
+    pub digests: Vec<Digest>,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digest_tags_are_never_immutable() {
+        let digest_tag: Tag = format!("sha256-{}.sig", "0".repeat(64)).parse().unwrap();
+        let (release, latest): (Tag, Tag) = ("v1.0".parse().unwrap(), "latest".parse().unwrap());
+        let matching = ImmutableTags::Matching(Patterns::parse("v*, 3.?").unwrap());
+        assert!(matching.covers(&release) && !matching.covers(&latest));
+        assert!(ImmutableTags::All.covers(&latest) && !ImmutableTags::Off.covers(&latest));
+        for immutable in [ImmutableTags::All, ImmutableTags::Matching(Patterns::parse("*").unwrap())] {
+            assert!(!immutable.covers(&digest_tag));
+        }
+    }
 }

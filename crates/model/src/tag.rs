@@ -87,6 +87,46 @@ pub enum Provenance {
         /// Its name there.
         remote_tag: Tag,
     },
+    /// A person brought it back after it had been overwritten or deleted (semantics 22).
+    Restored {
+        /// The change that it was brought back from.
+        revision: Revision,
+        /// Whether the person asked that no policy act on it.
+        quietly: bool,
+        /// What ties it to the pull mirror that had made it, where one had.
+        pin: Option<Pin>,
+    },
+}
+
+/// A tag that a pull mirror made and a person brought back: the mirror leaves it alone until somebody
+/// releases it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// The pull mirror.
+    pub mirror: PolicyId,
+    /// Whether the mirror may move it again.
+    pub released: bool,
+}
+
+impl Provenance {
+    /// The pull mirror whose tag it is: which brought it, or had brought what a person brought back.
+    #[must_use]
+    pub fn mirror(&self) -> Option<PolicyId> {
+        match self {
+            Self::Mirror { policy, .. } => Some(*policy),
+            Self::Restored { pin, .. } => pin.map(|pin| pin.mirror),
+            Self::Push | Self::Promotion { .. } => None,
+        }
+    }
+
+    /// The pull mirror that leaves the tag alone until somebody releases it.
+    #[must_use]
+    pub fn pinned_from(&self) -> Option<PolicyId> {
+        match self {
+            Self::Restored { pin: Some(pin), .. } if !pin.released => Some(pin.mirror),
+            _ => None,
+        }
+    }
 }
 
 /// A tag as it stands in the database.
@@ -196,7 +236,7 @@ pub struct TagDetail {
     pub history: Vec<TagChange>,
 }
 
-/// One earlier change of a tag.
+/// One change of a tag.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TagChange {
     /// Its number.
@@ -207,6 +247,61 @@ pub struct TagChange {
     pub at: Timestamp,
     /// Who did it.
     pub author: Author,
+    /// Where it came from; none when the tag was removed, or where the reader may not see the source.
+    pub provenance: Option<Provenance>,
+    /// Until when it can be brought back; none: it is how the tag stands, a removal, or past that.
+    pub until: Option<Timestamp>,
+}
+
+/// A tag that was deleted and can be brought back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedTag {
+    /// Its name.
+    pub name: Tag,
+    /// The change to bring back.
+    pub revision: Revision,
+    /// The manifest it pointed to.
+    pub digest: Digest,
+    /// When it was deleted.
+    pub deleted_at: Timestamp,
+    /// By whom.
+    pub deleted_by: Author,
+    /// Until when it can be brought back.
+    pub until: Timestamp,
+}
+
+/// What bringing a tag back would mean, for who is about to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestorePlan {
+    /// The tag.
+    pub name: Tag,
+    /// The change that would be brought back.
+    pub revision: Revision,
+    /// The manifest it pointed to.
+    pub digest: Digest,
+    /// When that change was made.
+    pub at: Timestamp,
+    /// By whom.
+    pub author: Author,
+    /// What the tag points to now; none: it is deleted.
+    pub present: Option<Digest>,
+    /// The policies that would act on it.
+    pub policies: Vec<PolicyAhead>,
+    /// Whether the tag would be pinned, so that the mirror that made it leaves it alone.
+    pub pins: bool,
+}
+
+/// What a policy would do with a tag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyAhead {
+    /// The policy.
+    pub policy: PolicyId,
+    /// Its kind.
+    pub kind: PolicyKind,
+    /// Where it leads, or "another repository".
+    pub destination: String,
+    /// The name the tag would get there; none where the reader may not know.
+    pub target_tag: Option<Tag>,
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The tags that a pull mirror takes: a comma-separated list of names and globs as Quay has them (`*`, `?`,
-//! `[seq]`, `[!seq]`). The matcher is written out because glob crates read more into a pattern than that.
+//! Lists of tags, as pull mirrors and immutable tags have them: names and globs as Quay has them (`*`, `?`,
+//! `[seq]`, `[!seq]`), separated by commas. The matcher is written out because glob crates read more into a pattern than that.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 use longshore_oci::Tag;
 use serde::{Deserialize, Serialize};
 
-/// The most patterns of one mirror.
+/// The most patterns of one list.
 pub const MAX_PATTERNS: usize = 200;
 /// The longest pattern, in characters.
 pub const MAX_PATTERN_LENGTH: usize = 256;
@@ -42,7 +42,7 @@ pub enum PatternError {
     #[error("name at least one tag or pattern; * takes every tag")]
     Empty,
     /// More than [`MAX_PATTERNS`].
-    #[error("a mirror takes at most {MAX_PATTERNS} patterns, not {count}")]
+    #[error("a list has at most {MAX_PATTERNS} patterns, not {count}")]
     TooMany {
         /// How many were given.
         count: usize,

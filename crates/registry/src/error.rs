@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use longshore_content::{CreateError, Error, StoreError};
+use longshore_metadata::storage::QuotaExceeded;
 use longshore_oci::{ErrorBody, ErrorCode, ErrorEntry, ManifestError, RouteError};
 use serde_json::{Value, json};
 
@@ -91,7 +92,7 @@ impl From<CreateError> for Failure {
         let message = error.to_string();
         match error {
             CreateError::NoSuchNamespace(_) => Self::new(ErrorCode::NameUnknown, message),
-            CreateError::Exists(_) => Self::new(ErrorCode::Denied, message),
+            CreateError::Exists(_) | CreateError::Reserved(_) => Self::new(ErrorCode::Denied, message),
             CreateError::Metadata(error) => error.into(),
         }
     }
@@ -140,7 +141,14 @@ impl From<Error> for Failure {
                 Self::detailed(ErrorCode::Denied, message, json!({ "existing": existing }))
                     .status(StatusCode::CONFLICT)
             }
-            Error::NotWritable { .. } => Self::new(ErrorCode::Denied, message),
+            // Clients print the message of a denial, and do not try it again.
+            Error::NotWritable { .. } | Error::NotRestorable { .. } => Self::new(ErrorCode::Denied, message),
+            Error::QuotaExceeded(exceeded) => {
+                let QuotaExceeded { namespace, quota, used, needed } = exceeded;
+                let detail =
+                    json!({ "namespace": namespace, "quota": quota, "used": used, "needed": needed });
+                Self::detailed(ErrorCode::Denied, message, detail)
+            }
             Error::InUse { by, .. } => {
                 Self::detailed(ErrorCode::Unsupported, message, json!({ "manifest": by }))
                     .header(header::ALLOW, HeaderValue::from_static("GET, HEAD"))

@@ -26,6 +26,10 @@ const ROWS: &[Row] = &[
     ("POST /api/v0/accounts",                                                            [401, 403, 403, 201]),
     ("GET /api/v0/accounts/{namespace}",                                                 [401, 200, 200, 200]),
     ("POST /api/v0/accounts/{namespace}/changePassword",                                 [401, 403, 204, 204]),
+    ("GET /api/v0/accounts/{namespace}/storage",                                         [401, 403, 200, 200]),
+    ("PUT /api/v0/accounts/{namespace}/quota",                                           [401, 403, 403, 200]),
+    ("GET /api/v0/deletedRepositories",                                                  [401, 200, 200, 200]),
+    ("GET /api/v0/deletedRepositories/{namespace}/{reponame}",                           [401, 403, 200, 200]),
     ("GET /api/v0/repositories",                                                         [200, 200, 200, 200]),
     ("GET /api/v0/repositories/{namespace}",                                             [200, 200, 200, 200]),
     ("POST /api/v0/repositories/{namespace}",                                            [401, 403, 201, 201]),
@@ -34,6 +38,12 @@ const ROWS: &[Row] = &[
     ("GET /api/v0/repositories/{namespace}/{reponame}/events",                           [401, 404, 200, 200]),
     ("GET /api/v0/repositories/{namespace}/{reponame}/tags",                             [401, 404, 200, 200]),
     ("GET /api/v0/repositories/{namespace}/{reponame}/tags/{tag}",                       [401, 404, 200, 200]),
+    ("GET /api/v0/repositories/{namespace}/{reponame}/tags/{tag}/history",               [401, 404, 200, 200]),
+    ("GET /api/v0/repositories/{namespace}/{reponame}/deletedTags",                      [401, 404, 200, 200]),
+    ("GET /api/v0/repositories/{namespace}/{reponame}/tags/{tag}/restoration",           [401, 404, 200, 200]),
+    ("POST /api/v0/repositories/{namespace}/{reponame}/tags/{tag}/restoration",          [401, 404, 201, 201]),
+    // It came from no mirror, so it is not pinned.
+    ("DELETE /api/v0/repositories/{namespace}/{reponame}/tags/{tag}/pin",                [401, 404, 409, 409]),
     ("POST /api/v0/repositories/{namespace}/{reponame}/tags/{tag}/promotion",            [401, 404, 201, 201]),
     ("POST /api/v0/repositories/{namespace}/{reponame}/tags/{tag}/pushMirroring",        [401, 404, 201, 201]),
     ("GET /api/v0/repositories/{namespace}/{reponame}/promotionPolicies",                [401, 404, 200, 200]),
@@ -70,6 +80,8 @@ const ROWS: &[Row] = &[
     ("DELETE /api/v0/repositories/{namespace}/{reponame}/promotionPolicies/{id}",        [401, 404, 204, 204]),
     ("DELETE /api/v0/repositories/{namespace}/{reponame}/tags/{tag}",                    [401, 404, 204, 204]),
     ("DELETE /api/v0/repositories/{namespace}/{reponame}",                               [401, 404, 204, 204]),
+    ("POST /api/v0/deletedRepositories/{namespace}/{reponame}/restoration",              [401, 403, 200, 200]),
+    ("DELETE /api/v0/deletedRepositories/{namespace}/{reponame}",                        [401, 403, 200, 200]),
 ];
 
 const OWNER: &str = "dev";
@@ -84,6 +96,8 @@ struct Things {
     spare_mirror: String,
     remote: String,
     job: String,
+    /// The change that a deleted tag was set by.
+    change: i64,
 }
 
 fn id(thing: &Value) -> String {
@@ -99,6 +113,12 @@ impl Things {
         let registry = server.registry().with_credentials(OWNER, OWNERS_PASSWORD);
         registry.push(&corpus::image(1, 1, 512), &format!("dev/{repository}"), Some("1.0")).await;
         let path = format!("/repositories/dev/walk%2F{number}");
+        registry.push(&corpus::image(1, 1, 512), &format!("dev/{repository}"), Some("lost")).await;
+        rest.delete(&format!("{path}/tags/lost")).await.expect(204);
+        let deleted = rest.get(&format!("{path}/deletedTags")).await.expect(200);
+        let change = deleted[0]["revision"].as_i64().expect("the tag that was just deleted");
+        rest.post("/repositories/dev", json!({"name": format!("gone/{number}")})).await.expect(201);
+        rest.delete(&format!("/repositories/dev/gone%2F{number}")).await.expect(204);
 
         let rules = json!([{"field": "tag", "operator": "eq", "values": ["never"]}]);
         let promotion = json!({"rules": rules, "targetRepository": "dev/target", "tagTemplate": "%n"});
@@ -128,6 +148,7 @@ impl Things {
             spare_mirror: id(&spare_mirror),
             remote: id(&remote),
             job,
+            change,
         }
     }
 
@@ -142,9 +163,18 @@ impl Things {
         };
         let (_, path) = endpoint.split_once(' ').expect("method and path");
         let path = if path == "/events" { "/events?repository={namespace}/{reponame}" } else { path };
-        path.replace("{namespace}", OWNER)
-            .replace("{reponame}", &self.repository.replace('/', "%2F"))
-            .replace("{tag}", "1.0")
+        let of_deleted = endpoint.contains("/deletedRepositories/") && !endpoint.ends_with("/restoration");
+        let repository = match of_deleted {
+            true => self.repository.replace("walk", "gone"),
+            false => self.repository.clone(),
+        };
+        let restores = endpoint.ends_with("{tag}/restoration");
+        let query = format!("?revision={}", self.change);
+        let query = if restores && endpoint.starts_with("GET ") { query.as_str() } else { "" };
+        format!("{path}{query}")
+            .replace("{namespace}", OWNER)
+            .replace("{reponame}", &repository.replace('/', "%2F"))
+            .replace("{tag}", if restores { "lost" } else { "1.0" })
             .replace("{id}", id)
     }
 
@@ -159,6 +189,8 @@ impl Things {
             }
             "POST /api/v0/repositories/{namespace}" => json!({"name": name("made")}),
             "PATCH /api/v0/repositories/{namespace}/{reponame}" => json!({"shortDescription": "walked"}),
+            "tags/{tag}/restoration" => json!({"revision": self.change}),
+            "PUT /api/v0/accounts/{namespace}/quota" => json!({"quotaBytes": 1_000_000_000}),
             "tags/{tag}/promotion" => {
                 json!({"targetRepository": "dev/target", "targetTag": name("promoted")})
             }

@@ -103,6 +103,8 @@ fn Rows(kind: Kind, accounts: Vec<Account>) -> impl IntoView {
 fn Row(kind: Kind, account: Account) -> impl IntoView {
     let name = account.name.to_string();
     let repositories = paths::with_query("/repositories", &[("namespace", Some(&name))]);
+    let page = |page: &str| format!("{}/{}/{page}", kind.path(), paths::segment(&name));
+    let (storage, password) = (page("storage"), page("password"));
     let rights = (kind == Kind::User).then(|| {
         let badge = match account.is_admin {
             true => Either::Left(view! { <Badge tone=Tone::Info>"Administrator"</Badge> }),
@@ -117,32 +119,31 @@ fn Row(kind: Kind, account: Account) -> impl IntoView {
             <td><RelativeTime at=account.created_at/></td>
             <td class="row-actions">
                 <A href=repositories attr:class="button quiet">"Repositories"</A>
-                {(kind == Kind::User).then(|| view! { <PasswordLink name=name/> })}
+                <OwnersLink name=name.clone() href=storage label="Storage"/>
+                {(kind == Kind::User).then(|| view! { <OwnersLink name=name href=password label="Change password"/> })}
             </td>
         </tr>
     }
 }
 
-/// Leads to the dialog that changes a password, for those who may change it.
+/// Leads to a dialog, for those who may act for the account.
 #[component]
-fn PasswordLink(name: String) -> impl IntoView {
+fn OwnersLink(name: String, href: String, label: &'static str) -> impl IntoView {
     let session = use_session();
+    let (name, href) = (StoredValue::new(name), StoredValue::new(href));
     view! {
         <Transition>
-            {
-                let name = name.clone();
-                move || {
-                    let name = name.clone();
-                    Suspend::new(async move {
-                        let may = match session.actor.await {
-                            Ok(Actor::User(user)) => user.is_admin || user.name.to_string() == name,
-                            _ => false,
-                        };
-                        let href = format!("/users/{}/password", paths::segment(&name));
-                        may.then(|| view! { <ButtonLink dialog=true href=href kind=ButtonKind::Quiet>"Change password"</ButtonLink> })
-                    })
-                }
-            }
+            {move || Suspend::new(async move {
+                let may = match session.actor.await {
+                    Ok(Actor::User(user)) => {
+                        user.is_admin || name.with_value(|name| user.name.as_str() == name)
+                    }
+                    _ => false,
+                };
+                may.then(|| {
+                    view! { <ButtonLink dialog=true href=href.get_value() kind=ButtonKind::Quiet>{label}</ButtonLink> }
+                })
+            })}
         </Transition>
     }
 }

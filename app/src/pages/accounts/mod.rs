@@ -3,10 +3,12 @@
 mod list;
 mod new;
 mod password;
+mod storage;
 
 pub use list::{Organizations, Users};
 pub use new::{NewOrganization, NewUser};
 pub use password::ChangePassword;
+pub use storage::{OrganizationStorage, UserStorage};
 
 use leptos::prelude::*;
 

@@ -36,6 +36,7 @@ pub fn Repositories() -> impl IntoView {
     view! {
         <Title text="Repositories"/>
         <PageHeader title="Repositories">
+            <ButtonLink href="/deleted-repositories">"Show deleted"</ButtonLink>
             <ButtonLink href="/repositories/new" kind=ButtonKind::Primary dialog=true>"New repository"</ButtonLink>
         </PageHeader>
         <SearchBox action="/repositories" value=of("q") label="Search the repositories">

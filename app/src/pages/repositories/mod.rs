@@ -1,9 +1,11 @@
 //! All repositories: the list, and the dialog that makes one.
 
+mod deleted;
 mod flows;
 mod list;
 mod new;
 
+pub use deleted::{DeletedRepositories, PurgeRepository};
 pub use flows::Flows;
 pub use list::Repositories;
 pub use new::NewRepository;

@@ -3,7 +3,7 @@
 use leptos::{either::Either, ev, prelude::*};
 use leptos_meta::Title;
 use leptos_router::hooks::use_navigate;
-use longshore_model::{Code, Problem, repository::NewRepository as Draft};
+use longshore_model::{Code, ImmutableTags, Problem, repository::NewRepository as Draft};
 
 use super::{visibility_choices, visibility_of};
 use crate::{
@@ -64,7 +64,7 @@ fn RepositoryForm(namespaces: Vec<String>) -> impl IntoView {
             visibility: visibility_of(&visibility.get()),
             short_description: description.get(),
             long_description: String::new(),
-            immutable_tags: immutable.get(),
+            immutable_tags: if immutable.get() { ImmutableTags::All } else { ImmutableTags::Off },
         });
     };
     let choices: Vec<_> = namespaces.into_iter().map(|name| Choice::new(name.clone(), name)).collect();
@@ -102,7 +102,7 @@ fn RepositoryForm(namespaces: Vec<String>) -> impl IntoView {
                 name="immutable"
                 label="Tags are immutable"
                 value=immutable
-                hint="Once set, a tag cannot be moved to another digest."
+                hint="Once set, a tag can neither be moved to another digest nor deleted. The settings can narrow this to some tags."
             />
             <div class="form-actions">
                 <ButtonLink href="/repositories" dialog=true>"Cancel"</ButtonLink>

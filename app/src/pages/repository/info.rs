@@ -73,7 +73,12 @@ fn About(summary: RepositorySummary) -> impl IntoView {
             {description.map(|text| view! { <p class="description">{text}</p> })}
             <Facts>
                 <Fact name="Tags">{summary.tags}</Fact>
-                <Fact name="Size">{size(summary.size_bytes)}</Fact>
+                <Fact name="Size">
+                    {size(summary.size_bytes)}
+                    {summary.unique_bytes.and_then(|unique| shared_with(summary.size_bytes, unique)).map(|shared| {
+                        view! { <span class="muted">{shared}</span> }
+                    })}
+                </Fact>
                 <Fact name="Flows">{flows}</Fact>
                 <Fact name="Last push">{last_push}</Fact>
                 <Fact name="Created">
@@ -81,6 +86,17 @@ fn About(summary: RepositorySummary) -> impl IntoView {
                 </Fact>
             </Facts>
         </Panel>
+    }
+}
+
+/// How much of what the repository holds is held by others as well; nothing to say where it is empty.
+fn shared_with(total: u64, unique: u64) -> Option<String> {
+    match total.saturating_sub(unique) {
+        _ if total == 0 => None,
+        0 => Some(" only here".to_owned()),
+        shared => {
+            Some(format!(": {} only here, {} shared with other repositories", size(unique), size(shared)))
+        }
     }
 }
 

@@ -1,24 +1,29 @@
 //! One repository: the frame with its tabs, and a page for each of them.
 
 mod activity;
+mod deleted_tags;
 mod follow;
+mod immutable;
 mod info;
 mod permissions;
 mod promotion_dialogs;
 mod promotion_form;
 mod promotion_row;
 mod promotions;
+mod restore;
 mod settings;
 mod tag_row;
 mod tags;
 mod target_field;
 
 pub use activity::RepositoryActivity;
+pub use deleted_tags::{DeletedTags, RestoreDeletedTag};
 pub(crate) use follow::{changes_tags, follow_repository};
 pub use info::Info;
 pub use permissions::Permissions;
 pub use promotion_dialogs::{EditPromotion, NewPromotion};
 pub use promotions::Promotions;
+pub(crate) use restore::RestoreDialog;
 pub use settings::Settings;
 pub(crate) use tag_row::{by, what};
 pub use tags::Tags;
@@ -30,7 +35,7 @@ use leptos_router::{
     components::{A, Outlet},
     hooks::use_params_map,
 };
-use longshore_model::{RepositoryState, repository::RepositorySummary};
+use longshore_model::{ImmutableTags, RepositoryState, repository::RepositorySummary};
 
 use super::repositories::{state_label, visibility_label};
 use crate::{
@@ -81,6 +86,16 @@ impl RepositoryPage {
 #[must_use]
 pub fn use_repository() -> RepositoryPage {
     use_context().expect("a repository's frame is around its pages")
+}
+
+/// Which tags cannot be moved, where some cannot.
+fn immutable_badge(immutable: &ImmutableTags) -> Option<impl IntoView + use<>> {
+    let words = match immutable {
+        ImmutableTags::Off => return None,
+        ImmutableTags::All => "Immutable tags".to_owned(),
+        ImmutableTags::Matching(patterns) => format!("Immutable tags: {patterns}"),
+    };
+    Some(view! { <Badge>{words}</Badge> })
 }
 
 /// The name of the repository in the page's address.
@@ -135,7 +150,7 @@ fn Head(summary: RepositorySummary) -> impl IntoView {
                     <Badge>{visibility_label(repository.visibility)}</Badge>
                     {(repository.state != RepositoryState::Normal)
                         .then(|| view! { <Badge tone=Tone::Info>{state_label(repository.state)}</Badge> })}
-                    {repository.immutable_tags.then(|| view! { <Badge>"Immutable tags"</Badge> })}
+                    {immutable_badge(&repository.immutable_tags)}
                     {(!about.is_empty()).then_some(about)}
                 </div>
             </div>

@@ -7,11 +7,14 @@ use longshore_model::{
     repository::{RepositoryChange, RepositorySummary},
 };
 
-use super::use_repository;
+use super::{
+    immutable::{ImmutableFields, ImmutableInput},
+    use_repository,
+};
 use crate::{
     components::{
-        Alert, Button, ButtonKind, Checkbox, Choice, Choices, ConfirmButton, EmptyState, FormProblem, Loaded,
-        Panel, TextArea, TextField, Tone, focus_first_error,
+        Alert, Button, ButtonKind, Choice, Choices, ConfirmButton, EmptyState, FormProblem, Loaded, Panel,
+        TextArea, TextField, Tone, focus_first_error,
     },
     pages::repositories::{STATES, state_of, visibility_choices, visibility_of},
     server::{change_repository, delete_repository},
@@ -48,7 +51,7 @@ fn SettingsForm(repository: Repository) -> impl IntoView {
     let state = RwSignal::new(repository.state.as_str().to_owned());
     let short = RwSignal::new(repository.short_description);
     let long = RwSignal::new(repository.long_description);
-    let immutable = RwSignal::new(repository.immutable_tags);
+    let immutable = ImmutableInput::of(&repository.immutable_tags);
     let save = Action::new(move |change: &RepositoryChange| {
         change_repository(here.name.get_untracked(), change.clone())
     });
@@ -66,12 +69,13 @@ fn SettingsForm(repository: Repository) -> impl IntoView {
     });
     let submit = move |event: ev::SubmitEvent| {
         event.prevent_default();
+        let Ok(immutable_tags) = immutable.read() else { return focus_first_error() };
         save.dispatch(RepositoryChange {
             visibility: Some(visibility_of(&visibility.get())),
             state: state_of(&state.get()),
             short_description: Some(short.get()),
             long_description: Some(long.get()),
-            immutable_tags: Some(immutable.get()),
+            immutable_tags: Some(immutable_tags),
         });
     };
     let states =
@@ -82,12 +86,7 @@ fn SettingsForm(repository: Repository) -> impl IntoView {
                 <FormProblem problem=problem fields=&["shortDescription", "longDescription"]/>
                 <Choices name="visibility" legend="Who may pull" value=visibility choices=visibility_choices()/>
                 <Choices name="state" legend="State" value=state choices=states/>
-                <Checkbox
-                    name="immutable"
-                    label="Tags are immutable"
-                    value=immutable
-                    hint="Once set, a tag cannot be moved to another digest."
-                />
+                <ImmutableFields input=immutable/>
                 <TextField
                     name="short"
                     label="Short description"
@@ -113,19 +112,18 @@ fn Deletion(summary: RepositorySummary) -> impl IntoView {
     let navigate = use_navigate();
     Effect::new(move |_| {
         if let Some(Ok(())) = delete.value().get() {
-            navigate("/repositories", Default::default());
+            navigate("/deleted-repositories", Default::default());
         }
     });
     let tags = summary.tags;
     view! {
         <Panel title="Delete the repository">
             <p>
-                "Its tags are gone at once, for everybody who pulls them. Policies and mirrors that lead here or from here stop."
+                "Its tags are gone at once, for everybody who pulls them, and policies and mirrors that lead here or from here rest. It can be restored for a while, from the deleted repositories."
             </p>
             <ConfirmButton
                 label="Delete the repository"
                 title=format!("Delete {}?", name.get_value())
-                name=name.get_value()
                 busy=delete.pending()
                 problem=problem
                 on_confirm=move || {
@@ -134,9 +132,11 @@ fn Deletion(summary: RepositorySummary) -> impl IntoView {
             >
                 <p>
                     {match tags {
-                        0 => "It has no tags. This cannot be undone.".to_owned(),
-                        1 => "Its tag will be lost. This cannot be undone.".to_owned(),
-                        tags => format!("Its {tags} tags will be lost. This cannot be undone."),
+                        0 => "It has no tags. It can be restored for a while.".to_owned(),
+                        1 => "Nobody can pull its tag any more. It can be restored for a while.".to_owned(),
+                        tags => {
+                            format!("Nobody can pull its {tags} tags any more. It can be restored for a while.")
+                        }
                     }}
                 </p>
             </ConfirmButton>

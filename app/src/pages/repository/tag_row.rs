@@ -1,6 +1,9 @@
 //! One tag in the list, and where it came from.
 
-use leptos::{either::EitherOf4, prelude::*};
+use leptos::{
+    either::{Either, EitherOf5},
+    prelude::*,
+};
 use leptos_router::components::A;
 use longshore_model::{Author, Provenance, tag::TagSummary};
 use longshore_oci::media_type;
@@ -90,7 +93,9 @@ pub(super) fn TagRow(summary: TagSummary) -> impl IntoView {
                         delete.dispatch(vec![doomed.get_value()]);
                     }
                 >
-                    <p>"Pulling by this name stops. What it points to stays, and can be pulled by digest."</p>
+                    <p>
+                        "Pulling by this name stops. What it points to stays, and can be pulled by digest. Deleted tags can be restored for a while."
+                    </p>
                 </ConfirmButton>
             </td>
         </tr>
@@ -115,14 +120,32 @@ pub(crate) fn by(author: &Author) -> Option<String> {
     }
 }
 
-/// `PROMOTED` or `MIRRORED`, with links to the tag it was and to the policy that brought it.
+/// `PROMOTED`, `MIRRORED`, `RESTORED` or `PINNED`, with links to the tag it was and to the policy that brought it.
 #[component]
 pub(crate) fn ProvenanceBadge(summary: TagSummary, repository: String) -> impl IntoView {
     let visible = summary.source_visible;
     match summary.tag.provenance {
-        Provenance::Push => EitherOf4::A(()),
+        Provenance::Push => EitherOf5::A(()),
+        Provenance::Restored { revision, pin, .. } => {
+            let title = format!("A person brought it back as it was after change {}", revision.0);
+            EitherOf5::E(match pin.filter(|pin| !pin.released) {
+                Some(pin) => Either::Left(view! {
+                    <Badge tone=Tone::Warn>
+                        <A
+                            href=paths::mirror(&repository, pin.mirror)
+                            attr:title=format!("{title}; its mirror leaves it alone until it is released")
+                        >
+                            "PINNED"
+                        </A>
+                    </Badge>
+                }),
+                None => Either::Right(view! {
+                    <span class="badge tone-neutral" title=title>"RESTORED"</span>
+                }),
+            })
+        }
         Provenance::Promotion { .. } if !visible => {
-            EitherOf4::B(view! { <Badge tone=Tone::Info>"PROMOTED from another repository"</Badge> })
+            EitherOf5::B(view! { <Badge tone=Tone::Info>"PROMOTED from another repository"</Badge> })
         }
         Provenance::Promotion { policy, source_repository, source_tag, .. } => {
             let (source, tag) = (source_repository.to_string(), source_tag.to_string());
@@ -134,7 +157,7 @@ pub(crate) fn ProvenanceBadge(summary: TagSummary, repository: String) -> impl I
                 Some(_) => format!("Promoted from {source}:{tag} by a policy: show it"),
                 None => format!("Promoted from {source}:{tag} by hand"),
             };
-            EitherOf4::C(view! {
+            EitherOf5::C(view! {
                 <Badge tone=Tone::Info>
                     <A href=by attr:title=title>"PROMOTED"</A>
                 </Badge>
@@ -143,7 +166,7 @@ pub(crate) fn ProvenanceBadge(summary: TagSummary, repository: String) -> impl I
         }
         Provenance::Mirror { policy, remote_host, remote_repository, remote_tag } => {
             let source = format!("{remote_host}/{remote_repository}:{remote_tag}");
-            EitherOf4::D(view! {
+            EitherOf5::D(view! {
                 <Badge tone=Tone::Info>
                     <A href=paths::mirror(&repository, policy) attr:title="Show the mirror that brought it">"MIRRORED"</A>
                 </Badge>

@@ -8,8 +8,8 @@ use longshore_model::{Page, tag::TagSummary};
 use super::{changes_tags, follow_repository, tag_row::TagRow, use_repository};
 use crate::{
     components::{
-        ButtonLink, Commands, ConfirmButton, EmptyState, ListPager, ListQuery, Loaded, SearchBox, Table,
-        use_list_query,
+        ButtonKind, ButtonLink, Commands, ConfirmButton, EmptyState, ListPager, ListQuery, Loaded, SearchBox,
+        Table, use_list_query,
     },
     host::registry_host,
     live::ConnectionNotice,
@@ -50,6 +50,7 @@ pub fn Tags() -> impl IntoView {
         <div class="toolbar">
             <SearchBox action=here.path_untracked("tags") value=search label="Search the tags"/>
             <DeleteChosen/>
+            <ToDeleted/>
         </div>
         <ConnectionNotice lost=lost/>
         <Loaded resource=list let:page>
@@ -98,11 +99,26 @@ fn DeleteChosen() -> impl IntoView {
                 >
                     <p>
                         {names}
-                        ": pulling by these names stops. What they point to stays, and can be pulled by digest."
+                        ": pulling by these names stops. What they point to stays, and can be pulled by digest. Deleted tags can be restored for a while."
                     </p>
                 </ConfirmButton>
             </div>
         </Show>
+    }
+}
+
+/// Leads to what was deleted, for those who may restore it.
+#[component]
+fn ToDeleted() -> impl IntoView {
+    let here = use_repository();
+    view! {
+        <Transition>
+            {move || Suspend::new(async move {
+                here.summary.await.is_ok_and(|summary| summary.may_write).then(|| {
+                    view! { <ButtonLink href=here.path_untracked("deleted-tags") kind=ButtonKind::Quiet>"Deleted tags"</ButtonLink> }
+                })
+            })}
+        </Transition>
     }
 }
 

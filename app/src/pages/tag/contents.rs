@@ -1,18 +1,17 @@
-//! What a tag is made of: layers or children, manifest, referrers, and its earlier changes.
+//! What a tag is made of: layers or children, manifest, and referrers.
 
 use leptos::prelude::*;
 use leptos_router::hooks::{use_location, use_query_map};
-use longshore_model::tag::{TagChange, TagDetail};
+use longshore_model::tag::TagDetail;
 use longshore_oci::Descriptor;
 
 use crate::{
-    components::{DigestText, RelativeTime, Table, size},
+    components::{DigestText, Table, size},
     paths,
 };
 
 /// The views, as the address and their links call them.
-const VIEWS: [(&str, &str); 4] =
-    [("layers", "Layers"), ("manifest", "Manifest"), ("referrers", "Referrers"), ("history", "History")];
+const VIEWS: [(&str, &str); 3] = [("layers", "Layers"), ("manifest", "Manifest"), ("referrers", "Referrers")];
 
 /// One of several views of what the tag is made of; which one stands in the address.
 #[component]
@@ -50,7 +49,6 @@ pub(super) fn Contents(detail: TagDetail) -> impl IntoView {
         {move || detail.with_value(|detail| match chosen.get() {
             "manifest" => view! { <pre class="manifest" tabindex="0">{pretty(&detail.manifest)}</pre> }.into_any(),
             "referrers" => referrers(detail.referrers.clone()).into_any(),
-            "history" => history(detail.history.clone()).into_any(),
             _ if is_index => children(detail.children.clone()).into_any(),
             _ => layers(detail.layers.clone()).into_any(),
         })}
@@ -133,29 +131,4 @@ fn referrers(referrers: Vec<Descriptor>) -> impl IntoView {
         </Table>
     }
     .into_any()
-}
-
-fn history(history: Vec<TagChange>) -> impl IntoView {
-    view! {
-        <Table label="History" columns=vec!["When", "Who", "Digest", "Revision"]>
-            {history
-                .into_iter()
-                .map(|change| {
-                    view! {
-                        <tr>
-                            <th scope="row"><RelativeTime at=change.at/></th>
-                            <td>{change.author.to_string()}</td>
-                            <td>
-                                {match change.digest {
-                                    Some(digest) => view! { <DigestText digest=digest.to_string()/> }.into_any(),
-                                    None => view! { <span class="muted">"removed"</span> }.into_any(),
-                                }}
-                            </td>
-                            <td class="number">{change.revision.0}</td>
-                        </tr>
-                    }
-                })
-                .collect_view()}
-        </Table>
-    }
 }

@@ -32,6 +32,10 @@ fn origin(detail: &TagDetail) -> impl IntoView + use<> {
         Provenance::Push => {
             EitherOf3::A(who.map_or_else(|| "pushed".to_owned(), |who| format!("pushed by {who}")))
         }
+        Provenance::Restored { revision, .. } => {
+            let who = who.map_or_else(String::new, |who| format!(" by {who}"));
+            EitherOf3::A(format!("restored{who} as it was after change {}", revision.0))
+        }
         Provenance::Promotion { source_repository, source_tag, policy, .. }
             if detail.summary.source_visible =>
         {

@@ -3,10 +3,12 @@
 
 mod answers;
 mod contents;
+mod history;
 mod journey;
 mod promote;
 mod push;
 
+pub use history::RollBackTag;
 pub use promote::PromoteTag;
 pub use push::PushTag;
 
@@ -18,14 +20,16 @@ use leptos_router::{
 };
 use longshore_model::tag::TagDetail;
 
-use self::{answers::Answers, contents::Contents, journey::Journey};
+use self::{answers::Answers, contents::Contents, history::History, journey::Journey};
 use super::repository::{by, changes_tags, follow_repository, repository_in_address, what};
 use crate::{
-    components::{ButtonLink, Commands, DigestText, Loaded, Panel, RelativeTime, size},
+    components::{
+        Alert, Button, ButtonLink, Commands, DigestText, FormProblem, Loaded, Panel, RelativeTime, Tone, size,
+    },
     host::registry_host,
     live::ConnectionNotice,
     paths,
-    server::tag_detail,
+    server::{release_tag, tag_detail},
 };
 
 /// The tag that the page is about; context of its dialogs.
@@ -33,6 +37,7 @@ use crate::{
 struct TagPage {
     repository: Memo<String>,
     tag: Memo<String>,
+    changes: RwSignal<usize>,
 }
 
 impl TagPage {
@@ -40,6 +45,13 @@ impl TagPage {
     fn path(self, page: &str) -> String {
         self.repository
             .with_untracked(|repository| self.tag.with_untracked(|tag| paths::tag(repository, tag, page)))
+    }
+}
+
+impl TagPage {
+    /// Says that the tag was changed, so that the page is read anew.
+    fn changed(self) {
+        self.changes.update(|changes| *changes += 1);
     }
 }
 
@@ -53,12 +65,13 @@ pub fn TagAnswers() -> impl IntoView {
     let params = use_params_map();
     let repository = repository_in_address();
     let tag = Memo::new(move |_| params.with(|params| params.get("tag").unwrap_or_default()));
+    let changes = RwSignal::new(0);
     let detail = Resource::new_blocking(
-        move || (repository.get(), tag.get()),
-        |(repository, tag)| tag_detail(repository, tag),
+        move || (repository.get(), tag.get(), changes.get()),
+        |(repository, tag, _)| tag_detail(repository, tag),
     );
     let lost = follow_repository(repository, changes_tags, move || detail.refetch());
-    provide_context(TagPage { repository, tag });
+    provide_context(TagPage { repository, tag, changes });
     view! {
         <Title text=move || format!("{}:{}", repository.get(), tag.get())/>
         <nav class="trail" aria-label="Trail">
@@ -82,6 +95,8 @@ fn Detail(detail: TagDetail) -> impl IntoView {
     let record = &summary.tag;
     let tag = record.name.to_string();
     let journey = view! { <Journey detail=&detail/> };
+    let history = view! { <History detail=&detail/> };
+    let pinned = record.provenance.pinned_from().is_some();
     let answers = view! { <Answers answers=detail.answers.clone() repository=repository.clone()/> };
     let pull = format!("docker pull {}/{repository}:{tag}", registry_host());
     view! {
@@ -102,9 +117,44 @@ fn Detail(detail: TagDetail) -> impl IntoView {
                 <ButtonLink href=here.path("push") dialog=true>"Push to a remote…"</ButtonLink>
             </div>
         </header>
+        {pinned.then(|| view! { <Pinned/> })}
         <Commands text=pull label="Copy the pull command"/>
         <Panel title="Journey">{journey}</Panel>
         <Panel title="Why">{answers}</Panel>
+        {history}
         <Contents detail=detail/>
+    }
+}
+
+/// Says that the tag is pinned, and ends that.
+#[component]
+fn Pinned() -> impl IntoView {
+    let here = use_tag();
+    let release =
+        Action::new(move |(): &()| release_tag(here.repository.get_untracked(), here.tag.get_untracked()));
+    let problem = Signal::derive(move || release.value().get().and_then(Result::err));
+    Effect::new(move |_| {
+        if let Some(Ok(())) = release.value().get() {
+            here.changed();
+        }
+    });
+    view! {
+        <Alert tone=Tone::Info>
+            <div class="pinned">
+                <span>
+                    <strong>"Pinned."</strong>
+                    " A person brought this tag back, so the pull mirror that had made it leaves it alone. Once released, the next poll may move it."
+                </span>
+                <Button
+                    busy=release.pending()
+                    on_press=move || {
+                        release.dispatch(());
+                    }
+                >
+                    "Release"
+                </Button>
+            </div>
+            <FormProblem problem=problem fields=&[]/>
+        </Alert>
     }
 }

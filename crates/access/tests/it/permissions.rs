@@ -19,7 +19,7 @@ fn repository(name: &str, visibility: Visibility) -> Repository {
         state: RepositoryState::Normal,
         short_description: String::new(),
         long_description: String::new(),
-        immutable_tags: false,
+        immutable_tags: longshore_model::ImmutableTags::Off,
         created_at: Timestamp::UNIX_EPOCH,
     }
 }

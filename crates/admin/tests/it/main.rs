@@ -11,5 +11,6 @@ mod registry;
 mod remotes;
 mod scene;
 mod tags;
+mod undo;
 mod visibility;
 mod walk;

@@ -4,7 +4,7 @@ use crate::scene::{APPLY, SAVE, Scene, name, promotion_to, tag};
 use longshore_model::policy::PromotionDraft;
 use longshore_model::repository::RepositoryChange;
 use longshore_model::tag::AnswerResult;
-use longshore_model::{Code, PageRequest, Provenance, RepositoryState, Visibility};
+use longshore_model::{Code, ImmutableTags, PageRequest, Provenance, RepositoryState, Visibility};
 
 async fn scene() -> Scene {
     let scene = Scene::new().await;
@@ -66,7 +66,7 @@ async fn semantics_14_an_immutable_tag_is_refused_with_dtrs_sentence() {
     let dev = scene.who("dev").await;
     scene.push("dev/web", "1.0").await;
     scene.push("dev/web", "1.1").await;
-    let fix = RepositoryChange { immutable_tags: Some(true), ..RepositoryChange::default() };
+    let fix = RepositoryChange { immutable_tags: Some(ImmutableTags::All), ..RepositoryChange::default() };
     scene.admin.change_repository(&dev, &name("dev/qa"), fix).await.unwrap();
     let promote = async |from: &str| {
         scene.admin.promote_tag(&dev, &name("dev/web"), &tag(from), "dev/qa", "latest").await

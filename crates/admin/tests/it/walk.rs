@@ -14,7 +14,9 @@ use longshore_model::connect::{ConnectRequest, Direction};
 use longshore_model::job::JobFilter;
 use longshore_model::repository::{NewRepository, RepositoryChange, RepositoryFilter};
 use longshore_model::view::Side;
-use longshore_model::{Actor, Code, JobId, PageRequest, PolicyId, Problem, RemoteId, Visibility};
+use longshore_model::{
+    Actor, Code, ImmutableTags, JobId, PageRequest, PolicyId, Problem, RemoteId, Revision, Visibility,
+};
 use longshore_oci::RepositoryName;
 use std::collections::BTreeSet;
 
@@ -30,6 +32,11 @@ struct Stage {
     job: JobId,
     ended_job: JobId,
     registry: String,
+    /// Deleted repositories.
+    lost: RepositoryName,
+    gone: RepositoryName,
+    /// The change of the deleted tag `lost`.
+    change: Revision,
 }
 
 impl Stage {
@@ -48,7 +55,18 @@ impl Stage {
         let job = admin.sync_now(&dev, &web, pull.common.id).await.unwrap();
         let ended = admin.sync_now(&dev, &web, push.common.id).await.unwrap();
         let ended = admin.cancel_job(&dev, ended.id).await.unwrap();
+        let (lost, gone) = (name("dev/lost"), name("dev/gone"));
+        for name in [&lost, &gone] {
+            scene.repository(name.as_str(), Visibility::Public).await;
+            admin.delete_repository(&dev, name).await.unwrap();
+        }
+        scene.push("dev/web", "lost").await;
+        admin.delete_tags(&dev, &web, &[tag("lost")]).await.unwrap();
+        let change = admin.tag_history(&dev, &web, &tag("lost")).await.unwrap()[1].revision;
         Self {
+            lost,
+            gone,
+            change,
             admin,
             web,
             promotion: promotion.common.id,
@@ -89,6 +107,8 @@ fn end(result: Result<(), Problem>) -> Result<End, Problem> {
         Err(problem) => match problem.code {
             Code::NotAuthenticated => Ok(SignIn),
             Code::NotAuthorized => Ok(No),
+            // Let in, to find that there is nothing to release.
+            Code::NotPinned => Ok(Yes),
             Code::NoSuchRepository | Code::NoSuchRemote | Code::NoSuchJob => Ok(Hidden),
             _ => Err(problem),
         },
@@ -136,8 +156,19 @@ const WALK: &[(&str, Ends, Attempt)] = attempts! {
         namespace: "dev".to_owned(), name: "new".to_owned(), ..NewRepository::default()
     });
     change_repository: OWNERS, |s, a| s.admin.change_repository(a, &s.web, RepositoryChange {
-        immutable_tags: Some(true), ..RepositoryChange::default()
+        immutable_tags: Some(ImmutableTags::Off), ..RepositoryChange::default()
     });
+    deleted_repositories: SIGNED_IN, |s, a| { let all = PageRequest::first(10); async move { s.admin.deleted_repositories(a, &all).await } };
+    deleted_repository: NAMESPACE, |s, a| s.admin.deleted_repository(a, &s.lost);
+    restore_repository: NAMESPACE, |s, a| s.admin.restore_repository(a, &s.lost);
+    purge_repository: NAMESPACE, |s, a| s.admin.purge_repository(a, &s.gone);
+    namespace_storage: NAMESPACE, |s, a| { let dev = "dev".parse().unwrap(); async move { s.admin.namespace_storage(a, &dev).await } };
+    set_quota: ADMINISTRATORS, |s, a| { let dev = "dev".parse().unwrap(); async move { s.admin.set_quota(a, &dev, None).await } };
+    tag_history: READERS, |s, a| { let name = tag("1.0-stable"); async move { s.admin.tag_history(a, &s.web, &name).await } };
+    deleted_tags: OWNERS, |s, a| { let all = PageRequest::first(10); async move { s.admin.deleted_tags(a, &s.web, &all).await } };
+    plan_restore: OWNERS, |s, a| { let name = tag("lost"); async move { s.admin.plan_restore(a, &s.web, &name, s.change).await } };
+    restore_tag: OWNERS, |s, a| { let name = tag("lost"); async move { s.admin.restore_tag(a, &s.web, &name, s.change, true).await } };
+    release_tag: OWNERS, |s, a| { let name = tag("1.0-stable"); async move { s.admin.release_tag(a, &s.web, &name).await } };
     tags: READERS, |s, a| { let all = PageRequest::first(10); async move { s.admin.tags(a, &s.web, None, &all).await } };
     tag: READERS, |s, a| { let name = tag("1.0-stable"); async move { s.admin.tag(a, &s.web, &name).await } };
     delete_tags: OWNERS, |s, a| { let names = [tag("1.0-stable")]; async move { s.admin.delete_tags(a, &s.web, &names).await } };

@@ -9,7 +9,9 @@ pub(crate) mod promotion;
 pub(crate) mod remote;
 pub(crate) mod repository;
 pub(crate) mod rule;
+pub(crate) mod storage;
 pub(crate) mod tag;
+pub(crate) mod undo;
 
 use jiff::Timestamp;
 use longshore_model::Code;

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use longshore_model::policy::RunCode;
 use longshore_model::repository::{Flow as ModelFlow, NewRepository, RepositoryChange, RepositorySummary};
-use longshore_model::{Repository as Model, RepositoryState, Visibility};
+use longshore_model::{Code, ImmutableTags, Problem, Repository as Model, RepositoryState, Visibility};
+use longshore_policy::PatternError;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -90,8 +91,13 @@ pub(crate) struct Repository {
     visibility: RepositoryVisibility,
     /// Who may write.
     state: WriteState,
-    /// Whether tags stay at the digest they were first set to.
+    /// Whether tags stay at the digest they were first set to, and cannot be deleted: all of them, or those
+    /// that `immutableTagPatterns` match.
     immutable_tags: bool,
+    /// The tags that are immutable, as names and globs; absent where all or none are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "v*, 3.?-stable")]
+    immutable_tag_patterns: Option<String>,
     /// Whether images are scanned when pushed; not yet.
     scan_on_push: bool,
     /// When it was made.
@@ -109,6 +115,12 @@ pub(crate) struct Summary {
     tags: u64,
     /// Bytes of all it holds, each blob counted once.
     size_bytes: u64,
+    /// How much of that no other repository holds: what deleting it would free. Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unique_bytes: Option<u64>,
+    /// How much of that other repositories hold as well. Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared_bytes: Option<u64>,
     /// When a tag last changed.
     last_push: Option<Timestamp>,
     /// Promotion policies that have it as source.
@@ -152,7 +164,8 @@ impl From<Model> for Repository {
             long_description: repository.long_description,
             visibility: repository.visibility.into(),
             state: repository.state.into(),
-            immutable_tags: repository.immutable_tags,
+            immutable_tags: repository.immutable_tags.is_on(),
+            immutable_tag_patterns: repository.immutable_tags.patterns(),
             scan_on_push: false,
             created_at: repository.created_at,
             summary: None,
@@ -165,6 +178,8 @@ impl From<RepositorySummary> for Repository {
         let summary = Summary {
             tags: row.tags,
             size_bytes: row.size_bytes,
+            unique_bytes: row.unique_bytes,
+            shared_bytes: row.unique_bytes.map(|unique| row.size_bytes.saturating_sub(unique)),
             last_push: row.last_push,
             promotions_out: row.promotions_out.into(),
             promotions_in: row.promotions_in.into(),
@@ -208,25 +223,41 @@ pub(crate) struct CreateRepository {
     long_description: String,
     /// Who may pull; private where it does not say.
     visibility: Option<RepositoryVisibility>,
-    /// Whether tags stay at the digest they were first set to.
-    #[serde(default)]
-    immutable_tags: bool,
+    /// Whether tags stay at the digest they were first set to, and cannot be deleted: all of them, or those
+    /// that `immutableTagPatterns` match.
+    immutable_tags: Option<bool>,
+    /// Names and globs (`*`, `?`, `[seq]`, `[!seq]`), separated by commas: only these tags are immutable.
+    #[schema(example = "v*, 3.?-stable")]
+    immutable_tag_patterns: Option<String>,
 }
 
 impl Wire for CreateRepository {}
 
 impl CreateRepository {
     /// The new repository, in the namespace of the path.
-    pub(crate) fn in_namespace(self, namespace: String) -> NewRepository {
-        NewRepository {
+    pub(crate) fn in_namespace(self, namespace: String) -> Result<NewRepository, Problem> {
+        Ok(NewRepository {
             namespace,
             name: self.name,
             visibility: self.visibility.map(Visibility::from).unwrap_or_default(),
             short_description: self.short_description,
             long_description: self.long_description,
-            immutable_tags: self.immutable_tags,
-        }
+            immutable_tags: immutable(self.immutable_tags, self.immutable_tag_patterns)?.unwrap_or_default(),
+        })
     }
+}
+
+/// Which tags stay as they are: DTR's switch means all of them. None where nothing is said.
+fn immutable(switch: Option<bool>, patterns: Option<String>) -> Result<Option<ImmutableTags>, Problem> {
+    let unreadable = |error: PatternError| {
+        Problem::field(Code::InvalidTagPatterns, "immutableTagPatterns", format!("{error}."))
+    };
+    Ok(match (switch, patterns) {
+        (Some(false), _) => Some(ImmutableTags::Off),
+        (_, Some(patterns)) => Some(ImmutableTags::Matching(patterns.parse().map_err(unreadable)?)),
+        (Some(true), None) => Some(ImmutableTags::All),
+        (None, None) => None,
+    })
 }
 
 /// A change of a repository; what is absent stays. It cannot be renamed.
@@ -241,20 +272,55 @@ pub(crate) struct UpdateRepository {
     visibility: Option<RepositoryVisibility>,
     /// Who may write.
     state: Option<WriteState>,
-    /// Whether tags stay at the digest they were first set to.
+    /// Whether tags stay at the digest they were first set to, and cannot be deleted: all of them, or those
+    /// that `immutableTagPatterns` match.
     immutable_tags: Option<bool>,
+    /// Names and globs (`*`, `?`, `[seq]`, `[!seq]`), separated by commas: only these tags are immutable.
+    #[schema(example = "v*, 3.?-stable")]
+    immutable_tag_patterns: Option<String>,
 }
 
 impl Wire for UpdateRepository {}
 
-impl From<UpdateRepository> for RepositoryChange {
-    fn from(change: UpdateRepository) -> Self {
-        Self {
+impl TryFrom<UpdateRepository> for RepositoryChange {
+    type Error = Problem;
+    fn try_from(change: UpdateRepository) -> Result<Self, Problem> {
+        Ok(Self {
             visibility: change.visibility.map(Visibility::from),
             state: change.state.map(RepositoryState::from),
             short_description: change.short_description,
             long_description: change.long_description,
-            immutable_tags: change.immutable_tags,
-        }
+            immutable_tags: immutable(change.immutable_tags, change.immutable_tag_patterns)?,
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Result<Option<ImmutableTags>, Problem> {
+        let change: UpdateRepository = serde_json::from_str(body).unwrap();
+        RepositoryChange::try_from(change).map(|change| change.immutable_tags)
+    }
+
+    #[test]
+    fn dtrs_switch_still_means_all_tags_and_patterns_narrow_it() {
+        assert_eq!(read("{}"), Ok(None));
+        assert_eq!(read(r#"{"immutableTags": true}"#), Ok(Some(ImmutableTags::All)));
+        assert_eq!(
+            read(r#"{"immutableTags": true, "immutableTagPatterns": null}"#),
+            Ok(Some(ImmutableTags::All))
+        );
+        assert_eq!(
+            read(r#"{"immutableTags": false, "immutableTagPatterns": "v*"}"#),
+            Ok(Some(ImmutableTags::Off))
+        );
+        let matching = Ok(Some(ImmutableTags::Matching("v*".parse().unwrap())));
+        assert_eq!(read(r#"{"immutableTagPatterns": "v*"}"#), matching);
+        let refused = read(r#"{"immutableTagPatterns": "v["}"#).unwrap_err();
+        assert_eq!(refused.code, Code::InvalidTagPatterns);
+        assert!(refused.about("immutableTagPatterns").is_some());
     }
 }

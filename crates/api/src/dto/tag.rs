@@ -42,6 +42,9 @@ pub(crate) struct Tag {
     /// Where it was mirrored from, when it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     mirroring: Option<MirroringOrigin>,
+    /// What it was restored from, when a person brought it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restoration: Option<RestorationOrigin>,
     /// What the policies and push mirrors of the repository said of it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     answers: Vec<Answer>,
@@ -100,6 +103,26 @@ pub(crate) struct MirroringOrigin {
     remote_repository: Option<String>,
     /// Its name there.
     remote_tag: Option<String>,
+}
+
+/// What a restored tag was restored from.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RestorationOrigin {
+    /// The number of the change that was brought back.
+    revision: i64,
+    /// Whether policies were asked about it.
+    run_policies: bool,
+    /// Whether the pull mirror that had made it leaves it alone until it is released.
+    pinned: bool,
+}
+
+impl RestorationOrigin {
+    pub(crate) fn of(provenance: &Provenance) -> Option<Self> {
+        let Provenance::Restored { revision, quietly, .. } = provenance else { return None };
+        let pinned = provenance.pinned_from().is_some();
+        Some(Self { revision: revision.0, run_policies: !quietly, pinned })
+    }
 }
 
 /// What became of a tag under one policy.
@@ -196,6 +219,7 @@ impl From<TagSummary> for Tag {
         let manifest = Manifest::of(&summary);
         let TagSummary { tag, source_visible, .. } = summary;
         let (promotion, mirroring) = origin(&tag, source_visible);
+        let restoration = RestorationOrigin::of(&tag.provenance);
         Self {
             name: tag.name.to_string(),
             digest: tag.digest.to_string(),
@@ -208,6 +232,7 @@ impl From<TagSummary> for Tag {
             manifest,
             promotion,
             mirroring,
+            restoration,
             answers: Vec::new(),
         }
     }
@@ -216,7 +241,7 @@ impl From<TagSummary> for Tag {
 fn origin(tag: &TagRecord, visible: bool) -> (Option<PromotionOrigin>, Option<MirroringOrigin>) {
     let digest = tag.digest.to_string();
     match &tag.provenance {
-        Provenance::Push => (None, None),
+        Provenance::Push | Provenance::Restored { .. } => (None, None),
         Provenance::Promotion { policy, source_repository, source_tag, .. } => {
             let origin = PromotionOrigin {
                 promotion_policy_id: policy.map(|policy| policy.0),

@@ -12,7 +12,9 @@ pub(crate) mod promotion_policies;
 pub(crate) mod push_mirroring;
 pub(crate) mod remotes;
 pub(crate) mod repositories;
+pub(crate) mod storage;
 pub(crate) mod tags;
+pub(crate) mod undo;
 
 /// What an endpoint answers.
 pub(crate) type Answer<T> = Result<T, crate::error::ApiError>;

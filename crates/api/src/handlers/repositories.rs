@@ -97,7 +97,7 @@ async fn create_repository(
     Path(path): Path<NamespacePath>,
     Body(repository): Body<CreateRepository>,
 ) -> Answer<(StatusCode, Json<Repository>)> {
-    let new = repository.in_namespace(path.namespace);
+    let new = repository.in_namespace(path.namespace)?;
     let repository = api.admin.create_repository(&actor, new).await?;
     Ok((StatusCode::CREATED, Json(repository.into())))
 }
@@ -125,7 +125,10 @@ async fn get_repository(
     patch, path = "/repositories/{namespace}/{reponame}", tag = "repositories",
     params(RepositoryPath),
     request_body = UpdateRepository,
-    responses((status = 200, body = Repository))
+    responses(
+        (status = 200, body = Repository),
+        (status = 400, description = "INVALID_REQUEST, INVALID_TAG_PATTERNS", body = Errors),
+    )
 )]
 async fn update_repository(
     State(api): State<Api>,
@@ -133,11 +136,13 @@ async fn update_repository(
     Path(path): Path<RepositoryPath>,
     Body(change): Body<UpdateRepository>,
 ) -> Answer<Json<Repository>> {
-    let repository = api.admin.change_repository(&actor, &path.repository()?, change.into()).await?;
+    let repository = api.admin.change_repository(&actor, &path.repository()?, change.try_into()?).await?;
     Ok(Json(repository.into()))
 }
 
 /// Delete a repository
+///
+/// It can be restored for a while; see `/deletedRepositories`.
 #[utoipa::path(
     delete, path = "/repositories/{namespace}/{reponame}", tag = "repositories",
     params(RepositoryPath),

@@ -88,13 +88,15 @@ async fn tag_at(api: &Api, actor: &Actor, repository: &RepositoryName, digest: &
 }
 
 /// Delete a tag
+///
+/// It can be restored for a while; see `/deletedTags` of the repository.
 #[utoipa::path(
     delete, path = "/repositories/{namespace}/{reponame}/tags/{tag}", tag = "tags",
     params(TagPath),
     responses(
         (status = 204),
         (status = 404, description = "NO_SUCH_REPOSITORY, NO_SUCH_TAG", body = Errors),
-        (status = 409, description = "REPOSITORY_NOT_WRITABLE", body = Errors),
+        (status = 409, description = "REPOSITORY_NOT_WRITABLE, TAG_IMMUTABLE", body = Errors),
     )
 )]
 async fn delete_tag(

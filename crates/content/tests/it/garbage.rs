@@ -156,7 +156,9 @@ async fn semantics_23_a_deleted_repository_keeps_its_name_until_it_cannot_be_bro
     let web = house.web.id;
     house
         .db
-        .write(Priority::Normal, move |tx| async move { repositories::delete(tx, web, now()).await }.boxed())
+        .write(Priority::Normal, move |tx| {
+            async move { repositories::delete(tx, web, &Author::System, now()).await }.boxed()
+        })
         .await
         .unwrap();
     let (keep, new) = (Retention::default(), NewRepository::default());

@@ -9,4 +9,5 @@ mod manifests;
 mod s3;
 mod scrub;
 mod stores;
+mod undo;
 mod uploads;

@@ -5,7 +5,7 @@ use longshore_content::{Error, PutManifest, Sparse};
 use longshore_metadata::manifests;
 use longshore_metadata::tags::SetOutcome;
 use longshore_model::repository::RepositoryChange;
-use longshore_model::{Author, Lineage, Provenance, RepositoryState};
+use longshore_model::{Author, ImmutableTags, Lineage, Provenance, RepositoryState};
 use longshore_oci::media_type::{
     OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_LAYER_NONDISTRIBUTABLE, OCI_MANIFEST,
 };
@@ -204,7 +204,7 @@ async fn semantics_18_the_state_counts_as_it_is_when_the_tag_is_set() {
 #[tokio::test]
 async fn an_immutable_tag_keeps_its_digest_and_nothing_of_the_push_stays() {
     let house = House::new().await;
-    house.change(RepositoryChange { immutable_tags: Some(true), ..Default::default() }).await;
+    house.change(RepositoryChange { immutable_tags: Some(ImmutableTags::All), ..Default::default() }).await;
     let config = house.put_blob(b"{}").await;
     let first = house.put_manifest(&image(&config, &[]), &["v1"]).await.unwrap();
     let mut changed = image(&config, &[]);

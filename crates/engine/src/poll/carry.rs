@@ -13,9 +13,9 @@ use crate::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use longshore_metadata::{
-    Error, Priority,
+    Error, Priority, Tx,
     jobs::{self, Claim},
-    pull_mirrors,
+    pull_mirrors, repositories,
     tags::{self, SetOutcome, SetTag},
 };
 use longshore_model::{
@@ -68,7 +68,7 @@ enum Ended {
     Set(Digest),
     /// It was deleted at the remote meanwhile.
     Vanished,
-    /// Somebody else set it here meanwhile.
+    /// Somebody else set it here meanwhile, or brought it back.
     Conflict,
 }
 
@@ -180,8 +180,8 @@ impl<'a> Carrier<'a> {
                 self.count(|tally| tally.in_baseline += 1);
                 Ok(None)
             }
-            Step::Conflict { local } => {
-                self.conflict(name, &local.digest);
+            Step::Pinned { local } | Step::Conflict { local } => {
+                self.leave(name, &local);
                 Ok(None)
             }
             Step::Copy(digest) => {
@@ -198,10 +198,21 @@ impl<'a> Carrier<'a> {
         tags::find(&mut self.engine.db().read().await?, self.target.id, name).await
     }
 
-    fn conflict(&self, name: &Tag, local: &Digest) {
+    /// Reports a tag that is not this mirror's to move.
+    fn leave(&self, name: &Tag, local: &TagRecord) {
+        let at = &local.digest;
+        if local.provenance.pinned_from() == Some(self.mirror.common.id) {
+            self.count(|tally| tally.pinned += 1);
+            self.journal.info(format!(
+                "{}:{name} is pinned at {at}, because {} brought it back; it is left alone until somebody \
+                 releases it",
+                self.target.name, local.author
+            ));
+            return;
+        }
         self.count(|tally| tally.conflicts += 1);
         self.journal.warn(format!(
-            "{}:{name} was not made by this mirror and is at {local}; it is left alone. Delete it if the mirror \
+            "{}:{name} was not made by this mirror and is at {at}; it is left alone. Delete it if the mirror \
              shall have the name",
             self.target.name
         ));
@@ -220,7 +231,7 @@ impl<'a> Carrier<'a> {
             }
             Ended::Conflict => {
                 if let Some(local) = self.local(name).await? {
-                    self.conflict(name, &local.digest);
+                    self.leave(name, &local);
                 }
                 Ok(None)
             }
@@ -263,7 +274,7 @@ impl<'a> Carrier<'a> {
         };
         let write =
             self.engine.db().write(Priority::Normal, move |tx| Box::pin(async move { set.write(tx).await }));
-        match write.await? {
+        match write.await?? {
             None => Ok(Ended::Conflict),
             Some(SetOutcome::Set(_) | SetOutcome::Unchanged(_)) => Ok(Ended::Set(digest)),
             Some(SetOutcome::Superseded { by }) => Err(Trouble::Superseded(format!(
@@ -293,14 +304,21 @@ struct Set {
 
 impl Set {
     /// None: somebody else has set the tag since the plan was made.
-    async fn write(&self, tx: &mut longshore_metadata::Tx) -> Result<Option<SetOutcome>, Error> {
+    async fn write(&self, tx: &mut Tx) -> Result<Result<Option<SetOutcome>, Trouble>, Error> {
         jobs::fence(tx, self.job, self.epoch).await?;
+        // As it is now: it may have been deleted or locked since the job began.
+        let Some(target) = repositories::get(tx, self.target.id).await? else {
+            return Ok(Err(Trouble::Final(format!("{} has been deleted", self.target.name))));
+        };
+        if let Err(locked) = longshore_content::may_write_tags(&target, &self.provenance) {
+            return Ok(Err(locked.into()));
+        }
         let existing = tags::find(tx, self.target.id, &self.name).await?;
         if existing.is_some_and(|tag| tag.digest != self.digest && !is_of(self.policy, &tag)) {
-            return Ok(None);
+            return Ok(Ok(None));
         }
         let change = SetTag {
-            repository: &self.target,
+            repository: &target,
             name: &self.name,
             digest: &self.digest,
             source_revision: None,
@@ -309,6 +327,6 @@ impl Set {
             lineage: &self.lineage,
             now: self.now,
         };
-        tags::set(tx, change).await.map(Some)
+        tags::set(tx, change).await.map(|outcome| Ok(Some(outcome)))
     }
 }

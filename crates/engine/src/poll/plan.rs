@@ -1,7 +1,7 @@
 //! What a pull mirror does with one tag of the remote: pure decisions over what the remote says, what stands
 //! here, and what the baseline holds (semantics 3, 4, 20).
 
-use longshore_model::{PolicyId, Provenance, TagRecord};
+use longshore_model::{PolicyId, TagRecord};
 use longshore_oci::{Digest, Tag};
 use std::collections::HashMap;
 
@@ -17,6 +17,11 @@ pub(crate) enum Step {
     InBaseline,
     /// Fetch it; the digest is fixed from here on.
     Copy(Digest),
+    /// A person brought it back to another digest: it is left alone until somebody releases it.
+    Pinned {
+        /// What stands here.
+        local: Box<TagRecord>,
+    },
     /// Somebody else made the tag that stands here at another digest: it is left alone and reported.
     Conflict {
         /// What stands here.
@@ -35,6 +40,9 @@ pub(crate) fn step(
     let in_baseline = || baseline.and_then(|known| known.get(name)) == Some(remote);
     match local {
         Some(local) if local.digest == *remote => Step::Unchanged,
+        Some(local) if local.provenance.pinned_from() == Some(mirror) => {
+            Step::Pinned { local: Box::new(local.clone()) }
+        }
         // What this mirror brought it also follows, back to the baseline's digest too.
         Some(local) if is_of(mirror, local) => Step::Copy(remote.clone()),
         _ if in_baseline() => Step::InBaseline,
@@ -43,9 +51,10 @@ pub(crate) fn step(
     }
 }
 
-/// Whether `mirror` made the tag's current revision.
+/// Whether the tag is the mirror's to move: it made its current revision, or a person who had brought it
+/// back has released it.
 pub(crate) fn is_of(mirror: PolicyId, tag: &TagRecord) -> bool {
-    matches!(tag.provenance, Provenance::Mirror { policy, .. } if policy == mirror)
+    tag.provenance.mirror() == Some(mirror) && tag.provenance.pinned_from().is_none()
 }
 
 /// How many tags went which way, for the sentence a person reads when a poll has ended.
@@ -57,6 +66,8 @@ pub(crate) struct Tally {
     pub unchanged: u64,
     /// Left out because they existed when the mirror was saved.
     pub in_baseline: u64,
+    /// Left alone because a person brought them back.
+    pub pinned: u64,
     /// Left alone because somebody else made them.
     pub conflicts: u64,
     /// Digest tags and referrers brought in.
@@ -80,6 +91,7 @@ impl Tally {
         };
         add(self.unchanged, "unchanged");
         add(self.in_baseline, "left out because they existed when the mirror was saved");
+        add(self.pinned, "pinned, and so left alone until somebody releases them");
         add(self.conflicts, "left alone because they were not made by this mirror");
         add(self.referrers, "signatures and other referrers");
         add(self.failed, "failed");
@@ -91,7 +103,7 @@ impl Tally {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use longshore_model::{Author, Lineage, RepositoryId, Revision, Timestamp};
+    use longshore_model::{Author, Lineage, Pin, Provenance, RepositoryId, Revision, Timestamp};
     use uuid::Uuid;
 
     const MIRROR: PolicyId = PolicyId(Uuid::from_u128(1));
@@ -156,6 +168,22 @@ mod tests {
             assert_eq!(decide(1, Some(&local), None), Step::Conflict { local: Box::new(local.clone()) });
             assert_eq!(decide(1, Some(&local), Some(1)), Step::InBaseline);
         }
+    }
+
+    #[test]
+    fn semantics_22_a_tag_that_was_brought_back_is_left_alone_until_it_is_released() {
+        let restored = |mirror, released| {
+            let pin = Some(Pin { mirror, released });
+            let provenance = Provenance::Restored { revision: Revision(2), quietly: false, pin };
+            TagRecord { provenance, ..tag(None, 2) }
+        };
+        let pinned = restored(MIRROR, false);
+        assert_eq!(decide(1, Some(&pinned), None), Step::Pinned { local: Box::new(pinned.clone()) });
+        assert_eq!(decide(1, Some(&pinned), Some(1)), Step::Pinned { local: Box::new(pinned.clone()) });
+        assert_eq!(decide(2, Some(&pinned), None), Step::Unchanged);
+        assert_eq!(decide(1, Some(&restored(MIRROR, true)), None), Step::Copy(digest(1)));
+        let other = restored(OTHER, true);
+        assert_eq!(decide(1, Some(&other), None), Step::Conflict { local: Box::new(other.clone()) });
     }
 
     #[test]

@@ -178,7 +178,13 @@ async fn a_job_whose_repository_is_gone_ends_with_a_reason() {
         world
             .write(move |tx| {
                 Box::pin(async move {
-                    longshore_metadata::repositories::delete(tx, repository, now).await.map(drop)
+                    longshore_metadata::repositories::delete(
+                        tx,
+                        repository,
+                        &longshore_model::Author::System,
+                        now,
+                    )
+                    .await
                 })
             })
             .await;

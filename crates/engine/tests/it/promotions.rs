@@ -8,10 +8,10 @@ use longshore_engine::{PromoteError, PromoteNow, orders};
 use longshore_metadata::{
     Change,
     jobs::{self, NewJob},
-    promotions, repositories, tags,
+    promotions, repositories, storage, tags,
 };
 use longshore_model::{
-    Lineage, PolicyId, PolicyKind, Provenance, Repository, RepositoryState, TagRecord,
+    ImmutableTags, Lineage, PolicyId, PolicyKind, Provenance, Repository, RepositoryState, TagRecord,
     job::{Action, Cause, Parameters, Status},
     repository::RepositoryChange,
     tag::AnswerResult,
@@ -304,7 +304,7 @@ async fn semantics_05_a_policy_that_makes_too_many_tags_of_one_image_stops_itsel
 async fn semantics_14_an_immutable_target_refuses_another_digest_with_dtrs_words_and_takes_the_same() {
     let world = World::running().await;
     let dev = world.repository("dev/app").await;
-    let qa = world.repository_with("qa/app", |new| new.immutable_tags = true).await;
+    let qa = world.repository_with("qa/app", |new| new.immutable_tags = ImmutableTags::All).await;
     let policy = world.promotion(&dev, &qa, Rules::EveryTag, "fixed").await;
     let (first, second) = (corpus::image(1, 1, 100), corpus::image(2, 1, 100));
     world.push(&dev, "a", &first).await;
@@ -320,6 +320,28 @@ async fn semantics_14_an_immutable_target_refuses_another_digest_with_dtrs_words
         "tag=fixed cannot be overwritten because qa/app is an immutable repository"
     );
     assert_eq!(world.verdict(policy.common.id, &same).await.unwrap().result, AnswerResult::Done);
+}
+
+#[tokio::test]
+async fn a_promotion_beyond_the_quota_fails_with_the_reason_and_leaves_nothing() {
+    let world = World::running().await;
+    let dev = world.repository("dev/app").await;
+    let qa = world.repository("qa/app").await;
+    let policy = world.promotion(&dev, &qa, Rules::EveryTag, "%n").await;
+    let (small, big) = (corpus::image(1, 1, 100), corpus::image(2, 1, 50_000));
+    let namespace = qa.name.to_namespace();
+    world
+        .write(move |tx| Box::pin(async move { storage::set_quota(tx, &namespace, Some(10_000)).await }))
+        .await;
+    let fits = world.push(&dev, "small", &small).await;
+    let refused = world.push(&dev, "big", &big).await;
+    world.settled().await;
+    assert_eq!(world.verdict(policy.common.id, &fits).await.unwrap().result, AnswerResult::Done);
+    let refused = world.verdict(policy.common.id, &refused).await.unwrap();
+    assert_eq!(refused.result, AnswerResult::Failed);
+    assert!(refused.consequence.starts_with("the namespace qa may hold 10.0 kB"), "{}", refused.consequence);
+    assert_eq!(world.tags(&qa).await, ["small"]);
+    assert!(!world.has(&qa, &big).await);
 }
 
 #[tokio::test]

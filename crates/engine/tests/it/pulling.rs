@@ -2,10 +2,11 @@
 
 use crate::support::{Fault, ScriptedRegistry, World};
 use axum::http::Method;
+use longshore_content::Restore;
 use longshore_engine::orders;
 use longshore_metadata::pull_mirrors;
 use longshore_model::{
-    Provenance, PullMirror, RepositoryState,
+    Author, Provenance, PullMirror, RepositoryState,
     job::{Cause, Job, Status},
     policy::{Baseline, RunCode},
     repository::RepositoryChange,
@@ -115,6 +116,66 @@ async fn semantics_03_until_a_complete_baseline_exists_nothing_is_copied() {
     assert_eq!((stored.baseline, stored.common.last_run.code), (Baseline::Pending, RunCode::Failed));
     assert_eq!(poll(&world, &mirror).await.status, Status::Done);
     assert!(world.tags(&here).await.is_empty());
+}
+
+#[tokio::test]
+async fn semantics_22_a_tag_that_a_person_rolled_back_is_left_alone_until_it_is_released() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let images = [corpus::image(1, 1, 100), corpus::image(2, 1, 100), corpus::image(3, 1, 100)];
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+    let mut first = None;
+    for image in &images[..2] {
+        registry.hold("their/app", Some("1.0"), image);
+        assert_eq!(poll(&world, &mirror).await.status, Status::Done);
+        first.get_or_insert(world.tag(&here, "1.0").await.unwrap().revision);
+    }
+    let restore = Restore {
+        repository: here.clone(),
+        tag: "1.0".parse().unwrap(),
+        revision: first.unwrap(),
+        quietly: false,
+        author: Author::User { name: "amelia".parse().unwrap() },
+        window: jiff::SignedDuration::from_hours(24),
+    };
+    let pinned = world.content.restore_tag(restore).await.unwrap();
+    assert_eq!(pinned.provenance.pinned_from(), Some(mirror.common.id));
+
+    registry.hold("their/app", Some("1.0"), &images[2]);
+    let job = poll(&world, &mirror).await;
+    let told = "no new tags, 1 pinned, and so left alone until somebody releases them";
+    assert_eq!((job.status, job.outcome.as_deref()), (Status::Done, Some(told)));
+    let log = world.log(job.id).await;
+    assert!(log.contains("dev/app:1.0 is pinned at") && log.contains("amelia brought it back"), "{log}");
+    assert_eq!(world.tag(&here, "1.0").await.unwrap().digest, images[0].root);
+
+    let name = "1.0".parse().unwrap();
+    world.content.release_tag(&here, &name, &Author::System).await.unwrap().unwrap();
+    assert_eq!(poll(&world, &mirror).await.outcome.as_deref(), Some("1 tag brought in"));
+    assert_eq!(world.tag(&here, "1.0").await.unwrap().digest, images[2].root);
+}
+
+#[tokio::test]
+async fn what_the_quota_has_no_room_for_ends_the_poll_for_good_with_the_reason() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    registry.hold("their/app", Some("1.0"), &corpus::image(1, 1, 100));
+    registry.hold("their/app", Some("2.0"), &corpus::image(2, 1, 50_000));
+    let here = world.repository("dev/app").await;
+    let namespace = here.name.to_namespace();
+    world
+        .write(move |tx| {
+            let set = longshore_metadata::storage::set_quota;
+            Box::pin(async move { set(tx, &namespace, Some(10_000)).await })
+        })
+        .await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+    let job = poll(&world, &mirror).await;
+    assert_eq!((job.status, job.attempt), (Status::Errored, 1));
+    let error = job.error.unwrap();
+    assert!(error.contains("2.0: the namespace dev may hold 10.0 kB"), "{error}");
+    assert_eq!(world.tags(&here).await, ["1.0"]);
 }
 
 #[tokio::test]

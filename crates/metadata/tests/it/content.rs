@@ -2,7 +2,7 @@
 
 use crate::on_both;
 use crate::scene::{Scene, at, digest, image_json, index_json, put};
-use longshore_metadata::manifests::ReferrersWanted;
+use longshore_metadata::manifests::{DeleteOutcome, ReferrersWanted};
 use longshore_metadata::repositories::Visible;
 use longshore_metadata::{blobs, manifests, repositories, tags, uploads};
 use longshore_model::{Author, BootId, UploadId};
@@ -248,8 +248,8 @@ async fn deleting_a_manifest_takes_its_tags(scene: Scene) {
             Box::pin(async move { manifests::delete(tx, &repository, &digest, &Author::System, at(2)).await })
         })
     };
-    assert!(delete().await);
-    assert!(!delete().await);
+    assert_eq!(delete().await, DeleteOutcome::Deleted);
+    assert_eq!(delete().await, DeleteOutcome::Missing);
     let conn = &mut scene.read().await;
     let left: Vec<_> = tags::list(conn, dev.id, None, None).await.unwrap();
     assert_eq!(left.iter().map(ToString::to_string).collect::<Vec<_>>(), ["2"]);

@@ -3,11 +3,13 @@
 use crate::on_both;
 use crate::scene::{Scene, at, digest};
 use longshore_metadata::garbage::{self, Cutoffs};
-use longshore_metadata::{blobs, jobs, repositories};
+use longshore_metadata::{blobs, jobs, manifests, repositories};
+use longshore_model::Author;
 use longshore_oci::Digest;
 
 on_both![
     semantics_23_only_what_has_no_root_and_is_old_enough_is_rootless,
+    semantics_23_what_was_deleted_by_its_digest_stays_only_as_long_as_a_tag_can_be_undone,
     semantics_23_blobs_go_when_no_manifest_of_the_repository_names_them,
     semantics_23_what_no_repository_has_is_forgotten_and_its_bytes_condemned,
     semantics_23_a_deleted_repository_is_emptied_and_its_name_free,
@@ -55,6 +57,32 @@ async fn semantics_23_only_what_has_no_root_and_is_old_enough_is_rootless(scene:
     assert_eq!(rootless(before(1)).await, [loose.clone()]);
     assert_eq!(rootless(before(2)).await, [moved, loose]);
     assert_eq!(rootless(Cutoffs { untagged: None, ..before(2) }).await, NONE);
+}
+
+async fn semantics_23_what_was_deleted_by_its_digest_stays_only_as_long_as_a_tag_can_be_undone(scene: Scene) {
+    let dev = scene.repository("dev/app").await;
+    let (tagged, loose) = (scene.image(&dev, 1).await, scene.image(&dev, 2).await);
+    scene.push(&dev, "1", &tagged).await;
+    end_jobs(&scene).await;
+    for digest in [tagged.clone(), loose.clone()] {
+        let dev = dev.clone();
+        scene
+            .write(move |tx| {
+                Box::pin(async move { manifests::delete(tx, &dev, &digest, &Author::System, at(20)).await })
+            })
+            .await;
+    }
+    let rootless = async |untagged: i64, undo: i64| {
+        let cutoffs = Cutoffs { untagged: Some(at(untagged)), ..before(undo) };
+        garbage::rootless_manifests(&mut scene.read().await, dev.id, &cutoffs).await.unwrap()
+    };
+    assert_eq!(rootless(0, 20).await, [loose.clone()], "nothing can bring back what had no tag");
+    let both = {
+        let mut both = [tagged, loose];
+        both.sort();
+        both
+    };
+    assert_eq!(rootless(0, 21).await, both, "however long what nobody deleted stays");
 }
 
 async fn semantics_23_blobs_go_when_no_manifest_of_the_repository_names_them(scene: Scene) {
@@ -116,7 +144,7 @@ async fn semantics_23_a_deleted_repository_is_emptied_and_its_name_free(scene: S
     let image = scene.image(&dev, 1).await;
     scene.push(&dev, "1.0", &image).await;
     let id = dev.id;
-    scene.write(move |tx| Box::pin(repositories::delete(tx, id, at(3)))).await;
+    scene.write(move |tx| Box::pin(repositories::delete(tx, id, &Author::System, at(3)))).await;
     let places = garbage::repositories(&mut scene.read().await, None, 10).await.unwrap();
     assert_eq!(places.iter().map(|place| place.deleted_at).collect::<Vec<_>>(), [Some(at(3))]);
     assert!(garbage::repositories(&mut scene.read().await, Some(id), 10).await.unwrap().is_empty());

@@ -11,7 +11,9 @@ mod policies;
 mod promises;
 mod scene;
 mod servers;
+mod storage;
 mod tags;
+mod undo;
 
 /// Makes of each function a test on SQLite and one on PostgreSQL. A function is handed a [`scene::Scene`].
 macro_rules! on_both {

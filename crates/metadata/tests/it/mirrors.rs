@@ -65,7 +65,12 @@ pub(crate) fn common() -> PolicyCommon {
     }
 }
 
-async fn pull_mirror(scene: &Scene, repository: &Repository, due: i64, baseline: Baseline) -> PullMirror {
+pub(crate) async fn pull_mirror(
+    scene: &Scene,
+    repository: &Repository,
+    due: i64,
+    baseline: Baseline,
+) -> PullMirror {
     let remote = remote(None, "https://registry.example");
     insert(scene, &remote, None).await;
     let mirror = PullMirror {

@@ -5,10 +5,10 @@ use crate::on_both;
 use crate::scene::{Scene, at, digest, name};
 use longshore_metadata::deliveries::{self, Delivery, DeliveryTarget};
 use longshore_metadata::verdicts::{self, VerdictRow};
-use longshore_metadata::{promotions, repositories};
+use longshore_metadata::{promotions, repositories, undo};
 use longshore_model::tag::AnswerResult;
 use longshore_model::{
-    JobId, PolicyId, PolicyKind, PromotionPolicy, RemoteId, Repository, RepositoryId, Revision,
+    Author, JobId, PolicyId, PolicyKind, PromotionPolicy, RemoteId, Repository, RepositoryId, Revision,
 };
 use longshore_policy::{Outcome, StoredRules, Verdict};
 
@@ -19,7 +19,7 @@ on_both![
     semantics_01_the_last_delivery_to_a_place_is_found,
     semantics_07_where_an_image_went_is_found_by_its_digest,
     semantics_05_a_policys_tags_of_one_digest_are_counted,
-    semantics_23_a_deleted_repository_stops_its_policies,
+    semantics_23_the_policies_of_a_deleted_repository_rest_until_it_is_back,
 ];
 
 async fn promotion(scene: &Scene, source: &Repository, target: &Repository, rules: &str) -> PromotionPolicy {
@@ -211,11 +211,19 @@ async fn semantics_05_a_policys_tags_of_one_digest_are_counted(scene: Scene) {
     assert_eq!(deliveries::count_since(conn, PolicyId::new(), &digest(1, 0), at(0)).await.unwrap(), 0);
 }
 
-async fn semantics_23_a_deleted_repository_stops_its_policies(scene: Scene) {
+async fn semantics_23_the_policies_of_a_deleted_repository_rest_until_it_is_back(scene: Scene) {
     let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
     let policy = promotion(&scene, &dev, &qa, "[]").await;
-    scene.write(move |tx| Box::pin(repositories::delete(tx, qa.id, at(1)))).await;
+    scene.write(move |tx| Box::pin(repositories::delete(tx, qa.id, &Author::System, at(1)))).await;
     let stopped = promotions::for_source(&mut scene.read().await, dev.id).await.unwrap().remove(0);
     assert_eq!(stopped.common.id, policy.common.id);
-    assert!(!stopped.common.enabled && stopped.common.paused.is_some());
+    let why = stopped.common.paused.unwrap();
+    assert!(stopped.common.enabled && why.contains("qa/app has been deleted"), "{why}");
+    let out = async || {
+        repositories::summary(&mut scene.read().await, dev.id).await.unwrap().unwrap().promotions_out.count
+    };
+    assert_eq!(out().await, 0, "what rests is not counted");
+    scene.write(move |tx| Box::pin(undo::restore_repository(tx, qa.id, at(2)))).await;
+    let resumed = promotions::for_source(&mut scene.read().await, dev.id).await.unwrap().remove(0);
+    assert_eq!((resumed.common.enabled, resumed.common.paused, out().await), (true, None, 1));
 }

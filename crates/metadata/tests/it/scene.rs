@@ -1,7 +1,8 @@
 //! A database with a few things in it, and shorter words for what tests do with them.
 
 use jiff::SignedDuration;
-use longshore_metadata::tags::{SetOutcome, SetTag};
+use longshore_metadata::tags::{RemoveOutcome, SetOutcome, SetTag};
+use longshore_metadata::undo::Window;
 use longshore_metadata::{
     Conn, Database, Error, Priority, Tx, Vault, blobs, jobs, manifests, repositories, tags,
 };
@@ -142,6 +143,15 @@ impl Scene {
         .await
     }
 
+    /// Removes a tag at second 2.
+    pub(crate) async fn remove(&self, repository: &Repository, tag: &str) -> RemoveOutcome {
+        let (repository, tag) = (repository.clone(), name(tag));
+        self.write(move |tx| {
+            Box::pin(async move { tags::remove(tx, &repository, &tag, &Author::System, at(2)).await })
+        })
+        .await
+    }
+
     pub(crate) async fn tag(&self, repository: &Repository, tag: &str) -> Option<TagRecord> {
         tags::find(&mut self.read().await, repository.id, &name(tag)).await.unwrap()
     }
@@ -253,6 +263,11 @@ pub(crate) fn digest(seed: u8, part: u8) -> Digest {
 
 pub(crate) fn name(tag: &str) -> Tag {
     tag.parse().unwrap()
+}
+
+/// What can be brought back for a week, as seen at a second.
+pub(crate) fn week(now: i64) -> Window {
+    Window { length: SignedDuration::from_hours(7 * 24), now: at(now) }
 }
 
 /// An instant, by its second.

@@ -1,13 +1,14 @@
 //! Tags in time: revisions, what is later than what, and which job reacts.
 
 use crate::on_both;
-use crate::scene::{Scene, at, digest, image_json, name, put, revision};
-use longshore_metadata::tags::{self, SetOutcome, SetTag};
-use longshore_metadata::{Change, Priority, activity, repositories::Visible};
+use crate::scene::{Scene, at, digest, image_json, name, put, revision, week};
+use longshore_metadata::manifests::{self, DeleteOutcome};
+use longshore_metadata::tags::{self, RemoveOutcome, SetOutcome, SetTag};
+use longshore_metadata::{Change, Priority, activity, repositories, repositories::Visible, undo};
 use longshore_model::activity::ActivityKind;
 use longshore_model::job::{Action, Parameters};
 use longshore_model::repository::NewRepository;
-use longshore_model::{Author, Lineage, PageRequest, PolicyId, Provenance, Revision};
+use longshore_model::{Author, ImmutableTags, Lineage, PageRequest, PolicyId, Provenance, Revision};
 use longshore_oci::Tag;
 
 on_both![
@@ -21,6 +22,7 @@ on_both![
     semantics_07_a_digest_tag_follows_its_subject_and_is_not_evaluated,
     semantics_07_a_tagged_referrer_follows_its_subject_and_is_not_evaluated,
     semantics_14_an_immutable_tag_stays_where_it_is,
+    immutable_are_only_the_tags_that_the_patterns_match,
     a_change_is_remembered_told_and_answered_by_a_job,
     a_removed_tag_is_gone_but_its_history_stays,
     tags_are_listed_in_byte_order,
@@ -117,7 +119,7 @@ async fn semantics_02_the_same_digest_makes_no_new_revision_but_is_evaluated_aga
     let first = revision(scene.push(&dev, "1", &image).await);
     let again = scene.push(&dev, "1", &image).await;
     assert!(matches!(&again, SetOutcome::Unchanged(tag) if tag.revision == first), "{again:?}");
-    let history = tags::history(&mut scene.read().await, dev.id, &name("1"), 10).await.unwrap();
+    let history = undo::history(&mut scene.read().await, dev.id, &name("1"), 10, &week(2)).await.unwrap();
     assert_eq!(history.len(), 1);
     let asked: Vec<_> = scene.orders().await;
     let evaluation =
@@ -204,7 +206,7 @@ async fn semantics_07_a_tagged_referrer_follows_its_subject_and_is_not_evaluated
 }
 
 async fn semantics_14_an_immutable_tag_stays_where_it_is(scene: Scene) {
-    let settings = NewRepository { immutable_tags: true, ..Default::default() };
+    let settings = NewRepository { immutable_tags: ImmutableTags::All, ..Default::default() };
     let prod = scene.repository_with("prod/app", settings).await;
     let (v1, v2) = (scene.image(&prod, 1).await, scene.image(&prod, 2).await);
     scene.push(&prod, "1", &v1).await;
@@ -215,6 +217,30 @@ async fn semantics_14_an_immutable_tag_stays_where_it_is(scene: Scene) {
     let signature = format!("{}.sig", Tag::referrers_of(&v1));
     scene.push(&prod, &signature, &v1).await;
     assert!(matches!(scene.push(&prod, &signature, &v2).await, SetOutcome::Set(_)));
+    let kept = scene.remove(&prod, "1").await;
+    assert!(matches!(&kept, RemoveOutcome::Immutable { existing } if existing.digest == v1), "{kept:?}");
+    assert!(matches!(scene.remove(&prod, &signature).await, RemoveOutcome::Removed(_)));
+    let digest = v1.clone();
+    let deleted = scene.write(move |tx| {
+        Box::pin(async move { manifests::delete(tx, &prod, &digest, &Author::System, at(2)).await })
+    });
+    assert_eq!(deleted.await, DeleteOutcome::Immutable { tag: name("1") });
+}
+
+async fn immutable_are_only_the_tags_that_the_patterns_match(scene: Scene) {
+    let patterns = ImmutableTags::Matching("v*, 3.?".parse().unwrap());
+    let prod = scene
+        .repository_with("prod/app", NewRepository { immutable_tags: patterns.clone(), ..Default::default() })
+        .await;
+    let found = repositories::get(&mut scene.read().await, prod.id).await.unwrap().unwrap();
+    assert_eq!(found.immutable_tags, patterns, "as it was written");
+    let (one, two) = (scene.image(&prod, 1).await, scene.image(&prod, 2).await);
+    for (tag, moves) in [("v1", false), ("3.1", false), ("3.14", true), ("latest", true)] {
+        scene.push(&prod, tag, &one).await;
+        let moved = scene.push(&prod, tag, &two).await;
+        assert_eq!(matches!(moved, SetOutcome::Set(_)), moves, "{tag}");
+        assert_eq!(matches!(scene.remove(&prod, tag).await, RemoveOutcome::Removed(_)), moves, "{tag}");
+    }
 }
 
 async fn a_change_is_remembered_told_and_answered_by_a_job(scene: Scene) {
@@ -232,7 +258,7 @@ async fn a_change_is_remembered_told_and_answered_by_a_job(scene: Scene) {
     );
 
     let conn = &mut scene.read().await;
-    let history = tags::history(conn, dev.id, &name("1"), 10).await.unwrap();
+    let history = undo::history(conn, dev.id, &name("1"), 10, &week(2)).await.unwrap();
     assert_eq!((history.len(), history[0].revision, &history[0].digest), (1, pushed, &Some(image)));
     let page = PageRequest::first(10);
     let happened = activity::list(conn, &Visible::Everything, &Default::default(), &page).await.unwrap();
@@ -244,19 +270,11 @@ async fn a_removed_tag_is_gone_but_its_history_stays(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let image = scene.image(&dev, 1).await;
     scene.push(&dev, "1", &image).await;
-    let repository = dev.clone();
-    let removed = scene
-        .write(move |tx| {
-            Box::pin(async move {
-                let removed = tags::remove(tx, &repository, &name("1"), &Author::System, at(2)).await?;
-                assert_eq!(tags::remove(tx, &repository, &name("1"), &Author::System, at(2)).await?, None);
-                Ok(removed)
-            })
-        })
-        .await;
-    assert_eq!(removed.unwrap().digest, image);
+    let removed = scene.remove(&dev, "1").await;
+    assert!(matches!(removed, RemoveOutcome::Removed(tag) if tag.digest == image));
+    assert_eq!(scene.remove(&dev, "1").await, RemoveOutcome::Missing);
     assert_eq!(scene.tag(&dev, "1").await, None);
-    let history = tags::history(&mut scene.read().await, dev.id, &name("1"), 10).await.unwrap();
+    let history = undo::history(&mut scene.read().await, dev.id, &name("1"), 10, &week(2)).await.unwrap();
     let digests: Vec<_> = history.iter().map(|change| change.digest.clone()).collect();
     assert_eq!(digests, [None, Some(image)], "newest first");
     assert!(history[0].revision > history[1].revision);

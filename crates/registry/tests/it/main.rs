@@ -5,6 +5,7 @@ mod blobs;
 mod connections;
 mod fixture;
 mod formats;
+mod limits;
 mod lists;
 mod manifests;
 mod mounts;

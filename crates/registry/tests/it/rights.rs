@@ -160,6 +160,8 @@ async fn semantics_18_nobody_pushes_to_a_mirror_or_a_locked_repository() {
             let manifest = image(&sha256(b"{}"));
             client.put_json(&path, OCI_MANIFEST, &manifest).await.fails(403, ErrorCode::Denied);
             client.delete(&path).await.fails(403, ErrorCode::Denied);
+            let blob = format!("/v2/{name}/blobs/{}", sha256(b"{}"));
+            client.delete(&blob).await.fails(403, ErrorCode::Denied);
             assert_eq!(client.get(&path).await.status, StatusCode::OK, "it is read all the same");
         }
     }

@@ -1,0 +1,139 @@
+//! The dialog that shows what a namespace holds, and lets administrators set how much it may.
+
+use leptos::{either::Either, ev, prelude::*};
+use leptos_meta::Title;
+use leptos_router::hooks::use_params_map;
+use longshore_model::{Actor, parse_size, repository::NamespaceStorage};
+
+use super::Kind;
+use crate::{
+    components::{
+        Alert, Button, ButtonKind, ButtonLink, Fact, Facts, FormProblem, Loaded, ProgressBar, RouteDialog,
+        TextField, Tone, focus_first_error, size,
+    },
+    server::{namespace_storage, set_quota},
+    session::use_session,
+};
+
+/// The storage of the user in the address.
+#[component]
+pub fn UserStorage() -> impl IntoView {
+    view! { <Storage kind=Kind::User/> }
+}
+
+/// The storage of the organization in the address.
+#[component]
+pub fn OrganizationStorage() -> impl IntoView {
+    view! { <Storage kind=Kind::Organization/> }
+}
+
+#[component]
+fn Storage(kind: Kind) -> impl IntoView {
+    let name = use_params_map().with_untracked(|params| params.get("name").unwrap_or_default());
+    let stored = StoredValue::new(name.clone());
+    let changes = RwSignal::new(0_usize);
+    let storage =
+        Resource::new_blocking(move || changes.get(), move |_| namespace_storage(stored.get_value()));
+    let session = use_session();
+    view! {
+        <Title text=format!("Storage of {name}")/>
+        <RouteDialog title=format!("Storage of {name}") back=kind.path()>
+            <Loaded resource=storage let:held>
+                <Held held=held.clone()/>
+                <Loaded
+                    resource=session.actor
+                    children=move |actor: Actor| match actor.is_admin() {
+                        true => Either::Left(view! { <QuotaForm kind=kind held=held.clone() changes=changes/> }),
+                        false => Either::Right(view! {
+                            <div class="form-actions">
+                                <ButtonLink href=kind.path() dialog=true>"Close"</ButtonLink>
+                            </div>
+                        }),
+                    }
+                />
+            </Loaded>
+        </RouteDialog>
+    }
+}
+
+#[component]
+fn Held(held: NamespaceStorage) -> impl IntoView {
+    let (used, quota) = (held.storage.total(), held.quota);
+    let of = match quota {
+        Some(quota) => format!("{} of {} used", size(used), size(quota)),
+        None => format!("{} used, no limit", size(used)),
+    };
+    let full = quota.is_some_and(|quota| used >= quota);
+    view! {
+        <p class="usage">{of}</p>
+        {quota.map(|quota| {
+            view! { <ProgressBar label="Storage used" done=used.min(quota) total=Some(quota)/> }
+        })}
+        {full.then(|| {
+            view! {
+                <Alert tone=Tone::Warn>
+                    "Nothing fits in any more: pushes, promotions and mirrors that need room are refused. Delete what is not needed and purge deleted repositories."
+                </Alert>
+            }
+        })}
+        <Facts>
+            <Fact name="Only here">
+                {size(held.storage.unique)} <span class="muted">" that no other namespace holds"</span>
+            </Fact>
+            <Fact name="Shared">
+                {size(held.storage.shared)} <span class="muted">" that other namespaces hold as well"</span>
+            </Fact>
+            <Fact name="Deleted">
+                {size(held.deleted)} <span class="muted">" in deleted repositories alone; it counts until they are purged"</span>
+            </Fact>
+        </Facts>
+    }
+}
+
+/// What was typed as a quota; nothing means that there is none.
+fn read(typed: &str) -> Result<Option<u64>, String> {
+    match typed.trim() {
+        "" => Ok(None),
+        typed => parse_size(typed).map(Some),
+    }
+}
+
+#[component]
+fn QuotaForm(kind: Kind, held: NamespaceStorage, changes: RwSignal<usize>) -> impl IntoView {
+    let name = held.namespace.to_string();
+    let quota = RwSignal::new(held.quota.map(size).unwrap_or_default());
+    let error = Signal::derive(move || quota.with(|typed| read(typed)).err());
+    let save = Action::new(move |quota: &Option<u64>| set_quota(name.clone(), *quota));
+    let problem = Signal::derive(move || save.value().get().and_then(Result::err));
+    Effect::new(move |_| {
+        if let Some(Ok(_)) = save.value().get() {
+            changes.update(|changes| *changes += 1);
+        }
+    });
+    let submit = move |event: ev::SubmitEvent| {
+        event.prevent_default();
+        match quota.with_untracked(|typed| read(typed)) {
+            Ok(quota) => {
+                save.dispatch(quota);
+            }
+            Err(_) => focus_first_error(),
+        }
+    };
+    view! {
+        <form class="stack quota" on:submit=submit>
+            <FormProblem problem=problem fields=&[]/>
+            <TextField
+                name="quota"
+                label="Quota"
+                value=quota
+                placeholder="no limit"
+                hint="The most that the repositories of the namespace may hold together, such as 500 MB or 1.5 TB. Empty: no limit."
+                error=error
+            />
+            <div class="form-actions">
+                <ButtonLink href=kind.path() dialog=true>"Close"</ButtonLink>
+                <Button kind=ButtonKind::Primary busy=save.pending()>"Save"</Button>
+            </div>
+        </form>
+    }
+}

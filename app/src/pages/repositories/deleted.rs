@@ -1,0 +1,214 @@
+//! Repositories that were deleted and can be brought back, and the dialog that removes one for good.
+
+use leptos::{either::Either, ev, prelude::*};
+use leptos_meta::Title;
+use leptos_router::{
+    NavigateOptions,
+    components::{A, Outlet},
+    hooks::{use_navigate, use_params_map},
+};
+use longshore_model::{
+    Page,
+    repository::{DeletedRepository, Elsewhere, PurgePlan},
+};
+
+use crate::{
+    components::{
+        Button, ButtonKind, ButtonLink, DigestText, EmptyState, FieldKind, FormProblem, ListPager, Loaded,
+        PageHeader, RelativeTime, RouteDialog, Table, TextField, size, use_list_query,
+    },
+    paths,
+    server::{deleted_repositories, deleted_repository, purge_repository, restore_repository},
+};
+
+const PAGE: &str = "/deleted-repositories";
+/// More images of one place than this are counted, not shown.
+const SHOWN: usize = 5;
+
+/// Grows with each change of the list.
+#[derive(Clone, Copy)]
+struct Changes(RwSignal<usize>);
+
+/// The deleted repositories that the reader may bring back.
+#[component]
+pub fn DeletedRepositories() -> impl IntoView {
+    let query = use_list_query();
+    let changes = Changes(RwSignal::new(0));
+    provide_context(changes);
+    let list = Resource::new_blocking(
+        move || (query.get(), changes.0.get()),
+        |(query, _)| deleted_repositories(query.page()),
+    );
+    view! {
+        <Title text="Deleted repositories"/>
+        <nav class="trail" aria-label="Trail">
+            <A href="/repositories">"Repositories"</A>
+            <span aria-hidden="true">"›"</span>
+        </nav>
+        <PageHeader title="Deleted repositories"/>
+        <Loaded resource=list let:page>
+            {if page.items.is_empty() {
+                Either::Left(view! {
+                    <EmptyState title="There is no deleted repository">
+                        <p>"One that you delete stays here for a while, with its tags and policies, and can be restored."</p>
+                        <ButtonLink href="/repositories">"Show the repositories"</ButtonLink>
+                    </EmptyState>
+                })
+            } else {
+                Either::Right(view! { <List page=page/> })
+            }}
+        </Loaded>
+        <Outlet/>
+    }
+}
+
+#[component]
+fn List(page: Page<DeletedRepository>) -> impl IntoView {
+    let restore = Action::new(|name: &String| restore_repository(name.clone()));
+    let problem = Signal::derive(move || restore.value().get().and_then(Result::err));
+    let navigate = use_navigate();
+    Effect::new(move |_| {
+        if let Some(Ok(back)) = restore.value().get() {
+            navigate(&paths::below(back.name.as_str(), ""), Default::default());
+        }
+    });
+    let rows: Vec<_> = page.items.iter().map(|deleted| row(deleted, restore)).collect();
+    view! {
+        <FormProblem problem=problem fields=&[]/>
+        <Table
+            label="Deleted repositories"
+            columns=vec!["Name", "Tags", "Size", "Deleted", "Expires", ""]
+        >
+            {rows}
+        </Table>
+        <ListPager page=&page/>
+    }
+}
+
+type Restore = Action<String, crate::server::Answer<longshore_model::Repository>>;
+
+fn row(deleted: &DeletedRepository, restore: Restore) -> impl IntoView + use<> {
+    let name = deleted.repository.name.to_string();
+    let purge = format!(
+        "{PAGE}/{}/{}/purge",
+        paths::segment(deleted.repository.name.namespace()),
+        paths::segment(deleted.repository.name.name())
+    );
+    let stored = StoredValue::new(name.clone());
+    view! {
+        <tr>
+            <th scope="row">{name}</th>
+            <td class="number">{deleted.tags}</td>
+            <td class="number">{size(deleted.size_bytes)}</td>
+            <td>
+                <RelativeTime at=deleted.deleted_at/>
+                <span class="muted">" by " {deleted.deleted_by.to_string()}</span>
+            </td>
+            <td><RelativeTime at=deleted.until/></td>
+            <td class="row-actions">
+                <Button
+                    busy=restore.pending()
+                    on_press=move || {
+                        restore.dispatch(stored.get_value());
+                    }
+                >
+                    "Restore"
+                </Button>
+                " "
+                <ButtonLink href=purge kind=ButtonKind::Quiet dialog=true>"Purge now…"</ButtonLink>
+            </td>
+        </tr>
+    }
+}
+
+/// Asks before a deleted repository is removed for good.
+#[component]
+pub fn PurgeRepository() -> impl IntoView {
+    let params = use_params_map().get_untracked();
+    let part = |name| params.get(name).unwrap_or_default();
+    let name = StoredValue::new(format!("{}/{}", part("namespace"), part("name")));
+    let plan = Resource::new_blocking(|| (), move |()| deleted_repository(name.get_value()));
+    view! {
+        <Title text=format!("Purge {}", name.get_value())/>
+        <RouteDialog title=format!("Purge {}", name.get_value()) back=PAGE>
+            <Loaded resource=plan let:plan>
+                <PurgeForm plan=plan/>
+            </Loaded>
+        </RouteDialog>
+    }
+}
+
+#[component]
+fn PurgeForm(plan: PurgePlan) -> impl IntoView {
+    let name = plan.deleted.repository.name.to_string();
+    let stored = StoredValue::new(name.clone());
+    let typed = RwSignal::new(String::new());
+    let purge = Action::new(move |(): &()| purge_repository(stored.get_value()));
+    let problem = Signal::derive(move || purge.value().get().and_then(Result::err));
+    let Changes(changes) = expect_context();
+    let navigate = use_navigate();
+    Effect::new(move |_| {
+        if let Some(Ok(_)) = purge.value().get() {
+            changes.update(|changes| *changes += 1);
+            navigate(PAGE, NavigateOptions { replace: true, scroll: false, ..Default::default() });
+        }
+    });
+    let matches = move || typed.with(|typed| stored.with_value(|name| typed.trim() == name));
+    let submit = move |event: ev::SubmitEvent| {
+        event.prevent_default();
+        if matches() {
+            purge.dispatch(());
+        }
+    };
+    let tags = match plan.deleted.tags {
+        1 => "Its tag and its policies are".to_owned(),
+        tags => format!("Its {tags} tags and its policies are"),
+    };
+    let places = match plan.elsewhere.is_empty() {
+        true => Either::Left(
+            view! { <p>"None of its images is stored anywhere else that Longshore knows of."</p> },
+        ),
+        false => Either::Right(view! {
+            <p>"Some of its images are stored elsewhere, too:"</p>
+            <ul class="ahead">{plan.elsewhere.into_iter().map(place).collect_view()}</ul>
+        }),
+    };
+    view! {
+        <form class="stack" on:submit=submit>
+            <FormProblem problem=problem fields=&[]/>
+            <p>
+                {tags} " removed for good and its name is free. " {size(plan.frees)}
+                " that nothing else holds are freed. This cannot be undone."
+            </p>
+            {places}
+            <TextField name="confirm-name" label=format!("Type {name} to confirm") value=typed kind=FieldKind::Code/>
+            <div class="form-actions">
+                <ButtonLink href=PAGE dialog=true>"Cancel"</ButtonLink>
+                <Button
+                    kind=ButtonKind::Danger
+                    busy=purge.pending()
+                    disabled=Signal::derive(move || !matches())
+                >
+                    "Purge now"
+                </Button>
+            </div>
+        </form>
+    }
+}
+
+fn place(place: Elsewhere) -> impl IntoView {
+    let more = place.digests.len().saturating_sub(SHOWN);
+    let sent = place.remote.then_some(" (sent there; it may have removed them)");
+    let digests: Vec<_> = place
+        .digests
+        .iter()
+        .take(SHOWN)
+        .map(|digest| view! { <DigestText digest=digest.to_string()/> " " })
+        .collect();
+    view! {
+        <li>
+            <code>{place.place}</code> {sent} ": " {digests}
+            {(more > 0).then(|| format!("and {more} more"))}
+        </li>
+    }
+}

@@ -1,0 +1,92 @@
+//! What a tag pointed to, when, and by whom; and the way back to it.
+
+use leptos::prelude::*;
+use leptos_router::hooks::use_params_map;
+use longshore_model::{
+    Provenance,
+    tag::{TagChange, TagDetail},
+};
+
+use super::use_tag;
+use crate::{
+    components::{ButtonKind, ButtonLink, DigestText, Panel, RelativeTime, Table},
+    pages::repository::RestoreDialog,
+    paths,
+};
+
+/// The changes of the tag, newest first.
+#[component]
+pub(super) fn History<'detail>(detail: &'detail TagDetail) -> impl IntoView + use<> {
+    let rows: Vec<_> =
+        detail.history.iter().enumerate().map(|(place, change)| row(change, place == 0)).collect();
+    view! {
+        <Panel title="History">
+            <Table label="History" columns=vec!["When", "Change", "What", "By", "Digest", ""]>
+                {rows}
+            </Table>
+        </Panel>
+    }
+}
+
+fn row(change: &TagChange, present: bool) -> impl IntoView + use<> {
+    let revision = change.revision.0;
+    let back = change.until.map(|_| {
+        let href = use_tag().path(&format!("changes/{revision}"));
+        let label = format!("Roll back to change {revision}");
+        view! {
+            <ButtonLink href=href kind=ButtonKind::Quiet dialog=true attr:aria-label=label>
+                "Roll back to this…"
+            </ButtonLink>
+        }
+    });
+    view! {
+        <tr>
+            <th scope="row"><RelativeTime at=change.at/></th>
+            <td class="number">{revision}</td>
+            <td>{what(change)}</td>
+            <td>{change.author.to_string()}</td>
+            <td>{change.digest.as_ref().map(|digest| view! { <DigestText digest=digest.to_string()/> })}</td>
+            <td class="row-actions">
+                {present.then(|| view! { <span class="muted">"as it is now"</span> })}
+                {back}
+            </td>
+        </tr>
+    }
+}
+
+fn what(change: &TagChange) -> String {
+    match (&change.digest, &change.provenance) {
+        (None, _) => "deleted".to_owned(),
+        (_, None) => "set".to_owned(),
+        (_, Some(Provenance::Push)) => "pushed".to_owned(),
+        (_, Some(Provenance::Promotion { source_repository, source_tag, .. })) => {
+            format!("promoted from {source_repository}:{source_tag}")
+        }
+        (_, Some(Provenance::Mirror { remote_host, remote_repository, remote_tag, .. })) => {
+            format!("mirrored from {remote_host}/{remote_repository}:{remote_tag}")
+        }
+        (_, Some(Provenance::Restored { revision, .. })) => format!("restored from change {}", revision.0),
+    }
+}
+
+/// Rolls the tag back to the change in the address.
+#[component]
+pub fn RollBackTag() -> impl IntoView {
+    let here = use_tag();
+    let revision = use_params_map()
+        .with_untracked(|params| params.get("revision").and_then(|revision| revision.parse().ok()))
+        .unwrap_or_default();
+    let (repository, tag) = (here.repository.get_untracked(), here.tag.get_untracked());
+    let page = paths::tag(&repository, &tag, "");
+    view! {
+        <RestoreDialog
+            repository=repository
+            tag=tag
+            revision=revision
+            rolls_back=true
+            back=page.clone()
+            done=page
+            on_done=move || here.changed()
+        />
+    }
+}

@@ -1,0 +1,69 @@
+//! What namespaces hold, and how much they may.
+
+use crate::Admin;
+use crate::accounts::no_such_account;
+use crate::guard::{administrator, author};
+use longshore_metadata::{accounts, activity, storage};
+use longshore_model::activity::ActivityKind;
+use longshore_model::repository::NamespaceStorage;
+use longshore_model::{Actor, Problem, size};
+use longshore_oci::Namespace;
+
+impl Admin {
+    /// What the repositories of a namespace hold together, and its quota. For those who may act in it.
+    ///
+    /// # Errors
+    /// There is no such namespace; no right.
+    pub async fn namespace_storage(
+        &self,
+        actor: &Actor,
+        namespace: &Namespace,
+    ) -> Result<NamespaceStorage, Problem> {
+        self.namespace_for(actor, namespace)?;
+        let mut conn = self.read().await?;
+        if accounts::find(&mut conn, namespace).await?.is_none() {
+            return Err(no_such_account(namespace));
+        }
+        Ok(storage::of_namespace(&mut conn, namespace).await?)
+    }
+
+    /// Sets how many bytes the repositories of a namespace may hold together; none: any number. What they
+    /// hold already stays. For administrators.
+    ///
+    /// # Errors
+    /// The actor is none; there is no such namespace.
+    pub async fn set_quota(
+        &self,
+        actor: &Actor,
+        namespace: &Namespace,
+        quota: Option<u64>,
+    ) -> Result<NamespaceStorage, Problem> {
+        administrator(actor)?;
+        let (author, now, name) = (author(actor), self.now(), namespace.clone());
+        self.write(move |tx| {
+            Box::pin(async move {
+                if !storage::set_quota(tx, &name, quota).await? {
+                    return Err(no_such_account(&name));
+                }
+                let detail = match quota {
+                    Some(quota) => format!("the namespace {name} may hold {} now", size(quota)),
+                    None => format!("the namespace {name} may hold any amount now"),
+                };
+                let entry = activity::NewActivity {
+                    at: now,
+                    author,
+                    kind: ActivityKind::QuotaChanged,
+                    repository: None,
+                    tag: None,
+                    digest: None,
+                    policy: None,
+                    job: None,
+                    detail,
+                };
+                Ok(activity::add(tx, &entry).await?)
+            })
+        })
+        .await?;
+        self.namespace_storage(actor, namespace).await
+    }
+}

@@ -1,0 +1,50 @@
+//! What namespaces hold, and how much they may.
+
+use longshore_model::repository::NamespaceStorage;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::extract::Wire;
+
+/// What the repositories of a namespace hold together, each blob counted once.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Storage {
+    /// The namespace.
+    #[schema(example = "dev")]
+    namespace: String,
+    /// Bytes of all blobs; what the quota is about.
+    used_bytes: u64,
+    /// How much of that no other namespace holds.
+    unique_bytes: u64,
+    /// How much of that other namespaces hold as well.
+    shared_bytes: u64,
+    /// How much of that only deleted repositories hold; purging them frees it.
+    deleted_bytes: u64,
+    /// The most that the namespace may hold; null where there is no limit.
+    quota_bytes: Option<u64>,
+}
+
+impl From<NamespaceStorage> for Storage {
+    fn from(held: NamespaceStorage) -> Self {
+        Self {
+            namespace: held.namespace.to_string(),
+            used_bytes: held.storage.total(),
+            unique_bytes: held.storage.unique,
+            shared_bytes: held.storage.shared,
+            deleted_bytes: held.deleted,
+            quota_bytes: held.quota,
+        }
+    }
+}
+
+/// How much a namespace may hold.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Quota {
+    /// The most bytes; null or absent where there shall be no limit.
+    #[schema(example = 10_000_000_000_u64)]
+    pub(crate) quota_bytes: Option<u64>,
+}
+
+impl Wire for Quota {}

@@ -1,0 +1,215 @@
+//! Restoring what was overwritten or deleted, and purging it before its time.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use longshore_model::Revision;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Answer;
+use crate::Api;
+use crate::dto::repository::Repository;
+use crate::dto::undo::{
+    ChangeQuery, CreateRestoration, DeletedRepositories, DeletedRepository, DeletedTag, Purge, Restoration,
+    RestorationPlan, TagChange,
+};
+use crate::error::Errors;
+use crate::extract::{Body, Query, RepositoryPath, TagPath, Who};
+use crate::paging::Paging;
+
+pub(crate) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(tag_history))
+        .routes(routes!(plan_restoration, restore_tag))
+        .routes(routes!(release_tag))
+        .routes(routes!(list_deleted_tags))
+        .routes(routes!(list_deleted_repositories))
+        .routes(routes!(get_deleted_repository, purge_repository))
+        .routes(routes!(restore_repository))
+}
+
+/// Tell the history of a tag
+///
+/// Its changes, newest first, also of a tag that is deleted.
+#[utoipa::path(
+    get, path = "/repositories/{namespace}/{reponame}/tags/{tag}/history", tag = "tags",
+    params(TagPath),
+    responses(
+        (status = 200, body = [TagChange]),
+        (status = 404, description = "NO_SUCH_REPOSITORY, NO_SUCH_TAG", body = Errors),
+    ),
+    security((), ("basic" = []), ("session" = []))
+)]
+async fn tag_history(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<TagPath>,
+) -> Answer<Json<Vec<TagChange>>> {
+    let history = api.admin.tag_history(&actor, &path.repository()?, &path.tag()?).await?;
+    Ok(Json(history.into_iter().map(TagChange::from).collect()))
+}
+
+/// Tell what restoring a tag would mean
+///
+/// Which policies would act on it, and whether it would be pinned.
+#[utoipa::path(
+    get, path = "/repositories/{namespace}/{reponame}/tags/{tag}/restoration", tag = "tags",
+    params(TagPath, ChangeQuery),
+    responses(
+        (status = 200, body = RestorationPlan),
+        (status = 409, description = "NOT_RESTORABLE, REPOSITORY_NOT_WRITABLE", body = Errors),
+    )
+)]
+async fn plan_restoration(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<TagPath>,
+    Query(change): Query<ChangeQuery>,
+) -> Answer<Json<RestorationPlan>> {
+    let revision = Revision(change.revision);
+    let plan = api.admin.plan_restore(&actor, &path.repository()?, &path.tag()?, revision).await?;
+    Ok(Json(plan.into()))
+}
+
+/// Restore a tag
+///
+/// Lets it point to what it pointed to before, whether it was overwritten or deleted since. That is a change
+/// like any other. What a pull mirror had made is pinned: the mirror leaves it alone until it is released.
+#[utoipa::path(
+    post, path = "/repositories/{namespace}/{reponame}/tags/{tag}/restoration", tag = "tags",
+    params(TagPath),
+    request_body = CreateRestoration,
+    responses(
+        (status = 201, body = Restoration),
+        (status = 409, description = "NOT_RESTORABLE, TAG_IMMUTABLE, REPOSITORY_NOT_WRITABLE", body = Errors),
+    )
+)]
+async fn restore_tag(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<TagPath>,
+    Body(restoration): Body<CreateRestoration>,
+) -> Answer<(StatusCode, Json<Restoration>)> {
+    let CreateRestoration { revision, run_policies } = restoration;
+    let (repository, tag) = (path.repository()?, path.tag()?);
+    let restored =
+        api.admin.restore_tag(&actor, &repository, &tag, Revision(revision), !run_policies).await?;
+    Ok((StatusCode::CREATED, Json(restored.into())))
+}
+
+/// Release a pinned tag
+///
+/// Its pull mirror may move it again, and does with its next poll.
+#[utoipa::path(
+    delete, path = "/repositories/{namespace}/{reponame}/tags/{tag}/pin", tag = "tags",
+    params(TagPath),
+    responses(
+        (status = 204),
+        (status = 404, description = "NO_SUCH_REPOSITORY, NO_SUCH_TAG", body = Errors),
+        (status = 409, description = "TAG_NOT_PINNED", body = Errors),
+    )
+)]
+async fn release_tag(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<TagPath>,
+) -> Answer<StatusCode> {
+    api.admin.release_tag(&actor, &path.repository()?, &path.tag()?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// List the deleted tags of a repository
+///
+/// Those that can be restored, last deleted first. For those who may push to the repository.
+#[utoipa::path(
+    get, path = "/repositories/{namespace}/{reponame}/deletedTags", tag = "tags",
+    params(RepositoryPath, Paging),
+    responses((status = 200, body = [DeletedTag]))
+)]
+async fn list_deleted_tags(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<RepositoryPath>,
+    Query(paging): Query<Paging>,
+) -> Answer<Response> {
+    let page = api.admin.deleted_tags(&actor, &path.repository()?, &paging.request()).await?;
+    Ok(paging.answer(page, |tags| tags.into_iter().map(DeletedTag::from).collect::<Vec<_>>()))
+}
+
+/// List deleted repositories
+///
+/// Those of the namespaces in which the actor may act, last deleted first.
+#[utoipa::path(
+    get, path = "/deletedRepositories", tag = "repositories",
+    params(Paging),
+    responses((status = 200, body = DeletedRepositories))
+)]
+async fn list_deleted_repositories(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Query(paging): Query<Paging>,
+) -> Answer<Response> {
+    let page = api.admin.deleted_repositories(&actor, &paging.request()).await?;
+    Ok(paging.answer(page, |rows| DeletedRepositories {
+        deleted_repositories: rows.into_iter().map(DeletedRepository::from).collect(),
+    }))
+}
+
+/// Get a deleted repository
+///
+/// With what its purge would free, and where its images are stored as well.
+#[utoipa::path(
+    get, path = "/deletedRepositories/{namespace}/{reponame}", tag = "repositories",
+    params(RepositoryPath),
+    responses(
+        (status = 200, body = Purge),
+        (status = 404, description = "NO_SUCH_DELETED_REPOSITORY", body = Errors),
+    )
+)]
+async fn get_deleted_repository(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<RepositoryPath>,
+) -> Answer<Json<Purge>> {
+    Ok(Json(api.admin.deleted_repository(&actor, &path.repository()?).await?.into()))
+}
+
+/// Restore a deleted repository
+///
+/// With its tags, as it was; its policies go on.
+#[utoipa::path(
+    post, path = "/deletedRepositories/{namespace}/{reponame}/restoration", tag = "repositories",
+    params(RepositoryPath),
+    responses(
+        (status = 200, body = Repository),
+        (status = 404, description = "NO_SUCH_DELETED_REPOSITORY", body = Errors),
+    )
+)]
+async fn restore_repository(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<RepositoryPath>,
+) -> Answer<Json<Repository>> {
+    Ok(Json(api.admin.restore_repository(&actor, &path.repository()?).await?.into()))
+}
+
+/// Purge a deleted repository
+///
+/// Removes it for good, before its time, and tells where its images are stored as well. Its name is free.
+#[utoipa::path(
+    delete, path = "/deletedRepositories/{namespace}/{reponame}", tag = "repositories",
+    params(RepositoryPath),
+    responses(
+        (status = 200, body = Purge),
+        (status = 404, description = "NO_SUCH_DELETED_REPOSITORY", body = Errors),
+    )
+)]
+async fn purge_repository(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<RepositoryPath>,
+) -> Answer<Json<Purge>> {
+    Ok(Json(api.admin.purge_repository(&actor, &path.repository()?).await?.into()))
+}

@@ -1,0 +1,169 @@
+//! Bringing back what was overwritten or deleted (semantics 22, 23), and removing it for good before its
+//! time. What can be brought back is written down in `metadata`; how long, is the caller's to say.
+
+use crate::Content;
+use crate::error::Error;
+use crate::manifests::{current, immutable};
+use crate::repositories::may_restore_tags;
+use futures::FutureExt;
+use jiff::SignedDuration;
+use longshore_metadata::activity::{self, NewActivity};
+use longshore_metadata::undo::{self, RestoreOutcome, RestoreTag, Window};
+use longshore_metadata::{Tx, garbage, repositories, tags};
+use longshore_model::activity::ActivityKind;
+use longshore_model::{Author, Repository, RepositoryId, Revision, TagRecord};
+use longshore_oci::Tag;
+
+/// A tag that shall be as it was.
+#[derive(Debug, Clone)]
+pub struct Restore {
+    /// Its repository.
+    pub repository: Repository,
+    /// Its name.
+    pub tag: Tag,
+    /// The change to bring back.
+    pub revision: Revision,
+    /// Whether no policy shall act on it.
+    pub quietly: bool,
+    /// Who does it.
+    pub author: Author,
+    /// How long what was lost can be brought back.
+    pub window: SignedDuration,
+}
+
+impl Content {
+    /// Lets a tag point to what it pointed to before, whether it was overwritten or deleted. It is a
+    /// change like any other; what a pull mirror had made is pinned (semantics 22).
+    ///
+    /// # Errors
+    /// [`Error::NotRestorable`], [`Error::NotWritable`], [`Error::TagImmutable`],
+    /// [`Error::RepositoryGone`]; the database.
+    pub async fn restore_tag(&self, restore: Restore) -> Result<TagRecord, Error> {
+        let window = Window { length: restore.window, now: self.now() };
+        self.write(move |tx| async move { carry_out(tx, restore, window).await }.boxed()).await
+    }
+
+    /// Leaves a pinned tag to its pull mirror again; none: it is not pinned.
+    ///
+    /// # Errors
+    /// [`Error::RepositoryGone`]; the database.
+    pub async fn release_tag(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        author: &Author,
+    ) -> Result<Option<TagRecord>, Error> {
+        let (repository, tag, author) = (repository.clone(), tag.clone(), author.clone());
+        let now = self.now();
+        self.write(move |tx| {
+            async move {
+                let repository = current(tx, repository).await?;
+                Ok(undo::release_tag(tx, repository.id, &tag, &author, now).await?)
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Deletes a repository: it is seen no more, its policies rest and its name stays reserved, until it
+    /// is brought back or removed for good (semantics 23).
+    ///
+    /// # Errors
+    /// [`Error::RepositoryGone`]; the database.
+    pub async fn delete_repository(&self, repository: &Repository, author: &Author) -> Result<(), Error> {
+        let (repository, author, now) = (repository.clone(), author.clone(), self.now());
+        self.write(move |tx| {
+            async move {
+                let repository = current(tx, repository).await?;
+                repositories::delete(tx, repository.id, &author, now).await?;
+                let detail = format!("the repository {} was deleted with all its tags", repository.name);
+                let kind = ActivityKind::RepositoryDeleted;
+                Ok(note(tx, kind, Some(repository.id), author, detail, now).await?)
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Brings a deleted repository back as it was; its policies go on. Whether it was deleted.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn restore_repository(&self, repository: &Repository, author: &Author) -> Result<bool, Error> {
+        let (repository, author, now) = (repository.clone(), author.clone(), self.now());
+        self.write(move |tx| {
+            async move {
+                if !undo::restore_repository(tx, repository.id, now).await? {
+                    return Ok(false);
+                }
+                let detail = format!("the repository {} was brought back with all its tags", repository.name);
+                let kind = ActivityKind::RepositoryRestored;
+                note(tx, kind, Some(repository.id), author, detail, now).await?;
+                Ok::<_, Error>(true)
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Removes a deleted repository for good, whatever could still be brought back; its name is free.
+    /// What no other repository has goes with the next garbage. Whether it was deleted.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn purge_repository(&self, repository: &Repository, author: &Author) -> Result<bool, Error> {
+        let (repository, author, now) = (repository.clone(), author.clone(), self.now());
+        self.write(move |tx| {
+            async move {
+                tags::lock_changes(tx).await?;
+                // As it is now: somebody may just have brought it back.
+                if repositories::get(tx, repository.id).await?.is_some() {
+                    return Ok(false);
+                }
+                garbage::purge(tx, repository.id).await?;
+                let detail = format!("the deleted repository {} was removed for good", repository.name);
+                note(tx, ActivityKind::RepositoryPurged, None, author, detail, now).await?;
+                Ok::<_, Error>(true)
+            }
+            .boxed()
+        })
+        .await
+    }
+}
+
+async fn carry_out(tx: &mut Tx, restore: Restore, window: Window) -> Result<TagRecord, Error> {
+    let Restore { repository, tag, revision, quietly, author, .. } = restore;
+    tags::lock_changes(tx).await?;
+    let repository = current(tx, repository).await?;
+    let lost = undo::find_change(tx, repository.id, &tag, revision, &window).await?;
+    let lost = lost.and_then(|(change, _)| change.provenance);
+    may_restore_tags(&repository, lost.as_ref())?;
+    let to = RestoreTag { repository: &repository, name: &tag, revision, quietly, author: &author, window };
+    match undo::restore_tag(tx, to).await? {
+        RestoreOutcome::Restored(record) | RestoreOutcome::Unchanged(record) => Ok(record),
+        RestoreOutcome::Immutable { existing } => Err(immutable(&repository, existing)),
+        RestoreOutcome::TooLate => Err(Error::NotRestorable { repository: repository.name, tag, revision }),
+    }
+}
+
+async fn note(
+    tx: &mut Tx,
+    kind: ActivityKind,
+    repository: Option<RepositoryId>,
+    author: Author,
+    detail: String,
+    now: longshore_model::Timestamp,
+) -> Result<(), longshore_metadata::Error> {
+    let entry = NewActivity {
+        at: now,
+        author,
+        kind,
+        repository,
+        tag: None,
+        digest: None,
+        policy: None,
+        job: None,
+        detail,
+    };
+    activity::add(tx, &entry).await
+}

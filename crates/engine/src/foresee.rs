@@ -1,0 +1,58 @@
+//! What the policies of a repository would do with a tag, were they asked now: for who is about to bring it
+//! back. What they then do is decided in `evaluate`, by the same functions.
+
+use crate::{Engine, outgoing::Outgoing};
+use longshore_metadata::{Conn, Error};
+use longshore_model::{PromotionPolicy, PushMirror, Repository, TagRecord};
+use longshore_oci::Tag;
+use longshore_policy::{Facts, decide};
+
+/// A policy that would act.
+#[derive(Debug, Clone)]
+pub enum Ahead {
+    /// It would promote the tag.
+    Promotion {
+        /// The policy.
+        policy: PromotionPolicy,
+        /// The name in its target.
+        target_tag: Tag,
+    },
+    /// It would send the tag to another registry.
+    Push {
+        /// The mirror.
+        mirror: PushMirror,
+        /// The name there.
+        target_tag: Tag,
+    },
+}
+
+impl Engine {
+    /// The policies that would act on `tag`.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn foresee(
+        &self,
+        conn: &mut Conn,
+        repository: &Repository,
+        tag: &TagRecord,
+    ) -> Result<Vec<Ahead>, Error> {
+        let moment = self.moment();
+        let mut ahead = Vec::new();
+        for policy in Outgoing::active_of(conn, repository.id).await? {
+            let matches = policy
+                .rules()
+                .readable()
+                .is_some_and(|rules| decide(rules, &Facts::of_tag(&tag.name)).is_match());
+            if !matches || policy.objection(conn, tag, self.now()).await?.is_some() {
+                continue;
+            }
+            let Ok(target_tag) = policy.render(&tag.name, &moment) else { continue };
+            ahead.push(match policy {
+                Outgoing::Promotion(policy) => Ahead::Promotion { policy, target_tag },
+                Outgoing::Push(mirror) => Ahead::Push { mirror, target_tag },
+            });
+        }
+        Ok(ahead)
+    }
+}

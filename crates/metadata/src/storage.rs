@@ -1,0 +1,175 @@
+//! How many bytes repositories and namespaces hold, and how many a namespace may (its quota). Each blob
+//! counts once, and so it does as long as its bytes must be kept: what can be brought back counts too.
+//! All of it is summed up from indexes alone when somebody asks, so it cannot be wrong.
+
+use crate::{
+    Conn, Error, Tx,
+    conn::{change, on_either, row, value},
+};
+use longshore_model::{
+    RepositoryId,
+    repository::{NamespaceStorage, Storage},
+    size,
+};
+use longshore_oci::{Digest, Namespace};
+
+/// A namespace would hold more than it may.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the namespace {namespace} may hold {}, holds {} and would need {} more; delete what is not needed and \
+     purge deleted repositories, or ask an administrator for a larger quota",
+    size(*.quota), size(*.used), size(*.needed)
+)]
+pub struct QuotaExceeded {
+    /// The namespace.
+    pub namespace: Namespace,
+    /// The most that it may hold, in bytes.
+    pub quota: u64,
+    /// What it holds, in bytes.
+    pub used: u64,
+    /// What would come on top, in bytes.
+    pub needed: u64,
+}
+
+/// Bytes of all blobs of a repository.
+pub(crate) async fn bytes_of_repository(conn: &mut Conn, repository: &str) -> Result<u64, Error> {
+    let sql = "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM repository_blobs WHERE repository = $1";
+    Ok(value!(conn, i64, sql, repository)?.unsigned_abs())
+}
+
+/// What a repository holds, alone and with others.
+pub async fn of_repository(conn: &mut Conn, repository: RepositoryId) -> Result<Storage, Error> {
+    let repository = repository.to_string();
+    let total = bytes_of_repository(conn, &repository).await?;
+    let unique = value!(
+        conn,
+        i64,
+        "SELECT CAST(COALESCE(SUM(l.size), 0) AS BIGINT) FROM repository_blobs l
+         WHERE l.repository = $1 AND NOT EXISTS (
+             SELECT 1 FROM repository_blobs o WHERE o.digest = l.digest AND o.repository <> l.repository)",
+        repository.as_str()
+    )?;
+    Ok(storage(total, unique))
+}
+
+fn storage(total: u64, unique: i64) -> Storage {
+    let unique = unique.unsigned_abs();
+    Storage { unique, shared: total.saturating_sub(unique) }
+}
+
+/// What a namespace holds, and how much it may.
+pub async fn of_namespace(conn: &mut Conn, namespace: &Namespace) -> Result<NamespaceStorage, Error> {
+    let total = used(conn, namespace).await?;
+    let (unique, deleted): (i64, i64) = on_either!(
+        conn,
+        query_as::<(i64, i64)>,
+        fetch_one,
+        "WITH held AS (SELECT digest, size FROM repository_blobs WHERE namespace = $1 GROUP BY digest, size)
+         SELECT CAST((SELECT COALESCE(SUM(h.size), 0) FROM held h WHERE NOT EXISTS (
+                    SELECT 1 FROM repository_blobs o WHERE o.digest = h.digest AND o.namespace <> $1)) AS BIGINT),
+                CAST((SELECT COALESCE(SUM(h.size), 0) FROM held h WHERE NOT EXISTS (
+                    SELECT 1 FROM repository_blobs o JOIN repositories r ON r.id = o.repository
+                    WHERE o.digest = h.digest AND o.namespace = $1 AND r.deleted_at IS NULL)) AS BIGINT)",
+        namespace.as_str()
+    )?;
+    Ok(NamespaceStorage {
+        namespace: namespace.clone(),
+        storage: storage(total, unique),
+        deleted: deleted.unsigned_abs(),
+        quota: quota(conn, namespace).await?,
+    })
+}
+
+/// Bytes of all blobs that the repositories of a namespace hold together.
+async fn used(conn: &mut Conn, namespace: &Namespace) -> Result<u64, Error> {
+    let used = value!(
+        conn,
+        i64,
+        "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM (
+             SELECT DISTINCT digest, size FROM repository_blobs WHERE namespace = $1) held",
+        namespace.as_str()
+    )?;
+    Ok(used.unsigned_abs())
+}
+
+async fn quota(conn: &mut Conn, namespace: &Namespace) -> Result<Option<u64>, Error> {
+    let sql = "SELECT quota FROM accounts WHERE name = $1";
+    let found: Option<(Option<i64>,)> = row!(conn, (Option<i64>,), sql, namespace.as_str())?;
+    Ok(found.and_then(|(quota,)| quota).map(i64::unsigned_abs))
+}
+
+/// Sets how much a namespace may hold; none: any amount. What it holds already stays. Whether there is
+/// such a namespace.
+pub async fn set_quota(tx: &mut Tx, namespace: &Namespace, quota: Option<u64>) -> Result<bool, Error> {
+    let quota = quota.map(|quota| i64::try_from(quota).unwrap_or(i64::MAX));
+    let sql = "UPDATE accounts SET quota = $2 WHERE name = $1";
+    Ok(change!(tx.conn, sql, namespace.as_str(), quota)? > 0)
+}
+
+/// Why a blob may not be given to a repository of a namespace, when it may not: a namespace that has it
+/// already needs no more room. Who gives it then asks after [`hold_quota`].
+pub async fn obstacle_to_blob(
+    conn: &mut Conn,
+    namespace: &Namespace,
+    blob: &Digest,
+    size: u64,
+) -> Result<Option<QuotaExceeded>, Error> {
+    let Some(quota) = quota(conn, namespace).await? else { return Ok(None) };
+    let sql = "SELECT 1 FROM repository_blobs WHERE namespace = $1 AND digest = $2 LIMIT 1";
+    if row!(conn, (i32,), sql, namespace.as_str(), blob.as_str())?.is_some() {
+        return Ok(None);
+    }
+    exceeded(conn, namespace, quota, size).await
+}
+
+/// As [`obstacle_to_blob`], for all that a manifest of the repository `from` needs.
+pub async fn obstacle_to_tree(
+    conn: &mut Conn,
+    namespace: &Namespace,
+    from: RepositoryId,
+    root: &Digest,
+) -> Result<Option<QuotaExceeded>, Error> {
+    let Some(quota) = quota(conn, namespace).await? else { return Ok(None) };
+    let needed = value!(
+        conn,
+        i64,
+        "WITH RECURSIVE tree (digest) AS (
+             SELECT CAST($3 AS TEXT) UNION
+             SELECT e.child FROM manifest_edges e JOIN tree t ON e.parent = t.digest WHERE e.role = 'child')
+         SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM (
+             SELECT DISTINCT l.digest, l.size
+             FROM tree t CROSS JOIN manifest_edges e CROSS JOIN repository_blobs l
+             WHERE e.parent = t.digest AND e.role IN ('config', 'layer')
+               AND l.repository = $2 AND l.digest = e.child
+               AND NOT EXISTS (SELECT 1 FROM repository_blobs h WHERE h.namespace = $1 AND h.digest = l.digest)
+         ) new",
+        namespace.as_str(),
+        from.to_string(),
+        root.as_str()
+    )?;
+    match needed.unsigned_abs() {
+        0 => Ok(None),
+        needed => exceeded(conn, namespace, quota, needed).await,
+    }
+}
+
+/// Lets no other transaction fill up a namespace that has a quota until this one ends, so that two which
+/// both find room do not take it together. To be asked for before the rows of blobs are touched.
+pub async fn hold_quota(tx: &mut Tx, namespace: &Namespace) -> Result<(), Error> {
+    if tx.is_postgres() {
+        let sql = "SELECT quota FROM accounts WHERE name = $1 AND quota IS NOT NULL FOR NO KEY UPDATE";
+        row!(tx.conn, (Option<i64>,), sql, namespace.as_str())?;
+    }
+    Ok(())
+}
+
+async fn exceeded(
+    conn: &mut Conn,
+    namespace: &Namespace,
+    quota: u64,
+    needed: u64,
+) -> Result<Option<QuotaExceeded>, Error> {
+    let used = used(conn, namespace).await?;
+    let fits = used.saturating_add(needed) <= quota;
+    Ok((!fits).then(|| QuotaExceeded { namespace: namespace.clone(), quota, used, needed }))
+}

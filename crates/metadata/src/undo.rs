@@ -1,0 +1,456 @@
+//! What can be brought back (semantics 22, 23): the history of a tag, deleted tags, deleted repositories,
+//! and bringing them back. How a tag changes stands in [`crate::tags`]; what goes for good, in
+//! [`crate::garbage`].
+
+use crate::{
+    Change, Conn, Error, Tx,
+    activity::{self, NewActivity},
+    conn::{change, from_row, row, rows, value},
+    convert::{from_json, id, instant, json, maybe_instant, micros, parse},
+    manifests, page, pull_mirrors,
+    repositories::{RepositoryRow, Visible},
+    storage,
+    tags::{self, enact, lock_changes, next_revision},
+};
+use jiff::SignedDuration;
+use longshore_model::{
+    Author, Lineage, Page, PageRequest, Pin, Provenance, RemoteId, Repository, RepositoryId, Revision,
+    TagRecord, Timestamp,
+    activity::ActivityKind,
+    repository::DeletedRepository,
+    tag::{DeletedTag, TagChange},
+};
+use longshore_oci::{Digest, RepositoryName, Tag};
+
+/// How long what was overwritten or deleted can be brought back, as seen from now.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    /// How long.
+    pub length: SignedDuration,
+    /// When somebody asks.
+    pub now: Timestamp,
+}
+
+impl Window {
+    fn since(&self) -> Timestamp {
+        self.now - self.length
+    }
+
+    /// Until when what was lost at `at` can be brought back; none: it cannot any more.
+    fn until(&self, at: Timestamp) -> Option<Timestamp> {
+        Some(at + self.length).filter(|until| *until > self.now)
+    }
+}
+
+from_row! {
+    struct ChangeRow {
+        revision: i64,
+        digest: Option<String>,
+        at: i64,
+        author: String,
+        provenance: Option<String>,
+        lineage: String,
+        lost_at: Option<i64>,
+        is_there: bool,
+    }
+}
+
+impl ChangeRow {
+    fn read(self, window: &Window) -> Result<(TagChange, Lineage), Error> {
+        let lost_at = maybe_instant(self.lost_at)?.filter(|_| self.is_there);
+        let change = TagChange {
+            revision: Revision(self.revision),
+            digest: self.digest.as_deref().map(|digest| parse("digest", digest)).transpose()?,
+            at: instant(self.at)?,
+            author: from_json("author", &self.author)?,
+            provenance: self.provenance.map(|text| from_json("provenance", &text)).transpose()?,
+            until: lost_at.and_then(|at| window.until(at)),
+        };
+        Ok((change, from_json("lineage", &self.lineage)?))
+    }
+}
+
+/// The columns of a [`ChangeRow`]. A change is lost with the next one of its name.
+macro_rules! select_changes {
+    ($rest:literal) => {
+        concat!(
+            "SELECT c.revision, c.digest, c.at, c.author, c.provenance, c.lineage,
+                    (SELECT n.at FROM tag_changes n
+                     WHERE n.repository = c.repository AND n.name = c.name AND n.revision > c.revision
+                     ORDER BY n.revision LIMIT 1) AS lost_at,
+                    EXISTS (SELECT 1 FROM repository_manifests l
+                            WHERE l.repository = c.repository AND l.digest = c.digest) AS is_there
+             FROM tag_changes c WHERE c.repository = $1 AND c.name = $2 ",
+            $rest
+        )
+    };
+}
+
+/// The changes of a name, newest first.
+pub async fn history(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    name: &Tag,
+    limit: i64,
+    window: &Window,
+) -> Result<Vec<TagChange>, Error> {
+    let sql = select_changes!("ORDER BY c.revision DESC LIMIT $3");
+    let found = rows!(conn, ChangeRow, sql, repository.to_string(), name.as_str(), limit)?;
+    let changes = found.into_iter().map(|row| Ok(row.read(window)?.0));
+    let mut changes: Vec<TagChange> = changes.collect::<Result<_, Error>>()?;
+    let present = changes.first().and_then(|newest| newest.digest.clone());
+    // To bring back what is there would change nothing.
+    for change in changes.iter_mut().filter(|change| change.digest == present) {
+        change.until = None;
+    }
+    Ok(changes)
+}
+
+/// One change of a name, and the policies that what it set had passed.
+pub async fn find_change(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    name: &Tag,
+    revision: Revision,
+    window: &Window,
+) -> Result<Option<(TagChange, Lineage)>, Error> {
+    let sql = select_changes!("AND c.revision = $3");
+    let found = row!(conn, ChangeRow, sql, repository.to_string(), name.as_str(), revision.0)?;
+    found.map(|row| row.read(window)).transpose()
+}
+
+from_row! {
+    struct DeletedTagRow {
+        name: String,
+        revision: i64,
+        digest: String,
+        deleted_at: i64,
+        deleted_by: String,
+    }
+}
+
+/// The deletions of a repository's tags that can be undone: the last change of each name is one, and the
+/// change before it is to be brought back. Their parameters are those of [`deleted_tags`].
+macro_rules! from_deletions {
+    ($select:literal, $rest:literal) => {
+        concat!(
+            $select,
+            " FROM tag_changes c
+              JOIN tag_changes p ON p.repository = c.repository AND p.name = c.name AND p.revision = (
+                  SELECT MAX(q.revision) FROM tag_changes q
+                  WHERE q.repository = c.repository AND q.name = c.name AND q.revision < c.revision)
+              JOIN repository_manifests l ON l.repository = c.repository AND l.digest = p.digest
+              WHERE c.repository = $1 AND c.digest IS NULL AND c.at > $2 AND NOT EXISTS (
+                  SELECT 1 FROM tag_changes n
+                  WHERE n.repository = c.repository AND n.name = c.name AND n.revision > c.revision) ",
+            $rest
+        )
+    };
+}
+
+/// Tags that were deleted and can be brought back, last deleted first.
+pub async fn deleted_tags(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    window: &Window,
+    page: &PageRequest,
+) -> Result<Page<DeletedTag>, Error> {
+    let (repository, since) = (repository.to_string(), micros(window.since()));
+    let total = value!(conn, i64, from_deletions!("SELECT COUNT(*)", ""), repository.as_str(), since)?;
+    let found = rows!(
+        conn,
+        DeletedTagRow,
+        from_deletions!(
+            "SELECT c.name, p.revision, p.digest, c.at AS deleted_at, c.author AS deleted_by",
+            "ORDER BY c.revision DESC LIMIT $3 OFFSET $4"
+        ),
+        repository.as_str(),
+        since,
+        page.limit(),
+        page.offset()
+    )?;
+    let read = |row: DeletedTagRow| {
+        let deleted_at = instant(row.deleted_at)?;
+        Ok(DeletedTag {
+            name: parse("tag", &row.name)?,
+            revision: Revision(row.revision),
+            digest: parse("digest", &row.digest)?,
+            deleted_at,
+            deleted_by: from_json("author", &row.deleted_by)?,
+            until: deleted_at + window.length,
+        })
+    };
+    page::made(found.into_iter().map(read).collect::<Result<_, Error>>()?, page, total)
+}
+
+/// A tag as it shall be again.
+#[derive(Debug, Clone, Copy)]
+pub struct RestoreTag<'a> {
+    /// Where.
+    pub repository: &'a Repository,
+    /// Its name.
+    pub name: &'a Tag,
+    /// The change to bring back.
+    pub revision: Revision,
+    /// Whether no policy shall act on it.
+    pub quietly: bool,
+    /// Who does it.
+    pub author: &'a Author,
+    /// What can be brought back.
+    pub window: Window,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RestoreOutcome {
+    /// The tag has a new revision.
+    Restored(TagRecord),
+    /// It points there already.
+    Unchanged(TagRecord),
+    /// It is immutable and points elsewhere, so nothing was done.
+    Immutable {
+        /// The tag as it stands.
+        existing: TagRecord,
+    },
+    /// There is no such change of this name, or it cannot be brought back any more.
+    TooLate,
+}
+
+/// Lets a tag point to what it pointed to before: an ordinary change, with a revision of its own. What a
+/// pull mirror had made is pinned.
+pub async fn restore_tag(tx: &mut Tx, to: RestoreTag<'_>) -> Result<RestoreOutcome, Error> {
+    let (repository, now) = (to.repository.id, to.window.now);
+    lock_changes(tx).await?;
+    let found = find_change(tx, repository, to.name, to.revision, &to.window).await?;
+    let Some((lost, lineage)) = found else { return Ok(RestoreOutcome::TooLate) };
+    let Some(digest) = &lost.digest else { return Ok(RestoreOutcome::TooLate) };
+    let existing = tags::find(tx, repository, to.name).await?;
+    if let Some(existing) = &existing {
+        if existing.digest == *digest {
+            return Ok(RestoreOutcome::Unchanged(existing.clone()));
+        }
+        if to.repository.immutable_tags.covers(to.name) {
+            return Ok(RestoreOutcome::Immutable { existing: existing.clone() });
+        }
+    }
+    if lost.until.is_none() || !manifests::bring_back(tx, repository, digest).await? {
+        return Ok(RestoreOutcome::TooLate);
+    }
+    let pin = pin(tx, existing.as_ref(), &lost).await?;
+    let revision = next_revision(tx).await?;
+    let record = TagRecord {
+        repository,
+        name: to.name.clone(),
+        digest: digest.clone(),
+        revision,
+        source_revision: revision,
+        created_at: existing.map_or(now, |existing| existing.created_at),
+        updated_at: now,
+        author: to.author.clone(),
+        provenance: Provenance::Restored { revision: lost.revision, quietly: to.quietly, pin },
+        lineage,
+    };
+    enact(tx, &record, !to.quietly, now).await?;
+    Ok(RestoreOutcome::Restored(record))
+}
+
+/// What ties a tag to the pull mirror that made it as it stands, or as it shall be again.
+pub async fn pin(
+    conn: &mut Conn,
+    existing: Option<&TagRecord>,
+    lost: &TagChange,
+) -> Result<Option<Pin>, Error> {
+    let standing = existing.and_then(|tag| tag.provenance.mirror());
+    let Some(mirror) = standing.or_else(|| lost.provenance.as_ref()?.mirror()) else { return Ok(None) };
+    let there = pull_mirrors::get(conn, mirror).await?.is_some();
+    Ok(there.then_some(Pin { mirror, released: false }))
+}
+
+/// Leaves a pinned tag to its mirror again; none: it is not pinned. Where it points to stays until the
+/// mirror moves it.
+pub async fn release_tag(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    name: &Tag,
+    author: &Author,
+    now: Timestamp,
+) -> Result<Option<TagRecord>, Error> {
+    lock_changes(tx).await?;
+    let Some(mut record) = tags::find(tx, repository, name).await? else { return Ok(None) };
+    let Provenance::Restored { pin: Some(pin), .. } = &mut record.provenance else { return Ok(None) };
+    if std::mem::replace(&mut pin.released, true) {
+        return Ok(None);
+    }
+    let policy = pin.mirror;
+    let sql = "UPDATE tags SET provenance = $3 WHERE repository = $1 AND name = $2";
+    change!(tx.conn, sql, repository.to_string(), name.as_str(), json(&record.provenance))?;
+    let entry = NewActivity {
+        at: now,
+        author: author.clone(),
+        kind: ActivityKind::TagReleased,
+        repository: Some(repository),
+        tag: Some(name.clone()),
+        digest: Some(record.digest.clone()),
+        policy: Some(policy),
+        job: None,
+        detail: "its pull mirror may move it again".to_owned(),
+    };
+    activity::add(tx, &entry).await?;
+    tx.announce(Change::Tags(repository));
+    Ok(Some(record))
+}
+
+from_row! {
+    struct DeletedRow {
+        deleted_at: i64,
+        deleted_by: Option<String>,
+        tags: i64,
+    } and repository: RepositoryRow
+}
+
+/// The columns of a [`DeletedRow`].
+macro_rules! select_deleted {
+    ($rest:literal) => {
+        concat!(
+            "SELECT r.id, r.name, r.visibility, r.state, r.short_description, r.long_description,
+                    r.immutable_tags, r.immutable_patterns, r.created_at, r.deleted_at, r.deleted_by,
+                    (SELECT COUNT(*) FROM tags t WHERE t.repository = r.id AND NOT t.digest_tag) AS tags
+             FROM repositories r WHERE r.deleted_at IS NOT NULL ",
+            $rest
+        )
+    };
+}
+
+async fn deleted(
+    conn: &mut Conn,
+    row: DeletedRow,
+    length: SignedDuration,
+) -> Result<DeletedRepository, Error> {
+    let size_bytes = storage::bytes_of_repository(conn, &row.repository.id).await?;
+    let deleted_at = instant(row.deleted_at)?;
+    let author = row.deleted_by.map(|author| from_json("author", &author)).transpose()?;
+    Ok(DeletedRepository {
+        repository: row.repository.try_into()?,
+        deleted_at,
+        deleted_by: author.unwrap_or(Author::System),
+        until: deleted_at + length,
+        tags: row.tags.unsigned_abs(),
+        size_bytes,
+    })
+}
+
+/// Deleted repositories of those that `visible` names, last deleted first. Also those whose time is up
+/// and that nobody has removed yet.
+pub async fn deleted_repositories(
+    conn: &mut Conn,
+    visible: &Visible,
+    length: SignedDuration,
+    page: &PageRequest,
+) -> Result<Page<DeletedRepository>, Error> {
+    let (everything, _, namespaces) = visible.columns();
+    let total = value!(
+        conn,
+        i64,
+        r#"SELECT COUNT(*) FROM repositories
+           WHERE deleted_at IS NOT NULL AND ($1 OR REPLACE($2, '"' || namespace || '"', '') <> $2)"#,
+        everything,
+        namespaces.as_str()
+    )?;
+    let found = rows!(
+        conn,
+        DeletedRow,
+        select_deleted!(
+            r#"AND ($1 OR REPLACE($2, '"' || r.namespace || '"', '') <> $2)
+               ORDER BY r.deleted_at DESC, r.name LIMIT $3 OFFSET $4"#
+        ),
+        everything,
+        namespaces.as_str(),
+        page.limit(),
+        page.offset()
+    )?;
+    let mut items = Vec::with_capacity(found.len());
+    for row in found {
+        items.push(deleted(conn, row, length).await?);
+    }
+    page::made(items, page, total)
+}
+
+/// The deleted repository of that name.
+pub async fn deleted_repository(
+    conn: &mut Conn,
+    name: &RepositoryName,
+    length: SignedDuration,
+) -> Result<Option<DeletedRepository>, Error> {
+    match row!(conn, DeletedRow, select_deleted!("AND r.name = $1"), name.as_str())? {
+        Some(row) => deleted(conn, row, length).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Brings a deleted repository back as it was; its policies go on. Whether it was deleted.
+pub async fn restore_repository(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let sql = "UPDATE repositories SET deleted_at = NULL, deleted_by = NULL, updated_at = $2
+               WHERE id = $1 AND deleted_at IS NOT NULL";
+    let restored = change!(tx.conn, sql, repository.to_string(), micros(now))? > 0;
+    tx.announce(Change::Tags(repository));
+    Ok(restored)
+}
+
+/// A place that has a manifest of a repository as well.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// A repository of this server.
+    Here {
+        /// Which.
+        id: RepositoryId,
+        /// Its name.
+        name: RepositoryName,
+    },
+    /// A repository of another registry that it was sent to.
+    Remote {
+        /// The connection.
+        remote: RemoteId,
+        /// `host/repository`.
+        place: String,
+    },
+}
+
+/// Where the manifests of a repository are as well, place by place, at most `limit` of either sort.
+pub async fn elsewhere(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    limit: i64,
+) -> Result<Vec<(Place, Digest)>, Error> {
+    let here = rows!(
+        conn,
+        (String, String, String),
+        "SELECT r.id, r.name, l.digest FROM repository_manifests d
+         JOIN repository_manifests l ON l.digest = d.digest AND l.repository <> d.repository
+         JOIN repositories r ON r.id = l.repository
+         WHERE d.repository = $1 AND l.removed_at IS NULL AND r.deleted_at IS NULL
+         ORDER BY r.name, l.digest LIMIT $2",
+        repository.to_string(),
+        limit
+    )?;
+    let remote = rows!(
+        conn,
+        (String, String, String),
+        "SELECT DISTINCT remote, remote_host || '/' || remote_repository AS place, digest FROM deliveries
+         WHERE source_repository = $1 AND remote IS NOT NULL ORDER BY place, digest LIMIT $2",
+        repository.to_string(),
+        limit
+    )?;
+    let mut places = Vec::with_capacity(here.len() + remote.len());
+    for (place, name, digest) in here {
+        let place = Place::Here { id: id(RepositoryId, &place)?, name: parse("repository name", &name)? };
+        places.push((place, parse("digest", &digest)?));
+    }
+    for (remote, place, digest) in remote {
+        places.push((Place::Remote { remote: id(RemoteId, &remote)?, place }, parse("digest", &digest)?));
+    }
+    Ok(places)
+}

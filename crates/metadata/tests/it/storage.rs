@@ -1,0 +1,121 @@
+//! What repositories and namespaces hold, and how much they may.
+
+use crate::on_both;
+use crate::scene::{Scene, at, digest};
+use longshore_metadata::storage::{self, QuotaExceeded};
+use longshore_metadata::{accounts, garbage, manifests, repositories};
+use longshore_model::repository::Storage;
+use longshore_model::{Author, Repository};
+use longshore_oci::Namespace;
+
+on_both![
+    a_blob_counts_once_and_is_unique_where_nobody_else_has_it,
+    what_deleted_repositories_hold_counts_until_they_are_purged,
+    a_quota_refuses_what_would_come_on_top_and_nothing_else,
+];
+
+fn dev() -> Namespace {
+    "dev".parse().unwrap()
+}
+
+async fn link(scene: &Scene, from: &Repository, to: &Repository, seed: u8) {
+    let (from, to) = (from.id, to.id);
+    let linked = scene
+        .write(move |tx| Box::pin(async move { manifests::link_tree(tx, from, to, &digest(seed, 0)).await }));
+    linked.await;
+}
+
+async fn a_blob_counts_once_and_is_unique_where_nobody_else_has_it(scene: Scene) {
+    let (web, api, qa) = (
+        scene.repository("dev/web").await,
+        scene.repository("dev/api").await,
+        scene.repository("qa/web").await,
+    );
+    scene.image(&web, 1).await;
+    scene.image(&web, 2).await;
+    let of = async |repository: &Repository| {
+        storage::of_repository(&mut scene.read().await, repository.id).await.unwrap()
+    };
+    let of_dev = async || storage::of_namespace(&mut scene.read().await, &dev()).await.unwrap();
+    assert_eq!(of(&web).await, Storage { unique: 220, shared: 0 });
+    assert_eq!(of(&api).await, Storage::default());
+
+    link(&scene, &web, &api, 1).await;
+    assert_eq!(of(&web).await, Storage { unique: 110, shared: 110 });
+    assert_eq!(of(&api).await, Storage { unique: 0, shared: 110 });
+    assert_eq!(
+        of_dev().await.storage,
+        Storage { unique: 220, shared: 0 },
+        "shared within the namespace alone"
+    );
+    let summary = repositories::summary(&mut scene.read().await, web.id).await.unwrap().unwrap();
+    assert_eq!((summary.size_bytes, summary.unique_bytes), (220, Some(110)));
+
+    link(&scene, &web, &qa, 2).await;
+    assert_eq!(of_dev().await.storage, Storage { unique: 110, shared: 110 });
+    assert_eq!(of(&web).await, Storage { unique: 0, shared: 220 });
+    let blob = digest(2, 2);
+    scene
+        .write(move |tx| Box::pin(async move { longshore_metadata::blobs::unlink(tx, qa.id, &blob).await }))
+        .await;
+    assert_eq!(of(&web).await, Storage { unique: 100, shared: 120 });
+}
+
+async fn what_deleted_repositories_hold_counts_until_they_are_purged(scene: Scene) {
+    let (web, api) = (scene.repository("dev/web").await, scene.repository("dev/api").await);
+    scene.image(&web, 1).await;
+    scene.image(&web, 2).await;
+    link(&scene, &web, &api, 1).await;
+    let id = web.id;
+    scene.write(move |tx| Box::pin(repositories::delete(tx, id, &Author::System, at(1)))).await;
+    let held = storage::of_namespace(&mut scene.read().await, &dev()).await.unwrap();
+    assert_eq!((held.storage.total(), held.deleted), (220, 110));
+    scene.write(move |tx| Box::pin(garbage::purge(tx, id))).await;
+    let held = storage::of_namespace(&mut scene.read().await, &dev()).await.unwrap();
+    assert_eq!((held.storage.total(), held.deleted), (110, 0));
+}
+
+async fn a_quota_refuses_what_would_come_on_top_and_nothing_else(scene: Scene) {
+    scene
+        .write(|tx| Box::pin(async move { accounts::create(tx, &dev(), true, false, None, at(0)).await }))
+        .await;
+    let (web, qa) = (scene.repository("dev/web").await, scene.repository("qa/web").await);
+    scene.image(&web, 1).await;
+    scene.image(&qa, 1).await;
+    scene.image(&qa, 2).await;
+    let blob = |seed: u8, size: u64| {
+        scene.write(move |tx| {
+            Box::pin(async move {
+                storage::hold_quota(tx, &dev()).await?;
+                storage::obstacle_to_blob(tx, &dev(), &digest(seed, 2), size).await
+            })
+        })
+    };
+    let tree = |seed: u8| {
+        scene.write(move |tx| {
+            Box::pin(async move { storage::obstacle_to_tree(tx, &dev(), qa.id, &digest(seed, 0)).await })
+        })
+    };
+    let set = |quota: Option<u64>| {
+        scene.write(move |tx| Box::pin(async move { storage::set_quota(tx, &dev(), quota).await }))
+    };
+    assert_eq!(blob(2, u64::from(u32::MAX)).await, None, "there is no quota");
+    assert!(set(Some(150)).await);
+    assert_eq!(storage::of_namespace(&mut scene.read().await, &dev()).await.unwrap().quota, Some(150));
+    assert_eq!((blob(2, 40).await, tree(1).await), (None, None));
+    let refusal = blob(2, 41).await.unwrap();
+    assert_eq!(refusal, QuotaExceeded { namespace: dev(), quota: 150, used: 110, needed: 41 });
+    let text = refusal.to_string();
+    assert!(text.contains("namespace dev may hold 150 B, holds 110 B and would need 41 B more"), "{text}");
+    assert_eq!(tree(2).await.unwrap().needed, 110);
+
+    // Below what is there already: what is there stays, and can be pushed again.
+    assert!(set(Some(10)).await);
+    assert_eq!((blob(1, 100).await, tree(1).await), (None, None));
+    assert!(set(None).await);
+    assert_eq!(tree(2).await, None);
+    let none = scene.write(|tx| {
+        Box::pin(async move { storage::set_quota(tx, &"nobody".parse().unwrap(), Some(1)).await })
+    });
+    assert!(!none.await);
+}
