@@ -19,6 +19,18 @@ pub(crate) enum Command {
     Serve(Sources),
     /// Check the configuration, and show what it comes to
     CheckConfig(Sources),
+    /// Move everything to the database and the storage that another configuration names
+    ///
+    /// Stop the server first. A move that broke off goes on when it is asked for again. The old
+    /// database and storage stay as they are.
+    MigrateStorage {
+        /// The configuration that is to serve afterwards; its bucket's keys come by
+        /// LONGSHORE_TO_S3_ACCESS_KEY and LONGSHORE_TO_S3_SECRET_KEY, where they are others
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        #[command(flatten)]
+        sources: Sources,
+    },
     /// Make users, and change their passwords
     #[command(subcommand)]
     User(UserCommand),

@@ -28,11 +28,13 @@ const DEFAULT_WORKERS: usize = 4;
 const DEFAULT_LOG: &str = "info,sqlx=warn,hyper=warn";
 const MAX_WORKERS: usize = 256;
 /// Variables that mean something without being options: secrets, and what building and testing use.
-const OTHER_VARIABLES: [&str; 6] = [
+const OTHER_VARIABLES: [&str; 8] = [
     "LONGSHORE_ADMIN_PASSWORD",
     "LONGSHORE_ENCRYPTION_KEY",
     "LONGSHORE_S3_ACCESS_KEY",
     "LONGSHORE_S3_SECRET_KEY",
+    "LONGSHORE_TO_S3_ACCESS_KEY",
+    "LONGSHORE_TO_S3_SECRET_KEY",
     "LONGSHORE_SITE",
     "LONGSHORE_SHARED",
 ];
@@ -193,6 +195,20 @@ impl Settings {
             s3_secret_key: variable("LONGSHORE_S3_SECRET_KEY"),
         };
         Self::resolve(sources.options.or(file), secrets, folder)
+    }
+
+    /// What another configuration file says, and neither flags nor environment: those are for the first.
+    pub(crate) fn load_other(path: &Path) -> anyhow::Result<Self> {
+        let Some((options, path)) = read_file(Some(path))? else { bail!("there is no configuration") };
+        let folder = std::path::absolute(&path)?.parent().map(Path::to_owned);
+        let either = |other: &str, first: &str| variable(other).or_else(|| variable(first));
+        let secrets = Secrets {
+            encryption_key: variable("LONGSHORE_ENCRYPTION_KEY"),
+            s3_access_key: either("LONGSHORE_TO_S3_ACCESS_KEY", "LONGSHORE_S3_ACCESS_KEY"),
+            s3_secret_key: either("LONGSHORE_TO_S3_SECRET_KEY", "LONGSHORE_S3_SECRET_KEY"),
+            ..Secrets::default()
+        };
+        Self::resolve(options.relative_to(folder.as_deref()), secrets, folder)
     }
 
     fn resolve(options: Options, secrets: Secrets, config_folder: Option<PathBuf>) -> anyhow::Result<Self> {

@@ -8,6 +8,7 @@ mod config;
 mod lock;
 mod logging;
 mod middleware;
+mod migrate;
 mod network;
 mod rooms;
 mod serve;
@@ -37,6 +38,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::CheckConfig(sources) => {
             print!("{}", Settings::load(sources)?);
             Ok(())
+        }
+        Command::MigrateStorage { to, sources } => {
+            migrate::run(&Settings::load(sources)?, &Settings::load_other(&to)?)
         }
         Command::User(command) => user::run(command),
         Command::Openapi => {

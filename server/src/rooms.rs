@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use axum::extract::State;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
@@ -16,7 +16,7 @@ use longshore_api::Api;
 use longshore_app::host::RegistryHost;
 use longshore_content::Content;
 use longshore_engine::{Engine, EngineParts, EngineSettings};
-use longshore_metadata::{Database, Vault, accounts};
+use longshore_metadata::{Database, Vault, accounts, moving};
 use longshore_model::{Clock, SystemClock};
 use longshore_registry::{Registry, RegistryParts, RegistrySettings};
 use longshore_remote::NetworkPolicy;
@@ -56,6 +56,9 @@ impl Rooms {
     pub(crate) async fn open(settings: &Settings, address: SocketAddr) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let db = open_database(settings).await?;
+        if moving::is_unfinished(&mut db.read().await?).await? {
+            bail!("a registry is being moved into this database; let `longshore migrate-storage` end first");
+        }
         let content = Content::new(db.clone(), settings.storage.open().await?, clock.clone())
             .accepting(settings.sparse);
         content.drop_stray_uploads().await.context("what an earlier start left cannot be cleaned up")?;

@@ -10,7 +10,7 @@ use crate::{
         Button, ButtonKind, ConfirmButton, Fact, Facts, FormProblem, Loaded, PageHeader, Panel, RelativeTime,
         size,
     },
-    server::{collect_garbage, system_info},
+    server::{collect_garbage, scrub, system_info},
 };
 
 /// The server as it describes itself.
@@ -56,6 +56,7 @@ fn Info(info: SystemInfo) -> impl IntoView {
                 </Facts>
             </Panel>
             <Garbage rules=info.garbage/>
+            <Integrity/>
             <Panel title="For scripts">
                 <p>
                     "Everything on this site can be done by REST: "
@@ -66,6 +67,39 @@ fn Info(info: SystemInfo) -> impl IntoView {
                 </p>
             </Panel>
         </div>
+    }
+}
+
+/// The button that has everything read and compared with its digest.
+#[component]
+fn Integrity() -> impl IntoView {
+    let begin = Action::new(|(): &()| scrub());
+    let problem = Signal::derive(move || begin.value().get().and_then(Result::err));
+    let navigate = use_navigate();
+    Effect::new(move |_| {
+        if let Some(Ok(job)) = begin.value().get() {
+            navigate(&format!("/jobs/{}", job.id), Default::default());
+        }
+    });
+    view! {
+        <Panel title="Integrity">
+            <p>
+                "A scrub reads everything that is stored and compares it with its digest. What is damaged is \
+                 named in its log, and fetched again where a mirror can supply it. Pushes and pulls go on \
+                 meanwhile."
+            </p>
+            <FormProblem problem=problem fields=&[]/>
+            <div class="actions">
+                <Button
+                    busy=begin.pending()
+                    on_press=move || {
+                        begin.dispatch(());
+                    }
+                >
+                    "Scrub now"
+                </Button>
+            </div>
+        </Panel>
     }
 }
 

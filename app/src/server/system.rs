@@ -14,6 +14,13 @@ pub async fn system_info() -> Answer<view::SystemInfo> {
     Ok(admin.system(&actor).await?)
 }
 
+/// Verifies everything that is stored.
+#[server(input = Json)]
+pub async fn scrub() -> Answer<job::Job> {
+    let (admin, actor) = asked().await?;
+    Ok(admin.scrub(&actor).await?)
+}
+
 /// Removes what nothing needs any more, or only looks for it.
 #[server(input = Json)]
 pub async fn collect_garbage(dry_run: bool) -> Answer<job::Job> {

@@ -226,7 +226,8 @@ impl Curtain<'_> {
                 | Parameters::ApplyPolicy { .. }
                 | Parameters::FollowSubject { .. }
                 | Parameters::PollAll
-                | Parameters::CollectGarbage { .. } => {}
+                | Parameters::CollectGarbage { .. }
+                | Parameters::Scrub => {}
             }
         }
         for sentence in [&mut job.error, &mut job.outcome] {

@@ -53,6 +53,20 @@ impl Admin {
         })
         .await
     }
+
+    /// Reads and verifies everything that is stored, as a job; what is damaged is fetched again where a
+    /// mirror can supply it. For administrators.
+    ///
+    /// # Errors
+    /// The actor is none.
+    pub async fn scrub(&self, actor: &Actor) -> Result<Job, Problem> {
+        administrator(actor)?;
+        let (now, cause) = (self.now(), Cause::Asked { author: author(actor) });
+        self.write(move |tx| {
+            Box::pin(async move { Ok(jobs::enqueue_and_read(tx, orders::scrub(cause, now), now).await?) })
+        })
+        .await
+    }
 }
 
 fn hours(duration: SignedDuration) -> u64 {

@@ -265,6 +265,13 @@ pub(crate) struct Stored<'a> {
     _storing: RwLockReadGuard<'a, ()>,
 }
 
+impl Stored<'_> {
+    /// Where it is.
+    pub(crate) fn location(&self) -> &str {
+        &self.location
+    }
+}
+
 /// An upload that nobody can resume: dropped, unless it was committed.
 struct Scratch {
     store: Option<Arc<dyn Store>>,

@@ -2,11 +2,12 @@
 //! to `blobs/<algorithm>/<2 hex>/<hex>`, and the folder synced, so that a stored blob is whole
 //! whatever happens to the machine.
 
-use crate::store::{ByteStream, Store, StoreError, Writer, off_thread};
+use crate::store::{ByteStream, Kept, Store, StoreError, Writer, off_thread};
 use bytes::{Bytes, BytesMut};
-use futures::FutureExt;
 use futures::future::BoxFuture;
-use longshore_model::UploadId;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt, TryStreamExt};
+use longshore_model::{Timestamp, UploadId};
 use longshore_oci::{Algorithm, Digest, Span};
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -161,10 +162,46 @@ impl Store for DiskStore {
         open_for_reading(self.blobs.join(location), span).boxed()
     }
 
+    fn blobs(&self) -> BoxStream<'static, Result<Kept, StoreError>> {
+        let root = self.blobs.clone();
+        let folders = Algorithm::ALL.into_iter().flat_map(|algorithm| {
+            (0..=u8::MAX).map(move |first| format!("{}/{first:02x}", algorithm.as_str()))
+        });
+        futures::stream::iter(folders)
+            .then(move |folder| {
+                let root = root.clone();
+                async move { off_thread(move || list(&root, &folder)).await.flatten() }
+            })
+            .map_ok(|kept| futures::stream::iter(kept.into_iter().map(Ok)))
+            .try_flatten()
+            .boxed()
+    }
+
     fn remove(&self, location: &str) -> BoxFuture<'_, Result<(), StoreError>> {
         let path = self.blobs.join(location);
         async move { off_thread(move || remove_if_there(&path)).await? }.boxed()
     }
+}
+
+/// The blobs of one folder.
+fn list(root: &Path, folder: &str) -> Result<Vec<Kept>, StoreError> {
+    let path = root.join(folder);
+    let entries = fs::read_dir(&path).map_err(StoreError::io("list", &path))?;
+    let kept = entries.map(|entry| {
+        let entry = entry?;
+        let file = match entry.metadata() {
+            // Removed meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        Ok(entry.file_name().to_str().map(|name| Kept {
+            location: format!("{folder}/{name}"),
+            size: file.len(),
+            modified: file.modified().ok().and_then(|at| at.try_into().ok()).unwrap_or(Timestamp::MAX),
+        }))
+    });
+    let kept: io::Result<Vec<_>> = kept.filter_map(Result::transpose).collect();
+    kept.map_err(StoreError::io("list", &path))
 }
 
 struct DiskWriter {

@@ -13,8 +13,10 @@ mod garbage;
 mod hash;
 mod intake;
 mod manifests;
+mod moving;
 mod repositories;
 mod s3;
+mod scrub;
 mod store;
 mod uploads;
 
@@ -23,9 +25,11 @@ pub use disk::DiskStore;
 pub use error::Error;
 pub use garbage::{Freed, Retention};
 pub use manifests::{PutManifest, PutOutcome, Sparse};
+pub use moving::Moved;
 pub use repositories::{CreateError, may_delete_tags, may_write_tags};
 pub use s3::{S3Settings, S3Store};
-pub use store::{ByteStream, Store, StoreError, Writer};
+pub use scrub::{Checked, Damage};
+pub use store::{ByteStream, Kept, Store, StoreError, Writer};
 pub use uploads::Chunk;
 
 use crate::claims::Busy;

@@ -5,7 +5,8 @@
 use bytes::Bytes;
 use futures::Stream;
 use futures::future::BoxFuture;
-use longshore_model::UploadId;
+use futures::stream::BoxStream;
+use longshore_model::{Timestamp, UploadId};
 use longshore_oci::{Digest, Span};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -49,6 +50,9 @@ pub trait Store: Send + Sync + 'static {
     /// Reads a part of a stored blob. The stream fails when the blob turns out shorter.
     fn read(&self, location: &str, span: Span) -> BoxFuture<'_, Result<ByteStream, StoreError>>;
 
+    /// The stored blobs, in any order. Uploads may be among them where the two look alike.
+    fn blobs(&self) -> BoxStream<'static, Result<Kept, StoreError>>;
+
     /// Removes a stored blob. One that is not there is fine.
     fn remove(&self, location: &str) -> BoxFuture<'_, Result<(), StoreError>>;
 
@@ -58,6 +62,17 @@ pub trait Store: Send + Sync + 'static {
         let _ = (location, ttl);
         Box::pin(async { Ok(None) })
     }
+}
+
+/// A blob as the store knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Where it is.
+    pub location: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// When it came.
+    pub modified: Timestamp,
 }
 
 /// The end of an upload at which bytes are added.

@@ -120,7 +120,8 @@ async fn evaluate_claim(tx: &mut Tx, claim: &Claim, at: &Occasion) -> Result<(),
         | Parameters::PushTag { .. }
         | Parameters::Poll { .. }
         | Parameters::PollAll
-        | Parameters::CollectGarbage { .. } => Ok(()),
+        | Parameters::CollectGarbage { .. }
+        | Parameters::Scrub => Ok(()),
     }
 }
 

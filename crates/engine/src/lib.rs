@@ -24,6 +24,7 @@ mod reach;
 mod retry;
 mod running;
 mod scheduler;
+mod scrub;
 mod transfer;
 mod trouble;
 mod worker;

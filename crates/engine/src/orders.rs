@@ -153,6 +153,12 @@ pub fn collect_garbage(dry_run: bool, cause: Cause, now: Timestamp) -> NewJob {
     order(Action::GarbageCollect, Parameters::CollectGarbage { dry_run }, cause, now)
 }
 
+/// Reads and verifies everything that is stored.
+#[must_use]
+pub fn scrub(cause: Cause, now: Timestamp) -> NewJob {
+    order(Action::Scrub, Parameters::Scrub, cause, now)
+}
+
 /// *Save & Apply* of a promotion policy or push mirror: ask it about all present tags of `repository`.
 #[must_use]
 pub fn apply(
@@ -210,7 +216,9 @@ fn order(action: Action, parameters: Parameters, cause: Cause, now: Timestamp) -
         scheduled_at: now,
         retries: match action {
             Action::Evaluate => EVALUATION_RETRIES,
-            Action::PushMirrorTag | Action::PollMirror | Action::GarbageCollect => TRANSFER_RETRIES,
+            Action::PushMirrorTag | Action::PollMirror | Action::GarbageCollect | Action::Scrub => {
+                TRANSFER_RETRIES
+            }
         },
     }
 }
@@ -220,6 +228,7 @@ fn serial_key(parameters: &Parameters) -> Option<String> {
     match parameters {
         Parameters::EvaluateTag { .. } | Parameters::FollowSubject { .. } | Parameters::PollAll => None,
         Parameters::CollectGarbage { .. } => Some("garbage".to_owned()),
+        Parameters::Scrub => Some("scrub".to_owned()),
         Parameters::ApplyPolicy { policy, .. } => Some(format!("apply/{policy}")),
         Parameters::Poll { policy, .. } => Some(format!("poll/{policy}")),
         Parameters::PushTag { remote_host, remote_repository, target_tag: Some(tag), .. } => {

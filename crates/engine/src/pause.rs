@@ -29,7 +29,8 @@ impl Culprit {
             | Parameters::FollowSubject { .. }
             | Parameters::ApplyPolicy { .. }
             | Parameters::PollAll
-            | Parameters::CollectGarbage { .. } => return None,
+            | Parameters::CollectGarbage { .. }
+            | Parameters::Scrub => return None,
         };
         Some(Self { id, kind, repository: repository? })
     }

@@ -1,7 +1,7 @@
 //! Running jobs: claiming them, keeping their leases, stopping them. What a job does, and how its end is written
 //! down, is elsewhere.
 
-use crate::{Engine, apply, garbage, journal::Journal, poll, push, running::Stop, trouble::Trouble};
+use crate::{Engine, apply, garbage, journal::Journal, poll, push, running::Stop, scrub, trouble::Trouble};
 use futures::FutureExt;
 use jiff::SignedDuration;
 use longshore_metadata::{
@@ -117,8 +117,8 @@ impl Engine {
     async fn run_transfers(&self, shutdown: CancellationToken) {
         // The first of them is looked for first; by turns, so that neither kind starves the other.
         const BY_TURNS: [&[Action]; 2] = [
-            &[Action::PushMirrorTag, Action::PollMirror, Action::GarbageCollect],
-            &[Action::PollMirror, Action::PushMirrorTag, Action::GarbageCollect],
+            &[Action::PushMirrorTag, Action::PollMirror, Action::GarbageCollect, Action::Scrub],
+            &[Action::PollMirror, Action::PushMirrorTag, Action::GarbageCollect, Action::Scrub],
         ];
         let mut turns = BY_TURNS.into_iter().cycle();
         let mut changes = self.db().changes();
@@ -211,6 +211,7 @@ impl Engine {
             Parameters::CollectGarbage { dry_run } => {
                 garbage::run(self, *dry_run).await.map(Finished::Outcome)
             }
+            Parameters::Scrub => scrub::run(self, journal).await.map(Finished::Outcome),
             Parameters::EvaluateTag { .. } | Parameters::FollowSubject { .. } => Err(unknown(claim)),
         }
     }

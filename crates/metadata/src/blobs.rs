@@ -2,12 +2,12 @@
 
 use crate::{
     Conn, Error, Tx,
-    conn::{change, row, value},
-    convert::{instant, micros},
+    conn::{change, row, rows, value},
+    convert::{instant, micros, parse},
     repositories::Visible,
 };
 use longshore_model::{RepositoryId, Timestamp};
-use longshore_oci::Digest;
+use longshore_oci::{Digest, RepositoryName};
 
 /// A stored blob.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,38 @@ pub async fn record(
 pub async fn find(conn: &mut Conn, digest: &Digest) -> Result<Option<BlobRow>, Error> {
     let sql = "SELECT size, location FROM blobs WHERE digest = $1";
     Ok(row!(conn, (i64, String), sql, digest.as_str())?.map(blob))
+}
+
+/// The first blob behind `after`, in the order of digests.
+pub async fn next(conn: &mut Conn, after: Option<&Digest>) -> Result<Option<(Digest, BlobRow)>, Error> {
+    let sql = "SELECT digest, size, location FROM blobs WHERE digest > $1 ORDER BY digest LIMIT 1";
+    let found: Option<(String, i64, String)> =
+        row!(conn, (String, i64, String), sql, after.map_or("", Digest::as_str))?;
+    found.map(|(digest, size, location)| Ok((parse("digest", &digest)?, blob((size, location))))).transpose()
+}
+
+/// How many blobs there are, and how many bytes they have together.
+pub async fn totals(conn: &mut Conn) -> Result<(u64, u64), Error> {
+    let sql = "SELECT COUNT(*), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM blobs";
+    let (count, bytes): (i64, i64) = row!(conn, (i64, i64), sql)?.unwrap_or_default();
+    Ok((count.unsigned_abs(), bytes.unsigned_abs()))
+}
+
+/// The repositories that have a blob, by name.
+pub async fn repositories_with(conn: &mut Conn, digest: &Digest) -> Result<Vec<RepositoryName>, Error> {
+    let sql = "SELECT r.name FROM repository_blobs l JOIN repositories r ON r.id = l.repository
+               WHERE l.digest = $1 AND r.deleted_at IS NULL ORDER BY 1";
+    let names = rows!(conn, (String,), sql, digest.as_str())?;
+    names.iter().map(|(name,)| parse("repository name", name)).collect()
+}
+
+/// Records that a blob is elsewhere now; the bytes at the old place are to be removed.
+pub async fn relocate(tx: &mut Tx, digest: &Digest, location: &str) -> Result<(), Error> {
+    let old = "INSERT INTO condemned_blobs (location, size)
+               SELECT location, size FROM blobs WHERE digest = $1 AND location <> $2 ON CONFLICT DO NOTHING";
+    change!(tx.conn, old, digest.as_str(), location)?;
+    change!(tx.conn, "UPDATE blobs SET location = $2 WHERE digest = $1", digest.as_str(), location)?;
+    Ok(())
 }
 
 /// Gives a repository a blob that is recorded. That it came is noted anew, so that it stays until a

@@ -112,7 +112,8 @@ async fn in_jobs(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<Digest
             Parameters::ApplyPolicy { .. }
             | Parameters::Poll { .. }
             | Parameters::PollAll
-            | Parameters::CollectGarbage { .. } => {}
+            | Parameters::CollectGarbage { .. }
+            | Parameters::Scrub => {}
         }
     }
     Ok(digests)
@@ -218,6 +219,14 @@ pub async fn condemned(conn: &mut Conn, limit: i64) -> Result<Vec<BlobRow>, Erro
 /// Whether a blob is at this place of the store: one that was pushed again may be.
 pub async fn is_used(conn: &mut Conn, location: &str) -> Result<bool, Error> {
     Ok(value!(conn, i64, "SELECT COUNT(*) FROM blobs WHERE location = $1", location)? > 0)
+}
+
+/// Whether a row names this place of the store, or an upload is under way that may come to it.
+pub async fn is_known(conn: &mut Conn, location: &str) -> Result<bool, Error> {
+    let sql = "SELECT (SELECT COUNT(*) FROM blobs WHERE location = $1)
+                    + (SELECT COUNT(*) FROM condemned_blobs WHERE location = $1)
+                    + (SELECT COUNT(*) FROM uploads WHERE $1 LIKE '%' || id || '%')";
+    Ok(value!(conn, i64, sql, location)? > 0)
 }
 
 /// Strikes bytes that are gone, or in use again, from the list of the condemned.

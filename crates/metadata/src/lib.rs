@@ -13,6 +13,7 @@ pub mod deliveries;
 pub mod garbage;
 pub mod jobs;
 pub mod manifests;
+pub mod moving;
 pub mod policies;
 pub mod promotions;
 pub mod pull_mirrors;

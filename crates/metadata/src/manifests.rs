@@ -208,6 +208,17 @@ pub async fn get(
     Ok(found.map(|(media_type, bytes)| StoredManifest { digest: digest.clone(), media_type, bytes }))
 }
 
+/// Manifests behind `after` with their bytes, in the order of digests, at most `limit`.
+pub async fn page(
+    conn: &mut Conn,
+    after: Option<&Digest>,
+    limit: i64,
+) -> Result<Vec<(Digest, Vec<u8>)>, Error> {
+    let sql = "SELECT digest, bytes FROM manifests WHERE digest > $1 ORDER BY digest LIMIT $2";
+    let found = rows!(conn, (String, Vec<u8>), sql, after.map_or("", Digest::as_str), limit)?;
+    found.into_iter().map(|(digest, bytes)| Ok((parse("digest", &digest)?, bytes))).collect()
+}
+
 /// What a manifest names and the repository does not have, though it must (semantics 9).
 pub async fn has_all(
     conn: &mut Conn,

@@ -21,3 +21,9 @@ pub async fn put(tx: &mut Tx, key: &str, value: &str) -> Result<(), Error> {
     )?;
     Ok(())
 }
+
+/// Forgets a value.
+pub async fn remove(tx: &mut Tx, key: &str) -> Result<(), Error> {
+    change!(tx.conn, "DELETE FROM settings WHERE key = $1", key)?;
+    Ok(())
+}

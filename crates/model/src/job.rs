@@ -20,11 +20,14 @@ pub enum Action {
     PollMirror,
     /// Remove what nothing needs any more.
     GarbageCollect,
+    /// Look whether what is stored is still what it was.
+    Scrub,
 }
 
 impl Action {
     /// All there are.
-    pub const ALL: [Self; 4] = [Self::Evaluate, Self::PushMirrorTag, Self::PollMirror, Self::GarbageCollect];
+    pub const ALL: [Self; 5] =
+        [Self::Evaluate, Self::PushMirrorTag, Self::PollMirror, Self::GarbageCollect, Self::Scrub];
 
     /// The word on the wire and in the database.
     #[must_use]
@@ -34,6 +37,7 @@ impl Action {
             Self::PushMirrorTag => "push_mirror_tag",
             Self::PollMirror => "poll_mirror",
             Self::GarbageCollect => "garbage_collect",
+            Self::Scrub => "scrub",
         }
     }
 }
@@ -188,6 +192,8 @@ pub enum Parameters {
         /// Only tell what would be removed.
         dry_run: bool,
     },
+    /// Read and verify everything that is stored.
+    Scrub,
 }
 
 /// How far a job is.

@@ -107,6 +107,11 @@ impl S3Server {
         std::mem::take(&mut self.asked.lock().unwrap().requests)
     }
 
+    /// Puts other bytes in the place of an object's, behind the server's back.
+    pub fn overwrite(&self, key: &str, bytes: &[u8]) {
+        fs::write(self.folder.path().join(BUCKET).join(key), bytes).unwrap();
+    }
+
     /// Refuses requests by method and the end of the path from now on.
     pub fn refuse(&self, what: Option<(Method, &'static str)>) {
         self.asked.lock().unwrap().refused = what;

@@ -37,6 +37,7 @@ pub fn describe(job: &Job) -> String {
         Parameters::PollAll => "Poll all pull mirrors".to_owned(),
         Parameters::CollectGarbage { dry_run: false } => "Remove what nothing needs".to_owned(),
         Parameters::CollectGarbage { dry_run: true } => "Look for what nothing needs".to_owned(),
+        Parameters::Scrub => "Verify everything that is stored".to_owned(),
     }
 }
 
@@ -62,6 +63,7 @@ pub fn action_label(action: Action) -> &'static str {
         Action::PushMirrorTag => "Push mirror",
         Action::PollMirror => "Pull mirror",
         Action::GarbageCollect => "Garbage collection",
+        Action::Scrub => "Scrub",
     }
 }
 

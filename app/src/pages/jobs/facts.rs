@@ -117,7 +117,7 @@ fn policy(repository: &str, id: PolicyId, job: &Job) -> (&'static str, String) {
             ("Push mirror", paths::mirror(repository, id))
         }
         (Action::PollMirror, _) => ("Pull mirror", paths::mirror(repository, id)),
-        (Action::Evaluate | Action::GarbageCollect, _) => {
+        (Action::Evaluate | Action::GarbageCollect | Action::Scrub, _) => {
             ("Promotion policy", paths::promotion(repository, id))
         }
     }

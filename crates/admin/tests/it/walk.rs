@@ -185,6 +185,7 @@ const WALK: &[(&str, Ends, Attempt)] = attempts! {
     activity: OPEN, |s, a| { let all = PageRequest::first(10); async move { s.admin.activity(a, &ActivityFilter::default(), &all).await } };
     system: ADMINISTRATORS, |s, a| s.admin.system(a);
     collect_garbage: ADMINISTRATORS, |s, a| s.admin.collect_garbage(a, true);
+    scrub: ADMINISTRATORS, |s, a| s.admin.scrub(a);
     delete_repository: OWNERS, |s, a| s.admin.delete_repository(a, &s.web);
 };
 

@@ -25,6 +25,8 @@ enum JobAction {
     PollMirror,
     /// Remove what nothing needs any more.
     GarbageCollect,
+    /// Read and verify everything that is stored.
+    Scrub,
 }
 
 /// Where a job stands.
@@ -168,6 +170,7 @@ impl From<Action> for JobAction {
             Action::PushMirrorTag => Self::PushMirrorTag,
             Action::PollMirror => Self::PollMirror,
             Action::GarbageCollect => Self::GarbageCollect,
+            Action::Scrub => Self::Scrub,
         }
     }
 }
@@ -232,7 +235,7 @@ fn parameters(parameters: &Parameters, repository: Option<&str>) -> BTreeMap<&'s
             put("remoteHost", Some(remote_host.clone()));
             put("remoteRepository", Some(remote_repository.to_string()));
         }
-        Parameters::PollAll => {}
+        Parameters::PollAll | Parameters::Scrub => {}
         Parameters::CollectGarbage { dry_run } => put("dryRun", Some(dry_run.to_string())),
     }
     map
@@ -327,9 +330,11 @@ impl JobQuery {
             "gc" | "onlinegc" => Ok(Wanted::One(Action::GarbageCollect)),
             word => match Action::ALL.into_iter().find(|action| action.as_str() == word) {
                 Some(action) => Ok(Wanted::One(action)),
-                None => {
-                    Err(unknown("action", word, "evaluate, push_mirror_tag, poll_mirror and garbage_collect"))
-                }
+                None => Err(unknown(
+                    "action",
+                    word,
+                    "evaluate, push_mirror_tag, poll_mirror, garbage_collect and scrub",
+                )),
             },
         }
     }
@@ -372,7 +377,8 @@ fn unknown(field: &str, given: &str, known: &str) -> Problem {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CreateJob {
     /// `poll_mirror`: polls each enabled pull mirror that the actor administers. `garbage_collect`:
-    /// removes what nothing needs any more; for administrators.
+    /// removes what nothing needs any more; for administrators. `scrub`: reads and verifies everything
+    /// that is stored, and fetches damaged blobs again where a mirror can supply them; for administrators.
     #[serde(default)]
     #[schema(example = "poll_mirror")]
     pub(crate) action: String,

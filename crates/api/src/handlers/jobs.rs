@@ -79,7 +79,8 @@ async fn list_jobs(
 ///
 /// `poll_mirror` polls each enabled pull mirror that the actor administers. The answer is a parent
 /// job whose parts are the polls; one that runs already is joined. `garbage_collect` removes what
-/// nothing needs any more, or with `dryRun` tells what that would be; its outcome is the report.
+/// nothing needs any more, or with `dryRun` tells what that would be; `scrub` verifies everything that
+/// is stored. The outcome of either is the report.
 #[utoipa::path(
     post, path = "/jobs", tag = "jobs",
     request_body = CreateJob,
@@ -103,10 +104,16 @@ async fn create_job(
             return Err(Problem::field(Code::InvalidJob, "dryRun", message).into());
         }
         "poll_mirror" => api.admin.poll_all(&actor).await?,
+        "scrub" if job.dry_run => {
+            let message = "A scrub has no dry run: it removes nothing that anybody needs.";
+            return Err(Problem::field(Code::InvalidJob, "dryRun", message).into());
+        }
+        "scrub" => api.admin.scrub(&actor).await?,
         "garbage_collect" => api.admin.collect_garbage(&actor, job.dry_run).await?,
         other => {
-            let message =
-                format!("A job “{other}” cannot be started by hand; poll_mirror and garbage_collect can.");
+            let message = format!(
+                "A job “{other}” cannot be started by hand; poll_mirror, garbage_collect and scrub can."
+            );
             return Err(Problem::field(Code::InvalidJob, "action", message).into());
         }
     };

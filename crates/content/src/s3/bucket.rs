@@ -2,10 +2,10 @@
 //! which object of which bucket failed and what to do. What the objects mean is not known here.
 
 use super::settings::S3Settings;
-use crate::store::{ByteStream, StoreError};
+use crate::store::{ByteStream, Kept, StoreError};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
-use longshore_model::UploadId;
+use longshore_model::{Timestamp, UploadId};
 use longshore_oci::Span;
 use object_store::aws::AmazonS3;
 use object_store::multipart::MultipartStore;
@@ -19,6 +19,8 @@ use url::Url;
 
 /// The end of the name of an upload's state object.
 const STATE: &str = "state";
+/// The folder of what is a blob, or may become one as it is.
+const BLOBS: &str = "blobs";
 
 /// The client of one bucket, below one prefix.
 #[derive(Debug)]
@@ -42,13 +44,13 @@ impl Bucket {
 
     /// Where an upload is stored that fits into one part.
     pub(super) fn small(upload: UploadId) -> String {
-        format!("blobs/{upload}")
+        format!("{BLOBS}/{upload}")
     }
 
     /// Where an upload is stored that does not. Another key than that of a small one, so that who
     /// drops the leftovers of one can never meet the other.
     pub(super) fn big(upload: UploadId) -> String {
-        format!("blobs/{upload}-parts")
+        format!("{BLOBS}/{upload}-parts")
     }
 
     pub(super) fn state(&self, upload: UploadId) -> Path {
@@ -143,6 +145,21 @@ impl Bucket {
             below.next().filter(|name| name.as_ref() == STATE).map(|_| upload)
         });
         Ok(uploads.collect())
+    }
+
+    /// The blobs, and the small uploads among them.
+    pub(super) async fn blobs(&self) -> Result<Vec<Kept>, StoreError> {
+        let folder = self.at(BLOBS);
+        let listed = self.client.list(Some(&folder)).map_ok(|object| {
+            let name = object.location.filename().unwrap_or_default();
+            let modified = Timestamp::from_microsecond(object.last_modified.timestamp_micros());
+            Kept {
+                location: format!("{BLOBS}/{name}"),
+                size: object.size,
+                modified: modified.unwrap_or(Timestamp::MAX),
+            }
+        });
+        listed.try_collect().await.map_err(self.failed("list", &folder))
     }
 
     /// Asks for something that costs little, to learn whether the bucket is there and open to us.

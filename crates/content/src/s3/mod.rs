@@ -18,11 +18,12 @@ mod writer;
 
 pub use settings::S3Settings;
 
-use crate::store::{ByteStream, Store, StoreError, Writer};
+use crate::store::{ByteStream, Kept, Store, StoreError, Writer};
 use bucket::Bucket;
 use bytes::Bytes;
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use longshore_model::UploadId;
 use longshore_oci::{Digest, Span};
 use session::{Held, Layout, Session, Sessions};
@@ -181,6 +182,16 @@ impl Store for S3Store {
     fn read(&self, location: &str, span: Span) -> BoxFuture<'_, Result<ByteStream, StoreError>> {
         let key = self.bucket().at(location);
         async move { self.bucket().stream(&key, span).await }.boxed()
+    }
+
+    fn blobs(&self) -> BoxStream<'static, Result<Kept, StoreError>> {
+        let sessions = self.sessions.clone();
+        let listed = async move { sessions.bucket.blobs().await };
+        listed
+            .into_stream()
+            .map_ok(|kept| futures::stream::iter(kept.into_iter().map(Ok)))
+            .try_flatten()
+            .boxed()
     }
 
     fn remove(&self, location: &str) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -4,7 +4,8 @@ use crate::fixture::{House, sha256, whole};
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use longshore_content::{ByteStream, DiskStore, Error, Store, StoreError, Writer};
+use futures::stream::BoxStream;
+use longshore_content::{ByteStream, DiskStore, Error, Kept, Store, StoreError, Writer};
 use longshore_model::UploadId;
 use longshore_oci::media_type::{OCI_CONFIG, OCI_MANIFEST};
 use longshore_oci::{Digest, Span};
@@ -81,6 +82,10 @@ impl Store for Recording {
 
     fn read(&self, location: &str, span: Span) -> BoxFuture<'_, Result<ByteStream, StoreError>> {
         self.disk.read(location, span)
+    }
+
+    fn blobs(&self) -> BoxStream<'static, Result<Kept, StoreError>> {
+        self.disk.blobs()
     }
 
     fn remove(&self, location: &str) -> BoxFuture<'_, Result<(), StoreError>> {

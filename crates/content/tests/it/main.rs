@@ -7,5 +7,6 @@ mod fixture;
 mod garbage;
 mod manifests;
 mod s3;
+mod scrub;
 mod stores;
 mod uploads;

@@ -143,7 +143,8 @@ impl Pull {
     async fn store_blob(&self, blob: &Descriptor) -> Result<(), Trouble> {
         let report = Report::default();
         let (registry, from) = (self.registry.clone(), self.from.clone());
-        let body = whole_blob(registry, from, blob, self.journal.clone(), report.clone());
+        let (digest, size) = (blob.digest.clone(), blob.size);
+        let body = whole_blob(registry, from, digest, size, self.journal.clone(), report.clone());
         match self.content.put_blob(&self.into, &blob.digest, Some(blob.size), body).await {
             Ok(_) => Ok(()),
             Err(error) => {

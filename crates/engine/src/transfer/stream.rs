@@ -8,7 +8,7 @@ use crate::{
 use bytes::Bytes;
 use futures::StreamExt;
 use longshore_content::ByteStream;
-use longshore_oci::{Descriptor, Digest, RemoteName};
+use longshore_oci::{Digest, RemoteName};
 use longshore_remote::{BlobStream, Error, Registry};
 use std::{
     io,
@@ -64,20 +64,12 @@ impl Report {
 pub(crate) fn whole_blob(
     registry: Registry,
     repository: RemoteName,
-    blob: &Descriptor,
+    digest: Digest,
+    size: u64,
     journal: Journal,
     report: Report,
 ) -> ByteStream {
-    let fetch = Fetch {
-        registry,
-        repository,
-        digest: blob.digest.clone(),
-        size: blob.size,
-        offset: 0,
-        open: None,
-        breaks: 0,
-        broke_at: 0,
-    };
+    let fetch = Fetch { registry, repository, digest, size, offset: 0, open: None, breaks: 0, broke_at: 0 };
     futures::stream::unfold(Some(fetch), move |fetch| {
         let (journal, report) = (journal.clone(), report.clone());
         async move {

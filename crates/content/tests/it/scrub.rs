@@ -1,0 +1,93 @@
+//! Finding and mending what was damaged, and removing what belongs to nothing.
+
+use crate::fixture::{Bucket, House, sha256, whole};
+use jiff::SignedDuration;
+use longshore_content::{Checked, Content, Damage, Error, Retention, Store};
+use longshore_model::UploadId;
+use longshore_oci::Digest;
+use longshore_testkit::S3Server;
+use std::fs;
+use std::path::PathBuf;
+
+const BYTES: &[u8] = b"what was pushed";
+
+fn file_of(house: &House, digest: &Digest) -> PathBuf {
+    house.folder.path().join("blobs/sha256").join(&digest.hex()[..2]).join(digest.hex())
+}
+
+async fn damaged(content: &Content) -> Vec<(Digest, Damage)> {
+    let (mut after, mut found) = (None, Vec::new());
+    while let Some(Checked { digest, damage, .. }) = content.check_next_blob(after.as_ref()).await.unwrap() {
+        found.extend(damage.map(|damage| (digest.clone(), damage)));
+        after = Some(digest);
+    }
+    found
+}
+
+#[tokio::test]
+async fn what_is_sound_is_called_sound() {
+    let house = House::new().await;
+    house.put_blob(BYTES).await;
+    house.put_blob(b"").await;
+    assert_eq!(damaged(&house.content).await, []);
+    assert_eq!(house.content.stored().await.unwrap(), (2, BYTES.len() as u64));
+}
+
+#[tokio::test]
+async fn a_blob_with_other_bytes_fewer_bytes_or_none_is_found_and_mended() {
+    let house = House::new().await;
+    let digest = house.put_blob(BYTES).await;
+    let file = file_of(&house, &digest);
+    let wrong = b"what was Pushed";
+    fs::write(&file, wrong).unwrap();
+    let other = Damage::OtherBytes(sha256(wrong));
+    assert_eq!(damaged(&house.content).await, [(digest.clone(), other)]);
+    let still_wrong = house.content.mend_blob(&digest, whole(b"what was Pushed")).await;
+    assert!(matches!(still_wrong, Err(Error::DigestMismatch { .. })), "{still_wrong:?}");
+    assert_eq!(house.files("uploads"), 0);
+    for spoil in [(|file: &PathBuf| fs::write(file, b"what").unwrap()) as fn(&PathBuf), |file| {
+        fs::remove_file(file).unwrap()
+    }] {
+        spoil(&file);
+        let found = damaged(&house.content).await;
+        assert!(matches!(&found[..], [(_, Damage::Unreadable(_))]), "{found:?}");
+        house.content.mend_blob(&digest, whole(BYTES)).await.unwrap();
+        assert_eq!(damaged(&house.content).await, []);
+        assert_eq!(fs::read(&file).unwrap(), BYTES);
+    }
+    assert_eq!(house.content.repositories_with(&digest).await.unwrap(), [house.web.name.clone()]);
+}
+
+#[tokio::test]
+async fn a_mended_blob_of_a_bucket_is_another_object_and_the_old_one_goes() {
+    let server = S3Server::start().await;
+    let house = House::with(|_| server.store()).await;
+    let digest = house.put_blob(BYTES).await;
+    let before = server.objects();
+    server.overwrite(&before[0], b"what was Pushed");
+    assert_eq!(damaged(&house.content).await.len(), 1);
+    house.content.mend_blob(&digest, whole(BYTES)).await.unwrap();
+    assert_eq!(damaged(&house.content).await, []);
+    house.content.collect_garbage(&Retention::default()).await.unwrap();
+    let after = server.objects();
+    assert_eq!(after.len(), 1);
+    assert_ne!(after, before);
+}
+
+#[tokio::test]
+async fn bytes_that_no_row_names_go_after_a_week_and_others_stay() {
+    let house = House::new().await;
+    house.put_blob(BYTES).await;
+    // As a crash between the store and the database leaves it.
+    let store = longshore_content::DiskStore::open(house.folder.path()).unwrap();
+    let upload = UploadId::new();
+    let mut writer = store.begin(upload).await.unwrap();
+    writer.append(vec![b"stray".as_slice().into()]).await.unwrap();
+    writer.save().await.unwrap();
+    store.commit(upload, &sha256(b"stray")).await.unwrap();
+    assert_eq!(house.content.drop_stray_blobs().await.unwrap(), (0, 0));
+    let months = house.later_over(store, SignedDuration::from_hours(24 * 90));
+    assert_eq!(months.drop_stray_blobs().await.unwrap(), (1, 5));
+    assert_eq!(damaged(&months).await, []);
+    assert_eq!(house.files("blobs"), 1);
+}

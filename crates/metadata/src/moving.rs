@@ -1,0 +1,289 @@
+//! Moving a registry from one database to another, of the same kind or not: every row of every table,
+//! as it is. Which blobs are there, the one who moves their bytes records; uploads that are under way
+//! stay behind.
+
+use crate::{
+    Conn, Database, Error, Priority, Tx,
+    conn::{Backend, change, value},
+    settings,
+};
+use futures::TryStreamExt;
+use sqlx::{AssertSqlSafe, Column, Database as Driver, Decode, Row, Type, TypeInfo};
+use tokio::sync::mpsc;
+
+/// The tables that are moved, those first that others refer to.
+const TABLES: &[&str] = &[
+    "sequences",
+    "accounts",
+    "sessions",
+    "repositories",
+    "repository_blobs",
+    "manifests",
+    "repository_manifests",
+    "manifest_edges",
+    "tags",
+    "tag_changes",
+    "remotes",
+    "policies",
+    "baselines",
+    "verdicts",
+    "deliveries",
+    "jobs",
+    "job_logs",
+    "activity",
+    "settings",
+];
+/// Those that are not: `blobs` is written as bytes arrive, the others tell of what one store holds.
+#[cfg(test)]
+const STAY: &[&str] = &["blobs", "uploads", "condemned_blobs"];
+/// Whose numbers the database makes.
+const NUMBERED: &[&str] = &["deliveries", "activity"];
+/// Under this key stands, in the new database, that it is not whole yet.
+const UNFINISHED: &str = "unfinished move";
+/// How many rows one transaction writes.
+const AT_ONCE: usize = 500;
+
+/// Why a registry cannot be moved.
+#[derive(Debug, thiserror::Error)]
+pub enum MoveError {
+    /// The new database belongs to another registry.
+    #[error("the new database holds a registry already; name an empty one, or remove what is in it")]
+    Occupied,
+    /// Something is missing in the end.
+    #[error(
+        "{table} has {there} rows in the new database and {here} in the old one; is a server still running on either?"
+    )]
+    Differs {
+        /// Where.
+        table: &'static str,
+        /// How many there are.
+        here: i64,
+        /// How many arrived.
+        there: i64,
+    },
+    /// One of the databases failed.
+    #[error(transparent)]
+    Database(#[from] Error),
+}
+
+/// Whether a move into this database was begun and did not end: no server may serve from it.
+///
+/// # Errors
+/// The database.
+pub async fn is_unfinished(conn: &mut Conn) -> Result<bool, Error> {
+    Ok(settings::get(conn, UNFINISHED).await?.is_some())
+}
+
+/// Marks a new database as one that is being moved to; goes on with a move that broke off.
+///
+/// # Errors
+/// [`MoveError::Occupied`]; the database.
+pub async fn begin(to: &Database) -> Result<(), MoveError> {
+    if is_unfinished(&mut to.read().await?).await? {
+        return Ok(());
+    }
+    if count(&mut to.read().await?, "accounts").await? > 0 {
+        return Err(MoveError::Occupied);
+    }
+    to.write(Priority::Normal, |tx| Box::pin(settings::put(tx, UNFINISHED, "begun"))).await?;
+    Ok(())
+}
+
+/// Copies all rows, compares how many arrived, and declares the new database whole. Answers the number
+/// of rows. What an earlier attempt left is replaced.
+///
+/// # Errors
+/// [`MoveError::Differs`]; the databases.
+pub async fn copy(from: &Database, to: &Database) -> Result<u64, MoveError> {
+    for table in TABLES.iter().rev().copied() {
+        to.write(Priority::Normal, move |tx| Box::pin(async move { clear(tx, table).await })).await?;
+    }
+    let mut rows = 0;
+    for table in TABLES.iter().copied() {
+        copy_table(from, to, table).await?;
+        let here = count(&mut from.read().await?, table).await?;
+        // The mark of the move is a row of its own.
+        let mark = i64::from(table == "settings");
+        let there = count(&mut to.read().await?, table).await? - mark;
+        if here != there {
+            return Err(MoveError::Differs { table, here, there });
+        }
+        rows += here.unsigned_abs();
+    }
+    to.write(Priority::Normal, |tx| {
+        Box::pin(async move {
+            for table in NUMBERED {
+                number_on(tx, table).await?;
+            }
+            settings::remove(tx, UNFINISHED).await
+        })
+    })
+    .await?;
+    Ok(rows)
+}
+
+async fn clear(tx: &mut Tx, table: &str) -> Result<(), Error> {
+    let sql = format!(
+        "DELETE FROM {table} {}",
+        if table == "settings" { "WHERE key <> $1" } else { "WHERE $1 = $1" }
+    );
+    change!(tx.conn, AssertSqlSafe(sql), UNFINISHED)?;
+    Ok(())
+}
+
+async fn count(conn: &mut Conn, table: &str) -> Result<i64, Error> {
+    let sql = format!("SELECT COUNT(*) FROM {table}");
+    Ok(value!(conn, i64, AssertSqlSafe(sql))?)
+}
+
+/// PostgreSQL counts on behind the numbers that came with their rows; SQLite does so by itself.
+async fn number_on(tx: &mut Tx, table: &str) -> Result<(), Error> {
+    if tx.is_postgres() {
+        let sql = format!(
+            "SELECT setval(pg_get_serial_sequence($1, 'id'), (SELECT COALESCE(MAX(id), 0) + 1 FROM {table}), false)"
+        );
+        change!(tx.conn, AssertSqlSafe(sql), table)?;
+    }
+    Ok(())
+}
+
+async fn copy_table(from: &Database, to: &Database, table: &'static str) -> Result<(), Error> {
+    let (sender, mut receiver) = mpsc::channel::<Vec<Line>>(2);
+    let mut conn = from.read().await?;
+    let reading = async move {
+        let sql = format!("SELECT * FROM {table}");
+        match &mut conn.backend {
+            Backend::Sqlite(conn) => send(sqlx::query(AssertSqlSafe(sql)).fetch(&mut **conn), sender).await,
+            Backend::Postgres(conn) => send(sqlx::query(AssertSqlSafe(sql)).fetch(&mut **conn), sender).await,
+        }
+    };
+    let writing = async move {
+        while let Some(lines) = receiver.recv().await {
+            to.write(Priority::Normal, move |tx| {
+                Box::pin(async move {
+                    for line in &lines {
+                        insert(tx, table, line).await?;
+                    }
+                    Ok::<_, Error>(())
+                })
+            })
+            .await?;
+        }
+        Ok(())
+    };
+    futures::try_join!(reading, writing).map(drop)
+}
+
+/// One row: its columns and what they hold.
+type Line = Vec<(String, Value)>;
+
+/// What a column holds; the schema knows no other types.
+#[derive(Debug, Clone)]
+enum Value {
+    Number(Option<i64>),
+    Text(Option<String>),
+    Truth(Option<bool>),
+    Bytes(Option<Vec<u8>>),
+}
+
+async fn send<R: Row>(
+    rows: impl futures::Stream<Item = Result<R, sqlx::Error>>,
+    to: mpsc::Sender<Vec<Line>>,
+) -> Result<(), Error>
+where
+    for<'r> i64: Decode<'r, R::Database> + Type<R::Database>,
+    for<'r> String: Decode<'r, R::Database> + Type<R::Database>,
+    for<'r> bool: Decode<'r, R::Database> + Type<R::Database>,
+    for<'r> Vec<u8>: Decode<'r, R::Database> + Type<R::Database>,
+    usize: sqlx::ColumnIndex<R>,
+{
+    let mut chunks = std::pin::pin!(rows.try_chunks(AT_ONCE));
+    while let Some(chunk) = chunks.try_next().await.map_err(|broken| broken.1)? {
+        let lines = chunk.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        // Nobody writes any more where writing has failed, which is told there.
+        if to.send(lines).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn read<R: Row>(row: &R) -> Result<Line, Error>
+where
+    for<'r> i64: Decode<'r, R::Database> + Type<R::Database>,
+    for<'r> String: Decode<'r, R::Database> + Type<R::Database>,
+    for<'r> bool: Decode<'r, R::Database> + Type<R::Database>,
+    for<'r> Vec<u8>: Decode<'r, R::Database> + Type<R::Database>,
+    usize: sqlx::ColumnIndex<R>,
+{
+    let columns = row.columns().iter().enumerate();
+    columns
+        .map(|(at, column)| {
+            let value = match type_of::<R::Database>(column) {
+                "INTEGER" | "BIGINT" | "INT8" => Value::Number(row.try_get(at)?),
+                "TEXT" => Value::Text(row.try_get(at)?),
+                "BOOLEAN" | "BOOL" => Value::Truth(row.try_get(at)?),
+                "BLOB" | "BYTEA" => Value::Bytes(row.try_get(at)?),
+                other => {
+                    let why = format!("the column {} has the type {other}", column.name());
+                    return Err(Error::Unreadable { what: "row", why });
+                }
+            };
+            Ok((column.name().to_owned(), value))
+        })
+        .collect()
+}
+
+fn type_of<D: Driver>(column: &D::Column) -> &str {
+    column.type_info().name()
+}
+
+async fn insert(tx: &mut Tx, table: &str, line: &Line) -> Result<(), Error> {
+    let columns: Vec<&str> = line.iter().map(|(name, _)| name.as_str()).collect();
+    let places: Vec<String> = (1..=line.len()).map(|number| format!("${number}")).collect();
+    let overriding =
+        if tx.is_postgres() && NUMBERED.contains(&table) { "OVERRIDING SYSTEM VALUE" } else { "" };
+    let sql =
+        format!("INSERT INTO {table} ({}) {overriding} VALUES ({})", columns.join(", "), places.join(", "));
+    macro_rules! bound {
+        ($conn:expr) => {{
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for (_, value) in line.iter().cloned() {
+                query = match value {
+                    Value::Number(number) => query.bind(number),
+                    Value::Text(text) => query.bind(text),
+                    Value::Truth(truth) => query.bind(truth),
+                    Value::Bytes(bytes) => query.bind(bytes),
+                };
+            }
+            query.execute(&mut **$conn).await.map(drop)
+        }};
+    }
+    match &mut tx.conn.backend {
+        Backend::Sqlite(conn) => bound!(conn)?,
+        Backend::Postgres(conn) => bound!(conn)?,
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::{Vault, conn::rows};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_table_is_moved_or_stays_for_a_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("longshore.db");
+        let db = Database::open(path.to_str().unwrap(), Vault::from_key([7; 32])).await.unwrap();
+        let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE '_sqlx%'";
+        let conn = &mut db.read().await.unwrap();
+        let mut there: Vec<String> =
+            rows!(conn, (String,), sql).unwrap().into_iter().map(|(name,)| name).collect();
+        let mut known: Vec<&str> = TABLES.iter().chain(STAY).copied().collect();
+        there.sort();
+        known.sort_unstable();
+        assert_eq!(there, known);
+    }
+}

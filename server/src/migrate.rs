@@ -1,0 +1,84 @@
+//! `longshore migrate-storage`: a registry moves to another database and another store, such as from
+//! SQLite and disk to PostgreSQL and a bucket, or back. Blobs first, each verified on its way, then all
+//! rows; only then may a server serve from there.
+
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use longshore_content::Content;
+use longshore_metadata::{Database, moving};
+use longshore_model::{SystemClock, size};
+
+use crate::config::Settings;
+use crate::lock::DataLock;
+use crate::rooms::open_database;
+
+/// After so many bytes the progress is told.
+const TELL_EVERY: u64 = 1_000_000_000;
+
+pub(crate) fn run(from: &Settings, to: &Settings) -> anyhow::Result<()> {
+    if from.database == to.database {
+        bail!("both configurations name the same database; name another one in the file of --to");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(migrate(from, to))
+}
+
+async fn migrate(from: &Settings, to: &Settings) -> anyhow::Result<()> {
+    if !from.data.is_dir() {
+        bail!("there is no data folder {}; name it with --data", from.data.display());
+    }
+    let _from = DataLock::take(&from.data)?;
+    let _to = if from.data == to.data { None } else { Some(DataLock::take(&to.data)?) };
+    let (old, new) = (open_database(from).await?, open_database(to).await?);
+    same_key(&old, &new)?;
+    moving::begin(&new).await.context("the new database cannot be moved to")?;
+    let clock = Arc::new(SystemClock);
+    let content = |db: &Database, store| Content::new(db.clone(), store, clock.clone());
+    let source = content(&old, from.storage.open().await.context("the old storage")?);
+    let target = content(&new, to.storage.open().await.context("the new storage")?);
+    copy_blobs(&source, &target).await?;
+    let rows = moving::copy(&old, &new).await.context("the rows were not all copied; ask once more")?;
+    println!("{rows} rows are there as well; start the server with the new configuration");
+    Ok(())
+}
+
+/// Secrets are sealed with the key, and so are the tokens that clients have.
+fn same_key(old: &Database, new: &Database) -> anyhow::Result<()> {
+    if old.vault().derive("moving") != new.vault().derive("moving") {
+        bail!(
+            "the two configurations have different encryption keys; let key_file in both name the same \
+             file, or set LONGSHORE_ENCRYPTION_KEY"
+        );
+    }
+    Ok(())
+}
+
+async fn copy_blobs(from: &Content, to: &Content) -> anyhow::Result<()> {
+    let (blobs, bytes) = from.stored().await?;
+    println!("moving {blobs} blobs with {}", size(bytes));
+    let (mut after, mut seen, mut copied, mut told) = (None, 0, 0, 0);
+    loop {
+        let next = from.copy_next_blob(to, after.as_ref()).await;
+        let next = next.with_context(|| {
+            let behind = after.as_ref().map_or("the first blob".to_owned(), |after| format!("the blob behind {after}"));
+            format!(
+                "{behind} cannot be moved; where it is damaged, `scrub` in the old registry may fetch it again"
+            )
+        })?;
+        let Some(moved) = next else { break };
+        seen += moved.size;
+        copied += u64::from(moved.copied);
+        if seen - told >= TELL_EVERY {
+            told = seen;
+            println!("{} of {}", size(seen), size(bytes));
+        }
+        after = Some(moved.digest);
+    }
+    let (there, bytes_there) = to.stored().await?;
+    if there < blobs || bytes_there < bytes {
+        bail!("{there} of {blobs} blobs arrived; is a server still running on either? Ask once more");
+    }
+    println!("{there} blobs are there, {copied} of them since this was begun");
+    Ok(())
+}
