@@ -225,8 +225,10 @@ pub async fn has_all(
     manifest: &Manifest,
 ) -> Result<Vec<Digest>, Error> {
     let repository = repository.to_string();
-    let mut missing = Vec::new();
-    for reference in manifest.references().filter(|reference| !reference.absent_ok) {
+    let (mut seen, mut missing) = (HashSet::new(), Vec::new());
+    // A manifest may name the same part thousands of times. It names blobs or manifests, never both.
+    let parts = manifest.references().filter(|reference| !reference.absent_ok);
+    for reference in parts.filter(|reference| seen.insert(&reference.descriptor.digest)) {
         let digest = &reference.descriptor.digest;
         let sql = match reference.role {
             ReferenceRole::Child => {
@@ -234,8 +236,7 @@ pub async fn has_all(
             }
             _ => "SELECT 1 FROM repository_blobs WHERE repository = $1 AND digest = $2",
         };
-        let found = row!(conn, (i32,), sql, repository.as_str(), digest.as_str())?;
-        if found.is_none() && !missing.contains(digest) {
+        if row!(conn, (i32,), sql, repository.as_str(), digest.as_str())?.is_none() {
             missing.push(digest.clone());
         }
     }

@@ -9,6 +9,9 @@ use longshore_metadata::storage::QuotaExceeded;
 use longshore_oci::{ErrorBody, ErrorCode, ErrorEntry, ManifestError, RouteError};
 use serde_json::{Value, json};
 
+/// How many parts that a manifest lacks an answer names; a manifest of 4 MiB may lack thousands.
+const MAX_NAMED_PARTS: usize = 100;
+
 /// A failed request.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -116,7 +119,8 @@ impl From<Error> for Failure {
                     ),
                     detail: json!({ "digest": digest }),
                 };
-                let body = ErrorBody { errors: digests.into_iter().map(entry).collect() };
+                let named = digests.into_iter().take(MAX_NAMED_PARTS);
+                let body = ErrorBody { errors: named.map(entry).collect() };
                 Self { body, ..Self::new(ErrorCode::ManifestBlobUnknown, "") }
             }
             Error::DigestMismatch { expected, actual } => {

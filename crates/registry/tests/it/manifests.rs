@@ -8,7 +8,7 @@ use longshore_model::{Author, PolicyId, Provenance};
 use longshore_oci::media_type::{
     DOCKER_MANIFEST, DOCKER_SCHEMA1_SIGNED, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST,
 };
-use longshore_oci::{ErrorCode, MAX_MANIFEST_BYTES};
+use longshore_oci::{Digest, ErrorCode, MAX_MANIFEST_BYTES};
 use serde_json::json;
 
 #[tokio::test]
@@ -118,13 +118,19 @@ async fn bad_manifests_are_refused_with_the_reason() {
 
     let mut incomplete = good.clone();
     let missing = [sha256(b"one"), sha256(b"two")];
-    let layer = |digest| json!({ "mediaType": OCI_LAYER_GZIP, "digest": digest, "size": 3 });
+    let layer = |digest: &Digest| json!({ "mediaType": OCI_LAYER_GZIP, "digest": digest, "size": 3 });
     incomplete["layers"] = missing.iter().map(layer).collect();
     let refused = ann.put_json(path, OCI_MANIFEST, &incomplete).await;
     refused.fails(400, ErrorCode::ManifestBlobUnknown);
     let named: Vec<_> =
         refused.json()["errors"].as_array().unwrap().iter().map(|e| e["detail"]["digest"].clone()).collect();
     assert_eq!(json!(named), json!(missing));
+
+    let thousands = |number: u32| layer(&sha256(&number.to_le_bytes()));
+    incomplete["layers"] = (0..2000).map(thousands).collect();
+    let refused = ann.put_json(path, OCI_MANIFEST, &incomplete).await;
+    refused.fails(400, ErrorCode::ManifestBlobUnknown);
+    assert_eq!(refused.json()["errors"].as_array().unwrap().len(), 100, "as many as one reads");
 
     let schema1 = json!({ "schemaVersion": 1, "name": "x", "fsLayers": [] });
     let message =
