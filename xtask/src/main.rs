@@ -1,4 +1,4 @@
-//! The build driver: `cargo xtask run`, `build`, `test`, `bench` and `openapi`.
+//! The build driver: `cargo xtask run`, `build`, `test`, `bench`, `fuzz` and `openapi`.
 //!
 //! Everything that takes more than one cargo command lives here: the browser part, the site's
 //! files, the binary that carries them, and the checks of `.ci/run`. How a single crate is built
@@ -6,6 +6,7 @@
 
 mod build;
 mod command;
+mod fuzz;
 mod site;
 mod style;
 mod tally;
@@ -41,6 +42,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         args: Vec<String>,
     },
+    /// Feed the parsers with random input, and keep what was learnt in fuzz/corpus
+    Fuzz(fuzz::Options),
     /// Write the REST interface's description to docs/openapi.json
     Openapi,
 }
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Task::Run { args } => build::run(&args),
         Task::Test(options) => test::test(&options),
         Task::Bench { args } => build::bench(&args),
+        Task::Fuzz(options) => fuzz::fuzz(&options),
         Task::Openapi => build::openapi(),
     };
     match outcome {
