@@ -122,7 +122,12 @@ fn keep(name: &str) -> Result<()> {
     }
     made(&merged)?;
     let mut merge = command(binary(name)?);
-    merge.args(["-set_cover_merge=1", "-verbosity=0"]).args([&merged, &kept(name), &found(name)]);
+    // Edges alone: how often each was passed would keep a thousand inputs that look alike.
+    merge.args(["-set_cover_merge=1", "-use_counters=0", "-verbosity=0"]).args([
+        &merged,
+        &kept(name),
+        &found(name),
+    ]);
     command::run(&mut merge)?;
     let kept = kept(name);
     fs::remove_dir_all(&kept).with_context(|| format!("cannot empty {}", kept.display()))?;
