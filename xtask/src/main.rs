@@ -1,4 +1,4 @@
-//! The build driver: `cargo xtask run`, `build`, `test`, `bench`, `fuzz` and `openapi`.
+//! The build driver: `cargo xtask run`, `build`, `test`, `bench`, `fuzz`, `soak` and `openapi`.
 //!
 //! Everything that takes more than one cargo command lives here: the browser part, the site's
 //! files, the binary that carries them, and the checks of `.ci/run`. How a single crate is built
@@ -42,6 +42,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         args: Vec<String>,
     },
+    /// Build the release server, let it die in the middle of random work again and again, and look what is missing
+    Soak {
+        /// `--rounds 200`, `--power`, `--seed N`; see `soak --help`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Feed the parsers with random input, and keep what was learnt in fuzz/corpus
     Fuzz(fuzz::Options),
     /// Write the REST interface's description to docs/openapi.json
@@ -54,6 +60,7 @@ fn main() -> ExitCode {
         Task::Run { args } => build::run(&args),
         Task::Test(options) => test::test(&options),
         Task::Bench { args } => build::bench(&args),
+        Task::Soak { args } => build::soak(args),
         Task::Fuzz(options) => fuzz::fuzz(&options),
         Task::Openapi => build::openapi(),
     };

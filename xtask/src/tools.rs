@@ -33,6 +33,8 @@ const PACKAGES: &[Package] = &[
     Package { name: "buildah", sign: Sign::Command("buildah") },
     Package { name: "docker-registry", sign: Sign::Command("docker-registry") },
     Package { name: "apache2-utils", sign: Sign::Command("htpasswd") },
+    // What a server writes and syncs, for the power cuts.
+    Package { name: "strace", sign: Sign::Command("strace") },
     // The other database; the tests start a private server of it.
     Package { name: "postgresql", sign: Sign::Folder("/usr/lib/postgresql") },
 ];

@@ -13,6 +13,7 @@ mod longshore;
 mod process;
 mod registry_client;
 mod rest;
+pub mod soak;
 mod tools;
 
 pub use ca::{Issued, TestCa};

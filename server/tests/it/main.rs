@@ -9,5 +9,6 @@ mod garbage;
 mod mirrors;
 mod orders;
 mod rest_walk;
+mod soak;
 mod support;
 mod wire;
