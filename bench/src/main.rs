@@ -5,6 +5,7 @@
 mod cross_check;
 mod latency;
 mod promote;
+mod registry;
 mod soak;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -27,6 +28,8 @@ enum Benchmark {
     Promote(promote::Options),
     /// Shared corpora through mirrors, verified at each stop
     CrossCheck(cross_check::Options),
+    /// Pushes, pulls, manifests and memory, beside docker-registry and the durable floor
+    Registry(registry::Options),
     /// Random work until the server dies, again and again, and what must be true afterwards
     Soak(soak::Options),
 }
@@ -37,6 +40,7 @@ async fn main() -> ExitCode {
     let met = match cli.benchmark {
         Benchmark::Promote(options) => promote::run(&cli.binary, &options).await,
         Benchmark::CrossCheck(options) => cross_check::run(&cli.binary, &options).await,
+        Benchmark::Registry(options) => registry::run(&cli.binary, &options).await,
         Benchmark::Soak(options) => soak::run(&cli.binary, &options).await,
     };
     match met {

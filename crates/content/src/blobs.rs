@@ -55,7 +55,7 @@ impl Content {
         if actual != *digest {
             return Err(Error::DigestMismatch { expected: digest.clone(), actual });
         }
-        writer.save().await?;
+        writer.seal().await?;
         let stored = self.store(scratch.upload, digest).await?;
         // At once: were the caller to go away while the row is written, no bytes may be dropped.
         scratch.committed();

@@ -19,7 +19,7 @@ mod store;
 mod uploads;
 
 pub use blobs::BlobInfo;
-pub use disk::DiskStore;
+pub use disk::{DiskStore, make_durable_folder};
 pub use error::Error;
 pub use garbage::{Freed, Retention};
 pub use manifests::{PutManifest, PutOutcome};

@@ -35,6 +35,8 @@ pub struct LongshoreBuilder {
     binary: PathBuf,
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
+    /// Below which folder its data goes; none: where temporary files go.
+    below: Option<PathBuf>,
     /// Where a trace of its system calls goes, and of which calls.
     trace: Option<(PathBuf, &'static str)>,
 }
@@ -54,6 +56,12 @@ impl LongshoreBuilder {
         self
     }
 
+    /// Puts its data below a folder, to have it on a medium of one's choice.
+    #[must_use]
+    pub fn below(self, folder: &Path) -> Self {
+        Self { below: Some(folder.to_owned()), ..self }
+    }
+
     /// Has strace write down some system calls, with all of their bytes.
     pub(crate) fn traced(self, trace: &Path, calls: &'static str) -> Self {
         Self { trace: Some((trace.to_owned(), calls)), ..self }
@@ -70,7 +78,8 @@ impl LongshoreBuilder {
 
     /// Starts it on a free port and waits until it is healthy.
     pub async fn start(self) -> Longshore {
-        self.start_in(TempDir::new().expect("a temporary folder can be made")).await
+        let folder = self.below.as_ref().map_or_else(TempDir::new, TempDir::new_in);
+        self.start_in(folder.expect("a temporary folder can be made")).await
     }
 
     /// The same on what a folder holds already.
@@ -115,6 +124,7 @@ impl Longshore {
             binary: binary.as_ref().to_owned(),
             arguments: Vec::new(),
             variables: Vec::new(),
+            below: None,
             trace: None,
         }
     }

@@ -178,10 +178,12 @@ impl Client {
     }
 
     async fn begin_upload(&mut self, bytes: &Bytes) -> Result<String, Gone> {
+        let number = self.journal().ask(Vec::new());
         let request = self.registry.request(Method::POST, &format!("/v2/{WORK}/blobs/uploads/"));
-        let answer = self.registry.try_send(request).await.map_err(|_| Gone)?.expect(202);
+        let answer =
+            self.registry.try_send(request.header(NUMBER, number)).await.map_err(|_| Gone)?.expect(202);
         let location = answer.header("location").expect("an upload has a location").to_owned();
-        self.journal().uploads.insert(location.clone(), bytes.clone());
+        self.journal().upload_began(number, &location, bytes.clone());
         Ok(location)
     }
 
@@ -204,8 +206,12 @@ impl Client {
     }
 
     async fn finish(&mut self, location: &str, digest: &Digest, rest: Bytes) -> Result<(), Gone> {
+        let upload = Thing::Upload(location.to_owned());
+        let length = self.journal().uploads[location].len() as u64;
         let effects = vec![
-            (Thing::Upload(location.to_owned()), State::Absent),
+            // Of a last part that breaks off, the upload keeps what came.
+            (upload.clone(), State::Has(length)),
+            (upload, State::Absent),
             (Thing::Blob(digest.clone()), State::Present),
         ];
         let request = self.registry.request(Method::PUT, &format!("{location}?digest={digest}"));

@@ -94,6 +94,13 @@ impl Journal {
         self.requests[number].outcome = Outcome::Acknowledged;
     }
 
+    /// Notes that an upload was begun by a request, at a place that the answer names.
+    pub(crate) fn upload_began(&mut self, number: Number, location: &str, bytes: Bytes) {
+        let began = (Thing::Upload(location.to_owned()), State::Has(0));
+        self.requests[number] = Request { effects: vec![began], outcome: Outcome::Acknowledged };
+        self.uploads.insert(location.to_owned(), bytes);
+    }
+
     /// Notes that it was refused, so that nothing came of it.
     pub(crate) fn refuse(&mut self, number: Number) {
         self.requests[number].outcome = Outcome::Refused;
