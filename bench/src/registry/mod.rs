@@ -48,7 +48,7 @@ pub(crate) struct Options {
 /// How many bytes the blob has by which memory is judged, in units of the corpus `bigblob` (2 GB).
 const MEMORY_SCALE: f64 = 2.5;
 /// Manifests that are asked for in each round.
-const MANIFESTS: usize = 20_000;
+const MANIFESTS: usize = 5000;
 /// How many blobs are pulled at once.
 const PULLS: usize = 6;
 /// How often each blob is pulled.
