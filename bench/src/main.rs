@@ -5,6 +5,8 @@
 mod cross_check;
 mod latency;
 mod promote;
+mod registry;
+mod soak;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -26,6 +28,10 @@ enum Benchmark {
     Promote(promote::Options),
     /// Shared corpora through mirrors, verified at each stop
     CrossCheck(cross_check::Options),
+    /// Pushes, pulls, manifests and memory, beside docker-registry and the durable floor
+    Registry(registry::Options),
+    /// Random work until the server dies, again and again, and what must be true afterwards
+    Soak(soak::Options),
 }
 
 #[tokio::main]
@@ -34,6 +40,8 @@ async fn main() -> ExitCode {
     let met = match cli.benchmark {
         Benchmark::Promote(options) => promote::run(&cli.binary, &options).await,
         Benchmark::CrossCheck(options) => cross_check::run(&cli.binary, &options).await,
+        Benchmark::Registry(options) => registry::run(&cli.binary, &options).await,
+        Benchmark::Soak(options) => soak::run(&cli.binary, &options).await,
     };
     match met {
         Ok(true) => ExitCode::SUCCESS,

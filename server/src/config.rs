@@ -104,6 +104,9 @@ pub(crate) struct Options {
     /// Days in which deleted and overwritten tags and repositories can be brought back [default: 7]
     #[arg(long, env = "LONGSHORE_UNDO_DAYS", value_name = "DAYS")]
     undo_days: Option<u32>,
+    /// Seconds that manifests, blobs and what was deleted stay that nothing needs, in place of the days; for tests
+    #[arg(long, env = "LONGSHORE_KEEP_SECONDS", value_name = "SECONDS", hide = true)]
+    keep_seconds: Option<u32>,
     /// Hours between two collections of garbage; 0: only when asked [default: 24]
     #[arg(long, env = "LONGSHORE_COLLECT_EVERY_HOURS", value_name = "HOURS")]
     collect_every_hours: Option<u32>,
@@ -255,7 +258,10 @@ impl Settings {
             })?,
             allow_private_remotes: options.allow_private_remotes.unwrap_or(true),
             sparse: options.sparse_manifests.map(Sparse::from).unwrap_or_default(),
-            garbage: garbage(options.keep_untagged_days, options.undo_days, options.collect_every_hours),
+            garbage: match options.keep_seconds {
+                Some(seconds) => brief_garbage(seconds),
+                None => garbage(options.keep_untagged_days, options.undo_days, options.collect_every_hours),
+            },
             log: options.log.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             log_format: options.log_format.unwrap_or_default(),
             admin_password: secrets.admin_password,
@@ -284,6 +290,14 @@ fn garbage(untagged: Option<u32>, undo: Option<u32>, every: Option<u32>) -> Garb
         None => usual.every,
     };
     GarbageSettings { retention, every }
+}
+
+/// Nothing stays longer than this but uploads, and nothing is collected unasked.
+fn brief_garbage(seconds: u32) -> GarbageSettings {
+    let keep = SignedDuration::from_secs(i64::from(seconds));
+    let usual = GarbageSettings::default().retention;
+    let retention = Retention { untagged: Some(keep), undo: keep, parts: keep, ..usual };
+    GarbageSettings { retention, every: None }
 }
 
 /// What comes by the environment alone: a command line can be seen by all who list processes.
@@ -317,6 +331,7 @@ impl Options {
             allow_private_remotes: self.allow_private_remotes.or(other.allow_private_remotes),
             sparse_manifests: self.sparse_manifests.or(other.sparse_manifests),
             keep_untagged_days: self.keep_untagged_days.or(other.keep_untagged_days),
+            keep_seconds: self.keep_seconds.or(other.keep_seconds),
             undo_days: self.undo_days.or(other.undo_days),
             collect_every_hours: self.collect_every_hours.or(other.collect_every_hours),
             log: self.log.or(other.log),

@@ -1,6 +1,7 @@
 //! The lock on the data folder: two servers on one would each believe to be alone.
 
 use anyhow::{Context, bail};
+use longshore_content::make_durable_folder;
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
@@ -13,7 +14,7 @@ pub(crate) struct DataLock {
 impl DataLock {
     /// Makes the folder where it is not there, and locks it.
     pub(crate) fn take(data: &Path) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(data)
+        make_durable_folder(data)
             .with_context(|| format!("the data folder {} cannot be made", data.display()))?;
         let path = data.join("longshore.lock");
         let file = File::options()

@@ -57,6 +57,16 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
     command::run(command(target().join("release/longshore-bench")).args(args).env("LONGSHORE_BINARY", server))
 }
 
+/// Builds the release server and works against it until it dies, for long.
+///
+/// # Errors
+/// The build failed, or something was missing after a restart.
+pub(crate) fn soak(args: Vec<String>) -> Result<()> {
+    // It traces system calls for `--power`.
+    tools::debian_packages()?;
+    bench(&[vec!["soak".to_owned()], args].concat())
+}
+
 /// Writes what `longshore openapi` prints to `docs/openapi.json`.
 ///
 /// # Errors

@@ -1,4 +1,5 @@
-//! The build driver: `cargo xtask run`, `build`, `test`, `conformance`, `bench` and `openapi`.
+//! The build driver: `cargo xtask run`, `build`, `test`, `conformance`, `bench`, `fuzz`, `soak` and
+//! `openapi`.
 //!
 //! Everything that takes more than one cargo command lives here: the browser part, the site's
 //! files, the binary that carries them, and the checks of `.ci/run`. How a single crate is built
@@ -7,6 +8,7 @@
 mod build;
 mod command;
 mod conformance;
+mod fuzz;
 mod site;
 mod style;
 mod tally;
@@ -44,6 +46,14 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         args: Vec<String>,
     },
+    /// Build the release server, let it die in the middle of random work again and again, and look what is missing
+    Soak {
+        /// `--rounds 200`, `--power`, `--seed N`; see `soak --help`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Feed the parsers with random input, and keep what was learnt in fuzz/corpus
+    Fuzz(fuzz::Options),
     /// Write the REST interface's description to docs/openapi.json
     Openapi,
 }
@@ -55,6 +65,8 @@ fn main() -> ExitCode {
         Task::Test(options) => test::test(&options),
         Task::Conformance(options) => conformance::conformance(&options),
         Task::Bench { args } => build::bench(&args),
+        Task::Soak { args } => build::soak(args),
+        Task::Fuzz(options) => fuzz::fuzz(&options),
         Task::Openapi => build::openapi(),
     };
     match outcome {

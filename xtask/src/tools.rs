@@ -34,6 +34,8 @@ const PACKAGES: &[Package] = &[
     Package { name: "podman", sign: Sign::Command("podman") },
     Package { name: "docker-registry", sign: Sign::Command("docker-registry") },
     Package { name: "apache2-utils", sign: Sign::Command("htpasswd") },
+    // What a server writes and syncs, for the power cuts.
+    Package { name: "strace", sign: Sign::Command("strace") },
     // The other database; the tests start a private server of it.
     Package { name: "postgresql", sign: Sign::Folder("/usr/lib/postgresql") },
 ];

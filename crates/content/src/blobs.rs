@@ -66,7 +66,7 @@ impl Content {
         }
         let info = BlobInfo { digest: digest.clone(), size };
         self.check_quota(repository, &info).await?;
-        writer.save().await?;
+        writer.seal().await?;
         let stored = self.store(scratch.upload, digest).await?;
         // At once: were the caller to go away while the row is written, no bytes may be dropped.
         scratch.committed();

@@ -37,6 +37,7 @@ impl DiskStore {
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let root = root.into();
         let store = Self { uploads: root.join("uploads").into(), blobs: root.join("blobs").into() };
+        make_durable_folder(&root)?;
         make_folder(&store.uploads)?;
         for algorithm in Algorithm::ALL {
             // All of them now: a folder that is made while blobs come in would have to be synced
@@ -59,6 +60,18 @@ impl DiskStore {
 
 fn make_folder(path: &Path) -> Result<(), StoreError> {
     fs::create_dir_all(path).map_err(StoreError::io("make the folder", path))
+}
+
+/// Makes a folder, with those above it that are missing, and makes durable that they are there.
+///
+/// # Errors
+/// A folder that cannot be made or synced.
+pub fn make_durable_folder(path: &Path) -> Result<(), StoreError> {
+    let path = std::path::absolute(path).map_err(StoreError::io("find", path))?;
+    // One that is there already may have been made by a server that was killed before it could sync it.
+    let new = path.ancestors().take_while(|folder| !folder.exists()).count().max(1);
+    make_folder(&path)?;
+    path.ancestors().take(new).filter_map(Path::parent).try_for_each(sync_folder)
 }
 
 /// Makes renames and new files in a folder durable.
@@ -208,6 +221,8 @@ struct DiskWriter {
     file: Arc<File>,
     path: PathBuf,
     offset: u64,
+    /// Whether the folder knows the file for certain.
+    named: bool,
     unsynced: u64,
     /// The early sync that is under way. Its result must be seen: the operating system tells a
     /// failure to write back only once.
@@ -216,7 +231,7 @@ struct DiskWriter {
 
 impl DiskWriter {
     fn new(file: File, path: PathBuf, offset: u64) -> Self {
-        Self { file: Arc::new(file), path, offset, unsynced: 0, syncing: None }
+        Self { file: Arc::new(file), path, offset, named: offset > 0, unsynced: 0, syncing: None }
     }
 
     async fn early_sync_ended(&mut self) -> Result<(), StoreError> {
@@ -258,6 +273,19 @@ impl Writer for DiskWriter {
     }
 
     fn save(&mut self) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            self.seal().await?;
+            if !self.named {
+                let path = self.path.clone();
+                off_thread(move || sync_folder(path.parent().expect("an upload lies in a folder"))).await??;
+                self.named = true;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn seal(&mut self) -> BoxFuture<'_, Result<(), StoreError>> {
         async move {
             self.early_sync_ended().await?;
             let file = self.file.clone();

@@ -22,7 +22,7 @@ mod undo;
 mod uploads;
 
 pub use blobs::BlobInfo;
-pub use disk::DiskStore;
+pub use disk::{DiskStore, make_durable_folder};
 pub use error::Error;
 pub use garbage::{Freed, Retention};
 pub use manifests::{PutManifest, PutOutcome, Sparse};

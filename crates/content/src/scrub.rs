@@ -148,7 +148,7 @@ impl Content {
             if actual != *digest {
                 return Err(Error::DigestMismatch { expected: digest.clone(), actual });
             }
-            writer.save().await?;
+            writer.seal().await?;
             self.store(upload, digest).await
         };
         match stored.await {

@@ -80,8 +80,13 @@ pub trait Writer: Send {
     /// Adds bytes. They may be lost until [`Writer::save`] has returned.
     fn append(&mut self, frames: Vec<Bytes>) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Makes everything appended so far durable.
+    /// Makes everything appended so far durable, so that [`Store::resume`] finds it whatever happens.
     fn save(&mut self) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Makes everything appended so far durable as far as [`Store::commit`] needs it, which comes next.
+    fn seal(&mut self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.save()
+    }
 }
 
 /// What a store could not do.

@@ -161,7 +161,7 @@ impl Content {
             }
             return Err(Error::BrokenOff(error));
         }
-        writer.save().await?;
+        writer.seal().await?;
         let size = upload.offset + intake.length;
         let hasher = match intake.hasher {
             hasher if hasher.algorithm() == digest.algorithm() => hasher,

@@ -64,9 +64,7 @@ impl Vault {
         }
         let mut key = [0; KEY];
         rand::rng().fill_bytes(&mut key);
-        let mut file =
-            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-        writeln!(file, "{}", hex::encode(key)).and_then(|()| file.sync_all()).map_err(failed)?;
+        write_durably(path, &format!("{}\n", hex::encode(key))).map_err(failed)?;
         Ok(Self::from_key(key))
     }
 
@@ -126,6 +124,20 @@ impl std::fmt::Debug for Vault {
     }
 }
 
+/// Makes a file that only its owner may read. Whenever the process or the machine dies, it is there in whole or
+/// not at all; afterwards it is there for certain.
+fn write_durably(path: &Path, text: &str) -> std::io::Result<()> {
+    let path = std::path::absolute(path)?;
+    let draft = path.with_extension("draft");
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all())?;
+    // Not a rename: should another server have made the key meanwhile, that one stays.
+    let named = fs::hard_link(&draft, &path);
+    fs::remove_file(&draft)?;
+    named?;
+    fs::File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -140,6 +152,17 @@ mod tests {
         assert!(matches!(Vault::from_key([8; KEY]).open(&sealed, "remote 1"), Err(Error::SecretUnreadable)));
         assert!(vault.open(&sealed[..20], "remote 1").is_err());
         assert_ne!(vault.seal(&"correct horse".into(), "remote 1"), sealed, "a nonce is used once");
+    }
+
+    #[test]
+    fn a_server_that_died_while_it_made_its_key_makes_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("longshore.key");
+        fs::write(folder.path().join("longshore.draft"), "").unwrap();
+        Vault::load_or_create(&path).unwrap();
+        let names: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["longshore.key"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! itself makes of these words (policies, mirrors, permissions) lives in the rooms above.
 
 pub mod challenge;
+pub mod credentials;
 pub mod descriptor;
 pub mod digest;
 pub mod digest_tag;
@@ -19,8 +20,10 @@ pub mod reference;
 pub mod scope;
 pub mod tag;
 mod text;
+pub mod token_request;
 
 pub use challenge::{Challenge, parse_challenges};
+pub use credentials::Credentials;
 pub use descriptor::{Descriptor, Platform, PlatformError};
 pub use digest::{Algorithm, Digest, DigestError};
 pub use digest_tag::DigestTag;
@@ -35,3 +38,4 @@ pub use range::{ByteRange, ContentRange, RangeError, Span, Unsatisfiable};
 pub use reference::{Reference, ReferenceError};
 pub use scope::{Action, Scope, ScopeError};
 pub use tag::{Tag, TagError};
+pub use token_request::{TokenRequest, TooManyScopes};

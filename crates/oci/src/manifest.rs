@@ -12,6 +12,9 @@ use crate::{Descriptor, media_type};
 /// registries to accept at least).
 pub const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;
 
+/// The most characters of a manifest that a message repeats.
+const MAX_SHOWN: usize = 120;
+
 /// Why bytes are no manifest that this registry takes.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
@@ -19,7 +22,7 @@ pub enum ManifestError {
     #[error("the manifest has {0} bytes; the most that is accepted are {MAX_MANIFEST_BYTES}")]
     TooLarge(usize),
     /// Not JSON, or a member of a wrong type.
-    #[error("the manifest cannot be read: {0}")]
+    #[error("the manifest cannot be read: {}", brief(.0))]
     Json(#[from] serde_json::Error),
     /// Docker's schema 1, given up by Docker itself.
     #[error(
@@ -247,7 +250,8 @@ impl Document {
         }
         let settled = match (header, body) {
             (Some(header), Some(body)) if header != body => {
-                return Err(ManifestError::Mismatch { header, body: shortened(body) });
+                let (header, body) = (shortened(&header), shortened(body));
+                return Err(ManifestError::Mismatch { header, body });
             }
             (Some(header), None) if media_type::is_docker(&header) => {
                 return Err(ManifestError::Silent(header));
@@ -296,7 +300,18 @@ impl Document {
 
 /// Cut to what fits a message.
 fn shortened(text: &str) -> String {
-    text.chars().take(120).collect()
+    text.chars().take(MAX_SHOWN).collect()
+}
+
+/// The reason and the place; it quotes the value that is wrong, which may be all of the manifest.
+fn brief(error: &serde_json::Error) -> String {
+    let reason = error.to_string();
+    match reason.char_indices().nth(MAX_SHOWN) {
+        None => reason,
+        Some((end, _)) => {
+            format!("{}… at line {} column {}", &reason[..end], error.line(), error.column())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -411,6 +426,19 @@ mod tests {
         let mut bad = image();
         bad["config"]["digest"] = json!("sha256:12");
         assert!(parse(&bad, None).unwrap_err().to_string().contains("64"));
+    }
+
+    #[test]
+    fn a_message_does_not_repeat_a_whole_manifest() {
+        let long = "x".repeat(1_000_000);
+        let error = parse(&json!({"schemaVersion": long}), None).unwrap_err().to_string();
+        assert!(error.len() < 300 && error.contains("… at line 1 column 10000"), "{error}");
+        let mut image = image();
+        image["mediaType"] = json!(long);
+        for header in [OCI_MANIFEST, &long] {
+            let error = parse(&image, Some(header)).unwrap_err().to_string();
+            assert!(error.len() < 600, "{} bytes", error.len());
+        }
     }
 
     #[test]

@@ -5,7 +5,6 @@ use crate::Registry;
 use crate::body;
 use crate::dispatch::json;
 use crate::error::Failure;
-use crate::query::Query;
 use axum::body::Body;
 use axum::response::Response;
 use http::request::Parts;
@@ -14,13 +13,11 @@ use longshore_access::{Action, AuthError, RequestActor, Via};
 use longshore_metadata::repositories;
 use longshore_model::Actor;
 use longshore_oci::scope::Action as ScopeAction;
-use longshore_oci::{ErrorCode, RepositoryName, Scope};
+use longshore_oci::{ErrorCode, RepositoryName, Scope, TokenRequest, TooManyScopes};
 use serde_json::json;
 
 /// The most that a token request may hold.
 const MAX_FORM: usize = 64 * 1024;
-/// How many scopes one token may carry; a client asks for two when it mounts a blob.
-const MAX_SCOPES: usize = 50;
 
 impl Registry {
     /// `/v2/token` and `/auth/token`.
@@ -30,25 +27,25 @@ impl Registry {
         request: &Parts,
         body: Body,
     ) -> Result<Response, Failure> {
-        let (actor, query) = match request.method {
+        let (actor, scopes) = match request.method {
             Method::GET => {
-                let query = Query::parse(request.uri.query().unwrap_or_default().as_bytes());
-                (proven(who), query)
+                let query = request.uri.query().unwrap_or_default();
+                (proven(who), TokenRequest::parse(query.as_bytes()).map_err(too_many)?.scopes)
             }
             Method::POST => {
                 let form = body::whole(body, MAX_FORM).await?.ok_or_else(|| {
                     Failure::new(ErrorCode::SizeInvalid, "the token request is too long")
                         .status(StatusCode::PAYLOAD_TOO_LARGE)
                 })?;
-                let query = Query::parse(&form);
-                (self.password_grant(who, &query).await?, query)
+                let asked = TokenRequest::parse(&form).map_err(too_many)?;
+                (self.password_grant(who, &asked).await?, asked.scopes)
             }
             _ => {
                 let failure = Failure::new(ErrorCode::Unsupported, "a token is asked for by GET or POST");
                 return Err(failure.header(header::ALLOW, HeaderValue::from_static("GET, POST")));
             }
         };
-        let granted = self.grant(&actor, asked_scopes(&query)?).await?;
+        let granted = self.grant(&actor, scopes).await?;
         let (token, lifetime) = self.access.issue_token(&actor, &granted);
         let mut response = json(&json!({
             "token": token,
@@ -61,8 +58,8 @@ impl Registry {
         Ok(response)
     }
 
-    async fn password_grant(&self, who: &RequestActor, query: &Query) -> Result<Actor, Failure> {
-        match query.get("grant_type") {
+    async fn password_grant(&self, who: &RequestActor, asked: &TokenRequest) -> Result<Actor, Failure> {
+        match asked.grant_type.as_deref() {
             Some("password") => {}
             other => {
                 let message = format!(
@@ -72,8 +69,8 @@ impl Registry {
                 return Err(Failure::new(ErrorCode::Unsupported, message).status(StatusCode::BAD_REQUEST));
             }
         }
-        let (user, password) = (query.get("username").unwrap_or_default(), query.get("password"));
-        let password = password.unwrap_or_default().into();
+        let user = asked.username.as_deref().unwrap_or_default();
+        let password = asked.password.clone().unwrap_or_default();
         match self.access.authenticate(user, &password, who.peer).await {
             Ok(user) => Ok(Actor::User(user)),
             Err(error) => Err(refused(error)),
@@ -131,16 +128,8 @@ fn proven(who: &RequestActor) -> Actor {
     }
 }
 
-/// The scopes of a request. Those that cannot be read, such as another registry's kinds or names
-/// that nothing can have, would grant nothing, so they are left out.
-fn asked_scopes(query: &Query) -> Result<Vec<Scope>, Failure> {
-    let listed = query.all("scope").flat_map(str::split_ascii_whitespace);
-    let scopes: Vec<Scope> = listed.filter_map(|scope| scope.parse().ok()).collect();
-    if scopes.len() > MAX_SCOPES {
-        let message = format!("a token carries at most {MAX_SCOPES} scopes, {} were asked for", scopes.len());
-        return Err(Failure::new(ErrorCode::Unsupported, message).status(StatusCode::BAD_REQUEST));
-    }
-    Ok(scopes)
+fn too_many(error: TooManyScopes) -> Failure {
+    Failure::new(ErrorCode::Unsupported, error.to_string()).status(StatusCode::BAD_REQUEST)
 }
 
 fn refused(error: AuthError) -> Failure {

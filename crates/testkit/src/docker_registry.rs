@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -25,6 +26,7 @@ pub struct DockerRegistry {
 pub struct DockerRegistryBuilder {
     credentials: Option<(String, String)>,
     tls: Option<(String, crate::ca::Issued)>,
+    below: Option<PathBuf>,
 }
 
 /// A request that the registry has answered.
@@ -53,16 +55,25 @@ impl DockerRegistryBuilder {
         self
     }
 
+    /// Puts its data below a folder, to have it on a medium of one's choice.
+    #[must_use]
+    pub fn below(mut self, folder: &Path) -> Self {
+        self.below = Some(folder.to_owned());
+        self
+    }
+
     /// Starts it and waits until it answers.
     pub async fn start(self) -> DockerRegistry {
-        let folder = TempDir::new().expect("a temporary folder can be made");
+        let folder = self.below.as_ref().map_or_else(TempDir::new, TempDir::new_in);
+        let folder = folder.expect("a temporary folder can be made");
         let path = |name: &str| folder.path().join(name).display().to_string();
         let write =
             |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("the folder is ours");
         // The line that tells the port is one of level info.
         let mut config = format!(
             "version: 0.1\nlog: {{level: info}}\n\
-             storage:\n  filesystem: {{rootdirectory: '{}'}}\n  delete: {{enabled: true}}\n\
+             storage:\n  filesystem: {{rootdirectory: '{}'}}\n  delete: {{enabled: true}}\n  \
+             cache: {{blobdescriptor: inmemory}}\n\
              http:\n  addr: 127.0.0.1:0\n  secret: testing\n",
             path("storage")
         );
@@ -124,6 +135,11 @@ impl DockerRegistry {
     /// One with TLS and a certificate of `ca`.
     pub async fn with_tls(ca: &TestCa) -> Self {
         Self::builder().tls(ca).start().await
+    }
+
+    /// The id of its process, to measure it.
+    pub fn process_id(&self) -> u32 {
+        self.server.id()
     }
 
     /// `127.0.0.1:PORT`

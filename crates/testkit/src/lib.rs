@@ -18,6 +18,7 @@ mod registry_client;
 mod rest;
 #[expect(clippy::unwrap_used, reason = "a failure of the scenery is one of the test")]
 pub mod s3_server;
+pub mod soak;
 mod tools;
 
 pub use ca::{Issued, TestCa};

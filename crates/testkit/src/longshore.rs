@@ -35,6 +35,10 @@ pub struct LongshoreBuilder {
     binary: PathBuf,
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
+    /// Below which folder its data goes; none: where temporary files go.
+    below: Option<PathBuf>,
+    /// Where a trace of its system calls goes, and of which calls.
+    trace: Option<(PathBuf, &'static str)>,
 }
 
 impl LongshoreBuilder {
@@ -52,15 +56,40 @@ impl LongshoreBuilder {
         self
     }
 
+    /// Puts its data below a folder, to have it on a medium of one's choice.
+    #[must_use]
+    pub fn below(self, folder: &Path) -> Self {
+        Self { below: Some(folder.to_owned()), ..self }
+    }
+
+    /// Has strace write down some system calls, with all of their bytes.
+    pub(crate) fn traced(self, trace: &Path, calls: &'static str) -> Self {
+        Self { trace: Some((trace.to_owned(), calls)), ..self }
+    }
+
+    fn command(&self) -> Command {
+        let Some((trace, calls)) = &self.trace else { return Command::new(&self.binary) };
+        let mut command = Command::new("strace");
+        // As a grandchild (-D), so that the process that is started is the server's.
+        command.args(["-D", "-f", "-xx", "-s", "8388608", "--seccomp-bpf", "-e"]);
+        command.arg(format!("trace={calls}")).arg("-o").arg(trace).arg("--").arg(&self.binary);
+        command
+    }
+
     /// Starts it on a free port and waits until it is healthy.
     pub async fn start(self) -> Longshore {
-        let folder = TempDir::new().expect("a temporary folder can be made");
+        let folder = self.below.as_ref().map_or_else(TempDir::new, TempDir::new_in);
+        self.start_in(folder.expect("a temporary folder can be made")).await
+    }
+
+    /// The same on what a folder holds already.
+    pub(crate) async fn start_in(self, folder: TempDir) -> Longshore {
         let (server, address) = self.launch(&folder, "127.0.0.1:0").await;
         Longshore { server, builder: self, folder, address }
     }
 
     async fn launch(&self, folder: &TempDir, listen: &str) -> (Server, SocketAddr) {
-        let mut command = Command::new(&self.binary);
+        let mut command = self.command();
         // Settings of whoever runs the tests do not reach the server.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("LONGSHORE_") {
@@ -91,7 +120,13 @@ impl Longshore {
     /// What to start, with more than the defaults. `binary` is the path of the server; a test of its crate
     /// passes `env!("CARGO_BIN_EXE_longshore")`.
     pub fn builder(binary: impl AsRef<Path>) -> LongshoreBuilder {
-        LongshoreBuilder { binary: binary.as_ref().to_owned(), arguments: Vec::new(), variables: Vec::new() }
+        LongshoreBuilder {
+            binary: binary.as_ref().to_owned(),
+            arguments: Vec::new(),
+            variables: Vec::new(),
+            below: None,
+            trace: None,
+        }
     }
 
     /// Starts a server with the defaults.
@@ -107,6 +142,11 @@ impl Longshore {
     /// `127.0.0.1:PORT`
     pub fn host(&self) -> String {
         self.address.to_string()
+    }
+
+    /// The folder in which everything of it lies.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Its data directory.

@@ -79,12 +79,18 @@ impl RegistryClient {
     /// # Panics
     /// When no complete answer comes.
     pub async fn send(&self, request: RequestBuilder) -> Answer {
+        self.try_send(request).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Sends a request; why no complete answer came, when none did.
+    pub(crate) async fn try_send(&self, request: RequestBuilder) -> Result<Answer, String> {
         let request = request.build().expect("the request is well-formed");
         let asked = format!("{} {}", request.method(), request.url());
-        let answer = self.http.execute(request).await.unwrap_or_else(|error| panic!("{asked}: {error:?}"));
+        let told = |error: reqwest::Error| format!("{asked}: {error:?}");
+        let answer = self.http.execute(request).await.map_err(told)?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let body = answer.bytes().await.unwrap_or_else(|error| panic!("{asked}: {error:?}"));
-        Answer { status, headers, body, request: asked }
+        let body = answer.bytes().await.map_err(told)?;
+        Ok(Answer { status, headers, body, request: asked })
     }
 
     /// The status of a GET, or why there is none; for servers that may not be up.

@@ -68,7 +68,16 @@ impl Rest {
         self.send(Method::DELETE, path, None).await
     }
 
+    /// `POST` of JSON to a server that may go away; why no answer came, when none did.
+    pub(crate) async fn try_post(&self, path: &str, body: Value) -> Result<RestAnswer, String> {
+        self.try_send(Method::POST, path, Some(body)).await
+    }
+
     async fn send(&self, method: Method, path: &str, body: Option<Value>) -> RestAnswer {
+        self.try_send(method, path, body).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    async fn try_send(&self, method: Method, path: &str, body: Option<Value>) -> Result<RestAnswer, String> {
         let asked = format!("{method} /api/v0{path}");
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         if let Some((user, password)) = &self.credentials {
@@ -77,15 +86,16 @@ impl Rest {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let answer = request.send().await.unwrap_or_else(|error| panic!("{asked}: {error:?}"));
+        let told = |error: reqwest::Error| format!("{asked}: {error:?}");
+        let answer = request.send().await.map_err(told)?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let text = answer.text().await.unwrap_or_else(|error| panic!("{asked}: {error:?}"));
+        let text = answer.text().await.map_err(told)?;
         let body = match serde_json::from_str(&text) {
             Ok(json) => json,
             Err(_) if text.is_empty() => Value::Null,
             Err(_) => Value::String(text),
         };
-        RestAnswer { status, headers, body, request: asked }
+        Ok(RestAnswer { status, headers, body, request: asked })
     }
 }
 

@@ -12,6 +12,7 @@ mod orders;
 mod rest_walk;
 mod scrub;
 mod servers;
+mod soak;
 mod storage;
 mod support;
 mod wire;

@@ -57,7 +57,7 @@ async fn a_blob_of_any_repository_is_seen_where_that_may_be_seen(scene: Scene) {
         assert_eq!(found, (private, public), "{visible:?}");
         assert!(!seen(digest(9, 9)).await, "{visible:?}");
     }
-    scene.write(move |tx| Box::pin(repositories::delete(tx, dev.id, at(1)))).await;
+    scene.write(move |tx| Box::pin(repositories::delete(tx, dev.id, &Author::System, at(1)))).await;
     let gone = blobs::linked_in_any(&mut scene.read().await, &Visible::Everything, &digest(1, 1)).await;
     assert_eq!(gone.unwrap(), None, "what is deleted is nobody's to read");
 }

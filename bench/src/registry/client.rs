@@ -1,0 +1,129 @@
+//! A client that costs little: it streams files, hashes nothing, and throws away what it reads.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use futures::{StreamExt, TryStreamExt, stream};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use reqwest::{Body, Method, RequestBuilder};
+use tokio::fs::File;
+use tokio_util::io::ReaderStream;
+
+use super::corpus::{Blob, Corpus};
+use super::peer::Peer;
+
+/// How many requests run at once; as the corpora's own script has it.
+pub(crate) const JOBS: usize = 8;
+/// How much of a file is read at once.
+const CHUNK: usize = 512 * 1024;
+
+/// A client of one registry.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    url: String,
+    token: Option<String>,
+    corpus: Arc<Corpus>,
+}
+
+impl Client {
+    pub(crate) fn new(peer: &Peer, corpus: &Arc<Corpus>) -> Result<Self> {
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        Ok(Self { http, url: peer.url.clone(), token: peer.token.clone(), corpus: corpus.clone() })
+    }
+
+    fn request(&self, method: Method, repository: &str, path: &str) -> RequestBuilder {
+        let url = format!("{}/v2/{}/{repository}/{path}", self.url, self.corpus.name);
+        self.with_token(self.http.request(method, url))
+    }
+
+    fn with_token(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// Pushes the whole corpus.
+    pub(crate) async fn push(&self) -> Result<()> {
+        in_parallel(self.corpus.blobs(), |(repository, blob)| self.push_blob(repository, blob)).await?;
+        in_parallel(self.corpus.mounts(), |(digest, from, to)| async move {
+            let path = format!("blobs/uploads/?mount={digest}&from={}/{from}", self.corpus.name);
+            let answer = self.request(Method::POST, &to, &path).header(CONTENT_LENGTH, 0).send().await?;
+            ensure!(answer.status() == 201, "mounting {digest}: {}", answer.status());
+            Ok(())
+        })
+        .await?;
+        for step in &self.corpus.steps {
+            let bytes = tokio::fs::read(self.corpus.file(&step.digest)).await?;
+            for reference in &step.references {
+                let request = self.request(Method::PUT, &step.repository, &format!("manifests/{reference}"));
+                let answer =
+                    request.header(CONTENT_TYPE, &step.media_type).body(bytes.clone()).send().await?;
+                ensure!(answer.status() == 201, "manifest {reference}: {}", answer.status());
+            }
+        }
+        Ok(())
+    }
+
+    async fn push_blob(&self, repository: String, blob: Blob) -> Result<()> {
+        let begin = self.request(Method::POST, &repository, "blobs/uploads/").header(CONTENT_LENGTH, 0);
+        let answer = begin.send().await?;
+        ensure!(answer.status() == 202, "beginning an upload: {}", answer.status());
+        let location = answer.headers().get(LOCATION).context("an upload without a location")?.to_str()?;
+        let mut url = answer.url().join(location)?;
+        url.query_pairs_mut().append_pair("digest", &blob.digest);
+        let file = File::open(self.corpus.file(&blob.digest)).await?;
+        let body = Body::wrap_stream(ReaderStream::with_capacity(file, CHUNK));
+        let request = self.with_token(self.http.put(url)).header(CONTENT_LENGTH, blob.size);
+        let answer = request.header(CONTENT_TYPE, "application/octet-stream").body(body).send().await?;
+        ensure!(answer.status() == 201, "blob {}: {}", blob.digest, answer.status());
+        Ok(())
+    }
+
+    /// Pulls each blob `times`, as many at once as `jobs` says; answers the bytes.
+    pub(crate) async fn pull(&self, blobs: &[(String, Blob)], times: usize, jobs: usize) -> Result<u64> {
+        let wanted = (0..times).flat_map(|_| blobs.iter().cloned());
+        let pulled = stream::iter(wanted).map(|(repository, blob)| async move {
+            let request = self.request(Method::GET, &repository, &format!("blobs/{}", blob.digest));
+            let answer = request.send().await?.error_for_status()?;
+            let read =
+                answer.bytes_stream().try_fold(0, async |sum, chunk| Ok(sum + chunk.len() as u64)).await?;
+            ensure!(read == blob.size, "{} has {read} bytes instead of {}", blob.digest, blob.size);
+            Ok(read)
+        });
+        pulled.buffer_unordered(jobs).try_fold(0, async |sum, read| Ok(sum + read)).await
+    }
+
+    /// GETs manifests by tag, over and over; how long each took, and all together.
+    pub(crate) async fn manifests(&self, count: usize) -> Result<(Vec<Duration>, Duration)> {
+        let tags: Vec<(&str, &str)> = self
+            .corpus
+            .steps
+            .iter()
+            .flat_map(|step| {
+                step.references.iter().map(|reference| (step.repository.as_str(), reference.as_str()))
+            })
+            .collect();
+        let started = Instant::now();
+        let asked = stream::iter((0..count).map(|number| tags[number % tags.len()])).map(
+            |(repository, reference)| async move {
+                let begun = Instant::now();
+                let request = self.request(Method::GET, repository, &format!("manifests/{reference}"));
+                let request = request.header("accept", longshore_oci::media_type::ACCEPT_MANIFESTS);
+                request.send().await?.error_for_status()?.bytes().await?;
+                anyhow::Ok(begun.elapsed())
+            },
+        );
+        let latencies = asked.buffer_unordered(JOBS).try_collect().await?;
+        Ok((latencies, started.elapsed()))
+    }
+}
+
+async fn in_parallel<T, F: Future<Output = Result<()>>>(
+    work: impl IntoIterator<Item = T>,
+    each: impl Fn(T) -> F,
+) -> Result<()> {
+    stream::iter(work).map(each).buffer_unordered(JOBS).try_collect().await
+}

@@ -1,0 +1,247 @@
+//! The registry beside Debian's docker-registry and beside the durable floor, in one run, on one machine: pushes
+//! and pulls of the shared corpora on tmpfs and on disk, manifests, memory. Peers take turns, and the order flips
+//! each round; the best round of each counts, since what disturbs a measurement only ever slows it down.
+//!
+//! Over TLS nothing is measured yet.
+
+mod client;
+mod corpus;
+mod floor;
+mod peer;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::latency::Latencies;
+use client::Client;
+use corpus::Corpus;
+use peer::{Kind, Peer};
+use table::{Row, Target, Unit};
+
+/// What is measured.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The folder that holds corpus/corpus.py
+    #[arg(long, env = "LONGSHORE_SHARED")]
+    shared: Option<PathBuf>,
+    /// Multiplies the sizes of layers; targets hold for 1
+    #[arg(long, default_value_t = 1.0)]
+    scale: f64,
+    /// How often each is measured
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Where files of the corpora and, for the runs on disk, of the registries go
+    #[arg(long, default_value = "target/bench")]
+    disk: PathBuf,
+    /// The medium without a disk
+    #[arg(long, default_value = "/dev/shm")]
+    tmpfs: PathBuf,
+    /// Prints the figures as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How many bytes the blob has by which memory is judged, in units of the corpus `bigblob` (2 GB).
+const MEMORY_SCALE: f64 = 2.5;
+/// Manifests that are asked for in each round.
+const MANIFESTS: usize = 5000;
+/// How many blobs are pulled at once.
+const PULLS: usize = 6;
+/// How often each blob is pulled.
+const PULLED: usize = 3;
+/// How long a server that has just started is left alone before its idle memory is read.
+const SETTLED: Duration = Duration::from_secs(3);
+const MIB: u64 = 1024 * 1024;
+
+/// Measures everything; whether all targets were met.
+pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
+    let shared = options
+        .shared
+        .as_deref()
+        .context("LONGSHORE_SHARED is not set: it names the folder that holds corpus/corpus.py")?;
+    std::fs::create_dir_all(&options.disk)?;
+    let disk = std::path::absolute(&options.disk)?;
+    let load =
+        |name: &str, scale: f64| Corpus::load(shared, name, scale, &disk.join("corpora")).map(Arc::new);
+    let mut rows = Vec::new();
+    for name in ["shared", "bigblob"] {
+        let corpus = load(name, options.scale)?;
+        for (medium, folder) in [("tmpfs", &options.tmpfs), ("disk", &disk)] {
+            let place = Place { binary, medium, folder, corpus: &corpus };
+            rows.extend(compare(&place, options.rounds).await?);
+        }
+    }
+    rows.extend(memory(binary, &disk, &load("bigblob", options.scale * MEMORY_SCALE)?).await?);
+    let met = table::print(&rows, options.json)?;
+    Ok(met)
+}
+
+/// Where something is measured, and with what.
+struct Place<'a> {
+    binary: &'a Path,
+    medium: &'static str,
+    folder: &'a Path,
+    corpus: &'a Arc<Corpus>,
+}
+
+/// What one round of one peer came to; the best of several rounds takes the least of each.
+#[derive(Debug, Clone, Copy)]
+struct Round {
+    push: f64,
+    push_cpu: f64,
+    /// Per gigabyte.
+    pull: f64,
+    pull_cpu: f64,
+    /// Seconds for one manifest, on the average.
+    manifest: f64,
+    p50: f64,
+    p99: f64,
+}
+
+impl Round {
+    fn best(self, other: Self) -> Self {
+        Self {
+            push: self.push.min(other.push),
+            push_cpu: self.push_cpu.min(other.push_cpu),
+            pull: self.pull.min(other.pull),
+            pull_cpu: self.pull_cpu.min(other.pull_cpu),
+            manifest: self.manifest.min(other.manifest),
+            p50: self.p50.min(other.p50),
+            p99: self.p99.min(other.p99),
+        }
+    }
+}
+
+async fn compare(place: &Place<'_>, rounds: usize) -> Result<Vec<Row>> {
+    let (mut floor, mut ours, mut theirs) = (f64::INFINITY, None, None);
+    for round in 0..rounds {
+        floor = floor.min(floor::measure(place.corpus, place.folder)?.as_secs_f64());
+        let mut order = [Kind::Longshore, Kind::DockerRegistry];
+        if !round.is_multiple_of(2) {
+            order.reverse();
+        }
+        for kind in order {
+            let measured = measure(kind, place).await?;
+            eprintln!(
+                "{} on {}, round {}: {kind:?} {measured:.3?}",
+                place.corpus.name,
+                place.medium,
+                round + 1
+            );
+            let best = if kind == Kind::Longshore { &mut ours } else { &mut theirs };
+            *best = Some(best.map_or(measured, |best: Round| best.best(measured)));
+        }
+    }
+    let (ours, theirs) = ours.zip(theirs).context("there is at least one round")?;
+    let bytes = place.corpus.bytes() as f64;
+    let name = |what: &str| format!("{} on {}: {what}", place.corpus.name, place.medium);
+    let mut rows = vec![
+        Row::new(
+            name("push"),
+            Unit::BytesPerSecond,
+            bytes / ours.push,
+            bytes / theirs.push,
+            Target::AtLeast(2.5),
+        ),
+        Row::new(name("push, server CPU"), Unit::Seconds, ours.push_cpu, theirs.push_cpu, Target::None),
+        match place.medium {
+            "disk" => {
+                Row::new(name("push and the floor"), Unit::Seconds, ours.push, floor, Target::AtMost(1.2))
+            }
+            _ => Row::new(name("push and the floor"), Unit::Seconds, ours.push, floor, Target::None),
+        },
+    ];
+    // Faster, or cheaper: one of the two is enough.
+    rows.extend(Row::either([
+        Row::new(
+            name("pull"),
+            Unit::BytesPerSecond,
+            1e9 / ours.pull,
+            1e9 / theirs.pull,
+            Target::AtLeast(1.0),
+        ),
+        Row::new(
+            name("pull, server CPU for 1 GB"),
+            Unit::Seconds,
+            ours.pull_cpu,
+            theirs.pull_cpu,
+            Target::AtMost(0.9),
+        ),
+    ]));
+    if place.corpus.name == "shared" {
+        rows.push(Row::new(
+            name("manifests"),
+            Unit::PerSecond,
+            1.0 / ours.manifest,
+            1.0 / theirs.manifest,
+            Target::AtLeast(3.0),
+        ));
+        rows.push(Row::new(name("manifest, p50"), Unit::Seconds, ours.p50, theirs.p50, Target::None));
+        rows.push(Row::new(name("manifest, p99"), Unit::Seconds, ours.p99, theirs.p99, Target::AtMost(1.0)));
+    }
+    Ok(rows)
+}
+
+async fn measure(kind: Kind, place: &Place<'_>) -> Result<Round> {
+    let peer = Peer::start(kind, place.binary, place.folder, place.corpus).await?;
+    let client = Client::new(&peer, place.corpus)?;
+    let (push, push_cpu, ()) = timed(&peer, client.push()).await?;
+    let blobs = place.corpus.blobs();
+    let (pull, pull_cpu, bytes) = timed(&peer, client.pull(&blobs, PULLED, PULLS)).await?;
+    let gigabytes = bytes as f64 / 1e9;
+    let (latencies, all) = client.manifests(MANIFESTS).await?;
+    let latencies = Latencies::new(latencies);
+    Ok(Round {
+        push,
+        push_cpu,
+        pull: pull / gigabytes,
+        pull_cpu: pull_cpu / gigabytes,
+        manifest: all.as_secs_f64() / MANIFESTS as f64,
+        p50: latencies.percentile(50).as_secs_f64(),
+        p99: latencies.percentile(99).as_secs_f64(),
+    })
+}
+
+/// Runs work against a peer: seconds on the wall, seconds of the server's processor time, and the result.
+async fn timed<T>(peer: &Peer, work: impl Future<Output = Result<T>>) -> Result<(f64, f64, T)> {
+    let (before, started) = (peer.usage()?, Instant::now());
+    let result = work.await?;
+    Ok((started.elapsed().as_secs_f64(), peer.usage()?.cpu - before.cpu, result))
+}
+
+/// Memory while one big blob is pushed, and while four clients pull it.
+async fn memory(binary: &Path, medium: &Path, corpus: &Arc<Corpus>) -> Result<Vec<Row>> {
+    let mut used = Vec::new();
+    for kind in [Kind::Longshore, Kind::DockerRegistry] {
+        let peer = Peer::start(kind, binary, medium, corpus).await?;
+        let client = Client::new(&peer, corpus)?;
+        tokio::time::sleep(SETTLED).await;
+        let idle = peer.usage()?.memory;
+        peer.forget_peak()?;
+        client.push().await?;
+        let push = peer.usage()?.peak;
+        peer.forget_peak()?;
+        let biggest = corpus.blobs().into_iter().max_by_key(|(_, blob)| blob.size);
+        client.pull(&biggest.into_iter().collect::<Vec<_>>(), 4, 4).await?;
+        used.push((idle, push.saturating_sub(idle), peer.usage()?.peak.saturating_sub(idle)));
+    }
+    let [(idle, push, pull), (their_idle, their_push, their_pull)] = used[..] else { return Ok(Vec::new()) };
+    let row = |name: &str, ours: u64, theirs: u64, limit: u64| {
+        Row::new(
+            name.to_owned(),
+            Unit::Bytes,
+            ours as f64,
+            theirs as f64,
+            Target::Limit((limit * MIB) as f64),
+        )
+    };
+    Ok(vec![
+        row("memory, idle", idle, their_idle, 40),
+        row("memory above idle, pushing a big blob", push, their_push, 64),
+        row("memory above idle, four pulls of it", pull, their_pull, 64),
+    ])
+}

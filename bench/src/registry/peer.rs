@@ -1,0 +1,117 @@
+//! The two registries that are compared, on a medium of one's choice, and what they use of the machine.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use longshore_testkit::{ADMIN_PASSWORD, DockerRegistry, Longshore};
+use serde_json::{Value, json};
+
+use super::corpus::Corpus;
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Longshore,
+    DockerRegistry,
+}
+
+enum Server {
+    Longshore(Longshore),
+    DockerRegistry(DockerRegistry),
+}
+
+/// One of them, running, ready to take a corpus.
+pub(crate) struct Peer {
+    server: Server,
+    pub(crate) url: String,
+    /// What clients send with each request.
+    pub(crate) token: Option<String>,
+}
+
+/// What a process has used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Usage {
+    /// Seconds of processor time, of the process and the kernel for it.
+    pub(crate) cpu: f64,
+    /// Bytes of memory now.
+    pub(crate) memory: u64,
+    /// The most bytes of memory since [`Peer::forget_peak`].
+    pub(crate) peak: u64,
+}
+
+/// How many ticks a second of processor time has in `/proc`, on every Linux of today.
+const TICKS: f64 = 100.0;
+
+impl Peer {
+    /// Starts one with its data below `medium`, and with what it needs to take this corpus.
+    pub(crate) async fn start(kind: Kind, binary: &Path, medium: &Path, corpus: &Corpus) -> Result<Self> {
+        match kind {
+            Kind::DockerRegistry => {
+                let server = DockerRegistry::builder().below(medium).start().await;
+                Ok(Self { url: server.url(), server: Server::DockerRegistry(server), token: None })
+            }
+            Kind::Longshore => {
+                let server = Longshore::builder(binary).below(medium).start().await;
+                server
+                    .rest()
+                    .post("/accounts", json!({"name": corpus.name, "isOrg": true}))
+                    .await
+                    .expect(201);
+                for name in corpus.repositories() {
+                    let body = json!({"name": name, "visibility": "public"});
+                    server.rest().post(&format!("/repositories/{}", corpus.name), body).await.expect(201);
+                }
+                let token = token(&server.url(), corpus).await?;
+                Ok(Self { url: server.url(), server: Server::Longshore(server), token: Some(token) })
+            }
+        }
+    }
+
+    fn process(&self) -> u32 {
+        match &self.server {
+            Server::Longshore(server) => server.process_id(),
+            Server::DockerRegistry(server) => server.process_id(),
+        }
+    }
+
+    /// What it has used so far.
+    pub(crate) fn usage(&self) -> Result<Usage> {
+        let read = |name: &str| {
+            let path = format!("/proc/{}/{name}", self.process());
+            fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))
+        };
+        let stat = read("stat")?;
+        // The name of the program may hold spaces; what follows it does not.
+        let fields: Vec<&str> =
+            stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace().collect();
+        let ticks =
+            |at: usize| fields.get(at).and_then(|ticks| ticks.parse::<f64>().ok()).unwrap_or_default();
+        let status = read("status")?;
+        let memory = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+            let kibibytes = line.split_ascii_whitespace().find_map(|word| word.parse::<u64>().ok());
+            kibibytes.unwrap_or_default() * 1024
+        };
+        Ok(Usage { cpu: (ticks(11) + ticks(12)) / TICKS, memory: memory("VmRSS:"), peak: memory("VmHWM:") })
+    }
+
+    /// Begins to look for the peak of memory anew.
+    pub(crate) fn forget_peak(&self) -> Result<()> {
+        let path = format!("/proc/{}/clear_refs", self.process());
+        fs::write(&path, "5").with_context(|| format!("cannot write {path}"))
+    }
+}
+
+/// A token as real clients fetch it: checking the password costs once, not with each request.
+async fn token(url: &str, corpus: &Corpus) -> Result<String> {
+    let scopes: Vec<String> = corpus
+        .repositories()
+        .iter()
+        .map(|name| format!("scope=repository:{}/{name}:pull,push", corpus.name))
+        .collect();
+    let request = reqwest::Client::new().get(format!("{url}/v2/token?{}", scopes.join("&")));
+    let answer = request.basic_auth("admin", Some(ADMIN_PASSWORD)).send().await?.error_for_status()?;
+    let answer: Value = answer.json().await?;
+    Ok(answer["token"].as_str().context("an answer without a token")?.to_owned())
+}

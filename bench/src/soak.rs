@@ -1,0 +1,46 @@
+//! Random work against the release binary until it dies, again and again; nothing that was acknowledged may be
+//! missing afterwards. What is done and checked stands in `testkit`; here it is done for long.
+
+use std::path::Path;
+
+use anyhow::Result;
+use longshore_testkit::Longshore;
+use longshore_testkit::soak::power::{PowerOptions, power_cuts};
+use longshore_testkit::soak::{KillOptions, kill_rounds};
+
+/// How long.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// How often the server is killed in the middle of its work
+    #[arg(long, default_value_t = 200)]
+    rounds: usize,
+    /// Cut the power instead: what was written and not synced is lost, in whole or in part
+    #[arg(long)]
+    power: bool,
+    /// At how many instants the power is cut
+    #[arg(long, default_value_t = 300)]
+    cuts: usize,
+    /// Clients that work at the same time
+    #[arg(long, default_value_t = 4)]
+    clients: usize,
+    /// What randomness begins with [default: another one each time]
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// Panics with what is missing, when something is.
+pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
+    let seed = options.seed.unwrap_or_else(|| u64::from(std::process::id()));
+    println!("seed {seed}");
+    let builder = Longshore::builder(binary);
+    let Options { rounds, cuts, clients, .. } = *options;
+    let tell = |line: String| println!("{line}");
+    if options.power {
+        power_cuts(builder, PowerOptions { cuts, clients, seed, ..PowerOptions::default() }, tell).await;
+        println!("{cuts} power cuts, and nothing that was acknowledged is missing");
+    } else {
+        kill_rounds(builder, KillOptions { rounds, clients, seed }, tell).await;
+        println!("{rounds} rounds, and nothing that was acknowledged is missing");
+    }
+    Ok(true)
+}

@@ -1,0 +1,164 @@
+//! Holding a server against what is expected of it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use bytes::Bytes;
+use longshore_oci::{Digest, Manifest, ReferenceRole};
+use reqwest::Method;
+use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE};
+
+use super::expected::{Known, State, Thing};
+use super::scene::{LAST, NEXT, PROMOTED, WORK};
+use crate::corpus::digest_of;
+use crate::{Longshore, RegistryClient, eventually};
+
+/// How long what was interrupted may take to be promoted.
+const SOON: Duration = Duration::from_secs(60);
+
+/// What is expected, and how much of it.
+pub(crate) struct Expectations {
+    pub(crate) expected: BTreeMap<Thing, Known>,
+    /// All the bytes of each upload, to finish it with.
+    pub(crate) uploads: HashMap<String, Bytes>,
+    /// Whether parts stay that no tag leads to; not, where garbage is collected at once.
+    pub(crate) loose_parts: bool,
+}
+
+/// Looks at everything, and answers what was found of the tags.
+///
+/// # Panics
+/// When something is not as it must be.
+pub(crate) async fn check(server: &Longshore, wanted: &Expectations) -> BTreeMap<Thing, State> {
+    let registry = server.registry();
+    finish_uploads(&registry, wanted).await;
+    let mut whole = Whole { registry: &registry, verified: BTreeSet::new() };
+    let mut found = BTreeMap::new();
+    for repository in [WORK, NEXT, LAST] {
+        for tag in registry.tags(repository).await {
+            let digest = whole.manifest(repository, tag.as_str()).await;
+            if repository == WORK {
+                found.insert(Thing::Tag(tag.to_string()), State::PointsTo(digest));
+            }
+        }
+    }
+    for (thing, known) in &wanted.expected {
+        let state = match thing {
+            Thing::Tag(_) => found.get(thing).cloned().unwrap_or(State::Absent),
+            Thing::Blob(digest) if wanted.loose_parts => {
+                present(registry.head_blob(WORK, digest).await.status)
+            }
+            Thing::Manifest(digest) if wanted.loose_parts => {
+                present(registry.head_manifest(WORK, digest.as_str()).await.status)
+            }
+            Thing::Blob(_) | Thing::Manifest(_) | Thing::Upload(_) => continue,
+        };
+        assert!(known.allows(&state), "{thing:?} is {state:?}, but has to be {known:?}");
+    }
+    for thing in found.keys() {
+        assert!(wanted.expected.contains_key(thing), "nobody made {thing:?}");
+    }
+    promotions(&registry, &found).await;
+    found
+}
+
+fn present(status: u16) -> State {
+    match status {
+        200 => State::Present,
+        404 => State::Absent,
+        status => panic!("a HEAD was answered with {status}"),
+    }
+}
+
+/// Every tag that is to be promoted is, as it is now.
+pub(crate) async fn promotions(registry: &RegistryClient, found: &BTreeMap<Thing, State>) {
+    for (thing, state) in found {
+        let (Thing::Tag(tag), State::PointsTo(digest)) = (thing, state) else { continue };
+        if !tag.ends_with(PROMOTED) {
+            continue;
+        }
+        for repository in [NEXT, LAST] {
+            eventually(&format!("{tag} in {repository} to be {digest}"), SOON, async || {
+                match registry.digest_of(repository, tag).await {
+                    Some(there) if there == *digest => Ok(()),
+                    other => Err(other),
+                }
+            })
+            .await;
+        }
+    }
+}
+
+/// Every upload is there with what was acknowledged of it, and takes the rest.
+async fn finish_uploads(registry: &RegistryClient, wanted: &Expectations) {
+    for (thing, known) in &wanted.expected {
+        let Thing::Upload(location) = thing else { continue };
+        let answer = registry.send(registry.request(Method::GET, location)).await;
+        if answer.status == 404 {
+            assert!(known.allows(&State::Absent), "the upload {location} is lost; it has to be {known:?}");
+            continue;
+        }
+        let answer = answer.expect(204);
+        let range = answer.header("range").expect("an upload says what it has");
+        let last: u64 = range.rsplit('-').next().and_then(|last| last.parse().ok()).expect("a number");
+        // Nothing is written 0-0, as one byte is.
+        let has = if last == 0 { 0 } else { last + 1 };
+        assert!(
+            known.allows(&State::Has(has)) || known.allows(&State::Has(1)),
+            "the upload {location} has {has} bytes; it has to be {known:?}"
+        );
+        let bytes: &Bytes = &wanted.uploads[location];
+        let (rest, digest) = (bytes.slice(has as usize..), digest_of(bytes));
+        let request = registry.request(Method::PUT, &format!("{location}?digest={digest}"));
+        let mut request = request.header(CONTENT_TYPE, "application/octet-stream");
+        if !rest.is_empty() {
+            request = request.header(CONTENT_RANGE, format!("{has}-{}", bytes.len() - 1));
+        }
+        let answer = registry.send(request.body(rest)).await;
+        // One whose end was under way may have become a blob of which nobody knows yet.
+        if answer.status != 404 || !known.allows(&State::Absent) {
+            answer.expect(201);
+        }
+    }
+}
+
+/// Reads all that a tag leads to, each thing once.
+struct Whole<'a> {
+    registry: &'a RegistryClient,
+    verified: BTreeSet<(String, Digest)>,
+}
+
+impl Whole<'_> {
+    async fn manifest(&mut self, repository: &str, reference: &str) -> Digest {
+        let mut waiting = vec![reference.to_owned()];
+        let mut root = None;
+        while let Some(reference) = waiting.pop() {
+            let answer = self.registry.get_manifest(repository, &reference).await.expect(200);
+            let digest = digest_of(&answer.body);
+            let asked_by_digest = reference.contains(':');
+            assert!(!asked_by_digest || reference == digest.as_str(), "{repository}@{reference} is {digest}");
+            root.get_or_insert(digest.clone());
+            if !self.verified.insert((repository.to_owned(), digest)) {
+                continue;
+            }
+            let manifest = Manifest::parse(&answer.body, answer.header("content-type"));
+            let manifest = manifest.unwrap_or_else(|error| panic!("{repository}:{reference}: {error}"));
+            for part in manifest.references() {
+                let digest = &part.descriptor.digest;
+                match part.role {
+                    ReferenceRole::Config | ReferenceRole::Layer => self.blob(repository, digest).await,
+                    ReferenceRole::Child => waiting.push(digest.to_string()),
+                    ReferenceRole::Subject => {}
+                }
+            }
+        }
+        root.expect("there was one to look at")
+    }
+
+    async fn blob(&mut self, repository: &str, digest: &Digest) {
+        if self.verified.insert((repository.to_owned(), digest.clone())) {
+            let answer = self.registry.get_blob(repository, digest).await.expect(200);
+            assert_eq!(digest_of(&answer.body), *digest, "the bytes of a blob in {repository}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Rounds of random work, each ended by kill -9 at a random instant.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::task::JoinSet;
+
+use super::check::{Expectations, check};
+use super::client::Client;
+use super::expected::Journal;
+use super::scene;
+use crate::LongshoreBuilder;
+
+/// How much is done.
+#[derive(Debug, Clone, Copy)]
+pub struct KillOptions {
+    /// How often the server is killed.
+    pub rounds: usize,
+    /// Clients that work at the same time.
+    pub clients: usize,
+    /// What all randomness but that of time comes from.
+    pub seed: u64,
+}
+
+/// At the earliest and at the latest, after the clients have begun.
+const KILLED_AFTER: std::ops::Range<Duration> = Duration::from_millis(20)..Duration::from_millis(1500);
+/// What nothing needs stays so long; short, so that collections find something in every round.
+const KEPT_SECONDS: &str = "2";
+
+/// Starts a server and kills it again and again; after each restart nothing that was acknowledged may be missing.
+/// Whatever database and store the builder names are used. Tells of each round.
+///
+/// # Panics
+/// With what is missing or wrong.
+pub async fn kill_rounds(builder: LongshoreBuilder, options: KillOptions, mut tell: impl FnMut(String)) {
+    let mut random = StdRng::seed_from_u64(options.seed);
+    let mut server = builder.argument("--keep-seconds").argument(KEPT_SECONDS).start().await;
+    scene::furnish(&server).await;
+    let journal = Arc::new(Mutex::new(Journal::default()));
+    for round in 1..=options.rounds {
+        let mut clients = JoinSet::new();
+        for name in 0..options.clients {
+            let client = Client::new(&server, name, options.seed + round as u64, journal.clone());
+            clients.spawn(client.work(usize::MAX));
+        }
+        tokio::time::sleep(random.random_range(KILLED_AFTER)).await;
+        server.kill9();
+        while let Some(ended) = clients.join_next().await {
+            ended.unwrap_or_else(|failure| panic!("seed {}, round {round}: {failure}", options.seed));
+        }
+        let restarted = Instant::now();
+        server.restart().await;
+        let mut journal = journal.lock().unwrap_or_else(|_| panic!("a client failed"));
+        let acknowledged = journal.acknowledged().count();
+        let expected = journal.expected();
+        let wanted = Expectations { expected, uploads: journal.uploads.clone(), loose_parts: false };
+        let found = check(&server, &wanted).await;
+        let tags = found.len();
+        journal.settle(found);
+        tell(format!(
+            "round {round}: {acknowledged} requests acknowledged, {tags} tags; checked {:.1} s after the restart",
+            restarted.elapsed().as_secs_f64()
+        ));
+    }
+}
