@@ -19,6 +19,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::cli::{Cli, Sources};
+use crate::tls::{TlsOptions, TlsSettings};
 
 const DEFAULT_FILE: &str = "longshore.toml";
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
@@ -78,6 +79,9 @@ pub(crate) struct Options {
     /// How it is logged [default: text]
     #[arg(long, env = "LONGSHORE_LOG_FORMAT", value_name = "FORMAT")]
     log_format: Option<LogFormat>,
+    #[command(flatten)]
+    #[serde(default)]
+    tls: TlsOptions,
 }
 
 /// How log lines look.
@@ -115,6 +119,8 @@ pub(crate) struct Settings {
     pub(crate) garbage: GarbageSettings,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
+    /// None: the server speaks plain HTTP.
+    pub(crate) tls: Option<TlsSettings>,
     /// The password of the first administrator.
     pub(crate) admin_password: Option<SecretString>,
 }
@@ -168,6 +174,7 @@ impl Settings {
             garbage: garbage(options.keep_untagged_days, options.undo_days, options.collect_every_hours),
             log: options.log.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             log_format: options.log_format.unwrap_or_default(),
+            tls: options.tls.resolve()?,
             admin_password: secrets.admin_password,
             data,
         })
@@ -220,6 +227,7 @@ impl Options {
             collect_every_hours: self.collect_every_hours.or(other.collect_every_hours),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
+            tls: self.tls.or(other.tls),
         }
     }
 
@@ -227,7 +235,8 @@ impl Options {
     fn relative_to(self, folder: Option<&Path>) -> Self {
         let Some(folder) = folder else { return self };
         let place = |path: Option<PathBuf>| path.map(|path| folder.join(path));
-        Self { data: place(self.data), key_file: place(self.key_file), ..self }
+        let tls = self.tls.relative_to(folder);
+        Self { data: place(self.data), key_file: place(self.key_file), tls, ..self }
     }
 }
 
@@ -339,7 +348,8 @@ impl fmt::Display for Settings {
         let log_format = if self.log_format == LogFormat::Json { "json" } else { "text" };
         let hours = |duration: Option<SignedDuration>| duration.map_or(0, |duration| duration.as_hours());
         let retention = &self.garbage.retention;
-        let lines: [(&str, &dyn fmt::Display); 14] = [
+        let tls = self.tls.as_ref().map_or_else(|| "(plain HTTP)".to_owned(), ToString::to_string);
+        let lines: [(&str, &dyn fmt::Display); 15] = [
             ("listen", &self.listen),
             ("data", &self.data.display()),
             ("database", &without_password(&self.database)),
@@ -354,6 +364,7 @@ impl fmt::Display for Settings {
             ("collect_every_hours", &hours(self.garbage.every)),
             ("log", &self.log),
             ("log_format", &log_format),
+            ("tls", &tls),
         ];
         lines.iter().try_for_each(|(name, value)| writeln!(f, "{name:<22} {value}"))
     }

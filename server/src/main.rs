@@ -5,6 +5,7 @@
 
 mod cli;
 mod config;
+mod listener;
 mod lock;
 mod logging;
 mod middleware;
@@ -12,6 +13,7 @@ mod network;
 mod rooms;
 mod serve;
 mod site;
+mod tls;
 mod user;
 
 use std::process::ExitCode;

@@ -28,6 +28,7 @@ use url::Url;
 use crate::config::{KeySource, Settings};
 use crate::middleware::{Gatekeeper, identify, panicked, protect, record};
 use crate::site::{self, Assets};
+use crate::tls::{self, Tls};
 
 /// The most that a form of the site may send, in bytes.
 const MAX_FORM_BYTES: usize = 1024 * 1024;
@@ -90,8 +91,20 @@ impl Rooms {
         Ok(Self { admin, engine, db, access, content, clock })
     }
 
-    /// All routes. Live events end when `shutdown` is cancelled.
-    pub(crate) fn router(&self, settings: &Settings, shutdown: CancellationToken) -> Router {
+    /// The certificate to show, where the server speaks TLS.
+    pub(crate) async fn tls(&self, settings: &Settings, address: SocketAddr) -> anyhow::Result<Option<Tls>> {
+        let Some(source) = &settings.tls else { return Ok(None) };
+        let names = tls::names(settings.external_url.as_ref(), address);
+        Tls::open(source, names, &self.db, self.clock.clone()).await.map(Some)
+    }
+
+    /// All routes, with those for `operating` the server. Live events end when `shutdown` is cancelled.
+    pub(crate) fn router(
+        &self,
+        settings: &Settings,
+        operating: Router,
+        shutdown: CancellationToken,
+    ) -> Router {
         let registry = Registry::new(RegistryParts {
             db: self.db.clone(),
             content: self.content.clone(),
@@ -118,6 +131,7 @@ impl Rooms {
         Router::new()
             .route("/healthz", get(async || "ok\n"))
             .route("/readyz", get(ready).with_state(self.db.clone()))
+            .merge(operating)
             .merge(registry.router())
             .merge(longshore_api::router(Api::new(self.admin.clone(), shutdown)))
             .merge(site.layer(RequestBodyLimitLayer::new(MAX_FORM_BYTES)))
@@ -152,6 +166,7 @@ fn host_of(url: &Url) -> Option<String> {
 
 /// The addresses under which this very server is known to itself.
 fn own_urls(settings: &Settings, address: SocketAddr) -> Vec<Url> {
-    let bound = format!("http://{address}").parse().ok();
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    let bound = format!("{scheme}://{address}").parse().ok();
     settings.external_url.clone().into_iter().chain(bound).collect()
 }

@@ -1,11 +1,10 @@
 //! The life of a server: take the data folder, bind, open, announce, answer, and stop when asked to.
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::serve::ListenerExt;
+use axum::Router;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,9 +12,11 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Settings};
+use crate::listener::{Ending, Server};
 use crate::lock::DataLock;
 use crate::logging;
 use crate::rooms::Rooms;
+use crate::tls::Tls;
 
 /// How long running requests and jobs get to end.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -52,31 +53,28 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         announce_admin(password.expose_secret())?;
     }
 
-    let router = rooms.router(&settings, stop.clone());
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    // Small answers would wait for the next one otherwise.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps its delay");
-        }
-    });
+    let tls = rooms.tls(&settings, address).await?;
+    let router = rooms.router(&settings, tls.as_ref().map_or_else(Router::new, Tls::routes), stop.clone());
+    let door = Server { router, tls: tls.as_ref().map(Tls::acceptor) };
+    let ending = Ending { drain: stop.clone(), ..Ending::default() };
     let engine = tokio::spawn({
         let (engine, stop) = (rooms.engine.clone(), stop.clone());
         async move { engine.run(stop).await }
     });
-    let server = tokio::spawn({
-        let stop = stop.clone();
-        async move { axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await }
-    });
+    let server = tokio::spawn(door.run(listener, ending));
     // Whoever started the server reads the port from this line.
-    print_now(&format!("listening on http://{address}\n"))?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    print_now(&format!("listening on {scheme}://{address}\n"))?;
+    if let Some(tls) = tls {
+        tokio::spawn(tls.keep_fresh(stop.clone()));
+    }
 
     stop.cancelled().await;
     tracing::info!("stopping: running requests and jobs get {} s to end", DRAIN.as_secs());
     let ended = timeout(DRAIN, async { tokio::join!(server, engine) }).await;
     match ended {
         Ok((server, engine)) => {
-            server.context("the server broke down")??;
+            server.context("the server broke down")?;
             engine.context("the engine broke down")?;
             tracing::info!("stopped");
         }

@@ -21,3 +21,10 @@ pub async fn put(tx: &mut Tx, key: &str, value: &str) -> Result<(), Error> {
     )?;
     Ok(())
 }
+
+/// Keeps a value where none is kept yet, and answers the one that is kept then: that of whoever came first.
+pub async fn put_new(tx: &mut Tx, key: &str, value: &str) -> Result<String, Error> {
+    let sql = "INSERT INTO settings (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING";
+    change!(tx.conn, sql, key, value)?;
+    Ok(get(tx, key).await?.unwrap_or_else(|| value.to_owned()))
+}

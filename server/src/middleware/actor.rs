@@ -1,12 +1,10 @@
 //! Who sends a request: found out once, from the credentials that the request carries, and handed
 //! on as extensions that handlers read.
 
-use std::net::SocketAddr;
-
-use axum::Json;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use axum_extra::extract::CookieJar;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -21,6 +19,7 @@ use longshore_registry::Origin;
 use secrecy::SecretString;
 
 use super::origin;
+use crate::listener::Connected;
 use crate::network::Arrival;
 
 /// What is needed to find out who sends a request.
@@ -53,7 +52,7 @@ impl Audience {
         match path {
             _ if below("/v2") || path == "/auth/token" => Self::Registry,
             _ if below("/api") || below("/enzi") || below("/events") => Self::Rest,
-            _ if below("/pkg") || below("/healthz") || below("/readyz") => Self::File,
+            _ if below("/pkg") || matches!(path, "/healthz" | "/readyz" | "/ca") => Self::File,
             _ => Self::Site,
         }
     }
@@ -62,7 +61,7 @@ impl Audience {
 /// Finds out who sends the request, and refuses what nobody may send.
 pub(crate) async fn identify(
     State(keeper): State<Gatekeeper>,
-    ConnectInfo(direct): ConnectInfo<SocketAddr>,
+    Extension(connected): Extension<Connected>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -70,7 +69,8 @@ pub(crate) async fn identify(
     if audience == Audience::File {
         return next.run(request).await;
     }
-    let arrival = Arrival::new(direct.ip(), request.headers(), &keeper.trusted_proxies);
+    let Connected { peer, tls } = connected;
+    let arrival = Arrival::new(peer.ip(), tls, request.headers(), &keeper.trusted_proxies);
     let origin = keeper.external_origin.clone().or_else(|| arrival.origin());
     let token = session_token(request.headers());
     let identified = keeper.actor(audience, &arrival, request.headers(), token.as_deref()).await;

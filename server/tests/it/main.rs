@@ -10,4 +10,5 @@ mod mirrors;
 mod orders;
 mod rest_walk;
 mod support;
+mod tls;
 mod wire;
