@@ -5,9 +5,11 @@
 
 mod cli;
 mod config;
+mod limits;
 mod listener;
 mod lock;
 mod logging;
+mod metrics;
 mod middleware;
 mod network;
 mod rooms;

@@ -1,6 +1,7 @@
 //! The life of a server: take the data folder, bind, open, announce, answer, and stop when asked to.
 
 use std::io::Write;
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -15,11 +16,12 @@ use crate::config::{self, Settings};
 use crate::listener::{Ending, Server};
 use crate::lock::DataLock;
 use crate::logging;
+use crate::metrics;
 use crate::rooms::Rooms;
 use crate::tls::Tls;
 
-/// How long running requests and jobs get to end.
-const DRAIN: Duration = Duration::from_secs(8);
+/// How long what is broken off gets to be written down.
+const PARK: Duration = Duration::from_secs(2);
 /// What then still computes gets this long.
 const ABANDON: Duration = Duration::from_secs(1);
 
@@ -43,6 +45,7 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<()> {
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     let _lock = DataLock::take(&settings.data)?;
     let stop = stop_when_asked()?;
+    let counted = metrics::begin()?;
     let listener = TcpListener::bind(settings.listen).await.with_context(|| {
         format!("{} cannot be listened on; choose another address with --listen", settings.listen)
     })?;
@@ -54,14 +57,18 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     }
 
     let tls = rooms.tls(&settings, address).await?;
-    let router = rooms.router(&settings, tls.as_ref().map_or_else(Router::new, Tls::routes), stop.clone());
-    let door = Server { router, tls: tls.as_ref().map(Tls::acceptor) };
-    let ending = Ending { drain: stop.clone(), ..Ending::default() };
+    let metrics = rooms.metrics(&settings, counted);
+    let operating = metrics.routes().merge(tls.as_ref().map_or_else(Router::new, Tls::routes));
+    let router = rooms.router(&settings, operating, stop.clone());
+    tokio::spawn(metrics.keep_tidy(stop.clone()));
+    let limits = settings.limits.clone();
+    let door = Server { router, tls: tls.as_ref().map(Tls::acceptor), limits };
+    let ending = Ending::default();
     let engine = tokio::spawn({
         let (engine, stop) = (rooms.engine.clone(), stop.clone());
         async move { engine.run(stop).await }
     });
-    let server = tokio::spawn(door.run(listener, ending));
+    let server = tokio::spawn(door.run(listener, ending.clone()));
     // Whoever started the server reads the port from this line.
     let scheme = if tls.is_some() { "https" } else { "http" };
     print_now(&format!("listening on {scheme}://{address}\n"))?;
@@ -70,16 +77,34 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     }
 
     stop.cancelled().await;
-    tracing::info!("stopping: running requests and jobs get {} s to end", DRAIN.as_secs());
-    let ended = timeout(DRAIN, async { tokio::join!(server, engine) }).await;
-    match ended {
-        Ok((server, engine)) => {
-            server.context("the server broke down")?;
-            engine.context("the engine broke down")?;
-            tracing::info!("stopped");
-        }
+    tracing::info!("stopping: running requests get {} s to end", settings.shutdown.as_secs());
+    tokio::time::sleep(settings.shutdown_delay).await;
+    ending.drain.cancel();
+    let mut running = pin!(async { tokio::join!(server, engine) });
+    let ended = timeout(settings.shutdown, running.as_mut()).await.ok();
+    let in_time = ended.is_some();
+    let parked = async {
+        let (server, engine) = match ended {
+            Some(ended) => ended,
+            None => {
+                ending.abandon.cancel();
+                running.await
+            }
+        };
+        // What came of uploads that were broken off is kept.
+        rooms.settled().await;
+        server.context("the server broke down")?;
+        engine.context("the engine broke down")
+    };
+    match timeout(PARK, parked).await {
+        Ok(parked) => parked?,
         // Jobs that were cut off go on with the next start.
-        Err(_) => tracing::warn!("stopped before everything had ended"),
+        Err(_) => tracing::warn!("stopped before everything was written down"),
+    }
+    if in_time {
+        tracing::info!("stopped");
+    } else {
+        tracing::warn!("stopped; what still ran was broken off, and uploads go on where they were");
     }
     Ok(())
 }

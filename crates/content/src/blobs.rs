@@ -11,6 +11,7 @@ use longshore_metadata::blobs::{self, BlobRow};
 use longshore_metadata::{manifests, tags, uploads};
 use longshore_model::{Repository, UploadId};
 use longshore_oci::{Digest, Span};
+use metrics::counter;
 use std::io;
 use std::sync::Arc;
 use tokio::sync::RwLockReadGuard;
@@ -36,6 +37,19 @@ impl Content {
     /// [`Error::DigestMismatch`]; [`Error::SizeMismatch`] when `expected_size` is given and wrong;
     /// [`Error::BrokenOff`]; the store and the database.
     pub async fn put_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        expected_size: Option<u64>,
+        body: ByteStream,
+    ) -> Result<BlobInfo, Error> {
+        counter!("longshore_uploads_started_total").increment(1);
+        let stored = self.put_whole_blob(repository, digest, expected_size, body).await;
+        ended(if stored.is_ok() { "stored" } else { "failed" });
+        stored
+    }
+
+    async fn put_whole_blob(
         &self,
         repository: &Repository,
         digest: &Digest,
@@ -169,7 +183,9 @@ impl Content {
         let digest = digest.clone();
         // The reader only sees its connection break; who runs the server must learn why.
         let told = move |error: &io::Error| tracing::error!(%digest, %error, "a stored blob cannot be read");
-        Ok((info, stream.inspect_err(told).boxed()))
+        let sent = counter!("longshore_blob_sent_bytes_total");
+        let counted = stream.inspect_ok(move |bytes| sent.increment(bytes.len() as u64));
+        Ok((info, counted.inspect_err(told).boxed()))
     }
 
     /// Takes a blob out of a repository. Its bytes stay for other repositories.
@@ -197,6 +213,11 @@ impl Content {
         let linked = blobs::linked(&mut self.0.db.read().await?, repository.id, digest).await?;
         Ok(linked.map(|(found, _)| found))
     }
+}
+
+/// Counts an upload that ended.
+pub(crate) fn ended(outcome: &'static str) {
+    counter!("longshore_uploads_ended_total", "outcome" => outcome).increment(1);
 }
 
 fn unknown(repository: &Repository, digest: &Digest) -> Error {

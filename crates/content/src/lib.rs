@@ -34,6 +34,7 @@ use longshore_metadata::{Database, Priority, Tx};
 use longshore_model::{Clock, Timestamp};
 use std::sync::Arc;
 use tokio::sync::RwLock;
+use tokio_util::task::TaskTracker;
 
 /// The registry's content; cheap to clone.
 #[derive(Clone)]
@@ -46,13 +47,23 @@ struct Inner {
     busy: Busy,
     /// Held together by those who store a blob and record it, alone by who removes one.
     storing: RwLock<()>,
+    /// Work that goes on without the request that asked for it.
+    unattended: TaskTracker,
 }
 
 impl Content {
     /// Content over a database and a store.
     #[must_use]
     pub fn new(db: Database, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Inner { db, store, clock, busy: Busy::default(), storing: RwLock::new(()) }))
+        let (storing, unattended) = (RwLock::new(()), TaskTracker::new());
+        Self(Arc::new(Inner { db, store, clock, busy: Busy::default(), storing, unattended }))
+    }
+
+    /// Waits until what came of uploads whose clients are gone has been saved. To be called when no request
+    /// runs any more.
+    pub async fn settled(&self) {
+        self.0.unattended.close();
+        self.0.unattended.wait().await;
     }
 
     fn now(&self) -> Timestamp {

@@ -1,27 +1,36 @@
 //! One connection, from the TLS handshake to its end.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use http::{HeaderValue, Request, header};
-use hyper::body::Incoming;
+use axum::response::IntoResponse;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
+use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval_at, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::Service;
 
+use super::body::{Paced, Watched};
+use super::pulse::{Pulse, Verdict};
+use super::stream::Metered;
 use super::{Ending, Server};
+use crate::limits::{Limit, LimitSettings};
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How often a connection is looked at, whether its client keeps it for nothing.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How many bytes are encrypted before they are handed to the kernel together.
 const TLS_BUFFER: usize = 256 * 1024;
 /// The first byte of a TLS handshake (RFC 8446 §5.1).
@@ -67,18 +76,41 @@ impl Server {
         protocol: &Builder<TokioExecutor>,
         ending: &Ending,
     ) {
-        let service = service_fn(|request: Request<Incoming>| {
-            let mut router = self.router.clone();
-            async move { router.call(arrived(request.map(Body::new), connected)).await }
-        });
-        let mut connection = pin!(protocol.serve_connection(TokioIo::new(stream), service));
+        let pulse = Pulse::new(&self.limits, Instant::now());
+        let (server, watched) = (self.clone(), pulse.clone());
+        let service = service_fn(move |request| server.clone().answer(request, connected, watched.clone()));
+        let stream = TokioIo::new(Metered::new(stream, pulse.clone()));
+        let mut connection = pin!(protocol.serve_connection(stream, service));
         let mut draining = false;
+        let mut looks = interval_at((Instant::now() + LOOK_EVERY).into(), LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 ended = connection.as_mut() => {
                     if let Err(error) = ended {
                         tracing::debug!(peer = %connected.peer, %error, "a connection broke");
+                        let error = error.downcast_ref::<hyper::Error>();
+                        if error.is_some_and(hyper::Error::is_parse_too_large) {
+                            Limit::Headers.refused();
+                        }
                     }
+                    return;
+                }
+                _ = looks.tick() => {
+                    let limit = match pulse.look(Instant::now()) {
+                        Verdict::Fine => continue,
+                        // HTTP/2 is told first.
+                        Verdict::Idle if !draining => {
+                            draining = true;
+                            connection.as_mut().graceful_shutdown();
+                            continue;
+                        }
+                        Verdict::Idle => return,
+                        Verdict::SlowHead => Limit::SlowHead,
+                        Verdict::SlowResponse => Limit::SlowResponse,
+                    };
+                    limit.refused();
+                    tracing::info!(peer = %connected.peer, ?limit, "a client is too slow; its connection is closed");
                     return;
                 }
                 () = ending.drain.cancelled(), if !draining => {
@@ -89,6 +121,45 @@ impl Server {
             }
         }
     }
+}
+
+impl Server {
+    async fn answer(
+        mut self,
+        request: Request<Incoming>,
+        connected: Connected,
+        pulse: Arc<Pulse>,
+    ) -> Result<Response<Watched>, Infallible> {
+        pulse.begin(request.version() == Version::HTTP_2);
+        let limits = &self.limits;
+        let answer = if let Some((limit, said)) = too_large_head(request.headers(), request.uri(), limits) {
+            limit.refused();
+            (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, said).into_response()
+        } else {
+            let request = request.map(|body| match limits.slow {
+                Some(slow) if !body.is_end_stream() => Body::new(Paced::new(body, slow)),
+                _ => Body::new(body),
+            });
+            self.router.call(arrived(request, connected)).await?
+        };
+        Ok(answer.map(|body| Watched::new(body, pulse)))
+    }
+}
+
+/// Which limit a request's head goes beyond, if any.
+fn too_large_head(headers: &HeaderMap, uri: &Uri, limits: &LimitSettings) -> Option<(Limit, String)> {
+    if headers.len() > limits.headers {
+        let said = format!("The request has more than {} headers.\n", limits.headers);
+        return Some((Limit::Headers, said));
+    }
+    let address = uri.path().len() + uri.query().map_or(0, str::len);
+    let bytes =
+        headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>() + address;
+    (bytes > limits.header_bytes as usize).then(|| {
+        let said =
+            format!("The request's address and headers have more than {} bytes.\n", limits.header_bytes);
+        (Limit::HeaderBytes, said)
+    })
 }
 
 /// The request as all rooms expect it.

@@ -8,7 +8,7 @@ use axum::{Extension, Json};
 use axum_extra::extract::CookieJar;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use ipnet::IpNet;
 use longshore_access::{Access, RequestActor, Via};
 use longshore_admin::auth_problem;
@@ -19,6 +19,7 @@ use longshore_registry::Origin;
 use secrecy::SecretString;
 
 use super::origin;
+use crate::limits::{Limits, TooMany};
 use crate::listener::Connected;
 use crate::network::Arrival;
 
@@ -26,6 +27,7 @@ use crate::network::Arrival;
 #[derive(Clone)]
 pub(crate) struct Gatekeeper {
     pub(crate) access: Access,
+    pub(crate) limits: Limits,
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// Scheme, host and port of the configured external URL.
     pub(crate) external_origin: Option<String>,
@@ -52,7 +54,7 @@ impl Audience {
         match path {
             _ if below("/v2") || path == "/auth/token" => Self::Registry,
             _ if below("/api") || below("/enzi") || below("/events") => Self::Rest,
-            _ if below("/pkg") || matches!(path, "/healthz" | "/readyz" | "/ca") => Self::File,
+            _ if below("/pkg") || matches!(path, "/healthz" | "/readyz" | "/metrics" | "/ca") => Self::File,
             _ => Self::Site,
         }
     }
@@ -71,12 +73,24 @@ pub(crate) async fn identify(
     }
     let Connected { peer, tls } = connected;
     let arrival = Arrival::new(peer.ip(), tls, request.headers(), &keeper.trusted_proxies);
+    // Before anything costs time.
+    if let Err(too_many) = keeper.limits.by_address(arrival.peer) {
+        return too_early(audience, too_many, request.headers());
+    }
     let origin = keeper.external_origin.clone().or_else(|| arrival.origin());
     let token = session_token(request.headers());
     let identified = keeper.actor(audience, &arrival, request.headers(), token.as_deref()).await;
     let actor = match identified {
         Ok(actor) => actor,
         Err(problem) => return refuse(audience, problem, request.headers()),
+    };
+    if let Err(too_many) = keeper.limits.by_actor(&actor.actor) {
+        return too_early(audience, too_many, request.headers());
+    }
+    // Held until the answer: by then the upload's bytes have come.
+    let _upload = match sends_blob(&request).then(|| keeper.limits.upload(&actor.actor)).transpose() {
+        Ok(upload) => upload,
+        Err(too_many) => return too_early(audience, too_many, request.headers()),
     };
     // Signing in is protected as well: somebody else's site shall not sign a browser in as its user.
     let by_browser = matches!(actor.via, Via::Session { .. }) || audience == Audience::Site;
@@ -175,6 +189,22 @@ impl Credentials {
         let (user, password) = text.split_once(':')?;
         Some(Self::Basic { user: user.to_owned(), password: password.into() })
     }
+}
+
+/// Whether the request may bring a part of a blob.
+fn sends_blob(request: &Request) -> bool {
+    let path = request.uri().path();
+    matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH)
+        && path.starts_with("/v2/")
+        && path.contains("/blobs/uploads/")
+}
+
+/// The refusal of a request that may come later.
+fn too_early(audience: Audience, too_many: TooMany, request: &HeaderMap) -> Response {
+    let TooMany { message, retry_after } = too_many;
+    let mut response = refuse(audience, Problem::new(Code::TooManyAttempts, message), request);
+    response.headers_mut().insert(header::RETRY_AFTER, retry_after.as_secs().into());
+    response
 }
 
 /// The refusal in the shape that the audience reads.
