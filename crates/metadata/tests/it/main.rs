@@ -11,6 +11,7 @@ mod policies;
 mod postgres;
 mod promises;
 mod scene;
+mod stock;
 mod tags;
 
 /// Makes of each function a test on SQLite and one on PostgreSQL. A function is handed a [`scene::Scene`].
