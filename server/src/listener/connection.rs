@@ -17,7 +17,6 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval_at, timeout};
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::Service;
 
@@ -26,13 +25,12 @@ use super::pulse::{Pulse, Verdict};
 use super::stream::Metered;
 use super::{Ending, Server};
 use crate::limits::{Limit, LimitSettings};
+use crate::tls::Acceptor;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How often a connection is looked at, whether its client keeps it for nothing.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How many bytes are encrypted before they are handed to the kernel together.
-const TLS_BUFFER: usize = 256 * 1024;
 /// The first byte of a TLS handshake (RFC 8446 §5.1).
 const HANDSHAKE_RECORD: u8 = 22;
 /// For who speaks HTTP where HTTPS is spoken.
@@ -175,12 +173,12 @@ fn arrived(mut request: Request<Body>, connected: Connected) -> Request<Body> {
     request
 }
 
-async fn handshake(tls: &TlsAcceptor, mut stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+async fn handshake(tls: &Acceptor, mut stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
     let mut first = [0];
     if stream.peek(&mut first).await? > 0 && first[0] != HANDSHAKE_RECORD {
         stream.write_all(NO_TLS.as_bytes()).await?;
         stream.shutdown().await?;
         return Err(io::Error::other("the client does not speak TLS"));
     }
-    tls.accept_with(stream, |session| session.set_buffer_limit(Some(TLS_BUFFER))).await
+    tls.accept(stream).await
 }

@@ -16,7 +16,6 @@ use hyper_util::server::conn::auto::Builder;
 use metrics::{counter, gauge};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,6 +23,7 @@ pub(crate) use connection::Connected;
 
 use crate::limits::{Limit, LimitSettings};
 use crate::metrics::InFlight;
+use crate::tls::Acceptor;
 
 /// Bytes that a client may send ahead on one HTTP/2 stream: what a gigabit line carries in 30 ms.
 const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
@@ -40,7 +40,7 @@ const AFTER_FAILURE: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub(crate) struct Server {
     pub(crate) router: Router,
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<Acceptor>,
     pub(crate) limits: LimitSettings,
 }
 

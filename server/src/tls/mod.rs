@@ -2,6 +2,7 @@
 //! certificate comes from files of the administrator's, or from a private authority of the server's own.
 //! Connections are accepted in `listener`.
 
+mod acceptor;
 mod files;
 mod options;
 mod private_ca;
@@ -10,19 +11,17 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use anyhow::Context;
 use axum::Router;
 use axum::routing::get;
 use http::header;
 use longshore_metadata::Database;
 use longshore_model::Clock;
-use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+pub(crate) use acceptor::Acceptor;
 pub(crate) use options::{TlsOptions, TlsSettings};
 
 use files::{Files, Look};
@@ -33,7 +32,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// TLS as the server speaks it.
 pub(crate) struct Tls {
-    acceptor: TlsAcceptor,
+    acceptor: Acceptor,
     shown: Arc<Shown>,
     source: Source,
     clock: Arc<dyn Clock>,
@@ -69,11 +68,11 @@ impl Tls {
             }
         };
         let shown = Arc::new(Shown(RwLock::new(Arc::new(first))));
-        Ok(Self { acceptor: acceptor(shown.clone())?, shown, source, clock })
+        Ok(Self { acceptor: Acceptor::new(shown.clone())?, shown, source, clock })
     }
 
     /// What makes TLS of a connection.
-    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+    pub(crate) fn acceptor(&self) -> Acceptor {
         self.acceptor.clone()
     }
 
@@ -147,15 +146,6 @@ impl ResolvesServerCert for Shown {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.0.read().unwrap_or_else(PoisonError::into_inner).clone())
     }
-}
-
-fn acceptor(shown: Arc<Shown>) -> anyhow::Result<TlsAcceptor> {
-    let mut config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(shown);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    // Sessions resume by tickets alone, so that nothing is kept for clients that never come back.
-    config.ticketer =
-        rustls::crypto::aws_lc_rs::Ticketer::new().context("keys for TLS session tickets cannot be made")?;
-    Ok(Arc::new(config).into())
 }
 
 #[cfg(test)]

@@ -142,6 +142,21 @@ async fn http_2_and_http_1_are_chosen_by_the_client() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_fastest_cipher_is_used_and_chacha_where_a_client_has_no_aes() {
+    let files = Files::new();
+    let server = files.server().await;
+    let folder = TempDir::new().expect("a folder");
+    let url = format!("{}/healthz", server.url());
+    for (preferred, used) in [
+        ("TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256"),
+        ("TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256"),
+    ] {
+        let (_, said) = curl(&server, folder.path(), &["-v", "--tls13-ciphers", preferred, &url]).await;
+        assert!(said.contains(&format!("TLSv1.3 / {used}")), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_session_over_tls_is_kept_to_https() {
     let server = Longshore::builder(env!("CARGO_BIN_EXE_longshore")).tls_private_ca().start().await;
     let registry = server.registry().anonymous();
