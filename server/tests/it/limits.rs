@@ -223,10 +223,11 @@ async fn there_are_so_many_connections_and_no_more() {
 async fn guessed_passwords_are_counted() {
     let server = server(&[]).await;
     let registry = server.registry().with_credentials("admin", "guess");
-    eventually("guesses have to wait", SOON, async || {
+    let answer = eventually("guesses have to wait", SOON, async || {
         let answer = registry.send(registry.request(Method::GET, "/v2/")).await;
-        (answer.status == StatusCode::TOO_MANY_REQUESTS).then_some(())
+        (answer.status == StatusCode::TOO_MANY_REQUESTS).then_some(answer)
     })
     .await;
+    assert!(answer.headers.contains_key(header::RETRY_AFTER));
     refused(&server, "sign_in").await;
 }
