@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{env, fmt, io};
 
 use anyhow::{Context, bail};
@@ -19,18 +20,24 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::cli::{Cli, Sources};
+use crate::limits::{LimitOptions, LimitSettings};
+use crate::metrics::{MetricsAccess, NEARBY};
 use crate::storage::{BucketOptions, Storage};
+use crate::tls::{TlsOptions, TlsSettings};
 
 const DEFAULT_FILE: &str = "longshore.toml";
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 const DEFAULT_DATA: &str = "data";
 const DEFAULT_WORKERS: usize = 4;
+/// Docker kills after ten.
+const DEFAULT_SHUTDOWN_SECONDS: u32 = 8;
 const DEFAULT_LOG: &str = "info,sqlx=warn,hyper=warn";
 const MAX_WORKERS: usize = 256;
 /// Variables that mean something without being options: secrets, and what building and testing use.
-const OTHER_VARIABLES: [&str; 8] = [
+const OTHER_VARIABLES: [&str; 9] = [
     "LONGSHORE_ADMIN_PASSWORD",
     "LONGSHORE_ENCRYPTION_KEY",
+    "LONGSHORE_METRICS_TOKEN",
     "LONGSHORE_S3_ACCESS_KEY",
     "LONGSHORE_S3_SECRET_KEY",
     "LONGSHORE_TO_S3_ACCESS_KEY",
@@ -116,6 +123,22 @@ pub(crate) struct Options {
     /// How it is logged [default: text]
     #[arg(long, env = "LONGSHORE_LOG_FORMAT", value_name = "FORMAT")]
     log_format: Option<LogFormat>,
+    /// Networks that may read /metrics where LONGSHORE_METRICS_TOKEN is not set, separated by commas
+    /// [default: loopback and private networks]
+    #[arg(long, env = "LONGSHORE_METRICS_FROM", value_name = "NETWORKS", value_delimiter = ',')]
+    metrics_from: Option<Vec<String>>,
+    /// Seconds that running requests get to end when the server stops [default: 8]
+    #[arg(long, env = "LONGSHORE_SHUTDOWN_SECONDS", value_name = "SECONDS")]
+    shutdown_seconds: Option<u32>,
+    /// Seconds in which new connections are still accepted when the server stops [default: 0]
+    #[arg(long, env = "LONGSHORE_SHUTDOWN_DELAY_SECONDS", value_name = "SECONDS")]
+    shutdown_delay_seconds: Option<u32>,
+    #[command(flatten)]
+    #[serde(default)]
+    tls: TlsOptions,
+    #[command(flatten)]
+    #[serde(default)]
+    limit: LimitOptions,
 }
 
 /// How log lines look.
@@ -177,6 +200,14 @@ pub(crate) struct Settings {
     pub(crate) garbage: GarbageSettings,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
+    pub(crate) metrics: MetricsAccess,
+    pub(crate) limits: LimitSettings,
+    /// How long running requests get to end when the server stops.
+    pub(crate) shutdown: Duration,
+    /// And how long new ones are still accepted before.
+    pub(crate) shutdown_delay: Duration,
+    /// None: the server speaks plain HTTP.
+    pub(crate) tls: Option<TlsSettings>,
     /// The password of the first administrator.
     pub(crate) admin_password: Option<SecretString>,
 }
@@ -194,6 +225,7 @@ impl Settings {
         let secrets = Secrets {
             admin_password: variable("LONGSHORE_ADMIN_PASSWORD").map(SecretString::from),
             encryption_key: variable("LONGSHORE_ENCRYPTION_KEY"),
+            metrics_token: variable("LONGSHORE_METRICS_TOKEN").map(SecretString::from),
             s3_access_key: variable("LONGSHORE_S3_ACCESS_KEY"),
             s3_secret_key: variable("LONGSHORE_S3_SECRET_KEY"),
         };
@@ -221,6 +253,9 @@ impl Settings {
         if !(1..=MAX_WORKERS).contains(&workers) {
             bail!("workers is {workers}; it can be 1 to {MAX_WORKERS}");
         }
+        let trusted_proxies = networks("trusted_proxies", &options.trusted_proxies.unwrap_or_default())?;
+        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        let nearby = || NEARBY.map(str::to_owned).to_vec();
         Ok(Self {
             listen: options.listen.unwrap_or(DEFAULT_LISTEN),
             database: match options.database {
@@ -242,7 +277,12 @@ impl Settings {
                 },
             )?,
             external_url: options.external_url.map(check_external_url).transpose()?,
-            trusted_proxies: networks(&options.trusted_proxies.unwrap_or_default())?,
+            metrics: MetricsAccess {
+                token: secrets.metrics_token,
+                from: networks("metrics_from", &options.metrics_from.unwrap_or_else(nearby))?,
+                trusted_proxies: trusted_proxies.clone(),
+            },
+            trusted_proxies,
             key: match (secrets.encryption_key, options.key_file, config_folder) {
                 (Some(_), Some(_), _) => {
                     bail!("LONGSHORE_ENCRYPTION_KEY and key_file are both set; keep one of them")
@@ -264,6 +304,10 @@ impl Settings {
             },
             log: options.log.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             log_format: options.log_format.unwrap_or_default(),
+            limits: options.limit.resolve(),
+            shutdown: seconds(options.shutdown_seconds.unwrap_or(DEFAULT_SHUTDOWN_SECONDS)),
+            shutdown_delay: seconds(options.shutdown_delay_seconds.unwrap_or(0)),
+            tls: options.tls.resolve()?,
             admin_password: secrets.admin_password,
             data,
         })
@@ -305,6 +349,7 @@ fn brief_garbage(seconds: u32) -> GarbageSettings {
 struct Secrets {
     admin_password: Option<SecretString>,
     encryption_key: Option<String>,
+    metrics_token: Option<SecretString>,
     s3_access_key: Option<String>,
     s3_secret_key: Option<String>,
 }
@@ -336,6 +381,11 @@ impl Options {
             collect_every_hours: self.collect_every_hours.or(other.collect_every_hours),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
+            metrics_from: self.metrics_from.or(other.metrics_from),
+            shutdown_seconds: self.shutdown_seconds.or(other.shutdown_seconds),
+            shutdown_delay_seconds: self.shutdown_delay_seconds.or(other.shutdown_delay_seconds),
+            tls: self.tls.or(other.tls),
+            limit: self.limit.or(other.limit),
         }
     }
 
@@ -343,7 +393,8 @@ impl Options {
     fn relative_to(self, folder: Option<&Path>) -> Self {
         let Some(folder) = folder else { return self };
         let place = |path: Option<PathBuf>| path.map(|path| folder.join(path));
-        Self { data: place(self.data), key_file: place(self.key_file), ..self }
+        let tls = self.tls.relative_to(folder);
+        Self { data: place(self.data), key_file: place(self.key_file), tls, ..self }
     }
 }
 
@@ -409,14 +460,14 @@ fn check_external_url(url: Url) -> anyhow::Result<Url> {
     Ok(url)
 }
 
-fn networks(texts: &[String]) -> anyhow::Result<Vec<IpNet>> {
+fn networks(setting: &str, texts: &[String]) -> anyhow::Result<Vec<IpNet>> {
     let parse =
         |text: &str| text.parse().or_else(|_| text.parse().map(|address: IpAddr| IpNet::from(address)));
     let named = texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty());
     named
         .map(|text| {
             parse(text).with_context(|| {
-                format!("trusted_proxies: “{text}” is no address or network, such as 10.0.0.5 or 10.0.0.0/8")
+                format!("{setting}: “{text}” is no address or network, such as 10.0.0.5 or 10.0.0.0/8")
             })
         })
         .collect()
@@ -450,8 +501,15 @@ impl fmt::Display for Settings {
     /// As `check-config` shows them: one per line, without secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let external_url = self.external_url.as_ref().map_or("(the one that clients use)", Url::as_str);
-        let proxies: Vec<String> = self.trusted_proxies.iter().map(ToString::to_string).collect();
-        let proxies = if proxies.is_empty() { "(none)".to_owned() } else { proxies.join(", ") };
+        let listed = |networks: &[IpNet]| match networks {
+            [] => "(none)".to_owned(),
+            some => some.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        };
+        let proxies = listed(&self.trusted_proxies);
+        let scrapers = match self.metrics.token {
+            Some(_) => "LONGSHORE_METRICS_TOKEN".to_owned(),
+            None => listed(&self.metrics.from),
+        };
         let log_format = if self.log_format == LogFormat::Json { "json" } else { "text" };
         let hours = |duration: Option<SignedDuration>| duration.map_or(0, |duration| duration.as_hours());
         let retention = &self.garbage.retention;
@@ -460,7 +518,8 @@ impl fmt::Display for Settings {
             Sparse::Indexes => "indexes",
             Sparse::All => "all",
         };
-        let lines: [(&str, &dyn fmt::Display); 16] = [
+        let tls = self.tls.as_ref().map_or_else(|| "(plain HTTP)".to_owned(), ToString::to_string);
+        let lines: [(&str, &dyn fmt::Display); 20] = [
             ("listen", &self.listen),
             ("data", &self.data.display()),
             ("database", &without_password(&self.database)),
@@ -477,8 +536,13 @@ impl fmt::Display for Settings {
             ("collect_every_hours", &hours(self.garbage.every)),
             ("log", &self.log),
             ("log_format", &log_format),
+            ("tls", &tls),
+            ("metrics_from", &scrapers),
+            ("shutdown_seconds", &self.shutdown.as_secs()),
+            ("shutdown_delay_seconds", &self.shutdown_delay.as_secs()),
         ];
-        lines.iter().try_for_each(|(name, value)| writeln!(f, "{name:<22} {value}"))
+        lines.iter().try_for_each(|(name, value)| writeln!(f, "{name:<22} {value}"))?;
+        self.limits.fmt(f)
     }
 }
 

@@ -5,8 +5,11 @@
 
 mod cli;
 mod config;
+mod limits;
+mod listener;
 mod lock;
 mod logging;
+mod metrics;
 mod middleware;
 mod migrate;
 mod network;
@@ -14,6 +17,7 @@ mod rooms;
 mod serve;
 mod site;
 mod storage;
+mod tls;
 mod user;
 
 use std::process::ExitCode;

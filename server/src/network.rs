@@ -24,13 +24,14 @@ impl Arrival {
         self.host.as_ref().map(|host| format!("{scheme}://{host}"))
     }
 
-    /// Reads what `direct`, who holds the connection, and the headers tell.
-    pub(crate) fn new(direct: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+    /// Reads what `direct`, who holds the connection, and the headers tell. `tls`: whether the connection
+    /// is encrypted.
+    pub(crate) fn new(direct: IpAddr, tls: bool, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
         let direct = direct.to_canonical();
         let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
         let host = text(headers, header::HOST.as_str());
         if !is_trusted(&direct) {
-            return Self { peer: direct, https: false, host };
+            return Self { peer: direct, https: tls, host };
         }
         // The nearest address is the last; the first that is no proxy of ours is the client. What
         // stands before it the client may have made up.
@@ -52,7 +53,7 @@ impl Arrival {
         Self {
             peer,
             https: last(headers, "x-forwarded-proto")
-                .is_some_and(|proto| proto.eq_ignore_ascii_case("https")),
+                .map_or(tls, |proto| proto.eq_ignore_ascii_case("https")),
             host: last(headers, "x-forwarded-host").or(host),
         }
     }
@@ -76,7 +77,7 @@ mod tests {
     fn arrival(direct: &str, headers: &[(&'static str, &str)]) -> Arrival {
         let trusted = ["10.0.0.0/8".parse().unwrap()];
         let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
-        Arrival::new(direct.parse().unwrap(), &headers.collect(), &trusted)
+        Arrival::new(direct.parse().unwrap(), false, &headers.collect(), &trusted)
     }
 
     const FORWARDED: [(&str, &str); 4] = [

@@ -20,17 +20,18 @@ use longshore_metadata::{Database, Vault, accounts, moving};
 use longshore_model::{Clock, SystemClock};
 use longshore_registry::{Registry, RegistryParts, RegistrySettings};
 use longshore_remote::NetworkPolicy;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use url::Url;
 
 use crate::config::{KeySource, Settings};
+use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::middleware::{Gatekeeper, identify, panicked, protect, record};
 use crate::site::{self, Assets};
-
-/// The most that a form of the site may send, in bytes.
-const MAX_FORM_BYTES: usize = 1024 * 1024;
+use crate::tls::{self, Tls};
 
 /// Everything that serves, over one database and one store.
 pub(crate) struct Rooms {
@@ -93,8 +94,30 @@ impl Rooms {
         Ok(Self { admin, engine, db, access, content, clock })
     }
 
-    /// All routes. Live events end when `shutdown` is cancelled.
-    pub(crate) fn router(&self, settings: &Settings, shutdown: CancellationToken) -> Router {
+    /// Waits until what outlives its request has been written.
+    pub(crate) async fn settled(&self) {
+        self.content.settled().await;
+    }
+
+    /// What is counted, with what the database tells.
+    pub(crate) fn metrics(&self, settings: &Settings, counted: PrometheusHandle) -> Metrics {
+        Metrics::new(counted, self.db.clone(), self.clock.clone(), settings.metrics.clone())
+    }
+
+    /// The certificate to show, where the server speaks TLS.
+    pub(crate) async fn tls(&self, settings: &Settings, address: SocketAddr) -> anyhow::Result<Option<Tls>> {
+        let Some(source) = &settings.tls else { return Ok(None) };
+        let names = tls::names(settings.external_url.as_ref(), address);
+        Tls::open(source, names, &self.db, self.clock.clone()).await.map(Some)
+    }
+
+    /// All routes, with those for `operating` the server. Live events end when `shutdown` is cancelled.
+    pub(crate) fn router(
+        &self,
+        settings: &Settings,
+        operating: Router,
+        shutdown: CancellationToken,
+    ) -> Router {
         let registry = Registry::new(RegistryParts {
             db: self.db.clone(),
             content: self.content.clone(),
@@ -116,24 +139,33 @@ impl Rooms {
         });
         let keeper = Gatekeeper {
             access: self.access.clone(),
+            limits: Limits::new(&settings.limits),
             trusted_proxies: settings.trusted_proxies.clone(),
             external_origin: settings.external_url.as_ref().map(|url| url.origin().ascii_serialization()),
         };
         Router::new()
             .route("/healthz", get(async || "ok\n"))
-            .route("/readyz", get(ready).with_state(self.db.clone()))
+            .route("/readyz", get(ready).with_state((self.db.clone(), shutdown.clone())))
+            .merge(operating)
             .merge(registry.router())
-            .merge(longshore_api::router(Api::new(self.admin.clone(), shutdown)))
-            .merge(site.layer(RequestBodyLimitLayer::new(MAX_FORM_BYTES)))
+            .merge(longshore_api::router(Api::new(
+                self.admin.clone(),
+                settings.limits.body_bytes,
+                shutdown.clone(),
+            )))
+            .merge(site.layer(RequestBodyLimitLayer::new(settings.limits.body_bytes)))
             .layer(from_fn_with_state(keeper, identify))
             .layer(from_fn(protect))
             .layer(CatchPanicLayer::custom(panicked))
-            .layer(from_fn(record))
+            .layer(from_fn_with_state(settings.trusted_proxies.clone(), record))
     }
 }
 
-/// Whether the server can do its work: its database answers.
-async fn ready(State(db): State<Database>) -> impl IntoResponse {
+/// Whether the server can do its work: its database answers, and it is not about to stop.
+async fn ready(State((db, shutdown)): State<(Database, CancellationToken)>) -> impl IntoResponse {
+    if shutdown.is_cancelled() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n");
+    }
     let asked = async { accounts::count(&mut db.read().await?).await };
     match asked.await {
         Ok(_) => (StatusCode::OK, "ready\n"),
@@ -156,6 +188,7 @@ fn host_of(url: &Url) -> Option<String> {
 
 /// The addresses under which this very server is known to itself.
 fn own_urls(settings: &Settings, address: SocketAddr) -> Vec<Url> {
-    let bound = format!("http://{address}").parse().ok();
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    let bound = format!("{scheme}://{address}").parse().ok();
     settings.external_url.clone().into_iter().chain(bound).collect()
 }

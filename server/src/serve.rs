@@ -1,11 +1,11 @@
 //! The life of a server: take the data folder, bind, open, announce, answer, and stop when asked to.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::serve::ListenerExt;
+use axum::Router;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,12 +13,15 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Settings};
+use crate::listener::{Ending, Server};
 use crate::lock::DataLock;
 use crate::logging;
+use crate::metrics;
 use crate::rooms::Rooms;
+use crate::tls::Tls;
 
-/// How long running requests and jobs get to end.
-const DRAIN: Duration = Duration::from_secs(8);
+/// How long what is broken off gets to be written down.
+const PARK: Duration = Duration::from_secs(2);
 /// What then still computes gets this long.
 const ABANDON: Duration = Duration::from_secs(1);
 
@@ -42,6 +45,7 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<()> {
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     let _lock = DataLock::take(&settings.data)?;
     let stop = stop_when_asked()?;
+    let counted = metrics::begin()?;
     let listener = TcpListener::bind(settings.listen).await.with_context(|| {
         format!("{} cannot be listened on; choose another address with --listen", settings.listen)
     })?;
@@ -52,36 +56,55 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         announce_admin(password.expose_secret())?;
     }
 
-    let router = rooms.router(&settings, stop.clone());
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    // Small answers would wait for the next one otherwise.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps its delay");
-        }
-    });
+    let tls = rooms.tls(&settings, address).await?;
+    let metrics = rooms.metrics(&settings, counted);
+    let operating = metrics.routes().merge(tls.as_ref().map_or_else(Router::new, Tls::routes));
+    let router = rooms.router(&settings, operating, stop.clone());
+    tokio::spawn(metrics.keep_tidy(stop.clone()));
+    let limits = settings.limits.clone();
+    let door = Server { router, tls: tls.as_ref().map(Tls::acceptor), limits };
+    let ending = Ending::default();
     let engine = tokio::spawn({
         let (engine, stop) = (rooms.engine.clone(), stop.clone());
         async move { engine.run(stop).await }
     });
-    let server = tokio::spawn({
-        let stop = stop.clone();
-        async move { axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await }
-    });
+    let server = tokio::spawn(door.run(listener, ending.clone()));
     // Whoever started the server reads the port from this line.
-    print_now(&format!("listening on http://{address}\n"))?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    print_now(&format!("listening on {scheme}://{address}\n"))?;
+    if let Some(tls) = tls {
+        tokio::spawn(tls.keep_fresh(stop.clone()));
+    }
 
     stop.cancelled().await;
-    tracing::info!("stopping: running requests and jobs get {} s to end", DRAIN.as_secs());
-    let ended = timeout(DRAIN, async { tokio::join!(server, engine) }).await;
-    match ended {
-        Ok((server, engine)) => {
-            server.context("the server broke down")??;
-            engine.context("the engine broke down")?;
-            tracing::info!("stopped");
-        }
+    tracing::info!("stopping: running requests get {} s to end", settings.shutdown.as_secs());
+    tokio::time::sleep(settings.shutdown_delay).await;
+    ending.drain.cancel();
+    let mut running = pin!(async { tokio::join!(server, engine) });
+    let ended = timeout(settings.shutdown, running.as_mut()).await.ok();
+    let in_time = ended.is_some();
+    let parked = async {
+        let (server, engine) = match ended {
+            Some(ended) => ended,
+            None => {
+                ending.abandon.cancel();
+                running.await
+            }
+        };
+        // What came of uploads that were broken off is kept.
+        rooms.settled().await;
+        server.context("the server broke down")?;
+        engine.context("the engine broke down")
+    };
+    match timeout(PARK, parked).await {
+        Ok(parked) => parked?,
         // Jobs that were cut off go on with the next start.
-        Err(_) => tracing::warn!("stopped before everything had ended"),
+        Err(_) => tracing::warn!("stopped before everything was written down"),
+    }
+    if in_time {
+        tracing::info!("stopped");
+    } else {
+        tracing::warn!("stopped; what still ran was broken off, and uploads go on where they were");
     }
     Ok(())
 }

@@ -74,7 +74,10 @@ impl Access {
 
     fn throttled(&self, user: &str, peer: IpAddr) -> Result<(), AuthError> {
         match self.0.throttle.wait(user, peer, self.0.clock.now()) {
-            Some(retry_after) => Err(AuthError::Throttled { retry_after }),
+            Some(retry_after) => {
+                metrics::counter!("longshore_limit_refusals_total", "limit" => "sign_in").increment(1);
+                Err(AuthError::Throttled { retry_after })
+            }
             None => Ok(()),
         }
     }

@@ -19,8 +19,9 @@ use utoipa::IntoParams;
 
 use crate::error::{ApiError, invalid_request, too_large, unsupported_media_type};
 
-/// The largest body that is read, in bytes. The largest thing in one is a certificate.
-pub(crate) const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// The largest body that is read, in bytes; an extension of each request.
+#[derive(Clone, Copy)]
+pub(crate) struct BodyLimit(pub(crate) usize);
 
 /// Who asks. The server's middleware has found it out; a request without is nobody's.
 pub(crate) struct Who(pub(crate) Actor);
@@ -62,9 +63,10 @@ impl<T: Wire, S: Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
         require_json(request.headers())?;
+        let limit = request.extensions().get::<BodyLimit>().map_or(0, |limit| limit.0);
         let limited = Bytes::from_request(request, &()).await;
         let bytes = limited.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => too_large(MAX_BODY_BYTES),
+            StatusCode::PAYLOAD_TOO_LARGE => too_large(limit),
             _ => invalid_request(None, format!("The body broke off: {}.", rejection.body_text()))
                 .into_response(),
         })?;

@@ -13,12 +13,12 @@ mod turns;
 
 use std::sync::LazyLock;
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{any, get};
+use axum::{Extension, Router};
 use longshore_admin::Admin;
 use tokio_util::sync::CancellationToken;
 use utoipa::openapi::OpenApi;
@@ -32,15 +32,17 @@ use turns::Turns;
 #[derive(Clone)]
 pub struct Api {
     admin: Admin,
+    body_bytes: usize,
     shutdown: CancellationToken,
     turns: Turns,
 }
 
 impl Api {
-    /// The endpoints over `admin`. Live events end when `shutdown` is cancelled.
+    /// The endpoints over `admin`, which read bodies of at most `body_bytes`. Live events end when
+    /// `shutdown` is cancelled.
     #[must_use]
-    pub fn new(admin: Admin, shutdown: CancellationToken) -> Self {
-        Self { admin, shutdown, turns: Turns::default() }
+    pub fn new(admin: Admin, body_bytes: usize, shutdown: CancellationToken) -> Self {
+        Self { admin, body_bytes, shutdown, turns: Turns::default() }
     }
 }
 
@@ -73,7 +75,8 @@ pub fn router(api: Api) -> Router {
         .merge(Router::from(handlers::events::router()))
         .route("/api", get(|| async { Redirect::temporary("/api/docs/") }))
         .route("/api/{*rest}", any(error::no_such_path))
-        .layer(DefaultBodyLimit::max(extract::MAX_BODY_BYTES))
+        .layer(DefaultBodyLimit::max(api.body_bytes))
+        .layer(Extension(extract::BodyLimit(api.body_bytes)))
         .layer(from_fn(finish))
         .merge(docs::page())
         .with_state(api)

@@ -14,6 +14,7 @@ use longshore_metadata::repositories::Visible;
 use longshore_metadata::{Conn, Tx, garbage, manifests, storage, tags, uploads};
 use longshore_model::{Provenance, Repository, Timestamp, UploadId};
 use longshore_oci::{Digest, Namespace, Span};
+use metrics::counter;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +43,19 @@ impl Content {
     /// [`Error::QuotaExceeded`], before a byte is taken where `expected_size` is given;
     /// [`Error::BrokenOff`]; the store and the database.
     pub async fn put_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        expected_size: Option<u64>,
+        body: ByteStream,
+    ) -> Result<BlobInfo, Error> {
+        counter!("longshore_uploads_started_total").increment(1);
+        let stored = self.put_whole_blob(repository, digest, expected_size, body).await;
+        ended(if stored.is_ok() { "stored" } else { "failed" });
+        stored
+    }
+
+    async fn put_whole_blob(
         &self,
         repository: &Repository,
         digest: &Digest,
@@ -216,7 +230,9 @@ impl Content {
         let digest = digest.clone();
         // The reader only sees its connection break; who runs the server must learn why.
         let told = move |error: &io::Error| tracing::error!(%digest, %error, "a stored blob cannot be read");
-        Ok((info, stream.inspect_err(told).boxed()))
+        let sent = counter!("longshore_blob_sent_bytes_total");
+        let counted = stream.inspect_ok(move |bytes| sent.increment(bytes.len() as u64));
+        Ok((info, counted.inspect_err(told).boxed()))
     }
 
     /// An address at which everybody can read a blob of a repository for as long as `ttl`; nothing
@@ -294,6 +310,11 @@ async fn room_for(conn: &mut Conn, namespace: &Namespace, blob: &BlobInfo) -> Re
         Some(exceeded) => Err(exceeded.into()),
         None => Ok(()),
     }
+}
+
+/// Counts an upload that ended.
+pub(crate) fn ended(outcome: &'static str) {
+    counter!("longshore_uploads_ended_total", "outcome" => outcome).increment(1);
 }
 
 fn unknown(repository: &Repository, digest: &Digest) -> Error {

@@ -5,6 +5,7 @@ use crate::hash::Hasher;
 use crate::store::{ByteStream, StoreError, Writer, off_thread};
 use bytes::Bytes;
 use futures::StreamExt;
+use metrics::counter;
 use std::io;
 
 /// How many bytes are gathered before they are hashed and written together.
@@ -47,6 +48,7 @@ pub(crate) async fn take_in(
             }
         };
         let (hasher, (), (next, broken)) = futures::try_join!(hash, writer.append(frames), next)?;
+        counter!("longshore_blob_received_bytes_total").increment(length);
         intake = Intake { hasher, length: intake.length + length, broken };
         match next {
             Some(next) => batch = next,

@@ -40,6 +40,7 @@ use longshore_metadata::{Database, Priority, Tx};
 use longshore_model::{BootId, Clock, Timestamp};
 use std::sync::Arc;
 use tokio::sync::RwLock;
+use tokio_util::task::TaskTracker;
 
 /// The registry's content; cheap to clone.
 #[derive(Clone)]
@@ -54,20 +55,30 @@ struct Inner {
     busy: Busy,
     /// Held together by those who store a blob and record it, alone by who removes one.
     storing: RwLock<()>,
+    /// Work that goes on without the request that asked for it.
+    unattended: TaskTracker,
 }
 
 impl Content {
     /// Content over a database and a store.
     #[must_use]
     pub fn new(db: Database, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        let (me, busy, storing) = (BootId::new(), Busy::default(), RwLock::new(()));
-        Self(Arc::new(Inner { db, store, clock, me, busy, storing }), Sparse::default())
+        let (me, busy) = (BootId::new(), Busy::default());
+        let (storing, unattended) = (RwLock::new(()), TaskTracker::new());
+        Self(Arc::new(Inner { db, store, clock, me, busy, storing, unattended }), Sparse::default())
     }
 
     /// The same content, which takes manifests though parts of them are missing.
     #[must_use]
     pub fn accepting(self, sparse: Sparse) -> Self {
         Self(self.0, sparse)
+    }
+
+    /// Waits until what came of uploads whose clients are gone has been saved. To be called when no request
+    /// runs any more.
+    pub async fn settled(&self) {
+        self.0.unattended.close();
+        self.0.unattended.wait().await;
     }
 
     fn now(&self) -> Timestamp {

@@ -2,7 +2,7 @@
 //! upload's row keeps how far it is and the state of its hash, so it goes on after a restart.
 
 use crate::Content;
-use crate::blobs::BlobInfo;
+use crate::blobs::{BlobInfo, ended};
 use crate::claims::Claim;
 use crate::error::Error;
 use crate::hash::Hasher;
@@ -15,7 +15,9 @@ use longshore_metadata::{
 };
 use longshore_model::{Repository, RepositoryId, Timestamp, UploadId};
 use longshore_oci::{Algorithm, Digest};
+use metrics::counter;
 use std::future::Future;
+use tracing::Instrument;
 
 /// A part of an upload.
 pub struct Chunk {
@@ -43,6 +45,7 @@ impl Content {
         })
         .await
         .map_err(|error| error.at(&repository.name))?;
+        counter!("longshore_uploads_started_total").increment(1);
         Ok(id)
     }
 
@@ -67,7 +70,7 @@ impl Content {
         chunk: Chunk,
     ) -> Result<u64, Error> {
         let (content, repository) = (self.clone(), repository.clone());
-        to_its_end(async move {
+        self.to_its_end(async move {
             let (upload, claim) = content.take_upload(&repository, upload, chunk.start).await?;
             let hasher = content.hasher_of(&upload).await?;
             let (mut writer, intake) = content.add(&repository, &upload, hasher, chunk.body).await?;
@@ -92,7 +95,7 @@ impl Content {
         last: Option<Chunk>,
     ) -> Result<BlobInfo, Error> {
         let (content, repository, digest) = (self.clone(), repository.clone(), digest.clone());
-        to_its_end(async move {
+        self.to_its_end(async move {
             let last = last.unwrap_or_else(|| Chunk { start: None, body: futures::stream::empty().boxed() });
             let (upload, claim) = content.take_upload(&repository, upload, last.start).await?;
             let stored = content.finish(&repository, &upload, digest, last.body).await?;
@@ -110,6 +113,7 @@ impl Content {
         let (upload, claim) = self.take_upload(repository, upload, None).await?;
         self.drop_upload(&upload).await?;
         claim.ended();
+        ended("cancelled");
         Ok(())
     }
 
@@ -170,16 +174,20 @@ impl Content {
         let actual = hasher.finish();
         if actual != digest {
             self.drop_upload(upload).await?;
+            ended("failed");
             return Err(Error::DigestMismatch { expected: digest, actual });
         }
         let info = BlobInfo { digest, size };
         // Asked before the bytes become a blob that nobody would have.
         if let Err(error) = self.check_quota(repository, &info).await {
             self.drop_upload(upload).await?;
+            ended("failed");
             return Err(error);
         }
         let stored = self.store(upload.id, &info.digest).await?;
-        self.record_blob(repository, info, stored, Some(upload.id)).await
+        let info = self.record_blob(repository, info, stored, Some(upload.id)).await?;
+        ended("stored");
+        Ok(info)
     }
 
     async fn upload(&self, repository: &Repository, upload: UploadId) -> Result<Upload, Error> {
@@ -293,15 +301,17 @@ impl Content {
         })
         .await
     }
-}
 
-/// Runs work to its end on a task of its own, also when the caller goes away in the middle: a
-/// client that disconnects must not keep its last bytes from being saved.
-async fn to_its_end<T: Send + 'static>(
-    work: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Result<T, Error> {
-    tokio::spawn(work).await.unwrap_or_else(|failure| match failure.try_into_panic() {
-        Ok(panic) => std::panic::resume_unwind(panic),
-        Err(_) => Err(StoreError::ShuttingDown.into()),
-    })
+    /// Runs work to its end on a task of its own, also when the caller goes away in the middle: a
+    /// client that disconnects must not keep its last bytes from being saved.
+    async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let running = self.0.unattended.spawn(work.in_current_span());
+        running.await.unwrap_or_else(|failure| match failure.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(StoreError::ShuttingDown.into()),
+        })
+    }
 }

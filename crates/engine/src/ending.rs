@@ -20,6 +20,7 @@ use longshore_model::{
     policy::RunCode,
     tag::AnswerResult,
 };
+use metrics::counter;
 
 /// What becomes of a job that did not do its work.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +63,7 @@ impl Engine {
             Fate::Errored => Next::End(Status::Errored),
             Fate::Retry(_) if claim.job.retries_left == 0 => Next::End(Status::Errored),
             Fate::Retry(asked) => {
+                counter!("longshore_job_retries_total", "action" => claim.job.action.as_str()).increment(1);
                 let wait = delay(claim.job.attempt, asked, self.settings().jitter.draw());
                 Next::Retry(self.now() + wait)
             }

@@ -10,13 +10,19 @@ use crate::{
     writer,
 };
 use futures::{FutureExt, future::BoxFuture};
+use metrics::{counter, histogram};
 use sqlx::{
     PgPool, Sqlite, SqlitePool,
     pool::PoolOptions,
     postgres::PgConnectOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
-use std::{panic::AssertUnwindSafe, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    str::FromStr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::{
     sync::{broadcast, mpsc, oneshot},
     task::JoinSet,
@@ -120,6 +126,16 @@ impl Database {
         }
     }
 
+    /// How many connections are open to read with; to PostgreSQL, to write with as well.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        let (open, idle, most) = match &self.0.store {
+            Store::Sqlite { readers, .. } => (readers.size(), readers.num_idle(), SQLITE_READERS),
+            Store::Postgres { pool, .. } => (pool.size(), pool.num_idle(), CONNECTIONS),
+        };
+        Connections { open: open as usize, idle, most: most as usize }
+    }
+
     /// Tells of every change from now on, after its commit. A listener that falls behind misses
     /// some; it is expected to look at the database from time to time anyway.
     #[must_use]
@@ -134,6 +150,17 @@ impl Database {
     }
 }
 
+/// Connections to the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// Open ones.
+    pub open: usize,
+    /// Those of them that nobody uses.
+    pub idle: usize,
+    /// More are not opened.
+    pub most: usize,
+}
+
 async fn through_writer<T, E, F>(writer: &mpsc::Sender<Work>, priority: Priority, work: F) -> Result<T, E>
 where
     F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
@@ -143,7 +170,7 @@ where
     let (result, outcome) = oneshot::channel();
     let (committed, commit) = oneshot::channel();
     let run = keeping(work, result);
-    let work = Work { priority, run, committed };
+    let work = Work { priority, run, committed, since: Instant::now() };
     writer.send(work).await.map_err(|_| Error::Closed)?;
     commit.await.map_err(|_| Error::Closed)??;
     outcome.await.map_err(|_| Error::Closed)?
@@ -179,7 +206,10 @@ where
     F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>>,
     E: From<Error>,
 {
+    let asked = Instant::now();
     let conn = pool.acquire().await.map_err(Error::from)?;
+    histogram!("longshore_database_wait_seconds").record(asked.elapsed());
+    let begun = Instant::now();
     let mut tx = Tx::new(Conn::new(Backend::Postgres(conn), vault));
     tx.command("BEGIN").await?;
     let outcome = AssertUnwindSafe(async { work(&mut tx).await }).catch_unwind().await;
@@ -197,6 +227,8 @@ where
     };
     match committed.await {
         Ok(()) => {
+            counter!("longshore_database_commits_total").increment(1);
+            histogram!("longshore_database_commit_seconds").record(begun.elapsed());
             relay.announce(announcements);
             Ok(value)
         }

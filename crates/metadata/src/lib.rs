@@ -23,6 +23,7 @@ pub mod remotes;
 pub mod repositories;
 pub mod sessions;
 pub mod settings;
+pub mod stock;
 pub mod storage;
 pub mod tags;
 pub mod totals;
@@ -44,7 +45,7 @@ mod writer;
 
 pub use changes::Change;
 pub use conn::{Conn, Tx};
-pub use database::Database;
+pub use database::{Connections, Database};
 pub use error::Error;
 pub use line::Priority;
 pub use vault::Vault;

@@ -4,6 +4,7 @@
 use crate::{Error, Tx};
 use futures::future::BoxFuture;
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 
 /// Which transactions go first when several wait.
@@ -26,6 +27,8 @@ pub(crate) struct Work {
     pub priority: Priority,
     pub run: Run,
     pub committed: oneshot::Sender<Result<(), Error>>,
+    /// When it joined the line.
+    pub since: Instant,
 }
 
 /// Those who wait, by priority, each in the order in which they came.
@@ -67,6 +70,11 @@ impl Line {
         work
     }
 
+    /// How many wait, those at the door included.
+    pub(crate) fn length(&self) -> usize {
+        self.arriving.len() + self.waiting.values().map(VecDeque::len).sum::<usize>()
+    }
+
     /// Everybody who waits.
     pub(crate) fn clear(&mut self) -> impl Iterator<Item = Work> {
         std::mem::take(&mut self.waiting).into_values().flatten()
@@ -91,7 +99,12 @@ mod tests {
     use super::*;
 
     fn work(priority: Priority) -> Work {
-        Work { priority, run: Box::new(|_| Box::pin(async { true })), committed: oneshot::channel().0 }
+        Work {
+            priority,
+            run: Box::new(|_| Box::pin(async { true })),
+            committed: oneshot::channel().0,
+            since: Instant::now(),
+        }
     }
 
     #[tokio::test]

@@ -27,3 +27,10 @@ pub async fn remove(tx: &mut Tx, key: &str) -> Result<(), Error> {
     change!(tx.conn, "DELETE FROM settings WHERE key = $1", key)?;
     Ok(())
 }
+
+/// Keeps a value where none is kept yet, and answers the one that is kept then: that of whoever came first.
+pub async fn put_new(tx: &mut Tx, key: &str, value: &str) -> Result<String, Error> {
+    let sql = "INSERT INTO settings (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING";
+    change!(tx.conn, sql, key, value)?;
+    Ok(get(tx, key).await?.unwrap_or_else(|| value.to_owned()))
+}

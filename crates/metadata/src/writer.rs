@@ -12,8 +12,9 @@ use crate::{
     line::{Line, Priority, Work},
 };
 use futures::FutureExt;
+use metrics::{counter, gauge, histogram};
 use sqlx::{SqlitePool, pool::PoolOptions, sqlite::SqliteConnectOptions};
-use std::{panic::AssertUnwindSafe, sync::Arc, thread};
+use std::{panic::AssertUnwindSafe, sync::Arc, thread, time::Instant};
 use tokio::{
     runtime,
     sync::{mpsc, oneshot},
@@ -99,6 +100,7 @@ async fn run(
     priority: Priority,
     kept: &mut Vec<Answer>,
 ) -> Result<Vec<Change>, Error> {
+    let begun = Instant::now();
     let mut announcements = Vec::new();
     tx.command("BEGIN IMMEDIATE; SAVEPOINT one").await?;
     for number in 0..MOST_IN_A_COMMIT {
@@ -109,6 +111,7 @@ async fn run(
             tx.command("RELEASE one; SAVEPOINT one").await?;
         }
         let Some(work) = line.next() else { break };
+        histogram!("longshore_database_wait_seconds").record(work.since.elapsed());
         let outcome = AssertUnwindSafe(async { (work.run)(&mut *tx).await }).catch_unwind().await;
         let announced = std::mem::take(&mut tx.announcements);
         if let Ok(true) = outcome {
@@ -121,5 +124,9 @@ async fn run(
         }
     }
     tx.command("COMMIT").await?;
+    counter!("longshore_database_commits_total").increment(1);
+    histogram!("longshore_database_commit_seconds").record(begun.elapsed());
+    histogram!("longshore_database_commit_transactions").record(kept.len() as f64);
+    gauge!("longshore_database_waiting_transactions").set(line.length() as f64);
     Ok(announcements)
 }

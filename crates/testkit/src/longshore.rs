@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::eventually::eventually;
 use crate::process::Server;
-use crate::registry_client::RegistryClient;
+use crate::registry_client::{RegistryClient, trusting_client};
 use crate::rest::Rest;
 
 /// The password of the user `admin` in every server that is started here.
@@ -27,6 +27,8 @@ pub struct Longshore {
     builder: LongshoreBuilder,
     folder: TempDir,
     address: SocketAddr,
+    /// Who signed its certificate, where it speaks TLS.
+    ca: Option<String>,
 }
 
 /// What to start; see [`Longshore::builder`].
@@ -39,6 +41,16 @@ pub struct LongshoreBuilder {
     below: Option<PathBuf>,
     /// Where a trace of its system calls goes, and of which calls.
     trace: Option<(PathBuf, &'static str)>,
+    tls: Option<Authority>,
+}
+
+/// Who signed the server's certificate.
+#[derive(Debug, Clone)]
+enum Authority {
+    /// One that the test made.
+    Known(String),
+    /// The server's own.
+    Private,
 }
 
 impl LongshoreBuilder {
@@ -76,6 +88,21 @@ impl LongshoreBuilder {
         command
     }
 
+    /// It speaks TLS with the certificate in these files, which this authority signed.
+    #[must_use]
+    pub fn tls_files(mut self, certificate: &Path, key: &Path, ca_pem: &str) -> Self {
+        self.tls = Some(Authority::Known(ca_pem.to_owned()));
+        self.argument(&format!("--tls-cert={}", certificate.display()))
+            .argument(&format!("--tls-key={}", key.display()))
+    }
+
+    /// It speaks TLS with an authority of its own.
+    #[must_use]
+    pub fn tls_private_ca(mut self) -> Self {
+        self.tls = Some(Authority::Private);
+        self.argument("--tls-private-ca")
+    }
+
     /// Starts it on a free port and waits until it is healthy.
     pub async fn start(self) -> Longshore {
         let folder = self.below.as_ref().map_or_else(TempDir::new, TempDir::new_in);
@@ -85,7 +112,20 @@ impl LongshoreBuilder {
     /// The same on what a folder holds already.
     pub(crate) async fn start_in(self, folder: TempDir) -> Longshore {
         let (server, address) = self.launch(&folder, "127.0.0.1:0").await;
-        Longshore { server, builder: self, folder, address }
+        let ca = match &self.tls {
+            None => None,
+            Some(Authority::Known(pem)) => Some(pem.clone()),
+            Some(Authority::Private) => {
+                let answer = trusting_client().get(format!("https://{address}/ca")).send().await;
+                let pem = answer.expect("the authority's certificate is served").text().await;
+                Some(pem.expect("the authority's certificate is text"))
+            }
+        };
+        Longshore { server, builder: self, folder, address, ca }
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 
     async fn launch(&self, folder: &TempDir, listen: &str) -> (Server, SocketAddr) {
@@ -104,12 +144,12 @@ impl LongshoreBuilder {
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(folder.path());
         let mut server = Server::start("longshore", &mut command, &folder.path().join("log"));
-        let address = server.listening("listening on http://").await;
-        let health = RegistryClient::new(&format!("http://{address}"));
-        eventually("longshore is healthy", READY_TIMEOUT, async || match health.try_get("/healthz").await {
-            Ok(200) => Ok(()),
-            Ok(status) => Err(format!("status {status}")),
-            Err(error) => Err(error),
+        let address = server.listening(&format!("listening on {}://", self.scheme())).await;
+        let (health, url) = (trusting_client(), format!("{}://{address}/healthz", self.scheme()));
+        eventually("longshore is healthy", READY_TIMEOUT, async || match health.get(&url).send().await {
+            Ok(answer) if answer.status().is_success() => Ok(()),
+            Ok(answer) => Err(format!("status {}", answer.status())),
+            Err(error) => Err(format!("{error:?}")),
         })
         .await;
         (server, address)
@@ -126,6 +166,7 @@ impl Longshore {
             variables: Vec::new(),
             below: None,
             trace: None,
+            tls: None,
         }
     }
 
@@ -134,9 +175,14 @@ impl Longshore {
         Self::builder(binary).start().await
     }
 
-    /// `http://127.0.0.1:PORT`
+    /// `http://127.0.0.1:PORT`, or `https://…`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.builder.scheme(), self.address)
+    }
+
+    /// The authority that signed its certificate, in PEM, where it speaks TLS.
+    pub fn ca(&self) -> Option<&str> {
+        self.ca.as_deref()
     }
 
     /// `127.0.0.1:PORT`
@@ -161,12 +207,20 @@ impl Longshore {
 
     /// The REST interface as the user `admin`.
     pub fn rest(&self) -> Rest {
-        Rest::new(&self.url()).as_user("admin", ADMIN_PASSWORD)
+        let rest = match &self.ca {
+            Some(ca) => Rest::trusting(&self.url(), ca),
+            None => Rest::new(&self.url()),
+        };
+        rest.as_user("admin", ADMIN_PASSWORD)
     }
 
     /// The registry as the user `admin`.
     pub fn registry(&self) -> RegistryClient {
-        RegistryClient::new(&self.url()).with_credentials("admin", ADMIN_PASSWORD)
+        let registry = match &self.ca {
+            Some(ca) => RegistryClient::trusting(&self.url(), ca),
+            None => RegistryClient::new(&self.url()),
+        };
+        registry.with_credentials("admin", ADMIN_PASSWORD)
     }
 
     /// Kills it in the middle of whatever it does.

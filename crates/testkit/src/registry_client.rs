@@ -41,6 +41,12 @@ pub(crate) fn http_client(ca: Option<&str>) -> reqwest::Client {
     builder.build().expect("an HTTP client can be made")
 }
 
+/// A client that takes any certificate, for the first contact with a server that has an authority of its own.
+pub(crate) fn trusting_client() -> reqwest::Client {
+    let builder = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true);
+    builder.build().expect("an HTTP client can be made")
+}
+
 impl RegistryClient {
     /// The registry at `url` (scheme, host and port), anonymously.
     pub fn new(url: &str) -> Self {
@@ -91,12 +97,6 @@ impl RegistryClient {
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let body = answer.bytes().await.map_err(told)?;
         Ok(Answer { status, headers, body, request: asked })
-    }
-
-    /// The status of a GET, or why there is none; for servers that may not be up.
-    pub(crate) async fn try_get(&self, path: &str) -> Result<u16, String> {
-        let answer = self.request(Method::GET, path).send().await;
-        answer.map(|answer| answer.status().as_u16()).map_err(|error| format!("{error:?}"))
     }
 
     /// `HEAD` of a manifest by tag or digest, with every manifest type accepted.

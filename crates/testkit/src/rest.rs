@@ -31,6 +31,11 @@ impl Rest {
         Self { http, base: format!("{url}/api/v0"), credentials: None }
     }
 
+    /// The interface of a server whose certificate an authority signed that only this client trusts.
+    pub fn trusting(url: &str, ca_pem: &str) -> Self {
+        Self { http: crate::registry_client::http_client(Some(ca_pem)), ..Self::new(url) }
+    }
+
     /// The same as another user.
     #[must_use]
     pub fn as_user(&self, user: &str, password: &str) -> Self {

@@ -1,16 +1,16 @@
 //! Who sends a request: found out once, from the credentials that the request carries, and handed
 //! on as extensions that handlers read.
 
-use std::net::SocketAddr;
+use std::time::Duration;
 
-use axum::Json;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use axum_extra::extract::CookieJar;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use ipnet::IpNet;
-use longshore_access::{Access, RequestActor, Via};
+use longshore_access::{Access, AuthError, RequestActor, Via};
 use longshore_admin::auth_problem;
 use longshore_app::server::{RequestSession, SESSION_COOKIE};
 use longshore_model::{Actor, Code, Problem};
@@ -19,12 +19,15 @@ use longshore_registry::Origin;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::origin;
+use crate::limits::{Limits, TooMany};
+use crate::listener::Connected;
 use crate::network::Arrival;
 
 /// What is needed to find out who sends a request.
 #[derive(Clone)]
 pub(crate) struct Gatekeeper {
     pub(crate) access: Access,
+    pub(crate) limits: Limits,
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// Scheme, host and port of the configured external URL.
     pub(crate) external_origin: Option<String>,
@@ -51,7 +54,7 @@ impl Audience {
         match path {
             _ if below("/v2") || path == "/auth/token" => Self::Registry,
             _ if below("/api") || below("/enzi") || below("/events") => Self::Rest,
-            _ if below("/pkg") || below("/healthz") || below("/readyz") => Self::File,
+            _ if below("/pkg") || matches!(path, "/healthz" | "/readyz" | "/metrics" | "/ca") => Self::File,
             _ => Self::Site,
         }
     }
@@ -60,7 +63,7 @@ impl Audience {
 /// Finds out who sends the request, and refuses what nobody may send.
 pub(crate) async fn identify(
     State(keeper): State<Gatekeeper>,
-    ConnectInfo(direct): ConnectInfo<SocketAddr>,
+    Extension(connected): Extension<Connected>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -68,13 +71,26 @@ pub(crate) async fn identify(
     if audience == Audience::File {
         return next.run(request).await;
     }
-    let arrival = Arrival::new(direct.ip(), request.headers(), &keeper.trusted_proxies);
+    let Connected { peer, tls } = connected;
+    let arrival = Arrival::new(peer.ip(), tls, request.headers(), &keeper.trusted_proxies);
+    // Before anything costs time.
+    if let Err(too_many) = keeper.limits.by_address(arrival.peer) {
+        return turn_away(audience, too_many.into(), request.headers());
+    }
     let origin = keeper.external_origin.clone().or_else(|| arrival.origin());
     let token = session_token(request.headers());
     let identified = keeper.actor(audience, &arrival, request.headers(), token.as_deref()).await;
     let actor = match identified {
         Ok(actor) => actor,
-        Err(problem) => return refuse(audience, problem, request.headers()),
+        Err(refused) => return turn_away(audience, refused, request.headers()),
+    };
+    if let Err(too_many) = keeper.limits.by_actor(&actor.actor) {
+        return turn_away(audience, too_many.into(), request.headers());
+    }
+    // Held until the answer: by then the upload's bytes have come.
+    let _upload = match sends_blob(&request).then(|| keeper.limits.upload(&actor.actor)).transpose() {
+        Ok(upload) => upload,
+        Err(too_many) => return turn_away(audience, too_many.into(), request.headers()),
     };
     // Signing in is protected as well: somebody else's site shall not sign a browser in as its user.
     let by_browser = matches!(actor.via, Via::Session { .. }) || audience == Audience::Site;
@@ -102,7 +118,7 @@ impl Gatekeeper {
         arrival: &Arrival,
         headers: &HeaderMap,
         session: Option<&str>,
-    ) -> Result<RequestActor, Problem> {
+    ) -> Result<RequestActor, Refused> {
         let peer = arrival.peer;
         let known = |actor, via| RequestActor { actor, peer, via };
         let credentials = match audience {
@@ -113,8 +129,7 @@ impl Gatekeeper {
         if let Some(credentials) = credentials {
             return match credentials.to_str().ok().and_then(Credentials::parse) {
                 Some(Credentials::Basic { user, password }) => {
-                    let user =
-                        self.access.authenticate(&user, &password, peer).await.map_err(auth_problem)?;
+                    let user = self.access.authenticate(&user, &password, peer).await?;
                     Ok(known(Actor::User(user), Via::Basic))
                 }
                 Some(Credentials::Bearer(token)) if audience == Audience::Registry => {
@@ -127,11 +142,13 @@ impl Gatekeeper {
                 Some(Credentials::Bearer(_)) => Err(Problem::new(
                     Code::NotAuthenticated,
                     "A token of the registry is for /v2 alone; send user name and password.",
-                )),
+                )
+                .into()),
                 None => Err(Problem::new(
                     Code::NotAuthenticated,
                     "The header Authorization cannot be read; send “Basic” with user name and password.",
-                )),
+                )
+                .into()),
             };
         }
         let session = match session {
@@ -151,6 +168,52 @@ impl Gatekeeper {
 fn session_token(headers: &HeaderMap) -> Option<String> {
     let jar = CookieJar::from_headers(headers);
     jar.get(SESSION_COOKIE).map(|cookie| cookie.value().to_owned()).filter(|token| !token.is_empty())
+}
+
+/// Whether the request may bring a part of a blob.
+fn sends_blob(request: &Request) -> bool {
+    let path = request.uri().path();
+    matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH)
+        && path.starts_with("/v2/")
+        && path.contains("/blobs/uploads/")
+}
+
+/// Why a request is turned away, and when it may come again, where that helps.
+struct Refused {
+    problem: Problem,
+    retry_after: Option<Duration>,
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self { problem, retry_after: None }
+    }
+}
+
+impl From<TooMany> for Refused {
+    fn from(too_many: TooMany) -> Self {
+        let problem = Problem::new(Code::TooManyAttempts, too_many.message);
+        Self { problem, retry_after: Some(too_many.retry_after) }
+    }
+}
+
+impl From<AuthError> for Refused {
+    fn from(error: AuthError) -> Self {
+        let retry_after = match &error {
+            AuthError::Throttled { retry_after } => Some(*retry_after),
+            AuthError::WrongCredentials | AuthError::Metadata(_) => None,
+        };
+        Self { problem: auth_problem(error), retry_after }
+    }
+}
+
+fn turn_away(audience: Audience, refused: Refused, request: &HeaderMap) -> Response {
+    let mut response = refuse(audience, refused.problem, request);
+    if let Some(wait) = refused.retry_after {
+        // A header counts whole seconds.
+        response.headers_mut().insert(header::RETRY_AFTER, wait.as_secs().max(1).into());
+    }
+    response
 }
 
 /// The refusal in the shape that the audience reads.

@@ -6,6 +6,7 @@ mod actor;
 mod headers;
 mod origin;
 mod record;
+mod route;
 
 pub(crate) use actor::{Gatekeeper, identify};
 pub(crate) use headers::{panicked, protect};

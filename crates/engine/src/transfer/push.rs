@@ -17,6 +17,7 @@ use longshore_oci::{
     RemoteName, Tag, media_type,
 };
 use longshore_remote::{Error, Mount, Registry};
+use metrics::counter;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -213,6 +214,7 @@ impl Push {
         let body = body.inspect_ok(move |bytes| {
             journal.bytes(bytes.len() as u64);
             told.gave(bytes.len() as u64);
+            counter!("longshore_transfer_bytes_total", "direction" => "out").increment(bytes.len() as u64);
         });
         let sent = self.registry.finish_upload(repository, upload, digest, info.size, body).await;
         if sent.is_err() {

@@ -10,6 +10,7 @@ use futures::StreamExt;
 use longshore_content::ByteStream;
 use longshore_oci::{Digest, RemoteName};
 use longshore_remote::{BlobStream, Error, Registry};
+use metrics::counter;
 use std::{
     io,
     sync::{Arc, Mutex, PoisonError},
@@ -78,6 +79,8 @@ pub(crate) fn whole_blob(
                 Ok(Some(bytes)) => {
                     journal.bytes(bytes.len() as u64);
                     report.gave(bytes.len() as u64);
+                    counter!("longshore_transfer_bytes_total", "direction" => "in")
+                        .increment(bytes.len() as u64);
                     Some((Ok(bytes), Some(fetch)))
                 }
                 Ok(None) => None,

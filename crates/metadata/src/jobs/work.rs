@@ -14,6 +14,7 @@ use longshore_model::{
     BootId, JobId, Timestamp,
     job::{Action, Job, Parameters, Progress, Status},
 };
+use metrics::counter;
 
 /// A job in a worker's hands.
 #[derive(Debug, Clone)]
@@ -159,10 +160,10 @@ pub async fn finish(
 ) -> Result<(), Error> {
     let ended = row!(
         tx.conn,
-        (bool,),
+        (bool, String),
         "UPDATE jobs SET status = $3, outcome = $4, error = $5, finished_at = $6, updated_at = $6, lease_until = NULL
          WHERE id = $1 AND epoch = $2 AND status = 'running'
-         RETURNING serial_key IS NOT NULL",
+         RETURNING serial_key IS NOT NULL, action",
         job.to_string(),
         epoch,
         status.as_str(),
@@ -170,7 +171,9 @@ pub async fn finish(
         error,
         micros(now)
     )?;
-    let Some((serial,)) = ended else { return Err(Error::LeaseLost(job)) };
+    let Some((serial, action)) = ended else { return Err(Error::LeaseLost(job)) };
+    // Before the commit, which fails too seldom to count for it.
+    counter!("longshore_jobs_ended_total", "action" => action, "status" => status.as_str()).increment(1);
     tx.announce(Change::Job(job));
     if serial {
         // One that waits behind the same key may start.

@@ -11,6 +11,7 @@ mod policies;
 mod promises;
 mod scene;
 mod servers;
+mod stock;
 mod storage;
 mod tags;
 mod undo;

@@ -1,0 +1,73 @@
+//! What there is and what waits, counted for those who watch the server. Each count is one look at an
+//! index or a small table; callers ask a few times a minute at most.
+
+use crate::{
+    Conn, Error,
+    conn::{row, rows},
+    convert::{instant, word},
+};
+use longshore_model::{
+    Timestamp,
+    job::{Action, Status},
+};
+
+/// The counts.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stock {
+    /// Repositories.
+    pub repositories: u64,
+    /// Blobs, each counted once.
+    pub blobs: u64,
+    /// Their bytes.
+    pub blob_bytes: u64,
+    /// Uploads that were begun and have not ended.
+    pub uploads: u64,
+    /// Jobs that have not ended; an action or status without any is left out.
+    pub jobs: Vec<Jobs>,
+}
+
+/// Jobs of one action that all wait, or all run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Jobs {
+    /// What they do.
+    pub action: Action,
+    /// Waiting or running.
+    pub status: Status,
+    /// How many there are.
+    pub count: u64,
+    /// Since when the one that is due longest could have begun; none of those that run.
+    pub due_since: Option<Timestamp>,
+}
+
+/// Counts.
+pub async fn count(conn: &mut Conn) -> Result<Stock, Error> {
+    let sql = "SELECT (SELECT COUNT(*) FROM repositories WHERE deleted_at IS NULL), COUNT(*), CAST(COALESCE(SUM(size), 0) AS BIGINT),
+                      (SELECT COUNT(*) FROM uploads)
+               FROM blobs";
+    let counts = row!(conn, (i64, i64, i64, i64), sql)?;
+    let (repositories, blobs, blob_bytes, uploads) = counts.unwrap_or_default();
+    let waiting =
+        "SELECT action, COUNT(*), MIN(scheduled_at) FROM jobs WHERE status = 'waiting' GROUP BY action";
+    let mut jobs = Vec::new();
+    for (action, count, due) in rows!(conn, (String, i64, i64), waiting)? {
+        let due_since = Some(instant(due)?);
+        jobs.push(Jobs {
+            action: word("action", &action)?,
+            status: Status::Waiting,
+            count: count.unsigned_abs(),
+            due_since,
+        });
+    }
+    let running = "SELECT action, COUNT(*) FROM jobs WHERE status = 'running' GROUP BY action";
+    for (action, count) in rows!(conn, (String, i64), running)? {
+        let count = count.unsigned_abs();
+        jobs.push(Jobs { action: word("action", &action)?, status: Status::Running, count, due_since: None });
+    }
+    Ok(Stock {
+        repositories: repositories.unsigned_abs(),
+        blobs: blobs.unsigned_abs(),
+        blob_bytes: blob_bytes.unsigned_abs(),
+        uploads: uploads.unsigned_abs(),
+        jobs,
+    })
+}

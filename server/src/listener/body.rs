@@ -1,0 +1,188 @@
+//! Bodies of requests and answers that notice a client who sends or takes next to nothing.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::body::{Body as Answer, Bytes};
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
+
+use super::pulse::Pulse;
+use crate::limits::{Limit, Slow};
+
+/// A request's body. One that comes too slowly ends in an error, as one whose connection broke does.
+pub(super) struct Paced<B> {
+    body: B,
+    slow: Slow,
+    waiting_since: Option<Instant>,
+    waited: Duration,
+    moved: u64,
+    /// When to look at a body that does not move at all.
+    look: Option<Pin<Box<Sleep>>>,
+}
+
+impl<B> Paced<B> {
+    pub(super) fn new(body: B, slow: Slow) -> Self {
+        Self { body, slow, waiting_since: None, waited: Duration::ZERO, moved: 0, look: None }
+    }
+
+    /// How long the client was waited for, when that is long enough to judge it.
+    fn judge(&mut self, now: Instant) -> io::Result<()> {
+        let waited = self.waited + self.waiting_since.map_or(Duration::ZERO, |since| now - since);
+        if waited < self.slow.after {
+            return Ok(());
+        }
+        if self.slow.is_too_slow(waited, self.moved) {
+            Limit::SlowRequest.refused();
+            let said = format!("it came with less than {} bytes per second", self.slow.rate);
+            return Err(io::Error::new(io::ErrorKind::TimedOut, said));
+        }
+        self.waited = Duration::ZERO;
+        self.moved = 0;
+        self.waiting_since = self.waiting_since.map(|_| now);
+        Ok(())
+    }
+}
+
+impl<B> Body for Paced<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(since) = this.waiting_since.take() {
+                    this.waited += since.elapsed();
+                }
+                this.moved += frame.data_ref().map_or(0, Bytes::len) as u64;
+                Poll::Ready(Some(this.judge(Instant::now()).map(|()| frame).map_err(Into::into)))
+            }
+            Poll::Ready(ended) => Poll::Ready(ended.map(|error| error.map_err(Into::into))),
+            Poll::Pending => {
+                let now = Instant::now();
+                this.waiting_since.get_or_insert(now);
+                // A timer that has run out is set again until it waits.
+                loop {
+                    let after = this.slow.after;
+                    let look = this.look.get_or_insert_with(|| Box::pin(sleep(after)));
+                    if look.as_mut().poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    let now = Instant::now();
+                    if let Err(error) = this.judge(now) {
+                        return Poll::Ready(Some(Err(error.into())));
+                    }
+                    let waited = this.waited + this.waiting_since.map_or(Duration::ZERO, |since| now - since);
+                    if let Some(look) = &mut this.look {
+                        look.as_mut().reset((now + (after - waited)).into());
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// An answer's body, which tells when the client has taken what there was of it. With its end the
+/// request ends.
+pub(super) struct Watched {
+    body: Answer,
+    pulse: Arc<Pulse>,
+    owing: bool,
+}
+
+impl Watched {
+    pub(super) fn new(body: Answer, pulse: Arc<Pulse>) -> Self {
+        pulse.owe(Instant::now());
+        Self { body, pulse, owing: true }
+    }
+
+    fn settle(&mut self) {
+        if std::mem::take(&mut self.owing) {
+            self.pulse.settle(Instant::now());
+        }
+    }
+}
+
+impl Body for Watched {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        // Whoever asks for more has room for it.
+        self.settle();
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if matches!(polled, Poll::Ready(Some(Ok(_)))) {
+            self.owing = true;
+            self.pulse.owe(Instant::now());
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.settle();
+        self.pulse.end(Instant::now());
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use axum::body::Body as Sent;
+    use futures::StreamExt;
+
+    /// A body of `size` bytes every few milliseconds, `times` in all.
+    fn dripping(size: usize, milliseconds: u64, times: usize) -> Paced<Sent> {
+        let drops = futures::stream::iter(0..times).then(move |_| async move {
+            sleep(Duration::from_millis(milliseconds)).await;
+            Ok::<_, io::Error>(Bytes::from(vec![0; size]))
+        });
+        Paced::new(Sent::from_stream(drops), Slow { after: Duration::from_millis(200), rate: 1000 })
+    }
+
+    async fn length(body: Paced<Sent>) -> Result<usize, axum::Error> {
+        axum::body::to_bytes(Sent::new(body), usize::MAX).await.map(|bytes| bytes.len())
+    }
+
+    #[tokio::test]
+    async fn a_slow_push_goes_on_and_one_that_only_holds_the_connection_does_not() {
+        assert_eq!(length(dripping(500, 20, 30)).await.unwrap(), 15_000);
+        assert_eq!(length(dripping(50_000, 150, 4)).await.unwrap(), 200_000);
+        let begun = Instant::now();
+        assert!(length(dripping(1, 20, 1_000_000)).await.is_err());
+        assert!(length(dripping(1_000_000, 3_600_000, 2)).await.is_err());
+        assert!(begun.elapsed() < Duration::from_secs(30));
+    }
+}

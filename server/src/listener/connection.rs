@@ -1,0 +1,184 @@
+//! One connection, from the TLS handshake to its end.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::response::IntoResponse;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
+use hyper::body::{Body as _, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{MissedTickBehavior, interval_at, timeout};
+use tokio_rustls::server::TlsStream;
+use tower::Service;
+
+use super::body::{Paced, Watched};
+use super::pulse::{Pulse, Verdict};
+use super::stream::Metered;
+use super::{Ending, Server};
+use crate::limits::{Limit, LimitSettings};
+use crate::tls::Acceptor;
+
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How often a connection is looked at, whether its client keeps it for nothing.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The first byte of a TLS handshake (RFC 8446 §5.1).
+const HANDSHAKE_RECORD: u8 = 22;
+/// For who speaks HTTP where HTTPS is spoken.
+const NO_TLS: &str = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n\
+                      This server speaks HTTPS here; ask again with https://.\n";
+
+/// On which connection a request came; an extension of each.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Connected {
+    /// Who holds the connection: the client, or a proxy.
+    pub(crate) peer: SocketAddr,
+    /// Whether the connection is encrypted.
+    pub(crate) tls: bool,
+}
+
+impl Server {
+    /// Serves one connection to its end.
+    pub(super) async fn connection(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        protocol: &Builder<TokioExecutor>,
+        ending: &Ending,
+    ) {
+        let Some(tls) = &self.tls else {
+            return self.speak(stream, Connected { peer, tls: false }, protocol, ending).await;
+        };
+        let handshake = timeout(HANDSHAKE, handshake(tls, stream));
+        match ending.drain.run_until_cancelled(handshake).await {
+            Some(Ok(Ok(stream))) => self.speak(stream, Connected { peer, tls: true }, protocol, ending).await,
+            Some(Ok(Err(error))) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
+            Some(Err(_)) => tracing::debug!(%peer, "a TLS handshake took too long"),
+            None => {}
+        }
+    }
+
+    async fn speak(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        connected: Connected,
+        protocol: &Builder<TokioExecutor>,
+        ending: &Ending,
+    ) {
+        let pulse = Pulse::new(&self.limits, Instant::now());
+        let (server, watched) = (self.clone(), pulse.clone());
+        let service = service_fn(move |request| server.clone().answer(request, connected, watched.clone()));
+        let stream = TokioIo::new(Metered::new(stream, pulse.clone()));
+        let mut connection = pin!(protocol.serve_connection(stream, service));
+        let mut draining = false;
+        let mut looks = interval_at((Instant::now() + LOOK_EVERY).into(), LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        tracing::debug!(peer = %connected.peer, %error, "a connection broke");
+                        let error = error.downcast_ref::<hyper::Error>();
+                        if error.is_some_and(hyper::Error::is_parse_too_large) {
+                            Limit::Headers.refused();
+                        }
+                    }
+                    return;
+                }
+                _ = looks.tick() => {
+                    let limit = match pulse.look(Instant::now()) {
+                        Verdict::Fine => continue,
+                        // HTTP/2 is told first.
+                        Verdict::Idle if !draining => {
+                            draining = true;
+                            connection.as_mut().graceful_shutdown();
+                            continue;
+                        }
+                        Verdict::Idle => return,
+                        Verdict::SlowHead => Limit::SlowHead,
+                        Verdict::SlowResponse => Limit::SlowResponse,
+                    };
+                    limit.refused();
+                    tracing::info!(peer = %connected.peer, ?limit, "a client is too slow; its connection is closed");
+                    return;
+                }
+                () = ending.drain.cancelled(), if !draining => {
+                    draining = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = ending.abandon.cancelled() => return,
+            }
+        }
+    }
+}
+
+impl Server {
+    async fn answer(
+        mut self,
+        request: Request<Incoming>,
+        connected: Connected,
+        pulse: Arc<Pulse>,
+    ) -> Result<Response<Watched>, Infallible> {
+        pulse.begin(request.version() == Version::HTTP_2);
+        let limits = &self.limits;
+        let answer = if let Some((limit, said)) = too_large_head(request.headers(), request.uri(), limits) {
+            limit.refused();
+            (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, said).into_response()
+        } else {
+            let request = request.map(|body| match limits.slow {
+                Some(slow) if !body.is_end_stream() => Body::new(Paced::new(body, slow)),
+                _ => Body::new(body),
+            });
+            self.router.call(arrived(request, connected)).await?
+        };
+        Ok(answer.map(|body| Watched::new(body, pulse)))
+    }
+}
+
+/// Which limit a request's head goes beyond, if any.
+fn too_large_head(headers: &HeaderMap, uri: &Uri, limits: &LimitSettings) -> Option<(Limit, String)> {
+    if headers.len() > limits.headers {
+        let said = format!("The request has more than {} headers.\n", limits.headers);
+        return Some((Limit::Headers, said));
+    }
+    let address = uri.path().len() + uri.query().map_or(0, str::len);
+    let bytes =
+        headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>() + address;
+    (bytes > limits.header_bytes as usize).then(|| {
+        let said =
+            format!("The request's address and headers have more than {} bytes.\n", limits.header_bytes);
+        (Limit::HeaderBytes, said)
+    })
+}
+
+/// The request as all rooms expect it.
+fn arrived(mut request: Request<Body>, connected: Connected) -> Request<Body> {
+    // HTTP/2 names the host in the address alone (RFC 9113 §8.3.1).
+    if !request.headers().contains_key(header::HOST)
+        && let Some(authority) = request.uri().authority()
+        && let Ok(host) = HeaderValue::try_from(authority.as_str())
+    {
+        request.headers_mut().insert(header::HOST, host);
+    }
+    request.extensions_mut().insert(connected);
+    request
+}
+
+async fn handshake(tls: &Acceptor, mut stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    let mut first = [0];
+    if stream.peek(&mut first).await? > 0 && first[0] != HANDSHAKE_RECORD {
+        stream.write_all(NO_TLS.as_bytes()).await?;
+        stream.shutdown().await?;
+        return Err(io::Error::other("the client does not speak TLS"));
+    }
+    tls.accept(stream).await
+}

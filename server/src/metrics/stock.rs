@@ -1,0 +1,70 @@
+//! What the database tells when somebody asks: how much is stored, which jobs wait and run. Looked up
+//! anew only from time to time, however often somebody asks.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use longshore_metadata::Database;
+use longshore_metadata::stock::{self, Stock};
+use longshore_model::job::{Action, Status};
+use longshore_model::{Clock, Timestamp};
+use metrics::gauge;
+use tokio::sync::Mutex;
+
+/// How old what is told may be.
+const FRESH: SignedDuration = SignedDuration::from_secs(15);
+
+/// Takes stock.
+pub(super) struct Stocktaker {
+    db: Database,
+    clock: Arc<dyn Clock>,
+    taken_at: Mutex<Option<Timestamp>>,
+}
+
+impl Stocktaker {
+    pub(super) fn new(db: Database, clock: Arc<dyn Clock>) -> Self {
+        Self { db, clock, taken_at: Mutex::new(None) }
+    }
+
+    /// Sets the gauges, unless they were set a moment ago.
+    pub(super) async fn take(&self) {
+        let connections = self.db.connections();
+        gauge!("longshore_database_connections", "state" => "idle").set(connections.idle as f64);
+        let used = connections.open.saturating_sub(connections.idle);
+        gauge!("longshore_database_connections", "state" => "used").set(used as f64);
+        gauge!("longshore_database_connections_max").set(connections.most as f64);
+
+        let now = self.clock.now();
+        // Held while the database is asked, so that only one of many who ask at once does so.
+        let mut taken_at = self.taken_at.lock().await;
+        if taken_at.is_some_and(|taken_at| now.duration_since(taken_at) < FRESH) {
+            return;
+        }
+        let counted = async { stock::count(&mut self.db.read().await?).await };
+        match counted.await {
+            Ok(stock) => tell(&stock, now),
+            Err(error) => tracing::warn!(%error, "the metrics of what is stored are old"),
+        }
+        *taken_at = Some(now);
+    }
+}
+
+fn tell(stock: &Stock, now: Timestamp) {
+    gauge!("longshore_repositories").set(stock.repositories as f64);
+    gauge!("longshore_blobs").set(stock.blobs as f64);
+    gauge!("longshore_blobs_bytes").set(stock.blob_bytes as f64);
+    gauge!("longshore_uploads_open").set(stock.uploads as f64);
+    let mut oldest = SignedDuration::ZERO;
+    for action in Action::ALL {
+        for status in [Status::Waiting, Status::Running] {
+            let found = stock.jobs.iter().find(|jobs| jobs.action == action && jobs.status == status);
+            let count = found.map_or(0, |jobs| jobs.count);
+            gauge!("longshore_jobs", "action" => action.as_str(), "status" => status.as_str())
+                .set(count as f64);
+            if let Some(since) = found.and_then(|jobs| jobs.due_since) {
+                oldest = oldest.max(now.duration_since(since));
+            }
+        }
+    }
+    gauge!("longshore_jobs_oldest_due_age_seconds").set(oldest.as_secs_f64());
+}

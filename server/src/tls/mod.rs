@@ -1,0 +1,203 @@
+//! TLS: which certificate the server shows, and how it comes to a newer one while it runs. The
+//! certificate comes from files of the administrator's, or from a private authority of the server's own.
+//! Connections are accepted in `listener`.
+
+mod acceptor;
+mod files;
+mod options;
+mod private_ca;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use http::header;
+use longshore_metadata::Database;
+use longshore_model::Clock;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+pub(crate) use acceptor::Acceptor;
+pub(crate) use options::{TlsOptions, TlsSettings};
+
+use files::{Files, Look};
+use private_ca::PrivateCa;
+
+/// How often the files are looked at, and whether a certificate of the private authority is due.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// TLS as the server speaks it.
+pub(crate) struct Tls {
+    acceptor: Acceptor,
+    shown: Arc<Shown>,
+    source: Source,
+    clock: Arc<dyn Clock>,
+}
+
+enum Source {
+    Files(Files),
+    PrivateCa(Box<PrivateCa>),
+}
+
+impl Tls {
+    /// Reads the certificate, or issues one for `names` (hosts and addresses) and what is set in addition.
+    pub(crate) async fn open(
+        settings: &TlsSettings,
+        names: Vec<String>,
+        db: &Database,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        let (source, first) = match settings {
+            TlsSettings::Files { certificate, key } => {
+                let (files, first) = Files::open(certificate.clone(), key.clone())?;
+                (Source::Files(files), first)
+            }
+            TlsSettings::PrivateCa { names: more } => {
+                let names = names.into_iter().chain(more.iter().cloned()).collect();
+                let mut authority = PrivateCa::load_or_create(db, names, clock.now()).await?;
+                let first = authority.issue(clock.now())?;
+                tracing::info!(
+                    sha256 = authority.fingerprint()?,
+                    "certificates come from the private authority that clients find at /ca"
+                );
+                (Source::PrivateCa(Box::new(authority)), first)
+            }
+        };
+        let shown = Arc::new(Shown(RwLock::new(Arc::new(first))));
+        Ok(Self { acceptor: Acceptor::new(shown.clone())?, shown, source, clock })
+    }
+
+    /// What makes TLS of a connection.
+    pub(crate) fn acceptor(&self) -> Acceptor {
+        self.acceptor.clone()
+    }
+
+    /// Where clients find the certificate of the private authority, when there is one.
+    pub(crate) fn routes(&self) -> Router {
+        let Source::PrivateCa(authority) = &self.source else { return Router::new() };
+        let pem: Arc<str> = authority.pem().into();
+        let headers = [
+            (header::CONTENT_TYPE, "application/x-pem-file"),
+            (header::CONTENT_DISPOSITION, "inline; filename=\"longshore-ca.pem\""),
+        ];
+        Router::new().route("/ca", get(async move || (headers, pem.to_string())))
+    }
+
+    /// Shows newer certificates as they come, until `stop`. Connections that are open stay as they are.
+    pub(crate) async fn keep_fresh(mut self, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
+            self.refresh();
+        }
+    }
+
+    fn refresh(&mut self) {
+        let newer = match &mut self.source {
+            Source::Files(files) => match files.look() {
+                Look::Same => return,
+                Look::Newer(certificate) => Ok(*certificate),
+                Look::Broken(error) => Err(error),
+            },
+            Source::PrivateCa(authority) if authority.is_due(self.clock.now()) => {
+                authority.issue(self.clock.now())
+            }
+            Source::PrivateCa(_) => return,
+        };
+        match newer {
+            Ok(certificate) => {
+                self.shown.show(certificate);
+                tracing::info!("new connections get a newer certificate");
+            }
+            Err(error) => {
+                tracing::error!("the server keeps the certificate that it has: {error:#}");
+            }
+        }
+    }
+}
+
+/// The names and addresses under which clients reach a server that listens at `address`.
+pub(crate) fn names(external_url: Option<&Url>, address: SocketAddr) -> Vec<String> {
+    let external = external_url.and_then(Url::host_str).map(|host| {
+        // An IPv6 address stands in brackets.
+        host.trim_matches(['[', ']']).to_owned()
+    });
+    let listen = Some(address.ip()).filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_string());
+    let local = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let mut names: Vec<String> = external.into_iter().chain(listen).chain(local).collect();
+    let mut seen = std::collections::HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names
+}
+
+/// The certificate that new connections get.
+#[derive(Debug)]
+struct Shown(RwLock<Arc<CertifiedKey>>);
+
+impl Shown {
+    fn show(&self, certificate: CertifiedKey) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(certificate);
+    }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use jiff::SignedDuration;
+    use longshore_metadata::Vault;
+    use longshore_model::{ManualClock, Timestamp};
+
+    async fn database(key: u8) -> (tempfile::TempDir, Database) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        let db = Database::open(path.to_str().unwrap(), Vault::from_key([key; 32])).await.unwrap();
+        (folder, db)
+    }
+
+    #[tokio::test]
+    async fn a_certificate_of_the_private_authority_is_renewed_while_the_server_runs() {
+        let (_folder, db) = database(1).await;
+        let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let settings = TlsSettings::PrivateCa { names: Vec::new() };
+        let mut tls = Tls::open(&settings, vec!["localhost".to_owned()], &db, clock.clone()).await.unwrap();
+        let shown = |tls: &Tls| tls.shown.0.read().unwrap().cert[0].clone();
+        let first = shown(&tls);
+        clock.advance(SignedDuration::from_hours(24 * 50));
+        tls.refresh();
+        assert_eq!(shown(&tls), first, "it is good for another forty days");
+        clock.advance(SignedDuration::from_hours(24 * 15));
+        tls.refresh();
+        assert_ne!(shown(&tls), first);
+    }
+
+    #[test]
+    fn a_certificate_is_for_each_name_that_clients_may_use() {
+        let url: Url = "https://[2001:db8::1]:8443".parse().unwrap();
+        let everywhere = "0.0.0.0:8080".parse().unwrap();
+        assert_eq!(names(Some(&url), everywhere), ["2001:db8::1", "localhost", "127.0.0.1", "::1"]);
+        let here = "127.0.0.1:8080".parse().unwrap();
+        assert_eq!(names(None, here), ["127.0.0.1", "localhost", "::1"]);
+    }
+
+    #[tokio::test]
+    async fn servers_that_share_a_database_share_their_private_authority() {
+        let (_folder, db) = database(1).await;
+        let names = || vec!["localhost".to_owned()];
+        let now = Timestamp::UNIX_EPOCH;
+        let (one, other) = tokio::join!(
+            PrivateCa::load_or_create(&db, names(), now),
+            PrivateCa::load_or_create(&db, names(), now)
+        );
+        assert_eq!(one.unwrap().pem(), other.unwrap().pem());
+    }
+}

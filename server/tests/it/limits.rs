@@ -1,0 +1,233 @@
+//! Limits as those see them who go beyond, and as those see them who watch the server.
+
+use std::time::Duration;
+
+use longshore_testkit::{ADMIN_PASSWORD, Longshore, corpus, eventually};
+use reqwest::{Method, StatusCode, header};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use crate::support::{SOON, user};
+
+async fn server(arguments: &[&str]) -> Longshore {
+    let builder = Longshore::builder(env!("CARGO_BIN_EXE_longshore"));
+    arguments.iter().fold(builder, |builder, argument| builder.argument(argument)).start().await
+}
+
+/// How often a limit has refused something.
+async fn refusals(server: &Longshore, limit: &str) -> f64 {
+    let registry = server.registry().anonymous();
+    let answer = registry.send(registry.request(Method::GET, "/metrics")).await;
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    let sample = format!("longshore_limit_refusals_total{{limit=\"{limit}\"}} ");
+    text.lines().find_map(|line| line.strip_prefix(&sample)?.parse().ok()).unwrap_or(0.0)
+}
+
+async fn refused(server: &Longshore, limit: &str) {
+    eventually(&format!("the limit {limit} is counted"), SOON, async || {
+        (refusals(server, limit).await > 0.0).then_some(())
+    })
+    .await;
+}
+
+/// Sends bytes as they are, and answers the connection.
+async fn raw(server: &Longshore, text: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(server.host()).await.expect("a connection");
+    stream.write_all(text.as_bytes()).await.expect("sent");
+    stream
+}
+
+/// What comes until the server closes the connection.
+async fn rest_of(mut stream: TcpStream) -> String {
+    let mut said = Vec::new();
+    // A reset is an end as well.
+    let _ = timeout(SOON, stream.read_to_end(&mut said)).await.expect("the server closes the connection");
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+fn basic() -> String {
+    use base64::Engine;
+    let pair = format!("admin:{ADMIN_PASSWORD}");
+    format!("Authorization: Basic {}\r\n", base64::prelude::BASE64_STANDARD.encode(pair))
+}
+
+/// Begins an upload and answers its address.
+async fn begin_upload(server: &Longshore) -> String {
+    let registry = server.registry();
+    let answer = registry.send(registry.request(Method::POST, "/v2/admin/app/blobs/uploads/")).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED);
+    answer.headers[header::LOCATION].to_str().expect("text").to_owned()
+}
+
+/// The beginning of a request that sends a part of a blob.
+fn patch(server: &Longshore, upload: &str, length: usize) -> String {
+    let (host, basic) = (server.host(), basic());
+    format!("PATCH {upload} HTTP/1.1\r\nHost: {host}\r\n{basic}Content-Length: {length}\r\n\r\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_does_not_end_costs_the_connection() {
+    let server = server(&["--limit-head-seconds=1"]).await;
+    let mut dripping = raw(&server, "GET /v2/ HTTP/1.1\r\n").await;
+    let dripped = timeout(SOON, async {
+        while dripping.write_all(b"X-A: b\r\n").await.is_ok() {
+            sleep(Duration::from_millis(100)).await;
+        }
+    });
+    dripped.await.expect("the server closes the connection");
+    refused(&server, "slow_head").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_stands_still_is_broken_off_and_what_came_is_kept() {
+    let server = server(&["--limit-slow-seconds=1", "--limit-slow-rate=1000"]).await;
+    let upload = begin_upload(&server).await;
+    let standing = raw(&server, &format!("{}0123456789", patch(&server, &upload, 1_000_000))).await;
+    let said = rest_of(standing).await;
+    assert!(said.contains("1000 bytes per second"), "{said}");
+    refused(&server, "slow_request").await;
+    let registry = server.registry();
+    let status = registry.send(registry.request(Method::GET, &upload)).await;
+    assert_eq!(status.headers[header::RANGE], "0-9");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_that_nobody_takes_ends_and_a_slow_one_goes_on() {
+    let server = server(&["--limit-slow-seconds=2", "--limit-slow-rate=10000"]).await;
+    let registry = server.registry();
+    // More than the kernel keeps for a connection.
+    let blob = vec![7; 40_000_000];
+    let digest = corpus::digest_of(&blob);
+    let put = format!("/v2/admin/app/blobs/uploads/?digest={digest}");
+    let answer = registry.send(registry.request(Method::POST, &put).body(blob.clone())).await;
+    assert_eq!(answer.status, StatusCode::CREATED);
+    let (host, basic) = (server.host(), basic());
+    let get = format!("GET /v2/admin/app/blobs/{digest} HTTP/1.1\r\nHost: {host}\r\n{basic}\r\n");
+
+    let mut slow = raw(&server, &get).await;
+    let mut ignored = raw(&server, &get).await;
+    let mut taken = 0;
+    let mut buffer = vec![0; 256 * 1024];
+    // A tenth of a second for each quarter of a megabyte, for longer than the server's patience.
+    for _ in 0..50 {
+        taken += slow.read(&mut buffer).await.expect("the slow pull goes on");
+        sleep(Duration::from_millis(100)).await;
+    }
+    refused(&server, "slow_response").await;
+    while taken < blob.len() {
+        let more = slow.read(&mut buffer).await.expect("the slow pull goes on");
+        assert_ne!(more, 0, "the slow pull ended after {taken} bytes");
+        taken += more;
+    }
+    let mut rest = Vec::new();
+    let _ = ignored.read_to_end(&mut rest).await;
+    assert!(rest.len() < blob.len(), "the pull that nobody took was cut short");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_have_a_number_and_a_size() {
+    let server = server(&["--limit-header-bytes=8000"]).await;
+    let many: String = (0..150).map(|number| format!("X-{number}: a\r\n")).collect();
+    let said = rest_of(raw(&server, &format!("GET /v2/ HTTP/1.1\r\nHost: x\r\n{many}\r\n")).await).await;
+    assert!(said.starts_with("HTTP/1.1 431"), "{said}");
+    refused(&server, "headers").await;
+    let registry = server.registry();
+    let large = registry.request(Method::GET, "/v2/").header("x-large", "a".repeat(9000));
+    assert_eq!(registry.send(large).await.status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    refused(&server, "header_bytes").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_have_a_size() {
+    let server = server(&["--limit-body-bytes=1000"]).await;
+    let large = json!({"name": "a".repeat(1000), "isOrg": true});
+    assert_eq!(server.rest().post("/accounts", large).await.expect_error(413), "REQUEST_TOO_LARGE");
+    refused(&server, "body_bytes").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_has_so_many_uploads_at_once() {
+    let server = server(&["--limit-uploads=1"]).await;
+    let (first, second) = (begin_upload(&server).await, begin_upload(&server).await);
+    let running = raw(&server, &format!("{}01234", patch(&server, &first, 10))).await;
+    let registry = server.registry();
+    let answer = eventually("the second is refused", SOON, async || {
+        let answer = registry.send(registry.request(Method::PATCH, &second).body("0")).await;
+        (answer.status == StatusCode::TOO_MANY_REQUESTS).then_some(answer)
+    })
+    .await;
+    assert!(answer.headers.contains_key(header::RETRY_AFTER));
+    assert!(String::from_utf8_lossy(&answer.body).contains("TOOMANYREQUESTS"), "{answer:?}");
+    refused(&server, "uploads").await;
+    drop(running);
+    eventually("there is room again", SOON, async || {
+        let status =
+            registry.send(registry.request(Method::POST, "/v2/admin/app/blobs/uploads/")).await.status;
+        (status == StatusCode::ACCEPTED).then_some(()).ok_or(status)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_asks_too_fast_waits_and_another_one_does_not() {
+    let server = server(&["--limit-user-rate=1"]).await;
+    let other = user(&server.rest(), "grace").await;
+    let answer = eventually("the burst is used up", SOON, async || {
+        let answer = server.rest().get("/accounts").await;
+        (answer.status == 429).then_some(answer)
+    })
+    .await;
+    assert!(answer.headers.contains_key(header::RETRY_AFTER));
+    assert_eq!(answer.expect_error(429), "TOO_MANY_ATTEMPTS");
+    assert_eq!(other.get("/accounts").await.status, 200);
+    refused(&server, "user_rate").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_asks_too_fast_waits_and_a_proxy_tells_whose_it_is() {
+    let server = server(&["--limit-address-rate=1", "--trusted-proxies=127.0.0.0/8"]).await;
+    let registry = server.registry().anonymous();
+    let ask = async |address: &str| {
+        registry.send(registry.request(Method::GET, "/v2/").header("x-forwarded-for", address)).await
+    };
+    let answer = eventually("the burst is used up", SOON, async || {
+        let answer = ask("203.0.113.7").await;
+        (answer.status == StatusCode::TOO_MANY_REQUESTS).then_some(answer)
+    })
+    .await;
+    assert!(answer.headers.contains_key(header::RETRY_AFTER));
+    assert_eq!(ask("203.0.113.8").await.status, StatusCode::UNAUTHORIZED);
+    refused(&server, "address_rate").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_are_so_many_connections_and_no_more() {
+    let server = server(&["--limit-connections=5"]).await;
+    let mut open = Vec::new();
+    for _ in 0..8 {
+        open.push(TcpStream::connect(server.host()).await.expect("a connection"));
+    }
+    let last = open.pop().expect("eight were opened");
+    assert_eq!(rest_of(last).await, "");
+    drop(open);
+    eventually("there is room again", SOON, async || {
+        reqwest::get(format!("{}/healthz", server.url())).await.is_ok().then_some(())
+    })
+    .await;
+    refused(&server, "connections").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guessed_passwords_are_counted() {
+    let server = server(&[]).await;
+    let registry = server.registry().with_credentials("admin", "guess");
+    let answer = eventually("guesses have to wait", SOON, async || {
+        let answer = registry.send(registry.request(Method::GET, "/v2/")).await;
+        (answer.status == StatusCode::TOO_MANY_REQUESTS).then_some(answer)
+    })
+    .await;
+    assert!(answer.headers.contains_key(header::RETRY_AFTER));
+    refused(&server, "sign_in").await;
+}
