@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use longshore_testkit::Longshore;
-use longshore_testkit::soak::power::{PowerOptions, power_cuts};
+use longshore_testkit::soak::power::{PowerOptions, Syncs, catches_missing_syncs, power_cuts};
 use longshore_testkit::soak::{KillOptions, kill_rounds};
 
 /// How long.
@@ -36,7 +36,12 @@ pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
     let Options { rounds, cuts, clients, .. } = *options;
     let tell = |line: String| println!("{line}");
     if options.power {
-        power_cuts(builder, PowerOptions { cuts, clients, seed, ..PowerOptions::default() }, tell).await;
+        let power = PowerOptions { cuts, clients, seed, ..PowerOptions::default() };
+        // First whether it would be noticed at all.
+        for syncs in [Syncs::WithoutFiles, Syncs::WithoutFolders] {
+            ensure!(catches_missing_syncs(builder.clone(), power, syncs).await, "{syncs:?} goes unnoticed");
+        }
+        power_cuts(builder, power, tell).await;
         println!("{cuts} power cuts, and nothing that was acknowledged is missing");
     } else {
         kill_rounds(builder, KillOptions { rounds, clients, seed }, tell).await;

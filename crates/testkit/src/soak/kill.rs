@@ -52,13 +52,14 @@ pub async fn kill_rounds(builder: LongshoreBuilder, options: KillOptions, mut te
         }
         let restarted = Instant::now();
         server.restart().await;
-        let mut journal = journal.lock().unwrap_or_else(|_| panic!("a client failed"));
-        let acknowledged = journal.acknowledged().count();
-        let expected = journal.expected();
-        let wanted = Expectations { expected, uploads: journal.uploads.clone(), loose_parts: false };
+        let (acknowledged, wanted) = {
+            let journal = journal.lock().expect("no client has panicked");
+            let (expected, uploads) = (journal.expected(), journal.uploads.clone());
+            (journal.acknowledged().count(), Expectations { expected, uploads, loose_parts: false })
+        };
         let found = check(&server, &wanted).await;
         let tags = found.len();
-        journal.settle(found);
+        journal.lock().expect("no client has panicked").settle(found);
         tell(format!(
             "round {round}: {acknowledged} requests acknowledged, {tags} tags; checked {:.1} s after the restart",
             restarted.elapsed().as_secs_f64()
