@@ -4,7 +4,7 @@
 use crate::{Engine, orders, trouble::Trouble};
 use jiff::SignedDuration;
 use longshore_content::{Freed, Retention};
-use longshore_metadata::{Error, Tx, jobs, settings};
+use longshore_metadata::{Conn, Error, Tx, jobs, settings};
 use longshore_model::{Timestamp, job::Cause, size};
 
 /// Under this key stands when the next collection is due.
@@ -56,18 +56,28 @@ fn sentence(verb: &str, freed: &Freed) -> String {
     format!("{verb} {}: {}", size(freed.bytes), parts.join(", "))
 }
 
-/// Enqueues a collection when it is time, and notes when the next one is.
-pub(crate) async fn start_if_due(tx: &mut Tx, every: SignedDuration, now: Timestamp) -> Result<(), Error> {
-    let next = settings::get(tx, NEXT).await?.and_then(|next| next.parse::<Timestamp>().ok());
-    match next {
-        Some(next) if next > now && next <= now + every => return Ok(()),
-        // Not at the first start: somebody may just have restored a backup.
-        Some(next) if next <= now => {
-            jobs::enqueue(tx, orders::collect_garbage(false, Cause::Schedule, now), now).await?;
-        }
-        _ => {}
+/// Whether a collection is due, or when the next one is has to be noted anew.
+pub(crate) async fn is_due(conn: &mut Conn, every: SignedDuration, now: Timestamp) -> Result<bool, Error> {
+    let next = instant(settings::get(conn, NEXT).await?);
+    Ok(next.is_none_or(|next| next <= now || next > now + every))
+}
+
+/// Enqueues a collection that is due, and notes when the next one is.
+pub(crate) async fn start_due(tx: &mut Tx, every: SignedDuration, now: Timestamp) -> Result<(), Error> {
+    let known = settings::get(tx, NEXT).await?;
+    // Of several servers that find it due, one notes it.
+    if !settings::swap(tx, NEXT, known.as_deref(), &(now + every).to_string()).await? {
+        return Ok(());
     }
-    settings::put(tx, NEXT, &(now + every).to_string()).await
+    // Not at the first start: somebody may just have restored a backup.
+    if instant(known).is_some_and(|next| next <= now) {
+        jobs::enqueue(tx, orders::collect_garbage(false, Cause::Schedule, now), now).await?;
+    }
+    Ok(())
+}
+
+fn instant(noted: Option<String>) -> Option<Timestamp> {
+    noted?.parse().ok()
 }
 
 #[cfg(test)]

@@ -48,7 +48,17 @@ impl Engine {
 
     async fn start_due(&self) -> Result<(), Error> {
         let (now, collect_every) = (self.now(), self.settings().garbage.every);
-        let due = pull_mirrors::due(&mut self.db().read().await?, now).await?;
+        let (due, expired, collect_every) = {
+            let conn = &mut self.db().read().await?;
+            let collect = match collect_every {
+                Some(every) if garbage::is_due(conn, every, now).await? => Some(every),
+                _ => None,
+            };
+            (pull_mirrors::due(conn, now).await?, jobs::any_expired(conn, now).await?, collect)
+        };
+        if due.is_empty() && !expired && collect_every.is_none() {
+            return Ok(());
+        }
         self.db()
             .write(Priority::Normal, move |tx| {
                 Box::pin(async move {
@@ -57,7 +67,7 @@ impl Engine {
                         start(tx, mirror, now).await?;
                     }
                     if let Some(every) = collect_every {
-                        garbage::start_if_due(tx, every, now).await?;
+                        garbage::start_due(tx, every, now).await?;
                     }
                     Ok::<_, Error>(())
                 })
@@ -76,12 +86,14 @@ impl Engine {
     }
 }
 
-/// Enqueues the poll of one mirror, unless one waits or runs already, and sets the time of the next.
+/// Enqueues the poll of one mirror, unless one waits or runs already, and sets the time of the next. Of several
+/// servers that find it due, one does.
 async fn start(tx: &mut Tx, mirror: &PullMirror, now: Timestamp) -> Result<(), Error> {
     let id = mirror.common.id;
-    if jobs::active_for_policy(tx, id, Action::PollMirror).await?.is_none() {
+    let next = now + SignedDuration::from_secs(i64::from(mirror.interval_seconds));
+    let first = pull_mirrors::schedule(tx, id, mirror.next_run_at, next).await?;
+    if first && jobs::active_for_policy(tx, id, Action::PollMirror).await?.is_none() {
         jobs::enqueue(tx, orders::poll(mirror, Cause::Schedule, None, now), now).await?;
     }
-    let next = now + SignedDuration::from_secs(i64::from(mirror.interval_seconds));
-    pull_mirrors::schedule(tx, id, next).await
+    Ok(())
 }

@@ -69,11 +69,15 @@ pub async fn next_due(conn: &mut Conn) -> Result<Option<Timestamp>, Error> {
     maybe_instant(value!(conn, Option<i64>, sql)?)
 }
 
-/// Sets when the next poll is due.
-pub async fn schedule(tx: &mut Tx, mirror: PolicyId, next_run_at: Timestamp) -> Result<(), Error> {
-    let sql = "UPDATE policies SET next_run_at = $2 WHERE id = $1";
-    change!(tx.conn, sql, mirror.to_string(), micros(next_run_at))?;
-    Ok(())
+/// Sets when the next poll is due; false when somebody else has done so since `due` was read.
+pub async fn schedule(
+    tx: &mut Tx,
+    mirror: PolicyId,
+    due: Timestamp,
+    next_run_at: Timestamp,
+) -> Result<bool, Error> {
+    let sql = "UPDATE policies SET next_run_at = $3 WHERE id = $1 AND next_run_at = $2";
+    Ok(change!(tx.conn, sql, mirror.to_string(), micros(due), micros(next_run_at))? > 0)
 }
 
 /// Records what the remote has, so that only what comes later is taken (semantics 3).

@@ -22,6 +22,21 @@ pub async fn put(tx: &mut Tx, key: &str, value: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Keeps a value in the place of another, or of none; false when another one is kept by now.
+pub async fn swap(tx: &mut Tx, key: &str, old: Option<&str>, new: &str) -> Result<bool, Error> {
+    let swapped = match old {
+        Some(old) => {
+            let sql = "UPDATE settings SET value = $3 WHERE key = $1 AND value = $2";
+            change!(tx.conn, sql, key, old, new)?
+        }
+        None => {
+            let sql = "INSERT INTO settings (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING";
+            change!(tx.conn, sql, key, new)?
+        }
+    };
+    Ok(swapped > 0)
+}
+
 /// Forgets a value.
 pub async fn remove(tx: &mut Tx, key: &str) -> Result<(), Error> {
     change!(tx.conn, "DELETE FROM settings WHERE key = $1", key)?;

@@ -14,8 +14,8 @@ use crate::support::{SOON, ends_with, promotion, repositories, user};
 const KEY: &str = "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd";
 
 fn migrate(folder: &Path, from: &str, to: &str) -> Output {
-    fs::write(folder.join("from.toml"), from).unwrap();
-    fs::write(folder.join("to.toml"), to).unwrap();
+    fs::write(folder.join("from.toml"), from).expect("a file can be written");
+    fs::write(folder.join("to.toml"), to).expect("a file can be written");
     Command::new(env!("CARGO_BIN_EXE_longshore"))
         .args(["migrate-storage", "--config", "from.toml", "--to", "to.toml"])
         .env("LONGSHORE_ENCRYPTION_KEY", KEY)
@@ -23,7 +23,7 @@ fn migrate(folder: &Path, from: &str, to: &str) -> Output {
         .env("LONGSHORE_S3_SECRET_KEY", SECRET_KEY)
         .current_dir(folder)
         .output()
-        .unwrap()
+        .expect("the command runs")
 }
 
 fn told(output: &Output) -> String {

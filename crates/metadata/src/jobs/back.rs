@@ -2,8 +2,8 @@
 //! lease ran out.
 
 use crate::{
-    Change, Error, Tx,
-    conn::{change, rows},
+    Change, Conn, Error, Tx,
+    conn::{change, rows, value},
     convert::{id, micros},
 };
 use longshore_model::{BootId, JobId, Timestamp};
@@ -81,6 +81,12 @@ pub async fn release_all(tx: &mut Tx, not_of: BootId, now: Timestamp) -> Result<
     let sql = put_back!(" WHERE status = 'running' AND (boot IS NULL OR boot <> $2) RETURNING id");
     let released = rows!(tx.conn, (String,), sql, micros(now), not_of.to_string())?;
     announce_all(tx, released)
+}
+
+/// Whether a worker holds a job beyond its lease.
+pub async fn any_expired(conn: &mut Conn, now: Timestamp) -> Result<bool, Error> {
+    let sql = "SELECT COUNT(*) FROM jobs WHERE status = 'running' AND lease_until < $1";
+    Ok(value!(conn, i64, sql, micros(now))? > 0)
 }
 
 /// Whatever a worker holds beyond its lease is put back.

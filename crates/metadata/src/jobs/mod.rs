@@ -21,7 +21,7 @@ use longshore_model::{
 };
 use row::{Row, select};
 
-pub use back::{release, release_all, release_expired, retry_later};
+pub use back::{any_expired, release, release_all, release_expired, retry_later};
 pub use list::list;
 pub use log::{log, logs};
 pub use work::{Claim, claim, fence, finish, progress, renew, set_parameters};

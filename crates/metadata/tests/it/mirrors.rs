@@ -203,7 +203,9 @@ async fn pull_mirrors_are_due_by_their_time(scene: Scene) {
     assert_eq!(due(10).await, [early]);
     assert_eq!(due(99).await, [early, late]);
     assert_eq!(pull_mirrors::next_due(&mut scene.read().await).await.unwrap(), Some(at(10)));
-    scene.write(move |tx| Box::pin(pull_mirrors::schedule(tx, early, at(500)))).await;
+    let schedule = || scene.write(move |tx| Box::pin(pull_mirrors::schedule(tx, early, at(10), at(500))));
+    assert!(schedule().await);
+    assert!(!schedule().await, "another server that found it due as well is told");
     assert_eq!(due(99).await, [late]);
     assert_eq!(pull_mirrors::next_due(&mut scene.read().await).await.unwrap(), Some(at(20)));
 }
