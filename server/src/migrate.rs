@@ -37,6 +37,8 @@ async fn migrate(from: &Settings, to: &Settings) -> anyhow::Result<()> {
     let content = |db: &Database, store| Content::new(db.clone(), store, clock.clone());
     let source = content(&old, from.storage.open().await.context("the old storage")?);
     let target = content(&new, to.storage.open().await.context("the new storage")?);
+    source.own_store().await.context("the old storage")?;
+    target.own_store_of(&source).await.context("the new storage")?;
     copy_blobs(&source, &target).await?;
     let rows = moving::copy(&old, &new).await.context("the rows were not all copied; ask once more")?;
     println!("{rows} rows are there as well; start the server with the new configuration");

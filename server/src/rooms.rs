@@ -62,6 +62,7 @@ impl Rooms {
         }
         let content = Content::new(db.clone(), settings.storage.open().await?, clock.clone())
             .accepting(settings.sparse);
+        content.own_store().await?;
         content.drop_stray_uploads().await.context("what an earlier start left cannot be cleaned up")?;
         let access = Access::new(db.clone(), clock.clone(), AccessSettings::default());
         let network = NetworkPolicy { allow_private: settings.allow_private_remotes };

@@ -10,7 +10,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 use longshore_model::{Timestamp, UploadId};
 use longshore_oci::{Algorithm, Digest, Span};
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +27,7 @@ const SYNC_EVERY: u64 = 32 * 1024 * 1024;
 pub struct DiskStore {
     uploads: Arc<Path>,
     blobs: Arc<Path>,
+    label: Arc<Path>,
 }
 
 impl DiskStore {
@@ -36,7 +37,11 @@ impl DiskStore {
     /// A folder that cannot be made.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let root = root.into();
-        let store = Self { uploads: root.join("uploads").into(), blobs: root.join("blobs").into() };
+        let store = Self {
+            uploads: root.join("uploads").into(),
+            blobs: root.join("blobs").into(),
+            label: root.join("registry").into(),
+        };
         make_durable_folder(&root)?;
         make_folder(&store.uploads)?;
         for algorithm in Algorithm::ALL {
@@ -95,6 +100,39 @@ fn location_of(digest: &Digest) -> String {
 impl Store for DiskStore {
     fn is_shared(&self) -> bool {
         false
+    }
+
+    fn label(&self) -> BoxFuture<'_, Result<Option<String>, StoreError>> {
+        let path = self.label.clone();
+        async move {
+            off_thread(move || match fs::read_to_string(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                read => {
+                    read.map(|label| Some(label.trim().to_owned())).map_err(StoreError::io("read", &path))
+                }
+            })
+            .await?
+        }
+        .boxed()
+    }
+
+    fn set_label(&self, label: String) -> BoxFuture<'_, Result<(), StoreError>> {
+        let path = self.label.clone();
+        async move {
+            off_thread(move || {
+                let draft = path.with_extension("new");
+                let written = || {
+                    let mut file = File::create(&draft)?;
+                    writeln!(file, "{label}")?;
+                    file.sync_all()?;
+                    fs::rename(&draft, &path)
+                };
+                written().map_err(StoreError::io("write", &path))?;
+                sync_folder(path.parent().expect("the label lies in a folder"))
+            })
+            .await?
+        }
+        .boxed()
     }
 
     fn begin(&self, upload: UploadId) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>> {

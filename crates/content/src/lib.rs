@@ -12,6 +12,7 @@ mod error;
 mod garbage;
 mod hash;
 mod intake;
+mod label;
 mod manifests;
 mod moving;
 mod repositories;

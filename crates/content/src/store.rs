@@ -22,6 +22,12 @@ pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 /// An upload is begun, appended to and saved, perhaps resumed after a restart, and in the end
 /// committed or aborted. Nobody reads an upload, and a committed blob never changes.
 pub trait Store: Send + Sync + 'static {
+    /// What the store was labelled with, so that nobody takes it for another; nothing, when it is new.
+    fn label(&self) -> BoxFuture<'_, Result<Option<String>, StoreError>>;
+
+    /// Labels the store.
+    fn set_label(&self, label: String) -> BoxFuture<'_, Result<(), StoreError>>;
+
     /// Whether other servers may write here as well. It is for those who use a store to see to it
     /// that nobody else writes to an upload meanwhile.
     fn is_shared(&self) -> bool;
@@ -141,6 +147,17 @@ pub enum StoreError {
         bucket: String,
         /// What is wrong, and what to set instead.
         reason: String,
+    },
+    /// Another registry keeps its bytes here.
+    #[error(
+        "the storage belongs to another registry ({theirs}; this one is {ours}): name another folder, bucket or \
+         prefix, or the database that belongs to it"
+    )]
+    Foreign {
+        /// The label that this registry would have given it.
+        ours: String,
+        /// The label that it has.
+        theirs: String,
     },
     /// The process ends.
     #[error("the server is shutting down")]

@@ -62,4 +62,6 @@ ids! {
     UploadId,
     /// One start of one server process; the owner of leases.
     BootId,
+    /// What one registry's bytes are kept in.
+    StoreId,
 }

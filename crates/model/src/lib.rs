@@ -19,7 +19,7 @@ pub mod view;
 
 pub use account::{Account, Actor, Author, UserActor};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use id::{AccountId, BootId, JobId, PolicyId, RemoteId, RepositoryId, UploadId};
+pub use id::{AccountId, BootId, JobId, PolicyId, RemoteId, RepositoryId, StoreId, UploadId};
 pub use page::{Page, PageRequest};
 pub use policy::{PolicyKind, PromotionPolicy, PullMirror, PushMirror};
 pub use problem::{Code, FieldError, Problem};

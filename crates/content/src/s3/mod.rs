@@ -4,6 +4,7 @@
 //! - `blobs/<upload>-parts`: any other, made of the parts of a multipart upload.
 //! - `uploads/<upload>/state` and `uploads/<upload>/tail-<n>`: what it takes to go on with the
 //!   latter, also at another server.
+//! - `registry`: whose all this is.
 //!
 //! A blob stays where its upload began, so nothing is ever copied. Two equal blobs are two objects;
 //! which of them counts is not known here, and neither is which server may write to an upload: it
@@ -32,6 +33,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 use writer::S3Writer;
+
+/// The object that says whose all this is.
+const LABEL: &str = "registry";
 
 /// Blobs and uploads in a bucket.
 #[derive(Debug, Clone)]
@@ -108,6 +112,18 @@ impl S3Store {
 impl Store for S3Store {
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn label(&self) -> BoxFuture<'_, Result<Option<String>, StoreError>> {
+        async move {
+            let label = self.bucket().get(&self.bucket().at(LABEL), None).await?;
+            Ok(label.map(|label| String::from_utf8_lossy(&label).trim().to_owned()))
+        }
+        .boxed()
+    }
+
+    fn set_label(&self, label: String) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move { self.bucket().put(&self.bucket().at(LABEL), label.into()).await }.boxed()
     }
 
     fn begin(&self, upload: UploadId) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>> {

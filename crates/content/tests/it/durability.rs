@@ -42,6 +42,14 @@ impl Writer for RecordingWriter {
 }
 
 impl Store for Recording {
+    fn label(&self) -> BoxFuture<'_, Result<Option<String>, StoreError>> {
+        self.disk.label()
+    }
+
+    fn set_label(&self, label: String) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.disk.set_label(label)
+    }
+
     fn is_shared(&self) -> bool {
         self.disk.is_shared()
     }

@@ -5,6 +5,7 @@ mod blobs;
 mod durability;
 mod fixture;
 mod garbage;
+mod label;
 mod manifests;
 mod s3;
 mod scrub;

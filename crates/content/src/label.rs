@@ -1,0 +1,43 @@
+//! Whose store it is. A registry labels its store with a name that its database keeps, and no other
+//! registry touches a store that is labelled otherwise: what one does not know it would take for
+//! leftovers, and remove.
+
+use crate::Content;
+use crate::error::Error;
+use crate::store::StoreError;
+use futures::FutureExt;
+use longshore_metadata::settings;
+use longshore_model::StoreId;
+
+/// Under this key the database keeps the name.
+const KEY: &str = "name of the store";
+
+impl Content {
+    /// Labels the store as this registry's. To be called before anything is stored or removed.
+    ///
+    /// # Errors
+    /// [`StoreError::Foreign`]; the store and the database.
+    pub async fn own_store(&self) -> Result<(), Error> {
+        let new = StoreId::new().to_string();
+        let ours = self
+            .write(move |tx| async move { Ok::<_, Error>(settings::put_new(tx, KEY, &new).await?) }.boxed())
+            .await?;
+        match self.0.store.label().await? {
+            None => Ok(self.0.store.set_label(ours).await?),
+            Some(label) if label == ours => Ok(()),
+            Some(theirs) => Err(StoreError::Foreign { ours, theirs }.into()),
+        }
+    }
+
+    /// Labels the store as that of the registry which moves here.
+    ///
+    /// # Errors
+    /// As [`Content::own_store`].
+    pub async fn own_store_of(&self, mover: &Self) -> Result<(), Error> {
+        if let Some(name) = settings::get(&mut mover.0.db.read().await?, KEY).await? {
+            self.write(move |tx| async move { Ok::<_, Error>(settings::put(tx, KEY, &name).await?) }.boxed())
+                .await?;
+        }
+        self.own_store().await
+    }
+}
