@@ -228,14 +228,18 @@ impl Cut {
 }
 
 async fn wait_for_end(trace: &Path, process: u32) {
-    let end = format!("{process} +++ ");
+    // In columns: there is more than one space behind a short number.
+    let end = |line: &str| {
+        let told = line.strip_prefix(&process.to_string());
+        told.is_some_and(|told| told.starts_with(' ') && told.trim_start().starts_with("+++ "))
+    };
     eventually("the end of the trace", TRACE_TIMEOUT, async || {
         let mut file = fs::File::open(trace).ok()?;
         let length = file.metadata().ok()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(4096))).ok()?;
         let mut tail = Vec::new();
         file.read_to_end(&mut tail).ok()?;
-        String::from_utf8_lossy(&tail).contains(&end).then_some(())
+        String::from_utf8_lossy(&tail).lines().any(end).then_some(())
     })
     .await;
 }
