@@ -10,6 +10,9 @@
 //! which of them counts is not known here, and neither is which server may write to an upload: it
 //! must be one at a time. Parts that were never saved when a server died are known to nobody: the
 //! bucket should have a lifecycle rule that aborts incomplete multipart uploads after some days.
+//!
+//! What that leaves open: a server that was frozen and wakes when its claim on a *small* upload has gone
+//! to another may overwrite the object, if the client sent other bytes there. A scrub finds it.
 
 mod bucket;
 mod session;
