@@ -1,0 +1,112 @@
+//! What refers to a manifest by its `subject`: signatures, SBOMs, attestations.
+
+use crate::{
+    Conn, Error,
+    conn::{from_row, rows},
+    convert::{from_json, parse},
+};
+use longshore_model::RepositoryId;
+use longshore_oci::{Descriptor, Digest};
+use std::collections::BTreeMap;
+
+from_row! {
+    struct ReferrerRow {
+        digest: String,
+        media_type: String,
+        artifact_type: Option<String>,
+        annotations: String,
+        size: i64,
+    }
+}
+
+/// The repository's manifests whose subject this is, of one artifact type or of any.
+pub async fn referrers(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    subject: &Digest,
+    artifact_type: Option<&str>,
+) -> Result<Vec<Descriptor>, Error> {
+    let found = rows!(
+        conn,
+        ReferrerRow,
+        "SELECT m.digest, m.media_type, m.artifact_type, m.annotations, m.size
+         FROM manifests m JOIN repository_manifests l ON l.digest = m.digest
+         WHERE m.subject = $2 AND l.repository = $1 AND l.removed_at IS NULL AND ($3 IS NULL OR m.artifact_type = $3)
+         ORDER BY m.digest",
+        repository.to_string(),
+        subject.as_str(),
+        artifact_type
+    )?;
+    found.into_iter().map(descriptor).collect()
+}
+
+/// A part of a list of referrers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReferrersPage {
+    /// The referrers, by digest.
+    pub descriptors: Vec<Descriptor>,
+    /// Whether there are others behind them.
+    pub more: bool,
+}
+
+/// What of the list of [`referrers`] a page holds.
+#[derive(Debug, Clone, Copy)]
+pub struct ReferrersWanted<'a> {
+    /// Of this artifact type, or of any.
+    pub artifact_type: Option<&'a str>,
+    /// Behind this digest.
+    pub after: Option<&'a str>,
+    /// At most so many.
+    pub count: i64,
+    /// At most so many bytes of annotations and what each descriptor has beside them; but one
+    /// referrer, however many it has.
+    pub bytes: i64,
+}
+
+from_row! {
+    struct CountedRow {
+        remaining: i64,
+    } and referrer: ReferrerRow
+}
+
+/// A page of the repository's manifests whose subject this is. Annotations may be long, so it is
+/// decided by their lengths alone which of them are read.
+pub async fn referrers_page(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    subject: &Digest,
+    wanted: ReferrersWanted<'_>,
+) -> Result<ReferrersPage, Error> {
+    let found = rows!(
+        conn,
+        CountedRow,
+        "SELECT page.remaining, m.digest, m.media_type, m.artifact_type, m.annotations, m.size
+         FROM (SELECT digest, own, CAST(COUNT(*) OVER () AS BIGINT) AS remaining,
+                      SUM(own) OVER (ORDER BY digest) AS reach
+               FROM (SELECT m.digest, OCTET_LENGTH(m.annotations) + 512 AS own
+                     FROM manifests m JOIN repository_manifests l ON l.digest = m.digest
+                     WHERE m.subject = $2 AND l.repository = $1 AND l.removed_at IS NULL
+                       AND ($3 IS NULL OR m.artifact_type = $3) AND ($4 IS NULL OR m.digest > $4)) AS lengths) AS page
+         JOIN manifests m ON m.digest = page.digest
+         WHERE page.reach <= $6 OR page.reach = page.own
+         ORDER BY m.digest LIMIT $5",
+        repository.to_string(),
+        subject.as_str(),
+        wanted.artifact_type,
+        wanted.after,
+        wanted.count,
+        wanted.bytes
+    )?;
+    let more = found.first().is_some_and(|row| row.remaining > found.len() as i64);
+    let descriptors = found.into_iter().map(|row| descriptor(row.referrer)).collect::<Result<_, _>>()?;
+    Ok(ReferrersPage { descriptors, more })
+}
+
+fn descriptor(row: ReferrerRow) -> Result<Descriptor, Error> {
+    let annotations: BTreeMap<String, String> = from_json("annotations", &row.annotations)?;
+    let mut descriptor =
+        Descriptor::new(&row.media_type, parse("digest", &row.digest)?, row.size.unsigned_abs());
+    descriptor.artifact_type = row.artifact_type;
+    descriptor.annotations = annotations;
+    Ok(descriptor)
+}
