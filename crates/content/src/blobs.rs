@@ -11,8 +11,8 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 use jiff::SignedDuration;
 use longshore_metadata::blobs::{self, BlobRow};
 use longshore_metadata::repositories::Visible;
-use longshore_metadata::{Conn, Tx, garbage, manifests, storage, tags, uploads};
-use longshore_model::{Provenance, Repository, Timestamp, UploadId};
+use longshore_metadata::{Conn, garbage, manifests, storage, tags, uploads};
+use longshore_model::{Provenance, Repository, RepositoryId, UploadId};
 use longshore_oci::{Digest, Namespace, Span};
 use metrics::counter;
 use std::io;
@@ -150,16 +150,7 @@ impl Content {
         to: &Repository,
         digest: &Digest,
     ) -> Result<Option<BlobInfo>, Error> {
-        let (from, to, digest, now) = (from.id, to.clone(), digest.clone(), self.now());
-        self.write(move |tx| {
-            async move {
-                tags::lock_changes(tx).await?;
-                let found = blobs::linked(tx, from, &digest).await?.map(|(found, _)| found);
-                link_found(tx, &to, digest, found, now).await
-            }
-            .boxed()
-        })
-        .await
+        self.mount_out_of(Source::One(from.id), to, digest).await
     }
 
     /// As [`Content::mount`], from whichever of the repositories in `visible` has it.
@@ -172,12 +163,30 @@ impl Content {
         to: &Repository,
         digest: &Digest,
     ) -> Result<Option<BlobInfo>, Error> {
-        let (visible, to, digest, now) = (visible.clone(), to.clone(), digest.clone(), self.now());
+        self.mount_out_of(Source::Any(visible.clone()), to, digest).await
+    }
+
+    async fn mount_out_of(
+        &self,
+        source: Source,
+        to: &Repository,
+        digest: &Digest,
+    ) -> Result<Option<BlobInfo>, Error> {
+        let (to, digest, now) = (to.clone(), digest.clone(), self.now());
         self.write(move |tx| {
             async move {
                 tags::lock_changes(tx).await?;
-                let found = blobs::linked_in_any(tx, &visible, &digest).await?;
-                link_found(tx, &to, digest, found, now).await
+                let found = match &source {
+                    Source::One(from) => blobs::linked(tx, *from, &digest).await?.map(|(found, _)| found),
+                    Source::Any(visible) => blobs::linked_in_any(tx, visible, &digest).await?,
+                };
+                let Some(found) = found else { return Ok(None) };
+                let info = BlobInfo { digest, size: found.size };
+                let namespace = to.name.to_namespace();
+                storage::hold_quota(tx, &namespace).await?;
+                room_for(tx, &namespace, &info).await?;
+                blobs::link(tx, to.id, &info.digest, now).await?;
+                Ok(Some(info))
             }
             .boxed()
         })
@@ -287,21 +296,10 @@ impl Content {
     }
 }
 
-/// The end of a mount: the blob, if its source has it, is the target's as well.
-async fn link_found(
-    tx: &mut Tx,
-    to: &Repository,
-    digest: Digest,
-    found: Option<BlobRow>,
-    now: Timestamp,
-) -> Result<Option<BlobInfo>, Error> {
-    let Some(found) = found else { return Ok(None) };
-    let info = BlobInfo { digest, size: found.size };
-    let namespace = to.name.to_namespace();
-    storage::hold_quota(tx, &namespace).await?;
-    room_for(tx, &namespace, &info).await?;
-    blobs::link(tx, to.id, &info.digest, now).await?;
-    Ok(Some(info))
+/// Where a mounted blob may come from.
+enum Source {
+    One(RepositoryId),
+    Any(Visible),
 }
 
 /// That the quota of a namespace has room for a blob.

@@ -109,19 +109,6 @@ impl Home {
 pub struct Skopeo(Home);
 
 impl Skopeo {
-    /// One without logins that trusts no authority: registries are spoken to in plain HTTP or without
-    /// verification, except those given to [`Self::trust`].
-    pub fn new() -> Self {
-        Self(Home::new())
-    }
-
-    /// Remembers an account at `host` (`127.0.0.1:PORT`).
-    #[must_use]
-    pub fn login(mut self, host: &str, user: &str, password: &str) -> Self {
-        self.0.login(host, user, password);
-        self
-    }
-
     /// Verifies the certificate of `host` by this authority.
     #[must_use]
     pub fn trust(mut self, host: &str, ca_pem: &str) -> Self {
@@ -179,28 +166,38 @@ impl Skopeo {
     }
 }
 
-impl Default for Skopeo {
-    fn default() -> Self {
-        Self::new()
-    }
+/// What all clients have in common. Without logins and authorities, registries are spoken to in plain HTTP or
+/// without verification.
+macro_rules! with_logins {
+    ($($tool:ident),*) => {$(
+        impl $tool {
+            /// One without logins.
+            pub fn new() -> Self {
+                Self(Home::new())
+            }
+
+            /// Remembers an account at `host` (`127.0.0.1:PORT`).
+            #[must_use]
+            pub fn login(mut self, host: &str, user: &str, password: &str) -> Self {
+                self.0.login(host, user, password);
+                self
+            }
+        }
+
+        impl Default for $tool {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+    )*};
 }
+
+with_logins!(Skopeo, Buildah, Podman);
 
 /// buildah with its own home and storage.
 pub struct Buildah(Home);
 
 impl Buildah {
-    /// One without logins.
-    pub fn new() -> Self {
-        Self(Home::new())
-    }
-
-    /// Remembers an account at `host` (`127.0.0.1:PORT`).
-    #[must_use]
-    pub fn login(mut self, host: &str, user: &str, password: &str) -> Self {
-        self.0.login(host, user, password);
-        self
-    }
-
     /// Runs buildah with any arguments, such as `["images"]`; its standard output, or what it complains of.
     pub async fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, String> {
         self.0.run_with_storage("buildah", arguments).await
@@ -220,28 +217,10 @@ impl Buildah {
     }
 }
 
-impl Default for Buildah {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// podman with its own home and storage; it needs no daemon.
 pub struct Podman(Home);
 
 impl Podman {
-    /// One without logins.
-    pub fn new() -> Self {
-        Self(Home::new())
-    }
-
-    /// Remembers an account at `host` (`127.0.0.1:PORT`).
-    #[must_use]
-    pub fn login(mut self, host: &str, user: &str, password: &str) -> Self {
-        self.0.login(host, user, password);
-        self
-    }
-
     /// Runs podman with any arguments, such as `["images"]`; its standard output, or what it complains of.
     pub async fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, String> {
         self.0.run_with_storage("podman", arguments).await
@@ -286,11 +265,5 @@ impl Podman {
         self.run(&["pull", "--tls-verify=false", image]).await?;
         let digest = self.run(&["image", "inspect", "--format", "{{.Digest}}", image]).await?;
         Ok(String::from_utf8_lossy(&digest).trim().to_owned())
-    }
-}
-
-impl Default for Podman {
-    fn default() -> Self {
-        Self::new()
     }
 }
