@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
-use reqwest::{Body, Method, RequestBuilder};
+use reqwest::{Body, Certificate, Method, RequestBuilder};
 use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
@@ -18,6 +18,27 @@ pub(crate) const JOBS: usize = 8;
 /// How much of a file is read at once.
 const CHUNK: usize = 512 * 1024;
 
+/// Which HTTP is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Protocol {
+    /// HTTP/1.1, a connection for each request that runs.
+    Http1,
+    /// HTTP/2 where TLS is spoken: one connection for all requests.
+    Http2,
+}
+
+/// What sends requests; it trusts one authority, if any.
+pub(crate) fn http_client(authority: Option<&str>, protocol: Protocol) -> Result<reqwest::Client> {
+    let mut builder = reqwest::Client::builder().no_proxy();
+    if let Some(pem) = authority {
+        builder = builder.tls_certs_only([Certificate::from_pem(pem.as_bytes())?]);
+    }
+    if protocol == Protocol::Http1 {
+        builder = builder.http1_only();
+    }
+    Ok(builder.build()?)
+}
+
 /// A client of one registry.
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -28,8 +49,8 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(peer: &Peer, corpus: &Arc<Corpus>) -> Result<Self> {
-        let http = reqwest::Client::builder().no_proxy().build()?;
+    pub(crate) fn new(peer: &Peer, protocol: Protocol, corpus: &Arc<Corpus>) -> Result<Self> {
+        let http = http_client(peer.authority.as_deref(), protocol)?;
         Ok(Self { http, url: peer.url.clone(), token: peer.token.clone(), corpus: corpus.clone() })
     }
 

@@ -1,8 +1,7 @@
 //! The registry beside Debian's docker-registry and beside the durable floor, in one run, on one machine: pushes
 //! and pulls of the shared corpora on tmpfs and on disk, manifests, memory. Peers take turns, and the order flips
-//! each round; the best round of each counts, since what disturbs a measurement only ever slows it down.
-//!
-//! Over TLS nothing is measured yet.
+//! each round; the best round of each counts, since what disturbs a measurement only ever slows it down. Pulls are
+//! measured over TLS as well, with either version of HTTP; pushes are bound by hashing and the disk, not by TLS.
 
 mod client;
 mod corpus;
@@ -10,6 +9,7 @@ mod floor;
 mod peer;
 mod table;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::latency::Latencies;
-use client::Client;
+use client::{Client, Protocol};
 use corpus::Corpus;
-use peer::{Kind, Peer};
+use peer::{Kind, Peer, Setting};
 use table::{Row, Target, Unit};
 
 /// What is measured.
@@ -40,9 +40,29 @@ pub(crate) struct Options {
     /// The medium without a disk
     #[arg(long, default_value = "/dev/shm")]
     tmpfs: PathBuf,
+    /// Measures one part alone
+    #[arg(long, value_enum)]
+    only: Option<Part>,
     /// Prints the figures as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// What can be measured alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Pushes, pulls and manifests in plain HTTP, on tmpfs and on disk
+    Plain,
+    /// Pulls over TLS
+    Tls,
+    /// Memory, idle and with a big blob
+    Memory,
+}
+
+impl Options {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_none_or(|only| only == part)
+    }
 }
 
 /// How many bytes the blob has by which memory is judged, in units of the corpus `bigblob` (2 GB).
@@ -70,17 +90,26 @@ pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
     let mut rows = Vec::new();
     for name in ["shared", "bigblob"] {
         let corpus = load(name, options.scale)?;
-        for (medium, folder) in [("tmpfs", &options.tmpfs), ("disk", &disk)] {
-            let place = Place { binary, medium, folder, corpus: &corpus };
-            rows.extend(compare(&place, options.rounds).await?);
+        let tmpfs = Place { binary, medium: "tmpfs", folder: &options.tmpfs, corpus: &corpus };
+        if options.wants(Part::Plain) {
+            let disk = Place { medium: "disk", folder: &disk, ..tmpfs };
+            for place in [&tmpfs, &disk] {
+                rows.extend(compare(place, options.rounds).await?);
+            }
+        }
+        if options.wants(Part::Tls) {
+            rows.extend(compare_tls(&tmpfs, options.rounds).await?);
         }
     }
-    rows.extend(memory(binary, &disk, &load("bigblob", options.scale * MEMORY_SCALE)?).await?);
+    if options.wants(Part::Memory) {
+        rows.extend(memory(binary, &disk, &load("bigblob", options.scale * MEMORY_SCALE)?).await?);
+    }
     let met = table::print(&rows, options.json)?;
     Ok(met)
 }
 
 /// Where something is measured, and with what.
+#[derive(Clone, Copy)]
 struct Place<'a> {
     binary: &'a Path,
     medium: &'static str,
@@ -88,14 +117,31 @@ struct Place<'a> {
     corpus: &'a Arc<Corpus>,
 }
 
+impl Place<'_> {
+    fn setting(&self, tls: bool) -> Setting<'_> {
+        Setting { binary: self.binary, medium: self.folder, tls }
+    }
+}
+
+/// Seconds for a gigabyte: on the wall, and of the server's processor time.
+#[derive(Debug, Clone, Copy)]
+struct Pull {
+    wall: f64,
+    cpu: f64,
+}
+
+impl Pull {
+    fn best(self, other: Self) -> Self {
+        Self { wall: self.wall.min(other.wall), cpu: self.cpu.min(other.cpu) }
+    }
+}
+
 /// What one round of one peer came to; the best of several rounds takes the least of each.
 #[derive(Debug, Clone, Copy)]
 struct Round {
     push: f64,
     push_cpu: f64,
-    /// Per gigabyte.
-    pull: f64,
-    pull_cpu: f64,
+    pull: Pull,
     /// Seconds for one manifest, on the average.
     manifest: f64,
     p50: f64,
@@ -107,8 +153,7 @@ impl Round {
         Self {
             push: self.push.min(other.push),
             push_cpu: self.push_cpu.min(other.push_cpu),
-            pull: self.pull.min(other.pull),
-            pull_cpu: self.pull_cpu.min(other.pull_cpu),
+            pull: self.pull.best(other.pull),
             manifest: self.manifest.min(other.manifest),
             p50: self.p50.min(other.p50),
             p99: self.p99.min(other.p99),
@@ -120,11 +165,7 @@ async fn compare(place: &Place<'_>, rounds: usize) -> Result<Vec<Row>> {
     let (mut floor, mut ours, mut theirs) = (f64::INFINITY, None, None);
     for round in 0..rounds {
         floor = floor.min(floor::measure(place.corpus, place.folder)?.as_secs_f64());
-        let mut order = [Kind::Longshore, Kind::DockerRegistry];
-        if !round.is_multiple_of(2) {
-            order.reverse();
-        }
-        for kind in order {
+        for kind in turns(round) {
             let measured = measure(kind, place).await?;
             eprintln!(
                 "{} on {}, round {}: {kind:?} {measured:.3?}",
@@ -155,23 +196,7 @@ async fn compare(place: &Place<'_>, rounds: usize) -> Result<Vec<Row>> {
             _ => Row::new(name("push and the floor"), Unit::Seconds, ours.push, floor, Target::None),
         },
     ];
-    // Faster, or cheaper: one of the two is enough.
-    rows.extend(Row::either([
-        Row::new(
-            name("pull"),
-            Unit::BytesPerSecond,
-            1e9 / ours.pull,
-            1e9 / theirs.pull,
-            Target::AtLeast(1.0),
-        ),
-        Row::new(
-            name("pull, server CPU for 1 GB"),
-            Unit::Seconds,
-            ours.pull_cpu,
-            theirs.pull_cpu,
-            Target::AtMost(0.9),
-        ),
-    ]));
+    rows.extend(pull_rows(&name("pull"), ours.pull, theirs.pull, (1.0, 0.9)));
     if place.corpus.name == "shared" {
         rows.push(Row::new(
             name("manifests"),
@@ -186,24 +211,80 @@ async fn compare(place: &Place<'_>, rounds: usize) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// Faster, or cheaper: one of the two is enough.
+fn pull_rows(name: &str, ours: Pull, theirs: Pull, target: (f64, f64)) -> [Row; 2] {
+    Row::either([
+        Row::new(
+            name.to_owned(),
+            Unit::BytesPerSecond,
+            1e9 / ours.wall,
+            1e9 / theirs.wall,
+            Target::AtLeast(target.0),
+        ),
+        Row::new(
+            format!("{name}, server CPU for 1 GB"),
+            Unit::Seconds,
+            ours.cpu,
+            theirs.cpu,
+            Target::AtMost(target.1),
+        ),
+    ])
+}
+
+/// Pulls over TLS, with HTTP/1.1 and with HTTP/2.
+async fn compare_tls(place: &Place<'_>, rounds: usize) -> Result<Vec<Row>> {
+    const BOTH: [(Protocol, &str); 2] = [(Protocol::Http1, "HTTP/1.1"), (Protocol::Http2, "HTTP/2")];
+    let mut best: BTreeMap<(Kind, Protocol), Pull> = BTreeMap::new();
+    for round in 0..rounds {
+        for kind in turns(round) {
+            let peer = Peer::start(kind, place.setting(true), place.corpus).await?;
+            Client::new(&peer, Protocol::Http1, place.corpus)?.push().await?;
+            for (protocol, name) in BOTH {
+                let pull = pull(&peer, &Client::new(&peer, protocol, place.corpus)?, place.corpus).await?;
+                eprintln!("{} over TLS, {name}, round {}: {kind:?} {pull:.3?}", place.corpus.name, round + 1);
+                best.entry((kind, protocol)).and_modify(|best| *best = best.best(pull)).or_insert(pull);
+            }
+        }
+    }
+    let rows = BOTH.iter().filter_map(|(protocol, name)| {
+        let (ours, theirs) =
+            (best.get(&(Kind::Longshore, *protocol))?, best.get(&(Kind::DockerRegistry, *protocol))?);
+        let name = format!("{} on {}: pull over TLS, {name}", place.corpus.name, place.medium);
+        Some(pull_rows(&name, *ours, *theirs, (1.5, 0.7)))
+    });
+    Ok(rows.flatten().collect())
+}
+
+/// Who is measured first changes from round to round.
+fn turns(round: usize) -> [Kind; 2] {
+    match round % 2 {
+        0 => [Kind::Longshore, Kind::DockerRegistry],
+        _ => [Kind::DockerRegistry, Kind::Longshore],
+    }
+}
+
 async fn measure(kind: Kind, place: &Place<'_>) -> Result<Round> {
-    let peer = Peer::start(kind, place.binary, place.folder, place.corpus).await?;
-    let client = Client::new(&peer, place.corpus)?;
+    let peer = Peer::start(kind, place.setting(false), place.corpus).await?;
+    let client = Client::new(&peer, Protocol::Http1, place.corpus)?;
     let (push, push_cpu, ()) = timed(&peer, client.push()).await?;
-    let blobs = place.corpus.blobs();
-    let (pull, pull_cpu, bytes) = timed(&peer, client.pull(&blobs, PULLED, PULLS)).await?;
-    let gigabytes = bytes as f64 / 1e9;
+    let pull = pull(&peer, &client, place.corpus).await?;
     let (latencies, all) = client.manifests(MANIFESTS).await?;
     let latencies = Latencies::new(latencies);
     Ok(Round {
         push,
         push_cpu,
-        pull: pull / gigabytes,
-        pull_cpu: pull_cpu / gigabytes,
+        pull,
         manifest: all.as_secs_f64() / MANIFESTS as f64,
         p50: latencies.percentile(50).as_secs_f64(),
         p99: latencies.percentile(99).as_secs_f64(),
     })
+}
+
+/// Pulls all blobs of the corpus, several at once.
+async fn pull(peer: &Peer, client: &Client, corpus: &Corpus) -> Result<Pull> {
+    let (wall, cpu, bytes) = timed(peer, client.pull(&corpus.blobs(), PULLED, PULLS)).await?;
+    let gigabytes = bytes as f64 / 1e9;
+    Ok(Pull { wall: wall / gigabytes, cpu: cpu / gigabytes })
 }
 
 /// Runs work against a peer: seconds on the wall, seconds of the server's processor time, and the result.
@@ -217,8 +298,8 @@ async fn timed<T>(peer: &Peer, work: impl Future<Output = Result<T>>) -> Result<
 async fn memory(binary: &Path, medium: &Path, corpus: &Arc<Corpus>) -> Result<Vec<Row>> {
     let mut used = Vec::new();
     for kind in [Kind::Longshore, Kind::DockerRegistry] {
-        let peer = Peer::start(kind, binary, medium, corpus).await?;
-        let client = Client::new(&peer, corpus)?;
+        let peer = Peer::start(kind, Setting { binary, medium, tls: false }, corpus).await?;
+        let client = Client::new(&peer, Protocol::Http1, corpus)?;
         tokio::time::sleep(SETTLED).await;
         let idle = peer.usage()?.memory;
         peer.forget_peak()?;

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use longshore_testkit::{ADMIN_PASSWORD, DockerRegistry, Longshore};
+use longshore_testkit::{ADMIN_PASSWORD, DockerRegistry, Longshore, TestCa};
 use serde_json::{Value, json};
 
+use super::client::{Protocol, http_client};
 use super::corpus::Corpus;
 
 /// Which of the two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Longshore,
     DockerRegistry,
@@ -27,6 +28,19 @@ pub(crate) struct Peer {
     pub(crate) url: String,
     /// What clients send with each request.
     pub(crate) token: Option<String>,
+    /// The authority that clients have to trust, in PEM, where TLS is spoken.
+    pub(crate) authority: Option<String>,
+}
+
+/// Where a registry runs, and how it is spoken to.
+#[derive(Clone, Copy)]
+pub(crate) struct Setting<'a> {
+    /// The program that is Longshore.
+    pub(crate) binary: &'a Path,
+    /// Where its data goes.
+    pub(crate) medium: &'a Path,
+    /// Whether it speaks TLS.
+    pub(crate) tls: bool,
 }
 
 /// What a process has used.
@@ -44,15 +58,26 @@ pub(crate) struct Usage {
 const TICKS: f64 = 100.0;
 
 impl Peer {
-    /// Starts one with its data below `medium`, and with what it needs to take this corpus.
-    pub(crate) async fn start(kind: Kind, binary: &Path, medium: &Path, corpus: &Corpus) -> Result<Self> {
+    /// Starts one with what it needs to take this corpus.
+    pub(crate) async fn start(kind: Kind, setting: Setting<'_>, corpus: &Corpus) -> Result<Self> {
+        let Setting { binary, medium, tls } = setting;
         match kind {
             Kind::DockerRegistry => {
-                let server = DockerRegistry::builder().below(medium).start().await;
-                Ok(Self { url: server.url(), server: Server::DockerRegistry(server), token: None })
+                let ca = tls.then(TestCa::new);
+                let mut builder = DockerRegistry::builder().below(medium);
+                if let Some(ca) = &ca {
+                    builder = builder.tls(ca);
+                }
+                let server = builder.start().await;
+                let (url, authority) = (server.url(), ca.map(|ca| ca.pem().to_owned()));
+                Ok(Self { url, server: Server::DockerRegistry(server), token: None, authority })
             }
             Kind::Longshore => {
-                let server = Longshore::builder(binary).below(medium).start().await;
+                let mut builder = Longshore::builder(binary).below(medium);
+                if tls {
+                    builder = builder.tls_private_ca();
+                }
+                let server = builder.start().await;
                 server
                     .rest()
                     .post("/accounts", json!({"name": corpus.name, "isOrg": true}))
@@ -62,8 +87,10 @@ impl Peer {
                     let body = json!({"name": name, "visibility": "public"});
                     server.rest().post(&format!("/repositories/{}", corpus.name), body).await.expect(201);
                 }
-                let token = token(&server.url(), corpus).await?;
-                Ok(Self { url: server.url(), server: Server::Longshore(server), token: Some(token) })
+                let (url, authority) = (server.url(), server.ca().map(ToOwned::to_owned));
+                let http = http_client(authority.as_deref(), Protocol::Http1)?;
+                let token = token(&http, &url, corpus).await?;
+                Ok(Self { url, server: Server::Longshore(server), token: Some(token), authority })
             }
         }
     }
@@ -104,13 +131,13 @@ impl Peer {
 }
 
 /// A token as real clients fetch it: checking the password costs once, not with each request.
-async fn token(url: &str, corpus: &Corpus) -> Result<String> {
+async fn token(http: &reqwest::Client, url: &str, corpus: &Corpus) -> Result<String> {
     let scopes: Vec<String> = corpus
         .repositories()
         .iter()
         .map(|name| format!("scope=repository:{}/{name}:pull,push", corpus.name))
         .collect();
-    let request = reqwest::Client::new().get(format!("{url}/v2/token?{}", scopes.join("&")));
+    let request = http.get(format!("{url}/v2/token?{}", scopes.join("&")));
     let answer = request.basic_auth("admin", Some(ADMIN_PASSWORD)).send().await?.error_for_status()?;
     let answer: Value = answer.json().await?;
     Ok(answer["token"].as_str().context("an answer without a token")?.to_owned())
