@@ -1,9 +1,11 @@
 //! The store on local disk. Uploads grow under `uploads/<id>`; a finished one is synced, renamed
 //! to `blobs/<algorithm>/<2 hex>/<hex>`, and the folder synced, so that a stored blob is whole
-//! whatever happens to the machine.
+//! whatever happens to the machine. How a file is read is in `reading`.
+
+mod reading;
 
 use crate::store::{ByteStream, Kept, Store, StoreError, Writer, off_thread};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, TryStreamExt};
@@ -16,8 +18,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
-/// How much a reader takes from a file at once.
-const READ_CHUNK: u64 = 256 * 1024;
 /// After how many bytes the disk is told to begin writing, so that little is left to wait for at
 /// the end of a big blob.
 const SYNC_EVERY: u64 = 32 * 1024 * 1024;
@@ -171,7 +171,7 @@ impl Store for DiskStore {
     }
 
     fn read_back(&self, upload: UploadId, length: u64) -> BoxFuture<'_, Result<ByteStream, StoreError>> {
-        open_for_reading(self.upload_path(upload), Span { start: 0, length }).boxed()
+        reading::stream(self.upload_path(upload), Span { start: 0, length }).boxed()
     }
 
     fn commit(&self, upload: UploadId, digest: &Digest) -> BoxFuture<'_, Result<String, StoreError>> {
@@ -210,7 +210,7 @@ impl Store for DiskStore {
     }
 
     fn read(&self, location: &str, span: Span) -> BoxFuture<'_, Result<ByteStream, StoreError>> {
-        open_for_reading(self.blobs.join(location), span).boxed()
+        reading::stream(self.blobs.join(location), span).boxed()
     }
 
     fn blobs(&self) -> BoxStream<'static, Result<Kept, StoreError>> {
@@ -331,37 +331,6 @@ impl Writer for DiskWriter {
         }
         .boxed()
     }
-}
-
-async fn open_for_reading(path: PathBuf, span: Span) -> Result<ByteStream, StoreError> {
-    let file = off_thread(move || File::open(&path).map_err(StoreError::io("open", &path))).await??;
-    Ok(stream(Arc::new(file), span))
-}
-
-/// Reads one chunk ahead of whoever takes them.
-fn stream(file: Arc<File>, span: Span) -> ByteStream {
-    let end = span.start + span.length;
-    let fetch = move |file: Arc<File>, at: u64| {
-        let length = READ_CHUNK.min(end - at) as usize;
-        tokio::task::spawn_blocking(move || {
-            let mut chunk = BytesMut::zeroed(length);
-            file.read_exact_at(&mut chunk, at).map(|()| chunk.freeze())
-        })
-    };
-    let first = (span.length > 0).then(|| (fetch(file.clone(), span.start), span.start));
-    Box::pin(futures::stream::unfold(first, move |ahead| {
-        let file = file.clone();
-        async move {
-            let (pending, at) = ahead?;
-            match pending.await.unwrap_or_else(|_| Err(io::Error::other("the server is shutting down"))) {
-                Ok(chunk) => {
-                    let next = at + chunk.len() as u64;
-                    Some((Ok(chunk), (next < end).then(|| (fetch(file, next), next))))
-                }
-                Err(error) => Some((Err(error), None)),
-            }
-        }
-    }))
 }
 
 #[cfg(test)]
