@@ -1,17 +1,19 @@
-//! A client that costs little: it streams files, hashes nothing, and throws away what it reads.
+//! A client that costs little: it hashes nothing, and throws away what it reads. Over plain HTTP, blobs go by
+//! [`super::wire`].
 
-use std::sync::Arc;
+use std::fs::File;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use reqwest::{Body, Certificate, Method, RequestBuilder};
-use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
 use super::corpus::{Blob, Corpus};
 use super::peer::Peer;
+use super::wire::Connection;
 
 /// How many requests run at once; as the corpora's own script has it.
 pub(crate) const JOBS: usize = 8;
@@ -68,7 +70,14 @@ impl Client {
 
     /// Pushes the whole corpus.
     pub(crate) async fn push(&self) -> Result<()> {
-        in_parallel(self.corpus.blobs(), |(repository, blob)| self.push_blob(repository, blob)).await?;
+        if self.url.starts_with("http://") {
+            let push = |wire: &mut Connection, (repository, blob): (String, Blob)| {
+                self.push_over_wire(wire, &repository, &blob)
+            };
+            self.over_wires(JOBS, self.corpus.blobs(), push)?;
+        } else {
+            in_parallel(self.corpus.blobs(), |(repository, blob)| self.push_blob(repository, blob)).await?;
+        }
         in_parallel(self.corpus.mounts(), |(digest, from, to)| async move {
             let path = format!("blobs/uploads/?mount={digest}&from={}/{from}", self.corpus.name);
             let answer = self.request(Method::POST, &to, &path).header(CONTENT_LENGTH, 0).send().await?;
@@ -88,6 +97,54 @@ impl Client {
         Ok(())
     }
 
+    fn push_over_wire(&self, wire: &mut Connection, repository: &str, blob: &Blob) -> Result<u64> {
+        let begin = format!("/v2/{}/{repository}/blobs/uploads/", self.corpus.name);
+        let answer = wire.ask("POST", &begin, None)?;
+        ensure!(answer.status == 202, "beginning an upload: {}", answer.status);
+        let location = answer.location.context("an upload without a location")?;
+        let and = if location.contains('?') { '&' } else { '?' };
+        let file = File::open(self.corpus.file(&blob.digest))?;
+        let target = format!("{location}{and}digest={}", blob.digest);
+        let answer = wire.ask("PUT", &target, Some((file, blob.size)))?;
+        ensure!(answer.status == 201, "blob {}: {}", blob.digest, answer.status);
+        Ok(blob.size)
+    }
+
+    fn pull_over_wire(&self, wire: &mut Connection, repository: &str, blob: &Blob) -> Result<u64> {
+        let target = format!("/v2/{}/{repository}/blobs/{}", self.corpus.name, blob.digest);
+        let answer = wire.ask("GET", &target, None)?;
+        ensure!(answer.status == 200, "blob {}: {}", blob.digest, answer.status);
+        ensure!(
+            answer.length == blob.size,
+            "{} has {} bytes instead of {}",
+            blob.digest,
+            answer.length,
+            blob.size
+        );
+        Ok(answer.length)
+    }
+
+    /// Does work on as many connections at once as `jobs` says; answers the bytes.
+    fn over_wires<T: Send>(
+        &self,
+        jobs: usize,
+        work: impl IntoIterator<Item = T, IntoIter: Send>,
+        each: impl Fn(&mut Connection, T) -> Result<u64> + Sync,
+    ) -> Result<u64> {
+        let waiting = Mutex::new(work.into_iter());
+        let next = || waiting.lock().expect("taking one does not panic").next();
+        let one = || {
+            let mut wire = Connection::open(&self.url, self.token.clone())?;
+            std::iter::from_fn(next).map(|one| each(&mut wire, one)).sum::<Result<u64>>()
+        };
+        tokio::task::block_in_place(|| {
+            std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..jobs).map(|_| scope.spawn(one)).collect();
+                threads.into_iter().map(|thread| thread.join().expect("a wire does not panic")).sum()
+            })
+        })
+    }
+
     async fn push_blob(&self, repository: String, blob: Blob) -> Result<()> {
         let begin = self.request(Method::POST, &repository, "blobs/uploads/").header(CONTENT_LENGTH, 0);
         let answer = begin.send().await?;
@@ -95,7 +152,7 @@ impl Client {
         let location = answer.headers().get(LOCATION).context("an upload without a location")?.to_str()?;
         let mut url = answer.url().join(location)?;
         url.query_pairs_mut().append_pair("digest", &blob.digest);
-        let file = File::open(self.corpus.file(&blob.digest)).await?;
+        let file = tokio::fs::File::open(self.corpus.file(&blob.digest)).await?;
         let body = Body::wrap_stream(ReaderStream::with_capacity(file, CHUNK));
         let request = self.with_token(self.http.put(url)).header(CONTENT_LENGTH, blob.size);
         let answer = request.header(CONTENT_TYPE, "application/octet-stream").body(body).send().await?;
@@ -106,6 +163,12 @@ impl Client {
     /// Pulls each blob `times`, as many at once as `jobs` says; answers the bytes.
     pub(crate) async fn pull(&self, blobs: &[(String, Blob)], times: usize, jobs: usize) -> Result<u64> {
         let wanted = (0..times).flat_map(|_| blobs.iter().cloned());
+        if self.url.starts_with("http://") {
+            let pull = |wire: &mut Connection, (repository, blob): (String, Blob)| {
+                self.pull_over_wire(wire, &repository, &blob)
+            };
+            return self.over_wires(jobs, wanted, pull);
+        }
         let pulled = stream::iter(wanted).map(|(repository, blob)| async move {
             let request = self.request(Method::GET, &repository, &format!("blobs/{}", blob.digest));
             let answer = request.send().await?.error_for_status()?;

@@ -8,6 +8,7 @@ mod corpus;
 mod floor;
 mod peer;
 mod table;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -181,13 +182,23 @@ async fn compare(place: &Place<'_>, rounds: usize) -> Result<Vec<Row>> {
     let bytes = place.corpus.bytes() as f64;
     let name = |what: &str| format!("{} on {}: {what}", place.corpus.name, place.medium);
     let mut rows = vec![
-        Row::new(
-            name("push"),
-            Unit::BytesPerSecond,
-            bytes / ours.push,
-            bytes / theirs.push,
-            Target::AtLeast(2.5),
-        ),
+        match place.medium {
+            // What the disk takes is the limit of both.
+            "disk" => Row::new(
+                name("push"),
+                Unit::BytesPerSecond,
+                bytes / ours.push,
+                bytes / theirs.push,
+                Target::None,
+            ),
+            _ => Row::new(
+                name("push"),
+                Unit::BytesPerSecond,
+                bytes / ours.push,
+                bytes / theirs.push,
+                Target::AtLeast(2.5),
+            ),
+        },
         Row::new(name("push, server CPU"), Unit::Seconds, ours.push_cpu, theirs.push_cpu, Target::None),
         match place.medium {
             "disk" => {
