@@ -3,6 +3,7 @@
 //! request into a [`RequestActor`], `registry` and `admin` ask [`Access::may`].
 
 mod actors;
+mod argon;
 mod authenticate;
 mod password;
 mod permission;

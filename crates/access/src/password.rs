@@ -1,8 +1,8 @@
 //! Passwords: which are accepted, and their argon2id hashes. Hashing is meant to be expensive, so
 //! it runs beside the async threads, few at a time.
 
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use crate::argon;
+use argon2::Params;
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -52,7 +52,7 @@ pub fn generate_password() -> SecretString {
 
 /// Computes and compares hashes.
 pub(crate) struct Hasher {
-    argon2: Argon2<'static>,
+    params: Params,
     /// The hash that is compared with when there is no account, so that its absence cannot be timed.
     nobody: Arc<str>,
     /// Each hash takes 19 MiB and a core; guesses beyond this wait in line.
@@ -66,10 +66,9 @@ impl Hasher {
     pub(crate) fn new() -> Self {
         // OWASP's recommendation for argon2id: 19 MiB, two passes, one lane.
         let params = Params::new(19 * 1024, 2, 1, None).expect("these parameters are within argon2's bounds");
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let nobody = hash(&argon2, b"the password of nobody").into();
+        let nobody = hash(&params, b"the password of nobody").into();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { argon2, nobody, slots: Semaphore::new(cores.clamp(1, 8)) }
+        Self { params, nobody, slots: Semaphore::new(cores.clamp(1, 8)) }
     }
 
     /// Waits until a hash may be computed.
@@ -81,8 +80,8 @@ impl Hasher {
     pub(crate) async fn hash(&self, password: &SecretString) -> Result<String, PasswordError> {
         check(password)?;
         let _slot = self.slot().await;
-        let (argon2, password) = (self.argon2.clone(), password.clone());
-        Ok(beside(move || hash(&argon2, password.expose_secret().as_bytes())).await)
+        let (params, password) = (self.params.clone(), password.clone());
+        Ok(beside(move || hash(&params, password.expose_secret().as_bytes())).await)
     }
 
     /// Whether `password` is the one behind `stored`; takes the same time when there is none.
@@ -94,17 +93,16 @@ impl Hasher {
     ) -> bool {
         let known = stored.is_some();
         let stored = stored.map_or_else(|| Arc::clone(&self.nobody), Arc::from);
-        let (argon2, password) = (self.argon2.clone(), password.clone());
-        let equal =
-            beside(move || argon2.verify_password(password.expose_secret().as_bytes(), &*stored).is_ok());
-        equal.await && known
+        let password = password.clone();
+        let verify = move || argon::verify(password.expose_secret().as_bytes(), &stored).unwrap_or(false);
+        beside(verify).await && known
     }
 }
 
-fn hash(argon2: &Argon2<'_>, password: &[u8]) -> String {
+fn hash(params: &Params, password: &[u8]) -> String {
     let salt: [u8; 16] = rand::random();
-    let hash = argon2.hash_password_with_salt(password, &salt);
-    hash.expect("a password of bounded length and a salt of 16 bytes can be hashed").to_string()
+    let hash = argon::hash(password, &salt, params);
+    hash.expect("a password of bounded length and a salt of 16 bytes can be hashed")
 }
 
 /// Runs `work` on a thread that may be kept busy.
