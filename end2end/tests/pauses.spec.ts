@@ -1,8 +1,21 @@
 // Pausing: one click stops everything, what happens meanwhile waits, and somebody decides about it.
 
 import { digestOf, push } from "../support/image.js";
+import { Longshore } from "../support/longshore.js";
 import { organizations, repository, rest, signIn } from "../support/session.js";
-import { expect, open, screenshot, test } from "../support/test.js";
+import { expect, open, screenshot, test as base } from "../support/test.js";
+
+// A server of its own: what waits at another file's would be listed, and held.
+const test = base.extend<object, { longshore: Longshore }>({
+  longshore: [
+    async ({}, use) => {
+      const longshore = await Longshore.start();
+      await use(longshore);
+      await longshore.stop();
+    },
+    { scope: "worker" },
+  ],
+});
 
 test.describe("pausing", () => {
   test.beforeAll(async ({ longshore }) => {
