@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos_meta::{Title, provide_meta_context};
 use leptos_router::{
-    components::{ParentRoute, Redirect, Route, Router, Routes},
+    components::{Outlet, ParentRoute, Redirect, Route, Router, Routes},
     path,
 };
 
@@ -14,10 +14,11 @@ use crate::{
     pages::{
         Activity, ChangePassword, DeletedRepositories, DeletedTags, EditMirror, EditPromotion, EditRemote,
         Info, JobPage, Jobs, Mirrors, NewMirror, NewOrganization, NewPromotion, NewRemote, NewRepository,
-        NewUser, NotFound, OrganizationStorage, Organizations, Permissions, PromoteTag, Promotions,
-        PurgeRepository, PushTag, Remotes, Repositories, RepositoryActivity, RepositoryFrame,
+        NewUser, NotFound, OrganizationStorage, Organizations, PausePage, Permissions, PromoteTag,
+        Promotions, PurgeRepository, PushTag, Remotes, Repositories, RepositoryActivity, RepositoryFrame,
         RestoreDeletedTag, RollBackTag, Settings, SignIn, System, TagAnswers, Tags, UserStorage, Users,
     },
+    pauses::PausesProvider,
     session::SessionProvider,
     shortcuts::Shortcuts,
 };
@@ -33,6 +34,7 @@ pub fn App() -> impl IntoView {
         <Router>
             <Shortcuts/>
             <SessionProvider>
+                <PausesProvider>
                 <Layout>
                     <Routes fallback=NotFound>
                         <Route path=path!("/") view=|| view! { <Redirect path="/repositories"/> }/>
@@ -48,8 +50,10 @@ pub fn App() -> impl IntoView {
                         <AllOrganizations/>
                         <AllUsers/>
                         <Route path=path!("/system") view=System/>
+                        <AllPauses/>
                     </Routes>
                 </Layout>
+                </PausesProvider>
             </SessionProvider>
         </Router>
     }
@@ -157,6 +161,19 @@ fn AllUsers() -> impl leptos_router::MatchNestedRoutes + Clone {
             <Route path=path!("new") view=NewUser/>
             <Route path=path!(":name/password") view=ChangePassword/>
             <Route path=path!(":name/storage") view=UserStorage/>
+        </ParentRoute>
+    }
+    .into_inner()
+}
+
+/// What can be paused, each at an address of its own.
+#[component(transparent)]
+fn AllPauses() -> impl leptos_router::MatchNestedRoutes + Clone {
+    view! {
+        <ParentRoute path=path!("/pauses") view=Outlet>
+            <Route path=path!("system") view=PausePage/>
+            <Route path=path!("namespaces/:namespace") view=PausePage/>
+            <Route path=path!("remotes/:id") view=PausePage/>
         </ParentRoute>
     }
     .into_inner()

@@ -6,7 +6,7 @@
 use leptos::{html, prelude::*};
 use leptos_router::{components::A, hooks::use_location};
 
-use crate::session::SignedIn;
+use crate::{pauses::PauseBanner, session::SignedIn};
 
 /// The rail's entries, by how often people need them.
 const PAGES: [(&str, &str); 7] = [
@@ -30,6 +30,7 @@ pub(crate) fn Layout(children: Children) -> impl IntoView {
         </header>
         <Rail/>
         <main id="content" class="content" tabindex="-1">
+            <PauseBanner/>
             {children()}
         </main>
     }

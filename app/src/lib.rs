@@ -20,6 +20,7 @@ pub mod session;
 
 mod app;
 mod layout;
+mod pauses;
 mod shell;
 mod shortcuts;
 

@@ -3,6 +3,7 @@
 //! A repository's name after the namespace is one segment: `dev/a/b` stands at
 //! `/repositories/dev/a%2Fb`, so a name can never be taken for a tab.
 
+use longshore_model::PauseScope;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// What stands in a path segment as it is: all but what ends it or means something in it.
@@ -70,6 +71,16 @@ pub fn promotion(source: &str, policy: impl std::fmt::Display) -> String {
 #[must_use]
 pub fn mirror(repository: &str, policy: impl std::fmt::Display) -> String {
     below(repository, &format!("mirrors#policy-{policy}"))
+}
+
+/// Where something is paused and resumed.
+#[must_use]
+pub fn pause(scope: &PauseScope) -> String {
+    match scope {
+        PauseScope::System => "/pauses/system".to_owned(),
+        PauseScope::Namespace(namespace) => format!("/pauses/namespaces/{}", segment(namespace.as_str())),
+        PauseScope::Remote(remote) => format!("/pauses/remotes/{remote}"),
+    }
 }
 
 /// A path with a query; parts without a value are left out.

@@ -83,6 +83,8 @@ fn sentence(kind: ActivityKind) -> &'static str {
         ActivityKind::PolicyChanged => "changed a policy",
         ActivityKind::PolicyDeleted => "deleted a policy",
         ActivityKind::PolicyPaused => "stopped itself",
+        ActivityKind::Paused => "paused policies and mirrors",
+        ActivityKind::Resumed => "resumed policies and mirrors",
         ActivityKind::RemoteChanged => "changed a remote",
         ActivityKind::AccountCreated => "created an account",
         ActivityKind::QuotaChanged => "changed a quota",

@@ -6,6 +6,7 @@ mod connection;
 mod jobs;
 mod mirrors;
 mod not_found;
+mod pause;
 mod remotes;
 mod repositories;
 mod repository;
@@ -20,6 +21,7 @@ pub use activity::Activity;
 pub use jobs::{JobPage, Jobs};
 pub use mirrors::{EditMirror, Mirrors, NewMirror};
 pub use not_found::NotFound;
+pub use pause::PausePage;
 pub use remotes::{EditRemote, NewRemote, Remotes};
 pub use repositories::{DeletedRepositories, NewRepository, PurgeRepository, Repositories};
 pub use repository::{

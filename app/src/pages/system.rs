@@ -1,16 +1,21 @@
 //! The System page: which server answers, and how it is.
 
-use leptos::prelude::*;
+use leptos::{either::Either, prelude::*};
 use leptos_meta::Title;
 use leptos_router::{components::A, hooks::use_navigate};
-use longshore_model::view::{GarbageRules, SystemInfo};
+use longshore_model::{
+    PauseScope,
+    view::{GarbageRules, SystemInfo},
+};
 
 use crate::{
     components::{
-        Button, ButtonKind, ConfirmButton, Fact, Facts, FormProblem, Loaded, PageHeader, Panel, RelativeTime,
-        size,
+        Button, ButtonKind, ButtonLink, ConfirmButton, Fact, Facts, FormProblem, Loaded, PageHeader, Panel,
+        RelativeTime, size,
     },
-    server::{collect_garbage, scrub, system_info},
+    paths,
+    pauses::{OtherPauses, use_pauses},
+    server::{PauseFlows, collect_garbage, scrub, system_info},
 };
 
 /// The server as it describes itself.
@@ -55,6 +60,7 @@ fn Info(info: SystemInfo) -> impl IntoView {
                     <Fact name="Running">{jobs("running", info.jobs_running)}</Fact>
                 </Facts>
             </Panel>
+            <Standstill/>
             <Garbage rules=info.garbage/>
             <Integrity/>
             <Panel title="For scripts">
@@ -67,6 +73,45 @@ fn Info(info: SystemInfo) -> impl IntoView {
                 </p>
             </Panel>
         </div>
+    }
+}
+
+/// The button that pauses everything, and what is paused.
+#[component]
+fn Standstill() -> impl IntoView {
+    let pauses = use_pauses();
+    let pause = ServerAction::<PauseFlows>::new();
+    let problem = Signal::derive(move || pause.value().get().and_then(Result::err));
+    Effect::new(move |before: Option<()>| {
+        pause.version().track();
+        if before.is_some() {
+            pauses.changed();
+        }
+    });
+    let queue = paths::pause(&PauseScope::System);
+    view! {
+        <Panel title="Pause">
+            <p>
+                "Pausing stops all policies and mirrors at once, in the middle of a transfer too. What they have \
+                 to do waits until you resume and decide what becomes of it. Pushes and pulls go on."
+            </p>
+            <FormProblem problem=problem fields=&[]/>
+            <OtherPauses/>
+            <Loaded
+                resource=pauses.system
+                children=move |paused| match paused.is_some() {
+                    true => Either::Left(view! {
+                        <div class="actions"><ButtonLink href=queue.clone()>"See what waits, and resume"</ButtonLink></div>
+                    }),
+                    false => Either::Right(view! {
+                        <ActionForm action=pause attr:class="actions">
+                            <input type="hidden" name="scope" value=PauseScope::System.to_string()/>
+                            <Button busy=pause.pending()>"Pause everything"</Button>
+                        </ActionForm>
+                    }),
+                }
+            />
+        </Panel>
     }
 }
 

@@ -44,6 +44,7 @@ enum Subject {
     Job(JobId),
     Log(JobId),
     Tags(RepositoryId),
+    Pauses,
 }
 
 struct Follower {
@@ -115,6 +116,9 @@ impl Follower {
     }
 
     fn note(&mut self, change: Change) {
+        if change == Change::Pauses && self.wants_pauses() {
+            self.want(Subject::Pauses);
+        }
         let subject = match change {
             Change::Job(id) if self.wants_job(id) => Subject::Job(id),
             Change::JobLog(id) if self.filter.job == Some(id) => Subject::Log(id),
@@ -122,6 +126,11 @@ impl Follower {
             _ => return,
         };
         self.want(subject);
+    }
+
+    /// A pause is news to whoever follows jobs, in whatever way.
+    fn wants_pauses(&self) -> bool {
+        self.filter.jobs || self.filter.job.is_some() || self.repository.is_some()
     }
 
     fn wants_job(&self, id: JobId) -> bool {
@@ -169,6 +178,11 @@ impl Follower {
                     self.want(subject);
                 }
                 Ok(Some(Event::Log { job: id, lines }))
+            }
+            Subject::Pauses => {
+                // Any number of jobs is held or free now, and those that are shown are told of.
+                self.catch_up().await;
+                Ok(Some(Event::Pauses))
             }
             Subject::Tags(id) => {
                 let found = repositories::get(&mut self.admin.read().await?, id).await?;

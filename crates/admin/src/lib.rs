@@ -11,6 +11,7 @@ mod guard;
 mod hide;
 mod jobs;
 mod mirrors;
+mod pauses;
 mod policies;
 mod promotions;
 mod pull_mirrors;

@@ -7,12 +7,14 @@ use crate::guard::{author, user};
 use crate::validate::{Fields, remote_repository};
 use longshore_access::Action;
 use longshore_metadata::remotes::{OwnerFilter, SecretChange};
-use longshore_metadata::{Tx, activity, remotes};
+use longshore_metadata::{Tx, activity, pauses, remotes};
 use longshore_model::activity::ActivityKind;
 use longshore_model::connect::{Check, CheckStatus, ConnectReport, ConnectRequest};
 use longshore_model::remote::RemoteDraft;
 use longshore_model::view::RemoteTags;
-use longshore_model::{Actor, Author, Code, Page, PageRequest, Problem, Remote, RemoteId, Timestamp};
+use longshore_model::{
+    Actor, Author, Code, Page, PageRequest, PauseScope, Problem, Queued, Remote, RemoteId, Timestamp,
+};
 use longshore_oci::RepositoryName;
 
 /// How many tags are asked for at once.
@@ -114,6 +116,8 @@ impl Admin {
         let (author, now) = (author(actor), self.now());
         self.write(move |tx| {
             Box::pin(async move {
+                // What a pause still holds of it runs into its absence, instead of waiting for ever.
+                pauses::end(tx, &PauseScope::Remote(id), Queued::Run, &author, now).await?;
                 let used_by = remotes::get(tx, id).await?.map_or(0, |remote| remote.used_by);
                 if used_by > 0 {
                     let mirrors = match used_by {

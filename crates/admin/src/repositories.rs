@@ -2,13 +2,16 @@
 
 use crate::Admin;
 use crate::guard::{author, content_problem, no_such_repository, user};
+use crate::pauses::of_repository;
 use crate::validate::Fields;
 use longshore_access::Action;
 use longshore_content::CreateError;
-use longshore_metadata::{activity, repositories};
+use longshore_metadata::{activity, pauses, repositories};
 use longshore_model::activity::ActivityKind;
 use longshore_model::repository::{NewRepository, RepositoryChange, RepositoryFilter, RepositorySummary};
-use longshore_model::{Actor, Code, ImmutableTags, Page, PageRequest, Problem, Repository, RepositoryState};
+use longshore_model::{
+    Actor, Code, ImmutableTags, Page, PageRequest, Pause, Problem, Repository, RepositoryState,
+};
 use longshore_oci::{Namespace, RepositoryName};
 
 /// The longest short description, in characters.
@@ -36,12 +39,15 @@ impl Admin {
         if filter.writable {
             filter.state.get_or_insert(RepositoryState::Normal);
         }
-        let found = repositories::list(&mut self.read().await?, &visible, &filter, page).await?;
-        Ok(found.map(|summary| self.with_rights(actor, summary)))
+        let mut conn = self.read().await?;
+        let found = repositories::list(&mut conn, &visible, &filter, page).await?;
+        let pauses = pauses::all(&mut conn).await?;
+        Ok(found.map(|summary| self.seen_by(actor, &pauses, summary)))
     }
 
-    fn with_rights(&self, actor: &Actor, mut summary: RepositorySummary) -> RepositorySummary {
+    fn seen_by(&self, actor: &Actor, pauses: &[Pause], mut summary: RepositorySummary) -> RepositorySummary {
         let (access, repository) = (&self.0.access, &summary.repository);
+        summary.held_by = of_repository(pauses, &repository.name).last().cloned();
         summary.may_write =
             access.may(actor, Action::Write, repository) && repository.state == RepositoryState::Normal;
         summary.may_administer = access.may(actor, Action::Administer, repository);
@@ -58,9 +64,11 @@ impl Admin {
         name: &RepositoryName,
     ) -> Result<RepositorySummary, Problem> {
         let repository = self.repository_for(actor, Action::Read, name).await?;
-        let summary = repositories::summary(&mut self.read().await?, repository.id).await?;
+        let mut conn = self.read().await?;
+        let summary = repositories::summary(&mut conn, repository.id).await?;
+        let pauses = pauses::all(&mut conn).await?;
         let gone = || Problem::new(Code::NoSuchRepository, no_such_repository(name));
-        Ok(self.with_rights(actor, summary.ok_or_else(gone)?))
+        Ok(self.seen_by(actor, &pauses, summary.ok_or_else(gone)?))
     }
 
     /// Makes a repository in a namespace in which the actor may act.

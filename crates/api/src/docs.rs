@@ -33,7 +33,7 @@ paged by `pageStart` and `pageSize`; the header `X-Next-Page-Start` says where t
 are `{\"errors\":[{\"code\",\"message\",\"detail\"}]}` with one entry per field that is wrong. What the actor \
 may not see does not exist for it: 404.";
 
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 10] = [
     ("accounts", "Users and organizations. Also at `/enzi/v0/accounts`."),
     ("repositories", "Repositories."),
     ("tags", "Tags, where they came from, and what is done with one by hand."),
@@ -41,6 +41,10 @@ const TAGS: [(&str, &str); 9] = [
     ("mirrors", "Copy tags to another registry (push), bring tags of another registry in (poll)."),
     ("remotes", "Saved connections to other registries."),
     ("jobs", "Units of background work."),
+    (
+        "pauses",
+        "Stopping all policies and mirrors of the system, a namespace or a remote, and resuming them.",
+    ),
     ("activity", "Who did what."),
     ("server", "The server itself."),
 ];

@@ -60,6 +60,7 @@ fn rest() -> OpenApiRouter<Api> {
         .merge(handlers::poll_mirroring::router())
         .merge(handlers::remotes::router())
         .merge(handlers::jobs::router())
+        .merge(handlers::pauses::router())
         .merge(handlers::activity::router())
         .merge(handlers::meta::router())
 }

@@ -88,6 +88,11 @@ impl Engine {
                 tracing::warn!(job = %claim.job.id, "the lease of a running job was lost");
                 Ok(())
             }
+            // Whoever paused has written it down.
+            Stop::Held => {
+                tracing::info!(job = %claim.job.id, "a running job was stopped by a pause");
+                Ok(())
+            }
             Stop::Canceled => {
                 journal.warn("canceled");
                 let message = "it was canceled".to_owned();

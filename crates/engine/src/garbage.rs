@@ -4,8 +4,8 @@
 use crate::{Engine, orders, trouble::Trouble};
 use jiff::SignedDuration;
 use longshore_content::{Freed, Retention};
-use longshore_metadata::{Conn, Error, Tx, jobs, settings};
-use longshore_model::{Timestamp, job::Cause, size};
+use longshore_metadata::{Conn, Error, Tx, jobs, pauses, settings};
+use longshore_model::{PauseScope, Timestamp, job::Cause, size};
 
 /// Under this key stands when the next collection is due.
 const NEXT: &str = "next garbage collection";
@@ -56,14 +56,21 @@ fn sentence(verb: &str, freed: &Freed) -> String {
     format!("{verb} {}: {}", size(freed.bytes), parts.join(", "))
 }
 
-/// Whether a collection is due, or when the next one is has to be noted anew.
+/// Whether a collection is due, or when the next one is has to be noted anew. None begins by itself while
+/// everything is paused: what somebody may want to look at stays (semantics 29).
 pub(crate) async fn is_due(conn: &mut Conn, every: SignedDuration, now: Timestamp) -> Result<bool, Error> {
+    if pauses::get(conn, &PauseScope::System).await?.is_some() {
+        return Ok(false);
+    }
     let next = instant(settings::get(conn, NEXT).await?);
     Ok(next.is_none_or(|next| next <= now || next > now + every))
 }
 
 /// Enqueues a collection that is due, and notes when the next one is.
 pub(crate) async fn start_due(tx: &mut Tx, every: SignedDuration, now: Timestamp) -> Result<(), Error> {
+    if !is_due(tx, every, now).await? {
+        return Ok(());
+    }
     let known = settings::get(tx, NEXT).await?;
     // Of several servers that find it due, one notes it.
     if !settings::swap(tx, NEXT, known.as_deref(), &(now + every).to_string()).await? {

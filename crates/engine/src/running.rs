@@ -14,6 +14,8 @@ pub(crate) enum Stop {
     Canceled,
     /// The server stops; the job goes on after the next start.
     Parked,
+    /// A pause took the job out of this worker's hands; it waits for that to end (semantics 29).
+    Held,
     /// The lease ran out, so that another worker may have the job.
     LeaseLost,
 }
@@ -63,7 +65,19 @@ impl Running {
     }
 
     pub(crate) fn all(&self) -> Vec<JobId> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().map(|(job, _)| *job).collect()
+        self.claims().into_iter().map(|(job, _)| job).collect()
+    }
+
+    /// The jobs with the epochs of their claims.
+    pub(crate) fn claims(&self) -> Vec<(JobId, i64)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
+    /// Stops one claim of a job; another one that it has by now goes on.
+    pub(crate) fn stop_claim(&self, claim: (JobId, i64), why: Stop) {
+        if let Some(wire) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&claim) {
+            pull(wire, why);
+        }
     }
 }
 

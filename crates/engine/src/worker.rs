@@ -256,9 +256,16 @@ impl Engine {
             };
             let jobs = match asked {
                 Ok(Change::Job(job)) if self.running().has(job) => vec![job],
+                Ok(Change::Pauses) => {
+                    self.heed_pauses().await;
+                    continue;
+                }
                 Ok(_) => continue,
                 // Something was missed: all are looked at.
-                Err(broadcast::error::RecvError::Lagged(_)) => self.running().all(),
+                Err(broadcast::error::RecvError::Lagged(_)) => {
+                    self.heed_pauses().await;
+                    self.running().all()
+                }
                 Err(broadcast::error::RecvError::Closed) => return,
             };
             for job in jobs {
@@ -267,6 +274,31 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Stops what runs here and is this server's no more, because a pause has taken it away. It could commit
+    /// nothing anyway; now it sends nothing either.
+    pub async fn heed_pauses(&self) {
+        let claims = self.running().claims();
+        if claims.is_empty() {
+            return;
+        }
+        match self.taken_away(claims).await {
+            Ok(lost) => lost.into_iter().for_each(|claim| self.running().stop_claim(claim, Stop::Held)),
+            // Each finds out by itself when it writes the next time.
+            Err(error) => tracing::warn!(%error, "running jobs could not be compared with what is paused"),
+        }
+    }
+
+    async fn taken_away(&self, claims: Vec<(JobId, i64)>) -> Result<Vec<(JobId, i64)>, Error> {
+        let conn = &mut self.db().read().await?;
+        let mut lost = Vec::new();
+        for (job, epoch) in claims {
+            if !jobs::is_claimed(conn, job, epoch).await? {
+                lost.push((job, epoch));
+            }
+        }
+        Ok(lost)
     }
 
     async fn is_cancelled(&self, job: JobId) -> Result<bool, Error> {

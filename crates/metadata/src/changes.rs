@@ -16,6 +16,8 @@ pub enum Change {
     JobLog(JobId),
     /// Tags of a repository have changed.
     Tags(RepositoryId),
+    /// Something was paused or resumed.
+    Pauses,
 }
 
 /// A slow listener misses the oldest of more than these; it looks at the database anyway.

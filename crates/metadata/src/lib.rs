@@ -14,6 +14,7 @@ pub mod garbage;
 pub mod jobs;
 pub mod manifests;
 pub mod moving;
+pub mod pauses;
 pub mod policies;
 pub mod promotions;
 pub mod pull_mirrors;

@@ -28,6 +28,7 @@ const TABLES: &[&str] = &[
     "baselines",
     "verdicts",
     "deliveries",
+    "pauses",
     "jobs",
     "job_logs",
     "activity",

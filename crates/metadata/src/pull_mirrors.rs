@@ -4,6 +4,7 @@ use crate::{
     Conn, Error, Tx,
     conn::{change, rows, value},
     convert::{as_word, maybe_instant, micros, parse},
+    jobs,
     policies::{self, Particulars},
 };
 use longshore_model::{PolicyId, PolicyKind, PullMirror, RepositoryId, Timestamp, policy::Baseline};
@@ -34,7 +35,8 @@ pub async fn update(tx: &mut Tx, mirror: &PullMirror) -> Result<(), Error> {
     if mirror.baseline != Baseline::Complete {
         change!(tx.conn, "DELETE FROM baselines WHERE policy = $1", mirror.common.id.to_string())?;
     }
-    policies::update(tx, &mirror.common, particulars(mirror)).await
+    policies::update(tx, &mirror.common, particulars(mirror)).await?;
+    jobs::reconsider(tx, mirror.common.id).await
 }
 
 /// Deletes a mirror; what it brought in stays.

@@ -14,6 +14,9 @@ const AT_ONCE: usize = 64;
 /// How long to wait before the database is asked again that did not answer.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// What is told where it is not known what was said: look at everything that must not wait.
+const ANYTHING: [Change; 2] = [Change::JobsWaiting(None), Change::Pauses];
+
 /// One server's end of the line; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Relay {
@@ -54,7 +57,7 @@ impl Relay {
             match listener.try_recv().await {
                 Ok(Some(notification)) => self.pass_on(notification.payload()),
                 // The line was cut and is there again; who knows what was said meanwhile.
-                Ok(None) => self.changes.announce([Change::JobsWaiting(None)]),
+                Ok(None) => self.changes.announce(ANYTHING),
                 Err(error) => {
                     tracing::warn!(%error, "other servers cannot be heard; jobs are looked for by the clock");
                     sleep(PAUSE).await;
@@ -68,7 +71,7 @@ impl Relay {
             Ok(notification) if notification.from == self.me => {}
             Ok(notification) => self.changes.announce(notification.changes),
             // Another version of Longshore may tell of things that this one does not know.
-            Err(_) => self.changes.announce([Change::JobsWaiting(None)]),
+            Err(_) => self.changes.announce(ANYTHING),
         }
     }
 }

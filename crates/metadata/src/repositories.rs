@@ -213,7 +213,8 @@ pub async fn names(
     found.iter().map(|(name,)| parse("repository name", name)).collect()
 }
 
-/// A repository with what lists show beside it. The rights of a reader are the caller's to fill in.
+/// A repository with what lists show beside it. The rights of a reader, and what holds it, are the caller's
+/// to fill in.
 pub async fn summary(conn: &mut Conn, repository: RepositoryId) -> Result<Option<RepositorySummary>, Error> {
     match get(conn, repository).await? {
         Some(found) => {
@@ -246,6 +247,7 @@ async fn summarise(conn: &mut Conn, repository: Repository) -> Result<Repository
         pull_mirrors: Flow::default(),
         may_write: false,
         may_administer: false,
+        held_by: None,
     };
     let flows = rows!(
         conn,

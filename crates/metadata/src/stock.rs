@@ -22,8 +22,12 @@ pub struct Stock {
     pub blob_bytes: u64,
     /// Uploads that were begun and have not ended.
     pub uploads: u64,
-    /// Jobs that have not ended; an action or status without any is left out.
+    /// Jobs that run, or wait for a worker or their time; an action or status without any is left out.
     pub jobs: Vec<Jobs>,
+    /// What is paused: the system, namespaces, remotes.
+    pub pauses: u64,
+    /// Jobs that wait for a pause to end; an action without any is left out.
+    pub held: Vec<(Action, u64)>,
 }
 
 /// Jobs of one action that all wait, or all run.
@@ -46,28 +50,35 @@ pub async fn count(conn: &mut Conn) -> Result<Stock, Error> {
                FROM blobs";
     let counts = row!(conn, (i64, i64, i64, i64), sql)?;
     let (repositories, blobs, blob_bytes, uploads) = counts.unwrap_or_default();
-    let waiting =
-        "SELECT action, COUNT(*), MIN(scheduled_at) FROM jobs WHERE status = 'waiting' GROUP BY action";
+    let waiting = "SELECT COUNT(*), MIN(scheduled_at) FROM jobs
+                   WHERE action = $1 AND status = 'waiting' AND held_by IS NULL";
     let mut jobs = Vec::new();
-    for (action, count, due) in rows!(conn, (String, i64, i64), waiting)? {
-        let due_since = Some(instant(due)?);
-        jobs.push(Jobs {
-            action: word("action", &action)?,
-            status: Status::Waiting,
-            count: count.unsigned_abs(),
-            due_since,
-        });
+    for action in Action::ALL {
+        let counted = row!(conn, (i64, Option<i64>), waiting, action.as_str())?;
+        if let Some((count, Some(due))) = counted {
+            let due_since = Some(instant(due)?);
+            jobs.push(Jobs { action, status: Status::Waiting, count: count.unsigned_abs(), due_since });
+        }
     }
     let running = "SELECT action, COUNT(*) FROM jobs WHERE status = 'running' GROUP BY action";
     for (action, count) in rows!(conn, (String, i64), running)? {
         let count = count.unsigned_abs();
         jobs.push(Jobs { action: word("action", &action)?, status: Status::Running, count, due_since: None });
     }
+    let sql = "SELECT action, COUNT(*) FROM jobs WHERE status = 'waiting' AND held_by IN (SELECT scope FROM pauses) GROUP BY action";
+    let mut held = Vec::new();
+    for (action, count) in rows!(conn, (String, i64), sql)? {
+        held.push((word("action", &action)?, count.unsigned_abs()));
+    }
+    let pauses =
+        row!(conn, (i64,), "SELECT COUNT(*) FROM pauses")?.map_or(0, |(count,)| count.unsigned_abs());
     Ok(Stock {
         repositories: repositories.unsigned_abs(),
         blobs: blobs.unsigned_abs(),
         blob_bytes: blob_bytes.unsigned_abs(),
         uploads: uploads.unsigned_abs(),
         jobs,
+        pauses,
+        held,
     })
 }

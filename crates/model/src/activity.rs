@@ -42,6 +42,10 @@ pub enum ActivityKind {
     PolicyDeleted,
     /// A policy stopped itself.
     PolicyPaused,
+    /// All policies and mirrors of the system, a namespace or a remote were paused.
+    Paused,
+    /// They were resumed.
+    Resumed,
     /// A remote was made, changed or deleted.
     RemoteChanged,
     /// An account was made.

@@ -2,6 +2,7 @@
 
 use crate::account::Author;
 use crate::id::{JobId, PolicyId, RemoteId, RepositoryId};
+use crate::pause::Pause;
 use crate::policy::PolicyKind;
 use crate::tag::{Lineage, Revision};
 use jiff::Timestamp;
@@ -38,6 +39,15 @@ impl Action {
             Self::PollMirror => "poll_mirror",
             Self::GarbageCollect => "garbage_collect",
             Self::Scrub => "scrub",
+        }
+    }
+
+    /// Whether it is the work of policies and mirrors, which a pause stops.
+    #[must_use]
+    pub fn is_pausable(self) -> bool {
+        match self {
+            Self::Evaluate | Self::PushMirrorTag | Self::PollMirror => true,
+            Self::GarbageCollect | Self::Scrub => false,
         }
     }
 }
@@ -254,6 +264,8 @@ pub struct Job {
     pub updated_at: Timestamp,
     /// The server that has or had it.
     pub worker: Option<String>,
+    /// The pause that holds it, while it waits for that to end.
+    pub held_by: Option<Pause>,
 }
 
 /// How loud a log line is.
@@ -319,4 +331,6 @@ pub enum Event {
         /// Which repository.
         repository: RepositoryName,
     },
+    /// Something was paused or resumed.
+    Pauses,
 }

@@ -107,6 +107,8 @@ codes! {
     InvalidJob = "INVALID_JOB", 400;
     /// The job has ended already.
     JobEnded = "JOB_ENDED", 409;
+    /// It is not paused.
+    NoSuchPause = "NO_SUCH_PAUSE", 404;
     /// Something in the server failed; the log says what.
     Internal = "INTERNAL_ERROR", 500;
 }

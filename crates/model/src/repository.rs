@@ -2,6 +2,7 @@
 
 use crate::account::Author;
 use crate::id::RepositoryId;
+use crate::pause::Pause;
 use crate::policy::RunCode;
 use jiff::Timestamp;
 use longshore_oci::{Digest, Namespace, RepositoryName, Tag};
@@ -182,6 +183,8 @@ pub struct RepositorySummary {
     pub may_write: bool,
     /// Whether the actor who asked administers it.
     pub may_administer: bool,
+    /// The pause of everything or of its namespace that its policies and mirrors wait for; the wider of two.
+    pub held_by: Option<Pause>,
 }
 
 /// Which repositories a list holds.

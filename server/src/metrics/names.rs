@@ -66,7 +66,13 @@ const ALL: &[(Kind, &str, Unit, &str)] = &[
     (Gauge, "longshore_repositories", Unit::Count, "Repositories"),
     (Gauge, "longshore_blobs", Unit::Count, "Stored blobs, each counted once"),
     (Gauge, "longshore_blobs_bytes", Unit::Bytes, "Bytes of stored blobs, each counted once"),
-    (Gauge, "longshore_jobs", Unit::Count, "Jobs that wait or run, by action and status"),
+    (
+        Gauge,
+        "longshore_jobs",
+        Unit::Count,
+        "Jobs that wait, run or are held by a pause, by action and status",
+    ),
+    (Gauge, "longshore_pauses", Unit::Count, "What is paused: everything, namespaces, remotes"),
     (
         Gauge,
         "longshore_jobs_oldest_due_age_seconds",

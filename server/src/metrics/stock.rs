@@ -54,8 +54,11 @@ fn tell(stock: &Stock, now: Timestamp) {
     gauge!("longshore_blobs").set(stock.blobs as f64);
     gauge!("longshore_blobs_bytes").set(stock.blob_bytes as f64);
     gauge!("longshore_uploads_open").set(stock.uploads as f64);
+    gauge!("longshore_pauses").set(stock.pauses as f64);
     let mut oldest = SignedDuration::ZERO;
     for action in Action::ALL {
+        let held = stock.held.iter().find(|(held, _)| *held == action).map_or(0, |(_, count)| *count);
+        gauge!("longshore_jobs", "action" => action.as_str(), "status" => "held").set(held as f64);
         for status in [Status::Waiting, Status::Running] {
             let found = stock.jobs.iter().find(|jobs| jobs.action == action && jobs.status == status);
             let count = found.map_or(0, |jobs| jobs.count);

@@ -11,6 +11,7 @@ mod metrics;
 mod migrate;
 mod mirrors;
 mod orders;
+mod pauses;
 mod rest_walk;
 mod scrub;
 mod servers;

@@ -13,7 +13,7 @@ const KEY: &str = "ababababababababababababababababababababababababababababababa
 /// Large enough that a mirror is still running when it has begun to move bytes.
 const LAYER_BYTES: usize = 6_000_000;
 
-async fn three(bucket: &S3Server) -> [Longshore; 3] {
+pub(crate) async fn three(bucket: &S3Server) -> [Longshore; 3] {
     let database = tokio::task::spawn_blocking(postgres::new_database).await.expect("a database is made");
     let server = || over(bucket).argument("--database").argument(&database);
     let server = || server().variable("LONGSHORE_ENCRYPTION_KEY", KEY).start();

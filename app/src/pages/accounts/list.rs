@@ -3,7 +3,7 @@
 use leptos::{either::Either, prelude::*};
 use leptos_meta::Title;
 use leptos_router::components::{A, Outlet};
-use longshore_model::{Account, Actor};
+use longshore_model::{Account, Actor, PauseScope};
 
 use super::{Changes, Kind};
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
         SearchBox, Table, Tone, use_list_query,
     },
     paths,
+    pauses::{PausedBadge, provide_known},
     server::accounts,
     session::use_session,
 };
@@ -33,6 +34,7 @@ fn Accounts(kind: Kind) -> impl IntoView {
     let query = use_list_query();
     let changes = Changes(RwSignal::new(0));
     provide_context(changes);
+    provide_known();
     let page = Resource::new_blocking(
         move || (query.get(), changes.0.get()),
         move |(query, _): (ListQuery, usize)| accounts(query.search(), kind.is_org(), query.page()),
@@ -101,6 +103,7 @@ fn Rows(kind: Kind, accounts: Vec<Account>) -> impl IntoView {
 
 #[component]
 fn Row(kind: Kind, account: Account) -> impl IntoView {
+    let scope = PauseScope::Namespace(account.name.clone());
     let name = account.name.to_string();
     let repositories = paths::with_query("/repositories", &[("namespace", Some(&name))]);
     let page = |page: &str| format!("{}/{}/{page}", kind.path(), paths::segment(&name));
@@ -114,21 +117,22 @@ fn Row(kind: Kind, account: Account) -> impl IntoView {
     });
     view! {
         <tr>
-            <th scope="row">{name.clone()}</th>
+            <th scope="row">{name.clone()} <PausedBadge scope=scope.clone()/></th>
             {rights}
             <td><RelativeTime at=account.created_at/></td>
             <td class="row-actions">
                 <A href=repositories attr:class="button quiet">"Repositories"</A>
-                <OwnersLink name=name.clone() href=storage label="Storage"/>
-                {(kind == Kind::User).then(|| view! { <OwnersLink name=name href=password label="Change password"/> })}
+                <OwnersLink name=name.clone() href=storage label="Storage" dialog=true/>
+                <OwnersLink name=name.clone() href=paths::pause(&scope) label="Pause…" dialog=false/>
+                {(kind == Kind::User).then(|| view! { <OwnersLink name=name href=password label="Change password" dialog=true/> })}
             </td>
         </tr>
     }
 }
 
-/// Leads to a dialog, for those who may act for the account.
+/// Leads to a dialog or page, for those who may act for the account.
 #[component]
-fn OwnersLink(name: String, href: String, label: &'static str) -> impl IntoView {
+fn OwnersLink(name: String, href: String, label: &'static str, dialog: bool) -> impl IntoView {
     let session = use_session();
     let (name, href) = (StoredValue::new(name), StoredValue::new(href));
     view! {
@@ -141,7 +145,7 @@ fn OwnersLink(name: String, href: String, label: &'static str) -> impl IntoView 
                     _ => false,
                 };
                 may.then(|| {
-                    view! { <ButtonLink dialog=true href=href.get_value() kind=ButtonKind::Quiet>{label}</ButtonLink> }
+                    view! { <ButtonLink dialog=dialog href=href.get_value() kind=ButtonKind::Quiet>{label}</ButtonLink> }
                 })
             })}
         </Transition>

@@ -129,6 +129,7 @@ pub(super) mod tests {
             finished_at: None,
             updated_at: Timestamp::UNIX_EPOCH,
             worker: None,
+            held_by: None,
         }
     }
 

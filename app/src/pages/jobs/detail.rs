@@ -18,9 +18,10 @@ use super::{
     table::{JobTable, StatusBadge},
 };
 use crate::{
-    components::{Alert, Button, ButtonKind, ConfirmButton, Loaded, PageHeader, Panel, Tone},
+    components::{Alert, Button, ButtonKind, ConfirmButton, Loaded, PageHeader, Panel, RelativeTime, Tone},
     error::AppError,
     live::{ConnectionNotice, News, follow},
+    pauses::{capitalised, held},
     sentence::sentence,
     server::{self, Answer, LOG_LINES},
 };
@@ -109,6 +110,21 @@ fn Loading(parts: Parts) -> impl IntoView {
 #[component]
 fn Ending(job: Memo<Job>) -> impl IntoView {
     move || {
+        if let Some(why) = job.with(held) {
+            let since = job.with(|job| job.held_by.as_ref().map(|pause| pause.at));
+            let since = since.map(|at| view! { ", since " <RelativeTime at=at/> });
+            return Some(
+                view! {
+                    <Alert tone=Tone::Warn>
+                        <strong>"Held. "</strong>
+                        {capitalised(&why)}
+                        {since}
+                        ". The job waits until that is resumed."
+                    </Alert>
+                }
+                .into_any(),
+            );
+        }
         let (status, error, outcome) = job.with(|job| (job.status, job.error.clone(), job.outcome.clone()));
         let (tone, title, text) = match (status, error, outcome) {
             (Status::Errored, Some(error), _) => (Tone::Bad, "Failed. ", error),
@@ -120,7 +136,7 @@ fn Ending(job: Memo<Job>) -> impl IntoView {
             (_, None, Some(outcome)) => (Tone::Neutral, "", outcome),
             (_, None, None) => return None,
         };
-        Some(view! { <Alert tone=tone><strong>{title}</strong>{sentence(&text)}</Alert> })
+        Some(view! { <Alert tone=tone><strong>{title}</strong>{sentence(&text)}</Alert> }.into_any())
     }
 }
 

@@ -10,5 +10,6 @@ mod moving;
 mod progress;
 mod table;
 
+pub(super) use describe::{action_label, describe};
 pub use detail::JobPage;
 pub use list::Jobs;

@@ -10,7 +10,8 @@ use super::{
     progress::{RowProgress, Took},
 };
 use crate::{
-    components::{Badge, RelativeTime, Table},
+    components::{Badge, RelativeTime, Table, Tone},
+    pauses::held,
     sentence::sentence,
 };
 
@@ -41,8 +42,14 @@ fn Row(job: Job, moving: Moving) -> impl IntoView {
         None => Either::Right("–"),
     };
     let said = move || {
+        if let Some((why, since)) = job.with(|job| held(job).zip(job.held_by.as_ref().map(|pause| pause.at)))
+        {
+            let waits =
+                view! { <p class="row-detail">"Held: " {why} ", since " <RelativeTime at=since/> "."</p> };
+            return Some(Either::Left(waits));
+        }
         let said = job.with(|job| job.error.clone().or_else(|| job.outcome.clone()));
-        said.map(|said| view! { <p class="row-detail">{sentence(&said)}</p> })
+        said.map(|said| Either::Right(view! { <p class="row-detail">{sentence(&said)}</p> }))
     };
     view! {
         <tr>
@@ -68,9 +75,16 @@ pub(super) fn StatusBadge(
 ) -> impl IntoView {
     let status = Memo::new(move |_| job.with(|job| job.status));
     let again = move || job.with(|job| job.status == Status::Waiting && job.attempt > 0);
+    let is_held = Memo::new(move |_| job.with(|job| held(job).is_some()));
+    let tone = move || if is_held.get() { Tone::Warn } else { status_label(status.get()).1 };
+    let word = move || match (is_held.get(), again()) {
+        (true, _) => "Held",
+        (false, true) => "Waiting to retry",
+        (false, false) => status_label(status.get()).0,
+    };
     view! {
-        <Badge tone=Signal::derive(move || status_label(status.get()).1)>
-            {move || if again() { "Waiting to retry" } else { status_label(status.get()).0 }}
+        <Badge tone=Signal::derive(tone)>
+            {word}
         </Badge>
     }
 }

@@ -216,6 +216,7 @@ mod tests {
             pull_mirrors: Flow::default(),
             may_write: true,
             may_administer: true,
+            held_by: None,
         }
     }
 

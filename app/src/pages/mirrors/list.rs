@@ -4,21 +4,25 @@ use std::collections::HashMap;
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::components::Outlet;
-use longshore_model::{job::Event, policy::Mirror};
+use longshore_model::{job::Event, pause::RepositoryPauses, policy::Mirror};
 
 use super::row::MirrorRow;
 use crate::{
     components::{ButtonKind, ButtonLink, EmptyState, Loaded, Table},
     live::ConnectionNotice,
     pages::repository::{follow_repository, use_repository},
-    server::mirrors,
+    pauses::{holding, use_pauses},
+    server::{mirrors, pauses_of},
 };
 
 /// The mirrors of both directions, with the dialogs that make and change them.
 #[component]
 pub fn Mirrors() -> impl IntoView {
-    let here = use_repository();
-    let list = Resource::new_blocking(move || (here.name.get(), here.changes()), |(name, _)| mirrors(name));
+    let (here, pauses) = (use_repository(), use_pauses());
+    let list = Resource::new_blocking(
+        move || (here.name.get(), here.changes(), pauses.changes()),
+        |(name, ..)| async move { Ok((mirrors(name.clone()).await?, pauses_of(name).await?)) },
+    );
     let lost = follow_repository(here.name, turns(), move || here.changed());
     view! {
         <ConnectionNotice lost=lost/>
@@ -39,13 +43,13 @@ pub fn Mirrors() -> impl IntoView {
                 })}
             </Transition>
         </div>
-        <Loaded resource=list children=move |mirrors| view! { <List mirrors=mirrors/> }/>
+        <Loaded resource=list children=move |(mirrors, pauses)| view! { <List mirrors=mirrors pauses=pauses/> }/>
         <Outlet/>
     }
 }
 
 #[component]
-fn List(mirrors: Vec<Mirror>) -> impl IntoView {
+fn List(mirrors: Vec<Mirror>, pauses: RepositoryPauses) -> impl IntoView {
     if mirrors.is_empty() {
         return Either::Left(view! {
             <EmptyState title="There is no mirror here">
@@ -57,7 +61,17 @@ fn List(mirrors: Vec<Mirror>) -> impl IntoView {
     }
     Either::Right(view! {
         <Table label="Mirrors" columns=vec!["Mirror", "Copies", "Last run", "Next run", "Enabled", ""]>
-            {mirrors.into_iter().map(|mirror| view! { <MirrorRow mirror=mirror/> }).collect_view()}
+            {mirrors
+                .into_iter()
+                .map(|mirror| {
+                    let (repository, remote) = match &mirror {
+                        Mirror::Push { mirror } => (&mirror.repository_name, mirror.remote),
+                        Mirror::Pull { mirror } => (&mirror.repository_name, mirror.remote),
+                    };
+                    let held = holding(&pauses, repository, Some(remote)).cloned();
+                    view! { <MirrorRow mirror=mirror held=held/> }
+                })
+                .collect_view()}
         </Table>
     })
 }
@@ -66,7 +80,7 @@ fn List(mirrors: Vec<Mirror>) -> impl IntoView {
 fn turns() -> impl Fn(&Event) -> bool {
     let seen = StoredValue::new(HashMap::new());
     move |event| {
-        let Event::Job { job } = event else { return false };
+        let Event::Job { job } = event else { return matches!(event, Event::Pauses) };
         let last = seen.try_update_value(|seen| seen.insert(job.id, job.status)).flatten();
         job.policy.is_some() && last != Some(job.status)
     }

@@ -2,19 +2,23 @@
 
 use leptos::{either::Either, ev, prelude::*};
 use leptos_router::{components::A, hooks::use_navigate};
-use longshore_model::policy::{LastRun, Mirror, RunCode};
+use longshore_model::{
+    pause::PauseView,
+    policy::{LastRun, Mirror, RunCode},
+};
 
 use super::words::{other_end, pushed, rhythm, run_label, title};
 use crate::{
     components::{Badge, Button, ButtonKind, ButtonLink, ConfirmButton, PolicyNotes, RelativeTime, Switch},
     pages::repository::use_repository,
+    pauses::HeldNote,
     sentence::sentence,
     server::{delete_mirror, enable_mirror, sync_now},
 };
 
 /// A mirror: where it leads, what it copies, how it last went, and what one can do with it.
 #[component]
-pub(super) fn MirrorRow(mirror: Mirror) -> impl IntoView {
+pub(super) fn MirrorRow(mirror: Mirror, held: Option<PauseView>) -> impl IntoView {
     let here = use_repository();
     let (id, enabled) = (mirror.common().id, mirror.common().enabled);
     let label = title(&mirror);
@@ -45,6 +49,7 @@ pub(super) fn MirrorRow(mirror: Mirror) -> impl IntoView {
             <td class="mirror-copies">
                 {copies(&mirror)}
                 {notes(&mirror)}
+                {held.map(|pause| view! { <HeldNote pause=pause/> })}
             </td>
             <td><Run run=mirror.common().last_run.clone()/></td>
             <td>{next_run(&mirror)}</td>

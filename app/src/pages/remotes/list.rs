@@ -10,6 +10,7 @@ use crate::{
         ButtonKind, ButtonLink, EmptyState, ListPager, ListQuery, Loaded, PageHeader, SearchBox, Table,
         use_list_query,
     },
+    pauses::provide_known,
     server::remotes,
 };
 
@@ -19,6 +20,7 @@ pub fn Remotes() -> impl IntoView {
     let query = use_list_query();
     let changes = Changes(RwSignal::new(0));
     provide_context(changes);
+    provide_known();
     let page = Resource::new_blocking(
         move || (query.get(), changes.0.get()),
         |(query, _): (ListQuery, usize)| remotes(query.search(), query.page()),

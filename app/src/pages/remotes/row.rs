@@ -2,11 +2,13 @@
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::components::A;
-use longshore_model::Remote;
+use longshore_model::{PauseScope, Remote};
 
 use super::use_changes;
 use crate::{
     components::{Badge, Button, ButtonKind, ButtonLink, ConfirmButton, RelativeTime, Tone},
+    paths,
+    pauses::PausedBadge,
     sentence::sentence,
     server::{delete_remote, test_remote},
 };
@@ -16,6 +18,7 @@ use crate::{
 pub(super) fn RemoteRow(remote: Remote) -> impl IntoView {
     let changes = use_changes();
     let id = remote.id;
+    let scope = PauseScope::Remote(id);
     let test = Action::new(move |(): &()| test_remote(id));
     let delete = Action::new(move |(): &()| delete_remote(id));
     // A test is kept with the remote, so the list tells what it found.
@@ -47,6 +50,7 @@ pub(super) fn RemoteRow(remote: Remote) -> impl IntoView {
         <tr>
             <th scope="row">
                 <A href=href.clone()>{name}</A>
+                <PausedBadge scope=scope.clone()/>
                 {named}
                 <p class="row-detail">"of " {owner}</p>
             </th>
@@ -60,6 +64,7 @@ pub(super) fn RemoteRow(remote: Remote) -> impl IntoView {
             <td class="row-actions">
                 <Button kind=ButtonKind::Quiet busy=test.pending() on_press=move || { test.dispatch(()); }>"Test"</Button>
                 <ButtonLink dialog=true href=href kind=ButtonKind::Quiet>"Edit"</ButtonLink>
+                <ButtonLink href=paths::pause(&scope) kind=ButtonKind::Quiet>"Pause…"</ButtonLink>
                 <ConfirmButton
                     label="Delete"
                     kind=ButtonKind::Quiet

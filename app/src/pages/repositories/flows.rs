@@ -26,10 +26,15 @@ pub fn Flows<'summary>(
     if shown.is_empty() {
         return view! { <span class="muted">"none"</span> }.into_any();
     }
-    shown
+    // Which of them the pause of a remote holds, a list does not know.
+    let held =
+        summary.held_by.as_ref().map(|pause| format!("{} is paused {}", pause.subject(None), pause.cause()));
+    let badge = held.clone().map(|why| view! { <span class="badge tone-warn" title=why>"held"</span> });
+    let shown = shown
         .into_iter()
         .map(|(flow, word, what, page)| {
-            let title = format!("{} {what}; {}", flow.count, last_run(flow));
+            let state = held.as_ref().map_or_else(|| last_run(flow).to_owned(), |why| format!("held: {why}"));
+            let title = format!("{} {what}; {state}", flow.count);
             view! {
                 <A
                     href=paths::below(&name, page)
@@ -42,8 +47,8 @@ pub fn Flows<'summary>(
                 </A>
             }
         })
-        .collect_view()
-        .into_any()
+        .collect_view();
+    view! { {shown} {badge} }.into_any()
 }
 
 fn tone(flow: Flow) -> Tone {

@@ -20,6 +20,17 @@ pub(crate) fn follow_repository(
     matters: impl Fn(&Event) -> bool + 'static,
     reload: impl Fn() + Copy + 'static,
 ) -> ReadSignal<bool> {
+    let address = move || name.with(|name| Some(paths::with_query("/events", &[("repository", Some(name))])));
+    follow_and_reload(address, matters, reload)
+}
+
+/// Calls `reload` soon after something was told at an address that matters to the page. Answers whether the
+/// connection is lost.
+pub(crate) fn follow_and_reload(
+    address: impl Fn() -> Option<String> + 'static,
+    matters: impl Fn(&Event) -> bool + 'static,
+    reload: impl Fn() + Copy + 'static,
+) -> ReadSignal<bool> {
     let due = StoredValue::new(false);
     let soon = move || {
         if !due.get_value() {
@@ -27,7 +38,6 @@ pub(crate) fn follow_repository(
             wait(due, reload);
         }
     };
-    let address = move || name.with(|name| Some(paths::with_query("/events", &[("repository", Some(name))])));
     follow(address, move |news| match news {
         // What changed between the page and its stream, or while that was lost, was not told.
         News::Opened => soon(),
@@ -41,6 +51,7 @@ pub(crate) fn changes_tags(event: &Event) -> bool {
     match event {
         Event::Tags { .. } => true,
         Event::Job { job } => job.status.is_final(),
+        Event::Pauses => true,
         Event::Log { .. } => false,
     }
 }

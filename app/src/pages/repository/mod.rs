@@ -18,7 +18,7 @@ mod target_field;
 
 pub use activity::RepositoryActivity;
 pub use deleted_tags::{DeletedTags, RestoreDeletedTag};
-pub(crate) use follow::{changes_tags, follow_repository};
+pub(crate) use follow::{changes_tags, follow_and_reload, follow_repository};
 pub use info::Info;
 pub use permissions::Permissions;
 pub use promotion_dialogs::{EditPromotion, NewPromotion};
@@ -41,7 +41,8 @@ use super::repositories::{state_label, visibility_label};
 use crate::{
     components::{Badge, PageHeader, Tab, Tabs, Tone},
     paths,
-    server::{Answer, repository_summary},
+    pauses::{RepositoryNotice, use_pauses},
+    server::{Answer, pauses_of, repository_summary},
 };
 
 /// The repository that the page is about; context of everything in its frame.
@@ -117,13 +118,25 @@ pub fn RepositoryFrame() -> impl IntoView {
     let changes = RwSignal::new(0);
     let summary =
         Resource::new_blocking(move || (name.get(), changes.get()), |(name, _)| repository_summary(name));
+    let here = use_pauses();
+    let pauses = Resource::new_blocking(
+        move || (name.get(), changes.get(), here.changes()),
+        |(name, ..)| pauses_of(name),
+    );
     provide_context(RepositoryPage { name, summary, changes });
     view! {
         <Title text=move || name.get()/>
         <Transition>
             {move || Suspend::new(async move {
                 match summary.await {
-                    Ok(summary) => Either::Left(view! { <Head summary=summary/> }),
+                    Ok(summary) => {
+                        let held = pauses.await.unwrap_or_default();
+                        let may_resume = summary.may_administer;
+                        Either::Left(view! {
+                            <Head summary=summary/>
+                            <RepositoryNotice pauses=held may_resume=may_resume/>
+                        })
+                    }
                     Err(_) => Either::Right(view! { <PageHeader title=name/> }),
                 }
             })}

@@ -4,6 +4,7 @@ use leptos::{either::Either, ev, prelude::*};
 use leptos_router::components::A;
 use longshore_model::{
     PromotionPolicy,
+    pause::PauseView,
     view::{ANOTHER_REPOSITORY, Side},
 };
 use longshore_policy::{Rules, StoredRules};
@@ -12,12 +13,13 @@ use super::use_repository;
 use crate::{
     components::{ButtonKind, ButtonLink, ConfirmButton, PolicyNotes, RelativeTime, Switch},
     paths,
+    pauses::{HeldNote, capitalised},
     server::{delete_promotion, enable_promotion},
 };
 
 /// A policy: where it leads, what it says, how it last went, and what one can do with it.
 #[component]
-pub(super) fn PromotionRow(policy: PromotionPolicy, side: Side) -> impl IntoView {
+pub(super) fn PromotionRow(policy: PromotionPolicy, held: Option<PauseView>, side: Side) -> impl IntoView {
     let here = use_repository();
     let id = policy.common.id;
     let enabled = policy.common.enabled;
@@ -49,6 +51,7 @@ pub(super) fn PromotionRow(policy: PromotionPolicy, side: Side) -> impl IntoView
             <td>
                 {sentence(&policy)}
                 <PolicyNotes common=policy.common.clone() rules=policy.rules.clone()/>
+                {held.map(|pause| view! { <HeldNote pause=pause/> })}
             </td>
             <td>
                 {match policy.last_promoted_at {
@@ -107,9 +110,4 @@ fn link(name: &str) -> impl IntoView + use<> {
             Either::Right(view! { <A href=paths::below(&name, "")>{name.clone()}</A> })
         }
     }
-}
-
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
 }

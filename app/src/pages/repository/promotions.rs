@@ -2,27 +2,28 @@
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::{components::Outlet, hooks::use_query_map};
-use longshore_model::{PromotionPolicy, view::Side};
+use longshore_model::{PromotionPolicy, pause::RepositoryPauses, view::Side};
 
 use super::{RepositoryPage, promotion_row::PromotionRow, use_repository};
 use crate::{
     components::{ButtonKind, ButtonLink, EmptyState, Loaded, Table},
     paths,
-    server::promotions,
+    pauses::{holding, use_pauses},
+    server::{pauses_of, promotions},
 };
 
 /// The policies, with the dialogs that make and change them.
 #[component]
 pub fn Promotions() -> impl IntoView {
-    let here = use_repository();
+    let (here, pauses) = (use_repository(), use_pauses());
     let query = use_query_map();
     let side = Memo::new(move |_| match query.with(|query| query.get("side")).as_deref() {
         Some("target") => Side::Target,
         _ => Side::Source,
     });
     let list = Resource::new_blocking(
-        move || (here.name.get(), side.get(), here.changes()),
-        |(name, side, _)| promotions(name, side),
+        move || (here.name.get(), side.get(), here.changes(), pauses.changes()),
+        |(name, side, ..)| async move { Ok((promotions(name.clone(), side).await?, pauses_of(name).await?)) },
     );
     view! {
         <div class="toolbar">
@@ -49,9 +50,9 @@ pub fn Promotions() -> impl IntoView {
                 })}
             </Transition>
         </div>
-        <Loaded resource=list let:policies>
-            <List policies=policies side=side.get_untracked()/>
-        </Loaded>
+        <Loaded resource=list children=move |(policies, pauses)| {
+            view! { <List policies=policies pauses=pauses side=side.get_untracked()/> }
+        }/>
         <Outlet/>
     }
 }
@@ -68,7 +69,7 @@ fn SideLink(here: RepositoryPage, side: Side, chosen: Memo<Side>, label: &'stati
 }
 
 #[component]
-fn List(policies: Vec<PromotionPolicy>, side: Side) -> impl IntoView {
+fn List(policies: Vec<PromotionPolicy>, pauses: RepositoryPauses, side: Side) -> impl IntoView {
     if policies.is_empty() {
         return Either::Left(view! {
             <EmptyState title=match side {
@@ -87,7 +88,13 @@ fn List(policies: Vec<PromotionPolicy>, side: Side) -> impl IntoView {
     };
     Either::Right(view! {
         <Table label=label columns=vec![end, "Policy", "Last promoted", "Enabled", ""]>
-            {policies.into_iter().map(|policy| view! { <PromotionRow policy=policy side=side/> }).collect_view()}
+            {policies
+                .into_iter()
+                .map(|policy| {
+                    let held = holding(&pauses, &policy.source_name, None).cloned();
+                    view! { <PromotionRow policy=policy held=held side=side/> }
+                })
+                .collect_view()}
         </Table>
     })
 }

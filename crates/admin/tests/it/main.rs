@@ -6,6 +6,7 @@ mod accounts;
 mod events;
 mod jobs;
 mod mirrors;
+mod pauses;
 mod promotions;
 mod registry;
 mod remotes;

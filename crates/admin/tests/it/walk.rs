@@ -15,7 +15,8 @@ use longshore_model::job::JobFilter;
 use longshore_model::repository::{NewRepository, RepositoryChange, RepositoryFilter};
 use longshore_model::view::Side;
 use longshore_model::{
-    Actor, Code, ImmutableTags, JobId, PageRequest, PolicyId, Problem, RemoteId, Revision, Visibility,
+    Actor, Code, ImmutableTags, JobId, PageRequest, PauseScope, PolicyId, Problem, Queued, RemoteId,
+    Revision, Visibility,
 };
 use longshore_oci::RepositoryName;
 use std::collections::BTreeSet;
@@ -88,6 +89,10 @@ impl Stage {
             direction: Direction::Pull,
         }
     }
+}
+
+fn dev() -> PauseScope {
+    PauseScope::Namespace("dev".parse().unwrap())
 }
 
 /// How an attempt ends.
@@ -217,6 +222,12 @@ const WALK: &[(&str, Ends, Attempt)] = attempts! {
     system: ADMINISTRATORS, |s, a| s.admin.system(a);
     collect_garbage: ADMINISTRATORS, |s, a| s.admin.collect_garbage(a, true);
     scrub: ADMINISTRATORS, |s, a| s.admin.scrub(a);
+    system_pause: OPEN, |s, a| s.admin.system_pause(a);
+    pauses: OPEN, |s, a| s.admin.pauses(a);
+    repository_pauses: READERS, |s, a| s.admin.repository_pauses(a, &s.web);
+    pause: NAMESPACE, |s, a| { let dev = dev(); async move { s.admin.pause(a, &dev).await } };
+    pause_queue: NAMESPACE, |s, a| { let (dev, all) = (dev(), PageRequest::first(10)); async move { s.admin.pause_queue(a, &dev, &all).await } };
+    resume: NAMESPACE, |s, a| { let dev = dev(); async move { s.admin.resume(a, &dev, Queued::Run).await } };
     delete_repository: OWNERS, |s, a| s.admin.delete_repository(a, &s.web);
 };
 

@@ -105,6 +105,7 @@ fn words(kind: ActivityKind) -> (&'static str, &'static str) {
         ActivityKind::PolicyChanged => ("UPDATE", "POLICY"),
         ActivityKind::PolicyDeleted => ("DELETE", "POLICY"),
         ActivityKind::PolicyPaused => ("FAIL", "POLICY"),
+        ActivityKind::Paused | ActivityKind::Resumed => ("UPDATE", "PAUSE"),
         ActivityKind::RemoteChanged => ("UPDATE", "REMOTE"),
         ActivityKind::AccountCreated => ("CREATE", "ACCOUNT"),
         ActivityKind::QuotaChanged => ("UPDATE", "ACCOUNT"),

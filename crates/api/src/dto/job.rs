@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::pause::Pause;
 use super::tag::word;
 use crate::extract::Wire;
 
@@ -104,6 +105,8 @@ pub(crate) struct Job {
     started_at: Option<Timestamp>,
     /// When it ended.
     finished_at: Option<Timestamp>,
+    /// The pause that it waits for to end.
+    held_by: Option<Pause>,
 }
 
 /// How far a job is.
@@ -159,6 +162,7 @@ impl From<Model> for Job {
             created_at: job.created_at,
             started_at: job.started_at,
             finished_at: job.finished_at,
+            held_by: job.held_by.map(Pause::from),
         }
     }
 }

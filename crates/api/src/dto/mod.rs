@@ -5,6 +5,7 @@ pub(crate) mod account;
 pub(crate) mod activity;
 pub(crate) mod job;
 pub(crate) mod mirror;
+pub(crate) mod pause;
 pub(crate) mod promotion;
 pub(crate) mod remote;
 pub(crate) mod repository;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::pause::Pause;
 use crate::extract::Wire;
 
 /// Who may pull without being named.
@@ -131,6 +132,8 @@ pub(crate) struct Summary {
     push_mirrors: Flow,
     /// Pull mirrors.
     pull_mirrors: Flow,
+    /// The pause of everything or of its namespace that all these wait for to end.
+    held_by: Option<Pause>,
 }
 
 /// How many flows of a sort there are, and how the worst of them last went.
@@ -185,6 +188,7 @@ impl From<RepositorySummary> for Repository {
             promotions_in: row.promotions_in.into(),
             push_mirrors: row.push_mirrors.into(),
             pull_mirrors: row.pull_mirrors.into(),
+            held_by: row.held_by.map(Pause::from),
         };
         Self { summary: Some(summary), ..row.repository.into() }
     }

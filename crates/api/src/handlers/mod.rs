@@ -7,6 +7,7 @@ pub(crate) mod events;
 pub(crate) mod jobs;
 pub(crate) mod meta;
 pub(crate) mod mirroring;
+pub(crate) mod pauses;
 pub(crate) mod poll_mirroring;
 pub(crate) mod promotion_policies;
 pub(crate) mod push_mirroring;

@@ -23,7 +23,7 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
 }
 
 impl IdPath {
-    fn remote(&self) -> Answer<RemoteId> {
+    pub(super) fn remote(&self) -> Answer<RemoteId> {
         Ok(self.id(Code::NoSuchRemote)?)
     }
 }

@@ -3,6 +3,7 @@
 
 mod following;
 mod jobs;
+mod pauses;
 mod promotions;
 mod pulling;
 mod pushing;

@@ -20,6 +20,7 @@ macro_rules! put_back {
         )
     };
 }
+pub(super) use put_back;
 
 /// Puts a job back until `at`, because of an error that may pass.
 ///

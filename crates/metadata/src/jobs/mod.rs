@@ -2,9 +2,11 @@
 //!
 //! Here a job is put into the queue, looked up, stopped and in the end forgotten. `work` hands jobs
 //! out and takes what workers write, `back` takes jobs out of their hands, `list` finds them for
-//! people, `log` keeps what they said, `row` reads the table.
+//! people, `log` keeps what they said, `hold` keeps them back while something is paused, `row` reads the
+//! table.
 
 mod back;
+mod hold;
 mod list;
 mod log;
 mod row;
@@ -15,6 +17,7 @@ use crate::{
     conn::{change, row, rows, value},
     convert::{json, maybe_instant, micros},
 };
+use hold::narrowest;
 use longshore_model::{
     JobId, PolicyId, RepositoryId, Timestamp,
     job::{Action, Cause, Job, Parameters},
@@ -22,9 +25,10 @@ use longshore_model::{
 use row::{Row, select};
 
 pub use back::{any_expired, release, release_all, release_expired, retry_later};
+pub use hold::{count_held, held, hold, number_held, reconsider, release_held};
 pub use list::list;
 pub use log::{log, logs};
-pub use work::{Claim, claim, fence, finish, progress, renew, set_parameters};
+pub use work::{Claim, claim, fence, finish, is_claimed, progress, renew, set_parameters};
 
 /// A job to be done.
 #[derive(Debug, Clone)]
@@ -65,12 +69,19 @@ pub enum CancelOutcome {
 /// Puts a job into the queue.
 pub async fn enqueue(tx: &mut Tx, new: NewJob, now: Timestamp) -> Result<JobId, Error> {
     let job = JobId::new();
+    let remote = remote_of(tx, &new).await?;
     change!(
         tx.conn,
-        "INSERT INTO jobs (id, action, status, cause, parameters, policy, repository, parent, retry_of, serial_key,
-            attempt, retries_left, tags_done, tags_total, bytes_done, bytes_total, created_at, scheduled_at,
-            updated_at, epoch, cancel_requested)
-         VALUES ($1, $2, 'waiting', $3, $4, $5, $6, $7, $8, $9, 0, $10, 0, 0, 0, 0, $11, $12, $11, 0, $13)",
+        // A pause that is committed is seen: `pauses::begin` lets nobody write jobs meanwhile.
+        concat!(
+            "INSERT INTO jobs (id, action, status, cause, parameters, policy, repository, parent, retry_of, serial_key,
+                attempt, retries_left, tags_done, tags_total, bytes_done, bytes_total, created_at, scheduled_at,
+                updated_at, epoch, cancel_requested, remote, held_by)
+             VALUES ($1, $2, 'waiting', $3, $4, $5, $6, $7, $8, $9, 0, $10, 0, 0, 0, 0, $11, $12, $11, 0, $13, $14,
+                CASE WHEN $15 THEN ",
+            narrowest!("$6", "$14"),
+            " END)"
+        ),
         job.to_string(),
         new.action.as_str(),
         json(&new.cause),
@@ -83,11 +94,31 @@ pub async fn enqueue(tx: &mut Tx, new: NewJob, now: Timestamp) -> Result<JobId, 
         i64::from(new.retries),
         micros(now),
         micros(new.scheduled_at),
-        false
+        false,
+        remote,
+        new.action.is_pausable() && new.repository.is_some()
     )?;
     tx.announce(Change::JobsWaiting(Some(new.action)));
     tx.announce(Change::Job(job));
     Ok(job)
+}
+
+/// The remote that a job speaks to.
+async fn remote_of(conn: &mut Conn, new: &NewJob) -> Result<Option<String>, Error> {
+    match &new.parameters {
+        Parameters::PushTag { remote, .. } => Ok(Some(remote.to_string())),
+        Parameters::Poll { policy, .. } => {
+            let sql = "SELECT remote FROM policies WHERE id = $1";
+            let found: Option<(Option<String>,)> = row!(conn, (Option<String>,), sql, policy.to_string())?;
+            Ok(found.and_then(|(remote,)| remote))
+        }
+        Parameters::EvaluateTag { .. }
+        | Parameters::FollowSubject { .. }
+        | Parameters::ApplyPolicy { .. }
+        | Parameters::PollAll
+        | Parameters::CollectGarbage { .. }
+        | Parameters::Scrub => Ok(None),
+    }
 }
 
 /// Puts a job into the queue and reads it, for somebody who wants to see it there.
@@ -100,7 +131,8 @@ pub async fn enqueue_and_read(tx: &mut Tx, new: NewJob, now: Timestamp) -> Resul
 pub async fn cancel(tx: &mut Tx, job: JobId, now: Timestamp) -> Result<CancelOutcome, Error> {
     let canceled = change!(
         tx.conn,
-        "UPDATE jobs SET status = 'canceled', finished_at = $2, updated_at = $2 WHERE id = $1 AND status = 'waiting'",
+        "UPDATE jobs SET status = 'canceled', finished_at = $2, updated_at = $2, held_by = NULL
+         WHERE id = $1 AND status = 'waiting'",
         job.to_string(),
         micros(now)
     )?;
@@ -160,9 +192,17 @@ pub async fn active_for_policy(
     row!(conn, Row, sql, policy.to_string(), action.as_str())?.map(Job::try_from).transpose()
 }
 
-/// When the next waiting job may start.
+/// When the next waiting job may start; what a pause holds, nobody knows when.
 pub async fn next_due(conn: &mut Conn) -> Result<Option<Timestamp>, Error> {
-    maybe_instant(value!(conn, Option<i64>, "SELECT MIN(scheduled_at) FROM jobs WHERE status = 'waiting'")?)
+    // One action after the other, which an index answers at once, however many are held.
+    let sql =
+        "SELECT MIN(scheduled_at) FROM jobs WHERE action = $1 AND status = 'waiting' AND held_by IS NULL";
+    let mut next: Option<i64> = None;
+    for action in Action::ALL {
+        let due = value!(conn, Option<i64>, sql, action.as_str())?;
+        next = next.into_iter().chain(due).min();
+    }
+    maybe_instant(next)
 }
 
 /// Forgets jobs that ended before an instant, but keeps the newest `keep` whatever their age.

@@ -4,6 +4,7 @@ use crate::{
     Error,
     conn::from_row,
     convert::{from_json, id, instant, maybe_id, maybe_instant, maybe_parse, word},
+    pauses,
 };
 use longshore_model::{
     JobId, PolicyId, RepositoryId,
@@ -36,6 +37,10 @@ from_row! {
         finished_at: Option<i64>,
         updated_at: i64,
         worker: Option<String>,
+        held_by: Option<String>,
+        held_at: Option<i64>,
+        held_author: Option<String>,
+        held_reason: Option<String>,
         pub(super) epoch: i64,
     }
 }
@@ -71,6 +76,12 @@ impl TryFrom<Row> for Job {
             finished_at: maybe_instant(row.finished_at)?,
             updated_at: instant(row.updated_at)?,
             worker: row.worker,
+            held_by: match (row.held_by, row.held_at, row.held_author, row.held_reason) {
+                (Some(scope), Some(at), Some(author), Some(reason)) => {
+                    Some(pauses::read(&scope, at, &author, &reason)?)
+                }
+                _ => None,
+            },
         })
     }
 }
@@ -81,7 +92,10 @@ macro_rules! columns {
         "id, action, status, cause, parameters, policy, repository,
          (SELECT r.name FROM repositories r WHERE r.id = jobs.repository) AS repository_name,
          parent, retry_of, attempt, retries_left, tags_done, tags_total, bytes_done, bytes_total, error, outcome,
-         created_at, scheduled_at, started_at, finished_at, updated_at, worker, epoch"
+         created_at, scheduled_at, started_at, finished_at, updated_at, worker, held_by,
+         (SELECT h.at FROM pauses h WHERE h.scope = jobs.held_by) AS held_at,
+         (SELECT h.author FROM pauses h WHERE h.scope = jobs.held_by) AS held_author,
+         (SELECT h.reason FROM pauses h WHERE h.scope = jobs.held_by) AS held_reason, epoch"
     };
 }
 

@@ -5,8 +5,8 @@
 
 use super::row::{Row, columns};
 use crate::{
-    Change, Error, Tx,
-    conn::{change, row, rows},
+    Change, Conn, Error, Tx,
+    conn::{change, row, rows, value},
     convert::{json, micros},
 };
 use jiff::SignedDuration;
@@ -68,11 +68,13 @@ async fn claim_action(
         ($only:literal, $locked:literal) => {
             concat!(
                 "WITH due AS MATERIALIZED (
-                    SELECT j.id FROM jobs j WHERE j.action = $1 AND j.status = 'waiting' AND j.scheduled_at <= $2
+                    SELECT j.id FROM jobs j WHERE j.action = $1 AND j.status = 'waiting' AND j.held_by IS NULL
+                    AND j.scheduled_at <= $2
                     AND (j.serial_key IS NULL OR (
                         NOT EXISTS (SELECT 1 FROM jobs o WHERE o.serial_key = j.serial_key AND o.status = 'running')
                         AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.serial_key = j.serial_key
-                                        AND o.status = 'waiting' AND o.scheduled_at <= $2 AND o.id < j.id)",
+                                        AND o.status = 'waiting' AND o.held_by IS NULL AND o.scheduled_at <= $2
+                                        AND o.id < j.id)",
                 $only,
                 ")) ORDER BY j.scheduled_at, j.id LIMIT $3",
                 $locked,
@@ -128,6 +130,12 @@ pub async fn renew(
         micros(now + lease)
     )?;
     Ok(renewed > 0)
+}
+
+/// Whether a job is in the hands of the worker with this claim.
+pub async fn is_claimed(conn: &mut Conn, job: JobId, epoch: i64) -> Result<bool, Error> {
+    let sql = "SELECT COUNT(*) FROM jobs WHERE id = $1 AND epoch = $2 AND status = 'running'";
+    Ok(value!(conn, i64, sql, job.to_string(), epoch)? > 0)
 }
 
 /// Ends the transaction of a worker that has lost its lease.

@@ -6,6 +6,7 @@ mod garbage;
 mod jobs;
 mod lists;
 mod mirrors;
+mod pauses;
 mod people;
 mod policies;
 mod promises;

@@ -35,7 +35,12 @@ impl Scene {
 
     pub(crate) async fn on_postgres() -> Self {
         let url = tokio::task::spawn_blocking(longshore_testkit::postgres::new_database).await.unwrap();
-        Self { db: Database::open(&url, vault()).await.unwrap(), _folder: None }
+        Self::at(&url).await
+    }
+
+    /// One of several servers on a PostgreSQL database.
+    pub(crate) async fn at(url: &str) -> Self {
+        Self { db: Database::open(url, vault()).await.unwrap(), _folder: None }
     }
 
     pub(crate) async fn read(&self) -> Conn {

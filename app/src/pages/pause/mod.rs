@@ -1,0 +1,209 @@
+//! The page of something that is paused or may be: what waits, and what shall become of it.
+
+mod choices;
+mod queue;
+
+use leptos::{either::Either, prelude::*};
+use leptos_meta::Title;
+use leptos_router::hooks::use_params_map;
+use longshore_model::{Code, PauseScope, Problem, job::Event, pause::Resumed};
+
+use crate::{
+    components::{
+        Alert, Button, ButtonKind, FormProblem, ListQuery, Loaded, PageHeader, Panel, RelativeTime, Tone,
+        use_list_query,
+    },
+    live::ConnectionNotice,
+    pages::repository::follow_and_reload,
+    pauses::{OtherPauses, capitalised, use_pauses, waiting},
+    server::{Answer, PauseFlows, PauseState, ResumeFlows, look_at_pause},
+};
+use choices::ResumeChoices;
+use queue::Queue;
+
+/// What the address is about; none where it names nothing that can be paused.
+fn scope_in_address() -> Memo<Option<PauseScope>> {
+    let params = use_params_map();
+    Memo::new(move |_| {
+        params.with(|params| match (params.get_str("namespace"), params.get_str("id")) {
+            (Some(namespace), _) => namespace.parse().ok().map(PauseScope::Namespace),
+            (None, Some(id)) => id.parse().ok().map(PauseScope::Remote),
+            (None, None) => Some(PauseScope::System),
+        })
+    })
+}
+
+async fn load(scope: Option<PauseScope>, query: ListQuery) -> Answer<PauseState> {
+    let nothing = || Problem::new(Code::NoSuchPause, "There is nothing here that can be paused.");
+    look_at_pause(scope.ok_or_else(nothing)?, query.page()).await
+}
+
+/// How it stands, what waits, and the buttons that pause and resume it.
+#[component]
+pub fn PausePage() -> impl IntoView {
+    let (scope, query, pauses) = (scope_in_address(), use_list_query(), use_pauses());
+    let state = Resource::new_blocking(
+        move || (scope.get(), query.get(), pauses.changes()),
+        |(scope, query, _)| load(scope, query),
+    );
+    let resume = ServerAction::<ResumeFlows>::new();
+    let pause = ServerAction::<PauseFlows>::new();
+    Effect::new(move |before: Option<()>| {
+        resume.version().track();
+        pause.version().track();
+        if before.is_some() {
+            pauses.changed();
+        }
+    });
+    let matters = |event: &Event| matches!(event, Event::Job { .. } | Event::Pauses);
+    let lost = follow_and_reload(|| Some("/events?jobs=1".to_owned()), matters, move || pauses.changed());
+    view! {
+        <ConnectionNotice lost=lost/>
+        <Loaded
+            resource=state
+            children=move |state| {
+                let scope = scope.get_untracked().unwrap_or(PauseScope::System);
+                match state.queue.is_some() {
+                    true => Either::Left(view! { <Paused state=state scope=scope resume=resume/> }),
+                    false => Either::Right(view! { <Flowing state=state scope=scope pause=pause resume=resume/> }),
+                }
+            }
+        />
+    }
+}
+
+/// It is paused.
+#[component]
+fn Paused(state: PauseState, scope: PauseScope, resume: ServerAction<ResumeFlows>) -> impl IntoView {
+    let queue = state.queue.expect("it is shown only while something is paused");
+    let title = format!("{} is paused", capitalised(&state.subject));
+    let (pause, held) = (queue.pause.pause, queue.held);
+    let is_system = scope == PauseScope::System;
+    view! {
+        <Title text=title.clone()/>
+        <PageHeader title=title/>
+        <p class="lead">
+            "Paused " {pause.cause()} ", " <RelativeTime at=pause.at/> ". " {standing(&pause.scope)} " "
+            {capitalised(&waiting(held.total))} "."
+        </p>
+        <ResumeChoices scope=scope held=held resume=resume/>
+        {is_system
+            .then(|| {
+                view! {
+                    <section class="also-paused">
+                        <OtherPauses/>
+                    </section>
+                }
+            })}
+        <Queue jobs=queue.jobs/>
+    }
+}
+
+/// What a pause means for what it covers.
+fn standing(scope: &PauseScope) -> &'static str {
+    match scope {
+        PauseScope::System => {
+            "Policies and mirrors stand still; pushes, pulls and what people promote by hand go on."
+        }
+        PauseScope::Namespace(_) => {
+            "The policies and mirrors of its repositories stand still; pushes, pulls and what people promote \
+             by hand go on."
+        }
+        PauseScope::Remote(_) => {
+            "Mirrors that use it stand still, and so does what people send there by hand; promotions go on."
+        }
+    }
+}
+
+/// It is not paused.
+#[component]
+fn Flowing(
+    state: PauseState,
+    scope: PauseScope,
+    pause: ServerAction<PauseFlows>,
+    resume: ServerAction<ResumeFlows>,
+) -> impl IntoView {
+    let title = format!("Pause {}", state.subject);
+    let problem = Signal::derive(move || pause.value().get().and_then(Result::err));
+    let resumed = move || match resume.value().get() {
+        Some(Ok(resumed)) => Some(view! { <Alert tone=Tone::Ok>{became(resumed)}</Alert> }),
+        _ => None,
+    };
+    let flowing = match scope {
+        PauseScope::System => "Policies and mirrors act as they should.".to_owned(),
+        _ => format!("{} is not paused by itself.", capitalised(&state.subject)),
+    };
+    let label = match scope {
+        PauseScope::System => "Pause everything",
+        PauseScope::Namespace(_) => "Pause the namespace",
+        PauseScope::Remote(_) => "Pause the remote",
+    };
+    view! {
+        <Title text=title.clone()/>
+        <PageHeader title=title/>
+        {resumed}
+        <Panel title="Pause">
+            <p>{flowing} " " {foretold(&scope)}</p>
+            <FormProblem problem=problem fields=&[]/>
+            <ActionForm action=pause attr:class="actions">
+                <input type="hidden" name="scope" value=scope.to_string()/>
+                <Button kind=ButtonKind::Primary busy=pause.pending()>{label}</Button>
+            </ActionForm>
+        </Panel>
+    }
+}
+
+/// What pausing would mean.
+fn foretold(scope: &PauseScope) -> &'static str {
+    match scope {
+        PauseScope::System => {
+            "Pausing stops all policies and mirrors at once, in the middle of a transfer too. What they have \
+             to do waits until somebody resumes and decides what becomes of it. Pushes and pulls go on."
+        }
+        PauseScope::Namespace(_) => {
+            "Pausing stops the policies and mirrors of its repositories at once, in the middle of a transfer \
+             too. What they have to do waits until somebody resumes and decides what becomes of it. Pushes and \
+             pulls go on."
+        }
+        PauseScope::Remote(_) => {
+            "Pausing stops the mirrors that use it at once, in the middle of a transfer too. What would go \
+             there or come from there waits until somebody resumes and decides what becomes of it."
+        }
+    }
+}
+
+/// What became of the queue.
+fn became(resumed: Resumed) -> String {
+    let count = |jobs: u64, one: &str, many: &str| match jobs {
+        1 => format!("1 job {one}"),
+        jobs => format!("{jobs} jobs {many}"),
+    };
+    let parts: Vec<String> = [
+        (resumed.freed, count(resumed.freed, "goes on", "go on")),
+        (resumed.dropped, count(resumed.dropped, "was dropped", "were dropped")),
+        (
+            resumed.still_held,
+            count(resumed.still_held, "is held by another pause", "are held by another pause"),
+        ),
+    ]
+    .into_iter()
+    .filter(|(jobs, _)| *jobs > 0)
+    .map(|(_, part)| part)
+    .collect();
+    match parts.is_empty() {
+        true => "Resumed. Nothing had been waiting.".to_owned(),
+        false => format!("Resumed: {}.", parts.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_became_of_the_queue_is_told_in_words() {
+        assert_eq!(became(Resumed::default()), "Resumed. Nothing had been waiting.");
+        let resumed = Resumed { freed: 1, dropped: 2, still_held: 0 };
+        assert_eq!(became(resumed), "Resumed: 1 job goes on, 2 jobs were dropped.");
+    }
+}

@@ -1,0 +1,84 @@
+//! What waits for a pause to end.
+
+use leptos::{either::Either, prelude::*};
+use leptos_router::components::A;
+use longshore_model::{
+    Page,
+    job::{Job, Parameters},
+    pause::HeldJob,
+};
+
+use crate::{
+    components::{EmptyState, ListPager, RelativeTime, Table},
+    pages::jobs::{action_label, describe},
+    paths,
+};
+
+/// The jobs, oldest first.
+#[component]
+pub(super) fn Queue(
+    /// One page of them.
+    jobs: Page<HeldJob>,
+) -> impl IntoView {
+    let pager = view! { <ListPager page=&jobs/> };
+    let rows: Vec<_> = jobs.items.into_iter().map(|held| view! { <Row held=held/> }).collect();
+    match rows.is_empty() {
+        true => Either::Left(view! {
+            <EmptyState title="Nothing waits">
+                <p>"What policies and mirrors have to do from now on appears here by itself."</p>
+            </EmptyState>
+        }),
+        false => Either::Right(view! {
+            <h2 class="queue-title">"What waits"</h2>
+            <Table label="What waits" columns=vec!["Job", "Repository", "Tag", "Action", "Waits since"]>
+                {rows}
+            </Table>
+            {pager}
+        }),
+    }
+}
+
+#[component]
+fn Row(held: HeldJob) -> impl IntoView {
+    let action = action_label(held.action);
+    let (what, repository, tag) = match &held.job {
+        Some(job) => {
+            let (href, what) = (format!("/jobs/{}", job.id), describe(job));
+            let repository = job.repository_name.as_ref().map(ToString::to_string);
+            let repository = repository.map(|name| {
+                let href = paths::below(&name, "");
+                view! { <A href=href>{name}</A> }
+            });
+            (Either::Left(view! { <A href=href>{what}</A> }), repository, tag_of(job))
+        }
+        None => (
+            Either::Right(view! { <span class="muted">"About a repository that you may not see"</span> }),
+            None,
+            None,
+        ),
+    };
+    view! {
+        <tr>
+            <th scope="row" class="job-what">{what}</th>
+            <td>{repository}</td>
+            <td>{tag.map(|tag| view! { <code>{tag}</code> })}</td>
+            <td class="nowrap">{action}</td>
+            <td class="nowrap"><RelativeTime at=held.since/></td>
+        </tr>
+    }
+}
+
+/// The tag that a job is about.
+fn tag_of(job: &Job) -> Option<String> {
+    match &job.parameters {
+        Parameters::EvaluateTag { tag, .. } => Some(tag.to_string()),
+        Parameters::PushTag { tag, .. } | Parameters::FollowSubject { tag, .. } => {
+            tag.as_ref().map(ToString::to_string)
+        }
+        Parameters::ApplyPolicy { .. }
+        | Parameters::Poll { .. }
+        | Parameters::PollAll
+        | Parameters::CollectGarbage { .. }
+        | Parameters::Scrub => None,
+    }
+}

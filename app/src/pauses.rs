@@ -1,0 +1,230 @@
+//! What stands still, for all pages: the banner that says that everything is paused, and the words and
+//! badges by which other pages tell of a pause.
+
+use leptos::{either::Either, prelude::*};
+use leptos_router::{components::A, hooks::use_location};
+use longshore_model::{
+    Pause, PauseScope,
+    job::{Job, Parameters, Status},
+    pause::{PauseView, RepositoryPauses},
+    view::ANOTHER_REGISTRY,
+};
+use longshore_oci::RepositoryName;
+
+use crate::{
+    components::{Alert, Badge, RelativeTime, Tone},
+    paths,
+    server::{Answer, pauses, system_pause},
+    session::use_session,
+};
+
+/// Whether everything is paused, and what makes pages look again.
+#[derive(Clone, Copy)]
+pub(crate) struct Pauses {
+    /// The pause of everything.
+    pub(crate) system: Resource<Answer<Option<PauseView>>>,
+    changes: RwSignal<usize>,
+}
+
+impl Pauses {
+    /// Grows with each pause and resumption that the page knows of; a part of the source of what shows them.
+    pub(crate) fn changes(self) -> usize {
+        self.changes.get()
+    }
+
+    /// Says that something was paused or resumed.
+    pub(crate) fn changed(self) {
+        self.changes.update(|changes| *changes += 1);
+    }
+}
+
+/// The pauses of the page.
+pub(crate) fn use_pauses() -> Pauses {
+    use_context().expect("the app provides what is paused")
+}
+
+/// Provides what is paused to what is inside.
+#[component]
+pub(crate) fn PausesProvider(children: Children) -> impl IntoView {
+    let changes = RwSignal::new(0);
+    let path = use_location().pathname;
+    // Each page that one comes to looks again: a banner that is not true any more would be worse than none.
+    let system = Resource::new_blocking(move || (changes.get(), path.get()), |_| system_pause());
+    provide_context(Pauses { system, changes });
+    children()
+}
+
+/// Says on every page that everything is paused.
+#[component]
+pub(crate) fn PauseBanner() -> impl IntoView {
+    let (pauses, session, path) = (use_pauses(), use_session(), use_location().pathname);
+    view! {
+        <Transition>
+            {move || Suspend::new(async move {
+                let Ok(Some(view)) = pauses.system.await else { return None };
+                let queue = paths::pause(&PauseScope::System);
+                let there = path.with_untracked(|path| *path == queue);
+                let may_resume = session.actor.await.is_ok_and(|actor| actor.is_admin());
+                Some(view! { <Standstill pause=view.pause queue=(may_resume && !there).then_some(queue)/> })
+            })}
+        </Transition>
+    }
+}
+
+#[component]
+fn Standstill(pause: Pause, queue: Option<String>) -> impl IntoView {
+    let cause = pause.cause();
+    view! {
+        <aside class="pause-banner" aria-label="Pause">
+            <p role="status">
+                <strong>"Everything is paused "</strong>
+                {cause} ", since " <RelativeTime at=pause.at/>
+                ". Policies and mirrors stand still, and what they have to do waits. Pushes and pulls go on."
+            </p>
+            {queue.map(|queue| view! { <A href=queue attr:class="button">"See what waits"</A> })}
+        </aside>
+    }
+}
+
+/// Says on a repository's pages that its namespace is paused; that everything is, the banner says.
+#[component]
+pub(crate) fn RepositoryNotice(
+    /// What keeps its policies and mirrors from acting.
+    pauses: RepositoryPauses,
+    /// Whether the reader may resume it.
+    may_resume: bool,
+) -> impl IntoView {
+    let own = |view: &PauseView| matches!(view.pause.scope, PauseScope::Namespace(_));
+    pauses
+        .all
+        .into_iter()
+        .filter(own)
+        .map(|view| {
+            let (subject, cause) = (capitalised(&view.subject()), view.pause.cause());
+            let queue = may_resume.then(|| paths::pause(&view.pause.scope));
+            view! {
+                <Alert tone=Tone::Warn>
+                    <strong>{subject} " is paused "</strong>
+                    {cause}
+                    ", since "
+                    <RelativeTime at=view.pause.at/>
+                    ". Its policies and mirrors stand still, and what they have to do waits. "
+                    {queue.map(|queue| view! { <A href=queue>"See what waits"</A> })}
+                </Alert>
+            }
+        })
+        .collect_view()
+}
+
+/// What a policy of `repository` waits for; `remote` is the one that a mirror uses.
+pub(crate) fn holding<'p>(
+    pauses: &'p RepositoryPauses,
+    repository: &RepositoryName,
+    remote: Option<longshore_model::RemoteId>,
+) -> Option<&'p PauseView> {
+    let covers = |view: &&PauseView| match &view.pause.scope {
+        PauseScope::System => true,
+        PauseScope::Namespace(namespace) => *namespace == repository.to_namespace(),
+        PauseScope::Remote(paused) => Some(*paused) == remote,
+    };
+    pauses.all.iter().chain(&pauses.remotes).find(covers)
+}
+
+/// Says beside a policy or mirror that it waits, and for what.
+#[component]
+pub(crate) fn HeldNote(
+    /// The pause.
+    pause: PauseView,
+) -> impl IntoView {
+    let subject = pause.subject();
+    view! {
+        <p class="note">
+            <Badge tone=Tone::Warn>"Held"</Badge>
+            " It acts again when " {subject} " is resumed."
+        </p>
+    }
+}
+
+/// The pauses that the rows of a list show.
+#[derive(Clone, Copy)]
+struct Known(Resource<Answer<Vec<PauseView>>>);
+
+/// Loads what is paused once for all rows of a list.
+pub(crate) fn provide_known() {
+    let pauses_here = use_pauses();
+    provide_context(Known(Resource::new_blocking(move || pauses_here.changes(), |_| pauses())));
+}
+
+/// Says in a row that the thing is paused.
+#[component]
+pub(crate) fn PausedBadge(
+    /// What the row is about.
+    scope: PauseScope,
+) -> impl IntoView {
+    let Known(known) = use_context().expect("the list around loads what is paused");
+    let scope = StoredValue::new(scope);
+    view! {
+        <Transition>
+            {move || Suspend::new(async move {
+                let known = known.await.unwrap_or_default();
+                let is = |view: &PauseView| scope.with_value(|scope| view.pause.scope == *scope);
+                known.iter().any(is).then(|| view! { " " <Badge tone=Tone::Warn>"Paused"</Badge> })
+            })}
+        </Transition>
+    }
+}
+
+/// Why a waiting job is held: "everything is paused by admin".
+pub(crate) fn held(job: &Job) -> Option<String> {
+    let pause = job.held_by.as_ref().filter(|_| job.status == Status::Waiting)?;
+    let remote = match &job.parameters {
+        Parameters::PushTag { remote_host, .. } | Parameters::Poll { remote_host, .. } => {
+            Some(remote_host.as_str()).filter(|host| *host != ANOTHER_REGISTRY)
+        }
+        _ => None,
+    };
+    Some(format!("{} is paused {}", pause.subject(remote), pause.cause()))
+}
+
+/// A text with a capital at its beginning.
+pub(crate) fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+}
+
+/// What is paused besides everything, with what waits for it, in a few lines.
+#[component]
+pub(crate) fn OtherPauses() -> impl IntoView {
+    let here = use_pauses();
+    let known = Resource::new_blocking(move || here.changes(), |_| pauses());
+    view! {
+        <Transition>
+            {move || Suspend::new(async move {
+                let mut others = known.await.unwrap_or_default();
+                others.retain(|view| view.pause.scope != PauseScope::System);
+                match others.is_empty() {
+                    true => Either::Left(()),
+                    false => Either::Right(view! {
+                        <ul class="other-pauses">{others.into_iter().map(other).collect_view()}</ul>
+                    }),
+                }
+            })}
+        </Transition>
+    }
+}
+
+fn other(view: PauseView) -> impl IntoView {
+    let (subject, cause, href) =
+        (capitalised(&view.subject()), view.pause.cause(), paths::pause(&view.pause.scope));
+    let waiting = view.held.map(|held| format!(", {}", waiting(held)));
+    view! { <li><A href=href>{subject}</A> " is paused " {cause} {waiting}</li> }
+}
+
+/// How many jobs wait.
+pub(crate) fn waiting(jobs: u64) -> String {
+    match jobs {
+        0 => "nothing waits".to_owned(),
+        1 => "1 job waits".to_owned(),
+        jobs => format!("{jobs} jobs wait"),
+    }
+}

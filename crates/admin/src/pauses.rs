@@ -1,0 +1,219 @@
+//! Pausing and resuming everything, a namespace or a remote (semantics 29). Who may pause may resume and
+//! see what waits; who sees a repository whose flows stand still learns that and why.
+
+use crate::Admin;
+use crate::accounts::no_such_account;
+use crate::guard::{administrator, author};
+use crate::hide::Curtain;
+use longshore_access::Action;
+use longshore_metadata::{Conn, accounts, jobs, pauses, pull_mirrors, push_mirrors, remotes};
+use longshore_model::pause::{HeldJob, PauseQueue, PauseView, RepositoryPauses, Resumed};
+use longshore_model::{
+    Actor, Code, Page, PageRequest, Pause, PauseReason, PauseScope, Problem, Queued, RemoteId,
+};
+use longshore_oci::RepositoryName;
+use std::collections::BTreeSet;
+
+fn not_paused(scope: &PauseScope) -> Problem {
+    let what = match scope {
+        PauseScope::System => "the system is not paused as a whole".to_owned(),
+        PauseScope::Namespace(namespace) => format!("the namespace {namespace} is not paused by itself"),
+        PauseScope::Remote(_) => "the remote is not paused by itself".to_owned(),
+    };
+    Problem::new(Code::NoSuchPause, format!("{what}, so there is nothing to resume"))
+}
+
+impl Admin {
+    /// Whether everything is paused. For everybody: it is why nothing moves.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn system_pause(&self, _actor: &Actor) -> Result<Option<PauseView>, Problem> {
+        let found = pauses::get(&mut self.read().await?, &PauseScope::System).await?;
+        Ok(found.map(|pause| PauseView { pause, remote_name: None, held: None }))
+    }
+
+    /// The pauses that the actor may know of: of everything, and of namespaces and remotes that the actor
+    /// administers. With what each holds for those who may resume it.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn pauses(&self, actor: &Actor) -> Result<Vec<PauseView>, Problem> {
+        let mut curtain = self.curtain(actor).await?;
+        let mut shown = Vec::new();
+        for pause in pauses::all(curtain.conn()).await? {
+            let may = self.may_resume(&mut curtain, actor, &pause.scope).await?;
+            if may || pause.scope == PauseScope::System {
+                shown.push(view(&mut curtain, pause, may).await?);
+            }
+        }
+        // The widest first: it is what explains most.
+        shown.reverse();
+        Ok(shown)
+    }
+
+    /// Stops all policies and mirrors within the scope, at once and in the middle of a blob too; what they
+    /// have to do waits. Answers the pause, and whether it began just now: one that is there stays.
+    ///
+    /// # Errors
+    /// The actor does not administer it; there is no such namespace or remote.
+    pub async fn pause(&self, actor: &Actor, scope: &PauseScope) -> Result<(PauseView, bool), Problem> {
+        self.pausable(actor, scope).await?;
+        let (author, now, of) = (author(actor), self.now(), scope.clone());
+        let (pause, begun) = self
+            .write(move |tx| {
+                Box::pin(async move { Ok(pauses::begin(tx, &of, PauseReason::Asked, &author, now).await?) })
+            })
+            .await?;
+        // What runs on this server ends before the answer; other servers are told.
+        self.0.engine.heed_pauses().await;
+        let view = view(&mut self.curtain(actor).await?, pause, true).await?;
+        Ok((view, begun))
+    }
+
+    /// Lets policies and mirrors within the scope go on, and decides what becomes of what waits.
+    ///
+    /// # Errors
+    /// As [`Admin::pause`]; it is not paused.
+    pub async fn resume(
+        &self,
+        actor: &Actor,
+        scope: &PauseScope,
+        queued: Queued,
+    ) -> Result<Resumed, Problem> {
+        self.pausable(actor, scope).await?;
+        let (author, now, scope) = (author(actor), self.now(), scope.clone());
+        self.write(move |tx| {
+            Box::pin(async move {
+                let resumed = pauses::end(tx, &scope, queued, &author, now).await?;
+                resumed.ok_or_else(|| not_paused(&scope))
+            })
+        })
+        .await
+    }
+
+    /// What a pause holds, oldest first; none while nothing is paused. A job about a repository whose jobs
+    /// the actor may not see is there without its names.
+    ///
+    /// # Errors
+    /// As [`Admin::pause`].
+    pub async fn pause_queue(
+        &self,
+        actor: &Actor,
+        scope: &PauseScope,
+        page: &PageRequest,
+    ) -> Result<Option<PauseQueue>, Problem> {
+        self.pausable(actor, scope).await?;
+        let mut curtain = self.curtain(actor).await?;
+        let Some(pause) = pauses::get(curtain.conn(), scope).await? else { return Ok(None) };
+        let held = jobs::count_held(curtain.conn(), scope).await?;
+        let found = jobs::held(curtain.conn(), scope, page).await?;
+        let mut items = Vec::with_capacity(found.items.len());
+        for job in found.items {
+            let (action, since) = (job.action, job.created_at);
+            let seen = self.sees_job(actor, &job).await?;
+            let job = if seen { Some(curtain.job(job).await?) } else { None };
+            items.push(HeldJob { job, action, since });
+        }
+        let jobs = Page { items, next: found.next, total: found.total };
+        let pause = view(&mut curtain, pause, true).await?;
+        Ok(Some(PauseQueue { pause, held, jobs }))
+    }
+
+    /// What keeps the policies and mirrors of a repository from acting, for everybody who may read it. The
+    /// pauses of remotes are for those who administer it: others do not learn which remotes it uses.
+    ///
+    /// # Errors
+    /// There is no such repository for the actor.
+    pub async fn repository_pauses(
+        &self,
+        actor: &Actor,
+        name: &RepositoryName,
+    ) -> Result<RepositoryPauses, Problem> {
+        let repository = self.repository_for(actor, Action::Read, name).await?;
+        let mut curtain = self.curtain(actor).await?;
+        let all = pauses::all(curtain.conn()).await?;
+        let mut shown = RepositoryPauses::default();
+        if all.is_empty() {
+            return Ok(shown);
+        }
+        let used = match self.0.access.may(actor, Action::Administer, &repository) {
+            true => remotes_of(curtain.conn(), &repository).await?,
+            false => BTreeSet::new(),
+        };
+        for pause in of_repository(&all, name).rev() {
+            shown.all.push(view(&mut curtain, pause.clone(), false).await?);
+        }
+        for pause in all {
+            if matches!(&pause.scope, PauseScope::Remote(remote) if used.contains(remote)) {
+                shown.remotes.push(view(&mut curtain, pause, false).await?);
+            }
+        }
+        Ok(shown)
+    }
+
+    /// Whether the actor may pause and resume this, or why not.
+    async fn pausable(&self, actor: &Actor, scope: &PauseScope) -> Result<(), Problem> {
+        match scope {
+            PauseScope::System => administrator(actor).map(drop),
+            PauseScope::Namespace(namespace) => {
+                self.namespace_for(actor, namespace)?;
+                let found = accounts::find(&mut self.read().await?, namespace).await?;
+                found.map(drop).ok_or_else(|| no_such_account(namespace))
+            }
+            PauseScope::Remote(remote) => {
+                self.remote_for(&mut self.read().await?, actor, *remote).await.map(drop)
+            }
+        }
+    }
+
+    async fn may_resume(
+        &self,
+        curtain: &mut Curtain<'_>,
+        actor: &Actor,
+        scope: &PauseScope,
+    ) -> Result<bool, Problem> {
+        match scope {
+            PauseScope::System => Ok(actor.is_admin()),
+            PauseScope::Namespace(namespace) => Ok(self.0.access.may_in_namespace(actor, namespace)),
+            PauseScope::Remote(remote) => curtain.sees_remote(*remote).await,
+        }
+    }
+}
+
+/// Those of the pauses that hold all flows of a repository, the narrower first as they come.
+pub(crate) fn of_repository<'p>(
+    pauses: &'p [Pause],
+    name: &RepositoryName,
+) -> impl DoubleEndedIterator<Item = &'p Pause> + use<'p> {
+    let namespace = name.to_namespace();
+    pauses.iter().filter(move |pause| match &pause.scope {
+        PauseScope::System => true,
+        PauseScope::Namespace(paused) => *paused == namespace,
+        PauseScope::Remote(_) => false,
+    })
+}
+
+/// A pause as the reader may see it; `counted` says whether with what it holds.
+async fn view(curtain: &mut Curtain<'_>, pause: Pause, counted: bool) -> Result<PauseView, Problem> {
+    let remote_name = match pause.scope {
+        PauseScope::Remote(remote) if curtain.sees_remote(remote).await? => {
+            remotes::get(curtain.conn(), remote).await?.map(|remote| remote.name)
+        }
+        _ => None,
+    };
+    let held = match counted {
+        true => Some(jobs::number_held(curtain.conn(), &pause.scope).await?),
+        false => None,
+    };
+    Ok(PauseView { pause, remote_name, held })
+}
+
+async fn remotes_of(
+    conn: &mut Conn,
+    repository: &longshore_model::Repository,
+) -> Result<BTreeSet<RemoteId>, Problem> {
+    let pushes = push_mirrors::for_repository(conn, repository.id).await?;
+    let pulls = pull_mirrors::for_repository(conn, repository.id).await?;
+    Ok(pushes.iter().map(|mirror| mirror.remote).chain(pulls.iter().map(|mirror| mirror.remote)).collect())
+}

@@ -1,0 +1,132 @@
+//! Pausing and resuming: who may, who learns of it, and what is said to whom (semantics 17, 29).
+
+use crate::registry::Registry;
+use crate::scene::{SAVE, Scene, name, pull_mirror_over, robot_at, tag, typed};
+use longshore_model::activity::{ActivityFilter, ActivityKind};
+use longshore_model::job::{Action, JobFilter};
+use longshore_model::{
+    Actor, Code, PageRequest, PauseScope, Problem, Queued, RemoteId, Timestamp, Visibility,
+};
+
+fn of(namespace: &str) -> PauseScope {
+    PauseScope::Namespace(namespace.parse().unwrap())
+}
+
+fn code<T: std::fmt::Debug>(result: Result<T, Problem>) -> Code {
+    result.unwrap_err().code
+}
+
+#[tokio::test]
+async fn semantics_29_the_system_is_paused_by_administrators_and_everybody_learns_of_it() {
+    let scene = Scene::new().await;
+    let (root, dev) = (scene.who("root").await, scene.who("dev").await);
+    assert_eq!(scene.admin.system_pause(&Actor::Anonymous).await, Ok(None));
+    assert_eq!(code(scene.admin.pause(&dev, &PauseScope::System).await), Code::NotAuthorized);
+    let (pause, begun) = scene.admin.pause(&root, &PauseScope::System).await.unwrap();
+    assert!(begun && pause.held == Some(0));
+    assert!(!scene.admin.pause(&root, &PauseScope::System).await.unwrap().1);
+
+    for actor in [&Actor::Anonymous, &dev] {
+        let seen = scene.admin.pauses(actor).await.unwrap();
+        assert_eq!((seen[0].pause.clone(), seen[0].held), (pause.pause.clone(), None));
+    }
+    let queue = scene.admin.pause_queue(&dev, &PauseScope::System, &PageRequest::first(10)).await;
+    assert_eq!(code(queue), Code::NotAuthorized);
+    assert_eq!(code(scene.admin.resume(&dev, &PauseScope::System, Queued::Run).await), Code::NotAuthorized);
+    scene.admin.resume(&root, &PauseScope::System, Queued::Run).await.unwrap();
+    assert_eq!(code(scene.admin.resume(&root, &PauseScope::System, Queued::Run).await), Code::NoSuchPause);
+    let (all, page) = (ActivityFilter::default(), PageRequest::first(10));
+    let told = scene.admin.activity(&root, &all, &page).await.unwrap();
+    let told: Vec<_> = told.items.iter().take(2).map(|entry| entry.kind).collect();
+    assert_eq!(told, [ActivityKind::Resumed, ActivityKind::Paused]);
+}
+
+#[tokio::test]
+async fn semantics_29_a_namespace_is_paused_by_its_owner_and_readers_of_its_repositories_see_why() {
+    let scene = Scene::new().await;
+    let (dev, eve) = (scene.who("dev").await, scene.who("eve").await);
+    scene.repository("dev/web", Visibility::Public).await;
+    assert_eq!(code(scene.admin.pause(&eve, &of("dev")).await), Code::NotAuthorized);
+    assert_eq!(code(scene.admin.pause(&scene.who("root").await, &of("nowhere")).await), Code::NoSuchAccount);
+    scene.admin.pause(&dev, &of("dev")).await.unwrap();
+    assert_eq!(scene.admin.pauses(&eve).await.unwrap(), []);
+    let seen = scene.admin.repository_pauses(&eve, &name("dev/web")).await.unwrap();
+    assert_eq!(seen.all.len(), 1);
+    assert_eq!(seen.all[0].subject(), "the namespace dev");
+
+    scene.push("dev/web", "1.0").await;
+    let queue = scene.admin.pause_queue(&dev, &of("dev"), &PageRequest::first(10)).await.unwrap().unwrap();
+    assert_eq!((queue.held.total, queue.jobs.items[0].action), (1, Action::Evaluate));
+    assert!(queue.jobs.items[0].job.is_some());
+    let jobs = scene.admin.jobs(&dev, &JobFilter::default(), &PageRequest::first(10)).await.unwrap();
+    assert_eq!(jobs.items[0].held_by.as_ref().map(|pause| &pause.scope), Some(&of("dev")));
+}
+
+#[tokio::test]
+async fn semantics_29_a_paused_remote_is_known_to_who_may_use_it_and_who_administers_what_uses_it() {
+    let registry = Registry::start().await;
+    let scene = Scene::new().await;
+    let (root, dev, qa) = (scene.who("root").await, scene.who("dev").await, scene.who("qa").await);
+    scene.repository("dev/web", Visibility::Public).await;
+    let draft = pull_mirror_over(typed(robot_at(&registry.url)));
+    let mirror = scene.admin.create_pull_mirror(&dev, &name("dev/web"), draft, SAVE).await.unwrap();
+    let scope = PauseScope::Remote(mirror.remote);
+    assert_eq!(code(scene.admin.pause(&qa, &scope).await), Code::NoSuchRemote);
+    assert_eq!(code(scene.admin.pause(&dev, &PauseScope::Remote(RemoteId::new())).await), Code::NoSuchRemote);
+    scene.admin.pause(&dev, &scope).await.unwrap();
+    assert_eq!(scene.admin.pauses(&qa).await.unwrap(), []);
+    for actor in [&dev, &root] {
+        let seen = scene.admin.pauses(actor).await.unwrap();
+        assert!(seen[0].remote_name.is_some(), "{seen:?}");
+        assert_eq!(
+            scene.admin.repository_pauses(actor, &name("dev/web")).await.unwrap().remotes,
+            seen.into_iter()
+                .map(|view| longshore_model::pause::PauseView { held: None, ..view })
+                .collect::<Vec<_>>()
+        );
+    }
+    // Which remotes a repository uses is not everybody's.
+    let seen = scene.admin.repository_pauses(&qa, &name("dev/web")).await.unwrap();
+    assert_eq!(seen, Default::default());
+}
+
+#[tokio::test]
+async fn semantics_17_a_queue_does_not_name_repositories_that_its_reader_may_not_see() {
+    let registry = Registry::start().await;
+    let scene = Scene::new().await;
+    let (root, qa) = (scene.who("root").await, scene.who("qa").await);
+    scene.repository("dev/secret", Visibility::Private).await;
+    scene.push("dev/secret", "1.0").await;
+    // An administrator uses the remote of one namespace for a repository of another.
+    let remote = scene.admin.create_remote(&qa, robot_at(&registry.url)).await.unwrap();
+    scene.admin.pause(&qa, &PauseScope::Remote(remote.id)).await.unwrap();
+    let choice = longshore_model::policy::RemoteChoice::Saved { id: remote.id };
+    let pushed =
+        scene.admin.push_tag(&root, &name("dev/secret"), &tag("1.0"), choice, "there/app", "x").await;
+    let pushed = pushed.unwrap();
+    assert!(pushed.held_by.is_some());
+    let page = PageRequest::first(10);
+    let seen = scene.admin.pause_queue(&qa, &PauseScope::Remote(remote.id), &page).await.unwrap().unwrap();
+    assert_eq!((seen.jobs.total, seen.jobs.items[0].action), (1, Action::PushMirrorTag));
+    assert_eq!(seen.jobs.items[0].job, None);
+    assert!(seen.jobs.items[0].since > Timestamp::UNIX_EPOCH);
+    let all = scene.admin.pause_queue(&root, &PauseScope::Remote(remote.id), &page).await.unwrap().unwrap();
+    assert_eq!(all.jobs.items[0].job.as_ref().map(|job| job.id), Some(pushed.id));
+}
+
+#[tokio::test]
+async fn a_remote_that_is_deleted_while_it_is_paused_leaves_no_job_waiting_for_ever() {
+    let registry = Registry::start().await;
+    let scene = Scene::new().await;
+    let dev = scene.who("dev").await;
+    scene.repository("dev/web", Visibility::Private).await;
+    scene.push("dev/web", "1.0").await;
+    let remote = scene.admin.create_remote(&dev, robot_at(&registry.url)).await.unwrap();
+    scene.admin.pause(&dev, &PauseScope::Remote(remote.id)).await.unwrap();
+    let choice = longshore_model::policy::RemoteChoice::Saved { id: remote.id };
+    let pushed = scene.admin.push_tag(&dev, &name("dev/web"), &tag("1.0"), choice, "there/app", "x").await;
+    let pushed = pushed.unwrap();
+    scene.admin.delete_remote(&dev, remote.id).await.unwrap();
+    assert_eq!(scene.admin.pauses(&dev).await.unwrap(), []);
+    assert_eq!(scene.admin.job(&dev, pushed.id).await.unwrap().held_by, None);
+}

@@ -1,0 +1,141 @@
+//! Pauses and what they hold.
+
+use jiff::Timestamp;
+use longshore_model::pause::{self, HeldJob, PauseView};
+use longshore_model::{Code, PauseReason, Problem, Queued};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::job::Job;
+use super::tag::word;
+
+/// All policies and mirrors of something stand still.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Pause {
+    /// What is paused: `system`, `namespace/<name>` or `remote/<id>`.
+    #[schema(example = "namespace/dev")]
+    scope: String,
+    /// Since when.
+    since: Timestamp,
+    /// Who paused it.
+    by: String,
+    /// Why.
+    reason: Reason,
+}
+
+/// Why a pause began.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Reason {
+    /// Somebody asked for it.
+    Asked,
+    /// The server was restored from an older backup.
+    Restored,
+}
+
+impl From<longshore_model::Pause> for Pause {
+    fn from(pause: longshore_model::Pause) -> Self {
+        Self {
+            scope: pause.scope.to_string(),
+            since: pause.at,
+            by: pause.author.to_string(),
+            reason: match pause.reason {
+                PauseReason::Asked => Reason::Asked,
+                PauseReason::Restored => Reason::Restored,
+            },
+        }
+    }
+}
+
+/// A pause and how much it holds.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PauseState {
+    #[serde(flatten)]
+    pause: Pause,
+    /// What the remote is called, where one is paused.
+    remote: Option<String>,
+    /// How many jobs wait for it to end; null where the actor may not resume it.
+    queued: Option<u64>,
+}
+
+impl From<PauseView> for PauseState {
+    fn from(view: PauseView) -> Self {
+        Self { pause: view.pause.into(), remote: view.remote_name, queued: view.held }
+    }
+}
+
+/// One thing that waits for a pause to end.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct QueuedJob {
+    /// What it will do.
+    action: String,
+    /// When it was asked for.
+    since: Timestamp,
+    /// The job; null where it is about a repository whose jobs the actor may not see.
+    job: Option<Job>,
+}
+
+impl From<HeldJob> for QueuedJob {
+    fn from(held: HeldJob) -> Self {
+        Self { action: word(held.action), since: held.since, job: held.job.map(Job::from) }
+    }
+}
+
+/// What shall become of what waits.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ResumeQuery {
+    /// `run`: all of it runs, oldest first. `newest`: of each tag the newest change alone, of each place
+    /// at another registry the newest copy alone. `drop`: nothing of it runs.
+    #[param(default = "run")]
+    queued: Option<String>,
+}
+
+impl ResumeQuery {
+    pub(crate) fn queued(&self) -> Result<Queued, Problem> {
+        let text = self.queued.as_deref().unwrap_or_default();
+        if text.is_empty() {
+            return Ok(Queued::default());
+        }
+        text.parse().map_err(|_| {
+            let message = format!("“{text}” is nothing to do with what waits; run, drop and newest are.");
+            Problem::field(Code::InvalidRequest, "queued", message)
+        })
+    }
+}
+
+/// What became of what waited.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Resumed {
+    /// How many jobs go on.
+    freed: u64,
+    /// How many were dropped.
+    dropped: u64,
+    /// How many wait on, because another pause covers them.
+    still_held: u64,
+}
+
+impl From<pause::Resumed> for Resumed {
+    fn from(resumed: pause::Resumed) -> Self {
+        Self { freed: resumed.freed, dropped: resumed.dropped, still_held: resumed.still_held }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_shall_become_of_the_queue_is_a_word_or_everything_runs() {
+        let asked = |text: Option<&str>| ResumeQuery { queued: text.map(str::to_owned) }.queued();
+        assert_eq!(asked(None), Ok(Queued::Run));
+        assert_eq!(asked(Some("newest")), Ok(Queued::Newest));
+        let refused = asked(Some("keep")).unwrap_err();
+        assert!(refused.about("queued").is_some_and(|why| why.contains("run, drop and newest")));
+    }
+}

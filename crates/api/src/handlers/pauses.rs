@@ -1,0 +1,231 @@
+//! Pausing and resuming everything, a namespace or a remote.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use longshore_model::{Actor, Code, PauseScope, Problem};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Answer;
+use crate::Api;
+use crate::dto::pause::{PauseState, QueuedJob, ResumeQuery, Resumed};
+use crate::error::Errors;
+use crate::extract::{IdPath, NamespacePath, Query, Who};
+use crate::paging::Paging;
+
+pub(crate) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(list_pauses))
+        .routes(routes!(pause_system, resume_system))
+        .routes(routes!(system_queue))
+        .routes(routes!(pause_namespace, resume_namespace))
+        .routes(routes!(namespace_queue))
+        .routes(routes!(pause_remote, resume_remote))
+        .routes(routes!(remote_queue))
+}
+
+/// 201 where the pause began just now, 200 where there was one.
+async fn pause(api: &Api, actor: &Actor, scope: &PauseScope) -> Answer<(StatusCode, Json<PauseState>)> {
+    let (pause, begun) = api.admin.pause(actor, scope).await?;
+    let status = if begun { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(pause.into())))
+}
+
+async fn resume(api: &Api, actor: &Actor, scope: &PauseScope, query: &ResumeQuery) -> Answer<Json<Resumed>> {
+    Ok(Json(api.admin.resume(actor, scope, query.queued()?).await?.into()))
+}
+
+async fn queue(api: &Api, actor: &Actor, scope: &PauseScope, paging: &Paging) -> Answer<Response> {
+    let queue = api.admin.pause_queue(actor, scope, &paging.request()).await?;
+    let queue =
+        queue.ok_or_else(|| Problem::new(Code::NoSuchPause, "It is not paused, so nothing waits."))?;
+    Ok(paging.answer(queue.jobs, |jobs| jobs.into_iter().map(QueuedJob::from).collect::<Vec<_>>()))
+}
+
+/// List what is paused
+///
+/// Everything, and the namespaces and remotes that the actor administers, with how many jobs wait.
+#[utoipa::path(
+    get, path = "/pauses", tag = "pauses",
+    responses((status = 200, body = [PauseState])),
+    security((), ("basic" = []), ("session" = []))
+)]
+async fn list_pauses(State(api): State<Api>, Who(actor): Who) -> Answer<Json<Vec<PauseState>>> {
+    let pauses = api.admin.pauses(&actor).await?;
+    Ok(Json(pauses.into_iter().map(PauseState::from).collect()))
+}
+
+/// Pause everything
+///
+/// All policies and mirrors stop, in the middle of a transfer too, and what they have to do waits. Pushes
+/// and pulls go on, and so do promotions by hand. Where everything is paused already, that stays as it is.
+/// Administrators alone.
+#[utoipa::path(
+    put, path = "/pauses/system", tag = "pauses",
+    responses(
+        (status = 201, description = "It is paused from now on.", body = PauseState),
+        (status = 200, description = "It was paused before.", body = PauseState),
+    )
+)]
+async fn pause_system(State(api): State<Api>, Who(actor): Who) -> Answer<(StatusCode, Json<PauseState>)> {
+    pause(&api, &actor, &PauseScope::System).await
+}
+
+/// Resume everything
+///
+/// What a pause of a namespace or a remote holds waits on. Administrators alone.
+#[utoipa::path(
+    delete, path = "/pauses/system", tag = "pauses",
+    params(ResumeQuery),
+    responses((status = 200, body = Resumed), (status = 404, description = "NO_SUCH_PAUSE", body = Errors))
+)]
+async fn resume_system(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Query(query): Query<ResumeQuery>,
+) -> Answer<Json<Resumed>> {
+    resume(&api, &actor, &PauseScope::System, &query).await
+}
+
+/// List what waits for everything to be resumed
+///
+/// Oldest first, without what a pause of a namespace or a remote holds.
+#[utoipa::path(
+    get, path = "/pauses/system/queue", tag = "pauses",
+    params(Paging),
+    responses((status = 200, body = [QueuedJob]), (status = 404, description = "NO_SUCH_PAUSE", body = Errors))
+)]
+async fn system_queue(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Query(paging): Query<Paging>,
+) -> Answer<Response> {
+    queue(&api, &actor, &PauseScope::System, &paging).await
+}
+
+fn namespace(path: &NamespacePath) -> Answer<PauseScope> {
+    Ok(PauseScope::Namespace(path.namespace()?))
+}
+
+/// Pause a namespace
+///
+/// The policies and mirrors of its repositories stop; what comes to them from elsewhere goes on. For those
+/// who administer it.
+#[utoipa::path(
+    put, path = "/pauses/namespaces/{namespace}", tag = "pauses",
+    params(NamespacePath),
+    responses(
+        (status = 201, description = "It is paused from now on.", body = PauseState),
+        (status = 200, description = "It was paused before.", body = PauseState),
+        (status = 404, description = "NO_SUCH_ACCOUNT", body = Errors),
+    )
+)]
+async fn pause_namespace(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<NamespacePath>,
+) -> Answer<(StatusCode, Json<PauseState>)> {
+    pause(&api, &actor, &namespace(&path)?).await
+}
+
+/// Resume a namespace
+#[utoipa::path(
+    delete, path = "/pauses/namespaces/{namespace}", tag = "pauses",
+    params(NamespacePath, ResumeQuery),
+    responses(
+        (status = 200, body = Resumed),
+        (status = 404, description = "NO_SUCH_ACCOUNT, NO_SUCH_PAUSE", body = Errors),
+    )
+)]
+async fn resume_namespace(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<NamespacePath>,
+    Query(query): Query<ResumeQuery>,
+) -> Answer<Json<Resumed>> {
+    resume(&api, &actor, &namespace(&path)?, &query).await
+}
+
+/// List what waits for a namespace to be resumed
+///
+/// Oldest first.
+#[utoipa::path(
+    get, path = "/pauses/namespaces/{namespace}/queue", tag = "pauses",
+    params(NamespacePath, Paging),
+    responses(
+        (status = 200, body = [QueuedJob]),
+        (status = 404, description = "NO_SUCH_ACCOUNT, NO_SUCH_PAUSE", body = Errors),
+    )
+)]
+async fn namespace_queue(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<NamespacePath>,
+    Query(paging): Query<Paging>,
+) -> Answer<Response> {
+    queue(&api, &actor, &namespace(&path)?, &paging).await
+}
+
+fn remote(path: &IdPath) -> Answer<PauseScope> {
+    Ok(PauseScope::Remote(path.remote()?))
+}
+
+/// Pause a remote
+///
+/// The mirrors that use it stop, and copies to it by hand wait. For those who administer its owner.
+#[utoipa::path(
+    put, path = "/pauses/remotes/{id}", tag = "pauses",
+    params(IdPath),
+    responses(
+        (status = 201, description = "It is paused from now on.", body = PauseState),
+        (status = 200, description = "It was paused before.", body = PauseState),
+        (status = 404, description = "NO_SUCH_REMOTE", body = Errors),
+    )
+)]
+async fn pause_remote(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<IdPath>,
+) -> Answer<(StatusCode, Json<PauseState>)> {
+    pause(&api, &actor, &remote(&path)?).await
+}
+
+/// Resume a remote
+#[utoipa::path(
+    delete, path = "/pauses/remotes/{id}", tag = "pauses",
+    params(IdPath, ResumeQuery),
+    responses(
+        (status = 200, body = Resumed),
+        (status = 404, description = "NO_SUCH_REMOTE, NO_SUCH_PAUSE", body = Errors),
+    )
+)]
+async fn resume_remote(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<IdPath>,
+    Query(query): Query<ResumeQuery>,
+) -> Answer<Json<Resumed>> {
+    resume(&api, &actor, &remote(&path)?, &query).await
+}
+
+/// List what waits for a remote to be resumed
+///
+/// Oldest first.
+#[utoipa::path(
+    get, path = "/pauses/remotes/{id}/queue", tag = "pauses",
+    params(IdPath, Paging),
+    responses(
+        (status = 200, body = [QueuedJob]),
+        (status = 404, description = "NO_SUCH_REMOTE, NO_SUCH_PAUSE", body = Errors),
+    )
+)]
+async fn remote_queue(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<IdPath>,
+    Query(paging): Query<Paging>,
+) -> Answer<Response> {
+    queue(&api, &actor, &remote(&path)?, &paging).await
+}

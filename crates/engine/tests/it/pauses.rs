@@ -1,0 +1,204 @@
+//! Pauses: events queue while something stands still, and go on as somebody decides (semantics 29).
+
+use crate::support::{ScriptedRegistry, World, world::author};
+use axum::http::Method;
+use longshore_engine::{PromoteNow, orders};
+use longshore_metadata::{jobs, pauses, pull_mirrors};
+use longshore_model::{
+    PauseReason, PauseScope, Queued,
+    job::{Action, Cause, Job, Status},
+    pause::Resumed,
+};
+use longshore_policy::Rules;
+use longshore_testkit::corpus;
+
+async fn pause(world: &World, scope: PauseScope) {
+    let now = world.now();
+    let begun = world.write(move |tx| {
+        Box::pin(async move { pauses::begin(tx, &scope, PauseReason::Asked, &author(), now).await })
+    });
+    assert!(begun.await.1);
+}
+
+async fn resume(world: &World, scope: PauseScope, queued: Queued) -> Resumed {
+    let now = world.now();
+    let ended =
+        world.write(move |tx| Box::pin(async move { pauses::end(tx, &scope, queued, &author(), now).await }));
+    ended.await.unwrap()
+}
+
+fn of(namespace: &str) -> PauseScope {
+    PauseScope::Namespace(namespace.parse().unwrap())
+}
+
+/// Waits until transfers have been looked for behind everything that is in the queue by now.
+async fn transfers_looked(world: &World) {
+    let marker = world.enqueue(orders::scrub(Cause::Schedule, world.now())).await;
+    world.ended(marker.id).await;
+}
+
+/// Waits until evaluations have been looked for behind everything that is in the queue by now.
+async fn evaluations_looked(world: &World) {
+    let elsewhere = world.repository("crew/app").await;
+    world.push(&elsewhere, "1", &corpus::image(99, 1, 100)).await;
+    let evaluated = |job: &Job| job.repository == Some(elsewhere.id) && job.status.is_final();
+    world.until(async || world.jobs().await.into_iter().find(evaluated)).await;
+}
+
+async fn held(world: &World) -> Vec<Job> {
+    world.jobs().await.into_iter().filter(|job| job.held_by.is_some()).collect()
+}
+
+#[tokio::test]
+async fn semantics_29_an_event_during_a_pause_queues_and_runs_on_resume() {
+    let world = World::running().await;
+    let (dev, qa) = (world.repository("dev/app").await, world.repository("qa/app").await);
+    world.promotion(&dev, &qa, Rules::EveryTag, "%n").await;
+    pause(&world, of("dev")).await;
+    let pushed = world.push(&dev, "1.0", &corpus::image(1, 1, 100)).await;
+    evaluations_looked(&world).await;
+    assert!(world.tag(&qa, "1.0").await.is_none());
+    assert_eq!(held(&world).await.len(), 1);
+    assert_eq!(resume(&world, of("dev"), Queued::Run).await.freed, 1);
+    let promoted = world.until(async || world.tag(&qa, "1.0").await).await;
+    assert_eq!(promoted.digest, pushed.digest);
+}
+
+#[tokio::test]
+async fn semantics_29_what_was_dropped_is_not_promoted_until_it_is_pushed_again() {
+    let world = World::running().await;
+    let (dev, qa) = (world.repository("dev/app").await, world.repository("qa/app").await);
+    world.promotion(&dev, &qa, Rules::EveryTag, "%n").await;
+    pause(&world, PauseScope::System).await;
+    let image = corpus::image(1, 1, 100);
+    world.push(&dev, "1.0", &image).await;
+    assert_eq!(resume(&world, PauseScope::System, Queued::Drop).await.dropped, 1);
+    world.settled().await;
+    assert!(world.tag(&qa, "1.0").await.is_none());
+    world.push(&dev, "1.0", &image).await;
+    world.until(async || world.tag(&qa, "1.0").await).await;
+}
+
+#[tokio::test]
+async fn semantics_29_the_newest_of_each_tag_is_all_that_reaches_the_other_registry() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let dev = world.repository("dev/app").await;
+    let mirror = world.push_mirror(&dev, &registry, "their/app", |_| {}).await;
+    let remote = PauseScope::Remote(mirror.remote);
+    pause(&world, remote.clone()).await;
+    for (seed, waiting) in [(1, 1), (2, 2), (3, 3)] {
+        world.push(&dev, "latest", &corpus::image(seed, 1, 100)).await;
+        // Each is evaluated before the next comes: evaluations go on while a remote stands still.
+        world.until(async || (held(&world).await.len() == waiting).then_some(())).await;
+    }
+    let other = world.push(&dev, "other", &corpus::image(9, 1, 100)).await;
+    world.until(async || (held(&world).await.len() == 4).then_some(())).await;
+    assert!(registry.requests().is_empty(), "{:?}", registry.requests());
+    let resumed = resume(&world, remote, Queued::Newest).await;
+    assert_eq!(resumed, Resumed { freed: 2, dropped: 2, still_held: 0 });
+    world.settled().await;
+    let latest = world.tag(&dev, "latest").await.unwrap();
+    assert_eq!(registry.tag("their/app", "latest"), Some(latest.digest));
+    assert_eq!(registry.tag("their/app", "other"), Some(other.digest));
+    assert_eq!(registry.count(Method::PUT, "manifests/latest"), 1);
+}
+
+#[tokio::test]
+async fn semantics_29_what_a_dropped_copy_would_have_sent_goes_with_the_next_push_of_the_same_image() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let dev = world.repository("dev/app").await;
+    let mirror = world.push_mirror(&dev, &registry, "their/app", |_| {}).await;
+    let remote = PauseScope::Remote(mirror.remote);
+    pause(&world, remote.clone()).await;
+    let image = corpus::image(1, 1, 100);
+    world.push(&dev, "1.0", &image).await;
+    world.until(async || (held(&world).await.len() == 1).then_some(())).await;
+    resume(&world, remote, Queued::Drop).await;
+    world.push(&dev, "1.0", &image).await;
+    world.settled().await;
+    assert_eq!(registry.tag("their/app", "1.0"), Some(image.root));
+}
+
+#[tokio::test]
+async fn semantics_29_a_running_transfer_is_stopped_in_the_middle_of_a_blob_and_goes_on_after() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let image = corpus::image(1, 2, 200_000);
+    registry.hold("their/app", Some("1.0"), &image);
+    let layer = image.blobs.iter().max_by_key(|(_, bytes)| bytes.len()).unwrap().0.clone();
+    registry.gate(&layer);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+    let job = world.enqueue(orders::poll(&mirror, Cause::Schedule, None, world.now())).await;
+    world.until(async || (registry.count(Method::GET, layer.as_str()) > 0).then_some(())).await;
+
+    pause(&world, PauseScope::System).await;
+    let stopped = world.job(job.id).await;
+    assert_eq!((stopped.status, stopped.held_by.is_some()), (Status::Waiting, true));
+    // Even when the registry answers now, nobody is there to take it.
+    registry.open(&layer);
+    transfers_looked(&world).await;
+    assert!(world.tag(&here, "1.0").await.is_none());
+    assert!(world.log(job.id).await.contains("everything was paused"), "{}", world.log(job.id).await);
+
+    resume(&world, PauseScope::System, Queued::Run).await;
+    assert_eq!(world.ended(job.id).await.status, Status::Done);
+    assert!(world.has(&here, &image).await);
+}
+
+#[tokio::test]
+async fn semantics_29_a_paused_remote_holds_copies_but_no_promotions() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let (dev, qa) = (world.repository("dev/app").await, world.repository("qa/app").await);
+    world.promotion(&dev, &qa, Rules::EveryTag, "%n").await;
+    let mirror = world.push_mirror(&dev, &registry, "their/app", |_| {}).await;
+    pause(&world, PauseScope::Remote(mirror.remote)).await;
+    world.push(&dev, "1.0", &corpus::image(1, 1, 100)).await;
+    world.until(async || world.tag(&qa, "1.0").await).await;
+    transfers_looked(&world).await;
+    let held = held(&world).await;
+    assert_eq!(held.iter().map(|job| job.action).collect::<Vec<_>>(), [Action::PushMirrorTag]);
+    assert!(registry.requests().is_empty());
+}
+
+#[tokio::test]
+async fn semantics_29_a_person_still_promotes_by_hand() {
+    let world = World::running().await;
+    let (dev, qa) = (world.repository("dev/app").await, world.repository("qa/app").await);
+    pause(&world, PauseScope::System).await;
+    let pushed = world.push(&dev, "1.0", &corpus::image(1, 1, 100)).await;
+    let order = PromoteNow {
+        source: dev,
+        tag: "1.0".parse().unwrap(),
+        target: qa.clone(),
+        target_tag: "1.0".parse().unwrap(),
+        author: author(),
+    };
+    world.engine.promote_now(order).await.unwrap();
+    assert_eq!(world.tag(&qa, "1.0").await.unwrap().digest, pushed.digest);
+}
+
+#[tokio::test]
+async fn semantics_29_a_mirror_that_is_due_while_it_is_paused_queues_one_poll() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    registry.hold("their/app", Some("1.0"), &corpus::image(1, 1, 100));
+    let here = world.repository("dev/app").await;
+    let now = world.now();
+    pause(&world, of("dev")).await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |m| m.next_run_at = now).await;
+    world.until(async || (!held(&world).await.is_empty()).then_some(())).await;
+    let stored =
+        pull_mirrors::get(&mut world.db.read().await.unwrap(), mirror.common.id).await.unwrap().unwrap();
+    let mut conn = world.db.read().await.unwrap();
+    let active = jobs::active_for_policy(&mut conn, mirror.common.id, Action::PollMirror).await.unwrap();
+    drop(conn);
+    assert!(stored.next_run_at > now && active.is_some());
+    assert!(registry.requests().is_empty());
+    resume(&world, of("dev"), Queued::Newest).await;
+    world.until(async || world.tag(&here, "1.0").await).await;
+    assert_eq!(world.jobs().await.iter().filter(|job| job.action == Action::PollMirror).count(), 1);
+}

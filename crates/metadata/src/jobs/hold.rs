@@ -1,0 +1,231 @@
+//! Jobs that a pause holds (semantics 29): they wait, and nobody hands them out. The column `held_by` names
+//! the pause, the narrowest of those that cover the job, so that each held job is in one queue. It is
+//! written when a job is put into the queue and when pauses come and go; `pauses` decides about those.
+
+use super::{
+    back::put_back,
+    row::{Row, select},
+};
+use crate::{
+    Change, Conn, Error, Tx,
+    conn::{change, rows, value},
+    convert::{id, micros},
+    page,
+};
+use longshore_model::{
+    JobId, Page, PageRequest, PauseScope, PolicyId, Queued, Timestamp,
+    job::Job,
+    pause::{Held, Resumed},
+};
+use metrics::counter;
+
+/// Those that follow jobs are told of at most so many; who shows more looks again for the pause itself.
+const TOLD: usize = 200;
+
+/// The narrowest pause that covers a job with this repository and this remote.
+macro_rules! narrowest {
+    ($repository:literal, $remote:literal) => {
+        concat!(
+            "(SELECT p.scope FROM pauses p
+              WHERE p.scope = 'system' OR p.scope = 'remote/' || ",
+            $remote,
+            "
+                 OR p.scope = 'namespace/' || (SELECT r.namespace FROM repositories r WHERE r.id = ",
+            $repository,
+            ")
+              ORDER BY p.scope LIMIT 1)"
+        )
+    };
+}
+pub(super) use narrowest;
+
+/// The work of policies and mirrors that a pause with the scope `$2` covers. What is about no repository,
+/// such as the parent of several polls, only waits for others.
+macro_rules! covered {
+    () => {
+        "repository IS NOT NULL AND action IN ('evaluate', 'push_mirror_tag', 'poll_mirror')
+         AND ($2 = 'system' OR $2 = 'remote/' || remote
+              OR $2 = 'namespace/' || (SELECT r.namespace FROM repositories r WHERE r.id = jobs.repository))"
+    };
+}
+
+/// Which of the jobs that the pause `$1` holds are older ones, where a newer one says all that they would:
+/// the same tag again, the same place at another registry.
+macro_rules! older {
+    ($tag:literal) => {
+        concat!(
+            "SELECT id FROM (
+                SELECT id, ROW_NUMBER() OVER (PARTITION BY subject ORDER BY id DESC) AS place FROM (
+                    SELECT id, COALESCE(serial_key, repository || ':' || ", $tag, ") AS subject FROM jobs
+                    WHERE status = 'waiting' AND held_by = $1) subjects
+                WHERE subject IS NOT NULL) places
+             WHERE place > 1"
+        )
+    };
+    (of sqlite) => {
+        older!("CASE json_extract(parameters, '$.what') WHEN 'evaluate_tag' THEN json_extract(parameters, '$.tag') END")
+    };
+    (of postgres) => {
+        older!("CASE parameters::json ->> 'what' WHEN 'evaluate_tag' THEN parameters::json ->> 'tag' END")
+    };
+}
+
+/// Holds what a pause covers: what waits is passed over from now on, and what runs, on whichever server,
+/// is taken out of its worker's hands. Answers the jobs that ran.
+pub async fn hold(tx: &mut Tx, scope: &PauseScope, now: Timestamp) -> Result<Vec<JobId>, Error> {
+    let text = scope.to_string();
+    change!(
+        tx.conn,
+        concat!(
+            "UPDATE jobs SET held_by = $2, updated_at = $1
+             WHERE status = 'waiting' AND (held_by IS NULL OR held_by > $2) AND ",
+            covered!()
+        ),
+        micros(now),
+        text.as_str()
+    )?;
+    let ran = rows!(
+        tx.conn,
+        (String,),
+        concat!(
+            put_back!(
+                ", held_by = CASE WHEN cancel_requested THEN NULL ELSE $2 END WHERE status = 'running' AND "
+            ),
+            covered!(),
+            " RETURNING id"
+        ),
+        micros(now),
+        text.as_str()
+    )?;
+    let ran = ran.iter().map(|(job,)| id(JobId, job)).collect::<Result<Vec<_>, _>>()?;
+    for job in &ran {
+        tx.announce(Change::Job(*job));
+    }
+    Ok(ran)
+}
+
+/// What a pause held goes on, waits for another pause that covers it, or ends, saying `dropped`. The pause
+/// itself must be gone already.
+pub async fn release_held(
+    tx: &mut Tx,
+    scope: &PauseScope,
+    queued: Queued,
+    dropped: &str,
+    now: Timestamp,
+) -> Result<Resumed, Error> {
+    let text = scope.to_string();
+    let ended = drop_held(tx, &text, queued, dropped, now).await?;
+    let rest = rows!(
+        tx.conn,
+        (String, bool),
+        concat!(
+            "UPDATE jobs SET updated_at = $2, held_by = ",
+            narrowest!("jobs.repository", "jobs.remote"),
+            " WHERE status = 'waiting' AND held_by = $1 RETURNING id, held_by IS NULL"
+        ),
+        text.as_str(),
+        micros(now)
+    )?;
+    for job in ended.iter().chain(rest.iter().map(|(job, _)| job)).take(TOLD) {
+        tx.announce(Change::Job(id(JobId, job)?));
+    }
+    let freed = rest.iter().filter(|(_, free)| *free).count();
+    if freed > 0 {
+        tx.announce(Change::JobsWaiting(None));
+    }
+    Ok(Resumed { freed: freed as u64, dropped: ended.len() as u64, still_held: (rest.len() - freed) as u64 })
+}
+
+/// Ends those jobs of a pause that shall not run, and answers them. What waits for them to copy something
+/// hears that they will not.
+async fn drop_held(
+    tx: &mut Tx,
+    scope: &str,
+    queued: Queued,
+    why: &str,
+    now: Timestamp,
+) -> Result<Vec<String>, Error> {
+    /// All of a pause's jobs, and of those the ones that `$which` names.
+    macro_rules! dropping {
+        ($($which:tt)*) => {
+            [
+                concat!(
+                    "UPDATE verdicts SET result = 'failed', consequence = $2
+                     WHERE result = 'running' AND job IN (", $($which)*, ")"
+                ),
+                concat!(
+                    "UPDATE policies SET last_run_code = 'failed', last_run_detail = $2
+                     WHERE last_run_code = 'running' AND last_run_job IN (", $($which)*, ")"
+                ),
+                concat!(
+                    "UPDATE jobs SET status = 'canceled', outcome = $2, finished_at = $3, updated_at = $3, held_by = NULL
+                     WHERE id IN (", $($which)*, ") RETURNING id, action"
+                ),
+            ]
+        };
+    }
+    let [verdicts, policies, jobs] = match (queued, tx.is_postgres()) {
+        (Queued::Run, _) => return Ok(Vec::new()),
+        (Queued::Drop, _) => dropping!("SELECT id FROM jobs WHERE status = 'waiting' AND held_by = $1"),
+        (Queued::Newest, false) => dropping!(older!(of sqlite)),
+        (Queued::Newest, true) => dropping!(older!(of postgres)),
+    };
+    change!(tx.conn, verdicts, scope, why)?;
+    change!(tx.conn, policies, scope, why)?;
+    let ended = rows!(tx.conn, (String, String), jobs, scope, why, micros(now))?;
+    let end = |(job, action): (String, String)| {
+        // Before the commit, which fails too seldom to count for it.
+        counter!("longshore_jobs_ended_total", "action" => action, "status" => "canceled").increment(1);
+        job
+    };
+    Ok(ended.into_iter().map(end).collect())
+}
+
+/// A poll that waits asks another remote than before.
+pub async fn reconsider(tx: &mut Tx, policy: PolicyId) -> Result<(), Error> {
+    let id = policy.to_string();
+    let sql = "UPDATE jobs SET remote = (SELECT p.remote FROM policies p WHERE p.id = $1)
+               WHERE policy = $1 AND action = 'poll_mirror' AND status = 'waiting'";
+    if change!(tx.conn, sql, id.as_str())? > 0 {
+        let sql = concat!(
+            "UPDATE jobs SET held_by = ",
+            narrowest!("jobs.repository", "jobs.remote"),
+            " WHERE policy = $1 AND action = 'poll_mirror' AND status = 'waiting'"
+        );
+        change!(tx.conn, sql, id.as_str())?;
+        tx.announce(Change::JobsWaiting(None));
+    }
+    Ok(())
+}
+
+/// How many jobs a pause holds.
+pub async fn number_held(conn: &mut Conn, scope: &PauseScope) -> Result<u64, Error> {
+    let sql = "SELECT COUNT(*) FROM jobs WHERE status = 'waiting' AND held_by = $1";
+    Ok(value!(conn, i64, sql, scope.to_string())?.unsigned_abs())
+}
+
+/// How many jobs a pause holds, and how many of them say something new.
+pub async fn count_held(conn: &mut Conn, scope: &PauseScope) -> Result<Held, Error> {
+    let total = number_held(conn, scope).await?;
+    let text = scope.to_string();
+    let sql = match conn.is_postgres() {
+        false => concat!("SELECT COUNT(*) FROM (", older!(of sqlite), ") older"),
+        true => concat!("SELECT COUNT(*) FROM (", older!(of postgres), ") older"),
+    };
+    let older = value!(conn, i64, sql, text.as_str())?;
+    Ok(Held { total, newest: total.saturating_sub(older.unsigned_abs()) })
+}
+
+/// What a pause holds, oldest first: in the order in which it would run.
+pub async fn held(conn: &mut Conn, scope: &PauseScope, page: &PageRequest) -> Result<Page<Job>, Error> {
+    let total = number_held(conn, scope).await?.cast_signed();
+    let found = rows!(
+        conn,
+        Row,
+        select!("WHERE jobs.status = 'waiting' AND jobs.held_by = $1 ORDER BY jobs.id LIMIT $2 OFFSET $3"),
+        scope.to_string(),
+        page.limit(),
+        page.offset()
+    )?;
+    page::of(found, page, total)
+}

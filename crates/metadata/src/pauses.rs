@@ -1,0 +1,153 @@
+//! What stands still (semantics 29). A pause and what it does to the queue are one transaction: from its
+//! commit on no server hands out a job that it covers, and none that ran can commit anything any more.
+//! Which jobs those are, `jobs::hold` knows.
+
+use crate::{
+    Change, Conn, Error, Tx,
+    activity::{self, NewActivity},
+    conn::{change, from_row, row, rows},
+    convert::{as_word, from_json, instant, json, micros, parse, word},
+    jobs, remotes,
+};
+use longshore_model::{
+    Author, Pause, PauseReason, PauseScope, Queued, Timestamp, activity::ActivityKind, job::Level,
+    pause::Resumed,
+};
+
+from_row! {
+    struct Row {
+        scope: String,
+        at: i64,
+        author: String,
+        reason: String,
+    }
+}
+
+impl TryFrom<Row> for Pause {
+    type Error = Error;
+    fn try_from(row: Row) -> Result<Self, Error> {
+        read(&row.scope, row.at, &row.author, &row.reason)
+    }
+}
+
+/// A pause from its columns.
+pub(crate) fn read(scope: &str, at: i64, author: &str, reason: &str) -> Result<Pause, Error> {
+    Ok(Pause {
+        scope: parse("scope of a pause", scope)?,
+        at: instant(at)?,
+        author: from_json("author", author)?,
+        reason: word("reason of a pause", reason)?,
+    })
+}
+
+/// Pauses all policies and mirrors within `scope`: what is to be done waits, and what runs is taken out of
+/// its worker's hands and waits as well. Answers the pause, and whether it begins just now: where there is
+/// one already, that one stays as it is.
+///
+/// To be called before anything else of the transaction writes jobs or tags.
+pub async fn begin(
+    tx: &mut Tx,
+    scope: &PauseScope,
+    reason: PauseReason,
+    author: &Author,
+    now: Timestamp,
+) -> Result<(Pause, bool), Error> {
+    lock(tx).await?;
+    let pause = Pause { scope: scope.clone(), at: now, author: author.clone(), reason };
+    let begun = change!(
+        tx.conn,
+        "INSERT INTO pauses (scope, at, author, reason) VALUES ($1, $2, $3, $4) ON CONFLICT (scope) DO NOTHING",
+        scope.to_string(),
+        micros(now),
+        json(author),
+        as_word(&reason)
+    )?;
+    if begun == 0 {
+        let there = get(tx, scope).await?;
+        return Ok((there.unwrap_or(pause), false));
+    }
+    let line =
+        format!("stopped, because {} was paused; it goes on when that is resumed", pause.subject(None));
+    for job in jobs::hold(tx, scope, now).await? {
+        jobs::log(tx, job, &[(Level::Info, line.clone())], now).await?;
+    }
+    let subject = subject(tx, &pause).await?;
+    tell(tx, ActivityKind::Paused, author, format!("{subject} was paused"), now).await?;
+    tx.announce(Change::Pauses);
+    Ok((pause, true))
+}
+
+/// Ends a pause; what it held goes on or is dropped, as `queued` says. None: there was no such pause.
+pub async fn end(
+    tx: &mut Tx,
+    scope: &PauseScope,
+    queued: Queued,
+    author: &Author,
+    now: Timestamp,
+) -> Result<Option<Resumed>, Error> {
+    lock(tx).await?;
+    let Some(pause) = get(tx, scope).await? else { return Ok(None) };
+    change!(tx.conn, "DELETE FROM pauses WHERE scope = $1", scope.to_string())?;
+    let dropped = format!("dropped when {} was resumed", pause.subject(None));
+    let resumed = jobs::release_held(tx, scope, queued, &dropped, now).await?;
+    let subject = subject(tx, &pause).await?;
+    let detail = match resumed.dropped {
+        0 => format!("{subject} was resumed"),
+        1 => format!("{subject} was resumed; 1 job that waited was dropped"),
+        many => format!("{subject} was resumed; {many} jobs that waited were dropped"),
+    };
+    tell(tx, ActivityKind::Resumed, author, detail, now).await?;
+    tx.announce(Change::Pauses);
+    Ok(Some(resumed))
+}
+
+/// What is paused, the narrower first.
+pub async fn all(conn: &mut Conn) -> Result<Vec<Pause>, Error> {
+    let sql = "SELECT scope, at, author, reason FROM pauses ORDER BY scope";
+    rows!(conn, Row, sql)?.into_iter().map(Pause::try_from).collect()
+}
+
+/// The pause of exactly this.
+pub async fn get(conn: &mut Conn, scope: &PauseScope) -> Result<Option<Pause>, Error> {
+    let sql = "SELECT scope, at, author, reason FROM pauses WHERE scope = $1";
+    row!(conn, Row, sql, scope.to_string())?.map(Pause::try_from).transpose()
+}
+
+/// Nobody puts a job into the queue, takes one or writes what one did, until the transaction ends: whoever
+/// did so before has committed, and whoever comes after sees what is paused. SQLite has one writer anyway.
+async fn lock(tx: &mut Tx) -> Result<(), Error> {
+    match tx.is_postgres() {
+        true => tx.command("LOCK TABLE jobs IN SHARE ROW EXCLUSIVE MODE").await,
+        false => Ok(()),
+    }
+}
+
+/// What a pause is about, for the records of administrators.
+async fn subject(conn: &mut Conn, pause: &Pause) -> Result<String, Error> {
+    let remote = match &pause.scope {
+        PauseScope::Remote(remote) => remotes::get(conn, *remote).await?.map(|remote| remote.name),
+        PauseScope::System | PauseScope::Namespace(_) => None,
+    };
+    Ok(pause.subject(remote.as_deref()))
+}
+
+async fn tell(
+    tx: &mut Tx,
+    kind: ActivityKind,
+    author: &Author,
+    detail: String,
+    at: Timestamp,
+) -> Result<(), Error> {
+    let entry = NewActivity {
+        at,
+        author: author.clone(),
+        kind,
+        repository: None,
+        tag: None,
+        digest: None,
+        policy: None,
+        job: None,
+        detail,
+    };
+    activity::add(tx, &entry).await
+}

@@ -1,0 +1,129 @@
+// Pausing: one click stops everything, what happens meanwhile waits, and somebody decides about it.
+
+import { digestOf, push } from "../support/image.js";
+import { Longshore } from "../support/longshore.js";
+import { organizations, repository, rest, signIn } from "../support/session.js";
+import { expect, open, screenshot, test as base } from "../support/test.js";
+
+// A server of its own: what waits at another file's would be listed, and held.
+const test = base.extend<object, { longshore: Longshore }>({
+  longshore: [
+    async ({}, use) => {
+      const longshore = await Longshore.start();
+      await use(longshore);
+      await longshore.stop();
+    },
+    { scope: "worker" },
+  ],
+});
+
+test.describe("pausing", () => {
+  test.beforeAll(async ({ longshore }) => {
+    await organizations(longshore, "dev", "qa");
+    for (const name of ["dev/website", "qa/website"]) await repository(longshore, name);
+    await rest(longshore, "POST", "/repositories/dev/website/promotionPolicies", {
+      rules: [],
+      targetRepository: "qa/website",
+      tagTemplate: "%n",
+      enabled: true,
+    });
+    await rest(longshore, "POST", "/remotes", { name: "staging", url: "https://staging.example.com" });
+  });
+
+  test("everything stands still at one click, and resumes with the newest", async ({ page, longshore }) => {
+    const [user, host] = [longshore.admin, longshore.host];
+    await signIn(page, user, "/system");
+    await expect(page.getByRole("complementary", { name: "Pause" })).toBeHidden();
+    await screenshot(page, "system-before-pause");
+    await page.getByRole("button", { name: "Pause everything" }).click();
+    const banner = page.getByRole("complementary", { name: "Pause" });
+    await expect(banner).toContainText("Everything is paused by admin");
+    await screenshot(page, "system-paused");
+
+    await test.step("the queue fills while one looks", async () => {
+      await banner.getByRole("link", { name: "See what waits" }).click();
+      await expect(page.getByRole("heading", { level: 1 })).toHaveText("Everything is paused");
+      await expect(page.getByRole("heading", { name: "Nothing waits" })).toBeVisible();
+      await screenshot(page, "pause-empty");
+      await push("the first", { host, name: "dev/website:latest", user });
+      await push("the second", { host, name: "dev/website:latest", user });
+      await push("another", { host, name: "dev/website:1.0", user });
+      await expect(page.getByRole("row")).toHaveCount(4);
+      await expect(page.getByText("All 3 jobs run, oldest first.")).toBeVisible();
+      await expect(page.getByText(/2 jobs run: of each tag the newest change/)).toBeVisible();
+      await screenshot(page, "pause-queue");
+    });
+
+    await test.step("other pages tell of it, too", async () => {
+      await open(page, "/jobs");
+      await expect(page.getByRole("row", { name: /about 1\.0/ })).toContainText("Held");
+      await expect(page.getByRole("row", { name: /about 1\.0/ })).toContainText("everything is paused by admin");
+      await screenshot(page, "jobs-held");
+      await page.getByRole("link", { name: /about 1\.0/ }).click();
+      await expect(page.getByText("Held.", { exact: false }).first()).toBeVisible();
+      await screenshot(page, "job-held");
+      await open(page, "/repositories/dev/website/promotions");
+      await expect(page.getByText("It acts again when everything is resumed.")).toBeVisible();
+      await screenshot(page, "promotions-held");
+      await open(page, "/repositories");
+      await expect(page.getByText("held", { exact: true }).first()).toBeVisible();
+      await screenshot(page, "repositories-held");
+    });
+
+    const second = await digestOf({ host, name: "dev/website:latest", user });
+    await page.getByRole("link", { name: "See what waits" }).click();
+    await page.getByRole("button", { name: "Resume with the newest" }).click();
+    await expect(page.getByText("Resumed: 2 jobs go on, 1 job was dropped.")).toBeVisible();
+    await expect(banner).toBeHidden();
+    await screenshot(page, "pause-resumed");
+    await expect(async () => {
+      expect(await digestOf({ host, name: "qa/website:latest", user })).toBe(second);
+    }).toPass();
+  });
+
+  test("a namespace and a remote are paused where they are listed", async ({ page, longshore }) => {
+    await signIn(page, longshore.admin, "/organizations");
+    const row = page.getByRole("row", { name: /^dev/ });
+    await row.getByRole("link", { name: "Pause…" }).click();
+    await expect(page.getByRole("heading", { level: 1 })).toHaveText("Pause the namespace dev");
+    await screenshot(page, "pause-namespace");
+    await page.getByRole("button", { name: "Pause the namespace" }).click();
+    await expect(page.getByRole("heading", { level: 1 })).toHaveText("The namespace dev is paused");
+    await open(page, "/organizations");
+    await expect(row.getByText("Paused")).toBeVisible();
+    await screenshot(page, "organizations-paused");
+    await open(page, "/repositories/dev/website/promotions");
+    await expect(page.getByText("The namespace dev is paused")).toBeVisible();
+    await screenshot(page, "repository-paused");
+    await open(page, "/repositories/qa/website");
+    await expect(page.getByText("The namespace dev is paused")).toBeHidden();
+
+    await open(page, "/remotes");
+    await page.getByRole("row", { name: /staging/ }).getByRole("link", { name: "Pause…" }).click();
+    await page.getByRole("button", { name: "Pause the remote" }).click();
+    await expect(page.getByRole("heading", { level: 1 })).toHaveText("The remote staging is paused");
+    await open(page, "/remotes");
+    await expect(page.getByRole("row", { name: /staging/ }).getByText("Paused")).toBeVisible();
+    await screenshot(page, "remotes-paused");
+    await open(page, "/system");
+    await expect(page.getByText("The remote staging is paused by admin, nothing waits")).toBeVisible();
+    await screenshot(page, "system-others-paused");
+    await rest(longshore, "DELETE", "/pauses/namespaces/dev");
+  });
+
+  test.describe("without script", () => {
+    test.use({ javaScriptEnabled: false });
+
+    test("the buttons are plain forms", async ({ page, longshore }) => {
+      await page.goto("/sign-in?next=/system");
+      await page.getByLabel("User name").fill(longshore.admin.name);
+      await page.getByLabel("Password").fill(longshore.admin.password);
+      await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
+      await page.getByRole("button", { name: "Pause everything" }).click();
+      await expect(page.getByText("Everything is paused").first()).toBeVisible();
+      await page.getByRole("link", { name: "See what waits", exact: true }).click();
+      await page.getByRole("button", { name: "Resume", exact: true }).click();
+      await expect(page.getByText("Everything is paused")).toBeHidden();
+    });
+  });
+});
