@@ -1,10 +1,10 @@
-//! Whose store it is. A registry labels its store with a name that its database keeps, and no other
+//! Whose store it is, and how far its registry has come. A registry labels its store with a name that its database keeps, and no other
 //! registry touches a store that is labelled otherwise: what one does not know it would take for
 //! leftovers, and remove.
 
 use crate::Content;
 use crate::error::Error;
-use crate::store::StoreError;
+use crate::store::{Note, StoreError};
 use futures::FutureExt;
 use longshore_metadata::settings;
 use longshore_model::StoreId;
@@ -22,11 +22,28 @@ impl Content {
         let ours = self
             .write(move |tx| async move { Ok::<_, Error>(settings::put_new(tx, KEY, &new).await?) }.boxed())
             .await?;
-        match self.0.store.label().await? {
-            None => Ok(self.0.store.set_label(ours).await?),
+        match self.0.store.note(Note::Label).await? {
+            None => Ok(self.0.store.set_note(Note::Label, ours).await?),
             Some(label) if label == ours => Ok(()),
             Some(theirs) => Err(StoreError::Foreign { ours, theirs }.into()),
         }
+    }
+
+    /// How far the registry had come when the store was last told; nothing, when it never was or when what
+    /// it keeps is no number.
+    ///
+    /// # Errors
+    /// The store.
+    pub async fn noted_epoch(&self) -> Result<Option<u64>, Error> {
+        Ok(self.0.store.note(Note::Epoch).await?.and_then(|epoch| epoch.parse().ok()))
+    }
+
+    /// Keeps beside the blobs how far the registry has come.
+    ///
+    /// # Errors
+    /// The store.
+    pub async fn note_epoch(&self, epoch: u64) -> Result<(), Error> {
+        Ok(self.0.store.set_note(Note::Epoch, epoch.to_string()).await?)
     }
 
     /// Labels the store as that of the registry which moves here.

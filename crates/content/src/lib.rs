@@ -23,15 +23,15 @@ mod undo;
 mod uploads;
 
 pub use blobs::BlobInfo;
-pub use disk::{DiskStore, make_durable_folder};
+pub use disk::{DiskStore, make_durable_folder, replace_durably};
 pub use error::Error;
 pub use garbage::{Freed, Retention};
 pub use manifests::{PutManifest, PutOutcome, Sparse};
-pub use moving::Moved;
+pub use moving::{Fate, Moved};
 pub use repositories::{CreateError, may_delete_tags, may_restore_tags, may_write_tags};
 pub use s3::{S3Settings, S3Store};
 pub use scrub::{Checked, Damage};
-pub use store::{ByteStream, Kept, Store, StoreError, Writer};
+pub use store::{ByteStream, Kept, Note, Store, StoreError, Writer};
 pub use undo::Restore;
 pub use uploads::Chunk;
 

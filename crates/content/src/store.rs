@@ -22,11 +22,11 @@ pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 /// An upload is begun, appended to and saved, perhaps resumed after a restart, and in the end
 /// committed or aborted. Nobody reads an upload, and a committed blob never changes.
 pub trait Store: Send + Sync + 'static {
-    /// What the store was labelled with, so that nobody takes it for another; nothing, when it is new.
-    fn label(&self) -> BoxFuture<'_, Result<Option<String>, StoreError>>;
+    /// A short text that is kept beside the blobs; nothing, when there is none.
+    fn note(&self, note: Note) -> BoxFuture<'_, Result<Option<String>, StoreError>>;
 
-    /// Labels the store.
-    fn set_label(&self, label: String) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Keeps a text beside the blobs, durably, in the place of the one before.
+    fn set_note(&self, note: Note, text: String) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Whether other servers may write here as well. It is for those who use a store to see to it
     /// that nobody else writes to an upload meanwhile.
@@ -67,6 +67,25 @@ pub trait Store: Send + Sync + 'static {
     fn presigned(&self, location: &str, ttl: Duration) -> BoxFuture<'_, Result<Option<Url>, StoreError>> {
         let _ = (location, ttl);
         Box::pin(async { Ok(None) })
+    }
+}
+
+/// What a store keeps beside the blobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Note {
+    /// Whose store it is, so that nobody takes it for another.
+    Label,
+    /// How far its registry's database has come, as far as the store was told.
+    Epoch,
+}
+
+impl Note {
+    /// The name of its file or object.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Label => "registry",
+            Self::Epoch => "epoch",
+        }
     }
 }
 

@@ -73,6 +73,12 @@ pub async fn repositories_with(conn: &mut Conn, digest: &Digest) -> Result<Vec<R
     names.iter().map(|(name,)| parse("repository name", name)).collect()
 }
 
+/// Forgets a blob that no repository has. Its bytes are the caller's to remove.
+pub async fn forget(tx: &mut Tx, digest: &Digest) -> Result<(), Error> {
+    change!(tx.conn, "DELETE FROM blobs WHERE digest = $1", digest.as_str())?;
+    Ok(())
+}
+
 /// Records that a blob is elsewhere now; the bytes at the old place are to be removed.
 pub async fn relocate(tx: &mut Tx, digest: &Digest, location: &str) -> Result<(), Error> {
     let old = "INSERT INTO condemned_blobs (location, size)

@@ -2,6 +2,10 @@
 
 use longshore_model::{JobId, RepositoryId, job::Action};
 use serde::{Deserialize, Serialize};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 use tokio::sync::broadcast;
 
 /// Something has changed, and it is committed.
@@ -24,21 +28,34 @@ pub enum Change {
 const KEPT: usize = 4096;
 
 #[derive(Clone)]
-pub(crate) struct Changes(broadcast::Sender<Change>);
+pub(crate) struct Changes {
+    told: broadcast::Sender<Change>,
+    /// How many transactions of this process have changed something.
+    made: Arc<AtomicU64>,
+}
 
 impl Changes {
     pub(crate) fn new() -> Self {
-        Self(broadcast::Sender::new(KEPT))
+        Self { told: broadcast::Sender::new(KEPT), made: Arc::default() }
     }
 
     pub(crate) fn announce(&self, changes: impl IntoIterator<Item = Change>) {
         for change in changes {
             // Nobody listening is no failure.
-            let _ = self.0.send(change);
+            let _ = self.told.send(change);
         }
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Change> {
-        self.0.subscribe()
+        self.told.subscribe()
+    }
+
+    /// Counts transactions that changed something and are committed.
+    pub(crate) fn count(&self, made: u64) {
+        self.made.fetch_add(made, Relaxed);
+    }
+
+    pub(crate) fn made(&self) -> u64 {
+        self.made.load(Relaxed)
     }
 }

@@ -12,6 +12,8 @@ use std::{
 pub struct Conn {
     pub(crate) backend: Backend,
     vault: Vault,
+    /// Whether rows were changed since this was asked last.
+    changed: bool,
 }
 
 pub(crate) enum Backend {
@@ -63,10 +65,7 @@ impl Tx {
     pub(crate) async fn undo(mut self) {
         if let Err(error) = self.command("ROLLBACK").await {
             tracing::warn!(%error, "a transaction could not be rolled back; its connection is closed");
-            match &mut self.conn.backend {
-                Backend::Sqlite(conn) => conn.close_on_drop(),
-                Backend::Postgres(conn) => conn.close_on_drop(),
-            }
+            self.conn.close_on_drop();
         }
     }
 }
@@ -86,12 +85,30 @@ impl DerefMut for Tx {
 
 impl Conn {
     pub(crate) fn new(backend: Backend, vault: Vault) -> Self {
-        Self { backend, vault }
+        Self { backend, vault, changed: false }
+    }
+
+    /// Notes how many rows a statement changed.
+    pub(crate) fn note_changed(&mut self, rows: u64) {
+        self.changed |= rows > 0;
+    }
+
+    /// Whether rows were changed since this was asked last.
+    pub(crate) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 
     /// What opens the secrets that are read.
     pub(crate) fn vault(&self) -> Vault {
         self.vault.clone()
+    }
+
+    /// Closes the connection when it is given back.
+    pub(crate) fn close_on_drop(&mut self) {
+        match &mut self.backend {
+            Backend::Sqlite(conn) => conn.close_on_drop(),
+            Backend::Postgres(conn) => conn.close_on_drop(),
+        }
     }
 
     /// Runs a statement without values, such as `BEGIN`.
@@ -143,14 +160,16 @@ macro_rules! value {
 
 /// Changes rows, and tells how many.
 macro_rules! change {
-    ($conn:expr, $sql:expr $(, $value:expr)* $(,)?) => {
-        match &mut $conn.backend {
+    ($conn:expr, $sql:expr $(, $value:expr)* $(,)?) => {{
+        let changed = match &mut $conn.backend {
             $crate::conn::Backend::Sqlite(conn) =>
                 sqlx::query($sql)$(.bind($value))*.execute(&mut **conn).await.map(|done| done.rows_affected()),
             $crate::conn::Backend::Postgres(conn) =>
                 sqlx::query($sql)$(.bind($value))*.execute(&mut **conn).await.map(|done| done.rows_affected()),
-        }
-    };
+        };
+        $conn.note_changed(*changed.as_ref().unwrap_or(&0));
+        changed
+    }};
 }
 
 /// A struct that is read from the columns of its fields' names; what stands behind `and` is read from

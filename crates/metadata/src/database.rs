@@ -119,8 +119,9 @@ impl Database {
             Store::Sqlite { writer, .. } => through_writer(writer, priority, work).await,
             Store::Postgres { pool, relay, .. } => {
                 let (pool, vault, relay) = (pool.clone(), self.0.vault.clone(), relay.clone());
+                let changes = self.0.changes.clone();
                 // A task of its own, so that a caller who goes away leaves no transaction open behind.
-                let running = tokio::spawn(on_postgres(pool, vault, relay, work));
+                let running = tokio::spawn(on_postgres(pool, vault, relay, changes, work));
                 running.await.unwrap_or_else(|_| Err(Error::Closed.into()))
             }
         }
@@ -134,6 +135,47 @@ impl Database {
             Store::Postgres { pool, .. } => (pool.size(), pool.num_idle(), CONNECTIONS),
         };
         Connections { open: open as usize, idle, most: most as usize }
+    }
+
+    /// A connection whose reads all see one instant, whatever is committed meanwhile.
+    ///
+    /// # Errors
+    /// None is to be had.
+    pub async fn snapshot(&self) -> Result<Conn, Error> {
+        let mut conn = self.read().await?;
+        // It is closed afterwards instead of being handed on in the middle of a transaction.
+        conn.close_on_drop();
+        conn.command(if conn.is_postgres() {
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        } else {
+            "BEGIN"
+        })
+        .await?;
+        // The instant is that of the first read.
+        crate::accounts::count(&mut conn).await?;
+        Ok(conn)
+    }
+
+    /// Writes everything into one new file beside others that use the database. Only SQLite can.
+    ///
+    /// # Errors
+    /// A file that is there or cannot be written; [`Error::NoFile`] on PostgreSQL.
+    pub async fn write_to_file(&self, path: &str) -> Result<(), Error> {
+        let mut conn = self.read().await?;
+        match &mut conn.backend {
+            Backend::Sqlite(conn) => {
+                sqlx::query("VACUUM INTO $1").bind(path).execute(&mut **conn).await.map(drop)?;
+                Ok(())
+            }
+            Backend::Postgres(_) => Err(Error::NoFile),
+        }
+    }
+
+    /// How many transactions of this process have changed something, so that others can tell whether
+    /// anything happened since they looked.
+    #[must_use]
+    pub fn changes_made(&self) -> u64 {
+        self.0.changes.made()
     }
 
     /// Tells of every change from now on, after its commit. A listener that falls behind misses
@@ -201,7 +243,13 @@ where
 }
 
 /// One transaction on a connection of the pool.
-async fn on_postgres<T, E, F>(pool: PgPool, vault: Vault, relay: Relay, work: F) -> Result<T, E>
+async fn on_postgres<T, E, F>(
+    pool: PgPool,
+    vault: Vault,
+    relay: Relay,
+    changes: Changes,
+    work: F,
+) -> Result<T, E>
 where
     F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>>,
     E: From<Error>,
@@ -229,6 +277,8 @@ where
         Ok(()) => {
             counter!("longshore_database_commits_total").increment(1);
             histogram!("longshore_database_commit_seconds").record(begun.elapsed());
+            let changed = tx.conn.take_changed() || !announcements.is_empty();
+            changes.count(u64::from(changed));
             relay.announce(announcements);
             Ok(value)
         }

@@ -20,6 +20,9 @@ pub enum Error {
     /// A statement failed.
     #[error("the database failed: {0}")]
     Sql(#[from] sqlx::Error),
+    /// The database is no file.
+    #[error("only SQLite databases can be written into a file")]
+    NoFile,
     /// A row holds what this version cannot read.
     #[error("the database holds an unreadable {what}: {why}")]
     Unreadable {

@@ -10,6 +10,7 @@ pub mod accounts;
 pub mod activity;
 pub mod blobs;
 pub mod deliveries;
+pub mod epoch;
 pub mod garbage;
 pub mod jobs;
 pub mod manifests;

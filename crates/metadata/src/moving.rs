@@ -1,6 +1,6 @@
 //! Moving a registry from one database to another, of the same kind or not: every row of every table,
-//! as it is. Which blobs are there, the one who moves their bytes records; uploads that are under way
-//! stay behind.
+//! as it is at one instant, so that a backup can be taken of a server that runs. Which blobs are there, the
+//! one who moves their bytes records; uploads that are under way stay behind.
 
 use crate::{
     Conn, Database, Error, Priority, Tx,
@@ -52,7 +52,7 @@ pub enum MoveError {
     Occupied,
     /// Something is missing in the end.
     #[error(
-        "{table} has {there} rows in the new database and {here} in the old one; is a server still running on either?"
+        "{table} has {there} rows in the new database and {here} in the old one; is a server running on the new one?"
     )]
     Differs {
         /// Where.
@@ -86,23 +86,31 @@ pub async fn begin(to: &Database) -> Result<(), MoveError> {
     if count(&mut to.read().await?, "accounts").await? > 0 {
         return Err(MoveError::Occupied);
     }
+    begin_anew(to).await
+}
+
+/// Marks a database as one that is being moved to, whatever it holds: rows are replaced, blobs stay.
+///
+/// # Errors
+/// The database.
+pub async fn begin_anew(to: &Database) -> Result<(), MoveError> {
     to.write(Priority::Normal, |tx| Box::pin(settings::put(tx, UNFINISHED, "begun"))).await?;
     Ok(())
 }
 
-/// Copies all rows, compares how many arrived, and declares the new database whole. Answers the number
-/// of rows. What an earlier attempt left is replaced.
+/// Copies all rows of a snapshot ([`Database::snapshot`]), compares how many arrived, and declares the new
+/// database whole. Answers the number of rows. What an earlier attempt left is replaced.
 ///
 /// # Errors
 /// [`MoveError::Differs`]; the databases.
-pub async fn copy(from: &Database, to: &Database) -> Result<u64, MoveError> {
+pub async fn copy(from: &mut Conn, to: &Database) -> Result<u64, MoveError> {
     for table in TABLES.iter().rev().copied() {
         to.write(Priority::Normal, move |tx| Box::pin(async move { clear(tx, table).await })).await?;
     }
     let mut rows = 0;
     for table in TABLES.iter().copied() {
         copy_table(from, to, table).await?;
-        let here = count(&mut from.read().await?, table).await?;
+        let here = count(from, table).await?;
         // The mark of the move is a row of its own.
         let mark = i64::from(table == "settings");
         let there = count(&mut to.read().await?, table).await? - mark;
@@ -148,12 +156,11 @@ async fn number_on(tx: &mut Tx, table: &str) -> Result<(), Error> {
     Ok(())
 }
 
-async fn copy_table(from: &Database, to: &Database, table: &'static str) -> Result<(), Error> {
+async fn copy_table(from: &mut Conn, to: &Database, table: &'static str) -> Result<(), Error> {
     let (sender, mut receiver) = mpsc::channel::<Vec<Line>>(2);
-    let mut conn = from.read().await?;
     let reading = async move {
         let sql = format!("SELECT * FROM {table}");
-        match &mut conn.backend {
+        match &mut from.backend {
             Backend::Sqlite(conn) => send(sqlx::query(AssertSqlSafe(sql)).fetch(&mut **conn), sender).await,
             Backend::Postgres(conn) => send(sqlx::query(AssertSqlSafe(sql)).fetch(&mut **conn), sender).await,
         }

@@ -56,7 +56,8 @@ async fn write(pool: SqlitePool, mut line: Line, changes: Changes, vault: Vault)
         let mut kept = Vec::new();
         // Whoever is not there any more to hear the answer does not need it.
         match commit(&pool, &mut line, priority, &mut kept, &vault).await {
-            Ok(announcements) => {
+            Ok((announcements, made)) => {
+                changes.count(made);
                 // First, so that who has the answer knows that it was announced.
                 changes.announce(announcements);
                 for answer in kept {
@@ -75,7 +76,7 @@ async fn write(pool: SqlitePool, mut line: Line, changes: Changes, vault: Vault)
 }
 
 /// Runs those of one priority in one commit, until somebody more urgent comes, and answers what is
-/// to be announced. Those whose work is kept wait in `kept` for the commit; those whose work failed
+/// to be announced, and how many of them changed something. Those whose work is kept wait in `kept` for the commit; those whose work failed
 /// are answered at once.
 async fn commit(
     pool: &SqlitePool,
@@ -83,10 +84,10 @@ async fn commit(
     priority: Priority,
     kept: &mut Vec<Answer>,
     vault: &Vault,
-) -> Result<Vec<Change>, Error> {
+) -> Result<(Vec<Change>, u64), Error> {
     let mut tx = Tx::new(Conn::new(Backend::Sqlite(pool.acquire().await?), vault.clone()));
     match run(&mut tx, line, priority, kept).await {
-        Ok(announcements) => Ok(announcements),
+        Ok(done) => Ok(done),
         Err(error) => {
             tx.undo().await;
             Err(error)
@@ -99,9 +100,9 @@ async fn run(
     line: &mut Line,
     priority: Priority,
     kept: &mut Vec<Answer>,
-) -> Result<Vec<Change>, Error> {
+) -> Result<(Vec<Change>, u64), Error> {
     let begun = Instant::now();
-    let mut announcements = Vec::new();
+    let (mut announcements, mut made) = (Vec::new(), 0);
     tx.command("BEGIN IMMEDIATE; SAVEPOINT one").await?;
     for number in 0..MOST_IN_A_COMMIT {
         if !line.leads(priority) {
@@ -114,8 +115,10 @@ async fn run(
         histogram!("longshore_database_wait_seconds").record(work.since.elapsed());
         let outcome = AssertUnwindSafe(async { (work.run)(&mut *tx).await }).catch_unwind().await;
         let announced = std::mem::take(&mut tx.announcements);
+        let changed = tx.conn.take_changed() || !announced.is_empty();
         if let Ok(true) = outcome {
             kept.push(work.committed);
+            made += u64::from(changed);
             announcements.extend(announced);
         } else {
             // Its own failure is its answer, even where SQLite has undone everything already.
@@ -128,5 +131,5 @@ async fn run(
     histogram!("longshore_database_commit_seconds").record(begun.elapsed());
     histogram!("longshore_database_commit_transactions").record(kept.len() as f64);
     gauge!("longshore_database_waiting_transactions").set(line.length() as f64);
-    Ok(announcements)
+    Ok((announcements, made))
 }

@@ -4,7 +4,7 @@
 
 mod reading;
 
-use crate::store::{ByteStream, Kept, Store, StoreError, Writer, off_thread};
+use crate::store::{ByteStream, Kept, Note, Store, StoreError, Writer, off_thread};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -27,7 +27,7 @@ const SYNC_EVERY: u64 = 32 * 1024 * 1024;
 pub struct DiskStore {
     uploads: Arc<Path>,
     blobs: Arc<Path>,
-    label: Arc<Path>,
+    root: Arc<Path>,
 }
 
 impl DiskStore {
@@ -40,7 +40,7 @@ impl DiskStore {
         let store = Self {
             uploads: root.join("uploads").into(),
             blobs: root.join("blobs").into(),
-            label: root.join("registry").into(),
+            root: root.as_path().into(),
         };
         make_durable_folder(&root)?;
         make_folder(&store.uploads)?;
@@ -84,6 +84,22 @@ fn sync_folder(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(StoreError::io("sync the folder", path))
 }
 
+/// Writes a line into a file, so that whatever happens there is the old one or the new one.
+///
+/// # Errors
+/// The file or its folder cannot be written or synced.
+pub fn replace_durably(path: &Path, line: &str) -> Result<(), StoreError> {
+    let draft = path.with_added_extension("new");
+    let written = || {
+        let mut file = File::create(&draft)?;
+        writeln!(file, "{line}")?;
+        file.sync_all()?;
+        fs::rename(&draft, path)
+    };
+    written().map_err(StoreError::io("write", path))?;
+    sync_folder(path.parent().expect("a file lies in a folder"))
+}
+
 fn remove_if_there(path: &Path) -> Result<(), StoreError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io("remove", path)(error)),
@@ -102,37 +118,21 @@ impl Store for DiskStore {
         false
     }
 
-    fn label(&self) -> BoxFuture<'_, Result<Option<String>, StoreError>> {
-        let path = self.label.clone();
+    fn note(&self, note: Note) -> BoxFuture<'_, Result<Option<String>, StoreError>> {
+        let path = self.root.join(note.name());
         async move {
             off_thread(move || match fs::read_to_string(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                read => {
-                    read.map(|label| Some(label.trim().to_owned())).map_err(StoreError::io("read", &path))
-                }
+                read => read.map(|text| Some(text.trim().to_owned())).map_err(StoreError::io("read", &path)),
             })
             .await?
         }
         .boxed()
     }
 
-    fn set_label(&self, label: String) -> BoxFuture<'_, Result<(), StoreError>> {
-        let path = self.label.clone();
-        async move {
-            off_thread(move || {
-                let draft = path.with_extension("new");
-                let written = || {
-                    let mut file = File::create(&draft)?;
-                    writeln!(file, "{label}")?;
-                    file.sync_all()?;
-                    fs::rename(&draft, &path)
-                };
-                written().map_err(StoreError::io("write", &path))?;
-                sync_folder(path.parent().expect("the label lies in a folder"))
-            })
-            .await?
-        }
-        .boxed()
+    fn set_note(&self, note: Note, text: String) -> BoxFuture<'_, Result<(), StoreError>> {
+        let path = self.root.join(note.name());
+        async move { off_thread(move || replace_durably(&path, &text)).await? }.boxed()
     }
 
     fn begin(&self, upload: UploadId) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>> {

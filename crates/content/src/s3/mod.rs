@@ -22,7 +22,7 @@ mod writer;
 
 pub use settings::S3Settings;
 
-use crate::store::{ByteStream, Kept, Store, StoreError, Writer};
+use crate::store::{ByteStream, Kept, Note, Store, StoreError, Writer};
 use bucket::Bucket;
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -36,9 +36,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 use writer::S3Writer;
-
-/// The object that says whose all this is.
-const LABEL: &str = "registry";
 
 /// Blobs and uploads in a bucket.
 #[derive(Debug, Clone)]
@@ -117,16 +114,16 @@ impl Store for S3Store {
         true
     }
 
-    fn label(&self) -> BoxFuture<'_, Result<Option<String>, StoreError>> {
+    fn note(&self, note: Note) -> BoxFuture<'_, Result<Option<String>, StoreError>> {
         async move {
-            let label = self.bucket().get(&self.bucket().at(LABEL), None).await?;
-            Ok(label.map(|label| String::from_utf8_lossy(&label).trim().to_owned()))
+            let text = self.bucket().get(&self.bucket().at(note.name()), None).await?;
+            Ok(text.map(|text| String::from_utf8_lossy(&text).trim().to_owned()))
         }
         .boxed()
     }
 
-    fn set_label(&self, label: String) -> BoxFuture<'_, Result<(), StoreError>> {
-        async move { self.bucket().put(&self.bucket().at(LABEL), label.into()).await }.boxed()
+    fn set_note(&self, note: Note, text: String) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move { self.bucket().put(&self.bucket().at(note.name()), text.into()).await }.boxed()
     }
 
     fn begin(&self, upload: UploadId) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>> {

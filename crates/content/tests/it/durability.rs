@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use longshore_content::{ByteStream, DiskStore, Error, Kept, Store, StoreError, Writer};
+use longshore_content::{ByteStream, DiskStore, Error, Kept, Note, Store, StoreError, Writer};
 use longshore_model::UploadId;
 use longshore_oci::media_type::{OCI_CONFIG, OCI_MANIFEST};
 use longshore_oci::{Digest, Span};
@@ -42,12 +42,12 @@ impl Writer for RecordingWriter {
 }
 
 impl Store for Recording {
-    fn label(&self) -> BoxFuture<'_, Result<Option<String>, StoreError>> {
-        self.disk.label()
+    fn note(&self, note: Note) -> BoxFuture<'_, Result<Option<String>, StoreError>> {
+        self.disk.note(note)
     }
 
-    fn set_label(&self, label: String) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.disk.set_label(label)
+    fn set_note(&self, note: Note, text: String) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.disk.set_note(note, text)
     }
 
     fn is_shared(&self) -> bool {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod content;
+mod epoch;
 mod garbage;
 mod jobs;
 mod lists;

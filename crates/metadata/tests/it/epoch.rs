@@ -1,0 +1,64 @@
+//! How far the database has come, and reading it as it was at one instant.
+
+use crate::on_both;
+use crate::scene::{Scene, at};
+use longshore_metadata::{epoch, repositories, settings};
+
+on_both! {
+    semantics_29_the_epoch_only_ever_grows,
+    a_backup_says_so_until_it_serves,
+    a_snapshot_stays_at_its_instant,
+    only_what_changed_something_counts_as_a_change,
+}
+
+async fn semantics_29_the_epoch_only_ever_grows(scene: Scene) {
+    assert_eq!(epoch::get(&mut scene.read().await).await.unwrap(), 0);
+    for (beyond, expected) in [(0, 1), (0, 2), (1, 3), (10, 11), (10, 12)] {
+        let advanced = scene.write(move |tx| Box::pin(epoch::advance(tx, beyond))).await;
+        assert_eq!(advanced, expected);
+        assert_eq!(epoch::get(&mut scene.read().await).await.unwrap(), expected);
+    }
+}
+
+async fn a_backup_says_so_until_it_serves(scene: Scene) {
+    assert_eq!(epoch::backup_made_at(&mut scene.read().await).await.unwrap(), None);
+    scene.write(|tx| Box::pin(epoch::mark_backup(tx, at(7)))).await;
+    assert_eq!(epoch::backup_made_at(&mut scene.read().await).await.unwrap(), Some(at(7)));
+    scene.write(|tx| Box::pin(epoch::unmark_backup(tx))).await;
+    assert_eq!(epoch::backup_made_at(&mut scene.read().await).await.unwrap(), None);
+}
+
+async fn a_snapshot_stays_at_its_instant(scene: Scene) {
+    scene.repository("dev/early").await;
+    let mut snapshot = scene.db.snapshot().await.unwrap();
+    scene.repository("dev/late").await;
+    let there = async |conn: &mut _, name: &str| {
+        repositories::find(conn, &name.parse().unwrap()).await.unwrap().is_some()
+    };
+    assert!(there(&mut snapshot, "dev/early").await && !there(&mut snapshot, "dev/late").await);
+    drop(snapshot);
+    // The connection is not handed on with its transaction.
+    for _ in 0..10 {
+        assert!(there(&mut scene.read().await, "dev/late").await);
+    }
+}
+
+async fn only_what_changed_something_counts_as_a_change(scene: Scene) {
+    let before = scene.db.changes_made();
+    scene.write(|tx| Box::pin(settings::remove(tx, "nothing"))).await;
+    scene.write(|tx| Box::pin(epoch::advance(tx, 0))).await;
+    assert_eq!(scene.db.changes_made(), before);
+    scene.write(|tx| Box::pin(settings::put(tx, "something", "new"))).await;
+    assert_eq!(scene.db.changes_made(), before + 1);
+    let failed = scene
+        .try_write(|tx| {
+            Box::pin(async move {
+                settings::put(tx, "something", "else").await?;
+                Err::<(), _>(longshore_metadata::Error::NoFile)
+            })
+        })
+        .await;
+    assert!(failed.is_err());
+    scene.write(|tx| Box::pin(settings::remove(tx, "nothing"))).await;
+    assert_eq!(scene.db.changes_made(), before + 1);
+}
