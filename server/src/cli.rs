@@ -31,6 +31,17 @@ pub(crate) enum Command {
         #[command(flatten)]
         sources: Sources,
     },
+    /// Copy everything, of a server that runs or not, into a folder that a server can serve from
+    ///
+    /// Name the configuration and the options that the server has. The next backup into the same
+    /// folder copies what is new. The encryption key is no part of it.
+    Backup {
+        /// The folder
+        #[arg(long, value_name = "FOLDER")]
+        to: PathBuf,
+        #[command(flatten)]
+        sources: Sources,
+    },
     /// Make users, and change their passwords
     #[command(subcommand)]
     User(UserCommand),

@@ -3,8 +3,11 @@
 
 #![recursion_limit = "256"]
 
+mod backup;
 mod cli;
 mod config;
+mod copying;
+mod epoch;
 mod limits;
 mod listener;
 mod lock;
@@ -46,6 +49,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::MigrateStorage { to, sources } => {
             migrate::run(&Settings::load(sources)?, &Settings::load_other(&to)?)
         }
+        Command::Backup { to, sources } => backup::run(&Settings::load(sources)?, &to),
         Command::User(command) => user::run(command),
         Command::Openapi => {
             print!("{}", longshore_api::openapi_json());

@@ -10,11 +10,9 @@ use longshore_metadata::{Database, moving};
 use longshore_model::{SystemClock, size};
 
 use crate::config::Settings;
+use crate::copying;
 use crate::lock::DataLock;
 use crate::rooms::open_database;
-
-/// After so many bytes the progress is told.
-const TELL_EVERY: u64 = 1_000_000_000;
 
 pub(crate) fn run(from: &Settings, to: &Settings) -> anyhow::Result<()> {
     if from.database == to.database {
@@ -39,8 +37,19 @@ async fn migrate(from: &Settings, to: &Settings) -> anyhow::Result<()> {
     let target = content(&new, to.storage.open().await.context("the new storage")?);
     source.own_store().await.context("the old storage")?;
     target.own_store_of(&source).await.context("the new storage")?;
-    copy_blobs(&source, &target).await?;
-    let rows = moving::copy(&old, &new).await.context("the rows were not all copied; ask once more")?;
+    let (blobs, bytes) = source.stored().await?;
+    println!("moving {blobs} blobs with {}", size(bytes));
+    let mut snapshot = old.snapshot().await?;
+    let copied = copying::blobs(&source, &mut snapshot, &target).await?;
+    if copied.gone > 0 {
+        bail!(
+            "{} blobs went away meanwhile; is a server still running on either? Ask once more",
+            copied.gone
+        );
+    }
+    println!("{} blobs are there, {} of them since this was begun", copied.blobs, copied.new);
+    let rows =
+        moving::copy(&mut snapshot, &new).await.context("the rows were not all copied; ask once more")?;
     println!("{rows} rows are there as well; start the server with the new configuration");
     Ok(())
 }
@@ -53,34 +62,5 @@ fn same_key(old: &Database, new: &Database) -> anyhow::Result<()> {
              file, or set LONGSHORE_ENCRYPTION_KEY"
         );
     }
-    Ok(())
-}
-
-async fn copy_blobs(from: &Content, to: &Content) -> anyhow::Result<()> {
-    let (blobs, bytes) = from.stored().await?;
-    println!("moving {blobs} blobs with {}", size(bytes));
-    let (mut after, mut seen, mut copied, mut told) = (None, 0, 0, 0);
-    loop {
-        let next = from.copy_next_blob(to, after.as_ref()).await;
-        let next = next.with_context(|| {
-            let behind = after.as_ref().map_or("the first blob".to_owned(), |after| format!("the blob behind {after}"));
-            format!(
-                "{behind} cannot be moved; where it is damaged, `scrub` in the old registry may fetch it again"
-            )
-        })?;
-        let Some(moved) = next else { break };
-        seen += moved.size;
-        copied += u64::from(moved.copied);
-        if seen - told >= TELL_EVERY {
-            told = seen;
-            println!("{} of {}", size(seen), size(bytes));
-        }
-        after = Some(moved.digest);
-    }
-    let (there, bytes_there) = to.stored().await?;
-    if there < blobs || bytes_there < bytes {
-        bail!("{there} of {blobs} blobs arrived; is a server still running on either? Ask once more");
-    }
-    println!("{there} blobs are there, {copied} of them since this was begun");
     Ok(())
 }

@@ -26,11 +26,14 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use url::Url;
 
+use crate::backup;
 use crate::config::{KeySource, Settings};
+use crate::epoch::{Epoch, Mark};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::middleware::{Gatekeeper, identify, panicked, protect, record};
 use crate::site::{self, Assets};
+use crate::storage::Storage;
 use crate::tls::{self, Tls};
 
 /// Everything that serves, over one database and one store.
@@ -93,6 +96,20 @@ impl Rooms {
             },
         });
         Ok(Self { admin, engine, db, access, content, clock })
+    }
+
+    /// Whether these data are older than what was there; if so, everything is paused.
+    pub(crate) async fn epoch(&self, settings: &Settings) -> anyhow::Result<Epoch> {
+        let mark = match settings.storage {
+            Storage::Disk(_) => Mark::File(settings.epoch_file.clone()),
+            Storage::Bucket { .. } => Mark::Store(self.content.clone()),
+        };
+        let epoch = Epoch::begin(self.db.clone(), mark, self.clock.now()).await?;
+        // The next backup must not take what lies in a folder that is served from for what it left there.
+        match std::fs::remove_file(settings.data.join(backup::WORKING)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(epoch),
+        }
     }
 
     /// Waits until what outlives its request has been written.

@@ -51,6 +51,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     })?;
     let address = listener.local_addr()?;
     let rooms = Rooms::open(&settings, address).await?;
+    let epoch = rooms.epoch(&settings).await?;
     let generated = rooms.admin.ensure_first_admin(settings.admin_password.clone()).await?;
     if let Some(password) = generated {
         announce_admin(password.expose_secret())?;
@@ -68,6 +69,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         let (engine, stop) = (rooms.engine.clone(), stop.clone());
         async move { engine.run(stop).await }
     });
+    let epoch = tokio::spawn(epoch.keep(stop.clone()));
     let server = tokio::spawn(door.run(listener, ending.clone()));
     // Whoever started the server reads the port from this line.
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -93,6 +95,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         };
         // What came of uploads that were broken off is kept.
         rooms.settled().await;
+        epoch.await.context("the epoch is not kept any more")?.follow().await;
         server.context("the server broke down")?;
         engine.context("the engine broke down")
     };

@@ -69,6 +69,8 @@ pub(crate) struct Settings {
     pub(crate) external_url: Option<Url>,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) key: KeySource,
+    /// Where a copy of the database's epoch is kept, unless that is beside the blobs of a bucket.
+    pub(crate) epoch_file: PathBuf,
     pub(crate) workers: usize,
     pub(crate) zone: TimeZone,
     pub(crate) allow_private_remotes: bool,
@@ -166,7 +168,11 @@ impl Settings {
                 (Some(key), None, _) => KeySource::Given(Box::new(parse_key(&key)?)),
                 (None, Some(file), _) => KeySource::File(file),
                 (None, None, Some(folder)) => KeySource::File(folder.join("longshore.key")),
-                (None, None, None) => KeySource::File(beside(&data)?),
+                (None, None, None) => KeySource::File(beside(&data, ".key")?),
+            },
+            epoch_file: match options.epoch_file {
+                Some(file) => file,
+                None => beside(&data, ".epoch")?,
             },
             workers,
             zone: TimeZone::get(zone).with_context(|| {
@@ -269,11 +275,11 @@ fn path_text(path: &Path) -> anyhow::Result<&str> {
 
 /// `<data>.key`: beside the data folder and not in it, so that a backup of the one is without the
 /// other.
-fn beside(data: &Path) -> anyhow::Result<PathBuf> {
+fn beside(data: &Path, ending: &str) -> anyhow::Result<PathBuf> {
     let absolute = std::path::absolute(data).context("the data folder has no path")?;
     let name = absolute.file_name().context("the data folder cannot be the root of the file system")?;
     let mut name = name.to_owned();
-    name.push(".key");
+    name.push(ending);
     Ok(absolute.with_file_name(name))
 }
 

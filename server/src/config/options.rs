@@ -59,6 +59,10 @@ pub(crate) struct Options {
     /// [default: longshore.key beside the configuration file, else <data>.key]
     #[arg(long, env = "LONGSHORE_KEY_FILE", value_name = "FILE")]
     pub(super) key_file: Option<PathBuf>,
+    /// The file by which the server notices that its data are older than what it has seen
+    /// [default: <data>.epoch]
+    #[arg(long, env = "LONGSHORE_EPOCH_FILE", value_name = "FILE")]
+    pub(super) epoch_file: Option<PathBuf>,
     /// How many transfers run at once [default: 4]
     #[arg(long, env = "LONGSHORE_WORKERS", value_name = "NUMBER")]
     pub(super) workers: Option<usize>,
@@ -157,6 +161,7 @@ impl Options {
             external_url: self.external_url.or(other.external_url),
             trusted_proxies: self.trusted_proxies.or(other.trusted_proxies),
             key_file: self.key_file.or(other.key_file),
+            epoch_file: self.epoch_file.or(other.epoch_file),
             workers: self.workers.or(other.workers),
             zone: self.zone.or(other.zone),
             allow_private_remotes: self.allow_private_remotes.or(other.allow_private_remotes),
@@ -180,6 +185,12 @@ impl Options {
         let Some(folder) = folder else { return self };
         let place = |path: Option<PathBuf>| path.map(|path| folder.join(path));
         let tls = self.tls.relative_to(folder);
-        Self { data: place(self.data), key_file: place(self.key_file), tls, ..self }
+        Self {
+            data: place(self.data),
+            key_file: place(self.key_file),
+            epoch_file: place(self.epoch_file),
+            tls,
+            ..self
+        }
     }
 }

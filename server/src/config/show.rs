@@ -47,7 +47,7 @@ impl fmt::Display for Settings {
             Sparse::All => "all",
         };
         let tls = self.tls.as_ref().map_or_else(|| "(plain HTTP)".to_owned(), ToString::to_string);
-        let lines: [(&str, &dyn fmt::Display); 20] = [
+        let lines: [(&str, &dyn fmt::Display); 21] = [
             ("listen", &self.listen),
             ("data", &self.data.display()),
             ("database", &without_password(&self.database)),
@@ -55,6 +55,7 @@ impl fmt::Display for Settings {
             ("external_url", &external_url),
             ("trusted_proxies", &proxies),
             ("key", &self.key),
+            ("epoch_file", &self.epoch_file.display()),
             ("workers", &self.workers),
             ("zone", &self.zone.iana_name().unwrap_or("UTC")),
             ("allow_private_remotes", &self.allow_private_remotes),

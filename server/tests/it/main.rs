@@ -1,5 +1,6 @@
 //! Black-box tests: the real binary, real clients, real registries.
 
+mod backup;
 mod bad_input;
 mod clients;
 mod config;

@@ -1,0 +1,140 @@
+//! `longshore backup`: a copy of a registry, running or not, in a folder that a server can serve from. Blobs are
+//! copied first, while others come and go; then all rows as they are at one instant, with the blobs that they
+//! name and that came meanwhile. The next backup into the same folder copies what is new.
+//!
+//! The folder holds `longshore.db` and `content/`, as any data folder does, and `backup.db`, by which the next
+//! backup knows what is there. Only `longshore.db` makes it a backup, and it is replaced in one step at the end.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use longshore_content::{Content, DiskStore};
+use longshore_metadata::{Database, Priority, epoch, moving};
+use longshore_model::{Clock, SystemClock, size};
+
+use crate::config::{KeySource, Settings};
+use crate::copying::{self, Copied};
+use crate::lock::DataLock;
+use crate::rooms::open_database;
+
+/// How often an instant is tried: garbage that is collected between an instant and the copy of its blobs makes
+/// another one necessary. What has only just come is not collected, so the second one succeeds.
+const INSTANTS: usize = 5;
+
+/// By which the next backup knows what is in the folder.
+pub(crate) const WORKING: &str = "backup.db";
+
+pub(crate) fn run(from: &Settings, folder: &Path) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(backup(from, &Places::of(folder)))
+}
+
+/// Where everything of a backup is.
+struct Places {
+    folder: PathBuf,
+    published: PathBuf,
+    draft: PathBuf,
+    working: PathBuf,
+}
+
+impl Places {
+    fn of(folder: &Path) -> Self {
+        let place = |name: &str| folder.join(name);
+        Self {
+            folder: folder.to_owned(),
+            published: place("longshore.db"),
+            draft: place("longshore.db.new"),
+            working: place(WORKING),
+        }
+    }
+}
+
+async fn backup(from: &Settings, places: &Places) -> anyhow::Result<()> {
+    let folder = &places.folder;
+    check_key(&from.key)?;
+    if folder.join("content").exists() && !places.working.exists() {
+        bail!(
+            "{} is the data folder of a server, or a backup that a server was started on; name another folder",
+            folder.display()
+        );
+    }
+    let _lock = DataLock::take(folder)?;
+    let clock = SystemClock;
+    let old = open_database(from).await?;
+    if moving::is_unfinished(&mut old.read().await?).await? {
+        bail!("a registry is being moved into this database; let `longshore migrate-storage` end first");
+    }
+    let new = Database::open(text(&places.working)?, old.vault().clone()).await?;
+    moving::begin_anew(&new).await?;
+    let source = Content::new(old.clone(), from.storage.open().await?, Arc::new(clock));
+    let store = Arc::new(DiskStore::open(folder.join("content"))?);
+    let target = Content::new(new.clone(), store, Arc::new(clock));
+    target.own_store_of(&source).await.context("this folder cannot take the backup")?;
+
+    let first = copying::blobs(&source, &mut old.read().await?, &target).await?;
+    let (rows, copied) = copy_instant(&source, &old, &target, &new).await?;
+    let made = clock.now();
+    new.write(Priority::Normal, move |tx| Box::pin(epoch::mark_backup(tx, made))).await?;
+    publish(&new, places).await?;
+    println!(
+        "{} holds {} blobs with {}, {} of them new, and {rows} rows",
+        folder.display(),
+        copied.blobs,
+        size(copied.bytes),
+        first.new + copied.new
+    );
+    println!("the encryption key is no part of it: keep a copy of {} elsewhere", from.key);
+    Ok(())
+}
+
+/// Copies what the registry is at one instant.
+async fn copy_instant(
+    source: &Content,
+    old: &Database,
+    target: &Content,
+    new: &Database,
+) -> anyhow::Result<(u64, Copied)> {
+    let mut new_blobs = 0;
+    for _ in 0..INSTANTS {
+        let mut snapshot = old.snapshot().await?;
+        let copied = copying::blobs(source, &mut snapshot, target).await?;
+        new_blobs += copied.new;
+        if copied.gone == 0 {
+            let rows = moving::copy(&mut snapshot, new).await?;
+            target.drop_blobs_unnamed_in(&mut snapshot).await?;
+            return Ok((rows, Copied { new: new_blobs, ..copied }));
+        }
+    }
+    bail!("garbage was collected again and again while its blobs were copied; ask once more")
+}
+
+/// Puts the rows where a server looks for them, in the place of those of the backup before.
+async fn publish(new: &Database, places: &Places) -> anyhow::Result<()> {
+    if places.draft.exists() {
+        fs::remove_file(&places.draft)?;
+    }
+    new.write_to_file(text(&places.draft)?).await?;
+    let published = || {
+        File::open(&places.draft)?.sync_all()?;
+        fs::rename(&places.draft, &places.published)?;
+        File::open(&places.folder)?.sync_all()
+    };
+    published().with_context(|| format!("{} cannot be written", places.published.display()))
+}
+
+/// A backup must not make a key that the server does not have.
+fn check_key(key: &KeySource) -> anyhow::Result<()> {
+    match key {
+        KeySource::File(path) if !path.exists() => bail!(
+            "the encryption key {} is not there; name the configuration and the options that the server has",
+            path.display()
+        ),
+        KeySource::File(_) | KeySource::Given(_) => Ok(()),
+    }
+}
+
+fn text(path: &Path) -> anyhow::Result<&str> {
+    path.to_str().with_context(|| format!("the path {} is not valid UTF-8", path.display()))
+}
