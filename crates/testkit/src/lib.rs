@@ -9,6 +9,7 @@ mod ca;
 pub mod corpus;
 mod docker_registry;
 mod eventually;
+mod gate;
 mod layout;
 mod longshore;
 #[expect(clippy::unwrap_used, reason = "a failure of the scenery is one of the test")]
@@ -25,6 +26,7 @@ pub use ca::{Issued, TestCa};
 pub use corpus::{Package, StoredManifest};
 pub use docker_registry::{DockerRegistry, DockerRegistryBuilder, Request};
 pub use eventually::{Sighting, eventually};
+pub use gate::Gate;
 pub use layout::{write_docker_archive, write_oci_layout};
 pub use longshore::{ADMIN_PASSWORD, Longshore, LongshoreBuilder};
 pub use registry_client::{Answer, RegistryClient};
