@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use longshore_testkit::Longshore;
-use longshore_testkit::soak::power::{PowerOptions, Syncs, catches_missing_syncs, power_cuts};
+use longshore_testkit::soak::power::{PowerOptions, power_cuts, unnoticed_syncs};
 use longshore_testkit::soak::{KillOptions, kill_rounds};
 
 /// How long.
@@ -38,9 +38,8 @@ pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
     if options.power {
         let power = PowerOptions { cuts, clients, seed, ..PowerOptions::default() };
         // First whether it would be noticed at all.
-        for syncs in [Syncs::WithoutFiles, Syncs::WithoutFolders] {
-            ensure!(catches_missing_syncs(builder.clone(), power, syncs).await, "{syncs:?} goes unnoticed");
-        }
+        let unnoticed = unnoticed_syncs(builder.clone(), power).await;
+        ensure!(unnoticed.is_empty(), "nobody misses syncs of {unnoticed:?}");
         power_cuts(builder, power, tell).await;
         println!("{cuts} power cuts, and nothing that was acknowledged is missing");
     } else {

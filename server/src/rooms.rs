@@ -69,6 +69,7 @@ impl Rooms {
         content.drop_stray_uploads().await.context("what an earlier start left cannot be cleaned up")?;
         let access = Access::new(db.clone(), clock.clone(), AccessSettings::default());
         let network = NetworkPolicy { allow_private: settings.allow_private_remotes };
+        let usual = EngineSettings::default();
         let engine = Engine::new(EngineParts {
             db: db.clone(),
             content: content.clone(),
@@ -80,7 +81,8 @@ impl Rooms {
                 self_urls: own_urls(settings, address),
                 server_name: server_name(settings, address),
                 garbage: settings.garbage,
-                ..EngineSettings::default()
+                lease: settings.lease.unwrap_or(usual.lease),
+                ..usual
             },
         });
         let admin = Admin::new(AdminParts {

@@ -95,6 +95,9 @@ fn install(options: &Options) -> Result<()> {
     if options.wants(Part::Cargo) || options.wants(Part::Browser) {
         tools::debian_packages()?;
     }
+    if options.wants(Part::Cargo) {
+        tools::docker_daemon()?;
+    }
     if options.wants(Part::Browser) {
         tools::npm_packages()?;
     }

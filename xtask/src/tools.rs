@@ -3,7 +3,11 @@
 //! Building needs a C compiler and the WASM target. Tests need Debian packages, and npm packages
 //! in `end2end/`; they are installed where that is allowed, and named where it is not.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, bail};
 
@@ -32,6 +36,9 @@ const PACKAGES: &[Package] = &[
     Package { name: "skopeo", sign: Sign::Command("skopeo") },
     Package { name: "buildah", sign: Sign::Command("buildah") },
     Package { name: "podman", sign: Sign::Command("podman") },
+    Package { name: "docker.io", sign: Sign::Command("dockerd") },
+    // A part of docker.io until Debian 12.
+    Package { name: "docker-cli", sign: Sign::Command("docker") },
     Package { name: "docker-registry", sign: Sign::Command("docker-registry") },
     Package { name: "apache2-utils", sign: Sign::Command("htpasswd") },
     // What a server writes and syncs, for the power cuts.
@@ -99,9 +106,11 @@ pub(crate) fn debian_packages() -> Result<()> {
     }
     step(&format!("Installing {}", missing.join(", ")), || {
         run(command("apt-get").args(["update", "-qq"]))?;
+        // What another package holds on this release comes with that one.
+        let known = missing.iter().filter(|name| succeeds(command("apt-cache").args(["show", name])));
         run(command("apt-get")
             .args(["install", "-y", "-qq", "--no-install-recommends"])
-            .args(&missing)
+            .args(known)
             .env("DEBIAN_FRONTEND", "noninteractive"))
     })?;
     let missing = missing_packages();
@@ -109,6 +118,22 @@ pub(crate) fn debian_packages() -> Result<()> {
         return Ok(());
     }
     bail!("installed, but still not found: {}", missing.join(", "))
+}
+
+/// Checks that this user may start the Docker daemon of the tests, which is root at least in a name space of
+/// its own.
+///
+/// # Errors
+/// The user may not.
+pub(crate) fn docker_daemon() -> Result<()> {
+    if succeeds(command("unshare").args(["--mount", "--map-root-user", "true"])) {
+        return Ok(());
+    }
+    bail!(
+        "the tests start a Docker daemon of their own, and this user may not: `unshare --mount --map-root-user` \
+         fails. Run them as root, or let users make name spaces (sysctl kernel.unprivileged_userns_clone=1, or \
+         a container with the capability SYS_ADMIN)"
+    )
 }
 
 /// Makes sure that `end2end/node_modules` is what the lock file says. Playwright's own browsers are
@@ -142,7 +167,9 @@ fn missing_packages() -> Vec<&'static str> {
 
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    // Programs of administrators are on the PATH of those alone.
+    let administrators = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path).chain(administrators).any(|folder| folder.join(program).is_file())
 }
 
 fn is_root() -> bool {

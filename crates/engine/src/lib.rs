@@ -37,7 +37,7 @@ pub use reach::{ReachError, endpoint_of, kind_of};
 pub use retry::Jitter;
 
 use crate::{evaluate::Occasion, reach::Registries, running::Running, transfer::push::Shared};
-use jiff::tz::TimeZone;
+use jiff::{SignedDuration, tz::TimeZone};
 use longshore_content::Content;
 use longshore_metadata::Database;
 use longshore_model::{BootId, Clock, JobId, Timestamp};
@@ -75,6 +75,8 @@ pub struct EngineSettings {
     pub jitter: Jitter,
     /// When garbage is collected, and what counts as such.
     pub garbage: GarbageSettings,
+    /// How long a job stays with a server that says nothing any more.
+    pub lease: SignedDuration,
 }
 
 impl Default for EngineSettings {
@@ -87,6 +89,7 @@ impl Default for EngineSettings {
             server_name: "longshore".to_owned(),
             jitter: Jitter::default(),
             garbage: GarbageSettings::default(),
+            lease: SignedDuration::from_secs(30),
         }
     }
 }

@@ -3,7 +3,6 @@
 
 use crate::{Engine, apply, garbage, journal::Journal, poll, push, running::Stop, scrub, trouble::Trouble};
 use futures::FutureExt;
-use jiff::SignedDuration;
 use longshore_metadata::{
     Change, Error, Priority, Tx,
     jobs::{self, Claim},
@@ -21,9 +20,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How long a claim lasts without being renewed.
-pub(crate) const LEASE: SignedDuration = SignedDuration::from_secs(30);
-const RENEW_EVERY: Duration = Duration::from_secs(10);
+/// A lease is renewed when this part of it is over.
+const RENEW_AFTER: u32 = 3;
 /// Log and progress of a running job are written this often.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// Work is looked for this often even if nobody announces any.
@@ -83,8 +81,8 @@ impl Engine {
         actions: &[Action],
         limit: i64,
     ) -> Result<Vec<Claim>, Error> {
-        let worker = &self.settings().server_name;
-        jobs::claim(tx, actions, self.boot(), worker, self.now(), LEASE, limit).await
+        let (worker, lease) = (&self.settings().server_name, self.settings().lease);
+        jobs::claim(tx, actions, self.boot(), worker, self.now(), lease, limit).await
     }
 
     async fn claim_transfer(&self, actions: &'static [Action]) -> Result<Option<Claim>, Error> {
@@ -220,10 +218,11 @@ impl Engine {
     async fn keep(&self, claim: &Claim, journal: &Journal) {
         let mut ticks = interval(TELL_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let renew_after = self.settings().lease.unsigned_abs() / RENEW_AFTER;
         let mut renewed = Instant::now();
         loop {
             ticks.tick().await;
-            if renewed.elapsed() >= RENEW_EVERY {
+            if renewed.elapsed() >= renew_after {
                 match self.renew(claim).await {
                     Ok(true) => renewed = Instant::now(),
                     Ok(false) => return,
@@ -240,9 +239,10 @@ impl Engine {
 
     async fn renew(&self, claim: &Claim) -> Result<bool, Error> {
         let (job, epoch, now) = (claim.job.id, claim.epoch, self.now());
+        let lease = self.settings().lease;
         self.db()
             .write(Priority::Normal, move |tx| {
-                Box::pin(async move { jobs::renew(tx, job, epoch, now, LEASE).await })
+                Box::pin(async move { jobs::renew(tx, job, epoch, now, lease).await })
             })
             .await
     }

@@ -9,10 +9,10 @@ use crate::{
     relay::{self, Relay},
     writer,
 };
-use futures::{FutureExt, future::BoxFuture};
+use futures::{FutureExt, TryFutureExt, future::BoxFuture};
 use metrics::{counter, histogram};
 use sqlx::{
-    PgPool, Sqlite, SqlitePool,
+    Executor, PgConnection, PgPool, Sqlite, SqlitePool,
     pool::PoolOptions,
     postgres::PgConnectOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
@@ -30,6 +30,9 @@ use tokio::{
 
 /// How long a statement waits for a lock that another process holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// PostgreSQL undoes a transaction that does nothing for so long. None does while its server lives: it is one that
+/// was stopped in the middle, and would keep the others from the rows that it holds.
+const IDLE_TRANSACTION: &str = "SET idle_in_transaction_session_timeout = '10s'";
 /// Connections to PostgreSQL.
 const CONNECTIONS: u32 = 8;
 /// Connections that read SQLite. Each is a thread that computes; more than a few take turns with the
@@ -317,7 +320,11 @@ async fn open_sqlite(url: &str, changes: Changes, vault: Vault) -> Result<Store,
 
 async fn open_postgres(url: &str, changes: Changes) -> Result<Store, Error> {
     let options = PgConnectOptions::from_str(url)?;
-    let pool = PoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
+    let pool = PoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .after_connect(|conn: &mut PgConnection, _| conn.execute(IDLE_TRANSACTION).map_ok(drop).boxed())
+        .connect_with(options)
+        .await?;
     migrations::postgres().run(&pool).await?;
     let relay = Relay::new(changes);
     let mut listening = JoinSet::new();

@@ -1,9 +1,12 @@
-//! Packages as OCI image layout directories (image-spec, "Image Layout"), which command-line clients read.
+//! Packages in the forms in which command-line clients read them from disk: OCI image layout directories
+//! (image-spec, "Image Layout"), and the archives of `docker save`.
 
 use std::fs;
 use std::path::Path;
 
-use serde_json::json;
+use bytes::Bytes;
+use longshore_oci::Digest;
+use serde_json::{Value, json};
 
 use crate::corpus::Package;
 
@@ -24,4 +27,37 @@ pub fn write_oci_layout(package: &Package, folder: &Path, tag: &str) {
     fs::write(folder.join("index.json"), index.to_string()).expect("the layout can be written");
     fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)
         .expect("the layout can be written");
+}
+
+/// Writes an image to `file` in the form of `docker save`, named `image`. Its config and its layers keep their
+/// digests; of its manifest nothing is left, since docker makes its own.
+///
+/// # Panics
+/// When the package is no image, or the file cannot be written.
+pub fn write_docker_archive(package: &Package, file: &Path, image: &str) {
+    let manifest: Value = serde_json::from_slice(&package.root_manifest().bytes).expect("a manifest is JSON");
+    let blob = |descriptor: &Value| -> (&Digest, &Bytes) {
+        let named = package.blobs.iter().find(|(digest, _)| descriptor["digest"] == digest.as_str());
+        named.map(|(digest, bytes)| (digest, bytes)).expect("an image has its blobs")
+    };
+    let config = blob(&manifest["config"]);
+    let layers: Vec<_> =
+        manifest["layers"].as_array().expect("an image has layers").iter().map(blob).collect();
+    let named = json!([{
+        "Config": config.0.hex(),
+        "RepoTags": [image],
+        "Layers": layers.iter().map(|(digest, _)| digest.hex()).collect::<Vec<_>>(),
+    }]);
+    let mut archive = tar::Builder::new(fs::File::create(file).expect("the archive can be written"));
+    let mut add = |name: &str, bytes: &[u8]| {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, name, bytes).expect("the archive can be written");
+    };
+    for (digest, bytes) in layers.iter().chain([&config]) {
+        add(digest.hex(), bytes);
+    }
+    add("manifest.json", named.to_string().as_bytes());
+    archive.finish().expect("the archive can be written");
 }

@@ -1,6 +1,6 @@
 //! Test support shared by the integration tests and benchmarks; never part of the server. It makes images,
 //! starts real servers (Longshore itself, Debian's `docker-registry` and PostgreSQL, an S3 server) and drives
-//! real clients (skopeo, buildah, podman), and has a small registry client of its own, so that nothing of
+//! real clients (skopeo, buildah, podman, docker), and has a small registry client of its own, so that nothing of
 //! Longshore is checked by itself.
 //!
 //! Its functions panic with what went wrong: to a test every failure of the scenery is a failure.
@@ -9,6 +9,7 @@ mod ca;
 pub mod corpus;
 mod docker_registry;
 mod eventually;
+mod gate;
 mod layout;
 mod longshore;
 #[expect(clippy::unwrap_used, reason = "a failure of the scenery is one of the test")]
@@ -25,9 +26,10 @@ pub use ca::{Issued, TestCa};
 pub use corpus::{Package, StoredManifest};
 pub use docker_registry::{DockerRegistry, DockerRegistryBuilder, Request};
 pub use eventually::{Sighting, eventually};
-pub use layout::write_oci_layout;
+pub use gate::Gate;
+pub use layout::{write_docker_archive, write_oci_layout};
 pub use longshore::{ADMIN_PASSWORD, Longshore, LongshoreBuilder};
 pub use registry_client::{Answer, RegistryClient};
 pub use rest::{Rest, RestAnswer};
 pub use s3_server::S3Server;
-pub use tools::{Buildah, Podman, Skopeo};
+pub use tools::{Buildah, Docker, Podman, Skopeo};

@@ -36,21 +36,25 @@ impl Server {
 
     /// The address that follows `marker` in the output of this run.
     pub(crate) async fn listening(&mut self, marker: &str) -> SocketAddr {
-        let what = format!("{} says where it listens", self.name);
-        let address = eventually(&what, START_TIMEOUT, async || {
+        let line = self.says(marker).await;
+        let end = line.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':')).unwrap_or(line.len());
+        line[..end].parse().unwrap_or_else(|error| panic!("{error}: {} says {marker}{line}", self.name))
+    }
+
+    /// What follows `marker` on its line in the output of this run, as soon as it is there.
+    pub(crate) async fn says(&mut self, marker: &str) -> String {
+        let what = format!("{} says {marker:?}", self.name);
+        eventually(&what, START_TIMEOUT, async || {
             let log = fs::read(&self.log).unwrap_or_default();
             let log = String::from_utf8_lossy(log.get(self.log_start..).unwrap_or_default()).into_owned();
             if let Some(status) = self.child.try_wait().expect("a child can be asked for its status") {
                 panic!("{} ended at its start ({status}):\n{log}", self.name);
             }
-            // Only a finished line holds the whole port.
-            let (_, rest) = log.split_once(marker).ok_or_else(|| log.clone())?;
-            let (line, _) = rest.split_once('\n').ok_or_else(|| log.clone())?;
-            let end =
-                line.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':')).unwrap_or(line.len());
-            line[..end].parse::<SocketAddr>().map_err(|error| format!("{error} in {line}"))
-        });
-        address.await
+            // Only a finished line holds all of it.
+            let finished = log.split_once(marker).and_then(|(_, rest)| rest.split_once('\n'));
+            finished.map(|(line, _)| line.to_owned()).ok_or(log)
+        })
+        .await
     }
 
     pub(crate) fn id(&self) -> u32 {

@@ -1,5 +1,7 @@
-//! The clients that people use, skopeo, buildah and podman, each with a home of its own: their logins, trust
-//! and storage neither come from this machine's user nor stay with him.
+//! The clients that people use, skopeo, buildah, podman and docker, each with a home of its own: their logins,
+//! trust and storage neither come from this machine's user nor stay with him.
+
+mod docker;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -15,6 +17,8 @@ use tokio::process::Command;
 
 use crate::corpus::{Package, digest_of};
 use crate::layout::write_oci_layout;
+
+pub use docker::Docker;
 
 /// What the clients have in common: a home, logins and trusted authorities.
 struct Home {
@@ -87,21 +91,32 @@ impl Home {
 
     /// Runs a program in this home; its standard output, or its standard error.
     async fn run(&self, program: &str, arguments: Vec<impl AsRef<OsStr>>) -> Result<Vec<u8>, String> {
-        let output = Command::new(program)
-            .args(arguments)
+        outcome(program, self.command(program).args(arguments)).await
+    }
+
+    /// A program in this home.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
             .env("HOME", self.folder.path())
             .env("XDG_RUNTIME_DIR", self.folder.path())
             .env("REGISTRY_AUTH_FILE", self.path("auth.json"))
             .env("CONTAINERS_REGISTRIES_CONF", self.path("registries.conf"))
             .env("TMPDIR", self.folder.path())
-            .kill_on_drop(true)
-            .output()
-            .await
-            .unwrap_or_else(|error| panic!("{program} (a Debian package) does not start: {error}"));
-        match output.status.success() {
-            true => Ok(output.stdout),
-            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-        }
+            .kill_on_drop(true);
+        command
+    }
+}
+
+/// Runs a command to its end; its standard output, or its standard error when it failed.
+async fn outcome(program: &str, command: &mut Command) -> Result<Vec<u8>, String> {
+    let output = command
+        .output()
+        .await
+        .unwrap_or_else(|error| panic!("{program} (a Debian package) does not start: {error}"));
+    match output.status.success() {
+        true => Ok(output.stdout),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
     }
 }
 

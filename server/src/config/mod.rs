@@ -76,6 +76,8 @@ pub(crate) struct Settings {
     pub(crate) allow_private_remotes: bool,
     pub(crate) sparse: Sparse,
     pub(crate) garbage: GarbageSettings,
+    /// How long a job stays with a server that says nothing any more; none: as it is by default.
+    pub(crate) lease: Option<SignedDuration>,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
     pub(crate) metrics: MetricsAccess,
@@ -184,6 +186,7 @@ impl Settings {
                 Some(seconds) => brief_garbage(seconds),
                 None => garbage(options.keep_untagged_days, options.undo_days, options.collect_every_hours),
             },
+            lease: options.lease_seconds.map(|seconds| SignedDuration::from_secs(seconds.get().into())),
             log: options.log.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             log_format: options.log_format.unwrap_or_default(),
             limits: options.limit.resolve(),

@@ -2,6 +2,7 @@
 //! decided next door.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -84,6 +85,9 @@ pub(crate) struct Options {
     /// Seconds that manifests, blobs and what was deleted stay that nothing needs, in place of the days; for tests
     #[arg(long, env = "LONGSHORE_KEEP_SECONDS", value_name = "SECONDS", hide = true)]
     pub(super) keep_seconds: Option<u32>,
+    /// Seconds that a job stays with a server that says nothing any more [default: 30]; for tests
+    #[arg(long, env = "LONGSHORE_LEASE_SECONDS", value_name = "SECONDS", hide = true)]
+    pub(super) lease_seconds: Option<NonZeroU32>,
     /// Hours between two collections of garbage; 0: only when asked [default: 24]
     #[arg(long, env = "LONGSHORE_COLLECT_EVERY_HOURS", value_name = "HOURS")]
     pub(super) collect_every_hours: Option<u32>,
@@ -168,6 +172,7 @@ impl Options {
             sparse_manifests: self.sparse_manifests.or(other.sparse_manifests),
             keep_untagged_days: self.keep_untagged_days.or(other.keep_untagged_days),
             keep_seconds: self.keep_seconds.or(other.keep_seconds),
+            lease_seconds: self.lease_seconds.or(other.lease_seconds),
             undo_days: self.undo_days.or(other.undo_days),
             collect_every_hours: self.collect_every_hours.or(other.collect_every_hours),
             log: self.log.or(other.log),

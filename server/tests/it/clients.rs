@@ -1,4 +1,5 @@
-//! Ordinary clients: skopeo, buildah and podman log in, push and pull; everybody may pull what is public.
+//! Ordinary clients: skopeo, buildah and podman log in, push and pull; everybody may pull what is public. docker
+//! has a module of its own.
 
 use longshore_oci::media_type;
 use longshore_testkit::{ADMIN_PASSWORD, Buildah, Podman, RegistryClient, Skopeo, corpus};

@@ -5,6 +5,7 @@ mod bad_input;
 mod clients;
 mod config;
 mod crash;
+mod docker;
 mod example;
 mod garbage;
 mod limits;

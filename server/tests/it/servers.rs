@@ -2,22 +2,55 @@
 
 use std::collections::BTreeMap;
 
-use longshore_testkit::{DockerRegistry, Longshore, S3Server, corpus, eventually, postgres};
-use serde_json::json;
+use longshore_testkit::{DockerRegistry, Gate, Longshore, S3Server, corpus, eventually, postgres};
+use serde_json::{Value, json};
 
 use crate::storage::over;
 use crate::support::{SOON, ends_with, promotion, remote, repositories, with};
 
 /// The key that each of them has, as an operator hands it out.
 const KEY: &str = "abababababababababababababababababababababababababababababababab";
+/// Short, so that the others need not wait for long.
+const LEASE_SECONDS: &str = "5";
 /// Large enough that a mirror is still running when it has begun to move bytes.
 const LAYER_BYTES: usize = 6_000_000;
 
 pub(crate) async fn three(bucket: &S3Server) -> [Longshore; 3] {
     let database = tokio::task::spawn_blocking(postgres::new_database).await.expect("a database is made");
     let server = || over(bucket).argument("--database").argument(&database);
+    let server = || server().variable("LONGSHORE_LEASE_SECONDS", LEASE_SECONDS);
     let server = || server().variable("LONGSHORE_ENCRYPTION_KEY", KEY).start();
     [server().await, server().await, server().await]
+}
+
+/// Which of the servers has a transfer in its hands.
+async fn busy(servers: &[Longshore; 3]) -> usize {
+    let names: Vec<String> = servers.iter().map(Longshore::host).collect();
+    let asked = servers[0].rest();
+    eventually("a transfer to run", SOON, async || {
+        let jobs = asked.get("/jobs?limit=100").await.expect(200);
+        let running = jobs["jobs"]
+            .as_array()?
+            .iter()
+            .filter(|job| job["status"] == "running" && job["action"] != "evaluate");
+        running.filter_map(|job| names.iter().position(|name| job["workerID"] == name.as_str())).next()
+    })
+    .await
+}
+
+/// All jobs, once none is left to do; each of them went well.
+async fn all_done(server: &Longshore) -> Vec<Value> {
+    let jobs = eventually("all jobs to end", SOON * 4, async || {
+        let jobs = server.rest().get("/jobs?limit=100").await.expect(200);
+        let jobs = jobs["jobs"].as_array().expect("jobs").clone();
+        let open = |job: &Value| matches!(job["status"].as_str(), Some("waiting" | "running"));
+        if jobs.iter().any(open) { Err(jobs) } else { Ok(jobs) }
+    })
+    .await;
+    for job in &jobs {
+        assert_eq!(job["status"], "done", "{job}");
+    }
+    jobs
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,17 +120,7 @@ async fn semantics_25_what_a_killed_server_had_begun_the_others_end_once() {
         servers[number % 3].registry().push(package, "dev/web", Some(&tag)).await;
     }
     // Whoever works on a transfer just now dies.
-    let names: Vec<String> = servers.iter().map(Longshore::host).collect();
-    let asked = servers[0].rest();
-    let busy = eventually("a transfer to run", SOON, async || {
-        let jobs = asked.get("/jobs?limit=100").await.expect(200);
-        let running = jobs["jobs"]
-            .as_array()?
-            .iter()
-            .filter(|job| job["status"] == "running" && job["action"] != "evaluate");
-        running.filter_map(|job| names.iter().position(|name| job["workerID"] == name.as_str())).next()
-    })
-    .await;
+    let busy = busy(&servers).await;
     servers[busy].kill9();
 
     let lives = &servers[(busy + 1) % 3];
@@ -107,28 +130,68 @@ async fn semantics_25_what_a_killed_server_had_begun_the_others_end_once() {
         eventually("the pull mirror", SOON * 4, async || there.digest_of("vendor/copy", &tag).await).await;
         there.verify(package, "vendor/copy").await;
     }
-    eventually("all jobs to end", SOON * 4, async || {
-        let jobs = lives.rest().get("/jobs?limit=100").await.expect(200);
-        let open = jobs["jobs"]
-            .as_array()
-            .expect("jobs")
-            .iter()
-            .any(|job| matches!(job["status"].as_str(), Some("waiting" | "running")));
-        if open { Err(jobs) } else { Ok(()) }
-    })
-    .await;
+    let jobs = all_done(lives).await;
     // Not before: docker-registry fails those who ask while it writes.
     for (number, package) in ours.iter().enumerate() {
         let there = to.client();
         assert_eq!(there.digest_of("qa/web", &format!("v{number}")).await.as_ref(), Some(&package.root));
         there.verify(package, "qa/web").await;
     }
-    let jobs = lives.rest().get("/jobs?limit=100").await.expect(200);
     let mut counted: BTreeMap<&str, usize> = BTreeMap::new();
-    for job in jobs["jobs"].as_array().expect("jobs") {
-        assert_eq!(job["status"], "done", "{job}");
+    for job in &jobs {
         *counted.entry(job["action"].as_str().expect("an action")).or_default() += 1;
     }
     assert_eq!(counted.get("push_mirror_tag"), Some(&ours.len()), "{counted:?}");
     assert_eq!(counted.get("poll_mirror"), Some(&1), "{counted:?}");
+}
+
+/// A pull mirror brings images in, from where they are promoted. The server that works on it is stopped in the
+/// middle of a blob for longer than its lease, and goes on when another has done the work.
+#[tokio::test(flavor = "multi_thread")]
+async fn semantics_25_a_server_that_was_stopped_beyond_its_lease_adds_nothing_when_it_goes_on() {
+    let bucket = S3Server::start().await;
+    let servers = three(&bucket).await;
+    let from = DockerRegistry::plain().await;
+    let rest = servers[0].rest();
+    repositories(&rest, &["vendor/copy", "prod/copy"]).await;
+    promotion(&rest, "vendor/copy", "prod/copy", ends_with("-rc"), "%n").await;
+    let packages: Vec<_> = (0..3).map(|seed| corpus::image(seed, 2, LAYER_BYTES)).collect();
+    let tag = |number: usize| format!("v{number}-rc");
+    for (number, package) in packages.iter().enumerate() {
+        from.client().push(package, "up/stream", Some(&tag(number))).await;
+    }
+    let gate = Gate::after(LAYER_BYTES * 3 / 2, &from.host()).await;
+    let pull = remote(&gate.url(), "up/stream", "", "");
+    rest.post("/repositories/vendor/copy/pollMirroringPolicies", pull).await.expect(201);
+    gate.is_shut().await;
+    let stopped = &servers[busy(&servers).await];
+    stopped.freeze();
+    gate.open();
+
+    let lives = servers.iter().find(|server| server.host() != stopped.host()).expect("two live");
+    for number in 0..packages.len() {
+        let there = lives.registry();
+        eventually("the promotion", SOON, async || there.digest_of("prod/copy", &tag(number)).await).await;
+    }
+    let jobs = all_done(lives).await;
+    let polls: Vec<_> = jobs.iter().filter(|job| job["action"] == "poll_mirror").collect();
+    assert_eq!(polls.len(), 1, "the same job goes on: {jobs:?}");
+    assert_ne!(polls[0]["workerID"], stopped.host().as_str());
+
+    stopped.thaw();
+    eventually("the stopped one to see it", SOON, async || {
+        let log = stopped.log();
+        log.contains("the lease of a running job was lost").then_some(()).ok_or(log)
+    })
+    .await;
+    assert_eq!(all_done(stopped).await, jobs, "nothing came of it");
+    for (number, package) in packages.iter().enumerate() {
+        for name in ["vendor/copy", "prod/copy"] {
+            let history =
+                stopped.rest().get(&format!("/repositories/{name}/tags/{}/history", tag(number))).await;
+            let history = history.expect(200);
+            assert_eq!(history.as_array().map(Vec::len), Some(1), "each tag was set once: {history}");
+            stopped.registry().verify(package, name).await;
+        }
+    }
 }

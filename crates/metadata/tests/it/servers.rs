@@ -1,9 +1,9 @@
 //! Several servers on one PostgreSQL database.
 
 use crate::scene::{at, order};
-use longshore_metadata::{Change, Database, Priority, jobs};
+use longshore_metadata::{Change, Database, Error, Priority, jobs, tags};
 use std::time::Duration;
-use tokio::sync::broadcast::Receiver;
+use tokio::sync::{broadcast::Receiver, oneshot};
 use tokio::time::timeout;
 
 /// Long enough for a machine that is busy; what comes at once comes at once.
@@ -55,4 +55,32 @@ async fn more_changes_than_one_notification_holds_come_too() {
     for job in many {
         assert_eq!(next(&mut there).await, Change::Job(job));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_stopped_in_a_transaction_does_not_stop_the_others() {
+    let url = tokio::task::spawn_blocking(longshore_testkit::postgres::new_database).await.unwrap();
+    let stopped = Database::open(&url, crate::scene::vault()).await.unwrap();
+    let lives = Database::open(&url, crate::scene::vault()).await.unwrap();
+    let (holds, held) = oneshot::channel();
+    let (wake, woken) = oneshot::channel();
+    let stopped = tokio::spawn(async move {
+        stopped
+            .write(Priority::Normal, move |tx| {
+                Box::pin(async move {
+                    tags::lock_changes(tx).await?;
+                    holds.send(()).unwrap();
+                    woken.await.unwrap();
+                    jobs::enqueue(tx, order(None, 0), at(0)).await
+                })
+            })
+            .await
+    });
+    held.await.unwrap();
+    let other = lives.write(Priority::Normal, |tx| Box::pin(async move { tags::lock_changes(tx).await }));
+    timeout(PATIENCE, other).await.expect("the lock is free in a while").unwrap();
+    wake.send(()).unwrap();
+    let late: Result<_, Error> = stopped.await.unwrap();
+    late.expect_err("its transaction was undone");
+    assert_eq!(jobs::next_due(&mut lives.read().await.unwrap()).await.unwrap(), None);
 }

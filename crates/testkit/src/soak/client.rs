@@ -43,13 +43,15 @@ impl Client {
         Self { name, random, registry: server.registry(), rest: server.rest(), journal }
     }
 
-    /// Works until the server is gone, or has done so much.
+    /// Works until the server is gone, or has done so much; then the last thing is left half done.
     pub(crate) async fn work(mut self, most: usize) {
         for _ in 0..most {
             if self.one_thing().await.is_err() {
-                break;
+                return;
             }
         }
+        // Its loss shows where the power is cut behind all else.
+        let _ = self.leave_an_upload().await;
     }
 
     async fn one_thing(&mut self) -> Result<(), Gone> {

@@ -5,7 +5,10 @@
 
 mod disk;
 mod replay;
+mod syncs;
 mod trace;
+
+pub use syncs::Syncs;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -50,17 +53,6 @@ impl Default for PowerOptions {
     }
 }
 
-/// Which syncs count in a replay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Syncs {
-    /// All, as they happened.
-    All,
-    /// Those of folders alone, as if no file had ever been synced.
-    WithoutFiles,
-    /// Those of files alone, as if no folder had ever been synced.
-    WithoutFolders,
-}
-
 /// After how many cuts other work is recorded.
 const CUTS_PER_RECORDING: usize = 50;
 /// How much of what is not synced survives; one of these at each cut.
@@ -71,6 +63,8 @@ const SHORTLY: usize = 12;
 const TRACE_TIMEOUT: Duration = Duration::from_secs(30);
 /// What nothing needs stays so long in every other recording.
 const KEPT_SECONDS: &str = "1";
+/// Where the key is given, no lost file of it shows that something was lost.
+const KEY: &str = "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd";
 
 /// Cuts the power at random instants of traced work; after each start nothing that was acknowledged before may be
 /// missing. Tells of each cut.
@@ -88,7 +82,7 @@ pub async fn power_cuts(builder: LongshoreBuilder, options: PowerOptions, mut te
             recording.acknowledgements
         ));
         let cuts = CUTS_PER_RECORDING.min(options.cuts - done);
-        for cut in recording.cuts(cuts, seed, Syncs::All) {
+        for cut in recording.cuts(cuts, seed, None) {
             done += 1;
             // A failure tells no more than what is wrong, so this comes before it.
             tell(format!("cut {done}, seed {seed}: {}", cut.what));
@@ -97,21 +91,21 @@ pub async fn power_cuts(builder: LongshoreBuilder, options: PowerOptions, mut te
     }
 }
 
-/// Whether a server whose syncs were partly left out is caught: the checks would be worth nothing otherwise.
+/// The syncs that a server could leave out without being caught. The checks are worth nothing unless there are
+/// none.
 ///
 /// # Panics
 /// When the work itself fails.
-pub async fn catches_missing_syncs(builder: LongshoreBuilder, options: PowerOptions, syncs: Syncs) -> bool {
+pub async fn unnoticed_syncs(builder: LongshoreBuilder, options: PowerOptions) -> Vec<Syncs> {
+    let builder = builder.variable("LONGSHORE_ENCRYPTION_KEY", KEY);
     let recording = Recording::make(&builder, options).await;
-    for cut in recording.cuts(options.cuts, options.seed, syncs) {
-        let what = cut.what.clone();
-        let checked = AssertUnwindSafe(cut.check(recording.builder.clone())).catch_unwind().await;
-        if checked.is_err() {
-            println!("as it has to be, with {syncs:?}: {what}");
-            return true;
+    let mut unnoticed = Vec::new();
+    for syncs in Syncs::ALL {
+        if !recording.notices(options, syncs).await {
+            unnoticed.push(syncs);
         }
     }
-    false
+    unnoticed
 }
 
 /// Traced work of a server.
@@ -157,15 +151,35 @@ impl Recording {
         Self { calls, root, journal, builder, loose_parts, acknowledgements }
     }
 
-    /// What is left at random instants, from first to last.
-    fn cuts(&self, count: usize, seed: u64, syncs: Syncs) -> impl Iterator<Item = Cut> {
+    /// Whether something is missing or wrong after some cut when the server leaves out these syncs.
+    async fn notices(&self, options: PowerOptions, without: Syncs) -> bool {
+        for cut in self.cuts(options.cuts, options.seed, Some(without)) {
+            let what = cut.what.clone();
+            let checked = AssertUnwindSafe(cut.check(self.builder.clone())).catch_unwind().await;
+            if checked.is_err() {
+                println!("as it has to be, without syncs of {without:?}: {what}");
+                return true;
+            }
+        }
+        false
+    }
+
+    /// What is left at random instants, from first to last; where syncs are left out, at last when all is done and
+    /// nothing survives that was not synced.
+    fn cuts(&self, count: usize, seed: u64, without: Option<Syncs>) -> impl Iterator<Item = Cut> {
         let mut random = StdRng::seed_from_u64(seed);
-        let mut replay = Replay::new(&self.calls, &self.root, syncs);
-        let mut instants = self.instants(count, &mut random).into_iter();
+        let mut replay = Replay::new(&self.calls, &self.root, without);
+        let mut instants = self.instants(count, &mut random);
+        let last = without.map(|_| replay.length());
+        instants.extend(last);
+        let mut instants = instants.into_iter();
         std::iter::from_fn(move || {
             let instant = instants.next()?;
             replay.advance_to(instant);
-            let luck = *LUCK.choose(&mut random).expect("there are some");
+            let luck = match last {
+                Some(last) if instant == last => 0.0,
+                _ => *LUCK.choose(&mut random).expect("there are some"),
+            };
             let folder = TempDir::new().expect("a temporary folder can be made");
             replay.disk.after_power_cut(folder.path(), luck, &mut random).expect("files can be written");
             let acknowledged = &replay.acknowledged;
@@ -186,7 +200,7 @@ impl Recording {
 
     /// Half of them just after an acknowledgement, where a sync that comes too late shows.
     fn instants(&self, count: usize, random: &mut StdRng) -> Vec<usize> {
-        let mut replay = Replay::new(&self.calls, &self.root, Syncs::All);
+        let mut replay = Replay::new(&self.calls, &self.root, None);
         let mut after_answers = Vec::new();
         for instant in 1..=replay.length() {
             let before = replay.acknowledged.len();

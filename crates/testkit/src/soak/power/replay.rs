@@ -1,11 +1,11 @@
 //! Doing on a model of a disk what a traced server did on a real one, call by call, and noting when it
 //! acknowledged what.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::Syncs;
 use super::disk::{Disk, Inode, Sync};
+use super::syncs::{Syncs, renamed};
 use super::trace::Call;
 use crate::soak::client::NUMBER;
 use crate::soak::expected::Number;
@@ -22,7 +22,10 @@ pub(crate) struct Replay<'t> {
     moments: Vec<Moment>,
     next: usize,
     root: PathBuf,
-    syncs: Syncs,
+    /// Syncs that do not count.
+    without: Option<Syncs>,
+    /// What was stored under another name later.
+    renamed: HashSet<PathBuf>,
     files: HashMap<i64, Open>,
     running: HashMap<usize, Sync>,
     /// The request that was read last from each connection.
@@ -46,13 +49,14 @@ struct Moment {
 #[derive(Debug, Clone)]
 struct Open {
     inode: Inode,
+    path: PathBuf,
     offset: u64,
     append: bool,
 }
 
 impl<'t> Replay<'t> {
-    /// The calls of a server whose files lie below `root`; of its syncs those count that `syncs` says.
-    pub(crate) fn new(calls: &'t [Call], root: &Path, syncs: Syncs) -> Self {
+    /// The calls of a server whose files lie below `root`; of its syncs all count but those of `without`.
+    pub(crate) fn new(calls: &'t [Call], root: &Path, without: Option<Syncs>) -> Self {
         let mut moments: Vec<Moment> = calls
             .iter()
             .enumerate()
@@ -69,7 +73,8 @@ impl<'t> Replay<'t> {
             moments,
             next: 0,
             root: root.to_owned(),
-            syncs,
+            without,
+            renamed: renamed(calls, root),
             files: HashMap::new(),
             running: HashMap::new(),
             asked: HashMap::new(),
@@ -166,12 +171,8 @@ impl<'t> Replay<'t> {
     }
 
     fn counts(&self, call: &Call) -> bool {
-        let is_folder = self.files.get(&call.number(0)).is_some_and(|open| self.disk.is_folder(open.inode));
-        match self.syncs {
-            Syncs::All => true,
-            Syncs::WithoutFiles => is_folder,
-            Syncs::WithoutFolders => !is_folder,
-        }
+        let Some(open) = self.files.get(&call.number(0)) else { return true };
+        self.without.is_none_or(|without| Syncs::of(&open.path, &self.renamed) != Some(without))
     }
 
     /// What cannot be replayed must not be used on files.
@@ -231,7 +232,7 @@ impl<'t> Replay<'t> {
         if call.has(flags, "O_TRUNC") && self.disk.length(inode) > 0 {
             self.disk.set_length(inode, 0);
         }
-        self.files.insert(handle, Open { inode, offset: 0, append: call.has(flags, "O_APPEND") });
+        self.files.insert(handle, Open { inode, path, offset: 0, append: call.has(flags, "O_APPEND") });
     }
 
     fn duplicate(&mut self, from: i64, to: i64) {

@@ -1,0 +1,84 @@
+//! The sorts of syncs of a server with SQLite and a store on disk. Each must be missed when it is left out.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::trace::Call;
+
+/// What is synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Syncs {
+    /// Uploads that become blobs, as they are.
+    BlobFiles,
+    /// The folders that blobs are moved to.
+    BlobFolders,
+    /// The folders above those.
+    StoreFolders,
+    /// Uploads that were left half done.
+    UploadFiles,
+    /// The folder of the uploads.
+    UploadFolder,
+    /// The database.
+    Database,
+    /// The log of the database's latest commits.
+    DatabaseLog,
+    /// The folder of the database and its log.
+    DataFolder,
+}
+
+impl Syncs {
+    /// All there are.
+    pub const ALL: [Self; 8] = [
+        Self::BlobFiles,
+        Self::BlobFolders,
+        Self::StoreFolders,
+        Self::UploadFiles,
+        Self::UploadFolder,
+        Self::Database,
+        Self::DatabaseLog,
+        Self::DataFolder,
+    ];
+
+    /// What a sync of this file or folder is, which some of `renamed` may be. None: nothing acknowledged depends on
+    /// it.
+    pub(super) fn of(path: &Path, renamed: &HashSet<PathBuf>) -> Option<Self> {
+        let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
+        Some(match parts[..] {
+            ["data"] => Self::DataFolder,
+            ["data", "longshore.db"] => Self::Database,
+            ["data", "longshore.db-wal"] => Self::DatabaseLog,
+            ["data", "content"] | ["data", "content", "blobs"] | ["data", "content", "blobs", _] => {
+                Self::StoreFolders
+            }
+            ["data", "content", "blobs", _, _] => Self::BlobFolders,
+            ["data", "content", "uploads"] => Self::UploadFolder,
+            ["data", "content", "uploads", _] if renamed.contains(path) => Self::BlobFiles,
+            ["data", "content", "uploads", _] => Self::UploadFiles,
+            _ => return None,
+        })
+    }
+}
+
+/// The paths below `root` that get another name.
+pub(super) fn renamed(calls: &[Call], root: &Path) -> HashSet<PathBuf> {
+    let from = calls.iter().filter_map(|call| match call.name.as_str() {
+        "rename" => Some(call.path(0)),
+        "renameat" | "renameat2" => Some(call.path(1)),
+        _ => None,
+    });
+    from.filter_map(|path| Path::new(&path).strip_prefix(root).ok().map(Path::to_owned)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upload_that_becomes_a_blob_is_another_sort_than_one_that_is_left() {
+        let (becomes, stays) = ("data/content/uploads/a", "data/content/uploads/b");
+        let renamed = [PathBuf::from(becomes)].into();
+        assert_eq!(Syncs::of(Path::new(becomes), &renamed), Some(Syncs::BlobFiles));
+        assert_eq!(Syncs::of(Path::new(stays), &renamed), Some(Syncs::UploadFiles));
+        assert_eq!(Syncs::of(Path::new("data.key"), &renamed), None);
+    }
+}
