@@ -4,6 +4,7 @@
 
 mod accounts;
 mod activity;
+mod ahead;
 mod answers;
 mod connection;
 mod events;

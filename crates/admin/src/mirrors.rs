@@ -65,7 +65,7 @@ impl Admin {
     }
 
     /// The mirror as it is stored, for those who may do `action` with its repository.
-    async fn find_mirror(
+    pub(crate) async fn find_mirror(
         &self,
         actor: &Actor,
         action: Action,

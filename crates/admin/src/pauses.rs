@@ -153,7 +153,7 @@ impl Admin {
     }
 
     /// Whether the actor may pause and resume this, or why not.
-    async fn pausable(&self, actor: &Actor, scope: &PauseScope) -> Result<(), Problem> {
+    pub(crate) async fn pausable(&self, actor: &Actor, scope: &PauseScope) -> Result<(), Problem> {
         match scope {
             PauseScope::System => administrator(actor).map(drop),
             PauseScope::Namespace(namespace) => {

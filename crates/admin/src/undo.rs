@@ -6,16 +6,13 @@ use crate::guard::{author, content_problem};
 use crate::tags::no_such_tag;
 use longshore_access::Action;
 use longshore_content::{Restore, may_restore_tags};
-use longshore_engine::{Ahead, orders};
+use longshore_engine::orders;
 use longshore_metadata::undo::{self, Window};
 use longshore_metadata::{jobs, storage, tags};
 use longshore_model::job::Cause;
 use longshore_model::repository::{DeletedRepository, Elsewhere, PurgePlan};
-use longshore_model::tag::{DeletedTag, PolicyAhead, RestorePlan, TagChange};
-use longshore_model::view::ANOTHER_REGISTRY;
-use longshore_model::{
-    Actor, Code, Page, PageRequest, PolicyKind, Problem, Provenance, Repository, Revision, TagRecord,
-};
+use longshore_model::tag::{DeletedTag, RestorePlan, TagChange};
+use longshore_model::{Actor, Code, Page, PageRequest, Problem, Provenance, Repository, Revision, TagRecord};
 use longshore_oci::{Digest, RepositoryName, Tag};
 
 /// How many changes of a tag are told.
@@ -115,22 +112,7 @@ impl Admin {
         let ahead = self.0.engine.foresee(conn, &repository, &record).await?;
         let mut policies = Vec::with_capacity(ahead.len());
         for policy in ahead {
-            policies.push(match policy {
-                Ahead::Promotion { policy, target_tag } => {
-                    let sees = curtain.sees(policy.target).await?;
-                    let place =
-                        if sees { policy.target_name.to_string() } else { "another repository".to_owned() };
-                    named(policy.common.id, PolicyKind::Promotion, place, sees.then_some(target_tag))
-                }
-                Ahead::Push { mirror, target_tag } => {
-                    let sees = curtain.sees_remote(mirror.remote).await?;
-                    let place = match sees {
-                        true => format!("{}/{}", mirror.remote_host, mirror.remote_repository),
-                        false => ANOTHER_REGISTRY.to_owned(),
-                    };
-                    named(mirror.common.id, PolicyKind::PushMirror, place, sees.then_some(target_tag))
-                }
-            });
+            policies.push(curtain.ahead(policy).await?);
         }
         Ok(RestorePlan {
             name: tag.clone(),
@@ -279,15 +261,6 @@ impl Admin {
         let found = undo::deleted_repository(&mut self.read().await?, name, length).await?;
         found.ok_or_else(|| no_such_deleted(name))
     }
-}
-
-fn named(
-    policy: longshore_model::PolicyId,
-    kind: PolicyKind,
-    destination: String,
-    target_tag: Option<Tag>,
-) -> PolicyAhead {
-    PolicyAhead { policy, kind, destination, target_tag }
 }
 
 /// Adds an image to its place. Places that are not named are one.

@@ -32,6 +32,7 @@ mod worker;
 
 pub use foresee::Ahead;
 pub use garbage::GarbageSettings;
+pub use poll::ForeseeError;
 pub use promote::{PromoteError, PromoteNow};
 pub use reach::{ReachError, endpoint_of, kind_of};
 pub use retry::Jitter;

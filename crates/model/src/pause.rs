@@ -3,11 +3,12 @@
 //! becomes of it.
 
 use crate::account::Author;
-use crate::id::RemoteId;
+use crate::id::{PolicyId, RemoteId};
 use crate::job::{Action, Job};
 use crate::page::Page;
+use crate::policy::PolicyKind;
 use jiff::Timestamp;
-use longshore_oci::Namespace;
+use longshore_oci::{Namespace, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -222,6 +223,72 @@ pub struct HeldJob {
     pub action: Action,
     /// When it was asked for.
     pub since: Timestamp,
+}
+
+/// What the policies and mirrors that a pause holds would do, were all that waits run now.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PausePlan {
+    /// Those that have something to do.
+    pub policies: Vec<PolicyPlan>,
+    /// How many jobs wait that this does not tell of: about what the reader may not see, or too many.
+    pub untold: u64,
+}
+
+/// What one policy or mirror would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyPlan {
+    /// The policy.
+    pub policy: PolicyId,
+    /// What sort of policy.
+    pub kind: PolicyKind,
+    /// The repository here that it belongs to.
+    pub repository: RepositoryName,
+    /// Where it leads, or for a pull mirror from where; "another repository" for who may not know.
+    pub place: String,
+    /// What it would promote or send, the oldest first; at most [`PolicyPlan::STEPS`]. What a pull mirror
+    /// would do only the other registry can tell.
+    pub steps: Vec<PlannedStep>,
+    /// How many steps there are.
+    pub total: u64,
+}
+
+impl PolicyPlan {
+    /// So many steps are told of one policy.
+    pub const STEPS: usize = 20;
+
+    /// Adds a step, the latest so far.
+    pub fn add(&mut self, step: PlannedStep) {
+        self.total += 1;
+        if self.steps.len() < Self::STEPS {
+            self.steps.push(step);
+        }
+    }
+}
+
+/// One tag that a policy would promote or send.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedStep {
+    /// The tag here.
+    pub tag: Tag,
+    /// What it would be called there; none for who may not know, and for what has no name there.
+    pub target: Option<Tag>,
+}
+
+/// What the next poll of a pull mirror would do, as the other registry is now.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PollPlan {
+    /// Tags that would come.
+    pub new: Vec<Tag>,
+    /// Tags that would move to another image.
+    pub moved: Vec<Tag>,
+    /// Tags that are at another image there and would be left alone: pinned, or made by somebody else.
+    pub left_alone: Vec<Tag>,
+    /// How many would stay as they are, or were there before the mirror was saved.
+    pub unchanged: u64,
+    /// Whether the poll would only write down what is there, to take what comes later.
+    pub baseline_only: bool,
+    /// Why there may be more tags than were found.
+    pub incomplete: Option<String>,
 }
 
 #[cfg(test)]

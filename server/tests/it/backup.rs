@@ -124,6 +124,11 @@ async fn semantics_29_a_backup_of_a_busy_server_is_one_instant_and_moves_nothing
     registry.push(&kept, "dev/web", Some("1-rc")).await;
     let queue = rest.get("/pauses/system/queue").await.expect(200);
     assert!(queue.as_array().is_some_and(|queue| !queue.is_empty()), "{queue}");
+    let plan = rest.get("/pauses/system/plan").await.expect(200);
+    let promotes =
+        plan["policies"].as_array().and_then(|policies| policies.first()).expect("one policy acts");
+    assert_eq!((&promotes["kind"], &promotes["place"]), (&json!("promotion"), &json!("qa/web")), "{plan}");
+    assert_eq!(promotes["steps"], json!([{"tag": "1-rc", "targetTag": "1-rc"}]));
     assert_eq!(registry.digest_of("qa/web", "1-rc").await, None);
     rest.delete("/pauses/system?queued=run").await.expect(200);
     eventually("the promotion", SOON, async || registry.digest_of("qa/web", "1-rc").await).await;

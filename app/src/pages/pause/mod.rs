@@ -1,6 +1,7 @@
 //! The page of something that is paused or may be: what waits, and what shall become of it.
 
 mod choices;
+mod plan;
 mod queue;
 
 use leptos::{either::Either, prelude::*};
@@ -19,6 +20,7 @@ use crate::{
     server::{Answer, PauseFlows, PauseState, ResumeFlows, look_at_pause},
 };
 use choices::ResumeChoices;
+use plan::Plan;
 use queue::Queue;
 
 /// What the address is about; none where it names nothing that can be paused.
@@ -95,6 +97,7 @@ fn Paused(state: PauseState, scope: PauseScope, resume: ServerAction<ResumeFlows
                     </section>
                 }
             })}
+        <Plan plan=state.plan/>
         <Queue jobs=queue.jobs/>
     }
 }

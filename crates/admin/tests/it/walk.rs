@@ -227,6 +227,8 @@ const WALK: &[(&str, Ends, Attempt)] = attempts! {
     repository_pauses: READERS, |s, a| s.admin.repository_pauses(a, &s.web);
     pause: NAMESPACE, |s, a| { let dev = dev(); async move { s.admin.pause(a, &dev).await } };
     pause_queue: NAMESPACE, |s, a| { let (dev, all) = (dev(), PageRequest::first(10)); async move { s.admin.pause_queue(a, &dev, &all).await } };
+    pause_plan: NAMESPACE, |s, a| { let dev = dev(); async move { s.admin.pause_plan(a, &dev).await } };
+    plan_poll: OWNERS, |s, a| s.admin.plan_poll(a, &s.web, s.pull);
     resume: NAMESPACE, |s, a| { let dev = dev(); async move { s.admin.resume(a, &dev, Queued::Run).await } };
     delete_repository: OWNERS, |s, a| s.admin.delete_repository(a, &s.web);
 };

@@ -139,3 +139,92 @@ mod tests {
         assert!(refused.about("queued").is_some_and(|why| why.contains("run, drop and newest")));
     }
 }
+
+/// What the policies and mirrors that a pause holds would do, were all that waits run now.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PausePlan {
+    /// Those that have something to do.
+    policies: Vec<PolicyPlan>,
+    /// How many jobs wait that this does not tell of: about what the actor may not see, what somebody asked
+    /// for by hand, or too many.
+    untold: u64,
+}
+
+/// What one policy or mirror would do.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct PolicyPlan {
+    /// The policy.
+    id: String,
+    /// `promotion`, `push_mirror` or `pull_mirror`.
+    kind: String,
+    /// The repository here that it belongs to.
+    repository: String,
+    /// Where it leads, or for a pull mirror from where.
+    place: String,
+    /// The first tags that it would promote or send. What a pull mirror would do, its own plan tells.
+    steps: Vec<PlannedStep>,
+    /// How many steps there are.
+    total: u64,
+}
+
+/// One tag that a policy would promote or send.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct PlannedStep {
+    /// The tag here.
+    tag: String,
+    /// What it would be called there; null for who may not know.
+    target_tag: Option<String>,
+}
+
+impl From<pause::PausePlan> for PausePlan {
+    fn from(plan: pause::PausePlan) -> Self {
+        let step = |step: pause::PlannedStep| PlannedStep {
+            tag: step.tag.to_string(),
+            target_tag: step.target.map(|target| target.to_string()),
+        };
+        let policy = |plan: pause::PolicyPlan| PolicyPlan {
+            id: plan.policy.to_string(),
+            kind: word(&plan.kind),
+            repository: plan.repository.to_string(),
+            place: plan.place,
+            steps: plan.steps.into_iter().map(step).collect(),
+            total: plan.total,
+        };
+        Self { policies: plan.policies.into_iter().map(policy).collect(), untold: plan.untold }
+    }
+}
+
+/// What the next poll of a pull mirror would do, as the other registry is now.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PollPlan {
+    /// Tags that would come.
+    new: Vec<String>,
+    /// Tags that would move to another image.
+    moved: Vec<String>,
+    /// Tags that are at another image there and would be left alone: pinned, or made by somebody else.
+    left_alone: Vec<String>,
+    /// How many would stay as they are, or were there before the mirror was saved.
+    unchanged: u64,
+    /// Whether the poll would only write down what is there, to take what comes later.
+    baseline_only: bool,
+    /// Why there may be more tags than were found; null when these are all.
+    incomplete: Option<String>,
+}
+
+impl From<pause::PollPlan> for PollPlan {
+    fn from(plan: pause::PollPlan) -> Self {
+        let names = |tags: Vec<longshore_oci::Tag>| tags.iter().map(ToString::to_string).collect();
+        Self {
+            new: names(plan.new),
+            moved: names(plan.moved),
+            left_alone: names(plan.left_alone),
+            unchanged: plan.unchanged,
+            baseline_only: plan.baseline_only,
+            incomplete: plan.incomplete,
+        }
+    }
+}

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::Answer;
 use crate::Api;
-use crate::dto::pause::{PauseState, QueuedJob, ResumeQuery, Resumed};
+use crate::dto::pause::{PausePlan, PauseState, QueuedJob, ResumeQuery, Resumed};
 use crate::error::Errors;
 use crate::extract::{IdPath, NamespacePath, Query, Who};
 use crate::paging::Paging;
@@ -20,10 +20,13 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
         .routes(routes!(list_pauses))
         .routes(routes!(pause_system, resume_system))
         .routes(routes!(system_queue))
+        .routes(routes!(system_plan))
         .routes(routes!(pause_namespace, resume_namespace))
         .routes(routes!(namespace_queue))
+        .routes(routes!(namespace_plan))
         .routes(routes!(pause_remote, resume_remote))
         .routes(routes!(remote_queue))
+        .routes(routes!(remote_plan))
 }
 
 /// 201 where the pause began just now, 200 where there was one.
@@ -39,9 +42,17 @@ async fn resume(api: &Api, actor: &Actor, scope: &PauseScope, query: &ResumeQuer
 
 async fn queue(api: &Api, actor: &Actor, scope: &PauseScope, paging: &Paging) -> Answer<Response> {
     let queue = api.admin.pause_queue(actor, scope, &paging.request()).await?;
-    let queue =
-        queue.ok_or_else(|| Problem::new(Code::NoSuchPause, "It is not paused, so nothing waits."))?;
+    let queue = queue.ok_or_else(not_paused)?;
     Ok(paging.answer(queue.jobs, |jobs| jobs.into_iter().map(QueuedJob::from).collect::<Vec<_>>()))
+}
+
+async fn plan(api: &Api, actor: &Actor, scope: &PauseScope) -> Answer<Json<PausePlan>> {
+    let plan = api.admin.pause_plan(actor, scope).await?;
+    Ok(Json(plan.ok_or_else(not_paused)?.into()))
+}
+
+fn not_paused() -> Problem {
+    Problem::new(Code::NoSuchPause, "It is not paused, so nothing waits.")
 }
 
 /// List what is paused
@@ -103,6 +114,17 @@ async fn system_queue(
     Query(paging): Query<Paging>,
 ) -> Answer<Response> {
     queue(&api, &actor, &PauseScope::System, &paging).await
+}
+
+/// See what each policy would do if everything were resumed
+///
+/// By what waits now, were all of it run.
+#[utoipa::path(
+    get, path = "/pauses/system/plan", tag = "pauses",
+    responses((status = 200, body = PausePlan), (status = 404, description = "NO_SUCH_PAUSE", body = Errors))
+)]
+async fn system_plan(State(api): State<Api>, Who(actor): Who) -> Answer<Json<PausePlan>> {
+    plan(&api, &actor, &PauseScope::System).await
 }
 
 fn namespace(path: &NamespacePath) -> Answer<PauseScope> {
@@ -168,6 +190,23 @@ async fn namespace_queue(
     queue(&api, &actor, &namespace(&path)?, &paging).await
 }
 
+/// See what each policy would do if a namespace were resumed
+#[utoipa::path(
+    get, path = "/pauses/namespaces/{namespace}/plan", tag = "pauses",
+    params(NamespacePath),
+    responses(
+        (status = 200, body = PausePlan),
+        (status = 404, description = "NO_SUCH_ACCOUNT, NO_SUCH_PAUSE", body = Errors),
+    )
+)]
+async fn namespace_plan(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<NamespacePath>,
+) -> Answer<Json<PausePlan>> {
+    plan(&api, &actor, &namespace(&path)?).await
+}
+
 fn remote(path: &IdPath) -> Answer<PauseScope> {
     Ok(PauseScope::Remote(path.remote()?))
 }
@@ -228,4 +267,21 @@ async fn remote_queue(
     Query(paging): Query<Paging>,
 ) -> Answer<Response> {
     queue(&api, &actor, &remote(&path)?, &paging).await
+}
+
+/// See what each mirror would do if a remote were resumed
+#[utoipa::path(
+    get, path = "/pauses/remotes/{id}/plan", tag = "pauses",
+    params(IdPath),
+    responses(
+        (status = 200, body = PausePlan),
+        (status = 404, description = "NO_SUCH_REMOTE, NO_SUCH_PAUSE", body = Errors),
+    )
+)]
+async fn remote_plan(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<IdPath>,
+) -> Answer<Json<PausePlan>> {
+    plan(&api, &actor, &remote(&path)?).await
 }

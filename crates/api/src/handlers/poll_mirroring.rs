@@ -15,6 +15,7 @@ use crate::Api;
 use crate::dto::InitialEvaluation;
 use crate::dto::job::Job;
 use crate::dto::mirror::{CreatePollMirroringPolicy, PollMirroringPolicy, UpdatePollMirroringPolicy};
+use crate::dto::pause::PollPlan;
 use crate::error::Errors;
 use crate::extract::{Body, PolicyPath, Query, RepositoryPath, Who};
 
@@ -29,6 +30,7 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
             delete_poll_mirroring_policy
         ))
         .routes(routes!(sync_poll_mirroring_policy))
+        .routes(routes!(plan_poll_mirroring_policy))
 }
 
 async fn find(api: &Api, actor: &Actor, repository: &RepositoryName, id: PolicyId) -> Answer<PullMirror> {
@@ -207,4 +209,26 @@ async fn sync_poll_mirroring_policy(
     find(&api, &actor, &repository, id).await?;
     let job = api.admin.sync_now(&actor, &repository, id).await?;
     Ok((StatusCode::ACCEPTED, Json(job.into())))
+}
+
+/// See what the next poll of a pull mirror would do
+///
+/// Asks the other registry what it has, and changes nothing.
+#[utoipa::path(
+    get, path = "/repositories/{namespace}/{reponame}/pollMirroringPolicies/{id}/plan", tag = "mirrors",
+    params(PolicyPath),
+    responses(
+        (status = 200, body = PollPlan),
+        (status = 400, description = "REMOTE_REGISTRY_INVALID_PERMISSIONS", body = Errors),
+        (status = 404, description = "NO_SUCH_REPOSITORY, NO_SUCH_POLL_MIRRORING_POLICY", body = Errors),
+    )
+)]
+async fn plan_poll_mirroring_policy(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Path(path): Path<PolicyPath>,
+) -> Answer<Json<PollPlan>> {
+    let (repository, id) = (path.repository()?, path.id(MISSING)?);
+    find(&api, &actor, &repository, id).await?;
+    Ok(Json(api.admin.plan_poll(&actor, &repository, id).await?.into()))
 }

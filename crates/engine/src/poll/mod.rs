@@ -3,6 +3,7 @@
 
 mod carry;
 mod families;
+mod foresee;
 mod plan;
 mod survey;
 
@@ -13,6 +14,7 @@ use crate::{
     worker::{Finished, NET},
 };
 use carry::Carrier;
+pub use foresee::ForeseeError;
 use longshore_metadata::{
     Change, Error, Priority, Tx,
     jobs::{self, Claim},

@@ -103,6 +103,38 @@ async fn semantics_03_a_saved_mirror_takes_only_what_comes_or_changes_afterwards
 }
 
 #[tokio::test]
+async fn semantics_29_the_plan_of_a_poll_is_what_the_poll_then_does() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let (old, newer) = (corpus::image(1, 1, 100), corpus::image(2, 1, 100));
+    for name in ["stays", "moves", "ours"] {
+        registry.hold("their/app", Some(name), &old);
+    }
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+    poll(&world, &mirror).await;
+    registry.hold("their/app", Some("moves"), &newer);
+    registry.hold("their/app", Some("comes"), &newer);
+    world.push(&here, "ours", &corpus::image(3, 1, 100)).await;
+    registry.forget_requests();
+
+    let plan = world.engine.foresee_poll(&mirror).await.unwrap();
+    let names = |tags: &[Tag]| tags.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(names(&plan.new), ["comes"]);
+    assert_eq!(names(&plan.moved), ["moves"]);
+    assert_eq!(names(&plan.left_alone), ["ours"]);
+    assert_eq!((plan.unchanged, plan.baseline_only, plan.incomplete), (1, false, None));
+    assert_eq!(registry.count(Method::GET, "/manifests/") + registry.count(Method::GET, "/blobs/"), 0);
+    assert_eq!(world.tags(&here).await, ["moves", "ours", "stays"], "nothing is changed");
+
+    poll(&world, &mirror).await;
+    assert_eq!(world.tags(&here).await, ["comes", "moves", "ours", "stays"]);
+    registry.fail(Method::HEAD, "manifests/comes", 1, Fault::Status(403, None));
+    let failed = world.engine.foresee_poll(&mirror).await.unwrap_err().to_string();
+    assert!(failed.contains("403"), "{failed}");
+}
+
+#[tokio::test]
 async fn semantics_03_until_a_complete_baseline_exists_nothing_is_copied() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;

@@ -1,0 +1,181 @@
+//! What each policy and mirror would do, were all that waits run.
+
+use leptos::{either::Either, prelude::*};
+use leptos_router::components::A;
+use longshore_model::{
+    PolicyKind,
+    pause::{PausePlan, PlannedStep, PolicyPlan, PollPlan},
+};
+use longshore_oci::Tag;
+
+use crate::{
+    components::{Button, ButtonKind, Table},
+    paths,
+    server::plan_poll,
+};
+
+/// So many tags of a pull mirror are named; the others are counted.
+const NAMED: usize = 10;
+
+/// A row for each policy that has something to do; nothing, where none has.
+#[component]
+pub(super) fn Plan(
+    /// What they would do.
+    plan: PausePlan,
+) -> impl IntoView {
+    let PausePlan { policies, untold } = plan;
+    (!policies.is_empty()).then(|| {
+        let rows = policies.into_iter().map(|plan| view! { <Row plan=plan/> }).collect_view();
+        view! {
+            <h2 class="queue-title">"What each policy would do"</h2>
+            <Table label="What each policy would do" columns=vec!["Policy", "Would do"]>
+                {rows}
+            </Table>
+            {(untold > 0).then(|| view! { <p class="muted plan-untold">{more(untold)}</p> })}
+        }
+    })
+}
+
+#[component]
+fn Row(plan: PolicyPlan) -> impl IntoView {
+    let name = plan.repository.to_string();
+    let page = match plan.kind {
+        PolicyKind::Promotion => "promotions",
+        PolicyKind::PushMirror | PolicyKind::PullMirror => "mirrors",
+    };
+    let (href, which) = (paths::below(&name, page), title(&plan));
+    let does = match plan.kind {
+        PolicyKind::PullMirror => Either::Left(view! { <Poll repository=name.clone() mirror=plan.policy/> }),
+        PolicyKind::Promotion | PolicyKind::PushMirror => {
+            let left = plan.total.saturating_sub(plan.steps.len() as u64);
+            let steps =
+                plan.steps.into_iter().map(|planned| view! { <li>{step(planned)}</li> }).collect_view();
+            Either::Right(view! {
+                <ul class="plan-steps">
+                    {steps}
+                    {(left > 0).then(|| view! { <li class="muted">{format!("and {left} more")}</li> })}
+                </ul>
+            })
+        }
+    };
+    view! {
+        <tr>
+            <th scope="row"><A href=href>{which}</A></th>
+            <td>{does}</td>
+        </tr>
+    }
+}
+
+/// From where to where.
+fn title(plan: &PolicyPlan) -> String {
+    let PolicyPlan { repository, place, .. } = plan;
+    match plan.kind {
+        PolicyKind::Promotion => format!("Promote {repository} to {place}"),
+        PolicyKind::PushMirror => format!("Send {repository} to {place}"),
+        PolicyKind::PullMirror => format!("Bring {place} into {repository}"),
+    }
+}
+
+fn step(step: PlannedStep) -> impl IntoView {
+    let PlannedStep { tag, target } = step;
+    let target = target.filter(|target| *target != tag);
+    view! {
+        <code>{tag.to_string()}</code>
+        {target.map(|target| view! { " as " <code>{target.to_string()}</code> })}
+    }
+}
+
+fn more(untold: u64) -> String {
+    match untold {
+        1 => "1 more job waits, which this does not tell of.".to_owned(),
+        many => format!("{many} more jobs wait, which this does not tell of."),
+    }
+}
+
+/// What a poll would do only the other registry can tell, so it is asked when somebody wants to know.
+#[component]
+fn Poll(repository: String, mirror: longshore_model::PolicyId) -> impl IntoView {
+    let ask = Action::new(move |(): &()| plan_poll(repository.clone(), mirror));
+    let answer = move || {
+        ask.value().get().map(|answer| match answer {
+            Ok(plan) => Either::Left(view! {
+                <ul class="plan-steps">
+                    {foretold(&plan).into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}
+                </ul>
+            }),
+            Err(error) => Either::Right(view! { <p class="error" role="alert">{error.to_string()}</p> }),
+        })
+    };
+    view! {
+        <p>"Poll the registry for new and moved tags."</p>
+        <Button
+            kind=ButtonKind::Plain
+            busy=ask.pending()
+            on_press=move || {
+                ask.dispatch(());
+            }
+        >
+            "Show plan"
+        </Button>
+        <div aria-live="polite">{answer}</div>
+    }
+}
+
+/// The plan of a poll, a line for each thing that it would do.
+fn foretold(plan: &PollPlan) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut add = |tags: &[Tag], one: &str, many: &str| match tags {
+        [] => {}
+        [tag] => lines.push(format!("1 tag {one}: {tag}")),
+        tags => lines.push(format!("{} tags {many}: {}", tags.len(), named(tags))),
+    };
+    add(&plan.new, "would come", "would come");
+    add(&plan.moved, "would move", "would move");
+    add(
+        &plan.left_alone,
+        "is another there and stays as it is here",
+        "are others there and stay as they are here",
+    );
+    if plan.baseline_only {
+        lines.push(format!("{} tags that are there would be noted; later ones are taken", plan.unchanged));
+    } else if lines.is_empty() {
+        lines.push("nothing: no tag is new there or has moved".to_owned());
+    }
+    if let Some(why) = &plan.incomplete {
+        lines.push(format!("there may be more: {why}"));
+    }
+    lines
+}
+
+fn named(tags: &[Tag]) -> String {
+    let names: Vec<&str> = tags.iter().take(NAMED).map(Tag::as_str).collect();
+    match tags.len().saturating_sub(NAMED) {
+        0 => names.join(", "),
+        left => format!("{} and {left} more", names.join(", ")),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn tags(names: std::ops::Range<u32>) -> Vec<Tag> {
+        names.map(|number| format!("1.{number}").parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn semantics_29_a_poll_says_what_it_would_do_and_names_not_too_many() {
+        let plan = PollPlan { new: tags(0..12), moved: tags(20..21), unchanged: 3, ..PollPlan::default() };
+        assert_eq!(
+            foretold(&plan),
+            [
+                "12 tags would come: 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9 and 2 more",
+                "1 tag would move: 1.20",
+            ]
+        );
+        assert_eq!(foretold(&PollPlan::default()), ["nothing: no tag is new there or has moved"]);
+        let first = PollPlan { unchanged: 4, baseline_only: true, ..PollPlan::default() };
+        assert_eq!(foretold(&first), ["4 tags that are there would be noted; later ones are taken"]);
+    }
+}

@@ -1,0 +1,164 @@
+//! What policies are about to do (semantics 22, 29), without names that the reader may not see: before a tag is
+//! brought back, and before what stood still goes on.
+
+use crate::Admin;
+use crate::hide::Curtain;
+use longshore_access::Action;
+use longshore_engine::{Ahead, ForeseeError};
+use longshore_metadata::{jobs, pauses, pull_mirrors, push_mirrors, repositories, tags};
+use longshore_model::job::{Job, Parameters};
+use longshore_model::pause::{PausePlan, PlannedStep, PolicyPlan, PollPlan};
+use longshore_model::policy::Mirror;
+use longshore_model::tag::PolicyAhead;
+use longshore_model::view::ANOTHER_REGISTRY;
+use longshore_model::{Actor, Code, PageRequest, PauseScope, PolicyId, PolicyKind, Problem, RemoteId};
+use longshore_oci::{RemoteName, RepositoryName};
+
+/// So many held jobs are looked at for a plan.
+const LOOKED_AT: u32 = PageRequest::MAX;
+
+impl Admin {
+    /// What each policy and mirror that a pause holds would do if all that waits ran now; none while nothing
+    /// is paused. What pull mirrors would do, [`Admin::plan_poll`] asks their registries.
+    ///
+    /// # Errors
+    /// As [`Admin::pause`].
+    pub async fn pause_plan(&self, actor: &Actor, scope: &PauseScope) -> Result<Option<PausePlan>, Problem> {
+        self.pausable(actor, scope).await?;
+        let mut curtain = self.curtain(actor).await?;
+        if pauses::get(curtain.conn(), scope).await?.is_none() {
+            return Ok(None);
+        }
+        let held = jobs::held(curtain.conn(), scope, &PageRequest::first(LOOKED_AT)).await?;
+        let mut plan =
+            PausePlan { untold: held.total.saturating_sub(held.items.len() as u64), ..PausePlan::default() };
+        for job in held.items {
+            match self.sees_job(actor, &job).await? {
+                true => self.foretell(&mut curtain, &job, &mut plan).await?,
+                false => plan.untold += 1,
+            }
+        }
+        Ok(Some(plan))
+    }
+
+    /// What the next poll of a pull mirror would do, as its registry is now. Changes nothing. For those who
+    /// administer the repository and may use the remote.
+    ///
+    /// # Errors
+    /// No such mirror; no right; the registry does not answer as it should.
+    pub async fn plan_poll(
+        &self,
+        actor: &Actor,
+        repository: &RepositoryName,
+        id: PolicyId,
+    ) -> Result<PollPlan, Problem> {
+        let (mirror, _) = self.find_mirror(actor, Action::Administer, repository, id).await?;
+        let Mirror::Pull { mirror } = mirror else {
+            let message = "a push mirror asks nobody before it sends; its plan is what waits for it";
+            return Err(Problem::new(Code::NoSuchPollMirroringPolicy, message));
+        };
+        self.remote_for(&mut self.read().await?, actor, mirror.remote).await?;
+        self.0.engine.foresee_poll(&mirror).await.map_err(|error| match error {
+            ForeseeError::Metadata(error) => error.into(),
+            ForeseeError::WouldFail(why) => Problem::new(Code::RemoteRegistryInvalidPermissions, why),
+        })
+    }
+
+    async fn foretell(
+        &self,
+        curtain: &mut Curtain<'_>,
+        job: &Job,
+        plan: &mut PausePlan,
+    ) -> Result<(), Problem> {
+        match &job.parameters {
+            Parameters::EvaluateTag { repository, tag, revision, .. } => {
+                let conn = curtain.conn();
+                let found = tags::find(conn, *repository, tag).await?;
+                // An older change does nothing any more.
+                let Some(record) = found.filter(|found| found.revision == *revision) else { return Ok(()) };
+                let Some(source) = repositories::get(conn, *repository).await? else { return Ok(()) };
+                for ahead in self.0.engine.foresee(conn, &source, &record).await? {
+                    let seen = curtain.ahead(ahead).await?;
+                    let step = PlannedStep { tag: tag.clone(), target: seen.target_tag };
+                    plan_of(plan, seen.policy, seen.kind, &source.name, seen.destination).add(step);
+                }
+            }
+            Parameters::PushTag { policy: Some(policy), repository_name, tag, target_tag, .. } => {
+                let Some(mirror) = push_mirrors::get(curtain.conn(), *policy).await? else { return Ok(()) };
+                let (sees, place) =
+                    curtain.place_at(mirror.remote, &mirror.remote_host, &mirror.remote_repository).await?;
+                let of = plan_of(plan, *policy, PolicyKind::PushMirror, repository_name, place);
+                match tag {
+                    Some(tag) => {
+                        let target = target_tag.clone().filter(|_| sees);
+                        of.add(PlannedStep { tag: tag.clone(), target });
+                    }
+                    // A signature or the like, which has no tag here.
+                    None => of.total += 1,
+                }
+            }
+            Parameters::Poll { policy, repository_name, .. } => {
+                let Some(mirror) = pull_mirrors::get(curtain.conn(), *policy).await? else { return Ok(()) };
+                let (_, place) =
+                    curtain.place_at(mirror.remote, &mirror.remote_host, &mirror.remote_repository).await?;
+                plan_of(plan, *policy, PolicyKind::PullMirror, repository_name, place);
+            }
+            // What a person asked for once, and what only waits for others.
+            Parameters::PushTag { policy: None, .. }
+            | Parameters::FollowSubject { .. }
+            | Parameters::ApplyPolicy { .. }
+            | Parameters::PollAll
+            | Parameters::CollectGarbage { .. }
+            | Parameters::Scrub => plan.untold += 1,
+        }
+        Ok(())
+    }
+}
+
+impl Curtain<'_> {
+    /// A policy that would act, as the reader may see it.
+    pub(crate) async fn ahead(&mut self, ahead: Ahead) -> Result<PolicyAhead, Problem> {
+        let (policy, kind, sees, destination, target_tag) = match ahead {
+            Ahead::Promotion { policy, target_tag } => {
+                let sees = self.sees(policy.target).await?;
+                let place =
+                    if sees { policy.target_name.to_string() } else { "another repository".to_owned() };
+                (policy.common.id, PolicyKind::Promotion, sees, place, target_tag)
+            }
+            Ahead::Push { mirror, target_tag } => {
+                let (sees, place) =
+                    self.place_at(mirror.remote, &mirror.remote_host, &mirror.remote_repository).await?;
+                (mirror.common.id, PolicyKind::PushMirror, sees, place, target_tag)
+            }
+        };
+        Ok(PolicyAhead { policy, kind, destination, target_tag: sees.then_some(target_tag) })
+    }
+
+    /// A repository at a remote, as the reader may see it, and whether that is by its name.
+    async fn place_at(
+        &mut self,
+        remote: RemoteId,
+        host: &str,
+        repository: &RemoteName,
+    ) -> Result<(bool, String), Problem> {
+        let sees = self.sees_remote(remote).await?;
+        Ok((sees, if sees { format!("{host}/{repository}") } else { ANOTHER_REGISTRY.to_owned() }))
+    }
+}
+
+/// The plan of one policy, a new one where there is none yet.
+fn plan_of<'p>(
+    plan: &'p mut PausePlan,
+    policy: PolicyId,
+    kind: PolicyKind,
+    repository: &RepositoryName,
+    place: String,
+) -> &'p mut PolicyPlan {
+    let known = plan.policies.iter().position(|known| known.policy == policy);
+    let at = known.unwrap_or_else(|| {
+        let repository = repository.clone();
+        plan.policies.push(PolicyPlan { policy, kind, repository, place, steps: Vec::new(), total: 0 });
+        plan.policies.len() - 1
+    });
+    &mut plan.policies[at]
+}

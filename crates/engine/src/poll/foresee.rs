@@ -1,0 +1,67 @@
+//! What the next poll of a mirror would do, told without doing it: the same survey and the same decisions.
+
+use super::{
+    plan::{BaselineTags, Step, step},
+    survey::Survey,
+};
+use crate::{Engine, journal::Journal, trouble::Trouble};
+use longshore_metadata::{Error, pull_mirrors, tags};
+use longshore_model::{JobId, PullMirror, pause::PollPlan, policy::Baseline};
+use longshore_policy::Patterns;
+
+/// Why nothing can be foretold of a poll.
+#[derive(Debug, thiserror::Error)]
+pub enum ForeseeError {
+    /// The database.
+    #[error(transparent)]
+    Metadata(#[from] Error),
+    /// The poll would fail as well.
+    #[error("{0}")]
+    WouldFail(String),
+}
+
+impl From<Trouble> for ForeseeError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Metadata(error) => Self::Metadata(error),
+            trouble => Self::WouldFail(trouble.to_string()),
+        }
+    }
+}
+
+impl Engine {
+    /// Asks the mirror's remote what it has, and tells what a poll would make of it. Nothing is changed.
+    ///
+    /// # Errors
+    /// [`ForeseeError`]
+    pub async fn foresee_poll(&self, mirror: &PullMirror) -> Result<PollPlan, ForeseeError> {
+        let patterns =
+            Patterns::parse(&mirror.patterns).map_err(|error| ForeseeError::WouldFail(error.to_string()))?;
+        let registry = self.registry(mirror.remote).await?;
+        // Of no job: what it is told goes nowhere.
+        let journal = Journal::new(JobId::new(), 0);
+        let survey = Survey::make(&registry, &mirror.remote_repository, &patterns, &journal).await?;
+        let mut conn = self.db().read().await?;
+        let id = mirror.common.id;
+        let baseline: Option<BaselineTags> = match mirror.baseline {
+            Baseline::Complete => Some(pull_mirrors::baseline(&mut conn, id).await?.into_iter().collect()),
+            Baseline::None | Baseline::Pending => None,
+        };
+        let mut plan = PollPlan {
+            baseline_only: mirror.baseline == Baseline::Pending,
+            incomplete: survey.incomplete,
+            ..PollPlan::default()
+        };
+        for (name, digest) in survey.tags {
+            let local = tags::find(&mut conn, mirror.repository, &name).await?;
+            match step(id, &name, &digest, local.as_ref(), baseline.as_ref()) {
+                Step::Unchanged | Step::InBaseline => plan.unchanged += 1,
+                _ if plan.baseline_only => plan.unchanged += 1,
+                Step::Copy(_) if local.is_none() => plan.new.push(name),
+                Step::Copy(_) => plan.moved.push(name),
+                Step::Pinned { .. } | Step::Conflict { .. } => plan.left_alone.push(name),
+            }
+        }
+        Ok(plan)
+    }
+}
