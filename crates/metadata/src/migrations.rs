@@ -20,10 +20,12 @@ macro_rules! files {
 /// What one file is: its number, its name, its statements.
 type File = (&'static str, &'static str, &'static str);
 
-const SQLITE: [File; 5] =
-    files!("sqlite": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "claims", "0005" "undo");
-const POSTGRES: [File; 5] =
-    files!("postgres": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "claims", "0005" "undo");
+const SQLITE: [File; 6] = files!(
+    "sqlite": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "claims", "0005" "undo", "0006" "bookmarks"
+);
+const POSTGRES: [File; 6] = files!(
+    "postgres": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "claims", "0005" "undo", "0006" "bookmarks"
+);
 
 pub(crate) fn sqlite() -> Migrator {
     migrator(&SQLITE)
