@@ -187,7 +187,7 @@ impl From<pause::PausePlan> for PausePlan {
         };
         let policy = |plan: pause::PolicyPlan| PolicyPlan {
             id: plan.policy.to_string(),
-            kind: word(&plan.kind),
+            kind: word(plan.kind),
             repository: plan.repository.to_string(),
             place: plan.place,
             steps: plan.steps.into_iter().map(step).collect(),
