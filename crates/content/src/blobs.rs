@@ -349,7 +349,7 @@ impl Drop for Scratch {
         if let (Some(store), Ok(runtime)) = (self.store.take(), tokio::runtime::Handle::try_current()) {
             let upload = self.upload;
             runtime.spawn(async move {
-                if let Err(error) = store.abort(upload).await {
+                if let Err(error) = store.abort(upload, None).await {
                     tracing::warn!(%upload, %error, "the leftovers of an upload stay until the next start");
                 }
             });

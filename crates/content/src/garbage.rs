@@ -150,26 +150,21 @@ impl Content {
     async fn drop_stale_uploads(&self, cutoffs: &Cutoffs) -> Result<u64, Error> {
         let stale = garbage::stale_uploads(&mut self.0.db.read().await?, cutoffs).await?;
         let mut dropped = 0;
-        for (upload, repository) in stale {
-            dropped += u64::from(self.drop_stale(upload, repository, cutoffs).await?);
+        for upload in stale {
+            dropped += u64::from(self.drop_stale(upload, cutoffs).await?);
         }
         dropped += self.drop_strays(Some(cutoffs.uploads)).await? as u64;
         Ok(dropped)
     }
 
     /// Drops an upload unless somebody has just gone on with it.
-    async fn drop_stale(
-        &self,
-        upload: UploadId,
-        repository: RepositoryId,
-        cutoffs: &Cutoffs,
-    ) -> Result<bool, Error> {
+    async fn drop_stale(&self, upload: UploadId, cutoffs: &Cutoffs) -> Result<bool, Error> {
         let Some(claim) = self.claim_upload(upload).await? else { return Ok(false) };
         let present = uploads::get(&mut self.0.db.read().await?, upload).await?;
-        if present.is_none_or(|present| present.updated_at >= cutoffs.uploads) {
+        let Some(present) = present.filter(|present| present.updated_at < cutoffs.uploads) else {
             return Ok(false);
-        }
-        self.forget_upload(upload, repository).await?;
+        };
+        self.drop_upload(&present).await?;
         claim.ended();
         Ok(true)
     }

@@ -154,7 +154,7 @@ impl Content {
         match stored.await {
             Ok(stored) => Ok(stored),
             Err(error) => {
-                self.0.store.abort(upload).await?;
+                self.0.store.abort(upload, None).await?;
                 Err(error)
             }
         }

@@ -35,20 +35,36 @@ pub trait Store: Send + Sync + 'static {
     /// Begins to store an upload, from its first byte. Leftovers under the same name are dropped.
     fn begin(&self, upload: UploadId) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>>;
 
-    /// Goes on with an upload behind its first `offset` bytes, which were saved before; whatever
-    /// lies behind them is dropped. [`StoreError::UploadLost`] when they are not there.
-    fn resume(&self, upload: UploadId, offset: u64) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>>;
+    /// Goes on with an upload behind its first `offset` bytes, which were saved before with this
+    /// [`Writer::bookmark`]; whatever lies behind them is dropped. [`StoreError::UploadLost`] when they are
+    /// not there.
+    fn resume<'s>(
+        &'s self,
+        upload: UploadId,
+        offset: u64,
+        bookmark: Option<&'s str>,
+    ) -> BoxFuture<'s, Result<Box<dyn Writer>, StoreError>>;
 
     /// Reads back the `length` bytes that an upload has, for a digest by another algorithm than
-    /// the one it was begun with.
-    fn read_back(&self, upload: UploadId, length: u64) -> BoxFuture<'_, Result<ByteStream, StoreError>>;
+    /// the one it was begun with. The bookmark is that of its last save, unless it is being written to here.
+    fn read_back<'s>(
+        &'s self,
+        upload: UploadId,
+        length: u64,
+        bookmark: Option<&'s str>,
+    ) -> BoxFuture<'s, Result<ByteStream, StoreError>>;
 
     /// Turns an upload, all of it saved, into the stored blob `digest`, durably. Answers where it
-    /// is, for [`Store::read`]. A blob that is there already is replaced by its equal.
+    /// is, for [`Store::read`]. A blob that is there already is replaced by its equal. The writer that saved
+    /// it is still there.
     fn commit(&self, upload: UploadId, digest: &Digest) -> BoxFuture<'_, Result<String, StoreError>>;
 
-    /// Drops an upload. One that is not there is fine.
-    fn abort(&self, upload: UploadId) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Drops an upload. One that is not there is fine. The bookmark is that of its last save, if there is one.
+    fn abort<'s>(
+        &'s self,
+        upload: UploadId,
+        bookmark: Option<&'s str>,
+    ) -> BoxFuture<'s, Result<(), StoreError>>;
 
     /// The uploads that hold bytes.
     fn uploads(&self) -> BoxFuture<'_, Result<Vec<UploadId>, StoreError>>;
@@ -107,6 +123,18 @@ pub trait Writer: Send {
 
     /// Makes everything appended so far durable, so that [`Store::resume`] finds it whatever happens.
     fn save(&mut self) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// What [`Store::resume`] needs besides the upload's name to find what was saved last. Two writers that
+    /// save the same upload, because one of them was stopped for so long that the other took over, do not get
+    /// at each other's bytes by it.
+    fn bookmark(&self) -> Option<String> {
+        None
+    }
+
+    /// Tells that the last save counts, so that nobody will go back to the one before.
+    fn counted(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
 
     /// Makes everything appended so far durable as far as [`Store::commit`] needs it, which comes next.
     fn seal(&mut self) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -11,9 +11,9 @@ use crate::store::{ByteStream, StoreError, Writer};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use longshore_metadata::{
     repositories,
-    uploads::{self, Upload},
+    uploads::{self, Saved, Upload},
 };
-use longshore_model::{Repository, RepositoryId, Timestamp, UploadId};
+use longshore_model::{Repository, Timestamp, UploadId};
 use longshore_oci::{Algorithm, Digest};
 use metrics::counter;
 use std::future::Future;
@@ -138,7 +138,7 @@ impl Content {
         for upload in uploads {
             let mut conn = self.0.db.read().await?;
             if uploads::get(&mut conn, upload).await?.is_none() {
-                self.0.store.abort(upload).await?;
+                self.0.store.abort(upload, None).await?;
                 dropped += 1;
             }
         }
@@ -169,7 +169,7 @@ impl Content {
         let size = upload.offset + intake.length;
         let hasher = match intake.hasher {
             hasher if hasher.algorithm() == digest.algorithm() => hasher,
-            _ => self.hash_again(upload.id, size, digest.algorithm()).await?,
+            _ => self.hash_again(upload, size, digest.algorithm()).await?,
         };
         let actual = hasher.finish();
         if actual != digest {
@@ -218,7 +218,7 @@ impl Content {
     async fn hasher_of(&self, upload: &Upload) -> Result<Hasher, Error> {
         match Hasher::restore(upload.algorithm, &upload.hash_state) {
             Some(hasher) => Ok(hasher),
-            None => self.hash_again(upload.id, upload.offset, upload.algorithm).await,
+            None => self.hash_again(upload, upload.offset, upload.algorithm).await,
         }
     }
 
@@ -230,10 +230,10 @@ impl Content {
         hasher: Hasher,
         body: ByteStream,
     ) -> Result<(Box<dyn Writer>, Intake), Error> {
-        let store = &self.0.store;
+        let (store, bookmark) = (&self.0.store, upload.bookmark.as_deref());
         let opened = match upload.offset {
             0 => store.begin(upload.id).await,
-            offset => store.resume(upload.id, offset).await,
+            offset => store.resume(upload.id, offset, bookmark).await,
         };
         let mut writer = match opened {
             Err(StoreError::UploadLost { .. }) => {
@@ -247,8 +247,8 @@ impl Content {
             Err(error) => {
                 // Gives a full disk back what this part took. The part's error is the one to tell.
                 let _ = match upload.offset {
-                    0 => store.abort(upload.id).await,
-                    offset => store.resume(upload.id, offset).await.map(drop),
+                    0 => store.abort(upload.id, bookmark).await,
+                    offset => store.resume(upload.id, offset, bookmark).await.map(drop),
                 };
                 Err(error.into())
             }
@@ -258,19 +258,21 @@ impl Content {
     /// Makes a part count: durable first, then in the upload's row.
     async fn keep(&self, upload: &Upload, writer: &mut dyn Writer, intake: &Intake) -> Result<u64, Error> {
         writer.save().await?;
-        let (id, me, old) = (upload.id, self.0.me, upload.offset);
-        let (new, state, now) = (old + intake.length, intake.hasher.state(), self.now());
-        let moved = self
-            .write(move |tx| {
-                async move { Ok::<_, Error>(uploads::advance(tx, id, me, old, new, &state, now).await?) }
-                    .boxed()
-            })
-            .await?;
-        if moved { Ok(new) } else { Err(Error::RangeNotSatisfiable { offset: old }) }
+        let (id, me, now, old) = (upload.id, self.0.me, self.now(), upload.offset);
+        let (new, hash_state) = (old + intake.length, intake.hasher.state());
+        let saved = Saved { from: old, to: new, hash_state, bookmark: writer.bookmark() };
+        let moved = self.write(move |tx| {
+            async move { Ok::<_, Error>(uploads::advance(tx, id, me, &saved, now).await?) }.boxed()
+        });
+        if !moved.await? {
+            return Err(Error::RangeNotSatisfiable { offset: old });
+        }
+        writer.counted().await;
+        Ok(new)
     }
 
-    async fn hash_again(&self, upload: UploadId, length: u64, algorithm: Algorithm) -> Result<Hasher, Error> {
-        let stream = self.0.store.read_back(upload, length).await?;
+    async fn hash_again(&self, upload: &Upload, length: u64, algorithm: Algorithm) -> Result<Hasher, Error> {
+        let stream = self.0.store.read_back(upload.id, length, upload.bookmark.as_deref()).await?;
         let hashed = stream.try_fold(Hasher::new(algorithm), |mut hasher, chunk| async move {
             let work = move || {
                 hasher.update(&chunk);
@@ -282,16 +284,9 @@ impl Content {
     }
 
     /// Nothing of it stays, nor of a repository that was made for it alone.
-    async fn drop_upload(&self, upload: &Upload) -> Result<(), Error> {
-        self.forget_upload(upload.id, upload.repository).await
-    }
-
-    pub(crate) async fn forget_upload(
-        &self,
-        upload: UploadId,
-        repository: RepositoryId,
-    ) -> Result<(), Error> {
-        self.0.store.abort(upload).await?;
+    pub(crate) async fn drop_upload(&self, upload: &Upload) -> Result<(), Error> {
+        self.0.store.abort(upload.id, upload.bookmark.as_deref()).await?;
+        let (upload, repository) = (upload.id, upload.repository);
         self.write(move |tx| {
             async move {
                 uploads::delete(tx, upload).await?;

@@ -245,15 +245,9 @@ pub async fn spare(tx: &mut Tx, location: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Uploads that have not grown for long, with the repository of each.
-pub async fn stale_uploads(
-    conn: &mut Conn,
-    cutoffs: &Cutoffs,
-) -> Result<Vec<(UploadId, RepositoryId)>, Error> {
-    let sql = "SELECT id, repository FROM uploads WHERE updated_at < $1";
-    let found = rows!(conn, (String, String), sql, micros(cutoffs.uploads))?;
-    found
-        .iter()
-        .map(|(upload, repository)| Ok((id(UploadId, upload)?, id(RepositoryId, repository)?)))
-        .collect()
+/// Uploads that have not grown for long.
+pub async fn stale_uploads(conn: &mut Conn, cutoffs: &Cutoffs) -> Result<Vec<UploadId>, Error> {
+    let sql = "SELECT id FROM uploads WHERE updated_at < $1";
+    let found = rows!(conn, (String,), sql, micros(cutoffs.uploads))?;
+    found.iter().map(|(upload,)| id(UploadId, upload)).collect()
 }

@@ -20,8 +20,14 @@ macro_rules! files {
 /// What one file is: its number, its name, its statements.
 type File = (&'static str, &'static str, &'static str);
 
-const SQLITE: [File; 6] = files!("sqlite": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "claims", "0005" "undo", "0006" "pauses");
-const POSTGRES: [File; 6] = files!("postgres": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "claims", "0005" "undo", "0006" "pauses");
+const SQLITE: [File; 7] = files!(
+    "sqlite": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "claims", "0005" "undo", "0006" "pauses",
+    "0007" "bookmarks"
+);
+const POSTGRES: [File; 7] = files!(
+    "postgres": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "claims", "0005" "undo", "0006" "pauses",
+    "0007" "bookmarks"
+);
 
 pub(crate) fn sqlite() -> Migrator {
     migrator(&SQLITE)

@@ -21,6 +21,8 @@ pub struct Upload {
     pub offset: u64,
     /// The state of the hash over them.
     pub hash_state: Vec<u8>,
+    /// By what the store finds them, besides the identifier.
+    pub bookmark: Option<String>,
     /// When it began.
     pub created_at: Timestamp,
     /// When it last grew.
@@ -34,6 +36,7 @@ from_row! {
         algorithm: String,
         received: i64,
         hash_state: Vec<u8>,
+        bookmark: Option<String>,
         created_at: i64,
         updated_at: i64,
     }
@@ -63,7 +66,7 @@ pub async fn create(
 
 /// An upload.
 pub async fn get(conn: &mut Conn, upload: UploadId) -> Result<Option<Upload>, Error> {
-    let sql = "SELECT id, repository, algorithm, received, hash_state, created_at, updated_at
+    let sql = "SELECT id, repository, algorithm, received, hash_state, bookmark, created_at, updated_at
                FROM uploads WHERE id = $1";
     let Some(row) = row!(conn, Row, sql, upload.to_string())? else { return Ok(None) };
     Ok(Some(Upload {
@@ -72,6 +75,7 @@ pub async fn get(conn: &mut Conn, upload: UploadId) -> Result<Option<Upload>, Er
         algorithm: parse("digest algorithm", &row.algorithm)?,
         offset: row.received.unsigned_abs(),
         hash_state: row.hash_state,
+        bookmark: row.bookmark,
         created_at: instant(row.created_at)?,
         updated_at: instant(row.updated_at)?,
     }))
@@ -104,25 +108,37 @@ pub async fn release(tx: &mut Tx, upload: UploadId, by: BootId) -> Result<(), Er
     Ok(())
 }
 
-/// Moves an upload on from `old` to `new`, and lets go of it; false when it is elsewhere, because
-/// somebody else did or has it now.
+/// What was saved of an upload.
+#[derive(Debug, Clone)]
+pub struct Saved {
+    /// How many bytes it had before,
+    pub from: u64,
+    /// and has now.
+    pub to: u64,
+    /// The state of the hash over them.
+    pub hash_state: Vec<u8>,
+    /// By what the store finds them, besides the identifier.
+    pub bookmark: Option<String>,
+}
+
+/// Moves an upload on, and lets go of it; false when it is elsewhere, because somebody else did or has it now.
 pub async fn advance(
     tx: &mut Tx,
     upload: UploadId,
     by: BootId,
-    old: u64,
-    new: u64,
-    hash_state: &[u8],
+    saved: &Saved,
     now: Timestamp,
 ) -> Result<bool, Error> {
     let moved = change!(
         tx.conn,
-        "UPDATE uploads SET received = $3, hash_state = $4, updated_at = $5, claimed_by = NULL, claimed_until = NULL
-         WHERE id = $1 AND received = $2 AND (claimed_by IS NULL OR claimed_by = $6)",
+        "UPDATE uploads SET received = $3, hash_state = $4, bookmark = $5, updated_at = $6, claimed_by = NULL,
+                claimed_until = NULL
+         WHERE id = $1 AND received = $2 AND (claimed_by IS NULL OR claimed_by = $7)",
         upload.to_string(),
-        old.cast_signed(),
-        new.cast_signed(),
-        hash_state,
+        saved.from.cast_signed(),
+        saved.to.cast_signed(),
+        saved.hash_state.as_slice(),
+        saved.bookmark.as_deref(),
         micros(now),
         by.to_string()
     )?;

@@ -149,7 +149,12 @@ impl Store for DiskStore {
         .boxed()
     }
 
-    fn resume(&self, upload: UploadId, offset: u64) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>> {
+    fn resume<'s>(
+        &'s self,
+        upload: UploadId,
+        offset: u64,
+        _bookmark: Option<&'s str>,
+    ) -> BoxFuture<'s, Result<Box<dyn Writer>, StoreError>> {
         let path = self.upload_path(upload);
         async move {
             off_thread(move || {
@@ -170,7 +175,12 @@ impl Store for DiskStore {
         .boxed()
     }
 
-    fn read_back(&self, upload: UploadId, length: u64) -> BoxFuture<'_, Result<ByteStream, StoreError>> {
+    fn read_back<'s>(
+        &'s self,
+        upload: UploadId,
+        length: u64,
+        _bookmark: Option<&'s str>,
+    ) -> BoxFuture<'s, Result<ByteStream, StoreError>> {
         reading::stream(self.upload_path(upload), Span { start: 0, length }).boxed()
     }
 
@@ -188,7 +198,11 @@ impl Store for DiskStore {
         .boxed()
     }
 
-    fn abort(&self, upload: UploadId) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn abort<'s>(
+        &'s self,
+        upload: UploadId,
+        _bookmark: Option<&'s str>,
+    ) -> BoxFuture<'s, Result<(), StoreError>> {
         let path = self.upload_path(upload);
         async move { off_thread(move || remove_if_there(&path)).await? }.boxed()
     }

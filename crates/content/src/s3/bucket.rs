@@ -12,10 +12,13 @@ use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use object_store::signer::Signer;
 use object_store::{Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload};
+use serde::{Deserialize, Serialize};
 use std::error::Error as _;
+use std::fmt;
 use std::io;
 use std::time::Duration;
 use url::Url;
+use uuid::Uuid;
 
 /// The end of the name of an upload's state object.
 const STATE: &str = "state";
@@ -30,6 +33,30 @@ pub(super) struct Bucket {
     prefix: Path,
 }
 
+/// The name of one writer of an upload, which no other has. It is the bookmark of a small upload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct WriterName(String);
+
+impl WriterName {
+    pub(super) fn new() -> Self {
+        Self(Uuid::now_v7().simple().to_string())
+    }
+
+    pub(super) fn from_bookmark(bookmark: &str) -> Self {
+        Self(bookmark.to_owned())
+    }
+
+    pub(super) fn into_bookmark(self) -> String {
+        self.0
+    }
+}
+
+impl fmt::Display for WriterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl Bucket {
     pub(super) fn open(settings: &S3Settings) -> Result<Self, StoreError> {
         let prefix = Path::from(settings.prefix.as_str());
@@ -42,9 +69,9 @@ impl Bucket {
         self.prefix.parts().chain(parts.parts()).collect()
     }
 
-    /// Where an upload is stored that fits into one part.
-    pub(super) fn small(upload: UploadId) -> String {
-        format!("{BLOBS}/{upload}")
+    /// Where a writer stores an upload that fits into one part.
+    pub(super) fn small(upload: UploadId, by: &WriterName) -> String {
+        format!("{BLOBS}/{upload}-{by}")
     }
 
     /// Where an upload is stored that does not. Another key than that of a small one, so that who

@@ -1,6 +1,6 @@
 //! The store in an S3 bucket, for servers that share one. Objects lie below the prefix:
 //!
-//! - `blobs/<upload>`: a blob below 8 MiB. The upload was saved right there, in one request.
+//! - `blobs/<upload>-<writer>`: a blob below 8 MiB. The upload was saved right there, in one request.
 //! - `blobs/<upload>-parts`: any other, made of the parts of a multipart upload.
 //! - `uploads/<upload>/state` and `uploads/<upload>/tail-<n>`: what it takes to go on with the
 //!   latter, also at another server.
@@ -11,8 +11,10 @@
 //! must be one at a time. Parts that were never saved when a server died are known to nobody: the
 //! bucket should have a lifecycle rule that aborts incomplete multipart uploads after some days.
 //!
-//! What that leaves open: a server that was frozen and wakes when its claim on a *small* upload has gone
-//! to another may overwrite the object, if the client sent other bytes there. A scrub finds it.
+//! A server that was stopped may wake when its upload has gone to another, and store what it had in hand. A
+//! small object that counts it cannot overwrite, since each writer has names of its own, and the upload's row
+//! says which of them counts. Of an upload in parts it may overwrite the state: then that upload is lost, and
+//! the client begins again.
 
 mod bucket;
 mod session;
@@ -23,7 +25,7 @@ mod writer;
 pub use settings::S3Settings;
 
 use crate::store::{ByteStream, Kept, Note, Store, StoreError, Writer};
-use bucket::Bucket;
+use bucket::{Bucket, WriterName};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -65,10 +67,16 @@ impl S3Store {
     }
 
     /// An upload below one part has no state, just the object that it becomes.
-    async fn resume_small(&self, upload: UploadId, offset: u64) -> Result<S3Writer, StoreError> {
-        let length = self.bucket().length(&self.bucket().at(&Bucket::small(upload))).await?;
+    async fn resume_small(
+        &self,
+        upload: UploadId,
+        offset: u64,
+        bookmark: Option<&str>,
+    ) -> Result<S3Writer, StoreError> {
+        let by = WriterName::from_bookmark(bookmark.ok_or(StoreError::UploadLost { upload })?);
+        let length = self.bucket().length(&self.bucket().at(&Bucket::small(upload, &by))).await?;
         let length = length.filter(|length| *length >= offset).ok_or(StoreError::UploadLost { upload })?;
-        let session = self.start(upload, Layout::Small, None);
+        let session = self.start(upload, Layout::Small(by), None);
         Ok(S3Writer::behind(session, offset, length))
     }
 
@@ -88,16 +96,16 @@ impl S3Store {
     }
 
     fn start(&self, upload: UploadId, layout: Layout, tail: Option<Bytes>) -> Arc<Session> {
-        self.sessions.start(upload, Held { layout, tail })
+        self.sessions.start(upload, Held { layout, tail, older: None })
     }
 
     /// Whatever of an upload can be read. Parts cannot before they are put together, after which
     /// the upload can end, but not grow any more.
-    async fn readable(&self, upload: UploadId) -> Result<String, StoreError> {
-        let held = self.sessions.held(upload).await?;
+    async fn readable(&self, upload: UploadId, bookmark: Option<&str>) -> Result<String, StoreError> {
+        let held = self.sessions.held(upload, bookmark).await?;
         match &held.layout {
             Layout::Nothing | Layout::Ended => Err(StoreError::UploadLost { upload }),
-            Layout::Small => Ok(Bucket::small(upload)),
+            Layout::Small(by) => Ok(Bucket::small(upload, by)),
             Layout::Parts(state) => {
                 if !state.whole {
                     let whole = self.sessions.put_together(upload, state, held.tail.as_ref()).await?;
@@ -127,15 +135,20 @@ impl Store for S3Store {
     }
 
     fn begin(&self, upload: UploadId) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>> {
-        // No request: what an earlier attempt left is overwritten, or dropped by the first part.
+        // No request: what an earlier attempt left lies elsewhere, or is dropped by the first part.
         let writer = S3Writer::fresh(self.start(upload, Layout::Nothing, None));
         async move { Ok(Box::new(writer) as Box<dyn Writer>) }.boxed()
     }
 
-    fn resume(&self, upload: UploadId, offset: u64) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>> {
+    fn resume<'s>(
+        &'s self,
+        upload: UploadId,
+        offset: u64,
+        bookmark: Option<&'s str>,
+    ) -> BoxFuture<'s, Result<Box<dyn Writer>, StoreError>> {
         async move {
             let writer = match offset < FIRST_PART as u64 {
-                true => self.resume_small(upload, offset).await?,
+                true => self.resume_small(upload, offset, bookmark).await?,
                 false => self.resume_parts(upload, offset).await?,
             };
             Ok(Box::new(writer) as Box<dyn Writer>)
@@ -143,9 +156,14 @@ impl Store for S3Store {
         .boxed()
     }
 
-    fn read_back(&self, upload: UploadId, length: u64) -> BoxFuture<'_, Result<ByteStream, StoreError>> {
+    fn read_back<'s>(
+        &'s self,
+        upload: UploadId,
+        length: u64,
+        bookmark: Option<&'s str>,
+    ) -> BoxFuture<'s, Result<ByteStream, StoreError>> {
         async move {
-            let key = self.bucket().at(&self.readable(upload).await?);
+            let key = self.bucket().at(&self.readable(upload, bookmark).await?);
             self.bucket().stream(&key, Span { start: 0, length }).await
         }
         .boxed()
@@ -161,12 +179,15 @@ impl Store for S3Store {
     /// pushes again.
     fn commit(&self, upload: UploadId, _digest: &Digest) -> BoxFuture<'_, Result<String, StoreError>> {
         async move {
-            let held = self.sessions.held(upload).await?;
+            let held = self.sessions.held(upload, None).await?;
             match &held.layout {
                 Layout::Nothing | Layout::Ended => Err(StoreError::UploadLost { upload }),
-                Layout::Small => {
+                Layout::Small(by) => {
+                    if let Some(older) = &held.older {
+                        self.bucket().delete(&self.bucket().at(&Bucket::small(upload, older))).await?;
+                    }
                     self.sessions.ended(upload);
-                    Ok(Bucket::small(upload))
+                    Ok(Bucket::small(upload, by))
                 }
                 Layout::Parts(state) => {
                     let whole = self.sessions.put_together(upload, state, held.tail.as_ref()).await?;
@@ -178,8 +199,12 @@ impl Store for S3Store {
         .boxed()
     }
 
-    fn abort(&self, upload: UploadId) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.sessions.drop_upload(upload).boxed()
+    fn abort<'s>(
+        &'s self,
+        upload: UploadId,
+        bookmark: Option<&'s str>,
+    ) -> BoxFuture<'s, Result<(), StoreError>> {
+        self.sessions.drop_upload(upload, bookmark).boxed()
     }
 
     /// Those with a state object, and those that are being written here. A small one of another

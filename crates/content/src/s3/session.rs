@@ -1,7 +1,7 @@
 //! An upload that this process is writing: what it knows of it without asking the bucket, and how
 //! it is put together in the end or dropped. How bytes are added is the writer's business.
 
-use super::bucket::Bucket;
+use super::bucket::{Bucket, WriterName};
 use super::state::State;
 use crate::store::StoreError;
 use bytes::Bytes;
@@ -23,6 +23,8 @@ pub(super) struct Sessions {
 pub(super) struct Session {
     sessions: Arc<Sessions>,
     pub(super) upload: UploadId,
+    /// What tells its small objects from those of others.
+    pub(super) writer: WriterName,
     held: Mutex<Held>,
     /// Held by whoever sends a part. S3 may keep one that comes in while its upload is dropped.
     pub(super) sending: Arc<tokio::sync::Mutex<()>>,
@@ -34,6 +36,8 @@ pub(super) struct Held {
     pub(super) layout: Layout,
     /// The bytes of the tail that was saved last, where they are in memory still.
     pub(super) tail: Option<Bytes>,
+    /// Whose small object was the upload before this writer stored one of its own.
+    pub(super) older: Option<WriterName>,
 }
 
 /// How an upload lies in the bucket.
@@ -42,8 +46,8 @@ pub(super) enum Layout {
     /// Not at all.
     #[default]
     Nothing,
-    /// As the one object that it will be in the end.
-    Small,
+    /// As the one object that it will be in the end, which this writer stored.
+    Small(WriterName),
     /// In parts, or in the end as what they were put together to.
     Parts(State),
     /// It ended: as a blob, or dropped.
@@ -60,8 +64,8 @@ impl Sessions {
     }
 
     pub(super) fn start(self: &Arc<Self>, upload: UploadId, held: Held) -> Arc<Session> {
-        let (held, sending) = (Mutex::new(held), Arc::default());
-        let session = Arc::new(Session { sessions: self.clone(), upload, held, sending });
+        let (held, sending, writer) = (Mutex::new(held), Arc::default(), WriterName::new());
+        let session = Arc::new(Session { sessions: self.clone(), upload, writer, held, sending });
         self.open().insert(upload, Arc::downgrade(&session));
         session
     }
@@ -76,19 +80,20 @@ impl Sessions {
         let sessions: Vec<_> = self.open().values().filter_map(Weak::upgrade).collect();
         let holds = |held: &Held| match &held.layout {
             Layout::Nothing | Layout::Ended => false,
-            Layout::Small => true,
+            Layout::Small(_) => true,
             Layout::Parts(state) => !state.saved.is_empty(),
         };
         sessions.iter().filter(|session| session.look(holds)).map(|session| session.upload).collect()
     }
 
-    /// An upload as it lies in the bucket.
-    pub(super) async fn load(&self, upload: UploadId) -> Result<Layout, StoreError> {
+    /// An upload as it lies in the bucket. A small one is what the bookmark says.
+    async fn load(&self, upload: UploadId, bookmark: Option<&str>) -> Result<Layout, StoreError> {
         if let Some(state) = self.load_state(upload).await? {
             return Ok(Layout::Parts(state));
         }
-        let length = self.bucket.length(&self.bucket.at(&Bucket::small(upload))).await?;
-        Ok(length.map_or(Layout::Nothing, |_| Layout::Small))
+        let Some(by) = bookmark.map(WriterName::from_bookmark) else { return Ok(Layout::Nothing) };
+        let length = self.bucket.length(&self.bucket.at(&Bucket::small(upload, &by))).await?;
+        Ok(length.map_or(Layout::Nothing, |_| Layout::Small(by)))
     }
 
     /// The state object of an upload.
@@ -110,10 +115,10 @@ impl Sessions {
     }
 
     /// An upload as this process knows it, or else as it lies in the bucket.
-    pub(super) async fn held(&self, upload: UploadId) -> Result<Held, StoreError> {
+    pub(super) async fn held(&self, upload: UploadId, bookmark: Option<&str>) -> Result<Held, StoreError> {
         match self.known(upload) {
             Some(session) => Ok(session.look(Held::clone)),
-            None => Ok(Held { layout: self.load(upload).await?, ..Held::default() }),
+            None => Ok(Held { layout: self.load(upload, bookmark).await?, ..Held::default() }),
         }
     }
 
@@ -186,7 +191,7 @@ impl Sessions {
     /// last: as long as it is there, somebody can find the rest.
     pub(super) async fn clear(&self, upload: UploadId, state: &State) -> Result<(), StoreError> {
         let tails = state.tails().map(|number| self.bucket.tail(upload, number));
-        let small = state.grown.then(|| self.bucket.at(&Bucket::small(upload)));
+        let small = state.small.as_ref().map(|by| self.bucket.at(&Bucket::small(upload, by)));
         let keys: Vec<_> = tails.chain(small).collect();
         try_join_all(keys.iter().map(|key| self.bucket.delete(key))).await?;
         self.bucket.delete(&self.bucket.state(upload)).await?;
@@ -199,21 +204,28 @@ impl Sessions {
     /// What its parts were put together to goes only when this is known for certain to belong to
     /// an upload that did not end: another server may have ended it a moment ago, and a blob that
     /// nobody knows is better than one that is lost.
-    pub(super) async fn drop_upload(&self, upload: UploadId) -> Result<(), StoreError> {
+    pub(super) async fn drop_upload(
+        &self,
+        upload: UploadId,
+        bookmark: Option<&str>,
+    ) -> Result<(), StoreError> {
         let session = self.known(upload);
         let _nothing_comes_in = match &session {
             Some(session) => Some(session.sending.lock().await),
             None => None,
         };
-        let layout = match self.held(upload).await?.layout {
-            Layout::Nothing => self.load(upload).await?,
+        let held = self.held(upload, bookmark).await?;
+        let layout = match held.layout {
+            Layout::Nothing => self.load(upload, bookmark).await?,
             known => known,
         };
         let key = self.bucket.at(&Bucket::big(upload));
         match layout {
             Layout::Nothing | Layout::Ended => Ok(()),
-            Layout::Small => {
-                self.bucket.delete(&self.bucket.at(&Bucket::small(upload))).await?;
+            Layout::Small(by) => {
+                for by in [Some(by), held.older].into_iter().flatten() {
+                    self.bucket.delete(&self.bucket.at(&Bucket::small(upload, &by))).await?;
+                }
                 self.ended(upload);
                 Ok(())
             }
@@ -239,6 +251,14 @@ impl Session {
 
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whose small object the upload is, if it is one.
+    pub(super) fn small(&self) -> Option<WriterName> {
+        self.look(|held| match &held.layout {
+            Layout::Small(by) => Some(by.clone()),
+            _ => None,
+        })
     }
 
     pub(super) fn look<T>(&self, at: impl FnOnce(&Held) -> T) -> T {

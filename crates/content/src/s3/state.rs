@@ -2,6 +2,7 @@
 //! parts that are stored and the points up to which the upload was saved. It is all that another
 //! server needs to go on. Nothing here speaks to the bucket.
 
+use super::bucket::WriterName;
 use serde::{Deserialize, Serialize};
 
 /// How long a part is at first, and how long an upload must be to have parts at all. Servers that
@@ -33,8 +34,9 @@ pub(super) struct State {
     pub(super) saves: u32,
     /// Tails that no point names any more and that were not removed yet.
     pub(super) stale: Vec<u32>,
-    /// Whether the upload was saved as a small one before, so that such an object is there, too.
-    pub(super) grown: bool,
+    /// The one that saved the upload as a small one before, so that such an object is there, too.
+    #[serde(default)]
+    pub(super) small: Option<WriterName>,
     /// Whether the parts were put together already.
     pub(super) whole: bool,
 }
@@ -61,9 +63,9 @@ pub(super) struct Tail {
 }
 
 impl State {
-    pub(super) fn new(multipart: String, grown: bool) -> Self {
+    pub(super) fn new(multipart: String, small: Option<WriterName>) -> Self {
         let (parts, saved, stale) = Default::default();
-        Self { multipart, parts, saved, saves: 0, stale, grown, whole: false }
+        Self { multipart, parts, saved, saves: 0, stale, small, whole: false }
     }
 
     /// The number of the tail that is stored next. One may be there under it already that no state
@@ -140,7 +142,7 @@ mod tests {
 
     #[test]
     fn an_upload_goes_back_to_the_last_two_points_alone() {
-        let (state, old) = with_parts(State::new("m".into(), false), 1).save(3);
+        let (state, old) = with_parts(State::new("m".into(), None), 1).save(3);
         assert_eq!((state.length(), old), (13, vec![]));
         let (state, old) = with_parts(state, 1).save(4);
         assert_eq!((state.length(), old), (24, vec![]));
@@ -158,7 +160,7 @@ mod tests {
 
     #[test]
     fn what_was_put_together_does_not_go_back() {
-        let (state, _) = with_parts(State::new("m".into(), false), 1).save(3);
+        let (state, _) = with_parts(State::new("m".into(), None), 1).save(3);
         let (mut state, _) = with_parts(state, 1).save(0);
         state.whole = true;
         assert!(state.clone().back_to(20).is_some());

@@ -1,7 +1,7 @@
 //! Adding bytes to an upload in a bucket. Memory is bounded by two parts: one that fills up and one
 //! on its way. A third is there for as long as a save takes.
 
-use super::bucket::Bucket;
+use super::bucket::{Bucket, WriterName};
 use super::session::{Layout, Session};
 use super::state::{MOST_PARTS, Part, State, part_size};
 use crate::store::{StoreError, Writer};
@@ -48,8 +48,8 @@ impl S3Writer {
     async fn read_the_unread(&mut self) -> Result<(), StoreError> {
         if self.unread > 0 {
             let (bucket, upload) = (self.session.bucket(), self.session.upload);
-            let key = bucket.at(&Bucket::small(upload));
-            let bytes = bucket.get(&key, Some(self.unread)).await?;
+            let by = self.session.small().ok_or(StoreError::UploadLost { upload })?;
+            let bytes = bucket.get(&bucket.at(&Bucket::small(upload, &by)), Some(self.unread)).await?;
             let bytes = bytes.filter(|bytes| bytes.len() as u64 == self.unread);
             self.buffer.extend_from_slice(&bytes.ok_or(StoreError::UploadLost { upload })?);
             self.unread = 0;
@@ -89,23 +89,19 @@ impl S3Writer {
         let (bucket, upload) = (self.session.bucket(), self.session.upload);
         let layout = self.session.look(|held| match &held.layout {
             Layout::Parts(state) => Ok(Some((state.multipart.clone(), state.parts.len()))),
-            Layout::Nothing | Layout::Small => Ok(None),
+            Layout::Nothing | Layout::Small(_) => Ok(None),
             Layout::Ended => Err(StoreError::UploadLost { upload }),
         });
         if let Some(known) = layout? {
             return Ok(known);
         }
-        let grown = self.session.look(|held| matches!(held.layout, Layout::Small));
-        let (small, key) = (bucket.at(&Bucket::small(upload)), bucket.at(&Bucket::big(upload)));
+        let (small, key) = (self.session.small(), bucket.at(&Bucket::big(upload)));
         // What an earlier attempt left whose bytes nobody counted.
         if let Some(old) = self.session.sessions().load_state(upload).await? {
             bucket.abort_parts(&key, &old.multipart).await?;
         }
-        if !grown {
-            bucket.delete(&small).await?;
-        }
         let multipart = bucket.begin_parts(&key).await?;
-        let state = State::new(multipart.clone(), grown);
+        let state = State::new(multipart.clone(), small);
         self.session.change(|held| held.layout = Layout::Parts(state));
         Ok((multipart, 0))
     }
@@ -151,9 +147,13 @@ impl S3Writer {
     }
 
     async fn save_small(&mut self, bytes: Bytes) -> Result<(), StoreError> {
-        let key = self.session.bucket().at(&Bucket::small(self.session.upload));
-        self.session.bucket().put(&key, bytes).await?;
-        self.session.change(|held| held.layout = Layout::Small);
+        let (session, by) = (&self.session, self.session.writer.clone());
+        let key = session.bucket().at(&Bucket::small(session.upload, &by));
+        session.bucket().put(&key, bytes).await?;
+        session.change(|held| match std::mem::replace(&mut held.layout, Layout::Small(by.clone())) {
+            Layout::Small(older) if older != by => held.older = Some(older),
+            _ => {}
+        });
         Ok(())
     }
 
@@ -198,6 +198,21 @@ impl Writer for S3Writer {
         .boxed()
     }
 
+    fn bookmark(&self) -> Option<String> {
+        self.session.small().map(WriterName::into_bookmark)
+    }
+
+    fn counted(&mut self) -> BoxFuture<'_, ()> {
+        async move {
+            let Some(older) = self.session.change(|held| held.older.take()) else { return };
+            let (bucket, upload) = (self.session.bucket(), self.session.upload);
+            if let Err(error) = bucket.delete(&bucket.at(&Bucket::small(upload, &older))).await {
+                tracing::warn!(%upload, %error, "an object of an upload stays until a scrub finds it");
+            }
+        }
+        .boxed()
+    }
+
     fn save(&mut self) -> BoxFuture<'_, Result<(), StoreError>> {
         async move {
             if !self.changed {
@@ -208,7 +223,7 @@ impl Writer for S3Writer {
             let bytes = Bytes::copy_from_slice(&self.buffer);
             match self.session.look(|held| held.layout.clone()) {
                 Layout::Parts(state) => self.save_parts(state, bytes).await?,
-                Layout::Small | Layout::Nothing => self.save_small(bytes).await?,
+                Layout::Small(_) | Layout::Nothing => self.save_small(bytes).await?,
                 Layout::Ended => return Err(StoreError::UploadLost { upload: self.session.upload }),
             }
             self.changed = false;

@@ -62,12 +62,22 @@ impl Store for Recording {
         .boxed()
     }
 
-    fn resume(&self, upload: UploadId, offset: u64) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>> {
-        self.disk.resume(upload, offset)
+    fn resume<'s>(
+        &'s self,
+        upload: UploadId,
+        offset: u64,
+        bookmark: Option<&'s str>,
+    ) -> BoxFuture<'s, Result<Box<dyn Writer>, StoreError>> {
+        self.disk.resume(upload, offset, bookmark)
     }
 
-    fn read_back(&self, upload: UploadId, length: u64) -> BoxFuture<'_, Result<ByteStream, StoreError>> {
-        self.disk.read_back(upload, length)
+    fn read_back<'s>(
+        &'s self,
+        upload: UploadId,
+        length: u64,
+        bookmark: Option<&'s str>,
+    ) -> BoxFuture<'s, Result<ByteStream, StoreError>> {
+        self.disk.read_back(upload, length, bookmark)
     }
 
     fn commit(&self, upload: UploadId, digest: &Digest) -> BoxFuture<'_, Result<String, StoreError>> {
@@ -80,8 +90,12 @@ impl Store for Recording {
         .boxed()
     }
 
-    fn abort(&self, upload: UploadId) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.disk.abort(upload)
+    fn abort<'s>(
+        &'s self,
+        upload: UploadId,
+        bookmark: Option<&'s str>,
+    ) -> BoxFuture<'s, Result<(), StoreError>> {
+        self.disk.abort(upload, bookmark)
     }
 
     fn uploads(&self) -> BoxFuture<'_, Result<Vec<UploadId>, StoreError>> {

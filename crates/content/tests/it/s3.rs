@@ -18,11 +18,22 @@ use tokio::net::TcpStream;
 
 const MIB: usize = 1024 * 1024;
 
-/// Begins an upload, or goes on with it, and saves these bytes.
+/// Begins an upload, or goes on with one in parts, and saves these bytes.
 async fn save(store: &S3Store, upload: UploadId, offset: usize, bytes: &[u8]) -> Box<dyn Writer> {
+    save_behind(store, upload, offset, None, bytes).await
+}
+
+/// The same behind a small one that has this bookmark.
+async fn save_behind(
+    store: &S3Store,
+    upload: UploadId,
+    offset: usize,
+    bookmark: Option<String>,
+    bytes: &[u8],
+) -> Box<dyn Writer> {
     let mut writer = match offset {
         0 => store.begin(upload).await.unwrap(),
-        offset => store.resume(upload, offset as u64).await.unwrap(),
+        offset => store.resume(upload, offset as u64, bookmark.as_deref()).await.unwrap(),
     };
     for frame in bytes.chunks(777_777) {
         writer.append(piece(frame)).await.unwrap();
@@ -33,10 +44,6 @@ async fn save(store: &S3Store, upload: UploadId, offset: usize, bytes: &[u8]) ->
 
 async fn whole(store: &S3Store, location: &str, length: usize) -> Vec<u8> {
     read(store.read(location, Span { start: 0, length: length as u64 }).await.unwrap()).await
-}
-
-fn names(requests: &[String], upload: UploadId) -> Vec<String> {
-    requests.iter().map(|request| request.replace(&upload.to_string(), "x")).collect()
 }
 
 #[tokio::test]
@@ -62,10 +69,11 @@ async fn an_upload_goes_on_at_another_server() {
     let upload = UploadId::new();
     let bytes = filled(20 * MIB, 2);
     // A small one, one that grows into parts, one with a tail, and one that ends with a part.
-    let mut offset = 0;
+    let (mut offset, mut bookmark) = (0, None);
     for end in [3, 5 * MIB, 9 * MIB, 10 * MIB, 16 * MIB, 20 * MIB] {
-        save(&server.store(), upload, offset, &bytes[offset..end]).await;
-        offset = end;
+        let mut writer = save_behind(&server.store(), upload, offset, bookmark, &bytes[offset..end]).await;
+        writer.counted().await;
+        (offset, bookmark) = (end, writer.bookmark());
     }
     let store = server.store();
     let location = store.commit(upload, &sha256(&bytes)).await.unwrap();
@@ -83,7 +91,9 @@ async fn an_upload_in_parts_goes_back_to_the_save_before_the_last() {
     }
     let lost = |offset: usize| {
         let store = server.store();
-        async move { matches!(store.resume(upload, offset as u64).await, Err(StoreError::UploadLost { .. })) }
+        async move {
+            matches!(store.resume(upload, offset as u64, None).await, Err(StoreError::UploadLost { .. }))
+        }
     };
     assert!(lost(9 * MIB).await && lost(24 * MIB).await && lost(29 * MIB).await);
 
@@ -104,12 +114,13 @@ async fn what_is_dropped_leaves_no_object() {
             let upload = UploadId::new();
             let mut writer = save(&store, upload, 0, &bytes[..length]).await;
             if other_server {
+                let bookmark = writer.bookmark();
                 drop(writer);
-                server.store().abort(upload).await.unwrap();
+                server.store().abort(upload, bookmark.as_deref()).await.unwrap();
             } else {
                 // More is under way.
                 writer.append(piece(&bytes)).await.unwrap();
-                store.abort(upload).await.unwrap();
+                store.abort(upload, None).await.unwrap();
                 assert!(matches!(writer.append(piece(b"x")).await, Err(StoreError::UploadLost { .. })));
             }
             assert_eq!(server.objects(), Vec::<String>::new(), "{length} {other_server}");
@@ -138,7 +149,7 @@ async fn uploads_are_listed_by_every_server() {
         save(&store, upload, 0, &bytes).await;
     }
     assert_eq!(server.store().uploads().await.unwrap(), uploads);
-    store.abort(uploads[1]).await.unwrap();
+    store.abort(uploads[1], None).await.unwrap();
     assert_eq!(server.store().uploads().await.unwrap(), [uploads[0], uploads[2]]);
 }
 
@@ -149,7 +160,7 @@ async fn a_small_blob_costs_one_request() {
     let writer = save(&store, upload, 0, b"small").await;
     let location = store.commit(upload, &sha256(b"small")).await.unwrap();
     drop(writer);
-    assert_eq!(names(&server.asked(), upload), ["PUT /blobs/x"]);
+    assert_eq!(server.asked(), [format!("PUT /{location}")]);
     assert!(whole(&store, &location, 5).await == b"small");
 }
 
@@ -169,7 +180,7 @@ async fn what_was_put_together_before_a_crash_is_found_and_never_taken_for_other
 
         // Whoever sends other bytes now gets no blob of the ones that are there.
         let other = server.store();
-        let mut late = other.resume(upload, 9 * MIB as u64).await.unwrap();
+        let mut late = other.resume(upload, 9 * MIB as u64, None).await.unwrap();
         let mut refused = late.append(piece(&others[9 * MIB..])).await.is_err();
         refused = refused || late.save().await.is_err();
         assert!(refused || other.commit(upload, &sha256(&others)).await.is_err());
@@ -183,7 +194,7 @@ async fn what_was_put_together_before_a_crash_is_found_and_never_taken_for_other
         } else {
             found.unwrap_err();
             // The server that knows what happened leaves nothing of it.
-            store.abort(upload).await.unwrap();
+            store.abort(upload, None).await.unwrap();
             assert_eq!(server.objects(), Vec::<String>::new());
         }
         drop(writer);
@@ -196,12 +207,12 @@ async fn an_upload_in_parts_is_read_back_before_it_ends() {
     let (store, upload) = (server.store(), UploadId::new());
     let bytes = filled(9 * MIB, 10);
     let writer = save(&store, upload, 0, &bytes).await;
-    let back = store.read_back(upload, bytes.len() as u64).await.unwrap();
+    let back = store.read_back(upload, bytes.len() as u64, None).await.unwrap();
     assert!(read(back).await == bytes);
     drop(writer);
     // It cannot grow any more, but it ends, at whatever server.
     let other = server.store();
-    let mut writer = other.resume(upload, bytes.len() as u64).await.unwrap();
+    let mut writer = other.resume(upload, bytes.len() as u64, None).await.unwrap();
     assert!(matches!(writer.append(piece(b"x")).await, Err(StoreError::UploadLost { .. })));
     let location = other.commit(upload, &sha512(&bytes)).await.unwrap();
     assert!(whole(&store, &location, bytes.len()).await == bytes);
@@ -223,7 +234,7 @@ async fn what_is_wrong_with_a_bucket_is_told_with_its_name_and_without_secrets()
             let mut writer = store.begin(UploadId::new()).await.unwrap();
             writer.append(piece(b"x")).await.unwrap();
             errors.push(writer.save().await.unwrap_err());
-            errors.push(store.resume(UploadId::new(), 3).await.err().unwrap());
+            errors.push(store.resume(UploadId::new(), 3, Some("x")).await.err().unwrap());
         }
         for error in errors {
             let error = error.to_string();
@@ -252,7 +263,7 @@ async fn a_prefix_holds_everything() {
 async fn a_signed_address_is_open_to_everybody() {
     let server = S3Server::start().await;
     let (store, upload) = (server.store(), UploadId::new());
-    save(&store, upload, 0, b"for everybody").await;
+    let _writer = save(&store, upload, 0, b"for everybody").await;
     let location = store.commit(upload, &sha256(b"for everybody")).await.unwrap();
     let url = store.presigned(&location, Duration::from_secs(60)).await.unwrap().unwrap();
     assert!(!url.as_str().contains("well"), "{url}");
@@ -361,6 +372,65 @@ async fn what_one_server_writes_no_other_touches() {
     two.finish_upload(web, upload, &sha256(&bytes), None).await.unwrap();
     let (_, stream) = one.read_blob(web, &sha256(&bytes), None).await.unwrap();
     assert!(read(stream).await == bytes);
+}
+
+/// A server is stopped in the middle of a request, another takes the upload over and ends it. What the first
+/// one still has in hand when it goes on is less, or as long and something else.
+#[tokio::test]
+async fn what_a_stopped_server_saves_late_touches_no_blob() {
+    let bytes = b"what counts";
+    for (late, breaks_off, first) in [
+        (&bytes[..4], true, 0),
+        (&b"other bytes"[..], false, 0),
+        (&bytes[4..7], true, 4),
+        (&b" others"[..], false, 4),
+    ] {
+        let server = S3Server::start().await;
+        let house = House::with(|_| server.store()).await;
+        let (one, two) = (&house.content, house.later_over(server.store(), SignedDuration::from_secs(31)));
+        let (web, digest) = (&house.web, sha256(bytes));
+        let upload = one.begin_upload(web, Algorithm::Sha256).await.unwrap();
+        if first > 0 {
+            let chunk = Chunk { start: Some(0), body: body(&bytes[..first]) };
+            one.append(web, upload, chunk).await.unwrap();
+        }
+        let (stopped, stops) = tokio::sync::oneshot::channel::<()>();
+        let (goes_on, thaw) = tokio::sync::oneshot::channel::<()>();
+        let end = futures::stream::once(async move {
+            stopped.send(()).unwrap();
+            thaw.await.unwrap();
+            if breaks_off { Err(std::io::ErrorKind::ConnectionReset.into()) } else { Ok(Bytes::new()) }
+        });
+        let chunk = Chunk { start: Some(first as u64), body: body(late).chain(end).boxed() };
+        let (ended, ()) = tokio::join!(one.append(web, upload, chunk), async {
+            stops.await.unwrap();
+            let rest = Chunk { start: Some(first as u64), body: body(&bytes[first..]) };
+            assert_eq!(two.append(web, upload, rest).await.unwrap(), bytes.len() as u64);
+            two.finish_upload(web, upload, &digest, None).await.unwrap();
+            goes_on.send(()).unwrap();
+        });
+        assert!(ended.is_err(), "{ended:?}");
+        let (_, stream) = two.read_blob(web, &digest, None).await.unwrap();
+        assert!(read(stream).await == bytes, "{late:?} behind {first}");
+    }
+}
+
+#[tokio::test]
+async fn a_small_upload_that_grows_bit_by_bit_leaves_one_object() {
+    let server = S3Server::start().await;
+    let house = House::with(|_| server.store()).await;
+    let upload = house.content.begin_upload(&house.web, Algorithm::Sha256).await.unwrap();
+    for at in 0..5u8 {
+        let chunk = Chunk { start: Some(at.into()), body: body(&[at]) };
+        house.restarted_over(server.store()).append(&house.web, upload, chunk).await.unwrap();
+        assert_eq!(server.objects().len(), 1);
+    }
+    let last = Chunk { start: None, body: body(&[5]) };
+    let digest = sha256(&[0, 1, 2, 3, 4, 5]);
+    house.content.finish_upload(&house.web, upload, &digest, Some(last)).await.unwrap();
+    assert_eq!(server.objects().len(), 1);
+    let (_, stream) = house.content.read_blob(&house.web, &digest, None).await.unwrap();
+    assert_eq!(read(stream).await, [0, 1, 2, 3, 4, 5]);
 }
 
 #[tokio::test]

@@ -67,19 +67,25 @@ async fn an_upload_goes_on_behind_what_was_saved_and_forgets_the_rest(store: &dy
     writer.append(piece(b"not counted")).await.unwrap();
     writer.save().await.unwrap();
     writer.append(piece(b"not saved")).await.unwrap();
+    let mark = writer.bookmark();
     drop(writer);
-    let mut writer = store.resume(upload, 5).await.unwrap();
+    let mut writer = store.resume(upload, 5, mark.as_deref()).await.unwrap();
     writer.append(piece(b" more")).await.unwrap();
     writer.save().await.unwrap();
-    assert_eq!(read(store.read_back(upload, 10).await.unwrap()).await, b"saved more");
+    writer.counted().await;
+    let mark = writer.bookmark();
     drop(writer);
+    assert_eq!(read(store.read_back(upload, 10, mark.as_deref()).await.unwrap()).await, b"saved more");
 
-    let mut writer = store.resume(upload, 5).await.unwrap();
+    let mut writer = store.resume(upload, 5, mark.as_deref()).await.unwrap();
     writer.save().await.unwrap();
-    assert!(matches!(store.resume(upload, 99).await, Err(StoreError::UploadLost { .. })));
-    store.abort(upload).await.unwrap();
-    store.abort(upload).await.unwrap();
-    assert!(matches!(store.resume(upload, 5).await, Err(StoreError::UploadLost { .. })));
+    writer.counted().await;
+    let mark = writer.bookmark();
+    let mark = mark.as_deref();
+    assert!(matches!(store.resume(upload, 99, mark).await, Err(StoreError::UploadLost { .. })));
+    store.abort(upload, mark).await.unwrap();
+    store.abort(upload, mark).await.unwrap();
+    assert!(matches!(store.resume(upload, 5, mark).await, Err(StoreError::UploadLost { .. })));
 }
 
 async fn a_blob_that_is_shorter_than_it_should_be_never_ends_well(store: &dyn Store) {
@@ -111,9 +117,9 @@ async fn an_upload_of_nothing_becomes_a_blob_of_nothing(store: &dyn Store) {
 
 async fn nothing_is_there_of_what_never_was(store: &dyn Store) {
     let upload = UploadId::new();
-    assert!(matches!(store.resume(upload, 5).await, Err(StoreError::UploadLost { .. })));
-    assert!(matches!(store.resume(upload, 50_000_000).await, Err(StoreError::UploadLost { .. })));
+    assert!(matches!(store.resume(upload, 5, None).await, Err(StoreError::UploadLost { .. })));
+    assert!(matches!(store.resume(upload, 50_000_000, None).await, Err(StoreError::UploadLost { .. })));
     assert!(store.commit(upload, &sha256(b"x")).await.is_err());
-    store.abort(upload).await.unwrap();
+    store.abort(upload, None).await.unwrap();
     assert_eq!(store.uploads().await.unwrap(), []);
 }

@@ -4,6 +4,7 @@ use crate::on_both;
 use crate::scene::{Scene, at, digest, image_json, index_json, put};
 use longshore_metadata::manifests::{DeleteOutcome, ReferrersWanted};
 use longshore_metadata::repositories::Visible;
+use longshore_metadata::uploads::Saved;
 use longshore_metadata::{blobs, manifests, repositories, tags, uploads};
 use longshore_model::{Author, BootId, UploadId};
 use longshore_oci::{Algorithm, Digest, Manifest};
@@ -70,12 +71,14 @@ async fn an_upload_moves_on_from_where_it_is_alone(scene: Scene) {
         .await;
     let me = BootId::new();
     let advance = |from, to, state: &'static [u8]| {
-        scene.write(move |tx| Box::pin(uploads::advance(tx, upload, me, from, to, state, at(1))))
+        let saved = Saved { from, to, hash_state: state.to_vec(), bookmark: Some(format!("to {to}")) };
+        scene.write(move |tx| Box::pin(async move { uploads::advance(tx, upload, me, &saved, at(1)).await }))
     };
     assert!(advance(0, 5, b"5").await);
     assert!(!advance(0, 7, b"7").await, "somebody else has moved it");
     let found = uploads::get(&mut scene.read().await, upload).await.unwrap().unwrap();
     assert_eq!((found.offset, found.hash_state.as_slice(), found.repository), (5, b"5".as_slice(), dev.id));
+    assert_eq!(found.bookmark.as_deref(), Some("to 5"));
     assert_eq!((found.algorithm, found.updated_at), (Algorithm::Sha256, at(1)));
     scene.write(move |tx| Box::pin(uploads::delete(tx, upload))).await;
     assert!(uploads::get(&mut scene.read().await, upload).await.unwrap().is_none());
@@ -90,7 +93,8 @@ async fn an_upload_is_moved_by_the_server_that_has_it_until_its_time_is_over(sce
     let claim =
         |by, now, until| scene.write(move |tx| Box::pin(uploads::claim(tx, upload, by, at(now), at(until))));
     let advance = |by, from, to| {
-        scene.write(move |tx| Box::pin(uploads::advance(tx, upload, by, from, to, b"x", at(1))))
+        let saved = Saved { from, to, hash_state: b"x".to_vec(), bookmark: None };
+        scene.write(move |tx| Box::pin(async move { uploads::advance(tx, upload, by, &saved, at(1)).await }))
     };
     assert!(claim(one, 0, 10).await);
     assert!(!claim(two, 5, 15).await);
