@@ -178,11 +178,6 @@ impl Disk {
         }
     }
 
-    /// Whether this is a folder.
-    pub(crate) fn is_folder(&self, inode: Inode) -> bool {
-        matches!(self.inodes[inode.0], Node::Folder { .. })
-    }
-
     /// Writes to `target` what a power cut at this instant may leave.
     ///
     /// # Errors
