@@ -4,9 +4,10 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use longshore_testkit::Longshore;
+use clap::ValueEnum;
 use longshore_testkit::soak::power::{PowerOptions, power_cuts, unnoticed_syncs};
 use longshore_testkit::soak::{KillOptions, kill_rounds};
+use longshore_testkit::{Longshore, S3Server, postgres};
 
 /// How long.
 #[derive(clap::Args)]
@@ -14,8 +15,14 @@ pub(crate) struct Options {
     /// How often the server is killed in the middle of its work
     #[arg(long, default_value_t = 200)]
     rounds: usize,
+    /// What holds the metadata
+    #[arg(long, value_enum, default_value_t = Database::Sqlite)]
+    database: Database,
+    /// What holds the blobs
+    #[arg(long, value_enum, default_value_t = Store::Disk)]
+    store: Store,
     /// Cut the power instead: what was written and not synced is lost, in whole or in part
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["database", "store"])]
     power: bool,
     /// At how many instants the power is cut
     #[arg(long, default_value_t = 300)]
@@ -28,11 +35,36 @@ pub(crate) struct Options {
     seed: Option<u64>,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Database {
+    Sqlite,
+    Postgres,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Store {
+    Disk,
+    /// A bucket of an S3 server that is started as well
+    S3,
+}
+
 /// Panics with what is missing, when something is.
 pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
     let seed = options.seed.unwrap_or_else(|| u64::from(std::process::id()));
     println!("seed {seed}");
-    let builder = Longshore::builder(binary);
+    let mut builder = Longshore::builder(binary);
+    if options.database == Database::Postgres {
+        let url = tokio::task::spawn_blocking(postgres::new_database).await?;
+        builder = builder.argument("--database").argument(&url);
+    }
+    // It lives as long as this does.
+    let bucket = match options.store {
+        Store::Disk => None,
+        Store::S3 => Some(S3Server::start().await),
+    };
+    if let Some(bucket) = &bucket {
+        builder = builder.in_bucket(bucket);
+    }
     let Options { rounds, cuts, clients, .. } = *options;
     let tell = |line: String| println!("{line}");
     if options.power {

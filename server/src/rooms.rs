@@ -65,6 +65,10 @@ impl Rooms {
         }
         let content = Content::new(db.clone(), settings.storage.open().await?, clock.clone())
             .accepting(settings.sparse);
+        let content = match settings.lease {
+            Some(lease) => content.holding(lease),
+            None => content,
+        };
         content.own_store().await?;
         content.drop_stray_uploads().await.context("what an earlier start left cannot be cleaned up")?;
         let access = Access::new(db.clone(), clock.clone(), AccessSettings::default());

@@ -10,14 +10,13 @@ use longshore_metadata::uploads;
 use longshore_model::UploadId;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// How long a server that died keeps others from going on with its uploads.
-const HOLD: SignedDuration = SignedDuration::from_secs(30);
-/// How often a server that lives says so.
-const RENEW_EVERY: Duration = Duration::from_secs(10);
+/// How long a server that died keeps others from going on with its uploads, unless it is said otherwise.
+pub(crate) const HOLD: SignedDuration = SignedDuration::from_secs(30);
+/// A server that lives says so when this part of the time is over.
+const RENEW_AFTER: u32 = 3;
 
 /// The uploads that this process writes to.
 #[derive(Clone, Default)]
@@ -85,8 +84,9 @@ impl Content {
 
     async fn hold_row(&self, upload: UploadId) -> Result<bool, Error> {
         let (me, now) = (self.0.me, self.now());
+        let until = now + self.1.hold;
         self.write(move |tx| {
-            async move { Ok::<_, Error>(uploads::claim(tx, upload, me, now, now + HOLD).await?) }.boxed()
+            async move { Ok::<_, Error>(uploads::claim(tx, upload, me, now, until).await?) }.boxed()
         })
         .await
     }
@@ -94,7 +94,7 @@ impl Content {
     /// Until it is lost: what is written then does not count, since the transaction that would make
     /// it count looks who has the upload.
     async fn renew_row(&self, upload: UploadId) {
-        let mut ticks = interval(RENEW_EVERY);
+        let mut ticks = interval(self.1.hold.unsigned_abs() / RENEW_AFTER);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await;
         loop {

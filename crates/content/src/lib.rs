@@ -37,6 +37,7 @@ pub use uploads::Chunk;
 
 use crate::claims::Busy;
 use futures::future::BoxFuture;
+use jiff::SignedDuration;
 use longshore_metadata::{Database, Priority, Tx};
 use longshore_model::{BootId, Clock, Timestamp};
 use std::sync::Arc;
@@ -45,7 +46,16 @@ use tokio_util::task::TaskTracker;
 
 /// The registry's content; cheap to clone.
 #[derive(Clone)]
-pub struct Content(Arc<Inner>, Sparse);
+pub struct Content(Arc<Inner>, Choices);
+
+/// What an administrator decides.
+#[derive(Debug, Clone, Copy)]
+struct Choices {
+    /// Which manifests are taken though parts of them are missing.
+    sparse: Sparse,
+    /// How long an upload stays with a server that says nothing any more.
+    hold: SignedDuration,
+}
 
 struct Inner {
     db: Database,
@@ -66,13 +76,21 @@ impl Content {
     pub fn new(db: Database, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         let (me, busy) = (BootId::new(), Busy::default());
         let (storing, unattended) = (RwLock::new(()), TaskTracker::new());
-        Self(Arc::new(Inner { db, store, clock, me, busy, storing, unattended }), Sparse::default())
+        let choices = Choices { sparse: Sparse::default(), hold: claims::HOLD };
+        Self(Arc::new(Inner { db, store, clock, me, busy, storing, unattended }), choices)
     }
 
     /// The same content, which takes manifests though parts of them are missing.
     #[must_use]
     pub fn accepting(self, sparse: Sparse) -> Self {
-        Self(self.0, sparse)
+        Self(self.0, Choices { sparse, ..self.1 })
+    }
+
+    /// The same content, where an upload stays so long with a server that says nothing any more, if several
+    /// share the store.
+    #[must_use]
+    pub fn holding(self, hold: SignedDuration) -> Self {
+        Self(self.0, Choices { hold, ..self.1 })
     }
 
     /// Waits until what came of uploads whose clients are gone has been saved. To be called when no request

@@ -93,7 +93,7 @@ impl Content {
     pub async fn put_manifest(&self, put: PutManifest<'_>) -> Result<PutOutcome, Error> {
         let checked = Checked::check(put.bytes, put.media_type, put.digest_expected).await?;
         let platform = self.platform(put.repository, &checked.manifest).await;
-        let sparse = self.1;
+        let sparse = self.1.sparse;
         let (repository, tags, now) = (put.repository.clone(), put.tags.to_vec(), self.now());
         let (author, provenance, lineage) = (put.author.clone(), put.provenance.clone(), put.lineage.clone());
         self.write(move |tx| {

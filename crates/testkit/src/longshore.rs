@@ -11,6 +11,7 @@ use crate::eventually::eventually;
 use crate::process::Server;
 use crate::registry_client::{RegistryClient, trusting_client};
 use crate::rest::Rest;
+use crate::s3_server::{ACCESS_KEY, BUCKET, S3Server, SECRET_KEY};
 
 /// The password of the user `admin` in every server that is started here.
 pub const ADMIN_PASSWORD: &str = "correct horse battery staple";
@@ -72,6 +73,16 @@ impl LongshoreBuilder {
     #[must_use]
     pub fn below(self, folder: &Path) -> Self {
         Self { below: Some(folder.to_owned()), ..self }
+    }
+
+    /// Keeps its blobs in the bucket of this server.
+    #[must_use]
+    pub fn in_bucket(self, server: &S3Server) -> Self {
+        self.variable("LONGSHORE_S3_BUCKET", BUCKET)
+            .variable("LONGSHORE_S3_ENDPOINT", &server.url())
+            .variable("LONGSHORE_S3_ALLOW_HTTP", "true")
+            .variable("LONGSHORE_S3_ACCESS_KEY", ACCESS_KEY)
+            .variable("LONGSHORE_S3_SECRET_KEY", SECRET_KEY)
     }
 
     /// Has strace write down some system calls, with all of their bytes.

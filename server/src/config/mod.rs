@@ -76,7 +76,7 @@ pub(crate) struct Settings {
     pub(crate) allow_private_remotes: bool,
     pub(crate) sparse: Sparse,
     pub(crate) garbage: GarbageSettings,
-    /// How long a job stays with a server that says nothing any more; none: as it is by default.
+    /// How long jobs and uploads stay with a server that says nothing any more; none: as it is by default.
     pub(crate) lease: Option<SignedDuration>,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,

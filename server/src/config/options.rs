@@ -85,7 +85,7 @@ pub(crate) struct Options {
     /// Seconds that manifests, blobs and what was deleted stay that nothing needs, in place of the days; for tests
     #[arg(long, env = "LONGSHORE_KEEP_SECONDS", value_name = "SECONDS", hide = true)]
     pub(super) keep_seconds: Option<u32>,
-    /// Seconds that a job stays with a server that says nothing any more [default: 30]; for tests
+    /// Seconds that jobs and uploads stay with a server that says nothing any more [default: 30]; for tests
     #[arg(long, env = "LONGSHORE_LEASE_SECONDS", value_name = "SECONDS", hide = true)]
     pub(super) lease_seconds: Option<NonZeroU32>,
     /// Hours between two collections of garbage; 0: only when asked [default: 24]

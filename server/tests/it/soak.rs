@@ -1,9 +1,9 @@
 //! A few rounds of what `cargo xtask soak` does for long (semantics 26): the server dies in the middle of random
 //! work, and nothing that it acknowledged is missing.
 
-use longshore_testkit::Longshore;
 use longshore_testkit::soak::power::{PowerOptions, power_cuts, unnoticed_syncs};
 use longshore_testkit::soak::{KillOptions, kill_rounds};
+use longshore_testkit::{Longshore, S3Server, postgres};
 
 fn server() -> longshore_testkit::LongshoreBuilder {
     Longshore::builder(env!("CARGO_BIN_EXE_longshore"))
@@ -12,6 +12,14 @@ fn server() -> longshore_testkit::LongshoreBuilder {
 #[tokio::test(flavor = "multi_thread")]
 async fn semantics_26_a_server_that_is_killed_has_all_that_it_acknowledged() {
     kill_rounds(server(), KillOptions { rounds: 4, clients: 3, seed: 26 }, |line| println!("{line}")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn semantics_26_a_server_over_postgresql_and_a_bucket_has_all_that_it_acknowledged_too() {
+    let bucket = S3Server::start().await;
+    let database = tokio::task::spawn_blocking(postgres::new_database).await.expect("a database is made");
+    let server = server().argument("--database").argument(&database).in_bucket(&bucket);
+    kill_rounds(server, KillOptions { rounds: 3, clients: 3, seed: 26 }, |line| println!("{line}")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! Blobs in an S3 bucket, behind the real binary.
 
 use longshore_oci::Algorithm;
-use longshore_testkit::s3_server::{ACCESS_KEY, BUCKET, SECRET_KEY};
+use longshore_testkit::s3_server::{ACCESS_KEY, SECRET_KEY};
 use longshore_testkit::{ADMIN_PASSWORD, Longshore, LongshoreBuilder, S3Server, Skopeo, corpus};
 use reqwest::Method;
 
@@ -9,14 +9,7 @@ use crate::support::{organization, repository};
 
 /// A server whose blobs are in the bucket.
 pub(crate) fn over(bucket: &S3Server) -> LongshoreBuilder {
-    Longshore::builder(env!("CARGO_BIN_EXE_longshore"))
-        .argument("--s3-bucket")
-        .argument(BUCKET)
-        .argument("--s3-endpoint")
-        .argument(&bucket.url())
-        .argument("--s3-allow-http=true")
-        .variable("LONGSHORE_S3_ACCESS_KEY", ACCESS_KEY)
-        .variable("LONGSHORE_S3_SECRET_KEY", SECRET_KEY)
+    Longshore::builder(env!("CARGO_BIN_EXE_longshore")).in_bucket(bucket)
 }
 
 #[tokio::test(flavor = "multi_thread")]

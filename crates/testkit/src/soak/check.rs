@@ -109,12 +109,16 @@ async fn finish_uploads(registry: &RegistryClient, wanted: &Expectations) {
         );
         let bytes: &Bytes = &wanted.uploads[location];
         let (rest, digest) = (bytes.slice(has as usize..), digest_of(bytes));
-        let request = registry.request(Method::PUT, &format!("{location}?digest={digest}"));
-        let mut request = request.header(CONTENT_TYPE, "application/octet-stream");
-        if !rest.is_empty() {
-            request = request.header(CONTENT_RANGE, format!("{has}-{}", bytes.len() - 1));
-        }
-        let answer = registry.send(request.body(rest)).await;
+        let answer = eventually("the killed server to let go of an upload", SOON, async || {
+            let request = registry.request(Method::PUT, &format!("{location}?digest={digest}"));
+            let mut request = request.header(CONTENT_TYPE, "application/octet-stream");
+            if !rest.is_empty() {
+                request = request.header(CONTENT_RANGE, format!("{has}-{}", bytes.len() - 1));
+            }
+            let answer = registry.send(request.body(rest.clone())).await;
+            if answer.status == 416 { Err(answer) } else { Ok(answer) }
+        })
+        .await;
         // One whose end was under way may have become a blob of which nobody knows yet.
         if answer.status != 404 || !known.allows(&State::Absent) {
             answer.expect(201);

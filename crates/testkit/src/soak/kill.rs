@@ -28,6 +28,8 @@ pub struct KillOptions {
 const KILLED_AFTER: std::ops::Range<Duration> = Duration::from_millis(20)..Duration::from_millis(1500);
 /// What nothing needs stays so long; short, so that collections find something in every round.
 const KEPT_SECONDS: &str = "2";
+/// What a killed server had in its hands is free after so long, where others could have gone on with it.
+const LEASE_SECONDS: &str = "3";
 
 /// Starts a server and kills it again and again; after each restart nothing that was acknowledged may be missing.
 /// Whatever database and store the builder names are used. Tells of each round.
@@ -36,7 +38,8 @@ const KEPT_SECONDS: &str = "2";
 /// With what is missing or wrong.
 pub async fn kill_rounds(builder: LongshoreBuilder, options: KillOptions, mut tell: impl FnMut(String)) {
     let mut random = StdRng::seed_from_u64(options.seed);
-    let mut server = builder.argument("--keep-seconds").argument(KEPT_SECONDS).start().await;
+    let builder = builder.argument("--keep-seconds").argument(KEPT_SECONDS);
+    let mut server = builder.argument("--lease-seconds").argument(LEASE_SECONDS).start().await;
     scene::furnish(&server).await;
     let journal = Arc::new(Mutex::new(Journal::default()));
     for round in 1..=options.rounds {
