@@ -68,17 +68,18 @@ impl Client {
         }
     }
 
-    /// Pushes the whole corpus.
-    pub(crate) async fn push(&self) -> Result<()> {
+    /// Pushes the whole corpus, as many blobs at once as `jobs` says.
+    pub(crate) async fn push(&self, jobs: usize) -> Result<()> {
         if self.url.starts_with("http://") {
             let push = |wire: &mut Connection, (repository, blob): (String, Blob)| {
                 self.push_over_wire(wire, &repository, &blob)
             };
-            self.over_wires(JOBS, self.corpus.blobs(), push)?;
+            self.over_wires(jobs, self.corpus.blobs(), push)?;
         } else {
-            in_parallel(self.corpus.blobs(), |(repository, blob)| self.push_blob(repository, blob)).await?;
+            in_parallel(jobs, self.corpus.blobs(), |(repository, blob)| self.push_blob(repository, blob))
+                .await?;
         }
-        in_parallel(self.corpus.mounts(), |(digest, from, to)| async move {
+        in_parallel(jobs, self.corpus.mounts(), |(digest, from, to)| async move {
             let path = format!("blobs/uploads/?mount={digest}&from={}/{from}", self.corpus.name);
             let answer = self.request(Method::POST, &to, &path).header(CONTENT_LENGTH, 0).send().await?;
             ensure!(answer.status() == 201, "mounting {digest}: {}", answer.status());
@@ -206,8 +207,9 @@ impl Client {
 }
 
 async fn in_parallel<T, F: Future<Output = Result<()>>>(
+    jobs: usize,
     work: impl IntoIterator<Item = T>,
     each: impl Fn(T) -> F,
 ) -> Result<()> {
-    stream::iter(work).map(each).buffer_unordered(JOBS).try_collect().await
+    stream::iter(work).map(each).buffer_unordered(jobs).try_collect().await
 }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::latency::Latencies;
-use client::{Client, Protocol};
+use client::{Client, JOBS, Protocol};
 use corpus::Corpus;
 use peer::{Kind, Peer, Setting};
 use table::{Row, Target, Unit};
@@ -140,7 +140,10 @@ impl Pull {
 /// What one round of one peer came to; the best of several rounds takes the least of each.
 #[derive(Debug, Clone, Copy)]
 struct Round {
+    /// Several blobs at once.
     push: f64,
+    /// One blob after another.
+    push_in_turn: f64,
     push_cpu: f64,
     pull: Pull,
     /// Seconds for one manifest, on the average.
@@ -153,6 +156,7 @@ impl Round {
     fn best(self, other: Self) -> Self {
         Self {
             push: self.push.min(other.push),
+            push_in_turn: self.push_in_turn.min(other.push_in_turn),
             push_cpu: self.push_cpu.min(other.push_cpu),
             pull: self.pull.best(other.pull),
             manifest: self.manifest.min(other.manifest),
@@ -181,24 +185,14 @@ async fn compare(place: &Place<'_>, rounds: usize) -> Result<Vec<Row>> {
     let (ours, theirs) = ours.zip(theirs).context("there is at least one round")?;
     let bytes = place.corpus.bytes() as f64;
     let name = |what: &str| format!("{} on {}: {what}", place.corpus.name, place.medium);
+    // On a disk, what it takes is the limit of both.
+    let target = if place.medium == "disk" { Target::None } else { Target::AtLeast(2.5) };
+    let push = |what: &str, ours: f64, theirs: f64| {
+        Row::new(name(what), Unit::BytesPerSecond, bytes / ours, bytes / theirs, target)
+    };
     let mut rows = vec![
-        match place.medium {
-            // What the disk takes is the limit of both.
-            "disk" => Row::new(
-                name("push"),
-                Unit::BytesPerSecond,
-                bytes / ours.push,
-                bytes / theirs.push,
-                Target::None,
-            ),
-            _ => Row::new(
-                name("push"),
-                Unit::BytesPerSecond,
-                bytes / ours.push,
-                bytes / theirs.push,
-                Target::AtLeast(2.5),
-            ),
-        },
+        push("push, eight blobs at once", ours.push, theirs.push),
+        push("push, one blob at a time", ours.push_in_turn, theirs.push_in_turn),
         Row::new(name("push, server CPU"), Unit::Seconds, ours.push_cpu, theirs.push_cpu, Target::None),
         match place.medium {
             "disk" => {
@@ -249,7 +243,7 @@ async fn compare_tls(place: &Place<'_>, rounds: usize) -> Result<Vec<Row>> {
     for round in 0..rounds {
         for kind in turns(round) {
             let peer = Peer::start(kind, place.setting(true), place.corpus).await?;
-            Client::new(&peer, Protocol::Http1, place.corpus)?.push().await?;
+            Client::new(&peer, Protocol::Http1, place.corpus)?.push(JOBS).await?;
             for (protocol, name) in BOTH {
                 let pull = pull(&peer, &Client::new(&peer, protocol, place.corpus)?, place.corpus).await?;
                 eprintln!("{} over TLS, {name}, round {}: {kind:?} {pull:.3?}", place.corpus.name, round + 1);
@@ -275,14 +269,19 @@ fn turns(round: usize) -> [Kind; 2] {
 }
 
 async fn measure(kind: Kind, place: &Place<'_>) -> Result<Round> {
+    let push_in_turn = {
+        let peer = Peer::start(kind, place.setting(false), place.corpus).await?;
+        timed(&peer, Client::new(&peer, Protocol::Http1, place.corpus)?.push(1)).await?.0
+    };
     let peer = Peer::start(kind, place.setting(false), place.corpus).await?;
     let client = Client::new(&peer, Protocol::Http1, place.corpus)?;
-    let (push, push_cpu, ()) = timed(&peer, client.push()).await?;
+    let (push, push_cpu, ()) = timed(&peer, client.push(JOBS)).await?;
     let pull = pull(&peer, &client, place.corpus).await?;
     let (latencies, all) = client.manifests(MANIFESTS).await?;
     let latencies = Latencies::new(latencies);
     Ok(Round {
         push,
+        push_in_turn,
         push_cpu,
         pull,
         manifest: all.as_secs_f64() / MANIFESTS as f64,
@@ -314,7 +313,7 @@ async fn memory(binary: &Path, medium: &Path, corpus: &Arc<Corpus>) -> Result<Ve
         tokio::time::sleep(SETTLED).await;
         let idle = peer.usage()?.memory;
         peer.forget_peak()?;
-        client.push().await?;
+        client.push(JOBS).await?;
         let push = peer.usage()?.peak;
         peer.forget_peak()?;
         let biggest = corpus.blobs().into_iter().max_by_key(|(_, blob)| blob.size);
