@@ -5,7 +5,7 @@ use longshore_model::{Account, Page, PageRequest, account::NewAccount, repositor
 
 use super::Answer;
 #[cfg(feature = "ssr")]
-use super::{asked, namespace, peer};
+use super::{asked, namespace, peer, refused};
 
 /// Users (`orgs` false) or organizations (`orgs` true).
 #[server(input = Json)]
@@ -42,5 +42,8 @@ pub async fn set_quota(name: String, quota: Option<u64>) -> Answer<repository::N
 pub async fn change_password(name: String, old: Option<String>, new: String) -> Answer<()> {
     let (admin, actor) = asked().await?;
     let name = namespace(&name)?;
-    Ok(admin.change_password(&actor, &name, old.map(Into::into), new.into(), peer().await?).await?)
+    match admin.change_password(&actor, &name, old.map(Into::into), new.into(), peer().await?).await {
+        Ok(()) => Ok(()),
+        Err(problem) => Err(refused(problem).await),
+    }
 }

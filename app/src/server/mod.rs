@@ -58,6 +58,25 @@ async fn request_actor() -> Answer<longshore_access::RequestActor> {
     Ok(actor)
 }
 
+/// A refusal that waiting helps against, with the status and the header that say so to programs. A form that came
+/// without script is led back to its page instead.
+#[cfg(feature = "ssr")]
+async fn refused(problem: longshore_model::Problem) -> AppError {
+    use http::{HeaderMap, StatusCode, header};
+
+    let headers: HeaderMap = leptos_axum::extract().await.unwrap_or_default();
+    let by_form = headers
+        .get(header::ACCEPT)
+        .is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")));
+    if let (Some(seconds), false) = (problem.retry_after, by_form) {
+        let response: leptos_axum::ResponseOptions = leptos::prelude::expect_context();
+        response.insert_header(header::RETRY_AFTER, seconds.into());
+        response
+            .set_status(StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::TOO_MANY_REQUESTS));
+    }
+    problem.into()
+}
+
 /// A failure that is the server's own; the log has the rest.
 #[cfg(feature = "ssr")]
 fn internal(error: impl std::fmt::Display) -> AppError {

@@ -5,7 +5,7 @@ use longshore_model::Actor;
 
 use super::Answer;
 #[cfg(feature = "ssr")]
-use super::{asked, internal, peer};
+use super::{asked, internal, peer, refused};
 
 /// The cookie that carries a session's token.
 pub const SESSION_COOKIE: &str = "longshore_session";
@@ -33,7 +33,10 @@ pub async fn sign_in(username: String, password: String, next: Option<String>) -
     use secrecy::ExposeSecret;
 
     let (admin, _) = asked().await?;
-    let session = admin.sign_in(&username, password.into(), peer().await?).await?;
+    let session = match admin.sign_in(&username, password.into(), peer().await?).await {
+        Ok(session) => session,
+        Err(problem) => return Err(refused(problem).await),
+    };
     set_cookie(session.token.expose_secret()).await?;
     leptos_axum::redirect(local_path(next.as_deref()));
     Ok(())

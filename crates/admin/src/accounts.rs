@@ -83,15 +83,8 @@ impl Admin {
                     accounts::create(tx, &name, new.is_org, new.is_admin, hash.as_deref(), now).await?;
                 let kind = if new.is_org { "organization" } else { "user" };
                 let entry = activity::NewActivity {
-                    at: now,
-                    author,
-                    kind: ActivityKind::AccountCreated,
-                    repository: None,
-                    tag: None,
-                    digest: None,
-                    policy: None,
-                    job: None,
                     detail: format!("the {kind} {name} was made"),
+                    ..activity::NewActivity::new(now, author, ActivityKind::AccountCreated)
                 };
                 activity::add(tx, &entry).await?;
                 Ok(account)

@@ -350,6 +350,7 @@ fn unusable(report: &ConnectReport) -> Problem {
             .next()
             .map_or_else(|| "the registry cannot be used with these settings".to_owned(), sentence),
         fields: fields.collect(),
+        retry_after: None,
     }
 }
 

@@ -56,15 +56,10 @@ pub(crate) async fn note(
     now: Timestamp,
 ) -> Result<(), Problem> {
     let entry = activity::NewActivity {
-        at: now,
-        author,
-        kind,
         repository: Some(repository),
-        tag: None,
-        digest: None,
         policy: Some(policy),
-        job: None,
         detail,
+        ..activity::NewActivity::new(now, author, kind)
     };
     Ok(activity::add(tx, &entry).await?)
 }

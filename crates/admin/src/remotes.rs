@@ -240,15 +240,8 @@ fn probe_repository() -> longshore_oci::RemoteName {
 
 async fn note(tx: &mut Tx, author: Author, detail: String, now: Timestamp) -> Result<(), Problem> {
     let entry = activity::NewActivity {
-        at: now,
-        author,
-        kind: ActivityKind::RemoteChanged,
-        repository: None,
-        tag: None,
-        digest: None,
-        policy: None,
-        job: None,
         detail,
+        ..activity::NewActivity::new(now, author, ActivityKind::RemoteChanged)
     };
     Ok(activity::add(tx, &entry).await?)
 }

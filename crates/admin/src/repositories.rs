@@ -119,15 +119,9 @@ impl Admin {
             Box::pin(async move {
                 repositories::update(tx, repository.id, &change, now).await?;
                 let entry = activity::NewActivity {
-                    at: now,
-                    author,
-                    kind: ActivityKind::RepositoryChanged,
                     repository: Some(repository.id),
-                    tag: None,
-                    digest: None,
-                    policy: None,
-                    job: None,
                     detail: describe(&repository, &change),
+                    ..activity::NewActivity::new(now, author, ActivityKind::RepositoryChanged)
                 };
                 activity::add(tx, &entry).await?;
                 let changed = repositories::get(tx, repository.id).await?;

@@ -50,15 +50,8 @@ impl Admin {
                     None => format!("the namespace {name} may hold any amount now"),
                 };
                 let entry = activity::NewActivity {
-                    at: now,
-                    author,
-                    kind: ActivityKind::QuotaChanged,
-                    repository: None,
-                    tag: None,
-                    digest: None,
-                    policy: None,
-                    job: None,
                     detail,
+                    ..activity::NewActivity::new(now, author, ActivityKind::QuotaChanged)
                 };
                 Ok(activity::add(tx, &entry).await?)
             })

@@ -72,7 +72,12 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Self(problem) = self;
         let status = StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, Json(Errors::from(problem))).into_response()
+        let retry_after = problem.retry_after;
+        let mut response = (status, Json(Errors::from(problem))).into_response();
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 

@@ -142,15 +142,8 @@ async fn create(
         made => made?,
     };
     let entry = NewActivity {
-        at: now,
-        author,
-        kind: ActivityKind::RepositoryCreated,
         repository: Some(repository.id),
-        tag: None,
-        digest: None,
-        policy: None,
-        job: None,
-        detail: String::new(),
+        ..NewActivity::new(now, author, ActivityKind::RepositoryCreated)
     };
     activity::add(tx, &entry).await?;
     Ok(repository)

@@ -154,16 +154,6 @@ async fn note(
     detail: String,
     now: longshore_model::Timestamp,
 ) -> Result<(), longshore_metadata::Error> {
-    let entry = NewActivity {
-        at: now,
-        author,
-        kind,
-        repository,
-        tag: None,
-        digest: None,
-        policy: None,
-        job: None,
-        detail,
-    };
+    let entry = NewActivity { repository, detail, ..NewActivity::new(now, author, kind) };
     activity::add(tx, &entry).await
 }

@@ -48,15 +48,11 @@ pub(crate) async fn pause(
     policies::pause(tx, kind, id, why, now).await?;
     let sentence = format!("the {} stopped itself: {why}", kind.noun());
     let entry = NewActivity {
-        at: now,
-        author: Author::Policy { id, policy: kind },
-        kind: ActivityKind::PolicyPaused,
         repository: Some(repository),
-        tag: None,
-        digest: None,
         policy: Some(id),
         job: Some(job),
         detail: sentence.clone(),
+        ..NewActivity::new(now, Author::Policy { id, policy: kind }, ActivityKind::PolicyPaused)
     };
     activity::add(tx, &entry).await?;
     jobs::log(tx, job, &[(Level::Warn, sentence)], now).await

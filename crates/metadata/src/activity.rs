@@ -36,6 +36,15 @@ pub struct NewActivity {
     pub detail: String,
 }
 
+impl NewActivity {
+    /// Something that is about no repository, nor anything else that a field names.
+    #[must_use]
+    pub fn new(at: Timestamp, author: Author, kind: ActivityKind) -> Self {
+        let (repository, tag, digest, policy, job) = (None, None, None, None, None);
+        Self { at, author, kind, repository, tag, digest, policy, job, detail: String::new() }
+    }
+}
+
 from_row! {
     struct Row {
         id: i64,

@@ -138,16 +138,6 @@ async fn tell(
     detail: String,
     at: Timestamp,
 ) -> Result<(), Error> {
-    let entry = NewActivity {
-        at,
-        author: author.clone(),
-        kind,
-        repository: None,
-        tag: None,
-        digest: None,
-        policy: None,
-        job: None,
-        detail,
-    };
+    let entry = NewActivity { detail, ..NewActivity::new(at, author.clone(), kind) };
     activity::add(tx, &entry).await
 }

@@ -1,22 +1,24 @@
 //! Tags in time. [`set`] and [`remove`] are the ways in which a tag changes, and [`crate::undo`], which
 //! ends in the same functions: with the change itself they write its revision, its history, the activity
 //! and the job that reacts to it, all in the caller's transaction. That an immutable tag stays as it is
-//! is decided here.
+//! is decided here. How tags are read is next door.
+
+mod reading;
+
+pub use reading::{all, digest_tags_of, find, list, summaries, summary};
 
 use crate::{
     Change, Conn, Error, Tx,
     activity::{self, NewActivity},
-    conn::{change, from_row, row, rows, value},
-    convert::{containing, from_json, id, instant, json, micros, parse},
+    conn::{change, row, value},
+    convert::{json, micros, parse},
     jobs::{self, NewJob},
-    manifests::{self, TreeEntry, TreeKind},
-    page,
+    manifests,
 };
 use longshore_model::{
-    Author, Lineage, Page, PageRequest, Provenance, Repository, RepositoryId, Revision, TagRecord, Timestamp,
+    Author, Lineage, Provenance, Repository, RepositoryId, Revision, TagRecord, Timestamp,
     activity::ActivityKind,
     job::{Action, Cause, Parameters},
-    tag::TagSummary,
 };
 use longshore_oci::{Digest, Tag};
 
@@ -75,39 +77,6 @@ pub enum RemoveOutcome {
         /// The tag as it stands.
         existing: TagRecord,
     },
-}
-
-from_row! {
-    struct TagRow {
-        repository: String,
-        name: String,
-        digest: String,
-        revision: i64,
-        source_revision: i64,
-        created_at: i64,
-        updated_at: i64,
-        author: String,
-        provenance: String,
-        lineage: String,
-    }
-}
-
-impl TryFrom<TagRow> for TagRecord {
-    type Error = Error;
-    fn try_from(row: TagRow) -> Result<Self, Error> {
-        Ok(Self {
-            repository: id(RepositoryId, &row.repository)?,
-            name: parse("tag", &row.name)?,
-            digest: parse("digest", &row.digest)?,
-            revision: Revision(row.revision),
-            source_revision: Revision(row.source_revision),
-            created_at: instant(row.created_at)?,
-            updated_at: instant(row.updated_at)?,
-            author: from_json("author", &row.author)?,
-            provenance: from_json("provenance", &row.provenance)?,
-            lineage: from_json("lineage", &row.lineage)?,
-        })
-    }
 }
 
 /// Lets a tag point to a manifest that the repository has.
@@ -232,15 +201,10 @@ pub async fn remove(
     let revision = next_revision(tx).await?;
     Memory { repository: repository.id, name, revision, set: None, author, now }.keep(tx).await?;
     let entry = NewActivity {
-        at: now,
-        author: author.clone(),
-        kind: ActivityKind::TagDeleted,
         repository: Some(repository.id),
         tag: Some(name.clone()),
         digest: Some(existing.digest.clone()),
-        policy: None,
-        job: None,
-        detail: String::new(),
+        ..NewActivity::new(now, author.clone(), ActivityKind::TagDeleted)
     };
     activity::add(tx, &entry).await?;
     tx.announce(Change::Tags(repository.id));
@@ -326,15 +290,12 @@ async fn tell(tx: &mut Tx, record: &TagRecord, now: Timestamp) -> Result<(), Err
         }
     };
     let entry = NewActivity {
-        at: now,
-        author: record.author.clone(),
-        kind,
         repository: Some(record.repository),
         tag: Some(record.name.clone()),
         digest: Some(record.digest.clone()),
         policy,
-        job: None,
         detail,
+        ..NewActivity::new(now, record.author.clone(), kind)
     };
     activity::add(tx, &entry).await
 }
@@ -383,142 +344,4 @@ pub async fn lock_changes(tx: &mut Tx) -> Result<(), Error> {
         value!(tx.conn, i64, "SELECT value FROM sequences WHERE name = 'revision' FOR UPDATE")?;
     }
     Ok(())
-}
-
-/// A tag.
-pub async fn find(conn: &mut Conn, repository: RepositoryId, name: &Tag) -> Result<Option<TagRecord>, Error> {
-    let sql = "SELECT repository, name, digest, revision, source_revision, created_at, updated_at, author, provenance,
-                      lineage FROM tags WHERE repository = $1 AND name = $2";
-    row!(conn, TagRow, sql, repository.to_string(), name.as_str())?.map(TagRecord::try_from).transpose()
-}
-
-/// The digest tags of a subject, whatever their suffix.
-pub async fn digest_tags_of(
-    conn: &mut Conn,
-    repository: RepositoryId,
-    subject: &Digest,
-) -> Result<Vec<TagRecord>, Error> {
-    let base = format!("{}-{}", subject.algorithm(), subject.hex());
-    let found = rows!(
-        conn,
-        TagRow,
-        "SELECT repository, name, digest, revision, source_revision, created_at, updated_at, author, provenance,
-                lineage FROM tags
-         WHERE repository = $1 AND name >= $2 AND name < $3 AND digest_tag ORDER BY name",
-        repository.to_string(),
-        base.as_str(),
-        // Behind every suffix that begins with a separator; '~' is in no tag.
-        format!("{base}~")
-    )?;
-    let all: Vec<TagRecord> = found.into_iter().map(TagRecord::try_from).collect::<Result<_, _>>()?;
-    Ok(all.into_iter().filter(|tag| tag.name.digest_tag_subject().as_ref() == Some(subject)).collect())
-}
-
-/// The names of tags behind `after`, in byte order, at most `limit` of them; digest tags as well.
-pub async fn list(
-    conn: &mut Conn,
-    repository: RepositoryId,
-    after: Option<&str>,
-    limit: Option<i64>,
-) -> Result<Vec<Tag>, Error> {
-    let found = rows!(
-        conn,
-        (String,),
-        "SELECT name FROM tags WHERE repository = $1 AND ($2 IS NULL OR name > $2) ORDER BY name LIMIT $3",
-        repository.to_string(),
-        after,
-        limit.unwrap_or(i64::MAX)
-    )?;
-    found.iter().map(|(name,)| parse("tag", name)).collect()
-}
-
-/// Every tag, oldest change first, digest tags left out.
-pub async fn all(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<TagRecord>, Error> {
-    let found = rows!(
-        conn,
-        TagRow,
-        "SELECT repository, name, digest, revision, source_revision, created_at, updated_at, author, provenance,
-                lineage FROM tags WHERE repository = $1 AND NOT digest_tag ORDER BY revision",
-        repository.to_string()
-    )?;
-    found.into_iter().map(TagRecord::try_from).collect()
-}
-
-/// Tags for a list, newest change first, digest tags left out.
-pub async fn summaries(
-    conn: &mut Conn,
-    repository: RepositoryId,
-    search: Option<&str>,
-    page: &PageRequest,
-) -> Result<Page<TagSummary>, Error> {
-    let search = search.filter(|text| !text.trim().is_empty()).map(containing);
-    let total = value!(
-        conn,
-        i64,
-        r"SELECT COUNT(*) FROM tags
-          WHERE repository = $1 AND NOT digest_tag AND ($2 IS NULL OR LOWER(name) LIKE $2 ESCAPE '\')",
-        repository.to_string(),
-        search.as_deref()
-    )?;
-    let found = rows!(
-        conn,
-        TagRow,
-        r"SELECT repository, name, digest, revision, source_revision, created_at, updated_at, author, provenance,
-                 lineage FROM tags
-          WHERE repository = $1 AND NOT digest_tag AND ($2 IS NULL OR LOWER(name) LIKE $2 ESCAPE '\')
-          ORDER BY revision DESC LIMIT $3 OFFSET $4",
-        repository.to_string(),
-        search.as_deref(),
-        page.limit(),
-        page.offset()
-    )?;
-    let mut summaries = Vec::with_capacity(found.len());
-    for row in found {
-        summaries.push(summarise(conn, row.try_into()?).await?);
-    }
-    page::made(summaries, page, total)
-}
-
-/// A tag with what lists show beside it.
-pub async fn summary(
-    conn: &mut Conn,
-    repository: RepositoryId,
-    name: &Tag,
-) -> Result<Option<TagSummary>, Error> {
-    match find(conn, repository, name).await? {
-        Some(tag) => summarise(conn, tag).await.map(Some),
-        None => Ok(None),
-    }
-}
-
-async fn summarise(conn: &mut Conn, tag: TagRecord) -> Result<TagSummary, Error> {
-    let sql = "SELECT media_type, artifact_type FROM manifests WHERE digest = $1";
-    let found: Option<(String, Option<String>)> =
-        row!(conn, (String, Option<String>), sql, tag.digest.as_str())?;
-    let (media_type, artifact_type) = found.unwrap_or_default();
-    let tree = manifests::tree(conn, &tag.digest).await?;
-    // What an index says of its children counts; an image is known by its config alone.
-    let mut platforms = platforms_of(&tree, TreeKind::Manifest);
-    if platforms.is_empty() {
-        platforms = platforms_of(&tree, TreeKind::Blob);
-    }
-    Ok(TagSummary {
-        media_type,
-        artifact_type,
-        platforms,
-        size_bytes: tree.iter().map(|entry| entry.size).sum(),
-        tag,
-        source_visible: true,
-    })
-}
-
-fn platforms_of(tree: &[TreeEntry], kind: TreeKind) -> Vec<String> {
-    let mut platforms: Vec<String> = Vec::new();
-    for platform in tree.iter().filter(|entry| entry.kind == kind).filter_map(|entry| entry.platform.as_ref())
-    {
-        if platform != "unknown/unknown" && !platforms.contains(platform) {
-            platforms.push(platform.clone());
-        }
-    }
-    platforms
 }

@@ -285,15 +285,12 @@ pub async fn release_tag(
     let sql = "UPDATE tags SET provenance = $3 WHERE repository = $1 AND name = $2";
     change!(tx.conn, sql, repository.to_string(), name.as_str(), json(&record.provenance))?;
     let entry = NewActivity {
-        at: now,
-        author: author.clone(),
-        kind: ActivityKind::TagReleased,
         repository: Some(repository),
         tag: Some(name.clone()),
         digest: Some(record.digest.clone()),
         policy: Some(policy),
-        job: None,
         detail: "its pull mirror may move it again".to_owned(),
+        ..NewActivity::new(now, author.clone(), ActivityKind::TagReleased)
     };
     activity::add(tx, &entry).await?;
     tx.announce(Change::Tags(repository));

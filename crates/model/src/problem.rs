@@ -2,7 +2,7 @@
 //! The codes are DTR's where DTR has one (dtr.md §1), with the HTTP statuses it used.
 
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, time::Duration};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $wire:literal, $status:literal;)*) => {
@@ -131,18 +131,22 @@ pub struct Problem {
     pub message: String,
     /// The fields it is about.
     pub fields: Vec<FieldError>,
+    /// After how many seconds the same may be tried again, where waiting helps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
 }
 
 impl Problem {
     /// A problem that is about no field.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), fields: Vec::new() }
+        Self { code, message: message.into(), fields: Vec::new(), retry_after: None }
     }
 
     /// A problem about one field; the field's message is the problem's.
     pub fn field(code: Code, field: impl Into<String>, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { code, message: message.clone(), fields: vec![FieldError { field: field.into(), message }] }
+        let fields = vec![FieldError { field: field.into(), message: message.clone() }];
+        Self { fields, ..Self::new(code, message) }
     }
 
     /// A problem about several fields; none when there are none.
@@ -153,7 +157,14 @@ impl Problem {
             1 => first.message.clone(),
             more => format!("{} (and {} more)", first.message, more - 1),
         };
-        Some(Self { code, message, fields })
+        Some(Self { fields, ..Self::new(code, message) })
+    }
+
+    /// The same problem, which is over when so much time is.
+    #[must_use]
+    pub fn over_after(self, wait: Duration) -> Self {
+        // Headers count whole seconds.
+        Self { retry_after: Some(wait.as_secs().max(1)), ..self }
     }
 
     /// What went wrong with `field`, when something did.

@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_model::{AccountId, Actor};
+use longshore_model::{AccountId, Actor, Code, Problem};
 use metrics::counter;
 
 pub(crate) use options::{LimitOptions, LimitSettings, Slow};
@@ -18,6 +18,9 @@ pub(crate) use options::{LimitOptions, LimitSettings, Slow};
 use rate::Rate;
 pub(crate) use uploads::Upload;
 use uploads::Uploads;
+
+/// When to try again an upload that is one too many.
+const UPLOAD_WAIT: Duration = Duration::from_secs(5);
 
 /// What was refused, as the label `limit` of `longshore_limit_refusals_total` has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,15 +64,6 @@ struct Inner {
     uploads: Uploads,
 }
 
-/// A request that comes too early.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TooMany {
-    /// What there is too much of, and what to do.
-    pub(crate) message: String,
-    /// When to try again.
-    pub(crate) retry_after: Duration,
-}
-
 impl Limits {
     pub(crate) fn new(settings: &LimitSettings) -> Self {
         Self(Arc::new(Inner {
@@ -80,7 +74,7 @@ impl Limits {
     }
 
     /// One more request from this address.
-    pub(crate) fn by_address(&self, address: IpAddr) -> Result<(), TooMany> {
+    pub(crate) fn by_address(&self, address: IpAddr) -> Result<(), Problem> {
         let Some(rate) = &self.0.addresses else { return Ok(()) };
         rate.check(&network(address)).map_err(|retry_after| {
             Limit::AddressRate.refused();
@@ -89,7 +83,7 @@ impl Limits {
     }
 
     /// One more request of this actor. Strangers are counted by address alone.
-    pub(crate) fn by_actor(&self, actor: &Actor) -> Result<(), TooMany> {
+    pub(crate) fn by_actor(&self, actor: &Actor) -> Result<(), Problem> {
         let (Some(rate), Some(user)) = (&self.0.users, actor.user()) else { return Ok(()) };
         rate.check(&user.id).map_err(|retry_after| {
             Limit::UserRate.refused();
@@ -98,22 +92,20 @@ impl Limits {
     }
 
     /// One more upload of this actor, for as long as the answer is kept.
-    pub(crate) fn upload(&self, actor: &Actor) -> Result<Upload, TooMany> {
+    pub(crate) fn upload(&self, actor: &Actor) -> Result<Upload, Problem> {
         self.0.uploads.begin(actor.user().map(|user| user.id)).map_err(|most| {
             Limit::Uploads.refused();
-            TooMany {
-                message: format!("More than {most} uploads of this user are running; wait for one to end."),
-                retry_after: Duration::from_secs(5),
-            }
+            let message = format!("More than {most} uploads of this user are running; wait for one to end.");
+            Problem::new(Code::TooManyAttempts, message).over_after(UPLOAD_WAIT)
         })
     }
 }
 
-fn too_fast(what: String, retry_after: Duration) -> TooMany {
+fn too_fast(what: String, retry_after: Duration) -> Problem {
     // A header counts whole seconds.
     let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
     let message = format!("{what}; try again in {seconds} s.");
-    TooMany { message, retry_after: Duration::from_secs(seconds) }
+    Problem::new(Code::TooManyAttempts, message).over_after(Duration::from_secs(seconds))
 }
 
 /// Whoever has one IPv6 address has a whole /64 of them.

@@ -1,8 +1,6 @@
 //! Who sends a request: found out once, from the credentials that the request carries, and handed
 //! on as extensions that handlers read.
 
-use std::time::Duration;
-
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -10,7 +8,7 @@ use axum::{Extension, Json};
 use axum_extra::extract::CookieJar;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use ipnet::IpNet;
-use longshore_access::{Access, AuthError, RequestActor, Via};
+use longshore_access::{Access, RequestActor, Via};
 use longshore_admin::auth_problem;
 use longshore_app::server::{RequestSession, SESSION_COOKIE};
 use longshore_model::{Actor, Code, Problem};
@@ -19,7 +17,7 @@ use longshore_registry::Origin;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::origin;
-use crate::limits::{Limits, TooMany};
+use crate::limits::Limits;
 use crate::listener::Connected;
 use crate::network::Arrival;
 
@@ -75,22 +73,22 @@ pub(crate) async fn identify(
     let arrival = Arrival::new(peer.ip(), tls, request.headers(), &keeper.trusted_proxies);
     // Before anything costs time.
     if let Err(too_many) = keeper.limits.by_address(arrival.peer) {
-        return turn_away(audience, too_many.into(), request.headers());
+        return refuse(audience, too_many, request.headers());
     }
     let origin = keeper.external_origin.clone().or_else(|| arrival.origin());
     let token = session_token(request.headers());
     let identified = keeper.actor(audience, &arrival, request.headers(), token.as_deref()).await;
     let actor = match identified {
         Ok(actor) => actor,
-        Err(refused) => return turn_away(audience, refused, request.headers()),
+        Err(refused) => return refuse(audience, refused, request.headers()),
     };
     if let Err(too_many) = keeper.limits.by_actor(&actor.actor) {
-        return turn_away(audience, too_many.into(), request.headers());
+        return refuse(audience, too_many, request.headers());
     }
     // Held until the answer: by then the upload's bytes have come.
     let _upload = match sends_blob(&request).then(|| keeper.limits.upload(&actor.actor)).transpose() {
         Ok(upload) => upload,
-        Err(too_many) => return turn_away(audience, too_many.into(), request.headers()),
+        Err(too_many) => return refuse(audience, too_many, request.headers()),
     };
     // Signing in is protected as well: somebody else's site shall not sign a browser in as its user.
     let by_browser = matches!(actor.via, Via::Session { .. }) || audience == Audience::Site;
@@ -118,7 +116,7 @@ impl Gatekeeper {
         arrival: &Arrival,
         headers: &HeaderMap,
         session: Option<&str>,
-    ) -> Result<RequestActor, Refused> {
+    ) -> Result<RequestActor, Problem> {
         let peer = arrival.peer;
         let known = |actor, via| RequestActor { actor, peer, via };
         let credentials = match audience {
@@ -129,7 +127,8 @@ impl Gatekeeper {
         if let Some(credentials) = credentials {
             return match credentials.to_str().ok().and_then(Credentials::parse) {
                 Some(Credentials::Basic { user, password }) => {
-                    let user = self.access.authenticate(&user, &password, peer).await?;
+                    let user =
+                        self.access.authenticate(&user, &password, peer).await.map_err(auth_problem)?;
                     Ok(known(Actor::User(user), Via::Basic))
                 }
                 Some(Credentials::Bearer(token)) if audience == Audience::Registry => {
@@ -142,13 +141,11 @@ impl Gatekeeper {
                 Some(Credentials::Bearer(_)) => Err(Problem::new(
                     Code::NotAuthenticated,
                     "A token of the registry is for /v2 alone; send user name and password.",
-                )
-                .into()),
+                )),
                 None => Err(Problem::new(
                     Code::NotAuthenticated,
                     "The header Authorization cannot be read; send “Basic” with user name and password.",
-                )
-                .into()),
+                )),
             };
         }
         let session = match session {
@@ -178,44 +175,6 @@ fn sends_blob(request: &Request) -> bool {
         && path.contains("/blobs/uploads/")
 }
 
-/// Why a request is turned away, and when it may come again, where that helps.
-struct Refused {
-    problem: Problem,
-    retry_after: Option<Duration>,
-}
-
-impl From<Problem> for Refused {
-    fn from(problem: Problem) -> Self {
-        Self { problem, retry_after: None }
-    }
-}
-
-impl From<TooMany> for Refused {
-    fn from(too_many: TooMany) -> Self {
-        let problem = Problem::new(Code::TooManyAttempts, too_many.message);
-        Self { problem, retry_after: Some(too_many.retry_after) }
-    }
-}
-
-impl From<AuthError> for Refused {
-    fn from(error: AuthError) -> Self {
-        let retry_after = match &error {
-            AuthError::Throttled { retry_after } => Some(*retry_after),
-            AuthError::WrongCredentials | AuthError::Metadata(_) => None,
-        };
-        Self { problem: auth_problem(error), retry_after }
-    }
-}
-
-fn turn_away(audience: Audience, refused: Refused, request: &HeaderMap) -> Response {
-    let mut response = refuse(audience, refused.problem, request);
-    if let Some(wait) = refused.retry_after {
-        // A header counts whole seconds.
-        response.headers_mut().insert(header::RETRY_AFTER, wait.as_secs().max(1).into());
-    }
-    response
-}
-
 /// The refusal in the shape that the audience reads.
 fn refuse(audience: Audience, problem: Problem, request: &HeaderMap) -> Response {
     match audience {
@@ -229,6 +188,9 @@ fn refuse(audience: Audience, problem: Problem, request: &HeaderMap) -> Response
                 _ => ErrorCode::Unknown,
             };
             let mut response = (status, Json(ErrorBody::one(code, problem.message))).into_response();
+            if let Some(seconds) = problem.retry_after {
+                response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            }
             if status == StatusCode::UNAUTHORIZED {
                 let basic = HeaderValue::from_static("Basic realm=\"Longshore\"");
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, basic);

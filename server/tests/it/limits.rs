@@ -231,3 +231,29 @@ async fn guessed_passwords_are_counted() {
     assert!(answer.headers.contains_key(header::RETRY_AFTER));
     refused(&server, "sign_in").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_guesses_passwords_is_told_when_to_try_again() {
+    let server = server(&[]).await;
+    let rest = server.rest();
+    // Known from now on, so that no guess of others locks it out.
+    rest.get("/accounts").await.expect(200);
+    let sign_in = format!("{}/fn/sign_in", server.url());
+    let browser = reqwest::Client::new();
+    let answer = eventually("guesses have to wait", SOON, async || {
+        let guess =
+            browser.post(&sign_in).header(header::ORIGIN, server.url()).body("username=admin&password=guess");
+        let guess = guess.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let answer = guess.header(header::ACCEPT, "application/json").send().await.expect("an answer");
+        (answer.status() == StatusCode::TOO_MANY_REQUESTS).then_some(answer)
+    })
+    .await;
+    assert!(answer.headers().contains_key(header::RETRY_AFTER), "the form: {answer:?}");
+    let text = answer.text().await.expect("a body");
+    assert!(text.contains("too many wrong passwords"), "{text}");
+
+    let change = json!({"oldPassword": "guess", "newPassword": "another password"});
+    let answer = rest.post("/accounts/admin/changePassword", change).await;
+    assert!(answer.headers.contains_key(header::RETRY_AFTER), "REST: {answer:?}");
+    assert_eq!(answer.expect_error(429), "TOO_MANY_ATTEMPTS");
+}

@@ -124,15 +124,13 @@ impl Ending {
             None => asked_by(&self.job),
         };
         let entry = activity::NewActivity {
-            at: self.now,
-            author,
-            kind: ActivityKind::TagSent,
             repository: Some(self.source.id),
             tag: shipment.tag.clone(),
             digest: Some(shipment.digest.clone()),
             policy: shipment.policy,
             job: Some(self.job.id),
             detail: self.sentence(),
+            ..activity::NewActivity::new(self.now, author, ActivityKind::TagSent)
         };
         activity::add(tx, &entry).await
     }
