@@ -3,8 +3,8 @@
 use crate::{
     Change, Conn, Error, Tx, Vault,
     changes::Changes,
-    conn::Backend,
-    line::{Priority, Run, Work},
+    conn::{Backend, value},
+    line::{Line, Priority, Run, Work},
     migrations,
     relay::{self, Relay},
     writer,
@@ -75,15 +75,33 @@ impl Database {
     /// [`Error::Open`] and [`Error::Migrate`].
     pub async fn open(url: &str, vault: Vault) -> Result<Self, Error> {
         let changes = Changes::new();
-        let opened = match url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        let opened = match is_postgres(url) {
             true => open_postgres(url, changes.clone()).await,
             false => open_sqlite(url, changes.clone(), vault.clone()).await,
         };
-        let store = opened.map_err(|error| match error {
-            Error::Sql(source) => Error::Open { url: without_password(url), source },
-            other => other,
-        })?;
+        let store = opened.map_err(|error| not_open(url, error))?;
         Ok(Self(Arc::new(Inner { store, vault, changes })))
+    }
+
+    /// Opens a database to read from it, and leaves it and its tables as they are: for who copies what a
+    /// server has, which may run and may be of another version. Writing fails.
+    ///
+    /// # Errors
+    /// [`Error::Open`], also where there is none; [`Error::OtherVersion`].
+    pub async fn open_as_it_is(url: &str, vault: Vault) -> Result<Self, Error> {
+        let changes = Changes::new();
+        let opened = match is_postgres(url) {
+            true => postgres_as_it_is(url, changes.clone()).await,
+            false => sqlite_as_it_is(url).await,
+        };
+        let store = opened.map_err(|error| not_open(url, error))?;
+        let db = Self(Arc::new(Inner { store, vault, changes }));
+        let sql = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success";
+        let there: Result<i64, _> = value!(&mut db.read().await?, i64, sql);
+        match there.map_err(|error| not_open(url, error.into()))? {
+            there if there == migrations::LATEST => Ok(db),
+            there => Err(Error::OtherVersion { there, here: migrations::LATEST }),
+        }
     }
 
     /// The name of the database for people.
@@ -149,7 +167,8 @@ impl Database {
         // It is closed afterwards instead of being handed on in the middle of a transaction.
         conn.close_on_drop();
         conn.command(if conn.is_postgres() {
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+            // Much may be copied between two reads.
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL idle_in_transaction_session_timeout = 0"
         } else {
             "BEGIN"
         })
@@ -292,44 +311,75 @@ where
     }
 }
 
-async fn open_sqlite(url: &str, changes: Changes, vault: Vault) -> Result<Store, Error> {
-    let path = url.strip_prefix("sqlite://").unwrap_or(url);
-    let options = SqliteConnectOptions::new()
-        .filename(path)
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+fn not_open(url: &str, error: Error) -> Error {
+    match error {
+        Error::Sql(source) => Error::Open { url: without_password(url), source },
+        other => other,
+    }
+}
+
+fn sqlite_options(url: &str) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(url.strip_prefix("sqlite://").unwrap_or(url))
         .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
         // An acknowledged change survives a power cut (semantics 26).
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("wal_autocheckpoint", LOG_PAGES)
         .pragma("cache_size", PAGE_CACHE)
-        .statement_cache_capacity(256);
+        .statement_cache_capacity(256)
+}
+
+async fn open_sqlite(url: &str, changes: Changes, vault: Vault) -> Result<Store, Error> {
+    let options = sqlite_options(url).journal_mode(SqliteJournalMode::Wal);
     let setup = PoolOptions::<Sqlite>::new().max_connections(1).connect_with(options.clone()).await?;
     migrations::sqlite().run(&setup).await?;
     setup.close().await;
     let writer = writer::start(options.clone(), changes, vault).await?;
-    let readers = PoolOptions::new()
+    Ok(Store::Sqlite { readers: sqlite_readers(options).await?, writer })
+}
+
+async fn sqlite_as_it_is(url: &str) -> Result<Store, Error> {
+    // Nobody stands behind the door of the line, so that who wants to write hears that it is closed.
+    let (writer, _) = Line::new();
+    Ok(Store::Sqlite { readers: sqlite_readers(sqlite_options(url)).await?, writer })
+}
+
+async fn sqlite_readers(options: SqliteConnectOptions) -> Result<SqlitePool, Error> {
+    let pool = PoolOptions::new()
         .max_connections(SQLITE_READERS)
         // A file does not go away as a server does; asking costs as much as reading.
         .test_before_acquire(false)
-        .connect_with(options.read_only(true))
-        .await?;
-    Ok(Store::Sqlite { readers, writer })
+        .connect_with(options.read_only(true));
+    Ok(pool.await?)
 }
 
 async fn open_postgres(url: &str, changes: Changes) -> Result<Store, Error> {
-    let options = PgConnectOptions::from_str(url)?;
-    let pool = PoolOptions::new()
-        .max_connections(CONNECTIONS)
-        .after_connect(|conn: &mut PgConnection, _| conn.execute(IDLE_TRANSACTION).map_ok(drop).boxed())
-        .connect_with(options)
-        .await?;
+    let pool = postgres_pool(url, IDLE_TRANSACTION).await?;
     migrations::postgres().run(&pool).await?;
     let relay = Relay::new(changes);
     let mut listening = JoinSet::new();
     listening.spawn(relay.clone().listen(relay::listener(url).await?));
     Ok(Store::Postgres { pool, relay, _listening: listening })
+}
+
+async fn postgres_as_it_is(url: &str, changes: Changes) -> Result<Store, Error> {
+    let pool = postgres_pool(url, "SET default_transaction_read_only = on").await?;
+    Ok(Store::Postgres { pool, relay: Relay::new(changes), _listening: JoinSet::new() })
+}
+
+/// Connections that begin with a statement.
+async fn postgres_pool(url: &str, begin: &'static str) -> Result<PgPool, Error> {
+    let pool = PoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .after_connect(move |conn: &mut PgConnection, _| conn.execute(begin).map_ok(drop).boxed())
+        .connect_with(PgConnectOptions::from_str(url)?);
+    Ok(pool.await?)
 }
 
 /// The URL as it may stand in a message.
@@ -341,8 +391,63 @@ fn without_password(url: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
-    use super::without_password;
+    use super::*;
+    use crate::{conn::change, settings};
+
+    fn vault() -> Vault {
+        Vault::from_key([7; 32])
+    }
+
+    async fn new_postgres() -> String {
+        tokio::task::spawn_blocking(longshore_testkit::postgres::new_database).await.unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_snapshot_on_postgresql_outlasts_the_copying_of_big_blobs() {
+        let db = Database::open(&new_postgres().await, vault()).await.unwrap();
+        let sql = "SHOW idle_in_transaction_session_timeout";
+        let timeout: String = value!(&mut db.read().await.unwrap(), String, sql).unwrap();
+        assert_eq!(timeout, "10s", "that of others");
+        let timeout: String = value!(&mut db.snapshot().await.unwrap(), String, sql).unwrap();
+        assert_eq!(timeout, "0");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_database_that_is_only_read_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        for url in [path("longshore.db"), new_postgres().await] {
+            let server = Database::open(&url, vault()).await.unwrap();
+            let copying = Database::open_as_it_is(&url, vault()).await.unwrap();
+            let put = |db: Database| async move {
+                db.write(Priority::Normal, |tx| Box::pin(settings::put(tx, "key", "value"))).await
+            };
+            assert!(put(copying.clone()).await.is_err());
+            put(server.clone()).await.unwrap();
+            let read = settings::get(&mut copying.read().await.unwrap(), "key").await.unwrap();
+            assert_eq!(read.as_deref(), Some("value"));
+
+            // As if the program were newer than the server.
+            let older = server.write(Priority::Normal, |tx| {
+                Box::pin(async move {
+                    let sql = "DELETE FROM _sqlx_migrations WHERE version = $1";
+                    Ok::<_, Error>(change!(tx.conn, sql, migrations::LATEST)?)
+                })
+            });
+            older.await.unwrap();
+            let refused = Database::open_as_it_is(&url, vault()).await.map(drop).unwrap_err();
+            let there = migrations::LATEST - 1;
+            assert!(
+                matches!(refused, Error::OtherVersion { there: found, .. } if found == there),
+                "{refused}"
+            );
+        }
+        let nothing = path("nothing.db");
+        assert!(matches!(Database::open_as_it_is(&nothing, vault()).await, Err(Error::Open { .. })));
+        assert!(!std::path::Path::new(&nothing).exists());
+    }
 
     #[test]
     fn a_message_about_the_database_holds_no_password() {

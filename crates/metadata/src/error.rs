@@ -17,6 +17,17 @@ pub enum Error {
     /// The tables could not be brought up to date.
     #[error("the database cannot be brought up to date: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The tables are those of another version of Longshore.
+    #[error(
+        "the database has the tables of another version of Longshore (number {there}, this one knows {here}): use \
+         the version that the server has, or start the server with this one first"
+    )]
+    OtherVersion {
+        /// The last change of its tables.
+        there: i64,
+        /// The last one that this version knows.
+        here: i64,
+    },
     /// A statement failed.
     #[error("the database failed: {0}")]
     Sql(#[from] sqlx::Error),

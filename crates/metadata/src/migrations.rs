@@ -29,6 +29,9 @@ const POSTGRES: [File; 7] = files!(
     "0007" "bookmarks"
 );
 
+/// The number of the last file.
+pub(crate) const LATEST: i64 = SQLITE.len() as i64;
+
 pub(crate) fn sqlite() -> Migrator {
     migrator(&SQLITE)
 }
