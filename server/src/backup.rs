@@ -17,7 +17,7 @@ use longshore_model::{Clock, SystemClock, size};
 use crate::config::{KeySource, Settings};
 use crate::copying::{self, Copied};
 use crate::lock::DataLock;
-use crate::rooms::open_database;
+use crate::rooms::open_database_as_it_is;
 
 /// How often an instant is tried: garbage that is collected between an instant and the copy of its blobs makes
 /// another one necessary. What has only just come is not collected, so the second one succeeds.
@@ -62,7 +62,7 @@ async fn backup(from: &Settings, places: &Places) -> anyhow::Result<()> {
     }
     let _lock = DataLock::take(folder)?;
     let clock = SystemClock;
-    let old = open_database(from).await?;
+    let old = open_database_as_it_is(from).await?;
     if moving::is_unfinished(&mut old.read().await?).await? {
         bail!("a registry is being moved into this database; let `longshore migrate-storage` end first");
     }
@@ -78,6 +78,8 @@ async fn backup(from: &Settings, places: &Places) -> anyhow::Result<()> {
     let made = clock.now();
     new.write(Priority::Normal, move |tx| Box::pin(epoch::mark_backup(tx, made))).await?;
     publish(&new, places).await?;
+    // Not before: until then the backup before names them.
+    target.drop_condemned_blobs().await.context("the backup is whole, but blobs of the one before remain")?;
     println!(
         "{} holds {} blobs with {}, {} of them new, and {rows} rows",
         folder.display(),
@@ -103,7 +105,7 @@ async fn copy_instant(
         new_blobs += copied.new;
         if copied.gone == 0 {
             let rows = moving::copy(&mut snapshot, new).await?;
-            target.drop_blobs_unnamed_in(&mut snapshot).await?;
+            target.condemn_blobs_unnamed_in(&mut snapshot).await?;
             return Ok((rows, Copied { new: new_blobs, ..copied }));
         }
     }
@@ -116,6 +118,10 @@ async fn publish(new: &Database, places: &Places) -> anyhow::Result<()> {
         fs::remove_file(&places.draft)?;
     }
     new.write_to_file(text(&places.draft)?).await?;
+    // A log beside the rows of the backup before would be taken for one of the new rows.
+    if places.published.exists() {
+        moving::settle(text(&places.published)?).await.context("the backup before cannot be replaced")?;
+    }
     let published = || {
         File::open(&places.draft)?.sync_all()?;
         fs::rename(&places.draft, &places.published)?;

@@ -48,11 +48,19 @@ pub(crate) struct Rooms {
 
 /// Opens the database of these settings.
 pub(crate) async fn open_database(settings: &Settings) -> anyhow::Result<Database> {
-    let vault = match &settings.key {
+    Ok(Database::open(&settings.database, vault(settings)?).await?)
+}
+
+/// Opens the database of these settings to read from it, beside the server whose it is.
+pub(crate) async fn open_database_as_it_is(settings: &Settings) -> anyhow::Result<Database> {
+    Ok(Database::open_as_it_is(&settings.database, vault(settings)?).await?)
+}
+
+fn vault(settings: &Settings) -> anyhow::Result<Vault> {
+    Ok(match &settings.key {
         KeySource::File(path) => Vault::load_or_create(path)?,
         KeySource::Given(key) => Vault::from_key(**key),
-    };
-    Ok(Database::open(&settings.database, vault).await?)
+    })
 }
 
 impl Rooms {

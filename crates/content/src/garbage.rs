@@ -170,7 +170,7 @@ impl Content {
     }
 
     /// Removes the bytes of blobs whose rows are gone.
-    async fn remove_condemned(&self, freed: &mut Freed) -> Result<(), Error> {
+    pub(crate) async fn remove_condemned(&self, freed: &mut Freed) -> Result<(), Error> {
         loop {
             let condemned = garbage::condemned(&mut self.0.db.read().await?, AT_ONCE).await?;
             if condemned.is_empty() {

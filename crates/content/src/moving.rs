@@ -3,10 +3,11 @@
 
 use crate::Content;
 use crate::error::Error;
+use crate::garbage::Freed;
 use crate::store::ByteStream;
 use futures::FutureExt;
-use longshore_metadata::Conn;
 use longshore_metadata::blobs::{self, BlobRow};
+use longshore_metadata::{Conn, garbage};
 use longshore_oci::{Digest, Span};
 
 /// A blob that was looked at.
@@ -79,26 +80,38 @@ impl Content {
         .await
     }
 
-    /// Removes the blobs that `named_in` does not name; answers how many. To be called where nobody else
-    /// writes, when the rows of `named_in` have taken the place of those that named them.
+    /// Strikes the blobs that `named_in` does not name from the database; answers how many. Their bytes stay
+    /// until [`Content::drop_condemned_blobs`].
     ///
     /// # Errors
-    /// The store and the databases.
-    pub async fn drop_blobs_unnamed_in(&self, named_in: &mut Conn) -> Result<u64, Error> {
-        let (mut after, mut dropped) = (None, 0);
+    /// The databases.
+    pub async fn condemn_blobs_unnamed_in(&self, named_in: &mut Conn) -> Result<u64, Error> {
+        let (mut after, mut condemned) = (None, 0);
         loop {
             let next = blobs::next(&mut self.0.db.read().await?, after.as_ref()).await?;
-            let Some((digest, blob)) = next else { return Ok(dropped) };
+            let Some((digest, blob)) = next else { return Ok(condemned) };
             if blobs::find(named_in, &digest).await?.is_none() {
                 let unnamed = digest.clone();
                 self.write(move |tx| {
-                    async move { Ok::<_, Error>(blobs::forget(tx, &unnamed).await?) }.boxed()
+                    async move {
+                        blobs::forget(tx, &unnamed).await?;
+                        Ok::<_, Error>(garbage::condemn(tx, &blob.location, blob.size).await?)
+                    }
+                    .boxed()
                 })
                 .await?;
-                self.0.store.remove(&blob.location).await?;
-                dropped += 1;
+                condemned += 1;
             }
             after = Some(digest);
         }
+    }
+
+    /// Removes the bytes of blobs that were struck from the database, now or in an earlier attempt. To be
+    /// called when nothing else names them any more.
+    ///
+    /// # Errors
+    /// The store and the database.
+    pub async fn drop_condemned_blobs(&self) -> Result<(), Error> {
+        self.remove_condemned(&mut Freed::default()).await
     }
 }

@@ -8,7 +8,8 @@ use crate::{
     settings,
 };
 use futures::TryStreamExt;
-use sqlx::{AssertSqlSafe, Column, Database as Driver, Decode, Row, Type, TypeInfo};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, Column, Connection, Database as Driver, Decode, Row, Type, TypeInfo};
 use tokio::sync::mpsc;
 
 /// The tables that are moved, those first that others refer to.
@@ -95,6 +96,20 @@ pub async fn begin(to: &Database) -> Result<(), MoveError> {
 /// The database.
 pub async fn begin_anew(to: &Database) -> Result<(), MoveError> {
     to.write(Priority::Normal, |tx| Box::pin(settings::put(tx, UNFINISHED, "begun"))).await?;
+    Ok(())
+}
+
+/// Brings what stands in the log beside a SQLite file into it, so that the file is all there is and another can
+/// take its place.
+///
+/// # Errors
+/// The database, also where something uses it.
+pub async fn settle(path: &str) -> Result<(), Error> {
+    let options = SqliteConnectOptions::new().filename(path);
+    let mut conn = SqliteConnection::connect_with(&options).await?;
+    // A server that went on in this mode would make another log.
+    sqlx::query("PRAGMA journal_mode = DELETE").execute(&mut conn).await?;
+    conn.close().await?;
     Ok(())
 }
 
@@ -279,6 +294,25 @@ async fn insert(tx: &mut Tx, table: &str, line: &Line) -> Result<(), Error> {
 mod tests {
     use super::*;
     use crate::{Vault, conn::rows};
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_file_that_was_settled_holds_what_stood_in_its_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, copy) = (folder.path().join("longshore.db"), folder.path().join("copy.db"));
+        let log = |path: &Path| PathBuf::from(format!("{}-wal", path.display()));
+        let db = Database::open(path.to_str().unwrap(), Vault::from_key([7; 32])).await.unwrap();
+        db.write(Priority::Normal, |tx| Box::pin(settings::put(tx, "key", "value"))).await.unwrap();
+        fs::copy(&path, &copy).unwrap();
+        assert!(fs::copy(log(&path), log(&copy)).unwrap() > 0, "it stands in the log");
+        settle(copy.to_str().unwrap()).await.unwrap();
+        assert!(!log(&copy).exists());
+        let settled =
+            Database::open_as_it_is(copy.to_str().unwrap(), Vault::from_key([7; 32])).await.unwrap();
+        let read = settings::get(&mut settled.read().await.unwrap(), "key").await.unwrap();
+        assert_eq!(read.as_deref(), Some("value"));
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn every_table_is_moved_or_stays_for_a_reason() {

@@ -173,6 +173,45 @@ async fn a_second_backup_copies_what_is_new_and_one_that_fails_leaves_the_first_
     assert_eq!(server.registry().digest_of("dev/web", "3").await, None);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_cannot_be_ended_leaves_the_one_before_with_all_its_blobs() {
+    let builder =
+        Longshore::builder(env!("CARGO_BIN_EXE_longshore")).argument("--keep-seconds").argument("0");
+    let mut server = with_key(builder).start().await;
+    repositories(&server.rest(), &["dev/web"]).await;
+    let (first, second) = (corpus::image(1, 2, 1_000), corpus::image(2, 2, 1_000));
+    server.registry().push(&first, "dev/web", Some("1")).await;
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let (to, copy) = (folder.path().join("backup"), folder.path().join("copy"));
+    backup_of(&server, &to).await;
+
+    server.registry().push(&second, "dev/web", Some("2")).await;
+    server.registry().delete_manifest("dev/web", first.root.as_str()).await.expect(202);
+    eventually("the first image to be collected", SOON, async || {
+        server.rest().post("/jobs", json!({"action": "garbage_collect"})).await.expect(202);
+        let files = walk(&server.data().join("content/blobs"));
+        if files.len() == 3 { Ok(()) } else { Err(files) }
+    })
+    .await;
+    // The rows cannot be put into their place.
+    fs::create_dir_all(to.join("longshore.db.new/occupied")).expect("a folder can be made");
+    let failed = backup(&["--data", &server.data().display().to_string()], &to);
+    assert!(!failed.status.success(), "{}", told(&failed));
+    fs::remove_dir_all(to.join("longshore.db.new")).expect("the folder can be removed");
+    copy_folder(&to, &copy);
+
+    // Killed, it leaves a log behind, which counts as well.
+    server.kill9();
+    let said = backup_of(&server, &to).await;
+    assert!(said.contains("3 blobs"), "{said}");
+    assert_eq!(walk(&to.join("content/blobs")).len(), 3, "what nothing names any more is gone");
+
+    server.restart().await;
+    put_back(&mut server, &copy).await;
+    server.registry().verify(&first, "dev/web").await;
+    assert_eq!(server.registry().digest_of("dev/web", "2").await, None);
+}
+
 fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
     let entries =
         fs::read_dir(folder).expect("the folder is there").map(|entry| entry.expect("readable").path());
