@@ -115,10 +115,13 @@ impl Rooms {
     /// Whether these data are older than what was there; if so, everything is paused.
     pub(crate) async fn epoch(&self, settings: &Settings) -> anyhow::Result<Epoch> {
         let mark = match settings.storage {
-            Storage::Disk(_) => Mark::File(settings.epoch_file.clone()),
+            Storage::Disk(_) => {
+                let (path, registry) = (settings.epoch_file.clone(), self.content.name_of_store().await?);
+                Mark::File { path, registry }
+            }
             Storage::Bucket { .. } => Mark::Store(self.content.clone()),
         };
-        let epoch = Epoch::begin(self.db.clone(), mark, self.clock.now()).await?;
+        let epoch = Epoch::begin(self.db.clone(), mark, self.clock.clone()).await?;
         // The next backup must not take what lies in a folder that is served from for what it left there.
         match std::fs::remove_file(settings.data.join(backup::WORKING)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),

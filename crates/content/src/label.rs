@@ -1,6 +1,6 @@
-//! Whose store it is, and how far its registry has come. A registry labels its store with a name that its database keeps, and no other
-//! registry touches a store that is labelled otherwise: what one does not know it would take for
-//! leftovers, and remove.
+//! Whose store it is, and how far its registry has come. A registry labels its store with a name that its
+//! database keeps, and no other registry touches a store that is labelled otherwise: what one does not know
+//! it would take for leftovers, and remove.
 
 use crate::Content;
 use crate::error::Error;
@@ -18,15 +18,23 @@ impl Content {
     /// # Errors
     /// [`StoreError::Foreign`]; the store and the database.
     pub async fn own_store(&self) -> Result<(), Error> {
-        let new = StoreId::new().to_string();
-        let ours = self
-            .write(move |tx| async move { Ok::<_, Error>(settings::put_new(tx, KEY, &new).await?) }.boxed())
-            .await?;
+        let ours = self.name_of_store().await?;
         match self.0.store.note(Note::Label).await? {
             None => Ok(self.0.store.set_note(Note::Label, ours).await?),
             Some(label) if label == ours => Ok(()),
             Some(theirs) => Err(StoreError::Foreign { ours, theirs }.into()),
         }
+    }
+
+    /// The name with which this registry labels its store, and by which it is told from others; made where there
+    /// is none yet.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn name_of_store(&self) -> Result<String, Error> {
+        let new = StoreId::new().to_string();
+        self.write(move |tx| async move { Ok::<_, Error>(settings::put_new(tx, KEY, &new).await?) }.boxed())
+            .await
     }
 
     /// How far the registry had come when the store was last told; nothing, when it never was or when what
