@@ -1,5 +1,5 @@
 //! Manifests: their bytes exactly as they came, what they name, and which repositories have them. What
-//! refers to one is in `referrers`; what one leads to, in `tree`.
+//! refers to one is in `referrers`; what one names, in `edges`; what it leads to by that, in `tree`.
 
 use crate::{
     Conn, Error, Tx,
@@ -8,12 +8,13 @@ use crate::{
     tags,
 };
 use longshore_model::{Author, Repository, RepositoryId, Timestamp, job::Parameters};
-use longshore_oci::{Digest, Manifest, Platform, ReferenceRole, Tag};
-use std::collections::HashSet;
+use longshore_oci::{Digest, Manifest, Platform, Tag};
 
+mod edges;
 mod referrers;
 mod tree;
 
+pub use edges::has_all;
 pub use referrers::{ReferrersPage, ReferrersWanted, referrers, referrers_page};
 pub use tree::{LinkOutcome, TreeEntry, TreeKind, link_tree, parts, subject, tree};
 
@@ -77,7 +78,7 @@ pub async fn insert(
         micros(now)
     )?;
     if inserted > 0 {
-        insert_edges(tx, new).await?;
+        edges::insert(tx, new).await?;
     }
     for part in new.absent {
         change!(
@@ -101,44 +102,6 @@ pub async fn insert(
             tags::enqueue_reaction(tx, repository, parameters, &Author::System, now).await
         }
         _ => Ok(()),
-    }
-}
-
-async fn insert_edges(tx: &mut Tx, new: &NewManifest<'_>) -> Result<(), Error> {
-    for (position, reference) in (0_i64..).zip(new.parsed.references()) {
-        let part = reference.descriptor;
-        let absent = match (reference.absent_ok, reference.role) {
-            (false, _) => None,
-            (true, ReferenceRole::Subject) => Some("a subject may arrive later"),
-            (true, _) => Some("its media type says that it is not distributed"),
-        };
-        let platform = match reference.role {
-            ReferenceRole::Config => new.platform,
-            _ => part.platform.as_ref(),
-        };
-        change!(
-            tx.conn,
-            "INSERT INTO manifest_edges (parent, child, role, position, media_type, size, platform, absent)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-            new.digest.as_str(),
-            part.digest.as_str(),
-            role(reference.role),
-            position,
-            part.media_type.as_str(),
-            part.size.cast_signed(),
-            platform.map(ToString::to_string),
-            absent
-        )?;
-    }
-    Ok(())
-}
-
-fn role(role: ReferenceRole) -> &'static str {
-    match role {
-        ReferenceRole::Config => "config",
-        ReferenceRole::Layer => "layer",
-        ReferenceRole::Child => "child",
-        ReferenceRole::Subject => "subject",
     }
 }
 
@@ -189,31 +152,6 @@ pub async fn page(
     let sql = "SELECT digest, bytes FROM manifests WHERE digest > $1 ORDER BY digest LIMIT $2";
     let found = rows!(conn, (String, Vec<u8>), sql, after.map_or("", Digest::as_str), limit)?;
     found.into_iter().map(|(digest, bytes)| Ok((parse("digest", &digest)?, bytes))).collect()
-}
-
-/// What a manifest names and the repository does not have, though it must (semantics 9).
-pub async fn has_all(
-    conn: &mut Conn,
-    repository: RepositoryId,
-    manifest: &Manifest,
-) -> Result<Vec<Digest>, Error> {
-    let repository = repository.to_string();
-    let (mut seen, mut missing) = (HashSet::new(), Vec::new());
-    // A manifest may name the same part thousands of times. It names blobs or manifests, never both.
-    let parts = manifest.references().filter(|reference| !reference.absent_ok);
-    for reference in parts.filter(|reference| seen.insert(&reference.descriptor.digest)) {
-        let digest = &reference.descriptor.digest;
-        let sql = match reference.role {
-            ReferenceRole::Child => {
-                "SELECT 1 FROM repository_manifests WHERE repository = $1 AND digest = $2 AND removed_at IS NULL"
-            }
-            _ => "SELECT 1 FROM repository_blobs WHERE repository = $1 AND digest = $2",
-        };
-        if row!(conn, (i32,), sql, repository.as_str(), digest.as_str())?.is_none() {
-            missing.push(digest.clone());
-        }
-    }
-    Ok(missing)
 }
 
 /// Indexes of the repository that have this manifest as a child.

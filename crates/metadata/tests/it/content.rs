@@ -136,6 +136,8 @@ async fn semantics_09_what_a_manifest_misses_is_told(scene: Scene) {
     let referrer = image_json(&digest(1, 1), &digest(1, 2), Some(&absent));
     assert!(missing(&referrer).await.is_empty(), "a subject may be absent");
     assert_eq!(missing(&index_json(&[(&image, "amd64"), (&absent, "arm64")])).await, [absent]);
+    let others = [digest(9, 8), digest(9, 7)];
+    assert_eq!(missing(&image_json(&others[0], &others[1], None)).await, others, "in the manifest's order");
     // A blob is no manifest.
     assert_eq!(missing(&index_json(&[(&digest(1, 1), "amd64")])).await, [digest(1, 1)]);
 }
