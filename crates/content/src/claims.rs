@@ -9,24 +9,58 @@ use jiff::SignedDuration;
 use longshore_metadata::uploads;
 use longshore_model::UploadId;
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// How long a server that died keeps others from going on with its uploads, unless it is said otherwise.
 pub(crate) const HOLD: SignedDuration = SignedDuration::from_secs(30);
 /// A server that lives says so when this part of the time is over.
 const RENEW_AFTER: u32 = 3;
 
+/// How long a request waits for the one before it: what came of a client that vanished is still being saved
+/// when the client is back.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// The uploads that this process writes to.
 #[derive(Clone, Default)]
-pub(crate) struct Busy(Arc<Mutex<HashSet<UploadId>>>);
+pub(crate) struct Busy(Arc<Writing>);
+
+#[derive(Default)]
+struct Writing {
+    uploads: Mutex<HashSet<UploadId>>,
+    /// Whenever one is let go.
+    freed: Notify,
+}
 
 impl Busy {
     /// Takes the upload until the claim is dropped; nothing, while somebody else has it.
     fn claim(&self, upload: UploadId) -> Option<Claim> {
-        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(upload);
-        free.then(|| Claim { busy: self.clone(), upload, row: None })
+        self.uploads().insert(upload).then(|| Claim { busy: self.clone(), upload, row: None })
+    }
+
+    /// Waits until nobody here writes to the upload, but no longer than [`PATIENCE`].
+    pub(crate) async fn free(&self, upload: UploadId) {
+        let free = async {
+            loop {
+                let mut freed = pin!(self.0.freed.notified());
+                // From now on, so that none is missed between looking and waiting.
+                freed.as_mut().enable();
+                if !self.uploads().contains(&upload) {
+                    break;
+                }
+                freed.await;
+            }
+        };
+        // Whoever still writes then is at work, and what is asked for is answered as it stands.
+        let _ = timeout(PATIENCE, free).await;
+    }
+
+    fn uploads(&self) -> MutexGuard<'_, HashSet<UploadId>> {
+        self.0.uploads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -52,7 +86,8 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.busy.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.upload);
+        self.busy.uploads().remove(&self.upload);
+        self.busy.0.freed.notify_waiters();
         let Some(Row { content, .. }) = self.row.take() else { return };
         let (Ok(runtime), upload) = (tokio::runtime::Handle::try_current(), self.upload) else { return };
         runtime.spawn(async move {

@@ -49,11 +49,13 @@ impl Content {
         Ok(id)
     }
 
-    /// How many bytes of an upload are durable: where its next part begins.
+    /// How many bytes of an upload are durable: where its next part begins. A part whose client has just
+    /// vanished is waited for, so that it is among them.
     ///
     /// # Errors
     /// [`Error::UploadUnknown`]
     pub async fn upload_offset(&self, repository: &Repository, upload: UploadId) -> Result<u64, Error> {
+        self.0.busy.free(upload).await;
         Ok(self.upload(repository, upload).await?.offset)
     }
 
@@ -198,13 +200,15 @@ impl Content {
             .ok_or_else(|| Error::UploadUnknown { repository: repository.name.clone(), upload })
     }
 
-    /// Takes an upload for oneself. The claim comes first: what is read before it may be outdated.
+    /// Takes an upload for oneself, behind whoever is about to let it go. The claim comes before anything is
+    /// read, which would be outdated otherwise.
     async fn take_upload(
         &self,
         repository: &Repository,
         upload: UploadId,
         start: Option<u64>,
     ) -> Result<(Upload, Claim), Error> {
+        self.0.busy.free(upload).await;
         let claim = self.claim_upload(upload).await?;
         let upload = self.upload(repository, upload).await?;
         match claim {

@@ -109,6 +109,24 @@ async fn of_two_parts_at_once_the_second_is_refused() {
 }
 
 #[tokio::test]
+async fn a_part_that_comes_while_the_one_before_is_being_saved_waits_for_it() {
+    let house = House::new().await;
+    let upload = house.content.begin_upload(&house.web, Algorithm::Sha256).await.unwrap();
+    let (send, receive) = futures::channel::mpsc::unbounded::<std::io::Result<Bytes>>();
+    let (first, last) = (Chunk { start: Some(0), body: receive.boxed() }, whole(b"last"));
+    let first = house.content.append(&house.web, upload, first);
+    let second = house.content.append(&house.web, upload, Chunk { start: Some(5), body: last });
+    let end = async {
+        // Only when both of them are under way.
+        tokio::task::yield_now().await;
+        send.unbounded_send(Ok(Bytes::from_static(b"first"))).unwrap();
+        drop(send);
+    };
+    let (first, second, ()) = tokio::join!(biased; first, second, end);
+    assert_eq!((first.unwrap(), second.unwrap()), (5, 9));
+}
+
+#[tokio::test]
 async fn a_wrong_digest_leaves_nothing() {
     let house = House::new().await;
     let upload = house.content.begin_upload(&house.web, Algorithm::Sha256).await.unwrap();

@@ -14,7 +14,9 @@ use longshore_testkit::{Package, corpus};
 use std::time::{Duration, Instant};
 
 /// A mirror that hangs in the middle of a layer.
-async fn hanging(world: &World) -> (ScriptedRegistry, PullMirror, Package, longshore_oci::Digest, JobId) {
+pub(crate) async fn hanging(
+    world: &World,
+) -> (ScriptedRegistry, PullMirror, Package, longshore_oci::Digest, JobId) {
     let registry = ScriptedRegistry::start().await;
     let image = corpus::image(1, 2, 200_000);
     registry.hold("their/app", Some("1.0"), &image);

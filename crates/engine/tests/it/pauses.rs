@@ -1,5 +1,6 @@
 //! Pauses: events queue while something stands still, and go on as somebody decides (semantics 29).
 
+use crate::jobs::hanging;
 use crate::support::{ScriptedRegistry, World, world::author};
 use axum::http::Method;
 use longshore_engine::{PromoteNow, orders};
@@ -124,27 +125,20 @@ async fn semantics_29_what_a_dropped_copy_would_have_sent_goes_with_the_next_pus
 #[tokio::test]
 async fn semantics_29_a_running_transfer_is_stopped_in_the_middle_of_a_blob_and_goes_on_after() {
     let world = World::running().await;
-    let registry = ScriptedRegistry::start().await;
-    let image = corpus::image(1, 2, 200_000);
-    registry.hold("their/app", Some("1.0"), &image);
-    let layer = image.blobs.iter().max_by_key(|(_, bytes)| bytes.len()).unwrap().0.clone();
-    registry.gate(&layer);
-    let here = world.repository("dev/app").await;
-    let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
-    let job = world.enqueue(orders::poll(&mirror, Cause::Schedule, None, world.now())).await;
-    world.until(async || (registry.count(Method::GET, layer.as_str()) > 0).then_some(())).await;
+    let (registry, mirror, image, layer, job) = hanging(&world).await;
+    let here = world.repository_of(mirror.repository).await;
 
     pause(&world, PauseScope::System).await;
-    let stopped = world.job(job.id).await;
+    let stopped = world.job(job).await;
     assert_eq!((stopped.status, stopped.held_by.is_some()), (Status::Waiting, true));
     // Even when the registry answers now, nobody is there to take it.
     registry.open(&layer);
     transfers_looked(&world).await;
     assert!(world.tag(&here, "1.0").await.is_none());
-    assert!(world.log(job.id).await.contains("everything was paused"), "{}", world.log(job.id).await);
+    assert!(world.log(job).await.contains("everything was paused"), "{}", world.log(job).await);
 
     resume(&world, PauseScope::System, Queued::Run).await;
-    assert_eq!(world.ended(job.id).await.status, Status::Done);
+    assert_eq!(world.ended(job).await.status, Status::Done);
     assert!(world.has(&here, &image).await);
 }
 
