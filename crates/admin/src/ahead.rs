@@ -33,7 +33,7 @@ impl Admin {
         let mut plan =
             PausePlan { untold: held.total.saturating_sub(held.items.len() as u64), ..PausePlan::default() };
         for job in held.items {
-            match self.sees_job(actor, &job).await? {
+            match self.sees_job(curtain.conn(), actor, &job).await? {
                 true => self.foretell(&mut curtain, &job, &mut plan).await?,
                 false => plan.untold += 1,
             }

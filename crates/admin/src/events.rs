@@ -161,13 +161,14 @@ impl Follower {
     async fn load(&mut self, subject: Subject) -> Result<Option<Event>, Problem> {
         match subject {
             Subject::Job(id) => {
-                let Some(job) = jobs::get(&mut self.admin.read().await?, id).await? else { return Ok(None) };
+                let mut curtain = self.admin.curtain(&self.actor).await?;
+                let Some(job) = jobs::get(curtain.conn(), id).await? else { return Ok(None) };
                 let other =
                     self.filter.job != Some(id) && !self.filter.jobs && job.repository != self.repository;
-                if other || !self.admin.sees_job(&self.actor, &job).await? {
+                if other || !self.admin.sees_job(curtain.conn(), &self.actor, &job).await? {
                     return Ok(None);
                 }
-                let job = Box::new(self.admin.curtain(&self.actor).await?.job(job).await?);
+                let job = Box::new(curtain.job(job).await?);
                 Ok(Some(Event::Job { job }))
             }
             Subject::Log(id) => {

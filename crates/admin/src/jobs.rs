@@ -4,7 +4,7 @@ use crate::Admin;
 use crate::guard::{author, user};
 use longshore_engine::orders;
 use longshore_metadata::jobs::{self, CancelOutcome};
-use longshore_metadata::pull_mirrors;
+use longshore_metadata::{Conn, pull_mirrors};
 use longshore_model::job::{Action as JobAction, Cause, Job, JobFilter, LogLine, Parameters, Status};
 use longshore_model::{Actor, Author, Code, JobId, Page, PageRequest, Problem};
 
@@ -61,19 +61,19 @@ impl Admin {
     /// The job as it is stored.
     async fn find_job(&self, actor: &Actor, id: JobId) -> Result<Job, Problem> {
         user(actor)?;
-        let found = jobs::get(&mut self.read().await?, id).await?;
-        match found {
-            Some(job) if self.sees_job(actor, &job).await? => Ok(job),
+        let mut conn = self.read().await?;
+        match jobs::get(&mut conn, id).await? {
+            Some(job) if self.sees_job(&mut conn, actor, &job).await? => Ok(job),
             _ => Err(no_such_job(id)),
         }
     }
 
     /// Whether `actor` may see a job: administrators all of them, others those about repositories
     /// that they administer and those without a repository that they asked for.
-    pub(crate) async fn sees_job(&self, actor: &Actor, job: &Job) -> Result<bool, Problem> {
+    pub(crate) async fn sees_job(&self, conn: &mut Conn, actor: &Actor, job: &Job) -> Result<bool, Problem> {
         match job.repository {
             _ if actor.is_admin() => Ok(true),
-            Some(repository) => self.may_administer(&mut self.read().await?, actor, repository).await,
+            Some(repository) => self.may_administer(conn, actor, repository).await,
             None => Ok(asked_for(job, actor)),
         }
     }
@@ -87,7 +87,7 @@ impl Admin {
         let mut curtain = self.curtain(actor).await?;
         let mut shown = Vec::new();
         for job in jobs::children(curtain.conn(), id).await? {
-            if self.sees_job(actor, &job).await? {
+            if self.sees_job(curtain.conn(), actor, &job).await? {
                 shown.push(curtain.job(job).await?);
             }
         }
@@ -123,11 +123,13 @@ impl Admin {
             return Err(Problem::new(Code::JobEnded, message));
         }
         let mut stop = vec![id];
-        for child in jobs::children(&mut self.read().await?, id).await? {
-            if !child.status.is_final() && self.sees_job(actor, &child).await? {
+        let mut conn = self.read().await?;
+        for child in jobs::children(&mut conn, id).await? {
+            if !child.status.is_final() && self.sees_job(&mut conn, actor, &child).await? {
                 stop.push(child.id);
             }
         }
+        drop(conn);
         let now = self.now();
         let running = self.write(move |tx| {
             Box::pin(async move {

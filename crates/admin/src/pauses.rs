@@ -111,7 +111,7 @@ impl Admin {
         let mut items = Vec::with_capacity(found.items.len());
         for job in found.items {
             let (action, since) = (job.action, job.created_at);
-            let seen = self.sees_job(actor, &job).await?;
+            let seen = self.sees_job(curtain.conn(), actor, &job).await?;
             let job = if seen { Some(curtain.job(job).await?) } else { None };
             items.push(HeldJob { job, action, since });
         }

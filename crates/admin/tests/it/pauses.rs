@@ -2,11 +2,13 @@
 
 use crate::registry::Registry;
 use crate::scene::{SAVE, Scene, name, pull_mirror_over, robot_at, tag, typed};
+use futures::future::join_all;
 use longshore_model::activity::{ActivityFilter, ActivityKind};
 use longshore_model::job::{Action, JobFilter};
 use longshore_model::{
     Actor, Code, PageRequest, PauseScope, Problem, Queued, RemoteId, Timestamp, Visibility,
 };
+use std::time::Duration;
 
 fn of(namespace: &str) -> PauseScope {
     PauseScope::Namespace(namespace.parse().unwrap())
@@ -129,4 +131,20 @@ async fn a_remote_that_is_deleted_while_it_is_paused_leaves_no_job_waiting_for_e
     scene.admin.delete_remote(&dev, remote.id).await.unwrap();
     assert_eq!(scene.admin.pauses(&dev).await.unwrap(), []);
     assert_eq!(scene.admin.job(&dev, pushed.id).await.unwrap().held_by, None);
+}
+
+#[tokio::test]
+async fn many_who_look_at_a_queue_at_once_leave_the_database_to_others() {
+    let scene = Scene::new().await;
+    let dev = scene.who("dev").await;
+    scene.repository("dev/web", Visibility::Public).await;
+    scene.admin.pause(&dev, &of("dev")).await.unwrap();
+    scene.push("dev/web", "1.0").await;
+    let (scope, page) = (of("dev"), PageRequest::first(10));
+    let looking = (0..16).map(|_| async {
+        scene.admin.pause_queue(&dev, &scope, &page).await.unwrap();
+        scene.admin.pause_plan(&dev, &scope).await.unwrap();
+    });
+    // One connection each: whoever needed a second one would wait for the others, and they for him.
+    tokio::time::timeout(Duration::from_secs(20), join_all(looking)).await.unwrap();
 }
