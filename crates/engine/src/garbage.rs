@@ -25,8 +25,14 @@ impl Default for GarbageSettings {
     }
 }
 
-/// Collects, or only tells what would go.
-pub(crate) async fn run(engine: &Engine, dry_run: bool) -> Result<String, Trouble> {
+/// Collects, or only tells what would go. A collection that nobody asked for, and that was in the queue before
+/// everything was paused, ends without having collected: it may come out of a backup, which nobody has looked
+/// at yet and where everything is past its time.
+pub(crate) async fn run(engine: &Engine, cause: &Cause, dry_run: bool) -> Result<String, Trouble> {
+    let unasked = !dry_run && matches!(cause, Cause::Schedule);
+    if unasked && is_paused(&mut engine.db().read().await?).await? {
+        return Ok("nothing was collected, because everything is paused".to_owned());
+    }
     let (content, retention) = (engine.content(), &engine.settings().garbage.retention);
     Ok(match dry_run {
         true => sentence("would free", &content.find_garbage(retention).await?),
@@ -59,11 +65,15 @@ fn sentence(verb: &str, freed: &Freed) -> String {
 /// Whether a collection is due, or when the next one is has to be noted anew. None begins by itself while
 /// everything is paused: what somebody may want to look at stays (semantics 29).
 pub(crate) async fn is_due(conn: &mut Conn, every: SignedDuration, now: Timestamp) -> Result<bool, Error> {
-    if pauses::get(conn, &PauseScope::System).await?.is_some() {
+    if is_paused(conn).await? {
         return Ok(false);
     }
     let next = instant(settings::get(conn, NEXT).await?);
     Ok(next.is_none_or(|next| next <= now || next > now + every))
+}
+
+async fn is_paused(conn: &mut Conn) -> Result<bool, Error> {
+    Ok(pauses::get(conn, &PauseScope::System).await?.is_some())
 }
 
 /// Enqueues a collection that is due, and notes when the next one is.

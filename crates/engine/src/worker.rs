@@ -187,11 +187,17 @@ impl Engine {
         journal: &Journal,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Result<Finished, Trouble> {
-        // Somebody may have cancelled it between the claim and now.
-        if jobs::cancel_requested(&mut self.db().read().await?, claim.job.id).await? {
+        // Somebody may have cancelled it between the claim and now, or paused what it belongs to.
+        let mut conn = self.db().read().await?;
+        if jobs::cancel_requested(&mut conn, claim.job.id).await? {
             self.cancel(claim.job.id);
             return std::future::pending().await;
         }
+        if !jobs::is_claimed(&mut conn, claim.job.id, claim.epoch).await? {
+            self.running().stop(claim.job.id, Stop::Held);
+            return std::future::pending().await;
+        }
+        drop(conn);
         match &claim.job.parameters {
             Parameters::PushTag { .. } => {
                 let order = push::Order::of(&claim.job.parameters).ok_or_else(|| unknown(claim))?;
@@ -207,7 +213,7 @@ impl Engine {
                 apply::run(self, claim, *policy, *kind, *after).await.map(Finished::Outcome)
             }
             Parameters::CollectGarbage { dry_run } => {
-                garbage::run(self, *dry_run).await.map(Finished::Outcome)
+                garbage::run(self, &claim.job.cause, *dry_run).await.map(Finished::Outcome)
             }
             Parameters::Scrub => scrub::run(self, journal).await.map(Finished::Outcome),
             Parameters::EvaluateTag { .. } | Parameters::FollowSubject { .. } => Err(unknown(claim)),

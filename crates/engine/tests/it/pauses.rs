@@ -196,3 +196,14 @@ async fn semantics_29_a_mirror_that_is_due_while_it_is_paused_queues_one_poll() 
     world.until(async || world.tag(&here, "1.0").await).await;
     assert_eq!(world.jobs().await.iter().filter(|job| job.action == Action::PollMirror).count(), 1);
 }
+
+#[tokio::test]
+async fn semantics_29_a_collection_that_was_in_the_queue_collects_nothing_while_everything_is_paused() {
+    let world = World::running().await;
+    pause(&world, PauseScope::System).await;
+    for (cause, collected) in [(Cause::Schedule, false), (Cause::Asked { author: author() }, true)] {
+        let job = world.enqueue(orders::collect_garbage(false, cause, world.now())).await;
+        let outcome = world.ended(job.id).await.outcome.unwrap();
+        assert_eq!(!outcome.contains("everything is paused"), collected, "{outcome}");
+    }
+}
