@@ -50,28 +50,38 @@ macro_rules! covered {
 }
 
 /// Which of the jobs that the pause `$1` holds are older ones, where a newer one says all that they would:
-/// the same tag again, the same place at another registry.
+/// the same tag again, the same place at another registry. The newest is of the newest change: a job that
+/// somebody tries again is younger than what it does.
 macro_rules! older {
-    ($tag:literal) => {
+    ($what:literal, $tag:literal, $revision:literal) => {
         concat!(
             "SELECT id FROM (
-                SELECT id, ROW_NUMBER() OVER (PARTITION BY subject ORDER BY id DESC) AS place FROM (
-                    SELECT id, COALESCE(serial_key, repository || ':' || ", $tag, ") AS subject FROM jobs
+                SELECT id, ROW_NUMBER() OVER (PARTITION BY subject ORDER BY revision DESC, id DESC) AS place FROM (
+                    SELECT id, COALESCE(serial_key, repository || ':' || CASE ", $what,
+            " WHEN 'evaluate_tag' THEN ", $tag, " END) AS subject, COALESCE(", $revision, ", 0) AS revision FROM jobs
                     WHERE status = 'waiting' AND held_by = $1) subjects
                 WHERE subject IS NOT NULL) places
              WHERE place > 1"
         )
     };
     (of sqlite) => {
-        older!("CASE json_extract(parameters, '$.what') WHEN 'evaluate_tag' THEN json_extract(parameters, '$.tag') END")
+        older!(
+            "json_extract(parameters, '$.what')",
+            "json_extract(parameters, '$.tag')",
+            "json_extract(parameters, '$.revision')"
+        )
     };
     (of postgres) => {
-        older!("CASE parameters::json ->> 'what' WHEN 'evaluate_tag' THEN parameters::json ->> 'tag' END")
+        older!(
+            "parameters::json ->> 'what'",
+            "parameters::json ->> 'tag'",
+            "(parameters::json ->> 'revision')::bigint"
+        )
     };
 }
 
 /// Holds what a pause covers: what waits is passed over from now on, and what runs, on whichever server,
-/// is taken out of its worker's hands. Answers the jobs that ran.
+/// is taken out of its worker's hands. Answers the jobs that ran and wait now.
 pub async fn hold(tx: &mut Tx, scope: &PauseScope, now: Timestamp) -> Result<Vec<JobId>, Error> {
     let text = scope.to_string();
     change!(
@@ -86,22 +96,28 @@ pub async fn hold(tx: &mut Tx, scope: &PauseScope, now: Timestamp) -> Result<Vec
     )?;
     let ran = rows!(
         tx.conn,
-        (String,),
+        (String, String),
         concat!(
             put_back!(
                 ", held_by = CASE WHEN cancel_requested THEN NULL ELSE $2 END WHERE status = 'running' AND "
             ),
             covered!(),
-            " RETURNING id"
+            " RETURNING id, status"
         ),
         micros(now),
         text.as_str()
     )?;
-    let ran = ran.iter().map(|(job,)| id(JobId, job)).collect::<Result<Vec<_>, _>>()?;
-    for job in &ran {
-        tx.announce(Change::Job(*job));
+    let mut held = Vec::with_capacity(ran.len());
+    for (job, status) in ran {
+        let job = id(JobId, &job)?;
+        tx.announce(Change::Job(job));
+        match status.as_str() {
+            "waiting" => held.push(job),
+            // Somebody had asked for its end.
+            _ => super::settle_canceled(tx, job).await?,
+        }
     }
-    Ok(ran)
+    Ok(held)
 }
 
 /// What a pause held goes on, waits for another pause that covers it, or ends, saying `dropped`. The pause
@@ -181,11 +197,11 @@ async fn drop_held(
     Ok(ended.into_iter().map(end).collect())
 }
 
-/// A poll that waits asks another remote than before.
+/// A poll that waits asks another remote than before, and so does the next attempt of one that runs.
 pub async fn reconsider(tx: &mut Tx, policy: PolicyId) -> Result<(), Error> {
     let id = policy.to_string();
     let sql = "UPDATE jobs SET remote = (SELECT p.remote FROM policies p WHERE p.id = $1)
-               WHERE policy = $1 AND action = 'poll_mirror' AND status = 'waiting'";
+               WHERE policy = $1 AND action = 'poll_mirror' AND status IN ('waiting', 'running')";
     if change!(tx.conn, sql, id.as_str())? > 0 {
         let sql = concat!(
             "UPDATE jobs SET held_by = ",

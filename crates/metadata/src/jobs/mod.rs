@@ -143,12 +143,27 @@ pub async fn cancel(tx: &mut Tx, job: JobId, now: Timestamp) -> Result<CancelOut
         micros(now),
         true
     )?;
+    if canceled > 0 {
+        settle_canceled(tx, job).await?;
+    }
     tx.announce(Change::Job(job));
     Ok(match (canceled, requested) {
         (0, 0) => CancelOutcome::Ended,
         (0, _) => CancelOutcome::Requested,
         _ => CancelOutcome::Canceled,
     })
+}
+
+/// What waits for a canceled job to copy something hears that it will not.
+pub async fn settle_canceled(tx: &mut Tx, job: JobId) -> Result<(), Error> {
+    let job = job.to_string();
+    let sql = "UPDATE verdicts SET result = 'failed', consequence = 'it was canceled'
+               WHERE repository = (SELECT j.repository FROM jobs j WHERE j.id = $1) AND result = 'running' AND job = $1";
+    change!(tx.conn, sql, job.as_str())?;
+    let sql = "UPDATE policies SET last_run_code = 'failed', last_run_detail = 'it was canceled'
+               WHERE last_run_code = 'running' AND last_run_job = $1";
+    change!(tx.conn, sql, job.as_str())?;
+    Ok(())
 }
 
 /// Whether somebody wants a job to stop.

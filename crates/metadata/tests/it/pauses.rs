@@ -26,6 +26,9 @@ on_both![
     semantics_29_resuming_runs_all_oldest_first,
     semantics_29_resuming_may_drop_what_waited,
     semantics_29_resuming_may_keep_the_newest_of_each_tag_and_place,
+    semantics_29_the_newest_is_of_the_newest_change_and_not_what_was_tried_again_last,
+    what_is_canceled_while_it_waits_is_not_on_its_way_any_more,
+    what_was_to_be_canceled_when_a_pause_came_is_not_on_its_way_any_more,
     semantics_29_a_job_is_held_by_the_narrowest_pause_until_the_last_has_ended,
     semantics_29_a_held_job_blocks_none_with_its_key_elsewhere,
     semantics_29_a_poll_follows_its_mirror_to_another_remote,
@@ -299,6 +302,44 @@ async fn semantics_29_resuming_may_drop_what_waited(scene: Scene) {
     let verdict = verdict.unwrap().unwrap();
     assert_eq!(verdict.result, AnswerResult::Failed);
     assert!(verdict.consequence.contains("dropped"), "{}", verdict.consequence);
+}
+
+async fn what_is_canceled_while_it_waits_is_not_on_its_way_any_more(scene: Scene) {
+    let app = scene.repository("dev/app").await;
+    begin(&scene, of("dev"), 1).await;
+    let copy = copy(&app, RemoteId::new(), "1");
+    let policy = copy.policy.unwrap();
+    let id = add(&scene, copy).await;
+    on_its_way(&scene, &app, id, policy).await;
+    scene.write(move |tx| Box::pin(async move { jobs::cancel(tx, id, at(2)).await.map(drop) })).await;
+    let verdict = verdicts::find(&mut scene.read().await, policy, 1, app.id, &name("1"), Revision(1)).await;
+    assert_eq!(verdict.unwrap().unwrap().result, AnswerResult::Failed);
+}
+
+async fn what_was_to_be_canceled_when_a_pause_came_is_not_on_its_way_any_more(scene: Scene) {
+    let app = scene.repository("dev/app").await;
+    let copy = copy(&app, RemoteId::new(), "1");
+    let policy = copy.policy.unwrap();
+    let id = add(&scene, copy).await;
+    on_its_way(&scene, &app, id, policy).await;
+    assert_eq!(claimed(&scene).await, [id]);
+    scene.write(move |tx| Box::pin(async move { jobs::cancel(tx, id, at(2)).await.map(drop) })).await;
+    begin(&scene, of("dev"), 3).await;
+    assert_eq!(job(&scene, id).await.status, Status::Canceled);
+    assert!(jobs::logs(&mut scene.read().await, id, 0, 10).await.unwrap().is_empty(), "it does not go on");
+    let verdict = verdicts::find(&mut scene.read().await, policy, 1, app.id, &name("1"), Revision(1)).await;
+    assert_eq!(verdict.unwrap().unwrap().result, AnswerResult::Failed);
+}
+
+async fn semantics_29_the_newest_is_of_the_newest_change_and_not_what_was_tried_again_last(scene: Scene) {
+    let app = scene.repository("dev/app").await;
+    begin(&scene, PauseScope::System, 1).await;
+    let newest = evaluation(&scene, &app, "1", 11).await;
+    let tried_again = evaluation(&scene, &app, "1", 10).await;
+    let resumed = end(&scene, PauseScope::System, Queued::Newest).await.unwrap();
+    assert_eq!(resumed, Resumed { freed: 1, dropped: 1, still_held: 0 });
+    assert_eq!(job(&scene, tried_again).await.status, Status::Canceled);
+    assert_eq!(claimed(&scene).await, [newest]);
 }
 
 async fn semantics_29_resuming_may_keep_the_newest_of_each_tag_and_place(scene: Scene) {
