@@ -59,6 +59,11 @@ impl Busy {
         let _ = timeout(PATIENCE, free).await;
     }
 
+    fn free_again(&self, upload: UploadId) {
+        self.uploads().remove(&upload);
+        self.0.freed.notify_waiters();
+    }
+
     fn uploads(&self) -> MutexGuard<'_, HashSet<UploadId>> {
         self.0.uploads.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -86,14 +91,15 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.busy.uploads().remove(&self.upload);
-        self.busy.0.freed.notify_waiters();
-        let Some(Row { content, .. }) = self.row.take() else { return };
-        let (Ok(runtime), upload) = (tokio::runtime::Handle::try_current(), self.upload) else { return };
+        let (busy, upload) = (self.busy.clone(), self.upload);
+        let row = self.row.take().zip(tokio::runtime::Handle::try_current().ok());
+        let Some((Row { content, .. }, runtime)) = row else { return busy.free_again(upload) };
         runtime.spawn(async move {
             if let Err(error) = content.release_row(upload).await {
                 tracing::debug!(%upload, %error, "an upload is free for other servers a little later");
             }
+            // Not before: the row that is let go would be that of whoever waits here.
+            busy.free_again(upload);
         });
     }
 }
