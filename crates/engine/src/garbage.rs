@@ -5,7 +5,11 @@ use crate::{Engine, orders, trouble::Trouble};
 use jiff::SignedDuration;
 use longshore_content::{Freed, Retention};
 use longshore_metadata::{Conn, Error, Tx, jobs, pauses, settings};
-use longshore_model::{PauseScope, Timestamp, job::Cause, size};
+use longshore_model::{
+    PauseReason, PauseScope, Timestamp,
+    job::{Cause, Job},
+    size,
+};
 
 /// Under this key stands when the next collection is due.
 const NEXT: &str = "next garbage collection";
@@ -25,12 +29,16 @@ impl Default for GarbageSettings {
     }
 }
 
-/// Collects, or only tells what would go. A collection that nobody asked for, and that was in the queue before
-/// everything was paused, ends without having collected: it may come out of a backup, which nobody has looked
-/// at yet and where everything is past its time.
-pub(crate) async fn run(engine: &Engine, cause: &Cause, dry_run: bool) -> Result<String, Trouble> {
-    let unasked = !dry_run && matches!(cause, Cause::Schedule);
-    if unasked && is_paused(&mut engine.db().read().await?).await? {
+/// Collects, or only tells what would go. While everything is paused, a collection that nobody asked for ends
+/// without having collected, and so does one that comes out of a backup: there everything is past its time, and
+/// nobody has looked at it yet.
+pub(crate) async fn run(engine: &Engine, job: &Job, dry_run: bool) -> Result<String, Trouble> {
+    let pause = pauses::get(&mut engine.db().read().await?, &PauseScope::System).await?;
+    let stands_still = pause.is_some_and(|pause| {
+        let is_older = pause.reason == PauseReason::Restored && job.created_at < pause.at;
+        job.cause == Cause::Schedule || is_older
+    });
+    if stands_still && !dry_run {
         return Ok("nothing was collected, because everything is paused".to_owned());
     }
     let (content, retention) = (engine.content(), &engine.settings().garbage.retention);
@@ -65,15 +73,11 @@ fn sentence(verb: &str, freed: &Freed) -> String {
 /// Whether a collection is due, or when the next one is has to be noted anew. None begins by itself while
 /// everything is paused: what somebody may want to look at stays (semantics 29).
 pub(crate) async fn is_due(conn: &mut Conn, every: SignedDuration, now: Timestamp) -> Result<bool, Error> {
-    if is_paused(conn).await? {
+    if pauses::get(conn, &PauseScope::System).await?.is_some() {
         return Ok(false);
     }
     let next = instant(settings::get(conn, NEXT).await?);
     Ok(next.is_none_or(|next| next <= now || next > now + every))
-}
-
-async fn is_paused(conn: &mut Conn) -> Result<bool, Error> {
-    Ok(pauses::get(conn, &PauseScope::System).await?.is_some())
 }
 
 /// Enqueues a collection that is due, and notes when the next one is.

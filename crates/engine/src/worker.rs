@@ -213,7 +213,7 @@ impl Engine {
                 apply::run(self, claim, *policy, *kind, *after).await.map(Finished::Outcome)
             }
             Parameters::CollectGarbage { dry_run } => {
-                garbage::run(self, &claim.job.cause, *dry_run).await.map(Finished::Outcome)
+                garbage::run(self, &claim.job, *dry_run).await.map(Finished::Outcome)
             }
             Parameters::Scrub => scrub::run(self, journal).await.map(Finished::Outcome),
             Parameters::EvaluateTag { .. } | Parameters::FollowSubject { .. } => Err(unknown(claim)),

@@ -3,6 +3,7 @@
 use crate::jobs::hanging;
 use crate::support::{ScriptedRegistry, World, world::author};
 use axum::http::Method;
+use jiff::SignedDuration;
 use longshore_engine::{PromoteNow, orders};
 use longshore_metadata::{jobs, pauses, pull_mirrors};
 use longshore_model::{
@@ -198,7 +199,7 @@ async fn semantics_29_a_mirror_that_is_due_while_it_is_paused_queues_one_poll() 
 }
 
 #[tokio::test]
-async fn semantics_29_a_collection_that_was_in_the_queue_collects_nothing_while_everything_is_paused() {
+async fn semantics_29_a_collection_that_nobody_asks_for_collects_nothing_while_everything_is_paused() {
     let world = World::running().await;
     pause(&world, PauseScope::System).await;
     for (cause, collected) in [(Cause::Schedule, false), (Cause::Asked { author: author() }, true)] {
@@ -206,4 +207,23 @@ async fn semantics_29_a_collection_that_was_in_the_queue_collects_nothing_while_
         let outcome = world.ended(job.id).await.outcome.unwrap();
         assert_eq!(!outcome.contains("everything is paused"), collected, "{outcome}");
     }
+}
+
+#[tokio::test]
+async fn semantics_29_a_collection_out_of_a_backup_collects_nothing_whoever_asked_for_it() {
+    let mut world = World::running().await;
+    world.stop().await;
+    let now = world.now();
+    let asked = orders::collect_garbage(false, Cause::Asked { author: author() }, now);
+    let job = world.enqueue(asked).await;
+    let begun = world.write(move |tx| {
+        Box::pin(async move {
+            let later = now + SignedDuration::from_hours(240);
+            pauses::begin(tx, &PauseScope::System, PauseReason::Restored, &author(), later).await
+        })
+    });
+    assert!(begun.await.1);
+    world.start();
+    let outcome = world.ended(job.id).await.outcome.unwrap();
+    assert!(outcome.contains("everything is paused"), "{outcome}");
 }
