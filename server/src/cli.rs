@@ -16,7 +16,14 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve the registry, the site and the REST interface
-    Serve(Sources),
+    Serve {
+        /// The data were put back from a backup by other tools: pause all policies and mirrors before they
+        /// act. What `longshore backup` made says so itself
+        #[arg(long)]
+        restored: bool,
+        #[command(flatten)]
+        sources: Sources,
+    },
     /// Check the configuration, and show what it comes to
     CheckConfig(Sources),
     /// Move everything to the database and the storage that another configuration names

@@ -90,12 +90,18 @@ pub(crate) struct Epoch {
 
 impl Epoch {
     /// Looks whether the server was restored; if so, pauses everything. To be called before the engine runs.
-    pub(crate) async fn begin(db: Database, mark: Mark, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+    /// It was also if `told` says so: not every way of putting data back leaves a trace.
+    pub(crate) async fn begin(
+        db: Database,
+        mark: Mark,
+        clock: Arc<dyn Clock>,
+        told: bool,
+    ) -> anyhow::Result<Self> {
         // In this order: others advance the database before the mark, so that the mark is never ahead of it.
         let seen = mark.read().await.context("the mark of the database's age cannot be read")?;
         let seen = seen.unwrap_or(0);
         let mut epoch = Self { known: 0, seen, db, clock, mark, noted: false, told: false };
-        epoch.advance().await?;
+        epoch.advance(told).await?;
         epoch.known = epoch.db.changes_made();
         epoch.note().await;
         Ok(epoch)
@@ -115,7 +121,11 @@ impl Epoch {
     pub(crate) async fn follow(&mut self) {
         let made = self.db.changes_made();
         if made != self.known {
-            match self.advance().await {
+            // Others may have seen more than this server.
+            if let Ok(Some(mark)) = self.mark.read().await {
+                self.seen = self.seen.max(mark);
+            }
+            match self.advance(false).await {
                 Ok(()) => (self.known, self.noted) = (made, false),
                 // It is tried again; until then an older state would be noticed less surely.
                 Err(error) => tracing::warn!("the database cannot be counted on: {error}"),
@@ -126,10 +136,10 @@ impl Epoch {
         }
     }
 
-    /// Counts the database on; pauses everything where it is an older one than was seen.
-    async fn advance(&mut self) -> Result<(), longshore_metadata::Error> {
+    /// Counts the database on; pauses everything where it is an older one than was seen, or said to be one.
+    async fn advance(&mut self, told: bool) -> Result<(), longshore_metadata::Error> {
         let (seen, now) = (self.seen, self.clock.now());
-        let write = self.db.write(Priority::Normal, move |tx| Box::pin(count_on(tx, seen, now)));
+        let write = self.db.write(Priority::Normal, move |tx| Box::pin(count_on(tx, seen, told, now)));
         let (epoch, restored) = write.await?;
         self.seen = epoch;
         if let Some(why) = restored {
@@ -168,6 +178,7 @@ impl Epoch {
 async fn count_on(
     tx: &mut Tx,
     seen: u64,
+    told: bool,
     now: Timestamp,
 ) -> Result<(u64, Option<String>), longshore_metadata::Error> {
     let (backup, epoch) = (epoch::backup_made_at(tx).await?, epoch::get(tx).await?);
@@ -176,7 +187,7 @@ async fn count_on(
         None if seen > epoch => {
             Some(format!("its count is at {epoch}, and this server has seen it at {seen}"))
         }
-        None => None,
+        None => told.then(|| "so it was said, by --restored".to_owned()),
     };
     if restored.is_some() {
         pauses::begin(tx, &PauseScope::System, PauseReason::Restored, &Author::System, now).await?;
@@ -199,7 +210,7 @@ mod tests {
 
     async fn begin(db: &Database, path: &Path, registry: &str) -> Epoch {
         let mark = Mark::File { path: path.to_owned(), registry: registry.to_owned() };
-        Epoch::begin(db.clone(), mark, Arc::new(SystemClock)).await.unwrap()
+        Epoch::begin(db.clone(), mark, Arc::new(SystemClock), false).await.unwrap()
     }
 
     async fn put(db: &Database, key: &'static str, value: &'static str) {
@@ -228,6 +239,29 @@ mod tests {
         epoch.follow().await;
         assert!(is_paused(&db).await);
         assert_eq!(fs::read_to_string(&path).unwrap(), "ours 43\n", "the mark never goes back");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn semantics_29_what_another_server_has_seen_counts_as_well() {
+        let folder = tempfile::tempdir().unwrap();
+        let (db, path) = (open(folder.path(), "longshore.db").await, folder.path().join("epoch"));
+        put(&db, "epoch", "100").await;
+        let mut standby = begin(&db, &path, "ours").await;
+        // The other one is at 5000 when it stops, and the database is put back to 4000.
+        fs::write(&path, "ours 5000\n").unwrap();
+        put(&db, "epoch", "4000").await;
+        standby.follow().await;
+        assert!(is_paused(&db).await);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "ours 5001\n");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn semantics_29_a_database_that_is_said_to_be_restored_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (db, path) = (open(folder.path(), "longshore.db").await, folder.path().join("epoch"));
+        let mark = Mark::File { path, registry: "ours".to_owned() };
+        Epoch::begin(db.clone(), mark, Arc::new(SystemClock), true).await.unwrap();
+        assert!(is_paused(&db).await);
     }
 
     #[tokio::test(flavor = "multi_thread")]

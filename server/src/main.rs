@@ -12,6 +12,7 @@ mod limits;
 mod listener;
 mod lock;
 mod logging;
+mod memory;
 mod metrics;
 mod middleware;
 mod migrate;
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
-        Command::Serve(sources) => serve::run(Settings::load(sources)?),
+        Command::Serve { restored, sources } => serve::run(Settings::load(sources)?, restored),
         Command::CheckConfig(sources) => {
             print!("{}", Settings::load(sources)?);
             Ok(())

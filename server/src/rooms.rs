@@ -112,8 +112,8 @@ impl Rooms {
         Ok(Self { admin, engine, db, access, content, clock })
     }
 
-    /// Whether these data are older than what was there; if so, everything is paused.
-    pub(crate) async fn epoch(&self, settings: &Settings) -> anyhow::Result<Epoch> {
+    /// Whether these data are older than what was there, or `told` says so; if so, everything is paused.
+    pub(crate) async fn epoch(&self, settings: &Settings, told: bool) -> anyhow::Result<Epoch> {
         let mark = match settings.storage {
             Storage::Disk(_) => {
                 let (path, registry) = (settings.epoch_file.clone(), self.content.name_of_store().await?);
@@ -121,7 +121,7 @@ impl Rooms {
             }
             Storage::Bucket { .. } => Mark::Store(self.content.clone()),
         };
-        let epoch = Epoch::begin(self.db.clone(), mark, self.clock.clone()).await?;
+        let epoch = Epoch::begin(self.db.clone(), mark, self.clock.clone(), told).await?;
         // The next backup must not take what lies in a folder that is served from for what it left there.
         match std::fs::remove_file(settings.data.join(backup::WORKING)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),

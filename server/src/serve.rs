@@ -16,6 +16,7 @@ use crate::config::{self, Settings};
 use crate::listener::{Ending, Server};
 use crate::lock::DataLock;
 use crate::logging;
+use crate::memory;
 use crate::metrics;
 use crate::rooms::Rooms;
 use crate::tls::Tls;
@@ -25,8 +26,8 @@ const PARK: Duration = Duration::from_secs(2);
 /// What then still computes gets this long.
 const ABANDON: Duration = Duration::from_secs(1);
 
-/// Serves until SIGINT or SIGTERM.
-pub(crate) fn run(settings: Settings) -> anyhow::Result<()> {
+/// Serves until SIGINT or SIGTERM. Data that were `restored` are served with everything paused.
+pub(crate) fn run(settings: Settings, restored: bool) -> anyhow::Result<()> {
     logging::begin(&settings)?;
     for name in config::unknown_variables() {
         tracing::warn!("the environment variable {name} is no setting of Longshore; is it spelled right?");
@@ -37,12 +38,12 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("the threads of the server cannot be started")?;
-    let served = runtime.block_on(serve(settings));
+    let served = runtime.block_on(serve(settings, restored));
     runtime.shutdown_timeout(ABANDON);
     served
 }
 
-async fn serve(settings: Settings) -> anyhow::Result<()> {
+async fn serve(settings: Settings, restored: bool) -> anyhow::Result<()> {
     let _lock = DataLock::take(&settings.data)?;
     let stop = stop_when_asked()?;
     let counted = metrics::begin()?;
@@ -51,7 +52,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     })?;
     let address = listener.local_addr()?;
     let rooms = Rooms::open(&settings, address).await?;
-    let epoch = rooms.epoch(&settings).await?;
+    let epoch = rooms.epoch(&settings, restored).await?;
     let generated = rooms.admin.ensure_first_admin(settings.admin_password.clone()).await?;
     if let Some(password) = generated {
         announce_admin(password.expose_secret())?;
@@ -70,6 +71,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         async move { engine.run(stop).await }
     });
     let epoch = tokio::spawn(epoch.keep(stop.clone()));
+    memory::keep_freed();
     let server = tokio::spawn(door.run(listener, ending.clone()));
     // Whoever started the server reads the port from this line.
     let scheme = if tls.is_some() { "https" } else { "http" };
