@@ -14,7 +14,7 @@ use longshore_content::{Content, DiskStore};
 use longshore_metadata::{Database, Priority, epoch, moving};
 use longshore_model::{Clock, SystemClock, size};
 
-use crate::config::{KeySource, Settings};
+use crate::config::Settings;
 use crate::copying::{self, Copied};
 use crate::lock::DataLock;
 use crate::rooms::open_database_as_it_is;
@@ -53,14 +53,15 @@ impl Places {
 
 async fn backup(from: &Settings, places: &Places) -> anyhow::Result<()> {
     let folder = &places.folder;
-    check_key(&from.key)?;
-    if folder.join("content").exists() && !places.working.exists() {
+    copying::check_key(&from.key)?;
+    let is_used = folder.join("content").exists() || places.published.exists();
+    if is_used && !places.working.exists() {
         bail!(
             "{} is the data folder of a server, or a backup that a server was started on; name another folder",
             folder.display()
         );
     }
-    let _lock = DataLock::take(folder)?;
+    let _lock = DataLock::take(folder).context("the backup cannot be written")?;
     let clock = SystemClock;
     let old = open_database_as_it_is(from).await?;
     if moving::is_unfinished(&mut old.read().await?).await? {
@@ -72,6 +73,8 @@ async fn backup(from: &Settings, places: &Places) -> anyhow::Result<()> {
     let store = Arc::new(DiskStore::open(folder.join("content"))?);
     let target = Content::new(new.clone(), store, Arc::new(clock));
     target.own_store_of(&source).await.context("this folder cannot take the backup")?;
+    // Of an attempt that broke off in the middle of a blob.
+    target.drop_stray_uploads().await?;
 
     let first = copying::blobs(&source, &mut old.read().await?, &target).await?;
     let (rows, copied) = copy_instant(&source, &old, &target, &new).await?;
@@ -128,17 +131,6 @@ async fn publish(new: &Database, places: &Places) -> anyhow::Result<()> {
         File::open(&places.folder)?.sync_all()
     };
     published().with_context(|| format!("{} cannot be written", places.published.display()))
-}
-
-/// A backup must not make a key that the server does not have.
-fn check_key(key: &KeySource) -> anyhow::Result<()> {
-    match key {
-        KeySource::File(path) if !path.exists() => bail!(
-            "the encryption key {} is not there; name the configuration and the options that the server has",
-            path.display()
-        ),
-        KeySource::File(_) | KeySource::Given(_) => Ok(()),
-    }
 }
 
 fn text(path: &Path) -> anyhow::Result<&str> {

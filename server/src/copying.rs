@@ -1,10 +1,12 @@
 //! Copying the blobs of one registry to another, with word of how far it is: what `migrate-storage` and `backup`
 //! have in common.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use longshore_content::{Content, Fate};
 use longshore_metadata::Conn;
 use longshore_model::size;
+
+use crate::config::KeySource;
 
 /// After so many bytes the progress is told.
 const TELL_EVERY: u64 = 1_000_000_000;
@@ -48,5 +50,16 @@ pub(crate) async fn blobs(from: &Content, named_in: &mut Conn, to: &Content) -> 
             println!("{} copied or there", size(told));
         }
         after = Some(blob.digest);
+    }
+}
+
+/// Nobody makes a key for a registry that is copied: it would be another one than the server has.
+pub(crate) fn check_key(key: &KeySource) -> anyhow::Result<()> {
+    match key {
+        KeySource::File(path) if !path.exists() => bail!(
+            "the encryption key {} is not there; name the configuration and the options that the server has",
+            path.display()
+        ),
+        KeySource::File(_) | KeySource::Given(_) => Ok(()),
     }
 }

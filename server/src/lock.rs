@@ -26,7 +26,7 @@ impl DataLock {
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => bail!(
-                "another longshore serves the data folder {}; stop it, or choose another folder with --data",
+                "another longshore works with the data folder {}; stop it, or name another folder",
                 data.display()
             ),
             Err(TryLockError::Error(error)) => {

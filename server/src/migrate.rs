@@ -26,6 +26,7 @@ async fn migrate(from: &Settings, to: &Settings) -> anyhow::Result<()> {
     if !from.data.is_dir() {
         bail!("there is no data folder {}; name it with --data", from.data.display());
     }
+    copying::check_key(&from.key)?;
     let _from = DataLock::take(&from.data)?;
     let _to = if from.data == to.data { None } else { Some(DataLock::take(&to.data)?) };
     let (old, new) = (open_database(from).await?, open_database(to).await?);

@@ -136,6 +136,13 @@ async fn semantics_29_a_backup_of_a_busy_server_is_one_instant_and_moves_nothing
     server.terminate().await;
     let refused = backup(&["--data", &server.data().display().to_string()], &server.data());
     assert!(told(&refused).contains("is the data folder of a server"), "{}", told(&refused));
+    // Neither into the data folder of a server whose blobs are in a bucket.
+    let other = folder.path().join("other");
+    fs::create_dir(&other).expect("a folder can be made");
+    fs::write(other.join("longshore.db"), "theirs").expect("a file can be written");
+    let refused = backup(&["--data", &server.data().display().to_string()], &other);
+    assert!(told(&refused).contains("is the data folder of a server"), "{}", told(&refused));
+    assert_eq!(fs::read_to_string(other.join("longshore.db")).expect("it is there"), "theirs");
     server.restart().await;
     assert_eq!(pauses(&server.rest()).await, json!([]));
 }
@@ -240,6 +247,12 @@ async fn semantics_29_data_from_before_are_noticed_and_a_restart_is_not() {
     server.rest().delete("/pauses/system").await.expect(200);
     server.restart().await;
     assert_eq!(pauses(&server.rest()).await, json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn semantics_29_data_that_other_tools_put_back_are_served_paused_when_the_server_is_told() {
+    let server = Longshore::builder(env!("CARGO_BIN_EXE_longshore")).argument("--restored").start().await;
+    assert_eq!(pauses(&server.rest()).await[0]["reason"], "restored");
 }
 
 #[tokio::test(flavor = "multi_thread")]

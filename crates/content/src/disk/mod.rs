@@ -89,6 +89,7 @@ fn sync_folder(path: &Path) -> Result<(), StoreError> {
 /// # Errors
 /// The file or its folder cannot be written or synced.
 pub fn replace_durably(path: &Path, line: &str) -> Result<(), StoreError> {
+    let path = &std::path::absolute(path).map_err(StoreError::io("find", path))?;
     let draft = path.with_added_extension("new");
     let written = || {
         let mut file = File::create(&draft)?;
