@@ -172,8 +172,8 @@ impl Content {
         to: &Repository,
         digest: &Digest,
     ) -> Result<Option<BlobInfo>, Error> {
-        let (to, digest, now) = (to.clone(), digest.clone(), self.now());
-        self.write(move |tx| {
+        let (into, to, digest, now) = (&to.name, to.clone(), digest.clone(), self.now());
+        let mounted = self.write(move |tx| {
             async move {
                 tags::lock_changes(tx).await?;
                 let found = match &source {
@@ -189,8 +189,8 @@ impl Content {
                 Ok(Some(info))
             }
             .boxed()
-        })
-        .await
+        });
+        mounted.await.map_err(|error: Error| error.at(into))
     }
 
     /// Looks a blob up in a repository. Who asks does so to skip an upload, so a blob that no
@@ -270,6 +270,8 @@ impl Content {
         let (repository, digest) = (repository.clone(), digest.clone());
         self.write(move |tx| {
             async move {
+                // Nobody puts a manifest that names it behind what is looked at.
+                tags::lock_changes(tx).await?;
                 let repository = current(tx, repository).await?;
                 may_write_tags(&repository, &Provenance::Push)?;
                 if let Some(by) = manifests::naming(tx, repository.id, &digest).await? {

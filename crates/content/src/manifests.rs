@@ -190,6 +190,8 @@ impl Content {
         let now = self.now();
         self.write(move |tx| {
             async move {
+                // Nobody puts a manifest that names it, or a tag that points to it, behind what is looked at.
+                tags::lock_changes(tx).await?;
                 let repository = current(tx, repository).await?;
                 may_delete_tags(&repository, &author)?;
                 if let Some(by) = manifests::naming(tx, repository.id, &digest).await? {

@@ -49,6 +49,8 @@ impl Asking<'_> {
     ) -> Result<Response, Failure> {
         let (artifact_type, page) = (query.get("artifactType"), Wanted::of(query)?);
         let found = match self.to_read_if_there(name).await? {
+            // Nothing is of such a type, and PostgreSQL does not take it.
+            Some(_) if artifact_type.is_some_and(|kind| kind.contains('\0')) => ReferrersPage::default(),
             Some(repository) => {
                 let (after, limit) = (page.last, Some(page.count as i64));
                 self.registry.content.referrers(&repository, subject, artifact_type, after, limit).await?
@@ -98,7 +100,9 @@ impl<'a> Wanted<'a> {
                 return Err(Failure::new(ErrorCode::Unsupported, message).status(StatusCode::BAD_REQUEST));
             }
         };
-        Ok(Self { count, last: query.get("last") })
+        // No name holds a NUL, and PostgreSQL takes none: what follows it changes nothing.
+        let last = query.get("last").map(|last| last.split('\0').next().unwrap_or_default());
+        Ok(Self { count, last })
     }
 
     /// One item more than wanted tells whether there is another page.

@@ -32,7 +32,7 @@ impl Asking<'_> {
             if let Some(digest) = digest {
                 let length = headers::content_length(&self.request.headers)?;
                 let body = body::stream(body, length);
-                let info = self.registry.content.put_blob(repository, &digest, None, body).await?;
+                let info = self.registry.content.put_blob(repository, &digest, length, body).await?;
                 return Ok(stored(repository, &info));
             }
             let algorithm = mount.map_or(algorithm, |digest| digest.algorithm());

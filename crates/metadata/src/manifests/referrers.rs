@@ -58,8 +58,8 @@ pub struct ReferrersWanted<'a> {
     pub after: Option<&'a str>,
     /// At most so many.
     pub count: i64,
-    /// At most so many bytes of annotations and what each descriptor has beside them; but one
-    /// referrer, however many it has.
+    /// At most so many bytes of annotations, artifact types and what each descriptor has beside them; but
+    /// one referrer, however many it has.
     pub bytes: i64,
 }
 
@@ -69,7 +69,7 @@ from_row! {
     } and referrer: ReferrerRow
 }
 
-/// A page of the repository's manifests whose subject this is. Annotations may be long, so it is
+/// A page of the repository's manifests whose subject this is. What they say may be long, so it is
 /// decided by their lengths alone which of them are read.
 pub async fn referrers_page(
     conn: &mut Conn,
@@ -83,7 +83,7 @@ pub async fn referrers_page(
         "SELECT page.remaining, m.digest, m.media_type, m.artifact_type, m.annotations, m.size
          FROM (SELECT digest, own, CAST(COUNT(*) OVER () AS BIGINT) AS remaining,
                       SUM(own) OVER (ORDER BY digest) AS reach
-               FROM (SELECT m.digest, OCTET_LENGTH(m.annotations) + 512 AS own
+               FROM (SELECT m.digest, OCTET_LENGTH(m.annotations) + COALESCE(OCTET_LENGTH(m.artifact_type), 0) + 512 AS own
                      FROM manifests m JOIN repository_manifests l ON l.digest = m.digest
                      WHERE m.subject = $2 AND l.repository = $1 AND l.removed_at IS NULL
                        AND ($3 IS NULL OR m.artifact_type = $3) AND ($4 IS NULL OR m.digest > $4)) AS lengths) AS page

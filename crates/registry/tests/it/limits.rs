@@ -54,6 +54,9 @@ async fn a_push_that_the_quota_has_no_room_for_is_denied_with_the_numbers() {
         message.starts_with("the namespace ann may hold 10 B, holds 8 B and would need 4 B more"),
         "{message}"
     );
+    // Not a byte is taken of what is announced as too much.
+    let headers = [("content-length", "100000000000")];
+    ann.send(Method::POST, &path, &headers, "more").await.fails(403, ErrorCode::Denied);
     house.blob("bob/web", b"more").await;
     let mount = format!("/v2/ann/web/blobs/uploads/?mount={more}&from=bob/web");
     house.by("root").post(&mount).await.fails(403, ErrorCode::Denied);

@@ -116,6 +116,32 @@ async fn pages(house: &House, mut path: String) -> Vec<Vec<String>> {
 }
 
 #[tokio::test]
+async fn referrers_with_long_artifact_types_make_pages_of_their_own() {
+    let house = House::new().await;
+    let (subject, _) = house.image("ann/web", "v1").await;
+    for number in 0..3 {
+        let mut referrer = image(&sha256(b"{}"));
+        referrer["artifactType"] = json!(format!("application/{}{number}", "x".repeat(2_500_000)));
+        referrer["subject"] = descriptor(OCI_MANIFEST, &subject, 2);
+        let digest = sha256(referrer.to_string().as_bytes());
+        let path = format!("/v2/ann/web/manifests/{digest}");
+        let pushed = house.by("ann").put_json(&path, OCI_MANIFEST, &referrer).await;
+        assert_eq!(pushed.status, StatusCode::CREATED);
+    }
+    let pages = pages(&house, format!("/v2/ann/web/referrers/{subject}")).await;
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_nul_in_a_question_is_no_error() {
+    let house = House::new().await;
+    let (subject, _) = house.image("ann/web", "v1").await;
+    let path = format!("/v2/ann/web/referrers/{subject}?artifactType=%00");
+    assert_eq!(house.by("ann").get(&path).await.json()["manifests"], json!([]));
+    assert_eq!(house.by("ann").get("/v2/ann/web/tags/list?last=v%001").await.json()["tags"], json!(["v1"]));
+}
+
+#[tokio::test]
 async fn referrers_are_paged_by_relative_links_that_keep_the_filter() {
     let house = House::new().await;
     let (subject, _) = house.image("ann/web", "v1").await;
