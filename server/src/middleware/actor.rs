@@ -8,11 +8,11 @@ use axum::{Extension, Json};
 use axum_extra::extract::CookieJar;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use ipnet::IpNet;
-use longshore_access::{Access, RequestActor, Via};
+use longshore_access::{Access, RequestActor, TokenError, Via};
 use longshore_admin::auth_problem;
 use longshore_app::server::{RequestSession, SESSION_COOKIE};
 use longshore_model::{Actor, Code, Problem};
-use longshore_oci::{Credentials, ErrorBody, ErrorCode};
+use longshore_oci::{Credentials, ErrorBody, ErrorCode, Route, path};
 use longshore_registry::Origin;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -134,6 +134,14 @@ impl Gatekeeper {
                 Some(Credentials::Bearer(token)) if audience == Audience::Registry => {
                     Ok(match self.access.verify_token(token.expose_secret()).await {
                         Ok(claims) => known(claims.actor, Via::Bearer { scopes: claims.scopes }),
+                        Err(TokenError::Metadata(error)) => {
+                            tracing::error!(
+                                error = &error as &dyn std::error::Error,
+                                "a token could not be looked up"
+                            );
+                            let message = "The server could not look your token up; try again.";
+                            return Err(Problem::new(Code::Internal, message));
+                        }
                         // The registry's challenge then tells where to get a new one.
                         Err(_) => known(Actor::Anonymous, Via::None),
                     })
@@ -169,10 +177,11 @@ fn session_token(headers: &HeaderMap) -> Option<String> {
 
 /// Whether the request may bring a part of a blob.
 fn sends_blob(request: &Request) -> bool {
-    let path = request.uri().path();
+    let below = request.uri().path().strip_prefix("/v2/");
     matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH)
-        && path.starts_with("/v2/")
-        && path.contains("/blobs/uploads/")
+        && below.is_some_and(|below| {
+            matches!(path::parse(below), Ok(Route::UploadStart { .. } | Route::Upload { .. }))
+        })
 }
 
 /// The refusal in the shape that the audience reads.

@@ -161,6 +161,10 @@ async fn a_user_has_so_many_uploads_at_once() {
     assert!(answer.headers.contains_key(header::RETRY_AFTER));
     assert!(String::from_utf8_lossy(&answer.body).contains("TOOMANYREQUESTS"), "{answer:?}");
     refused(&server, "uploads").await;
+    // However the address is written.
+    let spelt = second.replace("/blobs/", "/%62lobs/");
+    let answer = registry.send(registry.request(Method::PATCH, &spelt).body("0")).await;
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
     drop(running);
     eventually("there is room again", SOON, async || {
         let status =
