@@ -85,6 +85,10 @@ fn button(queued: Queued) -> (&'static str, ButtonKind) {
     }
 }
 
+/// What is there for those who drop what waits.
+const AFTER_DROPPING: &str =
+    "Tags stay; one that is pushed again goes its way, and pull mirrors poll again when their time comes.";
+
 /// What a press does, and to how much.
 fn consequence(queued: Queued, held: Held) -> String {
     let older = held.total.saturating_sub(held.newest);
@@ -109,10 +113,10 @@ fn consequence(queued: Queued, held: Held) -> String {
             )
         }
         (Queued::Drop, 1, _) => {
-            "The job that waits never runs. Tags stay; one that is pushed again goes its way.".to_owned()
+            format!("The job that waits never runs. {AFTER_DROPPING}")
         }
         (Queued::Drop, total, _) => {
-            format!("None of the {total} jobs ever runs. Tags stay; one that is pushed again goes its way.")
+            format!("None of the {total} jobs ever runs. {AFTER_DROPPING}")
         }
     }
 }

@@ -7,7 +7,11 @@ mod queue;
 use leptos::{either::Either, prelude::*};
 use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
-use longshore_model::{Code, PauseScope, Problem, job::Event, pause::Resumed};
+use longshore_model::{
+    Code, PauseScope, Problem,
+    job::{Event, Status},
+    pause::Resumed,
+};
 
 use crate::{
     components::{
@@ -57,7 +61,12 @@ pub fn PausePage() -> impl IntoView {
             pauses.changed();
         }
     });
-    let matters = |event: &Event| matches!(event, Event::Job { .. } | Event::Pauses);
+    // Others come and go without anything to see here.
+    let matters = |event: &Event| match event {
+        Event::Pauses => true,
+        Event::Job { job } => job.held_by.is_some() || job.status == Status::Canceled,
+        _ => false,
+    };
     let lost = follow_and_reload(|| Some("/events?jobs=1".to_owned()), matters, move || pauses.changed());
     view! {
         <ConnectionNotice lost=lost/>
@@ -106,11 +115,12 @@ fn Paused(state: PauseState, scope: PauseScope, resume: ServerAction<ResumeFlows
 fn standing(scope: &PauseScope) -> &'static str {
     match scope {
         PauseScope::System => {
-            "Policies and mirrors stand still; pushes, pulls and what people promote by hand go on."
+            "Policies and mirrors stand still, and so does what people send to other registries by hand; pushes, \
+             pulls and what people promote by hand go on."
         }
         PauseScope::Namespace(_) => {
-            "The policies and mirrors of its repositories stand still; pushes, pulls and what people promote \
-             by hand go on."
+            "The policies and mirrors of its repositories stand still, and so does what people send from them to \
+             other registries by hand; pushes, pulls and what people promote by hand go on."
         }
         PauseScope::Remote(_) => {
             "Mirrors that use it stand still, and so does what people send there by hand; promotions go on."
