@@ -21,6 +21,7 @@ use tokio_rustls::server::TlsStream;
 use tower::Service;
 
 use super::body::{Paced, Watched};
+use super::leftover::Leftover;
 use super::pulse::{Pulse, Verdict};
 use super::stream::Metered;
 use super::{Ending, Server};
@@ -134,9 +135,18 @@ impl Server {
             limit.refused();
             (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, said).into_response()
         } else {
-            let request = request.map(|body| match limits.slow {
-                Some(slow) if !body.is_end_stream() => Body::new(Paced::new(body, slow)),
-                _ => Body::new(body),
+            // Over HTTP/2 a request alone is ended, and whoever expects a word first does not send yet.
+            let may_linger =
+                request.version() < Version::HTTP_2 && !request.headers().contains_key(header::EXPECT);
+            let request = request.map(|body| {
+                let body = match limits.slow {
+                    Some(slow) if !body.is_end_stream() => Body::new(Paced::new(body, slow)),
+                    _ => Body::new(body),
+                };
+                match may_linger && !body.is_end_stream() {
+                    true => Body::new(Leftover::new(body)),
+                    false => body,
+                }
             });
             self.router.call(arrived(request, connected)).await?
         };

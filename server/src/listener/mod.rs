@@ -3,6 +3,7 @@
 
 mod body;
 mod connection;
+mod leftover;
 mod pulse;
 mod stream;
 

@@ -261,3 +261,19 @@ async fn whoever_guesses_passwords_is_told_when_to_try_again() {
     assert!(answer.headers.contains_key(header::RETRY_AFTER), "REST: {answer:?}");
     assert_eq!(answer.expect_error(429), "TOO_MANY_ATTEMPTS");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_refused_in_the_middle_of_sending_sees_the_answer_and_keeps_the_connection() {
+    const LENGTH: usize = 32 * 1024 * 1024;
+    let server = server(&[]).await;
+    let upload = begin_upload(&server).await;
+    let range = format!("Content-Range: 50-{}\r\n", 50 + LENGTH - 1);
+    let head = patch(&server, &upload, LENGTH).replacen("\r\n", &format!("\r\n{range}"), 1);
+    let mut stream = raw(&server, &head).await;
+    // More than the buffers on the way hold.
+    stream.write_all(&vec![7; LENGTH]).await.expect("all of it is taken");
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.expect("sent");
+    let said = rest_of(stream).await;
+    assert!(said.starts_with("HTTP/1.1 416 "), "{said}");
+    assert!(said.contains("HTTP/1.1 200 OK"), "{said}");
+}

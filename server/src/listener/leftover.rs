@@ -1,0 +1,90 @@
+//! What a client still sends when its request has been answered. A part of an upload that begins in the wrong
+//! place, or a manifest that is too large, is refused before it is read; were the connection closed there and
+//! then, the client, which is still writing, would see it break instead of the answer.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Buf;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+/// For how long what comes is read and forgotten.
+const FOR: Duration = Duration::from_secs(2);
+/// And how many bytes at most: to read more of them costs more than a new connection.
+const MOST: u64 = 64 * 1024 * 1024;
+
+/// A request's body, which goes on to be read for a moment when nobody wants it any more.
+pub(super) struct Leftover<B>
+where
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+{
+    /// None: it has ended.
+    body: Option<B>,
+}
+
+impl<B> Leftover<B>
+where
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+{
+    pub(super) fn new(body: B) -> Self {
+        Self { body: Some(body) }
+    }
+}
+
+impl<B> Body for Leftover<B>
+where
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+{
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let frame = Pin::new(body).poll_frame(cx);
+        if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
+            self.body = None;
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+impl<B> Drop for Leftover<B>
+where
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+{
+    fn drop(&mut self) {
+        let body = self.body.take().filter(|body| !body.is_end_stream());
+        if let (Some(body), Ok(runtime)) = (body, Handle::try_current()) {
+            runtime.spawn(timeout(FOR, forget(body)));
+        }
+    }
+}
+
+async fn forget(mut body: impl Body + Unpin) {
+    let mut read = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        read += frame.data_ref().map_or(0, |data| data.remaining() as u64);
+        if read > MOST {
+            return;
+        }
+    }
+}
