@@ -5,7 +5,7 @@ use crate::Admin;
 use crate::hide::Curtain;
 use longshore_access::Action;
 use longshore_engine::{Ahead, ForeseeError};
-use longshore_metadata::{jobs, pauses, pull_mirrors, push_mirrors, repositories, tags};
+use longshore_metadata::{jobs, pauses, pull_mirrors, repositories, tags};
 use longshore_model::job::{Job, Parameters};
 use longshore_model::pause::{PausePlan, PlannedStep, PolicyPlan, PollPlan};
 use longshore_model::policy::Mirror;
@@ -83,10 +83,18 @@ impl Admin {
                     plan_of(plan, seen.policy, seen.kind, &source.name, seen.destination).add(step);
                 }
             }
-            Parameters::PushTag { policy: Some(policy), repository_name, tag, target_tag, .. } => {
-                let Some(mirror) = push_mirrors::get(curtain.conn(), *policy).await? else { return Ok(()) };
-                let (sees, place) =
-                    curtain.place_at(mirror.remote, &mirror.remote_host, &mirror.remote_repository).await?;
+            Parameters::PushTag {
+                policy: Some(policy),
+                repository_name,
+                tag,
+                target_tag,
+                remote,
+                remote_host,
+                remote_repository,
+                ..
+            } => {
+                // Where the copy goes was settled when it was decided on; the mirror may lead elsewhere by now.
+                let (sees, place) = curtain.place_at(*remote, remote_host, remote_repository).await?;
                 let of = plan_of(plan, *policy, PolicyKind::PushMirror, repository_name, place);
                 match tag {
                     Some(tag) => {
@@ -98,7 +106,9 @@ impl Admin {
                 }
             }
             Parameters::Poll { policy, repository_name, .. } => {
-                let Some(mirror) = pull_mirrors::get(curtain.conn(), *policy).await? else { return Ok(()) };
+                let mirror = pull_mirrors::get(curtain.conn(), *policy).await?;
+                // One that is disabled asks nobody.
+                let Some(mirror) = mirror.filter(|mirror| mirror.common.enabled) else { return Ok(()) };
                 let (_, place) =
                     curtain.place_at(mirror.remote, &mirror.remote_host, &mirror.remote_repository).await?;
                 plan_of(plan, *policy, PolicyKind::PullMirror, repository_name, place);
