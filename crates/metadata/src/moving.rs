@@ -44,6 +44,8 @@ const NUMBERED: &[&str] = &["deliveries", "activity"];
 const UNFINISHED: &str = "unfinished move";
 /// How many rows one transaction writes.
 const AT_ONCE: usize = 500;
+/// Of those that may have 4 MiB.
+const MANIFESTS_AT_ONCE: usize = 16;
 
 /// Why a registry cannot be moved.
 #[derive(Debug, thiserror::Error)]
@@ -173,11 +175,16 @@ async fn number_on(tx: &mut Tx, table: &str) -> Result<(), Error> {
 
 async fn copy_table(from: &mut Conn, to: &Database, table: &'static str) -> Result<(), Error> {
     let (sender, mut receiver) = mpsc::channel::<Vec<Line>>(2);
+    let at_once = if table == "manifests" { MANIFESTS_AT_ONCE } else { AT_ONCE };
     let reading = async move {
         let sql = format!("SELECT * FROM {table}");
         match &mut from.backend {
-            Backend::Sqlite(conn) => send(sqlx::query(AssertSqlSafe(sql)).fetch(&mut **conn), sender).await,
-            Backend::Postgres(conn) => send(sqlx::query(AssertSqlSafe(sql)).fetch(&mut **conn), sender).await,
+            Backend::Sqlite(conn) => {
+                send(sqlx::query(AssertSqlSafe(sql)).fetch(&mut **conn), at_once, sender).await
+            }
+            Backend::Postgres(conn) => {
+                send(sqlx::query(AssertSqlSafe(sql)).fetch(&mut **conn), at_once, sender).await
+            }
         }
     };
     let writing = async move {
@@ -211,6 +218,7 @@ enum Value {
 
 async fn send<R: Row>(
     rows: impl futures::Stream<Item = Result<R, sqlx::Error>>,
+    at_once: usize,
     to: mpsc::Sender<Vec<Line>>,
 ) -> Result<(), Error>
 where
@@ -220,7 +228,7 @@ where
     for<'r> Vec<u8>: Decode<'r, R::Database> + Type<R::Database>,
     usize: sqlx::ColumnIndex<R>,
 {
-    let mut chunks = std::pin::pin!(rows.try_chunks(AT_ONCE));
+    let mut chunks = std::pin::pin!(rows.try_chunks(at_once));
     while let Some(chunk) = chunks.try_next().await.map_err(|broken| broken.1)? {
         let lines = chunk.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         // Nobody writes any more where writing has failed, which is told there.
