@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Buf;
+use axum::body::{Body as Request, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::runtime::Handle;
@@ -15,40 +15,28 @@ use tokio::time::timeout;
 /// For how long what comes is read and forgotten.
 const FOR: Duration = Duration::from_secs(2);
 /// And how many bytes at most: to read more of them costs more than a new connection.
-const MOST: u64 = 64 * 1024 * 1024;
+const MOST: usize = 64 * 1024 * 1024;
 
 /// A request's body, which goes on to be read for a moment when nobody wants it any more.
-pub(super) struct Leftover<B>
-where
-    B: Body + Send + Unpin + 'static,
-    B::Data: Send,
-{
+pub(super) struct Leftover {
     /// None: it has ended.
-    body: Option<B>,
+    body: Option<Request>,
 }
 
-impl<B> Leftover<B>
-where
-    B: Body + Send + Unpin + 'static,
-    B::Data: Send,
-{
-    pub(super) fn new(body: B) -> Self {
+impl Leftover {
+    pub(super) fn new(body: Request) -> Self {
         Self { body: Some(body) }
     }
 }
 
-impl<B> Body for Leftover<B>
-where
-    B: Body + Send + Unpin + 'static,
-    B::Data: Send,
-{
-    type Data = B::Data;
-    type Error = B::Error;
+impl Body for Leftover {
+    type Data = Bytes;
+    type Error = axum::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let frame = Pin::new(body).poll_frame(cx);
         if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
@@ -66,11 +54,7 @@ where
     }
 }
 
-impl<B> Drop for Leftover<B>
-where
-    B: Body + Send + Unpin + 'static,
-    B::Data: Send,
-{
+impl Drop for Leftover {
     fn drop(&mut self) {
         let body = self.body.take().filter(|body| !body.is_end_stream());
         if let (Some(body), Ok(runtime)) = (body, Handle::try_current()) {
@@ -79,10 +63,10 @@ where
     }
 }
 
-async fn forget(mut body: impl Body + Unpin) {
+async fn forget(mut body: Request) {
     let mut read = 0;
     while let Some(Ok(frame)) = body.frame().await {
-        read += frame.data_ref().map_or(0, |data| data.remaining() as u64);
+        read += frame.data_ref().map_or(0, Bytes::len);
         if read > MOST {
             return;
         }
