@@ -260,8 +260,11 @@ async fn semantics_29_resuming_runs_all_oldest_first(scene: Scene) {
     }
 }
 
-/// A verdict that tells of a copy which is on its way.
-async fn on_its_way(scene: &Scene, repository: &Repository, job: JobId, policy: PolicyId) {
+/// A copy of a mirror, and the verdict that tells that it is on its way.
+async fn copy_on_its_way(scene: &Scene, repository: &Repository) -> (JobId, PolicyId) {
+    let copy = copy(repository, RemoteId::new(), "1");
+    let policy = copy.policy.unwrap();
+    let job = add(scene, copy).await;
     let row = VerdictRow {
         policy,
         kind: PolicyKind::PushMirror,
@@ -278,15 +281,13 @@ async fn on_its_way(scene: &Scene, repository: &Repository, job: JobId, policy: 
         at: at(0),
     };
     scene.write(move |tx| Box::pin(async move { verdicts::record(tx, &row).await })).await;
+    (job, policy)
 }
 
 async fn semantics_29_resuming_may_drop_what_waited(scene: Scene) {
     let app = scene.repository("dev/app").await;
     begin(&scene, of("dev"), 1).await;
-    let copy = copy(&app, RemoteId::new(), "1");
-    let policy = copy.policy.unwrap();
-    let copied = add(&scene, copy).await;
-    on_its_way(&scene, &app, copied, policy).await;
+    let (copied, policy) = copy_on_its_way(&scene, &app).await;
     let evaluated = evaluation(&scene, &app, "1", 1).await;
     let resumed = end(&scene, of("dev"), Queued::Drop).await.unwrap();
     assert_eq!(resumed, Resumed { freed: 0, dropped: 2, still_held: 0 });
@@ -307,10 +308,7 @@ async fn semantics_29_resuming_may_drop_what_waited(scene: Scene) {
 async fn what_is_canceled_while_it_waits_is_not_on_its_way_any_more(scene: Scene) {
     let app = scene.repository("dev/app").await;
     begin(&scene, of("dev"), 1).await;
-    let copy = copy(&app, RemoteId::new(), "1");
-    let policy = copy.policy.unwrap();
-    let id = add(&scene, copy).await;
-    on_its_way(&scene, &app, id, policy).await;
+    let (id, policy) = copy_on_its_way(&scene, &app).await;
     scene.write(move |tx| Box::pin(async move { jobs::cancel(tx, id, at(2)).await.map(drop) })).await;
     let verdict = verdicts::find(&mut scene.read().await, policy, 1, app.id, &name("1"), Revision(1)).await;
     assert_eq!(verdict.unwrap().unwrap().result, AnswerResult::Failed);
@@ -318,10 +316,7 @@ async fn what_is_canceled_while_it_waits_is_not_on_its_way_any_more(scene: Scene
 
 async fn what_was_to_be_canceled_when_a_pause_came_is_not_on_its_way_any_more(scene: Scene) {
     let app = scene.repository("dev/app").await;
-    let copy = copy(&app, RemoteId::new(), "1");
-    let policy = copy.policy.unwrap();
-    let id = add(&scene, copy).await;
-    on_its_way(&scene, &app, id, policy).await;
+    let (id, policy) = copy_on_its_way(&scene, &app).await;
     assert_eq!(claimed(&scene).await, [id]);
     scene.write(move |tx| Box::pin(async move { jobs::cancel(tx, id, at(2)).await.map(drop) })).await;
     begin(&scene, of("dev"), 3).await;
