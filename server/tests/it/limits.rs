@@ -18,10 +18,14 @@ async fn server(arguments: &[&str]) -> Longshore {
 
 /// How often a limit has refused something.
 async fn refusals(server: &Longshore, limit: &str) -> f64 {
+    metric(server, &format!("longshore_limit_refusals_total{{limit=\"{limit}\"}}")).await
+}
+
+async fn metric(server: &Longshore, name: &str) -> f64 {
     let registry = server.registry().anonymous();
     let answer = registry.send(registry.request(Method::GET, "/metrics")).await;
     let text = String::from_utf8_lossy(&answer.body).into_owned();
-    let sample = format!("longshore_limit_refusals_total{{limit=\"{limit}\"}} ");
+    let sample = format!("{name} ");
     text.lines().find_map(|line| line.strip_prefix(&sample)?.parse().ok()).unwrap_or(0.0)
 }
 
@@ -152,6 +156,11 @@ async fn a_user_has_so_many_uploads_at_once() {
     let server = server(&["--limit-uploads=1"]).await;
     let (first, second) = (begin_upload(&server).await, begin_upload(&server).await);
     let running = raw(&server, &format!("{}01234", patch(&server, &first, 10))).await;
+    // The second might overtake it otherwise, and it would be the first that is refused.
+    eventually("the first is under way", SOON, async || {
+        (metric(&server, "longshore_uploads_running").await > 0.0).then_some(())
+    })
+    .await;
     let registry = server.registry();
     let answer = eventually("the second is refused", SOON, async || {
         let answer = registry.send(registry.request(Method::PATCH, &second).body("0")).await;
