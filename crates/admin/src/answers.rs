@@ -15,7 +15,7 @@ use longshore_model::view::ANOTHER_REGISTRY;
 use longshore_model::{
     Actor, PolicyId, PolicyKind, Problem, PromotionPolicy, Provenance, PushMirror, Repository, TagRecord,
 };
-use longshore_oci::{Manifest, RepositoryName, Tag};
+use longshore_oci::{Descriptor, Manifest, ReferenceRole, RepositoryName, Tag};
 use longshore_policy::{Facts, StoredRules, decide};
 
 /// How many earlier changes of a tag are shown.
@@ -182,13 +182,19 @@ impl Admin {
         Ok(TagDetail {
             answers,
             referrers: manifests::referrers(conn, repository.id, &record.digest, None).await?,
-            layers: parsed.as_ref().map_or_else(Vec::new, |manifest| manifest.layers().to_vec()),
-            children: parsed.as_ref().map_or_else(Vec::new, |manifest| manifest.manifests().to_vec()),
+            layers: named(parsed.as_ref(), ReferenceRole::Layer),
+            children: named(parsed.as_ref(), ReferenceRole::Child),
             manifest,
             history,
             summary,
         })
     }
+}
+
+/// What a manifest names in one place.
+fn named(manifest: Option<&Manifest>, role: ReferenceRole) -> Vec<Descriptor> {
+    let references = manifest.into_iter().flat_map(Manifest::references);
+    references.filter(|part| part.role == role).map(|part| part.descriptor.clone()).collect()
 }
 
 async fn answers(

@@ -96,7 +96,7 @@ pub struct Manifest {
 pub enum ReferenceRole {
     /// The configuration, a blob.
     Config,
-    /// A layer, a blob.
+    /// A layer, a blob. An index has such, too, where it lists what is no manifest.
     Layer,
     /// A child of an index, a manifest.
     Child,
@@ -191,7 +191,7 @@ impl Manifest {
         }
     }
 
-    /// The children of an index; none for an image.
+    /// What an index lists; nothing for an image.
     pub fn manifests(&self) -> &[Descriptor] {
         match &self.content {
             Content::Image { .. } => &[],
@@ -217,22 +217,24 @@ impl Manifest {
 
     /// Everything that it names, in document order, the subject last.
     pub fn references(&self) -> impl Iterator<Item = ManifestReference<'_>> {
-        let must = |role| move |descriptor| ManifestReference { role, descriptor, absent_ok: false };
-        let layer = |descriptor: &'_ Descriptor| descriptor.is_nondistributable();
-        self.config()
-            .into_iter()
-            .map(must(ReferenceRole::Config))
-            .chain(self.layers().iter().map(move |descriptor| ManifestReference {
-                role: ReferenceRole::Layer,
-                descriptor,
-                absent_ok: layer(descriptor),
-            }))
-            .chain(self.manifests().iter().map(must(ReferenceRole::Child)))
-            .chain(self.subject().map(|descriptor| ManifestReference {
-                role: ReferenceRole::Subject,
-                descriptor,
-                absent_ok: true,
-            }))
+        let named = |role, descriptor, absent_ok| ManifestReference { role, descriptor, absent_ok };
+        let config = self.config().map(|config| named(ReferenceRole::Config, config, false));
+        let subject = self.subject().map(|subject| named(ReferenceRole::Subject, subject, true));
+        let layers = self
+            .layers()
+            .iter()
+            .map(move |layer| named(ReferenceRole::Layer, layer, layer.is_nondistributable()));
+        let entries = self.manifests().iter().map(move |entry| named(listed(entry), entry, false));
+        config.into_iter().chain(layers).chain(entries).chain(subject)
+    }
+}
+
+/// What an entry of an index is. BuildKit's build cache is an index that lists layers and a configuration, unless
+/// it is told to make an image manifest of them.
+fn listed(entry: &Descriptor) -> ReferenceRole {
+    match media_type::names_blob(&entry.media_type) {
+        true => ReferenceRole::Layer,
+        false => ReferenceRole::Child,
     }
 }
 
@@ -414,6 +416,24 @@ mod tests {
         assert!(matches!(parse(&silent, Some(DOCKER_MANIFEST)), Err(ManifestError::Silent(_))));
         assert!(matches!(parse(&silent, Some(OCI_INDEX)), Err(ManifestError::Shape { .. })));
         assert!(matches!(parse(&silent, Some("text/plain")), Err(ManifestError::MediaType(_))));
+    }
+
+    #[test]
+    fn an_index_lists_manifests_and_perhaps_blobs() {
+        let types = [
+            (OCI_MANIFEST, ReferenceRole::Child),
+            (DOCKER_LIST, ReferenceRole::Child),
+            (DOCKER_SCHEMA1, ReferenceRole::Child),
+            ("", ReferenceRole::Child),
+            (OCI_LAYER_GZIP, ReferenceRole::Layer),
+            ("application/vnd.buildkit.cacheconfig.v0", ReferenceRole::Layer),
+        ];
+        for (media_type, role) in types {
+            let index = json!({"schemaVersion": 2, "manifests": [descriptor(media_type, '3')]});
+            let parsed = parse(&index, None).unwrap();
+            let named: Vec<_> = parsed.references().map(|part| (part.role, part.absent_ok)).collect();
+            assert_eq!(named, [(role, false)], "{media_type}");
+        }
     }
 
     #[test]

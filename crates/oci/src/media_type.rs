@@ -65,6 +65,11 @@ pub fn is_schema1(media_type: &str) -> bool {
     matches!(media_type, DOCKER_SCHEMA1 | DOCKER_SCHEMA1_SIGNED)
 }
 
+/// Whether what has this type is a blob, as no manifest could have it. Without a type, it may be either.
+pub fn names_blob(media_type: &str) -> bool {
+    !(media_type.is_empty() || is_manifest(media_type) || is_schema1(media_type))
+}
+
 /// Whether it names the configuration of a container image, and not that of an artifact.
 pub fn is_image_config(media_type: &str) -> bool {
     matches!(media_type, OCI_CONFIG | DOCKER_CONFIG)

@@ -31,7 +31,7 @@ pub(crate) fn manifests(bytes: &[u8]) {
     for reference in manifest.references() {
         let optional = match reference.role {
             ReferenceRole::Subject => true,
-            ReferenceRole::Layer => reference.descriptor.is_nondistributable(),
+            ReferenceRole::Layer => !is_index && reference.descriptor.is_nondistributable(),
             ReferenceRole::Config | ReferenceRole::Child => false,
         };
         assert_eq!(reference.absent_ok, optional);

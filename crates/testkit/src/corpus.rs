@@ -19,6 +19,8 @@ pub const HELM_CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
 pub const HELM_CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 /// The payload that cosign keeps under a digest tag.
 pub const COSIGN_PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+/// The configuration of a build cache of BuildKit's.
+pub const BUILD_CACHE_CONFIG: &str = "application/vnd.buildkit.cacheconfig.v0";
 const IN_TOTO: &str = "application/vnd.in-toto+json";
 
 /// A manifest as it is pushed and stored.
@@ -128,6 +130,19 @@ pub fn index(seed: u64, platforms: &[&str], with_attestation: bool) -> Package {
 /// A Docker manifest list of schema 2 images for `platforms`.
 pub fn docker_list(seed: u64, platforms: &[&str]) -> Package {
     build_index(Format::Docker, seed, platforms, false)
+}
+
+/// What BuildKit exports as a build cache unless it is told otherwise: an index that lists layers and a
+/// configuration of its own.
+pub fn build_cache(seed: u64) -> Package {
+    let mut parts = Parts::default();
+    let layers = layers_of(seed, 2, 4096);
+    let mut listed: Vec<Descriptor> =
+        layers.iter().map(|layer| parts.blob(media_type::OCI_LAYER_GZIP, layer.blob.clone())).collect();
+    let records: Vec<Value> = layers.iter().map(|layer| json!({"blob": layer.digest()})).collect();
+    listed.push(parts.json(BUILD_CACHE_CONFIG, &json!({"layers": records})));
+    parts.manifest(media_type::OCI_INDEX, &json!({"manifests": listed}));
+    parts.package()
 }
 
 /// A Helm chart, as `helm push` stores it.

@@ -11,6 +11,7 @@ use longshore_model::{
     policy::RunCode,
     tag::AnswerResult,
 };
+use longshore_policy::Rules;
 use longshore_testkit::corpus::{self, Layer};
 
 #[tokio::test]
@@ -36,6 +37,29 @@ async fn a_pushed_tag_reaches_the_other_registry_whole() {
     let activity =
         activity::list(&mut conn, &Visible::Everything, &all, &PageRequest::first(50)).await.unwrap();
     assert!(activity.items.iter().any(|entry| entry.kind == ActivityKind::TagSent));
+}
+
+#[tokio::test]
+async fn a_build_cache_is_promoted_sent_and_brought_in_with_its_layers() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let names = ["dev/cache", "qa/cache", "back/cache"];
+    let [dev, qa, back] = [
+        world.repository(names[0]).await,
+        world.repository(names[1]).await,
+        world.repository(names[2]).await,
+    ];
+    world.promotion(&dev, &qa, Rules::EveryTag, "%n").await;
+    let push = world.push_mirror(&qa, &registry, "their/cache", |_| {}).await;
+    let cache = corpus::build_cache(1);
+    world.push(&dev, "main", &cache).await;
+    world.settled().await;
+    assert!(world.has(&qa, &cache).await);
+    assert!(registry.has("their/cache", &cache), "{:?}", registry.requests());
+    let pull = world.pull_mirror(&back, &registry, "their/cache", |mirror| mirror.remote = push.remote).await;
+    let job = world.enqueue(orders::poll(&pull, Cause::Schedule, None, world.now())).await;
+    assert_eq!(world.ended(job.id).await.outcome.as_deref(), Some("1 tag brought in"));
+    assert!(world.has(&back, &cache).await);
 }
 
 #[tokio::test]

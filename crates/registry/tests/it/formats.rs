@@ -151,6 +151,27 @@ async fn an_index_may_be_empty_and_may_hold_indexes() {
 }
 
 #[tokio::test]
+async fn the_layers_that_an_index_lists_as_buildkits_cache_does_are_blobs() {
+    let house = House::new().await;
+    let (config, layer) = (house.blob("ann/web", b"{}").await, house.blob("ann/web", b"layer").await);
+    let cache = |layer: &Digest| {
+        index(&[
+            descriptor(OCI_LAYER_GZIP, layer, 5),
+            descriptor("application/vnd.buildkit.cacheconfig.v0", &config, 2),
+        ])
+    };
+    goes_and_comes(&house, "cache", OCI_INDEX, &cache(&layer)).await;
+    let ann = house.by("ann");
+    ann.delete(&format!("/v2/ann/web/blobs/{layer}")).await.fails(405, ErrorCode::Unsupported);
+    let without = cache(&sha256(b"never pushed"));
+    let refused = ann.put_json("/v2/ann/web/manifests/v1", OCI_INDEX, &without).await;
+    refused.fails(400, ErrorCode::ManifestBlobUnknown);
+    let child = index(&[descriptor(OCI_MANIFEST, &layer, 5)]);
+    let refused = ann.put_json("/v2/ann/web/manifests/v1", OCI_INDEX, &child).await;
+    refused.fails(400, ErrorCode::ManifestBlobUnknown);
+}
+
+#[tokio::test]
 async fn an_empty_blob_is_a_blob() {
     let house = House::new().await;
     let digest = house.blob("ann/web", b"").await;
