@@ -61,6 +61,17 @@ impl Descriptor {
         }
     }
 
+    /// The words that say what the content is: types and the platform's parts.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = &str> {
+        let platform = self.platform.iter().flat_map(|platform| {
+            let optional = [platform.variant.as_deref(), platform.os_version.as_deref()];
+            [platform.os.as_str(), platform.architecture.as_str()]
+                .into_iter()
+                .chain(optional.into_iter().flatten())
+        });
+        [self.media_type.as_str()].into_iter().chain(self.artifact_type.as_deref()).chain(platform)
+    }
+
     /// Whether it names a manifest that this registry stores as one.
     pub fn is_manifest(&self) -> bool {
         media_type::is_manifest(&self.media_type)

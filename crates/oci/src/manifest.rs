@@ -63,6 +63,9 @@ pub enum ManifestError {
         /// Members it must not have.
         forbidden: &'static str,
     },
+    /// A type or a platform that no header could carry and not every database keeps.
+    #[error("{0:?} has a control character; media types, artifact types and platforms are printable text")]
+    Control(String),
 }
 
 /// What a manifest describes.
@@ -153,7 +156,9 @@ impl Manifest {
         }
         let document: Document = serde_json::from_slice(bytes)?;
         let media_type = document.settle_media_type(header)?;
-        document.into_manifest(media_type)
+        let manifest = document.into_manifest(media_type)?;
+        let odd = manifest.kinds().find(|text| text.chars().any(char::is_control)).map(shortened);
+        odd.map_or(Ok(manifest), |text| Err(ManifestError::Control(text)))
     }
 
     /// Image or index.
@@ -213,6 +218,12 @@ impl Manifest {
     /// configuration.
     pub fn is_container_image(&self) -> bool {
         self.config().is_some_and(|config| media_type::is_image_config(&config.media_type))
+    }
+
+    /// The words that say what it is and what it names.
+    fn kinds(&self) -> impl Iterator<Item = &str> {
+        let named = self.references().flat_map(|part| part.descriptor.kinds());
+        self.declared_artifact_type.as_deref().into_iter().chain(named)
     }
 
     /// Everything that it names, in document order, the subject last.
@@ -458,6 +469,26 @@ mod tests {
         for header in [OCI_MANIFEST, &long] {
             let error = parse(&image, Some(header)).unwrap_err().to_string();
             assert!(error.len() < 600, "{} bytes", error.len());
+        }
+    }
+
+    #[test]
+    fn no_type_and_no_platform_has_control_characters() {
+        let with = |change: fn(&mut Value)| {
+            let mut index = json!({"schemaVersion": 2, "artifactType": "a/b",
+                                   "manifests": [descriptor(OCI_MANIFEST, '3')]});
+            change(&mut index);
+            parse(&index, None).map(drop)
+        };
+        assert!(with(|index| index["annotations"] = json!({"note": "\0\n"})).is_ok(), "those are free");
+        let changes: [fn(&mut Value); 4] = [
+            |index| index["artifactType"] = json!("a/\0b"),
+            |index| index["manifests"][0]["mediaType"] = json!("a/b\n"),
+            |index| index["manifests"][0]["artifactType"] = json!("\u{7f}"),
+            |index| index["manifests"][0]["platform"] = json!({"os": "linux", "architecture": "\0"}),
+        ];
+        for change in changes {
+            assert!(matches!(with(change), Err(ManifestError::Control(_))));
         }
     }
 
