@@ -307,7 +307,10 @@ enum Source {
 /// That the quota of a namespace has room for a blob.
 async fn room_for(conn: &mut Conn, namespace: &Namespace, blob: &BlobInfo) -> Result<(), Error> {
     match storage::obstacle_to_blob(conn, namespace, &blob.digest, blob.size).await? {
-        Some(exceeded) => Err(exceeded.into()),
+        Some(exceeded) => {
+            counter!("longshore_limit_refusals_total", "limit" => "quota").increment(1);
+            Err(exceeded.into())
+        }
         None => Ok(()),
     }
 }

@@ -74,6 +74,7 @@ fn count(target: &Target, status: u16, begun: Instant) {
     requests.increment(1);
     let limit = match status {
         413 => "body_bytes",
+        414 => "tags",
         431 => "header_bytes",
         _ => return,
     };

@@ -152,6 +152,24 @@ async fn bodies_have_a_size() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_push_has_a_number_of_tags_and_a_namespace_its_quota() {
+    let server = server(&[]).await;
+    let registry = server.registry();
+    let tags: Vec<String> = (0..65).map(|number| format!("tag=v{number}")).collect();
+    let many = format!("/v2/admin/app/manifests/{}?{}", corpus::digest_of(b"{}"), tags.join("&"));
+    assert_eq!(
+        registry.send(registry.request(Method::PUT, &many).body("{}")).await.status,
+        StatusCode::URI_TOO_LONG
+    );
+    refused(&server, "tags").await;
+
+    server.rest().put("/accounts/admin/quota", json!({"quotaBytes": 1000})).await.expect(200);
+    let blob = vec![7; 1001];
+    registry.put_blob("admin/app", &corpus::digest_of(&blob), blob).await.expect(403);
+    refused(&server, "quota").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_user_has_so_many_uploads_at_once() {
     let server = server(&["--limit-uploads=1"]).await;
     let (first, second) = (begin_upload(&server).await, begin_upload(&server).await);
