@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, extract::Request};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
-use longshore_access::RequestActor;
+use longshore_access::{RequestActor, Via};
 use longshore_oci::{ErrorCode, ReferenceError, Route, RouteError, path};
 
 /// Any request below `/v2/`.
@@ -22,7 +22,7 @@ pub(crate) async fn handle(
 ) -> Response {
     let (parts, body) = request.into_parts();
     let answer = route(&registry, &who, &parts, body).await;
-    finished(answer)
+    finished(&who, answer)
 }
 
 /// The token service at its second address.
@@ -32,15 +32,20 @@ pub(crate) async fn token(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    finished(registry.token(&who, &parts, body).await)
+    finished(&who, registry.token(&who, &parts, body).await)
 }
 
-fn finished(answer: Result<Response, Failure>) -> Response {
+fn finished(who: &RequestActor, answer: Result<Response, Failure>) -> Response {
     let mut response = answer.unwrap_or_else(IntoResponse::into_response);
     let headers = response.headers_mut();
     headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
     // Blobs are whatever somebody pushed, served from the address of the admin site.
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Caches know by themselves that an answer to `Authorization` is nobody else's (RFC 9111 §3.5), of a
+    // cookie they do not.
+    if matches!(who.via, Via::Session { .. }) {
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private"));
+    }
     response
 }
 

@@ -107,6 +107,12 @@ impl House {
         Client { house: self, who: RequestActor { actor: self.actor(user), peer: PEER, via } }
     }
 
+    /// A request out of a browser in which this user is signed in.
+    pub(crate) fn in_a_browser(&self, user: &'static str) -> Client<'_> {
+        let via = Via::Session { csrf: "token".to_owned() };
+        Client { house: self, who: RequestActor { actor: self.actor(user), peer: PEER, via } }
+    }
+
     /// A request that carries a token.
     pub(crate) async fn bearing(&self, token: &str) -> Client<'_> {
         let claims = self.access.verify_token(token).await.unwrap();

@@ -174,3 +174,14 @@ async fn an_odd_host_header_is_not_repeated() {
     let refused = house.by(NOBODY).send(Method::GET, "/v2/", &odd, "").await;
     assert!(refused.header("www-authenticate").contains("http://registry.test:8080/"));
 }
+
+#[tokio::test]
+async fn what_a_browser_gets_by_its_cookie_no_cache_keeps_for_others() {
+    let house = House::new().await;
+    house.image("ann/web", "v1").await;
+    let paths = ["/v2/", "/v2/_catalog", "/v2/ann/web/manifests/v1", "/v2/ann/web/manifests/none"];
+    for path in paths {
+        assert_eq!(house.in_a_browser("ann").get(path).await.header("cache-control"), "private", "{path}");
+        assert_eq!(house.by("ann").get(path).await.header("cache-control"), "", "{path}");
+    }
+}
