@@ -156,7 +156,7 @@ impl Curtain<'_> {
     }
 }
 
-/// The plan of one policy, a new one where there is none yet.
+/// The plan of one policy for one place, a new one where there is none yet.
 fn plan_of<'p>(
     plan: &'p mut PausePlan,
     policy: PolicyId,
@@ -164,7 +164,7 @@ fn plan_of<'p>(
     repository: &RepositoryName,
     place: String,
 ) -> &'p mut PolicyPlan {
-    let known = plan.policies.iter().position(|known| known.policy == policy);
+    let known = plan.policies.iter().position(|known| known.policy == policy && known.place == place);
     let at = known.unwrap_or_else(|| {
         let repository = repository.clone();
         plan.policies.push(PolicyPlan { policy, kind, repository, place, steps: Vec::new(), total: 0 });

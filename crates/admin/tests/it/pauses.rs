@@ -1,10 +1,12 @@
 //! Pausing and resuming: who may, who learns of it, and what is said to whom (semantics 17, 29).
 
 use crate::registry::Registry;
-use crate::scene::{SAVE, Scene, name, pull_mirror_over, robot_at, tag, typed};
+use crate::scene::{SAVE, Scene, name, pull_mirror_over, push_mirror_over, robot_at, tag, typed};
 use futures::future::join_all;
 use longshore_model::activity::{ActivityFilter, ActivityKind};
 use longshore_model::job::{Action, JobFilter};
+use longshore_model::pause::{PausePlan, PolicyPlan};
+use longshore_model::policy::{PushMirrorDraft, RemoteChoice};
 use longshore_model::{
     Actor, Code, PageRequest, PauseScope, Problem, Queued, RemoteId, Timestamp, Visibility,
 };
@@ -102,7 +104,7 @@ async fn semantics_17_a_queue_does_not_name_repositories_that_its_reader_may_not
     // An administrator uses the remote of one namespace for a repository of another.
     let remote = scene.admin.create_remote(&qa, robot_at(&registry.url)).await.unwrap();
     scene.admin.pause(&qa, &PauseScope::Remote(remote.id)).await.unwrap();
-    let choice = longshore_model::policy::RemoteChoice::Saved { id: remote.id };
+    let choice = RemoteChoice::Saved { id: remote.id };
     let pushed =
         scene.admin.push_tag(&root, &name("dev/secret"), &tag("1.0"), choice, "there/app", "x").await;
     let pushed = pushed.unwrap();
@@ -125,12 +127,42 @@ async fn a_remote_that_is_deleted_while_it_is_paused_leaves_no_job_waiting_for_e
     scene.push("dev/web", "1.0").await;
     let remote = scene.admin.create_remote(&dev, robot_at(&registry.url)).await.unwrap();
     scene.admin.pause(&dev, &PauseScope::Remote(remote.id)).await.unwrap();
-    let choice = longshore_model::policy::RemoteChoice::Saved { id: remote.id };
+    let choice = RemoteChoice::Saved { id: remote.id };
     let pushed = scene.admin.push_tag(&dev, &name("dev/web"), &tag("1.0"), choice, "there/app", "x").await;
     let pushed = pushed.unwrap();
     scene.admin.delete_remote(&dev, remote.id).await.unwrap();
     assert_eq!(scene.admin.pauses(&dev).await.unwrap(), []);
     assert_eq!(scene.admin.job(&dev, pushed.id).await.unwrap().held_by, None);
+}
+
+#[tokio::test]
+async fn semantics_29_a_plan_tells_where_each_copy_goes_also_when_its_mirror_leads_elsewhere_by_now() {
+    let registry = Registry::start().await;
+    let scene = Scene::new().await;
+    let dev = scene.who("dev").await;
+    scene.repository("dev/web", Visibility::Private).await;
+    let draft = push_mirror_over(typed(robot_at(&registry.url)));
+    let mirror = scene.admin.create_push_mirror(&dev, &name("dev/web"), draft, SAVE).await.unwrap();
+    let scope = PauseScope::Remote(mirror.remote);
+    scene.admin.pause(&dev, &scope).await.unwrap();
+    scene.start_engine();
+    let planned = async |copies: u64| {
+        let plan = || scene.admin.pause_plan(&dev, &scope);
+        let all = |plan: &PausePlan| plan.policies.iter().map(|policy| policy.total).sum::<u64>() == copies;
+        let plan = scene.until("the plan has every copy", plan, |plan| plan.as_ref().is_some_and(all)).await;
+        let steps = |policy: &PolicyPlan| policy.steps.iter().map(|step| step.tag.to_string()).collect();
+        plan.unwrap().policies.iter().map(|policy| (policy.place.clone(), steps(policy))).collect::<Vec<_>>()
+    };
+    let place = |repository: &str| format!("{}/{repository}", mirror.remote_host);
+    scene.push("dev/web", "1-stable").await;
+    assert_eq!(planned(1).await, [(place("there/app"), vec!["1-stable".to_owned()])]);
+
+    let remote = RemoteChoice::Saved { id: mirror.remote };
+    let moved = PushMirrorDraft { remote_repository: "there/new".to_owned(), ..push_mirror_over(remote) };
+    scene.admin.change_push_mirror(&dev, &name("dev/web"), mirror.common.id, moved, SAVE).await.unwrap();
+    scene.push("dev/web", "2-stable").await;
+    let two = [("there/app", "1-stable"), ("there/new", "2-stable")];
+    assert_eq!(planned(2).await, two.map(|(at, tag)| (place(at), vec![tag.to_owned()])));
 }
 
 #[tokio::test]
