@@ -1,5 +1,6 @@
 // Pausing: one click stops everything, what happens meanwhile waits, and somebody decides about it.
 
+import { DockerRegistry } from "../support/docker-registry.js";
 import { digestOf, push } from "../support/image.js";
 import { Longshore } from "../support/longshore.js";
 import { organizations, repository, rest, signIn } from "../support/session.js";
@@ -113,6 +114,33 @@ test.describe("pausing", () => {
     await expect(page.getByText("The remote staging is paused by admin, nothing waits")).toBeVisible();
     await screenshot(page, "system-others-paused");
     await rest(longshore, "DELETE", "/pauses/namespaces/dev");
+  });
+
+  test("what another registry answered stays when something new is held", async ({ page, longshore }) => {
+    const elsewhere = await DockerRegistry.start();
+    try {
+      const user = longshore.admin;
+      await push("from afar", { host: elsewhere.host, name: "vendor/app:1.0" });
+      await repository(longshore, "dev/copy");
+      await rest(longshore, "PUT", "/pauses/system");
+      await rest(longshore, "POST", "/repositories/dev/copy/pollMirroringPolicies", {
+        remoteHost: elsewhere.url,
+        remoteRepository: "vendor/app",
+        enabled: true,
+      });
+      await signIn(page, user, "/system");
+      await page.getByRole("link", { name: "See what waits", exact: true }).click();
+      await page.getByRole("button", { name: "Show plan" }).click();
+      const answer = page.getByText("1 tag would come: 1.0");
+      await expect(answer).toBeVisible();
+      await screenshot(page, "pause-plan");
+      await push("one more", { host: longshore.host, name: "dev/website:more", user });
+      await expect(page.getByRole("row", { name: /Promote dev\/website/ })).toBeVisible();
+      await expect(answer).toBeVisible();
+      await rest(longshore, "DELETE", "/pauses/system?queued=drop");
+    } finally {
+      await elsewhere.stop();
+    }
   });
 
   test.describe("without script", () => {

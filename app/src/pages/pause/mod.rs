@@ -24,7 +24,7 @@ use crate::{
     server::{Answer, PauseFlows, PauseState, ResumeFlows, look_at_pause},
 };
 use choices::ResumeChoices;
-use plan::Plan;
+use plan::{Asked, Plan};
 use queue::Queue;
 
 /// What the address is about; none where it names nothing that can be paused.
@@ -48,6 +48,7 @@ async fn load(scope: Option<PauseScope>, query: ListQuery) -> Answer<PauseState>
 #[component]
 pub fn PausePage() -> impl IntoView {
     let (scope, query, pauses) = (scope_in_address(), use_list_query(), use_pauses());
+    provide_context(Asked::default());
     let state = Resource::new_blocking(
         move || (scope.get(), query.get(), pauses.changes()),
         |(scope, query, _)| load(scope, query),

@@ -1,9 +1,11 @@
 //! What each policy and mirror would do, were all that waits run.
 
+use std::collections::HashMap;
+
 use leptos::{either::Either, prelude::*};
 use leptos_router::components::A;
 use longshore_model::{
-    PolicyKind,
+    PolicyId, PolicyKind,
     pause::{PausePlan, PlannedStep, PolicyPlan, PollPlan},
 };
 use longshore_oci::Tag;
@@ -11,11 +13,16 @@ use longshore_oci::Tag;
 use crate::{
     components::{Button, ButtonKind, Table},
     paths,
-    server::plan_poll,
+    server::{Answer, plan_poll},
 };
 
 /// So many tags of a pull mirror are named; the others are counted.
 const NAMED: usize = 10;
+
+/// What other registries have answered, for as long as one stays on the page: it is loaded anew whenever something
+/// is held or goes on.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Asked(RwSignal<HashMap<PolicyId, Answer<PollPlan>>>);
 
 /// A row for each policy that has something to do; nothing, where none has.
 #[component]
@@ -94,10 +101,19 @@ fn more(untold: u64) -> String {
 
 /// What a poll would do only the other registry can tell, so it is asked when somebody wants to know.
 #[component]
-fn Poll(repository: String, mirror: longshore_model::PolicyId) -> impl IntoView {
-    let ask = Action::new(move |(): &()| plan_poll(repository.clone(), mirror));
+fn Poll(repository: String, mirror: PolicyId) -> impl IntoView {
+    let Asked(answers) = expect_context();
+    let ask = Action::new(move |(): &()| {
+        let plan = plan_poll(repository.clone(), mirror);
+        async move {
+            let answer = plan.await;
+            answers.update(|answers| {
+                answers.insert(mirror, answer);
+            });
+        }
+    });
     let answer = move || {
-        ask.value().get().map(|answer| match answer {
+        answers.with(|answers| answers.get(&mirror).cloned()).map(|answer| match answer {
             Ok(plan) => Either::Left(view! {
                 <ul class="plan-steps">
                     {foretold(&plan).into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}
