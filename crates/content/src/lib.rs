@@ -28,7 +28,7 @@ pub use error::Error;
 pub use garbage::{Freed, Retention};
 pub use manifests::{PutManifest, PutOutcome, Sparse};
 pub use moving::{Fate, Moved};
-pub use repositories::{CreateError, may_delete_tags, may_restore_tags, may_write_tags};
+pub use repositories::{CreateError, Made, may_delete_tags, may_restore_tags, may_write_tags};
 pub use s3::{S3Settings, S3Store};
 pub use scrub::{Checked, Damage};
 pub use store::{ByteStream, Kept, Note, Store, StoreError, Writer};

@@ -45,6 +45,18 @@ fn check_state(repository: &Repository, by_own_mirror: bool) -> Result<(), Error
     }
 }
 
+/// How often a repository is looked for and made that others make and forget at the same time.
+const ATTEMPTS: usize = 5;
+
+/// Whether a push found its repository or made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    /// It was there.
+    Before,
+    /// This push made it.
+    Now,
+}
+
 /// Why a repository was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
@@ -81,30 +93,18 @@ impl Content {
     }
 
     /// The repository of this name, made on the spot, private, when there is none: what a first
-    /// push needs, several requests of which may come at once.
+    /// push needs, several requests of which may come at once. The one whose request made it may
+    /// [forget](Content::forget_unused) it, unless another one has come for it meanwhile.
     ///
     /// # Errors
     /// [`CreateError`]
-    pub async fn find_or_create_repository(
+    pub async fn repository_for_push(
         &self,
         name: &RepositoryName,
         author: &Author,
-    ) -> Result<Repository, CreateError> {
+    ) -> Result<(Repository, Made), CreateError> {
         let (name, author, now) = (name.clone(), author.clone(), self.now());
-        self.write(move |tx| {
-            async move {
-                match repositories::find(tx, &name).await? {
-                    Some(repository) => Ok(repository),
-                    None => {
-                        let made = create(tx, name, &NewRepository::default(), author, now).await?;
-                        repositories::note_by_push(tx, made.id).await?;
-                        Ok(made)
-                    }
-                }
-            }
-            .boxed()
-        })
-        .await
+        self.write(move |tx| find_or_create(tx, name, author, now).boxed()).await
     }
 
     /// Forgets a repository that a push made, when nothing came of it; any other one stays.
@@ -118,6 +118,31 @@ impl Content {
         })
         .await
     }
+}
+
+async fn find_or_create(
+    tx: &mut Tx,
+    name: RepositoryName,
+    author: Author,
+    now: Timestamp,
+) -> Result<(Repository, Made), CreateError> {
+    for _ in 0..ATTEMPTS {
+        if let Some(found) = repositories::find(tx, &name).await?
+            && repositories::note_by_push(tx, found.id, false).await?
+        {
+            return Ok((found, Made::Before));
+        }
+        match create(tx, name.clone(), &NewRepository::default(), author.clone(), now).await {
+            Ok(made) => {
+                repositories::note_by_push(tx, made.id, true).await?;
+                return Ok((made, Made::Now));
+            }
+            // By somebody who was a moment faster.
+            Err(CreateError::Exists(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(CreateError::Exists(name))
 }
 
 async fn create(

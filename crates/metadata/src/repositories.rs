@@ -51,6 +51,12 @@ from_row! {
     }
 }
 
+from_row! {
+    struct PushedRow {
+        by_push: bool,
+    } and repository: RepositoryRow
+}
+
 impl TryFrom<RepositoryRow> for Repository {
     type Error = Error;
     fn try_from(row: RepositoryRow) -> Result<Self, Error> {
@@ -118,6 +124,21 @@ pub async fn find(conn: &mut Conn, name: &RepositoryName) -> Result<Option<Repos
                       immutable_patterns, created_at
                FROM repositories WHERE name = $1 AND deleted_at IS NULL";
     row!(conn, RepositoryRow, sql, name.as_str())?.map(Repository::try_from).transpose()
+}
+
+/// As [`find`], and whether it is there for one push alone, with which it may go again ([`forget_unused`]).
+pub async fn find_for_push(
+    conn: &mut Conn,
+    name: &RepositoryName,
+) -> Result<Option<(Repository, bool)>, Error> {
+    let sql =
+        "SELECT by_push, id, name, visibility, state, short_description, long_description, immutable_tags,
+                      immutable_patterns, created_at
+               FROM repositories WHERE name = $1 AND deleted_at IS NULL";
+    let Some(PushedRow { by_push, repository }) = row!(conn, PushedRow, sql, name.as_str())? else {
+        return Ok(None);
+    };
+    Ok(Some((repository.try_into()?, by_push)))
 }
 
 /// The repository with this identifier, unless it is deleted.
@@ -317,15 +338,15 @@ pub async fn delete(
     Ok(())
 }
 
-/// Notes that a push made the repository, and nobody by intent.
-pub async fn note_by_push(tx: &mut Tx, repository: RepositoryId) -> Result<(), Error> {
+/// Notes that a repository is there for one push alone, or for others as well; false when it is not there any
+/// more.
+pub async fn note_by_push(tx: &mut Tx, repository: RepositoryId, by_push: bool) -> Result<bool, Error> {
     let sql = "UPDATE repositories SET by_push = $2 WHERE id = $1";
-    change!(tx.conn, sql, repository.to_string(), true)?;
-    Ok(())
+    Ok(change!(tx.conn, sql, repository.to_string(), by_push)? > 0)
 }
 
-/// Forgets a repository that a push made and that nothing came of: it holds nothing, nothing is on
-/// its way there, and nobody has changed or used it. Whether it was such a one.
+/// Forgets a repository that is there for one push alone and that nothing came of: it holds nothing, nothing is
+/// on its way there, and nobody has changed or used it. Whether it was such a one.
 pub async fn forget_unused(tx: &mut Tx, repository: RepositoryId) -> Result<bool, Error> {
     let id = repository.to_string();
     let forgotten = change!(

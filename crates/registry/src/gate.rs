@@ -8,7 +8,7 @@ use axum::response::Response;
 use http::header::WWW_AUTHENTICATE;
 use http::request::Parts;
 use longshore_access::{Action, RequestActor, Via};
-use longshore_content::may_write_tags;
+use longshore_content::{Made, may_write_tags};
 use longshore_metadata::repositories::{self, Visible};
 use longshore_model::{Actor, Author, Provenance, Repository, Visibility};
 use longshore_oci::scope::Action as ScopeAction;
@@ -49,20 +49,22 @@ impl Asking<'_> {
     }
 
     /// Writes to the repository, if that may be. One that is not there is made, private, when the
-    /// actor may make it: the first push does; and forgotten when that fails.
+    /// actor may make it: the first push does; and forgotten when that fails and is alone with it.
     pub(crate) async fn to_write(
         &self,
         name: &RepositoryName,
         write: impl AsyncFnOnce(&Repository) -> Result<Response, Failure>,
     ) -> Result<Response, Failure> {
-        if let Some(repository) = self.find_writable(name).await? {
-            may_write_tags(&repository, &Provenance::Push)?;
-            return write(&repository).await;
-        }
-        let made = self.registry.content.find_or_create_repository(name, &self.author()).await?;
-        let written = write(&made).await;
-        if written.is_err() {
-            self.registry.content.forget_unused(&made).await?;
+        let content = &self.registry.content;
+        let (repository, made) = match self.find_writable(name).await? {
+            Some((repository, false)) => (repository, Made::Before),
+            // Not there, or only until the push that made it comes to nothing.
+            _ => content.repository_for_push(name, &self.author()).await?,
+        };
+        may_write_tags(&repository, &Provenance::Push)?;
+        let written = write(&repository).await;
+        if written.is_err() && made == Made::Now {
+            content.forget_unused(&repository).await?;
         }
         written
     }
@@ -70,7 +72,7 @@ impl Asking<'_> {
     /// The repository of an upload that is under way, if it may be written to.
     pub(crate) async fn to_go_on(&self, name: &RepositoryName) -> Result<Repository, Failure> {
         let found = self.find_writable(name).await?;
-        let repository = found.ok_or_else(|| self.unseen(name, &PUSH))?;
+        let (repository, _) = found.ok_or_else(|| self.unseen(name, &PUSH))?;
         may_write_tags(&repository, &Provenance::Push)?;
         Ok(repository)
     }
@@ -147,21 +149,17 @@ impl Asking<'_> {
         self.who.actor.user().map_or(Author::System, Author::from)
     }
 
-    async fn find(&self, name: &RepositoryName) -> Result<Option<Repository>, Failure> {
-        let mut conn = self.registry.db.read().await?;
-        Ok(repositories::find(&mut conn, name).await?)
-    }
-
     async fn find_readable(&self, name: &RepositoryName) -> Result<Option<Repository>, Failure> {
-        let found = self.find(name).await?;
+        let found = repositories::find(&mut self.registry.db.read().await?, name).await?;
         Ok(found.filter(|found| self.registry.access.may(&self.who.actor, Action::Read, found)))
     }
 
-    /// The repository that may be written to; nothing, if the actor may make it.
-    async fn find_writable(&self, name: &RepositoryName) -> Result<Option<Repository>, Failure> {
-        let found = self.find(name).await?;
+    /// The repository that may be written to, and whether it is there for one push alone; nothing, if the
+    /// actor may make it.
+    async fn find_writable(&self, name: &RepositoryName) -> Result<Option<(Repository, bool)>, Failure> {
+        let found = repositories::find_for_push(&mut self.registry.db.read().await?, name).await?;
         let may = match &found {
-            Some(repository) => self.registry.access.may(&self.who.actor, Action::Write, repository),
+            Some((repository, _)) => self.registry.access.may(&self.who.actor, Action::Write, repository),
             None => self.may_create(name),
         };
         if !may {

@@ -43,7 +43,17 @@ impl House {
     pub(crate) async fn accepting(sparse: Sparse) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("longshore.db");
-        let db = Database::open(path.to_str().unwrap(), Vault::from_key([7; 32])).await.unwrap();
+        Self::over(path.to_str().unwrap(), folder, sparse).await
+    }
+
+    /// One on PostgreSQL, where transactions run side by side.
+    pub(crate) async fn on_postgres() -> Self {
+        let url = tokio::task::spawn_blocking(longshore_testkit::postgres::new_database).await.unwrap();
+        Self::over(&url, tempfile::tempdir().unwrap(), Sparse::Refused).await
+    }
+
+    async fn over(database: &str, folder: TempDir, sparse: Sparse) -> Self {
+        let db = Database::open(database, Vault::from_key([7; 32])).await.unwrap();
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(now()));
         let store = DiskStore::open(folder.path()).unwrap();
         let content = Content::new(db.clone(), Arc::new(store), clock.clone()).accepting(sparse);

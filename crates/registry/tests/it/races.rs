@@ -1,13 +1,17 @@
 //! Many clients at once: on the same blob, the same upload, the same manifest, the same tag.
 
 use crate::fixture::{House, image, sha256};
+use axum::body::Body;
 use futures::future::join_all;
 use http::{Method, StatusCode};
 use longshore_oci::ErrorCode;
 use longshore_oci::media_type::OCI_MANIFEST;
+use longshore_testkit::eventually;
 use serde_json::json;
+use std::time::Duration;
 
 const CLIENTS: usize = 12;
+const SOON: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_push_the_same_blob_at_once_and_all_succeed() {
@@ -107,4 +111,63 @@ async fn a_tag_that_is_deleted_while_it_is_pushed_is_there_or_not_and_nothing_be
     let got = ann.head("/v2/ann/web/manifests/v1").await;
     assert_eq!(got.status == StatusCode::OK, tagged);
     assert_eq!(ann.head(&format!("/v2/ann/web/manifests/{digest}")).await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_requests_of_a_first_push_may_come_at_once() {
+    for house in [House::new().await, House::on_postgres().await] {
+        for name in 0..10 {
+            let path = format!("/v2/ann/new{name}/blobs/uploads/");
+            let starts = (0..CLIENTS).map(async |_| house.by("ann").post(&path).await);
+            for started in join_all(starts).await {
+                assert_eq!(started.status, StatusCode::ACCEPTED, "{started:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_comes_to_nothing_takes_a_new_repository_from_no_other() {
+    for house in [House::new().await, House::on_postgres().await] {
+        let digest = sha256(b"all of it");
+        let path = format!("/v2/ann/new/blobs/uploads/?digest={digest}");
+        let (send, body) = futures::channel::mpsc::unbounded::<std::io::Result<&[u8]>>();
+        let streams = house.by("ann");
+        let stored = streams.send(Method::POST, &path, &[], Body::from_stream(body));
+        let meanwhile = async {
+            send.unbounded_send(Ok(b"all ")).unwrap();
+            eventually("the first push makes its repository", SOON, async || {
+                house.repository("ann/new").await
+            })
+            .await;
+            let other =
+                house.by("ann").post("/v2/ann/new/blobs/uploads/").await.header("location").to_owned();
+            assert_eq!(house.by("ann").delete(&other).await.status, StatusCode::NO_CONTENT);
+            let wrong = format!("/v2/ann/new/blobs/uploads/?digest={}", sha256(b"else"));
+            house.by("ann").post(&wrong).await.fails(400, ErrorCode::DigestInvalid);
+            send.unbounded_send(Ok(b"of it")).unwrap();
+            drop(send);
+        };
+        let (stored, ()) = tokio::join!(stored, meanwhile);
+        assert_eq!(stored.status, StatusCode::CREATED, "{stored:?}");
+        assert_eq!(house.by("ann").get(stored.header("location")).await.bytes, "all of it");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pushes_that_fail_side_by_side_do_not_fail_those_that_begin() {
+    for house in [House::new().await, House::on_postgres().await] {
+        for name in 0..10 {
+            let path = format!("/v2/ann/new{name}/blobs/uploads/");
+            let wrong = format!("{path}?digest={}", sha256(b"else"));
+            let starts = (0..CLIENTS).map(async |number| match number % 2 {
+                0 => house.by("ann").post(&wrong).await,
+                _ => house.by("ann").post(&path).await,
+            });
+            for (number, answer) in join_all(starts).await.into_iter().enumerate() {
+                let expected = if number % 2 == 0 { StatusCode::BAD_REQUEST } else { StatusCode::ACCEPTED };
+                assert_eq!(answer.status, expected, "{answer:?}");
+            }
+        }
+    }
 }
