@@ -44,7 +44,7 @@ impl fmt::Display for Action {
 /// One scope.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
-    /// `repository:<name>:<actions>`
+    /// `repository:<name>:<actions>`, perhaps with a class behind `repository`
     Repository {
         /// Which; at this registry names have two parts, elsewhere one is enough.
         name: RemoteName,
@@ -87,6 +87,9 @@ impl FromStr for Scope {
     fn from_str(text: &str) -> Result<Self, ScopeError> {
         let (kind, rest) = text.split_once(':').ok_or(ScopeError::Shape)?;
         let (name, actions) = rest.rsplit_once(':').ok_or(ScopeError::Shape)?;
+        // A type may have a class, `repository(plugin)` say, which changes nothing of who may do what.
+        let kind =
+            kind.split_once('(').filter(|(_, class)| class.ends_with(')')).map_or(kind, |(kind, _)| kind);
         match (kind, name) {
             ("registry", "catalog") => Ok(Self::Catalog),
             ("repository", name) => {
@@ -127,6 +130,16 @@ impl fmt::Display for Scope {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn the_class_of_a_repository_changes_nothing() {
+        let plain: Scope = "repository:dev/web:pull,push".parse().unwrap();
+        assert_eq!("repository(plugin):dev/web:pull,push".parse(), Ok(plain));
+        for odd in ["repository(plugin:dev/web:pull", "repositories(plugin):dev/web:pull", "(x):dev/web:pull"]
+        {
+            assert_eq!(odd.parse::<Scope>(), Err(ScopeError::Shape), "{odd}");
+        }
+    }
 
     #[test]
     fn scopes_read_as_clients_write_them() {
