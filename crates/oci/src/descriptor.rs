@@ -31,7 +31,7 @@ pub struct Descriptor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
     /// Free notes.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "notes")]
     pub annotations: BTreeMap<String, String>,
     /// Where else the content may be fetched (foreign layers). Longshore never does.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_empty")]
@@ -45,6 +45,15 @@ where
     T: Default + Deserialize<'de>,
 {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Annotations; a note that is `null` says nothing.
+pub(crate) fn notes<'de, D>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let notes: BTreeMap<String, Option<String>> = null_is_empty(deserializer)?;
+    Ok(notes.into_iter().map(|(name, note)| (name, note.unwrap_or_default())).collect())
 }
 
 impl Descriptor {
@@ -93,9 +102,11 @@ impl Descriptor {
 /// The platform an image runs on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Platform {
-    /// Operating system, as in GOOS.
+    /// Operating system, as in GOOS. Empty where a list says nothing of it.
+    #[serde(default)]
     pub os: String,
-    /// Architecture, as in GOARCH.
+    /// Architecture, as in GOARCH. Empty where a list says nothing of it.
+    #[serde(default)]
     pub architecture: String,
     /// Variant of the architecture, such as `v8`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

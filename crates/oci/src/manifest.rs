@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::descriptor::null_is_empty;
+use crate::descriptor::{notes, null_is_empty};
 use crate::{Descriptor, media_type};
 
 /// The largest manifest that is accepted, in bytes (what the distribution specification asks
@@ -132,7 +132,7 @@ struct Document {
     #[serde(default, deserialize_with = "present")]
     manifests: Option<Vec<Descriptor>>,
     subject: Option<Descriptor>,
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "notes")]
     annotations: BTreeMap<String, String>,
     // Members of schema 1; their presence is all that matters.
     fs_layers: Option<serde::de::IgnoredAny>,
@@ -493,10 +493,22 @@ mod tests {
     }
 
     #[test]
+    fn a_platform_may_be_told_in_part() {
+        for platform in [json!({}), json!({"os": "linux"}), json!({"architecture": "arm64"})] {
+            let mut index = json!({"schemaVersion": 2, "manifests": [descriptor(OCI_MANIFEST, '3')]});
+            index["manifests"][0]["platform"] = platform;
+            let parsed = parse(&index, None).unwrap();
+            assert!(!parsed.manifests()[0].platform.as_ref().unwrap().is_well_formed());
+        }
+    }
+
+    #[test]
     fn null_lists_are_empty_lists() {
         let mut document = image();
         document["layers"] = Value::Null;
         document["annotations"] = Value::Null;
         assert!(parse(&document, None).unwrap().layers().is_empty());
+        document["annotations"] = json!({"note": null});
+        assert_eq!(parse(&document, None).unwrap().annotations()["note"], "");
     }
 }
