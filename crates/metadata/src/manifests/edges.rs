@@ -31,7 +31,7 @@ pub(super) async fn insert(tx: &mut Tx, new: &NewManifest<'_>) -> Result<(), Err
             "position": position,
             "media_type": part.media_type,
             "size": part.size.cast_signed(),
-            "platform": platform.map(ToString::to_string),
+            "platform": platform.filter(|platform| platform.is_well_formed()).map(ToString::to_string),
             "absent": absent,
         })
     });
@@ -70,10 +70,13 @@ pub async fn has_all(
     manifest: &Manifest,
 ) -> Result<Vec<Digest>, Error> {
     let needed = manifest.references().filter(|reference| !reference.absent_ok);
+    let (mut children, mut blobs): (Vec<_>, Vec<_>) =
+        needed.partition(|part| part.role == ReferenceRole::Child);
     // The same part may be named thousands of times.
-    let mut seen = HashSet::new();
-    let needed = needed.filter(|reference| seen.insert(&reference.descriptor.digest));
-    let (children, blobs): (Vec<_>, Vec<_>) = needed.partition(|part| part.role == ReferenceRole::Child);
+    for parts in [&mut children, &mut blobs] {
+        let mut seen = HashSet::new();
+        parts.retain(|part| seen.insert(&part.descriptor.digest));
+    }
     let mut missing = lacking(conn, repository, Part::Blob, &blobs).await?;
     missing.extend(lacking(conn, repository, Part::Manifest, &children).await?);
     Ok(missing)

@@ -166,9 +166,11 @@ async fn the_layers_that_an_index_lists_as_buildkits_cache_does_are_blobs() {
     let without = cache(&sha256(b"never pushed"));
     let refused = ann.put_json("/v2/ann/web/manifests/v1", OCI_INDEX, &without).await;
     refused.fails(400, ErrorCode::ManifestBlobUnknown);
-    let child = index(&[descriptor(OCI_MANIFEST, &layer, 5)]);
-    let refused = ann.put_json("/v2/ann/web/manifests/v1", OCI_INDEX, &child).await;
-    refused.fails(400, ErrorCode::ManifestBlobUnknown);
+    let (as_layer, as_child) = (descriptor(OCI_LAYER_GZIP, &layer, 5), descriptor(OCI_MANIFEST, &layer, 5));
+    for listed in [vec![as_child.clone()], vec![as_layer, as_child]] {
+        let refused = ann.put_json("/v2/ann/web/manifests/v1", OCI_INDEX, &index(&listed)).await;
+        refused.fails(400, ErrorCode::ManifestBlobUnknown);
+    }
 }
 
 #[tokio::test]
