@@ -91,7 +91,7 @@ async fn backup(from: &Settings, places: &Places) -> anyhow::Result<()> {
         first.new + copied.new
     );
     println!("the encryption key is no part of it: keep a copy of {} elsewhere", from.key);
-    Ok(())
+    copied.tell_damage(&source).await
 }
 
 /// Copies what the registry is at one instant.

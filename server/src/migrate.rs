@@ -52,7 +52,7 @@ async fn migrate(from: &Settings, to: &Settings) -> anyhow::Result<()> {
     let rows =
         moving::copy(&mut snapshot, &new).await.context("the rows were not all copied; ask once more")?;
     println!("{rows} rows are there as well; start the server with the new configuration");
-    Ok(())
+    copied.tell_damage(&source).await
 }
 
 /// Secrets are sealed with the key, and so are the tokens that clients have.

@@ -132,11 +132,24 @@ impl Content {
             condemn.await?;
         }
         let (info, is_kept) = recorded?;
-        // Where a store puts equal blobs in different places, the one that was there first counts.
-        if !is_kept && let Err(error) = self.0.store.remove(location).await {
-            tracing::warn!(digest = %info.digest, location, %error, "a second copy of a blob stays");
+        if !is_kept {
+            self.keep_one(&info.digest, location).await?;
         }
         Ok(info)
+    }
+
+    /// Of equal blobs in two places the known one stays, if it is whole; else the one that was verified a moment
+    /// ago takes its place.
+    async fn keep_one(&self, digest: &Digest, new: &str) -> Result<(), Error> {
+        if self.has_whole(digest).await? {
+            if let Err(error) = self.0.store.remove(new).await {
+                tracing::warn!(%digest, location = new, %error, "a second copy of a blob stays");
+            }
+            return Ok(());
+        }
+        let (of, at) = (digest.clone(), new.to_owned());
+        self.write(move |tx| async move { Ok::<_, Error>(blobs::relocate(tx, &of, &at).await?) }.boxed())
+            .await
     }
 
     /// Links a blob of one repository into another, without moving a byte. Nothing, when `from`

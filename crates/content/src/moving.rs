@@ -4,11 +4,13 @@
 use crate::Content;
 use crate::error::Error;
 use crate::garbage::Freed;
-use crate::store::ByteStream;
+use crate::scrub::Damage;
+use crate::store::{ByteStream, location_of};
 use futures::FutureExt;
 use longshore_metadata::blobs::{self, BlobRow};
 use longshore_metadata::{Conn, garbage};
 use longshore_oci::{Digest, Span};
+use std::io;
 
 /// A blob that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,14 +24,31 @@ pub struct Moved {
 }
 
 /// What became of a blob that was to be copied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     /// It was copied.
     Copied,
     /// It was there from an earlier attempt.
     There,
+    /// It is damaged where it comes from, for this reason. The other registry knows it as damaged.
+    Damaged(String),
     /// It was collected as garbage meanwhile, where it came from.
     Gone,
+}
+
+/// What is wrong with a blob that could not be copied.
+///
+/// # Errors
+/// The error itself, where it is not the blob's fault.
+fn damage(error: Error) -> Result<String, Error> {
+    match &error {
+        Error::DigestMismatch { actual, .. } => Ok(Damage::OtherBytes(actual.clone()).to_string()),
+        Error::BrokenOff(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
+            Ok(Damage::Missing(source.to_string()).to_string())
+        }
+        Error::Storage(source) if source.is_missing() => Ok(Damage::Missing(source.to_string()).to_string()),
+        _ => Err(error),
+    }
 }
 
 impl Content {
@@ -38,8 +57,7 @@ impl Content {
     /// was at some instant.
     ///
     /// # Errors
-    /// [`Error::DigestMismatch`] and [`Error::BrokenOff`] for a blob that is damaged; the stores and the
-    /// databases.
+    /// The stores and the databases.
     pub async fn copy_next_blob(
         &self,
         named_in: &mut Conn,
@@ -47,18 +65,35 @@ impl Content {
         after: Option<&Digest>,
     ) -> Result<Option<Moved>, Error> {
         let Some((digest, blob)) = blobs::next(named_in, after).await? else { return Ok(None) };
-        let fate = match blobs::find(&mut to.0.db.read().await?, &digest).await? {
-            Some(_) => Fate::There,
-            None => match self.copy_blob(to, &digest, &blob).await {
+        let fate = match to.has_whole(&digest).await? {
+            true => Fate::There,
+            false => match self.copy_blob(to, &digest, &blob).await {
                 Ok(()) => Fate::Copied,
                 Err(error) => match blobs::find(&mut self.0.db.read().await?, &digest).await? {
                     // It may have been pushed again, to another place.
-                    Some(now) if now == blob => return Err(error),
+                    Some(now) if now == blob => {
+                        let why = damage(error)?;
+                        to.note_lost(&digest, blob.size).await?;
+                        Fate::Damaged(why)
+                    }
                     Some(_) | None => Fate::Gone,
                 },
             },
         };
         Ok(Some(Moved { digest, size: blob.size, fate }))
+    }
+
+    /// Records a blob of which the bytes were lost.
+    async fn note_lost(&self, digest: &Digest, size: u64) -> Result<(), Error> {
+        let (digest, now) = (digest.clone(), self.now());
+        self.write(move |tx| {
+            async move {
+                blobs::record(tx, &digest, size, &location_of(&digest), now).await?;
+                Ok::<_, Error>(blobs::note_damage(tx, &digest, Some(now)).await?)
+            }
+            .boxed()
+        })
+        .await
     }
 
     async fn copy_blob(&self, to: &Self, digest: &Digest, blob: &BlobRow) -> Result<(), Error> {

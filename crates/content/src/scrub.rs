@@ -6,14 +6,18 @@
 use crate::Content;
 use crate::blobs::Stored;
 use crate::error::Error;
-use crate::hash::Hasher;
+use crate::hash::{Hasher, digest_of};
 use crate::intake::take_in;
 use crate::store::{ByteStream, StoreError, off_thread};
-use futures::{FutureExt, StreamExt};
+use bytes::Bytes;
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use jiff::SignedDuration;
-use longshore_metadata::{blobs, garbage, manifests};
+use longshore_metadata::blobs::{self, BlobRow};
+use longshore_metadata::{garbage, manifests};
 use longshore_model::UploadId;
 use longshore_oci::{Digest, RepositoryName, Span};
+use std::collections::HashSet;
+use std::io;
 
 /// How many rows are looked up at once.
 const AT_ONCE: i64 = 200;
@@ -34,12 +38,24 @@ pub struct Checked {
 /// What is wrong with something stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
-    /// It cannot be read to its end.
+    /// It cannot be read now, which may pass.
     #[error("it cannot be read: {0}")]
     Unreadable(String),
+    /// It is not there, or not all of it.
+    #[error("it is not all there: {0}")]
+    Missing(String),
     /// Its bytes are others.
     #[error("its bytes are others: their digest is {0}")]
     OtherBytes(Digest),
+}
+
+impl Damage {
+    fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Missing(error.to_string()),
+            _ => Self::Unreadable(error.to_string()),
+        }
+    }
 }
 
 impl Content {
@@ -62,6 +78,7 @@ impl Content {
         let damage = match read {
             Ok(stream) if blob.size > 0 => self.compare(&digest, stream).await?,
             Ok(_) => None,
+            Err(error) if error.is_missing() => Some(Damage::Missing(error.to_string())),
             Err(error) => Some(Damage::Unreadable(error.to_string())),
         };
         // It may have been removed as garbage while it was read.
@@ -74,12 +91,49 @@ impl Content {
         Ok(Some(Checked { digest, size: blob.size, damage }))
     }
 
+    /// Whether a blob is here to its last byte, as far as that can be told without reading all of it.
+    pub(crate) async fn has_whole(&self, digest: &Digest) -> Result<bool, Error> {
+        let found = blobs::find_sound(&mut self.0.db.read().await?, digest).await?;
+        let Some(BlobRow { size, location }) = found else { return Ok(false) };
+        let Some(start) = size.checked_sub(1) else { return Ok(true) };
+        let read = match self.0.store.read(&location, Span { start, length: 1 }).await {
+            Ok(mut stream) => stream.try_next().await.map_err(|source| StoreError::Unreadable { source }),
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(last) => Ok(last.is_some()),
+            Err(error) if error.is_missing() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The blobs that are known to be damaged.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn known_damage(&self) -> Result<HashSet<Digest>, Error> {
+        Ok(blobs::damaged(&mut self.0.db.read().await?).await?.into_iter().collect())
+    }
+
+    /// Notes whether a blob is damaged. One that is damaged is in no repository until it is pushed again,
+    /// fetched again or found sound; pushes and pulls are told that it is not there.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn note_damage(&self, blob: &Digest, is_damaged: bool) -> Result<(), Error> {
+        let (blob, since) = (blob.clone(), is_damaged.then(|| self.now()));
+        self.write(move |tx| {
+            async move { Ok::<_, Error>(blobs::note_damage(tx, &blob, since).await?) }.boxed()
+        })
+        .await
+    }
+
     async fn compare(&self, digest: &Digest, mut stream: ByteStream) -> Result<Option<Damage>, StoreError> {
         let mut hasher = Hasher::new(digest.algorithm());
         while let Some(chunk) = stream.next().await {
             let chunk = match chunk {
                 Ok(chunk) => chunk,
-                Err(error) => return Ok(Some(Damage::Unreadable(error.to_string()))),
+                Err(error) => return Ok(Some(Damage::of(&error))),
             };
             hasher = off_thread(move || {
                 hasher.update(&chunk);
@@ -118,6 +172,30 @@ impl Content {
     /// The database.
     pub async fn repositories_with(&self, blob: &Digest) -> Result<Vec<RepositoryName>, Error> {
         Ok(blobs::repositories_with(&mut self.0.db.read().await?, blob).await?)
+    }
+
+    /// The repositories that have a manifest.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn repositories_with_manifest(&self, manifest: &Digest) -> Result<Vec<RepositoryName>, Error> {
+        Ok(manifests::repositories_with(&mut self.0.db.read().await?, manifest).await?)
+    }
+
+    /// Puts sound bytes in the place of a damaged manifest's.
+    ///
+    /// # Errors
+    /// [`Error::DigestMismatch`]; the database.
+    pub async fn mend_manifest(&self, digest: &Digest, bytes: Bytes) -> Result<(), Error> {
+        let actual = digest_of(digest.algorithm(), &bytes);
+        if actual != *digest {
+            return Err(Error::DigestMismatch { expected: digest.clone(), actual });
+        }
+        let digest = digest.clone();
+        self.write(move |tx| {
+            async move { Ok::<_, Error>(manifests::mend(tx, &digest, &bytes).await?) }.boxed()
+        })
+        .await
     }
 
     /// Puts sound bytes in the place of a damaged blob's.

@@ -186,6 +186,8 @@ pub enum StoreError {
         cause: String,
         /// What to do about it.
         advice: &'static str,
+        /// Whether the storage is sure that there is no such object, or not as much of it.
+        missing: bool,
     },
     /// The settings of a bucket cannot be used as they are.
     #[error("the bucket {bucket} cannot be used: {reason}")]
@@ -212,6 +214,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether what was asked for is not there, and not just out of reach.
+    pub(crate) fn is_missing(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::Unreadable { source } => source.kind() == io::ErrorKind::UnexpectedEof,
+            Self::Bucket { missing, .. } => *missing,
+            _ => false,
+        }
+    }
+
     /// The error for what the operating system said about `path`.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
@@ -220,6 +232,12 @@ impl StoreError {
             _ => Self::Io { action, path, source },
         }
     }
+}
+
+/// A place for a blob that no other blob has; on disk, below `blobs/`, the one that it is stored in.
+pub(crate) fn location_of(digest: &Digest) -> String {
+    let hex = digest.hex();
+    format!("{}/{}/{hex}", digest.algorithm(), &hex[..2])
 }
 
 /// Runs what blocks (files, hashing) on a thread where it may.

@@ -1,6 +1,6 @@
-//! The scrub as a job: everything that is stored is read and compared with its digest, and a damaged blob is
-//! fetched again from a registry that a mirror of one of its repositories knows. How bytes are compared and put
-//! in place, `content` knows.
+//! The scrub as a job: everything that is stored is read and compared with its digest, and what is damaged is
+//! fetched again from a registry that a mirror of one of its repositories knows. A blob that no registry supplies
+//! is noted as damaged, so that clients push it again. How bytes are compared and put in place, `content` knows.
 
 use crate::{
     Engine,
@@ -8,10 +8,10 @@ use crate::{
     transfer::stream::{Report, whole_blob},
     trouble::Trouble,
 };
-use longshore_content::Checked;
+use longshore_content::{Checked, Damage};
 use longshore_metadata::{pull_mirrors, push_mirrors, repositories};
 use longshore_model::{RemoteId, size};
-use longshore_oci::{RemoteName, RepositoryName};
+use longshore_oci::{Digest, Reference, RemoteName, RepositoryName};
 
 /// Somewhere else where a blob may be.
 struct Source {
@@ -20,43 +20,93 @@ struct Source {
     host: String,
 }
 
+/// What came of it.
+#[derive(Default)]
+struct Found {
+    mended: u64,
+    damaged: u64,
+}
+
+impl Found {
+    fn count(&mut self, mended: bool) {
+        match mended {
+            true => self.mended += 1,
+            false => self.damaged += 1,
+        }
+    }
+}
+
 /// Verifies everything, mends what can be mended, and removes what belongs to nothing.
 pub(crate) async fn run(engine: &Engine, journal: &Journal) -> Result<String, Trouble> {
     let content = engine.content();
     let (blobs, bytes) = content.stored().await?;
     journal.plan_bytes(bytes);
-    let (mut after, mut mended, mut damaged) = (None, 0, 0);
-    while let Some(checked) = content.check_next_blob(after.as_ref()).await? {
-        journal.bytes(checked.size);
-        if let Some(damage) = &checked.damage {
-            let holders = content.repositories_with(&checked.digest).await?;
-            journal.error(format!("blob {}, {}: {damage}", checked.digest, places(&holders)));
-            match mend(engine, journal, &checked, &holders).await? {
-                true => mended += 1,
-                false => damaged += 1,
-            }
-        }
-        after = Some(checked.digest);
-    }
-    for (digest, damage) in content.damaged_manifests().await? {
-        journal.error(format!("manifest {digest}: {damage}; push the image again"));
-        damaged += 1;
-    }
+    let mut found = Found::default();
+    check_blobs(engine, journal, &mut found).await?;
+    check_manifests(engine, journal, &mut found).await?;
     let (strays, stray_bytes) = content.drop_stray_blobs().await?;
-    let mut said = match mended {
+    let mut said = match found.mended {
         0 => String::new(),
-        1 => "1 blob was damaged and fetched again; ".to_owned(),
-        mended => format!("{mended} blobs were damaged and fetched again; "),
+        1 => "1 blob or manifest was damaged and fetched again; ".to_owned(),
+        mended => format!("{mended} blobs or manifests were damaged and fetched again; "),
     };
     if strays > 0 {
         said.push_str(&format!("{} that belonged to nothing were removed; ", size(stray_bytes)));
     }
-    match damaged {
+    match found.damaged {
         0 => Ok(format!("{said}{blobs} blobs with {} are sound", size(bytes))),
         damaged => Err(Trouble::Final(format!(
             "{said}{damaged} of what is stored is damaged and no mirror could supply it: the log names it; \
              push those images again, or restore them from a backup"
         ))),
+    }
+}
+
+async fn check_blobs(engine: &Engine, journal: &Journal, found: &mut Found) -> Result<(), Trouble> {
+    let content = engine.content();
+    let known = content.known_damage().await?;
+    let mut after = None;
+    while let Some(checked) = content.check_next_blob(after.as_ref()).await? {
+        journal.bytes(checked.size);
+        if let Some(damage) = &checked.damage {
+            let holders = content.repositories_with(&checked.digest).await?;
+            journal.error(format!("blob {}, {}: {damage}", checked.digest, places(&holders)));
+            let mended = mend(engine, journal, &Part::Blob(&checked), &holders).await?;
+            // What is only out of reach is not called damaged: it may be back in a moment.
+            if !mended && !matches!(damage, Damage::Unreadable(_)) {
+                content.note_damage(&checked.digest, true).await?;
+            }
+            found.count(mended);
+        } else if known.contains(&checked.digest) {
+            content.note_damage(&checked.digest, false).await?;
+        }
+        after = Some(checked.digest);
+    }
+    Ok(())
+}
+
+async fn check_manifests(engine: &Engine, journal: &Journal, found: &mut Found) -> Result<(), Trouble> {
+    let content = engine.content();
+    for (digest, damage) in content.damaged_manifests().await? {
+        let holders = content.repositories_with_manifest(&digest).await?;
+        journal.error(format!("manifest {digest}, {}: {damage}", places(&holders)));
+        found.count(mend(engine, journal, &Part::Manifest(&digest), &holders).await?);
+    }
+    Ok(())
+}
+
+/// Something stored that is damaged.
+enum Part<'a> {
+    Blob(&'a Checked),
+    Manifest(&'a Digest),
+}
+
+impl Part<'_> {
+    fn digest(&self) -> &Digest {
+        match self {
+            Self::Blob(blob) => &blob.digest,
+            Self::Manifest(digest) => digest,
+        }
     }
 }
 
@@ -70,17 +120,17 @@ fn places(holders: &[RepositoryName]) -> String {
     }
 }
 
-/// Fetches a blob from the first place that has it; false where none has.
+/// Fetches it from the first place that has it; false where none has.
 async fn mend(
     engine: &Engine,
     journal: &Journal,
-    checked: &Checked,
+    part: &Part<'_>,
     holders: &[RepositoryName],
 ) -> Result<bool, Trouble> {
     for source in sources(engine, holders).await? {
-        match fetch(engine, journal, checked, &source).await {
+        match fetch(engine, journal, part, &source).await {
             Ok(()) => {
-                journal.info(format!("{} was fetched again from {}", checked.digest, source.host));
+                journal.info(format!("{} was fetched again from {}", part.digest(), source.host));
                 return Ok(true);
             }
             Err(trouble) => journal.warn(format!("{} does not supply it: {trouble}", source.host)),
@@ -106,15 +156,19 @@ async fn sources(engine: &Engine, holders: &[RepositoryName]) -> Result<Vec<Sour
     Ok(from)
 }
 
-async fn fetch(
-    engine: &Engine,
-    journal: &Journal,
-    checked: &Checked,
-    source: &Source,
-) -> Result<(), Trouble> {
-    let registry = engine.registry(source.remote).await?;
-    journal.plan_bytes(checked.size);
-    let (from, digest) = (source.repository.clone(), checked.digest.clone());
-    let body = whole_blob(registry, from, digest, checked.size, journal.clone(), Report::default());
-    Ok(engine.content().mend_blob(&checked.digest, body).await?)
+async fn fetch(engine: &Engine, journal: &Journal, part: &Part<'_>, source: &Source) -> Result<(), Trouble> {
+    let (content, registry) = (engine.content(), engine.registry(source.remote).await?);
+    match part {
+        Part::Manifest(digest) => {
+            let reference = Reference::Digest((*digest).clone());
+            let fetched = registry.get_manifest(&source.repository, &reference).await?;
+            Ok(content.mend_manifest(digest, fetched.bytes).await?)
+        }
+        Part::Blob(blob) => {
+            journal.plan_bytes(blob.size);
+            let (from, digest) = (source.repository.clone(), blob.digest.clone());
+            let body = whole_blob(registry, from, digest, blob.size, journal.clone(), Report::default());
+            Ok(content.mend_blob(&blob.digest, body).await?)
+        }
+    }
 }

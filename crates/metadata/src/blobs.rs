@@ -31,12 +31,14 @@ pub async fn record(
     location: &str,
     now: Timestamp,
 ) -> Result<String, Error> {
-    // An update that changes nothing, because an insert that does nothing answers nothing.
+    // What was stored in the place of a damaged one is sound.
     Ok(value!(
         tx.conn,
         String,
         "INSERT INTO blobs (digest, size, location, created_at) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (digest) DO UPDATE SET digest = excluded.digest RETURNING location",
+         ON CONFLICT (digest) DO UPDATE
+         SET damaged_at = CASE WHEN blobs.location = excluded.location THEN NULL ELSE blobs.damaged_at END
+         RETURNING location",
         digest.as_str(),
         size.cast_signed(),
         location,
@@ -47,6 +49,12 @@ pub async fn record(
 /// A blob, whichever repository has it.
 pub async fn find(conn: &mut Conn, digest: &Digest) -> Result<Option<BlobRow>, Error> {
     let sql = "SELECT size, location FROM blobs WHERE digest = $1";
+    Ok(row!(conn, (i64, String), sql, digest.as_str())?.map(blob))
+}
+
+/// A blob that is not known to be damaged, whichever repository has it.
+pub async fn find_sound(conn: &mut Conn, digest: &Digest) -> Result<Option<BlobRow>, Error> {
+    let sql = "SELECT size, location FROM blobs WHERE digest = $1 AND damaged_at IS NULL";
     Ok(row!(conn, (i64, String), sql, digest.as_str())?.map(blob))
 }
 
@@ -79,12 +87,31 @@ pub async fn forget(tx: &mut Tx, digest: &Digest) -> Result<(), Error> {
     Ok(())
 }
 
-/// Records that a blob is elsewhere now; the bytes at the old place are to be removed.
+/// Notes that a blob is damaged, or that it is sound again. A damaged one is in no repository until it comes
+/// again: clients skip what is there, and would never push it.
+pub async fn note_damage(tx: &mut Tx, digest: &Digest, since: Option<Timestamp>) -> Result<(), Error> {
+    let sql = "UPDATE blobs SET damaged_at = $2 WHERE digest = $1";
+    change!(tx.conn, sql, digest.as_str(), since.map(micros))?;
+    Ok(())
+}
+
+/// The blobs that are known to be damaged.
+pub async fn damaged(conn: &mut Conn) -> Result<Vec<Digest>, Error> {
+    let found = rows!(conn, (String,), "SELECT digest FROM blobs WHERE damaged_at IS NOT NULL")?;
+    found.iter().map(|(digest,)| parse("digest", digest)).collect()
+}
+
+/// Records that a blob is elsewhere now, and sound; the bytes at the old place are to be removed.
 pub async fn relocate(tx: &mut Tx, digest: &Digest, location: &str) -> Result<(), Error> {
     let old = "INSERT INTO condemned_blobs (location, size)
                SELECT location, size FROM blobs WHERE digest = $1 AND location <> $2 ON CONFLICT DO NOTHING";
     change!(tx.conn, old, digest.as_str(), location)?;
-    change!(tx.conn, "UPDATE blobs SET location = $2 WHERE digest = $1", digest.as_str(), location)?;
+    change!(
+        tx.conn,
+        "UPDATE blobs SET location = $2, damaged_at = NULL WHERE digest = $1",
+        digest.as_str(),
+        location
+    )?;
     Ok(())
 }
 
@@ -109,7 +136,7 @@ pub async fn link(
     Ok(())
 }
 
-/// A blob, if the repository has it, and when it last came there.
+/// A blob, if the repository has it and it is not known to be damaged, and when it last came there.
 pub async fn linked(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -117,13 +144,13 @@ pub async fn linked(
 ) -> Result<Option<(BlobRow, Timestamp)>, Error> {
     let sql =
         "SELECT b.size, b.location, l.linked_at FROM repository_blobs l JOIN blobs b ON b.digest = l.digest
-               WHERE l.repository = $1 AND l.digest = $2";
+               WHERE l.repository = $1 AND l.digest = $2 AND b.damaged_at IS NULL";
     let found: Option<(i64, String, i64)> =
         row!(conn, (i64, String, i64), sql, repository.to_string(), digest.as_str())?;
     found.map(|(size, location, at)| Ok((blob((size, location)), instant(at)?))).transpose()
 }
 
-/// A blob, if any of the repositories in `visible` has it.
+/// A blob, if any of the repositories in `visible` has it and it is not known to be damaged.
 pub async fn linked_in_any(
     conn: &mut Conn,
     visible: &Visible,
@@ -133,7 +160,7 @@ pub async fn linked_in_any(
     let sql = r#"SELECT b.size, b.location
                  FROM repository_blobs l JOIN repositories r ON r.id = l.repository
                                          JOIN blobs b ON b.digest = l.digest
-                 WHERE l.digest = $4 AND r.deleted_at IS NULL
+                 WHERE l.digest = $4 AND r.deleted_at IS NULL AND b.damaged_at IS NULL
                    AND ($1 OR ($2 AND r.visibility = 'public')
                         OR REPLACE($3, '"' || r.namespace || '"', '') <> $3)
                  LIMIT 1"#;

@@ -8,7 +8,7 @@ use crate::{
     tags,
 };
 use longshore_model::{Author, Repository, RepositoryId, Timestamp, job::Parameters};
-use longshore_oci::{Digest, Manifest, Platform, Tag};
+use longshore_oci::{Digest, Manifest, Platform, RepositoryName, Tag};
 
 mod edges;
 mod referrers;
@@ -77,8 +77,10 @@ pub async fn insert(
         new.bytes,
         micros(now)
     )?;
-    if inserted > 0 {
-        edges::insert(tx, new).await?;
+    match inserted {
+        // What was verified a moment ago is sound; what was there may have been damaged since.
+        0 => mend(tx, new.digest, new.bytes).await?,
+        _ => edges::insert(tx, new).await?,
     }
     for part in new.absent {
         change!(
@@ -152,6 +154,21 @@ pub async fn page(
     let sql = "SELECT digest, bytes FROM manifests WHERE digest > $1 ORDER BY digest LIMIT $2";
     let found = rows!(conn, (String, Vec<u8>), sql, after.map_or("", Digest::as_str), limit)?;
     found.into_iter().map(|(digest, bytes)| Ok((parse("digest", &digest)?, bytes))).collect()
+}
+
+/// Puts bytes, which were verified, in the place of others.
+pub async fn mend(tx: &mut Tx, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
+    let sql = "UPDATE manifests SET bytes = $2, size = $3 WHERE digest = $1 AND bytes <> $2";
+    change!(tx.conn, sql, digest.as_str(), bytes, (bytes.len() as u64).cast_signed())?;
+    Ok(())
+}
+
+/// The repositories that have a manifest, by name.
+pub async fn repositories_with(conn: &mut Conn, digest: &Digest) -> Result<Vec<RepositoryName>, Error> {
+    let sql = "SELECT r.name FROM repository_manifests l JOIN repositories r ON r.id = l.repository
+               WHERE l.digest = $1 AND r.deleted_at IS NULL ORDER BY 1";
+    let names = rows!(conn, (String,), sql, digest.as_str())?;
+    names.iter().map(|(name,)| parse("repository name", name)).collect()
 }
 
 /// Indexes of the repository that have this manifest as a child.

@@ -20,13 +20,13 @@ macro_rules! files {
 /// What one file is: its number, its name, its statements.
 type File = (&'static str, &'static str, &'static str);
 
-const SQLITE: [File; 7] = files!(
+const SQLITE: [File; 8] = files!(
     "sqlite": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "claims", "0005" "undo", "0006" "pauses",
-    "0007" "bookmarks"
+    "0007" "bookmarks", "0008" "damage"
 );
-const POSTGRES: [File; 7] = files!(
+const POSTGRES: [File; 8] = files!(
     "postgres": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "claims", "0005" "undo", "0006" "pauses",
-    "0007" "bookmarks"
+    "0007" "bookmarks", "0008" "damage"
 );
 
 /// The number of the last file.

@@ -112,6 +112,11 @@ impl S3Server {
         fs::write(self.folder.path().join(BUCKET).join(key), bytes).unwrap();
     }
 
+    /// Removes an object behind the server's back.
+    pub fn remove(&self, key: &str) {
+        fs::remove_file(self.folder.path().join(BUCKET).join(key)).unwrap();
+    }
+
     /// Refuses requests by method and the end of the path from now on.
     pub fn refuse(&self, what: Option<(Method, &'static str)>) {
         self.asked.lock().unwrap().refused = what;

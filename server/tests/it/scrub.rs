@@ -60,6 +60,11 @@ async fn a_damaged_blob_is_named_and_fetched_again_from_where_a_mirror_brought_i
     assert_eq!(lost["status"], "errored", "{lost}");
     assert!(lost["error"].as_str().is_some_and(|said| said.contains("push those images again")), "{lost}");
     assert!(log_of(&server, &lost).await.contains("in dev/web"));
+    // As a client does it, which asks what is there.
+    server.registry().push(&ours, "dev/web", Some("v1")).await;
+    server.registry().verify(&ours, "dev/web").await;
+    let again = scrub(&server).await;
+    assert_eq!(again["status"], "done", "{again}");
 
     let ann = user(&server.rest(), "ann").await;
     ann.post("/jobs", json!({"action": "scrub"})).await.expect(403);

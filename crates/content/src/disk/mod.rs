@@ -4,7 +4,7 @@
 
 mod reading;
 
-use crate::store::{ByteStream, Kept, Note, Store, StoreError, Writer, off_thread};
+use crate::store::{ByteStream, Kept, Note, Store, StoreError, Writer, location_of, off_thread};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -106,12 +106,6 @@ fn remove_if_there(path: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io("remove", path)(error)),
         _ => Ok(()),
     }
-}
-
-/// Where a blob is, below `blobs/`.
-fn location_of(digest: &Digest) -> String {
-    let hex = digest.hex();
-    format!("{}/{}/{hex}", digest.algorithm(), &hex[..2])
 }
 
 impl Store for DiskStore {

@@ -93,7 +93,9 @@ impl Bucket {
         let (key, bucket) = (key.to_string(), self.name.clone());
         move |error| {
             let (cause, advice) = explain(&error);
-            StoreError::Bucket { action, key, bucket, cause, advice }
+            let is_short = code_of(&error).as_deref() == Some("InvalidRange");
+            let missing = is_short || matches!(found(Err::<(), _>(error)), Ok(None));
+            StoreError::Bucket { action, key, bucket, cause, advice, missing }
         }
     }
 
@@ -106,7 +108,7 @@ impl Bucket {
         advice: &'static str,
     ) -> StoreError {
         let (key, bucket, cause) = (key.to_string(), self.name.clone(), cause.to_owned());
-        StoreError::Bucket { action, key, bucket, cause, advice }
+        StoreError::Bucket { action, key, bucket, cause, advice, missing: false }
     }
 
     pub(super) async fn put(&self, key: &Path, bytes: Bytes) -> Result<(), StoreError> {

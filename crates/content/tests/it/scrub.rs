@@ -1,10 +1,12 @@
 //! Finding and mending what was damaged, and removing what belongs to nothing.
 
-use crate::fixture::{Bucket, House, sha256, whole};
+use crate::fixture::{Bucket, House, read, sha256, whole};
 use jiff::SignedDuration;
 use longshore_content::{Checked, Content, Damage, Error, Retention, Store};
+use longshore_metadata::{Priority, manifests, repositories::Visible};
 use longshore_model::UploadId;
-use longshore_oci::Digest;
+use longshore_oci::media_type::OCI_INDEX;
+use longshore_oci::{Digest, Reference};
 use longshore_testkit::S3Server;
 use std::fs;
 use std::path::PathBuf;
@@ -50,7 +52,7 @@ async fn a_blob_with_other_bytes_fewer_bytes_or_none_is_found_and_mended() {
     }] {
         spoil(&file);
         let found = damaged(&house.content).await;
-        assert!(matches!(&found[..], [(_, Damage::Unreadable(_))]), "{found:?}");
+        assert!(matches!(&found[..], [(_, Damage::Missing(_))]), "{found:?}");
         house.content.mend_blob(&digest, whole(BYTES)).await.unwrap();
         assert_eq!(damaged(&house.content).await, []);
         assert_eq!(fs::read(&file).unwrap(), BYTES);
@@ -72,6 +74,78 @@ async fn a_mended_blob_of_a_bucket_is_another_object_and_the_old_one_goes() {
     let after = server.objects();
     assert_eq!(after.len(), 1);
     assert_ne!(after, before);
+}
+
+#[tokio::test]
+async fn a_blob_that_is_known_to_be_damaged_is_missing_until_it_comes_again_or_is_sound() {
+    let house = House::new().await;
+    let (content, web) = (&house.content, &house.web);
+    let digest = house.put_blob(BYTES).await;
+    content.note_damage(&digest, true).await.unwrap();
+    assert_eq!(content.known_damage().await.unwrap(), [digest.clone()].into());
+    assert_eq!(content.stat_blob(web, &digest).await.unwrap(), None, "so that clients push it");
+    let read = content.read_blob(web, &digest, None).await;
+    assert!(matches!(read, Err(Error::BlobUnknown { .. })));
+    assert_eq!(content.mount_from_any(&Visible::Everything, web, &digest).await.unwrap(), None);
+
+    house.put_blob(BYTES).await;
+    assert!(content.stat_blob(web, &digest).await.unwrap().is_some());
+    for mend in [true, false] {
+        content.note_damage(&digest, true).await.unwrap();
+        match mend {
+            true => content.mend_blob(&digest, whole(BYTES)).await.unwrap(),
+            false => content.note_damage(&digest, false).await.unwrap(),
+        }
+        assert!(content.stat_blob(web, &digest).await.unwrap().is_some());
+    }
+    assert_eq!(content.known_damage().await.unwrap(), [].into());
+}
+
+#[tokio::test]
+async fn what_is_pushed_again_takes_the_place_of_a_damaged_or_lost_object() {
+    let server = S3Server::start().await;
+    let house = House::with(|_| server.store()).await;
+    let digest = house.put_blob(BYTES).await;
+    let spoils: [fn(&S3Server, &str); 3] = [
+        |server, key| server.remove(key),
+        |server, key| server.overwrite(key, b"what was"),
+        |server, key| server.overwrite(key, b"what was Pushed"),
+    ];
+    for spoil in spoils {
+        let before = server.objects();
+        spoil(&server, &before[0]);
+        // As the scrub does; what is lost or cut is noticed without it.
+        for (damaged, damage) in damaged(&house.content).await {
+            house.content.note_damage(&damaged, matches!(damage, Damage::OtherBytes(_))).await.unwrap();
+        }
+        house.put_blob(BYTES).await;
+        let (_, stream) = house.content.read_blob(&house.web, &digest, None).await.unwrap();
+        assert_eq!(read(stream).await, BYTES);
+        house.content.collect_garbage(&Retention::default()).await.unwrap();
+        let after = server.objects();
+        assert!(after.len() == 1 && after != before, "{after:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_pushed_again_takes_the_place_of_damaged_bytes() {
+    let house = House::new().await;
+    let index = serde_json::json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [] });
+    let digest = house.put_manifest(&index, &["v1"]).await.unwrap().digest;
+    let (of, reference) = (digest.clone(), Reference::Digest(digest.clone()));
+    let spoil = house
+        .db
+        .write(Priority::Normal, move |tx| Box::pin(async move { manifests::mend(tx, &of, b"{}").await }));
+    spoil.await.unwrap();
+    let damaged = house.content.damaged_manifests().await.unwrap();
+    assert_eq!(damaged, [(digest.clone(), Damage::OtherBytes(sha256(b"{}")))]);
+    assert_eq!(house.content.repositories_with_manifest(&digest).await.unwrap(), [house.web.name.clone()]);
+    let wrong = house.content.mend_manifest(&digest, b"[]".as_slice().into()).await;
+    assert!(matches!(wrong, Err(Error::DigestMismatch { .. })), "{wrong:?}");
+    house.put_manifest(&index, &["v1"]).await.unwrap();
+    let stored = house.content.get_manifest(&house.web, &reference).await.unwrap().unwrap();
+    assert_eq!(stored.bytes, index.to_string().as_bytes());
+    assert_eq!(house.content.damaged_manifests().await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -7,4 +7,5 @@ mod pauses;
 mod promotions;
 mod pulling;
 mod pushing;
+mod scrubbing;
 mod support;

@@ -1,0 +1,28 @@
+//! The scrub: what is damaged comes from where mirrors say that it is.
+
+use crate::support::{ScriptedRegistry, World};
+use longshore_engine::orders;
+use longshore_metadata::manifests;
+use longshore_model::job::{Cause, Status};
+use longshore_testkit::corpus;
+
+#[tokio::test]
+async fn a_damaged_manifest_is_fetched_again_from_where_a_mirror_brought_it() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let image = corpus::image(1, 1, 100);
+    registry.hold("their/app", Some("1.0"), &image);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+    let poll = world.enqueue(orders::poll(&mirror, Cause::Schedule, None, world.now())).await;
+    assert_eq!(world.ended(poll.id).await.status, Status::Done);
+
+    let damaged = image.root.clone();
+    world.write(move |tx| Box::pin(async move { manifests::mend(tx, &damaged, b"{}").await })).await;
+    let scrub = world.enqueue(orders::scrub(Cause::Schedule, world.now())).await;
+    let outcome = world.ended(scrub.id).await.outcome.unwrap_or_default();
+    assert!(outcome.starts_with("1 blob or manifest was damaged and fetched again"), "{outcome}");
+    let log = world.log(scrub.id).await;
+    assert!(log.contains("in dev/app: its bytes are others") && log.contains("was fetched again"), "{log}");
+    assert!(world.has(&here, &image).await);
+}
