@@ -4,17 +4,23 @@
 
 use crate::Content;
 use crate::error::Error;
-use futures::FutureExt;
+use crate::store::ByteStream;
+use futures::future::ready;
+use futures::{FutureExt, StreamExt, stream};
 use jiff::SignedDuration;
 use longshore_metadata::uploads;
 use longshore_model::UploadId;
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::io;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
 
 /// How long a server that died keeps others from going on with its uploads, unless it is said otherwise.
 pub(crate) const HOLD: SignedDuration = SignedDuration::from_secs(30);
@@ -22,7 +28,8 @@ pub(crate) const HOLD: SignedDuration = SignedDuration::from_secs(30);
 const RENEW_AFTER: u32 = 3;
 
 /// How long a request waits for the one before it: what came of a client that vanished is still being saved
-/// when the client is back.
+/// when the client is back. A connection that vanished without a word looks like one that is silent; whoever is
+/// silent for so long while another request waits has to give way.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The uploads that this process writes to.
@@ -31,15 +38,38 @@ pub(crate) struct Busy(Arc<Writing>);
 
 #[derive(Default)]
 struct Writing {
-    uploads: Mutex<HashSet<UploadId>>,
+    uploads: Mutex<HashMap<UploadId, Arc<Sending>>>,
     /// Whenever one is let go.
     freed: Notify,
+}
+
+/// The client that sends a part.
+#[derive(Default)]
+struct Sending {
+    /// Whether its part is awaited: neither before it is asked for nor when all of it has come.
+    is_awaited: AtomicBool,
+    /// How many pieces of it came.
+    pieces: AtomicU64,
+    given_up: CancellationToken,
+}
+
+impl Sending {
+    /// What came until now; nothing where nothing is awaited.
+    fn awaited(&self) -> Option<u64> {
+        self.is_awaited.load(Ordering::Relaxed).then(|| self.pieces.load(Ordering::Relaxed))
+    }
 }
 
 impl Busy {
     /// Takes the upload until the claim is dropped; nothing, while somebody else has it.
     fn claim(&self, upload: UploadId) -> Option<Claim> {
-        self.uploads().insert(upload).then(|| Claim { busy: self.clone(), upload, row: None })
+        match self.uploads().entry(upload) {
+            Entry::Occupied(_) => None,
+            Entry::Vacant(free) => {
+                let sending = free.insert(Arc::default()).clone();
+                Some(Claim { busy: self.clone(), upload, sending, row: None })
+            }
+        }
     }
 
     /// Waits until nobody here writes to the upload, but no longer than [`PATIENCE`].
@@ -49,7 +79,7 @@ impl Busy {
                 let mut freed = pin!(self.0.freed.notified());
                 // From now on, so that none is missed between looking and waiting.
                 freed.as_mut().enable();
-                if !self.uploads().contains(&upload) {
+                if !self.uploads().contains_key(&upload) {
                     break;
                 }
                 freed.await;
@@ -59,12 +89,23 @@ impl Busy {
         let _ = timeout(PATIENCE, free).await;
     }
 
+    /// As [`Busy::free`]; a client that sends nothing meanwhile is given up, and what came of it is saved.
+    pub(crate) async fn give_way(&self, upload: UploadId) {
+        let Some(sending) = self.uploads().get(&upload).cloned() else { return };
+        let before = sending.awaited();
+        self.free(upload).await;
+        if before.is_some() && sending.awaited() == before {
+            sending.given_up.cancel();
+            self.free(upload).await;
+        }
+    }
+
     fn free_again(&self, upload: UploadId) {
         self.uploads().remove(&upload);
         self.0.freed.notify_waiters();
     }
 
-    fn uploads(&self) -> MutexGuard<'_, HashSet<UploadId>> {
+    fn uploads(&self) -> MutexGuard<'_, HashMap<UploadId, Arc<Sending>>> {
         self.0.uploads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -73,6 +114,7 @@ impl Busy {
 pub(crate) struct Claim {
     busy: Busy,
     upload: UploadId,
+    sending: Arc<Sending>,
     row: Option<Row>,
 }
 
@@ -83,6 +125,21 @@ struct Row {
 }
 
 impl Claim {
+    /// The part that is to be written. It breaks off when its client has to give way.
+    pub(crate) fn part(&self, body: ByteStream) -> ByteStream {
+        let (sending, all) = (self.sending.clone(), self.sending.clone());
+        sending.is_awaited.store(true, Ordering::Relaxed);
+        let given_up = sending.given_up.clone().cancelled_owned();
+        let pieces = body.inspect(move |_| {
+            sending.pieces.fetch_add(1, Ordering::Relaxed);
+        });
+        let end = async move {
+            all.is_awaited.store(false, Ordering::Relaxed);
+            all.given_up.is_cancelled().then(|| Err(io::Error::other("another request goes on with it")))
+        };
+        pieces.take_until(given_up).chain(stream::once(end).filter_map(ready)).boxed()
+    }
+
     /// The row was let go with the transaction that moved the upload on.
     pub(crate) fn ended(mut self) {
         self.row = None;
@@ -118,7 +175,8 @@ impl Content {
             return Ok(None);
         }
         let (content, mut renewing) = (self.clone(), JoinSet::new());
-        renewing.spawn(async move { content.renew_row(upload).await });
+        let sending = claim.sending.clone();
+        renewing.spawn(async move { content.renew_row(upload, &sending).await });
         claim.row = Some(Row { content: self.clone(), _renewing: renewing });
         Ok(Some(claim))
     }
@@ -133,13 +191,18 @@ impl Content {
     }
 
     /// Until it is lost: what is written then does not count, since the transaction that would make
-    /// it count looks who has the upload.
-    async fn renew_row(&self, upload: UploadId) {
+    /// it count looks who has the upload. Not while the client is silent: it may be back at another server.
+    async fn renew_row(&self, upload: UploadId, sending: &Sending) {
         let mut ticks = interval(self.1.hold.unsigned_abs() / RENEW_AFTER);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await;
+        let mut before = None;
         loop {
             ticks.tick().await;
+            let came = sending.awaited();
+            if came.is_some() && came == std::mem::replace(&mut before, came) {
+                continue;
+            }
             match self.hold_row(upload).await {
                 Ok(true) => {}
                 Ok(false) => return,

@@ -63,7 +63,16 @@ pub enum Error {
         /// The upload.
         upload: UploadId,
     },
-    /// A part of an upload does not begin where the upload ends, or another request is appending.
+    /// Another request is sending a part of the upload.
+    #[error(
+        "another request is sending a part of this upload, which has {offset} bytes so far; wait until it has ended, \
+         and ask where to go on"
+    )]
+    UploadBusy {
+        /// How many bytes are durable.
+        offset: u64,
+    },
+    /// A part of an upload does not begin where the upload ends.
     #[error("the upload goes on at byte {offset}; send the part that begins there")]
     RangeNotSatisfiable {
         /// Where the next part must begin.

@@ -63,8 +63,8 @@ impl Content {
     /// came of it is kept ([`Error::BrokenOff`]), also when nobody waits for the answer any more.
     ///
     /// # Errors
-    /// [`Error::UploadUnknown`]; [`Error::RangeNotSatisfiable`] when the part begins elsewhere or
-    /// another one is being appended; [`Error::BrokenOff`]; the store and the database.
+    /// [`Error::UploadUnknown`]; [`Error::RangeNotSatisfiable`] when the part begins elsewhere;
+    /// [`Error::UploadBusy`]; [`Error::BrokenOff`]; the store and the database.
     pub async fn append(
         &self,
         repository: &Repository,
@@ -75,7 +75,8 @@ impl Content {
         self.to_its_end(async move {
             let (upload, claim) = content.take_upload(&repository, upload, chunk.start).await?;
             let hasher = content.hasher_of(&upload).await?;
-            let (mut writer, intake) = content.add(&repository, &upload, hasher, chunk.body).await?;
+            let part = claim.part(chunk.body);
+            let (mut writer, intake) = content.add(&repository, &upload, hasher, part).await?;
             let offset = content.keep(&upload, writer.as_mut(), &intake).await?;
             claim.ended();
             intake.broken.map_or(Ok(offset), |error| Err(Error::BrokenOff(error)))
@@ -100,7 +101,7 @@ impl Content {
         self.to_its_end(async move {
             let last = last.unwrap_or_else(|| Chunk { start: None, body: futures::stream::empty().boxed() });
             let (upload, claim) = content.take_upload(&repository, upload, last.start).await?;
-            let stored = content.finish(&repository, &upload, digest, last.body).await?;
+            let stored = content.finish(&repository, &upload, digest, claim.part(last.body)).await?;
             claim.ended();
             Ok(stored)
         })
@@ -110,7 +111,7 @@ impl Content {
     /// Drops an upload and its bytes.
     ///
     /// # Errors
-    /// [`Error::UploadUnknown`]; [`Error::RangeNotSatisfiable`] while a part is being appended.
+    /// [`Error::UploadUnknown`]; [`Error::UploadBusy`].
     pub async fn cancel_upload(&self, repository: &Repository, upload: UploadId) -> Result<(), Error> {
         let (upload, claim) = self.take_upload(repository, upload, None).await?;
         self.drop_upload(&upload).await?;
@@ -200,7 +201,7 @@ impl Content {
             .ok_or_else(|| Error::UploadUnknown { repository: repository.name.clone(), upload })
     }
 
-    /// Takes an upload for oneself, behind whoever is about to let it go. The claim comes before anything is
+    /// Takes an upload for oneself, behind whoever is about to let it go or has fallen silent. The claim comes before anything is
     /// read, which would be outdated otherwise.
     async fn take_upload(
         &self,
@@ -208,12 +209,13 @@ impl Content {
         upload: UploadId,
         start: Option<u64>,
     ) -> Result<(Upload, Claim), Error> {
-        self.0.busy.free(upload).await;
+        self.0.busy.give_way(upload).await;
         let claim = self.claim_upload(upload).await?;
         let upload = self.upload(repository, upload).await?;
         match claim {
+            None => Err(Error::UploadBusy { offset: upload.offset }),
             Some(claim) if start.is_none_or(|start| start == upload.offset) => Ok((upload, claim)),
-            _ => Err(Error::RangeNotSatisfiable { offset: upload.offset }),
+            Some(_) => Err(Error::RangeNotSatisfiable { offset: upload.offset }),
         }
     }
 

@@ -132,7 +132,7 @@ impl From<Error> for Failure {
                 Self::detailed(ErrorCode::SizeInvalid, message, detail)
             }
             Error::UploadUnknown { .. } => Self::new(ErrorCode::BlobUploadUnknown, message),
-            Error::RangeNotSatisfiable { offset } => {
+            Error::RangeNotSatisfiable { offset } | Error::UploadBusy { offset } => {
                 Self::detailed(ErrorCode::BlobUploadInvalid, message, json!({ "offset": offset }))
                     .status(StatusCode::RANGE_NOT_SATISFIABLE)
             }

@@ -155,7 +155,9 @@ impl Asking<'_> {
 
     /// An error, with where the upload goes on when that is what went wrong.
     fn with_position(&self, repository: &Repository, upload: UploadId, error: Error) -> Failure {
-        let Error::RangeNotSatisfiable { offset } = error else { return error.into() };
+        let (Error::RangeNotSatisfiable { offset } | Error::UploadBusy { offset }) = error else {
+            return error.into();
+        };
         Failure::from(error)
             .header(header::LOCATION, upload_location(repository, upload))
             .header(header::RANGE, received(offset))

@@ -362,9 +362,9 @@ async fn what_one_server_writes_no_other_touches() {
         server.is_asked().await;
         let meddling = Chunk { start: Some(0), body: body(&bytes[1..100]) };
         let refused = two.append(web, upload, meddling).await;
-        assert!(matches!(refused, Err(Error::RangeNotSatisfiable { offset: 0 })), "{refused:?}");
+        assert!(matches!(refused, Err(Error::UploadBusy { offset: 0 })), "{refused:?}");
         let refused = two.cancel_upload(web, upload).await;
-        assert!(matches!(refused, Err(Error::RangeNotSatisfiable { offset: 0 })), "{refused:?}");
+        assert!(matches!(refused, Err(Error::UploadBusy { offset: 0 })), "{refused:?}");
         gate.send(()).unwrap();
     });
     assert_eq!(appended.unwrap(), bytes.len() as u64);
@@ -448,7 +448,7 @@ async fn a_server_that_died_holds_its_uploads_for_half_a_minute() {
         .unwrap();
     let chunk = || Chunk { start: Some(0), body: body(b"abc") };
     let found = house.content.append(web, upload, chunk()).await;
-    assert!(matches!(found, Err(Error::RangeNotSatisfiable { offset: 0 })), "{found:?}");
+    assert!(matches!(found, Err(Error::UploadBusy { offset: 0 })), "{found:?}");
     let later = house.later_over(server.store(), SignedDuration::from_secs(31));
     assert_eq!(later.append(web, upload, chunk()).await.unwrap(), 3);
 }

@@ -3,10 +3,30 @@
 use crate::fixture::{House, broken, read, sha256, sha512, whole};
 use bytes::Bytes;
 use futures::StreamExt;
-use longshore_content::{Chunk, Error};
+use longshore_content::{ByteStream, Chunk, Error};
 use longshore_oci::Algorithm;
 use std::future::Future;
 use std::task::Poll;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Nothing, but it tells when it is asked for.
+fn signalling(begun: oneshot::Sender<()>) -> ByteStream {
+    let signal = async move {
+        begun.send(()).unwrap();
+        None
+    };
+    futures::stream::once(signal).filter_map(std::future::ready).boxed()
+}
+
+/// Something, again and again.
+fn ticks_every(pause: Duration) -> impl futures::Stream<Item = ()> + Send {
+    let ticks = tokio::time::interval(pause);
+    futures::stream::unfold(ticks, async |mut ticks| {
+        ticks.tick().await;
+        Some(((), ticks))
+    })
+}
 
 fn part(bytes: &'static [u8]) -> Chunk {
     Chunk { start: None, body: whole(bytes) }
@@ -88,24 +108,43 @@ async fn a_part_out_of_order_is_refused_with_the_place_to_go_on() {
 async fn of_two_parts_at_once_the_second_is_refused() {
     let house = House::new().await;
     let upload = house.content.begin_upload(&house.web, Algorithm::Sha256).await.unwrap();
-    let (send, receive) = futures::channel::mpsc::unbounded::<std::io::Result<Bytes>>();
-    let first = house.content.append(&house.web, upload, Chunk { start: Some(0), body: receive.boxed() });
+    let (begun, under_way) = oneshot::channel::<()>();
+    let (refused, stop) = oneshot::channel::<()>();
+    // Slowly, but it goes on.
+    let ticks = ticks_every(Duration::from_millis(50)).take_until(stop);
+    let body = signalling(begun).chain(ticks.map(|()| Ok(Bytes::from_static(b"x")))).boxed();
+    let first = house.content.append(&house.web, upload, Chunk { start: Some(0), body });
     let second = async {
-        let result = loop {
-            // The first may not have begun yet; an empty part changes nothing until it has.
-            let empty = Chunk { start: Some(0), body: whole(b"") };
-            match house.content.append(&house.web, upload, empty).await {
-                Ok(_) => tokio::task::yield_now().await,
-                Err(error) => break error,
-            }
-        };
-        send.unbounded_send(Ok(Bytes::from_static(b"first"))).unwrap();
-        drop(send);
-        result
+        under_way.await.unwrap();
+        let second = house.content.append(&house.web, upload, part(b"second")).await;
+        refused.send(()).unwrap();
+        second
     };
     let (first, second) = tokio::join!(first, second);
-    assert_eq!(first.unwrap(), 5);
-    assert!(matches!(second, Error::RangeNotSatisfiable { offset: 0 }), "{second}");
+    assert!(matches!(second, Err(Error::UploadBusy { offset: 0 })), "{second:?}");
+    assert_eq!(house.content.upload_offset(&house.web, upload).await.unwrap(), first.unwrap());
+}
+
+#[tokio::test]
+async fn a_client_that_falls_silent_gives_way_to_the_next_request_and_what_came_of_it_is_kept() {
+    let house = House::new().await;
+    for cancel in [false, true] {
+        let upload = house.content.begin_upload(&house.web, Algorithm::Sha256).await.unwrap();
+        let (begun, under_way) = oneshot::channel::<()>();
+        let body = whole(b"first").chain(signalling(begun)).chain(futures::stream::pending()).boxed();
+        let silent = house.content.append(&house.web, upload, Chunk { start: Some(0), body });
+        let next = async {
+            under_way.await.unwrap();
+            if cancel {
+                return house.content.cancel_upload(&house.web, upload).await.map(|()| 0);
+            }
+            let next = Chunk { start: Some(5), body: whole(b"second") };
+            house.content.append(&house.web, upload, next).await
+        };
+        let (silent, next) = tokio::join!(silent, next);
+        assert!(matches!(silent, Err(Error::BrokenOff(_))), "{silent:?}");
+        assert_eq!(next.unwrap(), if cancel { 0 } else { 11 });
+    }
 }
 
 #[tokio::test]
