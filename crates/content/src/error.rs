@@ -3,8 +3,8 @@
 
 use crate::store::StoreError;
 use longshore_metadata::storage::QuotaExceeded;
-use longshore_model::{RepositoryState, Revision, UploadId};
-use longshore_oci::{Digest, ManifestError, Reference, RepositoryName, Tag};
+use longshore_model::{RepositoryState, Revision, UploadId, size};
+use longshore_oci::{Digest, ManifestError, Namespace, Reference, RepositoryName, Tag};
 use std::io;
 
 /// Why an operation on content failed. Unless a variant says otherwise, nothing was changed.
@@ -62,6 +62,17 @@ pub enum Error {
         repository: RepositoryName,
         /// The upload.
         upload: UploadId,
+    },
+    /// Uploads that are not finished count in no quota, but may not be without end.
+    #[error(
+        "the unfinished uploads to {namespace} would have more than the {} that it may hold; finish or cancel some, \
+         or ask an administrator for a larger quota", size(*.quota)
+    )]
+    UploadsExceedQuota {
+        /// Where they go.
+        namespace: Namespace,
+        /// The most that it may hold, in bytes.
+        quota: u64,
     },
     /// Another request is sending a part of the upload.
     #[error(

@@ -17,6 +17,7 @@ use longshore_model::{Repository, Timestamp, UploadId};
 use longshore_oci::{Algorithm, Digest};
 use metrics::counter;
 use std::future::Future;
+use std::io;
 use tracing::Instrument;
 
 /// A part of an upload.
@@ -75,11 +76,11 @@ impl Content {
         self.to_its_end(async move {
             let (upload, claim) = content.take_upload(&repository, upload, chunk.start).await?;
             let hasher = content.hasher_of(&upload).await?;
-            let part = claim.part(chunk.body);
+            let part = content.bounded(&repository, &upload, claim.part(chunk.body)).await?;
             let (mut writer, intake) = content.add(&repository, &upload, hasher, part).await?;
             let offset = content.keep(&upload, writer.as_mut(), &intake).await?;
             claim.ended();
-            intake.broken.map_or(Ok(offset), |error| Err(Error::BrokenOff(error)))
+            intake.broken.map_or(Ok(offset), |error| Err(broken(&repository, &upload, error)))
         })
         .await
     }
@@ -101,7 +102,8 @@ impl Content {
         self.to_its_end(async move {
             let last = last.unwrap_or_else(|| Chunk { start: None, body: futures::stream::empty().boxed() });
             let (upload, claim) = content.take_upload(&repository, upload, last.start).await?;
-            let stored = content.finish(&repository, &upload, digest, claim.part(last.body)).await?;
+            let last = content.bounded(&repository, &upload, claim.part(last.body)).await?;
+            let stored = content.finish(&repository, &upload, digest, last).await?;
             claim.ended();
             Ok(stored)
         })
@@ -166,7 +168,7 @@ impl Content {
                 let kept = Intake { broken: None, ..intake };
                 self.keep(upload, writer.as_mut(), &kept).await?;
             }
-            return Err(Error::BrokenOff(error));
+            return Err(broken(repository, upload, error));
         }
         writer.seal().await?;
         let size = upload.offset + intake.length;
@@ -217,6 +219,26 @@ impl Content {
             Some(claim) if start.is_none_or(|start| start == upload.offset) => Ok((upload, claim)),
             Some(_) => Err(Error::RangeNotSatisfiable { offset: upload.offset }),
         }
+    }
+
+    /// A part that ends before the unfinished uploads to its namespace have more bytes than that may hold. More
+    /// than that is not asked: a blob that the namespace has already will cost it nothing.
+    async fn bounded(
+        &self,
+        repository: &Repository,
+        upload: &Upload,
+        part: ByteStream,
+    ) -> Result<ByteStream, Error> {
+        let Some(quota) = upload.quota else { return Ok(part) };
+        let namespace = repository.name.to_namespace();
+        let unfinished = uploads::bytes_in_namespace(&mut self.0.db.read().await?, &namespace).await?;
+        let mut room = quota.saturating_sub(unfinished);
+        let bounded = part.map(move |piece| {
+            let piece = piece?;
+            room = room.checked_sub(piece.len() as u64).ok_or(io::ErrorKind::QuotaExceeded)?;
+            Ok(piece)
+        });
+        Ok(bounded.boxed())
     }
 
     /// The hash of what an upload has so far. A state that cannot be read (by another version of
@@ -314,5 +336,16 @@ impl Content {
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(_) => Err(StoreError::ShuttingDown.into()),
         })
+    }
+}
+
+/// Why a part ended before its end.
+fn broken(repository: &Repository, upload: &Upload, error: io::Error) -> Error {
+    match (error.kind(), upload.quota) {
+        (io::ErrorKind::QuotaExceeded, Some(quota)) => {
+            counter!("longshore_limit_refusals_total", "limit" => "quota").increment(1);
+            Error::UploadsExceedQuota { namespace: repository.name.to_namespace(), quota }
+        }
+        _ => Error::BrokenOff(error),
     }
 }

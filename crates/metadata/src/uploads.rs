@@ -2,11 +2,11 @@
 
 use crate::{
     Conn, Error, Tx,
-    conn::{change, from_row, row},
+    conn::{change, from_row, row, value},
     convert::{id, instant, micros, parse},
 };
 use longshore_model::{BootId, RepositoryId, Timestamp, UploadId};
-use longshore_oci::Algorithm;
+use longshore_oci::{Algorithm, Namespace};
 
 /// An upload under way.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct Upload {
     pub created_at: Timestamp,
     /// When it last grew.
     pub updated_at: Timestamp,
+    /// How many bytes its namespace may hold, where that is limited.
+    pub quota: Option<u64>,
 }
 
 from_row! {
@@ -39,6 +41,7 @@ from_row! {
         bookmark: Option<String>,
         created_at: i64,
         updated_at: i64,
+        quota: Option<i64>,
     }
 }
 
@@ -66,8 +69,10 @@ pub async fn create(
 
 /// An upload.
 pub async fn get(conn: &mut Conn, upload: UploadId) -> Result<Option<Upload>, Error> {
-    let sql = "SELECT id, repository, algorithm, received, hash_state, bookmark, created_at, updated_at
-               FROM uploads WHERE id = $1";
+    let sql = "SELECT u.id, u.repository, u.algorithm, u.received, u.hash_state, u.bookmark, u.created_at, u.updated_at,
+                      (SELECT a.quota FROM repositories r JOIN accounts a ON a.name = r.namespace
+                       WHERE r.id = u.repository) AS quota
+               FROM uploads u WHERE u.id = $1";
     let Some(row) = row!(conn, Row, sql, upload.to_string())? else { return Ok(None) };
     Ok(Some(Upload {
         id: id(UploadId, &row.id)?,
@@ -78,7 +83,15 @@ pub async fn get(conn: &mut Conn, upload: UploadId) -> Result<Option<Upload>, Er
         bookmark: row.bookmark,
         created_at: instant(row.created_at)?,
         updated_at: instant(row.updated_at)?,
+        quota: row.quota.map(i64::unsigned_abs),
     }))
+}
+
+/// How many bytes the unfinished uploads to a namespace have together.
+pub async fn bytes_in_namespace(conn: &mut Conn, namespace: &Namespace) -> Result<u64, Error> {
+    let sql = "SELECT CAST(COALESCE(SUM(u.received), 0) AS BIGINT)
+               FROM uploads u JOIN repositories r ON r.id = u.repository WHERE r.namespace = $1";
+    Ok(value!(conn, i64, sql, namespace.as_str())?.unsigned_abs())
 }
 
 /// Takes an upload for one server until an instant, or prolongs that; false while another has it.

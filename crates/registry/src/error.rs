@@ -147,6 +147,9 @@ impl From<Error> for Failure {
             }
             // Clients print the message of a denial, and do not try it again.
             Error::NotWritable { .. } | Error::NotRestorable { .. } => Self::new(ErrorCode::Denied, message),
+            Error::UploadsExceedQuota { namespace, quota } => {
+                Self::detailed(ErrorCode::Denied, message, json!({ "namespace": namespace, "quota": quota }))
+            }
             Error::QuotaExceeded(exceeded) => {
                 let QuotaExceeded { namespace, quota, used, needed } = exceeded;
                 let detail =

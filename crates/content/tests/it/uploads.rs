@@ -4,6 +4,7 @@ use crate::fixture::{House, broken, read, sha256, sha512, whole};
 use bytes::Bytes;
 use futures::StreamExt;
 use longshore_content::{ByteStream, Chunk, Error};
+use longshore_metadata::{Priority, storage};
 use longshore_oci::Algorithm;
 use std::future::Future;
 use std::task::Poll;
@@ -219,4 +220,22 @@ async fn an_upload_belongs_to_its_repository_and_can_be_cancelled() {
         house.content.cancel_upload(&house.web, upload).await,
         Err(Error::UploadUnknown { .. })
     ));
+}
+
+#[tokio::test]
+async fn unfinished_uploads_to_a_namespace_have_no_more_bytes_than_it_may_hold() {
+    let house = House::new().await;
+    let quota = house.db.write(Priority::Normal, |tx| {
+        Box::pin(async move { storage::set_quota(tx, &"dev".parse().unwrap(), Some(10)).await })
+    });
+    assert!(quota.await.unwrap());
+    let begin = || house.content.begin_upload(&house.web, Algorithm::Sha256);
+    let (one, two) = (begin().await.unwrap(), begin().await.unwrap());
+    assert_eq!(house.content.append(&house.web, one, part(b"1234567")).await.unwrap(), 7);
+    let refused = house.content.append(&house.web, two, part(b"8901")).await;
+    assert!(matches!(refused, Err(Error::UploadsExceedQuota { quota: 10, .. })), "{refused:?}");
+    let all = house.content.finish_upload(&house.web, two, &sha256(b"8901"), Some(part(b"8901"))).await;
+    assert!(matches!(all, Err(Error::UploadsExceedQuota { quota: 10, .. })), "{all:?}");
+    house.content.cancel_upload(&house.web, one).await.unwrap();
+    assert_eq!(house.content.append(&house.web, two, part(b"8901")).await.unwrap(), 4);
 }
