@@ -234,8 +234,8 @@ impl Admin {
     }
 
     /// Removes a deleted repository for good, before its time, and answers where its images are as well.
-    /// What no other repository has goes with the garbage that is collected next, which is at once. For
-    /// those who may act in its namespace.
+    /// What no other repository has goes with the garbage that is collected next, which is at once, except
+    /// what came less than a day ago. For those who may act in its namespace.
     ///
     /// # Errors
     /// There is none of that name; no right.

@@ -277,7 +277,8 @@ impl Content {
     /// Takes a blob out of a repository. Its bytes stay for other repositories.
     ///
     /// # Errors
-    /// [`Error::BlobUnknown`]; [`Error::InUse`] while a manifest of the repository names it;
+    /// [`Error::BlobUnknown`]; [`Error::InUse`] while a manifest of the repository names it,
+    /// [`Error::NeededForUndo`] while a deleted one does;
     /// [`Error::NotWritable`]; [`Error::RepositoryGone`].
     pub async fn delete_blob(&self, repository: &Repository, digest: &Digest) -> Result<(), Error> {
         let (repository, digest) = (repository.clone(), digest.clone());
@@ -287,8 +288,12 @@ impl Content {
                 tags::lock_changes(tx).await?;
                 let repository = current(tx, repository).await?;
                 may_write_tags(&repository, &Provenance::Push)?;
-                if let Some(by) = manifests::naming(tx, repository.id, &digest).await? {
-                    return Err(Error::InUse { repository: repository.name, digest, by });
+                if let Some((by, was_deleted)) = manifests::naming(tx, repository.id, &digest).await? {
+                    let repository = repository.name;
+                    return Err(match was_deleted {
+                        true => Error::NeededForUndo { repository, digest, by },
+                        false => Error::InUse { repository, digest, by },
+                    });
                 }
                 match blobs::unlink(tx, repository.id, &digest).await? {
                     true => Ok(()),

@@ -6,7 +6,7 @@ use crate::Content;
 use crate::error::Error;
 use futures::FutureExt;
 use jiff::SignedDuration;
-use longshore_metadata::garbage::{self, Cutoffs, Place};
+use longshore_metadata::garbage::{self, Cutoffs, Standing};
 use longshore_metadata::{Tx, repositories, tags, uploads};
 use longshore_model::{Author, RepositoryId, Timestamp, UploadId};
 use longshore_oci::Digest;
@@ -83,8 +83,8 @@ impl Content {
         self.remove_condemned(&mut freed).await?;
         freed.uploads = self.drop_stale_uploads(&cutoffs).await?;
         let mut after = None;
-        while let Some(place) = self.next_place(&mut after).await? {
-            let loss = self.write(move |tx| clean(tx, place, cutoffs, now).boxed()).await?;
+        while let Some(repository) = self.next_repository(&mut after).await? {
+            let loss = self.write(move |tx| clean(tx, repository, cutoffs, now).boxed()).await?;
             freed.repositories += loss.repositories;
             freed.manifests += loss.manifests;
         }
@@ -103,8 +103,8 @@ impl Content {
         let mut found = Freed::default();
         let mut lost: HashMap<Digest, u64> = HashMap::new();
         let mut after = None;
-        while let Some(place) = self.next_place(&mut after).await? {
-            let loss = self.rehearse(place, cutoffs).await?;
+        while let Some(repository) = self.next_repository(&mut after).await? {
+            let loss = self.rehearse(repository, cutoffs).await?;
             found.repositories += loss.repositories;
             found.manifests += loss.manifests;
             for blob in loss.blobs {
@@ -113,8 +113,9 @@ impl Content {
         }
         let mut conn = self.0.db.read().await?;
         found.uploads = garbage::stale_uploads(&mut conn, &cutoffs).await?.len() as u64;
+        (found.blobs, found.bytes) = garbage::loose_blobs(&mut conn, &cutoffs).await?;
         for (blob, lost) in lost {
-            if let Some((size, holders)) = garbage::holders(&mut conn, &blob).await?
+            if let Some((size, holders)) = garbage::holders(&mut conn, &blob, &cutoffs).await?
                 && holders <= lost
             {
                 found.blobs += 1;
@@ -125,11 +126,11 @@ impl Content {
     }
 
     /// What [`clean`] does, undone again.
-    async fn rehearse(&self, place: Place, cutoffs: Cutoffs) -> Result<Loss, Error> {
+    async fn rehearse(&self, repository: RepositoryId, cutoffs: Cutoffs) -> Result<Loss, Error> {
         let now = self.now();
         let outcome = self.write::<Infallible, Undone>(move |tx| {
             async move {
-                let cleaned = clean(tx, place, cutoffs, now).await;
+                let cleaned = clean(tx, repository, cutoffs, now).await;
                 Err(cleaned.map_or_else(Undone::Failed, Undone::Rehearsed))
             }
             .boxed()
@@ -140,11 +141,9 @@ impl Content {
         }
     }
 
-    async fn next_place(&self, after: &mut Option<RepositoryId>) -> Result<Option<Place>, Error> {
-        let mut conn = self.0.db.read().await?;
-        let next = garbage::repositories(&mut conn, *after, 1).await?.into_iter().next();
-        *after = next.map(|place| place.id);
-        Ok(next)
+    async fn next_repository(&self, after: &mut Option<RepositoryId>) -> Result<Option<RepositoryId>, Error> {
+        *after = garbage::next_repository(&mut self.0.db.read().await?, *after).await?;
+        Ok(*after)
     }
 
     async fn drop_stale_uploads(&self, cutoffs: &Cutoffs) -> Result<u64, Error> {
@@ -194,26 +193,32 @@ impl Content {
 }
 
 /// Takes from one repository what no root of it leads to.
-async fn clean(tx: &mut Tx, place: Place, cutoffs: Cutoffs, now: Timestamp) -> Result<Loss, Error> {
+async fn clean(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    cutoffs: Cutoffs,
+    now: Timestamp,
+) -> Result<Loss, Error> {
     tags::lock_changes(tx).await?;
-    if let Some(deleted_at) = place.deleted_at {
-        if deleted_at >= cutoffs.undo {
-            return Ok(Loss::default());
+    match garbage::standing(tx, repository).await? {
+        Standing::Present => {}
+        Standing::Deleted(at) if at < cutoffs.undo => {
+            let (manifests, blobs) = garbage::purge(tx, repository).await?;
+            return Ok(Loss { repositories: 1, manifests, blobs });
         }
-        let (manifests, blobs) = garbage::purge(tx, place.id).await?;
-        return Ok(Loss { repositories: 1, manifests, blobs });
+        Standing::Deleted(_) | Standing::Gone => return Ok(Loss::default()),
     }
-    let rootless = garbage::rootless_manifests(tx, place.id, &cutoffs).await?;
-    if let Some(repository) = repositories::get(tx, place.id).await? {
+    let rootless = garbage::rootless_manifests(tx, repository, &cutoffs).await?;
+    if let Some(found) = repositories::get(tx, repository).await? {
         for digest in &rootless {
             // Signatures that hang on it by their names go with it (semantics 6).
-            for tag in tags::digest_tags_of(tx, place.id, digest).await? {
-                tags::remove(tx, &repository, &tag.name, &Author::System, now).await?;
+            for tag in tags::digest_tags_of(tx, repository, digest).await? {
+                tags::remove(tx, &found, &tag.name, &Author::System, now).await?;
             }
-            garbage::unlink_manifest(tx, place.id, digest).await?;
+            garbage::unlink_manifest(tx, repository, digest).await?;
         }
     }
-    let blobs = garbage::unlink_loose_blobs(tx, place.id, &cutoffs).await?;
+    let blobs = garbage::unlink_loose_blobs(tx, repository, &cutoffs).await?;
     Ok(Loss { repositories: 0, manifests: rootless.len() as u64, blobs })
 }
 

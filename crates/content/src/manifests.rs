@@ -194,7 +194,8 @@ impl Content {
                 tags::lock_changes(tx).await?;
                 let repository = current(tx, repository).await?;
                 may_delete_tags(&repository, &author)?;
-                if let Some(by) = manifests::naming(tx, repository.id, &digest).await? {
+                // A deleted index takes what it needs along when it is brought back.
+                if let Some((by, false)) = manifests::naming(tx, repository.id, &digest).await? {
                     return Err(Error::InUse { repository: repository.name, digest, by });
                 }
                 match manifests::delete(tx, &repository, &digest, &author, now).await? {

@@ -93,6 +93,8 @@ impl Content {
         let (repository, author, now) = (repository.clone(), author.clone(), self.now());
         self.write(move |tx| {
             async move {
+                // Or its time is found to be over, and it is emptied, while it comes back.
+                tags::lock_changes(tx).await?;
                 if !undo::restore_repository(tx, repository.id, now).await? {
                     return Ok(false);
                 }

@@ -25,34 +25,34 @@ pub struct Cutoffs {
     pub uploads: Timestamp,
 }
 
-/// A repository as the collection of garbage sees it.
-#[derive(Debug, Clone, Copy)]
-pub struct Place {
-    /// Which.
-    pub id: RepositoryId,
-    /// When it was deleted, if it was.
-    pub deleted_at: Option<Timestamp>,
+/// How a repository stands, as the collection of garbage sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is in use.
+    Present,
+    /// It was deleted then.
+    Deleted(Timestamp),
+    /// It is no more.
+    Gone,
 }
 
-/// Repositories behind `after`, deleted ones too, at most `limit`.
-pub async fn repositories(
+/// The first repository behind `after`, deleted ones too.
+pub async fn next_repository(
     conn: &mut Conn,
     after: Option<RepositoryId>,
-    limit: i64,
-) -> Result<Vec<Place>, Error> {
-    let found = rows!(
-        conn,
-        (String, Option<i64>),
-        "SELECT id, deleted_at FROM repositories WHERE id > $1 ORDER BY id LIMIT $2",
-        after.map(|after| after.to_string()).unwrap_or_default(),
-        limit
-    )?;
-    found
-        .into_iter()
-        .map(|(place, deleted_at)| {
-            Ok(Place { id: id(RepositoryId, &place)?, deleted_at: maybe_instant(deleted_at)? })
-        })
-        .collect()
+) -> Result<Option<RepositoryId>, Error> {
+    let sql = "SELECT id FROM repositories WHERE id > $1 ORDER BY id LIMIT 1";
+    let found = row!(conn, (String,), sql, after.map(|after| after.to_string()).unwrap_or_default())?;
+    found.map(|(next,)| id(RepositoryId, &next)).transpose()
+}
+
+/// How a repository stands now. Asked behind [`crate::tags::lock_changes`], it stays so until the transaction ends.
+pub async fn standing(tx: &mut Tx, repository: RepositoryId) -> Result<Standing, Error> {
+    let sql = "SELECT deleted_at FROM repositories WHERE id = $1";
+    Ok(match row!(tx.conn, (Option<i64>,), sql, repository.to_string())? {
+        None => Standing::Gone,
+        Some((deleted_at,)) => maybe_instant(deleted_at)?.map_or(Standing::Present, Standing::Deleted),
+    })
 }
 
 /// The manifests of a repository that no root leads to. Roots are its tags, the tags that can still be
@@ -168,11 +168,11 @@ pub async fn purge(tx: &mut Tx, repository: RepositoryId) -> Result<(u64, Vec<Di
     Ok((manifests, blobs))
 }
 
-/// The size of a blob and how many repositories have it.
-pub async fn holders(conn: &mut Conn, blob: &Digest) -> Result<Option<(u64, u64)>, Error> {
+/// The size of a blob that came long enough ago to go, and how many repositories have it.
+pub async fn holders(conn: &mut Conn, blob: &Digest, cutoffs: &Cutoffs) -> Result<Option<(u64, u64)>, Error> {
     let sql = "SELECT b.size, (SELECT COUNT(*) FROM repository_blobs l WHERE l.digest = b.digest)
-               FROM blobs b WHERE b.digest = $1";
-    let found: Option<(i64, i64)> = row!(conn, (i64, i64), sql, blob.as_str())?;
+               FROM blobs b WHERE b.digest = $1 AND b.created_at < $2";
+    let found: Option<(i64, i64)> = row!(conn, (i64, i64), sql, blob.as_str(), micros(cutoffs.parts))?;
     Ok(found.map(|(size, holders)| (size.unsigned_abs(), holders.unsigned_abs())))
 }
 
@@ -192,6 +192,14 @@ pub async fn forget_manifests(tx: &mut Tx, cutoffs: &Cutoffs, limit: i64) -> Res
         change!(tx.conn, "DELETE FROM manifests WHERE digest = $1", digest.as_str())?;
     }
     Ok(loose.len() as u64)
+}
+
+/// How many blobs [`condemn_blobs`] would find, and how many bytes they have.
+pub async fn loose_blobs(conn: &mut Conn, cutoffs: &Cutoffs) -> Result<(u64, u64), Error> {
+    let sql = "SELECT COUNT(*), CAST(COALESCE(SUM(b.size), 0) AS BIGINT) FROM blobs b
+               WHERE b.created_at < $1 AND NOT EXISTS (SELECT 1 FROM repository_blobs l WHERE l.digest = b.digest)";
+    let (count, bytes): (i64, i64) = row!(conn, (i64, i64), sql, micros(cutoffs.parts))?.unwrap_or_default();
+    Ok((count.unsigned_abs(), bytes.unsigned_abs()))
 }
 
 /// Forgets blobs that no repository has, at most `limit`, and condemns their bytes. How many.

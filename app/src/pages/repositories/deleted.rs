@@ -178,7 +178,7 @@ fn PurgeForm(plan: PurgePlan) -> impl IntoView {
             <FormProblem problem=problem fields=&[]/>
             <p>
                 {tags} " removed for good and its name is free. " {size(plan.frees)}
-                " that nothing else holds are freed. This cannot be undone."
+                " that nothing else holds are freed, at once or a day after they came. This cannot be undone."
             </p>
             {places}
             <TextField name="confirm-name" label=format!("Type {name} to confirm") value=typed kind=FieldKind::Code/>

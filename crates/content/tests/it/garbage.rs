@@ -259,3 +259,30 @@ async fn semantics_23_collecting_beside_pushes_never_takes_what_a_tag_needs() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_dry_run_counts_blobs_that_no_repository_has_and_none_that_are_too_young() {
+    let house = House::new().await;
+    let digest = house.put_blob(b"pushed and deleted").await;
+    house.content.delete_blob(&house.web, &digest).await.unwrap();
+    let keep = Retention::default();
+    assert_eq!(house.content.find_garbage(&keep).await.unwrap(), Freed::default(), "it has only just come");
+    let expected = Freed { blobs: 1, bytes: 18, ..Freed::default() };
+    assert_eq!(house.later(2).find_garbage(&keep).await.unwrap(), expected);
+    assert_eq!(house.later(2).collect_garbage(&keep).await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn what_a_deleted_image_needs_to_be_brought_back_is_not_deleted_by_itself() {
+    let house = House::new().await;
+    let (config, layer) = (house.put_blob(b"{}").await, house.put_blob(b"layer").await);
+    let manifest = image(&config, &layer);
+    house.put_manifest(&manifest, &["v1"]).await.unwrap();
+    let author = Author::User { name: "dev".parse().unwrap() };
+    house.content.delete_manifest(&house.web, &digest_of(&manifest), &author).await.unwrap();
+    let refused = house.content.delete_blob(&house.web, &layer).await.unwrap_err();
+    assert!(
+        matches!(refused, Error::NeededForUndo { ref by, .. } if *by == digest_of(&manifest)),
+        "{refused}"
+    );
+}

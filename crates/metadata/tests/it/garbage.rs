@@ -2,7 +2,7 @@
 
 use crate::on_both;
 use crate::scene::{Scene, at, digest};
-use longshore_metadata::garbage::{self, Cutoffs};
+use longshore_metadata::garbage::{self, Cutoffs, Standing};
 use longshore_metadata::{blobs, jobs, manifests, repositories};
 use longshore_model::Author;
 use longshore_oci::Digest;
@@ -125,6 +125,7 @@ async fn semantics_23_what_no_repository_has_is_forgotten_and_its_bytes_condemne
         .write(move |tx| Box::pin(async move { garbage::unlink_loose_blobs(tx, dev.id, &cutoffs).await }))
         .await;
     assert_eq!(forget(before(0)).await, (0, 0), "too young");
+    assert_eq!(garbage::loose_blobs(&mut scene.read().await, &before(5)).await.unwrap(), (2, 110));
     assert_eq!(forget(before(5)).await, (1, 2));
     let conn = &mut scene.read().await;
     let condemned = garbage::condemned(conn, 10).await.unwrap();
@@ -136,7 +137,8 @@ async fn semantics_23_what_no_repository_has_is_forgotten_and_its_bytes_condemne
     // Pushed again, it is a blob as any other.
     scene.image(&dev, 1).await;
     assert!(garbage::is_used(conn, &condemned[1].location).await.unwrap());
-    assert_eq!(garbage::holders(conn, &digest(1, 2)).await.unwrap(), Some((100, 1)));
+    assert_eq!(garbage::holders(conn, &digest(1, 2), &before(5)).await.unwrap(), Some((100, 1)));
+    assert_eq!(garbage::holders(conn, &digest(1, 2), &before(0)).await.unwrap(), None, "too young");
 }
 
 async fn semantics_23_a_deleted_repository_is_emptied_and_its_name_free(scene: Scene) {
@@ -145,11 +147,14 @@ async fn semantics_23_a_deleted_repository_is_emptied_and_its_name_free(scene: S
     scene.push(&dev, "1.0", &image).await;
     let id = dev.id;
     scene.write(move |tx| Box::pin(repositories::delete(tx, id, &Author::System, at(3)))).await;
-    let places = garbage::repositories(&mut scene.read().await, None, 10).await.unwrap();
-    assert_eq!(places.iter().map(|place| place.deleted_at).collect::<Vec<_>>(), [Some(at(3))]);
-    assert!(garbage::repositories(&mut scene.read().await, Some(id), 10).await.unwrap().is_empty());
+    assert_eq!(garbage::next_repository(&mut scene.read().await, None).await.unwrap(), Some(id));
+    assert_eq!(garbage::next_repository(&mut scene.read().await, Some(id)).await.unwrap(), None);
+    let standing =
+        async || scene.write(move |tx| Box::pin(async move { garbage::standing(tx, id).await })).await;
+    assert_eq!(standing().await, Standing::Deleted(at(3)));
     let (manifests, blobs) =
         scene.write(move |tx| Box::pin(async move { garbage::purge(tx, id).await })).await;
     assert_eq!((manifests, blobs.len()), (1, 2));
+    assert_eq!(standing().await, Standing::Gone);
     scene.repository("dev/app").await;
 }
