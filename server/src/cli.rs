@@ -1,6 +1,8 @@
 //! The command line: what `longshore` can be told, before anything of it is done.
 
-use clap::{Args, Parser, Subcommand};
+use clap::builder::{OsStr, Resettable};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::env;
 use std::path::PathBuf;
 
 use crate::config::Options;
@@ -11,6 +13,23 @@ use crate::config::Options;
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// Reads the command line and the environment; ends the process where they are not right. A variable that
+    /// is empty is one that is not set, as in a compose file with a missing value.
+    pub(crate) fn read() -> Self {
+        let matches = without_empty_variables(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|argument| match argument.get_env().and_then(env::var_os) {
+        Some(value) if value.is_empty() => argument.env(Resettable::<OsStr>::Reset),
+        _ => argument,
+    });
+    command.mut_subcommands(without_empty_variables)
 }
 
 #[derive(Debug, Subcommand)]

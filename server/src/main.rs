@@ -24,14 +24,14 @@ mod storage;
 mod tls;
 mod user;
 
+use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
 use cli::{Cli, Command};
 use config::Settings;
 
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    match run(Cli::read()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("longshore: {error:#}");
@@ -44,7 +44,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Serve { restored, sources } => serve::run(Settings::load(sources)?, restored),
         Command::CheckConfig(sources) => {
-            print!("{}", Settings::load(sources)?);
+            // Whoever reads it may have seen enough.
+            let _ = write!(std::io::stdout(), "{}", Settings::load(sources)?);
             Ok(())
         }
         Command::MigrateStorage { to, sources } => {

@@ -12,7 +12,7 @@ use crate::{
 use futures::{FutureExt, TryFutureExt, future::BoxFuture};
 use metrics::{counter, histogram};
 use sqlx::{
-    Executor, PgConnection, PgPool, Sqlite, SqlitePool,
+    Connection as _, Executor, PgConnection, PgPool, Sqlite, SqlitePool,
     pool::PoolOptions,
     postgres::PgConnectOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
@@ -375,19 +375,30 @@ async fn postgres_as_it_is(url: &str, changes: Changes) -> Result<Store, Error> 
 
 /// Connections that begin with a statement.
 async fn postgres_pool(url: &str, begin: &'static str) -> Result<PgPool, Error> {
+    let options = PgConnectOptions::from_str(url)?;
+    // A pool tries again and again, and says in the end that it had no time; one connection says why.
+    PgConnection::connect_with(&options).await?.close().await?;
     let pool = PoolOptions::new()
         .max_connections(CONNECTIONS)
         .after_connect(move |conn: &mut PgConnection, _| conn.execute(begin).map_ok(drop).boxed())
-        .connect_with(PgConnectOptions::from_str(url)?);
+        .connect_with(options);
     Ok(pool.await?)
 }
 
-/// The URL as it may stand in a message.
-fn without_password(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
+/// A database's URL as it may be shown: without user and password, also where these are parameters.
+#[must_use]
+pub fn without_password(url: &str) -> String {
+    let (base, parameters) = url.split_once('?').map_or((url, None), |(base, rest)| (base, Some(rest)));
+    let base = match (base.split_once("://"), base.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
-        _ => url.to_owned(),
-    }
+        _ => base.to_owned(),
+    };
+    let Some(parameters) = parameters else { return base };
+    let shown = parameters.split('&').map(|parameter| match parameter.split_once('=') {
+        Some(("password", _)) => "password=…",
+        _ => parameter,
+    });
+    format!("{base}?{}", shown.collect::<Vec<_>>().join("&"))
 }
 
 #[cfg(test)]
@@ -452,6 +463,8 @@ mod tests {
     #[test]
     fn a_message_about_the_database_holds_no_password() {
         assert_eq!(without_password("postgres://u:p@ss@db/longshore"), "postgres://…@db/longshore");
+        let by_parameter = without_password("postgres://db/x?user=u&password=p%40ss&sslmode=require");
+        assert_eq!(by_parameter, "postgres://db/x?user=u&password=…&sslmode=require");
         assert_eq!(without_password("/var/lib/longshore.db"), "/var/lib/longshore.db");
     }
 }

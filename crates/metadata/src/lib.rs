@@ -47,7 +47,7 @@ mod writer;
 
 pub use changes::Change;
 pub use conn::{Conn, Tx};
-pub use database::{Connections, Database};
+pub use database::{Connections, Database, without_password};
 pub use error::Error;
 pub use line::Priority;
 pub use vault::Vault;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, io};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use clap::CommandFactory;
@@ -16,6 +16,7 @@ use jiff::tz::TimeZone;
 use longshore_content::{Retention, Sparse};
 use longshore_engine::GarbageSettings;
 use secrecy::SecretString;
+use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use crate::cli::{Cli, Sources};
@@ -37,6 +38,8 @@ const DEFAULT_WORKERS: usize = 4;
 const DEFAULT_SHUTDOWN_SECONDS: u32 = 8;
 const DEFAULT_LOG: &str = "info,sqlx=warn,hyper=warn";
 const MAX_WORKERS: usize = 256;
+/// A hundred years: instants that are reckoned with it are still instants.
+const MAX_DAYS: u32 = 36_500;
 /// Variables that mean something without being options: secrets, and what building and testing use.
 const OTHER_VARIABLES: [&str; 9] = [
     "LONGSHORE_ADMIN_PASSWORD",
@@ -139,7 +142,7 @@ impl Settings {
         Ok(Self {
             listen: options.listen.unwrap_or(DEFAULT_LISTEN),
             database: match options.database {
-                Some(database) => database,
+                Some(database) => check_database(database)?,
                 None => path_text(&data.join("longshore.db"))?.to_owned(),
             },
             storage: Storage::resolve(
@@ -169,8 +172,7 @@ impl Settings {
                 }
                 (Some(key), None, _) => KeySource::Given(Box::new(parse_key(&key)?)),
                 (None, Some(file), _) => KeySource::File(file),
-                (None, None, Some(folder)) => KeySource::File(folder.join("longshore.key")),
-                (None, None, None) => KeySource::File(beside(&data, ".key")?),
+                (None, None, folder) => KeySource::File(default_key(&data, folder.as_deref())?),
             },
             epoch_file: match options.epoch_file {
                 Some(file) => file,
@@ -184,12 +186,16 @@ impl Settings {
             sparse: options.sparse_manifests.map(Sparse::from).unwrap_or_default(),
             garbage: match options.keep_seconds {
                 Some(seconds) => brief_garbage(seconds),
-                None => garbage(options.keep_untagged_days, options.undo_days, options.collect_every_hours),
+                None => garbage(
+                    at_most("keep_untagged_days", options.keep_untagged_days, MAX_DAYS)?,
+                    at_most("undo_days", options.undo_days, MAX_DAYS)?,
+                    at_most("collect_every_hours", options.collect_every_hours, 24 * MAX_DAYS)?,
+                ),
             },
             lease: options.lease_seconds.map(|seconds| SignedDuration::from_secs(seconds.get().into())),
-            log: options.log.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
+            log: options.log.map_or_else(|| Ok(DEFAULT_LOG.to_owned()), check_log)?,
             log_format: options.log_format.unwrap_or_default(),
-            limits: options.limit.resolve(),
+            limits: options.limit.resolve()?,
             shutdown: seconds(options.shutdown_seconds.unwrap_or(DEFAULT_SHUTDOWN_SECONDS)),
             shutdown_delay: seconds(options.shutdown_delay_seconds.unwrap_or(0)),
             tls: options.tls.resolve()?,
@@ -249,8 +255,12 @@ fn read_file(named: Option<&Path>) -> anyhow::Result<Option<(Options, PathBuf)>>
                 .with_context(|| format!("the configuration {} cannot be read", path.display()));
         }
     };
-    let options = toml::from_str(&text)
-        .with_context(|| format!("the configuration {} is not right", path.display()))?;
+    let options = toml::from_str(&text).map_err(|error: toml::de::Error| {
+        // Without the line itself, which may hold a password.
+        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+        let (path, message) = (path.display(), error.message());
+        anyhow!("the configuration {path} is not right in line {line}: {message}")
+    })?;
     Ok(Some((options, path.to_owned())))
 }
 
@@ -286,17 +296,49 @@ fn beside(data: &Path, ending: &str) -> anyhow::Result<PathBuf> {
     Ok(absolute.with_file_name(name))
 }
 
+/// Where the key is unless it is said otherwise: beside the configuration file, but where it was before there
+/// was such a file, if it is there.
+fn default_key(data: &Path, config_folder: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let beside_data = beside(data, ".key")?;
+    Ok(match config_folder.map(|folder| folder.join("longshore.key")) {
+        Some(beside_config) if beside_config.exists() || !beside_data.exists() => beside_config,
+        _ => beside_data,
+    })
+}
+
+fn check_database(database: String) -> anyhow::Result<String> {
+    match database.split_once("://") {
+        Some((scheme, _)) if !matches!(scheme, "postgres" | "postgresql" | "sqlite") => {
+            bail!("database: {scheme}:// is not spoken; it is a path of SQLite or postgres://…")
+        }
+        _ => Ok(database),
+    }
+}
+
+fn check_log(filter: String) -> anyhow::Result<String> {
+    let parsed = EnvFilter::try_new(&filter);
+    parsed
+        .with_context(|| format!("log: “{filter}” is no filter, such as info or longshore_engine=debug"))?;
+    Ok(filter)
+}
+
+fn at_most(setting: &str, value: Option<u32>, most: u32) -> anyhow::Result<Option<u32>> {
+    match value {
+        Some(value) if value > most => bail!("{setting} is {value}; it can be {most} at most"),
+        value => Ok(value),
+    }
+}
+
 fn check_external_url(url: Url) -> anyhow::Result<Url> {
     let plain = matches!(url.scheme(), "http" | "https")
         && url.has_host()
         && matches!(url.path(), "" | "/")
         && url.query().is_none()
         && url.fragment().is_none()
-        && url.username().is_empty();
+        && url.username().is_empty()
+        && url.password().is_none();
     if !plain {
-        bail!(
-            "external_url: {url} has to be scheme, host and port alone, as in https://registry.example.com"
-        );
+        bail!("external_url has to be scheme, host and port alone, as in https://registry.example.com");
     }
     Ok(url)
 }
@@ -361,6 +403,47 @@ mod tests {
     }
 
     #[test]
+    fn semantics_30_a_key_that_was_there_before_the_configuration_file_stays_the_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |name: &str| folder.path().join(name);
+        let key = || {
+            let options = Options { data: Some(of("data")), ..Options::default() };
+            match Settings::resolve(options, Secrets::default(), Some(folder.path().to_owned())).unwrap().key
+            {
+                KeySource::File(path) => path,
+                KeySource::Given(_) => panic!("none was given"),
+            }
+        };
+        assert_eq!(key(), of("longshore.key"));
+        std::fs::write(of("data.key"), "a key").unwrap();
+        assert_eq!(key(), of("data.key"));
+        std::fs::write(of("longshore.key"), "another").unwrap();
+        assert_eq!(key(), of("longshore.key"));
+    }
+
+    #[test]
+    fn a_database_file_is_meant_from_where_the_configuration_is() {
+        for (database, meant) in [
+            ("reg.db", "/etc/longshore/reg.db"),
+            ("sqlite://reg.db", "/etc/longshore/reg.db"),
+            ("/srv/reg.db", "/srv/reg.db"),
+            ("postgres://db/reg", "postgres://db/reg"),
+        ] {
+            let file =
+                options(&format!("database = '{database}'")).relative_to(Some(Path::new("/etc/longshore")));
+            assert_eq!(file.database.as_deref(), Some(meant));
+        }
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_refused_and_not_repeated() {
+        for url in ["https://u:geheim@registry.example.com", "https://:geheim@registry.example.com"] {
+            let error = resolve(options(&format!("external_url = '{url}'")), None).unwrap_err().to_string();
+            assert!(error.contains("external_url") && !error.contains("geheim"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_key_comes_in_hexadecimal_digits_or_base64() {
         let hex = "ab".repeat(32);
         assert!(matches!(resolve(Options::default(), Some(&hex)).unwrap().key, KeySource::Given(_)));
@@ -377,6 +460,12 @@ mod tests {
             ("zone = 'Mars/Olympus'", "Mars/Olympus"),
             ("external_url = 'https://registry.example.com/path'", "external_url"),
             ("trusted_proxies = ['10.0.0.0/33']", "10.0.0.0/33"),
+            ("database = 'mysql://db/longshore'", "mysql://"),
+            ("log = 'foo=bar=baz'", "foo=bar=baz"),
+            ("undo_days = 99999999", "undo_days is 99999999; it can be 36500 at most"),
+            ("collect_every_hours = 4294967295", "collect_every_hours"),
+            ("limit = { headers = 0 }", "limit.headers is 0"),
+            ("limit = { head_seconds = 0 }", "limit.head_seconds is 0"),
         ] {
             let error = format!("{:#}", resolve(options(toml), None).unwrap_err());
             assert!(error.contains(named), "{error}");

@@ -190,8 +190,14 @@ impl Options {
         let Some(folder) = folder else { return self };
         let place = |path: Option<PathBuf>| path.map(|path| folder.join(path));
         let tls = self.tls.relative_to(folder);
+        // A path that is not UTF-8 stays as it is written.
+        let file = |database: String| match database.strip_prefix("sqlite://").unwrap_or(&database) {
+            path if path.contains("://") => database,
+            path => folder.join(path).into_os_string().into_string().unwrap_or(database),
+        };
         Self {
             data: place(self.data),
+            database: self.database.map(file),
             key_file: place(self.key_file),
             epoch_file: place(self.epoch_file),
             tls,

@@ -5,6 +5,7 @@ use std::fmt;
 use ipnet::IpNet;
 use jiff::SignedDuration;
 use longshore_content::Sparse;
+use longshore_metadata::without_password;
 use url::Url;
 
 use super::{KeySource, LogFormat, Settings};
@@ -72,17 +73,5 @@ impl fmt::Display for Settings {
         ];
         lines.iter().try_for_each(|(name, value)| writeln!(f, "{name:<22} {value}"))?;
         self.limits.fmt(f)
-    }
-}
-
-/// A database's URL as it may be shown.
-fn without_password(database: &str) -> String {
-    match Url::parse(database) {
-        Ok(mut url) if url.password().is_some() => {
-            // Only a URL that cannot have a password refuses a new one.
-            let _ = url.set_password(Some("***"));
-            url.to_string()
-        }
-        _ => database.to_owned(),
     }
 }

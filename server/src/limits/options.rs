@@ -4,6 +4,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use anyhow::bail;
 use clap::Args;
 use serde::Deserialize;
 
@@ -152,11 +153,22 @@ impl LimitOptions {
     }
 
     /// The limits, each as it is by default where nothing is said.
-    pub(crate) fn resolve(self) -> LimitSettings {
-        let seconds =
-            |given: Option<u32>, usual: u32| Duration::from_secs(given.unwrap_or(usual).max(1).into());
+    ///
+    /// # Errors
+    /// One that would refuse every request.
+    pub(crate) fn resolve(self) -> anyhow::Result<LimitSettings> {
+        let seconds = |given: Option<u32>, usual: u32| Duration::from_secs(given.unwrap_or(usual).into());
         let some = |number: usize| Some(number).filter(|number| *number > 0);
-        LimitSettings {
+        let zeros = [
+            ("header_bytes", self.header_bytes == Some(0)),
+            ("headers", self.headers == Some(0)),
+            ("head_seconds", self.head_seconds == Some(0)),
+            ("idle_seconds", self.idle_seconds == Some(0)),
+        ];
+        if let Some((name, _)) = zeros.iter().find(|(_, is_zero)| *is_zero) {
+            bail!("limit.{name} is 0, which no request can keep; it has to be 1 at least");
+        }
+        Ok(LimitSettings {
             connections: some(self.connections.unwrap_or(10_000)),
             header_bytes: self.header_bytes.unwrap_or(32 * 1024),
             headers: self.headers.unwrap_or(100),
@@ -170,7 +182,7 @@ impl LimitOptions {
             uploads: some(self.uploads.unwrap_or(200)),
             user_rate: NonZeroU32::new(self.user_rate.unwrap_or(5000)),
             address_rate: NonZeroU32::new(self.address_rate.unwrap_or(5000)),
-        }
+        })
     }
 }
 

@@ -164,7 +164,7 @@ mod tests {
     /// A connection, and the instant so many seconds after it was opened.
     fn opened() -> (Arc<Pulse>, impl Fn(u64) -> Instant) {
         let start = Instant::now();
-        let pulse = Pulse::new(&LimitOptions::default().resolve(), start);
+        let pulse = Pulse::new(&LimitOptions::default().resolve().unwrap(), start);
         (pulse, move |seconds| start + Duration::from_secs(seconds))
     }
 

@@ -45,6 +45,39 @@ fn an_unknown_key_is_refused_with_its_line() {
 }
 
 #[test]
+fn a_line_that_is_wrong_is_not_repeated_since_it_may_hold_a_password() {
+    let folder = folder();
+    let line = "databse = 'postgres://longshore:geheim@db/longshore'\n";
+    std::fs::write(folder.path().join("longshore.toml"), line).expect("written");
+    let error = text(&longshore(folder.path(), &["check-config"], &[]).stderr);
+    assert!(error.contains("line 1") && error.contains("databse") && !error.contains("geheim"), "{error}");
+}
+
+#[test]
+fn an_empty_variable_is_one_that_is_not_set() {
+    let folder = folder();
+    let names = [
+        "LISTEN",
+        "DATA",
+        "DATABASE",
+        "WORKERS",
+        "EXTERNAL_URL",
+        "METRICS_FROM",
+        "LOG",
+        "S3_BUCKET",
+        "CONFIG",
+    ];
+    let names = names.map(|name| format!("LONGSHORE_{name}"));
+    let empty: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
+    let (with, without) = (
+        longshore(folder.path(), &["check-config"], &empty),
+        longshore(folder.path(), &["check-config"], &[]),
+    );
+    assert!(with.status.success(), "{}", text(&with.stderr));
+    assert_eq!(text(&with.stdout), text(&without.stdout));
+}
+
+#[test]
 fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     let folder = folder();
     std::fs::write(
