@@ -1,7 +1,7 @@
 //! From where a request comes and how it reached us: what proxies say is believed of trusted ones
 //! alone (semantics 31).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, header};
 use ipnet::IpNet;
@@ -9,8 +9,10 @@ use ipnet::IpNet;
 /// How a request reached the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Arrival {
-    /// The client's address.
+    /// The client's address, or what is nearest to it of what can be read.
     pub(crate) peer: IpAddr,
+    /// Whether a proxy of ours named the client in a way that cannot be read.
+    pub(crate) hidden: bool,
     /// Whether the client spoke https, as far as anybody knows.
     pub(crate) https: bool,
     /// Host and port as the client knows them.
@@ -31,20 +33,22 @@ impl Arrival {
         let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
         let host = text(headers, header::HOST.as_str());
         if !is_trusted(&direct) {
-            return Self { peer: direct, https: tls, host };
+            return Self { peer: direct, hidden: false, https: tls, host };
         }
         // The nearest address is the last; the first that is no proxy of ours is the client. What
         // stands before it the client may have made up.
         let hops = headers
             .get_all("x-forwarded-for")
             .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .map(|hop| hop.trim().parse::<IpAddr>().map(|address| address.to_canonical()))
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+            .map(address_of)
             .collect::<Vec<_>>();
-        let mut peer = direct;
+        let (mut peer, mut hidden) = (direct, false);
         for hop in hops.into_iter().rev() {
-            let Ok(address) = hop else { break };
+            let Some(address) = hop else {
+                hidden = true;
+                break;
+            };
             peer = address;
             if !is_trusted(&address) {
                 break;
@@ -52,11 +56,21 @@ impl Arrival {
         }
         Self {
             peer,
+            hidden,
             https: last(headers, "x-forwarded-proto")
                 .map_or(tls, |proto| proto.eq_ignore_ascii_case("https")),
             host: last(headers, "x-forwarded-host").or(host),
         }
     }
+}
+
+/// The address of a hop; some proxies write its port behind it.
+fn address_of(hop: &[u8]) -> Option<IpAddr> {
+    let hop = str::from_utf8(hop).ok()?.trim();
+    let in_brackets = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    let with_port = || hop.parse().ok().map(|hop: SocketAddr| hop.ip());
+    let address = hop.parse().ok().or_else(with_port).or_else(in_brackets)?;
+    Some(IpAddr::to_canonical(&address))
 }
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -104,7 +118,22 @@ mod tests {
     #[test]
     fn an_address_that_cannot_be_read_ends_the_chain() {
         let seen = arrival("10.0.0.1", &[("x-forwarded-for", "203.0.113.7, unknown, 10.0.0.9")]);
-        assert_eq!(seen.peer.to_string(), "10.0.0.9");
+        assert_eq!((seen.peer.to_string().as_str(), seen.hidden), ("10.0.0.9", true));
+        let seen = arrival("10.0.0.1", &[("x-forwarded-for", "é, 203.0.113.7")]);
+        assert_eq!((seen.peer.to_string().as_str(), seen.hidden), ("203.0.113.7", false));
         assert_eq!(arrival("::ffff:10.0.0.1", &[]).peer.to_string(), "10.0.0.1");
+    }
+
+    #[test]
+    fn a_port_behind_an_address_does_not_make_the_proxy_the_client() {
+        for (hop, client) in [
+            ("203.0.113.7:4567", "203.0.113.7"),
+            ("[2001:db8::7]:4567", "2001:db8::7"),
+            ("[2001:db8::7]", "2001:db8::7"),
+            ("[::ffff:203.0.113.7]:4567", "203.0.113.7"),
+        ] {
+            let seen = arrival("10.0.0.1", &[("x-forwarded-for", &format!("{hop}, 10.0.0.9:80"))]);
+            assert_eq!((seen.peer.to_string().as_str(), seen.hidden), (client, false), "{hop}");
+        }
     }
 }

@@ -55,7 +55,8 @@ impl MetricsAccess {
         let by_unknown_proxy = !within(&self.trusted_proxies, peer.ip().to_canonical())
             && (headers.contains_key("x-forwarded-for") || headers.contains_key(header::FORWARDED));
         let arrival = Arrival::new(peer.ip(), tls, headers, &self.trusted_proxies);
-        if within(&self.from, arrival.peer) && !by_unknown_proxy { Ok(()) } else { Err(Refusal::Elsewhere) }
+        let nearby = within(&self.from, arrival.peer) && !arrival.hidden && !by_unknown_proxy;
+        if nearby { Ok(()) } else { Err(Refusal::Elsewhere) }
     }
 }
 
@@ -110,6 +111,10 @@ mod tests {
             Err(Refusal::Elsewhere),
             "nobody trusts this one"
         );
+        for hidden in ["203.0.113.7:4567", "unknown", "_secret", ""] {
+            let hidden = [("x-forwarded-for", hidden)];
+            assert_eq!(open.check(&asked("10.0.0.1", &hidden)), Err(Refusal::Elsewhere), "{hidden:?}");
+        }
         assert_eq!(open.check(&asked("10.0.0.1", &[("x-forwarded-for", "192.168.0.9")])), Ok(()));
     }
 
