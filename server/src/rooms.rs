@@ -56,6 +56,19 @@ pub(crate) async fn open_database_as_it_is(settings: &Settings) -> anyhow::Resul
     Ok(Database::open_as_it_is(&settings.database, vault(settings)?).await?)
 }
 
+/// A backup in the place of the data brings its rows along; another database would serve older or newer ones
+/// over its blobs.
+fn check_restored(settings: &Settings) -> anyhow::Result<()> {
+    let data = settings.data.display();
+    if settings.data.join(backup::WORKING).exists() && !settings.is_database_in_data() {
+        bail!(
+            "{data} is a backup, but the setting `database` names another database than its longshore.db: put \
+             that file into its place, or move the backup there with `longshore migrate-storage`"
+        );
+    }
+    Ok(())
+}
+
 fn vault(settings: &Settings) -> anyhow::Result<Vault> {
     Ok(match &settings.key {
         KeySource::File(path) => Vault::load_or_create(path)?,
@@ -67,6 +80,7 @@ impl Rooms {
     /// Opens what is stored, for a server that listens at `address`.
     pub(crate) async fn open(settings: &Settings, address: SocketAddr) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        check_restored(settings)?;
         let db = open_database(settings).await?;
         if moving::is_unfinished(&mut db.read().await?).await? {
             bail!("a registry is being moved into this database; let `longshore migrate-storage` end first");

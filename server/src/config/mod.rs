@@ -33,6 +33,8 @@ pub(crate) use options::{LogFormat, Options};
 const DEFAULT_FILE: &str = "longshore.toml";
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 const DEFAULT_DATA: &str = "data";
+/// In the data folder.
+const DEFAULT_DATABASE: &str = "longshore.db";
 const DEFAULT_WORKERS: usize = 4;
 /// Docker kills after ten.
 const DEFAULT_SHUTDOWN_SECONDS: u32 = 8;
@@ -129,6 +131,12 @@ impl Settings {
         Self::resolve(options.relative_to(folder.as_deref()), secrets, folder)
     }
 
+    /// Whether the database is the one that lies in the data folder by default.
+    pub(crate) fn is_database_in_data(&self) -> bool {
+        let path = self.database.strip_prefix("sqlite://").unwrap_or(&self.database);
+        std::path::absolute(path).ok() == std::path::absolute(self.data.join(DEFAULT_DATABASE)).ok()
+    }
+
     fn resolve(options: Options, secrets: Secrets, config_folder: Option<PathBuf>) -> anyhow::Result<Self> {
         let data = options.data.unwrap_or_else(|| DEFAULT_DATA.into());
         let zone = options.zone.as_deref().unwrap_or("UTC");
@@ -143,7 +151,7 @@ impl Settings {
             listen: options.listen.unwrap_or(DEFAULT_LISTEN),
             database: match options.database {
                 Some(database) => check_database(database)?,
-                None => path_text(&data.join("longshore.db"))?.to_owned(),
+                None => path_text(&data.join(DEFAULT_DATABASE))?.to_owned(),
             },
             storage: Storage::resolve(
                 &data,

@@ -19,7 +19,7 @@ use crate::tls::TlsOptions;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Options {
     /// The address to listen on [default: 127.0.0.1:8080]
-    #[arg(long, env = "LONGSHORE_LISTEN", value_name = "ADDRESS")]
+    #[arg(long, env = "LONGSHORE_LISTEN", value_name = "ADDRESS", value_parser = address)]
     pub(super) listen: Option<SocketAddr>,
     /// The folder that holds everything [default: ./data]
     #[arg(long, env = "LONGSHORE_DATA", value_name = "FOLDER")]
@@ -57,7 +57,7 @@ pub(crate) struct Options {
     #[arg(long, env = "LONGSHORE_TRUSTED_PROXIES", value_name = "NETWORKS", value_delimiter = ',')]
     pub(super) trusted_proxies: Option<Vec<String>>,
     /// The file with the key that encrypts stored passwords; made where there is none
-    /// [default: longshore.key beside the configuration file, else <data>.key]
+    /// [default: longshore.key beside the configuration file; <data>.key where there is none or that one is there]
     #[arg(long, env = "LONGSHORE_KEY_FILE", value_name = "FILE")]
     pub(super) key_file: Option<PathBuf>,
     /// The file by which the server notices that its data are older than what it has seen
@@ -204,4 +204,8 @@ impl Options {
             ..self
         }
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an IP address and a port, such as 0.0.0.0:8080 or [::]:8080".to_owned())
 }

@@ -229,6 +229,37 @@ async fn a_backup_that_cannot_be_ended_leaves_the_one_before_with_all_its_blobs(
     assert_eq!(server.registry().digest_of("dev/web", "2").await, None);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_not_served_with_another_database_than_its_own() {
+    let server = on_disk().await;
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let to = folder.path().join("backup");
+    backup_of(&server, &to).await;
+    let serve = |database: &Path| {
+        Command::new(env!("CARGO_BIN_EXE_longshore"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(&to)
+            .arg("--database")
+            .arg(database)
+            .env("LONGSHORE_ENCRYPTION_KEY", KEY)
+            .output()
+            .expect("the command runs")
+    };
+    let refused = serve(&folder.path().join("reg.db"));
+    assert!(!refused.status.success() && told(&refused).contains("is a backup, but"), "{}", told(&refused));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_backup_is_made_of_one_servers_blobs_and_anothers_database() {
+    let (server, other) = (on_disk().await, on_disk().await);
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let [data, database] =
+        [server.data(), other.data().join("longshore.db")].map(|at| at.display().to_string());
+    let refused = backup(&["--data", &data, "--database", &database], &folder.path().join("backup"));
+    let said = told(&refused);
+    assert!(!refused.status.success() && said.contains("the storage belongs to another registry"), "{said}");
+}
+
 fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
     let entries =
         fs::read_dir(folder).expect("the folder is there").map(|entry| entry.expect("readable").path());
