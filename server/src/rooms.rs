@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use axum::extract::State;
@@ -35,6 +36,9 @@ use crate::middleware::{Gatekeeper, identify, panicked, protect, record};
 use crate::site::{self, Assets};
 use crate::storage::Storage;
 use crate::tls::{self, Tls};
+
+/// For how long who asks whether the server is ready waits for the database.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Everything that serves, over one database and one store.
 pub(crate) struct Rooms {
@@ -215,8 +219,7 @@ async fn ready(State((db, shutdown)): State<(Database, CancellationToken)>) -> i
     if shutdown.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n");
     }
-    let asked = async { accounts::count(&mut db.read().await?).await };
-    match asked.await {
+    match db.read_within(PATIENCE, accounts::count).await {
         Ok(_) => (StatusCode::OK, "ready\n"),
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "the database does not answer");

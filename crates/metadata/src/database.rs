@@ -26,7 +26,9 @@ use std::{
 use tokio::{
     sync::{broadcast, mpsc, oneshot},
     task::JoinSet,
+    time::{sleep, timeout},
 };
+use url::{Position, Url};
 
 /// How long a statement waits for a lock that another process holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -123,6 +125,19 @@ impl Database {
             Store::Postgres { pool, .. } => Backend::Postgres(pool.acquire().await?),
         };
         Ok(Conn::new(backend, self.0.vault.clone()))
+    }
+
+    /// Reads for who cannot wait until a database that stands still goes on.
+    ///
+    /// # Errors
+    /// [`Error::Unanswered`] when `patience` has run out; those of `ask`.
+    pub async fn read_within<T>(
+        &self,
+        patience: Duration,
+        ask: impl AsyncFnOnce(&mut Conn) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let asked = async { ask(&mut self.read().await?).await };
+        timeout(patience, asked).await.unwrap_or(Err(Error::Unanswered(patience)))
     }
 
     /// Runs `work` in a transaction that is committed when it answers `Ok`, and undone otherwise.

@@ -1,7 +1,7 @@
 //! What can go wrong in the database.
 
 use longshore_model::JobId;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// A failure of the database or of what it keeps.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +72,9 @@ pub enum Error {
     /// A transaction panicked; it was rolled back.
     #[error("a database transaction failed in an unexpected way; the log says where")]
     Panicked,
+    /// It did not answer as soon as was asked.
+    #[error("the database has not answered for {0:?}")]
+    Unanswered(Duration),
     /// The server is shutting down.
     #[error("the database is closed")]
     Closed,

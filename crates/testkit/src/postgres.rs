@@ -1,9 +1,10 @@
 //! One throwaway PostgreSQL for the whole test process, with a database of its own for each test.
 //! It listens on a socket in its own folder, and ends with the process.
 
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, mpsc};
 use std::time::{Duration, Instant};
@@ -29,6 +30,28 @@ pub fn new_database() -> String {
         .unwrap();
     assert!(made.status.success(), "createdb: {}", String::from_utf8_lossy(&made.stderr));
     format!("postgres://longshore@localhost/{name}?host={folder}")
+}
+
+/// Keeps everybody from a table until what is answered is dropped, as if the server stood still. Blocks.
+pub fn hold(url: &str, table: &str) -> impl Drop + use<> {
+    struct Holding(Child);
+    impl Drop for Holding {
+        fn drop(&mut self) {
+            // With what it reads its session ends.
+            drop(self.0.stdin.take());
+            let _ = self.0.wait();
+        }
+    }
+    let mut session = Command::new(SERVER.programs.join("psql"))
+        .args(["--no-psqlrc", "--set=ON_ERROR_STOP=1", url])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    writeln!(session.stdin.as_ref().unwrap(), "BEGIN; LOCK TABLE {table};").unwrap();
+    let said = BufReader::new(session.stdout.as_mut().unwrap()).lines().map_while(Result::ok);
+    assert!(said.into_iter().any(|line| line == "LOCK TABLE"), "{table} cannot be locked");
+    Holding(session)
 }
 
 impl Server {

@@ -2,6 +2,7 @@
 //! anew only from time to time, however often somebody asks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use longshore_metadata::Database;
@@ -13,6 +14,8 @@ use tokio::sync::Mutex;
 
 /// How old what is told may be.
 const FRESH: SignedDuration = SignedDuration::from_secs(15);
+/// For how long the database is waited for: Prometheus gives up after 10 s, and then has none of the metrics.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Takes stock.
 pub(super) struct Stocktaker {
@@ -40,8 +43,7 @@ impl Stocktaker {
         if taken_at.is_some_and(|taken_at| now.duration_since(taken_at) < FRESH) {
             return;
         }
-        let counted = async { stock::count(&mut self.db.read().await?).await };
-        match counted.await {
+        match self.db.read_within(PATIENCE, stock::count).await {
             Ok(stock) => tell(&stock, now),
             Err(error) => tracing::warn!(%error, "the metrics of what is stored are old"),
         }

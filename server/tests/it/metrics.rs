@@ -1,12 +1,17 @@
 //! What is counted and logged, as those who operate a server see it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use longshore_testkit::{Longshore, corpus, eventually};
+use longshore_testkit::{Longshore, corpus, eventually, postgres};
 use reqwest::{Method, StatusCode, header};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::support::{SOON, longshore, repositories};
+
+/// How long Prometheus waits, if it is not told otherwise.
+const SCRAPE: Duration = Duration::from_secs(10);
 
 /// The samples of `/metrics`: name with labels, and value. Checks the text format on the way.
 async fn samples(server: &Longshore) -> BTreeMap<String, f64> {
@@ -103,6 +108,26 @@ async fn a_push_and_a_pull_are_counted_and_nothing_names_what_was_pushed() {
             assert!(!sample.contains(secret), "{sample}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_watches_the_server_is_answered_while_the_database_stands_still() {
+    let database = tokio::task::spawn_blocking(postgres::new_database).await.expect("a database is made");
+    let builder = Longshore::builder(env!("CARGO_BIN_EXE_longshore")).argument("--database");
+    let server = builder.argument(&database).start().await;
+    let registry = server.registry().anonymous();
+    let readiness = async || registry.send(registry.request(Method::GET, "/readyz")).await.status;
+    assert_eq!(readiness().await, StatusCode::OK);
+
+    let hold = move || ["accounts", "blobs"].map(|table| postgres::hold(&database, table));
+    let held = tokio::task::spawn_blocking(hold).await.expect("the tables are held");
+    let (ready, samples) = timeout(SCRAPE, async { tokio::join!(readiness(), samples(&server)) })
+        .await
+        .expect("both answer before who asks gives up");
+    assert_eq!(ready, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(sum(&samples, "longshore_connections_total", &[]) > 0.0, "{samples:?}");
+    drop(held);
+    assert_eq!(readiness().await, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]
