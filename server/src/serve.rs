@@ -32,8 +32,6 @@ pub(crate) fn run(settings: Settings, restored: bool) -> anyhow::Result<()> {
     for name in config::unknown_variables() {
         tracing::warn!("the environment variable {name} is no setting of Longshore; is it spelled right?");
     }
-    // Fails only where a provider is installed already.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -51,7 +49,11 @@ async fn serve(settings: Settings, restored: bool) -> anyhow::Result<()> {
         format!("{} cannot be listened on; choose another address with --listen", settings.listen)
     })?;
     let address = listener.local_addr()?;
-    let rooms = Rooms::open(&settings, address).await?;
+    let rooms = tokio::select! {
+        rooms = Rooms::open(&settings, address) => rooms?,
+        // It may be waiting for its database.
+        () = stop.cancelled() => return Ok(()),
+    };
     let epoch = rooms.epoch(&settings, restored).await?;
     let generated = rooms.admin.ensure_first_admin(settings.admin_password.clone()).await?;
     if let Some(password) = generated {

@@ -47,6 +47,12 @@ impl Storage {
             }
             return Ok(Self::Disk(data.join("content")));
         };
+        if endpoint.as_ref().is_some_and(|at| !at.username().is_empty() || at.password().is_some()) {
+            bail!(
+                "s3_endpoint holds a user or a password; they go into LONGSHORE_S3_ACCESS_KEY and \
+                 LONGSHORE_S3_SECRET_KEY in the environment"
+            );
+        }
         let key = |key: Option<String>, name: &str| {
             key.with_context(|| format!("s3_bucket is set, but {name} is not; set it in the environment"))
         };
@@ -139,5 +145,8 @@ mod tests {
         assert!(missing(options(None)).contains("s3_bucket"));
         let without_key = BucketOptions { secret_key: None, ..options(Some("images")) };
         assert!(missing(without_key).contains("LONGSHORE_S3_SECRET_KEY"));
+        let endpoint = Some("https://key:geheim@s3.example.com".parse().unwrap());
+        let message = missing(BucketOptions { endpoint, ..options(Some("images")) });
+        assert!(message.starts_with("s3_endpoint") && !message.contains("geheim"), "{message}");
     }
 }

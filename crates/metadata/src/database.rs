@@ -18,6 +18,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 use std::{
+    io::{self, ErrorKind},
     panic::AssertUnwindSafe,
     str::FromStr,
     sync::Arc,
@@ -35,6 +36,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// PostgreSQL undoes a transaction that does nothing for so long. None does while its server lives: it is one that
 /// was stopped in the middle, and would keep the others from the rows that it holds.
 const IDLE_TRANSACTION: &str = "SET idle_in_transaction_session_timeout = '10s'";
+/// How long a PostgreSQL that takes no connection is waited for, and how long between two tries.
+const START: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(500);
 /// Connections to PostgreSQL.
 const CONNECTIONS: u32 = 8;
 /// Connections that read SQLite. Each is a thread that computes; more than a few take turns with the
@@ -391,8 +395,7 @@ async fn postgres_as_it_is(url: &str, changes: Changes) -> Result<Store, Error> 
 /// Connections that begin with a statement.
 async fn postgres_pool(url: &str, begin: &'static str) -> Result<PgPool, Error> {
     let options = PgConnectOptions::from_str(url)?;
-    // A pool tries again and again, and says in the end that it had no time; one connection says why.
-    PgConnection::connect_with(&options).await?.close().await?;
+    wait_for(&options, START).await?.close().await?;
     let pool = PoolOptions::new()
         .max_connections(CONNECTIONS)
         .after_connect(move |conn: &mut PgConnection, _| conn.execute(begin).map_ok(drop).boxed())
@@ -400,20 +403,55 @@ async fn postgres_pool(url: &str, begin: &'static str) -> Result<PgPool, Error> 
     Ok(pool.await?)
 }
 
-/// A database's URL as it may be shown: without user and password, also where these are parameters.
+/// Waits until PostgreSQL takes a connection: after a power cut it may start later than its servers do. A pool would
+/// wait as well, and say in the end that it had no time; this one says why.
+async fn wait_for(options: &PgConnectOptions, patience: Duration) -> Result<PgConnection, sqlx::Error> {
+    let mut why = io::Error::new(ErrorKind::TimedOut, format!("it has not answered for {patience:?}")).into();
+    let connected = async {
+        loop {
+            match PgConnection::connect_with(options).await {
+                Err(error) if is_about_to_start(&error) => why = error,
+                done => return done,
+            }
+            tracing::warn!(error = %why, "PostgreSQL is not there yet; trying again");
+            sleep(PAUSE).await;
+        }
+    };
+    match timeout(patience, connected).await {
+        Ok(done) => done,
+        Err(_) => Err(why),
+    }
+}
+
+fn is_about_to_start(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(error) => error.kind() == ErrorKind::ConnectionRefused,
+        // cannot_connect_now
+        sqlx::Error::Database(error) => error.code().as_deref() == Some("57P03"),
+        _ => false,
+    }
+}
+
+/// A database's URL as it may be shown: without user and password, also where these are parameters. Of one that
+/// cannot be read the scheme alone is shown, as nobody knows which part of it is the password.
 #[must_use]
 pub fn without_password(url: &str) -> String {
-    let (base, parameters) = url.split_once('?').map_or((url, None), |(base, rest)| (base, Some(rest)));
-    let base = match (base.split_once("://"), base.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
-        _ => base.to_owned(),
+    let Some((scheme, _)) = url.split_once("://").filter(|(scheme, _)| *scheme != "sqlite") else {
+        return url.to_owned();
     };
-    let Some(parameters) = parameters else { return base };
-    let shown = parameters.split('&').map(|parameter| match parameter.split_once('=') {
-        Some(("password", _)) => "password=…",
-        _ => parameter,
+    // An `@` that far behind belongs to a password with a `/`, `?` or `#` in it.
+    let Some(read) = Url::parse(url).ok().filter(|read| !read[Position::BeforePath..].contains('@')) else {
+        return format!("{scheme}://…");
+    };
+    let user = if read[..Position::BeforeHost].ends_with('@') { "…@" } else { "" };
+    let place = &read[Position::BeforeHost..Position::AfterPath];
+    let parameters = read.query_pairs().map(|(name, value)| match &*name {
+        "user" | "password" => format!("{name}=…"),
+        _ => format!("{name}={value}"),
     });
-    format!("{base}?{}", shown.collect::<Vec<_>>().join("&"))
+    let parameters = parameters.collect::<Vec<_>>().join("&");
+    let question = if parameters.is_empty() { "" } else { "?" };
+    format!("{scheme}://{user}{place}{question}{parameters}")
 }
 
 #[cfg(test)]
@@ -421,6 +459,8 @@ pub fn without_password(url: &str) -> String {
 mod tests {
     use super::*;
     use crate::{conn::change, settings};
+    use std::net::SocketAddr;
+    use tokio::net::{TcpListener, TcpSocket};
 
     fn vault() -> Vault {
         Vault::from_key([7; 32])
@@ -475,11 +515,54 @@ mod tests {
         assert!(!std::path::Path::new(&nothing).exists());
     }
 
+    fn at(address: SocketAddr) -> PgConnectOptions {
+        let url = format!("postgres://longshore@{address}/longshore?sslmode=disable");
+        PgConnectOptions::from_str(&url).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_postgresql_that_never_answers_is_not_waited_for_for_ever() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let patience = Duration::from_millis(200);
+        let said = wait_for(&at(silent.local_addr().unwrap()), patience).await.unwrap_err().to_string();
+        assert!(said.contains("has not answered for 200ms"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_postgresql_that_starts_later_than_the_server_is_waited_for() {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let options = at(socket.local_addr().unwrap());
+        let mut waiting = std::pin::pin!(wait_for(&options, START));
+        let refused = timeout(PAUSE * 2, waiting.as_mut()).await;
+        assert!(refused.is_err(), "nobody listens yet, and it goes on all the same");
+        let started = socket.listen(1).unwrap();
+        let (waited, met) = tokio::join!(waiting, async { started.accept().await.map(drop) });
+        met.unwrap();
+        let sqlx::Error::Io(said) = waited.unwrap_err() else { panic!("what hung up was no database") };
+        assert_ne!(said.kind(), ErrorKind::ConnectionRefused);
+    }
+
     #[test]
     fn a_message_about_the_database_holds_no_password() {
-        assert_eq!(without_password("postgres://u:p@ss@db/longshore"), "postgres://…@db/longshore");
-        let by_parameter = without_password("postgres://db/x?user=u&password=p%40ss&sslmode=require");
-        assert_eq!(by_parameter, "postgres://db/x?user=u&password=…&sslmode=require");
+        for (url, shown) in [
+            ("postgres://db:5433/longshore", "postgres://db:5433/longshore"),
+            ("postgres://u:p@ss@db/longshore", "postgres://…@db/longshore"),
+            ("postgres://u@db/longshore?sslmode=require", "postgres://…@db/longshore?sslmode=require"),
+            ("postgres://u:p?ss@db/longshore", "postgres://…"),
+            ("postgres://u:5?ss@db/longshore", "postgres://…"),
+            ("postgres://u:5/ss@db/longshore", "postgres://…"),
+            ("postgres://u:5#ss@db/longshore", "postgres://…"),
+            ("mysql://u:p@db", "mysql://…@db"),
+            (
+                "postgres://db/x?user=u&password=p%40ss&sslmode=require",
+                "postgres://db/x?user=…&password=…&sslmode=require",
+            ),
+            ("postgres://db/x?p%61ssword=geheim", "postgres://db/x?password=…"),
+            ("sqlite:///srv/a@b.db", "sqlite:///srv/a@b.db"),
+        ] {
+            assert_eq!(without_password(url), shown, "{url}");
+        }
         assert_eq!(without_password("/var/lib/longshore.db"), "/var/lib/longshore.db");
     }
 }
