@@ -28,8 +28,6 @@ use super::{Ending, Server};
 use crate::limits::{Limit, LimitSettings};
 use crate::tls::Acceptor;
 
-/// How long a TLS handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How often a connection is looked at, whether its client keeps it for nothing.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The first byte of a TLS handshake (RFC 8446 §5.1).
@@ -57,13 +55,21 @@ impl Server {
         ending: &Ending,
     ) {
         let Some(tls) = &self.tls else {
-            return self.speak(stream, Connected { peer, tls: false }, protocol, ending).await;
+            let pulse = Pulse::new(&self.limits, false, Instant::now());
+            return self.speak(stream, Connected { peer, tls: false }, pulse, protocol, ending).await;
         };
-        let handshake = timeout(HANDSHAKE, handshake(tls, stream));
+        let handshake = timeout(self.limits.head, handshake(tls, stream));
         match ending.drain.run_until_cancelled(handshake).await {
-            Some(Ok(Ok(stream))) => self.speak(stream, Connected { peer, tls: true }, protocol, ending).await,
+            Some(Ok(Ok(stream))) => {
+                let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                let pulse = Pulse::new(&self.limits, http2, Instant::now());
+                self.speak(stream, Connected { peer, tls: true }, pulse, protocol, ending).await;
+            }
             Some(Ok(Err(error))) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
-            Some(Err(_)) => tracing::debug!(%peer, "a TLS handshake took too long"),
+            Some(Err(_)) => {
+                Limit::SlowHandshake.refused();
+                tracing::info!(%peer, "a TLS handshake took too long");
+            }
             None => {}
         }
     }
@@ -72,10 +78,10 @@ impl Server {
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         connected: Connected,
+        pulse: Arc<Pulse>,
         protocol: &Builder<TokioExecutor>,
         ending: &Ending,
     ) {
-        let pulse = Pulse::new(&self.limits, Instant::now());
         let (server, watched) = (self.clone(), pulse.clone());
         let service = service_fn(move |request| server.clone().answer(request, connected, watched.clone()));
         let stream = TokioIo::new(Metered::new(stream, pulse.clone()));
@@ -90,7 +96,8 @@ impl Server {
                         tracing::debug!(peer = %connected.peer, %error, "a connection broke");
                         let error = error.downcast_ref::<hyper::Error>();
                         if error.is_some_and(hyper::Error::is_parse_too_large) {
-                            Limit::Headers.refused();
+                            let by_bytes = pulse.unfinished() > u64::from(self.limits.header_bytes);
+                            if by_bytes { Limit::HeaderBytes } else { Limit::Headers }.refused();
                         }
                     }
                     return;
@@ -144,7 +151,7 @@ impl Server {
                     _ => Body::new(body),
                 };
                 match may_linger && !body.is_end_stream() {
-                    true => Body::new(Leftover::new(body)),
+                    true => Body::new(Leftover::new(body, pulse.clone())),
                     false => body,
                 }
             });

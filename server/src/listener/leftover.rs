@@ -3,6 +3,7 @@
 //! then, the client, which is still writing, would see it break instead of the answer.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
+
+use super::pulse::Pulse;
 
 /// For how long what comes is read and forgotten.
 const FOR: Duration = Duration::from_secs(2);
@@ -21,11 +24,12 @@ const MOST: usize = 64 * 1024 * 1024;
 pub(super) struct Leftover {
     /// None: it has ended.
     body: Option<Request>,
+    pulse: Arc<Pulse>,
 }
 
 impl Leftover {
-    pub(super) fn new(body: Request) -> Self {
-        Self { body: Some(body) }
+    pub(super) fn new(body: Request, pulse: Arc<Pulse>) -> Self {
+        Self { body: Some(body), pulse }
     }
 }
 
@@ -58,7 +62,12 @@ impl Drop for Leftover {
     fn drop(&mut self) {
         let body = self.body.take().filter(|body| !body.is_end_stream());
         if let (Some(body), Ok(runtime)) = (body, Handle::try_current()) {
-            runtime.spawn(timeout(FOR, forget(body)));
+            let pulse = self.pulse.clone();
+            runtime.spawn(async move {
+                // Whether it ends or its time does.
+                let _ = timeout(FOR, forget(body)).await;
+                pulse.swept();
+            });
         }
     }
 }

@@ -52,12 +52,12 @@ struct State {
 }
 
 impl Pulse {
-    /// A connection that is opened now.
-    pub(super) fn new(limits: &LimitSettings, now: Instant) -> Arc<Self> {
+    /// A connection that is opened now, and whether it is known already to speak HTTP/2.
+    pub(super) fn new(limits: &LimitSettings, http2: bool, now: Instant) -> Arc<Self> {
         let state = State {
             open: 0,
             served: false,
-            http2: false,
+            http2,
             quiet_since: now,
             quiet_read: 0,
             head_since: None,
@@ -103,6 +103,20 @@ impl Pulse {
         }
     }
 
+    /// What was still coming of a request that is answered has come: it is no beginning of another one.
+    pub(super) fn swept(&self) {
+        let mut state = self.state();
+        if state.open == 0 {
+            state.quiet_read = self.read.load(Relaxed);
+            state.head_since = None;
+        }
+    }
+
+    /// Bytes of a request whose head has not ended.
+    pub(super) fn unfinished(&self) -> u64 {
+        self.read.load(Relaxed) - self.state().quiet_read
+    }
+
     /// A part of an answer waits for the client.
     pub(super) fn owe(&self, now: Instant) {
         let mut state = self.state();
@@ -128,7 +142,7 @@ impl Pulse {
         if state.open > 0 {
             return self.look_at_answers(&mut state, now);
         }
-        let begun = self.read.load(Relaxed) > state.quiet_read && !(state.http2 && state.served);
+        let begun = self.read.load(Relaxed) > state.quiet_read && !state.http2;
         if begun {
             let since = *state.head_since.get_or_insert(now);
             return if now - since >= self.head { Verdict::SlowHead } else { Verdict::Fine };
@@ -164,7 +178,7 @@ mod tests {
     /// A connection, and the instant so many seconds after it was opened.
     fn opened() -> (Arc<Pulse>, impl Fn(u64) -> Instant) {
         let start = Instant::now();
-        let pulse = Pulse::new(&LimitOptions::default().resolve().unwrap(), start);
+        let pulse = Pulse::new(&LimitOptions::default().resolve().unwrap(), false, start);
         (pulse, move |seconds| start + Duration::from_secs(seconds))
     }
 
@@ -204,6 +218,27 @@ mod tests {
         pulse.has_read(17);
         assert_eq!(pulse.look(at(1)), Verdict::Fine);
         assert_eq!(pulse.look(at(60)), Verdict::Fine);
+    }
+
+    #[test]
+    fn who_opens_http_2_in_advance_sends_no_slow_head() {
+        let (_, at) = opened();
+        let pulse = Pulse::new(&LimitOptions::default().resolve().unwrap(), true, at(0));
+        pulse.has_read(60);
+        assert_eq!(pulse.look(at(1)), Verdict::Fine);
+        assert_eq!(pulse.look(at(21)), Verdict::Idle);
+    }
+
+    #[test]
+    fn what_was_left_of_an_answered_request_begins_no_other() {
+        let (pulse, at) = opened();
+        pulse.begin(false);
+        pulse.end(at(0));
+        pulse.has_read(1000);
+        assert_eq!(pulse.look(at(1)), Verdict::Fine);
+        pulse.swept();
+        assert_eq!(pulse.look(at(60)), Verdict::Fine);
+        assert_eq!(pulse.look(at(120)), Verdict::Idle);
     }
 
     #[test]

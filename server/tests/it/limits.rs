@@ -85,6 +85,26 @@ async fn a_head_that_does_not_end_costs_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_tls_handshake_that_does_not_begin_costs_the_connection() {
+    let builder = Longshore::builder(env!("CARGO_BIN_EXE_longshore")).tls_private_ca();
+    let server = builder.argument("--limit-head-seconds=1").start().await;
+    assert_eq!(rest_of(raw(&server, "").await).await, "");
+    refused(&server, "slow_handshake").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_beyond_all_measure_is_counted_as_what_it_is() {
+    let server = server(&[]).await;
+    let long = "a".repeat(1_000_000);
+    let mut stream = TcpStream::connect(server.host()).await.expect("a connection");
+    // The server may close the connection before the end.
+    let _ = stream.write_all(format!("GET /v2/ HTTP/1.1\r\nX-Long: {long}\r\n\r\n").as_bytes()).await;
+    rest_of(stream).await;
+    refused(&server, "header_bytes").await;
+    assert_eq!(refusals(&server, "headers").await.to_string(), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_stands_still_is_broken_off_and_what_came_is_kept() {
     let server = server(&["--limit-slow-seconds=1", "--limit-slow-rate=1000"]).await;
     let upload = begin_upload(&server).await;
