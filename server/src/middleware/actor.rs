@@ -1,11 +1,14 @@
 //! Who sends a request: found out once, from the credentials that the request carries, and handed
 //! on as extensions that handlers read.
 
+use std::net::IpAddr;
+
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use axum_extra::extract::CookieJar;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use ipnet::IpNet;
 use longshore_access::{Access, RequestActor, TokenError, Via};
@@ -17,7 +20,7 @@ use longshore_registry::Origin;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::origin;
-use crate::limits::Limits;
+use crate::limits::{Limits, Upload};
 use crate::listener::Connected;
 use crate::network::Arrival;
 
@@ -62,7 +65,7 @@ impl Audience {
 pub(crate) async fn identify(
     State(keeper): State<Gatekeeper>,
     Extension(connected): Extension<Connected>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
     let audience = Audience::of(request.uri().path());
@@ -70,54 +73,62 @@ pub(crate) async fn identify(
         return next.run(request).await;
     }
     let Connected { peer, tls } = connected;
-    let arrival = Arrival::new(peer.ip(), tls, request.headers(), &keeper.trusted_proxies);
-    // Before anything costs time.
-    if let Err(too_many) = keeper.limits.by_address(arrival.peer) {
-        return refuse(audience, too_many, request.headers());
-    }
+    let (mut head, body) = request.into_parts();
+    let arrival = Arrival::new(peer.ip(), tls, &head.headers, &keeper.trusted_proxies);
     let origin = keeper.external_origin.clone().or_else(|| arrival.origin());
-    let token = session_token(request.headers());
-    let identified = keeper.actor(audience, &arrival, request.headers(), token.as_deref()).await;
-    let actor = match identified {
-        Ok(actor) => actor,
-        Err(refused) => return refuse(audience, refused, request.headers()),
+    let session = session_token(&head.headers);
+    let mut seen = RequestActor { actor: Actor::Anonymous, peer: arrival.peer, via: Via::None };
+    let admitted = keeper.admit(audience, session.as_deref(), origin.as_deref(), &head, &mut seen).await;
+    let mut response = match admitted {
+        // Held until the answer: by then the upload's bytes have come.
+        Ok(_upload) => {
+            let secure =
+                arrival.https || origin.as_deref().is_some_and(|origin| origin.starts_with("https://"));
+            if let Some(origin) = origin {
+                head.extensions.insert(Origin(origin));
+            }
+            head.extensions.insert(RequestSession { token: session, secure });
+            head.extensions.insert(seen.clone());
+            next.run(Request::from_parts(head, body)).await
+        }
+        Err(refused) => refuse(audience, refused, &head.headers),
     };
-    if let Err(too_many) = keeper.limits.by_actor(&actor.actor) {
-        return refuse(audience, too_many, request.headers());
-    }
-    // Held until the answer: by then the upload's bytes have come.
-    let _upload = match sends_blob(&request).then(|| keeper.limits.upload(&actor.actor)).transpose() {
-        Ok(upload) => upload,
-        Err(too_many) => return refuse(audience, too_many, request.headers()),
-    };
-    // Signing in is protected as well: somebody else's site shall not sign a browser in as its user.
-    let by_browser = matches!(actor.via, Via::Session { .. }) || audience == Audience::Site;
-    if by_browser && !origin::is_own(request.method(), request.headers(), origin.as_deref(), &actor.via) {
-        let message = "This request comes from another site; open Longshore itself and try again there.";
-        return refuse(audience, Problem::new(Code::ForeignOrigin, message), request.headers());
-    }
-    let secure = arrival.https || origin.as_deref().is_some_and(|origin| origin.starts_with("https://"));
-    let extensions = request.extensions_mut();
-    if let Some(origin) = origin {
-        extensions.insert(Origin(origin));
-    }
-    extensions.insert(RequestSession { token, secure });
-    extensions.insert(actor.clone());
-    let mut response = next.run(request).await;
     // For the line in the log.
-    response.extensions_mut().insert(actor);
+    response.extensions_mut().insert(seen);
     response
 }
 
 impl Gatekeeper {
+    /// Lets a request in, or says why not. Whom it was seen to come from is told in both cases.
+    async fn admit(
+        &self,
+        audience: Audience,
+        session: Option<&str>,
+        origin: Option<&str>,
+        head: &Parts,
+        seen: &mut RequestActor,
+    ) -> Result<Option<Upload>, Problem> {
+        // Before anything costs time.
+        self.limits.by_address(seen.peer)?;
+        *seen = self.actor(audience, seen.peer, &head.headers, session).await?;
+        self.limits.by_actor(&seen.actor)?;
+        let upload = sends_blob(head).then(|| self.limits.upload(&seen.actor)).transpose()?;
+        // Signing in is protected as well: somebody else's site shall not sign a browser in as its user.
+        let by_browser = matches!(seen.via, Via::Session { .. }) || audience == Audience::Site;
+        if by_browser && !origin::is_own(&head.method, &head.headers, origin, &seen.via) {
+            let message = "This request comes from another site; open Longshore itself and try again there.";
+            return Err(Problem::new(Code::ForeignOrigin, message));
+        }
+        Ok(upload)
+    }
+
     async fn actor(
         &self,
         audience: Audience,
-        arrival: &Arrival,
+        peer: IpAddr,
         headers: &HeaderMap,
         session: Option<&str>,
     ) -> Result<RequestActor, Problem> {
-        let peer = arrival.peer;
         let known = |actor, via| RequestActor { actor, peer, via };
         let credentials = match audience {
             Audience::Registry | Audience::Rest => headers.get(header::AUTHORIZATION),
@@ -176,9 +187,9 @@ fn session_token(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Whether the request may bring a part of a blob.
-fn sends_blob(request: &Request) -> bool {
-    let below = request.uri().path().strip_prefix("/v2/");
-    matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH)
+fn sends_blob(head: &Parts) -> bool {
+    let below = head.uri.path().strip_prefix("/v2/");
+    matches!(head.method, Method::POST | Method::PUT | Method::PATCH)
         && below.is_some_and(|below| {
             matches!(path::parse(below), Ok(Route::UploadStart { .. } | Route::Upload { .. }))
         })
