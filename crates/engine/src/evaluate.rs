@@ -194,16 +194,21 @@ async fn promote(
         job: Some(at.job),
     };
     let made = format!("{}:{name}", target.name);
-    let outcome = match promotion.carry_out(tx, at.now).await? {
-        Ok(outcome) => outcome,
+    let carried = match promotion.carry_out(tx, at.now).await? {
+        Ok(carried) => carried,
         Err(exceeded) => return Ok((Answer::Failed, exceeded.to_string(), None)),
     };
-    Ok(match outcome {
+    let without = carried.left_behind.map_or_else(String::new, |exceeded| {
+        format!(", without all of its signatures, SBOMs and attestations: {exceeded}")
+    });
+    Ok(match carried.outcome {
         SetOutcome::Set(_) => {
             promotions::mark_promoted(tx, id, at.now).await?;
-            (Answer::Promoted, format!("promoted as {made}"), None)
+            (Answer::Promoted, format!("promoted as {made}{without}"), None)
         }
-        SetOutcome::Unchanged(_) => (Answer::Promoted, format!("{made} has this image already"), None),
+        SetOutcome::Unchanged(_) => {
+            (Answer::Promoted, format!("{made} has this image already{without}"), None)
+        }
         SetOutcome::Superseded { by } => {
             let by = by.revision.0;
             (Answer::Superseded, format!("{made} holds a later change ({by}), so it was left alone"), None)

@@ -12,6 +12,7 @@ use longshore_metadata::{
     deliveries::{self, Delivery, DeliveryTarget},
     jobs::{self, Claim},
     manifests, repositories,
+    storage::QuotaExceeded,
     tags::{self, SetTag},
 };
 use longshore_model::{
@@ -52,25 +53,31 @@ async fn send(tx: &mut Tx, source: &Repository, arrival: &Arrival, at: &Occasion
         None => None,
     };
     let referrer = Referrer { source, arrival, tag: tag.as_ref() };
-    let (mut linked, mut queued) = (0u32, 0u32);
+    let (mut linked, mut queued, mut no_room) = (0u32, 0u32, None);
     let mut seen = HashSet::new();
     for delivery in places(tx, source.id, &arrival.subject).await? {
         if !seen.insert(delivery.target.clone()) || !wanted(tx, &delivery).await? {
             continue;
         }
         match &delivery.target {
-            DeliveryTarget::Local(target) => {
-                linked += u32::from(referrer.link(tx, *target, &delivery, at).await?);
-            }
+            DeliveryTarget::Local(target) => match referrer.link(tx, *target, &delivery, at).await? {
+                Link::Made => linked += 1,
+                Link::NotNeeded => {}
+                Link::NoRoom(exceeded) => no_room = Some(exceeded),
+            },
             DeliveryTarget::Remote { .. } => {
                 referrer.ship(tx, &delivery, at).await?;
                 queued += 1;
             }
         }
     }
-    Ok(match (linked, queued) {
-        (0, 0) => "its image went nowhere else".to_owned(),
-        _ => format!("followed its image to {linked} repositories here, and to {queued} at other registries"),
+    let went =
+        format!("followed its image to {linked} repositories here, and to {queued} at other registries");
+    Ok(match (linked + queued, no_room) {
+        (0, None) => "its image went nowhere else".to_owned(),
+        (0, Some(exceeded)) => format!("could not follow its image: {exceeded}"),
+        (_, None) => went,
+        (_, Some(exceeded)) => format!("{went}, but not everywhere: {exceeded}"),
     })
 }
 
@@ -90,6 +97,14 @@ async fn wanted(tx: &mut Tx, delivery: &Delivery) -> Result<bool, Error> {
     Ok(policy.is_some_and(|policy| policy.is_active() && policy.common().referrers))
 }
 
+/// What became of a link into a repository.
+enum Link {
+    Made,
+    /// It is there already, or the image is not, or the repository takes none.
+    NotNeeded,
+    NoRoom(QuotaExceeded),
+}
+
 struct Referrer<'a> {
     source: &'a Repository,
     arrival: &'a Arrival,
@@ -105,15 +120,15 @@ impl Referrer<'_> {
         delivery.policy.map_or(Author::System, |id| Author::Policy { id, policy: delivery.kind })
     }
 
-    /// Links it into a repository where the image still is; says whether it was not there before.
+    /// Links it into a repository where the image still is.
     async fn link(
         &self,
         tx: &mut Tx,
         target: RepositoryId,
         delivery: &Delivery,
         at: &Occasion,
-    ) -> Result<bool, Error> {
-        let Some(target) = repositories::get(tx, target).await? else { return Ok(false) };
+    ) -> Result<Link, Error> {
+        let Some(target) = repositories::get(tx, target).await? else { return Ok(Link::NotNeeded) };
         let has_image = manifests::get(tx, target.id, &self.arrival.subject).await?.is_some();
         let there = manifests::get(tx, target.id, self.digest()).await?.is_some();
         let tagged = match self.tag {
@@ -121,10 +136,10 @@ impl Referrer<'_> {
             None => true,
         };
         if !has_image || there && tagged || target.state != RepositoryState::Normal {
-            return Ok(false);
+            return Ok(Link::NotNeeded);
         }
-        if no_room(tx, self.source, &target, self.digest()).await?.is_some() {
-            return Ok(false);
+        if let Some(exceeded) = no_room(tx, self.source, &target, self.digest()).await? {
+            return Ok(Link::NoRoom(exceeded));
         }
         manifests::link_tree(tx, self.source.id, target.id, self.digest()).await?;
         let author = Self::author(delivery);
@@ -155,7 +170,7 @@ impl Referrer<'_> {
                 jobs::enqueue(tx, order, at.now).await?;
             }
         }
-        Ok(true)
+        Ok(Link::Made)
     }
 
     /// Enqueues the copy to another registry.

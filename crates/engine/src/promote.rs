@@ -29,6 +29,19 @@ pub(crate) struct Promotion<'a> {
     pub job: Option<JobId>,
 }
 
+/// What became of a promotion.
+pub(crate) struct Carried {
+    pub outcome: SetOutcome,
+    /// Why some of what hangs on the image stayed behind.
+    pub left_behind: Option<QuotaExceeded>,
+}
+
+impl From<SetOutcome> for Carried {
+    fn from(outcome: SetOutcome) -> Self {
+        Self { outcome, left_behind: None }
+    }
+}
+
 impl Promotion<'_> {
     /// Links and sets. Where the tag may not be set, or there is no room for what would be linked, nothing
     /// is linked and nothing changes.
@@ -36,22 +49,22 @@ impl Promotion<'_> {
         &self,
         tx: &mut Tx,
         now: Timestamp,
-    ) -> Result<Result<SetOutcome, QuotaExceeded>, Error> {
+    ) -> Result<Result<Carried, QuotaExceeded>, Error> {
         if let Some(obstacle) = self.obstacle(tx).await? {
-            return Ok(Ok(obstacle));
+            return Ok(Ok(obstacle.into()));
         }
         if let Some(exceeded) = no_room(tx, self.source, self.target, &self.tag.digest).await? {
             return Ok(Err(exceeded));
         }
         manifests::link_tree(tx, self.source.id, self.target.id, &self.tag.digest).await?;
-        let outcome = self.set(tx, self.tag, self.name, now).await?;
-        if matches!(outcome, SetOutcome::Set(_) | SetOutcome::Unchanged(_)) {
+        let mut carried = Carried::from(self.set(tx, self.tag, self.name, now).await?);
+        if matches!(carried.outcome, SetOutcome::Set(_) | SetOutcome::Unchanged(_)) {
             if self.referrers {
-                self.take_family(tx, now).await?;
+                carried.left_behind = self.take_family(tx, now).await?;
             }
             self.record(tx, now).await?;
         }
-        Ok(Ok(outcome))
+        Ok(Ok(carried))
     }
 
     /// Asked before anything is linked, so that a promotion which may not be leaves nothing behind.
@@ -100,22 +113,25 @@ impl Promotion<'_> {
     }
 
     /// Links what refers to the image or to a part of it, and sets its digest tags (semantics 6, 7), as far
-    /// as there is room for them.
-    async fn take_family(&self, tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
+    /// as there is room for them; says why where there is none.
+    async fn take_family(&self, tx: &mut Tx, now: Timestamp) -> Result<Option<QuotaExceeded>, Error> {
         let family = family::of(tx, self.source.id, &self.tag.digest).await?;
+        let mut left_behind = None;
         for referrer in &family.referrers {
-            if no_room(tx, self.source, self.target, referrer).await?.is_none() {
-                manifests::link_tree(tx, self.source.id, self.target.id, referrer).await?;
+            match no_room(tx, self.source, self.target, referrer).await? {
+                None => drop(manifests::link_tree(tx, self.source.id, self.target.id, referrer).await?),
+                Some(exceeded) => left_behind = Some(exceeded),
             }
         }
         for tag in &family.digest_tags {
-            if no_room(tx, self.source, self.target, &tag.digest).await?.is_some() {
+            if let Some(exceeded) = no_room(tx, self.source, self.target, &tag.digest).await? {
+                left_behind = Some(exceeded);
                 continue;
             }
             manifests::link_tree(tx, self.source.id, self.target.id, &tag.digest).await?;
             self.set(tx, tag, &tag.name, now).await?;
         }
-        Ok(())
+        Ok(left_behind)
     }
 
     async fn record(&self, tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
@@ -203,7 +219,7 @@ pub enum PromoteError {
         /// The name.
         tag: Tag,
     },
-    /// The target's namespace would hold more than it may.
+    /// The target's namespace would hold more than it may, with the image or with what hangs on it.
     #[error(transparent)]
     QuotaExceeded(#[from] QuotaExceeded),
     /// The database failed.
@@ -245,7 +261,12 @@ impl PromoteNow {
             referrers: true,
             job: None,
         };
-        match promotion.carry_out(tx, now).await?? {
+        let carried = promotion.carry_out(tx, now).await??;
+        // Who asks for it can make room and ask again; a policy would never come back to it.
+        if let Some(exceeded) = carried.left_behind {
+            return Err(exceeded.into());
+        }
+        match carried.outcome {
             SetOutcome::Set(record) | SetOutcome::Unchanged(record) => Ok(record),
             // A change of a person's own is never superseded; were it so, what stands is the answer.
             SetOutcome::Superseded { by } => Ok(by),

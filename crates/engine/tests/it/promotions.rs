@@ -345,6 +345,37 @@ async fn a_promotion_beyond_the_quota_fails_with_the_reason_and_leaves_nothing()
 }
 
 #[tokio::test]
+async fn what_the_quota_keeps_from_following_its_image_is_said() {
+    let world = World::running().await;
+    let dev = world.repository("dev/app").await;
+    let qa = world.repository("qa/app").await;
+    let policy = world.promotion(&dev, &qa, Rules::EveryTag, "%n").await;
+    let namespace = qa.name.to_namespace();
+    world
+        .write(move |tx| Box::pin(async move { storage::set_quota(tx, &namespace, Some(10_000)).await }))
+        .await;
+    let image = corpus::image(1, 1, 100);
+    let [before, after] = ["before", "after"].map(|when| {
+        corpus::referrer(&image, "application/vnd.example", &serde_json::json!({ when: "x".repeat(50_000) }))
+    });
+    world.push_untagged(&dev, &before).await;
+    let tag = world.push(&dev, "1.0", &image).await;
+    world.settled().await;
+    let verdict = world.verdict(policy.common.id, &tag).await.unwrap();
+    assert_eq!(verdict.result, AnswerResult::Done);
+    let said = "promoted as qa/app:1.0, without all of its signatures, SBOMs and attestations: \
+                the namespace qa may hold 10.0 kB";
+    assert!(verdict.consequence.starts_with(said), "{}", verdict.consequence);
+
+    world.push_untagged(&dev, &after).await;
+    world.settled().await;
+    let outcomes = world.jobs().await.into_iter().filter_map(|job| job.outcome);
+    let said = "could not follow its image: the namespace qa may hold";
+    assert!(outcomes.into_iter().any(|outcome| outcome.starts_with(said)));
+    assert!(!world.has(&qa, &before).await && !world.has(&qa, &after).await);
+}
+
+#[tokio::test]
 async fn semantics_18_a_mirror_takes_no_promotions_and_the_verdict_says_so() {
     let world = World::running().await;
     let dev = world.repository("dev/app").await;
