@@ -32,6 +32,8 @@ impl Docker {
         command.args(["--data-root", &path("data"), "--exec-root", &path("exec"), "--pidfile", &path("pid")]);
         command.args(["--host", &format!("unix://{}", path("docker.sock")), "--group", "0"]);
         command.args(["--storage-driver=vfs", "--bridge=none", "--iptables=false", "--ip6tables=false"]);
+        // In a name space of its own it may not switch on what its containers would need.
+        command.arg("--ip-forward=false");
         // Where Debian has programs of administrators.
         let programs = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
         command.env("PATH", programs).env("HOME", home.folder.path());
