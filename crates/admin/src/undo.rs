@@ -95,6 +95,15 @@ impl Admin {
         let digest = lost.digest.clone().ok_or_else(|| not_restorable(&repository.name, tag, revision))?;
         may_restore_tags(&repository, lost.provenance.as_ref()).map_err(content_problem)?;
         let present = tags::find(conn, repository.id, tag).await?;
+        if let Some(existing) = present.as_ref().filter(|existing| existing.digest != digest)
+            && repository.immutable_tags.covers(tag)
+        {
+            return Err(content_problem(longshore_content::Error::TagImmutable {
+                repository: repository.name,
+                tag: tag.clone(),
+                existing: existing.digest.clone(),
+            }));
+        }
         let pin = undo::pin(conn, present.as_ref(), &lost).await?;
         let now = self.now();
         let record = TagRecord {

@@ -2,7 +2,7 @@
 
 use crate::scene::{SAVE, Scene, name, promotion_to, tag};
 use longshore_model::activity::{ActivityFilter, ActivityKind};
-use longshore_model::repository::{NewRepository, RepositoryFilter};
+use longshore_model::repository::{ImmutableTags, NewRepository, RepositoryChange, RepositoryFilter};
 use longshore_model::tag::AnswerResult;
 use longshore_model::{Code, PageRequest, PolicyKind, Provenance, Visibility};
 
@@ -44,6 +44,13 @@ async fn semantics_22_the_plan_of_a_rollback_names_the_policies_that_then_act() 
     scene.until("the rollback is promoted", went, |answer| answer.result == AnswerResult::Done).await;
     let promoted = scene.admin.tag(&dev, &name("dev/qa"), &tag("1.0-stable")).await.unwrap();
     assert_eq!(promoted.summary.tag.digest, old);
+
+    let fix = RepositoryChange { immutable_tags: Some(ImmutableTags::All), ..RepositoryChange::default() };
+    scene.admin.change_repository(&dev, &web, fix).await.unwrap();
+    let refused = scene.admin.plan_restore(&dev, &web, &tag("other"), other).await.unwrap_err();
+    assert_eq!(refused.code, Code::TagImmutable, "the plan promises nothing that is refused then");
+    let fix = RepositoryChange { immutable_tags: Some(ImmutableTags::Off), ..RepositoryChange::default() };
+    scene.admin.change_repository(&dev, &web, fix).await.unwrap();
 
     // And forward again, this time for this repository alone.
     let newer = scene.admin.tag_history(&dev, &web, &tag("1.0-stable")).await.unwrap()[1].revision;
