@@ -221,10 +221,13 @@ impl Content {
         let now = self.now();
         if now.duration_since(since) > RELIED_UPON {
             let (to, blob) = (repository.id, digest.clone());
-            self.write(move |tx| {
+            let there = self.write(move |tx| {
                 async move { Ok::<_, Error>(blobs::touch(tx, to, &blob, now).await?) }.boxed()
-            })
-            .await?;
+            });
+            // It may have been collected since it was looked up.
+            if !there.await? {
+                return Ok(None);
+            }
         }
         Ok(Some(BlobInfo { digest: digest.clone(), size: found.size }))
     }

@@ -168,16 +168,15 @@ pub async fn linked_in_any(
     Ok(found.map(blob))
 }
 
-/// Notes that a blob of a repository is relied upon, as if it had just come.
+/// Notes that a blob of a repository is relied upon, as if it had just come; whether it is still there.
 pub async fn touch(
     tx: &mut Tx,
     repository: RepositoryId,
     digest: &Digest,
     now: Timestamp,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let sql = "UPDATE repository_blobs SET linked_at = $3 WHERE repository = $1 AND digest = $2";
-    change!(tx.conn, sql, repository.to_string(), digest.as_str(), micros(now))?;
-    Ok(())
+    Ok(change!(tx.conn, sql, repository.to_string(), digest.as_str(), micros(now))? > 0)
 }
 
 /// Takes a blob from a repository; whether it had it.

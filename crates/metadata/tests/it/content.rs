@@ -34,7 +34,13 @@ async fn a_blob_is_seen_where_it_is_linked(scene: Scene) {
     assert_eq!(blobs::linked(conn, qa.id, &blob).await.unwrap(), None);
     assert_eq!(blobs::find(conn, &blob).await.unwrap().unwrap().size, 10);
     let unlinked = blob.clone();
+    let touch = async || {
+        let (blob, now) = (blob.clone(), at(5));
+        scene.write(move |tx| Box::pin(async move { blobs::touch(tx, dev.id, &blob, now).await })).await
+    };
+    assert!(touch().await);
     assert!(scene.write(move |tx| Box::pin(async move { blobs::unlink(tx, dev.id, &unlinked).await })).await);
+    assert!(!touch().await, "nobody relies on what is gone");
     assert_eq!(blobs::linked(conn, dev.id, &blob).await.unwrap(), None);
 }
 
