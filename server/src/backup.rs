@@ -67,9 +67,10 @@ async fn backup(from: &Settings, places: &Places) -> anyhow::Result<()> {
     if moving::is_unfinished(&mut old.read().await?).await? {
         bail!("a registry is being moved into this database; let `longshore migrate-storage` end first");
     }
+    let source = Content::new(old.clone(), from.storage.open().await?, Arc::new(clock));
+    source.check_store().await.context("the database and the storage do not belong together")?;
     let new = Database::open(text(&places.working)?, old.vault().clone()).await?;
     moving::begin_anew(&new).await?;
-    let source = Content::new(old.clone(), from.storage.open().await?, Arc::new(clock));
     let store = Arc::new(DiskStore::open(folder.join("content"))?);
     let target = Content::new(new.clone(), store, Arc::new(clock));
     target.own_store_of(&source).await.context("this folder cannot take the backup")?;

@@ -26,6 +26,20 @@ impl Content {
         }
     }
 
+    /// Whether the store is this registry's, for who reads both beside its server and labels nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Foreign`], also where one of the two has no name yet; the store and the database.
+    pub async fn check_store(&self) -> Result<(), Error> {
+        let ours = settings::get(&mut self.0.db.read().await?, KEY).await?;
+        let theirs = self.0.store.note(Note::Label).await?;
+        if ours == theirs {
+            return Ok(());
+        }
+        let [ours, theirs] = [ours, theirs].map(|name| name.unwrap_or_else(|| "without a name".to_owned()));
+        Err(StoreError::Foreign { ours, theirs }.into())
+    }
+
     /// The name with which this registry labels its store, and by which it is told from others; made where there
     /// is none yet.
     ///
