@@ -31,6 +31,8 @@ use cli::{Cli, Command};
 use config::Settings;
 
 fn main() -> ExitCode {
+    // Fails only where a provider is installed already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match run(Cli::read()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -44,8 +46,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Serve { restored, sources } => serve::run(Settings::load(sources)?, restored),
         Command::CheckConfig(sources) => {
-            // Whoever reads it may have seen enough.
-            let _ = write!(std::io::stdout(), "{}", Settings::load(sources)?);
+            let settings = Settings::load(sources)?;
+            settings.tls.as_ref().map_or(Ok(()), tls::check)?;
+            print(&settings);
             Ok(())
         }
         Command::MigrateStorage { to, sources } => {
@@ -54,8 +57,13 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Backup { to, sources } => backup::run(&Settings::load(sources)?, &to),
         Command::User(command) => user::run(command),
         Command::Openapi => {
-            print!("{}", longshore_api::openapi_json());
+            print(&longshore_api::openapi_json());
             Ok(())
         }
     }
+}
+
+/// Prints to whoever may have seen enough, such as `head`.
+fn print(text: &dyn std::fmt::Display) {
+    let _ = write!(std::io::stdout(), "{text}");
 }

@@ -43,6 +43,14 @@ enum Source {
     PrivateCa(Box<PrivateCa>),
 }
 
+/// Whether the settings can be served with: the files are there and fit, the names can stand in a certificate.
+pub(crate) fn check(settings: &TlsSettings) -> anyhow::Result<()> {
+    match settings {
+        TlsSettings::Files { certificate, key } => Files::open(certificate.clone(), key.clone()).map(drop),
+        TlsSettings::PrivateCa { names } => private_ca::certified(names.clone()).map(drop),
+    }
+}
+
 impl Tls {
     /// Reads the certificate, or issues one for `names` (hosts and addresses) and what is set in addition.
     pub(crate) async fn open(

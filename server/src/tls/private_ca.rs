@@ -99,8 +99,7 @@ impl PrivateCa {
 
     /// Issues a certificate for the server, with a new key.
     pub(super) fn issue(&mut self, now: Timestamp) -> anyhow::Result<CertifiedKey> {
-        let mut params = CertificateParams::new(self.names.clone())
-            .map_err(|error| anyhow!("tls.names: {} cannot be certified: {error}", self.names.join(", ")))?;
+        let mut params = certified(self.names.clone())?;
         params.distinguished_name = named("Longshore");
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -136,6 +135,14 @@ impl Stored {
         let issuer = Issuer::new(authority_params(&self.name), key);
         Ok(PrivateCa { pem: self.certificate, issuer, names, renew_at: Timestamp::MIN })
     }
+}
+
+/// The beginning of a certificate for these names and addresses.
+pub(super) fn certified(names: Vec<String>) -> anyhow::Result<CertificateParams> {
+    let said = names.join(", ");
+    CertificateParams::new(names).map_err(|error| {
+        anyhow!("tls.names: {said} cannot be certified: {error}; they are host names and IP addresses")
+    })
 }
 
 fn authority_params(name: &str) -> CertificateParams {
