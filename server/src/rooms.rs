@@ -17,7 +17,7 @@ use longshore_api::Api;
 use longshore_app::host::RegistryHost;
 use longshore_content::Content;
 use longshore_engine::{Engine, EngineParts, EngineSettings};
-use longshore_metadata::{Database, Vault, accounts, moving};
+use longshore_metadata::{Database, Priority, Vault, accounts, moving, settings};
 use longshore_model::{Clock, SystemClock};
 use longshore_registry::{Registry, RegistryParts, RegistrySettings};
 use longshore_remote::NetworkPolicy;
@@ -80,6 +80,26 @@ fn vault(settings: &Settings) -> anyhow::Result<Vault> {
     })
 }
 
+/// Says it when the encryption key is another one than at the last start: a key file that was lost is made anew
+/// without a word otherwise, and nobody knows why no mirror can sign in.
+async fn tell_other_key(db: &Database, key: &KeySource) -> anyhow::Result<()> {
+    const PLACE: &str = "id of the encryption key";
+    let ours = hex::encode(&db.vault().derive("id of the encryption key in the database")[..8]);
+    let before = settings::get(&mut db.read().await?, PLACE).await?;
+    if before.as_ref() == Some(&ours) {
+        return Ok(());
+    }
+    if before.is_some() {
+        tracing::warn!(
+            "the encryption key {key} is another one than before: passwords of remotes have to be typed again, and \
+             everybody has to sign in again; where the old key is still to be had, put it back and start anew"
+        );
+    }
+    db.write(Priority::Normal, move |tx| Box::pin(async move { settings::put(tx, PLACE, &ours).await }))
+        .await?;
+    Ok(())
+}
+
 impl Rooms {
     /// Opens what is stored, for a server that listens at `address`.
     pub(crate) async fn open(settings: &Settings, address: SocketAddr) -> anyhow::Result<Self> {
@@ -89,6 +109,7 @@ impl Rooms {
         if moving::is_unfinished(&mut db.read().await?).await? {
             bail!("a registry is being moved into this database; let `longshore migrate-storage` end first");
         }
+        tell_other_key(&db, &settings.key).await?;
         let content = Content::new(db.clone(), settings.storage.open().await?, clock.clone())
             .accepting(settings.sparse);
         let content = match settings.lease {

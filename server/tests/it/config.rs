@@ -114,6 +114,25 @@ fn secrets_are_not_shown() {
 }
 
 #[test]
+fn tls_that_cannot_be_served_is_found_before_the_start() {
+    let folder = folder();
+    for (toml, named) in [
+        ("tls = { cert = 'missing.pem', key = 'missing.key' }", "missing.pem cannot be read"),
+        ("tls = { private_ca = true, names = ['ümlaut'] }", "ümlaut cannot be certified"),
+    ] {
+        std::fs::write(folder.path().join("longshore.toml"), toml).expect("written");
+        let output = longshore(folder.path(), &["check-config"], &[]);
+        assert!(!output.status.success() && text(&output.stderr).contains(named), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn an_address_that_is_none_is_refused_with_one_that_is() {
+    let output = longshore(folder().path(), &["check-config", "--listen", ":8080"], &[]);
+    assert!(text(&output.stderr).contains("such as 0.0.0.0:8080"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn the_description_of_the_rest_interface_is_printed() {
     let folder = folder();
     let output = longshore(folder.path(), &["openapi"], &[]);
@@ -235,4 +254,16 @@ async fn a_server_that_is_asked_to_stop_stops_soon_though_somebody_follows_its_e
     assert!(server.terminate().await.success());
     assert!(begun.elapsed() < Duration::from_secs(10));
     followed.bytes().await.expect("the stream ends whole");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_encryption_key_is_spoken_of_once() {
+    let mut server = Longshore::start(env!("CARGO_BIN_EXE_longshore")).await;
+    server.terminate().await;
+    let key = server.data().with_extension("key");
+    std::fs::remove_file(&key).expect("the key lies beside the data");
+    server.restart().await;
+    let told = || server.log().matches("is another one than before").count();
+    assert_eq!(told(), 1);
+    assert!(key.exists());
 }
