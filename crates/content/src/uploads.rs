@@ -203,8 +203,8 @@ impl Content {
             .ok_or_else(|| Error::UploadUnknown { repository: repository.name.clone(), upload })
     }
 
-    /// Takes an upload for oneself, behind whoever is about to let it go or has fallen silent. The claim comes before anything is
-    /// read, which would be outdated otherwise.
+    /// Takes an upload for oneself, behind whoever is about to let it go or has fallen silent. The claim comes
+    /// before anything is read, which would be outdated otherwise.
     async fn take_upload(
         &self,
         repository: &Repository,
