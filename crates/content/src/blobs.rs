@@ -277,11 +277,11 @@ impl Content {
         Ok(self.0.store.presigned(&found.location, ttl).await?)
     }
 
-    /// Takes a blob out of a repository. Its bytes stay for other repositories.
+    /// Takes a blob out of a repository. Its bytes stay for other repositories. Who deletes a part of a deleted
+    /// image means it: that one cannot be brought back any more.
     ///
     /// # Errors
-    /// [`Error::BlobUnknown`]; [`Error::InUse`] while a manifest of the repository names it,
-    /// [`Error::NeededForUndo`] while a deleted one does;
+    /// [`Error::BlobUnknown`]; [`Error::InUse`] while a manifest of the repository names it;
     /// [`Error::NotWritable`]; [`Error::RepositoryGone`].
     pub async fn delete_blob(&self, repository: &Repository, digest: &Digest) -> Result<(), Error> {
         let (repository, digest) = (repository.clone(), digest.clone());
@@ -291,12 +291,8 @@ impl Content {
                 tags::lock_changes(tx).await?;
                 let repository = current(tx, repository).await?;
                 may_write_tags(&repository, &Provenance::Push)?;
-                if let Some((by, was_deleted)) = manifests::naming(tx, repository.id, &digest).await? {
-                    let repository = repository.name;
-                    return Err(match was_deleted {
-                        true => Error::NeededForUndo { repository, digest, by },
-                        false => Error::InUse { repository, digest, by },
-                    });
+                if let Some(by) = manifests::naming(tx, repository.id, &digest).await? {
+                    return Err(Error::InUse { repository: repository.name, digest, by });
                 }
                 match blobs::unlink(tx, repository.id, &digest).await? {
                     true => Ok(()),

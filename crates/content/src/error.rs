@@ -126,19 +126,6 @@ pub enum Error {
         /// A manifest that names it.
         by: Digest,
     },
-    /// A deleted manifest needs what was to be deleted, and can still be brought back.
-    #[error(
-        "{digest} is a part of the manifest {by}, which was deleted from {repository} and can still be brought back; \
-         it goes with that one, when the time for that is over"
-    )]
-    NeededForUndo {
-        /// The repository.
-        repository: RepositoryName,
-        /// What was to be deleted.
-        digest: Digest,
-        /// The deleted manifest.
-        by: Digest,
-    },
     /// What a tag pointed to is not to be had any more.
     #[error(
         "change {} of {repository}:{tag} cannot be brought back: it never was, its time is over, or its image \

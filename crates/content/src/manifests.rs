@@ -195,7 +195,7 @@ impl Content {
                 let repository = current(tx, repository).await?;
                 may_delete_tags(&repository, &author)?;
                 // A deleted index takes what it needs along when it is brought back.
-                if let Some((by, false)) = manifests::naming(tx, repository.id, &digest).await? {
+                if let Some(by) = manifests::naming(tx, repository.id, &digest).await? {
                     return Err(Error::InUse { repository: repository.name, digest, by });
                 }
                 match manifests::delete(tx, &repository, &digest, &author, now).await? {

@@ -189,23 +189,22 @@ pub async fn parents(
     found.iter().map(|(parent,)| parse("digest", parent)).collect()
 }
 
-/// A manifest of the repository that needs this part (child, config or layer), so that it must stay; and whether
-/// that one was deleted itself and can still be brought back. Of several, one that was not.
+/// A manifest of the repository that needs this part (child, config or layer), so that it must stay.
 pub async fn naming(
     conn: &mut Conn,
     repository: RepositoryId,
     part: &Digest,
-) -> Result<Option<(Digest, bool)>, Error> {
+) -> Result<Option<Digest>, Error> {
     let found = row!(
         conn,
-        (String, bool),
-        "SELECT e.parent, l.removed_at IS NOT NULL FROM manifest_edges e
-         JOIN repository_manifests l ON l.digest = e.parent AND l.repository = $1
-         WHERE e.child = $2 AND e.role <> 'subject' ORDER BY 2 LIMIT 1",
+        (String,),
+        "SELECT e.parent FROM manifest_edges e
+         JOIN repository_manifests l ON l.digest = e.parent AND l.repository = $1 AND l.removed_at IS NULL
+         WHERE e.child = $2 AND e.role <> 'subject' LIMIT 1",
         repository.to_string(),
         part.as_str()
     )?;
-    found.map(|(parent, was_deleted)| Ok((parse("digest", &parent)?, was_deleted))).transpose()
+    found.map(|(parent,)| parse("digest", &parent)).transpose()
 }
 
 /// What became of a manifest that was to go.

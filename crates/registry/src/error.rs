@@ -156,7 +156,7 @@ impl From<Error> for Failure {
                     json!({ "namespace": namespace, "quota": quota, "used": used, "needed": needed });
                 Self::detailed(ErrorCode::Denied, message, detail)
             }
-            Error::InUse { by, .. } | Error::NeededForUndo { by, .. } => {
+            Error::InUse { by, .. } => {
                 Self::detailed(ErrorCode::Unsupported, message, json!({ "manifest": by }))
                     .header(header::ALLOW, HeaderValue::from_static("GET, HEAD"))
             }

@@ -271,18 +271,3 @@ async fn a_dry_run_counts_blobs_that_no_repository_has_and_none_that_are_too_you
     assert_eq!(house.later(2).find_garbage(&keep).await.unwrap(), expected);
     assert_eq!(house.later(2).collect_garbage(&keep).await.unwrap(), expected);
 }
-
-#[tokio::test]
-async fn what_a_deleted_image_needs_to_be_brought_back_is_not_deleted_by_itself() {
-    let house = House::new().await;
-    let (config, layer) = (house.put_blob(b"{}").await, house.put_blob(b"layer").await);
-    let manifest = image(&config, &layer);
-    house.put_manifest(&manifest, &["v1"]).await.unwrap();
-    let author = Author::User { name: "dev".parse().unwrap() };
-    house.content.delete_manifest(&house.web, &digest_of(&manifest), &author).await.unwrap();
-    let refused = house.content.delete_blob(&house.web, &layer).await.unwrap_err();
-    assert!(
-        matches!(refused, Error::NeededForUndo { ref by, .. } if *by == digest_of(&manifest)),
-        "{refused}"
-    );
-}

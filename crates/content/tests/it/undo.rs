@@ -8,7 +8,7 @@ use longshore_content::{Chunk, CreateError, Error, Freed, Restore, Retention};
 use longshore_metadata::{Priority, storage, tags};
 use longshore_model::repository::{NewRepository, RepositoryChange};
 use longshore_model::{Author, ImmutableTags, Repository, RepositoryState, Revision};
-use longshore_oci::media_type::OCI_INDEX;
+use longshore_oci::media_type::{OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST};
 use longshore_oci::{Algorithm, Digest, Reference, Tag};
 use serde_json::json;
 
@@ -51,6 +51,25 @@ async fn semantics_22_a_tag_deleted_by_digest_comes_back_with_its_image() {
     let restored = house.content.restore_tag(back(&house.web, "v1", revision)).await.unwrap();
     assert_eq!(restored.digest, digest);
     assert!(house.content.get_manifest(&house.web, &by_digest).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_part_of_a_deleted_image_may_be_deleted_and_the_image_then_stays_away() {
+    let house = House::new().await;
+    let (config, layer) = (house.put_blob(b"{}").await, house.put_blob(b"layer").await);
+    let image = json!({
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": { "mediaType": OCI_CONFIG, "digest": config, "size": 2 },
+        "layers": [{ "mediaType": OCI_LAYER_GZIP, "digest": layer, "size": 5 }],
+    });
+    let digest = house.put_manifest(&image, &["v1"]).await.unwrap().digest;
+    let put =
+        tags::find(&mut house.db.read().await.unwrap(), house.web.id, &tag("v1")).await.unwrap().unwrap();
+    house.content.delete_manifest(&house.web, &digest, &Author::System).await.unwrap();
+    house.content.delete_blob(&house.web, &layer).await.unwrap();
+    let error = house.content.restore_tag(back(&house.web, "v1", put.revision)).await.unwrap_err();
+    assert!(matches!(error, Error::NotRestorable { .. }), "{error}");
 }
 
 #[tokio::test]

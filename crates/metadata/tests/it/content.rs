@@ -169,7 +169,7 @@ async fn semantics_08_a_tree_goes_whole_and_costs_no_byte(scene: Scene) {
     }
     assert!(blobs::linked(conn, qa.id, &digest(2, 2)).await.unwrap().is_some());
     assert_eq!(manifests::parents(conn, qa.id, &amd64).await.unwrap(), [index.clone()]);
-    assert_eq!(manifests::naming(conn, qa.id, &digest(2, 2)).await.unwrap(), Some((arm64, false)));
+    assert_eq!(manifests::naming(conn, qa.id, &digest(2, 2)).await.unwrap(), Some(arm64));
 }
 
 async fn a_tree_names_a_manifest_before_what_it_needs(scene: Scene) {
