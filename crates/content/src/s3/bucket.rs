@@ -4,6 +4,7 @@
 use super::settings::S3Settings;
 use crate::store::{ByteStream, Kept, StoreError};
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use longshore_model::{Timestamp, UploadId};
 use longshore_oci::Span;
@@ -89,9 +90,14 @@ impl Bucket {
     }
 
     /// The error for what the storage said about an object.
-    pub(super) fn failed(&self, action: &'static str, key: &Path) -> impl FnOnce(Error) -> StoreError {
+    pub(super) fn failed(
+        &self,
+        action: &'static str,
+        key: &Path,
+    ) -> impl Fn(Error) -> StoreError + Send + use<> {
         let (key, bucket) = (key.to_string(), self.name.clone());
         move |error| {
+            let (key, bucket) = (key.clone(), bucket.clone());
             let (cause, advice) = explain(&error);
             let is_short = code_of(&error).as_deref() == Some("InvalidRange");
             let missing = is_short || matches!(found(Err::<(), _>(error)), Ok(None));
@@ -177,9 +183,10 @@ impl Bucket {
     }
 
     /// The blobs, and the small uploads among them.
-    pub(super) async fn blobs(&self) -> Result<Vec<Kept>, StoreError> {
+    pub(super) fn blobs(&self) -> BoxStream<'static, Result<Kept, StoreError>> {
         let folder = self.at(BLOBS);
-        let listed = self.client.list(Some(&folder)).map_ok(|object| {
+        let listed = self.client.list(Some(&folder)).map_err(self.failed("list", &folder));
+        let blobs = listed.map_ok(|object| {
             let name = object.location.filename().unwrap_or_default();
             let modified = Timestamp::from_microsecond(object.last_modified.timestamp_micros());
             Kept {
@@ -188,7 +195,7 @@ impl Bucket {
                 modified: modified.unwrap_or(Timestamp::MAX),
             }
         });
-        listed.try_collect().await.map_err(self.failed("list", &folder))
+        blobs.boxed()
     }
 
     /// Asks for something that costs little, to learn whether the bucket is there and open to us.

@@ -29,7 +29,7 @@ use bucket::{Bucket, WriterName};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use futures::{FutureExt, StreamExt, TryStreamExt};
+use futures::FutureExt;
 use longshore_model::UploadId;
 use longshore_oci::{Digest, Span};
 use session::{Held, Layout, Session, Sessions};
@@ -226,13 +226,7 @@ impl Store for S3Store {
     }
 
     fn blobs(&self) -> BoxStream<'static, Result<Kept, StoreError>> {
-        let sessions = self.sessions.clone();
-        let listed = async move { sessions.bucket.blobs().await };
-        listed
-            .into_stream()
-            .map_ok(|kept| futures::stream::iter(kept.into_iter().map(Ok)))
-            .try_flatten()
-            .boxed()
+        self.bucket().blobs()
     }
 
     fn remove(&self, location: &str) -> BoxFuture<'_, Result<(), StoreError>> {
