@@ -1,54 +1,30 @@
-//! Opening the database, reading, and writing in transactions.
+//! The database: reading, and writing in transactions.
 
 use crate::{
     Change, Conn, Error, Tx, Vault,
     changes::Changes,
     conn::{Backend, value},
-    line::{Line, Priority, Run, Work},
+    line::{Priority, Run, Work},
     migrations,
-    relay::{self, Relay},
-    writer,
+    opening::{
+        CONNECTIONS, SQLITE_READERS, Store, not_open, open_postgres, open_sqlite, postgres_as_it_is,
+        sqlite_as_it_is,
+    },
+    relay::Relay,
+    url::is_postgres,
 };
-use futures::{FutureExt, TryFutureExt, future::BoxFuture};
+use futures::{FutureExt, future::BoxFuture};
 use metrics::{counter, histogram};
-use sqlx::{
-    Connection as _, Executor, PgConnection, PgPool, Sqlite, SqlitePool,
-    pool::PoolOptions,
-    postgres::PgConnectOptions,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
-};
+use sqlx::PgPool;
 use std::{
-    io::{self, ErrorKind},
     panic::AssertUnwindSafe,
-    str::FromStr,
     sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::{
     sync::{broadcast, mpsc, oneshot},
-    task::JoinSet,
-    time::{sleep, timeout},
+    time::timeout,
 };
-use url::{Position, Url};
-
-/// How long a statement waits for a lock that another process holds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// PostgreSQL undoes a transaction that does nothing for so long. None does while its server lives: it is one that
-/// was stopped in the middle, and would keep the others from the rows that it holds.
-const IDLE_TRANSACTION: &str = "SET idle_in_transaction_session_timeout = '10s'";
-/// How long a PostgreSQL that takes no connection is waited for, and how long between two tries.
-const START: Duration = Duration::from_secs(30);
-const PAUSE: Duration = Duration::from_millis(500);
-/// Connections to PostgreSQL.
-const CONNECTIONS: u32 = 8;
-/// Connections that read SQLite. Each is a thread that computes; more than a few take turns with the
-/// writer instead of going on beside it.
-const SQLITE_READERS: u32 = 4;
-/// Pages that SQLite's log gathers before they are moved into the database; at the 1000 that are
-/// usual, a busy registry would move them several times a second, and pushes wait for it.
-const LOG_PAGES: &str = "8000";
-/// Kibibytes of pages that a connection keeps in memory, as the negative number that SQLite expects.
-const PAGE_CACHE: &str = "-8000";
 
 /// The database; cheap to clone.
 #[derive(Clone)]
@@ -58,19 +34,6 @@ struct Inner {
     store: Store,
     vault: Vault,
     changes: Changes,
-}
-
-enum Store {
-    Sqlite {
-        readers: SqlitePool,
-        writer: mpsc::Sender<Work>,
-    },
-    /// The set holds the task that listens to other servers, which ends with it.
-    Postgres {
-        pool: PgPool,
-        relay: Relay,
-        _listening: JoinSet<()>,
-    },
 }
 
 impl Database {
@@ -330,137 +293,11 @@ where
     }
 }
 
-fn is_postgres(url: &str) -> bool {
-    url.starts_with("postgres://") || url.starts_with("postgresql://")
-}
-
-fn not_open(url: &str, error: Error) -> Error {
-    match error {
-        Error::Sql(source) => Error::Open { url: without_password(url), source },
-        other => other,
-    }
-}
-
-fn sqlite_options(url: &str) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(url.strip_prefix("sqlite://").unwrap_or(url))
-        .create_if_missing(true)
-        // An acknowledged change survives a power cut (semantics 26).
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT)
-        .pragma("wal_autocheckpoint", LOG_PAGES)
-        .pragma("cache_size", PAGE_CACHE)
-        .statement_cache_capacity(256)
-}
-
-async fn open_sqlite(url: &str, changes: Changes, vault: Vault) -> Result<Store, Error> {
-    let options = sqlite_options(url).journal_mode(SqliteJournalMode::Wal);
-    let setup = PoolOptions::<Sqlite>::new().max_connections(1).connect_with(options.clone()).await?;
-    migrations::sqlite().run(&setup).await?;
-    setup.close().await;
-    let writer = writer::start(options.clone(), changes, vault).await?;
-    Ok(Store::Sqlite { readers: sqlite_readers(options).await?, writer })
-}
-
-async fn sqlite_as_it_is(url: &str) -> Result<Store, Error> {
-    // Nobody stands behind the door of the line, so that who wants to write hears that it is closed.
-    let (writer, _) = Line::new();
-    Ok(Store::Sqlite { readers: sqlite_readers(sqlite_options(url)).await?, writer })
-}
-
-async fn sqlite_readers(options: SqliteConnectOptions) -> Result<SqlitePool, Error> {
-    let pool = PoolOptions::new()
-        .max_connections(SQLITE_READERS)
-        // A file does not go away as a server does; asking costs as much as reading.
-        .test_before_acquire(false)
-        .connect_with(options.read_only(true));
-    Ok(pool.await?)
-}
-
-async fn open_postgres(url: &str, changes: Changes) -> Result<Store, Error> {
-    let pool = postgres_pool(url, IDLE_TRANSACTION).await?;
-    migrations::postgres().run(&pool).await?;
-    let relay = Relay::new(changes);
-    let mut listening = JoinSet::new();
-    listening.spawn(relay.clone().listen(relay::listener(url).await?));
-    Ok(Store::Postgres { pool, relay, _listening: listening })
-}
-
-async fn postgres_as_it_is(url: &str, changes: Changes) -> Result<Store, Error> {
-    let pool = postgres_pool(url, "SET default_transaction_read_only = on").await?;
-    Ok(Store::Postgres { pool, relay: Relay::new(changes), _listening: JoinSet::new() })
-}
-
-/// Connections that begin with a statement.
-async fn postgres_pool(url: &str, begin: &'static str) -> Result<PgPool, Error> {
-    let options = PgConnectOptions::from_str(url)?;
-    wait_for(&options, START).await?.close().await?;
-    let pool = PoolOptions::new()
-        .max_connections(CONNECTIONS)
-        .after_connect(move |conn: &mut PgConnection, _| conn.execute(begin).map_ok(drop).boxed())
-        .connect_with(options);
-    Ok(pool.await?)
-}
-
-/// Waits until PostgreSQL takes a connection: after a power cut it may start later than its servers do. A pool would
-/// wait as well, and say in the end that it had no time; this one says why.
-async fn wait_for(options: &PgConnectOptions, patience: Duration) -> Result<PgConnection, sqlx::Error> {
-    let mut why = io::Error::new(ErrorKind::TimedOut, format!("it has not answered for {patience:?}")).into();
-    let connected = async {
-        loop {
-            match PgConnection::connect_with(options).await {
-                Err(error) if is_about_to_start(&error) => why = error,
-                done => return done,
-            }
-            tracing::warn!(error = %why, "PostgreSQL is not there yet; trying again");
-            sleep(PAUSE).await;
-        }
-    };
-    match timeout(patience, connected).await {
-        Ok(done) => done,
-        Err(_) => Err(why),
-    }
-}
-
-fn is_about_to_start(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(error) => error.kind() == ErrorKind::ConnectionRefused,
-        // cannot_connect_now
-        sqlx::Error::Database(error) => error.code().as_deref() == Some("57P03"),
-        _ => false,
-    }
-}
-
-/// A database's URL as it may be shown: without user and password, also where these are parameters. Of one that
-/// cannot be read the scheme alone is shown, as nobody knows which part of it is the password.
-#[must_use]
-pub fn without_password(url: &str) -> String {
-    let Some((scheme, _)) = url.split_once("://").filter(|(scheme, _)| *scheme != "sqlite") else {
-        return url.to_owned();
-    };
-    // An `@` that far behind belongs to a password with a `/`, `?` or `#` in it.
-    let Some(read) = Url::parse(url).ok().filter(|read| !read[Position::BeforePath..].contains('@')) else {
-        return format!("{scheme}://…");
-    };
-    let user = if read[..Position::BeforeHost].ends_with('@') { "…@" } else { "" };
-    let place = &read[Position::BeforeHost..Position::AfterPath];
-    let parameters = read.query_pairs().map(|(name, value)| match &*name {
-        "user" | "password" => format!("{name}=…"),
-        _ => format!("{name}={value}"),
-    });
-    let parameters = parameters.collect::<Vec<_>>().join("&");
-    let question = if parameters.is_empty() { "" } else { "?" };
-    format!("{scheme}://{user}{place}{question}{parameters}")
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::{conn::change, settings};
-    use std::net::SocketAddr;
-    use tokio::net::{TcpListener, TcpSocket};
 
     fn vault() -> Vault {
         Vault::from_key([7; 32])
@@ -513,56 +350,5 @@ mod tests {
         let nothing = path("nothing.db");
         assert!(matches!(Database::open_as_it_is(&nothing, vault()).await, Err(Error::Open { .. })));
         assert!(!std::path::Path::new(&nothing).exists());
-    }
-
-    fn at(address: SocketAddr) -> PgConnectOptions {
-        let url = format!("postgres://longshore@{address}/longshore?sslmode=disable");
-        PgConnectOptions::from_str(&url).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_postgresql_that_never_answers_is_not_waited_for_for_ever() {
-        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let patience = Duration::from_millis(200);
-        let said = wait_for(&at(silent.local_addr().unwrap()), patience).await.unwrap_err().to_string();
-        assert!(said.contains("has not answered for 200ms"), "{said}");
-    }
-
-    #[tokio::test]
-    async fn a_postgresql_that_starts_later_than_the_server_is_waited_for() {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
-        let options = at(socket.local_addr().unwrap());
-        let mut waiting = std::pin::pin!(wait_for(&options, START));
-        let refused = timeout(PAUSE * 2, waiting.as_mut()).await;
-        assert!(refused.is_err(), "nobody listens yet, and it goes on all the same");
-        let started = socket.listen(1).unwrap();
-        let (waited, met) = tokio::join!(waiting, async { started.accept().await.map(drop) });
-        met.unwrap();
-        let sqlx::Error::Io(said) = waited.unwrap_err() else { panic!("what hung up was no database") };
-        assert_ne!(said.kind(), ErrorKind::ConnectionRefused);
-    }
-
-    #[test]
-    fn a_message_about_the_database_holds_no_password() {
-        for (url, shown) in [
-            ("postgres://db:5433/longshore", "postgres://db:5433/longshore"),
-            ("postgres://u:p@ss@db/longshore", "postgres://…@db/longshore"),
-            ("postgres://u@db/longshore?sslmode=require", "postgres://…@db/longshore?sslmode=require"),
-            ("postgres://u:p?ss@db/longshore", "postgres://…"),
-            ("postgres://u:5?ss@db/longshore", "postgres://…"),
-            ("postgres://u:5/ss@db/longshore", "postgres://…"),
-            ("postgres://u:5#ss@db/longshore", "postgres://…"),
-            ("mysql://u:p@db", "mysql://…@db"),
-            (
-                "postgres://db/x?user=u&password=p%40ss&sslmode=require",
-                "postgres://db/x?user=…&password=…&sslmode=require",
-            ),
-            ("postgres://db/x?p%61ssword=geheim", "postgres://db/x?password=…"),
-            ("sqlite:///srv/a@b.db", "sqlite:///srv/a@b.db"),
-        ] {
-            assert_eq!(without_password(url), shown, "{url}");
-        }
-        assert_eq!(without_password("/var/lib/longshore.db"), "/var/lib/longshore.db");
     }
 }

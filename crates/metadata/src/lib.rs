@@ -40,14 +40,17 @@ mod database;
 mod error;
 mod line;
 mod migrations;
+mod opening;
 mod page;
 mod problem;
+mod url;
 mod vault;
 mod writer;
 
 pub use changes::Change;
 pub use conn::{Conn, Tx};
-pub use database::{Connections, Database, without_password};
+pub use database::{Connections, Database};
 pub use error::Error;
 pub use line::Priority;
+pub use url::without_password;
 pub use vault::Vault;

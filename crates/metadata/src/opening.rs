@@ -1,0 +1,201 @@
+//! How a database is opened: SQLite or PostgreSQL, to serve from or to read only, and how long one is waited for.
+//! What is then done with it stands in `database`.
+
+use crate::{
+    Error, Vault,
+    changes::Changes,
+    line::{Line, Work},
+    migrations,
+    relay::{self, Relay},
+    url::without_password,
+    writer,
+};
+use futures::{FutureExt, TryFutureExt};
+use sqlx::{
+    Connection as _, Executor, PgConnection, PgPool, Sqlite, SqlitePool,
+    pool::PoolOptions,
+    postgres::PgConnectOptions,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
+use std::{
+    io::{self, ErrorKind},
+    str::FromStr,
+    time::Duration,
+};
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+/// How long a statement waits for a lock that another process holds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// PostgreSQL undoes a transaction that does nothing for so long. None does while its server lives: it is one that
+/// was stopped in the middle, and would keep the others from the rows that it holds.
+const IDLE_TRANSACTION: &str = "SET idle_in_transaction_session_timeout = '10s'";
+/// How long a PostgreSQL that takes no connection is waited for, and how long between two tries.
+const START: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(500);
+/// Connections to PostgreSQL.
+pub(crate) const CONNECTIONS: u32 = 8;
+/// Connections that read SQLite. Each is a thread that computes; more than a few take turns with the
+/// writer instead of going on beside it.
+pub(crate) const SQLITE_READERS: u32 = 4;
+/// Pages that SQLite's log gathers before they are moved into the database; at the 1000 that are
+/// usual, a busy registry would move them several times a second, and pushes wait for it.
+const LOG_PAGES: &str = "8000";
+/// Kibibytes of pages that a connection keeps in memory, as the negative number that SQLite expects.
+const PAGE_CACHE: &str = "-8000";
+
+/// The connections to what a URL names.
+pub(crate) enum Store {
+    Sqlite {
+        readers: SqlitePool,
+        writer: mpsc::Sender<Work>,
+    },
+    /// The set holds the task that listens to other servers, which ends with it.
+    Postgres {
+        pool: PgPool,
+        relay: Relay,
+        _listening: JoinSet<()>,
+    },
+}
+
+/// Names the database that a failure is about.
+pub(crate) fn not_open(url: &str, error: Error) -> Error {
+    match error {
+        Error::Sql(source) => Error::Open { url: without_password(url), source },
+        other => other,
+    }
+}
+
+fn sqlite_options(url: &str) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(url.strip_prefix("sqlite://").unwrap_or(url))
+        .create_if_missing(true)
+        // An acknowledged change survives a power cut (semantics 26).
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("wal_autocheckpoint", LOG_PAGES)
+        .pragma("cache_size", PAGE_CACHE)
+        .statement_cache_capacity(256)
+}
+
+/// A file of SQLite's, with its tables up to date.
+pub(crate) async fn open_sqlite(url: &str, changes: Changes, vault: Vault) -> Result<Store, Error> {
+    let options = sqlite_options(url).journal_mode(SqliteJournalMode::Wal);
+    let setup = PoolOptions::<Sqlite>::new().max_connections(1).connect_with(options.clone()).await?;
+    migrations::sqlite().run(&setup).await?;
+    setup.close().await;
+    let writer = writer::start(options.clone(), changes, vault).await?;
+    Ok(Store::Sqlite { readers: sqlite_readers(options).await?, writer })
+}
+
+/// A file of SQLite's, to read from.
+pub(crate) async fn sqlite_as_it_is(url: &str) -> Result<Store, Error> {
+    // Nobody stands behind the door of the line, so that who wants to write hears that it is closed.
+    let (writer, _) = Line::new();
+    Ok(Store::Sqlite { readers: sqlite_readers(sqlite_options(url)).await?, writer })
+}
+
+async fn sqlite_readers(options: SqliteConnectOptions) -> Result<SqlitePool, Error> {
+    let pool = PoolOptions::new()
+        .max_connections(SQLITE_READERS)
+        // A file does not go away as a server does; asking costs as much as reading.
+        .test_before_acquire(false)
+        .connect_with(options.read_only(true));
+    Ok(pool.await?)
+}
+
+/// A database of PostgreSQL's, with its tables up to date.
+pub(crate) async fn open_postgres(url: &str, changes: Changes) -> Result<Store, Error> {
+    let pool = postgres_pool(url, IDLE_TRANSACTION).await?;
+    migrations::postgres().run(&pool).await?;
+    let relay = Relay::new(changes);
+    let mut listening = JoinSet::new();
+    listening.spawn(relay.clone().listen(relay::listener(url).await?));
+    Ok(Store::Postgres { pool, relay, _listening: listening })
+}
+
+/// A database of PostgreSQL's, to read from.
+pub(crate) async fn postgres_as_it_is(url: &str, changes: Changes) -> Result<Store, Error> {
+    let pool = postgres_pool(url, "SET default_transaction_read_only = on").await?;
+    Ok(Store::Postgres { pool, relay: Relay::new(changes), _listening: JoinSet::new() })
+}
+
+/// Connections that begin with a statement.
+async fn postgres_pool(url: &str, begin: &'static str) -> Result<PgPool, Error> {
+    let options = PgConnectOptions::from_str(url)?;
+    wait_for(&options, START).await?.close().await?;
+    let pool = PoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .after_connect(move |conn: &mut PgConnection, _| conn.execute(begin).map_ok(drop).boxed())
+        .connect_with(options);
+    Ok(pool.await?)
+}
+
+/// Waits until PostgreSQL takes a connection: after a power cut it may start later than its servers do. A pool would
+/// wait as well, and say in the end that it had no time; this one says why.
+async fn wait_for(options: &PgConnectOptions, patience: Duration) -> Result<PgConnection, sqlx::Error> {
+    let mut why = io::Error::new(ErrorKind::TimedOut, format!("it has not answered for {patience:?}")).into();
+    let connected = async {
+        loop {
+            match PgConnection::connect_with(options).await {
+                Err(error) if is_about_to_start(&error) => why = error,
+                done => return done,
+            }
+            tracing::warn!(error = %why, "PostgreSQL is not there yet; trying again");
+            sleep(PAUSE).await;
+        }
+    };
+    match timeout(patience, connected).await {
+        Ok(done) => done,
+        Err(_) => Err(why),
+    }
+}
+
+fn is_about_to_start(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(error) => error.kind() == ErrorKind::ConnectionRefused,
+        // cannot_connect_now
+        sqlx::Error::Database(error) => error.code().as_deref() == Some("57P03"),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+    use tokio::net::{TcpListener, TcpSocket};
+
+    fn at(address: SocketAddr) -> PgConnectOptions {
+        let url = format!("postgres://longshore@{address}/longshore?sslmode=disable");
+        PgConnectOptions::from_str(&url).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_postgresql_that_never_answers_is_not_waited_for_for_ever() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let patience = Duration::from_millis(200);
+        let said = wait_for(&at(silent.local_addr().unwrap()), patience).await.unwrap_err().to_string();
+        assert!(said.contains("has not answered for 200ms"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_postgresql_that_starts_later_than_the_server_is_waited_for() {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let options = at(socket.local_addr().unwrap());
+        let mut waiting = std::pin::pin!(wait_for(&options, START));
+        let refused = timeout(PAUSE * 2, waiting.as_mut()).await;
+        assert!(refused.is_err(), "nobody listens yet, and it goes on all the same");
+        let started = socket.listen(1).unwrap();
+        let (waited, met) = tokio::join!(waiting, async { started.accept().await.map(drop) });
+        met.unwrap();
+        let sqlx::Error::Io(said) = waited.unwrap_err() else { panic!("what hung up was no database") };
+        assert_ne!(said.kind(), ErrorKind::ConnectionRefused);
+    }
+}
