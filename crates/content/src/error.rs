@@ -65,8 +65,8 @@ pub enum Error {
     },
     /// Uploads that are not finished count in no quota, but may not be without end.
     #[error(
-        "the unfinished uploads to {namespace} would have more than the {} that it may hold; finish or cancel some, \
-         or ask an administrator for a larger quota", size(*.quota)
+        "the namespace {namespace} may hold {}, and uploads to it that are not finished would have more; finish or \
+         cancel others, send less, or ask an administrator for a larger quota", size(*.quota)
     )]
     UploadsExceedQuota {
         /// Where they go.
