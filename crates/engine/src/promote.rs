@@ -53,10 +53,9 @@ impl Promotion<'_> {
         if let Some(obstacle) = self.obstacle(tx).await? {
             return Ok(Ok(obstacle.into()));
         }
-        if let Some(exceeded) = no_room(tx, self.source, self.target, &self.tag.digest).await? {
+        if let Some(exceeded) = self.link(tx, &self.tag.digest).await? {
             return Ok(Err(exceeded));
         }
-        manifests::link_tree(tx, self.source.id, self.target.id, &self.tag.digest).await?;
         let mut carried = Carried::from(self.set(tx, self.tag, self.name, now).await?);
         if matches!(carried.outcome, SetOutcome::Set(_) | SetOutcome::Unchanged(_)) {
             if self.referrers {
@@ -118,20 +117,24 @@ impl Promotion<'_> {
         let family = family::of(tx, self.source.id, &self.tag.digest).await?;
         let mut left_behind = None;
         for referrer in &family.referrers {
-            match no_room(tx, self.source, self.target, referrer).await? {
-                None => drop(manifests::link_tree(tx, self.source.id, self.target.id, referrer).await?),
+            left_behind = self.link(tx, referrer).await?.or(left_behind);
+        }
+        for tag in &family.digest_tags {
+            match self.link(tx, &tag.digest).await? {
+                None => drop(self.set(tx, tag, &tag.name, now).await?),
                 Some(exceeded) => left_behind = Some(exceeded),
             }
         }
-        for tag in &family.digest_tags {
-            if let Some(exceeded) = no_room(tx, self.source, self.target, &tag.digest).await? {
-                left_behind = Some(exceeded);
-                continue;
-            }
-            manifests::link_tree(tx, self.source.id, self.target.id, &tag.digest).await?;
-            self.set(tx, tag, &tag.name, now).await?;
-        }
         Ok(left_behind)
+    }
+
+    /// Links a manifest and all it needs; says why where there is no room.
+    async fn link(&self, tx: &mut Tx, digest: &Digest) -> Result<Option<QuotaExceeded>, Error> {
+        let exceeded = no_room(tx, self.source, self.target, digest).await?;
+        if exceeded.is_none() {
+            manifests::link_tree(tx, self.source.id, self.target.id, digest).await?;
+        }
+        Ok(exceeded)
     }
 
     async fn record(&self, tx: &mut Tx, now: Timestamp) -> Result<(), Error> {

@@ -329,10 +329,7 @@ async fn a_promotion_beyond_the_quota_fails_with_the_reason_and_leaves_nothing()
     let qa = world.repository("qa/app").await;
     let policy = world.promotion(&dev, &qa, Rules::EveryTag, "%n").await;
     let (small, big) = (corpus::image(1, 1, 100), corpus::image(2, 1, 50_000));
-    let namespace = qa.name.to_namespace();
-    world
-        .write(move |tx| Box::pin(async move { storage::set_quota(tx, &namespace, Some(10_000)).await }))
-        .await;
+    limit_namespace_of(&world, &qa).await;
     let fits = world.push(&dev, "small", &small).await;
     let refused = world.push(&dev, "big", &big).await;
     world.settled().await;
@@ -350,10 +347,7 @@ async fn what_the_quota_keeps_from_following_its_image_is_said() {
     let dev = world.repository("dev/app").await;
     let qa = world.repository("qa/app").await;
     let policy = world.promotion(&dev, &qa, Rules::EveryTag, "%n").await;
-    let namespace = qa.name.to_namespace();
-    world
-        .write(move |tx| Box::pin(async move { storage::set_quota(tx, &namespace, Some(10_000)).await }))
-        .await;
+    limit_namespace_of(&world, &qa).await;
     let image = corpus::image(1, 1, 100);
     let [before, after] = ["before", "after"].map(|when| {
         corpus::referrer(&image, "application/vnd.example", &serde_json::json!({ when: "x".repeat(50_000) }))
@@ -388,6 +382,14 @@ async fn semantics_18_a_mirror_takes_no_promotions_and_the_verdict_says_so() {
     let verdict = world.verdict(policy.common.id, &tag).await.unwrap();
     assert_eq!(verdict.result, AnswerResult::NotMatched);
     assert!(verdict.consequence.contains("pull mirrors alone"), "{}", verdict.consequence);
+}
+
+/// Lets the namespace of a repository hold 10 kB.
+async fn limit_namespace_of(world: &World, repository: &Repository) {
+    let namespace = repository.name.to_namespace();
+    world
+        .write(move |tx| Box::pin(async move { storage::set_quota(tx, &namespace, Some(10_000)).await }))
+        .await;
 }
 
 async fn close(world: &World, repository: &Repository, state: RepositoryState) {
