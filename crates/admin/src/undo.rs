@@ -5,7 +5,7 @@ use crate::Admin;
 use crate::guard::{author, content_problem};
 use crate::tags::no_such_tag;
 use longshore_access::Action;
-use longshore_content::{Restore, may_restore_tags};
+use longshore_content::{Restore, immutable, may_restore_tags};
 use longshore_engine::orders;
 use longshore_metadata::undo::{self, Window};
 use longshore_metadata::{jobs, storage, tags};
@@ -98,11 +98,7 @@ impl Admin {
         if let Some(existing) = present.as_ref().filter(|existing| existing.digest != digest)
             && repository.immutable_tags.covers(tag)
         {
-            return Err(content_problem(longshore_content::Error::TagImmutable {
-                repository: repository.name,
-                tag: tag.clone(),
-                existing: existing.digest.clone(),
-            }));
+            return Err(content_problem(immutable(&repository, existing.clone())));
         }
         let pin = undo::pin(conn, present.as_ref(), &lost).await?;
         let now = self.now();

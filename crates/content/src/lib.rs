@@ -26,7 +26,7 @@ pub use blobs::BlobInfo;
 pub use disk::{DiskStore, make_durable_folder, replace_durably};
 pub use error::Error;
 pub use garbage::{Freed, Retention};
-pub use manifests::{PutManifest, PutOutcome, Sparse};
+pub use manifests::{PutManifest, PutOutcome, Sparse, immutable};
 pub use moving::{Fate, Moved};
 pub use repositories::{CreateError, Made, may_delete_tags, may_restore_tags, may_write_tags};
 pub use s3::{S3Settings, S3Store};

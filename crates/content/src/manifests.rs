@@ -290,7 +290,9 @@ fn unknown(repository: &Repository, reference: Reference) -> Error {
     Error::ManifestUnknown { repository: repository.name.clone(), reference }
 }
 
-pub(crate) fn immutable(repository: &Repository, existing: TagRecord) -> Error {
+/// That a tag is immutable and stays where it is.
+#[must_use]
+pub fn immutable(repository: &Repository, existing: TagRecord) -> Error {
     let repository = repository.name.clone();
     Error::TagImmutable { repository, tag: existing.name, existing: existing.digest }
 }
