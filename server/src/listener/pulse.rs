@@ -177,8 +177,12 @@ mod tests {
 
     /// A connection, and the instant so many seconds after it was opened.
     fn opened() -> (Arc<Pulse>, impl Fn(u64) -> Instant) {
+        opened_with(false)
+    }
+
+    fn opened_with(http2: bool) -> (Arc<Pulse>, impl Fn(u64) -> Instant) {
         let start = Instant::now();
-        let pulse = Pulse::new(&LimitOptions::default().resolve().unwrap(), false, start);
+        let pulse = Pulse::new(&LimitOptions::default().resolve().unwrap(), http2, start);
         (pulse, move |seconds| start + Duration::from_secs(seconds))
     }
 
@@ -222,8 +226,7 @@ mod tests {
 
     #[test]
     fn who_opens_http_2_in_advance_sends_no_slow_head() {
-        let (_, at) = opened();
-        let pulse = Pulse::new(&LimitOptions::default().resolve().unwrap(), true, at(0));
+        let (pulse, at) = opened_with(true);
         pulse.has_read(60);
         assert_eq!(pulse.look(at(1)), Verdict::Fine);
         assert_eq!(pulse.look(at(21)), Verdict::Idle);
