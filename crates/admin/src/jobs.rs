@@ -4,6 +4,7 @@ use crate::Admin;
 use crate::guard::{author, user};
 use longshore_engine::orders;
 use longshore_metadata::jobs::{self, CancelOutcome};
+use longshore_metadata::policies::{self, Idle};
 use longshore_metadata::{Conn, pull_mirrors};
 use longshore_model::job::{Action as JobAction, Cause, Job, JobFilter, LogLine, Parameters, Status};
 use longshore_model::{Actor, Author, Code, JobId, Page, PageRequest, Problem};
@@ -16,6 +17,10 @@ fn no_such_job(id: JobId) -> Problem {
         Code::NoSuchJob,
         format!("there is no job {id}, or it is about a repository that you do not administer"),
     )
+}
+
+fn not_again(why: &str) -> Problem {
+    Problem::new(Code::InvalidJob, format!("the job cannot be tried again: {why}"))
 }
 
 /// Whether a person asked for the job.
@@ -151,7 +156,8 @@ impl Admin {
     /// Does the work of a job that did not end well once more, as a new job.
     ///
     /// # Errors
-    /// As [`Admin::job`]; it has not ended yet, or it ended well.
+    /// As [`Admin::job`]; it has not ended yet, it ended well, or its policy is deleted or disabled
+    /// (semantics 34).
     pub async fn retry_job(&self, actor: &Actor, id: JobId) -> Result<Job, Problem> {
         let job = self.find_job(actor, id).await?;
         if !job.status.is_final() || job.status == Status::Done {
@@ -159,8 +165,7 @@ impl Admin {
                 Status::Done => "it ended well",
                 _ => "it has not ended yet",
             };
-            let message = format!("the job cannot be tried again: {why}");
-            return Err(Problem::new(Code::InvalidJob, message));
+            return Err(not_again(why));
         }
         if job.parameters == Parameters::PollAll {
             // Its work are its parts, which are those that there are now.
@@ -168,9 +173,18 @@ impl Admin {
         }
         let (author, now) = (author(actor), self.now());
         let retried = self.write(move |tx| {
-            Box::pin(
-                async move { Ok(jobs::enqueue_and_read(tx, orders::retry(&job, author, now), now).await?) },
-            )
+            Box::pin(async move {
+                if let Some(policy) = job.policy
+                    && let Some(idle) = policies::idle(tx, policy).await?
+                {
+                    return Err(not_again(match &idle {
+                        Idle::Deleted => "its policy has been deleted",
+                        Idle::Disabled => "its policy is disabled; enable the policy first",
+                        Idle::Paused(_) => "its policy stopped itself; enable the policy first",
+                    }));
+                }
+                Ok(jobs::enqueue_and_read(tx, orders::retry(&job, author, now), now).await?)
+            })
         });
         self.curtain(actor).await?.job(retried.await?).await
     }

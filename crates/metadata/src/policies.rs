@@ -352,3 +352,25 @@ pub async fn record_run(tx: &mut Tx, kind: PolicyKind, policy: PolicyId, run: &L
     )?;
     Ok(())
 }
+
+/// Why the work of a policy of any kind may not be done now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Idle {
+    /// There is no such policy any more.
+    Deleted,
+    /// A person disabled it.
+    Disabled,
+    /// It stopped itself, for this reason.
+    Paused(String),
+}
+
+/// Whether a policy may act, and if not, why.
+pub async fn idle(conn: &mut Conn, policy: PolicyId) -> Result<Option<Idle>, Error> {
+    let sql = "SELECT enabled, paused FROM policies WHERE id = $1";
+    Ok(match row!(conn, (bool, Option<String>), sql, policy.to_string())? {
+        None => Some(Idle::Deleted),
+        Some((_, Some(why))) => Some(Idle::Paused(why)),
+        Some((false, None)) => Some(Idle::Disabled),
+        Some((true, None)) => None,
+    })
+}

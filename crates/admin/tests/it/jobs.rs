@@ -25,6 +25,13 @@ async fn a_waiting_job_is_canceled_at_once_and_can_be_tried_again() {
     assert_eq!((again.retry_of, &again.parameters), (Some(job.id), &job.parameters));
     assert!(matches!(&again.cause, Cause::Asked { author: Author::User { name } } if *name == "dev"));
     assert_eq!(again.status, Status::Waiting);
+
+    // Nobody works for a mirror that is gone (semantics 34).
+    scene.admin.cancel_job(&dev, again.id).await.unwrap();
+    scene.admin.delete_mirror(&dev, &web, mirror.common.id).await.unwrap();
+    let refused = scene.admin.retry_job(&dev, again.id).await.unwrap_err();
+    assert_eq!(refused.code, Code::InvalidJob);
+    assert!(refused.message.contains("its policy has been deleted"), "{}", refused.message);
 }
 
 #[tokio::test]

@@ -37,7 +37,8 @@ pub async fn retry_later(
     let changed = change!(
         tx.conn,
         put_back!(
-            ", retries_left = retries_left - 1, scheduled_at = $4, error = $5
+            ", retries_left = retries_left - 1, scheduled_at = $4,
+                error = CASE WHEN cancel_requested THEN COALESCE(error, $5) ELSE $5 END
              WHERE id = $2 AND epoch = $3 AND status = 'running'"
         ),
         micros(now),

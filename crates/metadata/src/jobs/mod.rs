@@ -2,13 +2,14 @@
 //!
 //! Here a job is put into the queue, looked up, stopped and in the end forgotten. `work` hands jobs
 //! out and takes what workers write, `back` takes jobs out of their hands, `list` finds them for
-//! people, `log` keeps what they said, `hold` keeps them back while something is paused, `row` reads the
-//! table.
+//! people, `log` keeps what they said, `hold` keeps them back while something is paused, `of_policy` ends them
+//! when their policy changes, `row` reads the table.
 
 mod back;
 mod hold;
 mod list;
 mod log;
+mod of_policy;
 mod row;
 mod work;
 
@@ -28,6 +29,7 @@ pub use back::{any_expired, release, release_all, release_expired, retry_later};
 pub use hold::{count_held, held, hold, number_held, reconsider, release_held};
 pub use list::list;
 pub use log::{log, logs};
+pub use of_policy::{Stopped, cancel_of_policy};
 pub use work::{Claim, claim, fence, finish, is_claimed, progress, renew, set_parameters};
 
 /// A job to be done.
@@ -76,8 +78,9 @@ pub async fn enqueue(tx: &mut Tx, new: NewJob, now: Timestamp) -> Result<JobId, 
         concat!(
             "INSERT INTO jobs (id, action, status, cause, parameters, policy, repository, parent, retry_of, serial_key,
                 attempt, retries_left, tags_done, tags_total, bytes_done, bytes_total, created_at, scheduled_at,
-                updated_at, epoch, cancel_requested, remote, held_by)
+                updated_at, epoch, cancel_requested, remote, policy_version, held_by)
              VALUES ($1, $2, 'waiting', $3, $4, $5, $6, $7, $8, $9, 0, $10, 0, 0, 0, 0, $11, $12, $11, 0, $13, $14,
+                (SELECT p.version FROM policies p WHERE p.id = $5),
                 CASE WHEN $15 THEN ",
             narrowest!("$6", "$14"),
             " END)"
@@ -202,7 +205,7 @@ pub async fn active_for_policy(
     action: Action,
 ) -> Result<Option<Job>, Error> {
     let sql = select!(
-        "WHERE jobs.policy = $1 AND jobs.action = $2 AND jobs.status IN ('waiting', 'running') ORDER BY jobs.id LIMIT 1"
+        "WHERE jobs.policy = $1 AND jobs.action = $2 AND jobs.finished_at IS NULL ORDER BY jobs.id LIMIT 1"
     );
     row!(conn, Row, sql, policy.to_string(), action.as_str())?.map(Job::try_from).transpose()
 }

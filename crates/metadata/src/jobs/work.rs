@@ -169,7 +169,10 @@ pub async fn finish(
     let ended = row!(
         tx.conn,
         (bool, String),
-        "UPDATE jobs SET status = $3, outcome = $4, error = $5, finished_at = $6, updated_at = $6, lease_until = NULL
+        // Who asked a job to stop may have said why.
+        "UPDATE jobs SET status = $3, outcome = $4,
+            error = CASE WHEN $3 = 'canceled' THEN COALESCE(error, $5) ELSE $5 END,
+            finished_at = $6, updated_at = $6, lease_until = NULL
          WHERE id = $1 AND epoch = $2 AND status = 'running'
          RETURNING serial_key IS NOT NULL, action",
         job.to_string(),

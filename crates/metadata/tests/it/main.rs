@@ -11,6 +11,7 @@ mod pauses;
 mod people;
 mod policies;
 mod promises;
+mod queue;
 mod scene;
 mod servers;
 mod stock;

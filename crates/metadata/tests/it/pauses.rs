@@ -57,7 +57,7 @@ async fn end(scene: &Scene, scope: PauseScope, queued: Queued) -> Option<Resumed
     scene.write(move |tx| Box::pin(async move { pauses::end(tx, &scope, queued, &dev(), at(9)).await })).await
 }
 
-async fn add(scene: &Scene, new: NewJob) -> JobId {
+pub(crate) async fn add(scene: &Scene, new: NewJob) -> JobId {
     scene.write(move |tx| Box::pin(jobs::enqueue(tx, new, at(0)))).await
 }
 
@@ -73,7 +73,7 @@ async fn evaluation(scene: &Scene, repository: &Repository, tag: &str, revision:
     add(scene, new).await
 }
 
-fn copy(repository: &Repository, remote: RemoteId, to: &str) -> NewJob {
+pub(crate) fn copy(repository: &Repository, remote: RemoteId, to: &str) -> NewJob {
     let policy = PolicyId::new();
     let parameters = Parameters::PushTag {
         policy: Some(policy),
@@ -147,7 +147,7 @@ async fn semantics_29_a_paused_namespace_leaves_others_alone(scene: Scene) {
     assert_eq!(claimed(&scene).await, [held]);
 }
 
-async fn mirror(scene: &Scene, repository: &Repository, remote: RemoteId) -> PullMirror {
+pub(crate) async fn mirror(scene: &Scene, repository: &Repository, remote: RemoteId) -> PullMirror {
     let mirror = PullMirror {
         common: common(),
         repository: repository.id,
@@ -166,7 +166,7 @@ async fn mirror(scene: &Scene, repository: &Repository, remote: RemoteId) -> Pul
     mirror
 }
 
-fn poll(mirror: &PullMirror) -> NewJob {
+pub(crate) fn poll(mirror: &PullMirror) -> NewJob {
     let parameters = Parameters::Poll {
         policy: mirror.common.id,
         repository_name: mirror.repository_name.clone(),
@@ -181,7 +181,7 @@ fn poll(mirror: &PullMirror) -> NewJob {
     }
 }
 
-async fn two_remotes(scene: &Scene) -> (RemoteId, RemoteId) {
+pub(crate) async fn two_remotes(scene: &Scene) -> (RemoteId, RemoteId) {
     let (one, two) = (remote(Some("dev"), "https://one.example"), remote(Some("dev"), "https://two.example"));
     let ids = (one.id, two.id);
     scene
