@@ -19,6 +19,7 @@ mod registry_client;
 mod rest;
 #[expect(clippy::unwrap_used, reason = "a failure of the scenery is one of the test")]
 pub mod s3_server;
+pub mod scripted;
 pub mod soak;
 mod tools;
 
@@ -32,4 +33,5 @@ pub use longshore::{ADMIN_PASSWORD, Longshore, LongshoreBuilder};
 pub use registry_client::{Answer, RegistryClient};
 pub use rest::{Rest, RestAnswer};
 pub use s3_server::S3Server;
+pub use scripted::ScriptedRegistry;
 pub use tools::{Buildah, Docker, Podman, Skopeo};

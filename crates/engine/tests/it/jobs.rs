@@ -1,6 +1,6 @@
 //! Jobs: cancelling, parking, dying, losing a lease, waiting for children, starting when due.
 
-use crate::support::{Fault, ScriptedRegistry, World, world::author};
+use crate::support::{ScriptedRegistry, World, world::author};
 use axum::http::Method;
 use jiff::SignedDuration;
 use longshore_engine::orders;
@@ -10,7 +10,7 @@ use longshore_model::{
     job::{Action, Cause, Status},
 };
 use longshore_policy::Rules;
-use longshore_testkit::{Package, corpus};
+use longshore_testkit::{Package, corpus, scripted::on};
 use std::time::{Duration, Instant};
 
 /// A mirror that hangs in the middle of a layer.
@@ -125,7 +125,7 @@ async fn semantics_19_a_parent_ends_when_its_children_have_and_not_well_if_one_d
     let other = world.repository("dev/other").await;
     let good = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
     let bad = world.pull_mirror(&other, &registry, "their/missing", |_| {}).await;
-    registry.fail(Method::GET, "missing/tags/list", 9, Fault::Status(404, None));
+    registry.script([on(Method::GET, "*missing/tags/list").times(9).status(404)]);
     for (mirrors, expected) in [(vec![&good], Status::Done), (vec![&good, &bad], Status::Errored)] {
         let now = world.now();
         let mirrors: Vec<PullMirror> = mirrors.into_iter().cloned().collect();

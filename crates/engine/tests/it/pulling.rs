@@ -1,6 +1,6 @@
 //! Pull mirrors: what comes in, at what cost, and what is left alone.
 
-use crate::support::{Fault, ScriptedRegistry, World};
+use crate::support::{ScriptedRegistry, World};
 use axum::http::Method;
 use longshore_content::Restore;
 use longshore_engine::orders;
@@ -13,7 +13,10 @@ use longshore_model::{
 };
 use longshore_oci::Tag;
 use longshore_policy::Rules;
-use longshore_testkit::corpus::{self, Layer};
+use longshore_testkit::{
+    corpus::{self, Layer},
+    scripted::{on, reply},
+};
 
 async fn poll(world: &World, mirror: &PullMirror) -> Job {
     let job = world.enqueue(orders::poll(mirror, Cause::Schedule, None, world.now())).await;
@@ -129,7 +132,7 @@ async fn semantics_29_the_plan_of_a_poll_is_what_the_poll_then_does() {
 
     poll(&world, &mirror).await;
     assert_eq!(world.tags(&here).await, ["comes", "moves", "ours", "stays"]);
-    registry.fail(Method::HEAD, "manifests/comes", 1, Fault::Status(403, None));
+    registry.script([on(Method::HEAD, "*manifests/comes").times(1).status(403)]);
     let failed = world.engine.foresee_poll(&mirror).await.unwrap_err().to_string();
     assert!(failed.contains("403"), "{failed}");
 }
@@ -139,7 +142,7 @@ async fn semantics_03_until_a_complete_baseline_exists_nothing_is_copied() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     registry.hold("their/app", Some("1.0"), &corpus::image(1, 1, 100));
-    registry.fail(Method::HEAD, "manifests/1.0", 1, Fault::Status(403, None));
+    registry.script([on(Method::HEAD, "*manifests/1.0").times(1).status(403)]);
     let here = world.repository("dev/app").await;
     let mirror = world.pull_mirror(&here, &registry, "their/app", |m| m.baseline = Baseline::Pending).await;
     assert_eq!(poll(&world, &mirror).await.status, Status::Errored);
@@ -224,10 +227,10 @@ async fn semantics_04_a_tag_that_moves_while_it_is_copied_is_planned_anew() {
     world.until(async || (registry.count(Method::GET, layer.as_str()) > 0).then_some(())).await;
     // The tag moves, and the old image is gone from there, its layers too.
     registry.hold("their/app", Some("1.0"), &new);
-    registry.fail(Method::GET, format!("blobs/{layer}"), 9, Fault::Status(404, None));
-    registry.fail(Method::GET, format!("manifests/{}", old.root), 9, Fault::Status(404, None));
+    registry.script([on(Method::GET, format!("*blobs/{layer}")).times(9).status(404)]);
+    registry.script([on(Method::GET, format!("*manifests/{}", old.root)).times(9).status(404)]);
     for (digest, _) in &old.blobs {
-        registry.fail(Method::GET, format!("blobs/{digest}"), 9, Fault::Status(404, None));
+        registry.script([on(Method::GET, format!("*blobs/{digest}")).times(9).status(404)]);
     }
     registry.open(&layer);
     let ended = world.ended(job.id).await;
@@ -243,7 +246,7 @@ async fn semantics_04_what_stays_gone_by_digest_is_given_up_after_three_plans() 
     let image = corpus::image(1, 1, 100);
     registry.hold("their/app", Some("1.0"), &image);
     registry.hold("their/app", Some("2.0"), &corpus::image(2, 1, 100));
-    registry.fail(Method::GET, format!("manifests/{}", image.root), 9, Fault::Status(404, None));
+    registry.script([on(Method::GET, format!("*manifests/{}", image.root)).times(9).status(404)]);
     let here = world.repository("dev/app").await;
     let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
     let job = poll(&world, &mirror).await;
@@ -327,7 +330,7 @@ async fn semantics_09_a_tag_whose_layer_is_missing_there_is_not_set() {
     let image = corpus::image(1, 2, 100);
     registry.hold("their/app", Some("1.0"), &image);
     let layer = image.blobs.iter().max_by_key(|(_, bytes)| bytes.len()).unwrap().0.clone();
-    registry.fail(Method::GET, format!("blobs/{layer}"), 99, Fault::Status(404, None));
+    registry.script([on(Method::GET, format!("*blobs/{layer}")).times(99).status(404)]);
     let here = world.repository("dev/app").await;
     let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
     let job = poll(&world, &mirror).await;
@@ -389,8 +392,8 @@ async fn semantics_24_wrong_bytes_are_discarded_and_fetched_once_more() {
     let image = corpus::image(1, 1, 10_000);
     registry.hold("their/app", Some("1.0"), &image);
     let layer = image.blobs.iter().max_by_key(|(_, bytes)| bytes.len()).unwrap().0.clone();
-    registry.fail(Method::GET, format!("blobs/{layer}"), 1, Fault::WrongBytes);
-    registry.fail(Method::GET, format!("manifests/{}", image.root), 1, Fault::WrongBytes);
+    registry.script([on(Method::GET, format!("*blobs/{layer}")).times(1).wrong_bytes()]);
+    registry.script([on(Method::GET, format!("*manifests/{}", image.root)).times(1).wrong_bytes()]);
     let here = world.repository("dev/app").await;
     let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
     let job = poll(&world, &mirror).await;
@@ -406,13 +409,13 @@ async fn semantics_24_a_broken_connection_is_resumed_by_range() {
     let image = corpus::image(1, 1, 400_000);
     registry.hold("their/app", Some("1.0"), &image);
     let layer = image.blobs.iter().max_by_key(|(_, bytes)| bytes.len()).unwrap().0.clone();
-    registry.fail(Method::GET, format!("blobs/{layer}"), 2, Fault::BreakAfter(100_000));
+    registry.script([on(Method::GET, format!("*blobs/{layer}")).times(2).break_after(100_000)]);
     let here = world.repository("dev/app").await;
     let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
     let job = poll(&world, &mirror).await;
     assert_eq!((job.status, job.attempt), (Status::Done, 1), "{}", world.log(job.id).await);
     assert!(world.has(&here, &image).await);
-    assert_eq!(registry.ranges(), [100_000, 200_000]);
+    assert_eq!(registry.headers_seen("range"), ["bytes=100000-", "bytes=200000-"]);
 }
 
 #[tokio::test]
@@ -420,7 +423,7 @@ async fn semantics_24_retry_after_is_honoured() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     registry.hold("their/app", Some("1.0"), &corpus::image(1, 1, 100));
-    registry.fail(Method::GET, "tags/list", 1, Fault::Status(429, Some(1800)));
+    registry.script([on(Method::GET, "*tags/list").times(1).answer(reply(429).retry_after(1800))]);
     let here = world.repository("dev/app").await;
     let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
     let job = world.enqueue(orders::poll(&mirror, Cause::Schedule, None, world.now())).await;

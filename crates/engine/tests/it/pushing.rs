@@ -1,6 +1,6 @@
 //! Push mirrors: what reaches the other registry, at what cost, and what is left alone.
 
-use crate::support::{Fault, ScriptedRegistry, World, world::author};
+use crate::support::{ScriptedRegistry, World, world::author};
 use axum::http::Method;
 use longshore_engine::orders::{self, Destination, Shipment};
 use longshore_metadata::{activity, push_mirrors, repositories::Visible};
@@ -12,7 +12,10 @@ use longshore_model::{
     tag::AnswerResult,
 };
 use longshore_policy::Rules;
-use longshore_testkit::corpus::{self, Layer};
+use longshore_testkit::{
+    corpus::{self, Layer},
+    scripted::on,
+};
 
 #[tokio::test]
 async fn a_pushed_tag_reaches_the_other_registry_whole() {
@@ -189,7 +192,7 @@ async fn semantics_05_the_other_registry_is_told_the_policies_passed() {
     let mirror = world.push_mirror(&dev, &registry, "their/app", |_| {}).await;
     world.push(&dev, "1.0", &corpus::image(1, 1, 100)).await;
     world.settled().await;
-    assert_eq!(registry.lineages(), [mirror.common.id.to_string()]);
+    assert_eq!(registry.headers_seen("longshore-lineage"), [mirror.common.id.to_string()]);
 }
 
 #[tokio::test]
@@ -226,7 +229,7 @@ async fn a_manifest_whose_parts_the_registry_misses_is_put_again_after_looking_a
     let image = corpus::image(1, 2, 100);
     // It claims to have a layer, and then misses it.
     let layer = image.blobs.iter().map(|(digest, _)| digest.clone()).max().unwrap();
-    registry.fail(Method::HEAD, format!("blobs/{layer}"), 1, Fault::Status(200, None));
+    registry.script([on(Method::HEAD, format!("*blobs/{layer}")).times(1).status(200)]);
     world.push_mirror(&dev, &registry, "their/app", |_| {}).await;
     world.push(&dev, "1.0", &image).await;
     world.settled().await;
@@ -240,8 +243,8 @@ async fn semantics_24_an_error_that_may_pass_is_tried_again_and_one_that_will_no
     let registry = ScriptedRegistry::start().await;
     let dev = world.repository("dev/app").await;
     let mirror = world.push_mirror(&dev, &registry, "their/app", |_| {}).await;
-    registry.fail(Method::HEAD, "manifests/1.0", 1, Fault::Status(503, None));
-    registry.fail(Method::HEAD, "manifests/2.0", 9, Fault::Status(403, None));
+    registry.script([on(Method::HEAD, "*manifests/1.0").times(1).status(503)]);
+    registry.script([on(Method::HEAD, "*manifests/2.0").times(9).status(403)]);
     world.push(&dev, "1.0", &corpus::image(1, 1, 100)).await;
     let refused = world.push(&dev, "2.0", &corpus::image(2, 1, 100)).await;
     world.settled().await;
@@ -262,7 +265,7 @@ async fn semantics_02_a_failed_copy_is_tried_again_by_a_push_of_the_same_digest(
     let registry = ScriptedRegistry::start().await;
     let dev = world.repository("dev/app").await;
     world.push_mirror(&dev, &registry, "their/app", |mirror| mirror.template = "%n-%H%M%S%f".into()).await;
-    registry.fail(Method::HEAD, "", 1, Fault::Status(403, None));
+    registry.script([on(Method::HEAD, "*").times(1).status(403)]);
     let image = corpus::image(1, 1, 100);
     world.push(&dev, "1.0", &image).await;
     world.settled().await;

@@ -1,0 +1,169 @@
+//! An answer, with as much or as little of what belongs to one as a test wants.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Method, Response, StatusCode};
+use longshore_oci::ErrorBody;
+use tokio::sync::Semaphore;
+
+/// The pieces of a body that does not lie there whole.
+pub(super) type Pieces = BoxStream<'static, Result<Bytes, std::io::Error>>;
+
+/// What is answered to a request.
+#[derive(Clone)]
+pub struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    body: Body,
+    has_length: bool,
+}
+
+#[derive(Clone)]
+enum Body {
+    Whole(Bytes),
+    /// So many bytes, then the connection breaks.
+    Broken(Bytes, usize),
+    /// Half, and the rest when the gate is opened.
+    Gated(Bytes, Arc<Semaphore>),
+    Pieces(Arc<dyn Fn() -> Pieces + Send + Sync>),
+}
+
+/// An answer with nothing but a status, and the length of its body.
+pub fn reply(status: u16) -> Reply {
+    let status = StatusCode::from_u16(status).expect("a status");
+    Reply { status, headers: HeaderMap::new(), body: Body::Whole(Bytes::new()), has_length: true }
+}
+
+impl Reply {
+    /// Adds a header, beside one of the same name.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        let value = HeaderValue::from_bytes(value.as_ref()).expect("a header's value");
+        self.headers.append(name.parse::<HeaderName>().expect("a header's name"), value);
+        self
+    }
+
+    /// Asks to come back after so many seconds.
+    #[must_use]
+    pub fn retry_after(self, seconds: u64) -> Self {
+        self.header(RETRY_AFTER.as_str(), seconds.to_string())
+    }
+
+    /// A body that says nothing of its type.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = Body::Whole(body.into());
+        self
+    }
+
+    /// A body with its type.
+    #[must_use]
+    pub fn typed(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
+        self.headers.remove(CONTENT_TYPE);
+        self.header(CONTENT_TYPE.as_str(), content_type).body(body)
+    }
+
+    /// A JSON body.
+    #[must_use]
+    pub fn json(self, value: &serde_json::Value) -> Self {
+        self.typed("application/json", value.to_string())
+    }
+
+    /// The error body of the distribution specification.
+    #[must_use]
+    pub fn error(self, code: &str, message: &str) -> Self {
+        let body = ErrorBody::one(code.into(), message);
+        self.typed("application/json", serde_json::to_vec(&body).expect("it is plain"))
+    }
+
+    /// A body in pieces, made anew for each request; without a length.
+    #[must_use]
+    pub fn stream<S>(mut self, pieces: impl Fn() -> S + Send + Sync + 'static) -> Self
+    where
+        S: futures::Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static,
+    {
+        self.body = Body::Pieces(Arc::new(move || pieces().boxed()));
+        self.without_length()
+    }
+
+    /// No `Content-Length`: the body comes in chunks, and a HEAD does not tell how long it would be.
+    #[must_use]
+    pub fn without_length(mut self) -> Self {
+        self.has_length = false;
+        self
+    }
+
+    /// The body breaks off after so many bytes.
+    pub(super) fn broken(mut self, after: usize) -> Self {
+        if let Body::Whole(bytes) = self.body {
+            self.body = Body::Broken(bytes, after);
+        }
+        self
+    }
+
+    /// Other bytes of the same length.
+    pub(super) fn spoiled(mut self) -> Self {
+        if let Body::Whole(bytes) = self.body {
+            self.body = Body::Whole(vec![b' '; bytes.len()].into());
+        }
+        self
+    }
+
+    pub(super) fn gated(mut self, gate: Arc<Semaphore>) -> Self {
+        if let Body::Whole(bytes) = self.body {
+            self.body = Body::Gated(bytes, gate);
+        }
+        self
+    }
+
+    /// As it goes over the wire. To a HEAD the body is not sent, but its length told.
+    pub(super) fn into_response(self, method: &Method) -> Response<reqwest::Body> {
+        let length = match &self.body {
+            Body::Whole(bytes) | Body::Broken(bytes, _) | Body::Gated(bytes, _) => Some(bytes.len()),
+            Body::Pieces(_) => None,
+        };
+        let mut response = Response::new(reqwest::Body::default());
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        if let Some(length) = length.filter(|_| self.has_length) {
+            response.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
+        }
+        if *method != Method::HEAD {
+            *response.body_mut() = self.body.into_http(self.has_length);
+        }
+        response
+    }
+}
+
+impl Body {
+    fn into_http(self, has_length: bool) -> reqwest::Body {
+        let pieces = match self {
+            Body::Whole(bytes) if has_length => return bytes.into(),
+            Body::Whole(bytes) => stream::iter([Ok(bytes)]).boxed(),
+            Body::Broken(mut bytes, after) => {
+                let first = bytes.split_to(after.min(bytes.len()));
+                // The error must come after the bytes have gone out, or they are lost with the connection.
+                let cut = stream::once(async {
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    Err(std::io::Error::other("cut"))
+                });
+                stream::iter([Ok(first)]).chain(cut).boxed()
+            }
+            Body::Gated(mut bytes, gate) => {
+                let first = bytes.split_to(bytes.len() / 2);
+                let rest = stream::once(async move {
+                    // An error says that it is open for good.
+                    let _ = gate.acquire().await;
+                    Ok(bytes)
+                });
+                stream::iter([Ok(first)]).chain(rest).boxed()
+            }
+            Body::Pieces(make) => make(),
+        };
+        reqwest::Body::wrap_stream(pieces)
+    }
+}
