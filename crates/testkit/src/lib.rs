@@ -20,6 +20,7 @@ mod rest;
 #[expect(clippy::unwrap_used, reason = "a failure of the scenery is one of the test")]
 pub mod s3_server;
 pub mod scripted;
+mod site;
 pub mod soak;
 mod tools;
 
@@ -34,4 +35,5 @@ pub use registry_client::{Answer, RegistryClient};
 pub use rest::{Rest, RestAnswer};
 pub use s3_server::S3Server;
 pub use scripted::ScriptedRegistry;
+pub use site::{Site, SiteAnswer};
 pub use tools::{Buildah, Docker, Podman, Skopeo};

@@ -12,6 +12,7 @@ use crate::process::Server;
 use crate::registry_client::{RegistryClient, trusting_client};
 use crate::rest::Rest;
 use crate::s3_server::{ACCESS_KEY, BUCKET, S3Server, SECRET_KEY};
+use crate::site::Site;
 
 /// The password of the user `admin` in every server that is started here.
 pub const ADMIN_PASSWORD: &str = "correct horse battery staple";
@@ -232,6 +233,11 @@ impl Longshore {
             None => RegistryClient::new(&self.url()),
         };
         registry.with_credentials("admin", ADMIN_PASSWORD)
+    }
+
+    /// Its site as nobody.
+    pub fn site(&self) -> Site {
+        Site::new(&self.url())
     }
 
     /// Kills it in the middle of whatever it does.

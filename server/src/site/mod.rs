@@ -4,6 +4,7 @@
 //! `longshore-app`; this module finds the files, renders the document and tells the browser what
 //! our pages never do. The headers that every answer has are the middleware's.
 
+mod alone;
 mod assets;
 mod policy;
 
@@ -21,6 +22,7 @@ use leptos::prelude::{LeptosOptions, provide_context};
 use longshore_app::{clock::PageInstant, error::AppError};
 use longshore_model::Clock;
 
+use alone::Home;
 pub(crate) use assets::Assets;
 
 /// No problem that a form can have takes more bytes to tell.
@@ -59,7 +61,15 @@ pub(crate) fn router(
 }
 
 async fn server_function(State(site): State<Site>, request: Request) -> Response {
-    let answer = leptos_axum::handle_server_fns_with_context(move || (site.provide)(), request).await;
+    let home = Home::default();
+    let context = {
+        let home = home.clone();
+        move || {
+            home.settle();
+            (site.provide)();
+        }
+    };
+    let answer = home.alone(leptos_axum::handle_server_fns_with_context(context, request)).await;
     let response = answer.into_response();
     match response.status() {
         StatusCode::INTERNAL_SERVER_ERROR => with_own_status(response).await,
@@ -92,14 +102,29 @@ async fn file_or_page(State(site): State<Site>, request: Request) -> Response {
 }
 
 /// Renders the page to its end before the first byte is sent: its status and redirects are right,
-/// and it is complete without script.
+/// it is complete without script, and nothing of it is left to be rendered elsewhere.
 async fn page(site: Site, request: Request<Body>) -> Response {
     let Site { options, provide, .. } = site;
-    let context = move || {
-        provide();
-        policy::protect_page();
+    let home = Home::default();
+    let context = {
+        let home = home.clone();
+        move || {
+            home.settle();
+            provide();
+            policy::protect_page();
+        }
     };
     let render =
         leptos_axum::render_app_async_with_context(context, move || longshore_app::shell(options.clone()));
-    render(request).await
+    home.alone(async move {
+        let (parts, body) = render(request).await.into_parts();
+        match to_bytes(body, usize::MAX).await {
+            Ok(bytes) => Response::from_parts(parts, Body::from(bytes)),
+            Err(error) => {
+                tracing::error!(%error, "a page could not be rendered to its end");
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            }
+        }
+    })
+    .await
 }

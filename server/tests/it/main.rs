@@ -13,6 +13,7 @@ mod metrics;
 mod migrate;
 mod mirrors;
 mod orders;
+mod pages;
 mod pauses;
 mod rest_walk;
 mod scrub;

@@ -1,0 +1,77 @@
+//! The site as a browser without script sees it: pages, and forms that are sent to server functions.
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE, COOKIE, ORIGIN, SET_COOKIE};
+use url::form_urlencoded;
+
+use crate::registry_client::http_client;
+
+/// The site of a server, as one user or as nobody.
+#[derive(Clone)]
+pub struct Site {
+    http: reqwest::Client,
+    base: String,
+    session: Option<String>,
+}
+
+/// A page, or what a server function answered.
+#[derive(Debug, Clone)]
+pub struct SiteAnswer {
+    /// The status code.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+}
+
+impl Site {
+    /// The site of the server at `url`, as nobody.
+    pub fn new(url: &str) -> Self {
+        Self { http: http_client(None), base: url.to_owned(), session: None }
+    }
+
+    /// The same, signed in by the form.
+    ///
+    /// # Panics
+    /// When the server does not take the password.
+    pub async fn sign_in(&self, user: &str, password: &str) -> Self {
+        let form = [("username", user), ("password", password)];
+        let request = self.form("sign_in", &form).header(ACCEPT, "text/html");
+        let answer = request.send().await.expect("the server answers");
+        let cookie = answer.headers().get(SET_COOKIE).expect("a session").to_str().expect("text");
+        let session = cookie.split(';').next().map(str::to_owned);
+        Self { session, ..self.clone() }
+    }
+
+    /// The page at a path, with its query.
+    pub async fn page(&self, path: &str) -> SiteAnswer {
+        let mut request = self.http.get(format!("{}{path}", self.base)).header(ACCEPT, "text/html");
+        if let Some(session) = &self.session {
+            request = request.header(COOKIE, session);
+        }
+        answered(request).await
+    }
+
+    /// Calls a server function with the fields of a form.
+    pub async fn call(&self, function: &str, form: &[(&str, &str)]) -> SiteAnswer {
+        answered(self.form(function, form)).await
+    }
+
+    fn form(&self, function: &str, form: &[(&str, &str)]) -> reqwest::RequestBuilder {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request = self
+            .http
+            .post(format!("{}/fn/{function}", self.base))
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(ORIGIN, &self.base)
+            .body(body);
+        match &self.session {
+            Some(session) => request.header(COOKIE, session),
+            None => request,
+        }
+    }
+}
+
+async fn answered(request: reqwest::RequestBuilder) -> SiteAnswer {
+    let answer = request.send().await.expect("the server answers");
+    let status = answer.status().as_u16();
+    SiteAnswer { status, body: answer.text().await.expect("the answer is text") }
+}
