@@ -31,6 +31,11 @@ pub enum Via {
         /// What it was issued for.
         scopes: Vec<Scope>,
     },
+    /// By a registry token that proves nothing: the actor is anonymous.
+    Refused {
+        /// What is wrong with it, for its owner.
+        why: String,
+    },
     /// It did not: the actor is anonymous.
     None,
 }
@@ -41,7 +46,7 @@ impl Via {
     pub fn csrf_matches(&self, given: &str) -> bool {
         match self {
             Self::Session { csrf } => csrf.as_bytes().ct_eq(given.as_bytes()).into(),
-            Self::Basic | Self::Bearer { .. } | Self::None => false,
+            Self::Basic | Self::Bearer { .. } | Self::Refused { .. } | Self::None => false,
         }
     }
 }
@@ -53,6 +58,7 @@ impl std::fmt::Debug for Via {
             Self::Session { .. } => "Session",
             Self::Basic => "Basic",
             Self::Bearer { .. } => "Bearer",
+            Self::Refused { .. } => "Refused",
             Self::None => "None",
         })
     }

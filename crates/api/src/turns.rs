@@ -35,7 +35,7 @@ impl Browser {
         match &request.via {
             _ if parts.version >= Version::HTTP_2 => None,
             Via::Session { csrf } => Some(Self::Session { csrf: csrf.clone() }),
-            Via::None => Some(Self::Anonymous { peer: request.peer }),
+            Via::Refused { .. } | Via::None => Some(Self::Anonymous { peer: request.peer }),
             Via::Basic | Via::Bearer { .. } => None,
         }
     }

@@ -104,7 +104,7 @@ impl Asking<'_> {
         }
         let scopes = [scope(to, &PUSH), scope(source, &[ScopeAction::Pull])];
         let message = format!("the token does not allow to read {source}; ask for one that does");
-        Err(self.challenge(&scopes, Some("insufficient_scope"), &message))
+        Err(self.challenge(&scopes, &message))
     }
 
     /// Where a blob may come from when the client names no source of a mount: what the actor may
@@ -118,14 +118,16 @@ impl Asking<'_> {
                     |namespace: &Namespace| self.registry.access.may_in_namespace(&self.who.actor, namespace);
                 Visible::Of { public: true, namespaces: namespaces.into_iter().filter(may).collect() }
             }
-            Via::Basic | Via::Session { .. } | Via::None => self.registry.access.visible(&self.who.actor),
+            Via::Basic | Via::Session { .. } | Via::Refused { .. } | Via::None => {
+                self.registry.access.visible(&self.who.actor)
+            }
         }
     }
 
     /// That somebody is known, or at least carries a token: what `/v2/` tells clients apart by.
     pub(crate) fn to_enter(&self) -> Result<(), Failure> {
         match self.who.via {
-            Via::None => Err(self.challenge(&[], None, "sign in to use this registry")),
+            Via::Refused { .. } | Via::None => Err(self.challenge(&[], "sign in to use this registry")),
             Via::Basic | Via::Bearer { .. } | Via::Session { .. } => Ok(()),
         }
     }
@@ -133,15 +135,12 @@ impl Asking<'_> {
     /// That a list of repositories may be asked for; it holds what the actor may read.
     pub(crate) fn to_list(&self) -> Result<(), Failure> {
         let allowed = match &self.who.via {
-            Via::None => false,
+            Via::Refused { .. } | Via::None => false,
             Via::Bearer { scopes } => scopes.contains(&Scope::Catalog),
             Via::Basic | Via::Session { .. } => true,
         };
-        if allowed {
-            Ok(())
-        } else {
-            Err(self.challenge(&[Scope::Catalog], None, "sign in to list repositories"))
-        }
+        let message = "sign in to list repositories, or ask for a token that allows it";
+        allowed.then_some(()).ok_or_else(|| self.challenge(&[Scope::Catalog], message))
     }
 
     /// The account that acts, for the records. Nobody else writes or deletes anything.
@@ -179,7 +178,7 @@ impl Asking<'_> {
             return Ok(());
         }
         let message = format!("the token does not allow this in {name}; ask for one that does");
-        Err(self.challenge(&[scope(name, actions)], Some("insufficient_scope"), &message))
+        Err(self.challenge(&[scope(name, actions)], &message))
     }
 
     fn token_covers(&self, wanted: &RepositoryName, needed: &[ScopeAction]) -> bool {
@@ -197,7 +196,7 @@ impl Asking<'_> {
     fn unseen(&self, name: &RepositoryName, actions: &[ScopeAction]) -> Failure {
         if self.who.actor == Actor::Anonymous {
             let message = format!("sign in to see whether you may use {name}");
-            return self.challenge(&[scope(name, actions)], None, &message);
+            return self.challenge(&[scope(name, actions)], &message);
         }
         let message = format!("there is no repository {name}, or you may not see it");
         Failure::detailed(ErrorCode::NameUnknown, message, json!({ "name": name }))
@@ -205,7 +204,7 @@ impl Asking<'_> {
 
     fn denied(&self, name: &RepositoryName, what: &str, actions: &[ScopeAction]) -> Failure {
         let Some(user) = self.who.actor.user() else {
-            return self.challenge(&[scope(name, actions)], None, &format!("sign in to {what} {name}"));
+            return self.challenge(&[scope(name, actions)], &format!("sign in to {what} {name}"));
         };
         let message = format!(
             "{} may not {what} {name}; use a repository of your own namespace ({}/…), or ask an \
@@ -215,9 +214,15 @@ impl Asking<'_> {
         Failure::detailed(ErrorCode::Denied, message, json!({ "name": name }))
     }
 
-    /// A 401 that tells where to get a token, and for what (RFC 6750 §3). Basic is accepted as well
-    /// but not offered: several clients take whichever comes first.
-    fn challenge(&self, scopes: &[Scope], error: Option<&str>, message: &str) -> Failure {
+    /// A 401 that tells where to get a token, for what, and what is wrong with the one that was sent:
+    /// several clients ask for a larger one only where `error` says that it helps (RFC 6750 §3). Basic is
+    /// accepted as well but not offered: several clients take whichever comes first.
+    fn challenge(&self, scopes: &[Scope], message: &str) -> Failure {
+        let (error, message) = match &self.who.via {
+            Via::Bearer { .. } => (Some("insufficient_scope"), message),
+            Via::Refused { why } => (Some("invalid_token"), why.as_str()),
+            Via::Basic | Via::Session { .. } | Via::None => (None, message),
+        };
         let challenge = Challenge::Bearer {
             realm: self.registry.realm(self.request),
             service: Some(self.registry.settings.service.clone()),

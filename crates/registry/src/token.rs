@@ -124,7 +124,7 @@ impl Registry {
 fn proven(who: &RequestActor) -> Actor {
     match who.via {
         Via::Bearer { .. } => Actor::Anonymous,
-        Via::Basic | Via::Session { .. } | Via::None => who.actor.clone(),
+        Via::Basic | Via::Session { .. } | Via::Refused { .. } | Via::None => who.actor.clone(),
     }
 }
 

@@ -271,6 +271,15 @@ impl Podman {
         self.run(&["manifest", "push", "--all", "--tls-verify=false", image, &to]).await.map(drop)
     }
 
+    /// The names of the repositories that `podman search` finds for `HOST/TERM`, with their host.
+    ///
+    /// # Errors
+    /// What podman complains of.
+    pub async fn search(&self, term: &str) -> Result<Vec<String>, String> {
+        let found = self.run(&["search", "--tls-verify=false", "--format", "{{.Name}}", term]).await?;
+        Ok(String::from_utf8_lossy(&found).lines().map(str::to_owned).collect())
+    }
+
     /// Forgets all images, pulls `image`, and answers the digest that podman verified.
     ///
     /// # Errors

@@ -154,7 +154,7 @@ impl Gatekeeper {
                             return Err(Problem::new(Code::Internal, message));
                         }
                         // The registry's challenge then tells where to get a new one.
-                        Err(_) => known(Actor::Anonymous, Via::None),
+                        Err(refused) => known(Actor::Anonymous, Via::Refused { why: refused.to_string() }),
                     })
                 }
                 Some(Credentials::Bearer(_)) => Err(Problem::new(

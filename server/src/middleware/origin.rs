@@ -24,7 +24,7 @@ pub(super) fn is_own(method: &Method, headers: &HeaderMap, own: Option<&str>, vi
     match via {
         Via::Session { .. } => text(TOKEN).is_some_and(|token| via.csrf_matches(token)),
         // No browser: those tell one or the other. Without a session there is nothing to misuse.
-        Via::Basic | Via::Bearer { .. } | Via::None => true,
+        Via::Basic | Via::Bearer { .. } | Via::Refused { .. } | Via::None => true,
     }
 }
 

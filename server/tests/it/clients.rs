@@ -83,6 +83,21 @@ async fn podman_pushes_an_index_of_several_platforms_and_pulls_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn podman_searches_what_its_user_may_read() {
+    let server = longshore().await;
+    let rest = server.rest();
+    organization(&rest, "dev").await;
+    for (name, visibility) in [("open", "public"), ("closed", "private")] {
+        rest.post("/repositories/dev", json!({"name": name, "visibility": visibility})).await.expect(201);
+    }
+    let (open, closed) = (format!("{}/dev/open", server.host()), format!("{}/dev/closed", server.host()));
+    let term = format!("{}/dev", server.host());
+    let admin = Podman::new().login(&server.host(), "admin", ADMIN_PASSWORD);
+    assert_eq!(admin.search(&term).await.expect("podman searches"), [closed, open.clone()]);
+    assert_eq!(Podman::new().search(&term).await.expect("podman searches"), [open]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_user_pushes_to_the_own_namespace_alone() {
     let server = longshore().await;
     let rest = server.rest();

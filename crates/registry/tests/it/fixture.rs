@@ -125,9 +125,11 @@ impl House {
 
     /// A request that carries a token.
     pub(crate) async fn bearing(&self, token: &str) -> Client<'_> {
-        let claims = self.access.verify_token(token).await.unwrap();
-        let via = Via::Bearer { scopes: claims.scopes };
-        Client { house: self, who: RequestActor { actor: claims.actor, peer: PEER, via } }
+        let (actor, via) = match self.access.verify_token(token).await {
+            Ok(claims) => (claims.actor, Via::Bearer { scopes: claims.scopes }),
+            Err(refused) => (Actor::Anonymous, Via::Refused { why: refused.to_string() }),
+        };
+        Client { house: self, who: RequestActor { actor, peer: PEER, via } }
     }
 
     /// A request that carries a token of this user for these scopes.

@@ -1,10 +1,10 @@
 //! The token service.
 
-use crate::fixture::{House, NOBODY, PEER, password_of};
+use crate::fixture::{House, NOBODY, PEER, password_of, sha256};
 use http::{Method, StatusCode};
 use longshore_model::repository::RepositoryChange;
 use longshore_model::{Actor, Visibility};
-use longshore_oci::{ErrorCode, Scope};
+use longshore_oci::{Challenge, ErrorCode, Scope, parse_challenges};
 
 fn scopes(list: &[&str]) -> Vec<Scope> {
     list.iter().map(|scope| scope.parse().unwrap()).collect()
@@ -98,6 +98,55 @@ async fn a_token_is_good_for_its_scopes_alone_and_only_while_the_right_lasts() {
     let bought = client.get(&format!("/v2/token?scope={push}")).await.json();
     let claims = house.access.verify_token(bought["token"].as_str().unwrap()).await.unwrap();
     assert_eq!((claims.actor, claims.scopes), (Actor::Anonymous, vec![]));
+}
+
+/// Every sort of request, and the scope that it needs.
+fn requests() -> [(Method, String, &'static str); 8] {
+    let digest = sha256(b"{}");
+    let (pull, push, delete) =
+        ("repository:ann/web:pull", "repository:ann/web:pull,push", "repository:ann/web:delete");
+    [
+        (Method::GET, "/v2/_catalog".to_owned(), "registry:catalog:*"),
+        (Method::GET, "/v2/ann/web/tags/list".to_owned(), pull),
+        (Method::GET, "/v2/ann/web/manifests/v1".to_owned(), pull),
+        (Method::HEAD, format!("/v2/ann/web/blobs/{digest}"), pull),
+        (Method::GET, format!("/v2/ann/web/referrers/{digest}"), pull),
+        (Method::POST, "/v2/ann/web/blobs/uploads/".to_owned(), push),
+        (Method::PUT, "/v2/ann/web/manifests/v2".to_owned(), push),
+        (Method::DELETE, "/v2/ann/web/manifests/v1".to_owned(), delete),
+    ]
+}
+
+#[tokio::test]
+async fn a_token_that_does_not_do_is_told_what_is_missing_and_why() {
+    let house = House::new().await;
+    house.image("ann/web", "v1").await;
+    let nobodys = house.access.issue_token(&Actor::Anonymous, &[]).0;
+    let clients = [
+        (house.bearing_for("ann", &[]).await, Some("insufficient_scope")),
+        (house.bearing_for("ann", &["repository:ann/other:pull,push"]).await, Some("insufficient_scope")),
+        (house.bearing(&nobodys).await, Some("insufficient_scope")),
+        (house.bearing("no.token.of.ours").await, Some("invalid_token")),
+        (house.by(NOBODY), None),
+    ];
+    for (client, expected) in clients {
+        for (method, path, needed) in requests() {
+            let refused = client.send(method.clone(), &path, &[], "").await;
+            assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{method} {path}");
+            let challenge = parse_challenges(refused.header("www-authenticate"));
+            let [Challenge::Bearer { scope, error, .. }] = &challenge[..] else { panic!("{challenge:?}") };
+            assert_eq!(
+                (scope.as_deref(), error.as_deref()),
+                (Some(needed), expected),
+                "{method} {path}: {challenge:?}"
+            );
+        }
+    }
+    // What is wrong with a token is said to people as well.
+    let refused = house.bearing("no.token.of.ours").await.get("/v2/").await;
+    let message = refused.fails(401, ErrorCode::Unauthorized);
+    assert!(message.contains("not one that this registry issued"), "{message}");
+    assert!(refused.header("www-authenticate").contains(r#"error="invalid_token""#));
 }
 
 #[tokio::test]
