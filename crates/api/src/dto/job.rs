@@ -276,12 +276,6 @@ pub(crate) struct JobQuery {
     /// Parts of one job alone.
     #[serde(rename = "parentID", alias = "parentId")]
     pub(crate) parent_id: Option<Uuid>,
-    /// How many jobs to leave out from the beginning.
-    #[param(default = 0)]
-    pub(crate) start: Option<u64>,
-    /// How many jobs, at most 500.
-    #[param(default = 10)]
-    pub(crate) limit: Option<u32>,
 }
 
 /// What a filter asks for: one of ours, none of which can exist here, or no matter which.
@@ -405,7 +399,7 @@ pub(crate) struct LogQuery {
     /// How many lines to leave out from the beginning.
     #[param(default = 0)]
     pub(crate) offset: Option<u32>,
-    /// How many lines; 0: all of them, at most 10000.
+    /// How many lines; 0: all of them.
     #[param(default = 0)]
     pub(crate) limit: Option<u32>,
 }
@@ -445,8 +439,6 @@ mod tests {
             repository: None,
             policy_id: None,
             parent_id: None,
-            start: None,
-            limit: None,
         }
     }
 

@@ -32,7 +32,7 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
 async fn list_accounts(
     State(api): State<Api>,
     Who(actor): Who,
-    Query(paging): Query<Paging>,
+    paging: Paging,
     Query(query): Query<AccountQuery>,
 ) -> Answer<Response> {
     let orgs = match query.filter {
@@ -40,7 +40,7 @@ async fn list_accounts(
         Some(AccountSort::Users) => Some(false),
         Some(AccountSort::Orgs) => Some(true),
     };
-    let page = api.admin.accounts(&actor, query.search(), orgs, &paging.request()).await?;
+    let page = api.admin.accounts(&actor, query.search(), orgs, paging.request()).await?;
     let (next_page_start, resource_count) = (page.next.clone().unwrap_or_default(), page.total);
     Ok(paging.answer(page, |accounts| Accounts {
         accounts: accounts.into_iter().map(Account::from).collect(),

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 use super::Answer;
 use crate::Api;
 use crate::dto::activity::Event;
-use crate::extract::{Query, RepositoryPath, Who};
+use crate::extract::{RepositoryPath, Who};
 use crate::paging::Paging;
 
 pub(crate) fn router() -> OpenApiRouter<Api> {
@@ -26,11 +26,7 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
     responses((status = 200, body = [Event])),
     security((), ("basic" = []), ("session" = []))
 )]
-async fn list_events(
-    State(api): State<Api>,
-    Who(actor): Who,
-    Query(paging): Query<Paging>,
-) -> Answer<Response> {
+async fn list_events(State(api): State<Api>, Who(actor): Who, paging: Paging) -> Answer<Response> {
     list(&api, &actor, ActivityFilter::default(), &paging).await
 }
 
@@ -47,13 +43,13 @@ async fn list_repository_events(
     State(api): State<Api>,
     Who(actor): Who,
     Path(path): Path<RepositoryPath>,
-    Query(paging): Query<Paging>,
+    paging: Paging,
 ) -> Answer<Response> {
     let filter = ActivityFilter { repository: Some(path.repository()?), ..ActivityFilter::default() };
     list(&api, &actor, filter, &paging).await
 }
 
 async fn list(api: &Api, actor: &Actor, filter: ActivityFilter, paging: &Paging) -> Answer<Response> {
-    let page = api.admin.activity(actor, &filter, &paging.request()).await?;
+    let page = api.admin.activity(actor, &filter, paging.request()).await?;
     Ok(paging.answer(page, |events| events.into_iter().map(Event::from).collect::<Vec<_>>()))
 }

@@ -1,10 +1,14 @@
 //! Jobs.
 
+use std::pin::pin;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::response::Response;
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use longshore_model::job::{JobFilter, LogLine as ModelLine};
-use longshore_model::{Actor, Code, JobId, PageRequest, PolicyId, Problem};
+use longshore_model::{Actor, Code, JobId, Page, PolicyId, Problem};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -13,8 +17,9 @@ use crate::Api;
 use crate::dto::job::{CreateJob, Job, JobQuery, Jobs, LogLine, LogQuery, Wanted};
 use crate::error::Errors;
 use crate::extract::{Body, IdPath, Query, Who};
+use crate::paging::{Paging, json_array};
 
-/// The most lines of a log in one answer.
+/// The most lines of a log in one event.
 pub(super) const MAX_LOG_LINES: usize = 10_000;
 
 pub(crate) fn router() -> OpenApiRouter<Api> {
@@ -37,14 +42,15 @@ impl IdPath {
 /// Those about repositories that the actor administers, newest first.
 #[utoipa::path(
     get, path = "/jobs", tag = "jobs",
-    params(JobQuery),
+    params(Paging, JobQuery),
     responses((status = 200, body = Jobs))
 )]
 async fn list_jobs(
     State(api): State<Api>,
     Who(actor): Who,
+    paging: Paging,
     Query(query): Query<JobQuery>,
-) -> Answer<Json<Jobs>> {
+) -> Answer<Response> {
     let (action, status) = (query.wanted_action()?, query.wanted_status()?);
     let repository = query.repository.as_deref().filter(|name| !name.is_empty()).map(|name| {
         name.parse().map_err(|error| {
@@ -63,16 +69,11 @@ async fn list_jobs(
         parent: query.parent_id.map(JobId),
         without_evaluations: false,
     };
-    let page = PageRequest {
-        start: query.start.map(|start| start.to_string()),
-        size: query.limit.unwrap_or(10).clamp(1, PageRequest::MAX),
+    let page = match (action, status) {
+        (Wanted::Nothing, _) | (_, Wanted::Nothing) => Page { items: Vec::new(), next: None, total: 0 },
+        _ => api.admin.jobs(&actor, &filter, paging.request()).await?,
     };
-    let page = api.admin.jobs(&actor, &filter, &page).await?;
-    let jobs = match (action, status) {
-        (Wanted::Nothing, _) | (_, Wanted::Nothing) => Vec::new(),
-        _ => page.items.into_iter().map(Job::from).collect(),
-    };
-    Ok(Json(Jobs { jobs }))
+    Ok(paging.answer(page, |jobs| Jobs { jobs: jobs.into_iter().map(Job::from).collect() }))
 }
 
 /// Start a job
@@ -136,18 +137,38 @@ pub(super) async fn log_lines(
     api: &Api,
     actor: &Actor,
     id: JobId,
-    mut after: i64,
+    after: i64,
     limit: usize,
 ) -> Answer<Vec<ModelLine>> {
     let mut lines = Vec::new();
-    while lines.len() < limit {
-        let wanted = i64::try_from(limit - lines.len()).unwrap_or(i64::MAX);
-        let more = api.admin.job_logs(actor, id, after, wanted).await?;
-        let Some(last) = more.last() else { break };
-        after = last.line;
-        lines.extend(more);
+    let mut parts = pin!(log_parts(api.clone(), actor.clone(), id, after, limit));
+    while let Some(part) = parts.try_next().await? {
+        lines.extend(part);
     }
     Ok(lines)
+}
+
+/// The same in parts, as many lines at once as the database gives.
+fn log_parts(
+    api: Api,
+    actor: Actor,
+    id: JobId,
+    after: i64,
+    limit: usize,
+) -> impl Stream<Item = Result<Vec<ModelLine>, Problem>> + Send + 'static {
+    stream::try_unfold((after, limit), move |(after, left)| {
+        let (api, actor) = (api.clone(), actor.clone());
+        async move {
+            if left == 0 {
+                return Ok(None);
+            }
+            let wanted = i64::try_from(left).unwrap_or(i64::MAX);
+            let lines = api.admin.job_logs(&actor, id, after, wanted).await?;
+            let Some(last) = lines.last() else { return Ok(None) };
+            let next = (last.line, left.saturating_sub(lines.len()));
+            Ok(Some((lines, next)))
+        }
+    })
 }
 
 /// Get the log of a job
@@ -161,18 +182,21 @@ async fn get_job_logs(
     Who(actor): Who,
     Path(path): Path<IdPath>,
     Query(query): Query<LogQuery>,
-) -> Answer<Json<Vec<LogLine>>> {
+) -> Answer<Response> {
     if query.stream.unwrap_or(false) {
         let message = "A log is not streamed here; /events?job=… follows a job.";
         return Err(Problem::field(Code::InvalidRequest, "stream", message).into());
     }
     let limit = match query.limit.unwrap_or(0) {
-        0 => MAX_LOG_LINES,
-        limit => (limit as usize).min(MAX_LOG_LINES),
+        0 => usize::MAX,
+        limit => limit as usize,
     };
     let after = i64::from(query.offset.unwrap_or(0));
-    let lines = log_lines(&api, &actor, path.job()?, after, limit).await?;
-    Ok(Json(lines.into_iter().map(LogLine::from).collect()))
+    let mut parts = Box::pin(log_parts(api, actor, path.job()?, after, limit));
+    // Whether there is such a job has to be known before the answer begins.
+    let first = parts.try_next().await?.unwrap_or_default();
+    let all = stream::once(async { Ok(first) }).chain(parts);
+    Ok(json_array(all.map_ok(|lines| lines.into_iter().map(LogLine::from).collect::<Vec<_>>())))
 }
 
 /// Cancel a job

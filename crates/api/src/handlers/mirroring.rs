@@ -17,7 +17,7 @@ use crate::Api;
 use crate::dto::mirror::{MirroringPolicy, Named};
 use crate::dto::remote::{CreateRemoteRegistryCheck, RemoteRegistryCheck};
 use crate::error::{ApiError, Errors};
-use crate::extract::{Body, Query, RepositoryPath, Who};
+use crate::extract::{Body, RepositoryPath, Who};
 use crate::paging::Paging;
 
 pub(crate) fn router() -> OpenApiRouter<Api> {
@@ -83,7 +83,7 @@ async fn list_mirroring_policies(
     State(api): State<Api>,
     Who(actor): Who,
     Path(path): Path<RepositoryPath>,
-    Query(paging): Query<Paging>,
+    paging: Paging,
 ) -> Answer<Response> {
     let page = paging.cut(api.admin.mirrors(&actor, &path.repository()?).await?);
     let mut remotes = Remotes::new(&api, &actor);

@@ -41,7 +41,7 @@ async fn resume(api: &Api, actor: &Actor, scope: &PauseScope, query: &ResumeQuer
 }
 
 async fn queue(api: &Api, actor: &Actor, scope: &PauseScope, paging: &Paging) -> Answer<Response> {
-    let queue = api.admin.pause_queue(actor, scope, &paging.request()).await?;
+    let queue = api.admin.pause_queue(actor, scope, paging.request()).await?;
     let queue = queue.ok_or_else(not_paused)?;
     Ok(paging.answer(queue.jobs, |jobs| jobs.into_iter().map(QueuedJob::from).collect::<Vec<_>>()))
 }
@@ -108,11 +108,7 @@ async fn resume_system(
     params(Paging),
     responses((status = 200, body = [QueuedJob]), (status = 404, description = "NO_SUCH_PAUSE", body = Errors))
 )]
-async fn system_queue(
-    State(api): State<Api>,
-    Who(actor): Who,
-    Query(paging): Query<Paging>,
-) -> Answer<Response> {
+async fn system_queue(State(api): State<Api>, Who(actor): Who, paging: Paging) -> Answer<Response> {
     queue(&api, &actor, &PauseScope::System, &paging).await
 }
 
@@ -185,7 +181,7 @@ async fn namespace_queue(
     State(api): State<Api>,
     Who(actor): Who,
     Path(path): Path<NamespacePath>,
-    Query(paging): Query<Paging>,
+    paging: Paging,
 ) -> Answer<Response> {
     queue(&api, &actor, &namespace(&path)?, &paging).await
 }
@@ -264,7 +260,7 @@ async fn remote_queue(
     State(api): State<Api>,
     Who(actor): Who,
     Path(path): Path<IdPath>,
-    Query(paging): Query<Paging>,
+    paging: Paging,
 ) -> Answer<Response> {
     queue(&api, &actor, &remote(&path)?, &paging).await
 }

@@ -39,11 +39,11 @@ impl IdPath {
 async fn list_remotes(
     State(api): State<Api>,
     Who(actor): Who,
-    Query(paging): Query<Paging>,
+    paging: Paging,
     Query(query): Query<RemoteQuery>,
 ) -> Answer<Response> {
     let search = query.search.filter(|search| !search.is_empty());
-    let page = api.admin.remotes(&actor, search.as_deref(), &paging.request()).await?;
+    let page = api.admin.remotes(&actor, search.as_deref(), paging.request()).await?;
     Ok(paging.answer(page, |remotes| remotes.into_iter().map(Remote::from).collect::<Vec<_>>()))
 }
 

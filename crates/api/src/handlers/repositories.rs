@@ -36,7 +36,7 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
 async fn list_repositories(
     State(api): State<Api>,
     Who(actor): Who,
-    Query(paging): Query<Paging>,
+    paging: Paging,
     Query(query): Query<RepositoryQuery>,
 ) -> Answer<Response> {
     list(&api, &actor, None, &paging, query).await
@@ -55,7 +55,7 @@ async fn list_repositories_of(
     State(api): State<Api>,
     Who(actor): Who,
     Path(path): Path<NamespacePath>,
-    Query(paging): Query<Paging>,
+    paging: Paging,
     Query(query): Query<RepositoryQuery>,
 ) -> Answer<Response> {
     list(&api, &actor, Some(path.namespace()?), &paging, query).await
@@ -74,7 +74,7 @@ async fn list(
         state: query.state.map(Into::into),
         writable: false,
     };
-    let page = api.admin.repositories(actor, filter, &paging.request()).await?;
+    let page = api.admin.repositories(actor, filter, paging.request()).await?;
     Ok(paging
         .answer(page, |rows| Repositories { repositories: rows.into_iter().map(Repository::from).collect() }))
 }

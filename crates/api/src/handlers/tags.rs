@@ -37,11 +37,11 @@ async fn list_tags(
     State(api): State<Api>,
     Who(actor): Who,
     Path(path): Path<RepositoryPath>,
-    Query(paging): Query<Paging>,
+    paging: Paging,
     Query(query): Query<TagQuery>,
 ) -> Answer<Response> {
     let search = query.search.filter(|search| !search.is_empty());
-    let page = api.admin.tags(&actor, &path.repository()?, search.as_deref(), &paging.request()).await?;
+    let page = api.admin.tags(&actor, &path.repository()?, search.as_deref(), paging.request()).await?;
     Ok(paging.answer(page, |tags| tags.into_iter().map(Tag::from).collect::<Vec<_>>()))
 }
 

@@ -132,9 +132,9 @@ async fn list_deleted_tags(
     State(api): State<Api>,
     Who(actor): Who,
     Path(path): Path<RepositoryPath>,
-    Query(paging): Query<Paging>,
+    paging: Paging,
 ) -> Answer<Response> {
-    let page = api.admin.deleted_tags(&actor, &path.repository()?, &paging.request()).await?;
+    let page = api.admin.deleted_tags(&actor, &path.repository()?, paging.request()).await?;
     Ok(paging.answer(page, |tags| tags.into_iter().map(DeletedTag::from).collect::<Vec<_>>()))
 }
 
@@ -149,9 +149,9 @@ async fn list_deleted_tags(
 async fn list_deleted_repositories(
     State(api): State<Api>,
     Who(actor): Who,
-    Query(paging): Query<Paging>,
+    paging: Paging,
 ) -> Answer<Response> {
-    let page = api.admin.deleted_repositories(&actor, &paging.request()).await?;
+    let page = api.admin.deleted_repositories(&actor, paging.request()).await?;
     Ok(paging.answer(page, |rows| DeletedRepositories {
         deleted_repositories: rows.into_iter().map(DeletedRepository::from).collect(),
     }))
