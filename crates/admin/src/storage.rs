@@ -6,7 +6,7 @@ use crate::guard::{administrator, author};
 use longshore_metadata::{accounts, activity, storage};
 use longshore_model::activity::ActivityKind;
 use longshore_model::repository::NamespaceStorage;
-use longshore_model::{Actor, Problem, size};
+use longshore_model::{Actor, Code, Problem, check_size, size};
 use longshore_oci::Namespace;
 
 impl Admin {
@@ -31,7 +31,7 @@ impl Admin {
     /// hold already stays. For administrators.
     ///
     /// # Errors
-    /// The actor is none; there is no such namespace.
+    /// The actor is none; there is no such namespace; no number of bytes is so large.
     pub async fn set_quota(
         &self,
         actor: &Actor,
@@ -39,6 +39,9 @@ impl Admin {
         quota: Option<u64>,
     ) -> Result<NamespaceStorage, Problem> {
         administrator(actor)?;
+        let quota = quota.map(check_size).transpose();
+        let quota =
+            quota.map_err(|error| Problem::field(Code::InvalidRequest, "quotaBytes", error.to_string()))?;
         let (author, now, name) = (author(actor), self.now(), namespace.clone());
         self.write(move |tx| {
             Box::pin(async move {

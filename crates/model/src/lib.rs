@@ -27,7 +27,7 @@ pub use policy::{PolicyKind, PromotionPolicy, PullMirror, PushMirror};
 pub use problem::{Code, FieldError, Problem};
 pub use remote::{Remote, RemoteKind};
 pub use repository::{ImmutableTags, Repository, RepositoryState, Visibility};
-pub use size::{parse_size, size};
+pub use size::{SizeError, check_size, parse_size, size};
 pub use tag::{Lineage, Pin, Provenance, Revision, TagRecord};
 
 pub use jiff::Timestamp;

@@ -19,38 +19,77 @@ pub fn size(bytes: u64) -> String {
     unreachable!("the last unit always answers")
 }
 
-/// A number of bytes as a person types it: `500 MB`, `1.5 GB`, `2TB`, `4096`; powers of 1000 as in
-/// [`size`], and of 1024 with the units `KiB`, `MiB` and so on.
+/// The most bytes that a number in the database can be, and so that anything here can have.
+pub const MAX_SIZE: u64 = i64::MAX.unsigned_abs();
+
+/// Why something is no number of bytes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SizeError {
+    /// It is not written as one.
+    #[error("“{0}” is no size; write a number and a unit, such as 500 MB or 1.5 GB")]
+    Unreadable(String),
+    /// It is more than [`MAX_SIZE`].
+    #[error("{0} is too large; the most is {MAX_SIZE} bytes (9.2 EB)")]
+    TooLarge(String),
+    /// It is more than nothing, and less than one byte.
+    #[error("{0} is less than one byte")]
+    TooSmall(String),
+}
+
+/// Checks a number of bytes that somebody chose.
 ///
 /// # Errors
-/// What is wrong, as a sentence.
-pub fn parse_size(text: &str) -> Result<u64, String> {
-    const UNITS: [(&str, u32); 6] = [("", 0), ("k", 1), ("m", 2), ("g", 3), ("t", 4), ("p", 5)];
-    let text = text.trim().to_ascii_lowercase();
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = (&text[..end], text[end..].trim());
-    let unreadable = || format!("“{text}” is no size; write a number and a unit, such as 500 MB or 1.5 GB");
+/// [`SizeError::TooLarge`].
+pub fn check_size(bytes: u64) -> Result<u64, SizeError> {
+    match bytes {
+        ..=MAX_SIZE => Ok(bytes),
+        _ => Err(SizeError::TooLarge(format!("{bytes} bytes"))),
+    }
+}
+
+/// A number of bytes as a person types it: `500 MB`, `1.5 GB`, `2TB`, `4096`; powers of 1000 as in
+/// [`size`], and of 1024 with the units `KiB`, `MiB` and so on. Parts of a byte are dropped.
+///
+/// # Errors
+/// [`SizeError`].
+pub fn parse_size(text: &str) -> Result<u64, SizeError> {
+    const UNITS: [(&str, u32); 7] = [("", 0), ("k", 1), ("m", 2), ("g", 3), ("t", 4), ("p", 5), ("e", 6)];
+    /// With so many digits behind the point, all of this fits into 128 bits.
+    const DIGITS: usize = 18;
+
+    let text = text.trim();
+    let lower = text.to_ascii_lowercase();
+    let unreadable = || SizeError::Unreadable(text.to_owned());
+    let end = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());
+    let (number, unit) = (&lower[..end], lower[end..].trim());
     let (letter, base) = match unit.strip_suffix("ib") {
-        Some(letter) => (letter, 1024_u64),
+        Some(letter) => (letter, 1024_u128),
         None => (unit.strip_suffix('b').unwrap_or(unit), 1000),
     };
     let (_, power) = UNITS.into_iter().find(|(known, _)| *known == letter).ok_or_else(unreadable)?;
     let factor = base.pow(power);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    let whole: u64 = whole.parse().map_err(|_| unreadable())?;
-    // Digits behind the sixth are less than anybody means.
-    let digits = &fraction[..fraction.len().min(6)];
-    let part: u64 = digits.parse().map_err(|_| unreadable())?;
-    let part = part * factor / 10_u64.pow(u32::try_from(digits.len()).unwrap_or_default());
-    let bytes = whole.checked_mul(factor).and_then(|bytes| bytes.checked_add(part));
-    bytes
-        .filter(|bytes| i64::try_from(*bytes).is_ok())
-        .ok_or_else(|| format!("“{text}” is more than there can be"))
+    if whole.is_empty() || fraction.is_empty() || fraction.contains('.') || fraction.len() > DIGITS {
+        return Err(unreadable());
+    }
+    // Digits alone are left, so what cannot be read has too many of them.
+    let too_large = || SizeError::TooLarge(text.to_owned());
+    let whole = u128::from(whole.parse::<u64>().map_err(|_| too_large())?);
+    let part: u128 = fraction.parse().map_err(|_| unreadable())?;
+    let scale = 10_u128.pow(u32::try_from(fraction.len()).unwrap_or_default());
+    let bytes = whole * factor + part * factor / scale;
+    match u64::try_from(bytes) {
+        Ok(0) if part > 0 => Err(SizeError::TooSmall(text.to_owned())),
+        Ok(bytes @ ..=MAX_SIZE) => Ok(bytes),
+        _ => Err(too_large()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{parse_size, size};
+    use proptest::prelude::*;
+
+    use super::{MAX_SIZE, SizeError, check_size, parse_size, size};
 
     #[test]
     fn sizes_are_read_as_people_type_them() {
@@ -67,8 +106,49 @@ mod tests {
             let again = parse_size(&size(bytes)).map(size);
             assert_eq!(again, Ok(size(bytes)), "what is shown can be typed");
         }
-        for text in ["", "MB", "1,5 GB", "-1", "1.2.3", "10 XB", "1.", "99999999 PB", "9999999999 TB"] {
-            assert!(parse_size(text).is_err(), "{text}");
+        for text in ["", "MB", "1,5 GB", "-1", "1.2.3", "10 XB", "1.", ".5 GB", "1.0000000000000000001"] {
+            assert!(matches!(parse_size(text), Err(SizeError::Unreadable(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_beyond_what_there_can_be_are_refused_and_never_wrap_around() {
+        assert_eq!(parse_size("1.99999 PB"), Ok(1_999_990_000_000_000));
+        assert_eq!(parse_size("1.999999 PiB"), Ok(2_251_798_687_785_341));
+        assert_eq!(parse_size("9223372036854775807"), Ok(MAX_SIZE));
+        assert_eq!(parse_size("9.223372036854775807 EB"), Ok(MAX_SIZE));
+        for text in ["9223372036854775808", "9.3 EB", "8 EiB", "99999999 PB", "18446744073709551616", "1e9"] {
+            let error = parse_size(text).expect_err(text);
+            assert_eq!(matches!(error, SizeError::TooLarge(_)), text != "1e9", "{text}: {error}");
+        }
+        assert_eq!(parse_size("0.0000001 GB"), Ok(100));
+        assert!(matches!(parse_size("0.5"), Err(SizeError::TooSmall(_))));
+        assert!(check_size(MAX_SIZE).is_ok() && check_size(MAX_SIZE + 1).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in ".{0,30}", number in "[0-9]{0,25}(\\.[0-9]{0,25})?", unit in "(k|M|G|T|P|E)?(i?B)?") {
+            for text in [text, format!("{number}{unit}"), format!(" {number} {unit} ")] {
+                if let Ok(bytes) = parse_size(&text) {
+                    prop_assert!(bytes <= MAX_SIZE);
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_shown_can_be_typed_and_differs_by_its_rounding_alone(bytes in 0..=MAX_SIZE) {
+            let read = parse_size(&size(bytes));
+            // Rounded up, the largest are more than there can be.
+            prop_assume!(bytes < MAX_SIZE / 100 * 99);
+            let read = read.map_err(|error| TestCaseError::fail(error.to_string()))?;
+            prop_assert!(read.abs_diff(bytes) <= bytes / 18 + 1, "{} became {}", bytes, read);
+        }
+
+        #[test]
+        fn larger_numbers_are_never_smaller_sizes(one in 0_u64..100_000, other in 0_u64..100_000, unit in "[kMGTP](i)?B") {
+            let bytes = |thousandths: u64| parse_size(&format!("{}.{:03} {unit}", thousandths / 1000, thousandths % 1000)).unwrap();
+            prop_assert_eq!(one.cmp(&other), bytes(one).cmp(&bytes(other)));
         }
     }
 

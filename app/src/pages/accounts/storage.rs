@@ -1,15 +1,14 @@
 //! The dialog that shows what a namespace holds, and lets administrators set how much it may.
 
 use leptos::{either::Either, ev, prelude::*};
-use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 use longshore_model::{Actor, parse_size, repository::NamespaceStorage};
 
 use super::Kind;
 use crate::{
     components::{
-        Alert, Button, ButtonKind, ButtonLink, Fact, Facts, FormProblem, Loaded, ProgressBar, RouteDialog,
-        TextField, Tone, focus_first_error, size,
+        Alert, Button, ButtonKind, ButtonLink, Fact, Facts, FormProblem, Loaded, PageTitle, ProgressBar,
+        RouteDialog, TextField, Tone, focus_first_error, size,
     },
     server::{namespace_storage, set_quota},
     session::use_session,
@@ -31,27 +30,32 @@ pub fn OrganizationStorage() -> impl IntoView {
 fn Storage(kind: Kind) -> impl IntoView {
     let name = use_params_map().with_untracked(|params| params.get("name").unwrap_or_default());
     let stored = StoredValue::new(name.clone());
-    let changes = RwSignal::new(0_usize);
-    let storage =
-        Resource::new_blocking(move || changes.get(), move |_| namespace_storage(stored.get_value()));
+    let storage = Resource::new_blocking(|| (), move |()| namespace_storage(stored.get_value()));
     let session = use_session();
     view! {
-        <Title text=format!("Storage of {name}")/>
+        <PageTitle text=format!("Storage of {name}")/>
         <RouteDialog title=format!("Storage of {name}") back=kind.path()>
-            <Loaded resource=storage let:held>
-                <Held held=held.clone()/>
-                <Loaded
-                    resource=session.actor
-                    children=move |actor: Actor| match actor.is_admin() {
-                        true => Either::Left(view! { <QuotaForm kind=kind held=held.clone() changes=changes/> }),
-                        false => Either::Right(view! {
-                            <div class="form-actions">
-                                <ButtonLink href=kind.path() dialog=true>"Close"</ButtonLink>
-                            </div>
-                        }),
+            <Loaded
+                resource=storage
+                children=move |held: NamespaceStorage| {
+                    // What is held changes with the quota; the form is made once, so it keeps what is typed.
+                    let held = RwSignal::new(held);
+                    view! {
+                        {move || view! { <Held held=held.get()/> }}
+                        <Loaded
+                            resource=session.actor
+                            children=move |actor: Actor| match actor.is_admin() {
+                                true => Either::Left(view! { <QuotaForm kind=kind held=held/> }),
+                                false => Either::Right(view! {
+                                    <div class="form-actions">
+                                        <ButtonLink href=kind.path() dialog=true>"Close"</ButtonLink>
+                                    </div>
+                                }),
+                            }
+                        />
                     }
-                />
-            </Loaded>
+                }
+            />
         </RouteDialog>
     }
 }
@@ -94,20 +98,20 @@ fn Held(held: NamespaceStorage) -> impl IntoView {
 fn read(typed: &str) -> Result<Option<u64>, String> {
     match typed.trim() {
         "" => Ok(None),
-        typed => parse_size(typed).map(Some),
+        typed => parse_size(typed).map(Some).map_err(|error| error.to_string()),
     }
 }
 
 #[component]
-fn QuotaForm(kind: Kind, held: NamespaceStorage, changes: RwSignal<usize>) -> impl IntoView {
-    let name = held.namespace.to_string();
-    let quota = RwSignal::new(held.quota.map(size).unwrap_or_default());
+fn QuotaForm(kind: Kind, held: RwSignal<NamespaceStorage>) -> impl IntoView {
+    let name = held.with_untracked(|held| held.namespace.to_string());
+    let quota = RwSignal::new(held.with_untracked(|held| held.quota.map(size).unwrap_or_default()));
     let error = Signal::derive(move || quota.with(|typed| read(typed)).err());
     let save = Action::new(move |quota: &Option<u64>| set_quota(name.clone(), *quota));
     let problem = Signal::derive(move || save.value().get().and_then(Result::err));
     Effect::new(move |_| {
-        if let Some(Ok(_)) = save.value().get() {
-            changes.update(|changes| *changes += 1);
+        if let Some(Ok(now)) = save.value().get() {
+            held.set(now);
         }
     });
     let submit = move |event: ev::SubmitEvent| {
