@@ -1,7 +1,7 @@
 //! The root component: what every page shares, and which page belongs to which address.
 
 use leptos::prelude::*;
-use leptos_meta::{Title, provide_meta_context};
+use leptos_meta::provide_meta_context;
 use leptos_router::{
     components::{Outlet, ParentRoute, Redirect, Route, Router, Routes},
     path,
@@ -9,7 +9,7 @@ use leptos_router::{
 
 use crate::{
     clock,
-    components::announce_hydration,
+    components::{SiteTitle, announce_hydration},
     layout::Layout,
     pages::{
         Activity, ChangePassword, DeletedRepositories, DeletedTags, EditMirror, EditPromotion, EditRemote,
@@ -30,7 +30,7 @@ pub fn App() -> impl IntoView {
     clock::provide();
     announce_hydration();
     view! {
-        <Title text="Longshore" formatter=title/>
+        <SiteTitle/>
         <Router>
             <Shortcuts/>
             <SessionProvider>
@@ -177,12 +177,4 @@ fn AllPauses() -> impl leptos_router::MatchNestedRoutes + Clone {
         </ParentRoute>
     }
     .into_inner()
-}
-
-/// The window's title: the page's own name, then the product.
-fn title(page: String) -> String {
-    match page.as_str() {
-        "Longshore" => page,
-        _ => format!("{page} · Longshore"),
-    }
 }

@@ -8,6 +8,8 @@ use leptos_router::components::Form;
 use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
 
+use super::raw::area_text;
+
 /// What a [`TextField`] takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FieldKind {
@@ -175,7 +177,7 @@ pub fn TextArea(
                 aria-invalid=move || error.get().map(|_| "true")
                 on:input=move |event| value.set(event_target_value(&event))
             >
-                {value.get_untracked()}
+                {value.with_untracked(|text| area_text(text))}
             </textarea>
         </Field>
     }

@@ -1,12 +1,12 @@
 //! The Activity page: what happened, wherever the reader may look.
 
 use leptos::{either::Either, prelude::*};
-use leptos_meta::Title;
 use longshore_model::activity::ActivityFilter;
 
 use crate::{
     components::{
-        ActivityTable, EmptyState, ListPager, ListQuery, Loaded, PageHeader, SearchBox, use_list_query,
+        ActivityTable, EmptyState, ListPager, ListQuery, Loaded, PageHeader, PageTitle, SearchBox,
+        use_list_query,
     },
     server,
 };
@@ -21,7 +21,7 @@ pub fn Activity() -> impl IntoView {
     );
     let searched = Signal::derive(move || query.with(ListQuery::search).unwrap_or_default());
     view! {
-        <Title text="Activity"/>
+        <PageTitle text="Activity"/>
         <PageHeader title="Activity"/>
         <SearchBox action="/activity" value=searched label="Repository or namespace"/>
         <Loaded

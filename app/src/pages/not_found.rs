@@ -1,10 +1,9 @@
 //! The page for addresses that lead nowhere.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_location;
 
-use crate::components::{ButtonLink, EmptyState, PageHeader};
+use crate::components::{ButtonLink, EmptyState, PageHeader, PageTitle};
 
 /// Says that there is nothing at this address, with status 404.
 #[component]
@@ -15,7 +14,7 @@ pub fn NotFound() -> impl IntoView {
     }
     let path = use_location().pathname;
     view! {
-        <Title text="Not found"/>
+        <PageTitle text="Not found"/>
         <PageHeader title="Not found"/>
         <EmptyState title="There is no such page">
             <p>"Nothing stands at " <code>{path}</code> ". It may have been renamed or deleted, or be yours to see no longer."</p>

@@ -1,11 +1,10 @@
 //! The sign-in page. Its form works without script.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_location;
 
 use crate::{
-    components::{Alert, Button, ButtonKind, FieldKind, TextField, Tone},
+    components::{Alert, Button, ButtonKind, FieldKind, PageTitle, TextField, Tone},
     paths,
     session::use_session,
 };
@@ -18,7 +17,7 @@ pub fn SignIn() -> impl IntoView {
     let (username, password) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     let failure = move || sign_in.value().get().and_then(Result::err);
     view! {
-        <Title text="Sign in"/>
+        <PageTitle text="Sign in"/>
         <section class="panel sign-in">
             <h1>"Sign in"</h1>
             <ActionForm action=sign_in attr:class="stack">

@@ -1,7 +1,6 @@
 //! The System page: which server answers, and how it is.
 
 use leptos::{either::Either, prelude::*};
-use leptos_meta::Title;
 use leptos_router::{components::A, hooks::use_navigate};
 use longshore_model::{
     PauseScope,
@@ -10,8 +9,8 @@ use longshore_model::{
 
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, ConfirmButton, Fact, Facts, FormProblem, Loaded, PageHeader, Panel,
-        RelativeTime, size,
+        Button, ButtonKind, ButtonLink, ConfirmButton, Fact, Facts, FormProblem, Loaded, PageHeader,
+        PageTitle, Panel, RelativeTime, size,
     },
     paths,
     pauses::{OtherPauses, use_pauses},
@@ -23,7 +22,7 @@ use crate::{
 pub fn System() -> impl IntoView {
     let info = Resource::new_blocking(|| (), |()| system_info());
     view! {
-        <Title text="System"/>
+        <PageTitle text="System"/>
         <PageHeader title="System">
             <Button on_press=move || info.refetch()>"Refresh"</Button>
         </PageHeader>

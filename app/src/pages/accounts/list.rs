@@ -1,15 +1,14 @@
 //! The lists of users and organizations.
 
 use leptos::{either::Either, prelude::*};
-use leptos_meta::Title;
 use leptos_router::components::{A, Outlet};
 use longshore_model::{Account, Actor, PauseScope};
 
 use super::{Changes, Kind};
 use crate::{
     components::{
-        Badge, ButtonKind, ButtonLink, EmptyState, ListPager, ListQuery, Loaded, PageHeader, RelativeTime,
-        SearchBox, Table, Tone, use_list_query,
+        Badge, ButtonKind, ButtonLink, EmptyState, ListPager, ListQuery, Loaded, PageHeader, PageTitle,
+        RelativeTime, SearchBox, Table, Tone, use_list_query,
     },
     paths,
     pauses::{PausedBadge, provide_known},
@@ -46,7 +45,7 @@ fn Accounts(kind: Kind) -> impl IntoView {
     };
     let session = use_session();
     view! {
-        <Title text=title/>
+        <PageTitle text=title/>
         <PageHeader title=title>
             <Transition>
                 {move || Suspend::new(async move {

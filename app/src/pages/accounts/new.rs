@@ -1,15 +1,14 @@
 //! The dialogs that make a user or an organization.
 
 use leptos::{ev, prelude::*};
-use leptos_meta::Title;
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 use longshore_model::account::NewAccount;
 
 use super::{Kind, use_changes};
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, Checkbox, FieldKind, FormProblem, PasswordField, RouteDialog,
-        TextField, focus_first_error,
+        Button, ButtonKind, ButtonLink, Checkbox, FieldKind, FormProblem, PageTitle, PasswordField,
+        RouteDialog, TextField, focus_first_error,
     },
     server::create_account,
 };
@@ -18,7 +17,7 @@ use crate::{
 #[component]
 pub fn NewUser() -> impl IntoView {
     view! {
-        <Title text="New user"/>
+        <PageTitle text="New user"/>
         <RouteDialog title="New user" back=Kind::User.path()>
             <AccountForm kind=Kind::User/>
         </RouteDialog>
@@ -29,7 +28,7 @@ pub fn NewUser() -> impl IntoView {
 #[component]
 pub fn NewOrganization() -> impl IntoView {
     view! {
-        <Title text="New organization"/>
+        <PageTitle text="New organization"/>
         <RouteDialog title="New organization" back=Kind::Organization.path()>
             <AccountForm kind=Kind::Organization/>
         </RouteDialog>

@@ -1,7 +1,6 @@
 //! The dialog that changes a password: one's own with the old one, another's as an administrator.
 
 use leptos::{ev, prelude::*};
-use leptos_meta::Title;
 use leptos_router::{
     NavigateOptions,
     hooks::{use_navigate, use_params_map},
@@ -10,7 +9,8 @@ use longshore_model::Actor;
 
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, FormProblem, Loaded, PasswordField, RouteDialog, focus_first_error,
+        Button, ButtonKind, ButtonLink, FormProblem, Loaded, PageTitle, PasswordField, RouteDialog,
+        focus_first_error,
     },
     server::change_password,
     session::use_session,
@@ -23,7 +23,7 @@ pub fn ChangePassword() -> impl IntoView {
     let name = Memo::new(move |_| params.with(|params| params.get("name").unwrap_or_default()));
     let session = use_session();
     view! {
-        <Title text=move || format!("Password of {}", name.get())/>
+        <PageTitle text=move || format!("Password of {}", name.get())/>
         <RouteDialog title="Change password" back="/users">
             <Loaded
                 resource=session.actor

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::{use_navigate, use_params_map};
 use longshore_model::{
     Code, JobId, Problem,
@@ -18,7 +17,9 @@ use super::{
     table::{JobTable, StatusBadge},
 };
 use crate::{
-    components::{Alert, Button, ButtonKind, ConfirmButton, Loaded, PageHeader, Panel, RelativeTime, Tone},
+    components::{
+        Alert, Button, ButtonKind, ConfirmButton, Loaded, PageHeader, PageTitle, Panel, RelativeTime, Tone,
+    },
     error::AppError,
     live::{ConnectionNotice, News, follow},
     pauses::{capitalised, held},
@@ -82,7 +83,7 @@ fn Loading(parts: Parts) -> impl IntoView {
     let what = describe(&loaded);
     let job = moving.now(loaded);
     view! {
-        <Title text=what.clone()/>
+        <PageTitle text=what.clone()/>
         <PageHeader title=what detail=move || view! { <StatusBadge job=job/> }>
             <Actions job=job/>
         </PageHeader>

@@ -1,7 +1,6 @@
 //! The list of jobs, newest first.
 
 use leptos::{either::Either, prelude::*};
-use leptos_meta::Title;
 use longshore_model::{Page, job};
 
 use super::{
@@ -10,7 +9,7 @@ use super::{
     table::JobTable,
 };
 use crate::{
-    components::{EmptyState, ListPager, ListQuery, Loaded, PageHeader, use_list_query},
+    components::{EmptyState, ListPager, ListQuery, Loaded, PageHeader, PageTitle, use_list_query},
     live::{ConnectionNotice, News, follow},
     server,
 };
@@ -42,7 +41,7 @@ pub fn Jobs() -> impl IntoView {
         },
     );
     view! {
-        <Title text="Jobs"/>
+        <PageTitle text="Jobs"/>
         <PageHeader title="Jobs"/>
         <ConnectionNotice lost=lost/>
         <JobFilters query=query/>

@@ -1,7 +1,6 @@
 //! The dialogs that make and change a mirror: what they need before the form can be shown.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 use longshore_model::{
     Code, PageRequest, PolicyId, Problem, Remote, policy::Mirror, repository::RepositorySummary,
@@ -9,7 +8,7 @@ use longshore_model::{
 
 use super::{form::MirrorForm, words};
 use crate::{
-    components::{Loaded, RouteDialog},
+    components::{Loaded, PageTitle, RouteDialog},
     pages::repository::use_repository,
     server::{Answer, mirror, remotes, repository_summary},
 };
@@ -23,7 +22,7 @@ pub fn NewMirror() -> impl IntoView {
     let here = use_repository();
     let parts = Resource::new_blocking(move || here.name.get(), |name| load(name, None));
     view! {
-        <Title text=move || format!("New mirror of {}", here.name.get())/>
+        <PageTitle text=move || format!("New mirror of {}", here.name.get())/>
         <RouteDialog title="New mirror" back=here.path_untracked("mirrors")>
             <Loaded resource=parts children=move |parts| view! { <Form parts=parts/> }/>
         </RouteDialog>
@@ -46,7 +45,7 @@ pub fn EditMirror() -> impl IntoView {
         },
     );
     view! {
-        <Title text=move || format!("Mirror of {}", here.name.get())/>
+        <PageTitle text=move || format!("Mirror of {}", here.name.get())/>
         <RouteDialog title="Edit the mirror" back=here.path_untracked("mirrors")>
             <Loaded
                 resource=parts

@@ -5,7 +5,6 @@ mod plan;
 mod queue;
 
 use leptos::{either::Either, prelude::*};
-use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 use longshore_model::{
     Code, PauseScope, Problem,
@@ -15,8 +14,8 @@ use longshore_model::{
 
 use crate::{
     components::{
-        Alert, Button, ButtonKind, FormProblem, ListQuery, Loaded, PageHeader, Panel, RelativeTime, Tone,
-        use_list_query,
+        Alert, Button, ButtonKind, FormProblem, ListQuery, Loaded, PageHeader, PageTitle, Panel,
+        RelativeTime, Tone, use_list_query,
     },
     live::ConnectionNotice,
     pages::repository::follow_and_reload,
@@ -92,7 +91,7 @@ fn Paused(state: PauseState, scope: PauseScope, resume: ServerAction<ResumeFlows
     let (pause, held) = (queue.pause.pause, queue.held);
     let is_system = scope == PauseScope::System;
     view! {
-        <Title text=title.clone()/>
+        <PageTitle text=title.clone()/>
         <PageHeader title=title/>
         <p class="lead">
             "Paused " {pause.cause()} ", " <RelativeTime at=pause.at/> ". " {standing(&pause.scope)} " "
@@ -153,7 +152,7 @@ fn Flowing(
         PauseScope::Remote(_) => "Pause the remote",
     };
     view! {
-        <Title text=title.clone()/>
+        <PageTitle text=title.clone()/>
         <PageHeader title=title/>
         {resumed}
         <Panel title="Pause">

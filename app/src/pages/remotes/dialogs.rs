@@ -1,14 +1,13 @@
 //! The dialogs that make and change a remote.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 use longshore_model::{Code, Problem, Remote, RemoteId};
 use longshore_oci::Namespace;
 
 use super::form::RemoteForm;
 use crate::{
-    components::{Loaded, RouteDialog},
+    components::{Loaded, PageTitle, RouteDialog},
     server::{Answer, namespaces, remote, whoami},
 };
 
@@ -17,7 +16,7 @@ use crate::{
 pub fn NewRemote() -> impl IntoView {
     let owners = Resource::new_blocking(|| (), |()| owners());
     view! {
-        <Title text="New remote"/>
+        <PageTitle text="New remote"/>
         <RouteDialog title="New remote" back="/remotes">
             <Loaded resource=owners children=|owners| view! { <RemoteForm owners=owners before=None/> }/>
         </RouteDialog>
@@ -31,7 +30,7 @@ pub fn EditRemote() -> impl IntoView {
     let id = Memo::new(move |_| params.with(|params| params.get("id").unwrap_or_default()));
     let found = Resource::new_blocking(move || id.get(), find);
     view! {
-        <Title text="Remote"/>
+        <PageTitle text="Remote"/>
         <RouteDialog title="Edit the remote" back="/remotes">
             <Loaded resource=found children=|found| view! { <RemoteForm owners=Vec::new() before=Some(found)/> }/>
         </RouteDialog>

@@ -1,14 +1,13 @@
 //! The list of remotes.
 
 use leptos::{either::Either, prelude::*};
-use leptos_meta::Title;
 use leptos_router::components::Outlet;
 
 use super::{Changes, row::RemoteRow};
 use crate::{
     components::{
-        ButtonKind, ButtonLink, EmptyState, ListPager, ListQuery, Loaded, PageHeader, SearchBox, Table,
-        use_list_query,
+        ButtonKind, ButtonLink, EmptyState, ListPager, ListQuery, Loaded, PageHeader, PageTitle, SearchBox,
+        Table, use_list_query,
     },
     pauses::provide_known,
     server::remotes,
@@ -27,7 +26,7 @@ pub fn Remotes() -> impl IntoView {
     );
     let searched = Signal::derive(move || query.with(ListQuery::search).unwrap_or_default());
     view! {
-        <Title text="Remotes"/>
+        <PageTitle text="Remotes"/>
         <PageHeader title="Remotes">
             <ButtonLink dialog=true href="/remotes/new" kind=ButtonKind::Primary>"New remote"</ButtonLink>
         </PageHeader>

@@ -1,7 +1,6 @@
 //! Repositories that were deleted and can be brought back, and the dialog that removes one for good.
 
 use leptos::{either::Either, ev, prelude::*};
-use leptos_meta::Title;
 use leptos_router::{
     NavigateOptions,
     components::{A, Outlet},
@@ -15,7 +14,7 @@ use longshore_model::{
 use crate::{
     components::{
         Button, ButtonKind, ButtonLink, DigestText, EmptyState, FieldKind, FormProblem, ListPager, Loaded,
-        PageHeader, RelativeTime, RouteDialog, Table, TextField, size, use_list_query,
+        PageHeader, PageTitle, RelativeTime, RouteDialog, Table, TextField, size, use_list_query,
     },
     paths,
     server::{deleted_repositories, deleted_repository, purge_repository, restore_repository},
@@ -40,7 +39,7 @@ pub fn DeletedRepositories() -> impl IntoView {
         |(query, _)| deleted_repositories(query.page()),
     );
     view! {
-        <Title text="Deleted repositories"/>
+        <PageTitle text="Deleted repositories"/>
         <nav class="trail" aria-label="Trail">
             <A href="/repositories">"Repositories"</A>
             <span aria-hidden="true">"›"</span>
@@ -129,7 +128,7 @@ pub fn PurgeRepository() -> impl IntoView {
     let name = StoredValue::new(format!("{}/{}", part("namespace"), part("name")));
     let plan = Resource::new_blocking(|| (), move |()| deleted_repository(name.get_value()));
     view! {
-        <Title text=format!("Purge {}", name.get_value())/>
+        <PageTitle text=format!("Purge {}", name.get_value())/>
         <RouteDialog title=format!("Purge {}", name.get_value()) back=PAGE>
             <Loaded resource=plan let:plan>
                 <PurgeForm plan=plan/>

@@ -1,7 +1,6 @@
 //! The list of repositories.
 
 use leptos::{either::Either, prelude::*};
-use leptos_meta::Title;
 use leptos_router::components::{A, Outlet};
 use longshore_model::{
     Actor, Page, RepositoryState, Visibility,
@@ -12,7 +11,7 @@ use super::{Flows, STATES, state_label, state_of, visibility_label};
 use crate::{
     components::{
         Badge, ButtonKind, ButtonLink, Choice, Commands, EmptyState, FilterSelect, FilterText, ListPager,
-        ListQuery, Loaded, PageHeader, RelativeTime, SearchBox, Table, Tone, size, use_list_query,
+        ListQuery, Loaded, PageHeader, PageTitle, RelativeTime, SearchBox, Table, Tone, size, use_list_query,
     },
     host::registry_host,
     paths,
@@ -34,7 +33,7 @@ pub fn Repositories() -> impl IntoView {
         Signal::derive(move || query.with(|query| query.get(name).unwrap_or_default()))
     };
     view! {
-        <Title text="Repositories"/>
+        <PageTitle text="Repositories"/>
         <PageHeader title="Repositories">
             <ButtonLink href="/deleted-repositories">"Show deleted"</ButtonLink>
             <ButtonLink href="/repositories/new" kind=ButtonKind::Primary dialog=true>"New repository"</ButtonLink>

@@ -1,7 +1,6 @@
 //! The dialog that makes a repository.
 
 use leptos::{either::Either, ev, prelude::*};
-use leptos_meta::Title;
 use leptos_router::hooks::use_navigate;
 use longshore_model::{Code, ImmutableTags, Problem, repository::NewRepository as Draft};
 
@@ -9,7 +8,7 @@ use super::{visibility_choices, visibility_of};
 use crate::{
     components::{
         Button, ButtonKind, ButtonLink, Checkbox, Choice, Choices, Failure, FieldKind, FormProblem, Loaded,
-        RouteDialog, SelectField, TextField, focus_first_error,
+        PageTitle, RouteDialog, SelectField, TextField, focus_first_error,
     },
     paths,
     server::{create_repository, namespaces},
@@ -20,7 +19,7 @@ use crate::{
 pub fn NewRepository() -> impl IntoView {
     let choices = Resource::new_blocking(|| (), |()| namespaces());
     view! {
-        <Title text="New repository"/>
+        <PageTitle text="New repository"/>
         <RouteDialog title="New repository" back="/repositories">
             <Loaded resource=choices let:namespaces>
                 {if namespaces.is_empty() {

@@ -30,7 +30,6 @@ pub use tags::Tags;
 pub(crate) use target_field::TargetField;
 
 use leptos::{either::Either, prelude::*};
-use leptos_meta::Title;
 use leptos_router::{
     components::{A, Outlet},
     hooks::use_params_map,
@@ -39,7 +38,7 @@ use longshore_model::{ImmutableTags, RepositoryState, repository::RepositorySumm
 
 use super::repositories::{state_label, visibility_label};
 use crate::{
-    components::{Badge, PageHeader, Tab, Tabs, Tone},
+    components::{Badge, PageHeader, PageTitle, Tab, Tabs, Tone},
     paths,
     pauses::{RepositoryNotice, use_pauses},
     server::{Answer, pauses_of, repository_summary},
@@ -125,7 +124,7 @@ pub fn RepositoryFrame() -> impl IntoView {
     );
     provide_context(RepositoryPage { name, summary, changes });
     view! {
-        <Title text=move || name.get()/>
+        <PageTitle text=move || name.get()/>
         <Transition>
             {move || Suspend::new(async move {
                 match summary.await {

@@ -1,13 +1,12 @@
 //! The dialogs that make and change a promotion policy: what they need before the form can be shown.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 use longshore_model::{Code, PolicyId, Problem, PromotionPolicy, view::PreviewFacts};
 
 use super::{promotion_form::PromotionForm, use_repository};
 use crate::{
-    components::{Loaded, RouteDialog},
+    components::{Loaded, PageTitle, RouteDialog},
     server::{Answer, preview_facts, promotion},
 };
 
@@ -17,7 +16,7 @@ pub fn NewPromotion() -> impl IntoView {
     let here = use_repository();
     let facts = Resource::new_blocking(move || here.name.get(), preview_facts);
     view! {
-        <Title text=move || format!("New promotion policy of {}", here.name.get())/>
+        <PageTitle text=move || format!("New promotion policy of {}", here.name.get())/>
         <RouteDialog title="New promotion policy" back=here.path_untracked("promotions")>
             <Loaded resource=facts let:facts>
                 <PromotionForm existing=None facts=facts/>
@@ -35,7 +34,7 @@ pub fn EditPromotion() -> impl IntoView {
     let loaded =
         Resource::new_blocking(move || (here.name.get(), id.get()), |(name, id)| policy_and_facts(name, id));
     view! {
-        <Title text=move || format!("Promotion policy of {}", here.name.get())/>
+        <PageTitle text=move || format!("Promotion policy of {}", here.name.get())/>
         <RouteDialog title="Edit the promotion policy" back=here.path_untracked("promotions")>
             <Loaded resource=loaded let:loaded>
                 <PromotionForm existing=Some(loaded.0) facts=loaded.1/>

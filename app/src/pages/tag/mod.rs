@@ -13,7 +13,6 @@ pub use promote::PromoteTag;
 pub use push::PushTag;
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::{
     components::{A, Outlet},
     hooks::use_params_map,
@@ -24,7 +23,8 @@ use self::{answers::Answers, contents::Contents, history::History, journey::Jour
 use super::repository::{by, changes_tags, follow_repository, repository_in_address, what};
 use crate::{
     components::{
-        Alert, Button, ButtonLink, Commands, DigestText, FormProblem, Loaded, Panel, RelativeTime, Tone, size,
+        Alert, Button, ButtonLink, Commands, DigestText, FormProblem, Loaded, PageTitle, Panel, RelativeTime,
+        Tone, size,
     },
     host::registry_host,
     live::ConnectionNotice,
@@ -73,7 +73,7 @@ pub fn TagAnswers() -> impl IntoView {
     let lost = follow_repository(repository, changes_tags, move || detail.refetch());
     provide_context(TagPage { repository, tag, changes });
     view! {
-        <Title text=move || format!("{}:{}", repository.get(), tag.get())/>
+        <PageTitle text=move || format!("{}:{}", repository.get(), tag.get())/>
         <nav class="trail" aria-label="Trail">
             <A href=move || repository.with(|repository| paths::below(repository, ""))>{repository}</A>
             <span aria-hidden="true">"›"</span>

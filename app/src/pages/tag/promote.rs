@@ -1,13 +1,13 @@
 //! *Promote…*: one tag, now, by hand.
 
 use leptos::{ev, prelude::*};
-use leptos_meta::Title;
 use leptos_router::hooks::use_navigate;
 
 use super::use_tag;
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, FieldKind, FormProblem, RouteDialog, TextField, focus_first_error,
+        Button, ButtonKind, ButtonLink, FieldKind, FormProblem, PageTitle, RouteDialog, TextField,
+        focus_first_error,
     },
     pages::repository::TargetField,
     paths,
@@ -44,7 +44,7 @@ pub fn PromoteTag() -> impl IntoView {
         promote.dispatch((target.get(), target_tag.get()));
     };
     view! {
-        <Title text=move || format!("Promote {}:{}", here.repository.get(), here.tag.get())/>
+        <PageTitle text=move || format!("Promote {}:{}", here.repository.get(), here.tag.get())/>
         <RouteDialog title=format!("Promote {}", here.tag.get_untracked()) back=here.path("")>
             <form class="stack" on:submit=submit>
                 <FormProblem problem=problem fields=&["targetRepository", "targetTag"]/>

@@ -1,15 +1,14 @@
 //! *Push to a remote…*: one tag, now, by hand, over a connection that is saved.
 
 use leptos::{ev, prelude::*};
-use leptos_meta::Title;
 use leptos_router::hooks::use_navigate;
 use longshore_model::{PageRequest, Remote, RemoteId, policy::RemoteChoice};
 
 use super::use_tag;
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, Choice, EmptyState, FieldKind, FormProblem, Loaded, RouteDialog,
-        SelectField, TextField, focus_first_error,
+        Button, ButtonKind, ButtonLink, Choice, EmptyState, FieldKind, FormProblem, Loaded, PageTitle,
+        RouteDialog, SelectField, TextField, focus_first_error,
     },
     server::{push_tag, remotes},
 };
@@ -20,7 +19,7 @@ pub fn PushTag() -> impl IntoView {
     let here = use_tag();
     let saved = Resource::new_blocking(|| (), |()| remotes(None, PageRequest::first(PageRequest::MAX)));
     view! {
-        <Title text=move || format!("Push {}:{}", here.repository.get(), here.tag.get())/>
+        <PageTitle text=move || format!("Push {}:{}", here.repository.get(), here.tag.get())/>
         <RouteDialog title=format!("Push {} to a remote", here.tag.get_untracked()) back=here.path("")>
             <Loaded resource=saved let:saved>
                 {if saved.items.is_empty() {
