@@ -62,14 +62,13 @@ impl Content {
         expected_size: Option<u64>,
         body: ByteStream,
     ) -> Result<BlobInfo, Error> {
-        if let Some(size) = expected_size {
-            self.check_quota(repository, &BlobInfo { digest: digest.clone(), size }).await?;
-        }
+        let (quota, free) = self.room_for_whole(repository, digest, expected_size).await?;
+        let (reserved, body) = self.reserving(repository, quota, free, body);
         let scratch = Scratch { store: Some(self.0.store.clone()), upload: UploadId::new() };
         let mut writer = self.0.store.begin(scratch.upload).await?;
         let intake = take_in(body, writer.as_mut(), Hasher::new(digest.algorithm())).await?;
         if let Some(error) = intake.broken {
-            return Err(Error::BrokenOff(error));
+            return Err(self.no_room(repository, error).await);
         }
         let (size, actual) = (intake.length, intake.hasher.finish());
         if let Some(expected) = expected_size.filter(|expected| *expected != size) {
@@ -79,12 +78,31 @@ impl Content {
             return Err(Error::DigestMismatch { expected: digest.clone(), actual });
         }
         let info = BlobInfo { digest: digest.clone(), size };
-        self.check_quota(repository, &info).await?;
         writer.seal().await?;
         let stored = self.store(scratch.upload, digest).await?;
         // At once: were the caller to go away while the row is written, no bytes may be dropped.
         scratch.committed();
-        self.record_blob(repository, info, stored, None).await
+        let _settling = self.settling().await;
+        let recorded = self.record_blob(repository, info, stored, None).await;
+        drop(reserved);
+        recorded
+    }
+
+    /// The quota for a blob that comes in one piece, and how many of its bytes need no room.
+    async fn room_for_whole(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        expected_size: Option<u64>,
+    ) -> Result<(Option<u64>, u64), Error> {
+        let namespace = repository.name.to_namespace();
+        let mut conn = self.0.db.read().await?;
+        let Some(quota) = storage::quota(&mut conn, &namespace).await? else { return Ok((None, 0)) };
+        if let Some(size) = expected_size {
+            room_for(&mut conn, &namespace, &BlobInfo { digest: digest.clone(), size }).await?;
+        }
+        let held = storage::held_blob(&mut conn, &namespace, digest).await?;
+        Ok((Some(quota), held.unwrap_or_default()))
     }
 
     /// Turns saved bytes into a stored blob.

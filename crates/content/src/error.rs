@@ -63,16 +63,24 @@ pub enum Error {
         /// The upload.
         upload: UploadId,
     },
-    /// Uploads that are not finished count in no quota, but may not be without end.
+    /// There is room in the quota, but other uploads that are not finished have taken it.
     #[error(
-        "the namespace {namespace} may hold {}, and uploads to it that are not finished would have more; finish or \
-         cancel others, send less, or ask an administrator for a larger quota", size(*.quota)
+        "the namespace {namespace} may hold {}, and what it holds and its unfinished uploads would come to more; \
+         finish or cancel others, or ask an administrator for a larger quota", size(*.quota)
     )]
     UploadsExceedQuota {
         /// Where they go.
         namespace: Namespace,
         /// The most that it may hold, in bytes.
         quota: u64,
+    },
+    /// A repository has more unfinished uploads than it may.
+    #[error(
+        "{repository} has too many unfinished uploads; finish or cancel some of them, or try again later"
+    )]
+    TooManyUploads {
+        /// Where they go.
+        repository: RepositoryName,
     },
     /// Another request is sending a part of the upload.
     #[error(

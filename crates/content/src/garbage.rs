@@ -150,17 +150,17 @@ impl Content {
         let stale = garbage::stale_uploads(&mut self.0.db.read().await?, cutoffs).await?;
         let mut dropped = 0;
         for upload in stale {
-            dropped += u64::from(self.drop_stale(upload, cutoffs).await?);
+            dropped += u64::from(self.drop_stale(upload, cutoffs.uploads).await?);
         }
         dropped += self.drop_strays(Some(cutoffs.uploads)).await? as u64;
         Ok(dropped)
     }
 
-    /// Drops an upload unless somebody has just gone on with it.
-    async fn drop_stale(&self, upload: UploadId, cutoffs: &Cutoffs) -> Result<bool, Error> {
+    /// Drops an upload unless somebody has gone on with it since an instant.
+    pub(crate) async fn drop_stale(&self, upload: UploadId, since: Timestamp) -> Result<bool, Error> {
         let Some(claim) = self.claim_upload(upload).await? else { return Ok(false) };
         let present = uploads::get(&mut self.0.db.read().await?, upload).await?;
-        let Some(present) = present.filter(|present| present.updated_at < cutoffs.uploads) else {
+        let Some(present) = present.filter(|present| present.updated_at < since) else {
             return Ok(false);
         };
         self.drop_upload(&present).await?;

@@ -16,6 +16,7 @@ mod label;
 mod manifests;
 mod moving;
 mod repositories;
+mod room;
 mod s3;
 mod scrub;
 mod store;
@@ -36,6 +37,7 @@ pub use undo::Restore;
 pub use uploads::Chunk;
 
 use crate::claims::Busy;
+use crate::room::Rooms;
 use futures::future::BoxFuture;
 use jiff::SignedDuration;
 use longshore_metadata::{Database, Priority, Tx};
@@ -64,6 +66,7 @@ struct Inner {
     /// Whose claims on uploads are ours.
     me: BootId,
     busy: Busy,
+    rooms: Rooms,
     /// Held together by those who store a blob and record it, alone by who removes one.
     storing: RwLock<()>,
     /// Work that goes on without the request that asked for it.
@@ -74,10 +77,10 @@ impl Content {
     /// Content over a database and a store.
     #[must_use]
     pub fn new(db: Database, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        let (me, busy) = (BootId::new(), Busy::default());
+        let (me, busy, rooms) = (BootId::new(), Busy::default(), Rooms::default());
         let (storing, unattended) = (RwLock::new(()), TaskTracker::new());
         let choices = Choices { sparse: Sparse::default(), hold: claims::HOLD };
-        Self(Arc::new(Inner { db, store, clock, me, busy, storing, unattended }), choices)
+        Self(Arc::new(Inner { db, store, clock, me, busy, rooms, storing, unattended }), choices)
     }
 
     /// The same content, which takes manifests though parts of them are missing.

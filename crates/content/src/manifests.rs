@@ -12,12 +12,13 @@ use longshore_metadata::manifests::{
     self, DeleteOutcome, NewManifest, ReferrersPage, ReferrersWanted, StoredManifest,
 };
 use longshore_metadata::tags::{self, RemoveOutcome, SetOutcome, SetTag};
-use longshore_metadata::{Tx, repositories};
+use longshore_metadata::{Tx, repositories, storage};
 use longshore_model::{Author, Lineage, Provenance, Repository, TagRecord};
 use longshore_oci::{
-    Algorithm, Digest, MAX_MANIFEST_BYTES, Manifest, ManifestError, ManifestKind, Platform, Reference, Tag,
-    media_type,
+    Algorithm, Digest, MAX_MANIFEST_BYTES, Manifest, ManifestError, ManifestKind, Namespace, Platform,
+    Reference, Tag, media_type,
 };
+use metrics::counter;
 
 /// No config is read for its platform beyond this size, in bytes; those of images have some kB.
 const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
@@ -89,11 +90,14 @@ impl Content {
     /// # Errors
     /// [`Error::ManifestInvalid`], [`Error::DigestMismatch`], [`Error::ManifestBlobUnknown`] with
     /// every part that is missing, [`Error::NotWritable`], [`Error::TagImmutable`],
-    /// [`Error::RepositoryGone`]; the database.
+    /// [`Error::QuotaExceeded`], [`Error::RepositoryGone`]; the database.
     pub async fn put_manifest(&self, put: PutManifest<'_>) -> Result<PutOutcome, Error> {
         let checked = Checked::check(put.bytes, put.media_type, put.digest_expected).await?;
         let platform = self.platform(put.repository, &checked.manifest).await;
         let sparse = self.1.sparse;
+        let namespace = put.repository.name.to_namespace();
+        // Asked on the side: most namespaces have none, and this is the busiest of all transactions.
+        let limited = storage::quota(&mut self.0.db.read().await?, &namespace).await?.is_some();
         let (repository, tags, now) = (put.repository.clone(), put.tags.to_vec(), self.now());
         let (author, provenance, lineage) = (put.author.clone(), put.provenance.clone(), put.lineage.clone());
         self.write(move |tx| {
@@ -104,6 +108,10 @@ impl Content {
                 let repository = current(tx, repository).await?;
                 may_write_tags(&repository, &provenance)?;
                 let Checked { digest, manifest, bytes } = checked;
+                if limited {
+                    storage::hold_quota(tx, &namespace).await?;
+                    room_for_manifest(tx, &namespace, &digest, bytes.len() as u64).await?;
+                }
                 let absent = verify_parts(tx, &repository, &manifest, sparse).await?;
                 let new = NewManifest {
                     digest: &digest,
@@ -283,6 +291,22 @@ impl Content {
         let wanted = ReferrersWanted { artifact_type, after, count, bytes: MAX_REFERRERS_BYTES };
         let mut conn = self.0.db.read().await?;
         Ok(manifests::referrers_page(&mut conn, repository.id, subject, wanted).await?)
+    }
+}
+
+/// That the quota of a namespace has room for a manifest itself.
+async fn room_for_manifest(
+    tx: &mut Tx,
+    namespace: &Namespace,
+    digest: &Digest,
+    size: u64,
+) -> Result<(), Error> {
+    match storage::obstacle_to_manifest(tx, namespace, digest, size).await? {
+        Some(exceeded) => {
+            counter!("longshore_limit_refusals_total", "limit" => "quota").increment(1);
+            Err(exceeded.into())
+        }
+        None => Ok(()),
     }
 }
 

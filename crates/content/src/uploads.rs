@@ -10,7 +10,7 @@ use crate::intake::{Intake, take_in};
 use crate::store::{ByteStream, StoreError, Writer};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use longshore_metadata::{
-    repositories,
+    repositories, storage,
     uploads::{self, Saved, Upload},
 };
 use longshore_model::{Repository, Timestamp, UploadId};
@@ -19,6 +19,10 @@ use metrics::counter;
 use std::future::Future;
 use std::io;
 use tracing::Instrument;
+
+/// A repository has no more unfinished uploads at once. Each is a row and a file until it ends or its
+/// time is over.
+const MOST_UNFINISHED: i64 = 10_000;
 
 /// A part of an upload.
 pub struct Chunk {
@@ -33,7 +37,7 @@ impl Content {
     /// named at the end, at the price of reading everything once more.
     ///
     /// # Errors
-    /// [`Error::RepositoryGone`]; the database.
+    /// [`Error::TooManyUploads`]; [`Error::RepositoryGone`]; the database.
     pub async fn begin_upload(
         &self,
         repository: &Repository,
@@ -41,8 +45,15 @@ impl Content {
     ) -> Result<UploadId, Error> {
         let (id, to, now) = (UploadId::new(), repository.id, self.now());
         let state = Hasher::new(algorithm).state();
+        let name = repository.name.clone();
         self.write(move |tx| {
-            async move { Ok::<_, Error>(uploads::create(tx, id, to, algorithm, &state, now).await?) }.boxed()
+            async move {
+                if uploads::count_in(tx, to, MOST_UNFINISHED).await? >= MOST_UNFINISHED.unsigned_abs() {
+                    return Err(Error::TooManyUploads { repository: name });
+                }
+                Ok::<_, Error>(uploads::create(tx, id, to, algorithm, &state, now).await?)
+            }
+            .boxed()
         })
         .await
         .map_err(|error| error.at(&repository.name))?;
@@ -65,7 +76,9 @@ impl Content {
     ///
     /// # Errors
     /// [`Error::UploadUnknown`]; [`Error::RangeNotSatisfiable`] when the part begins elsewhere;
-    /// [`Error::UploadBusy`]; [`Error::BrokenOff`]; the store and the database.
+    /// [`Error::UploadBusy`]; [`Error::BrokenOff`]; [`Error::QuotaExceeded`] as soon as more has come than
+    /// the namespace may hold, and the upload is gone; [`Error::UploadsExceedQuota`] when only other uploads
+    /// are in the way, and this one has what it had; the store and the database.
     pub async fn append(
         &self,
         repository: &Repository,
@@ -76,21 +89,25 @@ impl Content {
         self.to_its_end(async move {
             let (upload, claim) = content.take_upload(&repository, upload, chunk.start).await?;
             let hasher = content.hasher_of(&upload).await?;
-            let part = content.bounded(&repository, &upload, claim.part(chunk.body)).await?;
-            let (mut writer, intake) = content.add(&repository, &upload, hasher, part).await?;
+            let (reserved, part) = content.reserving(&repository, upload.quota, 0, claim.part(chunk.body));
+            let (mut writer, mut intake) = content.add(&repository, &upload, hasher, part).await?;
+            if let Some(error) = intake.broken.take_if(|error| is_no_room(error)) {
+                return Err(content.refuse(&repository, &upload, error).await);
+            }
+            let settling = content.settling().await;
             let offset = content.keep(&upload, writer.as_mut(), &intake).await?;
+            drop((reserved, settling));
             claim.ended();
-            intake.broken.map_or(Ok(offset), |error| Err(broken(&repository, &upload, error)))
+            intake.broken.map_or(Ok(offset), |error| Err(Error::BrokenOff(error)))
         })
         .await
     }
 
     /// Ends an upload, perhaps with a last part: verifies the digest, stores the blob and links it
-    /// into the repository. An upload whose bytes have another digest, or for which
-    /// there is no room, is gone afterwards.
+    /// into the repository. An upload whose bytes have another digest is gone afterwards.
     ///
     /// # Errors
-    /// As [`Content::append`], and [`Error::DigestMismatch`], [`Error::QuotaExceeded`].
+    /// As [`Content::append`], and [`Error::DigestMismatch`].
     pub async fn finish_upload(
         &self,
         repository: &Repository,
@@ -102,8 +119,10 @@ impl Content {
         self.to_its_end(async move {
             let last = last.unwrap_or_else(|| Chunk { start: None, body: futures::stream::empty().boxed() });
             let (upload, claim) = content.take_upload(&repository, upload, last.start).await?;
-            let last = content.bounded(&repository, &upload, claim.part(last.body)).await?;
+            let free = content.free_bytes(&repository, &upload, &digest).await?;
+            let (reserved, last) = content.reserving(&repository, upload.quota, free, claim.part(last.body));
             let stored = content.finish(&repository, &upload, digest, last).await?;
+            drop(reserved);
             claim.ended();
             Ok(stored)
         })
@@ -162,13 +181,16 @@ impl Content {
             0 => Hasher::new(digest.algorithm()),
             _ => self.hasher_of(upload).await?,
         };
-        let (mut writer, intake) = self.add(repository, upload, hasher, body).await?;
+        let (mut writer, mut intake) = self.add(repository, upload, hasher, body).await?;
+        if let Some(error) = intake.broken.take_if(|error| is_no_room(error)) {
+            return Err(self.refuse(repository, upload, error).await);
+        }
         if let Some(error) = intake.broken {
             if intake.hasher.algorithm() == upload.algorithm {
                 let kept = Intake { broken: None, ..intake };
                 self.keep(upload, writer.as_mut(), &kept).await?;
             }
-            return Err(broken(repository, upload, error));
+            return Err(Error::BrokenOff(error));
         }
         writer.seal().await?;
         let size = upload.offset + intake.length;
@@ -190,6 +212,7 @@ impl Content {
             return Err(error);
         }
         let stored = self.store(upload.id, &info.digest).await?;
+        let _settling = self.settling().await;
         let info = self.record_blob(repository, info, stored, Some(upload.id)).await?;
         ended("stored");
         Ok(info)
@@ -221,24 +244,45 @@ impl Content {
         }
     }
 
-    /// A part that ends before the unfinished uploads to its namespace have more bytes than that may hold. More
-    /// than that is not asked: a blob that the namespace has already will cost it nothing.
-    async fn bounded(
+    /// How many bytes of an upload need no room: those of a blob that the namespace has already.
+    async fn free_bytes(
         &self,
         repository: &Repository,
         upload: &Upload,
-        part: ByteStream,
-    ) -> Result<ByteStream, Error> {
-        let Some(quota) = upload.quota else { return Ok(part) };
+        digest: &Digest,
+    ) -> Result<u64, Error> {
+        if upload.quota.is_none() || upload.offset > 0 {
+            return Ok(0);
+        }
         let namespace = repository.name.to_namespace();
-        let unfinished = uploads::bytes_in_namespace(&mut self.0.db.read().await?, &namespace).await?;
-        let mut room = quota.saturating_sub(unfinished);
-        let bounded = part.map(move |piece| {
-            let piece = piece?;
-            room = room.checked_sub(piece.len() as u64).ok_or(io::ErrorKind::QuotaExceeded)?;
-            Ok(piece)
-        });
-        Ok(bounded.boxed())
+        let held = storage::held_blob(&mut self.0.db.read().await?, &namespace, digest).await?;
+        Ok(held.unwrap_or_default())
+    }
+
+    /// Gives back what a part took for which there is no room, and says why there is none. An upload that
+    /// can never end is gone; one that only waits for others is as it was.
+    async fn refuse(&self, repository: &Repository, upload: &Upload, error: io::Error) -> Error {
+        let error = self.no_room(repository, error).await;
+        let freed = match &error {
+            Error::QuotaExceeded(_) => {
+                ended("failed");
+                self.drop_upload(upload).await
+            }
+            _ => self.take_back(upload).await.map_err(Error::from),
+        };
+        if let Err(error) = freed {
+            tracing::warn!(upload = %upload.id, %error, "what was refused of an upload stays for now");
+        }
+        error
+    }
+
+    /// Drops what a part has written and nobody has counted.
+    async fn take_back(&self, upload: &Upload) -> Result<(), StoreError> {
+        let (store, bookmark) = (&self.0.store, upload.bookmark.as_deref());
+        match upload.offset {
+            0 => store.abort(upload.id, bookmark).await,
+            offset => store.resume(upload.id, offset, bookmark).await.map(drop),
+        }
     }
 
     /// The hash of what an upload has so far. A state that cannot be read (by another version of
@@ -274,10 +318,7 @@ impl Content {
             Ok(intake) => Ok((writer, intake)),
             Err(error) => {
                 // Gives a full disk back what this part took. The part's error is the one to tell.
-                let _ = match upload.offset {
-                    0 => store.abort(upload.id, bookmark).await,
-                    offset => store.resume(upload.id, offset, bookmark).await.map(drop),
-                };
+                let _ = self.take_back(upload).await;
                 Err(error.into())
             }
         }
@@ -339,13 +380,7 @@ impl Content {
     }
 }
 
-/// Why a part ended before its end.
-fn broken(repository: &Repository, upload: &Upload, error: io::Error) -> Error {
-    match (error.kind(), upload.quota) {
-        (io::ErrorKind::QuotaExceeded, Some(quota)) => {
-            counter!("longshore_limit_refusals_total", "limit" => "quota").increment(1);
-            Error::UploadsExceedQuota { namespace: repository.name.to_namespace(), quota }
-        }
-        _ => Error::BrokenOff(error),
-    }
+/// Whether a part was broken off by the quota, and not by its sender.
+fn is_no_room(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::QuotaExceeded
 }

@@ -91,7 +91,7 @@ pub async fn insert(
             part.as_str()
         )?;
     }
-    let is_new = link(tx, repository, new.digest, now).await?;
+    let is_new = link(tx, repository, new.digest, new.bytes.len() as u64, now).await?;
     match new.parsed.subject() {
         // A referrer follows its image to wherever that went (semantics 7).
         Some(subject) if is_new => {
@@ -108,13 +108,22 @@ pub async fn insert(
 }
 
 /// Gives a repository a manifest that is stored; whether it had not had it.
-async fn link(tx: &mut Tx, repository: RepositoryId, digest: &Digest, now: Timestamp) -> Result<bool, Error> {
+async fn link(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    digest: &Digest,
+    size: u64,
+    now: Timestamp,
+) -> Result<bool, Error> {
     let linked = change!(
         tx.conn,
-        "INSERT INTO repository_manifests (repository, digest, linked_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        "INSERT INTO repository_manifests (repository, digest, linked_at, namespace, size)
+         VALUES ($1, $2, $3, COALESCE((SELECT r.namespace FROM repositories r WHERE r.id = $1), ''), $4)
+         ON CONFLICT DO NOTHING",
         repository.to_string(),
         digest.as_str(),
-        micros(now)
+        micros(now),
+        size.cast_signed()
     )?;
     if linked > 0 {
         return Ok(true);

@@ -1,10 +1,12 @@
 //! How many bytes repositories and namespaces hold, and how many a namespace may (its quota). Each blob
 //! counts once, and so it does as long as its bytes must be kept: what can be brought back counts too.
-//! All of it is summed up from indexes alone when somebody asks, so it cannot be wrong.
+//! In a namespace each manifest counts as well, with its own bytes, whatever it is and whether or not a
+//! tag leads to it. All of it is summed up from indexes alone when somebody asks, so it cannot be wrong.
 
 use crate::{
     Conn, Error, Tx,
     conn::{change, on_either, row, value},
+    uploads,
 };
 use longshore_model::{
     RepositoryId,
@@ -64,11 +66,19 @@ pub async fn of_namespace(conn: &mut Conn, namespace: &Namespace) -> Result<Name
         conn,
         query_as::<(i64, i64)>,
         fetch_one,
-        "WITH held AS (SELECT digest, size FROM repository_blobs WHERE namespace = $1 GROUP BY digest, size)
-         SELECT CAST((SELECT COALESCE(SUM(h.size), 0) FROM held h WHERE NOT EXISTS (
-                    SELECT 1 FROM repository_blobs o WHERE o.digest = h.digest AND o.namespace <> $1)) AS BIGINT),
-                CAST((SELECT COALESCE(SUM(h.size), 0) FROM held h WHERE NOT EXISTS (
+        "WITH blobs_held AS (
+             SELECT digest, size FROM repository_blobs WHERE namespace = $1 GROUP BY digest, size),
+         manifests_held AS (
+             SELECT digest, size FROM repository_manifests WHERE namespace = $1 GROUP BY digest, size)
+         SELECT CAST((SELECT COALESCE(SUM(h.size), 0) FROM blobs_held h WHERE NOT EXISTS (
+                    SELECT 1 FROM repository_blobs o WHERE o.digest = h.digest AND o.namespace <> $1))
+                  + (SELECT COALESCE(SUM(h.size), 0) FROM manifests_held h WHERE NOT EXISTS (
+                    SELECT 1 FROM repository_manifests o WHERE o.digest = h.digest AND o.namespace <> $1)) AS BIGINT),
+                CAST((SELECT COALESCE(SUM(h.size), 0) FROM blobs_held h WHERE NOT EXISTS (
                     SELECT 1 FROM repository_blobs o JOIN repositories r ON r.id = o.repository
+                    WHERE o.digest = h.digest AND o.namespace = $1 AND r.deleted_at IS NULL))
+                  + (SELECT COALESCE(SUM(h.size), 0) FROM manifests_held h WHERE NOT EXISTS (
+                    SELECT 1 FROM repository_manifests o JOIN repositories r ON r.id = o.repository
                     WHERE o.digest = h.digest AND o.namespace = $1 AND r.deleted_at IS NULL)) AS BIGINT)",
         namespace.as_str()
     )?;
@@ -80,19 +90,22 @@ pub async fn of_namespace(conn: &mut Conn, namespace: &Namespace) -> Result<Name
     })
 }
 
-/// Bytes of all blobs that the repositories of a namespace hold together.
+/// Bytes of all blobs and manifests that the repositories of a namespace hold together.
 async fn used(conn: &mut Conn, namespace: &Namespace) -> Result<u64, Error> {
     let used = value!(
         conn,
         i64,
-        "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM (
-             SELECT DISTINCT digest, size FROM repository_blobs WHERE namespace = $1) held",
+        "SELECT CAST((SELECT COALESCE(SUM(size), 0) FROM (
+                    SELECT DISTINCT digest, size FROM repository_blobs WHERE namespace = $1) b)
+                  + (SELECT COALESCE(SUM(size), 0) FROM (
+                    SELECT DISTINCT digest, size FROM repository_manifests WHERE namespace = $1) m) AS BIGINT)",
         namespace.as_str()
     )?;
     Ok(used.unsigned_abs())
 }
 
-async fn quota(conn: &mut Conn, namespace: &Namespace) -> Result<Option<u64>, Error> {
+/// How many bytes a namespace may hold; none: any number.
+pub async fn quota(conn: &mut Conn, namespace: &Namespace) -> Result<Option<u64>, Error> {
     let sql = "SELECT quota FROM accounts WHERE name = $1";
     let found: Option<(Option<i64>,)> = row!(conn, (Option<i64>,), sql, namespace.as_str())?;
     Ok(found.and_then(|(quota,)| quota).map(i64::unsigned_abs))
@@ -115,11 +128,51 @@ pub async fn obstacle_to_blob(
     size: u64,
 ) -> Result<Option<QuotaExceeded>, Error> {
     let Some(quota) = quota(conn, namespace).await? else { return Ok(None) };
-    let sql = "SELECT 1 FROM repository_blobs WHERE namespace = $1 AND digest = $2 LIMIT 1";
-    if row!(conn, (i32,), sql, namespace.as_str(), blob.as_str())?.is_some() {
+    match held_blob(conn, namespace, blob).await? {
+        Some(_) => Ok(None),
+        None => exceeded(conn, namespace, quota, size).await,
+    }
+}
+
+/// How many bytes a blob has that some repository of a namespace holds already.
+pub async fn held_blob(conn: &mut Conn, namespace: &Namespace, blob: &Digest) -> Result<Option<u64>, Error> {
+    let sql = "SELECT size FROM repository_blobs WHERE namespace = $1 AND digest = $2 LIMIT 1";
+    let found = row!(conn, (i64,), sql, namespace.as_str(), blob.as_str())?;
+    Ok(found.map(|(size,)| size.unsigned_abs()))
+}
+
+/// As [`obstacle_to_blob`], for a manifest itself; what it names is asked for with each blob.
+pub async fn obstacle_to_manifest(
+    conn: &mut Conn,
+    namespace: &Namespace,
+    manifest: &Digest,
+    size: u64,
+) -> Result<Option<QuotaExceeded>, Error> {
+    let Some(quota) = quota(conn, namespace).await? else { return Ok(None) };
+    let sql = "SELECT 1 FROM repository_manifests WHERE namespace = $1 AND digest = $2 LIMIT 1";
+    if row!(conn, (i32,), sql, namespace.as_str(), manifest.as_str())?.is_some() {
         return Ok(None);
     }
     exceeded(conn, namespace, quota, size).await
+}
+
+/// What of a quota is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// The most that the namespace may hold, in bytes.
+    pub quota: u64,
+    /// What it holds, in bytes.
+    pub used: u64,
+    /// What its unfinished uploads have, in bytes.
+    pub unfinished: u64,
+}
+
+/// What of a namespace's quota is taken; none where it has no quota.
+pub async fn taken(conn: &mut Conn, namespace: &Namespace) -> Result<Option<Taken>, Error> {
+    let Some(quota) = quota(conn, namespace).await? else { return Ok(None) };
+    // An upload that ends meanwhile is counted twice rather than not at all.
+    let unfinished = uploads::bytes_in_namespace(conn, namespace).await?;
+    Ok(Some(Taken { quota, used: used(conn, namespace).await?, unfinished }))
 }
 
 /// As [`obstacle_to_blob`], for all that a manifest of the repository `from` needs.
@@ -136,13 +189,18 @@ pub async fn obstacle_to_tree(
         "WITH RECURSIVE tree (digest) AS (
              SELECT CAST($3 AS TEXT) UNION
              SELECT e.child FROM manifest_edges e JOIN tree t ON e.parent = t.digest WHERE e.role = 'child')
-         SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM (
+         SELECT CAST((SELECT COALESCE(SUM(size), 0) FROM (
              SELECT DISTINCT l.digest, l.size
              FROM tree t CROSS JOIN manifest_edges e CROSS JOIN repository_blobs l
              WHERE e.parent = t.digest AND e.role IN ('config', 'layer')
                AND l.repository = $2 AND l.digest = e.child
                AND NOT EXISTS (SELECT 1 FROM repository_blobs h WHERE h.namespace = $1 AND h.digest = l.digest)
-         ) new",
+         ) new_blobs) + (SELECT COALESCE(SUM(size), 0) FROM (
+             SELECT l.digest, l.size
+             FROM tree t CROSS JOIN repository_manifests l
+             WHERE l.repository = $2 AND l.digest = t.digest AND l.removed_at IS NULL
+               AND NOT EXISTS (SELECT 1 FROM repository_manifests h WHERE h.namespace = $1 AND h.digest = l.digest)
+         ) new_manifests) AS BIGINT)",
         namespace.as_str(),
         from.to_string(),
         root.as_str()

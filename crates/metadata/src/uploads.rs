@@ -2,7 +2,7 @@
 
 use crate::{
     Conn, Error, Tx,
-    conn::{change, from_row, row, value},
+    conn::{change, from_row, row, rows, value},
     convert::{id, instant, micros, parse},
 };
 use longshore_model::{BootId, RepositoryId, Timestamp, UploadId};
@@ -92,6 +92,27 @@ pub async fn bytes_in_namespace(conn: &mut Conn, namespace: &Namespace) -> Resul
     let sql = "SELECT CAST(COALESCE(SUM(u.received), 0) AS BIGINT)
                FROM uploads u JOIN repositories r ON r.id = u.repository WHERE r.namespace = $1";
     Ok(value!(conn, i64, sql, namespace.as_str())?.unsigned_abs())
+}
+
+/// How many uploads to a repository are not finished, counted up to `most`.
+pub async fn count_in(conn: &mut Conn, repository: RepositoryId, most: i64) -> Result<u64, Error> {
+    let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM uploads WHERE repository = $1 LIMIT $2) pending";
+    Ok(value!(conn, i64, sql, repository.to_string(), most)?.unsigned_abs())
+}
+
+/// Unfinished uploads to a namespace that have not grown since an instant, the oldest first, at most
+/// `limit`.
+pub async fn idle_in_namespace(
+    conn: &mut Conn,
+    namespace: &Namespace,
+    since: Timestamp,
+    limit: i64,
+) -> Result<Vec<UploadId>, Error> {
+    let sql = "SELECT u.id FROM uploads u JOIN repositories r ON r.id = u.repository
+               WHERE r.namespace = $1 AND u.updated_at < $2 AND u.received > 0
+               ORDER BY u.updated_at LIMIT $3";
+    let found = rows!(conn, (String,), sql, namespace.as_str(), micros(since), limit)?;
+    found.iter().map(|(upload,)| id(UploadId, upload)).collect()
 }
 
 /// Takes an upload for one server until an instant, or prolongs that; false while another has it.

@@ -147,6 +147,8 @@ impl From<Error> for Failure {
             }
             // Clients print the message of a denial, and do not try it again.
             Error::NotWritable { .. } | Error::NotRestorable { .. } => Self::new(ErrorCode::Denied, message),
+            Error::TooManyUploads { .. } => Self::new(ErrorCode::TooManyRequests, message)
+                .header(header::RETRY_AFTER, HeaderValue::from_static("60")),
             Error::UploadsExceedQuota { namespace, quota } => {
                 Self::detailed(ErrorCode::Denied, message, json!({ "namespace": namespace, "quota": quota }))
             }

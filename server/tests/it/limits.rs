@@ -1,7 +1,11 @@
 //! Limits as those see them who go beyond, and as those see them who watch the server.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures::StreamExt;
 use longshore_testkit::{ADMIN_PASSWORD, Longshore, corpus, eventually};
 use reqwest::{Method, StatusCode, header};
 use serde_json::json;
@@ -323,4 +327,72 @@ async fn who_is_refused_in_the_middle_of_sending_sees_the_answer_and_keeps_the_c
     let said = rest_of(stream).await;
     assert!(said.starts_with("HTTP/1.1 416 "), "{said}");
     assert!(said.contains("HTTP/1.1 200 OK"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_breaks_a_push_of_unknown_length_off_and_leaves_nothing_on_the_disk() {
+    let server = server(&[]).await;
+    server.rest().put("/accounts/admin/quota", json!({"quotaBytes": 1024 * 1024})).await.expect(200);
+    let registry = server.registry();
+    let upload = begin_upload(&server).await;
+    let wrong = corpus::digest_of(b"something else");
+    for (method, path) in [
+        (Method::PATCH, upload.clone()),
+        (Method::POST, format!("/v2/admin/app/blobs/uploads/?digest={wrong}")),
+    ] {
+        let sent = Arc::new(AtomicUsize::new(0));
+        let counted = sent.clone();
+        let pieces = futures::stream::iter(0..200).map(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, std::io::Error>(vec![7; 1024 * 1024])
+        });
+        let body = reqwest::Body::wrap_stream(pieces);
+        let answer = registry.send(registry.request(method, &path).body(body)).await.expect(403);
+        assert_eq!(answer.error_code(), "DENIED");
+    }
+    eventually("nothing is left of it", SOON, async || {
+        let left = size_of(&server.data().join("uploads"));
+        (left == 0).then_some(()).ok_or(left)
+    })
+    .await;
+    refused(&server, "quota").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_bounds_manifests_as_well() {
+    let server = server(&[]).await;
+    server.rest().put("/accounts/admin/quota", json!({"quotaBytes": 10_000_000})).await.expect(200);
+    let registry = server.registry();
+    let mut refused = 0;
+    for number in 0..8 {
+        let index = json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.index.v1+json",
+            "manifests": [],
+            "annotations": { "number": number.to_string(), "filler": "x".repeat(3_900_000) },
+        });
+        let path = format!("/v2/admin/app/manifests/v{number}");
+        let put = registry.request(Method::PUT, &path).body(index.to_string());
+        let put = put.header(header::CONTENT_TYPE, "application/vnd.oci.image.index.v1+json");
+        match registry.send(put).await.status {
+            201 => {}
+            403 => refused += 1,
+            other => panic!("{other}"),
+        }
+    }
+    assert_eq!(refused, 6);
+    let held = server.rest().get("/accounts/admin/storage").await.expect(200);
+    let used = held["usedBytes"].as_u64().expect("a number");
+    assert!((7_800_000..=10_000_000).contains(&used), "{held}");
+}
+
+/// Bytes of the files below a folder.
+fn size_of(folder: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let sizes = entries.filter_map(Result::ok).map(|entry| match entry.metadata() {
+        Ok(about) if about.is_dir() => size_of(&entry.path()),
+        Ok(about) => about.len(),
+        Err(_) => 0,
+    });
+    sizes.sum()
 }

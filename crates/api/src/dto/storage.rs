@@ -6,14 +6,14 @@ use utoipa::ToSchema;
 
 use crate::extract::Wire;
 
-/// What the repositories of a namespace hold together, each blob counted once.
+/// What the repositories of a namespace hold together, each blob and each manifest counted once.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Storage {
     /// The namespace.
     #[schema(example = "dev")]
     namespace: String,
-    /// Bytes of all blobs; what the quota is about.
+    /// Bytes of all blobs and manifests; what the quota is about.
     used_bytes: u64,
     /// How much of that no other namespace holds.
     unique_bytes: u64,

@@ -7,6 +7,7 @@ mod fixture;
 mod garbage;
 mod label;
 mod manifests;
+mod quota;
 mod s3;
 mod scrub;
 mod stores;

@@ -171,11 +171,12 @@ pub async fn link_tree(
     )?;
     let manifests = change!(
         tx.conn,
-        "INSERT INTO repository_manifests (repository, digest, linked_at)
+        "INSERT INTO repository_manifests (repository, digest, linked_at, namespace, size)
          WITH RECURSIVE tree (digest) AS (
              SELECT CAST($3 AS TEXT) UNION
              SELECT e.child FROM manifest_edges e JOIN tree t ON e.parent = t.digest WHERE e.role = 'child')
-         SELECT DISTINCT CAST($2 AS TEXT), t.digest, l.linked_at
+         SELECT DISTINCT CAST($2 AS TEXT), t.digest, l.linked_at,
+                         (SELECT r.namespace FROM repositories r WHERE r.id = $2), l.size
          FROM tree t CROSS JOIN repository_manifests l
          WHERE l.repository = $1 AND l.digest = t.digest AND l.removed_at IS NULL
          ON CONFLICT (repository, digest) DO UPDATE SET removed_at = NULL

@@ -18,6 +18,17 @@ fn dev() -> Namespace {
     "dev".parse().unwrap()
 }
 
+/// Bytes of the manifests of [`Scene::image`] for these seeds, each of which counts in a namespace.
+async fn manifests_of(scene: &Scene, repository: &Repository, seeds: &[u8]) -> u64 {
+    let mut conn = scene.read().await;
+    let mut bytes = 0;
+    for seed in seeds {
+        let found = manifests::get(&mut conn, repository.id, &digest(*seed, 0)).await.unwrap();
+        bytes += found.expect("it is there").size();
+    }
+    bytes
+}
+
 async fn link(scene: &Scene, from: &Repository, to: &Repository, seed: u8) {
     let (from, to) = (from.id, to.id);
     let linked = scene
@@ -43,16 +54,17 @@ async fn a_blob_counts_once_and_is_unique_where_nobody_else_has_it(scene: Scene)
     link(&scene, &web, &api, 1).await;
     assert_eq!(of(&web).await, Storage { unique: 110, shared: 110 });
     assert_eq!(of(&api).await, Storage { unique: 0, shared: 110 });
+    let (first, second) = (manifests_of(&scene, &web, &[1]).await, manifests_of(&scene, &web, &[2]).await);
     assert_eq!(
         of_dev().await.storage,
-        Storage { unique: 220, shared: 0 },
+        Storage { unique: 220 + first + second, shared: 0 },
         "shared within the namespace alone"
     );
     let summary = repositories::summary(&mut scene.read().await, web.id).await.unwrap().unwrap();
     assert_eq!((summary.size_bytes, summary.unique_bytes), (220, Some(110)));
 
     link(&scene, &web, &qa, 2).await;
-    assert_eq!(of_dev().await.storage, Storage { unique: 110, shared: 110 });
+    assert_eq!(of_dev().await.storage, Storage { unique: 110 + first, shared: 110 + second });
     assert_eq!(of(&web).await, Storage { unique: 0, shared: 220 });
     let blob = digest(2, 2);
     scene
@@ -66,13 +78,14 @@ async fn what_deleted_repositories_hold_counts_until_they_are_purged(scene: Scen
     scene.image(&web, 1).await;
     scene.image(&web, 2).await;
     link(&scene, &web, &api, 1).await;
+    let (first, second) = (manifests_of(&scene, &web, &[1]).await, manifests_of(&scene, &web, &[2]).await);
     let id = web.id;
     scene.write(move |tx| Box::pin(repositories::delete(tx, id, &Author::System, at(1)))).await;
     let held = storage::of_namespace(&mut scene.read().await, &dev()).await.unwrap();
-    assert_eq!((held.storage.total(), held.deleted), (220, 110));
+    assert_eq!((held.storage.total(), held.deleted), (220 + first + second, 110 + second));
     scene.write(move |tx| Box::pin(garbage::purge(tx, id))).await;
     let held = storage::of_namespace(&mut scene.read().await, &dev()).await.unwrap();
-    assert_eq!((held.storage.total(), held.deleted), (110, 0));
+    assert_eq!((held.storage.total(), held.deleted), (110 + first, 0));
 }
 
 async fn a_quota_refuses_what_would_come_on_top_and_nothing_else(scene: Scene) {
@@ -100,14 +113,23 @@ async fn a_quota_refuses_what_would_come_on_top_and_nothing_else(scene: Scene) {
         scene.write(move |tx| Box::pin(async move { storage::set_quota(tx, &dev(), quota).await }))
     };
     assert_eq!(blob(2, u64::from(u32::MAX)).await, None, "there is no quota");
-    assert!(set(Some(150)).await);
-    assert_eq!(storage::of_namespace(&mut scene.read().await, &dev()).await.unwrap().quota, Some(150));
+    let (first, second) = (manifests_of(&scene, &qa, &[1]).await, manifests_of(&scene, &qa, &[2]).await);
+    let quota = 150 + first;
+    assert!(set(Some(quota)).await);
+    assert_eq!(storage::of_namespace(&mut scene.read().await, &dev()).await.unwrap().quota, Some(quota));
     assert_eq!((blob(2, 40).await, tree(1).await), (None, None));
     let refusal = blob(2, 41).await.unwrap();
-    assert_eq!(refusal, QuotaExceeded { namespace: dev(), quota: 150, used: 110, needed: 41 });
+    assert_eq!(refusal, QuotaExceeded { namespace: dev(), quota, used: 110 + first, needed: 41 });
     let text = refusal.to_string();
-    assert!(text.contains("namespace dev may hold 150 B, holds 110 B and would need 41 B more"), "{text}");
-    assert_eq!(tree(2).await.unwrap().needed, 110);
+    assert!(text.contains("and would need 41 B more"), "{text}");
+    assert_eq!(tree(2).await.unwrap().needed, 110 + second);
+    let manifest = |seed: u8, size: u64| {
+        scene.write(move |tx| {
+            Box::pin(async move { storage::obstacle_to_manifest(tx, &dev(), &digest(seed, 0), size).await })
+        })
+    };
+    assert_eq!((manifest(1, 1_000_000).await, manifest(2, 40).await), (None, None));
+    assert_eq!(manifest(2, 41).await.unwrap().needed, 41);
 
     // Below what is there already: what is there stays, and can be pushed again.
     assert!(set(Some(10)).await);
