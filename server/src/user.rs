@@ -28,7 +28,7 @@ pub(crate) fn run(command: UserCommand) -> anyhow::Result<()> {
                 let office = Office::open(Settings::load(sources)?).await?;
                 let account = office.find(&name).await?;
                 office.change_password(&account).await?;
-                println!("the password of {} was changed; its sessions have ended", account.name);
+                println!("the password of {} was changed; its sessions and tokens have ended", account.name);
             }
         }
         Ok(())
@@ -83,7 +83,10 @@ impl Office {
             bail!("{} is an organization, which cannot sign in and has no password", account.name);
         }
         let hash = self.access.hash_password(&read_password(&account.name)?).await?;
-        Ok(self.access.set_password(account.id, hash).await?)
+        self.access.set_password(account.id, hash).await?;
+        // What was issued for the old password is void when this command ends.
+        self.access.known_to_others().await;
+        Ok(())
     }
 }
 

@@ -1,9 +1,11 @@
 //! User name and password in, actor out.
 
-use crate::actors::actor_of;
-use crate::{Access, PasswordError};
-use longshore_metadata::{Error, Priority, accounts, sessions};
-use longshore_model::{Account, AccountId, UserActor};
+use crate::actors::{MEMORY, proven};
+use crate::line::{Asker, Full};
+use crate::{Access, PasswordError, Proven};
+use longshore_metadata::accounts::{self, Candidate};
+use longshore_metadata::{Error, Priority, sessions};
+use longshore_model::AccountId;
 use longshore_oci::Namespace;
 use secrecy::SecretString;
 use std::net::IpAddr;
@@ -24,10 +26,19 @@ pub enum AuthError {
         /// How long to wait.
         retry_after: Duration,
     },
+    /// So many passwords are being checked that this one has to come back.
+    #[error("the server is checking too many passwords; try again in {} s", retry_after.as_secs().max(1))]
+    Busy {
+        /// How long to wait.
+        retry_after: Duration,
+    },
     /// The database failed.
     #[error(transparent)]
     Metadata(#[from] Error),
 }
+
+/// When to come back who found too many others waiting.
+const BUSY: Duration = Duration::from_secs(2);
 
 impl Access {
     /// Finds out who has this name and this password. Costs a hash the first time and next to
@@ -40,29 +51,38 @@ impl Access {
         user: &str,
         password: &SecretString,
         peer: IpAddr,
-    ) -> Result<UserActor, AuthError> {
+    ) -> Result<Proven, AuthError> {
         let inner = &*self.0;
         let candidate = self.candidate(user).await?;
-        let stored = candidate.as_ref().map(|(_, hash)| hash.as_str());
+        let stored = candidate.as_ref().map(|candidate| candidate.password_hash.as_str());
         let fingerprint = inner.recent.fingerprint(user, password, stored);
-        // Before the throttle: who proved to know the password is not locked out by who guesses at it.
-        if let Some(id) = inner.recent.account(fingerprint, inner.clock.now()) {
-            return self.actor(id).await?.ok_or(AuthError::WrongCredentials);
-        }
-        self.throttled(user, peer)?;
-        let slot = inner.hasher.slot().await;
-        // While this one waited for its turn, another request may have proved the same, or guessed wrong.
-        if let Some(id) = inner.recent.account(fingerprint, inner.clock.now()) {
-            return self.actor(id).await?.ok_or(AuthError::WrongCredentials);
-        }
-        self.throttled(user, peer)?;
+        let (_flight, asker) = loop {
+            // Before the throttle: who proved to know the password is not locked out by who guesses at it.
+            if let Some(candidate) = &candidate
+                && inner.recent.account(fingerprint, inner.clock.now()).is_some()
+            {
+                return Ok(proven(&candidate.standing, None));
+            }
+            let asker = self.admit(user, peer)?;
+            // Whoever waited for another check of the same looks what came of that.
+            if let Some(flight) = inner.flights.begin(fingerprint).await {
+                break (flight, asker);
+            }
+        };
+        let slot = inner.line.slot(asker).await.map_err(|Full| {
+            refused("password_checks");
+            AuthError::Busy { retry_after: BUSY }
+        })?;
+        // While this one waited for its turn, others may have guessed wrong.
+        self.admit(user, peer)?;
 
-        let right = inner.hasher.verify(&slot, password, stored).await;
+        let right = inner.hasher.verify(slot, password, stored).await;
         match candidate {
-            Some((account, _)) if right => {
-                inner.throttle.succeeded(user, peer);
-                inner.recent.remember(fingerprint, account.id, inner.clock.now());
-                Ok(actor_of(&account))
+            Some(candidate) if right => {
+                let now = inner.clock.now();
+                inner.throttle.succeeded(user, peer, now);
+                inner.recent.remember(fingerprint, candidate.standing.account.id, now);
+                Ok(proven(&candidate.standing, None))
             }
             _ => {
                 inner.throttle.failed(user, peer, inner.clock.now());
@@ -72,18 +92,16 @@ impl Access {
         }
     }
 
-    fn throttled(&self, user: &str, peer: IpAddr) -> Result<(), AuthError> {
-        match self.0.throttle.wait(user, peer, self.0.clock.now()) {
-            Some(retry_after) => {
-                metrics::counter!("longshore_limit_refusals_total", "limit" => "sign_in").increment(1);
-                Err(AuthError::Throttled { retry_after })
-            }
-            None => Ok(()),
-        }
+    /// How somebody may join the line, unless wrong guesses came before.
+    fn admit(&self, user: &str, peer: IpAddr) -> Result<Asker, AuthError> {
+        self.0.throttle.admit(user, peer, self.0.clock.now()).map_err(|retry_after| {
+            refused("sign_in");
+            AuthError::Throttled { retry_after }
+        })
     }
 
-    /// The account of that name with its password's hash, where it has one.
-    async fn candidate(&self, user: &str) -> Result<Option<(Account, String)>, Error> {
+    /// The user of that name with the password's hash.
+    async fn candidate(&self, user: &str) -> Result<Option<Candidate>, Error> {
         let Ok(name) = user.parse::<Namespace>() else { return Ok(None) };
         accounts::find_with_password(&mut self.0.db.read().await?, &name).await
     }
@@ -97,7 +115,7 @@ impl Access {
     }
 
     /// Stores a new password's hash (from [`Access::hash_password`]). The old one counts no more
-    /// from this moment on, and all sessions of the account end.
+    /// from this moment on: all sessions, tokens and event streams of the account end (semantics 45).
     ///
     /// # Errors
     /// The database failed.
@@ -110,7 +128,16 @@ impl Access {
         });
         write.await?;
         self.0.recent.forget(account);
-        self.0.actors.forget(account);
         Ok(())
     }
+
+    /// Waits until servers that use the same database know of a change made here, also where they cannot
+    /// be told of it (SQLite).
+    pub async fn known_to_others(&self) {
+        tokio::time::sleep(MEMORY.unsigned_abs()).await;
+    }
+}
+
+fn refused(limit: &'static str) {
+    metrics::counter!("longshore_limit_refusals_total", "limit" => limit).increment(1);
 }

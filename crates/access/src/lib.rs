@@ -5,6 +5,9 @@
 mod actors;
 mod argon;
 mod authenticate;
+mod credential;
+mod flights;
+mod line;
 mod password;
 mod permission;
 mod recent;
@@ -14,6 +17,7 @@ mod throttle;
 mod token;
 
 pub use authenticate::AuthError;
+pub use credential::{Credential, Held, Proven};
 pub use password::{MAX_PASSWORD, MIN_PASSWORD, PasswordError, generate_password};
 pub use permission::Action;
 pub use request::{RequestActor, Via};
@@ -21,6 +25,8 @@ pub use session::{Session, SessionActor};
 pub use token::{TokenClaims, TokenError};
 
 use crate::actors::Actors;
+use crate::flights::Flights;
+use crate::line::Line;
 use crate::password::Hasher;
 use crate::recent::Recent;
 use crate::throttle::Throttle;
@@ -39,6 +45,8 @@ pub struct AccessSettings {
     pub token_ttl: SignedDuration,
     /// Issuer and audience of registry tokens; clients see it as `service` in challenges.
     pub service: String,
+    /// How many passwords may wait to be checked; whoever comes to more is sent away.
+    pub password_checks: usize,
 }
 
 impl Default for AccessSettings {
@@ -47,6 +55,7 @@ impl Default for AccessSettings {
             session_ttl: SignedDuration::from_hours(12),
             token_ttl: SignedDuration::from_mins(15),
             service: "longshore".to_owned(),
+            password_checks: 64,
         }
     }
 }
@@ -60,6 +69,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     settings: AccessSettings,
     hasher: Hasher,
+    line: Line,
+    flights: Flights,
     throttle: Throttle,
     recent: Recent,
     actors: Actors,
@@ -71,11 +82,15 @@ impl Access {
     #[must_use]
     pub fn new(db: Database, clock: Arc<dyn Clock>, settings: AccessSettings) -> Self {
         let signer = Signer::new(&db.vault().derive("token-signing"), &settings);
+        // Each check takes 19 MiB and a core.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, 8);
         Self(Arc::new(Inner {
             hasher: Hasher::new(),
+            line: Line::new(cores, settings.password_checks),
+            flights: Flights::default(),
             throttle: Throttle::default(),
             recent: Recent::new(),
-            actors: Actors::default(),
+            actors: Actors::new(&db),
             signer,
             db,
             clock,

@@ -2,10 +2,11 @@
 //! it runs beside the async threads, few at a time.
 
 use crate::argon;
+use crate::line::Slot;
 use argon2::Params;
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 
 /// The fewest characters of a password.
 pub const MIN_PASSWORD: usize = 8;
@@ -55,46 +56,36 @@ pub(crate) struct Hasher {
     params: Params,
     /// The hash that is compared with when there is no account, so that its absence cannot be timed.
     nobody: Arc<str>,
-    /// Each hash takes 19 MiB and a core; guesses beyond this wait in line.
-    slots: Semaphore,
+    /// New passwords come from those who may set them; they wait for each other alone.
+    new: Semaphore,
 }
-
-/// The right to compute one hash.
-pub(crate) struct Slot<'a>(#[expect(dead_code, reason = "held, not read")] SemaphorePermit<'a>);
 
 impl Hasher {
     pub(crate) fn new() -> Self {
         // OWASP's recommendation for argon2id: 19 MiB, two passes, one lane.
         let params = Params::new(19 * 1024, 2, 1, None).expect("these parameters are within argon2's bounds");
         let nobody = hash(&params, b"the password of nobody").into();
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { params, nobody, slots: Semaphore::new(cores.clamp(1, 8)) }
-    }
-
-    /// Waits until a hash may be computed.
-    pub(crate) async fn slot(&self) -> Slot<'_> {
-        Slot(self.slots.acquire().await.expect("the semaphore is never closed"))
+        Self { params, nobody, new: Semaphore::new(1) }
     }
 
     /// Checks a new password and hashes it.
     pub(crate) async fn hash(&self, password: &SecretString) -> Result<String, PasswordError> {
         check(password)?;
-        let _slot = self.slot().await;
+        let _turn = self.new.acquire().await.expect("the semaphore is never closed");
         let (params, password) = (self.params.clone(), password.clone());
         Ok(beside(move || hash(&params, password.expose_secret().as_bytes())).await)
     }
 
     /// Whether `password` is the one behind `stored`; takes the same time when there is none.
-    pub(crate) async fn verify(
-        &self,
-        _slot: &Slot<'_>,
-        password: &SecretString,
-        stored: Option<&str>,
-    ) -> bool {
+    pub(crate) async fn verify(&self, slot: Slot, password: &SecretString, stored: Option<&str>) -> bool {
         let known = stored.is_some();
         let stored = stored.map_or_else(|| Arc::clone(&self.nobody), Arc::from);
         let password = password.clone();
-        let verify = move || argon::verify(password.expose_secret().as_bytes(), &stored).unwrap_or(false);
+        // The slot goes along: the hash is computed to its end, also when nobody waits for it any more.
+        let verify = move || {
+            let _slot = slot;
+            argon::verify(password.expose_secret().as_bytes(), &stored).unwrap_or(false)
+        };
         beside(verify).await && known
     }
 }
@@ -114,6 +105,8 @@ async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) ->
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::line::{Asker, Line};
+    use std::net::IpAddr;
 
     #[test]
     fn a_password_has_8_to_256_characters() {
@@ -140,12 +133,16 @@ mod tests {
         assert!(first.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{first}");
         assert_ne!(first, hasher.hash(&password).await.unwrap());
 
-        let slot = hasher.slot().await;
-        assert!(hasher.verify(&slot, &password, Some(&first)).await);
+        let line = Line::new(1, 0);
+        let asker = Asker { network: IpAddr::from([192, 0, 2, 1]), known: false, failures: 0 };
+        let verify = async |password: &SecretString, stored: Option<&str>| {
+            hasher.verify(line.slot(asker).await.unwrap(), password, stored).await
+        };
+        assert!(verify(&password, Some(&first)).await);
         let wrong = SecretString::from("correct house".to_owned());
-        assert!(!hasher.verify(&slot, &wrong, Some(&first)).await);
-        assert!(!hasher.verify(&slot, &password, None).await);
+        assert!(!verify(&wrong, Some(&first)).await);
+        assert!(!verify(&password, None).await);
         let nobodys = SecretString::from("the password of nobody".to_owned());
-        assert!(!hasher.verify(&slot, &nobodys, None).await);
+        assert!(!verify(&nobodys, None).await);
     }
 }

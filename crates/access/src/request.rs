@@ -1,5 +1,6 @@
 //! Who sent a request, as `server` found out once and every handler reads.
 
+use crate::Credential;
 use longshore_model::Actor;
 use longshore_oci::Scope;
 use std::net::IpAddr;
@@ -14,6 +15,8 @@ pub struct RequestActor {
     pub peer: IpAddr,
     /// By which proof.
     pub via: Via,
+    /// What the proof rests on; none where the actor is anonymous.
+    pub credential: Option<Credential>,
 }
 
 /// How a request proved whose it is.

@@ -1,8 +1,8 @@
 //! Sessions of people at the site: a random token in a cookie, its SHA-256 in the database, and a
 //! second token that proves that a form came from our own page.
 
-use crate::actors::actor_of;
-use crate::{Access, AuthError};
+use crate::actors::proven;
+use crate::{Access, AuthError, Proven};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use longshore_metadata::{Error, Priority, sessions};
@@ -11,6 +11,9 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::net::IpAddr;
+
+/// An account has no more sessions at once: those end first that were not used for longest.
+const MOST_SESSIONS: i64 = 256;
 
 /// A session that has just begun.
 pub struct Session {
@@ -27,8 +30,8 @@ pub struct Session {
 /// Who is behind a session.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionActor {
-    /// The user, as the account stands now.
-    pub actor: UserActor,
+    /// The user, as the account stands now, and what that rests on.
+    pub proven: Proven,
     /// What forms of this session carry.
     pub csrf: String,
     /// When the session ends, unless it is used before.
@@ -44,7 +47,7 @@ impl fmt::Debug for Session {
 
 impl fmt::Debug for SessionActor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionActor").field("actor", &self.actor).finish_non_exhaustive()
+        f.debug_struct("SessionActor").field("actor", &self.proven.actor).finish_non_exhaustive()
     }
 }
 
@@ -67,7 +70,7 @@ impl Access {
         password: &SecretString,
         peer: IpAddr,
     ) -> Result<Session, AuthError> {
-        let actor = self.authenticate(user, password, peer).await?;
+        let actor = self.authenticate(user, password, peer).await?.actor;
         let (token, csrf) = (SecretString::from(random_token()), random_token());
         let now = self.0.clock.now();
         let expires_at = now + self.0.settings.session_ttl;
@@ -75,7 +78,8 @@ impl Access {
         let write = self.0.db.write::<_, Error, _>(Priority::Normal, move |tx| {
             Box::pin(async move {
                 sessions::delete_expired(tx, now).await?;
-                sessions::create(tx, &token_hash, account, &stored_csrf, now, expires_at).await
+                sessions::create(tx, &token_hash, account, &stored_csrf, now, expires_at).await?;
+                sessions::delete_beyond(tx, account, MOST_SESSIONS).await
             })
         });
         write.await?;
@@ -104,7 +108,8 @@ impl Access {
             });
             prolong.await?;
         }
-        Ok(Some(SessionActor { actor: actor_of(&found.account), csrf: found.csrf, expires_at }))
+        let proven = proven(&found.standing, Some(token_hash));
+        Ok(Some(SessionActor { proven, csrf: found.csrf, expires_at }))
     }
 
     /// Ends a session; one that has ended already is no error.

@@ -1,6 +1,7 @@
 //! Slowing guesses down: each wrong password makes the next try of the same account, and of the
 //! same address, wait longer. Kept in memory; a restart forgets it, which gains a guesser a few tries.
 
+use crate::line::Asker;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -22,6 +23,9 @@ const PER_ACCOUNT: Pace = Pace { free: 5, longest: SignedDuration::from_mins(1) 
 const PER_ADDRESS: Pace = Pace { free: 20, longest: SignedDuration::from_mins(15) };
 /// Wrong guesses older than this are forgotten.
 const MEMORY: SignedDuration = SignedDuration::from_hours(1);
+/// For so long a user who signed in from a network is known there. Guesses from elsewhere do not keep
+/// such a user out, nor do guesses from there count against others of the same name.
+const KNOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// More accounts or addresses than this are not kept in mind at once.
 const MAX_ENTRIES: usize = 20_000;
 
@@ -45,6 +49,12 @@ struct Ledger<K>(HashMap<K, Failures>);
 impl<K: Hash + Eq> Ledger<K> {
     fn open_at(&self, key: &K, pace: &Pace) -> Option<Timestamp> {
         self.0.get(key).map(|failures| failures.open_at(pace))
+    }
+
+    /// How many wrong guesses there were lately.
+    fn count(&self, key: &K, now: Timestamp) -> u32 {
+        let recent = self.0.get(key).filter(|failures| now.duration_since(failures.last) <= MEMORY);
+        recent.map_or(0, |failures| failures.count)
     }
 
     fn failed(&mut self, key: K, now: Timestamp) {
@@ -75,38 +85,76 @@ impl<K: Hash + Eq> Ledger<K> {
 pub(crate) struct Throttle(Mutex<Ledgers>);
 
 struct Ledgers {
-    accounts: Ledger<String>,
+    /// By user; with the network where the user is known there.
+    accounts: Ledger<(String, Option<IpAddr>)>,
     addresses: Ledger<IpAddr>,
+    /// When a user last signed in from a network.
+    known: HashMap<(String, IpAddr), Timestamp>,
 }
 
 impl Default for Ledgers {
     fn default() -> Self {
-        Self { accounts: Ledger(HashMap::new()), addresses: Ledger(HashMap::new()) }
+        let (accounts, addresses) = (Ledger(HashMap::new()), Ledger(HashMap::new()));
+        Self { accounts, addresses, known: HashMap::new() }
+    }
+}
+
+impl Ledgers {
+    fn knows(&self, user: &str, network: IpAddr, now: Timestamp) -> bool {
+        let since = self.known.get(&(account_key(user), network));
+        since.is_some_and(|since| now.duration_since(*since) < KNOWN_FOR)
+    }
+
+    fn account(&self, user: &str, network: IpAddr, now: Timestamp) -> (String, Option<IpAddr>) {
+        (account_key(user), Some(network).filter(|network| self.knows(user, *network, now)))
+    }
+
+    fn know(&mut self, user: &str, network: IpAddr, now: Timestamp) {
+        if self.known.len() >= MAX_ENTRIES {
+            self.known.retain(|_, since| now.duration_since(*since) < KNOWN_FOR);
+        }
+        if self.known.len() >= MAX_ENTRIES {
+            let mut times: Vec<Timestamp> = self.known.values().copied().collect();
+            let (_, &mut median, _) = times.select_nth_unstable(MAX_ENTRIES / 2);
+            self.known.retain(|_, since| *since > median);
+        }
+        self.known.insert((account_key(user), network), now);
     }
 }
 
 impl Throttle {
-    /// How long a try has to wait; none: it may go on.
-    pub(crate) fn wait(&self, user: &str, peer: IpAddr, now: Timestamp) -> Option<Duration> {
-        let ledgers = self.ledgers();
-        let account = ledgers.accounts.open_at(&account_key(user), &PER_ACCOUNT);
-        let address = ledgers.addresses.open_at(&address_key(peer), &PER_ADDRESS);
-        let open_at = account.max(address)?;
-        Duration::try_from(open_at.duration_since(now)).ok().filter(|wait| !wait.is_zero())
+    /// As whom somebody may try; an error says how long to wait first.
+    pub(crate) fn admit(&self, user: &str, peer: IpAddr, now: Timestamp) -> Result<Asker, Duration> {
+        let (ledgers, network) = (self.ledgers(), address_key(peer));
+        let account = ledgers.account(user, network, now);
+        let open_at = ledgers.accounts.open_at(&account, &PER_ACCOUNT);
+        let open_at = open_at.max(ledgers.addresses.open_at(&network, &PER_ADDRESS));
+        let wait = open_at.and_then(|open_at| Duration::try_from(open_at.duration_since(now)).ok());
+        match wait.filter(|wait| !wait.is_zero()) {
+            Some(wait) => Err(wait),
+            None => Ok(Asker {
+                network,
+                known: account.1.is_some(),
+                failures: ledgers.addresses.count(&network, now),
+            }),
+        }
     }
 
     /// A wrong password, or a user that does not exist.
     pub(crate) fn failed(&self, user: &str, peer: IpAddr, now: Timestamp) {
-        let mut ledgers = self.ledgers();
-        ledgers.accounts.failed(account_key(user), now);
-        ledgers.addresses.failed(address_key(peer), now);
+        let (mut ledgers, network) = (self.ledgers(), address_key(peer));
+        let account = ledgers.account(user, network, now);
+        ledgers.accounts.failed(account, now);
+        ledgers.addresses.failed(network, now);
     }
 
     /// The right password.
-    pub(crate) fn succeeded(&self, user: &str, peer: IpAddr) {
-        let mut ledgers = self.ledgers();
-        ledgers.accounts.0.remove(&account_key(user));
-        ledgers.addresses.0.remove(&address_key(peer));
+    pub(crate) fn succeeded(&self, user: &str, peer: IpAddr, now: Timestamp) {
+        let (mut ledgers, network) = (self.ledgers(), address_key(peer));
+        ledgers.know(user, network, now);
+        ledgers.accounts.0.remove(&(account_key(user), None));
+        ledgers.accounts.0.remove(&(account_key(user), Some(network)));
+        ledgers.addresses.0.remove(&network);
     }
 
     fn ledgers(&self) -> std::sync::MutexGuard<'_, Ledgers> {
@@ -135,6 +183,10 @@ mod tests {
 
     const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
+    fn delay(throttle: &Throttle, user: &str, peer: IpAddr, now: Timestamp) -> Option<Duration> {
+        throttle.admit(user, peer, now).err()
+    }
+
     fn address(n: u16) -> IpAddr {
         IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, n, 0, 0, 0, 0, 1))
     }
@@ -147,13 +199,13 @@ mod tests {
         for n in 0..16 {
             // Another address each time: what counts here is the account.
             throttle.failed("ada", address(n), clock.now());
-            let wait = throttle.wait("ada", HOME, clock.now()).map_or(0, |wait| wait.as_secs());
+            let wait = delay(&throttle, "ada", HOME, clock.now()).map_or(0, |wait| wait.as_secs());
             waits.push(wait);
             clock.advance(SignedDuration::from_secs(wait.try_into().unwrap()));
-            assert_eq!(throttle.wait("ada", HOME, clock.now()), None);
+            assert_eq!(delay(&throttle, "ada", HOME, clock.now()), None);
         }
         assert_eq!(waits, [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60]);
-        assert_eq!(throttle.wait("grace", HOME, clock.now()), None);
+        assert_eq!(delay(&throttle, "grace", HOME, clock.now()), None);
     }
 
     #[test]
@@ -163,8 +215,8 @@ mod tests {
         for n in 0..25 {
             throttle.failed(&format!("user{n}"), HOME, now);
         }
-        assert_eq!(throttle.wait("ada", HOME, now), Some(Duration::from_secs(16)));
-        assert_eq!(throttle.wait("ada", address(1), now), None);
+        assert_eq!(delay(&throttle, "ada", HOME, now), Some(Duration::from_secs(16)));
+        assert_eq!(delay(&throttle, "ada", address(1), now), None);
     }
 
     #[test]
@@ -173,14 +225,31 @@ mod tests {
         let throttle = Throttle::default();
         let fail_often = || (0..10).for_each(|_| throttle.failed("ada", HOME, clock.now()));
         fail_often();
-        assert!(throttle.wait("ada", HOME, clock.now()).is_some());
-        throttle.succeeded("ada", HOME);
-        assert_eq!(throttle.wait("ada", HOME, clock.now()), None);
+        assert!(delay(&throttle, "ada", HOME, clock.now()).is_some());
+        throttle.succeeded("ada", HOME, clock.now());
+        assert_eq!(delay(&throttle, "ada", HOME, clock.now()), None);
 
         fail_often();
         clock.advance(SignedDuration::from_mins(61));
         throttle.failed("ada", HOME, clock.now());
-        assert_eq!(throttle.wait("ada", HOME, clock.now()), None);
+        assert_eq!(delay(&throttle, "ada", HOME, clock.now()), None);
+    }
+
+    #[test]
+    fn guesses_from_elsewhere_do_not_keep_out_who_is_known_nor_the_other_way_round() {
+        let now = Timestamp::UNIX_EPOCH;
+        let throttle = Throttle::default();
+        throttle.succeeded("ada", HOME, now);
+        (0..10).for_each(|n| throttle.failed("ada", address(n), now));
+        assert!(throttle.admit("ada", HOME, now).unwrap().known);
+        assert!(delay(&throttle, "ada", address(77), now).is_some());
+        // Whoever shares the network is slowed down there alone.
+        (0..7).for_each(|_| throttle.failed("ada", HOME, now));
+        assert!(delay(&throttle, "ada", HOME, now).is_some());
+        throttle.succeeded("ada", address(77), now);
+        assert!(delay(&throttle, "ada", HOME, now).is_some());
+        let later = now + KNOWN_FOR;
+        assert!(!throttle.admit("ada", HOME, later).unwrap().known);
     }
 
     #[test]
@@ -199,7 +268,7 @@ mod tests {
         for n in 0..=MAX_ENTRIES {
             throttle.failed(&format!("made-up-{n}"), HOME, now);
         }
-        assert!(throttle.wait("ada", address(1), now).is_some());
+        assert!(delay(&throttle, "ada", address(1), now).is_some());
         assert!(throttle.ledgers().accounts.0.len() <= MAX_ENTRIES);
     }
 }

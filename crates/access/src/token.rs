@@ -2,10 +2,12 @@
 //! each request (the token authentication of registries). Signed by HMAC under a key derived from
 //! the vault's, so that every server of an installation accepts them and nobody else makes them.
 
-use crate::{Access, AccessSettings};
+use crate::actors::proven;
+use crate::{Access, AccessSettings, Credential};
 use jiff::SignedDuration;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use longshore_metadata::Error;
+use longshore_metadata::accounts::CredentialEpoch;
 use longshore_model::{AccountId, Actor, Timestamp};
 use longshore_oci::Scope;
 use serde::{Deserialize, Serialize};
@@ -16,6 +18,8 @@ use uuid::Uuid;
 pub struct TokenClaims {
     /// Whose it is, as the account stands now.
     pub actor: Actor,
+    /// What it was issued for; none where nobody in particular got it.
+    pub credential: Option<Credential>,
     /// What it was issued for. The permission is asked again all the same: it may be gone.
     pub scopes: Vec<Scope>,
 }
@@ -32,6 +36,9 @@ pub enum TokenError {
     /// The account is gone.
     #[error("the token belongs to an account that does not exist any more")]
     NoSuchAccount,
+    /// The account has another password than when it was issued.
+    #[error("the account's password has changed since the token was issued; ask for a new one")]
+    Outdated,
     /// The database failed.
     #[error(transparent)]
     Metadata(#[from] Error),
@@ -45,6 +52,9 @@ struct Claims {
     /// The account's id; absent for anonymous tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     sub: Option<AccountId>,
+    /// The epoch of the account's credentials; absent together with `sub`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    epoch: Option<CredentialEpoch>,
     iat: i64,
     exp: i64,
     jti: Uuid,
@@ -84,14 +94,20 @@ impl Signer {
 }
 
 impl Access {
-    /// A token for `actor` with the scopes that were granted, and how long it lives.
+    /// A token for whoever proved a credential, or for nobody in particular, with the scopes that were
+    /// granted, and how long it lives if nothing ends it before: it holds no longer than the credential.
     #[must_use]
-    pub fn issue_token(&self, actor: &Actor, granted: &[Scope]) -> (String, SignedDuration) {
+    pub fn issue_token(
+        &self,
+        credential: Option<&Credential>,
+        granted: &[Scope],
+    ) -> (String, SignedDuration) {
         let (now, settings) = (self.0.clock.now(), &self.0.settings);
         let claims = Claims {
             iss: settings.service.clone(),
             aud: settings.service.clone(),
-            sub: actor.user().map(|user| user.id),
+            sub: credential.map(|credential| credential.account),
+            epoch: credential.map(|credential| credential.epoch),
             iat: now.as_second(),
             exp: (now + settings.token_ttl).as_second(),
             jti: Uuid::new_v4(),
@@ -106,13 +122,20 @@ impl Access {
     /// [`TokenError`]
     pub async fn verify_token(&self, token: &str) -> Result<TokenClaims, TokenError> {
         let claims = self.0.signer.read(token, self.0.clock.now())?;
-        let actor = match claims.sub {
-            None => Actor::Anonymous,
-            Some(id) => Actor::User(self.actor(id).await?.ok_or(TokenError::NoSuchAccount)?),
+        let (actor, credential) = match claims.sub {
+            None => (Actor::Anonymous, None),
+            Some(id) => {
+                let standing = self.standing(id).await?.ok_or(TokenError::NoSuchAccount)?;
+                if claims.epoch != Some(standing.epoch) {
+                    return Err(TokenError::Outdated);
+                }
+                let proven = proven(&standing, None);
+                (Actor::User(proven.actor), Some(proven.credential))
+            }
         };
         let scopes = claims.scopes.iter().map(|scope| scope.parse());
         let scopes = scopes.collect::<Result<_, _>>().map_err(|_| TokenError::Invalid)?;
-        Ok(TokenClaims { actor, scopes })
+        Ok(TokenClaims { actor, credential, scopes })
     }
 }
 
@@ -130,6 +153,7 @@ mod tests {
             iss: "longshore".to_owned(),
             aud: "longshore".to_owned(),
             sub: Some(AccountId::new()),
+            epoch: None,
             iat: 0,
             exp: 900,
             jti: Uuid::new_v4(),

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 pub fn auth_problem(error: AuthError) -> Problem {
     match error {
         AuthError::WrongCredentials => Problem::new(Code::WrongCredentials, error.to_string()),
-        AuthError::Throttled { retry_after } => {
+        AuthError::Throttled { retry_after } | AuthError::Busy { retry_after } => {
             Problem::new(Code::TooManyAttempts, error.to_string()).over_after(retry_after)
         }
         AuthError::Metadata(error) => error.into(),

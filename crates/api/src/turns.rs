@@ -93,7 +93,12 @@ mod tests {
     fn request(via: Via, version: Version) -> Parts {
         let (mut parts, ()) = Request::new(()).into_parts();
         let actor = Actor::Anonymous;
-        parts.extensions.insert(RequestActor { actor, peer: Ipv4Addr::LOCALHOST.into(), via });
+        parts.extensions.insert(RequestActor {
+            actor,
+            peer: Ipv4Addr::LOCALHOST.into(),
+            via,
+            credential: None,
+        });
         parts.version = version;
         parts
     }

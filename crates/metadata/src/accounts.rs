@@ -1,12 +1,13 @@
 //! Users and organizations.
 
 use crate::{
-    Conn, Error, Tx,
+    Change, Conn, Error, Tx,
     conn::{change, from_row, row, rows, value},
     convert::{containing, id, instant, micros, parse},
 };
 use longshore_model::{Account, AccountId, Page, PageRequest, Timestamp};
 use longshore_oci::Namespace;
+use serde::{Deserialize, Serialize};
 
 from_row! {
     struct AccountRow {
@@ -19,9 +20,40 @@ from_row! {
 }
 
 from_row! {
+    struct WithEpoch {
+        credential_epoch: i64,
+    } and account: AccountRow
+}
+
+from_row! {
     struct WithPassword {
         password_hash: String,
+        credential_epoch: i64,
     } and account: AccountRow
+}
+
+/// How often the credentials of an account have changed. What was issued under another epoch than the
+/// account's present one is void (semantics 45).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CredentialEpoch(i64);
+
+/// An account, with the epoch of its credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The account.
+    pub account: Account,
+    /// The epoch of its credentials.
+    pub epoch: CredentialEpoch,
+}
+
+/// A user, and what a password is compared with.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The user.
+    pub standing: Standing,
+    /// The hash of the password.
+    pub password_hash: String,
 }
 
 impl TryFrom<AccountRow> for Account {
@@ -78,21 +110,36 @@ pub async fn get(conn: &mut Conn, account: AccountId) -> Result<Option<Account>,
     row!(conn, AccountRow, sql, account.to_string())?.map(Account::try_from).transpose()
 }
 
-/// The user with this name and the hash of the password; none for organizations, which have none.
-pub async fn find_with_password(
-    conn: &mut Conn,
-    name: &Namespace,
-) -> Result<Option<(Account, String)>, Error> {
-    let sql = "SELECT id, name, is_org, is_admin, created_at, password_hash FROM accounts
-               WHERE name = $1 AND password_hash IS NOT NULL";
-    let found = row!(conn, WithPassword, sql, name.as_str())?;
-    found.map(|row| Ok((row.account.try_into()?, row.password_hash))).transpose()
+/// The account with this identifier, and the epoch of its credentials.
+pub async fn standing(conn: &mut Conn, account: AccountId) -> Result<Option<Standing>, Error> {
+    let sql = "SELECT id, name, is_org, is_admin, created_at, credential_epoch FROM accounts WHERE id = $1";
+    let found = row!(conn, WithEpoch, sql, account.to_string())?;
+    found
+        .map(|row| {
+            Ok(Standing { account: row.account.try_into()?, epoch: CredentialEpoch(row.credential_epoch) })
+        })
+        .transpose()
 }
 
-/// Sets the hash of a user's password.
+/// The user with this name and the hash of the password; none for organizations, which have none.
+pub async fn find_with_password(conn: &mut Conn, name: &Namespace) -> Result<Option<Candidate>, Error> {
+    let sql = "SELECT id, name, is_org, is_admin, created_at, credential_epoch, password_hash FROM accounts
+               WHERE name = $1 AND password_hash IS NOT NULL";
+    let found = row!(conn, WithPassword, sql, name.as_str())?;
+    found
+        .map(|row| {
+            let epoch = CredentialEpoch(row.credential_epoch);
+            let standing = Standing { account: row.account.try_into()?, epoch };
+            Ok(Candidate { standing, password_hash: row.password_hash })
+        })
+        .transpose()
+}
+
+/// Sets the hash of a user's password. What was issued for the old one is void from now on.
 pub async fn set_password(tx: &mut Tx, account: AccountId, hash: &str) -> Result<(), Error> {
-    let sql = "UPDATE accounts SET password_hash = $2 WHERE id = $1";
+    let sql = "UPDATE accounts SET password_hash = $2, credential_epoch = credential_epoch + 1 WHERE id = $1";
     change!(tx.conn, sql, account.to_string(), hash)?;
+    tx.announce(Change::Account(Some(account)));
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! What others are told after a commit.
 
-use longshore_model::{JobId, RepositoryId, job::Action};
+use longshore_model::{AccountId, JobId, RepositoryId, job::Action};
 use serde::{Deserialize, Serialize};
 use std::sync::{
     Arc,
@@ -22,6 +22,8 @@ pub enum Change {
     Tags(RepositoryId),
     /// Something was paused or resumed.
     Pauses,
+    /// The rights, credentials or sessions of an account, or of any account, are others than before.
+    Account(Option<AccountId>),
 }
 
 /// A slow listener misses the oldest of more than these; it looks at the database anyway.

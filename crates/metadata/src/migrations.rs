@@ -20,13 +20,15 @@ macro_rules! files {
 /// What one file is: its number, its name, its statements.
 type File = (&'static str, &'static str, &'static str);
 
-const SQLITE: [File; 9] = files!(
-    "sqlite": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "claims", "0005" "undo", "0006" "pauses",
-    "0007" "bookmarks", "0008" "damage", "0009" "policy_versions"
+const SQLITE: [File; 11] = files!(
+    "sqlite": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "claims", "0005" "undo",
+    "0006" "pauses", "0007" "bookmarks", "0008" "damage", "0009" "policy_versions",
+    "0010" "credentials", "0011" "manifest_sizes"
 );
-const POSTGRES: [File; 9] = files!(
-    "postgres": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "claims", "0005" "undo", "0006" "pauses",
-    "0007" "bookmarks", "0008" "damage", "0009" "policy_versions"
+const POSTGRES: [File; 11] = files!(
+    "postgres": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "claims", "0005" "undo",
+    "0006" "pauses", "0007" "bookmarks", "0008" "damage", "0009" "policy_versions",
+    "0010" "credentials", "0011" "manifest_sizes"
 );
 
 /// The number of the last file.

@@ -1,17 +1,18 @@
 //! Sessions of people at the site; of a token only its hash is kept.
 
 use crate::{
-    Conn, Error, Tx, accounts,
+    Change, Conn, Error, Tx,
+    accounts::{self, Standing},
     conn::{change, row},
     convert::{id, instant, micros},
 };
-use longshore_model::{Account, AccountId, Timestamp};
+use longshore_model::{AccountId, Timestamp};
 
 /// A session that has not ended.
 #[derive(Debug, Clone)]
 pub struct FoundSession {
     /// Whose it is.
-    pub account: Account,
+    pub standing: Standing,
     /// What its forms carry.
     pub csrf: String,
     /// When it ends unless it is prolonged.
@@ -49,9 +50,9 @@ pub async fn find(conn: &mut Conn, token_hash: &[u8], now: Timestamp) -> Result<
         micros(now)
     )?;
     let Some((account, csrf, expires_at)) = found else { return Ok(None) };
-    let account = accounts::get(conn, id(AccountId, &account)?).await?;
+    let standing = accounts::standing(conn, id(AccountId, &account)?).await?;
     let expires_at = instant(expires_at)?;
-    Ok(account.map(|account| FoundSession { account, csrf, expires_at }))
+    Ok(standing.map(|standing| FoundSession { standing, csrf, expires_at }))
 }
 
 /// Lets a session end later.
@@ -67,13 +68,28 @@ pub async fn prolong(tx: &mut Tx, token_hash: &[u8], expires_at: Timestamp) -> R
 
 /// Ends a session.
 pub async fn delete(tx: &mut Tx, token_hash: &[u8]) -> Result<(), Error> {
-    change!(tx.conn, "DELETE FROM sessions WHERE token_hash = $1", token_hash)?;
+    let sql = "DELETE FROM sessions WHERE token_hash = $1 RETURNING account";
+    if let Some((account,)) = row!(tx.conn, (String,), sql, token_hash)? {
+        tx.announce(Change::Account(Some(id(AccountId, &account)?)));
+    }
     Ok(())
 }
 
 /// Ends all sessions of an account.
 pub async fn delete_of(tx: &mut Tx, account: AccountId) -> Result<(), Error> {
     change!(tx.conn, "DELETE FROM sessions WHERE account = $1", account.to_string())?;
+    tx.announce(Change::Account(Some(account)));
+    Ok(())
+}
+
+/// Ends the sessions of an account beyond so many, those first that have not been used for longest.
+pub async fn delete_beyond(tx: &mut Tx, account: AccountId, most: i64) -> Result<(), Error> {
+    let sql = "DELETE FROM sessions WHERE token_hash IN (
+                   SELECT token_hash FROM sessions WHERE account = $1
+                   ORDER BY expires_at DESC, created_at DESC LIMIT 1000 OFFSET $2)";
+    if change!(tx.conn, sql, account.to_string(), most)? > 0 {
+        tx.announce(Change::Account(Some(account)));
+    }
     Ok(())
 }
 

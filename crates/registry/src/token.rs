@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
-use longshore_access::{Action, AuthError, RequestActor, Via};
+use longshore_access::{Action, AuthError, Credential, RequestActor, Via};
 use longshore_metadata::repositories;
 use longshore_model::Actor;
 use longshore_oci::scope::Action as ScopeAction;
@@ -27,7 +27,7 @@ impl Registry {
         request: &Parts,
         body: Body,
     ) -> Result<Response, Failure> {
-        let (actor, scopes) = match request.method {
+        let ((actor, credential), scopes) = match request.method {
             Method::GET => {
                 let query = request.uri.query().unwrap_or_default();
                 (proven(who), TokenRequest::parse(query.as_bytes()).map_err(too_many)?.scopes)
@@ -46,7 +46,7 @@ impl Registry {
             }
         };
         let granted = self.grant(&actor, scopes).await?;
-        let (token, lifetime) = self.access.issue_token(&actor, &granted);
+        let (token, lifetime) = self.access.issue_token(credential.as_ref(), &granted);
         let mut response = json(&json!({
             "token": token,
             "access_token": token,
@@ -58,7 +58,11 @@ impl Registry {
         Ok(response)
     }
 
-    async fn password_grant(&self, who: &RequestActor, asked: &TokenRequest) -> Result<Actor, Failure> {
+    async fn password_grant(
+        &self,
+        who: &RequestActor,
+        asked: &TokenRequest,
+    ) -> Result<(Actor, Option<Credential>), Failure> {
         match asked.grant_type.as_deref() {
             Some("password") => {}
             other => {
@@ -72,7 +76,7 @@ impl Registry {
         let user = asked.username.as_deref().unwrap_or_default();
         let password = asked.password.clone().unwrap_or_default();
         match self.access.authenticate(user, &password, who.peer).await {
-            Ok(user) => Ok(Actor::User(user)),
+            Ok(proven) => Ok((Actor::User(proven.actor), Some(proven.credential))),
             Err(error) => Err(refused(error)),
         }
     }
@@ -121,10 +125,12 @@ impl Registry {
 
 /// The actor by what the request itself proves. A token never buys another one, or it would live
 /// for ever.
-fn proven(who: &RequestActor) -> Actor {
+fn proven(who: &RequestActor) -> (Actor, Option<Credential>) {
     match who.via {
-        Via::Bearer { .. } => Actor::Anonymous,
-        Via::Basic | Via::Session { .. } | Via::Refused { .. } | Via::None => who.actor.clone(),
+        Via::Bearer { .. } => (Actor::Anonymous, None),
+        Via::Basic | Via::Session { .. } | Via::Refused { .. } | Via::None => {
+            (who.actor.clone(), who.credential.clone())
+        }
     }
 }
 
@@ -136,8 +142,10 @@ fn refused(error: AuthError) -> Failure {
     let message = error.to_string();
     match error {
         AuthError::WrongCredentials => Failure::new(ErrorCode::Unauthorized, message),
-        AuthError::Throttled { retry_after } => Failure::new(ErrorCode::TooManyRequests, message)
-            .header(header::RETRY_AFTER, retry_after.as_secs().max(1).into()),
+        AuthError::Throttled { retry_after } | AuthError::Busy { retry_after } => {
+            Failure::new(ErrorCode::TooManyRequests, message)
+                .header(header::RETRY_AFTER, retry_after.as_secs().max(1).into())
+        }
         AuthError::Metadata(error) => error.into(),
     }
 }

@@ -11,7 +11,7 @@ use axum_extra::extract::CookieJar;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use ipnet::IpNet;
-use longshore_access::{Access, RequestActor, TokenError, Via};
+use longshore_access::{Access, Proven, RequestActor, TokenClaims, TokenError, Via};
 use longshore_admin::auth_problem;
 use longshore_app::server::{RequestSession, SESSION_COOKIE};
 use longshore_model::{Actor, Code, Problem};
@@ -77,7 +77,8 @@ pub(crate) async fn identify(
     let arrival = Arrival::new(peer.ip(), tls, &head.headers, &keeper.trusted_proxies);
     let origin = keeper.external_origin.clone().or_else(|| arrival.origin());
     let session = session_token(&head.headers);
-    let mut seen = RequestActor { actor: Actor::Anonymous, peer: arrival.peer, via: Via::None };
+    let mut seen =
+        RequestActor { actor: Actor::Anonymous, peer: arrival.peer, via: Via::None, credential: None };
     let admitted = keeper.admit(audience, session.as_deref(), origin.as_deref(), &head, &mut seen).await;
     let mut response = match admitted {
         // Held until the answer: by then the upload's bytes have come.
@@ -129,7 +130,13 @@ impl Gatekeeper {
         headers: &HeaderMap,
         session: Option<&str>,
     ) -> Result<RequestActor, Problem> {
-        let known = |actor, via| RequestActor { actor, peer, via };
+        let known = |proven: Proven, via| RequestActor {
+            actor: Actor::User(proven.actor),
+            peer,
+            via,
+            credential: Some(proven.credential),
+        };
+        let nobody = RequestActor { actor: Actor::Anonymous, peer, via: Via::None, credential: None };
         let credentials = match audience {
             Audience::Registry | Audience::Rest => headers.get(header::AUTHORIZATION),
             // A proxy in front of the site may have credentials of its own there.
@@ -138,13 +145,14 @@ impl Gatekeeper {
         if let Some(credentials) = credentials {
             return match credentials.to_str().ok().and_then(Credentials::parse) {
                 Some(Credentials::Basic { user, password }) => {
-                    let user =
-                        self.access.authenticate(&user, &password, peer).await.map_err(auth_problem)?;
-                    Ok(known(Actor::User(user), Via::Basic))
+                    let proven = self.access.authenticate(&user, &password, peer).await;
+                    Ok(known(proven.map_err(auth_problem)?, Via::Basic))
                 }
                 Some(Credentials::Bearer(token)) if audience == Audience::Registry => {
                     Ok(match self.access.verify_token(token.expose_secret()).await {
-                        Ok(claims) => known(claims.actor, Via::Bearer { scopes: claims.scopes }),
+                        Ok(TokenClaims { actor, credential, scopes }) => {
+                            RequestActor { actor, peer, via: Via::Bearer { scopes }, credential }
+                        }
                         Err(TokenError::Metadata(error)) => {
                             tracing::error!(
                                 error = &error as &dyn std::error::Error,
@@ -154,7 +162,9 @@ impl Gatekeeper {
                             return Err(Problem::new(Code::Internal, message));
                         }
                         // The registry's challenge then tells where to get a new one.
-                        Err(refused) => known(Actor::Anonymous, Via::Refused { why: refused.to_string() }),
+                        Err(refused) => {
+                            RequestActor { via: Via::Refused { why: refused.to_string() }, ..nobody }
+                        }
                     })
                 }
                 Some(Credentials::Bearer(_)) => Err(Problem::new(
@@ -175,8 +185,8 @@ impl Gatekeeper {
             None => None,
         };
         Ok(match session {
-            Some(session) => known(Actor::User(session.actor), Via::Session { csrf: session.csrf }),
-            None => known(Actor::Anonymous, Via::None),
+            Some(session) => known(session.proven, Via::Session { csrf: session.csrf }),
+            None => nobody,
         })
     }
 }

@@ -5,6 +5,7 @@ mod bad_input;
 mod clients;
 mod config;
 mod crash;
+mod credentials;
 mod docker;
 mod example;
 mod garbage;

@@ -15,7 +15,7 @@ pub(crate) struct Scene {
     pub(crate) access: Access,
     pub(crate) clock: ManualClock,
     db: Database,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 pub(crate) fn secret(text: &str) -> SecretString {
@@ -29,7 +29,7 @@ impl Scene {
         let path = folder.path().join("access.db");
         let db = Database::open(path.to_str().unwrap(), Vault::from_key([7; 32])).await.unwrap();
         let access = Access::new(db.clone(), Arc::new(clock.clone()), AccessSettings::default());
-        Self { access, clock, db, _folder: folder }
+        Self { access, clock, db, folder: folder }
     }
 
     /// A user with a password, or an organization without.
@@ -44,6 +44,13 @@ impl Scene {
             Box::pin(async move { accounts::create(tx, &name, is_org, is_admin, hash.as_deref(), now).await })
         });
         made.await.unwrap()
+    }
+
+    /// Another process on the same file, which cannot be heard here.
+    pub(crate) async fn beside(&self) -> Access {
+        let path = self.folder.path().join("access.db");
+        let db = Database::open(path.to_str().unwrap(), Vault::from_key([7; 32])).await.unwrap();
+        Access::new(db, Arc::new(self.clock.clone()), AccessSettings::default())
     }
 
     /// A second server process on the same database.

@@ -16,7 +16,7 @@ async fn a_session_is_known_by_its_token_alone() {
     assert!(!printed.contains(session.token.expose_secret()) && !printed.contains(&session.csrf));
 
     let found = scene.access.session(&session.token).await.unwrap().unwrap();
-    assert_eq!((found.actor, found.csrf.as_str()), (session.actor, session.csrf.as_str()));
+    assert_eq!((found.proven.actor, found.csrf.as_str()), (session.actor, session.csrf.as_str()));
     // A restart ends no session.
     assert!(scene.restarted().session(&session.token).await.unwrap().is_some());
     assert_eq!(scene.access.session(&secret("made up")).await.unwrap(), None);
@@ -49,4 +49,21 @@ async fn signing_out_ends_one_session_and_no_other() {
     scene.access.sign_out(&first.token).await.unwrap();
     assert_eq!(scene.access.session(&first.token).await.unwrap(), None);
     assert!(scene.access.session(&second.token).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn an_account_has_so_many_sessions_and_the_oldest_end_first() {
+    let scene = Scene::new().await;
+    scene.account("ada", Some("correct horse"), false).await;
+    let sign_in = async || {
+        scene.clock.advance(SignedDuration::from_secs(1));
+        scene.access.sign_in("ada", &secret("correct horse"), HOME).await.unwrap().token
+    };
+    let first = sign_in().await;
+    let second = sign_in().await;
+    for _ in 0..255 {
+        sign_in().await;
+    }
+    assert_eq!(scene.access.session(&first).await.unwrap(), None);
+    assert!(scene.access.session(&second).await.unwrap().is_some());
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 async fn the_right_password_gives_the_actor_with_its_present_rights() {
     let scene = Scene::new().await;
     let ada = scene.account("ada", Some("correct horse"), true).await;
-    let actor = scene.access.authenticate("ada", &secret("correct horse"), HOME).await.unwrap();
+    let actor = scene.access.authenticate("ada", &secret("correct horse"), HOME).await.unwrap().actor;
     assert_eq!((actor.id, actor.name.as_str(), actor.is_admin), (ada.id, "ada", true));
 }
 
@@ -79,4 +79,39 @@ async fn a_new_password_counts_at_once_and_ends_what_began_with_the_old_one() {
     assert!(matches!(old, Err(AuthError::WrongCredentials)));
     assert!(scene.access.authenticate("ada", &secret("battery staple"), HOME).await.is_ok());
     assert_eq!(scene.access.session(&session.token).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn who_is_known_is_let_in_while_others_guess_and_equal_credentials_are_checked_once() {
+    let scene = Scene::new().await;
+    scene.account("ada", Some("correct horse"), false).await;
+    assert!(scene.access.authenticate("ada", &secret("correct horse"), HOME).await.is_ok());
+    for n in 0..20 {
+        let peer = std::net::IpAddr::from([203, 0, 113, n]);
+        assert!(scene.access.authenticate("ada", &secret("guess"), peer).await.is_err());
+    }
+    // Longer than a success is remembered.
+    scene.clock.advance(SignedDuration::from_secs(61));
+    let again = (0..50)
+        .map(|_| async { scene.access.authenticate("ada", &secret("correct horse"), HOME).await.map(drop) });
+    for answer in futures::future::join_all(again).await {
+        answer.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn too_many_checks_at_once_are_refused_with_a_time_to_come_back() {
+    let scene = Scene::new().await;
+    let guesses = (0..400_u16).map(|n| {
+        let access = &scene.access;
+        async move {
+            let [high, low] = n.to_be_bytes();
+            access.authenticate(&format!("user{n}"), &secret("guess"), [10, 0, high, low].into()).await
+        }
+    });
+    let answers = futures::future::join_all(guesses).await;
+    let busy = answers.iter().filter(|answer| matches!(answer, Err(AuthError::Busy { .. }))).count();
+    let wrong = answers.iter().filter(|answer| matches!(answer, Err(AuthError::WrongCredentials))).count();
+    assert_eq!(busy + wrong, 400);
+    assert!(wrong >= 64 && busy >= 300, "{wrong} were checked, {busy} sent away");
 }

@@ -15,8 +15,8 @@ async fn a_token_proves_actor_and_scopes_on_every_server_until_it_expires() {
     let scene = Scene::new().await;
     scene.account("ada", Some("correct horse"), false).await;
     let ada = scene.access.authenticate("ada", &secret("correct horse"), HOME).await.unwrap();
-    let ada = Actor::User(ada);
-    let (token, lives) = scene.access.issue_token(&ada, &scopes());
+    let (token, lives) = scene.access.issue_token(Some(&ada.credential), &scopes());
+    let ada = Actor::User(ada.actor);
     for access in [scene.access.clone(), scene.restarted()] {
         let claims = access.verify_token(&token).await.unwrap();
         assert_eq!((&claims.actor, &claims.scopes), (&ada, &scopes()));
@@ -28,7 +28,7 @@ async fn a_token_proves_actor_and_scopes_on_every_server_until_it_expires() {
 #[tokio::test]
 async fn nobody_in_particular_gets_tokens_too() {
     let scene = Scene::new().await;
-    let (token, lives) = scene.access.issue_token(&Actor::Anonymous, &[]);
+    let (token, lives) = scene.access.issue_token(None, &[]);
     assert!(lives > SignedDuration::from_secs(60));
     let claims = scene.access.verify_token(&token).await.unwrap();
     assert_eq!((claims.actor, claims.scopes), (Actor::Anonymous, Vec::new()));
@@ -37,7 +37,7 @@ async fn nobody_in_particular_gets_tokens_too() {
 #[tokio::test]
 async fn what_is_no_token_of_ours_is_refused() {
     let scene = Scene::new().await;
-    let (token, _) = scene.access.issue_token(&Actor::Anonymous, &scopes());
+    let (token, _) = scene.access.issue_token(None, &scopes());
     for text in ["", "x", "a.b.c", &token[..token.len() - 1], &format!("{token}x")] {
         let error = scene.access.verify_token(text).await.unwrap_err();
         assert!(matches!(error, TokenError::Invalid), "{text}: {error}");
@@ -50,6 +50,41 @@ async fn a_token_of_an_account_that_is_not_there_is_refused() {
     there.account("ada", Some("correct horse"), false).await;
     let ada = there.access.authenticate("ada", &secret("correct horse"), HOME).await.unwrap();
     // Both have the same key, as after a restored backup.
-    let (token, _) = there.access.issue_token(&Actor::User(ada), &[]);
+    let (token, _) = there.access.issue_token(Some(&ada.credential), &[]);
     assert!(matches!(here.access.verify_token(&token).await, Err(TokenError::NoSuchAccount)));
+}
+
+#[tokio::test]
+async fn semantics_45_a_token_ends_with_the_password_it_was_issued_for() {
+    let scene = Scene::new().await;
+    let ada = scene.account("ada", Some("correct horse"), false).await;
+    let proven = scene.access.authenticate("ada", &secret("correct horse"), HOME).await.unwrap();
+    let (token, _) = scene.access.issue_token(Some(&proven.credential), &scopes());
+    assert!(scene.access.verify_token(&token).await.is_ok());
+    let hash = scene.access.hash_password(&secret("battery staple")).await.unwrap();
+    scene.access.set_password(ada.id, hash).await.unwrap();
+    assert!(matches!(scene.access.verify_token(&token).await, Err(TokenError::Outdated)));
+    assert_eq!(scene.access.still_holds(&proven.credential).await.unwrap(), None);
+    // What was proved before the change, and is asked for only now, is worth no more.
+    let (late, _) = scene.access.issue_token(Some(&proven.credential), &scopes());
+    assert!(matches!(scene.access.verify_token(&late).await, Err(TokenError::Outdated)));
+
+    let proven = scene.access.authenticate("ada", &secret("battery staple"), HOME).await.unwrap();
+    let (token, _) = scene.access.issue_token(Some(&proven.credential), &scopes());
+    assert!(scene.access.verify_token(&token).await.is_ok());
+}
+
+#[tokio::test]
+async fn semantics_45_a_server_that_hears_nothing_of_a_new_password_knows_it_a_second_later() {
+    let scene = Scene::new().await;
+    let ada = scene.account("ada", Some("correct horse"), false).await;
+    let proven = scene.access.authenticate("ada", &secret("correct horse"), HOME).await.unwrap();
+    let (token, _) = scene.access.issue_token(Some(&proven.credential), &scopes());
+    assert!(scene.access.verify_token(&token).await.is_ok());
+    // As `longshore user passwd` does beside a server on SQLite.
+    let beside = scene.beside().await;
+    let hash = beside.hash_password(&secret("battery staple")).await.unwrap();
+    beside.set_password(ada.id, hash).await.unwrap();
+    scene.clock.advance(SignedDuration::from_secs(1));
+    assert!(matches!(scene.access.verify_token(&token).await, Err(TokenError::Outdated)));
 }

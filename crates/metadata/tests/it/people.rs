@@ -24,9 +24,9 @@ async fn account(scene: &Scene, name: &str, is_org: bool) -> Account {
 
 async fn with_password(conn: &mut Conn, name: &str) -> Option<String> {
     let found = accounts::find_with_password(conn, &name.parse().unwrap()).await.unwrap();
-    found.map(|(account, hash)| {
-        assert_eq!(account.name.as_str(), name);
-        hash
+    found.map(|found| {
+        assert_eq!(found.standing.account.name.as_str(), name);
+        found.password_hash
     })
 }
 
@@ -82,7 +82,7 @@ async fn a_session_ends_with_its_time_and_by_sign_out(scene: Scene) {
     let found =
         async |token: &[u8], now| sessions::find(&mut scene.read().await, token, at(now)).await.unwrap();
     let session = found(b"one", 99).await.unwrap();
-    assert_eq!((session.account.id, session.csrf.as_str()), (alice.id, "csrf"));
+    assert_eq!((session.standing.account.id, session.csrf.as_str()), (alice.id, "csrf"));
     assert!(found(b"one", 100).await.is_none(), "it has ended");
     assert!(found(b"three", 0).await.is_none());
     scene.write(|tx| Box::pin(sessions::delete(tx, b"one"))).await;

@@ -6,11 +6,11 @@ use futures::FutureExt;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
-use longshore_access::{Access, AccessSettings, RequestActor, Via};
+use longshore_access::{Access, AccessSettings, Credential, Proven, RequestActor, Via};
 use longshore_content::{Content, DiskStore, Sparse};
 use longshore_metadata::{Database, Priority, Vault, accounts, repositories};
 use longshore_model::repository::{NewRepository, RepositoryChange};
-use longshore_model::{Actor, Author, Clock, ManualClock, Repository, UserActor};
+use longshore_model::{Actor, Author, Clock, ManualClock, Repository};
 use longshore_oci::media_type::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
 use longshore_oci::{Algorithm, Digest, ErrorBody, ErrorCode, Scope};
 use longshore_registry::{Registry, RegistryParts, RegistrySettings};
@@ -30,7 +30,7 @@ pub(crate) struct House {
     pub(crate) db: Database,
     pub(crate) content: Content,
     pub(crate) access: Access,
-    users: HashMap<&'static str, UserActor>,
+    users: HashMap<&'static str, Proven>,
     app: Router,
 }
 
@@ -69,7 +69,7 @@ impl House {
                 .boxed()
             });
             let account = account.await.unwrap();
-            users.insert(name, UserActor { id: account.id, name: account.name, is_admin });
+            users.insert(name, access.vouched(account.id).await.unwrap().unwrap());
         }
         let settings = RegistrySettings { external_url: None, service: "longshore".into(), redirects: false };
         let (parts_content, parts_access) = (content.clone(), access.clone());
@@ -84,7 +84,15 @@ impl House {
     }
 
     pub(crate) fn actor(&self, user: &str) -> Actor {
-        self.users.get(user).map_or(Actor::Anonymous, |user| Actor::User(user.clone()))
+        self.users.get(user).map_or(Actor::Anonymous, |proven| Actor::User(proven.actor.clone()))
+    }
+
+    pub(crate) fn credential(&self, user: &str) -> Option<Credential> {
+        self.users.get(user).map(|proven| proven.credential.clone())
+    }
+
+    fn request_of(&self, user: &str, via: Via) -> RequestActor {
+        RequestActor { actor: self.actor(user), peer: PEER, via, credential: self.credential(user) }
     }
 
     /// The registry as this user meets it.
@@ -114,28 +122,28 @@ impl House {
     /// A request by a user of this name, or by nobody.
     pub(crate) fn by(&self, user: &'static str) -> Client<'_> {
         let via = if user == NOBODY { Via::None } else { Via::Basic };
-        Client { house: self, who: RequestActor { actor: self.actor(user), peer: PEER, via } }
+        Client { house: self, who: self.request_of(user, via) }
     }
 
     /// A request out of a browser in which this user is signed in.
     pub(crate) fn in_a_browser(&self, user: &'static str) -> Client<'_> {
         let via = Via::Session { csrf: "token".to_owned() };
-        Client { house: self, who: RequestActor { actor: self.actor(user), peer: PEER, via } }
+        Client { house: self, who: self.request_of(user, via) }
     }
 
     /// A request that carries a token.
     pub(crate) async fn bearing(&self, token: &str) -> Client<'_> {
-        let (actor, via) = match self.access.verify_token(token).await {
-            Ok(claims) => (claims.actor, Via::Bearer { scopes: claims.scopes }),
-            Err(refused) => (Actor::Anonymous, Via::Refused { why: refused.to_string() }),
+        let (actor, via, credential) = match self.access.verify_token(token).await {
+            Ok(claims) => (claims.actor, Via::Bearer { scopes: claims.scopes }, claims.credential),
+            Err(refused) => (Actor::Anonymous, Via::Refused { why: refused.to_string() }, None),
         };
-        Client { house: self, who: RequestActor { actor, peer: PEER, via } }
+        Client { house: self, who: RequestActor { actor, peer: PEER, via, credential } }
     }
 
     /// A request that carries a token of this user for these scopes.
     pub(crate) async fn bearing_for(&self, user: &str, scopes: &[&str]) -> Client<'_> {
         let scopes: Vec<Scope> = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
-        self.bearing(&self.access.issue_token(&self.actor(user), &scopes).0).await
+        self.bearing(&self.access.issue_token(self.credential(user).as_ref(), &scopes).0).await
     }
 
     /// A blob in a repository, pushed by its owner.

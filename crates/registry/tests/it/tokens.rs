@@ -76,7 +76,7 @@ async fn a_token_is_good_for_its_scopes_alone_and_only_while_the_right_lasts() {
     let house = House::new().await;
     house.image("ann/web", "v1").await;
     let token = |scopes: &[&str], user: &'static str| {
-        house.access.issue_token(&house.actor(user), &self::scopes(scopes)).0
+        house.access.issue_token(house.credential(user).as_ref(), &self::scopes(scopes)).0
     };
     let (pull, push) = ("repository:ann/web:pull", "repository:ann/web:pull,push");
     let client = house.bearing(&token(&[pull], "ann")).await;
@@ -121,7 +121,7 @@ fn requests() -> [(Method, String, &'static str); 8] {
 async fn a_token_that_does_not_do_is_told_what_is_missing_and_why() {
     let house = House::new().await;
     house.image("ann/web", "v1").await;
-    let nobodys = house.access.issue_token(&Actor::Anonymous, &[]).0;
+    let nobodys = house.access.issue_token(None, &[]).0;
     let clients = [
         (house.bearing_for("ann", &[]).await, Some("insufficient_scope")),
         (house.bearing_for("ann", &["repository:ann/other:pull,push"]).await, Some("insufficient_scope")),
