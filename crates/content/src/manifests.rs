@@ -83,6 +83,12 @@ impl Sparse {
 }
 
 impl Content {
+    /// Whether this manifest is taken though parts of it are missing.
+    #[must_use]
+    pub fn accepts_sparse(&self, manifest: &Manifest) -> bool {
+        self.1.sparse.accepts(manifest)
+    }
+
     /// Stores a manifest and sets its tags, all or nothing, once it is sure that every part that
     /// it needs is stored in this very repository (semantics 9 names the exceptions). Tag, history,
     /// activity and the job that evaluates the tag are written in the same transaction.

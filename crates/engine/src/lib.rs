@@ -36,6 +36,7 @@ pub use poll::ForeseeError;
 pub use promote::{PromoteError, PromoteNow};
 pub use reach::{ReachError, endpoint_of, kind_of};
 pub use retry::Jitter;
+pub use transfer::push::Waits;
 
 use crate::{evaluate::Occasion, reach::Registries, running::Running, transfer::push::Shared};
 use jiff::{SignedDuration, tz::TimeZone};
@@ -78,6 +79,8 @@ pub struct EngineSettings {
     pub garbage: GarbageSettings,
     /// How long a job stays with a server that says nothing any more.
     pub lease: SignedDuration,
+    /// How long it is waited for other registries to find the parts of a manifest.
+    pub waits: Waits,
 }
 
 impl Default for EngineSettings {
@@ -91,6 +94,7 @@ impl Default for EngineSettings {
             jitter: Jitter::default(),
             garbage: GarbageSettings::default(),
             lease: SignedDuration::from_secs(30),
+            waits: Waits::default(),
         }
     }
 }

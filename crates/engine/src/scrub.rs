@@ -5,7 +5,10 @@
 use crate::{
     Engine,
     journal::Journal,
-    transfer::stream::{Report, whole_blob},
+    transfer::{
+        halt::Halt,
+        stream::{Fetch, Report},
+    },
     trouble::Trouble,
 };
 use longshore_content::{Checked, Damage};
@@ -167,7 +170,8 @@ async fn fetch(engine: &Engine, journal: &Journal, part: &Part<'_>, source: &Sou
         Part::Blob(blob) => {
             journal.plan_bytes(blob.size);
             let (from, digest) = (source.repository.clone(), blob.digest.clone());
-            let body = whole_blob(registry, from, digest, blob.size, journal.clone(), Report::default());
+            let fetch = Fetch::new(registry, from, digest, blob.size, Halt::default());
+            let body = fetch.stream(journal.clone(), Report::default());
             Ok(content.mend_blob(&blob.digest, body).await?)
         }
     }

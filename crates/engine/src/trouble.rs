@@ -1,8 +1,10 @@
 //! Why a job could not do its work, and what that means for it: another try, or the end.
 
+use http::StatusCode;
 use jiff::SignedDuration;
 use longshore_content as content;
 use longshore_metadata as metadata;
+use longshore_oci::Digest;
 use longshore_remote as remote;
 
 /// What stopped a job. Each is a sentence that names the thing, the cause, and where there is one the remedy.
@@ -14,6 +16,29 @@ pub(crate) enum Trouble {
     /// Content named by digest is not there (any more): the tag must be planned anew (semantics 24).
     #[error("{0}")]
     Gone(remote::Error),
+    /// A part of what was asked for is not there, though what names it is.
+    #[error(
+        "the registry has no {part}, which {} names ({error}){}",
+        .whole.short(),
+        if *.is_index {
+            "; a server takes indexes without all their parts if it is started with --sparse-manifests=indexes"
+        } else {
+            ""
+        }
+    )]
+    PartGone {
+        /// What names it.
+        whole: Digest,
+        /// What is missing.
+        part: Digest,
+        /// Whether an index without it could be taken by another setting.
+        is_index: bool,
+        /// The registry's answer.
+        error: remote::Error,
+    },
+    /// What came is longer than what was asked for.
+    #[error("{0}")]
+    WrongContent(String),
     /// This registry's own content.
     #[error(transparent)]
     Content(#[from] content::Error),
@@ -29,6 +54,9 @@ pub(crate) enum Trouble {
     /// A later change took the place of the job's own (semantics 1).
     #[error("{0}")]
     Superseded(String),
+    /// Not asked for, because the registry as a whole had failed before or wants to be left alone.
+    #[error("the run had stopped before")]
+    Halted,
 }
 
 /// What becomes of a job in trouble.
@@ -56,10 +84,11 @@ impl Trouble {
                 let asked = error.retry_after().and_then(|asked| SignedDuration::try_from(asked).ok());
                 Fate::Retry(asked)
             }
-            Self::Remote(_) | Self::Gone(_) | Self::Final(_) => Fate::Errored,
+            Self::Remote(_) | Self::Gone(_) | Self::PartGone { .. } => Fate::Errored,
+            Self::WrongContent(_) | Self::Final(_) => Fate::Errored,
             // No retry brings the right key (semantics 30).
             Self::Metadata(metadata::Error::SecretUnreadable) => Fate::Errored,
-            Self::Metadata(_) | Self::Passing(_) => Fate::Retry(None),
+            Self::Metadata(_) | Self::Passing(_) | Self::Halted => Fate::Retry(None),
             Self::Content(error) if content_may_recover(error) => Fate::Retry(None),
             Self::Content(_) => Fate::Errored,
             Self::Superseded(_) => Fate::Superseded,
@@ -71,11 +100,36 @@ impl Trouble {
         matches!(self, Self::Remote(remote::Error::RealmChanged { .. }))
     }
 
+    /// Whether the other registry as a whole fails, refuses these credentials or wants to be left alone, so that
+    /// the next request would meet the same (semantics 39). An answer about one thing that was asked for, and a
+    /// connection that broke over it, say nothing of the rest.
+    pub(crate) fn is_of_the_whole_registry(&self) -> bool {
+        use remote::{Error, Failure};
+        match self {
+            Self::Remote(Error::Network { failure: Failure::Broken(_), .. }) => false,
+            Self::Remote(error) => match error {
+                Error::Network { .. }
+                | Error::AddressRefused(_)
+                | Error::WrongCredentials { .. }
+                | Error::RealmChanged { .. }
+                | Error::RealmRefused { .. }
+                | Error::Ca(_)
+                | Error::Settings(_) => true,
+                error => matches!(
+                    error.status(),
+                    Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+                ),
+            },
+            _ => false,
+        }
+    }
+
     /// Whether the content came, but is not what was asked for.
     pub(crate) fn is_wrong_content(&self) -> bool {
         matches!(
             self,
-            Self::Remote(remote::Error::DigestMismatch { .. })
+            Self::WrongContent(_)
+                | Self::Remote(remote::Error::DigestMismatch { .. })
                 | Self::Content(content::Error::DigestMismatch { .. } | content::Error::SizeMismatch { .. })
         )
     }

@@ -195,6 +195,11 @@ impl Auth {
         }
     }
 
+    /// Forgets the token for these scopes: it was refused in the middle of something that cannot be sent twice.
+    pub(crate) async fn forget(&self, scopes: &[Scope]) {
+        *self.slot(scopes).lock().await = None;
+    }
+
     fn slot(&self, scopes: &[Scope]) -> Slot {
         let mut key: Vec<String> = scopes.iter().map(ToString::to_string).collect();
         key.sort();

@@ -41,17 +41,21 @@ impl std::fmt::Debug for BlobStream {
 }
 
 impl Registry {
-    /// The length of a blob in bytes; `None` if it is not there.
-    pub async fn head_blob(&self, repository: &RemoteName, digest: &Digest) -> Result<Option<u64>, Error> {
+    /// Whether a blob is there. Where the registry will not say (it forbids the question, or does not know it),
+    /// the answer is no: an upload shows the rest (semantics 40).
+    pub async fn has_blob(&self, repository: &RemoteName, digest: &Digest) -> Result<bool, Error> {
         let call = self.blob_call(Method::HEAD, repository, digest, "looking at");
         let doing = call.doing.clone();
-        let response = self.expect(call, &[StatusCode::OK, StatusCode::NOT_FOUND]).await?;
-        if response.status() == StatusCode::NOT_FOUND {
-            return Ok(None);
-        }
-        match length_of(response.headers()) {
-            Some(length) => Ok(Some(length)),
-            None => Err(self.bad_answer(&doing, "no length of the blob")),
+        let response = self.send(call).await?;
+        match response.status() {
+            status if status.is_success() => Ok(true),
+            StatusCode::NOT_FOUND
+            | StatusCode::GONE
+            | StatusCode::FORBIDDEN
+            | StatusCode::BAD_REQUEST
+            | StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::NOT_IMPLEMENTED => Ok(false),
+            _ => Err(self.refused(response, &doing).await),
         }
     }
 

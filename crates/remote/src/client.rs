@@ -16,6 +16,7 @@ use url::Url;
 use crate::answer::{read_body, refusal};
 use crate::auth::Auth;
 use crate::transport::{Answer, Call, Payload, Transport};
+use crate::uploads::RequestLimit;
 use crate::{Endpoint, Error};
 
 /// How much of the answer to a ping is looked at, in bytes.
@@ -35,6 +36,7 @@ struct Inner {
     auth: Auth,
     learned: OnceCell<()>,
     digests_need_get: AtomicBool,
+    request_limit: RequestLimit,
 }
 
 /// What the registry says to `GET /v2/` without credentials.
@@ -78,6 +80,7 @@ impl Registry {
             transport,
             learned: OnceCell::new(),
             digests_need_get: AtomicBool::new(false),
+            request_limit: RequestLimit::default(),
             endpoint,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -100,6 +103,11 @@ impl Registry {
     /// Whether this registry was seen to answer HEAD without a (right) digest.
     pub(crate) fn digests_need_get(&self) -> &AtomicBool {
         &self.inner.digests_need_get
+    }
+
+    /// The most that it was seen to take in one request.
+    pub(crate) fn request_limit(&self) -> &RequestLimit {
+        &self.inner.request_limit
     }
 
     /// The address of something below `/v2/`.

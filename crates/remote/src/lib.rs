@@ -31,4 +31,4 @@ pub use manifests::{FetchedManifest, ManifestHead, PutOutcome};
 pub use network::{AddressRefused, NetworkPolicy};
 pub use tags::Listing;
 pub use tls::{CaError, check_ca, ensure_provider};
-pub use uploads::{Mount, Upload};
+pub use uploads::{Mount, Source, SourceError, SourceStream, Upload};

@@ -29,6 +29,9 @@ use std::sync::{Mutex, PoisonError};
 const TAGS_AT_ONCE: usize = 4;
 /// A tag that moves while it is copied is planned anew so often (semantics 4).
 const PLANS: u32 = 3;
+/// A run is tried so often for the sake of single tags that fail for a reason that may pass. One that answers
+/// 500 for ever waits for the mirror's next run like any other tag.
+pub(super) const TRIES: u32 = 3;
 
 /// One run of one mirror.
 pub(super) struct Carrier<'a> {
@@ -40,6 +43,7 @@ pub(super) struct Carrier<'a> {
     pub(super) pull: Pull,
     job: JobId,
     epoch: i64,
+    pub(super) attempt: u32,
     author: Author,
     lineage: Lineage,
     baseline: Option<BaselineTags>,
@@ -50,8 +54,8 @@ pub(super) struct Carrier<'a> {
 #[derive(Default)]
 struct State {
     tally: Tally,
-    /// The first error that may pass.
-    passing: Option<Trouble>,
+    /// The first error that may pass, and the tag it is about.
+    passing: Option<(Tag, Trouble)>,
     /// The first one that will not.
     lasting: Option<String>,
 }
@@ -99,7 +103,7 @@ impl<'a> Carrier<'a> {
         };
         let (content, from) = (engine.content().clone(), mirror.remote_repository.clone());
         let pull = Pull::new(content, registry.clone(), from, target.clone(), carrier, journal.clone());
-        let (job, epoch, state) = (claim.job.id, claim.epoch, Mutex::default());
+        let (job, epoch, attempt) = (claim.job.id, claim.epoch, claim.job.attempt);
         Ok(Self {
             engine,
             mirror,
@@ -109,33 +113,49 @@ impl<'a> Carrier<'a> {
             pull,
             job,
             epoch,
+            attempt,
             author,
             lineage,
             baseline,
-            state,
+            state: Mutex::default(),
         })
     }
 
-    /// Brings in what the plan says. An error of one tag keeps no other from coming; in the end the first error
-    /// that may pass, else the first one at all, is the run's.
-    pub(super) async fn carry_out(self, survey: &Survey) -> Result<Tally, Trouble> {
-        self.journal.plan_tags(survey.tags.len());
+    /// Brings in what the plan says. An error of one tag keeps no other from coming (semantics 37); a failure
+    /// of the whole remote stops the run at once and is its end. Otherwise the first error that may pass, or
+    /// else the first one at all, is the run's.
+    pub(super) async fn carry_out(self, mut survey: Survey) -> Result<Tally, Trouble> {
+        self.journal.plan_tags(survey.tags.len() + survey.unread.len());
+        for (name, trouble) in std::mem::take(&mut survey.unread) {
+            self.heed::<()>(&name, Err(trouble))?;
+            self.journal.tag_done();
+        }
         let work: Vec<_> = survey.tags.iter().map(|(name, digest)| self.one(name, digest)).collect();
         let present = stream::iter(work).buffer_unordered(TAGS_AT_ONCE).try_collect::<Vec<_>>().await?;
         let present: Vec<Present> = present.into_iter().flatten().collect();
+        if let Some(reason) = self.pull.halt().reason() {
+            return Err(reason);
+        }
         if self.mirror.common.referrers {
-            self.families(survey, &present).await?;
+            self.families(&survey, &present).await?;
         }
         let State { tally, passing, lasting } =
             self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        match (passing, lasting) {
-            (Some(trouble), _) => Err(trouble),
-            (None, Some(first)) => Err(Trouble::Final(format!("{}; first: {first}", tally.sentence()))),
-            (None, None) => Ok(tally),
-        }
+        let first = match (passing, lasting) {
+            (None, None) => return Ok(tally),
+            (Some((_, trouble)), _) if self.attempt < TRIES || !matches!(trouble, Trouble::Remote(_)) => {
+                return Err(trouble);
+            }
+            (_, Some(first)) => first,
+            (Some((name, trouble)), None) => format!("{name}: {trouble}"),
+        };
+        Err(Trouble::Final(format!("{}; first: {first}", tally.sentence())))
     }
 
     async fn one(&self, name: &Tag, digest: &Digest) -> Result<Option<Present>, Trouble> {
+        if self.pull.halt().check().is_err() {
+            return Ok(None);
+        }
         let present = self.heed(name, self.tag(name, digest).await)?;
         self.journal.tag_done();
         Ok(present.flatten())
@@ -156,16 +176,39 @@ impl<'a> Carrier<'a> {
         if fate == Fate::Lost {
             return Err(trouble);
         }
+        // Why the run has stopped is told once, by its end.
+        if matches!(trouble, Trouble::Halted) {
+            return Ok(None);
+        }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.tally.failed += 1;
         if matches!(fate, Fate::Retry(_)) {
             self.journal.warn(line);
-            state.passing.get_or_insert(trouble);
+            state.passing.get_or_insert_with(|| (name.clone(), trouble));
         } else {
             self.journal.error(line.clone());
             state.lasting.get_or_insert(line);
         }
         Ok(None)
+    }
+
+    /// Notes an error about what is optional, which is a warning whatever it is (semantics 37), unless it is
+    /// the end of the whole run.
+    pub(super) fn forgive<T>(
+        &self,
+        what: &impl std::fmt::Display,
+        outcome: Result<T, Trouble>,
+    ) -> Result<Option<T>, Trouble> {
+        match outcome {
+            Ok(done) => Ok(Some(done)),
+            Err(trouble) if trouble.fate() == Fate::Lost => Err(trouble),
+            Err(Trouble::Halted) => Ok(None),
+            Err(trouble) => {
+                self.count(|tally| tally.warnings += 1);
+                self.journal.warn(format!("{what}: {trouble}"));
+                Ok(None)
+            }
+        }
     }
 
     /// Decides about one tag and does it. Answers it when it stands here as it does there.
@@ -244,10 +287,14 @@ impl<'a> Carrier<'a> {
         for plan in 1.. {
             match self.pull.tree(&digest).await {
                 Ok(()) => return self.set(name, digest).await,
-                Err(gone @ Trouble::Gone(_)) if plan >= PLANS => return Err(gone),
-                Err(gone @ Trouble::Gone(_)) => {
+                Err(gone @ (Trouble::Gone(_) | Trouble::PartGone { .. })) if plan >= PLANS => {
+                    return Err(gone);
+                }
+                Err(gone @ (Trouble::Gone(_) | Trouble::PartGone { .. })) => {
                     self.journal.warn(format!("{name}: {gone}; the tag is looked at once more"));
-                    match look(&self.registry, &self.mirror.remote_repository, name).await? {
+                    self.pull.halt().check()?;
+                    let look = look(&self.registry, &self.mirror.remote_repository, name).await;
+                    match self.pull.halt().heed(look)? {
                         Some(moved) => digest = moved,
                         None => return Ok(Ended::Vanished),
                     }

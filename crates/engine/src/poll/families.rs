@@ -2,10 +2,11 @@
 //! arrives, for a day at every run after that, and for all tags once a day.
 
 use super::{
-    carry::{Carrier, Present},
+    carry::{Carrier, Present, TRIES},
     survey::{Survey, look},
 };
 use crate::trouble::Trouble;
+use http::StatusCode;
 use jiff::SignedDuration;
 use longshore_metadata::{Error, Priority, manifests, settings};
 use longshore_model::Timestamp;
@@ -29,17 +30,25 @@ impl Carrier<'_> {
         };
         let due = self.members(present.iter().filter(is_due)).await?;
         for subject in &due {
-            let name = Tag::referrers_of(subject);
-            if let Some(came) = self.heed(&name, self.pull.referrers(std::slice::from_ref(subject)).await)? {
-                self.count(|tally| tally.referrers += came);
+            let came = self.pull.referrers(subject).await;
+            self.count(|tally| tally.referrers += came.arrived);
+            for (referrer, trouble) in came.left_behind {
+                self.forgive::<()>(&referrer, Err(trouble))?;
             }
         }
         for name in self.digest_tags(survey, present, &due).await? {
-            if let Some(true) = self.heed(&name, self.digest_tag(&name).await)? {
+            if let Some(true) = self.forgive(&name, self.digest_tag(&name).await)? {
                 self.count(|tally| tally.referrers += 1);
             }
         }
-        if all { Ok(self.looked(now).await?) } else { Ok(()) }
+        match self.pull.halt().reason() {
+            // The tags are all here: what hangs on them may wait for a few tries, and then for the next run.
+            Some(reason) if self.attempt < TRIES => return Err(reason),
+            Some(reason) => drop(self.forgive::<()>(&"signatures and other referrers", Err(reason))?),
+            None if all => self.looked(now).await?,
+            None => {}
+        }
+        Ok(())
     }
 
     /// The images and, of indexes, their children.
@@ -82,8 +91,13 @@ impl Carrier<'_> {
 
     /// Copies one digest tag, if it is there and differs from what is here.
     async fn digest_tag(&self, name: &Tag) -> Result<bool, Trouble> {
-        let Some(digest) = look(&self.registry, &self.mirror.remote_repository, name).await? else {
-            return Ok(false);
+        self.pull.halt().check()?;
+        let digest = match look(&self.registry, &self.mirror.remote_repository, name).await {
+            Ok(Some(digest)) => digest,
+            Ok(None) => return Ok(false),
+            // So some registries answer for what is not there (semantics 40).
+            Err(Trouble::Remote(error)) if error.status() == Some(StatusCode::FORBIDDEN) => return Ok(false),
+            failed => return self.pull.halt().heed(failed.map(|_| false)),
         };
         if self.local(name).await?.is_some_and(|local| local.digest == digest) {
             return Ok(false);

@@ -41,6 +41,9 @@ impl Engine {
         // Of no job: what it is told goes nowhere.
         let journal = Journal::new(JobId::new(), 0);
         let survey = Survey::make(&registry, &mirror.remote_repository, &patterns, &journal).await?;
+        if let Some((_, trouble)) = survey.unread.into_iter().next() {
+            return Err(trouble.into());
+        }
         let mut conn = self.db().read().await?;
         let id = mirror.common.id;
         let baseline: Option<BaselineTags> = match mirror.baseline {

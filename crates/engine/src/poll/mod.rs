@@ -90,7 +90,7 @@ async fn poll(
         return record_baseline(engine, claim, mirror, survey).await;
     }
     let carrier = Carrier::new(engine, claim, mirror, target, registry, journal).await?;
-    let tally = carrier.carry_out(&survey).await?;
+    let tally = carrier.carry_out(survey).await?;
     Ok(Polled { sentence: tally.sentence(), tally })
 }
 
@@ -104,6 +104,9 @@ async fn record_baseline(
     if let Some(why) = &survey.incomplete {
         // Until a complete baseline exists nothing is copied.
         return Err(Trouble::Passing(format!("the list of tags is not complete: {why}")));
+    }
+    if let Some((_, trouble)) = survey.unread.into_iter().next() {
+        return Err(trouble);
     }
     let (job, epoch, policy, tags) = (claim.job.id, claim.epoch, mirror.common.id, survey.tags);
     let known = tags.len();

@@ -74,6 +74,8 @@ pub(crate) struct Tally {
     pub referrers: u64,
     /// Not brought in because of an error.
     pub failed: u64,
+    /// What is optional and did not come: signatures, other referrers, digest tags (semantics 37).
+    pub warnings: u64,
 }
 
 impl Tally {
@@ -95,6 +97,7 @@ impl Tally {
         add(self.conflicts, "left alone because they were not made by this mirror");
         add(self.referrers, "signatures and other referrers");
         add(self.failed, "failed");
+        add(self.warnings, if self.warnings == 1 { "warning" } else { "warnings" });
         parts.join(", ")
     }
 }

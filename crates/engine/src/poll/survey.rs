@@ -2,7 +2,7 @@
 //! tags. Where all patterns are plain names, nothing is listed.
 
 use crate::{journal::Journal, trouble::Trouble};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use longshore_model::{Provenance, PullMirror};
 use longshore_oci::{Digest, Reference, RemoteName, Tag};
 use longshore_policy::Patterns;
@@ -17,6 +17,9 @@ const PAGE: u32 = 1_000;
 pub(super) struct Survey {
     /// Tags that the patterns take.
     pub tags: Vec<(Tag, Digest)>,
+    /// Tags that the patterns take and whose digest the remote would not tell, with the reason. They keep no
+    /// other from coming (semantics 37).
+    pub unread: Vec<(Tag, Trouble)>,
     /// Digest tags, unless nothing was listed.
     pub digest_tags: Vec<Tag>,
     /// Whether digest tags would have been seen.
@@ -27,6 +30,7 @@ pub(super) struct Survey {
 
 impl Survey {
     /// Asks the remote: for its list of tags unless every pattern is a plain name, then one HEAD for each tag.
+    /// Fails where the list cannot be had, and where the remote as a whole fails.
     pub(super) async fn make(
         registry: &Registry,
         repository: &RemoteName,
@@ -51,10 +55,19 @@ impl Survey {
         if let Some(why) = &incomplete {
             journal.warn(format!("the list of tags of {repository} is not complete: {why}"));
         }
-        let work: Vec<_> = wanted.into_iter().map(|tag| find(registry, repository, tag, journal)).collect();
-        let found = stream::iter(work).buffered(HEADS_AT_ONCE).try_collect::<Vec<_>>().await?;
-        let tags = found.into_iter().flatten().collect();
-        Ok(Self { tags, digest_tags, listed, incomplete })
+        let mut survey = Self { tags: Vec::new(), unread: Vec::new(), digest_tags, listed, incomplete };
+        let work: Vec<_> = wanted.into_iter().map(|tag| find(registry, repository, tag)).collect();
+        let mut found = stream::iter(work).buffered(HEADS_AT_ONCE);
+        while let Some((tag, digest)) = found.next().await {
+            match digest {
+                Ok(Some(digest)) => survey.tags.push((tag, digest)),
+                Ok(None) => journal.info(format!("{repository}:{tag} is not there")),
+                Err(trouble) if trouble.is_of_the_whole_registry() => return Err(trouble),
+                Err(trouble) => survey.unread.push((tag, trouble)),
+            }
+        }
+        drop(found);
+        Ok(survey)
     }
 }
 
@@ -62,13 +75,9 @@ async fn find(
     registry: &Registry,
     repository: &RemoteName,
     tag: Tag,
-    journal: &Journal,
-) -> Result<Option<(Tag, Digest)>, Trouble> {
-    let digest = look(registry, repository, &tag).await?;
-    if digest.is_none() {
-        journal.info(format!("{repository}:{tag} is not there"));
-    }
-    Ok(digest.map(|digest| (tag, digest)))
+) -> (Tag, Result<Option<Digest>, Trouble>) {
+    let digest = look(registry, repository, &tag).await;
+    (tag, digest)
 }
 
 /// What a tag points to at the remote.

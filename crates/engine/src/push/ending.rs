@@ -51,9 +51,14 @@ struct Ending {
 
 impl Ending {
     fn sentence(&self) -> String {
-        match self.moved {
+        let done = match self.moved {
             true => format!("sent to {}", self.order.place()),
             false => format!("{} has this image already", self.order.place()),
+        };
+        match self.sent.warnings {
+            0 => done,
+            1 => format!("{done}, 1 warning"),
+            many => format!("{done}, {many} warnings"),
         }
     }
 
@@ -101,13 +106,15 @@ impl Ending {
         deliveries::record(tx, &delivery).await
     }
 
-    /// Referrers that arrived while the image was on its way found no place to follow it to.
+    /// Referrers that arrived while the image was on its way found no place to follow it to, and others could
+    /// not be sent just now: each gets a job of its own.
     async fn follow_up(&self, tx: &mut Tx) -> Result<(), Error> {
         let late = missing(tx, &self.order, self.source.id).await?;
         let shipment = &self.order.shipment;
         let digests = late.referrers.into_iter().map(|digest| (None, digest));
         let tags = late.digest_tags.into_iter().map(|tag| (Some(tag.name), tag.digest));
-        for (tag, digest) in digests.chain(tags) {
+        let late = digests.chain(tags).filter(|(_, digest)| !self.sent.refused.contains(digest));
+        for (tag, digest) in late {
             let referrer =
                 Shipment { tag: tag.clone(), target_tag: tag, digest, referrers: false, ..shipment.clone() };
             let cause = self.job.cause.clone();
@@ -156,7 +163,7 @@ pub(crate) async fn failed(
     now: Timestamp,
 ) -> Result<(), Error> {
     settle(tx, order, result, sentence, job).await?;
-    let Some(policy) = order.shipment.policy else { return Ok(()) };
+    let Some(policy) = order.shipment.policy.filter(|_| order.is_asked_for()) else { return Ok(()) };
     let code = match result {
         AnswerResult::Superseded => RunCode::Success,
         _ => RunCode::Failed,

@@ -12,7 +12,7 @@ use crate::{
     outgoing::runs_wild,
     pause::{Culprit, pause},
     transfer::push::{Push, Target},
-    trouble::Trouble,
+    trouble::{Fate, Trouble},
 };
 use longshore_metadata::{
     Conn, Error, Priority,
@@ -22,7 +22,7 @@ use longshore_metadata::{
 };
 use longshore_model::{PolicyKind, Repository, RepositoryId, TagRecord, job::Parameters};
 use longshore_oci::{Digest, Reference, RemoteName};
-use longshore_remote::Registry;
+use std::{collections::HashSet, ops::ControlFlow};
 
 /// What a job of this kind is about.
 #[derive(Debug, Clone)]
@@ -75,6 +75,11 @@ impl Order {
         }
     }
 
+    /// Whether it is about a tag that the mirror's rules chose, and not about what hangs on one.
+    fn is_asked_for(&self) -> bool {
+        self.shipment.tag.as_ref().is_some_and(|tag| !tag.is_digest_tag())
+    }
+
     fn reference(&self) -> Reference {
         match &self.shipment.target_tag {
             Some(tag) => Reference::Tag(tag.clone()),
@@ -110,14 +115,14 @@ pub(crate) async fn run(
         source: &source,
         push: Push::new(
             engine.content().clone(),
-            registry.clone(),
+            registry,
             source.clone(),
             target,
             &order.shipment.lineage,
             journal.clone(),
             engine.shared(),
+            engine.settings().waits,
         ),
-        registry,
         journal,
     };
     journal.plan_tags(1);
@@ -180,11 +185,14 @@ async fn relatives(conn: &mut Conn, order: &Order) -> Result<Vec<RemoteName>, Er
         .collect())
 }
 
-/// Referrers and digest tags that went along.
+/// Referrers and digest tags that went along, and those that did not.
 #[derive(Debug, Clone, Default)]
 struct Sent {
     referrers: Vec<Digest>,
     digest_tags: Vec<TagRecord>,
+    /// What will not be taken there: no job of its own would change that.
+    refused: HashSet<Digest>,
+    warnings: u64,
 }
 
 struct Run<'a> {
@@ -192,7 +200,6 @@ struct Run<'a> {
     order: &'a Order,
     source: &'a Repository,
     push: Push,
-    registry: Registry,
     journal: &'a Journal,
 }
 
@@ -204,22 +211,21 @@ impl Run<'_> {
             self.push.digest_tag(name, &shipment.digest).await?;
             return Ok((Sent::default(), true));
         }
-        let there = self.registry.head_manifest(&self.order.destination.repository, &reference).await?;
-        let unchanged = there.as_ref().is_some_and(|there| there.digest == shipment.digest);
+        let there = self.push.head(&reference).await?;
+        let unchanged = there.as_ref() == Some(&shipment.digest);
         if let Some(there) = there.filter(|_| !unchanged) {
-            self.check_overwrite(&there.digest).await?;
+            self.check_overwrite(&there).await?;
         }
         if unchanged {
             self.journal.info(format!("{} has this image already", self.order.place()));
             return Ok((self.send_family().await?, false));
         }
         let ready = self.push.prepare(&shipment.digest).await?;
-        // Before the tag: whoever sees it there sees its signatures, too.
-        let sent = self.send_family().await?;
         check_superseded(&mut self.engine.db().read().await?, self.order).await?;
         self.push.put(&ready, &reference).await?;
         self.journal.info(format!("{} is now at {}", self.order.place(), shipment.digest));
-        Ok((sent, true))
+        // Afterwards: a signature that is refused there must not keep the image from coming (semantics 37).
+        Ok((self.send_family().await?, true))
     }
 
     /// Whether a name that is taken there may be moved (semantics 4).
@@ -242,7 +248,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Sends what hangs on the image and was not sent before (semantics 7).
+    /// Sends what hangs on the image and was not sent before (semantics 7). What cannot be sent is a warning.
     async fn send_family(&self) -> Result<Sent, Trouble> {
         let mut sent = Sent::default();
         if !self.order.shipment.referrers {
@@ -252,18 +258,50 @@ impl Run<'_> {
         let missing = missing(&mut conn, self.order, self.source.id).await?;
         drop(conn);
         for referrer in missing.referrers {
-            self.push.tree(&referrer).await?;
-            sent.referrers.push(referrer);
+            let outcome = self.push.tree(&referrer).await;
+            match self.forgive(&mut sent, referrer.short(), &referrer, outcome)? {
+                ControlFlow::Continue(true) => sent.referrers.push(referrer),
+                ControlFlow::Continue(false) => {}
+                ControlFlow::Break(()) => return Ok(sent),
+            }
         }
         for tag in missing.digest_tags {
-            self.push.digest_tag(&tag.name, &tag.digest).await?;
-            sent.digest_tags.push(tag);
+            let outcome = self.push.digest_tag(&tag.name, &tag.digest).await;
+            match self.forgive(&mut sent, tag.name.as_str(), &tag.digest, outcome)? {
+                ControlFlow::Continue(true) => sent.digest_tags.push(tag),
+                ControlFlow::Continue(false) => {}
+                ControlFlow::Break(()) => return Ok(sent),
+            }
         }
         let count = sent.referrers.len() + sent.digest_tags.len();
         if count > 0 {
             self.journal.info(format!("{count} signatures and other referrers went along"));
         }
         Ok(sent)
+    }
+
+    /// Notes what became of one referrer: whether it was sent, or that no more of them can be sent now.
+    fn forgive(
+        &self,
+        sent: &mut Sent,
+        name: &str,
+        digest: &Digest,
+        outcome: Result<(), Trouble>,
+    ) -> Result<ControlFlow<(), bool>, Trouble> {
+        let Err(trouble) = outcome else { return Ok(ControlFlow::Continue(true)) };
+        let fate = trouble.fate();
+        if fate == Fate::Lost {
+            return Err(trouble);
+        }
+        sent.warnings += 1;
+        self.journal.warn(format!("{name}: {trouble}"));
+        if trouble.is_of_the_whole_registry() {
+            return Ok(ControlFlow::Break(()));
+        }
+        if fate == Fate::Errored {
+            sent.refused.insert(digest.clone());
+        }
+        Ok(ControlFlow::Continue(false))
     }
 }
 

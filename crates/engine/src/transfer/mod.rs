@@ -3,9 +3,11 @@
 
 pub(crate) mod claims;
 pub(crate) mod fallback;
+pub(crate) mod halt;
 pub(crate) mod holdings;
 pub(crate) mod pull;
 pub(crate) mod push;
+mod source;
 pub(crate) mod stream;
 
 use crate::trouble::Trouble;

@@ -4,8 +4,9 @@
 use super::{
     BLOBS_AT_ONCE, DEPTH, PARTS_AT_ONCE, REFERRER_DEPTH,
     claims::Claims,
+    halt::Halt,
     parse,
-    stream::{Report, whole_blob},
+    stream::{Fetch, Report},
     too_deep,
 };
 use crate::{
@@ -13,12 +14,15 @@ use crate::{
     trouble::{Trouble, by_digest},
 };
 use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
-use longshore_content::{Content, PutManifest};
+use longshore_content::{self as content, Content, PutManifest};
 use longshore_model::{Author, Lineage, Provenance, Repository};
 use longshore_oci::{Descriptor, Digest, Manifest, ManifestReference, Reference, ReferenceRole, RemoteName};
 use longshore_remote::{FetchedManifest, Registry};
 use std::collections::HashSet;
 use tokio::sync::Semaphore;
+
+/// A manifest whose parts are deleted here while it is brought in is put so often.
+const ROUNDS: u32 = 3;
 
 /// One run that brings content of one remote repository into one of ours.
 pub(crate) struct Pull {
@@ -31,7 +35,17 @@ pub(crate) struct Pull {
     lineage: Lineage,
     journal: Journal,
     claims: Claims,
+    halt: Halt,
     streams: Semaphore,
+}
+
+/// What came of looking for referrers.
+#[derive(Debug, Default)]
+pub(crate) struct Referrers {
+    /// How many were brought in.
+    pub arrived: u64,
+    /// Those that were not, or the list that could not be had, with the reason.
+    pub left_behind: Vec<(String, Trouble)>,
 }
 
 /// Who brings it, for the records.
@@ -52,8 +66,13 @@ impl Pull {
     ) -> Self {
         let Carrier { author, provenance, lineage } = carrier;
         let streams = Semaphore::new(BLOBS_AT_ONCE);
-        let claims = Claims::default();
-        Self { content, registry, from, into, author, provenance, lineage, journal, claims, streams }
+        let (claims, halt) = (Claims::default(), Halt::default());
+        Self { content, registry, from, into, author, provenance, lineage, journal, claims, halt, streams }
+    }
+
+    /// Whether the run goes on.
+    pub(crate) fn halt(&self) -> &Halt {
+        &self.halt
     }
 
     /// Brings a manifest in with all that it needs.
@@ -78,45 +97,87 @@ impl Pull {
         }
         let fetched = self.fetch_manifest(&reference).await?;
         let manifest = parse(digest, &fetched.media_type, &fetched.bytes)?;
-        self.parts(&manifest, depth).await?;
-        let put = PutManifest {
-            repository: &self.into,
-            digest_expected: Some(digest),
-            tags: &[],
-            media_type: &fetched.media_type,
-            bytes: fetched.bytes,
-            author: &self.author,
-            provenance: &self.provenance,
-            lineage: &self.lineage,
-        };
-        self.content.put_manifest(put).await?;
+        for round in 1.. {
+            self.parts(digest, &manifest, depth).await?;
+            let put = PutManifest {
+                repository: &self.into,
+                digest_expected: Some(digest),
+                tags: &[],
+                media_type: &fetched.media_type,
+                bytes: fetched.bytes.clone(),
+                author: &self.author,
+                provenance: &self.provenance,
+                lineage: &self.lineage,
+            };
+            match self.content.put_manifest(put).await {
+                Ok(_) => break,
+                // Parts that were here a moment ago have been deleted.
+                Err(content::Error::ManifestBlobUnknown { digests, .. }) if round < ROUNDS => {
+                    digests.iter().for_each(|part| self.claims.forget(part));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
         Ok(())
     }
 
     /// Wrong bytes are fetched once more (semantics 24).
     async fn fetch_manifest(&self, reference: &Reference) -> Result<FetchedManifest, Trouble> {
-        let fetched = self.registry.get_manifest(&self.from, reference).await.map_err(by_digest);
+        let fetched = self.ask_for_manifest(reference).await;
         match fetched {
             Err(trouble) if trouble.is_wrong_content() => {
                 self.journal.warn(format!("{trouble}; it is fetched once more"));
-                self.registry.get_manifest(&self.from, reference).await.map_err(by_digest)
+                self.ask_for_manifest(reference).await
             }
             fetched => fetched,
         }
     }
 
+    async fn ask_for_manifest(&self, reference: &Reference) -> Result<FetchedManifest, Trouble> {
+        self.halt.check()?;
+        let fetched = self.registry.get_manifest(&self.from, reference).await;
+        self.halt.heed(fetched.map_err(by_digest))
+    }
+
     /// Brings in what a manifest names, except the subject and layers that are not to be distributed.
-    async fn parts(&self, manifest: &Manifest, depth: usize) -> Result<(), Trouble> {
+    async fn parts(&self, whole: &Digest, manifest: &Manifest, depth: usize) -> Result<(), Trouble> {
+        let sparse = self.content.accepts_sparse(manifest);
         let needed = manifest.references().filter(|part| !part.absent_ok);
-        let work: Vec<_> = needed.map(|part| self.part(part, depth)).collect();
+        let work: Vec<_> = needed.map(|part| self.part(whole, part, depth, sparse)).collect();
         stream::iter(work).buffer_unordered(PARTS_AT_ONCE).try_collect().await
     }
 
-    async fn part(&self, part: ManifestReference<'_>, depth: usize) -> Result<(), Trouble> {
-        match part.role {
-            ReferenceRole::Child => self.manifest(&part.descriptor.digest, depth + 1).await,
+    /// Brings in one part. A part that the remote does not have may be absent where this server takes
+    /// manifests without it (semantics 42); elsewhere the whole cannot be had.
+    async fn part(
+        &self,
+        whole: &Digest,
+        part: ManifestReference<'_>,
+        depth: usize,
+        sparse: bool,
+    ) -> Result<(), Trouble> {
+        let digest = &part.descriptor.digest;
+        let brought = match part.role {
+            ReferenceRole::Child => self.manifest(digest, depth + 1).await,
             ReferenceRole::Config | ReferenceRole::Layer => self.blob(part.descriptor).await,
             ReferenceRole::Subject => Ok(()),
+        };
+        match brought {
+            Err(Trouble::Gone(_) | Trouble::PartGone { .. }) if sparse => {
+                let (host, from) = (self.registry.host(), &self.from);
+                self.journal.warn(format!(
+                    "{host}/{from} does not have {digest}, which {} names; it is recorded as absent",
+                    whole.short()
+                ));
+                Ok(())
+            }
+            Err(Trouble::Gone(error)) => Err(Trouble::PartGone {
+                whole: whole.clone(),
+                part: digest.clone(),
+                is_index: part.role == ReferenceRole::Child,
+                error,
+            }),
+            brought => brought,
         }
     }
 
@@ -141,49 +202,55 @@ impl Pull {
     }
 
     async fn store_blob(&self, blob: &Descriptor) -> Result<(), Trouble> {
+        // Not asked whether the run goes on: the tag that needs it is under way, and ends where it can.
         let report = Report::default();
         let (registry, from) = (self.registry.clone(), self.from.clone());
         let (digest, size) = (blob.digest.clone(), blob.size);
-        let body = whole_blob(registry, from, digest, size, self.journal.clone(), report.clone());
+        let fetch = Fetch::new(registry, from, digest, size, self.halt.clone());
+        let body = fetch.stream(self.journal.clone(), report.clone());
         match self.content.put_blob(&self.into, &blob.digest, Some(blob.size), body).await {
             Ok(_) => Ok(()),
             Err(error) => {
                 self.journal.bytes_lost(report.bytes());
-                Err(report.trouble().unwrap_or(Trouble::Content(error)))
+                self.halt.heed(Err(report.trouble().unwrap_or(Trouble::Content(error))))
             }
         }
     }
 
-    /// Brings in what refers to `subjects`, and what refers to those, and so on. Answers how many came.
-    pub(crate) async fn referrers(&self, subjects: &[Digest]) -> Result<u64, Trouble> {
+    /// Brings in what refers to `subject`, and what refers to that, and so on. All of it is optional: what fails
+    /// keeps nothing else from coming (semantics 37).
+    pub(crate) async fn referrers(&self, subject: &Digest) -> Referrers {
         let mut seen: HashSet<Digest> = HashSet::new();
-        let mut level: Vec<Digest> = subjects.to_vec();
-        let mut count = 0;
+        let mut level: Vec<Digest> = vec![subject.clone()];
+        let mut referrers = Referrers::default();
         for _ in 0..REFERRER_DEPTH {
             let mut found = Vec::new();
             for subject in &level {
-                let named = self.registry.referrers(&self.from, subject, None).await?;
-                for descriptor in named.unwrap_or_default() {
-                    if seen.insert(descriptor.digest.clone()) {
-                        found.push(descriptor.digest);
-                    }
+                match self.ask_for_referrers(subject).await {
+                    Ok(named) => found.extend(named.into_iter().filter(|digest| seen.insert(digest.clone()))),
+                    Err(trouble) => referrers.left_behind.push((subject.short().to_owned(), trouble)),
                 }
-            }
-            if found.is_empty() {
-                break;
             }
             let mut arrived = Vec::new();
             for referrer in found {
                 match self.tree(&referrer).await {
                     Ok(()) => arrived.push(referrer),
-                    // A list of referrers may name what has been deleted since.
-                    Err(trouble @ Trouble::Gone(_)) => self.journal.warn(trouble.to_string()),
-                    Err(trouble) => return Err(trouble),
+                    Err(trouble) => referrers.left_behind.push((referrer.short().to_owned(), trouble)),
                 }
             }
-            count += arrived.len() as u64;
+            if arrived.is_empty() {
+                break;
+            }
+            referrers.arrived += arrived.len() as u64;
             level = arrived;
         }
-        Ok(count)
+        referrers
+    }
+
+    async fn ask_for_referrers(&self, subject: &Digest) -> Result<Vec<Digest>, Trouble> {
+        self.halt.check()?;
+        let named = self.registry.referrers(&self.from, subject, None).await;
+        let named = self.halt.heed(named.map_err(Trouble::from))?;
+        Ok(named.unwrap_or_default().into_iter().map(|descriptor| descriptor.digest).collect())
     }
 }

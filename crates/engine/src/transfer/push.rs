@@ -3,13 +3,17 @@
 //! have it, is decided by those who call.
 
 use super::{
-    BLOBS_AT_ONCE, DEPTH, PARTS_AT_ONCE, claims::Claims, fallback, holdings::Holdings, parse, stream::Report,
+    BLOBS_AT_ONCE, DEPTH, PARTS_AT_ONCE, claims::Claims, fallback, holdings::Holdings, parse, source::Stored,
     too_deep,
 };
-use crate::{journal::Journal, locks::Locks, trouble::Trouble};
+use crate::{
+    journal::Journal,
+    locks::Locks,
+    trouble::{Fate, Trouble},
+};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, StatusCode};
 use longshore_content::Content;
 use longshore_model::{Lineage, RemoteId, Repository};
 use longshore_oci::{
@@ -17,12 +21,9 @@ use longshore_oci::{
     RemoteName, Tag, media_type,
 };
 use longshore_remote::{Error, Mount, Registry};
-use metrics::counter;
-use std::sync::Arc;
-use tokio::sync::Semaphore;
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::Semaphore, time::sleep};
 
-/// How often a manifest is put again because the registry does not find its parts.
-const PUTS: u32 = 3;
 /// Tells a Longshore at the other end which policies an image has passed (semantics 5).
 const LINEAGE: HeaderName = HeaderName::from_static("longshore-lineage");
 
@@ -37,6 +38,18 @@ pub(crate) struct Push {
     claims: Claims,
     streams: Semaphore,
     shared: Arc<Shared>,
+    waits: Waits,
+}
+
+/// How long it is waited each time before a manifest is put again whose parts the registry does not find: some
+/// take a moment until all their servers know of a blob (semantics 40).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waits(pub [Duration; 4]);
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self([1, 2, 4, 8].map(Duration::from_secs))
+    }
 }
 
 /// A repository of another registry.
@@ -72,10 +85,21 @@ impl Push {
         lineage: &Lineage,
         journal: Journal,
         shared: Arc<Shared>,
+        waits: Waits,
     ) -> Self {
         let (claims, streams) = (Claims::default(), Semaphore::new(BLOBS_AT_ONCE));
         let headers = lineage_header(lineage).into_iter().collect();
-        Self { content, registry, from, to, headers, journal, claims, streams, shared }
+        Self { content, registry, from, to, headers, journal, claims, streams, shared, waits }
+    }
+
+    /// What a reference points to there. A registry that forbids the question does so for what is not there
+    /// as well, so it counts as not there: the push itself shows what is allowed (semantics 40).
+    pub(crate) async fn head(&self, reference: &Reference) -> Result<Option<Digest>, Trouble> {
+        match self.registry.head_manifest(&self.to.repository, reference).await {
+            Ok(there) => Ok(there.map(|there| there.digest)),
+            Err(error) if error.status() == Some(StatusCode::FORBIDDEN) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Sends all that the manifest needs, but not the manifest itself.
@@ -102,8 +126,7 @@ impl Push {
     /// each registry's list names what that registry has.
     pub(crate) async fn digest_tag(&self, name: &Tag, digest: &Digest) -> Result<(), Trouble> {
         let reference = Reference::Tag(name.clone());
-        let there = self.registry.head_manifest(&self.to.repository, &reference).await?;
-        if there.is_some_and(|there| there.digest == *digest) {
+        if self.head(&reference).await?.is_some_and(|there| there == *digest) {
             return Ok(());
         }
         let ready = self.prepare(digest).await?;
@@ -129,8 +152,7 @@ impl Push {
     }
 
     async fn has_manifest(&self, digest: &Digest) -> Result<bool, Trouble> {
-        let reference = Reference::Digest(digest.clone());
-        Ok(self.registry.head_manifest(&self.to.repository, &reference).await?.is_some())
+        Ok(self.head(&Reference::Digest(digest.clone())).await?.is_some())
     }
 
     fn manifest<'a>(&'a self, digest: &'a Digest, depth: usize) -> BoxFuture<'a, Result<(), Trouble>> {
@@ -161,7 +183,7 @@ impl Push {
             ReferenceRole::Subject => Ok(()),
             ReferenceRole::Child if self.is_absent_child(&named.digest).await? => Ok(()),
             ReferenceRole::Child => self.manifest(&named.digest, depth + 1).await,
-            ReferenceRole::Config | ReferenceRole::Layer => self.blob(named, part.absent_ok).await,
+            ReferenceRole::Config | ReferenceRole::Layer => self.blob(named).await,
         }
     }
 
@@ -171,9 +193,9 @@ impl Push {
         Ok(self.content.get_manifest(&self.from, &reference).await?.is_none())
     }
 
-    async fn blob(&self, blob: &Descriptor, absent_ok: bool) -> Result<(), Trouble> {
-        // Layers that are not to be distributed are stored only where somebody pushed them all the same.
-        if absent_ok && self.content.stat_blob(&self.from, &blob.digest).await?.is_none() {
+    async fn blob(&self, blob: &Descriptor) -> Result<(), Trouble> {
+        // Layers that are not to be distributed, and what a sparse image came without (semantics 9).
+        if self.content.stat_blob(&self.from, &blob.digest).await?.is_none() {
             return Ok(());
         }
         self.claims.once(&blob.digest, self.send_blob(blob)).await.map(drop)
@@ -185,7 +207,7 @@ impl Push {
         let _alone = self.shared.locks.hold(place).await;
         self.journal.plan_bytes(blob.size);
         let (repository, digest) = (&self.to.repository, &blob.digest);
-        if self.registry.head_blob(repository, digest).await?.is_some() || self.mount(blob).await? {
+        if self.registry.has_blob(repository, digest).await? || self.mount(blob).await? {
             self.journal.bytes(blob.size);
         }
         self.shared.holdings.saw(self.to.remote, digest, repository);
@@ -198,53 +220,81 @@ impl Push {
         let known = self.shared.holdings.elsewhere(self.to.remote, digest, repository);
         let source = known.as_ref().or_else(|| self.to.relatives.first());
         let mounted = match source {
-            Some(source) => Some(self.registry.mount_blob(repository, digest, source).await),
-            None => None,
+            Some(source) => self.registry.mount_blob(repository, digest, source).await?,
+            None => Mount::Refused,
         };
-        let upload = match mounted {
-            Some(Ok(Mount::Mounted)) => return Ok(true),
-            Some(Ok(Mount::Upload(upload))) => upload,
-            Some(Err(error)) if error.is_transient() => return Err(error.into()),
-            // Not to be mounted from there, for whatever reason: it is uploaded.
-            Some(Err(_)) | None => self.registry.start_upload(repository).await?,
+        let begun = match mounted {
+            Mount::Mounted => return Ok(true),
+            Mount::Upload(upload) => Some(upload),
+            Mount::Refused => None,
         };
-        let (info, body) = self.content.read_blob(&self.from, digest, None).await?;
-        let (journal, report) = (self.journal.clone(), Report::default());
-        let told = report.clone();
-        let body = body.inspect_ok(move |bytes| {
-            journal.bytes(bytes.len() as u64);
-            told.gave(bytes.len() as u64);
-            counter!("longshore_transfer_bytes_total", "direction" => "out").increment(bytes.len() as u64);
-        });
-        let sent = self.registry.finish_upload(repository, upload, digest, info.size, body).await;
+        let stored = Stored::find(&self.content, &self.from, digest, &self.journal).await?;
+        let sent = self.registry.push_blob(repository, digest, &stored, begun).await;
         if sent.is_err() {
-            self.journal.bytes_lost(report.bytes());
+            stored.lost();
         }
         Ok(sent.map(|()| false)?)
     }
 
     async fn put_at_depth(&self, ready: &Ready, reference: &Reference, depth: usize) -> Result<(), Trouble> {
         let repository = &self.to.repository;
-        for attempt in 1.. {
+        let mut waits = self.waits.0.into_iter();
+        loop {
             let (kind, bytes) = (&ready.media_type, ready.bytes.clone());
-            match self.registry.put_manifest(repository, reference, kind, bytes, &self.headers).await {
-                Ok(put) => {
-                    if put.oci_subject.is_none() {
-                        self.join_list(ready).await?;
-                    }
-                    return Ok(());
-                }
-                Err(error) if attempt < PUTS && misses_parts(&error) => {
-                    self.journal.warn(format!("{error}; its parts are looked at once more"));
-                    for part in ready.manifest.references() {
-                        self.claims.forget(&part.descriptor.digest);
-                    }
-                    self.parts(&ready.manifest, depth).await?;
-                }
-                Err(error) => return Err(error.into()),
+            let error =
+                match self.registry.put_manifest(repository, reference, kind, bytes, &self.headers).await {
+                    Ok(put) if put.oci_subject.is_none() => return self.make_known(ready, reference).await,
+                    Ok(_) => return Ok(()),
+                    Err(error) => error,
+                };
+            if !misses_parts(&error) {
+                return Err(error.into());
+            }
+            // What is not here either will not be found there, however long it is waited.
+            let absent = self.absent(&ready.manifest).await?;
+            if let Some(part) = absent.first() {
+                return Err(Trouble::Final(format!(
+                    "{error}; {part}, one of its parts, is not stored here either, and {} does not take it \
+                     without",
+                    self.registry.host()
+                )));
+            }
+            let Some(wait) = waits.next() else { return Err(error.into()) };
+            self.journal.warn(format!("{error}; its parts are looked at once more in {} s", wait.as_secs()));
+            sleep(wait).await;
+            for part in ready.manifest.references() {
+                self.claims.forget(&part.descriptor.digest);
+            }
+            self.parts(&ready.manifest, depth).await?;
+        }
+    }
+
+    /// Parts that a manifest came without, except those that every registry takes it without.
+    async fn absent(&self, manifest: &Manifest) -> Result<Vec<Digest>, Trouble> {
+        let mut absent = Vec::new();
+        for part in manifest.references().filter(|part| !part.absent_ok) {
+            let digest = &part.descriptor.digest;
+            let is_absent = match part.role {
+                ReferenceRole::Child => self.is_absent_child(digest).await?,
+                _ => self.content.stat_blob(&self.from, digest).await?.is_none(),
+            };
+            if is_absent {
+                absent.push(digest.clone());
             }
         }
-        Ok(())
+        Ok(absent)
+    }
+
+    /// Enters a manifest into its subject's list, at a registry that took no note of the subject. What has a tag
+    /// of its own can be found without.
+    async fn make_known(&self, ready: &Ready, reference: &Reference) -> Result<(), Trouble> {
+        match (self.join_list(ready).await, reference) {
+            (Err(trouble), Reference::Tag(_)) if trouble.fate() != Fate::Lost => {
+                self.journal.warn(format!("{trouble}; it is not in the list of its subject's referrers"));
+                Ok(())
+            }
+            (outcome, _) => outcome,
+        }
     }
 
     /// At a registry that took no note of the subject, its list of referrers is kept by hand.
@@ -260,7 +310,7 @@ impl Push {
         let reference = Reference::Tag(name);
         let existing = match self.registry.get_manifest(repository, &reference).await {
             Ok(existing) => Some(existing.bytes),
-            Err(error) if error.is_not_found() => None,
+            Err(error) if error.is_not_found() || error.status() == Some(StatusCode::FORBIDDEN) => None,
             Err(error) => return Err(error.into()),
         };
         if let Some(list) = fallback::with_referrers(existing.as_deref(), referrers) {

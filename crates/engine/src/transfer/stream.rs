@@ -1,6 +1,7 @@
 //! A blob of another registry as one unbroken stream: where the connection breaks, the fetch goes on by Range
 //! from the byte it had reached. The bytes are verified by the one who stores them.
 
+use super::halt::Halt;
 use crate::{
     journal::Journal,
     trouble::{Trouble, by_digest},
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use longshore_content::ByteStream;
 use longshore_oci::{Digest, RemoteName};
-use longshore_remote::{BlobStream, Error, Registry};
+use longshore_remote::{BlobStream, Error, Failure, Registry};
 use metrics::counter;
 use std::{
     io,
@@ -45,7 +46,7 @@ impl Report {
         self.with(|told| told.bytes)
     }
 
-    pub(super) fn gave(&self, bytes: u64) {
+    fn gave(&self, bytes: u64) {
         self.with(|told| told.bytes += bytes);
     }
 
@@ -60,38 +61,8 @@ impl Report {
     }
 }
 
-/// Streams a blob from the start to its end, even if the connection breaks on the way. Progress is counted in
-/// `journal`; `report` receives why it failed, if it does.
-pub(crate) fn whole_blob(
-    registry: Registry,
-    repository: RemoteName,
-    digest: Digest,
-    size: u64,
-    journal: Journal,
-    report: Report,
-) -> ByteStream {
-    let fetch = Fetch { registry, repository, digest, size, offset: 0, open: None, breaks: 0, broke_at: 0 };
-    futures::stream::unfold(Some(fetch), move |fetch| {
-        let (journal, report) = (journal.clone(), report.clone());
-        async move {
-            let mut fetch = fetch?;
-            match fetch.next().await {
-                Ok(Some(bytes)) => {
-                    journal.bytes(bytes.len() as u64);
-                    report.gave(bytes.len() as u64);
-                    counter!("longshore_transfer_bytes_total", "direction" => "in")
-                        .increment(bytes.len() as u64);
-                    Some((Ok(bytes), Some(fetch)))
-                }
-                Ok(None) => None,
-                Err(trouble) => Some((Err(report.failed(trouble)), None)),
-            }
-        }
-    })
-    .boxed()
-}
-
-struct Fetch {
+/// A blob that is fetched from its start to its end, even if the connection breaks on the way.
+pub(crate) struct Fetch {
     registry: Registry,
     repository: RemoteName,
     digest: Digest,
@@ -101,6 +72,7 @@ struct Fetch {
     open: Option<Open>,
     breaks: u32,
     broke_at: u64,
+    halt: Halt,
 }
 
 struct Open {
@@ -110,6 +82,40 @@ struct Open {
 }
 
 impl Fetch {
+    /// Nothing is asked for before the stream is read.
+    pub(crate) fn new(
+        registry: Registry,
+        repository: RemoteName,
+        digest: Digest,
+        size: u64,
+        halt: Halt,
+    ) -> Self {
+        let (offset, open, breaks, broke_at) = (0, None, 0, 0);
+        Self { registry, repository, digest, size, offset, open, breaks, broke_at, halt }
+    }
+
+    /// The blob's bytes. Progress is counted in `journal`; `report` receives why it failed, if it does.
+    pub(crate) fn stream(self, journal: Journal, report: Report) -> ByteStream {
+        futures::stream::unfold(Some(self), move |fetch| {
+            let (journal, report) = (journal.clone(), report.clone());
+            async move {
+                let mut fetch = fetch?;
+                match fetch.next().await {
+                    Ok(Some(bytes)) => {
+                        journal.bytes(bytes.len() as u64);
+                        report.gave(bytes.len() as u64);
+                        counter!("longshore_transfer_bytes_total", "direction" => "in")
+                            .increment(bytes.len() as u64);
+                        Some((Ok(bytes), Some(fetch)))
+                    }
+                    Ok(None) => None,
+                    Err(trouble) => Some((Err(report.failed(trouble)), None)),
+                }
+            }
+        })
+        .boxed()
+    }
+
     async fn next(&mut self) -> Result<Option<Bytes>, Trouble> {
         loop {
             let step = match &mut self.open {
@@ -154,7 +160,11 @@ impl Fetch {
         if !error.is_transient() || self.offset == 0 || self.breaks >= RECONNECTS {
             return Err(by_digest(error));
         }
-        self.breaks += 1;
+        // The run ends, and this blob with it.
+        self.halt.check()?;
+        let hung = matches!(error, Error::Network { failure: Failure::Timeout { .. }, .. });
+        // Each time nothing comes costs a minute, so it is tried once more and no oftener.
+        self.breaks += if hung { RECONNECTS } else { 1 };
         self.broke_at = self.offset;
         tracing::debug!(digest = %self.digest, offset = self.offset, %error, "resuming a blob");
         tokio::time::sleep(PAUSE).await;
@@ -162,7 +172,7 @@ impl Fetch {
     }
 
     fn too_long(&self) -> Trouble {
-        Trouble::Final(format!(
+        Trouble::WrongContent(format!(
             "{} sends more than the {} bytes that the blob {} has; it was not stored",
             self.registry.host(),
             self.size,

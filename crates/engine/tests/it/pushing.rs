@@ -243,8 +243,10 @@ async fn semantics_24_an_error_that_may_pass_is_tried_again_and_one_that_will_no
     let registry = ScriptedRegistry::start().await;
     let dev = world.repository("dev/app").await;
     let mirror = world.push_mirror(&dev, &registry, "their/app", |_| {}).await;
-    registry.script([on(Method::HEAD, "*manifests/1.0").times(1).status(503)]);
-    registry.script([on(Method::HEAD, "*manifests/2.0").times(9).status(403)]);
+    registry.script([
+        on(Method::HEAD, "*manifests/1.0").times(1).status(503),
+        on(Method::PUT, "*manifests/2.0").status(403),
+    ]);
     world.push(&dev, "1.0", &corpus::image(1, 1, 100)).await;
     let refused = world.push(&dev, "2.0", &corpus::image(2, 1, 100)).await;
     world.settled().await;
@@ -265,7 +267,7 @@ async fn semantics_02_a_failed_copy_is_tried_again_by_a_push_of_the_same_digest(
     let registry = ScriptedRegistry::start().await;
     let dev = world.repository("dev/app").await;
     world.push_mirror(&dev, &registry, "their/app", |mirror| mirror.template = "%n-%H%M%S%f".into()).await;
-    registry.script([on(Method::HEAD, "*").times(1).status(403)]);
+    registry.script([on(Method::POST, "*uploads/").times(1).status(403)]);
     let image = corpus::image(1, 1, 100);
     world.push(&dev, "1.0", &image).await;
     world.settled().await;

@@ -149,8 +149,7 @@ async fn semantics_15_credentials_do_not_follow_a_redirect() {
     })
     .await;
     let digest = longshore_oci::Digest::sha256([1; 32]);
-    let size = fake.registry_as("me", "secret").head_blob(&repo(), &digest).await.unwrap();
-    assert_eq!(size, Some(2));
+    assert!(fake.registry_as("me", "secret").has_blob(&repo(), &digest).await.unwrap());
     assert_eq!(storage.seen().len(), 1);
     assert_eq!(storage.seen()[0].query, "signature=x");
     assert_eq!(storage.seen()[0].authorization(), None);
@@ -167,7 +166,7 @@ async fn semantics_24_a_redirect_that_has_run_out_is_asked_for_again_once() {
     let target = storage.url.join("/blob").unwrap().to_string();
     let fake = Fake::start(move |_| answer(307, &[("location", &target)], "")).await;
     let digest = longshore_oci::Digest::sha256([1; 32]);
-    assert_eq!(fake.registry().head_blob(&repo(), &digest).await.unwrap(), Some(2));
+    assert!(fake.registry().has_blob(&repo(), &digest).await.unwrap());
     assert_eq!(fake.seen().len(), 2);
 }
 

@@ -1,9 +1,10 @@
 //! Blobs in both directions.
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
-use longshore_oci::Digest;
-use longshore_remote::{Endpoint, Error, Kind, Mount, Registry};
+use longshore_oci::{Digest, Span};
+use longshore_remote::{Endpoint, Error, Kind, Mount, Registry, Source, SourceError, SourceStream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::fake::{Fake, answer, repo};
@@ -69,8 +70,7 @@ async fn an_upload_is_one_post_and_one_put_at_the_place_it_was_told() {
         }
     })
     .await;
-    let pieces = stream::iter(["01234", "56789"].map(|piece| Ok::<_, std::io::Error>(Bytes::from(piece))));
-    fake.registry().push_blob(&repo(), &digest(), 10, pieces).await.unwrap();
+    fake.registry().push_blob(&repo(), &digest(), &Bytes::from("0123456789"), None).await.unwrap();
     let put = &fake.seen()[1];
     assert_eq!(fake.lines(), ["POST /v2/dev/web/blobs/uploads/", "PUT /upload/7"]);
     assert_eq!(put.query, format!("state=x%2Fy&digest={}", digest().to_string().replace(':', "%3A")));
@@ -79,15 +79,28 @@ async fn an_upload_is_one_post_and_one_put_at_the_place_it_was_told() {
     assert_eq!(&put.body[..], b"0123456789");
 }
 
+/// Says to have ten bytes and has four; then it fails, or just ends.
+struct Failing(bool);
+
+impl Source for Failing {
+    fn size(&self) -> u64 {
+        10
+    }
+
+    fn open(&self, _: Span) -> BoxFuture<'_, Result<SourceStream, SourceError>> {
+        let end = self.0.then(|| Err(SourceError::from("disk on fire")));
+        let pieces = std::iter::once(Ok(Bytes::from("0123"))).chain(end);
+        Box::pin(async move { Ok(stream::iter(pieces.collect::<Vec<_>>()).boxed()) })
+    }
+}
+
 #[tokio::test]
 async fn a_source_that_fails_is_not_blamed_on_the_registry() {
     let upload = |_: &crate::fake::Seen| answer(202, &[("location", "/upload")], "");
     let fake = Fake::start(upload).await;
-    let broken = stream::iter([Ok(Bytes::from("0123")), Err(std::io::Error::other("disk on fire"))]);
-    let error = fake.registry().push_blob(&repo(), &digest(), 10, broken).await.unwrap_err();
+    let error = fake.registry().push_blob(&repo(), &digest(), &Failing(true), None).await.unwrap_err();
     assert!(matches!(error, Error::Source { .. }) && error.to_string().contains("disk on fire"), "{error}");
-    let short = stream::iter([Ok::<_, std::io::Error>(Bytes::from("0123"))]);
-    let error = fake.registry().push_blob(&repo(), &digest(), 10, short).await.unwrap_err();
+    let error = fake.registry().push_blob(&repo(), &digest(), &Failing(false), None).await.unwrap_err();
     assert!(error.to_string().contains("4 of 10"), "{error}");
 }
 
@@ -117,7 +130,6 @@ async fn an_empty_blob_travels_too() {
         _ => answer(201, &[], ""),
     })
     .await;
-    let nothing = stream::empty::<Result<Bytes, std::io::Error>>();
-    fake.registry().push_blob(&repo(), &digest(), 0, nothing).await.unwrap();
+    fake.registry().push_blob(&repo(), &digest(), &Bytes::new(), None).await.unwrap();
     assert_eq!(fake.seen()[1].header("content-length"), Some("0"));
 }

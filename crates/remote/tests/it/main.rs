@@ -9,3 +9,4 @@ mod lists;
 mod manifests;
 mod real;
 mod tls;
+mod uploads;

@@ -26,10 +26,11 @@ async fn copy(from: &Registry, to: &Registry, source: &RemoteName, target: &Remo
         let digest = &part.descriptor.digest;
         if part.role == ReferenceRole::Child {
             Box::pin(copy(from, to, source, target, digest.clone().into())).await;
-        } else if to.head_blob(target, digest).await.unwrap().is_none() {
+        } else if !to.has_blob(target, digest).await.unwrap() {
             let blob = from.get_blob(source, digest, 0).await.unwrap();
             assert_eq!(blob.size, Some(part.descriptor.size));
-            to.push_blob(target, digest, part.descriptor.size, blob).await.unwrap();
+            let blob: Vec<Bytes> = blob.try_collect().await.unwrap();
+            to.push_blob(target, digest, &Bytes::from(blob.concat()), None).await.unwrap();
         }
     }
     let put = to.put_manifest(target, &what, &fetched.media_type, fetched.bytes, &[]).await.unwrap();
@@ -98,8 +99,8 @@ async fn an_upload_with_the_wrong_digest_is_refused_by_the_registry() {
     let server = DockerRegistry::plain().await;
     let registry = Registry::connect_to(endpoint(&server)).unwrap();
     let wrong = longshore_oci::Digest::sha256([1; 32]);
-    let body = futures::stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"hello"))]);
-    let error = registry.push_blob(&name("dev/web"), &wrong, 5, body).await.unwrap_err();
+    let hello = Bytes::from_static(b"hello");
+    let error = registry.push_blob(&name("dev/web"), &wrong, &hello, None).await.unwrap_err();
     assert_eq!(error.code(), Some(&longshore_oci::ErrorCode::DigestInvalid), "{error}");
     assert!(!error.is_transient());
 }

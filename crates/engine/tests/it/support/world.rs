@@ -2,8 +2,8 @@
 
 use super::ScriptedRegistry;
 use futures::{FutureExt, StreamExt, stream};
-use longshore_content::{Content, DiskStore, PutManifest};
-use longshore_engine::{Engine, EngineParts, EngineSettings, Jitter};
+use longshore_content::{Content, DiskStore, PutManifest, Sparse};
+use longshore_engine::{Engine, EngineParts, EngineSettings, Jitter, Waits};
 use longshore_metadata::{
     Change, Database, Priority, Vault, accounts, jobs, promotions, pull_mirrors, push_mirrors, remotes,
     repositories::{self, Visible},
@@ -55,14 +55,20 @@ impl World {
         Self::open(folder, clock).await
     }
 
+    /// A world whose content takes manifests without all their parts.
+    pub(crate) async fn accepting(sparse: Sparse) -> Self {
+        let mut world = Self::still().await;
+        world.content = world.content.accepting(sparse);
+        world.engine = engine_of(&world.db, &world.content, &world.clock);
+        world
+    }
+
     async fn open(folder: TempDir, clock: Arc<dyn Clock>) -> Self {
         let url = format!("sqlite://{}", folder.path().join("longshore.db").display());
         let db = Database::open(&url, Vault::from_key([7; 32])).await.unwrap();
         let store = DiskStore::open(folder.path().join("content")).unwrap();
         let content = Content::new(db.clone(), Arc::new(store), clock.clone());
-        let settings = EngineSettings { jitter: Jitter::fixed(0.0), ..EngineSettings::default() };
-        let parts = EngineParts { db: db.clone(), content: content.clone(), clock: clock.clone(), settings };
-        let engine = Engine::new(parts);
+        let engine = engine_of(&db, &content, &clock);
         Self { folder, db, content, engine, clock, running: None }
     }
 
@@ -384,6 +390,15 @@ impl World {
         let rows = verdicts::for_tag(&mut conn, tag.repository, &tag.name, tag.revision).await.unwrap();
         rows.into_iter().find(|row| row.policy == policy)
     }
+}
+
+fn engine_of(db: &Database, content: &Content, clock: &Arc<dyn Clock>) -> Engine {
+    let settings = EngineSettings {
+        jitter: Jitter::fixed(0.0),
+        waits: Waits([Duration::from_millis(20); 4]),
+        ..EngineSettings::default()
+    };
+    Engine::new(EngineParts { db: db.clone(), content: content.clone(), clock: clock.clone(), settings })
 }
 
 pub(crate) fn author() -> Author {

@@ -1,0 +1,78 @@
+//! When a run stops asking a registry: at the first answer that concerns the registry as a whole. What is under
+//! way ends by itself; nothing further is begun (semantics 39).
+
+use crate::trouble::Trouble;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Whether a run goes on; clones speak of the same run.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Halt(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    GoingOn,
+    Stopped(Option<Trouble>),
+}
+
+impl Halt {
+    /// Asked before every request.
+    pub(crate) fn check(&self) -> Result<(), Trouble> {
+        match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            State::GoingOn => Ok(()),
+            State::Stopped(_) => Err(Trouble::Halted),
+        }
+    }
+
+    /// Passes an outcome on. One that says that the registry as a whole fails stops the run and is kept as
+    /// its reason; whoever asked learns only that the run has stopped.
+    pub(crate) fn heed<T>(&self, outcome: Result<T, Trouble>) -> Result<T, Trouble> {
+        match outcome {
+            Err(trouble) if trouble.is_of_the_whole_registry() => {
+                let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                if matches!(*state, State::GoingOn) {
+                    *state = State::Stopped(Some(trouble));
+                }
+                Err(Trouble::Halted)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Why the run stopped, if it did. Told once.
+    pub(crate) fn reason(&self) -> Option<Trouble> {
+        match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            State::GoingOn => None,
+            State::Stopped(reason) => reason.take(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use longshore_remote::{Error, Failure};
+
+    fn failed(failure: Failure) -> Result<(), Trouble> {
+        let (host, doing) = ("registry.example".to_owned(), "fetching a/b:1.0".to_owned());
+        Err(Error::Network { host, doing, failure }.into())
+    }
+
+    #[test]
+    fn semantics_39_a_failure_of_the_whole_registry_stops_the_run_and_is_its_reason() {
+        let halt = Halt::default();
+        assert!(halt.heed(failed(Failure::Refused)).is_err_and(|trouble| matches!(trouble, Trouble::Halted)));
+        assert!(halt.check().is_err());
+        assert!(halt.heed(failed(Failure::UnknownHost)).is_err());
+        let reason = halt.reason().map(|reason| reason.to_string());
+        assert!(reason.is_some_and(|reason| reason.contains("refused the connection")));
+    }
+
+    #[test]
+    fn semantics_37_a_failure_of_one_thing_stops_nothing() {
+        let halt = Halt::default();
+        assert!(halt.heed(failed(Failure::Broken("reset".to_owned()))).is_err());
+        assert!(halt.heed::<()>(Err(Trouble::Final("no manifest".to_owned()))).is_err());
+        assert!(halt.check().is_ok() && halt.reason().is_none());
+    }
+}

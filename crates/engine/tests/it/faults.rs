@@ -1,0 +1,313 @@
+//! What other registries do wrong, and what arrives all the same.
+
+use crate::support::{ScriptedRegistry, World};
+use axum::http::Method;
+use longshore_engine::orders;
+use longshore_model::{
+    PullMirror,
+    job::{Action, Cause, Job, Status},
+    policy::RunCode,
+    tag::AnswerResult,
+};
+use longshore_oci::media_type;
+use longshore_testkit::{
+    corpus,
+    scripted::{any, on, reply},
+};
+
+async fn poll(world: &World, mirror: &PullMirror) -> Job {
+    let job = world.enqueue(orders::poll(mirror, Cause::Schedule, None, world.now())).await;
+    world.ended(job.id).await
+}
+
+async fn pushes(world: &World) -> Vec<Job> {
+    world.settled().await;
+    world.jobs().await.into_iter().filter(|job| job.action == Action::PushMirrorTag).collect()
+}
+
+#[tokio::test]
+async fn semantics_37_one_broken_tag_keeps_no_other_from_coming_and_is_named() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    for (name, status) in [("forbidden", 403), ("failing", 500), ("bad", 502)] {
+        let from = format!("up/{name}");
+        for (seed, tag) in ["a", "broken", "z"].into_iter().enumerate() {
+            registry.hold(&from, Some(tag), &corpus::image(seed as u64, 1, 100));
+        }
+        registry.script([any(format!("/v2/{from}/manifests/broken")).status(status)]);
+        let here = world.repository(&format!("dev/{name}")).await;
+        let mirror = world.pull_mirror(&here, &registry, &from, |_| {}).await;
+        let job = poll(&world, &mirror).await;
+        assert_eq!(world.tags(&here).await, ["a", "z"], "{name}");
+        assert_eq!(job.status, Status::Errored, "it was asked for");
+        assert!(job.attempt <= 3, "one tag that fails for ever is no reason to try for ever: {job:?}");
+        let error = job.error.unwrap();
+        assert!(error.contains("broken") && error.contains(&status.to_string()), "{error}");
+        let log = world.log(job.id).await;
+        assert!(log.contains(&format!("looking at {from}:broken")), "the request is named: {log}");
+    }
+}
+
+#[tokio::test]
+async fn semantics_37_a_manifest_that_is_none_or_gone_keeps_no_other_from_coming() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    registry.hold("up/app", Some("a"), &corpus::image(1, 1, 100));
+    registry.hold("up/app", Some("z"), &corpus::image(2, 1, 100));
+    registry.hold_manifest("up/app", Some("garbage"), "application/octet-stream", "<<<not a manifest>>>");
+    let gone = corpus::image(3, 1, 100);
+    registry.hold("up/app", Some("gone"), &gone);
+    registry.script([on(Method::GET, format!("*/manifests/{}", gone.root)).status(404)]);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "up/app", |_| {}).await;
+    let job = poll(&world, &mirror).await;
+    assert_eq!(world.tags(&here).await, ["a", "z"]);
+    let log = world.log(job.id).await;
+    assert!(log.contains("garbage: ") && log.contains("gone: "), "{log}");
+    assert!(job.error.unwrap().contains("2 tags brought in, 2 failed"));
+}
+
+#[tokio::test]
+async fn semantics_37_referrers_and_digest_tags_that_fail_are_warnings() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let image = corpus::image(1, 1, 100);
+    let (name, signature) = corpus::cosign_signature(&image);
+    registry.hold("up/app", Some("1.0"), &image);
+    registry.hold("up/app", Some(name.as_str()), &signature);
+    registry.script([
+        on(Method::GET, "*/referrers/*").status(500),
+        on(Method::GET, format!("*/manifests/{}", signature.root)).status(502),
+    ]);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "up/app", |m| m.common.referrers = true).await;
+    let job = poll(&world, &mirror).await;
+    let outcome = Some("1 tag brought in, 2 warnings");
+    assert_eq!((job.status, job.outcome.as_deref(), job.attempt), (Status::Done, outcome, 1));
+    assert_eq!(world.tags(&here).await, ["1.0"]);
+    let log = world.log(job.id).await;
+    assert!(log.contains(name.as_str()) && log.contains("listing what refers to"), "{log}");
+}
+
+#[tokio::test]
+async fn semantics_37_one_referrer_that_fails_keeps_no_other_from_coming() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let image = corpus::image(1, 1, 100);
+    let (sbom, signature) = (corpus::sbom(&image), corpus::signature(&image));
+    registry.hold("up/app", Some("1.0"), &image);
+    registry.hold("up/app", None, &sbom);
+    registry.hold("up/app", None, &signature);
+    registry.script([on(Method::GET, format!("*/manifests/{}", sbom.root)).status(403)]);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "up/app", |m| m.common.referrers = true).await;
+    let job = poll(&world, &mirror).await;
+    assert_eq!(job.status, Status::Done);
+    assert!(world.has(&here, &signature).await && !world.has(&here, &sbom).await);
+    assert!(job.outcome.unwrap().ends_with("1 signatures and other referrers, 1 warning"));
+}
+
+#[tokio::test]
+async fn semantics_40_forbidden_for_digest_tags_means_that_they_are_not_there() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await.without_referrers();
+    registry.hold("up/app", Some("1.0"), &corpus::image(1, 1, 100));
+    registry.script([any("*/manifests/sha256-*").status(403)]);
+    let here = world.repository("dev/app").await;
+    let mirror = world
+        .pull_mirror(&here, &registry, "up/app", |m| {
+            m.patterns = "1.0".into();
+            m.common.referrers = true;
+        })
+        .await;
+    let job = poll(&world, &mirror).await;
+    assert_eq!(job.status, Status::Done, "{}", world.log(job.id).await);
+    assert_eq!(world.tags(&here).await, ["1.0"]);
+}
+
+#[tokio::test]
+async fn semantics_37_the_image_is_sent_though_its_signature_is_refused() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let dev = world.repository("dev/app").await;
+    let image = corpus::image(1, 1, 100);
+    let (signature, (name, cosign)) = (corpus::signature(&image), corpus::cosign_signature(&image));
+    world.push_untagged(&dev, &image).await;
+    world.push_untagged(&dev, &signature).await;
+    world.push(&dev, name.as_str(), &cosign).await;
+    registry.script([
+        on(Method::PUT, format!("*/manifests/{}", signature.root))
+            .answer(reply(403).error("DENIED", "no artifacts")),
+        on(Method::PUT, format!("*/manifests/{name}")).status(405),
+    ]);
+    let mirror = world.push_mirror(&dev, &registry, "their/app", |_| {}).await;
+    let tag = world.push(&dev, "1.0", &image).await;
+    let jobs = pushes(&world).await;
+    assert_eq!(registry.tag("their/app", "1.0"), Some(image.root.clone()));
+    assert_eq!(jobs.len(), 1, "what is refused for good gets no job of its own");
+    assert_eq!(jobs[0].status, Status::Done);
+    assert!(jobs[0].outcome.as_deref().unwrap().ends_with(", 2 warnings"), "{:?}", jobs[0].outcome);
+    assert!(world.log(jobs[0].id).await.contains("no artifacts"));
+    let lines = registry.requests();
+    let at =
+        |part: &str| lines.iter().position(|line| line.starts_with("PUT") && line.contains(part)).unwrap();
+    assert!(at("manifests/1.0") < at(signature.root.as_str()), "the image goes first: {lines:#?}");
+    assert_eq!(world.verdict(mirror.common.id, &tag).await.unwrap().result, AnswerResult::Done);
+    let mut conn = world.db.read().await.unwrap();
+    let stored = longshore_metadata::push_mirrors::get(&mut conn, mirror.common.id).await.unwrap();
+    assert_eq!(stored.unwrap().common.last_run.code, RunCode::Success);
+}
+
+#[tokio::test]
+async fn semantics_40_forbidden_for_a_new_tag_means_that_it_is_not_there_and_the_put_decides() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    registry.script([any("*/manifests/*").when(|asked| asked.method != Method::PUT).status(403)]);
+    let dev = world.repository("dev/app").await;
+    world.push_mirror(&dev, &registry, "their/app", |mirror| mirror.overwrite = false).await;
+    let index = corpus::index(1, &["linux/amd64", "linux/arm64"], true);
+    world.push(&dev, "1.0", &index).await;
+    assert_eq!(pushes(&world).await[0].status, Status::Done);
+    assert_eq!(registry.tag("their/app", "1.0"), Some(index.root));
+}
+
+#[tokio::test]
+async fn semantics_39_after_the_first_429_nothing_further_is_begun() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    for number in 0..40 {
+        registry.hold("up/app", Some(&format!("v{number:02}")), &corpus::image(number, 1, 100));
+    }
+    registry.script([on(Method::GET, "*/manifests/*").after(5).answer(reply(429).retry_after(600))]);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "up/app", |_| {}).await;
+    let job = world.enqueue(orders::poll(&mirror, Cause::Schedule, None, world.now())).await;
+    let waiting = world
+        .until(async || {
+            let job = world.job(job.id).await;
+            (job.status == Status::Waiting && job.attempt == 1).then_some(job)
+        })
+        .await;
+    assert_eq!(world.tags(&here).await.len(), 5, "what came before stays");
+    let asked = registry.count(Method::GET, "/manifests/");
+    assert!(asked <= 5 + 8, "{asked}");
+    assert!(waiting.scheduled_at > world.now() + jiff::SignedDuration::from_mins(9));
+    assert!(waiting.error.unwrap().contains("429"));
+}
+
+#[tokio::test]
+async fn semantics_42_an_index_that_lacks_children_fails_by_itself_and_names_them() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let index = corpus::index(1, &["linux/amd64", "linux/arm64"], false);
+    let child = index.manifests[0].digest.clone();
+    registry.hold("up/app", Some("multi"), &index);
+    registry.hold("up/app", Some("plain"), &corpus::image(7, 1, 100));
+    registry.lose("up/app", &child);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "up/app", |_| {}).await;
+    let job = poll(&world, &mirror).await;
+    assert_eq!(world.tags(&here).await, ["plain"]);
+    let error = job.error.unwrap();
+    assert!(error.contains(child.as_str()) && error.contains("--sparse-manifests"), "{error}");
+}
+
+#[tokio::test]
+async fn semantics_42_an_index_that_lacks_children_comes_where_such_are_taken_and_is_sent_on() {
+    let mut world = World::accepting(longshore_content::Sparse::Indexes).await;
+    world.start();
+    let registry = ScriptedRegistry::start().await;
+    let index = corpus::index(1, &["linux/amd64", "linux/arm64"], false);
+    let child = index.manifests[0].digest.clone();
+    registry.hold("up/app", Some("multi"), &index);
+    registry.lose("up/app", &child);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "up/app", |_| {}).await;
+    let job = poll(&world, &mirror).await;
+    assert_eq!(job.status, Status::Done, "{:?}", job.error);
+    assert_eq!(world.tag(&here, "multi").await.unwrap().digest, index.root);
+    assert!(world.log(job.id).await.contains(child.as_str()));
+
+    let lenient = ScriptedRegistry::start().await.taking_everything();
+    let strict = ScriptedRegistry::start().await;
+    let other = world.repository("dev/other").await;
+    world.push_mirror(&other, &lenient, "their/app", |_| {}).await;
+    world.push_mirror(&other, &strict, "their/app", |_| {}).await;
+    let present: Vec<_> =
+        index.manifests.iter().filter(|manifest| manifest.digest != child).cloned().collect();
+    let sparse = longshore_testkit::Package { manifests: present, ..index.clone() };
+    world.push(&other, "multi", &sparse).await;
+    let jobs = pushes(&world).await;
+    assert_eq!(lenient.tag("their/app", "multi"), Some(index.root));
+    let refused = jobs.iter().find(|job| job.status == Status::Errored).unwrap();
+    assert!(refused.error.as_deref().unwrap().contains(child.as_str()), "{refused:?}");
+    assert_eq!(strict.count(Method::PUT, "/manifests/multi"), 1, "it is not waited for what is not here");
+}
+
+#[tokio::test]
+async fn semantics_40_parts_that_a_registry_does_not_find_yet_are_waited_for() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    registry.script([on(Method::PUT, "*/manifests/1.0")
+        .times(3)
+        .answer(reply(404).error("MANIFEST_BLOB_UNKNOWN", "not yet"))]);
+    let dev = world.repository("dev/app").await;
+    world.push_mirror(&dev, &registry, "their/app", |_| {}).await;
+    let image = corpus::image(1, 2, 100);
+    world.push(&dev, "1.0", &image).await;
+    let jobs = pushes(&world).await;
+    assert_eq!((jobs[0].status, jobs[0].attempt), (Status::Done, 1), "{:?}", jobs[0].error);
+    assert_eq!(registry.tag("their/app", "1.0"), Some(image.root));
+    assert_eq!(registry.count(Method::POST, "/uploads/"), image.blobs.len(), "no blob is sent twice");
+}
+
+#[tokio::test]
+async fn semantics_40_a_mount_that_fails_for_any_reason_becomes_an_upload() {
+    let world = World::running().await;
+    let dev = world.repository("dev/app").await;
+    let image = corpus::image(1, 1, 20_000);
+    for (status, name) in [(200, "a"), (202, "b"), (400, "c"), (403, "d"), (404, "e"), (405, "f"), (500, "g")]
+    {
+        let registry = ScriptedRegistry::start().await;
+        let remote = world.push_mirror(&dev, &registry, "their/one", |_| {}).await;
+        world.push(&dev, &format!("one-{name}"), &image).await;
+        world.settled().await;
+        registry.script([on(Method::POST, "*uploads/?mount=*").status(status)]);
+        let other = world.repository(&format!("dev/{name}")).await;
+        world.push_mirror(&other, &registry, "their/two", |mirror| mirror.remote = remote.remote).await;
+        world.push(&other, "1.0", &image).await;
+        world.settled().await;
+        assert!(registry.count(Method::POST, "mount=") > 0, "{status}");
+        assert!(registry.has("their/two", &image), "{status}: {:#?}", world.jobs().await.last());
+    }
+}
+
+#[tokio::test]
+async fn semantics_24_a_blob_of_another_length_is_fetched_once_more_from_its_start() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let image = corpus::image(1, 1, 10_000);
+    registry.hold("up/app", Some("1.0"), &image);
+    let layer = image.blobs.iter().max_by_key(|(_, bytes)| bytes.len()).unwrap();
+    let blob = format!("/v2/up/app/blobs/{}", layer.0);
+    let longer = [&layer.1[..], b"and more"].concat();
+    registry.script([on(Method::GET, blob).times(1).answer(reply(200).body(longer))]);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "up/app", |_| {}).await;
+    let job = poll(&world, &mirror).await;
+    assert_eq!((job.status, job.attempt), (Status::Done, 1), "{}", world.log(job.id).await);
+    assert!(world.has(&here, &image).await);
+}
+
+#[tokio::test]
+async fn semantics_37_an_index_is_named_where_its_type_is_no_manifest() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    registry.hold("up/app", Some("good"), &corpus::image(1, 1, 100));
+    registry.hold_manifest("up/app", Some("odd"), media_type::OCI_INDEX, "{\"schemaVersion\":2}");
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "up/app", |_| {}).await;
+    let job = poll(&world, &mirror).await;
+    assert_eq!((job.status, world.tags(&here).await), (Status::Errored, vec!["good".to_owned()]));
+    assert!(job.error.unwrap().contains("odd: "));
+}
