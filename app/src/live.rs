@@ -182,7 +182,7 @@ struct Stream {
 impl Stream {
     fn open(address: &str, follower: Rc<Follower>) -> Option<Self> {
         let mut source = EventSource::new(address).ok()?;
-        let kinds = ["open", "message", "turn", "error"].map(|kind| source.subscribe(kind).ok());
+        let kinds = ["open", "message", "resync", "turn", "error"].map(|kind| source.subscribe(kind).ok());
         let events = select_all(kinds.into_iter().flatten());
         let (reading, registration) = AbortHandle::new_pair();
         // It ends early where the stream is closed, and only then.
@@ -201,7 +201,8 @@ async fn read(mut events: SelectAll<EventSourceSubscription>, follower: Rc<Follo
     while let Some(event) = events.next().await {
         let Ok((kind, message)) = event else { return follower.give_up() };
         match kind.as_str() {
-            "open" => follower.opened(),
+            // Where too much happened for this page, it is as if the stream were new.
+            "open" | "resync" => follower.opened(),
             "turn" => return follower.wait_for_turn(),
             "error" => follower.broke(),
             _ => follower.told(&message),

@@ -118,7 +118,9 @@ impl Rooms {
         };
         content.own_store().await?;
         content.drop_stray_uploads().await.context("what an earlier start left cannot be cleaned up")?;
-        let access = Access::new(db.clone(), clock.clone(), AccessSettings::default());
+        let password_checks = settings.limits.password_checks;
+        let access_settings = AccessSettings { password_checks, ..AccessSettings::default() };
+        let access = Access::new(db.clone(), clock.clone(), access_settings);
         let network = NetworkPolicy { allow_private: settings.allow_private_remotes };
         let usual = EngineSettings::default();
         let engine = Engine::new(EngineParts {

@@ -2,12 +2,13 @@
 
 use crate::Admin;
 use crate::guard::{author, user};
+use longshore_access::Action;
 use longshore_engine::orders;
 use longshore_metadata::jobs::{self, CancelOutcome};
 use longshore_metadata::policies::{self, Idle};
-use longshore_metadata::{Conn, pull_mirrors};
+use longshore_metadata::{Conn, pull_mirrors, repositories};
 use longshore_model::job::{Action as JobAction, Cause, Job, JobFilter, LogLine, Parameters, Status};
-use longshore_model::{Actor, Author, Code, JobId, Page, PageRequest, Problem};
+use longshore_model::{Actor, Author, Code, JobId, Page, PageRequest, Problem, Repository};
 
 /// The most log lines of one answer.
 const MAX_LINES: i64 = 2000;
@@ -76,10 +77,19 @@ impl Admin {
     /// Whether `actor` may see a job: administrators all of them, others those about repositories
     /// that they administer and those without a repository that they asked for.
     pub(crate) async fn sees_job(&self, conn: &mut Conn, actor: &Actor, job: &Job) -> Result<bool, Problem> {
+        let repository = match job.repository {
+            Some(repository) if !actor.is_admin() => repositories::get(conn, repository).await?,
+            _ => None,
+        };
+        Ok(self.may_see_job(actor, job, repository.as_ref()))
+    }
+
+    /// As [`Admin::sees_job`], where the repository that the job is about has been loaded, if it is there.
+    pub(crate) fn may_see_job(&self, actor: &Actor, job: &Job, repository: Option<&Repository>) -> bool {
         match job.repository {
-            _ if actor.is_admin() => Ok(true),
-            Some(repository) => self.may_administer(conn, actor, repository).await,
-            None => Ok(asked_for(job, actor)),
+            _ if actor.is_admin() => true,
+            Some(_) => repository.is_some_and(|found| self.0.access.may(actor, Action::Administer, found)),
+            None => asked_for(job, actor),
         }
     }
 

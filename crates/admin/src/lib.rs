@@ -27,7 +27,7 @@ mod undo;
 mod validate;
 
 pub use accounts::NewAccount;
-pub use events::{EventFilter, EventStream};
+pub use events::{EventFilter, EventStream, News, SharedEvent};
 pub use session::auth_problem;
 
 use longshore_access::Access;
@@ -66,13 +66,13 @@ pub struct AdminSettings {
 
 /// All use cases; cheap to clone. The actor is the first argument of each.
 #[derive(Clone)]
-pub struct Admin(Arc<AdminParts>);
+pub struct Admin(Arc<AdminParts>, Arc<events::Hub>);
 
 impl Admin {
     /// The use cases over these parts.
     #[must_use]
     pub fn new(parts: AdminParts) -> Self {
-        Self(Arc::new(parts))
+        Self(Arc::new(parts), Arc::default())
     }
 
     /// Who may do what, for those who turn requests into actors.

@@ -10,7 +10,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use longshore_access::RequestActor;
+use longshore_access::{Credential, RequestActor};
 use longshore_model::{Actor, Code, Problem};
 use longshore_oci::{Namespace, Reference, RepositoryName, Tag};
 use serde::Deserialize;
@@ -32,6 +32,18 @@ impl<S: Sync> FromRequestParts<S> for Who {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         let actor = parts.extensions.get::<RequestActor>().map(|request| request.actor.clone());
         Ok(Self(actor.unwrap_or(Actor::Anonymous)))
+    }
+}
+
+/// What the proof of who asks rests on; none where that is nobody in particular.
+pub(crate) struct Proof(pub(crate) Option<Credential>);
+
+impl<S: Sync> FromRequestParts<S> for Proof {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let request = parts.extensions.get::<RequestActor>();
+        Ok(Self(request.and_then(|request| request.credential.clone())))
     }
 }
 

@@ -143,6 +143,12 @@ pub async fn set_password(tx: &mut Tx, account: AccountId, hash: &str) -> Result
     Ok(())
 }
 
+/// How often the credentials of all accounts together have changed: by this it is seen that some did.
+pub async fn credential_changes(conn: &mut Conn) -> Result<i64, Error> {
+    let sql = "SELECT CAST(COALESCE(SUM(credential_epoch), 0) AS BIGINT) FROM accounts";
+    Ok(value!(conn, i64, sql)?)
+}
+
 /// Accounts by name; `orgs` picks organizations or users alone.
 pub async fn list(
     conn: &mut Conn,

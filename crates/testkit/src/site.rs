@@ -43,11 +43,16 @@ impl Site {
 
     /// The page at a path, with its query.
     pub async fn page(&self, path: &str) -> SiteAnswer {
-        let mut request = self.http.get(format!("{}{path}", self.base)).header(ACCEPT, "text/html");
-        if let Some(session) = &self.session {
-            request = request.header(COOKIE, session);
+        answered(self.request(path).header(ACCEPT, "text/html")).await
+    }
+
+    /// A request for what is at a path, with its query, such as a stream of events.
+    pub fn request(&self, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.get(format!("{}{path}", self.base));
+        match &self.session {
+            Some(session) => request.header(COOKIE, session),
+            None => request,
         }
-        answered(request).await
     }
 
     /// Calls a server function with the fields of a form.

@@ -1,26 +1,27 @@
 //! Limits against abuse that are kept per user and per address: how fast requests come, and how many
-//! uploads run at once. Those of one connection stand in `listener`, the throttling of guessed
+//! requests, uploads and streams of events run at once. Those of one connection stand in `listener`, the throttling of guessed
 //! passwords in `longshore_access`.
 
+mod at_once;
 mod options;
 mod rate;
-mod uploads;
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use longshore_access::RequestActor;
 use longshore_model::{AccountId, Actor, Code, Problem};
-use metrics::counter;
+use metrics::{counter, gauge};
 
 pub(crate) use options::{LimitOptions, LimitSettings, Slow};
 
+use crate::metrics::InFlight;
+use at_once::{AtOnce, Counted};
 use rate::Rate;
-pub(crate) use uploads::Upload;
-use uploads::Uploads;
 
-/// When to try again an upload that is one too many.
-const UPLOAD_WAIT: Duration = Duration::from_secs(5);
+/// When to try again what is one too many.
+const WAIT: Duration = Duration::from_secs(5);
 
 /// What was refused, as the label `limit` of `longshore_limit_refusals_total` has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub(crate) enum Limit {
     Uploads,
     UserRate,
     AddressRate,
+    Requests,
+    EventStreams,
 }
 
 impl Limit {
@@ -51,6 +54,8 @@ impl Limit {
             Self::Uploads => "uploads",
             Self::UserRate => "user_rate",
             Self::AddressRate => "address_rate",
+            Self::Requests => "requests",
+            Self::EventStreams => "event_streams",
         };
         counter!("longshore_limit_refusals_total", "limit" => limit).increment(1);
     }
@@ -63,15 +68,42 @@ pub(crate) struct Limits(Arc<Inner>);
 struct Inner {
     users: Option<Rate<AccountId>>,
     addresses: Option<Rate<IpAddr>>,
-    uploads: Uploads,
+    uploads: AtOnce<AccountId>,
+    requests_of_users: AtOnce<AccountId>,
+    requests_of_addresses: AtOnce<IpAddr>,
+    streams_of_users: AtOnce<AccountId>,
+    streams_of_addresses: AtOnce<IpAddr>,
 }
+
+/// One upload that runs, until it is dropped.
+pub(crate) struct Upload {
+    _counted: Option<Counted<AccountId>>,
+    _in_flight: InFlight,
+}
+
+/// A request that is under way, until its answer has been sent; an extension of the answer.
+#[derive(Clone)]
+pub(crate) struct Admitted(#[expect(dead_code, reason = "held, not read")] Arc<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    _of_address: Vec<Counted<IpAddr>>,
+    _of_user: Vec<Counted<AccountId>>,
+}
+
+/// What of one address is under way before it is known who asks.
+pub(crate) struct Arrived(Counted<IpAddr>);
 
 impl Limits {
     pub(crate) fn new(settings: &LimitSettings) -> Self {
         Self(Arc::new(Inner {
             users: settings.user_rate.map(Rate::new),
             addresses: settings.address_rate.map(Rate::new),
-            uploads: Uploads::new(settings.uploads),
+            uploads: AtOnce::new(settings.uploads),
+            requests_of_users: AtOnce::new(settings.requests),
+            requests_of_addresses: AtOnce::new(settings.requests),
+            streams_of_users: AtOnce::new(settings.event_streams),
+            streams_of_addresses: AtOnce::new(settings.event_streams),
         }))
     }
 
@@ -93,14 +125,61 @@ impl Limits {
         })
     }
 
-    /// One more upload of this actor, for as long as the answer is kept.
-    pub(crate) fn upload(&self, actor: &Actor) -> Result<Upload, Problem> {
-        self.0.uploads.begin(actor.user().map(|user| user.id)).map_err(|most| {
-            Limit::Uploads.refused();
-            let message = format!("More than {most} uploads of this user are running; wait for one to end.");
-            Problem::new(Code::TooManyAttempts, message).over_after(UPLOAD_WAIT)
+    /// One more request of this address at once.
+    pub(crate) fn arrived(&self, address: IpAddr) -> Result<Arrived, Problem> {
+        let counted = self.0.requests_of_addresses.begin(network(address));
+        counted.map(Arrived).map_err(|most| {
+            Limit::Requests.refused();
+            one_too_many(format!("More than {most} requests from {address} are running"))
         })
     }
+
+    /// One more request at once of whom it turned out to be, which is a stream of events where it
+    /// `follows`. A stream of a user counts for the user, that of a stranger for the address.
+    pub(crate) fn admitted(
+        &self,
+        arrived: Arrived,
+        who: &RequestActor,
+        follows: bool,
+    ) -> Result<Admitted, Problem> {
+        let mut counts = Counts { _of_address: vec![arrived.0], ..Counts::default() };
+        let streams = |most: usize, of: &str| {
+            Limit::EventStreams.refused();
+            one_too_many(format!("More than {most} streams of events of {of} are open"))
+        };
+        match who.actor.user() {
+            Some(user) => {
+                counts._of_user.push(self.0.requests_of_users.begin(user.id).map_err(|most| {
+                    Limit::Requests.refused();
+                    one_too_many(format!("More than {most} requests of {} are running", user.name))
+                })?);
+                if follows {
+                    let counted = self.0.streams_of_users.begin(user.id);
+                    counts._of_user.push(counted.map_err(|most| streams(most, user.name.as_str()))?);
+                }
+            }
+            None if follows => {
+                let counted = self.0.streams_of_addresses.begin(network(who.peer));
+                counts._of_address.push(counted.map_err(|most| streams(most, &who.peer.to_string()))?);
+            }
+            None => {}
+        }
+        Ok(Admitted(Arc::new(counts)))
+    }
+
+    /// One more upload of this actor, for as long as the answer is kept. Nobody's are not counted: the
+    /// registry refuses them.
+    pub(crate) fn upload(&self, actor: &Actor) -> Result<Upload, Problem> {
+        let counted = actor.user().map(|user| self.0.uploads.begin(user.id)).transpose().map_err(|most| {
+            Limit::Uploads.refused();
+            one_too_many(format!("More than {most} uploads of this user are running"))
+        })?;
+        Ok(Upload { _counted: counted, _in_flight: InFlight::begin(gauge!("longshore_uploads_running")) })
+    }
+}
+
+fn one_too_many(what: String) -> Problem {
+    Problem::new(Code::TooManyAttempts, format!("{what}; wait for one to end.")).over_after(WAIT)
 }
 
 fn too_fast(what: String, retry_after: Duration) -> Problem {

@@ -100,6 +100,39 @@ pub(crate) struct LimitOptions {
         value_name = "NUMBER"
     )]
     address_rate: Option<u32>,
+    /// Requests of one user, and of one address, at once; 0: any number [default: 2000]
+    #[arg(
+        id = "limit_requests",
+        long = "limit-requests",
+        env = "LONGSHORE_LIMIT_REQUESTS",
+        value_name = "NUMBER"
+    )]
+    requests: Option<usize>,
+    /// Requests at once on one HTTP/2 connection [default: 200]
+    #[arg(
+        id = "limit_streams",
+        long = "limit-streams",
+        env = "LONGSHORE_LIMIT_STREAMS",
+        value_name = "NUMBER"
+    )]
+    streams: Option<u32>,
+    /// Streams of events of one user, and of one address nobody signed in from, at once; 0: any number
+    /// [default: 16]
+    #[arg(
+        id = "limit_event_streams",
+        long = "limit-event-streams",
+        env = "LONGSHORE_LIMIT_EVENT_STREAMS",
+        value_name = "NUMBER"
+    )]
+    event_streams: Option<usize>,
+    /// Passwords that may wait to be checked [default: 64]
+    #[arg(
+        id = "limit_password_checks",
+        long = "limit-password-checks",
+        env = "LONGSHORE_LIMIT_PASSWORD_CHECKS",
+        value_name = "NUMBER"
+    )]
+    password_checks: Option<usize>,
 }
 
 /// The limits.
@@ -116,6 +149,10 @@ pub(crate) struct LimitSettings {
     pub(crate) uploads: Option<usize>,
     pub(crate) user_rate: Option<NonZeroU32>,
     pub(crate) address_rate: Option<NonZeroU32>,
+    pub(crate) requests: Option<usize>,
+    pub(crate) streams: u32,
+    pub(crate) event_streams: Option<usize>,
+    pub(crate) password_checks: usize,
 }
 
 /// When a client is too slow.
@@ -149,6 +186,10 @@ impl LimitOptions {
             uploads: self.uploads.or(other.uploads),
             user_rate: self.user_rate.or(other.user_rate),
             address_rate: self.address_rate.or(other.address_rate),
+            requests: self.requests.or(other.requests),
+            streams: self.streams.or(other.streams),
+            event_streams: self.event_streams.or(other.event_streams),
+            password_checks: self.password_checks.or(other.password_checks),
         }
     }
 
@@ -164,6 +205,7 @@ impl LimitOptions {
             ("headers", self.headers == Some(0)),
             ("head_seconds", self.head_seconds == Some(0)),
             ("idle_seconds", self.idle_seconds == Some(0)),
+            ("streams", self.streams == Some(0)),
         ];
         if let Some((name, _)) = zeros.iter().find(|(_, is_zero)| *is_zero) {
             bail!("limit.{name} is 0, which no request can keep; it has to be 1 at least");
@@ -182,6 +224,10 @@ impl LimitOptions {
             uploads: some(self.uploads.unwrap_or(200)),
             user_rate: NonZeroU32::new(self.user_rate.unwrap_or(5000)),
             address_rate: NonZeroU32::new(self.address_rate.unwrap_or(5000)),
+            requests: some(self.requests.unwrap_or(2000)),
+            streams: self.streams.unwrap_or(200),
+            event_streams: some(self.event_streams.unwrap_or(16)),
+            password_checks: self.password_checks.unwrap_or(64),
         })
     }
 }
@@ -192,7 +238,7 @@ impl fmt::Display for LimitSettings {
         let number = |number: Option<usize>| number.unwrap_or(0);
         let rate = |rate: Option<NonZeroU32>| rate.map_or(0, NonZeroU32::get);
         let slow = self.slow.map_or((0, 0), |slow| (slow.after.as_secs(), slow.rate));
-        let lines: [(&str, &dyn fmt::Display); 11] = [
+        let lines: [(&str, &dyn fmt::Display); 15] = [
             ("limit.connections", &number(self.connections)),
             ("limit.header_bytes", &self.header_bytes),
             ("limit.headers", &self.headers),
@@ -204,6 +250,10 @@ impl fmt::Display for LimitSettings {
             ("limit.uploads", &number(self.uploads)),
             ("limit.user_rate", &rate(self.user_rate)),
             ("limit.address_rate", &rate(self.address_rate)),
+            ("limit.requests", &number(self.requests)),
+            ("limit.streams", &self.streams),
+            ("limit.event_streams", &number(self.event_streams)),
+            ("limit.password_checks", &self.password_checks),
         ];
         lines.iter().try_for_each(|(name, value)| writeln!(f, "{name:<22} {value}"))
     }

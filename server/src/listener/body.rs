@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
 use super::pulse::Pulse;
-use crate::limits::{Limit, Slow};
+use crate::limits::{Admitted, Limit, Slow};
 
 /// A request's body. One that comes too slowly ends in an error, as one whose connection broke does.
 pub(super) struct Paced<B> {
@@ -107,12 +107,13 @@ pub(super) struct Watched {
     body: Answer,
     pulse: Arc<Pulse>,
     owing: bool,
+    _admitted: Option<Admitted>,
 }
 
 impl Watched {
-    pub(super) fn new(body: Answer, pulse: Arc<Pulse>) -> Self {
+    pub(super) fn new(body: Answer, pulse: Arc<Pulse>, admitted: Option<Admitted>) -> Self {
         pulse.owe(Instant::now());
-        Self { body, pulse, owing: true }
+        Self { body, pulse, owing: true, _admitted: admitted }
     }
 
     fn settle(&mut self) {

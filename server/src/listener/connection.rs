@@ -25,7 +25,7 @@ use super::leftover::Leftover;
 use super::pulse::{Pulse, Verdict};
 use super::stream::Metered;
 use super::{Ending, Server};
-use crate::limits::{Limit, LimitSettings};
+use crate::limits::{Admitted, Limit, LimitSettings};
 use crate::tls::Acceptor;
 
 /// How often a connection is looked at, whether its client keeps it for nothing.
@@ -138,7 +138,8 @@ impl Server {
     ) -> Result<Response<Watched>, Infallible> {
         pulse.begin(request.version() == Version::HTTP_2);
         let limits = &self.limits;
-        let answer = if let Some((limit, said)) = too_large_head(request.headers(), request.uri(), limits) {
+        let mut answer = if let Some((limit, said)) = too_large_head(request.headers(), request.uri(), limits)
+        {
             limit.refused();
             (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, said).into_response()
         } else {
@@ -157,7 +158,8 @@ impl Server {
             });
             self.router.call(arrived(request, connected)).await?
         };
-        Ok(answer.map(|body| Watched::new(body, pulse)))
+        let admitted = answer.extensions_mut().remove::<Admitted>();
+        Ok(answer.map(|body| Watched::new(body, pulse, admitted)))
     }
 }
 

@@ -87,6 +87,7 @@ fn protocol(limits: &LimitSettings) -> Builder<TokioExecutor> {
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(FRAME)
+        .max_concurrent_streams(limits.streams)
         // Twice of what is let through, so that what is between is refused with an explanation.
         .max_header_list_size(limits.header_bytes.saturating_mul(2));
     if limits.headers != USUAL_HEADERS {

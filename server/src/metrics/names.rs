@@ -61,6 +61,13 @@ const ALL: &[(Kind, &str, Unit, &str)] = &[
     ),
     (Counter, "longshore_uploads_started_total", Unit::Count, "Uploads of blobs that were begun"),
     (Counter, "longshore_uploads_ended_total", Unit::Count, "Uploads of blobs that ended, by outcome"),
+    (Gauge, "longshore_event_streams", Unit::Count, "Streams of events that somebody follows"),
+    (
+        Counter,
+        "longshore_event_loads_total",
+        Unit::Count,
+        "Changes that were loaded to tell followers of them, each once for all",
+    ),
     (Gauge, "longshore_uploads_running", Unit::Count, "Requests that are sending a part of a blob"),
     (Gauge, "longshore_uploads_open", Unit::Count, "Uploads that were begun and have not ended"),
     (Gauge, "longshore_repositories", Unit::Count, "Repositories"),

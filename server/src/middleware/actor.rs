@@ -20,9 +20,12 @@ use longshore_registry::Origin;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::origin;
-use crate::limits::{Limits, Upload};
+use crate::limits::{Admitted, Limits, Upload};
 use crate::listener::Connected;
 use crate::network::Arrival;
+
+/// Where streams of events are.
+const EVENTS: &str = "/events";
 
 /// What is needed to find out who sends a request.
 #[derive(Clone)]
@@ -82,7 +85,7 @@ pub(crate) async fn identify(
     let admitted = keeper.admit(audience, session.as_deref(), origin.as_deref(), &head, &mut seen).await;
     let mut response = match admitted {
         // Held until the answer: by then the upload's bytes have come.
-        Ok(_upload) => {
+        Ok((_upload, admitted)) => {
             let secure =
                 arrival.https || origin.as_deref().is_some_and(|origin| origin.starts_with("https://"));
             if let Some(origin) = origin {
@@ -90,7 +93,10 @@ pub(crate) async fn identify(
             }
             head.extensions.insert(RequestSession { token: session, secure });
             head.extensions.insert(seen.clone());
-            next.run(Request::from_parts(head, body)).await
+            let mut response = next.run(Request::from_parts(head, body)).await;
+            // Let go by the listener, when all of the answer has been sent.
+            response.extensions_mut().insert(admitted);
+            response
         }
         Err(refused) => refuse(audience, refused, &head.headers),
     };
@@ -108,11 +114,14 @@ impl Gatekeeper {
         origin: Option<&str>,
         head: &Parts,
         seen: &mut RequestActor,
-    ) -> Result<Option<Upload>, Problem> {
+    ) -> Result<(Option<Upload>, Admitted), Problem> {
         // Before anything costs time.
         self.limits.by_address(seen.peer)?;
+        let arrived = self.limits.arrived(seen.peer)?;
         *seen = self.actor(audience, seen.peer, &head.headers, session).await?;
         self.limits.by_actor(&seen.actor)?;
+        let follows = head.uri.path() == EVENTS;
+        let admitted = self.limits.admitted(arrived, seen, follows)?;
         let upload = sends_blob(head).then(|| self.limits.upload(&seen.actor)).transpose()?;
         // Signing in is protected as well: somebody else's site shall not sign a browser in as its user.
         let by_browser = matches!(seen.via, Via::Session { .. }) || audience == Audience::Site;
@@ -120,7 +129,7 @@ impl Gatekeeper {
             let message = "This request comes from another site; open Longshore itself and try again there.";
             return Err(Problem::new(Code::ForeignOrigin, message));
         }
-        Ok(upload)
+        Ok((upload, admitted))
     }
 
     async fn actor(

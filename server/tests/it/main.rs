@@ -7,6 +7,7 @@ mod config;
 mod crash;
 mod credentials;
 mod docker;
+mod events;
 mod example;
 mod garbage;
 mod limits;

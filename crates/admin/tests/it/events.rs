@@ -1,15 +1,25 @@
 //! What open pages are told.
 
 use crate::registry::Registry;
-use crate::scene::{SAVE, Scene, name, pull_mirror_over, robot_at, tag, typed};
+use crate::scene::{SAVE, Scene, name, pull_mirror_over, robot_at, secret, tag, typed};
 use futures::StreamExt;
-use longshore_admin::{EventFilter, EventStream};
+use longshore_admin::{EventFilter, EventStream, News};
 use longshore_model::job::{Event, Status};
-use longshore_model::{Actor, Visibility};
+use longshore_model::{Actor, Code, Visibility};
 use std::time::Duration;
 
 async fn next(events: &mut EventStream) -> Event {
-    tokio::time::timeout(Duration::from_secs(10), events.next()).await.expect("an event comes").unwrap()
+    let news = tokio::time::timeout(Duration::from_secs(10), events.next()).await.expect("an event comes");
+    match news {
+        Some(News::Event(event)) => event.event.clone(),
+        other => panic!("an event, not {other:?}"),
+    }
+}
+
+/// Waits until the stream has ended, whatever it still says.
+async fn ends(events: &mut EventStream) {
+    let end = async { while events.next().await.is_some() {} };
+    tokio::time::timeout(Duration::from_secs(10), end).await.expect("the stream ends");
 }
 
 /// Whether nothing comes for a while.
@@ -24,8 +34,8 @@ async fn jobs_are_told_to_those_who_administer_their_repository() {
     scene.repository("dev/web", Visibility::Public).await;
     let (dev, eve) = (scene.who("dev").await, scene.who("eve").await);
     let filter = EventFilter { jobs: true, ..EventFilter::default() };
-    let mut told = scene.admin.events(&dev, filter.clone()).await.unwrap();
-    let mut untold = scene.admin.events(&eve, filter).await.unwrap();
+    let mut told = scene.admin.events(&dev, None, filter.clone()).await.unwrap();
+    let mut untold = scene.admin.events(&eve, None, filter).await.unwrap();
     let draft = pull_mirror_over(typed(robot_at(&registry.url)));
     let mirror = scene.admin.create_pull_mirror(&dev, &name("dev/web"), draft, SAVE).await.unwrap();
     let Event::Job { job } = next(&mut told).await else { panic!("a job is told of first") };
@@ -42,7 +52,7 @@ async fn many_changes_of_one_thing_are_few_events() {
     let scene = Scene::new().await;
     scene.repository("dev/web", Visibility::Public).await;
     let filter = EventFilter { repository: Some(name("dev/web")), ..EventFilter::default() };
-    let mut events = scene.admin.events(&Actor::Anonymous, filter).await.unwrap();
+    let mut events = scene.admin.events(&Actor::Anonymous, None, filter).await.unwrap();
     for number in 0..20 {
         scene.push("dev/web", &format!("1.{number}")).await;
     }
@@ -55,4 +65,46 @@ async fn many_changes_of_one_thing_are_few_events() {
     let dev = scene.who("dev").await;
     scene.admin.delete_tags(&dev, &name("dev/web"), &[tag("1.1")]).await.unwrap();
     assert_eq!(next(&mut events).await, Event::Tags { repository: name("dev/web") });
+}
+
+#[tokio::test]
+async fn who_takes_events_too_slowly_is_told_to_load_everything_again() {
+    let scene = Scene::new().await;
+    scene.repository("dev/web", Visibility::Public).await;
+    let dev = scene.who("dev").await;
+    let filter = EventFilter { jobs: true, ..EventFilter::default() };
+    let mut slow = scene.admin.events(&dev, None, filter.clone()).await.unwrap();
+    let mut quick = scene.admin.events(&dev, None, filter).await.unwrap();
+    // Each push is a job.
+    for number in 0..100 {
+        scene.push("dev/web", &format!("1.{number}")).await;
+        next(&mut quick).await;
+    }
+    let mut taken = 0;
+    while let News::Event(_) = slow.next().await.unwrap() {
+        taken += 1;
+    }
+    assert!((1..100).contains(&taken), "{taken} events were kept");
+    scene.push("dev/web", "2.0").await;
+    next(&mut slow).await;
+}
+
+#[tokio::test]
+async fn semantics_45_a_stream_ends_with_the_password_and_the_streams_of_others_go_on() {
+    let scene = Scene::new().await;
+    let (dev, eve) = (scene.who("dev").await, scene.who("eve").await);
+    let filter = EventFilter { jobs: true, ..EventFilter::default() };
+    let access = scene.admin.access();
+    let credential = async |actor: &Actor| {
+        access.vouched(actor.user().unwrap().id).await.unwrap().map(|proven| proven.credential)
+    };
+    let (of_dev, of_eve) = (credential(&dev).await, credential(&eve).await);
+    let mut ending = scene.admin.events(&dev, of_dev.clone(), filter.clone()).await.unwrap();
+    let mut staying = scene.admin.events(&eve, of_eve, filter.clone()).await.unwrap();
+    let hash = access.hash_password(&secret("another password")).await.unwrap();
+    access.set_password(dev.user().unwrap().id, hash).await.unwrap();
+    ends(&mut ending).await;
+    assert!(is_silent(&mut staying).await);
+    let Err(refused) = scene.admin.events(&dev, of_dev, filter).await else { panic!("it was let in") };
+    assert_eq!(refused.code, Code::NotAuthenticated);
 }

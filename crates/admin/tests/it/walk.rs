@@ -20,6 +20,7 @@ use longshore_model::{
 };
 use longshore_oci::RepositoryName;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 /// What an actor finds.
 struct Stage {
@@ -217,7 +218,7 @@ const WALK: &[(&str, Ends, Attempt)] = attempts! {
     cancel_job: OWNERS, |s, a| s.admin.cancel_job(a, s.job);
     retry_job: OWNERS, |s, a| s.admin.retry_job(a, s.ended_job);
     poll_all: SIGNED_IN, |s, a| s.admin.poll_all(a);
-    events: OWNERS, |s, a| s.admin.events(a, EventFilter { job: Some(s.job), ..EventFilter::default() });
+    events: OWNERS, |s, a| s.admin.events(a, None, EventFilter { job: Some(s.job), ..EventFilter::default() });
     activity: OPEN, |s, a| { let all = PageRequest::first(10); async move { s.admin.activity(a, &ActivityFilter::default(), &all).await } };
     system: ADMINISTRATORS, |s, a| s.admin.system(a);
     collect_garbage: ADMINISTRATORS, |s, a| s.admin.collect_garbage(a, true);
@@ -255,8 +256,13 @@ const WITHOUT_ACTOR: [&str; 3] = ["sign_in", "sign_out", "ensure_first_admin"];
 #[test]
 fn no_use_case_is_left_out_of_the_walk() {
     let mut written = BTreeSet::new();
-    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap() {
-        let source = std::fs::read_to_string(file.unwrap().path()).unwrap();
+    let mut open = vec![PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let source = std::fs::read_to_string(path).unwrap();
         let methods = source.lines().filter_map(|line| line.strip_prefix("    pub async fn "));
         written.extend(methods.map(|rest| rest.split(['(', '<']).next().unwrap().to_owned()));
     }

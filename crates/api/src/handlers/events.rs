@@ -1,14 +1,18 @@
 //! `/events`: what moves, as server-sent events. `admin` has filtered them by permission and thinned
-//! them out; here they get their identifiers, and a reader that comes back gets what it missed.
+//! them out; here they get their identifiers, and a reader that comes back, or was too slow, gets what
+//! it missed.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::future::ready;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::request::Parts;
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use futures::{Stream, StreamExt, stream};
-use longshore_admin::EventFilter;
+use longshore_admin::{EventFilter, EventStream, News, SharedEvent};
 use longshore_model::job::Event;
 use longshore_model::{Actor, Code, JobId, Problem};
 use serde::Deserialize;
@@ -20,8 +24,8 @@ use uuid::Uuid;
 use super::Answer;
 use super::jobs::{MAX_LOG_LINES, log_lines};
 use crate::Api;
-use crate::error::invalid_request;
-use crate::extract::{Query, Who};
+use crate::error::{Errors, invalid_request};
+use crate::extract::{Proof, Query, Who};
 use crate::turns::Turn;
 
 /// So often something is sent, so that proxies keep the connection.
@@ -49,18 +53,23 @@ struct EventQuery {
 ///
 /// Server-sent events, each with JSON whose `kind` is `job`, `log` or `tags`. A reader that comes
 /// back with `Last-Event-ID` to a job's stream gets the lines it missed; to another stream, an event
-/// named `resync` first, which tells it to load its page's data again. A browser holds four streams
-/// at once: the fifth ends the oldest, whose last event is named `turn` and asks it to come back
-/// after some seconds.
+/// named `resync` first, which tells it to load its page's data again; so does a reader that takes its
+/// events too slowly. A browser holds four streams at once: the fifth ends the oldest, whose last event
+/// is named `turn` and asks it to come back after some seconds. A stream ends with the session or the
+/// password that it was opened with.
 #[utoipa::path(
     get, path = "/events", tag = "live",
     params(EventQuery),
-    responses((status = 200, body = String, content_type = "text/event-stream")),
+    responses(
+        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 429, description = "TOO_MANY_ATTEMPTS", body = Errors),
+    ),
     security((), ("basic" = []), ("session" = []))
 )]
 async fn follow_events(
     State(api): State<Api>,
     Who(actor): Who,
+    Proof(credential): Proof,
     Query(query): Query<EventQuery>,
     parts: Parts,
 ) -> Answer<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>> {
@@ -86,7 +95,7 @@ async fn follow_events(
         return Err(invalid_request(None, "Say what to follow: job=…, jobs=1 or repository=namespace/name."));
     }
     // Subscribed first and caught up afterwards, so that nothing falls between the two.
-    let live = api.admin.events(&actor, filter).await?;
+    let live = api.admin.events(&actor, credential, filter).await?;
     let begin = match job {
         Some(job) => catch_up(&api, &actor, job, log_after).await?,
         None if last_seen.is_some() => vec![Message::Resync],
@@ -94,13 +103,17 @@ async fn follow_events(
     };
     // Only what is really followed takes another stream's turn.
     let turn = api.turns.begin(&parts);
-    let mut numbers = Numbers { job, line: log_after, count: last_seen.unwrap_or(0) };
-    let events = stream::iter(begin)
-        .chain(live.map(Message::Event))
-        .take_until(turn.over.clone().cancelled_owned())
-        .chain(stream::once(turn_is_over(turn)))
-        .filter_map(move |message| std::future::ready(numbers.present(message).map(Ok)))
-        .take_until(api.shutdown.cancelled_owned());
+    let numbers = Numbers { job, line: log_after, count: last_seen.unwrap_or(0) };
+    let reader = Reader { api: api.clone(), actor, numbers, begin: begin.into(), live };
+    let over = turn.over.clone();
+    let events = stream::unfold(reader, |mut reader| async move {
+        let event = reader.next().await?;
+        Some((event, reader))
+    })
+    .take_until(over.cancelled_owned())
+    .chain(stream::once(turn_is_over(turn)).filter_map(ready))
+    .map(Ok)
+    .take_until(api.shutdown.cancelled_owned());
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
 }
 
@@ -115,16 +128,61 @@ async fn catch_up(api: &Api, actor: &Actor, id: JobId, after: i64) -> Answer<Vec
     Ok(begin)
 }
 
-/// Said when the live events end, which they do for no other reason than this: a stopping server
-/// ends the whole stream. Holds the turn while the stream lives.
-async fn turn_is_over(_turn: Turn) -> Message {
-    Message::Turn
+/// Said when another stream has taken the turn of this one, and not when its right has ended. Holds the
+/// turn while the stream lives.
+async fn turn_is_over(turn: Turn) -> Option<SseEvent> {
+    turn.over.is_cancelled().then(|| SseEvent::default().event("turn").data("{}"))
 }
 
 enum Message {
+    /// For this reader alone.
     Event(Event),
+    /// For all who follow the same.
+    Shared(Arc<SharedEvent>),
     Resync,
-    Turn,
+}
+
+/// Who reads a stream.
+struct Reader {
+    api: Api,
+    actor: Actor,
+    numbers: Numbers,
+    /// What is sent before the next live event.
+    begin: VecDeque<Message>,
+    live: EventStream,
+}
+
+impl Reader {
+    async fn next(&mut self) -> Option<SseEvent> {
+        loop {
+            let message = match self.begin.pop_front() {
+                Some(message) => message,
+                None => match self.live.next().await? {
+                    News::Event(event) if self.numbers.has_gap_before(&event) => {
+                        self.load_again().await?;
+                        continue;
+                    }
+                    News::Event(event) => Message::Shared(event),
+                    News::Reload => {
+                        self.load_again().await?;
+                        continue;
+                    }
+                },
+            };
+            if let Some(event) = self.numbers.present(message) {
+                return Some(event);
+            }
+        }
+    }
+
+    /// What was missed comes next. None, when it may not be seen any more.
+    async fn load_again(&mut self) -> Option<()> {
+        self.begin = match self.numbers.job {
+            Some(job) => catch_up(&self.api, &self.actor, job, self.numbers.line).await.ok()?.into(),
+            None => [Message::Resync].into(),
+        };
+        Some(())
+    }
 }
 
 /// Gives events their identifiers: the last line of the log in a job's stream, a count in others.
@@ -135,27 +193,34 @@ struct Numbers {
 }
 
 impl Numbers {
+    /// Whether lines of the log that this reader has not come before those of the event.
+    fn has_gap_before(&self, event: &SharedEvent) -> bool {
+        self.job.is_some() && event.log_after.is_some_and(|after| after > self.line)
+    }
+
     fn present(&mut self, message: Message) -> Option<SseEvent> {
-        let mut event = match message {
-            Message::Turn => return Some(SseEvent::default().event("turn").data("{}")),
+        let event = match &message {
             Message::Resync => return Some(SseEvent::default().event("resync").data("{}")),
             Message::Event(event) => event,
+            Message::Shared(shared) => &shared.event,
         };
-        let mut id = None;
-        if let (Some(_), Event::Log { lines, .. }) = (self.job, &mut event) {
+        if let (Some(_), Event::Log { job, lines }) = (self.job, event) {
             // What was sent while catching up comes a second time from the live stream.
-            lines.retain(|line| line.line > self.line);
+            let lines: Vec<_> = lines.iter().filter(|line| line.line > self.line).cloned().collect();
             self.line = lines.last()?.line;
-            id = Some(self.line);
+            let sse = SseEvent::default().json_data(Event::Log { job: *job, lines }).ok()?;
+            return Some(sse.id(self.line.to_string()));
         }
-        if self.job.is_none() {
-            self.count += 1;
-            id = Some(self.count);
-        }
-        let sse = SseEvent::default().json_data(&event).ok()?;
-        Some(match id {
-            Some(id) => sse.id(id.to_string()),
-            None => sse,
+        let sse = match &message {
+            Message::Shared(shared) => SseEvent::default().data(shared.json()),
+            _ => SseEvent::default().json_data(event).ok()?,
+        };
+        Some(match self.job {
+            Some(_) => sse,
+            None => {
+                self.count += 1;
+                sse.id(self.count.to_string())
+            }
         })
     }
 }

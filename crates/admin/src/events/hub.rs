@@ -1,0 +1,436 @@
+//! Who follows what, and the one task that loads what changed and hands it to them. An event costs one
+//! look at the database however many follow; for each follower it costs a place in a queue. A follower
+//! whose queue is full misses events and is told to load its page again.
+
+use super::SharedEvent;
+use crate::Admin;
+use longshore_access::Credential;
+use longshore_metadata::{Change, accounts};
+use longshore_model::{AccountId, Actor, JobId, Problem, RepositoryId};
+use longshore_oci::RepositoryName;
+use metrics::gauge;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+/// One thing is told of at most once in this time.
+const PACE: Duration = Duration::from_millis(250);
+/// So many events may wait for one follower.
+const QUEUE: usize = 64;
+
+/// What can be followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Topic {
+    /// All jobs.
+    Jobs,
+    /// A job and its log.
+    Job(JobId),
+    /// The tags of a repository, and the jobs about it. The name is the one that it was followed by.
+    Repository(RepositoryId, RepositoryName),
+}
+
+/// A topic without what does not tell it from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Key {
+    Jobs,
+    Job(JobId),
+    Repository(RepositoryId),
+}
+
+impl Topic {
+    fn key(&self) -> Key {
+        match self {
+            Self::Jobs => Key::Jobs,
+            Self::Job(job) => Key::Job(*job),
+            Self::Repository(repository, _) => Key::Repository(*repository),
+        }
+    }
+}
+
+/// What can be told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Subject {
+    Job(JobId),
+    Log(JobId),
+    Tags(RepositoryId),
+    Pauses,
+}
+
+/// Who begins to follow.
+pub(super) struct Newcomer {
+    pub(super) actor: Actor,
+    pub(super) credential: Option<Credential>,
+    pub(super) topics: Vec<Topic>,
+    pub(super) log_after: i64,
+}
+
+/// All who follow.
+#[derive(Default)]
+pub(crate) struct Hub {
+    state: Mutex<State>,
+    /// Whenever somebody stops following.
+    left: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    number: u64,
+    followers: BTreeMap<u64, Entry>,
+    topics: HashMap<Key, Followed>,
+    /// Whether the task runs that tells them.
+    running: bool,
+}
+
+#[derive(Default)]
+struct Followed {
+    by: BTreeSet<u64>,
+    /// Of a repository: its name when it was followed.
+    name: Option<RepositoryName>,
+    /// Of a job: the last line of its log that was told.
+    log: i64,
+}
+
+struct Entry {
+    actor: Actor,
+    credential: Option<Credential>,
+    keys: Vec<Key>,
+    queue: mpsc::Sender<Arc<SharedEvent>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    over: CancellationToken,
+    missed: AtomicBool,
+}
+
+impl Entry {
+    fn tell(&self, event: &Arc<SharedEvent>) {
+        if self.queue.try_send(event.clone()).is_err() {
+            self.miss();
+        }
+    }
+
+    fn miss(&self) {
+        self.shared.missed.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A follower's end of the line. It follows until this is dropped.
+pub(super) struct Following {
+    hub: Arc<Hub>,
+    number: u64,
+    queue: mpsc::Receiver<Arc<SharedEvent>>,
+    shared: Arc<Shared>,
+}
+
+impl Following {
+    /// The next event; none when there will be none any more.
+    pub(super) fn next(&mut self) -> impl Future<Output = Option<Arc<SharedEvent>>> {
+        self.queue.recv()
+    }
+
+    /// Cancelled when the right to follow has ended.
+    pub(super) fn over(&self) -> CancellationToken {
+        self.shared.over.clone()
+    }
+
+    /// Whether events were missed since this was asked last, and all that came before them is taken.
+    pub(super) fn has_missed(&self) -> bool {
+        self.queue.is_empty() && self.shared.missed.swap(false, Ordering::Relaxed)
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.hub.state().remove(self.number);
+        self.hub.left.notify_one();
+        gauge!("longshore_event_streams").decrement(1.0);
+    }
+}
+
+impl State {
+    fn remove(&mut self, number: u64) {
+        let Some(entry) = self.followers.remove(&number) else { return };
+        for key in entry.keys {
+            if let Some(followed) = self.topics.get_mut(&key) {
+                followed.by.remove(&number);
+                if followed.by.is_empty() {
+                    self.topics.remove(&key);
+                }
+            }
+        }
+    }
+
+    fn follows(&self, key: Key) -> bool {
+        self.topics.contains_key(&key)
+    }
+
+    fn follows_repositories(&self) -> bool {
+        self.topics.keys().any(|key| matches!(key, Key::Repository(_)))
+    }
+}
+
+impl Hub {
+    /// Lets somebody follow. Everything that is announced from now on is told.
+    pub(super) fn join(self: &Arc<Self>, admin: &Admin, newcomer: Newcomer) -> Following {
+        let Newcomer { actor, credential, topics, log_after } = newcomer;
+        let (sender, queue) = mpsc::channel(QUEUE);
+        let shared = Arc::new(Shared::default());
+        let mut state = self.state();
+        let number = state.number;
+        state.number += 1;
+        let keys = topics.iter().map(Topic::key).collect();
+        for topic in topics {
+            let followed = state
+                .topics
+                .entry(topic.key())
+                .or_insert_with(|| Followed { log: log_after, ..Followed::default() });
+            followed.by.insert(number);
+            if let Topic::Repository(_, name) = topic {
+                followed.name = Some(name);
+            }
+        }
+        state
+            .followers
+            .insert(number, Entry { actor, credential, keys, queue: sender, shared: shared.clone() });
+        if !std::mem::replace(&mut state.running, true) {
+            let telling =
+                Telling { admin: admin.clone(), due: HashMap::new(), told: HashMap::new(), epochs: None };
+            tokio::spawn(telling.run(admin.0.db.changes()));
+        }
+        drop(state);
+        gauge!("longshore_event_streams").increment(1.0);
+        Following { hub: self.clone(), number, queue, shared }
+    }
+
+    /// Those who follow one of these topics: their numbers, by who they are.
+    pub(super) fn readers(&self, keys: &[Key]) -> Vec<(Reader, Actor, Vec<u64>)> {
+        let state = self.state();
+        let mut numbers: Vec<u64> = keys
+            .iter()
+            .filter_map(|key| state.topics.get(key))
+            .flat_map(|followed| &followed.by)
+            .copied()
+            .collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        state.grouped(numbers)
+    }
+
+    /// All who follow anything.
+    pub(super) fn everybody(&self) -> Vec<(Reader, Actor, Vec<u64>)> {
+        let state = self.state();
+        let numbers = state.followers.keys().copied().collect();
+        state.grouped(numbers)
+    }
+
+    /// Tells some of an event.
+    pub(super) fn tell(&self, numbers: &[u64], event: &Arc<SharedEvent>) {
+        let state = self.state();
+        numbers.iter().filter_map(|number| state.followers.get(number)).for_each(|entry| entry.tell(event));
+    }
+
+    /// Ends the streams of those who follow what they may not see any more.
+    pub(super) fn end(&self, numbers: &[u64], key: Key) {
+        let state = self.state();
+        let entries = numbers.iter().filter_map(|number| state.followers.get(number));
+        entries.filter(|entry| entry.keys.contains(&key)).for_each(|entry| entry.shared.over.cancel());
+    }
+
+    /// The topics that are followed.
+    pub(super) fn followed(&self) -> Vec<(Key, Option<RepositoryName>)> {
+        self.state().topics.iter().map(|(key, followed)| (*key, followed.name.clone())).collect()
+    }
+
+    /// The last line of a job's log that was told; none where nobody follows it.
+    pub(super) fn log(&self, job: JobId) -> Option<i64> {
+        self.state().topics.get(&Key::Job(job)).map(|followed| followed.log)
+    }
+
+    /// Notes the last line that was told.
+    pub(super) fn set_log(&self, job: JobId, line: i64) {
+        if let Some(followed) = self.state().topics.get_mut(&Key::Job(job)) {
+            followed.log = line;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nobody follows any more, so that the task may end.
+    fn is_over(&self) -> bool {
+        let mut state = self.state();
+        state.running = !state.followers.is_empty();
+        !state.running
+    }
+
+    fn wants(&self, change: &Change) -> Option<Subject> {
+        let state = self.state();
+        match change {
+            Change::Job(id) => {
+                let any =
+                    state.follows(Key::Jobs) || state.follows(Key::Job(*id)) || state.follows_repositories();
+                any.then_some(Subject::Job(*id))
+            }
+            Change::JobLog(id) => state.follows(Key::Job(*id)).then_some(Subject::Log(*id)),
+            Change::Tags(id) => state.follows(Key::Repository(*id)).then_some(Subject::Tags(*id)),
+            Change::Pauses => Some(Subject::Pauses),
+            Change::JobsWaiting(_) | Change::Account(_) => None,
+        }
+    }
+
+    /// The credentials with which somebody follows; those of one account, or of all.
+    fn credentials(&self, account: Option<AccountId>) -> BTreeMap<u64, Credential> {
+        let state = self.state();
+        let held =
+            state.followers.iter().filter_map(|(number, entry)| Some((*number, entry.credential.clone()?)));
+        held.filter(|(_, credential)| account.is_none_or(|account| credential.account() == account)).collect()
+    }
+}
+
+/// Who followers are, as far as it decides what they see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Reader {
+    Nobody,
+    User(AccountId),
+    Administrator,
+}
+
+impl Reader {
+    fn of(actor: &Actor) -> Self {
+        match actor.user() {
+            None => Self::Nobody,
+            Some(user) if user.is_admin => Self::Administrator,
+            Some(user) => Self::User(user.id),
+        }
+    }
+}
+
+impl State {
+    fn grouped(&self, numbers: Vec<u64>) -> Vec<(Reader, Actor, Vec<u64>)> {
+        let mut groups: HashMap<Reader, (Actor, Vec<u64>)> = HashMap::new();
+        for number in numbers {
+            let Some(entry) = self.followers.get(&number) else { continue };
+            let group = groups.entry(Reader::of(&entry.actor));
+            group.or_insert_with(|| (entry.actor.clone(), Vec::new())).1.push(number);
+        }
+        groups.into_iter().map(|(reader, (actor, numbers))| (reader, actor, numbers)).collect()
+    }
+}
+
+/// The task that tells followers, for as long as there are any.
+pub(super) struct Telling {
+    pub(super) admin: Admin,
+    /// When each subject that changed will be told of.
+    due: HashMap<Subject, Instant>,
+    told: HashMap<Subject, Instant>,
+    /// How often credentials had changed when they were looked at last.
+    epochs: Option<i64>,
+}
+
+impl Telling {
+    async fn run(mut self, mut changes: Receiver<Change>) {
+        let hub = self.admin.1.clone();
+        while !hub.is_over() {
+            let next_due = self.due.values().min().copied();
+            tokio::select! {
+                change = changes.recv() => match change {
+                    Ok(Change::Account(account)) => self.check_credentials(account).await,
+                    Ok(change) => {
+                        if let Some(subject) = hub.wants(&change) {
+                            self.want(subject);
+                        }
+                    }
+                    Err(RecvError::Lagged(_)) => {
+                        hub.state().followers.values().for_each(Entry::miss);
+                        self.want(Subject::Pauses);
+                        self.check_credentials(None).await;
+                    }
+                    // The database is gone, and with it everything that could be told.
+                    Err(RecvError::Closed) => return self.end_all(),
+                },
+                () = until(next_due) => self.tell().await,
+                () = hub.left.notified() => {}
+            }
+        }
+    }
+
+    pub(super) fn want(&mut self, subject: Subject) {
+        let now = Instant::now();
+        let at = self.told.get(&subject).map_or(now, |told| (*told + PACE).max(now));
+        self.due.entry(subject).or_insert(at);
+    }
+
+    /// Tells of everything that is due. What fails to load is told of when it changes again.
+    async fn tell(&mut self) {
+        if let Err(problem) = self.notice_new_passwords().await {
+            tracing::warn!(%problem, "events are not delivered, since it is not known who may see them");
+            return self.end_all();
+        }
+        let now = Instant::now();
+        self.told.retain(|_, told| *told + PACE > now);
+        let due: Vec<Subject> = self.due.iter().filter(|(_, at)| **at <= now).map(|(s, _)| *s).collect();
+        for subject in due {
+            self.due.remove(&subject);
+            self.told.insert(subject, now);
+            if let Err(problem) = self.show(subject).await {
+                tracing::warn!(%problem, "an event was not delivered");
+            }
+        }
+    }
+
+    /// A password may have been changed by a process that cannot be heard here.
+    async fn notice_new_passwords(&mut self) -> Result<(), Problem> {
+        let epochs = accounts::credential_changes(&mut self.admin.read().await?).await?;
+        if self.epochs.replace(epochs) != Some(epochs) {
+            self.check_credentials(None).await;
+        }
+        Ok(())
+    }
+
+    /// Ends the streams whose credentials hold no more, and follows the rights of the others.
+    async fn check_credentials(&self, account: Option<AccountId>) {
+        let hub = &self.admin.1;
+        let mut known: HashMap<Credential, Option<Actor>> = HashMap::new();
+        for (number, credential) in hub.credentials(account) {
+            let holds = match known.get(&credential) {
+                Some(holds) => holds.clone(),
+                None => {
+                    let held = self.admin.0.access.still_holds(&credential).await;
+                    let held = held.inspect_err(|error| tracing::warn!(%error, "a stream of events ends"));
+                    let holds = held.ok().flatten().map(|held| Actor::User(held.actor));
+                    known.insert(credential, holds.clone());
+                    holds
+                }
+            };
+            let mut state = hub.state();
+            let Some(entry) = state.followers.get_mut(&number) else { continue };
+            match holds {
+                Some(actor) => entry.actor = actor,
+                None => entry.shared.over.cancel(),
+            }
+        }
+    }
+
+    fn end_all(&self) {
+        let mut state = self.admin.1.state();
+        state.followers.values().for_each(|entry| entry.shared.over.cancel());
+        state.running = false;
+    }
+}
+
+/// Until `at`, or for ever.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

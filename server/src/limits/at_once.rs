@@ -1,0 +1,79 @@
+//! How many things of one user or address may be under way at once.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What is under way of everybody.
+pub(super) struct AtOnce<K>(Option<Counts<K>>);
+
+struct Counts<K> {
+    most: usize,
+    counts: Arc<Mutex<HashMap<K, usize>>>,
+}
+
+/// One thing that is under way, until it is dropped.
+pub(super) struct Counted<K: Hash + Eq>(Option<(Arc<Mutex<HashMap<K, usize>>>, K)>);
+
+impl<K: Hash + Eq + Clone> AtOnce<K> {
+    /// At most so many of each; none: any number.
+    pub(super) fn new(most: Option<usize>) -> Self {
+        Self(most.map(|most| Counts { most, counts: Arc::default() }))
+    }
+
+    /// One more; when there are too many, how many there may be.
+    pub(super) fn begin(&self, key: K) -> Result<Counted<K>, usize> {
+        let Some(Counts { most, counts }) = &self.0 else { return Ok(Counted(None)) };
+        let mut of = locked(counts);
+        let count = of.entry(key.clone()).or_default();
+        if *count >= *most {
+            return Err(*most);
+        }
+        *count += 1;
+        Ok(Counted(Some((counts.clone(), key))))
+    }
+}
+
+impl<K: Hash + Eq> Drop for Counted<K> {
+    fn drop(&mut self) {
+        let Some((counts, key)) = self.0.take() else { return };
+        let mut counts = locked(&counts);
+        if let Some(count) = counts.get_mut(&key) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&key);
+            }
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_so_many_and_one_that_ends_makes_room() {
+        let uploads = AtOnce::new(Some(2));
+        let first = uploads.begin("ada").ok().unwrap();
+        let _second = uploads.begin("ada").ok().unwrap();
+        assert_eq!(uploads.begin("ada").err(), Some(2));
+        let _other = uploads.begin("grace").ok().unwrap();
+        drop(first);
+        assert!(uploads.begin("ada").is_ok());
+    }
+
+    #[test]
+    fn nothing_is_kept_of_who_has_nothing_under_way_and_without_a_limit_of_nobody() {
+        let limited = AtOnce::new(Some(1));
+        drop(limited.begin("ada"));
+        assert!(limited.0.unwrap().counts.lock().unwrap().is_empty());
+        let unlimited = AtOnce::new(None);
+        let held: Vec<_> = (0..9).map(|_| unlimited.begin("ada")).collect();
+        assert!(held.iter().all(Result::is_ok));
+    }
+}
