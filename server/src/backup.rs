@@ -16,6 +16,7 @@ use longshore_model::{Clock, SystemClock, size};
 
 use crate::config::Settings;
 use crate::copying::{self, Copied};
+use crate::files;
 use crate::lock::DataLock;
 use crate::rooms::open_database_as_it_is;
 
@@ -62,6 +63,7 @@ async fn backup(from: &Settings, places: &Places) -> anyhow::Result<()> {
         );
     }
     let _lock = DataLock::take(folder).context("the backup cannot be written")?;
+    files::tighten_folder(folder);
     let clock = SystemClock;
     let old = open_database_as_it_is(from).await?;
     if moving::is_unfinished(&mut old.read().await?).await? {

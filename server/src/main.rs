@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod copying;
 mod epoch;
+mod files;
 mod limits;
 mod listener;
 mod lock;
@@ -31,6 +32,7 @@ use cli::{Cli, Command};
 use config::Settings;
 
 fn main() -> ExitCode {
+    files::keep_private();
     // Fails only where a provider is installed already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match run(Cli::read()) {

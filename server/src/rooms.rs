@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use axum::extract::State;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use axum::{Router, response::IntoResponse};
 use http::StatusCode;
@@ -20,7 +20,6 @@ use longshore_engine::{Engine, EngineParts, EngineSettings};
 use longshore_metadata::{Database, Priority, Vault, accounts, moving, settings};
 use longshore_model::{Clock, SystemClock};
 use longshore_registry::{Registry, RegistryParts, RegistrySettings};
-use longshore_remote::NetworkPolicy;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -32,7 +31,7 @@ use crate::config::{KeySource, Settings};
 use crate::epoch::{Epoch, Mark};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
-use crate::middleware::{Gatekeeper, identify, panicked, protect, record};
+use crate::middleware::{Gatekeeper, StrictTransport, identify, panicked, protect, record};
 use crate::site::{self, Assets};
 use crate::storage::Storage;
 use crate::tls::{self, Tls};
@@ -121,7 +120,6 @@ impl Rooms {
         let password_checks = settings.limits.password_checks;
         let access_settings = AccessSettings { password_checks, ..AccessSettings::default() };
         let access = Access::new(db.clone(), clock.clone(), access_settings);
-        let network = NetworkPolicy { allow_private: settings.allow_private_remotes };
         let usual = EngineSettings::default();
         let engine = Engine::new(EngineParts {
             db: db.clone(),
@@ -130,7 +128,7 @@ impl Rooms {
             settings: EngineSettings {
                 workers: settings.workers,
                 zone: settings.zone.clone(),
-                network,
+                private_remotes: settings.private_remotes,
                 self_urls: own_urls(settings, address),
                 server_name: server_name(settings, address),
                 garbage: settings.garbage,
@@ -219,6 +217,10 @@ impl Rooms {
             trusted_proxies: settings.trusted_proxies.clone(),
             external_origin: settings.external_url.as_ref().map(|url| url.origin().ascii_serialization()),
         };
+        let strict = StrictTransport {
+            trusted_proxies: settings.trusted_proxies.clone(),
+            seconds: settings.hsts_seconds,
+        };
         Router::new()
             .route("/healthz", get(async || "ok\n"))
             .route("/readyz", get(ready).with_state((self.db.clone(), shutdown.clone())))
@@ -231,7 +233,7 @@ impl Rooms {
             )))
             .merge(site.layer(RequestBodyLimitLayer::new(settings.limits.body_bytes)))
             .layer(from_fn_with_state(keeper, identify))
-            .layer(from_fn(protect))
+            .layer(from_fn_with_state(strict, protect))
             .layer(CatchPanicLayer::custom(panicked))
             .layer(from_fn_with_state(settings.trusted_proxies.clone(), record))
     }

@@ -5,7 +5,6 @@ use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,6 +12,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Settings};
+use crate::files;
 use crate::listener::{Ending, Server};
 use crate::lock::DataLock;
 use crate::logging;
@@ -43,6 +43,7 @@ pub(crate) fn run(settings: Settings, restored: bool) -> anyhow::Result<()> {
 
 async fn serve(settings: Settings, restored: bool) -> anyhow::Result<()> {
     let _lock = DataLock::take(&settings.data)?;
+    files::tighten(&settings);
     let stop = stop_when_asked()?;
     let counted = metrics::begin()?;
     let listener = TcpListener::bind(settings.listen).await.with_context(|| {
@@ -62,7 +63,7 @@ async fn serve(settings: Settings, restored: bool) -> anyhow::Result<()> {
 
     let tls = rooms.tls(&settings, address).await?;
     let metrics = rooms.metrics(&settings, counted);
-    let operating = metrics.routes().merge(tls.as_ref().map_or_else(Router::new, Tls::routes));
+    let operating = metrics.routes().merge(Tls::routes(tls.as_ref()));
     let router = rooms.router(&settings, operating, stop.clone());
     tokio::spawn(metrics.keep_tidy(stop.clone()));
     let limits = settings.limits.clone();

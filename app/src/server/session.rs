@@ -73,23 +73,73 @@ async fn set_cookie(token: &str) -> Answer<()> {
     Ok(())
 }
 
-/// A path of this site, never another site's address: one slash and then something else.
+/// A path of this site, never another site's address: what a browser makes of `next` on any page of ours
+/// leads to ours again, and can stand in a header. Browsers drop tabs and line breaks from addresses, and read
+/// `\` as `/`.
 #[cfg(feature = "ssr")]
 fn local_path(next: Option<&str>) -> &str {
-    next.filter(|path| path.starts_with('/') && !path.starts_with("//") && !path.contains(['\\', '\n', '\r']))
-        .unwrap_or("/repositories")
+    let is_local = |path: &&str| {
+        let visible = path.bytes().all(|byte| byte.is_ascii_graphic());
+        let rooted = path.starts_with('/') && !path.starts_with("//") && !path.contains('\\');
+        let here = url::Url::parse("https://longshore.invalid/sign-in").ok();
+        let leads_here = here.is_some_and(|here| {
+            here.join(path)
+                .is_ok_and(|there| there.origin() == here.origin() && !there.path().starts_with("//"))
+        });
+        path.len() <= LONGEST_PATH && visible && rooted && leads_here
+    };
+    next.filter(is_local).unwrap_or("/repositories")
 }
 
+/// What a browser is led back to, in bytes at most; the addresses of our pages are far shorter.
+#[cfg(feature = "ssr")]
+const LONGEST_PATH: usize = 4096;
+
 #[cfg(all(test, feature = "ssr"))]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::local_path;
+    use proptest::prelude::*;
 
     #[test]
     fn signing_in_never_leads_to_another_site() {
-        assert_eq!(local_path(Some("/jobs?status=errored")), "/jobs?status=errored");
-        for elsewhere in ["https://example.com", "//example.com", "/\\example.com", "jobs", "/\njobs"] {
-            assert_eq!(local_path(Some(elsewhere)), "/repositories", "{elsewhere}");
+        for here in ["/jobs?status=errored", "/repositories/a%2Fb?next=//x", "/", "/a//b", "/a#b"] {
+            assert_eq!(local_path(Some(here)), here);
+        }
+        let long = format!("/{}", "a".repeat(5000));
+        for elsewhere in [
+            "https://example.com",
+            "//example.com",
+            "///example.com",
+            "/\\example.com",
+            "\\/example.com",
+            "jobs",
+            "",
+            "/\njobs",
+            "/\t/example.com",
+            "\t//example.com",
+            "/\r\n/example.com",
+            "/\u{0}",
+            "/\u{7f}",
+            "/ü",
+            "/./\t/example.com",
+            "/.//example.com",
+            "/x/..//example.com",
+            "javascript:alert(1)",
+            &long,
+        ] {
+            assert_eq!(local_path(Some(elsewhere)), "/repositories", "{elsewhere:?}");
         }
         assert_eq!(local_path(None), "/repositories");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_next_is_it_stays_here_and_fits_a_header(next in "[/\\\\.@:%?#\t\r\n a-c\u{0}\u{e9}]{0,12}|\\PC{0,20}") {
+            let path = local_path(Some(&next));
+            prop_assert!(http::HeaderValue::from_str(path).is_ok());
+            let here = url::Url::parse("https://longshore.example/deep/page").unwrap();
+            prop_assert_eq!(here.join(path).unwrap().origin(), here.origin());
+        }
     }
 }

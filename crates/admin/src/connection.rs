@@ -26,6 +26,12 @@ pub(crate) struct Connection {
     pub(crate) saved: Option<Remote>,
     /// Typed now, or stored and allowed with these settings.
     secret: Option<SecretString>,
+    /// Who answers for where it leads.
+    author: Option<Namespace>,
+    /// What the author may reach.
+    network: remote::NetworkPolicy,
+    /// Whether it leads to this very server.
+    is_this_server: bool,
 }
 
 impl Connection {
@@ -39,7 +45,7 @@ impl Connection {
         self.settings.secret.is_some()
     }
 
-    fn endpoint(&self, network: remote::NetworkPolicy) -> Endpoint {
+    fn endpoint(&self) -> Endpoint {
         let settings = &self.settings;
         let credentials = self.secret.clone().map(|secret| {
             let username = settings.username.clone();
@@ -55,7 +61,8 @@ impl Connection {
             skip_tls_verify: settings.skip_tls_verify,
             proxy: settings.proxy.clone(),
             pinned_realm: pinned.filter(|_| !self.has_new_secret()),
-            network,
+            network: self.network,
+            is_this_server: self.is_this_server,
             ..Endpoint::new(settings.url.clone(), kind_of(settings.kind))
         }
     }
@@ -106,7 +113,9 @@ impl Admin {
             skip_tls_verify: remote.skip_tls_verify,
             proxy: remote.proxy.as_deref().and_then(|proxy| proxy.parse().ok()),
         };
-        Ok(Connection { settings, owner: remote.owner.clone(), saved: Some(remote), secret })
+        let owner = remote.owner.clone();
+        let (author, network) = (remote.author.clone(), self.0.engine.network_of(&mut conn, &remote).await?);
+        Ok(self.connection(settings, owner, Some(remote), secret, (author, network)))
     }
 
     /// A connection that was typed, perhaps one that is saved already.
@@ -145,7 +154,8 @@ impl Admin {
                 ),
             });
         }
-        Ok(Connection { settings, owner, saved: known, secret })
+        let author = self.answers_for(actor, &mut conn, known.as_ref()).await?;
+        Ok(self.connection(settings, owner, known, secret, author))
     }
 
     /// A saved remote with settings that were changed in a form.
@@ -170,7 +180,9 @@ impl Admin {
                 ));
             }
         };
-        Ok(Connection { settings, owner, saved: Some(saved), secret })
+        let unchanged = Some(&saved).filter(|saved| same_place(saved, &settings));
+        let author = self.answers_for(actor, &mut conn, unchanged).await?;
+        Ok(self.connection(settings, owner, Some(saved), secret, author))
     }
 
     /// Checks what was typed. Where the form names no owner it is `otherwise`; none: the system, to
@@ -212,7 +224,40 @@ impl Admin {
         let otherwise = (!user.is_admin).then_some(&user.name);
         let (settings, owner) = self.check_draft(actor, &mut conn, otherwise, draft).await?;
         let secret = settings.secret.clone();
-        Ok(Connection { settings, owner, saved: None, secret })
+        let author = self.answers_for(actor, &mut conn, None).await?;
+        Ok(self.connection(settings, owner, None, secret, author))
+    }
+
+    /// Who answers for where a connection leads, and what that one may reach (semantics 44): whoever saves
+    /// it, unless it is `unchanged`; an administrator who saves it again takes it over.
+    async fn answers_for(
+        &self,
+        actor: &Actor,
+        conn: &mut Conn,
+        unchanged: Option<&Remote>,
+    ) -> Result<(Option<Namespace>, remote::NetworkPolicy), Problem> {
+        let user = user(actor)?;
+        match unchanged {
+            Some(saved) if !user.is_admin => {
+                Ok((saved.author.clone(), self.0.engine.network_of(conn, saved).await?))
+            }
+            _ => {
+                let network = self.0.engine.settings().private_remotes.policy(user.is_admin);
+                Ok((Some(user.name.clone()), network))
+            }
+        }
+    }
+
+    fn connection(
+        &self,
+        settings: RemoteSettings,
+        owner: Option<Namespace>,
+        saved: Option<Remote>,
+        secret: Option<SecretString>,
+        (author, network): (Option<Namespace>, remote::NetworkPolicy),
+    ) -> Connection {
+        let is_this_server = self.0.engine.is_this_server(&settings.url);
+        Connection { settings, owner, saved, secret, author, network, is_this_server }
     }
 
     /// Tries a connection against the real registry.
@@ -222,8 +267,7 @@ impl Admin {
         repository: &RemoteName,
         direction: Direction,
     ) -> ConnectReport {
-        let endpoint = connection.endpoint(self.0.engine.settings().network);
-        report(remote::connect(endpoint, repository, direction).await)
+        report(remote::connect(connection.endpoint(), repository, direction).await)
     }
 
     /// As [`Admin::try_out`], and a problem where the registry cannot be used like this.
@@ -239,7 +283,7 @@ impl Admin {
 
     /// The handle to the registry behind a connection.
     pub(crate) fn registry(&self, connection: &Connection) -> Result<remote::Registry, Problem> {
-        remote::Registry::connect_to(connection.endpoint(self.0.engine.settings().network)).map_err(failed)
+        remote::Registry::connect_to(connection.endpoint()).map_err(failed)
     }
 }
 
@@ -280,18 +324,23 @@ pub(crate) async fn keep(
 ) -> Result<Remote, Problem> {
     let settings = &connection.settings;
     let remote = match &connection.saved {
-        Some(saved) if !connection.has_new_secret() => saved.clone(),
+        Some(saved) if !connection.has_new_secret() && connection.author == saved.author => saved.clone(),
         Some(saved) => {
-            let secret = SecretChange::Replace(connection.secret.clone().unwrap_or_default());
-            let remote = Remote { has_secret: true, updated_at: now, ..saved.clone() };
+            let secret = match connection.has_new_secret() {
+                true => SecretChange::Replace(connection.secret.clone().unwrap_or_default()),
+                false => SecretChange::Keep,
+            };
+            let (author, has_secret) =
+                (connection.author.clone(), saved.has_secret || connection.has_new_secret());
+            let remote = Remote { author, has_secret, updated_at: now, ..saved.clone() };
             remotes::update(tx, &remote, secret).await?;
             remote
         }
         None => {
             // Two forms may be saved at once: what the other one made is used.
             if let Some(made) = find_same(tx, connection.owner.as_ref(), settings).await? {
-                let saved = Some(made);
-                return Box::pin(keep(tx, Connection { saved, ..connection }, realm, now)).await;
+                let (author, saved) = (made.author.clone(), Some(made));
+                return Box::pin(keep(tx, Connection { author, saved, ..connection }, realm, now)).await;
             }
             let remote = to_remote(&connection, RemoteId::new(), now);
             remotes::insert(tx, &remote, connection.secret.as_ref()).await?;
@@ -316,6 +365,7 @@ pub(crate) fn to_remote(connection: &Connection, id: RemoteId, now: Timestamp) -
     Remote {
         id,
         owner: connection.owner.clone(),
+        author: connection.author.clone(),
         name,
         kind: settings.kind,
         url,

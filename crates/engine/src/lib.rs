@@ -44,7 +44,7 @@ use longshore_content::Content;
 use longshore_metadata::Database;
 use longshore_model::{BootId, Clock, JobId, Timestamp};
 use longshore_policy::Moment;
-use longshore_remote::NetworkPolicy;
+use longshore_remote::PrivateRemotes;
 use std::sync::Arc;
 use url::Url;
 
@@ -67,8 +67,8 @@ pub struct EngineSettings {
     pub workers: usize,
     /// The zone whose time tag templates use.
     pub zone: TimeZone,
-    /// Which addresses remotes may have.
-    pub network: NetworkPolicy,
+    /// Whose remotes may be at loopback and private addresses.
+    pub private_remotes: PrivateRemotes,
     /// The addresses under which this very server is known.
     pub self_urls: Vec<Url>,
     /// What this server is called in the job list.
@@ -88,7 +88,7 @@ impl Default for EngineSettings {
         Self {
             workers: 4,
             zone: TimeZone::UTC,
-            network: NetworkPolicy::default(),
+            private_remotes: PrivateRemotes::default(),
             self_urls: Vec::new(),
             server_name: "longshore".to_owned(),
             jitter: Jitter::default(),

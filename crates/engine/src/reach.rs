@@ -2,7 +2,7 @@
 //! handle per remote is kept, so that jobs share connections and tokens.
 
 use crate::{Engine, trouble::Trouble};
-use longshore_metadata::{self as metadata, remotes};
+use longshore_metadata::{self as metadata, Conn, remotes};
 use longshore_model::{Remote, RemoteId, RemoteKind, Timestamp};
 use longshore_remote::{self as remote, Credentials, Endpoint, Kind, NetworkPolicy, Registry};
 use secrecy::SecretString;
@@ -42,7 +42,10 @@ impl From<ReachError> for Trouble {
 
 /// Handles that are kept, each with the state of the remote it was made of.
 #[derive(Debug, Default)]
-pub(crate) struct Registries(Mutex<HashMap<RemoteId, (Timestamp, Registry)>>);
+pub(crate) struct Registries(Mutex<HashMap<RemoteId, (MadeOf, Registry)>>);
+
+/// What a handle stays good for: the settings as of their last change, and what their author may reach.
+type MadeOf = (Timestamp, NetworkPolicy);
 
 impl Engine {
     /// Everything needed to speak to a saved remote, its secret opened.
@@ -50,28 +53,44 @@ impl Engine {
         let mut conn = self.db().read().await?;
         let saved = remotes::get(&mut conn, id).await?.ok_or(ReachError::Gone)?;
         let credentials = remotes::credentials(&mut conn, id).await?;
-        let mut endpoint = endpoint_of(&saved, credentials, self.settings().network)?;
-        // This very server is reached wherever it is (semantics 28).
-        let own = |url: &Url| url.origin() == endpoint.url.origin();
-        if self.settings().self_urls.iter().any(own) {
-            endpoint.network.allow_private = true;
-        }
-        Ok(endpoint)
+        let network = self.network_of(&mut conn, &saved).await?;
+        let endpoint = endpoint_of(&saved, credentials, network)?;
+        Ok(Endpoint { is_this_server: self.is_this_server(&endpoint.url), ..endpoint })
+    }
+
+    /// Whether this very server answers there; it is reached wherever it is (semantics 28).
+    #[must_use]
+    pub fn is_this_server(&self, url: &Url) -> bool {
+        self.settings().self_urls.iter().any(|own| own.origin() == url.origin())
+    }
+
+    /// Which addresses a saved remote may have, by what its author may reach at present (semantics 44).
+    pub async fn network_of(
+        &self,
+        conn: &mut Conn,
+        saved: &Remote,
+    ) -> Result<NetworkPolicy, metadata::Error> {
+        let by_administrator = remotes::is_by_administrator(conn, saved).await?;
+        Ok(self.settings().private_remotes.policy(by_administrator))
     }
 
     /// The handle for a saved remote; the one used before, while nobody has changed the remote.
     pub(crate) async fn registry(&self, id: RemoteId) -> Result<Registry, Trouble> {
-        let saved = remotes::get(&mut self.db().read().await?, id).await?.ok_or(ReachError::Gone)?;
+        let made_of = {
+            let mut conn = self.db().read().await?;
+            let saved = remotes::get(&mut conn, id).await?.ok_or(ReachError::Gone)?;
+            (saved.updated_at, self.network_of(&mut conn, &saved).await?)
+        };
         let kept = self.registries();
         {
             let kept = kept.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, registry)) = kept.get(&id).filter(|(made_of, _)| *made_of == saved.updated_at) {
+            if let Some((_, registry)) = kept.get(&id).filter(|(of, _)| *of == made_of) {
                 return Ok(registry.clone());
             }
         }
         let registry = Registry::connect_to(self.endpoint(id).await?)?;
         let mut kept = kept.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.insert(id, (saved.updated_at, registry.clone()));
+        kept.insert(id, (made_of, registry.clone()));
         Ok(registry)
     }
 }

@@ -2,7 +2,7 @@
 //! [`credentials`] alone.
 
 use crate::{
-    Conn, Error, Tx,
+    Conn, Error, Tx, accounts,
     conn::{change, from_row, row, rows, value},
     convert::{containing, id, instant, json, maybe_instant, maybe_parse, micros, word},
     page,
@@ -35,6 +35,7 @@ from_row! {
     struct Row {
         id: String,
         owner: Option<String>,
+        author: Option<String>,
         name: String,
         kind: String,
         url: String,
@@ -58,6 +59,7 @@ impl TryFrom<Row> for Remote {
         Ok(Self {
             id: id(RemoteId, &row.id)?,
             owner: maybe_parse("namespace", row.owner.as_deref())?,
+            author: maybe_parse("user", row.author.as_deref())?,
             name: row.name,
             kind: word("kind of remote", &row.kind)?,
             url: row.url,
@@ -79,7 +81,7 @@ impl TryFrom<Row> for Remote {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            r#"SELECT e.id, e.owner, e.name, e.kind, e.url, e.username, e.secret IS NOT NULL AS has_secret, e.ca_pem,
+            r#"SELECT e.id, e.owner, e.author, e.name, e.kind, e.url, e.username, e.secret IS NOT NULL AS has_secret, e.ca_pem,
                       e.skip_tls_verify, e.proxy, e.realm, e.created_at, e.updated_at, e.last_contact, e.last_error,
                       (SELECT COUNT(*) FROM policies p WHERE p.remote = e.id) AS used_by
                FROM remotes e "#,
@@ -99,8 +101,8 @@ pub async fn insert(tx: &mut Tx, remote: &Remote, secret: Option<&SecretString>)
     change!(
         tx.conn,
         "INSERT INTO remotes (id, owner, name, kind, url, username, secret, ca_pem, skip_tls_verify, proxy, realm,
-                              created_at, updated_at, last_contact, last_error)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+                              created_at, updated_at, last_contact, last_error, author)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
         remote.id.to_string(),
         remote.owner.as_ref().map(Namespace::as_str),
         remote.name.as_str(),
@@ -115,7 +117,8 @@ pub async fn insert(tx: &mut Tx, remote: &Remote, secret: Option<&SecretString>)
         micros(remote.created_at),
         micros(remote.updated_at),
         remote.last_contact.map(micros),
-        remote.last_error.as_deref()
+        remote.last_error.as_deref(),
+        remote.author.as_ref().map(Namespace::as_str)
     )?;
     Ok(())
 }
@@ -130,7 +133,7 @@ pub async fn update(tx: &mut Tx, remote: &Remote, secret: SecretChange) -> Resul
         tx.conn,
         "UPDATE remotes SET owner = $2, name = $3, kind = $4, url = $5, username = $6, ca_pem = $7,
             skip_tls_verify = $8, proxy = $9, realm = $10, updated_at = $11,
-            secret = CASE WHEN $12 THEN secret ELSE $13 END
+            secret = CASE WHEN $12 THEN secret ELSE $13 END, author = $14
          WHERE id = $1",
         remote.id.to_string(),
         remote.owner.as_ref().map(Namespace::as_str),
@@ -144,9 +147,16 @@ pub async fn update(tx: &mut Tx, remote: &Remote, secret: SecretChange) -> Resul
         remote.realm.as_deref(),
         micros(remote.updated_at),
         matches!(secret, SecretChange::Keep),
-        sealed
+        sealed,
+        remote.author.as_ref().map(Namespace::as_str)
     )?;
     Ok(())
+}
+
+/// Whether its author is an administrator at present; one that the system has was saved by one.
+pub async fn is_by_administrator(conn: &mut Conn, remote: &Remote) -> Result<bool, Error> {
+    let Some(author) = &remote.author else { return Ok(true) };
+    Ok(accounts::find(conn, author).await?.is_some_and(|account| account.is_admin))
 }
 
 /// Deletes a remote that no mirror uses.

@@ -52,6 +52,10 @@ pub struct Remote {
     pub id: RemoteId,
     /// The namespace it belongs to; none: the system, for administrators (semantics 15).
     pub owner: Option<Namespace>,
+    /// The user who last decided where it is. What this user may reach at present decides which addresses it
+    /// may have (semantics 44); none: the system's, as an administrator.
+    #[serde(default)]
+    pub author: Option<Namespace>,
     /// What it is called in lists; the host where nobody named it.
     pub name: String,
     /// Its kind.

@@ -69,7 +69,12 @@ pub const KEYWORDS: [KeywordInfo; 19] = [
     info(Keyword::Minute, 'M', "minute", "00, 59"),
     info(Keyword::Second, 'S', "second", "00, 59"),
     info(Keyword::Microsecond, 'f', "microsecond", "000000, 999999"),
-    info(Keyword::Zone, 'Z', "time zone", "UTC"),
+    info(
+        Keyword::Zone,
+        'Z',
+        "time zone; without letters its offset, p for plus, m for minus",
+        "UTC, CEST, UTCp4",
+    ),
     info(Keyword::DayOfYear, 'j', "day of the year", "001, 366"),
     info(Keyword::WeekOfYear, 'W', "week of the year, weeks begin on Monday", "00, 53"),
 ];
@@ -129,11 +134,29 @@ pub(crate) fn write_keyword(out: &mut String, keyword: Keyword, source: &Tag, mo
         Keyword::Minute => write!(out, "{:02}", local.minute()),
         Keyword::Second => write!(out, "{:02}", local.second()),
         Keyword::Microsecond => write!(out, "{:06}", local.subsec_nanosecond() / 1000),
-        Keyword::Zone => out.write_str(&moment.zone),
+        Keyword::Zone => write_zone(out, &moment.zone),
         Keyword::DayOfYear => write!(out, "{:03}", local.day_of_year()),
         Keyword::WeekOfYear => write!(out, "{:02}", week_of_year(local)),
     };
     written.expect("writing to a String does not fail");
+}
+
+/// The abbreviation of a zone as a tag can hold it. Where the tz database knows none but the offset, such as
+/// `+04` in Dubai or `-0930` in the Marquesas, that is `UTCp4` and `UTCm0930`: a tag has no plus, and a minus
+/// would read as a separator.
+fn write_zone(out: &mut String, zone: &str) -> std::fmt::Result {
+    let (sign, digits) = match zone.as_bytes().first() {
+        Some(b'+') => ('p', &zone[1..]),
+        Some(b'-') => ('m', &zone[1..]),
+        _ => return out.write_str(zone),
+    };
+    let digits = digits.replace(':', "");
+    // Whole hours are written as people do.
+    let offset = if digits.len() == 2 { digits.trim_start_matches('0') } else { &digits };
+    match offset {
+        "" => out.write_str("UTC"),
+        offset => write!(out, "UTC{sign}{offset}"),
+    }
 }
 
 fn weekday(local: &civil::DateTime) -> &'static str {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct Moment {
     /// The time on the wall.
     pub local: DateTime,
-    /// The zone's abbreviation at that time: `UTC`, `CEST`.
+    /// The zone's abbreviation at that time: `UTC`, `CEST`, or `+04` where it has none.
     pub zone: String,
 }
 

@@ -283,6 +283,35 @@ mod tests {
         assert_eq!(rendered.as_str(), "14CEST");
     }
 
+    #[test]
+    fn semantics_14_every_zone_there_is_prints_a_form_that_a_tag_may_hold() {
+        let render = |zone: &str| {
+            let moment = Moment::new(jiff::Timestamp::UNIX_EPOCH, jiff::tz::Offset::UTC, zone);
+            Template::parse("%Z").unwrap().render(&sample_tag(), &moment).unwrap().to_string()
+        };
+        for (zone, written) in [
+            ("+04", "UTCp4"),
+            ("-03", "UTCm3"),
+            ("+0530", "UTCp0530"),
+            ("+05:30", "UTCp0530"),
+            ("-0930", "UTCm0930"),
+            ("+13", "UTCp13"),
+            ("-00", "UTC"),
+            ("EAT", "EAT"),
+        ] {
+            assert_eq!(render(zone), written, "{zone}");
+        }
+        let instants = ["2026-01-01T00:00:00Z", "2026-07-01T00:00:00Z"];
+        for name in jiff::tz::db().available() {
+            let zone = jiff::tz::TimeZone::get(name.as_str()).unwrap();
+            for instant in instants {
+                let moment = Moment::in_zone(instant.parse().unwrap(), &zone);
+                let rendered = Template::parse("%Z").unwrap().render(&sample_tag(), &moment);
+                assert!(rendered.is_ok(), "{}: {rendered:?}", name.as_str());
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn time_keywords_agree_with_strftime(seconds in 0_i64..4_102_444_800, micros in 0_i32..1_000_000) {

@@ -15,6 +15,8 @@ use crate::{Error, Failure, Refusal};
 const MAX_ERROR_BODY: usize = 64 * 1024;
 /// How much of a registry's own words goes into a message, in characters.
 const MAX_WORDS: usize = 300;
+/// The longest error code that is taken for one, in bytes.
+const MAX_CODE: usize = 64;
 
 /// A header as text; absent where it is not there or not readable.
 pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -87,24 +89,22 @@ pub(crate) async fn refusal(mut response: Response, host: &str, doing: &str) -> 
     }
 }
 
-/// What an error body says: the first error of a distribution error body, the message of a token
-/// service, or the beginning of plain text.
+/// What an error body says: the first error of the specification's error body, and nothing of any other. An
+/// address may lead to a server that is no registry, and what that one says is nobody's to read here
+/// (semantics 44).
 fn words_of(headers: &HeaderMap, body: &[u8]) -> (Option<longshore_oci::ErrorCode>, String) {
-    if let Ok(parsed) = serde_json::from_slice::<ErrorBody>(body)
-        && let Some(first) = parsed.errors.into_iter().next()
-    {
-        let code = longshore_oci::ErrorCode::from(tidy(first.code.as_str()).as_str());
-        return (Some(code), tidy(&first.message));
+    let parsed = serde_json::from_slice::<ErrorBody>(body).ok();
+    match parsed.and_then(|parsed| parsed.errors.into_iter().next()) {
+        Some(first) if is_code(first.code.as_str()) => (Some(first.code), tidy(&first.message)),
+        _ if is_html(headers, body) => (None, "a web page".to_owned()),
+        _ => (None, String::new()),
     }
-    if let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(body) {
-        let said = ["details", "message", "error_description", "error"];
-        let said = said.iter().find_map(|name| members.get(*name)?.as_str());
-        return (None, tidy(said.unwrap_or_default()));
-    }
-    if is_html(headers, body) {
-        return (None, "a web page".to_owned());
-    }
-    (None, tidy(&String::from_utf8_lossy(&body[..body.len().min(4 * MAX_WORDS)])))
+}
+
+/// Whether a word is built as the specification's error codes are: other JSON has lists of errors, too.
+fn is_code(word: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    (1..=MAX_CODE).contains(&word.len()) && word.bytes().all(fits)
 }
 
 /// Whether a body is a web page: what login walls and wrong addresses answer.
@@ -164,10 +164,27 @@ mod tests {
         let none = HeaderMap::new();
         let body = br#"{"errors":[{"code":"DENIED","message":"no\u0007 way\n at all"}]}"#;
         assert_eq!(words_of(&none, body), (Some(ErrorCode::Denied), "no way at all".into()));
-        assert_eq!(words_of(&none, br#"{"details":"incorrect username"}"#).1, "incorrect username");
-        assert_eq!(words_of(&none, b"  <!DOCTYPE html><p>hello").1, "a web page");
-        assert_eq!(words_of(&none, b"plain\r\nwords").1, "plain words");
-        assert_eq!(words_of(&none, &[b'x'; 5000]).1.chars().count(), MAX_WORDS + 1);
-        assert_eq!(words_of(&none, b""), (None, String::new()));
+        let long = format!(r#"{{"errors":[{{"code":"DENIED","message":"{}"}}]}}"#, "x".repeat(5000));
+        assert_eq!(words_of(&none, long.as_bytes()).1.chars().count(), MAX_WORDS + 1);
+        assert_eq!(words_of(&none, b"  <!DOCTYPE html><title>hello</title>").1, "a web page");
+    }
+
+    #[test]
+    fn semantics_44_what_is_not_the_specifications_error_is_not_quoted() {
+        for body in [
+            r#"{"details":"inner words"}"#,
+            r#"{"message":"inner words"}"#,
+            r#"{"errors":["inner words"]}"#,
+            r#"{"errors":[{"message":"inner words"}]}"#,
+            r#"{"errors":[{"code":"inner words","message":"inner words"}]}"#,
+            r#"{"errors":[{"code":"graphql-validation-failed","message":"inner words"}]}"#,
+            r#"{"errors":[]}"#,
+            r#""inner words""#,
+            "-ERR unknown command 'inner words'",
+            "",
+        ] {
+            assert_eq!(words_of(&HeaderMap::new(), body.as_bytes()), (None, String::new()), "{body}");
+        }
+        assert!(!is_code(&"A".repeat(65)));
     }
 }

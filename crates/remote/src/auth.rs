@@ -113,7 +113,7 @@ impl Auth {
     /// Whether a realm may be asked, and with credentials if there are some.
     fn check_realm(&self, realm: &str) -> Result<Url, Error> {
         let host = host_of(&self.registry);
-        let refused = |reason| Error::RealmRefused { host: host.clone(), realm: tidy(realm), reason };
+        let refused = |reason| Error::RealmRefused { host: host.clone(), realm: named(realm), reason };
         // A relative realm breaks the specification, but can only mean the registry itself.
         let url = self.registry.join(realm).map_err(|_| refused("this is no address"))?;
         let same_host = url.host() == self.registry.host();
@@ -266,6 +266,14 @@ impl Auth {
         let margin = (lifetime / 4).min(Duration::from_secs(30));
         let good_until = asked + lifetime.min(Duration::from_secs(24 * 3600)) - margin;
         Ok(Token { header: header.ok_or_else(|| bad("a token with illegal characters"))?, good_until })
+    }
+}
+
+/// The host that a realm leads to: the rest of it is not for messages.
+fn named(realm: &str) -> String {
+    match Url::parse(realm) {
+        Ok(url) if url.has_host() => host_of(&url),
+        _ => "another place".to_owned(),
     }
 }
 

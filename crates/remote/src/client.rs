@@ -15,6 +15,7 @@ use url::Url;
 
 use crate::answer::{read_body, refusal};
 use crate::auth::Auth;
+use crate::connector::Connector;
 use crate::transport::{Answer, Call, Payload, Transport};
 use crate::uploads::RequestLimit;
 use crate::{Endpoint, Error};
@@ -68,11 +69,7 @@ impl Registry {
     /// Prepares to speak to an endpoint; nothing is sent yet. Fails on settings of which no client
     /// can be made ([`Error::Ca`], [`Error::Settings`]).
     pub fn connect_to(endpoint: Endpoint) -> Result<Self, Error> {
-        let transport = Transport {
-            client: crate::tls::build_client(&endpoint)?,
-            network: endpoint.network,
-            has_proxy: endpoint.proxy.is_some(),
-        };
+        let transport = Transport { connector: Connector::new(endpoint.clone())? };
         let inner = Inner {
             api: endpoint.api(),
             host: endpoint.host(),
@@ -183,6 +180,7 @@ impl Registry {
     pub(crate) async fn send(&self, mut call: Call) -> Result<Response, Error> {
         self.learn().await?;
         let own = crate::transport::same_origin(&call.url, &self.inner.api);
+        crate::transport::check_downgrade(&call, &self.inner.api, &call.url)?;
         let (mut renewed, mut asked_again) = (false, false);
         loop {
             let authorization = self.authorization(&call, own).await?;

@@ -53,6 +53,9 @@ pub struct Endpoint {
     pub pinned_realm: Option<String>,
     /// Which addresses may be spoken to.
     pub network: NetworkPolicy,
+    /// Whether this is the very server that asks. Its own address may be private whatever `network` says,
+    /// and nothing else that way (semantics 28).
+    pub is_this_server: bool,
 }
 
 impl std::fmt::Debug for Endpoint {
@@ -102,7 +105,8 @@ pub enum UrlError {
 }
 
 impl Endpoint {
-    /// An endpoint without credentials, with the system's certificate authorities and no proxy.
+    /// An endpoint without credentials, with the system's certificate authorities and no proxy. It may be at a
+    /// private address; whoever acts for somebody else says whether that one may.
     pub fn new(url: Url, kind: Kind) -> Self {
         Self {
             url,
@@ -112,7 +116,8 @@ impl Endpoint {
             skip_tls_verify: false,
             proxy: None,
             pinned_realm: None,
-            network: NetworkPolicy::default(),
+            network: NetworkPolicy::PRIVATE,
+            is_this_server: false,
         }
     }
 

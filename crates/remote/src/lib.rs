@@ -3,11 +3,13 @@
 //! It knows the distribution API, its token services and the oddities of registries in the wild;
 //! what is fetched, pushed or retried, and when, is decided by those who call it.
 
+mod address;
 mod answer;
 mod auth;
 mod blobs;
 mod client;
 pub mod connect;
+mod connector;
 mod endpoint;
 mod error;
 mod failure;
@@ -28,7 +30,7 @@ pub use endpoint::{Credentials, DOCKER_HUB_URL, Endpoint, Kind, UrlError};
 pub use error::{Error, Refusal};
 pub use failure::{CertificateProblem, Failure};
 pub use manifests::{FetchedManifest, ManifestHead, PutOutcome};
-pub use network::{AddressRefused, NetworkPolicy};
+pub use network::{AddressRefused, NetworkPolicy, PrivateRemotes};
 pub use tags::Listing;
 pub use tls::{CaError, check_ca, ensure_provider};
 pub use uploads::{Mount, Source, SourceError, SourceStream, Upload};

@@ -1,35 +1,55 @@
-//! Which addresses may be spoken to. A registry's name is somebody else's to point anywhere, so
-//! the decision falls on the address that is connected to, after name resolution (semantics 27).
+//! Which addresses may be connected to (semantics 44). A registry's name is somebody else's to point
+//! anywhere, so the decision falls on the address that a socket is opened to: names are resolved once, by
+//! the resolver in here, and literal addresses are looked at before each request.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
+use crate::address::{Reach, Why, reach};
 use crate::tls::CONNECT_TIMEOUT;
 
-/// What an administrator allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NetworkPolicy {
-    /// Loopback and private addresses may be spoken to.
-    pub allow_private: bool,
+/// Whose remotes may be at loopback and private addresses: a setting of the server's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PrivateRemotes {
+    /// Those that an administrator saved.
+    #[default]
+    Administrators,
+    /// All.
+    Everybody,
+    /// None.
+    Nobody,
 }
 
-impl Default for NetworkPolicy {
-    fn default() -> Self {
-        Self { allow_private: true }
+impl PrivateRemotes {
+    /// What a connection may do whose author is an administrator at present, or is not.
+    #[must_use]
+    pub fn policy(self, author_is_admin: bool) -> NetworkPolicy {
+        match self {
+            Self::Everybody => NetworkPolicy::PRIVATE,
+            Self::Administrators if author_is_admin => NetworkPolicy::PRIVATE,
+            Self::Administrators => NetworkPolicy { refuse_private: Some(NOT_BY_ADMINISTRATOR) },
+            Self::Nobody => NetworkPolicy { refuse_private: Some(SWITCHED_OFF) },
+        }
     }
 }
 
-/// An address that is never, or not here, spoken to.
+/// Which addresses one connection may use. Global ones always, link-local and the like never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NetworkPolicy {
+    /// Why loopback and private addresses are refused, if they are.
+    refuse_private: Option<&'static str>,
+}
+
+/// An address that is never, or not here, spoken to. The address that a name has is not told: names of
+/// other networks are not everybody's to look up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{host} is at {address}, {reason}, which Longshore does not connect to")]
+#[error("{host} is {reason}, and Longshore did not connect to it")]
 pub struct AddressRefused {
-    /// The host that was asked for.
+    /// The host that was asked for, as it was given: a name or an address.
     pub host: String,
-    /// The address, or the name where that alone is reason enough.
-    pub address: String,
-    /// What is wrong with it.
+    /// What is wrong with its address.
     pub reason: &'static str,
 }
 
@@ -42,69 +62,54 @@ pub(crate) struct UnknownHost {
 }
 
 const METADATA: &str = "a cloud provider's metadata service";
-const LINK_LOCAL: &str = "a link-local address";
-const UNUSABLE: &str = "not the address of one host";
-const PRIVATE: &str = "a private address, not allowed by this server's settings";
+const LINK_LOCAL: &str = "at a link-local address";
+const UNUSABLE: &str = "at an address that is not one host's";
+const NOT_BY_ADMINISTRATOR: &str =
+    "at a private address, which only remotes saved by an administrator may use (setting private_remotes)";
+const SWITCHED_OFF: &str =
+    "at a private address, which no remote may use on this server (setting private_remotes)";
+const LED_AWAY: &str =
+    "at a private address, to which the registry's answer may not send uploads and changes";
 
-const METADATA_V4: &[Ipv4Addr] = &[
-    Ipv4Addr::new(169, 254, 169, 254), // AWS, Azure, Google, OpenStack, …
-    Ipv4Addr::new(169, 254, 170, 2),   // AWS container credentials
-    Ipv4Addr::new(100, 100, 100, 200), // Alibaba
-    Ipv4Addr::new(192, 0, 0, 192),     // Oracle
-    Ipv4Addr::new(168, 63, 129, 16),   // Azure's wire server
+/// Behind a proxy that resolves names itself, a name is all that is known here.
+const METADATA_NAMES: &[&str] = &[
+    "metadata",
+    "metadata.goog",
+    "metadata.google.internal",
+    "metadata.azure.internal",
+    "metadata.tencentyun.com",
+    "instance-data",
+    "instance-data.ec2.internal",
 ];
-const METADATA_V6: &[Ipv6Addr] = &[
-    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), // AWS
-    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23),  // AWS container credentials
-    Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),  // Google
-];
-const METADATA_NAMES: &[&str] =
-    &["metadata.google.internal", "metadata.goog", "metadata", "instance-data", "instance-data.ec2.internal"];
 
 impl NetworkPolicy {
+    /// Loopback and private addresses, too.
+    pub const PRIVATE: Self = Self { refuse_private: None };
+
+    /// The same for what a registry's answer leads away from the registry: global addresses alone.
+    pub(crate) fn away(self) -> Self {
+        Self { refuse_private: self.refuse_private.or(Some(LED_AWAY)) }
+    }
+
     /// What forbids an address, if anything does.
     fn objection(self, ip: IpAddr) -> Option<&'static str> {
-        match ip {
-            IpAddr::V4(ip) => self.objection_v4(ip),
-            IpAddr::V6(ip) => match embedded_v4(ip) {
-                Some(inner) => self.objection_v4(inner),
-                None => self.objection_v6(ip),
-            },
+        match reach(ip) {
+            Reach::Global => None,
+            Reach::Private => self.refuse_private,
+            Reach::Never(Why::Metadata) => Some(METADATA),
+            Reach::Never(Why::LinkLocal) => Some(LINK_LOCAL),
+            Reach::Never(Why::Unusable) => Some(UNUSABLE),
         }
     }
 
-    fn objection_v4(self, ip: Ipv4Addr) -> Option<&'static str> {
-        let shared = ip.octets()[0] == 100 && (64..128).contains(&ip.octets()[1]);
-        match () {
-            () if METADATA_V4.contains(&ip) => Some(METADATA),
-            () if ip.is_link_local() => Some(LINK_LOCAL),
-            () if ip.is_multicast() || ip.is_broadcast() || ip.octets()[0] == 0 => Some(UNUSABLE),
-            () if !self.allow_private && (ip.is_private() || ip.is_loopback() || shared) => Some(PRIVATE),
-            () => None,
-        }
-    }
-
-    fn objection_v6(self, ip: Ipv6Addr) -> Option<&'static str> {
-        let site_local = ip.segments()[0] & 0xffc0 == 0xfec0;
-        match () {
-            () if METADATA_V6.contains(&ip) => Some(METADATA),
-            () if ip.is_unicast_link_local() => Some(LINK_LOCAL),
-            () if ip.is_multicast() || ip.is_unspecified() => Some(UNUSABLE),
-            () if !self.allow_private && (ip.is_loopback() || ip.is_unique_local() || site_local) => {
-                Some(PRIVATE)
-            }
-            () => None,
-        }
-    }
-
-    /// Checks what can be told without name resolution. Clients connect to literal addresses
-    /// without asking the resolver, so this runs before each request and each redirect.
+    /// Checks what can be told without name resolution. Clients connect to literal addresses without asking
+    /// the resolver.
     pub(crate) fn check_url(self, url: &Url) -> Result<(), AddressRefused> {
         let (ip, host) = match url.host() {
             Some(Host::Domain(name)) => {
-                let name = name.trim_end_matches('.').to_ascii_lowercase();
-                return if METADATA_NAMES.contains(&name.as_str()) {
-                    Err(AddressRefused { host: name.clone(), address: name, reason: METADATA })
+                let plain = name.trim_end_matches('.').to_ascii_lowercase();
+                return if METADATA_NAMES.contains(&plain.as_str()) {
+                    Err(AddressRefused { host: name.to_owned(), reason: METADATA })
                 } else {
                     Ok(())
                 };
@@ -119,7 +124,7 @@ impl NetworkPolicy {
     fn check_address(self, host: &str, ip: IpAddr) -> Result<(), AddressRefused> {
         match self.objection(ip) {
             None => Ok(()),
-            Some(reason) => Err(AddressRefused { host: host.to_owned(), address: ip.to_string(), reason }),
+            Some(reason) => Err(AddressRefused { host: host.to_owned(), reason }),
         }
     }
 
@@ -134,19 +139,8 @@ impl NetworkPolicy {
     }
 }
 
-/// The IPv4 address within an IPv6 address that only wraps it (mapped, compatible, NAT64, 6to4).
-fn embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
-    let s = ip.segments();
-    let from = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
-    match s {
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] if (high, low) > (0, 1) => Some(from(high, low)),
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(from(high, low)),
-        [0x2002, high, low, ..] => Some(from(high, low)),
-        _ => None,
-    }
-}
-
-/// Resolves names by the system, and leaves out the addresses that the policy forbids.
+/// Resolves names by the system, and leaves out the addresses that the policy forbids. The client connects
+/// to what it is given and resolves nothing again.
 #[derive(Debug, Clone)]
 pub(crate) struct GuardedResolver(pub(crate) NetworkPolicy);
 
@@ -161,17 +155,13 @@ impl Resolve for GuardedResolver {
                 Ok(found) => found,
                 Err(source) => return Err(UnknownHost { host, source }.into()),
             };
-            let mut refused = None;
-            let allowed: Vec<SocketAddr> = found
-                .into_iter()
-                .filter(|address| match policy.check_address(&host, address.ip()) {
-                    Ok(()) => true,
-                    Err(error) => {
-                        refused = Some(error);
-                        false
-                    }
-                })
-                .collect();
+            let (mut allowed, mut refused) = (Vec::with_capacity(found.len()), None);
+            for address in found {
+                match policy.check_address(&host, address.ip()) {
+                    Ok(()) => allowed.push(address),
+                    Err(error) => refused = Some(error),
+                }
+            }
             match refused {
                 Some(error) if allowed.is_empty() => Err(error.into()),
                 _ => Ok(Box::new(allowed.into_iter()) as Addrs),
@@ -185,55 +175,80 @@ impl Resolve for GuardedResolver {
 mod tests {
     use super::*;
 
-    fn refused(url: &str, allow_private: bool) -> Option<&'static str> {
-        let url = Url::parse(url).unwrap();
-        NetworkPolicy { allow_private }.check_url(&url).err().map(|error| error.reason)
+    fn refused(url: &str, policy: NetworkPolicy) -> Option<&'static str> {
+        policy.check_url(&Url::parse(url).unwrap()).err().map(|error| error.reason)
     }
 
     #[test]
-    fn semantics_27_metadata_and_link_local_addresses_are_always_refused() {
+    fn semantics_44_however_a_forbidden_address_is_written_it_is_refused() {
         for url in [
             "http://169.254.169.254/",
             "http://2852039166/",
+            "http://0xa9fea9fe/",
+            "http://0251.0376.0251.0376/",
             "http://0xa9.254.169.0xfe/",
+            "http://169.254.43518/",
+            "http://169.254.169.254./",
             "http://[::ffff:169.254.169.254]/",
+            "http://[::ffff:0:169.254.169.254]/",
             "http://[64:ff9b::a9fe:a9fe]/",
+            "http://[64:ff9b:1::a9fe:a9fe]/",
             "http://[2002:a9fe:a9fe::]/",
             "http://[fd00:ec2::254]/",
             "http://100.100.100.200/",
             "http://metadata.google.internal/",
             "http://Metadata.Google.Internal./",
         ] {
-            assert_eq!(refused(url, true), Some(METADATA), "{url}");
+            assert_eq!(refused(url, NetworkPolicy::PRIVATE), Some(METADATA), "{url}");
         }
-        assert_eq!(refused("http://169.254.1.1/", true), Some(LINK_LOCAL));
-        assert_eq!(refused("http://[fe80::1]/", true), Some(LINK_LOCAL));
-        assert_eq!(refused("http://0.0.0.0/", true), Some(UNUSABLE));
+        assert_eq!(refused("http://169.254.1.1/", NetworkPolicy::PRIVATE), Some(LINK_LOCAL));
+        assert_eq!(refused("http://[fe80::1]/", NetworkPolicy::PRIVATE), Some(LINK_LOCAL));
+        for url in [
+            "http://0.0.0.0/",
+            "http://0/",
+            "http://[::]/",
+            "http://[::ffff:0:0]/",
+            "http://[::ffff:0.0.0.0]/",
+        ] {
+            assert_eq!(refused(url, NetworkPolicy::PRIVATE), Some(UNUSABLE), "{url}");
+        }
+        // Link-local addresses with a zone are no URL at all.
+        assert!(Url::parse("http://[fe80::1%25eth0]/").is_err());
     }
 
     #[test]
-    fn semantics_27_private_addresses_are_a_setting() {
+    fn semantics_44_private_addresses_are_a_setting_asked_of_the_author() {
+        use PrivateRemotes::{Administrators, Everybody, Nobody};
         for url in [
             "http://127.0.0.1/",
-            "http://10.1.2.3/",
-            "http://192.168.0.1/",
-            "http://100.64.0.1/",
+            "http://0x7f000001/",
+            "http://017700000001/",
             "http://[::1]/",
-            "http://[fd12::1]/",
-            "http://[::ffff:10.0.0.1]/",
+            "http://10.1.2.3/",
         ] {
-            assert_eq!(refused(url, true), None, "{url}");
-            assert_eq!(refused(url, false), Some(PRIVATE), "{url}");
+            for (setting, is_admin, expected) in [
+                (Administrators, true, None),
+                (Administrators, false, Some(NOT_BY_ADMINISTRATOR)),
+                (Everybody, false, None),
+                (Everybody, true, None),
+                (Nobody, false, Some(SWITCHED_OFF)),
+                (Nobody, true, Some(SWITCHED_OFF)),
+            ] {
+                assert_eq!(refused(url, setting.policy(is_admin)), expected, "{url} {setting:?} {is_admin}");
+            }
         }
-        assert_eq!(refused("http://93.184.216.34/", false), None);
+        assert_eq!(refused("http://93.184.216.34/", Nobody.policy(false)), None);
     }
 
     #[tokio::test]
-    async fn semantics_27_a_name_that_points_to_a_forbidden_address_is_refused() {
-        let resolver = GuardedResolver(NetworkPolicy { allow_private: false });
-        let error = resolver.resolve("localhost".parse().unwrap()).await.err().unwrap();
-        assert!(error.downcast_ref::<AddressRefused>().is_some(), "{error}");
-        let resolver = GuardedResolver(NetworkPolicy { allow_private: true });
+    async fn semantics_44_a_name_that_points_to_a_forbidden_address_is_refused() {
+        let resolver = GuardedResolver(PrivateRemotes::Nobody.policy(true));
+        for name in ["localhost"] {
+            let error = resolver.resolve(name.parse().unwrap()).await.err().unwrap();
+            let refused = error.downcast_ref::<AddressRefused>().expect("refused");
+            assert!(!refused.to_string().contains("127.0.0.1"), "{refused}");
+        }
+        let resolver = GuardedResolver(NetworkPolicy::PRIVATE);
         assert!(resolver.resolve("localhost".parse().unwrap()).await.unwrap().count() > 0);
     }
 }

@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::network::GuardedResolver;
-use crate::{Endpoint, Error};
+use crate::{Endpoint, Error, NetworkPolicy};
 
 /// How long name resolution, TCP and TLS may take together.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,10 +58,11 @@ fn authorities(pem: &str) -> Result<Vec<Certificate>, CaError> {
 }
 
 /// Makes the client. A machine without any certificate authorities can still speak plain HTTP.
-pub(crate) fn build_client(endpoint: &Endpoint) -> Result<Client, Error> {
+/// It resolves names as `network` allows; [`crate::connector`] checks what needs no resolving.
+pub(crate) fn build_client(endpoint: &Endpoint, network: NetworkPolicy) -> Result<Client, Error> {
     ensure_provider();
-    let built = match builder(endpoint)?.build() {
-        Err(_) if endpoint.url.scheme() == "http" => builder(endpoint)?.tls_certs_only([]).build(),
+    let built = match builder(endpoint, network)?.build() {
+        Err(_) if endpoint.url.scheme() == "http" => builder(endpoint, network)?.tls_certs_only([]).build(),
         built => built,
     };
     built.map_err(|error| Error::Settings(crate::failure::innermost(&error)))
@@ -69,12 +70,12 @@ pub(crate) fn build_client(endpoint: &Endpoint) -> Result<Client, Error> {
 
 /// A client that follows no redirect, uses no proxy of the environment, and has no timeout of its
 /// own beside that for connecting: what is idle is watched per request.
-fn builder(endpoint: &Endpoint) -> Result<ClientBuilder, Error> {
+fn builder(endpoint: &Endpoint, network: NetworkPolicy) -> Result<ClientBuilder, Error> {
     let mut builder = Client::builder()
         .user_agent(USER_AGENT)
         .connect_timeout(CONNECT_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
-        .dns_resolver(GuardedResolver(endpoint.network))
+        .dns_resolver(GuardedResolver(network))
         // Blobs travel side by side: a connection each is faster than streams within one, and
         // spares us the HTTP/2 bugs of proxies in front of registries.
         .http1_only()

@@ -11,12 +11,13 @@ use futures::stream::{Stream, StreamExt};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION};
 use http::{Method, StatusCode};
 use longshore_oci::Scope;
-use reqwest::{Body, Client, Response};
+use reqwest::{Body, Response};
 use url::Url;
 
+use crate::connector::Connector;
 use crate::endpoint::host_of;
 use crate::failure::{Cause, cause_of};
-use crate::{Error, Failure, NetworkPolicy};
+use crate::{Error, Failure};
 
 /// How long nothing may move before a request is given up.
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
@@ -130,11 +131,9 @@ pub(crate) struct Answer {
 }
 
 /// Sends requests of one endpoint.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Transport {
-    pub(crate) client: Client,
-    pub(crate) network: NetworkPolicy,
-    pub(crate) has_proxy: bool,
+    pub(crate) connector: Connector,
 }
 
 impl Transport {
@@ -145,18 +144,14 @@ impl Transport {
         url: Url,
         authorization: Option<HeaderValue>,
     ) -> Result<Response, Error> {
-        self.network.check_url(&url)?;
-        if self.has_proxy {
-            self.network.check_behind_proxy(&url).await?;
-        }
         let host = host_of(&url);
+        let request = self.connector.request(call.method.clone(), url).await?;
         let body = call.payload.take().ok_or_else(|| Error::Network {
             host: host.clone(),
             doing: call.doing.clone(),
             failure: Failure::Broken("the upload was interrupted and must begin anew".into()),
         })?;
-        let mut request =
-            self.client.request(call.method.clone(), url).headers(call.headers.clone()).body(body);
+        let mut request = request.headers(call.headers.clone()).body(body);
         if let Some(value) = authorization {
             request = request.header(AUTHORIZATION, value);
         }
@@ -222,12 +217,13 @@ async fn watched<F: Future>(request: F, progress: Option<&Progress>, limit: Dura
     }
 }
 
+/// Where a redirect leads, if it is followed: anywhere that may be reached to read, and nowhere but within
+/// the same origin to write.
 fn redirect_target(call: &Call, from: &Url, response: &Response) -> Result<Option<Url>, Error> {
+    let reads = matches!(call.method, Method::GET | Method::HEAD);
     let keeps_method = match response.status() {
         StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
-        StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER => {
-            matches!(call.method, Method::GET | Method::HEAD)
-        }
+        StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER => reads,
         _ => false,
     };
     if !keeps_method || !call.payload.can_be_sent() {
@@ -239,12 +235,27 @@ fn redirect_target(call: &Call, from: &Url, response: &Response) -> Result<Optio
     if !matches!(target.scheme(), "http" | "https") {
         return Err(bad_answer(call, from, format!("a redirect to {}:", target.scheme())));
     }
-    if from.scheme() == "https" && target.scheme() == "http" && !call.content_addressed {
-        let what =
-            format!("a redirect from https to http://{}, which anybody could have changed", host_of(&target));
+    if !reads && !same_origin(from, &target) {
+        let what = format!("a redirect of a {} to {}, which is not followed", call.method, host_of(&target));
         return Err(bad_answer(call, from, what));
     }
+    check_downgrade(call, from, &target)?;
     Ok(Some(target))
+}
+
+/// What an https address leads to is reached by https as well, except for reading what is checked against its
+/// digest.
+pub(crate) fn check_downgrade(call: &Call, from: &Url, to: &Url) -> Result<(), Error> {
+    let reads = matches!(call.method, Method::GET | Method::HEAD);
+    if from.scheme() != "https" || to.scheme() == "https" || (reads && call.content_addressed) {
+        return Ok(());
+    }
+    let what = format!(
+        "that what is at https goes on at {}://{}, where anybody could change it",
+        to.scheme(),
+        host_of(to)
+    );
+    Err(bad_answer(call, from, what))
 }
 
 /// The Location of an answer, made absolute.

@@ -256,6 +256,12 @@ impl Longshore {
         (self.server, self.address) = self.builder.launch(&self.folder, &self.address.to_string()).await;
     }
 
+    /// The same with a setting `LONGSHORE_…` changed.
+    pub async fn restart_with(&mut self, name: &str, value: &str) {
+        self.builder = self.builder.clone().variable(name, value);
+        self.restart().await;
+    }
+
     /// Stops its process where it is, as an overloaded machine might (SIGSTOP).
     pub fn freeze(&self) {
         self.server.signal("STOP");

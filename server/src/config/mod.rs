@@ -15,6 +15,7 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use longshore_content::{Retention, Sparse};
 use longshore_engine::GarbageSettings;
+use longshore_remote::PrivateRemotes;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -38,6 +39,8 @@ const DEFAULT_DATABASE: &str = "longshore.db";
 const DEFAULT_WORKERS: usize = 4;
 /// Docker kills after ten.
 const DEFAULT_SHUTDOWN_SECONDS: u32 = 8;
+/// A year.
+const DEFAULT_HSTS_SECONDS: u32 = 365 * 24 * 60 * 60;
 const DEFAULT_LOG: &str = "info,sqlx=warn,hyper=warn";
 const MAX_WORKERS: usize = 256;
 /// A hundred years: instants that are reckoned with it are still instants.
@@ -78,7 +81,8 @@ pub(crate) struct Settings {
     pub(crate) epoch_file: PathBuf,
     pub(crate) workers: usize,
     pub(crate) zone: TimeZone,
-    pub(crate) allow_private_remotes: bool,
+    /// Whose remotes may be at loopback and private addresses.
+    pub(crate) private_remotes: PrivateRemotes,
     pub(crate) sparse: Sparse,
     pub(crate) garbage: GarbageSettings,
     /// How long jobs and uploads stay with a server that says nothing any more; none: as it is by default.
@@ -91,6 +95,8 @@ pub(crate) struct Settings {
     pub(crate) shutdown: Duration,
     /// And how long new ones are still accepted before.
     pub(crate) shutdown_delay: Duration,
+    /// For how long browsers remember to come by https alone.
+    pub(crate) hsts_seconds: u32,
     /// None: the server speaks plain HTTP.
     pub(crate) tls: Option<TlsSettings>,
     /// The password of the first administrator.
@@ -190,7 +196,7 @@ impl Settings {
             zone: TimeZone::get(zone).with_context(|| {
                 format!("zone: “{zone}” is no name of a time zone, such as Europe/Berlin")
             })?,
-            allow_private_remotes: options.allow_private_remotes.unwrap_or(true),
+            private_remotes: options.private_remotes.map(PrivateRemotes::from).unwrap_or_default(),
             sparse: options.sparse_manifests.map(Sparse::from).unwrap_or_default(),
             garbage: match options.keep_seconds {
                 Some(seconds) => brief_garbage(seconds),
@@ -206,6 +212,7 @@ impl Settings {
             limits: options.limit.resolve()?,
             shutdown: seconds(options.shutdown_seconds.unwrap_or(DEFAULT_SHUTDOWN_SECONDS)),
             shutdown_delay: seconds(options.shutdown_delay_seconds.unwrap_or(0)),
+            hsts_seconds: options.hsts_seconds.unwrap_or(DEFAULT_HSTS_SECONDS),
             tls: options.tls.resolve()?,
             admin_password: secrets.admin_password,
             data,

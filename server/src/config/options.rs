@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use longshore_content::Sparse;
+use longshore_remote::PrivateRemotes;
 use serde::Deserialize;
 use url::Url;
 
@@ -70,9 +71,9 @@ pub(crate) struct Options {
     /// The time zone of tag templates, by its IANA name [default: UTC]
     #[arg(long, env = "LONGSHORE_ZONE", value_name = "NAME")]
     pub(super) zone: Option<String>,
-    /// Whether remotes may be at loopback and private addresses [default: true]
-    #[arg(long, env = "LONGSHORE_ALLOW_PRIVATE_REMOTES", value_name = "BOOL")]
-    pub(super) allow_private_remotes: Option<bool>,
+    /// Whose remotes may be at loopback and private addresses [default: administrators]
+    #[arg(long, env = "LONGSHORE_PRIVATE_REMOTES", value_name = "WHOSE")]
+    pub(super) private_remotes: Option<Whose>,
     /// Manifests that are taken though parts of them are missing [default: refused]
     #[arg(long, env = "LONGSHORE_SPARSE_MANIFESTS", value_name = "WHICH")]
     pub(super) sparse_manifests: Option<SparseManifests>,
@@ -107,6 +108,10 @@ pub(crate) struct Options {
     /// Seconds in which new connections are still accepted when the server stops [default: 0]
     #[arg(long, env = "LONGSHORE_SHUTDOWN_DELAY_SECONDS", value_name = "SECONDS")]
     pub(super) shutdown_delay_seconds: Option<u32>,
+    /// Seconds for which browsers that came by https come by https alone; 0: they forget it
+    /// [default: 31536000, a year]
+    #[arg(long, env = "LONGSHORE_HSTS_SECONDS", value_name = "SECONDS")]
+    pub(super) hsts_seconds: Option<u32>,
     #[command(flatten)]
     #[serde(default)]
     pub(super) tls: TlsOptions,
@@ -124,6 +129,28 @@ pub(crate) enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+/// Whose remotes may be at loopback and private addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Whose {
+    /// Those that an administrator saved.
+    Administrators,
+    /// All.
+    Everybody,
+    /// None.
+    Nobody,
+}
+
+impl From<Whose> for PrivateRemotes {
+    fn from(whose: Whose) -> Self {
+        match whose {
+            Whose::Administrators => Self::Administrators,
+            Whose::Everybody => Self::Everybody,
+            Whose::Nobody => Self::Nobody,
+        }
+    }
 }
 
 /// Manifests that are taken though parts of them are missing.
@@ -168,7 +195,7 @@ impl Options {
             epoch_file: self.epoch_file.or(other.epoch_file),
             workers: self.workers.or(other.workers),
             zone: self.zone.or(other.zone),
-            allow_private_remotes: self.allow_private_remotes.or(other.allow_private_remotes),
+            private_remotes: self.private_remotes.or(other.private_remotes),
             sparse_manifests: self.sparse_manifests.or(other.sparse_manifests),
             keep_untagged_days: self.keep_untagged_days.or(other.keep_untagged_days),
             keep_seconds: self.keep_seconds.or(other.keep_seconds),
@@ -180,6 +207,7 @@ impl Options {
             metrics_from: self.metrics_from.or(other.metrics_from),
             shutdown_seconds: self.shutdown_seconds.or(other.shutdown_seconds),
             shutdown_delay_seconds: self.shutdown_delay_seconds.or(other.shutdown_delay_seconds),
+            hsts_seconds: self.hsts_seconds.or(other.hsts_seconds),
             tls: self.tls.or(other.tls),
             limit: self.limit.or(other.limit),
         }

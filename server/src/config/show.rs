@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use jiff::SignedDuration;
 use longshore_content::Sparse;
 use longshore_metadata::without_password;
+use longshore_remote::PrivateRemotes;
 use url::Url;
 
 use super::{KeySource, LogFormat, Settings};
@@ -47,8 +48,13 @@ impl fmt::Display for Settings {
             Sparse::Indexes => "indexes",
             Sparse::All => "all",
         };
+        let private_remotes = match self.private_remotes {
+            PrivateRemotes::Administrators => "administrators",
+            PrivateRemotes::Everybody => "everybody",
+            PrivateRemotes::Nobody => "nobody",
+        };
         let tls = self.tls.as_ref().map_or_else(|| "(plain HTTP)".to_owned(), ToString::to_string);
-        let lines: [(&str, &dyn fmt::Display); 21] = [
+        let lines: [(&str, &dyn fmt::Display); 22] = [
             ("listen", &self.listen),
             ("data", &self.data.display()),
             ("database", &without_password(&self.database)),
@@ -59,7 +65,7 @@ impl fmt::Display for Settings {
             ("epoch_file", &self.epoch_file.display()),
             ("workers", &self.workers),
             ("zone", &self.zone.iana_name().unwrap_or("UTC")),
-            ("allow_private_remotes", &self.allow_private_remotes),
+            ("private_remotes", &private_remotes),
             ("sparse_manifests", &sparse),
             ("keep_untagged_days", &(hours(retention.untagged) / 24)),
             ("undo_days", &(hours(Some(retention.undo)) / 24)),
@@ -67,6 +73,7 @@ impl fmt::Display for Settings {
             ("log", &self.log),
             ("log_format", &log_format),
             ("tls", &tls),
+            ("hsts_seconds", &self.hsts_seconds),
             ("metrics_from", &scrapers),
             ("shutdown_seconds", &self.shutdown.as_secs()),
             ("shutdown_delay_seconds", &self.shutdown_delay.as_secs()),

@@ -123,9 +123,9 @@ impl Gatekeeper {
         let follows = head.uri.path() == EVENTS;
         let admitted = self.limits.admitted(arrived, seen, follows)?;
         let upload = sends_blob(head).then(|| self.limits.upload(&seen.actor)).transpose()?;
+        // Whatever the credentials are: a browser keeps those of Basic and adds them to what other sites send.
         // Signing in is protected as well: somebody else's site shall not sign a browser in as its user.
-        let by_browser = matches!(seen.via, Via::Session { .. }) || audience == Audience::Site;
-        if by_browser && !origin::is_own(&head.method, &head.headers, origin, &seen.via) {
+        if !origin::is_own(&head.method, &head.headers, origin, &seen.via) {
             let message = "This request comes from another site; open Longshore itself and try again there.";
             return Err(Problem::new(Code::ForeignOrigin, message));
         }

@@ -9,5 +9,5 @@ mod record;
 mod route;
 
 pub(crate) use actor::{Gatekeeper, identify};
-pub(crate) use headers::{panicked, protect};
+pub(crate) use headers::{StrictTransport, panicked, protect};
 pub(crate) use record::record;

@@ -1,5 +1,5 @@
-//! Whether a request that a browser sends with our cookie comes from a page of ours: other sites
-//! can make a browser send requests too (cross-site request forgery).
+//! Whether a request that a browser sends with our cookie, or with the user name and password that it keeps,
+//! comes from a page of ours: other sites can make a browser send requests too (cross-site request forgery).
 
 use http::{HeaderMap, Method, header};
 use longshore_access::Via;
@@ -23,7 +23,7 @@ pub(super) fn is_own(method: &Method, headers: &HeaderMap, own: Option<&str>, vi
     }
     match via {
         Via::Session { .. } => text(TOKEN).is_some_and(|token| via.csrf_matches(token)),
-        // No browser: those tell one or the other. Without a session there is nothing to misuse.
+        // No browser: those tell one or the other of whatever changes something.
         Via::Basic | Via::Bearer { .. } | Via::Refused { .. } | Via::None => true,
     }
 }
@@ -59,6 +59,24 @@ mod tests {
         assert!(post(&[("origin", OWN)], &session()));
         assert!(!post(&[("origin", "http://registry.example.com")], &session()));
         assert!(!post(&[("origin", "null")], &session()));
+    }
+
+    #[test]
+    fn other_sites_change_nothing_with_the_credentials_that_a_browser_keeps() {
+        for via in [Via::Basic, Via::Bearer { scopes: Vec::new() }, Via::None, session()] {
+            for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+                for (name, value) in [
+                    ("sec-fetch-site", "cross-site"),
+                    ("sec-fetch-site", "same-site"),
+                    ("origin", "https://evil.example"),
+                    ("origin", "null"),
+                ] {
+                    let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
+                    assert!(!is_own(&method, &headers, Some(OWN), &via), "{method} {name}: {value} {via:?}");
+                }
+            }
+        }
+        assert!(post(&[], &Via::Basic), "no browser");
     }
 
     #[test]

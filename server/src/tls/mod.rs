@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use http::header;
+use http::{StatusCode, header};
 use longshore_metadata::Database;
 use longshore_model::Clock;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -84,9 +84,12 @@ impl Tls {
         self.acceptor.clone()
     }
 
-    /// Where clients find the certificate of the private authority, when there is one.
-    pub(crate) fn routes(&self) -> Router {
-        let Source::PrivateCa(authority) = &self.source else { return Router::new() };
+    /// Where clients find the certificate of the private authority.
+    pub(crate) fn routes(tls: Option<&Self>) -> Router {
+        let Some(Source::PrivateCa(authority)) = tls.map(|tls| &tls.source) else {
+            let none = (StatusCode::NOT_FOUND, "This server has no certificate authority of its own.\n");
+            return Router::new().route("/ca", get(async move || none));
+        };
         let pem: Arc<str> = authority.pem().into();
         let headers = [
             (header::CONTENT_TYPE, "application/x-pem-file"),

@@ -17,6 +17,7 @@ mod mirrors;
 mod orders;
 mod pages;
 mod pauses;
+mod reach;
 mod rest_walk;
 mod scrub;
 mod servers;

@@ -3,7 +3,10 @@
 use longshore_testkit::{DockerRegistry, corpus, eventually};
 use serde_json::json;
 
-use crate::support::{SOON, ends_with, longshore, organization, promotion, remote, repositories, user, with};
+use crate::support::{
+    SOON, ends_with, longshore, longshore_for_everybody, organization, promotion, remote, repositories, user,
+    with,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn semantics_01_versions_pushed_in_a_row_leave_every_destination_on_the_last() {
@@ -167,7 +170,7 @@ async fn a_chain_of_promotions_runs_from_dev_through_qa_to_prod() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn semantics_15_a_password_cannot_be_stolen_through_a_remote() {
-    let server = longshore().await;
+    let server = longshore_for_everybody().await;
     let admin = server.rest();
     let mallory = user(&admin, "mallory").await;
     let alice = user(&admin, "alice").await;

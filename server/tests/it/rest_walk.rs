@@ -8,7 +8,7 @@ use longshore_testkit::{ADMIN_PASSWORD, DockerRegistry, Longshore, Rest, corpus,
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-use crate::support::{longshore, remote, user, with};
+use crate::support::{longshore_for_everybody, remote, user, with};
 
 /// An endpoint, and what nobody, a stranger, the owner and an administrator are answered. In this
 /// order they are asked: what deletes comes last.
@@ -278,7 +278,7 @@ async fn ask(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_endpoint_answers_each_role_as_it_should() {
-    let server = longshore().await;
+    let server = longshore_for_everybody().await;
     let elsewhere = DockerRegistry::plain().await;
     elsewhere.client().push(&corpus::image(2, 1, 512), "upstream/base", Some("1")).await;
     let owner = user(&server.rest(), OWNER).await;
@@ -314,7 +314,7 @@ async fn every_endpoint_answers_each_role_as_it_should() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_in_particular_may_read_is_what_the_document_says() {
-    let server = longshore().await;
+    let server = longshore_for_everybody().await;
     let elsewhere = DockerRegistry::plain().await;
     elsewhere.client().push(&corpus::image(2, 1, 512), "upstream/base", Some("1")).await;
     let owner = user(&server.rest(), OWNER).await;

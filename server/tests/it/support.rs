@@ -12,6 +12,12 @@ pub(crate) async fn longshore() -> Longshore {
     Longshore::start(env!("CARGO_BIN_EXE_longshore")).await
 }
 
+/// The same where everybody's remotes may be at loopback addresses, as those of tests are.
+pub(crate) async fn longshore_for_everybody() -> Longshore {
+    let builder = Longshore::builder(env!("CARGO_BIN_EXE_longshore"));
+    builder.variable("LONGSHORE_PRIVATE_REMOTES", "everybody").start().await
+}
+
 /// Makes an organization.
 pub(crate) async fn organization(rest: &Rest, name: &str) {
     rest.post("/accounts", json!({"name": name, "isOrg": true})).await.expect(201);

@@ -121,6 +121,7 @@ mod tests {
         Remote {
             id: RemoteId::new(),
             owner: None,
+            author: None,
             name: "qa".to_owned(),
             kind: RemoteKind::Other,
             url: "https://qa-example.com".to_owned(),

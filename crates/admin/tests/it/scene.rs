@@ -18,6 +18,7 @@ use longshore_model::{
 };
 use longshore_oci::{Digest, RepositoryName, Tag};
 use longshore_policy::RawRule;
+use longshore_remote::PrivateRemotes;
 use secrecy::SecretString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -87,7 +88,11 @@ impl Scene {
             db: db.clone(),
             content: content.clone(),
             clock: Arc::clone(&shared),
-            settings: EngineSettings::default(),
+            // Remotes are at loopback addresses here, whoever saves them.
+            settings: EngineSettings {
+                private_remotes: PrivateRemotes::Everybody,
+                ..EngineSettings::default()
+            },
         });
         let settings = AdminSettings {
             version: "0.1.0".to_owned(),

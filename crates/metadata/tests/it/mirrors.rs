@@ -27,6 +27,7 @@ pub(crate) fn remote(owner: Option<&str>, url: &str) -> Remote {
     Remote {
         id: RemoteId::new(),
         owner: owner.map(|name| name.parse().unwrap()),
+        author: owner.map(|name| name.parse().unwrap()),
         name: url.trim_start_matches("https://").to_owned(),
         kind: RemoteKind::Other,
         url: url.to_owned(),

@@ -17,7 +17,11 @@ async fn with_tokens(lifetime: u64) -> Fake {
         move |seen: &crate::fake::Seen| {
             if seen.path == "/token" {
                 if seen.authorization().is_some_and(|value| value != basic("me", "secret")) {
-                    return answer(401, &[], r#"{"details":"incorrect username or password"}"#);
+                    return answer(
+                        401,
+                        &[],
+                        r#"{"errors":[{"code":"UNAUTHORIZED","message":"incorrect username or password"}]}"#,
+                    );
                 }
                 let number = issued.fetch_add(1, Ordering::Relaxed);
                 return ok_json(&format!(r#"{{"token":"t{number}","expires_in":{lifetime}}}"#));
@@ -175,10 +179,7 @@ async fn semantics_27_a_redirect_to_a_metadata_address_is_refused() {
     let fake =
         Fake::start(|_| answer(302, &[("location", "http://169.254.169.254/latest/meta-data")], "")).await;
     let error = fake.registry().list_tags(&repo(), 10).await.unwrap_err();
-    assert!(
-        matches!(&error, Error::AddressRefused(refused) if refused.address == "169.254.169.254"),
-        "{error}"
-    );
+    assert!(matches!(&error, Error::AddressRefused(refused) if refused.host == "169.254.169.254"), "{error}");
 }
 
 #[tokio::test]

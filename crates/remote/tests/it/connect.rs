@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use longshore_remote::{
-    CheckKind, CheckStatus, ConnectReport, Direction, Endpoint, Kind, NetworkPolicy, connect,
+    CheckKind, CheckStatus, ConnectReport, Direction, Endpoint, Kind, PrivateRemotes, connect,
 };
 use url::Url;
 
@@ -156,7 +156,7 @@ async fn an_unknown_host_a_refused_port_and_a_forbidden_address_are_told_apart()
     assert!(message.contains("metadata"), "{message}");
 
     let mut private = endpoint("http://localhost:1");
-    private.network = NetworkPolicy { allow_private: false };
+    private.network = PrivateRemotes::Administrators.policy(false);
     let report = connect(private, &repo(), Direction::Pull).await;
     let message = failed(&report, CheckKind::Reachable, "remoteHost");
     assert!(message.contains("private address"), "{message}");

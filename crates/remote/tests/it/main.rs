@@ -7,6 +7,7 @@ mod connect;
 mod fake;
 mod lists;
 mod manifests;
+mod reach;
 mod real;
 mod tls;
 mod uploads;

@@ -251,6 +251,7 @@ impl World {
         let remote = Remote {
             id: RemoteId::new(),
             owner: None,
+            author: None,
             name: registry.host(),
             kind: RemoteKind::Other,
             url: registry.url(),

@@ -1,0 +1,82 @@
+//! The one place where requests to other servers get their connection. Whatever is asked, of a registry, its
+//! token service, an address that it redirects to or names for an upload, through a proxy or not, comes by
+//! here, and nothing else in Longshore makes an HTTP client for the outside (semantics 44).
+
+use http::Method;
+use reqwest::{Client, RequestBuilder};
+use tokio::sync::OnceCell;
+use url::Url;
+
+use crate::transport::same_origin;
+use crate::{Endpoint, Error, NetworkPolicy};
+
+/// Makes requests to addresses that are allowed, and to no others.
+#[derive(Debug)]
+pub(crate) struct Connector {
+    endpoint: Endpoint,
+    registry: Url,
+    /// For what the remote's author may reach; at the registry itself, for this server's own address too.
+    at_registry: Guarded,
+    /// For what a registry leads away to, by what is done there. Hardly any remote needs them.
+    reading: OnceCell<Guarded>,
+    writing: OnceCell<Guarded>,
+}
+
+/// A client whose resolver gives out what the policy allows.
+#[derive(Debug)]
+struct Guarded {
+    client: Client,
+    policy: NetworkPolicy,
+}
+
+impl Connector {
+    /// Fails on settings of which no client can be made, and on a proxy that may not be spoken to.
+    pub(crate) fn new(endpoint: Endpoint) -> Result<Self, Error> {
+        if let Some(proxy) = &endpoint.proxy {
+            endpoint.network.check_url(proxy)?;
+        }
+        // Through a proxy this server is any other.
+        let own = endpoint.is_this_server && endpoint.proxy.is_none();
+        let policy = if own { NetworkPolicy::PRIVATE } else { endpoint.network };
+        let at_registry = Guarded { client: crate::tls::build_client(&endpoint, policy)?, policy };
+        let registry = endpoint.api();
+        Ok(Self { endpoint, registry, at_registry, reading: OnceCell::new(), writing: OnceCell::new() })
+    }
+
+    /// A request to an address that may be connected to. Nothing is sent, and no connection made, before it
+    /// is known that it may.
+    ///
+    /// What reads goes wherever the remote's author may. What writes goes to the registry, and elsewhere to
+    /// global addresses alone: it is the registry's answer that names such a place, and no registry should
+    /// have us change things in a private network.
+    pub(crate) async fn request(&self, method: Method, url: Url) -> Result<RequestBuilder, Error> {
+        let policy = self.endpoint.network;
+        let guarded = match method {
+            _ if same_origin(&url, &self.registry) => &self.at_registry,
+            Method::GET | Method::HEAD => self.other(&self.reading, policy).await?,
+            _ => self.other(&self.writing, policy.away()).await?,
+        };
+        guarded.policy.check_url(&url)?;
+        if self.endpoint.proxy.is_some() {
+            guarded.policy.check_behind_proxy(&url).await?;
+        }
+        Ok(guarded.client.request(method, url))
+    }
+
+    async fn other<'a>(
+        &'a self,
+        cell: &'a OnceCell<Guarded>,
+        policy: NetworkPolicy,
+    ) -> Result<&'a Guarded, Error> {
+        let make = || async {
+            // The name that a client with a proxy resolves is the proxy's, which the author may reach.
+            let same = policy == self.at_registry.policy || self.endpoint.proxy.is_some();
+            let client = match same {
+                true => self.at_registry.client.clone(),
+                false => crate::tls::build_client(&self.endpoint, policy)?,
+            };
+            Ok(Guarded { client, policy })
+        };
+        cell.get_or_try_init(make).await
+    }
+}

@@ -1,0 +1,127 @@
+//! Who may read what the server stores: the user that it runs as, and nobody else of the machine. Databases hold
+//! hashes of passwords and names of private repositories, and blobs are what private images consist of.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Mode;
+
+use crate::config::{KeySource, Settings};
+
+/// What a group and everybody else may do, as bits of a mode.
+const OTHERS: u32 = 0o077;
+/// What lies in a data folder or in a backup, by the beginnings of the names.
+const OURS: [&str; 4] = ["longshore.", "backup.db", "content", "lost+found"];
+
+/// From now on every new folder has the mode 0700 at most, every new file 0600.
+pub(crate) fn keep_private() {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+}
+
+/// Takes away from group and others what earlier versions made readable: the data folder with what lies
+/// directly in it, the database, and the files beside them. What lies deeper is covered by its folder.
+pub(crate) fn tighten(settings: &Settings) {
+    tighten_folder(&settings.data);
+    if !settings.database.contains("://") || settings.database.starts_with("sqlite://") {
+        let database = settings.database.strip_prefix("sqlite://").unwrap_or(&settings.database);
+        // SQLite's own names for its log and the index of that.
+        for ending in ["", "-wal", "-shm"] {
+            tighten_one(&PathBuf::from(format!("{database}{ending}")));
+        }
+    }
+    tighten_one(&settings.epoch_file);
+    if let KeySource::File(key) = &settings.key {
+        tighten_one(key);
+    }
+}
+
+/// The same for one folder of ours. One that holds other things too is shared with somebody: then only what is
+/// ours in it is changed, and the log says so.
+pub(crate) fn tighten_folder(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let mut shared = false;
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if OURS.iter().any(|ours| name.to_string_lossy().starts_with(ours)) {
+            tighten_one(&entry.path());
+        } else {
+            shared = true;
+        }
+    }
+    if !shared {
+        tighten_one(folder);
+    } else if is_open(folder) {
+        tracing::warn!(
+            "other users of this machine may look into {}, which holds more than Longshore's data; give Longshore \
+             a folder of its own, or close this one with chmod 700",
+            folder.display()
+        );
+    }
+}
+
+fn is_open(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.mode() & OTHERS != 0)
+}
+
+fn tighten_one(path: &Path) {
+    let changed = match fs::symlink_metadata(path) {
+        // What a link leads to was put elsewhere on purpose.
+        Ok(found) if found.is_symlink() || found.mode() & OTHERS == 0 => return,
+        Ok(found) => fs::set_permissions(path, fs::Permissions::from_mode(found.mode() & 0o7777 & !OTHERS)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+        Err(error) => Err(error),
+    };
+    match changed {
+        Ok(()) => tracing::info!("{} is no longer readable by other users of this machine", path.display()),
+        Err(error) => tracing::warn!(
+            "other users of this machine may read {}, and that cannot be changed: {error}; let it belong to the user \
+             that Longshore runs as",
+            path.display()
+        ),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn open_folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir(folder.path().join("content")).unwrap();
+        for name in ["longshore.db", "longshore.db-wal"] {
+            fs::write(folder.path().join(name), "").unwrap();
+            fs::set_permissions(folder.path().join(name), fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        fs::set_permissions(folder.path().join("content"), fs::Permissions::from_mode(0o755)).unwrap();
+        folder
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o777
+    }
+
+    #[test]
+    fn what_earlier_versions_made_readable_is_closed() {
+        let folder = open_folder();
+        tighten_folder(folder.path());
+        assert_eq!(mode(folder.path()), 0o700);
+        assert_eq!(mode(&folder.path().join("content")), 0o700);
+        assert_eq!(mode(&folder.path().join("longshore.db")), 0o600);
+        assert_eq!(mode(&folder.path().join("longshore.db-wal")), 0o600);
+    }
+
+    #[test]
+    fn a_folder_that_is_shared_with_others_is_left_to_them() {
+        let folder = open_folder();
+        fs::write(folder.path().join("notes.txt"), "").unwrap();
+        fs::set_permissions(folder.path().join("notes.txt"), fs::Permissions::from_mode(0o644)).unwrap();
+        tighten_folder(folder.path());
+        assert_eq!(mode(folder.path()), 0o755);
+        assert_eq!(mode(&folder.path().join("notes.txt")), 0o644);
+        assert_eq!(mode(&folder.path().join("longshore.db")), 0o600);
+    }
+}
