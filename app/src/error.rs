@@ -45,6 +45,11 @@ impl FromServerFnError for AppError {
             ServerFnErrorErr::Args(why) => {
                 Problem::new(Code::InvalidRequest, format!("The form cannot be read: {why}."))
             }
+            // On the server it is what came that cannot be read; in the browser, what was answered.
+            #[cfg(feature = "ssr")]
+            ServerFnErrorErr::Deserialization(why) => {
+                Problem::new(Code::InvalidRequest, format!("The request cannot be read: {why}."))
+            }
             ServerFnErrorErr::MissingArg(field) => {
                 Problem::field(Code::InvalidRequest, &field, format!("{field} is missing."))
             }

@@ -97,6 +97,10 @@ async fn file_or_page(State(site): State<Site>, request: Request) -> Response {
     }
     match site.assets.respond(request.uri().path(), request.headers()).await {
         Some(response) => response,
+        // No page is below the files, and nobody has found out for whom one would be.
+        None if request.uri().path().starts_with("/pkg/") || request.uri().path() == "/pkg" => {
+            (StatusCode::NOT_FOUND, "There is no such file.\n").into_response()
+        }
         None => page(site, request).await,
     }
 }

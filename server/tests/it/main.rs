@@ -26,4 +26,5 @@ mod stopping;
 mod storage;
 mod support;
 mod tls;
+mod web;
 mod wire;
