@@ -289,7 +289,7 @@ impl Admin {
     ) -> Result<Checked, Problem> {
         let mut fields = Fields::default();
         let rules = validate::rules(&mut fields, &draft.rules, draft.every_tag);
-        let template = validate::template(&mut fields, &draft.template);
+        let template = validate::template(&mut fields, &draft.template, &self.0.engine.moment());
         let target = match fields.take("targetRepository", draft.target.trim().parse::<RepositoryName>()) {
             Some(name) => {
                 let found =

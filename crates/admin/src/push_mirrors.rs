@@ -140,7 +140,7 @@ impl Admin {
         let connection = fields.take_problem(connection)?;
         let remote_repository = validate::remote_repository(&mut fields, &draft.remote_repository);
         let rules = validate::rules(&mut fields, &draft.rules, draft.every_tag);
-        let template = validate::template(&mut fields, &draft.template);
+        let template = validate::template(&mut fields, &draft.template, &self.0.engine.moment());
         let all = connection.zip(remote_repository).zip(rules.zip(template));
         let ((connection, remote_repository), (rules, template)) =
             fields.finish_with(Code::InvalidPushMirroringPolicy, all)?;

@@ -8,7 +8,7 @@ use longshore_model::{
     remote::RemoteDraft,
 };
 use longshore_oci::{RemoteName, Tag};
-use longshore_policy::{Patterns, RawRule, Rule, RulePart, Rules, RulesError, Template};
+use longshore_policy::{Moment, Patterns, RawRule, Rule, RulePart, Rules, RulesError, Template};
 use longshore_remote::{Endpoint, check_ca};
 use secrecy::SecretString;
 use std::fmt::Display;
@@ -114,11 +114,11 @@ pub(crate) fn rules(fields: &mut Fields, raw: &[RawRule], every_tag: bool) -> Op
     }
 }
 
-/// A tag template; empty means `%n`.
-pub(crate) fn template(fields: &mut Fields, text: &str) -> Option<Template> {
+/// A tag template, tried at a moment in the server's zone; empty means `%n`.
+pub(crate) fn template(fields: &mut Fields, text: &str, moment: &Moment) -> Option<Template> {
     match text.trim() {
         "" => Some(Template::source_tag()),
-        text => fields.take("tagTemplate", Template::parse(text)),
+        text => fields.take("tagTemplate", Template::parse(text).and_then(|template| template.try_at(moment))),
     }
 }
 
@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn what_is_left_empty_has_its_usual_meaning() {
         let mut fields = Fields::default();
-        assert_eq!(template(&mut fields, " ").unwrap(), Template::source_tag());
+        assert_eq!(template(&mut fields, " ", &Moment::utc(longshore_model::Timestamp::UNIX_EPOCH)).unwrap(), Template::source_tag());
         assert_eq!(patterns(&mut fields, "").unwrap(), "*");
         let draft = RemoteDraft { kind: RemoteKind::DockerHub, ..RemoteDraft::default() };
         assert_eq!(remote(&mut fields, &draft).unwrap().url_text(), "https://index.docker.io");

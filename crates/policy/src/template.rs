@@ -79,6 +79,14 @@ impl Template {
         Ok(template)
     }
 
+    /// Tries it on a sample tag at `moment`, for what [`Self::parse`] cannot know: the server's time zone.
+    ///
+    /// # Errors
+    /// As [`Self::render`].
+    pub fn try_at(self, moment: &Moment) -> Result<Self, TemplateError> {
+        self.render(&sample_tag(), moment).map(|_| self)
+    }
+
     /// The template as it was written.
     pub fn as_str(&self) -> &str {
         &self.source

@@ -25,13 +25,16 @@ pub(super) fn unreachable(error: &Error, endpoint: &Endpoint) -> Check {
     let host = endpoint.host();
     match error {
         Error::Network { host: at, failure, .. } => network(at, failure, endpoint),
-        Error::AddressRefused(refused) => failed(
-            CheckKind::Reachable,
-            refused.to_string(),
-            "Enter the address of a registry; private networks are allowed or not by the server's settings"
-                .to_owned(),
-            Some(HOST),
-        ),
+        Error::AddressRefused(refused) => {
+            let is_host = |url: &url::Url| {
+                url.host_str().is_some_and(|host| host.trim_matches(['[', ']']) == refused.host)
+            };
+            let of_proxy = endpoint.proxy.as_ref().is_some_and(is_host) && !is_host(&endpoint.url);
+            let remedy = "Enter an address that is reachable from everywhere; whether private ones may be used is a \
+                          setting of this server's";
+            let field = if of_proxy { PROXY } else { HOST };
+            failed(CheckKind::Reachable, refused.to_string(), remedy.to_owned(), Some(field))
+        }
         Error::Ca(problem) => failed(
             CheckKind::Tls,
             format!("The certificate authority given for {host} is not usable: {problem}"),
