@@ -118,7 +118,9 @@ pub(crate) fn rules(fields: &mut Fields, raw: &[RawRule], every_tag: bool) -> Op
 pub(crate) fn template(fields: &mut Fields, text: &str, moment: &Moment) -> Option<Template> {
     match text.trim() {
         "" => Some(Template::source_tag()),
-        text => fields.take("tagTemplate", Template::parse(text).and_then(|template| template.try_at(moment))),
+        text => {
+            fields.take("tagTemplate", Template::parse(text).and_then(|template| template.try_at(moment)))
+        }
     }
 }
 
@@ -303,7 +305,10 @@ mod tests {
     #[test]
     fn what_is_left_empty_has_its_usual_meaning() {
         let mut fields = Fields::default();
-        assert_eq!(template(&mut fields, " ", &Moment::utc(longshore_model::Timestamp::UNIX_EPOCH)).unwrap(), Template::source_tag());
+        assert_eq!(
+            template(&mut fields, " ", &Moment::utc(longshore_model::Timestamp::UNIX_EPOCH)).unwrap(),
+            Template::source_tag()
+        );
         assert_eq!(patterns(&mut fields, "").unwrap(), "*");
         let draft = RemoteDraft { kind: RemoteKind::DockerHub, ..RemoteDraft::default() };
         assert_eq!(remote(&mut fields, &draft).unwrap().url_text(), "https://index.docker.io");

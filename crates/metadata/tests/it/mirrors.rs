@@ -3,7 +3,7 @@
 use crate::on_both;
 use crate::scene::{Scene, at, digest, name, vault};
 use longshore_metadata::remotes::{self, OwnerFilter, SecretChange};
-use longshore_metadata::{Error, Vault, policies, pull_mirrors, push_mirrors};
+use longshore_metadata::{Error, Vault, accounts, policies, pull_mirrors, push_mirrors};
 use longshore_model::policy::{Baseline, LastRun, PolicyCommon, RunCode};
 use longshore_model::{
     JobId, PageRequest, PolicyId, PolicyKind, PullMirror, PushMirror, Remote, RemoteId, RemoteKind,
@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 on_both![
     a_secret_arrives_and_is_given_out_by_one_door,
+    semantics_44_a_remote_counts_as_an_administrators_while_its_author_is_one,
     semantics_15_another_secret_keeps_replaces_or_forgets,
     remotes_are_listed_by_owner_and_search,
     the_same_remote_is_found_by_its_settings,
@@ -107,6 +108,38 @@ async fn a_secret_arrives_and_is_given_out_by_one_door(scene: Scene) {
     let shown = remotes::get(conn, with.id).await.unwrap().unwrap();
     assert!(shown.has_secret);
     assert!(!format!("{shown:?}").contains("pa55"));
+}
+
+async fn semantics_44_a_remote_counts_as_an_administrators_while_its_author_is_one(scene: Scene) {
+    let (of_alice, of_eve, of_system) = (
+        remote(Some("alice"), "https://a.example"),
+        remote(Some("eve"), "https://e.example"),
+        remote(None, "https://s.example"),
+    );
+    for remote in [&of_alice, &of_eve, &of_system] {
+        insert(&scene, remote, None).await;
+    }
+    let by_administrator = async || {
+        let conn = &mut scene.read().await;
+        let mut found = Vec::new();
+        for id in [of_alice.id, of_eve.id, of_system.id] {
+            let saved = remotes::get(conn, id).await.unwrap().unwrap();
+            found.push(remotes::is_by_administrator(conn, &saved).await.unwrap());
+        }
+        found
+    };
+    assert_eq!(by_administrator().await, [false, false, true], "accounts that are gone are nobody's");
+    for (name, is_admin) in [("alice", true), ("eve", false)] {
+        let name: longshore_oci::Namespace = name.parse().unwrap();
+        scene
+            .write(move |tx| {
+                Box::pin(
+                    async move { accounts::create(tx, &name, false, is_admin, Some("hash"), at(0)).await },
+                )
+            })
+            .await;
+    }
+    assert_eq!(by_administrator().await, [true, false, true]);
 }
 
 async fn semantics_15_another_secret_keeps_replaces_or_forgets(scene: Scene) {
