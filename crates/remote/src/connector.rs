@@ -49,12 +49,17 @@ impl Connector {
     /// What reads goes wherever the remote's author may. What writes goes to the registry, and elsewhere to
     /// global addresses alone: it is the registry's answer that names such a place, and no registry should
     /// have us change things in a private network.
-    pub(crate) async fn request(&self, method: Method, url: Url) -> Result<RequestBuilder, Error> {
+    pub(crate) async fn request(
+        &self,
+        method: Method,
+        url: Url,
+        writes: bool,
+    ) -> Result<RequestBuilder, Error> {
         let policy = self.endpoint.network;
-        let guarded = match method {
+        let guarded = match writes {
             _ if same_origin(&url, &self.registry) => &self.at_registry,
-            Method::GET | Method::HEAD => self.other(&self.reading, policy).await?,
-            _ => self.other(&self.writing, policy.away()).await?,
+            false => self.other(&self.reading, policy).await?,
+            true => self.other(&self.writing, policy.away()).await?,
         };
         guarded.policy.check_url(&url)?;
         if self.endpoint.proxy.is_some() {

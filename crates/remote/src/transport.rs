@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::stream::{Stream, StreamExt};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION};
 use http::{Method, StatusCode};
-use longshore_oci::Scope;
+use longshore_oci::{Action, Scope};
 use reqwest::{Body, Response};
 use url::Url;
 
@@ -47,6 +47,13 @@ impl Call {
     pub(crate) fn new(method: Method, url: Url, scopes: Vec<Scope>, doing: String) -> Self {
         let headers = HeaderMap::new();
         Self { method, url, headers, payload: Payload::Empty, scopes, content_addressed: false, doing }
+    }
+
+    /// Whether it changes something, or is part of an upload: such a call goes nowhere in a private network
+    /// but to the registry itself.
+    pub(crate) fn writes(&self) -> bool {
+        let for_push = |scope: &Scope| matches!(scope, Scope::Repository { actions, .. } if actions.contains(&Action::Push));
+        !matches!(self.method, Method::GET | Method::HEAD) || self.scopes.iter().any(for_push)
     }
 }
 
@@ -145,7 +152,7 @@ impl Transport {
         authorization: Option<HeaderValue>,
     ) -> Result<Response, Error> {
         let host = host_of(&url);
-        let request = self.connector.request(call.method.clone(), url).await?;
+        let request = self.connector.request(call.method.clone(), url, call.writes()).await?;
         let body = call.payload.take().ok_or_else(|| Error::Network {
             host: host.clone(),
             doing: call.doing.clone(),
@@ -220,7 +227,7 @@ async fn watched<F: Future>(request: F, progress: Option<&Progress>, limit: Dura
 /// Where a redirect leads, if it is followed: anywhere that may be reached to read, and nowhere but within
 /// the same origin to write.
 fn redirect_target(call: &Call, from: &Url, response: &Response) -> Result<Option<Url>, Error> {
-    let reads = matches!(call.method, Method::GET | Method::HEAD);
+    let reads = !call.writes();
     let keeps_method = match response.status() {
         StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
         StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER => reads,
@@ -246,7 +253,7 @@ fn redirect_target(call: &Call, from: &Url, response: &Response) -> Result<Optio
 /// What an https address leads to is reached by https as well, except for reading what is checked against its
 /// digest.
 pub(crate) fn check_downgrade(call: &Call, from: &Url, to: &Url) -> Result<(), Error> {
-    let reads = matches!(call.method, Method::GET | Method::HEAD);
+    let reads = !call.writes();
     if from.scheme() != "https" || to.scheme() == "https" || (reads && call.content_addressed) {
         return Ok(());
     }
