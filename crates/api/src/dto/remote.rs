@@ -440,6 +440,7 @@ mod tests {
         Model {
             id: RemoteId(Uuid::nil()),
             owner: Some("dev".parse().unwrap()),
+            author: None,
             name: "partner".to_owned(),
             kind: RemoteKind::Other,
             url: "https://registry.example.com".to_owned(),
