@@ -23,8 +23,8 @@ mod tests {
 
     #[test]
     fn words_become_a_sentence() {
-        assert_eq!(sentence("4 tags brought in"), "4 tags brought in.");
-        assert_eq!(sentence("nothing to ask"), "Nothing to ask.");
+        assert_eq!(sentence("4 tags mirrored"), "4 tags mirrored.");
+        assert_eq!(sentence("no policies"), "No policies.");
         assert_eq!(sentence("Write it again. "), "Write it again.");
         assert_eq!(sentence(""), "");
     }

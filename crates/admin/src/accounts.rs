@@ -7,6 +7,7 @@ use crate::validate::Fields;
 use longshore_access::{AuthError, generate_password};
 use longshore_metadata::{accounts, activity};
 use longshore_model::activity::ActivityKind;
+use longshore_model::message::Change;
 use longshore_model::{Account, Actor, Author, Code, Page, PageRequest, Problem};
 use longshore_oci::Namespace;
 use secrecy::SecretString;
@@ -81,9 +82,8 @@ impl Admin {
                 }
                 let account =
                     accounts::create(tx, &name, new.is_org, new.is_admin, hash.as_deref(), now).await?;
-                let kind = if new.is_org { "organization" } else { "user" };
                 let entry = activity::NewActivity {
-                    detail: format!("the {kind} {name} was made"),
+                    detail: Change::AccountCreated { name, is_org: new.is_org }.into(),
                     ..activity::NewActivity::new(now, author, ActivityKind::AccountCreated)
                 };
                 activity::add(tx, &entry).await?;

@@ -4,7 +4,7 @@ use crate::Admin;
 use longshore_access::Action;
 use longshore_metadata::activity;
 use longshore_model::activity::{Activity, ActivityFilter, ActivityKind};
-use longshore_model::{Actor, Page, PageRequest, Problem};
+use longshore_model::{Actor, Message, Page, PageRequest, Problem};
 use longshore_oci::RepositoryName;
 use std::collections::HashMap;
 
@@ -52,12 +52,12 @@ impl Admin {
             if !administers {
                 entry.job = None;
                 if speaks_of_elsewhere(entry.kind) {
-                    entry.detail.clear();
+                    entry.detail = Message::Nothing;
                 }
             }
-            entry.detail = curtain.text(std::mem::take(&mut entry.detail), None).await?;
             items.push(entry);
         }
+        let items = curtain.shown(items).await?;
         Ok(Page { items, next: found.next, total: found.total })
     }
 }

@@ -6,12 +6,14 @@ use crate::hide::Curtain;
 use longshore_access::Action;
 use longshore_engine::{Ahead, ForeseeError};
 use longshore_metadata::{jobs, pauses, pull_mirrors, repositories, tags};
-use longshore_model::job::{Job, Parameters};
+use longshore_model::job::Parameters;
 use longshore_model::pause::{PausePlan, PlannedStep, PolicyPlan, PollPlan};
 use longshore_model::policy::Mirror;
 use longshore_model::tag::PolicyAhead;
 use longshore_model::view::ANOTHER_REGISTRY;
-use longshore_model::{Actor, Code, PageRequest, PauseScope, PolicyId, PolicyKind, Problem, RemoteId};
+use longshore_model::{
+    Actor, Code, PageRequest, PauseScope, PolicyId, PolicyKind, Problem, RemoteId, stored,
+};
 use longshore_oci::{RemoteName, RepositoryName};
 
 /// So many held jobs are looked at for a plan.
@@ -58,16 +60,20 @@ impl Admin {
             return Err(Problem::new(Code::NoSuchPollMirroringPolicy, message));
         };
         self.remote_for(&mut self.read().await?, actor, mirror.remote).await?;
-        self.0.engine.foresee_poll(&mirror).await.map_err(|error| match error {
-            ForeseeError::Metadata(error) => error.into(),
-            ForeseeError::WouldFail(why) => Problem::new(Code::RemoteRegistryInvalidPermissions, why),
-        })
+        match self.0.engine.foresee_poll(&mirror).await {
+            Ok(plan) => Ok(plan),
+            Err(ForeseeError::Metadata(error)) => Err(error.into()),
+            Err(ForeseeError::WouldFail(why)) => {
+                let why = self.curtain(actor).await?.sentence(&why).await?;
+                Err(Problem::new(Code::RemoteRegistryInvalidPermissions, why))
+            }
+        }
     }
 
     async fn foretell(
         &self,
         curtain: &mut Curtain<'_>,
-        job: &Job,
+        job: &stored::Job,
         plan: &mut PausePlan,
     ) -> Result<(), Problem> {
         match &job.parameters {

@@ -9,14 +9,13 @@ use longshore_access::Action;
 use longshore_metadata::deliveries::{self, Delivery};
 use longshore_metadata::verdicts::{self, VerdictRow};
 use longshore_metadata::{manifests, promotions, push_mirrors, tags, undo};
-use longshore_model::policy::PolicyCommon;
+use longshore_model::message::{Eyes, Mentions, Message, PolicyMessage};
+use longshore_model::stored::{PolicyCommon, PromotionPolicy, PushMirror, Speaks};
 use longshore_model::tag::{AnswerResult, PolicyAnswer, TagDetail};
 use longshore_model::view::ANOTHER_REGISTRY;
-use longshore_model::{
-    Actor, PolicyId, PolicyKind, Problem, PromotionPolicy, Provenance, PushMirror, Repository, TagRecord,
-};
+use longshore_model::{Actor, PolicyId, PolicyKind, Problem, Provenance, Repository, TagRecord};
 use longshore_oci::{Descriptor, Manifest, ReferenceRole, RepositoryName, Tag};
-use longshore_policy::{Facts, StoredRules, decide};
+use longshore_policy::{Facts, Reason, StoredRules, Verdict, decide};
 
 /// How many earlier changes of a tag are shown.
 const HISTORY: i64 = 50;
@@ -54,7 +53,13 @@ impl Asked {
     }
 
     /// Puts together what is known of a tag under this policy.
-    fn answer(self, tag: &TagRecord, row: Option<VerdictRow>, delivery: Option<&Delivery>) -> PolicyAnswer {
+    fn answer(
+        self,
+        tag: &TagRecord,
+        row: Option<VerdictRow>,
+        delivery: Option<&Delivery>,
+        eyes: &dyn Eyes,
+    ) -> PolicyAnswer {
         let qualifies =
             self.rules.readable().map(|rules| decide(rules, &Facts::of_tag(&tag.name)).is_match());
         let mut answer = match row {
@@ -62,8 +67,8 @@ impl Asked {
                 policy: self.common.id,
                 kind: self.kind,
                 destination: String::new(),
-                verdict: Some(row.verdict),
-                consequence: row.consequence,
+                verdict: Some(with_objection(row.verdict, &row.consequence, eyes)),
+                consequence: row.consequence.sentence(eyes),
                 result: row.result,
                 target_tag: row.target_tag,
                 job: row.job,
@@ -75,7 +80,7 @@ impl Asked {
                 kind: self.kind,
                 destination: String::new(),
                 verdict: None,
-                consequence: not_looked_at(&self.common, tag),
+                consequence: not_looked_at(&self.common, tag, eyes),
                 result: AnswerResult::NotEvaluated,
                 target_tag: None,
                 job: None,
@@ -103,7 +108,7 @@ impl Asked {
                     PolicyKind::Promotion => "another repository".to_owned(),
                     PolicyKind::PushMirror | PolicyKind::PullMirror => ANOTHER_REGISTRY.to_owned(),
                 };
-                if answer.verdict.as_ref().is_none_or(longshore_policy::Verdict::is_match) {
+                if answer.verdict.as_ref().is_none_or(Verdict::is_match) {
                     answer.consequence = in_general(answer.result).to_owned();
                 }
                 answer.target_tag = None;
@@ -115,12 +120,14 @@ impl Asked {
 }
 
 /// Why there is no verdict.
-fn not_looked_at(common: &PolicyCommon, tag: &TagRecord) -> String {
+fn not_looked_at(common: &PolicyCommon, tag: &TagRecord, eyes: &dyn Eyes) -> String {
     if matches!(tag.provenance, Provenance::Restored { quietly: true, .. }) {
         return format!("not asked: {} brought the tag back and chose that no policy acts", tag.author);
     }
     match (&common.paused, common.enabled) {
-        (Some(why), _) => format!("not asked, since the policy stopped itself: {why}"),
+        (Some(why), _) => {
+            format!("not asked, since the policy stopped itself: {}", why.sentence(eyes))
+        }
         (None, false) => "not asked, since the policy is suspended".to_owned(),
         (None, true) => {
             "not asked yet: the tag is older than the policy or its last change; push the tag again, or use \
@@ -128,6 +135,15 @@ fn not_looked_at(common: &PolicyCommon, tag: &TagRecord) -> String {
                 .to_owned()
         }
     }
+}
+
+/// A verdict with what else than the rules stood in the way, as one more reason.
+fn with_objection(mut verdict: Verdict, consequence: &Message, eyes: &dyn Eyes) -> Verdict {
+    if let Message::Policy(PolicyMessage::NotMatched { objection: Some(objection), .. }) = consequence {
+        let (rule, found) = (objection.rule(), objection.sentence(eyes));
+        verdict.reasons.push(Reason { rule, holds: Some(false), found });
+    }
+    verdict
 }
 
 /// What followed, without a name.
@@ -168,7 +184,7 @@ impl Admin {
         let answers = answers(&mut curtain, &repository, &record).await?;
         let summary = curtain.summary(summary).await?;
         let history = undo::history(curtain.conn(), repository.id, tag, HISTORY, &self.undo_window()).await?;
-        let history = curtain.history(repository.id, history).await?;
+        let history = curtain.history(history).await?;
         let conn = curtain.conn();
         let stored = manifests::get(conn, repository.id, &record.digest).await?;
         let (manifest, parsed) = match &stored {
@@ -216,13 +232,17 @@ async fn answers(
     if let Some(arrival) = arrival(curtain, repository, tag).await? {
         answers.push(arrival);
     }
+    let mentions = Mentions::default();
+    rows.iter().for_each(|row| mentions.note(&row.consequence));
+    asked.iter().for_each(|policy| policy.common.mention(&mentions));
+    curtain.look_at(&mentions).await?;
     answers.extend(asked.into_iter().map(|policy| {
         let id = policy.common.id;
         let delivery = went
             .iter()
             .filter(|delivery| delivery.policy == Some(id) && delivery.source_revision == tag.revision)
             .max_by_key(|delivery| delivery.at);
-        policy.answer(tag, newest(&rows, id), delivery)
+        policy.answer(tag, newest(&rows, id), delivery, curtain)
     }));
     Ok(answers)
 }
@@ -242,7 +262,7 @@ async fn arrival(
         return Ok(None);
     }
     let verdict = policy.rules.readable().map(|rules| decide(rules, &Facts::of_tag(source_tag)));
-    let today = verdict.as_ref().map(longshore_policy::Verdict::is_match);
+    let today = verdict.as_ref().map(Verdict::is_match);
     let consequence = match today {
         Some(true) | None => format!("came from {source_repository}:{source_tag}"),
         Some(false) => {

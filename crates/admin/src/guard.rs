@@ -99,18 +99,6 @@ impl Admin {
         let refusal = |problem: Problem| Problem::field(problem.code, field, problem.message);
         self.repository_for(actor, action, name).await.map_err(refusal)
     }
-
-    /// Whether `actor` may read the repository with this identifier; one that is deleted nobody reads.
-    pub(crate) async fn may_read(
-        &self,
-        conn: &mut Conn,
-        actor: &Actor,
-        repository: RepositoryId,
-    ) -> Result<bool, Problem> {
-        let found = repositories::get(conn, repository).await?;
-        Ok(found.is_some_and(|found| self.0.access.may(actor, Action::Read, &found)))
-    }
-
     /// Whether `actor` administers the repository with this identifier.
     pub(crate) async fn may_administer(
         &self,

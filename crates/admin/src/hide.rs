@@ -1,11 +1,13 @@
-//! What a view does not tell (semantics 17): the names of repositories, tags and remotes that the
-//! reader may not see. They become "another repository", in fields and within sentences.
+//! What a view does not tell (semantics 17): the names of repositories, tags and remotes that the reader may
+//! not see. Fields hold "another repository" in their place, and messages become sentences that say so.
 
 use crate::Admin;
 use longshore_access::Action;
 use longshore_metadata::{Conn, accounts, pull_mirrors, remotes, repositories, undo::Place};
-use longshore_model::job::{Job, LogLine, Parameters};
-use longshore_model::policy::{Mirror, PolicyCommon};
+use longshore_model::job::{Job, Parameters};
+use longshore_model::message::{Eyes, Mentions, Message};
+use longshore_model::policy::Mirror;
+use longshore_model::stored::{self, Speaks};
 use longshore_model::tag::{TagChange, TagSummary};
 use longshore_model::view::{ANOTHER_REGISTRY, ANOTHER_REPOSITORY};
 use longshore_model::{
@@ -25,7 +27,8 @@ fn another_remote_repository() -> RemoteName {
     another_repository().into()
 }
 
-/// Decides what one actor may be told, and remembers it for the length of one answer.
+/// Decides what one actor may be told, and remembers it for the length of one answer. What an answer refers to
+/// is looked up at once, with one query for its repositories and one for its remotes, however many they are.
 pub(crate) struct Curtain<'a> {
     admin: &'a Admin,
     actor: &'a Actor,
@@ -51,56 +54,97 @@ impl Admin {
     }
 }
 
+/// What was looked up; what was not is hidden.
+impl Eyes for Curtain<'_> {
+    fn everything(&self) -> bool {
+        self.actor.is_admin()
+    }
+
+    fn repository(&self, id: RepositoryId) -> bool {
+        self.everything() || self.repositories.get(&id).copied().unwrap_or_default()
+    }
+
+    fn remote(&self, id: RemoteId) -> bool {
+        self.everything() || self.remotes.get(&id).copied().unwrap_or_default()
+    }
+}
+
 impl Curtain<'_> {
     pub(crate) fn conn(&mut self) -> &mut Conn {
         &mut self.conn
     }
 
-    /// Whether the reader may see the repository; a deleted one only administrators may.
-    pub(crate) async fn sees(&mut self, repository: RepositoryId) -> Result<bool, Problem> {
-        if self.actor.is_admin() {
-            return Ok(true);
+    /// Looks up whether the reader may see these repositories and remotes.
+    async fn look(&mut self, repositories: &[RepositoryId], remotes: &[RemoteId]) -> Result<(), Problem> {
+        if self.everything() {
+            return Ok(());
         }
-        if let Some(known) = self.repositories.get(&repository) {
-            return Ok(*known);
-        }
-        let sees = self.admin.may_read(&mut self.conn, self.actor, repository).await?;
-        self.repositories.insert(repository, sees);
-        Ok(sees)
+        let unknown = |id: &&RepositoryId| !self.repositories.contains_key(*id);
+        let unknown: Vec<RepositoryId> = repositories.iter().filter(unknown).copied().collect();
+        let found = repositories::get_all(&mut self.conn, &unknown).await?;
+        self.repositories.extend(unknown.into_iter().map(|id| (id, false)));
+        let access = &self.admin.0.access;
+        self.repositories
+            .extend(found.iter().map(|found| (found.id, access.may(self.actor, Action::Read, found))));
+        let unknown = |id: &&RemoteId| !self.remotes.contains_key(*id);
+        let unknown: Vec<RemoteId> = remotes.iter().filter(unknown).copied().collect();
+        let found = remotes::get_all(&mut self.conn, &unknown).await?;
+        self.remotes.extend(unknown.into_iter().map(|id| (id, false)));
+        self.remotes.extend(found.iter().map(|found| (found.id, self.admin.may_use(self.actor, found))));
+        Ok(())
     }
 
-    /// Whether the reader may see the repository of that name. A name that nobody has is no secret.
+    /// Looks up all that messages refer to.
+    pub(crate) async fn look_at(&mut self, mentions: &Mentions) -> Result<(), Problem> {
+        self.look(&mentions.repositories(), &mentions.remotes()).await
+    }
+
+    /// Things with messages as the reader may see them.
+    pub(crate) async fn shown<T: Speaks>(&mut self, things: Vec<T>) -> Result<Vec<T::Shown>, Problem> {
+        let mentions = Mentions::default();
+        things.iter().for_each(|thing| thing.mention(&mentions));
+        self.look_at(&mentions).await?;
+        Ok(things.into_iter().map(|thing| thing.shown(self)).collect())
+    }
+
+    /// The sentence that the reader is told.
+    pub(crate) async fn sentence(&mut self, message: &Message) -> Result<String, Problem> {
+        let mentions = Mentions::default();
+        mentions.note(message);
+        self.look_at(&mentions).await?;
+        Ok(message.sentence(self))
+    }
+
+    /// Whether the reader may see the repository; a deleted one only administrators may.
+    pub(crate) async fn sees(&mut self, repository: RepositoryId) -> Result<bool, Problem> {
+        self.look(&[repository], &[]).await?;
+        Ok(self.repository(repository))
+    }
+
+    /// Whether the reader may see what is called so now; for what was written down without an identifier.
     async fn sees_name(&mut self, name: &RepositoryName) -> Result<bool, Problem> {
-        if self.actor.is_admin() {
+        if self.everything() {
             return Ok(true);
         }
         if let Some(known) = self.names.get(name) {
             return Ok(*known);
         }
         let found = repositories::find(&mut self.conn, name).await?;
-        let sees = found.is_none_or(|found| self.admin.0.access.may(self.actor, Action::Read, &found));
+        let sees = found.is_some_and(|found| self.admin.0.access.may(self.actor, Action::Read, &found));
         self.names.insert(name.clone(), sees);
         Ok(sees)
     }
 
     /// Whether the reader may see the remote.
     pub(crate) async fn sees_remote(&mut self, remote: RemoteId) -> Result<bool, Problem> {
-        if self.actor.is_admin() {
-            return Ok(true);
-        }
-        if let Some(known) = self.remotes.get(&remote) {
-            return Ok(*known);
-        }
-        let found = remotes::get(&mut self.conn, remote).await?;
-        let sees = found.is_some_and(|found| self.admin.may_use(self.actor, &found));
-        self.remotes.insert(remote, sees);
-        Ok(sees)
+        self.look(&[], &[remote]).await?;
+        Ok(self.remote(remote))
     }
 
-    /// Whether the reader may see the remote of a pull mirror; none where there is no such mirror.
-    async fn sees_remote_behind(&mut self, mirror: PolicyId) -> Result<Option<bool>, Problem> {
-        if self.actor.is_admin() {
-            return Ok(Some(true));
+    /// Whether the reader may see the remote of a pull mirror; for what was written down without the remote.
+    async fn sees_remote_behind(&mut self, mirror: PolicyId) -> Result<bool, Problem> {
+        if self.everything() {
+            return Ok(true);
         }
         let remote = match self.mirrors.get(&mirror) {
             Some(known) => *known,
@@ -111,96 +155,105 @@ impl Curtain<'_> {
             }
         };
         match remote {
-            Some(remote) => self.sees_remote(remote).await.map(Some),
-            None => Ok(None),
+            Some(remote) => self.sees_remote(remote).await,
+            None => Ok(false),
         }
     }
 
     /// A promotion policy as the reader may see it, and whether its author still has the right.
     pub(crate) async fn promotion(
         &mut self,
-        mut policy: PromotionPolicy,
+        mut policy: stored::PromotionPolicy,
     ) -> Result<PromotionPolicy, Problem> {
         policy.common.orphaned =
             !self.author_administers(policy.common.author, &[policy.source, policy.target]).await?;
-        if !self.sees(policy.source).await? {
+        self.look(&[policy.source, policy.target], &[]).await?;
+        if !self.repository(policy.source) {
             policy.source_name = another_repository();
         }
-        if !self.sees(policy.target).await? {
+        if !self.repository(policy.target) {
             policy.target_name = another_repository();
         }
-        self.common(&mut policy.common, None).await?;
-        Ok(policy)
+        self.one(policy).await
     }
 
     /// A push mirror as the reader may see it.
-    pub(crate) async fn push_mirror(&mut self, mut mirror: PushMirror) -> Result<PushMirror, Problem> {
+    pub(crate) async fn push_mirror(
+        &mut self,
+        mut mirror: stored::PushMirror,
+    ) -> Result<PushMirror, Problem> {
         mirror.common.orphaned =
             !self.author_uses(mirror.common.author, mirror.repository, mirror.remote).await?;
-        let mut hidden = None;
         if !self.sees_remote(mirror.remote).await? {
-            hidden = Some(std::mem::replace(&mut mirror.remote_host, ANOTHER_REGISTRY.to_owned()));
+            mirror.remote_host = ANOTHER_REGISTRY.to_owned();
             mirror.remote_repository = another_remote_repository();
         }
-        self.common(&mut mirror.common, hidden.as_deref()).await?;
-        Ok(mirror)
+        self.one(mirror).await
     }
 
     /// A pull mirror as the reader may see it.
-    pub(crate) async fn pull_mirror(&mut self, mut mirror: PullMirror) -> Result<PullMirror, Problem> {
+    pub(crate) async fn pull_mirror(
+        &mut self,
+        mut mirror: stored::PullMirror,
+    ) -> Result<PullMirror, Problem> {
         mirror.common.orphaned =
             !self.author_uses(mirror.common.author, mirror.repository, mirror.remote).await?;
-        let mut hidden = None;
         if !self.sees_remote(mirror.remote).await? {
-            hidden = Some(std::mem::replace(&mut mirror.remote_host, ANOTHER_REGISTRY.to_owned()));
+            mirror.remote_host = ANOTHER_REGISTRY.to_owned();
             mirror.remote_repository = another_remote_repository();
         }
-        self.common(&mut mirror.common, hidden.as_deref()).await?;
-        Ok(mirror)
+        self.one(mirror).await
     }
 
     /// A mirror of either direction as the reader may see it.
-    pub(crate) async fn mirror(&mut self, mirror: Mirror) -> Result<Mirror, Problem> {
+    pub(crate) async fn mirror(&mut self, mirror: stored::Mirror) -> Result<Mirror, Problem> {
         Ok(match mirror {
-            Mirror::Push { mirror } => Mirror::Push { mirror: self.push_mirror(mirror).await? },
-            Mirror::Pull { mirror } => Mirror::Pull { mirror: self.pull_mirror(mirror).await? },
+            stored::Mirror::Push { mirror } => Mirror::Push { mirror: self.push_mirror(mirror).await? },
+            stored::Mirror::Pull { mirror } => Mirror::Pull { mirror: self.pull_mirror(mirror).await? },
         })
     }
 
-    async fn common(&mut self, common: &mut PolicyCommon, host: Option<&str>) -> Result<(), Problem> {
-        common.last_run.detail = self.text(std::mem::take(&mut common.last_run.detail), host).await?;
-        if let Some(why) = common.paused.take() {
-            common.paused = Some(self.text(why, host).await?);
+    async fn one<T: Speaks>(&mut self, thing: T) -> Result<T::Shown, Problem> {
+        let mentions = Mentions::default();
+        thing.mention(&mentions);
+        self.look_at(&mentions).await?;
+        Ok(thing.shown(self))
+    }
+
+    /// Looks up where tags came from.
+    async fn look_at_sources(&mut self, provenances: &[&Provenance]) -> Result<(), Problem> {
+        let (mut repositories, mut remotes) = (Vec::new(), Vec::new());
+        for provenance in provenances {
+            match provenance {
+                Provenance::Promotion { source, .. } => repositories.extend(*source),
+                Provenance::Mirror { remote, .. } => remotes.extend(*remote),
+                Provenance::Push | Provenance::Restored { .. } => {}
+            }
         }
-        Ok(())
+        self.look(&repositories, &remotes).await
     }
 
-    /// Whether the reader may see where a tag of `repository` came from.
-    async fn sees_source(
-        &mut self,
-        repository: RepositoryId,
-        provenance: &Provenance,
-    ) -> Result<bool, Problem> {
-        Ok(match provenance {
-            Provenance::Push | Provenance::Restored { .. } => true,
-            Provenance::Promotion { source_repository, .. } => self.sees_name(source_repository).await?,
-            // Where the mirror is gone: who administers the repository knew it.
-            Provenance::Mirror { policy, .. } => match self.sees_remote_behind(*policy).await? {
-                Some(sees) => sees,
-                None => self.admin.may_administer(&mut self.conn, self.actor, repository).await?,
-            },
-        })
+    /// Whether the reader may see where a tag came from.
+    async fn sees_source(&mut self, provenance: &Provenance) -> Result<bool, Problem> {
+        match provenance {
+            Provenance::Push | Provenance::Restored { .. } => Ok(true),
+            Provenance::Promotion { source: Some(source), .. } => Ok(self.repository(*source)),
+            Provenance::Promotion { source: None, source_repository, .. } => {
+                self.sees_name(source_repository).await
+            }
+            Provenance::Mirror { remote: Some(remote), .. } => Ok(self.remote(*remote)),
+            Provenance::Mirror { remote: None, policy, .. } => self.sees_remote_behind(*policy).await,
+        }
     }
 
     /// The history of a tag; where a change came from only as far as the reader may know.
-    pub(crate) async fn history(
-        &mut self,
-        repository: RepositoryId,
-        mut changes: Vec<TagChange>,
-    ) -> Result<Vec<TagChange>, Problem> {
+    pub(crate) async fn history(&mut self, mut changes: Vec<TagChange>) -> Result<Vec<TagChange>, Problem> {
+        let provenances: Vec<&Provenance> =
+            changes.iter().filter_map(|change| change.provenance.as_ref()).collect();
+        self.look_at_sources(&provenances).await?;
         for change in &mut changes {
             if let Some(provenance) = &change.provenance
-                && !self.sees_source(repository, provenance).await?
+                && !self.sees_source(provenance).await?
             {
                 change.provenance = None;
             }
@@ -218,40 +271,65 @@ impl Curtain<'_> {
         })
     }
 
-    /// Where a tag came from, as far as the reader may know.
-    pub(crate) async fn summary(&mut self, mut summary: TagSummary) -> Result<TagSummary, Problem> {
-        let sees = self.sees_source(summary.tag.repository, &summary.tag.provenance).await?;
-        summary.source_visible = sees;
-        if !sees {
+    /// Where tags came from, as far as the reader may know.
+    pub(crate) async fn summaries(
+        &mut self,
+        mut summaries: Vec<TagSummary>,
+    ) -> Result<Vec<TagSummary>, Problem> {
+        let provenances: Vec<&Provenance> = summaries.iter().map(|summary| &summary.tag.provenance).collect();
+        self.look_at_sources(&provenances).await?;
+        for summary in &mut summaries {
+            summary.source_visible = self.sees_source(&summary.tag.provenance).await?;
+            if summary.source_visible {
+                continue;
+            }
             match &mut summary.tag.provenance {
                 Provenance::Push | Provenance::Restored { .. } => {}
-                Provenance::Promotion { source_repository, source_tag, source_revision, .. } => {
+                Provenance::Promotion { source, source_repository, source_tag, source_revision, .. } => {
+                    *source = None;
                     *source_repository = another_repository();
                     *source_tag = summary.tag.name.clone();
                     *source_revision = Revision(0);
                 }
-                Provenance::Mirror { remote_host, remote_repository, remote_tag, .. } => {
+                Provenance::Mirror { remote, remote_host, remote_repository, remote_tag, .. } => {
+                    *remote = None;
                     *remote_host = ANOTHER_REGISTRY.to_owned();
                     *remote_repository = another_remote_repository();
                     *remote_tag = summary.tag.name.clone();
                 }
             }
         }
-        Ok(summary)
+        Ok(summaries)
+    }
+
+    /// Where one tag came from, as far as the reader may know.
+    pub(crate) async fn summary(&mut self, summary: TagSummary) -> Result<TagSummary, Problem> {
+        let shown = self.summaries(vec![summary]).await?.pop();
+        Ok(shown.expect("one for one"))
     }
 
     /// A job as the reader may see it.
-    pub(crate) async fn job(&mut self, mut job: Job) -> Result<Job, Problem> {
-        let mut hidden = None;
-        if !self.sees_remote_of(&job).await? {
+    pub(crate) async fn job(&mut self, job: stored::Job) -> Result<Job, Problem> {
+        let shown = self.jobs(vec![job]).await?.pop();
+        Ok(shown.expect("one for one"))
+    }
+
+    /// Jobs as the reader may see them.
+    pub(crate) async fn jobs(&mut self, mut jobs: Vec<stored::Job>) -> Result<Vec<Job>, Problem> {
+        let remotes: Vec<RemoteId> = jobs.iter().filter_map(|job| job.parameters.remote()).collect();
+        self.look(&[], &remotes).await?;
+        for job in &mut jobs {
+            if self.sees_remote_of(&job.parameters).await? {
+                continue;
+            }
             match &mut job.parameters {
                 Parameters::PushTag { remote_host, remote_repository, target_tag, .. } => {
-                    hidden = Some(std::mem::replace(remote_host, ANOTHER_REGISTRY.to_owned()));
+                    *remote_host = ANOTHER_REGISTRY.to_owned();
                     *remote_repository = another_remote_repository();
                     *target_tag = None;
                 }
                 Parameters::Poll { remote_host, remote_repository, .. } => {
-                    hidden = Some(std::mem::replace(remote_host, ANOTHER_REGISTRY.to_owned()));
+                    *remote_host = ANOTHER_REGISTRY.to_owned();
                     *remote_repository = another_remote_repository();
                 }
                 Parameters::EvaluateTag { .. }
@@ -262,58 +340,22 @@ impl Curtain<'_> {
                 | Parameters::Scrub => {}
             }
         }
-        for sentence in [&mut job.error, &mut job.outcome] {
-            if let Some(text) = sentence.take() {
-                *sentence = Some(self.text(text, hidden.as_deref()).await?);
-            }
-        }
-        Ok(job)
+        self.shown(jobs).await
     }
 
-    /// The log of `job` as the reader may see it.
-    pub(crate) async fn log(&mut self, job: &Job, lines: Vec<LogLine>) -> Result<Vec<LogLine>, Problem> {
-        let hidden = match &job.parameters {
-            Parameters::PushTag { remote_host, .. } | Parameters::Poll { remote_host, .. } => {
-                (!self.sees_remote_of(job).await?).then(|| remote_host.clone())
+    async fn sees_remote_of(&mut self, parameters: &Parameters) -> Result<bool, Problem> {
+        match parameters {
+            Parameters::PushTag { remote, .. } | Parameters::Poll { remote: Some(remote), .. } => {
+                Ok(self.remote(*remote))
             }
-            _ => None,
-        };
-        let mut shown = Vec::with_capacity(lines.len());
-        for line in lines {
-            let message = self.text(line.message, hidden.as_deref()).await?;
-            shown.push(LogLine { message, ..line });
+            Parameters::Poll { remote: None, policy, .. } => self.sees_remote_behind(*policy).await,
+            Parameters::EvaluateTag { .. }
+            | Parameters::ApplyPolicy { .. }
+            | Parameters::FollowSubject { .. }
+            | Parameters::PollAll
+            | Parameters::CollectGarbage { .. }
+            | Parameters::Scrub => Ok(true),
         }
-        Ok(shown)
-    }
-
-    async fn sees_remote_of(&mut self, job: &Job) -> Result<bool, Problem> {
-        match &job.parameters {
-            Parameters::PushTag { remote, .. } => self.sees_remote(*remote).await,
-            // Where the mirror is gone: who sees the job administered it.
-            Parameters::Poll { policy, .. } => Ok(self.sees_remote_behind(*policy).await?.unwrap_or(true)),
-            _ => Ok(true),
-        }
-    }
-
-    /// A sentence without the names that the reader may not see. `host` is one that is hidden.
-    pub(crate) async fn text(&mut self, text: String, host: Option<&str>) -> Result<String, Problem> {
-        if self.actor.is_admin() {
-            return Ok(text);
-        }
-        let mut shown = String::with_capacity(text.len());
-        for piece in pieces(&text) {
-            let hides_host = host.is_some_and(|host| piece.contains(host));
-            if hides_host {
-                shown.push_str(ANOTHER_REGISTRY);
-            } else if let Some(name) = repository_in(piece)
-                && !self.sees_name(&name).await?
-            {
-                shown.push_str("another repository");
-            } else {
-                shown.push_str(piece);
-            }
-        }
-        Ok(shown)
     }
 
     async fn author_administers(
@@ -351,45 +393,9 @@ impl Curtain<'_> {
     }
 }
 
-/// The text cut into runs of characters that names have, and what is between them.
-fn pieces(text: &str) -> impl Iterator<Item = &str> {
-    let in_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '@');
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let first = rest.chars().next()?;
-        let inside = in_name(first);
-        let end = rest.find(|c| in_name(c) != inside).unwrap_or(rest.len());
-        let (piece, after) = rest.split_at(end);
-        rest = after;
-        Some(piece)
-    })
-}
-
-/// The repository that a run of such characters names, with or without tag or digest.
-fn repository_in(piece: &str) -> Option<RepositoryName> {
-    let name = piece.trim_end_matches(['.', ':', '/']);
-    let name = name.split('@').next().unwrap_or(name);
-    let name = match name.rsplit_once(':') {
-        Some((before, tag)) if !tag.contains('/') => before,
-        _ => name,
-    };
-    name.parse().ok()
-}
-
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn semantics_17_names_are_found_within_sentences() {
-        let text = "dev/website:1.0 promoted as qa/website:1.0-stable, see https://r.example/a/b@sha256:00.";
-        let found: Vec<_> = pieces(text).filter_map(repository_in).map(|name| name.to_string()).collect();
-        assert_eq!(found, ["dev/website", "qa/website"]);
-        assert_eq!(pieces(text).collect::<String>(), text);
-        assert_eq!(repository_in("website"), None);
-        assert_eq!(repository_in("qa/website.").unwrap().as_str(), "qa/website");
-    }
 
     #[test]
     fn the_stand_in_is_nobodys_name() {

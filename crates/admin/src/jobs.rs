@@ -8,7 +8,7 @@ use longshore_metadata::jobs::{self, CancelOutcome};
 use longshore_metadata::policies::{self, Idle};
 use longshore_metadata::{Conn, pull_mirrors, repositories};
 use longshore_model::job::{Action as JobAction, Cause, Job, JobFilter, LogLine, Parameters, Status};
-use longshore_model::{Actor, Author, Code, JobId, Page, PageRequest, Problem, Repository};
+use longshore_model::{Actor, Author, Code, JobId, Page, PageRequest, Problem, Repository, stored};
 
 /// The most log lines of one answer.
 const MAX_LINES: i64 = 2000;
@@ -25,7 +25,7 @@ fn not_again(why: &str) -> Problem {
 }
 
 /// Whether a person asked for the job.
-fn asked_for(job: &Job, actor: &Actor) -> bool {
+fn asked_for(job: &stored::Job, actor: &Actor) -> bool {
     match (&job.cause, actor.user()) {
         (Cause::Asked { author: Author::User { name } }, Some(user)) => *name == user.name,
         _ => false,
@@ -48,10 +48,7 @@ impl Admin {
         let visible = self.0.access.administered(actor);
         let mut curtain = self.curtain(actor).await?;
         let found = jobs::list(curtain.conn(), &visible, Some(&author(actor)), filter, page).await?;
-        let mut items = Vec::with_capacity(found.items.len());
-        for job in found.items {
-            items.push(curtain.job(job).await?);
-        }
+        let items = curtain.jobs(found.items).await?;
         Ok(Page { items, next: found.next, total: found.total })
     }
 
@@ -65,7 +62,7 @@ impl Admin {
     }
 
     /// The job as it is stored.
-    async fn find_job(&self, actor: &Actor, id: JobId) -> Result<Job, Problem> {
+    async fn find_job(&self, actor: &Actor, id: JobId) -> Result<stored::Job, Problem> {
         user(actor)?;
         let mut conn = self.read().await?;
         match jobs::get(&mut conn, id).await? {
@@ -76,7 +73,12 @@ impl Admin {
 
     /// Whether `actor` may see a job: administrators all of them, others those about repositories
     /// that they administer and those without a repository that they asked for.
-    pub(crate) async fn sees_job(&self, conn: &mut Conn, actor: &Actor, job: &Job) -> Result<bool, Problem> {
+    pub(crate) async fn sees_job(
+        &self,
+        conn: &mut Conn,
+        actor: &Actor,
+        job: &stored::Job,
+    ) -> Result<bool, Problem> {
         let repository = match job.repository {
             Some(repository) if !actor.is_admin() => repositories::get(conn, repository).await?,
             _ => None,
@@ -85,7 +87,12 @@ impl Admin {
     }
 
     /// As [`Admin::sees_job`], where the repository that the job is about has been loaded, if it is there.
-    pub(crate) fn may_see_job(&self, actor: &Actor, job: &Job, repository: Option<&Repository>) -> bool {
+    pub(crate) fn may_see_job(
+        &self,
+        actor: &Actor,
+        job: &stored::Job,
+        repository: Option<&Repository>,
+    ) -> bool {
         match job.repository {
             _ if actor.is_admin() => true,
             Some(_) => repository.is_some_and(|found| self.0.access.may(actor, Action::Administer, found)),
@@ -100,13 +107,13 @@ impl Admin {
     pub async fn job_children(&self, actor: &Actor, id: JobId) -> Result<Vec<Job>, Problem> {
         self.find_job(actor, id).await?;
         let mut curtain = self.curtain(actor).await?;
-        let mut shown = Vec::new();
+        let mut seen = Vec::new();
         for job in jobs::children(curtain.conn(), id).await? {
             if self.sees_job(curtain.conn(), actor, &job).await? {
-                shown.push(curtain.job(job).await?);
+                seen.push(job);
             }
         }
-        Ok(shown)
+        curtain.jobs(seen).await
     }
 
     /// The lines of a job's log behind line `after`, at most `limit` of them.
@@ -120,10 +127,10 @@ impl Admin {
         after: i64,
         limit: i64,
     ) -> Result<Vec<LogLine>, Problem> {
-        let job = self.find_job(actor, id).await?;
+        self.find_job(actor, id).await?;
         let mut curtain = self.curtain(actor).await?;
         let lines = jobs::logs(curtain.conn(), id, after, limit.clamp(1, MAX_LINES)).await?;
-        curtain.log(&job, lines).await
+        curtain.shown(lines).await
     }
 
     /// Stops a job: at once where it waits, within a second where it runs. The parts of a job stop
@@ -216,7 +223,7 @@ impl Admin {
         }
         drop(conn);
         let (author, now) = (author(actor), self.now());
-        self.write(move |tx| {
+        let parent = self.write(move |tx| {
             Box::pin(async move {
                 let parent = jobs::enqueue_and_read(tx, orders::poll_all(author.clone(), now), now).await?;
                 for mirror in &mirrors {
@@ -231,7 +238,7 @@ impl Admin {
                 }
                 Ok(parent)
             })
-        })
-        .await
+        });
+        self.curtain(actor).await?.job(parent.await?).await
     }
 }

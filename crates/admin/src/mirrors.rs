@@ -9,24 +9,27 @@ use longshore_engine::orders;
 use longshore_metadata::{jobs, pull_mirrors, push_mirrors};
 use longshore_model::activity::ActivityKind;
 use longshore_model::job::{Action as JobAction, Cause, Job};
+use longshore_model::message::{Changed, PlaceRef, PolicyMessage, RemoteRef};
 use longshore_model::policy::Mirror;
-use longshore_model::{Actor, Code, PolicyId, PolicyKind, Problem, Repository};
+use longshore_model::{Actor, Code, PolicyId, PolicyKind, Problem, Repository, stored};
 use longshore_oci::RepositoryName;
 
 pub(crate) fn no_such_mirror(code: Code, repository: &RepositoryName) -> Problem {
     Problem::new(code, format!("{repository} has no such mirror; it may have been deleted"))
 }
 
-/// What a mirror is called in the activity.
-fn describe(mirror: &Mirror) -> String {
-    match mirror {
+/// What the activity says of a change of a mirror.
+fn describe(mirror: &stored::Mirror, changed: Changed) -> PolicyMessage {
+    let (policy, remote, host, repository) = match mirror {
         Mirror::Push { mirror } => {
-            format!("push mirror to {}/{}", mirror.remote_host, mirror.remote_repository)
+            (PolicyKind::PushMirror, mirror.remote, &mirror.remote_host, &mirror.remote_repository)
         }
         Mirror::Pull { mirror } => {
-            format!("pull mirror of {}/{}", mirror.remote_host, mirror.remote_repository)
+            (PolicyKind::PullMirror, mirror.remote, &mirror.remote_host, &mirror.remote_repository)
         }
-    }
+    };
+    let place = PlaceRef::new(RemoteRef::new(remote, host.clone()), repository.clone());
+    PolicyMessage::MirrorChanged { policy, place, changed }
 }
 
 impl Admin {
@@ -71,7 +74,7 @@ impl Admin {
         action: Action,
         name: &RepositoryName,
         id: PolicyId,
-    ) -> Result<(Mirror, Repository), Problem> {
+    ) -> Result<(stored::Mirror, Repository), Problem> {
         let repository = self.repository_for(actor, action, name).await?;
         let mut conn = self.read().await?;
         let push = push_mirrors::get(&mut conn, id).await?;
@@ -130,8 +133,8 @@ impl Admin {
                         mirror.repository
                     }
                 };
-                let what = if enabled { "enabled" } else { "suspended" };
-                let detail = format!("{} {what}", describe(&mirror));
+                let changed = if enabled { Changed::Enabled } else { Changed::Suspended };
+                let detail = describe(&mirror, changed);
                 note(tx, author, ActivityKind::PolicyChanged, repository, id, detail, now).await?;
                 Ok(mirror)
             })
@@ -158,7 +161,7 @@ impl Admin {
                     Mirror::Push { .. } => push_mirrors::delete(tx, id).await?,
                     Mirror::Pull { .. } => pull_mirrors::delete(tx, id).await?,
                 };
-                let detail = format!("{} deleted", describe(&mirror));
+                let detail = describe(&mirror, Changed::Deleted);
                 note(tx, author, ActivityKind::PolicyDeleted, repository.id, id, detail, now).await
             })
         })
@@ -179,8 +182,15 @@ impl Admin {
         let (mirror, _) = self.find_mirror(actor, Action::Administer, repository, id).await?;
         let common = mirror.common();
         if !common.enabled || common.paused.is_some() {
-            let why = common.paused.as_deref().unwrap_or("it is suspended");
-            let message = format!("the {} does not run: {why}; enable it first", describe(&mirror));
+            let why = match &common.paused {
+                Some(why) => self.curtain(actor).await?.sentence(why).await?,
+                None => "it is suspended".to_owned(),
+            };
+            let kind = match &mirror {
+                Mirror::Push { .. } => PolicyKind::PushMirror,
+                Mirror::Pull { .. } => PolicyKind::PullMirror,
+            };
+            let message = format!("the {} does not run: {why}; enable it first", kind.noun());
             return Err(Problem::new(Code::InvalidJob, message));
         }
         let (author, now) = (author(actor), self.now());

@@ -109,11 +109,16 @@ impl Admin {
         let held = jobs::count_held(curtain.conn(), scope).await?;
         let found = jobs::held(curtain.conn(), scope, page).await?;
         let mut items = Vec::with_capacity(found.items.len());
+        let mut seen = Vec::new();
         for job in found.items {
-            let (action, since) = (job.action, job.created_at);
-            let seen = self.sees_job(curtain.conn(), actor, &job).await?;
-            let job = if seen { Some(curtain.job(job).await?) } else { None };
-            items.push(HeldJob { job, action, since });
+            items.push(HeldJob { job: None, action: job.action, since: job.created_at });
+            if self.sees_job(curtain.conn(), actor, &job).await? {
+                seen.push((items.len() - 1, job));
+            }
+        }
+        let (places, seen): (Vec<usize>, Vec<_>) = seen.into_iter().unzip();
+        for (place, job) in places.into_iter().zip(curtain.jobs(seen).await?) {
+            items[place].job = Some(job);
         }
         let jobs = Page { items, next: found.next, total: found.total };
         let pause = view(&mut curtain, pause, true).await?;

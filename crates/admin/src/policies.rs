@@ -2,7 +2,8 @@
 
 use longshore_metadata::{Tx, activity};
 use longshore_model::activity::ActivityKind;
-use longshore_model::policy::{LastRun, PolicyCommon};
+use longshore_model::message::PolicyMessage;
+use longshore_model::stored::{LastRun, PolicyCommon};
 use longshore_model::{Author, PolicyId, Problem, RepositoryId, Timestamp, UserActor};
 
 /// What a new policy of any kind starts with.
@@ -52,13 +53,13 @@ pub(crate) async fn note(
     kind: ActivityKind,
     repository: RepositoryId,
     policy: PolicyId,
-    detail: String,
+    detail: PolicyMessage,
     now: Timestamp,
 ) -> Result<(), Problem> {
     let entry = activity::NewActivity {
         repository: Some(repository),
         policy: Some(policy),
-        detail,
+        detail: detail.into(),
         ..activity::NewActivity::new(now, author, kind)
     };
     Ok(activity::add(tx, &entry).await?)

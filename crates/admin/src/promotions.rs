@@ -8,11 +8,12 @@ use longshore_access::Action;
 use longshore_engine::orders;
 use longshore_metadata::{jobs, promotions, repositories, tags};
 use longshore_model::activity::ActivityKind;
+use longshore_model::message::{Changed, PolicyMessage, RepositoryRef};
 use longshore_model::policy::{PromotionDraft, Save};
 use longshore_model::view::{PreviewFacts, Side};
 use longshore_model::{
     Actor, Author, Code, PolicyId, PolicyKind, Problem, PromotionPolicy, Repository, RepositoryId,
-    RepositoryState,
+    RepositoryState, stored,
 };
 use longshore_oci::RepositoryName;
 use longshore_policy::{Rules, Template};
@@ -27,6 +28,10 @@ struct Checked {
 fn no_such_policy(repository: &RepositoryName) -> Problem {
     let message = format!("{repository} has no such promotion policy; it may have been deleted");
     Problem::new(Code::NoSuchPromotionPolicy, message)
+}
+
+fn target_of(policy: &stored::PromotionPolicy) -> RepositoryRef {
+    RepositoryRef::new(policy.target, policy.target_name.clone())
 }
 
 impl Admin {
@@ -80,7 +85,7 @@ impl Admin {
         action: Action,
         name: &RepositoryName,
         id: PolicyId,
-    ) -> Result<(PromotionPolicy, Repository), Problem> {
+    ) -> Result<(stored::PromotionPolicy, Repository), Problem> {
         let repository = self.repository_for(actor, action, name).await?;
         let found = promotions::get(&mut self.read().await?, id).await?;
         let policy = found.filter(|found| {
@@ -116,7 +121,8 @@ impl Admin {
             template: checked.template.to_string(),
             last_promoted_at: None,
         };
-        self.save_promotion(author(actor), policy, true, save).await
+        let saved = self.save_promotion(author(actor), policy, true, save).await?;
+        self.curtain(actor).await?.promotion(saved).await
     }
 
     /// Changes a promotion policy. The actor must administer source and target, the new one and
@@ -151,16 +157,17 @@ impl Admin {
             template,
             ..before
         };
-        self.save_promotion(author(actor), policy, false, save).await
+        let saved = self.save_promotion(author(actor), policy, false, save).await?;
+        self.curtain(actor).await?.promotion(saved).await
     }
 
     async fn save_promotion(
         &self,
         author: Author,
-        policy: PromotionPolicy,
+        policy: stored::PromotionPolicy,
         is_new: bool,
         save: Save,
-    ) -> Result<PromotionPolicy, Problem> {
+    ) -> Result<stored::PromotionPolicy, Problem> {
         let now = policy.common.updated_at;
         self.write(move |tx| {
             Box::pin(async move {
@@ -176,7 +183,7 @@ impl Admin {
                 };
                 let (id, source) = (policy.common.id, policy.source);
                 let detail =
-                    format!("promotion policy to {}: {}", policy.target_name, policy.rules.describe());
+                    PolicyMessage::Promotion { target: target_of(&policy), rules: policy.rules.describe() };
                 note(tx, author.clone(), kind, source, id, detail, now).await?;
                 if save == Save::Apply && policy.common.enabled {
                     let order = orders::apply(id, PolicyKind::Promotion, source, author, now);
@@ -215,8 +222,8 @@ impl Admin {
         let changed = self.write(move |tx| {
             Box::pin(async move {
                 promotions::update(tx, &policy).await?;
-                let what = if enabled { "enabled" } else { "suspended" };
-                let detail = format!("promotion policy to {} {what}", policy.target_name);
+                let changed = if enabled { Changed::Enabled } else { Changed::Suspended };
+                let detail = PolicyMessage::PromotionChanged { target: target_of(&policy), changed };
                 let kind = ActivityKind::PolicyChanged;
                 note(tx, author, kind, policy.source, policy.common.id, detail, now).await?;
                 Ok(policy)
@@ -241,7 +248,8 @@ impl Admin {
         self.write(move |tx| {
             Box::pin(async move {
                 promotions::delete(tx, id).await?;
-                let detail = format!("promotion policy to {} deleted", policy.target_name);
+                let (target, changed) = (target_of(&policy), Changed::Deleted);
+                let detail = PolicyMessage::PromotionChanged { target, changed };
                 note(tx, author, ActivityKind::PolicyDeleted, policy.source, id, detail, now).await
             })
         })

@@ -13,10 +13,12 @@ use longshore_engine::orders;
 use longshore_metadata::{Tx, jobs, pull_mirrors, repositories};
 use longshore_model::activity::ActivityKind;
 use longshore_model::job::{Action as JobAction, Cause};
+use longshore_model::message::{PlaceRef, PolicyMessage, RemoteRef};
 use longshore_model::policy::{Baseline, PullMirrorDraft, Save};
 use longshore_model::repository::RepositoryChange;
 use longshore_model::{
     Actor, Author, Code, PolicyId, Problem, PullMirror, RemoteId, Repository, RepositoryState, Timestamp,
+    stored,
 };
 use longshore_oci::{RemoteName, RepositoryName};
 use longshore_remote::Direction;
@@ -195,13 +197,14 @@ async fn set_state(
 async fn saved(
     tx: &mut Tx,
     author: Author,
-    mirror: &PullMirror,
+    mirror: &stored::PullMirror,
     kind: ActivityKind,
     now: Timestamp,
 ) -> Result<(), Problem> {
     let id = mirror.common.id;
-    let detail =
-        format!("pull mirror of {}/{}: {}", mirror.remote_host, mirror.remote_repository, mirror.patterns);
+    let remote = RemoteRef::new(mirror.remote, mirror.remote_host.clone());
+    let place = PlaceRef::new(remote, mirror.remote_repository.clone());
+    let detail = PolicyMessage::PullMirror { place, patterns: mirror.patterns.clone() };
     note(tx, author.clone(), kind, mirror.repository, id, detail, now).await?;
     // A poll that runs already began with the old settings; one that waits will see the new ones.
     let active = jobs::active_for_policy(tx, id, JobAction::PollMirror).await?;

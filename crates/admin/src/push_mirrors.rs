@@ -11,9 +11,10 @@ use longshore_access::Action;
 use longshore_engine::orders;
 use longshore_metadata::{Tx, jobs, push_mirrors};
 use longshore_model::activity::ActivityKind;
+use longshore_model::message::{PlaceRef, PolicyMessage, RemoteRef};
 use longshore_model::policy::{PushMirrorDraft, Save};
 use longshore_model::{
-    Actor, Author, Code, PolicyId, PolicyKind, Problem, PushMirror, RemoteId, Repository, Timestamp,
+    Actor, Author, Code, PolicyId, PolicyKind, Problem, PushMirror, RemoteId, Repository, Timestamp, stored,
 };
 use longshore_oci::{RemoteName, RepositoryName};
 use longshore_policy::{Rules, Template};
@@ -152,14 +153,16 @@ impl Admin {
 async fn saved(
     tx: &mut Tx,
     author: Author,
-    mirror: &PushMirror,
+    mirror: &stored::PushMirror,
     kind: ActivityKind,
     save: Save,
     now: Timestamp,
 ) -> Result<(), Problem> {
     let (id, repository) = (mirror.common.id, mirror.repository);
     let rules = mirror.rules.describe();
-    let detail = format!("push mirror to {}/{}: {rules}", mirror.remote_host, mirror.remote_repository);
+    let remote = RemoteRef::new(mirror.remote, mirror.remote_host.clone());
+    let place = PlaceRef::new(remote, mirror.remote_repository.clone());
+    let detail = PolicyMessage::PushMirror { place, rules };
     note(tx, author.clone(), kind, repository, id, detail, now).await?;
     if save == Save::Apply && mirror.common.enabled {
         jobs::enqueue(tx, orders::apply(id, PolicyKind::PushMirror, repository, author, now), now).await?;

@@ -10,6 +10,7 @@ use longshore_metadata::remotes::{OwnerFilter, SecretChange};
 use longshore_metadata::{Tx, activity, pauses, remotes};
 use longshore_model::activity::ActivityKind;
 use longshore_model::connect::{Check, CheckStatus, ConnectReport, ConnectRequest};
+use longshore_model::message::{Change, RemoteRef};
 use longshore_model::remote::RemoteDraft;
 use longshore_model::view::RemoteTags;
 use longshore_model::{
@@ -59,7 +60,7 @@ impl Admin {
         self.write(move |tx| {
             Box::pin(async move {
                 remotes::insert(tx, &remote, connection.settings.secret.as_ref()).await?;
-                note(tx, author, format!("the remote {} was made", remote.name), now).await?;
+                note(tx, author, Change::RemoteCreated { remote: reference(&remote) }, now).await?;
                 Ok(remote)
             })
         })
@@ -100,7 +101,7 @@ impl Admin {
         self.write(move |tx| {
             Box::pin(async move {
                 remotes::update(tx, &after, secret).await?;
-                note(tx, author, format!("the remote {} was changed", after.name), now).await?;
+                note(tx, author, Change::RemoteChanged { remote: reference(&after) }, now).await?;
                 Ok(after)
             })
         })
@@ -130,7 +131,7 @@ impl Admin {
                     ));
                 }
                 remotes::delete(tx, id).await?;
-                note(tx, author, format!("the remote {} was deleted", remote.name), now).await
+                note(tx, author, Change::RemoteDeleted { remote: reference(&remote) }, now).await
             })
         })
         .await
@@ -238,9 +239,14 @@ fn probe_repository() -> longshore_oci::RemoteName {
     "library/longshore-probe".parse().expect("a constant name")
 }
 
-async fn note(tx: &mut Tx, author: Author, detail: String, now: Timestamp) -> Result<(), Problem> {
+/// A remote by what its owners call it.
+fn reference(remote: &Remote) -> RemoteRef {
+    RemoteRef::new(remote.id, remote.name.clone())
+}
+
+async fn note(tx: &mut Tx, author: Author, detail: Change, now: Timestamp) -> Result<(), Problem> {
     let entry = activity::NewActivity {
-        detail,
+        detail: detail.into(),
         ..activity::NewActivity::new(now, author, ActivityKind::RemoteChanged)
     };
     Ok(activity::add(tx, &entry).await?)

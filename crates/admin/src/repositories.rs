@@ -8,10 +8,9 @@ use longshore_access::Action;
 use longshore_content::CreateError;
 use longshore_metadata::{activity, pauses, repositories};
 use longshore_model::activity::ActivityKind;
+use longshore_model::message::Change;
 use longshore_model::repository::{NewRepository, RepositoryChange, RepositoryFilter, RepositorySummary};
-use longshore_model::{
-    Actor, Code, ImmutableTags, Page, PageRequest, Pause, Problem, Repository, RepositoryState,
-};
+use longshore_model::{Actor, Code, Page, PageRequest, Pause, Problem, Repository, RepositoryState};
 use longshore_oci::{Namespace, RepositoryName};
 
 /// The longest short description, in characters.
@@ -120,7 +119,7 @@ impl Admin {
                 repositories::update(tx, repository.id, &change, now).await?;
                 let entry = activity::NewActivity {
                     repository: Some(repository.id),
-                    detail: describe(&repository, &change),
+                    detail: describe(&repository, &change).into(),
                     ..activity::NewActivity::new(now, author, ActivityKind::RepositoryChanged)
                 };
                 activity::add(tx, &entry).await?;
@@ -152,24 +151,13 @@ fn check_descriptions(fields: &mut Fields, short: Option<&str>, long: Option<&st
 }
 
 /// What a change changes, for the activity page.
-fn describe(before: &Repository, change: &RepositoryChange) -> String {
-    let mut parts = Vec::new();
-    if let Some(visibility) = change.visibility.filter(|new| *new != before.visibility) {
-        parts.push(format!("visibility {} → {}", before.visibility.as_str(), visibility.as_str()));
+fn describe(before: &Repository, change: &RepositoryChange) -> Change {
+    let visibility = change.visibility.filter(|new| *new != before.visibility);
+    let state = change.state.filter(|new| *new != before.state);
+    Change::Settings {
+        visibility: visibility.map(|new| (before.visibility, new)),
+        state: state.map(|new| (before.state, new)),
+        immutable_tags: change.immutable_tags.clone().filter(|new| *new != before.immutable_tags),
+        description: change.short_description.is_some() || change.long_description.is_some(),
     }
-    if let Some(state) = change.state.filter(|new| *new != before.state) {
-        parts.push(format!("state {} → {}", before.state.as_str(), state.as_str()));
-    }
-    match change.immutable_tags.as_ref().filter(|new| **new != before.immutable_tags) {
-        Some(ImmutableTags::All) => parts.push("all tags are immutable now".to_owned()),
-        Some(ImmutableTags::Matching(patterns)) => {
-            parts.push(format!("the tags {patterns} are immutable now"));
-        }
-        Some(ImmutableTags::Off) => parts.push("tags can be moved now".to_owned()),
-        None => {}
-    }
-    if change.short_description.is_some() || change.long_description.is_some() {
-        parts.push("description".to_owned());
-    }
-    if parts.is_empty() { "nothing changed".to_owned() } else { parts.join(", ") }
 }

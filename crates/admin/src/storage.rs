@@ -5,8 +5,9 @@ use crate::accounts::no_such_account;
 use crate::guard::{administrator, author};
 use longshore_metadata::{accounts, activity, storage};
 use longshore_model::activity::ActivityKind;
+use longshore_model::message::Change;
 use longshore_model::repository::NamespaceStorage;
-use longshore_model::{Actor, Code, Problem, check_size, size};
+use longshore_model::{Actor, Code, Problem, check_size};
 use longshore_oci::Namespace;
 
 impl Admin {
@@ -48,10 +49,7 @@ impl Admin {
                 if !storage::set_quota(tx, &name, quota).await? {
                     return Err(no_such_account(&name));
                 }
-                let detail = match quota {
-                    Some(quota) => format!("the namespace {name} may hold {} now", size(quota)),
-                    None => format!("the namespace {name} may hold any amount now"),
-                };
+                let detail = Change::Quota { namespace: name, quota }.into();
                 let entry = activity::NewActivity {
                     detail,
                     ..activity::NewActivity::new(now, author, ActivityKind::QuotaChanged)

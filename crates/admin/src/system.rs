@@ -45,13 +45,13 @@ impl Admin {
     pub async fn collect_garbage(&self, actor: &Actor, dry_run: bool) -> Result<Job, Problem> {
         administrator(actor)?;
         let (now, cause) = (self.now(), Cause::Asked { author: author(actor) });
-        self.write(move |tx| {
+        let job = self.write(move |tx| {
             Box::pin(async move {
                 let order = orders::collect_garbage(dry_run, cause, now);
                 Ok(jobs::enqueue_and_read(tx, order, now).await?)
             })
-        })
-        .await
+        });
+        self.curtain(actor).await?.job(job.await?).await
     }
 
     /// Reads and verifies everything that is stored, as a job; what is damaged is fetched again where a
@@ -62,10 +62,10 @@ impl Admin {
     pub async fn scrub(&self, actor: &Actor) -> Result<Job, Problem> {
         administrator(actor)?;
         let (now, cause) = (self.now(), Cause::Asked { author: author(actor) });
-        self.write(move |tx| {
+        let job = self.write(move |tx| {
             Box::pin(async move { Ok(jobs::enqueue_and_read(tx, orders::scrub(cause, now), now).await?) })
-        })
-        .await
+        });
+        self.curtain(actor).await?.job(job.await?).await
     }
 }
 

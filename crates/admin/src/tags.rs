@@ -34,10 +34,7 @@ impl Admin {
         let repository = self.repository_for(actor, Action::Read, repository).await?;
         let mut curtain = self.curtain(actor).await?;
         let found = tags::summaries(curtain.conn(), repository.id, search, page).await?;
-        let mut items = Vec::with_capacity(found.items.len());
-        for summary in found.items {
-            items.push(curtain.summary(summary).await?);
-        }
+        let items = curtain.summaries(found.items).await?;
         Ok(Page { items, next: found.next, total: found.total })
     }
 
@@ -160,7 +157,7 @@ impl Admin {
         let record = record.ok_or_else(|| no_such_tag(&source.name, tag))?;
         let report = self.prove(&connection, &name, Direction::Push).await?;
         let (author, now) = (author(actor), self.now());
-        self.write(move |tx| {
+        let job = self.write(move |tx| {
             Box::pin(async move {
                 let remote = keep(tx, connection, report.realm.as_deref(), now).await?;
                 let shipment = Shipment::by_hand(&record, remote_tag);
@@ -168,7 +165,7 @@ impl Admin {
                 let order = orders::push(&source, shipment, &destination, Cause::Asked { author }, now);
                 Ok(jobs::enqueue_and_read(tx, order, now).await?)
             })
-        })
-        .await
+        });
+        self.curtain(actor).await?.job(job.await?).await
     }
 }

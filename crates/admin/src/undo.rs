@@ -55,7 +55,7 @@ impl Admin {
         if changes.is_empty() {
             return Err(no_such_tag(&repository.name, tag));
         }
-        curtain.history(repository.id, changes).await
+        curtain.history(changes).await
     }
 
     /// The tags that were deleted and can be brought back, last deleted first. For those who may push to

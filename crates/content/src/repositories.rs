@@ -196,6 +196,7 @@ mod tests {
     fn from_mirror() -> Provenance {
         Provenance::Mirror {
             policy: PolicyId::new(),
+            remote: None,
             remote_host: "registry.example".into(),
             remote_repository: "a/b".parse().unwrap(),
             remote_tag: "1".parse().unwrap(),

@@ -11,6 +11,7 @@ use longshore_metadata::activity::{self, NewActivity};
 use longshore_metadata::undo::{self, RestoreOutcome, RestoreTag, Window};
 use longshore_metadata::{Tx, garbage, repositories, tags};
 use longshore_model::activity::ActivityKind;
+use longshore_model::message::Change;
 use longshore_model::{Author, Repository, RepositoryId, Revision, TagRecord};
 use longshore_oci::Tag;
 
@@ -76,7 +77,7 @@ impl Content {
             async move {
                 let repository = current(tx, repository).await?;
                 repositories::delete(tx, repository.id, &author, now).await?;
-                let detail = format!("the repository {} was deleted with all its tags", repository.name);
+                let detail = Change::RepositoryDeleted { repository: (&repository).into() };
                 let kind = ActivityKind::RepositoryDeleted;
                 Ok(note(tx, kind, Some(repository.id), author, detail, now).await?)
             }
@@ -98,7 +99,7 @@ impl Content {
                 if !undo::restore_repository(tx, repository.id, now).await? {
                     return Ok(false);
                 }
-                let detail = format!("the repository {} was brought back with all its tags", repository.name);
+                let detail = Change::RepositoryRestored { repository: (&repository).into() };
                 let kind = ActivityKind::RepositoryRestored;
                 note(tx, kind, Some(repository.id), author, detail, now).await?;
                 Ok::<_, Error>(true)
@@ -123,7 +124,7 @@ impl Content {
                     return Ok(false);
                 }
                 garbage::purge(tx, repository.id).await?;
-                let detail = format!("the deleted repository {} was removed for good", repository.name);
+                let detail = Change::RepositoryPurged { repository: (&repository).into() };
                 note(tx, ActivityKind::RepositoryPurged, None, author, detail, now).await?;
                 Ok::<_, Error>(true)
             }
@@ -153,9 +154,9 @@ async fn note(
     kind: ActivityKind,
     repository: Option<RepositoryId>,
     author: Author,
-    detail: String,
+    detail: Change,
     now: longshore_model::Timestamp,
 ) -> Result<(), longshore_metadata::Error> {
-    let entry = NewActivity { repository, detail, ..NewActivity::new(now, author, kind) };
+    let entry = NewActivity { repository, detail: detail.into(), ..NewActivity::new(now, author, kind) };
     activity::add(tx, &entry).await
 }

@@ -1,6 +1,6 @@
 //! What policies answered when they were asked about tags, and how often each answer was given.
 
-use longshore_model::tag::AnswerResult;
+use longshore_model::{message::Evaluated, tag::AnswerResult};
 
 /// What one policy made of one tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,27 +44,18 @@ impl Tally {
         self.0.extend(other.0);
     }
 
-    /// One sentence for the job's page.
-    pub(crate) fn sentence(&self) -> String {
-        let mut parts = vec![match self.0.len() {
-            0 => "nothing to ask".to_owned(),
-            1 => "asked once".to_owned(),
-            many => format!("asked {many} times"),
-        }];
-        for (wanted, text) in [
-            (Answer::Promoted, "promoted"),
-            (Answer::Queued, "on its way to another registry"),
-            (Answer::Waiting, "waiting"),
-            (Answer::Superseded, "superseded"),
-            (Answer::Failed, "failed"),
-            (Answer::Paused, "paused"),
-        ] {
-            let count = self.0.iter().filter(|answer| **answer == wanted).count();
-            if count > 0 {
-                parts.push(format!("{count} {text}"));
-            }
+    /// For the job's page.
+    pub(crate) fn counts(&self) -> Evaluated {
+        let count = |wanted| self.0.iter().filter(|answer| **answer == wanted).count() as u64;
+        Evaluated {
+            evaluated: self.0.len() as u64,
+            promoted: count(Answer::Promoted),
+            queued: count(Answer::Queued),
+            waiting: count(Answer::Waiting),
+            superseded: count(Answer::Superseded),
+            failed: count(Answer::Failed),
+            paused: count(Answer::Paused),
         }
-        parts.join(", ")
     }
 }
 
@@ -78,14 +69,17 @@ mod tests {
     }
 
     #[test]
-    fn the_tally_reads_as_a_sentence() {
+    fn the_tally_counts_each_answer() {
         let mut tally = Tally::default();
-        assert_eq!(tally.sentence(), "nothing to ask");
+        assert_eq!(tally.counts(), Evaluated::default());
         tally.add(Answer::Promoted);
         let mut others = Tally::default();
         others.add(Answer::NotMatched);
         others.add(Answer::Queued);
         tally.merge(others);
-        assert_eq!(tally.sentence(), "asked 3 times, 1 promoted, 1 on its way to another registry");
+        assert_eq!(
+            tally.counts(),
+            Evaluated { evaluated: 3, promoted: 1, queued: 1, ..Evaluated::default() }
+        );
     }
 }

@@ -14,8 +14,9 @@ use longshore_metadata::{
     repositories, tags,
 };
 use longshore_model::{
-    PolicyId, PolicyKind, Repository, Revision, TagRecord,
+    Message, PolicyId, PolicyKind, Repository, Revision, TagRecord,
     job::{Parameters, Progress},
+    message::JobMessage,
 };
 
 /// Tags that are looked at in one transaction: enough to be fast, few enough to let pushes through between.
@@ -28,10 +29,10 @@ pub(crate) async fn run(
     policy: PolicyId,
     kind: PolicyKind,
     after: Revision,
-) -> Result<String, Trouble> {
+) -> Result<Message, Trouble> {
     let mut conn = engine.db().read().await?;
     let Some((found, source)) = of(&mut conn, kind, policy).await? else {
-        return Ok("the policy or its repository has been deleted".to_owned());
+        return Ok(JobMessage::PolicyGone.into());
     };
     // A tag that changes from here on is evaluated for that change anyway.
     let all = tags::all(&mut conn, source.id).await?;
@@ -45,10 +46,10 @@ pub(crate) async fn run(
         let step = Step { policy, kind, version, source: source.clone(), tags: batch.to_vec(), progress };
         match step.take(engine, claim).await? {
             Some(answers) => tally.merge(answers),
-            None => return Ok(format!("the policy was disabled or changed; {}", tally.sentence())),
+            None => return Ok(JobMessage::PolicyChanged { counts: tally.counts() }.into()),
         }
     }
-    Ok(tally.sentence())
+    Ok(JobMessage::Evaluated { counts: tally.counts() }.into())
 }
 
 async fn of(

@@ -15,8 +15,9 @@ use longshore_metadata::{
     jobs::{self, Claim},
 };
 use longshore_model::{
-    Timestamp,
+    Message, Timestamp,
     job::{Parameters, Status},
+    message::{JobMessage, Trouble as Said},
     policy::RunCode,
     tag::AnswerResult,
 };
@@ -35,7 +36,7 @@ impl Engine {
         &self,
         claim: &Claim,
         journal: &Journal,
-        outcome: String,
+        outcome: Message,
     ) -> Result<(), Error> {
         journal.flush(self.db(), self.now()).await?;
         let (job, epoch, now) = (claim.job.id, claim.epoch, self.now());
@@ -56,7 +57,7 @@ impl Engine {
         journal: &Journal,
         trouble: &Trouble,
     ) -> Result<(), Error> {
-        let message = trouble.to_string();
+        let message = journal.told(trouble);
         let next = match trouble.fate() {
             Fate::Lost => return Ok(()),
             Fate::Superseded => Next::End(Status::Superseded),
@@ -71,7 +72,7 @@ impl Engine {
         match &next {
             Next::End(Status::Superseded) => journal.info(message.clone()),
             Next::End(_) => journal.error(message.clone()),
-            Next::Retry(at) => journal.warn(format!("{message}; tried again at {}", short_time(*at))),
+            Next::Retry(at) => journal.warn(later(&message, *at)),
         }
         self.write_end(claim, journal, next, message, trouble.stops_policy()).await
     }
@@ -94,12 +95,12 @@ impl Engine {
                 Ok(())
             }
             Stop::Canceled => {
-                journal.warn("canceled");
-                let message = "it was canceled".to_owned();
+                let message = Message::from(JobMessage::Canceled);
+                journal.warn(message.clone());
                 self.write_end(claim, journal, Next::End(Status::Canceled), message, false).await
             }
             Stop::Parked => {
-                journal.info("the server stops; the job goes on when it is started again");
+                journal.info(JobMessage::Parked);
                 journal.flush(self.db(), self.now()).await?;
                 let (job, epoch, now) = (claim.job.id, claim.epoch, self.now());
                 self.db()
@@ -116,7 +117,7 @@ impl Engine {
         claim: &Claim,
         journal: &Journal,
         next: Next,
-        message: String,
+        message: Message,
         stops_policy: bool,
     ) -> Result<(), Error> {
         journal.flush(self.db(), self.now()).await?;
@@ -151,23 +152,23 @@ async fn aftermath(
     tx: &mut Tx,
     claim: &Claim,
     next: Next,
-    message: &str,
+    message: &Message,
     now: Timestamp,
 ) -> Result<(), Error> {
     let (result, sentence) = match next {
-        Next::End(Status::Superseded) => (AnswerResult::Superseded, message.to_owned()),
-        Next::End(_) => (AnswerResult::Failed, message.to_owned()),
-        Next::Retry(at) => (AnswerResult::Running, format!("{message}; tried again at {}", short_time(at))),
+        Next::End(Status::Superseded) => (AnswerResult::Superseded, message.clone()),
+        Next::End(_) => (AnswerResult::Failed, message.clone()),
+        Next::Retry(at) => (AnswerResult::Running, later(message, at)),
     };
     if let Some(order) = push::Order::of(&claim.job.parameters) {
-        push::failed(tx, &order, claim.job.id, result, &sentence, now).await?;
+        push::failed(tx, &order, claim.job.id, result, sentence.clone(), now).await?;
     }
     if let Parameters::Poll { policy, .. } = &claim.job.parameters {
-        poll::record(tx, *policy, RunCode::Failed, &sentence, claim.job.id, now).await?;
+        poll::record(tx, *policy, RunCode::Failed, sentence, claim.job.id, now).await?;
     }
     Ok(())
 }
 
-fn short_time(at: Timestamp) -> String {
-    at.strftime("%H:%M:%S UTC").to_string()
+fn later(why: &Message, at: Timestamp) -> Message {
+    Said::Later { why: Box::new(why.clone()), at }.into()
 }

@@ -4,9 +4,9 @@
 use crate::{
     answer::{Answer, Tally},
     orders::{self, Destination, Shipment},
-    outgoing::Outgoing,
+    outgoing::{self, Outgoing},
     pause::pause,
-    promote::{Promotion, immutable},
+    promote::{Promotion, quota},
 };
 use longshore_metadata::{
     Error, Tx,
@@ -16,14 +16,18 @@ use longshore_metadata::{
     verdicts::{self, VerdictRow},
 };
 use longshore_model::{
-    Author, JobId, PolicyKind, PromotionPolicy, PushMirror, Repository, RepositoryId, Revision, TagRecord,
-    Timestamp,
+    Author, JobId, Message, PolicyKind, Repository, RepositoryId, Revision, TagRecord, Timestamp,
     job::{Cause, Level, Status},
-    policy::{LastRun, RunCode},
+    message::{
+        JobMessage, Objection, PolicyMessage, PromotionMessage, PushMessage, RepositoryRef, TagRef,
+        Trouble as Said,
+    },
+    policy::RunCode,
+    stored::{LastRun, PromotionPolicy, PushMirror},
     tag::AnswerResult,
 };
 use longshore_oci::Tag;
-use longshore_policy::{Facts, Moment, Outcome, Verdict, WaitingFor, decide};
+use longshore_policy::{Facts, Moment, Outcome, Verdict, decide};
 
 /// When and for which job policies are asked.
 #[derive(Debug, Clone)]
@@ -56,22 +60,23 @@ pub(crate) async fn evaluate(
             for policy in Outgoing::active_of(tx, source.id).await? {
                 tally.add(consider(tx, &policy, &source, &tag, at).await?);
             }
-            (Status::Done, tally.sentence())
+            (Status::Done, JobMessage::Evaluated { counts: tally.counts() })
         }
         Err(gone) => (Status::Superseded, gone),
     };
-    jobs::finish(tx, claim.job.id, claim.epoch, status, Some(&outcome), None, at.now).await
+    jobs::finish(tx, claim.job.id, claim.epoch, status, Some(&outcome.into()), None, at.now).await
 }
 
 /// The tag, while the change is its latest one; else why there is nothing to do.
-async fn current(tx: &mut Tx, change: &Change) -> Result<Result<(Repository, TagRecord), String>, Error> {
+async fn current(tx: &mut Tx, change: &Change) -> Result<Result<(Repository, TagRecord), JobMessage>, Error> {
     let Some(source) = repositories::get(tx, change.repository).await? else {
-        return Ok(Err("the repository has been deleted".to_owned()));
+        return Ok(Err(JobMessage::RepositoryGone));
     };
     Ok(match tags::find(tx, change.repository, &change.tag).await? {
-        None => Err(format!("the tag {} has been deleted", change.tag)),
+        None => Err(JobMessage::TagGone { tag: TagRef::new(&source, change.tag.clone()) }),
         Some(tag) if tag.revision != change.revision => {
-            Err(format!("the tag {} has changed again since (change {})", tag.name, tag.revision.0))
+            let revision = tag.revision;
+            Err(JobMessage::TagChanged { tag: TagRef::new(&source, tag.name), revision })
         }
         Some(tag) => Ok((source, tag)),
     })
@@ -93,26 +98,29 @@ pub(crate) async fn consider(
         return Ok(Answer::ActedBefore);
     }
     let Some(rules) = policy.rules().readable() else {
-        let why = format!("its rules cannot be read by this version: {}", policy.rules().describe());
-        pause(tx, policy.culprit(), &why, at.job, at.now).await?;
+        let why = PolicyMessage::UnreadableRules { rules: policy.rules().describe() };
+        pause(tx, policy.culprit(), &why.into(), at.job, at.now).await?;
         return Ok(Answer::Paused);
     };
     let mut verdict = decide(rules, &Facts::of_tag(&tag.name));
     let mut stopped = false;
-    if verdict.is_match()
-        && let Some(objection) = policy.objection(tx, tag, at.now).await?
-    {
-        if let Some(why) = &objection.stops {
-            pause(tx, policy.culprit(), why, at.job, at.now).await?;
+    let objection = match verdict.is_match() {
+        true => policy.objection(tx, tag, at.now).await?,
+        false => None,
+    };
+    if let Some(objection) = &objection {
+        if let Some(why) = outgoing::stops(objection) {
+            pause(tx, policy.culprit(), &why, at.job, at.now).await?;
             stopped = true;
         }
         verdict.outcome = Outcome::NoMatch;
-        verdict.reasons.push(objection.reason);
     }
     let followed = match verdict.outcome {
-        Outcome::NoMatch if stopped => Followed::nothing(Answer::Paused, why_not(&verdict)),
-        Outcome::NoMatch => Followed::nothing(Answer::NotMatched, why_not(&verdict)),
-        Outcome::Waiting(awaited) => Followed::nothing(Answer::Waiting, awaiting(awaited)),
+        Outcome::NoMatch if stopped => Followed::nothing(Answer::Paused, why_not(&verdict, objection)),
+        Outcome::NoMatch => Followed::nothing(Answer::NotMatched, why_not(&verdict, objection)),
+        Outcome::Waiting(awaited) => {
+            Followed::nothing(Answer::Waiting, PolicyMessage::Waiting { awaited }.into())
+        }
         Outcome::Match => {
             let kept = earlier.and_then(|row| row.target_tag);
             act(tx, policy, source, tag, kept, at).await?
@@ -137,13 +145,13 @@ async fn acts_again(tx: &mut Tx, row: &VerdictRow, policy: &Outgoing) -> Result<
 /// What followed from a verdict.
 struct Followed {
     answer: Answer,
-    consequence: String,
+    consequence: Message,
     target_tag: Option<Tag>,
     job: Option<JobId>,
 }
 
 impl Followed {
-    fn nothing(answer: Answer, consequence: String) -> Self {
+    fn nothing(answer: Answer, consequence: Message) -> Self {
         Self { answer, consequence, target_tag: None, job: None }
     }
 }
@@ -160,7 +168,8 @@ async fn act(
     let name = match kept.map_or_else(|| policy.render(&tag.name, &at.moment), Ok) {
         Ok(name) => name,
         Err(error) => {
-            return Ok(Followed::nothing(Answer::Failed, format!("the tag template gives no tag: {error}")));
+            let why = PromotionMessage::Template { error: error.to_string() };
+            return Ok(Followed::nothing(Answer::Failed, why.into()));
         }
     };
     let (answer, consequence, job) = match policy {
@@ -177,9 +186,10 @@ async fn promote(
     tag: &TagRecord,
     name: &Tag,
     at: &Occasion,
-) -> Result<(Answer, String, Option<JobId>), Error> {
+) -> Result<(Answer, Message, Option<JobId>), Error> {
     let Some(target) = repositories::get(tx, policy.target).await? else {
-        return Ok((Answer::Failed, format!("{} has been deleted", policy.target_name), None));
+        let repository = RepositoryRef::new(policy.target, policy.target_name.clone());
+        return Ok((Answer::Failed, Said::Deleted { repository }.into(), None));
     };
     let id = policy.common.id;
     let promotion = Promotion {
@@ -193,28 +203,27 @@ async fn promote(
         referrers: policy.common.referrers,
         job: Some(at.job),
     };
-    let made = format!("{}:{name}", target.name);
+    let made = TagRef::new(&target, name.clone());
     let carried = match promotion.carry_out(tx, at.now).await? {
         Ok(carried) => carried,
-        Err(exceeded) => return Ok((Answer::Failed, exceeded.to_string(), None)),
+        Err(exceeded) => {
+            let quota = quota(&target, exceeded);
+            return Ok((Answer::Failed, PromotionMessage::NoRoom { quota }.into(), None));
+        }
     };
-    let without = carried.left_behind.map_or_else(String::new, |exceeded| {
-        format!(", without all of its signatures, SBOMs and attestations: {exceeded}")
-    });
-    Ok(match carried.outcome {
+    let without = carried.left_behind.map(|exceeded| quota(&target, exceeded));
+    let (answer, became) = match carried.outcome {
         SetOutcome::Set(_) => {
             promotions::mark_promoted(tx, id, at.now).await?;
-            (Answer::Promoted, format!("promoted as {made}{without}"), None)
+            (Answer::Promoted, PromotionMessage::Promoted { target: made, without })
         }
-        SetOutcome::Unchanged(_) => {
-            (Answer::Promoted, format!("{made} has this image already{without}"), None)
-        }
+        SetOutcome::Unchanged(_) => (Answer::Promoted, PromotionMessage::Unchanged { target: made, without }),
         SetOutcome::Superseded { by } => {
-            let by = by.revision.0;
-            (Answer::Superseded, format!("{made} holds a later change ({by}), so it was left alone"), None)
+            (Answer::Superseded, PromotionMessage::Superseded { target: made, by: by.revision })
         }
-        SetOutcome::Immutable { .. } => (Answer::Failed, immutable(name, &target.name), None),
-    })
+        SetOutcome::Immutable { .. } => (Answer::Failed, PromotionMessage::Immutable { target: made }),
+    };
+    Ok((answer, became.into(), None))
 }
 
 async fn send(
@@ -224,13 +233,13 @@ async fn send(
     tag: &TagRecord,
     name: &Tag,
     at: &Occasion,
-) -> Result<(Answer, String, Option<JobId>), Error> {
+) -> Result<(Answer, Message, Option<JobId>), Error> {
     let cause = Cause::Policy { id: mirror.common.id, policy: PolicyKind::PushMirror };
     let shipment = Shipment::of(mirror, tag, name.clone());
     let order = orders::push(source, shipment, &Destination::of(mirror), cause, at.now);
     let job = jobs::enqueue(tx, order, at.now).await?;
-    let to = format!("{}/{}:{name}", mirror.remote_host, mirror.remote_repository);
-    Ok((Answer::Queued, format!("on its way to {to}"), Some(job)))
+    let queued = PushMessage::Queued { place: outgoing::place(mirror).tagged(name.clone()) };
+    Ok((Answer::Queued, queued.into(), Some(job)))
 }
 
 async fn record(
@@ -266,43 +275,16 @@ async fn record(
         Answer::Superseded => (RunCode::Success, Level::Info),
         Answer::ActedBefore | Answer::NotMatched | Answer::Waiting | Answer::Paused => return Ok(()),
     };
-    let sentence = format!("{}:{} {}", source.name, tag.name, followed.consequence);
-    jobs::log(tx, at.job, &[(level, sentence.clone())], at.now).await?;
-    let run = LastRun { code, detail: sentence, at: Some(at.now), job: row.job };
+    let what = Box::new(followed.consequence.clone());
+    let line = Message::from(JobMessage::Tag { tag: TagRef::new(source, tag.name.clone()), what });
+    jobs::log(tx, at.job, &[(level, line.clone())], at.now).await?;
+    let run = LastRun { code, detail: line, at: Some(at.now), job: row.job };
     policies::record_run(tx, policy.kind(), common.id, &run).await
 }
 
 /// The rules that did not hold, for the consequence of a verdict.
-fn why_not(verdict: &Verdict) -> String {
-    let failed: Vec<&str> = verdict
-        .reasons
-        .iter()
-        .filter(|reason| reason.holds != Some(true))
-        .map(|reason| reason.found.as_str())
-        .collect();
-    failed.join("; ")
-}
-
-fn awaiting(awaited: WaitingFor) -> String {
-    match awaited {
-        WaitingFor::Scan => "waiting for the scan of the image",
-        WaitingFor::Approval => "waiting for an approval",
-        WaitingFor::Soak => "waiting until the tag has stood long enough",
-    }
-    .to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use longshore_model::tag::AnswerResult;
-
-    #[test]
-    fn semantics_32_a_verdict_that_waits_says_what_for() {
-        for awaited in [WaitingFor::Scan, WaitingFor::Approval, WaitingFor::Soak] {
-            let followed = Followed::nothing(Answer::Waiting, awaiting(awaited));
-            assert_eq!(followed.answer.result(), AnswerResult::Waiting);
-            assert!(followed.consequence.starts_with("waiting "));
-        }
-    }
+fn why_not(verdict: &Verdict, objection: Option<Objection>) -> Message {
+    let failed = verdict.reasons.iter().filter(|reason| reason.holds != Some(true));
+    let found = failed.map(|reason| reason.found.clone()).collect();
+    PolicyMessage::NotMatched { found, objection }.into()
 }

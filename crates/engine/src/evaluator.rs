@@ -90,7 +90,7 @@ impl Engine {
     }
 
     async fn end_failed(&self, claim: &Claim, error: Error) {
-        let journal = Journal::new(claim.job.id, claim.epoch);
+        let journal = Journal::of(claim);
         match self.end_in_trouble(claim, &journal, &Trouble::Metadata(error)).await {
             Ok(()) | Err(Error::LeaseLost { .. }) => {}
             Err(error) => {

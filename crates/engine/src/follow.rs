@@ -5,19 +5,19 @@ use crate::{
     evaluate::Occasion,
     orders::{self, Destination, Shipment},
     outgoing::Outgoing,
-    promote::no_room,
+    promote::{no_room, quota},
 };
 use longshore_metadata::{
     Error, Tx,
     deliveries::{self, Delivery, DeliveryTarget},
     jobs::{self, Claim},
     manifests, repositories,
-    storage::QuotaExceeded,
     tags::{self, SetTag},
 };
 use longshore_model::{
     Author, Lineage, PolicyKind, Provenance, Repository, RepositoryId, RepositoryState, Revision, TagRecord,
     job::{Cause, Status},
+    message::{JobMessage, PromotionMessage, Quota},
 };
 use longshore_oci::{Digest, Tag};
 use std::collections::HashSet;
@@ -41,19 +41,24 @@ pub(crate) async fn follow(
     jobs::fence(tx, claim.job.id, claim.epoch).await?;
     let outcome = match repositories::get(tx, arrival.repository).await? {
         Some(source) => send(tx, &source, arrival, at).await?,
-        None => "the repository has been deleted".to_owned(),
+        None => JobMessage::RepositoryGone,
     };
-    jobs::finish(tx, claim.job.id, claim.epoch, Status::Done, Some(&outcome), None, at.now).await
+    jobs::finish(tx, claim.job.id, claim.epoch, Status::Done, Some(&outcome.into()), None, at.now).await
 }
 
-async fn send(tx: &mut Tx, source: &Repository, arrival: &Arrival, at: &Occasion) -> Result<String, Error> {
+async fn send(
+    tx: &mut Tx,
+    source: &Repository,
+    arrival: &Arrival,
+    at: &Occasion,
+) -> Result<JobMessage, Error> {
     // The tag may have moved since; its present manifest is what travels.
     let tag = match &arrival.tag {
         Some(name) => tags::find(tx, source.id, name).await?,
         None => None,
     };
     let referrer = Referrer { source, arrival, tag: tag.as_ref() };
-    let (mut linked, mut queued, mut no_room) = (0u32, 0u32, None);
+    let (mut linked, mut queued, mut without) = (0, 0, None);
     let mut seen = HashSet::new();
     for delivery in places(tx, source.id, &arrival.subject).await? {
         if !seen.insert(delivery.target.clone()) || !wanted(tx, &delivery).await? {
@@ -63,7 +68,7 @@ async fn send(tx: &mut Tx, source: &Repository, arrival: &Arrival, at: &Occasion
             DeliveryTarget::Local(target) => match referrer.link(tx, *target, &delivery, at).await? {
                 Link::Made => linked += 1,
                 Link::NotNeeded => {}
-                Link::NoRoom(exceeded) => no_room = Some(exceeded),
+                Link::NoRoom(quota) => without = Some(quota),
             },
             DeliveryTarget::Remote { .. } => {
                 referrer.ship(tx, &delivery, at).await?;
@@ -71,14 +76,8 @@ async fn send(tx: &mut Tx, source: &Repository, arrival: &Arrival, at: &Occasion
             }
         }
     }
-    let went =
-        format!("followed its image to {linked} repositories here, and to {queued} at other registries");
-    Ok(match (linked + queued, no_room) {
-        (0, None) => "its image went nowhere else".to_owned(),
-        (0, Some(exceeded)) => format!("could not follow its image: {exceeded}"),
-        (_, None) => went,
-        (_, Some(exceeded)) => format!("{went}, but not everywhere: {exceeded}"),
-    })
+    let without = without.map(|quota| Box::new(PromotionMessage::NoRoom { quota }.into()));
+    Ok(JobMessage::Followed { linked, queued, without })
 }
 
 /// Where the subject went, itself or as a part of an index.
@@ -102,7 +101,7 @@ enum Link {
     Made,
     /// It is there already, or the image is not, or the repository takes none.
     NotNeeded,
-    NoRoom(QuotaExceeded),
+    NoRoom(Quota),
 }
 
 struct Referrer<'a> {
@@ -139,7 +138,7 @@ impl Referrer<'_> {
             return Ok(Link::NotNeeded);
         }
         if let Some(exceeded) = no_room(tx, self.source, &target, self.digest()).await? {
-            return Ok(Link::NoRoom(exceeded));
+            return Ok(Link::NoRoom(quota(&target, exceeded)));
         }
         manifests::link_tree(tx, self.source.id, target.id, self.digest()).await?;
         let author = Self::author(delivery);
@@ -148,6 +147,7 @@ impl Referrer<'_> {
             Some(tag) => {
                 let provenance = Provenance::Promotion {
                     policy: delivery.policy,
+                    source: Some(self.source.id),
                     source_repository: self.source.name.clone(),
                     source_tag: tag.name.clone(),
                     source_revision: tag.revision,

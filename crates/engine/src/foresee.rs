@@ -3,7 +3,10 @@
 
 use crate::{Engine, outgoing::Outgoing};
 use longshore_metadata::{Conn, Error};
-use longshore_model::{PromotionPolicy, PushMirror, Repository, TagRecord};
+use longshore_model::{
+    Repository, TagRecord,
+    stored::{PromotionPolicy, PushMirror},
+};
 use longshore_oci::Tag;
 use longshore_policy::{Facts, decide};
 

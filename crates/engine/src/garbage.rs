@@ -6,9 +6,10 @@ use jiff::SignedDuration;
 use longshore_content::{Freed, Retention};
 use longshore_metadata::{Conn, Error, Tx, jobs, pauses, settings};
 use longshore_model::{
-    PauseReason, PauseScope, Timestamp,
-    job::{Cause, Job},
-    size,
+    Message, PauseReason, PauseScope, Timestamp,
+    job::Cause,
+    message::{self, Upkeep},
+    stored::Job,
 };
 
 /// Under this key stands when the next collection is due.
@@ -32,42 +33,26 @@ impl Default for GarbageSettings {
 /// Collects, or only tells what would go. While everything is paused, a collection that nobody asked for ends
 /// without having collected, and so does one that comes out of a backup: there everything is past its time, and
 /// nobody has looked at it yet.
-pub(crate) async fn run(engine: &Engine, job: &Job, dry_run: bool) -> Result<String, Trouble> {
+pub(crate) async fn run(engine: &Engine, job: &Job, dry_run: bool) -> Result<Message, Trouble> {
     let pause = pauses::get(&mut engine.db().read().await?, &PauseScope::System).await?;
     let stands_still = pause.is_some_and(|pause| {
         let is_older = pause.reason == PauseReason::Restored && job.created_at < pause.at;
         job.cause == Cause::Schedule || is_older
     });
     if stands_still && !dry_run {
-        return Ok("nothing was collected, because everything is paused".to_owned());
+        return Ok(Upkeep::Paused.into());
     }
     let (content, retention) = (engine.content(), &engine.settings().garbage.retention);
     Ok(match dry_run {
-        true => sentence("would free", &content.find_garbage(retention).await?),
-        false => sentence("freed", &content.collect_garbage(retention).await?),
-    })
+        true => Upkeep::WouldCollect { freed: counts(content.find_garbage(retention).await?) },
+        false => Upkeep::Collected { freed: counts(content.collect_garbage(retention).await?) },
+    }
+    .into())
 }
 
-fn sentence(verb: &str, freed: &Freed) -> String {
-    if *freed == Freed::default() {
-        return "there is nothing that nothing needs".to_owned();
-    }
-    let counted = [
-        (freed.blobs, "blob"),
-        (freed.manifests, "manifest"),
-        (freed.uploads, "abandoned upload"),
-        (freed.repositories, "deleted repository"),
-    ];
-    let parts: Vec<String> = counted
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| match (count, what) {
-            (1, what) => format!("1 {what}"),
-            (count, "deleted repository") => format!("{count} deleted repositories"),
-            (count, what) => format!("{count} {what}s"),
-        })
-        .collect();
-    format!("{verb} {}: {}", size(freed.bytes), parts.join(", "))
+fn counts(freed: Freed) -> message::Freed {
+    let Freed { repositories, manifests, blobs, bytes, uploads } = freed;
+    message::Freed { repositories, manifests, blobs, bytes, uploads }
 }
 
 /// Whether a collection is due, or when the next one is has to be noted anew. None begins by itself while
@@ -99,19 +84,4 @@ pub(crate) async fn start_due(tx: &mut Tx, every: SignedDuration, now: Timestamp
 
 fn instant(noted: Option<String>) -> Option<Timestamp> {
     noted?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_went_is_told_in_words() {
-        assert_eq!(sentence("freed", &Freed::default()), "there is nothing that nothing needs");
-        let freed = Freed { repositories: 2, manifests: 1, blobs: 3, bytes: 41_249_000, uploads: 0 };
-        assert_eq!(
-            sentence("would free", &freed),
-            "would free 41.2 MB: 3 blobs, 1 manifest, 2 deleted repositories"
-        );
-    }
 }

@@ -1,15 +1,18 @@
 //! What a running job tells: log lines and progress, kept in memory and written at most once a second, so that
 //! a transfer of ten thousand blobs is no load on the database.
 
-use longshore_metadata::{Database, Error, Priority, jobs};
+use crate::trouble::{LONGEST, Trouble};
+use longshore_metadata::{
+    Database, Error, Priority,
+    jobs::{self, Claim},
+};
 use longshore_model::{
-    JobId, Timestamp,
-    job::{Level, Progress},
+    JobId, Message, Timestamp,
+    job::{Level, Parameters, Progress},
+    message::{JobMessage, RemoteRef, RepositoryRef},
 };
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The longest line, in characters; a registry's own words may be part of it.
-const LONGEST_LINE: usize = 2_000;
 /// Lines that wait to be written; what comes beyond is counted, not kept.
 const MOST_WAITING: usize = 1_000;
 
@@ -18,39 +21,61 @@ const MOST_WAITING: usize = 1_000;
 pub(crate) struct Journal {
     job: JobId,
     epoch: i64,
+    repository: Option<RepositoryRef>,
     state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    lines: Vec<(Level, String)>,
-    dropped: usize,
+    lines: Vec<(Level, Message)>,
+    dropped: u64,
+    remote: Option<RemoteRef>,
     progress: Progress,
     changed: bool,
 }
 
 impl Journal {
     pub(crate) fn new(job: JobId, epoch: i64) -> Self {
-        Self { job, epoch, state: Arc::default() }
+        Self { job, epoch, repository: None, state: Arc::default() }
     }
 
-    pub(crate) fn info(&self, line: impl Into<String>) {
+    /// The voice of a claimed job, which knows what the job is about.
+    pub(crate) fn of(claim: &Claim) -> Self {
+        let job = &claim.job;
+        let repository = job.repository.zip(job.repository_name.clone());
+        let repository = repository.map(|(id, name)| RepositoryRef::new(id, name));
+        let journal = Self { repository, ..Self::new(job.id, claim.epoch) };
+        if let Parameters::PushTag { remote, remote_host, .. } = &job.parameters {
+            journal.speaks_to(RemoteRef::new(*remote, remote_host.clone()));
+        }
+        journal
+    }
+
+    /// From here on the job speaks to this remote: what goes wrong there is told to who may see it.
+    pub(crate) fn speaks_to(&self, remote: RemoteRef) {
+        self.with(|state| state.remote = Some(remote));
+    }
+
+    /// What is stored of a trouble of this job.
+    pub(crate) fn told(&self, trouble: &Trouble) -> Message {
+        let remote = self.with(|state| state.remote.clone());
+        trouble.message(remote.as_ref(), self.repository.as_ref())
+    }
+
+    pub(crate) fn info(&self, line: impl Into<Message>) {
         self.log(Level::Info, line.into());
     }
 
-    pub(crate) fn warn(&self, line: impl Into<String>) {
+    pub(crate) fn warn(&self, line: impl Into<Message>) {
         self.log(Level::Warn, line.into());
     }
 
-    pub(crate) fn error(&self, line: impl Into<String>) {
+    pub(crate) fn error(&self, line: impl Into<Message>) {
         self.log(Level::Error, line.into());
     }
 
-    fn log(&self, level: Level, mut line: String) {
-        if let Some((end, _)) = line.char_indices().nth(LONGEST_LINE) {
-            line.truncate(end);
-            line.push('…');
-        }
+    fn log(&self, level: Level, line: Message) {
+        let line = line.shortened(LONGEST);
         self.change(|state| {
             if state.lines.len() < MOST_WAITING {
                 state.lines.push((level, line));
@@ -86,13 +111,18 @@ impl Journal {
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut state);
-        state.changed = true;
+        self.with(|state| {
+            change(state);
+            state.changed = true;
+        });
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What has not been written yet.
-    fn take(&self) -> Option<(Vec<(Level, String)>, Progress)> {
+    fn take(&self) -> Option<(Vec<(Level, Message)>, Progress)> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if !std::mem::take(&mut state.changed) {
             return None;
@@ -100,7 +130,7 @@ impl Journal {
         let mut lines = std::mem::take(&mut state.lines);
         match std::mem::take(&mut state.dropped) {
             0 => {}
-            dropped => lines.push((Level::Warn, format!("{dropped} further lines were left out"))),
+            count => lines.push((Level::Warn, JobMessage::LinesLeftOut { count }.into())),
         }
         Some((lines, state.progress))
     }
@@ -126,6 +156,7 @@ impl Journal {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use longshore_model::message::Everything;
 
     #[test]
     fn lines_and_progress_are_taken_once() {
@@ -136,7 +167,7 @@ mod tests {
         journal.bytes(6);
         journal.bytes_lost(2);
         let (lines, progress) = journal.take().unwrap();
-        assert_eq!(lines, [(Level::Info, "one".to_owned())]);
+        assert_eq!(lines, [(Level::Info, Message::from("one"))]);
         assert_eq!((progress.bytes_total, progress.bytes_done), (10, 4));
         assert!(journal.take().is_none());
     }
@@ -145,11 +176,11 @@ mod tests {
     fn a_flood_of_long_lines_stays_within_bounds() {
         let journal = Journal::new(JobId::new(), 1);
         for _ in 0..MOST_WAITING + 5 {
-            journal.warn("ä".repeat(LONGEST_LINE + 1));
+            journal.warn("ä".repeat(LONGEST + 1));
         }
         let (lines, _) = journal.take().unwrap();
         assert_eq!(lines.len(), MOST_WAITING + 1);
-        assert_eq!(lines[0].1.chars().count(), LONGEST_LINE + 1);
-        assert_eq!(lines.last().unwrap().1, "5 further lines were left out");
+        assert_eq!(lines[0].1.sentence(&Everything).chars().count(), LONGEST + 1);
+        assert_eq!(lines.last().unwrap().1, JobMessage::LinesLeftOut { count: 5 }.into());
     }
 }

@@ -3,9 +3,10 @@
 
 use longshore_metadata::jobs::NewJob;
 use longshore_model::{
-    Author, JobId, Lineage, PolicyId, PolicyKind, PullMirror, PushMirror, Remote, RemoteId, Repository,
-    RepositoryId, Revision, TagRecord, Timestamp,
-    job::{Action, Cause, Job, Parameters},
+    Author, JobId, Lineage, PolicyId, PolicyKind, Remote, RemoteId, Repository, RepositoryId, Revision,
+    TagRecord, Timestamp,
+    job::{Action, Cause, Parameters},
+    stored::{Job, PullMirror, PushMirror},
 };
 use longshore_oci::{Digest, RemoteName, Tag};
 
@@ -129,6 +130,7 @@ pub fn push(
 pub fn poll(mirror: &PullMirror, cause: Cause, parent: Option<JobId>, now: Timestamp) -> NewJob {
     let parameters = Parameters::Poll {
         policy: mirror.common.id,
+        remote: Some(mirror.remote),
         repository_name: mirror.repository_name.clone(),
         remote_host: mirror.remote_host.clone(),
         remote_repository: mirror.remote_repository.clone(),

@@ -4,11 +4,12 @@
 use crate::pause::Culprit;
 use longshore_metadata::{Conn, Error, deliveries, promotions, pull_mirrors, push_mirrors, repositories};
 use longshore_model::{
-    Lineage, PolicyId, PolicyKind, PromotionPolicy, Provenance, PushMirror, RepositoryId, RepositoryState,
-    TagRecord, Timestamp, policy::PolicyCommon,
+    Lineage, Message, PolicyId, PolicyKind, Provenance, RepositoryId, RepositoryState, TagRecord, Timestamp,
+    message::{Objection, PlaceRef, PolicyMessage, RemoteRef, RepositoryRef},
+    stored::{PolicyCommon, PromotionPolicy, PushMirror},
 };
 use longshore_oci::{Digest, Tag};
-use longshore_policy::{Moment, Reason, StoredRules, Template, TemplateError};
+use longshore_policy::{Moment, StoredRules, Template, TemplateError};
 
 /// A policy makes at most this many tags of one digest within [`BRAKE_WINDOW`] before it stops itself.
 const BRAKE: u64 = 20;
@@ -95,28 +96,31 @@ impl Outgoing {
         tag: &TagRecord,
         now: Timestamp,
     ) -> Result<Option<Objection>, Error> {
-        let reason = match (cycle(&tag.lineage, self.id()), self) {
-            (Some(reason), _) => Some(reason),
+        let objection = match (cycle(&tag.lineage, self.id()), self) {
+            (Some(objection), _) => Some(objection),
             (None, Self::Promotion(policy)) => {
                 let target = repositories::get(conn, policy.target).await?;
-                target.and_then(|target| closed(target.state, policy.target_name.as_str()))
+                target.and_then(|target| closed(target.state, RepositoryRef::from(&target)))
             }
             (None, Self::Push(mirror)) => came_from(conn, tag, mirror).await?,
         };
-        match reason {
-            Some(reason) => Ok(Some(Objection { reason, stops: None })),
+        match objection {
+            Some(objection) => Ok(Some(objection)),
             None => runs_wild(conn, self.id(), &tag.digest, now).await,
         }
     }
 }
 
-/// A reason besides its rules for which a policy does not act.
-#[derive(Debug)]
-pub(crate) struct Objection {
-    /// For the verdict.
-    pub reason: Reason,
-    /// Why the policy must stop itself altogether, when it must.
-    pub stops: Option<String>,
+/// Why a policy must stop itself altogether, when an objection asks for that.
+pub(crate) fn stops(objection: &Objection) -> Option<Message> {
+    match objection {
+        Objection::Brake { .. } => Some(PolicyMessage::Loop { found: objection.clone() }.into()),
+        Objection::Cycle
+        | Objection::FullLineage
+        | Objection::ReadOnly { .. }
+        | Objection::Mirrored { .. }
+        | Objection::CameFrom { .. } => None,
+    }
 }
 
 /// The brake: whether `policy` has made so many tags of a digest within the last hour that it must stop.
@@ -130,43 +134,33 @@ pub(crate) async fn runs_wild(
     if made < BRAKE {
         return Ok(None);
     }
-    let found = format!("it made {made} tags of the image {} within an hour", digest.short());
-    let stops = format!(
-        "{found}, which looks like a loop; look at its template and at what leads back into the repository, \
-         then enable it again"
-    );
-    let rule = format!("a policy makes at most {BRAKE} tags of one image within an hour");
-    Ok(Some(Objection { reason: objection(&rule, found), stops: Some(stops) }))
+    Ok(Some(Objection::Brake { made, most: BRAKE, digest: digest.clone() }))
 }
 
 /// A policy acts once on the way of one event.
-fn cycle(lineage: &Lineage, policy: PolicyId) -> Option<Reason> {
-    let found = if lineage.has(policy) {
-        "the tag came here through this very policy: the cycle stops".to_owned()
-    } else if lineage.is_full() {
-        format!(
-            "the tag has passed {} policies on its way, the most there may be: it stops here",
-            Lineage::MAX
-        )
-    } else {
-        return None;
-    };
-    Some(objection("a policy acts once on the way of a tag", found))
+fn cycle(lineage: &Lineage, policy: PolicyId) -> Option<Objection> {
+    match lineage.has(policy) {
+        true => Some(Objection::Cycle),
+        false => lineage.is_full().then_some(Objection::FullLineage),
+    }
 }
 
 /// A repository that only its mirrors, or nobody, may write takes no promotions.
-fn closed(state: RepositoryState, target: &str) -> Option<Reason> {
-    let found = match state {
-        RepositoryState::Normal => return None,
-        RepositoryState::ReadOnly => format!("{target} is read-only"),
-        RepositoryState::Mirror => format!("{target} is written by its pull mirrors alone"),
-    };
-    Some(objection("the target takes promotions", found))
+fn closed(state: RepositoryState, target: RepositoryRef) -> Option<Objection> {
+    match state {
+        RepositoryState::Normal => None,
+        RepositoryState::ReadOnly => Some(Objection::ReadOnly { target }),
+        RepositoryState::Mirror => Some(Objection::Mirrored { target }),
+    }
 }
 
 /// What came from a repository of a remote is not sent back there. The lineage names every pull mirror that
 /// the tag came through, also before a promotion.
-async fn came_from(conn: &mut Conn, tag: &TagRecord, mirror: &PushMirror) -> Result<Option<Reason>, Error> {
+async fn came_from(
+    conn: &mut Conn,
+    tag: &TagRecord,
+    mirror: &PushMirror,
+) -> Result<Option<Objection>, Error> {
     let is_target = |host: &str, repository: &str| {
         host.eq_ignore_ascii_case(&mirror.remote_host) && repository == mirror.remote_repository.as_str()
     };
@@ -185,19 +179,17 @@ async fn came_from(conn: &mut Conn, tag: &TagRecord, mirror: &PushMirror) -> Res
             .await?
             .is_some_and(|origin| is_target(&origin.remote_host, origin.remote_repository.as_str()));
     }
-    Ok(came.then(|| {
-        objection(
-            "a tag is not sent back to where it came from",
-            format!("it came from {}/{}", mirror.remote_host, mirror.remote_repository),
-        )
-    }))
+    Ok(came.then(|| Objection::CameFrom { place: place(mirror) }))
 }
 
-fn objection(rule: &str, found: String) -> Reason {
-    Reason { rule: rule.to_owned(), holds: Some(false), found }
+/// Where a push mirror leads.
+pub(crate) fn place(mirror: &PushMirror) -> PlaceRef {
+    let remote = RemoteRef::new(mirror.remote, mirror.remote_host.clone());
+    PlaceRef::new(remote, mirror.remote_repository.clone())
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use uuid::Uuid;
@@ -209,24 +201,23 @@ mod tests {
     #[test]
     fn semantics_05_a_policy_acts_once_per_lineage() {
         let passed: Lineage = [policy(1), policy(2)].into_iter().collect();
-        assert!(cycle(&passed, policy(2)).is_some_and(|reason| reason.found.contains("the cycle stops")));
+        assert_eq!(cycle(&passed, policy(2)), Some(Objection::Cycle));
         assert_eq!(cycle(&passed, policy(3)), None);
     }
 
     #[test]
     fn semantics_05_nothing_acts_on_a_full_lineage() {
         let full: Lineage = (0..40).map(policy).collect();
-        assert!(cycle(&full, policy(99)).is_some_and(|reason| reason.found.contains("32 policies")));
+        assert_eq!(cycle(&full, policy(99)), Some(Objection::FullLineage));
     }
 
     #[test]
     fn semantics_18_promotions_into_a_closed_repository_are_refused_as_a_verdict() {
-        assert_eq!(closed(RepositoryState::Normal, "qa/website"), None);
-        for state in [RepositoryState::ReadOnly, RepositoryState::Mirror] {
-            let reason = closed(state, "qa/website").map(|reason| (reason.holds, reason.found));
-            assert!(
-                reason.is_some_and(|(holds, found)| holds == Some(false) && found.contains("qa/website"))
-            );
-        }
+        let target = || RepositoryRef::new(RepositoryId(Uuid::from_u128(1)), "qa/website".parse().unwrap());
+        assert_eq!(closed(RepositoryState::Normal, target()), None);
+        let refused = Some(Objection::ReadOnly { target: target() });
+        assert_eq!(closed(RepositoryState::ReadOnly, target()), refused);
+        let refused = Some(Objection::Mirrored { target: target() });
+        assert_eq!(closed(RepositoryState::Mirror, target()), refused);
     }
 }

@@ -6,9 +6,10 @@ use longshore_metadata::{
     jobs, policies,
 };
 use longshore_model::{
-    Author, JobId, PolicyId, PolicyKind, RepositoryId, Timestamp,
+    Author, JobId, Message, PolicyId, PolicyKind, RepositoryId, Timestamp,
     activity::ActivityKind,
     job::{Level, Parameters},
+    message::PolicyMessage,
 };
 
 /// The policy that stops.
@@ -40,20 +41,20 @@ impl Culprit {
 pub(crate) async fn pause(
     tx: &mut Tx,
     culprit: Culprit,
-    why: &str,
+    why: &Message,
     job: JobId,
     now: Timestamp,
 ) -> Result<(), Error> {
     let Culprit { id, kind, repository } = culprit;
     policies::pause(tx, kind, id, why, now).await?;
-    let sentence = format!("the {} stopped itself: {why}", kind.noun());
+    let stopped = Message::from(PolicyMessage::Stopped { policy: kind, why: Box::new(why.clone()) });
     let entry = NewActivity {
         repository: Some(repository),
         policy: Some(id),
         job: Some(job),
-        detail: sentence.clone(),
+        detail: stopped.clone(),
         ..NewActivity::new(now, Author::Policy { id, policy: kind }, ActivityKind::PolicyPaused)
     };
     activity::add(tx, &entry).await?;
-    jobs::log(tx, job, &[(Level::Warn, sentence)], now).await
+    jobs::log(tx, job, &[(Level::Warn, stopped)], now).await
 }

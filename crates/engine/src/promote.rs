@@ -11,7 +11,7 @@ use longshore_metadata::{
 };
 use longshore_model::{
     Author, JobId, Lineage, PolicyId, PolicyKind, Provenance, Repository, RepositoryState, Revision,
-    TagRecord, Timestamp,
+    TagRecord, Timestamp, message::Quota,
 };
 use longshore_oci::{Digest, RepositoryName, Tag};
 
@@ -94,6 +94,7 @@ impl Promotion<'_> {
     ) -> Result<SetOutcome, Error> {
         let provenance = Provenance::Promotion {
             policy: self.policy,
+            source: Some(self.source.id),
             source_repository: self.source.name.clone(),
             source_tag: from.name.clone(),
             source_revision: from.revision,
@@ -167,6 +168,12 @@ pub(crate) async fn no_room(
 }
 
 /// DTR's message for a tag that cannot be moved.
+/// A quota without room for what was to be stored in `target`.
+pub(crate) fn quota(target: &Repository, exceeded: QuotaExceeded) -> Quota {
+    let QuotaExceeded { namespace, quota, used, needed } = exceeded;
+    Quota { repository: target.into(), namespace, quota, used, needed }
+}
+
 pub(crate) fn immutable(name: &Tag, repository: &RepositoryName) -> String {
     format!("tag={name} cannot be overwritten because {repository} is an immutable repository")
 }

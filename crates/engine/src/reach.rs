@@ -3,7 +3,7 @@
 
 use crate::{Engine, trouble::Trouble};
 use longshore_metadata::{self as metadata, Conn, remotes};
-use longshore_model::{Remote, RemoteId, RemoteKind, Timestamp};
+use longshore_model::{Remote, RemoteId, RemoteKind, Timestamp, message::Trouble as Said};
 use longshore_remote::{self as remote, Credentials, Endpoint, Kind, NetworkPolicy, Registry};
 use secrecy::SecretString;
 use std::{
@@ -35,7 +35,8 @@ impl From<ReachError> for Trouble {
     fn from(error: ReachError) -> Self {
         match error {
             ReachError::Metadata(error) => Self::Metadata(error),
-            error => Self::Final(error.to_string()),
+            ReachError::Gone => Self::Final(Said::RemoteGone.into()),
+            error => Self::Foreign(error.to_string()),
         }
     }
 }

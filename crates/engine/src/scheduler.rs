@@ -5,8 +5,9 @@ use crate::{Engine, garbage, orders};
 use jiff::SignedDuration;
 use longshore_metadata::{Error, Priority, Tx, jobs, pull_mirrors};
 use longshore_model::{
-    PullMirror, Timestamp,
+    Timestamp,
     job::{Action, Cause},
+    stored::PullMirror,
 };
 use std::time::Duration;
 use tokio::{

@@ -13,7 +13,10 @@ use crate::{
 };
 use longshore_content::{Checked, Damage};
 use longshore_metadata::{pull_mirrors, push_mirrors, repositories};
-use longshore_model::{RemoteId, size};
+use longshore_model::{
+    Message, RemoteId,
+    message::{RemoteRef, RepositoryRef, Upkeep},
+};
 use longshore_oci::{Digest, Reference, RemoteName, RepositoryName};
 
 /// Somewhere else where a blob may be.
@@ -21,6 +24,12 @@ struct Source {
     remote: RemoteId,
     repository: RemoteName,
     host: String,
+}
+
+impl Source {
+    fn remote(&self) -> RemoteRef {
+        RemoteRef::new(self.remote, self.host.clone())
+    }
 }
 
 /// What came of it.
@@ -40,29 +49,17 @@ impl Found {
 }
 
 /// Verifies everything, mends what can be mended, and removes what belongs to nothing.
-pub(crate) async fn run(engine: &Engine, journal: &Journal) -> Result<String, Trouble> {
+pub(crate) async fn run(engine: &Engine, journal: &Journal) -> Result<Message, Trouble> {
     let content = engine.content();
     let (blobs, bytes) = content.stored().await?;
     journal.plan_bytes(bytes);
     let mut found = Found::default();
     check_blobs(engine, journal, &mut found).await?;
     check_manifests(engine, journal, &mut found).await?;
-    let (strays, stray_bytes) = content.drop_stray_blobs().await?;
-    let mut said = match found.mended {
-        0 => String::new(),
-        1 => "1 blob or manifest was damaged and fetched again; ".to_owned(),
-        mended => format!("{mended} blobs or manifests were damaged and fetched again; "),
-    };
-    if strays > 0 {
-        said.push_str(&format!("{} that belonged to nothing were removed; ", size(stray_bytes)));
-    }
-    match found.damaged {
-        0 => Ok(format!("{said}{blobs} blobs with {} are sound", size(bytes))),
-        damaged => Err(Trouble::Final(format!(
-            "{said}{damaged} of what is stored is damaged and no mirror could supply it: the log names it; \
-             push those images again, or restore them from a backup"
-        ))),
-    }
+    let (_, strays) = content.drop_stray_blobs().await?;
+    let Found { mended, damaged } = found;
+    let said = Upkeep::Verified { blobs, bytes, mended, strays, damaged }.into();
+    if damaged == 0 { Ok(said) } else { Err(Trouble::Final(said)) }
 }
 
 async fn check_blobs(engine: &Engine, journal: &Journal, found: &mut Found) -> Result<(), Trouble> {
@@ -73,7 +70,8 @@ async fn check_blobs(engine: &Engine, journal: &Journal, found: &mut Found) -> R
         journal.bytes(checked.size);
         if let Some(damage) = &checked.damage {
             let holders = content.repositories_with(&checked.digest).await?;
-            journal.error(format!("blob {}, {}: {damage}", checked.digest, places(&holders)));
+            let (digest, damage_said) = (checked.digest.clone(), damage.to_string());
+            journal.error(Upkeep::DamagedBlob { digest, holders: named(&holders), damage: damage_said });
             let mended = mend(engine, journal, &Part::Blob(&checked), &holders).await?;
             // What is only out of reach is not called damaged: it may be back in a moment.
             if !mended && !matches!(damage, Damage::Unreadable(_)) {
@@ -92,7 +90,8 @@ async fn check_manifests(engine: &Engine, journal: &Journal, found: &mut Found) 
     let content = engine.content();
     for (digest, damage) in content.damaged_manifests().await? {
         let holders = content.repositories_with_manifest(&digest).await?;
-        journal.error(format!("manifest {digest}, {}: {damage}", places(&holders)));
+        let (damaged, damage) = (digest.clone(), damage.to_string());
+        journal.error(Upkeep::DamagedManifest { digest: damaged, holders: named(&holders), damage });
         found.count(mend(engine, journal, &Part::Manifest(&digest), &holders).await?);
     }
     Ok(())
@@ -113,14 +112,9 @@ impl Part<'_> {
     }
 }
 
-fn places(holders: &[RepositoryName]) -> String {
-    match holders {
-        [] => "in no repository".to_owned(),
-        holders => {
-            let names: Vec<String> = holders.iter().map(ToString::to_string).collect();
-            format!("in {}", names.join(", "))
-        }
-    }
+/// Only administrators see the job, and so names will do.
+fn named(holders: &[RepositoryName]) -> Vec<RepositoryRef> {
+    holders.iter().map(|name| RepositoryRef::new(None, name.clone())).collect()
 }
 
 /// Fetches it from the first place that has it; false where none has.
@@ -133,10 +127,14 @@ async fn mend(
     for source in sources(engine, holders).await? {
         match fetch(engine, journal, part, &source).await {
             Ok(()) => {
-                journal.info(format!("{} was fetched again from {}", part.digest(), source.host));
+                journal.info(Upkeep::Mended { digest: part.digest().clone(), from: source.remote() });
                 return Ok(true);
             }
-            Err(trouble) => journal.warn(format!("{} does not supply it: {trouble}", source.host)),
+            Err(trouble) => {
+                let from = source.remote();
+                let why = Box::new(trouble.message(Some(&from), None));
+                journal.warn(Upkeep::NotMended { from, why });
+            }
         }
     }
     Ok(false)

@@ -4,28 +4,26 @@ use http::StatusCode;
 use jiff::SignedDuration;
 use longshore_content as content;
 use longshore_metadata as metadata;
+use longshore_model::{
+    Message,
+    message::{Everything, RemoteRef, RepositoryRef, Trouble as Said},
+};
 use longshore_oci::Digest;
 use longshore_remote as remote;
+use std::fmt;
 
-/// What stopped a job. Each is a sentence that names the thing, the cause, and where there is one the remedy.
-#[derive(Debug, thiserror::Error)]
+/// The most characters of another's words that are kept.
+pub(crate) const LONGEST: usize = 2_000;
+
+/// What stopped a job. What is stored of it is a [`Message`] that names the thing, the cause, and where there is
+/// one the remedy.
+#[derive(Debug)]
 pub(crate) enum Trouble {
     /// Another registry.
-    #[error("{0}{advice}", advice = remedy(.0))]
     Remote(remote::Error),
     /// Content named by digest is not there (any more): the tag must be planned anew (semantics 24).
-    #[error("{0}")]
     Gone(remote::Error),
     /// A part of what was asked for is not there, though what names it is.
-    #[error(
-        "the registry has no {part}, which {} names ({error}){}",
-        .whole.short(),
-        if *.is_index {
-            "; a server takes indexes without all their parts if it is started with --sparse-manifests=indexes"
-        } else {
-            ""
-        }
-    )]
     PartGone {
         /// What names it.
         whole: Digest,
@@ -36,27 +34,41 @@ pub(crate) enum Trouble {
         /// The registry's answer.
         error: remote::Error,
     },
-    /// What came is longer than what was asked for.
-    #[error("{0}")]
+    /// What came is longer than what was asked for; in words that may name the registry.
     WrongContent(String),
+    /// Another registry did what no retry will mend; in words that may name it.
+    Foreign(String),
     /// This registry's own content.
-    #[error(transparent)]
-    Content(#[from] content::Error),
+    Content(content::Error),
     /// The database.
-    #[error(transparent)]
-    Metadata(#[from] metadata::Error),
+    Metadata(metadata::Error),
     /// What no retry will change.
-    #[error("{0}")]
-    Final(String),
+    Final(Message),
     /// What may be otherwise soon.
-    #[error("{0}")]
-    Passing(String),
+    Passing(Message),
     /// A later change took the place of the job's own (semantics 1).
-    #[error("{0}")]
-    Superseded(String),
+    Superseded(Message),
     /// Not asked for, because the registry as a whole had failed before or wants to be left alone.
-    #[error("the run had stopped before")]
     Halted,
+}
+
+impl From<content::Error> for Trouble {
+    fn from(error: content::Error) -> Self {
+        Self::Content(error)
+    }
+}
+
+impl From<metadata::Error> for Trouble {
+    fn from(error: metadata::Error) -> Self {
+        Self::Metadata(error)
+    }
+}
+
+/// For the server's own log, which administrators read.
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message(None, None).sentence(&Everything))
+    }
 }
 
 /// What becomes of a job in trouble.
@@ -85,7 +97,7 @@ impl Trouble {
                 Fate::Retry(asked)
             }
             Self::Remote(_) | Self::Gone(_) | Self::PartGone { .. } => Fate::Errored,
-            Self::WrongContent(_) | Self::Final(_) => Fate::Errored,
+            Self::WrongContent(_) | Self::Foreign(_) | Self::Final(_) => Fate::Errored,
             // No retry brings the right key (semantics 30).
             Self::Metadata(metadata::Error::SecretUnreadable) => Fate::Errored,
             Self::Metadata(_) | Self::Passing(_) | Self::Halted => Fate::Retry(None),
@@ -93,6 +105,43 @@ impl Trouble {
             Self::Content(_) => Fate::Errored,
             Self::Superseded(_) => Fate::Superseded,
         }
+    }
+
+    /// What is stored of it. Words of another registry belong to `remote`, words about content to `repository`:
+    /// who may see those is shown them.
+    pub(crate) fn message(&self, remote: Option<&RemoteRef>, repository: Option<&RepositoryRef>) -> Message {
+        let foreign = |said: String| match remote {
+            Some(remote) => Said::Remote { remote: remote.clone(), said }.into(),
+            None => Said::Server { said }.into(),
+        };
+        let message: Message = match self {
+            Self::Remote(error) => foreign(format!("{error}{}", remedy(error))),
+            Self::Gone(error) => foreign(error.to_string()),
+            Self::PartGone { whole, part, is_index, error } => {
+                let advice = match is_index {
+                    true => {
+                        "; a server takes indexes without all their parts if it is started with \
+                         --sparse-manifests=indexes"
+                    }
+                    false => "",
+                };
+                foreign(format!(
+                    "the registry has no {part}, which {} names ({error}){advice}",
+                    whole.short()
+                ))
+            }
+            Self::WrongContent(said) | Self::Foreign(said) => foreign(said.clone()),
+            Self::Halted => Said::Halted.into(),
+            Self::Content(error) => match repository.filter(|_| !is_servers_own(error)) {
+                Some(repository) => {
+                    Said::Repository { repository: repository.clone(), said: error.to_string() }.into()
+                }
+                None => Said::Server { said: error.to_string() }.into(),
+            },
+            Self::Metadata(error) => Said::Server { said: error.to_string() }.into(),
+            Self::Final(message) | Self::Passing(message) | Self::Superseded(message) => message.clone(),
+        };
+        message.shortened(LONGEST)
     }
 
     /// Whether the policy behind the job must not go on before a person has looked (semantics 15).
@@ -150,6 +199,11 @@ pub(crate) fn by_digest(error: remote::Error) -> Trouble {
 /// The store may have room again, and a broken connection may hold.
 fn content_may_recover(error: &content::Error) -> bool {
     matches!(error, content::Error::Storage(_) | content::Error::Metadata(_) | content::Error::BrokenOff(_))
+}
+
+/// Words of the store and the database name files and tables.
+fn is_servers_own(error: &content::Error) -> bool {
+    matches!(error, content::Error::Storage(_) | content::Error::Metadata(_))
 }
 
 /// What to do about an error of a registry, where a person can do something.

@@ -8,8 +8,9 @@ use longshore_metadata::{
     jobs::{self, Claim},
 };
 use longshore_model::{
-    JobId,
+    JobId, Message,
     job::{Action, Parameters},
+    message::{JobMessage, Trouble as Said},
 };
 use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::{
@@ -29,8 +30,8 @@ pub(crate) const NET: Duration = Duration::from_secs(3);
 
 /// What a job that did its work leaves to be written.
 pub(crate) enum Finished {
-    /// This sentence is its outcome.
-    Outcome(String),
+    /// This is its outcome.
+    Outcome(Message),
     /// Its own last transaction has ended it.
     Recorded,
 }
@@ -156,7 +157,7 @@ impl Engine {
 
     /// Runs one job to whatever end.
     pub(crate) async fn run_claim(&self, claim: Claim, permit: Option<OwnedSemaphorePermit>) {
-        let journal = Journal::new(claim.job.id, claim.epoch);
+        let journal = Journal::of(&claim);
         let slot = self.running().enter(claim.job.id, claim.epoch);
         let work = AssertUnwindSafe(self.work(&claim, &journal, permit)).catch_unwind();
         let ended = select! {
@@ -313,7 +314,7 @@ impl Engine {
 }
 
 fn unknown(claim: &Claim) -> Trouble {
-    Trouble::Final(format!("a job of the kind {} cannot have these parameters", claim.job.action.as_str()))
+    Trouble::Final(JobMessage::Unknown { action: claim.job.action.as_str().to_owned() }.into())
 }
 
 fn broke_down(panic: &(dyn Any + Send)) -> Trouble {
@@ -321,7 +322,8 @@ fn broke_down(panic: &(dyn Any + Send)) -> Trouble {
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     let said = said.unwrap_or("no message");
     tracing::error!(panic = said, "a job broke down");
-    Trouble::Final(format!("an error in Longshore itself: {said}; please report it"))
+    let said = format!("an error in Longshore itself: {said}; please report it");
+    Trouble::Final(Said::Server { said }.into())
 }
 
 /// What was announced until now is about to be looked at.

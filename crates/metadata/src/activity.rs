@@ -8,8 +8,9 @@ use crate::{
     repositories::{self, Visible},
 };
 use longshore_model::{
-    Author, JobId, Page, PageRequest, PolicyId, RepositoryId, Timestamp,
-    activity::{Activity, ActivityFilter, ActivityKind},
+    Author, JobId, Message, Page, PageRequest, PolicyId, RepositoryId, Timestamp,
+    activity::{ActivityFilter, ActivityKind},
+    stored::Activity,
 };
 use longshore_oci::{Digest, Namespace, Tag};
 
@@ -33,7 +34,7 @@ pub struct NewActivity {
     /// Which job.
     pub job: Option<JobId>,
     /// One more sentence.
-    pub detail: String,
+    pub detail: Message,
 }
 
 impl NewActivity {
@@ -41,7 +42,7 @@ impl NewActivity {
     #[must_use]
     pub fn new(at: Timestamp, author: Author, kind: ActivityKind) -> Self {
         let (repository, tag, digest, policy, job) = (None, None, None, None, None);
-        Self { at, author, kind, repository, tag, digest, policy, job, detail: String::new() }
+        Self { at, author, kind, repository, tag, digest, policy, job, detail: Message::Nothing }
     }
 }
 
@@ -73,7 +74,7 @@ impl TryFrom<Row> for Activity {
             digest: maybe_parse("digest", row.digest.as_deref())?,
             policy: maybe_id(PolicyId, row.policy.as_deref())?,
             job: maybe_id(JobId, row.job.as_deref())?,
-            detail: row.detail,
+            detail: Message::read(&row.detail),
         })
     }
 }
@@ -92,7 +93,7 @@ pub async fn add(tx: &mut Tx, entry: &NewActivity) -> Result<(), Error> {
         entry.digest.as_ref().map(Digest::as_str),
         entry.policy.map(|policy| policy.to_string()),
         entry.job.map(|job| job.to_string()),
-        entry.detail.as_str()
+        entry.detail.stored()
     )?;
     Ok(())
 }

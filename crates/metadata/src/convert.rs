@@ -1,7 +1,7 @@
 //! Between the words of the model and what columns hold.
 
 use crate::Error;
-use longshore_model::Timestamp;
+use longshore_model::{Message, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt::Display, str::FromStr};
 use uuid::Uuid;
@@ -64,6 +64,11 @@ pub(crate) fn as_word(value: &impl Serialize) -> String {
         Ok(serde_json::Value::String(word)) => word,
         _ => unreachable!("only values that serialise to one word are asked for it"),
     }
+}
+
+/// What a column says in words, where it says something.
+pub(crate) fn maybe_message(text: Option<&str>) -> Option<Message> {
+    text.map(Message::read)
 }
 
 /// A pattern for LIKE that finds `text` anywhere, with `\` as its escape.

@@ -10,7 +10,10 @@ use crate::{
     jobs, remotes,
 };
 use longshore_model::{
-    Author, Pause, PauseReason, PauseScope, Queued, Timestamp, activity::ActivityKind, job::Level,
+    Author, Message, Pause, PauseReason, PauseScope, Queued, Timestamp,
+    activity::ActivityKind,
+    job::Level,
+    message::{JobMessage, PauseMessage, RemoteRef},
     pause::Resumed,
 };
 
@@ -66,13 +69,13 @@ pub async fn begin(
         let there = get(tx, scope).await?;
         return Ok((there.unwrap_or(pause), false));
     }
-    let line =
-        format!("stopped, because {} was paused; it goes on when that is resumed", pause.subject(None));
+    let line = Message::from(JobMessage::Stopped { pause: pause.clone() });
     for job in jobs::hold(tx, scope, now).await? {
         jobs::log(tx, job, &[(Level::Info, line.clone())], now).await?;
     }
-    let subject = subject(tx, &pause).await?;
-    tell(tx, ActivityKind::Paused, author, format!("{subject} was paused"), now).await?;
+    let remote = remote(tx, &pause).await?;
+    let began = PauseMessage::Began { pause: pause.clone(), remote };
+    tell(tx, ActivityKind::Paused, author, began, now).await?;
     tx.announce(Change::Pauses);
     Ok((pause, true))
 }
@@ -88,15 +91,11 @@ pub async fn end(
     lock(tx).await?;
     let Some(pause) = get(tx, scope).await? else { return Ok(None) };
     change!(tx.conn, "DELETE FROM pauses WHERE scope = $1", scope.to_string())?;
-    let dropped = format!("dropped when {} was resumed", pause.subject(None));
+    let dropped = JobMessage::Dropped { pause: pause.clone() }.into();
     let resumed = jobs::release_held(tx, scope, queued, &dropped, now).await?;
-    let subject = subject(tx, &pause).await?;
-    let detail = match resumed.dropped {
-        0 => format!("{subject} was resumed"),
-        1 => format!("{subject} was resumed; 1 job that waited was dropped"),
-        many => format!("{subject} was resumed; {many} jobs that waited were dropped"),
-    };
-    tell(tx, ActivityKind::Resumed, author, detail, now).await?;
+    let remote = remote(tx, &pause).await?;
+    let ended = PauseMessage::Ended { pause, remote, dropped: resumed.dropped };
+    tell(tx, ActivityKind::Resumed, author, ended, now).await?;
     tx.announce(Change::Pauses);
     Ok(Some(resumed))
 }
@@ -122,22 +121,19 @@ async fn lock(tx: &mut Tx) -> Result<(), Error> {
     }
 }
 
-/// What a pause is about, for the records of administrators.
-async fn subject(conn: &mut Conn, pause: &Pause) -> Result<String, Error> {
-    let remote = match &pause.scope {
-        PauseScope::Remote(remote) => remotes::get(conn, *remote).await?.map(|remote| remote.name),
-        PauseScope::System | PauseScope::Namespace(_) => None,
-    };
-    Ok(pause.subject(remote.as_deref()))
+/// The remote that a pause is about.
+async fn remote(conn: &mut Conn, pause: &Pause) -> Result<Option<RemoteRef>, Error> {
+    let PauseScope::Remote(id) = pause.scope else { return Ok(None) };
+    Ok(remotes::get(conn, id).await?.map(|remote| RemoteRef::new(id, remote.name)))
 }
 
 async fn tell(
     tx: &mut Tx,
     kind: ActivityKind,
     author: &Author,
-    detail: String,
+    detail: PauseMessage,
     at: Timestamp,
 ) -> Result<(), Error> {
-    let entry = NewActivity { detail, ..NewActivity::new(at, author.clone(), kind) };
+    let entry = NewActivity { detail: detail.into(), ..NewActivity::new(at, author.clone(), kind) };
     activity::add(tx, &entry).await
 }

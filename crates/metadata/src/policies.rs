@@ -4,13 +4,13 @@
 use crate::{
     Conn, Error, Tx,
     conn::{change, from_row, row, rows},
-    convert::{as_word, id, instant, maybe_id, maybe_instant, micros, parse, word},
+    convert::{as_word, id, instant, maybe_id, maybe_instant, maybe_message, micros, parse, word},
 };
 use longshore_model::{
-    AccountId, JobId, PolicyId, PolicyKind, PromotionPolicy, PullMirror, PushMirror, RemoteId, RepositoryId,
-    Timestamp,
-    policy::{LastRun, PolicyCommon},
+    AccountId, JobId, Message, PolicyId, PolicyKind, RemoteId, RepositoryId, Timestamp,
+    message::{PolicyMessage, RepositoryRef},
     remote::host_of,
+    stored::{LastRun, PolicyCommon, PromotionPolicy, PullMirror, PushMirror},
 };
 use longshore_policy::StoredRules;
 
@@ -20,8 +20,10 @@ from_row! {
         id: String,
         repository: String,
         repository_name: String,
+        repository_rests: bool,
         target: Option<String>,
         target_name: Option<String>,
+        target_rests: bool,
         remote: Option<String>,
         remote_url: Option<String>,
         remote_repository: Option<String>,
@@ -59,7 +61,7 @@ impl PolicyRow {
             id: id(PolicyId, &self.id)?,
             enabled: self.enabled,
             version: self.version,
-            paused: self.paused.clone(),
+            paused: self.paused()?,
             referrers: self.referrers,
             author: maybe_id(AccountId, self.author.as_deref())?,
             author_name: self.author_name.clone().unwrap_or_default(),
@@ -68,11 +70,22 @@ impl PolicyRow {
             updated_at: instant(self.updated_at)?,
             last_run: LastRun {
                 code: word("run code", &self.last_run_code)?,
-                detail: self.last_run_detail.clone(),
+                detail: Message::read(&self.last_run_detail),
                 at: maybe_instant(self.last_run_at)?,
                 job: maybe_id(JobId, self.last_run_job.as_deref())?,
             },
         })
+    }
+
+    /// Why it does not act: a repository of it is deleted and can be restored, or it stopped itself.
+    fn paused(&self) -> Result<Option<Message>, Error> {
+        let rests = match (&self.target, &self.target_name) {
+            (Some(target), Some(name)) if self.target_rests => Some((target, name)),
+            _ => self.repository_rests.then_some((&self.repository, &self.repository_name)),
+        };
+        let Some((repository, name)) = rests else { return Ok(maybe_message(self.paused.as_deref())) };
+        let repository = RepositoryRef::new(id(RepositoryId, repository)?, parse("repository name", name)?);
+        Ok(Some(PolicyMessage::Rests { repository }.into()))
     }
 
     fn rules(&self) -> StoredRules {
@@ -138,13 +151,11 @@ impl TryFrom<PolicyRow> for PullMirror {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT p.id, p.repository, r.name AS repository_name, p.target, t.name AS target_name,
+            "SELECT p.id, p.repository, r.name AS repository_name, r.deleted_at IS NOT NULL AS repository_rests,
+                    p.target, t.name AS target_name, t.deleted_at IS NOT NULL AS target_rests,
                     p.remote, e.url AS remote_url, p.remote_repository, p.rules, p.template, p.patterns,
                     p.interval_seconds, p.overwrite, p.referrers, p.baseline, p.enabled, p.version,
-                    CASE WHEN t.deleted_at IS NOT NULL THEN t.name || ' has been deleted; it can be restored'
-                         WHEN r.deleted_at IS NOT NULL THEN r.name || ' has been deleted; it can be restored'
-                         ELSE p.paused END AS paused,
-                    p.author, a.name AS author_name,
+                    p.paused, p.author, a.name AS author_name,
                     (p.author IS NOT NULL AND (a.id IS NULL
                         OR (NOT a.is_admin AND (a.name <> r.namespace
                                                 OR (t.namespace IS NOT NULL AND a.name <> t.namespace))))) AS orphaned,
@@ -232,6 +243,13 @@ pub(crate) struct Particulars {
     pub last_moved_at: Option<i64>,
 }
 
+/// Why the policy stopped itself, for its column. That a repository of it is deleted is found out anew each
+/// time, and ends when the repository is restored.
+fn own_pause(common: &PolicyCommon) -> Option<String> {
+    let own = |why: &&Message| !matches!(why, Message::Policy(PolicyMessage::Rests { .. }));
+    common.paused.as_ref().filter(own).map(Message::stored)
+}
+
 /// Writes a new policy.
 pub(crate) async fn insert(
     tx: &mut Tx,
@@ -262,14 +280,14 @@ pub(crate) async fn insert(
         own.baseline,
         common.enabled,
         common.version,
-        common.paused.as_deref(),
+        own_pause(common),
         common.author.map(|author| author.to_string()),
         micros(common.created_at),
         micros(common.updated_at),
         own.next_run_at,
         own.last_moved_at,
         as_word(&common.last_run.code),
-        common.last_run.detail.as_str(),
+        common.last_run.detail.stored(),
         common.last_run.at.map(micros),
         common.last_run.job.map(|job| job.to_string())
     )?;
@@ -297,7 +315,7 @@ pub(crate) async fn update(tx: &mut Tx, common: &PolicyCommon, own: Particulars)
         own.baseline,
         common.enabled,
         common.version,
-        common.paused.as_deref(),
+        own_pause(common),
         common.author.map(|author| author.to_string()),
         micros(common.updated_at),
         own.next_run_at
@@ -323,7 +341,7 @@ pub async fn pause(
     tx: &mut Tx,
     kind: PolicyKind,
     policy: PolicyId,
-    why: &str,
+    why: &Message,
     now: Timestamp,
 ) -> Result<(), Error> {
     change!(
@@ -331,7 +349,7 @@ pub async fn pause(
         "UPDATE policies SET paused = $3, updated_at = $4 WHERE id = $1 AND kind = $2",
         policy.to_string(),
         kind.as_str(),
-        why,
+        why.stored(),
         micros(now)
     )?;
     Ok(())
@@ -346,7 +364,7 @@ pub async fn record_run(tx: &mut Tx, kind: PolicyKind, policy: PolicyId, run: &L
         policy.to_string(),
         kind.as_str(),
         as_word(&run.code),
-        run.detail.as_str(),
+        run.detail.stored(),
         run.at.map(micros),
         run.job.map(|job| job.to_string())
     )?;
@@ -361,7 +379,7 @@ pub enum Idle {
     /// A person disabled it.
     Disabled,
     /// It stopped itself, for this reason.
-    Paused(String),
+    Paused(Message),
 }
 
 /// Whether a policy may act, and if not, why.
@@ -369,7 +387,7 @@ pub async fn idle(conn: &mut Conn, policy: PolicyId) -> Result<Option<Idle>, Err
     let sql = "SELECT enabled, paused FROM policies WHERE id = $1";
     Ok(match row!(conn, (bool, Option<String>), sql, policy.to_string())? {
         None => Some(Idle::Deleted),
-        Some((_, Some(why))) => Some(Idle::Paused(why)),
+        Some((_, Some(why))) => Some(Idle::Paused(Message::read(&why))),
         Some((false, None)) => Some(Idle::Disabled),
         Some((true, None)) => None,
     })

@@ -5,7 +5,7 @@ use crate::{
     convert::json,
     policies::{self, Particulars},
 };
-use longshore_model::{PolicyId, PolicyKind, PromotionPolicy, RepositoryId, Timestamp};
+use longshore_model::{PolicyId, PolicyKind, RepositoryId, Timestamp, stored::PromotionPolicy};
 
 const KIND: PolicyKind = PolicyKind::Promotion;
 

@@ -7,7 +7,7 @@ use crate::{
     jobs,
     policies::{self, Particulars},
 };
-use longshore_model::{PolicyId, PolicyKind, PullMirror, RepositoryId, Timestamp, policy::Baseline};
+use longshore_model::{PolicyId, PolicyKind, RepositoryId, Timestamp, policy::Baseline, stored::PullMirror};
 use longshore_oci::{Digest, Tag};
 
 const KIND: PolicyKind = PolicyKind::PullMirror;

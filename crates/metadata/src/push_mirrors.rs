@@ -5,7 +5,7 @@ use crate::{
     convert::json,
     policies::{self, Particulars},
 };
-use longshore_model::{PolicyId, PolicyKind, PushMirror, RepositoryId, Timestamp};
+use longshore_model::{PolicyId, PolicyKind, RepositoryId, Timestamp, stored::PushMirror};
 
 const KIND: PolicyKind = PolicyKind::PushMirror;
 

@@ -170,6 +170,18 @@ pub async fn get(conn: &mut Conn, remote: RemoteId) -> Result<Option<Remote>, Er
     row!(conn, Row, select!("WHERE e.id = $1"), remote.to_string())?.map(Remote::try_from).transpose()
 }
 
+/// Those of several remotes that are there, in no order; one query, however many.
+pub async fn get_all(conn: &mut Conn, remotes: &[RemoteId]) -> Result<Vec<Remote>, Error> {
+    if remotes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = match conn.is_postgres() {
+        false => select!("WHERE e.id IN (SELECT value FROM json_each($1))"),
+        true => select!("WHERE e.id IN (SELECT json_array_elements_text($1::json))"),
+    };
+    rows!(conn, Row, sql, json(&remotes))?.into_iter().map(Remote::try_from).collect()
+}
+
 /// Remotes by name.
 pub async fn list(
     conn: &mut Conn,

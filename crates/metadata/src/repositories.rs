@@ -149,6 +149,30 @@ pub async fn get(conn: &mut Conn, repository: RepositoryId) -> Result<Option<Rep
     row!(conn, RepositoryRow, sql, repository.to_string())?.map(Repository::try_from).transpose()
 }
 
+/// Those of several repositories that are there, in no order; one query, however many.
+pub async fn get_all(conn: &mut Conn, repositories: &[RepositoryId]) -> Result<Vec<Repository>, Error> {
+    if repositories.is_empty() {
+        return Ok(Vec::new());
+    }
+    macro_rules! of {
+        ($ids:literal) => {
+            concat!(
+                "SELECT id, name, visibility, state, short_description, long_description, immutable_tags,
+                        immutable_patterns, created_at
+                 FROM repositories WHERE deleted_at IS NULL AND id IN (",
+                $ids,
+                ")"
+            )
+        };
+    }
+    let sql = match conn.is_postgres() {
+        false => of!("SELECT value FROM json_each($1)"),
+        true => of!("SELECT json_array_elements_text($1::json)"),
+    };
+    let found = rows!(conn, RepositoryRow, sql, json(&repositories))?;
+    found.into_iter().map(Repository::try_from).collect()
+}
+
 /// The identifier of a repository, deleted or not, as columns hold it: what happened in it stays.
 pub(crate) async fn id_of(conn: &mut Conn, name: &RepositoryName) -> Result<Option<String>, Error> {
     let sql = "SELECT id FROM repositories WHERE name = $1";

@@ -16,9 +16,10 @@ use crate::{
     manifests,
 };
 use longshore_model::{
-    Author, Lineage, Provenance, Repository, RepositoryId, Revision, TagRecord, Timestamp,
+    Author, Lineage, Message, Provenance, Repository, RepositoryId, Revision, TagRecord, Timestamp,
     activity::ActivityKind,
     job::{Action, Cause, Parameters},
+    message::{self, PlaceRef, PollMessage, PromotionMessage, RemoteRef, RepositoryRef, TagRef},
 };
 use longshore_oci::{Digest, Tag};
 
@@ -276,17 +277,19 @@ pub(crate) async fn enqueue_reaction(
 
 async fn tell(tx: &mut Tx, record: &TagRecord, now: Timestamp) -> Result<(), Error> {
     let (kind, policy, detail) = match &record.provenance {
-        Provenance::Push => (ActivityKind::TagPushed, None, String::new()),
-        Provenance::Promotion { policy, source_repository, source_tag, .. } => {
-            (ActivityKind::TagPromoted, *policy, format!("from {source_repository}:{source_tag}"))
+        Provenance::Push => (ActivityKind::TagPushed, None, Message::Nothing),
+        Provenance::Promotion { policy, source, source_repository, source_tag, .. } => {
+            let source = RepositoryRef::new(*source, source_repository.clone());
+            let source = TagRef::new(source, source_tag.clone());
+            (ActivityKind::TagPromoted, *policy, PromotionMessage::From { source }.into())
         }
-        Provenance::Mirror { policy, remote_host, remote_repository, remote_tag } => (
-            ActivityKind::TagMirrored,
-            Some(*policy),
-            format!("from {remote_host}/{remote_repository}:{remote_tag}"),
-        ),
+        Provenance::Mirror { policy, remote, remote_host, remote_repository, remote_tag } => {
+            let remote = RemoteRef::new(*remote, remote_host.clone());
+            let place = PlaceRef::new(remote, remote_repository.clone()).tagged(remote_tag.clone());
+            (ActivityKind::TagMirrored, Some(*policy), PollMessage::From { place }.into())
+        }
         Provenance::Restored { revision, .. } => {
-            (ActivityKind::TagRestored, None, format!("as it was after change {}", revision.0))
+            (ActivityKind::TagRestored, None, message::Change::Restored { revision: *revision }.into())
         }
     };
     let entry = NewActivity {

@@ -17,6 +17,7 @@ use longshore_model::{
     Author, Lineage, Page, PageRequest, Pin, Provenance, RemoteId, Repository, RepositoryId, Revision,
     TagRecord, Timestamp,
     activity::ActivityKind,
+    message::PollMessage,
     repository::DeletedRepository,
     tag::{DeletedTag, TagChange},
 };
@@ -289,7 +290,7 @@ pub async fn release_tag(
         tag: Some(name.clone()),
         digest: Some(record.digest.clone()),
         policy: Some(policy),
-        detail: "its pull mirror may move it again".to_owned(),
+        detail: PollMessage::Released.into(),
         ..NewActivity::new(now, author.clone(), ActivityKind::TagReleased)
     };
     activity::add(tx, &entry).await?;

@@ -5,7 +5,9 @@ use crate::{
     conn::{change, from_row, row, rows},
     convert::{as_word, from_json, id, instant, json, maybe_id, maybe_parse, micros, parse, word},
 };
-use longshore_model::{JobId, PolicyId, PolicyKind, RepositoryId, Revision, Timestamp, tag::AnswerResult};
+use longshore_model::{
+    JobId, Message, PolicyId, PolicyKind, RepositoryId, Revision, Timestamp, tag::AnswerResult,
+};
 use longshore_oci::{Digest, Tag};
 use longshore_policy::Verdict;
 
@@ -32,8 +34,8 @@ pub struct VerdictRow {
     pub target_tag: Option<Tag>,
     /// How what followed went.
     pub result: AnswerResult,
-    /// What followed, in a sentence.
-    pub consequence: String,
+    /// What followed, or what else than the rules stood in the way.
+    pub consequence: Message,
     /// The job that did it or tries to.
     pub job: Option<JobId>,
     /// When.
@@ -61,6 +63,11 @@ from_row! {
 impl TryFrom<Row> for VerdictRow {
     type Error = Error;
     fn try_from(row: Row) -> Result<Self, Error> {
+        let consequence = Message::read(&row.consequence);
+        let mut verdict: Verdict = from_json("verdict", &row.verdict)?;
+        if matches!(consequence, Message::Plain { .. }) {
+            without_objections(&mut verdict);
+        }
         Ok(Self {
             policy: id(PolicyId, &row.policy)?,
             kind: word("policy kind", &row.kind)?,
@@ -69,14 +76,20 @@ impl TryFrom<Row> for VerdictRow {
             tag: parse("tag", &row.tag)?,
             revision: Revision(row.revision),
             digest: parse("digest", &row.digest)?,
-            verdict: from_json("verdict", &row.verdict)?,
+            verdict,
             target_tag: maybe_parse("tag", row.target_tag.as_deref())?,
             result: word("result", &row.result)?,
-            consequence: row.consequence,
+            consequence,
             job: maybe_id(JobId, row.job.as_deref())?,
             at: instant(row.at)?,
         })
     }
+}
+
+/// Earlier versions wrote among the rules what else stood in the way, with names in it.
+fn without_objections(verdict: &mut Verdict) {
+    const NAMING: [&str; 2] = ["the target takes promotions", "a tag is not sent back to where it came from"];
+    verdict.reasons.retain(|reason| !NAMING.contains(&reason.rule.as_str()));
 }
 
 /// Writes a verdict, in place of an earlier one on the same change by the same version.
@@ -99,7 +112,7 @@ pub async fn record(tx: &mut Tx, row: &VerdictRow) -> Result<(), Error> {
         json(&row.verdict),
         row.target_tag.as_ref().map(Tag::as_str),
         as_word(&row.result),
-        row.consequence.as_str(),
+        row.consequence.stored(),
         row.job.map(|job| job.to_string()),
         micros(row.at)
     )?;
@@ -115,7 +128,7 @@ pub async fn update_result(
     tag: &Tag,
     revision: Revision,
     result: AnswerResult,
-    consequence: &str,
+    consequence: &Message,
     job: Option<JobId>,
 ) -> Result<(), Error> {
     change!(
@@ -128,7 +141,7 @@ pub async fn update_result(
         tag.as_str(),
         revision.0,
         as_word(&result),
-        consequence,
+        consequence.stored(),
         job.map(|job| job.to_string())
     )?;
     Ok(())

@@ -56,7 +56,7 @@ pub enum ActivityKind {
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Activity {
+pub struct Activity<Text = String> {
     /// Grows with time.
     pub id: i64,
     /// When.
@@ -76,7 +76,7 @@ pub struct Activity {
     /// Which job.
     pub job: Option<JobId>,
     /// One more sentence.
-    pub detail: String,
+    pub detail: Text,
 }
 
 /// Which activity a list holds.

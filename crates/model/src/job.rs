@@ -188,6 +188,9 @@ pub enum Parameters {
     Poll {
         /// Which.
         policy: PolicyId,
+        /// The connection; unknown for what an earlier version put into the queue.
+        #[serde(default)]
+        remote: Option<RemoteId>,
         /// The local repository's name, for showing.
         repository_name: RepositoryName,
         /// The registry's host, for showing.
@@ -206,6 +209,23 @@ pub enum Parameters {
     Scrub,
 }
 
+impl Parameters {
+    /// The remote that the job speaks to, where it is known to speak to one.
+    #[must_use]
+    pub fn remote(&self) -> Option<RemoteId> {
+        match self {
+            Self::PushTag { remote, .. } => Some(*remote),
+            Self::Poll { remote, .. } => *remote,
+            Self::EvaluateTag { .. }
+            | Self::ApplyPolicy { .. }
+            | Self::FollowSubject { .. }
+            | Self::PollAll
+            | Self::CollectGarbage { .. }
+            | Self::Scrub => None,
+        }
+    }
+}
+
 /// How far a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Progress {
@@ -219,9 +239,10 @@ pub struct Progress {
     pub bytes_total: u64,
 }
 
-/// One unit of background work.
+/// One unit of background work. Its texts are of type `Text`: messages where it is stored
+/// ([`crate::stored::Job`]), sentences where it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Job {
+pub struct Job<Text = String> {
     /// Its identifier.
     pub id: JobId,
     /// What it does.
@@ -249,9 +270,9 @@ pub struct Job {
     /// How far it is.
     pub progress: Progress,
     /// Why it failed, or why it waits for another try; one sentence.
-    pub error: Option<String>,
+    pub error: Option<Text>,
     /// What it achieved; one sentence, when it has ended well.
-    pub outcome: Option<String>,
+    pub outcome: Option<Text>,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When it may start.
@@ -282,7 +303,7 @@ pub enum Level {
 
 /// One line of a job's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogLine {
+pub struct LogLine<Text = String> {
     /// Counts from 1.
     pub line: i64,
     /// When.
@@ -290,7 +311,7 @@ pub struct LogLine {
     /// How loud.
     pub level: Level,
     /// A sentence that can be read alone.
-    pub message: String,
+    pub message: Text,
 }
 
 /// Which jobs a list holds.

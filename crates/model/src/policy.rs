@@ -58,28 +58,28 @@ pub enum RunCode {
 
 /// The last run of a policy or mirror.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LastRun {
+pub struct LastRun<Text = String> {
     /// How it went.
     pub code: RunCode,
     /// One sentence: what was moved, or what failed and what to do.
-    pub detail: String,
+    pub detail: Text,
     /// When it ended (or began, while it runs).
     pub at: Option<Timestamp>,
     /// The job behind it.
     pub job: Option<JobId>,
 }
 
-impl LastRun {
+impl<Text: Default> LastRun<Text> {
     /// Before the first run.
     #[must_use]
     pub fn never() -> Self {
-        Self { code: RunCode::Never, detail: String::new(), at: None, job: None }
+        Self { code: RunCode::Never, detail: Text::default(), at: None, job: None }
     }
 }
 
 /// What all three kinds have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PolicyCommon {
+pub struct PolicyCommon<Text = String> {
     /// Its identifier.
     pub id: PolicyId,
     /// Whether it acts.
@@ -88,7 +88,7 @@ pub struct PolicyCommon {
     /// once per tag revision and version (semantics 2).
     pub version: i64,
     /// Why it stopped itself, when it did (semantics 5, 10, 15).
-    pub paused: Option<String>,
+    pub paused: Option<Text>,
     /// Whether signatures, SBOMs and attestations go along (semantics 7).
     pub referrers: bool,
     /// Who set it up.
@@ -102,15 +102,15 @@ pub struct PolicyCommon {
     /// When it was last changed by a person.
     pub updated_at: Timestamp,
     /// How it last went.
-    pub last_run: LastRun,
+    pub last_run: LastRun<Text>,
 }
 
 /// Copies tags that match into another repository of this server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PromotionPolicy {
+pub struct PromotionPolicy<Text = String> {
     /// What all policies have.
     #[serde(flatten)]
-    pub common: PolicyCommon,
+    pub common: PolicyCommon<Text>,
     /// The source.
     pub source: RepositoryId,
     /// The source's name.
@@ -129,10 +129,10 @@ pub struct PromotionPolicy {
 
 /// Copies tags that match to a repository of another registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PushMirror {
+pub struct PushMirror<Text = String> {
     /// What all policies have.
     #[serde(flatten)]
-    pub common: PolicyCommon,
+    pub common: PolicyCommon<Text>,
     /// The local repository.
     pub repository: RepositoryId,
     /// Its name.
@@ -155,10 +155,10 @@ pub struct PushMirror {
 
 /// Brings tags of a repository of another registry in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PullMirror {
+pub struct PullMirror<Text = String> {
     /// What all policies have.
     #[serde(flatten)]
-    pub common: PolicyCommon,
+    pub common: PolicyCommon<Text>,
     /// The local repository.
     pub repository: RepositoryId,
     /// Its name.
@@ -286,23 +286,23 @@ pub struct PullMirrorDraft {
 /// A push or pull mirror, for lists that show both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "direction", rename_all = "snake_case")]
-pub enum Mirror {
+pub enum Mirror<Text = String> {
     /// To another registry.
     Push {
         /// The mirror.
-        mirror: PushMirror,
+        mirror: PushMirror<Text>,
     },
     /// From another registry.
     Pull {
         /// The mirror.
-        mirror: PullMirror,
+        mirror: PullMirror<Text>,
     },
 }
 
-impl Mirror {
+impl<Text> Mirror<Text> {
     /// What all policies have.
     #[must_use]
-    pub fn common(&self) -> &PolicyCommon {
+    pub fn common(&self) -> &PolicyCommon<Text> {
         match self {
             Self::Push { mirror } => &mirror.common,
             Self::Pull { mirror } => &mirror.common,

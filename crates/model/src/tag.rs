@@ -1,7 +1,7 @@
 //! Tags in time: revisions, where a tag came from, and what is shown of it.
 
 use crate::account::Author;
-use crate::id::{JobId, PolicyId, RepositoryId};
+use crate::id::{JobId, PolicyId, RemoteId, RepositoryId};
 use crate::policy::PolicyKind;
 use jiff::Timestamp;
 use longshore_oci::{Descriptor, Digest, RemoteName, RepositoryName, Tag};
@@ -69,7 +69,10 @@ pub enum Provenance {
     Promotion {
         /// The policy; none when a person promoted it by hand.
         policy: Option<PolicyId>,
-        /// Where it was.
+        /// The repository where it was; unknown for what an earlier version wrote.
+        #[serde(default)]
+        source: Option<RepositoryId>,
+        /// Its name.
         source_repository: RepositoryName,
         /// Its name there.
         source_tag: Tag,
@@ -80,6 +83,9 @@ pub enum Provenance {
     Mirror {
         /// The pull mirror.
         policy: PolicyId,
+        /// The remote it came from; unknown for what an earlier version wrote.
+        #[serde(default)]
+        remote: Option<RemoteId>,
         /// The registry's host, with its port when it is not the scheme's own.
         remote_host: String,
         /// The repository there.

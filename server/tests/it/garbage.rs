@@ -30,7 +30,7 @@ async fn semantics_23_garbage_is_collected_by_administrators_who_may_look_first(
         let job = collect(&server, dry_run).await;
         assert_eq!(job["action"], "garbage_collect");
         assert_eq!(job["parameters"]["dryRun"], dry_run.to_string());
-        assert_eq!(job["outcome"], "there is nothing that nothing needs");
+        assert_eq!(job["outcome"], "nothing to remove");
     }
     server.registry().verify(&image, "dev/website").await;
 

@@ -14,6 +14,7 @@ mod limits;
 mod metrics;
 mod migrate;
 mod mirrors;
+mod names;
 mod orders;
 mod pages;
 mod pauses;

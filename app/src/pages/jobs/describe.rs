@@ -159,6 +159,7 @@ pub(super) mod tests {
         );
         assert_eq!(describe(&push("1.0", "1.0")), "Send 1.0 of dev/website to qa-example.com/qa/website");
         let poll = job(Parameters::Poll {
+            remote: None,
             policy: PolicyId::new(),
             repository_name: "vendor/copy".parse().unwrap(),
             remote_host: "127.0.0.1:5000".to_owned(),

@@ -164,7 +164,7 @@ pub(crate) fn ProvenanceBadge(summary: TagSummary, repository: String) -> impl I
                 <A href=paths::tag(&source, &tag, "") attr:class="origin">"from " {source.clone()} ":" {tag.clone()}</A>
             })
         }
-        Provenance::Mirror { policy, remote_host, remote_repository, remote_tag } => {
+        Provenance::Mirror { policy, remote_host, remote_repository, remote_tag, .. } => {
             let source = format!("{remote_host}/{remote_repository}:{remote_tag}");
             EitherOf5::D(view! {
                 <Badge tone=Tone::Info>

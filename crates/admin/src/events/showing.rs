@@ -5,8 +5,8 @@ use super::hub::{Key, Subject, Telling};
 use longshore_access::Action;
 use longshore_metadata::repositories::Visible;
 use longshore_metadata::{Conn, jobs, repositories};
-use longshore_model::job::{Event, Job, JobFilter};
-use longshore_model::{JobId, PageRequest, Problem, Repository, RepositoryId};
+use longshore_model::job::{Event, JobFilter};
+use longshore_model::{JobId, PageRequest, Problem, Repository, RepositoryId, stored};
 use longshore_oci::RepositoryName;
 use metrics::counter;
 
@@ -16,7 +16,7 @@ const LINES: i64 = 500;
 const CATCH_UP: u32 = 100;
 
 /// A job, and the repository that it is about, where that is there.
-type Loaded = (Job, Option<Repository>);
+type Loaded = (stored::Job, Option<Repository>);
 
 impl Telling {
     /// Tells of one subject.
@@ -63,7 +63,7 @@ impl Telling {
                 hub.end(&numbers, Key::Job(id));
                 continue;
             }
-            let lines = self.admin.curtain(&actor).await?.log(&job, lines.clone()).await?;
+            let lines = self.admin.curtain(&actor).await?.shown(lines.clone()).await?;
             hub.tell(&numbers, &SharedEvent::new(Event::Log { job: id, lines }, Some(after)));
         }
         Ok(())

@@ -150,5 +150,5 @@ async fn a_quota_is_the_administrators_to_set_and_the_owners_to_see() {
     assert_eq!(scene.admin.set_quota(&root, &nobody, None).await.unwrap_err().code, Code::NoSuchAccount);
     let told = scene.admin.activity(&root, &ActivityFilter::default(), &first()).await.unwrap();
     assert_eq!(told.items[0].kind, ActivityKind::QuotaChanged);
-    assert_eq!(told.items[0].detail, "the namespace dev may hold 1.0 MB now");
+    assert_eq!(told.items[0].detail, "the namespace dev may now hold 1.0 MB");
 }

@@ -6,9 +6,10 @@ use longshore_metadata::{Error, Priority, promotions};
 use longshore_model::activity::ActivityFilter;
 use longshore_model::job::{Action, JobFilter};
 use longshore_model::policy::{Mirror, RemoteChoice};
-use longshore_model::tag::AnswerResult;
+use longshore_model::repository::RepositoryChange;
+use longshore_model::tag::{AnswerResult, TagDetail};
 use longshore_model::view::{ANOTHER_REGISTRY, ANOTHER_REPOSITORY, Side};
-use longshore_model::{Actor, Code, PageRequest, Provenance, Visibility};
+use longshore_model::{Actor, Code, PageRequest, Provenance, RepositoryState, Visibility};
 
 /// `dev/open` is public; `root` promotes from it into `qa/secret`, which `dev` may not see.
 async fn scene() -> Scene {
@@ -135,8 +136,11 @@ async fn semantics_16_a_policy_whose_author_lost_the_right_is_listed_as_orphaned
     let (root, dev) = (scene.who("root").await, scene.who("dev").await);
     let listed =
         async || scene.admin.promotions(&root, &name("dev/open"), Side::Source).await.unwrap().remove(0);
-    let mut policy = listed().await;
+    let policy = listed().await;
     assert!(!policy.common.orphaned);
+    let mut conn = scene.db.read().await.unwrap();
+    let mut policy = promotions::get(&mut conn, policy.common.id).await.unwrap().unwrap();
+    drop(conn);
     // As if dev had made it while dev still had the right on qa/secret.
     policy.common.author = dev.user().map(|user| user.id);
     let changed = scene.db.write::<_, Error, _>(Priority::Normal, move |tx| {
@@ -146,4 +150,53 @@ async fn semantics_16_a_policy_whose_author_lost_the_right_is_listed_as_orphaned
     let policy = listed().await;
     assert!(policy.common.orphaned && policy.common.enabled, "it keeps running and says so");
     assert_eq!(policy.common.author_name, "dev");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn semantics_46_a_reason_names_a_target_to_those_who_may_read_it_alone() {
+    let scene = scene().await;
+    let (root, dev) = (scene.who("root").await, scene.who("dev").await);
+    let closed = RepositoryChange { state: Some(RepositoryState::ReadOnly), ..RepositoryChange::default() };
+    scene.admin.change_repository(&root, &name("qa/secret"), closed).await.unwrap();
+    scene.push("dev/open", "2.0-stable").await;
+    scene.start_engine();
+    let open = name("dev/open");
+    let refused = async |actor: &Actor| {
+        let detail = || async { scene.admin.tag(actor, &open, &tag("2.0-stable")).await };
+        scene.until("it is refused", detail, |d| d.answers[0].result == AnswerResult::NotMatched).await
+    };
+    let last = |detail: TagDetail| detail.answers[0].verdict.clone().unwrap().reasons.pop().unwrap();
+    let told = last(refused(&root).await);
+    assert_eq!((told.found.as_str(), told.holds), ("qa/secret is read-only", Some(false)));
+    for actor in [&dev, &Actor::Anonymous] {
+        let shown = refused(actor).await;
+        assert!(!knows(&format!("{shown:?}")));
+        assert_eq!(last(shown).found, "another repository is read-only");
+    }
+}
+
+#[tokio::test]
+async fn semantics_46_what_is_deleted_is_named_to_administrators_alone() {
+    let scene = scene().await;
+    let (root, dev) = (scene.who("root").await, scene.who("dev").await);
+    scene.push("qa/secret", "2.0").await;
+    let promoted = scene.admin.promote_tag(&root, &name("qa/secret"), &tag("2.0"), "dev/open", "2.0").await;
+    promoted.unwrap();
+    scene.admin.delete_repository(&root, &name("qa/secret")).await.unwrap();
+    let all = PageRequest::first(50);
+    let read = async |actor: &Actor| {
+        let tags = scene.admin.tags(actor, &name("dev/open"), None, &all).await.unwrap();
+        let shown = scene.admin.tag(actor, &name("dev/open"), &tag("2.0")).await.unwrap();
+        let policies = scene.admin.promotions(actor, &name("dev/open"), Side::Source).await.unwrap();
+        let activity = scene.admin.activity(actor, &ActivityFilter::default(), &all).await.unwrap();
+        [format!("{tags:?}"), format!("{shown:?}"), format!("{policies:?}"), format!("{activity:?}")]
+    };
+    for (told, what) in read(&root).await.iter().zip(["tags", "tag", "policies", "activity"]) {
+        assert!(knows(told), "{what}: {told}");
+    }
+    for actor in [&dev, &Actor::Anonymous] {
+        for told in read(actor).await {
+            assert!(!knows(&told), "{told}");
+        }
+    }
 }

@@ -251,7 +251,7 @@ fn origin(tag: &TagRecord, visible: bool) -> (Option<PromotionOrigin>, Option<Mi
             };
             (Some(origin), None)
         }
-        Provenance::Mirror { policy, remote_host, remote_repository, remote_tag } => {
+        Provenance::Mirror { policy, remote_host, remote_repository, remote_tag, .. } => {
             let origin = MirroringOrigin {
                 mirroring_policy_id: policy.0,
                 digest,

@@ -3,7 +3,7 @@
 
 use super::{
     plan::{BaselineTags, Step, Tally, is_of, step},
-    survey::{Survey, look, provenance},
+    survey::{Survey, look, place, provenance},
 };
 use crate::{
     Engine,
@@ -19,7 +19,10 @@ use longshore_metadata::{
     tags::{self, SetOutcome, SetTag},
 };
 use longshore_model::{
-    Author, JobId, Lineage, PolicyKind, PullMirror, Repository, TagRecord, policy::Baseline,
+    Author, JobId, Lineage, Message, PolicyKind, Repository, TagRecord,
+    message::{Again, PlaceRef, PollMessage, PromotionMessage, TagRef, Trouble as Said},
+    policy::Baseline,
+    stored::PullMirror,
 };
 use longshore_oci::{Digest, Tag};
 use longshore_remote::Registry;
@@ -57,7 +60,7 @@ struct State {
     /// The first error that may pass, and the tag it is about.
     passing: Option<(Tag, Trouble)>,
     /// The first one that will not.
-    lasting: Option<String>,
+    lasting: Option<Message>,
 }
 
 /// A tag that stands here as it does at the remote.
@@ -147,9 +150,12 @@ impl<'a> Carrier<'a> {
                 return Err(trouble);
             }
             (_, Some(first)) => first,
-            (Some((name, trouble)), None) => format!("{name}: {trouble}"),
+            (Some((name, trouble)), None) => {
+                let why = Box::new(self.journal.told(&trouble));
+                PollMessage::Tag { place: place(self.mirror).tagged(name), why }.into()
+            }
         };
-        Err(Trouble::Final(format!("{}; first: {first}", tally.sentence())))
+        Err(Trouble::Final(PollMessage::Failed { counts: tally, first: Box::new(first) }.into()))
     }
 
     async fn one(&self, name: &Tag, digest: &Digest) -> Result<Option<Present>, Trouble> {
@@ -171,7 +177,8 @@ impl<'a> Carrier<'a> {
             Ok(done) => return Ok(Some(done)),
             Err(trouble) => trouble,
         };
-        let line = format!("{name}: {trouble}");
+        let why = Box::new(self.journal.told(&trouble));
+        let line = Message::from(PollMessage::Tag { place: self.place(name), why });
         let fate = trouble.fate();
         if fate == Fate::Lost {
             return Err(trouble);
@@ -205,7 +212,8 @@ impl<'a> Carrier<'a> {
             Err(Trouble::Halted) => Ok(None),
             Err(trouble) => {
                 self.count(|tally| tally.warnings += 1);
-                self.journal.warn(format!("{what}: {trouble}"));
+                let why = Box::new(self.journal.told(&trouble));
+                self.journal.warn(Said::Optional { what: what.to_string(), why });
                 Ok(None)
             }
         }
@@ -243,33 +251,35 @@ impl<'a> Carrier<'a> {
 
     /// Reports a tag that is not this mirror's to move.
     fn leave(&self, name: &Tag, local: &TagRecord) {
-        let at = &local.digest;
+        let (tag, digest) = (self.here(name), local.digest.clone());
         if local.provenance.pinned_from() == Some(self.mirror.common.id) {
             self.count(|tally| tally.pinned += 1);
-            self.journal.info(format!(
-                "{}:{name} is pinned at {at}, because {} brought it back; it is left alone until somebody \
-                 releases it",
-                self.target.name, local.author
-            ));
+            self.journal.info(PollMessage::Pinned { tag, digest, by: local.author.clone() });
             return;
         }
         self.count(|tally| tally.conflicts += 1);
-        self.journal.warn(format!(
-            "{}:{name} was not made by this mirror and is at {at}; it is left alone. Delete it if the mirror \
-             shall have the name",
-            self.target.name
-        ));
+        self.journal.warn(PollMessage::Conflict { tag, digest });
+    }
+
+    /// A tag at the remote.
+    fn place(&self, name: &Tag) -> PlaceRef {
+        place(self.mirror).tagged(name.clone())
+    }
+
+    /// A tag here.
+    fn here(&self, name: &Tag) -> TagRef {
+        TagRef::new(&self.target, name.clone())
     }
 
     /// Fetches and sets one tag. Answers the digest it then has, if it was set.
     pub(super) async fn copy(&self, name: &Tag, digest: Digest) -> Result<Option<Digest>, Trouble> {
         match self.fetch(name, digest).await? {
             Ended::Set(digest) => {
-                self.journal.info(format!("{}:{name} is now at {digest}", self.target.name));
+                self.journal.info(PollMessage::Set { tag: self.here(name), digest: digest.clone() });
                 Ok(Some(digest))
             }
             Ended::Vanished => {
-                self.journal.info(format!("{name} was deleted at the remote meanwhile"));
+                self.journal.info(PollMessage::Vanished { place: self.place(name) });
                 Ok(None)
             }
             Ended::Conflict => {
@@ -291,7 +301,9 @@ impl<'a> Carrier<'a> {
                     return Err(gone);
                 }
                 Err(gone @ (Trouble::Gone(_) | Trouble::PartGone { .. })) => {
-                    self.journal.warn(format!("{name}: {gone}; the tag is looked at once more"));
+                    let why = Box::new(self.journal.told(&gone));
+                    let why = Box::new(PollMessage::Tag { place: self.place(name), why }.into());
+                    self.journal.warn(Said::Again { why, again: Again::Tag });
                     self.pull.halt().check()?;
                     let look = look(&self.registry, &self.mirror.remote_repository, name).await;
                     match self.pull.halt().heed(look)? {
@@ -324,12 +336,12 @@ impl<'a> Carrier<'a> {
         match write.await?? {
             None => Ok(Ended::Conflict),
             Some(SetOutcome::Set(_) | SetOutcome::Unchanged(_)) => Ok(Ended::Set(digest)),
-            Some(SetOutcome::Superseded { by }) => Err(Trouble::Superseded(format!(
-                "{}:{name} holds a later change ({})",
-                self.target.name, by.revision.0
-            ))),
+            Some(SetOutcome::Superseded { by }) => {
+                let superseded = PollMessage::Superseded { tag: self.here(name), by: by.revision };
+                Err(Trouble::Superseded(superseded.into()))
+            }
             Some(SetOutcome::Immutable { .. }) => {
-                Err(Trouble::Final(crate::promote::immutable(name, &self.target.name)))
+                Err(Trouble::Final(PromotionMessage::Immutable { target: self.here(name) }.into()))
             }
         }
     }
@@ -355,7 +367,8 @@ impl Set {
         jobs::fence(tx, self.job, self.epoch).await?;
         // As it is now: it may have been deleted or locked since the job began.
         let Some(target) = repositories::get(tx, self.target.id).await? else {
-            return Ok(Err(Trouble::Final(format!("{} has been deleted", self.target.name))));
+            let repository = (&self.target).into();
+            return Ok(Err(Trouble::Final(Said::Deleted { repository }.into())));
         };
         if let Err(locked) = longshore_content::may_write_tags(&target, &self.provenance) {
             return Ok(Err(locked.into()));

@@ -2,11 +2,13 @@
 
 use super::{
     plan::{BaselineTags, Step, step},
-    survey::Survey,
+    survey::{Survey, remote},
 };
 use crate::{Engine, journal::Journal, trouble::Trouble};
 use longshore_metadata::{Error, pull_mirrors, tags};
-use longshore_model::{JobId, PullMirror, pause::PollPlan, policy::Baseline};
+use longshore_model::{
+    JobId, Message, message::PollMessage, pause::PollPlan, policy::Baseline, stored::PullMirror,
+};
 use longshore_policy::Patterns;
 
 /// Why nothing can be foretold of a poll.
@@ -16,15 +18,15 @@ pub enum ForeseeError {
     #[error(transparent)]
     Metadata(#[from] Error),
     /// The poll would fail as well.
-    #[error("{0}")]
-    WouldFail(String),
+    #[error("the poll would fail")]
+    WouldFail(Message),
 }
 
-impl From<Trouble> for ForeseeError {
-    fn from(trouble: Trouble) -> Self {
+impl ForeseeError {
+    fn of(trouble: Trouble, mirror: &PullMirror) -> Self {
         match trouble {
             Trouble::Metadata(error) => Self::Metadata(error),
-            trouble => Self::WouldFail(trouble.to_string()),
+            trouble => Self::WouldFail(trouble.message(Some(&remote(mirror)), None)),
         }
     }
 }
@@ -35,14 +37,16 @@ impl Engine {
     /// # Errors
     /// [`ForeseeError`]
     pub async fn foresee_poll(&self, mirror: &PullMirror) -> Result<PollPlan, ForeseeError> {
-        let patterns =
-            Patterns::parse(&mirror.patterns).map_err(|error| ForeseeError::WouldFail(error.to_string()))?;
-        let registry = self.registry(mirror.remote).await?;
+        let patterns = Patterns::parse(&mirror.patterns).map_err(|error| {
+            ForeseeError::WouldFail(PollMessage::Patterns { error: error.to_string() }.into())
+        })?;
+        let fails = |trouble: Trouble| ForeseeError::of(trouble, mirror);
+        let registry = self.registry(mirror.remote).await.map_err(|error| fails(error.into()))?;
         // Of no job: what it is told goes nowhere.
         let journal = Journal::new(JobId::new(), 0);
-        let survey = Survey::make(&registry, &mirror.remote_repository, &patterns, &journal).await?;
+        let survey = Survey::make(&registry, mirror, &patterns, &journal).await.map_err(fails)?;
         if let Some((_, trouble)) = survey.unread.into_iter().next() {
-            return Err(trouble.into());
+            return Err(fails(trouble));
         }
         let mut conn = self.db().read().await?;
         let id = mirror.common.id;

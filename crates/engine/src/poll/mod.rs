@@ -21,9 +21,11 @@ use longshore_metadata::{
     policies, pull_mirrors, remotes, repositories,
 };
 use longshore_model::{
-    JobId, PolicyId, PolicyKind, PullMirror, Repository, Timestamp,
-    job::{Job, Status},
-    policy::{Baseline, LastRun, RunCode},
+    JobId, Message, PolicyId, PolicyKind, Repository, Timestamp,
+    job::Status,
+    message::{JobMessage, PollMessage, RepositoryRef, Trouble as Said},
+    policy::{Baseline, RunCode},
+    stored::{Job, LastRun, PullMirror},
 };
 use longshore_policy::Patterns;
 use plan::Tally;
@@ -39,14 +41,16 @@ pub(crate) async fn run(
 ) -> Result<Finished, Trouble> {
     let mut conn = engine.db().read().await?;
     let Some(mirror) = pull_mirrors::get(&mut conn, policy).await? else {
-        return Ok(Finished::Outcome("the pull mirror has been deleted".to_owned()));
+        return Ok(Finished::Outcome(PollMessage::MirrorGone.into()));
     };
     if !mirror.common.enabled || mirror.common.paused.is_some() {
-        return Ok(Finished::Outcome("the pull mirror is disabled".to_owned()));
+        return Ok(Finished::Outcome(PollMessage::Disabled.into()));
     }
-    let target = repositories::get(&mut conn, mirror.repository)
-        .await?
-        .ok_or_else(|| Trouble::Final(format!("{} has been deleted", mirror.repository_name)))?;
+    journal.speaks_to(survey::remote(&mirror));
+    let target = repositories::get(&mut conn, mirror.repository).await?.ok_or_else(|| {
+        let repository = RepositoryRef::new(mirror.repository, mirror.repository_name.clone());
+        Trouble::Final(Said::Deleted { repository }.into())
+    })?;
     drop(conn);
     longshore_content::may_write_tags(&target, &survey::provenance(&mirror, None))?;
     begin(engine, claim, policy).await?;
@@ -63,7 +67,7 @@ async fn begin(engine: &Engine, claim: &Claim, policy: PolicyId) -> Result<(), E
     let write = engine.db().write(Priority::Normal, move |tx| {
         Box::pin(async move {
             jobs::fence(tx, job, epoch).await?;
-            record(tx, policy, RunCode::Running, "polling", job, now).await
+            record(tx, policy, RunCode::Running, PollMessage::Running.into(), job, now).await
         })
     });
     write.await
@@ -72,7 +76,7 @@ async fn begin(engine: &Engine, claim: &Claim, policy: PolicyId) -> Result<(), E
 /// What a poll achieved.
 struct Polled {
     tally: Tally,
-    sentence: String,
+    said: Message,
 }
 
 async fn poll(
@@ -83,15 +87,15 @@ async fn poll(
     journal: &Journal,
 ) -> Result<Polled, Trouble> {
     let patterns = Patterns::parse(&mirror.patterns)
-        .map_err(|error| Trouble::Final(format!("the tag patterns of the mirror cannot be used: {error}")))?;
+        .map_err(|error| Trouble::Final(PollMessage::Patterns { error: error.to_string() }.into()))?;
     let registry = engine.registry(mirror.remote).await?;
-    let survey = Survey::make(&registry, &mirror.remote_repository, &patterns, journal).await?;
+    let survey = Survey::make(&registry, mirror, &patterns, journal).await?;
     if mirror.baseline == Baseline::Pending {
         return record_baseline(engine, claim, mirror, survey).await;
     }
     let carrier = Carrier::new(engine, claim, mirror, target, registry, journal).await?;
     let tally = carrier.carry_out(survey).await?;
-    Ok(Polled { sentence: tally.sentence(), tally })
+    Ok(Polled { said: PollMessage::Ended { counts: tally }.into(), tally })
 }
 
 /// The first job of a mirror that was only saved: what is there now is not taken (semantics 3).
@@ -103,7 +107,8 @@ async fn record_baseline(
 ) -> Result<Polled, Trouble> {
     if let Some(why) = &survey.incomplete {
         // Until a complete baseline exists nothing is copied.
-        return Err(Trouble::Passing(format!("the list of tags is not complete: {why}")));
+        let incomplete = PollMessage::Incomplete { place: survey::place(mirror), why: why.clone() };
+        return Err(Trouble::Passing(incomplete.into()));
     }
     if let Some((_, trouble)) = survey.unread.into_iter().next() {
         return Err(trouble);
@@ -117,9 +122,8 @@ async fn record_baseline(
         })
     });
     write.await?;
-    let sentence =
-        format!("{known} tags exist at the remote; those that come or change from now on are taken");
-    Ok(Polled { tally: Tally::default(), sentence })
+    let said = PollMessage::Baseline { known: known as u64 }.into();
+    Ok(Polled { tally: Tally::default(), said })
 }
 
 /// The remote's page shows when it last answered.
@@ -145,11 +149,11 @@ async fn end(engine: &Engine, claim: &Claim, mirror: &PullMirror, polled: Polled
         .write(Priority::Normal, move |tx| {
             Box::pin(async move {
                 jobs::fence(tx, job, epoch).await?;
-                record(tx, policy, RunCode::Success, &polled.sentence, job, now).await?;
+                record(tx, policy, RunCode::Success, polled.said.clone(), job, now).await?;
                 if polled.tally.copied > 0 {
                     pull_mirrors::mark_mirrored(tx, policy, now).await?;
                 }
-                jobs::finish(tx, job, epoch, Status::Done, Some(&polled.sentence), None, now).await
+                jobs::finish(tx, job, epoch, Status::Done, Some(&polled.said), None, now).await
             })
         })
         .await
@@ -160,11 +164,11 @@ pub(crate) async fn record(
     tx: &mut Tx,
     policy: PolicyId,
     code: RunCode,
-    sentence: &str,
+    detail: Message,
     job: JobId,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let run = LastRun { code, detail: sentence.to_owned(), at: Some(now), job: Some(job) };
+    let run = LastRun { code, detail, at: Some(now), job: Some(job) };
     policies::record_run(tx, PolicyKind::PullMirror, policy, &run).await
 }
 
@@ -197,13 +201,16 @@ async fn one_of(jobs: &[JobId], changes: &mut broadcast::Receiver<Change>) {
 fn sum_up(children: &[Job]) -> Result<Finished, Trouble> {
     let failed: Vec<&Job> = children.iter().filter(|child| child.status != Status::Done).collect();
     let Some(first) = failed.first() else {
-        return Ok(Finished::Outcome(format!("{} pull mirrors polled", children.len())));
+        return Ok(Finished::Outcome(PollMessage::All { count: children.len() as u64 }.into()));
     };
-    let repository = first.repository_name.as_ref().map(ToString::to_string).unwrap_or_default();
-    let why = first.error.as_deref().unwrap_or(first.status.as_str());
-    Err(Trouble::Final(format!(
-        "{} of {} polls did not end well: {repository}: {why}",
-        failed.len(),
-        children.len()
-    )))
+    let repository = first.repository.zip(first.repository_name.clone());
+    let not_all = PollMessage::NotAll {
+        failed: failed.len() as u64,
+        count: children.len() as u64,
+        first: repository.map(|(id, name)| RepositoryRef::new(id, name)),
+        why: Box::new(
+            first.error.clone().or_else(|| first.outcome.clone()).unwrap_or(JobMessage::Canceled.into()),
+        ),
+    };
+    Err(Trouble::Final(not_all.into()))
 }

@@ -1,7 +1,7 @@
 //! What a pull mirror does with one tag of the remote: pure decisions over what the remote says, what stands
 //! here, and what the baseline holds (semantics 3, 4, 20).
 
-use longshore_model::{PolicyId, TagRecord};
+use longshore_model::{PolicyId, TagRecord, message::Polled};
 use longshore_oci::{Digest, Tag};
 use std::collections::HashMap;
 
@@ -57,50 +57,8 @@ pub(crate) fn is_of(mirror: PolicyId, tag: &TagRecord) -> bool {
     tag.provenance.mirror() == Some(mirror) && tag.provenance.pinned_from().is_none()
 }
 
-/// How many tags went which way, for the sentence a person reads when a poll has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Tally {
-    /// Brought in or moved.
-    pub copied: u64,
-    /// As they were.
-    pub unchanged: u64,
-    /// Left out because they existed when the mirror was saved.
-    pub in_baseline: u64,
-    /// Left alone because a person brought them back.
-    pub pinned: u64,
-    /// Left alone because somebody else made them.
-    pub conflicts: u64,
-    /// Digest tags and referrers brought in.
-    pub referrers: u64,
-    /// Not brought in because of an error.
-    pub failed: u64,
-    /// What is optional and did not come: signatures, other referrers, digest tags (semantics 37).
-    pub warnings: u64,
-}
-
-impl Tally {
-    /// One sentence.
-    pub(crate) fn sentence(&self) -> String {
-        let mut parts = vec![match self.copied {
-            0 => "no new tags".to_owned(),
-            1 => "1 tag brought in".to_owned(),
-            many => format!("{many} tags brought in"),
-        }];
-        let mut add = |count: u64, text: &str| {
-            if count > 0 {
-                parts.push(format!("{count} {text}"));
-            }
-        };
-        add(self.unchanged, "unchanged");
-        add(self.in_baseline, "left out because they existed when the mirror was saved");
-        add(self.pinned, "pinned, and so left alone until somebody releases them");
-        add(self.conflicts, "left alone because they were not made by this mirror");
-        add(self.referrers, "signatures and other referrers");
-        add(self.failed, "failed");
-        add(self.warnings, if self.warnings == 1 { "warning" } else { "warnings" });
-        parts.join(", ")
-    }
-}
+/// How many tags went which way.
+pub(crate) type Tally = Polled;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -119,6 +77,7 @@ mod tests {
     fn tag(by: Option<PolicyId>, at: u8) -> TagRecord {
         let provenance = by.map_or(Provenance::Push, |policy| Provenance::Mirror {
             policy,
+            remote: None,
             remote_host: "registry.example".into(),
             remote_repository: "a/b".parse().unwrap(),
             remote_tag: "1.0".parse().unwrap(),
@@ -187,15 +146,5 @@ mod tests {
         assert_eq!(decide(1, Some(&restored(MIRROR, true)), None), Step::Copy(digest(1)));
         let other = restored(OTHER, true);
         assert_eq!(decide(1, Some(&other), None), Step::Conflict { local: Box::new(other.clone()) });
-    }
-
-    #[test]
-    fn the_tally_reads_as_a_sentence() {
-        assert_eq!(Tally::default().sentence(), "no new tags");
-        let tally = Tally { copied: 3, unchanged: 5, conflicts: 1, ..Tally::default() };
-        assert_eq!(
-            tally.sentence(),
-            "3 tags brought in, 5 unchanged, 1 left alone because they were not made by this mirror"
-        );
     }
 }

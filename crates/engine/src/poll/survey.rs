@@ -3,7 +3,11 @@
 
 use crate::{journal::Journal, trouble::Trouble};
 use futures::{StreamExt, stream};
-use longshore_model::{Provenance, PullMirror};
+use longshore_model::{
+    Provenance,
+    message::{PlaceRef, PollMessage, RemoteRef},
+    stored::PullMirror,
+};
 use longshore_oci::{Digest, Reference, RemoteName, Tag};
 use longshore_policy::Patterns;
 use longshore_remote::Registry;
@@ -33,10 +37,11 @@ impl Survey {
     /// Fails where the list cannot be had, and where the remote as a whole fails.
     pub(super) async fn make(
         registry: &Registry,
-        repository: &RemoteName,
+        mirror: &PullMirror,
         patterns: &Patterns,
         journal: &Journal,
     ) -> Result<Self, Trouble> {
+        let repository = &mirror.remote_repository;
         let plain: Option<Vec<Tag>> =
             patterns.plain_names().map(|names| names.into_iter().cloned().collect());
         let listed = plain.is_none();
@@ -53,7 +58,7 @@ impl Survey {
             }
         };
         if let Some(why) = &incomplete {
-            journal.warn(format!("the list of tags of {repository} is not complete: {why}"));
+            journal.warn(PollMessage::Incomplete { place: place(mirror), why: why.clone() });
         }
         let mut survey = Self { tags: Vec::new(), unread: Vec::new(), digest_tags, listed, incomplete };
         let work: Vec<_> = wanted.into_iter().map(|tag| find(registry, repository, tag)).collect();
@@ -61,7 +66,7 @@ impl Survey {
         while let Some((tag, digest)) = found.next().await {
             match digest {
                 Ok(Some(digest)) => survey.tags.push((tag, digest)),
-                Ok(None) => journal.info(format!("{repository}:{tag} is not there")),
+                Ok(None) => journal.info(PollMessage::Absent { place: place(mirror).tagged(tag) }),
                 Err(trouble) if trouble.is_of_the_whole_registry() => return Err(trouble),
                 Err(trouble) => survey.unread.push((tag, trouble)),
             }
@@ -80,6 +85,16 @@ async fn find(
     (tag, digest)
 }
 
+/// Where the mirror's tags come from.
+pub(super) fn place(mirror: &PullMirror) -> PlaceRef {
+    PlaceRef::new(remote(mirror), mirror.remote_repository.clone())
+}
+
+/// The remote that the mirror asks.
+pub(super) fn remote(mirror: &PullMirror) -> RemoteRef {
+    RemoteRef::new(mirror.remote, mirror.remote_host.clone())
+}
+
 /// What a tag points to at the remote.
 pub(super) async fn look(
     registry: &Registry,
@@ -95,6 +110,7 @@ pub(super) fn provenance(mirror: &PullMirror, tag: Option<&Tag>) -> Provenance {
     let any = || Tag::referrers_of(&Digest::sha256([0; 32]));
     Provenance::Mirror {
         policy: mirror.common.id,
+        remote: Some(mirror.remote),
         remote_host: mirror.remote_host.clone(),
         remote_repository: mirror.remote_repository.clone(),
         remote_tag: tag.cloned().unwrap_or_else(any),

@@ -10,10 +10,12 @@ use longshore_metadata::{
     policies, push_mirrors, verdicts,
 };
 use longshore_model::{
-    Author, JobId, PolicyKind, Repository, Timestamp,
+    Author, JobId, Message, PolicyKind, Repository, Timestamp,
     activity::ActivityKind,
-    job::{Job, Status},
-    policy::{LastRun, RunCode},
+    job::Status,
+    message::PushMessage,
+    policy::RunCode,
+    stored::{Job, LastRun},
     tag::AnswerResult,
 };
 use longshore_oci::{Digest, Tag};
@@ -33,7 +35,7 @@ pub(super) async fn done(
         Box::pin(async move {
             jobs::fence(tx, ending.job.id, epoch).await?;
             ending.record(tx).await?;
-            let outcome = ending.sentence();
+            let outcome = ending.became();
             jobs::finish(tx, ending.job.id, epoch, Status::Done, Some(&outcome), None, now).await
         })
     });
@@ -50,16 +52,14 @@ struct Ending {
 }
 
 impl Ending {
-    fn sentence(&self) -> String {
-        let done = match self.moved {
-            true => format!("sent to {}", self.order.place()),
-            false => format!("{} has this image already", self.order.place()),
-        };
-        match self.sent.warnings {
-            0 => done,
-            1 => format!("{done}, 1 warning"),
-            many => format!("{done}, {many} warnings"),
+    /// What became of the image.
+    fn became(&self) -> Message {
+        let (place, warnings) = (self.order.place(), self.sent.warnings);
+        match self.moved {
+            true => PushMessage::Sent { place, warnings },
+            false => PushMessage::Unchanged { place, warnings },
         }
+        .into()
     }
 
     async fn record(&self, tx: &mut Tx) -> Result<(), Error> {
@@ -74,10 +74,10 @@ impl Ending {
         if shipment.referrers {
             self.follow_up(tx).await?;
         }
-        settle(tx, &self.order, AnswerResult::Done, &self.sentence(), self.job.id).await?;
+        settle(tx, &self.order, AnswerResult::Done, &self.became(), self.job.id).await?;
         if let Some(policy) = shipment.policy {
             let code = RunCode::Success;
-            let run = LastRun { code, detail: self.sentence(), at: Some(self.now), job: Some(self.job.id) };
+            let run = LastRun { code, detail: self.became(), at: Some(self.now), job: Some(self.job.id) };
             policies::record_run(tx, PolicyKind::PushMirror, policy, &run).await?;
             push_mirrors::mark_mirrored(tx, policy, self.now).await?;
         }
@@ -136,7 +136,7 @@ impl Ending {
             digest: Some(shipment.digest.clone()),
             policy: shipment.policy,
             job: Some(self.job.id),
-            detail: self.sentence(),
+            detail: self.became(),
             ..activity::NewActivity::new(self.now, author, ActivityKind::TagSent)
         };
         activity::add(tx, &entry).await
@@ -159,16 +159,16 @@ pub(crate) async fn failed(
     order: &Order,
     job: JobId,
     result: AnswerResult,
-    sentence: &str,
+    why: Message,
     now: Timestamp,
 ) -> Result<(), Error> {
-    settle(tx, order, result, sentence, job).await?;
+    settle(tx, order, result, &why, job).await?;
     let Some(policy) = order.shipment.policy.filter(|_| order.is_asked_for()) else { return Ok(()) };
     let code = match result {
         AnswerResult::Superseded => RunCode::Success,
         _ => RunCode::Failed,
     };
-    let detail = format!("{}: {sentence}", order.place());
+    let detail = PushMessage::Failed { place: order.place(), why: Box::new(why) }.into();
     let run = LastRun { code, detail, at: Some(now), job: Some(job) };
     policies::record_run(tx, PolicyKind::PushMirror, policy, &run).await
 }
@@ -179,7 +179,7 @@ async fn settle(
     tx: &mut Tx,
     order: &Order,
     result: AnswerResult,
-    consequence: &str,
+    consequence: &Message,
     job: JobId,
 ) -> Result<(), Error> {
     let (Some(policy), Some(tag)) = (order.shipment.policy, &order.shipment.tag) else { return Ok(()) };

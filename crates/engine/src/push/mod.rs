@@ -9,7 +9,7 @@ use crate::{
     Engine, family,
     journal::Journal,
     orders::{Destination, Shipment},
-    outgoing::runs_wild,
+    outgoing::{runs_wild, stops},
     pause::{Culprit, pause},
     transfer::push::{Push, Target},
     trouble::{Fate, Trouble},
@@ -20,7 +20,11 @@ use longshore_metadata::{
     jobs::Claim,
     repositories,
 };
-use longshore_model::{PolicyKind, Repository, RepositoryId, TagRecord, job::Parameters};
+use longshore_model::{
+    PolicyKind, Repository, RepositoryId, TagRecord,
+    job::Parameters,
+    message::{JobMessage, PlaceRef, PolicyMessage, PushMessage, RemoteRef, Trouble as Said},
+};
 use longshore_oci::{Digest, Reference, RemoteName};
 use std::{collections::HashSet, ops::ControlFlow};
 
@@ -66,12 +70,13 @@ impl Order {
         }
     }
 
-    /// The name there as a person writes it.
-    fn place(&self) -> String {
-        let Destination { host, repository, .. } = &self.destination;
+    /// Where it goes.
+    fn place(&self) -> PlaceRef {
+        let Destination { remote, host, repository } = &self.destination;
+        let place = PlaceRef::new(RemoteRef::new(*remote, host.clone()), repository.clone());
         match &self.shipment.target_tag {
-            Some(tag) => format!("{host}/{repository}:{tag}"),
-            None => format!("{host}/{repository}@{}", self.shipment.digest.short()),
+            Some(tag) => place.tagged(tag.clone()),
+            None => place.at(self.shipment.digest.clone()),
         }
     }
 
@@ -98,7 +103,7 @@ pub(crate) async fn run(
     let mut conn = engine.db().read().await?;
     let source = repositories::get(&mut conn, order.source)
         .await?
-        .ok_or_else(|| Trouble::Final("the repository has been deleted".to_owned()))?;
+        .ok_or_else(|| Trouble::Final(JobMessage::RepositoryGone.into()))?;
     check_superseded(&mut conn, order).await?;
     let relatives = relatives(&mut conn, order).await?;
     drop(conn);
@@ -141,13 +146,11 @@ async fn check_superseded(conn: &mut Conn, order: &Order) -> Result<(), Trouble>
     }
     let latest = deliveries::latest_at(conn, &order.target(), name).await?;
     match latest.filter(|latest| latest.source_revision > order.shipment.revision) {
-        Some(latest) => Err(Trouble::Superseded(format!(
-            "{} was set by a later change (revision {} after {}){}, so it was left alone",
-            order.place(),
-            latest.source_revision.0,
-            order.shipment.revision.0,
-            latest.job.map(|job| format!(" by job {job}")).unwrap_or_default(),
-        ))),
+        Some(latest) => {
+            let (place, ours, later) = (order.place(), order.shipment.revision, latest.source_revision);
+            let superseded = PushMessage::Superseded { place, ours, later, job: latest.job };
+            Err(Trouble::Superseded(superseded.into()))
+        }
         None => Ok(()),
     }
 }
@@ -157,16 +160,16 @@ async fn check_brake(engine: &Engine, claim: &Claim, order: &Order) -> Result<()
     let (Some(policy), Some(_)) = (order.shipment.policy, &order.shipment.target_tag) else { return Ok(()) };
     let mut conn = engine.db().read().await?;
     let wild = runs_wild(&mut conn, policy, &order.shipment.digest, engine.now()).await?;
-    let Some(why) = wild.and_then(|objection| objection.stops) else { return Ok(()) };
+    let Some(why) = wild.as_ref().and_then(stops) else { return Ok(()) };
     drop(conn);
     let culprit = Culprit { id: policy, kind: PolicyKind::PushMirror, repository: order.source };
-    let sentence = format!("the push mirror stopped itself: {why}");
+    let stopped = PolicyMessage::Stopped { policy: PolicyKind::PushMirror, why: Box::new(why.clone()) };
     let (job, now) = (claim.job.id, engine.now());
     let write = engine
         .db()
         .write(Priority::Normal, move |tx| Box::pin(async move { pause(tx, culprit, &why, job, now).await }));
     write.await?;
-    Err(Trouble::Final(sentence))
+    Err(Trouble::Final(stopped.into()))
 }
 
 /// Other repositories of the same remote that were sent the same image: its blobs can be mounted from there.
@@ -217,13 +220,14 @@ impl Run<'_> {
             self.check_overwrite(&there).await?;
         }
         if unchanged {
-            self.journal.info(format!("{} has this image already", self.order.place()));
+            self.journal.info(PushMessage::Unchanged { place: self.order.place(), warnings: 0 });
             return Ok((self.send_family().await?, false));
         }
         let ready = self.push.prepare(&shipment.digest).await?;
         check_superseded(&mut self.engine.db().read().await?, self.order).await?;
         self.push.put(&ready, &reference).await?;
-        self.journal.info(format!("{} is now at {}", self.order.place(), shipment.digest));
+        let digest = shipment.digest.clone();
+        self.journal.info(PushMessage::Set { place: self.order.place(), digest });
         // Afterwards: a signature that is refused there must not keep the image from coming (semantics 37).
         Ok((self.send_family().await?, true))
     }
@@ -236,15 +240,11 @@ impl Run<'_> {
         if ours.is_some_and(|ours| ours.digest == *there) {
             return Ok(());
         }
-        let place = self.order.place();
+        let (place, digest) = (self.order.place(), there.clone());
         if !self.order.shipment.overwrite {
-            return Err(Trouble::Final(format!(
-                "{place} is at {there}, which Longshore did not put there, and this mirror does not overwrite \
-                 such tags; switch overwriting on, or let the tag template give another name"
-            )));
+            return Err(Trouble::Final(PushMessage::Foreign { place, digest }.into()));
         }
-        self.journal
-            .warn(format!("{place} was at {there}, which Longshore did not put there; it is overwritten"));
+        self.journal.warn(PushMessage::Overwritten { place, digest });
         Ok(())
     }
 
@@ -275,7 +275,7 @@ impl Run<'_> {
         }
         let count = sent.referrers.len() + sent.digest_tags.len();
         if count > 0 {
-            self.journal.info(format!("{count} signatures and other referrers went along"));
+            self.journal.info(PushMessage::Along { count: count as u64 });
         }
         Ok(sent)
     }
@@ -294,7 +294,8 @@ impl Run<'_> {
             return Err(trouble);
         }
         sent.warnings += 1;
-        self.journal.warn(format!("{name}: {trouble}"));
+        let why = Box::new(self.journal.told(&trouble));
+        self.journal.warn(Said::Optional { what: name.to_string(), why });
         if trouble.is_of_the_whole_registry() {
             return Ok(ControlFlow::Break(()));
         }

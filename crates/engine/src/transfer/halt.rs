@@ -72,7 +72,7 @@ mod tests {
     fn semantics_37_a_failure_of_one_thing_stops_nothing() {
         let halt = Halt::default();
         assert!(halt.heed(failed(Failure::Broken("reset".to_owned()))).is_err());
-        assert!(halt.heed::<()>(Err(Trouble::Final("no manifest".to_owned()))).is_err());
+        assert!(halt.heed::<()>(Err(Trouble::Foreign("no manifest".to_owned()))).is_err());
         assert!(halt.check().is_ok() && halt.reason().is_none());
     }
 }

@@ -11,6 +11,7 @@ mod source;
 pub(crate) mod stream;
 
 use crate::trouble::Trouble;
+use longshore_model::message::Trouble as Said;
 use longshore_oci::{Digest, Manifest};
 
 /// Indexes may name indexes, to this depth.
@@ -24,13 +25,13 @@ pub(crate) const REFERRER_DEPTH: usize = 4;
 
 /// Reads a manifest that is about to be copied.
 pub(crate) fn parse(digest: &Digest, media_type: &str, bytes: &[u8]) -> Result<Manifest, Trouble> {
-    Manifest::parse(bytes, Some(media_type))
-        .map_err(|error| Trouble::Final(format!("the manifest {} cannot be copied: {error}", digest.short())))
+    Manifest::parse(bytes, Some(media_type)).map_err(|error| {
+        let (short, error) = (digest.short().to_owned(), error.to_string());
+        Trouble::Final(Said::Manifest { short, error }.into())
+    })
 }
 
 pub(crate) fn too_deep(digest: &Digest) -> Trouble {
-    Trouble::Final(format!(
-        "{} is an index of indexes, more than {DEPTH} deep, which is not copied",
-        digest.short()
-    ))
+    let (short, most) = (digest.short().to_owned(), DEPTH as u64);
+    Trouble::Final(Said::TooDeep { short, most }.into())
 }

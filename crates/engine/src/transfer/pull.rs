@@ -15,7 +15,10 @@ use crate::{
 };
 use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
 use longshore_content::{self as content, Content, PutManifest};
-use longshore_model::{Author, Lineage, Provenance, Repository};
+use longshore_model::{
+    Author, Lineage, Provenance, Repository,
+    message::{Again, Trouble as Said},
+};
 use longshore_oci::{Descriptor, Digest, Manifest, ManifestReference, Reference, ReferenceRole, RemoteName};
 use longshore_remote::{FetchedManifest, Registry};
 use std::collections::HashSet;
@@ -126,7 +129,8 @@ impl Pull {
         let fetched = self.ask_for_manifest(reference).await;
         match fetched {
             Err(trouble) if trouble.is_wrong_content() => {
-                self.journal.warn(format!("{trouble}; it is fetched once more"));
+                let why = Box::new(self.journal.told(&trouble));
+                self.journal.warn(Said::Again { why, again: Again::Fetch });
                 self.ask_for_manifest(reference).await
             }
             fetched => fetched,
@@ -165,10 +169,11 @@ impl Pull {
         match brought {
             Err(Trouble::Gone(_) | Trouble::PartGone { .. }) if sparse => {
                 let (host, from) = (self.registry.host(), &self.from);
-                self.journal.warn(format!(
+                let absent = Trouble::Foreign(format!(
                     "{host}/{from} does not have {digest}, which {} names; it is recorded as absent",
                     whole.short()
                 ));
+                self.journal.warn(self.journal.told(&absent));
                 Ok(())
             }
             Err(Trouble::Gone(error)) => Err(Trouble::PartGone {
@@ -191,10 +196,15 @@ impl Pull {
             self.journal.bytes(blob.size);
             return Ok(());
         }
-        let _permit = self.streams.acquire().await.map_err(|closed| Trouble::Passing(closed.to_string()))?;
+        let _permit = self
+            .streams
+            .acquire()
+            .await
+            .map_err(|closed| Trouble::Passing(Said::Server { said: closed.to_string() }.into()))?;
         match self.store_blob(blob).await {
             Err(trouble) if trouble.is_wrong_content() => {
-                self.journal.warn(format!("{trouble}; it is fetched once more, from the start"));
+                let why = Box::new(self.journal.told(&trouble));
+                self.journal.warn(Said::Again { why, again: Again::FromStart });
                 self.store_blob(blob).await
             }
             stored => stored,

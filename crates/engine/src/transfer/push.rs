@@ -15,7 +15,10 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
 use http::{HeaderName, HeaderValue, StatusCode};
 use longshore_content::Content;
-use longshore_model::{Lineage, RemoteId, Repository};
+use longshore_model::{
+    Lineage, RemoteId, Repository,
+    message::{Again, Trouble as Said},
+};
 use longshore_oci::{
     Descriptor, Digest, ErrorCode, Manifest, ManifestKind, ManifestReference, Reference, ReferenceRole,
     RemoteName, Tag, media_type,
@@ -141,10 +144,8 @@ impl Push {
     async fn load(&self, digest: &Digest) -> Result<Ready, Trouble> {
         let reference = Reference::Digest(digest.clone());
         let stored = self.content.get_manifest(&self.from, &reference).await?.ok_or_else(|| {
-            let (name, short) = (&self.from.name, digest.short());
-            Trouble::Final(format!(
-                "{name} no longer has the manifest {short}: it was deleted before it was sent"
-            ))
+            let (repository, short) = ((&self.from).into(), digest.short().to_owned());
+            Trouble::Final(Said::ManifestGone { repository, short }.into())
         })?;
         let manifest = parse(digest, &stored.media_type, &stored.bytes)?;
         let (media_type, bytes) = (stored.media_type, Bytes::from(stored.bytes));
@@ -202,7 +203,11 @@ impl Push {
     }
 
     async fn send_blob(&self, blob: &Descriptor) -> Result<(), Trouble> {
-        let _permit = self.streams.acquire().await.map_err(|closed| Trouble::Passing(closed.to_string()))?;
+        let _permit = self
+            .streams
+            .acquire()
+            .await
+            .map_err(|closed| Trouble::Passing(Said::Server { said: closed.to_string() }.into()))?;
         let place = format!("{}/{}@{}", self.registry.host(), self.to.repository, blob.digest);
         let _alone = self.shared.locks.hold(place).await;
         self.journal.plan_bytes(blob.size);
@@ -253,14 +258,15 @@ impl Push {
             // What is not here either will not be found there, however long it is waited.
             let absent = self.absent(&ready.manifest).await?;
             if let Some(part) = absent.first() {
-                return Err(Trouble::Final(format!(
+                return Err(Trouble::Foreign(format!(
                     "{error}; {part}, one of its parts, is not stored here either, and {} does not take it \
                      without",
                     self.registry.host()
                 )));
             }
             let Some(wait) = waits.next() else { return Err(error.into()) };
-            self.journal.warn(format!("{error}; its parts are looked at once more in {} s", wait.as_secs()));
+            let why = Box::new(self.journal.told(&error.into()));
+            self.journal.warn(Said::Again { why, again: Again::PartsAfter { seconds: wait.as_secs() } });
             sleep(wait).await;
             for part in ready.manifest.references() {
                 self.claims.forget(&part.descriptor.digest);
@@ -290,7 +296,8 @@ impl Push {
     async fn make_known(&self, ready: &Ready, reference: &Reference) -> Result<(), Trouble> {
         match (self.join_list(ready).await, reference) {
             (Err(trouble), Reference::Tag(_)) if trouble.fate() != Fate::Lost => {
-                self.journal.warn(format!("{trouble}; it is not in the list of its subject's referrers"));
+                let why = Box::new(self.journal.told(&trouble));
+                self.journal.warn(Said::Again { why, again: Again::Unlisted });
                 Ok(())
             }
             (outcome, _) => outcome,

@@ -4,9 +4,9 @@ use crate::support::{ScriptedRegistry, World};
 use axum::http::Method;
 use longshore_engine::orders;
 use longshore_model::{
-    PullMirror,
     job::{Action, Cause, Job, Status},
     policy::RunCode,
+    stored::PullMirror,
     tag::AnswerResult,
 };
 use longshore_oci::media_type;
@@ -64,7 +64,7 @@ async fn semantics_37_a_manifest_that_is_none_or_gone_keeps_no_other_from_coming
     assert_eq!(world.tags(&here).await, ["a", "z"]);
     let log = world.log(job.id).await;
     assert!(log.contains("garbage: ") && log.contains("gone: "), "{log}");
-    assert!(job.error.unwrap().contains("2 tags brought in, 2 failed"));
+    assert!(job.error.unwrap().contains("2 tags mirrored, 2 failed"));
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn semantics_37_referrers_and_digest_tags_that_fail_are_warnings() {
     let here = world.repository("dev/app").await;
     let mirror = world.pull_mirror(&here, &registry, "up/app", |m| m.common.referrers = true).await;
     let job = poll(&world, &mirror).await;
-    let outcome = Some("1 tag brought in, 2 warnings");
+    let outcome = Some("1 tag mirrored, 2 warnings");
     assert_eq!((job.status, job.outcome.as_deref(), job.attempt), (Status::Done, outcome, 1));
     assert_eq!(world.tags(&here).await, ["1.0"]);
     let log = world.log(job.id).await;

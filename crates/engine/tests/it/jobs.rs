@@ -6,8 +6,9 @@ use jiff::SignedDuration;
 use longshore_engine::orders;
 use longshore_metadata::{jobs, pull_mirrors};
 use longshore_model::{
-    BootId, JobId, PullMirror,
+    BootId, JobId,
     job::{Action, Cause, Status},
+    stored::PullMirror,
 };
 use longshore_policy::Rules;
 use longshore_testkit::{Package, corpus, scripted::on};

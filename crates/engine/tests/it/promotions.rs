@@ -13,6 +13,7 @@ use longshore_metadata::{
 use longshore_model::{
     ImmutableTags, Lineage, PolicyId, PolicyKind, Provenance, Repository, RepositoryState, TagRecord,
     job::{Action, Cause, Parameters, Status},
+    message::Everything,
     repository::RepositoryChange,
     tag::AnswerResult,
 };
@@ -74,6 +75,7 @@ async fn a_pushed_tag_that_matches_is_in_the_target_with_its_provenance() {
         promoted.provenance,
         Provenance::Promotion {
             policy: Some(policy.common.id),
+            source: Some(dev.id),
             source_repository: dev.name.clone(),
             source_tag: "1.0-stable".parse().unwrap(),
             source_revision: pushed.revision,
@@ -296,7 +298,7 @@ async fn semantics_05_a_policy_that_makes_too_many_tags_of_one_image_stops_itsel
     assert_eq!(world.tags(&qa).await.len(), 20);
     let stored =
         promotions::get(&mut world.db.read().await.unwrap(), policy.common.id).await.unwrap().unwrap();
-    let why = stored.common.paused.expect("it stopped itself");
+    let why = stored.common.paused.expect("it stopped itself").sentence(&Everything);
     assert!(why.contains("looks like a loop"), "{why}");
 }
 

@@ -3,13 +3,15 @@
 use crate::support::{ScriptedRegistry, World};
 use axum::http::Method;
 use longshore_content::Restore;
-use longshore_engine::orders;
+use longshore_engine::{ForeseeError, orders};
 use longshore_metadata::pull_mirrors;
 use longshore_model::{
-    Author, Provenance, PullMirror, RepositoryState,
+    Author, Provenance, RepositoryState,
     job::{Cause, Job, Status},
+    message::Everything,
     policy::{Baseline, RunCode},
     repository::RepositoryChange,
+    stored::PullMirror,
 };
 use longshore_oci::Tag;
 use longshore_policy::Rules;
@@ -36,7 +38,7 @@ async fn the_tags_that_the_patterns_take_come_in_whole_and_are_evaluated() {
     world.promotion(&here, &qa, Rules::EveryTag, "%n").await;
     let mirror = world.pull_mirror(&here, &registry, "their/app", |m| m.patterns = "1.*".into()).await;
     let job = poll(&world, &mirror).await;
-    assert_eq!((job.status, job.outcome.as_deref()), (Status::Done, Some("2 tags brought in")));
+    assert_eq!((job.status, job.outcome.as_deref()), (Status::Done, Some("2 tags mirrored")));
     assert_eq!(job.progress.tags_done, 2);
     assert_eq!(job.progress.bytes_done, job.progress.bytes_total);
     assert_eq!(world.tags(&here).await, ["1.0", "1.1"]);
@@ -133,7 +135,10 @@ async fn semantics_29_the_plan_of_a_poll_is_what_the_poll_then_does() {
     poll(&world, &mirror).await;
     assert_eq!(world.tags(&here).await, ["comes", "moves", "ours", "stays"]);
     registry.script([on(Method::HEAD, "*manifests/comes").times(1).status(403)]);
-    let failed = world.engine.foresee_poll(&mirror).await.unwrap_err().to_string();
+    let Err(ForeseeError::WouldFail(why)) = world.engine.foresee_poll(&mirror).await else {
+        panic!("it would fail")
+    };
+    let failed = why.sentence(&Everything);
     assert!(failed.contains("403"), "{failed}");
 }
 
@@ -187,7 +192,7 @@ async fn semantics_22_a_tag_that_a_person_rolled_back_is_left_alone_until_it_is_
 
     let name = "1.0".parse().unwrap();
     world.content.release_tag(&here, &name, &Author::System).await.unwrap().unwrap();
-    assert_eq!(poll(&world, &mirror).await.outcome.as_deref(), Some("1 tag brought in"));
+    assert_eq!(poll(&world, &mirror).await.outcome.as_deref(), Some("1 tag mirrored"));
     assert_eq!(world.tag(&here, "1.0").await.unwrap().digest, images[2].root);
 }
 

@@ -61,7 +61,7 @@ async fn a_build_cache_is_promoted_sent_and_brought_in_with_its_layers() {
     assert!(registry.has("their/cache", &cache), "{:?}", registry.requests());
     let pull = world.pull_mirror(&back, &registry, "their/cache", |mirror| mirror.remote = push.remote).await;
     let job = world.enqueue(orders::poll(&pull, Cause::Schedule, None, world.now())).await;
-    assert_eq!(world.ended(job.id).await.outcome.as_deref(), Some("1 tag brought in"));
+    assert_eq!(world.ended(job.id).await.outcome.as_deref(), Some("1 tag mirrored"));
     assert!(world.has(&back, &cache).await);
 }
 
@@ -204,7 +204,7 @@ async fn semantics_05_what_came_from_there_is_not_sent_back_not_even_by_way_of_a
     let here = world.repository("dev/mirrored").await;
     let next = world.repository("dev/next").await;
     let pull = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
-    let template = |mirror: &mut longshore_model::PushMirror| mirror.template = "%n-back".to_owned();
+    let template = |mirror: &mut longshore_model::stored::PushMirror| mirror.template = "%n-back".to_owned();
     let back = world.push_mirror(&here, &registry, "their/app", template).await;
     world.promotion(&here, &next, longshore_policy::Rules::EveryTag, "%n").await;
     world.push_mirror(&next, &registry, "their/app", template).await;

@@ -6,7 +6,7 @@ use crate::{
     conn::{change, rows, value},
     convert::{id, micros},
 };
-use longshore_model::{BootId, JobId, Timestamp};
+use longshore_model::{BootId, JobId, Message, Timestamp};
 
 /// Takes running jobs out of their workers' hands at `$1`: into the queue again, or to the end for
 /// those that somebody asked to stop.
@@ -31,7 +31,7 @@ pub async fn retry_later(
     job: JobId,
     epoch: i64,
     at: Timestamp,
-    error: &str,
+    error: &Message,
     now: Timestamp,
 ) -> Result<(), Error> {
     let changed = change!(
@@ -45,7 +45,7 @@ pub async fn retry_later(
         job.to_string(),
         epoch,
         micros(at),
-        error
+        error.stored()
     )?;
     back(tx, job, changed)
 }

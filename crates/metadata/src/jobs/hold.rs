@@ -13,9 +13,9 @@ use crate::{
     page,
 };
 use longshore_model::{
-    JobId, Page, PageRequest, PauseScope, PolicyId, Queued, Timestamp,
-    job::Job,
+    JobId, Message, Page, PageRequest, PauseScope, PolicyId, Queued, Timestamp,
     pause::{Held, Resumed},
+    stored::Job,
 };
 use metrics::counter;
 
@@ -126,11 +126,11 @@ pub async fn release_held(
     tx: &mut Tx,
     scope: &PauseScope,
     queued: Queued,
-    dropped: &str,
+    dropped: &Message,
     now: Timestamp,
 ) -> Result<Resumed, Error> {
     let text = scope.to_string();
-    let ended = drop_held(tx, &text, queued, dropped, now).await?;
+    let ended = drop_held(tx, &text, queued, &dropped.stored(), now).await?;
     let rest = rows!(
         tx.conn,
         (String, bool),

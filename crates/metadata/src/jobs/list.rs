@@ -10,7 +10,8 @@ use crate::{
 };
 use longshore_model::{
     Author, Page, PageRequest,
-    job::{Action, Cause, Job, JobFilter, Status},
+    job::{Action, Cause, JobFilter, Status},
+    stored::Job,
 };
 
 /// The conditions of a list, behind the one that finds the rows by an index. Their parameters are

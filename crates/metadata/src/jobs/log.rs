@@ -5,13 +5,10 @@ use crate::{
     conn::{change, from_row, rows},
     convert::{as_word, instant, micros, word},
 };
-use longshore_model::{
-    JobId, Timestamp,
-    job::{Level, LogLine},
-};
+use longshore_model::{JobId, Message, Timestamp, job::Level, stored::LogLine};
 
 /// Appends lines to a job's log.
-pub async fn log(tx: &mut Tx, job: JobId, lines: &[(Level, String)], now: Timestamp) -> Result<(), Error> {
+pub async fn log(tx: &mut Tx, job: JobId, lines: &[(Level, Message)], now: Timestamp) -> Result<(), Error> {
     for (level, message) in lines {
         change!(
             tx.conn,
@@ -20,7 +17,7 @@ pub async fn log(tx: &mut Tx, job: JobId, lines: &[(Level, String)], now: Timest
             job.to_string(),
             micros(now),
             as_word(level),
-            message.as_str()
+            message.stored()
         )?;
     }
     tx.announce(Change::JobLog(job));
@@ -51,7 +48,7 @@ pub async fn logs(conn: &mut Conn, job: JobId, after_line: i64, limit: i64) -> R
             line: row.line,
             at: instant(row.at)?,
             level: word("log level", &row.level)?,
-            message: row.message,
+            message: Message::read(&row.message),
         })
     };
     found.into_iter().map(turn).collect()

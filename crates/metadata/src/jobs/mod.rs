@@ -20,8 +20,10 @@ use crate::{
 };
 use hold::narrowest;
 use longshore_model::{
-    JobId, PolicyId, RepositoryId, Timestamp,
-    job::{Action, Cause, Job, Parameters},
+    JobId, Message, PolicyId, RepositoryId, Timestamp,
+    job::{Action, Cause, Parameters},
+    message::JobMessage,
+    stored::Job,
 };
 use row::{Row, select};
 
@@ -159,13 +161,13 @@ pub async fn cancel(tx: &mut Tx, job: JobId, now: Timestamp) -> Result<CancelOut
 
 /// What waits for a canceled job to copy something hears that it will not.
 pub async fn settle_canceled(tx: &mut Tx, job: JobId) -> Result<(), Error> {
-    let job = job.to_string();
-    let sql = "UPDATE verdicts SET result = 'failed', consequence = 'it was canceled'
+    let (job, canceled) = (job.to_string(), Message::from(JobMessage::Canceled).stored());
+    let sql = "UPDATE verdicts SET result = 'failed', consequence = $2
                WHERE repository = (SELECT j.repository FROM jobs j WHERE j.id = $1) AND result = 'running' AND job = $1";
-    change!(tx.conn, sql, job.as_str())?;
-    let sql = "UPDATE policies SET last_run_code = 'failed', last_run_detail = 'it was canceled'
+    change!(tx.conn, sql, job.as_str(), canceled.as_str())?;
+    let sql = "UPDATE policies SET last_run_code = 'failed', last_run_detail = $2
                WHERE last_run_code = 'running' AND last_run_job = $1";
-    change!(tx.conn, sql, job.as_str())?;
+    change!(tx.conn, sql, job.as_str(), canceled.as_str())?;
     Ok(())
 }
 

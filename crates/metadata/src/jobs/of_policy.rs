@@ -5,7 +5,7 @@ use crate::{
     conn::{change, rows},
     convert::{id, micros},
 };
-use longshore_model::{JobId, PolicyId, Timestamp};
+use longshore_model::{JobId, Message, PolicyId, Timestamp};
 use metrics::counter;
 
 /// What [`cancel_of_policy`] found.
@@ -35,10 +35,10 @@ pub async fn cancel_of_policy(
     tx: &mut Tx,
     policy: PolicyId,
     before_version: Option<i64>,
-    reason: &str,
+    reason: &Message,
     now: Timestamp,
 ) -> Result<Stopped, Error> {
-    let of = policy.to_string();
+    let (of, reason) = (policy.to_string(), reason.stored());
     // First, while its job can still be found: what waits for a copy hears that it will not come.
     change!(
         tx.conn,
@@ -50,7 +50,7 @@ pub async fn cancel_of_policy(
         ),
         of.as_str(),
         before_version,
-        reason
+        reason.as_str()
     )?;
     let canceled = rows!(
         tx.conn,
@@ -63,7 +63,7 @@ pub async fn cancel_of_policy(
         ),
         of.as_str(),
         before_version,
-        reason,
+        reason.as_str(),
         micros(now)
     )?;
     // A running job keeps the reason until it has stopped.
@@ -78,7 +78,7 @@ pub async fn cancel_of_policy(
         ),
         of.as_str(),
         before_version,
-        reason,
+        reason.as_str(),
         micros(now),
         true
     )?;

@@ -3,13 +3,10 @@
 use crate::{
     Error,
     conn::from_row,
-    convert::{from_json, id, instant, maybe_id, maybe_instant, maybe_parse, word},
+    convert::{from_json, id, instant, maybe_id, maybe_instant, maybe_message, maybe_parse, word},
     pauses,
 };
-use longshore_model::{
-    JobId, PolicyId, RepositoryId,
-    job::{Job, Progress},
-};
+use longshore_model::{JobId, PolicyId, RepositoryId, job::Progress, stored::Job};
 
 from_row! {
     pub(super) struct Row {
@@ -68,8 +65,8 @@ impl TryFrom<Row> for Job {
                 bytes_done: row.bytes_done.unsigned_abs(),
                 bytes_total: row.bytes_total.unsigned_abs(),
             },
-            error: row.error,
-            outcome: row.outcome,
+            error: maybe_message(row.error.as_deref()),
+            outcome: maybe_message(row.outcome.as_deref()),
             created_at: instant(row.created_at)?,
             scheduled_at: instant(row.scheduled_at)?,
             started_at: maybe_instant(row.started_at)?,

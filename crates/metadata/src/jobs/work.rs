@@ -11,8 +11,9 @@ use crate::{
 };
 use jiff::SignedDuration;
 use longshore_model::{
-    BootId, JobId, Timestamp,
-    job::{Action, Job, Parameters, Progress, Status},
+    BootId, JobId, Message, Timestamp,
+    job::{Action, Parameters, Progress, Status},
+    stored::Job,
 };
 use metrics::counter;
 
@@ -162,8 +163,8 @@ pub async fn finish(
     job: JobId,
     epoch: i64,
     status: Status,
-    outcome: Option<&str>,
-    error: Option<&str>,
+    outcome: Option<&Message>,
+    error: Option<&Message>,
     now: Timestamp,
 ) -> Result<(), Error> {
     let ended = row!(
@@ -178,8 +179,8 @@ pub async fn finish(
         job.to_string(),
         epoch,
         status.as_str(),
-        outcome,
-        error,
+        outcome.map(Message::stored),
+        error.map(Message::stored),
         micros(now)
     )?;
     let Some((serial, action)) = ended else { return Err(Error::LeaseLost(job)) };

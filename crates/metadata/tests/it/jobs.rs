@@ -4,9 +4,9 @@ use crate::on_both;
 use crate::scene::{LEASE, Scene, at, order};
 use longshore_metadata::jobs::{self, CancelOutcome};
 use longshore_metadata::repositories::Visible;
-use longshore_metadata::{Error, settings};
+use longshore_metadata::{Error, Tx, settings};
 use longshore_model::job::{Action, JobFilter, Level, Progress, Status};
-use longshore_model::{BootId, JobId, PageRequest};
+use longshore_model::{BootId, JobId, PageRequest, Timestamp};
 use std::collections::HashSet;
 
 on_both![
@@ -25,7 +25,7 @@ on_both![
     old_jobs_are_forgotten_with_their_logs,
 ];
 
-async fn get(scene: &Scene, job: JobId) -> longshore_model::job::Job {
+async fn get(scene: &Scene, job: JobId) -> longshore_model::stored::Job {
     jobs::get(&mut scene.read().await, job).await.unwrap().unwrap()
 }
 
@@ -36,10 +36,21 @@ async fn finish(scene: &Scene, claim: &jobs::Claim, status: Status) -> Result<()
             Box::pin(async move {
                 // Its effect, which must not stay when the lease is lost.
                 settings::put(tx, &format!("effect of {job} {epoch}"), "done").await?;
-                jobs::finish(tx, job, epoch, status, Some("moved"), None, at(9)).await
+                jobs::finish(tx, job, epoch, status, Some(&"moved".into()), None, at(9)).await
             })
         })
         .await
+}
+
+async fn retry_later(
+    tx: &mut Tx,
+    job: JobId,
+    epoch: i64,
+    at: Timestamp,
+    why: &'static str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    jobs::retry_later(tx, job, epoch, at, &why.into(), now).await
 }
 
 async fn release_expired(scene: &Scene, second: i64) -> u64 {
@@ -63,10 +74,7 @@ async fn due_jobs_are_handed_out_oldest_first_and_once(scene: Scene) {
     assert_eq!((job.status, job.attempt, job.started_at), (Status::Running, 1, Some(at(30))));
     finish(&scene, &claimed[0], Status::Done).await.unwrap();
     let job = get(&scene, third).await;
-    assert_eq!(
-        (job.status, job.outcome.as_deref(), job.finished_at),
-        (Status::Done, Some("moved"), Some(at(9)))
-    );
+    assert_eq!((job.status, job.outcome, job.finished_at), (Status::Done, Some("moved".into()), Some(at(9))));
 }
 
 async fn two_jobs_with_one_serial_key_never_run_at_once(scene: Scene) {
@@ -162,7 +170,7 @@ async fn semantics_25_a_lost_lease_commits_nothing(scene: Scene) {
     let renewed = scene.write(move |tx| Box::pin(jobs::renew(tx, job, epoch, at(62), LEASE))).await;
     assert!(!renewed);
     let put_back =
-        scene.try_write(move |tx| Box::pin(jobs::retry_later(tx, job, epoch, at(70), "late", at(62)))).await;
+        scene.try_write(move |tx| Box::pin(retry_later(tx, job, epoch, at(70), "late", at(62)))).await;
     assert!(matches!(put_back, Err(Error::LeaseLost(_))));
 
     let conn = &mut scene.read().await;
@@ -212,10 +220,10 @@ async fn a_job_is_tried_again_when_its_time_has_come(scene: Scene) {
     let job = scene.enqueue(None, 0).await;
     let claim = scene.claim(0, 1).await.remove(0);
     let epoch = claim.epoch;
-    scene.write(move |tx| Box::pin(jobs::retry_later(tx, job, epoch, at(30), "busy", at(1)))).await;
+    scene.write(move |tx| Box::pin(retry_later(tx, job, epoch, at(30), "busy", at(1)))).await;
     let waiting = get(&scene, job).await;
     assert_eq!((waiting.status, waiting.retries_left, waiting.scheduled_at), (Status::Waiting, 2, at(30)));
-    assert_eq!(waiting.error.as_deref(), Some("busy"));
+    assert_eq!(waiting.error, Some("busy".into()));
     assert!(scene.claim(29, 1).await.is_empty());
     let again = scene.claim(30, 1).await.remove(0);
     assert_eq!((again.job.attempt, again.job.started_at), (2, Some(at(0))));
@@ -246,17 +254,18 @@ async fn progress_and_log_are_kept(scene: Scene) {
         .write(move |tx| {
             Box::pin(async move {
                 jobs::progress(tx, job, epoch, &half, at(1)).await?;
-                let lines = [(Level::Info, "begun".to_owned()), (Level::Warn, "slow".to_owned())];
+                let lines = [(Level::Info, "begun".into()), (Level::Warn, "slow".into())];
                 jobs::log(tx, job, &lines, at(1)).await?;
-                jobs::log(tx, job, &[(Level::Error, "broken".to_owned())], at(2)).await
+                jobs::log(tx, job, &[(Level::Error, "broken".into())], at(2)).await
             })
         })
         .await;
     assert_eq!(get(&scene, job).await.progress, half);
     let conn = &mut scene.read().await;
     let lines = jobs::logs(conn, job, 0, 10).await.unwrap();
-    let told: Vec<_> = lines.iter().map(|line| (line.line, line.level, line.message.as_str())).collect();
-    assert_eq!(told, [(1, Level::Info, "begun"), (2, Level::Warn, "slow"), (3, Level::Error, "broken")]);
+    let told: Vec<_> = lines.into_iter().map(|line| (line.line, line.level, line.message)).collect();
+    let written = [(1, Level::Info, "begun"), (2, Level::Warn, "slow"), (3, Level::Error, "broken")];
+    assert_eq!(told, written.map(|(line, level, said)| (line, level, said.into())));
     let rest = jobs::logs(conn, job, 1, 1).await.unwrap();
     assert_eq!(rest.iter().map(|line| line.line).collect::<Vec<_>>(), [2]);
 }
@@ -326,7 +335,7 @@ async fn old_jobs_are_forgotten_with_their_logs(scene: Scene) {
         let job = scene.enqueue(None, 0).await;
         scene
             .write(move |tx| {
-                Box::pin(async move { jobs::log(tx, job, &[(Level::Info, "x".to_owned())], at(1)).await })
+                Box::pin(async move { jobs::log(tx, job, &[(Level::Info, "x".into())], at(1)).await })
             })
             .await;
     }

@@ -4,11 +4,9 @@ use crate::on_both;
 use crate::scene::{Scene, at, digest, name, vault};
 use longshore_metadata::remotes::{self, OwnerFilter, SecretChange};
 use longshore_metadata::{Error, Vault, accounts, policies, pull_mirrors, push_mirrors};
-use longshore_model::policy::{Baseline, LastRun, PolicyCommon, RunCode};
-use longshore_model::{
-    JobId, PageRequest, PolicyId, PolicyKind, PullMirror, PushMirror, Remote, RemoteId, RemoteKind,
-    Repository,
-};
+use longshore_model::policy::{Baseline, RunCode};
+use longshore_model::stored::{LastRun, PolicyCommon, PullMirror, PushMirror};
+use longshore_model::{JobId, PageRequest, PolicyId, PolicyKind, Remote, RemoteId, RemoteKind, Repository};
 use longshore_policy::StoredRules;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -270,7 +268,7 @@ async fn a_push_mirror_is_read_as_it_was_written(scene: Scene) {
 
     let id = mirror.common.id;
     let run =
-        LastRun { code: RunCode::Failed, detail: "no".to_owned(), at: Some(at(3)), job: Some(JobId::new()) };
+        LastRun { code: RunCode::Failed, detail: "no".into(), at: Some(at(3)), job: Some(JobId::new()) };
     let recorded = run.clone();
     scene
         .write(move |tx| {
@@ -300,13 +298,16 @@ async fn a_paused_mirror_is_not_due(scene: Scene) {
     let mirror = pull_mirror(&scene, &dev, 0, Baseline::None).await.common.id;
     scene
         .write(move |tx| {
-            Box::pin(policies::pause(tx, PolicyKind::PullMirror, mirror, "the realm changed", at(1)))
+            Box::pin(async move {
+                let why = "the realm changed".into();
+                policies::pause(tx, PolicyKind::PullMirror, mirror, &why, at(1)).await
+            })
         })
         .await;
     let conn = &mut scene.read().await;
     assert!(pull_mirrors::due(conn, at(9)).await.unwrap().is_empty());
     let paused = pull_mirrors::get(conn, mirror).await.unwrap().unwrap();
-    assert_eq!(paused.common.paused.as_deref(), Some("the realm changed"));
+    assert_eq!(paused.common.paused, Some("the realm changed".into()));
 }
 
 /// One file, opened with one key and then with another; SQLite is enough to see it.

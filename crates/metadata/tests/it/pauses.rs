@@ -7,13 +7,15 @@ use longshore_metadata::jobs::NewJob;
 use longshore_metadata::verdicts::{self, VerdictRow};
 use longshore_metadata::{Change, Error, Priority, activity, jobs, pauses, pull_mirrors, remotes, stock};
 use longshore_model::activity::{ActivityFilter, ActivityKind};
-use longshore_model::job::{Action, Job, Parameters, Status};
+use longshore_model::job::{Action, Parameters, Status};
+use longshore_model::message::Everything;
 use longshore_model::pause::{Held, Resumed};
 use longshore_model::policy::Baseline;
+use longshore_model::stored::{Job, PullMirror};
 use longshore_model::tag::AnswerResult;
 use longshore_model::{
-    Author, JobId, Lineage, PageRequest, Pause, PauseReason, PauseScope, PolicyId, PolicyKind, PullMirror,
-    Queued, RemoteId, Repository, Revision,
+    Author, JobId, Lineage, PageRequest, Pause, PauseReason, PauseScope, PolicyId, PolicyKind, Queued,
+    RemoteId, Repository, Revision,
 };
 use longshore_policy::{Outcome, Verdict};
 
@@ -168,6 +170,7 @@ pub(crate) async fn mirror(scene: &Scene, repository: &Repository, remote: Remot
 
 pub(crate) fn poll(mirror: &PullMirror) -> NewJob {
     let parameters = Parameters::Poll {
+        remote: None,
         policy: mirror.common.id,
         repository_name: mirror.repository_name.clone(),
         remote_host: mirror.remote_host.clone(),
@@ -230,7 +233,8 @@ async fn semantics_29_who_ran_when_a_pause_began_can_commit_nothing(scene: Scene
     let held = job(&scene, id).await;
     assert_eq!((held.status, held.retries_left, held.held_by.is_some()), (Status::Waiting, attempts, true));
     let lines = jobs::logs(&mut scene.read().await, id, 0, 10).await.unwrap();
-    assert!(lines[0].message.contains("the namespace dev was paused"), "{lines:?}");
+    let line = lines[0].message.sentence(&Everything);
+    assert!(line.contains("the namespace dev was paused"), "{line}");
     end(&scene, of("dev"), Queued::Run).await;
     assert_eq!(claimed(&scene).await, [id]);
 }
@@ -276,7 +280,7 @@ async fn copy_on_its_way(scene: &Scene, repository: &Repository) -> (JobId, Poli
         verdict: Verdict { outcome: Outcome::Match, reasons: Vec::new() },
         target_tag: Some(name("1")),
         result: AnswerResult::Running,
-        consequence: "on its way".to_owned(),
+        consequence: "on its way".into(),
         job: Some(job),
         at: at(0),
     };
@@ -295,14 +299,16 @@ async fn semantics_29_resuming_may_drop_what_waited(scene: Scene) {
     for id in [copied, evaluated] {
         let ended = job(&scene, id).await;
         assert_eq!((ended.status, ended.finished_at), (Status::Canceled, Some(at(9))));
-        assert_eq!(ended.outcome.as_deref(), Some("dropped when the namespace dev was resumed"));
+        let outcome = ended.outcome.unwrap().sentence(&Everything);
+        assert_eq!(outcome, "dropped when the namespace dev was resumed");
         assert_eq!(ended.held_by, None);
     }
     // What was on its way is not for ever: pushing the tag again sends it.
     let verdict = verdicts::find(&mut scene.read().await, policy, 1, app.id, &name("1"), Revision(1)).await;
     let verdict = verdict.unwrap().unwrap();
     assert_eq!(verdict.result, AnswerResult::Failed);
-    assert!(verdict.consequence.contains("dropped"), "{}", verdict.consequence);
+    let consequence = verdict.consequence.sentence(&Everything);
+    assert!(consequence.contains("dropped"), "{consequence}");
 }
 
 async fn what_is_canceled_while_it_waits_is_not_on_its_way_any_more(scene: Scene) {
@@ -445,12 +451,13 @@ async fn pausing_and_resuming_are_told_to_servers_and_in_the_activity(scene: Sce
     let everything = longshore_metadata::repositories::Visible::Everything;
     let (filter, page) = (ActivityFilter::default(), PageRequest::first(10));
     let told = activity::list(&mut scene.read().await, &everything, &filter, &page).await.unwrap();
-    let told: Vec<_> = told.items.iter().map(|entry| (entry.kind, entry.detail.as_str())).collect();
+    let told: Vec<_> =
+        told.items.iter().map(|entry| (entry.kind, entry.detail.sentence(&Everything))).collect();
     assert_eq!(
         told,
         [
-            (ActivityKind::Resumed, "the remote one.example was resumed"),
-            (ActivityKind::Paused, "the remote one.example was paused"),
+            (ActivityKind::Resumed, "the remote one.example was resumed".to_owned()),
+            (ActivityKind::Paused, "the remote one.example was paused".to_owned()),
         ]
     );
 }

@@ -6,10 +6,10 @@ use crate::scene::{Scene, at, digest, name};
 use longshore_metadata::deliveries::{self, Delivery, DeliveryTarget};
 use longshore_metadata::verdicts::{self, VerdictRow};
 use longshore_metadata::{promotions, repositories, undo};
+use longshore_model::message::Everything;
+use longshore_model::stored::PromotionPolicy;
 use longshore_model::tag::AnswerResult;
-use longshore_model::{
-    Author, JobId, PolicyId, PolicyKind, PromotionPolicy, RemoteId, Repository, RepositoryId, Revision,
-};
+use longshore_model::{Author, JobId, PolicyId, PolicyKind, RemoteId, Repository, RepositoryId, Revision};
 use longshore_policy::{Outcome, StoredRules, Verdict};
 
 on_both![
@@ -84,7 +84,7 @@ fn verdict(policy: PolicyId, version: i64, repository: RepositoryId, revision: i
         verdict: Verdict { outcome: Outcome::Match, reasons: Vec::new() },
         target_tag: Some(name("1-qa")),
         result: AnswerResult::Running,
-        consequence: "on its way".to_owned(),
+        consequence: "on its way".into(),
         job: None,
         at: at(revision),
     }
@@ -118,18 +118,29 @@ async fn semantics_02_a_verdict_is_kept_once_per_revision_and_version(scene: Sce
             Box::pin(async move {
                 let (tag, revision) = (name("1"), Revision(7));
                 let done = AnswerResult::Done;
-                verdicts::update_result(tx, policy, 1, dev.id, &tag, revision, done, "promoted", Some(job))
-                    .await?;
+                verdicts::update_result(
+                    tx,
+                    policy,
+                    1,
+                    dev.id,
+                    &tag,
+                    revision,
+                    done,
+                    &"promoted".into(),
+                    Some(job),
+                )
+                .await?;
                 // A result without a job keeps the job that is known.
                 let failed = AnswerResult::Failed;
-                verdicts::update_result(tx, policy, 1, dev.id, &tag, revision, failed, "gone", None).await
+                verdicts::update_result(tx, policy, 1, dev.id, &tag, revision, failed, &"gone".into(), None)
+                    .await
             })
         })
         .await;
     let updated = find(conn, 1, 7).await.unwrap();
     assert_eq!(
-        (updated.result, updated.consequence.as_str(), updated.job),
-        (AnswerResult::Failed, "gone", Some(job))
+        (updated.result, updated.consequence, updated.job),
+        (AnswerResult::Failed, "gone".into(), Some(job))
     );
     assert_eq!(find(conn, 2, 7).await.as_ref(), Some(&rows[1]), "the other version's stays");
 }
@@ -217,7 +228,7 @@ async fn semantics_23_the_policies_of_a_deleted_repository_rest_until_it_is_back
     scene.write(move |tx| Box::pin(repositories::delete(tx, qa.id, &Author::System, at(1)))).await;
     let stopped = promotions::for_source(&mut scene.read().await, dev.id).await.unwrap().remove(0);
     assert_eq!(stopped.common.id, policy.common.id);
-    let why = stopped.common.paused.unwrap();
+    let why = stopped.common.paused.unwrap().sentence(&Everything);
     assert!(stopped.common.enabled && why.contains("qa/app has been deleted"), "{why}");
     let out = async || {
         repositories::summary(&mut scene.read().await, dev.id).await.unwrap().unwrap().promotions_out.count

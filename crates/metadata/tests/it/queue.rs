@@ -4,8 +4,10 @@ use crate::on_both;
 use crate::pauses::{add, mirror, poll, two_remotes};
 use crate::scene::{Scene, at};
 use longshore_metadata::{jobs, policies, pull_mirrors};
-use longshore_model::job::{Job, Status};
-use longshore_model::{JobId, PullMirror};
+use longshore_model::job::Status;
+use longshore_model::message::{Changed, PolicyMessage};
+use longshore_model::stored::{Job, PullMirror};
+use longshore_model::{JobId, Message, PolicyKind};
 
 on_both![
     semantics_34_editing_a_policy_ends_what_its_earlier_versions_have_in_the_queue,
@@ -16,11 +18,15 @@ async fn job(scene: &Scene, id: JobId) -> Job {
     jobs::get(&mut scene.read().await, id).await.unwrap().unwrap()
 }
 
+fn reason() -> Message {
+    PolicyMessage::Canceled { policy: PolicyKind::PullMirror, changed: Changed::Edited }.into()
+}
+
 async fn cancel(scene: &Scene, mirror: &PullMirror, before: Option<i64>) -> jobs::Stopped {
     let policy = mirror.common.id;
     scene
         .write(move |tx| {
-            Box::pin(jobs::cancel_of_policy(tx, policy, before, "the pull mirror was changed", at(5)))
+            Box::pin(async move { jobs::cancel_of_policy(tx, policy, before, &reason(), at(5)).await })
         })
         .await
 }
@@ -44,17 +50,19 @@ async fn semantics_34_editing_a_policy_ends_what_its_earlier_versions_have_in_th
     assert_eq!(job(&scene, newer).await.status, Status::Waiting);
     let ended = job(&scene, waiting).await;
     assert_eq!((ended.status, ended.finished_at), (Status::Canceled, Some(at(5))));
-    assert_eq!(ended.error.as_deref(), Some("the pull mirror was changed"));
+    assert_eq!(ended.error, Some(reason()));
 
     // The one that runs is asked, on whichever server it is, and ends with the same reason.
     assert!(jobs::cancel_requested(&mut scene.read().await, running).await.unwrap());
     scene
         .write(move |tx| {
-            let why = Some("it was canceled");
-            Box::pin(jobs::finish(tx, running, claim.epoch, Status::Canceled, None, why, at(6)))
+            Box::pin(async move {
+                let why = "it was canceled".into();
+                jobs::finish(tx, running, claim.epoch, Status::Canceled, None, Some(&why), at(6)).await
+            })
         })
         .await;
-    assert_eq!(job(&scene, running).await.error.as_deref(), Some("the pull mirror was changed"));
+    assert_eq!(job(&scene, running).await.error, Some(reason()));
 }
 
 async fn semantics_34_deleting_a_policy_ends_all_of_its_jobs(scene: Scene) {

@@ -114,6 +114,7 @@ impl Scene {
     ) -> SetOutcome {
         let provenance = Provenance::Promotion {
             policy: Some(longshore_model::PolicyId::new()),
+            source: None,
             source_repository: "dev/app".parse().unwrap(),
             source_tag: name(tag),
             source_revision: source,

@@ -126,6 +126,7 @@ async fn semantics_22_what_a_mirror_made_is_pinned_until_somebody_releases_it(sc
     let (v1, v2) = (scene.image(&dev, 1).await, scene.image(&dev, 2).await);
     let by = |policy: PolicyId| Provenance::Mirror {
         policy,
+        remote: None,
         remote_host: "registry.example".into(),
         remote_repository: "library/app".parse().unwrap(),
         remote_tag: name("1"),

@@ -11,11 +11,14 @@ use longshore_metadata::{
     verdicts::VerdictRow,
 };
 use longshore_model::{
-    Author, Clock, JobId, Lineage, PageRequest, PolicyId, PromotionPolicy, Provenance, PullMirror,
-    PushMirror, Remote, RemoteId, RemoteKind, Repository, SystemClock, TagRecord, Timestamp,
+    Author, Clock, JobId, Lineage, PageRequest, PolicyId, Provenance, Remote, RemoteId, RemoteKind,
+    Repository, SystemClock, TagRecord, Timestamp,
     job::{Job, JobFilter},
-    policy::{Baseline, LastRun, PolicyCommon},
+    message::Everything,
+    policy::Baseline,
     repository::NewRepository,
+    stored::{LastRun, PolicyCommon, PromotionPolicy, PullMirror, PushMirror, Speaks},
+    tag::AnswerResult,
 };
 use longshore_oci::Tag;
 use longshore_policy::{RawRule, Rules};
@@ -336,19 +339,20 @@ impl World {
             .boxed()
         })
         .await
+        .shown(&Everything)
     }
 
+    /// A job with its texts in words, as administrators see it.
     pub(crate) async fn job(&self, id: JobId) -> Job {
-        jobs::get(&mut self.db.read().await.unwrap(), id).await.unwrap().unwrap()
+        jobs::get(&mut self.db.read().await.unwrap(), id).await.unwrap().unwrap().shown(&Everything)
     }
 
     /// All jobs, oldest first.
     pub(crate) async fn jobs(&self) -> Vec<Job> {
         let mut conn = self.db.read().await.unwrap();
         let (all, first) = (JobFilter::default(), PageRequest::first(500));
-        let mut jobs = jobs::list(&mut conn, &Visible::Everything, None, &all, &first).await.unwrap().items;
-        jobs.reverse();
-        jobs
+        let jobs = jobs::list(&mut conn, &Visible::Everything, None, &all, &first).await.unwrap().items;
+        jobs.into_iter().rev().map(|job| job.shown(&Everything)).collect()
     }
 
     /// Waits until the job has ended.
@@ -383,13 +387,27 @@ impl World {
     pub(crate) async fn log(&self, job: JobId) -> String {
         let mut conn = self.db.read().await.unwrap();
         let lines = jobs::logs(&mut conn, job, 0, 1_000).await.unwrap();
-        lines.iter().map(|line| line.message.as_str()).collect::<Vec<_>>().join("\n")
+        lines.iter().map(|line| line.message.sentence(&Everything)).collect::<Vec<_>>().join("\n")
     }
 
-    pub(crate) async fn verdict(&self, policy: PolicyId, tag: &TagRecord) -> Option<VerdictRow> {
+    pub(crate) async fn verdict(&self, policy: PolicyId, tag: &TagRecord) -> Option<Told> {
         let mut conn = self.db.read().await.unwrap();
         let rows = verdicts::for_tag(&mut conn, tag.repository, &tag.name, tag.revision).await.unwrap();
-        rows.into_iter().find(|row| row.policy == policy)
+        rows.into_iter().find(|row| row.policy == policy).map(Told::of)
+    }
+}
+
+/// A verdict in words, as administrators see it.
+pub(crate) struct Told {
+    pub(crate) result: AnswerResult,
+    pub(crate) target_tag: Option<Tag>,
+    pub(crate) consequence: String,
+}
+
+impl Told {
+    fn of(row: VerdictRow) -> Self {
+        let VerdictRow { result, target_tag, consequence, .. } = row;
+        Self { result, target_tag, consequence: consequence.sentence(&Everything) }
     }
 }
 

@@ -1,0 +1,225 @@
+//! What the server remembers in words: outcomes and errors of jobs, lines of their logs, what policies did and
+//! why not, what happened. It is stored as a kind with typed references and becomes a sentence for one reader
+//! when it is shown (semantics 17, 46): names that the reader may not know read "another repository" or
+//! "another registry". All words of such sentences stand here, one file for each subject, so that better words
+//! reach what was stored before, and nothing ever searches a finished sentence for names.
+//!
+//! To add one: a variant in the file of its subject, with its sentence in `sentence` below it, and an example of
+//! it in `examples`, which the tests of all kinds go through. Names are references, never text; what comes
+//! as text from below (another registry, the database) is [`Trouble`], with who may read it.
+
+mod change;
+mod eyes;
+mod job;
+mod pause;
+mod policy;
+mod poll;
+mod promotion;
+mod push;
+mod reference;
+mod trouble;
+mod upkeep;
+
+#[cfg(test)]
+mod examples;
+
+pub use change::Change;
+pub use eyes::{Everything, Eyes, Mentions, Nothing};
+pub use job::{Evaluated, JobMessage};
+pub use pause::PauseMessage;
+pub use policy::{Changed, Objection, PolicyMessage};
+pub use poll::{PollMessage, Polled};
+pub use promotion::{PromotionMessage, Quota};
+pub use push::PushMessage;
+pub use reference::{PlaceRef, RemoteRef, RepositoryRef, TagRef};
+pub use trouble::{Again, Trouble};
+pub use upkeep::{Freed, Upkeep};
+
+use serde::{Deserialize, Serialize};
+
+/// Shown to who does not see everything, in the place of words that have no references.
+const FOR_ADMINISTRATORS: &str = "the details are visible to administrators only";
+
+/// Something that is remembered in words.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(tag = "about", rename_all = "snake_case")]
+pub enum Message {
+    /// Nothing to say.
+    #[default]
+    Nothing,
+    /// A job as such.
+    Job(JobMessage),
+    /// An image on its way into another repository.
+    Promotion(PromotionMessage),
+    /// An image on its way to another registry.
+    Push(PushMessage),
+    /// Tags on their way from another registry.
+    Poll(PollMessage),
+    /// A policy or mirror.
+    Policy(PolicyMessage),
+    /// A reason besides its rules for which a policy does not act.
+    Objection(Objection),
+    /// A pause.
+    Pause(PauseMessage),
+    /// Garbage collection and verification.
+    Upkeep(Upkeep),
+    /// Something that failed.
+    Trouble(Trouble),
+    /// Something that somebody changed.
+    Change(Change),
+    /// Words without references: of an earlier version. They may name anything.
+    Plain {
+        /// The words.
+        text: String,
+    },
+    /// What this version cannot read; kept as it is.
+    #[serde(skip)]
+    Unreadable {
+        /// As stored.
+        stored: String,
+    },
+}
+
+impl Message {
+    /// Reads what [`Message::stored`] wrote. What an earlier version wrote are words; what a later one wrote
+    /// and this one does not know is kept, and never an error: a job must not be hidden by its log.
+    #[must_use]
+    pub fn read(stored: &str) -> Self {
+        if stored.is_empty() {
+            return Self::Nothing;
+        }
+        if !stored.starts_with('{') {
+            return Self::Plain { text: stored.to_owned() };
+        }
+        serde_json::from_str(stored).unwrap_or_else(|_| Self::Unreadable { stored: stored.to_owned() })
+    }
+
+    /// As columns keep it.
+    #[must_use]
+    pub fn stored(&self) -> String {
+        match self {
+            Self::Nothing => String::new(),
+            Self::Unreadable { stored } => stored.clone(),
+            message => serde_json::to_string(message).unwrap_or_default(),
+        }
+    }
+
+    /// The sentence that one reader is told.
+    #[must_use]
+    pub fn sentence(&self, eyes: &dyn Eyes) -> String {
+        match self {
+            Self::Nothing => String::new(),
+            Self::Job(message) => message.sentence(eyes),
+            Self::Promotion(message) => message.sentence(eyes),
+            Self::Push(message) => message.sentence(eyes),
+            Self::Poll(message) => message.sentence(eyes),
+            Self::Policy(message) => message.sentence(eyes),
+            Self::Objection(message) => message.sentence(eyes),
+            Self::Pause(message) => message.sentence(eyes),
+            Self::Upkeep(message) => message.sentence(eyes),
+            Self::Trouble(message) => message.sentence(eyes),
+            Self::Change(message) => message.sentence(eyes),
+            Self::Plain { text } if eyes.everything() => text.clone(),
+            Self::Plain { .. } => FOR_ADMINISTRATORS.to_owned(),
+            Self::Unreadable { .. } => {
+                "a newer version of Longshore wrote what this one cannot show".to_owned()
+            }
+        }
+    }
+
+    /// Cuts words that come from elsewhere, such as another registry's, to at most `most` characters.
+    #[must_use]
+    pub fn shortened(mut self, most: usize) -> Self {
+        self.shorten(most);
+        self
+    }
+
+    fn shorten(&mut self, most: usize) {
+        match self {
+            Self::Plain { text } => cut(text, most),
+            Self::Trouble(trouble) => trouble.shorten(most),
+            Self::Push(PushMessage::Failed { why, .. })
+            | Self::Poll(
+                PollMessage::Failed { first: why, .. }
+                | PollMessage::Tag { why, .. }
+                | PollMessage::NotAll { why, .. },
+            )
+            | Self::Policy(PolicyMessage::Stopped { why, .. })
+            | Self::Job(
+                JobMessage::Tag { what: why, .. } | JobMessage::Followed { without: Some(why), .. },
+            )
+            | Self::Upkeep(Upkeep::NotMended { why, .. }) => why.shorten(most),
+            Self::Poll(PollMessage::Incomplete { why, .. }) => cut(why, most),
+            Self::Upkeep(Upkeep::DamagedBlob { damage, .. } | Upkeep::DamagedManifest { damage, .. }) => {
+                cut(damage, most)
+            }
+            Self::Nothing
+            | Self::Job(_)
+            | Self::Promotion(_)
+            | Self::Push(_)
+            | Self::Poll(_)
+            | Self::Policy(_)
+            | Self::Objection(_)
+            | Self::Pause(_)
+            | Self::Upkeep(_)
+            | Self::Change(_)
+            | Self::Unreadable { .. } => {}
+        }
+    }
+
+    /// Whether there is nothing to say.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::Nothing
+    }
+}
+
+/// Words without references; only administrators are shown them.
+impl From<String> for Message {
+    fn from(text: String) -> Self {
+        Self::Plain { text }
+    }
+}
+
+/// Words without references; only administrators are shown them.
+impl From<&str> for Message {
+    fn from(text: &str) -> Self {
+        Self::Plain { text: text.to_owned() }
+    }
+}
+
+macro_rules! subjects {
+    ($($variant:ident($subject:ty)),* $(,)?) => {$(
+        impl From<$subject> for Message {
+            fn from(message: $subject) -> Self {
+                Self::$variant(message)
+            }
+        }
+    )*};
+}
+
+subjects! {
+    Job(JobMessage),
+    Promotion(PromotionMessage),
+    Push(PushMessage),
+    Poll(PollMessage),
+    Policy(PolicyMessage),
+    Objection(Objection),
+    Pause(PauseMessage),
+    Upkeep(Upkeep),
+    Trouble(Trouble),
+    Change(Change),
+}
+
+/// Cuts a text to at most `most` characters, and says so by an ellipsis.
+fn cut(text: &mut String, most: usize) {
+    if let Some((end, _)) = text.char_indices().nth(most) {
+        text.truncate(end);
+        text.push('…');
+    }
+}
+
+/// `one thing`, `3 things`.
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
+}

@@ -1,0 +1,227 @@
+//! Names of private things in what the server stored in words (semantics 17, 46). A server is filled with
+//! private repositories, a remote, deletions and failures whose names cannot be missed; then every answer and
+//! page that shows stored texts is read by those who may not know them.
+
+use crate::support::{SOON, ends_with, longshore, organization, promotion, repository, user};
+use http::Method;
+use longshore_testkit::scripted::{on, reply};
+use longshore_testkit::{Longshore, Rest, Site, corpus, eventually, scripted::ScriptedRegistry};
+use serde_json::{Value, json};
+
+/// A part of every name that only administrators may know.
+const SECRET: &str = "secret-xyzzy";
+/// A word that the other registry says.
+const SAID: &str = "plugh-said";
+
+/// A server on which everything has happened that is told in words.
+struct Scene {
+    server: Longshore,
+    registry: ScriptedRegistry,
+    rest: Rest,
+    /// Owns `dev/open` and `dev/copy`, and may see nothing of the other side.
+    dev: Rest,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let server = longshore().await;
+        let rest = server.rest();
+        let dev = user(&rest, "dev").await;
+        user(&rest, "stranger").await;
+        organization(&rest, SECRET).await;
+        for name in ["dev/open", "dev/copy"] {
+            repository(&rest, name).await;
+            let public = json!({"visibility": "public"});
+            rest.patch(&format!("/repositories/{}", name.replace('/', "%2F")), public).await.expect(200);
+        }
+        for name in ["vault", "locked", "gone", "source", "left"] {
+            repository(&rest, &format!("{SECRET}/{name}")).await;
+        }
+        Self { server, registry: ScriptedRegistry::start().await, rest, dev }
+    }
+
+    /// What administrators may do here to places that `dev` does not see.
+    async fn happen(&self) {
+        let (rest, registry) = (&self.rest, self.server.registry());
+        let rules = |suffix: &str| if suffix.is_empty() { json!([]) } else { ends_with(suffix) };
+        let locked = format!("{SECRET}/locked");
+        for (target, suffix) in [("vault", ""), ("locked", ""), ("gone", "-gone")] {
+            let target = format!("{SECRET}/{target}");
+            promotion(rest, "dev/open", &target, rules(suffix), &format!("{SECRET}-%n")).await;
+        }
+        rest.patch(&format!("/repositories/{}", locked.replace('/', "%2F")), json!({"state": "read_only"}))
+            .await
+            .expect(200);
+        // A remote of the system: one place where all goes well, and one that refuses.
+        let remote = json!({
+            "name": format!("{SECRET}-remote"), "url": self.registry.url(),
+        });
+        let remote = rest.post("/remotes", remote).await.expect(201);
+        let there = |repository: &str| json!({"remoteId": remote["id"], "remoteRepository": format!("{SECRET}/{repository}"), "enabled": true});
+        let image = corpus::image(9, 1, 500);
+        self.registry.hold(&format!("{SECRET}/there"), Some("5.0"), &image);
+        let mut push = there("taken");
+        push["rules"] = json!([]);
+        rest.post("/repositories/dev/open/pushMirroringPolicies", push.clone()).await.expect(201);
+        push["remoteRepository"] = json!(format!("{SECRET}/refused"));
+        rest.post("/repositories/dev/open/pushMirroringPolicies", push).await.expect(201);
+        let pull = there("there");
+        rest.post("/repositories/dev/copy/pollMirroringPolicies?initialEvaluation=true", pull)
+            .await
+            .expect(201);
+        self.registry.script([on(Method::PUT, format!("/v2/{SECRET}/refused/manifests/*"))
+            .answer(reply(400).error("MANIFEST_INVALID", &format!("{SAID} {SECRET}")))]);
+
+        registry.push(&corpus::image(1, 1, 500), "dev/open", Some("1.0")).await;
+        registry.push(&corpus::image(2, 1, 500), "dev/open", Some("2.0-gone")).await;
+        // From the other side, by hand; one of the sources is deleted afterwards.
+        for (number, name) in [(3, "source"), (4, "left")] {
+            let name = format!("{SECRET}/{name}");
+            registry.push(&corpus::image(number, 1, 500), &name, Some("3.0")).await;
+            let into = json!({"targetRepository": "dev/open", "targetTag": format!("from-{number}")});
+            rest.post(&format!("/repositories/{name}/tags/3.0/promotion"), into).await.expect(201);
+        }
+        self.settled().await;
+        for name in ["gone", "left"] {
+            rest.delete(&format!("/repositories/{SECRET}/{name}")).await.expect(204);
+        }
+        registry.push(&corpus::image(5, 1, 500), "dev/open", Some("4.0-gone")).await;
+        rest.post("/jobs", json!({"action": "poll_mirror"})).await.expect(202);
+        self.settled().await;
+    }
+
+    async fn settled(&self) {
+        eventually("the jobs to end", SOON, async || {
+            let jobs = self.rest.get("/jobs?pageSize=100").await.expect(200);
+            let ended = |job: &Value| !matches!(job["status"].as_str(), Some("waiting" | "running"));
+            match jobs["jobs"].as_array().is_some_and(|all| all.iter().all(ended)) {
+                true => Ok(()),
+                false => Err(jobs),
+            }
+        })
+        .await;
+    }
+
+    /// Every address of the REST interface and every page that shows stored texts.
+    async fn addresses(&self) -> (Vec<String>, Vec<String>) {
+        let jobs = self.rest.get("/jobs?pageSize=100").await.expect(200);
+        let ids: Vec<String> = jobs["jobs"]
+            .as_array()
+            .expect("a list of jobs")
+            .iter()
+            .map(|job| job["id"].as_str().expect("an id").to_owned())
+            .collect();
+        let mut rest: Vec<String> =
+            ["/jobs?pageSize=100", "/pauses", "/remotes", "/deletedRepositories", "/repositories"]
+                .map(str::to_owned)
+                .to_vec();
+        let mut pages: Vec<String> =
+            ["/", "/repositories", "/activity", "/jobs", "/remotes", "/deleted-repositories"]
+                .map(str::to_owned)
+                .to_vec();
+        for id in &ids {
+            rest.extend([format!("/jobs/{id}"), format!("/jobs/{id}/logs")]);
+            pages.push(format!("/jobs/{id}"));
+        }
+        for (repository, tags) in
+            [("dev/open", vec!["1.0", "2.0-gone", "4.0-gone", "from-3", "from-4"]), ("dev/copy", vec!["5.0"])]
+        {
+            let at = |below: &str| format!("/repositories/{repository}{below}");
+            rest.extend(
+                [
+                    "",
+                    "/events",
+                    "/promotionPolicies",
+                    "/mirroringPolicies",
+                    "/pushMirroringPolicies",
+                    "/pollMirroringPolicies",
+                    "/tags",
+                    "/deletedTags",
+                ]
+                .map(at),
+            );
+            rest.push(at("/promotionPolicies?target=true"));
+            pages.extend(
+                [
+                    "",
+                    "/tags",
+                    "/promotions",
+                    "/mirrors",
+                    "/activity",
+                    "/settings",
+                    "/deleted-tags",
+                    "/permissions",
+                ]
+                .map(at),
+            );
+            for tag in tags {
+                rest.extend([at(&format!("/tags/{tag}")), at(&format!("/tags/{tag}/history"))]);
+                pages.push(at(&format!("/tags/{tag}")));
+            }
+        }
+        (rest, pages)
+    }
+
+    fn hidden(&self) -> [String; 3] {
+        [SECRET.to_owned(), SAID.to_owned(), self.registry.host()]
+    }
+
+    /// What holds a hidden name.
+    async fn leaks(&self, rest: &Rest, site: &Site) -> Vec<String> {
+        let (addresses, pages) = self.addresses().await;
+        let hidden = self.hidden();
+        let mut leaks = Vec::new();
+        let mut look = |what: String, body: String| {
+            if let Some(name) = hidden.iter().find(|name| body.contains(*name)) {
+                let at = body.find(name).unwrap_or_default();
+                let (from, to) =
+                    (body.floor_char_boundary(at.saturating_sub(200)), body.ceil_char_boundary(at + 100));
+                leaks.push(format!("{what}: …{}…", &body[from..to]));
+            }
+        };
+        for address in addresses {
+            let answer = rest.get(&address).await;
+            look(address, format!("{} {:?}", answer.body, answer.headers));
+        }
+        for page in pages {
+            let answer = site.page(&page).await;
+            look(page, answer.body);
+        }
+        leaks
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn semantics_46_no_stored_text_tells_a_name_that_its_reader_may_not_know() {
+    let scene = Scene::new().await;
+    scene.happen().await;
+    let site = scene.server.site();
+    let stranger = scene.rest.as_user("stranger", "stranger has a password");
+    let readers = [
+        ("who owns one side", scene.dev.clone(), site.sign_in("dev", "dev has a password").await),
+        ("a stranger", stranger, site.sign_in("stranger", "stranger has a password").await),
+        ("nobody", scene.rest.anonymous(), site),
+    ];
+    for (who, rest, site) in readers {
+        let leaks = scene.leaks(&rest, &site).await;
+        assert!(leaks.is_empty(), "{who} is told {} names: {leaks:#?}", leaks.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn semantics_46_administrators_are_told_what_happened_and_where() {
+    let scene = Scene::new().await;
+    scene.happen().await;
+    let tag = scene.rest.get("/repositories/dev/open/tags/1.0").await.expect(200).to_string();
+    for told in [
+        format!("{SECRET}/vault:{SECRET}-1.0"),
+        format!("{SECRET}/locked is read-only"),
+        format!("{SECRET}/taken"),
+    ] {
+        assert!(tag.contains(&told), "{told}: {tag}");
+    }
+    let mirrors = scene.rest.get("/repositories/dev/open/mirroringPolicies").await.expect(200).to_string();
+    assert!(mirrors.contains(SAID), "{mirrors}");
+    let policies = scene.rest.get("/repositories/dev/open/promotionPolicies").await.expect(200).to_string();
+    assert!(policies.contains(&format!("{SECRET}/gone has been deleted")), "{policies}");
+}
