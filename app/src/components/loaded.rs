@@ -7,7 +7,7 @@ use leptos_router::{
 };
 use longshore_model::Code;
 
-use super::{Alert, ButtonLink, EmptyState, Tone};
+use super::{Alert, Button, ButtonLink, EmptyState, Tone};
 use crate::{error::AppError, paths, server::Answer};
 
 /// Shows what a resource brings, with the former content in place while it is brought anew.
@@ -108,6 +108,22 @@ pub fn FormProblem(
         if problem.fields.is_empty() {
             rest.push(problem.message);
         }
-        (!rest.is_empty()).then(|| view! { <Alert tone=Tone::Bad>{rest.join(" ")}</Alert> })
+        // Who was faster has changed what the form began with: what is typed stays until one asks for the newer.
+        let outdated =
+            matches!(problem.code, Code::PolicyChanged | Code::RemoteChanged | Code::RepositoryChanged);
+        (!rest.is_empty()).then(|| {
+            view! {
+                <Alert tone=Tone::Bad>
+                    {rest.join(" ")}
+                    {outdated.then(|| view! { " " <Button on_press=reload>"Load the newer state"</Button> })}
+                </Alert>
+            }
+        })
     }
+}
+
+/// Loads the page anew; what is typed in it is gone.
+fn reload() {
+    // A page that cannot be loaded anew stays as it is.
+    let _ = window().location().reload();
 }

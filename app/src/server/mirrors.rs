@@ -5,7 +5,7 @@ use longshore_model::{
     PolicyId,
     connect::{ConnectReport, ConnectRequest},
     job::Job,
-    policy::{self, PullMirrorDraft, PushMirrorDraft, Save},
+    policy::{self, Loaded, PullMirrorDraft, PushMirrorDraft, Save},
     view,
 };
 
@@ -41,45 +41,51 @@ pub async fn remote_tags(repository_name: String, request: ConnectRequest) -> An
     Ok(admin.remote_tags(&actor, &repository(&repository_name)?, &request).await?)
 }
 
-/// Makes a push mirror, or changes the one with this id.
+/// Makes a push mirror, or changes the one that was loaded.
 #[server(input = Json)]
 pub async fn save_push_mirror(
     repository_name: String,
-    id: Option<PolicyId>,
+    loaded: Option<Loaded>,
     draft: PushMirrorDraft,
     save: Save,
 ) -> Answer<()> {
     let (admin, actor) = asked().await?;
     let local = repository(&repository_name)?;
-    match id {
+    match loaded {
         None => admin.create_push_mirror(&actor, &local, draft, save).await?,
-        Some(id) => admin.change_push_mirror(&actor, &local, id, draft, save).await?,
+        Some(Loaded { id, version }) => {
+            admin.change_push_mirror(&actor, &local, id, version, draft, save).await?
+        }
     };
     Ok(())
 }
 
-/// Makes a pull mirror, or changes the one with this id.
+/// Makes a pull mirror, or changes the one that was loaded.
 #[server(input = Json)]
 pub async fn save_pull_mirror(
     repository_name: String,
-    id: Option<PolicyId>,
+    loaded: Option<Loaded>,
     draft: PullMirrorDraft,
     save: Save,
 ) -> Answer<()> {
     let (admin, actor) = asked().await?;
     let local = repository(&repository_name)?;
-    match id {
+    match loaded {
         None => admin.create_pull_mirror(&actor, &local, draft, save).await?,
-        Some(id) => admin.change_pull_mirror(&actor, &local, id, draft, save).await?,
+        Some(Loaded { id, version }) => {
+            admin.change_pull_mirror(&actor, &local, id, version, draft, save).await?
+        }
     };
     Ok(())
 }
 
-/// Switches a mirror on or off.
+/// Switches a mirror off, or on as it was loaded: one that has stopped itself since stays off.
 #[server(input = Json)]
-pub async fn enable_mirror(repository_name: String, id: PolicyId, enabled: bool) -> Answer<()> {
+pub async fn enable_mirror(repository_name: String, loaded: Loaded, enabled: bool) -> Answer<()> {
     let (admin, actor) = asked().await?;
-    admin.enable_mirror(&actor, &repository(&repository_name)?, id, enabled).await?;
+    let based_on = enabled.then_some(loaded.version);
+    let local = repository(&repository_name)?;
+    admin.enable_mirror(&actor, &local, loaded.id, based_on, enabled).await?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use leptos::{prelude::*, server_fn::codec::Json};
 use longshore_model::{
     PolicyId, PromotionPolicy,
-    policy::{PromotionDraft, Save},
+    policy::{Loaded, PromotionDraft, Save},
     view::{self, Side},
 };
 
@@ -25,27 +25,31 @@ pub async fn promotion(repository_name: String, id: PolicyId) -> Answer<Promotio
     Ok(admin.promotion(&actor, &repository(&repository_name)?, id).await?)
 }
 
-/// Makes a policy, or changes the one with this id.
+/// Makes a policy, or changes the one that was loaded.
 #[server(input = Json)]
 pub async fn save_promotion(
     repository_name: String,
-    id: Option<PolicyId>,
+    loaded: Option<Loaded>,
     draft: PromotionDraft,
     save: Save,
 ) -> Answer<PromotionPolicy> {
     let (admin, actor) = asked().await?;
     let source = repository(&repository_name)?;
-    Ok(match id {
+    Ok(match loaded {
         None => admin.create_promotion(&actor, &source, draft, save).await?,
-        Some(id) => admin.change_promotion(&actor, &source, id, draft, save).await?,
+        Some(Loaded { id, version }) => {
+            admin.change_promotion(&actor, &source, id, version, draft, save).await?
+        }
     })
 }
 
-/// Switches a policy on or off.
+/// Switches a policy off, or on as it was loaded: one that has stopped itself since stays off.
 #[server(input = Json)]
-pub async fn enable_promotion(repository_name: String, id: PolicyId, enabled: bool) -> Answer<()> {
+pub async fn enable_promotion(repository_name: String, loaded: Loaded, enabled: bool) -> Answer<()> {
     let (admin, actor) = asked().await?;
-    admin.enable_promotion(&actor, &repository(&repository_name)?, id, enabled).await?;
+    let based_on = enabled.then_some(loaded.version);
+    let source = repository(&repository_name)?;
+    admin.enable_promotion(&actor, &source, loaded.id, based_on, enabled).await?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use leptos::{prelude::*, server_fn::codec::Json};
 use longshore_model::{
-    Page, PageRequest, RemoteId,
+    Page, PageRequest, RemoteId, Version,
     connect::ConnectReport,
     remote::{self, RemoteDraft},
 };
@@ -25,13 +25,13 @@ pub async fn remote(id: RemoteId) -> Answer<remote::Remote> {
     Ok(admin.remote(&actor, id).await?)
 }
 
-/// Makes a remote, or changes the one with this id.
+/// Makes a remote, or changes the one that was loaded, from the version that it had then.
 #[server(input = Json)]
-pub async fn save_remote(id: Option<RemoteId>, draft: RemoteDraft) -> Answer<remote::Remote> {
+pub async fn save_remote(loaded: Option<(RemoteId, Version)>, draft: RemoteDraft) -> Answer<remote::Remote> {
     let (admin, actor) = asked().await?;
-    Ok(match id {
+    Ok(match loaded {
         None => admin.create_remote(&actor, draft).await?,
-        Some(id) => admin.change_remote(&actor, id, draft).await?,
+        Some((id, version)) => admin.change_remote(&actor, id, version, draft).await?,
     })
 }
 

@@ -79,9 +79,13 @@ impl Admin {
         match &job.parameters {
             Parameters::EvaluateTag { repository, tag, revision, .. } => {
                 let conn = curtain.conn();
-                let found = tags::find(conn, *repository, tag).await?;
-                // An older change does nothing any more.
-                let Some(record) = found.filter(|found| found.revision == *revision) else { return Ok(()) };
+                // What was deleted, or is not kept any more, nobody is asked about.
+                let Some(present) = tags::find(conn, *repository, tag).await? else { return Ok(()) };
+                let record = match present.revision == *revision {
+                    true => Some(present),
+                    false => tags::at_change(conn, *repository, tag, *revision).await?,
+                };
+                let Some(record) = record else { return Ok(()) };
                 let Some(source) = repositories::get(conn, *repository).await? else { return Ok(()) };
                 for ahead in self.0.engine.foresee(conn, &source, &record).await? {
                     let seen = curtain.ahead(ahead).await?;

@@ -11,7 +11,9 @@ use longshore_metadata::{Conn, Tx, accounts, remotes};
 use longshore_model::connect::{self, ConnectReport};
 use longshore_model::policy::RemoteChoice;
 use longshore_model::remote::RemoteDraft;
-use longshore_model::{Actor, Code, FieldError, Problem, Remote, RemoteId, Timestamp};
+use longshore_model::{
+    Actor, Aspect, Author, Code, FieldError, LastChange, Problem, Remote, RemoteId, Timestamp, Version,
+};
 use longshore_oci::{Namespace, RemoteName};
 use longshore_remote::{self as remote, Credentials, Direction, Endpoint, UrlError};
 use secrecy::SecretString;
@@ -260,6 +262,21 @@ impl Admin {
         Connection { settings, owner, saved, secret, author, network, is_this_server }
     }
 
+    /// What a form changes about the place that a mirror uses until now: another registry, other credentials for
+    /// the same one (semantics 35), or nothing.
+    pub(crate) async fn change_of_place(
+        &self,
+        connection: &Connection,
+        until_now: RemoteId,
+    ) -> Result<Option<Aspect>, Problem> {
+        if connection.remote() == Some(until_now) {
+            return Ok(connection.has_new_secret().then_some(Aspect::Credentials));
+        }
+        let before = remotes::get(&mut self.read().await?, until_now).await?;
+        let same = before.is_some_and(|before| before.url == connection.settings.url_text());
+        Ok(Some(if same { Aspect::Credentials } else { Aspect::Registry }))
+    }
+
     /// Tries a connection against the real registry.
     pub(crate) async fn try_out(
         &self,
@@ -314,44 +331,81 @@ async fn find_same(
     Ok(found.await?)
 }
 
-/// Saves what a form chose: makes the remote, replaces its secret, or leaves it as it is. `realm` is
-/// the token realm that Connect has just seen.
+/// Saves what a form chose: makes the remote, replaces its secret, or leaves it as it is. `proof`: what Connect has
+/// just found with exactly these settings; none where nobody was asked.
+///
+/// # Errors
+/// `REMOTE_CHANGED`: the remote is not what it was when it was looked at, so neither the proof nor the secret
+/// belongs to it; `NO_SUCH_REMOTE`: it is gone.
 pub(crate) async fn keep(
     tx: &mut Tx,
     connection: Connection,
-    realm: Option<&str>,
+    proof: Option<ConnectReport>,
+    by: Author,
     now: Timestamp,
 ) -> Result<Remote, Problem> {
     let settings = &connection.settings;
     let remote = match &connection.saved {
-        Some(saved) if !connection.has_new_secret() && connection.author == saved.author => saved.clone(),
         Some(saved) => {
-            let secret = match connection.has_new_secret() {
-                true => SecretChange::Replace(connection.secret.clone().unwrap_or_default()),
-                false => SecretChange::Keep,
-            };
-            let (author, has_secret) =
-                (connection.author.clone(), saved.has_secret || connection.has_new_secret());
-            let remote = Remote { author, has_secret, updated_at: now, ..saved.clone() };
-            remotes::update(tx, &remote, secret).await?;
-            remote
+            let present = present(tx, saved.id).await?;
+            if proof.is_some() || connection.has_new_secret() {
+                check_remote_version(&present, saved.version)?;
+            }
+            let new_secret = connection.has_new_secret();
+            match !new_secret && connection.author == present.author {
+                true => present,
+                false => {
+                    let secret = match new_secret {
+                        true => SecretChange::Replace(connection.secret.clone().unwrap_or_default()),
+                        false => SecretChange::Keep,
+                    };
+                    let (based_on, author) = (present.version, connection.author.clone());
+                    let has_secret = present.has_secret || new_secret;
+                    let remote = Remote { author, has_secret, updated_at: now, ..present };
+                    let what = if new_secret { Aspect::Credentials } else { Aspect::Author };
+                    remotes::update(tx, based_on, remote, secret, LastChange::new(by, vec![what])).await?
+                }
+            }
         }
         None => {
             // Two forms may be saved at once: what the other one made is used.
             if let Some(made) = find_same(tx, connection.owner.as_ref(), settings).await? {
                 let (author, saved) = (made.author.clone(), Some(made));
-                return Box::pin(keep(tx, Connection { author, saved, ..connection }, realm, now)).await;
+                return Box::pin(keep(tx, Connection { author, saved, ..connection }, proof, by, now)).await;
             }
             let remote = to_remote(&connection, RemoteId::new(), now);
             remotes::insert(tx, &remote, connection.secret.as_ref()).await?;
             remote
         }
     };
-    if let Some(realm) = realm.filter(|realm| remote.realm.as_deref() != Some(*realm)) {
-        remotes::pin_realm(tx, remote.id, realm).await?;
+    // Nobody says that the registry answered who did not ask it.
+    let Some(proof) = proof else { return Ok(remote) };
+    if let Some(realm) = proof.realm.filter(|realm| remote.realm.as_deref() != Some(realm)) {
+        remotes::pin_realm(tx, remote.id, &realm).await?;
     }
     remotes::record_contact(tx, remote.id, now, None).await?;
     Ok(remote)
+}
+
+/// The remote as it is in the transaction that changes it.
+pub(crate) async fn present(tx: &mut Tx, id: RemoteId) -> Result<Remote, Problem> {
+    remotes::get_for_change(tx, id).await?.ok_or_else(|| {
+        Problem::new(Code::NoSuchRemote, "the remote was deleted meanwhile; choose or type another one")
+    })
+}
+
+/// Refuses a change that is based on another version than the remote has.
+///
+/// # Errors
+/// `REMOTE_CHANGED`, with who changed what.
+pub(crate) fn check_remote_version(present: &Remote, based_on: Version) -> Result<(), Problem> {
+    match present.version == based_on {
+        true => Ok(()),
+        false => {
+            let (last, now) = (present.last_change.as_ref(), present.version);
+            Err(LastChange::conflict(last, Code::RemoteChanged, "remote", based_on, now))
+        }
+    }
 }
 
 /// A connection as it is stored, apart from its secret.
@@ -375,6 +429,8 @@ pub(crate) fn to_remote(connection: &Connection, id: RemoteId, now: Timestamp) -
         skip_tls_verify: settings.skip_tls_verify,
         proxy: settings.proxy.as_ref().map(origin),
         realm: None,
+        version: Version::FIRST,
+        last_change: None,
         created_at: now,
         updated_at: now,
         last_contact: None,

@@ -6,9 +6,11 @@ use longshore_access::Action;
 use longshore_engine::orders;
 use longshore_metadata::jobs::{self, CancelOutcome};
 use longshore_metadata::policies::{self, Idle};
-use longshore_metadata::{Conn, pull_mirrors, repositories};
+use longshore_metadata::{Conn, Tx, pull_mirrors, remotes, repositories};
 use longshore_model::job::{Action as JobAction, Cause, Job, JobFilter, LogLine, Parameters, Status};
-use longshore_model::{Actor, Author, Code, JobId, Page, PageRequest, Problem, Repository, stored};
+use longshore_model::{
+    Actor, Author, Code, JobId, Page, PageRequest, Problem, Repository, RepositoryState, stored,
+};
 
 /// The most log lines of one answer.
 const MAX_LINES: i64 = 2000;
@@ -22,6 +24,28 @@ fn no_such_job(id: JobId) -> Problem {
 
 fn not_again(why: &str) -> Problem {
     Problem::new(Code::InvalidJob, format!("the job cannot be tried again: {why}"))
+}
+
+/// What a job worked with and cannot work with any more (semantics 34).
+async fn gone(tx: &mut Tx, job: &stored::Job) -> Result<Option<&'static str>, Problem> {
+    if let Some(repository) = job.repository {
+        match repositories::get(tx, repository).await? {
+            None => return Ok(Some("its repository has been deleted")),
+            Some(found)
+                if found.state == RepositoryState::ReadOnly && job.action == JobAction::PollMirror =>
+            {
+                return Ok(Some("its repository is read-only; change that first"));
+            }
+            Some(_) => {}
+        }
+    }
+    // A mirror's work goes over the remote that the mirror has now.
+    if let Parameters::PushTag { policy: None, remote, .. } = &job.parameters
+        && remotes::get(tx, *remote).await?.is_none()
+    {
+        return Ok(Some("its remote has been deleted"));
+    }
+    Ok(None)
 }
 
 /// Whether a person asked for the job.
@@ -199,6 +223,9 @@ impl Admin {
                         Idle::Disabled => "its policy is disabled; enable the policy first",
                         Idle::Paused(_) => "its policy stopped itself; enable the policy first",
                     }));
+                }
+                if let Some(why) = gone(tx, &job).await? {
+                    return Err(not_again(why));
                 }
                 Ok(jobs::enqueue_and_read(tx, orders::retry(&job, author, now), now).await?)
             })

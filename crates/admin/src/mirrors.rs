@@ -3,15 +3,18 @@
 
 use crate::Admin;
 use crate::guard::author;
-use crate::policies::note;
+use crate::policies::{check_version, difference, note};
 use longshore_access::Action;
 use longshore_engine::orders;
-use longshore_metadata::{jobs, pull_mirrors, push_mirrors};
+use longshore_metadata::{Tx, jobs, pull_mirrors, push_mirrors};
 use longshore_model::activity::ActivityKind;
 use longshore_model::job::{Action as JobAction, Cause, Job};
 use longshore_model::message::{Changed, PlaceRef, PolicyMessage, RemoteRef};
 use longshore_model::policy::Mirror;
-use longshore_model::{Actor, Code, PolicyId, PolicyKind, Problem, Repository, stored};
+use longshore_model::stored::{PullMirror, PushMirror};
+use longshore_model::{
+    Actor, Code, PolicyId, PolicyKind, Problem, RemoteId, Repository, RepositoryId, Version, stored,
+};
 use longshore_oci::RepositoryName;
 
 pub(crate) fn no_such_mirror(code: Code, repository: &RepositoryName) -> Problem {
@@ -30,6 +33,36 @@ fn describe(mirror: &stored::Mirror, changed: Changed) -> PolicyMessage {
     };
     let place = PlaceRef::new(RemoteRef::new(remote, host.clone()), repository.clone());
     PolicyMessage::MirrorChanged { policy, place, changed }
+}
+
+fn remote_of(mirror: &stored::Mirror) -> RemoteId {
+    match mirror {
+        Mirror::Push { mirror } => mirror.remote,
+        Mirror::Pull { mirror } => mirror.remote,
+    }
+}
+
+fn kind_of(mirror: &stored::Mirror) -> PolicyKind {
+    match mirror {
+        Mirror::Push { .. } => PolicyKind::PushMirror,
+        Mirror::Pull { .. } => PolicyKind::PullMirror,
+    }
+}
+
+/// The mirror as it is in the transaction that changes it, or works with it.
+async fn present(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    name: &RepositoryName,
+    id: PolicyId,
+) -> Result<stored::Mirror, Problem> {
+    let push = push_mirrors::get_for_change(tx, id).await?;
+    if let Some(mirror) = push.filter(|mirror| mirror.repository == repository) {
+        return Ok(Mirror::Push { mirror });
+    }
+    let pull = pull_mirrors::get_for_change(tx, id).await?.filter(|mirror| mirror.repository == repository);
+    pull.map(|mirror| Mirror::Pull { mirror })
+        .ok_or_else(|| no_such_mirror(Code::NoSuchPushMirroringPolicy, name))
 }
 
 impl Admin {
@@ -88,62 +121,65 @@ impl Admin {
         }
     }
 
-    /// Enables or suspends a mirror. Enabling takes the use of its remote, as making it did.
+    /// Enables or suspends a mirror, and changes nothing else of it. Enabling takes the use of its remote, as
+    /// making it did. `based_on`: the version that was seen; none: whichever there is.
     ///
     /// # Errors
-    /// No such mirror; no right.
+    /// No such mirror; no right; `POLICY_CHANGED`.
     pub async fn enable_mirror(
         &self,
         actor: &Actor,
         repository: &RepositoryName,
         id: PolicyId,
+        based_on: Option<Version>,
         enabled: bool,
     ) -> Result<Mirror, Problem> {
-        let (mut mirror, _) = self.find_mirror(actor, Action::Administer, repository, id).await?;
-        let remote = match &mirror {
-            Mirror::Push { mirror } => mirror.remote,
-            Mirror::Pull { mirror } => mirror.remote,
-        };
+        let (seen, here) = self.find_mirror(actor, Action::Administer, repository, id).await?;
+        let remote = remote_of(&seen);
         if enabled {
             self.remote_for(&mut self.read().await?, actor, remote).await?;
         }
-        let (author, now) = (author(actor), self.now());
-        let common = match &mut mirror {
-            Mirror::Push { mirror } => &mut mirror.common,
-            Mirror::Pull { mirror } => &mut mirror.common,
-        };
-        common.enabled = enabled;
-        common.updated_at = now;
-        if enabled {
-            common.paused = None;
-        }
+        let (author, now, name) = (author(actor), self.now(), repository.clone());
         let changed = self.write(move |tx| {
             Box::pin(async move {
-                let repository = match &mut mirror {
-                    Mirror::Push { mirror } => {
-                        push_mirrors::update(tx, mirror).await?;
-                        mirror.repository
+                let before = present(tx, here.id, &name, id).await?;
+                // The right was looked for with the remote that was seen.
+                let based_on =
+                    based_on.or((enabled && remote_of(&before) != remote).then(|| seen.common().version));
+                if let Some(based_on) = based_on {
+                    check_version(before.common(), kind_of(&before), based_on)?;
+                }
+                let mut common = before.common().clone();
+                common.enabled = enabled;
+                common.updated_at = now;
+                if enabled {
+                    common.paused = None;
+                }
+                let change = difference(author.clone(), before.common(), &common, &[]);
+                let changed = match before {
+                    Mirror::Push { mirror: before } => {
+                        let after = PushMirror { common, ..before.clone() };
+                        Mirror::Push { mirror: push_mirrors::update(tx, &before, after, change).await? }
                     }
-                    Mirror::Pull { mirror } => {
-                        if enabled {
-                            // What it missed it fetches at once.
-                            mirror.next_run_at = now;
-                        }
-                        pull_mirrors::update(tx, mirror).await?;
-                        mirror.repository
+                    Mirror::Pull { mirror: before } => {
+                        // What it missed it fetches at once.
+                        let next_run_at = if enabled { now } else { before.next_run_at };
+                        let after = PullMirror { common, next_run_at, ..before.clone() };
+                        Mirror::Pull { mirror: pull_mirrors::update(tx, &before, after, change).await? }
                     }
                 };
-                let changed = if enabled { Changed::Enabled } else { Changed::Suspended };
-                let detail = describe(&mirror, changed);
-                note(tx, author, ActivityKind::PolicyChanged, repository, id, detail, now).await?;
-                Ok(mirror)
+                let what = if enabled { Changed::Enabled } else { Changed::Suspended };
+                let detail = describe(&changed, what);
+                note(tx, author, ActivityKind::PolicyChanged, here.id, id, detail, now).await?;
+                Ok(changed)
             })
         });
         let changed = changed.await?;
         self.curtain(actor).await?.mirror(changed).await
     }
 
-    /// Deletes a mirror; what it has copied stays. For those who administer the repository.
+    /// Deletes a mirror; what it has copied stays, what it was still to do ends. For those who administer the
+    /// repository.
     ///
     /// # Errors
     /// No such mirror; no right.
@@ -153,16 +189,17 @@ impl Admin {
         repository: &RepositoryName,
         id: PolicyId,
     ) -> Result<(), Problem> {
-        let (mirror, repository) = self.find_mirror(actor, Action::Administer, repository, id).await?;
-        let (author, now) = (author(actor), self.now());
+        let (_, here) = self.find_mirror(actor, Action::Administer, repository, id).await?;
+        let (author, now, name) = (author(actor), self.now(), repository.clone());
         self.write(move |tx| {
             Box::pin(async move {
+                let mirror = present(tx, here.id, &name, id).await?;
                 match &mirror {
-                    Mirror::Push { .. } => push_mirrors::delete(tx, id).await?,
-                    Mirror::Pull { .. } => pull_mirrors::delete(tx, id).await?,
+                    Mirror::Push { .. } => push_mirrors::delete(tx, id, now).await?,
+                    Mirror::Pull { .. } => pull_mirrors::delete(tx, id, now).await?,
                 };
                 let detail = describe(&mirror, Changed::Deleted);
-                note(tx, author, ActivityKind::PolicyDeleted, repository.id, id, detail, now).await
+                note(tx, author, ActivityKind::PolicyDeleted, here.id, id, detail, now).await
             })
         })
         .await
@@ -179,23 +216,22 @@ impl Admin {
         repository: &RepositoryName,
         id: PolicyId,
     ) -> Result<Job, Problem> {
-        let (mirror, _) = self.find_mirror(actor, Action::Administer, repository, id).await?;
-        let common = mirror.common();
-        if !common.enabled || common.paused.is_some() {
-            let why = match &common.paused {
-                Some(why) => self.curtain(actor).await?.sentence(why).await?,
-                None => "it is suspended".to_owned(),
-            };
-            let kind = match &mirror {
-                Mirror::Push { .. } => PolicyKind::PushMirror,
-                Mirror::Pull { .. } => PolicyKind::PullMirror,
-            };
-            let message = format!("the {} does not run: {why}; enable it first", kind.noun());
-            return Err(Problem::new(Code::InvalidJob, message));
-        }
-        let (author, now) = (author(actor), self.now());
+        let (seen, here) = self.find_mirror(actor, Action::Administer, repository, id).await?;
+        // In words for this reader; decided below, by what it is then.
+        let why = match &seen.common().paused {
+            Some(why) => self.curtain(actor).await?.sentence(why).await?,
+            None => "it is suspended".to_owned(),
+        };
+        let (author, now, name) = (author(actor), self.now(), repository.clone());
         let job = self.write(move |tx| {
             Box::pin(async move {
+                let mirror = present(tx, here.id, &name, id).await?;
+                let common = mirror.common();
+                if !common.enabled || common.paused.is_some() {
+                    let kind = kind_of(&mirror).noun();
+                    let message = format!("the {kind} does not run: {why}; enable it first");
+                    return Err(Problem::new(Code::InvalidJob, message));
+                }
                 let action = match &mirror {
                     Mirror::Push { .. } => JobAction::Evaluate,
                     Mirror::Pull { .. } => JobAction::PollMirror,

@@ -1,17 +1,29 @@
-//! What policies and mirrors of all kinds have in common when a person saves them.
+//! What policies and mirrors of all kinds have in common when a person saves them: on which version a change is
+//! based (semantics 33), and what a change changes.
 
-use longshore_metadata::{Tx, activity};
+use crate::guard::no_such_repository;
+use longshore_metadata::{Tx, activity, repositories};
 use longshore_model::activity::ActivityKind;
 use longshore_model::message::PolicyMessage;
 use longshore_model::stored::{LastRun, PolicyCommon};
-use longshore_model::{Author, PolicyId, Problem, RepositoryId, Timestamp, UserActor};
+use longshore_model::{
+    Aspect, Author, Code, LastChange, PolicyId, PolicyKind, Problem, Repository, RepositoryId, Timestamp,
+    UserActor, Version,
+};
 
 /// What a new policy of any kind starts with.
-pub(crate) fn new_common(by: &UserActor, enabled: bool, referrers: bool, now: Timestamp) -> PolicyCommon {
+pub(crate) fn new_common(
+    by: &UserActor,
+    enabled: Option<bool>,
+    referrers: bool,
+    now: Timestamp,
+) -> PolicyCommon {
     PolicyCommon {
         id: PolicyId::new(),
-        enabled,
-        version: 1,
+        enabled: enabled.unwrap_or(true),
+        version: Version::FIRST,
+        rules_version: 1,
+        last_change: None,
         paused: None,
         referrers,
         author: Some(by.id),
@@ -24,19 +36,20 @@ pub(crate) fn new_common(by: &UserActor, enabled: bool, referrers: bool, now: Ti
 }
 
 /// What a person's change does to what all policies have: who changed it answers for it, and what
-/// had stopped itself goes on.
+/// had stopped itself goes on where the person says so.
 pub(crate) fn changed_common(
     before: &PolicyCommon,
     by: &UserActor,
-    enabled: bool,
+    enabled: Option<bool>,
     referrers: bool,
     acts_anew: bool,
     now: Timestamp,
 ) -> PolicyCommon {
+    let acts_anew = acts_anew || referrers != before.referrers;
     PolicyCommon {
-        enabled,
-        version: before.version + i64::from(acts_anew || referrers != before.referrers),
-        paused: before.paused.clone().filter(|_| !enabled),
+        enabled: enabled.unwrap_or(before.enabled),
+        rules_version: before.rules_version + i64::from(acts_anew),
+        paused: before.paused.clone().filter(|_| enabled != Some(true)),
         referrers,
         author: Some(by.id),
         author_name: by.name.to_string(),
@@ -44,6 +57,50 @@ pub(crate) fn changed_common(
         updated_at: now,
         ..before.clone()
     }
+}
+
+/// Refuses a change that is based on another version than the policy has.
+///
+/// # Errors
+/// `POLICY_CHANGED`, with who changed what.
+pub(crate) fn check_version(
+    common: &PolicyCommon,
+    kind: PolicyKind,
+    based_on: Version,
+) -> Result<(), Problem> {
+    match common.version == based_on {
+        true => Ok(()),
+        false => {
+            let (last, now) = (common.last_change.as_ref(), common.version);
+            Err(LastChange::conflict(last, Code::PolicyChanged, kind.noun(), based_on, now))
+        }
+    }
+}
+
+/// What differs between two versions of a policy, as far as all kinds have it; and `own` of its kind, where true.
+pub(crate) fn difference(
+    author: Author,
+    before: &PolicyCommon,
+    after: &PolicyCommon,
+    own: &[(bool, Aspect)],
+) -> LastChange {
+    let acts = |common: &PolicyCommon| common.enabled && common.paused.is_none();
+    let common = [
+        (before.referrers != after.referrers, Aspect::Referrers),
+        (!acts(before) && acts(after), Aspect::Enabled),
+        (before.enabled && !after.enabled, Aspect::Disabled),
+    ];
+    let differs = own.iter().chain(&common).filter(|(differs, _)| *differs);
+    LastChange::new(author, differs.map(|(_, aspect)| *aspect).collect())
+}
+
+/// The repository as it is in the transaction that changes something about it.
+///
+/// # Errors
+/// It has been deleted since it was looked up.
+pub(crate) async fn still_there(tx: &mut Tx, repository: &Repository) -> Result<Repository, Problem> {
+    let found = repositories::get(tx, repository.id).await?;
+    found.ok_or_else(|| Problem::new(Code::NoSuchRepository, no_such_repository(&repository.name)))
 }
 
 /// Notes in the activity what became of a policy.

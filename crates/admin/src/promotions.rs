@@ -2,18 +2,18 @@
 
 use crate::Admin;
 use crate::guard::{author, user};
-use crate::policies::{changed_common, new_common, note};
+use crate::policies::{changed_common, check_version, difference, new_common, note, still_there};
 use crate::validate::{self, Fields};
 use longshore_access::Action;
 use longshore_engine::orders;
-use longshore_metadata::{jobs, promotions, repositories, tags};
+use longshore_metadata::{Tx, jobs, promotions, repositories, tags};
 use longshore_model::activity::ActivityKind;
 use longshore_model::message::{Changed, PolicyMessage, RepositoryRef};
 use longshore_model::policy::{PromotionDraft, Save};
 use longshore_model::view::{PreviewFacts, Side};
 use longshore_model::{
-    Actor, Author, Code, PolicyId, PolicyKind, Problem, PromotionPolicy, Repository, RepositoryId,
-    RepositoryState, stored,
+    Actor, Aspect, Author, Code, PolicyId, PolicyKind, Problem, PromotionPolicy, Repository, RepositoryId,
+    RepositoryState, Version, stored,
 };
 use longshore_oci::RepositoryName;
 use longshore_policy::{Rules, Template};
@@ -114,118 +114,120 @@ impl Admin {
         let policy = PromotionPolicy {
             common: new_common(by, draft.enabled, draft.referrers, now),
             source: source.id,
-            source_name: source.name,
+            source_name: source.name.clone(),
             target: checked.target.id,
-            target_name: checked.target.name,
+            target_name: checked.target.name.clone(),
             rules: checked.rules.into(),
             template: checked.template.to_string(),
             last_promoted_at: None,
         };
-        let saved = self.save_promotion(author(actor), policy, true, save).await?;
-        self.curtain(actor).await?.promotion(saved).await
+        let author = author(actor);
+        let made = self.write(move |tx| {
+            Box::pin(async move {
+                still_there(tx, &source).await?;
+                still_open(tx, &checked.target).await?;
+                promotions::insert(tx, &policy).await?;
+                saved(tx, author, &policy, ActivityKind::PolicyCreated, save).await?;
+                Ok(policy)
+            })
+        });
+        let made = made.await?;
+        self.curtain(actor).await?.promotion(made).await
     }
 
-    /// Changes a promotion policy. The actor must administer source and target, the new one and
-    /// the old one.
+    /// Changes a promotion policy from the version `based_on`, which was checked as a whole. The actor must
+    /// administer source and target, the new one and the old one.
     ///
     /// # Errors
-    /// As [`Admin::create_promotion`]; no such policy.
+    /// As [`Admin::create_promotion`]; no such policy; `POLICY_CHANGED` where it has another version by now.
     pub async fn change_promotion(
         &self,
         actor: &Actor,
         repository: &RepositoryName,
         id: PolicyId,
+        based_on: Version,
         draft: PromotionDraft,
         save: Save,
     ) -> Result<PromotionPolicy, Problem> {
-        let by = user(actor)?;
-        let (before, _) = self.find_promotion(actor, Action::Administer, repository, id).await?;
-        let source = self.end_for(actor, before.source, "source").await?;
-        self.end_for(actor, before.target, "target").await?;
+        let by = user(actor)?.clone();
+        let (seen, _) = self.find_promotion(actor, Action::Administer, repository, id).await?;
+        check_version(&seen.common, PolicyKind::Promotion, based_on)?;
+        let source = self.end_for(actor, seen.source, "source").await?;
+        self.end_for(actor, seen.target, "target").await?;
         let checked = self.check_promotion(actor, &source, &draft).await?;
-        let now = self.now();
-        let template = checked.template.to_string();
-        let rules = checked.rules.into();
-        let acts_anew =
-            rules != before.rules || template != before.template || checked.target.id != before.target;
-        let common = changed_common(&before.common, by, draft.enabled, draft.referrers, acts_anew, now);
-        let policy = PromotionPolicy {
-            common,
-            target: checked.target.id,
-            target_name: checked.target.name,
-            rules,
-            template,
-            ..before
-        };
-        let saved = self.save_promotion(author(actor), policy, false, save).await?;
-        self.curtain(actor).await?.promotion(saved).await
-    }
-
-    async fn save_promotion(
-        &self,
-        author: Author,
-        policy: stored::PromotionPolicy,
-        is_new: bool,
-        save: Save,
-    ) -> Result<stored::PromotionPolicy, Problem> {
-        let now = policy.common.updated_at;
-        self.write(move |tx| {
+        let (author, now, name) = (author(actor), self.now(), repository.clone());
+        let changed = self.write(move |tx| {
             Box::pin(async move {
-                let kind = match is_new {
-                    true => {
-                        promotions::insert(tx, &policy).await?;
-                        ActivityKind::PolicyCreated
-                    }
-                    false => {
-                        promotions::update(tx, &policy).await?;
-                        ActivityKind::PolicyChanged
-                    }
+                let before = present(tx, &name, id).await?;
+                check_version(&before.common, PolicyKind::Promotion, based_on)?;
+                still_open(tx, &checked.target).await?;
+                let template = checked.template.to_string();
+                let rules = checked.rules.into();
+                let own = [
+                    (rules != before.rules, Aspect::Rules),
+                    (template != before.template, Aspect::Template),
+                    (checked.target.id != before.target, Aspect::Target),
+                ];
+                let acts_anew = own.iter().any(|(differs, _)| *differs);
+                let common =
+                    changed_common(&before.common, &by, draft.enabled, draft.referrers, acts_anew, now);
+                let change = difference(author.clone(), &before.common, &common, &own);
+                let after = PromotionPolicy {
+                    common,
+                    target: checked.target.id,
+                    target_name: checked.target.name,
+                    rules,
+                    template,
+                    ..before.clone()
                 };
-                let (id, source) = (policy.common.id, policy.source);
-                let detail =
-                    PolicyMessage::Promotion { target: target_of(&policy), rules: policy.rules.describe() };
-                note(tx, author.clone(), kind, source, id, detail, now).await?;
-                if save == Save::Apply && policy.common.enabled {
-                    let order = orders::apply(id, PolicyKind::Promotion, source, author, now);
-                    jobs::enqueue(tx, order, now).await?;
-                }
+                let policy = promotions::update(tx, &before, after, change).await?;
+                saved(tx, author, &policy, ActivityKind::PolicyChanged, save).await?;
                 Ok(policy)
             })
-        })
-        .await
+        });
+        let changed = changed.await?;
+        self.curtain(actor).await?.promotion(changed).await
     }
 
-    /// Enables or suspends a promotion policy. Who administers the target may suspend it; enabling
-    /// needs the right on both ends, as making it did.
+    /// Enables or suspends a promotion policy, and changes nothing else of it. Who administers the target may
+    /// suspend it; enabling needs the right on both ends, as making it did. `based_on`: the version that was seen;
+    /// none: whichever there is.
     ///
     /// # Errors
-    /// No such policy; no right.
+    /// No such policy; no right; `POLICY_CHANGED`.
     pub async fn enable_promotion(
         &self,
         actor: &Actor,
         repository: &RepositoryName,
         id: PolicyId,
+        based_on: Option<Version>,
         enabled: bool,
     ) -> Result<PromotionPolicy, Problem> {
-        let (before, _) = self.find_promotion(actor, Action::Administer, repository, id).await?;
+        let (seen, _) = self.find_promotion(actor, Action::Administer, repository, id).await?;
         if enabled {
-            self.end_for(actor, before.source, "source").await?;
-            self.end_for(actor, before.target, "target").await?;
+            self.end_for(actor, seen.source, "source").await?;
+            self.end_for(actor, seen.target, "target").await?;
         }
-        let (author, now) = (author(actor), self.now());
-        let mut policy = before;
-        policy.common.enabled = enabled;
-        policy.common.updated_at = now;
-        if enabled {
-            policy.common.paused = None;
-        }
+        let (author, now, name) = (author(actor), self.now(), repository.clone());
         let changed = self.write(move |tx| {
             Box::pin(async move {
-                promotions::update(tx, &policy).await?;
+                let before = present(tx, &name, id).await?;
+                // The right was looked for at the target that was seen.
+                let moved = enabled && before.target != seen.target;
+                if let Some(based_on) = based_on.or(moved.then_some(seen.common.version)) {
+                    check_version(&before.common, PolicyKind::Promotion, based_on)?;
+                }
+                let mut after = before.clone();
+                after.common.enabled = enabled;
+                after.common.updated_at = now;
+                if enabled {
+                    after.common.paused = None;
+                }
+                let change = difference(author.clone(), &before.common, &after.common, &[]);
+                let policy = promotions::update(tx, &before, after, change).await?;
                 let changed = if enabled { Changed::Enabled } else { Changed::Suspended };
                 let detail = PolicyMessage::PromotionChanged { target: target_of(&policy), changed };
-                let kind = ActivityKind::PolicyChanged;
-                note(tx, author, kind, policy.source, policy.common.id, detail, now).await?;
+                note(tx, author, ActivityKind::PolicyChanged, policy.source, id, detail, now).await?;
                 Ok(policy)
             })
         });
@@ -247,7 +249,7 @@ impl Admin {
         let (author, now) = (author(actor), self.now());
         self.write(move |tx| {
             Box::pin(async move {
-                promotions::delete(tx, id).await?;
+                promotions::delete(tx, id, now).await?;
                 let (target, changed) = (target_of(&policy), Changed::Deleted);
                 let detail = PolicyMessage::PromotionChanged { target, changed };
                 note(tx, author, ActivityKind::PolicyDeleted, policy.source, id, detail, now).await
@@ -325,6 +327,40 @@ impl Admin {
         let ((rules, template), target) = fields.finish_with(Code::InvalidPromotionPolicy, all)?;
         Ok(Checked { target, rules, template })
     }
+}
+
+/// The policy as it is in the transaction that changes it.
+async fn present(
+    tx: &mut Tx,
+    name: &RepositoryName,
+    id: PolicyId,
+) -> Result<stored::PromotionPolicy, Problem> {
+    promotions::get_for_change(tx, id).await?.ok_or_else(|| no_such_policy(name))
+}
+
+/// Whether the target still takes promotions in the transaction that leads them there.
+async fn still_open(tx: &mut Tx, target: &Repository) -> Result<(), Problem> {
+    match closed(&still_there(tx, target).await?) {
+        Some(objection) => Err(Problem::field(Code::InvalidPromotionPolicy, "targetRepository", objection)),
+        None => Ok(()),
+    }
+}
+
+/// What follows when a promotion policy was saved.
+async fn saved(
+    tx: &mut Tx,
+    author: Author,
+    policy: &stored::PromotionPolicy,
+    kind: ActivityKind,
+    save: Save,
+) -> Result<(), Problem> {
+    let (id, source, now) = (policy.common.id, policy.source, policy.common.updated_at);
+    let detail = PolicyMessage::Promotion { target: target_of(policy), rules: policy.rules.describe() };
+    note(tx, author.clone(), kind, source, id, detail, now).await?;
+    if save == Save::Apply && policy.common.enabled {
+        jobs::enqueue(tx, orders::apply(id, PolicyKind::Promotion, source, author, now), now).await?;
+    }
+    Ok(())
 }
 
 /// Why a repository takes no promotions (semantics 18).

@@ -5,7 +5,7 @@ use crate::Admin;
 use crate::connection::{Connection, keep};
 use crate::guard::{author, user};
 use crate::mirrors::no_such_mirror;
-use crate::policies::{changed_common, new_common, note};
+use crate::policies::{changed_common, check_version, difference, new_common, note, still_there};
 use crate::validate::{self, Fields};
 use jiff::SignedDuration;
 use longshore_access::Action;
@@ -17,8 +17,8 @@ use longshore_model::message::{PlaceRef, PolicyMessage, RemoteRef};
 use longshore_model::policy::{Baseline, PullMirrorDraft, Save};
 use longshore_model::repository::RepositoryChange;
 use longshore_model::{
-    Actor, Author, Code, PolicyId, Problem, PullMirror, RemoteId, Repository, RepositoryState, Timestamp,
-    stored,
+    Actor, Aspect, Author, Code, LastChange, PolicyId, PolicyKind, Problem, PullMirror, RemoteId, Repository,
+    RepositoryState, Timestamp, Version, stored,
 };
 use longshore_oci::{RemoteName, RepositoryName};
 use longshore_remote::Direction;
@@ -47,14 +47,14 @@ impl Admin {
         let by = user(actor)?;
         let repository = self.repository_for(actor, Action::Administer, repository).await?;
         let checked = self.check_pull(actor, &repository, &draft, None).await?;
-        let report = self.prove(&checked.connection, &checked.remote_repository, Direction::Pull).await?;
+        let proof = self.prove(&checked.connection, &checked.remote_repository, Direction::Pull).await?;
         let now = self.now();
         let common = new_common(by, draft.enabled, draft.referrers, now);
         let author = author(actor);
         let made = self.write(move |tx| {
             Box::pin(async move {
-                let remote = keep(tx, checked.connection, report.realm.as_deref(), now).await?;
-                set_state(tx, &repository, draft.exclusive, now).await?;
+                let remote = keep(tx, checked.connection, Some(proof), author.clone(), now).await?;
+                set_state(tx, &repository, draft.exclusive, &author, now).await?;
                 let mirror = PullMirror {
                     common,
                     repository: repository.id,
@@ -65,6 +65,7 @@ impl Admin {
                     patterns: checked.patterns,
                     interval_seconds: draft.interval_seconds,
                     baseline: baseline(save),
+                    known_patterns: None,
                     next_run_at: now + SignedDuration::from_secs(draft.interval_seconds.into()),
                     last_mirrored_at: None,
                 };
@@ -76,61 +77,76 @@ impl Admin {
         self.curtain(actor).await?.pull_mirror(made.await?).await
     }
 
-    /// Changes a pull mirror. *Save & Apply* takes present tags too; *Save* records the remote's
-    /// listing anew where the remote, its repository or the patterns changed, and takes only what
-    /// comes after it.
+    /// Changes a pull mirror from the version `based_on`, with which everything was checked and, where that was
+    /// needed, proved. *Save & Apply* takes present tags too. *Save* takes what comes from now on: another registry
+    /// or repository is listed anew for that, new patterns only for the tags that they alone match (semantics 35).
     ///
     /// # Errors
     /// As [`Admin::create_pull_mirror`]; no such mirror; `SECRET_NEEDED` where the stored password
-    /// may not be used with what was changed.
+    /// may not be used with what was changed; `POLICY_CHANGED` where it has another version by now,
+    /// `REMOTE_CHANGED` where its remote has.
     pub async fn change_pull_mirror(
         &self,
         actor: &Actor,
         name: &RepositoryName,
         id: PolicyId,
+        based_on: Version,
         draft: PullMirrorDraft,
         save: Save,
     ) -> Result<PullMirror, Problem> {
-        let by = user(actor)?;
+        let by = user(actor)?.clone();
         let repository = self.repository_for(actor, Action::Administer, name).await?;
         let found = pull_mirrors::get(&mut self.read().await?, id).await?;
-        let before = found
+        let seen = found
             .filter(|mirror| mirror.repository == repository.id)
             .ok_or_else(|| no_such_mirror(Code::NoSuchPollMirroringPolicy, name))?;
-        let checked = self.check_pull(actor, &repository, &draft, Some(before.remote)).await?;
-        let same_place = checked.connection.remote() == Some(before.remote)
-            && checked.remote_repository == before.remote_repository;
-        // What was proved when it was saved is not proved again: a registry that is down for a
-        // moment shall not keep anybody from changing an interval.
-        let realm = match same_place && !checked.connection.has_new_secret() {
+        check_version(&seen.common, PolicyKind::PullMirror, based_on)?;
+        let checked = self.check_pull(actor, &repository, &draft, Some(seen.remote)).await?;
+        let connection = &checked.connection;
+        let change = self.change_of_place(connection, seen.remote).await?;
+        let same_repository = checked.remote_repository == seen.remote_repository;
+        let proof = match change.is_none() && same_repository {
+            // What was proved when it was saved is not proved again: a registry that is down for a
+            // moment shall not keep anybody from changing an interval.
             true => None,
-            false => {
-                self.prove(&checked.connection, &checked.remote_repository, Direction::Pull).await?.realm
-            }
+            false => Some(self.prove(connection, &checked.remote_repository, Direction::Pull).await?),
         };
-        let now = self.now();
-        let acts_anew = !same_place || checked.patterns != before.patterns;
-        let common = changed_common(&before.common, by, draft.enabled, draft.referrers, acts_anew, now);
-        let author = author(actor);
+        let same_place = change != Some(Aspect::Registry) && same_repository;
+        let (author, now, name) = (author(actor), self.now(), name.clone());
         let made = self.write(move |tx| {
             Box::pin(async move {
-                let remote = keep(tx, checked.connection, realm.as_deref(), now).await?;
-                set_state(tx, &repository, draft.exclusive, now).await?;
-                let mirror = PullMirror {
+                let before = pull_mirrors::get_for_change(tx, id)
+                    .await?
+                    .ok_or_else(|| no_such_mirror(Code::NoSuchPollMirroringPolicy, &name))?;
+                check_version(&before.common, PolicyKind::PullMirror, based_on)?;
+                let remote = keep(tx, checked.connection, proof, author.clone(), now).await?;
+                set_state(tx, &repository, draft.exclusive, &author, now).await?;
+                let other_patterns = checked.patterns != before.patterns;
+                let own = [
+                    (change == Some(Aspect::Registry), Aspect::Registry),
+                    (!same_repository, Aspect::RemoteRepository),
+                    (other_patterns, Aspect::Patterns),
+                    (change == Some(Aspect::Credentials), Aspect::Credentials),
+                    (draft.interval_seconds != before.interval_seconds, Aspect::Interval),
+                ];
+                let (baseline, known_patterns) = baseline_after(&before, save, same_place, other_patterns);
+                let acts_anew = !same_place || other_patterns || baseline != before.baseline;
+                let common =
+                    changed_common(&before.common, &by, draft.enabled, draft.referrers, acts_anew, now);
+                let change = difference(author.clone(), &before.common, &common, &own);
+                let after = PullMirror {
                     common,
                     remote: remote.id,
                     remote_host: remote.host().to_owned(),
                     remote_repository: checked.remote_repository,
                     patterns: checked.patterns,
                     interval_seconds: draft.interval_seconds,
-                    baseline: match (save, acts_anew) {
-                        (Save::Future, false) => before.baseline,
-                        (save, _) => baseline(save),
-                    },
+                    baseline,
+                    known_patterns,
                     next_run_at: now + SignedDuration::from_secs(draft.interval_seconds.into()),
-                    ..before
+                    ..before.clone()
                 };
-                pull_mirrors::update(tx, &mirror).await?;
+                let mirror = pull_mirrors::update(tx, &before, after, change).await?;
                 saved(tx, author, &mirror, ActivityKind::PolicyChanged, now).await?;
                 Ok(mirror)
             })
@@ -152,7 +168,10 @@ impl Admin {
         let remote_repository = validate::remote_repository(&mut fields, &draft.remote_repository);
         let patterns = validate::patterns(&mut fields, &draft.patterns);
         validate::interval(&mut fields, draft.interval_seconds);
-        if repository.state == RepositoryState::ReadOnly && draft.exclusive.is_none() && draft.enabled {
+        if repository.state == RepositoryState::ReadOnly
+            && draft.exclusive.is_none()
+            && draft.enabled != Some(false)
+        {
             fields.refuse(
                 "exclusive",
                 format!(
@@ -176,18 +195,42 @@ fn baseline(save: Save) -> Baseline {
     }
 }
 
+/// What becomes of the baseline of a mirror that is changed (semantics 35): the state, and the patterns whose tags
+/// need no record any more while that is pending.
+fn baseline_after(
+    before: &stored::PullMirror,
+    save: Save,
+    same_place: bool,
+    other_patterns: bool,
+) -> (Baseline, Option<String>) {
+    match (save, same_place) {
+        (Save::Apply, _) => (Baseline::None, None),
+        (Save::Future, false) => (Baseline::Pending, None),
+        (Save::Future, true) if !other_patterns => (before.baseline, before.known_patterns.clone()),
+        (Save::Future, true) => match before.baseline {
+            // Not recorded yet: what the patterns had meanwhile been changed from was never decided about.
+            Baseline::Pending => (Baseline::Pending, before.known_patterns.clone()),
+            Baseline::None | Baseline::Complete => (Baseline::Pending, Some(before.patterns.clone())),
+        },
+    }
+}
+
 /// Semantics 18: whether only the repository's mirrors write to it, where the form said so.
 async fn set_state(
     tx: &mut Tx,
     repository: &Repository,
     exclusive: Option<bool>,
+    author: &Author,
     now: Timestamp,
 ) -> Result<(), Problem> {
+    let present = still_there(tx, repository).await?;
     let Some(exclusive) = exclusive else { return Ok(()) };
     let state = if exclusive { RepositoryState::Mirror } else { RepositoryState::Normal };
-    if state != repository.state {
+    if state != present.state {
         let change = RepositoryChange { state: Some(state), ..RepositoryChange::default() };
         repositories::update(tx, repository.id, &change, now).await?;
+        let change = LastChange::new(author.clone(), vec![Aspect::State]);
+        repositories::note_change(tx, repository.id, &change).await?;
     }
     Ok(())
 }
@@ -206,10 +249,9 @@ async fn saved(
     let place = PlaceRef::new(remote, mirror.remote_repository.clone());
     let detail = PolicyMessage::PullMirror { place, patterns: mirror.patterns.clone() };
     note(tx, author.clone(), kind, mirror.repository, id, detail, now).await?;
-    // A poll that runs already began with the old settings; one that waits will see the new ones.
+    // One that is still in the queue goes by settings that did not change.
     let active = jobs::active_for_policy(tx, id, JobAction::PollMirror).await?;
-    let waits = active.is_some_and(|job| job.status == longshore_model::job::Status::Waiting);
-    if mirror.common.enabled && !waits {
+    if mirror.common.enabled && mirror.common.paused.is_none() && active.is_none() {
         jobs::enqueue(tx, orders::poll(mirror, Cause::Asked { author }, None, now), now).await?;
     }
     Ok(())

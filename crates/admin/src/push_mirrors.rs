@@ -5,7 +5,7 @@ use crate::Admin;
 use crate::connection::{Connection, keep};
 use crate::guard::{author, user};
 use crate::mirrors::no_such_mirror;
-use crate::policies::{changed_common, new_common, note};
+use crate::policies::{changed_common, check_version, difference, new_common, note, still_there};
 use crate::validate::{self, Fields};
 use longshore_access::Action;
 use longshore_engine::orders;
@@ -14,7 +14,8 @@ use longshore_model::activity::ActivityKind;
 use longshore_model::message::{PlaceRef, PolicyMessage, RemoteRef};
 use longshore_model::policy::{PushMirrorDraft, Save};
 use longshore_model::{
-    Actor, Author, Code, PolicyId, PolicyKind, Problem, PushMirror, RemoteId, Repository, Timestamp, stored,
+    Actor, Aspect, Author, Code, PolicyId, PolicyKind, Problem, PushMirror, RemoteId, Repository, Timestamp,
+    Version, stored,
 };
 use longshore_oci::{RemoteName, RepositoryName};
 use longshore_policy::{Rules, Template};
@@ -44,13 +45,14 @@ impl Admin {
         let by = user(actor)?;
         let repository = self.repository_for(actor, Action::Administer, repository).await?;
         let checked = self.check_push(actor, &repository, &draft, None).await?;
-        let report = self.prove(&checked.connection, &checked.remote_repository, Direction::Push).await?;
+        let proof = self.prove(&checked.connection, &checked.remote_repository, Direction::Push).await?;
         let now = self.now();
         let common = new_common(by, draft.enabled, draft.referrers, now);
         let author = author(actor);
         let made = self.write(move |tx| {
             Box::pin(async move {
-                let remote = keep(tx, checked.connection, report.realm.as_deref(), now).await?;
+                still_there(tx, &repository).await?;
+                let remote = keep(tx, checked.connection, Some(proof), author.clone(), now).await?;
                 let mirror = PushMirror {
                     common,
                     repository: repository.id,
@@ -71,46 +73,64 @@ impl Admin {
         self.curtain(actor).await?.push_mirror(made.await?).await
     }
 
-    /// Changes a push mirror.
+    /// Changes a push mirror from the version `based_on`, with which everything was checked and, where that was
+    /// needed, proved.
     ///
     /// # Errors
     /// As [`Admin::create_push_mirror`]; no such mirror; `SECRET_NEEDED` where the stored password
-    /// may not be used with what was changed.
+    /// may not be used with what was changed; `POLICY_CHANGED` where it has another version by now,
+    /// `REMOTE_CHANGED` where its remote has.
     pub async fn change_push_mirror(
         &self,
         actor: &Actor,
         name: &RepositoryName,
         id: PolicyId,
+        based_on: Version,
         draft: PushMirrorDraft,
         save: Save,
     ) -> Result<PushMirror, Problem> {
-        let by = user(actor)?;
+        let by = user(actor)?.clone();
         let repository = self.repository_for(actor, Action::Administer, name).await?;
         let found = push_mirrors::get(&mut self.read().await?, id).await?;
-        let before = found
+        let seen = found
             .filter(|mirror| mirror.repository == repository.id)
             .ok_or_else(|| no_such_mirror(Code::NoSuchPushMirroringPolicy, name))?;
-        let checked = self.check_push(actor, &repository, &draft, Some(before.remote)).await?;
-        let same_place = checked.connection.remote() == Some(before.remote)
-            && checked.remote_repository == before.remote_repository;
-        // What was proved when it was saved is not proved again: a registry that is down for a
-        // moment shall not keep anybody from changing a rule.
-        let realm = match same_place && !checked.connection.has_new_secret() {
+        check_version(&seen.common, PolicyKind::PushMirror, based_on)?;
+        let checked = self.check_push(actor, &repository, &draft, Some(seen.remote)).await?;
+        let connection = &checked.connection;
+        let change = self.change_of_place(connection, seen.remote).await?;
+        let same_repository = checked.remote_repository == seen.remote_repository;
+        let proof = match change.is_none() && same_repository {
+            // What was proved when it was saved is not proved again: a registry that is down for a
+            // moment shall not keep anybody from changing a rule.
             true => None,
-            false => {
-                self.prove(&checked.connection, &checked.remote_repository, Direction::Push).await?.realm
-            }
+            false => Some(self.prove(connection, &checked.remote_repository, Direction::Push).await?),
         };
-        let now = self.now();
-        let rules = checked.rules.into();
-        let template = checked.template.to_string();
-        let acts_anew = !same_place || rules != before.rules || template != before.template;
-        let common = changed_common(&before.common, by, draft.enabled, draft.referrers, acts_anew, now);
-        let author = author(actor);
+        let (author, now, name) = (author(actor), self.now(), name.clone());
         let made = self.write(move |tx| {
             Box::pin(async move {
-                let remote = keep(tx, checked.connection, realm.as_deref(), now).await?;
-                let mirror = PushMirror {
+                let before = push_mirrors::get_for_change(tx, id)
+                    .await?
+                    .ok_or_else(|| no_such_mirror(Code::NoSuchPushMirroringPolicy, &name))?;
+                check_version(&before.common, PolicyKind::PushMirror, based_on)?;
+                still_there(tx, &repository).await?;
+                let remote = keep(tx, checked.connection, proof, author.clone(), now).await?;
+                let rules = checked.rules.into();
+                let template = checked.template.to_string();
+                let own = [
+                    (change == Some(Aspect::Registry), Aspect::Registry),
+                    (!same_repository, Aspect::RemoteRepository),
+                    (rules != before.rules, Aspect::Rules),
+                    (template != before.template, Aspect::Template),
+                    // These change how it acts, not on what: nothing is sent again because of them.
+                    (change == Some(Aspect::Credentials), Aspect::Credentials),
+                    (draft.overwrite != before.overwrite, Aspect::Overwrite),
+                ];
+                let acts_anew = own[..4].iter().any(|(differs, _)| *differs);
+                let common =
+                    changed_common(&before.common, &by, draft.enabled, draft.referrers, acts_anew, now);
+                let change = difference(author.clone(), &before.common, &common, &own);
+                let after = PushMirror {
                     common,
                     remote: remote.id,
                     remote_host: remote.host().to_owned(),
@@ -118,9 +138,9 @@ impl Admin {
                     rules,
                     template,
                     overwrite: draft.overwrite,
-                    ..before
+                    ..before.clone()
                 };
-                push_mirrors::update(tx, &mirror).await?;
+                let mirror = push_mirrors::update(tx, &before, after, change).await?;
                 saved(tx, author, &mirror, ActivityKind::PolicyChanged, save, now).await?;
                 Ok(mirror)
             })

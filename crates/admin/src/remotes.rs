@@ -2,19 +2,22 @@
 //! system, and nobody but its administrators sees, tests, edits or uses them.
 
 use crate::Admin;
-use crate::connection::{Connection, direction, failed, same_place, to_remote};
+use crate::connection::{
+    Connection, check_remote_version, direction, failed, present, same_place, to_remote,
+};
 use crate::guard::{author, user};
 use crate::validate::{Fields, remote_repository};
 use longshore_access::Action;
 use longshore_metadata::remotes::{OwnerFilter, SecretChange};
-use longshore_metadata::{Tx, activity, pauses, remotes};
+use longshore_metadata::{Tx, activity, pauses, policies, remotes};
 use longshore_model::activity::ActivityKind;
 use longshore_model::connect::{Check, CheckStatus, ConnectReport, ConnectRequest};
 use longshore_model::message::{Change, RemoteRef};
 use longshore_model::remote::RemoteDraft;
 use longshore_model::view::RemoteTags;
 use longshore_model::{
-    Actor, Author, Code, Page, PageRequest, PauseScope, Problem, Queued, Remote, RemoteId, Timestamp,
+    Actor, Aspect, Author, Code, LastChange, Page, PageRequest, PauseScope, Problem, Queued, Remote,
+    RemoteId, Timestamp, Version,
 };
 use longshore_oci::RepositoryName;
 
@@ -67,40 +70,51 @@ impl Admin {
         .await
     }
 
-    /// Changes a remote, for all the mirrors that use it. A secret that was not typed again is
-    /// kept, unless scheme, host, port, proxy, CA or verification change.
+    /// Changes a remote from the version `based_on`, for all the mirrors that use it. A secret that was not typed
+    /// again is kept, unless scheme, host, port, proxy, CA or verification change. Mirrors that it leads to another
+    /// registry start over there, as if that had been saved with each of them (semantics 35).
     ///
     /// # Errors
-    /// `SECRET_NEEDED` in that case; settings that cannot be; no such remote.
+    /// `SECRET_NEEDED` in that case; settings that cannot be; no such remote; `REMOTE_CHANGED` where it has another
+    /// version by now.
     pub async fn change_remote(
         &self,
         actor: &Actor,
         id: RemoteId,
+        based_on: Version,
         draft: RemoteDraft,
     ) -> Result<Remote, Problem> {
         let edited = self.edited(actor, id, &draft).await?;
         let (author, now) = (author(actor), self.now());
-        let Some(before) = edited.saved.clone() else {
-            return Err(Problem::new(Code::Internal, "the remote lost its settings while it was edited"));
-        };
-        let stays = same_place(&before, &edited.settings);
-        let after = Remote {
-            created_at: before.created_at,
-            last_contact: before.last_contact,
-            last_error: before.last_error,
-            used_by: before.used_by,
-            // A realm was pinned for the old place and the old secret.
-            realm: before.realm.filter(|_| stays && !edited.has_new_secret()),
-            ..to_remote(&edited, id, now)
-        };
-        let secret = match edited.settings.secret.clone() {
-            Some(typed) => SecretChange::Replace(typed),
-            None if after.has_secret => SecretChange::Keep,
-            None => SecretChange::Discard,
-        };
         self.write(move |tx| {
             Box::pin(async move {
-                remotes::update(tx, &after, secret).await?;
+                let before = present(tx, id).await?;
+                check_remote_version(&before, based_on)?;
+                // A stored secret was read for the settings of that version.
+                if let Some(seen) = &edited.saved {
+                    check_remote_version(&before, seen.version)?;
+                }
+                let stays = same_place(&before, &edited.settings);
+                let after = Remote {
+                    created_at: before.created_at,
+                    last_contact: before.last_contact,
+                    last_error: before.last_error.clone(),
+                    used_by: before.used_by,
+                    // A realm was pinned for the old place and the old secret.
+                    realm: before.realm.clone().filter(|_| stays && !edited.has_new_secret()),
+                    ..to_remote(&edited, id, now)
+                };
+                let secret = match edited.settings.secret.clone() {
+                    Some(typed) => SecretChange::Replace(typed),
+                    None if after.has_secret => SecretChange::Keep,
+                    None => SecretChange::Discard,
+                };
+                let moves = after.url != before.url;
+                let change = LastChange::new(author.clone(), difference(&before, &after, &secret));
+                let after = remotes::update(tx, based_on, after, secret, change.clone()).await?;
+                if moves {
+                    policies::start_over(tx, id, &change, now).await?;
+                }
                 note(tx, author, Change::RemoteChanged { remote: reference(&after) }, now).await?;
                 Ok(after)
             })
@@ -130,7 +144,7 @@ impl Admin {
                         format!("{mirrors} the remote {}; delete or change them first", remote.name),
                     ));
                 }
-                remotes::delete(tx, id).await?;
+                remotes::delete(tx, id, now).await?;
                 note(tx, author, Change::RemoteDeleted { remote: reference(&remote) }, now).await
             })
         })
@@ -152,12 +166,17 @@ impl Admin {
         report.usable = failure.is_none();
         let error = failure.map(|check: &Check| check.message.clone());
         // The first realm that was seen with these credentials is the one they may go to (semantics 15).
-        let pinned = connection.saved.is_some_and(|remote| remote.realm.is_some());
-        let realm = report.realm.clone().filter(|_| report.usable && !pinned);
+        let asked = connection.saved.map(|remote| remote.version);
+        let realm = report.realm.clone().filter(|_| report.usable);
         let now = self.now();
         self.write(move |tx| {
             Box::pin(async move {
-                if let Some(realm) = realm {
+                let present = present(tx, id).await?;
+                // What was found belongs to the settings that were tried.
+                if asked != Some(present.version) {
+                    return Ok(());
+                }
+                if let Some(realm) = realm.filter(|_| present.realm.is_none()) {
                     remotes::pin_realm(tx, id, &realm).await?;
                 }
                 Ok(remotes::record_contact(tx, id, now, error.as_deref()).await?)
@@ -232,6 +251,26 @@ impl Admin {
             )),
         }
     }
+}
+
+/// What differs between two versions of a remote.
+fn difference(before: &Remote, after: &Remote, secret: &SecretChange) -> Vec<Aspect> {
+    let transport = |remote: &Remote| (remote.ca_pem.clone(), remote.skip_tls_verify, remote.proxy.clone());
+    let other_secret = match secret {
+        SecretChange::Replace(_) => true,
+        SecretChange::Discard => before.has_secret,
+        SecretChange::Keep => false,
+    };
+    [
+        (before.name != after.name, Aspect::Name),
+        (before.owner != after.owner, Aspect::Owner),
+        (before.url != after.url || before.kind != after.kind, Aspect::Registry),
+        (before.username != after.username || other_secret, Aspect::Credentials),
+        (transport(before) != transport(after), Aspect::Transport),
+    ]
+    .into_iter()
+    .filter_map(|(differs, aspect)| differs.then_some(aspect))
+    .collect()
 }
 
 /// A name that is legal everywhere and need not exist.

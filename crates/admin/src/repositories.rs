@@ -3,6 +3,7 @@
 use crate::Admin;
 use crate::guard::{author, content_problem, no_such_repository, user};
 use crate::pauses::of_repository;
+use crate::policies::still_there;
 use crate::validate::Fields;
 use longshore_access::Action;
 use longshore_content::CreateError;
@@ -10,7 +11,9 @@ use longshore_metadata::{activity, pauses, repositories};
 use longshore_model::activity::ActivityKind;
 use longshore_model::message::Change;
 use longshore_model::repository::{NewRepository, RepositoryChange, RepositoryFilter, RepositorySummary};
-use longshore_model::{Actor, Code, Page, PageRequest, Pause, Problem, Repository, RepositoryState};
+use longshore_model::{
+    Actor, Aspect, Code, LastChange, Page, PageRequest, Pause, Problem, Repository, RepositoryState,
+};
 use longshore_oci::{Namespace, RepositoryName};
 
 /// The longest short description, in characters.
@@ -98,10 +101,11 @@ impl Admin {
         })
     }
 
-    /// Changes a repository's settings. For those who administer it.
+    /// Changes a repository's settings; what the change does not say stays. For those who administer it.
     ///
     /// # Errors
-    /// No right, or a description that is too long.
+    /// No right; a description that is too long; `REPOSITORY_CHANGED` where the settings have another version than
+    /// the change is based on.
     pub async fn change_repository(
         &self,
         actor: &Actor,
@@ -116,18 +120,23 @@ impl Admin {
         let (author, now) = (author(actor), self.now());
         self.write(move |tx| {
             Box::pin(async move {
-                repositories::update(tx, repository.id, &change, now).await?;
+                let before = still_there(tx, &repository).await?;
+                if let Some(based_on) = change.based_on.filter(|based_on| *based_on != before.version) {
+                    let last = repositories::last_change(tx, before.id).await?;
+                    let (code, now) = (Code::RepositoryChanged, before.version);
+                    return Err(LastChange::conflict(last.as_ref(), code, "repository", based_on, now));
+                }
+                repositories::update(tx, before.id, &change, now).await?;
                 let entry = activity::NewActivity {
-                    repository: Some(repository.id),
-                    detail: describe(&repository, &change).into(),
-                    ..activity::NewActivity::new(now, author, ActivityKind::RepositoryChanged)
+                    repository: Some(before.id),
+                    detail: describe(&before, &change).into(),
+                    ..activity::NewActivity::new(now, author.clone(), ActivityKind::RepositoryChanged)
                 };
                 activity::add(tx, &entry).await?;
-                let changed = repositories::get(tx, repository.id).await?;
-                changed.ok_or_else(|| {
-                    let message = format!("{} was deleted while its settings changed", repository.name);
-                    Problem::new(Code::NoSuchRepository, message)
-                })
+                let after = still_there(tx, &before).await?;
+                let change = LastChange::new(author, difference(&before, &after));
+                repositories::note_change(tx, before.id, &change).await?;
+                Ok(after)
             })
         })
         .await
@@ -148,6 +157,20 @@ impl Admin {
 fn check_descriptions(fields: &mut Fields, short: Option<&str>, long: Option<&str>) {
     fields.text("shortDescription", short.unwrap_or_default(), MAX_SHORT);
     fields.text("longDescription", long.unwrap_or_default(), MAX_LONG);
+}
+
+/// What differs between two versions of the settings.
+fn difference(before: &Repository, after: &Repository) -> Vec<Aspect> {
+    let descriptions = |of: &Repository| (of.short_description.clone(), of.long_description.clone());
+    [
+        (before.visibility != after.visibility, Aspect::Visibility),
+        (before.state != after.state, Aspect::State),
+        (before.immutable_tags != after.immutable_tags, Aspect::ImmutableTags),
+        (descriptions(before) != descriptions(after), Aspect::Descriptions),
+    ]
+    .into_iter()
+    .filter_map(|(differs, aspect)| differs.then_some(aspect))
+    .collect()
 }
 
 /// What a change changes, for the activity page.

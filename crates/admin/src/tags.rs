@@ -3,6 +3,7 @@
 use crate::Admin;
 use crate::connection::keep;
 use crate::guard::{author, content_problem, user};
+use crate::policies::still_there;
 use crate::validate::{self, Fields};
 use longshore_access::Action;
 use longshore_engine::orders::{self, Destination, Shipment};
@@ -153,13 +154,18 @@ impl Admin {
         let remote_tag = fields.take_as(Code::InvalidTagName, "remoteTag", remote_tag.trim().parse::<Tag>());
         let all = connection.zip(name).zip(remote_tag);
         let ((connection, name), remote_tag) = fields.finish_with(Code::InvalidPushMirroringPolicy, all)?;
-        let record = tags::find(&mut self.read().await?, source.id, tag).await?;
-        let record = record.ok_or_else(|| no_such_tag(&source.name, tag))?;
+        // Before another registry is asked for a tag that is not there.
+        let found = tags::find(&mut self.read().await?, source.id, tag).await?;
+        found.ok_or_else(|| no_such_tag(&source.name, tag))?;
+        let tag = tag.clone();
         let report = self.prove(&connection, &name, Direction::Push).await?;
         let (author, now) = (author(actor), self.now());
         let job = self.write(move |tx| {
             Box::pin(async move {
-                let remote = keep(tx, connection, report.realm.as_deref(), now).await?;
+                let source = still_there(tx, &source).await?;
+                let record = tags::find(tx, source.id, &tag).await?;
+                let record = record.ok_or_else(|| no_such_tag(&source.name, &tag))?;
+                let remote = keep(tx, connection, Some(report), author.clone(), now).await?;
                 let shipment = Shipment::by_hand(&record, remote_tag);
                 let destination = Destination::at(&remote, name);
                 let order = orders::push(&source, shipment, &destination, Cause::Asked { author }, now);

@@ -189,6 +189,7 @@ mod tests {
             short_description: String::new(),
             long_description: String::new(),
             immutable_tags: ImmutableTags::Off,
+            version: longshore_model::Version::FIRST,
             created_at: Timestamp::UNIX_EPOCH,
         }
     }

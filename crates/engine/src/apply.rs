@@ -40,7 +40,7 @@ pub(crate) async fn run(
     let tags: Vec<TagRecord> = all.into_iter().filter(|tag| tag.revision > after).collect();
     let mut progress = Progress { tags_total: tags.len() as u64, ..Progress::default() };
     let mut tally = Tally::default();
-    let version = found.common().version;
+    let version = found.common().rules_version;
     for batch in tags.chunks(BATCH) {
         progress.tags_done += batch.len() as u64;
         let step = Step { policy, kind, version, source: source.clone(), tags: batch.to_vec(), progress };
@@ -100,7 +100,8 @@ impl Step {
         for tag in &self.tags {
             // Read anew for each tag: the policy may have stopped itself at the one before.
             let policy = Outgoing::get(tx, self.kind, self.policy).await?;
-            let Some(policy) = policy.filter(|p| p.is_active() && p.common().version == self.version) else {
+            let Some(policy) = policy.filter(|p| p.is_active() && p.common().rules_version == self.version)
+            else {
                 return Ok(None);
             };
             let current = tags::find(tx, self.source.id, &tag.name).await?;

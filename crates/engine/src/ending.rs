@@ -61,6 +61,7 @@ impl Engine {
         let next = match trouble.fate() {
             Fate::Lost => return Ok(()),
             Fate::Superseded => Next::End(Status::Superseded),
+            Fate::Canceled => Next::End(Status::Canceled),
             Fate::Errored => Next::End(Status::Errored),
             Fate::Retry(_) if claim.job.retries_left == 0 => Next::End(Status::Errored),
             Fate::Retry(asked) => {
@@ -70,7 +71,7 @@ impl Engine {
             }
         };
         match &next {
-            Next::End(Status::Superseded) => journal.info(message.clone()),
+            Next::End(Status::Superseded | Status::Canceled) => journal.info(message.clone()),
             Next::End(_) => journal.error(message.clone()),
             Next::Retry(at) => journal.warn(later(&message, *at)),
         }
@@ -89,9 +90,9 @@ impl Engine {
                 tracing::warn!(job = %claim.job.id, "the lease of a running job was lost");
                 Ok(())
             }
-            // Whoever paused has written it down.
-            Stop::Held => {
-                tracing::info!(job = %claim.job.id, "a running job was stopped by a pause");
+            // Whoever took it has written it down.
+            Stop::Taken => {
+                tracing::info!(job = %claim.job.id, "a running job was taken out of its worker's hands");
                 Ok(())
             }
             Stop::Canceled => {
@@ -134,8 +135,8 @@ impl Engine {
                     }
                     match next {
                         Next::Retry(at) => jobs::retry_later(tx, job, epoch, at, &message, now).await,
-                        Next::End(Status::Superseded) => {
-                            jobs::finish(tx, job, epoch, Status::Superseded, Some(&message), None, now).await
+                        Next::End(status @ Status::Superseded) => {
+                            jobs::finish(tx, job, epoch, status, Some(&message), None, now).await
                         }
                         Next::End(status) => {
                             jobs::finish(tx, job, epoch, status, None, Some(&message), now).await

@@ -67,18 +67,27 @@ pub(crate) async fn evaluate(
     jobs::finish(tx, claim.job.id, claim.epoch, status, Some(&outcome.into()), None, at.now).await
 }
 
-/// The tag, while the change is its latest one; else why there is nothing to do.
+/// The tag as the change left it, else why there is nothing to do. One that has changed again since is asked about
+/// as it was, as long as that is kept: every revision counts (semantics 36). Which one holds a shared name in the
+/// end, the target decides (semantics 1).
 async fn current(tx: &mut Tx, change: &Change) -> Result<Result<(Repository, TagRecord), JobMessage>, Error> {
-    let Some(source) = repositories::get(tx, change.repository).await? else {
+    let Change { repository, tag: name, revision } = change;
+    let Some(source) = repositories::get(tx, *repository).await? else {
         return Ok(Err(JobMessage::RepositoryGone));
     };
-    Ok(match tags::find(tx, change.repository, &change.tag).await? {
-        None => Err(JobMessage::TagGone { tag: TagRef::new(&source, change.tag.clone()) }),
-        Some(tag) if tag.revision != change.revision => {
+    let Some(tag) = tags::find(tx, *repository, name).await? else {
+        return Ok(Err(JobMessage::TagGone { tag: TagRef::new(&source, name.clone()) }));
+    };
+    if tag.revision == *revision {
+        return Ok(Ok((source, tag)));
+    }
+    Ok(match tags::at_change(tx, *repository, name, *revision).await? {
+        Some(past) => Ok((source, past)),
+        // What it was is not kept.
+        None => {
             let revision = tag.revision;
             Err(JobMessage::TagChanged { tag: TagRef::new(&source, tag.name), revision })
         }
-        Some(tag) => Ok((source, tag)),
     })
 }
 
@@ -91,7 +100,8 @@ pub(crate) async fn consider(
     at: &Occasion,
 ) -> Result<Answer, Error> {
     let common = policy.common();
-    let earlier = verdicts::find(tx, common.id, common.version, source.id, &tag.name, tag.revision).await?;
+    let earlier =
+        verdicts::find(tx, common.id, common.rules_version, source.id, &tag.name, tag.revision).await?;
     if let Some(row) = &earlier
         && !acts_again(tx, row, policy).await?
     {
@@ -255,7 +265,7 @@ async fn record(
     let row = VerdictRow {
         policy: common.id,
         kind: policy.kind(),
-        version: common.version,
+        version: common.rules_version,
         repository: source.id,
         tag: tag.name.clone(),
         revision: tag.revision,

@@ -8,6 +8,8 @@ use std::collections::HashSet;
 
 /// Referrers of referrers, and so on, are followed this far.
 const DEPTH: usize = 4;
+/// At most so many manifests are looked at on the way up: an image may be a part of many indexes.
+const MOST_ROOTS: usize = 256;
 
 /// What hangs on one image.
 #[derive(Debug, Default)]
@@ -23,23 +25,61 @@ pub(crate) async fn of(conn: &mut Conn, repository: RepositoryId, root: &Digest)
     let mut family = Family::default();
     let mut seen: HashSet<Digest> = HashSet::new();
     let mut subjects = members(conn, root).await?;
+    let mut tagged: HashSet<Digest> = HashSet::new();
     for _ in 0..DEPTH {
-        let mut found = Vec::new();
+        let (mut found, mut by_tag) = (Vec::new(), Vec::new());
         for subject in &subjects {
-            family.digest_tags.extend(tags::digest_tags_of(conn, repository, subject).await?);
+            for tag in tags::digest_tags_of(conn, repository, subject).await? {
+                // What hangs on an image by its tag may be signed itself.
+                if tagged.insert(tag.digest.clone()) {
+                    by_tag.push(tag.digest.clone());
+                }
+                family.digest_tags.push(tag);
+            }
             for referrer in manifests::referrers(conn, repository, subject, None).await? {
                 if seen.insert(referrer.digest.clone()) {
                     found.push(referrer.digest);
                 }
             }
         }
+        family.referrers.extend(found.iter().cloned());
+        found.extend(by_tag);
         if found.is_empty() {
             break;
         }
-        family.referrers.extend(found.iter().cloned());
         subjects = found;
     }
     Ok(family)
+}
+
+/// What a manifest hangs on: its subject and the subjects of its digest tags, what those are parts of, and so on up
+/// to the image; nearest first, each once. Climbs as far as [`of`] goes down.
+pub(crate) async fn roots(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    subject: &Digest,
+) -> Result<Vec<Digest>, Error> {
+    let mut roots = vec![subject.clone()];
+    let mut level = roots.clone();
+    for _ in 0..=DEPTH {
+        let mut above = Vec::new();
+        for manifest in &level {
+            above.extend(manifests::parents(conn, repository, manifest).await?);
+            above.extend(manifests::subject(conn, manifest).await?);
+            above.extend(tags::subjects_by_tag(conn, repository, manifest).await?);
+        }
+        level.clear();
+        for manifest in above {
+            if roots.len() < MOST_ROOTS && !roots.contains(&manifest) {
+                roots.push(manifest.clone());
+                level.push(manifest);
+            }
+        }
+        if level.is_empty() {
+            break;
+        }
+    }
+    Ok(roots)
 }
 
 /// The manifest itself and, of an index, its children.

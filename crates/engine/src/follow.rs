@@ -3,24 +3,24 @@
 
 use crate::{
     evaluate::Occasion,
+    family,
     orders::{self, Destination, Shipment},
     outgoing::Outgoing,
     promote::{no_room, quota},
 };
 use longshore_metadata::{
     Error, Tx,
-    deliveries::{self, Delivery, DeliveryTarget},
+    deliveries::{self, DeliveryTarget},
     jobs::{self, Claim},
-    manifests, repositories,
+    manifests, remotes, repositories,
     tags::{self, SetTag},
 };
 use longshore_model::{
-    Author, Lineage, PolicyKind, Provenance, Repository, RepositoryId, RepositoryState, Revision, TagRecord,
+    Author, Lineage, Provenance, Repository, RepositoryId, RepositoryState, Revision, TagRecord,
     job::{Cause, Status},
     message::{JobMessage, PromotionMessage, Quota},
 };
 use longshore_oci::{Digest, Tag};
-use std::collections::HashSet;
 
 /// What arrived, and what it belongs to.
 #[derive(Debug, Clone)]
@@ -52,27 +52,33 @@ async fn send(
     arrival: &Arrival,
     at: &Occasion,
 ) -> Result<JobMessage, Error> {
+    let places = places(tx, source.id, &arrival.subject).await?;
+    let (mut linked, mut queued, mut without) = (0, 0, None);
     // The tag may have moved since; its present manifest is what travels.
     let tag = match &arrival.tag {
         Some(name) => tags::find(tx, source.id, name).await?,
         None => None,
     };
-    let referrer = Referrer { source, arrival, tag: tag.as_ref() };
-    let (mut linked, mut queued, mut without) = (0, 0, None);
-    let mut seen = HashSet::new();
-    for delivery in places(tx, source.id, &arrival.subject).await? {
-        if !seen.insert(delivery.target.clone()) || !wanted(tx, &delivery).await? {
-            continue;
-        }
-        match &delivery.target {
-            DeliveryTarget::Local(target) => match referrer.link(tx, *target, &delivery, at).await? {
-                Link::Made => linked += 1,
-                Link::NotNeeded => {}
-                Link::NoRoom(quota) => without = Some(quota),
-            },
-            DeliveryTarget::Remote { .. } => {
-                referrer.ship(tx, &delivery, at).await?;
-                queued += 1;
+    let first = Referrer { source, digest: arrival.referrer.clone(), subject: arrival.subject.clone(), tag };
+    let mut travellers = vec![first];
+    if !places.is_empty() {
+        // What hangs on the referrer itself may have been here before it, and found nothing to follow.
+        travellers.extend(Referrer::hanging_on(tx, source, &arrival.referrer).await?);
+    }
+    for (number, referrer) in travellers.iter().enumerate() {
+        for place in &places {
+            match &place.target {
+                DeliveryTarget::Local(target) => match referrer.link(tx, *target, place, at).await? {
+                    Link::Made => linked += u64::from(number == 0),
+                    Link::NotNeeded => {}
+                    Link::NoRoom(quota) => without = Some(quota),
+                },
+                // Its own family goes along with the first one.
+                DeliveryTarget::Remote { .. } if number == 0 => {
+                    referrer.ship(tx, place, at).await?;
+                    queued += 1;
+                }
+                DeliveryTarget::Remote { .. } => {}
             }
         }
     }
@@ -80,20 +86,58 @@ async fn send(
     Ok(JobMessage::Followed { linked, queued, without })
 }
 
-/// Where the subject went, itself or as a part of an index.
-async fn places(tx: &mut Tx, source: RepositoryId, subject: &Digest) -> Result<Vec<Delivery>, Error> {
-    let mut places = deliveries::of_digest(tx, source, subject).await?;
-    for parent in manifests::parents(tx, source, subject).await? {
-        places.extend(deliveries::of_digest(tx, source, &parent).await?);
+/// A place that an image went to, and on whose behalf what hangs on it follows.
+struct Place {
+    target: DeliveryTarget,
+    /// The policy that leads there now; none: a person sent the image.
+    policy: Option<Outgoing>,
+}
+
+impl Place {
+    fn author(&self) -> Author {
+        self.policy
+            .as_ref()
+            .map_or(Author::System, |policy| Author::Policy { id: policy.id(), policy: policy.kind() })
+    }
+}
+
+/// Where the subject went, itself, as a part of an index, or as something that hangs on an image. A place is
+/// followed to where a policy leads there now and takes referrers along, whichever policy sent the image, and where
+/// a person sent it: a policy that was deleted and made again stands for itself (semantics 7).
+async fn places(tx: &mut Tx, source: RepositoryId, subject: &Digest) -> Result<Vec<Place>, Error> {
+    let mut went: Vec<(DeliveryTarget, bool)> = Vec::new();
+    for root in family::roots(tx, source, subject).await? {
+        for delivery in deliveries::of_digest(tx, source, &root).await? {
+            let by_hand = delivery.policy.is_none();
+            match went.iter_mut().find(|(target, _)| *target == delivery.target) {
+                Some((_, asked)) => *asked |= by_hand,
+                None => went.push((delivery.target, by_hand)),
+            }
+        }
+    }
+    let mut places = Vec::new();
+    if went.is_empty() {
+        return Ok(places);
+    }
+    let mut policies = Outgoing::active_of(tx, source).await?;
+    policies.retain(|policy| policy.common().referrers);
+    for (target, by_hand) in went {
+        if let Some(policy) = policies.iter().find(|policy| policy.target() == target) {
+            // Over the connection that the policy has now.
+            places.push(Place { target: policy.target(), policy: Some(policy.clone()) });
+        } else if by_hand && still_there(tx, &target).await? {
+            places.push(Place { target, policy: None });
+        }
     }
     Ok(places)
 }
 
-/// Whether the policy that sent the image still acts and takes referrers along.
-async fn wanted(tx: &mut Tx, delivery: &Delivery) -> Result<bool, Error> {
-    let Some(policy) = delivery.policy else { return Ok(true) };
-    let policy = Outgoing::get(tx, delivery.kind, policy).await?;
-    Ok(policy.is_some_and(|policy| policy.is_active() && policy.common().referrers))
+/// Whether the connection over which a person sent something is still saved.
+async fn still_there(tx: &mut Tx, target: &DeliveryTarget) -> Result<bool, Error> {
+    match target {
+        DeliveryTarget::Local(_) => Ok(true),
+        DeliveryTarget::Remote { remote, .. } => Ok(remotes::get(tx, *remote).await?.is_some()),
+    }
 }
 
 /// What became of a link into a repository.
@@ -106,17 +150,29 @@ enum Link {
 
 struct Referrer<'a> {
     source: &'a Repository,
-    arrival: &'a Arrival,
-    tag: Option<&'a TagRecord>,
+    digest: Digest,
+    subject: Digest,
+    tag: Option<TagRecord>,
 }
 
-impl Referrer<'_> {
-    fn digest(&self) -> &Digest {
-        self.tag.map_or(&self.arrival.referrer, |tag| &tag.digest)
+impl<'a> Referrer<'a> {
+    /// What hangs on a referrer, nearest first.
+    async fn hanging_on(tx: &mut Tx, source: &'a Repository, referrer: &Digest) -> Result<Vec<Self>, Error> {
+        let family = family::of(tx, source.id, referrer).await?;
+        let mut hanging = Vec::new();
+        for digest in family.referrers {
+            let subject = manifests::subject(tx, &digest).await?.unwrap_or_else(|| referrer.clone());
+            hanging.push(Self { source, digest, subject, tag: None });
+        }
+        for tag in family.digest_tags {
+            let subject = tag.name.digest_tag_subject().unwrap_or_else(|| referrer.clone());
+            hanging.push(Self { source, digest: tag.digest.clone(), subject, tag: Some(tag) });
+        }
+        Ok(hanging)
     }
 
-    fn author(delivery: &Delivery) -> Author {
-        delivery.policy.map_or(Author::System, |id| Author::Policy { id, policy: delivery.kind })
+    fn digest(&self) -> &Digest {
+        self.tag.as_ref().map_or(&self.digest, |tag| &tag.digest)
     }
 
     /// Links it into a repository where the image still is.
@@ -124,13 +180,13 @@ impl Referrer<'_> {
         &self,
         tx: &mut Tx,
         target: RepositoryId,
-        delivery: &Delivery,
+        place: &Place,
         at: &Occasion,
     ) -> Result<Link, Error> {
         let Some(target) = repositories::get(tx, target).await? else { return Ok(Link::NotNeeded) };
-        let has_image = manifests::get(tx, target.id, &self.arrival.subject).await?.is_some();
+        let has_image = manifests::get(tx, target.id, &self.subject).await?.is_some();
         let there = manifests::get(tx, target.id, self.digest()).await?.is_some();
-        let tagged = match self.tag {
+        let tagged = match &self.tag {
             Some(tag) => tags::find(tx, target.id, &tag.name).await?.is_some_and(|t| t.digest == tag.digest),
             None => true,
         };
@@ -141,12 +197,12 @@ impl Referrer<'_> {
             return Ok(Link::NoRoom(quota(&target, exceeded)));
         }
         manifests::link_tree(tx, self.source.id, target.id, self.digest()).await?;
-        let author = Self::author(delivery);
-        match self.tag {
+        let author = place.author();
+        match &self.tag {
             // Setting a digest tag tells the target's own followers.
             Some(tag) => {
                 let provenance = Provenance::Promotion {
-                    policy: delivery.policy,
+                    policy: place.policy.as_ref().map(Outgoing::id),
                     source: Some(self.source.id),
                     source_repository: self.source.name.clone(),
                     source_tag: tag.name.clone(),
@@ -165,7 +221,7 @@ impl Referrer<'_> {
                 tags::set(tx, change).await?;
             }
             None => {
-                let (referrer, subject) = (self.arrival.referrer.clone(), self.arrival.subject.clone());
+                let (referrer, subject) = (self.digest.clone(), self.subject.clone());
                 let order = orders::follow(target.id, referrer, subject, None, author, at.now);
                 jobs::enqueue(tx, order, at.now).await?;
             }
@@ -174,22 +230,25 @@ impl Referrer<'_> {
     }
 
     /// Enqueues the copy to another registry.
-    async fn ship(&self, tx: &mut Tx, delivery: &Delivery, at: &Occasion) -> Result<(), Error> {
-        let DeliveryTarget::Remote { remote, host, repository } = &delivery.target else { return Ok(()) };
+    async fn ship(&self, tx: &mut Tx, place: &Place, at: &Occasion) -> Result<(), Error> {
+        let DeliveryTarget::Remote { remote, host, repository } = &place.target else { return Ok(()) };
         let destination = Destination { remote: *remote, host: host.clone(), repository: repository.clone() };
+        let tag = self.tag.as_ref();
         let shipment = Shipment {
-            policy: delivery.policy,
-            tag: self.tag.map(|tag| tag.name.clone()),
+            policy: place.policy.as_ref().map(Outgoing::id),
+            rules_version: place.policy.as_ref().map(|policy| policy.common().rules_version),
+            tag: tag.map(|tag| tag.name.clone()),
             digest: self.digest().clone(),
-            revision: self.tag.map_or(Revision(0), |tag| tag.revision),
-            target_tag: self.tag.map(|tag| tag.name.clone()),
-            lineage: self.tag.map_or_else(Lineage::default, |tag| tag.lineage.clone()),
+            revision: tag.map_or(Revision(0), |tag| tag.revision),
+            target_tag: tag.map(|tag| tag.name.clone()),
+            lineage: tag.map_or_else(Lineage::default, |tag| tag.lineage.clone()),
             overwrite: true,
-            referrers: false,
+            referrers: true,
         };
-        let cause = delivery.policy.map_or(Cause::TagChanged { author: Author::System }, |id| {
-            Cause::Policy { id, policy: PolicyKind::PushMirror }
-        });
+        let cause = match &place.policy {
+            Some(policy) => Cause::Policy { id: policy.id(), policy: policy.kind() },
+            None => Cause::TagChanged { author: Author::System },
+        };
         let order = orders::push(self.source, shipment, &destination, cause, at.now);
         jobs::enqueue(tx, order, at.now).await.map(drop)
     }

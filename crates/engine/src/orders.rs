@@ -49,6 +49,8 @@ impl Destination {
 pub struct Shipment {
     /// The push mirror; none when a person asked for this one copy.
     pub policy: Option<PolicyId>,
+    /// The version of its rules by which this was decided.
+    pub rules_version: Option<i64>,
     /// The tag here; a referrer without a tag has none.
     pub tag: Option<Tag>,
     /// The manifest.
@@ -71,6 +73,7 @@ impl Shipment {
     pub fn of(mirror: &PushMirror, tag: &TagRecord, target_tag: Tag) -> Self {
         Self {
             policy: Some(mirror.common.id),
+            rules_version: Some(mirror.common.rules_version),
             tag: Some(tag.name.clone()),
             digest: tag.digest.clone(),
             revision: tag.revision,
@@ -86,6 +89,7 @@ impl Shipment {
     pub fn by_hand(tag: &TagRecord, target_tag: Tag) -> Self {
         Self {
             policy: None,
+            rules_version: None,
             tag: Some(tag.name.clone()),
             digest: tag.digest.clone(),
             revision: tag.revision,
@@ -109,6 +113,7 @@ pub fn push(
     let policy = shipment.policy;
     let parameters = Parameters::PushTag {
         policy,
+        rules_version: shipment.rules_version,
         repository: source.id,
         repository_name: source.name.clone(),
         tag: shipment.tag,

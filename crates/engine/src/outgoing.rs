@@ -2,7 +2,11 @@
 //! rules for which such a policy does not act on a tag (semantics 5, 18).
 
 use crate::pause::Culprit;
-use longshore_metadata::{Conn, Error, deliveries, promotions, pull_mirrors, push_mirrors, repositories};
+use longshore_metadata::{
+    Conn, Error,
+    deliveries::{self, DeliveryTarget},
+    promotions, pull_mirrors, push_mirrors, repositories,
+};
 use longshore_model::{
     Lineage, Message, PolicyId, PolicyKind, Provenance, RepositoryId, RepositoryState, TagRecord, Timestamp,
     message::{Objection, PlaceRef, PolicyMessage, RemoteRef, RepositoryRef},
@@ -61,6 +65,18 @@ impl Outgoing {
         match self {
             Self::Promotion(policy) => policy.source,
             Self::Push(mirror) => mirror.repository,
+        }
+    }
+
+    /// The place that it leads to.
+    pub(crate) fn target(&self) -> DeliveryTarget {
+        match self {
+            Self::Promotion(policy) => DeliveryTarget::Local(policy.target),
+            Self::Push(mirror) => DeliveryTarget::Remote {
+                remote: mirror.remote,
+                host: mirror.remote_host.clone(),
+                repository: mirror.remote_repository.clone(),
+            },
         }
     }
 

@@ -46,7 +46,7 @@ pub(crate) async fn pause(
     now: Timestamp,
 ) -> Result<(), Error> {
     let Culprit { id, kind, repository } = culprit;
-    policies::pause(tx, kind, id, why, now).await?;
+    policies::pause(tx, kind, id, why, job, now).await?;
     let stopped = Message::from(PolicyMessage::Stopped { policy: kind, why: Box::new(why.clone()) });
     let entry = NewActivity {
         repository: Some(repository),

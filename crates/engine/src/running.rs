@@ -14,8 +14,9 @@ pub(crate) enum Stop {
     Canceled,
     /// The server stops; the job goes on after the next start.
     Parked,
-    /// A pause took the job out of this worker's hands; it waits for that to end (semantics 29).
-    Held,
+    /// The job was taken out of this worker's hands: by a pause, whose end it waits for (semantics 29), or because
+    /// its policy was changed, disabled or deleted (semantics 34).
+    Taken,
     /// The lease ran out, so that another worker may have the job.
     LeaseLost,
 }
@@ -71,6 +72,11 @@ impl Running {
     /// The jobs with the epochs of their claims.
     pub(crate) fn claims(&self) -> Vec<(JobId, i64)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
+    /// The claims of one job that are at work here.
+    pub(crate) fn claims_of(&self, job: JobId) -> Vec<(JobId, i64)> {
+        self.claims().into_iter().filter(|(running, _)| *running == job).collect()
     }
 
     /// Stops one claim of a job; another one that it has by now goes on.

@@ -6,7 +6,8 @@ use longshore_content as content;
 use longshore_metadata as metadata;
 use longshore_model::{
     Message,
-    message::{Everything, RemoteRef, RepositoryRef, Trouble as Said},
+    job::Status,
+    message::{Everything, JobMessage, RemoteRef, RepositoryRef, Trouble as Said, Withdrawal},
 };
 use longshore_oci::Digest;
 use longshore_remote as remote;
@@ -50,6 +51,8 @@ pub(crate) enum Trouble {
     Superseded(Message),
     /// Not asked for, because the registry as a whole had failed before or wants to be left alone.
     Halted,
+    /// The policy behind the job was changed, disabled or deleted (semantics 34).
+    Withdrawn(Withdrawal),
 }
 
 impl From<content::Error> for Trouble {
@@ -80,6 +83,8 @@ pub(crate) enum Fate {
     Errored,
     /// It ends without anybody's fault.
     Superseded,
+    /// It ends because nobody wants it any more.
+    Canceled,
     /// It is somebody else's by now.
     Lost,
 }
@@ -104,6 +109,8 @@ impl Trouble {
             Self::Content(error) if content_may_recover(error) => Fate::Retry(None),
             Self::Content(_) => Fate::Errored,
             Self::Superseded(_) => Fate::Superseded,
+            Self::Withdrawn(why) if why.status() == Status::Superseded => Fate::Superseded,
+            Self::Withdrawn(_) => Fate::Canceled,
         }
     }
 
@@ -132,6 +139,7 @@ impl Trouble {
             }
             Self::WrongContent(said) | Self::Foreign(said) => foreign(said.clone()),
             Self::Halted => Said::Halted.into(),
+            Self::Withdrawn(why) => JobMessage::Withdrawn { why: *why }.into(),
             Self::Content(error) => match repository.filter(|_| !is_servers_own(error)) {
                 Some(repository) => {
                     Said::Repository { repository: repository.clone(), said: error.to_string() }.into()
@@ -142,6 +150,11 @@ impl Trouble {
             Self::Final(message) | Self::Passing(message) | Self::Superseded(message) => message.clone(),
         };
         message.shortened(LONGEST)
+    }
+
+    /// Whether the job is not this worker's any more, or nobody's: nothing else of it needs to be tried.
+    pub(crate) fn ends_all(&self) -> bool {
+        self.fate() == Fate::Lost || matches!(self, Self::Withdrawn(_))
     }
 
     /// Whether the policy behind the job must not go on before a person has looked (semantics 15).

@@ -195,7 +195,7 @@ impl Engine {
             return std::future::pending().await;
         }
         if !jobs::is_claimed(&mut conn, claim.job.id, claim.epoch).await? {
-            self.running().stop(claim.job.id, Stop::Held);
+            self.running().stop(claim.job.id, Stop::Taken);
             return std::future::pending().await;
         }
         drop(conn);
@@ -278,6 +278,8 @@ impl Engine {
             for job in jobs {
                 if self.is_cancelled(job).await.unwrap_or(false) {
                     self.cancel(job);
+                } else {
+                    self.heed_loss(self.running().claims_of(job)).await;
                 }
             }
         }
@@ -286,14 +288,17 @@ impl Engine {
     /// Stops what runs here and is this server's no more, because a pause has taken it away. It could commit
     /// nothing anyway; now it sends nothing either.
     pub async fn heed_pauses(&self) {
-        let claims = self.running().claims();
+        self.heed_loss(self.running().claims()).await;
+    }
+
+    async fn heed_loss(&self, claims: Vec<(JobId, i64)>) {
         if claims.is_empty() {
             return;
         }
         match self.taken_away(claims).await {
-            Ok(lost) => lost.into_iter().for_each(|claim| self.running().stop_claim(claim, Stop::Held)),
+            Ok(lost) => lost.into_iter().for_each(|claim| self.running().stop_claim(claim, Stop::Taken)),
             // Each finds out by itself when it writes the next time.
-            Err(error) => tracing::warn!(%error, "running jobs could not be compared with what is paused"),
+            Err(error) => tracing::warn!(%error, "running jobs could not be compared with the queue"),
         }
     }
 

@@ -7,9 +7,11 @@ use crate::{
 };
 use longshore_model::{JobId, PolicyId, PolicyKind, RemoteId, RepositoryId, Revision, Timestamp};
 use longshore_oci::{Digest, RemoteName, Tag};
+use std::hash::{Hash, Hasher};
 
-/// A repository that images go to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// A repository that images go to. Two connections to one registry, with other credentials for example, lead to one
+/// place, and compare as such (semantics 35).
+#[derive(Debug, Clone)]
 pub enum DeliveryTarget {
     /// One of this server.
     Local(RepositoryId),
@@ -22,6 +24,30 @@ pub enum DeliveryTarget {
         /// The repository there.
         repository: RemoteName,
     },
+}
+
+impl DeliveryTarget {
+    /// What tells places apart.
+    fn place(&self) -> Result<RepositoryId, (&str, &RemoteName)> {
+        match self {
+            Self::Local(repository) => Ok(*repository),
+            Self::Remote { remote: _, host, repository } => Err((host, repository)),
+        }
+    }
+}
+
+impl PartialEq for DeliveryTarget {
+    fn eq(&self, other: &Self) -> bool {
+        self.place() == other.place()
+    }
+}
+
+impl Eq for DeliveryTarget {}
+
+impl Hash for DeliveryTarget {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.place().hash(state);
+    }
 }
 
 /// One image that went somewhere.

@@ -1,6 +1,6 @@
 //! What can go wrong in the database.
 
-use longshore_model::JobId;
+use longshore_model::{Code, JobId};
 use std::{sync::Arc, time::Duration};
 
 /// A failure of the database or of what it keeps.
@@ -53,6 +53,14 @@ pub enum Error {
     /// The worker has lost its lease on the job, so it may change nothing any more (semantics 25).
     #[error("job {0} has been given to another worker")]
     LeaseLost(JobId),
+    /// The row has another version than the change is based on, so nothing was written (semantics 33).
+    #[error("the {what} was changed meanwhile; load it again, then repeat the change")]
+    Stale {
+        /// What sort of thing.
+        what: &'static str,
+        /// How people are told.
+        code: Code,
+    },
     /// A stored secret cannot be opened with the present key (semantics 30).
     #[error(
         "the stored secret is unreadable with this encryption key: type it again, or start the server with the key it was stored with"

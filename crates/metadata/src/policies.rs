@@ -4,11 +4,15 @@
 use crate::{
     Conn, Error, Tx,
     conn::{change, from_row, row, rows},
-    convert::{as_word, id, instant, maybe_id, maybe_instant, maybe_message, micros, parse, word},
+    convert::{
+        as_word, from_json, id, instant, json, maybe_id, maybe_instant, maybe_message, micros, parse, word,
+    },
+    jobs,
 };
 use longshore_model::{
-    AccountId, JobId, Message, PolicyId, PolicyKind, RemoteId, RepositoryId, Timestamp,
-    message::{PolicyMessage, RepositoryRef},
+    AccountId, Aspect, Author, Code, JobId, LastChange, Message, PolicyId, PolicyKind, RemoteId,
+    RepositoryId, Timestamp, Version,
+    message::{PolicyMessage, RepositoryRef, Withdrawal},
     remote::host_of,
     stored::{LastRun, PolicyCommon, PromotionPolicy, PullMirror, PushMirror},
 };
@@ -36,6 +40,9 @@ from_row! {
         baseline: Option<String>,
         enabled: bool,
         version: i64,
+        rules_version: i64,
+        last_change: Option<String>,
+        known_patterns: Option<String>,
         paused: Option<String>,
         author: Option<String>,
         author_name: Option<String>,
@@ -60,7 +67,9 @@ impl PolicyRow {
         Ok(PolicyCommon {
             id: id(PolicyId, &self.id)?,
             enabled: self.enabled,
-            version: self.version,
+            version: Version(self.version),
+            rules_version: self.rules_version,
+            last_change: self.last_change.as_deref().map(|text| from_json("change", text)).transpose()?,
             paused: self.paused()?,
             referrers: self.referrers,
             author: maybe_id(AccountId, self.author.as_deref())?,
@@ -140,6 +149,7 @@ impl TryFrom<PolicyRow> for PullMirror {
             patterns: row.patterns.ok_or_else(|| missing("patterns"))?,
             interval_seconds: u32::try_from(row.interval_seconds.unwrap_or_default()).unwrap_or(u32::MAX),
             baseline: word("baseline", &row.baseline.ok_or_else(|| missing("baseline"))?)?,
+            known_patterns: row.known_patterns,
             next_run_at: instant(row.next_run_at.unwrap_or_default())?,
             last_mirrored_at: maybe_instant(row.last_moved_at)?,
         })
@@ -155,7 +165,7 @@ macro_rules! select {
                     p.target, t.name AS target_name, t.deleted_at IS NOT NULL AS target_rests,
                     p.remote, e.url AS remote_url, p.remote_repository, p.rules, p.template, p.patterns,
                     p.interval_seconds, p.overwrite, p.referrers, p.baseline, p.enabled, p.version,
-                    p.paused, p.author, a.name AS author_name,
+                    p.rules_version, p.last_change, p.known_patterns, p.paused, p.author, a.name AS author_name,
                     (p.author IS NOT NULL AND (a.id IS NULL
                         OR (NOT a.is_admin AND (a.name <> r.namespace
                                                 OR (t.namespace IS NOT NULL AND a.name <> t.namespace))))) AS orphaned,
@@ -239,6 +249,7 @@ pub(crate) struct Particulars {
     pub interval_seconds: Option<i64>,
     pub overwrite: bool,
     pub baseline: Option<String>,
+    pub known_patterns: Option<String>,
     pub next_run_at: Option<i64>,
     pub last_moved_at: Option<i64>,
 }
@@ -262,9 +273,10 @@ pub(crate) async fn insert(
         tx.conn,
         "INSERT INTO policies (id, kind, repository, target, remote, remote_repository, rules, template, patterns,
             interval_seconds, overwrite, referrers, baseline, enabled, version, paused, author, created_at,
-            updated_at, next_run_at, last_moved_at, last_run_code, last_run_detail, last_run_at, last_run_job)
+            updated_at, next_run_at, last_moved_at, last_run_code, last_run_detail, last_run_at, last_run_job,
+            rules_version, last_change, known_patterns)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-            $23, $24, $25)",
+            $23, $24, $25, $26, $27, $28)",
         common.id.to_string(),
         kind.as_str(),
         repository.to_string(),
@@ -279,7 +291,7 @@ pub(crate) async fn insert(
         common.referrers,
         own.baseline,
         common.enabled,
-        common.version,
+        common.version.0,
         own_pause(common),
         common.author.map(|author| author.to_string()),
         micros(common.created_at),
@@ -289,19 +301,56 @@ pub(crate) async fn insert(
         as_word(&common.last_run.code),
         common.last_run.detail.stored(),
         common.last_run.at.map(micros),
-        common.last_run.job.map(|job| job.to_string())
+        common.last_run.job.map(|job| job.to_string()),
+        common.rules_version,
+        common.last_change.as_ref().map(json),
+        own.known_patterns
     )?;
     Ok(())
 }
 
-/// Writes a policy that a person has changed. How it last went is not theirs to change.
-pub(crate) async fn update(tx: &mut Tx, common: &PolicyCommon, own: Particulars) -> Result<(), Error> {
-    change!(
+/// Reads a policy that is about to be changed: nobody else changes it before the transaction ends.
+pub(crate) async fn get_for_change<T>(
+    tx: &mut Tx,
+    kind: PolicyKind,
+    policy: PolicyId,
+) -> Result<Option<T>, Error>
+where
+    T: TryFrom<PolicyRow, Error = Error>,
+{
+    // SQLite has one writer.
+    if tx.is_postgres() {
+        // The jobs first: a worker has its job in hand when it writes to the policy.
+        let sql = "SELECT id FROM jobs WHERE policy = $1 AND finished_at IS NULL ORDER BY id FOR UPDATE";
+        rows!(tx.conn, (String,), sql, policy.to_string())?;
+        let sql = "SELECT version FROM policies WHERE id = $1 FOR UPDATE";
+        row!(tx.conn, (i64,), sql, policy.to_string())?;
+    }
+    get(tx, kind, policy).await
+}
+
+/// Writes a policy that a person has changed, over the very version `before` (semantics 33), and withdraws the
+/// work that it does no more (semantics 34). How it last went is not theirs to change.
+///
+/// # Errors
+/// [`Error::Stale`] where the row is not at that version.
+pub(crate) async fn update(
+    tx: &mut Tx,
+    kind: PolicyKind,
+    before: &PolicyCommon,
+    common: &mut PolicyCommon,
+    change: LastChange,
+    own: Particulars,
+) -> Result<(), Error> {
+    common.version = before.version.next();
+    common.last_change = Some(change);
+    let written = change!(
         tx.conn,
         "UPDATE policies SET target = $2, remote = $3, remote_repository = $4, rules = $5, template = $6,
             patterns = $7, interval_seconds = $8, overwrite = $9, referrers = $10, baseline = $11, enabled = $12,
-            version = $13, paused = $14, author = $15, updated_at = $16, next_run_at = $17
-         WHERE id = $1",
+            version = $13, paused = CASE WHEN $14 THEN paused END, author = $15, updated_at = $16, next_run_at = $17, rules_version = $18,
+            last_change = $19, known_patterns = $20
+         WHERE id = $1 AND version = $21",
         common.id.to_string(),
         own.target,
         own.remote,
@@ -314,20 +363,92 @@ pub(crate) async fn update(tx: &mut Tx, common: &PolicyCommon, own: Particulars)
         common.referrers,
         own.baseline,
         common.enabled,
-        common.version,
-        own_pause(common),
+        common.version.0,
+        // A person only ever lets it go on; and what is read may be about a deleted repository instead.
+        common.paused.is_some(),
         common.author.map(|author| author.to_string()),
         micros(common.updated_at),
-        own.next_run_at
+        own.next_run_at,
+        common.rules_version,
+        common.last_change.as_ref().map(json),
+        own.known_patterns,
+        before.version.0
+    )?;
+    if written == 0 {
+        return Err(Error::Stale { what: kind.noun(), code: Code::PolicyChanged });
+    }
+    let why = match (common.enabled, common.rules_version == before.rules_version) {
+        (false, _) => Withdrawal::Disabled(kind),
+        (true, false) => Withdrawal::Changed(kind),
+        (true, true) => return Ok(()),
+    };
+    jobs::withdraw(tx, jobs::Of::Policy(common.id, None), why, common.updated_at).await.map(drop)
+}
+
+/// Lets the mirrors of a remote that leads to another registry now start over there (semantics 35): what they have in
+/// the queue is withdrawn, and pull mirrors that leave present tags out record the new ones first. Grows with the
+/// mirrors of the remote.
+pub async fn start_over(
+    tx: &mut Tx,
+    remote: RemoteId,
+    change: &LastChange,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let id = remote.to_string();
+    jobs::withdraw(tx, jobs::Of::Remote(remote), Withdrawal::RemoteMoved, now).await?;
+    let sql = "DELETE FROM baselines WHERE policy IN (SELECT p.id FROM policies p WHERE p.remote = $1)";
+    change!(tx.conn, sql, id.as_str())?;
+    change!(
+        tx.conn,
+        "UPDATE policies SET version = version + 1, rules_version = rules_version + 1, last_change = $2, updated_at = $3,
+            baseline = CASE WHEN baseline IN ('pending', 'complete') THEN 'pending' ELSE baseline END,
+            known_patterns = NULL, next_run_at = CASE WHEN kind = 'pull_mirror' THEN $3 END
+         WHERE remote = $1",
+        id.as_str(),
+        json(change),
+        micros(now)
     )?;
     Ok(())
 }
 
-/// Deletes a policy of any kind; what it did stays.
-pub(crate) async fn delete(tx: &mut Tx, policy: PolicyId) -> Result<(), Error> {
+/// Deletes a policy of any kind and withdraws its work; what it did stays.
+pub(crate) async fn delete(
+    tx: &mut Tx,
+    kind: PolicyKind,
+    policy: PolicyId,
+    now: Timestamp,
+) -> Result<(), Error> {
+    jobs::withdraw(tx, jobs::Of::Policy(policy, None), Withdrawal::Deleted(kind), now).await?;
     change!(tx.conn, "DELETE FROM baselines WHERE policy = $1", policy.to_string())?;
     change!(tx.conn, "DELETE FROM policies WHERE id = $1", policy.to_string())?;
     Ok(())
+}
+
+/// Why work that began by the rules of `rules_version` may not go on, when it may not (semantics 34). None as the
+/// version: it is not known.
+pub async fn withdrawn(
+    conn: &mut Conn,
+    kind: PolicyKind,
+    policy: PolicyId,
+    rules_version: Option<i64>,
+) -> Result<Option<Withdrawal>, Error> {
+    let found = row!(
+        conn,
+        (bool, bool, bool, i64),
+        "SELECT p.enabled, p.paused IS NOT NULL, r.deleted_at IS NOT NULL OR t.deleted_at IS NOT NULL, p.rules_version
+         FROM policies p JOIN repositories r ON r.id = p.repository LEFT JOIN repositories t ON t.id = p.target
+         WHERE p.id = $1 AND p.kind = $2",
+        policy.to_string(),
+        kind.as_str()
+    )?;
+    Ok(match found {
+        None => Some(Withdrawal::Deleted(kind)),
+        Some((false, ..)) => Some(Withdrawal::Disabled(kind)),
+        Some((_, true, ..)) => Some(Withdrawal::Paused(kind)),
+        Some((_, _, true, _)) => Some(Withdrawal::RepositoryDeleted),
+        Some((.., now)) if rules_version.is_some_and(|then| then != now) => Some(Withdrawal::Changed(kind)),
+        Some(_) => None,
+    })
 }
 
 /// Remembers when a policy last moved a tag.
@@ -336,23 +457,28 @@ pub(crate) async fn mark_moved(tx: &mut Tx, policy: PolicyId, at: Timestamp) -> 
     Ok(())
 }
 
-/// Lets a policy stop itself; a person enables it again.
+/// Lets a policy stop itself; a person enables it again. `job` found out that it must, and writes its own end;
+/// the rest of its work is withdrawn.
 pub async fn pause(
     tx: &mut Tx,
     kind: PolicyKind,
     policy: PolicyId,
     why: &Message,
+    job: JobId,
     now: Timestamp,
 ) -> Result<(), Error> {
+    let by = LastChange::new(Author::Policy { id: policy, policy: kind }, vec![Aspect::Paused]);
     change!(
         tx.conn,
-        "UPDATE policies SET paused = $3, updated_at = $4 WHERE id = $1 AND kind = $2",
+        "UPDATE policies SET paused = $3, updated_at = $4, version = version + 1, last_change = $5
+         WHERE id = $1 AND kind = $2",
         policy.to_string(),
         kind.as_str(),
         why.stored(),
-        micros(now)
+        micros(now),
+        json(&by)
     )?;
-    Ok(())
+    jobs::withdraw(tx, jobs::Of::Policy(policy, Some(job)), Withdrawal::Paused(kind), now).await.map(drop)
 }
 
 /// Remembers how a policy last went.

@@ -7,6 +7,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
             Error::SecretUnreadable => Self::field(Code::SecretNeeded, "password", error.to_string()),
+            Error::Stale { code, .. } => Self::new(code, error.to_string()),
             error => {
                 tracing::error!(%error, "the database failed");
                 Self::new(

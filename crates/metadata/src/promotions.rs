@@ -5,7 +5,7 @@ use crate::{
     convert::json,
     policies::{self, Particulars},
 };
-use longshore_model::{PolicyId, PolicyKind, RepositoryId, Timestamp, stored::PromotionPolicy};
+use longshore_model::{LastChange, PolicyId, PolicyKind, RepositoryId, Timestamp, stored::PromotionPolicy};
 
 const KIND: PolicyKind = PolicyKind::Promotion;
 
@@ -23,14 +23,29 @@ pub async fn insert(tx: &mut Tx, policy: &PromotionPolicy) -> Result<(), Error> 
     policies::insert(tx, KIND, policy.source, &policy.common, particulars(policy)).await
 }
 
-/// Writes a changed policy; source and history stay.
-pub async fn update(tx: &mut Tx, policy: &PromotionPolicy) -> Result<(), Error> {
-    policies::update(tx, &policy.common, particulars(policy)).await
+/// Reads a policy that is about to be changed; nobody else changes it before the transaction ends.
+pub async fn get_for_change(tx: &mut Tx, policy: PolicyId) -> Result<Option<PromotionPolicy>, Error> {
+    policies::get_for_change(tx, KIND, policy).await
 }
 
-/// Deletes a policy; what it promoted stays.
-pub async fn delete(tx: &mut Tx, policy: PolicyId) -> Result<(), Error> {
-    policies::delete(tx, policy).await
+/// Writes a changed policy over the version that `before` has, and withdraws what it does no more.
+///
+/// # Errors
+/// [`Error::Stale`] where the row is not at that version any more.
+pub async fn update(
+    tx: &mut Tx,
+    before: &PromotionPolicy,
+    mut after: PromotionPolicy,
+    change: LastChange,
+) -> Result<PromotionPolicy, Error> {
+    let own = particulars(&after);
+    policies::update(tx, KIND, &before.common, &mut after.common, change, own).await?;
+    Ok(after)
+}
+
+/// Deletes a policy; what it promoted stays. Its work is withdrawn.
+pub async fn delete(tx: &mut Tx, policy: PolicyId, now: Timestamp) -> Result<(), Error> {
+    policies::delete(tx, KIND, policy, now).await
 }
 
 /// One policy.

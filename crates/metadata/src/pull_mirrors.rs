@@ -3,11 +3,13 @@
 use crate::{
     Conn, Error, Tx,
     conn::{change, rows, value},
-    convert::{as_word, maybe_instant, micros, parse},
+    convert::{as_word, json, maybe_instant, maybe_parse, micros, parse},
     jobs,
     policies::{self, Particulars},
 };
-use longshore_model::{PolicyId, PolicyKind, RepositoryId, Timestamp, policy::Baseline, stored::PullMirror};
+use longshore_model::{
+    LastChange, PolicyId, PolicyKind, RepositoryId, Timestamp, policy::Baseline, stored::PullMirror,
+};
 use longshore_oci::{Digest, Tag};
 
 const KIND: PolicyKind = PolicyKind::PullMirror;
@@ -19,6 +21,7 @@ fn particulars(mirror: &PullMirror) -> Particulars {
         patterns: Some(mirror.patterns.clone()),
         interval_seconds: Some(i64::from(mirror.interval_seconds)),
         baseline: Some(as_word(&mirror.baseline)),
+        known_patterns: mirror.known_patterns.clone(),
         next_run_at: Some(micros(mirror.next_run_at)),
         ..Particulars::default()
     }
@@ -29,19 +32,36 @@ pub async fn insert(tx: &mut Tx, mirror: &PullMirror) -> Result<(), Error> {
     policies::insert(tx, KIND, mirror.repository, &mirror.common, particulars(mirror)).await
 }
 
-/// Writes a changed mirror; repository and history stay. A baseline that is not complete any more
-/// is forgotten.
-pub async fn update(tx: &mut Tx, mirror: &PullMirror) -> Result<(), Error> {
-    if mirror.baseline != Baseline::Complete {
-        change!(tx.conn, "DELETE FROM baselines WHERE policy = $1", mirror.common.id.to_string())?;
-    }
-    policies::update(tx, &mirror.common, particulars(mirror)).await?;
-    jobs::reconsider(tx, mirror.common.id).await
+/// Reads a mirror that is about to be changed; nobody else changes it before the transaction ends.
+pub async fn get_for_change(tx: &mut Tx, mirror: PolicyId) -> Result<Option<PullMirror>, Error> {
+    policies::get_for_change(tx, KIND, mirror).await
 }
 
-/// Deletes a mirror; what it brought in stays.
-pub async fn delete(tx: &mut Tx, mirror: PolicyId) -> Result<(), Error> {
-    policies::delete(tx, mirror).await
+/// Writes a changed mirror over the version that `before` has, and withdraws what it does no more. A
+/// baseline that starts over, or that there shall be none of, is forgotten.
+///
+/// # Errors
+/// [`Error::Stale`] where the row is not at that version any more.
+pub async fn update(
+    tx: &mut Tx,
+    before: &PullMirror,
+    mut after: PullMirror,
+    change: LastChange,
+) -> Result<PullMirror, Error> {
+    if after.baseline == Baseline::None
+        || after.baseline == Baseline::Pending && after.known_patterns.is_none()
+    {
+        change!(tx.conn, "DELETE FROM baselines WHERE policy = $1", after.common.id.to_string())?;
+    }
+    let own = particulars(&after);
+    policies::update(tx, KIND, &before.common, &mut after.common, change, own).await?;
+    jobs::reconsider(tx, after.common.id).await?;
+    Ok(after)
+}
+
+/// Deletes a mirror; what it brought in stays. Its work is withdrawn.
+pub async fn delete(tx: &mut Tx, mirror: PolicyId, now: Timestamp) -> Result<(), Error> {
+    policies::delete(tx, KIND, mirror, now).await
 }
 
 /// One mirror.
@@ -82,29 +102,56 @@ pub async fn schedule(
     Ok(change!(tx.conn, sql, mirror.to_string(), micros(due), micros(next_run_at))? > 0)
 }
 
-/// Records what the remote has, so that only what comes later is taken (semantics 3).
-pub async fn set_baseline(tx: &mut Tx, mirror: PolicyId, tags: &[(Tag, Digest)]) -> Result<(), Error> {
+/// Tags of a baseline: a name that was listed, and its digest as far as that could be read.
+pub type BaselineTag = (Tag, Option<Digest>);
+
+/// Tags that one statement records.
+const RECORDED_AT_ONCE: usize = 1_000;
+
+/// Records what the remote has, so that only what comes later is taken (semantics 3). What was recorded before of
+/// other names stays. The baseline is complete with it.
+pub async fn record_baseline(tx: &mut Tx, mirror: PolicyId, tags: &[BaselineTag]) -> Result<(), Error> {
     let id = mirror.to_string();
-    change!(tx.conn, "DELETE FROM baselines WHERE policy = $1", id.as_str())?;
-    for (tag, digest) in tags {
-        change!(
-            tx.conn,
-            "INSERT INTO baselines (policy, tag, digest) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-            id.as_str(),
-            tag.as_str(),
-            digest.as_str()
-        )?;
+    let sql = match tx.is_postgres() {
+        false => {
+            "INSERT INTO baselines (policy, tag, digest)
+             SELECT $1, json_extract(e.value, '$[0]'), json_extract(e.value, '$[1]') FROM json_each($2) e WHERE true
+             ON CONFLICT (policy, tag) DO UPDATE SET digest = excluded.digest"
+        }
+        true => {
+            "INSERT INTO baselines (policy, tag, digest)
+             SELECT $1, e.value ->> 0, e.value ->> 1 FROM json_array_elements($2::json) e
+             ON CONFLICT (policy, tag) DO UPDATE SET digest = excluded.digest"
+        }
+    };
+    for some in tags.chunks(RECORDED_AT_ONCE) {
+        change!(tx.conn, sql, id.as_str(), json(&some))?;
     }
-    let sql = "UPDATE policies SET baseline = $2 WHERE id = $1";
+    let sql = "UPDATE policies SET baseline = $2, known_patterns = NULL WHERE id = $1";
     change!(tx.conn, sql, id.as_str(), as_word(&Baseline::Complete))?;
     Ok(())
 }
 
+/// Completes the record of a tag whose digest could not be read before.
+pub async fn complete_baseline(
+    tx: &mut Tx,
+    mirror: PolicyId,
+    tag: &Tag,
+    digest: &Digest,
+) -> Result<(), Error> {
+    let sql = "UPDATE baselines SET digest = $3 WHERE policy = $1 AND tag = $2 AND digest IS NULL";
+    change!(tx.conn, sql, mirror.to_string(), tag.as_str(), digest.as_str())?;
+    Ok(())
+}
+
 /// What the remote had when the mirror was saved.
-pub async fn baseline(conn: &mut Conn, mirror: PolicyId) -> Result<Vec<(Tag, Digest)>, Error> {
+pub async fn baseline(conn: &mut Conn, mirror: PolicyId) -> Result<Vec<BaselineTag>, Error> {
     let sql = "SELECT tag, digest FROM baselines WHERE policy = $1 ORDER BY tag";
-    let found = rows!(conn, (String, String), sql, mirror.to_string())?;
-    found.iter().map(|(tag, digest)| Ok((parse("tag", tag)?, parse("digest", digest)?))).collect()
+    let found = rows!(conn, (String, Option<String>), sql, mirror.to_string())?;
+    found
+        .iter()
+        .map(|(tag, digest)| Ok((parse("tag", tag)?, maybe_parse("digest", digest.as_deref())?)))
+        .collect()
 }
 
 /// Remembers when a mirror last brought a tag in.

@@ -3,9 +3,10 @@
 use crate::{
     Conn, Error, Tx,
     convert::json,
+    jobs,
     policies::{self, Particulars},
 };
-use longshore_model::{PolicyId, PolicyKind, RepositoryId, Timestamp, stored::PushMirror};
+use longshore_model::{LastChange, PolicyId, PolicyKind, RepositoryId, Timestamp, stored::PushMirror};
 
 const KIND: PolicyKind = PolicyKind::PushMirror;
 
@@ -25,14 +26,30 @@ pub async fn insert(tx: &mut Tx, mirror: &PushMirror) -> Result<(), Error> {
     policies::insert(tx, KIND, mirror.repository, &mirror.common, particulars(mirror)).await
 }
 
-/// Writes a changed mirror; repository and history stay.
-pub async fn update(tx: &mut Tx, mirror: &PushMirror) -> Result<(), Error> {
-    policies::update(tx, &mirror.common, particulars(mirror)).await
+/// Reads a mirror that is about to be changed; nobody else changes it before the transaction ends.
+pub async fn get_for_change(tx: &mut Tx, mirror: PolicyId) -> Result<Option<PushMirror>, Error> {
+    policies::get_for_change(tx, KIND, mirror).await
 }
 
-/// Deletes a mirror; what it copied stays.
-pub async fn delete(tx: &mut Tx, mirror: PolicyId) -> Result<(), Error> {
-    policies::delete(tx, mirror).await
+/// Writes a changed mirror over the version that `before` has, and withdraws what it does no more.
+///
+/// # Errors
+/// [`Error::Stale`] where the row is not at that version any more.
+pub async fn update(
+    tx: &mut Tx,
+    before: &PushMirror,
+    mut after: PushMirror,
+    change: LastChange,
+) -> Result<PushMirror, Error> {
+    let own = particulars(&after);
+    policies::update(tx, KIND, &before.common, &mut after.common, change, own).await?;
+    jobs::reconsider(tx, after.common.id).await?;
+    Ok(after)
+}
+
+/// Deletes a mirror; what it copied stays. Its work is withdrawn.
+pub async fn delete(tx: &mut Tx, mirror: PolicyId, now: Timestamp) -> Result<(), Error> {
+    policies::delete(tx, KIND, mirror, now).await
 }
 
 /// One mirror.

@@ -4,10 +4,12 @@
 use crate::{
     Conn, Error, Tx, accounts,
     conn::{change, from_row, row, rows, value},
-    convert::{containing, id, instant, json, maybe_instant, maybe_parse, micros, word},
-    page,
+    convert::{containing, from_json, id, instant, json, maybe_instant, maybe_parse, micros, word},
+    jobs, page,
 };
-use longshore_model::{Page, PageRequest, Remote, RemoteId, Timestamp};
+use longshore_model::{
+    Code, LastChange, Page, PageRequest, Remote, RemoteId, Timestamp, Version, message::Withdrawal,
+};
 use longshore_oci::Namespace;
 use secrecy::SecretString;
 
@@ -45,6 +47,8 @@ from_row! {
         skip_tls_verify: bool,
         proxy: Option<String>,
         realm: Option<String>,
+        version: i64,
+        last_change: Option<String>,
         created_at: i64,
         updated_at: i64,
         last_contact: Option<i64>,
@@ -69,6 +73,8 @@ impl TryFrom<Row> for Remote {
             skip_tls_verify: row.skip_tls_verify,
             proxy: row.proxy,
             realm: row.realm,
+            version: Version(row.version),
+            last_change: row.last_change.as_deref().map(|text| from_json("change", text)).transpose()?,
             created_at: instant(row.created_at)?,
             updated_at: instant(row.updated_at)?,
             last_contact: maybe_instant(row.last_contact)?,
@@ -82,7 +88,8 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             r#"SELECT e.id, e.owner, e.author, e.name, e.kind, e.url, e.username, e.secret IS NOT NULL AS has_secret, e.ca_pem,
-                      e.skip_tls_verify, e.proxy, e.realm, e.created_at, e.updated_at, e.last_contact, e.last_error,
+                      e.skip_tls_verify, e.proxy, e.realm, e.version, e.last_change, e.created_at, e.updated_at,
+                      e.last_contact, e.last_error,
                       (SELECT COUNT(*) FROM policies p WHERE p.remote = e.id) AS used_by
                FROM remotes e "#,
             $rest
@@ -123,18 +130,39 @@ pub async fn insert(tx: &mut Tx, remote: &Remote, secret: Option<&SecretString>)
     Ok(())
 }
 
-/// Writes a changed remote.
-pub async fn update(tx: &mut Tx, remote: &Remote, secret: SecretChange) -> Result<(), Error> {
+/// Reads a remote that is about to be changed; nobody else changes it before the transaction ends.
+pub async fn get_for_change(tx: &mut Tx, remote: RemoteId) -> Result<Option<Remote>, Error> {
+    // SQLite has one writer.
+    if tx.is_postgres() {
+        let sql = "SELECT version FROM remotes WHERE id = $1 FOR UPDATE";
+        row!(tx.conn, (i64,), sql, remote.to_string())?;
+    }
+    get(tx, remote).await
+}
+
+/// Writes a changed remote over version `based_on` (semantics 33).
+///
+/// # Errors
+/// [`Error::Stale`] where the row is not at that version any more.
+pub async fn update(
+    tx: &mut Tx,
+    based_on: Version,
+    mut remote: Remote,
+    secret: SecretChange,
+    change: LastChange,
+) -> Result<Remote, Error> {
+    remote.version = based_on.next();
+    remote.last_change = Some(change);
     let sealed = match &secret {
         SecretChange::Replace(secret) => Some(tx.conn.vault().seal(secret, &place(remote.id))),
         SecretChange::Keep | SecretChange::Discard => None,
     };
-    change!(
+    let written = change!(
         tx.conn,
         "UPDATE remotes SET owner = $2, name = $3, kind = $4, url = $5, username = $6, ca_pem = $7,
             skip_tls_verify = $8, proxy = $9, realm = $10, updated_at = $11,
-            secret = CASE WHEN $12 THEN secret ELSE $13 END, author = $14
-         WHERE id = $1",
+            secret = CASE WHEN $12 THEN secret ELSE $13 END, author = $14, version = $15, last_change = $16
+         WHERE id = $1 AND version = $17",
         remote.id.to_string(),
         remote.owner.as_ref().map(Namespace::as_str),
         remote.name.as_str(),
@@ -148,9 +176,15 @@ pub async fn update(tx: &mut Tx, remote: &Remote, secret: SecretChange) -> Resul
         micros(remote.updated_at),
         matches!(secret, SecretChange::Keep),
         sealed,
-        remote.author.as_ref().map(Namespace::as_str)
+        remote.author.as_ref().map(Namespace::as_str),
+        remote.version.0,
+        remote.last_change.as_ref().map(json),
+        based_on.0
     )?;
-    Ok(())
+    match written {
+        0 => Err(Error::Stale { what: "remote", code: Code::RemoteChanged }),
+        _ => Ok(remote),
+    }
 }
 
 /// Whether its author is an administrator at present; one that the system has was saved by one.
@@ -159,8 +193,9 @@ pub async fn is_by_administrator(conn: &mut Conn, remote: &Remote) -> Result<boo
     Ok(accounts::find(conn, author).await?.is_some_and(|account| account.is_admin))
 }
 
-/// Deletes a remote that no mirror uses.
-pub async fn delete(tx: &mut Tx, remote: RemoteId) -> Result<(), Error> {
+/// Deletes a remote that no mirror uses. What people still send there is withdrawn.
+pub async fn delete(tx: &mut Tx, remote: RemoteId, now: Timestamp) -> Result<(), Error> {
+    jobs::withdraw(tx, jobs::Of::Remote(remote), Withdrawal::RemoteDeleted, now).await?;
     change!(tx.conn, "DELETE FROM remotes WHERE id = $1", remote.to_string())?;
     Ok(())
 }

@@ -3,11 +3,13 @@
 use crate::{
     Conn, Error, Tx,
     conn::{change, from_row, row, rows, value},
-    convert::{as_word, containing, id, instant, json, maybe_instant, micros, parse, word},
-    page, storage,
+    convert::{as_word, containing, from_json, id, instant, json, maybe_instant, micros, parse, word},
+    jobs, page, storage,
 };
 use longshore_model::{
-    Author, ImmutableTags, Page, PageRequest, Repository, RepositoryId, RepositoryState, Timestamp,
+    Author, Code, ImmutableTags, LastChange, Page, PageRequest, Repository, RepositoryId, RepositoryState,
+    Timestamp, Version,
+    message::Withdrawal,
     repository::{Flow, NewRepository, RepositoryChange, RepositoryFilter, RepositorySummary},
 };
 use longshore_oci::{Namespace, RepositoryName};
@@ -47,6 +49,7 @@ from_row! {
         long_description: String,
         immutable_tags: bool,
         immutable_patterns: Option<String>,
+        version: i64,
         created_at: i64,
     }
 }
@@ -72,6 +75,7 @@ impl TryFrom<RepositoryRow> for Repository {
                 (true, None) => ImmutableTags::All,
                 (true, Some(patterns)) => ImmutableTags::Matching(parse("tag patterns", &patterns)?),
             },
+            version: Version(row.version),
             created_at: instant(row.created_at)?,
         })
     }
@@ -95,6 +99,7 @@ pub async fn create(
         short_description: new.short_description.clone(),
         long_description: new.long_description.clone(),
         immutable_tags: new.immutable_tags.clone(),
+        version: Version::FIRST,
         created_at: now,
     };
     let inserted = change!(
@@ -121,7 +126,7 @@ pub async fn create(
 /// The repository with this name, unless it is deleted.
 pub async fn find(conn: &mut Conn, name: &RepositoryName) -> Result<Option<Repository>, Error> {
     let sql = "SELECT id, name, visibility, state, short_description, long_description, immutable_tags,
-                      immutable_patterns, created_at
+                      immutable_patterns, version, created_at
                FROM repositories WHERE name = $1 AND deleted_at IS NULL";
     row!(conn, RepositoryRow, sql, name.as_str())?.map(Repository::try_from).transpose()
 }
@@ -133,7 +138,7 @@ pub async fn find_for_push(
 ) -> Result<Option<(Repository, bool)>, Error> {
     let sql =
         "SELECT by_push, id, name, visibility, state, short_description, long_description, immutable_tags,
-                      immutable_patterns, created_at
+                      immutable_patterns, version, created_at
                FROM repositories WHERE name = $1 AND deleted_at IS NULL";
     let Some(PushedRow { by_push, repository }) = row!(conn, PushedRow, sql, name.as_str())? else {
         return Ok(None);
@@ -144,7 +149,7 @@ pub async fn find_for_push(
 /// The repository with this identifier, unless it is deleted.
 pub async fn get(conn: &mut Conn, repository: RepositoryId) -> Result<Option<Repository>, Error> {
     let sql = "SELECT id, name, visibility, state, short_description, long_description, immutable_tags,
-                      immutable_patterns, created_at
+                      immutable_patterns, version, created_at
                FROM repositories WHERE id = $1 AND deleted_at IS NULL";
     row!(conn, RepositoryRow, sql, repository.to_string())?.map(Repository::try_from).transpose()
 }
@@ -209,7 +214,7 @@ pub async fn list(
         conn,
         RepositoryRow,
         r#"SELECT id, name, visibility, state, short_description, long_description, immutable_tags,
-                      immutable_patterns, created_at
+                      immutable_patterns, version, created_at
           FROM repositories
           WHERE deleted_at IS NULL
             AND ($1 OR ($2 AND visibility = 'public') OR REPLACE($3, '"' || namespace || '"', '') <> $3)
@@ -318,22 +323,26 @@ async fn summarise(conn: &mut Conn, repository: Repository) -> Result<Repository
     Ok(summary)
 }
 
-/// Changes a repository's settings.
+/// Changes settings; what is `None` stays. Polls into what nobody may write to any more are withdrawn.
+///
+/// # Errors
+/// [`Error::Stale`] where the settings have moved on from the version that the change is based on.
 pub async fn update(
     tx: &mut Tx,
     repository: RepositoryId,
     to: &RepositoryChange,
     now: Timestamp,
 ) -> Result<(), Error> {
-    change!(
+    let written = change!(
         tx.conn,
         "UPDATE repositories SET
             visibility = COALESCE($2, visibility), state = COALESCE($3, state),
             short_description = COALESCE($4, short_description),
             long_description = COALESCE($5, long_description),
             immutable_tags = COALESCE($6, immutable_tags),
-            immutable_patterns = CASE WHEN $6 IS NULL THEN immutable_patterns ELSE $7 END, updated_at = $8
-         WHERE id = $1",
+            immutable_patterns = CASE WHEN $6 IS NULL THEN immutable_patterns ELSE $7 END, updated_at = $8,
+            version = version + 1
+         WHERE id = $1 AND version = COALESCE($9, version)",
         repository.to_string(),
         to.visibility.as_ref().map(as_word),
         to.state.as_ref().map(as_word),
@@ -341,9 +350,31 @@ pub async fn update(
         to.long_description.as_deref(),
         to.immutable_tags.as_ref().map(ImmutableTags::is_on),
         to.immutable_tags.as_ref().and_then(ImmutableTags::patterns),
-        micros(now)
+        micros(now),
+        to.based_on.map(|version| version.0)
     )?;
+    if written == 0 && to.based_on.is_some() {
+        return Err(Error::Stale { what: "repository", code: Code::RepositoryChanged });
+    }
+    if to.state == Some(RepositoryState::ReadOnly) {
+        let polls = jobs::Of::PollsInto(repository);
+        jobs::withdraw(tx, polls, Withdrawal::RepositoryClosed, now).await?;
+    }
     Ok(())
+}
+
+/// Remembers who changed settings last, and what.
+pub async fn note_change(tx: &mut Tx, repository: RepositoryId, change: &LastChange) -> Result<(), Error> {
+    let sql = "UPDATE repositories SET last_change = $2 WHERE id = $1";
+    change!(tx.conn, sql, repository.to_string(), json(change))?;
+    Ok(())
+}
+
+/// Who changed settings last, and what.
+pub async fn last_change(conn: &mut Conn, repository: RepositoryId) -> Result<Option<LastChange>, Error> {
+    let sql = "SELECT last_change FROM repositories WHERE id = $1";
+    let found = row!(conn, (Option<String>,), sql, repository.to_string())?;
+    found.and_then(|(text,)| text).as_deref().map(|text| from_json("change", text)).transpose()
 }
 
 /// Deletes a repository: nobody sees it any more and its policies rest, until it is brought back or
@@ -358,6 +389,7 @@ pub async fn delete(
     let sql = "UPDATE repositories SET deleted_at = $2, updated_at = $2, deleted_by = $3 WHERE id = $1";
     change!(tx.conn, sql, id.as_str(), micros(now), json(author))?;
     change!(tx.conn, "DELETE FROM uploads WHERE repository = $1", id.as_str())?;
+    jobs::withdraw(tx, jobs::Of::Repository(repository), Withdrawal::RepositoryDeleted, now).await?;
     tx.announce(crate::Change::Tags(repository));
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 mod reading;
 
-pub use reading::{all, digest_tags_of, find, list, summaries, summary};
+pub use reading::{all, at_change, digest_tags_of, find, list, subjects_by_tag, summaries, summary};
 
 use crate::{
     Change, Conn, Error, Tx,

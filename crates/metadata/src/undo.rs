@@ -311,7 +311,7 @@ macro_rules! select_deleted {
     ($rest:literal) => {
         concat!(
             "SELECT r.id, r.name, r.visibility, r.state, r.short_description, r.long_description,
-                    r.immutable_tags, r.immutable_patterns, r.created_at, r.deleted_at, r.deleted_by,
+                    r.immutable_tags, r.immutable_patterns, r.version, r.created_at, r.deleted_at, r.deleted_by,
                     (SELECT COUNT(*) FROM tags t WHERE t.repository = r.id AND NOT t.digest_tag) AS tags
              FROM repositories r WHERE r.deleted_at IS NOT NULL ",
             $rest

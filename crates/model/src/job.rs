@@ -159,6 +159,10 @@ pub enum Parameters {
     PushTag {
         /// The push mirror; none when a person asked for this one copy.
         policy: Option<PolicyId>,
+        /// The version of its rules by which the copy was decided on; the job ends when they change
+        /// (semantics 34). None for jobs of before there was one.
+        #[serde(default)]
+        rules_version: Option<i64>,
         /// The local repository.
         repository: RepositoryId,
         /// Its name, for showing.

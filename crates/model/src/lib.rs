@@ -18,6 +18,7 @@ pub mod repository;
 pub mod size;
 pub mod stored;
 pub mod tag;
+pub mod version;
 pub mod view;
 
 pub use account::{Account, Actor, Author, UserActor};
@@ -32,5 +33,6 @@ pub use remote::{Remote, RemoteKind};
 pub use repository::{ImmutableTags, Repository, RepositoryState, Visibility};
 pub use size::{SizeError, check_size, parse_size, size};
 pub use tag::{Lineage, Pin, Provenance, Revision, TagRecord};
+pub use version::{Aspect, LastChange, Version};
 
 pub use jiff::Timestamp;

@@ -3,6 +3,7 @@
 
 use crate::id::{AccountId, JobId, PolicyId, RemoteId, RepositoryId};
 use crate::remote::{RemoteDraft, RemoteKind};
+use crate::version::{LastChange, Version};
 use jiff::Timestamp;
 use longshore_oci::{RemoteName, RepositoryName};
 use longshore_policy::{RawRule, StoredRules};
@@ -84,9 +85,14 @@ pub struct PolicyCommon<Text = String> {
     pub id: PolicyId,
     /// Whether it acts.
     pub enabled: bool,
-    /// Grows with each change of rules, template, patterns or destination; a policy acts at most
-    /// once per tag revision and version (semantics 2).
-    pub version: i64,
+    /// Grows with each change, the policy's own ones included; who changes it names the version
+    /// that the change is based on (semantics 33).
+    pub version: Version,
+    /// Grows with each change of what the policy does: rules, template, patterns, destination. It
+    /// acts at most once per tag revision and version of its rules (semantics 2).
+    pub rules_version: i64,
+    /// Who changed it last, and what.
+    pub last_change: Option<LastChange>,
     /// Why it stopped itself, when it did (semantics 5, 10, 15).
     pub paused: Option<Text>,
     /// Whether signatures, SBOMs and attestations go along (semantics 7).
@@ -103,6 +109,21 @@ pub struct PolicyCommon<Text = String> {
     pub updated_at: Timestamp,
     /// How it last went.
     pub last_run: LastRun<Text>,
+}
+
+/// A policy that a form changes, as it was when the form was loaded (semantics 33).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loaded {
+    /// Which.
+    pub id: PolicyId,
+    /// Its version then.
+    pub version: Version,
+}
+
+impl From<&PolicyCommon> for Loaded {
+    fn from(common: &PolicyCommon) -> Self {
+        Self { id: common.id, version: common.version }
+    }
 }
 
 /// Copies tags that match into another repository of this server.
@@ -175,6 +196,9 @@ pub struct PullMirror<Text = String> {
     pub interval_seconds: u32,
     /// Whether the remote's listing at the time of saving still has to be recorded (semantics 3).
     pub baseline: Baseline,
+    /// While that is pending: the patterns whose tags were decided about before. They are in the
+    /// baseline or taken; only tags that match none of these are recorded (semantics 35).
+    pub known_patterns: Option<String>,
     /// When the next poll is due.
     pub next_run_at: Timestamp,
     /// When it last brought a tag in.
@@ -221,8 +245,9 @@ pub struct PromotionDraft {
     pub target: String,
     /// The tag template; empty means `%n`.
     pub template: String,
-    /// Whether it acts.
-    pub enabled: bool,
+    /// Whether it acts; `None` leaves that as it is, and lets a new one act. `true` lets one go on that
+    /// had stopped itself.
+    pub enabled: Option<bool>,
     /// Whether referrers go along.
     pub referrers: bool,
 }
@@ -256,8 +281,8 @@ pub struct PushMirrorDraft {
     pub every_tag: bool,
     /// The tag template; empty means `%n`.
     pub template: String,
-    /// Whether it acts.
-    pub enabled: bool,
+    /// Whether it acts, as in [`PromotionDraft`].
+    pub enabled: Option<bool>,
     /// Whether foreign tags there may be moved.
     pub overwrite: bool,
     /// Whether referrers go along.
@@ -275,8 +300,8 @@ pub struct PullMirrorDraft {
     pub patterns: String,
     /// Seconds between two polls.
     pub interval_seconds: u32,
-    /// Whether it acts.
-    pub enabled: bool,
+    /// Whether it acts, as in [`PromotionDraft`].
+    pub enabled: Option<bool>,
     /// Whether referrers come along.
     pub referrers: bool,
     /// Make the local repository writable by this mirror alone (semantics 18); `None` leaves it.

@@ -59,6 +59,8 @@ codes! {
     RepositoryExists = "REPOSITORY_EXISTS", 409;
     /// Not a name for a repository.
     InvalidRepositoryName = "INVALID_REPOSITORY_NAME", 422;
+    /// The settings have been changed since the version that the change is based on.
+    RepositoryChanged = "REPOSITORY_CHANGED", 409;
     /// No such deleted repository, or none that the actor administers.
     NoSuchDeletedRepository = "NO_SUCH_DELETED_REPOSITORY", 404;
     /// The repository's state does not allow it.
@@ -83,6 +85,8 @@ codes! {
     NoSuchPromotionPolicy = "NO_SUCH_PROMOTION_POLICY", 404;
     /// A promotion policy that cannot be.
     InvalidPromotionPolicy = "INVALID_PROMOTION_POLICY", 400;
+    /// The policy or mirror has been changed since the version that the change is based on.
+    PolicyChanged = "POLICY_CHANGED", 409;
     /// No such push mirror.
     NoSuchPushMirroringPolicy = "NO_SUCH_PUSH_MIRRORING_POLICY", 404;
     /// A push mirror that cannot be.
@@ -97,6 +101,8 @@ codes! {
     NoSuchRemote = "NO_SUCH_REMOTE", 404;
     /// A remote that cannot be.
     InvalidRemote = "INVALID_REMOTE", 400;
+    /// The remote has been changed since the version that the change is based on.
+    RemoteChanged = "REMOTE_CHANGED", 409;
     /// Mirrors use it.
     RemoteInUse = "REMOTE_IN_USE", 409;
     /// The stored password cannot be used with changed settings.

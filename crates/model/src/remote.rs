@@ -2,6 +2,7 @@
 //! leaves the server; it only ever arrives.
 
 use crate::id::RemoteId;
+use crate::version::{LastChange, Version};
 use jiff::Timestamp;
 use longshore_oci::Namespace;
 use serde::{Deserialize, Serialize};
@@ -74,6 +75,11 @@ pub struct Remote {
     pub proxy: Option<String>,
     /// The token realm that Connect saw and pinned.
     pub realm: Option<String>,
+    /// Grows with each change; who changes it names the version that the change is based on
+    /// (semantics 33).
+    pub version: Version,
+    /// Who changed it last, and what.
+    pub last_change: Option<LastChange>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.

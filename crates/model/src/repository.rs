@@ -4,6 +4,7 @@ use crate::account::Author;
 use crate::id::RepositoryId;
 use crate::pause::Pause;
 use crate::policy::RunCode;
+use crate::version::Version;
 use jiff::Timestamp;
 use longshore_oci::{Digest, Namespace, RepositoryName, Tag};
 use longshore_policy::Patterns;
@@ -113,6 +114,8 @@ pub struct Repository {
     pub long_description: String,
     /// Which tags cannot be moved to another digest once set.
     pub immutable_tags: ImmutableTags,
+    /// Grows with each change of its settings (semantics 33).
+    pub version: Version,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -147,6 +150,8 @@ pub struct RepositoryChange {
     pub long_description: Option<String>,
     /// Which tags are immutable.
     pub immutable_tags: Option<ImmutableTags>,
+    /// The version that the change is based on; `None`: whichever there is (semantics 33).
+    pub based_on: Option<Version>,
 }
 
 /// How many flows of one sort a repository has, and how the last run of any of them went.

@@ -126,6 +126,8 @@ impl Speaks for PolicyCommon {
             id: self.id,
             enabled: self.enabled,
             version: self.version,
+            rules_version: self.rules_version,
+            last_change: self.last_change,
             paused: self.paused.map(|why| why.sentence(eyes)),
             referrers: self.referrers,
             author: self.author,
@@ -200,6 +202,7 @@ impl Speaks for PullMirror {
             patterns: self.patterns,
             interval_seconds: self.interval_seconds,
             baseline: self.baseline,
+            known_patterns: self.known_patterns,
             next_run_at: self.next_run_at,
             last_mirrored_at: self.last_mirrored_at,
         }

@@ -2,6 +2,7 @@
 
 mod backup;
 mod bad_input;
+mod changes;
 mod clients;
 mod config;
 mod crash;

@@ -131,6 +131,8 @@ mod tests {
             skip_tls_verify: false,
             proxy: None,
             realm: None,
+            version: longshore_model::Version::FIRST,
+            last_change: None,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
             last_contact: None,

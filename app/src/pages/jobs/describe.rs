@@ -136,6 +136,7 @@ pub(super) mod tests {
     fn push(tag: &str, target_tag: &str) -> Job {
         job(Parameters::PushTag {
             policy: None,
+            rules_version: None,
             repository: RepositoryId::new(),
             repository_name: "dev/website".parse().unwrap(),
             tag: Some(tag.parse().unwrap()),

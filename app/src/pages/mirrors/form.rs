@@ -5,7 +5,7 @@ use leptos_router::{NavigateOptions, hooks::use_navigate};
 use longshore_model::{
     Remote,
     connect::Direction,
-    policy::{Mirror, Save},
+    policy::{Loaded, Mirror, Save},
     repository::RepositorySummary,
 };
 
@@ -42,7 +42,7 @@ pub(super) fn MirrorForm(
     before: Option<Mirror>,
 ) -> impl IntoView {
     let here = use_repository();
-    let id = before.as_ref().map(|mirror| mirror.common().id);
+    let loaded = before.as_ref().map(|mirror| Loaded::from(mirror.common()));
     let is_new = before.is_none();
     let input = before
         .as_ref()
@@ -51,7 +51,7 @@ pub(super) fn MirrorForm(
     let usable = Memo::new(move |_| trial.usable());
     let name = summary.repository.name.to_string();
 
-    let save = Action::new(move |how: &Save| save_mirror(here.name.get_untracked(), input, id, *how));
+    let save = Action::new(move |how: &Save| save_mirror(here.name.get_untracked(), input, loaded, *how));
     let problem = Signal::derive(move || {
         let saving = save.value().get().and_then(Result::err);
         saving.or_else(|| trial.problem())
@@ -157,14 +157,14 @@ fn complete(input: MirrorInput) -> bool {
 fn save_mirror(
     repository: String,
     input: MirrorInput,
-    id: Option<longshore_model::PolicyId>,
+    loaded: Option<Loaded>,
     how: Save,
 ) -> impl Future<Output = Answer<()>> + Send {
     let (direction, push, pull) = untrack(|| (input.direction(), input.push_draft(), input.pull_draft()));
     async move {
         match (direction, pull) {
-            (Direction::Pull, Some(draft)) => save_pull_mirror(repository, id, draft, how).await,
-            (Direction::Push, _) => save_push_mirror(repository, id, push, how).await,
+            (Direction::Pull, Some(draft)) => save_pull_mirror(repository, loaded, draft, how).await,
+            (Direction::Push, _) => save_push_mirror(repository, loaded, push, how).await,
             // Not reached: an incomplete form is not saved.
             (Direction::Pull, None) => Ok(()),
         }

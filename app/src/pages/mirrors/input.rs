@@ -146,7 +146,7 @@ impl MirrorInput {
             rules: self.rules.raw(),
             every_tag: self.rules.every_tag(),
             template: self.template.get(),
-            enabled: self.enabled,
+            enabled: Some(self.enabled),
             overwrite: self.overwrite.get(),
             referrers: self.referrers.get(),
         }
@@ -159,7 +159,7 @@ impl MirrorInput {
             remote_repository: self.remote_repository(),
             patterns: self.patterns.get(),
             interval_seconds: self.interval_seconds()?,
-            enabled: self.enabled,
+            enabled: Some(self.enabled),
             referrers: self.referrers.get(),
             exclusive: self.exclusive(),
         })
@@ -204,6 +204,7 @@ mod tests {
                 short_description: String::new(),
                 long_description: String::new(),
                 immutable_tags: longshore_model::ImmutableTags::Off,
+                version: longshore_model::Version::FIRST,
                 created_at: Timestamp::UNIX_EPOCH,
             },
             tags,

@@ -4,7 +4,7 @@ use leptos::{either::Either, ev, prelude::*};
 use leptos_router::{components::A, hooks::use_navigate};
 use longshore_model::{
     pause::PauseView,
-    policy::{LastRun, Mirror, RunCode},
+    policy::{LastRun, Loaded, Mirror, RunCode},
 };
 
 use super::words::{other_end, pushed, rhythm, run_label, title};
@@ -21,8 +21,9 @@ use crate::{
 pub(super) fn MirrorRow(mirror: Mirror, held: Option<PauseView>) -> impl IntoView {
     let here = use_repository();
     let (id, enabled) = (mirror.common().id, mirror.common().enabled);
+    let loaded = Loaded::from(mirror.common());
     let label = title(&mirror);
-    let switch = Action::new(move |on: &bool| enable_mirror(here.name.get_untracked(), id, *on));
+    let switch = Action::new(move |on: &bool| enable_mirror(here.name.get_untracked(), loaded, *on));
     let delete = Action::new(move |(): &()| delete_mirror(here.name.get_untracked(), id));
     Effect::new(move |_| {
         if [switch.value().get(), delete.value().get()].into_iter().flatten().any(|answer| answer.is_ok()) {

@@ -28,13 +28,13 @@ pub(super) fn RemoteForm(
     before: Option<Remote>,
 ) -> impl IntoView {
     let changes = use_changes();
-    let id = before.as_ref().map(|remote| remote.id);
+    let loaded = before.as_ref().map(|remote| (remote.id, remote.version));
     let input = before.as_ref().map_or_else(ConnectionInput::default, ConnectionInput::from);
     let name = RwSignal::new(before.as_ref().map(|remote| remote.name.clone()).unwrap_or_default());
     let first = owners.first().cloned().flatten().map(|owner| owner.to_string()).unwrap_or_default();
     let owner = RwSignal::new(first);
 
-    let save = Action::new(move |draft: &RemoteDraft| save_remote(id, draft.clone()));
+    let save = Action::new(move |draft: &RemoteDraft| save_remote(loaded, draft.clone()));
     let problem = Signal::derive(move || save.value().get().and_then(Result::err));
     let errors = FieldErrors(Signal::derive(move || {
         problem.get().map(|AppError(problem)| problem.fields).unwrap_or_default()
@@ -98,7 +98,7 @@ pub(super) fn RemoteForm(
                         }
                     })}
             </div>
-            {id.map(|id| view! { <Test id=id/> })}
+            {loaded.map(|(id, _)| view! { <Test id=id/> })}
             <div class="form-actions">
                 <ButtonLink dialog=true href="/remotes">"Cancel"</ButtonLink>
                 <Button kind=ButtonKind::Primary busy=save.pending()>"Save"</Button>

@@ -4,7 +4,7 @@ use leptos::{ev, prelude::*};
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 use longshore_model::{
     PromotionPolicy,
-    policy::{PromotionDraft, Save},
+    policy::{Loaded, PromotionDraft, Save},
     view::PreviewFacts,
 };
 use longshore_oci::RepositoryName;
@@ -27,7 +27,7 @@ pub(super) fn PromotionForm(
     facts: PreviewFacts,
 ) -> impl IntoView {
     let here = use_repository();
-    let id = existing.as_ref().map(|policy| policy.common.id);
+    let loaded = existing.as_ref().map(|policy| Loaded::from(&policy.common));
     let enabled = existing.as_ref().is_none_or(|policy| policy.common.enabled);
     let rules = existing.as_ref().map_or_else(RulesInput::default, |policy| RulesInput::of(&policy.rules));
     let target =
@@ -38,7 +38,7 @@ pub(super) fn PromotionForm(
     let tried = RwSignal::new(false);
 
     let save = Action::new(move |(draft, save): &(PromotionDraft, Save)| {
-        save_promotion(here.name.get_untracked(), id, draft.clone(), *save)
+        save_promotion(here.name.get_untracked(), loaded, draft.clone(), *save)
     });
     let problem = Signal::derive(move || save.value().get().and_then(Result::err));
     let target_error = Signal::derive(move || {
@@ -67,7 +67,7 @@ pub(super) fn PromotionForm(
             every_tag: untrack(|| rules.every_tag()),
             target: target.get_untracked(),
             template: template.get_untracked(),
-            enabled,
+            enabled: Some(enabled),
             referrers: referrers.get_untracked(),
         };
         save.dispatch((draft, chosen));

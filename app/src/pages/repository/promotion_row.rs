@@ -5,6 +5,7 @@ use leptos_router::components::A;
 use longshore_model::{
     PromotionPolicy,
     pause::PauseView,
+    policy::Loaded,
     view::{ANOTHER_REPOSITORY, Side},
 };
 use longshore_policy::{Rules, StoredRules};
@@ -22,6 +23,7 @@ use crate::{
 pub(super) fn PromotionRow(policy: PromotionPolicy, held: Option<PauseView>, side: Side) -> impl IntoView {
     let here = use_repository();
     let id = policy.common.id;
+    let loaded = Loaded::from(&policy.common);
     let enabled = policy.common.enabled;
     let other = match side {
         Side::Source => policy.target_name.to_string(),
@@ -31,7 +33,7 @@ pub(super) fn PromotionRow(policy: PromotionPolicy, held: Option<PauseView>, sid
         Side::Source => format!("the policy to {}", shown(&other)),
         Side::Target => format!("the policy from {}", shown(&other)),
     };
-    let switch = Action::new(move |on: &bool| enable_promotion(here.name.get_untracked(), id, *on));
+    let switch = Action::new(move |on: &bool| enable_promotion(here.name.get_untracked(), loaded, *on));
     let delete = Action::new(move |(): &()| delete_promotion(here.name.get_untracked(), id));
     Effect::new(move |_| {
         if [switch.value().get(), delete.value().get()].into_iter().flatten().any(|answer| answer.is_ok()) {

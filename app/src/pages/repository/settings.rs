@@ -52,6 +52,7 @@ fn SettingsForm(repository: Repository) -> impl IntoView {
     let short = RwSignal::new(repository.short_description);
     let long = RwSignal::new(repository.long_description);
     let immutable = ImmutableInput::of(&repository.immutable_tags);
+    let version = RwSignal::new(repository.version);
     let save = Action::new(move |change: &RepositoryChange| {
         change_repository(here.name.get_untracked(), change.clone())
     });
@@ -62,10 +63,11 @@ fn SettingsForm(repository: Repository) -> impl IntoView {
         })
     };
     let saved = move || matches!(save.value().get(), Some(Ok(_))) && !save.pending().get();
-    Effect::new(move |_| {
-        if let Some(Err(_)) = save.value().get() {
-            focus_first_error();
-        }
+    Effect::new(move |_| match save.value().get() {
+        // The next change is based on this one.
+        Some(Ok(saved)) => version.set(saved.version),
+        Some(Err(_)) => focus_first_error(),
+        None => {}
     });
     let submit = move |event: ev::SubmitEvent| {
         event.prevent_default();
@@ -76,6 +78,7 @@ fn SettingsForm(repository: Repository) -> impl IntoView {
             short_description: Some(short.get()),
             long_description: Some(long.get()),
             immutable_tags: Some(immutable_tags),
+            based_on: Some(version.get_untracked()),
         });
     };
     let states =

@@ -20,6 +20,7 @@ fn repository(name: &str, visibility: Visibility) -> Repository {
         short_description: String::new(),
         long_description: String::new(),
         immutable_tags: longshore_model::ImmutableTags::Off,
+        version: longshore_model::Version::FIRST,
         created_at: Timestamp::UNIX_EPOCH,
     }
 }

@@ -13,5 +13,6 @@ mod remotes;
 mod scene;
 mod tags;
 mod undo;
+mod versions;
 mod visibility;
 mod walk;

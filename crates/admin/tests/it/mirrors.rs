@@ -8,7 +8,7 @@ use longshore_model::job::{Action, JobFilter, Parameters, Status};
 use longshore_model::policy::{Baseline, Mirror, PullMirrorDraft, PushMirrorDraft};
 use longshore_model::remote::RemoteDraft;
 use longshore_model::repository::RepositoryChange;
-use longshore_model::{Clock, Code, PageRequest, RepositoryState, Visibility};
+use longshore_model::{Clock, Code, PageRequest, RepositoryState, Version, Visibility};
 
 async fn scene() -> Scene {
     let scene = Scene::new().await;
@@ -38,8 +38,11 @@ async fn semantics_27_saving_proves_what_connect_proves() {
     // A changed password is proved as well, and the right one stays when it fails.
     let rotated = RemoteDraft { secret: Some("wrong".to_owned()), ..robot_at(&registry.url) };
     let rotated = push_mirror_over(typed(rotated));
-    let problem =
-        scene.admin.change_push_mirror(&dev, &web, mirror.common.id, rotated, SAVE).await.unwrap_err();
+    let problem = scene
+        .admin
+        .change_push_mirror(&dev, &web, mirror.common.id, mirror.common.version, rotated, SAVE)
+        .await
+        .unwrap_err();
     assert_eq!(problem.code, Code::RemoteRegistryInvalidPermissions);
     assert!(scene.admin.test_remote(&dev, mirror.remote).await.unwrap().usable);
 }
@@ -97,11 +100,21 @@ async fn semantics_03_save_waits_for_a_baseline_and_save_and_apply_does_not() {
     let polls = scene.admin.jobs(&dev, &filter, &PageRequest::first(10)).await.unwrap();
     assert_eq!((polls.total, polls.items[0].policy), (1, Some(saved.common.id)));
 
-    let applied = scene.admin.change_pull_mirror(&dev, &web, saved.common.id, draft(), APPLY).await.unwrap();
-    assert_eq!((applied.baseline, applied.common.version), (Baseline::None, 1));
+    let applied = scene
+        .admin
+        .change_pull_mirror(&dev, &web, saved.common.id, saved.common.version, draft(), APPLY)
+        .await
+        .unwrap();
+    assert_eq!((applied.baseline, applied.common.version), (Baseline::None, Version(2)));
     let fewer = PullMirrorDraft { patterns: "1.*".to_owned(), ..draft() };
-    let fewer = scene.admin.change_pull_mirror(&dev, &web, saved.common.id, fewer, SAVE).await.unwrap();
-    assert_eq!((fewer.baseline, fewer.common.version), (Baseline::Pending, 2));
+    let fewer = scene
+        .admin
+        .change_pull_mirror(&dev, &web, saved.common.id, applied.common.version, fewer, SAVE)
+        .await
+        .unwrap();
+    assert_eq!((fewer.baseline, fewer.common.version), (Baseline::Pending, Version(3)));
+    // What the patterns matched before is taken like before; what they match anew is recorded first.
+    assert_eq!(fewer.known_patterns.as_deref(), Some(applied.patterns.as_str()));
 }
 
 #[tokio::test]
@@ -115,7 +128,11 @@ async fn semantics_18_the_form_decides_whether_only_the_mirror_writes() {
     let mirror = scene.admin.create_pull_mirror(&dev, &web, exclusive.clone(), SAVE).await.unwrap();
     assert_eq!(state().await, RepositoryState::Mirror);
     let shared = PullMirrorDraft { exclusive: Some(false), ..exclusive };
-    scene.admin.change_pull_mirror(&dev, &web, mirror.common.id, shared.clone(), SAVE).await.unwrap();
+    scene
+        .admin
+        .change_pull_mirror(&dev, &web, mirror.common.id, mirror.common.version, shared.clone(), SAVE)
+        .await
+        .unwrap();
     assert_eq!(state().await, RepositoryState::Normal);
 
     let locked = RepositoryChange { state: Some(RepositoryState::ReadOnly), ..RepositoryChange::default() };
@@ -136,10 +153,14 @@ async fn a_rule_can_be_changed_while_the_registry_is_down() {
     drop(registry);
     let unchanged = RemoteDraft { secret: None, ..robot_at(&url) };
     let draft = PushMirrorDraft { template: "%n-x".to_owned(), ..push_mirror_over(typed(unchanged)) };
-    let changed = scene.admin.change_push_mirror(&dev, &web, mirror.common.id, draft, SAVE).await.unwrap();
+    let changed = scene
+        .admin
+        .change_push_mirror(&dev, &web, mirror.common.id, mirror.common.version, draft, SAVE)
+        .await
+        .unwrap();
     assert_eq!(
         (changed.template.as_str(), changed.common.version, changed.remote),
-        ("%n-x", 2, mirror.remote)
+        ("%n-x", Version(2), mirror.remote)
     );
 }
 
@@ -169,7 +190,7 @@ async fn semantics_19_polling_all_starts_what_one_administers_and_joins_what_run
     let own = scene.admin.create_pull_mirror(&dev, &name("dev/web"), draft(), SAVE).await.unwrap();
     let others = scene.admin.create_pull_mirror(&qa, &name("qa/web"), draft(), SAVE).await.unwrap();
     let suspended = scene.admin.create_pull_mirror(&dev, &name("dev/web"), draft(), SAVE).await.unwrap();
-    scene.admin.enable_mirror(&dev, &name("dev/web"), suspended.common.id, false).await.unwrap();
+    scene.admin.enable_mirror(&dev, &name("dev/web"), suspended.common.id, None, false).await.unwrap();
 
     let parent = scene.admin.poll_all(&dev).await.unwrap();
     assert_eq!((parent.action, &parent.parameters), (Action::PollMirror, &Parameters::PollAll));
@@ -204,7 +225,8 @@ async fn sync_now_joins_a_poll_and_refuses_a_suspended_mirror() {
     let id = mirror.common.id;
     let first = scene.admin.sync_now(&dev, &web, id).await.unwrap();
     assert_eq!(scene.admin.sync_now(&dev, &web, id).await.unwrap().id, first.id);
-    let Mirror::Pull { mirror } = scene.admin.enable_mirror(&dev, &web, id, false).await.unwrap() else {
+    let Mirror::Pull { mirror } = scene.admin.enable_mirror(&dev, &web, id, None, false).await.unwrap()
+    else {
         panic!("it is a pull mirror")
     };
     assert!(!mirror.common.enabled);

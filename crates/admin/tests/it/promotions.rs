@@ -5,7 +5,7 @@ use longshore_model::job::{Action, JobFilter, Parameters};
 use longshore_model::policy::PromotionDraft;
 use longshore_model::repository::RepositoryChange;
 use longshore_model::view::{ANOTHER_REPOSITORY, Side};
-use longshore_model::{Code, PageRequest, RepositoryState, Visibility};
+use longshore_model::{Code, PageRequest, RepositoryState, Version, Visibility};
 use longshore_policy::RawRule;
 
 async fn scene() -> Scene {
@@ -95,16 +95,17 @@ async fn semantics_16_a_promotion_policy_needs_the_right_on_source_and_target() 
     let id = policy.common.id;
     // Neither end's owner alone may change it.
     for (actor, at) in [(&dev, &web), (&qa, &target)] {
-        let refused = scene.admin.change_promotion(actor, at, id, promotion_to("qa/web"), SAVE).await;
+        let refused =
+            scene.admin.change_promotion(actor, at, id, Version::FIRST, promotion_to("qa/web"), SAVE).await;
         assert_eq!(refused.unwrap_err().code, Code::NotAuthorized);
     }
     // The target's administrator sees it come in, and may suspend and delete it, but not enable it.
     let incoming = scene.admin.promotions(&qa, &target, Side::Target).await.unwrap();
     assert_eq!(incoming[0].source_name.as_str(), ANOTHER_REPOSITORY);
     assert_eq!(scene.admin.promotions(&root, &target, Side::Target).await.unwrap()[0].source_name, web);
-    let suspended = scene.admin.enable_promotion(&qa, &target, id, false).await.unwrap();
+    let suspended = scene.admin.enable_promotion(&qa, &target, id, None, false).await.unwrap();
     assert!(!suspended.common.enabled);
-    let refused = scene.admin.enable_promotion(&qa, &target, id, true).await.unwrap_err();
+    let refused = scene.admin.enable_promotion(&qa, &target, id, None, true).await.unwrap_err();
     assert_eq!(refused.code, Code::NotAuthorized);
     scene.admin.delete_promotion(&qa, &target, id).await.unwrap();
     let gone = scene.admin.promotion(&root, &web, id).await.unwrap_err();
@@ -161,10 +162,15 @@ async fn semantics_03_save_and_apply_asks_about_present_tags_and_save_does_not()
     );
     let change = PromotionDraft { template: "%n-x".to_owned(), ..promotion_to("dev/qa") };
     let id = saved.common.id;
-    let changed = scene.admin.change_promotion(&dev, &web, id, change.clone(), SAVE).await.unwrap();
-    assert_eq!((saved.common.version, changed.common.version), (1, 2));
-    let unchanged = scene.admin.change_promotion(&dev, &web, id, change, APPLY).await.unwrap();
-    assert_eq!(unchanged.common.version, 2, "the same rules are the same version");
+    let changed = scene
+        .admin
+        .change_promotion(&dev, &web, id, saved.common.version, change.clone(), SAVE)
+        .await
+        .unwrap();
+    assert_eq!((saved.common.rules_version, changed.common.rules_version), (1, 2));
+    let unchanged =
+        scene.admin.change_promotion(&dev, &web, id, changed.common.version, change, APPLY).await.unwrap();
+    assert_eq!(unchanged.common.rules_version, 2, "the same rules are the same version");
     assert_eq!(evaluations().await.len(), 2);
 }
 

@@ -40,7 +40,7 @@ async fn semantics_15_a_remote_of_another_user_cannot_be_seen_tested_edited_or_u
     let hidden = [
         admin.remote(&eve, remote.id).await.map(|_| ()),
         admin.test_remote(&eve, remote.id).await.map(|_| ()),
-        admin.change_remote(&eve, remote.id, robot_at("http://eve.test")).await.map(|_| ()),
+        admin.change_remote(&eve, remote.id, remote.version, robot_at("http://eve.test")).await.map(|_| ()),
         admin.delete_remote(&eve, remote.id).await,
         admin.connect(&eve, Some(&own), &request(Some(&remote), None)).await.map(|_| ()),
         admin.connect(&eve, None, &request(Some(&remote), Some(robot_at(&registry.url)))).await.map(|_| ()),
@@ -82,14 +82,18 @@ async fn semantics_15_a_stored_secret_never_goes_to_a_host_it_was_not_typed_for(
             (Code::SecretNeeded, "password"),
             "{draft:?}"
         );
-        let changed = scene.admin.change_remote(&dev, remote.id, draft).await.unwrap_err();
+        let changed = scene.admin.change_remote(&dev, remote.id, remote.version, draft).await.unwrap_err();
         assert_eq!(changed.code, Code::SecretNeeded);
     }
     // A mirror cannot take it along either.
     let mirror = push_mirror_over(RemoteChoice::Saved { id: remote.id });
     let mirror = scene.admin.create_push_mirror(&dev, &web, mirror, SAVE).await.unwrap();
     let moved = push_mirror_over(typed(without_secret(&thief.url)));
-    let moved = scene.admin.change_push_mirror(&dev, &web, mirror.common.id, moved, SAVE).await.unwrap_err();
+    let moved = scene
+        .admin
+        .change_push_mirror(&dev, &web, mirror.common.id, mirror.common.version, moved, SAVE)
+        .await
+        .unwrap_err();
     assert_eq!((moved.code, moved.fields[0].field.as_str()), (Code::SecretNeeded, "password"));
     assert!(!thief.was_shown_the_secret());
     assert_eq!(scene.admin.remote(&dev, remote.id).await.unwrap().url, registry.url);
@@ -102,18 +106,19 @@ async fn semantics_15_a_secret_is_kept_while_the_place_stays_and_replaced_when_t
     let dev = scene.who("dev").await;
     let remote = saved(&scene, &registry).await;
     let renamed = RemoteDraft { name: "the robot".to_owned(), secret: None, ..robot_at(&registry.url) };
-    let renamed = scene.admin.change_remote(&dev, remote.id, renamed).await.unwrap();
+    let renamed = scene.admin.change_remote(&dev, remote.id, remote.version, renamed).await.unwrap();
     assert_eq!((renamed.name.as_str(), renamed.has_secret), ("the robot", true));
     let report = scene.admin.test_remote(&dev, remote.id).await.unwrap();
     assert!(report.usable, "{report:?}");
 
-    let moved = scene.admin.change_remote(&dev, remote.id, robot_at(&other.url)).await.unwrap();
+    let moved =
+        scene.admin.change_remote(&dev, remote.id, renamed.version, robot_at(&other.url)).await.unwrap();
     assert_eq!(moved.url, other.url);
     scene.admin.test_remote(&dev, remote.id).await.unwrap();
     assert!(other.was_shown_the_secret());
 
     let anonymous = RemoteDraft { url: registry.url.clone(), ..RemoteDraft::default() };
-    let anonymous = scene.admin.change_remote(&dev, remote.id, anonymous).await.unwrap();
+    let anonymous = scene.admin.change_remote(&dev, remote.id, moved.version, anonymous).await.unwrap();
     assert!(!anonymous.has_secret && anonymous.username.is_empty());
 }
 
@@ -172,8 +177,8 @@ async fn a_remote_belongs_to_somebody_who_exists() {
     assert_eq!(refused.code, Code::NoSuchAccount);
     assert!(refused.about("owner").is_some_and(|why| why.contains("nobody")), "{refused:?}");
     let saved = scene.admin.create_remote(&root, of("dev")).await.unwrap();
-    assert_eq!(saved.owner.map(|owner| owner.to_string()).as_deref(), Some("dev"));
-    let refused = scene.admin.change_remote(&root, saved.id, of("nobody")).await.unwrap_err();
+    assert_eq!(saved.owner.clone().map(|owner| owner.to_string()).as_deref(), Some("dev"));
+    let refused = scene.admin.change_remote(&root, saved.id, saved.version, of("nobody")).await.unwrap_err();
     assert!(refused.about("owner").is_some());
 }
 

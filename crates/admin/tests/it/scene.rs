@@ -199,7 +199,7 @@ pub(crate) fn promotion_to(target: &str) -> PromotionDraft {
         every_tag: false,
         target: target.to_owned(),
         template: String::new(),
-        enabled: true,
+        enabled: Some(true),
         referrers: true,
     }
 }
@@ -225,7 +225,7 @@ pub(crate) fn push_mirror_over(remote: RemoteChoice) -> PushMirrorDraft {
         rules: ends_with("stable"),
         every_tag: false,
         template: String::new(),
-        enabled: true,
+        enabled: Some(true),
         overwrite: true,
         referrers: true,
     }
@@ -237,7 +237,7 @@ pub(crate) fn pull_mirror_over(remote: RemoteChoice) -> PullMirrorDraft {
         remote_repository: "there/app".to_owned(),
         patterns: String::new(),
         interval_seconds: 1800,
-        enabled: true,
+        enabled: Some(true),
         referrers: true,
         exclusive: None,
     }

@@ -4,7 +4,7 @@ use crate::scene::{APPLY, SAVE, Scene, name, promotion_to, tag};
 use longshore_model::policy::PromotionDraft;
 use longshore_model::repository::RepositoryChange;
 use longshore_model::tag::AnswerResult;
-use longshore_model::{Code, ImmutableTags, PageRequest, Provenance, RepositoryState, Visibility};
+use longshore_model::{Code, ImmutableTags, PageRequest, Provenance, RepositoryState, Version, Visibility};
 
 async fn scene() -> Scene {
     let scene = Scene::new().await;
@@ -123,8 +123,12 @@ async fn the_page_of_a_tag_says_where_it_went_and_why_not() {
 
     scene.start_engine();
     scene.push("dev/web", "1.1-dev").await;
-    let applied = scene.admin.change_promotion(&dev, &web, id, promotion_to("dev/qa"), APPLY).await.unwrap();
-    assert_eq!(applied.common.version, 1);
+    let applied = scene
+        .admin
+        .change_promotion(&dev, &web, id, Version::FIRST, promotion_to("dev/qa"), APPLY)
+        .await
+        .unwrap();
+    assert_eq!(applied.common.rules_version, 1);
     let went = scene
         .until("1.0-stable is promoted", || answer("1.0-stable"), |a| a.result == AnswerResult::Done)
         .await;
@@ -139,7 +143,7 @@ async fn the_page_of_a_tag_says_where_it_went_and_why_not() {
 
     // Semantics 2: what went stays, and the page says that it would not go today.
     let stricter = PromotionDraft { rules: crate::scene::ends_with("gold"), ..promotion_to("dev/qa") };
-    scene.admin.change_promotion(&dev, &web, id, stricter, SAVE).await.unwrap();
+    scene.admin.change_promotion(&dev, &web, id, applied.common.version, stricter, SAVE).await.unwrap();
     let now = answer("1.0-stable").await.unwrap();
     assert_eq!((now.result, now.would_qualify_today), (AnswerResult::Done, Some(false)));
     let detail = scene.admin.tag(&dev, &name("dev/qa"), &tag("1.0-stable")).await.unwrap();

@@ -9,7 +9,9 @@ use longshore_model::policy::{Mirror, RemoteChoice};
 use longshore_model::repository::RepositoryChange;
 use longshore_model::tag::{AnswerResult, TagDetail};
 use longshore_model::view::{ANOTHER_REGISTRY, ANOTHER_REPOSITORY, Side};
-use longshore_model::{Actor, Code, PageRequest, Provenance, RepositoryState, Visibility};
+use longshore_model::{
+    Actor, Author, Code, LastChange, PageRequest, Provenance, RepositoryState, Visibility,
+};
 
 /// `dev/open` is public; `root` promotes from it into `qa/secret`, which `dev` may not see.
 async fn scene() -> Scene {
@@ -99,8 +101,11 @@ async fn semantics_17_the_other_registry_is_named_to_those_who_may_use_the_remot
     assert!(!format!("{shown:?}").contains(systems.host()), "{shown:?}");
     // Who may not use the remote may suspend the mirror, and not enable it.
     let id = mirror.common.id;
-    scene.admin.enable_mirror(&dev, &open, id, false).await.unwrap();
-    assert_eq!(scene.admin.enable_mirror(&dev, &open, id, true).await.unwrap_err().code, Code::NoSuchRemote);
+    scene.admin.enable_mirror(&dev, &open, id, None, false).await.unwrap();
+    assert_eq!(
+        scene.admin.enable_mirror(&dev, &open, id, None, true).await.unwrap_err().code,
+        Code::NoSuchRemote
+    );
 }
 
 #[tokio::test]
@@ -139,12 +144,14 @@ async fn semantics_16_a_policy_whose_author_lost_the_right_is_listed_as_orphaned
     let policy = listed().await;
     assert!(!policy.common.orphaned);
     let mut conn = scene.db.read().await.unwrap();
-    let mut policy = promotions::get(&mut conn, policy.common.id).await.unwrap().unwrap();
+    let before = promotions::get(&mut conn, policy.common.id).await.unwrap().unwrap();
     drop(conn);
     // As if dev had made it while dev still had the right on qa/secret.
-    policy.common.author = dev.user().map(|user| user.id);
+    let mut after = before.clone();
+    after.common.author = dev.user().map(|user| user.id);
+    let change = LastChange::new(Author::System, Vec::new());
     let changed = scene.db.write::<_, Error, _>(Priority::Normal, move |tx| {
-        Box::pin(async move { promotions::update(tx, &policy).await })
+        Box::pin(async move { promotions::update(tx, &before, after, change).await })
     });
     changed.await.unwrap();
     let policy = listed().await;

@@ -16,7 +16,7 @@ use longshore_model::repository::{NewRepository, RepositoryChange, RepositoryFil
 use longshore_model::view::Side;
 use longshore_model::{
     Actor, Code, ImmutableTags, JobId, PageRequest, PauseScope, PolicyId, Problem, Queued, RemoteId,
-    Revision, Visibility,
+    Revision, Version, Visibility,
 };
 use longshore_oci::RepositoryName;
 use std::collections::BTreeSet;
@@ -190,17 +190,17 @@ const WALK: &[(&str, Ends, Attempt)] = attempts! {
     promotions: READERS, |s, a| s.admin.promotions(a, &s.web, Side::Source);
     promotion: READERS, |s, a| s.admin.promotion(a, &s.web, s.promotion);
     create_promotion: OWNERS, |s, a| s.admin.create_promotion(a, &s.web, promotion_to("dev/qa"), SAVE);
-    change_promotion: OWNERS, |s, a| s.admin.change_promotion(a, &s.web, s.promotion, promotion_to("dev/qa"), SAVE);
-    enable_promotion: OWNERS, |s, a| s.admin.enable_promotion(a, &s.web, s.promotion, true);
+    change_promotion: OWNERS, |s, a| s.admin.change_promotion(a, &s.web, s.promotion, Version::FIRST, promotion_to("dev/qa"), SAVE);
+    enable_promotion: OWNERS, |s, a| s.admin.enable_promotion(a, &s.web, s.promotion, None, true);
     delete_promotion: OWNERS, |s, a| s.admin.delete_promotion(a, &s.web, s.promotion);
     preview_tags: READERS, |s, a| s.admin.preview_tags(a, &s.web);
     mirrors: READERS, |s, a| s.admin.mirrors(a, &s.web);
     mirror: READERS, |s, a| s.admin.mirror(a, &s.web, s.push);
     create_push_mirror: OWNERS, |s, a| s.admin.create_push_mirror(a, &s.web, push_mirror_over(typed(robot_at(&s.registry))), SAVE);
-    change_push_mirror: OWNERS, |s, a| s.admin.change_push_mirror(a, &s.web, s.push, push_mirror_over(typed(robot_at(&s.registry))), SAVE);
+    change_push_mirror: OWNERS, |s, a| s.admin.change_push_mirror(a, &s.web, s.push, Version::FIRST, push_mirror_over(typed(robot_at(&s.registry))), SAVE);
     create_pull_mirror: OWNERS, |s, a| s.admin.create_pull_mirror(a, &s.web, pull_mirror_over(typed(robot_at(&s.registry))), SAVE);
-    change_pull_mirror: OWNERS, |s, a| s.admin.change_pull_mirror(a, &s.web, s.pull, pull_mirror_over(typed(robot_at(&s.registry))), SAVE);
-    enable_mirror: OWNERS, |s, a| s.admin.enable_mirror(a, &s.web, s.pull, true);
+    change_pull_mirror: OWNERS, |s, a| s.admin.change_pull_mirror(a, &s.web, s.pull, Version::FIRST, pull_mirror_over(typed(robot_at(&s.registry))), SAVE);
+    enable_mirror: OWNERS, |s, a| s.admin.enable_mirror(a, &s.web, s.pull, None, true);
     delete_mirror: OWNERS, |s, a| s.admin.delete_mirror(a, &s.web, s.push);
     sync_now: OWNERS, |s, a| s.admin.sync_now(a, &s.web, s.pull);
     connect: OWNERS, |s, a| { let asked = s.request(); async move { s.admin.connect(a, Some(&s.web), &asked).await } };
@@ -208,7 +208,10 @@ const WALK: &[(&str, Ends, Attempt)] = attempts! {
     remotes: SIGNED_IN, |s, a| { let all = PageRequest::first(10); async move { s.admin.remotes(a, None, &all).await } };
     remote: OWNERS, |s, a| s.admin.remote(a, s.remote);
     create_remote: SIGNED_IN, |s, a| s.admin.create_remote(a, robot_at("https://another.test"));
-    change_remote: OWNERS, |s, a| s.admin.change_remote(a, s.remote, robot_at(&s.registry));
+    change_remote: OWNERS, |s, a| async move {
+        let now = s.admin.remote(a, s.remote).await?.version;
+        s.admin.change_remote(a, s.remote, now, robot_at(&s.registry)).await
+    };
     delete_remote: OWNERS, |s, a| s.admin.delete_remote(a, s.spare_remote);
     test_remote: OWNERS, |s, a| s.admin.test_remote(a, s.remote);
     jobs: SIGNED_IN, |s, a| { let all = PageRequest::first(10); async move { s.admin.jobs(a, &JobFilter::default(), &all).await } };

@@ -211,7 +211,7 @@ impl CreatePushMirroringPolicy {
             rules,
             every_tag,
             template: self.tag_template,
-            enabled: self.enabled.unwrap_or(true),
+            enabled: self.enabled,
             overwrite: self.overwrite.unwrap_or(true),
             referrers: self.referrers.unwrap_or(true),
         })
@@ -219,7 +219,7 @@ impl CreatePushMirroringPolicy {
 }
 
 /// A change of a push mirror; what is absent stays.
-#[derive(Deserialize, ToSchema)]
+#[derive(Clone, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UpdatePushMirroringPolicy {
     #[serde(flatten)]
@@ -236,6 +236,9 @@ pub(crate) struct UpdatePushMirroringPolicy {
     overwrite: Option<bool>,
     /// Whether signatures, SBOMs and attestations go along.
     referrers: Option<bool>,
+    /// The version that the change is based on, as an earlier answer gave it. With another one by now the answer is
+    /// 409; without, the change is made to whichever version there is.
+    pub(crate) version: Option<i64>,
     /// As in the query.
     pub(crate) initial_evaluation: Option<bool>,
 }
@@ -269,7 +272,7 @@ impl UpdatePushMirroringPolicy {
             rules,
             every_tag,
             template: self.tag_template.unwrap_or_else(|| mirror.template.clone()),
-            enabled: self.enabled.unwrap_or(mirror.common.enabled),
+            enabled: self.enabled,
             overwrite: self.overwrite.unwrap_or(mirror.overwrite),
             referrers: self.referrers.unwrap_or(mirror.common.referrers),
         })
@@ -277,7 +280,7 @@ impl UpdatePushMirroringPolicy {
 }
 
 /// Tag patterns as one text or as a list.
-#[derive(Deserialize, ToSchema)]
+#[derive(Clone, Deserialize, ToSchema)]
 #[serde(untagged)]
 enum PatternList {
     /// Comma-separated.
@@ -341,7 +344,7 @@ impl CreatePollMirroringPolicy {
             remote_repository: self.remote_repository,
             patterns: self.patterns.map(String::from).unwrap_or_default(),
             interval_seconds: self.interval.unwrap_or(DEFAULT_POLL_INTERVAL_SECONDS),
-            enabled: self.enabled.unwrap_or(true),
+            enabled: self.enabled,
             referrers: self.referrers.unwrap_or(true),
             exclusive: self.exclusive,
         })
@@ -349,7 +352,7 @@ impl CreatePollMirroringPolicy {
 }
 
 /// A change of a pull mirror; what is absent stays.
-#[derive(Deserialize, ToSchema)]
+#[derive(Clone, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UpdatePollMirroringPolicy {
     #[serde(flatten)]
@@ -371,6 +374,9 @@ pub(crate) struct UpdatePollMirroringPolicy {
     referrers: Option<bool>,
     /// Whether nobody but this mirror may write to the repository.
     exclusive: Option<bool>,
+    /// The version that the change is based on, as an earlier answer gave it. With another one by now the answer is
+    /// 409; without, the change is made to whichever version there is.
+    pub(crate) version: Option<i64>,
 }
 
 impl Wire for UpdatePollMirroringPolicy {
@@ -403,7 +409,7 @@ impl UpdatePollMirroringPolicy {
             remote_repository: self.remote_repository.unwrap_or_else(|| mirror.remote_repository.to_string()),
             patterns: self.patterns.map_or_else(|| mirror.patterns.clone(), String::from),
             interval_seconds: self.interval.unwrap_or(mirror.interval_seconds),
-            enabled: self.enabled.unwrap_or(mirror.common.enabled),
+            enabled: self.enabled,
             referrers: self.referrers.unwrap_or(mirror.common.referrers),
             exclusive: self.exclusive,
         })

@@ -69,6 +69,8 @@ impl From<LastRun> for LastStatus {
 pub(crate) struct Common {
     /// Its identifier.
     id: Uuid,
+    /// Grows with each change. Who sends it with a change learns of one that somebody else made meanwhile.
+    version: i64,
     /// Whether it acts.
     enabled: bool,
     /// Whether signatures, SBOMs and attestations go along.
@@ -91,6 +93,7 @@ impl From<PolicyCommon> for Common {
     fn from(common: PolicyCommon) -> Self {
         Self {
             id: common.id.0,
+            version: common.version.0,
             enabled: common.enabled,
             referrers: common.referrers,
             last_status: common.last_run.into(),

@@ -90,14 +90,14 @@ impl From<CreatePromotionPolicy> for PromotionDraft {
             every_tag,
             target: policy.target_repository,
             template: policy.tag_template,
-            enabled: policy.enabled.unwrap_or(true),
+            enabled: policy.enabled,
             referrers: policy.referrers.unwrap_or(true),
         }
     }
 }
 
 /// A change of a promotion policy; what is absent stays.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UpdatePromotionPolicy {
     /// All of them must hold; an empty list means every tag.
@@ -110,6 +110,9 @@ pub(crate) struct UpdatePromotionPolicy {
     enabled: Option<bool>,
     /// Whether signatures, SBOMs and attestations go along.
     referrers: Option<bool>,
+    /// The version that the change is based on, as an earlier answer gave it. With another one by now the answer is
+    /// 409; without, the change is made to whichever version there is.
+    pub(crate) version: Option<i64>,
     /// As in the query.
     pub(crate) initial_evaluation: Option<bool>,
 }
@@ -136,7 +139,7 @@ impl UpdatePromotionPolicy {
             every_tag,
             target: self.target_repository.unwrap_or_else(|| policy.target_name.to_string()),
             template: self.tag_template.unwrap_or_else(|| policy.template.clone()),
-            enabled: self.enabled.unwrap_or(policy.common.enabled),
+            enabled: self.enabled,
             referrers: self.referrers.unwrap_or(policy.common.referrers),
         })
     }

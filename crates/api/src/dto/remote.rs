@@ -51,7 +51,7 @@ const DOCKER_HUB_HOSTS: [&str; 4] =
     ["index.docker.io", "docker.io", "registry-1.docker.io", "hub.docker.com"];
 
 /// The settings of a connection as they stand in a mirror. In a change, what is absent stays.
-#[derive(Default, Deserialize, ToSchema)]
+#[derive(Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Connection {
     /// A saved remote, instead of the settings below.
@@ -312,6 +312,8 @@ impl From<ConnectReport> for RemoteRegistryCheck {
 pub(crate) struct Remote {
     /// Its identifier.
     id: Uuid,
+    /// Grows with each change. Who sends it with a change learns of one that somebody else made meanwhile.
+    version: i64,
     /// The namespace it belongs to; none: the system.
     owner: Option<String>,
     /// What it is called in lists.
@@ -350,6 +352,7 @@ impl From<Model> for Remote {
     fn from(remote: Model) -> Self {
         Self {
             id: remote.id.0,
+            version: remote.version.0,
             owner: remote.owner.map(|owner| owner.to_string()),
             name: remote.name,
             registry_type: remote.kind.into(),
@@ -378,7 +381,7 @@ pub(crate) struct RemoteQuery {
 }
 
 /// A remote to save, or a change of one; in a change, what is absent stays.
-#[derive(Default, Deserialize, ToSchema)]
+#[derive(Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SaveRemote {
     /// What to call it; the host where it does not say.
@@ -404,6 +407,9 @@ pub(crate) struct SaveRemote {
     skip_tls_verification: Option<bool>,
     /// A proxy's URL.
     proxy: Option<String>,
+    /// The version that a change is based on, as an earlier answer gave it. With another one by now the answer is
+    /// 409; without, the change is made to whichever version there is.
+    pub(crate) version: Option<i64>,
 }
 
 impl Wire for SaveRemote {}
@@ -450,6 +456,8 @@ mod tests {
             skip_tls_verify: false,
             proxy: None,
             realm: None,
+            version: longshore_model::Version::FIRST,
+            last_change: None,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
             last_contact: None,

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use longshore_model::policy::RunCode;
 use longshore_model::repository::{Flow as ModelFlow, NewRepository, RepositoryChange, RepositorySummary};
-use longshore_model::{Code, ImmutableTags, Problem, Repository as Model, RepositoryState, Visibility};
+use longshore_model::{
+    Code, ImmutableTags, Problem, Repository as Model, RepositoryState, Version, Visibility,
+};
 use longshore_policy::PatternError;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -78,6 +80,9 @@ impl From<RepositoryState> for WriteState {
 pub(crate) struct Repository {
     /// Its identifier; stays the same for its whole life.
     id: Uuid,
+    /// Grows with each change of its settings. Who sends it with a change learns of one that somebody else made
+    /// meanwhile.
+    version: i64,
     /// The first part of its name.
     #[schema(example = "dev")]
     namespace: String,
@@ -161,6 +166,7 @@ impl From<Model> for Repository {
     fn from(repository: Model) -> Self {
         Self {
             id: repository.id.0,
+            version: repository.version.0,
             namespace: repository.name.namespace().to_owned(),
             name: repository.name.name().to_owned(),
             short_description: repository.short_description,
@@ -282,6 +288,9 @@ pub(crate) struct UpdateRepository {
     /// Names and globs (`*`, `?`, `[seq]`, `[!seq]`), separated by commas: only these tags are immutable.
     #[schema(example = "v*, 3.?-stable")]
     immutable_tag_patterns: Option<String>,
+    /// The version that the change is based on, as an earlier answer gave it. With another one by now the answer is
+    /// 409; without, the change is made to whichever version there is.
+    version: Option<i64>,
 }
 
 impl Wire for UpdateRepository {}
@@ -295,6 +304,7 @@ impl TryFrom<UpdateRepository> for RepositoryChange {
             short_description: change.short_description,
             long_description: change.long_description,
             immutable_tags: immutable(change.immutable_tags, change.immutable_tag_patterns)?,
+            based_on: change.version.map(Version),
         })
     }
 }

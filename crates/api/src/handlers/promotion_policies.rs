@@ -9,7 +9,7 @@ use longshore_model::{Code, PolicyId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Answer;
+use super::{Answer, Merge};
 use crate::Api;
 use crate::dto::InitialEvaluation;
 use crate::dto::promotion::{CreatePromotionPolicy, PromotionPolicy, SideQuery, UpdatePromotionPolicy};
@@ -98,7 +98,7 @@ async fn get_promotion_policy(
 
 /// Change a promotion policy
 ///
-/// What is absent stays. Needs the right on source and target.
+/// What is absent stays, also what others change at the same time. Needs the right on source and target.
 #[utoipa::path(
     put, path = "/repositories/{namespace}/{reponame}/promotionPolicies/{id}", tag = "promotion policies",
     params(PolicyPath, InitialEvaluation),
@@ -110,6 +110,10 @@ async fn get_promotion_policy(
             description = "INVALID_REQUEST, INVALID_PROMOTION_POLICY, CONFLICTING_PARAMETERS",
         ),
         (status = 404, description = "NO_SUCH_REPOSITORY, NO_SUCH_PROMOTION_POLICY", body = Errors),
+        (
+            status = 409, body = Errors,
+            description = "POLICY_CHANGED: it has another version than the body names",
+        ),
     )
 )]
 async fn update_promotion_policy(
@@ -121,16 +125,20 @@ async fn update_promotion_policy(
 ) -> Answer<Json<PromotionPolicy>> {
     let (repository, id) = (path.repository()?, path.promotion()?);
     let save = initial.with_body(change.initial_evaluation)?;
+    let mut merge = Merge::over(change.version);
     let policy = match (change.only_enabled(), save) {
         // Works for a policy whose rules cannot be read, too.
-        (Some(false), _) | (Some(true), Save::Future) => {
-            let enabled = change.only_enabled().unwrap_or_default();
-            api.admin.enable_promotion(&actor, &repository, id, enabled).await?
+        (Some(enabled), save) if !enabled || save == Save::Future => {
+            api.admin.enable_promotion(&actor, &repository, id, merge.named(), enabled).await?
         }
-        _ => {
+        _ => loop {
             let now = api.admin.promotion(&actor, &repository, id).await?;
-            api.admin.change_promotion(&actor, &repository, id, change.over(&now)?, save).await?
-        }
+            let (based_on, draft) = (merge.based_on(now.common.version), change.clone().over(&now)?);
+            let changed = api.admin.change_promotion(&actor, &repository, id, based_on, draft, save).await;
+            if !merge.again(&changed) {
+                break changed?;
+            }
+        },
     };
     Ok(Json(policy.into()))
 }

@@ -9,8 +9,8 @@ use longshore_oci::RepositoryName;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Answer;
 use super::mirroring::{Remotes, mirror, other_direction};
+use super::{Answer, Merge};
 use crate::Api;
 use crate::dto::InitialEvaluation;
 use crate::dto::mirror::{CreatePushMirroringPolicy, PushMirroringPolicy, UpdatePushMirroringPolicy};
@@ -111,7 +111,7 @@ async fn get_push_mirroring_policy(
 
 /// Change a push mirror
 ///
-/// What is absent stays; empty or absent credentials keep the stored ones. The connection is
+/// What is absent stays, also what others change at the same time; empty or absent credentials keep the stored ones. The connection is
 /// tested first, except where nothing but `enabled` changes.
 #[utoipa::path(
     put, path = "/repositories/{namespace}/{reponame}/pushMirroringPolicies/{id}", tag = "mirrors",
@@ -128,6 +128,11 @@ async fn get_push_mirroring_policy(
             status = 404, body = Errors,
             description = "NO_SUCH_REPOSITORY, NO_SUCH_PUSH_MIRRORING_POLICY, NO_SUCH_REMOTE",
         ),
+        (
+            status = 409, body = Errors,
+            description = "POLICY_CHANGED: it has another version than the body names; REMOTE_CHANGED: its remote \
+                was changed while it was tested",
+        ),
     )
 )]
 async fn update_push_mirroring_policy(
@@ -139,17 +144,24 @@ async fn update_push_mirroring_policy(
 ) -> Answer<Json<PushMirroringPolicy>> {
     let (repository, id) = (path.repository()?, path.id(MISSING)?);
     let save = initial.with_body(change.initial_evaluation)?;
-    let now = find(&api, &actor, &repository, id).await?;
+    let mut merge = Merge::over(change.version);
     match (change.only_enabled(), save) {
         // A mirror can be switched off while its registry does not answer.
         (Some(enabled), save) if !enabled || save == Save::Future => {
-            api.admin.enable_mirror(&actor, &repository, id, enabled).await?;
+            find(&api, &actor, &repository, id).await?;
+            api.admin.enable_mirror(&actor, &repository, id, merge.named(), enabled).await?;
         }
-        _ => {
+        _ => loop {
+            let now = find(&api, &actor, &repository, id).await?;
+            let based_on = merge.based_on(now.common.version);
             let mut remotes = Remotes::new(&api, &actor);
-            let draft = change.over(&now, remotes.get(now.remote).await?)?;
-            api.admin.change_push_mirror(&actor, &repository, id, draft, save).await?;
-        }
+            let draft = change.clone().over(&now, remotes.get(now.remote).await?)?;
+            let changed = api.admin.change_push_mirror(&actor, &repository, id, based_on, draft, save).await;
+            if !merge.again(&changed) {
+                changed?;
+                break;
+            }
+        },
     }
     let mirror = find(&api, &actor, &repository, id).await?;
     Ok(Json(present(&api, &actor, mirror).await?))

@@ -8,7 +8,7 @@ use longshore_model::{Code, RemoteId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Answer;
+use super::{Answer, Merge};
 use crate::Api;
 use crate::dto::remote::{Remote, RemoteQuery, RemoteRegistryCheck, SaveRemote};
 use crate::error::Errors;
@@ -92,6 +92,7 @@ async fn get_remote(
         (status = 200, body = Remote),
         (status = 400, description = "INVALID_REQUEST, INVALID_REMOTE, SECRET_NEEDED", body = Errors),
         (status = 404, description = "NO_SUCH_REMOTE", body = Errors),
+        (status = 409, description = "REMOTE_CHANGED: it has another version than the body names", body = Errors),
     )
 )]
 async fn update_remote(
@@ -101,8 +102,15 @@ async fn update_remote(
     Body(change): Body<SaveRemote>,
 ) -> Answer<Json<Remote>> {
     let id = path.remote()?;
-    let now = api.admin.remote(&actor, id).await?;
-    let remote = api.admin.change_remote(&actor, id, change.over(Some(&now))).await?;
+    let mut merge = Merge::over(change.version);
+    let remote = loop {
+        let now = api.admin.remote(&actor, id).await?;
+        let (based_on, draft) = (merge.based_on(now.version), change.clone().over(Some(&now)));
+        let changed = api.admin.change_remote(&actor, id, based_on, draft).await;
+        if !merge.again(&changed) {
+            break changed?;
+        }
+    };
     Ok(Json(remote.into()))
 }
 

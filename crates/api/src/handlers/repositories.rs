@@ -128,6 +128,10 @@ async fn get_repository(
     responses(
         (status = 200, body = Repository),
         (status = 400, description = "INVALID_REQUEST, INVALID_TAG_PATTERNS", body = Errors),
+        (
+            status = 409, body = Errors,
+            description = "REPOSITORY_CHANGED: it has another version than the body names",
+        ),
     )
 )]
 async fn update_repository(

@@ -2,7 +2,8 @@
 //! brought in by `families`.
 
 use super::{
-    plan::{BaselineTags, Step, Tally, is_of, step},
+    known,
+    plan::{BaselineTags, Origin, Step, Tally, is_of, step},
     survey::{Survey, look, place, provenance},
 };
 use crate::{
@@ -15,13 +16,12 @@ use futures::{StreamExt, TryStreamExt, stream};
 use longshore_metadata::{
     Error, Priority, Tx,
     jobs::{self, Claim},
-    pull_mirrors, repositories,
+    policies, pull_mirrors, repositories,
     tags::{self, SetOutcome, SetTag},
 };
 use longshore_model::{
     Author, JobId, Lineage, Message, PolicyKind, Repository, TagRecord,
     message::{Again, PlaceRef, PollMessage, PromotionMessage, TagRef, Trouble as Said},
-    policy::Baseline,
     stored::PullMirror,
 };
 use longshore_oci::{Digest, Tag};
@@ -89,13 +89,7 @@ impl<'a> Carrier<'a> {
         journal: &'a Journal,
     ) -> Result<Self, Trouble> {
         let id = mirror.common.id;
-        let baseline = match mirror.baseline {
-            Baseline::Complete => {
-                let known = pull_mirrors::baseline(&mut engine.db().read().await?, id).await?;
-                Some(known.into_iter().collect())
-            }
-            Baseline::None | Baseline::Pending => None,
-        };
+        let baseline = known(&mut engine.db().read().await?, mirror).await?;
         let author = Author::Policy { id, policy: PolicyKind::PullMirror };
         // The mirror itself is a station on the way: what came through it is not sent back by any push mirror.
         let lineage = Lineage::default().with(id);
@@ -180,7 +174,7 @@ impl<'a> Carrier<'a> {
         let why = Box::new(self.journal.told(&trouble));
         let line = Message::from(PollMessage::Tag { place: self.place(name), why });
         let fate = trouble.fate();
-        if fate == Fate::Lost {
+        if trouble.ends_all() {
             return Err(trouble);
         }
         // Why the run has stopped is told once, by its end.
@@ -208,7 +202,7 @@ impl<'a> Carrier<'a> {
     ) -> Result<Option<T>, Trouble> {
         match outcome {
             Ok(done) => Ok(Some(done)),
-            Err(trouble) if trouble.fate() == Fate::Lost => Err(trouble),
+            Err(trouble) if trouble.ends_all() => Err(trouble),
             Err(Trouble::Halted) => Ok(None),
             Err(trouble) => {
                 self.count(|tally| tally.warnings += 1);
@@ -222,12 +216,17 @@ impl<'a> Carrier<'a> {
     /// Decides about one tag and does it. Answers it when it stands here as it does there.
     async fn tag(&self, name: &Tag, remote: &Digest) -> Result<Option<Present>, Trouble> {
         let local = self.local(name).await?;
-        match step(self.mirror.common.id, name, remote, local.as_ref(), self.baseline.as_ref()) {
+        match step(Origin::of(self.mirror), name, remote, local.as_ref(), self.baseline.as_ref()) {
             Step::Unchanged => {
                 self.count(|tally| tally.unchanged += 1);
                 Ok(Some(Present { digest: remote.clone(), since: local }))
             }
             Step::InBaseline => {
+                self.count(|tally| tally.in_baseline += 1);
+                Ok(None)
+            }
+            Step::CompletesBaseline(digest) => {
+                self.complete_baseline(name, digest).await?;
                 self.count(|tally| tally.in_baseline += 1);
                 Ok(None)
             }
@@ -243,6 +242,17 @@ impl<'a> Carrier<'a> {
                 Ok(arrived.map(|digest| Present { digest, since: None }))
             }
         }
+    }
+
+    async fn complete_baseline(&self, name: &Tag, digest: Digest) -> Result<(), Error> {
+        let (job, epoch, policy, name) = (self.job, self.epoch, self.mirror.common.id, name.clone());
+        let write = self.engine.db().write(Priority::Normal, move |tx| {
+            Box::pin(async move {
+                jobs::fence(tx, job, epoch).await?;
+                pull_mirrors::complete_baseline(tx, policy, &name, &digest).await
+            })
+        });
+        write.await
     }
 
     pub(super) async fn local(&self, name: &Tag) -> Result<Option<TagRecord>, Error> {
@@ -323,6 +333,7 @@ impl<'a> Carrier<'a> {
             job: self.job,
             epoch: self.epoch,
             policy: self.mirror.common.id,
+            rules_version: self.mirror.common.rules_version,
             target: self.target.clone(),
             name: name.clone(),
             digest: digest.clone(),
@@ -352,6 +363,7 @@ struct Set {
     job: JobId,
     epoch: i64,
     policy: longshore_model::PolicyId,
+    rules_version: i64,
     target: Repository,
     name: Tag,
     digest: Digest,
@@ -365,6 +377,10 @@ impl Set {
     /// None: somebody else has set the tag since the plan was made.
     async fn write(&self, tx: &mut Tx) -> Result<Result<Option<SetOutcome>, Trouble>, Error> {
         jobs::fence(tx, self.job, self.epoch).await?;
+        let version = Some(self.rules_version);
+        if let Some(why) = policies::withdrawn(tx, PolicyKind::PullMirror, self.policy, version).await? {
+            return Ok(Err(Trouble::Withdrawn(why)));
+        }
         // As it is now: it may have been deleted or locked since the job began.
         let Some(target) = repositories::get(tx, self.target.id).await? else {
             let repository = (&self.target).into();

@@ -1,11 +1,12 @@
 //! What the next poll of a mirror would do, told without doing it: the same survey and the same decisions.
 
 use super::{
-    plan::{BaselineTags, Step, step},
+    decided, known,
+    plan::{Origin, Step, step},
     survey::{Survey, remote},
 };
 use crate::{Engine, journal::Journal, trouble::Trouble};
-use longshore_metadata::{Error, pull_mirrors, tags};
+use longshore_metadata::{Error, tags};
 use longshore_model::{
     JobId, Message, message::PollMessage, pause::PollPlan, policy::Baseline, stored::PullMirror,
 };
@@ -49,20 +50,23 @@ impl Engine {
             return Err(fails(trouble));
         }
         let mut conn = self.db().read().await?;
-        let id = mirror.common.id;
-        let baseline: Option<BaselineTags> = match mirror.baseline {
-            Baseline::Complete => Some(pull_mirrors::baseline(&mut conn, id).await?.into_iter().collect()),
-            Baseline::None | Baseline::Pending => None,
-        };
+        let mut baseline = known(&mut conn, mirror).await?;
+        if let Some(decided) = decided(mirror) {
+            // The poll records these first.
+            let new = survey.tags.iter().filter(|(name, _)| !decided.matches(name));
+            baseline
+                .get_or_insert_default()
+                .extend(new.map(|(name, digest)| (name.clone(), Some(digest.clone()))));
+        }
         let mut plan = PollPlan {
-            baseline_only: mirror.baseline == Baseline::Pending,
+            baseline_only: mirror.baseline == Baseline::Pending && mirror.known_patterns.is_none(),
             incomplete: survey.incomplete,
             ..PollPlan::default()
         };
         for (name, digest) in survey.tags {
             let local = tags::find(&mut conn, mirror.repository, &name).await?;
-            match step(id, &name, &digest, local.as_ref(), baseline.as_ref()) {
-                Step::Unchanged | Step::InBaseline => plan.unchanged += 1,
+            match step(Origin::of(mirror), &name, &digest, local.as_ref(), baseline.as_ref()) {
+                Step::Unchanged | Step::InBaseline | Step::CompletesBaseline(_) => plan.unchanged += 1,
                 _ if plan.baseline_only => plan.unchanged += 1,
                 Step::Copy(_) if local.is_none() => plan.new.push(name),
                 Step::Copy(_) => plan.moved.push(name),

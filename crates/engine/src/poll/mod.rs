@@ -16,9 +16,11 @@ use crate::{
 use carry::Carrier;
 pub use foresee::ForeseeError;
 use longshore_metadata::{
-    Change, Error, Priority, Tx,
+    Change, Conn, Error, Priority, Tx,
     jobs::{self, Claim},
-    policies, pull_mirrors, remotes, repositories,
+    policies,
+    pull_mirrors::{self, BaselineTag},
+    remotes, repositories,
 };
 use longshore_model::{
     JobId, Message, PolicyId, PolicyKind, Repository, Timestamp,
@@ -27,8 +29,9 @@ use longshore_model::{
     policy::{Baseline, RunCode},
     stored::{Job, LastRun, PullMirror},
 };
+use longshore_oci::Tag;
 use longshore_policy::Patterns;
-use plan::Tally;
+use plan::{BaselineTags, Tally};
 use survey::Survey;
 use tokio::{sync::broadcast, time::timeout};
 
@@ -89,41 +92,92 @@ async fn poll(
     let patterns = Patterns::parse(&mirror.patterns)
         .map_err(|error| Trouble::Final(PollMessage::Patterns { error: error.to_string() }.into()))?;
     let registry = engine.registry(mirror.remote).await?;
-    let survey = Survey::make(&registry, mirror, &patterns, journal).await?;
+    let mut survey = Survey::make(&registry, mirror, &patterns, journal).await?;
+    let mut recorded = None;
     if mirror.baseline == Baseline::Pending {
-        return record_baseline(engine, claim, mirror, survey).await;
+        recorded = Some(before_the_first(engine, claim, mirror, &mut survey, journal).await?);
+        if mirror.known_patterns.is_none() {
+            let said = recorded.map_or(Message::Nothing, Message::from);
+            return Ok(Polled { tally: Tally::default(), said });
+        }
     }
     let carrier = Carrier::new(engine, claim, mirror, target, registry, journal).await?;
     let tally = carrier.carry_out(survey).await?;
-    Ok(Polled { said: PollMessage::Ended { counts: tally }.into(), tally })
+    let counts = PollMessage::Ended { counts: tally };
+    if let Some(recorded) = recorded {
+        journal.info(recorded);
+    }
+    Ok(Polled { said: counts.into(), tally })
 }
 
-/// The first job of a mirror that was only saved: what is there now is not taken (semantics 3).
-async fn record_baseline(
+/// What a mirror knows of the tags that existed when it was saved; none: every tag is taken.
+async fn known(conn: &mut Conn, mirror: &PullMirror) -> Result<Option<BaselineTags>, Error> {
+    match mirror.baseline {
+        Baseline::None => Ok(None),
+        // While it is pending, what earlier patterns had to do with it.
+        Baseline::Pending | Baseline::Complete => {
+            Ok(Some(pull_mirrors::baseline(conn, mirror.common.id).await?.into_iter().collect()))
+        }
+    }
+}
+
+/// The patterns whose tags need no record any more, while the record of others is pending.
+fn decided(mirror: &PullMirror) -> Option<Patterns> {
+    mirror.known_patterns.as_deref().and_then(|patterns| Patterns::parse(patterns).ok())
+}
+
+/// The first job of a mirror that was saved, or whose patterns were: what only its new patterns match is not taken as
+/// it is now, but recorded (semantics 3, 35). What earlier patterns matched as well is taken like before. Answers what
+/// was recorded.
+async fn before_the_first(
     engine: &Engine,
     claim: &Claim,
     mirror: &PullMirror,
-    survey: Survey,
-) -> Result<Polled, Trouble> {
+    survey: &mut Survey,
+    journal: &Journal,
+) -> Result<PollMessage, Trouble> {
+    let decided = decided(mirror);
+    let is_new = |tag: &Tag| decided.as_ref().is_none_or(|decided| !decided.matches(tag));
     if let Some(why) = &survey.incomplete {
-        // Until a complete baseline exists nothing is copied.
         let incomplete = PollMessage::Incomplete { place: survey::place(mirror), why: why.clone() };
-        return Err(Trouble::Passing(incomplete.into()));
+        // An incomplete listing records nothing. Until there is a record, nothing new is copied.
+        if decided.is_none() {
+            return Err(Trouble::Passing(incomplete.into()));
+        }
+        survey.tags.retain(|(tag, _)| !is_new(tag));
+        survey.unread.retain(|(tag, _)| !is_new(tag));
+        return Ok(PollMessage::BaselineWaits);
     }
-    if let Some((_, trouble)) = survey.unread.into_iter().next() {
-        return Err(trouble);
+    // A name whose digest cannot be read now is recorded as well; the first digest that is seen completes that.
+    let read = survey.tags.iter().map(|(tag, digest)| (tag.clone(), Some(digest.clone())));
+    let unread = survey.unread.iter().map(|(tag, _)| (tag.clone(), None));
+    let new: Vec<BaselineTag> = read.chain(unread).filter(|(tag, _)| is_new(tag)).collect();
+    survey.tags.retain(|(tag, _)| !is_new(tag));
+    for (tag, trouble) in survey.unread.extract_if(.., |(tag, _)| is_new(tag)) {
+        let why = Box::new(journal.told(&trouble));
+        journal.warn(PollMessage::Unread { place: survey::place(mirror).tagged(tag), why });
     }
-    let (job, epoch, policy, tags) = (claim.job.id, claim.epoch, mirror.common.id, survey.tags);
-    let known = tags.len();
+    let (job, epoch, policy, version) =
+        (claim.job.id, claim.epoch, mirror.common.id, mirror.common.rules_version);
+    let count = new.len();
     let write = engine.db().write(Priority::Normal, move |tx| {
         Box::pin(async move {
             jobs::fence(tx, job, epoch).await?;
-            pull_mirrors::set_baseline(tx, policy, &tags).await
+            // It is a record for these settings alone.
+            let withdrawn = policies::withdrawn(tx, PolicyKind::PullMirror, policy, Some(version)).await?;
+            if withdrawn.is_none() {
+                pull_mirrors::record_baseline(tx, policy, &new).await?;
+            }
+            Ok::<_, Error>(withdrawn)
         })
     });
-    write.await?;
-    let said = PollMessage::Baseline { known: known as u64 }.into();
-    Ok(Polled { tally: Tally::default(), said })
+    if let Some(why) = write.await? {
+        return Err(Trouble::Withdrawn(why));
+    }
+    Ok(match mirror.known_patterns {
+        None => PollMessage::Baseline { known: count as u64 },
+        Some(_) => PollMessage::BaselineGrew { known: count as u64 },
+    })
 }
 
 /// The remote's page shows when it last answered.

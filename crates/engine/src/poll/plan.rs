@@ -1,12 +1,41 @@
 //! What a pull mirror does with one tag of the remote: pure decisions over what the remote says, what stands
 //! here, and what the baseline holds (semantics 3, 4, 20).
 
-use longshore_model::{PolicyId, TagRecord, message::Polled};
-use longshore_oci::{Digest, Tag};
+use longshore_model::{PolicyId, Provenance, TagRecord, message::Polled, stored::PullMirror};
+use longshore_oci::{Digest, RemoteName, Tag};
 use std::collections::HashMap;
 
-/// The remote's tags as they were when the mirror was saved.
-pub(crate) type BaselineTags = HashMap<Tag, Digest>;
+/// The remote's tags as they were when the mirror was saved; without a digest where that could not be read.
+pub(crate) type BaselineTags = HashMap<Tag, Option<Digest>>;
+
+/// Which mirror brings tags in, and from where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    /// The mirror.
+    pub policy: PolicyId,
+    /// The other registry.
+    pub host: &'a str,
+    /// The repository there.
+    pub repository: &'a RemoteName,
+}
+
+impl<'a> Origin<'a> {
+    /// Where a mirror brings tags from.
+    pub(crate) fn of(mirror: &'a PullMirror) -> Self {
+        Self { policy: mirror.common.id, host: &mirror.remote_host, repository: &mirror.remote_repository }
+    }
+
+    /// Whether the tag came from this very place. A mirror that was led elsewhere starts over there, also with what
+    /// it had brought before (semantics 35); a tag that a person brought back and released follows as before.
+    fn brought(&self, tag: &TagRecord) -> bool {
+        match &tag.provenance {
+            Provenance::Mirror { remote_host, remote_repository, .. } => {
+                remote_host == self.host && remote_repository == self.repository
+            }
+            Provenance::Push | Provenance::Promotion { .. } | Provenance::Restored { .. } => true,
+        }
+    }
+}
 
 /// What to do about one tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +44,8 @@ pub(crate) enum Step {
     Unchanged,
     /// The tag existed when the mirror was saved, and has not changed since.
     InBaseline,
+    /// The tag existed when the mirror was saved, and is seen for the first time since: this is what it was.
+    CompletesBaseline(Digest),
     /// Fetch it; the digest is fixed from here on.
     Copy(Digest),
     /// A person brought it back to another digest: it is left alone until somebody releases it.
@@ -31,21 +62,24 @@ pub(crate) enum Step {
 
 /// Decides about a tag that is at `remote` there. `baseline` is `None` where every tag is taken.
 pub(crate) fn step(
-    mirror: PolicyId,
+    origin: Origin<'_>,
     name: &Tag,
     remote: &Digest,
     local: Option<&TagRecord>,
     baseline: Option<&BaselineTags>,
 ) -> Step {
-    let in_baseline = || baseline.and_then(|known| known.get(name)) == Some(remote);
+    let mirror = origin.policy;
+    let known = baseline.and_then(|known| known.get(name));
     match local {
         Some(local) if local.digest == *remote => Step::Unchanged,
         Some(local) if local.provenance.pinned_from() == Some(mirror) => {
             Step::Pinned { local: Box::new(local.clone()) }
         }
         // What this mirror brought it also follows, back to the baseline's digest too.
+        Some(local) if is_of(mirror, local) && origin.brought(local) => Step::Copy(remote.clone()),
+        _ if known.is_some_and(|known| known.as_ref() == Some(remote)) => Step::InBaseline,
+        _ if known.is_some_and(Option::is_none) => Step::CompletesBaseline(remote.clone()),
         Some(local) if is_of(mirror, local) => Step::Copy(remote.clone()),
-        _ if in_baseline() => Step::InBaseline,
         Some(local) => Step::Conflict { local: Box::new(local.clone()) },
         None => Step::Copy(remote.clone()),
     }
@@ -98,8 +132,18 @@ mod tests {
 
     fn decide(remote: u8, local: Option<&TagRecord>, baseline: Option<u8>) -> Step {
         let name: Tag = "1.0".parse().unwrap();
-        let baseline = baseline.map(|at| BaselineTags::from([(name.clone(), digest(at))]));
-        step(MIRROR, &name, &digest(remote), local, baseline.as_ref())
+        let baseline = baseline.map(|at| BaselineTags::from([(name.clone(), Some(digest(at)))]));
+        step(
+            at("registry.example", &"a/b".parse().unwrap()),
+            &name,
+            &digest(remote),
+            local,
+            baseline.as_ref(),
+        )
+    }
+
+    fn at<'a>(host: &'a str, repository: &'a RemoteName) -> Origin<'a> {
+        Origin { policy: MIRROR, host, repository }
     }
 
     #[test]
@@ -115,7 +159,32 @@ mod tests {
         assert_eq!(decide(2, None, Some(1)), Step::Copy(digest(2)));
         let empty = BaselineTags::new();
         let name: Tag = "1.0".parse().unwrap();
-        assert_eq!(step(MIRROR, &name, &digest(1), None, Some(&empty)), Step::Copy(digest(1)));
+        let there = "a/b".parse().unwrap();
+        let origin = at("registry.example", &there);
+        assert_eq!(step(origin, &name, &digest(1), None, Some(&empty)), Step::Copy(digest(1)));
+    }
+
+    #[test]
+    fn semantics_35_the_first_digest_that_is_seen_completes_the_record_of_a_tag() {
+        let name: Tag = "1.0".parse().unwrap();
+        let there = "a/b".parse().unwrap();
+        let listed = BaselineTags::from([(name.clone(), None)]);
+        let origin = at("registry.example", &there);
+        assert_eq!(step(origin, &name, &digest(1), None, Some(&listed)), Step::CompletesBaseline(digest(1)));
+        let ours = tag(Some(MIRROR), 2);
+        assert_eq!(step(origin, &name, &digest(1), Some(&ours), Some(&listed)), Step::Copy(digest(1)));
+    }
+
+    #[test]
+    fn semantics_35_another_registry_starts_over_with_what_the_mirror_had_brought_before() {
+        let name: Tag = "1.0".parse().unwrap();
+        let there = "a/b".parse().unwrap();
+        let recorded = BaselineTags::from([(name.clone(), Some(digest(1)))]);
+        let elsewhere = at("other.example", &there);
+        let ours = tag(Some(MIRROR), 2);
+        let decide = |remote| step(elsewhere, &name, &digest(remote), Some(&ours), Some(&recorded));
+        assert_eq!(decide(1), Step::InBaseline);
+        assert_eq!(decide(3), Step::Copy(digest(3)));
     }
 
     #[test]

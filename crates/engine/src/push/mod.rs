@@ -18,7 +18,7 @@ use longshore_metadata::{
     Conn, Error, Priority,
     deliveries::{self, DeliveryTarget},
     jobs::Claim,
-    repositories,
+    policies, push_mirrors, repositories,
 };
 use longshore_model::{
     PolicyKind, Repository, RepositoryId, TagRecord,
@@ -41,6 +41,7 @@ impl Order {
     pub(crate) fn of(parameters: &Parameters) -> Option<Self> {
         let Parameters::PushTag {
             policy,
+            rules_version,
             repository,
             repository_name: _,
             tag,
@@ -58,8 +59,31 @@ impl Order {
             return None;
         };
         let destination = Destination { remote, host: remote_host, repository: remote_repository };
-        let shipment = Shipment { policy, tag, digest, revision, target_tag, lineage, overwrite, referrers };
+        let shipment = Shipment {
+            policy,
+            rules_version,
+            tag,
+            digest,
+            revision,
+            target_tag,
+            lineage,
+            overwrite,
+            referrers,
+        };
         Some(Self { source: repository, destination, shipment })
+    }
+
+    /// The same order over the connection that its mirror has now: other credentials for the same place are used
+    /// at once (semantics 35). What the mirror does no more is not sent (semantics 34).
+    async fn by_present_settings(&self, conn: &mut Conn) -> Result<Self, Trouble> {
+        check_withdrawn(conn, self).await?;
+        let mut order = self.clone();
+        if let Some(policy) = self.shipment.policy
+            && let Some(mirror) = push_mirrors::get(conn, policy).await?
+        {
+            order.destination.remote = mirror.remote;
+        }
+        Ok(order)
     }
 
     fn target(&self) -> DeliveryTarget {
@@ -104,6 +128,7 @@ pub(crate) async fn run(
     let source = repositories::get(&mut conn, order.source)
         .await?
         .ok_or_else(|| Trouble::Final(JobMessage::RepositoryGone.into()))?;
+    let order = &order.by_present_settings(&mut conn).await?;
     check_superseded(&mut conn, order).await?;
     let relatives = relatives(&mut conn, order).await?;
     drop(conn);
@@ -135,6 +160,16 @@ pub(crate) async fn run(
     journal.tag_done();
     journal.flush(engine.db(), engine.now()).await?;
     ending::done(engine, claim, order, source, sent, moved).await
+}
+
+/// Whether the mirror still wants this copy (semantics 34).
+async fn check_withdrawn(conn: &mut Conn, order: &Order) -> Result<(), Trouble> {
+    let Some(policy) = order.shipment.policy else { return Ok(()) };
+    let version = order.shipment.rules_version;
+    match policies::withdrawn(conn, PolicyKind::PushMirror, policy, version).await? {
+        Some(why) => Err(Trouble::Withdrawn(why)),
+        None => Ok(()),
+    }
 }
 
 /// Before a name is touched: whether a later change has had it already (semantics 1). A person may put older
@@ -224,7 +259,10 @@ impl Run<'_> {
             return Ok((self.send_family().await?, false));
         }
         let ready = self.push.prepare(&shipment.digest).await?;
-        check_superseded(&mut self.engine.db().read().await?, self.order).await?;
+        let mut conn = self.engine.db().read().await?;
+        check_withdrawn(&mut conn, self.order).await?;
+        check_superseded(&mut conn, self.order).await?;
+        drop(conn);
         self.push.put(&ready, &reference).await?;
         let digest = shipment.digest.clone();
         self.journal.info(PushMessage::Set { place: self.order.place(), digest });

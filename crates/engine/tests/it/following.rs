@@ -1,6 +1,7 @@
 //! Referrers and digest tags that arrive after their image went somewhere (semantics 6, 7).
 
 use crate::support::{ScriptedRegistry, World, world::rule};
+use longshore_metadata::{promotions, push_mirrors};
 use longshore_oci::{Manifest, Tag, media_type};
 use longshore_policy::Rules;
 use longshore_testkit::corpus;
@@ -104,4 +105,86 @@ async fn semantics_07_a_signature_on_a_child_of_an_index_follows_the_index() {
     world.settled().await;
     assert!(world.has(&qa, &signature).await);
     assert!(!world.has(&qa, &child).await);
+}
+
+#[tokio::test]
+async fn semantics_07_a_policy_that_was_deleted_does_not_hide_the_one_that_was_made_in_its_place() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let [dev, qa] = [world.repository("dev/app").await, world.repository("qa/app").await];
+    let promotion = world.promotion(&dev, &qa, Rules::EveryTag, "%n").await.common.id;
+    let mirror = world.push_mirror(&dev, &registry, "their/app", |_| {}).await.common.id;
+    let image = corpus::image(1, 1, 100);
+    world.push(&dev, "1.0", &image).await;
+    world.settled().await;
+    let now = world.now();
+    world
+        .write(move |tx| {
+            Box::pin(async move {
+                promotions::delete(tx, promotion, now).await?;
+                push_mirrors::delete(tx, mirror, now).await
+            })
+        })
+        .await;
+    let lonely = corpus::sbom(&image);
+    world.push_untagged(&dev, &lonely).await;
+    world.settled().await;
+    assert!(!world.has(&qa, &lonely).await, "no policy leads there any more");
+
+    // The new ones have sent nothing themselves; the image went to their places nevertheless.
+    world.promotion(&dev, &qa, Rules::EveryTag, "%n").await;
+    world.push_mirror(&dev, &registry, "their/app", |_| {}).await;
+    let signature = corpus::signature(&image);
+    world.push_untagged(&dev, &signature).await;
+    world.settled().await;
+    assert!(world.has(&qa, &signature).await);
+    assert!(registry.has("their/app", &signature));
+}
+
+#[tokio::test]
+async fn semantics_07_the_late_signature_of_an_sbom_follows_the_image_everywhere() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let [dev, qa, prod] = [
+        world.repository("dev/app").await,
+        world.repository("qa/app").await,
+        world.repository("prod/app").await,
+    ];
+    world.promotion(&dev, &qa, Rules::EveryTag, "%n").await;
+    world.promotion(&qa, &prod, Rules::EveryTag, "%n").await;
+    world.push_mirror(&dev, &registry, "their/app", |_| {}).await;
+    let image = corpus::image(1, 1, 100);
+    let sbom = corpus::sbom(&image);
+    world.push_untagged(&dev, &sbom).await;
+    world.push(&dev, "1.0", &image).await;
+    world.settled().await;
+    let (signature, (name, cosign)) = (corpus::signature(&sbom), corpus::cosign_signature(&sbom));
+    world.push_untagged(&dev, &signature).await;
+    world.push(&dev, name.as_str(), &cosign).await;
+    world.settled().await;
+    for repository in [&qa, &prod] {
+        assert!(world.has(repository, &signature).await, "{}", repository.name);
+        assert_eq!(
+            world.tag(repository, name.as_str()).await.map(|tag| tag.digest),
+            Some(cosign.root.clone())
+        );
+    }
+    assert!(registry.has("their/app", &signature) && registry.has("their/app", &cosign));
+}
+
+#[tokio::test]
+async fn semantics_07_a_signature_that_came_before_its_sbom_goes_along_with_it() {
+    let world = World::running().await;
+    let [dev, qa] = [world.repository("dev/app").await, world.repository("qa/app").await];
+    world.promotion(&dev, &qa, Rules::EveryTag, "%n").await;
+    let image = corpus::image(1, 1, 100);
+    world.push(&dev, "1.0", &image).await;
+    let sbom = corpus::sbom(&image);
+    let signature = corpus::signature(&sbom);
+    world.push_untagged(&dev, &signature).await;
+    world.settled().await;
+    assert!(!world.has(&qa, &signature).await);
+    world.push_untagged(&dev, &sbom).await;
+    world.settled().await;
+    assert!(world.has(&qa, &sbom).await && world.has(&qa, &signature).await);
 }

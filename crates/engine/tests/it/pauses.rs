@@ -67,6 +67,24 @@ async fn semantics_29_an_event_during_a_pause_queues_and_runs_on_resume() {
 }
 
 #[tokio::test]
+async fn semantics_36_resuming_with_run_acts_on_every_revision_and_with_newest_on_the_last() {
+    let world = World::running().await;
+    for (namespace, queued, expected) in [("dev", Queued::Run, 3), ("ops", Queued::Newest, 1)] {
+        let from = world.repository(&format!("{namespace}/app")).await;
+        let to = world.repository(&format!("qa/{namespace}")).await;
+        world.promotion(&from, &to, Rules::EveryTag, "%n-%H%M%S%f").await;
+        pause(&world, of(namespace)).await;
+        for seed in 1..=3 {
+            world.push(&from, "v", &corpus::image(seed, 1, 100)).await;
+        }
+        resume(&world, of(namespace), queued).await;
+        world.settled().await;
+        assert_eq!(world.tags(&to).await.len(), expected);
+        assert!(world.has(&to, &corpus::image(3, 1, 100)).await);
+    }
+}
+
+#[tokio::test]
 async fn semantics_29_what_was_dropped_is_not_promoted_until_it_is_pushed_again() {
     let world = World::running().await;
     let (dev, qa) = (world.repository("dev/app").await, world.repository("qa/app").await);

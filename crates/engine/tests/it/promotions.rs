@@ -135,7 +135,7 @@ async fn semantics_01_evaluations_in_every_order_leave_the_target_on_the_newest(
 }
 
 #[tokio::test]
-async fn semantics_01_the_evaluation_of_an_outdated_change_is_superseded() {
+async fn semantics_36_an_older_revision_is_evaluated_too_and_never_replaces_the_newest() {
     let mut world = World::still().await;
     let mut cases = Vec::new();
     for (at, order) in ORDERS.into_iter().enumerate() {
@@ -153,11 +153,49 @@ async fn semantics_01_the_evaluation_of_an_outdated_change_is_superseded() {
     for (order, qa, changes) in cases {
         for at in order {
             let job = world.enqueue(evaluation(&changes[at])).await;
-            let expected = if at == 2 { Status::Done } else { Status::Superseded };
-            assert_eq!(world.ended(job.id).await.status, expected);
+            assert_eq!(world.ended(job.id).await.status, Status::Done);
         }
         assert_eq!(world.tag(&qa, "v").await.unwrap().digest, changes[2].digest);
     }
+}
+
+#[tokio::test]
+async fn semantics_36_quick_pushes_of_one_tag_give_a_promotion_each_where_the_template_tells_them_apart() {
+    let mut world = World::still().await;
+    let dev = world.repository("dev/app").await;
+    let (apart, alike) = (world.repository("qa/apart").await, world.repository("qa/alike").await);
+    world.promotion(&dev, &apart, Rules::EveryTag, "%n-%H%M%S%f").await;
+    world.promotion(&dev, &alike, Rules::EveryTag, "%n").await;
+    let mut pushed = Vec::new();
+    for seed in 1..=3 {
+        pushed.push(world.push(&dev, "v", &corpus::image(seed, 1, 100)).await);
+    }
+    world.start();
+    world.settled().await;
+    assert_eq!(world.tags(&apart).await.len(), 3);
+    for seed in 1..=3 {
+        assert!(world.has(&apart, &corpus::image(seed, 1, 100)).await);
+    }
+    assert_eq!(world.tag(&alike, "v").await.unwrap().digest, pushed[2].digest);
+    // Semantics 2: the same digest once more is no new revision, and what was made is there.
+    world.push(&dev, "v", &corpus::image(3, 1, 100)).await;
+    world.settled().await;
+    assert_eq!(world.tags(&apart).await.len(), 3);
+}
+
+#[tokio::test]
+async fn semantics_36_a_revision_whose_manifest_is_not_kept_is_passed_over() {
+    let mut world = World::still().await;
+    let dev = world.repository("dev/app").await;
+    let qa = world.repository("qa/app").await;
+    world.promotion(&dev, &qa, Rules::EveryTag, "%n-%H%M%S%f").await;
+    let lost = world.push(&dev, "v", &corpus::image(1, 1, 100)).await;
+    world.push(&dev, "v", &corpus::image(2, 1, 100)).await;
+    world.content.delete_manifest(&dev, &lost.digest, &author()).await.unwrap();
+    world.start();
+    world.settled().await;
+    assert_eq!(world.tags(&qa).await.len(), 1);
+    assert!(world.has(&qa, &corpus::image(2, 1, 100)).await);
 }
 
 #[tokio::test]

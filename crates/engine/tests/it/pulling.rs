@@ -147,7 +147,7 @@ async fn semantics_03_until_a_complete_baseline_exists_nothing_is_copied() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     registry.hold("their/app", Some("1.0"), &corpus::image(1, 1, 100));
-    registry.script([on(Method::HEAD, "*manifests/1.0").times(1).status(403)]);
+    registry.script([on(Method::GET, "*tags/list").times(1).status(403)]);
     let here = world.repository("dev/app").await;
     let mirror = world.pull_mirror(&here, &registry, "their/app", |m| m.baseline = Baseline::Pending).await;
     assert_eq!(poll(&world, &mirror).await.status, Status::Errored);
@@ -156,6 +156,27 @@ async fn semantics_03_until_a_complete_baseline_exists_nothing_is_copied() {
     assert_eq!((stored.baseline, stored.common.last_run.code), (Baseline::Pending, RunCode::Failed));
     assert_eq!(poll(&world, &mirror).await.status, Status::Done);
     assert!(world.tags(&here).await.is_empty());
+}
+
+#[tokio::test]
+async fn semantics_35_a_listed_tag_whose_digest_cannot_be_read_is_recorded_and_completed_later() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    registry.hold("their/app", Some("1.0"), &corpus::image(1, 1, 100));
+    registry.hold("their/app", Some("2.0"), &corpus::image(2, 1, 100));
+    registry.script([
+        on(Method::HEAD, "*manifests/1.0").times(1).status(403),
+        on(Method::GET, "*manifests/1.0").times(1).status(403),
+    ]);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |m| m.baseline = Baseline::Pending).await;
+    for _ in 0..3 {
+        assert_eq!(poll(&world, &mirror).await.status, Status::Done);
+        assert!(world.tags(&here).await.is_empty());
+    }
+    registry.hold("their/app", Some("1.0"), &corpus::image(3, 1, 100));
+    poll(&world, &mirror).await;
+    assert_eq!(world.tags(&here).await, ["1.0"]);
 }
 
 #[tokio::test]

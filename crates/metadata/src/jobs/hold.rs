@@ -197,16 +197,16 @@ async fn drop_held(
     Ok(ended.into_iter().map(end).collect())
 }
 
-/// A poll that waits asks another remote than before, and so does the next attempt of one that runs.
+/// What waits for a mirror asks another remote than before, and so does the next attempt of what runs.
 pub async fn reconsider(tx: &mut Tx, policy: PolicyId) -> Result<(), Error> {
     let id = policy.to_string();
     let sql = "UPDATE jobs SET remote = (SELECT p.remote FROM policies p WHERE p.id = $1)
-               WHERE policy = $1 AND action = 'poll_mirror' AND status IN ('waiting', 'running')";
+               WHERE policy = $1 AND remote IS NOT NULL AND status IN ('waiting', 'running')";
     if change!(tx.conn, sql, id.as_str())? > 0 {
         let sql = concat!(
             "UPDATE jobs SET held_by = ",
             narrowest!("jobs.repository", "jobs.remote"),
-            " WHERE policy = $1 AND action = 'poll_mirror' AND status = 'waiting'"
+            " WHERE policy = $1 AND remote IS NOT NULL AND status = 'waiting'"
         );
         change!(tx.conn, sql, id.as_str())?;
         tx.announce(Change::JobsWaiting(None));

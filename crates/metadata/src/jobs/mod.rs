@@ -2,15 +2,15 @@
 //!
 //! Here a job is put into the queue, looked up, stopped and in the end forgotten. `work` hands jobs
 //! out and takes what workers write, `back` takes jobs out of their hands, `list` finds them for
-//! people, `log` keeps what they said, `hold` keeps them back while something is paused, `of_policy` ends them
-//! when their policy changes, `row` reads the table.
+//! people, `log` keeps what they said, `hold` keeps them back while something is paused, `withdraw` ends the
+//! work of what was changed or deleted, `row` reads the table.
 
 mod back;
 mod hold;
 mod list;
 mod log;
-mod of_policy;
 mod row;
+mod withdraw;
 mod work;
 
 use crate::{
@@ -31,7 +31,7 @@ pub use back::{any_expired, release, release_all, release_expired, retry_later};
 pub use hold::{count_held, held, hold, number_held, reconsider, release_held};
 pub use list::list;
 pub use log::{log, logs};
-pub use of_policy::{Stopped, cancel_of_policy};
+pub(crate) use withdraw::{Of, withdraw};
 pub use work::{Claim, claim, fence, finish, is_claimed, progress, renew, set_parameters};
 
 /// A job to be done.
@@ -80,9 +80,8 @@ pub async fn enqueue(tx: &mut Tx, new: NewJob, now: Timestamp) -> Result<JobId, 
         concat!(
             "INSERT INTO jobs (id, action, status, cause, parameters, policy, repository, parent, retry_of, serial_key,
                 attempt, retries_left, tags_done, tags_total, bytes_done, bytes_total, created_at, scheduled_at,
-                updated_at, epoch, cancel_requested, remote, policy_version, held_by)
+                updated_at, epoch, cancel_requested, remote, held_by)
              VALUES ($1, $2, 'waiting', $3, $4, $5, $6, $7, $8, $9, 0, $10, 0, 0, 0, 0, $11, $12, $11, 0, $13, $14,
-                (SELECT p.version FROM policies p WHERE p.id = $5),
                 CASE WHEN $15 THEN ",
             narrowest!("$6", "$14"),
             " END)"

@@ -50,6 +50,63 @@ pub async fn find(conn: &mut Conn, repository: RepositoryId, name: &Tag) -> Resu
     row!(conn, TagRow, sql, repository.to_string(), name.as_str())?.map(TagRecord::try_from).transpose()
 }
 
+from_row! {
+    struct PastRow {
+        digest: String,
+        at: i64,
+        author: String,
+        provenance: String,
+        lineage: String,
+    }
+}
+
+/// A tag as one of its changes left it, while the repository still has what it pointed to (semantics 36). None as
+/// well where the change removed it.
+pub async fn at_change(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    name: &Tag,
+    revision: Revision,
+) -> Result<Option<TagRecord>, Error> {
+    let found = row!(
+        conn,
+        PastRow,
+        "SELECT c.digest, c.at, c.author, c.provenance, c.lineage FROM tag_changes c
+         JOIN repository_manifests l
+           ON l.repository = c.repository AND l.digest = c.digest AND l.removed_at IS NULL
+         WHERE c.repository = $1 AND c.name = $2 AND c.revision = $3 AND c.provenance IS NOT NULL",
+        repository.to_string(),
+        name.as_str(),
+        revision.0
+    )?;
+    let Some(past) = found else { return Ok(None) };
+    Ok(Some(TagRecord {
+        repository,
+        name: name.clone(),
+        digest: parse("digest", &past.digest)?,
+        revision,
+        // What counts at the target is this very change.
+        source_revision: revision,
+        created_at: instant(past.at)?,
+        updated_at: instant(past.at)?,
+        author: from_json("author", &past.author)?,
+        provenance: from_json("provenance", &past.provenance)?,
+        lineage: from_json("lineage", &past.lineage)?,
+    }))
+}
+
+/// The subjects that a manifest hangs on by its digest tags.
+pub async fn subjects_by_tag(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    digest: &Digest,
+) -> Result<Vec<Digest>, Error> {
+    let sql = "SELECT name FROM tags WHERE repository = $1 AND digest = $2 AND digest_tag ORDER BY name";
+    let found = rows!(conn, (String,), sql, repository.to_string(), digest.as_str())?;
+    let names: Vec<Tag> = found.iter().map(|(name,)| parse("tag", name)).collect::<Result<_, _>>()?;
+    Ok(names.iter().filter_map(Tag::digest_tag_subject).collect())
+}
+
 /// The digest tags of a subject, whatever their suffix.
 pub async fn digest_tags_of(
     conn: &mut Conn,

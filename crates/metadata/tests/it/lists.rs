@@ -202,6 +202,7 @@ async fn changes_of_settings_leave_the_rest(scene: Scene) {
     let expected = longshore_model::Repository {
         visibility: Visibility::Public,
         short_description: "new".to_owned(),
+        version: dev.version.next(),
         ..dev.clone()
     };
     assert_eq!(changed, expected);

@@ -2,11 +2,15 @@
 
 use crate::on_both;
 use crate::scene::{Scene, at, digest, name, vault};
+use longshore_metadata::pull_mirrors::BaselineTag;
 use longshore_metadata::remotes::{self, OwnerFilter, SecretChange};
 use longshore_metadata::{Error, Vault, accounts, policies, pull_mirrors, push_mirrors};
 use longshore_model::policy::{Baseline, RunCode};
 use longshore_model::stored::{LastRun, PolicyCommon, PullMirror, PushMirror};
-use longshore_model::{JobId, PageRequest, PolicyId, PolicyKind, Remote, RemoteId, RemoteKind, Repository};
+use longshore_model::{
+    Aspect, Author, JobId, LastChange, PageRequest, PolicyId, PolicyKind, Remote, RemoteId, RemoteKind,
+    Repository, Version,
+};
 use longshore_policy::StoredRules;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -36,6 +40,8 @@ pub(crate) fn remote(owner: Option<&str>, url: &str) -> Remote {
         skip_tls_verify: false,
         proxy: None,
         realm: None,
+        version: Version::FIRST,
+        last_change: None,
         created_at: at(0),
         updated_at: at(0),
         last_contact: None,
@@ -53,7 +59,9 @@ pub(crate) fn common() -> PolicyCommon {
     PolicyCommon {
         id: PolicyId::new(),
         enabled: true,
-        version: 1,
+        version: Version::FIRST,
+        rules_version: 1,
+        last_change: None,
         paused: None,
         referrers: true,
         author: None,
@@ -83,6 +91,7 @@ pub(crate) async fn pull_mirror(
         patterns: "*".to_owned(),
         interval_seconds: 1800,
         baseline,
+        known_patterns: None,
         next_run_at: at(due),
         last_mirrored_at: None,
     };
@@ -150,8 +159,13 @@ async fn semantics_15_another_secret_keeps_replaces_or_forgets(scene: Scene) {
         (SecretChange::Discard, None),
         (SecretChange::Keep, None),
     ] {
-        let changed = remote.clone();
-        scene.write(move |tx| Box::pin(async move { remotes::update(tx, &changed, change).await })).await;
+        let (changed, based_on) = (remote.clone(), remote.version);
+        let edit = LastChange::new(Author::System, vec![Aspect::Credentials]);
+        remote = scene
+            .write(move |tx| {
+                Box::pin(async move { remotes::update(tx, based_on, changed, change, edit).await })
+            })
+            .await;
         let found = credentials(&scene, &remote).await;
         assert_eq!(found, expected.map(|secret| ("other".to_owned(), secret.to_owned())));
     }
@@ -207,19 +221,39 @@ async fn semantics_03_a_baseline_is_complete_only_once_it_is_recorded(scene: Sce
         (mirror.baseline, pull_mirrors::baseline(conn, id).await.unwrap())
     };
     assert_eq!(found().await, (Baseline::Pending, vec![]));
-    let there = vec![(name("1"), digest(1, 0)), (name("2"), digest(2, 0))];
-    let recorded = there.clone();
-    scene.write(move |tx| Box::pin(async move { pull_mirrors::set_baseline(tx, id, &recorded).await })).await;
+    let record = |tags: Vec<BaselineTag>| {
+        scene.write(move |tx| Box::pin(async move { pull_mirrors::record_baseline(tx, id, &tags).await }))
+    };
+    let there = vec![(name("1"), Some(digest(1, 0))), (name("2"), None)];
+    record(there.clone()).await;
     assert_eq!(found().await, (Baseline::Complete, there.clone()));
-    // Recording it anew replaces it whole.
-    let less = there[1..].to_vec();
-    scene.write(move |tx| Box::pin(async move { pull_mirrors::set_baseline(tx, id, &less).await })).await;
-    assert_eq!(found().await, (Baseline::Complete, there[1..].to_vec()));
+    // What is recorded of other names stays.
+    record(vec![(name("3"), Some(digest(3, 0)))]).await;
+    // The first digest that is seen completes a record, and no later one.
+    for seen in [2, 4] {
+        let digest = digest(seen, 0);
+        scene
+            .write(move |tx| {
+                Box::pin(async move { pull_mirrors::complete_baseline(tx, id, &name("2"), &digest).await })
+            })
+            .await;
+    }
+    let all: Vec<BaselineTag> = (1..=3).map(|tag| (name(&tag.to_string()), Some(digest(tag, 0)))).collect();
+    assert_eq!(found().await, (Baseline::Complete, all));
     // *Save & Apply* clears it.
     let mut applied = mirror.clone();
     applied.baseline = Baseline::None;
-    scene.write(move |tx| Box::pin(async move { pull_mirrors::update(tx, &applied).await })).await;
+    edit_pull(&scene, &mirror, applied).await;
     assert_eq!(found().await, (Baseline::None, vec![]));
+}
+
+/// Writes a pull mirror as a person has changed it.
+pub(crate) async fn edit_pull(scene: &Scene, before: &PullMirror, after: PullMirror) -> PullMirror {
+    let before = before.clone();
+    let change = LastChange::new(Author::System, Vec::new());
+    scene
+        .write(move |tx| Box::pin(async move { pull_mirrors::update(tx, &before, after, change).await }))
+        .await
 }
 
 async fn pull_mirrors_are_due_by_their_time(scene: Scene) {
@@ -283,14 +317,26 @@ async fn a_push_mirror_is_read_as_it_was_written(scene: Scene) {
     // Who saves the form that was opened before changes nothing of it.
     let mut saved = mirror.clone();
     saved.template = "new-%n".to_owned();
-    scene.write(move |tx| Box::pin(async move { push_mirrors::update(tx, &saved).await })).await;
+    let before = found().await.unwrap();
+    let change = LastChange::new(Author::System, vec![Aspect::Template]);
+    let stale = (before.clone(), saved.clone(), change.clone());
+    let now = scene
+        .write(move |tx| Box::pin(async move { push_mirrors::update(tx, &before, saved, change).await }))
+        .await;
+    assert_eq!(now.common.version, Version(2));
+    // Semantics 33: nobody writes over a version that they have not seen.
+    let (before, saved, change) = stale;
+    let refused = scene.try_write(move |tx| {
+        Box::pin(async move { push_mirrors::update(tx, &before, saved, change).await.map(drop) })
+    });
+    assert!(matches!(refused.await, Err(Error::Stale { .. })));
     let saved = found().await.unwrap();
     assert_eq!((saved.template.as_str(), saved.common.last_run), ("new-%n", run));
-    let used = scene.try_write(move |tx| Box::pin(remotes::delete(tx, remote.id))).await;
+    let used = scene.try_write(move |tx| Box::pin(remotes::delete(tx, remote.id, at(2)))).await;
     assert!(used.is_err(), "a mirror uses it");
-    scene.write(move |tx| Box::pin(push_mirrors::delete(tx, id))).await;
+    scene.write(move |tx| Box::pin(push_mirrors::delete(tx, id, at(2)))).await;
     assert_eq!(found().await, None);
-    scene.write(move |tx| Box::pin(remotes::delete(tx, remote.id))).await;
+    scene.write(move |tx| Box::pin(remotes::delete(tx, remote.id, at(2)))).await;
 }
 
 async fn a_paused_mirror_is_not_due(scene: Scene) {
@@ -300,7 +346,7 @@ async fn a_paused_mirror_is_not_due(scene: Scene) {
         .write(move |tx| {
             Box::pin(async move {
                 let why = "the realm changed".into();
-                policies::pause(tx, PolicyKind::PullMirror, mirror, &why, at(1)).await
+                policies::pause(tx, PolicyKind::PullMirror, mirror, &why, JobId::new(), at(1)).await
             })
         })
         .await;

@@ -1,5 +1,6 @@
 //! Pauses: what they hold, whom they stop, and what becomes of the queue.
 
+use crate::mirrors::edit_pull;
 use crate::mirrors::{common, remote};
 use crate::on_both;
 use crate::scene::{Scene, at, digest, name, order};
@@ -79,6 +80,7 @@ pub(crate) fn copy(repository: &Repository, remote: RemoteId, to: &str) -> NewJo
     let policy = PolicyId::new();
     let parameters = Parameters::PushTag {
         policy: Some(policy),
+        rules_version: None,
         repository: repository.id,
         repository_name: repository.name.clone(),
         tag: Some(name("1")),
@@ -160,6 +162,7 @@ pub(crate) async fn mirror(scene: &Scene, repository: &Repository, remote: Remot
         patterns: "*".to_owned(),
         interval_seconds: 60,
         baseline: Baseline::None,
+        known_patterns: None,
         next_run_at: at(0),
         last_mirrored_at: None,
     };
@@ -419,9 +422,7 @@ async fn semantics_29_a_poll_follows_its_mirror_to_another_remote(scene: Scene) 
     let id = add(&scene, poll(&mirror)).await;
     begin(&scene, PauseScope::Remote(two), 1).await;
     for (remote, held) in [(two, true), (one, false)] {
-        mirror.remote = remote;
-        let changed = mirror.clone();
-        scene.write(move |tx| Box::pin(async move { pull_mirrors::update(tx, &changed).await })).await;
+        mirror = edit_pull(&scene, &mirror, PullMirror { remote, ..mirror.clone() }).await;
         assert_eq!(job(&scene, id).await.held_by.is_some(), held);
     }
     assert_eq!(claimed(&scene).await, [id]);

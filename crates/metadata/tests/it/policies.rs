@@ -56,7 +56,7 @@ async fn a_policy_is_found_from_both_ends(scene: Scene) {
                 promotions::mark_promoted(tx, id, at(5)).await?;
                 let promoted = promotions::get(tx, id).await?.unwrap();
                 assert_eq!(promoted.last_promoted_at, Some(at(5)));
-                promotions::delete(tx, id).await
+                promotions::delete(tx, id, at(6)).await
             })
         })
         .await;

@@ -62,6 +62,8 @@ fn jobs() -> Vec<JobMessage> {
     vec![
         JobMessage::Canceled,
         JobMessage::Parked,
+        JobMessage::Withdrawn { why: Withdrawal::Changed(PolicyKind::PushMirror) },
+        JobMessage::Withdrawn { why: Withdrawal::RemoteMoved },
         JobMessage::LinesLeftOut { count: 5 },
         JobMessage::Stopped { pause: pause() },
         JobMessage::Dropped { pause: pause() },
@@ -111,6 +113,9 @@ fn polls() -> Vec<PollMessage> {
         PollMessage::Ended { counts },
         PollMessage::Failed { counts, first: plain() },
         PollMessage::Baseline { known: 3 },
+        PollMessage::BaselineGrew { known: 3 },
+        PollMessage::BaselineWaits,
+        PollMessage::Unread { place: place(), why: plain() },
         PollMessage::Incomplete { place: place(), why: "xyzzy sends no Link".to_owned() },
         PollMessage::Absent { place: place() },
         PollMessage::Tag { place: place(), why: plain() },

@@ -1,6 +1,6 @@
 //! What is said of jobs as such, whatever they do.
 
-use super::{Message, counted, eyes::Eyes, reference::TagRef};
+use super::{Message, Withdrawal, counted, eyes::Eyes, reference::TagRef};
 use crate::pause::{Pause, PauseScope};
 use crate::tag::Revision;
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,11 @@ pub enum JobMessage {
     Canceled,
     /// The server stops, and the job with it.
     Parked,
+    /// What it was for is not wanted any more.
+    Withdrawn {
+        /// Why.
+        why: Withdrawal,
+    },
     /// Its log had more lines than are kept.
     LinesLeftOut {
         /// So many.
@@ -121,6 +126,7 @@ impl JobMessage {
     pub(crate) fn sentence(&self, eyes: &dyn Eyes) -> String {
         match self {
             Self::Canceled => "it was canceled".to_owned(),
+            Self::Withdrawn { why } => why.sentence(),
             Self::Parked => "the server is stopping; the job goes on when it starts again".to_owned(),
             Self::LinesLeftOut { count } => format!("{count} further lines were left out"),
             Self::Stopped { pause } => {

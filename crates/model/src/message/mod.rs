@@ -19,6 +19,7 @@ mod push;
 mod reference;
 mod trouble;
 mod upkeep;
+mod withdrawal;
 
 #[cfg(test)]
 mod examples;
@@ -34,6 +35,7 @@ pub use push::PushMessage;
 pub use reference::{PlaceRef, RemoteRef, RepositoryRef, TagRef};
 pub use trouble::{Again, Trouble};
 pub use upkeep::{Freed, Upkeep};
+pub use withdrawal::Withdrawal;
 
 use serde::{Deserialize, Serialize};
 

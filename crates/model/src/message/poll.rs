@@ -76,6 +76,20 @@ pub enum PollMessage {
         /// So many tags.
         known: u64,
     },
+    /// What only new patterns match is recorded.
+    BaselineGrew {
+        /// So many tags.
+        known: u64,
+    },
+    /// What only new patterns match cannot be recorded yet, since the list of tags is not complete.
+    BaselineWaits,
+    /// A tag is recorded, though what it points to could not be read.
+    Unread {
+        /// The tag there.
+        place: PlaceRef,
+        /// Why not.
+        why: Box<Message>,
+    },
     /// The list of tags may lack some.
     Incomplete {
         /// The repository there.
@@ -175,6 +189,18 @@ impl PollMessage {
             Self::Baseline { known } => format!(
                 "{} at the remote; those that come or change from now on are mirrored",
                 counted(*known, "tag exists", "tags exist")
+            ),
+            Self::BaselineGrew { known } => format!(
+                "{} that only the new patterns match; they are left out until they change",
+                counted(*known, "tag exists", "tags exist")
+            ),
+            Self::BaselineWaits => {
+                "tags that only the new patterns match wait for a complete list of tags".to_owned()
+            }
+            Self::Unread { place, why } => format!(
+                "{}: {}; it counts as it is when it is first read",
+                place.shown(eyes),
+                why.sentence(eyes)
             ),
             Self::Incomplete { place, why } => match place.remote().words(why, eyes) {
                 Some(why) => format!("the list of tags of {} is not complete: {why}", place.shown(eyes)),

@@ -12,7 +12,7 @@ use longshore_metadata::{
 };
 use longshore_model::{
     Author, Clock, JobId, Lineage, PageRequest, PolicyId, Provenance, Remote, RemoteId, RemoteKind,
-    Repository, SystemClock, TagRecord, Timestamp,
+    Repository, SystemClock, TagRecord, Timestamp, Version,
     job::{Job, JobFilter},
     message::Everything,
     policy::Baseline,
@@ -216,7 +216,9 @@ impl World {
         PolicyCommon {
             id: PolicyId::new(),
             enabled: true,
-            version: 1,
+            version: Version::FIRST,
+            rules_version: 1,
+            last_change: None,
             paused: None,
             referrers: true,
             author: None,
@@ -264,6 +266,8 @@ impl World {
             skip_tls_verify: false,
             proxy: None,
             realm: None,
+            version: Version::FIRST,
+            last_change: None,
             created_at: self.now(),
             updated_at: self.now(),
             last_contact: None,
@@ -319,6 +323,7 @@ impl World {
             patterns: "*".to_owned(),
             interval_seconds: 3600,
             baseline: Baseline::None,
+            known_patterns: None,
             next_run_at: self.now() + jiff::SignedDuration::from_hours(1),
             last_mirrored_at: None,
         };

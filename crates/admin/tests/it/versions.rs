@@ -1,0 +1,110 @@
+//! Two who change one thing at once (semantics 33), and credentials that change without the place (semantics 35).
+
+use crate::registry::Registry;
+use crate::scene::{SAVE, Scene, name, promotion_to, push_mirror_over, robot_at, typed};
+use longshore_metadata::{Error, Priority, policies, promotions};
+use longshore_model::policy::PromotionDraft;
+use longshore_model::remote::RemoteDraft;
+use longshore_model::repository::RepositoryChange;
+use longshore_model::{Code, JobId, PolicyKind, Version, Visibility};
+
+async fn scene() -> Scene {
+    let scene = Scene::new().await;
+    for repository in ["dev/web", "dev/qa"] {
+        scene.repository(repository, Visibility::Private).await;
+    }
+    scene
+}
+
+#[tokio::test]
+async fn semantics_33_a_change_of_an_older_version_is_refused_and_says_who_changed_what() {
+    let scene = scene().await;
+    let (root, dev, web) = (scene.who("root").await, scene.who("dev").await, name("dev/web"));
+    let made = scene.admin.create_promotion(&dev, &web, promotion_to("dev/qa"), SAVE).await.unwrap();
+    let id = made.common.id;
+    let other = PromotionDraft { template: "%n-x".to_owned(), ..promotion_to("dev/qa") };
+    scene.admin.change_promotion(&root, &web, id, made.common.version, other, SAVE).await.unwrap();
+    let mine = PromotionDraft { referrers: false, ..promotion_to("dev/qa") };
+    let refused = scene.admin.change_promotion(&dev, &web, id, made.common.version, mine, SAVE).await;
+    let problem = refused.unwrap_err();
+    assert_eq!(problem.code, Code::PolicyChanged);
+    assert!(problem.message.contains("root has changed the tag template"), "{}", problem.message);
+    let stands = scene.admin.promotion(&dev, &web, id).await.unwrap();
+    assert_eq!((stands.template.as_str(), stands.common.referrers), ("%n-x", true));
+}
+
+#[tokio::test]
+async fn semantics_33_no_stale_read_lets_a_policy_go_on_that_has_stopped_itself() {
+    let scene = scene().await;
+    let (dev, web) = (scene.who("dev").await, name("dev/web"));
+    let made = scene.admin.create_promotion(&dev, &web, promotion_to("dev/qa"), SAVE).await.unwrap();
+    let (id, seen) = (made.common.id, made.common.version);
+    let paused = scene.db.write::<_, Error, _>(Priority::Normal, move |tx| {
+        Box::pin(async move {
+            let (why, job, now) = ("a loop".into(), JobId::new(), made.common.created_at);
+            policies::pause(tx, PolicyKind::Promotion, id, &why, job, now).await
+        })
+    });
+    paused.await.unwrap();
+    let refused = scene.admin.change_promotion(&dev, &web, id, seen, promotion_to("dev/qa"), SAVE).await;
+    let problem = refused.unwrap_err();
+    assert!(problem.message.contains("stopped itself"), "{}", problem.message);
+    let enabled = scene.admin.enable_promotion(&dev, &web, id, Some(seen), true).await.unwrap_err();
+    assert_eq!(enabled.code, Code::PolicyChanged);
+    // A change of something else, made knowingly, leaves the pause to whoever looks into it.
+    let now = promotions::get(&mut scene.db.read().await.unwrap(), id).await.unwrap().unwrap();
+    let draft = PromotionDraft { enabled: None, template: "%n-y".to_owned(), ..promotion_to("dev/qa") };
+    let changed =
+        scene.admin.change_promotion(&dev, &web, id, now.common.version, draft, SAVE).await.unwrap();
+    assert!(changed.common.paused.is_some());
+    let enabled = scene.admin.enable_promotion(&dev, &web, id, None, true).await.unwrap();
+    assert_eq!(enabled.common.paused, None);
+}
+
+#[tokio::test]
+async fn semantics_33_settings_of_repositories_and_remotes_have_versions_too() {
+    let registry = Registry::start().await;
+    let scene = scene().await;
+    let (root, dev, web) = (scene.who("root").await, scene.who("dev").await, name("dev/web"));
+    let seen = scene.admin.repository(&dev, &web).await.unwrap().repository.version;
+    let describe = |text: &str, based_on| RepositoryChange {
+        short_description: Some(text.to_owned()),
+        based_on,
+        ..RepositoryChange::default()
+    };
+    scene.admin.change_repository(&root, &web, describe("theirs", Some(seen))).await.unwrap();
+    let refused = scene.admin.change_repository(&dev, &web, describe("mine", Some(seen))).await.unwrap_err();
+    assert_eq!(refused.code, Code::RepositoryChanged);
+    assert!(refused.message.contains("root has changed a description"), "{}", refused.message);
+    let merged = scene.admin.change_repository(&dev, &web, describe("mine", None)).await.unwrap();
+    assert_eq!(merged.short_description, "mine");
+
+    let remote = scene.admin.create_remote(&dev, robot_at(&registry.url)).await.unwrap();
+    let change =
+        async || scene.admin.change_remote(&dev, remote.id, remote.version, robot_at(&registry.url)).await;
+    assert_eq!(change().await.unwrap().version, Version(2));
+    assert_eq!(change().await.unwrap_err().code, Code::RemoteChanged);
+}
+
+#[tokio::test]
+async fn semantics_35_other_credentials_for_the_same_place_send_nothing_again() {
+    let registry = Registry::start().await;
+    let scene = scene().await;
+    let (dev, web) = (scene.who("dev").await, name("dev/web"));
+    let before =
+        scene.admin.create_push_mirror(&dev, &web, push_mirror_over(typed(robot_at(&registry.url))), SAVE);
+    let before = before.await.unwrap();
+    // The registry knows one robot; another connection to it is what other credentials would be.
+    let other = RemoteDraft { skip_tls_verify: true, ..robot_at(&registry.url) };
+    let after = scene.admin.change_push_mirror(
+        &dev,
+        &web,
+        before.common.id,
+        before.common.version,
+        push_mirror_over(typed(other)),
+        SAVE,
+    );
+    let after = after.await.unwrap();
+    assert_ne!(after.remote, before.remote);
+    assert_eq!(after.common.rules_version, before.common.rules_version);
+}
