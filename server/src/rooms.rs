@@ -148,6 +148,7 @@ impl Rooms {
                 started_at: clock.now(),
             },
         });
+        admin.tidy_authorities().await.context("the certificate authorities of remotes cannot be read")?;
         Ok(Self { admin, engine, db, access, content, clock })
     }
 

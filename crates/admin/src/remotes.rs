@@ -20,6 +20,7 @@ use longshore_model::{
     RemoteId, Timestamp, Version,
 };
 use longshore_oci::RepositoryName;
+use longshore_remote::Authorities;
 
 /// How many tags are asked for at once.
 const PAGE_SIZE: u32 = 1000;
@@ -68,6 +69,37 @@ impl Admin {
             })
         })
         .await
+    }
+
+    /// Puts stored certificate authorities down as they are stored now: their certificates alone. Earlier
+    /// versions kept the text as it was typed, with whatever stood beside them. How many changed.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn tidy_authorities(&self) -> Result<usize, Problem> {
+        let stored = remotes::authorities(&mut self.read().await?).await?;
+        let mut changed = 0;
+        for (remote, from) in stored {
+            let to = match Authorities::stored(&from) {
+                Ok(kept) => Some(kept.to_pem()),
+                // It never connected with these.
+                Err(error) => {
+                    tracing::warn!(%remote, %error, "the certificate authorities of a remote are dropped");
+                    None
+                }
+            };
+            if to.as_ref() == Some(&from) {
+                continue;
+            }
+            changed += 1;
+            self.write(move |tx| {
+                Box::pin(
+                    async move { Ok(remotes::rewrite_authorities(tx, remote, &from, to.as_deref()).await?) },
+                )
+            })
+            .await?;
+        }
+        Ok(changed)
     }
 
     /// Changes a remote from the version `based_on`, for all the mirrors that use it. A secret that was not typed

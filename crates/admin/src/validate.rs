@@ -9,7 +9,7 @@ use longshore_model::{
 };
 use longshore_oci::{RemoteName, Tag};
 use longshore_policy::{Moment, Patterns, RawRule, Rule, RulePart, Rules, RulesError, Template};
-use longshore_remote::{Endpoint, check_ca};
+use longshore_remote::{Authorities, Endpoint};
 use secrecy::SecretString;
 use std::fmt::Display;
 use url::Url;
@@ -18,8 +18,6 @@ use url::Url;
 const MAX_TEXT: usize = 255;
 /// The longest password or token of a remote.
 const MAX_SECRET: usize = 16 * 1024;
-/// The longest list of certificates.
-const MAX_CA: usize = 256 * 1024;
 
 /// The fields that are wrong so far, each with the code that it has where it is the only one.
 #[derive(Default)]
@@ -196,13 +194,7 @@ pub(crate) fn remote(fields: &mut Fields, draft: &RemoteDraft) -> Option<RemoteS
         );
     }
     let ca = Some(draft.ca_pem.trim()).filter(|pem| !pem.is_empty());
-    if let Some(pem) = ca {
-        if pem.len() > MAX_CA {
-            fields.refuse("remoteCA", format!("the certificates have at most {MAX_CA} bytes in all"));
-        } else {
-            fields.take("remoteCA", check_ca(pem));
-        }
-    }
+    let ca = ca.and_then(|pem| fields.take("remoteCA", Authorities::parse(pem)));
     let proxy = proxy(fields, &draft.proxy);
     Some(RemoteSettings {
         name: draft.name.trim().to_owned(),
@@ -210,7 +202,7 @@ pub(crate) fn remote(fields: &mut Fields, draft: &RemoteDraft) -> Option<RemoteS
         url: url?,
         username: username.to_owned(),
         secret: secret.map(|secret| SecretString::from(secret.to_owned())),
-        ca_pem: ca.map(ToOwned::to_owned),
+        ca_pem: ca.map(|ca| ca.to_pem()),
         skip_tls_verify: draft.skip_tls_verify,
         proxy,
     })

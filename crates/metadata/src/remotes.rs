@@ -102,6 +102,25 @@ fn place(remote: RemoteId) -> String {
     format!("remote {remote}")
 }
 
+/// Remotes with certificate authorities of their own, and these.
+pub async fn authorities(conn: &mut Conn) -> Result<Vec<(RemoteId, String)>, Error> {
+    let sql = "SELECT id, ca_pem FROM remotes WHERE ca_pem IS NOT NULL";
+    let found = rows!(conn, (String, String), sql)?;
+    found.into_iter().map(|(remote, pem)| Ok((id(RemoteId, &remote)?, pem))).collect()
+}
+
+/// Puts the same authorities of a remote down in other words, unless they have changed meanwhile.
+pub async fn rewrite_authorities(
+    tx: &mut Tx,
+    remote: RemoteId,
+    from: &str,
+    to: Option<&str>,
+) -> Result<(), Error> {
+    let sql = "UPDATE remotes SET ca_pem = $3 WHERE id = $1 AND ca_pem = $2";
+    change!(tx.conn, sql, remote.to_string(), from, to)?;
+    Ok(())
+}
+
 /// Writes a new remote. The vault is the database's own.
 pub async fn insert(tx: &mut Tx, remote: &Remote, secret: Option<&SecretString>) -> Result<(), Error> {
     let sealed = secret.map(|secret| tx.conn.vault().seal(secret, &place(remote.id)));

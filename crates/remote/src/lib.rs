@@ -6,6 +6,7 @@
 mod address;
 mod answer;
 mod auth;
+mod authorities;
 mod blobs;
 mod client;
 pub mod connect;
@@ -23,6 +24,7 @@ mod tls;
 mod transport;
 mod uploads;
 
+pub use authorities::{Authorities, CaError};
 pub use blobs::BlobStream;
 pub use client::{Ping, Registry};
 pub use connect::{Check, CheckKind, CheckStatus, ConnectReport, Direction, Permissions, connect};
@@ -32,5 +34,5 @@ pub use failure::{CertificateProblem, Failure};
 pub use manifests::{FetchedManifest, ManifestHead, PutOutcome};
 pub use network::{AddressRefused, NetworkPolicy, PrivateRemotes};
 pub use tags::Listing;
-pub use tls::{CaError, check_ca, ensure_provider};
+pub use tls::ensure_provider;
 pub use uploads::{Mount, Source, SourceError, SourceStream, Upload};

@@ -2,10 +2,13 @@
 
 use crate::registry::{Registry, SECRET};
 use crate::scene::{SAVE, Scene, name, push_mirror_over, robot_at, typed};
+use longshore_metadata::{Error, Priority, remotes as stored_remotes};
 use longshore_model::connect::{CheckStatus, ConnectRequest, Direction};
 use longshore_model::policy::RemoteChoice;
 use longshore_model::remote::RemoteDraft;
 use longshore_model::{Code, PageRequest, Remote, Visibility};
+use longshore_remote::Authorities;
+use longshore_testkit::TestCa;
 
 async fn scene() -> Scene {
     let scene = Scene::new().await;
@@ -195,4 +198,37 @@ async fn testing_a_remote_says_whether_the_credentials_are_right() {
     assert_eq!(failed[0].kind, "credentials");
     let kept = scene.admin.remote(&dev, remote.id).await.unwrap();
     assert_eq!(kept.last_error.as_deref(), Some(failed[0].message.as_str()));
+}
+
+#[tokio::test]
+async fn of_certificate_authorities_nothing_but_the_certificates_is_stored() {
+    let registry = Registry::start().await;
+    let scene = scene().await;
+    let dev = scene.who("dev").await;
+    let ca = TestCa::new();
+    let plain = Authorities::parse(ca.pem()).unwrap().to_pem();
+    let typed = format!("</textarea><form>\n{}Kind regards", ca.pem());
+    let draft = RemoteDraft { ca_pem: typed.clone(), ..robot_at(&registry.url) };
+    let remote = scene.admin.create_remote(&dev, draft).await.unwrap();
+    assert_eq!(remote.ca_pem.as_ref(), Some(&plain));
+
+    let key = ca.issue(&["example.com"]).key;
+    let draft = RemoteDraft { ca_pem: format!("{}{key}", ca.pem()), ..robot_at(&registry.url) };
+    let refused = scene.admin.change_remote(&dev, remote.id, remote.version, draft).await.unwrap_err();
+    assert!(refused.about("remoteCA").unwrap().contains("private key"), "{refused}");
+
+    // An earlier version stored what was typed.
+    for (stored, tidy) in [(format!("{typed}{key}"), Some(plain)), ("no certificate".to_owned(), None)] {
+        let id = remote.id;
+        let now = stored_remotes::authorities(&mut scene.db.read().await.unwrap()).await.unwrap();
+        let before = scene.db.write::<_, Error, _>(Priority::Normal, move |tx| {
+            Box::pin(
+                async move { stored_remotes::rewrite_authorities(tx, id, &now[0].1, Some(&stored)).await },
+            )
+        });
+        before.await.unwrap();
+        assert_eq!(scene.admin.tidy_authorities().await.unwrap(), 1);
+        assert_eq!(scene.admin.remote(&dev, remote.id).await.unwrap().ca_pem, tidy);
+        assert_eq!(scene.admin.tidy_authorities().await.unwrap(), 0);
+    }
 }
