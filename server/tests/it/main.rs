@@ -11,6 +11,7 @@ mod docker;
 mod events;
 mod example;
 mod garbage;
+mod hostile;
 mod limits;
 mod metrics;
 mod migrate;

@@ -98,20 +98,20 @@ const ROWS: &[Row] = &[
     ("DELETE /api/v0/deletedRepositories/{namespace}/{reponame}",                        [401, 403, 200, 200]),
 ];
 
-const OWNER: &str = "dev";
-const OWNERS_PASSWORD: &str = "dev has a password";
+pub(crate) const OWNER: &str = "dev";
+pub(crate) const OWNERS_PASSWORD: &str = "dev has a password";
 
 /// One of each thing, in a repository of its own, so that what one role deletes another still has.
-struct Things {
-    repository: String,
-    promotion: String,
-    push_mirror: String,
-    poll_mirror: String,
+pub(crate) struct Things {
+    pub(crate) repository: String,
+    pub(crate) promotion: String,
+    pub(crate) push_mirror: String,
+    pub(crate) poll_mirror: String,
     spare_mirror: String,
-    remote: String,
-    job: String,
+    pub(crate) remote: String,
+    pub(crate) job: String,
     /// The change that a deleted tag was set by.
-    change: i64,
+    pub(crate) change: i64,
 }
 
 fn id(thing: &Value) -> String {
@@ -120,7 +120,12 @@ fn id(thing: &Value) -> String {
 
 impl Things {
     /// Makes them as the owner. `number` keeps those of several roles apart.
-    async fn make(server: &Longshore, rest: &Rest, elsewhere: &DockerRegistry, number: usize) -> Self {
+    pub(crate) async fn make(
+        server: &Longshore,
+        rest: &Rest,
+        elsewhere: &DockerRegistry,
+        number: usize,
+    ) -> Self {
         // A name with slashes: each path has it as one segment (building it is a caller's business).
         let repository = format!("walk/{number}");
         rest.post("/repositories/dev", json!({"name": repository})).await.expect(201);
@@ -167,7 +172,7 @@ impl Things {
     }
 
     /// The path of an endpoint, with these things in it.
-    fn path(&self, endpoint: &str) -> String {
+    pub(crate) fn path(&self, endpoint: &str) -> String {
         let id = match endpoint {
             _ if endpoint.contains("/promotionPolicies/") => &self.promotion,
             _ if endpoint.contains("/pushMirroringPolicies/") => &self.push_mirror,
@@ -193,7 +198,7 @@ impl Things {
     }
 
     /// A body that the endpoint takes.
-    fn body(&self, endpoint: &str, elsewhere: &DockerRegistry, role: usize) -> Option<Value> {
+    pub(crate) fn body(&self, endpoint: &str, elsewhere: &DockerRegistry, role: usize) -> Option<Value> {
         let rules = json!([{"field": "tag", "operator": "eq", "values": ["never"]}]);
         let name = |thing: &str| format!("{thing}-{role}");
         Some(match endpoint.trim_start_matches("POST /api/v0/repositories/{namespace}/{reponame}/") {
