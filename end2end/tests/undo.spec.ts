@@ -187,9 +187,21 @@ test("a quota is set, shown, and told to a push that it has no room for", async 
   const quota = dialog.getByLabel("Quota");
   await quota.fill("lots");
   await expect(dialog.getByText("is no size; write a number and a unit")).toBeVisible();
+  await quota.fill("9.3 EB");
+  await expect(dialog.getByText("9.3 EB is too large")).toBeVisible();
+  // What is typed while the server saves stays.
+  let answer = () => {};
+  const held = new Promise<void>((resolve) => (answer = resolve));
+  await page.route("**/fn/set_quota", async (route) => {
+    await held;
+    await route.continue();
+  });
   await quota.fill("500 B");
   await dialog.getByRole("button", { name: "Save" }).click();
+  await quota.fill("1.5 TB");
+  answer();
   await expect(dialog.getByText("of 500 B used")).toBeVisible();
+  await expect(quota).toHaveValue("1.5 TB");
   await expect(dialog.getByRole("progressbar", { name: "Storage used" })).toBeVisible();
   await screenshot(page, "organization-storage");
   const text = Array.from({ length: 400 }, (_, index) => Math.sin(index).toString()).join(" ");
