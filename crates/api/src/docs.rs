@@ -29,9 +29,9 @@ const ABOUT: &str = "\
 Longshore's REST interface: everything that the site does, for scripts. Paths, fields and error codes are \
 those of Docker Trusted Registry where it had them.\n\n\
 A repository's name behind the namespace is one segment of a path; a `/` in it is written `%2F`. Lists are \
-paged by `pageStart` and `pageSize`; the header `X-Next-Page-Start` says where the next page begins. Errors \
-are `{\"errors\":[{\"code\",\"message\",\"detail\"}]}` with one entry per field that is wrong. What the actor \
-may not see does not exist for it: 404.";
+paged by `pageStart` and `pageSize`, at most 500; the header `X-Next-Page-Start` says where the next page \
+begins, and is absent on the last. Errors are `{\"errors\":[{\"code\",\"message\",\"detail\"}]}` with one \
+entry per field that is wrong. What the actor may not see does not exist for it: 404.";
 
 const TAGS: [(&str, &str); 10] = [
     ("accounts", "Users and organizations. Also at `/enzi/v0/accounts`."),
