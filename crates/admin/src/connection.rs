@@ -348,11 +348,13 @@ pub(crate) async fn keep(
     let remote = match &connection.saved {
         Some(saved) => {
             let present = present(tx, saved.id).await?;
-            if proof.is_some() || connection.has_new_secret() {
+            // Nor does whoever answers for one place answer for another that it was moved to meanwhile.
+            let other_author = connection.author != present.author;
+            if proof.is_some() || connection.has_new_secret() || other_author {
                 check_remote_version(&present, saved.version)?;
             }
             let new_secret = connection.has_new_secret();
-            match !new_secret && connection.author == present.author {
+            match !new_secret && !other_author {
                 true => present,
                 false => {
                     let secret = match new_secret {
