@@ -1,26 +1,21 @@
-//! Who follows what, and the one task that loads what changed and hands it to them. An event costs one
-//! look at the database however many follow; for each follower it costs a place in a queue. A follower
-//! whose queue is full misses events and is told to load its page again.
+//! Who follows what. For each follower an event costs a place in a queue; one whose queue is full misses
+//! events and is told to load its page again. What they are told, `telling` finds out.
 
 use super::SharedEvent;
+use super::telling::Telling;
 use crate::Admin;
 use longshore_access::Credential;
-use longshore_metadata::{Change, accounts};
-use longshore_model::{AccountId, Actor, JobId, Problem, RepositoryId};
+use longshore_metadata::Change;
+use longshore_model::{AccountId, Actor, JobId, RepositoryId};
 use longshore_oci::RepositoryName;
 use metrics::gauge;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// One thing is told of at most once in this time.
-const PACE: Duration = Duration::from_millis(250);
 /// So many events may wait for one follower.
 const QUEUE: usize = 64;
 
@@ -201,9 +196,7 @@ impl Hub {
             .followers
             .insert(number, Entry { actor, credential, keys, queue: sender, shared: shared.clone() });
         if !std::mem::replace(&mut state.running, true) {
-            let telling =
-                Telling { admin: admin.clone(), due: HashMap::new(), told: HashMap::new(), epochs: None };
-            tokio::spawn(telling.run(admin.0.db.changes()));
+            tokio::spawn(Telling::new(admin).run(admin.0.db.changes()));
         }
         drop(state);
         gauge!("longshore_event_streams").increment(1.0);
@@ -265,14 +258,42 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// All who follow have missed something.
+    pub(super) fn all_miss(&self) {
+        self.state().followers.values().for_each(Entry::miss);
+    }
+
+    /// Ends all streams: nobody is there any more to tell them anything.
+    pub(super) fn end_all(&self) {
+        let mut state = self.state();
+        state.followers.values().for_each(|entry| entry.shared.over.cancel());
+        state.running = false;
+    }
+
+    /// Notes as whom a follower's credential holds now, or ends its stream.
+    pub(super) fn holds(&self, number: u64, actor: Option<Actor>) {
+        let mut state = self.state();
+        let Some(entry) = state.followers.get_mut(&number) else { return };
+        match actor {
+            Some(actor) => entry.actor = actor,
+            None => entry.shared.over.cancel(),
+        }
+    }
+
+    /// When somebody has stopped following.
+    pub(super) async fn left(&self) {
+        self.left.notified().await;
+    }
+
     /// Whether nobody follows any more, so that the task may end.
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         let mut state = self.state();
         state.running = !state.followers.is_empty();
         !state.running
     }
 
-    fn wants(&self, change: &Change) -> Option<Subject> {
+    /// What of a change somebody wants to be told.
+    pub(super) fn wants(&self, change: &Change) -> Option<Subject> {
         let state = self.state();
         match change {
             Change::Job(id) => {
@@ -288,7 +309,7 @@ impl Hub {
     }
 
     /// The credentials with which somebody follows; those of one account, or of all.
-    fn credentials(&self, account: Option<AccountId>) -> BTreeMap<u64, Credential> {
+    pub(super) fn credentials(&self, account: Option<AccountId>) -> BTreeMap<u64, Credential> {
         let state = self.state();
         let held =
             state.followers.iter().filter_map(|(number, entry)| Some((*number, entry.credential.clone()?)));
@@ -323,114 +344,5 @@ impl State {
             group.or_insert_with(|| (entry.actor.clone(), Vec::new())).1.push(number);
         }
         groups.into_iter().map(|(reader, (actor, numbers))| (reader, actor, numbers)).collect()
-    }
-}
-
-/// The task that tells followers, for as long as there are any.
-pub(super) struct Telling {
-    pub(super) admin: Admin,
-    /// When each subject that changed will be told of.
-    due: HashMap<Subject, Instant>,
-    told: HashMap<Subject, Instant>,
-    /// How often credentials had changed when they were looked at last.
-    epochs: Option<i64>,
-}
-
-impl Telling {
-    async fn run(mut self, mut changes: Receiver<Change>) {
-        let hub = self.admin.1.clone();
-        while !hub.is_over() {
-            let next_due = self.due.values().min().copied();
-            tokio::select! {
-                change = changes.recv() => match change {
-                    Ok(Change::Account(account)) => self.check_credentials(account).await,
-                    Ok(change) => {
-                        if let Some(subject) = hub.wants(&change) {
-                            self.want(subject);
-                        }
-                    }
-                    Err(RecvError::Lagged(_)) => {
-                        hub.state().followers.values().for_each(Entry::miss);
-                        self.want(Subject::Pauses);
-                        self.check_credentials(None).await;
-                    }
-                    // The database is gone, and with it everything that could be told.
-                    Err(RecvError::Closed) => return self.end_all(),
-                },
-                () = until(next_due) => self.tell().await,
-                () = hub.left.notified() => {}
-            }
-        }
-    }
-
-    pub(super) fn want(&mut self, subject: Subject) {
-        let now = Instant::now();
-        let at = self.told.get(&subject).map_or(now, |told| (*told + PACE).max(now));
-        self.due.entry(subject).or_insert(at);
-    }
-
-    /// Tells of everything that is due. What fails to load is told of when it changes again.
-    async fn tell(&mut self) {
-        if let Err(problem) = self.notice_new_passwords().await {
-            tracing::warn!(%problem, "events are not delivered, since it is not known who may see them");
-            return self.end_all();
-        }
-        let now = Instant::now();
-        self.told.retain(|_, told| *told + PACE > now);
-        let due: Vec<Subject> = self.due.iter().filter(|(_, at)| **at <= now).map(|(s, _)| *s).collect();
-        for subject in due {
-            self.due.remove(&subject);
-            self.told.insert(subject, now);
-            if let Err(problem) = self.show(subject).await {
-                tracing::warn!(%problem, "an event was not delivered");
-            }
-        }
-    }
-
-    /// A password may have been changed by a process that cannot be heard here.
-    async fn notice_new_passwords(&mut self) -> Result<(), Problem> {
-        let epochs = accounts::credential_changes(&mut self.admin.read().await?).await?;
-        if self.epochs.replace(epochs) != Some(epochs) {
-            self.check_credentials(None).await;
-        }
-        Ok(())
-    }
-
-    /// Ends the streams whose credentials hold no more, and follows the rights of the others.
-    async fn check_credentials(&self, account: Option<AccountId>) {
-        let hub = &self.admin.1;
-        let mut known: HashMap<Credential, Option<Actor>> = HashMap::new();
-        for (number, credential) in hub.credentials(account) {
-            let holds = match known.get(&credential) {
-                Some(holds) => holds.clone(),
-                None => {
-                    let held = self.admin.0.access.still_holds(&credential).await;
-                    let held = held.inspect_err(|error| tracing::warn!(%error, "a stream of events ends"));
-                    let holds = held.ok().flatten().map(|held| Actor::User(held.actor));
-                    known.insert(credential, holds.clone());
-                    holds
-                }
-            };
-            let mut state = hub.state();
-            let Some(entry) = state.followers.get_mut(&number) else { continue };
-            match holds {
-                Some(actor) => entry.actor = actor,
-                None => entry.shared.over.cancel(),
-            }
-        }
-    }
-
-    fn end_all(&self) {
-        let mut state = self.admin.1.state();
-        state.followers.values().for_each(|entry| entry.shared.over.cancel());
-        state.running = false;
-    }
-}
-
-/// Until `at`, or for ever.
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

@@ -1,10 +1,11 @@
 //! What a page that follows something is told while it is open. Changes that `metadata` announces are
-//! loaded once for all who follow (`hub`), shown to each as far as it may see them (`showing`), and
+//! loaded once (`telling`) for all who follow (`hub`), shown to each as far as it may see them (`showing`), and
 //! thinned out to four a second for each thing. A stream ends with the session or the password that it
 //! was opened with, and with the right to what it follows (semantics 45).
 
 mod hub;
 mod showing;
+mod telling;
 
 pub(crate) use hub::Hub;
 

@@ -1,7 +1,8 @@
 //! What changed, loaded once, and shown to each sort of reader as far as it may see it.
 
 use super::SharedEvent;
-use super::hub::{Key, Subject, Telling};
+use super::hub::{Key, Subject};
+use super::telling::Telling;
 use longshore_access::Action;
 use longshore_metadata::repositories::Visible;
 use longshore_metadata::{Conn, jobs, repositories};
@@ -34,7 +35,7 @@ impl Telling {
         let Some((job, repository)) = load(&mut self.admin.read().await?, id).await? else { return Ok(()) };
         let about = job.repository.map(Key::Repository);
         let keys: Vec<Key> = [Key::Jobs, Key::Job(id)].into_iter().chain(about).collect();
-        let hub = &self.admin.1;
+        let hub = self.hub();
         for (_, actor, numbers) in hub.readers(&keys) {
             if !self.admin.may_see_job(&actor, &job, repository.as_ref()) {
                 hub.end(&numbers, Key::Job(id));
@@ -47,7 +48,7 @@ impl Telling {
     }
 
     async fn show_log(&mut self, id: JobId) -> Result<(), Problem> {
-        let hub = self.admin.1.clone();
+        let hub = self.hub().clone();
         let Some(after) = hub.log(id) else { return Ok(()) };
         let (lines, loaded) = {
             let mut conn = self.admin.read().await?;
@@ -71,7 +72,7 @@ impl Telling {
 
     async fn show_tags(&self, id: RepositoryId) -> Result<(), Problem> {
         let found = repositories::get(&mut self.admin.read().await?, id).await?;
-        let hub = &self.admin.1;
+        let hub = self.hub();
         let key = Key::Repository(id);
         let followed = hub.followed().into_iter().find(|(followed, _)| *followed == key);
         // It was deleted under the eyes of who follows it, and may come back: its name then is known.
@@ -89,7 +90,7 @@ impl Telling {
 
     /// Any number of jobs is held or free now, and those that are shown are told of.
     async fn show_pauses(&mut self) -> Result<(), Problem> {
-        let hub = self.admin.1.clone();
+        let hub = self.hub().clone();
         for (key, name) in hub.followed() {
             match (key, name) {
                 (Key::Job(job), _) => self.want(Subject::Job(job)),

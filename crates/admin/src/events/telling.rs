@@ -1,0 +1,138 @@
+//! The one task that tells followers what changed, for as long as there are any. A change costs one look
+//! at the database however many follow.
+
+use super::hub::{Hub, Subject};
+use crate::Admin;
+use longshore_access::Credential;
+use longshore_metadata::{Change, accounts};
+use longshore_model::{AccountId, Actor, Problem};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::time::{Instant, sleep_until};
+
+/// One thing is told of at most once in this time.
+const PACE: Duration = Duration::from_millis(250);
+
+/// The task.
+pub(super) struct Telling {
+    pub(super) admin: Admin,
+    /// When each subject that changed will be told of.
+    due: HashMap<Subject, Instant>,
+    told: HashMap<Subject, Instant>,
+    /// How often credentials had changed when they were looked at last.
+    epochs: Option<i64>,
+    /// Whether it ended because nobody follows any more.
+    is_over: bool,
+}
+
+impl Drop for Telling {
+    /// Were the task to break down, nobody would notice that nothing comes any more.
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.hub().end_all();
+        }
+    }
+}
+
+impl Telling {
+    pub(super) fn new(admin: &Admin) -> Self {
+        let (due, told) = (HashMap::new(), HashMap::new());
+        Self { admin: admin.clone(), due, told, epochs: None, is_over: false }
+    }
+
+    pub(super) fn hub(&self) -> &Arc<Hub> {
+        &self.admin.1
+    }
+
+    pub(super) async fn run(mut self, mut changes: Receiver<Change>) {
+        let hub = self.hub().clone();
+        while !hub.is_over() {
+            let next_due = self.due.values().min().copied();
+            tokio::select! {
+                change = changes.recv() => match change {
+                    Ok(Change::Account(account)) => self.check_credentials(account).await,
+                    Ok(change) => {
+                        if let Some(subject) = hub.wants(&change) {
+                            self.want(subject);
+                        }
+                    }
+                    Err(RecvError::Lagged(_)) => {
+                        hub.all_miss();
+                        self.check_credentials(None).await;
+                    }
+                    // The database is gone, and with it everything that could be told.
+                    Err(RecvError::Closed) => return,
+                },
+                () = until(next_due) => if let Err(problem) = self.tell().await {
+                    tracing::warn!(%problem, "nobody is told of events, since it is not known who may see them");
+                    return;
+                },
+                () = hub.left() => {}
+            }
+        }
+        self.is_over = true;
+    }
+
+    pub(super) fn want(&mut self, subject: Subject) {
+        let now = Instant::now();
+        let at = self.told.get(&subject).map_or(now, |told| (*told + PACE).max(now));
+        self.due.entry(subject).or_insert(at);
+    }
+
+    /// Tells of everything that is due. What fails to load is told of when it changes again.
+    ///
+    /// # Errors
+    /// It cannot be found out whose credentials still hold.
+    async fn tell(&mut self) -> Result<(), Problem> {
+        self.notice_new_passwords().await?;
+        let now = Instant::now();
+        self.told.retain(|_, told| *told + PACE > now);
+        let due: Vec<Subject> = self.due.iter().filter(|(_, at)| **at <= now).map(|(s, _)| *s).collect();
+        for subject in due {
+            self.due.remove(&subject);
+            self.told.insert(subject, now);
+            if let Err(problem) = self.show(subject).await {
+                tracing::warn!(%problem, "an event was not delivered");
+            }
+        }
+        Ok(())
+    }
+
+    /// A password may have been changed by a process that cannot be heard here.
+    async fn notice_new_passwords(&mut self) -> Result<(), Problem> {
+        let epochs = accounts::credential_changes(&mut self.admin.read().await?).await?;
+        if self.epochs.replace(epochs) != Some(epochs) {
+            self.check_credentials(None).await;
+        }
+        Ok(())
+    }
+
+    /// Ends the streams whose credentials hold no more, and follows the rights of the others.
+    async fn check_credentials(&self, account: Option<AccountId>) {
+        let hub = self.hub();
+        let mut known: HashMap<Credential, Option<Actor>> = HashMap::new();
+        for (number, credential) in hub.credentials(account) {
+            let holds = match known.get(&credential) {
+                Some(holds) => holds.clone(),
+                None => {
+                    let held = self.admin.0.access.still_holds(&credential).await;
+                    let held = held.inspect_err(|error| tracing::warn!(%error, "a stream of events ends"));
+                    let holds = held.ok().flatten().map(|held| Actor::User(held.actor));
+                    known.insert(credential, holds.clone());
+                    holds
+                }
+            };
+            hub.holds(number, holds);
+        }
+    }
+}
+
+/// Until `at`, or for ever.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
