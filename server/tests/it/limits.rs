@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
-use longshore_testkit::{ADMIN_PASSWORD, Longshore, corpus, eventually};
+use longshore_testkit::{ADMIN_PASSWORD, Answer, Longshore, RegistryClient, corpus, eventually};
 use reqwest::{Method, StatusCode, header};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -384,6 +384,69 @@ async fn a_quota_bounds_manifests_as_well() {
     let held = server.rest().get("/accounts/admin/storage").await.expect(200);
     let used = held["usedBytes"].as_u64().expect("a number");
     assert!((7_800_000..=10_000_000).contains(&used), "{held}");
+}
+
+/// Knocks at the registry from an address behind a trusted proxy.
+async fn enter(registry: &RegistryClient, address: &str) -> Answer {
+    registry.send(registry.request(Method::GET, "/v2/").header("x-forwarded-for", address)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_guesses_is_sent_away_and_who_is_known_gets_in() {
+    let server = server(&["--trusted-proxies=127.0.0.0/8", "--limit-password-checks=4"]).await;
+    let registry = server.registry();
+    let home = "203.0.113.1";
+    enter(&registry, home).await.expect(200);
+    let guesses = (0..300).map(|n| {
+        let guesser = registry.with_credentials(&format!("user{n}"), "guess");
+        async move { enter(&guesser, &format!("198.51.{}.{}", n / 200, n % 200)).await }
+    });
+    let guessing = futures::future::join_all(guesses);
+    let (answers, mine) = tokio::join!(guessing, enter(&registry, home));
+    mine.expect(200);
+    let (busy, wrong): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 429);
+    assert!(!busy.is_empty() && wrong.iter().all(|answer| answer.status == 401));
+    assert!(busy.iter().all(|answer| answer.headers.contains_key(header::RETRY_AFTER)));
+    refused(&server, "password_checks").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_many_requests_of_one_address_run_at_once() {
+    let server = server(&["--limit-requests=3"]).await;
+    let follow = async || {
+        let request = reqwest::Client::new().get(format!("{}/events?jobs=1", server.url()));
+        request.basic_auth("admin", Some(ADMIN_PASSWORD)).send().await.expect("an answer")
+    };
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(follow().await);
+    }
+    let refusal = server.rest().get("/accounts").await;
+    assert!(refusal.headers.contains_key(header::RETRY_AFTER));
+    refusal.expect_error(429);
+    refused(&server, "requests").await;
+    // An answer that has been taken, or is not wanted any more, makes room.
+    held.clear();
+    eventually("there is room again", SOON, async || {
+        (server.rest().get("/accounts").await.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_http_2_connection_is_told_how_many_requests_it_may_carry_at_once() {
+    const MAX_CONCURRENT_STREAMS: [u8; 2] = [0, 3];
+    let server = server(&["--limit-streams=7"]).await;
+    let mut stream = raw(&server, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    // An empty SETTINGS frame (RFC 9113 §6.5).
+    stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.expect("sent");
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await.expect("a frame");
+    assert_eq!(head[3], 4, "the first frame has the server's settings");
+    let mut settings = vec![0; usize::from(head[2])];
+    stream.read_exact(&mut settings).await.expect("the settings");
+    let told = settings.chunks(6).find(|setting| setting[..2] == MAX_CONCURRENT_STREAMS);
+    assert_eq!(told.expect("it is told")[2..], [0, 0, 0, 7]);
 }
 
 /// Bytes of the files below a folder.
