@@ -70,6 +70,7 @@ impl Access {
             }
         };
         let slot = inner.line.slot(asker).await.map_err(|Full| {
+            inner.throttle.sent_away(peer, inner.clock.now());
             refused("password_checks");
             AuthError::Busy { retry_after: BUSY }
         })?;

@@ -3,9 +3,9 @@
 //! of waiting behind all who guess.
 //!
 //! Those go first who signed in as the same user from the same network lately; then those from whose
-//! network the fewest wrong guesses came and the fewest checks wait already. Who comes to a full line
-//! takes the place of the last one, if that is behind the newcomer's own. So it takes no more than a
-//! guess to lose one's place to somebody honest, from however many addresses guesses come.
+//! network the fewest tries came that were wrong or found the line full, and the fewest wait already. Who
+//! comes to a full line takes the place of the last one, if that is behind the newcomer's own. So it takes
+//! no more than a try to lose one's place to somebody honest, from however many addresses guesses come.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -19,8 +19,8 @@ pub(crate) struct Asker {
     pub(crate) network: IpAddr,
     /// Whether the same user signed in from there lately.
     pub(crate) known: bool,
-    /// How many wrong guesses came from there lately.
-    pub(crate) failures: u32,
+    /// How many wrong guesses came from there lately, and tries that found the line full.
+    pub(crate) tries: u32,
 }
 
 /// The line is full of others who go first.
@@ -83,7 +83,7 @@ impl Line {
                 return Ok(Slot(Some(self.clone())));
             }
             let waiting = state.networks.get(&asker.network).copied().unwrap_or_default();
-            let load = asker.failures.saturating_add(waiting);
+            let load = asker.tries.saturating_add(waiting);
             let place = Place { stranger: !asker.known, load, number: state.number };
             state.number += 1;
             if state.waiting.len() >= state.most {
@@ -158,8 +158,8 @@ mod tests {
         IpAddr::from([192, 0, 2, n])
     }
 
-    fn stranger(n: u8, failures: u32) -> Asker {
-        Asker { network: network(n), known: false, failures }
+    fn stranger(n: u8, tries: u32) -> Asker {
+        Asker { network: network(n), known: false, tries }
     }
 
     /// Somebody who stands in line, polled once.
@@ -212,7 +212,7 @@ mod tests {
         let slot = line.slot(stranger(0, 0)).await.unwrap();
         let guesser = |n: u16| {
             let [high, low] = n.to_be_bytes();
-            Asker { network: IpAddr::from([10, 0, high, low]), known: false, failures: 1 }
+            Asker { network: IpAddr::from([10, 0, high, low]), known: false, tries: 1 }
         };
         let mut waiting: Vec<_> = (0..16).map(|n| waits(&line, guesser(n))).collect();
         for n in 16..1000 {

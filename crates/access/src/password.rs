@@ -134,7 +134,7 @@ mod tests {
         assert_ne!(first, hasher.hash(&password).await.unwrap());
 
         let line = Line::new(1, 0);
-        let asker = Asker { network: IpAddr::from([192, 0, 2, 1]), known: false, failures: 0 };
+        let asker = Asker { network: IpAddr::from([192, 0, 2, 1]), known: false, tries: 0 };
         let verify = async |password: &SecretString, stored: Option<&str>| {
             hasher.verify(line.slot(asker).await.unwrap(), password, stored).await
         };

@@ -88,6 +88,8 @@ struct Ledgers {
     /// By user; with the network where the user is known there.
     accounts: Ledger<(String, Option<IpAddr>)>,
     addresses: Ledger<IpAddr>,
+    /// Who found too many others waiting: that costs no time, but the place in the line.
+    sent_away: Ledger<IpAddr>,
     /// When a user last signed in from a network.
     known: HashMap<(String, IpAddr), Timestamp>,
 }
@@ -95,7 +97,7 @@ struct Ledgers {
 impl Default for Ledgers {
     fn default() -> Self {
         let (accounts, addresses) = (Ledger(HashMap::new()), Ledger(HashMap::new()));
-        Self { accounts, addresses, known: HashMap::new() }
+        Self { accounts, addresses, sent_away: Ledger(HashMap::new()), known: HashMap::new() }
     }
 }
 
@@ -129,13 +131,14 @@ impl Throttle {
         let account = ledgers.account(user, network, now);
         let open_at = ledgers.accounts.open_at(&account, &PER_ACCOUNT);
         let open_at = open_at.max(ledgers.addresses.open_at(&network, &PER_ADDRESS));
+        let wrong = ledgers.addresses.count(&network, now);
         let wait = open_at.and_then(|open_at| Duration::try_from(open_at.duration_since(now)).ok());
         match wait.filter(|wait| !wait.is_zero()) {
             Some(wait) => Err(wait),
             None => Ok(Asker {
                 network,
                 known: account.1.is_some(),
-                failures: ledgers.addresses.count(&network, now),
+                tries: wrong.saturating_add(ledgers.sent_away.count(&network, now)),
             }),
         }
     }
@@ -148,6 +151,11 @@ impl Throttle {
         ledgers.addresses.failed(network, now);
     }
 
+    /// A try that was not even looked at, since too many others were waiting.
+    pub(crate) fn sent_away(&self, peer: IpAddr, now: Timestamp) {
+        self.ledgers().sent_away.failed(address_key(peer), now);
+    }
+
     /// The right password.
     pub(crate) fn succeeded(&self, user: &str, peer: IpAddr, now: Timestamp) {
         let (mut ledgers, network) = (self.ledgers(), address_key(peer));
@@ -155,6 +163,7 @@ impl Throttle {
         ledgers.accounts.0.remove(&(account_key(user), None));
         ledgers.accounts.0.remove(&(account_key(user), Some(network)));
         ledgers.addresses.0.remove(&network);
+        ledgers.sent_away.0.remove(&network);
     }
 
     fn ledgers(&self) -> std::sync::MutexGuard<'_, Ledgers> {
@@ -250,6 +259,17 @@ mod tests {
         assert!(delay(&throttle, "ada", HOME, now).is_some());
         let later = now + KNOWN_FOR;
         assert!(!throttle.admit("ada", HOME, later).unwrap().known);
+    }
+
+    #[test]
+    fn whoever_presses_loses_the_place_in_the_line_and_waits_no_longer_for_it() {
+        let now = Timestamp::UNIX_EPOCH;
+        let throttle = Throttle::default();
+        throttle.failed("ada", HOME, now);
+        (0..50).for_each(|_| throttle.sent_away(HOME, now));
+        assert_eq!(throttle.admit("ada", HOME, now).unwrap().tries, 51);
+        throttle.succeeded("ada", HOME, now);
+        assert_eq!(throttle.admit("ada", HOME, now).unwrap().tries, 0);
     }
 
     #[test]

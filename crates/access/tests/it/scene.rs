@@ -29,7 +29,7 @@ impl Scene {
         let path = folder.path().join("access.db");
         let db = Database::open(path.to_str().unwrap(), Vault::from_key([7; 32])).await.unwrap();
         let access = Access::new(db.clone(), Arc::new(clock.clone()), AccessSettings::default());
-        Self { access, clock, db, folder: folder }
+        Self { access, clock, db, folder }
     }
 
     /// A user with a password, or an organization without.
