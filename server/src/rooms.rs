@@ -129,6 +129,7 @@ impl Rooms {
                 workers: settings.workers,
                 zone: settings.zone.clone(),
                 private_remotes: settings.private_remotes,
+                budget: settings.listing_budget,
                 self_urls: own_urls(settings, address),
                 server_name: server_name(settings, address),
                 garbage: settings.garbage,

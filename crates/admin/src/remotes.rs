@@ -20,10 +20,15 @@ use longshore_model::{
     RemoteId, Timestamp, Version,
 };
 use longshore_oci::RepositoryName;
-use longshore_remote::Authorities;
+use longshore_remote::{self as remote, Authorities, Budget};
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// How many tags are asked for at once.
 const PAGE_SIZE: u32 = 1000;
+/// How much of a list of tags is read for a preview, which anybody may ask for as often as they like.
+const SAMPLE_TIME: Duration = Duration::from_secs(30);
+const SAMPLE: Budget = Budget { bytes: 512 * 1024, entries: 5_000, pages: 8 };
 
 impl Admin {
     /// The remotes that the actor may use, by name.
@@ -256,9 +261,18 @@ impl Admin {
         let both = remote_repository.zip(connection);
         let (name, connection) = fields.finish_with(Code::RemoteRegistryInvalidPermissions, both)?;
         let registry = self.registry(&connection)?;
-        let listing = registry.list_tags(&name, PAGE_SIZE).await.map_err(failed)?;
+        let listing = timeout(SAMPLE_TIME, registry.list_tags_within(&name, PAGE_SIZE, SAMPLE)).await;
+        let listing = listing.unwrap_or_else(|_| {
+            Err(remote::Error::Network {
+                host: registry.host().to_owned(),
+                doing: format!("listing the tags of {name}"),
+                failure: remote::Failure::Timeout { seconds: SAMPLE_TIME.as_secs() },
+            })
+        });
+        let listing = listing.map_err(failed)?;
+        let complete = listing.is_complete();
         let tags = listing.tags.into_iter().filter(|tag| !tag.is_digest_tag()).collect();
-        Ok(RemoteTags { tags, complete: listing.complete })
+        Ok(RemoteTags { tags, complete })
     }
 
     async fn requested(

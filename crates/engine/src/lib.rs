@@ -44,7 +44,7 @@ use longshore_content::Content;
 use longshore_metadata::Database;
 use longshore_model::{BootId, Clock, JobId, Timestamp};
 use longshore_policy::Moment;
-use longshore_remote::PrivateRemotes;
+use longshore_remote::{Budget, PrivateRemotes};
 use std::sync::Arc;
 use url::Url;
 
@@ -69,6 +69,8 @@ pub struct EngineSettings {
     pub zone: TimeZone,
     /// Whose remotes may be at loopback and private addresses.
     pub private_remotes: PrivateRemotes,
+    /// How much of what a registry lists is read in one run.
+    pub budget: Budget,
     /// The addresses under which this very server is known.
     pub self_urls: Vec<Url>,
     /// What this server is called in the job list.
@@ -89,6 +91,7 @@ impl Default for EngineSettings {
             workers: 4,
             zone: TimeZone::UTC,
             private_remotes: PrivateRemotes::default(),
+            budget: Budget::default(),
             self_urls: Vec::new(),
             server_name: "longshore".to_owned(),
             jitter: Jitter::default(),

@@ -56,7 +56,8 @@ impl Engine {
         let credentials = remotes::credentials(&mut conn, id).await?;
         let network = self.network_of(&mut conn, &saved).await?;
         let endpoint = endpoint_of(&saved, credentials, network)?;
-        Ok(Endpoint { is_this_server: self.is_this_server(&endpoint.url), ..endpoint })
+        let (is_this_server, budget) = (self.is_this_server(&endpoint.url), self.settings().budget);
+        Ok(Endpoint { is_this_server, budget, ..endpoint })
     }
 
     /// Whether this very server answers there; it is reached wherever it is (semantics 28).

@@ -28,7 +28,7 @@ pub use descriptor::{Descriptor, Platform, PlatformError};
 pub use digest::{Algorithm, Digest, DigestError};
 pub use digest_tag::DigestTag;
 pub use error::{ErrorBody, ErrorCode, ErrorEntry};
-pub use link::Link;
+pub use link::{Link, NextPage};
 pub use manifest::{
     MAX_MANIFEST_BYTES, Manifest, ManifestError, ManifestKind, ManifestReference, ReferenceRole,
 };

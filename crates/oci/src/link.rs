@@ -1,14 +1,26 @@
-//! The `Link` header with which lists are paged (distribution-spec, "Listing Tags"; RFC 8288).
+//! The `Link` header with which lists are paged (distribution-spec, "Listing Tags"; RFC 8288). Registries and the
+//! proxies before them write it in many ways, so it is read leniently.
 
 use std::fmt;
 
-/// One link: a target, as written, and its relation.
+/// One link: a target, as written, and its relations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     /// A URL, often relative to the request's.
     pub target: String,
-    /// The relation, such as `next`.
+    /// The relations, separated by spaces, such as `next`; empty where none is named.
     pub rel: String,
+}
+
+/// What the `Link` headers of an answer say about the page after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NextPage {
+    /// Nothing: there is no `Link`, or none to a next page.
+    None,
+    /// Its address, as written.
+    At(String),
+    /// There is a `Link` that cannot be understood: there may be a next page.
+    Unreadable(String),
 }
 
 impl Link {
@@ -18,34 +30,111 @@ impl Link {
         Self { target: target.into(), rel: "next".into() }
     }
 
-    /// Reads all links of a header value, and leaves out what cannot be read.
+    /// Reads all links of a header value, with or without their angle brackets, and leaves out what
+    /// cannot be read.
     pub fn parse_all(header: &str) -> Vec<Self> {
         let mut links = Vec::new();
         let mut rest = header;
-        while let Some((_, after)) = rest.split_once('<') {
-            let Some((target, parameters)) = after.split_once('>') else { break };
-            // Parameters reach to the comma before the next link; a comma within quotes does not end them.
-            let end = parameters.find(",<").or_else(|| parameters.find(", <")).unwrap_or(parameters.len());
-            let (parameters, following) = parameters.split_at(end);
+        loop {
+            rest = rest.trim_start_matches(|c: char| c == ',' || c.is_whitespace());
+            if rest.is_empty() {
+                return links;
+            }
+            let (target, after) = split_target(rest);
+            let (parameters, following) = split_outside_quotes(after, ',');
             rest = following;
-            if let Some(rel) = parameters.split(';').find_map(relation) {
-                links.push(Self { target: target.trim().to_owned(), rel });
+            if let Some(target) = target {
+                links.push(Self { target: target.to_owned(), rel: relations(parameters) });
             }
         }
-        links
     }
 
     /// The target of the first link to a next page.
     pub fn next_of(header: &str) -> Option<String> {
-        let is_next =
-            |link: &Link| link.rel.split_ascii_whitespace().any(|rel| rel.eq_ignore_ascii_case("next"));
-        Self::parse_all(header).into_iter().find(is_next).map(|link| link.target)
+        Self::parse_all(header).into_iter().find(Self::is_next).map(|link| link.target)
+    }
+
+    fn is_next(&self) -> bool {
+        self.rel.split_ascii_whitespace().any(|rel| rel.eq_ignore_ascii_case("next"))
     }
 }
 
-fn relation(parameter: &str) -> Option<String> {
-    let (name, value) = parameter.split_once('=')?;
-    name.trim().eq_ignore_ascii_case("rel").then(|| value.trim().trim_matches('"').to_owned())
+impl NextPage {
+    /// Reads all `Link` headers of an answer. A link that names no relation at all can only be
+    /// meant to lead on, and counts where no other does.
+    pub fn of<'a>(headers: impl IntoIterator<Item = &'a str>) -> Self {
+        let (mut unnamed, mut unreadable) = (None, None);
+        for header in headers {
+            let links = Link::parse_all(header);
+            if links.is_empty() && !header.trim().is_empty() {
+                unreadable.get_or_insert(header);
+            }
+            for link in links {
+                if link.is_next() {
+                    return Self::At(link.target);
+                }
+                if link.rel.is_empty() {
+                    unnamed.get_or_insert(link.target);
+                }
+            }
+        }
+        match (unnamed, unreadable) {
+            (Some(target), _) => Self::At(target),
+            (None, Some(header)) => Self::Unreadable(header.to_owned()),
+            (None, None) => Self::None,
+        }
+    }
+}
+
+/// The target at the beginning of a link, if that is one, and what follows it.
+fn split_target(link: &str) -> (Option<&str>, &str) {
+    let (target, after) = match link.strip_prefix('<') {
+        Some(open) => match open.split_once('>') {
+            Some(found) => found,
+            None => split_outside_quotes(open, ';'),
+        },
+        None => {
+            let (target, after) = split_outside_quotes(link, ';');
+            if !looks_like_address(target.trim()) {
+                // Not a target: it is passed over up to the next link.
+                return (None, link);
+            }
+            (target, after)
+        }
+    };
+    (Some(target.trim()).filter(|target| !target.is_empty()), after)
+}
+
+/// Without brackets a target is told from other words by how it begins.
+fn looks_like_address(text: &str) -> bool {
+    text.starts_with(['/', '?']) || text.starts_with("http://") || text.starts_with("https://")
+}
+
+/// Splits at the first separator that does not stand within double quotes.
+fn split_outside_quotes(text: &str, separator: char) -> (&str, &str) {
+    let mut quoted = false;
+    for (at, c) in text.char_indices() {
+        match c {
+            '"' => quoted = !quoted,
+            c if c == separator && !quoted => return (&text[..at], &text[at + c.len_utf8()..]),
+            _ => {}
+        }
+    }
+    (text, "")
+}
+
+/// The value of the first `rel` among the parameters.
+fn relations(mut parameters: &str) -> String {
+    while !parameters.is_empty() {
+        let (parameter, rest) = split_outside_quotes(parameters, ';');
+        if let Some((name, value)) = parameter.split_once('=')
+            && name.trim().eq_ignore_ascii_case("rel")
+        {
+            return value.trim().trim_matches(['"', '\'']).trim().to_owned();
+        }
+        parameters = rest;
+    }
+    String::new()
 }
 
 impl fmt::Display for Link {
@@ -75,6 +164,40 @@ mod tests {
         }
     }
 
+    #[test]
+    fn semantics_38_a_link_is_read_in_every_form() {
+        for header in [
+            r#"</v2/a/tags/list?last=b>; rel="next""#,
+            "/v2/a/tags/list?last=b; rel=next",
+            r#"/v2/a/tags/list?last=b; rel="next""#,
+            r#"</v2/a/tags/list?last=b;rel="next""#,
+            "</v2/a/tags/list?last=b>;REL=Next",
+            r#"</v2/a/tags/list?last=b>; title="a, b; c"; rel = "last NEXT""#,
+            "</v2/a/tags/list?last=b> ; rel='next'",
+            r#"</v2/a>; rel="first", </v2/a/tags/list?last=b>; rel="next", </c>; rel=last"#,
+            r#"/v2/a; rel=first, /v2/a/tags/list?last=b; rel=next"#,
+            "</v2/a/tags/list?last=b>",
+            "/v2/a/tags/list?last=b",
+        ] {
+            let expected = NextPage::At("/v2/a/tags/list?last=b".into());
+            assert_eq!(NextPage::of([header]), expected, "{header}");
+        }
+        let query_only = NextPage::of([r#"<?last=b&n=2>; rel="next""#]);
+        assert_eq!(query_only, NextPage::At("?last=b&n=2".into()));
+        let second = NextPage::of(["<a.css>; rel=preload", "</v2/b>; rel=next"]);
+        assert_eq!(second, NextPage::At("/v2/b".into()));
+    }
+
+    #[test]
+    fn semantics_38_a_link_that_cannot_be_read_is_no_end() {
+        for header in ["next", r#"rel="next""#, "<>; rel=next", "%%%"] {
+            assert_eq!(NextPage::of([header]), NextPage::Unreadable(header.into()), "{header}");
+        }
+        for header in ["", " ", r#"</v2/a>; rel="prev""#, "<https://cdn.example/a.js>; rel=preload"] {
+            assert_eq!(NextPage::of([header]), NextPage::None, "{header}");
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_printed_reads_back(target in "/v2/[a-z/]{1,20}\\?last=[a-zA-Z0-9%._-]{1,20}&n=[0-9]{1,4}") {
@@ -84,6 +207,7 @@ mod tests {
         #[test]
         fn no_header_makes_it_panic(header in "[<>;,=\"a-z \\PC]{0,60}") {
             let _ = Link::parse_all(&header);
+            let _ = NextPage::of([header.as_str(), "</b>; rel=next"]);
         }
     }
 }

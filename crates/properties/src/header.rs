@@ -72,7 +72,7 @@ pub(crate) fn tokens(bytes: &[u8]) {
     }
     assert!(parse_challenges(answer).len() <= answer.len());
     for link in Link::parse_all(answer) {
-        assert!(link.target.len() + link.rel.len() < answer.len());
+        assert!(link.target.len() + link.rel.len() <= answer.len());
     }
 }
 

@@ -63,6 +63,24 @@ pub(crate) async fn read_body(
     Ok(body.freeze())
 }
 
+/// The first `max` bytes of a body, and whether that is all of it. Nothing more is read.
+pub(crate) async fn read_up_to(
+    response: &mut Response,
+    host: &str,
+    doing: &str,
+    max: usize,
+) -> Result<(Bytes, bool), Error> {
+    let mut body = BytesMut::new();
+    while let Some(piece) = next_piece(response, host, doing).await? {
+        let room = max - body.len();
+        body.extend_from_slice(&piece[..piece.len().min(room)]);
+        if piece.len() > room {
+            return Ok((body.freeze(), false));
+        }
+    }
+    Ok((body.freeze(), true))
+}
+
 /// The beginning of an error body; a body that breaks off is good enough for a message.
 async fn read_error_body(response: &mut Response, host: &str, doing: &str) -> Vec<u8> {
     let mut body = Vec::new();

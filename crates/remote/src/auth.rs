@@ -7,23 +7,25 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use http::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, StatusCode};
 use longshore_oci::{Challenge, Scope, parse_challenges};
 use secrecy::ExposeSecret;
-use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
 
 use crate::answer::{read_body, refusal, tidy};
 use crate::endpoint::{host_of, is_loopback};
-use crate::transport::{Call, Transport};
+use crate::token::TokenDocument;
+use crate::transport::{Call, Payload, Transport};
 use crate::{Credentials, Endpoint, Error};
 
 /// The largest answer of a token service, in bytes.
 const MAX_TOKEN_BODY: usize = 1024 * 1024;
-/// How long a token lives whose service does not say (token authentication specification).
-const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
+/// The longest that a token is used, whatever its service says.
+const LONGEST_USE: Duration = Duration::from_secs(24 * 3600);
+/// The most scopes of a challenge that are asked for beside those that a request needs.
+const MAX_NAMED_SCOPES: usize = 16;
 /// Tokens kept before expired ones are thrown out.
 const TOKENS_BEFORE_CLEANING: usize = 512;
 
@@ -45,7 +47,26 @@ struct Token {
 }
 
 /// One slot per set of scopes, so that many who need the same token wait for one fetch.
-type Slot = Arc<tokio::sync::Mutex<Option<Token>>>;
+type Slot = Arc<tokio::sync::Mutex<Held>>;
+
+#[derive(Default)]
+struct Held {
+    token: Option<Token>,
+    /// What the registry's challenges named beyond the scopes of the slot; asked for with them from then on.
+    named: Vec<String>,
+}
+
+impl Held {
+    fn living(&self) -> Option<&Token> {
+        self.token.as_ref().filter(|token| token.good_until > Instant::now())
+    }
+}
+
+/// A registry's token service.
+struct Service<'a> {
+    realm: &'a Url,
+    name: Option<&'a str>,
+}
 
 pub(crate) struct Auth {
     credentials: Option<Credentials>,
@@ -53,14 +74,6 @@ pub(crate) struct Auth {
     registry: Url,
     scheme: RwLock<Option<Scheme>>,
     tokens: Mutex<HashMap<String, Slot>>,
-}
-
-/// What a token service answers; without `Debug`, for it holds a secret.
-#[derive(Deserialize)]
-struct TokenBody {
-    token: Option<String>,
-    access_token: Option<String>,
-    expires_in: Option<u64>,
 }
 
 impl Auth {
@@ -86,28 +99,36 @@ impl Auth {
     /// Learns the scheme from an answer to a request that needs no rights.
     pub(crate) fn learn(&self, status: StatusCode, headers: &HeaderMap) -> Result<Scheme, Error> {
         let scheme = match status {
-            StatusCode::UNAUTHORIZED => self.best_challenge(headers)?.0,
+            StatusCode::UNAUTHORIZED => self.best_challenge(headers)?.map_or(Scheme::Open, |found| found.0),
             _ => Scheme::Open,
         };
-        *self.scheme.write().unwrap_or_else(PoisonError::into_inner) = Some(scheme.clone());
+        self.note(&scheme);
         Ok(scheme)
     }
 
-    /// The strongest scheme among a registry's challenges, with the scope that it names.
-    fn best_challenge(&self, headers: &HeaderMap) -> Result<(Scheme, Option<String>), Error> {
+    fn note(&self, scheme: &Scheme) {
+        *self.scheme.write().unwrap_or_else(PoisonError::into_inner) = Some(scheme.clone());
+    }
+
+    /// The strongest scheme among a registry's challenges, with the scope that it names; `None` where it names
+    /// no scheme that is spoken here.
+    fn best_challenge(&self, headers: &HeaderMap) -> Result<Option<(Scheme, Option<String>)>, Error> {
         let challenges = challenges(headers);
-        let bearer = challenges.iter().find_map(|challenge| match challenge {
-            Challenge::Bearer { realm, service, scope, .. } => Some((realm, service, scope)),
-            _ => None,
-        });
-        if let Some((realm, service, scope)) = bearer {
-            let realm = self.check_realm(realm)?;
-            return Ok((Scheme::Bearer { realm, service: service.clone() }, scope.clone()));
+        let mut refused = None;
+        for challenge in &challenges {
+            let Challenge::Bearer { realm, service, scope, .. } = challenge else { continue };
+            match self.check_realm(realm) {
+                Ok(realm) => {
+                    return Ok(Some((Scheme::Bearer { realm, service: service.clone() }, scope.clone())));
+                }
+                Err(changed @ Error::RealmChanged { .. }) => return Err(changed),
+                Err(error) => refused = Some(error),
+            }
         }
         if challenges.iter().any(|challenge| matches!(challenge, Challenge::Basic { .. })) {
-            return Ok((Scheme::Basic, None));
+            return Ok(Some((Scheme::Basic, None)));
         }
-        Ok((Scheme::Open, None))
+        refused.map_or(Ok(None), Err)
     }
 
     /// Whether a realm may be asked, and with credentials if there are some.
@@ -150,13 +171,13 @@ impl Auth {
             Some(Scheme::Bearer { realm, service }) => {
                 let slot = self.slot(scopes);
                 let mut held = slot.lock().await;
-                if let Some(token) = held.as_ref().filter(|token| token.good_until > Instant::now()) {
+                if let Some(token) = held.living() {
                     return Ok(Some(token.header.clone()));
                 }
-                let scope = scopes.iter().map(ToString::to_string).collect::<Vec<_>>();
-                let token = self.fetch_token(transport, &realm, service.as_deref(), &scope).await?;
+                let service = Service { realm: &realm, name: service.as_deref() };
+                let token = self.token_for(transport, &service, scopes, &held.named).await?;
                 let header = token.header.clone();
-                *held = Some(token);
+                held.token = Some(token);
                 Ok(Some(header))
             }
         }
@@ -171,25 +192,34 @@ impl Auth {
         scopes: &[Scope],
         used: Option<&HeaderValue>,
     ) -> Result<bool, Error> {
-        let (scheme, wanted) = self.best_challenge(headers)?;
-        *self.scheme.write().unwrap_or_else(PoisonError::into_inner) = Some(scheme.clone());
+        let (scheme, wanted) = match (self.best_challenge(headers)?, self.scheme()) {
+            (Some(found), _) => found,
+            // A 401 without a word: what was right before is tried anew, and credentials are at least offered
+            // to the registry itself.
+            (None, Some(known @ (Scheme::Bearer { .. } | Scheme::Basic))) => (known, None),
+            (None, _) if self.credentials.is_some() => (Scheme::Basic, None),
+            (None, _) => (Scheme::Open, None),
+        };
+        self.note(&scheme);
         match scheme {
             Scheme::Open => Ok(false),
-            Scheme::Basic => Ok(used.is_none() && self.credentials.is_some()),
+            Scheme::Basic => {
+                Ok(self.credentials.as_ref().map(basic).as_ref().is_some_and(|own| used != Some(own)))
+            }
             Scheme::Bearer { realm, service } => {
                 let slot = self.slot(scopes);
                 let mut held = slot.lock().await;
                 // Somebody else may have renewed it while we waited.
-                let fresh =
-                    held.as_ref().is_some_and(|t| t.good_until > Instant::now() && Some(&t.header) != used);
-                if !fresh {
-                    *held = None;
-                    let scope = match wanted {
-                        Some(scope) => scope.split_ascii_whitespace().map(ToOwned::to_owned).collect(),
-                        None => scopes.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                    };
-                    *held = Some(self.fetch_token(transport, &realm, service.as_deref(), &scope).await?);
+                if held.living().is_some_and(|token| Some(&token.header) != used) {
+                    return Ok(true);
                 }
+                held.token = None;
+                if let Some(wanted) = wanted {
+                    held.named = beyond(scopes, &wanted);
+                }
+                let service = Service { realm: &realm, name: service.as_deref() };
+                let token = self.token_for(transport, &service, scopes, &held.named).await?;
+                held.token = Some(token);
                 Ok(true)
             }
         }
@@ -197,7 +227,27 @@ impl Auth {
 
     /// Forgets the token for these scopes: it was refused in the middle of something that cannot be sent twice.
     pub(crate) async fn forget(&self, scopes: &[Scope]) {
-        *self.slot(scopes).lock().await = None;
+        self.slot(scopes).lock().await.token = None;
+    }
+
+    /// A token for what a request needs and what the registry named beside it. Some services refuse altogether
+    /// where one scope is not to be had: then it is asked for what is needed alone.
+    async fn token_for(
+        &self,
+        transport: &Transport,
+        service: &Service<'_>,
+        scopes: &[Scope],
+        named: &[String],
+    ) -> Result<Token, Error> {
+        let needed: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+        if named.is_empty() {
+            return self.fetch_token(transport, service, &needed).await;
+        }
+        let all = [&needed[..], named].concat();
+        match self.fetch_token(transport, service, &all).await {
+            Err(Error::Unauthorized { .. }) => self.fetch_token(transport, service, &needed).await,
+            fetched => fetched,
+        }
     }
 
     fn slot(&self, scopes: &[Scope]) -> Slot {
@@ -207,24 +257,68 @@ impl Auth {
         if tokens.len() > TOKENS_BEFORE_CLEANING {
             let now = Instant::now();
             tokens.retain(|_, slot| {
-                slot.try_lock().map_or(true, |held| held.as_ref().is_some_and(|token| token.good_until > now))
+                slot.try_lock()
+                    .map_or(true, |held| held.token.as_ref().is_some_and(|token| token.good_until > now))
             });
         }
         tokens.entry(key.join(" ")).or_default().clone()
     }
 
+    /// Asks as Docker does: a GET with Basic credentials. A service that does not know that (404, 405) gets the
+    /// password grant of OAuth 2.
     async fn fetch_token(
         &self,
         transport: &Transport,
-        realm: &Url,
-        service: Option<&str>,
+        service: &Service<'_>,
         scopes: &[String],
     ) -> Result<Token, Error> {
-        let mut url = realm.clone();
+        let host = host_of(service.realm);
+        let doing = format!("fetching a token for {}", host_of(&self.registry));
+        let asked = Instant::now();
+        let mut call = self.token_by_get(service, scopes, &doing);
+        let url = call.url.clone();
+        let mut response = transport.once(&mut call, url, self.credentials.as_ref().map(basic)).await?;
+        let unknown = [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_IMPLEMENTED];
+        if let Some(credentials) = self.credentials.as_ref().filter(|_| unknown.contains(&response.status()))
+        {
+            let mut call = token_by_post(service, scopes, credentials, &doing);
+            response = transport.once(&mut call, service.realm.clone(), None).await?;
+        }
+        match (response.status(), &self.credentials) {
+            (status, _) if status.is_success() => {}
+            (StatusCode::UNAUTHORIZED, Some(credentials)) => {
+                let message = refusal(response, &host, &doing).await.words();
+                return Err(Error::WrongCredentials {
+                    host,
+                    username: credentials.username.clone(),
+                    message,
+                });
+            }
+            // The scope is refused, not the password.
+            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, credentials) => {
+                let message = refusal(response, &host, &doing).await.words();
+                return Err(Error::Unauthorized { host, doing, anonymous: credentials.is_none(), message });
+            }
+            // Among them 429 and 503: then the registry is overloaded, and the password is not wrong.
+            _ => return Err(Error::Refused(Box::new(refusal(response, &host, &doing).await))),
+        }
+        let body = read_body(&mut response, &host, &doing, MAX_TOKEN_BODY).await?;
+        let bad =
+            |what: &str| Error::BadAnswer { host: host.clone(), doing: doing.clone(), what: what.into() };
+        let TokenDocument { token, lifetime } = TokenDocument::parse(&body).map_err(bad)?;
+        let header = secret_header(&format!("Bearer {token}"));
+        // Renewed a little early: the clock runs from when it was asked for, and requests take time.
+        let margin = (lifetime / 4).min(Duration::from_secs(30));
+        let good_until = asked + lifetime.min(LONGEST_USE) - margin;
+        Ok(Token { header: header.ok_or_else(|| bad("a token with illegal characters"))?, good_until })
+    }
+
+    fn token_by_get(&self, service: &Service<'_>, scopes: &[String], doing: &str) -> Call {
+        let mut url = service.realm.clone();
         {
             let mut query = url.query_pairs_mut();
-            if let Some(service) = service {
-                query.append_pair("service", service);
+            if let Some(name) = service.name {
+                query.append_pair("service", name);
             }
             for scope in scopes {
                 query.append_pair("scope", scope);
@@ -233,39 +327,7 @@ impl Auth {
                 query.append_pair("account", &credentials.username);
             }
         }
-        let host = host_of(realm);
-        let doing = format!("fetching a token for {}", host_of(&self.registry));
-        let mut call = Call::new(Method::GET, url.clone(), Vec::new(), doing.clone());
-        let asked = Instant::now();
-        let mut response = transport.once(&mut call, url, self.credentials.as_ref().map(basic)).await?;
-        match (response.status(), &self.credentials) {
-            (status, _) if status.is_success() => {}
-            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, Some(credentials)) => {
-                let message = refusal(response, &host, &doing).await.words();
-                return Err(Error::WrongCredentials {
-                    host,
-                    username: credentials.username.clone(),
-                    message,
-                });
-            }
-            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, None) => {
-                let message = refusal(response, &host, &doing).await.words();
-                return Err(Error::Unauthorized { host, doing, anonymous: true, message });
-            }
-            _ => return Err(Error::Refused(Box::new(refusal(response, &host, &doing).await))),
-        }
-        let body = read_body(&mut response, &host, &doing, MAX_TOKEN_BODY).await?;
-        let bad =
-            |what: &str| Error::BadAnswer { host: host.clone(), doing: doing.clone(), what: what.into() };
-        let body: TokenBody = serde_json::from_slice(&body).map_err(|_| bad("no JSON with a token"))?;
-        let token = body.token.or(body.access_token).filter(|token| !token.is_empty());
-        let token = token.ok_or_else(|| bad("no token"))?;
-        let header = secret_header(&format!("Bearer {token}"));
-        let lifetime = body.expires_in.map_or(DEFAULT_LIFETIME, Duration::from_secs);
-        // Renewed a little early: the clock runs from when it was asked for, and requests take time.
-        let margin = (lifetime / 4).min(Duration::from_secs(30));
-        let good_until = asked + lifetime.min(Duration::from_secs(24 * 3600)) - margin;
-        Ok(Token { header: header.ok_or_else(|| bad("a token with illegal characters"))?, good_until })
+        Call::new(Method::GET, url, Vec::new(), doing.to_owned())
     }
 }
 
@@ -275,6 +337,36 @@ fn named(realm: &str) -> String {
         Ok(url) if url.has_host() => host_of(&url),
         _ => "another place".to_owned(),
     }
+}
+
+fn token_by_post(service: &Service<'_>, scopes: &[String], credentials: &Credentials, doing: &str) -> Call {
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", "password").append_pair("client_id", "longshore");
+    if let Some(name) = service.name {
+        form.append_pair("service", name);
+    }
+    form.append_pair("scope", &scopes.join(" "))
+        .append_pair("username", &credentials.username)
+        .append_pair("password", credentials.secret.expose_secret());
+    Call::new(Method::POST, service.realm.clone(), Vec::new(), doing.to_owned())
+        .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
+        .payload(Payload::Bytes(form.finish().into()))
+}
+
+/// What a challenge names beyond the scopes of a request: it is added to them and never replaces them, since some
+/// registries name only `pull` on a push, and others another name than the one they were asked by.
+fn beyond(scopes: &[Scope], named: &str) -> Vec<String> {
+    let covered = |text: &str| match text.parse::<Scope>() {
+        Ok(Scope::Repository { name, actions }) => scopes.iter().any(|needed| match needed {
+            Scope::Repository { name: own, actions: have } => *own == name && actions.is_subset(have),
+            Scope::Catalog => false,
+        }),
+        Ok(Scope::Catalog) => scopes.contains(&Scope::Catalog),
+        // Of a kind that is not known here; the registry knows why.
+        Err(_) => false,
+    };
+    let named = named.split_ascii_whitespace().filter(|text| !covered(text));
+    named.take(MAX_NAMED_SCOPES).map(ToOwned::to_owned).collect()
 }
 
 fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
@@ -319,6 +411,43 @@ mod tests {
         endpoint.credentials = Some(Credentials { username: "me".into(), secret: "s".into() });
         endpoint.pinned_realm = pinned.map(Into::into);
         Auth::new(&endpoint)
+    }
+
+    #[test]
+    fn semantics_40_the_scope_in_a_challenge_is_added_and_never_replaces() {
+        let name: longshore_oci::RemoteName = "dev/web".parse().unwrap();
+        let push = [Scope::repository(name, [longshore_oci::Action::Pull, longshore_oci::Action::Push])];
+        let none: [&str; 0] = [];
+        for named in ["", "repository:dev/web:pull", "repository:dev/web:push,pull repository:dev/web:pull"] {
+            assert_eq!(beyond(&push, named), none, "{named}");
+        }
+        let wider =
+            "repository:dev/web:pull,push,delete repository:inner/dev/web:pull registry:catalog:* odd";
+        assert_eq!(beyond(&push, wider), wider.split(' ').collect::<Vec<_>>());
+        assert_eq!(beyond(&push, &"odd ".repeat(99)).len(), MAX_NAMED_SCOPES);
+    }
+
+    #[test]
+    fn semantics_40_the_strongest_challenge_that_can_be_followed_is_taken() {
+        let best = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(value));
+            }
+            auth("https://registry.example", None)
+                .best_challenge(&headers)
+                .map(|found| found.map(|found| found.0))
+        };
+        let bearer = |realm: &str| Scheme::Bearer { realm: Url::parse(realm).unwrap(), service: None };
+        let is = |values: &[&'static str], scheme: Option<Scheme>| assert_eq!(best(values).unwrap(), scheme);
+        is(&[], None);
+        is(&["Negotiate", "NTLM"], None);
+        is(&["Basic realm=\"a, b\"", "BEARER Realm=/token"], Some(bearer("https://registry.example/token")));
+        is(&["Basic realm=x, Bearer realm=\"https://a/t\""], Some(bearer("https://a/t")));
+        // The first one leads nowhere.
+        is(&["Bearer realm=\"http://a/t\", Basic realm=x"], Some(Scheme::Basic));
+        is(&["Bearer realm=\"http://a/t\"", "Bearer realm=\"https://a/t\""], Some(bearer("https://a/t")));
+        assert!(matches!(best(&["Bearer realm=\"http://a/t\""]), Err(Error::RealmRefused { .. })));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The handle to one registry, and how a request gets the authority that it needs.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,9 +15,10 @@ use url::Url;
 use crate::answer::{read_body, refusal};
 use crate::auth::Auth;
 use crate::connector::Connector;
+use crate::learned::Learned;
 use crate::transport::{Answer, Call, Payload, Transport};
 use crate::uploads::RequestLimit;
-use crate::{Endpoint, Error};
+use crate::{Endpoint, Error, Refusal};
 
 /// How much of the answer to a ping is looked at, in bytes.
 const MAX_PING_BODY: usize = 64 * 1024;
@@ -36,7 +36,7 @@ struct Inner {
     transport: Transport,
     auth: Auth,
     learned: OnceCell<()>,
-    digests_need_get: AtomicBool,
+    quirks: Learned,
     request_limit: RequestLimit,
 }
 
@@ -76,7 +76,7 @@ impl Registry {
             auth: Auth::new(&endpoint),
             transport,
             learned: OnceCell::new(),
-            digests_need_get: AtomicBool::new(false),
+            quirks: Learned::default(),
             request_limit: RequestLimit::default(),
             endpoint,
         };
@@ -97,9 +97,14 @@ impl Registry {
         &self.inner.auth
     }
 
-    /// Whether this registry was seen to answer HEAD without a (right) digest.
-    pub(crate) fn digests_need_get(&self) -> &AtomicBool {
-        &self.inner.digests_need_get
+    /// What was learned of its oddities.
+    pub(crate) fn learned(&self) -> &Learned {
+        &self.inner.quirks
+    }
+
+    /// Scheme, host and port where the distribution API is served.
+    pub(crate) fn api(&self) -> &Url {
+        &self.inner.api
     }
 
     /// The most that it was seen to take in one request.
@@ -122,19 +127,6 @@ impl Registry {
     /// The scope for a repository, as the registry calls it.
     pub(crate) fn scope(&self, repository: &RemoteName, actions: &[Action]) -> Scope {
         Scope::repository(self.inner.endpoint.repository(repository), actions.iter().copied())
-    }
-
-    /// An address that the registry named for a further request. Registries behind a proxy that
-    /// ends TLS often write `http://`, or another port: the registry's own host is always
-    /// spoken to by the scheme and port of the endpoint.
-    pub(crate) fn own_address(&self, mut url: Url) -> Url {
-        let api = &self.inner.api;
-        if url.host() == api.host() && (url.scheme() != api.scheme()) {
-            // Both calls can only fail for schemes without a host.
-            let _ = url.set_scheme(api.scheme());
-            let _ = url.set_port(api.port());
-        }
-        url
     }
 
     /// Asks `GET /v2/` without credentials and follows no redirect.
@@ -244,7 +236,12 @@ impl Registry {
 
     /// An error answer as an error.
     pub(crate) async fn refused(&self, response: Response, doing: &str) -> Error {
-        Error::Refused(Box::new(refusal(response, self.host(), doing).await))
+        Error::Refused(Box::new(self.refusal_of(response, doing).await))
+    }
+
+    /// An error answer in the registry's words.
+    pub(crate) async fn refusal_of(&self, response: Response, doing: &str) -> Refusal {
+        refusal(response, self.host(), doing).await
     }
 
     pub(crate) fn bad_answer(&self, doing: &str, what: impl Into<String>) -> Error {

@@ -6,7 +6,7 @@ use url::{Host, Url};
 
 use longshore_oci::RemoteName;
 
-use crate::NetworkPolicy;
+use crate::{Budget, NetworkPolicy};
 
 /// Docker Hub's one address.
 pub const DOCKER_HUB_URL: &str = "https://index.docker.io";
@@ -56,6 +56,8 @@ pub struct Endpoint {
     /// Whether this is the very server that asks. Its own address may be private whatever `network` says,
     /// and nothing else that way (semantics 28).
     pub is_this_server: bool,
+    /// How much of what it lists is read in one run.
+    pub budget: Budget,
 }
 
 impl std::fmt::Debug for Endpoint {
@@ -69,6 +71,7 @@ impl std::fmt::Debug for Endpoint {
             .field("proxy", &self.proxy.as_ref().map(host_of))
             .field("pinned_realm", &self.pinned_realm)
             .field("network", &self.network)
+            .field("budget", &self.budget)
             .finish_non_exhaustive()
     }
 }
@@ -118,6 +121,7 @@ impl Endpoint {
             pinned_realm: None,
             network: NetworkPolicy::PRIVATE,
             is_this_server: false,
+            budget: Budget::default(),
         }
     }
 

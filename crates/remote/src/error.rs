@@ -190,6 +190,24 @@ impl Error {
         }
     }
 
+    /// Whether the registry as a whole cannot be spoken to for now: it is overloaded, not reached, or says
+    /// nothing. Other requests would fail in the same way.
+    pub fn is_away(&self) -> bool {
+        let overloaded = |status| {
+            matches!(
+                status,
+                StatusCode::TOO_MANY_REQUESTS
+                    | StatusCode::BAD_GATEWAY
+                    | StatusCode::SERVICE_UNAVAILABLE
+                    | StatusCode::GATEWAY_TIMEOUT
+            )
+        };
+        match self {
+            Error::Network { .. } => self.is_transient(),
+            _ => self.status().is_some_and(overloaded),
+        }
+    }
+
     /// How long the registry asks to be left alone.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -1,17 +1,17 @@
 //! Manifests at another registry: look, fetch, put, delete (distribution-spec end-3, 7, 9).
 
-use std::sync::atomic::Ordering;
-
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use longshore_oci::{Action, Algorithm, Digest, MAX_MANIFEST_BYTES, Reference, RemoteName, media_type};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
 
-use crate::answer::{content_type, header, read_body};
+use crate::answer::{content_type, header, is_html, read_body};
 use crate::hash::digest_of;
 use crate::transport::{Call, Payload};
-use crate::{Error, Registry};
+use crate::{Error, Presence, Registry};
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
@@ -21,8 +21,8 @@ const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 pub struct ManifestHead {
     /// Its digest.
     pub digest: Digest,
-    /// Its media type, as answered.
-    pub media_type: String,
+    /// Its media type, where the registry told.
+    pub media_type: Option<String>,
     /// Its length in bytes, where the registry told.
     pub size: Option<u64>,
 }
@@ -32,7 +32,7 @@ pub struct ManifestHead {
 pub struct FetchedManifest {
     /// Exactly as they came.
     pub bytes: Bytes,
-    /// Its media type, as answered, else as the body says.
+    /// Its media type: as it says itself, else as answered, else by its shape.
     pub media_type: String,
     /// Computed from the bytes.
     pub digest: Digest,
@@ -48,38 +48,61 @@ pub struct PutOutcome {
 }
 
 impl Registry {
-    /// Looks at a manifest; `None` if it is not there. Costs one HEAD, except at registries whose
-    /// HEAD says nothing (right) of the digest, which is remembered: there it is a GET.
+    /// Looks at a manifest that was asked for; `None` if it is not there, and an error if it may not be read.
     pub async fn head_manifest(
         &self,
         repository: &RemoteName,
         reference: &Reference,
     ) -> Result<Option<ManifestHead>, Error> {
-        if !self.digests_need_get().load(Ordering::Relaxed) {
+        self.look_at_manifest(repository, reference).await?.required()
+    }
+
+    /// Looks at a manifest. Costs one HEAD, except at registries whose HEAD is refused or says nothing (right) of
+    /// the digest: there it is a GET, which is remembered.
+    pub async fn look_at_manifest(
+        &self,
+        repository: &RemoteName,
+        reference: &Reference,
+    ) -> Result<Presence<ManifestHead>, Error> {
+        let mut head_forbidden = false;
+        if !self.learned().heads_fail() {
             let call = self.manifest_call(Method::HEAD, repository, reference, &[Action::Pull], "looking at");
             let doing = call.doing.clone();
             let response = self.send(call).await?;
             match response.status() {
                 StatusCode::OK => {
                     if let Some(head) = head_of(response.headers()) {
-                        return Ok(Some(head));
+                        return Ok(Presence::There(head));
                     }
-                    self.digests_need_get().store(true, Ordering::Relaxed);
+                    self.learned().note_heads_fail();
                 }
-                StatusCode::NOT_FOUND => return Ok(None),
+                StatusCode::NOT_FOUND => return Ok(Presence::Missing),
+                StatusCode::FORBIDDEN if self.learned().believes_forbidden_head() => {
+                    return Ok(Presence::Forbidden(Box::new(self.refusal_of(response, &doing).await)));
+                }
+                StatusCode::FORBIDDEN => head_forbidden = true,
+                StatusCode::BAD_REQUEST => {}
                 StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
-                    self.digests_need_get().store(true, Ordering::Relaxed);
+                    self.learned().note_heads_fail();
                 }
                 _ => return Err(self.refused(response, &doing).await),
             }
         }
-        match self.get_manifest(repository, reference).await {
+        let presence = match self.fetch_manifest(repository, reference, "looking at").await {
             Ok(FetchedManifest { bytes, media_type, digest }) => {
-                Ok(Some(ManifestHead { digest, media_type, size: Some(bytes.len() as u64) }))
+                let (media_type, size) = (Some(media_type), Some(bytes.len() as u64));
+                Presence::There(ManifestHead { digest, media_type, size })
             }
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
+            Err(Error::Refused(refusal)) if refusal.status == StatusCode::FORBIDDEN => {
+                Presence::Forbidden(refusal)
+            }
+            Err(error) if error.is_not_found() => Presence::Missing,
+            Err(error) => return Err(error),
+        };
+        if head_forbidden {
+            self.learned().note_forbidden_head(matches!(presence, Presence::Forbidden(_)));
         }
+        Ok(presence)
     }
 
     /// Fetches a manifest of at most [`MAX_MANIFEST_BYTES`] and verifies its digest. Asked by tag,
@@ -89,8 +112,17 @@ impl Registry {
         repository: &RemoteName,
         reference: &Reference,
     ) -> Result<FetchedManifest, Error> {
+        self.fetch_manifest(repository, reference, "fetching").await
+    }
+
+    async fn fetch_manifest(
+        &self,
+        repository: &RemoteName,
+        reference: &Reference,
+        doing: &str,
+    ) -> Result<FetchedManifest, Error> {
         let call = self
-            .manifest_call(Method::GET, repository, reference, &[Action::Pull], "fetching")
+            .manifest_call(Method::GET, repository, reference, &[Action::Pull], doing)
             .content_addressed(reference.digest().is_some());
         let doing = call.doing.clone();
         let mut response = self.expect(call, &[StatusCode::OK]).await?;
@@ -105,10 +137,9 @@ impl Registry {
         }
         if claimed.is_some_and(|claimed| claimed.algorithm() == digest.algorithm() && claimed != digest) {
             tracing::warn!(host = self.host(), "Docker-Content-Digest does not match the manifest");
-            self.digests_need_get().store(true, Ordering::Relaxed);
+            self.learned().note_heads_fail();
         }
-        let media_type = declared_media_type(headers, &bytes);
-        let media_type = media_type.ok_or_else(|| self.bad_answer(&doing, "no manifest"))?;
+        let media_type = kind_of(headers, &bytes).map_err(|what| self.bad_answer(&doing, what))?;
         Ok(FetchedManifest { bytes, media_type, digest })
     }
 
@@ -180,23 +211,99 @@ fn claimed_digest(headers: &HeaderMap) -> Option<Digest> {
 fn head_of(headers: &HeaderMap) -> Option<ManifestHead> {
     Some(ManifestHead {
         digest: claimed_digest(headers)?,
-        media_type: content_type(headers)?,
+        media_type: content_type(headers),
         size: header(headers, &CONTENT_LENGTH).and_then(|text| text.parse().ok()),
     })
 }
 
-/// The media type of a header that names a manifest, else that of the body.
-fn declared_media_type(headers: &HeaderMap, bytes: &[u8]) -> Option<String> {
+/// What kind of manifest it is: by its own word, else by that of the answer, else by its shape (semantics 40).
+/// Registries and the proxies before them serve manifests as JSON, as plain text, as bytes, and as nothing at all.
+fn kind_of(headers: &HeaderMap, bytes: &[u8]) -> Result<String, &'static str> {
     #[derive(Deserialize)]
-    struct Body {
-        #[serde(rename = "mediaType")]
-        media_type: Option<String>,
+    #[serde(rename_all = "camelCase")]
+    struct Shape {
+        #[serde(default)]
+        media_type: Value,
+        schema_version: Option<Value>,
+        config: Option<IgnoredAny>,
+        layers: Option<IgnoredAny>,
+        manifests: Option<IgnoredAny>,
+        fs_layers: Option<IgnoredAny>,
     }
-    let said = content_type(headers);
     let known = |kind: &String| media_type::is_manifest(kind) || media_type::is_schema1(kind);
-    if let Some(kind) = said.clone().filter(known) {
-        return Some(kind);
+    let shape: Shape = serde_json::from_slice(bytes).map_err(|_| match is_html(headers, bytes) {
+        true => "a web page",
+        false => "no manifest: it is no JSON object",
+    })?;
+    let own = shape.media_type.as_str().filter(|own| !own.is_empty());
+    if let Some(own) = own {
+        return Ok(own.to_owned());
     }
-    let body: Body = serde_json::from_slice(bytes).ok()?;
-    body.media_type.or(said)
+    let answered = content_type(headers);
+    if let Some(kind) = answered.clone().filter(known) {
+        return Ok(kind);
+    }
+    match shape {
+        Shape { fs_layers: Some(_), .. } => Ok(media_type::DOCKER_SCHEMA1.to_owned()),
+        Shape { manifests: Some(_), .. } => Ok(media_type::OCI_INDEX.to_owned()),
+        Shape { config: Some(_), .. } | Shape { layers: Some(_), .. } => {
+            Ok(media_type::OCI_MANIFEST.to_owned())
+        }
+        // Too little to tell; whoever stores it says what is missing.
+        Shape { schema_version: Some(_), .. } => {
+            Ok(answered.unwrap_or_else(|| media_type::OCI_MANIFEST.to_owned()))
+        }
+        _ => Err("no manifest: it has neither layers nor a list of manifests"),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn kind(content_type: Option<&'static str>, body: &str) -> Result<String, &'static str> {
+        let mut headers = HeaderMap::new();
+        if let Some(content_type) = content_type {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        kind_of(&headers, body.as_bytes())
+    }
+
+    #[test]
+    fn semantics_40_a_kind_is_told_by_the_manifest_then_by_the_answer_then_by_the_shape() {
+        let said =
+            format!(r#"{{"schemaVersion":2,"mediaType":"{}","layers":[]}}"#, media_type::DOCKER_MANIFEST);
+        for content_type in [None, Some("text/plain"), Some(media_type::OCI_MANIFEST)] {
+            assert_eq!(
+                kind(content_type, &said).as_deref(),
+                Ok(media_type::DOCKER_MANIFEST),
+                "{content_type:?}"
+            );
+        }
+        let image = r#"{"schemaVersion":2,"config":{},"layers":[]}"#;
+        let index = r#"{"schemaVersion":2,"manifests":[]}"#;
+        let vague =
+            ["application/json", "application/octet-stream", "text/plain; charset=utf-8", "TEXT/HTML"]
+                .map(Some);
+        for content_type in vague.into_iter().chain([None]) {
+            assert_eq!(
+                kind(content_type, image).as_deref(),
+                Ok(media_type::OCI_MANIFEST),
+                "{content_type:?}"
+            );
+            assert_eq!(kind(content_type, index).as_deref(), Ok(media_type::OCI_INDEX), "{content_type:?}");
+        }
+        let charset = Some("application/vnd.docker.distribution.manifest.v2+json; charset=utf-8");
+        assert_eq!(kind(charset, image).as_deref(), Ok(media_type::DOCKER_MANIFEST));
+        let old = r#"{"schemaVersion":1,"fsLayers":[],"history":[]}"#;
+        assert_eq!(kind(None, old).as_deref(), Ok(media_type::DOCKER_SCHEMA1));
+    }
+
+    #[test]
+    fn what_is_no_manifest_says_so() {
+        assert!(kind(None, "hello").is_err() && kind(None, "[]").is_err() && kind(None, "{}").is_err());
+        assert_eq!(kind(Some("text/html"), "<html>"), Err("a web page"));
+        assert_eq!(kind(None, r#"{"mediaType":7,"manifests":[]}"#).as_deref(), Ok(media_type::OCI_INDEX));
+    }
 }

@@ -1,39 +1,140 @@
 //! What refers to a manifest at another registry: by the referrers API (distribution-spec
-//! end-12), else by the referrers tag that stands in for it.
+//! end-12), else by the referrers tag that stands in for it. Referrers are extras: a registry that cannot or will
+//! not list them lists none, and what cannot be read is told as a warning (semantics 37, 40, 41).
 
-use http::header::{ACCEPT, HeaderValue};
+use std::collections::HashSet;
+use std::fmt;
+
+use http::header::{ACCEPT, HeaderValue, LINK};
 use http::{Method, StatusCode};
-use longshore_oci::{
-    Action, Descriptor, Digest, MAX_MANIFEST_BYTES, Manifest, Reference, RemoteName, Tag, media_type,
-};
+use longshore_oci::{Action, Descriptor, Digest, NextPage, Reference, RemoteName, Tag, media_type};
+use serde::Deserialize;
+use serde_json::Value;
 use url::Url;
 
-use crate::answer::read_body;
-use crate::tags::next_link;
+use crate::answer::{is_html, read_up_to, tidy};
 use crate::transport::Call;
-use crate::{Error, Registry};
+use crate::{Allowance, Error, OverBudget, Registry};
 
-/// The most pages of referrers that are followed.
-const MAX_PAGES: usize = 1_000;
+/// The most bytes of one page.
+const MAX_PAGE: usize = 4 * 1024 * 1024;
+
+/// What refers to a manifest, as far as the registry tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Referrers {
+    /// Each once.
+    pub descriptors: Vec<Descriptor>,
+    /// Why there may be more. None of these is a reason to fail.
+    pub warnings: Vec<ReferrersWarning>,
+}
+
+/// Why referrers may be missing from a list.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReferrersWarning {
+    /// The registry refused, or answered what is no list.
+    #[error("{0}")]
+    Unreadable(String),
+    /// Entries that are no descriptors.
+    #[error("{} of the list cannot be read and {} passed over: {}", .0.entries(), .0.were(), .0)]
+    Skipped(Skipped),
+    /// The header that names the next page cannot be read.
+    #[error("the Link to the next page of the list cannot be read: {0}")]
+    UnreadableLink(String),
+    /// The pages lead back to one that was there.
+    #[error("the pages of the list go round in a circle")]
+    Circle,
+    /// Longer than what may be read.
+    #[error("the list of referrers is not read to its end: {0}")]
+    OverBudget(#[from] OverBudget),
+}
+
+/// Entries of a list that are no descriptors.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Skipped {
+    count: u64,
+    /// The digest of the first few, as they stand there.
+    examples: Vec<String>,
+}
+
+impl Skipped {
+    const EXAMPLES: usize = 5;
+
+    fn add(&mut self, entry: &Value) {
+        self.count += 1;
+        if self.examples.len() < Self::EXAMPLES {
+            let digest = entry.get("digest").and_then(Value::as_str);
+            self.examples.push(digest.map_or_else(|| "one without a digest".to_owned(), tidy));
+        }
+    }
+
+    fn entries(&self) -> String {
+        if self.count == 1 { "1 entry".to_owned() } else { format!("{} entries", self.count) }
+    }
+
+    fn were(&self) -> &'static str {
+        if self.count == 1 { "was" } else { "were" }
+    }
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.examples.join(", "))?;
+        match self.count - self.examples.len() as u64 {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+/// An index as far as it matters here; its entries are read one by one.
+#[derive(Deserialize)]
+struct Index {
+    manifests: Option<Vec<Value>>,
+}
+
+/// What is gathered from page to page.
+#[derive(Default)]
+struct Gathered {
+    referrers: Referrers,
+    known: HashSet<Digest>,
+    skipped: Skipped,
+}
+
+/// How the API answered.
+enum ByApi {
+    /// With a list, good or bad.
+    Listed,
+    /// There is no such API, or not for us.
+    Missing(Option<ReferrersWarning>),
+}
 
 impl Registry {
-    /// The descriptors of all that refers to `subject`, or of those with one artifact type. `None`
-    /// where the registry has neither the API nor a referrers tag for this subject.
+    /// The descriptors of all that refers to `subject`, or of those with one artifact type, within what the run
+    /// may still read.
+    ///
+    /// # Errors
+    /// Only where the registry as a whole is away: overloaded, or not reached.
     pub async fn referrers(
         &self,
         repository: &RemoteName,
         subject: &Digest,
         artifact_type: Option<&str>,
-    ) -> Result<Option<Vec<Descriptor>>, Error> {
-        let found = match self.referrers_by_api(repository, subject, artifact_type).await? {
-            Some(found) => Some(found),
-            None => self.referrers_by_tag(repository, subject).await?,
-        };
+        allowance: &Allowance,
+    ) -> Result<Referrers, Error> {
+        let mut gathered = Gathered::default();
+        let by_api =
+            self.referrers_by_api(repository, subject, artifact_type, allowance, &mut gathered).await?;
+        if let ByApi::Missing(warning) = by_api {
+            let found = self.referrers_by_tag(repository, subject, allowance, &mut gathered).await?;
+            // A registry without the API answers in many ways; where the tag is there, nothing is missing.
+            gathered.referrers.warnings.extend(warning.filter(|_| !found));
+        }
+        let mut referrers = gathered.finish();
         // Filtering is the registry's choice, so it is done again here.
-        Ok(found.map(|mut found| {
-            found.retain(|d| artifact_type.is_none() || d.artifact_type.as_deref() == artifact_type);
-            found
-        }))
+        referrers
+            .descriptors
+            .retain(|d| artifact_type.is_none() || d.artifact_type.as_deref() == artifact_type);
+        Ok(referrers)
     }
 
     async fn referrers_by_api(
@@ -41,69 +142,175 @@ impl Registry {
         repository: &RemoteName,
         subject: &Digest,
         artifact_type: Option<&str>,
-    ) -> Result<Option<Vec<Descriptor>>, Error> {
+        allowance: &Allowance,
+        gathered: &mut Gathered,
+    ) -> Result<ByApi, Error> {
         let doing = format!("listing what refers to {} in {repository}", subject.short());
         let mut url = self.repository_url(repository, &format!("referrers/{subject}"));
         if let Some(wanted) = artifact_type {
             url.query_pairs_mut().append_pair("artifactType", wanted);
         }
-        let mut found = Vec::new();
-        for page in 0..MAX_PAGES {
-            let Some((mut some, next)) = self.referrers_page(repository, &url, &doing, page == 0).await?
-            else {
-                return Ok(None);
-            };
-            found.append(&mut some);
-            match next {
-                Some(next) if next != url => url = next,
-                _ => return Ok(Some(found)),
+        let mut visited = HashSet::new();
+        loop {
+            if let Err(over) = allowance.take_page() {
+                gathered.warn(over.into());
+                return Ok(ByApi::Listed);
             }
+            let next = match self.referrers_page(repository, subject, &url, &doing, allowance, gathered).await
+            {
+                Ok(next) => next,
+                Err(error) if error.is_away() => return Err(error),
+                Err(error) if visited.is_empty() => {
+                    // No such API (404 and its like), or not for everybody: Artifactory, Nexus and others say so
+                    // with 400, 401, 403 or 405.
+                    let ordinary = error.status().is_some_and(means_unsupported);
+                    let warning = ReferrersWarning::Unreadable(error.to_string());
+                    return Ok(ByApi::Missing((!ordinary).then_some(warning)));
+                }
+                Err(error) => {
+                    gathered.warn(ReferrersWarning::Unreadable(error.to_string()));
+                    return Ok(ByApi::Listed);
+                }
+            };
+            let target = match next {
+                NextPage::None => return Ok(ByApi::Listed),
+                NextPage::At(target) => target,
+                NextPage::Unreadable(link) => {
+                    gathered.warn(ReferrersWarning::UnreadableLink(tidy(&link)));
+                    return Ok(ByApi::Listed);
+                }
+            };
+            let Some(following) = self.next_page(&url, &target) else {
+                gathered.warn(ReferrersWarning::UnreadableLink(tidy(&target)));
+                return Ok(ByApi::Listed);
+            };
+            visited.insert(url);
+            if visited.contains(&following) {
+                gathered.warn(ReferrersWarning::Circle);
+                return Ok(ByApi::Listed);
+            }
+            url = following;
         }
-        Err(self.bad_answer(&doing, "pages without end"))
     }
 
-    /// One page; `None` where the first one shows that there is no such API.
+    /// One page of the API.
     async fn referrers_page(
         &self,
         repository: &RemoteName,
+        subject: &Digest,
         url: &Url,
         doing: &str,
-        first: bool,
-    ) -> Result<Option<(Vec<Descriptor>, Option<Url>)>, Error> {
+        allowance: &Allowance,
+        gathered: &mut Gathered,
+    ) -> Result<NextPage, Error> {
         let scopes = vec![self.scope(repository, &[Action::Pull])];
         let call = Call::new(Method::GET, url.clone(), scopes, doing.to_owned())
             .header(ACCEPT, HeaderValue::from_static(media_type::OCI_INDEX));
-        let mut response = self.send(call).await?;
-        let status = response.status();
-        if status != StatusCode::OK {
-            let unsupported = status.is_client_error()
-                && !matches!(status, StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS);
-            return if first && unsupported { Ok(None) } else { Err(self.refused(response, doing).await) };
+        let mut response = self.expect(call, &[StatusCode::OK]).await?;
+        let (body, is_whole) =
+            read_up_to(&mut response, self.host(), doing, MAX_PAGE.min(allowance.bytes_left())).await?;
+        let links = response.headers().get_all(LINK).iter();
+        let links: Vec<_> =
+            links.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
+        let counted = allowance.take_bytes(body.len() + links.iter().map(String::len).sum::<usize>());
+        if !is_whole && body.len() == MAX_PAGE {
+            return Err(self.bad_answer(doing, format!("a page of more than {MAX_PAGE} bytes")));
         }
-        let body = read_body(&mut response, self.host(), doing, MAX_MANIFEST_BYTES).await?;
-        let Ok(index) = Manifest::parse(&body, Some(media_type::OCI_INDEX)) else {
-            return if first { Ok(None) } else { Err(self.bad_answer(doing, "no image index")) };
-        };
-        let next = match next_link(response.headers()) {
-            None => None,
-            Some(target) => Some(self.next_page(url, &target, doing)?),
-        };
-        Ok(Some((index.manifests().to_vec(), next)))
+        if !is_whole {
+            gathered.warn(allowance.out_of_bytes().into());
+            return Ok(NextPage::None);
+        }
+        if is_html(response.headers(), &body) {
+            return Err(self.bad_answer(doing, "a web page"));
+        }
+        let index: Index =
+            serde_json::from_slice(&body).map_err(|_| self.bad_answer(doing, "no list of referrers"))?;
+        let entries = index.manifests.ok_or_else(|| self.bad_answer(doing, "no list of referrers"))?;
+        let within = counted.and_then(|()| gathered.take(entries, subject, allowance, |_| true));
+        match within {
+            Ok(()) => Ok(NextPage::of(links.iter().map(String::as_str))),
+            Err(over) => {
+                gathered.warn(over.into());
+                Ok(NextPage::None)
+            }
+        }
     }
 
+    /// The list under the tag that stands in for the API; `false` if there is none. What answers to that tag and
+    /// is no list of referrers (the subject itself, any other image) belongs to somebody else.
     async fn referrers_by_tag(
         &self,
         repository: &RemoteName,
         subject: &Digest,
-    ) -> Result<Option<Vec<Descriptor>>, Error> {
+        allowance: &Allowance,
+        gathered: &mut Gathered,
+    ) -> Result<bool, Error> {
         let tag = Reference::Tag(Tag::referrers_of(subject));
-        match self.get_manifest(repository, &tag).await {
-            // A tag of that name which is no index belongs to somebody else.
-            Ok(fetched) => Ok(Manifest::parse(&fetched.bytes, Some(&fetched.media_type))
-                .ok()
-                .map(|index| index.manifests().to_vec())),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
+        let fetched = match self.get_manifest(repository, &tag).await {
+            Ok(fetched) => fetched,
+            Err(error) if error.is_away() => return Err(error),
+            Err(error) if error.status().is_some_and(means_unsupported) => return Ok(false),
+            Err(error) => {
+                gathered.warn(ReferrersWarning::Unreadable(error.to_string()));
+                return Ok(true);
+            }
+        };
+        if fetched.digest == *subject {
+            return Ok(false);
         }
+        let index = serde_json::from_slice::<Index>(&fetched.bytes).ok();
+        let Some(entries) = index.and_then(|index| index.manifests) else { return Ok(false) };
+        let within = allowance.take_bytes(fetched.bytes.len());
+        let within =
+            within.and_then(|()| gathered.take(entries, subject, allowance, |entry| !is_platform(entry)));
+        if let Err(over) = within {
+            gathered.warn(over.into());
+        }
+        Ok(true)
+    }
+}
+
+/// Whether a status says that there is nothing of the kind, or nothing for us.
+fn means_unsupported(status: StatusCode) -> bool {
+    status.is_client_error() || status == StatusCode::NOT_IMPLEMENTED
+}
+
+/// Whether an entry is one platform of an image, and no referrer: those have an artifact type and no platform.
+fn is_platform(entry: &Descriptor) -> bool {
+    entry.platform.is_some() && entry.artifact_type.is_none()
+}
+
+impl Gathered {
+    fn warn(&mut self, warning: ReferrersWarning) {
+        self.referrers.warnings.push(warning);
+    }
+
+    fn take(
+        &mut self,
+        entries: Vec<Value>,
+        subject: &Digest,
+        allowance: &Allowance,
+        is_referrer: impl Fn(&Descriptor) -> bool,
+    ) -> Result<(), OverBudget> {
+        for entry in entries {
+            allowance.take_entry()?;
+            match Descriptor::deserialize(&entry) {
+                Ok(found) if found.digest == *subject || !is_referrer(&found) => {}
+                Ok(found) => {
+                    if self.known.insert(found.digest.clone()) {
+                        self.referrers.descriptors.push(found);
+                    }
+                }
+                Err(_) => self.skipped.add(&entry),
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Referrers {
+        if self.skipped.count > 0 {
+            self.referrers.warnings.push(ReferrersWarning::Skipped(self.skipped));
+        }
+        self.referrers
     }
 }

@@ -207,13 +207,11 @@ impl Registry {
     /// Where an upload goes on: the Location of an answer, if it has one. Another host may be named, though no
     /// credentials go there; but what a registry is told over https goes nowhere in the clear.
     fn upload_address(&self, asked: &Url, response: &Response, doing: &str) -> Result<Option<Url>, Error> {
-        if !response.headers().contains_key(LOCATION) {
-            return Ok(None);
-        }
-        let url = crate::transport::location(asked, response)
-            .map(|url| self.own_address(url))
-            .filter(|url| matches!(url.scheme(), "http" | "https"))
-            .filter(|url| url.username().is_empty() && url.password().is_none())
+        let Some(location) = response.headers().get(LOCATION) else { return Ok(None) };
+        let url = location
+            .to_str()
+            .ok()
+            .and_then(|location| self.further_address(asked, location))
             .ok_or_else(|| self.bad_answer(doing, "an address to upload to that is none"))?;
         if asked.scheme() == "https" && url.scheme() == "http" {
             return Err(self.bad_answer(doing, "an address to upload to that is not https"));

@@ -2,6 +2,7 @@
 //! defaults, in this order. Nothing is opened or begun here.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, io};
@@ -15,7 +16,7 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use longshore_content::{Retention, Sparse};
 use longshore_engine::GarbageSettings;
-use longshore_remote::PrivateRemotes;
+use longshore_remote::{Budget, PrivateRemotes};
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -84,6 +85,8 @@ pub(crate) struct Settings {
     /// Whose remotes may be at loopback and private addresses.
     pub(crate) private_remotes: PrivateRemotes,
     pub(crate) sparse: Sparse,
+    /// How much of what other registries list is read.
+    pub(crate) listing_budget: Budget,
     pub(crate) garbage: GarbageSettings,
     /// How long jobs and uploads stay with a server that says nothing any more; none: as it is by default.
     pub(crate) lease: Option<SignedDuration>,
@@ -101,6 +104,16 @@ pub(crate) struct Settings {
     pub(crate) tls: Option<TlsSettings>,
     /// The password of the first administrator.
     pub(crate) admin_password: Option<SecretString>,
+}
+
+/// What is not said stays as it is by default.
+fn budget(bytes: Option<NonZeroU64>, entries: Option<NonZeroU64>) -> Budget {
+    let usual = Budget::default();
+    Budget {
+        bytes: bytes.map_or(usual.bytes, NonZeroU64::get),
+        entries: entries.map_or(usual.entries, NonZeroU64::get),
+        ..usual
+    }
 }
 
 impl Settings {
@@ -198,6 +211,7 @@ impl Settings {
             })?,
             private_remotes: options.private_remotes.map(PrivateRemotes::from).unwrap_or_default(),
             sparse: options.sparse_manifests.map(Sparse::from).unwrap_or_default(),
+            listing_budget: budget(options.remote_listing_bytes, options.remote_listing_entries),
             garbage: match options.keep_seconds {
                 Some(seconds) => brief_garbage(seconds),
                 None => garbage(

@@ -2,7 +2,7 @@
 //! decided next door.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -74,6 +74,13 @@ pub(crate) struct Options {
     /// Whose remotes may be at loopback and private addresses [default: administrators]
     #[arg(long, env = "LONGSHORE_PRIVATE_REMOTES", value_name = "WHOSE")]
     pub(super) private_remotes: Option<Whose>,
+    /// The most bytes that another registry's lists of tags and of referrers may have in one run
+    /// [default: 104857600]
+    #[arg(long, env = "LONGSHORE_REMOTE_LISTING_BYTES", value_name = "BYTES")]
+    pub(super) remote_listing_bytes: Option<NonZeroU64>,
+    /// The most names and referrers that another registry may list in one run [default: 1000000]
+    #[arg(long, env = "LONGSHORE_REMOTE_LISTING_ENTRIES", value_name = "NUMBER")]
+    pub(super) remote_listing_entries: Option<NonZeroU64>,
     /// Manifests that are taken though parts of them are missing [default: refused]
     #[arg(long, env = "LONGSHORE_SPARSE_MANIFESTS", value_name = "WHICH")]
     pub(super) sparse_manifests: Option<SparseManifests>,
@@ -196,6 +203,8 @@ impl Options {
             workers: self.workers.or(other.workers),
             zone: self.zone.or(other.zone),
             private_remotes: self.private_remotes.or(other.private_remotes),
+            remote_listing_bytes: self.remote_listing_bytes.or(other.remote_listing_bytes),
+            remote_listing_entries: self.remote_listing_entries.or(other.remote_listing_entries),
             sparse_manifests: self.sparse_manifests.or(other.sparse_manifests),
             keep_untagged_days: self.keep_untagged_days.or(other.keep_untagged_days),
             keep_seconds: self.keep_seconds.or(other.keep_seconds),

@@ -54,7 +54,7 @@ impl fmt::Display for Settings {
             PrivateRemotes::Nobody => "nobody",
         };
         let tls = self.tls.as_ref().map_or_else(|| "(plain HTTP)".to_owned(), ToString::to_string);
-        let lines: [(&str, &dyn fmt::Display); 22] = [
+        let lines: [(&str, &dyn fmt::Display); 24] = [
             ("listen", &self.listen),
             ("data", &self.data.display()),
             ("database", &without_password(&self.database)),
@@ -66,6 +66,8 @@ impl fmt::Display for Settings {
             ("workers", &self.workers),
             ("zone", &self.zone.iana_name().unwrap_or("UTC")),
             ("private_remotes", &private_remotes),
+            ("remote_listing_bytes", &self.listing_budget.bytes),
+            ("remote_listing_entries", &self.listing_budget.entries),
             ("sparse_manifests", &sparse),
             ("keep_untagged_days", &(hours(retention.untagged) / 24)),
             ("undo_days", &(hours(Some(retention.undo)) / 24)),

@@ -2,13 +2,15 @@
 
 use crate::registry::{Registry, SECRET};
 use crate::scene::{SAVE, Scene, name, push_mirror_over, robot_at, typed};
+use axum::http::Method;
 use longshore_metadata::{Error, Priority, remotes as stored_remotes};
 use longshore_model::connect::{CheckStatus, ConnectRequest, Direction};
 use longshore_model::policy::RemoteChoice;
 use longshore_model::remote::RemoteDraft;
 use longshore_model::{Code, PageRequest, Remote, Visibility};
 use longshore_remote::Authorities;
-use longshore_testkit::TestCa;
+use longshore_testkit::scripted::{on, reply};
+use longshore_testkit::{ScriptedRegistry, TestCa};
 
 async fn scene() -> Scene {
     let scene = Scene::new().await;
@@ -20,6 +22,28 @@ async fn scene() -> Scene {
 async fn saved(scene: &Scene, registry: &Registry) -> Remote {
     let dev = scene.who("dev").await;
     scene.admin.create_remote(&dev, robot_at(&registry.url)).await.unwrap()
+}
+
+#[tokio::test]
+async fn semantics_41_the_preview_of_tags_reads_a_small_part_of_a_list_without_end() {
+    let registry = ScriptedRegistry::start().await;
+    registry.script([on(Method::GET, "*/tags/list").with(|asked| {
+        let page: u64 = asked.parameter("page").map_or(0, |page| page.parse().unwrap());
+        let tags: Vec<String> = (0..20_000).map(|number| format!("t{page}-{number}")).collect();
+        let next = format!("<?page={}>; rel=next", page + 1);
+        Some(reply(200).json(&serde_json::json!({"tags": tags})).header("link", next))
+    })]);
+    let scene = scene().await;
+    let wanted = ConnectRequest {
+        saved: None,
+        remote: Some(RemoteDraft { url: registry.url(), ..RemoteDraft::default() }),
+        remote_repository: "there/app".to_owned(),
+        direction: Direction::Pull,
+    };
+    let dev = scene.who("dev").await;
+    let found = scene.admin.remote_tags(&dev, &name("dev/web"), &wanted).await.unwrap();
+    assert_eq!((found.tags.len(), found.complete), (5_000, false));
+    assert_eq!(registry.count(Method::GET, "tags/list"), 1);
 }
 
 fn request(saved: Option<&Remote>, remote: Option<RemoteDraft>) -> ConnectRequest {

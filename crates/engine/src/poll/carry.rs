@@ -123,6 +123,7 @@ impl<'a> Carrier<'a> {
     /// else the first one at all, is the run's.
     pub(super) async fn carry_out(self, mut survey: Survey) -> Result<Tally, Trouble> {
         self.journal.plan_tags(survey.tags.len() + survey.unread.len());
+        self.count(|tally| tally.warnings += survey.warnings);
         for (name, trouble) in std::mem::take(&mut survey.unread) {
             self.heed::<()>(&name, Err(trouble))?;
             self.journal.tag_done();

@@ -3,14 +3,13 @@
 
 use super::{
     carry::{Carrier, Present, TRIES},
-    survey::{Survey, look},
+    survey::Survey,
 };
 use crate::trouble::Trouble;
-use http::StatusCode;
 use jiff::SignedDuration;
 use longshore_metadata::{Error, Priority, manifests, settings};
 use longshore_model::Timestamp;
-use longshore_oci::{Digest, Tag};
+use longshore_oci::{Digest, Reference, Tag};
 use std::collections::BTreeSet;
 
 /// New referrers of a tag are looked for at every run this long after its arrival,
@@ -92,13 +91,14 @@ impl Carrier<'_> {
     /// Copies one digest tag, if it is there and differs from what is here.
     async fn digest_tag(&self, name: &Tag) -> Result<bool, Trouble> {
         self.pull.halt().check()?;
-        let digest = match look(&self.registry, &self.mirror.remote_repository, name).await {
-            Ok(Some(digest)) => digest,
-            Ok(None) => return Ok(false),
-            // So some registries answer for what is not there (semantics 40).
-            Err(Trouble::Remote(error)) if error.status() == Some(StatusCode::FORBIDDEN) => return Ok(false),
-            failed => return self.pull.halt().heed(failed.map(|_| false)),
-        };
+        let reference = Reference::Tag(name.clone());
+        let there = self.registry.look_at_manifest(&self.mirror.remote_repository, &reference).await;
+        let there = self.pull.halt().heed(there.map_err(Trouble::from))?;
+        let Some(digest) = there.optional().map(|head| head.digest) else { return Ok(false) };
+        // A registry that answers to any name with the image itself has no such tag (semantics 41).
+        if name.digest_tag_subject().as_ref() == Some(&digest) {
+            return Ok(false);
+        }
         if self.local(name).await?.is_some_and(|local| local.digest == digest) {
             return Ok(false);
         }

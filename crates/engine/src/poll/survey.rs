@@ -30,6 +30,8 @@ pub(super) struct Survey {
     pub listed: bool,
     /// Why there may be more tags than were found.
     pub incomplete: Option<String>,
+    /// What was odd about the list and is told in the journal.
+    pub warnings: u64,
 }
 
 impl Survey {
@@ -45,13 +47,17 @@ impl Survey {
         let plain: Option<Vec<Tag>> =
             patterns.plain_names().map(|names| names.into_iter().cloned().collect());
         let listed = plain.is_none();
+        let mut warnings = 0;
         let (wanted, digest_tags, incomplete) = match plain {
             Some(names) => (names, Vec::new(), None),
             None => {
                 let listing = registry.list_tags(repository, PAGE).await?;
-                let why = listing.incomplete_because;
-                let incomplete =
-                    (!listing.complete).then(|| why.unwrap_or_else(|| "no reason given".to_owned()));
+                if listing.odd_names.count > 0 {
+                    let names = listing.odd_names.to_string();
+                    journal.warn(PollMessage::OddNames { place: place(mirror), names });
+                    warnings += 1;
+                }
+                let incomplete = listing.incomplete.map(|why| why.to_string());
                 let (digest_tags, names): (Vec<Tag>, Vec<Tag>) =
                     listing.tags.into_iter().partition(Tag::is_digest_tag);
                 (names.into_iter().filter(|tag| patterns.matches(tag)).collect(), digest_tags, incomplete)
@@ -59,8 +65,10 @@ impl Survey {
         };
         if let Some(why) = &incomplete {
             journal.warn(PollMessage::Incomplete { place: place(mirror), why: why.clone() });
+            warnings += 1;
         }
-        let mut survey = Self { tags: Vec::new(), unread: Vec::new(), digest_tags, listed, incomplete };
+        let mut survey =
+            Self { tags: Vec::new(), unread: Vec::new(), digest_tags, listed, incomplete, warnings };
         let work: Vec<_> = wanted.into_iter().map(|tag| find(registry, repository, tag)).collect();
         let mut found = stream::iter(work).buffered(HEADS_AT_ONCE);
         while let Some((tag, digest)) = found.next().await {

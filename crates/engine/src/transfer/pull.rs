@@ -20,7 +20,7 @@ use longshore_model::{
     message::{Again, Trouble as Said},
 };
 use longshore_oci::{Descriptor, Digest, Manifest, ManifestReference, Reference, ReferenceRole, RemoteName};
-use longshore_remote::{FetchedManifest, Registry};
+use longshore_remote::{self as remote, Allowance, FetchedManifest, Registry};
 use std::collections::HashSet;
 use tokio::sync::Semaphore;
 
@@ -40,6 +40,8 @@ pub(crate) struct Pull {
     claims: Claims,
     halt: Halt,
     streams: Semaphore,
+    /// What may still be read of lists of referrers in this run.
+    allowance: Allowance,
 }
 
 /// What came of looking for referrers.
@@ -70,7 +72,21 @@ impl Pull {
         let Carrier { author, provenance, lineage } = carrier;
         let streams = Semaphore::new(BLOBS_AT_ONCE);
         let (claims, halt) = (Claims::default(), Halt::default());
-        Self { content, registry, from, into, author, provenance, lineage, journal, claims, halt, streams }
+        let allowance = registry.endpoint().budget.into();
+        Self {
+            content,
+            registry,
+            from,
+            into,
+            author,
+            provenance,
+            lineage,
+            journal,
+            claims,
+            halt,
+            streams,
+            allowance,
+        }
     }
 
     /// Whether the run goes on.
@@ -237,7 +253,14 @@ impl Pull {
             let mut found = Vec::new();
             for subject in &level {
                 match self.ask_for_referrers(subject).await {
-                    Ok(named) => found.extend(named.into_iter().filter(|digest| seen.insert(digest.clone()))),
+                    Ok(named) => {
+                        let digests = named.descriptors.into_iter().map(|descriptor| descriptor.digest);
+                        found.extend(digests.filter(|digest| seen.insert(digest.clone())));
+                        let warnings = named.warnings.into_iter().map(|warning| {
+                            (subject.short().to_owned(), Trouble::Foreign(warning.to_string()))
+                        });
+                        referrers.left_behind.extend(warnings);
+                    }
                     Err(trouble) => referrers.left_behind.push((subject.short().to_owned(), trouble)),
                 }
             }
@@ -257,10 +280,9 @@ impl Pull {
         referrers
     }
 
-    async fn ask_for_referrers(&self, subject: &Digest) -> Result<Vec<Digest>, Trouble> {
+    async fn ask_for_referrers(&self, subject: &Digest) -> Result<remote::Referrers, Trouble> {
         self.halt.check()?;
-        let named = self.registry.referrers(&self.from, subject, None).await;
-        let named = self.halt.heed(named.map_err(Trouble::from))?;
-        Ok(named.unwrap_or_default().into_iter().map(|descriptor| descriptor.digest).collect())
+        let named = self.registry.referrers(&self.from, subject, None, &self.allowance).await;
+        self.halt.heed(named.map_err(Trouble::from))
     }
 }

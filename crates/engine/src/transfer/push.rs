@@ -98,11 +98,8 @@ impl Push {
     /// What a reference points to there. A registry that forbids the question does so for what is not there
     /// as well, so it counts as not there: the push itself shows what is allowed (semantics 40).
     pub(crate) async fn head(&self, reference: &Reference) -> Result<Option<Digest>, Trouble> {
-        match self.registry.head_manifest(&self.to.repository, reference).await {
-            Ok(there) => Ok(there.map(|there| there.digest)),
-            Err(error) if error.status() == Some(StatusCode::FORBIDDEN) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let there = self.registry.look_at_manifest(&self.to.repository, reference).await?;
+        Ok(there.optional().map(|there| there.digest))
     }
 
     /// Sends all that the manifest needs, but not the manifest itself.

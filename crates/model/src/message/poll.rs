@@ -97,6 +97,13 @@ pub enum PollMessage {
         /// Why; may quote the registry.
         why: String,
     },
+    /// The list of tags has names that are no tags; they are skipped.
+    OddNames {
+        /// The repository there.
+        place: PlaceRef,
+        /// How many and which; quotes the registry.
+        names: String,
+    },
     /// A tag that is asked for by name is not there.
     Absent {
         /// The tag there.
@@ -205,6 +212,10 @@ impl PollMessage {
             Self::Incomplete { place, why } => match place.remote().words(why, eyes) {
                 Some(why) => format!("the list of tags of {} is not complete: {why}", place.shown(eyes)),
                 None => "the list of tags of another registry is not complete".to_owned(),
+            },
+            Self::OddNames { place, names } => match place.remote().words(names, eyes) {
+                Some(names) => format!("{} lists {names}", place.shown(eyes)),
+                None => "another registry lists names that are no tags".to_owned(),
             },
             Self::Absent { place } => format!("{} does not exist", place.shown(eyes)),
             Self::Tag { place, why } => format!("{}: {}", place.shown(eyes), why.sentence(eyes)),

@@ -25,12 +25,12 @@ impl Findings {
         let host = self.host.clone();
         let shown = registry.endpoint().repository(repository);
         let who = who(registry);
-        match registry.first_tag(repository).await {
-            Ok(first) => {
+        match registry.has_tags(repository).await {
+            Ok(has_tags) => {
                 self.permissions.read = true;
-                let message = match first {
-                    Some(_) => format!("The repository {shown} is there"),
-                    None => format!("The repository {shown} is there and has no tags yet"),
+                let message = match has_tags {
+                    true => format!("The repository {shown} is there"),
+                    false => format!("The repository {shown} is there and has no tags yet"),
                 };
                 self.note(CheckKind::Repository, CheckStatus::Ok, message);
                 self.note(CheckKind::Read, CheckStatus::Ok, format!("{who} may read {shown} at {host}"));

@@ -9,5 +9,7 @@ mod lists;
 mod manifests;
 mod reach;
 mod real;
+mod referrers;
 mod tls;
+mod tokens;
 mod uploads;

@@ -21,7 +21,7 @@ async fn semantics_04_an_unchanged_tag_costs_one_head_with_the_one_accept_list()
     let digest = body_digest().to_string();
     let fake = Fake::start(move |_| answer(200, &[TYPE, ("docker-content-digest", &digest)], BODY)).await;
     let head = fake.registry().head_manifest(&repo(), &reference("v1")).await.unwrap().unwrap();
-    assert_eq!((head.digest, head.media_type.as_str()), (body_digest(), media_type::OCI_MANIFEST));
+    assert_eq!((head.digest, head.media_type.as_deref()), (body_digest(), Some(media_type::OCI_MANIFEST)));
     assert_eq!(head.size, Some(BODY.len() as u64));
     assert_eq!(fake.lines(), ["HEAD /v2/dev/web/manifests/v1"]);
     assert_eq!(fake.seen()[0].header("accept"), Some(media_type::ACCEPT_MANIFESTS));

@@ -50,7 +50,7 @@ async fn an_index_travels_whole_from_a_private_registry_with_its_own_authority_t
     let from = Registry::connect_to(settings).unwrap();
     let to = Registry::connect_to(endpoint(&target)).unwrap();
     let listing = from.list_tags(&name("dev/web"), 1).await.unwrap();
-    assert!(listing.complete);
+    assert!(listing.is_complete());
     assert_eq!(listing.tags, ["v1"]);
 
     copy(&from, &to, &name("dev/web"), &name("qa/web"), reference("v1")).await;

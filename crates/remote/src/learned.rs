@@ -1,0 +1,84 @@
+//! What was learned of a registry while speaking to it, so that no request is wasted twice on the same oddity.
+//! Everything here only saves requests: nothing is believed that one more request could not confirm.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+/// A 403 to a HEAD is believed after a GET has agreed so often, and never once one has not.
+const AGREED: u32 = 3;
+const NEVER: u32 = u32::MAX;
+
+/// Shared by all handles of one registry.
+#[derive(Debug, Default)]
+pub(crate) struct Learned {
+    heads_fail: AtomicBool,
+    /// GETs that confirmed the 403 of a HEAD; [`NEVER`] once one answered something else.
+    forbidden_agreed: AtomicU32,
+    longest_page: AtomicU64,
+    ignores_last: AtomicBool,
+}
+
+impl Learned {
+    /// Whether HEAD is of no use here: it is refused, or says nothing (right) of the digest.
+    pub(crate) fn heads_fail(&self) -> bool {
+        self.heads_fail.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_heads_fail(&self) {
+        self.heads_fail.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the registry says 403 where it means 404, and says the same to HEAD and GET.
+    pub(crate) fn believes_forbidden_head(&self) -> bool {
+        (AGREED..NEVER).contains(&self.forbidden_agreed.load(Ordering::Relaxed))
+    }
+
+    /// Whether a GET after a HEAD that answered 403 was forbidden, too.
+    pub(crate) fn note_forbidden_head(&self, get_agreed: bool) {
+        let step = |seen: u32| match (seen, get_agreed) {
+            (NEVER, _) | (_, false) => Some(NEVER),
+            (seen, true) => Some((seen + 1).min(AGREED)),
+        };
+        // The step always gives a value.
+        let _ = self.forbidden_agreed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step);
+    }
+
+    /// The most names that one page of this registry has had.
+    pub(crate) fn longest_page(&self) -> u64 {
+        self.longest_page.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_page(&self, names: u64) {
+        self.longest_page.fetch_max(names, Ordering::Relaxed);
+    }
+
+    /// Whether the registry answers `last=` with the first page again.
+    pub(crate) fn ignores_last(&self) -> bool {
+        self.ignores_last.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_ignores_last(&self) {
+        self.ignores_last.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forbidden_head_is_believed_after_three_gets_agreed_and_never_after_one_did_not() {
+        let learned = Learned::default();
+        for _ in 0..2 {
+            learned.note_forbidden_head(true);
+        }
+        assert!(!learned.believes_forbidden_head());
+        learned.note_forbidden_head(true);
+        learned.note_forbidden_head(true);
+        assert!(learned.believes_forbidden_head());
+        learned.note_forbidden_head(false);
+        for _ in 0..9 {
+            learned.note_forbidden_head(true);
+        }
+        assert!(!learned.believes_forbidden_head());
+    }
+}

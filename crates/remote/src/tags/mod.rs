@@ -1,0 +1,285 @@
+//! The list of tags, followed to its end (distribution-spec end-8), however a registry pages it.
+
+mod page;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::time::Duration;
+
+use http::header::LINK;
+use http::{Method, StatusCode};
+use longshore_oci::{Action, NextPage, RemoteName, Tag};
+use url::Url;
+
+use crate::answer::{is_html, read_up_to, tidy};
+use crate::transport::Call;
+use crate::{Allowance, Budget, Error, OverBudget, Registry};
+
+use page::{Brought, Collector};
+
+/// How many pages in a row may bring nothing new where a `Link` leads on: some registries filter their pages.
+const MAX_FRUITLESS: u32 = 10;
+
+/// How often pages after the first are asked for again in one listing where the registry failed,
+const RETRIES: u32 = 2;
+/// and how long is waited before.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// All tags of a repository, as far as the registry lists them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// Each once, in the registry's order.
+    pub tags: Vec<Tag>,
+    /// Why these may not be all. What is listed may be brought in all the same, but nothing may be
+    /// removed or taken for a baseline on the strength of such a listing (semantics 21, 38).
+    pub incomplete: Option<Incomplete>,
+    /// Names that are no tags; they were passed over.
+    pub odd_names: OddNames,
+}
+
+/// Why a listing may not be all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Incomplete {
+    /// The pages lead back to one that was there.
+    #[error("its pages go round in a circle")]
+    Circle,
+    /// A page has only names that were there.
+    #[error("it repeats a page")]
+    Repeated,
+    /// A full page, and the registry cannot be asked for the one after it.
+    #[error("it ends with a full page and does not go on from there when asked (it ignores \"last\")")]
+    NotContinued,
+    /// The header that names the next page.
+    #[error("the Link to its next page cannot be read: {0}")]
+    UnreadableLink(String),
+    /// A page after the first failed, for a reason that will not pass.
+    #[error("a further page failed: {0}")]
+    PageFailed(String),
+    /// Longer than what may be read.
+    #[error(transparent)]
+    OverBudget(#[from] OverBudget),
+}
+
+/// Listed names that are no tags.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OddNames {
+    /// How many there are, each name once.
+    pub count: u64,
+    /// The first few, fit for a message.
+    pub examples: Vec<String>,
+}
+
+impl OddNames {
+    /// The most examples that are kept.
+    pub const EXAMPLES: usize = 5;
+}
+
+impl fmt::Display for OddNames {
+    /// `2 names that are no tags: "a+b", "c d"`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.count {
+            1 => f.write_str("1 name that is no tag")?,
+            many => write!(f, "{many} names that are no tags")?,
+        }
+        for (at, example) in self.examples.iter().enumerate() {
+            write!(f, "{} {example:?}", if at == 0 { ":" } else { "," })?;
+        }
+        match self.count - self.examples.len() as u64 {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+impl Listing {
+    /// Whether these are all.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.incomplete.is_none()
+    }
+}
+
+/// What comes after a page.
+enum Step {
+    End,
+    Stop(Incomplete),
+    Next(Url),
+}
+
+/// Where a listing stands.
+struct Walk {
+    page_size: u64,
+    visited: HashSet<Url>,
+    /// Names on the page before, if this one was asked for without a `Link`.
+    probed_after: Option<u64>,
+    fruitless: u32,
+    retries: u32,
+}
+
+impl Registry {
+    /// Lists the tags, `page_size` at a time, within the endpoint's budget. The first page must be readable,
+    /// and a registry that is away (overloaded, not reached) is an error on every page; anything else that is
+    /// wrong further on makes the listing incomplete.
+    pub async fn list_tags(&self, repository: &RemoteName, page_size: u32) -> Result<Listing, Error> {
+        self.list_tags_within(repository, page_size, self.endpoint().budget).await
+    }
+
+    /// The same within a budget of one's own, for a sample. Costs no more memory than the budget has bytes,
+    /// and stops reading in mid-page.
+    pub async fn list_tags_within(
+        &self,
+        repository: &RemoteName,
+        page_size: u32,
+        budget: Budget,
+    ) -> Result<Listing, Error> {
+        let doing = format!("listing the tags of {repository}");
+        let allowance = Allowance::from(budget);
+        let mut collector = Collector::new(&allowance);
+        let mut walk = Walk::new(page_size);
+        let mut url = self.first_page(repository, page_size);
+        let incomplete = loop {
+            if let Err(over) = allowance.take_page() {
+                break Some(over.into());
+            }
+            let first = walk.visited.is_empty();
+            let (brought, next) = match self.page(repository, &url, &doing, &mut collector, &allowance).await
+            {
+                Ok(found) => found,
+                Err(error) if first || error.is_away() => return Err(error),
+                Err(error) if error.is_transient() && walk.may_retry() => {
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                    continue;
+                }
+                // To a registry that does not know `last`, asking for more was the mistake.
+                Err(_) if walk.probed_after.is_some_and(|names| names != walk.page_size) => break None,
+                Err(error) => break Some(Incomplete::PageFailed(error.to_string())),
+            };
+            let step = self.after(&mut walk, url, brought, next);
+            url = match step {
+                Step::End => break None,
+                Step::Stop(why) => break Some(why),
+                Step::Next(url) => url,
+            };
+        };
+        Ok(Listing { tags: collector.tags, incomplete, odd_names: collector.odd_names })
+    }
+
+    /// Whether any tag is listed, by the beginning of one page.
+    pub(crate) async fn has_tags(&self, repository: &RemoteName) -> Result<bool, Error> {
+        let doing = format!("listing the tags of {repository}");
+        let allowance = Allowance::from(Budget { bytes: 64 * 1024, entries: 1, pages: 1 });
+        let mut collector = Collector::new(&allowance);
+        let url = self.first_page(repository, 1);
+        let (brought, _) = self.page(repository, &url, &doing, &mut collector, &allowance).await?;
+        Ok(brought.names > 0)
+    }
+
+    fn first_page(&self, repository: &RemoteName, page_size: u32) -> Url {
+        let mut url = self.repository_url(repository, "tags/list");
+        url.query_pairs_mut().append_pair("n", &page_size.to_string());
+        url
+    }
+
+    async fn page(
+        &self,
+        repository: &RemoteName,
+        url: &Url,
+        doing: &str,
+        collector: &mut Collector<'_>,
+        allowance: &Allowance,
+    ) -> Result<(Brought, NextPage), Error> {
+        let scopes = vec![self.scope(repository, &[Action::Pull])];
+        let call = Call::new(Method::GET, url.clone(), scopes, doing.to_owned());
+        let mut response = self.expect(call, &[StatusCode::OK]).await?;
+        let most = allowance.bytes_left();
+        let (body, is_whole) = read_up_to(&mut response, self.host(), doing, most).await?;
+        let links: Vec<String> =
+            response.headers().get_all(LINK).iter().map(|value| text(value.as_bytes())).collect();
+        // Addresses of pages are kept, too. Where nothing is left, the next page is cut off at once.
+        let _ = allowance.take_bytes(body.len() + links.iter().map(String::len).sum::<usize>());
+        if is_html(response.headers(), &body) {
+            return Err(self.bad_answer(doing, "a web page"));
+        }
+        let brought = collector.read(&body, is_whole);
+        let brought = brought.map_err(|_| self.bad_answer(doing, "no list of tags"))?;
+        Ok((brought, NextPage::of(links.iter().map(String::as_str))))
+    }
+
+    /// Decides how a listing goes on after a page.
+    fn after(&self, walk: &mut Walk, url: Url, brought: Brought, next: NextPage) -> Step {
+        let probed_after = walk.probed_after.take();
+        let longest = self.learned().longest_page();
+        self.learned().note_page(brought.names);
+        if let Some(over) = brought.over_budget {
+            return Step::Stop(over.into());
+        }
+        walk.fruitless = if brought.new == 0 { walk.fruitless + 1 } else { 0 };
+        let followed = !walk.visited.is_empty() && probed_after.is_none();
+        let mut current = url.clone();
+        walk.visited.insert(url);
+        match next {
+            NextPage::Unreadable(link) => Step::Stop(Incomplete::UnreadableLink(tidy(&link))),
+            NextPage::At(_) if followed && brought.new == 0 && brought.names > 0 => {
+                Step::Stop(Incomplete::Repeated)
+            }
+            NextPage::At(target) => match self.next_page(&current, &target) {
+                None => Step::Stop(Incomplete::UnreadableLink(tidy(&target))),
+                Some(next) if walk.visited.contains(&next) || walk.fruitless > MAX_FRUITLESS => {
+                    Step::Stop(Incomplete::Circle)
+                }
+                Some(next) => Step::Next(next),
+            },
+            NextPage::None => {
+                let Some(last) = brought.last else { return Step::End };
+                if brought.new == 0 {
+                    // A page again that was there: what was asked for was ignored. One name again is only a
+                    // `last` that is taken as "from here on".
+                    let repeats = probed_after.is_some_and(|before| brought.names >= before.max(2));
+                    if repeats {
+                        self.learned().note_ignores_last();
+                    }
+                    return walk.ended_by_itself(repeats && probed_after == Some(walk.page_size));
+                }
+                // Longer pages were seen here, or more came than was asked for: this one was not cut.
+                let may_go_on =
+                    brought.names >= longest.min(walk.page_size) && brought.names <= walk.page_size;
+                if !may_go_on {
+                    return Step::End;
+                }
+                if self.learned().ignores_last() {
+                    return walk.ended_by_itself(brought.names == walk.page_size);
+                }
+                walk.probed_after = Some(brought.names);
+                current
+                    .query_pairs_mut()
+                    .clear()
+                    .append_pair("n", &walk.page_size.to_string())
+                    .append_pair("last", &last);
+                Step::Next(current)
+            }
+        }
+    }
+}
+
+impl Walk {
+    fn new(page_size: u32) -> Self {
+        let page_size = u64::from(page_size);
+        Self { page_size, visited: HashSet::new(), probed_after: None, fruitless: 0, retries: 0 }
+    }
+
+    /// Whether a page that failed is asked for again.
+    fn may_retry(&mut self) -> bool {
+        self.retries += 1;
+        self.retries <= RETRIES
+    }
+
+    /// The end of a listing that could not be asked to go on; after a `full` page that is not sure.
+    fn ended_by_itself(&self, full: bool) -> Step {
+        if full { Step::Stop(Incomplete::NotContinued) } else { Step::End }
+    }
+}
+
+/// A header's value; what is no UTF-8 is replaced.
+fn text(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).into_owned()
+}
