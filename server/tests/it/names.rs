@@ -47,7 +47,7 @@ impl Scene {
         let locked = format!("{SECRET}/locked");
         for (target, suffix) in [("vault", ""), ("locked", ""), ("gone", "-gone")] {
             let target = format!("{SECRET}/{target}");
-            promotion(rest, "dev/open", &target, rules(suffix), &format!("{SECRET}-%n")).await;
+            promotion(rest, "dev/open", &target, rules(suffix), "moved-%n").await;
         }
         rest.patch(&format!("/repositories/{}", locked.replace('/', "%2F")), json!({"state": "read_only"}))
             .await
@@ -214,7 +214,7 @@ async fn semantics_46_administrators_are_told_what_happened_and_where() {
     scene.happen().await;
     let tag = scene.rest.get("/repositories/dev/open/tags/1.0").await.expect(200).to_string();
     for told in [
-        format!("{SECRET}/vault:{SECRET}-1.0"),
+        format!("{SECRET}/vault:moved-1.0"),
         format!("{SECRET}/locked is read-only"),
         format!("{SECRET}/taken"),
     ] {
