@@ -232,6 +232,7 @@ async fn promote(
             (Answer::Superseded, PromotionMessage::Superseded { target: made, by: by.revision })
         }
         SetOutcome::Immutable { .. } => (Answer::Failed, PromotionMessage::Immutable { target: made }),
+        SetOutcome::Unstored => (Answer::Failed, PromotionMessage::Deleted { target: made }),
     };
     Ok((answer, became.into(), None))
 }

@@ -280,6 +280,9 @@ impl PromoteNow {
             SetOutcome::Set(record) | SetOutcome::Unchanged(record) => Ok(record),
             // A change of a person's own is never superseded; were it so, what stands is the answer.
             SetOutcome::Superseded { by } => Ok(by),
+            SetOutcome::Unstored => {
+                Err(PromoteError::NoSuchTag { repository: self.source.name.clone(), tag: self.tag.clone() })
+            }
             SetOutcome::Immutable { .. } => Err(PromoteError::Immutable {
                 repository: self.target.name.clone(),
                 tag: self.target_tag.clone(),

@@ -8,7 +8,11 @@ use crate::{
     conn::{change, row, rows, value},
     convert::{from_json, id, json, maybe_instant, micros, parse},
 };
-use longshore_model::{RepositoryId, Timestamp, UploadId, job::Parameters};
+use jiff::SignedDuration;
+use longshore_model::{
+    RepositoryId, Timestamp, UploadId,
+    job::{Action, Parameters},
+};
 use longshore_oci::Digest;
 
 /// Before which instants things without a root may go.
@@ -55,9 +59,21 @@ pub async fn standing(tx: &mut Tx, repository: RepositoryId) -> Result<Standing,
     })
 }
 
+/// What a transfer finds in place may have come so long before it without anybody noting that it is relied upon.
+const FOUND: SignedDuration = SignedDuration::from_hours(6);
+
+/// Since when a repository's unfinished polls have brought content in, or relied on what is there: all of that
+/// stays until they end, however long they take. One lookup of the repository's unfinished jobs.
+async fn transfers_since(conn: &mut Conn, repository: RepositoryId) -> Result<Option<Timestamp>, Error> {
+    let sql = "SELECT MIN(created_at) FROM jobs
+               WHERE repository = $1 AND action = $2 AND status IN ('waiting', 'running')";
+    let since = value!(conn, Option<i64>, sql, repository.to_string(), Action::PollMirror.as_str())?;
+    Ok(maybe_instant(since)?.map(|since| since - FOUND))
+}
+
 /// The manifests of a repository that no root leads to. Roots are its tags, the tags that can still be
-/// brought back, what has only just come and was not deleted, and what an unfinished job is about;
-/// children live as long as a parent does, referrers as long as their subject.
+/// brought back, what has only just come or came by a poll that has not ended and was not deleted, and what an
+/// unfinished job is about; children live as long as a parent does, referrers as long as their subject.
 pub async fn rootless_manifests(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -65,6 +81,7 @@ pub async fn rootless_manifests(
 ) -> Result<Vec<Digest>, Error> {
     // What nobody deleted stays for ever where no time is set.
     let untagged = cutoffs.untagged.unwrap_or(Timestamp::MIN);
+    let came = transfers_since(conn, repository).await?.map_or(untagged, |since| since.min(untagged));
     let in_jobs = json(&in_jobs(conn, repository).await?);
     let found = rows!(
         conn,
@@ -94,7 +111,7 @@ pub async fn rootless_manifests(
            WHERE l.repository = $1 AND l.digest NOT IN (SELECT digest FROM live WHERE digest IS NOT NULL)
            ORDER BY l.digest"#,
         repository.to_string(),
-        micros(untagged),
+        micros(came),
         micros(untagged.min(cutoffs.undo)),
         in_jobs,
         micros(cutoffs.undo)
@@ -130,12 +147,15 @@ pub async fn unlink_manifest(tx: &mut Tx, repository: RepositoryId, digest: &Dig
     Ok(())
 }
 
-/// Takes from a repository the blobs that none of its manifests names, and answers which.
+/// Takes from a repository the blobs that none of its manifests names, and answers which. What a poll that has not
+/// ended has brought will be named by the manifest that comes last.
 pub async fn unlink_loose_blobs(
     tx: &mut Tx,
     repository: RepositoryId,
     cutoffs: &Cutoffs,
 ) -> Result<Vec<Digest>, Error> {
+    let parts =
+        transfers_since(tx, repository).await?.map_or(cutoffs.parts, |since| since.min(cutoffs.parts));
     let taken = rows!(
         tx.conn,
         (String,),
@@ -146,7 +166,7 @@ pub async fn unlink_loose_blobs(
              WHERE e.child = repository_blobs.digest AND e.role IN ('config', 'layer'))
          RETURNING digest",
         repository.to_string(),
-        micros(cutoffs.parts)
+        micros(parts)
     )?;
     taken.iter().map(|(digest,)| parse("digest", digest)).collect()
 }

@@ -137,6 +137,13 @@ async fn link(
     Ok(back > 0)
 }
 
+/// Whether the repository has a manifest, and so all its parts.
+pub async fn is_present(conn: &mut Conn, repository: RepositoryId, digest: &Digest) -> Result<bool, Error> {
+    let sql = "SELECT COUNT(*) FROM repository_manifests
+               WHERE repository = $1 AND digest = $2 AND removed_at IS NULL";
+    Ok(value!(conn, i64, sql, repository.to_string(), digest.as_str())? > 0)
+}
+
 /// A manifest, if the repository has it.
 pub async fn get(
     conn: &mut Conn,

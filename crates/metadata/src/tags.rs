@@ -64,6 +64,8 @@ pub enum SetOutcome {
         /// The tag as it stands.
         existing: TagRecord,
     },
+    /// The repository does not have the manifest (any more), so nothing was done (semantics 9).
+    Unstored,
 }
 
 /// What became of a tag that was to go.
@@ -98,6 +100,10 @@ pub async fn set(tx: &mut Tx, to: SetTag<'_>) -> Result<SetOutcome, Error> {
         if to.repository.immutable_tags.covers(to.name) {
             return Ok(SetOutcome::Immutable { existing: existing.clone() });
         }
+    }
+    // It may have been deleted or collected since the caller saw it; from here on nobody can.
+    if !manifests::is_present(tx, to.repository.id, to.digest).await? {
+        return Ok(SetOutcome::Unstored);
     }
     let revision = next_revision(tx).await?;
     let record = TagRecord {

@@ -77,6 +77,8 @@ enum Ended {
     Vanished,
     /// Somebody else set it here meanwhile, or brought it back.
     Conflict,
+    /// Its manifest was deleted here before the tag could be set.
+    Unstored,
 }
 
 impl<'a> Carrier<'a> {
@@ -293,6 +295,9 @@ impl<'a> Carrier<'a> {
                 self.journal.info(PollMessage::Vanished { place: self.place(name) });
                 Ok(None)
             }
+            Ended::Unstored => {
+                Err(Trouble::Passing(PollMessage::DeletedHere { tag: self.here(name) }.into()))
+            }
             Ended::Conflict => {
                 if let Some(local) = self.local(name).await? {
                     self.leave(name, &local);
@@ -307,7 +312,13 @@ impl<'a> Carrier<'a> {
     async fn fetch(&self, name: &Tag, mut digest: Digest) -> Result<Ended, Trouble> {
         for plan in 1.. {
             match self.pull.tree(&digest).await {
-                Ok(()) => return self.set(name, digest).await,
+                Ok(()) => match self.set(name, digest.clone()).await? {
+                    Ended::Unstored if plan < PLANS => {
+                        self.journal.warn(PollMessage::DeletedHere { tag: self.here(name) });
+                        self.pull.forget();
+                    }
+                    ended => return Ok(ended),
+                },
                 Err(gone @ (Trouble::Gone(_) | Trouble::PartGone { .. })) if plan >= PLANS => {
                     return Err(gone);
                 }
@@ -348,6 +359,7 @@ impl<'a> Carrier<'a> {
         match write.await?? {
             None => Ok(Ended::Conflict),
             Some(SetOutcome::Set(_) | SetOutcome::Unchanged(_)) => Ok(Ended::Set(digest)),
+            Some(SetOutcome::Unstored) => Ok(Ended::Unstored),
             Some(SetOutcome::Superseded { by }) => {
                 let superseded = PollMessage::Superseded { tag: self.here(name), by: by.revision };
                 Err(Trouble::Superseded(superseded.into()))

@@ -32,6 +32,11 @@ impl Claims {
         Ok(true)
     }
 
+    /// Forgets all that was moved.
+    pub(crate) fn forget_all(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Forgets that `digest` was moved: it turned out to be missing after all.
     pub(crate) fn forget(&self, digest: &Digest) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(digest);

@@ -94,6 +94,11 @@ impl Pull {
         &self.halt
     }
 
+    /// Forgets what was brought in: some of it has been deleted here meanwhile.
+    pub(crate) fn forget(&self) {
+        self.claims.forget_all();
+    }
+
     /// Brings a manifest in with all that it needs.
     pub(crate) async fn tree(&self, digest: &Digest) -> Result<(), Trouble> {
         self.manifest(digest, 0).await

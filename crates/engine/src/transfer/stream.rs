@@ -8,6 +8,7 @@ use crate::{
 };
 use bytes::Bytes;
 use futures::StreamExt;
+use http::StatusCode;
 use longshore_content::ByteStream;
 use longshore_oci::{Digest, RemoteName};
 use longshore_remote::{BlobStream, Error, Failure, Registry};
@@ -153,6 +154,12 @@ impl Fetch {
     /// Whether it is worth going on after an error.
     async fn broken(&mut self, error: Error) -> Result<(), Trouble> {
         self.open = None;
+        // A registry that cannot go on in the middle may still give the whole.
+        let no_range = matches!(error, Error::BadAnswer { .. })
+            || error.status() == Some(StatusCode::RANGE_NOT_SATISFIABLE);
+        if self.offset > 0 && no_range {
+            return Err(Trouble::WrongContent(error.to_string()));
+        }
         if self.offset - self.broke_at >= PROGRESS {
             self.breaks = 0;
         }

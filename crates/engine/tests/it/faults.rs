@@ -1,6 +1,6 @@
 //! What other registries do wrong, and what arrives all the same.
 
-use crate::support::{ScriptedRegistry, World};
+use crate::support::{ScriptedRegistry, World, world::author};
 use axum::http::Method;
 use longshore_engine::orders;
 use longshore_model::{
@@ -310,4 +310,55 @@ async fn semantics_37_an_index_is_named_where_its_type_is_no_manifest() {
     let job = poll(&world, &mirror).await;
     assert_eq!((job.status, world.tags(&here).await), (Status::Errored, vec!["good".to_owned()]));
     assert!(job.error.unwrap().contains("odd: "));
+}
+
+#[tokio::test]
+async fn semantics_09_a_part_that_is_deleted_here_while_the_rest_arrives_is_brought_in_once_more() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let index = corpus::index(1, &["linux/amd64", "linux/arm64"], false);
+    registry.hold("up/app", Some("1.0"), &index);
+    let gated = index.blobs.iter().max_by_key(|(_, bytes)| bytes.len()).unwrap().0.clone();
+    registry.gate(&gated);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "up/app", |_| {}).await;
+    let job = world.enqueue(orders::poll(&mirror, Cause::Schedule, None, world.now())).await;
+    // One child is here and the other waits at the gate.
+    let arrived = world
+        .until(async || {
+            for child in index.manifests.iter().filter(|manifest| manifest.digest != index.root) {
+                let reference = child.digest.clone().into();
+                if world.content.get_manifest(&here, &reference).await.unwrap().is_some() {
+                    return Some(child.digest.clone());
+                }
+            }
+            None
+        })
+        .await;
+    world.content.delete_manifest(&here, &arrived, &author()).await.unwrap();
+    registry.open(&gated);
+    let job = world.ended(job.id).await;
+    assert_eq!(job.status, Status::Done, "{}", world.log(job.id).await);
+    assert!(world.has(&here, &index).await);
+}
+
+#[tokio::test]
+async fn semantics_24_a_registry_that_cannot_go_on_in_the_middle_is_asked_for_the_whole() {
+    for wrong in [reply(416), reply(206).header("content-range", "bytes 7-9/400000").body("abc")] {
+        let world = World::running().await;
+        let registry = ScriptedRegistry::start().await;
+        let image = corpus::image(1, 1, 400_000);
+        registry.hold("up/app", Some("1.0"), &image);
+        let layer = image.blobs.iter().max_by_key(|(_, bytes)| bytes.len()).unwrap().0.clone();
+        registry.script([
+            on(Method::GET, format!("*blobs/{layer}")).nth(2).answer(wrong),
+            on(Method::GET, format!("*blobs/{layer}")).times(1).break_after(100_000),
+        ]);
+        let here = world.repository("dev/app").await;
+        let mirror = world.pull_mirror(&here, &registry, "up/app", |_| {}).await;
+        let job = poll(&world, &mirror).await;
+        assert_eq!((job.status, job.attempt), (Status::Done, 1), "{}", world.log(job.id).await);
+        assert!(world.has(&here, &image).await);
+        assert_eq!(registry.count(Method::GET, layer.as_str()), 3);
+    }
 }

@@ -3,8 +3,10 @@
 use crate::on_both;
 use crate::scene::{Scene, at, digest};
 use longshore_metadata::garbage::{self, Cutoffs, Standing};
+use longshore_metadata::jobs::NewJob;
 use longshore_metadata::{blobs, jobs, manifests, repositories};
 use longshore_model::Author;
+use longshore_model::job::{Action, Cause, Parameters};
 use longshore_oci::Digest;
 
 on_both![
@@ -13,6 +15,7 @@ on_both![
     semantics_23_blobs_go_when_no_manifest_of_the_repository_names_them,
     semantics_23_what_no_repository_has_is_forgotten_and_its_bytes_condemned,
     semantics_23_a_deleted_repository_is_emptied_and_its_name_free,
+    semantics_23_what_a_poll_has_brought_stays_until_it_ends_however_long_that_takes,
 ];
 
 const NONE: [Digest; 0] = [];
@@ -139,6 +142,45 @@ async fn semantics_23_what_no_repository_has_is_forgotten_and_its_bytes_condemne
     assert!(garbage::is_used(conn, &condemned[1].location).await.unwrap());
     assert_eq!(garbage::holders(conn, &digest(1, 2), &before(5)).await.unwrap(), Some((100, 1)));
     assert_eq!(garbage::holders(conn, &digest(1, 2), &before(0)).await.unwrap(), None, "too young");
+}
+
+async fn semantics_23_what_a_poll_has_brought_stays_until_it_ends_however_long_that_takes(scene: Scene) {
+    let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
+    let (image, elsewhere) = (scene.image(&dev, 1).await, scene.image(&qa, 2).await);
+    let poll = NewJob {
+        action: Action::PollMirror,
+        parameters: Parameters::PollAll,
+        cause: Cause::Schedule,
+        policy: None,
+        repository: Some(dev.id),
+        parent: None,
+        retry_of: None,
+        serial_key: None,
+        scheduled_at: at(1),
+        retries: 9,
+    };
+    scene.write(move |tx| Box::pin(async move { jobs::enqueue(tx, poll, at(1)).await.map(drop) })).await;
+    // Days later it still brings in what comes last.
+    let days = 3 * 86_400;
+    let found = async |repository| {
+        let manifests =
+            garbage::rootless_manifests(&mut scene.read().await, repository, &before(days)).await.unwrap();
+        let blobs = scene.write(move |tx| {
+            Box::pin(async move {
+                // As if a manifest that names them were still to come.
+                let rootless = garbage::rootless_manifests(tx, repository, &before(days)).await?;
+                for digest in &rootless {
+                    garbage::unlink_manifest(tx, repository, digest).await?;
+                }
+                garbage::unlink_loose_blobs(tx, repository, &before(days)).await
+            })
+        });
+        (manifests, blobs.await.len())
+    };
+    assert_eq!(found(dev.id).await, (Vec::new(), 0));
+    assert_eq!(found(qa.id).await, (vec![elsewhere], 2), "no poll brings anything in there");
+    end_jobs(&scene).await;
+    assert_eq!(found(dev.id).await, (vec![image], 2));
 }
 
 async fn semantics_23_a_deleted_repository_is_emptied_and_its_name_free(scene: Scene) {

@@ -27,7 +27,21 @@ on_both![
     a_removed_tag_is_gone_but_its_history_stays,
     tags_are_listed_in_byte_order,
     a_summary_tells_size_and_platforms,
+    semantics_09_a_tag_is_not_set_on_a_manifest_that_was_deleted_a_moment_ago,
 ];
+
+async fn semantics_09_a_tag_is_not_set_on_a_manifest_that_was_deleted_a_moment_ago(scene: Scene) {
+    let dev = scene.repository("dev/app").await;
+    let image = scene.image(&dev, 1).await;
+    let (from, gone) = (dev.clone(), image.clone());
+    let deleted = scene.write(move |tx| {
+        Box::pin(async move { manifests::delete(tx, &from, &gone, &Author::System, at(1)).await })
+    });
+    assert_eq!(deleted.await, DeleteOutcome::Deleted);
+    assert_eq!(scene.push(&dev, "1", &image).await, SetOutcome::Unstored);
+    assert_eq!(scene.push(&dev, "2", &digest(77, 0)).await, SetOutcome::Unstored);
+    assert!(scene.tag(&dev, "1").await.is_none() && scene.tag(&dev, "2").await.is_none());
+}
 
 async fn semantics_01_an_earlier_source_never_lands_on_a_later_one(scene: Scene) {
     let dev = scene.repository("dev/app").await;

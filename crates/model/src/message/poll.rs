@@ -121,6 +121,11 @@ pub enum PollMessage {
         /// The tag there.
         place: PlaceRef,
     },
+    /// What a tag was about to point to was deleted here before it was set.
+    DeletedHere {
+        /// The tag here.
+        tag: TagRef,
+    },
     /// A tag was set here.
     Set {
         /// The tag.
@@ -220,6 +225,9 @@ impl PollMessage {
             Self::Absent { place } => format!("{} does not exist", place.shown(eyes)),
             Self::Tag { place, why } => format!("{}: {}", place.shown(eyes), why.sentence(eyes)),
             Self::Vanished { place } => format!("{} was deleted there meanwhile", place.shown(eyes)),
+            Self::DeletedHere { tag } => {
+                format!("the image of {} was deleted here before the tag could be set", tag.shown(eyes))
+            }
             Self::Set { tag, digest } => format!("{} is now at {digest}", tag.shown(eyes)),
             Self::Pinned { tag, digest, by } => format!(
                 "{} is pinned at {digest}, because {by} brought it back; it is left alone until somebody releases it",

@@ -68,6 +68,11 @@ pub enum PromotionMessage {
         /// The name.
         target: TagRef,
     },
+    /// The image was deleted before its tag could be set.
+    Deleted {
+        /// The name.
+        target: TagRef,
+    },
     /// There is no room.
     NoRoom {
         /// Where, and how much.
@@ -104,6 +109,9 @@ impl PromotionMessage {
                 format!("{} holds a later change ({}), so it was left alone", target.shown(eyes), by.0)
             }
             Self::Immutable { target } => target.immutable(eyes),
+            Self::Deleted { target } => {
+                format!("the image of {} was deleted before the tag could be set", target.shown(eyes))
+            }
             Self::NoRoom { quota } => quota.sentence(eyes),
             Self::Template { error } => format!("the tag template gives no tag: {error}"),
             Self::From { source } => format!("from {}", source.shown(eyes)),
