@@ -226,6 +226,10 @@ fn remedy(error: &remote::Error) -> &'static str {
         error if error.is_denied() => {
             "; check the rights of this account there, or use another at its remote"
         }
+        error if error.status() == Some(StatusCode::PAYLOAD_TOO_LARGE) => {
+            "; raise the most that the registry, or the proxy before it, takes in one request (nginx calls it \
+             client_max_body_size)"
+        }
         error if error.is_not_found() => "; check the repository's name and the rights of this account",
         remote::Error::Network { failure: remote::Failure::Certificate(_), .. } => {
             "; give the certificate authority at its remote"
