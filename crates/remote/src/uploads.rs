@@ -152,7 +152,7 @@ impl Registry {
     ) -> Result<(), Error> {
         let limit = self.request_limit().get();
         let mut sending = Sending { registry: self, repository, digest, source, limit, taken: false };
-        let (mut begun, mut restarts, mut broke) = (begun, 0, None);
+        let (mut begun, mut restarts, mut refused) = (begun, 0, None);
         loop {
             let upload = match begun.take() {
                 Some(upload) => upload,
@@ -172,10 +172,13 @@ impl Registry {
                     true
                 }
                 // Each time in smaller pieces, which comes to an end by itself.
-                error if is_too_large(error) && sending.smaller() => continue,
+                _ if is_too_large(&error) && sending.smaller() => {
+                    refused.get_or_insert(error);
+                    continue;
+                }
                 // Some proxies break the connection in the middle of a body that is too large for them.
                 Error::Network { failure: Failure::Broken(_), .. } if sending.smaller() => {
-                    broke.get_or_insert(error);
+                    refused.get_or_insert(error);
                     continue;
                 }
                 // The upload has ended, or stands elsewhere than we do.
@@ -185,9 +188,9 @@ impl Registry {
             };
             restarts += 1;
             if !anew || restarts > RESTARTS {
-                // Where pieces are not taken at all, the connection that broke tells more than that.
+                // Where pieces are not taken at all, what became of the whole tells more than that.
                 let tells = error.is_transient() || is_too_large(&error);
-                return Err(broke.filter(|_| !tells).unwrap_or(error));
+                return Err(refused.filter(|_| !tells).unwrap_or(error));
             }
         }
     }
