@@ -127,6 +127,7 @@ impl Rooms {
             clock: clock.clone(),
             settings: EngineSettings {
                 workers: settings.workers,
+                retry_for: settings.retry_for,
                 zone: settings.zone.clone(),
                 private_remotes: settings.private_remotes,
                 budget: settings.listing_budget,

@@ -7,7 +7,7 @@ use crate::guard::user;
 use crate::validate::{self, Fields, RemoteSettings, origin};
 use longshore_engine::kind_of;
 use longshore_metadata::remotes::SecretChange;
-use longshore_metadata::{Conn, Tx, accounts, remotes};
+use longshore_metadata::{Conn, Tx, accounts, back_offs, remotes};
 use longshore_model::connect::{self, ConnectReport};
 use longshore_model::policy::RemoteChoice;
 use longshore_model::remote::RemoteDraft;
@@ -385,6 +385,7 @@ pub(crate) async fn keep(
     if let Some(realm) = proof.realm.filter(|realm| remote.realm.as_deref() != Some(realm)) {
         remotes::pin_realm(tx, remote.id, &realm).await?;
     }
+    back_offs::forget(tx, remote.id).await?;
     remotes::record_contact(tx, remote.id, now, None).await?;
     Ok(remote)
 }
@@ -438,6 +439,7 @@ pub(crate) fn to_remote(connection: &Connection, id: RemoteId, now: Timestamp) -
         last_contact: None,
         last_error: None,
         used_by: 0,
+        back_off: None,
     }
 }
 

@@ -171,7 +171,11 @@ impl Admin {
         let mut stop = vec![id];
         let mut conn = self.read().await?;
         for child in jobs::children(&mut conn, id).await? {
-            if !child.status.is_final() && self.sees_job(&mut conn, actor, &child).await? {
+            // Another parent may wait for the same part.
+            if !child.status.is_final()
+                && self.sees_job(&mut conn, actor, &child).await?
+                && !jobs::is_awaited_by_others(&mut conn, child.id, id).await?
+            {
                 stop.push(child.id);
             }
         }
@@ -227,7 +231,8 @@ impl Admin {
                 if let Some(why) = gone(tx, &job).await? {
                     return Err(not_again(why));
                 }
-                Ok(jobs::enqueue_and_read(tx, orders::retry(&job, author, now), now).await?)
+                let again = jobs::enqueue_and_read(tx, orders::retry(&job, author, now), now).await?;
+                Ok(jobs::hasten(tx, again.id, now).await?)
             })
         });
         self.curtain(actor).await?.job(retried.await?).await

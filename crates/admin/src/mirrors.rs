@@ -237,7 +237,7 @@ impl Admin {
                     Mirror::Pull { .. } => JobAction::PollMirror,
                 };
                 if let Some(active) = jobs::active_for_policy(tx, id, action).await? {
-                    return Ok(active);
+                    return Ok(jobs::hasten(tx, active.id, now).await?);
                 }
                 let order = match &mirror {
                     Mirror::Push { mirror } => {
@@ -245,7 +245,8 @@ impl Admin {
                     }
                     Mirror::Pull { mirror } => orders::poll(mirror, Cause::Asked { author }, None, now),
                 };
-                Ok(jobs::enqueue_and_read(tx, order, now).await?)
+                let job = jobs::enqueue(tx, order, now).await?;
+                Ok(jobs::hasten(tx, job, now).await?)
             })
         });
         let job = job.await?;

@@ -9,7 +9,7 @@ use crate::guard::{author, user};
 use crate::validate::{Fields, remote_repository};
 use longshore_access::Action;
 use longshore_metadata::remotes::{OwnerFilter, SecretChange};
-use longshore_metadata::{Tx, activity, pauses, policies, remotes};
+use longshore_metadata::{Tx, activity, back_offs, pauses, policies, remotes};
 use longshore_model::activity::ActivityKind;
 use longshore_model::connect::{Check, CheckStatus, ConnectReport, ConnectRequest};
 use longshore_model::message::{Change, RemoteRef};
@@ -137,6 +137,7 @@ impl Admin {
                     last_contact: before.last_contact,
                     last_error: before.last_error.clone(),
                     used_by: before.used_by,
+                    back_off: None,
                     // A realm was pinned for the old place and the old secret.
                     realm: before.realm.clone().filter(|_| stays && !edited.has_new_secret()),
                     ..to_remote(&edited, id, now)
@@ -215,6 +216,9 @@ impl Admin {
                 }
                 if let Some(realm) = realm.filter(|_| present.realm.is_none()) {
                     remotes::pin_realm(tx, id, &realm).await?;
+                }
+                if error.is_none() {
+                    back_offs::forget(tx, id).await?;
                 }
                 Ok(remotes::record_contact(tx, id, now, error.as_deref()).await?)
             })

@@ -19,15 +19,18 @@ use longshore_model::{
     job::{Parameters, Status},
     message::{JobMessage, Trouble as Said},
     policy::RunCode,
+    remote::BackOff,
     tag::AnswerResult,
 };
 use metrics::counter;
 
 /// What becomes of a job that did not do its work.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Next {
     End(Status),
     Retry(Timestamp),
+    /// Its remote is left alone for now (semantics 39).
+    Wait(BackOff),
 }
 
 impl Engine {
@@ -63,19 +66,33 @@ impl Engine {
             Fate::Superseded => Next::End(Status::Superseded),
             Fate::Canceled => Next::End(Status::Canceled),
             Fate::Errored => Next::End(Status::Errored),
-            Fate::Retry(_) if claim.job.retries_left == 0 => Next::End(Status::Errored),
+            Fate::Retry(_) if self.has_failed_too_long(claim) => Next::End(Status::Errored),
             Fate::Retry(asked) => {
                 counter!("longshore_job_retries_total", "action" => claim.job.action.as_str()).increment(1);
-                let wait = delay(claim.job.attempt, asked, self.settings().jitter.draw());
-                Next::Retry(self.now() + wait)
+                match self.remote_waits(claim).await {
+                    Some(back_off) => Next::Wait(back_off),
+                    None => {
+                        let wait = delay(claim.job.attempt, asked, self.settings().jitter.draw());
+                        Next::Retry(self.now() + wait)
+                    }
+                }
             }
         };
         match &next {
             Next::End(Status::Superseded | Status::Canceled) => journal.info(message.clone()),
             Next::End(_) => journal.error(message.clone()),
             Next::Retry(at) => journal.warn(later(&message, *at)),
+            Next::Wait(back_off) => {
+                journal.warn(message.clone());
+                journal.warn(waits(back_off));
+            }
         }
         self.write_end(claim, journal, next, message, trouble.stops_policy()).await
+    }
+
+    /// Whether a job has failed for so long that it is not tried again.
+    fn has_failed_too_long(&self, claim: &Claim) -> bool {
+        claim.failing_since.is_some_and(|since| self.now().duration_since(since) >= self.settings().retry_for)
     }
 
     /// Ends or gives back a job that was stopped from outside.
@@ -100,6 +117,16 @@ impl Engine {
                 journal.warn(message.clone());
                 self.write_end(claim, journal, Next::End(Status::Canceled), message, false).await
             }
+            Stop::RemoteWaits(back_off) if self.has_failed_too_long(claim) => {
+                let message = Message::from(JobMessage::RemoteTriedTooLong { back_off });
+                journal.error(message.clone());
+                self.write_end(claim, journal, Next::End(Status::Errored), message, false).await
+            }
+            Stop::RemoteWaits(back_off) => {
+                let message = waits(&back_off);
+                journal.warn(message.clone());
+                self.write_end(claim, journal, Next::Wait(back_off), message, false).await
+            }
             Stop::Parked => {
                 journal.info(JobMessage::Parked);
                 journal.flush(self.db(), self.now()).await?;
@@ -122,19 +149,21 @@ impl Engine {
         stops_policy: bool,
     ) -> Result<(), Error> {
         journal.flush(self.db(), self.now()).await?;
-        let (claim, now) = (claim.clone(), self.now());
+        let (claim, asked, now) = (claim.clone(), journal.has_asked(), self.now());
         self.db()
             .write(Priority::Normal, move |tx| {
                 Box::pin(async move {
                     let (job, epoch) = (claim.job.id, claim.epoch);
                     jobs::fence(tx, job, epoch).await?;
-                    aftermath(tx, &claim, next, &message, now).await?;
+                    aftermath(tx, &claim, &next, &message, asked, now).await?;
                     let culprit = Culprit::behind(&claim.job.parameters, claim.job.repository);
                     if let Some(culprit) = culprit.filter(|_| stops_policy) {
                         pause(tx, culprit, &message, job, now).await?;
                     }
                     match next {
-                        Next::Retry(at) => jobs::retry_later(tx, job, epoch, at, &message, now).await,
+                        Next::Retry(at) | Next::Wait(BackOff { until: at, .. }) => {
+                            jobs::retry_later(tx, job, epoch, at, &message, now).await
+                        }
                         Next::End(status @ Status::Superseded) => {
                             jobs::finish(tx, job, epoch, status, Some(&message), None, now).await
                         }
@@ -152,19 +181,22 @@ impl Engine {
 async fn aftermath(
     tx: &mut Tx,
     claim: &Claim,
-    next: Next,
+    next: &Next,
     message: &Message,
+    asked: bool,
     now: Timestamp,
 ) -> Result<(), Error> {
+    let asked = asked && !matches!(next, Next::End(Status::Canceled));
     let (result, sentence) = match next {
         Next::End(Status::Superseded) => (AnswerResult::Superseded, message.clone()),
         Next::End(_) => (AnswerResult::Failed, message.clone()),
-        Next::Retry(at) => (AnswerResult::Running, later(message, at)),
+        Next::Retry(at) => (AnswerResult::Running, later(message, *at)),
+        Next::Wait(back_off) => (AnswerResult::Running, later(message, back_off.until)),
     };
     if let Some(order) = push::Order::of(&claim.job.parameters) {
-        push::failed(tx, &order, claim.job.id, result, sentence.clone(), now).await?;
+        push::failed(tx, &order, claim.job.id, result, sentence.clone(), asked, now).await?;
     }
-    if let Parameters::Poll { policy, .. } = &claim.job.parameters {
+    if let (true, Parameters::Poll { policy, .. }) = (asked, &claim.job.parameters) {
         poll::record(tx, *policy, RunCode::Failed, sentence, claim.job.id, now).await?;
     }
     Ok(())
@@ -172,4 +204,9 @@ async fn aftermath(
 
 fn later(why: &Message, at: Timestamp) -> Message {
     Said::Later { why: Box::new(why.clone()), at }.into()
+}
+
+/// What a job waits for.
+fn waits(back_off: &BackOff) -> Message {
+    JobMessage::RemoteWaits { back_off: back_off.clone() }.into()
 }

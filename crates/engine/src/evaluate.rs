@@ -280,15 +280,16 @@ async fn record(
     };
     verdicts::record(tx, &row).await?;
     let (code, level) = match followed.answer {
-        Answer::Promoted => (RunCode::Success, Level::Info),
-        Answer::Queued => (RunCode::Running, Level::Info),
-        Answer::Failed => (RunCode::Failed, Level::Error),
-        Answer::Superseded => (RunCode::Success, Level::Info),
+        Answer::Promoted | Answer::Superseded => (Some(RunCode::Success), Level::Info),
+        // How it went the copy tells, once it has asked the other registry.
+        Answer::Queued => (None, Level::Info),
+        Answer::Failed => (Some(RunCode::Failed), Level::Error),
         Answer::ActedBefore | Answer::NotMatched | Answer::Waiting | Answer::Paused => return Ok(()),
     };
     let what = Box::new(followed.consequence.clone());
     let line = Message::from(JobMessage::Tag { tag: TagRef::new(source, tag.name.clone()), what });
     jobs::log(tx, at.job, &[(level, line.clone())], at.now).await?;
+    let Some(code) = code else { return Ok(()) };
     let run = LastRun { code, detail: line, at: Some(at.now), job: row.job };
     policies::record_run(tx, policy.kind(), common.id, &run).await
 }

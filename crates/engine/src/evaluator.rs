@@ -44,7 +44,7 @@ impl Engine {
             });
             for claim in round.long {
                 let engine = self.clone();
-                long.spawn(async move { engine.run_claim(claim, None).await });
+                long.spawn(async move { engine.run_claim(claim).await });
             }
             for (claim, error) in round.failed {
                 self.end_failed(&claim, error).await;

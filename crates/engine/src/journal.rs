@@ -32,6 +32,7 @@ struct State {
     remote: Option<RemoteRef>,
     progress: Progress,
     changed: bool,
+    asked: bool,
 }
 
 impl Journal {
@@ -60,6 +61,15 @@ impl Journal {
     pub(crate) fn told(&self, trouble: &Trouble) -> Message {
         let remote = self.with(|state| state.remote.clone());
         trouble.message(remote.as_ref(), self.repository.as_ref())
+    }
+
+    /// The job asks another registry from now on: how it fares tells of that one, too.
+    pub(crate) fn asks(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).asked = true;
+    }
+
+    pub(crate) fn has_asked(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).asked
     }
 
     pub(crate) fn info(&self, line: impl Into<Message>) {

@@ -6,6 +6,7 @@
 
 mod answer;
 mod apply;
+mod back_off;
 mod ending;
 mod evaluate;
 mod evaluator;
@@ -21,6 +22,7 @@ mod pause;
 mod poll;
 mod promote;
 mod push;
+mod queues;
 mod reach;
 mod retry;
 mod running;
@@ -38,7 +40,9 @@ pub use reach::{ReachError, endpoint_of, kind_of};
 pub use retry::Jitter;
 pub use transfer::push::Waits;
 
-use crate::{evaluate::Occasion, reach::Registries, running::Running, transfer::push::Shared};
+use crate::{
+    back_off::Gates, evaluate::Occasion, reach::Registries, running::Running, transfer::push::Shared,
+};
 use jiff::{SignedDuration, tz::TimeZone};
 use longshore_content::Content;
 use longshore_metadata::Database;
@@ -63,8 +67,11 @@ pub struct EngineParts {
 /// What an administrator decides about the engine.
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
-    /// How many transfers run at once. Evaluations and promotions have a worker of their own.
+    /// How many copies to other registries run at once, and how many polls of pull mirrors; evaluations,
+    /// promotions and housekeeping have workers of their own. One remote or namespace gets half of them.
     pub workers: usize,
+    /// For how long a job that fails for reasons that may pass is tried again.
+    pub retry_for: SignedDuration,
     /// The zone whose time tag templates use.
     pub zone: TimeZone,
     /// Whose remotes may be at loopback and private addresses.
@@ -88,7 +95,8 @@ pub struct EngineSettings {
 impl Default for EngineSettings {
     fn default() -> Self {
         Self {
-            workers: 4,
+            workers: 8,
+            retry_for: SignedDuration::from_hours(24),
             zone: TimeZone::UTC,
             private_remotes: PrivateRemotes::default(),
             budget: Budget::default(),
@@ -115,6 +123,7 @@ struct Inner {
     boot: BootId,
     running: Running,
     registries: Registries,
+    gates: Gates,
     shared: Arc<Shared>,
 }
 
@@ -131,6 +140,7 @@ impl Engine {
             boot: BootId::new(),
             running: Running::default(),
             registries: Registries::default(),
+            gates: Gates::default(),
             shared: Arc::default(),
         }))
     }
@@ -169,6 +179,10 @@ impl Engine {
 
     pub(crate) fn registries(&self) -> &Registries {
         &self.0.registries
+    }
+
+    pub(crate) fn gates(&self) -> &Gates {
+        &self.0.gates
     }
 
     pub(crate) fn shared(&self) -> Arc<Shared> {

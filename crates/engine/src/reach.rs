@@ -90,7 +90,8 @@ impl Engine {
                 return Ok(registry.clone());
             }
         }
-        let registry = Registry::connect_to(self.endpoint(id).await?)?;
+        let endpoint = self.endpoint(id).await?;
+        let registry = Registry::behind(endpoint, self.gates().of(id).gate.clone())?;
         let mut kept = kept.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.insert(id, (made_of, registry.clone()));
         Ok(registry)

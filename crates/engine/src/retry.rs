@@ -2,14 +2,24 @@
 //! honour what the other registry asked for. Pure; who waits is the database's business.
 
 use jiff::SignedDuration;
+use longshore_model::remote::WaitReason;
 use std::{fmt, sync::Arc};
 
-/// The first delay.
-const FIRST: SignedDuration = SignedDuration::from_secs(1);
-/// No delay of ours grows beyond this.
-const LONGEST: SignedDuration = SignedDuration::from_mins(5);
+/// How delays grow: doubled from the first to the longest.
+struct Delays {
+    first: SignedDuration,
+    longest: SignedDuration,
+}
+
+/// Of a job that failed by itself.
+const JOB: Delays = Delays { first: SignedDuration::from_secs(1), longest: SignedDuration::from_mins(15) };
+/// Of a registry that is not there: one request a minute is no burden, and shows soon when it is back.
+const ABSENT: Delays = Delays { first: SignedDuration::from_secs(1), longest: SignedDuration::from_mins(1) };
+/// Of a registry that is asked too much, and does not say for how long to leave it alone.
+const LIMITED: Delays =
+    Delays { first: SignedDuration::from_secs(10), longest: SignedDuration::from_mins(15) };
 /// A registry that asks for more than this is asked again nevertheless.
-const LONGEST_ASKED: SignedDuration = SignedDuration::from_hours(1);
+const LONGEST_ASKED: SignedDuration = SignedDuration::from_hours(24);
 
 /// Where jitter comes from: numbers from 0 (included) to 1 (excluded).
 #[derive(Clone)]
@@ -45,16 +55,37 @@ impl fmt::Debug for Jitter {
     }
 }
 
-/// How long to wait after the `attempt`th try (counted from 1) has failed: 1 s, 2 s, 4 s, … up to 5 minutes,
-/// of which the second half is a matter of chance so that many jobs do not come back at once. At least what
-/// the registry asked for by `Retry-After`, up to an hour.
+impl Delays {
+    /// The delay after the `attempt`th try, counted from 1. Its second half is a matter of chance, so that many
+    /// do not come back at once. At least what the registry asked for, up to a day.
+    fn after(&self, attempt: u32, asked: Option<SignedDuration>, jitter: f64) -> SignedDuration {
+        let doublings = attempt.saturating_sub(1).min(16);
+        let full = SignedDuration::from_secs(self.first.as_secs() << doublings).min(self.longest);
+        let chosen = full.mul_f64(0.5 + jitter / 2.0);
+        match asked {
+            Some(asked) => chosen.max(asked.min(LONGEST_ASKED)),
+            None => chosen,
+        }
+    }
+}
+
+/// How long a job waits after its `attempt`th try has failed.
 pub(crate) fn delay(attempt: u32, asked: Option<SignedDuration>, jitter: f64) -> SignedDuration {
-    let doublings = attempt.saturating_sub(1).min(16);
-    let full = SignedDuration::from_secs(FIRST.as_secs() << doublings).min(LONGEST);
-    let chosen = full.mul_f64(0.5 + jitter / 2.0);
-    match asked {
-        Some(asked) => chosen.max(asked.min(LONGEST_ASKED)),
-        None => chosen,
+    JOB.after(attempt, asked, jitter)
+}
+
+/// How long a remote is left alone after it failed so often in a row (semantics 39).
+pub(crate) fn remote_delay(
+    reason: WaitReason,
+    failures: u32,
+    asked: Option<SignedDuration>,
+    jitter: f64,
+) -> SignedDuration {
+    match (reason, asked) {
+        // It knows best, down to not at all.
+        (_, Some(asked)) => ABSENT.after(1, Some(asked), jitter),
+        (WaitReason::RateLimited, None) => LIMITED.after(failures, None, jitter),
+        (WaitReason::Unavailable | WaitReason::Unreachable, None) => ABSENT.after(failures, None, jitter),
     }
 }
 
@@ -63,10 +94,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn delays_double_up_to_five_minutes() {
+    fn delays_double_up_to_their_longest() {
         let seconds: Vec<i64> = (1..=12).map(|attempt| delay(attempt, None, 1.0).as_secs()).collect();
-        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
-        assert_eq!(delay(u32::MAX, None, 1.0), LONGEST);
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
+        assert_eq!(delay(u32::MAX, None, 1.0), JOB.longest);
+        let absent = |failures| remote_delay(WaitReason::Unreachable, failures, None, 1.0).as_secs();
+        assert_eq!((absent(1), absent(5), absent(99)), (1, 16, 60));
+        let limited = |failures| remote_delay(WaitReason::RateLimited, failures, None, 1.0).as_secs();
+        assert_eq!((limited(1), limited(2), limited(99)), (10, 20, 900));
     }
 
     #[test]
@@ -80,6 +115,6 @@ mod tests {
         let asked = |seconds| delay(1, Some(SignedDuration::from_secs(seconds)), 0.0).as_secs();
         assert_eq!(asked(90), 90);
         assert_eq!(asked(0), 0);
-        assert_eq!(asked(1_000_000), 3600);
+        assert_eq!(asked(1_000_000), 24 * 3600);
     }
 }

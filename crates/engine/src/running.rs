@@ -1,6 +1,6 @@
 //! Which jobs this process is running, and the wire by which each can be stopped.
 
-use longshore_model::JobId;
+use longshore_model::{JobId, remote::BackOff};
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::watch;
 
 /// Why a running job is stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stop {
     /// Somebody asked for it.
     Canceled,
@@ -17,6 +17,8 @@ pub(crate) enum Stop {
     /// The job was taken out of this worker's hands: by a pause, whose end it waits for (semantics 29), or because
     /// its policy was changed, disabled or deleted (semantics 34).
     Taken,
+    /// Its remote is left alone for now; the job goes on behind that (semantics 39).
+    RemoteWaits(BackOff),
     /// The lease ran out, so that another worker may have the job.
     LeaseLost,
 }
@@ -50,14 +52,14 @@ impl Running {
     pub(crate) fn stop(&self, job: JobId, why: Stop) {
         let wires = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (_, wire) in wires.iter().filter(|((running, _), _)| *running == job) {
-            pull(wire, why);
+            pull(wire, why.clone());
         }
     }
 
     /// Stops all of them.
     pub(crate) fn stop_all(&self, why: Stop) {
         for wire in self.0.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            pull(wire, why);
+            pull(wire, why.clone());
         }
     }
 
@@ -99,7 +101,7 @@ impl Slot<'_> {
     /// Waits until somebody stops the job.
     pub(crate) async fn stopped(&self) -> Stop {
         let mut wire = self.wire.clone();
-        match wire.wait_for(Option::is_some).await.map(|stop| *stop) {
+        match wire.wait_for(Option::is_some).await.map(|stop| stop.clone()) {
             Ok(Some(stop)) => stop,
             // The sender lives as long as the slot.
             Ok(None) | Err(_) => std::future::pending().await,

@@ -114,6 +114,12 @@ impl Trouble {
         }
     }
 
+    /// Whether nothing was asked, because the remote is left alone for now: whatever else the run has to do
+    /// will fare the same.
+    pub(crate) fn is_waiting(&self) -> bool {
+        matches!(self, Self::Remote(error) if error.is_waiting())
+    }
+
     /// What is stored of it. Words of another registry belong to `remote`, words about content to `repository`:
     /// who may see those is shown them.
     pub(crate) fn message(&self, remote: Option<&RemoteRef>, repository: Option<&RepositoryRef>) -> Message {
@@ -171,6 +177,7 @@ impl Trouble {
             Self::Remote(Error::Network { failure: Failure::Broken(_), .. }) => false,
             Self::Remote(error) => match error {
                 Error::Network { .. }
+                | Error::Waits { .. }
                 | Error::AddressRefused(_)
                 | Error::WrongCredentials { .. }
                 | Error::RealmChanged { .. }

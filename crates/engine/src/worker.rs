@@ -1,21 +1,21 @@
-//! Running jobs: claiming them, keeping their leases, stopping them. What a job does, and how its end is written
-//! down, is elsewhere.
+//! Running jobs: claiming them, keeping their leases, stopping them. Which job is next is decided in `queues`;
+//! what a job does, and how its end is written down, is elsewhere.
 
 use crate::{Engine, apply, garbage, journal::Journal, poll, push, running::Stop, scrub, trouble::Trouble};
 use futures::FutureExt;
 use longshore_metadata::{
     Change, Error, Priority, Tx,
-    jobs::{self, Claim},
+    jobs::{self, Claim, DueLane},
 };
 use longshore_model::{
     JobId, Message,
     job::{Action, Parameters},
     message::{JobMessage, Trouble as Said},
 };
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 use tokio::{
     select,
-    sync::{OwnedSemaphorePermit, Semaphore, broadcast},
+    sync::broadcast,
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
@@ -47,7 +47,7 @@ impl Engine {
         let (engine, token) = (self.clone(), shutdown.clone());
         loops.spawn(async move { engine.evaluate_changes(token).await });
         let (engine, token) = (self.clone(), shutdown.clone());
-        loops.spawn(async move { engine.run_transfers(token).await });
+        loops.spawn(async move { engine.run_queues(token).await });
         let (engine, token) = (self.clone(), shutdown.clone());
         loops.spawn(async move { engine.keep_schedules(token).await });
         let (engine, token) = (self.clone(), shutdown);
@@ -86,12 +86,15 @@ impl Engine {
         jobs::claim(tx, actions, self.boot(), worker, self.now(), lease, limit).await
     }
 
-    async fn claim_transfer(&self, actions: &'static [Action]) -> Result<Option<Claim>, Error> {
-        let engine = self.clone();
-        let claim = self.db().write(Priority::Evaluation, move |tx| {
-            Box::pin(async move { engine.claim(tx, actions, 1).await })
-        });
-        Ok(claim.await?.into_iter().next())
+    /// Takes one job of a lane.
+    pub(crate) async fn claim_lane(
+        &self,
+        tx: &mut Tx,
+        action: Action,
+        due: &DueLane,
+    ) -> Result<Option<Claim>, Error> {
+        let (worker, lease) = (&self.settings().server_name, self.settings().lease);
+        jobs::claim_lane(tx, action, due, self.boot(), worker, self.now(), lease).await
     }
 
     /// Waits until there may be work: it is announced, its time comes, or the net is drawn in.
@@ -107,64 +110,28 @@ impl Engine {
 
     /// How long until the next waiting job is due. One that is due already waits for another to end.
     async fn until_due(&self) -> Option<Duration> {
-        let mut conn = self.db().read().await.ok()?;
-        let due = jobs::next_due(&mut conn).await.ok()??;
-        let wait = Duration::try_from(due.duration_since(self.now())).ok()?;
-        (!wait.is_zero()).then_some(wait.min(NET))
-    }
-
-    async fn run_transfers(&self, shutdown: CancellationToken) {
-        // The first of them is looked for first; by turns, so that neither kind starves the other.
-        const BY_TURNS: [&[Action]; 2] = [
-            &[Action::PushMirrorTag, Action::PollMirror, Action::GarbageCollect, Action::Scrub],
-            &[Action::PollMirror, Action::PushMirrorTag, Action::GarbageCollect, Action::Scrub],
-        ];
-        let mut turns = BY_TURNS.into_iter().cycle();
-        let mut changes = self.db().changes();
-        let permits = Arc::new(Semaphore::new(self.settings().workers.max(1)));
-        let mut jobs = JoinSet::new();
-        while !shutdown.is_cancelled() {
-            let permit = select! {
-                permit = permits.clone().acquire_owned() => permit,
-                () = shutdown.cancelled() => break,
-            };
-            heard(&mut changes);
-            let actions = turns.next().unwrap_or(BY_TURNS[0]);
-            let claim = self.claim_transfer(actions).await.unwrap_or_else(|error| {
-                tracing::error!(%error, "no jobs could be claimed");
-                None
-            });
-            match claim {
-                Some(claim) => {
-                    let engine = self.clone();
-                    jobs.spawn(async move { engine.run_claim(claim, permit.ok()).await });
-                }
-                None => {
-                    drop(permit);
-                    select! {
-                        () = self.idle(actions, &mut changes) => {}
-                        // Another job may have waited for this one.
-                        Some(_) = jobs.join_next() => {}
-                        () = shutdown.cancelled() => {}
-                    }
-                }
-            }
-            while jobs.try_join_next().is_some() {}
-        }
-        self.running().stop_all(Stop::Parked);
-        while jobs.join_next().await.is_some() {}
+        let (mut conn, now) = (self.db().read().await.ok()?, self.now());
+        let due = jobs::next_due(&mut conn, now).await.ok()??;
+        Some(Duration::try_from(due.duration_since(now)).ok()?.min(NET))
     }
 
     /// Runs one job to whatever end.
-    pub(crate) async fn run_claim(&self, claim: Claim, permit: Option<OwnedSemaphorePermit>) {
+    pub(crate) async fn run_claim(&self, claim: Claim) {
         let journal = Journal::of(&claim);
         let slot = self.running().enter(claim.job.id, claim.epoch);
-        let work = AssertUnwindSafe(self.work(&claim, &journal, permit)).catch_unwind();
-        let ended = select! {
-            biased;
-            stop = slot.stopped() => Err(stop),
-            () = self.keep(&claim, &journal) => Err(Stop::LeaseLost),
-            ended = work => Ok(ended.unwrap_or_else(|panic| Err(broke_down(panic.as_ref())))),
+        let ended = match self.may_ask(&claim).await {
+            Ok(None) => {
+                let work = AssertUnwindSafe(self.work(&claim, &journal)).catch_unwind();
+                select! {
+                    biased;
+                    stop = slot.stopped() => Err(stop),
+                    () = self.keep(&claim, &journal) => Err(Stop::LeaseLost),
+                    ended = work => Ok(ended.unwrap_or_else(|panic| Err(broke_down(panic.as_ref())))),
+                    stop = self.heed_remote(&claim) => Err(stop),
+                }
+            }
+            Ok(Some(stop)) => Err(stop),
+            Err(trouble) => Ok(Err(trouble)),
         };
         drop(slot);
         let written = match ended {
@@ -182,12 +149,7 @@ impl Engine {
         }
     }
 
-    async fn work(
-        &self,
-        claim: &Claim,
-        journal: &Journal,
-        permit: Option<OwnedSemaphorePermit>,
-    ) -> Result<Finished, Trouble> {
+    async fn work(&self, claim: &Claim, journal: &Journal) -> Result<Finished, Trouble> {
         // Somebody may have cancelled it between the claim and now, or paused what it belongs to.
         let mut conn = self.db().read().await?;
         if jobs::cancel_requested(&mut conn, claim.job.id).await? {
@@ -205,11 +167,7 @@ impl Engine {
                 push::run(self, claim, &order, journal).await.map(|()| Finished::Recorded)
             }
             Parameters::Poll { policy, .. } => poll::run(self, claim, *policy, journal).await,
-            Parameters::PollAll => {
-                // It only waits, which must not keep its own children from running.
-                drop(permit);
-                poll::wait_for_children(self, claim.job.id).await
-            }
+            Parameters::PollAll => poll::wait_for_children(self, claim.job.id).await,
             Parameters::ApplyPolicy { policy, kind, after } => {
                 apply::run(self, claim, *policy, *kind, *after).await.map(Finished::Outcome)
             }

@@ -8,6 +8,7 @@
 
 pub mod accounts;
 pub mod activity;
+pub mod back_offs;
 pub mod blobs;
 pub mod deliveries;
 pub mod epoch;

@@ -13,6 +13,7 @@ use longshore_model::{
     AccountId, Aspect, Author, Code, JobId, LastChange, Message, PolicyId, PolicyKind, RemoteId,
     RepositoryId, Timestamp, Version,
     message::{PolicyMessage, RepositoryRef, Withdrawal},
+    policy::RunCode,
     remote::host_of,
     stored::{LastRun, PolicyCommon, PromotionPolicy, PullMirror, PushMirror},
 };
@@ -55,6 +56,7 @@ from_row! {
         last_run_detail: String,
         last_run_at: Option<i64>,
         last_run_job: Option<String>,
+        running_job: Option<String>,
     }
 }
 
@@ -77,12 +79,18 @@ impl PolicyRow {
             orphaned: self.orphaned,
             created_at: instant(self.created_at)?,
             updated_at: instant(self.updated_at)?,
-            last_run: LastRun {
-                code: word("run code", &self.last_run_code)?,
-                detail: Message::read(&self.last_run_detail),
-                at: maybe_instant(self.last_run_at)?,
-                job: maybe_id(JobId, self.last_run_job.as_deref())?,
-            },
+            last_run: self.last_run()?,
+        })
+    }
+
+    /// How it last went, or that a job of it runs.
+    fn last_run(&self) -> Result<LastRun, Error> {
+        let running = maybe_id(JobId, self.running_job.as_deref())?;
+        Ok(LastRun {
+            code: if running.is_some() { RunCode::Running } else { word("run code", &self.last_run_code)? },
+            detail: Message::read(&self.last_run_detail),
+            at: maybe_instant(self.last_run_at)?,
+            job: running.or(maybe_id(JobId, self.last_run_job.as_deref())?),
         })
     }
 
@@ -170,7 +178,9 @@ macro_rules! select {
                         OR (NOT a.is_admin AND (a.name <> r.namespace
                                                 OR (t.namespace IS NOT NULL AND a.name <> t.namespace))))) AS orphaned,
                     p.created_at, p.updated_at, p.next_run_at, p.last_moved_at,
-                    p.last_run_code, p.last_run_detail, p.last_run_at, p.last_run_job
+                    p.last_run_code, p.last_run_detail, p.last_run_at, p.last_run_job,
+                    (SELECT MIN(j.id) FROM jobs j WHERE j.policy = p.id AND j.finished_at IS NULL
+                        AND j.status = 'running' AND j.action <> 'evaluate') AS running_job
              FROM policies p
              JOIN repositories r ON r.id = p.repository
              LEFT JOIN repositories t ON t.id = p.target

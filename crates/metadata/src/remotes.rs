@@ -2,7 +2,7 @@
 //! [`credentials`] alone.
 
 use crate::{
-    Conn, Error, Tx, accounts,
+    Conn, Error, Tx, accounts, back_offs,
     conn::{change, from_row, row, rows, value},
     convert::{containing, from_json, id, instant, json, maybe_instant, maybe_parse, micros, word},
     jobs, page,
@@ -54,7 +54,7 @@ from_row! {
         last_contact: Option<i64>,
         last_error: Option<String>,
         used_by: i64,
-    }
+    } and wait: back_offs::Columns
 }
 
 impl TryFrom<Row> for Remote {
@@ -80,6 +80,7 @@ impl TryFrom<Row> for Remote {
             last_contact: maybe_instant(row.last_contact)?,
             last_error: row.last_error,
             used_by: u32::try_from(row.used_by).unwrap_or(u32::MAX),
+            back_off: row.wait.read()?,
         })
     }
 }
@@ -90,8 +91,9 @@ macro_rules! select {
             r#"SELECT e.id, e.owner, e.author, e.name, e.kind, e.url, e.username, e.secret IS NOT NULL AS has_secret, e.ca_pem,
                       e.skip_tls_verify, e.proxy, e.realm, e.version, e.last_change, e.created_at, e.updated_at,
                       e.last_contact, e.last_error,
-                      (SELECT COUNT(*) FROM policies p WHERE p.remote = e.id) AS used_by
-               FROM remotes e "#,
+                      (SELECT COUNT(*) FROM policies p WHERE p.remote = e.id) AS used_by, "#,
+            back_offs::columns!(),
+            " FROM remotes e LEFT JOIN back_offs b ON b.remote = e.id ",
             $rest
         )
     };
@@ -200,10 +202,12 @@ pub async fn update(
         remote.last_change.as_ref().map(json),
         based_on.0
     )?;
-    match written {
-        0 => Err(Error::Stale { what: "remote", code: Code::RemoteChanged }),
-        _ => Ok(remote),
+    if written == 0 {
+        return Err(Error::Stale { what: "remote", code: Code::RemoteChanged });
     }
+    // How the registry fared under other settings says nothing of these.
+    back_offs::forget(tx, remote.id).await?;
+    Ok(remote)
 }
 
 /// Whether its author is an administrator at present; one that the system has was saved by one.

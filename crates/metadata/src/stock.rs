@@ -26,6 +26,8 @@ pub struct Stock {
     pub jobs: Vec<Jobs>,
     /// What is paused: the system, namespaces, remotes.
     pub pauses: u64,
+    /// Remotes that are left alone, or have not answered since.
+    pub waiting_remotes: u64,
     /// Jobs that wait for a pause to end; an action without any is left out.
     pub held: Vec<(Action, u64)>,
 }
@@ -72,7 +74,10 @@ pub async fn count(conn: &mut Conn) -> Result<Stock, Error> {
     }
     let pauses =
         row!(conn, (i64,), "SELECT COUNT(*) FROM pauses")?.map_or(0, |(count,)| count.unsigned_abs());
+    let alone = "SELECT COUNT(*) FROM back_offs WHERE until IS NOT NULL";
+    let waiting_remotes = row!(conn, (i64,), alone)?.map_or(0, |(count,)| count.unsigned_abs());
     Ok(Stock {
+        waiting_remotes,
         repositories: repositories.unsigned_abs(),
         blobs: blobs.unsigned_abs(),
         blob_bytes: blob_bytes.unsigned_abs(),

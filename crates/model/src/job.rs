@@ -4,6 +4,7 @@ use crate::account::Author;
 use crate::id::{JobId, PolicyId, RemoteId, RepositoryId};
 use crate::pause::Pause;
 use crate::policy::PolicyKind;
+use crate::remote::BackOff;
 use crate::tag::{Lineage, Revision};
 use jiff::Timestamp;
 use longshore_oci::{Digest, RemoteName, RepositoryName, Tag};
@@ -291,6 +292,8 @@ pub struct Job<Text = String> {
     pub worker: Option<String>,
     /// The pause that holds it, while it waits for that to end.
     pub held_by: Option<Pause>,
+    /// Why its remote is left alone, while it waits for that to end (semantics 39).
+    pub back_off: Option<BackOff>,
 }
 
 /// How loud a log line is.

@@ -90,6 +90,8 @@ pub struct Remote {
     pub last_error: Option<String>,
     /// How many mirrors use it.
     pub used_by: u32,
+    /// Why and until when all work for it waits, where it does (semantics 39).
+    pub back_off: Option<BackOff>,
 }
 
 impl Remote {
@@ -105,6 +107,47 @@ impl Remote {
 pub fn host_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.split('/').next().unwrap_or(rest)
+}
+
+/// Why a remote is left alone for a while (semantics 39).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitReason {
+    /// It answered 429: too many requests.
+    RateLimited,
+    /// It answered 503, or what stands in front of it 502 or 504.
+    Unavailable,
+    /// It could not be connected to, or did not answer.
+    Unreachable,
+}
+
+/// A remote that is left alone for a while: all work for it waits (semantics 39).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackOff {
+    /// Why.
+    pub reason: WaitReason,
+    /// Whether the registry itself asked for it, by `Retry-After`.
+    pub asked: bool,
+    /// How often it failed in a row.
+    pub failures: u32,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it is asked again.
+    pub until: Timestamp,
+}
+
+impl BackOff {
+    /// Why, as the end of a sentence about the registry.
+    #[must_use]
+    pub fn because(&self) -> &'static str {
+        match (self.reason, self.asked) {
+            (WaitReason::RateLimited, true) => "it limits requests and asked for this time",
+            (WaitReason::RateLimited, false) => "it limits requests",
+            (WaitReason::Unavailable, true) => "it is unavailable and asked for this time",
+            (WaitReason::Unavailable, false) => "it is unavailable",
+            (WaitReason::Unreachable, _) => "it could not be reached",
+        }
+    }
 }
 
 /// A connection as filled in. `secret`: `None` keeps the stored one, where host and TLS settings

@@ -86,6 +86,7 @@ impl Speaks for Job {
             updated_at: self.updated_at,
             worker: self.worker,
             held_by: self.held_by,
+            back_off: self.back_off,
         }
     }
 }

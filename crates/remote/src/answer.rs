@@ -9,7 +9,7 @@ use longshore_oci::{ErrorBody, media_type};
 use reqwest::Response;
 
 use crate::transport::{IDLE, network_error};
-use crate::{Error, Failure, Refusal};
+use crate::{Error, Failure, Gate, Refusal};
 
 /// How much of an error body is read, in bytes.
 const MAX_ERROR_BODY: usize = 64 * 1024;
@@ -34,14 +34,23 @@ pub(crate) async fn next_piece(
     host: &str,
     doing: &str,
 ) -> Result<Option<Bytes>, Error> {
-    match tokio::time::timeout(IDLE, response.chunk()).await {
+    let gate = response.extensions().get::<Gate>().cloned();
+    let under_way = gate.as_ref().map(Gate::under_way);
+    let piece = tokio::time::timeout(IDLE, response.chunk()).await;
+    drop(under_way);
+    match piece {
         Ok(Ok(piece)) => Ok(piece),
         Ok(Err(error)) => Err(network_error(&error, host, doing)),
-        Err(_) => Err(Error::Network {
-            host: host.to_owned(),
-            doing: doing.to_owned(),
-            failure: Failure::Timeout { seconds: IDLE.as_secs() },
-        }),
+        Err(_) => {
+            if let Some(gate) = gate {
+                gate.fell_silent();
+            }
+            Err(Error::Network {
+                host: host.to_owned(),
+                doing: doing.to_owned(),
+                failure: Failure::Timeout { seconds: IDLE.as_secs() },
+            })
+        }
     }
 }
 
@@ -146,7 +155,7 @@ pub(crate) fn tidy(text: &str) -> String {
 
 /// Retry-After in either of its forms (RFC 9110 §10.2.3). A date counts from the answer's own
 /// Date, so that a clock set wrong on either side does no harm.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = header(headers, &RETRY_AFTER)?;
     if let Ok(seconds) = value.parse::<u64>() {
         return Some(Duration::from_secs(seconds));

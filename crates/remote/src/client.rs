@@ -18,7 +18,7 @@ use crate::connector::Connector;
 use crate::learned::Learned;
 use crate::transport::{Answer, Call, Payload, Transport};
 use crate::uploads::RequestLimit;
-use crate::{Endpoint, Error, Refusal};
+use crate::{Endpoint, Error, Gate, Refusal};
 
 /// How much of the answer to a ping is looked at, in bytes.
 const MAX_PING_BODY: usize = 64 * 1024;
@@ -69,7 +69,16 @@ impl Registry {
     /// Prepares to speak to an endpoint; nothing is sent yet. Fails on settings of which no client
     /// can be made ([`Error::Ca`], [`Error::Settings`]).
     pub fn connect_to(endpoint: Endpoint) -> Result<Self, Error> {
-        let transport = Transport { connector: Connector::new(endpoint.clone())? };
+        Self::build(endpoint, None)
+    }
+
+    /// As [`Registry::connect_to`]; what the gate does not let through fails with [`Error::Waits`].
+    pub fn behind(endpoint: Endpoint, gate: Gate) -> Result<Self, Error> {
+        Self::build(endpoint, Some(gate))
+    }
+
+    fn build(endpoint: Endpoint, gate: Option<Gate>) -> Result<Self, Error> {
+        let transport = Transport { connector: Connector::new(endpoint.clone())?, gate };
         let inner = Inner {
             api: endpoint.api(),
             host: endpoint.host(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 use longshore_oci::{Digest, ErrorCode};
 
-use crate::{AddressRefused, CaError, CertificateProblem, Failure};
+use crate::{AddressRefused, CaError, CertificateProblem, ClosedBecause, Failure};
 
 /// The outcome of an operation at another registry that did not work.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,18 @@ pub enum Error {
         doing: String,
         /// Why.
         failure: Failure,
+    },
+    /// It was not asked, because it is left alone for now (semantics 39).
+    #[error("{doing}: {host} is not asked for the next {seconds} s, because {because}")]
+    Waits {
+        /// Host and port.
+        host: String,
+        /// What was to be done.
+        doing: String,
+        /// Why it is left alone.
+        because: ClosedBecause,
+        /// How long it still is, at least.
+        seconds: u64,
     },
     /// The host is at an address that is not spoken to.
     #[error(transparent)]
@@ -177,7 +189,7 @@ impl Error {
                         StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY
                     )
             }
-            Error::Source { .. } => true,
+            Error::Source { .. } | Error::Waits { .. } => true,
             Error::AddressRefused(_)
             | Error::WrongCredentials { .. }
             | Error::Unauthorized { .. }
@@ -214,6 +226,12 @@ impl Error {
             Error::Refused(refusal) => refusal.retry_after,
             _ => None,
         }
+    }
+
+    /// Whether nothing was asked, because the registry is left alone for now: whatever else is to be asked
+    /// will fare the same.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self, Error::Waits { .. })
     }
 
     /// The HTTP status, where it is an error answer.

@@ -15,6 +15,7 @@ mod connector;
 mod endpoint;
 mod error;
 mod failure;
+mod gate;
 mod hash;
 mod identify;
 mod learned;
@@ -37,6 +38,7 @@ pub use connect::{Check, CheckKind, CheckStatus, ConnectReport, Direction, Permi
 pub use endpoint::{Credentials, DOCKER_HUB_URL, Endpoint, Kind, UrlError};
 pub use error::{Error, Refusal};
 pub use failure::{CertificateProblem, Failure};
+pub use gate::{ClosedBecause, Closure, Gate, Standing};
 pub use manifests::{FetchedManifest, ManifestHead, PutOutcome};
 pub use network::{AddressRefused, NetworkPolicy, PrivateRemotes};
 pub use presence::Presence;

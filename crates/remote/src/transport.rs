@@ -12,15 +12,20 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATI
 use http::{Method, StatusCode};
 use longshore_oci::{Action, Scope};
 use reqwest::{Body, Response};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::connector::Connector;
 use crate::endpoint::host_of;
 use crate::failure::{Cause, cause_of};
-use crate::{Error, Failure};
+use crate::{Error, Failure, Gate};
 
 /// How long nothing may move before a request is given up.
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
+/// How long the answer to a question may take: a registry that has it may have to ask another one first.
+pub(crate) const ANSWER: Duration = Duration::from_secs(30);
+/// How often an upload is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How many [`IDLE`] times a registry may take to answer when an upload is all sent: it may have
 /// to hash and copy many gigabytes first.
 const IDLES_AFTER_UPLOAD: u32 = 5;
@@ -54,6 +59,21 @@ impl Call {
     pub(crate) fn writes(&self) -> bool {
         let for_push = |scope: &Scope| matches!(scope, Scope::Repository { actions, .. } if actions.contains(&Action::Push));
         !matches!(self.method, Method::GET | Method::HEAD) || self.scopes.iter().any(for_push)
+    }
+}
+
+impl Call {
+    /// How long the beginning of its answer is waited for. A blob may have to be brought from afar, and what is
+    /// sent has to be stored; anything else is a question.
+    fn patience(&self) -> Duration {
+        let asks = matches!(self.method, Method::GET | Method::HEAD);
+        if asks && !self.is_blob() { ANSWER } else { IDLE }
+    }
+
+    /// Whether it asks for a blob.
+    pub(crate) fn is_blob(&self) -> bool {
+        let asks = matches!(self.method, Method::GET | Method::HEAD);
+        asks && self.content_addressed && self.url.path().contains("/blobs/")
     }
 }
 
@@ -141,6 +161,8 @@ pub(crate) struct Answer {
 #[derive(Debug)]
 pub(crate) struct Transport {
     pub(crate) connector: Connector,
+    /// What is asked of a saved remote goes through its gate; Connect does not.
+    pub(crate) gate: Option<Gate>,
 }
 
 impl Transport {
@@ -152,7 +174,11 @@ impl Transport {
         authorization: Option<HeaderValue>,
     ) -> Result<Response, Error> {
         let host = host_of(&url);
-        let request = self.connector.request(call.method.clone(), url, call.writes()).await?;
+        let request = self.connector.request(call.method.clone(), url.clone(), call.writes()).await?;
+        let passage = match &self.gate {
+            Some(gate) => Some(gate.admit(call, &url, &host)?),
+            None => None,
+        };
         let body = call.payload.take().ok_or_else(|| Error::Network {
             host: host.clone(),
             doing: call.doing.clone(),
@@ -170,19 +196,33 @@ impl Transport {
             Payload::Stream(_, progress) => Some(progress.clone()),
             _ => None,
         };
-        let outcome = watched(request.send(), progress.as_deref(), IDLE).await;
+        let patience = call.patience();
+        let moved = || {
+            if let Some(passage) = &passage {
+                passage.moved();
+            }
+        };
+        let outcome = watched(request.send(), progress.as_deref(), patience, moved).await;
         if let Some(source) = progress.and_then(|progress| progress.failure()) {
             return Err(Error::Source { host, doing: call.doing.clone(), source });
         }
-        match outcome {
-            None => Err(Error::Network {
-                host,
-                doing: call.doing.clone(),
-                failure: Failure::Timeout { seconds: IDLE.as_secs() },
-            }),
-            Some(Err(error)) => Err(network_error(&error, &host, &call.doing)),
-            Some(Ok(response)) => Ok(response),
+        let error = match outcome {
+            Some(Ok(mut response)) => {
+                if let Some(passage) = passage {
+                    passage.answered(&mut response);
+                }
+                return Ok(response);
+            }
+            Some(Err(error)) => network_error(&error, &host, &call.doing),
+            None => {
+                let failure = Failure::Timeout { seconds: patience.as_secs() };
+                Error::Network { host, doing: call.doing.clone(), failure }
+            }
+        };
+        if let (Some(passage), Error::Network { failure, .. }) = (passage, &error) {
+            passage.failed(failure);
         }
+        Err(error)
     }
 
     /// A request and what it is redirected to. The authorization goes to the first origin alone.
@@ -206,19 +246,26 @@ impl Transport {
 }
 
 /// Waits for the answer as long as something moves. `None`: nothing did.
-async fn watched<F: Future>(request: F, progress: Option<&Progress>, limit: Duration) -> Option<F::Output> {
+async fn watched<F: Future>(
+    request: F,
+    progress: Option<&Progress>,
+    limit: Duration,
+    moved: impl Fn(),
+) -> Option<F::Output> {
     let mut request: Pin<Box<F>> = Box::pin(request);
-    let (mut seen, mut idle) = (0, 0);
+    let (mut seen, mut since) = (0, Instant::now());
     loop {
-        if let Ok(outcome) = tokio::time::timeout(limit, &mut request).await {
+        if let Ok(outcome) = tokio::time::timeout(limit.min(LOOK_EVERY), &mut request).await {
             return Some(outcome);
         }
         let sent = progress.map_or(0, |progress| progress.sent.load(Ordering::Relaxed));
-        idle = if sent == seen { idle + 1 } else { 0 };
-        seen = sent;
+        if sent != seen {
+            (seen, since) = (sent, Instant::now());
+            moved();
+        }
         let all_sent = progress.is_some_and(|progress| sent >= progress.size);
         let patience = if all_sent { IDLES_AFTER_UPLOAD } else { 1 };
-        if idle >= patience {
+        if since.elapsed() >= limit * patience {
             return None;
         }
     }
@@ -293,8 +340,8 @@ mod tests {
     #[tokio::test]
     async fn a_request_on_which_nothing_moves_is_given_up() {
         let limit = Duration::from_millis(5);
-        assert_eq!(watched(std::future::pending::<()>(), None, limit).await, None);
-        assert_eq!(watched(std::future::ready(7), None, limit).await, Some(7));
+        assert_eq!(watched(std::future::pending::<()>(), None, limit, || {}).await, None);
+        assert_eq!(watched(std::future::ready(7), None, limit, || {}).await, Some(7));
     }
 
     #[tokio::test]
@@ -302,7 +349,7 @@ mod tests {
         let limit = Duration::from_millis(5);
         let all = Progress { sent: AtomicU64::new(9), size: 9, error: Mutex::default() };
         let begun = std::time::Instant::now();
-        assert_eq!(watched(std::future::pending::<()>(), Some(&all), limit).await, None);
+        assert_eq!(watched(std::future::pending::<()>(), Some(&all), limit, || {}).await, None);
         assert!(begun.elapsed() >= limit * IDLES_AFTER_UPLOAD);
     }
 }

@@ -37,7 +37,8 @@ const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr
 const DEFAULT_DATA: &str = "data";
 /// In the data folder.
 const DEFAULT_DATABASE: &str = "longshore.db";
-const DEFAULT_WORKERS: usize = 4;
+const DEFAULT_WORKERS: usize = 8;
+const DEFAULT_RETRY_HOURS: u32 = 24;
 /// Docker kills after ten.
 const DEFAULT_SHUTDOWN_SECONDS: u32 = 8;
 /// A year.
@@ -81,6 +82,8 @@ pub(crate) struct Settings {
     /// Where a copy of the database's epoch is kept, unless that is beside the blobs of a bucket.
     pub(crate) epoch_file: PathBuf,
     pub(crate) workers: usize,
+    /// For how long a job is tried again that fails for a reason that may pass.
+    pub(crate) retry_for: SignedDuration,
     pub(crate) zone: TimeZone,
     /// Whose remotes may be at loopback and private addresses.
     pub(crate) private_remotes: PrivateRemotes,
@@ -206,6 +209,9 @@ impl Settings {
                 None => beside(&data, ".epoch")?,
             },
             workers,
+            retry_for: SignedDuration::from_hours(i64::from(
+                at_most("retry_hours", options.retry_hours, 24 * MAX_DAYS)?.unwrap_or(DEFAULT_RETRY_HOURS),
+            )),
             zone: TimeZone::get(zone).with_context(|| {
                 format!("zone: “{zone}” is no name of a time zone, such as Europe/Berlin")
             })?,

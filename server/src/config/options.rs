@@ -65,9 +65,13 @@ pub(crate) struct Options {
     /// [default: <data>.epoch]
     #[arg(long, env = "LONGSHORE_EPOCH_FILE", value_name = "FILE")]
     pub(super) epoch_file: Option<PathBuf>,
-    /// How many transfers run at once [default: 4]
+    /// How many copies to other registries run at once, and how many polls of pull mirrors; one registry or
+    /// namespace gets half of them [default: 8]
     #[arg(long, env = "LONGSHORE_WORKERS", value_name = "NUMBER")]
     pub(super) workers: Option<usize>,
+    /// Hours for which a job is tried again that fails for a reason that may pass [default: 24]
+    #[arg(long, env = "LONGSHORE_RETRY_HOURS", value_name = "HOURS")]
+    pub(super) retry_hours: Option<u32>,
     /// The time zone of tag templates, by its IANA name [default: UTC]
     #[arg(long, env = "LONGSHORE_ZONE", value_name = "NAME")]
     pub(super) zone: Option<String>,
@@ -201,6 +205,7 @@ impl Options {
             key_file: self.key_file.or(other.key_file),
             epoch_file: self.epoch_file.or(other.epoch_file),
             workers: self.workers.or(other.workers),
+            retry_hours: self.retry_hours.or(other.retry_hours),
             zone: self.zone.or(other.zone),
             private_remotes: self.private_remotes.or(other.private_remotes),
             remote_listing_bytes: self.remote_listing_bytes.or(other.remote_listing_bytes),

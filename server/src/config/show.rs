@@ -54,7 +54,7 @@ impl fmt::Display for Settings {
             PrivateRemotes::Nobody => "nobody",
         };
         let tls = self.tls.as_ref().map_or_else(|| "(plain HTTP)".to_owned(), ToString::to_string);
-        let lines: [(&str, &dyn fmt::Display); 24] = [
+        let lines: [(&str, &dyn fmt::Display); 25] = [
             ("listen", &self.listen),
             ("data", &self.data.display()),
             ("database", &without_password(&self.database)),
@@ -64,6 +64,7 @@ impl fmt::Display for Settings {
             ("key", &self.key),
             ("epoch_file", &self.epoch_file.display()),
             ("workers", &self.workers),
+            ("retry_hours", &self.retry_for.as_hours()),
             ("zone", &self.zone.iana_name().unwrap_or("UTC")),
             ("private_remotes", &private_remotes),
             ("remote_listing_bytes", &self.listing_budget.bytes),

@@ -100,6 +100,18 @@ const ALL: &[(Kind, &str, Unit, &str)] = &[
     ),
     (
         Counter,
+        "longshore_remote_back_offs_total",
+        Unit::Count,
+        "Times that a remote began to be left alone, by reason",
+    ),
+    (
+        Gauge,
+        "longshore_remotes_waiting",
+        Unit::Count,
+        "Remotes that are left alone, or have not answered since",
+    ),
+    (
+        Counter,
         "longshore_transfer_bytes_total",
         Unit::Bytes,
         "Bytes of blobs that mirrors moved, by direction",

@@ -56,6 +56,7 @@ fn tell(stock: &Stock, now: Timestamp) {
     gauge!("longshore_blobs").set(stock.blobs as f64);
     gauge!("longshore_blobs_bytes").set(stock.blob_bytes as f64);
     gauge!("longshore_uploads_open").set(stock.uploads as f64);
+    gauge!("longshore_remotes_waiting").set(stock.waiting_remotes as f64);
     gauge!("longshore_pauses").set(stock.pauses as f64);
     let mut oldest = SignedDuration::ZERO;
     for action in Action::ALL {

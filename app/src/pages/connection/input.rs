@@ -138,6 +138,7 @@ mod tests {
             last_contact: None,
             last_error: None,
             used_by: 0,
+            back_off: None,
         }
     }
 

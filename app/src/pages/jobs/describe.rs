@@ -8,6 +8,17 @@ use longshore_model::{
 
 use crate::components::Tone;
 
+/// The registry that a job speaks to.
+#[must_use]
+pub fn remote_host(job: &Job) -> Option<String> {
+    match &job.parameters {
+        Parameters::PushTag { remote_host, .. } | Parameters::Poll { remote_host, .. } => {
+            Some(remote_host.clone())
+        }
+        _ => None,
+    }
+}
+
 /// What a job does, as a sentence without an end: "Bring tags of qa-example.com/qa/website into dev/website".
 #[must_use]
 pub fn describe(job: &Job) -> String {
@@ -130,6 +141,7 @@ pub(super) mod tests {
             updated_at: Timestamp::UNIX_EPOCH,
             worker: None,
             held_by: None,
+            back_off: None,
         }
     }
 

@@ -10,7 +10,7 @@ use longshore_model::{
 };
 
 use super::{
-    describe::describe,
+    describe::{describe, remote_host},
     facts::{JobFacts, JobProgress},
     log::{Log, append},
     moving::Moving,
@@ -121,6 +121,18 @@ fn Ending(job: Memo<Job>) -> impl IntoView {
                         {capitalised(&why)}
                         {since}
                         ". The job waits until that is resumed."
+                    </Alert>
+                }
+                .into_any(),
+            );
+        }
+        if let Some((host, back_off)) = job.with(|job| remote_host(job).zip(job.back_off.clone())) {
+            return Some(
+                view! {
+                    <Alert tone=Tone::Warn>
+                        <strong>"Waiting for " {host} ". "</strong>
+                        {sentence(back_off.because())}
+                        " It is tried again " <RelativeTime at=back_off.until/> ", and the job goes on by itself."
                     </Alert>
                 }
                 .into_any(),

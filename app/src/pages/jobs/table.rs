@@ -5,7 +5,7 @@ use leptos_router::components::A;
 use longshore_model::job::{Job, Status};
 
 use super::{
-    describe::{action_label, describe, status_label},
+    describe::{action_label, describe, remote_host, status_label},
     moving::Moving,
     progress::{RowProgress, Took},
 };
@@ -48,8 +48,17 @@ fn Row(job: Job, moving: Moving) -> impl IntoView {
                 view! { <p class="row-detail">"Held: " {why} ", since " <RelativeTime at=since/> "."</p> };
             return Some(Either::Left(waits));
         }
+        if let Some((host, back_off)) = job.with(|job| remote_host(job).zip(job.back_off.clone())) {
+            let waits = view! {
+                <p class="row-detail">
+                    "Waits for " {host} ", to be tried again " <RelativeTime at=back_off.until/> ": "
+                    {back_off.because()} "."
+                </p>
+            };
+            return Some(Either::Right(Either::Left(waits)));
+        }
         let said = job.with(|job| job.error.clone().or_else(|| job.outcome.clone()));
-        said.map(|said| Either::Right(view! { <p class="row-detail">{sentence(&said)}</p> }))
+        said.map(|said| Either::Right(Either::Right(view! { <p class="row-detail">{sentence(&said)}</p> })))
     };
     view! {
         <tr>
@@ -77,8 +86,10 @@ pub(super) fn StatusBadge(
     let again = move || job.with(|job| job.status == Status::Waiting && job.attempt > 0);
     let is_held = Memo::new(move |_| job.with(|job| held(job).is_some()));
     let tone = move || if is_held.get() { Tone::Warn } else { status_label(status.get()).1 };
+    let waits = Memo::new(move |_| job.with(|job| job.back_off.is_some()));
     let word = move || match (is_held.get(), again()) {
         (true, _) => "Held",
+        (false, _) if waits.get() => "Waiting for registry",
         (false, true) => "Waiting to retry",
         (false, false) => status_label(status.get()).0,
     };

@@ -84,7 +84,13 @@ pub(super) fn RemoteRow(remote: Remote) -> impl IntoView {
 #[component]
 fn Health(remote: Remote) -> impl IntoView {
     let contact = remote.last_contact.map(|at| view! { <RelativeTime at=at/> });
-    match (remote.last_error, contact) {
+    let waits = remote.back_off.as_ref().map(|back_off| {
+        let because = sentence(back_off.because());
+        view! {
+            <p class="row-detail">"All work waits until " <RelativeTime at=back_off.until/> ". " {because}</p>
+        }
+    });
+    let health = match (remote.last_error, contact) {
         (Some(error), contact) => Either::Left(view! {
             <Badge tone=Tone::Bad>"Failed"</Badge>
             {contact.map(|contact| view! { <span class="muted">" last answered " {contact}</span> })}
@@ -94,5 +100,9 @@ fn Health(remote: Remote) -> impl IntoView {
             view! { <Badge tone=Tone::Ok>"Good"</Badge> " " <span class="muted">{contact}</span> },
         )),
         (None, None) => Either::Right(Either::Right(view! { <span class="muted">"not tried yet"</span> })),
+    };
+    view! {
+        {health}
+        {waits}
     }
 }

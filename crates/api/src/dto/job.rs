@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::pause::Pause;
+use super::remote::RemoteWait;
 use super::tag::word;
 use crate::extract::Wire;
 
@@ -107,6 +108,8 @@ pub(crate) struct Job {
     finished_at: Option<Timestamp>,
     /// The pause that it waits for to end.
     held_by: Option<Pause>,
+    /// Why its remote is left alone, where it waits for that to end.
+    waits: Option<RemoteWait>,
 }
 
 /// How far a job is.
@@ -163,6 +166,7 @@ impl From<Model> for Job {
             started_at: job.started_at,
             finished_at: job.finished_at,
             held_by: job.held_by.map(Pause::from),
+            waits: job.back_off.map(RemoteWait::from),
         }
     }
 }

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use longshore_model::connect::{Check as ModelCheck, CheckStatus, ConnectReport, ConnectRequest, Direction};
 use longshore_model::policy::RemoteChoice;
-use longshore_model::remote::{DOCKER_HUB_URL, RemoteDraft, host_of};
+use longshore_model::remote::{BackOff, DOCKER_HUB_URL, RemoteDraft, WaitReason as ModelReason, host_of};
 use longshore_model::{Code, FieldError, Problem, Remote as Model, RemoteId, RemoteKind};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -338,6 +338,8 @@ pub(crate) struct Remote {
     realm: Option<String>,
     /// How many mirrors use it.
     used_by: u32,
+    /// Why and until when all work for it waits; null where it does not.
+    waits: Option<RemoteWait>,
     /// When the registry last answered.
     last_contact: Option<Timestamp>,
     /// The last error, when the last contact failed.
@@ -364,10 +366,52 @@ impl From<Model> for Remote {
             proxy: remote.proxy,
             realm: remote.realm,
             used_by: remote.used_by,
+            waits: remote.back_off.map(RemoteWait::from),
             last_contact: remote.last_contact,
             last_error: remote.last_error,
             created_at: remote.created_at,
             updated_at: remote.updated_at,
+        }
+    }
+}
+
+/// A registry that is left alone for a while: all work for it waits.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RemoteWait {
+    /// When it is asked again; one job goes first.
+    until: Timestamp,
+    /// Why.
+    reason: WaitReason,
+    /// Whether the registry itself asked for this time, by `Retry-After`.
+    asked_for: bool,
+    /// Since when it fails.
+    since: Timestamp,
+}
+
+/// Why a registry is left alone.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum WaitReason {
+    /// It answered 429: too many requests.
+    RateLimited,
+    /// It answered 502, 503 or 504.
+    Unavailable,
+    /// It could not be connected to, or did not answer.
+    Unreachable,
+}
+
+impl From<BackOff> for RemoteWait {
+    fn from(back_off: BackOff) -> Self {
+        Self {
+            until: back_off.until,
+            reason: match back_off.reason {
+                ModelReason::RateLimited => WaitReason::RateLimited,
+                ModelReason::Unavailable => WaitReason::Unavailable,
+                ModelReason::Unreachable => WaitReason::Unreachable,
+            },
+            asked_for: back_off.asked,
+            since: back_off.since,
         }
     }
 }
@@ -463,6 +507,7 @@ mod tests {
             last_contact: None,
             last_error: None,
             used_by: 1,
+            back_off: None,
         }
     }
 

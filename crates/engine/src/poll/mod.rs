@@ -56,24 +56,12 @@ pub(crate) async fn run(
     })?;
     drop(conn);
     longshore_content::may_write_tags(&target, &survey::provenance(&mirror, None))?;
-    begin(engine, claim, policy).await?;
     let outcome = poll(engine, claim, &mirror, target, journal).await;
     tell_remote(engine, &mirror, outcome.as_ref().err()).await?;
     let outcome = outcome?;
     journal.flush(engine.db(), engine.now()).await?;
     end(engine, claim, &mirror, outcome).await?;
     Ok(Finished::Recorded)
-}
-
-async fn begin(engine: &Engine, claim: &Claim, policy: PolicyId) -> Result<(), Error> {
-    let (job, epoch, now) = (claim.job.id, claim.epoch, engine.now());
-    let write = engine.db().write(Priority::Normal, move |tx| {
-        Box::pin(async move {
-            jobs::fence(tx, job, epoch).await?;
-            record(tx, policy, RunCode::Running, PollMessage::Running.into(), job, now).await
-        })
-    });
-    write.await
 }
 
 /// What a poll achieved.
@@ -92,6 +80,7 @@ async fn poll(
     let patterns = Patterns::parse(&mirror.patterns)
         .map_err(|error| Trouble::Final(PollMessage::Patterns { error: error.to_string() }.into()))?;
     let registry = engine.registry(mirror.remote).await?;
+    journal.asks();
     let mut survey = Survey::make(&registry, mirror, &patterns, journal).await?;
     let mut recorded = None;
     if mirror.baseline == Baseline::Pending {
@@ -183,6 +172,8 @@ async fn before_the_first(
 /// The remote's page shows when it last answered.
 async fn tell_remote(engine: &Engine, mirror: &PullMirror, trouble: Option<&Trouble>) -> Result<(), Error> {
     let error = match trouble {
+        // Who was not asked has not failed.
+        Some(trouble) if trouble.is_waiting() => return Ok(()),
         Some(Trouble::Remote(error)) => Some(error.to_string()),
         Some(_) => return Ok(()),
         None => None,

@@ -153,17 +153,18 @@ fn asked_by(job: &Job) -> Author {
 }
 
 /// What is recorded beside the job when it ended otherwise, or waits for another try; in the transaction that
-/// says so.
+/// says so. A job that was stopped, or never asked the other registry, says nothing of how its mirror fares.
 pub(crate) async fn failed(
     tx: &mut Tx,
     order: &Order,
     job: JobId,
     result: AnswerResult,
     why: Message,
+    asked: bool,
     now: Timestamp,
 ) -> Result<(), Error> {
     settle(tx, order, result, &why, job).await?;
-    let Some(policy) = order.shipment.policy.filter(|_| order.is_asked_for()) else { return Ok(()) };
+    let Some(policy) = order.shipment.policy.filter(|_| asked && order.is_asked_for()) else { return Ok(()) };
     let code = match result {
         AnswerResult::Superseded => RunCode::Success,
         _ => RunCode::Failed,

@@ -134,6 +134,7 @@ pub(crate) async fn run(
     drop(conn);
     check_brake(engine, claim, order).await?;
     let registry = engine.registry(order.destination.remote).await?;
+    journal.asks();
     let target = Target {
         remote: order.destination.remote,
         repository: order.destination.repository.clone(),

@@ -1,6 +1,7 @@
 //! The engine over a real database and store, against registries that do as they are told.
 #![allow(clippy::unwrap_used)]
 
+mod back_off;
 mod changing;
 mod faults;
 mod following;

@@ -37,7 +37,8 @@ pub async fn retry_later(
     let changed = change!(
         tx.conn,
         put_back!(
-            ", retries_left = retries_left - 1, scheduled_at = $4,
+            ", retries_left = CASE WHEN retries_left > 0 THEN retries_left - 1 ELSE 0 END, scheduled_at = $4,
+                failing_since = COALESCE(failing_since, $1),
                 error = CASE WHEN cancel_requested THEN COALESCE(error, $5) ELSE $5 END
              WHERE id = $2 AND epoch = $3 AND status = 'running'"
         ),
@@ -85,15 +86,31 @@ pub async fn release_all(tx: &mut Tx, not_of: BootId, now: Timestamp) -> Result<
     announce_all(tx, released)
 }
 
+/// What has run out: on PostgreSQL by the clock of the database, which all servers share, and which gave the
+/// leases out; else by `$1`.
+macro_rules! expired {
+    ($conn:expr, $before:expr, $behind:literal) => {
+        match $conn.is_postgres() {
+            false => concat!($before, " WHERE status = 'running' AND lease_until < $1", $behind),
+            true => concat!(
+                $before,
+                " WHERE status = 'running'
+                  AND lease_until < (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint + 0 * $1",
+                $behind
+            ),
+        }
+    };
+}
+
 /// Whether a worker holds a job beyond its lease.
 pub async fn any_expired(conn: &mut Conn, now: Timestamp) -> Result<bool, Error> {
-    let sql = "SELECT COUNT(*) FROM jobs WHERE status = 'running' AND lease_until < $1";
+    let sql = expired!(conn, "SELECT COUNT(*) FROM jobs", "");
     Ok(value!(conn, i64, sql, micros(now))? > 0)
 }
 
 /// Whatever a worker holds beyond its lease is put back.
 pub async fn release_expired(tx: &mut Tx, now: Timestamp) -> Result<u64, Error> {
-    let sql = put_back!(" WHERE status = 'running' AND lease_until < $1 RETURNING id");
+    let sql = expired!(tx, put_back!(""), " RETURNING id");
     let released = rows!(tx.conn, (String,), sql, micros(now))?;
     announce_all(tx, released)
 }

@@ -200,7 +200,9 @@ async fn drop_held(
 /// What waits for a mirror asks another remote than before, and so does the next attempt of what runs.
 pub async fn reconsider(tx: &mut Tx, policy: PolicyId) -> Result<(), Error> {
     let id = policy.to_string();
-    let sql = "UPDATE jobs SET remote = (SELECT p.remote FROM policies p WHERE p.id = $1)
+    let sql = "UPDATE jobs SET remote = (SELECT p.remote FROM policies p WHERE p.id = $1),
+                  lane = (SELECT p.remote || '/' || r.namespace FROM policies p
+                          JOIN repositories r ON r.id = p.repository WHERE p.id = $1)
                WHERE policy = $1 AND remote IS NOT NULL AND status IN ('waiting', 'running')";
     if change!(tx.conn, sql, id.as_str())? > 0 {
         let sql = concat!(

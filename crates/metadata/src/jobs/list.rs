@@ -32,7 +32,7 @@ macro_rules! listed {
                  OR (jobs.repository IS NULL AND jobs.cause = $10))
                 AND ($4 IS NULL OR jobs.action = $4) AND ($5 IS NULL OR jobs.status = $5)
                 AND ($6 IS NULL OR jobs.repository = $6) AND ($7 IS NULL OR jobs.policy = $7)
-                AND ($8 IS NULL OR jobs.parent = $8) AND (NOT $9 OR jobs.action <> 'evaluate')"#
+                AND ($8 IS NULL OR jobs.id IN (SELECT w.part FROM job_parts w WHERE w.whole = $8)) AND (NOT $9 OR jobs.action <> 'evaluate')"#
         )
     };
 }
@@ -40,7 +40,9 @@ macro_rules! listed {
 /// How to find the rows of a list: neither database finds an index in `$n IS NULL OR …`.
 fn statements(filter: &JobFilter) -> (&'static str, &'static str) {
     match filter {
-        JobFilter { parent: Some(_), .. } => listed!("jobs.parent = $8"),
+        JobFilter { parent: Some(_), .. } => {
+            listed!("jobs.id IN (SELECT w.part FROM job_parts w WHERE w.whole = $8)")
+        }
         JobFilter { policy: Some(_), .. } => listed!("jobs.policy = $7"),
         JobFilter { repository: Some(_), .. } => listed!("jobs.repository = $6"),
         JobFilter { status: Some(_), .. } => listed!("jobs.status = $5"),

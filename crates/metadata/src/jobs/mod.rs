@@ -1,11 +1,12 @@
 //! Jobs: the queue, the leases of those who work on it, progress and logs.
 //!
-//! Here a job is put into the queue, looked up, stopped and in the end forgotten. `work` hands jobs
-//! out and takes what workers write, `back` takes jobs out of their hands, `list` finds them for
+//! Here a job is put into the queue, looked up, stopped and in the end forgotten. `claim` hands jobs out,
+//! `work` takes what workers write, `back` takes jobs out of their hands, `list` finds them for
 //! people, `log` keeps what they said, `hold` keeps them back while something is paused, `withdraw` ends the
 //! work of what was changed or deleted, `row` reads the table.
 
 mod back;
+mod claim;
 mod hold;
 mod list;
 mod log;
@@ -14,13 +15,13 @@ mod withdraw;
 mod work;
 
 use crate::{
-    Change, Conn, Error, Tx,
+    Change, Conn, Error, Tx, back_offs,
     conn::{change, row, rows, value},
-    convert::{json, maybe_instant, micros},
+    convert::{id, json, maybe_instant, micros},
 };
 use hold::narrowest;
 use longshore_model::{
-    JobId, Message, PolicyId, RepositoryId, Timestamp,
+    JobId, Message, PolicyId, RemoteId, RepositoryId, Timestamp,
     job::{Action, Cause, Parameters},
     message::JobMessage,
     stored::Job,
@@ -28,11 +29,12 @@ use longshore_model::{
 use row::{Row, select};
 
 pub use back::{any_expired, release, release_all, release_expired, retry_later};
+pub use claim::{Claim, DueLane, Lane, claim, claim_lane, lanes};
 pub use hold::{count_held, held, hold, number_held, reconsider, release_held};
 pub use list::list;
 pub use log::{log, logs};
 pub(crate) use withdraw::{Of, withdraw};
-pub use work::{Claim, claim, fence, finish, is_claimed, progress, renew, set_parameters};
+pub use work::{fence, finish, is_claimed, progress, renew, set_parameters};
 
 /// A job to be done.
 #[derive(Debug, Clone)]
@@ -80,8 +82,9 @@ pub async fn enqueue(tx: &mut Tx, new: NewJob, now: Timestamp) -> Result<JobId, 
         concat!(
             "INSERT INTO jobs (id, action, status, cause, parameters, policy, repository, parent, retry_of, serial_key,
                 attempt, retries_left, tags_done, tags_total, bytes_done, bytes_total, created_at, scheduled_at,
-                updated_at, epoch, cancel_requested, remote, held_by)
+                updated_at, epoch, cancel_requested, remote, lane, held_by)
              VALUES ($1, $2, 'waiting', $3, $4, $5, $6, $7, $8, $9, 0, $10, 0, 0, 0, 0, $11, $12, $11, 0, $13, $14,
+                (SELECT $14 || '/' || r.namespace FROM repositories r WHERE r.id = $6),
                 CASE WHEN $15 THEN ",
             narrowest!("$6", "$14"),
             " END)"
@@ -102,6 +105,9 @@ pub async fn enqueue(tx: &mut Tx, new: NewJob, now: Timestamp) -> Result<JobId, 
         remote,
         new.action.is_pausable() && new.repository.is_some()
     )?;
+    if let Some(parent) = new.parent {
+        join(tx, job, parent).await?;
+    }
     tx.announce(Change::JobsWaiting(Some(new.action)));
     tx.announce(Change::Job(job));
     Ok(job)
@@ -176,16 +182,33 @@ pub async fn cancel_requested(conn: &mut Conn, job: JobId) -> Result<bool, Error
     Ok(row!(conn, (bool,), sql, job.to_string())?.is_some_and(|(requested,)| requested))
 }
 
-/// Makes a job that has not ended a part of another; false when it has ended.
+/// Makes a job that has not ended a part of another as well; false when it has ended.
 pub async fn adopt(tx: &mut Tx, job: JobId, parent: JobId, now: Timestamp) -> Result<bool, Error> {
+    // Locks the row on PostgreSQL, so that it does not end before the commit.
     let adopted = change!(
         tx.conn,
-        "UPDATE jobs SET parent = $2, updated_at = $3 WHERE id = $1 AND status IN ('waiting', 'running')",
+        "UPDATE jobs SET parent = COALESCE(parent, $2), updated_at = $3 WHERE id = $1 AND finished_at IS NULL",
         job.to_string(),
         parent.to_string(),
         micros(now)
     )?;
+    if adopted > 0 {
+        join(tx, job, parent).await?;
+    }
     Ok(adopted > 0)
+}
+
+async fn join(tx: &mut Tx, part: JobId, whole: JobId) -> Result<(), Error> {
+    let sql = "INSERT INTO job_parts (whole, part) VALUES ($1, $2) ON CONFLICT (whole, part) DO NOTHING";
+    change!(tx.conn, sql, whole.to_string(), part.to_string())?;
+    Ok(())
+}
+
+/// Whether another job than `whole` waits for a job.
+pub async fn is_awaited_by_others(conn: &mut Conn, part: JobId, whole: JobId) -> Result<bool, Error> {
+    let sql = "SELECT COUNT(*) FROM job_parts p JOIN jobs j ON j.id = p.whole
+               WHERE p.part = $1 AND p.whole <> $2 AND j.finished_at IS NULL";
+    Ok(value!(conn, i64, sql, part.to_string(), whole.to_string())? > 0)
 }
 
 /// One job.
@@ -195,7 +218,9 @@ pub async fn get(conn: &mut Conn, job: JobId) -> Result<Option<Job>, Error> {
 
 /// The parts of a job, oldest first.
 pub async fn children(conn: &mut Conn, parent: JobId) -> Result<Vec<Job>, Error> {
-    let found = rows!(conn, Row, select!("WHERE jobs.parent = $1 ORDER BY jobs.id"), parent.to_string())?;
+    let sql =
+        select!("WHERE jobs.id IN (SELECT p.part FROM job_parts p WHERE p.whole = $1) ORDER BY jobs.id");
+    let found = rows!(conn, Row, sql, parent.to_string())?;
     found.into_iter().map(Job::try_from).collect()
 }
 
@@ -211,17 +236,35 @@ pub async fn active_for_policy(
     row!(conn, Row, sql, policy.to_string(), action.as_str())?.map(Job::try_from).transpose()
 }
 
-/// When the next waiting job may start; what a pause holds, nobody knows when.
-pub async fn next_due(conn: &mut Conn) -> Result<Option<Timestamp>, Error> {
-    // One action after the other, which an index answers at once, however many are held.
-    let sql =
-        "SELECT MIN(scheduled_at) FROM jobs WHERE action = $1 AND status = 'waiting' AND held_by IS NULL";
-    let mut next: Option<i64> = None;
+/// When, after `now`, the next waiting job is due or a remote may be asked again. What a pause holds, nobody
+/// knows when.
+pub async fn next_due(conn: &mut Conn, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+    // One action after the other, which an index answers at once, however many wait.
+    let sql = "SELECT MIN(scheduled_at) FROM jobs
+               WHERE action = $1 AND status = 'waiting' AND held_by IS NULL AND scheduled_at > $2";
+    let answer = "SELECT MIN(until) FROM back_offs WHERE until > $1";
+    let mut next = value!(conn, Option<i64>, answer, micros(now))?;
     for action in Action::ALL {
-        let due = value!(conn, Option<i64>, sql, action.as_str())?;
+        let due = value!(conn, Option<i64>, sql, action.as_str(), micros(now))?;
         next = next.into_iter().chain(due).min();
     }
     maybe_instant(next)
+}
+
+/// Lets a waiting job start now, because a person wants it to: its own delay ends, and so does that of its
+/// remote, which this job may probe. Answers the job as it is then.
+pub async fn hasten(tx: &mut Tx, job: JobId, now: Timestamp) -> Result<Job, Error> {
+    let sql = "UPDATE jobs SET scheduled_at = $2, updated_at = $2
+               WHERE id = $1 AND status = 'waiting' AND scheduled_at > $2";
+    if change!(tx.conn, sql, job.to_string(), micros(now))? > 0 {
+        tx.announce(Change::Job(job));
+        tx.announce(Change::JobsWaiting(None));
+    }
+    let sql = "SELECT remote FROM jobs WHERE id = $1 AND status = 'waiting' AND remote IS NOT NULL";
+    if let Some((remote,)) = row!(tx.conn, (String,), sql, job.to_string())? {
+        back_offs::probe(tx, id(RemoteId, &remote)?, now).await?;
+    }
+    get(tx, job).await?.ok_or(Error::LeaseLost(job))
 }
 
 /// Forgets jobs that ended before an instant, but keeps the newest `keep` whatever their age.
@@ -231,6 +274,13 @@ pub async fn prune(tx: &mut Tx, before: Timestamp, keep: i64) -> Result<u64, Err
     change!(
         tx.conn,
         "DELETE FROM job_logs WHERE job IN (SELECT id FROM jobs WHERE id <= $1 AND finished_at < $2)",
+        oldest_kept.as_str(),
+        micros(before)
+    )?;
+    change!(
+        tx.conn,
+        "DELETE FROM job_parts WHERE whole IN (SELECT id FROM jobs WHERE id <= $1 AND finished_at < $2)
+            OR part IN (SELECT id FROM jobs WHERE id <= $1 AND finished_at < $2)",
         oldest_kept.as_str(),
         micros(before)
     )?;

@@ -1,7 +1,7 @@
 //! The table of jobs as it is read. Nothing here asks the database.
 
 use crate::{
-    Error,
+    Error, back_offs,
     conn::from_row,
     convert::{from_json, id, instant, maybe_id, maybe_instant, maybe_message, maybe_parse, word},
     pauses,
@@ -38,8 +38,10 @@ from_row! {
         held_at: Option<i64>,
         held_author: Option<String>,
         held_reason: Option<String>,
+        pub(super) remote: Option<String>,
+        pub(super) failing_since: Option<i64>,
         pub(super) epoch: i64,
-    }
+    } and wait: back_offs::Columns
 }
 
 impl TryFrom<Row> for Job {
@@ -47,6 +49,7 @@ impl TryFrom<Row> for Job {
     fn try_from(row: Row) -> Result<Self, Error> {
         let count = |number: i64| u32::try_from(number).unwrap_or_default();
         Ok(Self {
+            back_off: row.wait.read()?,
             id: id(JobId, &row.id)?,
             action: word("action", &row.action)?,
             status: word("job status", &row.status)?,
@@ -92,14 +95,31 @@ macro_rules! columns {
          created_at, scheduled_at, started_at, finished_at, updated_at, worker, held_by,
          (SELECT h.at FROM pauses h WHERE h.scope = jobs.held_by) AS held_at,
          (SELECT h.author FROM pauses h WHERE h.scope = jobs.held_by) AS held_author,
-         (SELECT h.reason FROM pauses h WHERE h.scope = jobs.held_by) AS held_reason, epoch"
+         (SELECT h.reason FROM pauses h WHERE h.scope = jobs.held_by) AS held_reason,
+         jobs.remote AS remote, failing_since, epoch"
+    };
+    // Of a job that somebody just took nobody asks what it waits for.
+    (taken) => {
+        concat!(
+            columns!(),
+            ", CAST(NULL AS TEXT) AS wait_reason, CAST(NULL AS BOOLEAN) AS wait_asked,
+               CAST(NULL AS BIGINT) AS wait_failures, CAST(NULL AS BIGINT) AS wait_since,
+               CAST(NULL AS BIGINT) AS wait_until"
+        )
     };
 }
 
 /// Selects whole jobs; what follows `FROM` is given.
 macro_rules! select {
     ($($rest:tt)*) => {
-        concat!("SELECT ", $crate::jobs::row::columns!(), " FROM jobs ", $($rest)*)
+        concat!(
+            "SELECT ",
+            $crate::jobs::row::columns!(),
+            ", ",
+            $crate::back_offs::columns!(),
+            " FROM jobs LEFT JOIN back_offs b ON b.remote = jobs.remote AND jobs.status = 'waiting' ",
+            $($rest)*
+        )
     };
 }
 

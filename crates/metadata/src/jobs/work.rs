@@ -1,119 +1,19 @@
-//! Jobs in workers' hands: handed out under a lease, prolonged, written to, ended.
+//! Jobs in workers' hands: their leases prolonged, written to, ended. `claim` hands them out.
 //!
 //! Each claim of a job has an epoch. What a worker writes is fenced by it: a worker whose lease has
 //! gone to another can commit nothing (semantics 25).
 
-use super::row::{Row, columns};
 use crate::{
     Change, Conn, Error, Tx,
-    conn::{change, row, rows, value},
+    conn::{change, row, value},
     convert::{json, micros},
 };
 use jiff::SignedDuration;
 use longshore_model::{
-    BootId, JobId, Message, Timestamp,
-    job::{Action, Parameters, Progress, Status},
-    stored::Job,
+    JobId, Message, Timestamp,
+    job::{Parameters, Progress, Status},
 };
 use metrics::counter;
-
-/// A job in a worker's hands.
-#[derive(Debug, Clone)]
-pub struct Claim {
-    /// The job.
-    pub job: Job,
-    /// The number of this claim, which fences what the worker writes.
-    pub epoch: i64,
-}
-
-impl TryFrom<Row> for Claim {
-    type Error = Error;
-    fn try_from(row: Row) -> Result<Self, Error> {
-        let epoch = row.epoch;
-        Ok(Self { job: row.try_into()?, epoch })
-    }
-}
-
-/// Hands out jobs that wait and are due, oldest first, at most `limit`. Of several with one serial
-/// key only one runs at a time, in the order in which they were put into the queue.
-pub async fn claim(
-    tx: &mut Tx,
-    actions: &[Action],
-    boot: BootId,
-    worker: &str,
-    now: Timestamp,
-    lease: SignedDuration,
-    limit: i64,
-) -> Result<Vec<Claim>, Error> {
-    let mut claimed = Vec::new();
-    for action in actions {
-        let left = limit - i64::try_from(claimed.len()).unwrap_or(i64::MAX);
-        if left > 0 {
-            claim_action(tx, *action, boot, worker, now, lease, left, &mut claimed).await?;
-        }
-    }
-    Ok(claimed)
-}
-
-async fn claim_action(
-    tx: &mut Tx,
-    action: Action,
-    boot: BootId,
-    worker: &str,
-    now: Timestamp,
-    lease: SignedDuration,
-    limit: i64,
-    claimed: &mut Vec<Claim>,
-) -> Result<(), Error> {
-    macro_rules! taking {
-        ($only:literal, $locked:literal) => {
-            concat!(
-                "WITH due AS MATERIALIZED (
-                    SELECT j.id FROM jobs j WHERE j.action = $1 AND j.status = 'waiting' AND j.held_by IS NULL
-                    AND j.scheduled_at <= $2
-                    AND (j.serial_key IS NULL OR (
-                        NOT EXISTS (SELECT 1 FROM jobs o WHERE o.serial_key = j.serial_key AND o.status = 'running')
-                        AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.serial_key = j.serial_key
-                                        AND o.status = 'waiting' AND o.held_by IS NULL AND o.scheduled_at <= $2
-                                        AND o.id < j.id)",
-                $only,
-                ")) ORDER BY j.scheduled_at, j.id LIMIT $3",
-                $locked,
-                ") UPDATE jobs SET status = 'running', attempt = attempt + 1, epoch = epoch + 1, boot = $4,
-                    worker = $5, lease_until = $6, started_at = COALESCE(started_at, $2), updated_at = $2, error = NULL
-                 WHERE id IN (SELECT id FROM due) RETURNING ",
-                columns!()
-            )
-        };
-    }
-    // What differs: several servers on one PostgreSQL pass over rows that another is just taking.
-    let sql = match tx.is_postgres() {
-        false => taking!("", ""),
-        true => taking!(
-            " AND pg_try_advisory_xact_lock(hashtextextended(j.serial_key, 1))",
-            " FOR UPDATE OF j SKIP LOCKED"
-        ),
-    };
-    let taken = rows!(
-        tx.conn,
-        Row,
-        sql,
-        action.as_str(),
-        micros(now),
-        limit,
-        boot.to_string(),
-        worker,
-        micros(now + lease)
-    )?;
-    let mut taken: Vec<Claim> = taken.into_iter().map(Claim::try_from).collect::<Result<_, _>>()?;
-    // An update answers in any order.
-    taken.sort_by_key(|claim| (claim.job.scheduled_at, claim.job.id));
-    for claim in &taken {
-        tx.announce(Change::Job(claim.job.id));
-    }
-    claimed.append(&mut taken);
-    Ok(())
-}
 
 /// Prolongs a lease; false when it is lost.
 pub async fn renew(
@@ -123,13 +23,22 @@ pub async fn renew(
     now: Timestamp,
     lease: SignedDuration,
 ) -> Result<bool, Error> {
-    let renewed = change!(
-        tx.conn,
-        "UPDATE jobs SET lease_until = $3 WHERE id = $1 AND epoch = $2 AND status = 'running'",
-        job.to_string(),
-        epoch,
-        micros(now + lease)
-    )?;
+    macro_rules! renewing {
+        ($until:literal) => {
+            concat!(
+                "UPDATE jobs SET lease_until = ",
+                $until,
+                " WHERE id = $1 AND epoch = $2 AND status = 'running'"
+            )
+        };
+    }
+    let sql = match tx.is_postgres() {
+        false => renewing!("$3 + $4"),
+        // Whatever the server's own clock says.
+        true => renewing!("(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint + $4 + 0 * $3"),
+    };
+    let lease = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX);
+    let renewed = change!(tx.conn, sql, job.to_string(), epoch, micros(now), lease)?;
     Ok(renewed > 0)
 }
 

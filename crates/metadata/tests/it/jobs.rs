@@ -15,6 +15,7 @@ on_both![
     many_workers_get_each_job_once_and_keep_serial_keys_apart,
     semantics_25_a_lost_lease_commits_nothing,
     a_lease_that_is_renewed_is_not_given_away,
+    semantics_25_servers_that_share_a_database_go_by_its_clock_for_leases,
     a_job_that_shall_stop_is_not_taken_up_again_after_its_lease,
     a_start_frees_what_other_starts_held,
     a_job_is_tried_again_when_its_time_has_come,
@@ -57,6 +58,12 @@ async fn release_expired(scene: &Scene, second: i64) -> u64 {
     scene.write(move |tx| Box::pin(jobs::release_expired(tx, at(second)))).await
 }
 
+/// Lets the lease of a claim end: on PostgreSQL it goes by the database's own clock.
+async fn lapse(scene: &Scene, job: JobId, epoch: i64) {
+    let past = -(LEASE + LEASE);
+    assert!(scene.write(move |tx| Box::pin(jobs::renew(tx, job, epoch, at(0), past))).await);
+}
+
 fn ids(claims: &[jobs::Claim]) -> Vec<JobId> {
     claims.iter().map(|claim| claim.job.id).collect()
 }
@@ -64,7 +71,7 @@ fn ids(claims: &[jobs::Claim]) -> Vec<JobId> {
 async fn due_jobs_are_handed_out_oldest_first_and_once(scene: Scene) {
     let (late, early) = (scene.enqueue(None, 20).await, scene.enqueue(None, 10).await);
     let third = scene.enqueue(None, 30).await;
-    assert_eq!(jobs::next_due(&mut scene.read().await).await.unwrap(), Some(at(10)));
+    assert_eq!(jobs::next_due(&mut scene.read().await, at(0)).await.unwrap(), Some(at(10)));
     assert!(scene.claim(9, 10).await.is_empty());
     assert_eq!(ids(&scene.claim(25, 10).await), [early, late]);
     assert!(scene.claim(25, 10).await.is_empty());
@@ -149,6 +156,7 @@ async fn semantics_25_a_lost_lease_commits_nothing(scene: Scene) {
     let job = scene.enqueue(None, 0).await;
     let old = scene.claim(0, 1).await.remove(0);
     assert_eq!(release_expired(&scene, 59).await, 0, "the lease is not over yet");
+    lapse(&scene, job, old.epoch).await;
     assert_eq!(release_expired(&scene, 61).await, 1);
 
     // Nobody has it: the old worker may not end it either.
@@ -187,14 +195,28 @@ async fn a_lease_that_is_renewed_is_not_given_away(scene: Scene) {
     let epoch = claim.epoch;
     assert!(scene.write(move |tx| Box::pin(jobs::renew(tx, job, epoch, at(50), LEASE))).await);
     assert_eq!(release_expired(&scene, 100).await, 0);
+    if scene.db.kind() == "PostgreSQL" {
+        lapse(&scene, job, epoch).await;
+    }
     assert_eq!(release_expired(&scene, 111).await, 1);
+}
+
+async fn semantics_25_servers_that_share_a_database_go_by_its_clock_for_leases(scene: Scene) {
+    scene.enqueue(None, 0).await;
+    scene.claim(0, 1).await;
+    let conn = &mut scene.read().await;
+    // A server whose clock is years ahead takes nothing away, and one whose clock is behind gives nothing away.
+    let alone = scene.db.kind() == "SQLite";
+    assert_eq!(jobs::any_expired(conn, at(1_000_000_000)).await.unwrap(), alone);
+    assert_eq!(release_expired(&scene, 1_000_000_000).await, u64::from(alone));
 }
 
 async fn a_job_that_shall_stop_is_not_taken_up_again_after_its_lease(scene: Scene) {
     let job = scene.enqueue(None, 0).await;
-    scene.claim(0, 1).await;
+    let claim = scene.claim(0, 1).await.remove(0);
     let asked = scene.write(move |tx| Box::pin(jobs::cancel(tx, job, at(1)))).await;
     assert_eq!(asked, CancelOutcome::Requested);
+    lapse(&scene, job, claim.epoch).await;
     // Its server is gone before it could stop.
     assert_eq!(release_expired(&scene, 61).await, 1);
     assert!(scene.claim(62, 1).await.is_empty());
@@ -210,6 +232,9 @@ async fn a_start_frees_what_other_starts_held(scene: Scene) {
     let is_alone = scene.db.kind() == "SQLite";
     let freed = scene.write(move |tx| Box::pin(jobs::release_all(tx, boot, at(1)))).await;
     assert_eq!(freed, u64::from(is_alone));
+    if !is_alone {
+        lapse(&scene, job, claim.epoch).await;
+    }
     let freed_later = scene.write(move |tx| Box::pin(jobs::release_all(tx, boot, at(61)))).await;
     assert_eq!(freed + freed_later, 1);
     assert!(matches!(finish(&scene, &claim, Status::Done).await, Err(Error::LeaseLost(_))));

@@ -47,6 +47,7 @@ pub(crate) fn remote(owner: Option<&str>, url: &str) -> Remote {
         last_contact: None,
         last_error: None,
         used_by: 0,
+        back_off: None,
     }
 }
 

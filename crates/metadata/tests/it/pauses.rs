@@ -128,9 +128,13 @@ async fn semantics_29_a_paused_system_hands_out_no_work_of_policies_and_mirrors(
     let parent = scene.enqueue(None, 0).await;
     let scrub = NewJob { action: Action::Scrub, parameters: Parameters::Scrub, ..order(None, 0) };
     let scrub = add(&scene, scrub).await;
-    assert_eq!(jobs::next_due(&mut scene.read().await).await.unwrap(), Some(at(0)));
+    assert_eq!(jobs::next_due(&mut scene.read().await, at(-1)).await.unwrap(), Some(at(0)));
     assert_eq!(claimed(&scene).await, [parent, scrub]);
-    assert_eq!(jobs::next_due(&mut scene.read().await).await.unwrap(), None, "nobody wakes for what is held");
+    assert_eq!(
+        jobs::next_due(&mut scene.read().await, at(-1)).await.unwrap(),
+        None,
+        "nobody wakes for what is held"
+    );
 
     assert_eq!(job(&scene, before).await.held_by.as_ref(), Some(&pause));
     assert_eq!(job(&scene, after).await.held_by.as_ref(), Some(&pause));

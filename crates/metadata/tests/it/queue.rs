@@ -2,13 +2,15 @@
 
 use crate::mirrors::edit_pull;
 use crate::on_both;
-use crate::pauses::{add, mirror, poll, two_remotes};
+use crate::pauses::{add, copy, mirror, poll, two_remotes};
 use crate::scene::{Scene, at};
-use longshore_metadata::{Error, jobs, policies, pull_mirrors, remotes, repositories};
-use longshore_model::job::Status;
+use jiff::SignedDuration;
+use longshore_metadata::{Error, back_offs, jobs, policies, pull_mirrors, remotes, repositories};
+use longshore_model::job::{Action, Status};
 use longshore_model::message::{JobMessage, Withdrawal};
+use longshore_model::remote::WaitReason;
 use longshore_model::stored::{Job, PullMirror};
-use longshore_model::{Author, JobId, Message, PolicyKind};
+use longshore_model::{Author, JobId, Message, PolicyKind, RemoteId};
 
 on_both![
     semantics_34_editing_a_policy_ends_what_its_earlier_rules_have_in_the_queue,
@@ -17,6 +19,11 @@ on_both![
     semantics_34_deleting_a_policy_ends_all_of_its_jobs,
     semantics_34_a_policy_that_stops_itself_ends_its_other_jobs,
     semantics_34_what_is_about_a_deleted_repository_or_remote_ends,
+    semantics_39_work_for_a_remote_that_is_left_alone_is_not_handed_out,
+    semantics_39_one_job_probes_a_remote_before_the_rest_goes_on,
+    semantics_39_a_remote_that_fails_again_and_again_is_left_alone_for_longer,
+    semantics_39_changed_settings_end_the_wait,
+    semantics_39_jobs_stand_in_one_lane_per_remote_and_namespace,
 ];
 
 fn said(why: Withdrawal) -> Option<Message> {
@@ -140,4 +147,109 @@ async fn semantics_34_what_is_about_a_deleted_repository_or_remote_ends(scene: S
         })
         .await;
     assert_eq!(job(&scene, by_hand).await.status, Status::Canceled);
+}
+
+/// Leaves a remote alone from second `now` on: 10 seconds for each failure in a row.
+async fn close(scene: &Scene, remote: RemoteId, now: i64) -> longshore_model::remote::BackOff {
+    let delay = |failures: u32| SignedDuration::from_secs(10) * i32::try_from(failures).unwrap();
+    let closed = scene
+        .write(move |tx| {
+            Box::pin(back_offs::close(tx, remote, WaitReason::RateLimited, true, delay, at(now)))
+        })
+        .await;
+    closed.unwrap()
+}
+
+async fn semantics_39_work_for_a_remote_that_is_left_alone_is_not_handed_out(scene: Scene) {
+    let app = scene.repository("dev/app").await;
+    let (one, two) = two_remotes(&scene).await;
+    let waits = add(&scene, copy(&app, one, "1")).await;
+    let goes = add(&scene, copy(&app, two, "2")).await;
+    let until = close(&scene, one, 5).await.until;
+    assert_eq!(until, at(15));
+    let claimed = scene.claim(14, 10).await;
+    assert_eq!(claimed.iter().map(|claim| claim.job.id).collect::<Vec<_>>(), [goes]);
+    assert_eq!(claimed[0].remote, Some(two));
+    let shown = job(&scene, waits).await.back_off.unwrap();
+    assert_eq!((shown.until, shown.because()), (at(15), "it limits requests and asked for this time"));
+    assert_eq!(jobs::next_due(&mut scene.read().await, at(14)).await.unwrap(), Some(at(15)));
+    assert_eq!(scene.claim(15, 10).await.len(), 1);
+}
+
+async fn semantics_39_one_job_probes_a_remote_before_the_rest_goes_on(scene: Scene) {
+    let app = scene.repository("dev/app").await;
+    let (one, _) = two_remotes(&scene).await;
+    for number in 0..3 {
+        add(&scene, copy(&app, one, &number.to_string())).await;
+    }
+    close(&scene, one, 0).await;
+    assert_eq!(scene.claim(10, 10).await.len(), 1, "a single probe");
+    assert!(scene.claim(11, 10).await.is_empty());
+    scene.write(move |tx| Box::pin(back_offs::answered(tx, one, at(12)))).await;
+    assert_eq!(scene.claim(12, 10).await.len(), 2);
+}
+
+async fn semantics_39_a_remote_that_fails_again_and_again_is_left_alone_for_longer(scene: Scene) {
+    let (one, _) = two_remotes(&scene).await;
+    assert_eq!(close(&scene, one, 0).await.until, at(10));
+    assert_eq!(close(&scene, one, 10).await.until, at(30));
+    // An answer alone is no proof that it is well.
+    scene.write(move |tx| Box::pin(back_offs::answered(tx, one, at(30)))).await;
+    assert_eq!(back_offs::get(&mut scene.read().await, one).await.unwrap(), None);
+    let third = close(&scene, one, 40).await;
+    assert_eq!((third.until, third.failures, third.since), (at(70), 3, at(0)));
+    // No server shortens what another one was asked for.
+    let shorter = |_| SignedDuration::from_secs(1);
+    let again = scene
+        .write(move |tx| Box::pin(back_offs::close(tx, one, WaitReason::Unreachable, false, shorter, at(41))))
+        .await;
+    assert_eq!(again.unwrap().until, at(70));
+    // A person wants to know now.
+    scene.write(move |tx| Box::pin(back_offs::probe(tx, one, at(50)))).await;
+    assert_eq!(back_offs::get(&mut scene.read().await, one).await.unwrap().unwrap().until, at(50));
+    scene.write(move |tx| Box::pin(back_offs::answered(tx, one, at(60)))).await;
+    assert_eq!(close(&scene, one, 700).await.failures, 1, "it was well for ten minutes");
+    let nowhere = RemoteId::new();
+    let gone = scene
+        .write(move |tx| {
+            Box::pin(back_offs::close(tx, nowhere, WaitReason::Unreachable, false, shorter, at(1)))
+        })
+        .await;
+    assert_eq!(gone, None);
+}
+
+async fn semantics_39_changed_settings_end_the_wait(scene: Scene) {
+    let (one, _) = two_remotes(&scene).await;
+    close(&scene, one, 0).await;
+    scene
+        .write(move |tx| {
+            Box::pin(async move {
+                let remote = remotes::get(tx, one).await?.unwrap();
+                let (based_on, keep) = (remote.version, remotes::SecretChange::Keep);
+                let change = longshore_model::LastChange::new(Author::System, Vec::new());
+                remotes::update(tx, based_on, remote, keep, change).await.map(drop)
+            })
+        })
+        .await;
+    assert_eq!(back_offs::get(&mut scene.read().await, one).await.unwrap(), None);
+}
+
+async fn semantics_39_jobs_stand_in_one_lane_per_remote_and_namespace(scene: Scene) {
+    let (app, other) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
+    let (one, two) = two_remotes(&scene).await;
+    for number in 0..20 {
+        add(&scene, copy(&app, one, &format!("many{number}"))).await;
+    }
+    add(&scene, copy(&other, one, "a")).await;
+    add(&scene, copy(&other, two, "b")).await;
+    let conn = &mut scene.read().await;
+    let lanes = jobs::lanes(conn, Action::PushMirrorTag, at(1)).await.unwrap();
+    let mut found: Vec<_> =
+        lanes.iter().map(|due| (due.lane.remote, due.lane.namespace.to_string())).collect();
+    found.sort();
+    let mut expected = vec![(one, "dev".to_owned()), (one, "qa".to_owned()), (two, "qa".to_owned())];
+    expected.sort();
+    assert_eq!(found, expected);
+    assert!(jobs::lanes(conn, Action::PushMirrorTag, at(-1)).await.unwrap().is_empty(), "not due yet");
+    assert!(jobs::lanes(conn, Action::PollMirror, at(1)).await.unwrap().is_empty());
 }

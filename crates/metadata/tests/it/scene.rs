@@ -168,11 +168,26 @@ impl Scene {
         self.write(move |tx| Box::pin(async move { jobs::enqueue(tx, order, at(0)).await })).await
     }
 
-    /// Claims what is due at second `now`.
+    /// Claims what is due at second `now`, whatever lane it stands in.
     pub(crate) async fn claim(&self, now: i64, limit: i64) -> Vec<jobs::Claim> {
         self.write(move |tx| {
             Box::pin(async move {
-                jobs::claim(tx, &Action::ALL, BootId::new(), "here", at(now), LEASE, limit).await
+                let (boot, worker, now) = (BootId::new(), "here", at(now));
+                let mut claimed = jobs::claim(tx, &Action::ALL, boot, worker, now, LEASE, limit).await?;
+                for action in [Action::PushMirrorTag, Action::PollMirror] {
+                    for due in jobs::lanes(tx, action, now).await? {
+                        while i64::try_from(claimed.len()).unwrap() < limit {
+                            let Some(claim) =
+                                jobs::claim_lane(tx, action, &due, boot, worker, now, LEASE).await?
+                            else {
+                                break;
+                            };
+                            claimed.push(claim);
+                        }
+                    }
+                }
+                claimed.sort_by_key(|claim| (claim.job.scheduled_at, claim.job.id));
+                Ok(claimed)
             })
         })
         .await

@@ -82,5 +82,5 @@ async fn a_server_that_is_stopped_in_a_transaction_does_not_stop_the_others() {
     wake.send(()).unwrap();
     let late: Result<_, Error> = stopped.await.unwrap();
     late.expect_err("its transaction was undone");
-    assert_eq!(jobs::next_due(&mut lives.read().await.unwrap()).await.unwrap(), None);
+    assert_eq!(jobs::next_due(&mut lives.read().await.unwrap(), crate::scene::at(0)).await.unwrap(), None);
 }

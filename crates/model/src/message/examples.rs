@@ -57,6 +57,16 @@ fn pause() -> Pause {
     }
 }
 
+fn back_off() -> crate::remote::BackOff {
+    crate::remote::BackOff {
+        reason: crate::remote::WaitReason::RateLimited,
+        asked: true,
+        failures: 1,
+        since: Timestamp::UNIX_EPOCH,
+        until: Timestamp::UNIX_EPOCH,
+    }
+}
+
 fn jobs() -> Vec<JobMessage> {
     let counts = Evaluated { evaluated: 3, promoted: 1, queued: 1, ..Evaluated::default() };
     vec![
@@ -64,6 +74,8 @@ fn jobs() -> Vec<JobMessage> {
         JobMessage::Parked,
         JobMessage::Withdrawn { why: Withdrawal::Changed(PolicyKind::PushMirror) },
         JobMessage::Withdrawn { why: Withdrawal::RemoteMoved },
+        JobMessage::RemoteWaits { back_off: back_off() },
+        JobMessage::RemoteTriedTooLong { back_off: back_off() },
         JobMessage::LinesLeftOut { count: 5 },
         JobMessage::Stopped { pause: pause() },
         JobMessage::Dropped { pause: pause() },

@@ -2,6 +2,7 @@
 
 use super::{Message, Withdrawal, counted, eyes::Eyes, reference::TagRef};
 use crate::pause::{Pause, PauseScope};
+use crate::remote::BackOff;
 use crate::tag::Revision;
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +58,16 @@ pub enum JobMessage {
     Withdrawn {
         /// Why.
         why: Withdrawal,
+    },
+    /// Its remote is left alone for now; it goes on behind that.
+    RemoteWaits {
+        /// Why and until when.
+        back_off: BackOff,
+    },
+    /// Its remote has failed for so long that the job is not tried again.
+    RemoteTriedTooLong {
+        /// Why it was left alone the last time.
+        back_off: BackOff,
     },
     /// Its log had more lines than are kept.
     LinesLeftOut {
@@ -128,6 +139,14 @@ impl JobMessage {
             Self::Canceled => "it was canceled".to_owned(),
             Self::Withdrawn { why } => why.sentence(),
             Self::Parked => "the server is stopping; the job goes on when it starts again".to_owned(),
+            Self::RemoteWaits { back_off } => format!(
+                "waiting for the registry until {}: {}",
+                back_off.until.strftime("%H:%M:%S UTC"),
+                back_off.because()
+            ),
+            Self::RemoteTriedTooLong { back_off } => {
+                format!("the registry was tried for too long: {}", back_off.because())
+            }
             Self::LinesLeftOut { count } => format!("{count} further lines were left out"),
             Self::Stopped { pause } => {
                 format!("stopped because {} was paused; it goes on when that is resumed", of(pause, eyes))

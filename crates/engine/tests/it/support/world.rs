@@ -273,6 +273,7 @@ impl World {
             last_contact: None,
             last_error: None,
             used_by: 0,
+            back_off: None,
         };
         let id = remote.id;
         self.write(move |tx| async move { remotes::insert(tx, &remote, None).await }.boxed()).await;

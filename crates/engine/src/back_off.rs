@@ -1,0 +1,174 @@
+//! Leaving a remote alone that cannot be asked (semantics 39). Its gate stops all requests of this process at
+//! once; its row in the database stops all servers from taking up work for it.
+
+use crate::{Engine, retry, running::Stop, trouble::Trouble};
+use jiff::SignedDuration;
+use longshore_metadata::{Error, Priority, back_offs, jobs::Claim};
+use longshore_model::{RemoteId, Timestamp, remote::BackOff, remote::WaitReason};
+use longshore_remote::{ClosedBecause, Closure, Gate, Standing};
+use metrics::counter;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{sync::Mutex as AsyncMutex, time::Instant};
+
+/// The gates of remotes.
+#[derive(Debug, Default)]
+pub(crate) struct Gates(Mutex<HashMap<RemoteId, Arc<Guarded>>>);
+
+/// One remote's gate, and the closure that was last written down.
+#[derive(Debug, Default)]
+pub(crate) struct Guarded {
+    pub(crate) gate: Gate,
+    written: AsyncMutex<Option<(u64, BackOff)>>,
+}
+
+impl Gates {
+    pub(crate) fn of(&self, remote: RemoteId) -> Arc<Guarded> {
+        self.lock().entry(remote).or_default().clone()
+    }
+
+    /// The remotes from which something is awaited that does not come.
+    pub(crate) fn silent(&self, longer_than: Duration) -> Vec<RemoteId> {
+        let kept = self.lock();
+        let silent = kept.iter().filter(|(_, guarded)| guarded.gate.silence() >= longer_than);
+        silent.map(|(remote, _)| *remote).collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RemoteId, Arc<Guarded>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Engine {
+    /// Before a job begins: whether its remote may be asked. It may have been closed since the job was handed
+    /// out; where it may be asked again, its gate opens.
+    pub(crate) async fn may_ask(&self, claim: &Claim) -> Result<Option<Stop>, Trouble> {
+        let Some(remote) = claim.remote else { return Ok(None) };
+        let guarded = self.gates().of(remote);
+        if let Standing::Closed(closure) = guarded.gate.standing() {
+            let known =
+                guarded.written.lock().await.as_ref().is_some_and(|(number, _)| *number == closure.number);
+            if !known {
+                return Ok(Some(Stop::RemoteWaits(self.leave_alone(remote, &guarded, closure).await)));
+            }
+        }
+        match back_offs::get(&mut self.db().read().await?, remote).await? {
+            Some(back_off) if back_off.until > self.now() => return Ok(Some(Stop::RemoteWaits(back_off))),
+            Some(_) => guarded.gate.probe(),
+            None => guarded.gate.reopen(),
+        }
+        Ok(None)
+    }
+
+    /// Why and until when the remote of a job that fared badly is left alone, if it is.
+    pub(crate) async fn remote_waits(&self, claim: &Claim) -> Option<BackOff> {
+        let remote = claim.remote?;
+        let guarded = self.gates().of(remote);
+        match guarded.gate.standing() {
+            Standing::Closed(closure) => Some(self.leave_alone(remote, &guarded, closure).await),
+            Standing::Open | Standing::Probing => None,
+        }
+    }
+
+    /// Follows the remote of a running job: writes down that it is to be left alone, which may end the job, and
+    /// that it has answered again.
+    pub(crate) async fn heed_remote(&self, claim: &Claim) -> Stop {
+        let Some(remote) = claim.remote else { return std::future::pending().await };
+        let guarded = self.gates().of(remote);
+        let mut changes = guarded.gate.watch();
+        loop {
+            let standing = *changes.borrow_and_update();
+            match standing {
+                Standing::Closed(closure) => {
+                    let back_off = self.leave_alone(remote, &guarded, closure).await;
+                    // Behind a limit, what has begun may come to its end; a registry that is not there
+                    // answers nothing more.
+                    if closure.because != ClosedBecause::RateLimited {
+                        return Stop::RemoteWaits(back_off);
+                    }
+                }
+                Standing::Open => self.note_answer(remote, &guarded).await,
+                Standing::Probing => {}
+            }
+            if changes.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    /// Writes down that a remote is left alone, once for each time that its gate closes. The gate stays closed
+    /// for as long.
+    async fn leave_alone(&self, remote: RemoteId, guarded: &Guarded, closure: Closure) -> BackOff {
+        let mut written = guarded.written.lock().await;
+        if let Some((number, back_off)) = &*written
+            && *number == closure.number
+        {
+            return back_off.clone();
+        }
+        let reason = match closure.because {
+            ClosedBecause::RateLimited => WaitReason::RateLimited,
+            ClosedBecause::Unavailable => WaitReason::Unavailable,
+            ClosedBecause::Unreachable => WaitReason::Unreachable,
+        };
+        let asked = closure.asked.and_then(|asked| SignedDuration::try_from(asked).ok());
+        let (jitter, now) = (self.settings().jitter.draw(), self.now());
+        let delay = move |failures| retry::remote_delay(reason, failures, asked, jitter);
+        let write = self.db().write(Priority::Normal, move |tx| {
+            Box::pin(async move { back_offs::close(tx, remote, reason, asked.is_some(), delay, now).await })
+        });
+        let back_off = match write.await as Result<_, Error> {
+            Ok(Some(back_off)) => back_off,
+            Ok(None) => alone(reason, asked, delay(1), now),
+            Err(error) => {
+                tracing::error!(%remote, %error, "that a remote is left alone could not be written down");
+                alone(reason, asked, delay(1), now)
+            }
+        };
+        counter!("longshore_remote_back_offs_total", "reason" => reason_word(reason)).increment(1);
+        let wait = Duration::try_from(back_off.until.duration_since(now)).unwrap_or_default();
+        guarded.gate.postpone(closure.number, Instant::now() + wait);
+        *written = Some((closure.number, back_off.clone()));
+        back_off
+    }
+
+    /// Writes down that a remote has answered after it was left alone.
+    async fn note_answer(&self, remote: RemoteId, guarded: &Guarded) {
+        let mut written = guarded.written.lock().await;
+        let now = self.now();
+        let known = match self.db().read().await {
+            Ok(mut conn) => back_offs::get(&mut conn, remote).await,
+            Err(error) => Err(error),
+        };
+        // Most have nothing to forget, and a write for each job would be one too many.
+        if matches!(known, Ok(None)) {
+            return;
+        }
+        let write = self.db().write(Priority::Normal, move |tx| {
+            Box::pin(async move { back_offs::answered(tx, remote, now).await })
+        });
+        match write.await as Result<(), Error> {
+            Ok(()) => *written = None,
+            Err(error) => tracing::warn!(%remote, %error, "that a remote answers again could not be written"),
+        }
+    }
+}
+
+fn alone(
+    reason: WaitReason,
+    asked: Option<SignedDuration>,
+    delay: SignedDuration,
+    now: Timestamp,
+) -> BackOff {
+    BackOff { reason, asked: asked.is_some(), failures: 1, since: now, until: now + delay }
+}
+
+fn reason_word(reason: WaitReason) -> &'static str {
+    match reason {
+        WaitReason::RateLimited => "rate_limited",
+        WaitReason::Unavailable => "unavailable",
+        WaitReason::Unreachable => "unreachable",
+    }
+}

@@ -1,0 +1,191 @@
+//! Remotes that cannot be asked for a while, and those beside them.
+
+use crate::support::{ScriptedRegistry, World, world::author};
+use axum::http::Method;
+use jiff::SignedDuration;
+use longshore_engine::orders;
+use longshore_metadata::{jobs, pull_mirrors};
+use longshore_model::{
+    Clock, JobId, Timestamp,
+    job::{Cause, Job, Status},
+    remote::WaitReason,
+    stored::PullMirror,
+};
+use longshore_testkit::{
+    corpus,
+    scripted::{any, on, reply},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+async fn poll(world: &World, mirror: &PullMirror) -> JobId {
+    world.enqueue(orders::poll(mirror, Cause::Schedule, None, world.now())).await.id
+}
+
+/// Waits until the job has been begun and waits again.
+async fn waits_again(world: &World, job: JobId) -> Job {
+    world
+        .until(async || {
+            Some(world.job(job).await).filter(|job| job.status == Status::Waiting && job.attempt > 0)
+        })
+        .await
+}
+
+#[tokio::test]
+async fn semantics_39_after_a_429_all_work_for_the_remote_waits_and_what_came_before_stays() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    for number in 0..30 {
+        registry.hold("their/app", Some(&format!("v{number:02}")), &corpus::image(number, 1, 500));
+    }
+    registry.script([on(Method::GET, "*/manifests/*").after(5).answer(reply(429).retry_after(120))]);
+    let (here, other) = (world.repository("dev/app").await, world.repository("dev/other").await);
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+    let began = world.now();
+    let limited = waits_again(&world, poll(&world, &mirror).await).await;
+    assert!(limited.scheduled_at >= began + SignedDuration::from_secs(115), "{limited:?}");
+    assert_eq!(world.tags(&here).await.len(), 5);
+    let asked = registry.count(Method::GET, "/manifests/");
+    assert!(asked <= 5 + 4, "{asked} manifests were asked for");
+
+    // A job that needs the same remote asks nothing at all.
+    let before = registry.requests().len();
+    let sibling = world.pull_mirror(&other, &registry, "their/app", |m| m.remote = mirror.remote).await;
+    let job = poll(&world, &sibling).await;
+    let shown = world.until(async || world.job(job).await.back_off).await;
+    assert_eq!((shown.reason, shown.asked), (WaitReason::RateLimited, true));
+    world.until(async || (began + SignedDuration::from_secs(4) < world.now()).then_some(())).await;
+    assert_eq!(registry.requests().len(), before);
+    let waiting = world.job(job).await;
+    assert_eq!((waiting.status, waiting.attempt), (Status::Waiting, 0));
+
+    // A person may try at once.
+    registry.forget_rules();
+    let now = world.now();
+    world.write(move |tx| Box::pin(async move { jobs::hasten(tx, job, now).await.map(drop) })).await;
+    assert_eq!(world.ended(job).await.status, Status::Done);
+    assert_eq!(world.job(limited.id).await.back_off, None, "the remote has answered");
+}
+
+#[tokio::test]
+async fn semantics_39_work_that_an_outage_stopped_goes_on_by_itself() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    registry.script([any("*").disconnect()]);
+    let (from, here) = (world.repository("dev/app").await, world.repository("dev/mirrored").await);
+    registry.hold("their/app", Some("1.0"), &corpus::image(9, 1, 100));
+    let pulls = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+    world.push_mirror(&from, &registry, "their/copy", |m| m.remote = pulls.remote).await;
+    world.push(&from, "1.0", &corpus::image(1, 1, 100)).await;
+    let job = poll(&world, &pulls).await;
+    let waiting = waits_again(&world, job).await;
+    assert!(waiting.error.is_some_and(|error| error.contains("could not be reached")));
+    world.until(async || (registry.requests().len() > 3).then_some(())).await;
+    registry.forget_rules();
+    world.settled().await;
+    assert!(world.jobs().await.iter().all(|job| job.status == Status::Done), "{:#?}", world.jobs().await);
+    assert!(registry.tag("their/copy", "1.0").is_some());
+    assert!(world.tag(&here, "1.0").await.is_some());
+}
+
+#[tokio::test]
+async fn semantics_39_hung_registries_delay_no_healthy_one() {
+    let world = World::running().await;
+    let (healthy, mut jobs, mut kept) = (ScriptedRegistry::start().await, Vec::new(), Vec::new());
+    healthy.hold("their/app", Some("1.0"), &corpus::image(1, 1, 100));
+    for number in 0..10 {
+        let hung = ScriptedRegistry::start().await;
+        hung.script([any("*").hang()]);
+        let here = world.repository(&format!("dev/hung{number}")).await;
+        let mirror = world.pull_mirror(&here, &hung, "their/app", |_| {}).await;
+        jobs.push(poll(&world, &mirror).await);
+        kept.push(hung);
+    }
+    let busy = async || {
+        let mut running = 0;
+        for job in &jobs {
+            running += usize::from(world.job(*job).await.status == Status::Running);
+        }
+        (running >= 4).then_some(())
+    };
+    world.until(busy).await;
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &healthy, "their/app", |_| {}).await;
+    let began = Instant::now();
+    let job = poll(&world, &mirror).await;
+    assert_eq!(world.ended(job).await.status, Status::Done);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+/// The system's clock, which a test can put forward.
+#[derive(Debug, Default)]
+struct Ahead(AtomicI64);
+
+impl Clock for Ahead {
+    fn now(&self) -> Timestamp {
+        longshore_model::SystemClock.now() + SignedDuration::from_secs(self.0.load(Ordering::Relaxed))
+    }
+}
+
+#[tokio::test]
+async fn semantics_39_a_job_is_tried_again_for_a_day_and_then_ends_as_errored() {
+    let clock = Arc::new(Ahead::default());
+    let mut world = World::still_at(clock.clone()).await;
+    world.start();
+    let registry = ScriptedRegistry::start().await;
+    registry.hold("their/app", Some("1.0"), &corpus::image(1, 1, 100));
+    registry.script([on(Method::GET, "*/tags/list").status(500)]);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+    let job = poll(&world, &mirror).await;
+    waits_again(&world, job).await;
+    clock.0.store(23 * 3600, Ordering::Relaxed);
+    world.until(async || (world.job(job).await.attempt > 3).then_some(())).await;
+    assert!(!world.job(job).await.status.is_final());
+    clock.0.store(25 * 3600, Ordering::Relaxed);
+    let ended = world.ended(job).await;
+    assert_eq!(ended.status, Status::Errored);
+    assert!(ended.error.unwrap().contains("500"));
+}
+
+#[tokio::test]
+async fn semantics_19_two_parents_wait_for_the_same_polls() {
+    let mut world = World::still().await;
+    let registry = ScriptedRegistry::start().await;
+    registry.script([on(Method::GET, "*/tags/list").status(404)]);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+    let now = world.now();
+    let (one, two, child) = world
+        .write(move |tx| {
+            Box::pin(async move {
+                let one = jobs::enqueue(tx, orders::poll_all(author(), now), now).await?;
+                let two = jobs::enqueue(tx, orders::poll_all(author(), now), now).await?;
+                let cause = Cause::Asked { author: author() };
+                let child = jobs::enqueue(tx, orders::poll(&mirror, cause, Some(one), now), now).await?;
+                assert!(jobs::adopt(tx, child, two, now).await?);
+                Ok((one, two, child))
+            })
+        })
+        .await;
+    let mut conn = world.db.read().await.unwrap();
+    for parent in [one, two] {
+        let parts = jobs::children(&mut conn, parent).await.unwrap();
+        assert_eq!(parts.iter().map(|part| part.id).collect::<Vec<_>>(), [child]);
+    }
+    assert!(jobs::is_awaited_by_others(&mut conn, child, one).await.unwrap());
+    drop(conn);
+    world.start();
+    for parent in [one, two] {
+        let parent = world.ended(parent).await;
+        assert_eq!(parent.status, Status::Errored);
+        assert!(parent.error.unwrap().contains("1 of 1 polls did not end well"));
+    }
+    let id = world.job(child).await.policy.unwrap();
+    assert!(pull_mirrors::get(&mut world.db.read().await.unwrap(), id).await.unwrap().is_some());
+}

@@ -1,0 +1,230 @@
+//! Handing jobs out under a lease, oldest first.
+//!
+//! What speaks to a remote stands in a lane: the jobs for one remote on behalf of one namespace. Which lane is
+//! next, whoever asks decides; so no remote and no namespace takes more than its share (semantics 39). All other
+//! jobs stand in one line per action.
+
+use super::row::{Row, columns};
+use crate::{
+    Change, Conn, Error, Tx,
+    conn::{row, rows, value},
+    convert::{id, maybe_id, maybe_instant, micros, parse},
+};
+use jiff::SignedDuration;
+use longshore_model::{BootId, RemoteId, Timestamp, job::Action, stored::Job};
+use longshore_oci::Namespace;
+
+/// A job in a worker's hands.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The job.
+    pub job: Job,
+    /// The number of this claim, which fences what the worker writes.
+    pub epoch: i64,
+    /// The remote that the job speaks to.
+    pub remote: Option<RemoteId>,
+    /// Since when it fails for reasons that may pass; none: it did not, or not yet.
+    pub failing_since: Option<Timestamp>,
+}
+
+impl TryFrom<Row> for Claim {
+    type Error = Error;
+    fn try_from(row: Row) -> Result<Self, Error> {
+        let (epoch, failing_since) = (row.epoch, maybe_instant(row.failing_since)?);
+        let remote = maybe_id(RemoteId, row.remote.as_deref())?;
+        Ok(Self { job: row.try_into()?, epoch, remote, failing_since })
+    }
+}
+
+/// Where jobs wait for one remote on behalf of one namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lane {
+    /// The remote.
+    pub remote: RemoteId,
+    /// The namespace.
+    pub namespace: Namespace,
+}
+
+impl Lane {
+    fn key(&self) -> String {
+        format!("{}/{}", self.remote, self.namespace)
+    }
+
+    fn read(key: &str) -> Result<Self, Error> {
+        let (remote, namespace) = key.split_once('/').unwrap_or((key, ""));
+        Ok(Self { remote: id(RemoteId, remote)?, namespace: parse("namespace", namespace)? })
+    }
+}
+
+/// A lane in which a job is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueLane {
+    /// Which.
+    pub lane: Lane,
+    /// Whether its remote has not answered since it was last left alone: one job goes first.
+    pub probes: bool,
+}
+
+/// Hands out jobs outside of lanes that wait and are due, oldest first, at most `limit`. Of several with one
+/// serial key only one runs at a time, in the order in which they were put into the queue.
+pub async fn claim(
+    tx: &mut Tx,
+    actions: &[Action],
+    boot: BootId,
+    worker: &str,
+    now: Timestamp,
+    lease: SignedDuration,
+    limit: i64,
+) -> Result<Vec<Claim>, Error> {
+    let mut claimed = Vec::new();
+    for action in actions {
+        let left = limit - i64::try_from(claimed.len()).unwrap_or(i64::MAX);
+        if left > 0 {
+            claim_from(tx, *action, None, boot, worker, now, lease, left, &mut claimed).await?;
+        }
+    }
+    Ok(claimed)
+}
+
+/// Hands out a job of a lane that waits and is due, the oldest that may run. Of a remote that did not answer,
+/// one job at a time.
+pub async fn claim_lane(
+    tx: &mut Tx,
+    action: Action,
+    due: &DueLane,
+    boot: BootId,
+    worker: &str,
+    now: Timestamp,
+    lease: SignedDuration,
+) -> Result<Option<Claim>, Error> {
+    if due.probes && !may_probe(tx, due.lane.remote).await? {
+        return Ok(None);
+    }
+    let mut claimed = Vec::new();
+    claim_from(tx, action, Some(&due.lane), boot, worker, now, lease, 1, &mut claimed).await?;
+    Ok(claimed.pop())
+}
+
+/// Whether no job runs that speaks to a remote. Of several servers that ask at once, one is told so.
+async fn may_probe(tx: &mut Tx, remote: RemoteId) -> Result<bool, Error> {
+    let remote = remote.to_string();
+    if tx.is_postgres() {
+        let sql = "SELECT failures FROM back_offs WHERE remote = $1 FOR UPDATE";
+        row!(tx.conn, (i64,), sql, remote.as_str())?;
+    }
+    let sql = "SELECT COUNT(*) FROM jobs WHERE remote = $1 AND status = 'running'";
+    Ok(value!(tx.conn, i64, sql, remote.as_str())? == 0)
+}
+
+/// The lanes in which a job of an action is due, except those of remotes that are left alone. Grows with the
+/// number of lanes in which jobs wait, not with that of the jobs.
+pub async fn lanes(conn: &mut Conn, action: Action, now: Timestamp) -> Result<Vec<DueLane>, Error> {
+    macro_rules! next {
+        ($and:literal) => {
+            concat!(
+                "SELECT MIN(j.lane) FROM jobs j
+                 WHERE j.action = $1 AND j.status = 'waiting' AND j.held_by IS NULL AND j.lane IS NOT NULL",
+                $and
+            )
+        };
+    }
+    // From each lane an index leads to the next.
+    let found = rows!(
+        conn,
+        (String, bool),
+        concat!(
+            "WITH RECURSIVE lanes (lane) AS (",
+            next!(""),
+            " UNION ALL SELECT (",
+            next!(" AND j.lane > l.lane"),
+            ") FROM lanes l WHERE l.lane IS NOT NULL)
+            SELECT l.lane, b.until IS NOT NULL FROM lanes l
+            LEFT JOIN back_offs b ON b.remote = SUBSTR(l.lane, 1, 36)
+            WHERE l.lane IS NOT NULL AND (b.until IS NULL OR b.until <= $2)
+              AND (SELECT MIN(j.scheduled_at) FROM jobs j WHERE j.action = $1 AND j.status = 'waiting'
+                   AND j.held_by IS NULL AND j.lane = l.lane) <= $2"
+        ),
+        action.as_str(),
+        micros(now)
+    )?;
+    let turn = |(key, probes): (String, bool)| Ok(DueLane { lane: Lane::read(&key)?, probes });
+    found.into_iter().map(turn).collect()
+}
+
+async fn claim_from(
+    tx: &mut Tx,
+    action: Action,
+    lane: Option<&Lane>,
+    boot: BootId,
+    worker: &str,
+    now: Timestamp,
+    lease: SignedDuration,
+    limit: i64,
+    claimed: &mut Vec<Claim>,
+) -> Result<(), Error> {
+    macro_rules! taking {
+        ($lane:literal, $only:literal, $locked:literal, $lease:literal) => {
+            concat!(
+                "WITH due AS MATERIALIZED (
+                    SELECT j.id FROM jobs j WHERE j.action = $1 AND j.status = 'waiting' AND j.held_by IS NULL
+                    AND j.scheduled_at <= $2 AND ",
+                $lane,
+                " AND (j.serial_key IS NULL OR (
+                        NOT EXISTS (SELECT 1 FROM jobs o WHERE o.serial_key = j.serial_key AND o.status = 'running')
+                        AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.serial_key = j.serial_key
+                                        AND o.status = 'waiting' AND o.held_by IS NULL AND o.scheduled_at <= $2
+                                        AND o.id < j.id)",
+                $only,
+                ")) ORDER BY j.scheduled_at, j.id LIMIT $3",
+                $locked,
+                ") UPDATE jobs SET status = 'running', attempt = attempt + 1, epoch = epoch + 1, boot = $4,
+                    worker = $5, lease_until = ",
+                $lease,
+                ", started_at = COALESCE(started_at, $2), updated_at = $2, error = NULL
+                 WHERE id IN (SELECT id FROM due) RETURNING ",
+                columns!(taken)
+            )
+        };
+    }
+    /// What differs: several servers on one PostgreSQL pass over rows that another is just taking.
+    macro_rules! from {
+        ($lane:literal) => {
+            match tx.is_postgres() {
+                false => taking!($lane, "", "", "$6"),
+                true => taking!(
+                    $lane,
+                    " AND pg_try_advisory_xact_lock(hashtextextended(j.serial_key, 1))",
+                    " FOR UPDATE OF j SKIP LOCKED",
+                    // Several servers have several clocks, and the database has one.
+                    "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint + ($6 - $2)"
+                ),
+            }
+        };
+    }
+    let key = lane.map(Lane::key);
+    let sql = match &key {
+        Some(_) => from!("j.lane = $7"),
+        // The parameter is named so that both statements have the same ones.
+        None => from!("j.lane IS NULL AND $7 IS NULL"),
+    };
+    let taken = rows!(
+        tx.conn,
+        Row,
+        sql,
+        action.as_str(),
+        micros(now),
+        limit,
+        boot.to_string(),
+        worker,
+        micros(now + lease),
+        key.as_deref()
+    )?;
+    let mut taken: Vec<Claim> = taken.into_iter().map(Claim::try_from).collect::<Result<_, _>>()?;
+    // An update answers in any order.
+    taken.sort_by_key(|claim| (claim.job.scheduled_at, claim.job.id));
+    for claim in &taken {
+        tx.announce(Change::Job(claim.job.id));
+    }
+    claimed.append(&mut taken);
+    Ok(())
+}
