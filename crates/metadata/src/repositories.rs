@@ -163,7 +163,7 @@ pub async fn get_all(conn: &mut Conn, repositories: &[RepositoryId]) -> Result<V
         ($ids:literal) => {
             concat!(
                 "SELECT id, name, visibility, state, short_description, long_description, immutable_tags,
-                        immutable_patterns, created_at
+                        immutable_patterns, version, created_at
                  FROM repositories WHERE deleted_at IS NULL AND id IN (",
                 $ids,
                 ")"

@@ -254,7 +254,7 @@ async fn every_use_case_lets_in_whom_it_should_and_nobody_else() {
 }
 
 /// Begins a session, ends one, or runs before there is anybody.
-const WITHOUT_ACTOR: [&str; 3] = ["sign_in", "sign_out", "ensure_first_admin"];
+const WITHOUT_ACTOR: [&str; 4] = ["sign_in", "sign_out", "ensure_first_admin", "tidy_authorities"];
 
 #[test]
 fn no_use_case_is_left_out_of_the_walk() {

@@ -119,7 +119,7 @@ async fn semantics_39_hung_registries_delay_no_healthy_one() {
     let began = Instant::now();
     let job = poll(&world, &mirror).await;
     assert_eq!(world.ended(job).await.status, Status::Done);
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
 }
 
 /// The system's clock, which a test can put forward.
@@ -184,7 +184,7 @@ async fn semantics_19_two_parents_wait_for_the_same_polls() {
     for parent in [one, two] {
         let parent = world.ended(parent).await;
         assert_eq!(parent.status, Status::Errored);
-        assert!(parent.error.unwrap().contains("1 of 1 polls did not end well"));
+        assert!(parent.error.unwrap().contains("1 of 1 polls failed"));
     }
     let id = world.job(child).await.policy.unwrap();
     assert!(pull_mirrors::get(&mut world.db.read().await.unwrap(), id).await.unwrap().is_some());
