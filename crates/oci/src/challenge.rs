@@ -22,6 +22,8 @@ pub enum Challenge {
         scope: Option<String>,
         /// Why a token that was sent is not enough, such as `insufficient_scope`.
         error: Option<String>,
+        /// The same for a person; some clients, docker among them, show it instead of the body's message.
+        description: Option<String>,
     },
     /// A scheme that Longshore does not speak.
     Other {
@@ -66,6 +68,7 @@ impl Challenge {
                 service: get("service"),
                 scope: get("scope"),
                 error: get("error"),
+                description: get("error_description"),
             });
         }
         Some(Self::Other { scheme })
@@ -76,9 +79,15 @@ impl fmt::Display for Challenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Challenge::Basic { realm } => write!(f, "Basic realm={}", Quoted(realm)),
-            Challenge::Bearer { realm, service, scope, error } => {
+            Challenge::Bearer { realm, service, scope, error, description } => {
                 write!(f, "Bearer realm={}", Quoted(realm))?;
-                for (name, value) in [("service", service), ("scope", scope), ("error", error)] {
+                let parameters = [
+                    ("service", service),
+                    ("scope", scope),
+                    ("error", error),
+                    ("error_description", description),
+                ];
+                for (name, value) in parameters {
                     if let Some(value) = value {
                         write!(f, ",{name}={}", Quoted(value))?;
                     }
@@ -175,6 +184,7 @@ mod tests {
             service: service.map(Into::into),
             scope: scope.map(Into::into),
             error: None,
+            description: None,
         }
     }
 

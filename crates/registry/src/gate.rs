@@ -229,6 +229,7 @@ impl Asking<'_> {
             scope: (!scopes.is_empty())
                 .then(|| scopes.iter().map(Scope::to_string).collect::<Vec<_>>().join(" ")),
             error: error.map(ToOwned::to_owned),
+            description: error.map(|_| message.chars().filter(may_describe).collect()),
         };
         let failure = Failure::new(ErrorCode::Unauthorized, message);
         match challenge.to_string().parse() {
@@ -237,6 +238,11 @@ impl Asking<'_> {
             Err(_) => failure,
         }
     }
+}
+
+/// What may stand in an `error_description` (RFC 6750 §3).
+fn may_describe(c: &char) -> bool {
+    matches!(c, ' '..='~') && !matches!(c, '"' | '\\')
 }
 
 fn scope(name: &RepositoryName, actions: &[ScopeAction]) -> Scope {
