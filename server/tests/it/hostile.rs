@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use url::form_urlencoded;
 
 use crate::rest_walk::{OWNER, OWNERS_PASSWORD, Things};
-use crate::support::{longshore, user};
+use crate::support::{longshore_for_everybody, user};
 
 /// What all of the texts hold, so that it is found again in whatever they become.
 const MARK: &str = "hostile";
@@ -380,7 +380,7 @@ fn every_route_is_among_those_that_are_looked_at() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_text_becomes_markup_on_any_page() {
-    let server = longshore().await;
+    let server = longshore_for_everybody().await;
     let elsewhere = DockerRegistry::plain().await;
     elsewhere.client().push(&corpus::image(2, 1, 512), "upstream/base", Some("1")).await;
     let owner = user(&server.rest(), OWNER).await;

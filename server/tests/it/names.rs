@@ -32,7 +32,7 @@ impl Scene {
         for name in ["dev/open", "dev/copy"] {
             repository(&rest, name).await;
             let public = json!({"visibility": "public"});
-            rest.patch(&format!("/repositories/{}", name.replace('/', "%2F")), public).await.expect(200);
+            rest.patch(&format!("/repositories/{name}"), public).await.expect(200);
         }
         for name in ["vault", "locked", "gone", "source", "left"] {
             repository(&rest, &format!("{SECRET}/{name}")).await;
@@ -49,9 +49,7 @@ impl Scene {
             let target = format!("{SECRET}/{target}");
             promotion(rest, "dev/open", &target, rules(suffix), "moved-%n").await;
         }
-        rest.patch(&format!("/repositories/{}", locked.replace('/', "%2F")), json!({"state": "read_only"}))
-            .await
-            .expect(200);
+        rest.patch(&format!("/repositories/{locked}"), json!({"state": "read_only"})).await.expect(200);
         // A remote of the system: one place where all goes well, and one that refuses.
         let remote = json!({
             "name": format!("{SECRET}-remote"), "url": self.registry.url(),

@@ -124,5 +124,5 @@ async fn a_job_that_runs_goes_back_to_waiting_before_the_server_ends() {
     .await;
     assert_eq!(again["id"], first["id"]);
     let log = server.rest().get(&format!("/jobs/{}/logs", first["id"].as_str().expect("an id"))).await;
-    assert!(log.body.to_string().contains("the server stops"), "{:?}", log.body);
+    assert!(log.body.to_string().contains("the server is stopping"), "{:?}", log.body);
 }

@@ -42,7 +42,7 @@ impl Engine {
             ForeseeError::WouldFail(PollMessage::Patterns { error: error.to_string() }.into())
         })?;
         let fails = |trouble: Trouble| ForeseeError::of(trouble, mirror);
-        let registry = self.registry(mirror.remote).await.map_err(|error| fails(error.into()))?;
+        let registry = self.registry(mirror.remote).await.map_err(fails)?;
         // Of no job: what it is told goes nowhere.
         let journal = Journal::new(JobId::new(), 0);
         let survey = Survey::make(&registry, mirror, &patterns, &journal).await.map_err(fails)?;
