@@ -50,10 +50,10 @@ test.describe("pausing", () => {
       await push("the second", { host, name: "dev/website:latest", user });
       await push("another", { host, name: "dev/website:1.0", user });
       await expect(page.getByRole("region", { name: "What waits" }).getByRole("row")).toHaveCount(4);
-      // An older change of a tag does nothing any more, so it is no step.
+      // Each change of a tag is a step of its own, the oldest first.
       const plan = page.getByRole("region", { name: "What each policy would do" });
       await expect(plan.getByRole("row", { name: "Promote dev/website to qa/website" })).toBeVisible();
-      await expect(plan.getByRole("listitem")).toHaveText(["latest", "1.0"]);
+      await expect(plan.getByRole("listitem")).toHaveText(["latest", "latest", "1.0"]);
       await expect(page.getByText("All 3 jobs run, oldest first.")).toBeVisible();
       await expect(page.getByText(/2 jobs run: of each tag the newest change/)).toBeVisible();
       await screenshot(page, "pause-queue");
