@@ -11,9 +11,13 @@ use longshore_model::job::{Action as JobAction, Cause, Job, JobFilter, LogLine, 
 use longshore_model::{
     Actor, Author, Code, JobId, Page, PageRequest, Problem, Repository, RepositoryState, stored,
 };
+use std::time::Duration;
+use tokio::time::sleep;
 
 /// The most log lines of one answer.
 const MAX_LINES: i64 = 2000;
+/// The pauses between looks at what waits to be evaluated, in milliseconds. An evaluation takes a few.
+const EVALUATION_PAUSES: [u64; 8] = [4, 8, 16, 32, 64, 128, 256, 512];
 
 fn no_such_job(id: JobId) -> Problem {
     Problem::new(
@@ -74,6 +78,25 @@ impl Admin {
         let found = jobs::list(curtain.conn(), &visible, Some(&author(actor)), filter, page).await?;
         let items = curtain.jobs(found.items).await?;
         Ok(Page { items, next: found.next, total: found.total })
+    }
+
+    /// Waits until every change of a tag that is committed now has been evaluated, so that whoever pushes and then
+    /// lists the jobs finds the copies that the push caused. It waits for a second at most: behind a long queue, or
+    /// where no worker runs, the list is what it is.
+    ///
+    /// # Errors
+    /// Nobody is signed in.
+    pub async fn after_evaluations(&self, actor: &Actor) -> Result<(), Problem> {
+        user(actor)?;
+        let now = self.now();
+        for pause in EVALUATION_PAUSES {
+            let due = jobs::is_evaluation_due(&mut self.read().await?, now).await?;
+            if !due {
+                break;
+            }
+            sleep(Duration::from_millis(pause)).await;
+        }
+        Ok(())
     }
 
     /// One job.

@@ -44,6 +44,23 @@ async fn semantics_01_versions_pushed_in_a_row_leave_every_destination_on_the_la
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_pushes_and_then_lists_the_jobs_finds_the_copies_that_the_push_caused() {
+    let server = longshore().await;
+    let rest = server.rest();
+    let other = DockerRegistry::plain().await;
+    repositories(&rest, &["dev/website"]).await;
+    let mirror = with(remote(&other.url(), "far/website", "", ""), json!({"rules": [], "tagTemplate": "%n"}));
+    rest.post("/repositories/dev/website/pushMirroringPolicies", mirror).await.expect(201);
+    let registry = server.registry();
+    let image = corpus::image(1, 1, 1000);
+    for pushed in 1..=20 {
+        registry.push(&image, "dev/website", Some(&format!("1.{pushed}"))).await;
+        let listed = rest.get("/jobs?action=push_mirror_tag&limit=50").await.expect(200);
+        assert_eq!(listed["jobs"].as_array().map(Vec::len), Some(pushed), "{listed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn semantics_07_a_signature_that_comes_late_reaches_every_place_its_image_went_to() {
     let server = longshore().await;
     let rest = server.rest();

@@ -39,7 +39,8 @@ impl IdPath {
 
 /// List jobs
 ///
-/// Those about repositories that the actor administers, newest first.
+/// Those about repositories that the actor administers, newest first. What was pushed before this was asked is
+/// evaluated first, so that the copies it caused are in the list; it waits for that for a second at most.
 #[utoipa::path(
     get, path = "/jobs", tag = "jobs",
     params(Paging, JobQuery),
@@ -69,6 +70,7 @@ async fn list_jobs(
         parent: query.parent_id.map(JobId),
         without_evaluations: false,
     };
+    api.admin.after_evaluations(&actor).await?;
     let page = match (action, status) {
         (Wanted::Nothing, _) | (_, Wanted::Nothing) => Page { items: Vec::new(), next: None, total: 0 },
         _ => api.admin.jobs(&actor, &filter, paging.request()).await?,

@@ -236,6 +236,15 @@ pub async fn active_for_policy(
     row!(conn, Row, sql, policy.to_string(), action.as_str())?.map(Job::try_from).transpose()
 }
 
+/// Whether an evaluation that was due at `then` still waits. An index answers it, however many wait; what a
+/// pause holds does not count.
+pub async fn is_evaluation_due(conn: &mut Conn, then: Timestamp) -> Result<bool, Error> {
+    let sql = "SELECT COUNT(*) FROM (
+                   SELECT 1 FROM jobs WHERE action = $1 AND status = 'waiting' AND held_by IS NULL
+                   AND scheduled_at <= $2 LIMIT 1) AS due";
+    Ok(value!(conn, i64, sql, Action::Evaluate.as_str(), micros(then))? > 0)
+}
+
 /// When, after `now`, the next waiting job is due or a remote may be asked again. What a pause holds, nobody
 /// knows when.
 pub async fn next_due(conn: &mut Conn, now: Timestamp) -> Result<Option<Timestamp>, Error> {
