@@ -73,6 +73,7 @@ impl Engine {
                     Some(back_off) => Next::Wait(back_off),
                     None => {
                         let wait = delay(claim.job.attempt, asked, self.settings().jitter.draw());
+                        let wait = trouble.longest_wait().map_or(wait, |longest| wait.min(longest));
                         Next::Retry(self.now() + wait)
                     }
                 }

@@ -168,7 +168,7 @@ async fn fetch(engine: &Engine, journal: &Journal, part: &Part<'_>, source: &Sou
         Part::Blob(blob) => {
             journal.plan_bytes(blob.size);
             let (from, digest) = (source.repository.clone(), blob.digest.clone());
-            let fetch = Fetch::new(registry, from, digest, blob.size, Halt::default());
+            let fetch = Fetch::new(registry.clone(), from, digest, blob.size, Halt::of(registry));
             let body = fetch.stream(journal.clone(), Report::default());
             Ok(content.mend_blob(&blob.digest, body).await?)
         }

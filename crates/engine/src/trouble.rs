@@ -49,6 +49,13 @@ pub(crate) enum Trouble {
     Passing(Message),
     /// A later change took the place of the job's own (semantics 1).
     Superseded(Message),
+    /// Some tags of a poll could not be had for a reason that may pass (semantics 37).
+    Tags {
+        /// Which, and how the others fared.
+        message: Message,
+        /// The poll's own schedule would look at them again after so long at most.
+        comes_round: SignedDuration,
+    },
     /// Not asked for, because the registry as a whole had failed before or wants to be left alone.
     Halted,
     /// The policy behind the job was changed, disabled or deleted (semantics 34).
@@ -105,12 +112,20 @@ impl Trouble {
             Self::WrongContent(_) | Self::Foreign(_) | Self::Final(_) => Fate::Errored,
             // No retry brings the right key (semantics 30).
             Self::Metadata(metadata::Error::SecretUnreadable) => Fate::Errored,
-            Self::Metadata(_) | Self::Passing(_) | Self::Halted => Fate::Retry(None),
+            Self::Metadata(_) | Self::Passing(_) | Self::Tags { .. } | Self::Halted => Fate::Retry(None),
             Self::Content(error) if content_may_recover(error) => Fate::Retry(None),
             Self::Content(_) => Fate::Errored,
             Self::Superseded(_) => Fate::Superseded,
             Self::Withdrawn(why) if why.status() == Status::Superseded => Fate::Superseded,
             Self::Withdrawn(_) => Fate::Canceled,
+        }
+    }
+
+    /// The longest that another try may be put off; none: as long as the number of tries says.
+    pub(crate) fn longest_wait(&self) -> Option<SignedDuration> {
+        match self {
+            Self::Tags { comes_round, .. } => Some(*comes_round),
+            _ => None,
         }
     }
 
@@ -153,7 +168,10 @@ impl Trouble {
                 None => Said::Server { said: error.to_string() }.into(),
             },
             Self::Metadata(error) => Said::Server { said: error.to_string() }.into(),
-            Self::Final(message) | Self::Passing(message) | Self::Superseded(message) => message.clone(),
+            Self::Final(message)
+            | Self::Passing(message)
+            | Self::Superseded(message)
+            | Self::Tags { message, .. } => message.clone(),
         };
         message.shortened(LONGEST)
     }
@@ -170,26 +188,20 @@ impl Trouble {
 
     /// Whether the other registry as a whole fails, refuses these credentials or wants to be left alone, so that
     /// the next request would meet the same (semantics 39). An answer about one thing that was asked for, and a
-    /// connection that broke over it, say nothing of the rest.
-    pub(crate) fn is_of_the_whole_registry(&self) -> bool {
-        use remote::{Error, Failure};
-        match self {
-            Self::Remote(Error::Network { failure: Failure::Broken(_), .. }) => false,
-            Self::Remote(error) => match error {
-                Error::Network { .. }
-                | Error::Waits { .. }
-                | Error::AddressRefused(_)
-                | Error::WrongCredentials { .. }
-                | Error::RealmChanged { .. }
-                | Error::RealmRefused { .. }
-                | Error::Ca(_)
-                | Error::Settings(_) => true,
-                error => matches!(
-                    error.status(),
-                    Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
-                ),
-            },
-            _ => false,
+    /// request for one thing that goes unanswered, say nothing of the rest (semantics 37).
+    pub(crate) fn is_of_the_whole(&self, registry: &remote::Registry) -> bool {
+        use remote::Error;
+        let Self::Remote(error) = self else { return false };
+        match error {
+            Error::AddressRefused(_)
+            | Error::WrongCredentials { .. }
+            | Error::RealmChanged { .. }
+            | Error::RealmRefused { .. }
+            | Error::Ca(_)
+            | Error::Settings(_) => true,
+            // A certificate that is not trusted, and the like.
+            Error::Network { .. } if !error.is_transient() => true,
+            error => registry.is_away(error),
         }
     }
 

@@ -8,8 +8,8 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use longshore_oci::{ErrorBody, media_type};
 use reqwest::Response;
 
-use crate::transport::{IDLE, network_error};
-use crate::{Error, Failure, Gate, Refusal};
+use crate::transport::{IDLE, Watched, network_error};
+use crate::{Error, Failure, Refusal};
 
 /// How much of an error body is read, in bytes.
 const MAX_ERROR_BODY: usize = 64 * 1024;
@@ -34,16 +34,16 @@ pub(crate) async fn next_piece(
     host: &str,
     doing: &str,
 ) -> Result<Option<Bytes>, Error> {
-    let gate = response.extensions().get::<Gate>().cloned();
-    let under_way = gate.as_ref().map(Gate::under_way);
+    let watched = response.extensions().get::<Watched>().cloned();
+    let under_way = watched.as_ref().map(|watched| watched.gate().under_way());
     let piece = tokio::time::timeout(IDLE, response.chunk()).await;
     drop(under_way);
     match piece {
         Ok(Ok(piece)) => Ok(piece),
         Ok(Err(error)) => Err(network_error(&error, host, doing)),
         Err(_) => {
-            if let Some(gate) = gate {
-                gate.fell_silent();
+            if let Some(watched) = watched {
+                watched.fell_silent().await;
             }
             Err(Error::Network {
                 host: host.to_owned(),

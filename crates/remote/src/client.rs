@@ -78,7 +78,7 @@ impl Registry {
     }
 
     fn build(endpoint: Endpoint, gate: Option<Gate>) -> Result<Self, Error> {
-        let transport = Transport { connector: Connector::new(endpoint.clone())?, gate };
+        let transport = Transport { connector: Arc::new(Connector::new(endpoint.clone())?), gate };
         let inner = Inner {
             api: endpoint.api(),
             host: endpoint.host(),
@@ -100,6 +100,14 @@ impl Registry {
     /// What it was made of.
     pub fn endpoint(&self) -> &Endpoint {
         &self.inner.endpoint
+    }
+
+    /// Whether the registry as a whole is away, as far as is known after an error: other requests would fail in the
+    /// same way. Behind a gate that is what the gate found out (semantics 37, 39); without one, every error that
+    /// may mean it does.
+    pub fn is_away(&self, error: &Error) -> bool {
+        let found = self.inner.transport.gate.as_ref().is_none_or(Gate::is_closed);
+        error.is_waiting() || (error.may_be_away() && found)
     }
 
     pub(crate) fn auth(&self) -> &Auth {

@@ -2,13 +2,18 @@
 //! token service, an address that it redirects to or names for an upload, through a proxy or not, comes by
 //! here, and nothing else in Longshore makes an HTTP client for the outside (semantics 44).
 
-use http::Method;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
 use reqwest::{Client, RequestBuilder};
 use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::transport::same_origin;
 use crate::{Endpoint, Error, NetworkPolicy};
+
+/// How long a registry may take to say that it is there.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Makes requests to addresses that are allowed, and to no others.
 #[derive(Debug)]
@@ -57,7 +62,7 @@ impl Connector {
     ) -> Result<RequestBuilder, Error> {
         let policy = self.endpoint.network;
         let guarded = match writes {
-            _ if same_origin(&url, &self.registry) => &self.at_registry,
+            _ if self.is_registry(&url) => &self.at_registry,
             false => self.other(&self.reading, policy).await?,
             true => self.other(&self.writing, policy.away()).await?,
         };
@@ -66,6 +71,24 @@ impl Connector {
             guarded.policy.check_behind_proxy(&url).await?;
         }
         Ok(guarded.client.request(method, url))
+    }
+
+    /// Whether an address is at the registry itself.
+    pub(crate) fn is_registry(&self, url: &Url) -> bool {
+        same_origin(url, &self.registry)
+    }
+
+    /// Whether the registry itself answers, and not with an error of its own: `GET /v2/`, whatever it says to
+    /// strangers.
+    pub(crate) async fn is_there(&self) -> bool {
+        let mut url = self.registry.clone();
+        url.set_path("/v2/");
+        let Ok(request) = self.request(Method::GET, url, false).await else { return false };
+        let status = match tokio::time::timeout(PATIENCE, request.send()).await {
+            Ok(Ok(response)) => response.status(),
+            Ok(Err(_)) | Err(_) => return false,
+        };
+        !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS
     }
 
     async fn other<'a>(

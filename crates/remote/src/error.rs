@@ -202,9 +202,9 @@ impl Error {
         }
     }
 
-    /// Whether the registry as a whole cannot be spoken to for now: it is overloaded, not reached, or says
-    /// nothing. Other requests would fail in the same way.
-    pub fn is_away(&self) -> bool {
+    /// Whether this may mean that the registry as a whole cannot be spoken to for now: it is overloaded, not reached,
+    /// or says nothing. [`crate::Registry::is_away`] knows whether it does.
+    pub fn may_be_away(&self) -> bool {
         let overloaded = |status| {
             matches!(
                 status,

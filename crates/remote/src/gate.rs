@@ -1,5 +1,6 @@
-//! Whether a registry may be asked now. All that speak to one remote in this process share one gate: the
-//! first answer that says "not now", or that does not come, closes it for all of them (semantics 39).
+//! Whether a registry may be asked now. All that speak to one remote in this process share one gate. A limit
+//! closes it for all of them, and so does a registry that is away (semantics 39). An error about one thing that
+//! was asked for leaves it open: before it closes for one of those, the registry itself is asked (semantics 37).
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,23 +10,26 @@ use http::StatusCode;
 use reqwest::Response;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use url::Url;
 
 use crate::answer::retry_after;
+use crate::connector::Connector;
 use crate::transport::{Call, Payload};
 use crate::{Error, Failure};
 
 /// How long a gate stays closed at least, until its owner has decided ([`Gate::postpone`]).
 const PROVISIONAL: Duration = Duration::from_secs(5);
-/// Requests that failed while others did not are remembered, this many at most.
-const TROUBLED: usize = 32;
+/// Things that could not be had are remembered, this many at most.
+const TROUBLED: usize = 256;
+/// So many different things in a row that cannot be had are the registry's trouble, though it says that it is
+/// there: what stands in front of it may say so for it.
+const MANY: usize = 4;
 
 /// Why a registry is left alone for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClosedBecause {
     /// It answered 429: too many requests.
     RateLimited,
-    /// It answered 503, or what stands in front of it did not reach it twice in a row.
+    /// It, or what stands in front of it, answered 502, 503 or 504.
     Unavailable,
     /// It could not be connected to, or did not answer.
     Unreachable,
@@ -75,6 +79,8 @@ pub struct Gate(Arc<Inner>);
 struct Inner {
     standing: watch::Sender<Standing>,
     state: Mutex<State>,
+    /// When the registry last said that it is there. Who doubts it waits for who asks it already.
+    seen: tokio::sync::Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
@@ -85,23 +91,32 @@ struct State {
     /// When one of those last got on, or the first of them began.
     moved: Instant,
     troubled: VecDeque<Troubled>,
-    /// How many answers in a row came from a proxy that does not reach its registry.
-    relayed: u32,
 }
 
-/// A request that failed in a way in which a whole registry fails.
+/// A thing that could not be had, in a way in which a whole registry fails.
 #[derive(Debug)]
 struct Troubled {
     what: String,
-    /// Whether others were answered since: then it is the request's own trouble.
+    /// Whether others were had since: then the trouble is the thing's own.
     others_answered: bool,
+}
+
+/// Whose trouble it is that a thing cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// Its own: others could be had since it failed before.
+    Its,
+    /// The registry's: it is one of many.
+    TheRegistrys,
+    /// The registry itself can tell.
+    Unknown,
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        let state =
-            State { closures: 0, under_way: 0, moved: Instant::now(), troubled: VecDeque::new(), relayed: 0 };
-        Self(Arc::new(Inner { standing: watch::Sender::new(Standing::Open), state: Mutex::new(state) }))
+        let state = State { closures: 0, under_way: 0, moved: Instant::now(), troubled: VecDeque::new() };
+        let (standing, seen) = (watch::Sender::new(Standing::Open), tokio::sync::Mutex::default());
+        Self(Arc::new(Inner { standing, state: Mutex::new(state), seen }))
     }
 }
 
@@ -152,8 +167,14 @@ impl Gate {
         if state.under_way == 0 { Duration::ZERO } else { state.moved.elapsed() }
     }
 
-    /// Lets a request through, or says why not.
-    pub(crate) fn admit(&self, call: &Call, url: &Url, host: &str) -> Result<Passage, Error> {
+    /// Whether nothing new is let through.
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self.standing(), Standing::Closed(_))
+    }
+
+    /// Lets a request through, or says why not. `at_registry`: it goes to the registry itself, and not to where
+    /// that one leads.
+    pub(crate) fn admit(&self, call: &Call, host: &str, at_registry: bool) -> Result<Passage, Error> {
         let mut refusal = None;
         self.0.standing.send_if_modified(|standing| {
             let Standing::Closed(closure) = *standing else { return false };
@@ -176,7 +197,17 @@ impl Gate {
             Some(error) => Err(error),
             None => Ok(Passage {
                 under_way: self.under_way(),
-                what: format!("{} {}{}", call.method, host, url.path()),
+                asked: Asked {
+                    gate: self.clone(),
+                    what: format!(
+                        "{} {}{}",
+                        call.method,
+                        call.url.host_str().unwrap_or(host),
+                        call.url.path()
+                    ),
+                    is_thing: !call.scopes.is_empty(),
+                },
+                at_registry,
                 is_blob: call.is_blob(),
                 has_body: !matches!(call.payload, Payload::Empty),
             }),
@@ -199,11 +230,6 @@ impl Gate {
         self.lock().moved = Instant::now();
     }
 
-    /// The rest of an answer did not come.
-    pub(crate) fn fell_silent(&self) {
-        self.close(ClosedBecause::Unreachable, None, false);
-    }
-
     fn close(&self, because: ClosedBecause, asked: Option<Duration>, blobs: bool) {
         let number = {
             let mut state = self.lock();
@@ -224,14 +250,18 @@ impl Gate {
         });
     }
 
+    /// A thing could be had, or is not there: the registry does its work.
     fn answered(&self, what: &str) {
         {
             let mut state = self.lock();
-            state.moved = Instant::now();
-            state.relayed = 0;
             state.troubled.retain(|troubled| troubled.what != what);
             state.troubled.iter_mut().for_each(|troubled| troubled.others_answered = true);
         }
+        self.is_there();
+    }
+
+    fn is_there(&self) {
+        self.moved();
         self.0.standing.send_if_modified(|standing| {
             let probed = *standing == Standing::Probing;
             if probed {
@@ -241,23 +271,21 @@ impl Gate {
         });
     }
 
-    /// Whether a request that failed before fails again though others are answered; if not, it is kept in mind.
-    fn is_its_own_trouble(&self, what: &str) -> bool {
+    /// Keeps in mind that a thing could not be had, and says whose trouble that is.
+    fn whose_trouble(&self, what: &str) -> Whose {
         let mut state = self.lock();
-        if let Some(known) = state.troubled.iter_mut().find(|troubled| troubled.what == what) {
-            return known.others_answered;
+        match state.troubled.iter().find(|troubled| troubled.what == what) {
+            Some(known) if known.others_answered => return Whose::Its,
+            Some(_) => {}
+            None => {
+                if state.troubled.len() == TROUBLED {
+                    state.troubled.pop_front();
+                }
+                state.troubled.push_back(Troubled { what: what.to_owned(), others_answered: false });
+            }
         }
-        if state.troubled.len() == TROUBLED {
-            state.troubled.pop_front();
-        }
-        state.troubled.push_back(Troubled { what: what.to_owned(), others_answered: false });
-        false
-    }
-
-    fn is_relayed_again(&self) -> bool {
-        let mut state = self.lock();
-        state.relayed = state.relayed.saturating_add(1);
-        state.relayed > 1
+        let in_a_row = state.troubled.iter().filter(|troubled| !troubled.others_answered).count();
+        if in_a_row >= MANY { Whose::TheRegistrys } else { Whose::Unknown }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -277,59 +305,125 @@ impl Drop for UnderWay {
     }
 }
 
+/// What a request is about.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    gate: Gate,
+    /// Method, host and path.
+    what: String,
+    /// Whether it is about one of the registry's things, and not about the registry itself or a token, which
+    /// everything else needs.
+    is_thing: bool,
+}
+
+impl Asked {
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// The rest of an answer did not come.
+    pub(crate) async fn fell_silent(&self, connector: &Connector) {
+        if let Some(doubt) = self.fails(ClosedBecause::Unreachable, None) {
+            doubt.settle(connector.is_there()).await;
+        }
+    }
+
+    /// It failed in a way in which a whole registry fails. Closes the gate, unless the trouble is, or may be, that
+    /// of one thing.
+    fn fails(&self, because: ClosedBecause, asked: Option<Duration>) -> Option<Doubt> {
+        let whose = if self.is_thing { self.gate.whose_trouble(&self.what) } else { Whose::TheRegistrys };
+        match (whose, asked) {
+            (Whose::Its, _) => None,
+            (Whose::Unknown, None) => Some(Doubt { gate: self.gate.clone(), because, since: Instant::now() }),
+            // Who says how long to wait means all that is asked.
+            (Whose::TheRegistrys, _) | (Whose::Unknown, Some(_)) => {
+                self.gate.close(because, asked, false);
+                None
+            }
+        }
+    }
+}
+
+/// One thing could not be had, and it is not known whether anything else can.
+#[derive(Debug)]
+#[must_use = "a doubt is to be settled"]
+pub(crate) struct Doubt {
+    gate: Gate,
+    because: ClosedBecause,
+    since: Instant,
+}
+
+impl Doubt {
+    /// Asks the registry itself, once for all that doubt it at the same time, and closes the gate if it is away.
+    pub(crate) async fn settle(self, is_there: impl Future<Output = bool>) {
+        let mut seen = self.gate.0.seen.lock().await;
+        if self.gate.is_closed() || seen.is_some_and(|seen| seen >= self.since) {
+            return;
+        }
+        let (asked, _under_way) = (Instant::now(), self.gate.under_way());
+        if is_there.await {
+            *seen = Some(asked);
+            self.gate.is_there();
+        } else {
+            self.gate.close(self.because, None, false);
+        }
+    }
+}
+
 /// A request that was let through.
 #[derive(Debug)]
 pub(crate) struct Passage {
     under_way: UnderWay,
-    /// Method, host and path.
-    what: String,
+    asked: Asked,
+    /// Whether it goes to the registry itself.
+    at_registry: bool,
     is_blob: bool,
     has_body: bool,
 }
 
 impl Passage {
-    fn gate(&self) -> &Gate {
-        &self.under_way.0
-    }
-
     /// A part of the request was sent.
     pub(crate) fn moved(&self) {
-        self.gate().moved();
+        self.under_way.0.moved();
     }
 
-    /// The head of an answer came. What comes behind it is watched by the gate, too.
-    pub(crate) fn answered(self, response: &mut Response) {
-        let gate = self.gate().clone();
-        let asked = retry_after(response.headers());
+    /// What it is about.
+    pub(crate) fn asked(&self) -> &Asked {
+        &self.asked
+    }
+
+    /// The head of an answer came. A doubt that it raises is to be settled.
+    pub(crate) fn answered(self, response: &Response) -> Option<Doubt> {
+        let (gate, asked) = (&self.asked.gate, retry_after(response.headers()));
         match response.status() {
             StatusCode::TOO_MANY_REQUESTS => gate.close(ClosedBecause::RateLimited, asked, !self.is_blob),
-            StatusCode::SERVICE_UNAVAILABLE => {
-                if asked.is_some() || !gate.is_its_own_trouble(&self.what) {
-                    gate.close(ClosedBecause::Unavailable, asked, false);
-                }
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+                return self.asked.fails(ClosedBecause::Unavailable, asked);
             }
-            // One of these may be about what was asked for; a second one in a row is not.
-            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
-                if gate.is_relayed_again() {
-                    gate.close(ClosedBecause::Unavailable, asked, false);
-                }
-            }
-            _ => gate.answered(&self.what),
+            // Who is asked for a token first has not been asked for the thing yet.
+            StatusCode::UNAUTHORIZED => gate.moved(),
+            _ if self.asked.is_thing => gate.answered(&self.asked.what),
+            _ => gate.moved(),
         }
-        response.extensions_mut().insert(gate);
+        None
     }
 
-    /// No answer came.
-    pub(crate) fn failed(self, failure: &Failure) {
-        let closes = match failure {
-            Failure::UnknownHost | Failure::Refused | Failure::Unreachable(_) => true,
+    /// No answer came. A doubt that this raises is to be settled.
+    pub(crate) fn failed(self, failure: &Failure) -> Option<Doubt> {
+        let because = ClosedBecause::Unreachable;
+        match failure {
+            Failure::UnknownHost | Failure::Refused | Failure::Unreachable(_) if self.at_registry => {
+                self.asked.gate.close(because, None, false);
+                None
+            }
             // Who does not want a body may close the connection instead of saying so.
-            Failure::Broken(_) if self.has_body => false,
-            Failure::Timeout { .. } | Failure::Broken(_) => !self.gate().is_its_own_trouble(&self.what),
-            Failure::Certificate(_) | Failure::NotTls | Failure::NotHttp | Failure::Tls(_) => false,
-        };
-        if closes {
-            self.gate().close(ClosedBecause::Unreachable, None, false);
+            Failure::Broken(_) if self.has_body => None,
+            Failure::UnknownHost
+            | Failure::Refused
+            | Failure::Unreachable(_)
+            | Failure::Timeout { .. }
+            | Failure::Broken(_) => self.asked.fails(because, None),
+            Failure::Certificate(_) | Failure::NotTls | Failure::NotHttp | Failure::Tls(_) => None,
         }
     }
 }
@@ -339,32 +433,40 @@ impl Passage {
 mod tests {
     use super::*;
     use http::Method;
+    use longshore_oci::Scope;
+    use url::Url;
 
     fn call(path: &str) -> Call {
         let url = Url::parse(&format!("http://registry.example/v2/{path}")).unwrap();
-        let mut call = Call::new(Method::GET, url, Vec::new(), "asking".into());
+        let scopes = if path.is_empty() { Vec::new() } else { vec![Scope::Catalog] };
+        let mut call = Call::new(Method::GET, url, scopes, "asking".into());
         call.content_addressed = true;
         call
     }
 
     fn admit(gate: &Gate, path: &str) -> Result<Passage, Error> {
-        let call = call(path);
-        let url = call.url.clone();
-        gate.admit(&call, &url, "registry.example")
+        gate.admit(&call(path), "registry.example", true)
     }
 
-    fn answer(gate: &Gate, path: &str, status: u16, retry_after: Option<&str>) {
+    fn doubt(gate: &Gate, path: &str, status: u16, retry_after: Option<&str>) -> Option<Doubt> {
         let mut answer = http::Response::builder().status(status);
         if let Some(value) = retry_after {
             answer = answer.header("retry-after", value);
         }
-        admit(gate, path).unwrap().answered(&mut answer.body("").unwrap().into());
+        admit(gate, path).unwrap().answered(&answer.body("").unwrap().into())
+    }
+
+    /// An answer at a registry that says, when it is asked, that it is there.
+    async fn answer(gate: &Gate, path: &str, status: u16, retry_after: Option<&str>) {
+        if let Some(doubt) = doubt(gate, path, status, retry_after) {
+            doubt.settle(std::future::ready(true)).await;
+        }
     }
 
     #[tokio::test]
     async fn semantics_39_a_limit_closes_the_gate_for_the_time_that_was_asked_for() {
         let gate = Gate::default();
-        answer(&gate, "a/manifests/1", 429, Some("120"));
+        answer(&gate, "a/manifests/1", 429, Some("120")).await;
         let refused = admit(&gate, "b/manifests/2").unwrap_err();
         assert!(refused.is_waiting() && refused.is_transient(), "{refused}");
         assert!(admit(&gate, "a/blobs/sha256:1").is_ok(), "what is under way may end");
@@ -372,45 +474,93 @@ mod tests {
         let left = closure.until.duration_since(Instant::now());
         assert!((118..=120).contains(&left.as_secs()), "{left:?}");
         gate.postpone(closure.number, Instant::now());
-        answer(&gate, "b/manifests/2", 200, None);
+        answer(&gate, "b/manifests/2", 200, None).await;
         assert_eq!(gate.standing(), Standing::Open);
     }
 
     #[tokio::test]
     async fn semantics_39_what_is_closed_is_opened_by_an_answer_alone() {
         let gate = Gate::default();
-        admit(&gate, "a/tags/list").unwrap().failed(&Failure::Refused);
+        assert!(admit(&gate, "a/tags/list").unwrap().failed(&Failure::Refused).is_none());
         assert!(admit(&gate, "a/blobs/sha256:1").is_err());
         gate.probe();
         assert_eq!(gate.standing(), Standing::Probing);
-        answer(&gate, "a/tags/list", 503, None);
-        assert!(matches!(gate.standing(), Standing::Closed(_)));
+        doubt(&gate, "a/tags/list", 503, None).unwrap().settle(std::future::ready(false)).await;
+        assert!(gate.is_closed());
         gate.probe();
-        answer(&gate, "a/tags/list", 404, None);
+        answer(&gate, "a/tags/list", 401, None).await;
+        assert_eq!(gate.standing(), Standing::Probing, "a token comes first");
+        answer(&gate, "a/tags/list", 404, None).await;
         assert_eq!(gate.standing(), Standing::Open);
     }
 
     #[tokio::test]
-    async fn one_address_that_fails_while_others_are_answered_closes_the_gate_once() {
+    async fn semantics_37_one_thing_that_cannot_be_had_closes_nothing_while_the_registry_is_there() {
         let gate = Gate::default();
-        answer(&gate, "a/manifests/broken", 503, None);
-        gate.reopen();
-        answer(&gate, "a/tags/list", 200, None);
-        answer(&gate, "a/manifests/broken", 503, None);
+        for status in [502, 503, 504] {
+            answer(&gate, "a/manifests/broken", status, None).await;
+            assert_eq!(gate.standing(), Standing::Open, "{status}");
+        }
+        let hung = admit(&gate, "a/manifests/hung").unwrap().failed(&Failure::Timeout { seconds: 30 });
+        hung.unwrap().settle(std::future::ready(true)).await;
         assert_eq!(gate.standing(), Standing::Open);
-        answer(&gate, "a/manifests/broken", 503, Some("9"));
-        assert!(matches!(gate.standing(), Standing::Closed(_)), "the registry asked for it");
+        answer(&gate, "a/manifests/good", 200, None).await;
+        // It is known by now whose trouble it is, and the registry is not asked again.
+        assert!(doubt(&gate, "a/manifests/broken", 503, None).is_none());
+        assert!(doubt(&gate, "a/manifests/broken", 503, Some("9")).is_none());
+        assert_eq!(gate.standing(), Standing::Open);
     }
 
     #[tokio::test]
-    async fn a_proxy_that_does_not_reach_its_registry_closes_the_gate_the_second_time() {
+    async fn semantics_39_a_registry_that_is_away_when_it_is_asked_closes_the_gate_once_for_all_who_doubt_it()
+    {
         let gate = Gate::default();
-        answer(&gate, "a/manifests/1", 502, None);
-        answer(&gate, "a/manifests/2", 200, None);
-        answer(&gate, "a/manifests/1", 504, None);
+        let one = doubt(&gate, "a/manifests/1", 502, None).unwrap();
+        let two = doubt(&gate, "a/manifests/2", 502, None).unwrap();
+        one.settle(std::future::ready(false)).await;
+        assert!(gate.is_closed());
+        two.settle(async { panic!("it was asked twice") }).await;
+
+        let gate = Gate::default();
+        let one = doubt(&gate, "a/manifests/1", 502, None).unwrap();
+        let two = doubt(&gate, "a/manifests/2", 502, None).unwrap();
+        one.settle(std::future::ready(true)).await;
+        two.settle(async { panic!("it was asked twice") }).await;
         assert_eq!(gate.standing(), Standing::Open);
-        answer(&gate, "a/manifests/3", 502, None);
-        assert!(matches!(gate.standing(), Standing::Closed(_)));
+    }
+
+    #[tokio::test]
+    async fn semantics_39_many_things_in_a_row_that_cannot_be_had_close_the_gate() {
+        let gate = Gate::default();
+        for number in 1..MANY {
+            answer(&gate, &format!("a/manifests/{number}"), 503, None).await;
+            assert_eq!(gate.standing(), Standing::Open);
+        }
+        answer(&gate, "a/manifests/last", 503, None).await;
+        assert!(gate.is_closed(), "though it says that it is there");
+        gate.probe();
+        assert!(doubt(&gate, "a/manifests/1", 503, None).is_none());
+        assert!(gate.is_closed(), "one request is enough to see that it still is away");
+        gate.probe();
+        answer(&gate, "a/tags/list", 200, None).await;
+        answer(&gate, "a/manifests/1", 503, None).await;
+        assert_eq!(gate.standing(), Standing::Open);
+    }
+
+    #[tokio::test]
+    async fn semantics_39_who_says_how_long_to_wait_is_believed_the_first_time() {
+        let gate = Gate::default();
+        answer(&gate, "a/manifests/1", 503, Some("9")).await;
+        assert!(gate.is_closed());
+    }
+
+    #[tokio::test]
+    async fn semantics_39_what_everything_needs_closes_the_gate_at_once() {
+        for status in [502, 503, 504] {
+            let gate = Gate::default();
+            answer(&gate, "", status, None).await;
+            assert!(gate.is_closed(), "{status}");
+        }
     }
 
     #[tokio::test]
@@ -436,8 +586,8 @@ mod tests {
         let mut upload = call("a/blobs/uploads/1");
         upload.method = Method::PUT;
         upload.payload = Payload::Bytes("x".into());
-        let url = upload.url.clone();
-        gate.admit(&upload, &url, "registry.example").unwrap().failed(&Failure::Broken("reset".into()));
+        let passage = gate.admit(&upload, "registry.example", true).unwrap();
+        assert!(passage.failed(&Failure::Broken("reset".into())).is_none());
         assert_eq!(gate.standing(), Standing::Open);
     }
 }

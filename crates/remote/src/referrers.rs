@@ -159,7 +159,7 @@ impl Registry {
             let next = match self.referrers_page(repository, subject, &url, &doing, allowance, gathered).await
             {
                 Ok(next) => next,
-                Err(error) if error.is_away() => return Err(error),
+                Err(error) if self.is_away(&error) => return Err(error),
                 Err(error) if visited.is_empty() => {
                     // No such API (404 and its like), or not for everybody: Artifactory, Nexus and others say so
                     // with 400, 401, 403 or 405.
@@ -248,7 +248,7 @@ impl Registry {
         let tag = Reference::Tag(Tag::referrers_of(subject));
         let fetched = match self.get_manifest(repository, &tag).await {
             Ok(fetched) => fetched,
-            Err(error) if error.is_away() => return Err(error),
+            Err(error) if self.is_away(&error) => return Err(error),
             Err(error) if error.status().is_some_and(means_unsupported) => return Ok(false),
             Err(error) => {
                 gathered.warn(ReferrersWarning::Unreadable(error.to_string()));

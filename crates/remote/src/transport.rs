@@ -18,6 +18,7 @@ use url::Url;
 use crate::connector::Connector;
 use crate::endpoint::host_of;
 use crate::failure::{Cause, cause_of};
+use crate::gate::{Asked, Doubt};
 use crate::{Error, Failure, Gate};
 
 /// How long nothing may move before a request is given up.
@@ -160,7 +161,7 @@ pub(crate) struct Answer {
 /// Sends requests of one endpoint.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    pub(crate) connector: Connector,
+    pub(crate) connector: Arc<Connector>,
     /// What is asked of a saved remote goes through its gate; Connect does not.
     pub(crate) gate: Option<Gate>,
 }
@@ -176,7 +177,7 @@ impl Transport {
         let host = host_of(&url);
         let request = self.connector.request(call.method.clone(), url.clone(), call.writes()).await?;
         let passage = match &self.gate {
-            Some(gate) => Some(gate.admit(call, &url, &host)?),
+            Some(gate) => Some(gate.admit(call, &host, self.connector.is_registry(&url))?),
             None => None,
         };
         let body = call.payload.take().ok_or_else(|| Error::Network {
@@ -209,7 +210,10 @@ impl Transport {
         let error = match outcome {
             Some(Ok(mut response)) => {
                 if let Some(passage) = passage {
-                    passage.answered(&mut response);
+                    let watched =
+                        Watched { asked: passage.asked().clone(), connector: self.connector.clone() };
+                    response.extensions_mut().insert(watched);
+                    self.settle(passage.answered(&response)).await;
                 }
                 return Ok(response);
             }
@@ -220,9 +224,15 @@ impl Transport {
             }
         };
         if let (Some(passage), Error::Network { failure, .. }) = (passage, &error) {
-            passage.failed(failure);
+            self.settle(passage.failed(failure)).await;
         }
         Err(error)
+    }
+
+    async fn settle(&self, doubt: Option<Doubt>) {
+        if let Some(doubt) = doubt {
+            doubt.settle(self.connector.is_there()).await;
+        }
     }
 
     /// A request and what it is redirected to. The authorization goes to the first origin alone.
@@ -242,6 +252,24 @@ impl Transport {
             url = next;
         }
         Err(bad_answer(call, &url, format!("more than {MAX_REDIRECTS} redirects")))
+    }
+}
+
+/// Goes with an answer that is still to be read: whom to tell when the rest of it does not come.
+#[derive(Debug, Clone)]
+pub(crate) struct Watched {
+    asked: Asked,
+    connector: Arc<Connector>,
+}
+
+impl Watched {
+    pub(crate) fn gate(&self) -> &Gate {
+        self.asked.gate()
+    }
+
+    /// The rest did not come.
+    pub(crate) async fn fell_silent(&self) {
+        self.asked.fell_silent(&self.connector).await;
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     trouble::{Fate, Trouble},
 };
 use futures::{StreamExt, TryStreamExt, stream};
+use jiff::SignedDuration;
 use longshore_metadata::{
     Error, Priority, Tx,
     jobs::{self, Claim},
@@ -32,9 +33,6 @@ use std::sync::{Mutex, PoisonError};
 const TAGS_AT_ONCE: usize = 4;
 /// A tag that moves while it is copied is planned anew so often (semantics 4).
 const PLANS: u32 = 3;
-/// A run is tried so often for the sake of single tags that fail for a reason that may pass. One that answers
-/// 500 for ever waits for the mirror's next run like any other tag.
-pub(super) const TRIES: u32 = 3;
 
 /// One run of one mirror.
 pub(super) struct Carrier<'a> {
@@ -57,8 +55,8 @@ pub(super) struct Carrier<'a> {
 #[derive(Default)]
 struct State {
     tally: Tally,
-    /// The first error that may pass, and the tag it is about.
-    passing: Option<(Tag, Trouble)>,
+    /// The first error of a tag that may pass.
+    passing: Option<Message>,
     /// The first one that will not.
     lasting: Option<Message>,
 }
@@ -121,8 +119,8 @@ impl<'a> Carrier<'a> {
     }
 
     /// Brings in what the plan says. An error of one tag keeps no other from coming (semantics 37); a failure
-    /// of the whole remote stops the run at once and is its end. Otherwise the first error that may pass, or
-    /// else the first one at all, is the run's.
+    /// of the whole remote stops the run at once and is its end. While an error of a tag may pass, the run is to be
+    /// tried again, but never later than the mirror looks at all its tags anyway.
     pub(super) async fn carry_out(self, mut survey: Survey) -> Result<Tally, Trouble> {
         self.journal.plan_tags(survey.tags.len() + survey.unread.len());
         self.count(|tally| tally.warnings += survey.warnings);
@@ -141,18 +139,11 @@ impl<'a> Carrier<'a> {
         }
         let State { tally, passing, lasting } =
             self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let first = match (passing, lasting) {
-            (None, None) => return Ok(tally),
-            (Some((_, trouble)), _) if self.attempt < TRIES || !matches!(trouble, Trouble::Remote(_)) => {
-                return Err(trouble);
-            }
-            (_, Some(first)) => first,
-            (Some((name, trouble)), None) => {
-                let why = Box::new(self.journal.told(&trouble));
-                PollMessage::Tag { place: place(self.mirror).tagged(name), why }.into()
-            }
-        };
-        Err(Trouble::Final(PollMessage::Failed { counts: tally, first: Box::new(first) }.into()))
+        let may_pass = passing.is_some();
+        let Some(first) = lasting.or(passing) else { return Ok(tally) };
+        let message = PollMessage::Failed { counts: tally, first: Box::new(first) }.into();
+        let comes_round = SignedDuration::from_secs(i64::from(self.mirror.interval_seconds));
+        Err(if may_pass { Trouble::Tags { message, comes_round } } else { Trouble::Final(message) })
     }
 
     async fn one(&self, name: &Tag, digest: &Digest) -> Result<Option<Present>, Trouble> {
@@ -187,8 +178,8 @@ impl<'a> Carrier<'a> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.tally.failed += 1;
         if matches!(fate, Fate::Retry(_)) {
-            self.journal.warn(line);
-            state.passing.get_or_insert_with(|| (name.clone(), trouble));
+            self.journal.warn(line.clone());
+            state.passing.get_or_insert(line);
         } else {
             self.journal.error(line.clone());
             state.lasting.get_or_insert(line);

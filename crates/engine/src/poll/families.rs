@@ -2,7 +2,7 @@
 //! arrives, for a day at every run after that, and for all tags once a day.
 
 use super::{
-    carry::{Carrier, Present, TRIES},
+    carry::{Carrier, Present},
     survey::Survey,
 };
 use crate::trouble::Trouble;
@@ -16,6 +16,8 @@ use std::collections::BTreeSet;
 const FRESH: SignedDuration = SignedDuration::from_hours(24);
 /// and those of all tags this often.
 const EVERY: SignedDuration = SignedDuration::from_hours(24);
+/// A run is tried so often for their sake when the remote does not let itself be asked for them.
+const TRIES: u32 = 3;
 /// What cosign calls its tags, and the list of referrers; asked for by name where nothing is listed.
 const SUFFIXES: [&str; 4] = ["", ".sig", ".att", ".sbom"];
 

@@ -75,7 +75,7 @@ impl Survey {
             match digest {
                 Ok(Some(digest)) => survey.tags.push((tag, digest)),
                 Ok(None) => journal.info(PollMessage::Absent { place: place(mirror).tagged(tag) }),
-                Err(trouble) if trouble.is_of_the_whole_registry() => return Err(trouble),
+                Err(trouble) if trouble.is_of_the_whole(registry) => return Err(trouble),
                 Err(trouble) => survey.unread.push((tag, trouble)),
             }
         }

@@ -335,7 +335,7 @@ impl Run<'_> {
         sent.warnings += 1;
         let why = Box::new(self.journal.told(&trouble));
         self.journal.warn(Said::Optional { what: name.to_string(), why });
-        if trouble.is_of_the_whole_registry() {
+        if trouble.is_of_the_whole(self.push.registry()) {
             return Ok(ControlFlow::Break(()));
         }
         if fate == Fate::Errored {

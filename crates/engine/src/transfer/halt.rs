@@ -2,11 +2,15 @@
 //! way ends by itself; nothing further is begun (semantics 39).
 
 use crate::trouble::Trouble;
+use longshore_remote::Registry;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Whether a run goes on; clones speak of the same run.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Halt(Arc<Mutex<State>>);
+#[derive(Debug, Clone)]
+pub(crate) struct Halt {
+    registry: Registry,
+    state: Arc<Mutex<State>>,
+}
 
 #[derive(Debug, Default)]
 enum State {
@@ -16,9 +20,14 @@ enum State {
 }
 
 impl Halt {
+    /// A run that asks this registry.
+    pub(crate) fn of(registry: Registry) -> Self {
+        Self { registry, state: Arc::default() }
+    }
+
     /// Asked before every request.
     pub(crate) fn check(&self) -> Result<(), Trouble> {
-        match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        match *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
             State::GoingOn => Ok(()),
             State::Stopped(_) => Err(Trouble::Halted),
         }
@@ -28,8 +37,8 @@ impl Halt {
     /// its reason; whoever asked learns only that the run has stopped.
     pub(crate) fn heed<T>(&self, outcome: Result<T, Trouble>) -> Result<T, Trouble> {
         match outcome {
-            Err(trouble) if trouble.is_of_the_whole_registry() => {
-                let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Err(trouble) if trouble.is_of_the_whole(&self.registry) => {
+                let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
                 if matches!(*state, State::GoingOn) {
                     *state = State::Stopped(Some(trouble));
                 }
@@ -41,7 +50,7 @@ impl Halt {
 
     /// Why the run stopped, if it did. Told once.
     pub(crate) fn reason(&self) -> Option<Trouble> {
-        match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
             State::GoingOn => None,
             State::Stopped(reason) => reason.take(),
         }
@@ -49,29 +58,40 @@ impl Halt {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use longshore_remote::{Error, Failure};
+    use longshore_remote::{Endpoint, Error, Failure, Gate, Kind};
+    use url::Url;
+
+    fn halt() -> Halt {
+        // Nothing listens on this port.
+        let url = Url::parse("http://127.0.0.1:1").unwrap();
+        Halt::of(Registry::behind(Endpoint::new(url, Kind::Other), Gate::default()).unwrap())
+    }
 
     fn failed(failure: Failure) -> Result<(), Trouble> {
         let (host, doing) = ("registry.example".to_owned(), "fetching a/b:1.0".to_owned());
         Err(Error::Network { host, doing, failure }.into())
     }
 
-    #[test]
-    fn semantics_39_a_failure_of_the_whole_registry_stops_the_run_and_is_its_reason() {
-        let halt = Halt::default();
-        assert!(halt.heed(failed(Failure::Refused)).is_err_and(|trouble| matches!(trouble, Trouble::Halted)));
+    #[tokio::test]
+    async fn semantics_39_a_failure_of_the_whole_registry_stops_the_run_and_is_its_reason() {
+        let halt = halt();
+        let refused = halt.registry.ping().await.map(drop).map_err(Trouble::from);
+        assert!(halt.heed(refused).is_err_and(|trouble| matches!(trouble, Trouble::Halted)));
         assert!(halt.check().is_err());
         assert!(halt.heed(failed(Failure::UnknownHost)).is_err());
         let reason = halt.reason().map(|reason| reason.to_string());
         assert!(reason.is_some_and(|reason| reason.contains("refused the connection")));
     }
 
-    #[test]
-    fn semantics_37_a_failure_of_one_thing_stops_nothing() {
-        let halt = Halt::default();
-        assert!(halt.heed(failed(Failure::Broken("reset".to_owned()))).is_err());
+    #[tokio::test]
+    async fn semantics_37_a_failure_of_one_thing_stops_nothing() {
+        let halt = halt();
+        for failure in [Failure::Broken("reset".to_owned()), Failure::Timeout { seconds: 30 }] {
+            assert!(halt.heed(failed(failure)).is_err());
+        }
         assert!(halt.heed::<()>(Err(Trouble::Foreign("no manifest".to_owned()))).is_err());
         assert!(halt.check().is_ok() && halt.reason().is_none());
     }

@@ -71,7 +71,7 @@ impl Pull {
     ) -> Self {
         let Carrier { author, provenance, lineage } = carrier;
         let streams = Semaphore::new(BLOBS_AT_ONCE);
-        let (claims, halt) = (Claims::default(), Halt::default());
+        let (claims, halt) = (Claims::default(), Halt::of(registry.clone()));
         let allowance = registry.endpoint().budget.into();
         Self {
             content,

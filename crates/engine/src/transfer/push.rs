@@ -95,6 +95,11 @@ impl Push {
         Self { content, registry, from, to, headers, journal, claims, streams, shared, waits }
     }
 
+    /// The registry that it goes to.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
     /// What a reference points to there. A registry that forbids the question does so for what is not there
     /// as well, so it counts as not there: the push itself shows what is allowed (semantics 40).
     pub(crate) async fn head(&self, reference: &Reference) -> Result<Option<Digest>, Trouble> {

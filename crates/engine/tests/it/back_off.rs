@@ -156,6 +156,54 @@ async fn semantics_39_a_job_is_tried_again_for_a_day_and_then_ends_as_errored() 
 }
 
 #[tokio::test]
+async fn semantics_39_a_tag_that_fails_is_tried_for_a_day_and_its_mirror_keeps_to_its_schedule() {
+    let clock = Arc::new(Ahead::default());
+    let mut world = World::still_at(clock.clone()).await;
+    world.start();
+    let registry = ScriptedRegistry::start().await;
+    registry.hold("their/app", Some("1.0"), &corpus::image(1, 1, 100));
+    registry.hold("their/app", Some("broken"), &corpus::image(2, 1, 100));
+    registry.script([any("*/manifests/broken").status(503)]);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |m| m.interval_seconds = 60).await;
+    let job = poll(&world, &mirror).await;
+    for hours in 1..=23 {
+        let attempt = world.job(job).await.attempt;
+        clock.0.store(hours * 3600, Ordering::Relaxed);
+        world.announce_work().await;
+        world.until(async || (world.job(job).await.attempt > attempt).then_some(())).await;
+        let waiting = waits_again(&world, job).await;
+        assert!(waiting.scheduled_at <= world.now() + SignedDuration::from_secs(60), "{waiting:?}");
+    }
+    registry.hold("their/app", Some("2.0"), &corpus::image(3, 1, 100));
+    clock.0.store(25 * 3600, Ordering::Relaxed);
+    world.announce_work().await;
+    let ended = world.ended(job).await;
+    assert_eq!((ended.status, world.tags(&here).await), (Status::Errored, vec!["1.0".into(), "2.0".into()]));
+    let error = ended.error.unwrap();
+    assert!(error.contains("broken") && error.contains("503"), "{error}");
+}
+
+#[tokio::test]
+async fn semantics_39_a_registry_that_says_it_is_there_and_gives_nothing_is_left_alone() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    registry.script([any("*/manifests/*").status(503), any("*/blobs/*").status(503)]);
+    let dev = world.repository("dev/app").await;
+    world.push_mirror(&dev, &registry, "their/app", |_| {}).await;
+    for number in 0..60 {
+        world.push(&dev, &format!("v{number:02}"), &corpus::image(number, 1, 100)).await;
+    }
+    let began = world.now();
+    world.until(async || (began + SignedDuration::from_secs(6) < world.now()).then_some(())).await;
+    let asked = registry.requests().len();
+    assert!(asked <= 24, "{asked} requests for 60 jobs");
+    registry.forget_rules();
+    world.settled().await;
+    assert_eq!(registry.tags("their/app").len(), 60);
+}
+
+#[tokio::test]
 async fn semantics_19_two_parents_wait_for_the_same_polls() {
     let mut world = World::still().await;
     let registry = ScriptedRegistry::start().await;

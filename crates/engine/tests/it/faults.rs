@@ -29,23 +29,68 @@ async fn pushes(world: &World) -> Vec<Job> {
 async fn semantics_37_one_broken_tag_keeps_no_other_from_coming_and_is_named() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
-    for (name, status) in [("forbidden", 403), ("failing", 500), ("bad", 502)] {
-        let from = format!("up/{name}");
+    for status in [403, 500, 502, 503, 504] {
+        let from = format!("up/s{status}");
         for (seed, tag) in ["a", "broken", "z"].into_iter().enumerate() {
             registry.hold(&from, Some(tag), &corpus::image(seed as u64, 1, 100));
         }
         registry.script([any(format!("/v2/{from}/manifests/broken")).status(status)]);
-        let here = world.repository(&format!("dev/{name}")).await;
+        let here = world.repository(&format!("dev/s{status}")).await;
         let mirror = world.pull_mirror(&here, &registry, &from, |_| {}).await;
-        let job = poll(&world, &mirror).await;
-        assert_eq!(world.tags(&here).await, ["a", "z"], "{name}");
-        assert_eq!(job.status, Status::Errored, "it was asked for");
-        assert!(job.attempt <= 3, "one tag that fails for ever is no reason to try for ever: {job:?}");
+        let job = world.enqueue(orders::poll(&mirror, Cause::Schedule, None, world.now())).await;
+        let job = world.until(async || Some(world.job(job.id).await).filter(|job| job.error.is_some())).await;
+        assert_eq!((world.tags(&here).await, job.attempt), (vec!["a".into(), "z".into()], 1), "{status}");
+        // What is forbidden stays so, and the rest may pass.
+        let expected = if status == 403 { Status::Errored } else { Status::Waiting };
+        assert_eq!(job.status, expected, "{job:?}");
         let error = job.error.unwrap();
+        assert!(error.contains("2 tags mirrored, 1 failed"), "{error}");
         assert!(error.contains("broken") && error.contains(&status.to_string()), "{error}");
         let log = world.log(job.id).await;
         assert!(log.contains(&format!("looking at {from}:broken")), "the request is named: {log}");
     }
+}
+
+#[tokio::test]
+async fn semantics_37_a_blob_or_manifest_that_breaks_for_ever_keeps_no_other_tag_from_coming() {
+    let world = World::running().await;
+    for act in [any("").status(503), any("").status(504), any("").disconnect()] {
+        let registry = ScriptedRegistry::start().await;
+        let images: Vec<_> = (0..12).map(|seed| corpus::image(seed, 1, 100)).collect();
+        for (number, image) in images.iter().enumerate() {
+            registry.hold("up/app", Some(&format!("v{number:02}")), image);
+        }
+        let layer = images[3].blobs.iter().max_by_key(|(_, bytes)| bytes.len()).unwrap().0.clone();
+        registry.script([act.at(format!("*blobs/{layer}"))]);
+        let here = world.repository(&format!("dev/{}", registry.host().replace([':', '.'], "-"))).await;
+        let mirror = world.pull_mirror(&here, &registry, "up/app", |_| {}).await;
+        let job = world.enqueue(orders::poll(&mirror, Cause::Schedule, None, world.now())).await;
+        let job = world.until(async || Some(world.job(job.id).await).filter(|job| job.error.is_some())).await;
+        assert_eq!((world.tags(&here).await.len(), job.attempt), (11, 1), "{}", world.log(job.id).await);
+        let error = job.error.unwrap();
+        assert!(error.contains("11 tags mirrored, 1 failed") && error.contains("v03"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn semantics_37_a_tag_that_cannot_be_sent_holds_back_no_other() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    registry.script([any("*/manifests/broken*").status(503)]);
+    let dev = world.repository("dev/app").await;
+    world.push_mirror(&dev, &registry, "their/app", |_| {}).await;
+    for number in 0..6 {
+        world.push(&dev, &format!("broken{number}"), &corpus::image(number, 1, 100)).await;
+    }
+    world.push(&dev, "fine", &corpus::image(90, 1, 100)).await;
+    world.until(async || registry.tag("their/app", "fine")).await;
+    world.push(&dev, "later", &corpus::image(91, 1, 100)).await;
+    world.until(async || registry.tag("their/app", "later")).await;
+    let is_open = |job: &&Job| job.action == Action::PushMirrorTag && !job.status.is_final();
+    world.until(async || (world.jobs().await.iter().filter(is_open).count() == 6).then_some(())).await;
+    registry.forget_rules();
+    world.settled().await;
+    assert_eq!(registry.tags("their/app").len(), 8);
 }
 
 #[tokio::test]

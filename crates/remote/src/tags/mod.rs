@@ -145,7 +145,7 @@ impl Registry {
             let (brought, next) = match self.page(repository, &url, &doing, &mut collector, &allowance).await
             {
                 Ok(found) => found,
-                Err(error) if first || error.is_away() => return Err(error),
+                Err(error) if first || self.is_away(&error) => return Err(error),
                 Err(error) if error.is_transient() && walk.may_retry() => {
                     tokio::time::sleep(RETRY_PAUSE).await;
                     continue;

@@ -79,6 +79,13 @@ pub fn any(path: impl Into<String>) -> Rule {
 }
 
 impl Rule {
+    /// The same for requests of another path.
+    #[must_use]
+    pub fn at(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
     /// Only the n-th request that fits, counted from 1.
     #[must_use]
     pub fn nth(self, n: usize) -> Self {

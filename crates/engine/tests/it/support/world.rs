@@ -348,6 +348,15 @@ impl World {
         .shown(&Everything)
     }
 
+    /// Has the workers look for work now: a clock that was put forward tells nobody.
+    pub(crate) async fn announce_work(&self) {
+        self.write(|tx| {
+            tx.announce(Change::JobsWaiting(None));
+            std::future::ready(Ok(())).boxed()
+        })
+        .await;
+    }
+
     /// A job with its texts in words, as administrators see it.
     pub(crate) async fn job(&self, id: JobId) -> Job {
         jobs::get(&mut self.db.read().await.unwrap(), id).await.unwrap().unwrap().shown(&Everything)
