@@ -18,6 +18,21 @@ pub async fn remotes(search: Option<String>, page: PageRequest) -> Answer<Page<r
     Ok(admin.remotes(&actor, search.as_deref(), &page).await?)
 }
 
+/// All remotes that the reader may use, to choose one from.
+#[server(input = Json)]
+pub async fn all_remotes() -> Answer<Vec<remote::Remote>> {
+    let (admin, actor) = asked().await?;
+    let (mut all, mut page) = (Vec::new(), PageRequest::first(PageRequest::MAX));
+    loop {
+        let remotes = admin.remotes(&actor, None, &page).await?;
+        all.extend(remotes.items);
+        match remotes.next {
+            Some(next) => page.start = Some(next),
+            None => return Ok(all),
+        }
+    }
+}
+
 /// One remote.
 #[server(input = Json)]
 pub async fn remote(id: RemoteId) -> Answer<remote::Remote> {

@@ -4,7 +4,7 @@ use leptos::{prelude::*, server_fn::codec::Json};
 use longshore_model::{
     Page, PageRequest, Repository, TagRecord,
     repository::{self, PurgePlan},
-    tag::{DeletedTag, RestorePlan},
+    tag::{DeletedTag, RestorePlan, TagChange},
 };
 
 use super::Answer;
@@ -18,6 +18,14 @@ use longshore_model::Revision;
 pub async fn deleted_tags(repository_name: String, page: PageRequest) -> Answer<Page<DeletedTag>> {
     let (admin, actor) = asked().await?;
     Ok(admin.deleted_tags(&actor, &repository(&repository_name)?, &page).await?)
+}
+
+/// Changes of a tag before one of them, newest first; none behind the oldest.
+#[server(input = Json)]
+pub async fn earlier_changes(repository_name: String, name: String, before: i64) -> Answer<Vec<TagChange>> {
+    let (admin, actor) = asked().await?;
+    let (repository, name) = (repository(&repository_name)?, tag(&name)?);
+    Ok(admin.tag_history(&actor, &repository, &name, Some(Revision(before))).await?)
 }
 
 /// What bringing a tag back would mean.

@@ -8,7 +8,7 @@ use crate::tags::no_such_tag;
 use longshore_access::Action;
 use longshore_metadata::deliveries::{self, Delivery};
 use longshore_metadata::verdicts::{self, VerdictRow};
-use longshore_metadata::{manifests, promotions, push_mirrors, tags, undo};
+use longshore_metadata::{manifests, promotions, push_mirrors, tags};
 use longshore_model::message::{Eyes, Mentions, Message, PolicyMessage};
 use longshore_model::stored::{PolicyCommon, PromotionPolicy, PushMirror, Speaks};
 use longshore_model::tag::{AnswerResult, PolicyAnswer, TagDetail};
@@ -17,8 +17,6 @@ use longshore_model::{Actor, PolicyId, PolicyKind, Problem, Provenance, Reposito
 use longshore_oci::{Descriptor, Manifest, ReferenceRole, RepositoryName, Tag};
 use longshore_policy::{Facts, Reason, StoredRules, Verdict, decide};
 
-/// How many earlier changes of a tag are shown.
-const HISTORY: i64 = 50;
 /// How much of a manifest is shown, in bytes.
 const MANIFEST_TEXT: usize = 64 * 1024;
 
@@ -183,8 +181,7 @@ impl Admin {
         let record = summary.tag.clone();
         let answers = answers(&mut curtain, &repository, &record).await?;
         let summary = curtain.summary(summary).await?;
-        let history = undo::history(curtain.conn(), repository.id, tag, HISTORY, &self.undo_window()).await?;
-        let history = curtain.history(history).await?;
+        let history = self.tag_history(actor, &repository.name, tag, None).await?;
         let conn = curtain.conn();
         let stored = manifests::get(conn, repository.id, &record.digest).await?;
         let (manifest, parsed) = match &stored {
@@ -201,6 +198,7 @@ impl Admin {
             layers: named(parsed.as_ref(), ReferenceRole::Layer),
             children: named(parsed.as_ref(), ReferenceRole::Child),
             manifest,
+            manifest_bytes: stored.map_or(0, |stored| stored.bytes.len() as u64),
             history,
             summary,
         })

@@ -15,8 +15,6 @@ use longshore_model::tag::{DeletedTag, RestorePlan, TagChange};
 use longshore_model::{Actor, Code, Page, PageRequest, Problem, Provenance, Repository, Revision, TagRecord};
 use longshore_oci::{Digest, RepositoryName, Tag};
 
-/// How many changes of a tag are told.
-const HISTORY: i64 = 200;
 /// How many images of a deleted repository are looked for elsewhere, here and at other registries.
 const ELSEWHERE: i64 = 1000;
 
@@ -37,8 +35,8 @@ impl Admin {
         Window { length: self.0.engine.settings().garbage.retention.undo, now: self.now() }
     }
 
-    /// The changes of a tag, newest first, also of one that is deleted. For those who may read the
-    /// repository.
+    /// The changes of a tag before `before`, or its newest ones, newest first, also of one that is deleted: at most
+    /// [`TagChange::AT_ONCE`] of them. For those who may read the repository.
     ///
     /// # Errors
     /// No such repository; there never was such a tag.
@@ -47,12 +45,15 @@ impl Admin {
         actor: &Actor,
         repository: &RepositoryName,
         tag: &Tag,
+        before: Option<Revision>,
     ) -> Result<Vec<TagChange>, Problem> {
         let repository = self.repository_for(actor, Action::Read, repository).await?;
         let mut curtain = self.curtain(actor).await?;
         let window = self.undo_window();
-        let changes = undo::history(curtain.conn(), repository.id, tag, HISTORY, &window).await?;
-        if changes.is_empty() {
+        let changes =
+            undo::history(curtain.conn(), repository.id, tag, before, TagChange::AT_ONCE as i64, &window)
+                .await?;
+        if changes.is_empty() && before.is_none() {
             return Err(no_such_tag(&repository.name, tag));
         }
         curtain.history(changes).await
@@ -211,13 +212,13 @@ impl Admin {
         let mut curtain = self.curtain(actor).await?;
         let id = deleted.repository.id;
         let frees = storage::of_repository(curtain.conn(), id).await?.unique;
-        let found = undo::elsewhere(curtain.conn(), id, ELSEWHERE).await?;
+        let (found, more) = undo::elsewhere(curtain.conn(), id, ELSEWHERE).await?;
         let mut elsewhere: Vec<Elsewhere> = Vec::new();
         for (place, digest) in found {
             let (place, remote) = curtain.place(place).await?;
             add(&mut elsewhere, place, remote, digest);
         }
-        Ok(PurgePlan { deleted, frees, elsewhere })
+        Ok(PurgePlan { deleted, frees, elsewhere, more })
     }
 
     /// Brings a deleted repository back as it was; its policies go on. For those who may act in its

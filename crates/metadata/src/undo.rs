@@ -87,19 +87,24 @@ macro_rules! select_changes {
     };
 }
 
-/// The changes of a name, newest first.
+/// The changes of a name before `before`, or all of them, newest first, at most `limit`.
 pub async fn history(
     conn: &mut Conn,
     repository: RepositoryId,
     name: &Tag,
+    before: Option<Revision>,
     limit: i64,
     window: &Window,
 ) -> Result<Vec<TagChange>, Error> {
-    let sql = select_changes!("ORDER BY c.revision DESC LIMIT $3");
-    let found = rows!(conn, ChangeRow, sql, repository.to_string(), name.as_str(), limit)?;
+    let sql = select_changes!("AND c.revision < $3 ORDER BY c.revision DESC LIMIT $4");
+    let (id, below) = (repository.to_string(), before.map_or(i64::MAX, |before| before.0));
+    let found = rows!(conn, ChangeRow, sql, id, name.as_str(), below, limit)?;
     let changes = found.into_iter().map(|row| Ok(row.read(window)?.0));
     let mut changes: Vec<TagChange> = changes.collect::<Result<_, Error>>()?;
-    let present = changes.first().and_then(|newest| newest.digest.clone());
+    let present = match before {
+        None => changes.first().and_then(|newest| newest.digest.clone()),
+        Some(_) => tags::find(conn, repository, name).await?.map(|tag| tag.digest),
+    };
     // To bring back what is there would change nothing.
     for change in changes.iter_mut().filter(|change| change.digest == present) {
         change.until = None;
@@ -417,31 +422,55 @@ pub enum Place {
     },
 }
 
-/// Where the manifests of a repository are as well, place by place, at most `limit` of either sort.
+/// Where the manifests of a repository are as well, place by place, at most `limit` of either sort; and how many
+/// more there are.
 pub async fn elsewhere(
     conn: &mut Conn,
     repository: RepositoryId,
     limit: i64,
-) -> Result<Vec<(Place, Digest)>, Error> {
+) -> Result<(Vec<(Place, Digest)>, u64), Error> {
+    macro_rules! here {
+        ($what:literal, $rest:literal) => {
+            concat!(
+                "SELECT ",
+                $what,
+                " FROM repository_manifests d
+                  JOIN repository_manifests l ON l.digest = d.digest AND l.repository <> d.repository
+                  JOIN repositories r ON r.id = l.repository
+                  WHERE d.repository = $1 AND l.removed_at IS NULL AND r.deleted_at IS NULL",
+                $rest
+            )
+        };
+    }
+    macro_rules! sent {
+        () => {
+            "SELECT DISTINCT remote, remote_host || '/' || remote_repository AS place, digest FROM deliveries
+             WHERE source_repository = $1 AND remote IS NOT NULL"
+        };
+    }
     let here = rows!(
         conn,
         (String, String, String),
-        "SELECT r.id, r.name, l.digest FROM repository_manifests d
-         JOIN repository_manifests l ON l.digest = d.digest AND l.repository <> d.repository
-         JOIN repositories r ON r.id = l.repository
-         WHERE d.repository = $1 AND l.removed_at IS NULL AND r.deleted_at IS NULL
-         ORDER BY r.name, l.digest LIMIT $2",
+        here!("r.id, r.name, l.digest", " ORDER BY r.name, l.digest LIMIT $2"),
         repository.to_string(),
         limit
     )?;
     let remote = rows!(
         conn,
         (String, String, String),
-        "SELECT DISTINCT remote, remote_host || '/' || remote_repository AS place, digest FROM deliveries
-         WHERE source_repository = $1 AND remote IS NOT NULL ORDER BY place, digest LIMIT $2",
+        concat!(sent!(), " ORDER BY place, digest LIMIT $2"),
         repository.to_string(),
         limit
     )?;
+    // What is not cut off need not be counted.
+    let mut more = 0;
+    if here.len() as i64 == limit {
+        more += value!(conn, i64, here!("COUNT(*)", ""), repository.to_string())? - limit;
+    }
+    if remote.len() as i64 == limit {
+        let sql = concat!("SELECT COUNT(*) FROM (", sent!(), ") places");
+        more += value!(conn, i64, sql, repository.to_string())? - limit;
+    }
     let mut places = Vec::with_capacity(here.len() + remote.len());
     for (place, name, digest) in here {
         let place = Place::Here { id: id(RepositoryId, &place)?, name: parse("repository name", &name)? };
@@ -450,5 +479,5 @@ pub async fn elsewhere(
     for (remote, place, digest) in remote {
         places.push((Place::Remote { remote: id(RemoteId, &remote)?, place }, parse("digest", &digest)?));
     }
-    Ok(places)
+    Ok((places, more.max(0).cast_unsigned()))
 }

@@ -261,6 +261,8 @@ pub struct PurgePlan {
     pub frees: u64,
     /// Where some of its images are as well: repositories here, and places of other registries.
     pub elsewhere: Vec<Elsewhere>,
+    /// How many more images there are at other places, which are not named.
+    pub more: u64,
 }
 
 /// A place that has images of a deleted repository.

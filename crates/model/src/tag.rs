@@ -238,7 +238,9 @@ pub struct TagDetail {
     pub children: Vec<Descriptor>,
     /// The manifest's bytes as text, for reading; at most 64 KiB of it.
     pub manifest: String,
-    /// Earlier changes of the same name, newest first.
+    /// How many bytes it has.
+    pub manifest_bytes: u64,
+    /// Changes of the same name, newest first; older ones are had by asking for those before the last of these.
     pub history: Vec<TagChange>,
 }
 
@@ -257,6 +259,11 @@ pub struct TagChange {
     pub provenance: Option<Provenance>,
     /// Until when it can be brought back; none: it is how the tag stands, a removal, or past that.
     pub until: Option<Timestamp>,
+}
+
+impl TagChange {
+    /// So many changes are told at once; fewer are the last ones.
+    pub const AT_ONCE: usize = 50;
 }
 
 /// A tag that was deleted and can be brought back.

@@ -50,6 +50,16 @@ async fn loads(server: &Longshore) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_line_of_a_log_that_cannot_be_is_refused_and_not_taken_for_none() {
+    let server = longshore().await;
+    for after in ["-1", "-9223372036854775808", "many"] {
+        let job = uuid::Uuid::nil();
+        let refused = follow(&server, &format!("job={job}&after={after}"), "admin", ADMIN_PASSWORD).await;
+        assert_eq!(refused.status(), StatusCode::BAD_REQUEST, "{after}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn semantics_45_a_stream_of_events_ends_with_its_session() {
     let server = longshore().await;
     let sign_in = async || server.site().sign_in("admin", ADMIN_PASSWORD).await;

@@ -30,4 +30,5 @@ mod storage;
 mod support;
 mod tls;
 mod web;
+mod whole;
 mod wire;

@@ -2,15 +2,13 @@
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
-use longshore_model::{
-    Code, PageRequest, PolicyId, Problem, Remote, policy::Mirror, repository::RepositorySummary,
-};
+use longshore_model::{Code, PolicyId, Problem, Remote, policy::Mirror, repository::RepositorySummary};
 
 use super::{form::MirrorForm, words};
 use crate::{
     components::{Loaded, PageTitle, RouteDialog},
     pages::repository::use_repository,
-    server::{Answer, mirror, remotes, repository_summary},
+    server::{Answer, all_remotes, mirror, repository_summary},
 };
 
 /// What the form is made of.
@@ -73,6 +71,5 @@ async fn load(name: String, id: Option<PolicyId>) -> Answer<Parts> {
         Some(id) => Some(mirror(name, id).await?),
         None => None,
     };
-    let remotes = remotes(None, PageRequest::first(PageRequest::MAX)).await?;
-    Ok((summary, remotes.items, before))
+    Ok((summary, all_remotes().await?, before))
 }

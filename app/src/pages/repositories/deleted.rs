@@ -169,7 +169,10 @@ fn PurgeForm(plan: PurgePlan) -> impl IntoView {
         ),
         false => Either::Right(view! {
             <p>"Some of its images are stored elsewhere, too:"</p>
-            <ul class="ahead">{plan.elsewhere.into_iter().map(place).collect_view()}</ul>
+            <ul class="ahead">
+                {plan.elsewhere.into_iter().map(place).collect_view()}
+                {(plan.more > 0).then(|| view! { <li>{format!("and {} more at these or other places", plan.more)}</li> })}
+            </ul>
         }),
     };
     view! {

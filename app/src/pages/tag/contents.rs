@@ -47,12 +47,25 @@ pub(super) fn Contents(detail: TagDetail) -> impl IntoView {
             {links.collect_view()}
         </nav>
         {move || detail.with_value(|detail| match chosen.get() {
-            "manifest" => view! { <pre class="manifest" tabindex="0">{pretty(&detail.manifest)}</pre> }.into_any(),
+            "manifest" => view! {
+                <pre class="manifest" tabindex="0">{pretty(&detail.manifest)}</pre>
+                {cut(detail).map(|note| view! { <p class="muted">{note}</p> })}
+            }
+            .into_any(),
             "referrers" => referrers(detail.referrers.clone()).into_any(),
             _ if is_index => children(detail.children.clone()).into_any(),
             _ => layers(detail.layers.clone()).into_any(),
         })}
     }
+}
+
+/// What is said below a manifest that is too long to be shown whole.
+fn cut(detail: &TagDetail) -> Option<String> {
+    let shown = detail.manifest.len() as u64;
+    (shown < detail.manifest_bytes).then(|| {
+        let (shown, whole) = (size(shown), size(detail.manifest_bytes));
+        format!("These are its first {shown} of {whole}. The registry API has the whole manifest.")
+    })
 }
 
 /// The manifest with its JSON set out, where it is JSON and whole.

@@ -9,21 +9,48 @@ use longshore_model::{
 
 use super::use_tag;
 use crate::{
-    components::{ButtonKind, ButtonLink, DigestText, Panel, RelativeTime, Table},
+    components::{Button, ButtonKind, ButtonLink, DigestText, FormProblem, Panel, RelativeTime, Table},
     pages::repository::RestoreDialog,
     paths,
+    server::earlier_changes,
 };
 
-/// The changes of the tag, newest first.
+/// The changes of the tag, newest first; older ones on demand, since a tag may have any number of them.
 #[component]
 pub(super) fn History<'detail>(detail: &'detail TagDetail) -> impl IntoView + use<> {
-    let rows: Vec<_> =
-        detail.history.iter().enumerate().map(|(place, change)| row(change, place == 0)).collect();
+    let here = use_tag();
+    let newest = detail.history.first().map(|change| change.revision);
+    let changes = RwSignal::new(detail.history.clone());
+    let whole = RwSignal::new(detail.history.len() < TagChange::AT_ONCE);
+    let earlier = Action::new(move |before: &i64| {
+        earlier_changes(here.repository.get_untracked(), here.tag.get_untracked(), *before)
+    });
+    let problem = Signal::derive(move || earlier.value().get().and_then(Result::err));
+    Effect::new(move |_| {
+        let Some(Ok(more)) = earlier.value().get() else { return };
+        whole.set(more.len() < TagChange::AT_ONCE);
+        changes.update(|changes| changes.extend(more));
+    });
     view! {
         <Panel title="History">
             <Table label="History" columns=vec!["When", "Change", "What", "By", "Digest", ""]>
-                {rows}
+                <For each=move || changes.get() key=|change| change.revision let(change)>
+                    {row(&change, Some(change.revision) == newest)}
+                </For>
             </Table>
+            <FormProblem problem=problem fields=&[]/>
+            <Show when=move || !whole.get()>
+                <Button
+                    busy=earlier.pending()
+                    on_press=move || {
+                        if let Some(oldest) = changes.with_untracked(|changes| changes.last().map(|c| c.revision.0)) {
+                            earlier.dispatch(oldest);
+                        }
+                    }
+                >
+                    "Earlier changes"
+                </Button>
+            </Show>
         </Panel>
     }
 }

@@ -2,7 +2,7 @@
 
 use leptos::{ev, prelude::*};
 use leptos_router::hooks::use_navigate;
-use longshore_model::{PageRequest, Remote, RemoteId, policy::RemoteChoice};
+use longshore_model::{Remote, RemoteId, policy::RemoteChoice};
 
 use super::use_tag;
 use crate::{
@@ -10,19 +10,19 @@ use crate::{
         Button, ButtonKind, ButtonLink, Choice, EmptyState, FieldKind, FormProblem, Loaded, PageTitle,
         RouteDialog, SelectField, TextField, focus_first_error,
     },
-    server::{push_tag, remotes},
+    server::{all_remotes, push_tag},
 };
 
 /// Asks where the tag shall be sent.
 #[component]
 pub fn PushTag() -> impl IntoView {
     let here = use_tag();
-    let saved = Resource::new_blocking(|| (), |()| remotes(None, PageRequest::first(PageRequest::MAX)));
+    let saved = Resource::new_blocking(|| (), |()| all_remotes());
     view! {
         <PageTitle text=move || format!("Push {}:{}", here.repository.get(), here.tag.get())/>
         <RouteDialog title=format!("Push {} to a remote", here.tag.get_untracked()) back=here.path("")>
             <Loaded resource=saved let:saved>
-                {if saved.items.is_empty() {
+                {if saved.is_empty() {
                     view! {
                         <EmptyState title="There is no remote yet">
                             <p>"A remote is a saved connection to another registry. Make one first, then push."</p>
@@ -31,7 +31,7 @@ pub fn PushTag() -> impl IntoView {
                     }
                         .into_any()
                 } else {
-                    view! { <PushForm saved=saved.items/> }.into_any()
+                    view! { <PushForm saved=saved/> }.into_any()
                 }}
             </Loaded>
         </RouteDialog>

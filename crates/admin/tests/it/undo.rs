@@ -21,7 +21,7 @@ async fn semantics_22_the_plan_of_a_rollback_names_the_policies_that_then_act() 
     scene.push("dev/web", "other").await;
     scene.push("dev/web", "other").await;
     let policy = scene.admin.create_promotion(&dev, &web, promotion_to("dev/qa"), SAVE).await.unwrap();
-    let history = scene.admin.tag_history(&dev, &web, &tag("1.0-stable")).await.unwrap();
+    let history = scene.admin.tag_history(&dev, &web, &tag("1.0-stable"), None).await.unwrap();
     assert_eq!((history.len(), history[0].until), (2, None));
     assert_eq!(history[1].provenance, Some(Provenance::Push));
     let change = history[1].revision;
@@ -31,7 +31,7 @@ async fn semantics_22_the_plan_of_a_rollback_names_the_policies_that_then_act() 
     let ahead = &plan.policies[0];
     assert_eq!((ahead.policy, ahead.kind), (policy.common.id, PolicyKind::Promotion));
     assert_eq!((ahead.destination.as_str(), &ahead.target_tag), ("dev/qa", &Some(tag("1.0-stable"))));
-    let other = scene.admin.tag_history(&dev, &web, &tag("other")).await.unwrap()[1].revision;
+    let other = scene.admin.tag_history(&dev, &web, &tag("other"), None).await.unwrap()[1].revision;
     let plan = scene.admin.plan_restore(&dev, &web, &tag("other"), other).await.unwrap();
     assert!(plan.policies.is_empty());
 
@@ -53,7 +53,7 @@ async fn semantics_22_the_plan_of_a_rollback_names_the_policies_that_then_act() 
     scene.admin.change_repository(&dev, &web, fix).await.unwrap();
 
     // And forward again, this time for this repository alone.
-    let newer = scene.admin.tag_history(&dev, &web, &tag("1.0-stable")).await.unwrap()[1].revision;
+    let newer = scene.admin.tag_history(&dev, &web, &tag("1.0-stable"), None).await.unwrap()[1].revision;
     scene.admin.restore_tag(&dev, &web, &tag("1.0-stable"), newer, true).await.unwrap();
     let answer = went().await.unwrap();
     assert_eq!(answer.result, AnswerResult::NotEvaluated);

@@ -64,7 +64,7 @@ impl Stage {
         }
         scene.push("dev/web", "lost").await;
         admin.delete_tags(&dev, &web, &[tag("lost")]).await.unwrap();
-        let change = admin.tag_history(&dev, &web, &tag("lost")).await.unwrap()[1].revision;
+        let change = admin.tag_history(&dev, &web, &tag("lost"), None).await.unwrap()[1].revision;
         Self {
             lost,
             gone,
@@ -170,7 +170,7 @@ const WALK: &[(&str, Ends, Attempt)] = attempts! {
     purge_repository: NAMESPACE, |s, a| s.admin.purge_repository(a, &s.gone);
     namespace_storage: NAMESPACE, |s, a| { let dev = "dev".parse().unwrap(); async move { s.admin.namespace_storage(a, &dev).await } };
     set_quota: ADMINISTRATORS, |s, a| { let dev = "dev".parse().unwrap(); async move { s.admin.set_quota(a, &dev, None).await } };
-    tag_history: READERS, |s, a| { let name = tag("1.0-stable"); async move { s.admin.tag_history(a, &s.web, &name).await } };
+    tag_history: READERS, |s, a| { let name = tag("1.0-stable"); async move { s.admin.tag_history(a, &s.web, &name, None).await } };
     deleted_tags: OWNERS, |s, a| { let all = PageRequest::first(10); async move { s.admin.deleted_tags(a, &s.web, &all).await } };
     plan_restore: OWNERS, |s, a| { let name = tag("lost"); async move { s.admin.plan_restore(a, &s.web, &name, s.change).await } };
     restore_tag: OWNERS, |s, a| { let name = tag("lost"); async move { s.admin.restore_tag(a, &s.web, &name, s.change, true).await } };

@@ -234,6 +234,8 @@ pub(crate) struct Purge {
     frees_bytes: u64,
     /// Where some of its images are stored as well.
     stored_elsewhere: Vec<Elsewhere>,
+    /// How many more images are stored at other places, which are not named here.
+    stored_elsewhere_more: u64,
 }
 
 /// A place that has images of a deleted repository.
@@ -255,6 +257,11 @@ impl From<PurgePlan> for Purge {
             remote: place.remote,
             digests: place.digests.iter().map(ToString::to_string).collect(),
         });
-        Self { deleted: plan.deleted.into(), frees_bytes: plan.frees, stored_elsewhere: elsewhere.collect() }
+        Self {
+            deleted: plan.deleted.into(),
+            frees_bytes: plan.frees,
+            stored_elsewhere: elsewhere.collect(),
+            stored_elsewhere_more: plan.more,
+        }
     }
 }

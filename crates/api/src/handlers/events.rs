@@ -22,7 +22,6 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::Answer;
-use super::jobs::{MAX_LOG_LINES, log_lines};
 use crate::Api;
 use crate::error::{Errors, invalid_request};
 use crate::extract::{Proof, Query, Who};
@@ -30,6 +29,9 @@ use crate::turns::Turn;
 
 /// So often something is sent, so that proxies keep the connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// So many lines of a log are sent in one event.
+const BATCH: i64 = 1_000;
 
 pub(crate) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(follow_events))
@@ -83,6 +85,10 @@ async fn follow_events(
         })
     });
     let last_seen = parts.headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse::<i64>().ok());
+    if query.after.is_some_and(|after| after < 0) {
+        let message = "the last line of the log that you have is 0 (none) or more";
+        return Err(Problem::field(Code::InvalidRequest, "after", message).into());
+    }
     let log_after = last_seen.or(query.after).unwrap_or(0).max(0);
     let filter = EventFilter {
         job: query.job.map(JobId),
@@ -117,15 +123,21 @@ async fn follow_events(
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
 }
 
-/// The job as it stands, and its log behind line `after`.
+/// The job as it stands, and some lines of its log behind line `after`. What follows those is had in the same way.
 async fn catch_up(api: &Api, actor: &Actor, id: JobId, after: i64) -> Answer<Vec<Message>> {
     let job = api.admin.job(actor, id).await?;
-    let lines = log_lines(api, actor, id, after, MAX_LOG_LINES).await?;
     let mut begin = vec![Message::Event(Event::Job { job: Box::new(job) })];
-    if !lines.is_empty() {
-        begin.push(Message::Event(Event::Log { job: id, lines }));
-    }
+    begin.extend(more_lines(api, actor, id, after).await?);
     Ok(begin)
+}
+
+/// The next lines of a job's log, and what asks for those behind them; nothing behind the last line.
+async fn more_lines(api: &Api, actor: &Actor, id: JobId, after: i64) -> Answer<Vec<Message>> {
+    let lines = api.admin.job_logs(actor, id, after, BATCH).await?;
+    if lines.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Message::Event(Event::Log { job: id, lines }), Message::More])
 }
 
 /// Said when another stream has taken the turn of this one, and not when its right has ended. Holds the
@@ -140,6 +152,8 @@ enum Message {
     /// For all who follow the same.
     Shared(Arc<SharedEvent>),
     Resync,
+    /// The log may go on behind what was sent.
+    More,
 }
 
 /// Who reads a stream.
@@ -156,6 +170,13 @@ impl Reader {
     async fn next(&mut self) -> Option<SseEvent> {
         loop {
             let message = match self.begin.pop_front() {
+                Some(Message::More) => {
+                    if let Some(job) = self.numbers.job {
+                        let more = more_lines(&self.api, &self.actor, job, self.numbers.line).await.ok()?;
+                        self.begin.extend(more);
+                    }
+                    continue;
+                }
                 Some(message) => message,
                 None => match self.live.next().await? {
                     News::Event(event) if self.numbers.has_gap_before(&event) => {
@@ -201,6 +222,7 @@ impl Numbers {
     fn present(&mut self, message: Message) -> Option<SseEvent> {
         let event = match &message {
             Message::Resync => return Some(SseEvent::default().event("resync").data("{}")),
+            Message::More => return None,
             Message::Event(event) => event,
             Message::Shared(shared) => &shared.event,
         };

@@ -1,7 +1,5 @@
 //! Jobs.
 
-use std::pin::pin;
-
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -18,9 +16,6 @@ use crate::dto::job::{CreateJob, Job, JobQuery, Jobs, LogLine, LogQuery, Wanted}
 use crate::error::Errors;
 use crate::extract::{Body, IdPath, Query, Who};
 use crate::paging::{Paging, json_array};
-
-/// The most lines of a log in one event.
-pub(super) const MAX_LOG_LINES: usize = 10_000;
 
 pub(crate) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -134,23 +129,7 @@ async fn get_job(State(api): State<Api>, Who(actor): Who, Path(path): Path<IdPat
     Ok(Json(job.into()))
 }
 
-/// The log of a job behind line `after`, at most `limit` lines.
-pub(super) async fn log_lines(
-    api: &Api,
-    actor: &Actor,
-    id: JobId,
-    after: i64,
-    limit: usize,
-) -> Answer<Vec<ModelLine>> {
-    let mut lines = Vec::new();
-    let mut parts = pin!(log_parts(api.clone(), actor.clone(), id, after, limit));
-    while let Some(part) = parts.try_next().await? {
-        lines.extend(part);
-    }
-    Ok(lines)
-}
-
-/// The same in parts, as many lines at once as the database gives.
+/// The log of a job behind line `after`, at most `limit` lines, in parts.
 fn log_parts(
     api: Api,
     actor: Actor,

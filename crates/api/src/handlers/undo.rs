@@ -4,7 +4,9 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use longshore_model::Revision;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use longshore_model::{Problem, Revision};
+use std::future::ready;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -17,7 +19,7 @@ use crate::dto::undo::{
 };
 use crate::error::Errors;
 use crate::extract::{Body, Query, RepositoryPath, TagPath, Who};
-use crate::paging::Paging;
+use crate::paging::{Paging, json_array};
 
 pub(crate) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -32,7 +34,7 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
 
 /// Tell the history of a tag
 ///
-/// Its changes, newest first, also of a tag that is deleted.
+/// All its changes, newest first, also of a tag that is deleted.
 #[utoipa::path(
     get, path = "/repositories/{namespace}/{reponame}/tags/{tag}/history", tag = "tags",
     params(TagPath),
@@ -42,13 +44,21 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
     ),
     security((), ("basic" = []), ("session" = []))
 )]
-async fn tag_history(
-    State(api): State<Api>,
-    Who(actor): Who,
-    Path(path): Path<TagPath>,
-) -> Answer<Json<Vec<TagChange>>> {
-    let history = api.admin.tag_history(&actor, &path.repository()?, &path.tag()?).await?;
-    Ok(Json(history.into_iter().map(TagChange::from).collect()))
+async fn tag_history(State(api): State<Api>, Who(actor): Who, Path(path): Path<TagPath>) -> Answer<Response> {
+    let (repository, tag) = (path.repository()?, path.tag()?);
+    let mut parts = Box::pin(stream::try_unfold(None, move |before| {
+        let (api, actor, repository, tag) = (api.clone(), actor.clone(), repository.clone(), tag.clone());
+        async move {
+            let changes = api.admin.tag_history(&actor, &repository, &tag, before).await?;
+            let Some(oldest) = changes.last() else { return Ok::<_, Problem>(None) };
+            let before = Some(oldest.revision);
+            Ok(Some((changes, before)))
+        }
+    }));
+    // Whether there is such a tag has to be known before the answer begins.
+    let first = parts.try_next().await?.unwrap_or_default();
+    let all = stream::once(ready(Ok(first))).chain(parts);
+    Ok(json_array(all.map_ok(|changes| changes.into_iter().map(TagChange::from).collect::<Vec<_>>())))
 }
 
 /// Tell what restoring a tag would mean

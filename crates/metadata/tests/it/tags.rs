@@ -133,7 +133,8 @@ async fn semantics_02_the_same_digest_makes_no_new_revision_but_is_evaluated_aga
     let first = revision(scene.push(&dev, "1", &image).await);
     let again = scene.push(&dev, "1", &image).await;
     assert!(matches!(&again, SetOutcome::Unchanged(tag) if tag.revision == first), "{again:?}");
-    let history = undo::history(&mut scene.read().await, dev.id, &name("1"), 10, &week(2)).await.unwrap();
+    let history =
+        undo::history(&mut scene.read().await, dev.id, &name("1"), None, 10, &week(2)).await.unwrap();
     assert_eq!(history.len(), 1);
     let asked: Vec<_> = scene.orders().await;
     let evaluation =
@@ -272,7 +273,7 @@ async fn a_change_is_remembered_told_and_answered_by_a_job(scene: Scene) {
     );
 
     let conn = &mut scene.read().await;
-    let history = undo::history(conn, dev.id, &name("1"), 10, &week(2)).await.unwrap();
+    let history = undo::history(conn, dev.id, &name("1"), None, 10, &week(2)).await.unwrap();
     assert_eq!((history.len(), history[0].revision, &history[0].digest), (1, pushed, &Some(image)));
     let page = PageRequest::first(10);
     let happened = activity::list(conn, &Visible::Everything, &Default::default(), &page).await.unwrap();
@@ -288,7 +289,8 @@ async fn a_removed_tag_is_gone_but_its_history_stays(scene: Scene) {
     assert!(matches!(removed, RemoveOutcome::Removed(tag) if tag.digest == image));
     assert_eq!(scene.remove(&dev, "1").await, RemoveOutcome::Missing);
     assert_eq!(scene.tag(&dev, "1").await, None);
-    let history = undo::history(&mut scene.read().await, dev.id, &name("1"), 10, &week(2)).await.unwrap();
+    let history =
+        undo::history(&mut scene.read().await, dev.id, &name("1"), None, 10, &week(2)).await.unwrap();
     let digests: Vec<_> = history.iter().map(|change| change.digest.clone()).collect();
     assert_eq!(digests, [None, Some(image)], "newest first");
     assert!(history[0].revision > history[1].revision);

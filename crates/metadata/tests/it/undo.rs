@@ -68,7 +68,7 @@ async fn semantics_22_a_rollback_is_a_change_of_its_own_that_policies_are_asked_
     );
 
     let history =
-        undo::history(&mut scene.read().await, dev.id, &name("latest"), 10, &week(10)).await.unwrap();
+        undo::history(&mut scene.read().await, dev.id, &name("latest"), None, 10, &week(10)).await.unwrap();
     let told: Vec<_> = history.iter().map(|change| (change.revision, change.until.is_some())).collect();
     assert_eq!(
         told,
@@ -76,6 +76,13 @@ async fn semantics_22_a_rollback_is_a_change_of_its_own_that_policies_are_asked_
         "what is there need not be brought back"
     );
     assert_eq!(history[0].provenance.as_ref(), Some(&tag.provenance));
+    let earlier = async |before| {
+        let conn = &mut scene.read().await;
+        undo::history(conn, dev.id, &name("latest"), Some(before), 1, &week(10)).await.unwrap()
+    };
+    assert_eq!(earlier(tag.revision).await, history[1..2]);
+    assert_eq!(earlier(second).await, history[2..], "what is there is not offered on a later page either");
+    assert!(earlier(first).await.is_empty());
     assert!(matches!(restore(&scene, &dev, "latest", first).await, RestoreOutcome::Unchanged(_)));
     assert!(matches!(restore(&scene, &dev, "latest", second).await, RestoreOutcome::Restored(_)));
     assert_eq!(restore(&scene, &dev, "latest", Revision(999)).await, RestoreOutcome::TooLate);
@@ -258,5 +265,9 @@ async fn semantics_23_a_purge_tells_where_else_the_images_are(scene: Scene) {
     scene.image(&dev, 2).await;
     scene.image(&qa, 1).await;
     let found = undo::elsewhere(&mut scene.read().await, dev.id, 10).await.unwrap();
-    assert_eq!(found, [(Place::Here { id: qa.id, name: qa.name }, image)]);
+    assert_eq!(found, (vec![(Place::Here { id: qa.id, name: qa.name.clone() }, image)], 0));
+
+    scene.image(&qa, 2).await;
+    let found = undo::elsewhere(&mut scene.read().await, dev.id, 1).await.unwrap();
+    assert_eq!((found.0.len(), found.1), (1, 1), "what is left out is counted");
 }
