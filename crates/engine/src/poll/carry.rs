@@ -12,7 +12,10 @@ use crate::{
     transfer::pull::{self, Pull},
     trouble::{Fate, Trouble},
 };
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 use jiff::SignedDuration;
 use longshore_metadata::{
     Error, Priority, Tx,
@@ -21,7 +24,7 @@ use longshore_metadata::{
     tags::{self, SetOutcome, SetTag},
 };
 use longshore_model::{
-    Author, JobId, Lineage, Message, PolicyKind, Repository, TagRecord,
+    Author, JobId, Lineage, Message, PolicyKind, Repository, TagRecord, Timestamp,
     message::{Again, PlaceRef, PollMessage, PromotionMessage, TagRef, Trouble as Said},
     stored::PullMirror,
 };
@@ -65,7 +68,7 @@ struct State {
 pub(super) struct Present {
     pub digest: Digest,
     /// When it arrived; none: in this very run.
-    pub since: Option<TagRecord>,
+    pub since: Option<Timestamp>,
 }
 
 /// What became of one tag that was to be copied.
@@ -128,9 +131,11 @@ impl<'a> Carrier<'a> {
             self.heed::<()>(&name, Err(trouble))?;
             self.journal.tag_done();
         }
-        let work: Vec<_> = survey.tags.iter().map(|(name, digest)| self.one(name, digest)).collect();
-        let present = stream::iter(work).buffer_unordered(TAGS_AT_ONCE).try_collect::<Vec<_>>().await?;
-        let present: Vec<Present> = present.into_iter().flatten().collect();
+        let (mut present, mut work) = (Vec::new(), self.bring(&survey.tags));
+        while let Some(tag) = work.try_next().await? {
+            present.extend(tag);
+        }
+        drop(work);
         if let Some(reason) = self.pull.halt().reason() {
             return Err(reason);
         }
@@ -144,6 +149,11 @@ impl<'a> Carrier<'a> {
         let message = PollMessage::Failed { counts: tally, first: Box::new(first) }.into();
         let comes_round = SignedDuration::from_secs(i64::from(self.mirror.interval_seconds));
         Err(if may_pass { Trouble::Tags { message, comes_round } } else { Trouble::Final(message) })
+    }
+
+    /// Works on a few tags at a time; of a million, the others are nothing but names (semantics 41).
+    fn bring<'t>(&'t self, tags: &'t [(Tag, Digest)]) -> BoxStream<'t, Result<Option<Present>, Trouble>> {
+        stream::iter(tags).map(|(name, digest)| self.one(name, digest)).buffer_unordered(TAGS_AT_ONCE).boxed()
     }
 
     async fn one(&self, name: &Tag, digest: &Digest) -> Result<Option<Present>, Trouble> {
@@ -213,7 +223,8 @@ impl<'a> Carrier<'a> {
         match step(Origin::of(self.mirror), name, remote, local.as_ref(), self.baseline.as_ref()) {
             Step::Unchanged => {
                 self.count(|tally| tally.unchanged += 1);
-                Ok(Some(Present { digest: remote.clone(), since: local }))
+                let since = local.map(|local| local.updated_at);
+                Ok(Some(Present { digest: remote.clone(), since }))
             }
             Step::InBaseline => {
                 self.count(|tally| tally.in_baseline += 1);
@@ -374,7 +385,7 @@ struct Set {
     author: Author,
     provenance: longshore_model::Provenance,
     lineage: Lineage,
-    now: longshore_model::Timestamp,
+    now: Timestamp,
 }
 
 impl Set {

@@ -26,9 +26,7 @@ impl Carrier<'_> {
     pub(super) async fn families(&self, survey: &Survey, present: &[Present]) -> Result<(), Trouble> {
         let now = self.engine.now();
         let all = self.looked_at().await?.is_none_or(|last| now.duration_since(last) >= EVERY);
-        let is_due = |tag: &&Present| {
-            all || tag.since.as_ref().is_none_or(|tag| now.duration_since(tag.updated_at) < FRESH)
-        };
+        let is_due = |tag: &&Present| all || tag.since.is_none_or(|since| now.duration_since(since) < FRESH);
         let due = self.members(present.iter().filter(is_due)).await?;
         for subject in &due {
             let came = self.pull.referrers(subject).await;

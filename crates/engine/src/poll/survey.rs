@@ -2,7 +2,10 @@
 //! tags. Where all patterns are plain names, nothing is listed.
 
 use crate::{journal::Journal, trouble::Trouble};
-use futures::{StreamExt, stream};
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use longshore_model::{
     Provenance,
     message::{PlaceRef, PollMessage, RemoteRef},
@@ -69,8 +72,7 @@ impl Survey {
         }
         let mut survey =
             Self { tags: Vec::new(), unread: Vec::new(), digest_tags, listed, incomplete, warnings };
-        let work: Vec<_> = wanted.into_iter().map(|tag| find(registry, repository, tag)).collect();
-        let mut found = stream::iter(work).buffered(HEADS_AT_ONCE);
+        let mut found = look_at_all(registry, repository, wanted.into_iter());
         while let Some((tag, digest)) = found.next().await {
             match digest {
                 Ok(Some(digest)) => survey.tags.push((tag, digest)),
@@ -79,9 +81,18 @@ impl Survey {
                 Err(trouble) => survey.unread.push((tag, trouble)),
             }
         }
-        drop(found);
         Ok(survey)
     }
+}
+
+/// What tags point to at the remote, in their order. A list may have a million names: of those that have their
+/// turn later nothing is kept but the name (semantics 41).
+fn look_at_all<'a>(
+    registry: &'a Registry,
+    repository: &'a RemoteName,
+    tags: impl Iterator<Item = Tag> + Send + 'a,
+) -> BoxStream<'a, (Tag, Result<Option<Digest>, Trouble>)> {
+    stream::iter(tags).map(move |tag| find(registry, repository, tag)).buffered(HEADS_AT_ONCE).boxed()
 }
 
 async fn find(
@@ -122,5 +133,31 @@ pub(super) fn provenance(mirror: &PullMirror, tag: Option<&Tag>) -> Provenance {
         remote_host: mirror.remote_host.clone(),
         remote_repository: mirror.remote_repository.clone(),
         remote_tag: tag.cloned().unwrap_or_else(any),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+    use longshore_remote::{Endpoint, Gate, Kind};
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    #[tokio::test]
+    async fn semantics_41_of_a_million_tags_only_those_that_are_asked_for_have_a_request() {
+        // Nothing listens on this port.
+        let url = "http://127.0.0.1:1".parse().unwrap();
+        let registry = Registry::behind(Endpoint::new(url, Kind::Other), Gate::default()).unwrap();
+        let (repository, begun) = ("up/app".parse().unwrap(), AtomicUsize::new(0));
+        let names = (0..1_000_000).map(|number| {
+            begun.fetch_add(1, Relaxed);
+            format!("v{number}").parse().unwrap()
+        });
+        let mut looks = look_at_all(&registry, &repository, names);
+        assert!(looks.next().now_or_never().is_none(), "nothing is answered yet");
+        assert_eq!(begun.load(Relaxed), HEADS_AT_ONCE);
+        assert!(looks.next().await.unwrap().1.is_err());
+        assert!(begun.load(Relaxed) <= HEADS_AT_ONCE + 1);
     }
 }

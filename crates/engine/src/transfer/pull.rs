@@ -13,7 +13,7 @@ use crate::{
     journal::Journal,
     trouble::{Trouble, by_digest},
 };
-use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
 use longshore_content::{self as content, Content, PutManifest};
 use longshore_model::{
     Author, Lineage, Provenance, Repository,
@@ -165,11 +165,19 @@ impl Pull {
     }
 
     /// Brings in what a manifest names, except the subject and layers that are not to be distributed.
-    async fn parts(&self, whole: &Digest, manifest: &Manifest, depth: usize) -> Result<(), Trouble> {
+    fn parts<'a>(
+        &'a self,
+        whole: &'a Digest,
+        manifest: &'a Manifest,
+        depth: usize,
+    ) -> BoxFuture<'a, Result<(), Trouble>> {
         let sparse = self.content.accepts_sparse(manifest);
         let needed = manifest.references().filter(|part| !part.absent_ok);
-        let work: Vec<_> = needed.map(|part| self.part(whole, part, depth, sparse)).collect();
-        stream::iter(work).buffer_unordered(PARTS_AT_ONCE).try_collect().await
+        stream::iter(needed)
+            .map(move |part| self.part(whole, part, depth, sparse))
+            .buffer_unordered(PARTS_AT_ONCE)
+            .try_collect()
+            .boxed()
     }
 
     /// Brings in one part. A part that the remote does not have may be absent where this server takes

@@ -12,7 +12,7 @@ use crate::{
     trouble::{Fate, Trouble},
 };
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
 use http::{HeaderName, HeaderValue, StatusCode};
 use longshore_content::Content;
 use longshore_model::{
@@ -175,9 +175,12 @@ impl Push {
         })
     }
 
-    async fn parts(&self, manifest: &Manifest, depth: usize) -> Result<(), Trouble> {
-        let work: Vec<_> = manifest.references().map(|part| self.part(part, depth)).collect();
-        stream::iter(work).buffer_unordered(PARTS_AT_ONCE).try_collect().await
+    fn parts<'a>(&'a self, manifest: &'a Manifest, depth: usize) -> BoxFuture<'a, Result<(), Trouble>> {
+        stream::iter(manifest.references())
+            .map(move |part| self.part(part, depth))
+            .buffer_unordered(PARTS_AT_ONCE)
+            .try_collect()
+            .boxed()
     }
 
     async fn part(&self, part: ManifestReference<'_>, depth: usize) -> Result<(), Trouble> {

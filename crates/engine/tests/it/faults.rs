@@ -52,6 +52,25 @@ async fn semantics_37_one_broken_tag_keeps_no_other_from_coming_and_is_named() {
 }
 
 #[tokio::test]
+async fn semantics_37_several_broken_tags_keep_no_other_from_coming_in_the_same_run() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    for number in 0..12 {
+        registry.hold("up/app", Some(&format!("v{number:02}")), &corpus::image(number, 1, 100));
+    }
+    let broken = ["v00", "v01", "v07"];
+    registry.script(broken.map(|tag| any(format!("*/manifests/{tag}")).status(502)));
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "up/app", |_| {}).await;
+    let job = world.enqueue(orders::poll(&mirror, Cause::Schedule, None, world.now())).await;
+    let job = world.until(async || Some(world.job(job.id).await).filter(|job| job.error.is_some())).await;
+    assert_eq!((world.tags(&here).await.len(), job.attempt), (9, 1), "{job:?}");
+    assert!(job.error.unwrap().contains("9 tags mirrored, 3 failed"));
+    let log = world.log(job.id).await;
+    assert!(broken.iter().all(|tag| log.contains(&format!("looking at up/app:{tag}"))), "{log}");
+}
+
+#[tokio::test]
 async fn semantics_37_a_blob_or_manifest_that_breaks_for_ever_keeps_no_other_tag_from_coming() {
     let world = World::running().await;
     for act in [any("").status(503), any("").status(504), any("").disconnect()] {
