@@ -103,7 +103,7 @@ impl Admin {
     pub(crate) async fn saved(&self, actor: &Actor, id: RemoteId) -> Result<Connection, Problem> {
         let mut conn = self.read().await?;
         let remote = self.remote_for(&mut conn, actor, id).await?;
-        let secret = stored_secret(&mut conn, id).await?;
+        let secret = stored_secret(&mut conn, &remote).await?;
         let broken = |error: UrlError| Problem::field(Code::InvalidRemote, "remoteHost", error.to_string());
         let settings = RemoteSettings {
             name: remote.name.clone(),
@@ -141,7 +141,7 @@ impl Admin {
         };
         let secret = match (&settings.secret, &known) {
             (Some(typed), _) => Some(typed.clone()),
-            (None, Some(known)) => stored_secret(&mut conn, known.id).await?,
+            (None, Some(known)) => stored_secret(&mut conn, known).await?,
             (None, None) => None,
         };
         if secret.is_none() && !settings.username.is_empty() {
@@ -156,7 +156,11 @@ impl Admin {
                 ),
             });
         }
-        let author = self.answers_for(actor, &mut conn, known.as_ref()).await?;
+        // A mirror's form is no place to take a remote over: its author's names would lead an administrator's way.
+        let author = match &known {
+            Some(saved) => (saved.author.clone(), self.0.engine.network_of(&mut conn, saved).await?),
+            None => self.answers_for(actor, &mut conn, None).await?,
+        };
         Ok(self.connection(settings, owner, known, secret, author))
     }
 
@@ -174,7 +178,7 @@ impl Admin {
         let secret = match &settings.secret {
             Some(typed) => Some(typed.clone()),
             None if settings.username.is_empty() => None,
-            None if same_place(&saved, &settings) => stored_secret(&mut conn, id).await?,
+            None if same_place(&saved, &settings) => stored_secret(&mut conn, &saved).await?,
             None => {
                 return Err(secret_needed(
                     Code::SecretNeeded,
@@ -309,8 +313,11 @@ pub(crate) fn failed(error: remote::Error) -> Problem {
     Problem::field(Code::RemoteRegistryInvalidPermissions, "remoteHost", error.to_string())
 }
 
-async fn stored_secret(conn: &mut Conn, id: RemoteId) -> Result<Option<SecretString>, Problem> {
-    Ok(remotes::credentials(conn, id).await?.map(|(_, secret)| secret))
+/// The secret of a remote that was read, unless the remote has changed since.
+async fn stored_secret(conn: &mut Conn, known: &Remote) -> Result<Option<SecretString>, Problem> {
+    let Some((present, secret)) = remotes::get_with_secret(conn, known.id).await? else { return Ok(None) };
+    check_remote_version(&present, known.version)?;
+    Ok(secret)
 }
 
 async fn find_same(

@@ -191,21 +191,19 @@ impl Admin {
             let message = format!("the job has ended already: it is {}", job.status.as_str());
             return Err(Problem::new(Code::JobEnded, message));
         }
-        let mut stop = vec![id];
-        let mut conn = self.read().await?;
-        for child in jobs::children(&mut conn, id).await? {
-            // Another parent may wait for the same part.
-            if !child.status.is_final()
-                && self.sees_job(&mut conn, actor, &child).await?
-                && !jobs::is_awaited_by_others(&mut conn, child.id, id).await?
-            {
-                stop.push(child.id);
-            }
-        }
-        drop(conn);
-        let now = self.now();
+        let (admin, asks, now) = (self.clone(), actor.clone(), self.now());
         let running = self.write(move |tx| {
             Box::pin(async move {
+                let mut stop = vec![id];
+                for child in jobs::children(tx, id).await? {
+                    // Another parent may wait for the same part.
+                    if !child.status.is_final()
+                        && admin.sees_job(tx, &asks, &child).await?
+                        && !jobs::is_awaited_by_others(tx, child.id, id).await?
+                    {
+                        stop.push(child.id);
+                    }
+                }
                 let mut running = Vec::new();
                 for id in stop {
                     if matches!(jobs::cancel(tx, id, now).await?, CancelOutcome::Requested) {

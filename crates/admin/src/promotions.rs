@@ -213,7 +213,7 @@ impl Admin {
             Box::pin(async move {
                 let before = present(tx, &name, id).await?;
                 // The right was looked for at the target that was seen.
-                let moved = enabled && before.target != seen.target;
+                let moved = before.target != seen.target;
                 if let Some(based_on) = based_on.or(moved.then_some(seen.common.version)) {
                     check_version(&before.common, PolicyKind::Promotion, based_on)?;
                 }
@@ -245,10 +245,14 @@ impl Admin {
         repository: &RepositoryName,
         id: PolicyId,
     ) -> Result<(), Problem> {
-        let (policy, _) = self.find_promotion(actor, Action::Administer, repository, id).await?;
-        let (author, now) = (author(actor), self.now());
+        let (seen, _) = self.find_promotion(actor, Action::Administer, repository, id).await?;
+        let (author, now, name) = (author(actor), self.now(), repository.clone());
         self.write(move |tx| {
             Box::pin(async move {
+                let policy = present(tx, &name, id).await?;
+                if policy.target != seen.target {
+                    check_version(&policy.common, PolicyKind::Promotion, seen.common.version)?;
+                }
                 promotions::delete(tx, id, now).await?;
                 let (target, changed) = (target_of(&policy), Changed::Deleted);
                 let detail = PolicyMessage::PromotionChanged { target, changed };

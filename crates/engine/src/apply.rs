@@ -81,6 +81,8 @@ impl Step {
             .db()
             .write(Priority::Normal, move |tx| {
                 Box::pin(async move {
+                    // The policy may stop itself.
+                    jobs::lock_endings(tx).await?;
                     jobs::fence(tx, job, epoch).await?;
                     let answers = self.ask(tx, &at).await?;
                     if let Some(last) = self.tags.last() {

@@ -155,10 +155,14 @@ impl Engine {
             .write(Priority::Normal, move |tx| {
                 Box::pin(async move {
                     let (job, epoch) = (claim.job.id, claim.epoch);
+                    let culprit = Culprit::behind(&claim.job.parameters, claim.job.repository);
+                    let culprit = culprit.filter(|_| stops_policy);
+                    if culprit.is_some() {
+                        jobs::lock_endings(tx).await?;
+                    }
                     jobs::fence(tx, job, epoch).await?;
                     aftermath(tx, &claim, &next, &message, asked, now).await?;
-                    let culprit = Culprit::behind(&claim.job.parameters, claim.job.repository);
-                    if let Some(culprit) = culprit.filter(|_| stops_policy) {
+                    if let Some(culprit) = culprit {
                         pause(tx, culprit, &message, job, now).await?;
                     }
                     match next {

@@ -10,7 +10,11 @@ use crate::{
     trouble::Trouble,
     worker::heard,
 };
-use longshore_metadata::{Error, Priority, Tx, jobs::Claim, tags};
+use longshore_metadata::{
+    Error, Priority, Tx,
+    jobs::{self, Claim},
+    tags,
+};
 use longshore_model::job::{Action, Parameters};
 use tokio::{select, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -72,6 +76,8 @@ impl Engine {
     }
 
     async fn evaluate_in(&self, tx: &mut Tx) -> Result<Round, Error> {
+        // It may stop policies, whose jobs end elsewhere.
+        jobs::lock_endings(tx).await?;
         tags::lock_changes(tx).await?;
         let mut round = Round::default();
         for claim in self.claim(tx, ACTIONS, AT_ONCE).await? {

@@ -3,7 +3,7 @@
 
 use crate::{Engine, trouble::Trouble};
 use longshore_metadata::{self as metadata, Conn, remotes};
-use longshore_model::{Remote, RemoteId, RemoteKind, Timestamp, message::Trouble as Said};
+use longshore_model::{Remote, RemoteId, RemoteKind, Version, message::Trouble as Said};
 use longshore_remote::{self as remote, Credentials, Endpoint, Kind, NetworkPolicy, Registry};
 use secrecy::SecretString;
 use std::{
@@ -45,15 +45,16 @@ impl From<ReachError> for Trouble {
 #[derive(Debug, Default)]
 pub(crate) struct Registries(Mutex<HashMap<RemoteId, (MadeOf, Registry)>>);
 
-/// What a handle stays good for: the settings as of their last change, and what their author may reach.
-type MadeOf = (Timestamp, NetworkPolicy);
+/// What a handle stays good for: the settings as of their last change, the realm that is pinned, and what their
+/// author may reach.
+type MadeOf = (Version, Option<String>, NetworkPolicy);
 
 impl Engine {
     /// Everything needed to speak to a saved remote, its secret opened.
     pub async fn endpoint(&self, id: RemoteId) -> Result<Endpoint, ReachError> {
         let mut conn = self.db().read().await?;
-        let saved = remotes::get(&mut conn, id).await?.ok_or(ReachError::Gone)?;
-        let credentials = remotes::credentials(&mut conn, id).await?;
+        let (saved, secret) = remotes::get_with_secret(&mut conn, id).await?.ok_or(ReachError::Gone)?;
+        let credentials = secret.map(|secret| (saved.username.clone(), secret));
         let network = self.network_of(&mut conn, &saved).await?;
         let endpoint = endpoint_of(&saved, credentials, network)?;
         let (is_this_server, budget) = (self.is_this_server(&endpoint.url), self.settings().budget);
@@ -81,7 +82,8 @@ impl Engine {
         let made_of = {
             let mut conn = self.db().read().await?;
             let saved = remotes::get(&mut conn, id).await?.ok_or(ReachError::Gone)?;
-            (saved.updated_at, self.network_of(&mut conn, &saved).await?)
+            let network = self.network_of(&mut conn, &saved).await?;
+            (saved.version, saved.realm, network)
         };
         let kept = self.registries();
         {

@@ -328,11 +328,9 @@ pub(crate) async fn get_for_change<T>(
 where
     T: TryFrom<PolicyRow, Error = Error>,
 {
+    jobs::lock_endings(tx).await?;
     // SQLite has one writer.
     if tx.is_postgres() {
-        // The jobs first: a worker has its job in hand when it writes to the policy.
-        let sql = "SELECT id FROM jobs WHERE policy = $1 AND finished_at IS NULL ORDER BY id FOR UPDATE";
-        rows!(tx.conn, (String,), sql, policy.to_string())?;
         let sql = "SELECT version FROM policies WHERE id = $1 FOR UPDATE";
         row!(tx.conn, (i64,), sql, policy.to_string())?;
     }
@@ -468,7 +466,8 @@ pub(crate) async fn mark_moved(tx: &mut Tx, policy: PolicyId, at: Timestamp) -> 
 }
 
 /// Lets a policy stop itself; a person enables it again. `job` found out that it must, and writes its own end;
-/// the rest of its work is withdrawn.
+/// the rest of its work is withdrawn. A transaction that ends the job as well begins with
+/// [`jobs::lock_endings`].
 pub async fn pause(
     tx: &mut Tx,
     kind: PolicyKind,
@@ -477,6 +476,7 @@ pub async fn pause(
     job: JobId,
     now: Timestamp,
 ) -> Result<(), Error> {
+    jobs::lock_endings(tx).await?;
     let by = LastChange::new(Author::Policy { id: policy, policy: kind }, vec![Aspect::Paused]);
     change!(
         tx.conn,

@@ -1,5 +1,5 @@
 //! Saved connections to other registries. A secret is sealed on its way in and opened by
-//! [`credentials`] alone.
+//! [`get_with_secret`] alone.
 
 use crate::{
     Conn, Error, Tx, accounts, back_offs,
@@ -57,6 +57,12 @@ from_row! {
     } and wait: back_offs::Columns
 }
 
+from_row! {
+    struct Opened {
+        secret: Option<Vec<u8>>,
+    } and row: Row
+}
+
 impl TryFrom<Row> for Remote {
     type Error = Error;
     fn try_from(row: Row) -> Result<Self, Error> {
@@ -86,9 +92,11 @@ impl TryFrom<Row> for Remote {
 }
 
 macro_rules! select {
-    ($rest:literal) => {
+    ($rest:literal) => { select!(and "", $rest) };
+    (and $more:literal, $rest:literal) => {
         concat!(
-            r#"SELECT e.id, e.owner, e.author, e.name, e.kind, e.url, e.username, e.secret IS NOT NULL AS has_secret, e.ca_pem,
+            "SELECT ", $more,
+            r#"e.id, e.owner, e.author, e.name, e.kind, e.url, e.username, e.secret IS NOT NULL AS has_secret, e.ca_pem,
                       e.skip_tls_verify, e.proxy, e.realm, e.version, e.last_change, e.created_at, e.updated_at,
                       e.last_contact, e.last_error,
                       (SELECT COUNT(*) FROM policies p WHERE p.remote = e.id) AS used_by, "#,
@@ -153,6 +161,7 @@ pub async fn insert(tx: &mut Tx, remote: &Remote, secret: Option<&SecretString>)
 
 /// Reads a remote that is about to be changed; nobody else changes it before the transaction ends.
 pub async fn get_for_change(tx: &mut Tx, remote: RemoteId) -> Result<Option<Remote>, Error> {
+    jobs::lock_endings(tx).await?;
     // SQLite has one writer.
     if tx.is_postgres() {
         let sql = "SELECT version FROM remotes WHERE id = $1 FOR UPDATE";
@@ -307,17 +316,19 @@ pub async fn find_same(
     .transpose()
 }
 
-/// User name and secret, where a secret is stored.
+/// One remote and its secret, if one is stored. Both are of one moment: a secret never meets an address that it
+/// was not saved for (semantics 15).
 ///
 /// # Errors
 /// [`Error::SecretUnreadable`]
-pub async fn credentials(conn: &mut Conn, remote: RemoteId) -> Result<Option<(String, SecretString)>, Error> {
-    let sql = "SELECT username, secret FROM remotes WHERE id = $1";
-    let found: Option<(String, Option<Vec<u8>>)> =
-        row!(conn, (String, Option<Vec<u8>>), sql, remote.to_string())?;
-    let Some((username, Some(sealed))) = found else { return Ok(None) };
-    let secret = conn.vault().open(&sealed, &place(remote))?;
-    Ok(Some((username, secret)))
+pub async fn get_with_secret(
+    conn: &mut Conn,
+    remote: RemoteId,
+) -> Result<Option<(Remote, Option<SecretString>)>, Error> {
+    let sql = select!(and "e.secret, ", "WHERE e.id = $1");
+    let Some(Opened { secret, row }) = row!(conn, Opened, sql, remote.to_string())? else { return Ok(None) };
+    let secret = secret.map(|sealed| conn.vault().open(&sealed, &place(remote))).transpose()?;
+    Ok(Some((row.try_into()?, secret)))
 }
 
 /// Remembers that the registry answered, or why it did not.

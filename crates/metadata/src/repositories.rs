@@ -385,6 +385,7 @@ pub async fn delete(
     author: &Author,
     now: Timestamp,
 ) -> Result<(), Error> {
+    jobs::lock_endings(tx).await?;
     let id = repository.to_string();
     let sql = "UPDATE repositories SET deleted_at = $2, updated_at = $2, deleted_by = $3 WHERE id = $1";
     change!(tx.conn, sql, id.as_str(), micros(now), json(author))?;

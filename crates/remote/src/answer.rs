@@ -17,6 +17,8 @@ const MAX_ERROR_BODY: usize = 64 * 1024;
 const MAX_WORDS: usize = 300;
 /// The longest error code that is taken for one, in bytes.
 const MAX_CODE: usize = 64;
+/// For so long a registry may ask to be left alone.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A header as text; absent where it is not there or not readable.
 pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -153,16 +155,19 @@ pub(crate) fn tidy(text: &str) -> String {
     line
 }
 
-/// Retry-After in either of its forms (RFC 9110 §10.2.3). A date counts from the answer's own
-/// Date, so that a clock set wrong on either side does no harm.
+/// Retry-After in either of its forms (RFC 9110 §10.2.3), a day at most: a registry that asks for more has lost
+/// its senses, and people can have it asked sooner. A date counts from the answer's own Date, so that a clock
+/// set wrong on either side does no harm.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = header(headers, &RETRY_AFTER)?;
-    if let Ok(seconds) = value.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
+    // More digits than fit are a number all the same.
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(value.parse().map_or(LONGEST_WAIT, Duration::from_secs).min(LONGEST_WAIT));
     }
     let date = |text: &str| DateTimeParser::new().parse_timestamp(text).ok();
     let from = date(header(headers, &DATE)?)?;
-    Some(date(value)?.duration_since(from).try_into().unwrap_or(Duration::ZERO))
+    let wait = date(value)?.duration_since(from).try_into().unwrap_or(Duration::ZERO);
+    Some(wait.min(LONGEST_WAIT))
 }
 
 #[cfg(test)]
@@ -184,6 +189,10 @@ mod tests {
         let past = headers(&[sent, (RETRY_AFTER, "Sun, 06 Nov 1960 08:50:07 GMT")]);
         assert_eq!(retry_after(&past), Some(Duration::ZERO));
         assert_eq!(retry_after(&headers(&[(RETRY_AFTER, "soon")])), None);
+        assert_eq!(retry_after(&headers(&[(RETRY_AFTER, "-7")])), None);
+        for beyond in ["9999999999999999999", "99999999999999999999999", "86401"] {
+            assert_eq!(retry_after(&headers(&[(RETRY_AFTER, beyond)])), Some(LONGEST_WAIT), "{beyond}");
+        }
     }
 
     #[test]

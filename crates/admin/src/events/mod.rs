@@ -15,6 +15,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use hub::{Following, Newcomer, Topic};
 use longshore_access::{Action, Credential};
+use longshore_metadata::jobs;
 use longshore_model::job::Event;
 use longshore_model::{Actor, Code, JobId, Problem, Timestamp};
 use longshore_oci::RepositoryName;
@@ -87,20 +88,18 @@ impl Admin {
             user(actor)?;
             topics.push(Topic::Jobs);
         }
+        let mut log_after = 0;
         if let Some(job) = filter.job {
             self.job(actor, job).await?;
             topics.push(Topic::Job(job));
+            // Nobody skips lines that others wait for: a topic goes on where its first follower began.
+            log_after = filter.log_after.min(jobs::last_line(&mut self.read().await?, job).await?);
         }
         if let Some(name) = &filter.repository {
             let repository = self.repository_for(actor, Action::Read, name).await?;
             topics.push(Topic::Repository(repository.id, repository.name));
         }
-        let newcomer = Newcomer {
-            actor: actor.clone(),
-            credential: credential.clone(),
-            topics,
-            log_after: filter.log_after,
-        };
+        let newcomer = Newcomer { actor: actor.clone(), credential: credential.clone(), topics, log_after };
         let following = self.1.join(self, newcomer);
         // Only now: what ends it from here on is heard.
         let until = match &credential {

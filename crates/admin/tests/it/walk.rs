@@ -214,6 +214,7 @@ const WALK: &[(&str, Ends, Attempt)] = attempts! {
     };
     delete_remote: OWNERS, |s, a| s.admin.delete_remote(a, s.spare_remote);
     test_remote: OWNERS, |s, a| s.admin.test_remote(a, s.remote);
+    after_evaluations: SIGNED_IN, |s, a| s.admin.after_evaluations(a);
     jobs: SIGNED_IN, |s, a| { let all = PageRequest::first(10); async move { s.admin.jobs(a, &JobFilter::default(), &all).await } };
     job: OWNERS, |s, a| s.admin.job(a, s.job);
     job_children: OWNERS, |s, a| s.admin.job_children(a, s.job);

@@ -69,9 +69,10 @@ pub(crate) struct Job {
     last_updated: Timestamp,
     /// What it does.
     action: JobAction,
-    /// How often it may still be begun again after an error that may pass.
+    /// DTR's field. Longshore does not count retries: it tries again for as long as `--retry-hours` says, so a job
+    /// may be begun again while this is 0.
     retries_left: u32,
-    /// How often it may be begun again in all.
+    /// DTR's field: the retries that were left, and those that were made.
     retries_total: u32,
     /// Limits per worker; none.
     capacity_map: BTreeMap<String, i64>,

@@ -17,7 +17,7 @@ use crate::{
 use longshore_metadata::{
     Conn, Error, Priority,
     deliveries::{self, DeliveryTarget},
-    jobs::Claim,
+    jobs::{self, Claim},
     policies, push_mirrors, repositories,
 };
 use longshore_model::{
@@ -200,10 +200,14 @@ async fn check_brake(engine: &Engine, claim: &Claim, order: &Order) -> Result<()
     drop(conn);
     let culprit = Culprit { id: policy, kind: PolicyKind::PushMirror, repository: order.source };
     let stopped = PolicyMessage::Stopped { policy: PolicyKind::PushMirror, why: Box::new(why.clone()) };
-    let (job, now) = (claim.job.id, engine.now());
-    let write = engine
-        .db()
-        .write(Priority::Normal, move |tx| Box::pin(async move { pause(tx, culprit, &why, job, now).await }));
+    let (job, epoch, now) = (claim.job.id, claim.epoch, engine.now());
+    let write = engine.db().write(Priority::Normal, move |tx| {
+        Box::pin(async move {
+            jobs::lock_endings(tx).await?;
+            jobs::fence(tx, job, epoch).await?;
+            pause(tx, culprit, &why, job, now).await
+        })
+    });
     write.await?;
     Err(Trouble::Final(stopped.into()))
 }

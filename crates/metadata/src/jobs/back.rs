@@ -1,6 +1,7 @@
 //! Taking jobs out of their workers' hands: to try again later, and where a server stopped or a
 //! lease ran out.
 
+use super::work::{lock_endings, share_endings};
 use crate::{
     Change, Conn, Error, Tx,
     conn::{change, rows, value},
@@ -34,6 +35,7 @@ pub async fn retry_later(
     error: &Message,
     now: Timestamp,
 ) -> Result<(), Error> {
+    share_endings(tx).await?;
     let changed = change!(
         tx.conn,
         put_back!(
@@ -56,6 +58,7 @@ pub async fn retry_later(
 /// # Errors
 /// [`Error::LeaseLost`]
 pub async fn release(tx: &mut Tx, job: JobId, epoch: i64, now: Timestamp) -> Result<(), Error> {
+    share_endings(tx).await?;
     let changed = change!(
         tx.conn,
         put_back!(" WHERE id = $2 AND epoch = $3 AND status = 'running'"),
@@ -110,6 +113,7 @@ pub async fn any_expired(conn: &mut Conn, now: Timestamp) -> Result<bool, Error>
 
 /// Whatever a worker holds beyond its lease is put back.
 pub async fn release_expired(tx: &mut Tx, now: Timestamp) -> Result<u64, Error> {
+    lock_endings(tx).await?;
     let sql = expired!(tx, put_back!(""), " RETURNING id");
     let released = rows!(tx.conn, (String,), sql, micros(now))?;
     announce_all(tx, released)

@@ -5,6 +5,7 @@
 use super::{
     back::put_back,
     row::{Row, select},
+    work::lock_endings,
 };
 use crate::{
     Change, Conn, Error, Tx,
@@ -83,6 +84,7 @@ macro_rules! older {
 /// Holds what a pause covers: what waits is passed over from now on, and what runs, on whichever server,
 /// is taken out of its worker's hands. Answers the jobs that ran and wait now.
 pub async fn hold(tx: &mut Tx, scope: &PauseScope, now: Timestamp) -> Result<Vec<JobId>, Error> {
+    lock_endings(tx).await?;
     let text = scope.to_string();
     change!(
         tx.conn,
@@ -129,6 +131,7 @@ pub async fn release_held(
     dropped: &Message,
     now: Timestamp,
 ) -> Result<Resumed, Error> {
+    lock_endings(tx).await?;
     let text = scope.to_string();
     let ended = drop_held(tx, &text, queued, &dropped.stored(), now).await?;
     let rest = rows!(

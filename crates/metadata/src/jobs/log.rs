@@ -2,7 +2,7 @@
 
 use crate::{
     Change, Conn, Error, Tx,
-    conn::{change, from_row, rows},
+    conn::{change, from_row, rows, value},
     convert::{as_word, instant, micros, word},
 };
 use longshore_model::{JobId, Message, Timestamp, job::Level, stored::LogLine};
@@ -31,6 +31,12 @@ from_row! {
         level: String,
         message: String,
     }
+}
+
+/// The number of the last line of a job's log; 0 where there is none.
+pub async fn last_line(conn: &mut Conn, job: JobId) -> Result<i64, Error> {
+    let sql = "SELECT COALESCE(MAX(line), 0) FROM job_logs WHERE job = $1";
+    Ok(value!(conn, i64, sql, job.to_string())?)
 }
 
 /// Lines of a job's log behind one that is known.

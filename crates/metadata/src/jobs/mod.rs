@@ -32,9 +32,9 @@ pub use back::{any_expired, release, release_all, release_expired, retry_later};
 pub use claim::{Claim, DueLane, Lane, claim, claim_lane, lanes};
 pub use hold::{count_held, held, hold, number_held, reconsider, release_held};
 pub use list::list;
-pub use log::{log, logs};
+pub use log::{last_line, log, logs};
 pub(crate) use withdraw::{Of, withdraw};
-pub use work::{fence, finish, is_claimed, progress, renew, set_parameters};
+pub use work::{fence, finish, is_claimed, lock_endings, progress, renew, set_parameters};
 
 /// A job to be done.
 #[derive(Debug, Clone)]
@@ -139,6 +139,7 @@ pub async fn enqueue_and_read(tx: &mut Tx, new: NewJob, now: Timestamp) -> Resul
 
 /// Stops a job that waits, or tells the worker of one that runs.
 pub async fn cancel(tx: &mut Tx, job: JobId, now: Timestamp) -> Result<CancelOutcome, Error> {
+    work::share_endings(tx).await?;
     let canceled = change!(
         tx.conn,
         "UPDATE jobs SET status = 'canceled', finished_at = $2, updated_at = $2, held_by = NULL

@@ -3,6 +3,7 @@
 //! taken out of its worker's hands, on whichever server, so that it can commit nothing any more. Workers hear of
 //! it with the commit and stop, in the middle of a blob too.
 
+use super::work::lock_endings;
 use crate::{
     Change, Error, Tx,
     conn::{change, rows},
@@ -54,6 +55,7 @@ macro_rules! ending {
 /// Ends that work; answers how many jobs it was. Grows with the jobs that are ended: an index leads to those of a
 /// policy, and what a repository or a remote has is looked for only when that goes away.
 pub(crate) async fn withdraw(tx: &mut Tx, of: Of, why: Withdrawal, now: Timestamp) -> Result<u64, Error> {
+    lock_endings(tx).await?;
     let (whose, except) = match of {
         Of::Policy(policy, except) => (policy.to_string(), except.map(|job| job.to_string())),
         Of::Repository(repository) | Of::PollsInto(repository) => (repository.to_string(), None),

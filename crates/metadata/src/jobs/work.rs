@@ -15,6 +15,28 @@ use longshore_model::{
 };
 use metrics::counter;
 
+/// The advisory lock of [`lock_endings`], in the key space of two numbers that nothing else here uses.
+const ENDINGS: i32 = 0x4c53;
+
+/// Keeps jobs from ending until this transaction does. Whoever steers work (changes or stops a policy, withdraws
+/// or holds jobs, evaluates) locks many jobs, verdicts and policies; whoever ends a job locks that one and what
+/// belongs to it. Without this, the two wait for each other in a circle on PostgreSQL; SQLite has one writer.
+/// It comes before every other lock of a transaction.
+pub async fn lock_endings(tx: &mut Tx) -> Result<(), Error> {
+    if tx.is_postgres() {
+        change!(tx.conn, "SELECT pg_advisory_xact_lock($1, 0)", ENDINGS)?;
+    }
+    Ok(())
+}
+
+/// Lets jobs end side by side, and nobody steer meanwhile. Free where this transaction steers itself.
+pub(super) async fn share_endings(tx: &mut Tx) -> Result<(), Error> {
+    if tx.is_postgres() {
+        change!(tx.conn, "SELECT pg_advisory_xact_lock_shared($1, 0)", ENDINGS)?;
+    }
+    Ok(())
+}
+
 /// Prolongs a lease; false when it is lost.
 pub async fn renew(
     tx: &mut Tx,
@@ -53,6 +75,7 @@ pub async fn is_claimed(conn: &mut Conn, job: JobId, epoch: i64) -> Result<bool,
 /// # Errors
 /// [`Error::LeaseLost`]
 pub async fn fence(tx: &mut Tx, job: JobId, epoch: i64) -> Result<(), Error> {
+    share_endings(tx).await?;
     // Locks the row on PostgreSQL, so that the lease cannot go to another before the commit.
     let held = change!(
         tx.conn,
@@ -76,6 +99,7 @@ pub async fn finish(
     error: Option<&Message>,
     now: Timestamp,
 ) -> Result<(), Error> {
+    share_endings(tx).await?;
     let ended = row!(
         tx.conn,
         (bool, String),

@@ -102,8 +102,8 @@ pub(crate) async fn pull_mirror(
 }
 
 async fn credentials(scene: &Scene, remote: &Remote) -> Option<(String, String)> {
-    let found = remotes::credentials(&mut scene.read().await, remote.id).await.unwrap();
-    found.map(|(user, secret)| (user, secret.expose_secret().to_owned()))
+    let (found, secret) = remotes::get_with_secret(&mut scene.read().await, remote.id).await.unwrap()?;
+    secret.map(|secret| (found.username, secret.expose_secret().to_owned()))
 }
 
 async fn a_secret_arrives_and_is_given_out_by_one_door(scene: Scene) {
@@ -374,7 +374,7 @@ async fn semantics_30_with_another_key_secrets_are_unreadable_and_nothing_else()
     }
     let db = longshore_metadata::Database::open(&path, Vault::from_key([8; 32])).await.unwrap();
     let conn = &mut db.read().await.unwrap();
-    let opened = remotes::credentials(conn, remote.id).await;
+    let opened = remotes::get_with_secret(conn, remote.id).await;
     assert!(matches!(opened, Err(Error::SecretUnreadable)), "{opened:?}");
     assert!(remotes::get(conn, remote.id).await.unwrap().unwrap().has_secret);
 }

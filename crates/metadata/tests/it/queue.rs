@@ -4,13 +4,17 @@ use crate::mirrors::edit_pull;
 use crate::on_both;
 use crate::pauses::{add, copy, mirror, poll, two_remotes};
 use crate::scene::{Scene, at};
+use futures::future::join_all;
+use futures::join;
 use jiff::SignedDuration;
+use longshore_metadata::jobs::NewJob;
 use longshore_metadata::{Error, back_offs, jobs, policies, pull_mirrors, remotes, repositories};
 use longshore_model::job::{Action, Status};
 use longshore_model::message::{JobMessage, Withdrawal};
+use longshore_model::policy::RunCode;
 use longshore_model::remote::WaitReason;
-use longshore_model::stored::{Job, PullMirror};
-use longshore_model::{Author, JobId, Message, PolicyKind, RemoteId};
+use longshore_model::stored::{Job, LastRun, PullMirror};
+use longshore_model::{Author, JobId, LastChange, Message, PolicyKind, RemoteId};
 
 on_both![
     semantics_34_editing_a_policy_ends_what_its_earlier_rules_have_in_the_queue,
@@ -18,6 +22,7 @@ on_both![
     semantics_34_disabling_a_policy_takes_its_running_jobs_away,
     semantics_34_deleting_a_policy_ends_all_of_its_jobs,
     semantics_34_a_policy_that_stops_itself_ends_its_other_jobs,
+    jobs_end_while_others_stop_and_edit_their_policy_and_none_wait_in_a_circle,
     semantics_34_what_is_about_a_deleted_repository_or_remote_ends,
     semantics_39_work_for_a_remote_that_is_left_alone_is_not_handed_out,
     semantics_39_one_job_probes_a_remote_before_the_rest_goes_on,
@@ -126,6 +131,58 @@ async fn semantics_34_a_policy_that_stops_itself_ends_its_other_jobs(scene: Scen
     assert_eq!(job(&scene, waiting).await.status, Status::Canceled);
     let now = pull_mirrors::get(&mut scene.read().await, policy).await.unwrap().unwrap();
     assert_eq!(now.common.version, mirror.common.version.next(), "a stale edit does not let it go on");
+}
+
+async fn jobs_end_while_others_stop_and_edit_their_policy_and_none_wait_in_a_circle(scene: Scene) {
+    let mirror = scenery(&scene).await;
+    let (kind, policy) = (PolicyKind::PullMirror, mirror.common.id);
+    for round in 0..10 {
+        for _ in 0..4 {
+            add(&scene, NewJob { serial_key: None, ..poll(&mirror) }).await;
+        }
+        let claims = scene.claim(1, 4).await;
+        assert_eq!(claims.len(), 4, "round {round}");
+        let stops = claims.iter().map(|claim| async {
+            let (job, epoch) = (claim.job.id, claim.epoch);
+            let stop = scene.try_write(move |tx| {
+                Box::pin(async move {
+                    jobs::lock_endings(tx).await?;
+                    jobs::fence(tx, job, epoch).await?;
+                    policies::pause(tx, kind, policy, &"the realm changed".into(), job, at(1)).await?;
+                    jobs::finish(tx, job, epoch, Status::Errored, None, None, at(1)).await
+                })
+            });
+            stop.await
+        });
+        let ends = claims.iter().map(|claim| async {
+            let (job, epoch) = (claim.job.id, claim.epoch);
+            let end = scene.try_write(move |tx| {
+                Box::pin(async move {
+                    jobs::fence(tx, job, epoch).await?;
+                    let (code, at) = (RunCode::Success, at(1));
+                    let run = LastRun { code, detail: "went well".into(), at: Some(at), job: Some(job) };
+                    policies::record_run(tx, kind, policy, &run).await?;
+                    jobs::finish(tx, job, epoch, Status::Done, None, None, at).await
+                })
+            });
+            end.await
+        });
+        let edit = scene.try_write(move |tx| {
+            Box::pin(async move {
+                let before = pull_mirrors::get_for_change(tx, policy).await?.unwrap();
+                let mut after = before.clone();
+                after.common.rules_version += 1;
+                after.common.paused = None;
+                let change = LastChange::new(Author::System, Vec::new());
+                pull_mirrors::update(tx, &before, after, change).await.map(drop)
+            })
+        });
+        let (stopped, ended, edited) = join!(join_all(stops), join_all(ends), edit);
+        edited.unwrap();
+        for result in stopped.into_iter().chain(ended) {
+            assert!(matches!(result, Ok(()) | Err(Error::LeaseLost(_))), "round {round}: {result:?}");
+        }
+    }
 }
 
 async fn semantics_34_what_is_about_a_deleted_repository_or_remote_ends(scene: Scene) {
