@@ -4,7 +4,7 @@
 use leptos::{either::Either, prelude::*};
 use leptos_router::{components::A, hooks::use_location};
 use longshore_model::{
-    Pause, PauseScope,
+    Actor, Pause, PauseScope,
     job::{Job, Parameters, Status},
     pause::{PauseView, RepositoryPauses},
     view::ANOTHER_REGISTRY,
@@ -12,7 +12,7 @@ use longshore_model::{
 use longshore_oci::RepositoryName;
 
 use crate::{
-    components::{Alert, Badge, RelativeTime, Tone},
+    components::{Alert, Awaited, Badge, RelativeTime, Tone},
     paths,
     server::{Answer, pauses, system_pause},
     session::use_session,
@@ -59,15 +59,16 @@ pub(crate) fn PausesProvider(children: Children) -> impl IntoView {
 pub(crate) fn PauseBanner() -> impl IntoView {
     let (pauses, session, path) = (use_pauses(), use_session(), use_location().pathname);
     view! {
-        <Transition>
-            {move || Suspend::new(async move {
-                let Ok(Some(view)) = pauses.system.await else { return None };
+        <Awaited
+            resource=(pauses.system, session.actor)
+            children=move |(paused, actor): (Answer<Option<PauseView>>, Answer<Actor>)| {
+                let view = paused.ok().flatten()?;
                 let queue = paths::pause(&PauseScope::System);
                 let there = path.with_untracked(|path| *path == queue);
-                let may_resume = session.actor.await.is_ok_and(|actor| actor.is_admin());
+                let may_resume = actor.is_ok_and(|actor| actor.is_admin());
                 Some(view! { <Standstill pause=view.pause queue=(may_resume && !there).then_some(queue)/> })
-            })}
-        </Transition>
+            }
+        />
     }
 }
 
@@ -162,15 +163,15 @@ pub(crate) fn PausedBadge(
     scope: PauseScope,
 ) -> impl IntoView {
     let Known(known) = use_context().expect("the list around loads what is paused");
-    let scope = StoredValue::new(scope);
     view! {
-        <Transition>
-            {move || Suspend::new(async move {
-                let known = known.await.unwrap_or_default();
-                let is = |view: &PauseView| scope.with_value(|scope| view.pause.scope == *scope);
-                known.iter().any(is).then(|| view! { " " <Badge tone=Tone::Warn>"Paused"</Badge> })
-            })}
-        </Transition>
+        <Awaited
+            resource=known
+            children=move |known| {
+                let is = |view: &PauseView| view.pause.scope == scope;
+                let paused = known.is_ok_and(|known| known.iter().any(is));
+                paused.then(|| view! { " " <Badge tone=Tone::Warn>"Paused"</Badge> })
+            }
+        />
     }
 }
 
@@ -198,9 +199,10 @@ pub(crate) fn OtherPauses() -> impl IntoView {
     let here = use_pauses();
     let known = Resource::new_blocking(move || here.changes(), |_| pauses());
     view! {
-        <Transition>
-            {move || Suspend::new(async move {
-                let mut others = known.await.unwrap_or_default();
+        <Awaited
+            resource=known
+            children=|known| {
+                let mut others = known.unwrap_or_default();
                 others.retain(|view| view.pause.scope != PauseScope::System);
                 match others.is_empty() {
                     true => Either::Left(()),
@@ -208,8 +210,8 @@ pub(crate) fn OtherPauses() -> impl IntoView {
                         <ul class="other-pauses">{others.into_iter().map(other).collect_view()}</ul>
                     }),
                 }
-            })}
-        </Transition>
+            }
+        />
     }
 }
 

@@ -5,7 +5,7 @@ use leptos_router::{components::A, hooks::use_location};
 use longshore_model::Actor;
 
 use crate::{
-    components::{Button, ButtonKind},
+    components::{Awaited, Button, ButtonKind},
     paths,
     server::{Answer, SignIn, SignOut, whoami},
 };
@@ -57,22 +57,17 @@ fn provide_form_error() {
 pub(crate) fn SignedIn() -> impl IntoView {
     let session = use_session();
     view! {
-        <Transition>
-            {move || Suspend::new(async move {
-                match session.actor.await {
-                    Ok(Actor::User(user)) => {
-                        Either::Left(
-                            view! {
-                                <ActionForm action=session.sign_out attr:class="signed-in">
-                                    <span class="signed-in-name">{user.name.to_string()}</span>
-                                    <Button kind=ButtonKind::Quiet>"Sign out"</Button>
-                                </ActionForm>
-                            },
-                        )
-                    }
-                    _ => Either::Right(view! { <A href="/sign-in">"Sign in"</A> }),
-                }
-            })}
-        </Transition>
+        <Awaited
+            resource=session.actor
+            children=move |actor| match actor {
+                Ok(Actor::User(user)) => Either::Left(view! {
+                    <ActionForm action=session.sign_out attr:class="signed-in">
+                        <span class="signed-in-name">{user.name.to_string()}</span>
+                        <Button kind=ButtonKind::Quiet>"Sign out"</Button>
+                    </ActionForm>
+                }),
+                _ => Either::Right(view! { <A href="/sign-in">"Sign in"</A> }),
+            }
+        />
     }
 }

@@ -19,8 +19,9 @@ pub fn CopyButton(
 ) -> impl IntoView {
     let copied = RwSignal::new(false);
     let copy = move |_| {
+        let text = text.get_untracked();
         leptos::task::spawn_local(async move {
-            if copy_text(&text.get_untracked()).await {
+            if copy_text(&text).await {
                 copied.set(true);
                 set_timeout(move || copied.set(false), Duration::from_secs(2));
             }

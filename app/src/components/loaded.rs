@@ -7,7 +7,7 @@ use leptos_router::{
 };
 use longshore_model::Code;
 
-use super::{Alert, Button, ButtonLink, EmptyState, Tone};
+use super::{Alert, Awaited, Button, ButtonLink, EmptyState, Tone};
 use crate::{error::AppError, paths, server::Answer};
 
 /// Shows what a resource brings, with the former content in place while it is brought anew.
@@ -24,17 +24,14 @@ where
     F: Fn(T) -> V + Clone + Send + Sync + 'static,
 {
     view! {
-        <Transition fallback=|| view! { <p class="loading">"Loading…"</p> }>
-            {move || {
-                let children = children.clone();
-                Suspend::new(async move {
-                    match resource.await {
-                        Ok(loaded) => Either::Left(children(loaded).into_any()),
-                        Err(error) => Either::Right(view! { <Failure error=error/> }),
-                    }
-                })
-            }}
-        </Transition>
+        <Awaited
+            resource=resource
+            fallback=|| view! { <p class="loading">"Loading…"</p> }
+            children=move |loaded| match loaded {
+                Ok(loaded) => Either::Left(children(loaded).into_any()),
+                Err(error) => Either::Right(view! { <Failure error=error/> }),
+            }
+        />
     }
 }
 

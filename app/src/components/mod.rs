@@ -2,6 +2,7 @@
 //! as properties, and how they look stands in `style/components.css`.
 
 mod activity;
+mod awaited;
 mod button;
 mod combobox;
 mod confirm;
@@ -24,6 +25,7 @@ mod template;
 mod time;
 
 pub use activity::ActivityTable;
+pub use awaited::Awaited;
 pub use button::{Button, ButtonKind, ButtonLink};
 pub use combobox::Combobox;
 pub use confirm::ConfirmButton;

@@ -12,8 +12,9 @@ pub(crate) fn SiteTitle() -> impl IntoView {
 
 /// The window's title: what the page shows, then the product.
 ///
-/// On the server it is read at once, in the page's own owner: the element is written when the page is
-/// done, outside of it.
+/// The element is written outside of what owns the page: on the server when the page is done, so it is
+/// read at once there; in the browser also when another page has come or gone, so what is written is
+/// held by itself there, and the page only keeps it up to date.
 #[component]
 pub fn PageTitle(
     /// What the page shows, as a noun.
@@ -25,7 +26,10 @@ pub fn PageTitle(
         let title = escaped(&text.with_untracked(|text| whole(text)));
         view! { <Title text=title/> }.into_any()
     } else {
-        view! { <Title text=move || text.with(|text| whole(text))/> }.into_any()
+        let title = ArcRwSignal::new(text.with_untracked(|text| whole(text)));
+        let writer = title.clone();
+        Effect::new(move |_| writer.set(text.with(|text| whole(text))));
+        view! { <Title text=move || title.get()/> }.into_any()
     }
 }
 

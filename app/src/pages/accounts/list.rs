@@ -7,8 +7,8 @@ use longshore_model::{Account, Actor, PauseScope};
 use super::{Changes, Kind};
 use crate::{
     components::{
-        Badge, ButtonKind, ButtonLink, EmptyState, ListPager, ListQuery, Loaded, PageHeader, PageTitle,
-        RelativeTime, SearchBox, Table, Tone, use_list_query,
+        Awaited, Badge, ButtonKind, ButtonLink, EmptyState, ListPager, ListQuery, Loaded, PageHeader,
+        PageTitle, RelativeTime, SearchBox, Table, Tone, use_list_query,
     },
     paths,
     pauses::{PausedBadge, provide_known},
@@ -47,18 +47,15 @@ fn Accounts(kind: Kind) -> impl IntoView {
     view! {
         <PageTitle text=title/>
         <PageHeader title=title>
-            <Transition>
-                {move || Suspend::new(async move {
-                    session
-                        .actor
-                        .await
-                        .is_ok_and(|actor| actor.is_admin())
-                        .then(|| {
-                            let href = format!("{}/new", kind.path());
-                            view! { <ButtonLink dialog=true href=href kind=ButtonKind::Primary>{make}</ButtonLink> }
-                        })
-                })}
-            </Transition>
+            <Awaited
+                resource=session.actor
+                children=move |actor| {
+                    let href = format!("{}/new", kind.path());
+                    actor.is_ok_and(|actor| actor.is_admin()).then(|| view! {
+                        <ButtonLink dialog=true href=href kind=ButtonKind::Primary>{make}</ButtonLink>
+                    })
+                }
+            />
         </PageHeader>
         <SearchBox action=kind.path() value=searched label=search/>
         <Loaded
@@ -133,20 +130,18 @@ fn Row(kind: Kind, account: Account) -> impl IntoView {
 #[component]
 fn OwnersLink(name: String, href: String, label: &'static str, dialog: bool) -> impl IntoView {
     let session = use_session();
-    let (name, href) = (StoredValue::new(name), StoredValue::new(href));
     view! {
-        <Transition>
-            {move || Suspend::new(async move {
-                let may = match session.actor.await {
-                    Ok(Actor::User(user)) => {
-                        user.is_admin || name.with_value(|name| user.name.as_str() == name)
-                    }
+        <Awaited
+            resource=session.actor
+            children=move |actor| {
+                let may = match actor {
+                    Ok(Actor::User(user)) => user.is_admin || user.name.as_str() == name,
                     _ => false,
                 };
-                may.then(|| {
-                    view! { <ButtonLink dialog=dialog href=href.get_value() kind=ButtonKind::Quiet>{label}</ButtonLink> }
+                may.then(|| view! {
+                    <ButtonLink dialog=dialog href=href.clone() kind=ButtonKind::Quiet>{label}</ButtonLink>
                 })
-            })}
-        </Transition>
+            }
+        />
     }
 }

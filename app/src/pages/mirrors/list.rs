@@ -8,7 +8,7 @@ use longshore_model::{job::Event, pause::RepositoryPauses, policy::Mirror};
 
 use super::row::MirrorRow;
 use crate::{
-    components::{ButtonKind, ButtonLink, EmptyState, Loaded, Table},
+    components::{Awaited, ButtonKind, ButtonLink, EmptyState, Loaded, Table},
     live::ConnectionNotice,
     pages::repository::{follow_repository, use_repository},
     pauses::{holding, use_pauses},
@@ -28,20 +28,16 @@ pub fn Mirrors() -> impl IntoView {
         <ConnectionNotice lost=lost/>
         <div class="toolbar">
             <p class="muted">"Mirrors send tags to other registries, or bring tags of other registries in."</p>
-            <Transition>
-                {move || Suspend::new(async move {
-                    here.summary
-                        .await
-                        .is_ok_and(|summary| summary.may_administer)
-                        .then(|| {
-                            view! {
-                                <ButtonLink dialog=true href=here.path_untracked("mirrors/new") kind=ButtonKind::Primary>
-                                    "New mirror"
-                                </ButtonLink>
-                            }
-                        })
-                })}
-            </Transition>
+            <Awaited
+                resource=here.summary
+                children=move |summary| {
+                    summary.is_ok_and(|summary| summary.may_administer).then(|| view! {
+                        <ButtonLink dialog=true href=here.path_untracked("mirrors/new") kind=ButtonKind::Primary>
+                            "New mirror"
+                        </ButtonLink>
+                    })
+                }
+            />
         </div>
         <Loaded resource=list children=move |(mirrors, pauses)| view! { <List mirrors=mirrors pauses=pauses/> }/>
         <Outlet/>

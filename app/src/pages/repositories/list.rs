@@ -10,8 +10,9 @@ use longshore_model::{
 use super::{Flows, STATES, state_label, state_of, visibility_label};
 use crate::{
     components::{
-        Badge, ButtonKind, ButtonLink, Choice, Commands, EmptyState, FilterSelect, FilterText, ListPager,
-        ListQuery, Loaded, PageHeader, PageTitle, RelativeTime, SearchBox, Table, Tone, size, use_list_query,
+        Awaited, Badge, ButtonKind, ButtonLink, Choice, Commands, EmptyState, FilterSelect, FilterText,
+        ListPager, ListQuery, Loaded, PageHeader, PageTitle, RelativeTime, SearchBox, Table, Tone, size,
+        use_list_query,
     },
     host::registry_host,
     paths,
@@ -135,19 +136,18 @@ fn Empty(filtered: bool) -> impl IntoView {
         .into_any();
     }
     view! {
-        <Transition>
-            {move || Suspend::new(async move {
-                match session.actor.await {
-                    Ok(Actor::User(user)) => Either::Left(view! { <FirstPush namespace=user.name.to_string()/> }),
-                    _ => Either::Right(view! {
-                        <EmptyState title="There is no public repository">
-                            <p>"Sign in to see those that are yours."</p>
-                            <ButtonLink href="/sign-in" kind=ButtonKind::Primary>"Sign in"</ButtonLink>
-                        </EmptyState>
-                    }),
-                }
-            })}
-        </Transition>
+        <Awaited
+            resource=session.actor
+            children=|actor| match actor {
+                Ok(Actor::User(user)) => Either::Left(view! { <FirstPush namespace=user.name.to_string()/> }),
+                _ => Either::Right(view! {
+                    <EmptyState title="There is no public repository">
+                        <p>"Sign in to see those that are yours."</p>
+                        <ButtonLink href="/sign-in" kind=ButtonKind::Primary>"Sign in"</ButtonLink>
+                    </EmptyState>
+                }),
+            }
+        />
     }
     .into_any()
 }

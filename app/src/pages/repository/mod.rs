@@ -34,11 +34,13 @@ use leptos_router::{
     components::{A, Outlet},
     hooks::use_params_map,
 };
-use longshore_model::{ImmutableTags, RepositoryState, repository::RepositorySummary};
+use longshore_model::{
+    ImmutableTags, RepositoryState, pause::RepositoryPauses, repository::RepositorySummary,
+};
 
 use super::repositories::{state_label, visibility_label};
 use crate::{
-    components::{Badge, PageHeader, PageTitle, Tab, Tabs, Tone},
+    components::{Awaited, Badge, PageHeader, PageTitle, Tab, Tabs, Tone},
     paths,
     pauses::{RepositoryNotice, use_pauses},
     server::{Answer, pauses_of, repository_summary},
@@ -125,21 +127,19 @@ pub fn RepositoryFrame() -> impl IntoView {
     provide_context(RepositoryPage { name, summary, changes });
     view! {
         <PageTitle text=move || name.get()/>
-        <Transition>
-            {move || Suspend::new(async move {
-                match summary.await {
-                    Ok(summary) => {
-                        let held = pauses.await.unwrap_or_default();
-                        let may_resume = summary.may_administer;
-                        Either::Left(view! {
-                            <Head summary=summary/>
-                            <RepositoryNotice pauses=held may_resume=may_resume/>
-                        })
-                    }
-                    Err(_) => Either::Right(view! { <PageHeader title=name/> }),
+        <Awaited
+            resource=(summary, pauses)
+            children=move |(summary, pauses): (Answer<RepositorySummary>, Answer<RepositoryPauses>)| match summary {
+                Ok(summary) => {
+                    let may_resume = summary.may_administer;
+                    Either::Left(view! {
+                        <Head summary=summary/>
+                        <RepositoryNotice pauses=pauses.unwrap_or_default() may_resume=may_resume/>
+                    })
                 }
-            })}
-        </Transition>
+                Err(_) => Either::Right(view! { <PageHeader title=name/> }),
+            }
+        />
         <Outlet/>
     }
 }

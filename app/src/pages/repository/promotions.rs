@@ -6,7 +6,7 @@ use longshore_model::{PromotionPolicy, pause::RepositoryPauses, view::Side};
 
 use super::{RepositoryPage, promotion_row::PromotionRow, use_repository};
 use crate::{
-    components::{ButtonKind, ButtonLink, EmptyState, Loaded, Table},
+    components::{Awaited, ButtonKind, ButtonLink, EmptyState, Loaded, Table},
     paths,
     pauses::{holding, use_pauses},
     server::{pauses_of, promotions},
@@ -31,24 +31,16 @@ pub fn Promotions() -> impl IntoView {
                 <SideLink here=here side=Side::Source chosen=side label="Is source"/>
                 <SideLink here=here side=Side::Target chosen=side label="Is target"/>
             </nav>
-            <Transition>
-                {move || Suspend::new(async move {
-                    here.summary
-                        .await
-                        .is_ok_and(|summary| summary.may_administer)
-                        .then(|| {
-                            view! {
-                                <ButtonLink
-                                    href=here.path_untracked("promotions/new")
-                                    kind=ButtonKind::Primary
-                                    dialog=true
-                                >
-                                    "New promotion policy"
-                                </ButtonLink>
-                            }
-                        })
-                })}
-            </Transition>
+            <Awaited
+                resource=here.summary
+                children=move |summary| {
+                    summary.is_ok_and(|summary| summary.may_administer).then(|| view! {
+                        <ButtonLink dialog=true href=here.path_untracked("promotions/new") kind=ButtonKind::Primary>
+                            "New promotion policy"
+                        </ButtonLink>
+                    })
+                }
+            />
         </div>
         <Loaded resource=list children=move |(policies, pauses)| {
             view! { <List policies=policies pauses=pauses side=side.get_untracked()/> }

@@ -8,8 +8,8 @@ use longshore_model::{Page, tag::TagSummary};
 use super::{changes_tags, follow_repository, tag_row::TagRow, use_repository};
 use crate::{
     components::{
-        ButtonKind, ButtonLink, Commands, ConfirmButton, EmptyState, ListPager, ListQuery, Loaded, SearchBox,
-        Table, use_list_query,
+        Awaited, ButtonKind, ButtonLink, Commands, ConfirmButton, EmptyState, ListPager, ListQuery, Loaded,
+        SearchBox, Table, use_list_query,
     },
     host::registry_host,
     live::ConnectionNotice,
@@ -112,13 +112,14 @@ fn DeleteChosen() -> impl IntoView {
 fn ToDeleted() -> impl IntoView {
     let here = use_repository();
     view! {
-        <Transition>
-            {move || Suspend::new(async move {
-                here.summary.await.is_ok_and(|summary| summary.may_write).then(|| {
-                    view! { <ButtonLink href=here.path_untracked("deleted-tags") kind=ButtonKind::Quiet>"Deleted tags"</ButtonLink> }
+        <Awaited
+            resource=here.summary
+            children=move |summary| {
+                summary.is_ok_and(|summary| summary.may_write).then(|| view! {
+                    <ButtonLink href=here.path_untracked("deleted-tags") kind=ButtonKind::Quiet>"Deleted tags"</ButtonLink>
                 })
-            })}
-        </Transition>
+            }
+        />
     }
 }
 

@@ -1,0 +1,104 @@
+// Going on before a page has arrived: what comes late for a page that is gone must disturb nothing.
+
+import { push } from "../support/image.js";
+import { organizations, repository, rest, signIn } from "../support/session.js";
+import { expect, open, test, type Page } from "../support/test.js";
+
+/** Numbers that look random and are the same in each run (mulberry32). */
+function dice(seed: number): (sides: number) => number {
+  return (sides) => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let word = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    word = (word + Math.imul(word ^ (word >>> 7), 61 | word)) ^ word;
+    return ((word ^ (word >>> 14)) >>> 0) % sides;
+  };
+}
+
+/** Lets each answer of a server function come after a while that nobody foresees. */
+async function slowDown(page: Page, roll: (sides: number) => number): Promise<void> {
+  await page.route("**/fn/**", async (route) => {
+    const delay = [0, 5, 20, 60, 120][roll(5)];
+    await new Promise((done) => setTimeout(done, delay));
+    // The page may be gone by then, and its request with it.
+    await route.continue().catch(() => {});
+  });
+}
+
+/** Follows a link of the page as a click does, wherever it stands, and however soon. */
+async function go(page: Page, path: string): Promise<void> {
+  await page.evaluate((path) => {
+    const link = document.createElement("a");
+    link.href = path;
+    document.body.append(link);
+    link.click();
+    link.remove();
+  }, path);
+}
+
+const places = [
+  "/repositories",
+  "/repositories/dev/website",
+  "/repositories/dev/website/tags",
+  "/repositories/dev/website/promotions",
+  "/repositories/dev/website/mirrors",
+  "/repositories/dev/website/permissions",
+  "/repositories/dev/website/activity",
+  "/repositories/dev/website/settings",
+  "/remotes",
+  "/remotes/new",
+  "/organizations",
+  "/organizations/dev/storage",
+  "/users",
+  "/jobs",
+  "/activity",
+  "/system",
+  "/pauses/system",
+  "/pauses/namespaces/dev",
+];
+
+test.describe("leaving a page while it loads", () => {
+  test.beforeAll(async ({ longshore }) => {
+    await organizations(longshore, "dev", "qa");
+    for (const name of ["dev/website", "qa/website"]) await repository(longshore, name);
+    await rest(longshore, "POST", "/remotes", { name: "staging", url: "https://staging.example.com" });
+    await rest(longshore, "POST", "/repositories/dev/website/promotionPolicies", {
+      rules: [],
+      targetRepository: "qa/website",
+      tagTemplate: "%n",
+      enabled: true,
+    });
+  });
+
+  for (const seed of [1, 2]) {
+    test(`disturbs nothing, whatever arrives late (${seed})`, async ({ page, longshore }) => {
+      const roll = dice(seed);
+      await signIn(page, longshore.admin, "/system");
+      await slowDown(page, roll);
+      for (let step = 0; step < 90; step++) {
+        const back = roll(6) === 0;
+        if (back) await page.evaluate(() => history.back());
+        else await go(page, places[roll(places.length)]!);
+        await page.waitForTimeout([0, 0, 10, 30, 80, 150][roll(6)]!);
+      }
+      await go(page, "/system");
+      await expect(page.getByRole("heading", { level: 1 })).toHaveText("System");
+      await expect(page.getByRole("button", { name: "Pause everything" })).toBeVisible();
+    });
+  }
+
+  test("leaves alive what is still shown while it is read anew", async ({ page, context, longshore }) => {
+    const [user, host] = [longshore.admin, longshore.host];
+    await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    await push("the first", { host, name: "dev/website:1.0", user });
+    await signIn(page, user, "/repositories/dev/website/tags");
+    const copy = page.getByRole("button", { name: "Copy the digest" });
+    await expect(copy).toHaveCount(1);
+    // From here on nothing arrives any more.
+    const asked = page.waitForRequest("**/fn/**");
+    await page.route("**/fn/**", () => {});
+    await push("the second", { host, name: "dev/website:2.0", user });
+    await asked;
+    await copy.click();
+    await expect(copy).toHaveText("Copied");
+  });
+});
