@@ -7,6 +7,7 @@ use http::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use jiff::fmt::rfc2822::DateTimeParser;
 use longshore_oci::{ErrorBody, media_type};
 use reqwest::Response;
+use tokio::time::Instant;
 
 use crate::transport::{IDLE, Watched, network_error};
 use crate::{Error, Failure, Refusal};
@@ -17,6 +18,8 @@ const MAX_ERROR_BODY: usize = 64 * 1024;
 const MAX_WORDS: usize = 300;
 /// The longest error code that is taken for one, in bytes.
 const MAX_CODE: usize = 64;
+/// The slowest body that is waited for beyond [`IDLE`], in bytes for each second.
+const SLOWEST: u64 = 1024;
 /// For so long a registry may ask to be left alone.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -30,7 +33,22 @@ pub(crate) fn content_type(headers: &HeaderMap) -> Option<String> {
     header(headers, &CONTENT_TYPE).map(media_type::essence)
 }
 
-/// The next piece of a body, if it comes within [`IDLE`].
+/// How a body comes. One that drips is not waited for: whoever sends a byte a second would keep a listing, a
+/// token or a blob on its way for ever.
+#[derive(Debug, Clone, Copy, Default)]
+struct Pace {
+    /// For how long it was waited for.
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Pace {
+    fn is_too_slow(self) -> bool {
+        self.waited >= IDLE && self.bytes < self.waited.as_secs() * SLOWEST
+    }
+}
+
+/// The next piece of a body, if it comes within [`IDLE`] and the body keeps up with [`SLOWEST`].
 pub(crate) async fn next_piece(
     response: &mut Response,
     host: &str,
@@ -38,22 +56,29 @@ pub(crate) async fn next_piece(
 ) -> Result<Option<Bytes>, Error> {
     let watched = response.extensions().get::<Watched>().cloned();
     let under_way = watched.as_ref().map(|watched| watched.gate().under_way());
+    let asked = Instant::now();
     let piece = tokio::time::timeout(IDLE, response.chunk()).await;
-    drop(under_way);
-    match piece {
-        Ok(Ok(piece)) => Ok(piece),
-        Ok(Err(error)) => Err(network_error(&error, host, doing)),
-        Err(_) => {
-            if let Some(watched) = watched {
-                watched.fell_silent().await;
-            }
-            Err(Error::Network {
-                host: host.to_owned(),
-                doing: doing.to_owned(),
-                failure: Failure::Timeout { seconds: IDLE.as_secs() },
-            })
-        }
+    let bytes = piece.as_ref().ok().and_then(|piece| piece.as_ref().ok()?.as_ref()).map_or(0, Bytes::len);
+    if let Some(watched) = &watched {
+        watched.gate().came(bytes);
     }
+    drop(under_way);
+    let pace = response.extensions_mut().get_or_insert_default::<Pace>();
+    pace.waited += asked.elapsed();
+    pace.bytes += bytes as u64;
+    let pace = *pace;
+    let failure = match piece {
+        Ok(Err(error)) => return Err(network_error(&error, host, doing)),
+        Ok(Ok(Some(_))) if pace.is_too_slow() => {
+            Failure::TooSlow { bytes: pace.bytes, seconds: pace.waited.as_secs() }
+        }
+        Ok(Ok(piece)) => return Ok(piece),
+        Err(_) => Failure::Timeout { seconds: IDLE.as_secs() },
+    };
+    if let Some(watched) = watched {
+        watched.fell_silent().await;
+    }
+    Err(Error::Network { host: host.to_owned(), doing: doing.to_owned(), failure })
 }
 
 /// A whole body of at most `max` bytes.
@@ -175,6 +200,15 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 mod tests {
     use super::*;
     use longshore_oci::ErrorCode;
+
+    #[test]
+    fn a_body_may_be_slow_but_not_drip() {
+        let pace = |seconds, bytes| Pace { waited: Duration::from_secs(seconds), bytes };
+        assert!(!pace(59, 1).is_too_slow(), "it has just begun");
+        assert!(pace(60, 60).is_too_slow());
+        assert!(!pace(60, 60 * SLOWEST).is_too_slow());
+        assert!(pace(600, 60 * SLOWEST).is_too_slow(), "it has all but stopped");
+    }
 
     fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()

@@ -176,6 +176,7 @@ impl Error {
                 | Failure::Refused
                 | Failure::Unreachable(_)
                 | Failure::Timeout { .. }
+                | Failure::TooSlow { .. }
                 | Failure::Broken(_) => true,
                 Failure::Certificate(CertificateProblem::NotYetValid) => true,
                 Failure::Certificate(_) | Failure::NotTls | Failure::NotHttp | Failure::Tls(_) => false,

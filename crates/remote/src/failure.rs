@@ -26,6 +26,14 @@ pub enum Failure {
         /// How long it was waited for.
         seconds: u64,
     },
+    /// It answered, but its answer comes too slowly to wait for.
+    #[error("it sent only {bytes} bytes in {seconds} s")]
+    TooSlow {
+        /// How much came.
+        bytes: u64,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// The certificate is not to be trusted.
     #[error("its certificate is not trusted: {0}")]
     Certificate(CertificateProblem),

@@ -16,6 +16,8 @@ use crate::connector::Connector;
 use crate::transport::{Call, Payload};
 use crate::{Error, Failure};
 
+/// So many bytes of an answer are a move; a registry that sends fewer in a while is as good as silent.
+const A_MOVE: usize = 4096;
 /// How long a gate stays closed at least, until its owner has decided ([`Gate::postpone`]).
 const PROVISIONAL: Duration = Duration::from_secs(5);
 /// Things that could not be had are remembered, this many at most.
@@ -90,7 +92,17 @@ struct State {
     under_way: usize,
     /// When one of those last got on, or the first of them began.
     moved: Instant,
+    /// How long was waited before, while no more came than drips.
+    waited: Duration,
+    /// What came in that time, in bytes.
+    came: usize,
     troubled: VecDeque<Troubled>,
+}
+
+impl State {
+    fn move_on(&mut self) {
+        (self.moved, self.waited, self.came) = (Instant::now(), Duration::ZERO, 0);
+    }
 }
 
 /// A thing that could not be had, in a way in which a whole registry fails.
@@ -114,7 +126,14 @@ enum Whose {
 
 impl Default for Gate {
     fn default() -> Self {
-        let state = State { closures: 0, under_way: 0, moved: Instant::now(), troubled: VecDeque::new() };
+        let state = State {
+            closures: 0,
+            under_way: 0,
+            moved: Instant::now(),
+            waited: Duration::ZERO,
+            came: 0,
+            troubled: VecDeque::new(),
+        };
         let (standing, seen) = (watch::Sender::new(Standing::Open), tokio::sync::Mutex::default());
         Self(Arc::new(Inner { standing, state: Mutex::new(state), seen }))
     }
@@ -164,7 +183,7 @@ impl Gate {
     #[must_use]
     pub fn silence(&self) -> Duration {
         let state = self.lock();
-        if state.under_way == 0 { Duration::ZERO } else { state.moved.elapsed() }
+        if state.under_way == 0 { Duration::ZERO } else { state.waited + state.moved.elapsed() }
     }
 
     /// Whether nothing new is let through.
@@ -225,9 +244,19 @@ impl Gate {
         UnderWay(self.clone())
     }
 
-    /// Something came or went.
+    /// An answer came, or a part of a request went.
     pub(crate) fn moved(&self) {
-        self.lock().moved = Instant::now();
+        self.lock().move_on();
+    }
+
+    /// A piece of an answer came. Drips do not count: a registry that sends a byte a second would hold a worker
+    /// for ever.
+    pub(crate) fn came(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.came = state.came.saturating_add(bytes);
+        if state.came >= A_MOVE {
+            state.move_on();
+        }
     }
 
     fn close(&self, because: ClosedBecause, asked: Option<Duration>, blobs: bool) {
@@ -301,7 +330,10 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.under_way = state.under_way.saturating_sub(1);
-        state.moved = Instant::now();
+        if state.under_way == 0 {
+            let waited = state.moved.elapsed();
+            state.waited += waited;
+        }
     }
 }
 
@@ -422,6 +454,7 @@ impl Passage {
             | Failure::Refused
             | Failure::Unreachable(_)
             | Failure::Timeout { .. }
+            | Failure::TooSlow { .. }
             | Failure::Broken(_) => self.asked.fails(because, None),
             Failure::Certificate(_) | Failure::NotTls | Failure::NotHttp | Failure::Tls(_) => None,
         }
@@ -578,6 +611,23 @@ mod tests {
         pass_time();
         drop(passage);
         assert_eq!(gate.silence(), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_drips_is_silent_too() {
+        let gate = Gate::default();
+        for _ in 0..5 {
+            let waits = gate.under_way();
+            gate.lock().moved -= Duration::from_secs(1);
+            gate.came(1);
+            drop(waits);
+        }
+        let waits = gate.under_way();
+        assert!(gate.silence() >= Duration::from_secs(5));
+        gate.came(A_MOVE);
+        assert!(gate.silence() < Duration::from_secs(1));
+        drop(waits);
+        assert_eq!(gate.silence(), Duration::ZERO, "nothing is awaited");
     }
 
     #[tokio::test]

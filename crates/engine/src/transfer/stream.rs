@@ -169,7 +169,10 @@ impl Fetch {
         }
         // The run ends, and this blob with it.
         self.halt.check()?;
-        let hung = matches!(error, Error::Network { failure: Failure::Timeout { .. }, .. });
+        let hung = matches!(
+            error,
+            Error::Network { failure: Failure::Timeout { .. } | Failure::TooSlow { .. }, .. }
+        );
         // Each time nothing comes costs a minute, so it is tried once more and no oftener.
         self.breaks += if hung { RECONNECTS } else { 1 };
         self.broke_at = self.offset;

@@ -82,6 +82,12 @@ fn network(host: &str, failure: &Failure, endpoint: &Endpoint) -> Check {
             "Check the address, and that no firewall stands between".to_owned(),
             HOST,
         ),
+        Failure::TooSlow { bytes, seconds } => (
+            CheckKind::Reachable,
+            format!("{host} sent only {bytes} bytes in {seconds} s{via}"),
+            "Check the network between, and the load of the registry".to_owned(),
+            HOST,
+        ),
         Failure::Certificate(problem) => return certificate(host, problem),
         Failure::NotTls => (
             CheckKind::Tls,
