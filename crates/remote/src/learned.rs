@@ -6,15 +6,31 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 /// A 403 to a HEAD is believed after a GET has agreed so often, and never once one has not.
 const AGREED: u32 = 3;
 const NEVER: u32 = u32::MAX;
+/// Stands for pages of which the registry will not be told the size.
+const NO_SIZE: u32 = 0;
 
 /// Shared by all handles of one registry.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Learned {
     heads_fail: AtomicBool,
     /// GETs that confirmed the 403 of a HEAD; [`NEVER`] once one answered something else.
     forbidden_agreed: AtomicU32,
     longest_page: AtomicU64,
     ignores_last: AtomicBool,
+    /// The largest `n` that it takes where it refused a larger one; [`NO_SIZE`] where it takes none.
+    largest_page: AtomicU32,
+}
+
+impl Default for Learned {
+    fn default() -> Self {
+        Self {
+            heads_fail: AtomicBool::default(),
+            forbidden_agreed: AtomicU32::default(),
+            longest_page: AtomicU64::default(),
+            ignores_last: AtomicBool::default(),
+            largest_page: AtomicU32::new(u32::MAX),
+        }
+    }
 }
 
 impl Learned {
@@ -58,6 +74,19 @@ impl Learned {
 
     pub(crate) fn note_ignores_last(&self) {
         self.ignores_last.store(true, Ordering::Relaxed);
+    }
+
+    /// How many names may be asked for on a page, where so many are wanted; `None`: nothing is to be said of it.
+    pub(crate) fn page_size(&self, wanted: u32) -> Option<u32> {
+        let size = self.largest_page.load(Ordering::Relaxed).min(wanted);
+        (size != NO_SIZE).then_some(size)
+    }
+
+    /// The registry took a page of this size where so many were wanted.
+    pub(crate) fn note_page_size(&self, wanted: u32, taken: Option<u32>) {
+        if taken != Some(wanted) {
+            self.largest_page.fetch_min(taken.unwrap_or(NO_SIZE), Ordering::Relaxed);
+        }
     }
 }
 

@@ -25,6 +25,7 @@ mod presence;
 mod referrers;
 mod resolve;
 mod tags;
+mod text;
 mod tls;
 mod token;
 mod transport;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::text::lenient;
+
 /// How long a token lives whose service does not say, or says nonsense (token authentication specification).
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
 /// What claims to live longer, in seconds, is nonsense.
@@ -18,7 +20,8 @@ pub(crate) struct TokenDocument {
 impl TokenDocument {
     /// Reads the answer of a token service. `issued_at` is not heeded: it is another's clock.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, &'static str> {
-        let members: Map<String, Value> = serde_json::from_slice(body).map_err(|_| "no JSON with a token")?;
+        let members: Map<String, Value> =
+            serde_json::from_str(&lenient(body)).map_err(|_| "no JSON with a token")?;
         let named = ["token", "access_token"].into_iter().find_map(|name| {
             let text = members.get(name)?.as_str()?.trim();
             (!text.is_empty()).then(|| text.to_owned())
@@ -51,6 +54,7 @@ mod tests {
     fn semantics_40_every_document_that_carries_a_token_is_taken() {
         for body in [
             r#"{"token":"t"}"#,
+            "\u{feff}{\"token\":\"t\"}",
             r#"{"access_token":"t"}"#,
             r#"{"token":"","access_token":"t"}"#,
             r#"{"token":"t","access_token":""}"#,

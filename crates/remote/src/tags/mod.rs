@@ -20,6 +20,9 @@ use page::{Brought, Collector};
 /// How many pages in a row may bring nothing new where a `Link` leads on: some registries filter their pages.
 const MAX_FRUITLESS: u32 = 10;
 
+/// As many names as registries give at once that refuse to give more.
+const MODEST_PAGE: u32 = 100;
+
 /// How often pages after the first are asked for again in one listing where the registry failed,
 const RETRIES: u32 = 2;
 /// and how long is waited before.
@@ -46,9 +49,6 @@ pub enum Incomplete {
     /// A page has only names that were there.
     #[error("it repeats a page")]
     Repeated,
-    /// A full page, and the registry cannot be asked for the one after it.
-    #[error("it ends with a full page and does not go on from there when asked (it ignores \"last\")")]
-    NotContinued,
     /// The header that names the next page.
     #[error("the Link to its next page cannot be read: {0}")]
     UnreadableLink(String),
@@ -106,10 +106,22 @@ enum Step {
     Next(Url),
 }
 
+/// The first page of a listing.
+struct FirstPage {
+    url: Url,
+    /// What it was asked for; `None` where the registry takes no `n`.
+    size: Option<u32>,
+    brought: Brought,
+    next: NextPage,
+}
+
 /// Where a listing stands.
 struct Walk {
-    page_size: u64,
+    /// Names that are asked for on a page; `None` leaves it to the registry.
+    page_size: Option<u32>,
     visited: HashSet<Url>,
+    /// Whether a `Link` has led on: then the registry names every page itself, and one without `Link` is the last.
+    linked: bool,
     /// Names on the page before, if this one was asked for without a `Link`.
     probed_after: Option<u64>,
     fruitless: u32,
@@ -135,30 +147,28 @@ impl Registry {
         let doing = format!("listing the tags of {repository}");
         let allowance = Allowance::from(budget);
         let mut collector = Collector::new(&allowance);
-        let mut walk = Walk::new(page_size);
-        let mut url = self.first_page(repository, page_size);
+        let FirstPage { url, size, brought, next } =
+            self.first_page(repository, page_size, &doing, &mut collector, &allowance).await?;
+        let mut walk = Walk::new(size);
+        let mut step = self.after(&mut walk, url, brought, next);
         let incomplete = loop {
-            if let Err(over) = allowance.take_page() {
-                break Some(over.into());
-            }
-            let first = walk.visited.is_empty();
-            let (brought, next) = match self.page(repository, &url, &doing, &mut collector, &allowance).await
-            {
-                Ok(found) => found,
-                Err(error) if first || self.is_away(&error) => return Err(error),
-                Err(error) if error.is_transient() && walk.may_retry() => {
-                    tokio::time::sleep(RETRY_PAUSE).await;
-                    continue;
-                }
-                // To a registry that does not know `last`, asking for more was the mistake.
-                Err(_) if walk.probed_after.is_some_and(|names| names != walk.page_size) => break None,
-                Err(error) => break Some(Incomplete::PageFailed(error.to_string())),
-            };
-            let step = self.after(&mut walk, url, brought, next);
-            url = match step {
+            let url = match step {
                 Step::End => break None,
                 Step::Stop(why) => break Some(why),
                 Step::Next(url) => url,
+            };
+            if let Err(over) = allowance.take_page() {
+                break Some(over.into());
+            }
+            step = match self.page(repository, &url, &doing, &mut collector, &allowance).await {
+                Ok((brought, next)) => self.after(&mut walk, url, brought, next),
+                Err(error) if self.is_away(&error) => return Err(error),
+                Err(error) if error.is_transient() && walk.may_retry() => {
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                    Step::Next(url)
+                }
+                Err(error) if walk.asked_too_much(&error) => Step::End,
+                Err(error) => Step::Stop(Incomplete::PageFailed(error.to_string())),
             };
         };
         Ok(Listing { tags: collector.tags, incomplete, odd_names: collector.odd_names })
@@ -169,14 +179,43 @@ impl Registry {
         let doing = format!("listing the tags of {repository}");
         let allowance = Allowance::from(Budget { bytes: 64 * 1024, entries: 1, pages: 1 });
         let mut collector = Collector::new(&allowance);
-        let url = self.first_page(repository, 1);
-        let (brought, _) = self.page(repository, &url, &doing, &mut collector, &allowance).await?;
-        Ok(brought.names > 0)
+        let first = self.first_page(repository, 1, &doing, &mut collector, &allowance).await?;
+        Ok(first.brought.names > 0)
     }
 
-    fn first_page(&self, repository: &RemoteName, page_size: u32) -> Url {
+    /// Asks for the first page. Some registries refuse an `n` beyond 100, and some any `n` (400): they are asked
+    /// again for less, and what they take is remembered.
+    async fn first_page(
+        &self,
+        repository: &RemoteName,
+        page_size: u32,
+        doing: &str,
+        collector: &mut Collector<'_>,
+        allowance: &Allowance,
+    ) -> Result<FirstPage, Error> {
+        let mut size = self.learned().page_size(page_size);
+        loop {
+            let url = self.page_url(repository, size);
+            // The first page is always read.
+            let _ = allowance.take_page();
+            match self.page(repository, &url, doing, collector, allowance).await {
+                Ok((brought, next)) => {
+                    self.learned().note_page_size(page_size, size);
+                    return Ok(FirstPage { url, size, brought, next });
+                }
+                Err(error) if error.status() == Some(StatusCode::BAD_REQUEST) && size.is_some() => {
+                    size = smaller(size);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn page_url(&self, repository: &RemoteName, size: Option<u32>) -> Url {
         let mut url = self.repository_url(repository, "tags/list");
-        url.query_pairs_mut().append_pair("n", &page_size.to_string());
+        if let Some(size) = size {
+            url.query_pairs_mut().append_pair("n", &size.to_string());
+        }
         url
     }
 
@@ -214,12 +253,11 @@ impl Registry {
             return Step::Stop(over.into());
         }
         walk.fruitless = if brought.new == 0 { walk.fruitless + 1 } else { 0 };
-        let followed = !walk.visited.is_empty() && probed_after.is_none();
-        let mut current = url.clone();
+        let current = url.clone();
         walk.visited.insert(url);
         match next {
             NextPage::Unreadable(link) => Step::Stop(Incomplete::UnreadableLink(tidy(&link))),
-            NextPage::At(_) if followed && brought.new == 0 && brought.names > 0 => {
+            NextPage::At(_) if walk.linked && brought.new == 0 && brought.names > 0 => {
                 Step::Stop(Incomplete::Repeated)
             }
             NextPage::At(target) => match self.next_page(&current, &target) {
@@ -227,44 +265,62 @@ impl Registry {
                 Some(next) if walk.visited.contains(&next) || walk.fruitless > MAX_FRUITLESS => {
                     Step::Stop(Incomplete::Circle)
                 }
-                Some(next) => Step::Next(next),
+                Some(next) => {
+                    walk.linked = true;
+                    Step::Next(next)
+                }
             },
+            NextPage::None if walk.linked => Step::End,
             NextPage::None => {
                 let Some(last) = brought.last else { return Step::End };
                 if brought.new == 0 {
                     // A page again that was there: what was asked for was ignored. One name again is only a
                     // `last` that is taken as "from here on".
-                    let repeats = probed_after.is_some_and(|before| brought.names >= before.max(2));
-                    if repeats {
+                    if probed_after.is_some_and(|before| brought.names >= before.max(2)) {
                         self.learned().note_ignores_last();
                     }
-                    return walk.ended_by_itself(repeats && probed_after == Some(walk.page_size));
-                }
-                // Longer pages were seen here, or more came than was asked for: this one was not cut.
-                let may_go_on =
-                    brought.names >= longest.min(walk.page_size) && brought.names <= walk.page_size;
-                if !may_go_on {
                     return Step::End;
                 }
-                if self.learned().ignores_last() {
-                    return walk.ended_by_itself(brought.names == walk.page_size);
+                // Longer pages were seen here, or more came than was asked for: this one was not cut.
+                let most = walk.most();
+                let may_go_on = brought.names >= longest.min(most) && brought.names <= most;
+                if !may_go_on || self.learned().ignores_last() {
+                    return Step::End;
                 }
                 walk.probed_after = Some(brought.names);
-                current
-                    .query_pairs_mut()
-                    .clear()
-                    .append_pair("n", &walk.page_size.to_string())
-                    .append_pair("last", &last);
-                Step::Next(current)
+                Step::Next(walk.page_after(current, &last))
             }
         }
     }
 }
 
+/// What is asked for where the registry refused to give so many names at once.
+fn smaller(size: Option<u32>) -> Option<u32> {
+    size.filter(|size| *size > MODEST_PAGE).map(|_| MODEST_PAGE)
+}
+
 impl Walk {
-    fn new(page_size: u32) -> Self {
-        let page_size = u64::from(page_size);
-        Self { page_size, visited: HashSet::new(), probed_after: None, fruitless: 0, retries: 0 }
+    fn new(page_size: Option<u32>) -> Self {
+        let visited = HashSet::new();
+        Self { page_size, visited, linked: false, probed_after: None, fruitless: 0, retries: 0 }
+    }
+
+    /// The most names that a page has that was cut.
+    fn most(&self) -> u64 {
+        self.page_size.map_or(u64::MAX, u64::from)
+    }
+
+    /// The address of the names after one, asked for without a `Link`.
+    fn page_after(&self, mut url: Url, last: &str) -> Url {
+        {
+            let mut query = url.query_pairs_mut();
+            query.clear();
+            if let Some(size) = self.page_size {
+                query.append_pair("n", &size.to_string());
+            }
+            query.append_pair("last", last);
+        }
+        url
     }
 
     /// Whether a page that failed is asked for again.
@@ -273,9 +329,12 @@ impl Walk {
         self.retries <= RETRIES
     }
 
-    /// The end of a listing that could not be asked to go on; after a `full` page that is not sure.
-    fn ended_by_itself(&self, full: bool) -> Step {
-        if full { Step::Stop(Incomplete::NotContinued) } else { Step::End }
+    /// Whether a page that failed was Longshore's own idea, and asking for it the mistake: the registry does not
+    /// know `last`, or not this one. Nothing is missing for that, unless a full page went before and the registry
+    /// did not refuse but failed.
+    fn asked_too_much(&self, error: &Error) -> bool {
+        let refused = !error.is_transient() && error.status().is_some_and(|status| status.is_client_error());
+        self.probed_after.is_some_and(|names| refused || names != self.most())
     }
 }
 

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::OddNames;
 use crate::answer::tidy;
+use crate::text;
 use crate::{Allowance, OverBudget};
 
 /// What all pages brought so far.
@@ -44,10 +45,12 @@ impl<'a> Collector<'a> {
         Self { tags: Vec::new(), odd_names: OddNames::default(), known: HashSet::new(), allowance }
     }
 
-    /// Reads a page. Of one that was cut off (`is_whole` is false) the names count that came.
+    /// Reads a page. Of one that was cut off (`is_whole` is false) the names count that came. A name that is no
+    /// Unicode costs no other name (semantics 37).
     pub(super) fn read(&mut self, body: &[u8], is_whole: bool) -> Result<Brought, NoList> {
         let mut brought = Brought::default();
-        let mut deserializer = serde_json::Deserializer::from_slice(body);
+        let text = text::lenient(body);
+        let mut deserializer = serde_json::Deserializer::from_str(&text);
         let reader = Reader { collector: self, brought: &mut brought };
         let outcome = reader.deserialize(&mut deserializer).and_then(|()| deserializer.end());
         match outcome {
@@ -253,6 +256,7 @@ mod tests {
         }
         assert_eq!(read(r#"{"tags":["a","b","a"]}"#, true), Some((tags(&["a", "b"]), 0, None)));
         assert_eq!(read(r#"{"t\u0061gs":["\u0061"]}"#, true), Some((tags(&["a"]), 0, None)));
+        assert_eq!(read("\u{feff}{\"tags\":[\"a\"]}", true), Some((tags(&["a"]), 0, None)));
         for body in ["", "[]", "null", "<html>", r#"{"tags":"a"}"#, r#"{"tags":["a"]"#, r#"{"tags":[]} x"#] {
             assert_eq!(read(body, true), None, "{body}");
         }
@@ -262,6 +266,18 @@ mod tests {
     fn semantics_37_what_is_no_tag_is_counted_and_the_others_are_taken() {
         assert_eq!(read(r#"{"tags":["1+2",7,"a",{"x":[1]}]}"#, true), Some((tags(&["a"]), 3, None)));
         assert_eq!(read(r#"{"tags":[null,["x"],true,1.5]}"#, true), Some((vec![], 4, None)));
+    }
+
+    #[test]
+    fn semantics_37_a_name_that_is_no_unicode_is_one_that_is_no_tag() {
+        for odd in [&b"caf\xe9"[..], br"\ud800", br"\uDFFF\ud83d", b"\xff\xfe"] {
+            let body = [&br#"{"tags":["a",""#[..], odd, br#"","b"]}"#].concat();
+            let allowance = Allowance::from(Budget::default());
+            let mut collector = Collector::new(&allowance);
+            assert_eq!(collector.read(&body, true).unwrap().names, 3);
+            assert_eq!(collector.tags.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a", "b"]);
+            assert_eq!(collector.odd_names.count, 1);
+        }
     }
 
     #[test]

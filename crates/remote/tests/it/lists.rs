@@ -125,25 +125,100 @@ async fn semantics_38_a_registry_that_ignores_last_is_asked_twice_once() {
 }
 
 #[tokio::test]
-async fn semantics_38_a_full_page_that_cannot_be_continued_is_incomplete() {
+async fn semantics_38_a_full_page_that_comes_again_when_more_is_asked_for_is_all() {
     let registry = with_tags(25).await.paging(Pages::Whole);
     let client = client(&registry);
-    for _ in 0..2 {
-        let listing = client.list_tags(&repo(), 25).await.unwrap();
-        assert_eq!((listing.tags.len(), listing.incomplete), (25, Some(Incomplete::NotContinued)));
+    for size in [25, 25, 10] {
+        let listing = client.list_tags(&repo(), size).await.unwrap();
+        assert_eq!((listing.tags.len(), listing.incomplete), (25, None));
     }
-    // More than was asked for: the registry does not page at all.
-    assert!(client.list_tags(&repo(), 10).await.unwrap().is_complete());
 }
 
 #[tokio::test]
-async fn semantics_38_a_registry_that_does_not_know_last_may_say_so() {
+async fn semantics_38_where_a_link_was_followed_a_full_page_without_one_is_the_last() {
+    // Quay pages by a cursor and ignores `last`; ECR Public refuses a `last` that it did not make itself.
+    for refuses_last in [false, true] {
+        let registry = with_tags(100).await;
+        registry.script([on(Method::GET, "*/tags/list").with(move |asked| {
+            if refuses_last && asked.parameter("last").is_some() {
+                return Some(reply(405).error("UNSUPPORTED", "Invalid parameter at 'NextToken'"));
+            }
+            let at: usize = asked.parameter("next_page").map_or(0, |at| at.parse().unwrap());
+            let tags: Vec<String> = (at..at + 50).map(|number| format!("t{number:03}")).collect();
+            let page = reply(200).json(&json!({"tags": tags}));
+            Some(match at {
+                0 => page.header("link", "</v2/dev/web/tags/list?next_page=50&n=50>; rel=\"next\""),
+                _ => page,
+            })
+        })]);
+        for size in [50, 1_000] {
+            registry.forget_requests();
+            let listing = client(&registry).list_tags(&repo(), size).await.unwrap();
+            assert_eq!((listing.tags.len(), listing.incomplete), (100, None));
+            assert_eq!(registry.log().len(), 2, "nothing is asked beyond the pages that were named");
+        }
+    }
+}
+
+#[tokio::test]
+async fn semantics_38_a_registry_that_refuses_last_has_no_more() {
+    for status in [400, 404, 405] {
+        let registry = with_tags(3).await;
+        registry.script([on(Method::GET, "*/tags/list?*last=*").status(status)]);
+        for size in [3, 1_000] {
+            let listing = client(&registry).list_tags(&repo(), size).await.unwrap();
+            assert_eq!((listing.tags.len(), listing.incomplete), (3, None), "{status}, {size} at a time");
+        }
+    }
+}
+
+#[tokio::test]
+async fn semantics_38_a_full_page_after_which_the_registry_fails_is_incomplete() {
     let registry = with_tags(3).await;
-    registry.script([on(Method::GET, "*/tags/list?*last=*").status(400)]);
-    let listing = client(&registry).list_tags(&repo(), 1_000).await.unwrap();
-    assert_eq!((listing.tags.len(), listing.incomplete), (3, None));
+    registry.script([on(Method::GET, "*/tags/list?*last=*").status(501)]);
     let listing = client(&registry).list_tags(&repo(), 3).await.unwrap();
     assert!(matches!(listing.incomplete, Some(Incomplete::PageFailed(_))), "{:?}", listing.incomplete);
+}
+
+#[tokio::test]
+async fn semantics_40_a_registry_that_refuses_the_size_of_pages_is_asked_for_less_and_remembered() {
+    for (most, sizes) in [(Some(100), vec!["n=1000", "n=100"]), (None, vec!["n=1000", "n=100", ""])] {
+        let registry = with_tags(25).await;
+        registry.script([on(Method::GET, "*/tags/list").with(move |asked| {
+            let n: u32 = asked.parameter("n")?.parse().unwrap();
+            let taken = most.is_some_and(|most| n <= most);
+            (!taken).then(|| reply(400).error("PAGINATION_NUMBER_INVALID", "invalid number of results"))
+        })]);
+        let client = client(&registry);
+        for expected in [&sizes[..], &sizes[sizes.len() - 1..]] {
+            registry.forget_requests();
+            let listing = client.list_tags(&repo(), 1_000).await.unwrap();
+            assert_eq!((listing.tags.len(), listing.incomplete), (25, None));
+            let log = registry.log();
+            let asked = log.iter().filter(|asked| asked.parameter("last").is_none());
+            assert_eq!(asked.map(|asked| asked.query.as_str()).collect::<Vec<_>>(), expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn semantics_40_a_bad_request_for_another_reason_is_remembered_as_nothing() {
+    let registry = with_tags(3).await;
+    registry.script([on(Method::GET, "/v2/dev/bad/*").status(400)]);
+    let client = client(&registry);
+    assert!(client.list_tags(&"dev/bad".parse().unwrap(), 1_000).await.is_err());
+    registry.forget_requests();
+    client.list_tags(&repo(), 1_000).await.unwrap();
+    assert_eq!(registry.requests()[0], "GET /v2/dev/web/tags/list?n=1000");
+}
+
+#[tokio::test]
+async fn semantics_37_a_name_that_is_no_unicode_costs_no_other() {
+    let registry = ScriptedRegistry::start().await;
+    let body = b"\xef\xbb\xbf{\"tags\":[\"1.0\",\"caf\xe9\",\"\\ud800\",\"2.0\"]}";
+    registry.script([on(Method::GET, "*/tags/list").answer(reply(200).body(&body[..]))]);
+    let listing = client(&registry).list_tags(&repo(), 1_000).await.unwrap();
+    assert_eq!((listing.tags.len(), listing.incomplete, listing.odd_names.count), (2, None, 2));
 }
 
 #[tokio::test]
