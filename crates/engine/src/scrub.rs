@@ -7,7 +7,7 @@ use crate::{
     journal::Journal,
     transfer::{
         halt::Halt,
-        stream::{Fetch, Report},
+        stream::{Fetch, Reading, Report},
     },
     trouble::Trouble,
 };
@@ -168,7 +168,8 @@ async fn fetch(engine: &Engine, journal: &Journal, part: &Part<'_>, source: &Sou
         Part::Blob(blob) => {
             journal.plan_bytes(blob.size);
             let (from, digest) = (source.repository.clone(), blob.digest.clone());
-            let fetch = Fetch::new(registry.clone(), from, digest, blob.size, Halt::of(registry));
+            let fetch =
+                Fetch::new(registry.clone(), from, digest, blob.size, Halt::of(registry), Reading::ByLength);
             let body = fetch.stream(journal.clone(), Report::default());
             Ok(content.mend_blob(&blob.digest, body).await?)
         }

@@ -9,6 +9,7 @@ use longshore_oci::{ErrorBody, media_type};
 use reqwest::Response;
 use tokio::time::Instant;
 
+use crate::encoding::ContentEncoding;
 use crate::transport::{IDLE, Watched, network_error};
 use crate::{Error, Failure, Refusal};
 
@@ -96,7 +97,23 @@ pub(crate) async fn read_body(
         }
         body.extend_from_slice(&piece);
     }
-    Ok(body.freeze())
+    let body = body.freeze();
+    plain(response.headers(), &body, max).map_err(|what| {
+        let (host, doing) = (host.to_owned(), doing.to_owned());
+        Error::BadAnswer { host, doing, what }
+    })
+}
+
+/// A document of which it is known that it is no compressed file, without the encoding that nobody asked for.
+fn plain(headers: &HeaderMap, body: &Bytes, max: usize) -> Result<Bytes, String> {
+    // Some name an encoding that is not there. JSON and HTML begin otherwise than what is compressed.
+    let is_text = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'{' | b'[' | b'<' | b'"');
+    match ContentEncoding::of(headers) {
+        Some(encoding) if body.first().is_some_and(|byte| !is_text(byte)) => {
+            encoding.undo(body, max).ok_or_else(|| format!("what cannot be read: {}", encoding.remedy()))
+        }
+        Some(_) | None => Ok(body.clone()),
+    }
 }
 
 /// The first `max` bytes of a body, and whether that is all of it. Nothing more is read.
@@ -114,7 +131,9 @@ pub(crate) async fn read_up_to(
             return Ok((body.freeze(), false));
         }
     }
-    Ok((body.freeze(), true))
+    let body = body.freeze();
+    // What cannot be read is told by who reads it.
+    Ok((plain(response.headers(), &body, max).unwrap_or(body), true))
 }
 
 /// The beginning of an error body; a body that breaks off is good enough for a message.

@@ -11,7 +11,7 @@ use longshore_oci::{Action, ByteRange, Digest, RemoteName};
 
 use crate::answer::{header, next_piece};
 use crate::transport::Call;
-use crate::{Error, Registry};
+use crate::{ContentEncoding, Error, Registry};
 
 /// The bytes of a blob as they arrive. They are not verified: whoever stores them hashes them.
 pub struct BlobStream {
@@ -20,6 +20,8 @@ pub struct BlobStream {
     pub offset: u64,
     /// The length of the whole blob, where the registry told.
     pub size: Option<u64>,
+    /// How the bytes are encoded, if the registry says so. That is not always true.
+    pub encoding: Option<ContentEncoding>,
     pieces: BoxStream<'static, Result<Bytes, Error>>,
 }
 
@@ -28,6 +30,38 @@ impl Stream for BlobStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.pieces.poll_next_unpin(cx)
+    }
+}
+
+impl BlobStream {
+    /// The same without its encoding, where that can be undone. It has to be read from its start.
+    ///
+    /// # Errors
+    /// The stream fails with [`Error::BadAnswer`] where the bytes are not encoded so.
+    #[must_use]
+    pub fn decoded(self, host: &str, doing: &str) -> Self {
+        let Some(decoder) = self.encoding.as_ref().and_then(ContentEncoding::decoder) else { return self };
+        let wrong = self.encoding.as_ref().map(ContentEncoding::remedy).unwrap_or_default();
+        let error = Error::BadAnswer { host: host.to_owned(), doing: doing.to_owned(), what: wrong };
+        let begin = (self.pieces, decoder, Bytes::new(), Some(error));
+        let pieces =
+            stream::try_unfold(begin, |(mut pieces, mut decoder, mut piece, mut error)| async move {
+                loop {
+                    while piece.is_empty() {
+                        match pieces.next().await.transpose()? {
+                            Some(next) => piece = next,
+                            None => return Ok(None),
+                        }
+                    }
+                    match decoder.step(&mut piece) {
+                        Ok(plain) if plain.is_empty() => {}
+                        Ok(plain) => return Ok(Some((plain, (pieces, decoder, piece, error)))),
+                        // A stream fails once.
+                        Err(_) => return error.take().map_or(Ok(None), Err),
+                    }
+                }
+            });
+        Self { pieces: pieces.boxed(), size: None, ..self }
     }
 }
 
@@ -82,12 +116,13 @@ impl Registry {
             }
             _ => (0, length_of(response.headers())),
         };
+        let encoding = ContentEncoding::of(response.headers());
         let host = self.host().to_owned();
         let pieces = stream::try_unfold((response, host, doing), |(mut response, host, doing)| async move {
             let piece = next_piece(&mut response, &host, &doing).await?;
             Ok(piece.map(|piece| (piece, (response, host, doing))))
         });
-        Ok(BlobStream { offset, size, pieces: pieces.boxed() })
+        Ok(BlobStream { offset, size, encoding, pieces: pieces.boxed() })
     }
 
     fn blob_call(&self, method: Method, repository: &RemoteName, digest: &Digest, doing: &str) -> Call {

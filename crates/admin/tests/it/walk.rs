@@ -221,6 +221,7 @@ const WALK: &[(&str, Ends, Attempt)] = attempts! {
     job_logs: OWNERS, |s, a| s.admin.job_logs(a, s.job, 0, 100);
     cancel_job: OWNERS, |s, a| s.admin.cancel_job(a, s.job);
     retry_job: OWNERS, |s, a| s.admin.retry_job(a, s.ended_job);
+    after_evaluations: SIGNED_IN, |s, a| s.admin.after_evaluations(a);
     poll_all: SIGNED_IN, |s, a| s.admin.poll_all(a);
     events: OWNERS, |s, a| s.admin.events(a, None, EventFilter { job: Some(s.job), ..EventFilter::default() });
     activity: OPEN, |s, a| { let all = PageRequest::first(10); async move { s.admin.activity(a, &ActivityFilter::default(), &all).await } };

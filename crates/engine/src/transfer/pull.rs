@@ -6,7 +6,7 @@ use super::{
     claims::Claims,
     halt::Halt,
     parse,
-    stream::{Fetch, Report},
+    stream::{Fetch, Reading, Report},
     too_deep,
 };
 use crate::{
@@ -230,28 +230,33 @@ impl Pull {
             .acquire()
             .await
             .map_err(|closed| Trouble::Passing(Said::Server { said: closed.to_string() }.into()))?;
-        match self.store_blob(blob).await {
+        match self.store_blob(blob, Reading::ByLength).await {
             Err(trouble) if trouble.is_wrong_content() => {
                 let why = Box::new(self.journal.told(&trouble));
                 self.journal.warn(Said::Again { why, again: Again::FromStart });
-                self.store_blob(blob).await
+                self.store_blob(blob, Reading::Otherwise).await
             }
             stored => stored,
         }
     }
 
-    async fn store_blob(&self, blob: &Descriptor) -> Result<(), Trouble> {
+    async fn store_blob(&self, blob: &Descriptor, reading: Reading) -> Result<(), Trouble> {
         // Not asked whether the run goes on: the tag that needs it is under way, and ends where it can.
         let report = Report::default();
         let (registry, from) = (self.registry.clone(), self.from.clone());
         let (digest, size) = (blob.digest.clone(), blob.size);
-        let fetch = Fetch::new(registry, from, digest, size, self.halt.clone());
+        let fetch = Fetch::new(registry, from, digest, size, self.halt.clone(), reading);
         let body = fetch.stream(self.journal.clone(), report.clone());
         match self.content.put_blob(&self.into, &blob.digest, Some(blob.size), body).await {
             Ok(_) => Ok(()),
             Err(error) => {
                 self.journal.bytes_lost(report.bytes());
-                self.halt.heed(Err(report.trouble().unwrap_or(Trouble::Content(error))))
+                let trouble = report.trouble().unwrap_or(Trouble::Content(error));
+                let encoding = report.encoding().filter(|_| trouble.is_wrong_content());
+                self.halt.heed(Err(match encoding {
+                    Some(encoding) => Trouble::WrongContent(format!("{trouble}; {}", encoding.remedy())),
+                    None => trouble,
+                }))
             }
         }
     }

@@ -11,7 +11,7 @@ use futures::StreamExt;
 use http::StatusCode;
 use longshore_content::ByteStream;
 use longshore_oci::{Digest, RemoteName};
-use longshore_remote::{BlobStream, Error, Failure, Registry};
+use longshore_remote::{BlobStream, ContentEncoding, Error, Failure, Registry};
 use metrics::counter;
 use std::{
     io,
@@ -34,6 +34,7 @@ pub(crate) struct Report(Arc<Mutex<Told>>);
 struct Told {
     bytes: u64,
     trouble: Option<Trouble>,
+    encoding: Option<ContentEncoding>,
 }
 
 impl Report {
@@ -45,6 +46,15 @@ impl Report {
     /// How many bytes it gave.
     pub(crate) fn bytes(&self) -> u64 {
         self.with(|told| told.bytes)
+    }
+
+    /// The encoding that the content came with.
+    pub(crate) fn encoding(&self) -> Option<ContentEncoding> {
+        self.with(|told| told.encoding.clone())
+    }
+
+    fn came_as(&self, encoding: ContentEncoding) {
+        self.with(|told| told.encoding = Some(encoding));
     }
 
     fn gave(&self, bytes: u64) {
@@ -74,6 +84,20 @@ pub(crate) struct Fetch {
     breaks: u32,
     broke_at: u64,
     halt: Halt,
+    reading: Reading,
+    /// Whether an encoding is being undone. Then it cannot be gone on in the middle.
+    decodes: bool,
+    report: Report,
+}
+
+/// How content is read that comes with an encoding, which it was not to have: proxies compress what passes them,
+/// and stores say of compressed layers that they are encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// As it comes where it has the length that it should have, and without the encoding elsewhere.
+    ByLength,
+    /// The other way round, since that brought something else.
+    Otherwise,
 }
 
 struct Open {
@@ -90,13 +114,29 @@ impl Fetch {
         digest: Digest,
         size: u64,
         halt: Halt,
+        reading: Reading,
     ) -> Self {
         let (offset, open, breaks, broke_at) = (0, None, 0, 0);
-        Self { registry, repository, digest, size, offset, open, breaks, broke_at, halt }
+        let (decodes, report) = (false, Report::default());
+        Self {
+            registry,
+            repository,
+            digest,
+            size,
+            offset,
+            open,
+            breaks,
+            broke_at,
+            halt,
+            reading,
+            decodes,
+            report,
+        }
     }
 
     /// The blob's bytes. Progress is counted in `journal`; `report` receives why it failed, if it does.
-    pub(crate) fn stream(self, journal: Journal, report: Report) -> ByteStream {
+    pub(crate) fn stream(mut self, journal: Journal, report: Report) -> ByteStream {
+        self.report = report.clone();
         futures::stream::unfold(Some(self), move |fetch| {
             let (journal, report) = (journal.clone(), report.clone());
             async move {
@@ -146,7 +186,20 @@ impl Fetch {
     }
 
     async fn reopen(&mut self) -> Result<Open, Error> {
-        let stream = self.registry.get_blob(&self.repository, &self.digest, self.offset).await?;
+        let from = if self.decodes { 0 } else { self.offset };
+        let mut stream = self.registry.get_blob(&self.repository, &self.digest, from).await?;
+        if let Some(encoding) = stream.encoding.clone() {
+            self.report.came_as(encoding.clone());
+            let is_as_long = stream.size == Some(self.size);
+            if encoding.is_known() && (self.decodes || is_as_long == (self.reading == Reading::Otherwise)) {
+                if from > 0 {
+                    stream = self.registry.get_blob(&self.repository, &self.digest, 0).await?;
+                }
+                self.decodes = true;
+                let doing = format!("fetching blob {} of {}", self.digest.short(), self.repository);
+                stream = stream.decoded(self.registry.host(), &doing);
+            }
+        }
         let skip = self.offset.saturating_sub(stream.offset);
         Ok(Open { stream, skip })
     }
@@ -157,7 +210,7 @@ impl Fetch {
         // A registry that cannot go on in the middle may still give the whole.
         let no_range = matches!(error, Error::BadAnswer { .. })
             || error.status() == Some(StatusCode::RANGE_NOT_SATISFIABLE);
-        if self.offset > 0 && no_range {
+        if (self.offset > 0 && no_range) || (self.decodes && matches!(error, Error::BadAnswer { .. })) {
             return Err(Trouble::WrongContent(error.to_string()));
         }
         if self.offset - self.broke_at >= PROGRESS {

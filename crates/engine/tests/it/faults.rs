@@ -364,6 +364,51 @@ async fn semantics_24_a_blob_of_another_length_is_fetched_once_more_from_its_sta
 }
 
 #[tokio::test]
+async fn semantics_40_content_that_a_proxy_compressed_is_read_and_what_only_says_so_too() {
+    let world = World::running().await;
+    let says_gzip = |headers: &mut http::HeaderMap| {
+        headers.insert("content-encoding", http::HeaderValue::from_static("gzip"));
+    };
+    let image = corpus::image(1, 1, 400_000);
+    let layer = image.blobs.iter().max_by_key(|(_, bytes)| bytes.len()).unwrap().0.clone();
+    for (name, content, has_length, breaks) in [
+        ("compressed", any("*").gzipped(), true, false),
+        ("in-chunks", any("*").gzipped(), false, false),
+        ("broken", any("*").gzipped(), true, true),
+        ("says-so", any("*").headers(says_gzip), true, false),
+        ("says-so-in-chunks", any("*").headers(says_gzip), false, false),
+    ] {
+        let registry = ScriptedRegistry::start().await;
+        registry.hold("up/app", Some("1.0"), &image);
+        registry.script([content]);
+        if breaks {
+            registry.script([any(format!("*blobs/{layer}")).times(1).break_after(200_000)]);
+        }
+        if !has_length {
+            registry.script([any("*").without("content-length")]);
+        }
+        let here = world.repository(&format!("dev/{name}")).await;
+        let mirror = world.pull_mirror(&here, &registry, "up/app", |_| {}).await;
+        let job = poll(&world, &mirror).await;
+        assert_eq!((job.status, job.attempt), (Status::Done, 1), "{name}: {}", world.log(job.id).await);
+        assert!(world.has(&here, &image).await, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn semantics_40_an_encoding_that_cannot_be_undone_is_named_with_the_remedy() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    registry.hold("up/app", Some("1.0"), &corpus::image(1, 1, 100));
+    registry
+        .script([on(Method::GET, "*/blobs/*").answer(reply(200).header("content-encoding", "br").body("?"))]);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "up/app", |_| {}).await;
+    let error = poll(&world, &mirror).await.error.unwrap();
+    assert!(error.contains("Content-Encoding: br") && error.contains("proxy"), "{error}");
+}
+
+#[tokio::test]
 async fn semantics_37_an_index_is_named_where_its_type_is_no_manifest() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;

@@ -4,7 +4,7 @@
 //! differently from a good registry stands in a table of [`Rule`]s, read from the top: the first that fits a
 //! request answers it, and what fits none goes to the registry itself.
 //!
-//! ```ignore
+//! ```text
 //! let registry = ScriptedRegistry::start().await;
 //! registry.script([
 //!     on(Method::HEAD, "*/manifests/*").status(403),

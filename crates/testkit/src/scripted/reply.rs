@@ -1,11 +1,16 @@
 //! An answer, with as much or as little of what belongs to one as a test wants.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use http::{Method, Response, StatusCode};
 use longshore_oci::ErrorBody;
 use tokio::sync::Semaphore;
@@ -109,6 +114,18 @@ impl Reply {
     pub(super) fn spoiled(mut self) -> Self {
         if let Body::Whole(bytes) = self.body {
             self.body = Body::Whole(vec![b' '; bytes.len()].into());
+        }
+        self
+    }
+
+    /// Compressed, and named so.
+    pub(super) fn gzipped(mut self) -> Self {
+        if let Body::Whole(bytes) = &self.body {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(bytes).expect("memory takes it");
+            self.body = Body::Whole(encoder.finish().expect("memory takes it").into());
+            self.headers.remove(CONTENT_LENGTH);
+            self.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         self
     }

@@ -47,6 +47,7 @@ pub(super) enum Change {
     WrongBytes,
     Headers(Edit),
     WithoutLength,
+    Gzipped,
 }
 
 /// All that the table says to one request.
@@ -170,6 +171,12 @@ impl Rule {
         self.changes(Change::WrongBytes)
     }
 
+    /// The registry's own answer as a proxy sends it that compresses whatever passes it.
+    #[must_use]
+    pub fn gzipped(self) -> Self {
+        self.changes(Change::Gzipped)
+    }
+
     /// The registry's own answer without these headers; `content-length` is one.
     #[must_use]
     pub fn without(self, name: &'static str) -> Self {
@@ -234,6 +241,7 @@ impl Change {
             Change::BreakAfter(bytes) => return reply.broken(*bytes),
             Change::WrongBytes => return reply.spoiled(),
             Change::WithoutLength => return reply.without_length(),
+            Change::Gzipped => return reply.gzipped(),
             Change::Headers(edit) => edit(&mut reply.headers),
         }
         reply
