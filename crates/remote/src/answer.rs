@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use jiff::fmt::rfc2822::DateTimeParser;
-use longshore_oci::{ErrorBody, media_type};
+use longshore_oci::{ErrorBody, ErrorCode, media_type};
 use reqwest::Response;
 use tokio::time::Instant;
 
@@ -146,6 +146,28 @@ async fn read_error_body(response: &mut Response, host: &str, doing: &str) -> Ve
         }
     }
     body
+}
+
+/// An error answer whose body has been looked at; it can be read again.
+pub(crate) async fn peeked(mut response: Response, host: &str, doing: &str) -> (Response, Bytes) {
+    let body = Bytes::from(read_error_body(&mut response, host, doing).await);
+    let mut again = http::Response::new(body.clone());
+    *again.status_mut() = response.status();
+    *again.headers_mut() = std::mem::take(response.headers_mut());
+    (again.into(), body)
+}
+
+/// Whether an error answer is about a token that is not, or no longer, good: by its challenge, or in the words of its
+/// body, which are nowhere specified.
+pub(crate) fn is_about_token(headers: &HeaderMap, body: &[u8]) -> bool {
+    let challenges = headers.get_all(WWW_AUTHENTICATE).iter();
+    let mut challenges = challenges.filter_map(|value| value.to_str().ok());
+    let (code, message) = words_of(headers, body);
+    let denied = code.is_some_and(|code| matches!(code, ErrorCode::Denied | ErrorCode::Unauthorized));
+    let words = message.to_ascii_lowercase();
+    challenges.any(|challenge| challenge.contains("invalid_token"))
+        || words.contains("invalid_token")
+        || (denied && words.contains("token") && (words.contains("expired") || words.contains("invalid")))
 }
 
 /// Turns an answer that is an error into one.

@@ -80,7 +80,11 @@ impl Registry {
     pub async fn has_blob(&self, repository: &RemoteName, digest: &Digest) -> Result<bool, Error> {
         let call = self.blob_call(Method::HEAD, repository, digest, "looking at");
         let doing = call.doing.clone();
-        let response = self.send(call).await?;
+        let response = match self.send(call).await {
+            Ok(response) => response,
+            Err(error) if error.may_mean_absent() => return Ok(false),
+            Err(error) => return Err(error),
+        };
         match response.status() {
             status if status.is_success() => Ok(true),
             StatusCode::NOT_FOUND

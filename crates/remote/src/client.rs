@@ -12,8 +12,8 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::answer::{read_body, refusal};
-use crate::auth::Auth;
+use crate::answer::{is_about_token, peeked, read_body, refusal};
+use crate::auth::{Auth, Scheme};
 use crate::connector::Connector;
 use crate::learned::Learned;
 use crate::transport::{Answer, Call, Payload, Transport};
@@ -194,7 +194,20 @@ impl Registry {
         loop {
             let authorization = self.authorization(&call, own).await?;
             let answer = self.inner.transport.follow(&mut call, authorization.clone()).await?;
-            let Answer { response, redirected } = answer;
+            let Answer { mut response, redirected } = answer;
+            if own && !redirected && authorization.is_some() {
+                let says;
+                (response, says) = self.says_expired(response, &call.doing).await;
+                if says && !renewed && call.payload.can_be_sent() {
+                    renewed = true;
+                    let (auth, transport) = (&self.inner.auth, &self.inner.transport);
+                    auth.renew(transport, response.headers(), &call.scopes, authorization.as_ref()).await?;
+                    continue;
+                }
+                if says {
+                    return Err(self.unauthorized(response, &call.doing, true).await);
+                }
+            }
             let denied = matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
             if denied && redirected && !asked_again && call.payload.can_be_sent() {
                 // The address it was sent to has run out; the registry gives a new one.
@@ -221,6 +234,18 @@ impl Registry {
         }
     }
 
+    /// Whether an answer is about a token that has ended, though it is no 401: some registries say so with 400 or
+    /// 403.
+    async fn says_expired(&self, response: Response, doing: &str) -> (Response, bool) {
+        let may = matches!(response.status(), StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN);
+        if !may || !matches!(self.inner.auth.scheme(), Some(Scheme::Bearer { .. })) {
+            return (response, false);
+        }
+        let (response, body) = peeked(response, self.host(), doing).await;
+        let says = is_about_token(response.headers(), &body);
+        (response, says)
+    }
+
     async fn authorization(&self, call: &Call, own: bool) -> Result<Option<HeaderValue>, Error> {
         if own { self.inner.auth.header(&self.inner.transport, &call.scopes).await } else { Ok(None) }
     }
@@ -229,7 +254,7 @@ impl Registry {
         let host = self.host().to_owned();
         let message = refusal(response, &host, doing).await.words();
         match (self.inner.auth.scheme(), self.inner.auth.credentials()) {
-            (Some(crate::auth::Scheme::Basic), Some(credentials)) if authorized => {
+            (Some(Scheme::Basic), Some(credentials)) if authorized => {
                 Error::WrongCredentials { host, username: credentials.username.clone(), message }
             }
             (_, credentials) => Error::Unauthorized {

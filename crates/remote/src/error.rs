@@ -257,6 +257,22 @@ impl Error {
         self.status() == Some(StatusCode::NOT_FOUND)
     }
 
+    /// Whether it may mean that what was asked for is not there. Registries say so with 404, and also with 403, with
+    /// 401 to a token that suffices for what is there, and with 400 for a name that they do not know.
+    pub fn may_mean_absent(&self) -> bool {
+        match self {
+            Error::Unauthorized { .. } => true,
+            Error::Refused(refusal) => matches!(
+                refusal.status,
+                StatusCode::NOT_FOUND
+                    | StatusCode::FORBIDDEN
+                    | StatusCode::UNAUTHORIZED
+                    | StatusCode::BAD_REQUEST
+            ),
+            _ => false,
+        }
+    }
+
     /// Whether the credentials, or their absence, are the reason.
     pub fn is_denied(&self) -> bool {
         matches!(self.status(), Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN))

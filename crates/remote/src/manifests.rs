@@ -68,7 +68,11 @@ impl Registry {
         if !self.learned().heads_fail() {
             let call = self.manifest_call(Method::HEAD, repository, reference, &[Action::Pull], "looking at");
             let doing = call.doing.clone();
-            let response = self.send(call).await?;
+            let response = match self.send(call).await {
+                Ok(response) => response,
+                Err(error) if error.may_mean_absent() => return Ok(Presence::Unsaid(error)),
+                Err(error) => return Err(error),
+            };
             match response.status() {
                 StatusCode::OK => {
                     if let Some(head) = head_of(response.headers()) {
@@ -78,7 +82,7 @@ impl Registry {
                 }
                 StatusCode::NOT_FOUND => return Ok(Presence::Missing),
                 StatusCode::FORBIDDEN if self.learned().believes_forbidden_head() => {
-                    return Ok(Presence::Forbidden(Box::new(self.refusal_of(response, &doing).await)));
+                    return Ok(Presence::Unsaid(self.refused(response, &doing).await));
                 }
                 StatusCode::FORBIDDEN => head_forbidden = true,
                 StatusCode::BAD_REQUEST => {}
@@ -93,14 +97,14 @@ impl Registry {
                 let (media_type, size) = (Some(media_type), Some(bytes.len() as u64));
                 Presence::There(ManifestHead { digest, media_type, size })
             }
-            Err(Error::Refused(refusal)) if refusal.status == StatusCode::FORBIDDEN => {
-                Presence::Forbidden(refusal)
-            }
             Err(error) if error.is_not_found() => Presence::Missing,
+            Err(error) if error.may_mean_absent() => Presence::Unsaid(error),
             Err(error) => return Err(error),
         };
         if head_forbidden {
-            self.learned().note_forbidden_head(matches!(presence, Presence::Forbidden(_)));
+            let agreed =
+                matches!(&presence, Presence::Unsaid(error) if error.status() == Some(StatusCode::FORBIDDEN));
+            self.learned().note_forbidden_head(agreed);
         }
         Ok(presence)
     }

@@ -13,7 +13,7 @@ use crate::{
 };
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue};
 use longshore_content::Content;
 use longshore_model::{
     Lineage, RemoteId, Repository,
@@ -100,8 +100,8 @@ impl Push {
         &self.registry
     }
 
-    /// What a reference points to there. A registry that forbids the question does so for what is not there
-    /// as well, so it counts as not there: the push itself shows what is allowed (semantics 40).
+    /// What a reference points to there. A registry that refuses the question does so for what is not there as
+    /// well, so it counts as not there: the push itself shows what is allowed (semantics 40).
     pub(crate) async fn head(&self, reference: &Reference) -> Result<Option<Digest>, Trouble> {
         let there = self.registry.look_at_manifest(&self.to.repository, reference).await?;
         Ok(there.optional().map(|there| there.digest))
@@ -322,7 +322,7 @@ impl Push {
         let reference = Reference::Tag(name);
         let existing = match self.registry.get_manifest(repository, &reference).await {
             Ok(existing) => Some(existing.bytes),
-            Err(error) if error.is_not_found() || error.status() == Some(StatusCode::FORBIDDEN) => None,
+            Err(error) if error.may_mean_absent() => None,
             Err(error) => return Err(error.into()),
         };
         if let Some(list) = fallback::with_referrers(existing.as_deref(), referrers) {

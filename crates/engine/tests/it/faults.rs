@@ -236,6 +236,26 @@ async fn semantics_40_forbidden_for_a_new_tag_means_that_it_is_not_there_and_the
 }
 
 #[tokio::test]
+async fn semantics_40_whatever_is_answered_for_what_is_not_there_the_put_decides() {
+    let world = World::running().await;
+    for (status, code) in
+        [(400, "NAME_INVALID"), (401, "UNAUTHORIZED"), (403, "DENIED"), (404, "NAME_UNKNOWN")]
+    {
+        let registry = ScriptedRegistry::start().await;
+        let is_question =
+            |asked: &longshore_testkit::scripted::Asked| matches!(asked.method, Method::HEAD | Method::GET);
+        let answer = reply(status).error(code, "no such thing");
+        registry.script([any("*/their/*").when(is_question).answer(answer)]);
+        let dev = world.repository(&format!("dev/s{status}")).await;
+        world.push_mirror(&dev, &registry, "their/app", |mirror| mirror.overwrite = false).await;
+        let image = corpus::image(1, 1, 100);
+        world.push(&dev, "1.0", &image).await;
+        let jobs = pushes(&world).await;
+        assert_eq!(registry.tag("their/app", "1.0"), Some(image.root), "{status}: {:#?}", jobs.last());
+    }
+}
+
+#[tokio::test]
 async fn semantics_39_after_the_first_429_nothing_further_is_begun() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;

@@ -34,6 +34,43 @@ async fn looks(client: &Registry) -> Result<Option<Digest>, Error> {
 }
 
 #[tokio::test]
+async fn semantics_40_a_token_that_ended_is_renewed_though_the_answer_is_no_401() {
+    let ended = [
+        reply(400).error("DENIED", "Your Authorization Token is invalid."),
+        reply(403).error("DENIED", "Your authorization token has expired. Reauthenticate and try again."),
+        reply(403).header("www-authenticate", r#"Bearer realm="/token",error="invalid_token""#),
+    ];
+    for answer in ended {
+        let registry = guarded(Tokens::new()).await;
+        registry.script([on(Method::GET, "*/manifests/v1").times(1).answer(answer.clone())]);
+        let client = me(&registry);
+        client.get_manifest(&repo(), &reference("v1")).await.unwrap();
+        assert_eq!(registry.scopes_asked().len(), 2, "a new token, and the question again");
+        // What says so for ever is an error, and not asked for ever.
+        registry.script([on(Method::GET, "*/manifests/v1").answer(answer)]);
+        let error = client.get_manifest(&repo(), &reference("v1")).await.unwrap_err();
+        assert!(matches!(error, Error::Unauthorized { .. }), "{error}");
+        assert_eq!(registry.scopes_asked().len(), 3);
+    }
+    let registry = guarded(Tokens::new()).await;
+    registry.script([on(Method::GET, "*/manifests/v1").answer(reply(403).error("DENIED", "not yours"))]);
+    let error = me(&registry).get_manifest(&repo(), &reference("v1")).await.unwrap_err();
+    assert!(error.to_string().contains("not yours"), "{error}");
+    assert_eq!(registry.scopes_asked().len(), 1);
+}
+
+#[tokio::test]
+async fn semantics_40_an_upload_whose_token_ended_with_a_400_is_sent_anew() {
+    let registry = guarded(Tokens::new()).await;
+    let ended = reply(400).error("DENIED", "Your Authorization Token is invalid.");
+    registry.script([on(Method::PUT, "*/blobs/uploads/*").times(1).answer(ended)]);
+    let body = bytes::Bytes::from_static(b"hello");
+    let digest = longshore_testkit::corpus::digest_of(&body);
+    me(&registry).push_blob(&repo(), &digest, &body, None).await.unwrap();
+    assert_eq!(registry.count(Method::PUT, "/blobs/uploads/"), 2);
+}
+
+#[tokio::test]
 async fn semantics_40_a_challenge_that_names_only_pull_does_not_keep_a_push_from_asking_for_more() {
     let registry = guarded(Tokens::new().challenge(|denied| {
         vec![format!(r#"Bearer realm="{}",scope="repository:dev/web:pull""#, denied.realm)]
