@@ -80,7 +80,11 @@ impl Engine {
         let before = self.now() - HISTORY;
         self.db()
             .write(Priority::Normal, move |tx| {
-                Box::pin(async move { jobs::prune(tx, before, HISTORY_JOBS).await })
+                Box::pin(async move {
+                    // While servers are replaced one by one, those of an older version go on queueing.
+                    jobs::line_up(tx).await?;
+                    jobs::prune(tx, before, HISTORY_JOBS).await
+                })
             })
             .await
             .map(drop)

@@ -78,8 +78,10 @@ fn back(tx: &mut Tx, job: JobId, changed: u64) -> Result<(), Error> {
     Ok(())
 }
 
-/// At the start of a server that is alone with its database: whatever another start held is put back.
+/// At the start of a server: whatever an earlier start of one that is alone with its database held is put back, and
+/// what a server of an older version has queued, which knows no lanes, gets its own.
 pub async fn release_all(tx: &mut Tx, not_of: BootId, now: Timestamp) -> Result<u64, Error> {
+    line_up(tx).await?;
     // On PostgreSQL others may be at work; their leases run out by themselves.
     if tx.is_postgres() {
         return release_expired(tx, now).await;
@@ -87,6 +89,20 @@ pub async fn release_all(tx: &mut Tx, not_of: BootId, now: Timestamp) -> Result<
     let sql = put_back!(" WHERE status = 'running' AND (boot IS NULL OR boot <> $2) RETURNING id");
     let released = rows!(tx.conn, (String,), sql, micros(now), not_of.to_string())?;
     announce_all(tx, released)
+}
+
+/// Gives jobs that speak to a remote and stand in no lane their own. Without one, nobody would ever hand them out.
+/// Grows with the jobs that wait outside of lanes: parents of polls, and those.
+pub async fn line_up(tx: &mut Tx) -> Result<u64, Error> {
+    lock_endings(tx).await?;
+    let sql = "UPDATE jobs SET lane = remote || '/' || (SELECT r.namespace FROM repositories r WHERE r.id = jobs.repository)
+               WHERE lane IS NULL AND remote IS NOT NULL AND finished_at IS NULL
+                 AND action IN ('push_mirror_tag', 'poll_mirror')";
+    let lined_up = change!(tx.conn, sql)?;
+    if lined_up > 0 {
+        tx.announce(Change::JobsWaiting(None));
+    }
+    Ok(lined_up)
 }
 
 /// What has run out: on PostgreSQL by the clock of the database, which all servers share, and which gave the

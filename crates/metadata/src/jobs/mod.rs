@@ -28,7 +28,7 @@ use longshore_model::{
 };
 use row::{Row, select};
 
-pub use back::{any_expired, release, release_all, release_expired, retry_later};
+pub use back::{any_expired, line_up, release, release_all, release_expired, retry_later};
 pub use claim::{Claim, DueLane, Lane, claim, claim_lane, lanes};
 pub use hold::{count_held, held, hold, number_held, reconsider, release_held};
 pub use list::list;

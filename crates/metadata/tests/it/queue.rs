@@ -14,7 +14,7 @@ use longshore_model::message::{JobMessage, Withdrawal};
 use longshore_model::policy::RunCode;
 use longshore_model::remote::WaitReason;
 use longshore_model::stored::{Job, LastRun, PullMirror};
-use longshore_model::{Author, JobId, LastChange, Message, PolicyKind, RemoteId};
+use longshore_model::{Author, BootId, JobId, LastChange, Message, PolicyKind, RemoteId};
 
 on_both![
     semantics_34_editing_a_policy_ends_what_its_earlier_rules_have_in_the_queue,
@@ -48,7 +48,7 @@ async fn two_polls(scene: &Scene, mirror: &PullMirror) -> (jobs::Claim, JobId) {
     (running, add(scene, poll(mirror)).await)
 }
 
-async fn scenery(scene: &Scene) -> PullMirror {
+pub(crate) async fn scenery(scene: &Scene) -> PullMirror {
     let app = scene.repository("dev/app").await;
     let (one, _) = two_remotes(scene).await;
     mirror(scene, &app, one).await
@@ -308,5 +308,17 @@ async fn semantics_39_jobs_stand_in_one_lane_per_remote_and_namespace(scene: Sce
     expected.sort();
     assert_eq!(found, expected);
     assert!(jobs::lanes(conn, Action::PushMirrorTag, at(-1)).await.unwrap().is_empty(), "not due yet");
+
+    // What an older version has put into the queue stands in none, and is never handed out before it does.
+    scene.by_another("UPDATE jobs SET lane = NULL").await;
+    let conn = &mut scene.read().await;
+    assert!(jobs::lanes(conn, Action::PushMirrorTag, at(1)).await.unwrap().is_empty());
+    scene.write(|tx| Box::pin(async move { jobs::release_all(tx, BootId::new(), at(1)).await })).await;
+    assert_eq!(jobs::lanes(conn, Action::PushMirrorTag, at(1)).await.unwrap().len(), 3);
+    assert_eq!(
+        scene.write(|tx| Box::pin(async move { jobs::line_up(tx).await })).await,
+        0,
+        "all have theirs"
+    );
     assert!(jobs::lanes(conn, Action::PollMirror, at(1)).await.unwrap().is_empty());
 }

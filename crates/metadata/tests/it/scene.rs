@@ -22,6 +22,7 @@ pub(crate) const LEASE: SignedDuration = SignedDuration::from_secs(60);
 
 pub(crate) struct Scene {
     pub(crate) db: Database,
+    url: String,
     /// Keeps the files of SQLite until the test ends.
     _folder: Option<tempfile::TempDir>,
 }
@@ -30,7 +31,7 @@ impl Scene {
     pub(crate) async fn on_sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("longshore.db").display());
-        Self { db: Database::open(&url, vault()).await.unwrap(), _folder: Some(folder) }
+        Self { db: Database::open(&url, vault()).await.unwrap(), url, _folder: Some(folder) }
     }
 
     pub(crate) async fn on_postgres() -> Self {
@@ -40,7 +41,19 @@ impl Scene {
 
     /// One of several servers on a PostgreSQL database.
     pub(crate) async fn at(url: &str) -> Self {
-        Self { db: Database::open(url, vault()).await.unwrap(), _folder: None }
+        Self { db: Database::open(url, vault()).await.unwrap(), url: url.to_owned(), _folder: None }
+    }
+
+    /// A statement of another program on the same database, such as a server of an older version.
+    pub(crate) async fn by_another(&self, sql: &'static str) {
+        use sqlx::Connection as _;
+        if self.url.starts_with("sqlite") {
+            let mut other = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+            sqlx::query(sql).execute(&mut other).await.unwrap();
+        } else {
+            let mut other = sqlx::PgConnection::connect(&self.url).await.unwrap();
+            sqlx::query(sql).execute(&mut other).await.unwrap();
+        }
     }
 
     pub(crate) async fn read(&self) -> Conn {
