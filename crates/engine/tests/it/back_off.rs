@@ -4,12 +4,13 @@ use crate::support::{ScriptedRegistry, World, world::author};
 use axum::http::Method;
 use jiff::SignedDuration;
 use longshore_engine::orders;
-use longshore_metadata::{jobs, pull_mirrors};
+use longshore_metadata::{jobs, pull_mirrors, remotes};
 use longshore_model::{
     Clock, JobId, Timestamp,
     job::{Cause, Job, Status},
+    policy::RunCode,
     remote::WaitReason,
-    stored::PullMirror,
+    stored::{LastRun, PullMirror},
 };
 use longshore_testkit::{
     corpus,
@@ -201,6 +202,76 @@ async fn semantics_39_a_registry_that_says_it_is_there_and_gives_nothing_is_left
     registry.forget_rules();
     world.settled().await;
     assert_eq!(registry.tags("their/app").len(), 60);
+}
+
+#[tokio::test]
+async fn semantics_23_a_pull_longer_than_a_day_keeps_its_first_blobs() {
+    let clock = Arc::new(Ahead::default());
+    let mut world = World::still_at(clock.clone()).await;
+    world.start();
+    let registry = ScriptedRegistry::start().await;
+    let image = corpus::image(1, 2, 50_000);
+    registry.hold("their/app", Some("1.0"), &image);
+    let slow = image.blobs.iter().max_by_key(|(_, bytes)| bytes.len()).unwrap().0.clone();
+    registry.gate(&slow);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+    let job = poll(&world, &mirror).await;
+    let early: Vec<_> =
+        image.blobs.iter().map(|(digest, _)| digest).filter(|digest| **digest != slow).collect();
+    let has_early = async || {
+        for digest in &early {
+            world.content.stat_blob(&here, digest).await.unwrap()?;
+        }
+        Some(())
+    };
+    world.until(has_early).await;
+
+    for days in [2, 9, 45] {
+        clock.0.store(days * 24 * 3600, Ordering::Relaxed);
+        let order = orders::collect_garbage(false, Cause::Asked { author: author() }, world.now());
+        let collected = world.enqueue(order).await;
+        assert_eq!(world.ended(collected.id).await.status, Status::Done);
+        assert!(has_early().await.is_some(), "after {days} days");
+    }
+    registry.open(&slow);
+    assert_eq!(world.ended(job).await.status, Status::Done, "{}", world.log(job).await);
+    assert!(world.has(&here, &image).await);
+    for digest in early {
+        assert_eq!(registry.count(Method::GET, digest.as_str()), 1, "it was not fetched again");
+    }
+}
+
+#[tokio::test]
+async fn semantics_39_what_a_mirror_and_a_remote_show_is_written_only_by_what_asked_the_registry() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    registry.hold("their/app", Some("1.0"), &corpus::image(1, 1, 100));
+    registry.script([on(Method::GET, "*/tags/list").answer(reply(429).retry_after(600))]);
+    let shown = async |mirror: &PullMirror| {
+        let mut conn = world.db.read().await.unwrap();
+        let mirror = pull_mirrors::get(&mut conn, mirror.common.id).await.unwrap().unwrap();
+        let remote = remotes::get(&mut conn, mirror.remote).await.unwrap().unwrap();
+        (mirror.common.last_run, remote.last_contact, remote.last_error)
+    };
+    let (one, two) = (world.repository("dev/one").await, world.repository("dev/two").await);
+    let asks = world.pull_mirror(&one, &registry, "their/app", |_| {}).await;
+    let limited = poll(&world, &asks).await;
+    waits_again(&world, limited).await;
+    let (run, contact, error) =
+        world.until(async || Some(shown(&asks).await).filter(|(run, ..)| run.code == RunCode::Failed)).await;
+    assert_eq!(run.job, Some(limited));
+    assert!(error.as_deref().is_some_and(|error| error.contains("429")), "{error:?}");
+
+    // The remote is left alone: neither who waits for it, nor who gives up waiting, has asked it.
+    let waits = world.pull_mirror(&two, &registry, "their/app", |m| m.remote = asks.remote).await;
+    let job = poll(&world, &waits).await;
+    world.until(async || world.job(job).await.back_off).await;
+    assert_eq!(shown(&waits).await, (LastRun::never(), contact, error.clone()));
+    let now = world.now();
+    world.write(move |tx| Box::pin(async move { jobs::cancel(tx, job, now).await.map(drop) })).await;
+    assert_eq!(world.ended(job).await.status, Status::Canceled);
+    assert_eq!(shown(&waits).await, (LastRun::never(), contact, error));
 }
 
 #[tokio::test]
