@@ -9,6 +9,7 @@ mod confirm;
 mod copy;
 mod dialog;
 mod form;
+mod in_browser;
 mod list;
 mod loaded;
 mod page;
@@ -35,6 +36,7 @@ pub use form::{
     Checkbox, Choice, Choices, FieldKind, SearchBox, SelectField, Switch, TextArea, TextField,
     focus_first_error,
 };
+pub use in_browser::in_browser;
 pub use list::{FilterSelect, FilterText, ListPager, ListQuery, use_list_query};
 pub use loaded::{Failure, FormProblem, Loaded};
 pub use longshore_model::size;

@@ -3,13 +3,15 @@
 use std::time::{Duration, Instant};
 
 use longshore_testkit::{Longshore, Site, corpus};
+use serde_json::json;
 
-use crate::support::{longshore, repository, user};
+use crate::support::{longshore, promotion, repositories, user};
 
 /// Somebody with a private repository whose name nobody else may ever read.
 struct Reader {
     name: &'static str,
     repository: &'static str,
+    policy: String,
     site: Site,
 }
 
@@ -17,11 +19,14 @@ impl Reader {
     async fn new(server: &Longshore, name: &'static str, repository_name: &'static str) -> Self {
         let rest = user(&server.rest(), name).await;
         let path = format!("{name}/{repository_name}");
-        repository(&rest, &path).await;
+        let target = format!("{path}-tested");
+        repositories(&rest, &[&path, &target]).await;
+        let policy = promotion(&rest, &path, &target, json!([]), "%n").await;
+        let policy = policy["id"].as_str().expect("a policy has an identifier").to_owned();
         let password = format!("{name} has a password");
         let registry = server.registry().with_credentials(name, &password);
         registry.push(&corpus::image(1, 1, 100), &path, Some("1.0")).await;
-        Self { name, repository: repository_name, site: server.site().sign_in(name, &password).await }
+        Self { name, repository: repository_name, policy, site: server.site().sign_in(name, &password).await }
     }
 
     /// Pages, and how their titles begin.
@@ -35,6 +40,7 @@ impl Reader {
             own("/deleted-tags", path.clone()),
             own("/promotions", path.clone()),
             own("/promotions/new", format!("New promotion policy of {path}")),
+            own(&format!("/promotions/{}/edit", self.policy), format!("Promotion policy of {path}")),
             own("/mirrors", path.clone()),
             own("/mirrors/new", format!("New mirror of {path}")),
             own("/permissions", path.clone()),
@@ -70,6 +76,8 @@ async fn load(reader: &Reader, foreign: &str, first: usize, until: Instant) -> (
         let seen = page.body.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next());
         if page.status != 200 {
             wrong.push(format!("{path} answered {}", page.status));
+        } else if page.body.contains("class=\"loading\"") {
+            wrong.push(format!("{path} came without what it is about"));
         } else if page.body.contains(foreign) {
             wrong.push(format!("{path} holds {foreign}"));
         } else if !seen.is_some_and(|seen| seen.starts_with(title)) {
@@ -101,4 +109,6 @@ async fn pages_that_are_loaded_at_once_hold_nothing_of_each_other() {
         wrong.len(),
         &wrong[..wrong.len().min(10)]
     );
+    let log = server.log();
+    assert!(!log.contains("panicked"), "{log}");
 }

@@ -9,7 +9,7 @@ use longshore_model::{
 
 use super::describe::{action_label, status_label};
 use crate::{
-    components::{Choice, FilterSelect, ListQuery, SearchBox},
+    components::{Choice, FilterSelect, ListQuery, SearchBox, in_browser},
     server::repositories,
 };
 
@@ -76,8 +76,7 @@ pub(super) fn JobFilters(
 /// The names that the search suggests.
 #[component]
 fn RepositoryNames() -> impl IntoView {
-    let names =
-        LocalResource::new(|| repositories(RepositoryFilter::default(), PageRequest::first(SUGGESTIONS)));
+    let names = in_browser(|| repositories(RepositoryFilter::default(), PageRequest::first(SUGGESTIONS)));
     let options = move || {
         let page = names.get().and_then(Result::ok)?;
         let option = |name: String| view! { <option value=name></option> };

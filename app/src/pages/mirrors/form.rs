@@ -20,7 +20,7 @@ use super::{
 use crate::{
     components::{
         Button, ButtonKind, ButtonLink, Choice, Choices, FormProblem, SaveButtons, focus_first_error,
-        previewed, read_template,
+        in_browser, previewed, read_template,
     },
     error::AppError,
     pages::{connection::FieldErrors, repository::use_repository},
@@ -84,11 +84,11 @@ pub(super) fn MirrorForm(
     };
     // Listed once for each connection that was proved, and here alone: a page without script does
     // not wait for another registry.
-    let listed = LocalResource::new(move || {
+    let listed = in_browser(move || {
         let wanted = usable.get().filter(|request| request.direction == Direction::Pull);
         async move { Some(remote_tags(here.name.get_untracked(), wanted?).await) }
     });
-    let facts = LocalResource::new(move || preview_facts(here.name.get()));
+    let facts = in_browser(move || preview_facts(here.name.get()));
     let shared_names = Memo::new(move |_| {
         let facts = facts.get().and_then(Result::ok).filter(|_| input.direction() == Direction::Push);
         let preview = facts.and_then(|facts| previewed(input.rules, input.template, &facts));

@@ -22,7 +22,7 @@ pub(super) fn PullFields(
     /// The repository of this server.
     repository: String,
     /// The tags of the repository at the other registry, once they are here.
-    tags: LocalResource<Option<Answer<RemoteTags>>>,
+    tags: Signal<Option<Option<Answer<RemoteTags>>>>,
     errors: FieldErrors,
 ) -> impl IntoView {
     let refused = errors.about("patterns");

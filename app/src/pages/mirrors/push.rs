@@ -15,7 +15,7 @@ use crate::{
 pub(super) fn PushFields(
     input: MirrorInput,
     /// The repository's tags, once they are here.
-    facts: LocalResource<Answer<PreviewFacts>>,
+    facts: Signal<Option<Answer<PreviewFacts>>>,
     problem: Signal<Option<AppError>>,
 ) -> impl IntoView {
     let preview = move || match facts.get()? {

@@ -11,8 +11,8 @@ use super::{Flows, STATES, state_label, state_of, visibility_label};
 use crate::{
     components::{
         Awaited, Badge, ButtonKind, ButtonLink, Choice, Commands, EmptyState, FilterSelect, FilterText,
-        ListPager, ListQuery, Loaded, PageHeader, PageTitle, RelativeTime, SearchBox, Table, Tone, size,
-        use_list_query,
+        ListPager, ListQuery, Loaded, PageHeader, PageTitle, RelativeTime, SearchBox, Table, Tone,
+        in_browser, size, use_list_query,
     },
     host::registry_host,
     paths,
@@ -26,7 +26,7 @@ pub fn Repositories() -> impl IntoView {
     let query = use_list_query();
     let list =
         Resource::new_blocking(move || query.get(), |query| repositories(filter(&query), query.page()));
-    let known = LocalResource::new(|| async { namespaces().await.unwrap_or_default() });
+    let known = in_browser(|| async { namespaces().await.unwrap_or_default() });
     let suggestions = Signal::derive(move || {
         known.get().unwrap_or_default().iter().map(ToString::to_string).collect::<Vec<_>>()
     });

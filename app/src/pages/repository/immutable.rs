@@ -6,7 +6,7 @@ use longshore_policy::Patterns;
 
 use super::use_repository;
 use crate::{
-    components::{Choice, Choices, FieldKind, TextField},
+    components::{Choice, Choices, FieldKind, TextField, in_browser},
     server::preview_facts,
 };
 
@@ -50,7 +50,7 @@ fn parse(typed: &str) -> Result<Patterns, String> {
 #[component]
 pub(super) fn ImmutableFields(input: ImmutableInput) -> impl IntoView {
     let here = use_repository();
-    let facts = LocalResource::new(move || preview_facts(here.name.get_untracked()));
+    let facts = in_browser(move || preview_facts(here.name.get_untracked()));
     let error = Signal::derive(move || input.read().err());
     let preview = move || {
         let (Ok(immutable), Some(Ok(facts))) = (input.read(), facts.get()) else { return String::new() };

@@ -3,7 +3,10 @@
 use leptos::prelude::*;
 use longshore_model::{PageRequest, repository::RepositoryFilter};
 
-use crate::{components::Combobox, server::repositories};
+use crate::{
+    components::{Combobox, in_browser},
+    server::repositories,
+};
 
 /// How many repositories are suggested.
 const SUGGESTED: u32 = 8;
@@ -20,7 +23,7 @@ pub(crate) fn TargetField(
 ) -> impl IntoView {
     let sought = RwSignal::new(None::<String>);
     // An answer to what was typed before comes to nothing, even where it is the later one.
-    let found = LocalResource::new(move || {
+    let found = in_browser(move || {
         let search = sought.get();
         async move {
             let filter = RepositoryFilter { search: Some(search?), writable: true, ..Default::default() };
