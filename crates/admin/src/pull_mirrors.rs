@@ -64,6 +64,7 @@ impl Admin {
                     remote_repository: checked.remote_repository,
                     patterns: checked.patterns,
                     interval_seconds: draft.interval_seconds,
+                    foreign_layers: draft.foreign_layers,
                     baseline: baseline(save),
                     known_patterns: None,
                     next_run_at: now + SignedDuration::from_secs(draft.interval_seconds.into()),
@@ -122,15 +123,17 @@ impl Admin {
                 let remote = keep(tx, checked.connection, proof, author.clone(), now).await?;
                 set_state(tx, &repository, draft.exclusive, &author, now).await?;
                 let other_patterns = checked.patterns != before.patterns;
+                let other_layers = draft.foreign_layers != before.foreign_layers;
                 let own = [
                     (change == Some(Aspect::Registry), Aspect::Registry),
                     (!same_repository, Aspect::RemoteRepository),
                     (other_patterns, Aspect::Patterns),
                     (change == Some(Aspect::Credentials), Aspect::Credentials),
                     (draft.interval_seconds != before.interval_seconds, Aspect::Interval),
+                    (other_layers, Aspect::ForeignLayers),
                 ];
                 let (baseline, known_patterns) = baseline_after(&before, save, same_place, other_patterns);
-                let acts_anew = !same_place || other_patterns || baseline != before.baseline;
+                let acts_anew = !same_place || other_patterns || other_layers || baseline != before.baseline;
                 let common =
                     changed_common(&before.common, &by, draft.enabled, draft.referrers, acts_anew, now);
                 let change = difference(author.clone(), &before.common, &common, &own);
@@ -141,6 +144,7 @@ impl Admin {
                     remote_repository: checked.remote_repository,
                     patterns: checked.patterns,
                     interval_seconds: draft.interval_seconds,
+                    foreign_layers: draft.foreign_layers,
                     baseline,
                     known_patterns,
                     next_run_at: now + SignedDuration::from_secs(draft.interval_seconds.into()),

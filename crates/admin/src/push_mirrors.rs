@@ -63,6 +63,7 @@ impl Admin {
                     rules: checked.rules.into(),
                     template: checked.template.to_string(),
                     overwrite: draft.overwrite,
+                    foreign_layers: draft.foreign_layers,
                     last_mirrored_at: None,
                 };
                 push_mirrors::insert(tx, &mirror).await?;
@@ -122,11 +123,13 @@ impl Admin {
                     (!same_repository, Aspect::RemoteRepository),
                     (rules != before.rules, Aspect::Rules),
                     (template != before.template, Aspect::Template),
+                    // Images that are there already lack these layers.
+                    (draft.foreign_layers != before.foreign_layers, Aspect::ForeignLayers),
                     // These change how it acts, not on what: nothing is sent again because of them.
                     (change == Some(Aspect::Credentials), Aspect::Credentials),
                     (draft.overwrite != before.overwrite, Aspect::Overwrite),
                 ];
-                let acts_anew = own[..4].iter().any(|(differs, _)| *differs);
+                let acts_anew = own[..5].iter().any(|(differs, _)| *differs);
                 let common =
                     changed_common(&before.common, &by, draft.enabled, draft.referrers, acts_anew, now);
                 let change = difference(author.clone(), &before.common, &common, &own);
@@ -138,6 +141,7 @@ impl Admin {
                     rules,
                     template,
                     overwrite: draft.overwrite,
+                    foreign_layers: draft.foreign_layers,
                     ..before.clone()
                 };
                 let mirror = push_mirrors::update(tx, &before, after, change).await?;

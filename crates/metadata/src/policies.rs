@@ -38,6 +38,7 @@ from_row! {
         interval_seconds: Option<i64>,
         overwrite: bool,
         referrers: bool,
+        foreign_layers: bool,
         baseline: Option<String>,
         enabled: bool,
         version: i64,
@@ -139,6 +140,7 @@ impl TryFrom<PolicyRow> for PushMirror {
             remote_repository: parse("repository name", &row.remote_repository.unwrap_or_default())?,
             template: row.template.ok_or_else(|| missing("template"))?,
             overwrite: row.overwrite,
+            foreign_layers: row.foreign_layers,
             last_mirrored_at: maybe_instant(row.last_moved_at)?,
         })
     }
@@ -156,6 +158,7 @@ impl TryFrom<PolicyRow> for PullMirror {
             remote_repository: parse("repository name", &row.remote_repository.unwrap_or_default())?,
             patterns: row.patterns.ok_or_else(|| missing("patterns"))?,
             interval_seconds: u32::try_from(row.interval_seconds.unwrap_or_default()).unwrap_or(u32::MAX),
+            foreign_layers: row.foreign_layers,
             baseline: word("baseline", &row.baseline.ok_or_else(|| missing("baseline"))?)?,
             known_patterns: row.known_patterns,
             next_run_at: instant(row.next_run_at.unwrap_or_default())?,
@@ -172,8 +175,8 @@ macro_rules! select {
             "SELECT p.id, p.repository, r.name AS repository_name, r.deleted_at IS NOT NULL AS repository_rests,
                     p.target, t.name AS target_name, t.deleted_at IS NOT NULL AS target_rests,
                     p.remote, e.url AS remote_url, p.remote_repository, p.rules, p.template, p.patterns,
-                    p.interval_seconds, p.overwrite, p.referrers, p.baseline, p.enabled, p.version,
-                    p.rules_version, p.last_change, p.known_patterns, p.paused, p.author, a.name AS author_name,
+                    p.interval_seconds, p.overwrite, p.referrers, p.foreign_layers, p.baseline, p.enabled,
+                    p.version, p.rules_version, p.last_change, p.known_patterns, p.paused, p.author, a.name AS author_name,
                     (p.author IS NOT NULL AND (a.id IS NULL
                         OR (NOT a.is_admin AND (a.name <> r.namespace
                                                 OR (t.namespace IS NOT NULL AND a.name <> t.namespace))))) AS orphaned,
@@ -258,6 +261,7 @@ pub(crate) struct Particulars {
     pub patterns: Option<String>,
     pub interval_seconds: Option<i64>,
     pub overwrite: bool,
+    pub foreign_layers: bool,
     pub baseline: Option<String>,
     pub known_patterns: Option<String>,
     pub next_run_at: Option<i64>,
@@ -284,9 +288,9 @@ pub(crate) async fn insert(
         "INSERT INTO policies (id, kind, repository, target, remote, remote_repository, rules, template, patterns,
             interval_seconds, overwrite, referrers, baseline, enabled, version, paused, author, created_at,
             updated_at, next_run_at, last_moved_at, last_run_code, last_run_detail, last_run_at, last_run_job,
-            rules_version, last_change, known_patterns)
+            rules_version, last_change, known_patterns, foreign_layers)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-            $23, $24, $25, $26, $27, $28)",
+            $23, $24, $25, $26, $27, $28, $29)",
         common.id.to_string(),
         kind.as_str(),
         repository.to_string(),
@@ -314,7 +318,8 @@ pub(crate) async fn insert(
         common.last_run.job.map(|job| job.to_string()),
         common.rules_version,
         common.last_change.as_ref().map(json),
-        own.known_patterns
+        own.known_patterns,
+        own.foreign_layers
     )?;
     Ok(())
 }
@@ -357,8 +362,8 @@ pub(crate) async fn update(
         "UPDATE policies SET target = $2, remote = $3, remote_repository = $4, rules = $5, template = $6,
             patterns = $7, interval_seconds = $8, overwrite = $9, referrers = $10, baseline = $11, enabled = $12,
             version = $13, paused = CASE WHEN $14 THEN paused END, author = $15, updated_at = $16, next_run_at = $17, rules_version = $18,
-            last_change = $19, known_patterns = $20
-         WHERE id = $1 AND version = $21",
+            last_change = $19, known_patterns = $20, foreign_layers = $21
+         WHERE id = $1 AND version = $22",
         common.id.to_string(),
         own.target,
         own.remote,
@@ -380,6 +385,7 @@ pub(crate) async fn update(
         common.rules_version,
         common.last_change.as_ref().map(json),
         own.known_patterns,
+        own.foreign_layers,
         before.version.0
     )?;
     if written == 0 {

@@ -20,6 +20,7 @@ fn particulars(mirror: &PullMirror) -> Particulars {
         remote_repository: Some(mirror.remote_repository.to_string()),
         patterns: Some(mirror.patterns.clone()),
         interval_seconds: Some(i64::from(mirror.interval_seconds)),
+        foreign_layers: mirror.foreign_layers,
         baseline: Some(as_word(&mirror.baseline)),
         known_patterns: mirror.known_patterns.clone(),
         next_run_at: Some(micros(mirror.next_run_at)),

@@ -17,6 +17,7 @@ fn particulars(mirror: &PushMirror) -> Particulars {
         rules: Some(json(&mirror.rules)),
         template: Some(mirror.template.clone()),
         overwrite: mirror.overwrite,
+        foreign_layers: mirror.foreign_layers,
         ..Particulars::default()
     }
 }

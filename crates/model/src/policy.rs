@@ -170,6 +170,8 @@ pub struct PushMirror<Text = String> {
     pub template: String,
     /// Whether a tag of the other registry that this mirror did not set may be moved (semantics 4).
     pub overwrite: bool,
+    /// Whether non-distributable layers that are stored here are sent too (semantics 43).
+    pub foreign_layers: bool,
     /// When it last mirrored a tag.
     pub last_mirrored_at: Option<Timestamp>,
 }
@@ -194,6 +196,8 @@ pub struct PullMirror<Text = String> {
     pub patterns: String,
     /// Seconds between two polls.
     pub interval_seconds: u32,
+    /// Whether non-distributable layers that the remote has are fetched too (semantics 43).
+    pub foreign_layers: bool,
     /// Whether the remote's listing at the time of saving still has to be recorded (semantics 3).
     pub baseline: Baseline,
     /// While that is pending: the patterns whose tags were decided about before. They are in the
@@ -216,6 +220,10 @@ pub enum Baseline {
     /// Recorded completely; only tags that are new or differ are taken.
     Complete,
 }
+
+/// What people call the switch of mirrors for non-distributable layers (semantics 43): in the dialogs, and where a
+/// message names it as the remedy.
+pub const FOREIGN_LAYERS: &str = "Include non-distributable layers";
 
 /// Seconds between two polls where nobody says otherwise, as DTR had it.
 pub const DEFAULT_POLL_INTERVAL_SECONDS: u32 = 30 * 60;
@@ -287,6 +295,8 @@ pub struct PushMirrorDraft {
     pub overwrite: bool,
     /// Whether referrers go along.
     pub referrers: bool,
+    /// Whether non-distributable layers that are stored here are sent too (semantics 43).
+    pub foreign_layers: bool,
 }
 
 /// A pull mirror as filled in.
@@ -304,6 +314,8 @@ pub struct PullMirrorDraft {
     pub enabled: Option<bool>,
     /// Whether referrers come along.
     pub referrers: bool,
+    /// Whether non-distributable layers that the remote has are fetched too (semantics 43).
+    pub foreign_layers: bool,
     /// Make the local repository writable by this mirror alone (semantics 18); `None` leaves it.
     pub exclusive: Option<bool>,
 }

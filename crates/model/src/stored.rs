@@ -180,6 +180,7 @@ impl Speaks for PushMirror {
             rules: self.rules,
             template: self.template,
             overwrite: self.overwrite,
+            foreign_layers: self.foreign_layers,
             last_mirrored_at: self.last_mirrored_at,
         }
     }
@@ -202,6 +203,7 @@ impl Speaks for PullMirror {
             remote_repository: self.remote_repository,
             patterns: self.patterns,
             interval_seconds: self.interval_seconds,
+            foreign_layers: self.foreign_layers,
             baseline: self.baseline,
             known_patterns: self.known_patterns,
             next_run_at: self.next_run_at,

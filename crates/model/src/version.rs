@@ -70,6 +70,8 @@ aspects! {
     Overwrite = "overwriting";
     /// Whether signatures and the like go along.
     Referrers = "what goes along";
+    /// Whether non-distributable layers are mirrored.
+    ForeignLayers = "foreign layers";
     /// It acts again.
     Enabled = "“enabled” (on)";
     /// It acts no more.

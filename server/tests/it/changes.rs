@@ -100,3 +100,34 @@ async fn semantics_34_less_than_a_second_after_a_push_mirror_was_disabled_nothin
     .await;
     assert_eq!(other.count(Method::PUT, "manifests/"), sent);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn semantics_43_mirrors_leave_foreign_layers_out_until_a_change_says_otherwise_and_other_changes_keep_that()
+ {
+    let server = longshore().await;
+    let rest = server.rest();
+    repositories(&rest, &["dev/website"]).await;
+    let other = ScriptedRegistry::start().await;
+    other.hold("qa/website", Some("1.0"), &corpus::image(1, 1, 100));
+    let connection = remote(&other.url(), "qa/website", "", "");
+    for (kind, draft, elsewhere) in [
+        ("pushMirroringPolicies", json!({"rules": [], "tagTemplate": "%n"}), json!({"tagTemplate": "%n-x"})),
+        ("pollMirroringPolicies", json!({}), json!({"interval": 600})),
+    ] {
+        let all = format!("/repositories/dev/website/{kind}");
+        let made = rest.post(&all, with(connection.clone(), draft.clone())).await.expect(201);
+        assert_eq!(made["foreignLayers"], false, "{kind}");
+        let path = format!("{all}/{}", made["id"].as_str().unwrap());
+        let on =
+            rest.put(&path, json!({"foreignLayers": true, "version": made["version"]})).await.expect(200);
+        assert_eq!((&on["foreignLayers"], &on["enabled"]), (&json!(true), &json!(true)), "{kind}");
+        for change in [elsewhere, json!({"enabled": false}), json!({"enabled": true, "referrers": false})] {
+            assert_eq!(rest.put(&path, change).await.expect(200)["foreignLayers"], true, "{kind}");
+        }
+        let both = rest.put(&path, json!({"enabled": false, "foreignLayers": false})).await.expect(200);
+        assert_eq!((&both["foreignLayers"], &both["enabled"]), (&json!(false), &json!(false)), "{kind}");
+        assert_eq!(rest.get(&path).await.expect(200)["foreignLayers"], false, "{kind}");
+        let on = rest.post(&all, with(connection.clone(), with(draft, json!({"foreignLayers": true})))).await;
+        assert_eq!(on.expect(201)["foreignLayers"], true, "{kind}");
+    }
+}

@@ -29,6 +29,8 @@ pub(super) struct MirrorInput {
     pub(super) namespace: RwSignal<String>,
     pub(super) name: RwSignal<String>,
     pub(super) referrers: RwSignal<bool>,
+    /// Whether non-distributable layers are mirrored too (semantics 43).
+    pub(super) foreign_layers: RwSignal<bool>,
     enabled: bool,
     // Push alone.
     pub(super) rules: RulesInput,
@@ -57,6 +59,7 @@ impl MirrorInput {
             namespace: text(""),
             name: text(""),
             referrers: RwSignal::new(true),
+            foreign_layers: RwSignal::new(false),
             enabled: true,
             rules: RulesInput::default(),
             template: text("%n"),
@@ -76,11 +79,13 @@ impl MirrorInput {
             Mirror::Push { mirror } => {
                 input.template.set(mirror.template.clone());
                 input.overwrite.set(mirror.overwrite);
+                input.foreign_layers.set(mirror.foreign_layers);
                 (PUSH, mirror.remote, &mirror.remote_repository)
             }
             Mirror::Pull { mirror } => {
                 let (every, unit) = interval(mirror.interval_seconds);
                 input.patterns.set(mirror.patterns.clone());
+                input.foreign_layers.set(mirror.foreign_layers);
                 input.every.set(every);
                 input.unit.set(unit.to_owned());
                 (PULL, mirror.remote, &mirror.remote_repository)
@@ -149,6 +154,7 @@ impl MirrorInput {
             enabled: Some(self.enabled),
             overwrite: self.overwrite.get(),
             referrers: self.referrers.get(),
+            foreign_layers: self.foreign_layers.get(),
         }
     }
 
@@ -161,6 +167,7 @@ impl MirrorInput {
             interval_seconds: self.interval_seconds()?,
             enabled: Some(self.enabled),
             referrers: self.referrers.get(),
+            foreign_layers: self.foreign_layers.get(),
             exclusive: self.exclusive(),
         })
     }

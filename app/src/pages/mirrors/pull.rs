@@ -1,7 +1,7 @@
 //! What a pull mirror brings in, how often, and who else may write here.
 
 use leptos::prelude::*;
-use longshore_model::view::RemoteTags;
+use longshore_model::{policy::FOREIGN_LAYERS, view::RemoteTags};
 use longshore_oci::Tag;
 use longshore_policy::Patterns;
 
@@ -76,11 +76,19 @@ pub(super) fn PullFields(
         />
         <details>
             <summary>"More"</summary>
-            <Checkbox
-                name="referrers"
-                label="Signatures, SBOMs and attestations come along"
-                value=input.referrers
-            />
+            <div class="stack">
+                <Checkbox
+                    name="referrers"
+                    label="Signatures, SBOMs and attestations come along"
+                    value=input.referrers
+                />
+                <Checkbox
+                    name="foreign_layers"
+                    label=FOREIGN_LAYERS
+                    value=input.foreign_layers
+                    hint="Layers whose licence may forbid sharing them, such as those of Windows base images. They are fetched if the remote registry has them."
+                />
+            </div>
         </details>
     }
 }

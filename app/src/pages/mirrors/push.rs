@@ -1,7 +1,7 @@
 //! What a push mirror copies, and under which name.
 
 use leptos::prelude::*;
-use longshore_model::view::PreviewFacts;
+use longshore_model::{policy::FOREIGN_LAYERS, view::PreviewFacts};
 
 use super::input::MirrorInput;
 use crate::{
@@ -36,6 +36,12 @@ pub(super) fn PushFields(
                             name="referrers"
                             label="Signatures, SBOMs and attestations go along"
                             value=input.referrers
+                        />
+                        <Checkbox
+                            name="foreign_layers"
+                            label=FOREIGN_LAYERS
+                            value=input.foreign_layers
+                            hint="Layers whose licence may forbid sharing them, such as those of Windows base images. They are sent if they are stored here."
                         />
                         <Checkbox
                             name="overwrite"

@@ -227,6 +227,7 @@ pub(crate) fn push_mirror_over(remote: RemoteChoice) -> PushMirrorDraft {
         template: String::new(),
         enabled: Some(true),
         overwrite: true,
+        foreign_layers: false,
         referrers: true,
     }
 }
@@ -237,6 +238,7 @@ pub(crate) fn pull_mirror_over(remote: RemoteChoice) -> PullMirrorDraft {
         remote_repository: "there/app".to_owned(),
         patterns: String::new(),
         interval_seconds: 1800,
+        foreign_layers: false,
         enabled: Some(true),
         referrers: true,
         exclusive: None,

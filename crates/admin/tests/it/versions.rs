@@ -1,9 +1,9 @@
 //! Two who change one thing at once (semantics 33), and credentials that change without the place (semantics 35).
 
 use crate::registry::Registry;
-use crate::scene::{SAVE, Scene, name, promotion_to, push_mirror_over, robot_at, typed};
+use crate::scene::{SAVE, Scene, name, promotion_to, pull_mirror_over, push_mirror_over, robot_at, typed};
 use longshore_metadata::{Error, Priority, policies, promotions};
-use longshore_model::policy::PromotionDraft;
+use longshore_model::policy::{PromotionDraft, PullMirrorDraft, PushMirrorDraft};
 use longshore_model::remote::RemoteDraft;
 use longshore_model::repository::RepositoryChange;
 use longshore_model::{Code, JobId, PolicyKind, Version, Visibility};
@@ -107,4 +107,36 @@ async fn semantics_35_other_credentials_for_the_same_place_send_nothing_again() 
     let after = after.await.unwrap();
     assert_ne!(after.remote, before.remote);
     assert_eq!(after.common.rules_version, before.common.rules_version);
+}
+
+#[tokio::test]
+async fn semantics_43_a_mirror_that_takes_foreign_layers_from_now_on_acts_anew_and_the_change_says_so() {
+    let registry = Registry::start().await;
+    let scene = scene().await;
+    let (root, dev, web) = (scene.who("root").await, scene.who("dev").await, name("dev/web"));
+    let push = |foreign_layers| PushMirrorDraft {
+        foreign_layers,
+        ..push_mirror_over(typed(robot_at(&registry.url)))
+    };
+    let pull = |foreign_layers| PullMirrorDraft {
+        foreign_layers,
+        ..pull_mirror_over(typed(robot_at(&registry.url)))
+    };
+    let before = scene.admin.create_push_mirror(&dev, &web, push(false), SAVE).await.unwrap();
+    let (id, seen) = (before.common.id, before.common.version);
+    let after = scene.admin.change_push_mirror(&root, &web, id, seen, push(true), SAVE).await.unwrap();
+    assert_eq!((before.foreign_layers, after.foreign_layers), (false, true));
+    assert_eq!(after.common.rules_version, before.common.rules_version + 1, "images there lack the layers");
+    let stale = scene.admin.change_push_mirror(&dev, &web, id, seen, push(false), SAVE).await.unwrap_err();
+    assert_eq!(stale.code, Code::PolicyChanged);
+    assert!(stale.message.contains("foreign layers"), "{}", stale.message);
+
+    let before = scene.admin.create_pull_mirror(&dev, &web, pull(false), SAVE).await.unwrap();
+    let (id, seen) = (before.common.id, before.common.version);
+    let after = scene.admin.change_pull_mirror(&root, &web, id, seen, pull(true), SAVE).await.unwrap();
+    assert_eq!((before.foreign_layers, after.foreign_layers), (false, true));
+    assert_eq!(after.common.rules_version, before.common.rules_version + 1, "a poll under way ends");
+    assert_eq!(after.baseline, before.baseline, "what was decided about stays decided");
+    let stale = scene.admin.change_pull_mirror(&dev, &web, id, seen, pull(false), SAVE).await.unwrap_err();
+    assert!(stale.message.contains("foreign layers"), "{}", stale.message);
 }

@@ -68,6 +68,8 @@ pub(crate) struct PushMirroringPolicy {
     tag_template: String,
     /// Whether tags there that this mirror did not set may be moved.
     overwrite: bool,
+    /// Whether non-distributable layers (such as those of Windows base images) that are stored here are sent too.
+    foreign_layers: bool,
     /// When it last mirrored a tag.
     last_mirrored_at: Option<Timestamp>,
 }
@@ -87,6 +89,7 @@ impl PushMirroringPolicy {
             local_repository: mirror.repository_name.to_string(),
             tag_template: mirror.template,
             overwrite: mirror.overwrite,
+            foreign_layers: mirror.foreign_layers,
             last_mirrored_at: mirror.last_mirrored_at,
         }
     }
@@ -108,6 +111,8 @@ pub(crate) struct PollMirroringPolicy {
     patterns: String,
     /// Seconds between two polls.
     interval: u32,
+    /// Whether non-distributable layers (such as those of Windows base images) that the remote has are fetched too.
+    foreign_layers: bool,
     /// When the next poll is due.
     next_run_at: Timestamp,
     /// When it last brought a tag in.
@@ -128,6 +133,7 @@ impl PollMirroringPolicy {
             local_repository: mirror.repository_name.to_string(),
             patterns: mirror.patterns,
             interval: mirror.interval_seconds,
+            foreign_layers: mirror.foreign_layers,
             next_run_at: mirror.next_run_at,
             last_mirrored_at: mirror.last_mirrored_at,
         }
@@ -194,6 +200,9 @@ pub(crate) struct CreatePushMirroringPolicy {
     /// Whether signatures, SBOMs and attestations go along.
     #[schema(default = true)]
     referrers: Option<bool>,
+    /// Whether non-distributable layers that are stored here are sent too.
+    #[schema(default = false)]
+    foreign_layers: Option<bool>,
     /// As in the query.
     pub(crate) initial_evaluation: Option<bool>,
 }
@@ -214,6 +223,7 @@ impl CreatePushMirroringPolicy {
             enabled: self.enabled,
             overwrite: self.overwrite.unwrap_or(true),
             referrers: self.referrers.unwrap_or(true),
+            foreign_layers: self.foreign_layers.unwrap_or(false),
         })
     }
 }
@@ -236,6 +246,8 @@ pub(crate) struct UpdatePushMirroringPolicy {
     overwrite: Option<bool>,
     /// Whether signatures, SBOMs and attestations go along.
     referrers: Option<bool>,
+    /// Whether non-distributable layers that are stored here are sent too.
+    foreign_layers: Option<bool>,
     /// The version that the change is based on, as an earlier answer gave it. With another one by now the answer is
     /// 409; without, the change is made to whichever version there is.
     pub(crate) version: Option<i64>,
@@ -255,7 +267,8 @@ impl UpdatePushMirroringPolicy {
             || self.rules.is_some()
             || self.tag_template.is_some()
             || self.overwrite.is_some()
-            || self.referrers.is_some();
+            || self.referrers.is_some()
+            || self.foreign_layers.is_some();
         self.enabled.filter(|_| !rest)
     }
 
@@ -275,6 +288,7 @@ impl UpdatePushMirroringPolicy {
             enabled: self.enabled,
             overwrite: self.overwrite.unwrap_or(mirror.overwrite),
             referrers: self.referrers.unwrap_or(mirror.common.referrers),
+            foreign_layers: self.foreign_layers.unwrap_or(mirror.foreign_layers),
         })
     }
 }
@@ -325,6 +339,9 @@ pub(crate) struct CreatePollMirroringPolicy {
     /// Whether signatures, SBOMs and attestations come along.
     #[schema(default = true)]
     referrers: Option<bool>,
+    /// Whether non-distributable layers that the remote has are fetched too.
+    #[schema(default = false)]
+    foreign_layers: Option<bool>,
     /// Whether nobody but this mirror may write to the repository from now on.
     #[schema(default = false)]
     exclusive: Option<bool>,
@@ -346,6 +363,7 @@ impl CreatePollMirroringPolicy {
             interval_seconds: self.interval.unwrap_or(DEFAULT_POLL_INTERVAL_SECONDS),
             enabled: self.enabled,
             referrers: self.referrers.unwrap_or(true),
+            foreign_layers: self.foreign_layers.unwrap_or(false),
             exclusive: self.exclusive,
         })
     }
@@ -372,6 +390,8 @@ pub(crate) struct UpdatePollMirroringPolicy {
     enabled: Option<bool>,
     /// Whether signatures, SBOMs and attestations come along.
     referrers: Option<bool>,
+    /// Whether non-distributable layers that the remote has are fetched too.
+    foreign_layers: Option<bool>,
     /// Whether nobody but this mirror may write to the repository.
     exclusive: Option<bool>,
     /// The version that the change is based on, as an earlier answer gave it. With another one by now the answer is
@@ -393,6 +413,7 @@ impl UpdatePollMirroringPolicy {
             || self.patterns.is_some()
             || self.interval.is_some()
             || self.referrers.is_some()
+            || self.foreign_layers.is_some()
             || self.exclusive.is_some();
         self.enabled.filter(|_| !rest)
     }
@@ -411,6 +432,7 @@ impl UpdatePollMirroringPolicy {
             interval_seconds: self.interval.unwrap_or(mirror.interval_seconds),
             enabled: self.enabled,
             referrers: self.referrers.unwrap_or(mirror.common.referrers),
+            foreign_layers: self.foreign_layers.unwrap_or(mirror.foreign_layers),
             exclusive: self.exclusive,
         })
     }

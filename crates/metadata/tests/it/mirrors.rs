@@ -91,6 +91,7 @@ pub(crate) async fn pull_mirror(
         remote_repository: "library/app".parse().unwrap(),
         patterns: "*".to_owned(),
         interval_seconds: 1800,
+        foreign_layers: false,
         baseline,
         known_patterns: None,
         next_run_at: at(due),
@@ -291,6 +292,7 @@ async fn a_push_mirror_is_read_as_it_was_written(scene: Scene) {
         rules: StoredRules::from_json(r#"[{"field":"tag","operator":"sw","values":["v"]}]"#),
         template: "%n".to_owned(),
         overwrite: true,
+        foreign_layers: true,
         last_mirrored_at: None,
     };
     let written = mirror.clone();
@@ -318,6 +320,7 @@ async fn a_push_mirror_is_read_as_it_was_written(scene: Scene) {
     // Who saves the form that was opened before changes nothing of it.
     let mut saved = mirror.clone();
     saved.template = "new-%n".to_owned();
+    saved.foreign_layers = false;
     let before = found().await.unwrap();
     let change = LastChange::new(Author::System, vec![Aspect::Template]);
     let stale = (before.clone(), saved.clone(), change.clone());
@@ -332,7 +335,8 @@ async fn a_push_mirror_is_read_as_it_was_written(scene: Scene) {
     });
     assert!(matches!(refused.await, Err(Error::Stale { .. })));
     let saved = found().await.unwrap();
-    assert_eq!((saved.template.as_str(), saved.common.last_run), ("new-%n", run));
+    assert_eq!((saved.template.as_str(), saved.foreign_layers), ("new-%n", false));
+    assert_eq!(saved.common.last_run, run);
     let used = scene.try_write(move |tx| Box::pin(remotes::delete(tx, remote.id, at(2)))).await;
     assert!(used.is_err(), "a mirror uses it");
     scene.write(move |tx| Box::pin(push_mirrors::delete(tx, id, at(2)))).await;

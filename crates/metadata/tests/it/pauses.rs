@@ -165,6 +165,7 @@ pub(crate) async fn mirror(scene: &Scene, repository: &Repository, remote: Remot
         remote_repository: "library/app".parse().unwrap(),
         patterns: "*".to_owned(),
         interval_seconds: 60,
+        foreign_layers: false,
         baseline: Baseline::None,
         known_patterns: None,
         next_run_at: at(0),

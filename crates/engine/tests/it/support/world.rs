@@ -298,6 +298,7 @@ impl World {
             rules: Rules::EveryTag.into(),
             template: "%n".to_owned(),
             overwrite: true,
+            foreign_layers: false,
             last_mirrored_at: None,
         };
         adjust(&mut mirror);
@@ -323,6 +324,7 @@ impl World {
             remote_repository: from.parse().unwrap(),
             patterns: "*".to_owned(),
             interval_seconds: 3600,
+            foreign_layers: false,
             baseline: Baseline::None,
             known_patterns: None,
             next_run_at: self.now() + jiff::SignedDuration::from_hours(1),
