@@ -9,14 +9,14 @@ use crate::store::off_thread;
 use bytes::Bytes;
 use futures::{FutureExt, TryStreamExt};
 use longshore_metadata::manifests::{
-    self, DeleteOutcome, NewManifest, ReferrersPage, ReferrersWanted, StoredManifest,
+    self, DeleteOutcome, NewManifest, ReferrersPage, ReferrersWanted, StoredManifest, TreeEntry,
 };
 use longshore_metadata::tags::{self, RemoveOutcome, SetOutcome, SetTag};
 use longshore_metadata::{Tx, repositories, storage};
 use longshore_model::{Author, Lineage, Provenance, Repository, TagRecord};
 use longshore_oci::{
-    Algorithm, Digest, MAX_MANIFEST_BYTES, Manifest, ManifestError, ManifestKind, Namespace, Platform,
-    Reference, Tag, media_type,
+    Algorithm, Descriptor, Digest, MAX_MANIFEST_BYTES, Manifest, ManifestError, ManifestKind, Namespace,
+    Platform, Reference, Tag, media_type,
 };
 use metrics::counter;
 
@@ -167,6 +167,19 @@ impl Content {
             Ok(all)
         });
         serde_json::from_slice(&bytes.await.ok()?).ok().filter(Platform::is_well_formed)
+    }
+
+    /// The layers of a stored manifest and of its children that are not to be distributed, each once, whether they
+    /// are stored or not.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn nondistributable_layers(&self, manifest: &Digest) -> Result<Vec<Descriptor>, Error> {
+        let tree = manifests::tree(&mut self.0.db.read().await?, manifest).await?;
+        let is_one =
+            |part: &TreeEntry| !part.is_manifest() && media_type::is_nondistributable(&part.media_type);
+        let layers = tree.into_iter().filter(is_one);
+        Ok(layers.map(|layer| Descriptor::new(&layer.media_type, layer.digest, layer.size)).collect())
     }
 
     /// Reads a manifest by tag or digest, exactly as it was stored.

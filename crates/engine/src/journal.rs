@@ -110,6 +110,11 @@ impl Journal {
         self.change(|state| state.progress.bytes_total += count);
     }
 
+    /// Fewer bytes to move: some are not there to be had.
+    pub(crate) fn unplan_bytes(&self, count: u64) {
+        self.change(|state| state.progress.bytes_total = state.progress.bytes_total.saturating_sub(count));
+    }
+
     /// Bytes were moved, or found in place.
     pub(crate) fn bytes(&self, count: u64) {
         self.change(|state| state.progress.bytes_done += count);
@@ -176,6 +181,8 @@ mod tests {
         journal.plan_bytes(10);
         journal.bytes(6);
         journal.bytes_lost(2);
+        journal.plan_bytes(5);
+        journal.unplan_bytes(5);
         let (lines, progress) = journal.take().unwrap();
         assert_eq!(lines, [(Level::Info, Message::from("one"))]);
         assert_eq!((progress.bytes_total, progress.bytes_done), (10, 4));

@@ -205,6 +205,19 @@ impl Trouble {
         }
     }
 
+    /// Whether the registry answered that what need not be there is not there, or gives it to nobody. Some answer 403
+    /// for either (semantics 40), and a licence may be the reason too.
+    pub(crate) fn says_not_there(&self) -> bool {
+        match self {
+            Self::Gone(_) => true,
+            Self::Remote(error) => matches!(
+                error.status(),
+                Some(StatusCode::FORBIDDEN | StatusCode::GONE | StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS)
+            ),
+            _ => false,
+        }
+    }
+
     /// Whether the content came, but is not what was asked for.
     pub(crate) fn is_wrong_content(&self) -> bool {
         matches!(

@@ -14,7 +14,7 @@ mod edges;
 mod referrers;
 mod tree;
 
-pub use edges::has_all;
+pub use edges::{has_all, lacking_layers};
 pub use referrers::{ReferrersPage, ReferrersWanted, referrers, referrers_page};
 pub use tree::{LinkOutcome, TreeEntry, TreeKind, link_tree, parts, subject, tree};
 

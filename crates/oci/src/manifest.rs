@@ -119,6 +119,13 @@ pub struct ManifestReference<'a> {
     pub absent_ok: bool,
 }
 
+impl ManifestReference<'_> {
+    /// Whether it is a layer that is not to be distributed.
+    pub fn is_nondistributable_layer(&self) -> bool {
+        self.role == ReferenceRole::Layer && self.absent_ok
+    }
+}
+
 /// The members as they stand in JSON, before it is known what they are.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -116,6 +116,13 @@ pub fn image_of(layers: &[Layer]) -> Package {
     build_image(Format::Oci, &platform("linux/amd64"), layers)
 }
 
+/// An image for windows/amd64 over a base layer that is not to be distributed. It is a blob of the package like any
+/// other; [`Package::without`] leaves it out.
+pub fn image_over(base: &Layer, seed: u64) -> Package {
+    let own = layers_of(seed, 1, 1000);
+    build_image_over(Some(base), Format::Oci, &platform("windows/amd64"), &own)
+}
+
 /// A Docker schema 2 image for linux/amd64.
 pub fn docker_image(seed: u64, layers: usize, bytes: usize) -> Package {
     build_image(Format::Docker, &platform("linux/amd64"), &layers_of(seed, layers, bytes))
@@ -125,6 +132,15 @@ pub fn docker_image(seed: u64, layers: usize, bytes: usize) -> Package {
 /// them, `unknown/unknown`.
 pub fn index(seed: u64, platforms: &[&str], with_attestation: bool) -> Package {
     build_index(Format::Oci, seed, platforms, with_attestation)
+}
+
+/// An index of given images.
+pub fn index_of(images: &[&Package]) -> Package {
+    let mut parts = Parts::default();
+    let entries: Vec<Descriptor> = images.iter().map(|image| image.descriptor()).collect();
+    images.iter().for_each(|image| parts.absorb((*image).clone()));
+    parts.manifest(media_type::OCI_INDEX, &json!({"manifests": entries}));
+    parts.package()
 }
 
 /// A Docker manifest list of schema 2 images for `platforms`.
@@ -220,13 +236,18 @@ fn platform(text: &str) -> Platform {
 }
 
 fn build_image(format: Format, platform: &Platform, layers: &[Layer]) -> Package {
+    build_image_over(None, format, platform, layers)
+}
+
+fn build_image_over(base: Option<&Layer>, format: Format, platform: &Platform, layers: &[Layer]) -> Package {
     let (manifest_type, config_type, layer_type) = match format {
         Format::Oci => (media_type::OCI_MANIFEST, media_type::OCI_CONFIG, media_type::OCI_LAYER_GZIP),
         Format::Docker => (media_type::DOCKER_MANIFEST, media_type::DOCKER_CONFIG, media_type::DOCKER_LAYER),
     };
     let mut parts = Parts::default();
-    let diff_ids: Vec<&Digest> = layers.iter().map(|layer| &layer.diff_id).collect();
-    let history: Vec<Value> = layers.iter().map(|_| json!({"created_by": "COPY data.bin /"})).collect();
+    let all = || base.into_iter().chain(layers);
+    let diff_ids: Vec<&Digest> = all().map(|layer| &layer.diff_id).collect();
+    let history: Vec<Value> = all().map(|_| json!({"created_by": "COPY data.bin /"})).collect();
     let mut config = json!({
         "created": "2024-01-01T00:00:00Z",
         "config": {},
@@ -235,8 +256,10 @@ fn build_image(format: Format, platform: &Platform, layers: &[Layer]) -> Package
     });
     merge(&mut config, json!(platform));
     let config = parts.json(config_type, &config);
-    let layers: Vec<Descriptor> =
-        layers.iter().map(|layer| parts.blob(layer_type, layer.blob.clone())).collect();
+    let foreign_type = format!("{}+gzip", media_type::OCI_LAYER_NONDISTRIBUTABLE);
+    let base = base.map(|base| parts.blob(&foreign_type, base.blob.clone()));
+    let layers = layers.iter().map(|layer| parts.blob(layer_type, layer.blob.clone()));
+    let layers: Vec<Descriptor> = base.into_iter().chain(layers).collect();
     parts.manifest(manifest_type, &json!({"config": config, "layers": layers}));
     parts.package()
 }
@@ -354,6 +377,13 @@ impl Package {
     pub fn descriptor(&self) -> Descriptor {
         let root = self.root_manifest();
         Descriptor::new(&root.media_type, root.digest.clone(), root.bytes.len() as u64)
+    }
+
+    /// The same without a blob, as it is where that may be absent.
+    #[must_use]
+    pub fn without(&self, blob: &Digest) -> Self {
+        let blobs = self.blobs.iter().filter(|(digest, _)| digest != blob).cloned().collect();
+        Self { blobs, ..self.clone() }
     }
 
     /// The length of all its blobs and manifests, in bytes.

@@ -20,7 +20,7 @@ use jiff::SignedDuration;
 use longshore_metadata::{
     Error, Priority, Tx,
     jobs::{self, Claim},
-    policies, pull_mirrors, repositories,
+    manifests, policies, pull_mirrors, repositories,
     tags::{self, SetOutcome, SetTag},
 };
 use longshore_model::{
@@ -30,7 +30,10 @@ use longshore_model::{
 };
 use longshore_oci::{Digest, Tag};
 use longshore_remote::Registry;
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+};
 
 /// Tags that are brought in at the same time.
 const TAGS_AT_ONCE: usize = 4;
@@ -51,6 +54,8 @@ pub(super) struct Carrier<'a> {
     author: Author,
     lineage: Lineage,
     baseline: Option<BaselineTags>,
+    /// What is here and lacks layers that the mirror asks for (semantics 43).
+    lacking: HashSet<Digest>,
     state: Mutex<State>,
 }
 
@@ -92,7 +97,13 @@ impl<'a> Carrier<'a> {
         journal: &'a Journal,
     ) -> Result<Self, Trouble> {
         let id = mirror.common.id;
-        let baseline = known(&mut engine.db().read().await?, mirror).await?;
+        let mut conn = engine.db().read().await?;
+        let baseline = known(&mut conn, mirror).await?;
+        let lacking = match mirror.foreign_layers {
+            true => manifests::lacking_layers(&mut conn, target.id).await?,
+            false => Vec::new(),
+        };
+        drop(conn);
         let author = Author::Policy { id, policy: PolicyKind::PullMirror };
         // The mirror itself is a station on the way: what came through it is not sent back by any push mirror.
         let lineage = Lineage::default().with(id);
@@ -102,7 +113,15 @@ impl<'a> Carrier<'a> {
             lineage: lineage.clone(),
         };
         let (content, from) = (engine.content().clone(), mirror.remote_repository.clone());
-        let pull = Pull::new(content, registry.clone(), from, target.clone(), carrier, journal.clone());
+        let pull = Pull::new(
+            content,
+            registry.clone(),
+            from,
+            target.clone(),
+            carrier,
+            journal.clone(),
+            mirror.foreign_layers,
+        );
         let (job, epoch, attempt) = (claim.job.id, claim.epoch, claim.job.attempt);
         Ok(Self {
             engine,
@@ -117,6 +136,7 @@ impl<'a> Carrier<'a> {
             author,
             lineage,
             baseline,
+            lacking: lacking.into_iter().collect(),
             state: Mutex::default(),
         })
     }
@@ -222,6 +242,10 @@ impl<'a> Carrier<'a> {
         let local = self.local(name).await?;
         match step(Origin::of(self.mirror), name, remote, local.as_ref(), self.baseline.as_ref()) {
             Step::Unchanged => {
+                // It came before the mirror asked for such layers, or before the remote had them.
+                if self.lacking.contains(remote) {
+                    self.forgive(&remote.short(), self.pull.tree(remote).await)?;
+                }
                 self.count(|tally| tally.unchanged += 1);
                 let since = local.map(|local| local.updated_at);
                 Ok(Some(Present { digest: remote.clone(), since }))

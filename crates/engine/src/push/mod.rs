@@ -34,6 +34,9 @@ pub(crate) struct Order {
     source: RepositoryId,
     destination: Destination,
     shipment: Shipment,
+    /// Whether layers that are not to be distributed go along: as the mirror says when the copy begins. A copy that
+    /// a person asks for has all that is stored here.
+    foreign_layers: bool,
 }
 
 impl Order {
@@ -70,7 +73,8 @@ impl Order {
             overwrite,
             referrers,
         };
-        Some(Self { source: repository, destination, shipment })
+        let foreign_layers = policy.is_none();
+        Some(Self { source: repository, destination, shipment, foreign_layers })
     }
 
     /// The same order over the connection that its mirror has now: other credentials for the same place are used
@@ -82,6 +86,7 @@ impl Order {
             && let Some(mirror) = push_mirrors::get(conn, policy).await?
         {
             order.destination.remote = mirror.remote;
+            order.foreign_layers = mirror.foreign_layers;
         }
         Ok(order)
     }
@@ -139,6 +144,7 @@ pub(crate) async fn run(
         remote: order.destination.remote,
         repository: order.destination.repository.clone(),
         relatives,
+        foreign_layers: order.foreign_layers,
     };
     let run = Run {
         engine,
@@ -260,6 +266,7 @@ impl Run<'_> {
             self.check_overwrite(&there).await?;
         }
         if unchanged {
+            self.push.complete(&shipment.digest).await?;
             self.journal.info(PushMessage::Unchanged { place: self.order.place(), warnings: 0 });
             return Ok((self.send_family().await?, false));
         }

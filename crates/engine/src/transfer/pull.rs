@@ -16,7 +16,7 @@ use crate::{
 use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
 use longshore_content::{self as content, Content, PutManifest};
 use longshore_model::{
-    Author, Lineage, Provenance, Repository,
+    Author, Lineage, Message, Provenance, Repository,
     message::{Again, Trouble as Said},
 };
 use longshore_oci::{Descriptor, Digest, Manifest, ManifestReference, Reference, ReferenceRole, RemoteName};
@@ -40,6 +40,8 @@ pub(crate) struct Pull {
     claims: Claims,
     halt: Halt,
     streams: Semaphore,
+    /// Whether layers that are not to be distributed are asked for (semantics 43).
+    foreign_layers: bool,
     /// What may still be read of lists of referrers in this run.
     allowance: Allowance,
 }
@@ -68,6 +70,7 @@ impl Pull {
         into: Repository,
         carrier: Carrier,
         journal: Journal,
+        foreign_layers: bool,
     ) -> Self {
         let Carrier { author, provenance, lineage } = carrier;
         let streams = Semaphore::new(BLOBS_AT_ONCE);
@@ -85,6 +88,7 @@ impl Pull {
             claims,
             halt,
             streams,
+            foreign_layers,
             allowance,
         }
     }
@@ -115,9 +119,9 @@ impl Pull {
 
     async fn bring(&self, digest: &Digest, depth: usize) -> Result<(), Trouble> {
         let reference = Reference::Digest(digest.clone());
-        // What is stored has all its parts: that is checked when it is stored.
+        // What is stored has all its parts, except those that may be absent: that is checked when it is stored.
         if self.content.get_manifest(&self.into, &reference).await?.is_some() {
-            return Ok(());
+            return self.complete(digest).await;
         }
         let fetched = self.fetch_manifest(&reference).await?;
         let manifest = parse(digest, &fetched.media_type, &fetched.bytes)?;
@@ -145,6 +149,19 @@ impl Pull {
         Ok(())
     }
 
+    /// Brings in the layers that are not to be distributed and that a stored tree came without.
+    async fn complete(&self, digest: &Digest) -> Result<(), Trouble> {
+        if !self.foreign_layers {
+            return Ok(());
+        }
+        let layers = self.content.nondistributable_layers(digest).await?;
+        stream::iter(layers)
+            .map(|layer| async move { self.foreign_layer(digest, &layer).await })
+            .buffer_unordered(PARTS_AT_ONCE)
+            .try_collect()
+            .await
+    }
+
     /// Wrong bytes are fetched once more (semantics 24).
     async fn fetch_manifest(&self, reference: &Reference) -> Result<FetchedManifest, Trouble> {
         let fetched = self.ask_for_manifest(reference).await;
@@ -164,7 +181,8 @@ impl Pull {
         self.halt.heed(fetched.map_err(by_digest))
     }
 
-    /// Brings in what a manifest names, except the subject and layers that are not to be distributed.
+    /// Brings in what a manifest names, except the subject and, where they are not asked for, layers that are not
+    /// to be distributed.
     fn parts<'a>(
         &'a self,
         whole: &'a Digest,
@@ -172,8 +190,10 @@ impl Pull {
         depth: usize,
     ) -> BoxFuture<'a, Result<(), Trouble>> {
         let sparse = self.content.accepts_sparse(manifest);
-        let needed = manifest.references().filter(|part| !part.absent_ok);
-        stream::iter(needed)
+        let is_foreign =
+            |part: &ManifestReference<'_>| self.foreign_layers && part.is_nondistributable_layer();
+        let wanted = manifest.references().filter(move |part| !part.absent_ok || is_foreign(part));
+        stream::iter(wanted)
             .map(move |part| self.part(whole, part, depth, sparse))
             .buffer_unordered(PARTS_AT_ONCE)
             .try_collect()
@@ -192,17 +212,13 @@ impl Pull {
         let digest = &part.descriptor.digest;
         let brought = match part.role {
             ReferenceRole::Child => self.manifest(digest, depth + 1).await,
+            _ if part.is_nondistributable_layer() => self.foreign_layer(whole, part.descriptor).await,
             ReferenceRole::Config | ReferenceRole::Layer => self.blob(part.descriptor).await,
             ReferenceRole::Subject => Ok(()),
         };
         match brought {
             Err(Trouble::Gone(_) | Trouble::PartGone { .. }) if sparse => {
-                let (host, from) = (self.registry.host(), &self.from);
-                let absent = Trouble::Foreign(format!(
-                    "{host}/{from} does not have {digest}, which {} names; it is recorded as absent",
-                    whole.short()
-                ));
-                self.journal.warn(self.journal.told(&absent));
+                self.journal.warn(self.absent(whole, digest));
                 Ok(())
             }
             Err(Trouble::Gone(error)) => Err(Trouble::PartGone {
@@ -213,6 +229,30 @@ impl Pull {
             }),
             brought => brought,
         }
+    }
+
+    /// Brings in a layer that is not to be distributed, if the remote has it: its licence may keep it from there
+    /// too. It is asked for once in a run, however many images have it.
+    async fn foreign_layer(&self, whole: &Digest, layer: &Descriptor) -> Result<(), Trouble> {
+        let fetch = async {
+            match self.fetch_blob(layer).await {
+                Err(trouble) if trouble.says_not_there() => {
+                    self.journal.info(self.absent(whole, &layer.digest));
+                    Ok(())
+                }
+                fetched => fetched,
+            }
+        };
+        self.claims.once(&layer.digest, fetch).await.map(drop)
+    }
+
+    /// That a part is stored nowhere, in words for the journal.
+    fn absent(&self, whole: &Digest, part: &Digest) -> Message {
+        let (host, from) = (self.registry.host(), &self.from);
+        self.journal.told(&Trouble::Foreign(format!(
+            "{host}/{from} does not have {part}, which {} names; it is recorded as absent",
+            whole.short()
+        )))
     }
 
     async fn blob(&self, blob: &Descriptor) -> Result<(), Trouble> {
@@ -235,6 +275,10 @@ impl Pull {
                 let why = Box::new(self.journal.told(&trouble));
                 self.journal.warn(Said::Again { why, again: Again::FromStart });
                 self.store_blob(blob, Reading::Otherwise).await
+            }
+            Err(trouble) if trouble.says_not_there() => {
+                self.journal.unplan_bytes(blob.size);
+                Err(trouble)
             }
             stored => stored,
         }

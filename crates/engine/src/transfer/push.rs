@@ -18,6 +18,7 @@ use longshore_content::Content;
 use longshore_model::{
     Lineage, RemoteId, Repository,
     message::{Again, Trouble as Said},
+    policy::FOREIGN_LAYERS,
 };
 use longshore_oci::{
     Descriptor, Digest, ErrorCode, Manifest, ManifestKind, ManifestReference, Reference, ReferenceRole,
@@ -62,6 +63,8 @@ pub(crate) struct Target {
     pub repository: RemoteName,
     /// Repositories there that are known to have received the same image.
     pub relatives: Vec<RemoteName>,
+    /// Whether it gets layers that are not to be distributed, as far as they are stored here (semantics 43).
+    pub foreign_layers: bool,
 }
 
 /// What all runs of this process share.
@@ -111,10 +114,24 @@ impl Push {
     pub(crate) async fn prepare(&self, digest: &Digest) -> Result<Ready, Trouble> {
         let ready = self.load(digest).await?;
         // Where it stands under another name, its parts are there, too.
-        if !self.has_manifest(digest).await? {
-            self.parts(&ready.manifest, 0).await?;
+        match self.has_manifest(digest).await? {
+            true => self.complete(digest).await?,
+            false => self.parts(&ready.manifest, 0).await?,
         }
         Ok(ready)
+    }
+
+    /// Sends the layers that are not to be distributed of a tree that is there: it may have come without them.
+    pub(crate) async fn complete(&self, digest: &Digest) -> Result<(), Trouble> {
+        if !self.to.foreign_layers {
+            return Ok(());
+        }
+        let layers = self.content.nondistributable_layers(digest).await?;
+        stream::iter(layers)
+            .map(|layer| async move { self.blob(&layer).await })
+            .buffer_unordered(PARTS_AT_ONCE)
+            .try_collect()
+            .await
     }
 
     /// Puts a prepared manifest under a tag, or by its digest.
@@ -161,7 +178,7 @@ impl Push {
     fn manifest<'a>(&'a self, digest: &'a Digest, depth: usize) -> BoxFuture<'a, Result<(), Trouble>> {
         let send = async move {
             if self.has_manifest(digest).await? {
-                return Ok(());
+                return self.complete(digest).await;
             }
             let ready = self.load(digest).await?;
             self.parts(&ready.manifest, depth).await?;
@@ -189,6 +206,7 @@ impl Push {
             ReferenceRole::Subject => Ok(()),
             ReferenceRole::Child if self.is_absent_child(&named.digest).await? => Ok(()),
             ReferenceRole::Child => self.manifest(&named.digest, depth + 1).await,
+            _ if part.is_nondistributable_layer() && !self.to.foreign_layers => Ok(()),
             ReferenceRole::Config | ReferenceRole::Layer => self.blob(named).await,
         }
     }
@@ -269,7 +287,7 @@ impl Push {
                     self.registry.host()
                 )));
             }
-            let Some(wait) = waits.next() else { return Err(error.into()) };
+            let Some(wait) = waits.next() else { return Err(self.refused(error, &ready.manifest).await?) };
             let why = Box::new(self.journal.told(&error.into()));
             self.journal.warn(Said::Again { why, again: Again::PartsAfter { seconds: wait.as_secs() } });
             sleep(wait).await;
@@ -278,6 +296,28 @@ impl Push {
             }
             self.parts(&ready.manifest, depth).await?;
         }
+    }
+
+    /// That a manifest stays refused whose parts were all sent. Layers that are not to be distributed were perhaps
+    /// not, and some registries want those, too.
+    async fn refused(&self, error: Error, manifest: &Manifest) -> Result<Trouble, Trouble> {
+        for part in manifest.references().filter(ManifestReference::is_nondistributable_layer) {
+            let layer = &part.descriptor.digest;
+            let is_stored = self.content.stat_blob(&self.from, layer).await?.is_some();
+            let remedy = match (is_stored, self.to.foreign_layers) {
+                (true, true) => continue,
+                (true, false) => {
+                    format!("switch “{FOREIGN_LAYERS}” on in the push mirror, then Save & Apply")
+                }
+                (false, _) => format!(
+                    "it is not stored here: pull the image with “{FOREIGN_LAYERS}” on, or push the layer, too"
+                ),
+            };
+            return Ok(Trouble::Foreign(format!(
+                "{error}; {layer}, a non-distributable layer of it, was not sent; {remedy}"
+            )));
+        }
+        Ok(error.into())
     }
 
     /// Parts that a manifest came without, except those that every registry takes it without.

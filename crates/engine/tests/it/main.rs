@@ -5,6 +5,7 @@ mod back_off;
 mod changing;
 mod faults;
 mod following;
+mod foreign_layers;
 mod jobs;
 mod pauses;
 mod promotions;

@@ -321,35 +321,6 @@ async fn semantics_07_referrers_come_along_and_later_ones_at_the_next_run() {
 }
 
 #[tokio::test]
-async fn semantics_09_layers_that_are_not_to_be_distributed_may_be_absent() {
-    let world = World::running().await;
-    let registry = ScriptedRegistry::start().await;
-    let mut image = corpus::image(1, 1, 100);
-    let absent = corpus::digest_of(b"somewhere else");
-    let root = image.manifests.pop().unwrap();
-    let mut document: serde_json::Value = serde_json::from_slice(&root.bytes).unwrap();
-    document["layers"].as_array_mut().unwrap().push(serde_json::json!({
-        "mediaType": longshore_oci::media_type::OCI_LAYER_NONDISTRIBUTABLE,
-        "digest": absent, "size": 14, "urls": ["https://elsewhere.example/layer"],
-    }));
-    let bytes = serde_json::to_vec(&document).unwrap();
-    image.root = corpus::digest_of(&bytes);
-    let root = longshore_testkit::StoredManifest {
-        digest: image.root.clone(),
-        media_type: root.media_type,
-        bytes: bytes.into(),
-    };
-    image.manifests.push(root);
-    registry.hold("their/app", Some("1.0"), &image);
-    let here = world.repository("dev/app").await;
-    let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
-    let job = poll(&world, &mirror).await;
-    assert_eq!(job.status, Status::Done, "{}", world.log(job.id).await);
-    assert!(world.has(&here, &image).await);
-    assert_eq!(registry.count(Method::GET, absent.as_str()), 0);
-}
-
-#[tokio::test]
 async fn semantics_09_a_tag_whose_layer_is_missing_there_is_not_set() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;

@@ -12,6 +12,9 @@ use longshore_oci::{Digest, Manifest, ManifestReference, ReferenceRole};
 use serde_json::{Value, json as object};
 use std::collections::HashSet;
 
+/// Why a layer need not be stored whose media type is that of one that is not to be distributed.
+const NOT_DISTRIBUTED: &str = "its media type says that it is not distributed";
+
 /// Notes what a manifest names.
 pub(super) async fn insert(tx: &mut Tx, new: &NewManifest<'_>) -> Result<(), Error> {
     let edges = new.parsed.references().enumerate().map(|(position, reference)| {
@@ -23,7 +26,7 @@ pub(super) async fn insert(tx: &mut Tx, new: &NewManifest<'_>) -> Result<(), Err
         let absent = match (reference.absent_ok, reference.role) {
             (false, _) => None,
             (true, ReferenceRole::Subject) => Some("a subject may arrive later"),
-            (true, _) => Some("its media type says that it is not distributed"),
+            (true, _) => Some(NOT_DISTRIBUTED),
         };
         object!({
             "child": part.digest,
@@ -80,6 +83,26 @@ pub async fn has_all(
     let mut missing = lacking(conn, repository, Part::Blob, &blobs).await?;
     missing.extend(lacking(conn, repository, Part::Manifest, &children).await?);
     Ok(missing)
+}
+
+/// The manifests with a tag in a repository that lack, themselves or in one of their children, a layer that is not
+/// to be distributed (semantics 43). One statement, which looks once for such layers of each manifest that the
+/// repository has.
+pub async fn lacking_layers(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<Digest>, Error> {
+    let found = rows!(
+        conn,
+        (String,),
+        "WITH RECURSIVE lacking (digest) AS (
+             SELECT e.parent FROM repository_manifests l JOIN manifest_edges e ON e.parent = l.digest
+             WHERE l.repository = $1 AND l.removed_at IS NULL AND e.role = 'layer' AND e.absent = $2
+               AND NOT EXISTS (SELECT 1 FROM repository_blobs b WHERE b.repository = $1 AND b.digest = e.child)
+             UNION
+             SELECT e.parent FROM lacking v JOIN manifest_edges e ON e.child = v.digest AND e.role = 'child')
+         SELECT DISTINCT t.digest FROM lacking v JOIN tags t ON t.repository = $1 AND t.digest = v.digest",
+        repository.to_string(),
+        NOT_DISTRIBUTED
+    )?;
+    found.into_iter().map(|(digest,)| parse("digest", &digest)).collect()
 }
 
 /// Where a part of a manifest is looked for.

@@ -18,6 +18,7 @@ on_both![
     semantics_09_what_a_manifest_misses_is_told,
     semantics_08_a_tree_goes_whole_and_costs_no_byte,
     a_tree_names_a_manifest_before_what_it_needs,
+    semantics_43_tagged_images_that_lack_foreign_layers_are_found_through_their_indexes_too,
     referrers_are_found_by_subject_and_type,
     referrers_come_in_pages_of_so_many_entries_and_bytes,
     deleting_a_manifest_takes_its_tags,
@@ -200,6 +201,62 @@ async fn a_tree_names_a_manifest_before_what_it_needs(scene: Scene) {
     assert!(place(&deep) < place(&digest(1, 1)) && place(&deep) < place(&digest(1, 2)));
     assert!(tree[place(&deep)].is_manifest() && !tree[place(&digest(1, 1))].is_manifest());
     assert!(manifests::tree(&mut scene.read().await, &digest(99, 0)).await.unwrap().is_empty());
+}
+
+async fn semantics_43_tagged_images_that_lack_foreign_layers_are_found_through_their_indexes_too(
+    scene: Scene,
+) {
+    let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
+    let whole = scene.image(&dev, 1).await;
+    let (single, inner, untagged, index, base) =
+        (digest(2, 0), digest(3, 0), digest(4, 0), digest(5, 0), digest(9, 2));
+    let foreign = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
+    let over_base = |config| {
+        image_json(&config, &base, None).replace("application/vnd.oci.image.layer.v1.tar+gzip", foreign)
+    };
+    let texts = [
+        (single.clone(), over_base(digest(2, 1))),
+        (inner.clone(), over_base(digest(3, 1))),
+        (untagged.clone(), over_base(digest(4, 1))),
+        (index.clone(), index_json(&[(&inner, "amd64"), (&whole, "arm64")])),
+    ];
+    for repository in [dev.id, qa.id] {
+        let texts = texts.clone();
+        scene
+            .write(move |tx| {
+                Box::pin(async move {
+                    for (digest, text) in &texts {
+                        put(tx, repository, digest, text).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await;
+    }
+    for (tag, digest) in [("one", &whole), ("two", &single), ("three", &index)] {
+        scene.push(&dev, tag, digest).await;
+    }
+    let lacking = async || {
+        let mut found = manifests::lacking_layers(&mut scene.read().await, dev.id).await.unwrap();
+        found.sort();
+        found
+    };
+    let mut expected = [single, index];
+    expected.sort();
+    assert_eq!(lacking().await, expected);
+    let came_to = |repository| {
+        let base = base.clone();
+        scene.write(move |tx| {
+            Box::pin(async move {
+                blobs::record(tx, &base, 100, &format!("blobs/{base}"), at(0)).await?;
+                blobs::link(tx, repository, &base, at(0)).await
+            })
+        })
+    };
+    came_to(qa.id).await;
+    assert_eq!(lacking().await, expected, "another repository's blobs are not this one's");
+    came_to(dev.id).await;
+    assert!(lacking().await.is_empty());
 }
 
 async fn referrers_are_found_by_subject_and_type(scene: Scene) {
