@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use longshore_testkit::{Longshore, Site, corpus};
 use serde_json::json;
 
-use crate::support::{longshore, promotion, repositories, user};
+use crate::support::{longshore, promotion, repository, user};
 
 /// Somebody with a private repository whose name nobody else may ever read.
 struct Reader {
@@ -20,7 +20,9 @@ impl Reader {
         let rest = user(&server.rest(), name).await;
         let path = format!("{name}/{repository_name}");
         let target = format!("{path}-tested");
-        repositories(&rest, &[&path, &target]).await;
+        for name in [&path, &target] {
+            repository(&rest, name).await;
+        }
         let policy = promotion(&rest, &path, &target, json!([]), "%n").await;
         let policy = policy["id"].as_str().expect("a policy has an identifier").to_owned();
         let password = format!("{name} has a password");
