@@ -19,6 +19,7 @@ pub(crate) struct Learned {
     ignores_last: AtomicBool,
     /// The largest `n` that it takes where it refused a larger one; [`NO_SIZE`] where it takes none.
     largest_page: AtomicU32,
+    wants_content_apart: AtomicBool,
 }
 
 impl Default for Learned {
@@ -29,6 +30,7 @@ impl Default for Learned {
             longest_page: AtomicU64::default(),
             ignores_last: AtomicBool::default(),
             largest_page: AtomicU32::new(u32::MAX),
+            wants_content_apart: AtomicBool::default(),
         }
     }
 }
@@ -87,6 +89,15 @@ impl Learned {
         if taken != Some(wanted) {
             self.largest_page.fetch_min(taken.unwrap_or(NO_SIZE), Ordering::Relaxed);
         }
+    }
+
+    /// Whether the registry takes no content with the request that ends an upload.
+    pub(crate) fn wants_content_apart(&self) -> bool {
+        self.wants_content_apart.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_wants_content_apart(&self) {
+        self.wants_content_apart.store(true, Ordering::Relaxed);
     }
 }
 

@@ -10,7 +10,7 @@ use http::header::{
     CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE,
 };
 use http::{Method, StatusCode};
-use longshore_oci::{Action, Digest, RemoteName, Scope, Span};
+use longshore_oci::{Action, Digest, ErrorCode, RemoteName, Scope, Span};
 use reqwest::Response;
 use url::Url;
 
@@ -26,6 +26,8 @@ const LARGEST_CHUNK: u64 = 64 * 1024 * 1024;
 const SMALLEST_CHUNK: u64 = 256 * 1024;
 /// How often one blob is sent anew, because its token or its upload ended on the way.
 const RESTARTS: u32 = 3;
+/// How often an answer is doubted that seldom passes, 400 or 409, and the blob sent anew.
+const DOUBTS: u32 = 2;
 
 /// Why content that is to be uploaded cannot be read.
 pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
@@ -141,8 +143,10 @@ impl Registry {
 
     /// Uploads a blob without holding it in memory; `begun` is the upload that a mount began. The registry
     /// verifies the digest. It goes in one request, unless the registry, or a proxy before it, takes no request
-    /// of that size: then it goes in pieces, and the size that was taken is remembered. Where a token or the
-    /// upload itself ends on the way, the blob is sent anew from its start, a few times (semantics 40).
+    /// of that size: then it goes in pieces, and the size that was taken is remembered. A registry that does not
+    /// take content with the request that ends an upload gets it before that request, which is remembered as well.
+    /// Where a token or the upload itself ends on the way, the blob is sent anew from its start, a few times
+    /// (semantics 40).
     pub async fn push_blob(
         &self,
         repository: &RemoteName,
@@ -151,8 +155,10 @@ impl Registry {
         begun: Option<Upload>,
     ) -> Result<(), Error> {
         let limit = self.request_limit().get();
-        let mut sending = Sending { registry: self, repository, digest, source, limit, taken: false };
-        let (mut begun, mut restarts, mut refused) = (begun, 0, None);
+        let apart = self.learned().wants_content_apart();
+        let mut sending =
+            Sending { registry: self, repository, digest, source, limit, apart, taken: false, whole: false };
+        let (mut begun, mut restarts, mut doubts, mut refused) = (begun, 0, 0, None);
         loop {
             let upload = match begun.take() {
                 Some(upload) => upload,
@@ -161,6 +167,9 @@ impl Registry {
             let error = match sending.send(upload).await {
                 Ok(()) => {
                     self.request_limit().learn(sending.limit);
+                    if sending.apart {
+                        self.learned().note_wants_content_apart();
+                    }
                     return Ok(());
                 }
                 Err(error) => error,
@@ -178,6 +187,21 @@ impl Registry {
                 }
                 // Some proxies break the connection in the middle of a body that is too large for them.
                 Error::Network { failure: Failure::Broken(_), .. } if sending.smaller() => {
+                    refused.get_or_insert(error);
+                    continue;
+                }
+                _ if sending.whole && is_unsupported(&error) => {
+                    sending.apart = true;
+                    refused.get_or_insert(error);
+                    continue;
+                }
+                // Two servers behind one address that do not know of each other yet, a store that lost a byte;
+                // or a registry that passes over the body of a PUT, and says it this way.
+                _ if is_doubtful(&error) && doubts < DOUBTS => {
+                    doubts += 1;
+                    if doubts == DOUBTS && sending.whole && error.status() != Some(StatusCode::CONFLICT) {
+                        sending.apart = true;
+                    }
                     refused.get_or_insert(error);
                     continue;
                 }
@@ -231,8 +255,12 @@ struct Sending<'a> {
     source: &'a dyn Source,
     /// The most that goes into one request, in bytes; none: as much as there is.
     limit: Option<u64>,
+    /// Whether the request that ends the upload has no content of its own.
+    apart: bool,
     /// Whether a piece of that size was taken.
     taken: bool,
+    /// Whether it was sent last in the request that ends the upload.
+    whole: bool,
 }
 
 impl Sending<'_> {
@@ -251,7 +279,8 @@ impl Sending<'_> {
         let doing = format!("uploading blob {} to {}", self.digest.short(), self.repository);
         self.taken = false;
         let chunk = self.limit.unwrap_or(u64::MAX).max(upload.smallest);
-        if size <= chunk {
+        self.whole = size > 0 && size <= chunk && !self.apart;
+        if self.whole || size == 0 {
             return self.put(upload, Span { start: 0, length: size }, doing).await;
         }
         let mut offset = 0;
@@ -346,6 +375,23 @@ fn last_of_range(headers: &HeaderMap) -> Option<u64> {
 
 fn is_too_large(error: &Error) -> bool {
     error.status() == Some(StatusCode::PAYLOAD_TOO_LARGE)
+}
+
+/// Whether a registry says that it does not take content with the request that ends an upload.
+fn is_unsupported(error: &Error) -> bool {
+    matches!(
+        error.status(),
+        Some(StatusCode::METHOD_NOT_ALLOWED | StatusCode::LENGTH_REQUIRED | StatusCode::NOT_IMPLEMENTED)
+    )
+}
+
+/// Whether a refusal may be about how, or where, the content went, and not about what it is.
+fn is_doubtful(error: &Error) -> bool {
+    let certain =
+        [ErrorCode::Denied, ErrorCode::Unauthorized, ErrorCode::NameInvalid, ErrorCode::NameUnknown];
+    error.code() == Some(&ErrorCode::DigestInvalid)
+        || matches!(error.status(), Some(StatusCode::BAD_REQUEST | StatusCode::CONFLICT))
+            && error.code().is_none_or(|code| !certain.contains(code))
 }
 
 /// The most that a registry, or a proxy before it, was seen to take in one request, in bytes.
