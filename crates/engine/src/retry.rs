@@ -82,8 +82,9 @@ pub(crate) fn remote_delay(
     jitter: f64,
 ) -> SignedDuration {
     match (reason, asked) {
-        // It knows best, down to not at all.
-        (_, Some(asked)) => ABSENT.after(1, Some(asked), jitter),
+        // It knows best at first, down to not at all. One that asks for no time again and again, or for a time
+        // that is past, would be asked every second for good: so the delay grows all the same.
+        (_, Some(asked)) => ABSENT.after(failures, Some(asked), jitter),
         (WaitReason::RateLimited, None) => LIMITED.after(failures, None, jitter),
         (WaitReason::Unavailable | WaitReason::Unreachable, None) => ABSENT.after(failures, None, jitter),
     }
@@ -108,6 +109,17 @@ mod tests {
     fn jitter_takes_away_up_to_half() {
         assert_eq!(delay(4, None, 0.0), SignedDuration::from_secs(4));
         assert_eq!(delay(4, None, 0.5), SignedDuration::from_secs(6));
+    }
+
+    #[test]
+    fn semantics_39_a_registry_that_asks_for_no_time_again_and_again_is_asked_ever_less_often() {
+        let after = |failures, seconds| {
+            let asked = Some(SignedDuration::from_secs(seconds));
+            remote_delay(WaitReason::RateLimited, failures, asked, 1.0).as_secs()
+        };
+        let delays: Vec<i64> = (1..=8).map(|failures| after(failures, 0)).collect();
+        assert_eq!(delays, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!((after(1, 30), after(4, 30), after(99, 300)), (30, 30, 300));
     }
 
     #[test]
