@@ -13,18 +13,18 @@ use crate::{
 };
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, StatusCode};
 use longshore_content::Content;
 use longshore_model::{
     Lineage, RemoteId, Repository,
-    message::{Again, Trouble as Said},
+    message::{self, Trouble as Said},
     policy::FOREIGN_LAYERS,
 };
 use longshore_oci::{
     Descriptor, Digest, ErrorCode, Manifest, ManifestKind, ManifestReference, Reference, ReferenceRole,
     RemoteName, Tag, media_type,
 };
-use longshore_remote::{Error, Mount, Registry};
+use longshore_remote::{Error, Mount, Registry, Upload};
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::Semaphore, time::sleep};
 
@@ -45,8 +45,8 @@ pub(crate) struct Push {
     waits: Waits,
 }
 
-/// How long it is waited each time before a manifest is put again whose parts the registry does not find: some
-/// take a moment until all their servers know of a blob (semantics 40).
+/// How long to wait each time before a manifest is put again that the registry refused for a reason that may pass.
+/// Some registries take a moment until all their servers know of a blob (semantics 40).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waits(pub [Duration; 4]);
 
@@ -54,6 +54,29 @@ impl Default for Waits {
     fn default() -> Self {
         Self([1, 2, 4, 8].map(Duration::from_secs))
     }
+}
+
+/// In which round of missing parts they are sent again although the registry says that it has them. Registries
+/// that only lag behind have caught up by then, and nothing is sent to them twice.
+const DOUBTED_ROUND: usize = 3;
+
+/// Whether a registry's word is taken that it has a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// It is asked, and what it has is not sent.
+    Asked,
+    /// It is not asked: it said that it has the parts, and does not find them. Its cache outlived a garbage
+    /// collection, for example.
+    Doubted,
+}
+
+/// Why a manifest that was refused is put again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// The registry does not find what the manifest names, or not yet.
+    Parts,
+    /// The refusal may have come from a proxy, or from a server that has not yet heard of the rest.
+    Put,
 }
 
 /// A repository of another registry.
@@ -116,7 +139,7 @@ impl Push {
         // Where it stands under another name, its parts are there, too.
         match self.has_manifest(digest).await? {
             true => self.complete(digest).await?,
-            false => self.parts(&ready.manifest, 0).await?,
+            false => self.parts(&ready.manifest, 0, Trust::Asked).await?,
         }
         Ok(ready)
     }
@@ -128,7 +151,7 @@ impl Push {
         }
         let layers = self.content.nondistributable_layers(digest).await?;
         stream::iter(layers)
-            .map(|layer| async move { self.blob(&layer).await })
+            .map(|layer| async move { self.blob(&layer, Trust::Asked).await })
             .buffer_unordered(PARTS_AT_ONCE)
             .try_collect()
             .await
@@ -141,7 +164,7 @@ impl Push {
 
     /// Sends a manifest with all that it needs, by digest.
     pub(crate) async fn tree(&self, digest: &Digest) -> Result<(), Trouble> {
-        self.manifest(digest, 0).await
+        self.manifest(digest, 0, Trust::Asked).await
     }
 
     /// Sends what stands under a digest tag. A list of referrers is joined with the one that is there, since
@@ -175,13 +198,19 @@ impl Push {
         Ok(self.head(&Reference::Digest(digest.clone())).await?.is_some())
     }
 
-    fn manifest<'a>(&'a self, digest: &'a Digest, depth: usize) -> BoxFuture<'a, Result<(), Trouble>> {
+    fn manifest<'a>(
+        &'a self,
+        digest: &'a Digest,
+        depth: usize,
+        trust: Trust,
+    ) -> BoxFuture<'a, Result<(), Trouble>> {
         let send = async move {
-            if self.has_manifest(digest).await? {
+            if trust == Trust::Asked && self.has_manifest(digest).await? {
                 return self.complete(digest).await;
             }
             let ready = self.load(digest).await?;
-            self.parts(&ready.manifest, depth).await?;
+            // Where these are missing as well, the registry says so when the manifest is put.
+            self.parts(&ready.manifest, depth, Trust::Asked).await?;
             self.put_at_depth(&ready, &Reference::Digest(digest.clone()), depth).await
         };
         Box::pin(async move {
@@ -192,22 +221,27 @@ impl Push {
         })
     }
 
-    fn parts<'a>(&'a self, manifest: &'a Manifest, depth: usize) -> BoxFuture<'a, Result<(), Trouble>> {
+    fn parts<'a>(
+        &'a self,
+        manifest: &'a Manifest,
+        depth: usize,
+        trust: Trust,
+    ) -> BoxFuture<'a, Result<(), Trouble>> {
         stream::iter(manifest.references())
-            .map(move |part| self.part(part, depth))
+            .map(move |part| self.part(part, depth, trust))
             .buffer_unordered(PARTS_AT_ONCE)
             .try_collect()
             .boxed()
     }
 
-    async fn part(&self, part: ManifestReference<'_>, depth: usize) -> Result<(), Trouble> {
+    async fn part(&self, part: ManifestReference<'_>, depth: usize, trust: Trust) -> Result<(), Trouble> {
         let named = part.descriptor;
         match part.role {
             ReferenceRole::Subject => Ok(()),
             ReferenceRole::Child if self.is_absent_child(&named.digest).await? => Ok(()),
-            ReferenceRole::Child => self.manifest(&named.digest, depth + 1).await,
+            ReferenceRole::Child => self.manifest(&named.digest, depth + 1, trust).await,
             _ if part.is_nondistributable_layer() && !self.to.foreign_layers => Ok(()),
-            ReferenceRole::Config | ReferenceRole::Layer => self.blob(named).await,
+            ReferenceRole::Config | ReferenceRole::Layer => self.blob(named, trust).await,
         }
     }
 
@@ -217,15 +251,15 @@ impl Push {
         Ok(self.content.get_manifest(&self.from, &reference).await?.is_none())
     }
 
-    async fn blob(&self, blob: &Descriptor) -> Result<(), Trouble> {
+    async fn blob(&self, blob: &Descriptor, trust: Trust) -> Result<(), Trouble> {
         // Layers that are not to be distributed, and what a sparse image came without (semantics 9).
         if self.content.stat_blob(&self.from, &blob.digest).await?.is_none() {
             return Ok(());
         }
-        self.claims.once(&blob.digest, self.send_blob(blob)).await.map(drop)
+        self.claims.once(&blob.digest, self.send_blob(blob, trust)).await.map(drop)
     }
 
-    async fn send_blob(&self, blob: &Descriptor) -> Result<(), Trouble> {
+    async fn send_blob(&self, blob: &Descriptor, trust: Trust) -> Result<(), Trouble> {
         let _permit = self
             .streams
             .acquire()
@@ -235,7 +269,11 @@ impl Push {
         let _alone = self.shared.locks.hold(place).await;
         self.journal.plan_bytes(blob.size);
         let (repository, digest) = (&self.to.repository, &blob.digest);
-        if self.registry.has_blob(repository, digest).await? || self.mount(blob).await? {
+        let moved_nothing = match trust {
+            Trust::Asked => self.registry.has_blob(repository, digest).await? || self.mount(blob).await?,
+            Trust::Doubted => self.upload(digest, None).await.map(|()| false)?,
+        };
+        if moved_nothing {
             self.journal.bytes(blob.size);
         }
         self.shared.holdings.saw(self.to.remote, digest, repository);
@@ -256,18 +294,21 @@ impl Push {
             Mount::Upload(upload) => Some(upload),
             Mount::Refused => None,
         };
+        self.upload(digest, begun).await.map(|()| false)
+    }
+
+    async fn upload(&self, digest: &Digest, begun: Option<Upload>) -> Result<(), Trouble> {
         let stored = Stored::find(&self.content, &self.from, digest, &self.journal).await?;
-        let sent = self.registry.push_blob(repository, digest, &stored, begun).await;
+        let sent = self.registry.push_blob(&self.to.repository, digest, &stored, begun).await;
         if sent.is_err() {
             stored.lost();
         }
-        Ok(sent.map(|()| false)?)
+        Ok(sent?)
     }
 
     async fn put_at_depth(&self, ready: &Ready, reference: &Reference, depth: usize) -> Result<(), Trouble> {
         let repository = &self.to.repository;
-        let mut waits = self.waits.0.into_iter();
-        loop {
+        for round in 1.. {
             let (kind, bytes) = (&ready.media_type, ready.bytes.clone());
             let error =
                 match self.registry.put_manifest(repository, reference, kind, bytes, &self.headers).await {
@@ -275,27 +316,42 @@ impl Push {
                     Ok(_) => return Ok(()),
                     Err(error) => error,
                 };
-            if !misses_parts(&error) {
-                return Err(error.into());
+            let again = put_again(&error, round);
+            if again == Some(Again::Parts) {
+                self.check_absent(&ready.manifest, &error).await?;
             }
-            // What is not here either will not be found there, however long it is waited.
-            let absent = self.absent(&ready.manifest).await?;
-            if let Some(part) = absent.first() {
-                return Err(Trouble::Foreign(format!(
-                    "{error}; {part}, one of its parts, is not stored here either, and {} does not take it \
-                     without",
-                    self.registry.host()
-                )));
+            let (Some(again), Some(wait)) = (again, self.waits.0.get(round - 1)) else {
+                return Err(match again {
+                    Some(Again::Parts) => self.refused(error, &ready.manifest).await?,
+                    _ => error.into(),
+                });
+            };
+            let (why, seconds) = (Box::new(self.journal.told(&error.into())), wait.as_secs());
+            let said = match again {
+                Again::Parts => message::Again::PartsAfter { seconds },
+                Again::Put => message::Again::PutAfter { seconds },
+            };
+            self.journal.warn(Said::Again { why, again: said });
+            sleep(*wait).await;
+            if again == Again::Parts {
+                let trust = if round == DOUBTED_ROUND { Trust::Doubted } else { Trust::Asked };
+                for part in ready.manifest.references() {
+                    self.claims.forget(&part.descriptor.digest);
+                }
+                self.parts(&ready.manifest, depth, trust).await?;
             }
-            let Some(wait) = waits.next() else { return Err(self.refused(error, &ready.manifest).await?) };
-            let why = Box::new(self.journal.told(&error.into()));
-            self.journal.warn(Said::Again { why, again: Again::PartsAfter { seconds: wait.as_secs() } });
-            sleep(wait).await;
-            for part in ready.manifest.references() {
-                self.claims.forget(&part.descriptor.digest);
-            }
-            self.parts(&ready.manifest, depth).await?;
         }
+        Ok(())
+    }
+
+    /// What is not here either will not be found there, however long it is waited.
+    async fn check_absent(&self, manifest: &Manifest, error: &Error) -> Result<(), Trouble> {
+        let absent = self.absent(manifest).await?;
+        let Some(part) = absent.first() else { return Ok(()) };
+        Err(Trouble::Foreign(format!(
+            "{error}; {part}, one of its parts, is not stored here either, and {} does not take it without",
+            self.registry.host()
+        )))
     }
 
     /// That a manifest stays refused whose parts were all sent. Layers that are not to be distributed were perhaps
@@ -342,7 +398,7 @@ impl Push {
         match (self.join_list(ready).await, reference) {
             (Err(trouble), Reference::Tag(_)) if trouble.fate() != Fate::Lost => {
                 let why = Box::new(self.journal.told(&trouble));
-                self.journal.warn(Said::Again { why, again: Again::Unlisted });
+                self.journal.warn(Said::Again { why, again: message::Again::Unlisted });
                 Ok(())
             }
             (outcome, _) => outcome,
@@ -372,12 +428,31 @@ impl Push {
     }
 }
 
-/// Whether a registry refused a manifest because it does not find (yet) what it names.
-fn misses_parts(error: &Error) -> bool {
-    matches!(
-        error.code(),
-        Some(ErrorCode::ManifestBlobUnknown | ErrorCode::BlobUnknown | ErrorCode::ManifestUnknown)
-    )
+/// Whether a manifest that was refused `refusals` times is put again, and why. Its blobs were taken before, so a
+/// 404 that names no part, or a 409, often passes: an ingress that has just lost its backend, two servers that
+/// have not yet heard of each other. A 400 seldom does, and is doubted once.
+fn put_again(error: &Error, refusals: usize) -> Option<Again> {
+    match (error.code(), error.status()) {
+        (Some(ErrorCode::ManifestBlobUnknown | ErrorCode::BlobUnknown | ErrorCode::ManifestUnknown), _) => {
+            Some(Again::Parts)
+        }
+        _ if forbids_overwriting(error) => None,
+        (_, Some(StatusCode::NOT_FOUND | StatusCode::CONFLICT)) => Some(Again::Put),
+        (Some(ErrorCode::ManifestInvalid), Some(StatusCode::BAD_REQUEST)) if refusals == 1 => {
+            Some(Again::Put)
+        }
+        _ => None,
+    }
+}
+
+/// Whether the registry says that the tag is there and must stay what it is: `TAG_IMMUTABLE` and the like.
+fn forbids_overwriting(error: &Error) -> bool {
+    let Error::Refused(refusal) = error else { return false };
+    let words = format!("{} {}", refusal.code.as_ref().map_or("", ErrorCode::as_str), refusal.message);
+    let words = words.to_ascii_lowercase();
+    ["immutab", "already exist", "already_exist", "overwrit", "denied"]
+        .iter()
+        .any(|word| words.contains(word))
 }
 
 fn lineage_header(lineage: &Lineage) -> Option<(HeaderName, HeaderValue)> {

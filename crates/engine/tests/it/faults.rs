@@ -333,7 +333,7 @@ async fn semantics_40_parts_that_a_registry_does_not_find_yet_are_waited_for() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     registry.script([on(Method::PUT, "*/manifests/1.0")
-        .times(3)
+        .times(2)
         .answer(reply(404).error("MANIFEST_BLOB_UNKNOWN", "not yet"))]);
     let dev = world.repository("dev/app").await;
     world.push_mirror(&dev, &registry, "their/app", |_| {}).await;
@@ -343,6 +343,75 @@ async fn semantics_40_parts_that_a_registry_does_not_find_yet_are_waited_for() {
     assert_eq!((jobs[0].status, jobs[0].attempt), (Status::Done, 1), "{:?}", jobs[0].error);
     assert_eq!(registry.tag("their/app", "1.0"), Some(image.root));
     assert_eq!(registry.count(Method::POST, "/uploads/"), image.blobs.len(), "no blob is sent twice");
+}
+
+#[tokio::test]
+async fn semantics_40_what_a_registry_says_to_have_and_does_not_find_is_sent_all_the_same() {
+    let world = World::running().await;
+    let dev = world.repository("dev/app").await;
+    let index = corpus::index(1, &["linux/amd64", "linux/arm64"], false);
+    let registry = ScriptedRegistry::start().await;
+    let digests = index.manifests.iter().filter(|manifest| manifest.digest != index.root);
+    let lies = digests.map(|manifest| format!("*manifests/{}", manifest.digest));
+    // The answers of a cache that outlived a garbage collection.
+    registry.script(lies.map(|path| {
+        let digest = path.rsplit('/').next().unwrap().to_owned();
+        on(Method::HEAD, path).answer(reply(200).header("docker-content-digest", digest))
+    }));
+    registry.script([on(Method::HEAD, "*/blobs/*").status(200)]);
+    world.push_mirror(&dev, &registry, "their/app", |_| {}).await;
+    world.push(&dev, "1.0", &index).await;
+    let jobs = pushes(&world).await;
+    assert_eq!((jobs[0].status, jobs[0].attempt), (Status::Done, 1), "{:?}", jobs[0].error);
+    assert!(registry.has("their/app", &index), "{:#?}", registry.requests());
+    assert_eq!(registry.count(Method::POST, "/uploads/"), index.blobs.len(), "each blob is sent once");
+}
+
+#[tokio::test]
+async fn semantics_40_a_manifest_is_put_again_where_the_refusal_may_pass() {
+    let world = World::running().await;
+    let dev = world.repository("dev/app").await;
+    let image = corpus::image(1, 1, 100);
+    let page = reply(404).typed("text/html", "<h1>default backend</h1>");
+    let refusals = [
+        ("page", 4, page),
+        ("harbor", 4, reply(404).error("NOT_FOUND", "artifact not found")),
+        ("conflict", 4, reply(409).error("CONFLICT", "try again")),
+        ("invalid", 1, reply(400).error("MANIFEST_INVALID", "manifest invalid")),
+    ];
+    for (name, times, refusal) in refusals {
+        let registry = ScriptedRegistry::start().await;
+        registry.script([on(Method::PUT, "*/manifests/*").times(times).answer(refusal)]);
+        world.push_mirror(&dev, &registry, "their/app", |_| {}).await;
+        world.push(&dev, name, &image).await;
+        world.settled().await;
+        assert_eq!(registry.tag("their/app", name), Some(image.root.clone()), "{name}");
+        assert_eq!(registry.count(Method::PUT, "/manifests/"), times + 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_to_move_a_tag_or_to_take_a_manifest_at_all_is_final() {
+    let world = World::running().await;
+    let image = corpus::image(1, 1, 100);
+    let refusals = [
+        ("tag", 1, reply(409).error("TAG_IMMUTABLE", "no")),
+        ("words", 1, reply(409).error("CONFLICT", "the tag is configured as immutable")),
+        ("harbor", 1, reply(412).error("PRECONDITION", "no")),
+        ("invalid", 2, reply(400).error("MANIFEST_INVALID", "manifest invalid")),
+        ("gone", 5, reply(404)),
+    ];
+    for (name, puts, refusal) in refusals {
+        let dev = world.repository(&format!("dev/{name}")).await;
+        let registry = ScriptedRegistry::start().await;
+        registry.script([on(Method::PUT, "*/manifests/*").answer(refusal)]);
+        world.push_mirror(&dev, &registry, "their/app", |_| {}).await;
+        world.push(&dev, "1.0", &image).await;
+        world.settled().await;
+        assert_eq!(registry.count(Method::PUT, "/manifests/"), puts, "{name}");
+    }
+    let jobs = pushes(&world).await;
+    assert!(jobs.iter().all(|job| job.status == Status::Errored && job.attempt == 1), "{jobs:#?}");
 }
 
 #[tokio::test]

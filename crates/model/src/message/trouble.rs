@@ -19,6 +19,11 @@ pub enum Again {
         /// After so long.
         seconds: u64,
     },
+    /// The manifest is put again.
+    PutAfter {
+        /// After so long.
+        seconds: u64,
+    },
     /// The content is fetched again.
     Fetch,
     /// The content is fetched again, from the first byte.
@@ -152,6 +157,7 @@ impl Trouble {
                     Again::PartsAfter { seconds } => {
                         &format!("its parts are looked at once more in {seconds} s")
                     }
+                    Again::PutAfter { seconds } => &format!("it is put once more in {seconds} s"),
                     Again::Fetch => "it is fetched once more",
                     Again::FromStart => "it is fetched once more, from the start",
                     Again::Tag => "the tag is looked at once more",
