@@ -191,8 +191,7 @@ fn words_of(headers: &HeaderMap, body: &[u8]) -> (Option<longshore_oci::ErrorCod
     let parsed = serde_json::from_slice::<ErrorBody>(body).ok();
     match parsed.and_then(|parsed| parsed.errors.into_iter().next()) {
         Some(first) if is_code(first.code.as_str()) => (Some(first.code), tidy(&first.message)),
-        _ if is_html(headers, body) => (None, "a web page".to_owned()),
-        _ => (None, String::new()),
+        _ => (None, markup(headers, body).map_or_else(String::new, |markup| markup.words().to_owned())),
     }
 }
 
@@ -202,11 +201,35 @@ fn is_code(word: &str) -> bool {
     (1..=MAX_CODE).contains(&word.len()) && word.bytes().all(fits)
 }
 
-/// Whether a body is a web page: what login walls and wrong addresses answer.
-pub(crate) fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
-    let declared =
-        content_type(headers).is_some_and(|kind| kind == "text/html" || kind == "application/xhtml+xml");
-    declared || body.trim_ascii_start().first() == Some(&b'<')
+/// What is answered instead of JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Markup {
+    /// What login walls and wrong addresses answer.
+    WebPage,
+    /// What object stores answer: the errors of S3 and its like.
+    Xml,
+}
+
+impl Markup {
+    /// As a message names it.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::WebPage => "a web page",
+            Self::Xml => "an XML document",
+        }
+    }
+}
+
+/// Whether a body is a web page or XML, by its type or its beginning.
+pub(crate) fn markup(headers: &HeaderMap, body: &[u8]) -> Option<Markup> {
+    let kind = content_type(headers).unwrap_or_default();
+    let begin = body.trim_ascii_start();
+    match kind.as_str() {
+        "text/html" | "application/xhtml+xml" => Some(Markup::WebPage),
+        "application/xml" | "text/xml" => Some(Markup::Xml),
+        _ if begin.starts_with(b"<?xml") || begin.starts_with(b"<Error") => Some(Markup::Xml),
+        _ => begin.starts_with(b"<").then_some(Markup::WebPage),
+    }
 }
 
 /// Foreign words fit for a message: no control characters, one line, not too long.
@@ -278,6 +301,8 @@ mod tests {
         let long = format!(r#"{{"errors":[{{"code":"DENIED","message":"{}"}}]}}"#, "x".repeat(5000));
         assert_eq!(words_of(&none, long.as_bytes()).1.chars().count(), MAX_WORDS + 1);
         assert_eq!(words_of(&none, b"  <!DOCTYPE html><title>hello</title>").1, "a web page");
+        let s3 = b"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>";
+        assert_eq!(words_of(&none, s3).1, "an XML document");
     }
 
     #[test]

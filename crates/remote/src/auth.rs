@@ -14,8 +14,9 @@ use secrecy::ExposeSecret;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::answer::{read_body, refusal, tidy};
+use crate::answer::{read_body, refusal, retry_after, tidy};
 use crate::endpoint::{host_of, is_loopback};
+use crate::error::asks_to_wait;
 use crate::token::TokenDocument;
 use crate::transport::{Call, Payload, Transport};
 use crate::{Credentials, Endpoint, Error};
@@ -276,13 +277,12 @@ impl Auth {
         let doing = format!("fetching a token for {}", host_of(&self.registry));
         let asked = Instant::now();
         let mut call = self.token_by_get(service, scopes, &doing);
-        let url = call.url.clone();
-        let mut response = transport.once(&mut call, url, self.credentials.as_ref().map(basic)).await?;
+        let mut response = transport.follow(&mut call, self.credentials.as_ref().map(basic)).await?.response;
         let unknown = [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_IMPLEMENTED];
         if let Some(credentials) = self.credentials.as_ref().filter(|_| unknown.contains(&response.status()))
         {
             let mut call = token_by_post(service, scopes, credentials, &doing);
-            response = transport.once(&mut call, service.realm.clone(), None).await?;
+            response = transport.follow(&mut call, None).await?.response;
         }
         match (response.status(), &self.credentials) {
             (status, _) if status.is_success() => {}
@@ -295,7 +295,9 @@ impl Auth {
                 });
             }
             // The scope is refused, not the password.
-            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, credentials) => {
+            (status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN), credentials)
+                if !asks_to_wait(status, retry_after(response.headers())) =>
+            {
                 let message = refusal(response, &host, &doing).await.words();
                 return Err(Error::Unauthorized { host, doing, anonymous: credentials.is_none(), message });
             }
@@ -327,7 +329,7 @@ impl Auth {
                 query.append_pair("account", &credentials.username);
             }
         }
-        Call::new(Method::GET, url, Vec::new(), doing.to_owned())
+        Call::new(Method::GET, url, Vec::new(), doing.to_owned()).stays()
     }
 }
 
@@ -349,6 +351,7 @@ fn token_by_post(service: &Service<'_>, scopes: &[String], credentials: &Credent
         .append_pair("username", &credentials.username)
         .append_pair("password", credentials.secret.expose_secret());
     Call::new(Method::POST, service.realm.clone(), Vec::new(), doing.to_owned())
+        .stays()
         .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
         .payload(Payload::Bytes(form.finish().into()))
 }

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, Stream, StreamExt};
-use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
 use http::{Method, StatusCode};
 use longshore_oci::{Action, ByteRange, Digest, RemoteName};
 
@@ -132,10 +132,7 @@ impl Registry {
     fn blob_call(&self, method: Method, repository: &RemoteName, digest: &Digest, doing: &str) -> Call {
         let url = self.repository_url(repository, &format!("blobs/{digest}"));
         let doing = format!("{doing} blob {} of {repository}", digest.short());
-        // The digest is that of the bytes as they are stored.
-        Call::new(method, url, vec![self.scope(repository, &[Action::Pull])], doing)
-            .content_addressed(true)
-            .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
+        Call::new(method, url, vec![self.scope(repository, &[Action::Pull])], doing).content_addressed(true)
     }
 }
 

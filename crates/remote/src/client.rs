@@ -302,6 +302,12 @@ impl Call {
         self
     }
 
+    /// It is for the origin that it is sent to: a redirect elsewhere is an error.
+    pub(crate) fn stays(mut self) -> Self {
+        self.stays = true;
+        self
+    }
+
     /// The answer is checked against a digest.
     pub(crate) fn content_addressed(mut self, yes: bool) -> Self {
         self.content_addressed = yes;

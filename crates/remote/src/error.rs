@@ -147,6 +147,11 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Whether the registry asks to be left alone for a while: with 429, or with a 403 that says when to come back.
+    pub(crate) fn is_limit(&self) -> bool {
+        asks_to_wait(self.status, self.retry_after)
+    }
+
     /// Code and message, as far as there are any.
     pub(crate) fn words(&self) -> String {
         match (&self.code, self.message.as_str()) {
@@ -160,6 +165,11 @@ impl Refusal {
     pub(crate) fn reason(&self) -> String {
         bracketed(&self.words())
     }
+}
+
+/// Whether an answer with this status and `Retry-After` is about how much was asked, and not about what.
+pub(crate) fn asks_to_wait(status: StatusCode, retry_after: Option<Duration>) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS || (status == StatusCode::FORBIDDEN && retry_after.is_some())
 }
 
 fn bracketed(words: &str) -> String {
@@ -181,6 +191,7 @@ impl Error {
                 Failure::Certificate(CertificateProblem::NotYetValid) => true,
                 Failure::Certificate(_) | Failure::NotTls | Failure::NotHttp | Failure::Tls(_) => false,
             },
+            Error::Refused(refusal) if refusal.is_limit() => true,
             Error::Refused(refusal) => {
                 refusal.status.is_server_error()
                     && refusal.status != StatusCode::NOT_IMPLEMENTED
@@ -217,6 +228,7 @@ impl Error {
         };
         match self {
             Error::Network { .. } => self.is_transient(),
+            Error::Refused(refusal) if refusal.is_limit() => true,
             _ => self.status().is_some_and(overloaded),
         }
     }
@@ -262,6 +274,7 @@ impl Error {
     pub fn may_mean_absent(&self) -> bool {
         match self {
             Error::Unauthorized { .. } => true,
+            Error::Refused(refusal) if refusal.is_limit() => false,
             Error::Refused(refusal) => matches!(
                 refusal.status,
                 StatusCode::NOT_FOUND
@@ -275,6 +288,9 @@ impl Error {
 
     /// Whether the credentials, or their absence, are the reason.
     pub fn is_denied(&self) -> bool {
+        if matches!(self, Error::Refused(refusal) if refusal.is_limit()) {
+            return false;
+        }
         matches!(self.status(), Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN))
     }
 }

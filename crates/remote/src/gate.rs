@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::answer::retry_after;
 use crate::connector::Connector;
+use crate::error::asks_to_wait;
 use crate::transport::{Call, Payload};
 use crate::{Error, Failure};
 
@@ -428,7 +429,9 @@ impl Passage {
     pub(crate) fn answered(self, response: &Response) -> Option<Doubt> {
         let (gate, asked) = (&self.asked.gate, retry_after(response.headers()));
         match response.status() {
-            StatusCode::TOO_MANY_REQUESTS => gate.close(ClosedBecause::RateLimited, asked, !self.is_blob),
+            status if asks_to_wait(status, asked) => {
+                gate.close(ClosedBecause::RateLimited, asked, !self.is_blob)
+            }
             StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
                 return self.asked.fails(ClosedBecause::Unavailable, asked);
             }
@@ -611,6 +614,15 @@ mod tests {
         pass_time();
         drop(passage);
         assert_eq!(gate.silence(), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn semantics_39_a_403_that_says_when_to_come_back_is_a_limit() {
+        let gate = Gate::default();
+        answer(&gate, "a/manifests/1", 403, None).await;
+        assert!(!gate.is_closed());
+        answer(&gate, "a/manifests/1", 403, Some("7")).await;
+        assert!(gate.is_closed());
     }
 
     #[tokio::test]

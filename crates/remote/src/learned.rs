@@ -3,7 +3,9 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-/// A 403 to a HEAD is believed after a GET has agreed so often, and never once one has not.
+use http::StatusCode;
+
+/// A 403 or 404 to a HEAD is believed after a GET has agreed so often, and never once one has not.
 const AGREED: u32 = 3;
 const NEVER: u32 = u32::MAX;
 /// Stands for pages of which the registry will not be told the size.
@@ -13,8 +15,12 @@ const NO_SIZE: u32 = 0;
 #[derive(Debug)]
 pub(crate) struct Learned {
     heads_fail: AtomicBool,
+    /// Of digests that are no SHA-256.
+    digests_mislead: AtomicBool,
     /// GETs that confirmed the 403 of a HEAD; [`NEVER`] once one answered something else.
     forbidden_agreed: AtomicU32,
+    /// The same of its 404.
+    missing_agreed: AtomicU32,
     longest_page: AtomicU64,
     ignores_last: AtomicBool,
     /// The largest `n` that it takes where it refused a larger one; [`NO_SIZE`] where it takes none.
@@ -26,7 +32,9 @@ impl Default for Learned {
     fn default() -> Self {
         Self {
             heads_fail: AtomicBool::default(),
+            digests_mislead: AtomicBool::default(),
             forbidden_agreed: AtomicU32::default(),
+            missing_agreed: AtomicU32::default(),
             longest_page: AtomicU64::default(),
             ignores_last: AtomicBool::default(),
             largest_page: AtomicU32::new(u32::MAX),
@@ -45,19 +53,40 @@ impl Learned {
         self.heads_fail.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the registry says 403 where it means 404, and says the same to HEAD and GET.
-    pub(crate) fn believes_forbidden_head(&self) -> bool {
-        (AGREED..NEVER).contains(&self.forbidden_agreed.load(Ordering::Relaxed))
+    /// Whether digests that are no SHA-256 lead nowhere here, though the registry tells them.
+    pub(crate) fn digests_mislead(&self) -> bool {
+        self.digests_mislead.load(Ordering::Relaxed)
     }
 
-    /// Whether a GET after a HEAD that answered 403 was forbidden, too.
-    pub(crate) fn note_forbidden_head(&self, get_agreed: bool) {
+    pub(crate) fn note_digests_mislead(&self) {
+        self.digests_mislead.store(true, Ordering::Relaxed);
+        self.note_heads_fail();
+    }
+
+    /// Whether the registry says the same to HEAD and GET where it refuses a HEAD so.
+    pub(crate) fn believes_head(&self, refusal: StatusCode) -> bool {
+        self.agreed(refusal).is_some_and(|agreed| (AGREED..NEVER).contains(&agreed.load(Ordering::Relaxed)))
+    }
+
+    /// Whether a GET after a HEAD that was refused so was refused in the same way.
+    pub(crate) fn note_refused_head(&self, refusal: StatusCode, get_agreed: bool) {
         let step = |seen: u32| match (seen, get_agreed) {
             (NEVER, _) | (_, false) => Some(NEVER),
             (seen, true) => Some((seen + 1).min(AGREED)),
         };
-        // The step always gives a value.
-        let _ = self.forbidden_agreed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step);
+        if let Some(agreed) = self.agreed(refusal) {
+            // The step always gives a value.
+            let _ = agreed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step);
+        }
+    }
+
+    /// Other refusals may pass, and are asked about every time.
+    fn agreed(&self, refusal: StatusCode) -> Option<&AtomicU32> {
+        match refusal {
+            StatusCode::FORBIDDEN => Some(&self.forbidden_agreed),
+            StatusCode::NOT_FOUND => Some(&self.missing_agreed),
+            _ => None,
+        }
     }
 
     /// The most names that one page of this registry has had.
@@ -106,19 +135,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_forbidden_head_is_believed_after_three_gets_agreed_and_never_after_one_did_not() {
-        let learned = Learned::default();
-        for _ in 0..2 {
-            learned.note_forbidden_head(true);
+    fn a_refused_head_is_believed_after_three_gets_agreed_and_never_after_one_did_not() {
+        for (refusal, other) in
+            [(StatusCode::FORBIDDEN, StatusCode::NOT_FOUND), (StatusCode::NOT_FOUND, StatusCode::FORBIDDEN)]
+        {
+            let learned = Learned::default();
+            for _ in 0..2 {
+                learned.note_refused_head(refusal, true);
+            }
+            assert!(!learned.believes_head(refusal));
+            learned.note_refused_head(refusal, true);
+            learned.note_refused_head(refusal, true);
+            assert!(learned.believes_head(refusal) && !learned.believes_head(other));
+            learned.note_refused_head(refusal, false);
+            for _ in 0..9 {
+                learned.note_refused_head(refusal, true);
+            }
+            assert!(!learned.believes_head(refusal));
         }
-        assert!(!learned.believes_forbidden_head());
-        learned.note_forbidden_head(true);
-        learned.note_forbidden_head(true);
-        assert!(learned.believes_forbidden_head());
-        learned.note_forbidden_head(false);
-        for _ in 0..9 {
-            learned.note_forbidden_head(true);
-        }
-        assert!(!learned.believes_forbidden_head());
     }
 }

@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
-use longshore_oci::{Action, Algorithm, Digest, MAX_MANIFEST_BYTES, Reference, RemoteName, media_type};
+use longshore_oci::{Action, Algorithm, Digest, MAX_MANIFEST_BYTES, Reference, RemoteName, Tag, media_type};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use crate::answer::{content_type, header, is_html, read_body};
+use crate::answer::{content_type, header, markup, read_body};
 use crate::hash::digest_of;
 use crate::transport::{Call, Payload};
 use crate::{Error, Presence, Registry};
@@ -47,49 +47,54 @@ pub struct PutOutcome {
     pub oci_subject: Option<Digest>,
 }
 
+/// Why one looks at a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// It was listed, or asked for by name.
+    Needed,
+    /// It need not exist.
+    IfThere,
+}
+
+/// What a HEAD showed.
+enum ByHead {
+    Told(Presence<ManifestHead>),
+    /// Nothing that is believed yet.
+    Refused(StatusCode),
+}
+
 impl Registry {
-    /// Looks at a manifest that was asked for; `None` if it is not there, and an error if it may not be read.
+    /// Looks at a manifest that was asked for; `None` if it is not there, and an error if it may not be read. What a
+    /// HEAD refuses, a GET confirms: of some registries (Nexus) HEAD says 404 where GET has the manifest.
     pub async fn head_manifest(
         &self,
         repository: &RemoteName,
         reference: &Reference,
     ) -> Result<Option<ManifestHead>, Error> {
-        self.look_at_manifest(repository, reference).await?.required()
+        self.look(repository, reference, Wanted::Needed).await?.required()
     }
 
-    /// Looks at a manifest. Costs one HEAD, except at registries whose HEAD is refused or says nothing (right) of
-    /// the digest: there it is a GET, which is remembered.
+    /// Looks at a manifest that need not exist. Costs one HEAD, except at registries whose HEAD is refused or says
+    /// nothing (right) of the digest: there it is a GET, which is remembered.
     pub async fn look_at_manifest(
         &self,
         repository: &RemoteName,
         reference: &Reference,
     ) -> Result<Presence<ManifestHead>, Error> {
-        let mut head_forbidden = false;
+        self.look(repository, reference, Wanted::IfThere).await
+    }
+
+    async fn look(
+        &self,
+        repository: &RemoteName,
+        reference: &Reference,
+        wanted: Wanted,
+    ) -> Result<Presence<ManifestHead>, Error> {
+        let mut refused = None;
         if !self.learned().heads_fail() {
-            let call = self.manifest_call(Method::HEAD, repository, reference, &[Action::Pull], "looking at");
-            let doing = call.doing.clone();
-            let response = match self.send(call).await {
-                Ok(response) => response,
-                Err(error) if error.may_mean_absent() => return Ok(Presence::Unsaid(error)),
-                Err(error) => return Err(error),
-            };
-            match response.status() {
-                StatusCode::OK => {
-                    if let Some(head) = head_of(response.headers()) {
-                        return Ok(Presence::There(head));
-                    }
-                    self.learned().note_heads_fail();
-                }
-                StatusCode::NOT_FOUND => return Ok(Presence::Missing),
-                StatusCode::FORBIDDEN if self.learned().believes_forbidden_head() => {
-                    return Ok(Presence::Unsaid(self.refused(response, &doing).await));
-                }
-                StatusCode::FORBIDDEN => head_forbidden = true,
-                StatusCode::BAD_REQUEST => {}
-                StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
-                    self.learned().note_heads_fail();
-                }
-                _ => return Err(self.refused(response, &doing).await),
+            match self.ask_by_head(repository, reference, wanted).await? {
+                ByHead::Told(presence) => return Ok(presence),
+                ByHead::Refused(status) => refused = Some(status),
             }
         }
         let presence = match self.fetch_manifest(repository, reference, "looking at").await {
@@ -101,12 +106,83 @@ impl Registry {
             Err(error) if error.may_mean_absent() => Presence::Unsaid(error),
             Err(error) => return Err(error),
         };
-        if head_forbidden {
-            let agreed =
-                matches!(&presence, Presence::Unsaid(error) if error.status() == Some(StatusCode::FORBIDDEN));
-            self.learned().note_forbidden_head(agreed);
+        let told = match &presence {
+            Presence::There(_) => None,
+            Presence::Missing => Some(StatusCode::NOT_FOUND),
+            Presence::Unsaid(error) => error.status(),
+        };
+        if let Some(head) = refused {
+            self.learned().note_refused_head(head, told == Some(head));
         }
         Ok(presence)
+    }
+
+    async fn ask_by_head(
+        &self,
+        repository: &RemoteName,
+        reference: &Reference,
+        wanted: Wanted,
+    ) -> Result<ByHead, Error> {
+        let call = self.manifest_call(Method::HEAD, repository, reference, &[Action::Pull], "looking at");
+        let doing = call.doing.clone();
+        let response = match self.send(call).await {
+            Ok(response) => response,
+            Err(Error::Unauthorized { .. }) if wanted == Wanted::Needed => {
+                return Ok(ByHead::Refused(StatusCode::UNAUTHORIZED));
+            }
+            Err(error) if error.may_mean_absent() => return Ok(ByHead::Told(Presence::Unsaid(error))),
+            Err(error) => return Err(error),
+        };
+        let status = response.status();
+        if status == StatusCode::OK
+            && let Some(head) = head_of(response.headers())
+        {
+            return Ok(ByHead::Told(Presence::There(head)));
+        }
+        if matches!(status, StatusCode::OK | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED) {
+            self.learned().note_heads_fail();
+            return Ok(ByHead::Refused(status));
+        }
+        let error = self.refused(response, &doing).await;
+        match status {
+            // To ask an overloaded registry once more would be no help to it.
+            _ if error.may_be_away() => Err(error),
+            StatusCode::NOT_FOUND if wanted == Wanted::IfThere || self.learned().believes_head(status) => {
+                Ok(ByHead::Told(Presence::Missing))
+            }
+            StatusCode::FORBIDDEN if self.learned().believes_head(status) => {
+                Ok(ByHead::Told(Presence::Unsaid(error)))
+            }
+            _ => Ok(ByHead::Refused(status)),
+        }
+    }
+
+    /// What a tag holds of which the registry told a digest that it does not have: the tag has moved, or the digest
+    /// was wrong, or this registry finds nothing by digest. `None`: the tag is gone, too.
+    pub async fn get_behind(
+        &self,
+        repository: &RemoteName,
+        tag: &Tag,
+        told: &Digest,
+    ) -> Result<Option<FetchedManifest>, Error> {
+        let reference = Reference::Tag(tag.clone());
+        let mut fetched = match self.fetch_manifest(repository, &reference, "fetching").await {
+            Ok(fetched) => fetched,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if fetched.digest == *told && told.algorithm() != Algorithm::Sha256 {
+            // Nothing is found by digests of this kind, so it goes by the one that everybody has.
+            self.learned().note_digests_mislead();
+            fetched.digest = digest_of(Algorithm::Sha256, &fetched.bytes);
+        } else if fetched.digest != *told && !self.learned().heads_fail() {
+            let head = self.look(repository, &reference, Wanted::IfThere).await?.optional();
+            if head.is_some_and(|head| head.digest == *told) {
+                tracing::warn!(host = self.host(), "the digest that HEAD tells is not that of the manifest");
+                self.learned().note_heads_fail();
+            }
+        }
+        Ok(Some(fetched))
     }
 
     /// Fetches a manifest of at most [`MAX_MANIFEST_BYTES`] and verifies its digest. Asked by tag,
@@ -132,7 +208,9 @@ impl Registry {
         let mut response = self.expect(call, &[StatusCode::OK]).await?;
         let bytes = read_body(&mut response, self.host(), &doing, MAX_MANIFEST_BYTES).await?;
         let headers = response.headers();
-        let claimed = claimed_digest(headers);
+        let believed =
+            |digest: &Digest| digest.algorithm() == Algorithm::Sha256 || !self.learned().digests_mislead();
+        let claimed = claimed_digest(headers).filter(believed);
         let expected = reference.digest().or(claimed.as_ref());
         let digest = digest_of(expected.map_or(Algorithm::Sha256, Digest::algorithm), &bytes);
         if let Some(expected) = reference.digest().filter(|expected| **expected != digest) {
@@ -235,9 +313,12 @@ fn kind_of(headers: &HeaderMap, bytes: &[u8]) -> Result<String, &'static str> {
         fs_layers: Option<IgnoredAny>,
     }
     let known = |kind: &String| media_type::is_manifest(kind) || media_type::is_schema1(kind);
-    let shape: Shape = serde_json::from_slice(bytes).map_err(|_| match is_html(headers, bytes) {
-        true => "a web page",
-        false => "no manifest: it is no JSON object",
+    let is_object = bytes.trim_ascii_start().first() == Some(&b'{');
+    let shape: Shape = serde_json::from_slice(bytes).map_err(|error| match markup(headers, bytes) {
+        // Whatever its members are: they cannot be wrong here, but be there twice.
+        _ if is_object && error.is_data() => "no manifest: it names one of its members twice",
+        Some(markup) => markup.words(),
+        None => "no manifest: it is no JSON object",
     })?;
     let own = shape.media_type.as_str().filter(|own| !own.is_empty());
     if let Some(own) = own {
@@ -308,6 +389,9 @@ mod tests {
     fn what_is_no_manifest_says_so() {
         assert!(kind(None, "hello").is_err() && kind(None, "[]").is_err() && kind(None, "{}").is_err());
         assert_eq!(kind(Some("text/html"), "<html>"), Err("a web page"));
+        assert_eq!(kind(None, "<?xml version='1.0'?><Error/>"), Err("an XML document"));
+        let twice = r#"{"schemaVersion":2,"layers":[],"schemaVersion":2}"#;
+        assert_eq!(kind(None, twice), Err("no manifest: it names one of its members twice"));
         assert_eq!(kind(None, r#"{"mediaType":7,"manifests":[]}"#).as_deref(), Ok(media_type::OCI_INDEX));
     }
 }

@@ -12,12 +12,15 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
-use crate::answer::{is_html, read_up_to, tidy};
+use crate::answer::{markup, read_up_to, tidy};
+use crate::text::lenient;
 use crate::transport::Call;
 use crate::{Allowance, Error, OverBudget, Registry};
 
 /// The most bytes of one page.
 const MAX_PAGE: usize = 4 * 1024 * 1024;
+/// How many pages in a row may bring nothing new.
+const MAX_FRUITLESS: u32 = 10;
 
 /// What refers to a manifest, as far as the registry tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,6 +46,9 @@ pub enum ReferrersWarning {
     /// The pages lead back to one that was there.
     #[error("the pages of the list go round in a circle")]
     Circle,
+    /// A page has only entries that were there.
+    #[error("the list repeats a page")]
+    Repeated,
     /// Longer than what may be read.
     #[error("the list of referrers is not read to its end: {0}")]
     OverBudget(#[from] OverBudget),
@@ -100,6 +106,15 @@ struct Gathered {
     skipped: Skipped,
 }
 
+/// What a page brought.
+#[derive(Default)]
+struct Brought {
+    /// Referrers that were there before.
+    again: u64,
+    /// Referrers that were not.
+    new: u64,
+}
+
 /// How the API answered.
 enum ByApi {
     /// With a list, good or bad.
@@ -150,28 +165,28 @@ impl Registry {
         if let Some(wanted) = artifact_type {
             url.query_pairs_mut().append_pair("artifactType", wanted);
         }
-        let mut visited = HashSet::new();
+        let (mut visited, mut fruitless) = (HashSet::new(), 0);
         loop {
             if let Err(over) = allowance.take_page() {
                 gathered.warn(over.into());
                 return Ok(ByApi::Listed);
             }
-            let next = match self.referrers_page(repository, subject, &url, &doing, allowance, gathered).await
-            {
-                Ok(next) => next,
-                Err(error) if self.is_away(&error) => return Err(error),
-                Err(error) if visited.is_empty() => {
-                    // No such API (404 and its like), or not for everybody: Artifactory, Nexus and others say so
-                    // with 400, 401, 403 or 405.
-                    let ordinary = error.status().is_some_and(means_unsupported);
-                    let warning = ReferrersWarning::Unreadable(error.to_string());
-                    return Ok(ByApi::Missing((!ordinary).then_some(warning)));
-                }
-                Err(error) => {
-                    gathered.warn(ReferrersWarning::Unreadable(error.to_string()));
-                    return Ok(ByApi::Listed);
-                }
-            };
+            let (brought, next) =
+                match self.referrers_page(repository, subject, &url, &doing, allowance, gathered).await {
+                    Ok(found) => found,
+                    Err(error) if self.is_away(&error) => return Err(error),
+                    Err(error) if visited.is_empty() => {
+                        // No such API (404 and its like), or not for everybody: Artifactory, Nexus and others say so
+                        // with 400, 401, 403 or 405.
+                        let ordinary = error.status().is_some_and(means_unsupported);
+                        let warning = ReferrersWarning::Unreadable(error.to_string());
+                        return Ok(ByApi::Missing((!ordinary).then_some(warning)));
+                    }
+                    Err(error) => {
+                        gathered.warn(ReferrersWarning::Unreadable(error.to_string()));
+                        return Ok(ByApi::Listed);
+                    }
+                };
             let target = match next {
                 NextPage::None => return Ok(ByApi::Listed),
                 NextPage::At(target) => target,
@@ -184,8 +199,14 @@ impl Registry {
                 gathered.warn(ReferrersWarning::UnreadableLink(tidy(&target)));
                 return Ok(ByApi::Listed);
             };
+            // A registry that names ever new pages would else be asked for thousands.
+            fruitless = if brought.new == 0 { fruitless + 1 } else { 0 };
+            if !visited.is_empty() && brought.new == 0 && brought.again > 0 {
+                gathered.warn(ReferrersWarning::Repeated);
+                return Ok(ByApi::Listed);
+            }
             visited.insert(url);
-            if visited.contains(&following) {
+            if visited.contains(&following) || fruitless > MAX_FRUITLESS {
                 gathered.warn(ReferrersWarning::Circle);
                 return Ok(ByApi::Listed);
             }
@@ -202,7 +223,7 @@ impl Registry {
         doing: &str,
         allowance: &Allowance,
         gathered: &mut Gathered,
-    ) -> Result<NextPage, Error> {
+    ) -> Result<(Brought, NextPage), Error> {
         let scopes = vec![self.scope(repository, &[Action::Pull])];
         let call = Call::new(Method::GET, url.clone(), scopes, doing.to_owned())
             .header(ACCEPT, HeaderValue::from_static(media_type::OCI_INDEX));
@@ -218,20 +239,20 @@ impl Registry {
         }
         if !is_whole {
             gathered.warn(allowance.out_of_bytes().into());
-            return Ok(NextPage::None);
+            return Ok((Brought::default(), NextPage::None));
         }
-        if is_html(response.headers(), &body) {
-            return Err(self.bad_answer(doing, "a web page"));
+        if let Some(markup) = markup(response.headers(), &body) {
+            return Err(self.bad_answer(doing, markup.words()));
         }
-        let index: Index =
-            serde_json::from_slice(&body).map_err(|_| self.bad_answer(doing, "no list of referrers"))?;
+        let index: Index = serde_json::from_str(&lenient(&body))
+            .map_err(|_| self.bad_answer(doing, "no list of referrers"))?;
         let entries = index.manifests.ok_or_else(|| self.bad_answer(doing, "no list of referrers"))?;
         let within = counted.and_then(|()| gathered.take(entries, subject, allowance, |_| true));
         match within {
-            Ok(()) => Ok(NextPage::of(links.iter().map(String::as_str))),
+            Ok(brought) => Ok((brought, NextPage::of(links.iter().map(String::as_str)))),
             Err(over) => {
                 gathered.warn(over.into());
-                Ok(NextPage::None)
+                Ok((Brought::default(), NextPage::None))
             }
         }
     }
@@ -291,7 +312,8 @@ impl Gathered {
         subject: &Digest,
         allowance: &Allowance,
         is_referrer: impl Fn(&Descriptor) -> bool,
-    ) -> Result<(), OverBudget> {
+    ) -> Result<Brought, OverBudget> {
+        let mut brought = Brought::default();
         for entry in entries {
             allowance.take_entry()?;
             match Descriptor::deserialize(&entry) {
@@ -299,12 +321,15 @@ impl Gathered {
                 Ok(found) => {
                     if self.known.insert(found.digest.clone()) {
                         self.referrers.descriptors.push(found);
+                        brought.new += 1;
+                    } else {
+                        brought.again += 1;
                     }
                 }
                 Err(_) => self.skipped.add(&entry),
             }
         }
-        Ok(())
+        Ok(brought)
     }
 
     fn finish(mut self) -> Referrers {

@@ -3,6 +3,7 @@
 use std::sync::Once;
 use std::time::Duration;
 
+use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::{Client, ClientBuilder, Proxy};
 
 use crate::network::GuardedResolver;
@@ -39,6 +40,8 @@ pub(crate) fn build_client(endpoint: &Endpoint, network: NetworkPolicy) -> Resul
 fn builder(endpoint: &Endpoint, network: NetworkPolicy) -> Result<ClientBuilder, Error> {
     let mut builder = Client::builder()
         .user_agent(USER_AGENT)
+        // Digests are those of the bytes as they are stored, and JSON is short.
+        .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]))
         .connect_timeout(CONNECT_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .dns_resolver(GuardedResolver(network))

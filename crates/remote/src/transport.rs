@@ -45,6 +45,8 @@ pub(crate) struct Call {
     pub(crate) scopes: Vec<Scope>,
     /// The answer is checked against a digest, so it may come over any connection.
     pub(crate) content_addressed: bool,
+    /// It is followed to no other origin.
+    pub(crate) stays: bool,
     /// What is being done, as a message begins: `listing the tags of dev/web`.
     pub(crate) doing: String,
 }
@@ -52,7 +54,8 @@ pub(crate) struct Call {
 impl Call {
     pub(crate) fn new(method: Method, url: Url, scopes: Vec<Scope>, doing: String) -> Self {
         let headers = HeaderMap::new();
-        Self { method, url, headers, payload: Payload::Empty, scopes, content_addressed: false, doing }
+        let payload = Payload::Empty;
+        Self { method, url, headers, payload, scopes, content_addressed: false, stays: false, doing }
     }
 
     /// Whether it changes something, or is part of an upload: such a call goes nowhere in a private network
@@ -300,7 +303,7 @@ async fn watched<F: Future>(
 }
 
 /// Where a redirect leads, if it is followed: anywhere that may be reached to read, and nowhere but within
-/// the same origin to write.
+/// the same origin to write or with what is for this origin alone.
 fn redirect_target(call: &Call, from: &Url, response: &Response) -> Result<Option<Url>, Error> {
     let reads = !call.writes();
     let keeps_method = match response.status() {
@@ -317,7 +320,7 @@ fn redirect_target(call: &Call, from: &Url, response: &Response) -> Result<Optio
     if !matches!(target.scheme(), "http" | "https") {
         return Err(bad_answer(call, from, format!("a redirect to {}:", target.scheme())));
     }
-    if !reads && !same_origin(from, &target) {
+    if (!reads || call.stays) && !same_origin(from, &target) {
         let what = format!("a redirect of a {} to {}, which is not followed", call.method, host_of(&target));
         return Err(bad_answer(call, from, what));
     }

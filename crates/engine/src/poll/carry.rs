@@ -4,7 +4,7 @@
 use super::{
     known,
     plan::{BaselineTags, Origin, Step, Tally, is_of, step},
-    survey::{Survey, look, place, provenance},
+    survey::{Survey, place, provenance},
 };
 use crate::{
     Engine,
@@ -244,7 +244,7 @@ impl<'a> Carrier<'a> {
             Step::Unchanged => {
                 // It came before the mirror asked for such layers, or before the remote had them.
                 if self.lacking.contains(remote) {
-                    self.forgive(&remote.short(), self.pull.tree(remote).await)?;
+                    self.forgive(&remote.short(), self.pull.tree(remote, None).await)?;
                 }
                 self.count(|tally| tally.unchanged += 1);
                 let since = local.map(|local| local.updated_at);
@@ -333,11 +333,12 @@ impl<'a> Carrier<'a> {
         }
     }
 
-    /// Everything is fetched by the digest that was planned. What is gone by digest is planned anew, since the
-    /// tag may have moved (semantics 4).
+    /// Everything is fetched by the digest that was planned. What is gone by digest is planned anew by what the tag
+    /// answers, since it may have moved (semantics 4), or the digest that was told of it may be wrong.
     async fn fetch(&self, name: &Tag, mut digest: Digest) -> Result<Ended, Trouble> {
+        let mut came = None;
         for plan in 1.. {
-            match self.pull.tree(&digest).await {
+            match self.pull.tree(&digest, came.take()).await {
                 Ok(()) => match self.set(name, digest.clone()).await? {
                     Ended::Unstored if plan < PLANS => {
                         self.journal.warn(PollMessage::DeletedHere { tag: self.here(name) });
@@ -353,9 +354,13 @@ impl<'a> Carrier<'a> {
                     let why = Box::new(PollMessage::Tag { place: self.place(name), why }.into());
                     self.journal.warn(Said::Again { why, again: Again::Tag });
                     self.pull.halt().check()?;
-                    let look = look(&self.registry, &self.mirror.remote_repository, name).await;
-                    match self.pull.halt().heed(look)? {
-                        Some(moved) => digest = moved,
+                    let (from, registry) = (&self.mirror.remote_repository, &self.registry);
+                    let behind = registry.get_behind(from, name, &digest).await.map_err(Trouble::from);
+                    match self.pull.halt().heed(behind)? {
+                        Some(fetched) => {
+                            digest = fetched.digest.clone();
+                            came = Some(fetched);
+                        }
                         None => return Ok(Ended::Vanished),
                     }
                 }

@@ -33,7 +33,7 @@ pub(super) struct Survey {
     pub listed: bool,
     /// Why there may be more tags than were found.
     pub incomplete: Option<String>,
-    /// What was odd about the list and is told in the journal.
+    /// What was odd about the list, or listed and not there; each is told in the journal.
     pub warnings: u64,
 }
 
@@ -76,7 +76,10 @@ impl Survey {
         while let Some((tag, digest)) = found.next().await {
             match digest {
                 Ok(Some(digest)) => survey.tags.push((tag, digest)),
-                Ok(None) => journal.info(PollMessage::Absent { place: place(mirror).tagged(tag) }),
+                Ok(None) => {
+                    journal.warn(PollMessage::Absent { place: place(mirror).tagged(tag) });
+                    survey.warnings += 1;
+                }
                 Err(trouble) if trouble.is_of_the_whole(registry) => return Err(trouble),
                 Err(trouble) => survey.unread.push((tag, trouble)),
             }
@@ -115,11 +118,7 @@ pub(super) fn remote(mirror: &PullMirror) -> RemoteRef {
 }
 
 /// What a tag points to at the remote.
-pub(super) async fn look(
-    registry: &Registry,
-    repository: &RemoteName,
-    tag: &Tag,
-) -> Result<Option<Digest>, Trouble> {
+async fn look(registry: &Registry, repository: &RemoteName, tag: &Tag) -> Result<Option<Digest>, Trouble> {
     let head = registry.head_manifest(repository, &Reference::Tag(tag.clone())).await?;
     Ok(head.map(|head| head.digest))
 }

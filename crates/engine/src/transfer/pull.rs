@@ -103,27 +103,41 @@ impl Pull {
         self.claims.forget_all();
     }
 
-    /// Brings a manifest in with all that it needs.
-    pub(crate) async fn tree(&self, digest: &Digest) -> Result<(), Trouble> {
-        self.manifest(digest, 0).await
+    /// Brings a manifest in with all that it needs. It is fetched by its digest, unless it `came` already: some
+    /// registries have by its tag what they do not find by its digest.
+    pub(crate) async fn tree(&self, digest: &Digest, came: Option<FetchedManifest>) -> Result<(), Trouble> {
+        self.manifest(digest, came, 0).await
     }
 
-    fn manifest<'a>(&'a self, digest: &'a Digest, depth: usize) -> BoxFuture<'a, Result<(), Trouble>> {
+    fn manifest<'a>(
+        &'a self,
+        digest: &'a Digest,
+        came: Option<FetchedManifest>,
+        depth: usize,
+    ) -> BoxFuture<'a, Result<(), Trouble>> {
         Box::pin(async move {
             if depth > DEPTH {
                 return Err(too_deep(digest));
             }
-            self.claims.once(digest, self.bring(digest, depth)).await.map(drop)
+            self.claims.once(digest, self.bring(digest, came, depth)).await.map(drop)
         })
     }
 
-    async fn bring(&self, digest: &Digest, depth: usize) -> Result<(), Trouble> {
+    async fn bring(
+        &self,
+        digest: &Digest,
+        came: Option<FetchedManifest>,
+        depth: usize,
+    ) -> Result<(), Trouble> {
         let reference = Reference::Digest(digest.clone());
         // What is stored has all its parts, except those that may be absent: that is checked when it is stored.
         if self.content.get_manifest(&self.into, &reference).await?.is_some() {
             return self.complete(digest).await;
         }
-        let fetched = self.fetch_manifest(&reference).await?;
+        let fetched = match came {
+            Some(fetched) => fetched,
+            None => self.fetch_manifest(&reference).await?,
+        };
         let manifest = parse(digest, &fetched.media_type, &fetched.bytes)?;
         for round in 1.. {
             self.parts(digest, &manifest, depth).await?;
@@ -211,7 +225,7 @@ impl Pull {
     ) -> Result<(), Trouble> {
         let digest = &part.descriptor.digest;
         let brought = match part.role {
-            ReferenceRole::Child => self.manifest(digest, depth + 1).await,
+            ReferenceRole::Child => self.manifest(digest, None, depth + 1).await,
             _ if part.is_nondistributable_layer() => self.foreign_layer(whole, part.descriptor).await,
             ReferenceRole::Config | ReferenceRole::Layer => self.blob(part.descriptor).await,
             ReferenceRole::Subject => Ok(()),
@@ -328,7 +342,7 @@ impl Pull {
             }
             let mut arrived = Vec::new();
             for referrer in found {
-                match self.tree(&referrer).await {
+                match self.tree(&referrer, None).await {
                     Ok(()) => arrived.push(referrer),
                     Err(trouble) => referrers.left_behind.push((referrer.short().to_owned(), trouble)),
                 }

@@ -121,7 +121,10 @@ async fn semantics_37_a_manifest_that_is_none_or_gone_keeps_no_other_from_coming
     registry.hold_manifest("up/app", Some("garbage"), "application/octet-stream", "<<<not a manifest>>>");
     let gone = corpus::image(3, 1, 100);
     registry.hold("up/app", Some("gone"), &gone);
-    registry.script([on(Method::GET, format!("*/manifests/{}", gone.root)).status(404)]);
+    registry.script([
+        on(Method::GET, format!("*/manifests/{}", gone.root)).status(404),
+        on(Method::GET, "*/manifests/gone").status(410),
+    ]);
     let here = world.repository("dev/app").await;
     let mirror = world.pull_mirror(&here, &registry, "up/app", |_| {}).await;
     let job = poll(&world, &mirror).await;
@@ -129,6 +132,44 @@ async fn semantics_37_a_manifest_that_is_none_or_gone_keeps_no_other_from_coming
     let log = world.log(job.id).await;
     assert!(log.contains("garbage: ") && log.contains("gone: "), "{log}");
     assert!(job.error.unwrap().contains("2 tags mirrored, 2 failed"));
+}
+
+#[tokio::test]
+async fn semantics_04_what_is_not_found_by_its_digest_comes_by_its_tag() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let image = corpus::image(1, 1, 100);
+    registry.hold("up/app", Some("unfound"), &image);
+    let misnamed = corpus::image(2, 1, 100);
+    registry.hold("up/app", Some("misnamed"), &misnamed);
+    registry.script([
+        any(format!("*/manifests/{}", image.root)).status(404),
+        on(Method::HEAD, "*/manifests/misnamed").headers(|headers| {
+            let wrong = format!("sha256:{}", "0".repeat(64));
+            headers.insert("docker-content-digest", wrong.parse().unwrap());
+        }),
+    ]);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "up/app", |_| {}).await;
+    let job = poll(&world, &mirror).await;
+    assert_eq!(job.status, Status::Done, "{job:?}");
+    assert_eq!(world.tags(&here).await, ["misnamed", "unfound"]);
+}
+
+#[tokio::test]
+async fn semantics_40_what_only_head_does_not_find_comes_and_what_is_really_gone_is_a_warning() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    registry.hold("up/app", Some("there"), &corpus::image(1, 1, 100));
+    registry.list_also("up/app", "ghost");
+    registry.script([on(Method::HEAD, "*/manifests/*").status(404)]);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "up/app", |_| {}).await;
+    let job = poll(&world, &mirror).await;
+    assert_eq!((world.tags(&here).await, job.status), (vec!["there".to_owned()], Status::Done), "{job:?}");
+    let log = world.log(job.id).await;
+    assert!(log.contains("up/app:ghost") && log.contains("does not exist"), "{log}");
+    assert!(job.outcome.unwrap().contains("1 warning"));
 }
 
 #[tokio::test]

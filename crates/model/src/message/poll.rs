@@ -104,7 +104,7 @@ pub enum PollMessage {
         /// How many and which; quotes the registry.
         names: String,
     },
-    /// A tag that is asked for by name is not there.
+    /// A tag that is listed, or asked for by name, is not there.
     Absent {
         /// The tag there.
         place: PlaceRef,

@@ -6,7 +6,7 @@ use longshore_oci::{Action, RemoteName};
 
 use super::explain::{self, HOST, PASSWORD, USERNAME, failed};
 use super::{Check, CheckKind, CheckStatus, ConnectReport, Direction, Permissions};
-use crate::answer::is_html;
+use crate::answer::{Markup, markup};
 use crate::auth::{Scheme, has_usable_challenge, scheme_names};
 use crate::endpoint::{host_of, is_loopback};
 use crate::identify::registry_type;
@@ -155,7 +155,7 @@ impl Findings {
         let refuse = |message: String, remedy: &str| {
             failed(CheckKind::Registry, message, remedy.to_owned(), Some(HOST))
         };
-        let html = is_html(&ping.headers, &ping.body);
+        let html = markup(&ping.headers, &ping.body) == Some(Markup::WebPage);
         let speaks = ping.headers.contains_key("docker-distribution-api-version");
         let check = match ping.status {
             status if status.is_redirection() => match &ping.redirect {

@@ -11,7 +11,7 @@ use http::{Method, StatusCode};
 use longshore_oci::{Action, NextPage, RemoteName, Tag};
 use url::Url;
 
-use crate::answer::{is_html, read_up_to, tidy};
+use crate::answer::{markup, read_up_to, tidy};
 use crate::transport::Call;
 use crate::{Allowance, Budget, Error, OverBudget, Registry};
 
@@ -236,8 +236,8 @@ impl Registry {
             response.headers().get_all(LINK).iter().map(|value| text(value.as_bytes())).collect();
         // Addresses of pages are kept, too. Where nothing is left, the next page is cut off at once.
         let _ = allowance.take_bytes(body.len() + links.iter().map(String::len).sum::<usize>());
-        if is_html(response.headers(), &body) {
-            return Err(self.bad_answer(doing, "a web page"));
+        if let Some(markup) = markup(response.headers(), &body) {
+            return Err(self.bad_answer(doing, markup.words()));
         }
         let brought = collector.read(&body, is_whole);
         let brought = brought.map_err(|_| self.bad_answer(doing, "no list of tags"))?;

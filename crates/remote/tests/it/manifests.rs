@@ -5,6 +5,11 @@ use http::{HeaderName, HeaderValue};
 use longshore_oci::{Digest, Reference, media_type};
 use longshore_remote::Error;
 
+use http::Method;
+use longshore_remote::{Endpoint, Kind, Registry};
+use longshore_testkit::scripted::{ScriptedRegistry, any, on, reply};
+use longshore_testkit::{Package, corpus};
+
 use crate::fake::{Fake, answer, error, reference, repo};
 
 const BODY: &str = r#"{"schemaVersion":2}"#;
@@ -103,4 +108,95 @@ async fn a_missing_blob_is_recognised_by_its_code() {
         .await
         .unwrap_err();
     assert_eq!(error.code(), Some(&longshore_oci::ErrorCode::ManifestBlobUnknown));
+}
+
+/// A registry that holds one image under `v1`, and a client of it.
+async fn with_one() -> (ScriptedRegistry, Registry, Package) {
+    let registry = ScriptedRegistry::start().await;
+    let image = corpus::image(1, 1, 10);
+    registry.hold("dev/web", Some("v1"), &image);
+    let client = Registry::connect_to(Endpoint::new(registry.url().parse().unwrap(), Kind::Other)).unwrap();
+    (registry, client, image)
+}
+
+#[tokio::test]
+async fn semantics_40_whatever_refuses_a_head_is_confirmed_by_a_get() {
+    for status in [204, 302, 400, 401, 403, 404, 405, 410, 500, 501] {
+        let (registry, client, image) = with_one().await;
+        registry.script([on(Method::HEAD, "*/manifests/*").answer(match status {
+            401 => reply(401).header("www-authenticate", "Basic realm=\"x\""),
+            302 => reply(302).header("location", "/elsewhere"),
+            _ => reply(status),
+        })]);
+        for _ in 0..4 {
+            let head = client.head_manifest(&repo(), &reference("v1")).await.unwrap();
+            assert_eq!(head.map(|head| head.digest), Some(image.root.clone()), "{status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn semantics_39_a_head_at_an_overloaded_registry_is_not_followed_by_a_get() {
+    for answer in [reply(429), reply(502), reply(503), reply(504), reply(403).retry_after(9)] {
+        let (registry, client, _) = with_one().await;
+        registry.script([on(Method::HEAD, "*/manifests/*").answer(answer)]);
+        let error = client.head_manifest(&repo(), &reference("v1")).await.unwrap_err();
+        assert!(error.is_transient() && error.may_be_away(), "{error}");
+        assert_eq!(registry.log().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn semantics_40_a_head_that_finds_nothing_is_believed_once_gets_have_agreed() {
+    let (registry, client, _) = with_one().await;
+    for asked in [2, 2, 2, 1] {
+        registry.forget_requests();
+        assert_eq!(client.head_manifest(&repo(), &reference("none")).await.unwrap(), None);
+        assert_eq!(registry.log().len(), asked);
+    }
+    registry.forget_requests();
+    let optional = client.look_at_manifest(&repo(), &reference("other")).await.unwrap().optional();
+    assert_eq!((optional, registry.log().len()), (None, 1), "what need not exist costs one request");
+}
+
+#[tokio::test]
+async fn semantics_04_a_digest_that_only_head_tells_is_found_out() {
+    let (registry, client, image) = with_one().await;
+    registry.script([on(Method::HEAD, "*/manifests/v1").headers(|headers| {
+        headers.insert("docker-content-digest", HeaderValue::from_static(WRONG_DIGEST));
+    })]);
+    let told = client.head_manifest(&repo(), &reference("v1")).await.unwrap().unwrap().digest;
+    let tag = "v1".parse().unwrap();
+    let behind = client.get_behind(&repo(), &tag, &told).await.unwrap().unwrap();
+    assert_eq!(behind.digest, image.root);
+    let head = client.head_manifest(&repo(), &reference("v1")).await.unwrap().unwrap();
+    assert_eq!(head.digest, image.root, "it is not believed again");
+    assert_eq!(client.get_behind(&repo(), &"none".parse().unwrap(), &told).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn semantics_04_digests_of_a_kind_by_which_nothing_is_found_are_not_gone_by() {
+    use sha2::Digest as _;
+    let (registry, client, image) = with_one().await;
+    let bytes = &image.root_manifest().bytes;
+    let told = format!("sha512:{:x}", Bytes::copy_from_slice(&sha2::Sha512::digest(bytes)));
+    let header = HeaderValue::from_str(&told).unwrap();
+    registry.script([any("*/manifests/*").headers(move |headers| {
+        headers.insert("docker-content-digest", header.clone());
+    })]);
+    let told: Digest = told.parse().unwrap();
+    let head = client.head_manifest(&repo(), &reference("v1")).await.unwrap().unwrap();
+    assert_eq!(head.digest, told);
+    let behind = client.get_behind(&repo(), &"v1".parse().unwrap(), &told).await.unwrap().unwrap();
+    assert_eq!(behind.digest, image.root);
+    let head = client.head_manifest(&repo(), &reference("v1")).await.unwrap().unwrap();
+    assert_eq!(head.digest, image.root, "from then on");
+}
+
+#[tokio::test]
+async fn nothing_is_asked_for_in_an_encoding() {
+    let (registry, client, _) = with_one().await;
+    client.get_manifest(&repo(), &reference("v1")).await.unwrap();
+    client.list_tags(&repo(), 10).await.unwrap();
+    assert!(registry.log().iter().all(|asked| asked.header("accept-encoding") == Some("identity")));
 }

@@ -111,6 +111,19 @@ async fn referrers_come_in_pages_whatever_their_type_says() {
 }
 
 #[tokio::test]
+async fn semantics_41_pages_that_bring_nothing_new_end_the_list_whatever_is_named_next() {
+    for (entries, asked) in [(vec![entry(1, "a/sig")], 2), (vec![], 11)] {
+        let registry = ScriptedRegistry::start().await;
+        registry.script([any("*/referrers/*").with(move |asked| {
+            let page: u32 = asked.parameter("page").map_or(0, |page| page.parse().unwrap());
+            Some(index(&entries).header("link", format!("<?page={}>; rel=\"next\"", page + 1)))
+        })]);
+        let found = ask(&registry, None).await;
+        assert_eq!((found.warnings.len(), registry.log().len()), (1, asked), "{found:?}");
+    }
+}
+
+#[tokio::test]
 async fn semantics_41_pages_without_end_end_with_the_budget_of_the_run() {
     let registry = ScriptedRegistry::start().await;
     registry.script([any("*/referrers/*").with(|asked| {

@@ -205,3 +205,31 @@ async fn semantics_40_a_401_without_a_word_is_offered_the_credentials_and_keeps_
     }
     assert_eq!(registry.scopes_asked().len(), 2);
 }
+
+#[tokio::test]
+async fn semantics_40_a_token_service_may_redirect_within_its_origin_and_nowhere_else() {
+    for status in [307, 308] {
+        let registry = guarded(Tokens::new()).await;
+        registry.script([any("/token").unchecked().times(1).with(move |asked| {
+            let to = format!("/token?{}", asked.query);
+            Some(reply(status).header("location", to))
+        })]);
+        assert!(looks(&me(&registry)).await.unwrap().is_some(), "{status}");
+    }
+    let elsewhere = ScriptedRegistry::start().await;
+    let registry = guarded(Tokens::new()).await;
+    let away = reply(307).header("location", format!("{}/token", elsewhere.url()));
+    registry.script([any("/token").unchecked().answer(away)]);
+    let error = looks(&me(&registry)).await.unwrap_err();
+    assert!(matches!(&error, Error::BadAnswer { what, .. } if what.contains(&elsewhere.host())), "{error}");
+    assert!(elsewhere.log().is_empty());
+}
+
+#[tokio::test]
+async fn semantics_39_a_403_that_says_when_to_come_back_may_pass() {
+    let registry = guarded(Tokens::new()).await;
+    registry.script([any("/token").unchecked().answer(reply(403).retry_after(9))]);
+    let error = looks(&me(&registry)).await.unwrap_err();
+    assert!(error.is_transient() && error.may_be_away() && !error.is_denied(), "{error}");
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(9)));
+}
