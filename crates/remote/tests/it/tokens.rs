@@ -117,7 +117,7 @@ async fn semantics_24_one_new_token_and_then_the_answer_stands() {
     assert_eq!(registry.scopes_asked().len(), 2);
 
     let registry = guarded(Tokens::new().grant(|_| false)).await;
-    let error = looks(&me(&registry)).await.unwrap_err();
+    let error = me(&registry).get_manifest(&repo(), &reference("v1")).await.unwrap_err();
     assert!(matches!(error, Error::Unauthorized { anonymous: false, .. }), "{error}");
     assert_eq!(registry.scopes_asked().len(), 2);
 }
