@@ -1,9 +1,9 @@
 //! Leaving a remote alone that cannot be asked (semantics 39). Its gate stops all requests of this process at
 //! once; its row in the database stops all servers from taking up work for it.
 
-use crate::{Engine, retry, running::Stop, trouble::Trouble};
+use crate::{Engine, journal::Journal, retry, running::Stop, trouble::Trouble};
 use jiff::SignedDuration;
-use longshore_metadata::{Error, Priority, back_offs, jobs::Claim};
+use longshore_metadata::{Error, Priority, back_offs, jobs::Claim, remotes};
 use longshore_model::{RemoteId, Timestamp, remote::BackOff, remote::WaitReason};
 use longshore_remote::{ClosedBecause, Closure, Gate, Standing};
 use metrics::counter;
@@ -18,11 +18,19 @@ use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 #[derive(Debug, Default)]
 pub(crate) struct Gates(Mutex<HashMap<RemoteId, Arc<Guarded>>>);
 
-/// One remote's gate, and the closure that was last written down.
+/// One remote's gate, and the wait that this server knows of.
 #[derive(Debug, Default)]
 pub(crate) struct Guarded {
     pub(crate) gate: Gate,
-    written: AsyncMutex<Option<(u64, BackOff)>>,
+    known: AsyncMutex<Option<Known>>,
+}
+
+/// A wait as it stands in the database. The next answer ends it, and no other that was begun since.
+#[derive(Debug)]
+struct Known {
+    /// The closure of the gate here that it was written down for; none: another server's, or an earlier start's.
+    closure: Option<u64>,
+    back_off: BackOff,
 }
 
 impl Gates {
@@ -49,16 +57,23 @@ impl Engine {
         let Some(remote) = claim.remote else { return Ok(None) };
         let guarded = self.gates().of(remote);
         if let Standing::Closed(closure) = guarded.gate.standing() {
-            let known =
-                guarded.written.lock().await.as_ref().is_some_and(|(number, _)| *number == closure.number);
-            if !known {
+            let known = guarded.known.lock().await;
+            let is_written = known.as_ref().is_some_and(|known| known.closure == Some(closure.number));
+            drop(known);
+            if !is_written {
                 return Ok(Some(Stop::RemoteWaits(self.leave_alone(remote, &guarded, closure).await)));
             }
         }
         match back_offs::get(&mut self.db().read().await?, remote).await? {
             Some(back_off) if back_off.until > self.now() => return Ok(Some(Stop::RemoteWaits(back_off))),
-            Some(_) => guarded.gate.probe(),
-            None => guarded.gate.reopen(),
+            Some(back_off) => {
+                *guarded.known.lock().await = Some(Known { closure: None, back_off });
+                guarded.gate.probe();
+            }
+            None => {
+                *guarded.known.lock().await = None;
+                guarded.gate.reopen();
+            }
         }
         Ok(None)
     }
@@ -102,8 +117,8 @@ impl Engine {
     /// Writes down that a remote is left alone, once for each time that its gate closes. The gate stays closed
     /// for as long.
     async fn leave_alone(&self, remote: RemoteId, guarded: &Guarded, closure: Closure) -> BackOff {
-        let mut written = guarded.written.lock().await;
-        if let Some((number, back_off)) = &*written
+        let mut known = guarded.known.lock().await;
+        if let Some(Known { closure: Some(number), back_off }) = &*known
             && *number == closure.number
         {
             return back_off.clone();
@@ -116,8 +131,13 @@ impl Engine {
         let asked = closure.asked.and_then(|asked| SignedDuration::try_from(asked).ok());
         let (jitter, now) = (self.settings().jitter.draw(), self.now());
         let delay = move |failures| retry::remote_delay(reason, failures, asked, jitter);
+        let error = closure.because.to_string();
         let write = self.db().write(Priority::Normal, move |tx| {
-            Box::pin(async move { back_offs::close(tx, remote, reason, asked.is_some(), delay, now).await })
+            Box::pin(async move {
+                // The job that met it says more of it, unless it is stopped before it can.
+                remotes::record_left_alone(tx, remote, &error).await?;
+                back_offs::close(tx, remote, reason, asked.is_some(), delay, now).await
+            })
         });
         let back_off = match write.await as Result<_, Error> {
             Ok(Some(back_off)) => back_off,
@@ -130,28 +150,41 @@ impl Engine {
         counter!("longshore_remote_back_offs_total", "reason" => reason_word(reason)).increment(1);
         let wait = Duration::try_from(back_off.until.duration_since(now)).unwrap_or_default();
         guarded.gate.postpone(closure.number, Instant::now() + wait);
-        *written = Some((closure.number, back_off.clone()));
+        *known = Some(Known { closure: Some(closure.number), back_off: back_off.clone() });
         back_off
     }
 
-    /// Writes down that a remote has answered after it was left alone.
+    /// Writes down that a remote has answered after it was left alone. Most were not, and a write for each job
+    /// would be one too many.
     async fn note_answer(&self, remote: RemoteId, guarded: &Guarded) {
-        let mut written = guarded.written.lock().await;
+        let mut known = guarded.known.lock().await;
+        let Some(waited) = known.as_ref().map(|known| known.back_off.until) else { return };
         let now = self.now();
-        let known = match self.db().read().await {
-            Ok(mut conn) => back_offs::get(&mut conn, remote).await,
-            Err(error) => Err(error),
-        };
-        // Most have nothing to forget, and a write for each job would be one too many.
-        if matches!(known, Ok(None)) {
-            return;
-        }
         let write = self.db().write(Priority::Normal, move |tx| {
-            Box::pin(async move { back_offs::answered(tx, remote, now).await })
+            Box::pin(async move { back_offs::answered(tx, remote, waited, now).await })
         });
         match write.await as Result<(), Error> {
-            Ok(()) => *written = None,
+            Ok(()) => *known = None,
             Err(error) => tracing::warn!(%remote, %error, "that a remote answers again could not be written"),
+        }
+    }
+
+    /// Writes down how a remote fared with a job that asked it, for the page of the remote.
+    pub(crate) async fn note_contact(&self, journal: &Journal, trouble: Option<&Trouble>) {
+        let Some(remote) = journal.asked() else { return };
+        let error = match trouble {
+            None => None,
+            // Who was not asked has not failed, and neither has who answered something that is of no use here.
+            Some(trouble) if trouble.is_waiting() => return,
+            Some(Trouble::Remote(error)) => Some(error.to_string()),
+            Some(_) => return,
+        };
+        let now = self.now();
+        let write = self.db().write(Priority::Normal, move |tx| {
+            Box::pin(async move { remotes::record_contact(tx, remote, now, error.as_deref()).await })
+        });
+        if let Err(error) = write.await as Result<(), Error> {
+            tracing::warn!(%remote, %error, "how a remote fared could not be written down");
         }
     }
 }

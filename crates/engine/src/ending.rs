@@ -150,7 +150,7 @@ impl Engine {
         stops_policy: bool,
     ) -> Result<(), Error> {
         journal.flush(self.db(), self.now()).await?;
-        let (claim, asked, now) = (claim.clone(), journal.has_asked(), self.now());
+        let (claim, asked, now) = (claim.clone(), journal.asked().is_some(), self.now());
         self.db()
             .write(Priority::Normal, move |tx| {
                 Box::pin(async move {

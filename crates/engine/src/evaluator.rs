@@ -47,8 +47,8 @@ impl Engine {
                 Round::default()
             });
             for claim in round.long {
-                let engine = self.clone();
-                long.spawn(async move { engine.run_claim(claim).await });
+                let (engine, slot) = (self.clone(), self.running().enter(claim.job.id, claim.epoch));
+                long.spawn(async move { engine.run_claim(claim, slot).await });
             }
             for (claim, error) in round.failed {
                 self.end_failed(&claim, error).await;

@@ -7,7 +7,7 @@ use longshore_metadata::{
     jobs::{self, Claim},
 };
 use longshore_model::{
-    JobId, Message, Timestamp,
+    JobId, Message, RemoteId, Timestamp,
     job::{Level, Parameters, Progress},
     message::{JobMessage, RemoteRef, RepositoryRef},
 };
@@ -32,7 +32,7 @@ struct State {
     remote: Option<RemoteRef>,
     progress: Progress,
     changed: bool,
-    asked: bool,
+    asked: Option<RemoteId>,
 }
 
 impl Journal {
@@ -63,13 +63,14 @@ impl Journal {
         trouble.message(remote.as_ref(), self.repository.as_ref())
     }
 
-    /// The job asks another registry from now on: how it fares tells of that one, too.
-    pub(crate) fn asks(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).asked = true;
+    /// The job asks this remote from now on: how it fares tells of that one, too.
+    pub(crate) fn asks(&self, remote: RemoteId) {
+        self.with(|state| state.asked = Some(remote));
     }
 
-    pub(crate) fn has_asked(&self) -> bool {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).asked
+    /// The remote that the job has asked, if it has come so far.
+    pub(crate) fn asked(&self) -> Option<RemoteId> {
+        self.with(|state| state.asked)
     }
 
     pub(crate) fn info(&self, line: impl Into<Message>) {

@@ -2,7 +2,11 @@
 //! two no remote and no namespace takes more than half of the workers, the lane that was not served longest is
 //! next, and a worker whose registry falls silent is lent to others until it speaks again.
 
-use crate::{Engine, running::Stop};
+use crate::{
+    Engine,
+    running::{Slot, Stop},
+    worker::NET,
+};
 use longshore_metadata::{
     Change, Error, Priority, Tx,
     jobs::{self, Claim, DueLane, Lane},
@@ -19,7 +23,7 @@ use tokio::{
     select,
     sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast},
     task::JoinSet,
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -27,8 +31,11 @@ use tokio_util::sync::CancellationToken;
 const SILENT_AFTER: Duration = Duration::from_secs(2);
 /// How often that is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Jobs that try whether a remote answers again need no worker; so many may do so at once.
+/// Jobs that try whether a remote answers again need no worker; of each queue so many do so at once at most, and
+/// half of them for one namespace. With more remotes than that away, the one that was not tried longest is next.
 const PROBES: usize = 32;
+/// After an error of the database jobs are claimed again not before.
+const AFTER_ERROR: Duration = NET;
 /// A garbage collection and a verification of the storage each have a worker; their keys keep them single.
 const HOUSEKEEPERS: usize = 2;
 /// Parents only wait, and need no worker.
@@ -44,34 +51,55 @@ struct Pool {
     load: Arc<Mutex<Load>>,
 }
 
-/// How many jobs of each remote run here, and how many workers each namespace has: one that was lent is nobody's.
+/// How many jobs of each remote run here, and how many workers and probes each namespace has: a worker that was lent
+/// is nobody's.
 #[derive(Debug, Default)]
 struct Load {
     remotes: HashMap<RemoteId, usize>,
-    namespaces: HashMap<Namespace, usize>,
+    workers: HashMap<Namespace, usize>,
+    probes: HashMap<Namespace, usize>,
+}
+
+/// What a job has while it runs.
+#[derive(Debug)]
+enum Place {
+    /// A worker.
+    Working { _worker: OwnedSemaphorePermit },
+    /// It tries whether its remote answers again, which needs no worker until that is known.
+    Probing { _probe: OwnedSemaphorePermit },
+    /// Nothing: its worker was lent to others.
+    Waiting,
 }
 
 impl Load {
+    /// How busy a lane is with work: its namespace, then its remote.
     fn of(&self, lane: &Lane) -> (usize, usize) {
-        let number = |found: Option<&usize>| found.copied().unwrap_or_default();
-        (number(self.namespaces.get(&lane.namespace)), number(self.remotes.get(&lane.remote)))
+        (number(&self.workers, &lane.namespace), number(&self.remotes, &lane.remote))
     }
 
-    fn enter(&mut self, lane: &Lane) {
-        *self.remotes.entry(lane.remote).or_default() += 1;
+    fn of_place(&mut self, place: &Place) -> Option<&mut HashMap<Namespace, usize>> {
+        match place {
+            Place::Working { .. } => Some(&mut self.workers),
+            Place::Probing { .. } => Some(&mut self.probes),
+            Place::Waiting => None,
+        }
     }
 
-    fn leave(&mut self, lane: &Lane) {
-        less(&mut self.remotes, &lane.remote);
+    fn take(&mut self, lane: &Lane, place: &Place) {
+        if let Some(counts) = self.of_place(place) {
+            *counts.entry(lane.namespace.clone()).or_default() += 1;
+        }
     }
 
-    fn work(&mut self, lane: &Lane) {
-        *self.namespaces.entry(lane.namespace.clone()).or_default() += 1;
+    fn give_back(&mut self, lane: &Lane, place: &Place) {
+        if let Some(counts) = self.of_place(place) {
+            less(counts, &lane.namespace);
+        }
     }
+}
 
-    fn rest(&mut self, lane: &Lane) {
-        less(&mut self.namespaces, &lane.namespace);
-    }
+fn number<K: Hash + Eq>(counts: &HashMap<K, usize>, key: &K) -> usize {
+    counts.get(key).copied().unwrap_or_default()
 }
 
 fn less<K: Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
@@ -99,34 +127,53 @@ fn choose<'l>(
         .min_by_key(|due| (load.of(&due.lane), last.is_some_and(|last| due.lane <= *last), due.lane.clone()))
 }
 
+/// The remote to probe: of a namespace that has the fewest probes and not yet its share, the one that waits longest.
+/// One that fails again waits anew, so that each has its turn, however many hang.
+fn choose_probe<'l>(lanes: impl Iterator<Item = &'l DueLane>, load: &Load) -> Option<&'l DueLane> {
+    let busy = |due: &DueLane| number(&load.probes, &due.lane.namespace);
+    lanes
+        .filter(|due| busy(due) < PROBES.div_ceil(2))
+        .min_by_key(|due| (busy(due), due.probes_since, due.lane.clone()))
+}
+
 /// A running job's place in its queue; others may have it when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Seat {
     pool: Pool,
     lane: Option<Lane>,
-    worker: Option<OwnedSemaphorePermit>,
-    /// It tries whether its remote answers again, which needs no worker until that is known.
-    probe: Option<OwnedSemaphorePermit>,
+    place: Place,
 }
 
 impl Seat {
     /// Lends the worker while the registry is silent, and takes one again when it is not.
     fn mind(&mut self, silence: Duration) {
-        if silence >= SILENT_AFTER {
-            self.lend();
-        } else if self.worker.is_none() && self.probe.is_none() {
-            self.worker = self.pool.workers.clone().try_acquire_owned().ok();
-            if let (Some(lane), true) = (&self.lane, self.worker.is_some()) {
-                self.pool.lock().work(lane);
+        match &self.place {
+            Place::Working { .. } if silence >= SILENT_AFTER => self.change(Place::Waiting),
+            Place::Waiting if silence < SILENT_AFTER => {
+                if let Ok(worker) = self.pool.workers.clone().try_acquire_owned() {
+                    self.change(Place::Working { _worker: worker });
+                }
             }
+            Place::Working { .. } | Place::Probing { .. } | Place::Waiting => {}
         }
     }
 
-    fn lend(&mut self) {
-        if self.worker.take().is_some() {
-            if let Some(lane) = &self.lane {
-                self.pool.lock().rest(lane);
-            }
+    /// Its remote has answered: others may probe theirs, and it needs a worker like any other job.
+    fn answered(&mut self) {
+        if matches!(self.place, Place::Probing { .. }) {
+            self.change(Place::Waiting);
+        }
+    }
+
+    fn change(&mut self, place: Place) {
+        if let Some(lane) = &self.lane {
+            let mut load = self.pool.lock();
+            load.give_back(lane, &self.place);
+            load.take(lane, &place);
+        }
+        let frees = matches!(place, Place::Waiting);
+        self.place = place;
+        if frees {
             self.pool.freed.notify_one();
         }
     }
@@ -134,12 +181,10 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.lend();
+        self.change(Place::Waiting);
         if let Some(lane) = &self.lane {
-            self.pool.lock().leave(lane);
+            less(&mut self.pool.lock().remotes, &lane.remote);
         }
-        self.probe = None;
-        self.pool.freed.notify_one();
     }
 }
 
@@ -157,20 +202,13 @@ impl Pool {
         self.load.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn seat(
-        &self,
-        lane: Option<Lane>,
-        worker: Option<OwnedSemaphorePermit>,
-        probe: Option<OwnedSemaphorePermit>,
-    ) -> Seat {
+    fn seat(&self, lane: Option<Lane>, place: Place) -> Seat {
         if let Some(lane) = &lane {
             let mut load = self.lock();
-            load.enter(lane);
-            if worker.is_some() {
-                load.work(lane);
-            }
+            *load.remotes.entry(lane.remote).or_default() += 1;
+            load.take(lane, &place);
         }
-        Seat { pool: self.clone(), lane, worker, probe }
+        Seat { pool: self.clone(), lane, place }
     }
 }
 
@@ -210,14 +248,21 @@ impl Engine {
         let mut changes: broadcast::Receiver<Change> = self.db().changes();
         while !shutdown.is_cancelled() {
             crate::worker::heard(&mut changes);
-            let taken = self.take(line, &pool, &mut last).await.unwrap_or_else(|error| {
-                tracing::error!(%error, "no jobs could be claimed");
-                Vec::new()
-            });
+            let taken = match self.take(line, &pool, &mut last).await {
+                Ok(taken) => taken,
+                Err(error) => {
+                    tracing::error!(%error, "no jobs could be claimed");
+                    // Whatever is announced meanwhile: the seats that were given back announce themselves.
+                    select! {
+                        () = sleep(AFTER_ERROR) => continue,
+                        () = shutdown.cancelled() => break,
+                    }
+                }
+            };
             let none = taken.is_empty();
             for (claim, seat) in taken {
-                let engine = self.clone();
-                jobs.spawn(async move { engine.run_seated(claim, seat).await });
+                let (engine, slot) = (self.clone(), self.running().enter(claim.job.id, claim.epoch));
+                jobs.spawn(async move { engine.run_seated(claim, slot, seat).await });
             }
             if none {
                 select! {
@@ -239,19 +284,24 @@ impl Engine {
         pool: &Pool,
         last: &mut Option<Lane>,
     ) -> Result<Vec<(Claim, Seat)>, Error> {
-        let (engine, its_pool, from) = (self.clone(), pool.clone(), last.clone());
+        let (engine, its_pool, mut served) = (self.clone(), pool.clone(), last.clone());
         let write = self.db().write(Priority::Evaluation, move |tx| {
             Box::pin(async move {
-                match line {
-                    Line::Single(actions) => engine.take_single(tx, actions, &its_pool).await,
-                    Line::Lanes(action) => engine.take_lanes(tx, action, &its_pool, from).await,
-                }
+                let taken = match line {
+                    Line::Single(actions) => engine.take_single(tx, actions, &its_pool).await?,
+                    Line::Lanes(action) => {
+                        let mut lanes = jobs::lanes(tx, action, engine.now()).await?;
+                        // Whoever does not answer is not asked for more.
+                        let silent = engine.gates().silent(SILENT_AFTER);
+                        lanes.retain(|due| !silent.contains(&due.lane.remote));
+                        engine.take_lanes(tx, action, lanes, &its_pool, &mut served).await?
+                    }
+                };
+                Ok::<_, Error>((taken, served))
             })
         });
-        let taken = write.await?;
-        if let Some((_, Seat { lane: Some(lane), .. })) = taken.last() {
-            *last = Some(lane.clone());
-        }
+        let (taken, served) = write.await?;
+        *last = served;
         Ok(taken)
     }
 
@@ -264,38 +314,40 @@ impl Engine {
         let mut taken = Vec::new();
         while let Ok(worker) = pool.workers.clone().try_acquire_owned() {
             let Some(claim) = self.claim(tx, actions, 1).await?.pop() else { break };
-            taken.push((claim, pool.seat(None, Some(worker), None)));
+            taken.push((claim, pool.seat(None, Place::Working { _worker: worker })));
         }
         Ok(taken)
     }
 
+    /// Grows with the number of lanes, times that of the jobs that are taken.
     async fn take_lanes(
         &self,
         tx: &mut Tx,
         action: Action,
+        lanes: Vec<DueLane>,
         pool: &Pool,
-        mut last: Option<Lane>,
+        last: &mut Option<Lane>,
     ) -> Result<Vec<(Claim, Seat)>, Error> {
-        let silent = self.gates().silent(SILENT_AFTER);
-        let mut lanes = jobs::lanes(tx, action, self.now()).await?;
-        // Whoever does not answer is not asked for more.
-        lanes.retain(|due| !silent.contains(&due.lane.remote));
+        let (mut probing, mut lanes): (Vec<_>, Vec<_>) =
+            lanes.into_iter().partition(|due| due.probes_since.is_some());
         let mut taken = Vec::new();
-        for due in lanes.iter().filter(|due| due.probes) {
-            let Ok(probe) = pool.probes.clone().try_acquire_owned() else { break };
-            if let Some(claim) = self.claim_lane(tx, action, due).await? {
-                taken.push((claim, pool.seat(Some(due.lane.clone()), None, Some(probe))));
+        while let Ok(probe) = pool.probes.clone().try_acquire_owned() {
+            let chosen = choose_probe(probing.iter(), &pool.lock()).cloned();
+            let Some(due) = chosen else { break };
+            if let Some(claim) = self.claim_lane(tx, action, &due).await? {
+                taken.push((claim, pool.seat(Some(due.lane.clone()), Place::Probing { _probe: probe })));
             }
+            probing.retain(|other| *other != due);
         }
-        lanes.retain(|due| !due.probes);
         let share = self.settings().workers.max(1).div_ceil(2);
         while let Ok(worker) = pool.workers.clone().try_acquire_owned() {
             let chosen = choose(lanes.iter(), &pool.lock(), share, last.as_ref()).cloned();
             let Some(due) = chosen else { break };
             match self.claim_lane(tx, action, &due).await? {
                 Some(claim) => {
-                    taken.push((claim, pool.seat(Some(due.lane.clone()), Some(worker), None)));
-                    last = Some(due.lane);
+                    taken
+                        .push((claim, pool.seat(Some(due.lane.clone()), Place::Working { _worker: worker })));
+                    *last = Some(due.lane);
                 }
                 // What is due there waits for another one with its key.
                 None => lanes.retain(|other| *other != due),
@@ -304,9 +356,9 @@ impl Engine {
         Ok(taken)
     }
 
-    async fn run_seated(&self, claim: Claim, mut seat: Seat) {
+    async fn run_seated(&self, claim: Claim, slot: Slot, mut seat: Seat) {
         let gate = claim.remote.map(|remote| self.gates().of(remote));
-        let run = self.run_claim(claim);
+        let run = self.run_claim(claim, slot);
         tokio::pin!(run);
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -316,7 +368,7 @@ impl Engine {
                 _ = ticks.tick(), if gate.is_some() => {
                     if let Some(guarded) = &gate {
                         if guarded.gate.standing() == longshore_remote::Standing::Open {
-                            seat.probe = None;
+                            seat.answered();
                         }
                         seat.mind(guarded.gate.silence());
                     }
@@ -330,10 +382,11 @@ impl Engine {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use longshore_model::Timestamp;
 
     fn due(remote: u128, namespace: &str) -> DueLane {
         let remote = RemoteId(uuid::Uuid::from_u128(remote));
-        DueLane { lane: Lane { remote, namespace: namespace.parse().unwrap() }, probes: false }
+        DueLane { lane: Lane { remote, namespace: namespace.parse().unwrap() }, probes_since: None }
     }
 
     #[test]
@@ -348,40 +401,78 @@ mod tests {
         assert_eq!(served, ["dev", "qa", "ops", "dev", "qa", "ops"]);
     }
 
-    #[test]
-    fn semantics_39_neither_a_remote_nor_a_namespace_takes_more_than_its_share() {
-        let (mut load, greedy) = (Load::default(), due(1, "dev"));
-        for _ in 0..2 {
-            load.enter(&greedy.lane);
-            load.work(&greedy.lane);
-        }
+    #[tokio::test]
+    async fn semantics_39_neither_a_remote_nor_a_namespace_takes_more_than_its_share() {
+        let (pool, greedy) = (Pool::new(4), due(1, "dev"));
+        let mut seats: Vec<Seat> = (0..2).map(|_| pool.work(&greedy)).collect();
+        let chosen = |lanes: &[DueLane], share| {
+            choose(lanes.iter(), &pool.lock(), share, None).map(|due| due.lane.clone())
+        };
         let lanes = [greedy.clone(), due(1, "qa"), due(2, "dev")];
-        assert_eq!(choose(lanes.iter(), &load, 2, None), None, "the remote and the namespace have theirs");
+        assert_eq!(chosen(&lanes, 2), None, "the remote and the namespace have theirs");
         let other = [greedy.clone(), due(2, "qa")];
-        assert_eq!(choose(other.iter(), &load, 2, None), Some(&other[1]));
-        for _ in 0..2 {
-            // The least busy first.
-            assert_eq!(choose(other.iter(), &load, 3, None), Some(&other[1]));
-            load.rest(&greedy.lane);
-            load.leave(&greedy.lane);
+        assert_eq!(chosen(&other, 2), Some(other[1].lane.clone()));
+        assert_eq!(chosen(&other, 3), Some(other[1].lane.clone()), "the least busy first");
+        seats.clear();
+        assert_eq!(chosen(&other, 3), Some(greedy.lane));
+        assert!(pool.lock().remotes.is_empty() && pool.lock().workers.is_empty());
+    }
+
+    #[test]
+    fn semantics_39_a_namespace_whose_registries_hang_leaves_probes_to_others() {
+        let away = |remote: u128, namespace: &str, since: i64| DueLane {
+            probes_since: Some(Timestamp::from_second(since).unwrap()),
+            ..due(remote, namespace)
+        };
+        let (mut load, mut tried) = (Load::default(), Vec::new());
+        let mut lanes: Vec<DueLane> = (0..64).map(|remote| away(remote, "dev", 10)).collect();
+        // One of them has been tried before, and somebody else's remote is newer than all of them.
+        lanes[0] = away(0, "dev", 20);
+        lanes.push(away(99, "qa", 30));
+        while let Some(chosen) = choose_probe(lanes.iter(), &load).cloned() {
+            *load.probes.entry(chosen.lane.namespace.clone()).or_default() += 1;
+            lanes.retain(|lane| *lane != chosen);
+            tried.push(chosen.lane);
         }
-        assert!(load.remotes.is_empty() && load.namespaces.is_empty());
+        let numbers: Vec<u128> = tried.iter().map(|lane| lane.remote.0.as_u128()).collect();
+        assert_eq!(numbers[..3], [1, 99, 2], "namespaces take turns, and who waits longest goes first");
+        assert_eq!(numbers.len(), PROBES / 2 + 1, "the rest is left to others");
+        assert!(!numbers.contains(&0));
+    }
+
+    impl Pool {
+        fn work(&self, due: &DueLane) -> Seat {
+            let worker = self.workers.clone().try_acquire_owned().unwrap();
+            self.seat(Some(due.lane.clone()), Place::Working { _worker: worker })
+        }
     }
 
     #[tokio::test]
     async fn semantics_39_a_silent_registrys_worker_is_lent_to_others() {
         let pool = Pool::new(1);
-        let worker = pool.workers.clone().try_acquire_owned().unwrap();
-        let mut seat = pool.seat(Some(due(1, "dev").lane), Some(worker), None);
+        let mut seat = pool.work(&due(1, "dev"));
         seat.mind(Duration::from_secs(1));
         assert_eq!(pool.workers.available_permits(), 0);
         seat.mind(SILENT_AFTER);
         assert_eq!(pool.workers.available_permits(), 1);
-        assert!(pool.lock().namespaces.is_empty(), "nor does its namespace have it");
+        assert!(pool.lock().workers.is_empty(), "nor does its namespace have it");
         seat.mind(Duration::ZERO);
         assert_eq!(pool.workers.available_permits(), 0);
         drop(seat);
         assert_eq!(pool.workers.available_permits(), 1);
         assert!(pool.lock().remotes.is_empty());
+    }
+
+    #[tokio::test]
+    async fn semantics_39_a_probe_that_is_answered_needs_a_worker_like_others() {
+        let pool = Pool::new(1);
+        let permit = pool.probes.clone().try_acquire_owned().unwrap();
+        let mut seat = pool.seat(Some(due(1, "dev").lane), Place::Probing { _probe: permit });
+        seat.mind(Duration::ZERO);
+        assert_eq!(pool.workers.available_permits(), 1, "it is not known yet");
+        seat.answered();
+        seat.mind(Duration::ZERO);
+        assert_eq!((pool.workers.available_permits(), pool.probes.available_permits()), (0, PROBES));
+        assert!(pool.lock().probes.is_empty());
     }
 }

@@ -3,7 +3,7 @@
 use longshore_model::{JobId, remote::BackOff};
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 use tokio::sync::watch;
 
@@ -29,23 +29,24 @@ type Wires = Mutex<HashMap<(JobId, i64), watch::Sender<Option<Stop>>>>;
 
 /// The jobs that run here.
 #[derive(Debug, Default)]
-pub(crate) struct Running(Wires);
+pub(crate) struct Running(Arc<Wires>);
 
 /// The place of one running job; it is free again when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Slot<'a> {
-    wires: &'a Wires,
+pub(crate) struct Slot {
+    wires: Arc<Wires>,
     claim: (JobId, i64),
     wire: watch::Receiver<Option<Stop>>,
 }
 
 impl Running {
-    /// The job runs from now on.
-    pub(crate) fn enter(&self, job: JobId, epoch: i64) -> Slot<'_> {
+    /// The job runs from now on. Whoever hands it to a task of its own enters it before, so that it can be stopped
+    /// from the first moment.
+    pub(crate) fn enter(&self, job: JobId, epoch: i64) -> Slot {
         let (sender, wire) = watch::channel(None);
         let claim = (job, epoch);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(claim, sender);
-        Slot { wires: &self.0, claim, wire }
+        Slot { wires: self.0.clone(), claim, wire }
     }
 
     /// Stops the job, if it runs here. The first reason stays.
@@ -97,7 +98,7 @@ fn pull(wire: &watch::Sender<Option<Stop>>, why: Stop) {
     });
 }
 
-impl Slot<'_> {
+impl Slot {
     /// Waits until somebody stops the job.
     pub(crate) async fn stopped(&self) -> Stop {
         let mut wire = self.wire.clone();
@@ -109,7 +110,7 @@ impl Slot<'_> {
     }
 }
 
-impl Drop for Slot<'_> {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.wires.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.claim);
     }

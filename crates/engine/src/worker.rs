@@ -1,7 +1,14 @@
 //! Running jobs: claiming them, keeping their leases, stopping them. Which job is next is decided in `queues`;
 //! what a job does, and how its end is written down, is elsewhere.
 
-use crate::{Engine, apply, garbage, journal::Journal, poll, push, running::Stop, scrub, trouble::Trouble};
+use crate::{
+    Engine, apply, garbage,
+    journal::Journal,
+    poll, push,
+    running::{Slot, Stop},
+    scrub,
+    trouble::Trouble,
+};
 use futures::FutureExt;
 use longshore_metadata::{
     Change, Error, Priority, Tx,
@@ -116,9 +123,8 @@ impl Engine {
     }
 
     /// Runs one job to whatever end.
-    pub(crate) async fn run_claim(&self, claim: Claim) {
+    pub(crate) async fn run_claim(&self, claim: Claim, slot: Slot) {
         let journal = Journal::of(&claim);
-        let slot = self.running().enter(claim.job.id, claim.epoch);
         let ended = match self.may_ask(&claim).await {
             Ok(None) => {
                 let work = AssertUnwindSafe(self.work(&claim, &journal)).catch_unwind();
@@ -134,6 +140,9 @@ impl Engine {
             Err(trouble) => Ok(Err(trouble)),
         };
         drop(slot);
+        if let Ok(Err(trouble)) = &ended {
+            self.note_contact(&journal, Some(trouble)).await;
+        }
         let written = match ended {
             Ok(Ok(Finished::Recorded)) => Ok(()),
             Ok(Ok(Finished::Outcome(outcome))) => self.end_done(&claim, &journal, outcome).await,

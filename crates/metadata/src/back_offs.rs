@@ -113,11 +113,12 @@ pub async fn close(
     get(tx, remote).await
 }
 
-/// A remote has answered: what waits for it may go on. How it fared is remembered for a while, so that one
-/// that soon fails again is left alone for longer.
-pub async fn answered(tx: &mut Tx, remote: RemoteId, now: Timestamp) -> Result<(), Error> {
-    let sql = "UPDATE back_offs SET until = NULL, changed_at = $2 WHERE remote = $1 AND until IS NOT NULL";
-    if change!(tx.conn, sql, remote.to_string(), micros(now))? > 0 {
+/// A remote has answered after the wait until `waited`: what waits for it may go on. Another wait, which some
+/// server has begun since, stays. How the remote fared is remembered for a while, so that one that soon fails
+/// again is left alone for longer.
+pub async fn answered(tx: &mut Tx, remote: RemoteId, waited: Timestamp, now: Timestamp) -> Result<(), Error> {
+    let sql = "UPDATE back_offs SET until = NULL, changed_at = $3 WHERE remote = $1 AND until = $2";
+    if change!(tx.conn, sql, remote.to_string(), micros(waited), micros(now))? > 0 {
         tx.announce(Change::JobsWaiting(None));
     }
     Ok(())

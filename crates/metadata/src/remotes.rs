@@ -349,6 +349,13 @@ pub async fn record_contact(
     Ok(())
 }
 
+/// Remembers why a registry is left alone, unless more is known of what went wrong.
+pub async fn record_left_alone(tx: &mut Tx, remote: RemoteId, why: &str) -> Result<(), Error> {
+    let sql = "UPDATE remotes SET last_error = $2 WHERE id = $1 AND last_error IS NULL";
+    change!(tx.conn, sql, remote.to_string(), why)?;
+    Ok(())
+}
+
 /// Pins the token realm that the registry named (semantics 15).
 pub async fn pin_realm(tx: &mut Tx, remote: RemoteId, realm: &str) -> Result<(), Error> {
     change!(tx.conn, "UPDATE remotes SET realm = $2 WHERE id = $1", remote.to_string(), realm)?;

@@ -20,7 +20,7 @@ use longshore_metadata::{
     jobs::{self, Claim},
     policies,
     pull_mirrors::{self, BaselineTag},
-    remotes, repositories,
+    repositories,
 };
 use longshore_model::{
     JobId, Message, PolicyId, PolicyKind, Repository, Timestamp,
@@ -56,9 +56,8 @@ pub(crate) async fn run(
     })?;
     drop(conn);
     longshore_content::may_write_tags(&target, &survey::provenance(&mirror, None))?;
-    let outcome = poll(engine, claim, &mirror, target, journal).await;
-    tell_remote(engine, &mirror, outcome.as_ref().err()).await?;
-    let outcome = outcome?;
+    let outcome = poll(engine, claim, &mirror, target, journal).await?;
+    engine.note_contact(journal, None).await;
     journal.flush(engine.db(), engine.now()).await?;
     end(engine, claim, &mirror, outcome).await?;
     Ok(Finished::Recorded)
@@ -80,7 +79,7 @@ async fn poll(
     let patterns = Patterns::parse(&mirror.patterns)
         .map_err(|error| Trouble::Final(PollMessage::Patterns { error: error.to_string() }.into()))?;
     let registry = engine.registry(mirror.remote).await?;
-    journal.asks();
+    journal.asks(mirror.remote);
     let mut survey = Survey::make(&registry, mirror, &patterns, journal).await?;
     let mut recorded = None;
     if mirror.baseline == Baseline::Pending {
@@ -169,24 +168,6 @@ async fn before_the_first(
     })
 }
 
-/// The remote's page shows when it last answered.
-async fn tell_remote(engine: &Engine, mirror: &PullMirror, trouble: Option<&Trouble>) -> Result<(), Error> {
-    let error = match trouble {
-        // Who was not asked has not failed.
-        Some(trouble) if trouble.is_waiting() => return Ok(()),
-        Some(Trouble::Remote(error)) => Some(error.to_string()),
-        Some(_) => return Ok(()),
-        None => None,
-    };
-    let (remote, now) = (mirror.remote, engine.now());
-    engine
-        .db()
-        .write(Priority::Normal, move |tx| {
-            Box::pin(async move { remotes::record_contact(tx, remote, now, error.as_deref()).await })
-        })
-        .await
-}
-
 async fn end(engine: &Engine, claim: &Claim, mirror: &PullMirror, polled: Polled) -> Result<(), Error> {
     let (job, epoch, policy, now) = (claim.job.id, claim.epoch, mirror.common.id, engine.now());
     engine
@@ -218,24 +199,21 @@ pub(crate) async fn record(
 }
 
 /// The parent of several polls: ends when its children have, and not well if one of them did not
-/// (semantics 19).
+/// (semantics 19). It looks when one of them ends; how far they are is nothing to it, since there may be many
+/// parents of many children.
 pub(crate) async fn wait_for_children(engine: &Engine, parent: JobId) -> Result<Finished, Trouble> {
     let mut changes = engine.db().changes();
-    loop {
-        let children = jobs::children(&mut engine.db().read().await?, parent).await?;
-        if children.iter().all(|child| child.status.is_final()) {
-            return sum_up(&children);
-        }
-        let ids: Vec<JobId> = children.iter().map(|child| child.id).collect();
-        // Announcements may come from another server; the net catches what was missed.
-        let _ = timeout(NET, one_of(&ids, &mut changes)).await;
+    while jobs::has_open_parts(&mut engine.db().read().await?, parent).await? {
+        // A child that is canceled or withdrawn ends without a word to its parent; the net catches that.
+        let _ = timeout(NET, told(parent, &mut changes)).await;
     }
+    sum_up(&jobs::children(&mut engine.db().read().await?, parent).await?)
 }
 
-async fn one_of(jobs: &[JobId], changes: &mut broadcast::Receiver<Change>) {
+async fn told(job: JobId, changes: &mut broadcast::Receiver<Change>) {
     loop {
         match changes.recv().await {
-            Ok(Change::Job(job)) if jobs.contains(&job) => return,
+            Ok(Change::Job(changed)) if changed == job => return,
             Err(broadcast::error::RecvError::Lagged(_)) => return,
             Err(broadcast::error::RecvError::Closed) => return std::future::pending().await,
             Ok(_) => {}

@@ -139,7 +139,7 @@ pub(crate) async fn run(
     drop(conn);
     check_brake(engine, claim, order).await?;
     let registry = engine.registry(order.destination.remote).await?;
-    journal.asks();
+    journal.asks(order.destination.remote);
     let target = Target {
         remote: order.destination.remote,
         repository: order.destination.repository.clone(),
@@ -164,6 +164,7 @@ pub(crate) async fn run(
     };
     journal.plan_tags(1);
     let (sent, moved) = run.carry_out().await?;
+    engine.note_contact(journal, None).await;
     journal.tag_done();
     journal.flush(engine.db(), engine.now()).await?;
     ending::done(engine, claim, order, source, sent, moved).await

@@ -11,7 +11,10 @@ use longshore_model::{
     stored::PullMirror,
 };
 use longshore_policy::Rules;
-use longshore_testkit::{Package, corpus, scripted::on};
+use longshore_testkit::{
+    Package, corpus,
+    scripted::{any, on},
+};
 use std::time::{Duration, Instant};
 
 /// A mirror that hangs in the middle of a layer.
@@ -28,6 +31,24 @@ pub(crate) async fn hanging(
     let job = world.enqueue(orders::poll(&mirror, Cause::Schedule, None, world.now())).await;
     world.until(async || (registry.count(Method::GET, layer.as_str()) > 0).then_some(())).await;
     (registry, mirror, image, layer, job.id)
+}
+
+#[tokio::test]
+async fn a_server_that_stops_just_when_a_job_is_taken_does_not_wait_for_its_end() {
+    let mut world = World::still().await;
+    let registry = ScriptedRegistry::start().await;
+    registry.script([any("*").hang()]);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+    let job = world.enqueue(orders::poll(&mirror, Cause::Schedule, None, world.now())).await.id;
+    for _ in 0..5 {
+        world.start();
+        world.until(async || (world.job(job).await.status == Status::Running).then_some(())).await;
+        let began = Instant::now();
+        world.stop().await;
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        assert_eq!(world.job(job).await.status, Status::Waiting);
+    }
 }
 
 #[tokio::test]

@@ -7,12 +7,18 @@
 use super::row::{Row, columns};
 use crate::{
     Change, Conn, Error, Tx,
-    conn::{row, rows, value},
+    conn::{change, row, rows, value},
     convert::{id, maybe_id, maybe_instant, micros, parse},
 };
 use jiff::SignedDuration;
-use longshore_model::{BootId, RemoteId, Timestamp, job::Action, stored::Job};
+use longshore_model::{
+    BootId, JobId, Message, RemoteId, Timestamp,
+    job::{Action, Status},
+    message::JobMessage,
+    stored::Job,
+};
 use longshore_oci::Namespace;
+use metrics::counter;
 
 /// A job in a worker's hands.
 #[derive(Debug, Clone)]
@@ -61,12 +67,14 @@ impl Lane {
 pub struct DueLane {
     /// Which.
     pub lane: Lane,
-    /// Whether its remote has not answered since it was last left alone: one job goes first.
-    pub probes: bool,
+    /// Since when its remote may be asked again, where it has not answered since it was left alone: one job goes
+    /// first.
+    pub probes_since: Option<Timestamp>,
 }
 
 /// Hands out jobs outside of lanes that wait and are due, oldest first, at most `limit`. Of several with one
-/// serial key only one runs at a time, in the order in which they were put into the queue.
+/// serial key only one runs at a time, in the order in which they were put into the queue. One that cannot be read
+/// ends as errored.
 pub async fn claim(
     tx: &mut Tx,
     actions: &[Action],
@@ -97,7 +105,7 @@ pub async fn claim_lane(
     now: Timestamp,
     lease: SignedDuration,
 ) -> Result<Option<Claim>, Error> {
-    if due.probes && !may_probe(tx, due.lane.remote).await? {
+    if due.probes_since.is_some() && !may_probe(tx, due.lane.remote).await? {
         return Ok(None);
     }
     let mut claimed = Vec::new();
@@ -131,14 +139,14 @@ pub async fn lanes(conn: &mut Conn, action: Action, now: Timestamp) -> Result<Ve
     // From each lane an index leads to the next.
     let found = rows!(
         conn,
-        (String, bool),
+        (String, Option<i64>),
         concat!(
             "WITH RECURSIVE lanes (lane) AS (",
             next!(""),
             " UNION ALL SELECT (",
             next!(" AND j.lane > l.lane"),
             ") FROM lanes l WHERE l.lane IS NOT NULL)
-            SELECT l.lane, b.until IS NOT NULL FROM lanes l
+            SELECT l.lane, b.until FROM lanes l
             LEFT JOIN back_offs b ON b.remote = SUBSTR(l.lane, 1, 36)
             WHERE l.lane IS NOT NULL AND (b.until IS NULL OR b.until <= $2)
               AND (SELECT MIN(j.scheduled_at) FROM jobs j WHERE j.action = $1 AND j.status = 'waiting'
@@ -147,7 +155,9 @@ pub async fn lanes(conn: &mut Conn, action: Action, now: Timestamp) -> Result<Ve
         action.as_str(),
         micros(now)
     )?;
-    let turn = |(key, probes): (String, bool)| Ok(DueLane { lane: Lane::read(&key)?, probes });
+    let turn = |(key, until): (String, Option<i64>)| {
+        Ok(DueLane { lane: Lane::read(&key)?, probes_since: maybe_instant(until)? })
+    };
     found.into_iter().map(turn).collect()
 }
 
@@ -219,12 +229,109 @@ async fn claim_from(
         micros(now + lease),
         key.as_deref()
     )?;
-    let mut taken: Vec<Claim> = taken.into_iter().map(Claim::try_from).collect::<Result<_, _>>()?;
+    let mut readable: Vec<Claim> = Vec::new();
+    for row in taken {
+        let job = row.id.clone();
+        match Claim::try_from(row) {
+            Ok(claim) => readable.push(claim),
+            Err(error) => end_unreadable(tx, &job, action, &error, now).await?,
+        }
+    }
     // An update answers in any order.
-    taken.sort_by_key(|claim| (claim.job.scheduled_at, claim.job.id));
-    for claim in &taken {
+    readable.sort_by_key(|claim| (claim.job.scheduled_at, claim.job.id));
+    for claim in &readable {
         tx.announce(Change::Job(claim.job.id));
     }
-    claimed.append(&mut taken);
+    claimed.append(&mut readable);
     Ok(())
+}
+
+/// Ends a job whose row cannot be read, so that it does not keep those behind it from being handed out.
+async fn end_unreadable(
+    tx: &mut Tx,
+    job: &str,
+    action: Action,
+    error: &Error,
+    now: Timestamp,
+) -> Result<(), Error> {
+    tracing::error!(job, %error, "a job cannot be read as it is stored, and is ended");
+    let why = Message::from(JobMessage::Unreadable { error: error.to_string() });
+    let sql = "UPDATE jobs SET status = $2, error = $3, finished_at = $4, updated_at = $4, boot = NULL,
+                  lease_until = NULL
+               WHERE id = $1";
+    change!(tx.conn, sql, job, Status::Errored.as_str(), why.stored(), micros(now))?;
+    // The row is locked already, so the lock of those who steer work comes too late here. Should PostgreSQL find a
+    // circle for once, the claim is tried again.
+    super::settle_failed(tx, job, &why).await?;
+    counter!("longshore_jobs_ended_total", "action" => action.as_str(), "status" => Status::Errored.as_str())
+        .increment(1);
+    if let Ok(job) = id(JobId, job) {
+        tx.announce(Change::Job(job));
+    }
+    // What stood behind it may start.
+    tx.announce(Change::JobsWaiting(Some(action)));
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use crate::{Database, Priority, Vault, conn::change, jobs};
+    use jiff::SignedDuration;
+    use longshore_model::{
+        Author, BootId, JobId, Timestamp,
+        job::{Action, Cause, Parameters, Status},
+    };
+
+    fn order() -> jobs::NewJob {
+        jobs::NewJob {
+            action: Action::Scrub,
+            parameters: Parameters::Scrub,
+            cause: Cause::Asked { author: Author::System },
+            policy: None,
+            repository: None,
+            parent: None,
+            retry_of: None,
+            serial_key: Some("scrub".to_owned()),
+            scheduled_at: Timestamp::UNIX_EPOCH,
+            retries: 0,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_job_that_cannot_be_read_ends_as_errored_and_keeps_no_other_from_being_handed_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("longshore.db").display());
+        let db = Database::open(&url, Vault::from_key([7; 32])).await.unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        let (unreadable, behind): (JobId, JobId) = db
+            .write(Priority::Normal, move |tx| {
+                Box::pin(async move {
+                    let unreadable = jobs::enqueue(tx, order(), now).await?;
+                    let sql = "UPDATE jobs SET parameters = '{\"later_versions\":\"work\"}'";
+                    change!(tx.conn, sql)?;
+                    Ok::<_, crate::Error>((unreadable, jobs::enqueue(tx, order(), now).await?))
+                })
+            })
+            .await
+            .unwrap();
+        let claim = async || {
+            db.write(Priority::Normal, move |tx| {
+                Box::pin(async move {
+                    let lease = SignedDuration::from_secs(60);
+                    jobs::claim(tx, &[Action::Scrub], BootId::new(), "here", now, lease, 1).await
+                })
+            })
+            .await
+            .unwrap()
+        };
+        assert!(claim().await.is_empty());
+        let claimed: Vec<JobId> = claim().await.into_iter().map(|claim| claim.job.id).collect();
+        assert_eq!(claimed, [behind]);
+        let mut conn = db.read().await.unwrap();
+        let sql = "SELECT status, error FROM jobs WHERE id = $1";
+        let ended = crate::conn::row!(conn, (String, String), sql, unreadable.to_string()).unwrap().unwrap();
+        assert_eq!(ended.0, Status::Errored.as_str());
+        assert!(ended.1.contains("parameters"), "{}", ended.1);
+    }
 }

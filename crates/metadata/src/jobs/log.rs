@@ -2,26 +2,79 @@
 
 use crate::{
     Change, Conn, Error, Tx,
-    conn::{change, from_row, rows, value},
+    conn::{change, from_row, row, rows, value},
     convert::{as_word, instant, micros, word},
 };
-use longshore_model::{JobId, Message, Timestamp, job::Level, stored::LogLine};
+use longshore_model::{JobId, Message, Timestamp, job::Level, message::JobMessage, stored::LogLine};
 
-/// Appends lines to a job's log.
+/// The most lines that are kept of one job.
+const MOST_LINES: i64 = 10_000;
+/// So many of them are kept for errors.
+const FOR_ERRORS: i64 = 1_000;
+
+/// Appends lines to a job's log. When that is full, one line says how many more there were; errors find room for
+/// longer than others.
 pub async fn log(tx: &mut Tx, job: JobId, lines: &[(Level, Message)], now: Timestamp) -> Result<(), Error> {
+    let sql = "SELECT COUNT(*), COALESCE(MAX(line), 0) FROM job_logs WHERE job = $1";
+    let (mut kept, mut last) = row!(tx.conn, (i64, i64), sql, job.to_string())?.unwrap_or_default();
+    let (full, mut left_out) = (last, 0);
     for (level, message) in lines {
-        change!(
-            tx.conn,
-            "INSERT INTO job_logs (job, line, at, level, message)
-             SELECT $1, COALESCE(MAX(line), 0) + 1, $2, $3, $4 FROM job_logs WHERE job = $1",
-            job.to_string(),
-            micros(now),
-            as_word(level),
-            message.stored()
-        )?;
+        let most = if *level == Level::Error { MOST_LINES } else { MOST_LINES - FOR_ERRORS };
+        if kept < most {
+            (kept, last) = (kept + 1, last + 1);
+            append(tx, job, last, *level, message, now).await?;
+        } else {
+            left_out += count_of(message).unwrap_or(1);
+        }
+    }
+    if left_out > 0 {
+        // Goes on counting where nothing else was said since, under a new number: who follows the log sees it.
+        if last == full
+            && let Some(before) = left_out_at(tx, job, full).await?
+        {
+            left_out += before;
+            let sql = "DELETE FROM job_logs WHERE job = $1 AND line = $2";
+            change!(tx.conn, sql, job.to_string(), full)?;
+        }
+        let counted = JobMessage::LinesLeftOut { count: left_out }.into();
+        append(tx, job, last + 1, Level::Warn, &counted, now).await?;
     }
     tx.announce(Change::JobLog(job));
     Ok(())
+}
+
+async fn append(
+    tx: &mut Tx,
+    job: JobId,
+    line: i64,
+    level: Level,
+    message: &Message,
+    now: Timestamp,
+) -> Result<(), Error> {
+    change!(
+        tx.conn,
+        "INSERT INTO job_logs (job, line, at, level, message) VALUES ($1, $2, $3, $4, $5)",
+        job.to_string(),
+        line,
+        micros(now),
+        as_word(&level),
+        message.stored()
+    )?;
+    Ok(())
+}
+
+/// How many lines were left out in place of one, if it says that.
+async fn left_out_at(tx: &mut Tx, job: JobId, line: i64) -> Result<Option<u64>, Error> {
+    let sql = "SELECT message FROM job_logs WHERE job = $1 AND line = $2";
+    let found = row!(tx.conn, (String,), sql, job.to_string(), line)?;
+    Ok(found.and_then(|(message,)| count_of(&Message::read(&message))))
+}
+
+fn count_of(message: &Message) -> Option<u64> {
+    match message {
+        Message::Job(JobMessage::LinesLeftOut { count }) => Some(*count),
+        _ => None,
+    }
 }
 
 from_row! {

@@ -167,13 +167,18 @@ pub async fn cancel(tx: &mut Tx, job: JobId, now: Timestamp) -> Result<CancelOut
 
 /// What waits for a canceled job to copy something hears that it will not.
 pub async fn settle_canceled(tx: &mut Tx, job: JobId) -> Result<(), Error> {
-    let (job, canceled) = (job.to_string(), Message::from(JobMessage::Canceled).stored());
+    settle_failed(tx, &job.to_string(), &JobMessage::Canceled.into()).await
+}
+
+/// What waits for a job to copy something hears why it will not.
+async fn settle_failed(tx: &mut Tx, job: &str, why: &Message) -> Result<(), Error> {
+    let why = why.stored();
     let sql = "UPDATE verdicts SET result = 'failed', consequence = $2
                WHERE repository = (SELECT j.repository FROM jobs j WHERE j.id = $1) AND result = 'running' AND job = $1";
-    change!(tx.conn, sql, job.as_str(), canceled.as_str())?;
+    change!(tx.conn, sql, job, why.as_str())?;
     let sql = "UPDATE policies SET last_run_code = 'failed', last_run_detail = $2
                WHERE last_run_code = 'running' AND last_run_job = $1";
-    change!(tx.conn, sql, job.as_str(), canceled.as_str())?;
+    change!(tx.conn, sql, job, why.as_str())?;
     Ok(())
 }
 
@@ -210,6 +215,14 @@ pub async fn is_awaited_by_others(conn: &mut Conn, part: JobId, whole: JobId) ->
     let sql = "SELECT COUNT(*) FROM job_parts p JOIN jobs j ON j.id = p.whole
                WHERE p.part = $1 AND p.whole <> $2 AND j.finished_at IS NULL";
     Ok(value!(conn, i64, sql, part.to_string(), whole.to_string())? > 0)
+}
+
+/// Whether parts of a job have not ended yet. Reads no more than one of them.
+pub async fn has_open_parts(conn: &mut Conn, whole: JobId) -> Result<bool, Error> {
+    let sql = "SELECT COUNT(*) FROM (
+                   SELECT 1 FROM job_parts p JOIN jobs j ON j.id = p.part
+                   WHERE p.whole = $1 AND j.finished_at IS NULL LIMIT 1) AS open";
+    Ok(value!(conn, i64, sql, whole.to_string())? > 0)
 }
 
 /// One job.

@@ -10,7 +10,7 @@ use longshore_model::{JobId, PolicyId, RepositoryId, job::Progress, stored::Job}
 
 from_row! {
     pub(super) struct Row {
-        id: String,
+        pub(super) id: String,
         action: String,
         status: String,
         cause: String,

@@ -5,8 +5,8 @@
 
 use crate::{
     Change, Conn, Error, Tx,
-    conn::{change, row, value},
-    convert::{json, micros},
+    conn::{change, row, rows, value},
+    convert::{id, json, micros},
 };
 use jiff::SignedDuration;
 use longshore_model::{
@@ -102,13 +102,13 @@ pub async fn finish(
     share_endings(tx).await?;
     let ended = row!(
         tx.conn,
-        (bool, String),
+        (bool, bool, String),
         // Who asked a job to stop may have said why.
         "UPDATE jobs SET status = $3, outcome = $4,
             error = CASE WHEN $3 = 'canceled' THEN COALESCE(error, $5) ELSE $5 END,
             finished_at = $6, updated_at = $6, lease_until = NULL
          WHERE id = $1 AND epoch = $2 AND status = 'running'
-         RETURNING serial_key IS NOT NULL, action",
+         RETURNING serial_key IS NOT NULL, parent IS NOT NULL, action",
         job.to_string(),
         epoch,
         status.as_str(),
@@ -116,13 +116,26 @@ pub async fn finish(
         error.map(Message::stored),
         micros(now)
     )?;
-    let Some((serial, action)) = ended else { return Err(Error::LeaseLost(job)) };
+    let Some((serial, is_part, action)) = ended else { return Err(Error::LeaseLost(job)) };
     // Before the commit, which fails too seldom to count for it.
     counter!("longshore_jobs_ended_total", "action" => action, "status" => status.as_str()).increment(1);
     tx.announce(Change::Job(job));
+    if is_part {
+        tell_wholes(tx, job).await?;
+    }
     if serial {
         // One that waits behind the same key may start.
         tx.announce(Change::JobsWaiting(None));
+    }
+    Ok(())
+}
+
+/// Those that wait for a part hear that it has ended.
+async fn tell_wholes(tx: &mut Tx, part: JobId) -> Result<(), Error> {
+    let sql = "SELECT p.whole FROM job_parts p JOIN jobs j ON j.id = p.whole
+               WHERE p.part = $1 AND j.finished_at IS NULL";
+    for (whole,) in rows!(tx.conn, (String,), sql, part.to_string())? {
+        tx.announce(Change::Job(id(JobId, &whole)?));
     }
     Ok(())
 }

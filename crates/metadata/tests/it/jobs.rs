@@ -4,9 +4,9 @@ use crate::on_both;
 use crate::scene::{LEASE, Scene, at, order};
 use longshore_metadata::jobs::{self, CancelOutcome};
 use longshore_metadata::repositories::Visible;
-use longshore_metadata::{Error, Tx, settings};
+use longshore_metadata::{Change, Error, Tx, settings};
 use longshore_model::job::{Action, JobFilter, Level, Progress, Status};
-use longshore_model::{BootId, JobId, PageRequest, Timestamp};
+use longshore_model::{BootId, JobId, Message, PageRequest, Timestamp, message::JobMessage};
 use std::collections::HashSet;
 
 on_both![
@@ -21,6 +21,7 @@ on_both![
     a_job_is_tried_again_when_its_time_has_come,
     a_waiting_job_is_canceled_at_once_and_a_running_one_is_asked,
     progress_and_log_are_kept,
+    a_log_that_is_full_counts_what_is_left_out_and_still_takes_errors,
     parts_belong_to_their_job,
     jobs_are_listed_newest_first_and_by_filter,
     old_jobs_are_forgotten_with_their_logs,
@@ -295,6 +296,37 @@ async fn progress_and_log_are_kept(scene: Scene) {
     assert_eq!(rest.iter().map(|line| line.line).collect::<Vec<_>>(), [2]);
 }
 
+async fn a_log_that_is_full_counts_what_is_left_out_and_still_takes_errors(scene: Scene) {
+    let job = scene.enqueue(None, 0).await;
+    let write = async |level: Level, text: &'static str, count: usize| {
+        let lines = vec![(level, text.into()); count];
+        scene.write(move |tx| Box::pin(async move { jobs::log(tx, job, &lines, at(1)).await })).await;
+    };
+    let left_out = |count| (Level::Warn, Message::from(JobMessage::LinesLeftOut { count }));
+    let end = async |after: i64| {
+        let lines = jobs::logs(&mut scene.read().await, job, after, 20_000).await.unwrap();
+        let last = lines.last().map_or(after, |line| line.line);
+        (last, lines.into_iter().map(|line| (line.level, line.message)).collect::<Vec<_>>())
+    };
+    write(Level::Info, "more", 9_000).await;
+    let (seen, lines) = end(0).await;
+    assert_eq!(lines.len(), 9_000);
+    write(Level::Info, "more", 5).await;
+    write(Level::Warn, "more", 6).await;
+    let (seen, lines) = end(seen).await;
+    assert_eq!(lines, [left_out(11)]);
+    write(Level::Info, "more", 1).await;
+    let (seen, lines) = end(seen).await;
+    assert_eq!(lines, [left_out(12)], "who follows the log sees the new count");
+    write(Level::Error, "broken", 1).await;
+    write(Level::Info, "more", 3).await;
+    let (_, lines) = end(seen).await;
+    assert_eq!(lines, [(Level::Error, "broken".into()), left_out(3)]);
+    write(Level::Error, "broken", 2_000).await;
+    let (_, lines) = end(0).await;
+    assert_eq!((lines.len(), lines.last()), (10_001, Some(&left_out(1_003))));
+}
+
 async fn parts_belong_to_their_job(scene: Scene) {
     let parent = scene.enqueue(None, 0).await;
     let mut orders = Vec::new();
@@ -316,6 +348,15 @@ async fn parts_belong_to_their_job(scene: Scene) {
     let parts = jobs::children(&mut scene.read().await, parent).await.unwrap();
     assert_eq!(parts.len(), 2);
     assert!(parts.iter().all(|part| part.parent == Some(parent)));
+
+    let mut changes = scene.db.changes();
+    for (claim, rest) in scene.claim(0, 3).await.iter().filter(|claim| claim.job.id != parent).zip([1, 0]) {
+        finish(&scene, claim, Status::Done).await.unwrap();
+        let open = jobs::has_open_parts(&mut scene.read().await, parent).await.unwrap();
+        assert_eq!(open, rest > 0);
+        let told: Vec<_> = std::iter::from_fn(|| changes.try_recv().ok()).collect();
+        assert!(told.contains(&Change::Job(parent)), "whoever waits for the parts hears of it: {told:?}");
+    }
 }
 
 async fn jobs_are_listed_newest_first_and_by_filter(scene: Scene) {

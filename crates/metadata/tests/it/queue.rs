@@ -27,6 +27,7 @@ on_both![
     semantics_39_work_for_a_remote_that_is_left_alone_is_not_handed_out,
     semantics_39_one_job_probes_a_remote_before_the_rest_goes_on,
     semantics_39_a_remote_that_fails_again_and_again_is_left_alone_for_longer,
+    semantics_39_an_answer_does_not_end_a_wait_that_another_server_has_begun_since,
     semantics_39_changed_settings_end_the_wait,
     semantics_39_jobs_stand_in_one_lane_per_remote_and_namespace,
 ];
@@ -242,7 +243,7 @@ async fn semantics_39_one_job_probes_a_remote_before_the_rest_goes_on(scene: Sce
     close(&scene, one, 0).await;
     assert_eq!(scene.claim(10, 10).await.len(), 1, "a single probe");
     assert!(scene.claim(11, 10).await.is_empty());
-    scene.write(move |tx| Box::pin(back_offs::answered(tx, one, at(12)))).await;
+    scene.write(move |tx| Box::pin(back_offs::answered(tx, one, at(10), at(12)))).await;
     assert_eq!(scene.claim(12, 10).await.len(), 2);
 }
 
@@ -251,7 +252,7 @@ async fn semantics_39_a_remote_that_fails_again_and_again_is_left_alone_for_long
     assert_eq!(close(&scene, one, 0).await.until, at(10));
     assert_eq!(close(&scene, one, 10).await.until, at(30));
     // An answer alone is no proof that it is well.
-    scene.write(move |tx| Box::pin(back_offs::answered(tx, one, at(30)))).await;
+    scene.write(move |tx| Box::pin(back_offs::answered(tx, one, at(30), at(30)))).await;
     assert_eq!(back_offs::get(&mut scene.read().await, one).await.unwrap(), None);
     let third = close(&scene, one, 40).await;
     assert_eq!((third.until, third.failures, third.since), (at(70), 3, at(0)));
@@ -264,7 +265,7 @@ async fn semantics_39_a_remote_that_fails_again_and_again_is_left_alone_for_long
     // A person wants to know now.
     scene.write(move |tx| Box::pin(back_offs::probe(tx, one, at(50)))).await;
     assert_eq!(back_offs::get(&mut scene.read().await, one).await.unwrap().unwrap().until, at(50));
-    scene.write(move |tx| Box::pin(back_offs::answered(tx, one, at(60)))).await;
+    scene.write(move |tx| Box::pin(back_offs::answered(tx, one, at(50), at(60)))).await;
     assert_eq!(close(&scene, one, 700).await.failures, 1, "it was well for ten minutes");
     let nowhere = RemoteId::new();
     let gone = scene
@@ -273,6 +274,16 @@ async fn semantics_39_a_remote_that_fails_again_and_again_is_left_alone_for_long
         })
         .await;
     assert_eq!(gone, None);
+}
+
+async fn semantics_39_an_answer_does_not_end_a_wait_that_another_server_has_begun_since(scene: Scene) {
+    let (one, _) = two_remotes(&scene).await;
+    let seen = close(&scene, one, 0).await.until;
+    let later = close(&scene, one, 10).await.until;
+    scene.write(move |tx| Box::pin(back_offs::answered(tx, one, seen, at(11)))).await;
+    assert_eq!(back_offs::get(&mut scene.read().await, one).await.unwrap().unwrap().until, later);
+    scene.write(move |tx| Box::pin(back_offs::answered(tx, one, later, at(31)))).await;
+    assert_eq!(back_offs::get(&mut scene.read().await, one).await.unwrap(), None);
 }
 
 async fn semantics_39_changed_settings_end_the_wait(scene: Scene) {

@@ -80,6 +80,7 @@ fn jobs() -> Vec<JobMessage> {
         JobMessage::Stopped { pause: pause() },
         JobMessage::Dropped { pause: pause() },
         JobMessage::Unknown { action: "scrub".to_owned() },
+        JobMessage::Unreadable { error: "invalid job parameters".to_owned() },
         JobMessage::Evaluated { counts },
         JobMessage::PolicyChanged { counts },
         JobMessage::PolicyGone,

@@ -89,6 +89,11 @@ pub enum JobMessage {
         /// Its action.
         action: String,
     },
+    /// It cannot be read as it is stored.
+    Unreadable {
+        /// What of it, and why.
+        error: String,
+    },
     /// Policies were evaluated.
     Evaluated {
         /// How that went.
@@ -153,6 +158,10 @@ impl JobMessage {
             }
             Self::Dropped { pause } => format!("dropped when {} was resumed", of(pause, eyes)),
             Self::Unknown { action } => format!("a job of the kind {action} cannot have these parameters"),
+            Self::Unreadable { error } => format!(
+                "this version of Longshore cannot read what is stored of the job ({error}); if a newer one \
+                 wrote it, start that one, and retry the job there"
+            ),
             Self::Evaluated { counts } => counts.sentence(),
             Self::PolicyChanged { counts } => {
                 format!("the policy was disabled or changed; {}", counts.sentence())
