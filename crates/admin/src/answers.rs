@@ -175,13 +175,14 @@ impl Admin {
         tag: &Tag,
     ) -> Result<TagDetail, Problem> {
         let repository = self.repository_for(actor, Action::Read, repository).await?;
+        // Before the curtain, which holds a connection: who waits for a second one may wait for each other.
+        let history = self.tag_history(actor, &repository.name, tag, None).await?;
         let mut curtain = self.curtain(actor).await?;
         let summary = tags::summary(curtain.conn(), repository.id, tag).await?;
         let summary = summary.ok_or_else(|| no_such_tag(&repository.name, tag))?;
         let record = summary.tag.clone();
         let answers = answers(&mut curtain, &repository, &record).await?;
         let summary = curtain.summary(summary).await?;
-        let history = self.tag_history(actor, &repository.name, tag, None).await?;
         let conn = curtain.conn();
         let stored = manifests::get(conn, repository.id, &record.digest).await?;
         let (manifest, parsed) = match &stored {
