@@ -37,33 +37,33 @@ async function go(page: Page, path: string): Promise<void> {
 
 const places = [
   "/repositories",
-  "/repositories/dev/website",
-  "/repositories/dev/website/tags",
-  "/repositories/dev/website/promotions",
-  "/repositories/dev/website/mirrors",
-  "/repositories/dev/website/permissions",
-  "/repositories/dev/website/activity",
-  "/repositories/dev/website/settings",
+  "/repositories/leaving/website",
+  "/repositories/leaving/website/tags",
+  "/repositories/leaving/website/promotions",
+  "/repositories/leaving/website/mirrors",
+  "/repositories/leaving/website/permissions",
+  "/repositories/leaving/website/activity",
+  "/repositories/leaving/website/settings",
   "/remotes",
   "/remotes/new",
   "/organizations",
-  "/organizations/dev/storage",
+  "/organizations/leaving/storage",
   "/users",
   "/jobs",
   "/activity",
   "/system",
   "/pauses/system",
-  "/pauses/namespaces/dev",
+  "/pauses/namespaces/leaving",
 ];
 
 test.describe("leaving a page while it loads", () => {
   test.beforeAll(async ({ longshore }) => {
-    await organizations(longshore, "dev", "qa");
-    for (const name of ["dev/website", "qa/website"]) await repository(longshore, name);
+    await organizations(longshore, "leaving", "left");
+    for (const name of ["leaving/website", "left/website"]) await repository(longshore, name);
     await rest(longshore, "POST", "/remotes", { name: "staging", url: "https://staging.example.com" });
-    await rest(longshore, "POST", "/repositories/dev/website/promotionPolicies", {
+    await rest(longshore, "POST", "/repositories/leaving/website/promotionPolicies", {
       rules: [],
-      targetRepository: "qa/website",
+      targetRepository: "left/website",
       tagTemplate: "%n",
       enabled: true,
     });
@@ -89,14 +89,14 @@ test.describe("leaving a page while it loads", () => {
   test("leaves alive what is still shown while it is read anew", async ({ page, context, longshore }) => {
     const [user, host] = [longshore.admin, longshore.host];
     await context.grantPermissions(["clipboard-read", "clipboard-write"]);
-    await push("the first", { host, name: "dev/website:1.0", user });
-    await signIn(page, user, "/repositories/dev/website/tags");
+    await push("the first", { host, name: "leaving/website:1.0", user });
+    await signIn(page, user, "/repositories/leaving/website/tags");
     const copy = page.getByRole("button", { name: "Copy the digest" });
     await expect(copy).toHaveCount(1);
     // From here on nothing arrives any more.
     const asked = page.waitForRequest("**/fn/**");
     await page.route("**/fn/**", () => {});
-    await push("the second", { host, name: "dev/website:2.0", user });
+    await push("the second", { host, name: "leaving/website:2.0", user });
     await asked;
     await copy.click();
     await expect(copy).toHaveText("Copied");
