@@ -1,5 +1,6 @@
 //! The configuration as the binary takes it, and its first start.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -28,6 +29,29 @@ fn folder() -> tempfile::TempDir {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The long options that stand in a text.
+fn options(text: &str) -> BTreeSet<&str> {
+    let is_name = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    let names = text.split(|letter| !is_name(letter)).filter(|word| word.starts_with("--") && word.len() > 4);
+    names.collect()
+}
+
+#[test]
+fn every_option_has_a_row_in_the_readme_and_every_row_an_option() {
+    let help = text(&longshore(folder().path(), &["serve", "--help"], &[]).stdout);
+    let lines = help.lines().map(str::trim).filter(|line| line.starts_with("--"));
+    let mut known: BTreeSet<&str> = lines.filter_map(|line| line.split_ascii_whitespace().next()).collect();
+    // It is for one start, and said above the table.
+    assert!(known.remove("--restored") && known.len() > 40, "{help}");
+    let readme = include_str!("../../../README.md");
+    let rows = readme.lines().filter(|line| line.starts_with("| `--"));
+    let described: BTreeSet<&str> =
+        rows.flat_map(|row| options(row.split('|').nth(1).unwrap_or_default())).collect();
+    let missing: Vec<_> = known.difference(&described).collect();
+    let unknown: Vec<_> = described.difference(&known).collect();
+    assert!(missing.is_empty() && unknown.is_empty(), "no row: {missing:?}; no option: {unknown:?}");
 }
 
 #[test]

@@ -235,6 +235,41 @@ async fn a_browser_that_came_by_https_is_told_to_come_by_https_alone() {
     assert!(!answer.headers().contains_key(header::STRICT_TRANSPORT_SECURITY));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_that_came_by_https_to_the_proxy_is_told_so_if_the_proxy_is_trusted() {
+    let start = async |proxies: &str, seconds: &str| {
+        let builder = Longshore::builder(env!("CARGO_BIN_EXE_longshore"));
+        let builder = builder.variable("LONGSHORE_TRUSTED_PROXIES", proxies);
+        builder.argument("--hsts-seconds").argument(seconds).start().await
+    };
+    let told = async |server: &Longshore, path: &str, headers: &[(&str, &str)]| {
+        let request =
+            client().get(format!("{}{path}", server.url())).header(header::HOST, "registry.example");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let answer = request.send().await.expect("answered");
+        let value = answer.headers().get(header::STRICT_TRANSPORT_SECURITY);
+        value.map(|value| value.to_str().expect("text").to_owned())
+    };
+    let https = [("x-forwarded-proto", "https")];
+    let http = [("x-forwarded-proto", "http")];
+
+    let trusting = start("127.0.0.0/8", "600").await;
+    for path in ["/sign-in", "/v2/", "/api/v0/repositories", "/no/such/page"] {
+        assert_eq!(told(&trusting, path, &https).await.as_deref(), Some("max-age=600"), "{path}");
+        assert_eq!(told(&trusting, path, &http).await, None, "{path}");
+        assert_eq!(told(&trusting, path, &[]).await, None, "{path}");
+    }
+    // By the name that the browser knows, which the proxy passes on in a header of its own.
+    let local = [("x-forwarded-proto", "https"), ("x-forwarded-host", "localhost:8443")];
+    assert_eq!(told(&trusting, "/sign-in", &local).await, None);
+
+    let elsewhere = start("192.0.2.0/24", "600").await;
+    assert_eq!(told(&elsewhere, "/sign-in", &https).await, None);
+    // Whoever was told before shall forget it.
+    let forgetting = start("127.0.0.1", "0").await;
+    assert_eq!(told(&forgetting, "/sign-in", &https).await.as_deref(), Some("max-age=0"));
+}
+
 /// What other users of the machine may do with anything in a folder, the folder itself included.
 fn open_to_others(folder: &Path) -> Vec<String> {
     let mut open = Vec::new();
