@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::descriptor::{notes, null_is_empty};
+use crate::descriptor::notes;
 use crate::{Descriptor, media_type};
 
 /// The largest manifest that is accepted, in bytes (what the distribution specification asks
@@ -135,9 +135,9 @@ struct Document {
     artifact_type: Option<String>,
     config: Option<Descriptor>,
     #[serde(default, deserialize_with = "present")]
-    layers: Option<Vec<Descriptor>>,
+    layers: List,
     #[serde(default, deserialize_with = "present")]
-    manifests: Option<Vec<Descriptor>>,
+    manifests: List,
     subject: Option<Descriptor>,
     #[serde(default, deserialize_with = "notes")]
     annotations: BTreeMap<String, String>,
@@ -145,9 +145,11 @@ struct Document {
     fs_layers: Option<serde::de::IgnoredAny>,
 }
 
-/// Tells a member that is `null` (an empty list to some encoders) from one that is not there.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Descriptor>>, D::Error> {
-    null_is_empty(deserializer).map(Some)
+/// A list. `Some(None)` is `null`, which some encoders write for an empty list and others for an absent one.
+type List = Option<Option<Vec<Descriptor>>>;
+
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<List, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 impl Manifest {
@@ -278,7 +280,9 @@ impl Document {
             }
             (Some(settled), _) => settled,
             (None, Some(body)) => body.to_owned(),
-            (None, None) if self.manifests.is_some() => media_type::OCI_INDEX.to_owned(),
+            (None, None) if self.manifests.is_some() && self.config.is_none() => {
+                media_type::OCI_INDEX.to_owned()
+            }
             (None, None) => media_type::OCI_MANIFEST.to_owned(),
         };
         if media_type::is_manifest(&settled) {
@@ -291,7 +295,9 @@ impl Document {
     fn into_manifest(self, media_type: String) -> Result<Manifest, ManifestError> {
         let content = if media_type::is_index(&media_type) {
             match (self.manifests, self.config, self.layers) {
-                (Some(manifests), None, None) => Content::Index { manifests },
+                (Some(manifests), None, None | Some(None)) => {
+                    Content::Index { manifests: manifests.unwrap_or_default() }
+                }
                 _ => {
                     let (expected, forbidden) = ("a list of manifests", "config or layers");
                     return Err(ManifestError::Shape { media_type, expected, forbidden });
@@ -299,8 +305,9 @@ impl Document {
             }
         } else {
             match (self.manifests, self.config) {
-                (None, Some(config)) => {
-                    Content::Image { config: Box::new(config), layers: self.layers.unwrap_or_default() }
+                (None | Some(None), Some(config)) => {
+                    let layers = self.layers.flatten().unwrap_or_default();
+                    Content::Image { config: Box::new(config), layers }
                 }
                 _ => {
                     let (expected, forbidden) = ("a config and layers", "list of manifests");
@@ -366,6 +373,20 @@ mod tests {
             roles,
             [(ReferenceRole::Config, false), (ReferenceRole::Layer, false), (ReferenceRole::Subject, true)]
         );
+    }
+
+    #[test]
+    fn a_list_that_is_null_is_not_there() {
+        let mut document = image();
+        document["manifests"] = Value::Null;
+        assert_eq!(parse(&document, None).unwrap().kind(), ManifestKind::Image);
+        document["mediaType"] = Value::Null;
+        assert_eq!(parse(&document, None).unwrap().media_type(), OCI_MANIFEST);
+        document["manifests"] = json!([]);
+        document["mediaType"] = json!(OCI_MANIFEST);
+        assert!(matches!(parse(&document, None), Err(ManifestError::Shape { .. })));
+        let index = json!({"schemaVersion": 2, "manifests": null, "layers": null});
+        assert_eq!(parse(&index, None).unwrap().kind(), ManifestKind::Index);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use jiff::fmt::rfc2822::DateTimeParser;
 use longshore_oci::{ErrorBody, ErrorCode, media_type};
 use reqwest::Response;
@@ -27,6 +27,18 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// A header as text; absent where it is not there or not readable.
 pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim).filter(|value| !value.is_empty())
+}
+
+/// A header that holds an address, such as Location or Link, with everything percent-encoded that is not ASCII: some
+/// servers write names as they are.
+pub(crate) fn address(value: &HeaderValue) -> String {
+    value.as_bytes().iter().fold(String::with_capacity(value.len()), |mut text, byte| {
+        match byte.is_ascii() {
+            true => text.push(char::from(*byte)),
+            false => text.push_str(&format!("%{byte:02X}")),
+        }
+        text
+    })
 }
 
 /// The media type of an answer, without parameters.
@@ -276,6 +288,14 @@ mod tests {
 
     fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn an_address_may_have_names_as_they_are() {
+        let read = |bytes: &[u8]| address(&HeaderValue::from_bytes(bytes).unwrap());
+        assert_eq!(read("/data?name=größe".as_bytes()), "/data?name=gr%C3%B6%C3%9Fe");
+        assert_eq!(read(b"https://a.example/x%20y"), "https://a.example/x%20y");
+        assert_eq!(read(b"/caf\xe9"), "/caf%E9", "it is kept as it came, though it is not UTF-8");
     }
 
     #[test]

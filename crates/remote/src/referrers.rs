@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
-use crate::answer::{markup, read_up_to, tidy};
+use crate::answer::{address, markup, read_up_to, tidy};
 use crate::text::lenient;
 use crate::transport::Call;
 use crate::{Allowance, Error, OverBudget, Registry};
@@ -231,8 +231,7 @@ impl Registry {
         let (body, is_whole) =
             read_up_to(&mut response, self.host(), doing, MAX_PAGE.min(allowance.bytes_left())).await?;
         let links = response.headers().get_all(LINK).iter();
-        let links: Vec<_> =
-            links.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
+        let links: Vec<_> = links.map(address).collect();
         let counted = allowance.take_bytes(body.len() + links.iter().map(String::len).sum::<usize>());
         if !is_whole && body.len() == MAX_PAGE {
             return Err(self.bad_answer(doing, format!("a page of more than {MAX_PAGE} bytes")));

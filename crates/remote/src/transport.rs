@@ -15,6 +15,7 @@ use reqwest::{Body, Response};
 use tokio::time::Instant;
 use url::Url;
 
+use crate::answer::address;
 use crate::connector::Connector;
 use crate::endpoint::host_of;
 use crate::failure::{Cause, cause_of};
@@ -345,7 +346,7 @@ pub(crate) fn check_downgrade(call: &Call, from: &Url, to: &Url) -> Result<(), E
 
 /// The Location of an answer, made absolute.
 pub(crate) fn location(from: &Url, response: &Response) -> Option<Url> {
-    from.join(response.headers().get(LOCATION)?.to_str().ok()?).ok()
+    from.join(&address(response.headers().get(LOCATION)?)).ok()
 }
 
 pub(crate) fn same_origin(a: &Url, b: &Url) -> bool {

@@ -14,7 +14,7 @@ use longshore_oci::{Action, Digest, ErrorCode, RemoteName, Scope, Span};
 use reqwest::Response;
 use url::Url;
 
-use crate::answer::header;
+use crate::answer::{address, header};
 use crate::transport::{Call, Payload, same_origin};
 use crate::{Error, Failure, Registry};
 
@@ -235,10 +235,8 @@ impl Registry {
     /// credentials go there; but what a registry is told over https goes nowhere in the clear.
     fn upload_address(&self, asked: &Url, response: &Response, doing: &str) -> Result<Option<Url>, Error> {
         let Some(location) = response.headers().get(LOCATION) else { return Ok(None) };
-        let url = location
-            .to_str()
-            .ok()
-            .and_then(|location| self.further_address(asked, location))
+        let url = self
+            .further_address(asked, &address(location))
             .ok_or_else(|| self.bad_answer(doing, "an address to upload to that is none"))?;
         if asked.scheme() == "https" && url.scheme() == "http" {
             return Err(self.bad_answer(doing, "an address to upload to that is not https"));

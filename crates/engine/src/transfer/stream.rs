@@ -207,9 +207,15 @@ impl Fetch {
     /// Whether it is worth going on after an error.
     async fn broken(&mut self, error: Error) -> Result<(), Trouble> {
         self.open = None;
-        // A registry that cannot go on in the middle may still give the whole.
-        let no_range = matches!(error, Error::BadAnswer { .. })
-            || error.status() == Some(StatusCode::RANGE_NOT_SATISFIABLE);
+        // Whoever refuses a range may still send the whole blob.
+        let refusals = [
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            StatusCode::BAD_REQUEST,
+            StatusCode::FORBIDDEN,
+            StatusCode::NOT_IMPLEMENTED,
+        ];
+        let is_refused = !error.is_transient() && error.status().is_some_and(|it| refusals.contains(&it));
+        let no_range = is_refused || matches!(error, Error::BadAnswer { .. });
         if (self.offset > 0 && no_range) || (self.decodes && matches!(error, Error::BadAnswer { .. })) {
             return Err(Trouble::WrongContent(error.to_string()));
         }

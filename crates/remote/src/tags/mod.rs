@@ -11,7 +11,7 @@ use http::{Method, StatusCode};
 use longshore_oci::{Action, NextPage, RemoteName, Tag};
 use url::Url;
 
-use crate::answer::{markup, read_up_to, tidy};
+use crate::answer::{address, markup, read_up_to, tidy};
 use crate::transport::Call;
 use crate::{Allowance, Budget, Error, OverBudget, Registry};
 
@@ -232,8 +232,7 @@ impl Registry {
         let mut response = self.expect(call, &[StatusCode::OK]).await?;
         let most = allowance.bytes_left();
         let (body, is_whole) = read_up_to(&mut response, self.host(), doing, most).await?;
-        let links: Vec<String> =
-            response.headers().get_all(LINK).iter().map(|value| text(value.as_bytes())).collect();
+        let links: Vec<String> = response.headers().get_all(LINK).iter().map(address).collect();
         // Addresses of pages are kept, too. Where nothing is left, the next page is cut off at once.
         let _ = allowance.take_bytes(body.len() + links.iter().map(String::len).sum::<usize>());
         if let Some(markup) = markup(response.headers(), &body) {
@@ -336,9 +335,4 @@ impl Walk {
         let refused = !error.is_transient() && error.status().is_some_and(|status| status.is_client_error());
         self.probed_after.is_some_and(|names| refused || names != self.most())
     }
-}
-
-/// A header's value; what is no UTF-8 is replaced.
-fn text(value: &[u8]) -> String {
-    String::from_utf8_lossy(value).into_owned()
 }

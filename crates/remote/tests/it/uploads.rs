@@ -255,6 +255,18 @@ async fn semantics_15_no_credentials_go_where_an_upload_is_led_and_nothing_is_de
 }
 
 #[tokio::test]
+async fn semantics_40_an_address_to_upload_to_may_have_names_as_they_are() {
+    let registry = ScriptedRegistry::start().await;
+    registry.script([on(Method::POST, "*/uploads/").with(|asked| {
+        let session = format!("{}größe?file=ä", asked.path);
+        Some(reply(202).header("location", session))
+    })]);
+    registry.script([on(Method::PUT, "*/uploads/gr%C3%B6%C3%9Fe?file=%C3%A4&*").status(201)]);
+    let (digest, bytes) = content(10);
+    client(&registry).push_blob(&repo(), &digest, &bytes, None).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_address_to_upload_to_must_be_one_without_credentials() {
     for location in
         ["ftp://registry.example/", "http://me:secret@127.0.0.1/x", "http://[", "file:///etc/passwd"]
