@@ -8,7 +8,7 @@ use longshore_remote::{self as remote, Credentials, Endpoint, Kind, NetworkPolic
 use secrecy::SecretString;
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 use url::Url;
 
@@ -58,7 +58,9 @@ impl Engine {
         let network = self.network_of(&mut conn, &saved).await?;
         let endpoint = endpoint_of(&saved, credentials, network)?;
         let (is_this_server, budget) = (self.is_this_server(&endpoint.url), self.settings().budget);
-        Ok(Endpoint { is_this_server, budget, ..endpoint })
+        let clock = self.0.clock.clone();
+        let clock: remote::Clock = Arc::new(move || clock.now());
+        Ok(Endpoint { is_this_server, budget, clock: Some(clock), ..endpoint })
     }
 
     /// Whether this very server answers there; it is reached wherever it is (semantics 28).

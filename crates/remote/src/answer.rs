@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use jiff::fmt::rfc2822::DateTimeParser;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
 use longshore_oci::{ErrorBody, ErrorCode, media_type};
 use reqwest::Response;
 use tokio::time::Instant;
@@ -258,17 +259,30 @@ pub(crate) fn tidy(text: &str) -> String {
 
 /// Retry-After in either of its forms (RFC 9110 §10.2.3), a day at most: a registry that asks for more has lost
 /// its senses, and people can have it asked sooner. A date counts from the answer's own Date, so that a clock
-/// set wrong on either side does no harm.
+/// set wrong on either side does no harm; an answer that came without one has been [`dated`] here.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = header(headers, &RETRY_AFTER)?;
     // More digits than fit are a number all the same.
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(value.parse().map_or(LONGEST_WAIT, Duration::from_secs).min(LONGEST_WAIT));
     }
-    let date = |text: &str| DateTimeParser::new().parse_timestamp(text).ok();
-    let from = date(header(headers, &DATE)?)?;
-    let wait = date(value)?.duration_since(from).try_into().unwrap_or(Duration::ZERO);
-    Some(wait.min(LONGEST_WAIT))
+    let wait = date(value)?.duration_since(date(header(headers, &DATE)?)?);
+    Some(wait.try_into().unwrap_or(Duration::ZERO).min(LONGEST_WAIT))
+}
+
+/// An HTTP date.
+fn date(text: &str) -> Option<Timestamp> {
+    DateTimeParser::new().parse_timestamp(text).ok()
+}
+
+/// Dates an answer that has no Date, or none that can be read, with the time at which it came (RFC 9110 §6.6.1).
+pub(crate) fn dated(headers: &mut HeaderMap, now: Timestamp) {
+    if header(headers, &DATE).and_then(date).is_none()
+        && let Ok(text) = DateTimePrinter::new().timestamp_to_rfc9110_string(&now)
+        && let Ok(value) = text.parse()
+    {
+        headers.insert(DATE, value);
+    }
 }
 
 #[cfg(test)]
@@ -311,6 +325,25 @@ mod tests {
         for beyond in ["9999999999999999999", "99999999999999999999999", "86401"] {
             assert_eq!(retry_after(&headers(&[(RETRY_AFTER, beyond)])), Some(LONGEST_WAIT), "{beyond}");
         }
+    }
+
+    #[test]
+    fn retry_after_as_a_date_counts_from_when_the_answer_came_where_it_has_no_date() {
+        let now: Timestamp = "2026-11-30T12:00:00Z".parse().unwrap();
+        let wait = |sent: Option<&str>, until: &str| {
+            let sent = sent.map(|sent| (DATE, sent));
+            let mut headers = headers(&sent.into_iter().chain([(RETRY_AFTER, until)]).collect::<Vec<_>>());
+            dated(&mut headers, now);
+            retry_after(&headers).map(|wait| wait.as_secs())
+        };
+        let soon = "Mon, 30 Nov 2026 12:00:30 GMT";
+        assert_eq!(wait(None, soon), Some(30));
+        assert_eq!(wait(Some("today"), soon), Some(30), "a Date that is none");
+        assert_eq!(wait(Some("Mon, 30 Nov 2026 11:59:00 GMT"), soon), Some(90), "the other's clock is slow");
+        assert_eq!(wait(None, "Mon, 30 Nov 2026 11:00:00 GMT"), Some(0));
+        assert_eq!(wait(None, "Mon, 30 Nov 2037 12:00:00 GMT"), Some(LONGEST_WAIT.as_secs()));
+        assert_eq!(wait(None, "tomorrow"), None);
+        assert_eq!(wait(None, "7"), Some(7));
     }
 
     #[test]

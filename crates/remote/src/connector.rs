@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use jiff::Timestamp;
 use reqwest::{Client, RequestBuilder};
 use tokio::sync::OnceCell;
 use url::Url;
@@ -71,6 +72,11 @@ impl Connector {
             guarded.policy.check_behind_proxy(&url).await?;
         }
         Ok(guarded.client.request(method, url))
+    }
+
+    /// The time of day, if it is known.
+    pub(crate) fn now(&self) -> Option<Timestamp> {
+        self.endpoint.clock.as_ref().map(|clock| clock())
     }
 
     /// Whether an address is at the registry itself.

@@ -1,6 +1,9 @@
 //! Where a registry is and how it is spoken to: address, kind, credentials, TLS, proxy. What a
 //! person typed becomes an [`Endpoint`] here or is refused with what to type instead.
 
+use std::sync::Arc;
+
+use jiff::Timestamp;
 use secrecy::SecretString;
 use url::{Host, Url};
 
@@ -58,7 +61,12 @@ pub struct Endpoint {
     pub is_this_server: bool,
     /// How much of what it lists is read in one run.
     pub budget: Budget,
+    /// The time of day, for answers that have no `Date` of their own; without it, such a one has no time.
+    pub clock: Option<Clock>,
 }
+
+/// Tells the time of day.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 impl std::fmt::Debug for Endpoint {
     /// Without anything that may be secret: a proxy's address can hold a password too.
@@ -122,6 +130,7 @@ impl Endpoint {
             network: NetworkPolicy::PRIVATE,
             is_this_server: false,
             budget: Budget::default(),
+            clock: None,
         }
     }
 

@@ -15,7 +15,7 @@ use reqwest::{Body, Response};
 use tokio::time::Instant;
 use url::Url;
 
-use crate::answer::address;
+use crate::answer::{address, dated};
 use crate::connector::Connector;
 use crate::endpoint::host_of;
 use crate::failure::{Cause, cause_of};
@@ -213,6 +213,9 @@ impl Transport {
         }
         let error = match outcome {
             Some(Ok(mut response)) => {
+                if let Some(now) = self.connector.now() {
+                    dated(response.headers_mut(), now);
+                }
                 if let Some(passage) = passage {
                     let watched =
                         Watched { asked: passage.asked().clone(), connector: self.connector.clone() };

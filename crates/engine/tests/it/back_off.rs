@@ -74,6 +74,21 @@ async fn semantics_39_after_a_429_all_work_for_the_remote_waits_and_what_came_be
 }
 
 #[tokio::test]
+async fn semantics_39_a_date_to_come_back_counts_by_our_clock_where_the_answer_has_none() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    let began = world.now();
+    let until = began + SignedDuration::from_hours(2);
+    let until = until.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let limit = reply(429).header("date", "none").header("retry-after", until);
+    registry.script([on(Method::GET, "*/tags/list").answer(limit)]);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+    let limited = waits_again(&world, poll(&world, &mirror).await).await;
+    assert!(limited.scheduled_at >= began + SignedDuration::from_mins(119), "{limited:?}");
+}
+
+#[tokio::test]
 async fn semantics_39_work_that_an_outage_stopped_goes_on_by_itself() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
