@@ -9,8 +9,9 @@ use longshore_metadata::policies::{self, Idle};
 use longshore_metadata::{Conn, Tx, pull_mirrors, remotes, repositories};
 use longshore_model::job::{Action as JobAction, Cause, Job, JobFilter, LogLine, Parameters, Status};
 use longshore_model::{
-    Actor, Author, Code, JobId, Page, PageRequest, Problem, Repository, RepositoryState, stored,
+    Actor, Author, Code, JobId, Page, PageRequest, PolicyId, Problem, Repository, RepositoryState, stored,
 };
+use std::collections::HashSet;
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -18,6 +19,17 @@ use tokio::time::sleep;
 const MAX_LINES: i64 = 2000;
 /// The pauses between looks at what waits to be evaluated, in milliseconds. An evaluation takes a few.
 const EVALUATION_PAUSES: [u64; 8] = [4, 8, 16, 32, 64, 128, 256, 512];
+
+/// So many polls of all mirrors of one account wait or run at a time.
+const MOST_POLLS: u64 = 16;
+
+fn too_many_polls() -> Problem {
+    let message = format!(
+        "you have asked for all mirrors to be polled {MOST_POLLS} times, and none of these polls has ended; wait for \
+         one, or cancel one"
+    );
+    Problem::new(Code::LimitReached, message)
+}
 
 fn no_such_job(id: JobId) -> Problem {
     Problem::new(
@@ -219,7 +231,7 @@ impl Admin {
         self.job(actor, id).await
     }
 
-    /// Does the work of a job that did not end well once more, as a new job.
+    /// Does the work of a job that did not end well once more, as a new job. One that does so already is joined.
     ///
     /// # Errors
     /// As [`Admin::job`]; it has not ended yet, it ended well, or its policy is deleted or disabled
@@ -252,43 +264,42 @@ impl Admin {
                 if let Some(why) = gone(tx, &job).await? {
                     return Err(not_again(why));
                 }
-                let again = jobs::enqueue_and_read(tx, orders::retry(&job, author, now), now).await?;
-                Ok(jobs::hasten(tx, again.id, now).await?)
+                // Whoever asks twice for one retry gets one.
+                let again = match jobs::open_retry(tx, job.id).await? {
+                    Some(again) => again,
+                    None => jobs::enqueue(tx, orders::retry(&job, author, now), now).await?,
+                };
+                Ok(jobs::hasten(tx, again, now).await?)
             })
         });
         self.curtain(actor).await?.job(retried.await?).await
     }
 
     /// Polls every enabled pull mirror that the actor administers (semantics 19). Answers the
-    /// parent job; what polls already is joined.
+    /// parent job; what polls already is joined. A few statements, however many mirrors there are.
     ///
     /// # Errors
-    /// Nobody is signed in.
+    /// Nobody is signed in; `LIMIT_REACHED` where too many that the actor asked for have not ended.
     pub async fn poll_all(&self, actor: &Actor) -> Result<Job, Problem> {
         user(actor)?;
-        let mut conn = self.read().await?;
-        let mut mirrors = Vec::new();
-        for mirror in pull_mirrors::all(&mut conn).await? {
-            let runs = mirror.common.enabled && mirror.common.paused.is_none();
-            if runs && self.may_administer(&mut conn, actor, mirror.repository).await? {
-                mirrors.push(mirror);
-            }
-        }
-        drop(conn);
+        let visible = self.0.access.administered(actor);
         let (author, now) = (author(actor), self.now());
         let parent = self.write(move |tx| {
             Box::pin(async move {
-                let parent = jobs::enqueue_and_read(tx, orders::poll_all(author.clone(), now), now).await?;
-                for mirror in &mirrors {
-                    let active = jobs::active_for_policy(tx, mirror.common.id, JobAction::PollMirror).await?;
-                    if let Some(active) = active
-                        && jobs::adopt(tx, active.id, parent.id, now).await?
-                    {
-                        continue;
-                    }
-                    let cause = Cause::Asked { author: author.clone() };
-                    jobs::enqueue(tx, orders::poll(mirror, cause, Some(parent.id), now), now).await?;
+                jobs::lock_endings(tx).await?;
+                if jobs::open_wholes(tx, &author).await? >= MOST_POLLS {
+                    return Err(too_many_polls());
                 }
+                let mirrors = pull_mirrors::running(tx, &visible).await?;
+                let policies: Vec<PolicyId> = mirrors.iter().map(|mirror| mirror.common.id).collect();
+                let parent = jobs::enqueue_and_read(tx, orders::poll_all(author.clone(), now), now).await?;
+                let polled: HashSet<PolicyId> =
+                    jobs::adopt_polls(tx, parent.id, &policies, now).await?.into_iter().collect();
+                let rest = mirrors.iter().filter(|mirror| !polled.contains(&mirror.common.id));
+                let cause = Cause::Asked { author };
+                let polls: Vec<_> =
+                    rest.map(|mirror| orders::poll(mirror, cause.clone(), Some(parent.id), now)).collect();
+                jobs::enqueue_polls(tx, parent.id, &polls, now).await?;
                 Ok(parent)
             })
         });

@@ -49,7 +49,7 @@ pub(crate) async fn run(
             None => return Ok(JobMessage::PolicyChanged { counts: tally.counts() }.into()),
         }
     }
-    Ok(JobMessage::Evaluated { counts: tally.counts() }.into())
+    Ok(JobMessage::Applied { counts: tally.counts() }.into())
 }
 
 async fn of(

@@ -178,14 +178,14 @@ mod tests {
     fn lines_and_progress_are_taken_once() {
         let journal = Journal::new(JobId::new(), 1);
         assert!(journal.take().is_none());
-        journal.info("one");
+        journal.info("one".to_owned());
         journal.plan_bytes(10);
         journal.bytes(6);
         journal.bytes_lost(2);
         journal.plan_bytes(5);
         journal.unplan_bytes(5);
         let (lines, progress) = journal.take().unwrap();
-        assert_eq!(lines, [(Level::Info, Message::from("one"))]);
+        assert_eq!(lines, [(Level::Info, Message::from("one".to_owned()))]);
         assert_eq!((progress.bytes_total, progress.bytes_done), (10, 4));
         assert!(journal.take().is_none());
     }

@@ -176,7 +176,7 @@ pub async fn list(
         page.limit(),
         page.offset()
     )?;
-    crate::page::of(found, page, total)
+    Ok(crate::page::of("account", found, |row| row.name.clone(), page, total))
 }
 
 /// How many accounts there are.

@@ -156,5 +156,5 @@ pub async fn list(
         page.limit(),
         page.offset()
     )?;
-    page::of(found, page, total)
+    Ok(page::of("activity", found, |row| row.id.to_string(), page, total))
 }

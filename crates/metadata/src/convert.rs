@@ -66,6 +66,23 @@ pub(crate) fn as_word(value: &impl Serialize) -> String {
     }
 }
 
+/// The things that rows stand for. One that cannot be read, as a newer version or a damaged disk leaves it, does not
+/// hide the others: it is left out, and the log says which it was, as `name` names it.
+pub(crate) fn readable<R, T>(
+    what: &'static str,
+    rows: Vec<R>,
+    name: impl Fn(&R) -> String,
+    read: impl Fn(R) -> Result<T, Error>,
+) -> Vec<T> {
+    let read = |row: R| {
+        let name = name(&row);
+        read(row)
+            .inspect_err(|error| tracing::warn!(what, name, %error, "a row cannot be read, and is left out"))
+            .ok()
+    };
+    rows.into_iter().filter_map(read).collect()
+}
+
 /// What a column says in words, where it says something.
 pub(crate) fn maybe_message(text: Option<&str>) -> Option<Message> {
     text.map(Message::read)

@@ -115,6 +115,8 @@ pub async fn get(conn: &mut Conn, scope: &PauseScope) -> Result<Option<Pause>, E
 /// Nobody puts a job into the queue, takes one or writes what one did, until the transaction ends: whoever
 /// did so before has committed, and whoever comes after sees what is paused. SQLite has one writer anyway.
 async fn lock(tx: &mut Tx) -> Result<(), Error> {
+    // Before the table: whoever ends a job has this one when it comes to write the row.
+    jobs::lock_endings(tx).await?;
     match tx.is_postgres() {
         true => tx.command("LOCK TABLE jobs IN SHARE ROW EXCLUSIVE MODE").await,
         false => Ok(()),

@@ -5,9 +5,11 @@ use crate::{
     Conn, Error, Tx,
     conn::{change, from_row, row, rows},
     convert::{
-        as_word, from_json, id, instant, json, maybe_id, maybe_instant, maybe_message, micros, parse, word,
+        as_word, from_json, id, instant, json, maybe_id, maybe_instant, maybe_message, micros, parse,
+        readable, word,
     },
     jobs,
+    repositories::Visible,
 };
 use longshore_model::{
     AccountId, Aspect, Author, Code, JobId, LastChange, Message, PolicyId, PolicyKind, RemoteId,
@@ -213,7 +215,7 @@ where
     T: TryFrom<PolicyRow, Error = Error>,
 {
     let sql = select!("WHERE p.repository = $1 AND p.kind = $2 ORDER BY p.id");
-    collect(rows!(conn, PolicyRow, sql, repository.to_string(), kind.as_str())?)
+    Ok(collect(rows!(conn, PolicyRow, sql, repository.to_string(), kind.as_str())?))
 }
 
 /// The policies that lead into a repository, oldest first.
@@ -222,16 +224,21 @@ where
     T: TryFrom<PolicyRow, Error = Error>,
 {
     let sql = select!("WHERE p.target = $1 ORDER BY p.id");
-    collect(rows!(conn, PolicyRow, sql, repository.to_string())?)
+    Ok(collect(rows!(conn, PolicyRow, sql, repository.to_string())?))
 }
 
-/// The policies of a kind, of repositories that are not deleted.
-pub(crate) async fn of_kind<T>(conn: &mut Conn, kind: PolicyKind) -> Result<Vec<T>, Error>
+/// The policies of a kind that may run, of repositories that `visible` names and that are not deleted.
+pub(crate) async fn running<T>(conn: &mut Conn, kind: PolicyKind, visible: &Visible) -> Result<Vec<T>, Error>
 where
     T: TryFrom<PolicyRow, Error = Error>,
 {
-    let sql = select!("WHERE p.kind = $1 AND r.deleted_at IS NULL ORDER BY p.id");
-    collect(rows!(conn, PolicyRow, sql, kind.as_str())?)
+    let sql = select!(
+        r#"WHERE p.kind = $1 AND p.enabled AND p.paused IS NULL AND r.deleted_at IS NULL
+             AND ($2 OR ($3 AND r.visibility = 'public') OR REPLACE($4, '"' || r.namespace || '"', '') <> $4)
+           ORDER BY p.id"#
+    );
+    let (everything, public, namespaces) = visible.columns();
+    Ok(collect(rows!(conn, PolicyRow, sql, kind.as_str(), everything, public, namespaces)?))
 }
 
 /// Pull mirrors whose next poll is due and that may run.
@@ -243,11 +250,12 @@ where
         "WHERE p.kind = 'pull_mirror' AND p.next_run_at <= $1 AND p.enabled AND p.paused IS NULL
            AND r.deleted_at IS NULL ORDER BY p.next_run_at"
     );
-    collect(rows!(conn, PolicyRow, sql, micros(now))?)
+    Ok(collect(rows!(conn, PolicyRow, sql, micros(now))?))
 }
 
-fn collect<T: TryFrom<PolicyRow, Error = Error>>(rows: Vec<PolicyRow>) -> Result<Vec<T>, Error> {
-    rows.into_iter().map(T::try_from).collect()
+/// One that cannot be read does not act, and keeps no other from acting.
+fn collect<T: TryFrom<PolicyRow, Error = Error>>(rows: Vec<PolicyRow>) -> Vec<T> {
+    readable("policy", rows, |row| row.id.clone(), T::try_from)
 }
 
 /// What is particular to a kind, as its columns hold it.

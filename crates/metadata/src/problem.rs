@@ -8,6 +8,16 @@ impl From<Error> for Problem {
         match error {
             Error::SecretUnreadable => Self::field(Code::SecretNeeded, "password", error.to_string()),
             Error::Stale { code, .. } => Self::new(code, error.to_string()),
+            Error::Unreadable { what, .. } => {
+                tracing::error!(%error, "what the database holds cannot be read");
+                Self::new(
+                    Code::Internal,
+                    format!(
+                        "this version of Longshore cannot read what the database holds ({what}), perhaps because a newer \
+                         one wrote it; ask an administrator to look at the server's log and to update it"
+                    ),
+                )
+            }
             error => {
                 tracing::error!(%error, "the database failed");
                 Self::new(

@@ -6,6 +6,7 @@ use crate::{
     convert::{as_word, json, maybe_instant, maybe_parse, micros, parse},
     jobs,
     policies::{self, Particulars},
+    repositories::Visible,
 };
 use longshore_model::{
     LastChange, PolicyId, PolicyKind, RepositoryId, Timestamp, policy::Baseline, stored::PullMirror,
@@ -75,9 +76,9 @@ pub async fn for_repository(conn: &mut Conn, repository: RepositoryId) -> Result
     policies::of_repository(conn, KIND, repository).await
 }
 
-/// All there are.
-pub async fn all(conn: &mut Conn) -> Result<Vec<PullMirror>, Error> {
-    policies::of_kind(conn, KIND).await
+/// Those that may run, of repositories that `visible` names.
+pub async fn running(conn: &mut Conn, visible: &Visible) -> Result<Vec<PullMirror>, Error> {
+    policies::running(conn, KIND, visible).await
 }
 
 /// Those that may run and whose next poll is due.

@@ -4,7 +4,7 @@
 use crate::{
     Conn, Error, Tx, accounts, back_offs,
     conn::{change, from_row, row, rows, value},
-    convert::{containing, from_json, id, instant, json, maybe_instant, maybe_parse, micros, word},
+    convert::{containing, from_json, id, instant, json, maybe_instant, maybe_parse, micros, readable, word},
     jobs, page,
 };
 use longshore_model::{
@@ -116,7 +116,8 @@ fn place(remote: RemoteId) -> String {
 pub async fn authorities(conn: &mut Conn) -> Result<Vec<(RemoteId, String)>, Error> {
     let sql = "SELECT id, ca_pem FROM remotes WHERE ca_pem IS NOT NULL";
     let found = rows!(conn, (String, String), sql)?;
-    found.into_iter().map(|(remote, pem)| Ok((id(RemoteId, &remote)?, pem))).collect()
+    let read = |(remote, pem): (String, String)| Ok((id(RemoteId, &remote)?, pem));
+    Ok(readable("remote", found, |(remote, _)| remote.clone(), read))
 }
 
 /// Puts the same authorities of a remote down in other words, unless they have changed meanwhile.
@@ -246,7 +247,8 @@ pub async fn get_all(conn: &mut Conn, remotes: &[RemoteId]) -> Result<Vec<Remote
         false => select!("WHERE e.id IN (SELECT value FROM json_each($1))"),
         true => select!("WHERE e.id IN (SELECT json_array_elements_text($1::json))"),
     };
-    rows!(conn, Row, sql, json(&remotes))?.into_iter().map(Remote::try_from).collect()
+    let found = rows!(conn, Row, sql, json(&remotes))?;
+    Ok(readable("remote", found, |row| row.id.clone(), Remote::try_from))
 }
 
 /// Remotes by name.
@@ -285,7 +287,7 @@ pub async fn list(
         page.limit(),
         page.offset()
     )?;
-    page::of(found, page, total)
+    Ok(page::of("remote", found, |row| row.id.clone(), page, total))
 }
 
 /// The remote with exactly these settings, so that one typed twice is kept once.

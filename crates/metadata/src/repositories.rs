@@ -3,7 +3,9 @@
 use crate::{
     Conn, Error, Tx,
     conn::{change, from_row, row, rows, value},
-    convert::{as_word, containing, from_json, id, instant, json, maybe_instant, micros, parse, word},
+    convert::{
+        as_word, containing, from_json, id, instant, json, maybe_instant, micros, parse, readable, word,
+    },
     jobs, page, storage,
 };
 use longshore_model::{
@@ -175,7 +177,7 @@ pub async fn get_all(conn: &mut Conn, repositories: &[RepositoryId]) -> Result<V
         true => of!("SELECT json_array_elements_text($1::json)"),
     };
     let found = rows!(conn, RepositoryRow, sql, json(&repositories))?;
-    found.into_iter().map(Repository::try_from).collect()
+    Ok(readable("repository", found, |row| row.id.clone(), Repository::try_from))
 }
 
 /// The identifier of a repository, deleted or not, as columns hold it: what happened in it stays.
@@ -230,12 +232,12 @@ pub async fn list(
         page.limit(),
         page.offset()
     )?;
-    let mut summaries = Vec::with_capacity(found.len());
-    for row in found {
-        let repository = Repository::try_from(row)?;
+    let rows = found.len();
+    let mut summaries = Vec::with_capacity(rows);
+    for repository in readable("repository", found, |row| row.id.clone(), Repository::try_from) {
         summaries.push(summarise(conn, repository).await?);
     }
-    page::made(summaries, page, total)
+    Ok(page::made(summaries, rows, page, total))
 }
 
 /// Names of repositories behind `after`, in byte order, at most `limit` of those that may be seen.
@@ -317,8 +319,8 @@ async fn summarise(conn: &mut Conn, repository: Repository) -> Result<Repository
             _ => &mut summary.pull_mirrors,
         };
         flow.count += u32::try_from(count).unwrap_or(u32::MAX);
-        // The codes are ordered from harmless to bad.
-        flow.last = flow.last.max(Some(word("run code", &code)?));
+        // The codes are ordered from harmless to bad. One that only a newer version knows says nothing here.
+        flow.last = flow.last.max(word("run code", &code).ok());
     }
     Ok(summary)
 }

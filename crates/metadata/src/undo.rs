@@ -6,7 +6,7 @@ use crate::{
     Change, Conn, Error, Tx,
     activity::{self, NewActivity},
     conn::{change, from_row, row, rows, value},
-    convert::{from_json, id, instant, json, maybe_instant, micros, parse},
+    convert::{from_json, id, instant, json, maybe_instant, micros, parse, readable},
     manifests, page, pull_mirrors,
     repositories::{RepositoryRow, Visible},
     storage,
@@ -57,17 +57,23 @@ from_row! {
 }
 
 impl ChangeRow {
-    fn read(self, window: &Window) -> Result<(TagChange, Lineage), Error> {
+    fn read(&self, window: &Window) -> Result<TagChange, Error> {
         let lost_at = maybe_instant(self.lost_at)?.filter(|_| self.is_there);
-        let change = TagChange {
+        Ok(TagChange {
             revision: Revision(self.revision),
             digest: self.digest.as_deref().map(|digest| parse("digest", digest)).transpose()?,
             at: instant(self.at)?,
             author: from_json("author", &self.author)?,
-            provenance: self.provenance.map(|text| from_json("provenance", &text)).transpose()?,
+            provenance: self.provenance(),
             until: lost_at.and_then(|at| window.until(at)),
-        };
-        Ok((change, from_json("lineage", &self.lineage)?))
+        })
+    }
+
+    /// Where the image came from. That a newer version of Longshore knows more ways does not hide the change: a
+    /// history without it would look as if it ended there.
+    fn provenance(&self) -> Option<Provenance> {
+        let (revision, read) = (self.revision, from_json("provenance", self.provenance.as_deref()?));
+        read.inspect_err(|error| tracing::warn!(revision, %error, "a change cannot be read as a whole")).ok()
     }
 }
 
@@ -99,7 +105,7 @@ pub async fn history(
     let sql = select_changes!("AND c.revision < $3 ORDER BY c.revision DESC LIMIT $4");
     let (id, below) = (repository.to_string(), before.map_or(i64::MAX, |before| before.0));
     let found = rows!(conn, ChangeRow, sql, id, name.as_str(), below, limit)?;
-    let changes = found.into_iter().map(|row| Ok(row.read(window)?.0));
+    let changes = found.iter().map(|row| row.read(window));
     let mut changes: Vec<TagChange> = changes.collect::<Result<_, Error>>()?;
     let present = match before {
         None => changes.first().and_then(|newest| newest.digest.clone()),
@@ -122,7 +128,7 @@ pub async fn find_change(
 ) -> Result<Option<(TagChange, Lineage)>, Error> {
     let sql = select_changes!("AND c.revision = $3");
     let found = row!(conn, ChangeRow, sql, repository.to_string(), name.as_str(), revision.0)?;
-    found.map(|row| row.read(window)).transpose()
+    found.map(|row| Ok((row.read(window)?, from_json("lineage", &row.lineage)?))).transpose()
 }
 
 from_row! {
@@ -175,6 +181,7 @@ pub async fn deleted_tags(
         page.limit(),
         page.offset()
     )?;
+    let rows = found.len();
     let read = |row: DeletedTagRow| {
         let deleted_at = instant(row.deleted_at)?;
         Ok(DeletedTag {
@@ -186,7 +193,8 @@ pub async fn deleted_tags(
             until: deleted_at + window.length,
         })
     };
-    page::made(found.into_iter().map(read).collect::<Result<_, Error>>()?, page, total)
+    let name = |row: &DeletedTagRow| format!("{} in repository {repository}", row.name);
+    Ok(page::made(readable("deleted tag", found, name, read), rows, page, total))
 }
 
 /// A tag as it shall be again.
@@ -324,12 +332,8 @@ macro_rules! select_deleted {
     };
 }
 
-async fn deleted(
-    conn: &mut Conn,
-    row: DeletedRow,
-    length: SignedDuration,
-) -> Result<DeletedRepository, Error> {
-    let size_bytes = storage::bytes_of_repository(conn, &row.repository.id).await?;
+/// All but how large it is, which is counted elsewhere.
+fn deleted(row: DeletedRow, length: SignedDuration) -> Result<DeletedRepository, Error> {
     let deleted_at = instant(row.deleted_at)?;
     let author = row.deleted_by.map(|author| from_json("author", &author)).transpose()?;
     Ok(DeletedRepository {
@@ -338,7 +342,7 @@ async fn deleted(
         deleted_by: author.unwrap_or(Author::System),
         until: deleted_at + length,
         tags: row.tags.unsigned_abs(),
-        size_bytes,
+        size_bytes: 0,
     })
 }
 
@@ -371,11 +375,13 @@ pub async fn deleted_repositories(
         page.limit(),
         page.offset()
     )?;
-    let mut items = Vec::with_capacity(found.len());
-    for row in found {
-        items.push(deleted(conn, row, length).await?);
+    let rows = found.len();
+    let read = |row: DeletedRow| deleted(row, length);
+    let mut items = readable("deleted repository", found, |row| row.repository.id.clone(), read);
+    for item in &mut items {
+        item.size_bytes = storage::bytes_of_repository(conn, &item.repository.id.to_string()).await?;
     }
-    page::made(items, page, total)
+    Ok(page::made(items, rows, page, total))
 }
 
 /// The deleted repository of that name.
@@ -385,7 +391,11 @@ pub async fn deleted_repository(
     length: SignedDuration,
 ) -> Result<Option<DeletedRepository>, Error> {
     match row!(conn, DeletedRow, select_deleted!("AND r.name = $1"), name.as_str())? {
-        Some(row) => deleted(conn, row, length).await.map(Some),
+        Some(row) => {
+            let found = deleted(row, length)?;
+            let size_bytes = storage::bytes_of_repository(conn, &found.repository.id.to_string()).await?;
+            Ok(Some(DeletedRepository { size_bytes, ..found }))
+        }
         None => Ok(None),
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     Conn, Error, Tx,
     conn::{change, from_row, row, rows},
-    convert::{as_word, from_json, id, instant, json, maybe_id, maybe_parse, micros, parse, word},
+    convert::{as_word, from_json, id, instant, json, maybe_id, maybe_parse, micros, parse, readable, word},
 };
 use longshore_model::{
     JobId, Message, PolicyId, PolicyKind, RepositoryId, Revision, Timestamp, tag::AnswerResult,
@@ -189,5 +189,7 @@ pub async fn for_tag(
         tag.as_str(),
         revision.0
     )?;
-    found.into_iter().map(VerdictRow::try_from).collect()
+    let name =
+        |row: &Row| format!("policy {} version {} on revision {}", row.policy, row.version, row.revision);
+    Ok(readable("verdict", found, name, VerdictRow::try_from))
 }

@@ -45,6 +45,8 @@ codes! {
     InvalidRequest = "INVALID_REQUEST", 400;
     /// `initialEvaluation` differs between query and body.
     ConflictingParameters = "CONFLICTING_PARAMETERS", 400;
+    /// There are as many of these as there may be.
+    LimitReached = "LIMIT_REACHED", 409;
     /// No such account.
     NoSuchAccount = "NO_SUCH_ACCOUNT", 404;
     /// The name is taken.

@@ -216,6 +216,38 @@ async fn semantics_19_polling_all_starts_what_one_administers_and_joins_what_run
 }
 
 #[tokio::test]
+async fn nobody_fills_the_queue_by_asking_for_polls_or_retries_again_and_again() {
+    let scene = scene().await;
+    let (dev, root) = (scene.who("dev").await, scene.who("root").await);
+    let mut asked = Vec::new();
+    let refused = loop {
+        match scene.admin.poll_all(&dev).await {
+            Ok(parent) => asked.push(parent.id),
+            Err(problem) => break problem,
+        }
+    };
+    assert_eq!((refused.code, asked.len()), (Code::LimitReached, 16), "{refused:?}");
+    scene.admin.poll_all(&root).await.expect("that is between dev and the server");
+    let canceled = scene.admin.cancel_job(&dev, asked[0]).await.unwrap();
+    assert_eq!(canceled.status, Status::Canceled);
+    scene.admin.poll_all(&dev).await.expect("one of them has ended");
+}
+
+#[tokio::test]
+async fn who_retries_a_job_twice_gets_one_job() {
+    let registry = Registry::start().await;
+    let scene = scene().await;
+    let (dev, web) = (scene.who("dev").await, name("dev/web"));
+    let draft = pull_mirror_over(typed(robot_at(&registry.url)));
+    let mirror = scene.admin.create_pull_mirror(&dev, &web, draft, SAVE).await.unwrap();
+    let job = scene.admin.sync_now(&dev, &web, mirror.common.id).await.unwrap();
+    scene.admin.cancel_job(&dev, job.id).await.unwrap();
+    let again = scene.admin.retry_job(&dev, job.id).await.unwrap();
+    assert_eq!(again.retry_of, Some(job.id));
+    assert_eq!(scene.admin.retry_job(&dev, job.id).await.unwrap().id, again.id);
+}
+
+#[tokio::test]
 async fn sync_now_joins_a_poll_and_refuses_a_suspended_mirror() {
     let registry = Registry::start().await;
     let scene = scene().await;

@@ -41,7 +41,7 @@ async fn semantics_33_no_stale_read_lets_a_policy_go_on_that_has_stopped_itself(
     let (id, seen) = (made.common.id, made.common.version);
     let paused = scene.db.write::<_, Error, _>(Priority::Normal, move |tx| {
         Box::pin(async move {
-            let (why, job, now) = ("a loop".into(), JobId::new(), made.common.created_at);
+            let (why, job, now) = ("a loop".to_owned().into(), JobId::new(), made.common.created_at);
             policies::pause(tx, PolicyKind::Promotion, id, &why, job, now).await
         })
     });

@@ -207,7 +207,12 @@ pub(crate) async fn wait_for_children(engine: &Engine, parent: JobId) -> Result<
         // A child that is canceled or withdrawn ends without a word to its parent; the net catches that.
         let _ = timeout(NET, told(parent, &mut changes)).await;
     }
-    sum_up(&jobs::children(&mut engine.db().read().await?, parent).await?)
+    let mut conn = engine.db().read().await?;
+    let (count, done) = jobs::parts_done(&mut conn, parent).await?;
+    if count == done {
+        return Ok(Finished::Outcome(PollMessage::All { count }.into()));
+    }
+    Err(not_all(count, count - done, &jobs::children(&mut conn, parent).await?))
 }
 
 async fn told(job: JobId, changes: &mut broadcast::Receiver<Change>) {
@@ -221,19 +226,16 @@ async fn told(job: JobId, changes: &mut broadcast::Receiver<Change>) {
     }
 }
 
-fn sum_up(children: &[Job]) -> Result<Finished, Trouble> {
-    let failed: Vec<&Job> = children.iter().filter(|child| child.status != Status::Done).collect();
-    let Some(first) = failed.first() else {
-        return Ok(Finished::Outcome(PollMessage::All { count: children.len() as u64 }.into()));
-    };
-    let repository = first.repository.zip(first.repository_name.clone());
-    let not_all = PollMessage::NotAll {
-        failed: failed.len() as u64,
-        count: children.len() as u64,
+/// Which of the parts that can be read did not end well first.
+fn not_all(count: u64, failed: u64, parts: &[Job]) -> Trouble {
+    let first = parts.iter().find(|part| part.status != Status::Done);
+    let repository = first.and_then(|first| first.repository.zip(first.repository_name.clone()));
+    let why = first.and_then(|first| first.error.clone().or_else(|| first.outcome.clone()));
+    let message = PollMessage::NotAll {
+        failed,
+        count,
         first: repository.map(|(id, name)| RepositoryRef::new(id, name)),
-        why: Box::new(
-            first.error.clone().or_else(|| first.outcome.clone()).unwrap_or(JobMessage::Canceled.into()),
-        ),
+        why: Box::new(why.unwrap_or(JobMessage::Canceled.into())),
     };
-    Err(Trouble::Final(not_all.into()))
+    Trouble::Final(message.into())
 }

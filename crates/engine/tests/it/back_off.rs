@@ -330,7 +330,7 @@ async fn semantics_19_two_parents_wait_for_the_same_polls() {
                 let two = jobs::enqueue(tx, orders::poll_all(author(), now), now).await?;
                 let cause = Cause::Asked { author: author() };
                 let child = jobs::enqueue(tx, orders::poll(&mirror, cause, Some(one), now), now).await?;
-                assert!(jobs::adopt(tx, child, two, now).await?);
+                assert_eq!(jobs::adopt_polls(tx, two, &[mirror.common.id], now).await?, [mirror.common.id]);
                 Ok((one, two, child))
             })
         })

@@ -4,11 +4,14 @@
 //! next, whoever asks decides; so no remote and no namespace takes more than its share (semantics 39). All other
 //! jobs stand in one line per action.
 
-use super::row::{Row, columns};
+use super::{
+    row::{Row, columns},
+    work::try_share_endings,
+};
 use crate::{
     Change, Conn, Error, Tx,
     conn::{change, row, rows, value},
-    convert::{id, maybe_id, maybe_instant, micros, parse},
+    convert::{id, maybe_id, maybe_instant, micros, parse, readable},
 };
 use jiff::SignedDuration;
 use longshore_model::{
@@ -158,7 +161,7 @@ pub async fn lanes(conn: &mut Conn, action: Action, now: Timestamp) -> Result<Ve
     let turn = |(key, until): (String, Option<i64>)| {
         Ok(DueLane { lane: Lane::read(&key)?, probes_since: maybe_instant(until)? })
     };
-    found.into_iter().map(turn).collect()
+    Ok(readable("lane", found, |(key, _)| key.clone(), turn))
 }
 
 async fn claim_from(
@@ -234,7 +237,10 @@ async fn claim_from(
         let job = row.id.clone();
         match Claim::try_from(row) {
             Ok(claim) => readable.push(claim),
-            Err(error) => end_unreadable(tx, &job, action, &error, now).await?,
+            Err(error) if try_share_endings(tx).await? => {
+                end_unreadable(tx, &job, action, &error, now).await?
+            }
+            Err(_) => give_back(tx, &job, action, now).await?,
         }
     }
     // An update answers in any order.
@@ -246,7 +252,17 @@ async fn claim_from(
     Ok(())
 }
 
-/// Ends a job whose row cannot be read, so that it does not keep those behind it from being handed out.
+/// Puts a job back that cannot be read, while somebody steers work: it is taken again, and ended, after that.
+async fn give_back(tx: &mut Tx, job: &str, action: Action, now: Timestamp) -> Result<(), Error> {
+    let sql =
+        "UPDATE jobs SET status = 'waiting', updated_at = $2, boot = NULL, lease_until = NULL WHERE id = $1";
+    change!(tx.conn, sql, job, micros(now))?;
+    tx.announce(Change::JobsWaiting(Some(action)));
+    Ok(())
+}
+
+/// Ends a job whose row cannot be read, so that it does not keep those behind it from being handed out. The ends of
+/// jobs are shared by then: with the row in its hands, this must not wait for who steers work and wants the row.
 async fn end_unreadable(
     tx: &mut Tx,
     job: &str,
@@ -260,8 +276,6 @@ async fn end_unreadable(
                   lease_until = NULL
                WHERE id = $1";
     change!(tx.conn, sql, job, Status::Errored.as_str(), why.stored(), micros(now))?;
-    // The row is locked already, so the lock of those who steer work comes too late here. Should PostgreSQL find a
-    // circle for once, the claim is tried again.
     super::settle_failed(tx, job, &why).await?;
     counter!("longshore_jobs_ended_total", "action" => action.as_str(), "status" => Status::Errored.as_str())
         .increment(1);

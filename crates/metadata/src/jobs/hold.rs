@@ -173,24 +173,19 @@ async fn drop_held(
                      WHERE result = 'running' AND job IN (", $($which)*, ")"
                 ),
                 concat!(
-                    "UPDATE policies SET last_run_code = 'failed', last_run_detail = $2
-                     WHERE last_run_code = 'running' AND last_run_job IN (", $($which)*, ")"
-                ),
-                concat!(
                     "UPDATE jobs SET status = 'canceled', outcome = $2, finished_at = $3, updated_at = $3, held_by = NULL
                      WHERE id IN (", $($which)*, ") RETURNING id, action"
                 ),
             ]
         };
     }
-    let [verdicts, policies, jobs] = match (queued, tx.is_postgres()) {
+    let [verdicts, jobs] = match (queued, tx.is_postgres()) {
         (Queued::Run, _) => return Ok(Vec::new()),
         (Queued::Drop, _) => dropping!("SELECT id FROM jobs WHERE status = 'waiting' AND held_by = $1"),
         (Queued::Newest, false) => dropping!(older!(of sqlite)),
         (Queued::Newest, true) => dropping!(older!(of postgres)),
     };
     change!(tx.conn, verdicts, scope, why)?;
-    change!(tx.conn, policies, scope, why)?;
     let ended = rows!(tx.conn, (String, String), jobs, scope, why, micros(now))?;
     let end = |(job, action): (String, String)| {
         // Before the commit, which fails too seldom to count for it.
@@ -248,5 +243,5 @@ pub async fn held(conn: &mut Conn, scope: &PauseScope, page: &PageRequest) -> Re
         page.limit(),
         page.offset()
     )?;
-    page::of(found, page, total)
+    Ok(page::of("job", found, Row::name, page, total))
 }

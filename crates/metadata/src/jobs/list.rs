@@ -107,5 +107,5 @@ pub async fn list(
         page.limit(),
         page.offset()
     )?;
-    page::of(found, page, total)
+    Ok(page::of("job", found, Row::name, page, total))
 }

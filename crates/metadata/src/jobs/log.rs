@@ -3,7 +3,7 @@
 use crate::{
     Change, Conn, Error, Tx,
     conn::{change, from_row, row, rows, value},
-    convert::{as_word, instant, micros, word},
+    convert::{as_word, instant, micros, readable, word},
 };
 use longshore_model::{JobId, Message, Timestamp, job::Level, message::JobMessage, stored::LogLine};
 
@@ -110,5 +110,5 @@ pub async fn logs(conn: &mut Conn, job: JobId, after_line: i64, limit: i64) -> R
             message: Message::read(&row.message),
         })
     };
-    found.into_iter().map(turn).collect()
+    Ok(readable("line of a log", found, |row| format!("{job} {}", row.line), turn))
 }

@@ -2,7 +2,7 @@
 //!
 //! Here a job is put into the queue, looked up, stopped and in the end forgotten. `claim` hands jobs out,
 //! `work` takes what workers write, `back` takes jobs out of their hands, `list` finds them for
-//! people, `log` keeps what they said, `hold` keeps them back while something is paused, `withdraw` ends the
+//! people, `parts` joins several to a whole, `log` keeps what they said, `hold` keeps them back while something is paused, `withdraw` ends the
 //! work of what was changed or deleted, `row` reads the table.
 
 mod back;
@@ -10,13 +10,14 @@ mod claim;
 mod hold;
 mod list;
 mod log;
+mod parts;
 mod row;
 mod withdraw;
 mod work;
 
 use crate::{
     Change, Conn, Error, Tx, back_offs,
-    conn::{change, row, rows, value},
+    conn::{change, row, value},
     convert::{id, json, maybe_instant, micros},
 };
 use hold::narrowest;
@@ -33,6 +34,10 @@ pub use claim::{Claim, DueLane, Lane, claim, claim_lane, lanes};
 pub use hold::{count_held, held, hold, number_held, reconsider, release_held};
 pub use list::list;
 pub use log::{last_line, log, logs};
+use parts::join;
+pub use parts::{
+    adopt_polls, children, enqueue_polls, has_open_parts, is_awaited_by_others, open_wholes, parts_done,
+};
 pub(crate) use withdraw::{Of, withdraw};
 pub use work::{fence, finish, is_claimed, lock_endings, progress, renew, set_parameters};
 
@@ -176,9 +181,6 @@ async fn settle_failed(tx: &mut Tx, job: &str, why: &Message) -> Result<(), Erro
     let sql = "UPDATE verdicts SET result = 'failed', consequence = $2
                WHERE repository = (SELECT j.repository FROM jobs j WHERE j.id = $1) AND result = 'running' AND job = $1";
     change!(tx.conn, sql, job, why.as_str())?;
-    let sql = "UPDATE policies SET last_run_code = 'failed', last_run_detail = $2
-               WHERE last_run_code = 'running' AND last_run_job = $1";
-    change!(tx.conn, sql, job, why.as_str())?;
     Ok(())
 }
 
@@ -188,54 +190,15 @@ pub async fn cancel_requested(conn: &mut Conn, job: JobId) -> Result<bool, Error
     Ok(row!(conn, (bool,), sql, job.to_string())?.is_some_and(|(requested,)| requested))
 }
 
-/// Makes a job that has not ended a part of another as well; false when it has ended.
-pub async fn adopt(tx: &mut Tx, job: JobId, parent: JobId, now: Timestamp) -> Result<bool, Error> {
-    // Locks the row on PostgreSQL, so that it does not end before the commit.
-    let adopted = change!(
-        tx.conn,
-        "UPDATE jobs SET parent = COALESCE(parent, $2), updated_at = $3 WHERE id = $1 AND finished_at IS NULL",
-        job.to_string(),
-        parent.to_string(),
-        micros(now)
-    )?;
-    if adopted > 0 {
-        join(tx, job, parent).await?;
-    }
-    Ok(adopted > 0)
-}
-
-async fn join(tx: &mut Tx, part: JobId, whole: JobId) -> Result<(), Error> {
-    let sql = "INSERT INTO job_parts (whole, part) VALUES ($1, $2) ON CONFLICT (whole, part) DO NOTHING";
-    change!(tx.conn, sql, whole.to_string(), part.to_string())?;
-    Ok(())
-}
-
-/// Whether another job than `whole` waits for a job.
-pub async fn is_awaited_by_others(conn: &mut Conn, part: JobId, whole: JobId) -> Result<bool, Error> {
-    let sql = "SELECT COUNT(*) FROM job_parts p JOIN jobs j ON j.id = p.whole
-               WHERE p.part = $1 AND p.whole <> $2 AND j.finished_at IS NULL";
-    Ok(value!(conn, i64, sql, part.to_string(), whole.to_string())? > 0)
-}
-
-/// Whether parts of a job have not ended yet. Reads no more than one of them.
-pub async fn has_open_parts(conn: &mut Conn, whole: JobId) -> Result<bool, Error> {
-    let sql = "SELECT COUNT(*) FROM (
-                   SELECT 1 FROM job_parts p JOIN jobs j ON j.id = p.part
-                   WHERE p.whole = $1 AND j.finished_at IS NULL LIMIT 1) AS open";
-    Ok(value!(conn, i64, sql, whole.to_string())? > 0)
-}
-
 /// One job.
 pub async fn get(conn: &mut Conn, job: JobId) -> Result<Option<Job>, Error> {
     row!(conn, Row, select!("WHERE jobs.id = $1"), job.to_string())?.map(Job::try_from).transpose()
 }
 
-/// The parts of a job, oldest first.
-pub async fn children(conn: &mut Conn, parent: JobId) -> Result<Vec<Job>, Error> {
-    let sql =
-        select!("WHERE jobs.id IN (SELECT p.part FROM job_parts p WHERE p.whole = $1) ORDER BY jobs.id");
-    let found = rows!(conn, Row, sql, parent.to_string())?;
-    found.into_iter().map(Job::try_from).collect()
+/// The job that does the work of another again, unless it has ended. An index leads to it.
+pub async fn open_retry(conn: &mut Conn, of: JobId) -> Result<Option<JobId>, Error> {
+    let sql = "SELECT id FROM jobs WHERE retry_of = $1 AND finished_at IS NULL ORDER BY id LIMIT 1";
+    row!(conn, (String,), sql, of.to_string())?.map(|(job,)| id(JobId, &job)).transpose()
 }
 
 /// The job of a policy that waits or runs, the oldest of them.

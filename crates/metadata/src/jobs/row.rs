@@ -44,6 +44,13 @@ from_row! {
     } and wait: back_offs::Columns
 }
 
+impl Row {
+    /// How the log names it where it cannot be read.
+    pub(super) fn name(&self) -> String {
+        self.id.clone()
+    }
+}
+
 impl TryFrom<Row> for Job {
     type Error = Error;
     fn try_from(row: Row) -> Result<Self, Error> {

@@ -28,18 +28,13 @@ pub(crate) enum Of {
     Remote(RemoteId),
 }
 
-/// The three statements that end the jobs which `$which` names by `$1` and `$2`: those that wait for one of them
+/// The two statements that end the jobs which `$which` names by `$1` and `$2`: those that wait for one of them
 /// to copy something hear that it will not.
 macro_rules! ending {
     ($which:literal) => {
         [
             concat!(
                 "UPDATE verdicts SET result = 'failed', consequence = $3 WHERE result = 'running' AND job IN (SELECT id FROM jobs WHERE ",
-                $which, " AND id <> $2 AND finished_at IS NULL)"
-            ),
-            concat!(
-                "UPDATE policies SET last_run_code = 'failed', last_run_detail = $3
-                 WHERE last_run_code = 'running' AND last_run_job IN (SELECT id FROM jobs WHERE ",
                 $which, " AND id <> $2 AND finished_at IS NULL)"
             ),
             concat!(
@@ -62,7 +57,7 @@ pub(crate) async fn withdraw(tx: &mut Tx, of: Of, why: Withdrawal, now: Timestam
         Of::Remote(remote) => (remote.to_string(), None),
     };
     let except = except.unwrap_or_default();
-    let [verdicts, policies, jobs] = match of {
+    let [verdicts, jobs] = match of {
         Of::Policy(..) => ending!("policy = $1"),
         Of::Repository(_) => ending!("repository = $1 AND (policy IS NOT NULL OR remote IS NOT NULL)"),
         Of::PollsInto(_) => ending!("repository = $1 AND action = 'poll_mirror'"),
@@ -70,7 +65,6 @@ pub(crate) async fn withdraw(tx: &mut Tx, of: Of, why: Withdrawal, now: Timestam
     };
     let (sentence, status) = (Message::from(JobMessage::Withdrawn { why }).stored(), why.status());
     change!(tx.conn, verdicts, whose.as_str(), except.as_str(), sentence.as_str())?;
-    change!(tx.conn, policies, whose.as_str(), except.as_str(), sentence.as_str())?;
     let ended = rows!(
         tx.conn,
         (String, String),

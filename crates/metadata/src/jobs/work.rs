@@ -37,6 +37,14 @@ pub(super) async fn share_endings(tx: &mut Tx) -> Result<(), Error> {
     Ok(())
 }
 
+/// As [`share_endings`], for who holds rows of jobs already: false, at once, while somebody steers.
+pub(super) async fn try_share_endings(tx: &mut Tx) -> Result<bool, Error> {
+    match tx.is_postgres() {
+        true => Ok(value!(tx.conn, bool, "SELECT pg_try_advisory_xact_lock_shared($1, 0)", ENDINGS)?),
+        false => Ok(true),
+    }
+}
+
 /// Prolongs a lease; false when it is lost.
 pub async fn renew(
     tx: &mut Tx,

@@ -3,7 +3,7 @@
 use crate::{
     Conn, Error,
     conn::{from_row, row, rows, value},
-    convert::{containing, from_json, id, instant, parse},
+    convert::{containing, from_json, id, instant, parse, readable},
     manifests::{self, TreeEntry, TreeKind},
     page,
 };
@@ -22,6 +22,13 @@ from_row! {
         author: String,
         provenance: String,
         lineage: String,
+    }
+}
+
+impl TagRow {
+    /// How the log names it where it cannot be read.
+    fn place(&self) -> String {
+        format!("{} in repository {}", self.name, self.repository)
     }
 }
 
@@ -147,7 +154,7 @@ pub async fn list(
     found.iter().map(|(name,)| parse("tag", name)).collect()
 }
 
-/// Every tag, oldest change first, digest tags left out.
+/// Every tag that can be read, oldest change first, digest tags left out.
 pub async fn all(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<TagRecord>, Error> {
     let found = rows!(
         conn,
@@ -156,7 +163,7 @@ pub async fn all(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<TagRec
                 lineage FROM tags WHERE repository = $1 AND NOT digest_tag ORDER BY revision",
         repository.to_string()
     )?;
-    found.into_iter().map(TagRecord::try_from).collect()
+    Ok(readable("tag", found, TagRow::place, TagRecord::try_from))
 }
 
 /// Tags for a list, newest change first, digest tags left out.
@@ -187,11 +194,12 @@ pub async fn summaries(
         page.limit(),
         page.offset()
     )?;
-    let mut summaries = Vec::with_capacity(found.len());
-    for row in found {
-        summaries.push(summarise(conn, row.try_into()?).await?);
+    let rows = found.len();
+    let mut summaries = Vec::with_capacity(rows);
+    for tag in readable("tag", found, TagRow::place, TagRecord::try_from) {
+        summaries.push(summarise(conn, tag).await?);
     }
-    page::made(summaries, page, total)
+    Ok(page::made(summaries, rows, page, total))
 }
 
 /// A tag with what lists show beside it.

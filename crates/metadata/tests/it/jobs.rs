@@ -1,12 +1,14 @@
 //! The queue: who gets which job when, and who may still write.
 
 use crate::on_both;
-use crate::scene::{LEASE, Scene, at, order};
-use longshore_metadata::jobs::{self, CancelOutcome};
+use crate::scene::{LEASE, Scene, at, order, words};
+use longshore_metadata::jobs::{self, CancelOutcome, NewJob};
 use longshore_metadata::repositories::Visible;
 use longshore_metadata::{Change, Error, Tx, settings};
 use longshore_model::job::{Action, JobFilter, Level, Progress, Status};
-use longshore_model::{BootId, JobId, Message, PageRequest, Timestamp, message::JobMessage};
+use longshore_model::policy::Baseline;
+use longshore_model::stored::Job;
+use longshore_model::{BootId, JobId, Message, PageRequest, PolicyId, Timestamp, message::JobMessage};
 use std::collections::HashSet;
 
 on_both![
@@ -23,6 +25,7 @@ on_both![
     progress_and_log_are_kept,
     a_log_that_is_full_counts_what_is_left_out_and_still_takes_errors,
     parts_belong_to_their_job,
+    polls_of_many_mirrors_become_parts_with_a_few_statements,
     jobs_are_listed_newest_first_and_by_filter,
     old_jobs_are_forgotten_with_their_logs,
 ];
@@ -38,7 +41,7 @@ async fn finish(scene: &Scene, claim: &jobs::Claim, status: Status) -> Result<()
             Box::pin(async move {
                 // Its effect, which must not stay when the lease is lost.
                 settings::put(tx, &format!("effect of {job} {epoch}"), "done").await?;
-                jobs::finish(tx, job, epoch, status, Some(&"moved".into()), None, at(9)).await
+                jobs::finish(tx, job, epoch, status, Some(&words("moved")), None, at(9)).await
             })
         })
         .await
@@ -52,7 +55,7 @@ async fn retry_later(
     why: &'static str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    jobs::retry_later(tx, job, epoch, at, &why.into(), now).await
+    jobs::retry_later(tx, job, epoch, at, &words(why), now).await
 }
 
 async fn release_expired(scene: &Scene, second: i64) -> u64 {
@@ -82,7 +85,7 @@ async fn due_jobs_are_handed_out_oldest_first_and_once(scene: Scene) {
     assert_eq!((job.status, job.attempt, job.started_at), (Status::Running, 1, Some(at(30))));
     finish(&scene, &claimed[0], Status::Done).await.unwrap();
     let job = get(&scene, third).await;
-    assert_eq!((job.status, job.outcome, job.finished_at), (Status::Done, Some("moved".into()), Some(at(9))));
+    assert_eq!((job.status, job.outcome, job.finished_at), (Status::Done, Some(words("moved")), Some(at(9))));
 }
 
 async fn two_jobs_with_one_serial_key_never_run_at_once(scene: Scene) {
@@ -249,7 +252,7 @@ async fn a_job_is_tried_again_when_its_time_has_come(scene: Scene) {
     scene.write(move |tx| Box::pin(retry_later(tx, job, epoch, at(30), "busy", at(1)))).await;
     let waiting = get(&scene, job).await;
     assert_eq!((waiting.status, waiting.retries_left, waiting.scheduled_at), (Status::Waiting, 2, at(30)));
-    assert_eq!(waiting.error, Some("busy".into()));
+    assert_eq!(waiting.error, Some(words("busy")));
     assert!(scene.claim(29, 1).await.is_empty());
     let again = scene.claim(30, 1).await.remove(0);
     assert_eq!((again.job.attempt, again.job.started_at), (2, Some(at(0))));
@@ -280,9 +283,9 @@ async fn progress_and_log_are_kept(scene: Scene) {
         .write(move |tx| {
             Box::pin(async move {
                 jobs::progress(tx, job, epoch, &half, at(1)).await?;
-                let lines = [(Level::Info, "begun".into()), (Level::Warn, "slow".into())];
+                let lines = [(Level::Info, words("begun")), (Level::Warn, words("slow"))];
                 jobs::log(tx, job, &lines, at(1)).await?;
-                jobs::log(tx, job, &[(Level::Error, "broken".into())], at(2)).await
+                jobs::log(tx, job, &[(Level::Error, words("broken"))], at(2)).await
             })
         })
         .await;
@@ -291,7 +294,7 @@ async fn progress_and_log_are_kept(scene: Scene) {
     let lines = jobs::logs(conn, job, 0, 10).await.unwrap();
     let told: Vec<_> = lines.into_iter().map(|line| (line.line, line.level, line.message)).collect();
     let written = [(1, Level::Info, "begun"), (2, Level::Warn, "slow"), (3, Level::Error, "broken")];
-    assert_eq!(told, written.map(|(line, level, said)| (line, level, said.into())));
+    assert_eq!(told, written.map(|(line, level, said)| (line, level, words(said))));
     let rest = jobs::logs(conn, job, 1, 1).await.unwrap();
     assert_eq!(rest.iter().map(|line| line.line).collect::<Vec<_>>(), [2]);
 }
@@ -299,7 +302,7 @@ async fn progress_and_log_are_kept(scene: Scene) {
 async fn a_log_that_is_full_counts_what_is_left_out_and_still_takes_errors(scene: Scene) {
     let job = scene.enqueue(None, 0).await;
     let write = async |level: Level, text: &'static str, count: usize| {
-        let lines = vec![(level, text.into()); count];
+        let lines = vec![(level, words(text)); count];
         scene.write(move |tx| Box::pin(async move { jobs::log(tx, job, &lines, at(1)).await })).await;
     };
     let left_out = |count| (Level::Warn, Message::from(JobMessage::LinesLeftOut { count }));
@@ -321,7 +324,7 @@ async fn a_log_that_is_full_counts_what_is_left_out_and_still_takes_errors(scene
     write(Level::Error, "broken", 1).await;
     write(Level::Info, "more", 3).await;
     let (_, lines) = end(seen).await;
-    assert_eq!(lines, [(Level::Error, "broken".into()), left_out(3)]);
+    assert_eq!(lines, [(Level::Error, words("broken")), left_out(3)]);
     write(Level::Error, "broken", 2_000).await;
     let (_, lines) = end(0).await;
     assert_eq!((lines.len(), lines.last()), (10_001, Some(&left_out(1_003))));
@@ -401,7 +404,7 @@ async fn old_jobs_are_forgotten_with_their_logs(scene: Scene) {
         let job = scene.enqueue(None, 0).await;
         scene
             .write(move |tx| {
-                Box::pin(async move { jobs::log(tx, job, &[(Level::Info, "x".into())], at(1)).await })
+                Box::pin(async move { jobs::log(tx, job, &[(Level::Info, words("x"))], at(1)).await })
             })
             .await;
     }
@@ -412,4 +415,43 @@ async fn old_jobs_are_forgotten_with_their_logs(scene: Scene) {
     // The newest two are kept whatever their age; the fifth has not ended.
     assert_eq!(scene.write(|tx| Box::pin(jobs::prune(tx, at(10), 2))).await, 3);
     assert_eq!(scene.orders().await.len(), 2);
+}
+
+async fn polls_of_many_mirrors_become_parts_with_a_few_statements(scene: Scene) {
+    let dev = scene.repository("dev/app").await;
+    let mut mirrors = Vec::new();
+    for _ in 0..3 {
+        mirrors.push(crate::mirrors::pull_mirror(&scene, &dev, 0, Baseline::None).await);
+    }
+    // The first is polled already.
+    let running = crate::pauses::add(&scene, crate::pauses::poll(&mirrors[0])).await;
+    let orders: Vec<NewJob> = mirrors[1..].iter().map(crate::pauses::poll).collect();
+    let ids: Vec<PolicyId> = mirrors.iter().map(|mirror| mirror.common.id).collect();
+    let whole = scene.enqueue(None, 0).await;
+    let adopted = scene
+        .write(move |tx| {
+            Box::pin(async move {
+                let adopted = jobs::adopt_polls(tx, whole, &ids, at(1)).await?;
+                jobs::enqueue_polls(tx, whole, &orders, at(1)).await?;
+                Ok(adopted)
+            })
+        })
+        .await;
+    assert_eq!(adopted, [mirrors[0].common.id]);
+    let parts = jobs::children(&mut scene.read().await, whole).await.unwrap();
+    let of: HashSet<_> = parts.iter().map(|part| part.policy.unwrap()).collect();
+    assert_eq!(of, mirrors.iter().map(|mirror| mirror.common.id).collect());
+    assert!(parts.iter().any(|part| part.id == running));
+    assert!(parts.iter().all(|part| part.parent == Some(whole)));
+    // They are what `enqueue` makes of the same order: each stands in the lane of its remote.
+    let again = crate::pauses::add(&scene, crate::pauses::poll(&mirrors[2])).await;
+    let conn = &mut scene.read().await;
+    let alike = jobs::get(conn, again).await.unwrap().unwrap();
+    let part = parts.iter().find(|part| part.policy == Some(mirrors[2].common.id)).unwrap();
+    let told =
+        |job: &Job| (job.parameters.clone(), job.cause.clone(), job.repository, job.retries_left, job.status);
+    assert_eq!(told(part), told(&alike));
+    let lanes = jobs::lanes(conn, Action::PollMirror, at(9)).await.unwrap();
+    assert_eq!(lanes.len(), 3);
+    assert!(mirrors.iter().all(|mirror| lanes.iter().any(|due| due.lane.remote == mirror.remote)));
 }

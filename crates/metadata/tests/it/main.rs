@@ -18,6 +18,7 @@ mod stock;
 mod storage;
 mod tags;
 mod undo;
+mod unreadable;
 
 /// Makes of each function a test on SQLite and one on PostgreSQL. A function is handed a [`scene::Scene`].
 macro_rules! on_both {

@@ -1,7 +1,7 @@
 //! Remotes with their secrets, and the mirrors that use them.
 
 use crate::on_both;
-use crate::scene::{Scene, at, digest, name, vault};
+use crate::scene::{Scene, at, digest, name, vault, words};
 use longshore_metadata::pull_mirrors::BaselineTag;
 use longshore_metadata::remotes::{self, OwnerFilter, SecretChange};
 use longshore_metadata::{Error, Vault, accounts, policies, pull_mirrors, push_mirrors};
@@ -305,7 +305,7 @@ async fn a_push_mirror_is_read_as_it_was_written(scene: Scene) {
 
     let id = mirror.common.id;
     let run =
-        LastRun { code: RunCode::Failed, detail: "no".into(), at: Some(at(3)), job: Some(JobId::new()) };
+        LastRun { code: RunCode::Failed, detail: words("no"), at: Some(at(3)), job: Some(JobId::new()) };
     let recorded = run.clone();
     scene
         .write(move |tx| {
@@ -350,7 +350,7 @@ async fn a_paused_mirror_is_not_due(scene: Scene) {
     scene
         .write(move |tx| {
             Box::pin(async move {
-                let why = "the realm changed".into();
+                let why = words("the realm changed");
                 policies::pause(tx, PolicyKind::PullMirror, mirror, &why, JobId::new(), at(1)).await
             })
         })
@@ -358,7 +358,7 @@ async fn a_paused_mirror_is_not_due(scene: Scene) {
     let conn = &mut scene.read().await;
     assert!(pull_mirrors::due(conn, at(9)).await.unwrap().is_empty());
     let paused = pull_mirrors::get(conn, mirror).await.unwrap().unwrap();
-    assert_eq!(paused.common.paused, Some("the realm changed".into()));
+    assert_eq!(paused.common.paused, Some(words("the realm changed")));
 }
 
 /// One file, opened with one key and then with another; SQLite is enough to see it.

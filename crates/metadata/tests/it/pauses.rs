@@ -3,7 +3,7 @@
 use crate::mirrors::edit_pull;
 use crate::mirrors::{common, remote};
 use crate::on_both;
-use crate::scene::{Scene, at, digest, name, order};
+use crate::scene::{Scene, at, digest, name, order, words};
 use longshore_metadata::jobs::NewJob;
 use longshore_metadata::verdicts::{self, VerdictRow};
 use longshore_metadata::{Change, Error, Priority, activity, jobs, pauses, pull_mirrors, remotes, stock};
@@ -288,7 +288,7 @@ async fn copy_on_its_way(scene: &Scene, repository: &Repository) -> (JobId, Poli
         verdict: Verdict { outcome: Outcome::Match, reasons: Vec::new() },
         target_tag: Some(name("1")),
         result: AnswerResult::Running,
-        consequence: "on its way".into(),
+        consequence: words("on its way"),
         job: Some(job),
         at: at(0),
     };

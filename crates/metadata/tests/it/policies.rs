@@ -2,7 +2,7 @@
 
 use crate::mirrors::common;
 use crate::on_both;
-use crate::scene::{Scene, at, digest, name};
+use crate::scene::{Scene, at, digest, name, words};
 use longshore_metadata::deliveries::{self, Delivery, DeliveryTarget};
 use longshore_metadata::verdicts::{self, VerdictRow};
 use longshore_metadata::{promotions, repositories, undo};
@@ -84,7 +84,7 @@ fn verdict(policy: PolicyId, version: i64, repository: RepositoryId, revision: i
         verdict: Verdict { outcome: Outcome::Match, reasons: Vec::new() },
         target_tag: Some(name("1-qa")),
         result: AnswerResult::Running,
-        consequence: "on its way".into(),
+        consequence: words("on its way"),
         job: None,
         at: at(revision),
     }
@@ -126,13 +126,13 @@ async fn semantics_02_a_verdict_is_kept_once_per_revision_and_version(scene: Sce
                     &tag,
                     revision,
                     done,
-                    &"promoted".into(),
+                    &words("promoted"),
                     Some(job),
                 )
                 .await?;
                 // A result without a job keeps the job that is known.
                 let failed = AnswerResult::Failed;
-                verdicts::update_result(tx, policy, 1, dev.id, &tag, revision, failed, &"gone".into(), None)
+                verdicts::update_result(tx, policy, 1, dev.id, &tag, revision, failed, &words("gone"), None)
                     .await
             })
         })
@@ -140,7 +140,7 @@ async fn semantics_02_a_verdict_is_kept_once_per_revision_and_version(scene: Sce
     let updated = find(conn, 1, 7).await.unwrap();
     assert_eq!(
         (updated.result, updated.consequence, updated.job),
-        (AnswerResult::Failed, "gone".into(), Some(job))
+        (AnswerResult::Failed, words("gone"), Some(job))
     );
     assert_eq!(find(conn, 2, 7).await.as_ref(), Some(&rows[1]), "the other version's stays");
 }

@@ -3,7 +3,7 @@
 use crate::mirrors::edit_pull;
 use crate::on_both;
 use crate::pauses::{add, copy, mirror, poll, two_remotes};
-use crate::scene::{Scene, at};
+use crate::scene::{Scene, at, words};
 use futures::future::join_all;
 use futures::join;
 use jiff::SignedDuration;
@@ -123,7 +123,7 @@ async fn semantics_34_a_policy_that_stops_itself_ends_its_other_jobs(scene: Scen
     scene
         .write(move |tx| {
             Box::pin(async move {
-                let why = "the realm changed".into();
+                let why = words("the realm changed");
                 policies::pause(tx, PolicyKind::PullMirror, policy, &why, finder, at(1)).await
             })
         })
@@ -149,7 +149,7 @@ async fn jobs_end_while_others_stop_and_edit_their_policy_and_none_wait_in_a_cir
                 Box::pin(async move {
                     jobs::lock_endings(tx).await?;
                     jobs::fence(tx, job, epoch).await?;
-                    policies::pause(tx, kind, policy, &"the realm changed".into(), job, at(1)).await?;
+                    policies::pause(tx, kind, policy, &words("the realm changed"), job, at(1)).await?;
                     jobs::finish(tx, job, epoch, Status::Errored, None, None, at(1)).await
                 })
             });
@@ -161,7 +161,7 @@ async fn jobs_end_while_others_stop_and_edit_their_policy_and_none_wait_in_a_cir
                 Box::pin(async move {
                     jobs::fence(tx, job, epoch).await?;
                     let (code, at) = (RunCode::Success, at(1));
-                    let run = LastRun { code, detail: "went well".into(), at: Some(at), job: Some(job) };
+                    let run = LastRun { code, detail: words("went well"), at: Some(at), job: Some(job) };
                     policies::record_run(tx, kind, policy, &run).await?;
                     jobs::finish(tx, job, epoch, Status::Done, None, None, at).await
                 })

@@ -312,3 +312,8 @@ pub(crate) fn at(second: i64) -> Timestamp {
 pub(crate) fn vault() -> Vault {
     Vault::from_key([7; 32])
 }
+
+/// Words as earlier versions wrote them down.
+pub(crate) fn words(text: &str) -> longshore_model::Message {
+    text.to_owned().into()
+}

@@ -40,7 +40,7 @@ fn digest() -> Digest {
 }
 
 fn plain() -> Box<Message> {
-    Box::new(Message::from("the disk of xyzzy is full"))
+    Box::new(Message::from("the disk of xyzzy is full".to_owned()))
 }
 
 fn quota() -> Quota {
@@ -82,6 +82,7 @@ fn jobs() -> Vec<JobMessage> {
         JobMessage::Unknown { action: "scrub".to_owned() },
         JobMessage::Unreadable { error: "invalid job parameters".to_owned() },
         JobMessage::Evaluated { counts },
+        JobMessage::Applied { counts },
         JobMessage::PolicyChanged { counts },
         JobMessage::PolicyGone,
         JobMessage::RepositoryGone,
@@ -123,7 +124,6 @@ fn pushes() -> Vec<PushMessage> {
 fn polls() -> Vec<PollMessage> {
     let counts = Polled { copied: 3, failed: 1, ..Polled::default() };
     vec![
-        PollMessage::Running,
         PollMessage::Ended { counts },
         PollMessage::Failed { counts, first: plain() },
         PollMessage::Baseline { known: 3 },
@@ -173,7 +173,6 @@ fn policies() -> Vec<PolicyMessage> {
         PolicyMessage::UnreadableRules { rules: rules.clone() },
         PolicyMessage::Loop { found: Objection::Brake { made: 20, most: 20, digest: digest() } },
         PolicyMessage::Rests { repository: repository() },
-        PolicyMessage::Canceled { policy: PolicyKind::PullMirror, changed: Changed::Edited },
         PolicyMessage::Promotion { target: repository(), rules: rules.clone() },
         PolicyMessage::PushMirror { place: place(), rules },
         PolicyMessage::PullMirror { place: place(), patterns: "*".to_owned() },
@@ -367,6 +366,8 @@ fn sentences_are_plain_english() {
         told(JobMessage::Evaluated { counts }.into()),
         "3 policies evaluated, 1 promotion, 1 push queued"
     );
+    // One policy, asked about each tag.
+    assert_eq!(told(JobMessage::Applied { counts }.into()), "3 tags evaluated, 1 promotion, 1 push queued");
     assert_eq!(told(PollMessage::Ended { counts: Polled::default() }.into()), "no new tags");
     let counts = Polled { copied: 3, unchanged: 5, conflicts: 1, ..Polled::default() };
     assert_eq!(

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// What policies answered, each answer counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Evaluated {
-    /// Policies that were evaluated, once for each tag.
+    /// How many answers there were: of policies about one tag, or of one policy about tags.
     pub evaluated: u64,
     /// Tags that were promoted.
     pub promoted: u64,
@@ -26,11 +26,24 @@ pub struct Evaluated {
 }
 
 impl Evaluated {
-    pub(crate) fn sentence(&self) -> String {
-        if self.evaluated == 0 {
-            return "no policies".to_owned();
+    /// What policies answered about one tag.
+    fn of_policies(&self) -> String {
+        match self.evaluated {
+            0 => "no policies".to_owned(),
+            some => self.behind(counted(some, "policy evaluated", "policies evaluated")),
         }
-        let mut parts = vec![counted(self.evaluated, "policy evaluated", "policies evaluated")];
+    }
+
+    /// What one policy answered about tags.
+    fn of_tags(&self) -> String {
+        match self.evaluated {
+            0 => "no tags".to_owned(),
+            some => self.behind(counted(some, "tag evaluated", "tags evaluated")),
+        }
+    }
+
+    fn behind(&self, how_many: String) -> String {
+        let mut parts = vec![how_many];
         let mut add = |count, one, many| {
             if count > 0 {
                 parts.push(counted(count, one, many));
@@ -94,8 +107,13 @@ pub enum JobMessage {
         /// What of it, and why.
         error: String,
     },
-    /// Policies were evaluated.
+    /// Policies were asked about a tag.
     Evaluated {
+        /// How that went.
+        counts: Evaluated,
+    },
+    /// A policy was asked about the tags that are there.
+    Applied {
         /// How that went.
         counts: Evaluated,
     },
@@ -162,9 +180,10 @@ impl JobMessage {
                 "this version of Longshore cannot read what is stored of the job ({error}); if a newer one \
                  wrote it, start that one, and retry the job there"
             ),
-            Self::Evaluated { counts } => counts.sentence(),
+            Self::Evaluated { counts } => counts.of_policies(),
+            Self::Applied { counts } => counts.of_tags(),
             Self::PolicyChanged { counts } => {
-                format!("the policy was disabled or changed; {}", counts.sentence())
+                format!("the policy was disabled or changed; {}", counts.of_tags())
             }
             Self::PolicyGone => "the policy or its repository has been deleted".to_owned(),
             Self::RepositoryGone => "the repository has been deleted".to_owned(),

@@ -185,13 +185,6 @@ impl From<String> for Message {
     }
 }
 
-/// Words without references; only administrators are shown them.
-impl From<&str> for Message {
-    fn from(text: &str) -> Self {
-        Self::Plain { text: text.to_owned() }
-    }
-}
-
 macro_rules! subjects {
     ($($variant:ident($subject:ty)),* $(,)?) => {$(
         impl From<$subject> for Message {

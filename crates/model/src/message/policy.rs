@@ -131,13 +131,6 @@ pub enum PolicyMessage {
         /// The repository.
         repository: RepositoryRef,
     },
-    /// Why a job of it ended: somebody changed it.
-    Canceled {
-        /// What it is.
-        policy: PolicyKind,
-        /// What was done.
-        changed: Changed,
-    },
     /// A promotion policy was saved.
     Promotion {
         /// Its target.
@@ -203,9 +196,6 @@ impl PolicyMessage {
             ),
             Self::Rests { repository } => {
                 format!("{} has been deleted; it can be restored", repository.shown(eyes))
-            }
-            Self::Canceled { policy, changed } => {
-                format!("the {} was {}", policy.noun(), changed.word())
             }
             Self::Promotion { target, rules } => {
                 format!("promotion policy to {}: {rules}", target.shown(eyes))

@@ -57,8 +57,6 @@ impl Polled {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum PollMessage {
-    /// It runs.
-    Running,
     /// It ended.
     Ended {
         /// How it went.
@@ -193,7 +191,6 @@ pub enum PollMessage {
 impl PollMessage {
     pub(crate) fn sentence(&self, eyes: &dyn Eyes) -> String {
         match self {
-            Self::Running => "polling".to_owned(),
             Self::Ended { counts } => counts.sentence(),
             Self::Failed { counts, first } => {
                 format!("{}; first: {}", counts.sentence(), first.sentence(eyes))
