@@ -12,7 +12,7 @@ use longshore_model::{
 use longshore_oci::RepositoryName;
 
 use crate::{
-    components::{Alert, Awaited, Badge, RelativeTime, Tone},
+    components::{Alert, Awaited, AwaitedInside, Badge, RelativeTime, Tone},
     paths,
     server::{Answer, pauses, system_pause},
     session::use_session,
@@ -164,7 +164,7 @@ pub(crate) fn PausedBadge(
 ) -> impl IntoView {
     let Known(known) = use_context().expect("the list around loads what is paused");
     view! {
-        <Awaited
+        <AwaitedInside
             resource=known
             children=move |known| {
                 let is = |view: &PauseView| view.pause.scope == scope;

@@ -1,7 +1,8 @@
 // The narrowest slice of the site: it is rendered on the server, taken over in the browser, and its
 // server functions answer.
 
-import { signIn } from "../support/session.js";
+import { push } from "../support/image.js";
+import { organizations, repository, rest, signIn } from "../support/session.js";
 import { expect, hydrated, open, screenshot, test } from "../support/test.js";
 
 test.describe("a page", () => {
@@ -65,6 +66,85 @@ test.describe("a page", () => {
     await page.keyboard.press("g");
     await page.keyboard.press("j");
     await expect(page).toHaveURL(/\/jobs$/);
+  });
+});
+
+test.describe("every page", () => {
+  // Each is opened by its address, as by a bookmark, with something on it and with its dialog over it.
+  test("is taken over by the browser as the server has rendered it", async ({ page, longshore }) => {
+    test.setTimeout(240_000);
+    const [user, host] = [longshore.admin, longshore.host];
+    await signIn(page, user);
+    for (const path of ["/repositories/new", "/remotes/new", "/organizations/new"]) await open(page, path);
+
+    await organizations(longshore, "opened");
+    for (const name of ["opened/website", "opened/target", "opened/lost"]) await repository(longshore, name);
+    const make = async (path: string, body: unknown) =>
+      ((await rest(longshore, "POST", path, body)) as { id: string }).id;
+    const at = "/repositories/opened/website";
+    const remote = await make("/remotes", { name: "staging", url: "https://staging.example.com" });
+    const promotion = await make(`${at}/promotionPolicies`, {
+      rules: [],
+      targetRepository: "opened/target",
+      tagTemplate: "%n",
+      enabled: true,
+    });
+    await push("one", { host, name: "opened/website:1.0", user });
+    await push("two", { host, name: "opened/website:1.0", user });
+    await push("two", { host, name: "opened/website:gone", user });
+    await rest(longshore, "DELETE", `${at}/tags/gone`);
+    await rest(longshore, "DELETE", "/repositories/opened/lost");
+    await rest(longshore, "PUT", "/pauses/namespaces/opened");
+    await rest(longshore, "PUT", `/pauses/remotes/${remote}`);
+    const { jobs } = (await rest(longshore, "GET", "/jobs?limit=1")) as { jobs: { id: string }[] };
+
+    const pages = [
+      "/repositories",
+      "/repositories/new",
+      "/repositories?q=nothing-has-this-name",
+      "/deleted-repositories",
+      "/deleted-repositories/opened/lost/purge",
+      at,
+      `${at}/tags`,
+      `${at}/deleted-tags`,
+      `${at}/promotions`,
+      `${at}/promotions/new`,
+      `${at}/promotions/${promotion}/edit`,
+      "/repositories/opened/target/promotions?side=target",
+      `${at}/mirrors`,
+      `${at}/mirrors/new`,
+      `${at}/permissions`,
+      `${at}/activity`,
+      `${at}/settings`,
+      `${at}/tags/1.0`,
+      `${at}/tags/1.0/promote`,
+      `${at}/tags/1.0/push`,
+      "/remotes",
+      "/remotes/new",
+      `/remotes/${remote}`,
+      "/jobs",
+      `/jobs/${jobs[0]?.id}`,
+      "/activity",
+      "/organizations",
+      "/organizations/new",
+      "/organizations/opened/storage",
+      "/users",
+      "/users/new",
+      "/users/admin/password",
+      "/users/admin/storage",
+      "/system",
+      "/pauses/system",
+      "/pauses/namespaces/opened",
+      `/pauses/remotes/${remote}`,
+    ];
+    for (const path of pages) {
+      await test.step(path, async () => {
+        await open(page, path);
+        await expect(page.getByRole("heading", { level: 1, includeHidden: true })).toHaveCount(1);
+      });
+    }
+    await rest(longshore, "PUT", "/pauses/system");
+    for (const path of pages) await test.step(`${path}, paused`, () => open(page, path));
   });
 });
 

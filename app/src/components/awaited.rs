@@ -50,6 +50,27 @@ where
     }
 }
 
+/// Shows what a resource brings, inside of what is awaited already; it is there when both are.
+///
+/// An `Awaited` inside of another one would be numbered when the outer one arrives: on the server later than
+/// what follows it on the page, in the browser before. The browser would then look for the resources that
+/// follow under the wrong numbers, and could not take the page over. This one needs no number.
+#[component]
+pub fn AwaitedInside<T, V, F>(
+    /// What is awaited; made outside.
+    resource: Resource<T>,
+    /// What is made of it.
+    children: F,
+) -> impl IntoView
+where
+    T: Clone + Send + Sync + 'static,
+    V: IntoView + 'static,
+    F: Fn(T) -> V + Send + Sync + 'static,
+{
+    let resource = ArcResource::from(resource);
+    move || resource.get().map(|value| children(value).into_any())
+}
+
 /// What can be awaited: a resource, or two that are shown together.
 pub trait Awaitable {
     /// The same, held by itself and not by the page's arena.

@@ -26,7 +26,7 @@ mod template;
 mod time;
 
 pub use activity::ActivityTable;
-pub use awaited::Awaited;
+pub use awaited::{Awaited, AwaitedInside};
 pub use button::{Button, ButtonKind, ButtonLink};
 pub use combobox::Combobox;
 pub use confirm::ConfirmButton;

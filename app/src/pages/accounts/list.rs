@@ -7,8 +7,8 @@ use longshore_model::{Account, Actor, PauseScope};
 use super::{Changes, Kind};
 use crate::{
     components::{
-        Awaited, Badge, ButtonKind, ButtonLink, EmptyState, ListPager, ListQuery, Loaded, PageHeader,
-        PageTitle, RelativeTime, SearchBox, Table, Tone, use_list_query,
+        Awaited, AwaitedInside, Badge, ButtonKind, ButtonLink, EmptyState, ListPager, ListQuery, Loaded,
+        PageHeader, PageTitle, RelativeTime, SearchBox, Table, Tone, use_list_query,
     },
     paths,
     pauses::{PausedBadge, provide_known},
@@ -131,7 +131,7 @@ fn Row(kind: Kind, account: Account) -> impl IntoView {
 fn OwnersLink(name: String, href: String, label: &'static str, dialog: bool) -> impl IntoView {
     let session = use_session();
     view! {
-        <Awaited
+        <AwaitedInside
             resource=session.actor
             children=move |actor| {
                 let may = match actor {

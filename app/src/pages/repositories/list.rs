@@ -10,7 +10,7 @@ use longshore_model::{
 use super::{Flows, STATES, state_label, state_of, visibility_label};
 use crate::{
     components::{
-        Awaited, Badge, ButtonKind, ButtonLink, Choice, Commands, EmptyState, FilterSelect, FilterText,
+        AwaitedInside, Badge, ButtonKind, ButtonLink, Choice, Commands, EmptyState, FilterSelect, FilterText,
         ListPager, ListQuery, Loaded, PageHeader, PageTitle, RelativeTime, SearchBox, Table, Tone,
         in_browser, size, use_list_query,
     },
@@ -136,7 +136,7 @@ fn Empty(filtered: bool) -> impl IntoView {
         .into_any();
     }
     view! {
-        <Awaited
+        <AwaitedInside
             resource=session.actor
             children=|actor| match actor {
                 Ok(Actor::User(user)) => Either::Left(view! { <FirstPush namespace=user.name.to_string()/> }),
