@@ -76,6 +76,14 @@ test.describe("jobs", () => {
     await expect(page.getByText("and the job goes on by itself")).toBeVisible();
     await expect(told).toBeVisible();
     await screenshot(page, "job-failing");
+    const failing = page.url();
+    await open(page, "/remotes");
+    await expect(page.getByRole("row", { name: gone.host })).toContainText("All work waits until");
+    await screenshot(page, "remotes-waiting");
+    await open(page, "/jobs");
+    await expect(page.getByRole("row", { name: /3\.0 of ops\/broken/ }).first()).toContainText("Waiting for registry");
+    await screenshot(page, "jobs-waiting");
+    await open(page, failing);
     await page.getByRole("button", { name: "Cancel" }).click();
     await page.getByRole("dialog", { name: "Cancel this job?" }).getByRole("button", { name: "Cancel", exact: true }).last().click();
     await expect(page.getByText("Canceled", { exact: true })).toBeVisible();

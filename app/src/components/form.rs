@@ -26,10 +26,12 @@ pub enum FieldKind {
     Number,
 }
 
-/// Moves the focus to the first field with an error, once the errors are on the page.
+/// Moves the focus to the first field with an error, or to what is wrong with the whole form, once that is on
+/// the page.
 pub fn focus_first_error() {
     request_animation_frame(|| {
-        let field = document().query_selector("[aria-invalid=true]").ok().flatten();
+        let find = |selector| document().query_selector(selector).ok().flatten();
+        let field = find("[aria-invalid=true]").or_else(|| find(".form-problem"));
         if let Some(field) = field.and_then(|field| field.dyn_into::<HtmlElement>().ok()) {
             // Focusing an element that is on the page cannot fail.
             let _ = field.focus();

@@ -5,7 +5,7 @@ use leptos_router::{
     components::Redirect,
     hooks::{use_location, use_url},
 };
-use longshore_model::Code;
+use longshore_model::{Code, version::Version};
 
 use super::{Alert, Awaited, Button, ButtonLink, EmptyState, Tone};
 use crate::{error::AppError, paths, server::Answer};
@@ -92,6 +92,9 @@ pub fn FormProblem(
     problem: Signal<Option<AppError>>,
     /// The beginnings of the field names that the form shows errors of.
     fields: &'static [&'static str],
+    /// Saves what is typed over what somebody else saved meanwhile; told the version that it replaces.
+    #[prop(optional, into)]
+    overwrite: Option<Callback<Version>>,
 ) -> impl IntoView {
     move || {
         let AppError(problem) = problem.get()?;
@@ -105,17 +108,30 @@ pub fn FormProblem(
         if problem.fields.is_empty() {
             rest.push(problem.message);
         }
-        // Who was faster has changed what the form began with: what is typed stays until one asks for the newer.
-        let outdated =
-            matches!(problem.code, Code::PolicyChanged | Code::RemoteChanged | Code::RepositoryChanged);
+        // Where no field is wrong, the focus goes here.
         (!rest.is_empty()).then(|| {
             view! {
-                <Alert tone=Tone::Bad>
-                    {rest.join(" ")}
-                    {outdated.then(|| view! { " " <Button on_press=reload>"Load the newer state"</Button> })}
-                </Alert>
+                <div class="form-problem" tabindex="-1">
+                    <Alert tone=Tone::Bad>
+                        {rest.join(" ")}
+                        {problem.newer.map(|newer| view! { <WaysOn newer=newer overwrite=overwrite/> })}
+                    </Alert>
+                </div>
             }
         })
+    }
+}
+
+/// What one can do where somebody else was faster. What is typed stays until one decides.
+#[component]
+fn WaysOn(newer: Version, overwrite: Option<Callback<Version>>) -> impl IntoView {
+    view! {
+        <div class="actions ways-on">
+            <Button on_press=reload>"Discard mine and load theirs"</Button>
+            {overwrite.map(|overwrite| view! {
+                <Button on_press=move || overwrite.run(newer)>"Save mine over theirs"</Button>
+            })}
+        </div>
     }
 }
 

@@ -316,7 +316,7 @@ pub(crate) fn failed(error: remote::Error) -> Problem {
 /// The secret of a remote that was read, unless the remote has changed since.
 async fn stored_secret(conn: &mut Conn, known: &Remote) -> Result<Option<SecretString>, Problem> {
     let Some((present, secret)) = remotes::get_with_secret(conn, known.id).await? else { return Ok(None) };
-    check_remote_version(&present, known.version)?;
+    check_still(&present, known.version)?;
     Ok(secret)
 }
 
@@ -358,7 +358,7 @@ pub(crate) async fn keep(
             // Nor does whoever answers for one place answer for another that it was moved to meanwhile.
             let other_author = connection.author != present.author;
             if proof.is_some() || connection.has_new_secret() || other_author {
-                check_remote_version(&present, saved.version)?;
+                check_still(&present, saved.version)?;
             }
             let new_secret = connection.has_new_secret();
             match !new_secret && !other_author {
@@ -418,6 +418,12 @@ pub(crate) fn check_remote_version(present: &Remote, based_on: Version) -> Resul
     }
 }
 
+/// Refuses what was asked of a remote that has changed while it was asked. What asked may be the form of a mirror, so
+/// the version is none that it could save over.
+fn check_still(present: &Remote, seen: Version) -> Result<(), Problem> {
+    check_remote_version(present, seen).map_err(|problem| Problem { newer: None, ..problem })
+}
+
 /// A connection as it is stored, apart from its secret.
 pub(crate) fn to_remote(connection: &Connection, id: RemoteId, now: Timestamp) -> Remote {
     let settings = &connection.settings;
@@ -461,14 +467,10 @@ fn unusable(report: &ConnectReport) -> Problem {
         let field = check.field.clone()?;
         Some(FieldError { field, message: sentence(check) })
     });
-    Problem {
-        code: Code::RemoteRegistryInvalidPermissions,
-        message: failed()
-            .next()
-            .map_or_else(|| "the registry cannot be used with these settings".to_owned(), sentence),
-        fields: fields.collect(),
-        retry_after: None,
-    }
+    let message = failed()
+        .next()
+        .map_or_else(|| "the registry cannot be used with these settings".to_owned(), sentence);
+    Problem { fields: fields.collect(), ..Problem::new(Code::RemoteRegistryInvalidPermissions, message) }
 }
 
 pub(crate) fn direction(direction: connect::Direction) -> Direction {

@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 
+use crate::version::Version;
+
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $wire:literal, $status:literal;)*) => {
         /// The code of a [`Problem`].
@@ -142,12 +144,15 @@ pub struct Problem {
     /// After how many seconds the same may be tried again, where waiting helps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
+    /// The version that the thing is at, where the change was based on an older one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newer: Option<Version>,
 }
 
 impl Problem {
     /// A problem that is about no field.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), fields: Vec::new(), retry_after: None }
+        Self { code, message: message.into(), fields: Vec::new(), retry_after: None, newer: None }
     }
 
     /// A problem about one field; the field's message is the problem's.

@@ -128,13 +128,11 @@ impl LastChange {
         };
         let what = last.map(|last| enumerate(&last.what)).filter(|what| !what.is_empty());
         let what = what.unwrap_or_else(|| "its settings".to_owned());
-        Problem::new(
-            code,
-            format!(
-                "{who} has changed {what} of this {thing} meanwhile: your change is based on version {based_on}, and \
-                 it is at version {now} now; load it again, then repeat your change"
-            ),
-        )
+        let message = format!(
+            "{who} has changed {what} of this {thing} meanwhile. Your change is based on version {based_on}, and the \
+             latest is {now}: load that, then repeat your change."
+        );
+        Problem { newer: Some(now), ..Problem::new(code, message) }
     }
 }
 
@@ -160,6 +158,7 @@ mod tests {
         let problem =
             LastChange::conflict(Some(&last), Code::PolicyChanged, "push mirror", Version(3), Version(5));
         assert_eq!(problem.code.status(), 409);
+        assert_eq!(problem.newer, Some(Version(5)));
         let said = "alice has changed the tag template, the rules and “enabled” (off) of this push mirror";
         assert!(problem.message.starts_with(said), "{}", problem.message);
         let unknown = LastChange::conflict(None, Code::PolicyChanged, "push mirror", Version(1), Version(2));

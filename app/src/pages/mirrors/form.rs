@@ -42,7 +42,8 @@ pub(super) fn MirrorForm(
     before: Option<Mirror>,
 ) -> impl IntoView {
     let here = use_repository();
-    let loaded = before.as_ref().map(|mirror| Loaded::from(mirror.common()));
+    let loaded = RwSignal::new(before.as_ref().map(|mirror| Loaded::from(mirror.common())));
+    let how = RwSignal::new(Save::Future);
     let is_new = before.is_none();
     let input = before
         .as_ref()
@@ -51,7 +52,9 @@ pub(super) fn MirrorForm(
     let usable = Memo::new(move |_| trial.usable());
     let name = summary.repository.name.to_string();
 
-    let save = Action::new(move |how: &Save| save_mirror(here.name.get_untracked(), input, loaded, *how));
+    let save = Action::new(move |how: &Save| {
+        save_mirror(here.name.get_untracked(), input, loaded.get_untracked(), *how)
+    });
     let problem = Signal::derive(move || {
         let saving = save.value().get().and_then(Result::err);
         saving.or_else(|| trial.problem())
@@ -75,12 +78,19 @@ pub(super) fn MirrorForm(
         save.clear();
         trial.connect(here.name.get_untracked());
     };
-    let submit = move |how: Save| {
+    let submit = move |chosen: Save| {
         if untrack(|| complete(input)) {
-            save.dispatch(how);
+            how.set(chosen);
+            save.dispatch(chosen);
         } else {
             focus_first_error();
         }
+    };
+    let overwrite = move |newer| {
+        loaded.update(|loaded| *loaded = loaded.map(|loaded| Loaded { version: newer, ..loaded }));
+        // Whether it acts stands in no field: what somebody else made of that meanwhile stays.
+        input.enabled.set(None);
+        submit(how.get_untracked());
     };
     // Listed once for each connection that was proved, and here alone: a page without script does
     // not wait for another registry.
@@ -100,7 +110,7 @@ pub(super) fn MirrorForm(
     view! {
         // Posted, so that a password can never come to stand in an address.
         <form class="mirror-form stack" method="post" on:submit=connect>
-            <FormProblem problem=problem fields=FIELDS/>
+            <FormProblem problem=problem fields=FIELDS overwrite=overwrite/>
             {is_new.then(|| view! { <Directions input=input repository=name/> })}
             <RemoteFields input=input remotes=remotes before=before errors=errors/>
             <RepositoryFields input=input error=errors.about("remoteRepository")/>

@@ -31,7 +31,8 @@ pub(super) struct MirrorInput {
     pub(super) referrers: RwSignal<bool>,
     /// Whether non-distributable layers are mirrored too (semantics 43).
     pub(super) foreign_layers: RwSignal<bool>,
-    enabled: bool,
+    /// Whether it acts; none leaves that as it is.
+    pub(super) enabled: RwSignal<Option<bool>>,
     // Push alone.
     pub(super) rules: RulesInput,
     pub(super) template: RwSignal<String>,
@@ -60,7 +61,7 @@ impl MirrorInput {
             name: text(""),
             referrers: RwSignal::new(true),
             foreign_layers: RwSignal::new(false),
-            enabled: true,
+            enabled: RwSignal::new(Some(true)),
             rules: RulesInput::default(),
             template: text("%n"),
             overwrite: RwSignal::new(true),
@@ -96,11 +97,12 @@ impl MirrorInput {
         input.saved.set(remote.to_string());
         input.set_repository(repository.as_ref());
         input.referrers.set(mirror.common().referrers);
+        input.enabled.set(Some(mirror.common().enabled));
         let rules = match mirror {
             Mirror::Push { mirror } => RulesInput::of(&mirror.rules),
             Mirror::Pull { .. } => input.rules,
         };
-        Self { rules, enabled: mirror.common().enabled, ..input }
+        Self { rules, ..input }
     }
 
     pub(super) fn direction(self) -> Direction {
@@ -151,7 +153,7 @@ impl MirrorInput {
             rules: self.rules.raw(),
             every_tag: self.rules.every_tag(),
             template: self.template.get(),
-            enabled: Some(self.enabled),
+            enabled: self.enabled.get(),
             overwrite: self.overwrite.get(),
             referrers: self.referrers.get(),
             foreign_layers: self.foreign_layers.get(),
@@ -165,7 +167,7 @@ impl MirrorInput {
             remote_repository: self.remote_repository(),
             patterns: self.patterns.get(),
             interval_seconds: self.interval_seconds()?,
-            enabled: Some(self.enabled),
+            enabled: self.enabled.get(),
             referrers: self.referrers.get(),
             foreign_layers: self.foreign_layers.get(),
             exclusive: self.exclusive(),

@@ -28,13 +28,16 @@ pub(super) fn RemoteForm(
     before: Option<Remote>,
 ) -> impl IntoView {
     let changes = use_changes();
-    let loaded = before.as_ref().map(|remote| (remote.id, remote.version));
+    let loaded = before.as_ref().map(|remote| remote.id);
+    let based_on = RwSignal::new(before.as_ref().map(|remote| remote.version));
     let input = before.as_ref().map_or_else(ConnectionInput::default, ConnectionInput::from);
     let name = RwSignal::new(before.as_ref().map(|remote| remote.name.clone()).unwrap_or_default());
     let first = owners.first().cloned().flatten().map(|owner| owner.to_string()).unwrap_or_default();
     let owner = RwSignal::new(first);
 
-    let save = Action::new(move |draft: &RemoteDraft| save_remote(loaded, draft.clone()));
+    let save = Action::new(move |draft: &RemoteDraft| {
+        save_remote(loaded.zip(based_on.get_untracked()), draft.clone())
+    });
     let problem = Signal::derive(move || save.value().get().and_then(Result::err));
     let errors = FieldErrors(Signal::derive(move || {
         problem.get().map(|AppError(problem)| problem.fields).unwrap_or_default()
@@ -48,10 +51,17 @@ pub(super) fn RemoteForm(
         Some(Err(_)) => focus_first_error(),
         None => {}
     });
-    let submit = move |event: ev::SubmitEvent| {
-        event.prevent_default();
+    let send = move || {
         let draft = untrack(|| input.draft());
         save.dispatch(RemoteDraft { name: name.get_untracked(), owner: owner.get_untracked(), ..draft });
+    };
+    let submit = move |event: ev::SubmitEvent| {
+        event.prevent_default();
+        send();
+    };
+    let overwrite = move |newer| {
+        based_on.set(Some(newer));
+        send();
     };
     let owners: Vec<_> = owners
         .into_iter()
@@ -72,7 +82,7 @@ pub(super) fn RemoteForm(
     view! {
         // Posted, so that a password can never come to stand in an address.
         <form class="stack" method="post" on:submit=submit>
-            <FormProblem problem=problem fields=FIELDS/>
+            <FormProblem problem=problem fields=FIELDS overwrite=overwrite/>
             {before.as_ref().map(|remote| view! { <About remote=remote.clone()/> })}
             <ConnectionFields input=input errors=errors/>
             <AccessFields input=input errors=errors stored=placeholder discarded=discarded/>
@@ -98,7 +108,7 @@ pub(super) fn RemoteForm(
                         }
                     })}
             </div>
-            {loaded.map(|(id, _)| view! { <Test id=id/> })}
+            {loaded.map(|id| view! { <Test id=id/> })}
             <div class="form-actions">
                 <ButtonLink dialog=true href="/remotes">"Cancel"</ButtonLink>
                 <Button kind=ButtonKind::Primary busy=save.pending()>"Save"</Button>

@@ -27,7 +27,9 @@ pub(super) fn PromotionForm(
     facts: PreviewFacts,
 ) -> impl IntoView {
     let here = use_repository();
-    let loaded = existing.as_ref().map(|policy| Loaded::from(&policy.common));
+    let loaded = RwSignal::new(existing.as_ref().map(|policy| Loaded::from(&policy.common)));
+    let overwrites = RwSignal::new(false);
+    let how = RwSignal::new(Save::Future);
     let enabled = existing.as_ref().is_none_or(|policy| policy.common.enabled);
     let rules = existing.as_ref().map_or_else(RulesInput::default, |policy| RulesInput::of(&policy.rules));
     let target =
@@ -38,7 +40,7 @@ pub(super) fn PromotionForm(
     let tried = RwSignal::new(false);
 
     let save = Action::new(move |(draft, save): &(PromotionDraft, Save)| {
-        save_promotion(here.name.get_untracked(), loaded, draft.clone(), *save)
+        save_promotion(here.name.get_untracked(), loaded.get_untracked(), draft.clone(), *save)
     });
     let problem = Signal::derive(move || save.value().get().and_then(Result::err));
     let target_error = Signal::derive(move || {
@@ -67,10 +69,17 @@ pub(super) fn PromotionForm(
             every_tag: untrack(|| rules.every_tag()),
             target: target.get_untracked(),
             template: template.get_untracked(),
-            enabled: Some(enabled),
+            // Whether it acts stands in no field: what somebody else made of that meanwhile stays.
+            enabled: (!overwrites.get_untracked()).then_some(enabled),
             referrers: referrers.get_untracked(),
         };
+        how.set(chosen);
         save.dispatch((draft, chosen));
+    };
+    let overwrite = move |newer| {
+        loaded.update(|loaded| *loaded = loaded.map(|loaded| Loaded { version: newer, ..loaded }));
+        overwrites.set(true);
+        submit(how.get_untracked());
     };
     let shared_names = StoredValue::new(facts.clone());
     let shared_names = Memo::new(move |_| {
@@ -79,7 +88,7 @@ pub(super) fn PromotionForm(
     });
     view! {
         <form class="policy-form" on:submit=|event: ev::SubmitEvent| event.prevent_default()>
-            <FormProblem problem=problem fields=&["rules", "targetRepository", "tagTemplate"]/>
+            <FormProblem problem=problem fields=&["rules", "targetRepository", "tagTemplate"] overwrite=overwrite/>
             <div class="policy-columns">
                 <div class="stack">
                     <RulesEditor input=rules verb="Promote" problem=problem/>

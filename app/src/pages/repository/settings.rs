@@ -69,24 +69,31 @@ fn SettingsForm(repository: Repository) -> impl IntoView {
         Some(Err(_)) => focus_first_error(),
         None => {}
     });
-    let submit = move |event: ev::SubmitEvent| {
-        event.prevent_default();
+    let send = move || {
         let Ok(immutable_tags) = immutable.read() else { return focus_first_error() };
         save.dispatch(RepositoryChange {
-            visibility: Some(visibility_of(&visibility.get())),
-            state: state_of(&state.get()),
-            short_description: Some(short.get()),
-            long_description: Some(long.get()),
+            visibility: Some(visibility_of(&visibility.get_untracked())),
+            state: state_of(&state.get_untracked()),
+            short_description: Some(short.get_untracked()),
+            long_description: Some(long.get_untracked()),
             immutable_tags: Some(immutable_tags),
             based_on: Some(version.get_untracked()),
         });
+    };
+    let submit = move |event: ev::SubmitEvent| {
+        event.prevent_default();
+        send();
+    };
+    let overwrite = move |newer| {
+        version.set(newer);
+        send();
     };
     let states =
         STATES.map(|(state, label, hint)| Choice::new(state.as_str(), label).with_hint(hint)).to_vec();
     view! {
         <Panel title="Settings">
             <form class="stack" on:submit=submit>
-                <FormProblem problem=problem fields=&["shortDescription", "longDescription"]/>
+                <FormProblem problem=problem fields=&["shortDescription", "longDescription"] overwrite=overwrite/>
                 <Choices name="visibility" legend="Who may pull" value=visibility choices=visibility_choices()/>
                 <Choices name="state" legend="State" value=state choices=states/>
                 <ImmutableFields input=immutable/>
