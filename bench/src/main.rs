@@ -2,6 +2,11 @@
 //! benchmark prints what it measured beside its target and fails when the target is missed; it
 //! never runs as part of the tests.
 
+#![allow(
+    clippy::disallowed_types,
+    reason = "a benchmark asks the servers that it has started, as their clients do"
+)]
+
 mod cross_check;
 mod latency;
 mod promote;

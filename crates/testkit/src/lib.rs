@@ -5,6 +5,8 @@
 //!
 //! Its functions panic with what went wrong: to a test every failure of the scenery is a failure.
 
+#![allow(clippy::disallowed_types, reason = "it asks the servers that it has started, as their clients do")]
+
 mod ca;
 pub mod corpus;
 mod docker_registry;

@@ -266,7 +266,7 @@ async fn there_are_so_many_connections_and_no_more() {
     assert_eq!(rest_of(last).await, "");
     drop(open);
     eventually("there is room again", SOON, async || {
-        reqwest::get(format!("{}/healthz", server.url())).await.is_ok().then_some(())
+        reqwest::Client::new().get(format!("{}/healthz", server.url())).send().await.is_ok().then_some(())
     })
     .await;
     refused(&server, "connections").await;

@@ -1,5 +1,7 @@
 //! Black-box tests: the real binary, real clients, real registries.
 
+#![allow(clippy::disallowed_types, reason = "tests ask the server under test, as its clients do")]
+
 mod backup;
 mod bad_input;
 mod changes;

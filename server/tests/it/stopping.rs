@@ -89,7 +89,7 @@ async fn a_load_balancer_learns_of_the_end_before_connections_are_refused() {
     let mut server = server(&["--shutdown-delay-seconds=3"]).await;
     let url = format!("{}/readyz", server.url());
     let watching = eventually("readyz says so", SOON, async || {
-        let answer = reqwest::get(&url).await.map_err(|error| error.to_string())?;
+        let answer = reqwest::Client::new().get(&url).send().await.map_err(|error| error.to_string())?;
         (answer.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(()).ok_or(answer.status().to_string())
     });
     let (status, ()) = tokio::join!(server.terminate(), watching);
