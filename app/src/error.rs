@@ -43,17 +43,27 @@ impl FromServerFnError for AppError {
                 "The server cannot be reached. Nothing was lost; try again when the connection is back.",
             ),
             ServerFnErrorErr::Args(why) => {
-                Problem::new(Code::InvalidRequest, format!("The form cannot be read: {why}."))
+                Problem::new(Code::InvalidRequest, format!("The form cannot be read: {}.", beginning(&why)))
             }
             // On the server it is what came that cannot be read; in the browser, what was answered.
             #[cfg(feature = "ssr")]
-            ServerFnErrorErr::Deserialization(why) => {
-                Problem::new(Code::InvalidRequest, format!("The request cannot be read: {why}."))
-            }
+            ServerFnErrorErr::Deserialization(why) => Problem::new(
+                Code::InvalidRequest,
+                format!("The request cannot be read: {}.", beginning(&why)),
+            ),
             ServerFnErrorErr::MissingArg(field) => {
                 Problem::field(Code::InvalidRequest, &field, format!("{field} is missing."))
             }
             other => Problem::new(Code::Internal, format!("{other}. Load the page again.")),
         })
+    }
+}
+
+/// As much of a reason as a person reads. What cannot be read is quoted in it, however long it is.
+fn beginning(why: &str) -> String {
+    const READ: usize = 200;
+    match why.char_indices().nth(READ) {
+        Some((end, _)) => format!("{}…", &why[..end]),
+        None => why.to_owned(),
     }
 }

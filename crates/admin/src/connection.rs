@@ -465,7 +465,7 @@ fn unusable(report: &ConnectReport) -> Problem {
     };
     let fields = failed().filter_map(|check| {
         let field = check.field.clone()?;
-        Some(FieldError { field, message: sentence(check) })
+        Some(FieldError::new(field, sentence(check)))
     });
     let message = failed()
         .next()

@@ -25,11 +25,11 @@ pub(crate) struct Fields(Vec<(Option<Code>, FieldError)>);
 
 impl Fields {
     pub(crate) fn refuse(&mut self, field: impl Into<String>, message: impl Display) {
-        self.0.push((None, FieldError { field: field.into(), message: message.to_string() }));
+        self.0.push((None, FieldError::new(field, message.to_string())));
     }
 
     pub(crate) fn refuse_as(&mut self, code: Code, field: impl Into<String>, message: impl Display) {
-        self.0.push((Some(code), FieldError { field: field.into(), message: message.to_string() }));
+        self.0.push((Some(code), FieldError::new(field, message.to_string())));
     }
 
     /// The value, or a note about the field.

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 
-use crate::version::Version;
+use crate::{message::cut, version::Version};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $wire:literal, $status:literal;)*) => {
@@ -132,6 +132,19 @@ pub struct FieldError {
     pub message: String,
 }
 
+impl FieldError {
+    /// That `field` is wrong. A message that quotes what was typed is cut where nobody reads on.
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: legible(message.into()) }
+    }
+}
+
+/// A message of at most [`Problem::LONGEST`] characters.
+fn legible(mut message: String) -> String {
+    cut(&mut message, Problem::LONGEST);
+    message
+}
+
 /// Something that did not work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
@@ -150,16 +163,20 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// No message has more characters. Many quote what came, which may be of any length.
+    pub const LONGEST: usize = 1_000;
+
     /// A problem that is about no field.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), fields: Vec::new(), retry_after: None, newer: None }
+        let message = legible(message.into());
+        Self { code, message, fields: Vec::new(), retry_after: None, newer: None }
     }
 
     /// A problem about one field; the field's message is the problem's.
     pub fn field(code: Code, field: impl Into<String>, message: impl Into<String>) -> Self {
-        let message = message.into();
-        let fields = vec![FieldError { field: field.into(), message: message.clone() }];
-        Self { fields, ..Self::new(code, message) }
+        let wrong = FieldError::new(field, message);
+        let problem = Self::new(code, wrong.message.clone());
+        Self { fields: vec![wrong], ..problem }
     }
 
     /// A problem about several fields; none when there are none.

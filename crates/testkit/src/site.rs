@@ -60,12 +60,21 @@ impl Site {
         answered(self.form(function, form)).await
     }
 
+    /// Calls a server function with JSON, as the site's script does.
+    pub async fn call_json(&self, function: &str, arguments: impl Into<reqwest::Body>) -> SiteAnswer {
+        answered(self.post(function, "application/json", arguments.into())).await
+    }
+
     fn form(&self, function: &str, form: &[(&str, &str)]) -> reqwest::RequestBuilder {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        self.post(function, "application/x-www-form-urlencoded", body.into())
+    }
+
+    fn post(&self, function: &str, kind: &str, body: reqwest::Body) -> reqwest::RequestBuilder {
         let request = self
             .http
             .post(format!("{}/fn/{function}", self.base))
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(CONTENT_TYPE, kind)
             .header(ORIGIN, &self.base)
             .body(body);
         match &self.session {

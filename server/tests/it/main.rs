@@ -12,6 +12,7 @@ mod credentials;
 mod docker;
 mod events;
 mod example;
+mod functions;
 mod garbage;
 mod hostile;
 mod limits;

@@ -209,7 +209,7 @@ subjects! {
 }
 
 /// Cuts a text to at most `most` characters, and says so by an ellipsis.
-fn cut(text: &mut String, most: usize) {
+pub(crate) fn cut(text: &mut String, most: usize) {
     if let Some((end, _)) = text.char_indices().nth(most) {
         text.truncate(end);
         text.push('…');
