@@ -2,7 +2,7 @@
 
 import { DockerRegistry } from "../support/docker-registry.js";
 import { organizations, repository, signIn } from "../support/session.js";
-import { expect, screenshot, test } from "../support/test.js";
+import { expect, open, screenshot, test } from "../support/test.js";
 
 const bot = { name: "mirror-bot", password: "let me mirror" };
 
@@ -64,7 +64,7 @@ test.describe("remotes", () => {
     await expect(page.getByRole("row", { name: "The other registry" })).toBeVisible();
 
     // Saved once, used in a mirror's form without a password.
-    await page.goto("/repositories/remote-users/website/mirrors/new");
+    await open(page, "/repositories/remote-users/website/mirrors/new");
     const mirror = page.getByRole("dialog", { name: "New mirror" });
     await mirror.getByRole("radio", { name: "Push to remote registry" }).check();
     const choice = mirror.getByRole("option", { name: "The other registry" });
@@ -73,7 +73,7 @@ test.describe("remotes", () => {
     await mirror.getByRole("button", { name: "Connect" }).click();
     await expect(mirror.getByRole("button", { name: "Save", exact: true })).toBeVisible();
 
-    await page.goto("/remotes");
+    await open(page, "/remotes");
     const unused = page.getByRole("row", { name: "The other registry" });
     await unused.getByRole("button", { name: "Delete" }).click();
     await page.getByRole("dialog", { name: "Delete the remote" }).getByRole("button", { name: "Delete" }).click();

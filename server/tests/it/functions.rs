@@ -95,11 +95,11 @@ fn example(name: &str, kind: &str) -> Value {
         }),
         "PushMirrorDraft" => json!({
             "remote": choice, "remote_repository": "a/b", "rules": rules, "every_tag": false, "template": "%n",
-            "enabled": true, "overwrite": true, "referrers": true,
+            "enabled": true, "overwrite": true, "referrers": true, "foreign_layers": true,
         }),
         "PullMirrorDraft" => json!({
             "remote": choice, "remote_repository": "a/b", "patterns": "*", "interval_seconds": 3600,
-            "enabled": true, "referrers": true, "exclusive": false,
+            "enabled": true, "referrers": true, "foreign_layers": true, "exclusive": false,
         }),
         "NewAccount" => {
             json!({"name": "x", "is_org": true, "is_admin": false, "password": "long enough for one"})
