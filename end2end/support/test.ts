@@ -17,7 +17,7 @@ interface Fixtures {
 }
 
 interface WorkerFixtures {
-  /** A server that the tests of one file share. */
+  /** A server that all tests of a worker share: a test leaves nothing behind that another one could meet. */
   longshore: Longshore;
 }
 

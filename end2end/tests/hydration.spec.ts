@@ -144,7 +144,11 @@ test.describe("every page", () => {
       });
     }
     await rest(longshore, "PUT", "/pauses/system");
-    for (const path of pages) await test.step(`${path}, paused`, () => open(page, path));
+    try {
+      for (const path of pages) await test.step(`${path}, paused`, () => open(page, path));
+    } finally {
+      await rest(longshore, "DELETE", "/pauses/system?queued=drop");
+    }
   });
 });
 
