@@ -1,7 +1,7 @@
 //! What stands still, for all pages: the banner that says that everything is paused, and the words and
 //! badges by which other pages tell of a pause.
 
-use leptos::{either::Either, prelude::*};
+use leptos::prelude::*;
 use leptos_router::{components::A, hooks::use_location};
 use longshore_model::{
     Actor, Pause, PauseScope,
@@ -12,7 +12,7 @@ use longshore_model::{
 use longshore_oci::RepositoryName;
 
 use crate::{
-    components::{Alert, Awaited, AwaitedInside, Badge, RelativeTime, Tone},
+    components::{Alert, Awaited, Badge, RelativeTime, Tone},
     paths,
     server::{Answer, pauses, system_pause},
     session::use_session,
@@ -146,33 +146,21 @@ pub(crate) fn HeldNote(
     }
 }
 
-/// The pauses that the rows of a list show.
-#[derive(Clone, Copy)]
-struct Known(Resource<Answer<Vec<PauseView>>>);
+/// What is paused, as the reader may know it; read anew with each change of it.
+pub(crate) fn known_pauses() -> Resource<Answer<Vec<PauseView>>> {
+    let here = use_pauses();
+    Resource::new_blocking(move || here.changes(), |_| pauses())
+}
 
-/// Loads what is paused once for all rows of a list.
-pub(crate) fn provide_known() {
-    let pauses_here = use_pauses();
-    provide_context(Known(Resource::new_blocking(move || pauses_here.changes(), |_| pauses())));
+/// Whether one of the pauses is of this.
+pub(crate) fn is_paused(known: &[PauseView], scope: &PauseScope) -> bool {
+    known.iter().any(|view| view.pause.scope == *scope)
 }
 
 /// Says in a row that the thing is paused.
 #[component]
-pub(crate) fn PausedBadge(
-    /// What the row is about.
-    scope: PauseScope,
-) -> impl IntoView {
-    let Known(known) = use_context().expect("the list around loads what is paused");
-    view! {
-        <AwaitedInside
-            resource=known
-            children=move |known| {
-                let is = |view: &PauseView| view.pause.scope == scope;
-                let paused = known.is_ok_and(|known| known.iter().any(is));
-                paused.then(|| view! { " " <Badge tone=Tone::Warn>"Paused"</Badge> })
-            }
-        />
-    }
+pub(crate) fn PausedBadge() -> impl IntoView {
+    view! { " " <Badge tone=Tone::Warn>"Paused"</Badge> }
 }
 
 /// Why a waiting job is held: "everything is paused by admin".
@@ -195,24 +183,13 @@ pub(crate) fn capitalised(text: &str) -> String {
 
 /// What is paused besides everything, with what waits for it, in a few lines.
 #[component]
-pub(crate) fn OtherPauses() -> impl IntoView {
-    let here = use_pauses();
-    let known = Resource::new_blocking(move || here.changes(), |_| pauses());
-    view! {
-        <Awaited
-            resource=known
-            children=|known| {
-                let mut others = known.unwrap_or_default();
-                others.retain(|view| view.pause.scope != PauseScope::System);
-                match others.is_empty() {
-                    true => Either::Left(()),
-                    false => Either::Right(view! {
-                        <ul class="other-pauses">{others.into_iter().map(other).collect_view()}</ul>
-                    }),
-                }
-            }
-        />
-    }
+pub(crate) fn OtherPauses(
+    /// All that is paused.
+    known: Vec<PauseView>,
+) -> impl IntoView {
+    let others: Vec<_> =
+        known.into_iter().filter(|view| view.pause.scope != PauseScope::System).map(other).collect();
+    (!others.is_empty()).then(|| view! { <ul class="other-pauses">{others}</ul> })
 }
 
 fn other(view: PauseView) -> impl IntoView {

@@ -28,6 +28,7 @@ where
     V: IntoView + 'static,
     F: Fn(R::Output) -> V + Clone + Send + Sync + 'static,
 {
+    assert_outside();
     let resource = resource.keep();
     view! {
         <Transition fallback=fallback>
@@ -41,7 +42,10 @@ where
                         let value = arriving.await;
                         // It lives until its view is replaced or removed.
                         let own = around.child();
-                        let view = own.with(|| children(value).into_any());
+                        let view = own.with(|| {
+                            provide_context(Inside);
+                            children(value).into_any()
+                        });
                         OwnedView::new_with_owner(view, own)
                     })
                 }
@@ -50,25 +54,18 @@ where
     }
 }
 
-/// Shows what a resource brings, inside of what is awaited already; it is there when both are.
+/// Marks what is inside of an [`Awaited`].
+#[derive(Clone, Copy)]
+struct Inside;
+
+/// Fails inside of another `Awaited`, whose contents must be numbered in the order of the page.
 ///
-/// An `Awaited` inside of another one would be numbered when the outer one arrives: on the server later than
-/// what follows it on the page, in the browser before. The browser would then look for the resources that
-/// follow under the wrong numbers, and could not take the page over. This one needs no number.
-#[component]
-pub fn AwaitedInside<T, V, F>(
-    /// What is awaited; made outside.
-    resource: Resource<T>,
-    /// What is made of it.
-    children: F,
-) -> impl IntoView
-where
-    T: Clone + Send + Sync + 'static,
-    V: IntoView + 'static,
-    F: Fn(T) -> V + Send + Sync + 'static,
-{
-    let resource = ArcResource::from(resource);
-    move || resource.get().map(|value| children(value).into_any())
+/// The server numbers what is inside when it arrives, which is after all that follows on the page; the browser,
+/// which has it at once, before. The browser would then look for resources under the wrong numbers, and could not
+/// take the page over. What two resources bring together is awaited together instead.
+fn assert_outside() {
+    #[cfg(feature = "ssr")]
+    debug_assert!(use_context::<Inside>().is_none(), "an `Awaited` or `Loaded` inside of another one");
 }
 
 /// What can be awaited: a resource, or two that are shown together.

@@ -7,7 +7,7 @@ use leptos_router::{
 };
 use longshore_model::{Code, version::Version};
 
-use super::{Alert, Awaited, Button, ButtonLink, EmptyState, Tone};
+use super::{Alert, Awaitable, Awaited, Button, ButtonLink, EmptyState, Tone};
 use crate::{error::AppError, paths, server::Answer};
 
 /// Shows what a resource brings, with the former content in place while it is brought anew.
@@ -26,13 +26,45 @@ where
     view! {
         <Awaited
             resource=resource
-            fallback=|| view! { <p class="loading">"Loading…"</p> }
+            fallback=loading
             children=move |loaded| match loaded {
                 Ok(loaded) => Either::Left(children(loaded).into_any()),
                 Err(error) => Either::Right(view! { <Failure error=error/> }),
             }
         />
     }
+}
+
+/// As [`Loaded`], with something else that the content is made of, and that may have failed.
+#[component]
+pub fn LoadedBeside<T, B, V, F>(
+    /// What is loaded. A blocking one, where the page's status or a redirect depends on it.
+    resource: Resource<Answer<T>>,
+    /// What is awaited beside it.
+    beside: B,
+    /// What is made of both.
+    children: F,
+) -> impl IntoView
+where
+    T: Clone + Send + Sync + 'static,
+    B: Awaitable,
+    V: IntoView + 'static,
+    F: Fn(T, B::Output) -> V + Clone + Send + Sync + 'static,
+{
+    view! {
+        <Awaited
+            resource=(resource, beside)
+            fallback=loading
+            children=move |(loaded, beside): (Answer<T>, B::Output)| match loaded {
+                Ok(loaded) => Either::Left(children(loaded, beside).into_any()),
+                Err(error) => Either::Right(view! { <Failure error=error/> }),
+            }
+        />
+    }
+}
+
+fn loading() -> impl IntoView {
+    view! { <p class="loading">"Loading…"</p> }
 }
 
 /// Why there is nothing to show. Who is not signed in is led to the sign-in, and back afterwards.

@@ -26,7 +26,7 @@ mod template;
 mod time;
 
 pub use activity::ActivityTable;
-pub use awaited::{Awaited, AwaitedInside};
+pub use awaited::{Awaitable, Awaited};
 pub use button::{Button, ButtonKind, ButtonLink};
 pub use combobox::Combobox;
 pub use confirm::ConfirmButton;
@@ -38,7 +38,7 @@ pub use form::{
 };
 pub use in_browser::in_browser;
 pub use list::{FilterSelect, FilterText, ListPager, ListQuery, use_list_query};
-pub use loaded::{Failure, FormProblem, Loaded};
+pub use loaded::{Failure, FormProblem, Loaded, LoadedBeside};
 pub use longshore_model::size;
 pub use page::{EmptyState, Fact, Facts, PageHeader, Panel, Tab, Tabs};
 pub use password::PasswordField;

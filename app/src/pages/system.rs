@@ -4,16 +4,17 @@ use leptos::{either::Either, prelude::*};
 use leptos_router::{components::A, hooks::use_navigate};
 use longshore_model::{
     PauseScope,
+    pause::PauseView,
     view::{GarbageRules, SystemInfo},
 };
 
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, ConfirmButton, Fact, Facts, FormProblem, Loaded, PageHeader,
+        Button, ButtonKind, ButtonLink, ConfirmButton, Fact, Facts, FormProblem, LoadedBeside, PageHeader,
         PageTitle, Panel, RelativeTime, size,
     },
     paths,
-    pauses::{OtherPauses, use_pauses},
+    pauses::{OtherPauses, is_paused, known_pauses, use_pauses},
     server::{PauseFlows, collect_garbage, scrub, system_info},
 };
 
@@ -21,17 +22,22 @@ use crate::{
 #[component]
 pub fn System() -> impl IntoView {
     let info = Resource::new_blocking(|| (), |()| system_info());
+    let paused = known_pauses();
     view! {
         <PageTitle text="System"/>
         <PageHeader title="System">
             <Button on_press=move || info.refetch()>"Refresh"</Button>
         </PageHeader>
-        <Loaded resource=info children=|info| view! { <Info info=info/> }/>
+        <LoadedBeside
+            resource=info
+            beside=paused
+            children=|info, paused| view! { <Info info=info paused=paused.unwrap_or_default()/> }
+        />
     }
 }
 
 #[component]
-fn Info(info: SystemInfo) -> impl IntoView {
+fn Info(info: SystemInfo, paused: Vec<PauseView>) -> impl IntoView {
     let jobs = |status: &str, count: u64| {
         let href = format!("/jobs?status={status}");
         view! { <A href=href>{count}</A> }
@@ -59,7 +65,7 @@ fn Info(info: SystemInfo) -> impl IntoView {
                     <Fact name="Running">{jobs("running", info.jobs_running)}</Fact>
                 </Facts>
             </Panel>
-            <Standstill/>
+            <Standstill paused=paused/>
             <Garbage rules=info.garbage/>
             <Integrity/>
             <Panel title="For scripts">
@@ -77,7 +83,7 @@ fn Info(info: SystemInfo) -> impl IntoView {
 
 /// The button that pauses everything, and what is paused.
 #[component]
-fn Standstill() -> impl IntoView {
+fn Standstill(paused: Vec<PauseView>) -> impl IntoView {
     let pauses = use_pauses();
     let pause = ServerAction::<PauseFlows>::new();
     let problem = Signal::derive(move || pause.value().get().and_then(Result::err));
@@ -88,6 +94,7 @@ fn Standstill() -> impl IntoView {
         }
     });
     let queue = paths::pause(&PauseScope::System);
+    let all = is_paused(&paused, &PauseScope::System);
     view! {
         <Panel title="Pause">
             <p>
@@ -95,21 +102,19 @@ fn Standstill() -> impl IntoView {
                  to do waits until you resume and decide what becomes of it. Pushes and pulls go on."
             </p>
             <FormProblem problem=problem fields=&[]/>
-            <OtherPauses/>
-            <Loaded
-                resource=pauses.system
-                children=move |paused| match paused.is_some() {
-                    true => Either::Left(view! {
-                        <div class="actions"><ButtonLink href=queue.clone()>"See what waits, and resume"</ButtonLink></div>
-                    }),
-                    false => Either::Right(view! {
-                        <ActionForm action=pause attr:class="actions">
-                            <input type="hidden" name="scope" value=PauseScope::System.to_string()/>
-                            <Button busy=pause.pending()>"Pause everything"</Button>
-                        </ActionForm>
-                    }),
-                }
-            />
+            <OtherPauses known=paused/>
+            {if all {
+                Either::Left(view! {
+                    <div class="actions"><ButtonLink href=queue>"See what waits, and resume"</ButtonLink></div>
+                })
+            } else {
+                Either::Right(view! {
+                    <ActionForm action=pause attr:class="actions">
+                        <input type="hidden" name="scope" value=PauseScope::System.to_string()/>
+                        <Button busy=pause.pending()>"Pause everything"</Button>
+                    </ActionForm>
+                })
+            }}
         </Panel>
     }
 }

@@ -2,17 +2,17 @@
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::components::{A, Outlet};
-use longshore_model::{Account, Actor, PauseScope};
+use longshore_model::{Account, Actor, PauseScope, pause::PauseView};
 
 use super::{Changes, Kind};
 use crate::{
     components::{
-        Awaited, AwaitedInside, Badge, ButtonKind, ButtonLink, EmptyState, ListPager, ListQuery, Loaded,
-        PageHeader, PageTitle, RelativeTime, SearchBox, Table, Tone, use_list_query,
+        Awaited, Badge, ButtonKind, ButtonLink, EmptyState, ListPager, ListQuery, LoadedBeside, PageHeader,
+        PageTitle, RelativeTime, SearchBox, Table, Tone, use_list_query,
     },
     paths,
-    pauses::{PausedBadge, provide_known},
-    server::accounts,
+    pauses::{PausedBadge, is_paused, known_pauses},
+    server::{Answer, accounts},
     session::use_session,
 };
 
@@ -33,7 +33,7 @@ fn Accounts(kind: Kind) -> impl IntoView {
     let query = use_list_query();
     let changes = Changes(RwSignal::new(0));
     provide_context(changes);
-    provide_known();
+    let paused = known_pauses();
     let page = Resource::new_blocking(
         move || (query.get(), changes.0.get()),
         move |(query, _): (ListQuery, usize)| accounts(query.search(), kind.is_org(), query.page()),
@@ -58,13 +58,22 @@ fn Accounts(kind: Kind) -> impl IntoView {
             />
         </PageHeader>
         <SearchBox action=kind.path() value=searched label=search/>
-        <Loaded
+        <LoadedBeside
             resource=page
-            children=move |page| {
+            beside=(paused, session.actor)
+            children=move |page, (paused, actor): (Answer<Vec<PauseView>>, Answer<Actor>)| {
+                let row = |account: Account| {
+                    let paused = paused.as_ref().is_ok_and(|paused| is_paused(paused, &scope_of(&account)));
+                    let may_act = actor.as_ref().is_ok_and(|actor| is_owner(actor, &account));
+                    view! { <Row kind=kind account=account paused=paused may_act=may_act/> }
+                };
                 let pager = view! { <ListPager page=&page/> };
                 match page.items.is_empty() {
                     true => Either::Left(empty(kind, searched.get_untracked().is_empty())),
-                    false => Either::Right(view! { <Rows kind=kind accounts=page.items/> {pager} }),
+                    false => Either::Right(view! {
+                        <Rows kind=kind rows=page.items.into_iter().map(row).collect()/>
+                        {pager}
+                    }),
                 }
             }
         />
@@ -85,21 +94,21 @@ fn empty(kind: Kind, all: bool) -> impl IntoView {
 }
 
 #[component]
-fn Rows(kind: Kind, accounts: Vec<Account>) -> impl IntoView {
+fn Rows<V: IntoView + 'static>(kind: Kind, rows: Vec<V>) -> impl IntoView {
     let (label, columns) = match kind {
         Kind::User => ("Users", vec!["Name", "Rights", "Made", ""]),
         Kind::Organization => ("Organizations", vec!["Name", "Made", ""]),
     };
     view! {
         <Table label=label columns=columns>
-            {accounts.into_iter().map(|account| view! { <Row kind=kind account=account/> }).collect_view()}
+            {rows}
         </Table>
     }
 }
 
 #[component]
-fn Row(kind: Kind, account: Account) -> impl IntoView {
-    let scope = PauseScope::Namespace(account.name.clone());
+fn Row(kind: Kind, account: Account, paused: bool, may_act: bool) -> impl IntoView {
+    let scope = scope_of(&account);
     let name = account.name.to_string();
     let repositories = paths::with_query("/repositories", &[("namespace", Some(&name))]);
     let page = |page: &str| format!("{}/{}/{page}", kind.path(), paths::segment(&name));
@@ -113,35 +122,28 @@ fn Row(kind: Kind, account: Account) -> impl IntoView {
     });
     view! {
         <tr>
-            <th scope="row">{name.clone()} <PausedBadge scope=scope.clone()/></th>
+            <th scope="row">{name.clone()} {paused.then(|| view! { <PausedBadge/> })}</th>
             {rights}
             <td><RelativeTime at=account.created_at/></td>
             <td class="row-actions">
                 <A href=repositories attr:class="button quiet">"Repositories"</A>
-                <OwnersLink name=name.clone() href=storage label="Storage" dialog=true/>
-                <OwnersLink name=name.clone() href=paths::pause(&scope) label="Pause…" dialog=false/>
-                {(kind == Kind::User).then(|| view! { <OwnersLink name=name href=password label="Change password" dialog=true/> })}
+                {may_act.then(|| view! {
+                    <ButtonLink dialog=true href=storage kind=ButtonKind::Quiet>"Storage"</ButtonLink>
+                    <ButtonLink href=paths::pause(&scope) kind=ButtonKind::Quiet>"Pause…"</ButtonLink>
+                    {(kind == Kind::User).then(|| view! {
+                        <ButtonLink dialog=true href=password kind=ButtonKind::Quiet>"Change password"</ButtonLink>
+                    })}
+                })}
             </td>
         </tr>
     }
 }
 
-/// Leads to a dialog or page, for those who may act for the account.
-#[component]
-fn OwnersLink(name: String, href: String, label: &'static str, dialog: bool) -> impl IntoView {
-    let session = use_session();
-    view! {
-        <AwaitedInside
-            resource=session.actor
-            children=move |actor| {
-                let may = match actor {
-                    Ok(Actor::User(user)) => user.is_admin || user.name.as_str() == name,
-                    _ => false,
-                };
-                may.then(|| view! {
-                    <ButtonLink dialog=dialog href=href.clone() kind=ButtonKind::Quiet>{label}</ButtonLink>
-                })
-            }
-        />
-    }
+fn scope_of(account: &Account) -> PauseScope {
+    PauseScope::Namespace(account.name.clone())
+}
+
+/// Whether somebody may act for an account.
+fn is_owner(actor: &Actor, account: &Account) -> bool {
+    actor.user().is_some_and(|user| user.is_admin || user.name == account.name)
 }

@@ -2,13 +2,13 @@
 
 use leptos::{either::Either, ev, prelude::*};
 use leptos_router::hooks::use_params_map;
-use longshore_model::{Actor, parse_size, repository::NamespaceStorage};
+use longshore_model::{parse_size, repository::NamespaceStorage};
 
 use super::Kind;
 use crate::{
     components::{
-        Alert, Button, ButtonKind, ButtonLink, Fact, Facts, FormProblem, Loaded, PageTitle, ProgressBar,
-        RouteDialog, TextField, Tone, focus_first_error, size,
+        Alert, Button, ButtonKind, ButtonLink, Fact, Facts, FormProblem, LoadedBeside, PageTitle,
+        ProgressBar, RouteDialog, TextField, Tone, focus_first_error, size,
     },
     server::{namespace_storage, set_quota},
     session::use_session,
@@ -35,24 +35,23 @@ fn Storage(kind: Kind) -> impl IntoView {
     view! {
         <PageTitle text=format!("Storage of {name}")/>
         <RouteDialog title=format!("Storage of {name}") back=kind.path()>
-            <Loaded
+            <LoadedBeside
                 resource=storage
-                children=move |held: NamespaceStorage| {
+                beside=session.actor
+                children=move |held, actor| {
                     // What is held changes with the quota; the form is made once, so it keeps what is typed.
                     let held = RwSignal::new(held);
+                    let form = match actor.is_ok_and(|actor| actor.is_admin()) {
+                        true => Either::Left(view! { <QuotaForm kind=kind held=held/> }),
+                        false => Either::Right(view! {
+                            <div class="form-actions">
+                                <ButtonLink href=kind.path() dialog=true>"Close"</ButtonLink>
+                            </div>
+                        }),
+                    };
                     view! {
                         {move || view! { <Held held=held.get()/> }}
-                        <Loaded
-                            resource=session.actor
-                            children=move |actor: Actor| match actor.is_admin() {
-                                true => Either::Left(view! { <QuotaForm kind=kind held=held/> }),
-                                false => Either::Right(view! {
-                                    <div class="form-actions">
-                                        <ButtonLink href=kind.path() dialog=true>"Close"</ButtonLink>
-                                    </div>
-                                }),
-                            }
-                        />
+                        {form}
                     }
                 }
             />

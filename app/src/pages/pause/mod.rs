@@ -9,17 +9,17 @@ use leptos_router::hooks::use_params_map;
 use longshore_model::{
     Code, PauseScope, Problem,
     job::{Event, Status},
-    pause::Resumed,
+    pause::{PauseView, Resumed},
 };
 
 use crate::{
     components::{
-        Alert, Button, ButtonKind, FormProblem, ListQuery, Loaded, PageHeader, PageTitle, Panel,
+        Alert, Button, ButtonKind, FormProblem, ListQuery, LoadedBeside, PageHeader, PageTitle, Panel,
         RelativeTime, Tone, use_list_query,
     },
     live::ConnectionNotice,
     pages::repository::follow_and_reload,
-    pauses::{OtherPauses, capitalised, use_pauses, waiting},
+    pauses::{OtherPauses, capitalised, known_pauses, use_pauses, waiting},
     server::{Answer, PauseFlows, PauseState, ResumeFlows, look_at_pause},
 };
 use choices::ResumeChoices;
@@ -52,6 +52,7 @@ pub fn PausePage() -> impl IntoView {
         move || (scope.get(), query.get(), pauses.changes()),
         |(scope, query, _)| load(scope, query),
     );
+    let known = known_pauses();
     let resume = ServerAction::<ResumeFlows>::new();
     let pause = ServerAction::<PauseFlows>::new();
     Effect::new(move |before: Option<()>| {
@@ -70,12 +71,14 @@ pub fn PausePage() -> impl IntoView {
     let lost = follow_and_reload(|| Some("/events?jobs=1".to_owned()), matters, move || pauses.changed());
     view! {
         <ConnectionNotice lost=lost/>
-        <Loaded
+        <LoadedBeside
             resource=state
-            children=move |state| {
+            beside=known
+            children=move |state, known| {
+                let known = known.unwrap_or_default();
                 let scope = scope.get_untracked().unwrap_or(PauseScope::System);
                 match state.queue.is_some() {
-                    true => Either::Left(view! { <Paused state=state scope=scope resume=resume/> }),
+                    true => Either::Left(view! { <Paused state=state known=known scope=scope resume=resume/> }),
                     false => Either::Right(view! { <Flowing state=state scope=scope pause=pause resume=resume/> }),
                 }
             }
@@ -85,7 +88,12 @@ pub fn PausePage() -> impl IntoView {
 
 /// It is paused.
 #[component]
-fn Paused(state: PauseState, scope: PauseScope, resume: ServerAction<ResumeFlows>) -> impl IntoView {
+fn Paused(
+    state: PauseState,
+    known: Vec<PauseView>,
+    scope: PauseScope,
+    resume: ServerAction<ResumeFlows>,
+) -> impl IntoView {
     let queue = state.queue.expect("it is shown only while something is paused");
     let title = format!("{} is paused", capitalised(&state.subject));
     let (pause, held) = (queue.pause.pause, queue.held);
@@ -102,7 +110,7 @@ fn Paused(state: PauseState, scope: PauseScope, resume: ServerAction<ResumeFlows
             .then(|| {
                 view! {
                     <section class="also-paused">
-                        <OtherPauses/>
+                        <OtherPauses known=known/>
                     </section>
                 }
             })}

@@ -2,14 +2,15 @@
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::components::Outlet;
+use longshore_model::{PauseScope, Remote};
 
 use super::{Changes, row::RemoteRow};
 use crate::{
     components::{
-        ButtonKind, ButtonLink, EmptyState, ListPager, ListQuery, Loaded, PageHeader, PageTitle, SearchBox,
-        Table, use_list_query,
+        ButtonKind, ButtonLink, EmptyState, ListPager, ListQuery, LoadedBeside, PageHeader, PageTitle,
+        SearchBox, Table, use_list_query,
     },
-    pauses::provide_known,
+    pauses::{is_paused, known_pauses},
     server::remotes,
 };
 
@@ -19,7 +20,7 @@ pub fn Remotes() -> impl IntoView {
     let query = use_list_query();
     let changes = Changes(RwSignal::new(0));
     provide_context(changes);
-    provide_known();
+    let paused = known_pauses();
     let page = Resource::new_blocking(
         move || (query.get(), changes.0.get()),
         |(query, _): (ListQuery, usize)| remotes(query.search(), query.page()),
@@ -31,12 +32,17 @@ pub fn Remotes() -> impl IntoView {
             <ButtonLink dialog=true href="/remotes/new" kind=ButtonKind::Primary>"New remote"</ButtonLink>
         </PageHeader>
         <SearchBox action="/remotes" value=searched label="Search the remotes"/>
-        <Loaded
+        <LoadedBeside
             resource=page
-            children=move |page| {
+            beside=paused
+            children=move |page, paused| {
+                let paused = paused.unwrap_or_default();
                 let pager = view! { <ListPager page=&page/> };
-                let rows: Vec<_> =
-                    page.items.into_iter().map(|remote| view! { <RemoteRow remote=remote/> }).collect();
+                let row = |remote: Remote| {
+                    let paused = is_paused(&paused, &PauseScope::Remote(remote.id));
+                    view! { <RemoteRow remote=remote paused=paused/> }
+                };
+                let rows: Vec<_> = page.items.into_iter().map(row).collect();
                 let columns = vec!["Remote", "Kind", "User", "Used by", "Health", ""];
                 match (rows.is_empty(), searched.get_untracked().is_empty()) {
                     (true, true) => Either::Left(Either::Left(view! {

@@ -15,7 +15,7 @@ use crate::{
 
 /// A remote: where it leads, who signs in, who uses it, how it is, and what one can do with it.
 #[component]
-pub(super) fn RemoteRow(remote: Remote) -> impl IntoView {
+pub(super) fn RemoteRow(remote: Remote, paused: bool) -> impl IntoView {
     let changes = use_changes();
     let id = remote.id;
     let scope = PauseScope::Remote(id);
@@ -50,7 +50,7 @@ pub(super) fn RemoteRow(remote: Remote) -> impl IntoView {
         <tr>
             <th scope="row">
                 <A href=href.clone()>{name}</A>
-                <PausedBadge scope=scope.clone()/>
+                {paused.then(|| view! { <PausedBadge/> })}
                 {named}
                 <p class="row-detail">"of " {owner}</p>
             </th>

@@ -10,9 +10,9 @@ use longshore_model::{
 use super::{Flows, STATES, state_label, state_of, visibility_label};
 use crate::{
     components::{
-        AwaitedInside, Badge, ButtonKind, ButtonLink, Choice, Commands, EmptyState, FilterSelect, FilterText,
-        ListPager, ListQuery, Loaded, PageHeader, PageTitle, RelativeTime, SearchBox, Table, Tone,
-        in_browser, size, use_list_query,
+        Badge, ButtonKind, ButtonLink, Choice, Commands, EmptyState, FilterSelect, FilterText, ListPager,
+        ListQuery, LoadedBeside, PageHeader, PageTitle, RelativeTime, SearchBox, Table, Tone, in_browser,
+        size, use_list_query,
     },
     host::registry_host,
     paths,
@@ -48,13 +48,17 @@ pub fn Repositories() -> impl IntoView {
                 choices=STATES.map(|(state, label, _)| Choice::new(state.as_str(), label)).to_vec()
             />
         </SearchBox>
-        <Loaded resource=list let:page>
-            {if page.items.is_empty() {
-                Either::Left(view! { <Empty filtered=query.get_untracked() != ListQuery::default()/> })
-            } else {
-                Either::Right(view! { <List page=page/> })
-            }}
-        </Loaded>
+        <LoadedBeside
+            resource=list
+            beside=use_session().actor
+            children=move |page, actor| match page.items.is_empty() {
+                true => {
+                    let filtered = query.get_untracked() != ListQuery::default();
+                    Either::Left(view! { <Empty filtered=filtered reader=actor.ok()/> })
+                }
+                false => Either::Right(view! { <List page=page/> }),
+            }
+        />
         <Outlet/>
     }
 }
@@ -125,8 +129,7 @@ fn Row<'summary>(summary: &'summary RepositorySummary) -> impl IntoView + use<> 
 
 /// What stands where the list would be.
 #[component]
-fn Empty(filtered: bool) -> impl IntoView {
-    let session = use_session();
+fn Empty(filtered: bool, reader: Option<Actor>) -> impl IntoView {
     if filtered {
         return view! {
             <EmptyState title="No repository is like that">
@@ -135,21 +138,16 @@ fn Empty(filtered: bool) -> impl IntoView {
         }
         .into_any();
     }
-    view! {
-        <AwaitedInside
-            resource=session.actor
-            children=|actor| match actor {
-                Ok(Actor::User(user)) => Either::Left(view! { <FirstPush namespace=user.name.to_string()/> }),
-                _ => Either::Right(view! {
-                    <EmptyState title="There is no public repository">
-                        <p>"Sign in to see those that are yours."</p>
-                        <ButtonLink href="/sign-in" kind=ButtonKind::Primary>"Sign in"</ButtonLink>
-                    </EmptyState>
-                }),
-            }
-        />
+    match reader {
+        Some(Actor::User(user)) => view! { <FirstPush namespace=user.name.to_string()/> }.into_any(),
+        _ => view! {
+            <EmptyState title="There is no public repository">
+                <p>"Sign in to see those that are yours."</p>
+                <ButtonLink href="/sign-in" kind=ButtonKind::Primary>"Sign in"</ButtonLink>
+            </EmptyState>
+        }
+        .into_any(),
     }
-    .into_any()
 }
 
 /// How the first image gets here.

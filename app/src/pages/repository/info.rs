@@ -6,7 +6,7 @@ use longshore_model::{PageRequest, repository::RepositorySummary, tag::TagSummar
 
 use super::use_repository;
 use crate::{
-    components::{Commands, EmptyState, Fact, Facts, Loaded, Panel, RelativeTime, size},
+    components::{Commands, EmptyState, Fact, Facts, LoadedBeside, Panel, RelativeTime, size},
     host::registry_host,
     pages::repositories::Flows,
     paths,
@@ -25,15 +25,17 @@ pub fn Info() -> impl IntoView {
         |(name, _)| tags(name, None, PageRequest::first(RECENT)),
     );
     view! {
-        <Loaded resource=recent let:page>
-            <Pull newest=page.items.first().map(|newest| newest.tag.name.to_string())/>
-            <div class="columns">
-                <Loaded resource=here.summary let:summary>
-                    <About summary=summary/>
-                </Loaded>
-                <Recent tags=page.items/>
-            </div>
-        </Loaded>
+        <LoadedBeside
+            resource=recent
+            beside=here.summary
+            children=|page, summary| view! {
+                <Pull newest=page.items.first().map(|newest| newest.tag.name.to_string())/>
+                <div class="columns">
+                    {summary.ok().map(|summary| view! { <About summary=summary/> })}
+                    <Recent tags=page.items/>
+                </div>
+            }
+        />
     }
 }
 
