@@ -106,8 +106,12 @@ impl Registry {
     /// same way. Behind a gate that is what the gate found out (semantics 37, 39); without one, every error that
     /// may mean it does.
     pub fn is_away(&self, error: &Error) -> bool {
-        let found = self.inner.transport.gate.as_ref().is_none_or(Gate::is_closed);
-        error.is_waiting() || (error.may_be_away() && found)
+        match &self.inner.transport.gate {
+            Some(gate) => {
+                error.is_waiting() || (gate.is_closed() && (error.may_be_away() || error.server_fails()))
+            }
+            None => error.may_be_away(),
+        }
     }
 
     pub(crate) fn auth(&self) -> &Auth {

@@ -172,6 +172,17 @@ pub(crate) fn asks_to_wait(status: StatusCode, retry_after: Option<Duration>) ->
     status == StatusCode::TOO_MANY_REQUESTS || (status == StatusCode::FORBIDDEN && retry_after.is_some())
 }
 
+/// Whether what stands in front of a registry answers so while the registry is away.
+pub(crate) fn is_unavailable(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
+}
+
+/// Whether a server failed that may work later: any 5xx but those that say that it cannot do this at all.
+pub(crate) fn server_fails(status: StatusCode) -> bool {
+    let cannot = matches!(status, StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED);
+    status.is_server_error() && !cannot
+}
+
 fn bracketed(words: &str) -> String {
     if words.is_empty() { String::new() } else { format!(" ({words})") }
 }
@@ -193,13 +204,8 @@ impl Error {
             },
             Error::Refused(refusal) if refusal.is_limit() => true,
             Error::Refused(refusal) => {
-                refusal.status.is_server_error()
-                    && refusal.status != StatusCode::NOT_IMPLEMENTED
-                    && refusal.status != StatusCode::HTTP_VERSION_NOT_SUPPORTED
-                    || matches!(
-                        refusal.status,
-                        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY
-                    )
+                server_fails(refusal.status)
+                    || matches!(refusal.status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY)
             }
             Error::Source { .. } | Error::Waits { .. } => true,
             Error::AddressRefused(_)
@@ -217,20 +223,16 @@ impl Error {
     /// Whether this may mean that the registry as a whole cannot be spoken to for now: it is overloaded, not reached,
     /// or says nothing. [`crate::Registry::is_away`] knows whether it does.
     pub fn may_be_away(&self) -> bool {
-        let overloaded = |status| {
-            matches!(
-                status,
-                StatusCode::TOO_MANY_REQUESTS
-                    | StatusCode::BAD_GATEWAY
-                    | StatusCode::SERVICE_UNAVAILABLE
-                    | StatusCode::GATEWAY_TIMEOUT
-            )
-        };
         match self {
             Error::Network { .. } => self.is_transient(),
-            Error::Refused(refusal) if refusal.is_limit() => true,
-            _ => self.status().is_some_and(overloaded),
+            Error::Refused(refusal) => refusal.is_limit() || is_unavailable(refusal.status),
+            _ => false,
         }
+    }
+
+    /// Whether the registry failed, and not what was asked of it.
+    pub(crate) fn server_fails(&self) -> bool {
+        self.status().is_some_and(server_fails)
     }
 
     /// How long the registry asks to be left alone.

@@ -221,6 +221,45 @@ async fn semantics_39_a_registry_that_says_it_is_there_and_gives_nothing_is_left
 }
 
 #[tokio::test]
+async fn semantics_39_a_registry_that_lists_its_tags_and_fails_at_every_one_of_them_is_left_alone() {
+    for status in [500, 522] {
+        let world = World::running().await;
+        let registry = ScriptedRegistry::start().await;
+        for number in 0..100 {
+            registry.hold("their/app", Some(&format!("v{number:02}")), &corpus::image(number, 1, 100));
+        }
+        registry.script([any("*/manifests/*").status(status)]);
+        let here = world.repository("dev/app").await;
+        let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+        let job = poll(&world, &mirror).await;
+        let tried = async || Some(world.job(job).await).filter(|job| job.attempt == 4 && job.error.is_some());
+        let waiting = world.until(tried).await;
+        assert_eq!(waiting.back_off.as_ref().map(|wait| wait.reason), Some(WaitReason::Unavailable));
+        // Four more are found to be broken in each try; what is under way comes to its end.
+        let asked = registry.requests().len();
+        assert!(asked <= 200, "{asked} requests in 4 tries, {status}");
+        registry.forget_rules();
+        assert_eq!(world.ended(job).await.status, Status::Done);
+        assert_eq!(world.tags(&here).await.len(), 100);
+    }
+}
+
+#[tokio::test]
+async fn semantics_37_many_tags_in_a_row_that_are_broken_for_good_keep_none_from_coming() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    for number in 0..12 {
+        registry.hold("their/app", Some(&format!("a{number:02}")), &corpus::image(number, 1, 100));
+    }
+    registry.hold("their/app", Some("fine"), &corpus::image(90, 1, 100));
+    registry.script([any("*/manifests/a*").status(500)]);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+    poll(&world, &mirror).await;
+    world.until(async || world.tag(&here, "fine").await).await;
+}
+
+#[tokio::test]
 async fn semantics_23_a_pull_longer_than_a_day_keeps_its_first_blobs() {
     let clock = Arc::new(Ahead::default());
     let mut world = World::still_at(clock.clone()).await;

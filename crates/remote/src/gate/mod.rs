@@ -2,37 +2,33 @@
 //! closes it for all of them, and so does a registry that is away (semantics 39). An error about one thing that
 //! was asked for leaves it open: before it closes for one of those, the registry itself is asked (semantics 37).
 
-use std::collections::VecDeque;
+mod troubles;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use reqwest::Response;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::answer::retry_after;
 use crate::connector::Connector;
-use crate::error::asks_to_wait;
+use crate::error::{asks_to_wait, is_unavailable, server_fails};
 use crate::transport::{Call, Payload};
 use crate::{Error, Failure};
+use troubles::{Troubles, Whose};
 
 /// So many bytes of an answer are a move; a registry that sends fewer in a while is as good as silent.
 const A_MOVE: usize = 4096;
 /// How long a gate stays closed at least, until its owner has decided ([`Gate::postpone`]).
 const PROVISIONAL: Duration = Duration::from_secs(5);
-/// Things that could not be had are remembered, this many at most.
-const TROUBLED: usize = 256;
-/// So many different things in a row that cannot be had are the registry's trouble, though it says that it is
-/// there: what stands in front of it may say so for it.
-const MANY: usize = 4;
-
 /// Why a registry is left alone for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClosedBecause {
     /// It answered 429: too many requests.
     RateLimited,
-    /// It, or what stands in front of it, answered 502, 503 or 504.
+    /// It, or what stands in front of it, answered 502, 503 or 504, or any 5xx to many requests in a row.
     Unavailable,
     /// It could not be connected to, or did not answer.
     Unreachable,
@@ -97,32 +93,13 @@ struct State {
     waited: Duration,
     /// What came in that time, in bytes.
     came: usize,
-    troubled: VecDeque<Troubled>,
+    troubles: Troubles,
 }
 
 impl State {
     fn move_on(&mut self) {
         (self.moved, self.waited, self.came) = (Instant::now(), Duration::ZERO, 0);
     }
-}
-
-/// A thing that could not be had, in a way in which a whole registry fails.
-#[derive(Debug)]
-struct Troubled {
-    what: String,
-    /// Whether others were had since: then the trouble is the thing's own.
-    others_answered: bool,
-}
-
-/// Whose trouble it is that a thing cannot be had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Whose {
-    /// Its own: others could be had since it failed before.
-    Its,
-    /// The registry's: it is one of many.
-    TheRegistrys,
-    /// The registry itself can tell.
-    Unknown,
 }
 
 impl Default for Gate {
@@ -133,7 +110,7 @@ impl Default for Gate {
             moved: Instant::now(),
             waited: Duration::ZERO,
             came: 0,
-            troubled: VecDeque::new(),
+            troubles: Troubles::default(),
         };
         let (standing, seen) = (watch::Sender::new(Standing::Open), tokio::sync::Mutex::default());
         Self(Arc::new(Inner { standing, state: Mutex::new(state), seen }))
@@ -229,6 +206,7 @@ impl Gate {
                 },
                 at_registry,
                 is_blob: call.is_blob(),
+                is_head: call.method == Method::HEAD,
                 has_body: !matches!(call.payload, Payload::Empty),
             }),
         }
@@ -282,11 +260,8 @@ impl Gate {
 
     /// A thing could be had, or is not there: the registry does its work.
     fn answered(&self, what: &str) {
-        {
-            let mut state = self.lock();
-            state.troubled.retain(|troubled| troubled.what != what);
-            state.troubled.iter_mut().for_each(|troubled| troubled.others_answered = true);
-        }
+        let probed = self.standing() == Standing::Probing;
+        self.lock().troubles.had(what, probed);
         self.is_there();
     }
 
@@ -299,23 +274,6 @@ impl Gate {
             }
             probed
         });
-    }
-
-    /// Keeps in mind that a thing could not be had, and says whose trouble that is.
-    fn whose_trouble(&self, what: &str) -> Whose {
-        let mut state = self.lock();
-        match state.troubled.iter().find(|troubled| troubled.what == what) {
-            Some(known) if known.others_answered => return Whose::Its,
-            Some(_) => {}
-            None => {
-                if state.troubled.len() == TROUBLED {
-                    state.troubled.pop_front();
-                }
-                state.troubled.push_back(Troubled { what: what.to_owned(), others_answered: false });
-            }
-        }
-        let in_a_row = state.troubled.iter().filter(|troubled| !troubled.others_answered).count();
-        if in_a_row >= MANY { Whose::TheRegistrys } else { Whose::Unknown }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -361,10 +319,20 @@ impl Asked {
         }
     }
 
+    /// It was answered with an error of the server, which is mostly about the one thing. Many of them are not.
+    fn is_broken(&self) {
+        if self.is_thing && self.gate.lock().troubles.whose(&self.what) == Whose::TheRegistrys {
+            self.gate.close(ClosedBecause::Unavailable, None, false);
+        } else {
+            self.gate.is_there();
+        }
+    }
+
     /// It failed in a way in which a whole registry fails. Closes the gate, unless the trouble is, or may be, that
     /// of one thing.
     fn fails(&self, because: ClosedBecause, asked: Option<Duration>) -> Option<Doubt> {
-        let whose = if self.is_thing { self.gate.whose_trouble(&self.what) } else { Whose::TheRegistrys };
+        let whose =
+            if self.is_thing { self.gate.lock().troubles.whose(&self.what) } else { Whose::TheRegistrys };
         match (whose, asked) {
             (Whose::Its, _) => None,
             (Whose::Unknown, None) => Some(Doubt { gate: self.gate.clone(), because, since: Instant::now() }),
@@ -411,6 +379,7 @@ pub(crate) struct Passage {
     /// Whether it goes to the registry itself.
     at_registry: bool,
     is_blob: bool,
+    is_head: bool,
     has_body: bool,
 }
 
@@ -432,8 +401,15 @@ impl Passage {
             status if asks_to_wait(status, asked) => {
                 gate.close(ClosedBecause::RateLimited, asked, !self.is_blob)
             }
-            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            status if is_unavailable(status) => {
                 return self.asked.fails(ClosedBecause::Unavailable, asked);
+            }
+            // There are registries that fail at every HEAD. A GET confirms it.
+            status if server_fails(status) => {
+                gate.moved();
+                if !self.is_head {
+                    self.asked.is_broken();
+                }
             }
             // Who is asked for a token first has not been asked for the thing yet.
             StatusCode::UNAUTHORIZED => gate.moved(),
@@ -466,190 +442,4 @@ impl Passage {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use http::Method;
-    use longshore_oci::Scope;
-    use url::Url;
-
-    fn call(path: &str) -> Call {
-        let url = Url::parse(&format!("http://registry.example/v2/{path}")).unwrap();
-        let scopes = if path.is_empty() { Vec::new() } else { vec![Scope::Catalog] };
-        let mut call = Call::new(Method::GET, url, scopes, "asking".into());
-        call.content_addressed = true;
-        call
-    }
-
-    fn admit(gate: &Gate, path: &str) -> Result<Passage, Error> {
-        gate.admit(&call(path), "registry.example", true)
-    }
-
-    fn doubt(gate: &Gate, path: &str, status: u16, retry_after: Option<&str>) -> Option<Doubt> {
-        let mut answer = http::Response::builder().status(status);
-        if let Some(value) = retry_after {
-            answer = answer.header("retry-after", value);
-        }
-        admit(gate, path).unwrap().answered(&answer.body("").unwrap().into())
-    }
-
-    /// An answer at a registry that says, when it is asked, that it is there.
-    async fn answer(gate: &Gate, path: &str, status: u16, retry_after: Option<&str>) {
-        if let Some(doubt) = doubt(gate, path, status, retry_after) {
-            doubt.settle(std::future::ready(true)).await;
-        }
-    }
-
-    #[tokio::test]
-    async fn semantics_39_a_limit_closes_the_gate_for_the_time_that_was_asked_for() {
-        let gate = Gate::default();
-        answer(&gate, "a/manifests/1", 429, Some("120")).await;
-        let refused = admit(&gate, "b/manifests/2").unwrap_err();
-        assert!(refused.is_waiting() && refused.is_transient(), "{refused}");
-        assert!(admit(&gate, "a/blobs/sha256:1").is_ok(), "what is under way may end");
-        let Standing::Closed(closure) = gate.standing() else { panic!("it is open") };
-        let left = closure.until.duration_since(Instant::now());
-        assert!((118..=120).contains(&left.as_secs()), "{left:?}");
-        gate.postpone(closure.number, Instant::now());
-        answer(&gate, "b/manifests/2", 200, None).await;
-        assert_eq!(gate.standing(), Standing::Open);
-    }
-
-    #[tokio::test]
-    async fn semantics_39_what_is_closed_is_opened_by_an_answer_alone() {
-        let gate = Gate::default();
-        assert!(admit(&gate, "a/tags/list").unwrap().failed(&Failure::Refused).is_none());
-        assert!(admit(&gate, "a/blobs/sha256:1").is_err());
-        gate.probe();
-        assert_eq!(gate.standing(), Standing::Probing);
-        doubt(&gate, "a/tags/list", 503, None).unwrap().settle(std::future::ready(false)).await;
-        assert!(gate.is_closed());
-        gate.probe();
-        answer(&gate, "a/tags/list", 401, None).await;
-        assert_eq!(gate.standing(), Standing::Probing, "a token comes first");
-        answer(&gate, "a/tags/list", 404, None).await;
-        assert_eq!(gate.standing(), Standing::Open);
-    }
-
-    #[tokio::test]
-    async fn semantics_37_one_thing_that_cannot_be_had_closes_nothing_while_the_registry_is_there() {
-        let gate = Gate::default();
-        for status in [502, 503, 504] {
-            answer(&gate, "a/manifests/broken", status, None).await;
-            assert_eq!(gate.standing(), Standing::Open, "{status}");
-        }
-        let hung = admit(&gate, "a/manifests/hung").unwrap().failed(&Failure::Timeout { seconds: 30 });
-        hung.unwrap().settle(std::future::ready(true)).await;
-        assert_eq!(gate.standing(), Standing::Open);
-        answer(&gate, "a/manifests/good", 200, None).await;
-        // It is known by now whose trouble it is, and the registry is not asked again.
-        assert!(doubt(&gate, "a/manifests/broken", 503, None).is_none());
-        assert!(doubt(&gate, "a/manifests/broken", 503, Some("9")).is_none());
-        assert_eq!(gate.standing(), Standing::Open);
-    }
-
-    #[tokio::test]
-    async fn semantics_39_a_registry_that_is_away_when_it_is_asked_closes_the_gate_once_for_all_who_doubt_it()
-    {
-        let gate = Gate::default();
-        let one = doubt(&gate, "a/manifests/1", 502, None).unwrap();
-        let two = doubt(&gate, "a/manifests/2", 502, None).unwrap();
-        one.settle(std::future::ready(false)).await;
-        assert!(gate.is_closed());
-        two.settle(async { panic!("it was asked twice") }).await;
-
-        let gate = Gate::default();
-        let one = doubt(&gate, "a/manifests/1", 502, None).unwrap();
-        let two = doubt(&gate, "a/manifests/2", 502, None).unwrap();
-        one.settle(std::future::ready(true)).await;
-        two.settle(async { panic!("it was asked twice") }).await;
-        assert_eq!(gate.standing(), Standing::Open);
-    }
-
-    #[tokio::test]
-    async fn semantics_39_many_things_in_a_row_that_cannot_be_had_close_the_gate() {
-        let gate = Gate::default();
-        for number in 1..MANY {
-            answer(&gate, &format!("a/manifests/{number}"), 503, None).await;
-            assert_eq!(gate.standing(), Standing::Open);
-        }
-        answer(&gate, "a/manifests/last", 503, None).await;
-        assert!(gate.is_closed(), "though it says that it is there");
-        gate.probe();
-        assert!(doubt(&gate, "a/manifests/1", 503, None).is_none());
-        assert!(gate.is_closed(), "one request is enough to see that it still is away");
-        gate.probe();
-        answer(&gate, "a/tags/list", 200, None).await;
-        answer(&gate, "a/manifests/1", 503, None).await;
-        assert_eq!(gate.standing(), Standing::Open);
-    }
-
-    #[tokio::test]
-    async fn semantics_39_who_says_how_long_to_wait_is_believed_the_first_time() {
-        let gate = Gate::default();
-        answer(&gate, "a/manifests/1", 503, Some("9")).await;
-        assert!(gate.is_closed());
-    }
-
-    #[tokio::test]
-    async fn semantics_39_what_everything_needs_closes_the_gate_at_once() {
-        for status in [502, 503, 504] {
-            let gate = Gate::default();
-            answer(&gate, "", status, None).await;
-            assert!(gate.is_closed(), "{status}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_registry_is_silent_while_nothing_moves_that_is_awaited() {
-        let gate = Gate::default();
-        let pass_time = || gate.lock().moved -= Duration::from_secs(3);
-        pass_time();
-        assert_eq!(gate.silence(), Duration::ZERO);
-        let passage = admit(&gate, "a/tags/list").unwrap();
-        assert!(gate.silence() < Duration::from_secs(1));
-        pass_time();
-        assert!(gate.silence() >= Duration::from_secs(3));
-        passage.moved();
-        assert!(gate.silence() < Duration::from_secs(1));
-        pass_time();
-        drop(passage);
-        assert_eq!(gate.silence(), Duration::ZERO);
-    }
-
-    #[tokio::test]
-    async fn semantics_39_a_403_that_says_when_to_come_back_is_a_limit() {
-        let gate = Gate::default();
-        answer(&gate, "a/manifests/1", 403, None).await;
-        assert!(!gate.is_closed());
-        answer(&gate, "a/manifests/1", 403, Some("7")).await;
-        assert!(gate.is_closed());
-    }
-
-    #[tokio::test]
-    async fn a_registry_that_drips_is_silent_too() {
-        let gate = Gate::default();
-        for _ in 0..5 {
-            let waits = gate.under_way();
-            gate.lock().moved -= Duration::from_secs(1);
-            gate.came(1);
-            drop(waits);
-        }
-        let waits = gate.under_way();
-        assert!(gate.silence() >= Duration::from_secs(5));
-        gate.came(A_MOVE);
-        assert!(gate.silence() < Duration::from_secs(1));
-        drop(waits);
-        assert_eq!(gate.silence(), Duration::ZERO, "nothing is awaited");
-    }
-
-    #[tokio::test]
-    async fn who_breaks_off_an_upload_is_not_left_alone_for_it() {
-        let gate = Gate::default();
-        let mut upload = call("a/blobs/uploads/1");
-        upload.method = Method::PUT;
-        upload.payload = Payload::Bytes("x".into());
-        let passage = gate.admit(&upload, "registry.example", true).unwrap();
-        assert!(passage.failed(&Failure::Broken("reset".into())).is_none());
-        assert_eq!(gate.standing(), Standing::Open);
-    }
-}
+mod tests;

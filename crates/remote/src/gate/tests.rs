@@ -1,0 +1,249 @@
+//! What opens a gate, and what closes it.
+
+use super::troubles::{MANY, TROUBLED};
+use super::*;
+use longshore_oci::Scope;
+use url::Url;
+
+fn call(path: &str) -> Call {
+    let url = Url::parse(&format!("http://registry.example/v2/{path}")).unwrap();
+    let scopes = if path.is_empty() { Vec::new() } else { vec![Scope::Catalog] };
+    let mut call = Call::new(Method::GET, url, scopes, "asking".into());
+    call.content_addressed = true;
+    call
+}
+
+fn admit(gate: &Gate, path: &str) -> Result<Passage, Error> {
+    gate.admit(&call(path), "registry.example", true)
+}
+
+fn doubt(gate: &Gate, path: &str, status: u16, retry_after: Option<&str>) -> Option<Doubt> {
+    let mut answer = http::Response::builder().status(status);
+    if let Some(value) = retry_after {
+        answer = answer.header("retry-after", value);
+    }
+    admit(gate, path).unwrap().answered(&answer.body("").unwrap().into())
+}
+
+/// An answer at a registry that says, when it is asked, that it is there.
+async fn answer(gate: &Gate, path: &str, status: u16, retry_after: Option<&str>) {
+    if let Some(doubt) = doubt(gate, path, status, retry_after) {
+        doubt.settle(std::future::ready(true)).await;
+    }
+}
+
+#[tokio::test]
+async fn semantics_39_a_limit_closes_the_gate_for_the_time_that_was_asked_for() {
+    let gate = Gate::default();
+    answer(&gate, "a/manifests/1", 429, Some("120")).await;
+    let refused = admit(&gate, "b/manifests/2").unwrap_err();
+    assert!(refused.is_waiting() && refused.is_transient(), "{refused}");
+    assert!(admit(&gate, "a/blobs/sha256:1").is_ok(), "what is under way may end");
+    let Standing::Closed(closure) = gate.standing() else { panic!("it is open") };
+    let left = closure.until.duration_since(Instant::now());
+    assert!((118..=120).contains(&left.as_secs()), "{left:?}");
+    gate.postpone(closure.number, Instant::now());
+    answer(&gate, "b/manifests/2", 200, None).await;
+    assert_eq!(gate.standing(), Standing::Open);
+}
+
+#[tokio::test]
+async fn semantics_39_what_is_closed_is_opened_by_an_answer_alone() {
+    let gate = Gate::default();
+    assert!(admit(&gate, "a/tags/list").unwrap().failed(&Failure::Refused).is_none());
+    assert!(admit(&gate, "a/blobs/sha256:1").is_err());
+    gate.probe();
+    assert_eq!(gate.standing(), Standing::Probing);
+    doubt(&gate, "a/tags/list", 503, None).unwrap().settle(std::future::ready(false)).await;
+    assert!(gate.is_closed());
+    gate.probe();
+    answer(&gate, "a/tags/list", 401, None).await;
+    assert_eq!(gate.standing(), Standing::Probing, "a token comes first");
+    answer(&gate, "a/tags/list", 404, None).await;
+    assert_eq!(gate.standing(), Standing::Open);
+}
+
+#[tokio::test]
+async fn semantics_37_one_thing_that_cannot_be_had_closes_nothing_while_the_registry_is_there() {
+    let gate = Gate::default();
+    for status in [502, 503, 504] {
+        answer(&gate, "a/manifests/broken", status, None).await;
+        assert_eq!(gate.standing(), Standing::Open, "{status}");
+    }
+    let hung = admit(&gate, "a/manifests/hung").unwrap().failed(&Failure::Timeout { seconds: 30 });
+    hung.unwrap().settle(std::future::ready(true)).await;
+    assert_eq!(gate.standing(), Standing::Open);
+    answer(&gate, "a/manifests/good", 200, None).await;
+    // It is known by now whose trouble it is, and the registry is not asked again.
+    assert!(doubt(&gate, "a/manifests/broken", 503, None).is_none());
+    assert!(doubt(&gate, "a/manifests/broken", 503, Some("9")).is_none());
+    assert_eq!(gate.standing(), Standing::Open);
+}
+
+#[tokio::test]
+async fn semantics_39_a_registry_that_is_away_when_it_is_asked_closes_the_gate_once_for_all_who_doubt_it() {
+    let gate = Gate::default();
+    let one = doubt(&gate, "a/manifests/1", 502, None).unwrap();
+    let two = doubt(&gate, "a/manifests/2", 502, None).unwrap();
+    one.settle(std::future::ready(false)).await;
+    assert!(gate.is_closed());
+    two.settle(async { panic!("it was asked twice") }).await;
+
+    let gate = Gate::default();
+    let one = doubt(&gate, "a/manifests/1", 502, None).unwrap();
+    let two = doubt(&gate, "a/manifests/2", 502, None).unwrap();
+    one.settle(std::future::ready(true)).await;
+    two.settle(async { panic!("it was asked twice") }).await;
+    assert_eq!(gate.standing(), Standing::Open);
+}
+
+#[tokio::test]
+async fn semantics_39_many_things_in_a_row_that_cannot_be_had_close_the_gate() {
+    let gate = Gate::default();
+    for number in 1..MANY {
+        answer(&gate, &format!("a/manifests/{number}"), 503, None).await;
+        assert_eq!(gate.standing(), Standing::Open);
+    }
+    answer(&gate, "a/manifests/last", 503, None).await;
+    assert!(gate.is_closed(), "though it says that it is there");
+    gate.probe();
+    assert!(doubt(&gate, "a/manifests/1", 503, None).is_none());
+    assert!(gate.is_closed(), "one request is enough to see that it still is away");
+    gate.probe();
+    answer(&gate, "a/tags/list", 200, None).await;
+    answer(&gate, "a/manifests/1", 503, None).await;
+    assert_eq!(gate.standing(), Standing::Open);
+}
+
+#[tokio::test]
+async fn semantics_39_many_errors_of_the_server_in_a_row_close_the_gate_and_few_do_not() {
+    for status in [500, 507, 522] {
+        let gate = Gate::default();
+        for number in 0..20 {
+            answer(&gate, &format!("a/manifests/{number}"), status, None).await;
+            assert_eq!(gate.is_closed(), number + 1 >= MANY, "{number}");
+            if gate.is_closed() {
+                break;
+            }
+        }
+        gate.probe();
+        answer(&gate, "a/tags/list", 200, None).await;
+        for number in 0..MANY {
+            answer(&gate, &format!("a/manifests/{number}"), status, None).await;
+        }
+        assert_eq!(gate.standing(), Standing::Open, "these are broken by themselves");
+    }
+}
+
+#[tokio::test]
+async fn semantics_37_what_a_server_cannot_do_and_what_only_head_is_refused_close_nothing() {
+    let gate = Gate::default();
+    for number in 0..2 * MANY {
+        answer(&gate, &format!("a/referrers/{number}"), 501, None).await;
+        let mut head = call(&format!("a/manifests/{number}"));
+        head.method = Method::HEAD;
+        let passage = gate.admit(&head, "registry.example", true).unwrap();
+        let refused = http::Response::builder().status(500).body("").unwrap();
+        assert!(passage.answered(&refused.into()).is_none());
+    }
+    assert_eq!(gate.standing(), Standing::Open);
+}
+
+#[tokio::test]
+async fn semantics_37_things_that_are_broken_for_good_keep_none_behind_them_for_ever() {
+    for status in [500, 503] {
+        let gate = Gate::default();
+        let (broken, mut closed) = (3 * TROUBLED, 0);
+        loop {
+            gate.probe();
+            answer(&gate, "a/tags/list", 200, None).await;
+            for number in 0..broken {
+                answer(&gate, &format!("a/manifests/{number}"), status, None).await;
+                if gate.is_closed() {
+                    break;
+                }
+            }
+            if !gate.is_closed() {
+                break;
+            }
+            closed += 1;
+        }
+        assert!((8..=32).contains(&closed), "{closed}");
+        // Once one of them is had, the registry may be in trouble again.
+        answer(&gate, &format!("a/manifests/{}", broken - 1), 200, None).await;
+        for number in 0..MANY {
+            answer(&gate, &format!("b/manifests/{number}"), status, None).await;
+        }
+        assert!(gate.is_closed());
+    }
+}
+
+#[tokio::test]
+async fn semantics_39_who_says_how_long_to_wait_is_believed_the_first_time() {
+    let gate = Gate::default();
+    answer(&gate, "a/manifests/1", 503, Some("9")).await;
+    assert!(gate.is_closed());
+}
+
+#[tokio::test]
+async fn semantics_39_what_everything_needs_closes_the_gate_at_once() {
+    for status in [502, 503, 504] {
+        let gate = Gate::default();
+        answer(&gate, "", status, None).await;
+        assert!(gate.is_closed(), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_registry_is_silent_while_nothing_moves_that_is_awaited() {
+    let gate = Gate::default();
+    let pass_time = || gate.lock().moved -= Duration::from_secs(3);
+    pass_time();
+    assert_eq!(gate.silence(), Duration::ZERO);
+    let passage = admit(&gate, "a/tags/list").unwrap();
+    assert!(gate.silence() < Duration::from_secs(1));
+    pass_time();
+    assert!(gate.silence() >= Duration::from_secs(3));
+    passage.moved();
+    assert!(gate.silence() < Duration::from_secs(1));
+    pass_time();
+    drop(passage);
+    assert_eq!(gate.silence(), Duration::ZERO);
+}
+
+#[tokio::test]
+async fn semantics_39_a_403_that_says_when_to_come_back_is_a_limit() {
+    let gate = Gate::default();
+    answer(&gate, "a/manifests/1", 403, None).await;
+    assert!(!gate.is_closed());
+    answer(&gate, "a/manifests/1", 403, Some("7")).await;
+    assert!(gate.is_closed());
+}
+
+#[tokio::test]
+async fn a_registry_that_drips_is_silent_too() {
+    let gate = Gate::default();
+    for _ in 0..5 {
+        let waits = gate.under_way();
+        gate.lock().moved -= Duration::from_secs(1);
+        gate.came(1);
+        drop(waits);
+    }
+    let waits = gate.under_way();
+    assert!(gate.silence() >= Duration::from_secs(5));
+    gate.came(A_MOVE);
+    assert!(gate.silence() < Duration::from_secs(1));
+    drop(waits);
+    assert_eq!(gate.silence(), Duration::ZERO, "nothing is awaited");
+}
+
+#[tokio::test]
+async fn who_breaks_off_an_upload_is_not_left_alone_for_it() {
+    let gate = Gate::default();
+    let mut upload = call("a/blobs/uploads/1");
+    upload.method = Method::PUT;
+    upload.payload = Payload::Bytes("x".into());
+    let passage = gate.admit(&upload, "registry.example", true).unwrap();
+    assert!(passage.failed(&Failure::Broken("reset".into())).is_none());
+    assert_eq!(gate.standing(), Standing::Open);
+}
