@@ -392,7 +392,7 @@ pub(crate) async fn keep(
     if let Some(realm) = proof.realm.filter(|realm| remote.realm.as_deref() != Some(realm)) {
         remotes::pin_realm(tx, remote.id, &realm).await?;
     }
-    back_offs::forget(tx, remote.id).await?;
+    back_offs::forget(tx, remote.id, now).await?;
     remotes::record_contact(tx, remote.id, now, None).await?;
     Ok(remote)
 }

@@ -218,7 +218,7 @@ impl Admin {
                     remotes::pin_realm(tx, id, &realm).await?;
                 }
                 if error.is_none() {
-                    back_offs::forget(tx, id).await?;
+                    back_offs::forget(tx, id, now).await?;
                 }
                 Ok(remotes::record_contact(tx, id, now, error.as_deref()).await?)
             })

@@ -115,7 +115,7 @@ pub async fn close(
 
 /// A remote has answered after the wait until `waited`: what waits for it may go on. Another wait, which some
 /// server has begun since, stays. How the remote fared is remembered for a while, so that one that soon fails
-/// again is left alone for longer.
+/// again is left alone for longer. No job that waited for it is scheduled for later than `waited`.
 pub async fn answered(tx: &mut Tx, remote: RemoteId, waited: Timestamp, now: Timestamp) -> Result<(), Error> {
     let sql = "UPDATE back_offs SET until = NULL, changed_at = $3 WHERE remote = $1 AND until = $2";
     if change!(tx.conn, sql, remote.to_string(), micros(waited), micros(now))? > 0 {
@@ -124,20 +124,36 @@ pub async fn answered(tx: &mut Tx, remote: RemoteId, waited: Timestamp, now: Tim
     Ok(())
 }
 
-/// Lets one job try at once, because a person wants to know.
+/// Lets one job try at once, because a person wants to know. If the registry answers it, all others that waited for
+/// the end of the wait go on, too.
 pub async fn probe(tx: &mut Tx, remote: RemoteId, now: Timestamp) -> Result<(), Error> {
+    let sql = "SELECT until FROM back_offs WHERE remote = $1 AND until > $2";
+    let Some((until,)) = row!(tx.conn, (i64,), sql, remote.to_string(), micros(now))? else { return Ok(()) };
     let sql = "UPDATE back_offs SET until = $2 WHERE remote = $1 AND until > $2";
     if change!(tx.conn, sql, remote.to_string(), micros(now))? > 0 {
+        bring_forward(tx, remote, until, now).await?;
         tx.announce(Change::JobsWaiting(None));
     }
     Ok(())
 }
 
-/// Forgets how a remote fared: its settings are others now, or a person saw it answer.
-pub async fn forget(tx: &mut Tx, remote: RemoteId) -> Result<(), Error> {
-    let sql = "DELETE FROM back_offs WHERE remote = $1";
-    if change!(tx.conn, sql, remote.to_string())? > 0 {
+/// Forgets how a remote fared: its settings are others now, or a person saw it answer. All that waits for it is due,
+/// also what failed by itself and has a delay of its own. Behind [`crate::remotes::get_for_change`].
+pub async fn forget(tx: &mut Tx, remote: RemoteId, now: Timestamp) -> Result<(), Error> {
+    let forgotten = change!(tx.conn, "DELETE FROM back_offs WHERE remote = $1", remote.to_string())?;
+    if forgotten + bring_forward(tx, remote, i64::MAX, now).await? > 0 {
         tx.announce(Change::JobsWaiting(None));
     }
     Ok(())
+}
+
+/// Makes the jobs due that wait for a remote until `latest` at most; what a pause holds stays. Grows with the jobs that
+/// wait for the remote: the index `jobs_lanes` finds them by action and lane, on both databases. Locks jobs, and so
+/// comes behind the lock of the row in `back_offs`, as in [`crate::jobs::claim_lane`].
+async fn bring_forward(tx: &mut Tx, remote: RemoteId, latest: i64, now: Timestamp) -> Result<u64, Error> {
+    // The lanes of a remote begin with its identifier and a slash; the next character is a zero.
+    let sql = "UPDATE jobs SET scheduled_at = $3, updated_at = $3
+               WHERE action IN ('push_mirror_tag', 'poll_mirror') AND lane >= $1 AND lane < $2
+                 AND status = 'waiting' AND held_by IS NULL AND scheduled_at > $3 AND scheduled_at <= $4";
+    Ok(change!(tx.conn, sql, format!("{remote}/"), format!("{remote}0"), micros(now), latest)?)
 }

@@ -216,7 +216,7 @@ pub async fn update(
         return Err(Error::Stale { what: "remote", code: Code::RemoteChanged });
     }
     // How the registry fared under other settings says nothing of these.
-    back_offs::forget(tx, remote.id).await?;
+    back_offs::forget(tx, remote.id, remote.updated_at).await?;
     Ok(remote)
 }
 

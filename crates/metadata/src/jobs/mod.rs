@@ -240,15 +240,16 @@ pub async fn next_due(conn: &mut Conn, now: Timestamp) -> Result<Option<Timestam
 /// Lets a waiting job start now, because a person wants it to: its own delay ends, and so does that of its
 /// remote, which this job may probe. Answers the job as it is then.
 pub async fn hasten(tx: &mut Tx, job: JobId, now: Timestamp) -> Result<Job, Error> {
+    // Locks the remote's row first, then jobs, as whoever hands them out does.
+    let sql = "SELECT remote FROM jobs WHERE id = $1 AND status = 'waiting' AND remote IS NOT NULL";
+    if let Some((remote,)) = row!(tx.conn, (String,), sql, job.to_string())? {
+        back_offs::probe(tx, id(RemoteId, &remote)?, now).await?;
+    }
     let sql = "UPDATE jobs SET scheduled_at = $2, updated_at = $2
                WHERE id = $1 AND status = 'waiting' AND scheduled_at > $2";
     if change!(tx.conn, sql, job.to_string(), micros(now))? > 0 {
         tx.announce(Change::Job(job));
         tx.announce(Change::JobsWaiting(None));
-    }
-    let sql = "SELECT remote FROM jobs WHERE id = $1 AND status = 'waiting' AND remote IS NOT NULL";
-    if let Some((remote,)) = row!(tx.conn, (String,), sql, job.to_string())? {
-        back_offs::probe(tx, id(RemoteId, &remote)?, now).await?;
     }
     get(tx, job).await?.ok_or(Error::LeaseLost(job))
 }

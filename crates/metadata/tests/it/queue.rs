@@ -29,6 +29,7 @@ on_both![
     semantics_39_a_remote_that_fails_again_and_again_is_left_alone_for_longer,
     semantics_39_an_answer_does_not_end_a_wait_that_another_server_has_begun_since,
     semantics_39_changed_settings_end_the_wait,
+    semantics_39_what_waited_for_a_remote_is_due_when_a_person_ends_the_wait,
     semantics_39_jobs_stand_in_one_lane_per_remote_and_namespace,
 ];
 
@@ -300,6 +301,35 @@ async fn semantics_39_changed_settings_end_the_wait(scene: Scene) {
         })
         .await;
     assert_eq!(back_offs::get(&mut scene.read().await, one).await.unwrap(), None);
+}
+
+async fn semantics_39_what_waited_for_a_remote_is_due_when_a_person_ends_the_wait(scene: Scene) {
+    let (app, other) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
+    let (one, two) = two_remotes(&scene).await;
+    let later = |order: NewJob, second: i64| NewJob { scheduled_at: at(second), ..order };
+    let stopped = add(&scene, later(copy(&app, one, "1"), 10)).await;
+    let in_another_lane = add(&scene, later(copy(&other, one, "2"), 10)).await;
+    let failing = add(&scene, later(copy(&app, one, "3"), 900)).await;
+    let elsewhere = add(&scene, later(copy(&app, two, "4"), 10)).await;
+    close(&scene, one, 0).await;
+    let due = async |second: i64| {
+        let mut due = Vec::new();
+        for id in [stopped, in_another_lane, failing, elsewhere] {
+            due.push(job(&scene, id).await.scheduled_at <= at(second));
+        }
+        due
+    };
+    // One goes at once. What waited for the end of the wait may follow it; what failed by itself keeps its delay.
+    scene.write(move |tx| Box::pin(async move { jobs::hasten(tx, stopped, at(2)).await.map(drop) })).await;
+    assert_eq!(due(2).await, [true, true, false, false]);
+    assert_eq!(scene.claim(2, 10).await.len(), 1, "a single probe");
+    scene.write(move |tx| Box::pin(back_offs::answered(tx, one, at(2), at(3)))).await;
+    assert_eq!(scene.claim(3, 10).await.len(), 1, "and then the rest");
+    // Somebody saw the registry answer, or changed the settings.
+    scene.write(move |tx| Box::pin(back_offs::forget(tx, one, at(4)))).await;
+    assert_eq!(due(4).await, [true, true, true, false]);
+    let claimed = scene.claim(4, 10).await;
+    assert_eq!(claimed.iter().map(|claim| claim.job.id).collect::<Vec<_>>(), [failing]);
 }
 
 async fn semantics_39_jobs_stand_in_one_lane_per_remote_and_namespace(scene: Scene) {
