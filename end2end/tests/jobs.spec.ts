@@ -78,7 +78,7 @@ test.describe("jobs", () => {
     await screenshot(page, "job-failing");
     const failing = page.url();
     await open(page, "/remotes");
-    await expect(page.getByRole("row", { name: gone.host })).toContainText("All work waits until");
+    await expect(page.getByRole("row", { name: gone.host })).toContainText("All work for it waits");
     await screenshot(page, "remotes-waiting");
     await open(page, "/jobs");
     await expect(page.getByRole("row", { name: /3\.0 of ops\/broken/ }).first()).toContainText("Waiting for registry");

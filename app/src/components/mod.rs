@@ -52,7 +52,7 @@ pub use save::SaveButtons;
 pub use status::{Alert, Badge, Tone};
 pub use table::{Pager, Table};
 pub use template::{TemplateField, read_template};
-pub use time::RelativeTime;
+pub use time::{RelativeTime, TimeUntil};
 
 use leptos::prelude::*;
 

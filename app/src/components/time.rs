@@ -11,11 +11,33 @@ pub fn RelativeTime(
     /// The instant.
     at: Timestamp,
 ) -> impl IntoView {
+    view! { <Told at=at tell=relative/> }
+}
+
+/// How soon something is due; the exact instant on hover.
+#[component]
+pub fn TimeUntil(
+    /// When it is due.
+    at: Timestamp,
+) -> impl IntoView {
+    view! { <Told at=at tell=until/> }
+}
+
+#[component]
+fn Told(at: Timestamp, tell: fn(Timestamp, Timestamp) -> String) -> impl IntoView {
     let now = use_now();
     view! {
         <time datetime=at.to_string() title=at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()>
-            {move || relative(at, now.get())}
+            {move || tell(at, now.get())}
         </time>
+    }
+}
+
+/// `at` as something that is due, seen from `now`. What is overdue has begun, or begins as soon as its turn comes.
+fn until(at: Timestamp, now: Timestamp) -> String {
+    match now.duration_since(at) < SignedDuration::from_secs(-1) {
+        true => relative(at, now).replace("just now", "in a few seconds"),
+        false => "any moment now".to_owned(),
     }
 }
 
@@ -64,5 +86,15 @@ mod tests {
         assert_eq!(told(26 * 3600), "1 day ago");
         assert_eq!(told(-30 * 60), "in 30 minutes");
         assert_eq!(told(800 * 86_400), "2 years ago");
+    }
+
+    #[test]
+    fn what_is_due_is_never_told_as_past() {
+        let now = Timestamp::from_second(1_800_000_000).expect("it is an instant");
+        let told = |seconds| until(now + SignedDuration::from_secs(seconds), now);
+        assert_eq!(told(120), "in 2 minutes");
+        assert_eq!(told(3), "in a few seconds");
+        assert_eq!(told(0), "any moment now");
+        assert_eq!(told(-28), "any moment now");
     }
 }

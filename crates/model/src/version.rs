@@ -129,8 +129,8 @@ impl LastChange {
         let what = last.map(|last| enumerate(&last.what)).filter(|what| !what.is_empty());
         let what = what.unwrap_or_else(|| "its settings".to_owned());
         let message = format!(
-            "{who} has changed {what} of this {thing} meanwhile. Your change is based on version {based_on}, and the \
-             latest is {now}: load that, then repeat your change."
+            "{who} changed {what} of this {thing} after you loaded it. Load the latest version ({now}; yours is \
+             {based_on}) and make your change again."
         );
         Problem { newer: Some(now), ..Problem::new(code, message) }
     }
@@ -159,9 +159,9 @@ mod tests {
             LastChange::conflict(Some(&last), Code::PolicyChanged, "push mirror", Version(3), Version(5));
         assert_eq!(problem.code.status(), 409);
         assert_eq!(problem.newer, Some(Version(5)));
-        let said = "alice has changed the tag template, the rules and “enabled” (off) of this push mirror";
+        let said = "alice changed the tag template, the rules and “enabled” (off) of this push mirror";
         assert!(problem.message.starts_with(said), "{}", problem.message);
         let unknown = LastChange::conflict(None, Code::PolicyChanged, "push mirror", Version(1), Version(2));
-        assert!(unknown.message.starts_with("somebody has changed its settings"), "{}", unknown.message);
+        assert!(unknown.message.starts_with("somebody changed its settings"), "{}", unknown.message);
     }
 }

@@ -48,7 +48,7 @@ async fn semantics_33_a_change_that_names_an_older_version_is_a_409_that_says_wh
     let refused = rest.put(&path, json!({"enabled": false, "version": made["version"]})).await.expect(409);
     assert_eq!(refused["errors"][0]["code"], "POLICY_CHANGED");
     let message = refused["errors"][0]["message"].as_str().unwrap();
-    assert!(message.starts_with("admin has changed the tag template"), "{message}");
+    assert!(message.starts_with("admin changed the tag template"), "{message}");
     assert_eq!(rest.get(&path).await.expect(200)["enabled"], true);
 }
 

@@ -18,7 +18,8 @@ use super::{
 };
 use crate::{
     components::{
-        Alert, Button, ButtonKind, ConfirmButton, Loaded, PageHeader, PageTitle, Panel, RelativeTime, Tone,
+        Alert, Button, ButtonKind, ConfirmButton, Loaded, PageHeader, PageTitle, Panel, RelativeTime,
+        TimeUntil, Tone,
     },
     error::AppError,
     live::{ConnectionNotice, News, follow},
@@ -132,7 +133,7 @@ fn Ending(job: Memo<Job>) -> impl IntoView {
                     <Alert tone=Tone::Warn>
                         <strong>"Waiting for " {host} ". "</strong>
                         {sentence(back_off.because())}
-                        " It is tried again " <RelativeTime at=back_off.until/> ", and the job goes on by itself."
+                        " It is tried again " <TimeUntil at=back_off.until/> ", and the job goes on by itself."
                     </Alert>
                 }
                 .into_any(),

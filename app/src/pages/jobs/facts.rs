@@ -13,7 +13,7 @@ use super::{
     progress::{Pace, Took},
 };
 use crate::{
-    components::{Fact, Facts, Panel, ProgressBar, RelativeTime, size},
+    components::{Fact, Facts, Panel, ProgressBar, RelativeTime, TimeUntil, size},
     paths,
 };
 
@@ -83,7 +83,7 @@ pub(super) fn JobFacts(job: Memo<Job>) -> impl IntoView {
     let due = move || {
         let due =
             job.with(|job| (job.status == Status::Waiting && job.attempt > 0).then_some(job.scheduled_at));
-        due.map(|at| view! { <Fact name="Next attempt"><RelativeTime at=at/></Fact> })
+        due.map(|at| view! { <Fact name="Next attempt"><TimeUntil at=at/></Fact> })
     };
     let worker = move || job.with(|job| job.worker.clone()).unwrap_or_else(|| "none yet".to_owned());
     view! {

@@ -10,7 +10,7 @@ use super::{
     progress::{RowProgress, Took},
 };
 use crate::{
-    components::{Badge, RelativeTime, Table, Tone},
+    components::{Badge, RelativeTime, Table, TimeUntil, Tone},
     pauses::held,
     sentence::sentence,
 };
@@ -51,7 +51,7 @@ fn Row(job: Job, moving: Moving) -> impl IntoView {
         if let Some((host, back_off)) = job.with(|job| remote_host(job).zip(job.back_off.clone())) {
             let waits = view! {
                 <p class="row-detail">
-                    "Waits for " {host} ", to be tried again " <RelativeTime at=back_off.until/> ": "
+                    "Waits for " {host} ", which is tried again " <TimeUntil at=back_off.until/> ": "
                     {back_off.because()} "."
                 </p>
             };

@@ -9,7 +9,9 @@ use longshore_model::{
 
 use super::words::{other_end, pushed, rhythm, run_label, title};
 use crate::{
-    components::{Badge, Button, ButtonKind, ButtonLink, ConfirmButton, PolicyNotes, RelativeTime, Switch},
+    components::{
+        Badge, Button, ButtonKind, ButtonLink, ConfirmButton, PolicyNotes, RelativeTime, Switch, TimeUntil,
+    },
     pages::repository::use_repository,
     pauses::HeldNote,
     sentence::sentence,
@@ -138,7 +140,7 @@ fn next_run(mirror: &Mirror) -> impl IntoView + use<> {
     match mirror {
         _ if idle => Either::Left(view! { <span class="muted">"not while it is off"</span> }),
         Mirror::Push { .. } => Either::Left(view! { <span class="muted">"with the next tag"</span> }),
-        Mirror::Pull { mirror } => Either::Right(view! { <RelativeTime at=mirror.next_run_at/> }),
+        Mirror::Pull { mirror } => Either::Right(view! { <TimeUntil at=mirror.next_run_at/> }),
     }
 }
 

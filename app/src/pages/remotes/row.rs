@@ -6,7 +6,7 @@ use longshore_model::{PauseScope, Remote};
 
 use super::use_changes;
 use crate::{
-    components::{Badge, Button, ButtonKind, ButtonLink, ConfirmButton, RelativeTime, Tone},
+    components::{Badge, Button, ButtonKind, ButtonLink, ConfirmButton, RelativeTime, TimeUntil, Tone},
     paths,
     pauses::PausedBadge,
     sentence::sentence,
@@ -85,9 +85,11 @@ pub(super) fn RemoteRow(remote: Remote, paused: bool) -> impl IntoView {
 fn Health(remote: Remote) -> impl IntoView {
     let contact = remote.last_contact.map(|at| view! { <RelativeTime at=at/> });
     let waits = remote.back_off.as_ref().map(|back_off| {
-        let because = sentence(back_off.because());
         view! {
-            <p class="row-detail">"All work waits until " <RelativeTime at=back_off.until/> ". " {because}</p>
+            <p class="row-detail">
+                "All work for it waits; it is tried again " <TimeUntil at=back_off.until/> ": " {back_off.because()}
+                "."
+            </p>
         }
     });
     let health = match (remote.last_error, contact) {

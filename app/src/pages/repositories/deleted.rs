@@ -14,7 +14,7 @@ use longshore_model::{
 use crate::{
     components::{
         Button, ButtonKind, ButtonLink, DigestText, EmptyState, FieldKind, FormProblem, ListPager, Loaded,
-        PageHeader, PageTitle, RelativeTime, RouteDialog, Table, TextField, size, use_list_query,
+        PageHeader, PageTitle, RelativeTime, RouteDialog, Table, TextField, TimeUntil, size, use_list_query,
     },
     paths,
     server::{deleted_repositories, deleted_repository, purge_repository, restore_repository},
@@ -103,7 +103,7 @@ fn row(deleted: &DeletedRepository, restore: Restore) -> impl IntoView + use<> {
                 <RelativeTime at=deleted.deleted_at/>
                 <span class="muted">" by " {deleted.deleted_by.to_string()}</span>
             </td>
-            <td><RelativeTime at=deleted.until/></td>
+            <td><TimeUntil at=deleted.until/></td>
             <td class="row-actions">
                 <Button
                     busy=restore.pending()

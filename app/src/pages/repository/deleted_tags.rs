@@ -10,7 +10,7 @@ use longshore_model::{Page, tag::DeletedTag};
 use super::{changes_tags, follow_repository, restore::RestoreDialog, use_repository};
 use crate::{
     components::{
-        ButtonLink, DigestText, EmptyState, ListPager, Loaded, RelativeTime, Table, use_list_query,
+        ButtonLink, DigestText, EmptyState, ListPager, Loaded, RelativeTime, Table, TimeUntil, use_list_query,
     },
     live::ConnectionNotice,
     paths,
@@ -66,7 +66,7 @@ fn List(page: Page<DeletedTag>) -> impl IntoView {
                     <RelativeTime at=tag.deleted_at/>
                     <span class="muted">" by " {tag.deleted_by.to_string()}</span>
                 </td>
-                <td><RelativeTime at=tag.until/></td>
+                <td><TimeUntil at=tag.until/></td>
                 <td class="row-actions">
                     <ButtonLink
                         href=here.path_untracked(&page)

@@ -28,7 +28,7 @@ async fn semantics_33_a_change_of_an_older_version_is_refused_and_says_who_chang
     let refused = scene.admin.change_promotion(&dev, &web, id, made.common.version, mine, SAVE).await;
     let problem = refused.unwrap_err();
     assert_eq!(problem.code, Code::PolicyChanged);
-    assert!(problem.message.contains("root has changed the tag template"), "{}", problem.message);
+    assert!(problem.message.contains("root changed the tag template"), "{}", problem.message);
     let stands = scene.admin.promotion(&dev, &web, id).await.unwrap();
     assert_eq!((stands.template.as_str(), stands.common.referrers), ("%n-x", true));
 }
@@ -75,7 +75,7 @@ async fn semantics_33_settings_of_repositories_and_remotes_have_versions_too() {
     scene.admin.change_repository(&root, &web, describe("theirs", Some(seen))).await.unwrap();
     let refused = scene.admin.change_repository(&dev, &web, describe("mine", Some(seen))).await.unwrap_err();
     assert_eq!(refused.code, Code::RepositoryChanged);
-    assert!(refused.message.contains("root has changed a description"), "{}", refused.message);
+    assert!(refused.message.contains("root changed a description"), "{}", refused.message);
     let merged = scene.admin.change_repository(&dev, &web, describe("mine", None)).await.unwrap();
     assert_eq!(merged.short_description, "mine");
 
