@@ -407,7 +407,7 @@ pub(crate) async fn update(
     jobs::withdraw(tx, jobs::Of::Policy(common.id, None), why, common.updated_at).await.map(drop)
 }
 
-/// Lets the mirrors of a remote that leads to another registry now start over there (semantics 35): what they have in
+/// Lets the mirrors of a remote that now points to a different registry start over there (semantics 35): what they have in
 /// the queue is withdrawn, and pull mirrors that leave present tags out record the new ones first. Grows with the
 /// mirrors of the remote.
 pub async fn start_over(

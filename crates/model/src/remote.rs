@@ -141,9 +141,9 @@ impl BackOff {
     #[must_use]
     pub fn because(&self) -> &'static str {
         match (self.reason, self.asked) {
-            (WaitReason::RateLimited, true) => "it limits requests and asked for this time",
-            (WaitReason::RateLimited, false) => "it limits requests",
-            (WaitReason::Unavailable, true) => "it is unavailable and asked for this time",
+            (WaitReason::RateLimited, true) => "it is rate-limiting requests and asked for this delay",
+            (WaitReason::RateLimited, false) => "it is rate-limiting requests",
+            (WaitReason::Unavailable, true) => "it is unavailable and asked for this delay",
             (WaitReason::Unavailable, false) => "it is unavailable",
             (WaitReason::Unreachable, _) => "it could not be reached",
         }

@@ -17,9 +17,13 @@ pub(crate) enum Reach {
 
 /// Why nothing connects to an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Why {
-    /// Unspecified, multicast or broadcast.
-    Unusable,
+pub enum Why {
+    /// No address at all, or this network.
+    Unspecified,
+    /// All of a network.
+    Broadcast,
+    /// Of a group.
+    Multicast,
     /// Of one network segment; cloud providers serve credentials there.
     LinkLocal,
     /// A cloud provider's own service for its machines.
@@ -47,7 +51,9 @@ fn reach_v4(ip: Ipv4Addr) -> Reach {
         // AWS, Azure, Google, OpenStack and many more; AWS for containers.
         [169, 254, 169, 254] | [169, 254, 170, 2] => Reach::Never(Why::Metadata),
         [169, 254, ..] => Reach::Never(Why::LinkLocal),
-        [0, ..] | [224..=239, ..] | [255, 255, 255, 255] => Reach::Never(Why::Unusable),
+        [0, ..] => Reach::Never(Why::Unspecified),
+        [224..=239, ..] => Reach::Never(Why::Multicast),
+        [255, 255, 255, 255] => Reach::Never(Why::Broadcast),
         // Private use, this machine, shared between a provider and its customers (RFC 6598).
         [10 | 127, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] => Reach::Private,
         // Protocol assignments, the retired relays of 6to4, benchmarks.
@@ -62,7 +68,7 @@ fn reach_v6(ip: Ipv6Addr) -> Reach {
     let s = ip.segments();
     match s {
         _ if is_metadata(s) => Reach::Never(Why::Metadata),
-        [0, 0, 0, 0, 0, 0, 0, 0] => Reach::Never(Why::Unusable),
+        [0, 0, 0, 0, 0, 0, 0, 0] => Reach::Never(Why::Unspecified),
         [0, 0, 0, 0, 0, 0, 0, 1] => Reach::Private,
         // Mapped: the system connects to the IPv4 address itself.
         [0, 0, 0, 0, 0, 0xffff, high, low] => reach_v4(v4(high, low)),
@@ -78,7 +84,7 @@ fn reach_v6(ip: Ipv6Addr) -> Reach {
         // 6to4
         [0x2002, high, low, ..] => hidden(v4(high, low)).max(isatap(s)),
         [0xfe80..=0xfebf, ..] => Reach::Never(Why::LinkLocal),
-        [0xff00..=0xffff, ..] => Reach::Never(Why::Unusable),
+        [0xff00..=0xffff, ..] => Reach::Never(Why::Multicast),
         // Protocol assignments; for documentation.
         [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => Reach::Private,
         [0x2000..=0x3fff, ..] => isatap(s),
@@ -114,7 +120,7 @@ fn local_nat64(s: [u16; 8]) -> Reach {
     let places = [[6, 7, 9, 10], [7, 9, 10, 11], [9, 10, 11, 12], [12, 13, 14, 15]];
     let within = places.map(|place| Ipv4Addr::from(place.map(byte)));
     let meant = within.into_iter().filter(|ip| ip.octets()[0] != 0);
-    meant.map(hidden).max().unwrap_or(Reach::Never(Why::Unusable))
+    meant.map(hidden).max().unwrap_or(Reach::Never(Why::Unspecified))
 }
 
 /// An interface identifier that holds an IPv4 address (ISATAP, RFC 5214).

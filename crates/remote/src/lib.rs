@@ -45,7 +45,7 @@ pub use error::{Error, Refusal};
 pub use failure::{CertificateProblem, Failure};
 pub use gate::{ClosedBecause, Closure, Gate, Standing};
 pub use manifests::{FetchedManifest, ManifestHead, PutOutcome};
-pub use network::{AddressRefused, NetworkPolicy, PrivateRemotes};
+pub use network::{AddressRefused, NetworkPolicy, Objection, PrivateRemotes, Why};
 pub use presence::Presence;
 pub use referrers::{Referrers, ReferrersWarning, Skipped};
 pub use tags::{Incomplete, Listing, OddNames};

@@ -2,12 +2,14 @@
 //! anywhere, so the decision falls on the address that a socket is opened to: names are resolved once, by
 //! the resolver in here, and literal addresses are looked at before each request.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-use crate::address::{Reach, Why, reach};
+pub use crate::address::Why;
+use crate::address::{Reach, reach};
 use crate::tls::CONNECT_TIMEOUT;
 
 /// Whose remotes may be at loopback and private addresses: a setting of the server's.
@@ -29,8 +31,8 @@ impl PrivateRemotes {
         match self {
             Self::Everybody => NetworkPolicy::PRIVATE,
             Self::Administrators if author_is_admin => NetworkPolicy::PRIVATE,
-            Self::Administrators => NetworkPolicy { refuse_private: Some(NOT_BY_ADMINISTRATOR) },
-            Self::Nobody => NetworkPolicy { refuse_private: Some(SWITCHED_OFF) },
+            Self::Administrators => NetworkPolicy { refuse_private: Some(Objection::NotByAdministrator) },
+            Self::Nobody => NetworkPolicy { refuse_private: Some(Objection::SwitchedOff) },
         }
     }
 }
@@ -39,37 +41,79 @@ impl PrivateRemotes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NetworkPolicy {
     /// Why loopback and private addresses are refused, if they are.
-    refuse_private: Option<&'static str>,
+    refuse_private: Option<Objection>,
 }
 
 /// An address that is never, or not here, spoken to. The address that a name has is not told: names of
 /// other networks are not everybody's to look up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{host} is {reason}, and Longshore did not connect to it")]
+#[error("Longshore did not connect to {host}: it is {reason}")]
 pub struct AddressRefused {
     /// The host that was asked for, as it was given: a name or an address.
     pub host: String,
     /// What is wrong with its address.
-    pub reason: &'static str,
+    pub reason: Objection,
+}
+
+/// What forbids an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Objection {
+    /// It is of a kind that nobody may use.
+    Never(Why),
+    /// It is private, and the remote's author is no administrator.
+    NotByAdministrator,
+    /// It is private, and no remote may be at such a one.
+    SwitchedOff,
+    /// It is private, and a registry's answer leads there with what changes something.
+    LedAway,
+}
+
+impl Objection {
+    /// What whoever set up the remote can do.
+    pub(crate) fn remedy(self) -> &'static str {
+        match self {
+            Self::Never(_) => "Enter the address of a registry; no setting allows this one",
+            Self::NotByAdministrator => {
+                "Enter an address that is reachable from everywhere, or have an administrator save the remote"
+            }
+            Self::SwitchedOff => {
+                "Enter an address that is reachable from everywhere; private ones are switched off by the setting \
+                 private_remotes"
+            }
+            Self::LedAway => "Check the address that the registry gives as its own",
+        }
+    }
+}
+
+impl fmt::Display for Objection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Never(Why::Metadata) => "a cloud provider's metadata service, which no setting allows",
+            Self::Never(Why::LinkLocal) => "at a link-local address, which no setting allows",
+            Self::Never(Why::Multicast) => "at a multicast address, which no setting allows",
+            Self::Never(Why::Broadcast) => "at the broadcast address, which no setting allows",
+            Self::Never(Why::Unspecified) => "at an unspecified address, which no setting allows",
+            Self::NotByAdministrator => {
+                "at a private address, which only remotes saved by an administrator may use (setting \
+                 private_remotes)"
+            }
+            Self::SwitchedOff => {
+                "at a private address, which no remote may use on this server (setting private_remotes)"
+            }
+            Self::LedAway => {
+                "at a private address, to which the registry's answer may not send uploads and changes"
+            }
+        })
+    }
 }
 
 /// A name without an address.
 #[derive(Debug, thiserror::Error)]
-#[error("no address is found for {host}: {source}")]
+#[error("{host} could not be resolved: {source}")]
 pub(crate) struct UnknownHost {
     host: String,
     source: std::io::Error,
 }
-
-const METADATA: &str = "a cloud provider's metadata service";
-const LINK_LOCAL: &str = "at a link-local address";
-const UNUSABLE: &str = "at an address that is not one host's";
-const NOT_BY_ADMINISTRATOR: &str =
-    "at a private address, which only remotes saved by an administrator may use (setting private_remotes)";
-const SWITCHED_OFF: &str =
-    "at a private address, which no remote may use on this server (setting private_remotes)";
-const LED_AWAY: &str =
-    "at a private address, to which the registry's answer may not send uploads and changes";
 
 /// Behind a proxy that resolves names itself, a name is all that is known here.
 const METADATA_NAMES: &[&str] = &[
@@ -88,17 +132,15 @@ impl NetworkPolicy {
 
     /// The same for what a registry's answer leads away from the registry: global addresses alone.
     pub(crate) fn away(self) -> Self {
-        Self { refuse_private: self.refuse_private.or(Some(LED_AWAY)) }
+        Self { refuse_private: self.refuse_private.or(Some(Objection::LedAway)) }
     }
 
     /// What forbids an address, if anything does.
-    fn objection(self, ip: IpAddr) -> Option<&'static str> {
+    fn objection(self, ip: IpAddr) -> Option<Objection> {
         match reach(ip) {
             Reach::Global => None,
             Reach::Private => self.refuse_private,
-            Reach::Never(Why::Metadata) => Some(METADATA),
-            Reach::Never(Why::LinkLocal) => Some(LINK_LOCAL),
-            Reach::Never(Why::Unusable) => Some(UNUSABLE),
+            Reach::Never(why) => Some(Objection::Never(why)),
         }
     }
 
@@ -109,7 +151,7 @@ impl NetworkPolicy {
             Some(Host::Domain(name)) => {
                 let plain = name.trim_end_matches('.').to_ascii_lowercase();
                 return if METADATA_NAMES.contains(&plain.as_str()) {
-                    Err(AddressRefused { host: name.to_owned(), reason: METADATA })
+                    Err(AddressRefused { host: name.to_owned(), reason: Objection::Never(Why::Metadata) })
                 } else {
                     Ok(())
                 };
@@ -175,7 +217,7 @@ impl Resolve for GuardedResolver {
 mod tests {
     use super::*;
 
-    fn refused(url: &str, policy: NetworkPolicy) -> Option<&'static str> {
+    fn refused(url: &str, policy: NetworkPolicy) -> Option<Objection> {
         policy.check_url(&Url::parse(url).unwrap()).err().map(|error| error.reason)
     }
 
@@ -199,10 +241,16 @@ mod tests {
             "http://metadata.google.internal/",
             "http://Metadata.Google.Internal./",
         ] {
-            assert_eq!(refused(url, NetworkPolicy::PRIVATE), Some(METADATA), "{url}");
+            assert_eq!(refused(url, NetworkPolicy::PRIVATE), Some(Objection::Never(Why::Metadata)), "{url}");
         }
-        assert_eq!(refused("http://169.254.1.1/", NetworkPolicy::PRIVATE), Some(LINK_LOCAL));
-        assert_eq!(refused("http://[fe80::1]/", NetworkPolicy::PRIVATE), Some(LINK_LOCAL));
+        assert_eq!(
+            refused("http://169.254.1.1/", NetworkPolicy::PRIVATE),
+            Some(Objection::Never(Why::LinkLocal))
+        );
+        assert_eq!(
+            refused("http://[fe80::1]/", NetworkPolicy::PRIVATE),
+            Some(Objection::Never(Why::LinkLocal))
+        );
         for url in [
             "http://0.0.0.0/",
             "http://0/",
@@ -210,7 +258,22 @@ mod tests {
             "http://[::ffff:0:0]/",
             "http://[::ffff:0.0.0.0]/",
         ] {
-            assert_eq!(refused(url, NetworkPolicy::PRIVATE), Some(UNUSABLE), "{url}");
+            assert_eq!(
+                refused(url, NetworkPolicy::PRIVATE),
+                Some(Objection::Never(Why::Unspecified)),
+                "{url}"
+            );
+        }
+        for (url, kind) in [
+            ("http://169.254.169.254/", "a cloud provider's metadata service"),
+            ("http://[::ffff:a9fe:101]/", "at a link-local address"),
+            ("http://[::ffff:e000:1]/", "at a multicast address"),
+            ("http://255.255.255.255/", "at the broadcast address"),
+            ("http://[::ffff:0:0]/", "at an unspecified address"),
+        ] {
+            let refused = refused(url, NetworkPolicy::PRIVATE).unwrap();
+            assert_eq!(refused.to_string(), format!("{kind}, which no setting allows"));
+            assert!(!refused.remedy().contains("private_remotes"));
         }
         // Link-local addresses with a zone are no URL at all.
         assert!(Url::parse("http://[fe80::1%25eth0]/").is_err());
@@ -228,11 +291,11 @@ mod tests {
         ] {
             for (setting, is_admin, expected) in [
                 (Administrators, true, None),
-                (Administrators, false, Some(NOT_BY_ADMINISTRATOR)),
+                (Administrators, false, Some(Objection::NotByAdministrator)),
                 (Everybody, false, None),
                 (Everybody, true, None),
-                (Nobody, false, Some(SWITCHED_OFF)),
-                (Nobody, true, Some(SWITCHED_OFF)),
+                (Nobody, false, Some(Objection::SwitchedOff)),
+                (Nobody, true, Some(Objection::SwitchedOff)),
             ] {
                 assert_eq!(refused(url, setting.policy(is_admin)), expected, "{url} {setting:?} {is_admin}");
             }

@@ -230,7 +230,10 @@ async fn semantics_39_work_for_a_remote_that_is_left_alone_is_not_handed_out(sce
     assert_eq!(claimed.iter().map(|claim| claim.job.id).collect::<Vec<_>>(), [goes]);
     assert_eq!(claimed[0].remote, Some(two));
     let shown = job(&scene, waits).await.back_off.unwrap();
-    assert_eq!((shown.until, shown.because()), (at(15), "it limits requests and asked for this time"));
+    assert_eq!(
+        (shown.until, shown.because()),
+        (at(15), "it is rate-limiting requests and asked for this delay")
+    );
     assert_eq!(jobs::next_due(&mut scene.read().await, at(14)).await.unwrap(), Some(at(15)));
     assert_eq!(scene.claim(15, 10).await.len(), 1);
 }

@@ -168,7 +168,7 @@ impl JobMessage {
                 back_off.because()
             ),
             Self::RemoteTriedTooLong { back_off } => {
-                format!("the registry was tried for too long: {}", back_off.because())
+                format!("gave up: the registry has been failing for too long ({})", back_off.because())
             }
             Self::LinesLeftOut { count } => format!("{count} further lines were left out"),
             Self::Stopped { pause } => {

@@ -154,13 +154,11 @@ impl Trouble {
             Self::Optional { what, why } => format!("{what}: {}", why.sentence(eyes)),
             Self::Again { why, again } => {
                 let what = match again {
-                    Again::PartsAfter { seconds } => {
-                        &format!("its parts are looked at once more in {seconds} s")
-                    }
-                    Again::PutAfter { seconds } => &format!("it is put once more in {seconds} s"),
-                    Again::Fetch => "it is fetched once more",
-                    Again::FromStart => "it is fetched once more, from the start",
-                    Again::Tag => "the tag is looked at once more",
+                    Again::PartsAfter { seconds } => &format!("checking its parts again in {seconds} s"),
+                    Again::PutAfter { seconds } => &format!("sending it again in {seconds} s"),
+                    Again::Fetch => "fetching it again",
+                    Again::FromStart => "fetching it again from the start",
+                    Again::Tag => "checking the tag again",
                     Again::Unlisted => "it is not in the list of its subject's referrers",
                 };
                 format!("{}; {what}", why.sentence(eyes))

@@ -50,7 +50,7 @@ impl Withdrawal {
             Self::RepositoryDeleted => "the repository was deleted".to_owned(),
             Self::RepositoryClosed => "the repository was made read-only".to_owned(),
             Self::RemoteDeleted => "the remote was deleted".to_owned(),
-            Self::RemoteMoved => "the remote leads to another registry now".to_owned(),
+            Self::RemoteMoved => "the remote now points to a different registry".to_owned(),
         }
     }
 }

@@ -30,10 +30,8 @@ pub(super) fn unreachable(error: &Error, endpoint: &Endpoint) -> Check {
                 url.host_str().is_some_and(|host| host.trim_matches(['[', ']']) == refused.host)
             };
             let of_proxy = endpoint.proxy.as_ref().is_some_and(is_host) && !is_host(&endpoint.url);
-            let remedy = "Enter an address that is reachable from everywhere; whether private ones may be used is a \
-                          setting of this server's";
             let field = if of_proxy { PROXY } else { HOST };
-            failed(CheckKind::Reachable, refused.to_string(), remedy.to_owned(), Some(field))
+            failed(CheckKind::Reachable, refused.to_string(), refused.reason.remedy().to_owned(), Some(field))
         }
         Error::Ca(problem) => failed(
             CheckKind::Tls,

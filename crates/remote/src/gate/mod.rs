@@ -37,7 +37,7 @@ pub enum ClosedBecause {
 impl std::fmt::Display for ClosedBecause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::RateLimited => "it limits how much may be asked",
+            Self::RateLimited => "it is rate-limiting requests",
             Self::Unavailable => "it is not available",
             Self::Unreachable => "it could not be reached",
         })
