@@ -13,6 +13,6 @@ use super::asked;
 /// What happened where the reader may look, newest first.
 #[server(input = Json)]
 pub async fn activity(filter: ActivityFilter, page: PageRequest) -> Answer<Page<activity::Activity>> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.activity(&actor, &filter, &page).await?)
 }

@@ -16,28 +16,28 @@ use super::{asked, repository};
 /// The mirrors of a repository, both directions.
 #[server(input = Json)]
 pub async fn mirrors(repository_name: String) -> Answer<Vec<policy::Mirror>> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.mirrors(&actor, &repository(&repository_name)?).await?)
 }
 
 /// One mirror.
 #[server(input = Json)]
 pub async fn mirror(repository_name: String, id: PolicyId) -> Answer<policy::Mirror> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.mirror(&actor, &repository(&repository_name)?, id).await?)
 }
 
 /// Tests exactly these settings against the real registry.
 #[server(input = Json)]
 pub async fn connect(repository_name: String, request: ConnectRequest) -> Answer<ConnectReport> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.connect(&actor, Some(&repository(&repository_name)?), &request).await?)
 }
 
 /// The tags of the repository at the other registry, for the preview of a pull mirror.
 #[server(input = Json)]
 pub async fn remote_tags(repository_name: String, request: ConnectRequest) -> Answer<view::RemoteTags> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.remote_tags(&actor, &repository(&repository_name)?, &request).await?)
 }
 
@@ -49,7 +49,7 @@ pub async fn save_push_mirror(
     draft: PushMirrorDraft,
     save: Save,
 ) -> Answer<()> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     let local = repository(&repository_name)?;
     match loaded {
         None => admin.create_push_mirror(&actor, &local, draft, save).await?,
@@ -68,7 +68,7 @@ pub async fn save_pull_mirror(
     draft: PullMirrorDraft,
     save: Save,
 ) -> Answer<()> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     let local = repository(&repository_name)?;
     match loaded {
         None => admin.create_pull_mirror(&actor, &local, draft, save).await?,
@@ -82,7 +82,7 @@ pub async fn save_pull_mirror(
 /// Switches a mirror off, or on as it was loaded: one that has stopped itself since stays off.
 #[server(input = Json)]
 pub async fn enable_mirror(repository_name: String, loaded: Loaded, enabled: bool) -> Answer<()> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     let based_on = enabled.then_some(loaded.version);
     let local = repository(&repository_name)?;
     admin.enable_mirror(&actor, &local, loaded.id, based_on, enabled).await?;
@@ -92,13 +92,13 @@ pub async fn enable_mirror(repository_name: String, loaded: Loaded, enabled: boo
 /// Deletes a mirror; what it copied stays.
 #[server(input = Json)]
 pub async fn delete_mirror(repository_name: String, id: PolicyId) -> Answer<()> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.delete_mirror(&actor, &repository(&repository_name)?, id).await?)
 }
 
 /// Polls a pull mirror now.
 #[server(input = Json)]
 pub async fn sync_now(repository_name: String, id: PolicyId) -> Answer<Job> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.sync_now(&actor, &repository(&repository_name)?, id).await?)
 }

@@ -42,34 +42,51 @@ pub const PAGE_SIZE: u32 = 25;
 
 /// The use cases, and the one who asks for them.
 #[cfg(feature = "ssr")]
-async fn asked() -> Answer<(longshore_admin::Admin, longshore_model::Actor)> {
-    Ok((leptos::prelude::expect_context(), request_actor().await?.actor))
+fn asked() -> Answer<(longshore_admin::Admin, longshore_model::Actor)> {
+    Ok((context()?, request_actor()?.actor))
+}
+
+/// What the request brought along. Nothing once it is given up because its browser went away: what is still at work
+/// for the page then ends, and nobody reads its answer.
+#[cfg(feature = "ssr")]
+fn context<T: Clone + 'static>() -> Answer<T> {
+    leptos::prelude::use_context().ok_or_else(|| {
+        tracing::debug!("a request was given up");
+        longshore_model::Problem::new(longshore_model::Code::Internal, "The request was given up.").into()
+    })
 }
 
 /// The address that the request came from, which wrong guesses are counted against.
 #[cfg(feature = "ssr")]
-async fn peer() -> Answer<std::net::IpAddr> {
-    Ok(request_actor().await?.peer)
+fn peer() -> Answer<std::net::IpAddr> {
+    Ok(request_actor()?.peer)
 }
 
 #[cfg(feature = "ssr")]
-async fn request_actor() -> Answer<longshore_access::RequestActor> {
-    let axum::Extension(actor) = leptos_axum::extract().await.map_err(internal)?;
-    Ok(actor)
+fn request_actor() -> Answer<longshore_access::RequestActor> {
+    extension()
+}
+
+/// What the server's middleware knows of the request.
+#[cfg(feature = "ssr")]
+fn extension<T: Clone + Send + Sync + 'static>() -> Answer<T> {
+    let parts: http::request::Parts = context()?;
+    parts.extensions.get().cloned().ok_or_else(|| internal("the middleware did not see the request"))
 }
 
 /// A refusal that waiting helps against, with the status and the header that say so to programs. A form that came
 /// without script is led back to its page instead.
 #[cfg(feature = "ssr")]
-async fn refused(problem: longshore_model::Problem) -> AppError {
+fn refused(problem: longshore_model::Problem) -> AppError {
     use http::{HeaderMap, StatusCode, header};
 
-    let headers: HeaderMap = leptos_axum::extract().await.unwrap_or_default();
+    let headers = context::<http::request::Parts>().map_or_else(|_| HeaderMap::new(), |parts| parts.headers);
     let by_form = headers
         .get(header::ACCEPT)
         .is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")));
-    if let (Some(seconds), false) = (problem.retry_after, by_form) {
-        let response: leptos_axum::ResponseOptions = leptos::prelude::expect_context();
+    if let (Some(seconds), false) = (problem.retry_after, by_form)
+        && let Ok(response) = context::<leptos_axum::ResponseOptions>()
+    {
         response.insert_header(header::RETRY_AFTER, seconds.into());
         response
             .set_status(StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::TOO_MANY_REQUESTS));

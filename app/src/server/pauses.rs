@@ -13,21 +13,21 @@ use super::{asked, repository};
 /// Whether everything is paused.
 #[server(input = Json)]
 pub async fn system_pause() -> Answer<Option<PauseView>> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.system_pause(&actor).await?)
 }
 
 /// The pauses that the reader may know of.
 #[server(input = Json)]
 pub async fn pauses() -> Answer<Vec<PauseView>> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.pauses(&actor).await?)
 }
 
 /// What keeps the policies and mirrors of a repository from acting.
 #[server(input = Json)]
 pub async fn pauses_of(repository_name: String) -> Answer<RepositoryPauses> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.repository_pauses(&actor, &repository(&repository_name)?).await?)
 }
 
@@ -45,7 +45,7 @@ pub struct PauseState {
 /// How something that can be paused stands.
 #[server(input = Json)]
 pub async fn look_at_pause(scope: PauseScope, page: PageRequest) -> Answer<PauseState> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     let queue = admin.pause_queue(&actor, &scope, &page).await?;
     let plan = admin.pause_plan(&actor, &scope).await?.unwrap_or_default();
     let subject = match &scope {
@@ -59,14 +59,14 @@ pub async fn look_at_pause(scope: PauseScope, page: PageRequest) -> Answer<Pause
 /// What the next poll of a pull mirror would do.
 #[server(input = Json)]
 pub async fn plan_poll(repository_name: String, mirror: PolicyId) -> Answer<PollPlan> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.plan_poll(&actor, &repository(&repository_name)?, mirror).await?)
 }
 
 /// Pauses it. A plain form does it too.
 #[server]
 pub async fn pause_flows(scope: String) -> Answer<()> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     admin.pause(&actor, &named(&scope)?).await?;
     Ok(())
 }
@@ -76,7 +76,7 @@ pub async fn pause_flows(scope: String) -> Answer<()> {
 pub async fn resume_flows(scope: String, queued: String) -> Answer<longshore_model::pause::Resumed> {
     use longshore_model::{Code, Problem, Queued};
 
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     let queued: Queued = queued.parse().map_err(|_| {
         Problem::new(Code::InvalidRequest, format!("“{queued}” is nothing to do with a queue."))
     })?;

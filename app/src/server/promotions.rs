@@ -14,14 +14,14 @@ use super::{asked, repository};
 /// The policies that have the repository as source or as target.
 #[server(input = Json)]
 pub async fn promotions(repository_name: String, side: Side) -> Answer<Vec<PromotionPolicy>> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.promotions(&actor, &repository(&repository_name)?, side).await?)
 }
 
 /// One policy.
 #[server(input = Json)]
 pub async fn promotion(repository_name: String, id: PolicyId) -> Answer<PromotionPolicy> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.promotion(&actor, &repository(&repository_name)?, id).await?)
 }
 
@@ -33,7 +33,7 @@ pub async fn save_promotion(
     draft: PromotionDraft,
     save: Save,
 ) -> Answer<PromotionPolicy> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     let source = repository(&repository_name)?;
     Ok(match loaded {
         None => admin.create_promotion(&actor, &source, draft, save).await?,
@@ -46,7 +46,7 @@ pub async fn save_promotion(
 /// Switches a policy off, or on as it was loaded: one that has stopped itself since stays off.
 #[server(input = Json)]
 pub async fn enable_promotion(repository_name: String, loaded: Loaded, enabled: bool) -> Answer<()> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     let based_on = enabled.then_some(loaded.version);
     let source = repository(&repository_name)?;
     admin.enable_promotion(&actor, &source, loaded.id, based_on, enabled).await?;
@@ -56,13 +56,13 @@ pub async fn enable_promotion(repository_name: String, loaded: Loaded, enabled: 
 /// Deletes a policy; what it promoted stays.
 #[server(input = Json)]
 pub async fn delete_promotion(repository_name: String, id: PolicyId) -> Answer<()> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.delete_promotion(&actor, &repository(&repository_name)?, id).await?)
 }
 
 /// The tags and the moment that the live preview is computed from.
 #[server(input = Json)]
 pub async fn preview_facts(repository_name: String) -> Answer<view::PreviewFacts> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.preview_tags(&actor, &repository(&repository_name)?).await?)
 }

@@ -17,41 +17,41 @@ pub async fn repositories(
     filter: RepositoryFilter,
     page: PageRequest,
 ) -> Answer<Page<repository::RepositorySummary>> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.repositories(&actor, filter, &page).await?)
 }
 
 /// One repository.
 #[server(input = Json)]
 pub async fn repository_summary(name: String) -> Answer<repository::RepositorySummary> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.repository(&actor, &repository(&name)?).await?)
 }
 
 /// Where the reader may create repositories.
 #[server(input = Json)]
 pub async fn namespaces() -> Answer<Vec<Namespace>> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.namespaces(&actor).await?)
 }
 
 /// Makes a repository.
 #[server(input = Json)]
 pub async fn create_repository(draft: NewRepository) -> Answer<Repository> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.create_repository(&actor, draft).await?)
 }
 
 /// Changes a repository's settings.
 #[server(input = Json)]
 pub async fn change_repository(name: String, change: RepositoryChange) -> Answer<Repository> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.change_repository(&actor, &repository(&name)?, change).await?)
 }
 
 /// Deletes a repository with its tags.
 #[server(input = Json)]
 pub async fn delete_repository(name: String) -> Answer<()> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.delete_repository(&actor, &repository(&name)?).await?)
 }

@@ -5,7 +5,7 @@ use longshore_model::Actor;
 
 use super::Answer;
 #[cfg(feature = "ssr")]
-use super::{asked, internal, peer, refused};
+use super::{asked, context, extension, internal, peer, refused};
 
 /// The cookie that carries a session's token.
 pub const SESSION_COOKIE: &str = "longshore_session";
@@ -23,7 +23,7 @@ pub struct RequestSession {
 /// Who reads the page.
 #[server]
 pub async fn whoami() -> Answer<Actor> {
-    asked().await.map(|(_, actor)| actor)
+    asked().map(|(_, actor)| actor)
 }
 
 /// Signs in, sets the session's cookie and leads to `next`, a path of this site. A plain form does
@@ -32,12 +32,12 @@ pub async fn whoami() -> Answer<Actor> {
 pub async fn sign_in(username: String, password: String, next: Option<String>) -> Answer<()> {
     use secrecy::ExposeSecret;
 
-    let (admin, _) = asked().await?;
-    let session = match admin.sign_in(&username, password.into(), peer().await?).await {
+    let (admin, _) = asked()?;
+    let session = match admin.sign_in(&username, password.into(), peer()?).await {
         Ok(session) => session,
-        Err(problem) => return Err(refused(problem).await),
+        Err(problem) => return Err(refused(problem)),
     };
-    set_cookie(session.token.expose_secret()).await?;
+    set_cookie(session.token.expose_secret())?;
     leptos_axum::redirect(local_path(next.as_deref()));
     Ok(())
 }
@@ -45,14 +45,12 @@ pub async fn sign_in(username: String, password: String, next: Option<String>) -
 /// Ends the session.
 #[server]
 pub async fn sign_out() -> Answer<()> {
-    use axum::Extension;
-
-    let (admin, _) = asked().await?;
-    let Extension(RequestSession { token, .. }) = leptos_axum::extract().await.map_err(internal)?;
+    let (admin, _) = asked()?;
+    let RequestSession { token, .. } = extension()?;
     if let Some(token) = token {
         admin.sign_out(&token.into()).await?;
     }
-    set_cookie("").await?;
+    set_cookie("")?;
     leptos_axum::redirect("/sign-in");
     Ok(())
 }
@@ -60,16 +58,15 @@ pub async fn sign_out() -> Answer<()> {
 /// Sets the session's cookie; an empty token removes it. It lives until the browser ends, the
 /// session behind it as long as it is used.
 #[cfg(feature = "ssr")]
-async fn set_cookie(token: &str) -> Answer<()> {
-    use axum::Extension;
+fn set_cookie(token: &str) -> Answer<()> {
     use http::{HeaderValue, header::SET_COOKIE};
 
-    let Extension(RequestSession { secure, .. }) = leptos_axum::extract().await.map_err(internal)?;
+    let RequestSession { secure, .. } = extension()?;
     let secure = if secure { "; Secure" } else { "" };
     let end = if token.is_empty() { "; Max-Age=0" } else { "" };
     let cookie = format!("{SESSION_COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax{secure}{end}");
     let cookie = HeaderValue::from_str(&cookie).map_err(internal)?;
-    expect_context::<leptos_axum::ResponseOptions>().append_header(SET_COOKIE, cookie);
+    context::<leptos_axum::ResponseOptions>()?.append_header(SET_COOKIE, cookie);
     Ok(())
 }
 

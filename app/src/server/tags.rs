@@ -19,21 +19,21 @@ pub async fn tags(
     search: Option<String>,
     page: PageRequest,
 ) -> Answer<Page<TagSummary>> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.tags(&actor, &repository(&repository_name)?, search.as_deref(), &page).await?)
 }
 
 /// Everything about one tag.
 #[server(input = Json)]
 pub async fn tag_detail(repository_name: String, name: String) -> Answer<tag::TagDetail> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.tag(&actor, &repository(&repository_name)?, &tag(&name)?).await?)
 }
 
 /// Deletes tags.
 #[server(input = Json)]
 pub async fn delete_tags(repository_name: String, names: Vec<String>) -> Answer<()> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     let names = names.iter().map(|name| tag(name)).collect::<Answer<Vec<_>>>()?;
     Ok(admin.delete_tags(&actor, &repository(&repository_name)?, &names).await?)
 }
@@ -46,7 +46,7 @@ pub async fn promote_tag(
     target: String,
     target_tag: String,
 ) -> Answer<TagRecord> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin.promote_tag(&actor, &repository(&repository_name)?, &tag(&name)?, &target, &target_tag).await?)
 }
 
@@ -59,7 +59,7 @@ pub async fn push_tag(
     remote_repository: String,
     remote_tag: String,
 ) -> Answer<Job> {
-    let (admin, actor) = asked().await?;
+    let (admin, actor) = asked()?;
     Ok(admin
         .push_tag(
             &actor,

@@ -61,7 +61,7 @@ impl Admin {
         };
         self.remote_for(&mut self.read().await?, actor, mirror.remote).await?;
         match self.0.engine.foresee_poll(&mirror).await {
-            Ok(plan) => Ok(plan),
+            Ok(plan) => Ok(self.curtain(actor).await?.one(plan).await?),
             Err(ForeseeError::Metadata(error)) => Err(error.into()),
             Err(ForeseeError::WouldFail(why)) => {
                 let why = self.curtain(actor).await?.sentence(&why).await?;

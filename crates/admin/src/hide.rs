@@ -213,7 +213,8 @@ impl Curtain<'_> {
         })
     }
 
-    async fn one<T: Speaks>(&mut self, thing: T) -> Result<T::Shown, Problem> {
+    /// One thing with messages as the reader may see it.
+    pub(crate) async fn one<T: Speaks>(&mut self, thing: T) -> Result<T::Shown, Problem> {
         let mentions = Mentions::default();
         thing.mention(&mentions);
         self.look_at(&mentions).await?;

@@ -7,7 +7,9 @@ use longshore_engine::orders;
 use longshore_metadata::jobs::{self, CancelOutcome};
 use longshore_metadata::policies::{self, Idle};
 use longshore_metadata::{Conn, Tx, pull_mirrors, remotes, repositories};
-use longshore_model::job::{Action as JobAction, Cause, Job, JobFilter, LogLine, Parameters, Status};
+use longshore_model::job::{
+    Action as JobAction, Cause, Job, JobFilter, LogLine, LogPart, Parameters, Status,
+};
 use longshore_model::{
     Actor, Author, Code, JobId, Page, PageRequest, PolicyId, Problem, Repository, RepositoryState, stored,
 };
@@ -190,6 +192,25 @@ impl Admin {
         let mut curtain = self.curtain(actor).await?;
         let lines = jobs::logs(curtain.conn(), id, after, limit.clamp(1, MAX_LINES)).await?;
         curtain.shown(lines).await
+    }
+
+    /// As [`Admin::job_logs`], and how many lines are behind those.
+    ///
+    /// # Errors
+    /// As [`Admin::job`].
+    pub async fn job_log_part(
+        &self,
+        actor: &Actor,
+        id: JobId,
+        after: i64,
+        limit: i64,
+    ) -> Result<LogPart, Problem> {
+        let lines = self.job_logs(actor, id, after, limit).await?;
+        let more = match lines.last() {
+            Some(last) => jobs::lines_behind(&mut self.read().await?, id, last.line).await?,
+            None => 0,
+        };
+        Ok(LogPart { lines, more })
     }
 
     /// Stops a job: at once where it waits, within a second where it runs. The parts of a job stop

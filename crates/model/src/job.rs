@@ -321,6 +321,15 @@ pub struct LogLine<Text = String> {
     pub message: Text,
 }
 
+/// A part of a job's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPart {
+    /// Its lines.
+    pub lines: Vec<LogLine>,
+    /// How many lines were behind these when they were read.
+    pub more: u64,
+}
+
 /// Which jobs a list holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct JobFilter {

@@ -275,8 +275,8 @@ pub struct PlannedStep {
 }
 
 /// What the next poll of a pull mirror would do, as the other registry is now.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct PollPlan {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PollPlan<Text = String> {
     /// Tags that would come.
     pub new: Vec<Tag>,
     /// Tags that would move to another image.
@@ -289,6 +289,48 @@ pub struct PollPlan {
     pub baseline_only: bool,
     /// Why there may be more tags than were found.
     pub incomplete: Option<String>,
+    /// Tags that the other registry lists and would not tell about, so that the poll would not bring them; at most
+    /// [`PollPlan::UNREAD`].
+    pub unread: Vec<UnreadTag<Text>>,
+    /// How many of them there are.
+    pub unread_total: u64,
+}
+
+/// A tag that another registry would not tell about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnreadTag<Text = String> {
+    /// Its name there.
+    pub tag: Tag,
+    /// Why.
+    pub why: Text,
+}
+
+impl<Text> PollPlan<Text> {
+    /// So many tags that cannot be read are told of, each with its reason.
+    pub const UNREAD: usize = 20;
+
+    /// Adds a tag that could not be read.
+    pub fn add_unread(&mut self, tag: Tag, why: Text) {
+        self.unread_total += 1;
+        if self.unread.len() < Self::UNREAD {
+            self.unread.push(UnreadTag { tag, why });
+        }
+    }
+}
+
+impl<Text> Default for PollPlan<Text> {
+    fn default() -> Self {
+        Self {
+            new: Vec::new(),
+            moved: Vec::new(),
+            left_alone: Vec::new(),
+            unchanged: 0,
+            baseline_only: false,
+            incomplete: None,
+            unread: Vec::new(),
+            unread_total: 0,
+        }
+    }
 }
 
 #[cfg(test)]

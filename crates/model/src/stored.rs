@@ -3,7 +3,7 @@
 //! from one to the other.
 
 use crate::message::{Eyes, Mentions, Message};
-use crate::{activity, job, policy};
+use crate::{activity, job, pause, policy};
 
 /// A job.
 pub type Job = job::Job<Message>;
@@ -21,6 +21,8 @@ pub type PromotionPolicy = policy::PromotionPolicy<Message>;
 pub type PushMirror = policy::PushMirror<Message>;
 /// A pull mirror.
 pub type PullMirror = policy::PullMirror<Message>;
+/// What the next poll of a pull mirror would do.
+pub type PollPlan = pause::PollPlan<Message>;
 /// A mirror of either direction.
 pub type Mirror = policy::Mirror<Message>;
 
@@ -223,6 +225,31 @@ impl Speaks for Mirror {
         match self {
             Self::Push { mirror } => policy::Mirror::Push { mirror: mirror.shown(eyes) },
             Self::Pull { mirror } => policy::Mirror::Pull { mirror: mirror.shown(eyes) },
+        }
+    }
+}
+
+impl Speaks for PollPlan {
+    type Shown = pause::PollPlan;
+
+    fn messages(&self) -> Vec<&Message> {
+        self.unread.iter().map(|unread| &unread.why).collect()
+    }
+
+    fn shown(self, eyes: &dyn Eyes) -> pause::PollPlan {
+        let shown = |pause::UnreadTag { tag, why }: pause::UnreadTag<Message>| pause::UnreadTag {
+            tag,
+            why: why.sentence(eyes),
+        };
+        pause::PollPlan {
+            new: self.new,
+            moved: self.moved,
+            left_alone: self.left_alone,
+            unchanged: self.unchanged,
+            baseline_only: self.baseline_only,
+            incomplete: self.incomplete,
+            unread: self.unread.into_iter().map(shown).collect(),
+            unread_total: self.unread_total,
         }
     }
 }

@@ -11,6 +11,12 @@ pub const ANOTHER_REPOSITORY: &str = "another/repository";
 /// Stands in views for the host of a remote that the reader may not see.
 pub const ANOTHER_REGISTRY: &str = "another registry";
 
+/// A repository's name in a view, where it is one: what an address or a field of a form may be made of.
+#[must_use]
+pub fn named(name: &str) -> Option<&str> {
+    Some(name).filter(|name| *name != ANOTHER_REPOSITORY)
+}
+
 /// Which end of a promotion policy a repository is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

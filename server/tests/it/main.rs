@@ -16,6 +16,7 @@ mod functions;
 mod garbage;
 mod hostile;
 mod limits;
+mod logs;
 mod metrics;
 mod migrate;
 mod mirrors;

@@ -49,6 +49,7 @@ impl Scene {
             let target = format!("{SECRET}/{target}");
             promotion(rest, "dev/open", &target, rules(suffix), "moved-%n").await;
         }
+        promotion(rest, &format!("{SECRET}/source"), "dev/open", rules("-never"), "%n").await;
         rest.patch(&format!("/repositories/{locked}"), json!({"state": "read_only"})).await.expect(200);
         // A remote of the system: one place where all goes well, and one that refuses.
         let remote = json!({
@@ -152,12 +153,35 @@ impl Scene {
                 ]
                 .map(at),
             );
+            pages.push(at("/promotions?side=target"));
+            for (policies, form) in [("promotionPolicies", "promotions"), ("mirroringPolicies", "mirrors")] {
+                for policy in self.policies(&at(&format!("/{policies}"))).await {
+                    pages.push(at(&format!("/{form}/{policy}/edit")));
+                }
+            }
             for tag in tags {
                 rest.extend([at(&format!("/tags/{tag}")), at(&format!("/tags/{tag}/history"))]);
                 pages.push(at(&format!("/tags/{tag}")));
             }
         }
         (rest, pages)
+    }
+
+    /// The identifiers of the policies in a list, or in the lists of an answer.
+    async fn policies(&self, path: &str) -> Vec<String> {
+        fn identifiers(of: &Value, found: &mut Vec<String>) {
+            match of {
+                Value::Array(items) => items.iter().for_each(|item| identifiers(item, found)),
+                Value::Object(members) => match members.get("id").and_then(Value::as_str) {
+                    Some(id) => found.push(id.to_owned()),
+                    None => members.values().for_each(|member| identifiers(member, found)),
+                },
+                _ => {}
+            }
+        }
+        let mut found = Vec::new();
+        identifiers(&self.rest.get(path).await.expect(200), &mut found);
+        found
     }
 
     fn hidden(&self) -> [String; 3] {
@@ -168,7 +192,7 @@ impl Scene {
     async fn leaks(&self, rest: &Rest, site: &Site) -> Vec<String> {
         let (addresses, pages) = self.addresses().await;
         let hidden = self.hidden();
-        let mut leaks = Vec::new();
+        let (mut leaks, mut stood_in) = (Vec::new(), Vec::new());
         let mut look = |what: String, body: String| {
             if let Some(name) = hidden.iter().find(|name| body.contains(*name)) {
                 let at = body.find(name).unwrap_or_default();
@@ -183,8 +207,15 @@ impl Scene {
         }
         for page in pages {
             let answer = site.page(&page).await;
+            // What stands in for a name is nobody's address, and nothing that a form should start with.
+            for misused in ["href=\"/repositories/another/", "value=\"another"] {
+                if answer.body.contains(misused) {
+                    stood_in.push(format!("{page}: {misused}"));
+                }
+            }
             look(page, answer.body);
         }
+        leaks.extend(stood_in);
         leaks
     }
 }

@@ -1,13 +1,10 @@
 //! The end of a server that is asked to end: what runs is finished or parked, and nothing is lost.
 
-use std::time::Duration;
-
 use longshore_testkit::{ADMIN_PASSWORD, Longshore, corpus, eventually};
 use reqwest::{Method, StatusCode, header};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::sleep;
 
 use crate::support::{SOON, longshore, remote, repositories, with};
 
@@ -36,8 +33,13 @@ async fn an_upload_that_is_broken_off_by_the_end_goes_on_after_the_start() {
     client.write_all(head.as_bytes()).await.expect("sent");
     client.write_all(&blob[..100_000]).await.expect("sent");
     client.flush().await.expect("sent");
-    // The bytes are on their way into the server; it has them when it has taken them from the kernel.
-    sleep(Duration::from_millis(300)).await;
+    // From then on it reads what has been sent, which a server that ends waits for.
+    eventually("the server to take the upload on", SOON, async || {
+        let answer = registry.send(registry.request(Method::GET, "/metrics")).await;
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        text.contains("\nlongshore_uploads_running 1\n").then_some(()).ok_or(text)
+    })
+    .await;
     assert!(server.terminate().await.success());
     server.restart().await;
 

@@ -3,7 +3,7 @@
 use longshore_model::{
     Author, PolicyKind,
     job::{Action, Cause, Job, Parameters, Status},
-    view::ANOTHER_REPOSITORY,
+    view::named,
 };
 
 use crate::components::Tone;
@@ -54,16 +54,13 @@ pub fn describe(job: &Job) -> String {
 
 /// The repository of this server that a job is about.
 fn here(job: &Job) -> String {
-    let named = match &job.parameters {
+    let shown = match &job.parameters {
         Parameters::PushTag { repository_name, .. } | Parameters::Poll { repository_name, .. } => {
             Some(repository_name)
         }
         _ => job.repository_name.as_ref(),
     };
-    match named.map(ToString::to_string) {
-        Some(name) if name != ANOTHER_REPOSITORY => name,
-        _ => "another repository".to_owned(),
-    }
+    shown.and_then(|name| named(name.as_ref())).unwrap_or("another repository").to_owned()
 }
 
 /// What an action is called in filters and columns.
@@ -113,6 +110,8 @@ pub(super) mod tests {
     use longshore_model::{
         JobId, Lineage, PolicyId, RemoteId, RepositoryId, Revision, Timestamp, job::Progress,
     };
+
+    use longshore_model::view::ANOTHER_REPOSITORY;
 
     use super::*;
 

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use leptos_router::hooks::{use_navigate, use_params_map};
 use longshore_model::{
     Code, JobId, Problem,
-    job::{self, Job, LogLine, Status},
+    job::{self, Job, LogPart, Status},
 };
 
 use super::{
@@ -25,19 +25,19 @@ use crate::{
     live::{ConnectionNotice, News, follow},
     pauses::{capitalised, held},
     sentence::sentence,
-    server::{self, Answer, LOG_LINES},
+    server::{self, Answer},
 };
 
 /// The last lines of a log may come after the state that ends the job.
 const AFTERMATH: Duration = Duration::from_secs(3);
 
 /// What the page is made of.
-type Parts = (Job, Vec<Job>, Vec<LogLine>);
+type Parts = (Job, Vec<Job>, LogPart);
 
 async fn load(id: Option<JobId>) -> Answer<Parts> {
     let id = id.ok_or_else(|| Problem::new(Code::NoSuchJob, "There is no such job."))?;
     let job = server::job(id).await?;
-    Ok((job, server::job_children(id).await?, server::job_log(id, 0).await?))
+    Ok((job, server::job_children(id).await?, server::job_log(id).await?))
 }
 
 /// One job.
@@ -55,9 +55,10 @@ fn Loading(parts: Parts) -> impl IntoView {
     let (loaded, children, log) = parts;
     let id = loaded.id;
     let moving = Moving::new();
-    let complete = loaded.status.is_final() && i64::try_from(log.len()).is_ok_and(|lines| lines < LOG_LINES);
+    let complete = loaded.status.is_final() && log.more == 0;
     let has_children = !children.is_empty();
-    let lines = RwSignal::new(log);
+    let whole = log.lines.len() as u64 + log.more;
+    let lines = RwSignal::new(log.lines);
     let over = RwSignal::new(complete);
     let address = move || {
         let after = lines.with_untracked(|lines| lines.last().map_or(0, |line| line.line));
@@ -100,7 +101,7 @@ fn Loading(parts: Parts) -> impl IntoView {
             <div>
                 <JobProgress job=job pace=moving.pace(id)/>
                 <Panel title="Log">
-                    <Log lines=lines/>
+                    <Log job=id lines=lines whole=whole/>
                 </Panel>
             </div>
             <JobFacts job=job/>

@@ -5,7 +5,7 @@ use leptos_router::components::A;
 use longshore_model::{
     PolicyId, PolicyKind,
     job::{Action, Job, Parameters, Status},
-    view::ANOTHER_REPOSITORY,
+    view::named,
 };
 
 use super::{
@@ -72,8 +72,7 @@ pub(super) fn JobProgress(job: Memo<Job>, pace: Memo<Pace>) -> impl IntoView {
 pub(super) fn JobFacts(job: Memo<Job>) -> impl IntoView {
     // What never changes is read once.
     let fixed = job.get_untracked();
-    let repository =
-        fixed.repository_name.as_ref().map(ToString::to_string).filter(|name| name != ANOTHER_REPOSITORY);
+    let repository = fixed.repository_name.as_ref().and_then(|name| named(name.as_ref())).map(str::to_owned);
     let policy = repository.clone().zip(fixed.policy).map(|(name, id)| policy(&name, id, &fixed));
     let related = |id| view! { <A href=format!("/jobs/{id}")><code>{short(id)}</code></A> };
     let started = move || match job.with(|job| job.started_at) {

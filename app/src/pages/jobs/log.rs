@@ -1,7 +1,10 @@
 //! The log of a job, which follows while it is written.
 
 use leptos::{html, prelude::*};
-use longshore_model::job::{Level, LogLine};
+use longshore_model::{
+    JobId,
+    job::{Level, LogLine},
+};
 
 /// Closer to the end than this, in pixels, one reads the end.
 const NEAR: i32 = 24;
@@ -14,12 +17,24 @@ pub(super) fn append(lines: RwSignal<Vec<LogLine>>, more: Vec<LogLine>) {
     });
 }
 
-/// A job's log. Who reads its end stays at its end.
+/// A job's log. Who reads its end stays at its end. A long one comes in parts, for which a page without script has
+/// to be left.
 #[component]
 pub(super) fn Log(
+    /// Whose it is.
+    job: JobId,
     /// The lines.
     lines: RwSignal<Vec<LogLine>>,
+    /// How many lines there were when the page was loaded.
+    whole: u64,
 ) -> impl IntoView {
+    let missing = Memo::new(move |_| lines.with(|lines| whole.saturating_sub(lines.len() as u64)));
+    let rest = move || {
+        missing_lines(missing.get()).map(|more| {
+            let href = format!("/api/v0/jobs/{job}/logs");
+            view! { <p class="muted">{more} "; the whole log is at " <a href=href.clone() rel="external">{href.clone()}</a></p> }
+        })
+    };
     let list = NodeRef::<html::Ol>::new();
     let at_end = StoredValue::new(true);
     Effect::new(move |_| {
@@ -45,6 +60,16 @@ pub(super) fn Log(
                 </For>
             </ol>
         </Show>
+        {rest}
+    }
+}
+
+/// That a page does not hold all of a log.
+fn missing_lines(count: u64) -> Option<String> {
+    match count {
+        0 => None,
+        1 => Some("and 1 more line".to_owned()),
+        more => Some(format!("and {more} more lines")),
     }
 }
 

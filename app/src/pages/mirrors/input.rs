@@ -6,6 +6,7 @@ use longshore_model::{
     connect::{ConnectRequest, Direction},
     policy::{DEFAULT_POLL_INTERVAL_SECONDS, Mirror, PullMirrorDraft, PushMirrorDraft, RemoteChoice},
     repository::RepositorySummary,
+    view::named,
 };
 
 use crate::{components::RulesInput, pages::connection::ConnectionInput};
@@ -95,7 +96,7 @@ impl MirrorInput {
         input.exclusive.set(input.was_exclusive.to_string());
         input.direction.set(direction.to_owned());
         input.saved.set(remote.to_string());
-        input.set_repository(repository.as_ref());
+        input.set_repository(named(repository.as_ref()).unwrap_or_default());
         input.referrers.set(mirror.common().referrers);
         input.enabled.set(Some(mirror.common().enabled));
         let rules = match mirror {

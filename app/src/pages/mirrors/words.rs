@@ -2,7 +2,7 @@
 
 use longshore_model::{
     policy::{Mirror, PullMirror, PushMirror, RunCode},
-    view::{ANOTHER_REGISTRY, ANOTHER_REPOSITORY},
+    view::{ANOTHER_REGISTRY, named},
 };
 use longshore_policy::{Rules, StoredRules};
 
@@ -17,7 +17,7 @@ pub(super) fn other_end(mirror: &Mirror) -> String {
     };
     match host.as_str() {
         ANOTHER_REGISTRY => ANOTHER_REGISTRY.to_owned(),
-        host if repository == ANOTHER_REPOSITORY => host.to_owned(),
+        host if named(&repository).is_none() => host.to_owned(),
         host => format!("{host}/{repository}"),
     }
 }

@@ -152,6 +152,14 @@ fn foretold(plan: &PollPlan) -> Vec<String> {
         "is another there and stays as it is here",
         "are others there and stay as they are here",
     );
+    for unread in &plan.unread {
+        lines.push(format!("{} could not be read and would be left out: {}", unread.tag, unread.why));
+    }
+    match plan.unread_total.saturating_sub(plan.unread.len() as u64) {
+        0 => {}
+        1 => lines.push("1 more tag could not be read".to_owned()),
+        more => lines.push(format!("{more} more tags could not be read")),
+    }
     if plan.baseline_only {
         lines.push(format!("{} tags that are there would be noted; later ones are taken", plan.unchanged));
     } else if lines.is_empty() {
@@ -191,6 +199,13 @@ mod tests {
             ]
         );
         assert_eq!(foretold(&PollPlan::default()), ["nothing: no tag is new there or has moved"]);
+        let mut plan = PollPlan::default();
+        for tag in tags(0..21) {
+            plan.add_unread(tag, "403 Forbidden".to_owned());
+        }
+        let lines = foretold(&plan);
+        assert_eq!(lines[0], "1.0 could not be read and would be left out: 403 Forbidden");
+        assert_eq!((lines.len(), lines[20].as_str()), (21, "1 more tag could not be read"));
         let first = PollPlan { unchanged: 4, baseline_only: true, ..PollPlan::default() };
         assert_eq!(foretold(&first), ["4 tags that are there would be noted; later ones are taken"]);
     }

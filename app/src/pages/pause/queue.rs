@@ -6,6 +6,7 @@ use longshore_model::{
     Page,
     job::{Job, Parameters},
     pause::HeldJob,
+    view::named,
 };
 
 use crate::{
@@ -44,8 +45,8 @@ fn Row(held: HeldJob) -> impl IntoView {
     let (what, repository, tag) = match &held.job {
         Some(job) => {
             let (href, what) = (format!("/jobs/{}", job.id), describe(job));
-            let repository = job.repository_name.as_ref().map(ToString::to_string);
-            let repository = repository.map(|name| {
+            let repository = job.repository_name.as_ref().and_then(|name| named(name.as_ref()));
+            let repository = repository.map(str::to_owned).map(|name| {
                 let href = paths::below(&name, "");
                 view! { <A href=href>{name}</A> }
             });

@@ -5,7 +5,7 @@ use leptos_router::{NavigateOptions, hooks::use_navigate};
 use longshore_model::{
     PromotionPolicy,
     policy::{Loaded, PromotionDraft, Save},
-    view::PreviewFacts,
+    view::{PreviewFacts, named},
 };
 use longshore_oci::RepositoryName;
 
@@ -32,8 +32,8 @@ pub(super) fn PromotionForm(
     let how = RwSignal::new(Save::Future);
     let enabled = existing.as_ref().is_none_or(|policy| policy.common.enabled);
     let rules = existing.as_ref().map_or_else(RulesInput::default, |policy| RulesInput::of(&policy.rules));
-    let target =
-        RwSignal::new(existing.as_ref().map(|policy| policy.target_name.to_string()).unwrap_or_default());
+    let target = existing.as_ref().and_then(|policy| named(policy.target_name.as_ref()));
+    let target = RwSignal::new(target.unwrap_or_default().to_owned());
     let template =
         RwSignal::new(existing.as_ref().map_or_else(|| "%n".to_owned(), |policy| policy.template.clone()));
     let referrers = RwSignal::new(existing.is_none_or(|policy| policy.common.referrers));

@@ -6,7 +6,7 @@ use longshore_model::{
     PromotionPolicy,
     pause::PauseView,
     policy::Loaded,
-    view::{ANOTHER_REPOSITORY, Side},
+    view::{Side, named},
 };
 use longshore_policy::{Rules, StoredRules};
 
@@ -46,7 +46,10 @@ pub(super) fn PromotionRow(policy: PromotionPolicy, held: Option<PauseView>, sid
         switch.dispatch(!enabled);
     };
     let refused = move || switch.value().get().and_then(Result::err).map(|error| error.to_string());
-    let edit = paths::below(policy.source_name.as_ref(), &format!("promotions/{id}/edit"));
+    // Changing it takes the right on both ends.
+    let edit = named(policy.source_name.as_ref())
+        .filter(|_| named(policy.target_name.as_ref()).is_some())
+        .map(|source| paths::below(source, &format!("promotions/{id}/edit")));
     view! {
         <tr id=format!("policy-{id}")>
             <th scope="row">{link(&other)}</th>
@@ -68,7 +71,7 @@ pub(super) fn PromotionRow(policy: PromotionPolicy, held: Option<PauseView>, sid
                 <p class="error" aria-live="polite">{refused}</p>
             </td>
             <td class="row-actions">
-                <ButtonLink href=edit kind=ButtonKind::Quiet dialog=true>"Edit"</ButtonLink>
+                {edit.map(|href| view! { <ButtonLink href=href kind=ButtonKind::Quiet dialog=true>"Edit"</ButtonLink> })}
                 <ConfirmButton
                     label="Delete"
                     kind=ButtonKind::Quiet
@@ -101,13 +104,13 @@ fn sentence(policy: &PromotionPolicy) -> impl IntoView + use<> {
 }
 
 fn shown(name: &str) -> &str {
-    if name == ANOTHER_REPOSITORY { "another repository" } else { name }
+    named(name).unwrap_or("another repository")
 }
 
 fn link(name: &str) -> impl IntoView + use<> {
-    match name {
-        ANOTHER_REPOSITORY => Either::Left("another repository"),
-        name => {
+    match named(name) {
+        None => Either::Left("another repository"),
+        Some(name) => {
             let name = name.to_owned();
             Either::Right(view! { <A href=paths::below(&name, "")>{name.clone()}</A> })
         }

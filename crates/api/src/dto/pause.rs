@@ -213,6 +213,25 @@ pub(crate) struct PollPlan {
     baseline_only: bool,
     /// Why there may be more tags than were found; null when these are all.
     incomplete: Option<String>,
+    /// Tags that the other registry lists and would not tell about, so that the poll would not bring them; at most 20.
+    unread: Vec<UnreadTag>,
+    /// How many of them there are.
+    unread_total: u64,
+}
+
+/// A tag that the other registry would not tell about.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UnreadTag {
+    /// Its name there.
+    tag: String,
+    /// Why.
+    why: String,
+}
+
+impl From<pause::UnreadTag> for UnreadTag {
+    fn from(unread: pause::UnreadTag) -> Self {
+        Self { tag: unread.tag.to_string(), why: unread.why }
+    }
 }
 
 impl From<pause::PollPlan> for PollPlan {
@@ -225,6 +244,8 @@ impl From<pause::PollPlan> for PollPlan {
             unchanged: plan.unchanged,
             baseline_only: plan.baseline_only,
             incomplete: plan.incomplete,
+            unread: plan.unread.into_iter().map(UnreadTag::from).collect(),
+            unread_total: plan.unread_total,
         }
     }
 }

@@ -85,6 +85,7 @@ async fn list_jobs(
     responses(
         (status = 202, body = Job),
         (status = 400, description = "INVALID_REQUEST, INVALID_JOB", body = Errors),
+        (status = 409, description = "LIMIT_REACHED", body = Errors),
     )
 )]
 async fn create_job(

@@ -8,7 +8,10 @@ use super::{
 use crate::{Engine, journal::Journal, trouble::Trouble};
 use longshore_metadata::{Error, tags};
 use longshore_model::{
-    JobId, Message, message::PollMessage, pause::PollPlan, policy::Baseline, stored::PullMirror,
+    JobId, Message,
+    message::PollMessage,
+    policy::Baseline,
+    stored::{PollPlan, PullMirror},
 };
 use longshore_policy::Patterns;
 
@@ -46,9 +49,6 @@ impl Engine {
         // Of no job: what it is told goes nowhere.
         let journal = Journal::new(JobId::new(), 0);
         let survey = Survey::make(&registry, mirror, &patterns, &journal).await.map_err(fails)?;
-        if let Some((_, trouble)) = survey.unread.into_iter().next() {
-            return Err(fails(trouble));
-        }
         let mut conn = self.db().read().await?;
         let mut baseline = known(&mut conn, mirror).await?;
         if let Some(decided) = decided(mirror) {
@@ -63,6 +63,12 @@ impl Engine {
             incomplete: survey.incomplete,
             ..PollPlan::default()
         };
+        for (name, trouble) in survey.unread {
+            match ForeseeError::of(trouble, mirror) {
+                ForeseeError::WouldFail(why) => plan.add_unread(name, why),
+                error @ ForeseeError::Metadata(_) => return Err(error),
+            }
+        }
         for (name, digest) in survey.tags {
             let local = tags::find(&mut conn, mirror.repository, &name).await?;
             match step(Origin::of(mirror), &name, &digest, local.as_ref(), baseline.as_ref()) {

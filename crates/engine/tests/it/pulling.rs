@@ -136,6 +136,12 @@ async fn semantics_29_the_plan_of_a_poll_is_what_the_poll_then_does() {
     poll(&world, &mirror).await;
     assert_eq!(world.tags(&here).await, ["comes", "moves", "ours", "stays"]);
     registry.script([any("*manifests/comes").times(2).status(403)]);
+    let plan = world.engine.foresee_poll(&mirror).await.unwrap();
+    let [unread] = &plan.unread[..] else { panic!("one tag cannot be read: {plan:?}") };
+    let why = unread.why.sentence(&Everything);
+    assert!(unread.tag.as_str() == "comes" && why.contains("403"), "{why}");
+    assert_eq!((plan.unchanged, plan.unread_total), (2, 1), "the others are told of");
+    registry.script([any("*/tags/list").times(2).status(403)]);
     let Err(ForeseeError::WouldFail(why)) = world.engine.foresee_poll(&mirror).await else {
         panic!("it would fail")
     };

@@ -3,7 +3,7 @@
 use crate::{
     Change, Conn, Error, Tx,
     conn::{change, from_row, row, rows, value},
-    convert::{as_word, instant, micros, readable, word},
+    convert::{as_word, instant, micros, word},
 };
 use longshore_model::{JobId, Message, Timestamp, job::Level, message::JobMessage, stored::LogLine};
 
@@ -106,9 +106,16 @@ pub async fn logs(conn: &mut Conn, job: JobId, after_line: i64, limit: i64) -> R
         Ok(LogLine {
             line: row.line,
             at: instant(row.at)?,
-            level: word("log level", &row.level)?,
+            // A level that only a newer version knows does not hide the line.
+            level: word("log level", &row.level).unwrap_or(Level::Info),
             message: Message::read(&row.message),
         })
     };
-    Ok(readable("line of a log", found, |row| format!("{job} {}", row.line), turn))
+    found.into_iter().map(turn).collect()
+}
+
+/// How many lines a job's log has behind one that is known.
+pub async fn lines_behind(conn: &mut Conn, job: JobId, line: i64) -> Result<u64, Error> {
+    let sql = "SELECT COUNT(*) FROM job_logs WHERE job = $1 AND line > $2";
+    Ok(value!(conn, i64, sql, job.to_string(), line)?.unsigned_abs())
 }

@@ -33,7 +33,7 @@ pub use back::{any_expired, line_up, release, release_all, release_expired, retr
 pub use claim::{Claim, DueLane, Lane, claim, claim_lane, lanes};
 pub use hold::{count_held, held, hold, number_held, reconsider, release_held};
 pub use list::list;
-pub use log::{last_line, log, logs};
+pub use log::{last_line, lines_behind, log, logs};
 use parts::join;
 pub use parts::{
     adopt_polls, children, enqueue_polls, has_open_parts, is_awaited_by_others, open_wholes, parts_done,
