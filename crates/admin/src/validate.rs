@@ -8,7 +8,9 @@ use longshore_model::{
     remote::RemoteDraft,
 };
 use longshore_oci::{RemoteName, Tag};
-use longshore_policy::{Moment, Patterns, RawRule, Rule, RulePart, Rules, RulesError, Template};
+use longshore_policy::{
+    MAX_PATTERN_LENGTH, MAX_PATTERNS, Moment, Patterns, RawRule, Rule, RulePart, Rules, RulesError, Template,
+};
 use longshore_remote::{Authorities, Endpoint};
 use secrecy::SecretString;
 use std::fmt::Display;
@@ -16,6 +18,10 @@ use url::Url;
 
 /// The longest text in fields without a grammar of their own.
 const MAX_TEXT: usize = 255;
+/// The longest address of a registry or proxy, in bytes.
+const MAX_ADDRESS: usize = 2_048;
+/// The longest list of patterns, in characters, with a comma and a blank behind each.
+const MAX_PATTERN_LIST: usize = MAX_PATTERNS * (MAX_PATTERN_LENGTH + 2);
 /// The longest password or token of a remote.
 const MAX_SECRET: usize = 16 * 1024;
 
@@ -64,6 +70,27 @@ impl Fields {
         let length = text.chars().count();
         if length > max {
             self.refuse(field, format!("at most {max} characters are allowed here, not {length}"));
+        }
+    }
+
+    /// An address, unless it is too long, as it was typed or as it is kept.
+    fn address<E: Display>(
+        &mut self,
+        field: &str,
+        typed: &str,
+        read: impl FnOnce(&str) -> Result<Url, E>,
+    ) -> Option<Url> {
+        let too_long = |text: &str| text.len() > MAX_ADDRESS;
+        let url = match too_long(typed) {
+            true => None,
+            false => Some(self.take(field, read(typed))?),
+        };
+        match url.filter(|url| !too_long(&origin(url))) {
+            Some(url) => Some(url),
+            None => {
+                self.refuse(field, format!("an address has at most {MAX_ADDRESS} bytes"));
+                None
+            }
         }
     }
 
@@ -125,6 +152,8 @@ pub(crate) fn template(fields: &mut Fields, text: &str, moment: &Moment) -> Opti
 /// Tag patterns of a pull mirror; empty means `*`.
 pub(crate) fn patterns(fields: &mut Fields, text: &str) -> Option<String> {
     let text = if text.trim().is_empty() { "*" } else { text.trim() };
+    // Commas and blanks make no pattern, so the number of patterns alone bounds nothing.
+    fields.text("patterns", text, MAX_PATTERN_LIST);
     fields.take("patterns", Patterns::parse(text).map(|_| text.to_owned()))
 }
 
@@ -176,7 +205,8 @@ pub(crate) fn origin(url: &Url) -> String {
 
 /// Checks all but the owner, which depends on where the settings are used.
 pub(crate) fn remote(fields: &mut Fields, draft: &RemoteDraft) -> Option<RemoteSettings> {
-    let url = fields.take("remoteHost", Endpoint::parse_url(kind_of(draft.kind), &draft.url));
+    let url = fields
+        .address("remoteHost", draft.url.trim(), |typed| Endpoint::parse_url(kind_of(draft.kind), typed));
     fields.text("name", &draft.name, MAX_TEXT);
     fields.text("username", &draft.username, MAX_TEXT);
     let username = draft.username.trim();
@@ -213,19 +243,16 @@ fn proxy(fields: &mut Fields, text: &str) -> Option<Url> {
     if text.is_empty() {
         return None;
     }
-    match Url::parse(text) {
-        Ok(url) if url.username().is_empty() && url.password().is_none() && url.has_host() => {
-            if matches!(url.scheme(), "http" | "https") {
-                return Some(url);
-            }
-            fields.refuse("proxy", "a proxy is reached by http:// or https://");
+    fields.address("proxy", text, |typed| match Url::parse(typed) {
+        Ok(url) if !url.username().is_empty() || url.password().is_some() || !url.has_host() => {
+            Err("write the proxy as http://host:port, without user name and password".to_owned())
         }
-        Ok(_) => {
-            fields.refuse("proxy", "write the proxy as http://host:port, without user name and password")
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+            Err("a proxy is reached by http:// or https://".to_owned())
         }
-        Err(error) => fields.refuse("proxy", format!("this is no address ({error}); write http://host:port")),
-    }
-    None
+        Ok(url) => Ok(url),
+        Err(error) => Err(format!("this is no address ({error}); write http://host:port")),
+    })
 }
 
 #[cfg(test)]
@@ -283,6 +310,56 @@ mod tests {
         };
         assert!(remote(&mut fields, &draft).is_none());
         assert_eq!(names(fields), ["remoteHost", "username", "remoteCA", "proxy"]);
+    }
+
+    #[test]
+    fn every_text_of_a_remote_or_mirror_that_is_stored_has_an_end() {
+        let mut fields = Fields::default();
+        let long = "a".repeat(MAX_SECRET + 1);
+        let draft = RemoteDraft {
+            name: long.clone(),
+            url: format!("https://{long}.example"),
+            username: long.clone(),
+            secret: Some(long.clone()),
+            ca_pem: "-".repeat(300_000),
+            proxy: format!("http://{long}.example"),
+            ..RemoteDraft::default()
+        };
+        assert!(remote(&mut fields, &draft).is_none());
+        patterns(&mut fields, &format!("1.*{}", ",".repeat(MAX_PATTERN_LIST)));
+        template(&mut fields, &long, &Moment::utc(longshore_model::Timestamp::UNIX_EPOCH));
+        remote_repository(&mut fields, &long);
+        tag(&mut fields, "newTag", &long);
+        let told: Vec<String> = fields.0.iter().map(|(_, error)| error.message.clone()).collect();
+        let limits = ["2048", "255", "255", "16384", "262144", "2048", "51600", "255", "255", "128"];
+        assert_eq!(
+            names(fields),
+            [
+                "remoteHost",
+                "name",
+                "username",
+                "password",
+                "remoteCA",
+                "proxy",
+                "patterns",
+                "tagTemplate",
+                "remoteRepository",
+                "newTag"
+            ]
+        );
+        for (message, limit) in told.iter().zip(limits) {
+            assert!(message.contains(limit) && message.len() < 500, "{message} says {limit}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_bounded_as_it_is_kept_too() {
+        let mut fields = Fields::default();
+        // Each of these letters takes seven in the alphabet of host names.
+        let url = format!("https://{}", ["ü"; 300].join("."));
+        assert!(url.len() < MAX_ADDRESS);
+        remote(&mut fields, &RemoteDraft { url, ..RemoteDraft::default() });
+        assert_eq!(names(fields), ["remoteHost"]);
     }
 
     #[test]

@@ -50,6 +50,16 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// There are as many as there may be.
+    #[error("{whose} has at most {most} {what}; delete some that nobody needs, then try again")]
+    LimitReached {
+        /// Of whom there are so many.
+        whose: &'static str,
+        /// What sort of thing.
+        what: &'static str,
+        /// How many there may be.
+        most: i64,
+    },
     /// The worker has lost its lease on the job, so it may change nothing any more (semantics 25).
     #[error("job {0} has been given to another worker")]
     LeaseLost(JobId),

@@ -3,7 +3,7 @@
 
 use crate::{
     Conn, Error, Tx,
-    conn::{change, from_row, row, rows},
+    conn::{change, from_row, row, rows, value},
     convert::{
         as_word, from_json, id, instant, json, maybe_id, maybe_instant, maybe_message, micros, parse,
         readable, word,
@@ -283,7 +283,14 @@ fn own_pause(common: &PolicyCommon) -> Option<String> {
     common.paused.as_ref().filter(own).map(Message::stored)
 }
 
+/// The most policies and mirrors of one repository; each push asks all of them.
+const MOST: i64 = 1_000;
+
 /// Writes a new policy.
+///
+/// # Errors
+/// [`Error::LimitReached`] where its repository has enough of them. Several that are made at once on PostgreSQL may
+/// come to a few more.
 pub(crate) async fn insert(
     tx: &mut Tx,
     kind: PolicyKind,
@@ -291,6 +298,10 @@ pub(crate) async fn insert(
     common: &PolicyCommon,
     own: Particulars,
 ) -> Result<(), Error> {
+    let sql = "SELECT COUNT(*) FROM policies WHERE repository = $1";
+    if value!(tx.conn, i64, sql, repository.to_string())? >= MOST {
+        return Err(Error::LimitReached { whose: "a repository", what: "policies and mirrors", most: MOST });
+    }
     change!(
         tx.conn,
         "INSERT INTO policies (id, kind, repository, target, remote, remote_repository, rules, template, patterns,

@@ -132,8 +132,21 @@ pub async fn rewrite_authorities(
     Ok(())
 }
 
+/// The most remotes of one namespace; the system's are made by administrators alone.
+const MOST: i64 = 1_000;
+
 /// Writes a new remote. The vault is the database's own.
+///
+/// # Errors
+/// [`Error::LimitReached`] where its namespace has enough of them. Several that are made at once on PostgreSQL may
+/// come to a few more.
 pub async fn insert(tx: &mut Tx, remote: &Remote, secret: Option<&SecretString>) -> Result<(), Error> {
+    if let Some(owner) = &remote.owner {
+        let sql = "SELECT COUNT(*) FROM remotes WHERE owner = $1";
+        if value!(tx.conn, i64, sql, owner.as_str())? >= MOST {
+            return Err(Error::LimitReached { whose: "a namespace", what: "remotes", most: MOST });
+        }
+    }
     let sealed = secret.map(|secret| tx.conn.vault().seal(secret, &place(remote.id)));
     change!(
         tx.conn,

@@ -24,6 +24,7 @@ on_both![
     pull_mirrors_are_due_by_their_time,
     a_push_mirror_is_read_as_it_was_written,
     a_paused_mirror_is_not_due,
+    a_namespace_has_at_most_a_thousand_remotes_and_a_repository_as_many_policies,
 ];
 
 pub(crate) fn remote(owner: Option<&str>, url: &str) -> Remote {
@@ -359,6 +360,33 @@ async fn a_paused_mirror_is_not_due(scene: Scene) {
     assert!(pull_mirrors::due(conn, at(9)).await.unwrap().is_empty());
     let paused = pull_mirrors::get(conn, mirror).await.unwrap().unwrap();
     assert_eq!(paused.common.paused, Some(words("the realm changed")));
+}
+
+async fn a_namespace_has_at_most_a_thousand_remotes_and_a_repository_as_many_policies(scene: Scene) {
+    let dev = scene.repository("dev/app").await;
+    let first = pull_mirror(&scene, &dev, 0, Baseline::None).await;
+    let (of_dev, of_qa) = (remote(Some("dev"), "https://a.example"), remote(Some("qa"), "https://a.example"));
+    scene
+        .write(move |tx| {
+            Box::pin(async move {
+                for number in 0..1_000 {
+                    let more = Remote { id: RemoteId::new(), name: number.to_string(), ..of_dev.clone() };
+                    remotes::insert(tx, &more, None).await?;
+                }
+                for _ in 1..1_000 {
+                    let common = PolicyCommon { id: PolicyId::new(), ..first.common.clone() };
+                    pull_mirrors::insert(tx, &PullMirror { common, ..first.clone() }).await?;
+                }
+                let full = remotes::insert(tx, &Remote { id: RemoteId::new(), ..of_dev }, None).await;
+                let told = full.unwrap_err();
+                assert!(matches!(told, Error::LimitReached { most: 1_000, .. }), "{told}");
+                assert!(told.to_string().starts_with("a namespace has at most 1000 remotes;"), "{told}");
+                let full = pull_mirrors::insert(tx, &PullMirror { common: common(), ..first }).await;
+                assert!(matches!(full, Err(Error::LimitReached { most: 1_000, .. })), "{full:?}");
+                remotes::insert(tx, &of_qa, None).await
+            })
+        })
+        .await;
 }
 
 /// One file, opened with one key and then with another; SQLite is enough to see it.
