@@ -219,6 +219,7 @@ const WALK: &[(&str, Ends, Attempt)] = attempts! {
     job: OWNERS, |s, a| s.admin.job(a, s.job);
     job_children: OWNERS, |s, a| s.admin.job_children(a, s.job);
     job_logs: OWNERS, |s, a| s.admin.job_logs(a, s.job, 0, 100);
+    job_log_part: OWNERS, |s, a| s.admin.job_log_part(a, s.job, 0, 100);
     cancel_job: OWNERS, |s, a| s.admin.cancel_job(a, s.job);
     retry_job: OWNERS, |s, a| s.admin.retry_job(a, s.ended_job);
     after_evaluations: SIGNED_IN, |s, a| s.admin.after_evaluations(a);
