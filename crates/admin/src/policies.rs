@@ -2,8 +2,10 @@
 //! based (semantics 33), and what a change changes.
 
 use crate::guard::no_such_repository;
-use longshore_metadata::{Tx, activity, repositories};
+use longshore_engine::orders;
+use longshore_metadata::{Tx, activity, jobs, repositories};
 use longshore_model::activity::ActivityKind;
+use longshore_model::job::Action;
 use longshore_model::message::PolicyMessage;
 use longshore_model::stored::{LastRun, PolicyCommon};
 use longshore_model::{
@@ -57,6 +59,22 @@ pub(crate) fn changed_common(
         updated_at: now,
         ..before.clone()
     }
+}
+
+/// *Save & Apply*: lets a policy be asked about all present tags. Who saves it again before that has begun gets it
+/// once; one whose rules have changed since was withdrawn by then.
+pub(crate) async fn apply(
+    tx: &mut Tx,
+    policy: PolicyId,
+    kind: PolicyKind,
+    source: RepositoryId,
+    author: Author,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    if !jobs::waits_for_policy(tx, policy, Action::Evaluate).await? {
+        jobs::enqueue(tx, orders::apply(policy, kind, source, author, now), now).await?;
+    }
+    Ok(())
 }
 
 /// Refuses a change that is based on another version than the policy has.

@@ -2,11 +2,10 @@
 
 use crate::Admin;
 use crate::guard::{author, user};
-use crate::policies::{changed_common, check_version, difference, new_common, note, still_there};
+use crate::policies::{apply, changed_common, check_version, difference, new_common, note, still_there};
 use crate::validate::{self, Fields};
 use longshore_access::Action;
-use longshore_engine::orders;
-use longshore_metadata::{Tx, jobs, promotions, repositories, tags};
+use longshore_metadata::{Tx, promotions, repositories, tags};
 use longshore_model::activity::ActivityKind;
 use longshore_model::message::{Changed, PolicyMessage, RepositoryRef};
 use longshore_model::policy::{PromotionDraft, Save};
@@ -362,7 +361,7 @@ async fn saved(
     let detail = PolicyMessage::Promotion { target: target_of(policy), rules: policy.rules.describe() };
     note(tx, author.clone(), kind, source, id, detail, now).await?;
     if save == Save::Apply && policy.common.enabled {
-        jobs::enqueue(tx, orders::apply(id, PolicyKind::Promotion, source, author, now), now).await?;
+        apply(tx, id, PolicyKind::Promotion, source, author, now).await?;
     }
     Ok(())
 }

@@ -5,11 +5,10 @@ use crate::Admin;
 use crate::connection::{Connection, keep};
 use crate::guard::{author, user};
 use crate::mirrors::no_such_mirror;
-use crate::policies::{changed_common, check_version, difference, new_common, note, still_there};
+use crate::policies::{apply, changed_common, check_version, difference, new_common, note, still_there};
 use crate::validate::{self, Fields};
 use longshore_access::Action;
-use longshore_engine::orders;
-use longshore_metadata::{Tx, jobs, push_mirrors};
+use longshore_metadata::{Tx, push_mirrors};
 use longshore_model::activity::ActivityKind;
 use longshore_model::message::{PlaceRef, PolicyMessage, RemoteRef};
 use longshore_model::policy::{PushMirrorDraft, Save};
@@ -189,7 +188,7 @@ async fn saved(
     let detail = PolicyMessage::PushMirror { place, rules };
     note(tx, author.clone(), kind, repository, id, detail, now).await?;
     if save == Save::Apply && mirror.common.enabled {
-        jobs::enqueue(tx, orders::apply(id, PolicyKind::PushMirror, repository, author, now), now).await?;
+        apply(tx, id, PolicyKind::PushMirror, repository, author, now).await?;
     }
     Ok(())
 }

@@ -172,6 +172,10 @@ async fn semantics_03_save_and_apply_asks_about_present_tags_and_save_does_not()
         scene.admin.change_promotion(&dev, &web, id, changed.common.version, change, APPLY).await.unwrap();
     assert_eq!(unchanged.common.rules_version, 2, "the same rules are the same version");
     assert_eq!(evaluations().await.len(), 2);
+    // Once more, before anybody has begun.
+    let same = PromotionDraft { template: "%n-x".to_owned(), ..promotion_to("dev/qa") };
+    scene.admin.change_promotion(&dev, &web, id, unchanged.common.version, same, APPLY).await.unwrap();
+    assert_eq!(evaluations().await.len(), 2, "it waits already");
 }
 
 #[tokio::test]

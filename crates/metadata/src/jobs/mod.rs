@@ -213,6 +213,13 @@ pub async fn active_for_policy(
     row!(conn, Row, sql, policy.to_string(), action.as_str())?.map(Job::try_from).transpose()
 }
 
+/// Whether a job of a policy waits that nobody has begun. An index answers it.
+pub async fn waits_for_policy(conn: &mut Conn, policy: PolicyId, action: Action) -> Result<bool, Error> {
+    let sql = "SELECT COUNT(*) FROM jobs
+               WHERE policy = $1 AND action = $2 AND finished_at IS NULL AND status = 'waiting' AND attempt = 0";
+    Ok(value!(conn, i64, sql, policy.to_string(), action.as_str())? > 0)
+}
+
 /// Whether an evaluation that was due at `then` still waits. An index answers it, however many wait; what a
 /// pause holds does not count.
 pub async fn is_evaluation_due(conn: &mut Conn, then: Timestamp) -> Result<bool, Error> {
