@@ -140,16 +140,18 @@ async fn semantics_40_odd_token_documents_are_taken() {
 }
 
 #[tokio::test]
-async fn a_token_is_used_until_shortly_before_its_end() {
-    let registry = guarded(
-        Tokens::new().document(|token, _| reply(200).json(&json!({"token": token, "expires_in": 1}))),
-    )
-    .await;
-    let client = stranger(&registry);
-    looks(&client).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(800)).await;
-    looks(&client).await.unwrap();
-    assert_eq!(registry.scopes_asked().len(), 2);
+async fn a_token_is_used_while_it_lives_and_not_after_its_end() {
+    // One lives a nanosecond, and has ended before the next request is made.
+    for (lifetime, is_kept) in [(300.0, true), (1e-9, false)] {
+        let document =
+            move |token: &str, _: &_| reply(200).json(&json!({"token": token, "expires_in": lifetime}));
+        let registry = guarded(Tokens::new().document(document)).await;
+        let client = stranger(&registry);
+        looks(&client).await.unwrap();
+        let fetched = registry.scopes_asked().len();
+        looks(&client).await.unwrap();
+        assert_eq!(registry.scopes_asked().len() == fetched, is_kept, "{lifetime}");
+    }
 }
 
 #[tokio::test]
