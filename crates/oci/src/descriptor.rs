@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::{Digest, media_type};
 
@@ -36,6 +39,9 @@ pub struct Descriptor {
     /// Where else the content may be fetched (foreign layers). Longshore never does.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_empty")]
     pub urls: Vec<String>,
+    /// The content itself in base64, where it is embedded; see [`Descriptor::embedded`].
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text")]
+    pub data: Option<String>,
 }
 
 /// Encoders of other languages write an empty list or map as `null`.
@@ -45,6 +51,14 @@ where
     T: Default + Deserialize<'de>,
 {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// A text; anything else is as good as none.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(text) => Some(text),
+        _ => None,
+    })
 }
 
 /// Annotations; a note that is `null` says nothing.
@@ -67,7 +81,15 @@ impl Descriptor {
             platform: None,
             annotations: BTreeMap::new(),
             urls: Vec::new(),
+            data: None,
         }
+    }
+
+    /// The content that is embedded (image-spec, "Embedded Content"), if it has the length that it should have. Its
+    /// digest is for the caller to verify.
+    pub fn embedded(&self) -> Option<Vec<u8>> {
+        let content = BASE64_STANDARD.decode(self.data.as_ref()?).ok()?;
+        (content.len() as u64 == self.size).then_some(content)
     }
 
     /// The words that say what the content is: types and the platform's parts.
@@ -179,6 +201,21 @@ impl FromStr for Platform {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn content_may_be_embedded_and_has_the_right_length() {
+        let read = |data: Value| {
+            let digest = format!("sha256:{}", "0".repeat(64));
+            let json = serde_json::json!({"mediaType": "x/y", "digest": digest, "size": 2, "data": data});
+            serde_json::from_value::<Descriptor>(json).unwrap().embedded()
+        };
+        assert_eq!(read("e30=".into()), Some(b"{}".to_vec()));
+        for nothing in
+            [Value::Null, "".into(), "e30".into(), "e3".into(), "eyB9".into(), "?".into(), 7.into()]
+        {
+            assert_eq!(read(nothing.clone()), None, "{nothing}");
+        }
+    }
 
     #[test]
     fn a_platform_reads_as_one_writes_it() {

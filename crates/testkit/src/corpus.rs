@@ -386,6 +386,18 @@ impl Package {
         Self { blobs, ..self.clone() }
     }
 
+    /// The same image, whose manifest has `content` embedded as that of its configuration.
+    #[must_use]
+    pub fn embedding(&self, content: &[u8]) -> Self {
+        let root = self.root_manifest();
+        let mut document: Value = serde_json::from_slice(&root.bytes).expect("a manifest is JSON");
+        document["config"]["data"] = STANDARD.encode(content).into();
+        let bytes = Bytes::from(document.to_string());
+        let embedding = StoredManifest { digest: digest_of(&bytes), bytes, ..root.clone() };
+        let root = embedding.digest.clone();
+        Self { manifests: vec![embedding], blobs: self.blobs.clone(), root }
+    }
+
     /// The length of all its blobs and manifests, in bytes.
     pub fn bytes(&self) -> u64 {
         let blobs = self.blobs.iter().map(|(_, bytes)| bytes.len());

@@ -291,10 +291,26 @@ impl Pull {
                 self.store_blob(blob, Reading::Otherwise).await
             }
             Err(trouble) if trouble.says_not_there() => {
+                if self.store_embedded(blob).await? {
+                    self.journal.bytes(blob.size);
+                    return Ok(());
+                }
                 self.journal.unplan_bytes(blob.size);
                 Err(trouble)
             }
             stored => stored,
+        }
+    }
+
+    /// Stores a blob whose bytes stand in the manifest itself, as those of the empty configuration often do. False:
+    /// they do not, or are not those of the blob.
+    async fn store_embedded(&self, blob: &Descriptor) -> Result<bool, Trouble> {
+        let Some(bytes) = blob.embedded() else { return Ok(false) };
+        let body = stream::iter([Ok(bytes.into())]).boxed();
+        match self.content.put_blob(&self.into, &blob.digest, Some(blob.size), body).await {
+            Ok(_) => Ok(true),
+            Err(content::Error::DigestMismatch { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod back_off;
 mod changing;
+mod embedded;
 mod faults;
 mod following;
 mod foreign_layers;
