@@ -48,7 +48,7 @@ use longshore_content::Content;
 use longshore_metadata::Database;
 use longshore_model::{BootId, Clock, JobId, Timestamp};
 use longshore_policy::Moment;
-use longshore_remote::{Budget, PrivateRemotes};
+use longshore_remote::{Budget, Patience, PrivateRemotes};
 use std::sync::Arc;
 use url::Url;
 
@@ -78,6 +78,8 @@ pub struct EngineSettings {
     pub private_remotes: PrivateRemotes,
     /// How much of what a registry lists is read in one run.
     pub budget: Budget,
+    /// How long the answers of other registries are waited for.
+    pub patience: Patience,
     /// The addresses under which this very server is known.
     pub self_urls: Vec<Url>,
     /// What this server is called in the job list.
@@ -100,6 +102,7 @@ impl Default for EngineSettings {
             zone: TimeZone::UTC,
             private_remotes: PrivateRemotes::default(),
             budget: Budget::default(),
+            patience: Patience::default(),
             self_urls: Vec::new(),
             server_name: "longshore".to_owned(),
             jitter: Jitter::default(),

@@ -57,10 +57,11 @@ impl Engine {
         let credentials = secret.map(|secret| (saved.username.clone(), secret));
         let network = self.network_of(&mut conn, &saved).await?;
         let endpoint = endpoint_of(&saved, credentials, network)?;
-        let (is_this_server, budget) = (self.is_this_server(&endpoint.url), self.settings().budget);
+        let (is_this_server, settings) = (self.is_this_server(&endpoint.url), self.settings());
+        let (budget, patience) = (settings.budget, settings.patience);
         let clock = self.0.clock.clone();
         let clock: remote::Clock = Arc::new(move || clock.now());
-        Ok(Endpoint { is_this_server, budget, clock: Some(clock), ..endpoint })
+        Ok(Endpoint { is_this_server, budget, patience, clock: Some(clock), ..endpoint })
     }
 
     /// Whether this very server answers there; it is reached wherever it is (semantics 28).

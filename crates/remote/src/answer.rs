@@ -11,7 +11,7 @@ use reqwest::Response;
 use tokio::time::Instant;
 
 use crate::encoding::ContentEncoding;
-use crate::transport::{IDLE, Watched, network_error};
+use crate::transport::{Watched, network_error};
 use crate::{Error, Failure, Refusal};
 
 /// How much of an error body is read, in bytes.
@@ -20,8 +20,10 @@ const MAX_ERROR_BODY: usize = 64 * 1024;
 const MAX_WORDS: usize = 300;
 /// The longest error code that is taken for one, in bytes.
 const MAX_CODE: usize = 64;
-/// The slowest body that is waited for beyond [`IDLE`], in bytes for each second.
+/// The slowest body that is waited for beyond [`GRACE`], in bytes for each second.
 const SLOWEST: u64 = 1024;
+/// For so long a body may be as slow as it likes.
+const GRACE: Duration = Duration::from_secs(60);
 /// For so long a registry may ask to be left alone.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -58,11 +60,11 @@ struct Pace {
 
 impl Pace {
     fn is_too_slow(self) -> bool {
-        self.waited >= IDLE && self.bytes < self.waited.as_secs() * SLOWEST
+        self.waited >= GRACE && self.bytes < self.waited.as_secs() * SLOWEST
     }
 }
 
-/// The next piece of a body, if it comes within [`IDLE`] and the body keeps up with [`SLOWEST`].
+/// The next piece of a body, if it comes within [`crate::Patience::idle`] and the body keeps up with [`SLOWEST`].
 pub(crate) async fn next_piece(
     response: &mut Response,
     host: &str,
@@ -71,7 +73,8 @@ pub(crate) async fn next_piece(
     let watched = response.extensions().get::<Watched>().cloned();
     let under_way = watched.as_ref().map(|watched| watched.gate().under_way());
     let asked = Instant::now();
-    let piece = tokio::time::timeout(IDLE, response.chunk()).await;
+    let idle = watched.as_ref().map(Watched::patience).unwrap_or_default().idle;
+    let piece = tokio::time::timeout(idle, response.chunk()).await;
     let bytes = piece.as_ref().ok().and_then(|piece| piece.as_ref().ok()?.as_ref()).map_or(0, Bytes::len);
     if let Some(watched) = &watched {
         watched.gate().came(bytes);
@@ -87,7 +90,7 @@ pub(crate) async fn next_piece(
             Failure::TooSlow { bytes: pace.bytes, seconds: pace.waited.as_secs() }
         }
         Ok(Ok(piece)) => return Ok(piece),
-        Err(_) => Failure::Timeout { seconds: IDLE.as_secs() },
+        Err(_) => Failure::Timeout { seconds: idle.as_secs() },
     };
     if let Some(watched) = watched {
         watched.fell_silent().await;

@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::transport::same_origin;
-use crate::{Endpoint, Error, NetworkPolicy};
+use crate::{Endpoint, Error, NetworkPolicy, Patience};
 
 /// How long a registry may take to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -72,6 +72,11 @@ impl Connector {
             guarded.policy.check_behind_proxy(&url).await?;
         }
         Ok(guarded.client.request(method, url))
+    }
+
+    /// How long answers are waited for.
+    pub(crate) fn patience(&self) -> Patience {
+        self.endpoint.patience
     }
 
     /// The time of day, if it is known.

@@ -2,6 +2,7 @@
 //! person typed becomes an [`Endpoint`] here or is refused with what to type instead.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -63,6 +64,23 @@ pub struct Endpoint {
     pub budget: Budget,
     /// The time of day, for answers that have no `Date` of their own; without it, such a one has no time.
     pub clock: Option<Clock>,
+    /// How long answers are waited for.
+    pub patience: Patience,
+}
+
+/// How long answers are waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// For the beginning of the answer to a question: a registry that has it may have to ask another one first.
+    pub answer: Duration,
+    /// For the beginning of a blob, for each further piece of any answer, and for an upload on which nothing moves.
+    pub idle: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { answer: Duration::from_secs(30), idle: Duration::from_secs(60) }
+    }
 }
 
 /// Tells the time of day.
@@ -131,6 +149,7 @@ impl Endpoint {
             is_this_server: false,
             budget: Budget::default(),
             clock: None,
+            patience: Patience::default(),
         }
     }
 

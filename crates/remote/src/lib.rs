@@ -40,7 +40,7 @@ pub use budget::{Allowance, Budget, OverBudget};
 pub use client::{Ping, Registry};
 pub use connect::{Check, CheckKind, CheckStatus, ConnectReport, Direction, Permissions, connect};
 pub use encoding::ContentEncoding;
-pub use endpoint::{Clock, Credentials, DOCKER_HUB_URL, Endpoint, Kind, UrlError};
+pub use endpoint::{Clock, Credentials, DOCKER_HUB_URL, Endpoint, Kind, Patience, UrlError};
 pub use error::{Error, Refusal};
 pub use failure::{CertificateProblem, Failure};
 pub use gate::{ClosedBecause, Closure, Gate, Standing};

@@ -20,15 +20,11 @@ use crate::connector::Connector;
 use crate::endpoint::host_of;
 use crate::failure::{Cause, cause_of};
 use crate::gate::{Asked, Doubt};
-use crate::{Error, Failure, Gate};
+use crate::{Error, Failure, Gate, Patience};
 
-/// How long nothing may move before a request is given up.
-pub(crate) const IDLE: Duration = Duration::from_secs(60);
-/// How long the answer to a question may take: a registry that has it may have to ask another one first.
-pub(crate) const ANSWER: Duration = Duration::from_secs(30);
 /// How often an upload is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How many [`IDLE`] times a registry may take to answer when an upload is all sent: it may have
+/// How many [`Patience::idle`] times a registry may take to answer when an upload is all sent: it may have
 /// to hash and copy many gigabytes first.
 const IDLES_AFTER_UPLOAD: u32 = 5;
 /// How many redirects one request follows.
@@ -70,9 +66,9 @@ impl Call {
 impl Call {
     /// How long the beginning of its answer is waited for. A blob may have to be brought from afar, and what is
     /// sent has to be stored; anything else is a question.
-    fn patience(&self) -> Duration {
+    fn patience(&self, patience: Patience) -> Duration {
         let asks = matches!(self.method, Method::GET | Method::HEAD);
-        if asks && !self.is_blob() { ANSWER } else { IDLE }
+        if asks && !self.is_blob() { patience.answer } else { patience.idle }
     }
 
     /// Whether it asks for a blob.
@@ -201,7 +197,7 @@ impl Transport {
             Payload::Stream(_, progress) => Some(progress.clone()),
             _ => None,
         };
-        let patience = call.patience();
+        let patience = call.patience(self.connector.patience());
         let moved = || {
             if let Some(passage) = &passage {
                 passage.moved();
@@ -272,6 +268,11 @@ pub(crate) struct Watched {
 impl Watched {
     pub(crate) fn gate(&self) -> &Gate {
         self.asked.gate()
+    }
+
+    /// How long the next piece is waited for.
+    pub(crate) fn patience(&self) -> Patience {
+        self.connector.patience()
     }
 
     /// The rest did not come.

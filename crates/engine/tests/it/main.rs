@@ -13,4 +13,5 @@ mod promotions;
 mod pulling;
 mod pushing;
 mod scrubbing;
+mod stalls;
 mod support;

@@ -22,6 +22,7 @@ use longshore_model::{
 };
 use longshore_oci::Tag;
 use longshore_policy::{RawRule, Rules};
+use longshore_remote::Patience;
 use longshore_testkit::Package;
 use std::{sync::Arc, time::Duration};
 use tempfile::TempDir;
@@ -63,6 +64,15 @@ impl World {
         let mut world = Self::still().await;
         world.content = world.content.accepting(sparse);
         world.engine = engine_of(&world.db, &world.content, &world.clock);
+        world
+    }
+
+    /// A running world that waits for no answer longer than so.
+    pub(crate) async fn waiting(patience: Patience) -> Self {
+        let mut world = Self::still().await;
+        let settings = EngineSettings { patience, ..settings() };
+        world.engine = engine_with(settings, &world.db, &world.content, &world.clock);
+        world.start();
         world
     }
 
@@ -429,11 +439,18 @@ impl Told {
 }
 
 fn engine_of(db: &Database, content: &Content, clock: &Arc<dyn Clock>) -> Engine {
-    let settings = EngineSettings {
+    engine_with(settings(), db, content, clock)
+}
+
+fn settings() -> EngineSettings {
+    EngineSettings {
         jitter: Jitter::fixed(0.0),
         waits: Waits([Duration::from_millis(20); 4]),
         ..EngineSettings::default()
-    };
+    }
+}
+
+fn engine_with(settings: EngineSettings, db: &Database, content: &Content, clock: &Arc<dyn Clock>) -> Engine {
     Engine::new(EngineParts { db: db.clone(), content: content.clone(), clock: clock.clone(), settings })
 }
 
