@@ -106,6 +106,37 @@ test.describe("every page", () => {
   });
 });
 
+test.describe("a form", () => {
+  test("keeps what is entered while the page is on its way", async ({ page, longshore }) => {
+    await organizations(longshore, "early");
+    await repository(longshore, "early/website");
+    await signIn(page, longshore.admin);
+    let arrive = () => {};
+    const arrives = new Promise<void>((resolve) => (arrive = resolve));
+    await page.route("**/*.wasm", async (route) => {
+      await arrives;
+      await route.continue();
+    });
+    await page.goto("/repositories/early/website/mirrors/new", { waitUntil: "commit" });
+    const mirror = page.getByRole("dialog", { name: "New mirror" });
+    await mirror.getByRole("radio", { name: "Push to remote registry" }).check();
+    await mirror.getByRole("radio", { name: "Docker Hub" }).check();
+    await mirror.getByLabel("Username").fill("early-bird");
+    await mirror.getByLabel("Password or access token").fill("typed before");
+    await mirror.getByRole("group", { name: "Repository" }).getByLabel("Name", { exact: true }).fill("website");
+    await expect(page.locator("html[data-hydrated]")).not.toBeAttached();
+    arrive();
+    await hydrated(page);
+    await expect(mirror.getByRole("radio", { name: "Push to remote registry" })).toBeChecked();
+    await expect(mirror.getByRole("radio", { name: "Docker Hub" })).toBeChecked();
+    await expect(mirror.getByLabel("Username")).toHaveValue("early-bird");
+    await expect(mirror.getByLabel("Password or access token")).toHaveValue("typed before");
+    await expect(mirror.getByRole("group", { name: "Repository" }).getByLabel("Name", { exact: true })).toHaveValue("website");
+    // Not the fields alone, the form knows it too: Docker Hub has its address, so none is asked for.
+    await expect(mirror.getByLabel("Registry URL")).toBeHidden();
+  });
+});
+
 /** Makes something of each kind, and names the address of each page and dialog. */
 async function everyPage(longshore: Longshore): Promise<string[]> {
   const [user, host] = [longshore.admin, longshore.host];

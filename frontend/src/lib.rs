@@ -1,8 +1,12 @@
 //! The browser's entry point: it takes over the page that the server rendered.
 
-use leptos::prelude::window;
+mod entered;
+
+use leptos::prelude::{Effect, window};
 use wasm_bindgen::{JsCast, prelude::wasm_bindgen};
 use web_sys::{PerformanceEntry, Url};
+
+use entered::Entered;
 
 /// Called by the page's script once this module is loaded.
 #[wasm_bindgen]
@@ -11,7 +15,16 @@ pub fn hydrate() {
     if has_moved().unwrap_or(false) && window().location().reload().is_ok() {
         return;
     }
-    leptos::mount::hydrate_body(longshore_app::App);
+    let mut entered = Some(Entered::note());
+    leptos::mount::hydrate_body(move || {
+        // Effects run when the page has been taken over; the app's own, which announces it, after this one.
+        Effect::new(move |_| {
+            if let Some(entered) = entered.take() {
+                entered.enter();
+            }
+        });
+        longshore_app::App()
+    });
 }
 
 /// Whether somebody went back or forth before this module was there: then the address is another
