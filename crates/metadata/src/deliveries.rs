@@ -3,7 +3,7 @@
 use crate::{
     Conn, Error, Tx,
     conn::{change, from_row, row, rows, value},
-    convert::{id, instant, maybe_id, maybe_parse, micros, parse, word},
+    convert::{id, instant, maybe_id, maybe_parse, micros, parse, readable, word},
 };
 use longshore_model::{JobId, PolicyId, PolicyKind, RemoteId, RepositoryId, Revision, Timestamp};
 use longshore_oci::{Digest, RemoteName, Tag};
@@ -90,6 +90,13 @@ from_row! {
         target_tag: Option<String>,
         at: i64,
         job: Option<String>,
+    }
+}
+
+impl Row {
+    /// How the log names it where it cannot be read.
+    fn place(&self) -> String {
+        format!("revision {} of repository {}", self.source_revision, self.source_repository)
     }
 }
 
@@ -197,7 +204,7 @@ pub async fn of_digest(
         source.to_string(),
         digest.as_str()
     )?;
-    found.into_iter().map(Delivery::try_from).collect()
+    Ok(readable("delivery", found, Row::place, Delivery::try_from))
 }
 
 /// Where a tag of a repository went, oldest first.
@@ -211,7 +218,7 @@ pub async fn of_tag(conn: &mut Conn, source: RepositoryId, tag: &Tag) -> Result<
         source.to_string(),
         tag.as_str()
     )?;
-    found.into_iter().map(Delivery::try_from).collect()
+    Ok(readable("delivery", found, Row::place, Delivery::try_from))
 }
 
 /// How many tags a policy has made of one manifest since an instant, for the brake of semantics 5.
