@@ -63,7 +63,14 @@ impl Survey {
                 let incomplete = listing.incomplete.map(|why| why.to_string());
                 let (digest_tags, names): (Vec<Tag>, Vec<Tag>) =
                     listing.tags.into_iter().partition(Tag::is_digest_tag);
-                (names.into_iter().filter(|tag| patterns.matches(tag)).collect(), digest_tags, incomplete)
+                let tags = names.len() as u64;
+                let wanted: Vec<Tag> = names.into_iter().filter(|tag| patterns.matches(tag)).collect();
+                if wanted.is_empty() && tags > 0 {
+                    let (place, patterns) = (place(mirror), mirror.patterns.clone());
+                    journal.warn(PollMessage::NoneMatch { place, tags, patterns });
+                    warnings += 1;
+                }
+                (wanted, digest_tags, incomplete)
             }
         };
         if let Some(why) = &incomplete {

@@ -491,3 +491,25 @@ async fn the_list_of_referrers_of_a_registry_without_the_api_is_read() {
     assert!(world.has(&here, &sbom).await);
     assert_eq!(world.tags(&here).await, ["1.0", name.as_str()]);
 }
+
+#[tokio::test]
+async fn patterns_that_match_none_of_the_tags_are_a_warning_and_no_plain_success() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await;
+    for tag in ["1.0", "1.1"] {
+        registry.hold("their/app", Some(tag), &corpus::image(1, 1, 100));
+    }
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |m| m.patterns = "v1.*".into()).await;
+    let job = poll(&world, &mirror).await;
+    assert_eq!((job.status, job.outcome.as_deref()), (Status::Done, Some("no new tags, 1 warning")));
+    let log = world.log(job.id).await;
+    assert!(log.contains("none of the 2 tags at") && log.contains("matches “v1.*”"), "{log}");
+
+    // A repository without tags is not the fault of the patterns.
+    let empty = world.repository("dev/empty").await;
+    registry.hold("their/none", None, &corpus::image(1, 1, 100));
+    let mirror = world.pull_mirror(&empty, &registry, "their/none", |_| {}).await;
+    let job = poll(&world, &mirror).await;
+    assert_eq!(job.outcome.as_deref(), Some("no new tags"));
+}

@@ -132,6 +132,7 @@ fn polls() -> Vec<PollMessage> {
         PollMessage::Unread { place: place(), why: plain() },
         PollMessage::Incomplete { place: place(), why: "xyzzy sends no Link".to_owned() },
         PollMessage::OddNames { place: place(), names: "1 name that is no tag: \"xyzzy+1\"".to_owned() },
+        PollMessage::NoneMatch { place: place(), tags: 30, patterns: "v1.*".to_owned() },
         PollMessage::Absent { place: place() },
         PollMessage::Tag { place: place(), why: plain() },
         PollMessage::Vanished { place: place() },

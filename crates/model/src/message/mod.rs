@@ -151,9 +151,11 @@ impl Message {
                 JobMessage::Tag { what: why, .. } | JobMessage::Followed { without: Some(why), .. },
             )
             | Self::Upkeep(Upkeep::NotMended { why, .. }) => why.shorten(most),
-            Self::Poll(PollMessage::Incomplete { why, .. } | PollMessage::OddNames { names: why, .. }) => {
-                cut(why, most)
-            }
+            Self::Poll(
+                PollMessage::Incomplete { why: words, .. }
+                | PollMessage::OddNames { names: words, .. }
+                | PollMessage::NoneMatch { patterns: words, .. },
+            ) => cut(words, most),
             Self::Upkeep(Upkeep::DamagedBlob { damage, .. } | Upkeep::DamagedManifest { damage, .. }) => {
                 cut(damage, most)
             }

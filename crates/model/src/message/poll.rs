@@ -102,6 +102,15 @@ pub enum PollMessage {
         /// How many and which; quotes the registry.
         names: String,
     },
+    /// Tags are listed, and the patterns of the mirror match none of them.
+    NoneMatch {
+        /// The repository there.
+        place: PlaceRef,
+        /// How many tags it has.
+        tags: u64,
+        /// The patterns, as they are saved.
+        patterns: String,
+    },
     /// A tag that is listed, or asked for by name, is not there.
     Absent {
         /// The tag there.
@@ -219,6 +228,12 @@ impl PollMessage {
                 Some(names) => format!("{} lists {names}", place.shown(eyes)),
                 None => "another registry lists names that are no tags".to_owned(),
             },
+            Self::NoneMatch { place, tags: 1, patterns } => {
+                format!("the only tag at {} does not match “{patterns}”", place.shown(eyes))
+            }
+            Self::NoneMatch { place, tags, patterns } => {
+                format!("none of the {tags} tags at {} matches “{patterns}”", place.shown(eyes))
+            }
             Self::Absent { place } => format!("{} does not exist", place.shown(eyes)),
             Self::Tag { place, why } => format!("{}: {}", place.shown(eyes), why.sentence(eyes)),
             Self::Vanished { place } => format!("{} was deleted there meanwhile", place.shown(eyes)),
