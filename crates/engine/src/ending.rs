@@ -33,6 +33,16 @@ enum Next {
     Wait(BackOff),
 }
 
+impl Next {
+    /// When the job is tried again.
+    fn due(&self) -> Option<Timestamp> {
+        match self {
+            Self::Retry(at) | Self::Wait(BackOff { until: at, .. }) => Some(*at),
+            Self::End(_) => None,
+        }
+    }
+}
+
 impl Engine {
     /// Ends a job that has done its work.
     pub(crate) async fn end_done(
@@ -53,16 +63,16 @@ impl Engine {
             .await
     }
 
-    /// Tries again later where that may help, else ends the job.
+    /// Tries again later where that may help, else ends the job. Answers when it is tried again, if it is.
     pub(crate) async fn end_in_trouble(
         &self,
         claim: &Claim,
         journal: &Journal,
         trouble: &Trouble,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Timestamp>, Error> {
         let message = journal.told(trouble);
         let next = match trouble.fate() {
-            Fate::Lost => return Ok(()),
+            Fate::Lost => return Ok(None),
             Fate::Superseded => Next::End(Status::Superseded),
             Fate::Canceled => Next::End(Status::Canceled),
             Fate::Errored => Next::End(Status::Errored),
@@ -96,22 +106,22 @@ impl Engine {
         claim.failing_since.is_some_and(|since| self.now().duration_since(since) >= self.settings().retry_for)
     }
 
-    /// Ends or gives back a job that was stopped from outside.
+    /// Ends or gives back a job that was stopped from outside. Answers when this server tries it again, if it does.
     pub(crate) async fn end_stopped(
         &self,
         claim: &Claim,
         journal: &Journal,
         stop: Stop,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Timestamp>, Error> {
         match stop {
             Stop::LeaseLost => {
                 tracing::warn!(job = %claim.job.id, "the lease of a running job was lost");
-                Ok(())
+                Ok(None)
             }
             // Whoever took it has written it down.
             Stop::Taken => {
                 tracing::info!(job = %claim.job.id, "a running job was taken out of its worker's hands");
-                Ok(())
+                Ok(None)
             }
             Stop::Canceled => {
                 let message = Message::from(JobMessage::Canceled);
@@ -137,6 +147,7 @@ impl Engine {
                         Box::pin(async move { jobs::release(tx, job, epoch, now).await })
                     })
                     .await
+                    .map(|()| None)
             }
         }
     }
@@ -148,8 +159,9 @@ impl Engine {
         next: Next,
         message: Message,
         stops_policy: bool,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Timestamp>, Error> {
         journal.flush(self.db(), self.now()).await?;
+        let due = next.due();
         let (claim, asked, now) = (claim.clone(), journal.asked().is_some(), self.now());
         self.db()
             .write(Priority::Normal, move |tx| {
@@ -179,6 +191,7 @@ impl Engine {
                 })
             })
             .await
+            .map(|()| due)
     }
 }
 

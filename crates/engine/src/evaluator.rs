@@ -98,7 +98,7 @@ impl Engine {
     async fn end_failed(&self, claim: &Claim, error: Error) {
         let journal = Journal::of(claim);
         match self.end_in_trouble(claim, &journal, &Trouble::Metadata(error)).await {
-            Ok(()) | Err(Error::LeaseLost { .. }) => {}
+            Ok(_) | Err(Error::LeaseLost { .. }) => {}
             Err(error) => {
                 tracing::error!(job = %claim.job.id, %error, "the end of a job could not be written")
             }

@@ -16,6 +16,7 @@ mod foresee;
 mod garbage;
 mod journal;
 mod locks;
+mod memory;
 pub mod orders;
 mod outgoing;
 mod pause;
@@ -41,7 +42,8 @@ pub use retry::Jitter;
 pub use transfer::push::Waits;
 
 use crate::{
-    back_off::Gates, evaluate::Occasion, reach::Registries, running::Running, transfer::push::Shared,
+    back_off::Gates, evaluate::Occasion, memory::Memory, reach::Registries, running::Running,
+    transfer::push::Shared,
 };
 use jiff::{SignedDuration, tz::TimeZone};
 use longshore_content::Content;
@@ -127,6 +129,7 @@ struct Inner {
     running: Running,
     registries: Registries,
     gates: Gates,
+    memory: Arc<Memory>,
     shared: Arc<Shared>,
 }
 
@@ -144,6 +147,7 @@ impl Engine {
             running: Running::default(),
             registries: Registries::default(),
             gates: Gates::default(),
+            memory: Arc::default(),
             shared: Arc::default(),
         }))
     }
@@ -186,6 +190,10 @@ impl Engine {
 
     pub(crate) fn gates(&self) -> &Gates {
         &self.0.gates
+    }
+
+    pub(crate) fn memory(&self) -> &Arc<Memory> {
+        &self.0.memory
     }
 
     pub(crate) fn shared(&self) -> Arc<Shared> {

@@ -144,13 +144,17 @@ impl Engine {
             self.note_contact(&journal, Some(trouble)).await;
         }
         let written = match ended {
-            Ok(Ok(Finished::Recorded)) => Ok(()),
-            Ok(Ok(Finished::Outcome(outcome))) => self.end_done(&claim, &journal, outcome).await,
+            Ok(Ok(Finished::Recorded)) => Ok(None),
+            Ok(Ok(Finished::Outcome(outcome))) => {
+                self.end_done(&claim, &journal, outcome).await.map(|()| None)
+            }
             Ok(Err(trouble)) => self.end_in_trouble(&claim, &journal, &trouble).await,
             Err(stop) => self.end_stopped(&claim, &journal, stop).await,
         };
+        let due = written.as_ref().ok().copied().flatten();
+        self.memory().end(claim.job.id, claim.epoch, due);
         match written {
-            Ok(()) | Err(Error::LeaseLost { .. }) => {}
+            Ok(_) | Err(Error::LeaseLost { .. }) => {}
             // The lease runs out, and the job is taken up again.
             Err(error) => {
                 tracing::error!(job = %claim.job.id, %error, "the end of a job could not be written")

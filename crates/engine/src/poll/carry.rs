@@ -9,6 +9,7 @@ use super::{
 use crate::{
     Engine,
     journal::Journal,
+    memory::Notes,
     transfer::pull::{self, Pull},
     trouble::{Fate, Trouble},
 };
@@ -48,6 +49,7 @@ pub(super) struct Carrier<'a> {
     pub(super) registry: Registry,
     pub(super) journal: &'a Journal,
     pub(super) pull: Pull,
+    pub(super) notes: Notes,
     job: JobId,
     epoch: i64,
     pub(super) attempt: u32,
@@ -95,6 +97,7 @@ impl<'a> Carrier<'a> {
         target: Repository,
         registry: Registry,
         journal: &'a Journal,
+        notes: Notes,
     ) -> Result<Self, Trouble> {
         let id = mirror.common.id;
         let mut conn = engine.db().read().await?;
@@ -130,6 +133,7 @@ impl<'a> Carrier<'a> {
             registry,
             journal,
             pull,
+            notes,
             job,
             epoch,
             attempt,
@@ -162,6 +166,7 @@ impl<'a> Carrier<'a> {
         if self.mirror.common.referrers {
             self.families(&survey, &present).await?;
         }
+        self.notes.went_through();
         let State { tally, passing, lasting } =
             self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let may_pass = passing.is_some();
@@ -312,7 +317,9 @@ impl<'a> Carrier<'a> {
 
     /// Fetches and sets one tag. Answers the digest it then has, if it was set.
     pub(super) async fn copy(&self, name: &Tag, digest: Digest) -> Result<Option<Digest>, Trouble> {
-        match self.fetch(name, digest).await? {
+        let ended = self.fetch(name, digest).await;
+        self.learn(name, &ended);
+        match ended? {
             Ended::Set(digest) => {
                 self.journal.info(PollMessage::Set { tag: self.here(name), digest: digest.clone() });
                 Ok(Some(digest))
@@ -330,6 +337,17 @@ impl<'a> Carrier<'a> {
                 }
                 Ok(None)
             }
+        }
+    }
+
+    /// Another attempt looks again at a tag that did not come, since it may have moved, and does not take one that
+    /// moved meanwhile back to where it was.
+    fn learn(&self, name: &Tag, ended: &Result<Ended, Trouble>) {
+        match ended {
+            Ok(Ended::Set(digest)) => self.notes.add(name, Some(digest)),
+            // The run was stopped, which says nothing of the tag.
+            Err(Trouble::Halted) => {}
+            Ok(_) | Err(_) => self.notes.forget(name),
         }
     }
 

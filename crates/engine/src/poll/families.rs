@@ -28,8 +28,11 @@ impl Carrier<'_> {
         let all = self.looked_at().await?.is_none_or(|last| now.duration_since(last) >= EVERY);
         let is_due = |tag: &&Present| all || tag.since.is_none_or(|since| now.duration_since(since) < FRESH);
         let due = self.members(present.iter().filter(is_due)).await?;
-        for subject in &due {
+        for subject in due.iter().filter(|subject| !self.notes.know(subject)) {
             let came = self.pull.referrers(subject).await;
+            if came.left_behind.is_empty() {
+                self.notes.add(subject, None);
+            }
             self.count(|tally| tally.referrers += came.arrived);
             for (referrer, trouble) in came.left_behind {
                 self.forgive::<()>(&referrer, Err(trouble))?;
@@ -91,10 +94,11 @@ impl Carrier<'_> {
     /// Copies one digest tag, if it is there and differs from what is here.
     async fn digest_tag(&self, name: &Tag) -> Result<bool, Trouble> {
         self.pull.halt().check()?;
-        let reference = Reference::Tag(name.clone());
-        let there = self.registry.look_at_manifest(&self.mirror.remote_repository, &reference).await;
-        let there = self.pull.halt().heed(there.map_err(Trouble::from))?;
-        let Some(digest) = there.optional().map(|head| head.digest) else { return Ok(false) };
+        let there = match self.notes.recall(name) {
+            Some(known) => known,
+            None => self.look_at_digest_tag(name).await?,
+        };
+        let Some(digest) = there else { return Ok(false) };
         // A registry that answers to any name with the image itself has no such tag (semantics 41).
         if name.digest_tag_subject().as_ref() == Some(&digest) {
             return Ok(false);
@@ -103,6 +107,14 @@ impl Carrier<'_> {
             return Ok(false);
         }
         Ok(self.copy(name, digest).await?.is_some())
+    }
+
+    async fn look_at_digest_tag(&self, name: &Tag) -> Result<Option<Digest>, Trouble> {
+        let reference = Reference::Tag(name.clone());
+        let there = self.registry.look_at_manifest(&self.mirror.remote_repository, &reference).await;
+        let there = self.pull.halt().heed(there.map_err(Trouble::from))?.optional().map(|head| head.digest);
+        self.notes.add(name, there.as_ref());
+        Ok(there)
     }
 
     fn looked_key(&self) -> String {

@@ -5,7 +5,7 @@ use super::{
     plan::{Origin, Step, step},
     survey::{Survey, remote},
 };
-use crate::{Engine, journal::Journal, trouble::Trouble};
+use crate::{Engine, journal::Journal, memory::Notes, trouble::Trouble};
 use longshore_metadata::{Error, tags};
 use longshore_model::{
     JobId, Message,
@@ -48,7 +48,8 @@ impl Engine {
         let registry = self.registry(mirror.remote).await.map_err(fails)?;
         // Of no job: what it is told goes nowhere.
         let journal = Journal::new(JobId::new(), 0);
-        let survey = Survey::make(&registry, mirror, &patterns, &journal).await.map_err(fails)?;
+        let survey =
+            Survey::make(&registry, mirror, &patterns, &journal, &Notes::none()).await.map_err(fails)?;
         let mut conn = self.db().read().await?;
         let mut baseline = known(&mut conn, mirror).await?;
         if let Some(decided) = decided(mirror) {

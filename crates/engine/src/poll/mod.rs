@@ -10,11 +10,13 @@ mod survey;
 use crate::{
     Engine,
     journal::Journal,
+    memory::Lasting,
     trouble::Trouble,
     worker::{Finished, NET},
 };
 use carry::Carrier;
 pub use foresee::ForeseeError;
+use jiff::SignedDuration;
 use longshore_metadata::{
     Change, Conn, Error, Priority, Tx,
     jobs::{self, Claim},
@@ -34,6 +36,9 @@ use longshore_policy::Patterns;
 use plan::{BaselineTags, Tally};
 use survey::Survey;
 use tokio::{sync::broadcast, time::timeout};
+
+/// So long may a poll take from its first attempt to the one that has been through all tags.
+const ROUND: SignedDuration = SignedDuration::from_hours(24);
 
 /// Runs the poll of one mirror. Its own last transaction ends the job.
 pub(crate) async fn run(
@@ -80,7 +85,8 @@ async fn poll(
         .map_err(|error| Trouble::Final(PollMessage::Patterns { error: error.to_string() }.into()))?;
     let registry = engine.registry(mirror.remote).await?;
     journal.asks(mirror.remote);
-    let mut survey = Survey::make(&registry, mirror, &patterns, journal).await?;
+    let notes = engine.notes(claim, mirror.remote, &mirror.remote_repository, lasting(mirror)).await?;
+    let mut survey = Survey::make(&registry, mirror, &patterns, journal, &notes).await?;
     let mut recorded = None;
     if mirror.baseline == Baseline::Pending {
         recorded = Some(before_the_first(engine, claim, mirror, &mut survey, journal).await?);
@@ -89,13 +95,20 @@ async fn poll(
             return Ok(Polled { tally: Tally::default(), said });
         }
     }
-    let carrier = Carrier::new(engine, claim, mirror, target, registry, journal).await?;
+    let carrier = Carrier::new(engine, claim, mirror, target, registry, journal, notes).await?;
     let tally = carrier.carry_out(survey).await?;
     let counts = PollMessage::Ended { counts: tally };
     if let Some(recorded) = recorded {
         journal.info(recorded);
     }
     Ok(Polled { said: counts.into(), tally })
+}
+
+/// How long a tag counts as it was when it was looked at. A poll that has been through all tags, and is tried again
+/// because some of them failed, sees a tag that moves as soon as the mirror's next poll would have.
+fn lasting(mirror: &PullMirror) -> Lasting {
+    let after_round = SignedDuration::from_secs(i64::from(mirror.interval_seconds));
+    Lasting { within_round: after_round.max(ROUND), after_round }
 }
 
 /// What a mirror knows of the tags that existed when it was saved; none: every tag is taken.

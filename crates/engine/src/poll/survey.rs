@@ -1,7 +1,7 @@
 //! What a remote repository has: its tags as far as the patterns take them, each with its digest, and its digest
 //! tags. Where all patterns are plain names, nothing is listed.
 
-use crate::{journal::Journal, trouble::Trouble};
+use crate::{journal::Journal, memory::Notes, trouble::Trouble};
 use futures::{
     StreamExt,
     stream::{self, BoxStream},
@@ -14,6 +14,7 @@ use longshore_model::{
 use longshore_oci::{Digest, Reference, RemoteName, Tag};
 use longshore_policy::Patterns;
 use longshore_remote::Registry;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Tags that are looked at at the same time.
 const HEADS_AT_ONCE: usize = 8;
@@ -38,13 +39,15 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    /// Asks the remote: for its list of tags unless every pattern is a plain name, then one HEAD for each tag.
-    /// Fails where the list cannot be had, and where the remote as a whole fails.
+    /// Asks the remote: for its list of tags unless every pattern is a plain name, then one HEAD for each tag that
+    /// an earlier attempt has not looked at. Fails where the list cannot be had, and where the remote as a whole
+    /// fails.
     pub(super) async fn make(
         registry: &Registry,
         mirror: &PullMirror,
         patterns: &Patterns,
         journal: &Journal,
+        notes: &Notes,
     ) -> Result<Self, Trouble> {
         let repository = &mirror.remote_repository;
         let plain: Option<Vec<Tag>> =
@@ -79,7 +82,9 @@ impl Survey {
         }
         let mut survey =
             Self { tags: Vec::new(), unread: Vec::new(), digest_tags, listed, incomplete, warnings };
-        let mut found = look_at_all(registry, repository, wanted.into_iter());
+        let (mut whole, failed) = (None, AtomicBool::new(false));
+        let wanted = wanted.into_iter().take_while(|_| !failed.load(Relaxed));
+        let mut found = look_at_all(registry, repository, wanted, notes);
         while let Some((tag, digest)) = found.next().await {
             match digest {
                 Ok(Some(digest)) => survey.tags.push((tag, digest)),
@@ -87,11 +92,19 @@ impl Survey {
                     journal.warn(PollMessage::Absent { place: place(mirror).tagged(tag) });
                     survey.warnings += 1;
                 }
-                Err(trouble) if trouble.is_of_the_whole(registry) => return Err(trouble),
+                // Nothing more is asked. What is asked already may be answered, and the next attempt knows it.
+                Err(trouble) if trouble.is_of_the_whole(registry) => {
+                    failed.store(true, Relaxed);
+                    whole.get_or_insert(trouble);
+                }
                 Err(trouble) => survey.unread.push((tag, trouble)),
             }
         }
-        Ok(survey)
+        drop(found);
+        match whole {
+            Some(trouble) => Err(trouble),
+            None => Ok(survey),
+        }
     }
 }
 
@@ -101,16 +114,24 @@ fn look_at_all<'a>(
     registry: &'a Registry,
     repository: &'a RemoteName,
     tags: impl Iterator<Item = Tag> + Send + 'a,
+    notes: &'a Notes,
 ) -> BoxStream<'a, (Tag, Result<Option<Digest>, Trouble>)> {
-    stream::iter(tags).map(move |tag| find(registry, repository, tag)).buffered(HEADS_AT_ONCE).boxed()
+    stream::iter(tags).map(move |tag| find(registry, repository, tag, notes)).buffered(HEADS_AT_ONCE).boxed()
 }
 
 async fn find(
     registry: &Registry,
     repository: &RemoteName,
     tag: Tag,
+    notes: &Notes,
 ) -> (Tag, Result<Option<Digest>, Trouble>) {
+    if let Some(known) = notes.recall(&tag) {
+        return (tag, Ok(known));
+    }
     let digest = look(registry, repository, &tag).await;
+    if let Ok(digest) = &digest {
+        notes.add(&tag, digest.as_ref());
+    }
     (tag, digest)
 }
 
@@ -148,7 +169,7 @@ mod tests {
     use super::*;
     use futures::FutureExt;
     use longshore_remote::{Endpoint, Gate, Kind};
-    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::sync::atomic::AtomicUsize;
 
     #[tokio::test]
     async fn semantics_41_of_a_million_tags_only_those_that_are_asked_for_have_a_request() {
@@ -156,11 +177,12 @@ mod tests {
         let url = "http://127.0.0.1:1".parse().unwrap();
         let registry = Registry::behind(Endpoint::new(url, Kind::Other), Gate::default()).unwrap();
         let (repository, begun) = ("up/app".parse().unwrap(), AtomicUsize::new(0));
+        let notes = Notes::none();
         let names = (0..1_000_000).map(|number| {
             begun.fetch_add(1, Relaxed);
             format!("v{number}").parse().unwrap()
         });
-        let mut looks = look_at_all(&registry, &repository, names);
+        let mut looks = look_at_all(&registry, &repository, names, &notes);
         assert!(looks.next().now_or_never().is_none(), "nothing is answered yet");
         assert_eq!(begun.load(Relaxed), HEADS_AT_ONCE);
         assert!(looks.next().await.unwrap().1.is_err());

@@ -1,12 +1,12 @@
 //! Remotes that cannot be asked for a while, and those beside them.
 
-use crate::support::{ScriptedRegistry, World, world::author};
+use crate::support::{Ahead, ScriptedRegistry, World, world::author};
 use axum::http::Method;
 use jiff::SignedDuration;
 use longshore_engine::orders;
 use longshore_metadata::{jobs, pull_mirrors, remotes};
 use longshore_model::{
-    Clock, JobId, Timestamp,
+    JobId,
     job::{Cause, Job, Status},
     policy::RunCode,
     remote::WaitReason,
@@ -17,10 +17,7 @@ use longshore_testkit::{
     scripted::{any, on, reply},
 };
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -141,16 +138,6 @@ async fn semantics_39_hung_registries_delay_no_healthy_one() {
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
-/// The system's clock, which a test can put forward.
-#[derive(Debug, Default)]
-struct Ahead(AtomicI64);
-
-impl Clock for Ahead {
-    fn now(&self) -> Timestamp {
-        longshore_model::SystemClock.now() + SignedDuration::from_secs(self.0.load(Ordering::Relaxed))
-    }
-}
-
 #[tokio::test]
 async fn semantics_39_a_job_is_tried_again_for_a_day_and_then_ends_as_errored() {
     let clock = Arc::new(Ahead::default());
@@ -163,10 +150,10 @@ async fn semantics_39_a_job_is_tried_again_for_a_day_and_then_ends_as_errored() 
     let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
     let job = poll(&world, &mirror).await;
     waits_again(&world, job).await;
-    clock.0.store(23 * 3600, Ordering::Relaxed);
+    clock.put(23 * 3600);
     world.until(async || (world.job(job).await.attempt > 3).then_some(())).await;
     assert!(!world.job(job).await.status.is_final());
-    clock.0.store(25 * 3600, Ordering::Relaxed);
+    clock.put(25 * 3600);
     let ended = world.ended(job).await;
     assert_eq!(ended.status, Status::Errored);
     assert!(ended.error.unwrap().contains("500"));
@@ -186,14 +173,14 @@ async fn semantics_39_a_tag_that_fails_is_tried_for_a_day_and_its_mirror_keeps_t
     let job = poll(&world, &mirror).await;
     for hours in 1..=23 {
         let attempt = world.job(job).await.attempt;
-        clock.0.store(hours * 3600, Ordering::Relaxed);
+        clock.put(hours * 3600);
         world.announce_work().await;
         world.until(async || (world.job(job).await.attempt > attempt).then_some(())).await;
         let waiting = waits_again(&world, job).await;
         assert!(waiting.scheduled_at <= world.now() + SignedDuration::from_secs(60), "{waiting:?}");
     }
     registry.hold("their/app", Some("2.0"), &corpus::image(3, 1, 100));
-    clock.0.store(25 * 3600, Ordering::Relaxed);
+    clock.put(25 * 3600);
     world.announce_work().await;
     let ended = world.ended(job).await;
     assert_eq!((ended.status, world.tags(&here).await), (Status::Errored, vec!["1.0".into(), "2.0".into()]));
@@ -283,7 +270,7 @@ async fn semantics_23_a_pull_longer_than_a_day_keeps_its_first_blobs() {
     world.until(has_early).await;
 
     for days in [2, 9, 45] {
-        clock.0.store(days * 24 * 3600, Ordering::Relaxed);
+        clock.put(days * 24 * 3600);
         let order = orders::collect_garbage(false, Cause::Asked { author: author() }, world.now());
         let collected = world.enqueue(order).await;
         assert_eq!(world.ended(collected.id).await.status, Status::Done);

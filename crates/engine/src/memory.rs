@@ -1,0 +1,463 @@
+//! What an attempt of a job found out at another registry, kept for the next attempts of the same job. They go on
+//! where it stopped; otherwise a registry that limits requests would be asked the same things again until its limit
+//! is used up, and the job would never get further. It is only a memory of this process: forgetting costs requests
+//! and nothing else.
+
+use crate::{Engine, trouble::Trouble};
+use jiff::SignedDuration;
+use longshore_metadata::{jobs::Claim, remotes};
+use longshore_model::{JobId, RemoteId, Timestamp, Version, message::Trouble as Said};
+use longshore_oci::{Digest, RemoteName, Tag};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// So much is remembered for one job,
+const MOST_OF_A_JOB: usize = 50_000;
+/// so much for all together, at about 300 bytes each,
+const MOST: usize = 200_000;
+/// and for so many jobs.
+const MOST_JOBS: usize = 1_000;
+/// The memory of a job that has not come back for so long may make room for another's.
+const ABANDONED: SignedDuration = SignedDuration::from_hours(24);
+
+/// Where something was found out. It says nothing of any other place, nor of this one with other settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub remote: RemoteId,
+    pub version: Version,
+    pub repository: RemoteName,
+}
+
+/// How long something that was found out is taken to be so. It is as old as the beginning of its attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lasting {
+    /// While the job has not been through all that it has to do. However many attempts that takes, they are one
+    /// round, and a round that began anew whenever it is slow would never end.
+    pub within_round: SignedDuration,
+    /// After a round, when the job only waits to try again what failed by itself.
+    pub after_round: SignedDuration,
+}
+
+/// Something at a place.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Thing {
+    /// What a tag points to; nothing, if it does not exist.
+    Tag(Tag),
+    /// Content that is there, or whose referrers are all here.
+    Digest(Digest),
+}
+
+impl From<&Tag> for Thing {
+    fn from(tag: &Tag) -> Self {
+        Self::Tag(tag.clone())
+    }
+}
+
+impl From<&Digest> for Thing {
+    fn from(digest: &Digest) -> Self {
+        Self::Digest(digest.clone())
+    }
+}
+
+/// One attempt of a job.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attempt {
+    pub job: JobId,
+    pub epoch: i64,
+    /// When the job was to be taken up.
+    pub scheduled_at: Timestamp,
+}
+
+impl Attempt {
+    fn of(claim: &Claim) -> Self {
+        Self { job: claim.job.id, epoch: claim.epoch, scheduled_at: claim.job.scheduled_at }
+    }
+}
+
+/// What jobs that will be tried again have found out.
+#[derive(Debug, Default)]
+pub(crate) struct Memory(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    jobs: HashMap<JobId, Round>,
+    /// How much they hold together.
+    total: usize,
+}
+
+#[derive(Debug)]
+struct Round {
+    place: Place,
+    /// The latest attempt.
+    epoch: i64,
+    /// When it began.
+    began: Timestamp,
+    /// When the next is to begin.
+    due: Option<Timestamp>,
+    /// Whether the latest attempt has been through all that the job has to do.
+    is_through: bool,
+    found: HashMap<Thing, Found>,
+}
+
+#[derive(Debug)]
+struct Found {
+    digest: Option<Digest>,
+    at: Timestamp,
+}
+
+impl Memory {
+    /// A job is tried (again). What is remembered was found out by the attempt just before, on this server, at this
+    /// place, and not too long ago. Who has the job tried before its time wants to know how things are now.
+    fn begin(self: &Arc<Self>, attempt: Attempt, place: Place, lasting: Lasting, now: Timestamp) -> Notes {
+        let Attempt { job, epoch, scheduled_at } = attempt;
+        let mut kept = self.lock();
+        let mut round = match kept
+            .forget(job)
+            .filter(|known| known.epoch + 1 == epoch && known.place == place)
+        {
+            Some(known) => known,
+            None => Round { place, epoch, began: now, due: None, is_through: false, found: HashMap::new() },
+        };
+        // The database keeps microseconds.
+        let is_early = round.due.is_some_and(|due| scheduled_at.as_microsecond() < due.as_microsecond());
+        let lasts = match (round.is_through, is_early) {
+            (false, _) => lasting.within_round,
+            (true, false) => lasting.after_round,
+            (true, true) => SignedDuration::ZERO,
+        };
+        round.found.retain(|_, found| now.duration_since(found.at) < lasts);
+        (round.epoch, round.began, round.due, round.is_through) = (epoch, now, None, false);
+        kept.insert(job, round, now);
+        Notes { memory: self.clone(), job, epoch }
+    }
+
+    /// An attempt is over. The job is tried again at an instant, or never: then nothing of it is kept.
+    pub(crate) fn end(&self, job: JobId, epoch: i64, due: Option<Timestamp>) {
+        let mut kept = self.lock();
+        let Some(round) = kept.jobs.get_mut(&job).filter(|round| round.epoch <= epoch) else { return };
+        // An attempt that found its registry closed may have ended before it began to remember.
+        let is_next = epoch - round.epoch <= 1;
+        (round.epoch, round.due) = (epoch, due);
+        if !is_next || due.is_none() || round.found.is_empty() {
+            kept.forget(job);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn forget(&mut self, job: JobId) -> Option<Round> {
+        let round = self.jobs.remove(&job)?;
+        self.total -= round.found.len();
+        Some(round)
+    }
+
+    /// Where there are too many jobs, this one is not remembered.
+    fn insert(&mut self, job: JobId, round: Round, now: Timestamp) {
+        if self.jobs.len() >= MOST_JOBS {
+            self.jobs.retain(|_, round| round.due.is_none_or(|due| now.duration_since(due) < ABANDONED));
+            self.total = self.jobs.values().map(|round| round.found.len()).sum();
+        }
+        if self.jobs.len() < MOST_JOBS {
+            self.total += round.found.len();
+            self.jobs.insert(job, round);
+        }
+    }
+
+    /// Makes room where everything is full: the job that holds most holds nothing any more, so that none with a
+    /// short list loses its memory to one with a long list.
+    fn make_room(&mut self) {
+        if self.total < MOST {
+            return;
+        }
+        if let Some(largest) = self.jobs.values_mut().max_by_key(|round| round.found.len()) {
+            self.total -= largest.found.len();
+            largest.found = HashMap::new();
+        }
+    }
+}
+
+/// What an attempt remembers and adds. Nothing is known to one whose job has been taken up by another since.
+#[derive(Debug, Clone)]
+pub(crate) struct Notes {
+    memory: Arc<Memory>,
+    job: JobId,
+    epoch: i64,
+}
+
+impl Notes {
+    /// Of what is no job and will not be tried again.
+    pub(crate) fn none() -> Self {
+        Self { memory: Arc::default(), job: JobId::new(), epoch: 0 }
+    }
+
+    /// What was found out about a thing, if anything: for a tag, the digest that it points to.
+    pub(crate) fn recall(&self, thing: impl Into<Thing>) -> Option<Option<Digest>> {
+        self.with(|round| round.found.get(&thing.into()).map(|found| found.digest.clone()))?
+    }
+
+    /// Whether content was found to be there.
+    pub(crate) fn know(&self, digest: &Digest) -> bool {
+        self.recall(digest).is_some()
+    }
+
+    /// A thing was found so.
+    pub(crate) fn add(&self, thing: impl Into<Thing>, digest: Option<&Digest>) {
+        let (mut kept, thing) = (self.memory.lock(), thing.into());
+        kept.make_room();
+        let Some(round) = kept.jobs.get_mut(&self.job).filter(|round| round.epoch == self.epoch) else {
+            return;
+        };
+        let found = Found { digest: digest.cloned(), at: round.began };
+        if round.found.contains_key(&thing) || round.found.len() < MOST_OF_A_JOB {
+            let is_new = round.found.insert(thing, found).is_none();
+            kept.total += usize::from(is_new);
+        }
+    }
+
+    /// A thing may not be as it was found.
+    pub(crate) fn forget(&self, thing: impl Into<Thing>) {
+        let (mut kept, thing) = (self.memory.lock(), thing.into());
+        let round = kept.jobs.get_mut(&self.job).filter(|round| round.epoch == self.epoch);
+        if round.is_some_and(|round| round.found.remove(&thing).is_some()) {
+            kept.total -= 1;
+        }
+    }
+
+    /// The attempt has been through all that the job has to do: what is left failed by itself.
+    pub(crate) fn went_through(&self) {
+        self.with(|round| round.is_through = true);
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Round) -> T) -> Option<T> {
+        let mut kept = self.memory.lock();
+        kept.jobs.get_mut(&self.job).filter(|round| round.epoch == self.epoch).map(act)
+    }
+}
+
+impl Engine {
+    /// What earlier attempts of a job found out at a place.
+    pub(crate) async fn notes(
+        &self,
+        claim: &Claim,
+        remote: RemoteId,
+        repository: &RemoteName,
+        lasting: Lasting,
+    ) -> Result<Notes, Trouble> {
+        let saved = remotes::get(&mut self.db().read().await?, remote).await?;
+        let saved = saved.ok_or_else(|| Trouble::Final(Said::RemoteGone.into()))?;
+        let place = Place { remote, version: saved.version, repository: repository.clone() };
+        Ok(self.memory().begin(Attempt::of(claim), place, lasting, self.now()))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    const HOUR: Lasting =
+        Lasting { within_round: SignedDuration::from_hours(24), after_round: SignedDuration::from_hours(1) };
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes)
+    }
+
+    fn place(version: i64) -> Place {
+        let remote = RemoteId(Uuid::from_u128(1));
+        Place { remote, version: Version(version), repository: "their/app".parse().unwrap() }
+    }
+
+    fn tag(number: usize) -> Tag {
+        format!("v{number}").parse().unwrap()
+    }
+
+    fn digest(number: u8) -> Digest {
+        Digest::sha256([number; 32])
+    }
+
+    /// A memory and a job, whose next attempt is always the present one.
+    struct Scene {
+        memory: Arc<Memory>,
+        job: JobId,
+        epoch: i64,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            Self { memory: Arc::default(), job: JobId::new(), epoch: 0 }
+        }
+
+        fn another(&self) -> Self {
+            Self { memory: self.memory.clone(), job: JobId::new(), epoch: 0 }
+        }
+
+        fn begin_at(&mut self, place: Place, scheduled_at: Timestamp, now: Timestamp) -> Notes {
+            self.epoch += 1;
+            let attempt = Attempt { job: self.job, epoch: self.epoch, scheduled_at };
+            self.memory.begin(attempt, place, HOUR, now)
+        }
+
+        fn begin(&mut self, minute: i64) -> Notes {
+            self.begin_at(place(1), at(minute), at(minute))
+        }
+
+        /// The attempt ends, and the job is to be tried again then.
+        fn end(&self, minute: i64) {
+            self.memory.end(self.job, self.epoch, Some(at(minute)));
+        }
+
+        fn holds(&self) -> usize {
+            let kept = self.memory.lock();
+            let count = kept.jobs.values().map(|round| round.found.len()).sum();
+            assert_eq!(kept.total, count);
+            count
+        }
+    }
+
+    #[test]
+    fn the_next_attempt_knows_what_the_last_one_found_and_what_is_not_there() {
+        let mut scene = Scene::new();
+        let notes = scene.begin(0);
+        notes.add(&tag(1), Some(&digest(1)));
+        notes.add(&tag(2), None);
+        notes.add(&digest(3), None);
+        notes.add(&tag(4), Some(&digest(4)));
+        notes.forget(&tag(4));
+        scene.end(1);
+        let notes = scene.begin(1);
+        assert_eq!(notes.recall(&tag(1)), Some(Some(digest(1))));
+        assert_eq!(notes.recall(&tag(2)), Some(None));
+        assert!(notes.know(&digest(3)) && !notes.know(&digest(1)));
+        assert_eq!(notes.recall(&tag(4)), None);
+        assert_eq!(scene.holds(), 3);
+    }
+
+    #[test]
+    fn nothing_is_remembered_of_a_job_that_ended() {
+        let mut scene = Scene::new();
+        scene.begin(0).add(&tag(1), None);
+        scene.memory.end(scene.job, scene.epoch, None);
+        assert_eq!(scene.holds(), 0);
+        assert!(scene.memory.lock().jobs.is_empty());
+        assert_eq!(scene.begin(1).recall(&tag(1)), None);
+    }
+
+    #[test]
+    fn a_round_is_remembered_for_a_day_and_what_a_full_round_found_for_an_interval() {
+        for (is_through, minutes) in [(false, 24 * 60), (true, 60)] {
+            for (later, is_known) in [(minutes - 1, true), (minutes, false)] {
+                let mut scene = Scene::new();
+                let notes = scene.begin(0);
+                notes.add(&tag(1), Some(&digest(1)));
+                if is_through {
+                    notes.went_through();
+                }
+                scene.end(later);
+                let known = scene.begin(later).recall(&tag(1)).is_some();
+                assert_eq!(known, is_known, "through: {is_through}, after {later} minutes");
+                assert_eq!(scene.holds(), usize::from(is_known));
+            }
+        }
+    }
+
+    #[test]
+    fn what_an_attempt_takes_over_is_no_younger_for_it() {
+        let mut scene = Scene::new();
+        let notes = scene.begin(0);
+        notes.add(&tag(1), None);
+        notes.went_through();
+        scene.end(40);
+        scene.begin(40).went_through();
+        scene.end(70);
+        assert_eq!(scene.begin(70).recall(&tag(1)), None);
+    }
+
+    #[test]
+    fn who_has_a_full_round_tried_again_early_sees_how_things_are_now() {
+        for (is_through, is_known) in [(false, true), (true, false)] {
+            let mut scene = Scene::new();
+            let notes = scene.begin(0);
+            notes.add(&tag(1), None);
+            if is_through {
+                notes.went_through();
+            }
+            scene.end(15);
+            assert_eq!(scene.begin_at(place(1), at(2), at(2)).recall(&tag(1)).is_some(), is_known);
+        }
+    }
+
+    #[test]
+    fn another_place_another_server_and_an_attempt_that_lost_its_job_know_nothing() {
+        let mut scene = Scene::new();
+        scene.begin(0).add(&tag(1), None);
+        scene.end(1);
+        assert_eq!(scene.begin_at(place(2), at(1), at(1)).recall(&tag(1)), None, "the remote was changed");
+
+        let lost = scene.begin(2);
+        lost.add(&tag(1), None);
+        scene.epoch += 1;
+        assert_eq!(scene.begin(3).recall(&tag(1)), None, "another server had an attempt in between");
+        lost.add(&tag(1), None);
+        assert_eq!((lost.recall(&tag(1)), scene.holds()), (None, 0));
+        scene.memory.end(scene.job, scene.epoch - 2, None);
+        assert!(
+            scene.memory.lock().jobs.contains_key(&scene.job),
+            "the end of the lost one is not the job's"
+        );
+    }
+
+    #[test]
+    fn an_attempt_that_asked_nothing_since_its_registry_was_closed_keeps_the_memory() {
+        let mut scene = Scene::new();
+        scene.begin(0).add(&tag(1), None);
+        scene.end(1);
+        scene.epoch += 1;
+        scene.end(5);
+        assert_eq!(scene.begin(5).recall(&tag(1)), Some(None));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_for_one_job_and_for_all() {
+        let mut small = Scene::new();
+        small.begin(0).add(&tag(0), None);
+        let mut large = Vec::new();
+        for _ in 0..=MOST / MOST_OF_A_JOB {
+            let mut scene = small.another();
+            let notes = scene.begin(0);
+            for number in 0..MOST_OF_A_JOB + 10 {
+                notes.add(&tag(number), None);
+            }
+            assert_eq!(notes.recall(&tag(MOST_OF_A_JOB + 1)), None);
+            assert!(small.holds() <= MOST);
+            large.push(scene);
+        }
+        small.end(1);
+        assert_eq!(small.begin(1).recall(&tag(0)), Some(None), "a short list is remembered beside long ones");
+    }
+
+    #[test]
+    fn so_many_jobs_are_remembered_and_those_that_never_came_back_make_room() {
+        let first = Scene::new();
+        let fill = |minute| {
+            for _ in 0..MOST_JOBS + 10 {
+                let mut scene = first.another();
+                scene.begin(minute).add(&tag(1), None);
+                scene.end(minute + 1);
+            }
+        };
+        fill(0);
+        assert_eq!(first.holds(), MOST_JOBS);
+        let mut late = first.another();
+        late.begin(24 * 60 + 1).add(&tag(1), None);
+        assert_eq!(first.holds(), 1);
+        late.end(24 * 60 + 2);
+        assert_eq!(late.begin(24 * 60 + 2).recall(&tag(1)), Some(None));
+    }
+}
