@@ -130,13 +130,14 @@ impl Engine {
         };
         let asked = closure.asked.and_then(|asked| SignedDuration::try_from(asked).ok());
         let (jitter, now) = (self.settings().jitter.draw(), self.now());
-        let delay = move |failures| retry::remote_delay(reason, failures, asked, jitter);
+        let progressed = closure.progressed;
+        let delay = move |failures| retry::remote_delay(reason, failures, asked, progressed, jitter);
         let error = closure.because.to_string();
         let write = self.db().write(Priority::Normal, move |tx| {
             Box::pin(async move {
                 // The job that met it says more of it, unless it is stopped before it can.
                 remotes::record_left_alone(tx, remote, &error).await?;
-                back_offs::close(tx, remote, reason, asked.is_some(), delay, now).await
+                back_offs::close(tx, remote, reason, asked.is_some(), progressed, delay, now).await
             })
         });
         let back_off = match write.await as Result<_, Error> {

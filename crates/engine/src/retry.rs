@@ -74,14 +74,17 @@ pub(crate) fn delay(attempt: u32, asked: Option<SignedDuration>, jitter: f64) ->
     JOB.after(attempt, asked, jitter)
 }
 
-/// How long a remote is left alone after it failed so often in a row (semantics 39).
+/// How long a remote is left alone after it failed so often in a row (semantics 39). `progressed`: it let something
+/// through since, so its gate knows a pace, and it is asked again soon.
 pub(crate) fn remote_delay(
     reason: WaitReason,
     failures: u32,
     asked: Option<SignedDuration>,
+    progressed: bool,
     jitter: f64,
 ) -> SignedDuration {
     match (reason, asked) {
+        (_, asked) if progressed => ABSENT.after(1, asked, jitter),
         // It knows best at first, down to not at all. One that asks for no time again and again, or for a time
         // that is past, would be asked every second for good: so the delay grows all the same.
         (_, Some(asked)) => ABSENT.after(failures, Some(asked), jitter),
@@ -99,9 +102,9 @@ mod tests {
         let seconds: Vec<i64> = (1..=12).map(|attempt| delay(attempt, None, 1.0).as_secs()).collect();
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
         assert_eq!(delay(u32::MAX, None, 1.0), JOB.longest);
-        let absent = |failures| remote_delay(WaitReason::Unreachable, failures, None, 1.0).as_secs();
+        let absent = |failures| remote_delay(WaitReason::Unreachable, failures, None, false, 1.0).as_secs();
         assert_eq!((absent(1), absent(5), absent(99)), (1, 16, 60));
-        let limited = |failures| remote_delay(WaitReason::RateLimited, failures, None, 1.0).as_secs();
+        let limited = |failures| remote_delay(WaitReason::RateLimited, failures, None, false, 1.0).as_secs();
         assert_eq!((limited(1), limited(2), limited(99)), (10, 20, 900));
     }
 
@@ -115,11 +118,20 @@ mod tests {
     fn semantics_39_a_registry_that_asks_for_no_time_again_and_again_is_asked_ever_less_often() {
         let after = |failures, seconds| {
             let asked = Some(SignedDuration::from_secs(seconds));
-            remote_delay(WaitReason::RateLimited, failures, asked, 1.0).as_secs()
+            remote_delay(WaitReason::RateLimited, failures, asked, false, 1.0).as_secs()
         };
         let delays: Vec<i64> = (1..=8).map(|failures| after(failures, 0)).collect();
         assert_eq!(delays, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!((after(1, 30), after(4, 30), after(99, 300)), (30, 30, 300));
+    }
+
+    #[test]
+    fn semantics_39_a_registry_that_lets_something_through_is_left_alone_for_as_long_as_it_asks() {
+        let after = |asked: Option<i64>| {
+            let asked = asked.map(SignedDuration::from_secs);
+            remote_delay(WaitReason::RateLimited, 9, asked, true, 1.0).as_secs()
+        };
+        assert_eq!((after(None), after(Some(0)), after(Some(7))), (1, 1, 7));
     }
 
     #[test]

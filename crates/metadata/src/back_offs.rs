@@ -69,13 +69,15 @@ from_row! {
     }
 }
 
-/// Leaves a remote alone. `delay` answers for how long, after so many failures in a row; a wait that another
-/// server has begun is never shortened. None: the remote was deleted.
+/// Leaves a remote alone. `delay` answers for how long, after so many failures in a row: this is the first if the
+/// remote has `progressed` since the last. A wait that another server has begun is never shortened. None: the remote
+/// was deleted.
 pub async fn close(
     tx: &mut Tx,
     remote: RemoteId,
     reason: WaitReason,
     asked: bool,
+    progressed: bool,
     delay: impl FnOnce(u32) -> SignedDuration,
     now: Timestamp,
 ) -> Result<Option<BackOff>, Error> {
@@ -83,7 +85,9 @@ pub async fn close(
     let before = row!(tx.conn, Before, sql, remote.to_string())?;
     let (failures, since) = match &before {
         Some(row)
-            if row.until.is_some() || now.duration_since(instant(row.changed_at)?) < FORGOTTEN_AFTER =>
+            if !progressed
+                && (row.until.is_some()
+                    || now.duration_since(instant(row.changed_at)?) < FORGOTTEN_AFTER) =>
         {
             (row.failures.saturating_add(1), instant(row.since)?)
         }

@@ -19,7 +19,7 @@ use crate::answer::{address, dated};
 use crate::connector::Connector;
 use crate::endpoint::host_of;
 use crate::failure::{Cause, cause_of};
-use crate::gate::{Asked, Doubt};
+use crate::gate::{Asked, Doubt, Repeats, Verdict};
 use crate::{Error, Failure, Gate, Patience};
 
 /// How often an upload is looked at.
@@ -167,17 +167,37 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
-    /// One request, redirects not followed.
+    /// One request, redirects not followed. One that is refused for being one too many is repeated when it is its turn.
     pub(crate) async fn once(
         &self,
         call: &mut Call,
         url: Url,
         authorization: Option<HeaderValue>,
     ) -> Result<Response, Error> {
-        let host = host_of(&url);
+        let mut repeats = Repeats::default();
+        loop {
+            if let Some(response) = self.attempt(call, &url, authorization.clone(), &mut repeats).await? {
+                return Ok(response);
+            }
+        }
+    }
+
+    /// `None`: it is to be repeated.
+    async fn attempt(
+        &self,
+        call: &mut Call,
+        url: &Url,
+        authorization: Option<HeaderValue>,
+        repeats: &mut Repeats,
+    ) -> Result<Option<Response>, Error> {
+        let host = host_of(url);
+        // The pace is the registry's and its token service's, not that of a store that it leads to.
+        if let Some(gate) = self.gate.as_ref().filter(|_| same_origin(url, &call.url)) {
+            gate.turn().await;
+        }
         let request = self.connector.request(call.method.clone(), url.clone(), call.writes()).await?;
         let passage = match &self.gate {
-            Some(gate) => Some(gate.admit(call, &host, self.connector.is_registry(&url))?),
+            Some(gate) => Some(gate.admit(call, &host, self.connector.is_registry(url))?),
             None => None,
         };
         let body = call.payload.take().ok_or_else(|| Error::Network {
@@ -216,9 +236,13 @@ impl Transport {
                     let watched =
                         Watched { asked: passage.asked().clone(), connector: self.connector.clone() };
                     response.extensions_mut().insert(watched);
-                    self.settle(passage.answered(&response)).await;
+                    let repeats = call.payload.can_be_sent().then_some(repeats);
+                    match passage.answered(&response, repeats) {
+                        Verdict::Stands(doubt) => self.settle(doubt).await,
+                        Verdict::Repeat => return Ok(None),
+                    }
                 }
-                return Ok(response);
+                return Ok(Some(response));
             }
             Some(Err(error)) => network_error(&error, &host, &call.doing),
             None => {

@@ -14,10 +14,13 @@ use longshore_model::{
 };
 use longshore_testkit::{
     corpus,
-    scripted::{any, on, reply},
+    scripted::{Reply, Rule, any, on, reply},
 };
 use std::{
-    sync::Arc,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -68,6 +71,48 @@ async fn semantics_39_after_a_429_all_work_for_the_remote_waits_and_what_came_be
     world.write(move |tx| Box::pin(async move { jobs::hasten(tx, job, now).await.map(drop) })).await;
     assert_eq!(world.ended(job).await.status, Status::Done);
     assert_eq!(world.job(limited.id).await.back_off, None, "the remote has answered");
+}
+
+/// A registry that takes so many requests a second, and so many at once. Counts those that it refuses.
+fn limited(per_second: f64, burst: f64, refusal: Reply) -> (Rule, Arc<AtomicI64>) {
+    let (tokens, refused) = (Mutex::new((burst, Instant::now())), Arc::new(AtomicI64::new(0)));
+    let count = refused.clone();
+    let rule = any("*").with(move |_| {
+        let mut tokens = tokens.lock().unwrap();
+        let now = Instant::now();
+        let left = (tokens.0 + now.duration_since(tokens.1).as_secs_f64() * per_second).min(burst);
+        let takes = left >= 1.0;
+        *tokens = (if takes { left - 1.0 } else { left }, now);
+        count.fetch_add(i64::from(!takes), Ordering::Relaxed);
+        (!takes).then(|| refusal.clone())
+    });
+    (rule, refused)
+}
+
+#[tokio::test]
+async fn semantics_39_a_registry_with_a_rate_limit_is_mirrored_in_one_run_with_few_refusals() {
+    for refusal in [reply(429).retry_after(1), reply(429), reply(503)] {
+        let world = World::running().await;
+        let registry = ScriptedRegistry::start().await;
+        for number in 0..30 {
+            registry.hold("their/app", Some(&format!("v{number:02}")), &corpus::image(number, 1, 100));
+        }
+        let (rule, refused) = limited(20.0, 20.0, refusal);
+        registry.script([rule]);
+        let (from, here) = (world.repository("dev/from").await, world.repository("dev/app").await);
+        let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
+        let job = poll(&world, &mirror).await;
+        assert_eq!(world.ended(job).await.status, Status::Done, "{}", world.log(job).await);
+        assert_eq!((world.job(job).await.attempt, world.tags(&here).await.len()), (1, 30));
+        world.push_mirror(&from, &registry, "their/copy", |m| m.remote = mirror.remote).await;
+        for number in 0..3 {
+            world.push(&from, &format!("v{number}"), &corpus::image(number, 2, 100)).await;
+        }
+        world.settled().await;
+        assert_eq!(registry.tags("their/copy").len(), 3);
+        let (refused, asked) = (refused.load(Ordering::Relaxed), registry.requests().len());
+        assert!(refused <= 30, "{refused} of {asked} requests were refused");
+    }
 }
 
 #[tokio::test]

@@ -43,10 +43,10 @@ async fn next_try(world: &World, clock: &Ahead, job: &Job) -> Job {
     tried(world, job.id, job.attempt).await
 }
 
-/// A limit that a registry without much patience has.
+/// A limit that a registry without much patience has; it asks for longer than a request waits for its turn.
 fn every_tenth(rule: Rule) -> Rule {
     let asked = AtomicUsize::new(0);
-    rule.with(move |_| asked.fetch_add(1, Relaxed).is_multiple_of(10).then(|| reply(429)))
+    rule.with(move |_| asked.fetch_add(1, Relaxed).is_multiple_of(10).then(|| reply(429).retry_after(60)))
 }
 
 /// A mirror of 300 tags that are here, and one that fails.
@@ -97,7 +97,7 @@ async fn semantics_39_what_hangs_on_many_images_comes_in_the_end_though_requests
         registry.hold("their/app", Some(&format!("v{number:02}")), &corpus::image(number, 1, 100));
     }
     let seen = AtomicUsize::new(0);
-    let limit = move |_: &_| (seen.fetch_add(1, Relaxed) % 12 == 11).then(|| reply(429));
+    let limit = move |_: &_| (seen.fetch_add(1, Relaxed) % 12 == 11).then(|| reply(429).retry_after(60));
     registry.script([on(Method::GET, "*/referrers/*").with(limit)]);
     let here = world.repository("dev/app").await;
     let mirror = world.pull_mirror(&here, &registry, "their/app", |m| m.common.referrers = true).await;

@@ -213,7 +213,7 @@ async fn close(scene: &Scene, remote: RemoteId, now: i64) -> longshore_model::re
     let delay = |failures: u32| SignedDuration::from_secs(10) * i32::try_from(failures).unwrap();
     let closed = scene
         .write(move |tx| {
-            Box::pin(back_offs::close(tx, remote, WaitReason::RateLimited, true, delay, at(now)))
+            Box::pin(back_offs::close(tx, remote, WaitReason::RateLimited, true, false, delay, at(now)))
         })
         .await;
     closed.unwrap()
@@ -263,7 +263,9 @@ async fn semantics_39_a_remote_that_fails_again_and_again_is_left_alone_for_long
     // No server shortens what another one was asked for.
     let shorter = |_| SignedDuration::from_secs(1);
     let again = scene
-        .write(move |tx| Box::pin(back_offs::close(tx, one, WaitReason::Unreachable, false, shorter, at(41))))
+        .write(move |tx| {
+            Box::pin(back_offs::close(tx, one, WaitReason::Unreachable, false, false, shorter, at(41)))
+        })
         .await;
     assert_eq!(again.unwrap().until, at(70));
     // A person wants to know now.
@@ -274,10 +276,20 @@ async fn semantics_39_a_remote_that_fails_again_and_again_is_left_alone_for_long
     let nowhere = RemoteId::new();
     let gone = scene
         .write(move |tx| {
-            Box::pin(back_offs::close(tx, nowhere, WaitReason::Unreachable, false, shorter, at(1)))
+            Box::pin(back_offs::close(tx, nowhere, WaitReason::Unreachable, false, false, shorter, at(1)))
         })
         .await;
     assert_eq!(gone, None);
+    // Who lets something through in between does not fail again and again.
+    let delay = |failures: u32| SignedDuration::from_secs(10) * i32::try_from(failures).unwrap();
+    assert_eq!(close(&scene, one, 710).await.failures, 2);
+    let limited = scene
+        .write(move |tx| {
+            Box::pin(back_offs::close(tx, one, WaitReason::RateLimited, true, true, delay, at(730)))
+        })
+        .await
+        .unwrap();
+    assert_eq!((limited.until, limited.failures, limited.since), (at(740), 1, at(730)));
 }
 
 async fn semantics_39_an_answer_does_not_end_a_wait_that_another_server_has_begun_since(scene: Scene) {

@@ -1,7 +1,10 @@
 //! Whether a registry may be asked now. All that speak to one remote in this process share one gate. A limit
 //! closes it for all of them, and so does a registry that is away (semantics 39). An error about one thing that
 //! was asked for leaves it open: before it closes for one of those, the registry itself is asked (semantics 37).
+//! A registry that refuses requests for being too many is asked at a pace, which it teaches by its refusals.
 
+mod limits;
+mod pace;
 mod troubles;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +20,8 @@ use crate::connector::Connector;
 use crate::error::{asks_to_wait, is_unavailable, server_fails};
 use crate::transport::{Call, Payload};
 use crate::{Error, Failure};
+pub(crate) use limits::Repeats;
+use limits::{Kind, Limits, Refused};
 use troubles::{Troubles, Whose};
 
 /// So many bytes of an answer are a move; a registry that sends fewer in a while is as good as silent.
@@ -55,6 +60,9 @@ pub struct Closure {
     pub asked: Option<Duration>,
     /// When it may be asked again.
     pub until: Instant,
+    /// Whether requests went through since the registry last refused one: then it is no reason to wait for longer
+    /// than it asks for.
+    pub progressed: bool,
     /// Whether blobs may still be fetched: a limit on manifests lets those come whose manifest is here.
     blobs: bool,
 }
@@ -80,6 +88,8 @@ struct Inner {
     state: Mutex<State>,
     /// When the registry last said that it is there. Who doubts it waits for who asks it already.
     seen: tokio::sync::Mutex<Option<Instant>>,
+    /// Who holds it is the next that may go, where there is a pace.
+    turns: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -94,6 +104,7 @@ struct State {
     /// What came in that time, in bytes.
     came: usize,
     troubles: Troubles,
+    limits: Limits,
 }
 
 impl State {
@@ -111,9 +122,11 @@ impl Default for Gate {
             waited: Duration::ZERO,
             came: 0,
             troubles: Troubles::default(),
+            limits: Limits::default(),
         };
-        let (standing, seen) = (watch::Sender::new(Standing::Open), tokio::sync::Mutex::default());
-        Self(Arc::new(Inner { standing, state: Mutex::new(state), seen }))
+        let (standing, state) = (watch::Sender::new(Standing::Open), Mutex::new(state));
+        let (seen, turns) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
+        Self(Arc::new(Inner { standing, state, seen, turns }))
     }
 }
 
@@ -157,11 +170,14 @@ impl Gate {
         });
     }
 
-    /// For how long nothing has moved though an answer is awaited; zero when none is.
+    /// For how long nothing has moved though an answer is awaited, or how long who asks now waits for a turn; zero
+    /// when nothing is awaited.
     #[must_use]
     pub fn silence(&self) -> Duration {
         let state = self.lock();
-        if state.under_way == 0 { Duration::ZERO } else { state.waited + state.moved.elapsed() }
+        let silence =
+            if state.under_way == 0 { Duration::ZERO } else { state.waited + state.moved.elapsed() };
+        silence.max(state.limits.queue(Instant::now()))
     }
 
     /// Whether nothing new is let through.
@@ -203,7 +219,9 @@ impl Gate {
                         call.url.path()
                     ),
                     is_thing: !call.scopes.is_empty(),
+                    kind: Kind::of(call),
                 },
+                sent: Instant::now(),
                 at_registry,
                 is_blob: call.is_blob(),
                 is_head: call.method == Method::HEAD,
@@ -238,7 +256,7 @@ impl Gate {
         }
     }
 
-    fn close(&self, because: ClosedBecause, asked: Option<Duration>, blobs: bool) {
+    fn close(&self, because: ClosedBecause, asked: Option<Duration>, blobs: bool, progressed: bool) {
         let number = {
             let mut state = self.lock();
             state.closures += 1;
@@ -252,7 +270,7 @@ impl Gate {
                 false
             }
             Standing::Open | Standing::Probing => {
-                *standing = Standing::Closed(Closure { number, because, asked, until, blobs });
+                *standing = Standing::Closed(Closure { number, because, asked, until, progressed, blobs });
                 true
             }
         });
@@ -305,6 +323,7 @@ pub(crate) struct Asked {
     /// Whether it is about one of the registry's things, and not about the registry itself or a token, which
     /// everything else needs.
     is_thing: bool,
+    kind: Kind,
 }
 
 impl Asked {
@@ -319,10 +338,15 @@ impl Asked {
         }
     }
 
+    /// Whether it is known that it fails by itself, while others can be had.
+    fn is_own_trouble(&self) -> bool {
+        self.is_thing && self.gate.lock().troubles.are_of(&self.what)
+    }
+
     /// It was answered with an error of the server, which is mostly about the one thing. Many of them are not.
     fn is_broken(&self) {
         if self.is_thing && self.gate.lock().troubles.whose(&self.what) == Whose::TheRegistrys {
-            self.gate.close(ClosedBecause::Unavailable, None, false);
+            self.gate.close(ClosedBecause::Unavailable, None, false, false);
         } else {
             self.gate.is_there();
         }
@@ -338,7 +362,9 @@ impl Asked {
             (Whose::Unknown, None) => Some(Doubt { gate: self.gate.clone(), because, since: Instant::now() }),
             // Who says how long to wait means all that is asked.
             (Whose::TheRegistrys, _) | (Whose::Unknown, Some(_)) => {
-                self.gate.close(because, asked, false);
+                let progressed =
+                    asked.is_some() && self.gate.lock().limits.refused(self.kind, Instant::now());
+                self.gate.close(because, asked, false, progressed);
                 None
             }
         }
@@ -366,9 +392,19 @@ impl Doubt {
             *seen = Some(asked);
             self.gate.is_there();
         } else {
-            self.gate.close(self.because, None, false);
+            self.gate.close(self.because, None, false, false);
         }
     }
+}
+
+/// What follows from an answer.
+#[derive(Debug)]
+#[must_use = "a doubt is to be settled"]
+pub(crate) enum Verdict {
+    /// It is the answer. A doubt that it raises is to be settled.
+    Stands(Option<Doubt>),
+    /// The request was one too many, and is to be repeated when it is its turn.
+    Repeat,
 }
 
 /// A request that was let through.
@@ -378,6 +414,7 @@ pub(crate) struct Passage {
     asked: Asked,
     /// Whether it goes to the registry itself.
     at_registry: bool,
+    sent: Instant,
     is_blob: bool,
     is_head: bool,
     has_body: bool,
@@ -394,15 +431,26 @@ impl Passage {
         &self.asked
     }
 
-    /// The head of an answer came. A doubt that it raises is to be settled.
-    pub(crate) fn answered(self, response: &Response) -> Option<Doubt> {
+    /// The head of an answer came. `repeats`: how often the request was repeated; none: it cannot be sent twice.
+    pub(crate) fn answered(self, response: &Response, repeats: Option<&mut Repeats>) -> Verdict {
         let (gate, asked) = (&self.asked.gate, retry_after(response.headers()));
+        let refused = Refused { kind: self.asked.kind, sent: self.sent, asked, repeats };
         match response.status() {
             status if asks_to_wait(status, asked) => {
-                gate.close(ClosedBecause::RateLimited, asked, !self.is_blob)
+                gate.moved();
+                return if gate.limited(refused, !self.is_blob) {
+                    Verdict::Repeat
+                } else {
+                    Verdict::Stands(None)
+                };
             }
             status if is_unavailable(status) => {
-                return self.asked.fails(ClosedBecause::Unavailable, asked);
+                let may_be_limit = status == StatusCode::SERVICE_UNAVAILABLE && !self.asked.is_own_trouble();
+                if may_be_limit && gate.may_be_limited(refused) {
+                    gate.moved();
+                    return Verdict::Repeat;
+                }
+                return Verdict::Stands(self.asked.fails(ClosedBecause::Unavailable, asked));
             }
             // There are registries that fail at every HEAD. A GET confirms it.
             status if server_fails(status) => {
@@ -412,11 +460,22 @@ impl Passage {
                 }
             }
             // Who is asked for a token first has not been asked for the thing yet.
-            StatusCode::UNAUTHORIZED => gate.moved(),
-            _ if self.asked.is_thing => gate.answered(&self.asked.what),
-            _ => gate.moved(),
+            StatusCode::UNAUTHORIZED => self.went(false),
+            _ => {
+                self.went(true);
+                if self.asked.is_thing {
+                    gate.answered(&self.asked.what);
+                }
+            }
         }
-        None
+        Verdict::Stands(None)
+    }
+
+    /// It was answered, and is not one too many.
+    fn went(&self, through: bool) {
+        let gate = &self.asked.gate;
+        gate.lock().limits.answered(self.asked.kind, through, Instant::now());
+        gate.moved();
     }
 
     /// No answer came. A doubt that this raises is to be settled.
@@ -424,7 +483,7 @@ impl Passage {
         let because = ClosedBecause::Unreachable;
         match failure {
             Failure::UnknownHost | Failure::Refused | Failure::Unreachable(_) if self.at_registry => {
-                self.asked.gate.close(because, None, false);
+                self.asked.gate.close(because, None, false, false);
                 None
             }
             // Who does not want a body may close the connection instead of saying so.

@@ -22,7 +22,14 @@ fn doubt(gate: &Gate, path: &str, status: u16, retry_after: Option<&str>) -> Opt
     if let Some(value) = retry_after {
         answer = answer.header("retry-after", value);
     }
-    admit(gate, path).unwrap().answered(&answer.body("").unwrap().into())
+    stands(admit(gate, path).unwrap().answered(&answer.body("").unwrap().into(), None))
+}
+
+fn stands(verdict: Verdict) -> Option<Doubt> {
+    match verdict {
+        Verdict::Stands(doubt) => doubt,
+        Verdict::Repeat => panic!("it is to be repeated"),
+    }
 }
 
 /// An answer at a registry that says, when it is asked, that it is there.
@@ -144,7 +151,7 @@ async fn semantics_37_what_a_server_cannot_do_and_what_only_head_is_refused_clos
         head.method = Method::HEAD;
         let passage = gate.admit(&head, "registry.example", true).unwrap();
         let refused = http::Response::builder().status(500).body("").unwrap();
-        assert!(passage.answered(&refused.into()).is_none());
+        assert!(stands(passage.answered(&refused.into(), None)).is_none());
     }
     assert_eq!(gate.standing(), Standing::Open);
 }
@@ -246,4 +253,82 @@ async fn who_breaks_off_an_upload_is_not_left_alone_for_it() {
     let passage = gate.admit(&upload, "registry.example", true).unwrap();
     assert!(passage.failed(&Failure::Broken("reset".into())).is_none());
     assert_eq!(gate.standing(), Standing::Open);
+}
+
+fn answered(gate: &Gate, path: &str, status: u16, retry_after: u64, repeats: &mut Repeats) -> Verdict {
+    let answer = http::Response::builder().status(status).header("retry-after", retry_after);
+    admit(gate, path).unwrap().answered(&answer.body("").unwrap().into(), Some(repeats))
+}
+
+#[tokio::test]
+async fn semantics_39_a_request_too_many_is_repeated_at_its_turn_and_none_is_asked_before() {
+    let gate = Gate::default();
+    answer(&gate, "a/manifests/1", 200, None).await;
+    let late = admit(&gate, "a/manifests/late").unwrap();
+    let mut repeats = Repeats::default();
+    assert!(matches!(answered(&gate, "a/manifests/2", 429, 1, &mut repeats), Verdict::Repeat));
+    let refused = http::Response::builder().status(429).body("").unwrap().into();
+    let verdict = late.answered(&refused, Some(&mut Repeats::default()));
+    assert!(matches!(verdict, Verdict::Repeat), "it was sent before the limit was known");
+    assert_eq!(gate.standing(), Standing::Open);
+    let begun = Instant::now();
+    tokio::join!(gate.turn(), gate.turn());
+    assert!(begun.elapsed() >= Duration::from_secs(2), "one second was asked for, and the pace is slow now");
+    answer(&gate, "a/manifests/2", 200, None).await;
+    assert!(matches!(answered(&gate, "a/manifests/3", 429, 1, &mut repeats), Verdict::Repeat));
+    assert!(gate.silence() < Duration::from_secs(1), "nobody waits for a turn");
+}
+
+#[tokio::test]
+async fn semantics_39_a_registry_that_lets_nothing_through_or_asks_for_long_is_left_alone() {
+    for (before, asked, progressed) in [(false, 1, false), (true, 11, true)] {
+        let gate = Gate::default();
+        if before {
+            answer(&gate, "a/manifests/1", 200, None).await;
+        }
+        let verdict = answered(&gate, "a/manifests/2", 429, asked, &mut Repeats::default());
+        assert!(matches!(verdict, Verdict::Stands(None)));
+        let Standing::Closed(closure) = gate.standing() else { panic!("it is open") };
+        assert_eq!(closure.progressed, progressed);
+    }
+    // What is not limited says nothing about what is.
+    let gate = Gate::default();
+    answer(&gate, "a/tags/list", 200, None).await;
+    let mut repeats = Repeats::default();
+    assert!(matches!(answered(&gate, "a/manifests/1", 429, 1, &mut repeats), Verdict::Repeat));
+    answer(&gate, "a/tags/list", 200, None).await;
+    assert!(matches!(answered(&gate, "a/manifests/1", 429, 1, &mut repeats), Verdict::Stands(None)));
+    let Standing::Closed(closure) = gate.standing() else { panic!("it is open") };
+    assert!(!closure.progressed);
+}
+
+#[tokio::test]
+async fn semantics_39_a_503_beside_what_goes_through_is_repeated_once_and_then_its_own_trouble() {
+    let gate = Gate::default();
+    for number in 0..20 {
+        answer(&gate, &format!("a/manifests/{number}"), 200, None).await;
+    }
+    let mut repeats = Repeats::default();
+    assert!(matches!(answered(&gate, "a/manifests/broken", 503, 0, &mut repeats), Verdict::Repeat));
+    assert!(gate.lock().limits.queue(Instant::now()).is_zero() && gate.lock().limits.is_paced());
+    answer(&gate, "a/manifests/good", 200, None).await;
+    let refused = http::Response::builder().status(503).body("").unwrap().into();
+    let verdict = admit(&gate, "a/manifests/broken").unwrap().answered(&refused, Some(&mut repeats));
+    let Verdict::Stands(Some(doubt)) = verdict else { panic!("{verdict:?}") };
+    doubt.settle(std::future::ready(true)).await;
+    assert!(!gate.lock().limits.is_paced(), "others are not slowed down for it");
+    assert_eq!(gate.standing(), Standing::Open);
+}
+
+#[tokio::test]
+async fn who_stops_waiting_for_a_turn_holds_up_nobody() {
+    let gate = Gate::default();
+    answer(&gate, "a/manifests/1", 200, None).await;
+    assert!(matches!(answered(&gate, "a/manifests/2", 429, 1, &mut Repeats::default()), Verdict::Repeat));
+    let given_up = tokio::time::timeout(Duration::from_millis(10), gate.turn());
+    assert!(given_up.await.is_err());
+    let begun = Instant::now();
+    gate.turn().await;
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert!(gate.silence().is_zero());
 }

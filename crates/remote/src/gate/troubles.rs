@@ -50,6 +50,11 @@ impl Troubles {
         self.things.iter_mut().for_each(|thing| thing.others_answered = true);
     }
 
+    /// Whether a thing is known to have troubles of its own.
+    pub(super) fn are_of(&self, what: &str) -> bool {
+        self.things.iter().any(|thing| thing.what == what && thing.others_answered)
+    }
+
     /// Keeps in mind that a thing could not be had, and says whose trouble that is.
     pub(super) fn whose(&mut self, what: &str) -> Whose {
         match self.things.iter().find(|thing| thing.what == what) {
