@@ -45,7 +45,7 @@ pub(crate) struct Lasting {
 pub(crate) enum Thing {
     /// What a tag points to; nothing, if it does not exist.
     Tag(Tag),
-    /// Content that is there, or whose referrers are all here.
+    /// Content, which is there under its digest, or is not.
     Digest(Digest),
 }
 
@@ -203,7 +203,7 @@ impl Notes {
 
     /// Whether content was found to be there.
     pub(crate) fn know(&self, digest: &Digest) -> bool {
-        self.recall(digest).is_some()
+        self.recall(digest).flatten().is_some()
     }
 
     /// A thing was found so.
@@ -327,7 +327,8 @@ mod tests {
         let notes = scene.begin(0);
         notes.add(&tag(1), Some(&digest(1)));
         notes.add(&tag(2), None);
-        notes.add(&digest(3), None);
+        notes.add(&digest(3), Some(&digest(3)));
+        notes.add(&digest(1), None);
         notes.add(&tag(4), Some(&digest(4)));
         notes.forget(&tag(4));
         scene.end(1);
@@ -336,7 +337,7 @@ mod tests {
         assert_eq!(notes.recall(&tag(2)), Some(None));
         assert!(notes.know(&digest(3)) && !notes.know(&digest(1)));
         assert_eq!(notes.recall(&tag(4)), None);
-        assert_eq!(scene.holds(), 3);
+        assert_eq!(scene.holds(), 4);
     }
 
     #[test]

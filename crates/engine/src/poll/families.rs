@@ -31,7 +31,8 @@ impl Carrier<'_> {
         for subject in due.iter().filter(|subject| !self.notes.know(subject)) {
             let came = self.pull.referrers(subject).await;
             if came.left_behind.is_empty() {
-                self.notes.add(subject, None);
+                // With all that hangs on it.
+                self.notes.add(subject, Some(subject));
             }
             self.count(|tally| tally.referrers += came.arrived);
             for (referrer, trouble) in came.left_behind {

@@ -8,12 +8,14 @@ pub(crate) use ending::failed;
 use crate::{
     Engine, family,
     journal::Journal,
+    memory::Lasting,
     orders::{Destination, Shipment},
     outgoing::{runs_wild, stops},
     pause::{Culprit, pause},
     transfer::push::{Push, Target},
     trouble::{Fate, Trouble},
 };
+use jiff::SignedDuration;
 use longshore_metadata::{
     Conn, Error, Priority,
     deliveries::{self, DeliveryTarget},
@@ -122,6 +124,11 @@ impl Order {
     }
 }
 
+/// For how long the next attempts of a job need not ask whether content is still there that no manifest may name yet.
+/// Registries keep such content for longer before they collect it.
+const SENT: Lasting =
+    Lasting { within_round: SignedDuration::from_hours(1), after_round: SignedDuration::from_hours(1) };
+
 /// Runs the job up to the transaction that ends it, which is part of it.
 pub(crate) async fn run(
     engine: &Engine,
@@ -140,11 +147,13 @@ pub(crate) async fn run(
     check_brake(engine, claim, order).await?;
     let registry = engine.registry(order.destination.remote).await?;
     journal.asks(order.destination.remote);
+    let notes = engine.notes(claim, order.destination.remote, &order.destination.repository, SENT).await?;
     let target = Target {
         remote: order.destination.remote,
         repository: order.destination.repository.clone(),
         relatives,
         foreign_layers: order.foreign_layers,
+        notes,
     };
     let run = Run {
         engine,

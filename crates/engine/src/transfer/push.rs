@@ -9,6 +9,7 @@ use super::{
 use crate::{
     journal::Journal,
     locks::Locks,
+    memory::Notes,
     trouble::{Fate, Trouble},
 };
 use bytes::Bytes;
@@ -88,6 +89,8 @@ pub(crate) struct Target {
     pub relatives: Vec<RemoteName>,
     /// Whether it gets layers that are not to be distributed, as far as they are stored here (semantics 43).
     pub foreign_layers: bool,
+    /// Which content earlier attempts of the job saw there, or sent.
+    pub notes: Notes,
 }
 
 /// What all runs of this process share.
@@ -195,7 +198,14 @@ impl Push {
     }
 
     async fn has_manifest(&self, digest: &Digest) -> Result<bool, Trouble> {
-        Ok(self.head(&Reference::Digest(digest.clone())).await?.is_some())
+        if self.to.notes.know(digest) {
+            return Ok(true);
+        }
+        let there = self.head(&Reference::Digest(digest.clone())).await?.is_some();
+        if there {
+            self.to.notes.add(digest, Some(digest));
+        }
+        Ok(there)
     }
 
     fn manifest<'a>(
@@ -211,7 +221,9 @@ impl Push {
             let ready = self.load(digest).await?;
             // Where these are missing as well, the registry says so when the manifest is put.
             self.parts(&ready.manifest, depth, Trust::Asked).await?;
-            self.put_at_depth(&ready, &Reference::Digest(digest.clone()), depth).await
+            self.put_at_depth(&ready, &Reference::Digest(digest.clone()), depth).await?;
+            self.to.notes.add(digest, Some(digest));
+            Ok(())
         };
         Box::pin(async move {
             if depth > DEPTH {
@@ -270,14 +282,26 @@ impl Push {
         self.journal.plan_bytes(blob.size);
         let (repository, digest) = (&self.to.repository, &blob.digest);
         let moved_nothing = match trust {
-            Trust::Asked => self.registry.has_blob(repository, digest).await? || self.mount(blob).await?,
+            Trust::Asked => self.has_blob(digest).await? || self.mount(blob).await?,
             Trust::Doubted => self.upload(digest, None).await.map(|()| false)?,
         };
         if moved_nothing {
             self.journal.bytes(blob.size);
         }
+        self.to.notes.add(digest, Some(digest));
         self.shared.holdings.saw(self.to.remote, digest, repository);
         Ok(())
+    }
+
+    /// Whether the blob is there, as far as an attempt of this job has asked. One that has come there since is sent
+    /// for nothing, and no more.
+    async fn has_blob(&self, digest: &Digest) -> Result<bool, Trouble> {
+        if let Some(known) = self.to.notes.recall(digest) {
+            return Ok(known.is_some());
+        }
+        let there = self.registry.has_blob(&self.to.repository, digest).await?;
+        self.to.notes.add(digest, there.then_some(digest));
+        Ok(there)
     }
 
     /// Mounts the blob where that is possible, else uploads it. Says whether no byte moved.
@@ -337,6 +361,7 @@ impl Push {
                 let trust = if round == DOUBTED_ROUND { Trust::Doubted } else { Trust::Asked };
                 for part in ready.manifest.references() {
                     self.claims.forget(&part.descriptor.digest);
+                    self.to.notes.forget(&part.descriptor.digest);
                 }
                 self.parts(&ready.manifest, depth, trust).await?;
             }

@@ -185,3 +185,41 @@ async fn a_tag_that_was_planned_anew_is_not_taken_back_by_the_next_attempt() {
     next_try(&world, &clock, &job).await;
     assert_eq!(world.tag(&here, "1.0").await.unwrap().digest, new.root);
 }
+
+#[tokio::test]
+async fn semantics_39_an_image_of_many_layers_gets_to_a_registry_that_limits_requests() {
+    let (world, clock) = world().await;
+    let registry = ScriptedRegistry::start().await;
+    let dev = world.repository("dev/app").await;
+    world.push_mirror(&dev, &registry, "their/app", |_| {}).await;
+    registry.script([every_tenth(any("*"))]);
+    let image = corpus::image(1, 24, 100);
+    world.push(&dev, "1.0", &image).await;
+    let job = world.until(async || world.jobs().await.into_iter().find(|job| job.policy.is_some())).await;
+    let mut job = tried(&world, job.id, 0).await;
+    while !job.status.is_final() {
+        job = next_try(&world, &clock, &job).await;
+    }
+    assert_eq!(job.status, Status::Done, "{}", world.log(job.id).await);
+    assert!(registry.has("their/app", &image));
+    // Only the questions that were refused are asked again.
+    let asked = registry.count(Method::HEAD, "/blobs/");
+    assert!(asked <= 50, "{asked} questions about 25 blobs");
+}
+
+#[tokio::test]
+async fn what_an_attempt_had_sent_and_is_gone_there_since_is_sent_again() {
+    let (world, clock) = world().await;
+    let registry = ScriptedRegistry::start().await;
+    let dev = world.repository("dev/app").await;
+    world.push_mirror(&dev, &registry, "their/app", |_| {}).await;
+    registry.script([on(Method::PUT, "*/manifests/*").times(1).answer(reply(429))]);
+    let image = corpus::image(1, 2, 100);
+    world.push(&dev, "1.0", &image).await;
+    let job = world.until(async || world.jobs().await.into_iter().find(|job| job.policy.is_some())).await;
+    let job = tried(&world, job.id, 0).await;
+    registry.lose("their/app", &image.blobs[0].0);
+    let ended = next_try(&world, &clock, &job).await;
+    assert_eq!(ended.status, Status::Done, "{}", world.log(job.id).await);
+    assert!(registry.has("their/app", &image));
+}
