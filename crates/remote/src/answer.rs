@@ -27,6 +27,9 @@ const GRACE: Duration = Duration::from_secs(60);
 /// For so long a registry may ask to be left alone.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Numbers in Retry-After from here on are Unix times, in seconds; this one is of 2001.
+const UNIX_TIMES_FROM: i64 = 1_000_000_000;
+
 /// A header as text; absent where it is not there or not readable.
 pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim).filter(|value| !value.is_empty())
@@ -261,15 +264,22 @@ pub(crate) fn tidy(text: &str) -> String {
 }
 
 /// Retry-After in either of its forms (RFC 9110 §10.2.3), a day at most: a registry that asks for more has lost
-/// its senses, and people can have it asked sooner. A date counts from the answer's own Date, so that a clock
+/// its senses, and people can have it asked sooner. Some write the date as Unix time. A date counts from the answer's own Date, so that a clock
 /// set wrong on either side does no harm; an answer that came without one has been [`dated`] here.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = header(headers, &RETRY_AFTER)?;
-    // More digits than fit are a number all the same.
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(value.parse().map_or(LONGEST_WAIT, Duration::from_secs).min(LONGEST_WAIT));
-    }
-    let wait = date(value)?.duration_since(date(header(headers, &DATE)?)?);
+    let until = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than fit are a number all the same.
+        let seconds = value.parse().unwrap_or(i64::MAX);
+        match Timestamp::from_second(seconds) {
+            // Nobody asks for thirty years: it is the time at which to come back.
+            Ok(at) if seconds >= UNIX_TIMES_FROM => at,
+            _ => return Some(Duration::from_secs(seconds.unsigned_abs()).min(LONGEST_WAIT)),
+        }
+    } else {
+        date(value)?
+    };
+    let wait = until.duration_since(date(header(headers, &DATE)?)?);
     Some(wait.try_into().unwrap_or(Duration::ZERO).min(LONGEST_WAIT))
 }
 
@@ -323,6 +333,8 @@ mod tests {
         assert_eq!(retry_after(&date), Some(Duration::from_secs(30)));
         let past = headers(&[sent, (RETRY_AFTER, "Sun, 06 Nov 1960 08:50:07 GMT")]);
         assert_eq!(retry_after(&past), Some(Duration::ZERO));
+        let unix = headers(&[(DATE, "Sun, 06 Nov 2022 08:49:37 GMT"), (RETRY_AFTER, "1667724607")]);
+        assert_eq!(retry_after(&unix), Some(Duration::from_secs(30)));
         assert_eq!(retry_after(&headers(&[(RETRY_AFTER, "soon")])), None);
         assert_eq!(retry_after(&headers(&[(RETRY_AFTER, "-7")])), None);
         for beyond in ["9999999999999999999", "99999999999999999999999", "86401"] {

@@ -205,7 +205,10 @@ impl Error {
             Error::Refused(refusal) if refusal.is_limit() => true,
             Error::Refused(refusal) => {
                 server_fails(refusal.status)
-                    || matches!(refusal.status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY)
+                    || matches!(
+                        refusal.status,
+                        StatusCode::REQUEST_TIMEOUT | StatusCode::LOCKED | StatusCode::TOO_EARLY
+                    )
             }
             Error::Source { .. } | Error::Waits { .. } => true,
             Error::AddressRefused(_)
@@ -271,7 +274,7 @@ impl Error {
         self.status() == Some(StatusCode::NOT_FOUND)
     }
 
-    /// Whether it may mean that what was asked for is not there. Registries say so with 404, and also with 403, with
+    /// Whether it may mean that what was asked for is not there. Registries say so with 404 or 410, and also with 403, with
     /// 401 to a token that suffices for what is there, and with 400 for a name that they do not know.
     pub fn may_mean_absent(&self) -> bool {
         match self {
@@ -280,6 +283,7 @@ impl Error {
             Error::Refused(refusal) => matches!(
                 refusal.status,
                 StatusCode::NOT_FOUND
+                    | StatusCode::GONE
                     | StatusCode::FORBIDDEN
                     | StatusCode::UNAUTHORIZED
                     | StatusCode::BAD_REQUEST

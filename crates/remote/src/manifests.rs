@@ -158,7 +158,11 @@ impl Registry {
     }
 
     /// What a tag holds of which the registry told a digest that it does not have: the tag has moved, or the digest
-    /// was wrong, or this registry finds nothing by digest. `None`: the tag is gone, too.
+    /// was wrong. `None`: the tag is gone, too.
+    ///
+    /// # Errors
+    /// If the digest was right and still finds nothing: then the registry has lost what the tag points to, and
+    /// whoever pulls the tag by its digest, as most clients do, would not get it.
     pub async fn get_behind(
         &self,
         repository: &RemoteName,
@@ -175,7 +179,9 @@ impl Registry {
             // Nothing is found by digests of this kind, so it goes by the one that everybody has.
             self.learned().note_digests_mislead();
             fetched.digest = digest_of(Algorithm::Sha256, &fetched.bytes);
-        } else if fetched.digest != *told && !self.learned().heads_fail() {
+        } else if fetched.digest == *told {
+            return self.fetch_manifest(repository, &told.clone().into(), "fetching").await.map(Some);
+        } else if !self.learned().heads_fail() {
             let head = self.look(repository, &reference, Wanted::IfThere).await?.optional();
             if head.is_some_and(|head| head.digest == *told) {
                 tracing::warn!(host = self.host(), "the digest that HEAD tells is not that of the manifest");

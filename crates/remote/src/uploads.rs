@@ -371,8 +371,13 @@ fn last_of_range(headers: &HeaderMap) -> Option<u64> {
     last.trim().parse().ok()
 }
 
+/// Whether a registry takes no request as large as that. Some say so with a code of their own, and GHCR with 416.
 fn is_too_large(error: &Error) -> bool {
-    error.status() == Some(StatusCode::PAYLOAD_TOO_LARGE)
+    match error.status() {
+        Some(StatusCode::PAYLOAD_TOO_LARGE | StatusCode::RANGE_NOT_SATISFIABLE) => true,
+        Some(StatusCode::BAD_REQUEST) => error.code() == Some(&ErrorCode::SizeInvalid),
+        _ => false,
+    }
 }
 
 /// Whether a registry says that it does not take content with the request that ends an upload.

@@ -1,12 +1,12 @@
 //! The last checks: what the credentials may do to the repository. Reading is proved by listing
 //! tags, writing by an upload that is begun and cancelled.
 
-use longshore_oci::{ErrorCode, RemoteName};
+use longshore_oci::{ErrorCode, Reference, RemoteName, Tag};
 
 use super::explain::{HOST, REPOSITORY, USERNAME, failed};
 use super::steps::{Findings, Stop};
 use super::{CheckKind, CheckStatus, Direction};
-use crate::{Error, Kind, Registry};
+use crate::{Error, Kind, Presence, Registry};
 
 /// What reading the repository showed.
 pub(super) enum Reading {
@@ -48,6 +48,18 @@ impl Findings {
                     Ok(Reading::Missing)
                 }
             },
+            Err(error) if error.is_denied() && pulls(registry, repository).await => {
+                self.permissions.read = true;
+                let message = format!("{who} may pull {shown} at {host}, but not list its tags");
+                let remedy = match direction {
+                    Direction::Pull => {
+                        "Name the tags to mirror without patterns, or give the user the right to list them"
+                    }
+                    Direction::Push => "A push needs no list; nothing has to be done",
+                };
+                self.warn(CheckKind::Read, message, remedy, REPOSITORY);
+                Ok(Reading::Denied)
+            }
             Err(error) if error.is_denied() => {
                 let message = format!("{host} does not let {who} read {shown}: {}", said(&error));
                 let remedy = match registry.auth().credentials() {
@@ -130,6 +142,16 @@ impl Findings {
             }
             Err(error) => Err(self.fail(failed(CheckKind::Write, error.to_string(), None, Some(REPOSITORY)))),
         }
+    }
+}
+
+/// Whether the manifests of a repository may be read where its tags may not be listed, as with a token of ACR that has
+/// `content/read` alone (semantics 27). Any name will do: where one may read, a tag that is not there is not found.
+async fn pulls(registry: &Registry, repository: &RemoteName) -> bool {
+    let Ok(any) = "latest".parse::<Tag>() else { return false };
+    match registry.look_at_manifest(repository, &Reference::Tag(any)).await {
+        Ok(Presence::There(_) | Presence::Missing) => true,
+        Ok(Presence::Unsaid(_)) | Err(_) => false,
     }
 }
 

@@ -168,7 +168,10 @@ impl Registry {
                     Step::Next(url)
                 }
                 Err(error) if walk.asked_too_much(&error) => Step::End,
-                Err(error) => Step::Stop(Incomplete::PageFailed(error.to_string())),
+                Err(error) => match walk.detour(&url, &self.page_url(repository, None), &error) {
+                    Some(own) => Step::Next(own),
+                    None => Step::Stop(Incomplete::PageFailed(error.to_string())),
+                },
             };
         };
         Ok(Listing { tags: collector.tags, incomplete, odd_names: collector.odd_names })
@@ -326,6 +329,17 @@ impl Walk {
     fn may_retry(&mut self) -> bool {
         self.retries += 1;
         self.retries <= RETRIES
+    }
+
+    /// Where a page may be that the registry refuses at the address which it gave. Behind a proxy it may not know its
+    /// own paths (Artifactory leaves out the name of a virtual repository, Nexus puts `/repository/name` in front);
+    /// the query is right all the same.
+    fn detour(&self, refused: &Url, own: &Url, error: &Error) -> Option<Url> {
+        let is_refusal =
+            !error.is_transient() && error.status().is_some_and(|status| status.is_client_error());
+        let mut detour = own.clone();
+        detour.set_query(refused.query());
+        (is_refusal && refused.path() != own.path() && !self.visited.contains(&detour)).then_some(detour)
     }
 
     /// Whether a page that failed was Longshore's own idea, and asking for it the mistake: the registry does not

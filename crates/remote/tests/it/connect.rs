@@ -60,6 +60,26 @@ async fn semantics_27_the_right_to_push_is_proved_by_an_upload_that_is_cancelled
 }
 
 #[tokio::test]
+async fn semantics_27_who_may_pull_but_not_list_is_told_so_and_may_go_on() {
+    let fake = Fake::start(|seen| match seen.line().as_str() {
+        "GET /v2/" => ok_json("{}"),
+        "GET /v2/dev/web/tags/list" => error(401, "UNAUTHORIZED", "metadata_read is missing"),
+        line if line.ends_with("/v2/dev/web/manifests/latest") => {
+            error(404, "MANIFEST_UNKNOWN", "no such tag")
+        }
+        _ => error(401, "UNAUTHORIZED", "authentication required"),
+    })
+    .await;
+    let report = connect(fake.endpoint(), &repo(), Direction::Pull).await;
+    assert!(report.usable && report.permissions.read, "{report:?}");
+    let read = report.checks.iter().find(|check| check.kind == CheckKind::Read).unwrap();
+    assert_eq!(read.status, CheckStatus::Warning);
+    assert!(read.message.contains("not list its tags"), "{read:?}");
+    let report = connect(fake.endpoint(), &"dev/hidden".parse().unwrap(), Direction::Pull).await;
+    assert!(!report.usable, "{report:?}");
+}
+
+#[tokio::test]
 async fn a_pull_writes_nothing() {
     let fake = Fake::start(htpasswd).await;
     let report = connect(signed_in(fake.endpoint(), "reader", "secret"), &repo(), Direction::Pull).await;

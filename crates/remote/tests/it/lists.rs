@@ -65,6 +65,29 @@ async fn semantics_39_a_registry_that_is_away_on_a_later_page_is_an_error_of_the
 }
 
 #[tokio::test]
+async fn semantics_38_a_link_with_a_path_that_a_proxy_has_changed_is_followed_by_its_query() {
+    for prefix in ["/v2/web", "/repository/hosted/v2/dev/web"] {
+        let fake = Fake::start(move |seen| {
+            if seen.path != "/v2/dev/web/tags/list" {
+                return error(404, "NAME_UNKNOWN", "repository name not known to registry");
+            }
+            let last = seen.query.split('&').find_map(|pair| pair.strip_prefix("last="));
+            let next = format!("<{prefix}/tags/list?n=2&last={}>; rel=\"next\"", last.map_or("b", |_| "d"));
+            let headers = [("content-type", "application/json"), ("link", next.as_str())];
+            match last {
+                None => answer(200, &headers, r#"{"tags":["a","b"]}"#),
+                Some("b") => answer(200, &headers, r#"{"tags":["c","d"]}"#),
+                Some(_) => answer(200, &headers[..1], r#"{"tags":["e"]}"#),
+            }
+        })
+        .await;
+        let listing = fake.registry().list_tags(&repo(), 2).await.unwrap();
+        assert!(listing.is_complete(), "{:?}", listing.incomplete);
+        assert_eq!(listing.tags.len(), 5);
+    }
+}
+
+#[tokio::test]
 async fn a_web_page_is_no_list() {
     let fake = Fake::start(|_| answer(200, &[("content-type", "text/html")], "<html>hello</html>")).await;
     let error = fake.registry().list_tags(&repo(), 2).await.unwrap_err();

@@ -6,6 +6,7 @@ use longshore_oci::Digest;
 use longshore_remote::{Credentials, Endpoint, Kind, Registry};
 use longshore_testkit::corpus::digest_of;
 use longshore_testkit::scripted::{Asked, Reply, ScriptedRegistry, Tokens, any, on, reply};
+use serde_json::json;
 
 use crate::fake::{Fake, answer, repo};
 
@@ -85,6 +86,19 @@ async fn semantics_40_what_is_too_large_for_one_request_goes_in_pieces_and_the_l
     let (digest, bytes) = content(MB);
     client.push_blob(&repo(), &digest, &bytes, None).await.unwrap();
     assert_eq!(registry.count(Method::PATCH, ""), 0);
+}
+
+#[tokio::test]
+async fn semantics_40_a_size_that_is_refused_in_other_words_means_pieces_too() {
+    let too_long = json!({"errors": [{"code": "SIZE_INVALID", "message": "provided length too large"}]});
+    for refusal in [reply(416), reply(400).json(&too_long)] {
+        let registry = ScriptedRegistry::start().await;
+        registry.script([any("*/uploads/*").when(|asked| length(asked) > 4 * MB).answer(refusal)]);
+        let client = client(&registry);
+        let (digest, bytes) = content(10 * MB);
+        client.push_blob(&repo(), &digest, &bytes, None).await.unwrap();
+        assert!(is_stored(&client, &digest).await);
+    }
 }
 
 #[tokio::test]
