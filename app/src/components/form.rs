@@ -1,7 +1,8 @@
 //! Form fields: a label, a hint, what is wrong, and the control itself, tied together.
 //!
 //! Every field has a name, so a form works without script; what one types is kept in a signal, so
-//! that a page can react to it and a failed attempt loses nothing.
+//! that a page can react to it and a failed attempt loses nothing. None lets the browser put back what stood
+//! in it before a reload: it would pass for something that was typed.
 
 use leptos::prelude::*;
 use leptos_router::components::Form;
@@ -173,6 +174,7 @@ pub fn TextArea(
                 class="code"
                 name=name
                 rows=rows
+                autocomplete="off"
                 spellcheck="false"
                 prop:value=value
                 aria-describedby=described_by
@@ -237,6 +239,7 @@ pub fn SelectField(
             <select
                 id=control
                 name=name
+                autocomplete="off"
                 aria-describedby=described_by
                 aria-invalid=move || error.get().map(|_| "true")
                 on:change=move |event| value.set(event_target_value(&event))
@@ -290,6 +293,7 @@ pub fn Choices(
                         <label>
                             <input
                                 type="radio"
+                                autocomplete="off"
                                 name=name.clone()
                                 value=choice.value
                                 checked=untrack(chosen)
@@ -332,6 +336,7 @@ pub fn Checkbox(
                 <input
                     type="checkbox"
                     name=name
+                    autocomplete="off"
                     value="true"
                     checked=value.get_untracked()
                     prop:checked=value

@@ -167,8 +167,10 @@ fn WaysOn(newer: Version, overwrite: Option<Callback<Version>>) -> impl IntoView
     }
 }
 
-/// Loads the page anew; what is typed in it is gone.
+/// Goes to the page once more; what is typed in it is gone. A mere reload would not do: browsers put back what stood
+/// in the fields.
 fn reload() {
-    // A page that cannot be loaded anew stays as it is.
-    let _ = window().location().reload();
+    let location = window().location();
+    // A page that cannot be gone to stays as it is.
+    let _ = location.href().and_then(|here| location.replace(&here));
 }

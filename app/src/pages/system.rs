@@ -10,8 +10,8 @@ use longshore_model::{
 
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, ConfirmButton, Fact, Facts, FormProblem, LoadedBeside, PageHeader,
-        PageTitle, Panel, RelativeTime, size,
+        Button, ButtonKind, ButtonLink, ConfirmButton, Fact, Facts, Failure, FormProblem, LoadedBeside,
+        PageHeader, PageTitle, Panel, RelativeTime, size,
     },
     paths,
     pauses::{OtherPauses, is_paused, known_pauses, use_pauses},
@@ -31,7 +31,10 @@ pub fn System() -> impl IntoView {
         <LoadedBeside
             resource=info
             beside=paused
-            children=|info, paused| view! { <Info info=info paused=paused.unwrap_or_default()/> }
+            children=|info, paused| match paused {
+                Ok(paused) => Either::Left(view! { <Info info=info paused=paused/> }),
+                Err(error) => Either::Right(view! { <Failure error=error/> }),
+            }
         />
     }
 }

@@ -273,6 +273,8 @@ impl Admin {
         let (author, now) = (author(actor), self.now());
         let retried = self.write(move |tx| {
             Box::pin(async move {
+                // Before any job, as everywhere; and so that two who ask at once get one retry.
+                jobs::lock_endings(tx).await?;
                 if let Some(policy) = job.policy
                     && let Some(idle) = policies::idle(tx, policy).await?
                 {

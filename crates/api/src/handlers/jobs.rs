@@ -200,7 +200,7 @@ async fn cancel_job(State(api): State<Api>, Who(actor): Who, Path(path): Path<Id
 
 /// Try the work of a job again
 ///
-/// As a new job, for one that failed or was canceled.
+/// As a new job, for one that failed or was canceled. One that does so already is joined.
 #[utoipa::path(
     post, path = "/jobs/{id}/retry", tag = "jobs",
     params(IdPath),
@@ -208,6 +208,7 @@ async fn cancel_job(State(api): State<Api>, Who(actor): Who, Path(path): Path<Id
         (status = 202, body = Job),
         (status = 400, description = "INVALID_JOB", body = Errors),
         (status = 404, description = "NO_SUCH_JOB", body = Errors),
+        (status = 409, description = "LIMIT_REACHED", body = Errors),
     )
 )]
 async fn retry_job(

@@ -63,6 +63,7 @@ async fn list_promotion_policies(
             status = 400, body = Errors,
             description = "INVALID_REQUEST, INVALID_PROMOTION_POLICY, CONFLICTING_PARAMETERS",
         ),
+        (status = 409, description = "LIMIT_REACHED", body = Errors),
     )
 )]
 async fn create_promotion_policy(

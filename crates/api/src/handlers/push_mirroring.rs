@@ -76,6 +76,7 @@ async fn list_push_mirroring_policies(
                 REMOTE_REGISTRY_INVALID_PERMISSIONS, SECRET_NEEDED, CONFLICTING_PARAMETERS",
         ),
         (status = 404, description = "NO_SUCH_REPOSITORY, NO_SUCH_REMOTE", body = Errors),
+        (status = 409, description = "LIMIT_REACHED", body = Errors),
     )
 )]
 async fn create_push_mirroring_policy(

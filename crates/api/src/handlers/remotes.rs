@@ -54,6 +54,7 @@ async fn list_remotes(
     responses(
         (status = 201, body = Remote),
         (status = 400, description = "INVALID_REQUEST, INVALID_REMOTE", body = Errors),
+        (status = 409, description = "LIMIT_REACHED", body = Errors),
     )
 )]
 async fn create_remote(

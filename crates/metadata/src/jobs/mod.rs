@@ -213,10 +213,11 @@ pub async fn active_for_policy(
     row!(conn, Row, sql, policy.to_string(), action.as_str())?.map(Job::try_from).transpose()
 }
 
-/// Whether a job of a policy waits that nobody has begun. An index answers it.
+/// Whether a job of a policy waits that nobody has begun; a retry may begin in the middle. An index answers it.
 pub async fn waits_for_policy(conn: &mut Conn, policy: PolicyId, action: Action) -> Result<bool, Error> {
     let sql = "SELECT COUNT(*) FROM jobs
-               WHERE policy = $1 AND action = $2 AND finished_at IS NULL AND status = 'waiting' AND attempt = 0";
+               WHERE policy = $1 AND action = $2 AND finished_at IS NULL AND status = 'waiting' AND attempt = 0
+               AND retry_of IS NULL";
     Ok(value!(conn, i64, sql, policy.to_string(), action.as_str())? > 0)
 }
 
