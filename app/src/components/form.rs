@@ -1,6 +1,6 @@
 //! Form fields: a label, a hint, what is wrong, and the control itself, tied together.
 //!
-//! Every field has a name, so a form works without script; what one types is kept in a signal, so
+//! Every field has a name, by which a plain form sends it; what one types is kept in a signal, so
 //! that a page can react to it and a failed attempt loses nothing. None lets the browser put back what stood
 //! in it before a reload: it would pass for something that was typed.
 
