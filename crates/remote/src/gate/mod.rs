@@ -212,12 +212,8 @@ impl Gate {
                 under_way: self.under_way(),
                 asked: Asked {
                     gate: self.clone(),
-                    what: format!(
-                        "{} {}{}",
-                        call.method,
-                        call.url.host_str().unwrap_or(host),
-                        call.url.path()
-                    ),
+                    // Whether by HEAD or by GET: what can be seen again has no trouble any more.
+                    what: format!("{}{}", call.url.host_str().unwrap_or(host), call.url.path()),
                     is_thing: !call.scopes.is_empty(),
                     kind: Kind::of(call),
                 },

@@ -186,6 +186,36 @@ async fn semantics_37_things_that_are_broken_for_good_keep_none_behind_them_for_
 }
 
 #[tokio::test]
+async fn semantics_39_limits_and_outages_beside_a_broken_thing_prove_nothing_about_many_in_a_row() {
+    let gate = Gate::default();
+    answer(&gate, "a/manifests/broken", 500, None).await;
+    for _ in 0..100 {
+        gate.close(ClosedBecause::RateLimited, None, false, false);
+        gate.probe();
+        answer(&gate, "a/tags/list", 200, None).await;
+        assert_eq!(gate.standing(), Standing::Open);
+    }
+    for number in 0..MANY {
+        answer(&gate, &format!("b/manifests/{number}"), 500, None).await;
+    }
+    assert!(gate.is_closed());
+}
+
+#[tokio::test]
+async fn what_is_seen_again_by_head_has_no_trouble_any_more() {
+    let gate = Gate::default();
+    answer(&gate, "a/manifests/1", 500, None).await;
+    answer(&gate, "a/tags/list", 200, None).await;
+    assert!(admit(&gate, "a/manifests/1").unwrap().asked.is_own_trouble());
+    let mut head = call("a/manifests/1");
+    head.method = Method::HEAD;
+    let passage = gate.admit(&head, "registry.example", true).unwrap();
+    let found = http::Response::builder().status(200).body("").unwrap();
+    assert!(stands(passage.answered(&found.into(), None)).is_none());
+    assert!(!admit(&gate, "a/manifests/1").unwrap().asked.is_own_trouble());
+}
+
+#[tokio::test]
 async fn semantics_39_who_says_how_long_to_wait_is_believed_the_first_time() {
     let gate = Gate::default();
     answer(&gate, "a/manifests/1", 503, Some("9")).await;

@@ -17,6 +17,8 @@ pub(super) struct Troubles {
     /// How often the registry was left alone for them and then had others, since one of them was had at last. Without
     /// it, many things that are broken for good would keep those behind them from ever being asked for.
     wrong: u32,
+    /// Whether the registry is being left alone for them, and not for a limit or an outage.
+    blamed: bool,
 }
 
 #[derive(Debug)]
@@ -44,9 +46,10 @@ impl Troubles {
         self.things.retain(|thing| thing.what != what);
         if self.things.len() < before {
             self.wrong = 0;
-        } else if probed && before > 0 {
+        } else if probed && self.blamed {
             self.wrong = self.wrong.saturating_add(1);
         }
+        self.blamed &= !probed;
         self.things.iter_mut().for_each(|thing| thing.others_answered = true);
     }
 
@@ -68,7 +71,11 @@ impl Troubles {
             }
         }
         let in_a_row = self.things.iter().filter(|thing| !thing.others_answered).count();
-        if in_a_row >= self.many() { Whose::TheRegistrys } else { Whose::Unknown }
+        if in_a_row < self.many() {
+            return Whose::Unknown;
+        }
+        self.blamed = true;
+        Whose::TheRegistrys
     }
 
     /// How many in a row are the registry's trouble; beyond [`TROUBLED`], none are.
