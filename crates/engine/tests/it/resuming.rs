@@ -213,7 +213,8 @@ async fn what_an_attempt_had_sent_and_is_gone_there_since_is_sent_again() {
     let registry = ScriptedRegistry::start().await;
     let dev = world.repository("dev/app").await;
     world.push_mirror(&dev, &registry, "their/app", |_| {}).await;
-    registry.script([on(Method::PUT, "*/manifests/*").times(1).answer(reply(429))]);
+    registry
+        .script([on(Method::PUT, "*/manifests/*").times(1).answer(reply(429).header("retry-after", "60"))]);
     let image = corpus::image(1, 2, 100);
     world.push(&dev, "1.0", &image).await;
     let job = world.until(async || world.jobs().await.into_iter().find(|job| job.policy.is_some())).await;
