@@ -285,9 +285,10 @@ impl Sending<'_> {
         while offset < size {
             let part = Span { start: offset, length: chunk.min(size - offset) };
             offset = match self.patch(&mut upload, part, &doing).await {
-                Err(error) if error.status() == Some(StatusCode::RANGE_NOT_SATISFIABLE) => {
-                    match self.reached(&mut upload, &doing).await? {
-                        Some(reached) if reached > offset && reached <= size => reached,
+                // Said of the first piece, it is about the size and not about the place.
+                Err(error) if error.status() == Some(StatusCode::RANGE_NOT_SATISFIABLE) && offset > 0 => {
+                    match self.reached(&mut upload, &doing).await {
+                        Ok(Some(reached)) if reached > offset && reached <= size => reached,
                         _ => return Err(error),
                     }
                 }
