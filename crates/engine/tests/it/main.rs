@@ -12,6 +12,7 @@ mod pauses;
 mod promotions;
 mod pulling;
 mod pushing;
+mod refusals;
 mod resuming;
 mod scrubbing;
 mod stalls;

@@ -13,7 +13,7 @@ use longshore_metadata::{
 use longshore_model::{
     Author, Clock, JobId, Lineage, PageRequest, PolicyId, Provenance, Remote, RemoteId, RemoteKind,
     Repository, SystemClock, TagRecord, Timestamp, Version,
-    job::{Job, JobFilter},
+    job::{Action, Job, JobFilter},
     message::Everything,
     policy::Baseline,
     repository::NewRepository,
@@ -390,6 +390,12 @@ impl World {
     /// Waits until nothing waits or runs any more.
     pub(crate) async fn settled(&self) {
         self.until(async || self.jobs().await.iter().all(|job| job.status.is_final()).then_some(())).await;
+    }
+
+    /// The jobs that send tags, once nothing is to be done any more.
+    pub(crate) async fn pushes(&self) -> Vec<Job> {
+        self.settled().await;
+        self.jobs().await.into_iter().filter(|job| job.action == Action::PushMirrorTag).collect()
     }
 
     /// Waits until `look` sees something; looks after each change.
