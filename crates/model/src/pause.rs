@@ -289,14 +289,14 @@ pub struct PollPlan<Text = String> {
     pub baseline_only: bool,
     /// Why there may be more tags than were found.
     pub incomplete: Option<String>,
-    /// Tags that the other registry lists and would not tell about, so that the poll would not bring them; at most
+    /// Tags that the other registry lists but does not answer for, so that the poll would not bring them; at most
     /// [`PollPlan::UNREAD`].
     pub unread: Vec<UnreadTag<Text>>,
     /// How many of them there are.
     pub unread_total: u64,
 }
 
-/// A tag that another registry would not tell about.
+/// A tag that another registry lists but does not answer for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnreadTag<Text = String> {
     /// Its name there.

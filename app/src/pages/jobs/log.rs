@@ -17,8 +17,8 @@ pub(super) fn append(lines: RwSignal<Vec<LogLine>>, more: Vec<LogLine>) {
     });
 }
 
-/// A job's log. Who reads its end stays at its end. A long one comes in parts, for which a page without script has
-/// to be left.
+/// A job's log. Who reads its end stays at its end. A long one comes in parts; a page without script shows the first
+/// and links to the whole.
 #[component]
 pub(super) fn Log(
     /// Whose it is.

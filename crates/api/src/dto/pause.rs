@@ -213,13 +213,13 @@ pub(crate) struct PollPlan {
     baseline_only: bool,
     /// Why there may be more tags than were found; null when these are all.
     incomplete: Option<String>,
-    /// Tags that the other registry lists and would not tell about, so that the poll would not bring them; at most 20.
+    /// Tags that the other registry lists but does not answer for, so that the poll would not bring them; at most 20.
     unread: Vec<UnreadTag>,
     /// How many of them there are.
     unread_total: u64,
 }
 
-/// A tag that the other registry would not tell about.
+/// A tag that the other registry lists but does not answer for.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct UnreadTag {
     /// Its name there.

@@ -252,11 +252,13 @@ async fn claim_from(
     Ok(())
 }
 
-/// Puts a job back that cannot be read, while somebody steers work: it is taken again, and ended, after that.
+/// Puts a job back that cannot be read, while somebody steers work: it is taken again, and ended, a second later.
 async fn give_back(tx: &mut Tx, job: &str, action: Action, now: Timestamp) -> Result<(), Error> {
     let sql =
-        "UPDATE jobs SET status = 'waiting', updated_at = $2, boot = NULL, lease_until = NULL WHERE id = $1";
-    change!(tx.conn, sql, job, micros(now))?;
+        "UPDATE jobs SET status = 'waiting', updated_at = $2, scheduled_at = $3, boot = NULL, lease_until = NULL
+         WHERE id = $1";
+    // At once, it would be taken and put back over and over until nobody steers.
+    change!(tx.conn, sql, job, micros(now), micros(now + SignedDuration::from_secs(1)))?;
     tx.announce(Change::JobsWaiting(Some(action)));
     Ok(())
 }
