@@ -11,6 +11,7 @@ mod cross_check;
 mod latency;
 mod promote;
 mod registry;
+mod scale;
 mod soak;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -35,6 +36,8 @@ enum Benchmark {
     CrossCheck(cross_check::Options),
     /// Pushes, pulls, manifests and memory, beside docker-registry and the durable floor
     Registry(registry::Options),
+    /// How answers grow with the number of repositories, tags and jobs
+    Scale(scale::Options),
     /// Random work until the server dies, again and again, and what must be true afterwards
     Soak(soak::Options),
 }
@@ -46,6 +49,7 @@ async fn main() -> ExitCode {
         Benchmark::Promote(options) => promote::run(&cli.binary, &options).await,
         Benchmark::CrossCheck(options) => cross_check::run(&cli.binary, &options).await,
         Benchmark::Registry(options) => registry::run(&cli.binary, &options).await,
+        Benchmark::Scale(options) => scale::run(&cli.binary, &options).await,
         Benchmark::Soak(options) => soak::run(&cli.binary, &options).await,
     };
     match met {
