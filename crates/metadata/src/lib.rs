@@ -46,6 +46,7 @@ mod page;
 mod problem;
 mod url;
 mod vault;
+mod write_ahead;
 mod writer;
 
 pub use changes::Change;

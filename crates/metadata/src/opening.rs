@@ -8,6 +8,7 @@ use crate::{
     migrations,
     relay::{self, Relay},
     url::without_password,
+    write_ahead::{self, WriteAhead},
     writer,
 };
 use futures::{FutureExt, TryFutureExt};
@@ -29,7 +30,7 @@ use tokio::{
 };
 
 /// How long a statement waits for a lock that another process holds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// PostgreSQL undoes a transaction that does nothing for so long. None does while its server lives: it is one that
 /// was stopped in the middle, and would keep the others from the rows that it holds.
 const IDLE_TRANSACTION: &str = "SET idle_in_transaction_session_timeout = '10s'";
@@ -43,7 +44,7 @@ pub(crate) const CONNECTIONS: u32 = 8;
 pub(crate) const SQLITE_READERS: u32 = 4;
 /// Pages that SQLite's log gathers before they are moved into the database; at the 1000 that are
 /// usual, a busy registry would move them several times a second, and pushes wait for it.
-const LOG_PAGES: &str = "8000";
+pub(crate) const LOG_PAGES: &str = "8000";
 /// Kibibytes of pages that a connection keeps in memory, as the negative number that SQLite expects.
 const PAGE_CACHE: &str = "-8000";
 
@@ -78,6 +79,8 @@ fn sqlite_options(url: &str) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("wal_autocheckpoint", LOG_PAGES)
+        // A log that was longer is cut off when it is begun anew.
+        .pragma("journal_size_limit", write_ahead::MOST.to_string())
         .pragma("cache_size", PAGE_CACHE)
         .statement_cache_capacity(256)
 }
@@ -88,7 +91,8 @@ pub(crate) async fn open_sqlite(url: &str, changes: Changes, vault: Vault) -> Re
     let setup = PoolOptions::<Sqlite>::new().max_connections(1).connect_with(options.clone()).await?;
     migrations::sqlite().run(&setup).await?;
     setup.close().await;
-    let writer = writer::start(options.clone(), changes, vault).await?;
+    let log = WriteAhead::of(&options.get_filename());
+    let writer = writer::start(options.clone(), log, changes, vault).await?;
     Ok(Store::Sqlite { readers: sqlite_readers(options).await?, writer })
 }
 

@@ -10,24 +10,35 @@ use crate::{
     changes::Changes,
     conn::{Backend, Conn},
     line::{Line, Priority, Work},
+    opening::BUSY_TIMEOUT,
+    write_ahead::WriteAhead,
 };
 use futures::FutureExt;
 use metrics::{counter, gauge, histogram};
 use sqlx::{SqlitePool, pool::PoolOptions, sqlite::SqliteConnectOptions};
-use std::{panic::AssertUnwindSafe, sync::Arc, thread, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 use tokio::{
     runtime,
     sync::{mpsc, oneshot},
+    time::timeout,
 };
 
 /// One commit gathers at most this many transactions, so that none waits for long.
 const MOST_IN_A_COMMIT: usize = 32;
+/// When nobody has had anything to write for so long, there is time to tidy up.
+const QUIET: Duration = Duration::from_secs(1);
 
 type Answer = oneshot::Sender<Result<(), Error>>;
 
 /// Starts the writer and answers where to send work.
 pub(crate) async fn start(
     options: SqliteConnectOptions,
+    log: WriteAhead,
     changes: Changes,
     vault: Vault,
 ) -> Result<mpsc::Sender<Work>, sqlx::Error> {
@@ -39,7 +50,7 @@ pub(crate) async fn start(
         match pool.await {
             Ok(pool) => {
                 let _ = opened.send(Ok(()));
-                write(pool, line, changes, vault).await;
+                write(pool, log, line, changes, vault).await;
             }
             Err(error) => {
                 let _ = opened.send(Err(error));
@@ -51,8 +62,16 @@ pub(crate) async fn start(
     Ok(door)
 }
 
-async fn write(pool: SqlitePool, mut line: Line, changes: Changes, vault: Vault) {
-    while let Some(priority) = line.highest().await {
+async fn write(pool: SqlitePool, mut log: WriteAhead, mut line: Line, changes: Changes, vault: Vault) {
+    loop {
+        let next = match timeout(QUIET, line.highest()).await {
+            Ok(next) => next,
+            Err(_) => {
+                log.tidy(&pool, BUSY_TIMEOUT).await;
+                line.highest().await
+            }
+        };
+        let Some(priority) = next else { return };
         let mut kept = Vec::new();
         // Whoever is not there any more to hear the answer does not need it.
         match commit(&pool, &mut line, priority, &mut kept, &vault).await {
@@ -63,6 +82,7 @@ async fn write(pool: SqlitePool, mut line: Line, changes: Changes, vault: Vault)
                 for answer in kept {
                     let _ = answer.send(Ok(()));
                 }
+                log.bound(&pool, BUSY_TIMEOUT).await;
             }
             Err(error) => {
                 tracing::error!(%error, "a commit failed");
