@@ -96,6 +96,14 @@ pub fn with_query(path: &str, parts: &[(&str, Option<&str>)]) -> String {
     if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
 }
 
+/// A query without the parts that say nothing: forms send their empty fields, too.
+#[must_use]
+pub fn without_empty(query: &str) -> String {
+    let says =
+        |part: &&str| part.split_once('=').is_some_and(|(name, value)| !name.is_empty() && !value.is_empty());
+    query.split('&').filter(says).collect::<Vec<_>>().join("&")
+}
+
 /// A value of a query, decoded once. The router decodes twice, which turns the address of `a/b%2Fc`
 /// into that of `a/b/c`.
 #[must_use]
@@ -136,6 +144,12 @@ mod tests {
             with_query("/r", &[("q", Some("a&b=c d")), ("start", Some("25"))]),
             "/r?q=a%26b%3Dc%20d&start=25"
         );
+    }
+
+    #[test]
+    fn what_a_form_sends_for_empty_fields_says_nothing() {
+        assert_eq!(without_empty("q=a%26b&state=&=&namespace=dev&alone"), "q=a%26b&namespace=dev");
+        assert_eq!(without_empty("q=&state=&="), "");
     }
 
     #[test]

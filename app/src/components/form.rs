@@ -5,11 +5,12 @@
 //! in it before a reload: it would pass for something that was typed.
 
 use leptos::prelude::*;
-use leptos_router::components::Form;
+use leptos_router::{NavigateOptions, hooks::use_navigate};
 use wasm_bindgen::JsCast;
-use web_sys::HtmlElement;
+use web_sys::{FormData, HtmlElement, HtmlFormElement, SubmitEvent, UrlSearchParams};
 
 use super::raw::area_text;
+use crate::paths::without_empty;
 
 /// What a [`TextField`] takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -395,12 +396,28 @@ pub fn SearchBox(
     /// The id of a `<datalist>` with words to search for.
     #[prop(optional, into)]
     list: Option<String>,
+    /// Told what stands in the search when it is entered and with each change, so that words can be suggested.
+    #[prop(optional, into)]
+    on_search: Option<Callback<String>>,
     /// Other fields of the same form, such as filters.
     #[prop(optional)]
     children: Option<Children>,
 ) -> impl IntoView {
+    let navigate = use_navigate();
+    let search = move |event: SubmitEvent| {
+        let form = event.target().and_then(|target| target.dyn_into::<HtmlFormElement>().ok());
+        if let Some(address) = form.as_ref().and_then(address_of) {
+            event.prevent_default();
+            navigate(&address, NavigateOptions { scroll: false, ..NavigateOptions::default() });
+        }
+    };
+    let suggest = move |text: String| {
+        if let Some(on_search) = on_search {
+            on_search.run(text);
+        }
+    };
     view! {
-        <Form method="GET" action=action noscroll=true attr:class="search" attr:role="search">
+        <form method="GET" action=action class="search" role="search" on:submit=search>
             <input
                 type="search"
                 name="q"
@@ -410,10 +427,22 @@ pub fn SearchBox(
                 placeholder=label
                 autocomplete="off"
                 list=list
+                on:focus=move |event| suggest(event_target_value(&event))
+                on:input=move |event| suggest(event_target_value(&event))
             />
             <kbd aria-hidden="true">"/"</kbd>
             {children.map(|children| children())}
             <button type="submit" class="button">"Search"</button>
-        </Form>
+        </form>
     }
+}
+
+/// Where a form leads that only asks: to its address, with the fields that say something. Without script the server
+/// leads there.
+fn address_of(form: &HtmlFormElement) -> Option<String> {
+    let fields = FormData::new_with_form(form).ok()?;
+    let query = UrlSearchParams::new_with_str_sequence_sequence(&fields).ok()?.to_string();
+    let query = without_empty(&String::from(query));
+    let path = form.get_attribute("action")?;
+    Some(if query.is_empty() { path } else { format!("{path}?{query}") })
 }

@@ -5,7 +5,7 @@ use leptos_router::{
     hooks::{use_location, use_query_map},
     params::ParamsMap,
 };
-use longshore_model::{Page, PageRequest};
+use longshore_model::{Cursor, Page, PageRequest};
 use wasm_bindgen::JsCast;
 use web_sys::{Event, HtmlSelectElement};
 
@@ -45,11 +45,13 @@ impl ListQuery {
     /// Which part of the list is wanted.
     #[must_use]
     pub fn page(&self) -> PageRequest {
-        PageRequest { start: self.start().map(|start| start.to_string()), size: PAGE_SIZE }
+        PageRequest { start: self.parsed("start"), size: PAGE_SIZE }
     }
 
-    fn start(&self) -> Option<u64> {
-        self.parsed("start").filter(|start| *start > 0)
+    /// Whether a part of the list is wanted of which the address names a filter.
+    #[must_use]
+    pub fn is_filtered(&self) -> bool {
+        self.0.latest_values().any(|(name, value)| name != "start" && !value.trim().is_empty())
     }
 
     /// What an address with these parts says.
@@ -58,9 +60,11 @@ impl ListQuery {
         Self(parts.iter().map(|(name, value)| (*name, (*value).to_owned())).collect())
     }
 
-    /// The same list from another item on.
-    fn from(&self, path: &str, start: u64) -> String {
-        let start = (start > 0).then(|| start.to_string());
+    /// Another page of the same list.
+    fn at(&self, path: &str, start: &Cursor) -> String {
+        // What precedes a second page is the first one, whose address says nothing of it.
+        let is_first = start.back && start.position <= u64::from(PAGE_SIZE);
+        let start = (!is_first).then(|| start.to_string());
         let kept = self.0.latest_values().filter(|(name, _)| *name != "start");
         let mut parts: Vec<_> = kept.map(|(name, value)| (name.as_ref(), Some(value))).collect();
         parts.push(("start", start.as_deref()));
@@ -76,12 +80,9 @@ pub fn ListPager<'page, T>(
 ) -> impl IntoView + use<T> {
     let query = use_list_query().get_untracked();
     let path = use_location().pathname.get_untracked();
-    let start = query.start().unwrap_or(0);
-    let (shown, total) = (page.items.len(), page.total);
-    let size = u64::from(PAGE_SIZE);
-    let previous = (start > 0).then(|| query.from(&path, start.saturating_sub(size)));
-    let next = page.next.as_ref().map(|_| query.from(&path, start + size));
-    view! { <Pager start=start shown=shown total=total previous=previous next=next/> }
+    let previous = page.previous.as_ref().map(|start| query.at(&path, start));
+    let next = page.next.as_ref().map(|start| query.at(&path, start));
+    view! { <Pager start=page.start shown=page.items.len() total=page.total previous=previous next=next/> }
 }
 
 /// A filter with a few values, which acts when one is chosen.
@@ -130,6 +131,9 @@ pub fn FilterText(
     /// What may be chosen.
     #[prop(into)]
     suggestions: Signal<Vec<String>>,
+    /// Told what stands there when the field is entered and with each change, so that something can be suggested.
+    #[prop(into)]
+    on_search: Callback<String>,
 ) -> impl IntoView {
     view! {
         <input
@@ -142,6 +146,8 @@ pub fn FilterText(
             list=format!("suggestions-{name}")
             value=value.get_untracked()
             prop:value=value
+            on:focus=move |event| on_search.run(event_target_value(&event))
+            on:input=move |event| on_search.run(event_target_value(&event))
         />
         <datalist id=format!("suggestions-{name}")>
             {move || suggestions.get().into_iter().map(|value| view! { <option value=value></option> }).collect_view()}
@@ -164,16 +170,19 @@ mod tests {
 
     #[test]
     fn another_part_of_a_list_keeps_what_is_searched() {
-        let query = ListQuery::of(&[("q", "web site"), ("start", "25")]);
-        assert_eq!(query.page().offset(), 25);
-        assert_eq!(query.from("/repositories", 50), "/repositories?q=web%20site&start=50");
-        assert_eq!(query.from("/repositories", 0), "/repositories?q=web%20site");
+        let at = |back, position| Cursor { back, position, key: "\"a\"".to_owned() };
+        let query = ListQuery::of(&[("q", "web site"), ("state", ""), ("start", &at(false, 25).to_string())]);
+        assert_eq!(query.page().start, Some(at(false, 25)));
+        assert_eq!(query.at("/repositories", &at(false, 50)), "/repositories?q=web%20site&start=n50x226122");
+        assert_eq!(query.at("/repositories", &at(true, 50)), "/repositories?q=web%20site&start=b50x226122");
+        assert_eq!(query.at("/repositories", &at(true, 25)), "/repositories?q=web%20site");
     }
 
     #[test]
     fn what_an_address_says_is_read_with_care() {
-        let query = ListQuery::of(&[("q", "  "), ("start", "many")]);
+        let query = ListQuery::of(&[("q", "  "), ("start", "25")]);
         assert_eq!(query.search(), None);
+        assert!(!query.is_filtered());
         assert_eq!(query.page(), PageRequest::first(PAGE_SIZE));
     }
 }

@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 use leptos_router::components::A;
+use longshore_model::Total;
 
 /// A table that scrolls inside itself, with its first column in place.
 #[component]
@@ -42,7 +43,7 @@ pub fn Pager(
     /// How many items are on this page.
     shown: usize,
     /// How many items there are.
-    total: u64,
+    total: Total,
     /// The address of the page before.
     #[prop(into)]
     previous: Option<String>,
@@ -51,13 +52,35 @@ pub fn Pager(
     next: Option<String>,
 ) -> impl IntoView {
     let last = start + shown as u64;
-    (total > 0).then(|| {
+    let shown = if shown == 0 { "None here".to_owned() } else { format!("{}–{last}", start + 1) };
+    let total = match total {
+        Total::Exactly(number) => number.to_string(),
+        Total::MoreThan(number) => format!("more than {}", grouped(number)),
+    };
+    (last > 0 || previous.is_some() || next.is_some()).then(|| {
         view! {
             <nav class="pager" aria-label="Pages">
-                <span class="muted">{start + 1} "–" {last} " of " {total}</span>
+                <span class="muted">{shown} " of " {total}</span>
                 {previous.map(|href| view! { <A href=href attr:class="button" attr:rel="prev">"Previous"</A> })}
                 {next.map(|href| view! { <A href=href attr:class="button" attr:rel="next">"Next"</A> })}
             </nav>
         }
     })
+}
+
+/// A number with its thousands apart: 204,000.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let parts: Vec<&[u8]> = digits.as_bytes().rchunks(3).rev().collect();
+    String::from_utf8_lossy(&parts.join(&b',')).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!([0, 999, 1_000, 1_204_025].map(grouped), ["0", "999", "1,000", "1,204,025"]);
+    }
 }

@@ -29,7 +29,7 @@ pub fn Activity() -> impl IntoView {
             children=move |page| {
                 let pager = view! { <ListPager page=&page/> };
                 match page.items.is_empty() {
-                    true => Either::Left(empty(searched.get_untracked().is_empty())),
+                    true => Either::Left(view! { {empty(searched.get_untracked().is_empty())} {pager} }),
                     false => Either::Right(view! { <ActivityTable items=page.items with_repository=true/> {pager} }),
                 }
             }

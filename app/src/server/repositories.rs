@@ -21,6 +21,27 @@ pub async fn repositories(
     Ok(admin.repositories(&actor, filter, &page).await?)
 }
 
+/// So many names are suggested at once.
+#[cfg(feature = "ssr")]
+const SUGGESTED: u32 = 8;
+
+/// Names of repositories that the reader may see and that hold a text.
+#[server(input = Json)]
+pub async fn suggest_repositories(text: String) -> Answer<Vec<String>> {
+    let (admin, actor) = asked()?;
+    let filter = RepositoryFilter { search: Some(text), ..RepositoryFilter::default() };
+    let found = admin.repositories(&actor, filter, &PageRequest::first(SUGGESTED)).await?;
+    Ok(found.items.into_iter().map(|found| found.repository.name.to_string()).collect())
+}
+
+/// Names of users and organizations that hold a text.
+#[server(input = Json)]
+pub async fn suggest_namespaces(text: String) -> Answer<Vec<String>> {
+    let (admin, actor) = asked()?;
+    let found = admin.accounts(&actor, Some(&text), None, &PageRequest::first(SUGGESTED)).await?;
+    Ok(found.items.into_iter().map(|account| account.name.to_string()).collect())
+}
+
 /// One repository.
 #[server(input = Json)]
 pub async fn repository_summary(name: String) -> Answer<repository::RepositorySummary> {

@@ -40,9 +40,10 @@ impl Admin {
         let visible = self.0.access.visible(actor);
         let mut curtain = self.curtain(actor).await?;
         let found = activity::list(curtain.conn(), &visible, filter, page).await?;
-        let mut items = Vec::with_capacity(found.items.len());
+        let (found, page) = found.split();
+        let mut items = Vec::with_capacity(found.len());
         let mut administered: HashMap<RepositoryName, bool> = HashMap::new();
-        for mut entry in found.items {
+        for mut entry in found {
             let administers = match &entry.repository {
                 Some(name) => *administered
                     .entry(name.clone())
@@ -57,7 +58,6 @@ impl Admin {
             }
             items.push(entry);
         }
-        let items = curtain.shown(items).await?;
-        Ok(Page { items, next: found.next, total: found.total })
+        Ok(page.with(curtain.shown(items).await?))
     }
 }

@@ -31,9 +31,10 @@ impl Admin {
         if pauses::get(curtain.conn(), scope).await?.is_none() {
             return Ok(None);
         }
+        let number = jobs::number_held(curtain.conn(), scope).await?;
         let held = jobs::held(curtain.conn(), scope, &PageRequest::first(LOOKED_AT)).await?;
-        let mut plan =
-            PausePlan { untold: held.total.saturating_sub(held.items.len() as u64), ..PausePlan::default() };
+        let untold = number.saturating_sub(held.items.len() as u64);
+        let mut plan = PausePlan { untold, ..PausePlan::default() };
         for job in held.items {
             match self.sees_job(curtain.conn(), actor, &job).await? {
                 true => self.foretell(&mut curtain, &job, &mut plan).await?,

@@ -90,8 +90,8 @@ impl Admin {
         let visible = self.0.access.administered(actor);
         let mut curtain = self.curtain(actor).await?;
         let found = jobs::list(curtain.conn(), &visible, Some(&author(actor)), filter, page).await?;
-        let items = curtain.jobs(found.items).await?;
-        Ok(Page { items, next: found.next, total: found.total })
+        let (items, page) = found.split();
+        Ok(page.with(curtain.jobs(items).await?))
     }
 
     /// Waits until every change of a tag that is committed now has been evaluated, so that whoever pushes and then

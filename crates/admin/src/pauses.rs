@@ -8,9 +8,7 @@ use crate::hide::Curtain;
 use longshore_access::Action;
 use longshore_metadata::{Conn, accounts, jobs, pauses, pull_mirrors, push_mirrors, remotes};
 use longshore_model::pause::{HeldJob, PauseQueue, PauseView, RepositoryPauses, Resumed};
-use longshore_model::{
-    Actor, Code, Page, PageRequest, Pause, PauseReason, PauseScope, Problem, Queued, RemoteId,
-};
+use longshore_model::{Actor, Code, PageRequest, Pause, PauseReason, PauseScope, Problem, Queued, RemoteId};
 use longshore_oci::RepositoryName;
 use std::collections::BTreeSet;
 
@@ -108,9 +106,10 @@ impl Admin {
         let Some(pause) = pauses::get(curtain.conn(), scope).await? else { return Ok(None) };
         let held = jobs::count_held(curtain.conn(), scope).await?;
         let found = jobs::held(curtain.conn(), scope, page).await?;
-        let mut items = Vec::with_capacity(found.items.len());
+        let (found, page) = found.split();
+        let mut items = Vec::with_capacity(found.len());
         let mut seen = Vec::new();
-        for job in found.items {
+        for job in found {
             items.push(HeldJob { job: None, action: job.action, since: job.created_at });
             if self.sees_job(curtain.conn(), actor, &job).await? {
                 seen.push((items.len() - 1, job));
@@ -120,7 +119,7 @@ impl Admin {
         for (place, job) in places.into_iter().zip(curtain.jobs(seen).await?) {
             items[place].job = Some(job);
         }
-        let jobs = Page { items, next: found.next, total: found.total };
+        let jobs = page.with(items);
         let pause = view(&mut curtain, pause, true).await?;
         Ok(Some(PauseQueue { pause, held, jobs }))
     }

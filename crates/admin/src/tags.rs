@@ -13,7 +13,7 @@ use longshore_model::job::{Cause, Job};
 use longshore_model::policy::RemoteChoice;
 use longshore_model::tag::TagSummary;
 use longshore_model::{Actor, Code, Page, PageRequest, Problem, Repository, TagRecord};
-use longshore_oci::{RepositoryName, Tag};
+use longshore_oci::{Digest, RepositoryName, Tag};
 use longshore_remote::Direction;
 
 pub(crate) fn no_such_tag(repository: &RepositoryName, tag: &Tag) -> Problem {
@@ -35,8 +35,25 @@ impl Admin {
         let repository = self.repository_for(actor, Action::Read, repository).await?;
         let mut curtain = self.curtain(actor).await?;
         let found = tags::summaries(curtain.conn(), repository.id, search, page).await?;
-        let items = curtain.summaries(found.items).await?;
-        Ok(Page { items, next: found.next, total: found.total })
+        let (items, page) = found.split();
+        Ok(page.with(curtain.summaries(items).await?))
+    }
+
+    /// The tag that was set last of those that point to a digest. For those who may read the repository.
+    ///
+    /// # Errors
+    /// No such repository; no tag points there.
+    pub async fn tag_at(
+        &self,
+        actor: &Actor,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Tag, Problem> {
+        let repository = self.repository_for(actor, Action::Read, repository).await?;
+        let found = tags::newest_at(&mut self.read().await?, repository.id, digest).await?;
+        found.ok_or_else(|| {
+            Problem::new(Code::NoSuchTag, format!("no tag of {} points to {digest}", repository.name))
+        })
     }
 
     /// Deletes tags, all or none; they can be brought back for a while (semantics 22). For those who may

@@ -13,7 +13,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Json, Response};
 use futures::stream::{self, Stream, StreamExt};
-use longshore_model::{Code, Page, PageRequest, Problem};
+use longshore_model::{Code, Cursor, Page, PageRequest, Problem, Total};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
@@ -45,7 +45,8 @@ struct PagingQuery {
     #[serde(alias = "limit")]
     #[param(value_type = Option<u32>, default = 10, minimum = 1, maximum = 500)]
     page_size: Option<String>,
-    /// Whether `X-Resource-Count` shall tell how many items there are on all pages.
+    /// Whether `X-Resource-Count` shall tell how many items there are on all pages. Lists are counted up to 1,000:
+    /// a longer one has no such header.
     #[param(default = false)]
     count: Option<bool>,
 }
@@ -59,16 +60,19 @@ impl PagingQuery {
             Some(text) => page_size(&text).map_err(|message| wrong("pageSize", message))?,
         };
         let start = given(self.page_start);
-        if let Some(start) = &start
-            && start.parse::<u32>().is_err()
-        {
-            let message = format!(
-                "“{start}” is not where a page starts; send what the header {NEXT} of the page before said, or \
-                 nothing for the first page"
-            );
-            return Err(wrong("pageStart", message));
-        }
-        Ok(Paging { request: PageRequest { start, size }, count: self.count.unwrap_or(false) })
+        let start = start.map(|start| {
+            start.parse::<Cursor>().map_err(|_| {
+                let message = format!(
+                    "“{start}” is not where a page starts; send what the header {NEXT} of the page before said, or \
+                     nothing for the first page"
+                );
+                wrong("pageStart", message)
+            })
+        });
+        Ok(Paging {
+            request: PageRequest { start: start.transpose()?, size },
+            count: self.count.unwrap_or(false),
+        })
     }
 }
 
@@ -110,12 +114,16 @@ impl Paging {
     /// Cuts a page out of a list that is at hand as a whole.
     pub(crate) fn cut<T>(&self, all: Vec<T>) -> Page<T> {
         let total = all.len();
-        let begin = usize::try_from(self.request.offset()).unwrap_or(usize::MAX).min(total);
-        let end = begin.saturating_add(self.request.size as usize).min(total);
+        let position = self.request.start.as_ref().map_or(0, |start| start.position);
+        let begin = usize::try_from(position).unwrap_or(usize::MAX).min(total);
+        let end = begin.saturating_add(self.request.limit()).min(total);
+        let at = |position: usize| Cursor { back: false, position: position as u64, key: String::new() };
         Page {
             items: all.into_iter().skip(begin).take(end - begin).collect(),
-            next: (end < total).then(|| end.to_string()),
-            total: total as u64,
+            start: begin as u64,
+            previous: (begin > 0).then(|| at(begin.saturating_sub(self.request.limit()))),
+            next: (end < total).then(|| at(end)),
+            total: Total::Exactly(total as u64),
         }
     }
 
@@ -125,13 +133,13 @@ impl Paging {
         page: Page<T>,
         present: impl FnOnce(Vec<T>) -> B,
     ) -> Response {
-        let Page { items, next, total } = page;
+        let Page { items, next, total, .. } = page;
         let mut response = Json(present(items)).into_response();
         let headers = response.headers_mut();
-        if let Some(next) = next.and_then(|next| HeaderValue::try_from(next).ok()) {
+        if let Some(next) = next.and_then(|next| HeaderValue::try_from(next.to_string()).ok()) {
             headers.insert(NEXT, next);
         }
-        if self.count {
+        if let (true, Some(total)) = (self.count, total.exact()) {
             headers.insert(COUNT, HeaderValue::from(total));
         }
         response
@@ -180,18 +188,26 @@ mod tests {
     #[test]
     fn a_list_is_cut_into_pages_that_lead_to_each_other() {
         let first = paging(None, "2").cut(vec!['a', 'b', 'c']);
-        assert_eq!((first.items, first.next.as_deref(), first.total), (vec!['a', 'b'], Some("2"), 3));
-        let last = paging(Some("2"), "2").cut(vec!['a', 'b', 'c']);
+        assert_eq!((first.items, first.total), (vec!['a', 'b'], Total::Exactly(3)));
+        let next = first.next.unwrap().to_string();
+        let last = paging(Some(&next), "2").cut(vec!['a', 'b', 'c']);
         assert_eq!((last.items, last.next), (vec!['c'], None));
-        assert!(paging(Some("9"), "2").cut(vec!['a']).items.is_empty());
+        assert!(paging(Some(&next), "2").cut(vec!['a']).items.is_empty());
     }
 
     #[test]
     fn the_headers_tell_the_next_page_and_the_count() {
-        let page = Page { items: vec![1], next: Some("abc".to_owned()), total: 7 };
+        let page = paging(None, "1").cut(vec![1; 7]);
+        let next = page.next.clone().unwrap().to_string();
         let response = paging(None, "1").answer(page, |items| items);
-        assert_eq!(response.headers()[NEXT], "abc");
+        assert_eq!(response.headers()[NEXT], next);
         assert_eq!(response.headers()[COUNT], "7");
+    }
+
+    #[test]
+    fn a_number_that_nobody_has_counted_is_not_told() {
+        let page = Page { total: Total::MoreThan(1_000), ..paging(None, "1").cut(vec![1]) };
+        assert!(!paging(None, "1").answer(page, |items| items).headers().contains_key(COUNT));
     }
 
     #[test]
@@ -224,7 +240,7 @@ mod tests {
 
     #[test]
     fn what_is_no_beginning_of_a_page_is_not_taken_for_the_first() {
-        for start in ["abc", "-1", "1.5", "99999999999999999999999"] {
+        for start in ["abc", "25", "-1", "1.5", "99999999999999999999999"] {
             assert!(asked(Some(start), "10").unwrap_err().about("pageStart").is_some(), "{start}");
         }
         assert_eq!(paging(Some(""), "").request().start, None);

@@ -4,6 +4,7 @@ use crate::{
     Change, Conn, Error, Tx,
     conn::{change, from_row, row, rows, value},
     convert::{containing, id, instant, micros, parse},
+    page::{self, COUNTED, Reading, counted, pages},
 };
 use longshore_model::{Account, AccountId, Page, PageRequest, Timestamp};
 use longshore_oci::Namespace;
@@ -156,27 +157,25 @@ pub async fn list(
     orgs: Option<bool>,
     page: &PageRequest,
 ) -> Result<Page<Account>, Error> {
+    let reading = Reading::of(page, String::new())?;
     let search = search.map(containing);
-    let total = value!(
+    let number = value!(
         conn,
         i64,
-        r"SELECT COUNT(*) FROM accounts
-          WHERE ($1 IS NULL OR name LIKE $1 ESCAPE '\') AND ($2 IS NULL OR is_org = $2)",
-        search.as_deref(),
-        orgs
-    )?;
-    let found = rows!(
-        conn,
-        AccountRow,
-        r"SELECT id, name, is_org, is_admin, created_at FROM accounts
-          WHERE ($1 IS NULL OR name LIKE $1 ESCAPE '\') AND ($2 IS NULL OR is_org = $2)
-          ORDER BY name LIMIT $3 OFFSET $4",
+        r"SELECT COUNT(*) FROM (
+              SELECT 1 FROM accounts
+              WHERE ($1 IS NULL OR name LIKE $1 ESCAPE '\') AND ($2 IS NULL OR is_org = $2) LIMIT $3) AS counted",
         search.as_deref(),
         orgs,
-        page.limit(),
-        page.offset()
+        COUNTED
     )?;
-    Ok(crate::page::of("account", found, |row| row.name.clone(), page, total))
+    let sql = reading.choose(pages!({
+        r"SELECT id, name, is_org, is_admin, created_at FROM accounts
+          WHERE ($1 IS NULL OR name LIKE $1 ESCAPE '\') AND ($2 IS NULL OR is_org = $2)"
+    } up ["name"], key "$3", limit "$4"));
+    let found = rows!(conn, AccountRow, sql, search.as_deref(), orgs, reading.key.as_str(), reading.limit())?;
+    let page = reading.page(found, |row| row.name.clone(), counted(number));
+    Ok(page::read("account", page, |row| row.name.clone()))
 }
 
 /// How many accounts there are.

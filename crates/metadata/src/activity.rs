@@ -2,17 +2,18 @@
 
 use crate::{
     Conn, Error, Tx,
-    conn::{change, from_row, rows, value},
-    convert::{as_word, from_json, instant, json, maybe_id, maybe_parse, micros, word},
-    page,
+    conn::{change, from_row, row, rows, value},
+    convert::{as_word, from_json, instant, json, maybe_id, maybe_parse, micros, readable, word},
+    page::{COUNTED, Reading, counted, pages, window},
     repositories::{self, Visible},
 };
 use longshore_model::{
-    Author, JobId, Message, Page, PageRequest, PolicyId, RepositoryId, Timestamp,
+    Author, JobId, Message, Page, PageRequest, PolicyId, RepositoryId, Timestamp, Total,
     activity::{ActivityFilter, ActivityKind},
     stored::Activity,
 };
 use longshore_oci::{Digest, Namespace, Tag};
+use std::cmp::Reverse;
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -98,63 +99,158 @@ pub async fn add(tx: &mut Tx, entry: &NewActivity) -> Result<(), Error> {
     Ok(())
 }
 
-/// The conditions of a list, behind the one that finds the rows by an index. Their parameters are
-/// those of [`list`].
+/// The statements of a list, behind the condition that finds its rows by an index, which takes `$1`.
+struct Statements {
+    /// The numbers on a page: behind `$2`, not beyond `$3`, at most `$4`; then what the reader may see, and a
+    /// namespace.
+    keys: (&'static str, &'static str),
+    /// The last number that a page behind `$2` looks at.
+    edge: (&'static str, &'static str),
+    /// How many there are, at most `$4`. Its parameters are those of the first page's keys.
+    count: &'static str,
+}
+
 macro_rules! listed {
     ($found_by:literal) => {
-        (
-            concat!("SELECT COUNT(*) FROM activity a ", listed!(@conditions $found_by)),
-            concat!(
-                "SELECT a.id, a.at, a.author, a.kind, r.name AS repository_name, a.tag, a.digest, a.policy, a.job,
-                        a.detail
-                 FROM activity a LEFT JOIN repositories r ON r.id = a.repository ",
-                listed!(@conditions $found_by),
-                " ORDER BY a.id DESC LIMIT $6 OFFSET $7"
+        Statements {
+            keys: pages!({ "SELECT a.id FROM activity a WHERE ", $found_by, listed!(@conditions) }
+                         down ["a.id"], key "$2", edge "$3", limit "$4"),
+            edge: pages!({ "SELECT a.id FROM activity a WHERE ", $found_by }
+                         down ["a.id"], key "$2", limit window!()),
+            count: concat!(
+                "SELECT COUNT(*) FROM (SELECT 1 FROM activity a WHERE ", $found_by, listed!(@conditions),
+                " AND a.id < $2 AND a.id >= $3 LIMIT $4) AS counted"
             ),
-        )
+        }
     };
-    (@conditions $found_by:literal) => {
+    (@conditions) => {
+        r#" AND ($5 OR a.repository IN (
+                SELECT v.id FROM repositories v
+                WHERE ($6 AND v.visibility = 'public') OR REPLACE($7, '"' || v.namespace || '"', '') <> $7))
+            AND ($8 IS NULL OR a.repository IN (SELECT w.id FROM repositories w WHERE w.namespace = $8))"#
+    };
+}
+
+/// What happened in the repositories that may be seen (`$4` to `$6`), of the namespace `$1` or of any: behind `$2`, at
+/// most `$3`, and no more in each repository.
+macro_rules! by_repository {
+    ($database:ident) => {
+        (by_repository!($database "<" " DESC"), by_repository!($database ">" ""))
+    };
+    (sqlite $beyond:literal $direction:literal) => {
+        by_repository!($beyond $direction "SELECT a.id AS id FROM repositories v CROSS JOIN activity a WHERE a.id IN (" ")")
+    };
+    (postgres $beyond:literal $direction:literal) => {
+        by_repository!($beyond $direction "SELECT top.id AS id FROM repositories v CROSS JOIN LATERAL (" ") AS top WHERE TRUE")
+    };
+    ($beyond:literal $direction:literal $before:literal $behind:literal) => {
         concat!(
-            "WHERE ", $found_by,
-            r#" AND ($1 OR a.repository IN (
-                    SELECT v.id FROM repositories v
-                    WHERE ($2 AND v.visibility = 'public') OR REPLACE($3, '"' || v.namespace || '"', '') <> $3))
-                AND ($4 IS NULL OR a.repository = $4)
-                AND ($5 IS NULL OR a.repository IN (SELECT v.id FROM repositories v WHERE v.namespace = $5))"#
+            $before,
+            "SELECT x.id FROM activity x WHERE x.repository = v.id AND x.id ", $beyond, " $2
+             ORDER BY x.id", $direction, " LIMIT $3",
+            $behind,
+            r#" AND ($1 IS NULL OR v.namespace = $1)
+                AND ($4 OR ($5 AND v.visibility = 'public') OR REPLACE($6, '"' || v.namespace || '"', '') <> $6)
+                ORDER BY id"#, $direction, " LIMIT $3"
         )
     };
 }
 
-/// What happened, newest first. What happened in no repository only those see who see everything.
+/// What happened, newest first. What happened in no repository only those see who see everything. How it is found,
+/// and how far a page looks, is as with jobs ([`crate::jobs::list`]).
 pub async fn list(
     conn: &mut Conn,
     visible: &Visible,
     filter: &ActivityFilter,
     page: &PageRequest,
 ) -> Result<Page<Activity>, Error> {
+    let reading = Reading::of(page, i64::MAX)?;
     let (everything, public, namespaces) = visible.columns();
     let namespace = filter.namespace.as_ref().map(Namespace::as_str);
+    let key = |(id,): &(i64,)| *id;
     // Neither database finds an index in `$n IS NULL OR …`.
-    let (repository, (count, select)) = match &filter.repository {
+    let repository = match &filter.repository {
         Some(name) => match repositories::id_of(conn, name).await? {
-            Some(repository) => (Some(repository), listed!("a.repository = $4")),
-            None => return Ok(Page { items: Vec::new(), next: None, total: 0 }),
+            Some(repository) => Some(repository),
+            None => return Ok(Page::empty()),
         },
-        None => (None, listed!("a.id > 0")),
+        None => None,
     };
-    let total =
-        value!(conn, i64, count, everything, public, namespaces.as_str(), repository.as_deref(), namespace)?;
-    let found = rows!(
-        conn,
-        Row,
-        select,
-        everything,
-        public,
-        namespaces.as_str(),
-        repository.as_deref(),
-        namespace,
-        page.limit(),
-        page.offset()
-    )?;
-    Ok(page::of("activity", found, |row| row.id.to_string(), page, total))
+    let (statements, by) = match &repository {
+        Some(repository) => (listed!("a.repository = $1"), repository.as_str()),
+        None => (listed!("$1 = ''"), ""),
+    };
+    macro_rules! asked {
+        ($how:ident, $row:ty, $sql:expr, $key:expr, $edge:expr, $limit:expr) => {
+            $how!(
+                conn,
+                $row,
+                $sql,
+                by,
+                $key,
+                $edge,
+                $limit,
+                everything,
+                public,
+                namespaces.as_str(),
+                namespace
+            )
+        };
+    }
+    let (edge, oldest) = match everything && namespace.is_none() {
+        true => (None, None),
+        false => {
+            let edge = row!(conn, (i64,), reading.choose(statements.edge), by, reading.key)?;
+            let oldest = match reading.first {
+                true => edge,
+                false => row!(conn, (i64,), statements.edge.0, by, i64::MAX)?,
+            };
+            (edge.map(|(id,)| id), oldest.map(|(id,)| id))
+        }
+    };
+    let end = edge.unwrap_or(if reading.back { i64::MAX } else { i64::MIN });
+    let (sql, first) = (reading.choose(statements.keys), reading.key);
+    let found = asked!(rows, (i64,), sql, first, end, reading.limit())?;
+    let end = oldest.unwrap_or(i64::MIN);
+    let total = match (counted(asked!(value, i64, statements.count, i64::MAX, end, COUNTED)?), oldest) {
+        (Total::Exactly(number), Some(_)) => Total::MoreThan(number),
+        (total, _) => total,
+    };
+    let page = if edge.is_some() && !reading.is_filled_by(found.len()) && repository.is_none() {
+        let statements = match conn.is_postgres() {
+            false => by_repository!(sqlite),
+            true => by_repository!(postgres),
+        };
+        let (sql, limit, seen) = (reading.choose(statements), reading.limit(), namespaces.as_str());
+        reading.page(rows!(conn, (i64,), sql, namespace, first, limit, everything, public, seen)?, key, total)
+    } else {
+        reading.page_within(found, key, total, edge)
+    };
+    let (keys, page) = page.split();
+    let mut found = by_id(conn, keys.into_iter().map(|(id,)| id).collect()).await?;
+    found.sort_unstable_by_key(|row| Reverse(row.id));
+    Ok(page.with(readable("activity", found, |row| row.id.to_string(), Activity::try_from)))
+}
+
+/// What happened under these numbers, in no order; one statement, however many.
+async fn by_id(conn: &mut Conn, ids: Vec<i64>) -> Result<Vec<Row>, Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    macro_rules! of {
+        ($ids:literal) => {
+            concat!(
+                "SELECT a.id, a.at, a.author, a.kind, r.name AS repository_name, a.tag, a.digest, a.policy, a.job,
+                        a.detail
+                 FROM activity a LEFT JOIN repositories r ON r.id = a.repository WHERE a.id IN (",
+                $ids,
+                ")"
+            )
+        };
+    }
+    let sql = match conn.is_postgres() {
+        false => of!("SELECT n.value FROM json_each($1) n"),
+        true => of!("SELECT CAST(json_array_elements_text($1::json) AS BIGINT)"),
+    };
+    Ok(rows!(conn, Row, sql, json(&ids))?)
 }

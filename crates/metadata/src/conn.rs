@@ -6,6 +6,10 @@ use sqlx::{Postgres, Sqlite, pool::PoolConnection};
 use std::{
     ops::{Deref, DerefMut},
     panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 /// A connection to read with.
@@ -14,6 +18,8 @@ pub struct Conn {
     vault: Vault,
     /// Whether rows were changed since this was asked last.
     changed: bool,
+    /// How many statements have asked for something.
+    asked: Arc<AtomicU64>,
 }
 
 pub(crate) enum Backend {
@@ -85,7 +91,18 @@ impl DerefMut for Tx {
 
 impl Conn {
     pub(crate) fn new(backend: Backend, vault: Vault) -> Self {
-        Self { backend, vault, changed: false }
+        Self { backend, vault, changed: false, asked: Arc::default() }
+    }
+
+    /// The same connection, whose questions are counted there.
+    pub(crate) fn counting(self, asked: Arc<AtomicU64>) -> Self {
+        Self { asked, ..self }
+    }
+
+    /// What a statement is asked of, which is counted.
+    pub(crate) fn asking(&mut self) -> &mut Backend {
+        self.asked.fetch_add(1, Relaxed);
+        &mut self.backend
     }
 
     /// Notes how many rows a statement changed.
@@ -128,7 +145,7 @@ impl Conn {
 /// Runs a statement on whichever database it is: `run!(conn, query_as::<Row>, fetch_all, "…", a, b)`.
 macro_rules! on_either {
     ($conn:expr, $query:ident $(::<$row:ty>)?, $how:ident, $sql:expr $(, $value:expr)* $(,)?) => {
-        match &mut $conn.backend {
+        match $conn.asking() {
             $crate::conn::Backend::Sqlite(conn) =>
                 sqlx::$query$(::<_, $row>)?($sql)$(.bind($value))*.$how(&mut **conn).await,
             $crate::conn::Backend::Postgres(conn) =>

@@ -18,7 +18,10 @@ use metrics::{counter, histogram};
 use sqlx::PgPool;
 use std::{
     panic::AssertUnwindSafe,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 use tokio::{
@@ -34,6 +37,8 @@ struct Inner {
     store: Store,
     vault: Vault,
     changes: Changes,
+    /// How many statements have read something outside of transactions.
+    asked: Arc<AtomicU64>,
 }
 
 impl Database {
@@ -49,7 +54,7 @@ impl Database {
             false => open_sqlite(url, changes.clone(), vault.clone()).await,
         };
         let store = opened.map_err(|error| not_open(url, error))?;
-        Ok(Self(Arc::new(Inner { store, vault, changes })))
+        Ok(Self(Arc::new(Inner { store, vault, changes, asked: Arc::default() })))
     }
 
     /// Opens a database to read from it, and leaves it and its tables as they are: for who copies what a
@@ -64,7 +69,7 @@ impl Database {
             false => sqlite_as_it_is(url).await,
         };
         let store = opened.map_err(|error| not_open(url, error))?;
-        let db = Self(Arc::new(Inner { store, vault, changes }));
+        let db = Self(Arc::new(Inner { store, vault, changes, asked: Arc::default() }));
         let sql = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success";
         let there: Result<i64, _> = value!(&mut db.read().await?, i64, sql);
         match there.map_err(|error| not_open(url, error.into()))? {
@@ -91,7 +96,13 @@ impl Database {
             Store::Sqlite { readers, .. } => Backend::Sqlite(readers.acquire().await?),
             Store::Postgres { pool, .. } => Backend::Postgres(pool.acquire().await?),
         };
-        Ok(Conn::new(backend, self.0.vault.clone()))
+        Ok(Conn::new(backend, self.0.vault.clone()).counting(self.0.asked.clone()))
+    }
+
+    /// How many statements have read something, outside of transactions: what an answer costs, whatever the clock says.
+    #[must_use]
+    pub fn reads_made(&self) -> u64 {
+        self.0.asked.load(Relaxed)
     }
 
     /// Reads for who cannot wait until a database that stands still goes on.

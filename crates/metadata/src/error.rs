@@ -60,6 +60,11 @@ pub enum Error {
         /// How many there may be.
         most: i64,
     },
+    /// What was given as the beginning of a page is that of another list.
+    #[error(
+        "this is not where a page of this list begins; send what the page before named, or nothing for the first page"
+    )]
+    NoSuchPage,
     /// The worker has lost its lease on the job, so it may change nothing any more (semantics 25).
     #[error("job {0} has been given to another worker")]
     LeaseLost(JobId),

@@ -39,6 +39,9 @@ mod conn;
 mod convert;
 mod database;
 mod error;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod growth;
 mod line;
 mod migrations;
 mod opening;

@@ -15,8 +15,10 @@ mod referrers;
 mod tree;
 
 pub use edges::{has_all, lacking_layers};
+#[cfg(test)]
+pub(crate) use referrers::{REFERRERS, REFERRERS_PAGE};
 pub use referrers::{ReferrersPage, ReferrersWanted, referrers, referrers_page};
-pub use tree::{LinkOutcome, TreeEntry, TreeKind, link_tree, parts, subject, tree};
+pub use tree::{LinkOutcome, TreeEntry, TreeKind, TreeOf, link_tree, parts, subject, tree, trees};
 
 /// A manifest that is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,6 +8,7 @@ impl From<Error> for Problem {
         match error {
             Error::SecretUnreadable => Self::field(Code::SecretNeeded, "password", error.to_string()),
             Error::Stale { code, .. } => Self::new(code, error.to_string()),
+            Error::NoSuchPage => Self::field(Code::InvalidRequest, "pageStart", error.to_string()),
             Error::LimitReached { .. } => Self::new(Code::LimitReached, error.to_string()),
             Error::Unreadable { what, .. } => {
                 tracing::error!(%error, "what the database holds cannot be read");

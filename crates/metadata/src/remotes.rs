@@ -5,7 +5,8 @@ use crate::{
     Conn, Error, Tx, accounts, back_offs,
     conn::{change, from_row, row, rows, value},
     convert::{containing, from_json, id, instant, json, maybe_instant, maybe_parse, micros, readable, word},
-    jobs, page,
+    jobs,
+    page::{self, COUNTED, Reading, counted, pages},
 };
 use longshore_model::{
     Code, LastChange, Page, PageRequest, Remote, RemoteId, Timestamp, Version, message::Withdrawal,
@@ -276,31 +277,40 @@ pub async fn list(
         OwnerFilter::Namespaces(namespaces) => (false, json(namespaces)),
     };
     let search = search.filter(|text| !text.trim().is_empty()).map(containing);
-    let total = value!(
+    let reading = Reading::of(page, (String::new(), String::new()))?;
+    let number = value!(
         conn,
         i64,
-        r#"SELECT COUNT(*) FROM remotes e
-           WHERE ($1 OR REPLACE($2, '"' || e.owner || '"', '') <> $2)
-             AND ($3 IS NULL OR LOWER(e.name) LIKE $3 ESCAPE '\' OR LOWER(e.url) LIKE $3 ESCAPE '\')"#,
-        all,
-        namespaces.as_str(),
-        search.as_deref()
-    )?;
-    let found = rows!(
-        conn,
-        Row,
-        select!(
-            r#"WHERE ($1 OR REPLACE($2, '"' || e.owner || '"', '') <> $2)
+        r#"SELECT COUNT(*) FROM (
+               SELECT 1 FROM remotes e
+               WHERE ($1 OR REPLACE($2, '"' || e.owner || '"', '') <> $2)
                  AND ($3 IS NULL OR LOWER(e.name) LIKE $3 ESCAPE '\' OR LOWER(e.url) LIKE $3 ESCAPE '\')
-               ORDER BY e.name, e.id LIMIT $4 OFFSET $5"#
-        ),
+               LIMIT $4) AS counted"#,
         all,
         namespaces.as_str(),
         search.as_deref(),
-        page.limit(),
-        page.offset()
+        COUNTED
     )?;
-    Ok(page::of("remote", found, |row| row.id.clone(), page, total))
+    let sql = reading.choose(pages!({
+        select!(
+            r#"WHERE ($1 OR REPLACE($2, '"' || e.owner || '"', '') <> $2)
+                 AND ($3 IS NULL OR LOWER(e.name) LIKE $3 ESCAPE '\' OR LOWER(e.url) LIKE $3 ESCAPE '\')"#
+        )
+    } up ["e.name", "e.id"], key "$4, $5", limit "$6"));
+    let (name, id) = &reading.key;
+    let found = rows!(
+        conn,
+        Row,
+        sql,
+        all,
+        namespaces.as_str(),
+        search.as_deref(),
+        name.as_str(),
+        id.as_str(),
+        reading.limit()
+    )?;
+    let page = reading.page(found, |row| (row.name.clone(), row.id.clone()), counted(number));
+    Ok(page::read("remote", page, |row| row.id.clone()))
 }
 
 /// The remote with exactly these settings, so that one typed twice is kept once.

@@ -6,7 +6,9 @@ use crate::{
     convert::{
         as_word, containing, from_json, id, instant, json, maybe_instant, micros, parse, readable, word,
     },
-    jobs, page, storage,
+    jobs,
+    page::{COUNTED, Reading, counted, pages},
+    storage,
 };
 use longshore_model::{
     Author, Code, ImmutableTags, LastChange, Page, PageRequest, Repository, RepositoryId, RepositoryState,
@@ -15,6 +17,7 @@ use longshore_model::{
     repository::{Flow, NewRepository, RepositoryChange, RepositoryFilter, RepositorySummary},
 };
 use longshore_oci::{Namespace, RepositoryName};
+use std::collections::HashMap;
 
 /// What somebody may see of lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,6 +189,16 @@ pub(crate) async fn id_of(conn: &mut Conn, name: &RepositoryName) -> Result<Opti
     Ok(row!(conn, (String,), sql, name.as_str())?.map(|(id,)| id))
 }
 
+/// The conditions of a [`list`].
+macro_rules! listed {
+    () => {
+        r#"WHERE deleted_at IS NULL
+             AND ($1 OR ($2 AND visibility = 'public') OR REPLACE($3, '"' || namespace || '"', '') <> $3)
+             AND ($4 IS NULL OR name LIKE $4 ESCAPE '\') AND ($5 IS NULL OR namespace = $5)
+             AND ($6 IS NULL OR state = $6)"#
+    };
+}
+
 /// Repositories by name, of those that may be seen.
 pub async fn list(
     conn: &mut Conn,
@@ -197,47 +210,41 @@ pub async fn list(
     let search = filter.search.as_deref().filter(|text| !text.trim().is_empty()).map(containing);
     let namespace = filter.namespace.as_ref().map(Namespace::as_str);
     let state = filter.state.map(RepositoryState::as_str);
-    let total = value!(
+    let reading = Reading::of(page, String::new())?;
+    let number = value!(
         conn,
         i64,
-        r#"SELECT COUNT(*) FROM repositories
-          WHERE deleted_at IS NULL
-            AND ($1 OR ($2 AND visibility = 'public') OR REPLACE($3, '"' || namespace || '"', '') <> $3)
-            AND ($4 IS NULL OR name LIKE $4 ESCAPE '\') AND ($5 IS NULL OR namespace = $5)
-            AND ($6 IS NULL OR state = $6)"#,
-        everything,
-        public,
-        namespaces.as_str(),
-        search.as_deref(),
-        namespace,
-        state
-    )?;
-    let found = rows!(
-        conn,
-        RepositoryRow,
-        r#"SELECT id, name, visibility, state, short_description, long_description, immutable_tags,
-                      immutable_patterns, version, created_at
-          FROM repositories
-          WHERE deleted_at IS NULL
-            AND ($1 OR ($2 AND visibility = 'public') OR REPLACE($3, '"' || namespace || '"', '') <> $3)
-            AND ($4 IS NULL OR name LIKE $4 ESCAPE '\') AND ($5 IS NULL OR namespace = $5)
-            AND ($6 IS NULL OR state = $6)
-          ORDER BY name LIMIT $7 OFFSET $8"#,
+        concat!("SELECT COUNT(*) FROM (SELECT 1 FROM repositories ", listed!(), " LIMIT $7) AS counted"),
         everything,
         public,
         namespaces.as_str(),
         search.as_deref(),
         namespace,
         state,
-        page.limit(),
-        page.offset()
+        COUNTED
     )?;
-    let rows = found.len();
-    let mut summaries = Vec::with_capacity(rows);
-    for repository in readable("repository", found, |row| row.id.clone(), Repository::try_from) {
-        summaries.push(summarise(conn, repository).await?);
-    }
-    Ok(page::made(summaries, rows, page, total))
+    let sql = reading.choose(pages!({
+        "SELECT id, name, visibility, state, short_description, long_description, immutable_tags,
+                immutable_patterns, version, created_at
+         FROM repositories ",
+        listed!()
+    } up ["name"], key "$7", limit "$8"));
+    let found = rows!(
+        conn,
+        RepositoryRow,
+        sql,
+        everything,
+        public,
+        namespaces.as_str(),
+        search.as_deref(),
+        namespace,
+        state,
+        reading.key.as_str(),
+        reading.limit()
+    )?;
+    let (found, page) = reading.page(found, |row| row.name.clone(), counted(number)).split();
+    let found = readable("repository", found, |row| row.id.clone(), Repository::try_from);
+    Ok(page.with(summarise(conn, found).await?))
 }
 
 /// Names of repositories behind `after`, in byte order, at most `limit` of those that may be seen.
@@ -270,60 +277,116 @@ pub async fn names(
 pub async fn summary(conn: &mut Conn, repository: RepositoryId) -> Result<Option<RepositorySummary>, Error> {
     match get(conn, repository).await? {
         Some(found) => {
-            let summary = summarise(conn, found).await?;
             let unique = storage::of_repository(conn, repository).await?.unique;
-            Ok(Some(RepositorySummary { unique_bytes: Some(unique), ..summary }))
+            let summary = summarise(conn, vec![found]).await?.pop();
+            Ok(summary.map(|summary| RepositorySummary { unique_bytes: Some(unique), ..summary }))
         }
         None => Ok(None),
     }
 }
 
-async fn summarise(conn: &mut Conn, repository: Repository) -> Result<RepositorySummary, Error> {
-    let id = repository.id.to_string();
-    let (tags, last_push): (i64, Option<i64>) = crate::conn::on_either!(
-        conn,
-        query_as::<(i64, Option<i64>)>,
-        fetch_one,
-        "SELECT COUNT(*), MAX(updated_at) FROM tags WHERE repository = $1 AND NOT digest_tag",
-        id.as_str()
-    )?;
-    let mut summary = RepositorySummary {
-        repository,
-        tags: tags.unsigned_abs(),
-        size_bytes: storage::bytes_of_repository(conn, &id).await?,
-        unique_bytes: None,
-        last_push: maybe_instant(last_push)?,
-        promotions_out: Flow::default(),
-        promotions_in: Flow::default(),
-        push_mirrors: Flow::default(),
-        pull_mirrors: Flow::default(),
-        may_write: false,
-        may_administer: false,
-        held_by: None,
-    };
-    let flows = rows!(
-        conn,
-        (String, bool, String, i64),
-        "SELECT kind, repository = $1, last_run_code, COUNT(*) FROM policies p
-         WHERE (repository = $1 OR target = $1) AND enabled AND paused IS NULL
-           AND NOT EXISTS (SELECT 1 FROM repositories d
-                           WHERE d.id IN (p.repository, p.target) AND d.deleted_at IS NOT NULL)
-         GROUP BY kind, repository = $1, last_run_code",
-        id.as_str()
-    )?;
-    for (kind, outward, code, count) in flows {
-        let flow = match (kind.as_str(), outward) {
-            ("promotion", true) => &mut summary.promotions_out,
-            ("promotion", false) => &mut summary.promotions_in,
-            ("push_mirror", _) => &mut summary.push_mirrors,
-            _ => &mut summary.pull_mirrors,
-        };
-        flow.count += u32::try_from(count).unwrap_or(u32::MAX);
-        // The codes are ordered from harmless to bad. One that only a newer version knows says nothing here.
-        flow.last = flow.last.max(word("run code", &code).ok());
+/// What lists show beside repositories: two statements, however many they are. Their tags and blobs are counted in
+/// indexes alone.
+async fn summarise(conn: &mut Conn, repositories: Vec<Repository>) -> Result<Vec<RepositorySummary>, Error> {
+    if repositories.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(summary)
+    let ids = json(&repositories.iter().map(|repository| repository.id).collect::<Vec<_>>());
+    let (numbers, flows_of) = (numbers(conn.is_postgres()), flows_of(conn.is_postgres()));
+    let numbers = rows!(conn, NumbersRow, numbers, ids.as_str())?;
+    let numbers: HashMap<String, NumbersRow> =
+        numbers.into_iter().map(|row| (row.repository.clone(), row)).collect();
+    let mut flows: HashMap<String, Vec<FlowRow>> = HashMap::new();
+    for row in rows!(conn, FlowRow, flows_of, ids.as_str())? {
+        flows.entry(row.repository.clone()).or_default().push(row);
+    }
+    let summary = |repository: Repository| {
+        let id = repository.id.to_string();
+        let numbers = numbers.get(&id);
+        let mut summary = RepositorySummary {
+            repository,
+            tags: numbers.map_or(0, |row| row.tags.unsigned_abs()),
+            size_bytes: numbers.map_or(0, |row| row.size_bytes.unsigned_abs()),
+            unique_bytes: None,
+            last_push: maybe_instant(numbers.and_then(|row| row.last_push))?,
+            promotions_out: Flow::default(),
+            promotions_in: Flow::default(),
+            push_mirrors: Flow::default(),
+            pull_mirrors: Flow::default(),
+            may_write: false,
+            may_administer: false,
+            held_by: None,
+        };
+        for row in flows.remove(&id).unwrap_or_default() {
+            let flow = match (row.kind.as_str(), row.outward) {
+                ("promotion", true) => &mut summary.promotions_out,
+                ("promotion", false) => &mut summary.promotions_in,
+                ("push_mirror", _) => &mut summary.push_mirrors,
+                _ => &mut summary.pull_mirrors,
+            };
+            flow.count += u32::try_from(row.policies).unwrap_or(u32::MAX);
+            // The codes are ordered from harmless to bad. One that only a newer version knows says nothing here.
+            flow.last = flow.last.max(word("run code", &row.last_run_code).ok());
+        }
+        Ok(summary)
+    };
+    repositories.into_iter().map(summary).collect()
 }
+
+from_row! {
+    struct NumbersRow {
+        repository: String,
+        tags: i64,
+        last_push: Option<i64>,
+        size_bytes: i64,
+    }
+}
+
+from_row! {
+    struct FlowRow {
+        repository: String,
+        kind: String,
+        outward: bool,
+        last_run_code: String,
+        policies: i64,
+    }
+}
+
+/// A statement for the repositories whose identifiers `$1` holds.
+macro_rules! for_each_of {
+    ($name:ident, $($part:expr),+) => {
+        const fn $name(is_postgres: bool) -> &'static str {
+            match is_postgres {
+                false => concat!("WITH asked (id) AS (SELECT value FROM json_each($1)) ", $($part),+),
+                true => concat!("WITH asked (id) AS (SELECT json_array_elements_text($1::json)) ", $($part),+),
+            }
+        }
+    };
+}
+
+for_each_of!(
+    numbers,
+    "SELECT r.id AS repository,
+            (SELECT COUNT(*) FROM tags t WHERE t.repository = r.id AND NOT t.digest_tag) AS tags,
+            (SELECT t.updated_at FROM tags t WHERE t.repository = r.id AND NOT t.digest_tag
+             ORDER BY t.revision DESC LIMIT 1) AS last_push,
+            (SELECT CAST(COALESCE(SUM(b.size), 0) AS BIGINT) FROM repository_blobs b
+             WHERE b.repository = r.id) AS size_bytes
+     FROM asked JOIN repositories r ON r.id = asked.id"
+);
+
+for_each_of!(
+    flows_of,
+    "SELECT f.repository, f.kind, f.outward, f.last_run_code, COUNT(*) AS policies FROM (
+         SELECT p.repository, p.kind, TRUE AS outward, p.last_run_code, p.target AS other
+         FROM asked JOIN policies p ON p.repository = asked.id WHERE p.enabled AND p.paused IS NULL
+         UNION ALL
+         SELECT p.target, p.kind, FALSE, p.last_run_code, p.repository
+         FROM asked JOIN policies p ON p.target = asked.id
+         WHERE p.enabled AND p.paused IS NULL AND p.repository <> p.target) f
+     WHERE NOT EXISTS (SELECT 1 FROM repositories d WHERE d.id IN (f.repository, f.other) AND d.deleted_at IS NOT NULL)
+     GROUP BY f.repository, f.kind, f.outward, f.last_run_code"
+);
 
 /// Changes settings; what is `None` stays. Polls into what nobody may write to any more are withdrawn.
 ///

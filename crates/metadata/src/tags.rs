@@ -5,7 +5,9 @@
 
 mod reading;
 
-pub use reading::{all, at_change, digest_tags_of, find, list, subjects_by_tag, summaries, summary};
+pub use reading::{
+    all, at_change, digest_tags_of, find, list, newest_at, subjects_by_tag, summaries, summary,
+};
 
 use crate::{
     Change, Conn, Error, Tx,

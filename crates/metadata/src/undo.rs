@@ -7,9 +7,10 @@ use crate::{
     activity::{self, NewActivity},
     conn::{change, from_row, row, rows, value},
     convert::{from_json, id, instant, json, maybe_instant, micros, parse, readable},
-    manifests, page, pull_mirrors,
+    manifests,
+    page::{COUNTED, Reading, counted, pages},
+    pull_mirrors,
     repositories::{RepositoryRow, Visible},
-    storage,
     tags::{self, enact, lock_changes, next_revision},
 };
 use jiff::SignedDuration;
@@ -134,6 +135,7 @@ pub async fn find_change(
 from_row! {
     struct DeletedTagRow {
         name: String,
+        deletion: i64,
         revision: i64,
         digest: String,
         deleted_at: i64,
@@ -168,20 +170,17 @@ pub async fn deleted_tags(
     page: &PageRequest,
 ) -> Result<Page<DeletedTag>, Error> {
     let (repository, since) = (repository.to_string(), micros(window.since()));
-    let total = value!(conn, i64, from_deletions!("SELECT COUNT(*)", ""), repository.as_str(), since)?;
-    let found = rows!(
-        conn,
-        DeletedTagRow,
+    let reading = Reading::of(page, i64::MAX)?;
+    let sql = concat!("SELECT COUNT(*) FROM (", from_deletions!("SELECT 1", "LIMIT $3"), ") AS counted");
+    let number = value!(conn, i64, sql, repository.as_str(), since, COUNTED)?;
+    let sql = reading.choose(pages!({
         from_deletions!(
-            "SELECT c.name, p.revision, p.digest, c.at AS deleted_at, c.author AS deleted_by",
-            "ORDER BY c.revision DESC LIMIT $3 OFFSET $4"
-        ),
-        repository.as_str(),
-        since,
-        page.limit(),
-        page.offset()
-    )?;
-    let rows = found.len();
+            "SELECT c.name, c.revision AS deletion, p.revision, p.digest, c.at AS deleted_at, c.author AS deleted_by",
+            ""
+        )
+    } down ["c.revision"], key "$3", limit "$4"));
+    let found = rows!(conn, DeletedTagRow, sql, repository.as_str(), since, reading.key, reading.limit())?;
+    let (found, page) = reading.page(found, |row| row.deletion, counted(number)).split();
     let read = |row: DeletedTagRow| {
         let deleted_at = instant(row.deleted_at)?;
         Ok(DeletedTag {
@@ -194,7 +193,7 @@ pub async fn deleted_tags(
         })
     };
     let name = |row: &DeletedTagRow| format!("{} in repository {repository}", row.name);
-    Ok(page::made(readable("deleted tag", found, name, read), rows, page, total))
+    Ok(page.with(readable("deleted tag", found, name, read)))
 }
 
 /// A tag as it shall be again.
@@ -316,6 +315,7 @@ from_row! {
         deleted_at: i64,
         deleted_by: Option<String>,
         tags: i64,
+        size_bytes: i64,
     } and repository: RepositoryRow
 }
 
@@ -325,14 +325,15 @@ macro_rules! select_deleted {
         concat!(
             "SELECT r.id, r.name, r.visibility, r.state, r.short_description, r.long_description,
                     r.immutable_tags, r.immutable_patterns, r.version, r.created_at, r.deleted_at, r.deleted_by,
-                    (SELECT COUNT(*) FROM tags t WHERE t.repository = r.id AND NOT t.digest_tag) AS tags
+                    (SELECT COUNT(*) FROM tags t WHERE t.repository = r.id AND NOT t.digest_tag) AS tags,
+                    (SELECT CAST(COALESCE(SUM(b.size), 0) AS BIGINT) FROM repository_blobs b
+                     WHERE b.repository = r.id) AS size_bytes
              FROM repositories r WHERE r.deleted_at IS NOT NULL ",
             $rest
         )
     };
 }
 
-/// All but how large it is, which is counted elsewhere.
 fn deleted(row: DeletedRow, length: SignedDuration) -> Result<DeletedRepository, Error> {
     let deleted_at = instant(row.deleted_at)?;
     let author = row.deleted_by.map(|author| from_json("author", &author)).transpose()?;
@@ -342,7 +343,7 @@ fn deleted(row: DeletedRow, length: SignedDuration) -> Result<DeletedRepository,
         deleted_by: author.unwrap_or(Author::System),
         until: deleted_at + length,
         tags: row.tags.unsigned_abs(),
-        size_bytes: 0,
+        size_bytes: row.size_bytes.unsigned_abs(),
     })
 }
 
@@ -355,33 +356,36 @@ pub async fn deleted_repositories(
     page: &PageRequest,
 ) -> Result<Page<DeletedRepository>, Error> {
     let (everything, _, namespaces) = visible.columns();
-    let total = value!(
+    let reading = Reading::of(page, (i64::MAX, String::new()))?;
+    let number = value!(
         conn,
         i64,
-        r#"SELECT COUNT(*) FROM repositories
-           WHERE deleted_at IS NOT NULL AND ($1 OR REPLACE($2, '"' || namespace || '"', '') <> $2)"#,
+        r#"SELECT COUNT(*) FROM (
+               SELECT 1 FROM repositories
+               WHERE deleted_at IS NOT NULL AND ($1 OR REPLACE($2, '"' || namespace || '"', '') <> $2)
+               LIMIT $3) AS counted"#,
         everything,
-        namespaces.as_str()
+        namespaces.as_str(),
+        COUNTED
     )?;
+    let sql = reading.choose(pages!({
+        select_deleted!(r#"AND ($1 OR REPLACE($2, '"' || r.namespace || '"', '') <> $2)"#)
+    } down ["r.deleted_at", "r.id"], key "$3, $4", limit "$5"));
+    let (deleted_at, id) = &reading.key;
     let found = rows!(
         conn,
         DeletedRow,
-        select_deleted!(
-            r#"AND ($1 OR REPLACE($2, '"' || r.namespace || '"', '') <> $2)
-               ORDER BY r.deleted_at DESC, r.name LIMIT $3 OFFSET $4"#
-        ),
+        sql,
         everything,
         namespaces.as_str(),
-        page.limit(),
-        page.offset()
+        *deleted_at,
+        id.as_str(),
+        reading.limit()
     )?;
-    let rows = found.len();
+    let key = |row: &DeletedRow| (row.deleted_at, row.repository.id.clone());
+    let (found, page) = reading.page(found, key, counted(number)).split();
     let read = |row: DeletedRow| deleted(row, length);
-    let mut items = readable("deleted repository", found, |row| row.repository.id.clone(), read);
-    for item in &mut items {
-        item.size_bytes = storage::bytes_of_repository(conn, &item.repository.id.to_string()).await?;
-    }
-    Ok(page::made(items, rows, page, total))
+    Ok(page.with(readable("deleted repository", found, |row| row.repository.id.clone(), read)))
 }
 
 /// The deleted repository of that name.
@@ -391,11 +395,7 @@ pub async fn deleted_repository(
     length: SignedDuration,
 ) -> Result<Option<DeletedRepository>, Error> {
     match row!(conn, DeletedRow, select_deleted!("AND r.name = $1"), name.as_str())? {
-        Some(row) => {
-            let found = deleted(row, length)?;
-            let size_bytes = storage::bytes_of_repository(conn, &found.repository.id.to_string()).await?;
-            Ok(Some(DeletedRepository { size_bytes, ..found }))
-        }
+        Some(row) => Ok(Some(deleted(row, length)?)),
         None => Ok(None),
     }
 }

@@ -25,7 +25,7 @@ pub use account::{Account, Actor, Author, UserActor};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use id::{AccountId, BootId, JobId, PolicyId, RemoteId, RepositoryId, StoreId, UploadId};
 pub use message::Message;
-pub use page::{Page, PageRequest};
+pub use page::{Cursor, NoCursor, Page, PageRequest, Total};
 pub use pause::{Pause, PauseReason, PauseScope, Queued};
 pub use policy::{PolicyKind, PromotionPolicy, PullMirror, PushMirror};
 pub use problem::{Code, FieldError, Problem};

@@ -14,12 +14,12 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     extract::{Request, State},
-    http::{Method, StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{Method, StatusCode, Uri, header},
+    response::{IntoResponse, Redirect, Response},
     routing::any,
 };
 use leptos::prelude::{LeptosOptions, provide_context};
-use longshore_app::{clock::PageInstant, error::AppError};
+use longshore_app::{clock::PageInstant, error::AppError, paths::without_empty};
 use longshore_model::Clock;
 
 use alone::Home;
@@ -101,7 +101,22 @@ async fn file_or_page(State(site): State<Site>, request: Request) -> Response {
         None if request.uri().path().starts_with("/pkg/") || request.uri().path() == "/pkg" => {
             (StatusCode::NOT_FOUND, "There is no such file.\n").into_response()
         }
-        None => page(site, request).await,
+        None => match clean(request.uri()) {
+            Some(address) => Redirect::to(&address).into_response(),
+            None => page(site, request).await,
+        },
+    }
+}
+
+/// The address of a page without the empty fields that a form sends where there is no script, if it has any.
+fn clean(uri: &Uri) -> Option<String> {
+    // What begins with two slashes would lead to another host.
+    let query = uri.query().filter(|_| !uri.path().starts_with("//"))?;
+    let kept = without_empty(query);
+    match kept.as_str() {
+        same if same == query => None,
+        "" => Some(uri.path().to_owned()),
+        kept => Some(format!("{}?{kept}", uri.path())),
     }
 }
 

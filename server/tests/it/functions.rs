@@ -83,7 +83,7 @@ fn example(name: &str, kind: &str) -> Value {
         "Save" => json!("future"),
         "Side" => json!("source"),
         "PauseScope" => json!("namespace/dev"),
-        "PageRequest" => json!({"start": "x", "size": 10}),
+        "PageRequest" => json!({"start": "n10x2278", "size": 10}),
         "RemoteChoice" => choice,
         "RemoteDraft" => remote,
         "ConnectRequest" => json!({

@@ -1,23 +1,16 @@
 //! Which jobs a list shows, as its address says it.
 
 use leptos::prelude::*;
-use longshore_model::{
-    PageRequest,
-    job::{Action, Job, JobFilter, Status},
-    repository::RepositoryFilter,
-};
+use longshore_model::job::{Action, Job, JobFilter, Status};
 
 use super::describe::{action_label, status_label};
 use crate::{
     components::{Choice, FilterSelect, ListQuery, SearchBox, in_browser},
-    server::repositories,
+    server::suggest_repositories,
 };
 
 /// The word that stands for all actions but evaluations, which are many and short.
 const TRANSFERS: &str = "transfers";
-
-/// How many repositories are suggested.
-const SUGGESTIONS: u32 = 200;
 
 /// What the address asks for. Words that mean nothing filter nothing.
 pub(super) fn filter(query: &ListQuery) -> JobFilter {
@@ -57,6 +50,7 @@ pub(super) fn JobFilters(
         .map(|(word, label)| Choice::new(word, label))
         .collect();
     let statuses = Status::ALL.map(|status| Choice::new(status.as_str(), status_label(status).0)).to_vec();
+    let sought = RwSignal::new(None::<String>);
     let no_name = move || {
         query.with(|query| query.search().filter(|_| filter(query).repository.is_none())).map(|typed| {
             let advice = format!("“{typed}” is no repository; write its whole name, such as dev/website.");
@@ -64,23 +58,28 @@ pub(super) fn JobFilters(
         })
     };
     view! {
-        <SearchBox action="/jobs" value=word("q") label="Repository" list="job-repositories">
+        <SearchBox action="/jobs" value=word("q") label="Repository" list="job-repositories" on_search=move |text| sought.set(Some(text))>
             <FilterSelect name="action" label="Action" value=word("action") choices=actions/>
             <FilterSelect name="status" label="Status" value=word("status") choices=statuses/>
         </SearchBox>
-        <RepositoryNames/>
+        <RepositoryNames sought=sought/>
         {no_name}
     }
 }
 
-/// The names that the search suggests.
+/// The names that the search suggests, once somebody writes there.
 #[component]
-fn RepositoryNames() -> impl IntoView {
-    let names = in_browser(|| repositories(RepositoryFilter::default(), PageRequest::first(SUGGESTIONS)));
+fn RepositoryNames(
+    /// What is written there.
+    sought: RwSignal<Option<String>>,
+) -> impl IntoView {
+    let names = in_browser(move || {
+        let text = sought.get();
+        async move { suggest_repositories(text?).await.ok() }
+    });
     let options = move || {
-        let page = names.get().and_then(Result::ok)?;
-        let option = |name: String| view! { <option value=name></option> };
-        Some(page.items.into_iter().map(|item| option(item.repository.name.to_string())).collect_view())
+        let names = names.get().flatten()?;
+        Some(names.into_iter().map(|name| view! { <option value=name></option> }).collect_view())
     };
     view! { <datalist id="job-repositories">{options}</datalist> }
 }

@@ -54,7 +54,7 @@ fn List(page: Page<job::Job>, moving: Moving, query: Memo<ListQuery>) -> impl In
     let pager = view! { <ListPager page=&page/> };
     let jobs = moving.with_arrived(page.items);
     let empty = Memo::new(move |_| jobs.with(Vec::is_empty));
-    let narrow = move || query.with(|query| *query != ListQuery::default());
+    let narrow = move || query.with(|query| query.is_filtered() || query.page().start.is_some());
     view! {
         {move || match empty.get() {
             false => Either::Left(view! { <JobTable jobs=jobs moving=moving/> }),

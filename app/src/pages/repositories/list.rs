@@ -16,7 +16,7 @@ use crate::{
     },
     host::registry_host,
     paths,
-    server::{namespaces, repositories},
+    server::{repositories, suggest_namespaces},
     session::use_session,
 };
 
@@ -26,10 +26,12 @@ pub fn Repositories() -> impl IntoView {
     let query = use_list_query();
     let list =
         Resource::new_blocking(move || query.get(), |query| repositories(filter(&query), query.page()));
-    let known = in_browser(|| async { namespaces().await.unwrap_or_default() });
-    let suggestions = Signal::derive(move || {
-        known.get().unwrap_or_default().iter().map(ToString::to_string).collect::<Vec<_>>()
+    let sought = RwSignal::new(None::<String>);
+    let known = in_browser(move || {
+        let text = sought.get();
+        async move { suggest_namespaces(text?).await.ok() }
     });
+    let suggestions = Signal::derive(move || known.get().flatten().unwrap_or_default());
     let of = move |name: &'static str| {
         Signal::derive(move || query.with(|query| query.get(name).unwrap_or_default()))
     };
@@ -40,7 +42,13 @@ pub fn Repositories() -> impl IntoView {
             <ButtonLink href="/repositories/new" kind=ButtonKind::Primary dialog=true>"New repository"</ButtonLink>
         </PageHeader>
         <SearchBox action="/repositories" value=of("q") label="Search the repositories">
-            <FilterText name="namespace" label="Namespace" value=of("namespace") suggestions=suggestions/>
+            <FilterText
+                name="namespace"
+                label="Namespace"
+                value=of("namespace")
+                suggestions=suggestions
+                on_search=move |text| sought.set(Some(text))
+            />
             <FilterSelect
                 name="state"
                 label="State"
@@ -53,7 +61,7 @@ pub fn Repositories() -> impl IntoView {
             beside=use_session().actor
             children=move |page, actor| match page.items.is_empty() {
                 true => {
-                    let filtered = query.get_untracked() != ListQuery::default();
+                    let filtered = query.with_untracked(ListQuery::is_filtered);
                     Either::Left(view! { <Empty filtered=filtered reader=actor.ok()/> })
                 }
                 false => Either::Right(view! { <List page=page/> }),

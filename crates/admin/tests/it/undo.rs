@@ -4,7 +4,7 @@ use crate::scene::{SAVE, Scene, name, promotion_to, tag};
 use longshore_model::activity::{ActivityFilter, ActivityKind};
 use longshore_model::repository::{ImmutableTags, NewRepository, RepositoryChange, RepositoryFilter};
 use longshore_model::tag::AnswerResult;
-use longshore_model::{Code, PageRequest, PolicyKind, Provenance, Visibility};
+use longshore_model::{Code, PageRequest, PolicyKind, Provenance, Total, Visibility};
 
 fn first() -> PageRequest {
     PageRequest::first(10)
@@ -73,7 +73,10 @@ async fn a_deleted_tag_is_listed_until_it_is_back() {
     let digest = scene.push("dev/web", "1.0").await;
     scene.admin.delete_tags(&dev, &web, &[tag("1.0")]).await.unwrap();
     let listed = scene.admin.deleted_tags(&dev, &web, &first()).await.unwrap();
-    assert_eq!((listed.total, &listed.items[0].name, &listed.items[0].digest), (1, &tag("1.0"), &digest));
+    assert_eq!(
+        (listed.total, &listed.items[0].name, &listed.items[0].digest),
+        (Total::Exactly(1), &tag("1.0"), &digest)
+    );
     let change = listed.items[0].revision;
     scene.admin.restore_tag(&dev, &web, &tag("1.0"), change, false).await.unwrap();
     assert_eq!(scene.admin.deleted_tags(&dev, &web, &first()).await.unwrap().total, 0);
@@ -99,7 +102,10 @@ async fn semantics_23_a_deleted_repository_is_for_those_who_administer_its_names
     let all = scene.admin.repositories(&root, RepositoryFilter::default(), &first()).await.unwrap();
     assert_eq!(all.total, 0);
     for (actor, seen) in [(&dev, 1), (&root, 1), (&eve, 0)] {
-        assert_eq!(scene.admin.deleted_repositories(actor, &first()).await.unwrap().total, seen);
+        assert_eq!(
+            scene.admin.deleted_repositories(actor, &first()).await.unwrap().total,
+            Total::Exactly(seen)
+        );
     }
     let new = NewRepository { namespace: "dev".to_owned(), name: "web".to_owned(), ..Default::default() };
     let taken = scene.admin.create_repository(&dev, new).await.unwrap_err();

@@ -51,7 +51,7 @@ async fn semantics_17_a_hidden_target_is_another_repository_everywhere() {
         assert!(!knows(&format!("{shown:?} {policies:?} {activity:?}")));
     }
     let jobs = scene.admin.jobs(&dev, &JobFilter::default(), &all).await.unwrap();
-    assert!(jobs.total > 0);
+    assert!(!jobs.items.is_empty());
     for job in &jobs.items {
         let log = scene.admin.job_logs(&dev, job.id, 0, 100).await.unwrap();
         assert!(!knows(&format!("{job:?} {log:?}")));

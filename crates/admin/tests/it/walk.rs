@@ -18,7 +18,7 @@ use longshore_model::{
     Actor, Code, ImmutableTags, JobId, PageRequest, PauseScope, PolicyId, Problem, Queued, RemoteId,
     Revision, Version, Visibility,
 };
-use longshore_oci::RepositoryName;
+use longshore_oci::{Digest, RepositoryName};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -37,6 +37,8 @@ struct Stage {
     /// Deleted repositories.
     lost: RepositoryName,
     gone: RepositoryName,
+    /// Where the tag `1.0-stable` points to.
+    stable: Digest,
     /// The change of the deleted tag `lost`.
     change: Revision,
 }
@@ -46,7 +48,7 @@ impl Stage {
         let dev = scene.who("dev").await;
         let web = scene.repository("dev/web", Visibility::Private).await.name;
         scene.repository("dev/qa", Visibility::Private).await;
-        scene.push("dev/web", "1.0-stable").await;
+        let stable = scene.push("dev/web", "1.0-stable").await;
         let admin = scene.admin.clone();
         let promotion = admin.create_promotion(&dev, &web, promotion_to("dev/qa"), SAVE).await.unwrap();
         let choice = typed(robot_at(&registry.url));
@@ -73,6 +75,7 @@ impl Stage {
             web,
             promotion: promotion.common.id,
             push: push.common.id,
+            stable,
             pull: pull.common.id,
             remote: push.remote,
             spare_remote: spare.id,
@@ -177,6 +180,7 @@ const WALK: &[(&str, Ends, Attempt)] = attempts! {
     release_tag: OWNERS, |s, a| { let name = tag("1.0-stable"); async move { s.admin.release_tag(a, &s.web, &name).await } };
     tags: READERS, |s, a| { let all = PageRequest::first(10); async move { s.admin.tags(a, &s.web, None, &all).await } };
     tag: READERS, |s, a| { let name = tag("1.0-stable"); async move { s.admin.tag(a, &s.web, &name).await } };
+    tag_at: READERS, |s, a| s.admin.tag_at(a, &s.web, &s.stable);
     delete_tags: OWNERS, |s, a| { let names = [tag("1.0-stable")]; async move { s.admin.delete_tags(a, &s.web, &names).await } };
     promote_tag: OWNERS, |s, a| {
         let name = tag("1.0-stable");

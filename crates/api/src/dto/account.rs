@@ -51,8 +51,9 @@ pub(crate) struct Accounts {
     pub(crate) accounts: Vec<Account>,
     /// Where the next page starts; empty on the last.
     pub(crate) next_page_start: String,
-    /// How many there are on all pages.
-    pub(crate) resource_count: u64,
+    /// How many there are on all pages; absent where that is more than 1,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) resource_count: Option<u64>,
 }
 
 /// Which accounts a list holds.

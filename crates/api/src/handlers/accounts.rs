@@ -41,7 +41,8 @@ async fn list_accounts(
         Some(AccountSort::Orgs) => Some(true),
     };
     let page = api.admin.accounts(&actor, query.search(), orgs, paging.request()).await?;
-    let (next_page_start, resource_count) = (page.next.clone().unwrap_or_default(), page.total);
+    let next_page_start = page.next.as_ref().map(ToString::to_string).unwrap_or_default();
+    let resource_count = page.total.exact();
     Ok(paging.answer(page, |accounts| Accounts {
         accounts: accounts.into_iter().map(Account::from).collect(),
         next_page_start,

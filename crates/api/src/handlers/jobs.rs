@@ -67,7 +67,7 @@ async fn list_jobs(
     };
     api.admin.after_evaluations(&actor).await?;
     let page = match (action, status) {
-        (Wanted::Nothing, _) | (_, Wanted::Nothing) => Page { items: Vec::new(), next: None, total: 0 },
+        (Wanted::Nothing, _) | (_, Wanted::Nothing) => Page::empty(),
         _ => api.admin.jobs(&actor, &filter, paging.request()).await?,
     };
     Ok(paging.answer(page, |jobs| Jobs { jobs: jobs.into_iter().map(Job::from).collect() }))

@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use longshore_model::{Actor, Code, PageRequest, Problem};
-use longshore_oci::{Digest, Reference, RepositoryName, Tag as Name};
+use longshore_model::{Code, Problem};
+use longshore_oci::Reference;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -47,7 +47,7 @@ async fn list_tags(
 
 /// Get a tag
 ///
-/// By its name, or the first that points to a digest. One element per platform of an index, one for
+/// By its name, or by a digest: the tag that was set last of those that point to it. One element per platform of an index, one for
 /// anything else; with what the policies said of it.
 #[utoipa::path(
     get, path = "/repositories/{namespace}/{reponame}/tags/{tag}", tag = "tags",
@@ -67,24 +67,10 @@ async fn get_tag(
     let repository = path.repository()?;
     let tag = match path.reference()? {
         Reference::Tag(tag) => tag,
-        Reference::Digest(digest) => tag_at(&api, &actor, &repository, &digest).await?,
+        Reference::Digest(digest) => api.admin.tag_at(&actor, &repository, &digest).await?,
     };
     let detail = api.admin.tag(&actor, &repository, &tag).await?;
     Ok(Json(details(detail).into_iter().filter(|tag| platform.keeps(tag)).collect()))
-}
-
-/// The first tag that points to a digest.
-async fn tag_at(api: &Api, actor: &Actor, repository: &RepositoryName, digest: &Digest) -> Answer<Name> {
-    let mut page = PageRequest::first(PageRequest::MAX);
-    loop {
-        let found = api.admin.tags(actor, repository, None, &page).await?;
-        if let Some(summary) = found.items.into_iter().find(|summary| summary.tag.digest == *digest) {
-            return Ok(summary.tag.name);
-        }
-        page.start = Some(found.next.ok_or_else(|| {
-            Problem::new(Code::NoSuchTag, format!("No tag of {repository} points to {digest}."))
-        })?);
-    }
 }
 
 /// Delete a tag

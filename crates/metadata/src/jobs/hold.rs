@@ -11,7 +11,7 @@ use crate::{
     Change, Conn, Error, Tx,
     conn::{change, rows, value},
     convert::{id, micros},
-    page,
+    page::{self, COUNTED, Reading, counted, pages},
 };
 use longshore_model::{
     JobId, Message, Page, PageRequest, PauseScope, PolicyId, Queued, Timestamp,
@@ -234,14 +234,14 @@ pub async fn count_held(conn: &mut Conn, scope: &PauseScope) -> Result<Held, Err
 
 /// What a pause holds, oldest first: in the order in which it would run.
 pub async fn held(conn: &mut Conn, scope: &PauseScope, page: &PageRequest) -> Result<Page<Job>, Error> {
-    let total = number_held(conn, scope).await?.cast_signed();
-    let found = rows!(
-        conn,
-        Row,
-        select!("WHERE jobs.status = 'waiting' AND jobs.held_by = $1 ORDER BY jobs.id LIMIT $2 OFFSET $3"),
-        scope.to_string(),
-        page.limit(),
-        page.offset()
-    )?;
-    Ok(page::of("job", found, Row::name, page, total))
+    let reading = Reading::of(page, String::new())?;
+    let scope = scope.to_string();
+    let sql = "SELECT COUNT(*) FROM (
+                   SELECT 1 FROM jobs WHERE status = 'waiting' AND held_by = $1 LIMIT $2) AS counted";
+    let number = value!(conn, i64, sql, scope.as_str(), COUNTED)?;
+    let sql = reading.choose(pages!({
+        select!("WHERE jobs.status = 'waiting' AND jobs.held_by = $1")
+    } up ["jobs.id"], key "$2", limit "$3"));
+    let found = rows!(conn, Row, sql, scope.as_str(), reading.key.as_str(), reading.limit())?;
+    Ok(page::read("job", reading.page(found, Row::name, counted(number)), Row::name))
 }

@@ -1,55 +1,167 @@
 //! Finding jobs for people, who see those of repositories that they may see.
+//!
+//! A list is found by the index of one of its filters. The others, and what the reader may not see, leave rows out,
+//! so a page looks at a window of rows ([`window!`]) and no further, however long ago the next one is that passes.
+//! Somebody who sees few repositories need not look for their jobs among all those of others: where the window does
+//! not fill a page of theirs, it is found repository by repository.
 
 use super::row::{Row, select};
 use crate::{
     Conn, Error,
-    conn::{rows, value},
-    convert::json,
-    page,
+    conn::{row, rows, value},
+    convert::{id, json, readable},
+    page::{COUNTED, LAST, Reading, counted, pages, window},
     repositories::{self, Visible},
 };
 use longshore_model::{
-    Author, Page, PageRequest,
+    Author, JobId, Page, PageRequest, RepositoryId, Total,
     job::{Action, Cause, JobFilter, Status},
     stored::Job,
 };
 
-/// The conditions of a list, behind the one that finds the rows by an index. Their parameters are
-/// those of [`list`].
+/// The statements of a list, behind the condition that finds its rows by an index, which takes `$1`.
+struct Statements {
+    /// The identifiers on a page: behind `$2`, not beyond `$3`, at most `$4`. The others are those of [`Wanted`].
+    keys: (&'static str, &'static str),
+    /// The last identifier that a page behind `$2` looks at.
+    edge: (&'static str, &'static str),
+    /// How many there are, at most `$4`. Its parameters are those of the first page's keys.
+    count: &'static str,
+}
+
 macro_rules! listed {
     ($found_by:literal) => {
-        (
-            concat!("SELECT COUNT(*) FROM jobs ", listed!(@conditions $found_by)),
-            select!(listed!(@conditions $found_by), " ORDER BY jobs.id DESC LIMIT $11 OFFSET $12"),
+        Statements {
+            keys: pages!({ "SELECT jobs.id FROM jobs WHERE ", $found_by, listed!(@conditions) }
+                         down ["jobs.id"], key "$2", edge "$3", limit "$4"),
+            edge: pages!({ "SELECT jobs.id FROM jobs WHERE ", $found_by }
+                         down ["jobs.id"], key "$2", limit window!()),
+            count: concat!(
+                "SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE ", $found_by, listed!(@conditions),
+                " AND jobs.id < $2 AND jobs.id >= $3 LIMIT $4) AS counted"
+            ),
+        }
+    };
+    (@conditions) => {
+        r#" AND ($5 OR jobs.repository IN (
+                SELECT v.id FROM repositories v
+                WHERE ($6 AND v.visibility = 'public') OR REPLACE($7, '"' || v.namespace || '"', '') <> $7)
+             OR (jobs.repository IS NULL AND jobs.cause = $8))
+            AND ($9 IS NULL OR jobs.action = $9) AND ($10 IS NULL OR jobs.status = $10)
+            AND ($11 IS NULL OR jobs.repository = $11) AND ($12 IS NULL OR jobs.policy = $12)
+            AND ($13 IS NULL OR jobs.id IN (SELECT w.part FROM job_parts w WHERE w.whole = $13))
+            AND (NOT $14 OR jobs.action <> 'evaluate')"#
+    };
+}
+
+/// The jobs of the namespaces `$1`, and those about no repository that `$4` asked for: behind `$2`, at most `$3`, and
+/// no more of each repository.
+macro_rules! by_repository {
+    ($database:ident) => {
+        (by_repository!($database "<" " DESC"), by_repository!($database ">" ""))
+    };
+    (sqlite $beyond:literal $direction:literal) => {
+        by_repository!(
+            $beyond $direction
+            "SELECT jobs.id AS id FROM repositories v CROSS JOIN jobs
+             WHERE v.namespace IN (SELECT n.value FROM json_each($1) n) AND jobs.id IN ("
+            ") "
         )
     };
-    (@conditions $found_by:literal) => {
+    (postgres $beyond:literal $direction:literal) => {
+        by_repository!(
+            $beyond $direction
+            "SELECT top.id AS id FROM repositories v CROSS JOIN LATERAL ("
+            ") AS top WHERE v.namespace IN (SELECT json_array_elements_text($1::json)) "
+        )
+    };
+    ($beyond:literal $direction:literal $before:literal $behind:literal) => {
         concat!(
-            "WHERE ", $found_by,
-            r#" AND ($1 OR jobs.repository IN (
-                    SELECT v.id FROM repositories v
-                    WHERE ($2 AND v.visibility = 'public') OR REPLACE($3, '"' || v.namespace || '"', '') <> $3)
-                 OR (jobs.repository IS NULL AND jobs.cause = $10))
-                AND ($4 IS NULL OR jobs.action = $4) AND ($5 IS NULL OR jobs.status = $5)
-                AND ($6 IS NULL OR jobs.repository = $6) AND ($7 IS NULL OR jobs.policy = $7)
-                AND ($8 IS NULL OR jobs.id IN (SELECT w.part FROM job_parts w WHERE w.whole = $8)) AND (NOT $9 OR jobs.action <> 'evaluate')"#
+            $before,
+            "SELECT x.id FROM jobs x WHERE x.repository = v.id AND x.id ", $beyond, " $2
+             ORDER BY x.id", $direction, " LIMIT $3",
+            $behind,
+            "UNION ALL
+             SELECT y.id FROM jobs y WHERE y.repository IS NULL AND y.cause = $4 AND y.id ", $beyond, " $2
+             ORDER BY id", $direction, " LIMIT $3"
         )
     };
 }
 
-/// How to find the rows of a list: neither database finds an index in `$n IS NULL OR …`.
-fn statements(filter: &JobFilter) -> (&'static str, &'static str) {
-    match filter {
-        JobFilter { parent: Some(_), .. } => {
-            listed!("jobs.id IN (SELECT w.part FROM job_parts w WHERE w.whole = $8)")
-        }
-        JobFilter { policy: Some(_), .. } => listed!("jobs.policy = $7"),
-        JobFilter { repository: Some(_), .. } => listed!("jobs.repository = $6"),
-        JobFilter { status: Some(_), .. } => listed!("jobs.status = $5"),
-        JobFilter { action: Some(_), .. } => listed!("jobs.action = $4"),
-        JobFilter { without_evaluations: true, .. } => listed!("jobs.action <> 'evaluate'"),
-        _ => listed!("jobs.id > ''"),
+/// What a list holds.
+struct Wanted<'a> {
+    visible: (bool, bool, String),
+    asked: Option<String>,
+    action: Option<&'static str>,
+    status: Option<&'static str>,
+    repository: Option<&'a str>,
+    policy: Option<String>,
+    parent: Option<String>,
+    without_evaluations: bool,
+}
+
+impl Wanted<'_> {
+    /// How to find the rows, what that condition takes, and whether others leave none of them out. Neither database
+    /// finds an index in `$n IS NULL OR …`.
+    fn statements(&self) -> (Statements, &str, bool) {
+        let Self { visible, asked: _, action, status, repository, policy, parent, without_evaluations } =
+            self;
+        let filters = usize::from(action.is_some())
+            + usize::from(status.is_some())
+            + usize::from(repository.is_some())
+            + usize::from(policy.is_some())
+            + usize::from(parent.is_some())
+            + usize::from(*without_evaluations);
+        let (statements, by) = if let Some(parent) = parent {
+            (listed!("jobs.id IN (SELECT w.part FROM job_parts w WHERE w.whole = $1)"), parent.as_str())
+        } else if let Some(policy) = policy {
+            (listed!("jobs.policy = $1"), policy.as_str())
+        } else if let Some(repository) = repository {
+            (listed!("jobs.repository = $1"), *repository)
+        } else if let Some(status) = status {
+            (listed!("jobs.status = $1"), *status)
+        } else if let Some(action) = action {
+            (listed!("jobs.action = $1"), *action)
+        } else if *without_evaluations {
+            (listed!("jobs.action <> 'evaluate' AND jobs.id > $1"), "")
+        } else {
+            (listed!("jobs.id > $1"), "")
+        };
+        (statements, by, visible.0 && filters <= 1)
     }
+
+    /// Whether everything is wanted that the reader may see.
+    fn is_unfiltered(&self) -> bool {
+        self.action.or(self.status).or(self.repository).is_none()
+            && self.policy.is_none()
+            && self.parent.is_none()
+            && !self.without_evaluations
+    }
+}
+
+/// Runs a statement with the parameters of a list.
+macro_rules! asked {
+    ($how:ident, $conn:expr, $row:ty, $sql:expr, $wanted:expr, $by:expr, $key:expr, $edge:expr, $limit:expr) => {
+        $how!(
+            $conn,
+            $row,
+            $sql,
+            $by,
+            $key,
+            $edge,
+            $limit,
+            $wanted.visible.0,
+            $wanted.visible.1,
+            $wanted.visible.2.as_str(),
+            $wanted.asked.as_deref(),
+            $wanted.action,
+            $wanted.status,
+            $wanted.repository,
+            $wanted.policy.as_deref(),
+            $wanted.parent.as_deref(),
+            $wanted.without_evaluations
+        )
+    };
 }
 
 /// Jobs, newest first, of repositories that may be seen. One without a repository is seen by those
@@ -61,51 +173,110 @@ pub async fn list(
     filter: &JobFilter,
     page: &PageRequest,
 ) -> Result<Page<Job>, Error> {
-    let (everything, public, namespaces) = visible.columns();
     let repository = match &filter.repository {
         Some(name) => match repositories::id_of(conn, name).await? {
             Some(repository) => Some(repository),
-            None => return Ok(Page { items: Vec::new(), next: None, total: 0 }),
+            None => return Ok(Page::empty()),
         },
         None => None,
     };
-    let action = filter.action.map(Action::as_str);
-    let status = filter.status.map(Status::as_str);
-    let policy = filter.policy.map(|policy| policy.to_string());
-    let parent = filter.parent.map(|parent| parent.to_string());
-    let asked = asked_by.map(|author| json(&Cause::Asked { author: author.clone() }));
-    let (count, select) = statements(filter);
-    let total = value!(
-        conn,
-        i64,
-        count,
-        everything,
-        public,
-        namespaces.as_str(),
-        action,
-        status,
-        repository.as_deref(),
-        policy.as_deref(),
-        parent.as_deref(),
-        filter.without_evaluations,
-        asked.as_deref()
-    )?;
-    let found = rows!(
-        conn,
-        Row,
-        select,
-        everything,
-        public,
-        namespaces.as_str(),
-        action,
-        status,
-        repository.as_deref(),
-        policy.as_deref(),
-        parent.as_deref(),
-        filter.without_evaluations,
-        asked.as_deref(),
-        page.limit(),
-        page.offset()
-    )?;
-    Ok(page::of("job", found, Row::name, page, total))
+    let wanted = Wanted {
+        visible: visible.columns(),
+        asked: asked_by.map(|author| json(&Cause::Asked { author: author.clone() })),
+        action: filter.action.map(Action::as_str),
+        status: filter.status.map(Status::as_str),
+        repository: repository.as_deref(),
+        policy: filter.policy.map(|policy| policy.to_string()),
+        parent: filter.parent.map(|parent| parent.to_string()),
+        without_evaluations: filter.without_evaluations,
+    };
+    let keys = keys(conn, &wanted, &Reading::of(page, LAST.to_owned())?).await?;
+    let (keys, page) = keys.split();
+    let mut found = by_id(conn, &keys).await?;
+    found.sort_unstable_by(|one, other| other.id.cmp(&one.id));
+    Ok(page.with(readable("job", found, Row::name, Job::try_from)))
+}
+
+/// The identifiers of the jobs on a page.
+async fn keys(
+    conn: &mut Conn,
+    wanted: &Wanted<'_>,
+    reading: &Reading<String>,
+) -> Result<Page<String>, Error> {
+    let (statements, by, all_pass) = wanted.statements();
+    let key = |(id,): &(String,)| id.clone();
+    // How far the page and the count look; to the end where nothing is left out.
+    let (edge, oldest) = match all_pass {
+        true => (None, None),
+        false => {
+            let sql = reading.choose(statements.edge);
+            let edge = row!(conn, (String,), sql, by, reading.key.as_str())?;
+            let oldest = match reading.first {
+                true => edge.clone(),
+                false => row!(conn, (String,), statements.edge.0, by, LAST)?,
+            };
+            (edge, oldest)
+        }
+    };
+    let end = if reading.back { LAST } else { "" };
+    let end = edge.as_ref().map_or(end, |(id,)| id.as_str());
+    let (sql, first) = (reading.choose(statements.keys), reading.key.as_str());
+    let found = asked!(rows, conn, (String,), sql, wanted, by, first, end, reading.limit())?;
+    let end = oldest.as_ref().map_or("", |(id,)| id.as_str());
+    let number = asked!(value, conn, i64, statements.count, wanted, by, LAST, end, COUNTED)?;
+    let total = match (counted(number), oldest) {
+        (Total::Exactly(number), Some(_)) => Total::MoreThan(number),
+        (total, _) => total,
+    };
+    if edge.is_some() && !reading.is_filled_by(found.len()) && wanted.is_unfiltered() {
+        let statements = match conn.is_postgres() {
+            false => by_repository!(sqlite),
+            true => by_repository!(postgres),
+        };
+        let (sql, namespaces) = (reading.choose(statements), wanted.visible.2.as_str());
+        let found = rows!(conn, (String,), sql, namespaces, first, reading.limit(), wanted.asked.as_deref())?;
+        return Ok(reading.page(found, key, total).map(|(id,)| id));
+    }
+    Ok(reading.page_within(found, key, total, edge.as_ref().map(key)).map(|(id,)| id))
+}
+
+/// Jobs, in no order; one statement, however many.
+async fn by_id(conn: &mut Conn, ids: &[String]) -> Result<Vec<Row>, Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = match conn.is_postgres() {
+        false => select!("WHERE jobs.id IN (SELECT n.value FROM json_each($1) n)"),
+        true => select!("WHERE jobs.id IN (SELECT json_array_elements_text($1::json))"),
+    };
+    Ok(rows!(conn, Row, sql, json(&ids))?)
+}
+
+/// Those of several jobs that are about one of these repositories; one statement, however many.
+pub async fn in_repositories(
+    conn: &mut Conn,
+    jobs: &[JobId],
+    repositories: &[RepositoryId],
+) -> Result<Vec<JobId>, Error> {
+    if jobs.is_empty() || repositories.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = match conn.is_postgres() {
+        false => {
+            "SELECT id FROM jobs WHERE id IN (SELECT n.value FROM json_each($1) n)
+             AND repository IN (SELECT r.value FROM json_each($2) r)"
+        }
+        true => {
+            "SELECT id FROM jobs WHERE id IN (SELECT json_array_elements_text($1::json))
+             AND repository IN (SELECT json_array_elements_text($2::json))"
+        }
+    };
+    let found = rows!(conn, (String,), sql, json(&jobs), json(&repositories))?;
+    found.into_iter().map(|(found,)| id(JobId, &found)).collect()
+}
+
+/// Those of several jobs that are there and can be read, in no order; one statement, however many.
+pub async fn get_all(conn: &mut Conn, jobs: &[JobId]) -> Result<Vec<Job>, Error> {
+    let ids: Vec<String> = jobs.iter().map(ToString::to_string).collect();
+    Ok(readable("job", by_id(conn, &ids).await?, Row::name, Job::try_from))
 }

@@ -32,7 +32,7 @@ use row::{Row, select};
 pub use back::{any_expired, line_up, release, release_all, release_expired, retry_later};
 pub use claim::{Claim, DueLane, Lane, claim, claim_lane, lanes};
 pub use hold::{count_held, held, hold, number_held, reconsider, release_held};
-pub use list::list;
+pub use list::{get_all, in_repositories, list};
 pub use log::{last_line, lines_behind, log, logs};
 use parts::join;
 pub use parts::{

@@ -19,6 +19,25 @@ from_row! {
     }
 }
 
+/// Both statements begin at the subject, which few manifests have, and then look whether the repository has these:
+/// CROSS JOIN keeps SQLite from beginning with everything that the repository has. PostgreSQL knows by its statistics.
+pub(crate) const REFERRERS: &str = "SELECT m.digest, m.media_type, m.artifact_type, m.annotations, m.size
+     FROM manifests m CROSS JOIN repository_manifests l
+     WHERE m.subject = $2 AND l.repository = $1 AND l.digest = m.digest AND l.removed_at IS NULL
+       AND ($3 IS NULL OR m.artifact_type = $3)
+     ORDER BY m.digest";
+/// What the referrers say may be long, so it is decided by their lengths alone which of them are read.
+pub(crate) const REFERRERS_PAGE: &str = "SELECT page.remaining, m.digest, m.media_type, m.artifact_type, m.annotations, m.size
+     FROM (SELECT digest, own, CAST(COUNT(*) OVER () AS BIGINT) AS remaining,
+                  SUM(own) OVER (ORDER BY digest) AS reach
+           FROM (SELECT m.digest, OCTET_LENGTH(m.annotations) + COALESCE(OCTET_LENGTH(m.artifact_type), 0) + 512 AS own
+                 FROM manifests m CROSS JOIN repository_manifests l
+                 WHERE m.subject = $2 AND l.repository = $1 AND l.digest = m.digest AND l.removed_at IS NULL
+                   AND ($3 IS NULL OR m.artifact_type = $3) AND ($4 IS NULL OR m.digest > $4)) AS lengths) AS page
+     JOIN manifests m ON m.digest = page.digest
+     WHERE page.reach <= $6 OR page.reach = page.own
+     ORDER BY m.digest LIMIT $5";
+
 /// The repository's manifests whose subject this is, of one artifact type or of any.
 pub async fn referrers(
     conn: &mut Conn,
@@ -26,17 +45,7 @@ pub async fn referrers(
     subject: &Digest,
     artifact_type: Option<&str>,
 ) -> Result<Vec<Descriptor>, Error> {
-    let found = rows!(
-        conn,
-        ReferrerRow,
-        "SELECT m.digest, m.media_type, m.artifact_type, m.annotations, m.size
-         FROM manifests m JOIN repository_manifests l ON l.digest = m.digest
-         WHERE m.subject = $2 AND l.repository = $1 AND l.removed_at IS NULL AND ($3 IS NULL OR m.artifact_type = $3)
-         ORDER BY m.digest",
-        repository.to_string(),
-        subject.as_str(),
-        artifact_type
-    )?;
+    let found = rows!(conn, ReferrerRow, REFERRERS, repository.to_string(), subject.as_str(), artifact_type)?;
     found.into_iter().map(descriptor).collect()
 }
 
@@ -80,16 +89,7 @@ pub async fn referrers_page(
     let found = rows!(
         conn,
         CountedRow,
-        "SELECT page.remaining, m.digest, m.media_type, m.artifact_type, m.annotations, m.size
-         FROM (SELECT digest, own, CAST(COUNT(*) OVER () AS BIGINT) AS remaining,
-                      SUM(own) OVER (ORDER BY digest) AS reach
-               FROM (SELECT m.digest, OCTET_LENGTH(m.annotations) + COALESCE(OCTET_LENGTH(m.artifact_type), 0) + 512 AS own
-                     FROM manifests m JOIN repository_manifests l ON l.digest = m.digest
-                     WHERE m.subject = $2 AND l.repository = $1 AND l.removed_at IS NULL
-                       AND ($3 IS NULL OR m.artifact_type = $3) AND ($4 IS NULL OR m.digest > $4)) AS lengths) AS page
-         JOIN manifests m ON m.digest = page.digest
-         WHERE page.reach <= $6 OR page.reach = page.own
-         ORDER BY m.digest LIMIT $5",
+        REFERRERS_PAGE,
         repository.to_string(),
         subject.as_str(),
         wanted.artifact_type,

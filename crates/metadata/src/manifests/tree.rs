@@ -4,11 +4,11 @@
 use crate::{
     Conn, Error, Tx,
     conn::{change, from_row, row, rows},
-    convert::parse,
+    convert::{json, parse},
 };
 use longshore_model::RepositoryId;
 use longshore_oci::Digest;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// What a part of a tree is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,6 +57,7 @@ from_row! {
 
 from_row! {
     struct TreeRow {
+        root: String,
         depth: i64,
     } and edge: EdgeRow
 }
@@ -97,41 +98,93 @@ pub async fn subject(conn: &mut Conn, manifest: &Digest) -> Result<Option<Digest
 /// Everything that a manifest needs, each once: itself first, each manifest before its parts. Empty
 /// when it is not stored.
 pub async fn tree(conn: &mut Conn, root: &Digest) -> Result<Vec<TreeEntry>, Error> {
-    let found: Option<(String, i64)> =
-        row!(conn, (String, i64), "SELECT media_type, size FROM manifests WHERE digest = $1", root.as_str())?;
-    let Some((media_type, size)) = found else { return Ok(Vec::new()) };
-    // A part that is reached on ways of different length is met once for each length.
-    let edges = rows!(
-        conn,
-        TreeRow,
-        "WITH RECURSIVE tree (digest, depth) AS (
-             SELECT CAST($1 AS TEXT), 0 UNION
-             SELECT e.child, t.depth + 1 FROM manifest_edges e JOIN tree t ON e.parent = t.digest
-             WHERE e.role = 'child')
-         SELECT CAST(t.depth AS BIGINT) AS depth, e.child, e.role, e.media_type, e.size, e.platform, e.absent
-         FROM tree t JOIN manifest_edges e ON e.parent = t.digest
-         WHERE e.role <> 'subject' ORDER BY t.depth DESC, t.digest, e.position",
-        root.as_str()
-    )?;
-    // Each part is taken where it is deepest, which is behind all that need it.
-    let mut seen = HashSet::new();
-    let mut parts = Vec::with_capacity(edges.len());
-    for TreeRow { depth, edge } in edges {
-        let part = TreeEntry::try_from(edge)?;
-        if seen.insert(part.digest.clone()) {
-            parts.push((depth, part));
+    let mut found = trees(conn, &[root]).await?;
+    Ok(found.remove(root).map(|tree| tree.entries).unwrap_or_default())
+}
+
+/// A manifest that is stored, with everything that it needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TreeOf {
+    /// What sort of artifact it is.
+    pub artifact_type: Option<String>,
+    /// As [`tree`] answers it.
+    pub entries: Vec<TreeEntry>,
+}
+
+from_row! {
+    struct RootRow {
+        digest: String,
+        media_type: String,
+        artifact_type: Option<String>,
+        size: i64,
+    }
+}
+
+/// The [`tree`]s of those of several manifests that are stored: two statements, however many they are.
+pub async fn trees(conn: &mut Conn, roots: &[&Digest]) -> Result<HashMap<Digest, TreeOf>, Error> {
+    if roots.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let asked = json(&roots.iter().collect::<HashSet<_>>());
+    macro_rules! of {
+        ($roots:literal) => {
+            (
+                concat!(
+                    "SELECT m.digest, m.media_type, m.artifact_type, m.size FROM manifests m
+                     WHERE m.digest IN (SELECT r.root FROM (",
+                    $roots,
+                    ") r)"
+                ),
+                // A part that is reached on ways of different length is met once for each length.
+                concat!(
+                    "WITH RECURSIVE tree (root, digest, depth) AS (
+                         SELECT r.root, r.root, 0 FROM (",
+                    $roots,
+                    ") r UNION
+                         SELECT t.root, e.child, t.depth + 1 FROM manifest_edges e JOIN tree t ON e.parent = t.digest
+                         WHERE e.role = 'child')
+                     SELECT t.root, CAST(t.depth AS BIGINT) AS depth, e.child, e.role, e.media_type, e.size, e.platform,
+                            e.absent
+                     FROM tree t JOIN manifest_edges e ON e.parent = t.digest
+                     WHERE e.role <> 'subject' ORDER BY t.root, t.depth DESC, t.digest, e.position"
+                ),
+            )
+        };
+    }
+    let (of_roots, of_parts) = match conn.is_postgres() {
+        false => of!("SELECT value AS root FROM json_each($1)"),
+        true => of!("SELECT json_array_elements_text($1::json) AS root"),
+    };
+    let mut trees = HashMap::new();
+    for row in rows!(conn, RootRow, of_roots, asked.as_str())? {
+        let digest: Digest = parse("digest", &row.digest)?;
+        let root = TreeEntry {
+            digest: digest.clone(),
+            kind: TreeKind::Manifest,
+            media_type: row.media_type,
+            size: row.size.unsigned_abs(),
+            platform: None,
+            absent: None,
+        };
+        trees.insert(digest, TreeOf { artifact_type: row.artifact_type, entries: vec![root] });
+    }
+    let mut edges = rows!(conn, TreeRow, of_parts, asked.as_str())?.into_iter().peekable();
+    while let Some(root) = edges.peek().map(|row| row.root.clone()) {
+        // Each part is taken where it is deepest, which is behind all that need it.
+        let mut seen = HashSet::new();
+        let mut parts = Vec::new();
+        while let Some(TreeRow { depth, edge, .. }) = edges.next_if(|row| row.root == root) {
+            let part = TreeEntry::try_from(edge)?;
+            if seen.insert(part.digest.clone()) {
+                parts.push((depth, part));
+            }
+        }
+        parts.sort_by_key(|(depth, _)| *depth);
+        if let Some(tree) = trees.get_mut(root.as_str()) {
+            tree.entries.extend(parts.into_iter().map(|(_, part)| part));
         }
     }
-    parts.sort_by_key(|(depth, _)| *depth);
-    let root = TreeEntry {
-        digest: root.clone(),
-        kind: TreeKind::Manifest,
-        media_type,
-        size: size.unsigned_abs(),
-        platform: None,
-        absent: None,
-    };
-    Ok(std::iter::once(root).chain(parts.into_iter().map(|(_, part)| part)).collect())
+    Ok(trees)
 }
 
 /// How much a [`link_tree`] gave to the other repository.

@@ -5,7 +5,7 @@ use crate::{
     conn::{from_row, row, rows, value},
     convert::{containing, from_json, id, instant, parse, readable},
     manifests::{self, TreeEntry, TreeKind},
-    page,
+    page::{COUNTED, Reading, counted, pages},
 };
 use longshore_model::{Page, PageRequest, RepositoryId, Revision, TagRecord, tag::TagSummary};
 use longshore_oci::{Digest, Tag};
@@ -173,33 +173,30 @@ pub async fn summaries(
     search: Option<&str>,
     page: &PageRequest,
 ) -> Result<Page<TagSummary>, Error> {
+    let reading = Reading::of(page, i64::MAX)?;
+    let repository = repository.to_string();
     let search = search.filter(|text| !text.trim().is_empty()).map(containing);
-    let total = value!(
+    let number = value!(
         conn,
         i64,
-        r"SELECT COUNT(*) FROM tags
-          WHERE repository = $1 AND NOT digest_tag AND ($2 IS NULL OR LOWER(name) LIKE $2 ESCAPE '\')",
-        repository.to_string(),
-        search.as_deref()
+        r"SELECT COUNT(*) FROM (
+              SELECT 1 FROM tags
+              WHERE repository = $1 AND NOT digest_tag AND ($2 IS NULL OR LOWER(name) LIKE $2 ESCAPE '\')
+              LIMIT $3) AS counted",
+        repository.as_str(),
+        search.as_deref(),
+        COUNTED
     )?;
-    let found = rows!(
-        conn,
-        TagRow,
+    let sql = reading.choose(pages!({
         r"SELECT repository, name, digest, revision, source_revision, created_at, updated_at, author, provenance,
                  lineage FROM tags
-          WHERE repository = $1 AND NOT digest_tag AND ($2 IS NULL OR LOWER(name) LIKE $2 ESCAPE '\')
-          ORDER BY revision DESC LIMIT $3 OFFSET $4",
-        repository.to_string(),
-        search.as_deref(),
-        page.limit(),
-        page.offset()
-    )?;
-    let rows = found.len();
-    let mut summaries = Vec::with_capacity(rows);
-    for tag in readable("tag", found, TagRow::place, TagRecord::try_from) {
-        summaries.push(summarise(conn, tag).await?);
-    }
-    Ok(page::made(summaries, rows, page, total))
+          WHERE repository = $1 AND NOT digest_tag AND ($2 IS NULL OR LOWER(name) LIKE $2 ESCAPE '\')"
+    } down ["revision"], key "$3", limit "$4"));
+    let found =
+        rows!(conn, TagRow, sql, repository.as_str(), search.as_deref(), reading.key, reading.limit())?;
+    let (found, page) = reading.page(found, |row| row.revision, counted(number)).split();
+    let tags = readable("tag", found, TagRow::place, TagRecord::try_from);
+    Ok(page.with(summarise(conn, tags).await?))
 }
 
 /// A tag with what lists show beside it.
@@ -208,31 +205,47 @@ pub async fn summary(
     repository: RepositoryId,
     name: &Tag,
 ) -> Result<Option<TagSummary>, Error> {
-    match find(conn, repository, name).await? {
-        Some(tag) => summarise(conn, tag).await.map(Some),
-        None => Ok(None),
-    }
+    let found = find(conn, repository, name).await?;
+    Ok(summarise(conn, found.into_iter().collect()).await?.pop())
 }
 
-async fn summarise(conn: &mut Conn, tag: TagRecord) -> Result<TagSummary, Error> {
-    let sql = "SELECT media_type, artifact_type FROM manifests WHERE digest = $1";
-    let found: Option<(String, Option<String>)> =
-        row!(conn, (String, Option<String>), sql, tag.digest.as_str())?;
-    let (media_type, artifact_type) = found.unwrap_or_default();
-    let tree = manifests::tree(conn, &tag.digest).await?;
-    // What an index says of its children counts; an image is known by its config alone.
-    let mut platforms = platforms_of(&tree, TreeKind::Manifest);
-    if platforms.is_empty() {
-        platforms = platforms_of(&tree, TreeKind::Blob);
-    }
-    Ok(TagSummary {
-        media_type,
-        artifact_type,
-        platforms,
-        size_bytes: tree.iter().map(|entry| entry.size).sum(),
-        tag,
-        source_visible: true,
-    })
+/// The tag that was set last of those that point to a manifest, digest tags left out. An index leads to it, however
+/// many they are.
+pub async fn newest_at(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    digest: &Digest,
+) -> Result<Option<Tag>, Error> {
+    let sql = "SELECT name FROM tags WHERE repository = $1 AND digest = $2 AND NOT digest_tag
+               ORDER BY digest DESC, revision DESC LIMIT 1";
+    let found = row!(conn, (String,), sql, repository.to_string(), digest.as_str())?;
+    found.map(|(name,)| parse("tag", &name)).transpose()
+}
+
+/// What lists show beside tags: a few statements, however many they are.
+async fn summarise(conn: &mut Conn, tags: Vec<TagRecord>) -> Result<Vec<TagSummary>, Error> {
+    let digests: Vec<&Digest> = tags.iter().map(|tag| &tag.digest).collect();
+    let trees = manifests::trees(conn, &digests).await?;
+    let summary = |tag: TagRecord| {
+        let (tree, artifact_type) = match trees.get(&tag.digest) {
+            Some(found) => (found.entries.as_slice(), found.artifact_type.clone()),
+            None => (&[][..], None),
+        };
+        // What an index says of its children counts; an image is known by its config alone.
+        let mut platforms = platforms_of(tree, TreeKind::Manifest);
+        if platforms.is_empty() {
+            platforms = platforms_of(tree, TreeKind::Blob);
+        }
+        TagSummary {
+            media_type: tree.first().map(|root| root.media_type.clone()).unwrap_or_default(),
+            artifact_type,
+            platforms,
+            size_bytes: tree.iter().map(|entry| entry.size).sum(),
+            tag,
+            source_visible: true,
+        }
+    };
+    Ok(tags.into_iter().map(summary).collect())
 }
 
 fn platforms_of(tree: &[TreeEntry], kind: TreeKind) -> Vec<String> {

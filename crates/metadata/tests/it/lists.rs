@@ -3,14 +3,16 @@
 use crate::on_both;
 use crate::scene::{Scene, at};
 use longshore_metadata::repositories::{self, Visible};
-use longshore_metadata::{accounts, activity, jobs, tags};
+use longshore_metadata::{Error, accounts, activity, jobs, tags};
 use longshore_model::repository::{RepositoryChange, RepositoryFilter};
-use longshore_model::{Author, Page, PageRequest, RepositoryState, Visibility};
+use longshore_model::{Author, Cursor, Page, PageRequest, RepositoryState, Total, Visibility};
 use longshore_oci::RepositoryName;
 
 on_both![
     pages_follow_each_other_and_know_the_total,
     a_page_behind_the_end_is_empty,
+    pages_lead_back_to_where_one_came_from,
+    the_beginning_of_a_page_of_another_list_is_refused,
     semantics_17_lists_hold_what_their_reader_may_see,
     a_search_takes_every_sign_as_itself,
     repositories_are_filtered,
@@ -23,7 +25,7 @@ async fn names(scene: &Scene, visible: &Visible, filter: RepositoryFilter) -> Ve
     let listed = repositories::list(&mut scene.read().await, visible, &filter, &PageRequest::first(100))
         .await
         .unwrap();
-    assert_eq!(listed.items.len() as u64, listed.total);
+    assert_eq!(listed.total, listed.items.len() as u64);
     listed.items.into_iter().map(|item| item.repository.name.to_string()).collect()
 }
 
@@ -55,14 +57,43 @@ async fn pages_follow_each_other_and_know_the_total(scene: Scene) {
 
 async fn a_page_behind_the_end_is_empty(scene: Scene) {
     scene.repository("dev/app").await;
-    for start in ["1", "99", "-5", "no number"] {
-        let request = PageRequest { start: Some(start.to_owned()), size: 0 };
-        let page =
-            repositories::list(&mut scene.read().await, &Visible::Everything, &Default::default(), &request)
-                .await
-                .unwrap();
-        let expected = usize::from(!matches!(start, "1" | "99"));
-        assert_eq!((page.items.len(), page.next, page.total), (expected, None, 1), "from {start}");
+    let behind = Cursor { back: false, position: 1, key: "\"dev/app\"".to_owned() };
+    let request = PageRequest { start: Some(behind), size: 0 };
+    let conn = &mut scene.read().await;
+    let page = repositories::list(conn, &Visible::Everything, &Default::default(), &request).await.unwrap();
+    assert_eq!((page.items.len(), page.next, page.total), (0, None, Total::Exactly(1)));
+}
+
+async fn pages_lead_back_to_where_one_came_from(scene: Scene) {
+    for number in 0..7 {
+        scene.repository(&format!("dev/app-{number}")).await;
+    }
+    let conn = &mut scene.read().await;
+    let mut read = async |start| {
+        let request = PageRequest { start, size: 3 };
+        repositories::list(conn, &Visible::Everything, &Default::default(), &request).await.unwrap()
+    };
+    let first = read(None).await;
+    let second = read(first.next.clone()).await;
+    let third = read(second.next.clone()).await;
+    assert_eq!((first.start, second.start, third.start), (0, 3, 6));
+    assert_eq!((&first.previous, &third.next), (&None, &None));
+    let back = read(third.previous).await;
+    assert_eq!((&back.items, back.start, &back.next), (&second.items, 3, &second.next));
+    let back = read(back.previous).await;
+    assert_eq!((&back.items, back.start, back.previous), (&first.items, 0, None));
+    // A list may have become shorter under the eyes of its reader.
+    let gone = read(Some(Cursor { back: true, position: 9, key: "\"dev/app-0\"".to_owned() })).await;
+    assert_eq!((gone.items.len(), gone.start, gone.previous), (0, 0, None));
+}
+
+async fn the_beginning_of_a_page_of_another_list_is_refused(scene: Scene) {
+    let conn = &mut scene.read().await;
+    for key in ["", "7", "[\"a\",\"b\"]", "{"] {
+        let request =
+            PageRequest { start: Some(Cursor { back: false, position: 0, key: key.to_owned() }), size: 3 };
+        let refused = repositories::list(conn, &Visible::Everything, &Default::default(), &request).await;
+        assert!(matches!(refused, Err(Error::NoSuchPage)), "{key}");
     }
 }
 
@@ -126,7 +157,7 @@ async fn a_search_takes_every_sign_as_itself(scene: Scene) {
     let found = async |search: &str| {
         let conn = &mut scene.read().await;
         let page = tags::summaries(conn, dev.id, Some(search), &PageRequest::first(10)).await.unwrap();
-        assert_eq!(page.items.len() as u64, page.total);
+        assert_eq!(page.total, page.items.len() as u64);
         page.items.into_iter().map(|item| item.tag.name.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(found("_").await, ["1_0"]);

@@ -183,7 +183,7 @@ async fn remotes_are_listed_by_owner_and_search(scene: Scene) {
     let listed = async |owners: OwnerFilter, search: Option<&str>| {
         let page =
             remotes::list(&mut scene.read().await, &owners, search, &PageRequest::first(10)).await.unwrap();
-        assert_eq!(page.items.len() as u64, page.total);
+        assert_eq!(page.total, page.items.len() as u64);
         page.items.into_iter().map(|remote| remote.name).collect::<Vec<_>>()
     };
     let of =

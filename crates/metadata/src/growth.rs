@@ -1,0 +1,357 @@
+//! What answers cost as the database grows, told by the steps of SQLite's machine and by plans, which no clock and no
+//! other load changes.
+
+use crate::{
+    Conn, Database, Error, Priority, Tx, Vault, accounts,
+    activity::{self, NewActivity},
+    conn::{Backend, change, rows, value},
+    jobs, manifests,
+    repositories::{self, Visible},
+    tags::{self, SetTag},
+    undo,
+};
+use futures::future::BoxFuture;
+use jiff::SignedDuration;
+use longshore_model::{
+    Author, Cursor, Lineage, Page, PageRequest, Provenance, Repository, Timestamp, Total,
+    activity::{ActivityFilter, ActivityKind},
+    job::{Action, Cause, JobFilter, Parameters, Status},
+    repository::{NewRepository, RepositoryFilter},
+};
+use longshore_oci::{Digest, Manifest, Tag};
+use sqlx::AssertSqlSafe;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+/// How many rows of each sort a small and a large database has.
+const SMALL: u64 = 250;
+const LARGE: u64 = 25_000;
+
+fn digest(letter: char) -> Digest {
+    format!("sha256:{}", letter.to_string().repeat(64)).parse().unwrap()
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+async fn write<T: Send + 'static>(
+    db: &Database,
+    work: impl for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
+) -> T {
+    db.write(Priority::Normal, work).await.unwrap()
+}
+
+/// A database with a row of each sort, and `times` as many after it.
+struct Filled {
+    db: Database,
+    dev: Repository,
+    _folder: tempfile::TempDir,
+}
+
+impl Filled {
+    async fn with(times: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = folder.path().join("longshore.db").to_str().unwrap().to_owned();
+        let db = Database::open(&url, Vault::from_key([7; 32])).await.unwrap();
+        let dev = write(&db, |tx| Box::pin(seed(tx))).await;
+        write(&db, move |tx| Box::pin(async move { multiply(tx, times).await })).await;
+        Self { db, dev, _folder: folder }
+    }
+}
+
+/// A repository with a tag, a job, a note, and a signature.
+async fn seed(tx: &mut Tx) -> Result<Repository, Error> {
+    let name = "dev/app".parse().unwrap();
+    let dev = repositories::create(tx, &name, &NewRepository::default(), at(0)).await?;
+    let image = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+    let signature = format!(
+        r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[],
+            "subject":{{"mediaType":"application/vnd.oci.image.index.v1+json","digest":"{}","size":7}}}}"#,
+        digest('a')
+    );
+    for (digest, text) in [(digest('a'), image), (digest('b'), signature.as_str())] {
+        let parsed = Manifest::parse(text.as_bytes(), None).unwrap();
+        let new = manifests::NewManifest {
+            digest: &digest,
+            media_type: parsed.media_type(),
+            artifact_type: None,
+            bytes: text.as_bytes(),
+            parsed: &parsed,
+            platform: None,
+            absent: &[],
+        };
+        manifests::insert(tx, dev.id, &new, at(0)).await?;
+    }
+    let tag = SetTag {
+        repository: &dev,
+        name: &"1".parse().unwrap(),
+        digest: &digest('a'),
+        source_revision: None,
+        author: &Author::System,
+        provenance: &Provenance::Push,
+        lineage: &Lineage::default(),
+        now: at(1),
+    };
+    tags::set(tx, tag).await?;
+    // One job is the pattern of all.
+    change!(tx.conn, "DELETE FROM job_logs")?;
+    change!(tx.conn, "DELETE FROM jobs")?;
+    change!(tx.conn, "DELETE FROM activity")?;
+    let job = jobs::NewJob {
+        action: Action::PollMirror,
+        parameters: Parameters::PollAll,
+        cause: Cause::Asked { author: Author::System },
+        policy: None,
+        repository: Some(dev.id),
+        parent: None,
+        retry_of: None,
+        serial_key: None,
+        scheduled_at: at(1),
+        retries: 0,
+    };
+    jobs::enqueue(tx, job, at(1)).await?;
+    let mut note = NewActivity::new(at(1), Author::System, ActivityKind::TagPushed);
+    note.repository = Some(dev.id);
+    activity::add(tx, &note).await?;
+    Ok(dev)
+}
+
+/// As many rows again, each with another value in some columns.
+async fn multiply(tx: &mut Tx, times: u64) -> Result<(), Error> {
+    let hex = "printf('%064x', n.i)";
+    let id = "printf('f0000000-0000-7000-8000-%012x', n.i)";
+    let manifest = format!("'sha256:' || {hex}");
+    let of_one = "digest = 'sha256:' || '".to_owned() + &"a".repeat(64) + "'";
+    for (table, rows, changed) in [
+        ("manifests", of_one.as_str(), vec![("digest", manifest.as_str())]),
+        ("repository_manifests", of_one.as_str(), vec![("digest", manifest.as_str())]),
+        ("tags", "name = '1'", vec![("name", "'t' || n.i"), ("revision", "1000 + n.i")]),
+        ("jobs", "TRUE", vec![("id", id)]),
+        ("activity", "TRUE", vec![("id", "1000 + n.i")]),
+        ("repositories", "TRUE", vec![("id", id), ("name", "'dev/r' || n.i")]),
+    ] {
+        let columns = format!("SELECT name FROM pragma_table_info('{table}')");
+        let columns = rows!(tx.conn, (String,), AssertSqlSafe(columns))?;
+        let columns: Vec<&str> = columns.iter().map(|(name,)| name.as_str()).collect();
+        let changed: HashMap<&str, &str> = changed.into_iter().collect();
+        let values: Vec<&str> =
+            columns.iter().map(|name| changed.get(name).copied().unwrap_or(name)).collect();
+        let (columns, values) = (columns.join(", "), values.join(", "));
+        let sql = format!(
+            "INSERT INTO {table} ({columns})
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {times})
+             SELECT {values} FROM n, (SELECT * FROM {table} WHERE {rows} LIMIT 1)"
+        );
+        change!(tx.conn, AssertSqlSafe(sql))?;
+    }
+    Ok(())
+}
+
+/// How many steps SQLite's machine makes for an answer.
+async fn steps<T>(conn: &mut Conn, ask: impl AsyncFnOnce(&mut Conn) -> Result<T, Error>) -> (T, u64) {
+    let made = Arc::new(AtomicU64::new(0));
+    let counting = made.clone();
+    let Backend::Sqlite(sqlite) = &mut conn.backend else { panic!("only SQLite counts its steps") };
+    sqlite.lock_handle().await.unwrap().set_progress_handler(1, move || {
+        counting.fetch_add(1, Relaxed);
+        true
+    });
+    let answer = ask(conn).await.unwrap();
+    (answer, made.load(Relaxed))
+}
+
+fn next<T>(page: &Page<T>) -> PageRequest {
+    PageRequest { start: page.next.clone(), size: 25 }
+}
+
+/// What each question costs.
+async fn costs(filled: &Filled) -> Vec<(&'static str, u64)> {
+    let conn = &mut filled.db.read().await.unwrap();
+    let first = PageRequest::first(25);
+    let everything = Visible::Everything;
+    let owner = Visible::Of { public: true, namespaces: vec!["dev".parse().unwrap()] };
+    let dev = filled.dev.id;
+    let mut costs = Vec::new();
+    macro_rules! cost {
+        ($what:literal, $ask:expr) => {{
+            let (answer, cost) = steps(conn, $ask).await;
+            costs.push(($what, cost));
+            answer
+        }};
+    }
+    for (what, filter) in [
+        ("all jobs", JobFilter::default()),
+        (
+            "jobs of a repository",
+            JobFilter { repository: Some(filled.dev.name.clone()), ..JobFilter::default() },
+        ),
+        ("waiting jobs", JobFilter { status: Some(Status::Waiting), ..JobFilter::default() }),
+        ("polls", JobFilter { action: Some(Action::PollMirror), ..JobFilter::default() }),
+        ("transfers", JobFilter { without_evaluations: true, ..JobFilter::default() }),
+    ] {
+        let (page, cost) =
+            steps(conn, async |conn| jobs::list(conn, &everything, None, &filter, &first).await).await;
+        costs.push((what, cost));
+        let page = next(&page);
+        let (_, cost) =
+            steps(conn, async |conn| jobs::list(conn, &everything, None, &filter, &page).await).await;
+        costs.push((what, cost));
+    }
+    let all = ActivityFilter::default();
+    let page = cost!("activity", async |conn| activity::list(conn, &everything, &all, &first).await);
+    cost!("more activity", async |conn| activity::list(conn, &everything, &all, &next(&page)).await);
+    let of = ActivityFilter { repository: Some(filled.dev.name.clone()), namespace: None };
+    cost!("activity of a repository", async |conn| activity::list(conn, &everything, &of, &first).await);
+    let page = cost!("tags", async |conn| tags::summaries(conn, dev, None, &first).await);
+    cost!("more tags", async |conn| tags::summaries(conn, dev, None, &next(&page)).await);
+    let end = Cursor { back: true, position: 9, key: "2".to_owned() };
+    let end = PageRequest { start: Some(end), size: 25 };
+    cost!("tags from the other end", async |conn| tags::summaries(conn, dev, None, &end).await);
+    let none = RepositoryFilter { namespace: Some("dev".parse().unwrap()), ..RepositoryFilter::default() };
+    let deep = PageRequest {
+        start: Some(Cursor { back: false, position: 9, key: "\"dev/r1\"".to_owned() }),
+        size: 25,
+    };
+    cost!("repositories", async |conn| repositories::list(conn, &owner, &none, &deep).await);
+    let names = PageRequest::first(25);
+    cost!("accounts", async |conn| accounts::list(conn, None, None, &names).await);
+    cost!("referrers", async |conn| manifests::referrers(conn, dev, &digest('a'), None).await);
+    cost!("a tag by its digest", async |conn| tags::newest_at(conn, dev, &digest('a')).await);
+    let tag: Tag = "1".parse().unwrap();
+    cost!("a tag", async |conn| tags::summary(conn, dev, &tag).await);
+    let window = undo::Window { now: at(9), length: SignedDuration::from_hours(1) };
+    cost!("a tag's history", async |conn| undo::history(conn, dev, &tag, None, 25, &window).await);
+    costs
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_hundred_times_as_much_is_in_costs_no_more_to_ask() {
+    let (small, large) = (Filled::with(SMALL).await, Filled::with(LARGE).await);
+    let mut grown = Vec::new();
+    for ((what, before), (_, after)) in costs(&small).await.into_iter().zip(costs(&large).await) {
+        // Lists are counted up to a thousand, of which the small database has fewer.
+        let counting = 40 * Total::COUNTED;
+        if after > before * 3 + counting {
+            grown.push(format!("{what}: {before} steps with {SMALL} rows, {after} with {LARGE}"));
+        }
+    }
+    assert!(grown.is_empty(), "{grown:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_query_for_referrers_begins_at_the_subject() {
+    let filled = Filled::with(5_000).await;
+    let conn = &mut filled.db.read().await.unwrap();
+    for sql in [manifests::REFERRERS, manifests::REFERRERS_PAGE] {
+        let plan: Vec<(i64, i64, i64, String)> =
+            rows!(conn, (i64, i64, i64, String), AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).unwrap();
+        let reads: Vec<&str> = plan
+            .iter()
+            .map(|step| step.3.as_str())
+            .filter(|step| step.contains(" m ") || step.contains(" l "))
+            .collect();
+        assert!(reads[0].contains("m USING INDEX manifests_by_subject"), "{plan:#?}");
+        assert!(reads[1].contains("l USING") && reads[1].contains("digest=?"), "{plan:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_query_for_referrers_begins_at_the_subject_on_postgresql_too() {
+    let url = tokio::task::spawn_blocking(longshore_testkit::postgres::new_database).await.unwrap();
+    let db = Database::open(&url, Vault::from_key([7; 32])).await.unwrap();
+    let dev = write(&db, |tx| Box::pin(seed(tx))).await;
+    write(&db, |tx| {
+        Box::pin(async move {
+            change!(
+                tx.conn,
+                "INSERT INTO manifests (digest, media_type, annotations, size, bytes, created_at)
+                 SELECT 'sha256:' || LPAD(TO_HEX(i), 64, '0'), '', '{}', 1, '', 0 FROM generate_series(1, 20000) i"
+            )?;
+            change!(
+                tx.conn,
+                "INSERT INTO repository_manifests (repository, digest, linked_at)
+                 SELECT l.repository, m.digest, 0 FROM manifests m, repository_manifests l ON CONFLICT DO NOTHING"
+            )?;
+            change!(tx.conn, "ANALYZE manifests")?;
+            change!(tx.conn, "ANALYZE repository_manifests")?;
+            Ok::<_, Error>(())
+        })
+    })
+    .await;
+    let conn = &mut db.read().await.unwrap();
+    let (repository, subject) = (format!("'{}'", dev.id), format!("'{}'", digest('a')));
+    for sql in [manifests::REFERRERS, manifests::REFERRERS_PAGE] {
+        let sql = ["NULL::text", "NULL::text", "10", "1000"]
+            .iter()
+            .zip(3..)
+            .fold(sql.replace("$1", &repository).replace("$2", &subject), |sql, (value, number)| {
+                sql.replace(&format!("${number}"), value)
+            });
+        let plan: Vec<(String,)> = rows!(conn, (String,), AssertSqlSafe(format!("EXPLAIN {sql}"))).unwrap();
+        let plan: String = plan.into_iter().map(|(line,)| line + "\n").collect();
+        assert!(plan.contains("manifests_by_subject") && !plan.contains("Seq Scan"), "{plan}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_takes_as_many_statements_however_many_rows_it_has() {
+    let filled = Filled::with(SMALL).await;
+    let number = async |size: u32| {
+        let before = filled.db.reads_made();
+        let conn = &mut filled.db.read().await.unwrap();
+        let page = PageRequest::first(size);
+        tags::summaries(conn, filled.dev.id, None, &page).await.unwrap();
+        let tags = filled.db.reads_made() - before;
+        repositories::list(conn, &Visible::Everything, &RepositoryFilter::default(), &page).await.unwrap();
+        (tags, filled.db.reads_made() - before - tags)
+    };
+    assert_eq!(number(1).await, (4, 4));
+    assert_eq!(number(100).await, (4, 4));
+}
+
+/// Somebody who sees a few repositories finds what happened there, however much happened elsewhere since.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_little_one_sees_is_found_behind_all_that_one_does_not() {
+    let filled = Filled::with(LARGE).await;
+    let db = &filled.db;
+    let mine = write(db, |tx| {
+        Box::pin(async move {
+            let name = "mine/app".parse().unwrap();
+            let mine = repositories::create(tx, &name, &NewRepository::default(), at(0)).await?;
+            let sql = "UPDATE jobs SET repository = $1 WHERE id IN (SELECT id FROM jobs ORDER BY id LIMIT 3)";
+            change!(tx.conn, sql, mine.id.to_string())?;
+            let sql = "UPDATE activity SET repository = $1 WHERE id IN (SELECT id FROM activity ORDER BY id LIMIT 3)";
+            change!(tx.conn, sql, mine.id.to_string())?;
+            Ok::<_, Error>(mine)
+        })
+    })
+    .await;
+    let conn = &mut db.read().await.unwrap();
+    let visible = Visible::Of { public: false, namespaces: vec!["mine".parse().unwrap()] };
+    let (filter, two) = (JobFilter::default(), PageRequest::first(2));
+    let page = jobs::list(conn, &visible, None, &filter, &two).await.unwrap();
+    assert!(page.items.len() == 2 && page.items.iter().all(|job| job.repository == Some(mine.id)));
+    let rest = PageRequest { start: page.next.clone(), size: 2 };
+    let last = jobs::list(conn, &visible, None, &filter, &rest).await.unwrap();
+    assert_eq!((last.items.len(), last.next), (1, None));
+    let back = PageRequest { start: last.previous.clone(), size: 2 };
+    let again = jobs::list(conn, &visible, None, &filter, &back).await.unwrap();
+    assert_eq!(again.items, page.items);
+    let told =
+        activity::list(conn, &visible, &ActivityFilter::default(), &PageRequest::first(9)).await.unwrap();
+    assert_eq!((told.items.len(), told.next), (3, None));
+    // A filter on top may leave a page short, which then leads on to where nobody has looked yet.
+    let filter = JobFilter { action: Some(Action::PollMirror), ..JobFilter::default() };
+    let page = jobs::list(conn, &visible, None, &filter, &two).await.unwrap();
+    assert!(page.items.is_empty() && page.total == Total::MoreThan(0));
+    let beyond = PageRequest { start: page.next, size: 9 };
+    assert_eq!(jobs::list(conn, &visible, None, &filter, &beyond).await.unwrap().items.len(), 3);
+    let all: i64 = value!(conn, i64, "SELECT COUNT(*) FROM jobs").unwrap();
+    assert!(all.unsigned_abs() > LARGE);
+}
