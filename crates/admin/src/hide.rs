@@ -11,8 +11,8 @@ use longshore_model::stored::{self, Speaks};
 use longshore_model::tag::{TagChange, TagSummary};
 use longshore_model::view::{ANOTHER_REGISTRY, ANOTHER_REPOSITORY};
 use longshore_model::{
-    AccountId, Actor, PolicyId, Problem, PromotionPolicy, Provenance, PullMirror, PushMirror, RemoteId,
-    RepositoryId, Revision, UserActor,
+    AccountId, Actor, PolicyId, Problem, PromotionPolicy, Provenance, PullMirror, PushMirror, Remote,
+    RemoteId, Repository, RepositoryId, Revision, UserActor,
 };
 use longshore_oci::{RemoteName, RepositoryName};
 use std::collections::HashMap;
@@ -27,30 +27,29 @@ fn another_remote_repository() -> RemoteName {
     another_repository().into()
 }
 
-/// Decides what one actor may be told, and remembers it for the length of one answer. What an answer refers to
-/// is looked up at once, with one query for its repositories and one for its remotes, however many they are.
+/// Decides what one actor may be told. What an answer refers to is looked up at once, with one query for its
+/// repositories and one for its remotes, however many they are, and remembered for the length of the answer; it is
+/// the same whoever is told.
 pub(crate) struct Curtain<'a> {
     admin: &'a Admin,
     actor: &'a Actor,
     conn: Conn,
-    remotes: HashMap<RemoteId, bool>,
+    known: Known,
+}
+
+/// What was looked up; none of what is not there.
+#[derive(Default)]
+struct Known {
+    remotes: HashMap<RemoteId, Option<Remote>>,
     mirrors: HashMap<PolicyId, Option<RemoteId>>,
-    repositories: HashMap<RepositoryId, bool>,
-    names: HashMap<RepositoryName, bool>,
+    repositories: HashMap<RepositoryId, Option<Repository>>,
+    names: HashMap<RepositoryName, Option<Repository>>,
 }
 
 impl Admin {
     /// A curtain before what `actor` may not see.
     pub(crate) async fn curtain<'a>(&'a self, actor: &'a Actor) -> Result<Curtain<'a>, Problem> {
-        Ok(Curtain {
-            admin: self,
-            actor,
-            conn: self.read().await?,
-            remotes: HashMap::new(),
-            mirrors: HashMap::new(),
-            repositories: HashMap::new(),
-            names: HashMap::new(),
-        })
+        Ok(Curtain { admin: self, actor, conn: self.read().await?, known: Known::default() })
     }
 }
 
@@ -61,11 +60,20 @@ impl Eyes for Curtain<'_> {
     }
 
     fn repository(&self, id: RepositoryId) -> bool {
-        self.everything() || self.repositories.get(&id).copied().unwrap_or_default()
+        let found = self.known.repositories.get(&id).and_then(Option::as_ref);
+        self.everything() || found.is_some_and(|found| self.may_read(found))
     }
 
     fn remote(&self, id: RemoteId) -> bool {
-        self.everything() || self.remotes.get(&id).copied().unwrap_or_default()
+        let found = self.known.remotes.get(&id).and_then(Option::as_ref);
+        self.everything() || found.is_some_and(|found| self.admin.may_use(self.actor, found))
+    }
+}
+
+impl<'a> Curtain<'a> {
+    /// The same curtain before another reader, who costs no query for what was looked up already.
+    pub(crate) fn before(self, actor: &'a Actor) -> Self {
+        Self { actor, ..self }
     }
 }
 
@@ -74,23 +82,26 @@ impl Curtain<'_> {
         &mut self.conn
     }
 
+    fn may_read(&self, repository: &Repository) -> bool {
+        self.admin.0.access.may(self.actor, Action::Read, repository)
+    }
+
     /// Looks up whether the reader may see these repositories and remotes.
     async fn look(&mut self, repositories: &[RepositoryId], remotes: &[RemoteId]) -> Result<(), Problem> {
         if self.everything() {
             return Ok(());
         }
-        let unknown = |id: &&RepositoryId| !self.repositories.contains_key(*id);
+        let known = &mut self.known;
+        let unknown = |id: &&RepositoryId| !known.repositories.contains_key(*id);
         let unknown: Vec<RepositoryId> = repositories.iter().filter(unknown).copied().collect();
         let found = repositories::get_all(&mut self.conn, &unknown).await?;
-        self.repositories.extend(unknown.into_iter().map(|id| (id, false)));
-        let access = &self.admin.0.access;
-        self.repositories
-            .extend(found.iter().map(|found| (found.id, access.may(self.actor, Action::Read, found))));
-        let unknown = |id: &&RemoteId| !self.remotes.contains_key(*id);
+        known.repositories.extend(unknown.into_iter().map(|id| (id, None)));
+        known.repositories.extend(found.into_iter().map(|found| (found.id, Some(found))));
+        let unknown = |id: &&RemoteId| !known.remotes.contains_key(*id);
         let unknown: Vec<RemoteId> = remotes.iter().filter(unknown).copied().collect();
         let found = remotes::get_all(&mut self.conn, &unknown).await?;
-        self.remotes.extend(unknown.into_iter().map(|id| (id, false)));
-        self.remotes.extend(found.iter().map(|found| (found.id, self.admin.may_use(self.actor, found))));
+        known.remotes.extend(unknown.into_iter().map(|id| (id, None)));
+        known.remotes.extend(found.into_iter().map(|found| (found.id, Some(found))));
         Ok(())
     }
 
@@ -126,13 +137,12 @@ impl Curtain<'_> {
         if self.everything() {
             return Ok(true);
         }
-        if let Some(known) = self.names.get(name) {
-            return Ok(*known);
+        if !self.known.names.contains_key(name) {
+            let found = repositories::find(&mut self.conn, name).await?;
+            self.known.names.insert(name.clone(), found);
         }
-        let found = repositories::find(&mut self.conn, name).await?;
-        let sees = found.is_some_and(|found| self.admin.0.access.may(self.actor, Action::Read, &found));
-        self.names.insert(name.clone(), sees);
-        Ok(sees)
+        let found = self.known.names.get(name).and_then(Option::as_ref);
+        Ok(found.is_some_and(|found| self.may_read(found)))
     }
 
     /// Whether the reader may see the remote.
@@ -146,11 +156,11 @@ impl Curtain<'_> {
         if self.everything() {
             return Ok(true);
         }
-        let remote = match self.mirrors.get(&mirror) {
+        let remote = match self.known.mirrors.get(&mirror) {
             Some(known) => *known,
             None => {
                 let found = pull_mirrors::get(&mut self.conn, mirror).await?.map(|mirror| mirror.remote);
-                self.mirrors.insert(mirror, found);
+                self.known.mirrors.insert(mirror, found);
                 found
             }
         };

@@ -57,6 +57,13 @@ pub(super) enum Subject {
     Pauses,
 }
 
+/// Which of the jobs that changed are followed: these, and of others those in these repositories.
+pub(super) struct FollowedJobs {
+    pub(super) jobs: Vec<JobId>,
+    pub(super) of: Vec<JobId>,
+    pub(super) in_repositories: Vec<RepositoryId>,
+}
+
 /// Who begins to follow.
 pub(super) struct Newcomer {
     pub(super) actor: Actor,
@@ -170,6 +177,20 @@ impl State {
     fn follows_repositories(&self) -> bool {
         self.topics.keys().any(|key| matches!(key, Key::Repository(_)))
     }
+
+    /// Which of these jobs anybody could want to be told of.
+    fn followed_among(&self, jobs: Vec<JobId>) -> FollowedJobs {
+        if self.follows(Key::Jobs) {
+            return FollowedJobs { jobs, of: Vec::new(), in_repositories: Vec::new() };
+        }
+        let in_repositories = self.topics.keys().filter_map(|key| match key {
+            Key::Repository(repository) => Some(*repository),
+            Key::Jobs | Key::Job(_) => None,
+        });
+        let in_repositories: Vec<RepositoryId> = in_repositories.collect();
+        let (jobs, of) = jobs.into_iter().partition(|job| self.follows(Key::Job(*job)));
+        FollowedJobs { jobs, of, in_repositories }
+    }
 }
 
 impl Hub {
@@ -228,6 +249,11 @@ impl Hub {
     pub(super) fn tell(&self, numbers: &[u64], event: &Arc<SharedEvent>) {
         let state = self.state();
         numbers.iter().filter_map(|number| state.followers.get(number)).for_each(|entry| entry.tell(event));
+    }
+
+    /// Which of these jobs have to be loaded.
+    pub(super) fn followed_among(&self, jobs: Vec<JobId>) -> FollowedJobs {
+        self.state().followed_among(jobs)
     }
 
     /// Ends the streams of those who follow what they may not see any more.

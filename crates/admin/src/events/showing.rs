@@ -1,50 +1,110 @@
 //! What changed, loaded once, and shown to each sort of reader as far as it may see it.
 
 use super::SharedEvent;
-use super::hub::{Key, Subject};
+use super::hub::{FollowedJobs, Key, Reader, Subject};
 use super::telling::Telling;
+use crate::hide::Curtain;
 use longshore_access::Action;
 use longshore_metadata::repositories::Visible;
 use longshore_metadata::{Conn, jobs, repositories};
 use longshore_model::job::{Event, JobFilter};
-use longshore_model::{JobId, PageRequest, Problem, Repository, RepositoryId, stored};
+use longshore_model::{Actor, JobId, PageRequest, Problem, Repository, RepositoryId, stored};
 use longshore_oci::RepositoryName;
 use metrics::counter;
+use std::collections::{HashMap, HashSet};
 
 /// More lines than this are not sent at once; the rest follows.
 const LINES: i64 = 500;
 /// How many jobs are told of again when any number of them was held or freed.
 const CATCH_UP: u32 = 100;
 
+/// So many jobs are loaded at once.
+const AT_ONCE: usize = 200;
+
+/// What changed and is to be told of now.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) jobs: Vec<JobId>,
+    pub(super) logs: Vec<JobId>,
+    pub(super) tags: Vec<RepositoryId>,
+    pub(super) pauses: bool,
+}
+
 /// A job, and the repository that it is about, where that is there.
 type Loaded = (stored::Job, Option<Repository>);
 
 impl Telling {
-    /// Tells of one subject.
-    pub(super) async fn show(&mut self, subject: Subject) -> Result<(), Problem> {
-        counter!("longshore_event_loads_total").increment(1);
-        match subject {
-            Subject::Job(id) => self.show_job(id).await,
-            Subject::Log(id) => self.show_log(id).await,
-            Subject::Tags(id) => self.show_tags(id).await,
-            Subject::Pauses => self.show_pauses().await,
+    /// Tells of what changed. What cannot be loaded is told of when it changes again.
+    pub(super) async fn show(&mut self, batch: Batch) {
+        let Batch { jobs, logs, tags, pauses } = batch;
+        for jobs in jobs.chunks(AT_ONCE) {
+            delivered(self.show_jobs(jobs.to_vec()).await);
+        }
+        for job in logs {
+            counter!("longshore_event_loads_total").increment(1);
+            delivered(self.show_log(job).await);
+        }
+        if !tags.is_empty() {
+            delivered(self.show_tags(&tags).await);
+        }
+        if pauses {
+            counter!("longshore_event_loads_total").increment(1);
+            delivered(self.show_pauses().await);
         }
     }
 
-    async fn show_job(&self, id: JobId) -> Result<(), Problem> {
-        let Some((job, repository)) = load(&mut self.admin.read().await?, id).await? else { return Ok(()) };
-        let about = job.repository.map(Key::Repository);
-        let keys: Vec<Key> = [Key::Jobs, Key::Job(id)].into_iter().chain(about).collect();
+    /// Three statements for all jobs; then one look at what they mention, for all readers together.
+    async fn show_jobs(&self, changed: Vec<JobId>) -> Result<(), Problem> {
         let hub = self.hub();
-        for (_, actor, numbers) in hub.readers(&keys) {
-            if !self.admin.may_see_job(&actor, &job, repository.as_ref()) {
-                hub.end(&numbers, Key::Job(id));
-                continue;
+        let FollowedJobs { jobs, of, in_repositories } = hub.followed_among(changed);
+        let loaded = {
+            let mut conn = self.admin.read().await?;
+            let mut wanted = jobs::in_repositories(&mut conn, &of, &in_repositories).await?;
+            wanted.extend(jobs);
+            counter!("longshore_event_loads_total").increment(wanted.len() as u64);
+            load(&mut conn, &wanted).await?
+        };
+        // By reader, since one curtain is drawn before each.
+        let mut readers: HashMap<Reader, (Actor, Vec<(&Loaded, Vec<u64>)>)> = HashMap::new();
+        for job in &loaded {
+            let about = job.0.repository.map(Key::Repository);
+            let keys: Vec<Key> = [Key::Jobs, Key::Job(job.0.id)].into_iter().chain(about).collect();
+            for (reader, actor, numbers) in hub.readers(&keys) {
+                readers.entry(reader).or_insert_with(|| (actor, Vec::new())).1.push((job, numbers));
             }
-            let job = self.admin.curtain(&actor).await?.job(job.clone()).await?;
-            hub.tell(&numbers, &SharedEvent::new(Event::Job { job: Box::new(job) }, None));
+        }
+        let mut curtain = None;
+        for (actor, followed) in readers.values() {
+            let mut seen = Vec::new();
+            let mut told = Vec::new();
+            for ((job, repository), numbers) in followed {
+                match self.admin.may_see_job(actor, job, repository.as_ref()) {
+                    true => {
+                        seen.push(job.clone());
+                        told.push(numbers);
+                    }
+                    false => hub.end(numbers, Key::Job(job.id)),
+                }
+            }
+            let mut drawn = self.curtain_before(actor, curtain.take()).await?;
+            for (job, numbers) in drawn.jobs(seen).await?.into_iter().zip(told) {
+                hub.tell(numbers, &SharedEvent::new(Event::Job { job: Box::new(job) }, None));
+            }
+            curtain = Some(drawn);
         }
         Ok(())
+    }
+
+    /// The curtain that was drawn before another reader, or a first one.
+    async fn curtain_before<'a>(
+        &'a self,
+        actor: &'a Actor,
+        curtain: Option<Curtain<'a>>,
+    ) -> Result<Curtain<'a>, Problem> {
+        match curtain {
+            Some(curtain) => Ok(curtain.before(actor)),
+            None => self.admin.curtain(actor).await,
+        }
     }
 
     async fn show_log(&mut self, id: JobId) -> Result<(), Problem> {
@@ -52,37 +112,46 @@ impl Telling {
         let Some(after) = hub.log(id) else { return Ok(()) };
         let (lines, loaded) = {
             let mut conn = self.admin.read().await?;
-            (jobs::logs(&mut conn, id, after, LINES).await?, load(&mut conn, id).await?)
+            (jobs::logs(&mut conn, id, after, LINES).await?, load(&mut conn, &[id]).await?.pop())
         };
         let (Some(last), Some((job, repository))) = (lines.last(), loaded) else { return Ok(()) };
         hub.set_log(id, last.line);
         if lines.len() as i64 == LINES {
             self.want(Subject::Log(id));
         }
-        for (_, actor, numbers) in hub.readers(&[Key::Job(id)]) {
-            if !self.admin.may_see_job(&actor, &job, repository.as_ref()) {
-                hub.end(&numbers, Key::Job(id));
+        let readers = hub.readers(&[Key::Job(id)]);
+        let mut curtain = None;
+        for (_, actor, numbers) in &readers {
+            if !self.admin.may_see_job(actor, &job, repository.as_ref()) {
+                hub.end(numbers, Key::Job(id));
                 continue;
             }
-            let lines = self.admin.curtain(&actor).await?.shown(lines.clone()).await?;
-            hub.tell(&numbers, &SharedEvent::new(Event::Log { job: id, lines }, Some(after)));
+            let mut drawn = self.curtain_before(actor, curtain.take()).await?;
+            let lines = drawn.shown(lines.clone()).await?;
+            hub.tell(numbers, &SharedEvent::new(Event::Log { job: id, lines }, Some(after)));
+            curtain = Some(drawn);
         }
         Ok(())
     }
 
-    async fn show_tags(&self, id: RepositoryId) -> Result<(), Problem> {
-        let found = repositories::get(&mut self.admin.read().await?, id).await?;
+    async fn show_tags(&self, changed: &[RepositoryId]) -> Result<(), Problem> {
+        counter!("longshore_event_loads_total").increment(changed.len() as u64);
+        let found = repositories::get_all(&mut self.admin.read().await?, changed).await?;
+        let found: HashMap<RepositoryId, Repository> =
+            found.into_iter().map(|found| (found.id, found)).collect();
         let hub = self.hub();
-        let key = Key::Repository(id);
-        let followed = hub.followed().into_iter().find(|(followed, _)| *followed == key);
-        // It was deleted under the eyes of who follows it, and may come back: its name then is known.
-        let name = found.as_ref().map(|found| found.name.clone()).or(followed.and_then(|(_, name)| name));
-        let Some(repository) = name else { return Ok(()) };
-        let event = SharedEvent::new(Event::Tags { repository }, None);
-        for (_, actor, numbers) in hub.readers(&[key]) {
-            match found.as_ref().is_none_or(|found| self.admin.0.access.may(&actor, Action::Read, found)) {
-                true => hub.tell(&numbers, &event),
-                false => hub.end(&numbers, key),
+        let names: HashMap<Key, Option<RepositoryName>> = hub.followed().into_iter().collect();
+        for id in changed {
+            let (key, found) = (Key::Repository(*id), found.get(id));
+            // It was deleted under the eyes of who follows it, and may come back: its name then is known.
+            let name = found.map(|found| found.name.clone()).or_else(|| names.get(&key).cloned().flatten());
+            let Some(repository) = name else { continue };
+            let event = SharedEvent::new(Event::Tags { repository }, None);
+            for (_, actor, numbers) in hub.readers(&[key]) {
+                match found.is_none_or(|found| self.admin.0.access.may(&actor, Action::Read, found)) {
+                    true => hub.tell(&numbers, &event),
+                    false => hub.end(&numbers, key),
+                }
             }
         }
         Ok(())
@@ -119,11 +188,21 @@ impl Telling {
     }
 }
 
-async fn load(conn: &mut Conn, id: JobId) -> Result<Option<Loaded>, Problem> {
-    let Some(job) = jobs::get(conn, id).await? else { return Ok(None) };
-    let repository = match job.repository {
-        Some(repository) => repositories::get(conn, repository).await?,
-        None => None,
+fn delivered(outcome: Result<(), Problem>) {
+    if let Err(problem) = outcome {
+        tracing::warn!(%problem, "an event was not delivered");
+    }
+}
+
+/// Those of several jobs that are there: two statements, however many they are.
+async fn load(conn: &mut Conn, ids: &[JobId]) -> Result<Vec<Loaded>, Problem> {
+    let jobs = jobs::get_all(conn, ids).await?;
+    let about: HashSet<RepositoryId> = jobs.iter().filter_map(|job| job.repository).collect();
+    let about = repositories::get_all(conn, &about.into_iter().collect::<Vec<_>>()).await?;
+    let about: HashMap<RepositoryId, Repository> = about.into_iter().map(|found| (found.id, found)).collect();
+    let with_repository = |job: stored::Job| {
+        let repository = job.repository.and_then(|repository| about.get(&repository).cloned());
+        (job, repository)
     };
-    Ok(Some((job, repository)))
+    Ok(jobs.into_iter().map(with_repository).collect())
 }

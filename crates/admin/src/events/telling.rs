@@ -1,7 +1,8 @@
-//! The one task that tells followers what changed, for as long as there are any. A change costs one look
-//! at the database however many follow.
+//! The one task that tells followers what changed, for as long as there are any. What changed meanwhile is loaded
+//! together and once, however many follow; what nobody follows is not loaded.
 
 use super::hub::{Hub, Subject};
+use super::showing::Batch;
 use crate::Admin;
 use longshore_access::Credential;
 use longshore_metadata::{Change, accounts};
@@ -90,13 +91,18 @@ impl Telling {
         let now = Instant::now();
         self.told.retain(|_, told| *told + PACE > now);
         let due: Vec<Subject> = self.due.iter().filter(|(_, at)| **at <= now).map(|(s, _)| *s).collect();
+        let mut batch = Batch::default();
         for subject in due {
             self.due.remove(&subject);
             self.told.insert(subject, now);
-            if let Err(problem) = self.show(subject).await {
-                tracing::warn!(%problem, "an event was not delivered");
+            match subject {
+                Subject::Job(job) => batch.jobs.push(job),
+                Subject::Log(job) => batch.logs.push(job),
+                Subject::Tags(repository) => batch.tags.push(repository),
+                Subject::Pauses => batch.pauses = true,
             }
         }
+        self.show(batch).await;
         Ok(())
     }
 

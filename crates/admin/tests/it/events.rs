@@ -4,8 +4,10 @@ use crate::registry::Registry;
 use crate::scene::{SAVE, Scene, name, pull_mirror_over, robot_at, secret, tag, typed};
 use futures::StreamExt;
 use longshore_admin::{EventFilter, EventStream, News};
-use longshore_model::job::{Event, Status};
-use longshore_model::{Actor, Code, Visibility};
+use longshore_metadata::jobs::{self, NewJob};
+use longshore_metadata::{Error, Priority};
+use longshore_model::job::{Action, Cause, Event, Parameters, Status};
+use longshore_model::{Actor, Author, Clock, Code, RepositoryId, Visibility};
 use std::time::Duration;
 
 async fn next(events: &mut EventStream) -> Event {
@@ -45,6 +47,62 @@ async fn jobs_are_told_to_those_who_administer_their_repository() {
     let Event::Job { job } = next(&mut told).await else { panic!("a job is told of again") };
     assert_eq!(job.status, Status::Canceled);
     assert!(is_silent(&mut untold).await);
+}
+
+/// Many jobs about a repository, in one transaction.
+async fn enqueue(scene: &Scene, repository: RepositoryId, count: u64) {
+    let now = scene.clock.now();
+    let enqueued = scene.db.write(Priority::Normal, move |tx| {
+        Box::pin(async move {
+            for _ in 0..count {
+                let job = NewJob {
+                    action: Action::PollMirror,
+                    parameters: Parameters::PollAll,
+                    cause: Cause::Asked { author: Author::System },
+                    policy: None,
+                    repository: Some(repository),
+                    parent: None,
+                    retry_of: None,
+                    serial_key: None,
+                    scheduled_at: now,
+                    retries: 0,
+                };
+                jobs::enqueue(tx, job, now).await?;
+            }
+            Ok::<_, Error>(())
+        })
+    });
+    enqueued.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_changes_together_is_loaded_together_and_what_nobody_follows_is_not_loaded() {
+    const JOBS: u64 = 40;
+    let scene = Scene::new().await;
+    let followed = scene.repository("dev/web", Visibility::Public).await;
+    let other = scene.repository("dev/other", Visibility::Public).await;
+    let follow = async |who: &str, filter: EventFilter| {
+        scene.admin.events(&scene.who(who).await, None, filter).await.unwrap()
+    };
+    let of_one = EventFilter { repository: Some(name("dev/web")), ..EventFilter::default() };
+    let mut dev = follow("dev", of_one).await;
+    let before = scene.db.reads_made();
+    enqueue(&scene, other.id, JOBS).await;
+    assert!(is_silent(&mut dev).await);
+    let idle = scene.db.reads_made() - before;
+    assert!(idle <= 4, "{idle} statements for {JOBS} jobs that nobody follows");
+
+    let mut root = follow("root", EventFilter { jobs: true, ..EventFilter::default() }).await;
+    let before = scene.db.reads_made();
+    enqueue(&scene, followed.id, JOBS).await;
+    for events in [&mut dev, &mut root] {
+        for _ in 0..JOBS {
+            let Event::Job { job } = next(events).await else { panic!("a job is told of") };
+            assert_eq!(job.repository, Some(followed.id));
+        }
+    }
+    let told = scene.db.reads_made() - before;
+    assert!(told <= 20, "{told} statements for {JOBS} jobs that two follow");
 }
 
 #[tokio::test]
