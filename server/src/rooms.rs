@@ -31,7 +31,7 @@ use crate::config::{KeySource, Settings};
 use crate::epoch::{Epoch, Mark};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
-use crate::middleware::{Gatekeeper, StrictTransport, identify, panicked, protect, record};
+use crate::middleware::{Gatekeeper, StrictTransport, compress, identify, panicked, protect, record};
 use crate::site::{self, Assets};
 use crate::storage::Storage;
 use crate::tls::{self, Tls};
@@ -224,17 +224,14 @@ impl Rooms {
             trusted_proxies: settings.trusted_proxies.clone(),
             seconds: settings.hsts_seconds,
         };
+        let api = Api::new(self.admin.clone(), settings.limits.body_bytes, shutdown.clone());
         Router::new()
             .route("/healthz", get(async || "ok\n"))
             .route("/readyz", get(ready).with_state((self.db.clone(), shutdown.clone())))
             .merge(operating)
             .merge(registry.router())
-            .merge(longshore_api::router(Api::new(
-                self.admin.clone(),
-                settings.limits.body_bytes,
-                shutdown.clone(),
-            )))
-            .merge(site.layer(RequestBodyLimitLayer::new(settings.limits.body_bytes)))
+            .merge(longshore_api::router(api).layer(compress()))
+            .merge(site.layer(compress()).layer(RequestBodyLimitLayer::new(settings.limits.body_bytes)))
             .layer(from_fn_with_state(keeper, identify))
             .layer(from_fn_with_state(strict, protect))
             .layer(CatchPanicLayer::custom(panicked))

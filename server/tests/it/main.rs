@@ -16,6 +16,7 @@ mod functions;
 mod garbage;
 mod hostile;
 mod limits;
+mod lists;
 mod logs;
 mod metrics;
 mod migrate;
