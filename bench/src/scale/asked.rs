@@ -73,7 +73,7 @@ pub(crate) const ALL: &[Asked] = &[
     Page(Administrator, "/repositories/crowded/app/settings"),
     Page(Administrator, "/deleted-repositories"),
     Page(Administrator, "/jobs"),
-    Page(Administrator, "/jobs?state=errored"),
+    Page(Administrator, "/jobs?status=errored"),
     Page(User, "/jobs"),
     Page(Administrator, "/jobs/JOB"),
     Page(Administrator, "/activity"),
