@@ -91,7 +91,7 @@ pub(crate) async fn open_sqlite(url: &str, changes: Changes, vault: Vault) -> Re
     let setup = PoolOptions::<Sqlite>::new().max_connections(1).connect_with(options.clone()).await?;
     migrations::sqlite().run(&setup).await?;
     setup.close().await;
-    let log = WriteAhead::of(&options.get_filename());
+    let log = WriteAhead::of(options.get_filename());
     let writer = writer::start(options.clone(), log, changes, vault).await?;
     Ok(Store::Sqlite { readers: sqlite_readers(options).await?, writer })
 }

@@ -104,7 +104,7 @@ mod tests {
 
     /// So many bytes, which are others for the next number: SQLite does not write what is there already.
     fn text(number: u64, bytes: u64) -> String {
-        if number % 2 == 0 { "x" } else { "y" }.repeat(bytes as usize)
+        if number.is_multiple_of(2) { "x" } else { "y" }.repeat(bytes as usize)
     }
 
     /// Reads something that takes a moment, until it is told to stop.
