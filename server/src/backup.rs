@@ -6,13 +6,14 @@
 //! backup knows what is there. Only `longshore.db` makes it a backup, and it is replaced in one step at the end.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use longshore_content::{Content, DiskStore};
 use longshore_metadata::{Database, Priority, epoch, moving};
-use longshore_model::{Clock, SystemClock, size};
+use longshore_model::{Clock, SystemClock, Timestamp, size};
 
 use crate::config::Settings;
 use crate::copying::{self, Copied};
@@ -23,6 +24,8 @@ use crate::rooms::open_database_as_it_is;
 /// How often an instant is tried: garbage that is collected between an instant and the copy of its blobs makes
 /// another one necessary. What has only just come is not collected, so the second one succeeds.
 const INSTANTS: usize = 5;
+
+const GARBAGE: &str = "garbage was collected again and again while its blobs were copied; ask once more";
 
 /// By which the next backup knows what is in the folder.
 pub(crate) const WORKING: &str = "backup.db";
@@ -48,6 +51,16 @@ impl Places {
             published: place("longshore.db"),
             draft: place("longshore.db.new"),
             working: place(WORKING),
+        }
+    }
+
+    /// Removes the rows that an attempt left which broke off.
+    fn drop_draft(&self) -> anyhow::Result<()> {
+        match fs::remove_file(&self.draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("{} cannot be replaced", self.draft.display()))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -80,10 +93,12 @@ async fn backup(from: &Settings, places: &Places) -> anyhow::Result<()> {
     target.drop_stray_uploads().await?;
 
     let first = copying::blobs(&source, &mut old.read().await?, &target).await?;
-    let (rows, copied) = copy_instant(&source, &old, &target, &new).await?;
     let made = clock.now();
-    new.write(Priority::Normal, move |tx| Box::pin(epoch::mark_backup(tx, made))).await?;
-    publish(&new, places).await?;
+    let (rows, copied) = match old.is_file() {
+        true => copy_file(&source, &old, &target, &new, places, made).await?,
+        false => copy_rows(&source, &old, &target, &new, places, made).await?,
+    };
+    publish(places).await?;
     // Not before: until then the backup before names them.
     target.drop_condemned_blobs().await.context("the backup is whole, but blobs of the one before remain")?;
     println!(
@@ -97,12 +112,46 @@ async fn backup(from: &Settings, places: &Places) -> anyhow::Result<()> {
     copied.tell_damage(&source).await
 }
 
-/// Copies what the registry is at one instant.
-async fn copy_instant(
+/// Copies what a registry in SQLite is at one instant: its database writes itself to a file, and the blobs that this
+/// one names are copied behind it.
+async fn copy_file(
     source: &Content,
     old: &Database,
     target: &Content,
     new: &Database,
+    places: &Places,
+    made: Timestamp,
+) -> anyhow::Result<(u64, Copied)> {
+    // What a backup by an earlier version, or of PostgreSQL, left.
+    moving::clear_rows(new).await?;
+    let draft = text(&places.draft)?;
+    let mut new_blobs = 0;
+    for _ in 0..INSTANTS {
+        places.drop_draft()?;
+        old.write_to_file(draft).await.with_context(|| format!("{draft} cannot be written"))?;
+        let instant = Database::open_as_it_is(draft, old.vault().clone()).await?;
+        let mut snapshot = instant.read().await?;
+        let copied = copying::blobs(source, &mut snapshot, target).await?;
+        new_blobs += copied.new;
+        if copied.gone == 0 {
+            target.condemn_blobs_unnamed_in(&mut snapshot).await?;
+            drop(snapshot);
+            instant.close().await;
+            let rows = moving::settle_in(draft, text(&places.working)?, old.vault(), made).await?;
+            return Ok((rows, Copied { new: new_blobs, ..copied }));
+        }
+    }
+    bail!(GARBAGE)
+}
+
+/// Copies what a registry in another database is at one instant, row by row.
+async fn copy_rows(
+    source: &Content,
+    old: &Database,
+    target: &Content,
+    new: &Database,
+    places: &Places,
+    made: Timestamp,
 ) -> anyhow::Result<(u64, Copied)> {
     let mut new_blobs = 0;
     for _ in 0..INSTANTS {
@@ -112,18 +161,17 @@ async fn copy_instant(
         if copied.gone == 0 {
             let rows = moving::copy(&mut snapshot, new).await?;
             target.condemn_blobs_unnamed_in(&mut snapshot).await?;
+            new.write(Priority::Normal, move |tx| Box::pin(epoch::mark_backup(tx, made))).await?;
+            places.drop_draft()?;
+            new.write_to_file(text(&places.draft)?).await?;
             return Ok((rows, Copied { new: new_blobs, ..copied }));
         }
     }
-    bail!("garbage was collected again and again while its blobs were copied; ask once more")
+    bail!(GARBAGE)
 }
 
 /// Puts the rows where a server looks for them, in the place of those of the backup before.
-async fn publish(new: &Database, places: &Places) -> anyhow::Result<()> {
-    if places.draft.exists() {
-        fs::remove_file(&places.draft)?;
-    }
-    new.write_to_file(text(&places.draft)?).await?;
+async fn publish(places: &Places) -> anyhow::Result<()> {
     // A log beside the rows of the backup before would be taken for one of the new rows.
     if places.published.exists() {
         moving::settle(text(&places.published)?).await.context("the backup before cannot be replaced")?;

@@ -9,6 +9,7 @@ mod config;
 mod copying;
 mod epoch;
 mod files;
+mod history;
 mod limits;
 mod listener;
 mod lock;

@@ -134,6 +134,7 @@ impl Rooms {
                 self_urls: own_urls(settings, address),
                 server_name: server_name(settings, address),
                 garbage: settings.garbage,
+                history: settings.history,
                 lease: settings.lease.unwrap_or(usual.lease),
                 ..usual
             },

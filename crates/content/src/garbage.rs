@@ -1,20 +1,26 @@
-//! Removing what nothing needs any more (semantics 23), beside running pushes: every step is a small
-//! transaction that looks again before it removes, and a blob's bytes go last, after its row. What
-//! counts as needed is written down in `metadata`; when to collect, `engine` decides.
+//! Removing what nothing needs any more (semantics 23), beside running pushes. What may go is found by reading, a
+//! page at a time; then small transactions remove it, each of which looks again and lets others in when its turn is
+//! over. A dry run only reads. A blob's bytes go last, after its row. What counts as needed is written down in
+//! `metadata`; when to collect, `engine` decides.
 
 use crate::Content;
 use crate::error::Error;
 use futures::FutureExt;
 use jiff::SignedDuration;
-use longshore_metadata::garbage::{self, Cutoffs, Standing};
-use longshore_metadata::{Tx, repositories, tags, uploads};
+use longshore_metadata::garbage::{self, Cutoffs, Kind, Standing};
+use longshore_metadata::{Turn, Tx, repositories, tags, uploads};
 use longshore_model::{Author, RepositoryId, Timestamp, UploadId};
 use longshore_oci::Digest;
 use std::collections::HashMap;
-use std::convert::Infallible;
 
-/// How many rows one transaction removes; others wait for it.
-const AT_ONCE: i64 = 200;
+/// How many rows are looked at in one read.
+const PAGE: i64 = 500;
+/// How many rows one transaction removes at most. It stops earlier when its turn is over.
+const AT_ONCE: usize = 100;
+/// So many are looked at again by one statement.
+const PIECE: usize = 10;
+/// How many condemned blobs are read at once.
+const CONDEMNED_AT_ONCE: i64 = 200;
 
 /// How long things stay that nothing needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,14 +68,6 @@ pub struct Freed {
     pub uploads: u64,
 }
 
-/// What one repository loses.
-#[derive(Default)]
-struct Loss {
-    repositories: u64,
-    manifests: u64,
-    blobs: Vec<Digest>,
-}
-
 impl Content {
     /// Removes what nothing needs. May be stopped at any point, and goes on the next time.
     ///
@@ -84,17 +82,27 @@ impl Content {
         freed.uploads = self.drop_stale_uploads(&cutoffs).await?;
         let mut after = None;
         while let Some(repository) = self.next_repository(&mut after).await? {
-            let loss = self.write(move |tx| clean(tx, repository, cutoffs, now).boxed()).await?;
-            freed.repositories += loss.repositories;
-            freed.manifests += loss.manifests;
+            match garbage::standing(&mut self.0.db.read().await?, repository).await? {
+                Standing::Present => self.clean(repository, cutoffs, now, &mut freed).await?,
+                Standing::Deleted(at) if at >= cutoffs.undo => {}
+                Standing::Deleted(_) => {
+                    if self.write(move |tx| begin_purge(tx, repository, cutoffs.undo).boxed()).await? {
+                        self.purge(repository, &mut freed).await?;
+                    }
+                }
+                // It was interrupted.
+                Standing::Purged => self.purge(repository, &mut freed).await?,
+                Standing::Gone => {}
+            }
         }
-        let forget = || self.write(move |tx| forget(tx, cutoffs).boxed());
-        while forget().await? {}
+        for kind in [Kind::Manifest, Kind::Blob] {
+            self.forget(kind, cutoffs).await?;
+        }
         self.remove_condemned(&mut freed).await?;
         Ok(freed)
     }
 
-    /// What [`Content::collect_garbage`] would remove now: the same steps, each undone again.
+    /// What [`Content::collect_garbage`] would remove now. Only reads.
     ///
     /// # Errors
     /// The database.
@@ -104,16 +112,23 @@ impl Content {
         let mut lost: HashMap<Digest, u64> = HashMap::new();
         let mut after = None;
         while let Some(repository) = self.next_repository(&mut after).await? {
-            let loss = self.rehearse(repository, cutoffs).await?;
-            found.repositories += loss.repositories;
-            found.manifests += loss.manifests;
-            for blob in loss.blobs {
+            for blob in self.losses_of(repository, &cutoffs, &mut found).await? {
                 *lost.entry(blob).or_default() += 1;
             }
         }
         let mut conn = self.0.db.read().await?;
         found.uploads = garbage::stale_uploads(&mut conn, &cutoffs).await?.len() as u64;
-        (found.blobs, found.bytes) = garbage::loose_blobs(&mut conn, &cutoffs).await?;
+        let mut after = None;
+        loop {
+            let behind =
+                garbage::unheld_behind(&mut conn, Kind::Blob, &cutoffs, after.as_ref(), PAGE).await?;
+            found.blobs += behind.unheld.len() as u64;
+            found.bytes += behind.unheld.iter().map(|(_, size)| size).sum::<u64>();
+            after = behind.last;
+            if after.is_none() {
+                break;
+            }
+        }
         for (blob, lost) in lost {
             if let Some((size, holders)) = garbage::holders(&mut conn, &blob, &cutoffs).await?
                 && holders <= lost
@@ -125,19 +140,133 @@ impl Content {
         Ok(found)
     }
 
-    /// What [`clean`] does, undone again.
-    async fn rehearse(&self, repository: RepositoryId, cutoffs: Cutoffs) -> Result<Loss, Error> {
-        let now = self.now();
-        let outcome = self.write::<Infallible, Undone>(move |tx| {
-            async move {
-                let cleaned = clean(tx, repository, cutoffs, now).await;
-                Err(cleaned.map_or_else(Undone::Failed, Undone::Rehearsed))
+    /// Counts what a repository would lose, and answers the blobs among that.
+    async fn losses_of(
+        &self,
+        repository: RepositoryId,
+        cutoffs: &Cutoffs,
+        found: &mut Freed,
+    ) -> Result<Vec<Digest>, Error> {
+        let conn = &mut self.0.db.read().await?;
+        let is_purged = match garbage::standing(conn, repository).await? {
+            Standing::Present => false,
+            Standing::Deleted(at) if at < cutoffs.undo => true,
+            Standing::Purged => true,
+            Standing::Deleted(_) | Standing::Gone => return Ok(Vec::new()),
+        };
+        found.repositories += u64::from(is_purged);
+        let (mut manifests, mut after) = (Vec::new(), None);
+        loop {
+            let page = garbage::manifests_behind(conn, repository, after.as_ref(), PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.clone());
+            manifests.extend(match is_purged {
+                true => page,
+                false => garbage::rootless(conn, repository, cutoffs, &page).await?,
+            });
+        }
+        found.manifests += manifests.len() as u64;
+        // However young the blobs of a repository are that goes as a whole.
+        let parts = if is_purged { Timestamp::MAX } else { cutoffs.parts };
+        let cutoffs = Cutoffs { parts, ..*cutoffs };
+        let (mut blobs, mut after) = (Vec::new(), None);
+        loop {
+            let behind =
+                garbage::loose_blobs_behind(conn, repository, &cutoffs, &manifests, after.as_ref(), PAGE);
+            let behind = behind.await?;
+            blobs.extend(behind.loose);
+            after = behind.last;
+            if after.is_none() {
+                return Ok(blobs);
             }
-            .boxed()
-        });
-        match outcome.await {
-            Err(Undone::Rehearsed(loss)) => Ok(loss),
-            Err(Undone::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Takes from one repository what no root of it leads to.
+    async fn clean(
+        &self,
+        repository: RepositoryId,
+        cutoffs: Cutoffs,
+        now: Timestamp,
+        freed: &mut Freed,
+    ) -> Result<(), Error> {
+        let mut after = None;
+        loop {
+            let mut conn = self.0.db.read().await?;
+            let page = garbage::manifests_behind(&mut conn, repository, after.as_ref(), PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.clone());
+            let mut rootless = garbage::rootless(&mut conn, repository, &cutoffs, &page).await?;
+            drop(conn);
+            while !rootless.is_empty() {
+                let some = first(&rootless);
+                let write = self.write(move |tx| {
+                    async move { unlink_manifests(tx, repository, cutoffs, &some, now).await }.boxed()
+                });
+                let Step { done, removed } = write.await?;
+                rootless.drain(..done);
+                freed.manifests += removed;
+            }
+        }
+        let mut after = None;
+        loop {
+            let mut conn = self.0.db.read().await?;
+            let behind =
+                garbage::loose_blobs_behind(&mut conn, repository, &cutoffs, &[], after.as_ref(), PAGE)
+                    .await?;
+            drop(conn);
+            let mut loose = behind.loose;
+            while !loose.is_empty() {
+                let some = first(&loose);
+                let write = self.write(move |tx| {
+                    async move { unlink_blobs(tx, repository, cutoffs, &some).await }.boxed()
+                });
+                loose.drain(..write.await?.done);
+            }
+            after = behind.last;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Empties a repository whose purge was begun, and removes it.
+    pub(crate) async fn purge(&self, repository: RepositoryId, freed: &mut Freed) -> Result<(), Error> {
+        loop {
+            let write = self.write(move |tx| {
+                async move {
+                    tags::lock_changes(tx).await?;
+                    Ok::<_, Error>(garbage::purge(tx, repository, &Turn::begin()).await?)
+                }
+                .boxed()
+            });
+            let purged = write.await?;
+            freed.manifests += purged.manifests;
+            if purged.is_gone {
+                freed.repositories += 1;
+                return Ok(());
+            }
+        }
+    }
+
+    /// Forgets the manifests or blobs that no repository has.
+    async fn forget(&self, kind: Kind, cutoffs: Cutoffs) -> Result<(), Error> {
+        let mut after = None;
+        loop {
+            let mut conn = self.0.db.read().await?;
+            let behind = garbage::unheld_behind(&mut conn, kind, &cutoffs, after.as_ref(), PAGE).await?;
+            drop(conn);
+            let mut unheld: Vec<Digest> = behind.unheld.into_iter().map(|(digest, _)| digest).collect();
+            while !unheld.is_empty() {
+                let some = first(&unheld);
+                let write =
+                    self.write(move |tx| async move { forget(tx, kind, cutoffs, &some).await }.boxed());
+                unheld.drain(..write.await?.done);
+            }
+            after = behind.last;
+            if after.is_none() {
+                return Ok(());
+            }
         }
     }
 
@@ -171,7 +300,7 @@ impl Content {
     /// Removes the bytes of blobs whose rows are gone.
     pub(crate) async fn remove_condemned(&self, freed: &mut Freed) -> Result<(), Error> {
         loop {
-            let condemned = garbage::condemned(&mut self.0.db.read().await?, AT_ONCE).await?;
+            let condemned = garbage::condemned(&mut self.0.db.read().await?, CONDEMNED_AT_ONCE).await?;
             if condemned.is_empty() {
                 return Ok(());
             }
@@ -192,52 +321,95 @@ impl Content {
     }
 }
 
-/// Takes from one repository what no root of it leads to.
-async fn clean(
+/// How far a transaction came.
+struct Step {
+    /// So many of those that it was given are settled.
+    done: usize,
+    /// So many rows were removed.
+    removed: u64,
+}
+
+/// What one transaction is given of what is left to do.
+fn first(left: &[Digest]) -> Vec<Digest> {
+    left[..left.len().min(AT_ONCE)].to_vec()
+}
+
+/// Begins to remove a repository that was deleted before an instant, unless somebody has brought it back.
+async fn begin_purge(tx: &mut Tx, repository: RepositoryId, undo: Timestamp) -> Result<bool, Error> {
+    tags::lock_changes(tx).await?;
+    match garbage::standing(tx, repository).await? {
+        Standing::Deleted(at) if at < undo => Ok(garbage::begin_purge(tx, repository).await?),
+        Standing::Deleted(_) | Standing::Present | Standing::Purged | Standing::Gone => Ok(false),
+    }
+}
+
+/// Takes from a repository those manifests that still have no root, until the turn is over.
+async fn unlink_manifests(
     tx: &mut Tx,
     repository: RepositoryId,
     cutoffs: Cutoffs,
+    some: &[Digest],
     now: Timestamp,
-) -> Result<Loss, Error> {
+) -> Result<Step, Error> {
+    let turn = Turn::begin();
     tags::lock_changes(tx).await?;
-    match garbage::standing(tx, repository).await? {
-        Standing::Present => {}
-        Standing::Deleted(at) if at < cutoffs.undo => {
-            let (manifests, blobs) = garbage::purge(tx, repository).await?;
-            return Ok(Loss { repositories: 1, manifests, blobs });
-        }
-        Standing::Deleted(_) | Standing::Gone => return Ok(Loss::default()),
-    }
-    let rootless = garbage::rootless_manifests(tx, repository, &cutoffs).await?;
-    if let Some(found) = repositories::get(tx, repository).await? {
-        for digest in &rootless {
-            // Signatures that hang on it by their names go with it (semantics 6).
-            for tag in tags::digest_tags_of(tx, repository, digest).await? {
-                tags::remove(tx, &found, &tag.name, &Author::System, now).await?;
+    let mut step = Step { done: 0, removed: 0 };
+    let Some(found) = repositories::get(tx, repository).await? else {
+        return Ok(Step { done: some.len(), removed: 0 });
+    };
+    for piece in some.chunks(PIECE) {
+        for digest in garbage::rootless(tx, repository, &cutoffs, piece).await? {
+            let unlinked = garbage::unlink_manifest(tx, repository, &digest).await?;
+            step.removed += unlinked.len() as u64;
+            // Signatures that hang on them by their names go with them (semantics 6).
+            for digest in &unlinked {
+                for tag in tags::digest_tags_of(tx, repository, digest).await? {
+                    tags::remove(tx, &found, &tag.name, &Author::System, now).await?;
+                }
             }
-            garbage::unlink_manifest(tx, repository, digest).await?;
+        }
+        step.done += piece.len();
+        if turn.is_over() {
+            break;
         }
     }
-    let blobs = garbage::unlink_loose_blobs(tx, repository, &cutoffs).await?;
-    Ok(Loss { repositories: 0, manifests: rootless.len() as u64, blobs })
+    Ok(step)
 }
 
-/// The end of a transaction that is undone in any case.
-enum Undone {
-    Rehearsed(Loss),
-    Failed(Error),
-}
-
-impl From<longshore_metadata::Error> for Undone {
-    fn from(error: longshore_metadata::Error) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-/// Forgets some manifests and blobs that no repository has; whether there may be more.
-async fn forget(tx: &mut Tx, cutoffs: Cutoffs) -> Result<bool, Error> {
+/// Takes from a repository those blobs that still no manifest names, until the turn is over.
+async fn unlink_blobs(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    cutoffs: Cutoffs,
+    some: &[Digest],
+) -> Result<Step, Error> {
+    let turn = Turn::begin();
     tags::lock_changes(tx).await?;
-    let manifests = garbage::forget_manifests(tx, &cutoffs, AT_ONCE).await?;
-    let blobs = garbage::condemn_blobs(tx, &cutoffs, AT_ONCE).await?;
-    Ok(manifests + blobs > 0)
+    let mut step = Step { done: 0, removed: 0 };
+    for piece in some.chunks(PIECE) {
+        step.removed += garbage::unlink_loose_blobs(tx, repository, &cutoffs, piece).await?;
+        step.done += piece.len();
+        if turn.is_over() {
+            break;
+        }
+    }
+    Ok(step)
+}
+
+/// Forgets manifests or blobs that still no repository has, until the turn is over.
+async fn forget(tx: &mut Tx, kind: Kind, cutoffs: Cutoffs, some: &[Digest]) -> Result<Step, Error> {
+    let turn = Turn::begin();
+    tags::lock_changes(tx).await?;
+    let mut done = 0;
+    for digest in some {
+        match kind {
+            Kind::Manifest => garbage::forget_manifest(tx, digest, &cutoffs).await?,
+            Kind::Blob => garbage::condemn_blob(tx, digest, &cutoffs).await?,
+        }
+        done += 1;
+        if turn.is_over() {
+            break;
+        }
+    }
+    Ok(Step { done, removed: done as u64 })
 }

@@ -13,9 +13,10 @@ use bytes::Bytes;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use jiff::SignedDuration;
 use longshore_metadata::blobs::{self, BlobRow};
+use longshore_metadata::storage::{self, Miscount};
 use longshore_metadata::{garbage, manifests};
 use longshore_model::UploadId;
-use longshore_oci::{Digest, RepositoryName, Span};
+use longshore_oci::{Digest, Namespace, RepositoryName, Span};
 use std::collections::HashSet;
 use std::io;
 
@@ -236,6 +237,37 @@ impl Content {
                 Err(error)
             }
         }
+    }
+
+    /// Compares what is counted of the first namespace behind `after` with what it holds, and counts anew where that
+    /// differs. Answers the namespace and what was wrong; none behind the last.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn check_next_count(
+        &self,
+        after: Option<&Namespace>,
+    ) -> Result<Option<(Namespace, Option<Miscount>)>, Error> {
+        let mut conn = self.0.db.read().await?;
+        let next = storage::next_counted(&mut conn, after.map_or("", Namespace::as_str)).await?;
+        let Some(namespace) = next else { return Ok(None) };
+        if storage::miscount(&mut conn, &namespace).await?.is_none() {
+            return Ok(Some((namespace, None)));
+        }
+        drop(conn);
+        let of = namespace.clone();
+        let write = self.write(move |tx| {
+            async move {
+                // Something may have come or gone between the two numbers.
+                let miscount = storage::miscount(tx, &of).await?;
+                if miscount.is_some() {
+                    storage::recount(tx, &of).await?;
+                }
+                Ok::<_, Error>(miscount)
+            }
+            .boxed()
+        });
+        Ok(Some((namespace, write.await?)))
     }
 
     /// Removes what the store has had for a week and no row names: a server that dies between storing

@@ -3,6 +3,7 @@
 
 use crate::Content;
 use crate::error::Error;
+use crate::garbage::Freed;
 use crate::manifests::{current, immutable};
 use crate::repositories::may_restore_tags;
 use futures::FutureExt;
@@ -109,28 +110,33 @@ impl Content {
         .await
     }
 
-    /// Removes a deleted repository for good, whatever could still be brought back; its name is free.
-    /// What no other repository has goes with the next garbage. Whether it was deleted.
+    /// Removes a deleted repository for good, whatever could still be brought back; its name is free at once, and its
+    /// rows go some at a time. What no other repository has goes with the next garbage. Whether it was deleted.
     ///
     /// # Errors
     /// The database.
     pub async fn purge_repository(&self, repository: &Repository, author: &Author) -> Result<bool, Error> {
         let (repository, author, now) = (repository.clone(), author.clone(), self.now());
-        self.write(move |tx| {
+        let id = repository.id;
+        let begun = self.write(move |tx| {
             async move {
                 tags::lock_changes(tx).await?;
                 // As it is now: somebody may just have brought it back.
-                if repositories::get(tx, repository.id).await?.is_some() {
+                if !garbage::begin_purge(tx, repository.id).await? {
                     return Ok(false);
                 }
-                garbage::purge(tx, repository.id).await?;
                 let detail = Change::RepositoryPurged { repository: (&repository).into() };
                 note(tx, ActivityKind::RepositoryPurged, None, author, detail, now).await?;
                 Ok::<_, Error>(true)
             }
             .boxed()
-        })
-        .await
+        });
+        let begun = begun.await?;
+        if begun {
+            // Who does not wait for the end leaves the rest to the next collection.
+            self.purge(id, &mut Freed::default()).await?;
+        }
+        Ok(begun)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     trouble::Trouble,
 };
 use longshore_metadata::{
-    Error, Priority, Tx,
+    Error, Priority, Turn, Tx,
     jobs::{self, Claim},
     repositories, tags,
 };
@@ -19,7 +19,7 @@ use longshore_model::{
     message::JobMessage,
 };
 
-/// Tags that are looked at in one transaction: enough to be fast, few enough to let pushes through between.
+/// Tags that one transaction is given. It lets pushes through when its turn is over, and goes on behind them.
 const BATCH: usize = 25;
 
 /// Runs the job to its end; answers its outcome.
@@ -41,11 +41,16 @@ pub(crate) async fn run(
     let mut progress = Progress { tags_total: tags.len() as u64, ..Progress::default() };
     let mut tally = Tally::default();
     let version = found.common().rules_version;
-    for batch in tags.chunks(BATCH) {
-        progress.tags_done += batch.len() as u64;
-        let step = Step { policy, kind, version, source: source.clone(), tags: batch.to_vec(), progress };
+    let mut left = tags.as_slice();
+    while !left.is_empty() {
+        let batch = left[..left.len().min(BATCH)].to_vec();
+        let step = Step { policy, kind, version, source: source.clone(), tags: batch, progress };
         match step.take(engine, claim).await? {
-            Some(answers) => tally.merge(answers),
+            Some((asked, answers)) => {
+                left = &left[asked..];
+                progress.tags_done += asked as u64;
+                tally.merge(answers);
+            }
             None => return Ok(JobMessage::PolicyChanged { counts: tally.counts() }.into()),
         }
     }
@@ -73,8 +78,9 @@ struct Step {
 }
 
 impl Step {
-    /// None: the policy no longer acts as it did when the job began.
-    async fn take(self, engine: &Engine, claim: &Claim) -> Result<Option<Tally>, Error> {
+    /// How many of the tags it asked about, and the answers. None: the policy no longer acts as it did when the job
+    /// began.
+    async fn take(self, engine: &Engine, claim: &Claim) -> Result<Option<(usize, Tally)>, Error> {
         let at = engine.occasion(claim.job.id);
         let (job, epoch) = (claim.job.id, claim.epoch);
         engine
@@ -84,22 +90,28 @@ impl Step {
                     // The policy may stop itself.
                     jobs::lock_endings(tx).await?;
                     jobs::fence(tx, job, epoch).await?;
-                    let answers = self.ask(tx, &at).await?;
-                    if let Some(last) = self.tags.last() {
+                    let Some((asked, answers)) = self.ask(tx, &at).await? else { return Ok(None) };
+                    if let Some(last) = self.tags[..asked].last() {
                         let (policy, kind) = (self.policy, self.kind);
                         let reached = Parameters::ApplyPolicy { policy, kind, after: last.revision };
                         jobs::set_parameters(tx, job, epoch, &reached).await?;
                     }
-                    jobs::progress(tx, job, epoch, &self.progress, at.now).await?;
-                    Ok(answers)
+                    let progress =
+                        Progress { tags_done: self.progress.tags_done + asked as u64, ..self.progress };
+                    jobs::progress(tx, job, epoch, &progress, at.now).await?;
+                    Ok(Some((asked, answers)))
                 })
             })
             .await
     }
 
-    async fn ask(&self, tx: &mut Tx, at: &Occasion) -> Result<Option<Tally>, Error> {
-        let mut tally = Tally::default();
+    async fn ask(&self, tx: &mut Tx, at: &Occasion) -> Result<Option<(usize, Tally)>, Error> {
+        let (turn, mut asked, mut tally) = (Turn::begin(), 0, Tally::default());
         for tag in &self.tags {
+            if turn.is_over() {
+                break;
+            }
+            asked += 1;
             // Read anew for each tag: the policy may have stopped itself at the one before.
             let policy = Outgoing::get(tx, self.kind, self.policy).await?;
             let Some(policy) = policy.filter(|p| p.is_active() && p.common().rules_version == self.version)
@@ -111,6 +123,6 @@ impl Step {
                 tally.add(consider(tx, &policy, &self.source, tag, at).await?);
             }
         }
-        Ok(Some(tally))
+        Ok(Some((asked, tally)))
     }
 }

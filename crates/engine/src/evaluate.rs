@@ -1,17 +1,19 @@
-//! A tag has changed: ask every policy of its repository, and do what follows, in one transaction. Promotions
-//! happen here and now; what goes to another registry becomes a job. What a promotion does is in `promote`.
+//! A tag has changed: ask every policy of its repository, and do what follows, a few policies in one transaction.
+//! Promotions happen here and now; what goes to another registry becomes a job. What a promotion does is in
+//! `promote`.
 
 use crate::{
     answer::{Answer, Tally},
     orders::{self, Destination, Shipment},
-    outgoing::{self, Outgoing},
+    outgoing::{self, Outgoing, Reached},
     pause::pause,
     promote::{Promotion, quota},
 };
 use longshore_metadata::{
-    Error, Tx,
+    Error, Turn, Tx,
     jobs::{self, Claim},
-    policies, promotions, repositories,
+    policies::{self, UnreadablePolicy},
+    promotions, repositories,
     tags::{self, SetOutcome},
     verdicts::{self, VerdictRow},
 };
@@ -46,25 +48,119 @@ pub(crate) struct Change {
     pub revision: Revision,
 }
 
-/// Asks all policies about one change of a tag and ends the job, all in the caller's transaction. That the job
-/// is still this worker's is found out by ending it.
-pub(crate) async fn evaluate(
-    tx: &mut Tx,
-    claim: &Claim,
-    change: &Change,
-    at: &Occasion,
-) -> Result<(), Error> {
-    let (status, outcome) = match current(tx, change).await? {
-        Ok((source, tag)) => {
-            let mut tally = Tally::default();
-            for policy in Outgoing::active_of(tx, source.id).await? {
-                tally.add(consider(tx, &policy, &source, &tag, at).await?);
+/// How much more one transaction may do before it lets others in: so many policies are asked, and for no longer than
+/// a turn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Portion {
+    left: i64,
+    turn: Turn,
+}
+
+impl Portion {
+    /// Asking a policy that matches takes about a millisecond; a push waits for no more than a few of them.
+    const POLICIES: i64 = 8;
+
+    /// That of a transaction that begins now.
+    pub(crate) fn begin() -> Self {
+        Self { left: Self::POLICIES, turn: Turn::begin() }
+    }
+
+    /// Notes that something was done that takes as long as asking a policy.
+    pub(crate) fn take(&mut self) {
+        self.left -= 1;
+    }
+
+    /// Whether others are to be let in.
+    pub(crate) fn is_over(&self) -> bool {
+        self.left <= 0 || self.turn.is_over()
+    }
+}
+
+/// An evaluation that is under way. A repository may have a thousand policies, so they are asked a few in each
+/// transaction. What was done stands: where the server dies in between, each policy that has acted knows that it has
+/// (semantics 2).
+#[derive(Debug, Clone)]
+pub(crate) struct Evaluation {
+    pub claim: Claim,
+    change: Change,
+    reached: Reached,
+    tally: Tally,
+    has_begun: bool,
+}
+
+impl Evaluation {
+    pub(crate) fn of(claim: Claim, change: Change) -> Self {
+        Self { claim, change, reached: Reached::nothing(), tally: Tally::default(), has_begun: false }
+    }
+
+    /// Asks the next policies about the change, as they are now, and ends the job when all have been asked; whether
+    /// it has ended. That the job is still this worker's is found out in each transaction.
+    pub(crate) async fn go_on(
+        &mut self,
+        tx: &mut Tx,
+        portion: &mut Portion,
+        at: &Occasion,
+    ) -> Result<bool, Error> {
+        let (job, epoch) = (self.claim.job.id, self.claim.epoch);
+        if self.has_begun {
+            jobs::fence(tx, job, epoch).await?;
+            if jobs::cancel_requested(tx, job).await? {
+                let canceled = JobMessage::Canceled.into();
+                jobs::finish(tx, job, epoch, Status::Canceled, None, Some(&canceled), at.now).await?;
+                return Ok(true);
             }
-            (Status::Done, JobMessage::Evaluated { counts: tally.counts() })
         }
-        Err(gone) => (Status::Superseded, gone),
-    };
-    jobs::finish(tx, claim.job.id, claim.epoch, status, Some(&outcome.into()), None, at.now).await
+        self.has_begun = true;
+        let (status, outcome) = match current(tx, &self.change).await? {
+            Ok((source, tag)) => {
+                if !self.ask(tx, &source, &tag, portion, at).await? {
+                    return Ok(false);
+                }
+                (Status::Done, JobMessage::Evaluated { counts: self.tally.counts() })
+            }
+            Err(gone) => (Status::Superseded, gone),
+        };
+        jobs::finish(tx, job, epoch, status, Some(&outcome.into()), None, at.now).await?;
+        Ok(true)
+    }
+
+    /// Whether all have been asked.
+    async fn ask(
+        &mut self,
+        tx: &mut Tx,
+        source: &Repository,
+        tag: &TagRecord,
+        portion: &mut Portion,
+        at: &Occasion,
+    ) -> Result<bool, Error> {
+        loop {
+            let asked = portion.left.max(1);
+            let policies = Outgoing::behind(tx, source.id, &self.reached, asked).await?;
+            let all = i64::try_from(policies.len()).is_ok_and(|found| found < asked);
+            for (reached, policy) in policies {
+                self.reached = reached;
+                match policy {
+                    Ok(policy) if policy.is_active() => {
+                        portion.take();
+                        self.tally.add(consider(tx, &policy, source, tag, at).await?);
+                    }
+                    Ok(_) => {}
+                    Err(unreadable) => {
+                        let UnreadablePolicy { id, error } = unreadable;
+                        let line = PolicyMessage::Unreadable { policy: self.reached.kind, id, error }.into();
+                        jobs::log(tx, at.job, &[(Level::Error, line)], at.now).await?;
+                        self.tally.add(Answer::Failed);
+                    }
+                }
+            }
+            if all {
+                return Ok(true);
+            }
+            if portion.is_over() {
+                return Ok(false);
+            }
+        }
+    }
 }
 
 /// The tag as the change left it, else why there is nothing to do. One that has changed again since is asked about

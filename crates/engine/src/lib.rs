@@ -35,6 +35,7 @@ mod worker;
 
 pub use foresee::Ahead;
 pub use garbage::GarbageSettings;
+pub use longshore_metadata::history::{History, Keep};
 pub use poll::ForeseeError;
 pub use promote::{PromoteError, PromoteNow};
 pub use reach::{ReachError, endpoint_of, kind_of};
@@ -90,6 +91,8 @@ pub struct EngineSettings {
     pub jitter: Jitter,
     /// When garbage is collected, and what counts as such.
     pub garbage: GarbageSettings,
+    /// How much of the past is remembered.
+    pub history: History,
     /// How long a job stays with a server that says nothing any more.
     pub lease: SignedDuration,
     /// How long it is waited for other registries to find the parts of a manifest.
@@ -109,6 +112,7 @@ impl Default for EngineSettings {
             server_name: "longshore".to_owned(),
             jitter: Jitter::default(),
             garbage: GarbageSettings::default(),
+            history: History::default(),
             lease: SignedDuration::from_secs(30),
             waits: Waits::default(),
         }

@@ -5,6 +5,7 @@ use crate::pause::Culprit;
 use longshore_metadata::{
     Conn, Error,
     deliveries::{self, DeliveryTarget},
+    policies::Readable,
     promotions, pull_mirrors, push_mirrors, repositories,
 };
 use longshore_model::{
@@ -26,12 +27,61 @@ pub(crate) enum Outgoing {
     Push(PushMirror),
 }
 
+/// How far somebody has come through the policies of a repository: promotions first, then push mirrors, each in the
+/// order of their identifiers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reached {
+    pub kind: PolicyKind,
+    pub id: String,
+}
+
+impl Reached {
+    /// Before the first.
+    pub(crate) fn nothing() -> Self {
+        Self { kind: PolicyKind::Promotion, id: String::new() }
+    }
+}
+
 impl Outgoing {
     /// All that lead out of a repository and are neither disabled nor paused.
     pub(crate) async fn active_of(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<Self>, Error> {
         let promotions = promotions::for_source(conn, repository).await?.into_iter().map(Self::Promotion);
         let mirrors = push_mirrors::for_repository(conn, repository).await?.into_iter().map(Self::Push);
         Ok(promotions.chain(mirrors).filter(Self::is_active).collect())
+    }
+
+    /// Those that lead out of a repository behind `after`, in the order of [`Reached`], at most `limit`; also those
+    /// that are disabled or paused, since who reads on needs to know where.
+    pub(crate) async fn behind(
+        conn: &mut Conn,
+        repository: RepositoryId,
+        after: &Reached,
+        limit: i64,
+    ) -> Result<Vec<(Reached, Readable<Self>)>, Error> {
+        fn of<T>(
+            kind: PolicyKind,
+            found: Vec<Readable<T>>,
+            id: impl Fn(&T) -> PolicyId,
+            made: impl Fn(T) -> Outgoing,
+        ) -> Vec<(Reached, Readable<Outgoing>)> {
+            let named = |policy: Readable<T>| match policy {
+                Ok(policy) => (Reached { kind, id: id(&policy).to_string() }, Ok(made(policy))),
+                Err(unreadable) => (Reached { kind, id: unreadable.id.clone() }, Err(unreadable)),
+            };
+            found.into_iter().map(named).collect()
+        }
+        let mut found = Vec::new();
+        if after.kind == PolicyKind::Promotion {
+            let promotions = promotions::for_source_behind(conn, repository, &after.id, limit).await?;
+            found = of(PolicyKind::Promotion, promotions, |policy| policy.common.id, Self::Promotion);
+        }
+        let left = limit - i64::try_from(found.len()).unwrap_or(limit);
+        if left > 0 {
+            let after = if after.kind == PolicyKind::PushMirror { after.id.as_str() } else { "" };
+            let mirrors = push_mirrors::for_repository_behind(conn, repository, after, left).await?;
+            found.extend(of(PolicyKind::PushMirror, mirrors, |mirror| mirror.common.id, Self::Push));
+        }
+        Ok(found)
     }
 
     /// The one with this identifier.

@@ -2,8 +2,13 @@
 //! garbage, the end of old history.
 
 use crate::{Engine, garbage, orders};
+use futures::FutureExt;
 use jiff::SignedDuration;
-use longshore_metadata::{Error, Priority, Tx, jobs, pull_mirrors};
+use longshore_metadata::{
+    Error, Priority, Turn, Tx,
+    history::{self, Kind, Old},
+    jobs, pull_mirrors,
+};
 use longshore_model::{
     Timestamp,
     job::{Action, Cause},
@@ -19,10 +24,10 @@ use tokio_util::sync::CancellationToken;
 /// The shortest interval of a mirror is a minute; nobody notices these seconds.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 const TIDY_EVERY: Duration = Duration::from_secs(60 * 60);
-/// Jobs that ended longer ago are forgotten,
-const HISTORY: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// and so are older ones than the latest so many.
-const HISTORY_JOBS: i64 = 100_000;
+/// How much of the past is looked at in one read.
+const PAGE: i64 = 500;
+/// How many rows one transaction forgets at most. It stops earlier when its turn is over.
+const AT_ONCE: usize = 100;
 
 impl Engine {
     /// Starts what is due, until `shutdown`.
@@ -41,7 +46,7 @@ impl Engine {
             if tidied.is_none_or(|tidied| tidied.elapsed() >= TIDY_EVERY) {
                 tidied = Some(Instant::now());
                 if let Err(error) = self.tidy().await {
-                    tracing::error!(%error, "old jobs could not be removed");
+                    tracing::error!(%error, "what is too old could not be forgotten");
                 }
             }
         }
@@ -77,17 +82,41 @@ impl Engine {
     }
 
     async fn tidy(&self) -> Result<(), Error> {
-        let before = self.now() - HISTORY;
-        self.db()
-            .write(Priority::Normal, move |tx| {
-                Box::pin(async move {
-                    // While servers are replaced one by one, those of an older version go on queueing.
-                    jobs::line_up(tx).await?;
-                    jobs::prune(tx, before, HISTORY_JOBS).await
-                })
-            })
-            .await
-            .map(drop)
+        // While servers are replaced one by one, those of an older version go on queueing.
+        self.db().write(Priority::Normal, |tx| jobs::line_up(tx).boxed()).await?;
+        for kind in Kind::ALL {
+            self.forget(kind).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what is beyond what is kept of a sort of history and not needed any more. What may go is found by
+    /// reading, and goes in small transactions, so that nobody waits for it.
+    async fn forget(&self, kind: Kind) -> Result<(), Error> {
+        let (keep, undo) = (kind.keep(&self.settings().history), self.settings().garbage.retention.undo);
+        let bounds = history::bounds(&mut self.db().read().await?, kind, &keep, undo, self.now()).await?;
+        let (mut after, mut forgotten) = (None, 0);
+        loop {
+            let conn = &mut self.db().read().await?;
+            let Old { mut beyond, next } = history::old(conn, kind, &bounds, after.as_ref(), PAGE).await?;
+            while !beyond.is_empty() {
+                let (some, bounds) = (beyond[..beyond.len().min(AT_ONCE)].to_vec(), bounds.clone());
+                let write = self.db().write(Priority::Normal, move |tx| {
+                    async move { history::forget(tx, kind, &bounds, &some, &Turn::begin()).await }.boxed()
+                });
+                let settled = write.await?;
+                forgotten += settled;
+                beyond.drain(..settled);
+            }
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        if forgotten > 0 {
+            tracing::info!(?kind, forgotten, "old history was forgotten");
+        }
+        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     trouble::Trouble,
 };
 use longshore_content::{Checked, Damage};
-use longshore_metadata::{pull_mirrors, push_mirrors, repositories};
+use longshore_metadata::{pull_mirrors, push_mirrors, repositories, storage::Miscount};
 use longshore_model::{
     Message, RemoteId,
     message::{RemoteRef, RepositoryRef, Upkeep},
@@ -56,6 +56,7 @@ pub(crate) async fn run(engine: &Engine, journal: &Journal) -> Result<Message, T
     let mut found = Found::default();
     check_blobs(engine, journal, &mut found).await?;
     check_manifests(engine, journal, &mut found).await?;
+    check_counts(engine, journal).await?;
     let (_, strays) = content.drop_stray_blobs().await?;
     let Found { mended, damaged } = found;
     let said = Upkeep::Verified { blobs, bytes, mended, strays, damaged }.into();
@@ -82,6 +83,18 @@ async fn check_blobs(engine: &Engine, journal: &Journal, found: &mut Found) -> R
             content.note_damage(&checked.digest, false).await?;
         }
         after = Some(checked.digest);
+    }
+    Ok(())
+}
+
+/// Quotas are held against counters.
+async fn check_counts(engine: &Engine, journal: &Journal) -> Result<(), Trouble> {
+    let mut after = None;
+    while let Some((namespace, miscount)) = engine.content().check_next_count(after.as_ref()).await? {
+        if let Some(Miscount { namespace, counted, held }) = miscount {
+            journal.warn(Upkeep::Miscounted { namespace, counted, held });
+        }
+        after = Some(namespace);
     }
     Ok(())
 }

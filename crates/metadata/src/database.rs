@@ -171,7 +171,14 @@ impl Database {
         Ok(conn)
     }
 
-    /// Writes everything into one new file beside others that use the database. Only SQLite can.
+    /// Whether the database can write itself to a file ([`Database::write_to_file`]).
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        matches!(self.0.store, Store::Sqlite { .. })
+    }
+
+    /// Writes everything, as it is at one instant, into one new file, beside others that use the database. Only
+    /// SQLite can.
     ///
     /// # Errors
     /// A file that is there or cannot be written; [`Error::NoFile`] on PostgreSQL.
@@ -183,6 +190,14 @@ impl Database {
                 Ok(())
             }
             Backend::Postgres(_) => Err(Error::NoFile),
+        }
+    }
+
+    /// Closes the connections to read with, so that a file can be changed or moved. Nothing can be read any more.
+    pub async fn close(&self) {
+        match &self.0.store {
+            Store::Sqlite { readers, .. } => readers.close().await,
+            Store::Postgres { pool, .. } => pool.close().await,
         }
     }
 

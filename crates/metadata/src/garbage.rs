@@ -1,19 +1,19 @@
 //! What nothing needs any more (semantics 23): manifests that no tag leads to, blobs that no manifest
-//! names, repositories that cannot be brought back. Here such rows are found and removed, some at a
-//! time; in which order, and what becomes of the bytes, is `content`'s business.
+//! names, repositories that cannot be brought back. Finding reads only, a page at a time; removing looks
+//! again, in the transaction that removes. In which order, and what becomes of the bytes, is `content`'s business.
 
 use crate::{
-    Conn, Error, Tx,
+    Conn, Error, Turn, Tx,
     blobs::BlobRow,
     conn::{change, row, rows, value},
-    convert::{from_json, id, json, maybe_instant, micros, parse},
+    convert::{id, instant, json, maybe_instant, micros, parse},
 };
 use jiff::SignedDuration;
-use longshore_model::{
-    RepositoryId, Timestamp, UploadId,
-    job::{Action, Parameters},
-};
+use longshore_model::{RepositoryId, Timestamp, UploadId, job::Action};
 use longshore_oci::Digest;
+
+/// How many rows of one table one statement removes of a repository that is purged.
+const PURGED_AT_ONCE: i64 = 50;
 
 /// Before which instants things without a root may go.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +36,8 @@ pub enum Standing {
     Present,
     /// It was deleted then.
     Deleted(Timestamp),
+    /// It is being removed for good.
+    Purged,
     /// It is no more.
     Gone,
 }
@@ -50,12 +52,15 @@ pub async fn next_repository(
     found.map(|(next,)| id(RepositoryId, &next)).transpose()
 }
 
-/// How a repository stands now. Asked behind [`crate::tags::lock_changes`], it stays so until the transaction ends.
-pub async fn standing(tx: &mut Tx, repository: RepositoryId) -> Result<Standing, Error> {
-    let sql = "SELECT deleted_at FROM repositories WHERE id = $1";
-    Ok(match row!(tx.conn, (Option<i64>,), sql, repository.to_string())? {
+/// How a repository stands now. Asked in a transaction behind [`crate::tags::lock_changes`], it stays so until that
+/// ends.
+pub async fn standing(conn: &mut Conn, repository: RepositoryId) -> Result<Standing, Error> {
+    let sql = "SELECT deleted_at, purged FROM repositories WHERE id = $1";
+    Ok(match row!(conn, (Option<i64>, bool), sql, repository.to_string())? {
         None => Standing::Gone,
-        Some((deleted_at,)) => maybe_instant(deleted_at)?.map_or(Standing::Present, Standing::Deleted),
+        Some((_, true)) => Standing::Purged,
+        Some((None, false)) => Standing::Present,
+        Some((Some(deleted_at), false)) => Standing::Deleted(instant(deleted_at)?),
     })
 }
 
@@ -71,121 +76,275 @@ async fn transfers_since(conn: &mut Conn, repository: RepositoryId) -> Result<Op
     Ok(maybe_instant(since)?.map(|since| since - FOUND))
 }
 
-/// The manifests of a repository that no root leads to. Roots are its tags, the tags that can still be
+/// Manifests of a repository behind `after`, in the order of digests, at most `limit`; those that were deleted too.
+pub async fn manifests_behind(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    after: Option<&Digest>,
+    limit: i64,
+) -> Result<Vec<Digest>, Error> {
+    let sql = "SELECT digest FROM repository_manifests WHERE repository = $1 AND digest > $2 ORDER BY digest LIMIT $3";
+    let found = rows!(conn, (String,), sql, repository.to_string(), after.map_or("", Digest::as_str), limit)?;
+    digests(&found)
+}
+
+/// Which of these manifests of a repository no root leads to. Roots are its tags, the tags that can still be
 /// brought back, what has only just come or came by a poll that has not ended and was not deleted, and what an
 /// unfinished job is about; children live as long as a parent does, referrers as long as their subject.
-pub async fn rootless_manifests(
+///
+/// Begins at the manifests that are asked about and goes up to what would keep them, so it grows with their parents
+/// and subjects and not with the repository; each question on the way is answered by an index.
+pub async fn rootless(
     conn: &mut Conn,
     repository: RepositoryId,
     cutoffs: &Cutoffs,
+    asked: &[Digest],
 ) -> Result<Vec<Digest>, Error> {
+    macro_rules! rootless {
+        ($asked:literal) => {
+            concat!(
+                "WITH RECURSIVE asked (digest) AS (",
+                $asked,
+                "), above (start, digest) AS (
+                     SELECT a.digest, a.digest FROM asked a
+                     JOIN repository_manifests l ON l.repository = $1 AND l.digest = a.digest
+                     WHERE NOT EXISTS (SELECT 1 FROM tags t WHERE t.repository = $1 AND t.digest = a.digest)
+                     UNION
+                     SELECT a.start, CASE WHEN e.parent = a.digest THEN e.child ELSE e.parent END
+                     FROM above a JOIN manifest_edges e
+                       ON (e.child = a.digest AND e.role = 'child') OR (e.parent = a.digest AND e.role = 'subject')
+                 )
+                 SELECT a.start FROM above a GROUP BY a.start HAVING MAX(CASE
+                     WHEN EXISTS (SELECT 1 FROM tags t WHERE t.repository = $1 AND t.digest = a.digest)
+                       OR EXISTS (SELECT 1 FROM repository_manifests l
+                                  WHERE l.repository = $1 AND l.digest = a.digest
+                                    AND l.linked_at >= $3 AND l.removed_at IS NULL)
+                       OR EXISTS (SELECT 1 FROM jobs j WHERE j.repository = $1 AND j.manifest = a.digest
+                                    AND j.finished_at IS NULL)
+                       OR EXISTS (SELECT 1 FROM jobs j WHERE j.repository = $1 AND j.subject = a.digest
+                                    AND j.finished_at IS NULL)
+                       OR EXISTS (SELECT 1 FROM tag_changes c
+                                  JOIN repository_manifests l ON l.repository = $1 AND l.digest = c.digest
+                                  WHERE c.repository = $1 AND c.digest = a.digest
+                                    AND (SELECT n.at FROM tag_changes n
+                                         WHERE n.repository = $1 AND n.name = c.name AND n.revision > c.revision
+                                         ORDER BY n.revision LIMIT 1)
+                                        >= CASE WHEN l.removed_at IS NULL THEN $4 ELSE $5 END)
+                     THEN 1 ELSE 0 END) = 0
+                 ORDER BY a.start"
+            )
+        };
+    }
+    let sql = match conn.is_postgres() {
+        false => rootless!("SELECT value FROM json_each($2)"),
+        true => rootless!("SELECT json_array_elements_text($2::json)"),
+    };
     // What nobody deleted stays for ever where no time is set.
     let untagged = cutoffs.untagged.unwrap_or(Timestamp::MIN);
     let came = transfers_since(conn, repository).await?.map_or(untagged, |since| since.min(untagged));
-    let in_jobs = json(&in_jobs(conn, repository).await?);
     let found = rows!(
         conn,
         (String,),
-        r#"WITH RECURSIVE live (digest) AS (
-               SELECT roots.digest FROM (
-                   SELECT t.digest FROM tags t WHERE t.repository = $1
-                   UNION
-                   SELECT l.digest FROM repository_manifests l
-                   WHERE l.repository = $1
-                     AND (l.linked_at >= $2 AND l.removed_at IS NULL
-                          OR REPLACE($4, '"' || l.digest || '"', '') <> $4)
-                   UNION
-                   SELECT c.digest FROM tag_changes c
-                   JOIN repository_manifests l ON l.repository = c.repository AND l.digest = c.digest
-                   WHERE c.repository = $1
-                     AND (SELECT n.at FROM tag_changes n
-                          WHERE n.repository = c.repository AND n.name = c.name AND n.revision > c.revision
-                          ORDER BY n.revision LIMIT 1) >= CASE WHEN l.removed_at IS NULL THEN $3 ELSE $5 END
-               ) roots
-               UNION
-               SELECT CASE WHEN e.parent = v.digest THEN e.child ELSE e.parent END
-               FROM live v JOIN manifest_edges e
-                 ON (e.parent = v.digest AND e.role = 'child') OR (e.child = v.digest AND e.role = 'subject')
-           )
-           SELECT l.digest FROM repository_manifests l
-           WHERE l.repository = $1 AND l.digest NOT IN (SELECT digest FROM live WHERE digest IS NOT NULL)
-           ORDER BY l.digest"#,
+        sql,
         repository.to_string(),
+        json(&asked),
         micros(came),
         micros(untagged.min(cutoffs.undo)),
-        in_jobs,
         micros(cutoffs.undo)
     )?;
-    found.iter().map(|(digest,)| parse("digest", digest)).collect()
+    digests(&found)
 }
 
-/// What the unfinished jobs of a repository are about.
-async fn in_jobs(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<Digest>, Error> {
-    let sql = "SELECT parameters FROM jobs WHERE repository = $1 AND status IN ('waiting', 'running')";
-    let found = rows!(conn, (String,), sql, repository.to_string())?;
-    let mut digests = Vec::new();
-    for (parameters,) in found {
-        match from_json("job parameters", &parameters)? {
-            Parameters::EvaluateTag { digest, .. } | Parameters::PushTag { digest, .. } => {
-                digests.push(digest)
-            }
-            Parameters::FollowSubject { referrer, subject, .. } => digests.extend([referrer, subject]),
-            Parameters::ApplyPolicy { .. }
-            | Parameters::Poll { .. }
-            | Parameters::PollAll
-            | Parameters::CollectGarbage { .. }
-            | Parameters::Scrub => {}
-        }
+/// Takes a manifest from a repository, and before it the indexes there that name it as a part: whatever a repository
+/// has, it has all parts of. Answers those that it had.
+pub async fn unlink_manifest(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    digest: &Digest,
+) -> Result<Vec<Digest>, Error> {
+    let taken = rows!(
+        tx.conn,
+        (String,),
+        "DELETE FROM repository_manifests WHERE repository = $1 AND digest IN (
+             WITH RECURSIVE above (digest) AS (
+                 SELECT CAST($2 AS TEXT) UNION
+                 SELECT e.parent FROM above a JOIN manifest_edges e ON e.child = a.digest AND e.role = 'child')
+             SELECT digest FROM above)
+         RETURNING digest",
+        repository.to_string(),
+        digest.as_str()
+    )?;
+    tx.conn.note_changed(taken.len() as u64);
+    digests(&taken)
+}
+
+/// Blobs of a repository behind some digest.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BlobsBehind {
+    /// Those that may go.
+    pub loose: Vec<Digest>,
+    /// The last that was looked at; none: there are no more.
+    pub last: Option<Digest>,
+}
+
+/// Since when a repository's blobs are too young to go. What a poll that has not ended has brought will be named by
+/// the manifest that comes last.
+async fn parts_since(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    cutoffs: &Cutoffs,
+) -> Result<Timestamp, Error> {
+    Ok(transfers_since(conn, repository).await?.map_or(cutoffs.parts, |since| since.min(cutoffs.parts)))
+}
+
+/// Looks at the blobs of a repository behind `after`, at most `limit`, for those that none of its manifests names,
+/// the manifests `but` left aside.
+pub async fn loose_blobs_behind(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    cutoffs: &Cutoffs,
+    but: &[Digest],
+    after: Option<&Digest>,
+    limit: i64,
+) -> Result<BlobsBehind, Error> {
+    macro_rules! behind {
+        ($but:literal) => {
+            concat!(
+                "SELECT p.digest, p.linked_at < $5 AND NOT EXISTS (
+                     SELECT 1 FROM manifest_edges e
+                     JOIN repository_manifests l ON l.repository = $1 AND l.digest = e.parent
+                     WHERE e.child = p.digest AND e.role IN ('config', 'layer') AND l.digest NOT IN (",
+                $but,
+                ")) FROM (SELECT digest, linked_at FROM repository_blobs WHERE repository = $1 AND digest > $3
+                         ORDER BY digest LIMIT $4) p ORDER BY p.digest"
+            )
+        };
     }
-    Ok(digests)
+    let sql = match conn.is_postgres() {
+        false => behind!("SELECT value FROM json_each($2)"),
+        true => behind!("SELECT json_array_elements_text($2::json)"),
+    };
+    let parts = parts_since(conn, repository, cutoffs).await?;
+    let found = rows!(
+        conn,
+        (String, bool),
+        sql,
+        repository.to_string(),
+        json(&but),
+        after.map_or("", Digest::as_str),
+        limit,
+        micros(parts)
+    )?;
+    let mut behind = BlobsBehind::default();
+    for (digest, is_loose) in found {
+        let digest: Digest = parse("digest", &digest)?;
+        behind.last = Some(digest.clone());
+        behind.loose.extend(is_loose.then_some(digest));
+    }
+    Ok(behind)
 }
 
-/// Takes a manifest from a repository.
-pub async fn unlink_manifest(tx: &mut Tx, repository: RepositoryId, digest: &Digest) -> Result<(), Error> {
-    let sql = "DELETE FROM repository_manifests WHERE repository = $1 AND digest = $2";
-    change!(tx.conn, sql, repository.to_string(), digest.as_str())?;
-    Ok(())
-}
-
-/// Takes from a repository the blobs that none of its manifests names, and answers which. What a poll that has not
-/// ended has brought will be named by the manifest that comes last.
+/// Takes those of these blobs from a repository that none of its manifests names; answers how many.
 pub async fn unlink_loose_blobs(
     tx: &mut Tx,
     repository: RepositoryId,
     cutoffs: &Cutoffs,
-) -> Result<Vec<Digest>, Error> {
-    let parts =
-        transfers_since(tx, repository).await?.map_or(cutoffs.parts, |since| since.min(cutoffs.parts));
-    let taken = rows!(
-        tx.conn,
-        (String,),
-        "DELETE FROM repository_blobs
-         WHERE repository = $1 AND linked_at < $2 AND NOT EXISTS (
-             SELECT 1 FROM manifest_edges e
-             JOIN repository_manifests l ON l.repository = $1 AND l.digest = e.parent
-             WHERE e.child = repository_blobs.digest AND e.role IN ('config', 'layer'))
-         RETURNING digest",
-        repository.to_string(),
-        micros(parts)
-    )?;
-    taken.iter().map(|(digest,)| parse("digest", digest)).collect()
+    blobs: &[Digest],
+) -> Result<u64, Error> {
+    macro_rules! unlinking {
+        ($blobs:literal) => {
+            concat!(
+                "DELETE FROM repository_blobs
+                 WHERE repository = $1 AND linked_at < $3 AND digest IN (",
+                $blobs,
+                ") AND NOT EXISTS (
+                     SELECT 1 FROM manifest_edges e
+                     JOIN repository_manifests l ON l.repository = $1 AND l.digest = e.parent
+                     WHERE e.child = repository_blobs.digest AND e.role IN ('config', 'layer'))"
+            )
+        };
+    }
+    let sql = match tx.is_postgres() {
+        false => unlinking!("SELECT value FROM json_each($2)"),
+        true => unlinking!("SELECT json_array_elements_text($2::json)"),
+    };
+    let parts = parts_since(tx, repository, cutoffs).await?;
+    Ok(change!(tx.conn, sql, repository.to_string(), json(&blobs), micros(parts))?)
 }
 
-/// Empties a deleted repository and gives its name free: answers its manifests and its blobs.
-pub async fn purge(tx: &mut Tx, repository: RepositoryId) -> Result<(u64, Vec<Digest>), Error> {
+/// Gives the name of a deleted repository free and lets nobody bring it back; whether it is deleted. What it holds
+/// goes by [`purge`].
+pub async fn begin_purge(tx: &mut Tx, repository: RepositoryId) -> Result<bool, Error> {
+    // Its identifier is a name that nobody else has.
+    let sql = "UPDATE repositories SET name = namespace || '/' || id, purged = TRUE
+               WHERE id = $1 AND deleted_at IS NOT NULL";
+    Ok(change!(tx.conn, sql, repository.to_string())? > 0)
+}
+
+/// What was removed of a repository that is being purged.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Purged {
+    /// Its manifests.
+    pub manifests: u64,
+    /// Nothing of it is left.
+    pub is_gone: bool,
+}
+
+/// Removes some of what a repository holds whose purge was begun, and in the end the repository, until the turn is
+/// over.
+pub async fn purge(tx: &mut Tx, repository: RepositoryId, turn: &Turn) -> Result<Purged, Error> {
+    macro_rules! some_of {
+        ($table:literal, $key:literal) => {
+            concat!(
+                "DELETE FROM ",
+                $table,
+                " WHERE repository = $1 AND ",
+                $key,
+                " IN (SELECT ",
+                $key,
+                " FROM ",
+                $table,
+                " WHERE repository = $1 LIMIT $2)"
+            )
+        };
+    }
     let id = repository.to_string();
-    change!(tx.conn, "DELETE FROM tags WHERE repository = $1", id.as_str())?;
-    change!(tx.conn, "DELETE FROM tag_changes WHERE repository = $1", id.as_str())?;
-    change!(tx.conn, "DELETE FROM uploads WHERE repository = $1", id.as_str())?;
-    change!(tx.conn, "DELETE FROM verdicts WHERE repository = $1", id.as_str())?;
-    let sql = "DELETE FROM repository_manifests WHERE repository = $1";
-    let manifests = change!(tx.conn, sql, id.as_str())?;
-    let sql = "DELETE FROM repository_blobs WHERE repository = $1 RETURNING digest";
-    let blobs = rows!(tx.conn, (String,), sql, id.as_str())?;
+    let mut purged = Purged::default();
+    for sql in [
+        some_of!("tags", "name"),
+        some_of!("tag_changes", "revision"),
+        some_of!("uploads", "id"),
+        some_of!("verdicts", "revision"),
+    ] {
+        while change!(tx.conn, sql, id.as_str(), PURGED_AT_ONCE)? > 0 {
+            if turn.is_over() {
+                return Ok(purged);
+            }
+        }
+    }
+    loop {
+        let sql = some_of!("repository_manifests", "digest");
+        let manifests = change!(tx.conn, sql, id.as_str(), PURGED_AT_ONCE)?;
+        purged.manifests += manifests;
+        match manifests {
+            0 => break,
+            _ if turn.is_over() => return Ok(purged),
+            _ => {}
+        }
+    }
+    let baselines = "DELETE FROM baselines WHERE (policy, tag) IN (
+                         SELECT b.policy, b.tag FROM policies p JOIN baselines b ON b.policy = p.id
+                         WHERE p.repository = $1 LIMIT $2)";
+    for sql in [some_of!("repository_blobs", "digest"), baselines] {
+        while change!(tx.conn, sql, id.as_str(), PURGED_AT_ONCE)? > 0 {
+            if turn.is_over() {
+                return Ok(purged);
+            }
+        }
+    }
     change!(tx.conn, "DELETE FROM policies WHERE repository = $1 OR target = $1", id.as_str())?;
-    change!(tx.conn, "DELETE FROM repositories WHERE id = $1 AND deleted_at IS NOT NULL", id.as_str())?;
-    let blobs = blobs.iter().map(|(digest,)| parse("digest", digest)).collect::<Result<_, _>>()?;
-    Ok((manifests, blobs))
+    change!(tx.conn, "DELETE FROM repositories WHERE id = $1 AND purged", id.as_str())?;
+    Ok(Purged { is_gone: true, ..purged })
 }
 
 /// The size of a blob that came long enough ago to go, and how many repositories have it.
@@ -196,48 +355,97 @@ pub async fn holders(conn: &mut Conn, blob: &Digest, cutoffs: &Cutoffs) -> Resul
     Ok(found.map(|(size, holders)| (size.unsigned_abs(), holders.unsigned_abs())))
 }
 
-/// Forgets manifests that no repository has, at most `limit`; how many these were.
-pub async fn forget_manifests(tx: &mut Tx, cutoffs: &Cutoffs, limit: i64) -> Result<u64, Error> {
-    let loose = rows!(
+/// What may be without a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Manifests.
+    Manifest,
+    /// Blobs.
+    Blob,
+}
+
+/// Blobs or manifests behind some digest.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Behind {
+    /// Those that no repository has, and their sizes in bytes.
+    pub unheld: Vec<(Digest, u64)>,
+    /// The last that was looked at; none: there are no more.
+    pub last: Option<Digest>,
+}
+
+/// Looks at the manifests or blobs behind `after`, at most `limit`, for those that no repository has and that came
+/// long enough ago to go.
+pub async fn unheld_behind(
+    conn: &mut Conn,
+    kind: Kind,
+    cutoffs: &Cutoffs,
+    after: Option<&Digest>,
+    limit: i64,
+) -> Result<Behind, Error> {
+    macro_rules! behind {
+        ($of:literal, $links:literal) => {
+            concat!(
+                "SELECT p.digest, (SELECT m.size FROM ",
+                $of,
+                " m WHERE m.digest = p.digest AND m.created_at < $3
+                     AND NOT EXISTS (SELECT 1 FROM ",
+                $links,
+                " l WHERE l.digest = p.digest))
+                 FROM (SELECT digest FROM ",
+                $of,
+                " WHERE digest > $1 ORDER BY digest LIMIT $2) p ORDER BY p.digest"
+            )
+        };
+    }
+    let sql = match kind {
+        Kind::Manifest => behind!("manifests", "repository_manifests"),
+        Kind::Blob => behind!("blobs", "repository_blobs"),
+    };
+    let (after, parts) = (after.map_or("", Digest::as_str), micros(cutoffs.parts));
+    let mut behind = Behind::default();
+    for (digest, size) in rows!(conn, (String, Option<i64>), sql, after, limit, parts)? {
+        let digest: Digest = parse("digest", &digest)?;
+        behind.last = Some(digest.clone());
+        behind.unheld.extend(size.map(|size| (digest, size.unsigned_abs())));
+    }
+    Ok(behind)
+}
+
+/// Forgets a manifest that no repository has.
+pub async fn forget_manifest(tx: &mut Tx, digest: &Digest, cutoffs: &Cutoffs) -> Result<(), Error> {
+    let loose = value!(
         tx.conn,
-        (String,),
-        "SELECT m.digest FROM manifests m
-         WHERE m.created_at < $1 AND NOT EXISTS (SELECT 1 FROM repository_manifests l WHERE l.digest = m.digest)
-         LIMIT $2",
-        micros(cutoffs.parts),
-        limit
+        i64,
+        "SELECT COUNT(*) FROM manifests m WHERE m.digest = $1 AND m.created_at < $2
+         AND NOT EXISTS (SELECT 1 FROM repository_manifests l WHERE l.digest = $1)",
+        digest.as_str(),
+        micros(cutoffs.parts)
     )?;
-    for (digest,) in &loose {
+    if loose > 0 {
         change!(tx.conn, "DELETE FROM manifest_edges WHERE parent = $1", digest.as_str())?;
         change!(tx.conn, "DELETE FROM manifests WHERE digest = $1", digest.as_str())?;
     }
-    Ok(loose.len() as u64)
+    Ok(())
 }
 
-/// How many blobs [`condemn_blobs`] would find, and how many bytes they have.
-pub async fn loose_blobs(conn: &mut Conn, cutoffs: &Cutoffs) -> Result<(u64, u64), Error> {
-    let sql = "SELECT COUNT(*), CAST(COALESCE(SUM(b.size), 0) AS BIGINT) FROM blobs b
-               WHERE b.created_at < $1 AND NOT EXISTS (SELECT 1 FROM repository_blobs l WHERE l.digest = b.digest)";
-    let (count, bytes): (i64, i64) = row!(conn, (i64, i64), sql, micros(cutoffs.parts))?.unwrap_or_default();
-    Ok((count.unsigned_abs(), bytes.unsigned_abs()))
-}
-
-/// Forgets blobs that no repository has, at most `limit`, and condemns their bytes. How many.
-pub async fn condemn_blobs(tx: &mut Tx, cutoffs: &Cutoffs, limit: i64) -> Result<u64, Error> {
-    let loose = rows!(
+/// Forgets a blob that no repository has, and condemns its bytes.
+pub async fn condemn_blob(tx: &mut Tx, digest: &Digest, cutoffs: &Cutoffs) -> Result<(), Error> {
+    let loose = row!(
         tx.conn,
-        (String, String, i64),
-        "SELECT b.digest, b.location, b.size FROM blobs b
-         WHERE b.created_at < $1 AND NOT EXISTS (SELECT 1 FROM repository_blobs l WHERE l.digest = b.digest)
-         LIMIT $2",
-        micros(cutoffs.parts),
-        limit
+        (String, i64),
+        "DELETE FROM blobs WHERE digest = $1 AND created_at < $2
+         AND NOT EXISTS (SELECT 1 FROM repository_blobs l WHERE l.digest = $1) RETURNING location, size",
+        digest.as_str(),
+        micros(cutoffs.parts)
     )?;
-    for (digest, location, size) in &loose {
-        change!(tx.conn, "DELETE FROM blobs WHERE digest = $1", digest.as_str())?;
-        condemn(tx, location, size.unsigned_abs()).await?;
+    match loose {
+        Some((location, size)) => condemn(tx, &location, size.unsigned_abs()).await,
+        None => Ok(()),
     }
-    Ok(loose.len() as u64)
+}
+
+fn digests(found: &[(String,)]) -> Result<Vec<Digest>, Error> {
+    found.iter().map(|(digest,)| parse("digest", digest)).collect()
 }
 
 /// Condemns bytes: they are removed with the next garbage, unless they are a blob by then.

@@ -18,7 +18,7 @@ pub use edges::{has_all, lacking_layers};
 #[cfg(test)]
 pub(crate) use referrers::{REFERRERS, REFERRERS_PAGE};
 pub use referrers::{ReferrersPage, ReferrersWanted, referrers, referrers_page};
-pub use tree::{LinkOutcome, TreeEntry, TreeKind, TreeOf, link_tree, parts, subject, tree, trees};
+pub use tree::{LinkOutcome, TreeEntry, TreeKind, TreeOf, link_tree, members, parts, subject, tree, trees};
 
 /// A manifest that is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]

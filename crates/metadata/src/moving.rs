@@ -1,15 +1,19 @@
 //! Moving a registry from one database to another, of the same kind or not: every row of every table,
 //! as it is at one instant, so that a backup can be taken of a server that runs. Which blobs are there, the
-//! one who moves their bytes records; uploads that are under way stay behind.
+//! one who moves their bytes records; uploads that are under way stay behind. SQLite copies itself to another file
+//! ([`Database::write_to_file`]), which takes seconds where reading and writing each row takes minutes; such a copy
+//! becomes another folder's by [`settle_in`].
 
 use crate::{
-    Conn, Database, Error, Priority, Tx,
+    Conn, Database, Error, Priority, Tx, Vault,
     conn::{Backend, change, value},
-    settings,
+    epoch, settings, storage,
 };
 use futures::TryStreamExt;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, Column, Connection, Database as Driver, Decode, Row, Type, TypeInfo};
+use longshore_model::Timestamp;
+use sqlx::pool::PoolOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
+use sqlx::{AssertSqlSafe, Column, Connection, Database as Driver, Decode, Row, Sqlite, Type, TypeInfo};
 use tokio::sync::mpsc;
 
 /// The tables that are moved, those first that others refer to.
@@ -37,15 +41,19 @@ const TABLES: &[&str] = &[
     "activity",
     "settings",
 ];
-/// Those that are not: `blobs` is written as bytes arrive, the others tell of what one store holds.
+/// Those that are not: `blobs` is written as bytes arrive, `namespace_storage` is counted in the end, the others tell
+/// of what one store holds.
 #[cfg(test)]
-const STAY: &[&str] = &["blobs", "uploads", "condemned_blobs"];
+const STAY: &[&str] = &["blobs", "namespace_storage", "uploads", "condemned_blobs"];
 /// Whose numbers the database makes.
 const NUMBERED: &[&str] = &["deliveries", "activity"];
 /// Under this key stands, in the new database, that it is not whole yet.
 const UNFINISHED: &str = "unfinished move";
 /// How many rows one transaction writes.
 const AT_ONCE: usize = 500;
+/// How many rows one statement writes: enough to share its cost, and few enough that their columns are fewer than the
+/// values that either database takes in one.
+const A_STATEMENT: usize = 50;
 /// Of those that may have 4 MiB.
 const MANIFESTS_AT_ONCE: usize = 16;
 
@@ -117,15 +125,67 @@ pub async fn settle(path: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Makes a copy that a SQLite database wrote of itself the rows of a backup: the blobs and the condemned bytes are those
+/// that the file `folder` knows, which holds the blobs that the copy names; uploads stay behind. Answers the number of
+/// rows.
+///
+/// # Errors
+/// The files.
+pub async fn settle_in(copy: &str, folder: &str, vault: &Vault, made: Timestamp) -> Result<u64, Error> {
+    let options = SqliteConnectOptions::new()
+        .filename(copy)
+        .journal_mode(SqliteJournalMode::Delete)
+        // Between two statements the rows that refer to blobs refer to nothing.
+        .foreign_keys(false);
+    let pool = PoolOptions::<Sqlite>::new().max_connections(1).connect_with(options).await?;
+    let mut tx = Tx::new(Conn::new(Backend::Sqlite(pool.acquire().await?), vault.clone()));
+    change!(tx.conn, "ATTACH DATABASE $1 AS folder", folder)?;
+    tx.command("BEGIN").await?;
+    change!(tx.conn, "DELETE FROM uploads")?;
+    for (clear, fill) in [
+        (
+            "DELETE FROM main.blobs",
+            "INSERT INTO main.blobs (digest, size, location, created_at, damaged_at)
+             SELECT digest, size, location, created_at, damaged_at FROM folder.blobs",
+        ),
+        (
+            "DELETE FROM main.condemned_blobs",
+            "INSERT INTO main.condemned_blobs (location, size) SELECT location, size FROM folder.condemned_blobs",
+        ),
+    ] {
+        change!(tx.conn, clear)?;
+        change!(tx.conn, fill)?;
+    }
+    epoch::mark_backup(&mut tx, made).await?;
+    tx.command("COMMIT; DETACH DATABASE folder").await?;
+    let mut rows = 0;
+    for table in TABLES.iter().copied() {
+        rows += count(&mut tx, table).await?.unsigned_abs();
+    }
+    drop(tx);
+    pool.close().await;
+    // The mark of the backup is a row of its own.
+    Ok(rows - 1)
+}
+
+/// Removes all rows but those of blobs from a database that only knows which blobs a folder holds.
+///
+/// # Errors
+/// The database.
+pub async fn clear_rows(of: &Database) -> Result<(), Error> {
+    for table in TABLES.iter().rev().copied() {
+        of.write(Priority::Normal, move |tx| Box::pin(async move { clear(tx, table).await })).await?;
+    }
+    Ok(())
+}
+
 /// Copies all rows of a snapshot ([`Database::snapshot`]), compares how many arrived, and declares the new
 /// database whole. Answers the number of rows. What an earlier attempt left is replaced.
 ///
 /// # Errors
 /// [`MoveError::Differs`]; the databases.
 pub async fn copy(from: &mut Conn, to: &Database) -> Result<u64, MoveError> {
-    for table in TABLES.iter().rev().copied() {
-        to.write(Priority::Normal, move |tx| Box::pin(async move { clear(tx, table).await })).await?;
-    }
+    clear_rows(to).await?;
     let mut rows = 0;
     for table in TABLES.iter().copied() {
         copy_table(from, to, table).await?;
@@ -143,6 +203,7 @@ pub async fn copy(from: &mut Conn, to: &Database) -> Result<u64, MoveError> {
             for table in NUMBERED {
                 number_on(tx, table).await?;
             }
+            storage::recount_all(tx).await?;
             settings::remove(tx, UNFINISHED).await
         })
     })
@@ -193,8 +254,8 @@ async fn copy_table(from: &mut Conn, to: &Database, table: &'static str) -> Resu
         while let Some(lines) = receiver.recv().await {
             to.write(Priority::Normal, move |tx| {
                 Box::pin(async move {
-                    for line in &lines {
-                        insert(tx, table, line).await?;
+                    for some in lines.chunks(A_STATEMENT) {
+                        insert(tx, table, some).await?;
                     }
                     Ok::<_, Error>(())
                 })
@@ -271,17 +332,22 @@ fn type_of<D: Driver>(column: &D::Column) -> &str {
     column.type_info().name()
 }
 
-async fn insert(tx: &mut Tx, table: &str, line: &Line) -> Result<(), Error> {
-    let columns: Vec<&str> = line.iter().map(|(name, _)| name.as_str()).collect();
-    let places: Vec<String> = (1..=line.len()).map(|number| format!("${number}")).collect();
+async fn insert(tx: &mut Tx, table: &str, lines: &[Line]) -> Result<(), Error> {
+    let Some(first) = lines.first() else { return Ok(()) };
+    let columns: Vec<&str> = first.iter().map(|(name, _)| name.as_str()).collect();
+    let width = columns.len();
+    let row = |number: usize| {
+        let places: Vec<String> = (1..=width).map(|column| format!("${}", number * width + column)).collect();
+        format!("({})", places.join(", "))
+    };
+    let rows: Vec<String> = (0..lines.len()).map(row).collect();
     let overriding =
         if tx.is_postgres() && NUMBERED.contains(&table) { "OVERRIDING SYSTEM VALUE" } else { "" };
-    let sql =
-        format!("INSERT INTO {table} ({}) {overriding} VALUES ({})", columns.join(", "), places.join(", "));
+    let sql = format!("INSERT INTO {table} ({}) {overriding} VALUES {}", columns.join(", "), rows.join(", "));
     macro_rules! bound {
         ($conn:expr) => {{
             let mut query = sqlx::query(AssertSqlSafe(sql));
-            for (_, value) in line.iter().cloned() {
+            for (_, value) in lines.iter().flatten().cloned() {
                 query = match value {
                     Value::Number(number) => query.bind(number),
                     Value::Text(text) => query.bind(text),
@@ -303,7 +369,7 @@ async fn insert(tx: &mut Tx, table: &str, line: &Line) -> Result<(), Error> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::{Vault, conn::rows};
+    use crate::conn::rows;
     use std::fs;
     use std::path::{Path, PathBuf};
 

@@ -218,6 +218,39 @@ where
     Ok(collect(rows!(conn, PolicyRow, sql, repository.to_string(), kind.as_str())?))
 }
 
+/// A policy, or what is known of one whose row cannot be read.
+pub type Readable<T> = Result<T, UnreadablePolicy>;
+
+/// A policy whose row cannot be read, as a newer version or a damaged disk leaves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadablePolicy {
+    /// Its identifier, as it stands there.
+    pub id: String,
+    /// What is wrong.
+    pub error: String,
+}
+
+/// As [`of_repository`], those behind `after` in the order of their identifiers, at most `limit`. One that cannot be
+/// read is answered as such. An index leads to the first.
+pub(crate) async fn of_repository_behind<T>(
+    conn: &mut Conn,
+    kind: PolicyKind,
+    repository: RepositoryId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Readable<T>>, Error>
+where
+    T: TryFrom<PolicyRow, Error = Error>,
+{
+    let sql = select!("WHERE p.repository = $1 AND p.kind = $2 AND p.id > $3 ORDER BY p.id LIMIT $4");
+    let found = rows!(conn, PolicyRow, sql, repository.to_string(), kind.as_str(), after, limit)?;
+    let read = |row: PolicyRow| {
+        let id = row.id.clone();
+        T::try_from(row).map_err(|error| UnreadablePolicy { id, error: error.to_string() })
+    };
+    Ok(found.into_iter().map(read).collect())
+}
+
 /// The policies that lead into a repository, oldest first.
 pub(crate) async fn of_target<T>(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<T>, Error>
 where

@@ -3,7 +3,7 @@
 use crate::{
     Conn, Error, Tx,
     convert::json,
-    policies::{self, Particulars},
+    policies::{self, Particulars, Readable},
 };
 use longshore_model::{LastChange, PolicyId, PolicyKind, RepositoryId, Timestamp, stored::PromotionPolicy};
 
@@ -56,6 +56,16 @@ pub async fn get(conn: &mut Conn, policy: PolicyId) -> Result<Option<PromotionPo
 /// Those that lead out of a repository.
 pub async fn for_source(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<PromotionPolicy>, Error> {
     policies::of_repository(conn, KIND, repository).await
+}
+
+/// Those that lead out of a repository, behind an identifier, at most `limit`.
+pub async fn for_source_behind(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Readable<PromotionPolicy>>, Error> {
+    policies::of_repository_behind(conn, KIND, repository, after, limit).await
 }
 
 /// Those that lead into a repository.

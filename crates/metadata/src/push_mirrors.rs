@@ -4,7 +4,7 @@ use crate::{
     Conn, Error, Tx,
     convert::json,
     jobs,
-    policies::{self, Particulars},
+    policies::{self, Particulars, Readable},
 };
 use longshore_model::{LastChange, PolicyId, PolicyKind, RepositoryId, Timestamp, stored::PushMirror};
 
@@ -61,6 +61,16 @@ pub async fn get(conn: &mut Conn, mirror: PolicyId) -> Result<Option<PushMirror>
 /// Those of a repository.
 pub async fn for_repository(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<PushMirror>, Error> {
     policies::of_repository(conn, KIND, repository).await
+}
+
+/// Those of a repository behind an identifier, at most `limit`.
+pub async fn for_repository_behind(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Readable<PushMirror>>, Error> {
+    policies::of_repository_behind(conn, KIND, repository, after, limit).await
 }
 
 /// Remembers when a mirror last copied a tag.

@@ -1,11 +1,13 @@
 //! How many bytes repositories and namespaces hold, and how many a namespace may (its quota). Each blob
 //! counts once, and so it does as long as its bytes must be kept: what can be brought back counts too.
 //! In a namespace each manifest counts as well, with its own bytes, whatever it is and whether or not a
-//! tag leads to it. All of it is summed up from indexes alone when somebody asks, so it cannot be wrong.
+//! tag leads to it. What a namespace holds, which every push asks for, is a counter that triggers keep; all else
+//! is summed up from indexes alone when somebody asks.
 
 use crate::{
     Conn, Error, Tx,
     conn::{change, on_either, row, value},
+    convert::parse,
     uploads,
 };
 use longshore_model::{
@@ -90,18 +92,79 @@ pub async fn of_namespace(conn: &mut Conn, namespace: &Namespace) -> Result<Name
     })
 }
 
-/// Bytes of all blobs and manifests that the repositories of a namespace hold together.
+/// Bytes of all blobs and manifests that the repositories of a namespace hold together. One row, which triggers keep
+/// in the transactions that give and take blobs and manifests.
 async fn used(conn: &mut Conn, namespace: &Namespace) -> Result<u64, Error> {
-    let used = value!(
-        conn,
-        i64,
-        "SELECT CAST((SELECT COALESCE(SUM(size), 0) FROM (
-                    SELECT DISTINCT digest, size FROM repository_blobs WHERE namespace = $1) b)
-                  + (SELECT COALESCE(SUM(size), 0) FROM (
-                    SELECT DISTINCT digest, size FROM repository_manifests WHERE namespace = $1) m) AS BIGINT)",
-        namespace.as_str()
+    let sql = "SELECT bytes FROM namespace_storage WHERE namespace = $1";
+    let found = row!(conn, (i64,), sql, namespace.as_str())?;
+    Ok(found.map_or(0, |(bytes,)| bytes.max(0).unsigned_abs()))
+}
+
+/// What is counted of a namespace, and what it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Miscount {
+    /// The namespace.
+    pub namespace: Namespace,
+    /// What was counted, in bytes.
+    pub counted: i64,
+    /// What is there, in bytes.
+    pub held: i64,
+}
+
+/// What a namespace holds, summed up.
+macro_rules! sum {
+    ($namespace:literal) => {
+        concat!(
+            "CAST((SELECT COALESCE(SUM(size), 0) FROM (
+                 SELECT DISTINCT digest, size FROM repository_blobs WHERE namespace = ",
+            $namespace,
+            ") b) + (SELECT COALESCE(SUM(size), 0) FROM (
+                 SELECT DISTINCT digest, size FROM repository_manifests WHERE namespace = ",
+            $namespace,
+            ") m) AS BIGINT)"
+        )
+    };
+}
+
+/// The first namespace behind `after` of which something was counted or is there.
+pub async fn next_counted(conn: &mut Conn, after: &str) -> Result<Option<Namespace>, Error> {
+    let sql = "SELECT namespace FROM namespace_storage WHERE namespace > $1 ORDER BY namespace LIMIT 1";
+    let found = row!(conn, (String,), sql, after)?;
+    found.map(|(namespace,)| parse("namespace", &namespace)).transpose()
+}
+
+/// Compares what is counted of a namespace with what it holds. Grows with what it holds, and only reads.
+pub async fn miscount(conn: &mut Conn, namespace: &Namespace) -> Result<Option<Miscount>, Error> {
+    let sql = concat!("SELECT s.bytes, ", sum!("$1"), " FROM namespace_storage s WHERE s.namespace = $1");
+    let Some((counted, held)) = row!(conn, (i64, i64), sql, namespace.as_str())? else { return Ok(None) };
+    Ok((counted != held).then(|| Miscount { namespace: namespace.clone(), counted, held }))
+}
+
+/// Counts what a namespace holds anew.
+pub async fn recount(tx: &mut Tx, namespace: &Namespace) -> Result<(), Error> {
+    if tx.is_postgres() {
+        // Who gives or takes something waits here.
+        let sql = "SELECT bytes FROM namespace_storage WHERE namespace = $1 FOR UPDATE";
+        row!(tx.conn, (i64,), sql, namespace.as_str())?;
+    }
+    let sql = concat!("UPDATE namespace_storage SET bytes = ", sum!("$1"), " WHERE namespace = $1");
+    change!(tx.conn, sql, namespace.as_str())?;
+    Ok(())
+}
+
+/// Counts what all namespaces hold anew, where whole tables were copied.
+pub(crate) async fn recount_all(tx: &mut Tx) -> Result<(), Error> {
+    change!(tx.conn, "DELETE FROM namespace_storage")?;
+    change!(
+        tx.conn,
+        "INSERT INTO namespace_storage (namespace, bytes)
+         SELECT namespace, CAST(SUM(size) AS BIGINT) FROM (
+             SELECT DISTINCT namespace, digest, size FROM repository_blobs
+             UNION ALL
+             SELECT DISTINCT namespace, digest, size FROM repository_manifests) held
+         GROUP BY namespace"
     )?;
-    Ok(used.unsigned_abs())
+    Ok(())
 }
 
 /// How many bytes a namespace may hold; none: any number.

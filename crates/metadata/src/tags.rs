@@ -6,7 +6,7 @@
 mod reading;
 
 pub use reading::{
-    all, at_change, digest_tags_of, find, list, newest_at, subjects_by_tag, summaries, summary,
+    all, at_change, digest_tags_of, find, find_named, list, newest_at, subjects_by_tag, summaries, summary,
 };
 
 use crate::{

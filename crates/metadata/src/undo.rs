@@ -328,7 +328,7 @@ macro_rules! select_deleted {
                     (SELECT COUNT(*) FROM tags t WHERE t.repository = r.id AND NOT t.digest_tag) AS tags,
                     (SELECT CAST(COALESCE(SUM(b.size), 0) AS BIGINT) FROM repository_blobs b
                      WHERE b.repository = r.id) AS size_bytes
-             FROM repositories r WHERE r.deleted_at IS NOT NULL ",
+             FROM repositories r WHERE r.deleted_at IS NOT NULL AND NOT r.purged ",
             $rest
         )
     };
@@ -362,7 +362,7 @@ pub async fn deleted_repositories(
         i64,
         r#"SELECT COUNT(*) FROM (
                SELECT 1 FROM repositories
-               WHERE deleted_at IS NOT NULL AND ($1 OR REPLACE($2, '"' || namespace || '"', '') <> $2)
+               WHERE deleted_at IS NOT NULL AND NOT purged AND ($1 OR REPLACE($2, '"' || namespace || '"', '') <> $2)
                LIMIT $3) AS counted"#,
         everything,
         namespaces.as_str(),
@@ -407,7 +407,7 @@ pub async fn restore_repository(
     now: Timestamp,
 ) -> Result<bool, Error> {
     let sql = "UPDATE repositories SET deleted_at = NULL, deleted_by = NULL, updated_at = $2
-               WHERE id = $1 AND deleted_at IS NOT NULL";
+               WHERE id = $1 AND deleted_at IS NOT NULL AND NOT purged";
     let restored = change!(tx.conn, sql, repository.to_string(), micros(now))? > 0;
     tx.announce(Change::Tags(repository));
     Ok(restored)

@@ -47,7 +47,7 @@ pub use gate::{ClosedBecause, Closure, Gate, Standing};
 pub use manifests::{FetchedManifest, ManifestHead, PutOutcome};
 pub use network::{AddressRefused, NetworkPolicy, Objection, PrivateRemotes, Why};
 pub use presence::Presence;
-pub use referrers::{Referrers, ReferrersWarning, Skipped};
+pub use referrers::{Referrers, ReferrersWarning, ReferrersWays, Skipped};
 pub use tags::{Incomplete, Listing, OddNames};
 pub use tls::ensure_provider;
 pub use uploads::{Mount, Source, SourceError, SourceStream, Upload};

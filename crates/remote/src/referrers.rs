@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use http::header::{ACCEPT, HeaderValue, LINK};
 use http::{Method, StatusCode};
@@ -92,6 +93,56 @@ impl fmt::Display for Skipped {
     }
 }
 
+/// In which ways a repository tells what refers to its manifests, as far as a run knows: nothing is asked for in vain.
+#[derive(Debug, Default)]
+pub struct ReferrersWays {
+    /// How often the API was missing; [`ITS_THERE`] once it was not.
+    missing: AtomicU32,
+    /// The referrers tags that there are; none: it is not known which.
+    tags: Option<HashSet<Tag>>,
+}
+
+/// The API counts as missing when so many answers in a row say so. A registry that has it must not answer 404
+/// (distribution-spec), but some say it of a single manifest.
+const MISSING: u32 = 3;
+const ITS_THERE: u32 = u32::MAX;
+
+impl ReferrersWays {
+    /// Of a repository that listed its tags, all of them: a referrers tag that is not among these does not exist.
+    pub fn listed<'t>(tags: impl IntoIterator<Item = &'t Tag>) -> Self {
+        Self { missing: AtomicU32::default(), tags: Some(tags.into_iter().cloned().collect()) }
+    }
+
+    fn asks_api(&self) -> bool {
+        !(MISSING..ITS_THERE).contains(&self.missing.load(Ordering::Relaxed))
+    }
+
+    fn asks_for(&self, tag: &Tag) -> bool {
+        self.tags.as_ref().is_none_or(|tags| tags.contains(tag))
+    }
+
+    /// The API answered.
+    fn note_there(&self) {
+        self.missing.store(ITS_THERE, Ordering::Relaxed);
+    }
+
+    /// The API was refused. Who is not let in to one manifest may be let in to another; the rest says that there is
+    /// no such address.
+    fn note_refused(&self, error: &Error) {
+        let no_address = [
+            StatusCode::BAD_REQUEST,
+            StatusCode::NOT_FOUND,
+            StatusCode::METHOD_NOT_ALLOWED,
+            StatusCode::NOT_IMPLEMENTED,
+        ];
+        if error.status().is_some_and(|status| no_address.contains(&status)) {
+            let step = |seen: u32| (seen != ITS_THERE).then(|| (seen + 1).min(MISSING));
+            // Where it was there once, nothing changes.
+            let _ = self.missing.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step);
+        }
+    }
+}
+
 /// An index as far as it matters here; its entries are read one by one.
 #[derive(Deserialize)]
 struct Index {
@@ -125,7 +176,7 @@ enum ByApi {
 
 impl Registry {
     /// The descriptors of all that refers to `subject`, or of those with one artifact type, within what the run
-    /// may still read.
+    /// may still read. `ways` is one for the whole run, which is asked for nothing that it knows to be missing.
     ///
     /// # Errors
     /// Only where the registry as a whole is away: overloaded, or not reached.
@@ -135,12 +186,22 @@ impl Registry {
         subject: &Digest,
         artifact_type: Option<&str>,
         allowance: &Allowance,
+        ways: &ReferrersWays,
     ) -> Result<Referrers, Error> {
         let mut gathered = Gathered::default();
-        let by_api =
-            self.referrers_by_api(repository, subject, artifact_type, allowance, &mut gathered).await?;
+        let by_api = match ways.asks_api() {
+            true => {
+                let ask =
+                    self.referrers_by_api(repository, subject, artifact_type, allowance, &mut gathered, ways);
+                ask.await?
+            }
+            false => ByApi::Missing(None),
+        };
         if let ByApi::Missing(warning) = by_api {
-            let found = self.referrers_by_tag(repository, subject, allowance, &mut gathered).await?;
+            let found = match ways.asks_for(&Tag::referrers_of(subject)) {
+                true => self.referrers_by_tag(repository, subject, allowance, &mut gathered).await?,
+                false => false,
+            };
             // A registry without the API answers in many ways; where the tag is there, nothing is missing.
             gathered.referrers.warnings.extend(warning.filter(|_| !found));
         }
@@ -159,6 +220,7 @@ impl Registry {
         artifact_type: Option<&str>,
         allowance: &Allowance,
         gathered: &mut Gathered,
+        ways: &ReferrersWays,
     ) -> Result<ByApi, Error> {
         let doing = format!("listing what refers to {} in {repository}", subject.short());
         let mut url = self.repository_url(repository, &format!("referrers/{subject}"));
@@ -173,11 +235,15 @@ impl Registry {
             }
             let (brought, next) =
                 match self.referrers_page(repository, subject, &url, &doing, allowance, gathered).await {
-                    Ok(found) => found,
+                    Ok(found) => {
+                        ways.note_there();
+                        found
+                    }
                     Err(error) if self.is_away(&error) => return Err(error),
                     Err(error) if visited.is_empty() => {
                         // No such API (404 and its like), or not for everybody: Artifactory, Nexus and others say so
                         // with 400, 401, 403 or 405.
+                        ways.note_refused(&error);
                         let ordinary = error.status().is_some_and(means_unsupported);
                         let warning = ReferrersWarning::Unreadable(error.to_string());
                         return Ok(ByApi::Missing((!ordinary).then_some(warning)));

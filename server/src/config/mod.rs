@@ -15,7 +15,7 @@ use ipnet::IpNet;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use longshore_content::{Retention, Sparse};
-use longshore_engine::GarbageSettings;
+use longshore_engine::{GarbageSettings, History};
 use longshore_remote::{Budget, PrivateRemotes};
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
@@ -91,6 +91,8 @@ pub(crate) struct Settings {
     /// How much of what other registries list is read.
     pub(crate) listing_budget: Budget,
     pub(crate) garbage: GarbageSettings,
+    /// How much of the past is remembered.
+    pub(crate) history: History,
     /// How long jobs and uploads stay with a server that says nothing any more; none: as it is by default.
     pub(crate) lease: Option<SignedDuration>,
     pub(crate) log: String,
@@ -226,6 +228,7 @@ impl Settings {
                     at_most("collect_every_hours", options.collect_every_hours, 24 * MAX_DAYS)?,
                 ),
             },
+            history: options.keep.resolve()?,
             lease: options.lease_seconds.map(|seconds| SignedDuration::from_secs(seconds.get().into())),
             log: options.log.map_or_else(|| Ok(DEFAULT_LOG.to_owned()), check_log)?,
             log_format: options.log_format.unwrap_or_default(),
@@ -357,7 +360,7 @@ fn check_log(filter: String) -> anyhow::Result<String> {
     Ok(filter)
 }
 
-fn at_most(setting: &str, value: Option<u32>, most: u32) -> anyhow::Result<Option<u32>> {
+pub(crate) fn at_most(setting: &str, value: Option<u32>, most: u32) -> anyhow::Result<Option<u32>> {
     match value {
         Some(value) if value > most => bail!("{setting} is {value}; it can be {most} at most"),
         value => Ok(value),

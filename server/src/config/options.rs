@@ -11,6 +11,7 @@ use longshore_remote::PrivateRemotes;
 use serde::Deserialize;
 use url::Url;
 
+use crate::history::HistoryOptions;
 use crate::limits::LimitOptions;
 use crate::tls::TlsOptions;
 
@@ -125,6 +126,9 @@ pub(crate) struct Options {
     pub(super) hsts_seconds: Option<u32>,
     #[command(flatten)]
     #[serde(default)]
+    pub(super) keep: HistoryOptions,
+    #[command(flatten)]
+    #[serde(default)]
     pub(super) tls: TlsOptions,
     #[command(flatten)]
     #[serde(default)]
@@ -222,6 +226,7 @@ impl Options {
             shutdown_seconds: self.shutdown_seconds.or(other.shutdown_seconds),
             shutdown_delay_seconds: self.shutdown_delay_seconds.or(other.shutdown_delay_seconds),
             hsts_seconds: self.hsts_seconds.or(other.hsts_seconds),
+            keep: self.keep.or(other.keep),
             tls: self.tls.or(other.tls),
             limit: self.limit.or(other.limit),
         }

@@ -10,6 +10,7 @@ use longshore_remote::PrivateRemotes;
 use url::Url;
 
 use super::{KeySource, LogFormat, Settings};
+use crate::history::shown;
 
 impl fmt::Display for KeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,7 +55,15 @@ impl fmt::Display for Settings {
             PrivateRemotes::Nobody => "nobody",
         };
         let tls = self.tls.as_ref().map_or_else(|| "(plain HTTP)".to_owned(), ToString::to_string);
-        let lines: [(&str, &dyn fmt::Display); 25] = [
+        let kept = [
+            self.history.jobs,
+            self.history.activity,
+            self.history.verdicts,
+            self.history.deliveries,
+            self.history.tag_changes,
+        ]
+        .map(|keep| shown(&keep));
+        let lines: [(&str, &dyn fmt::Display); 30] = [
             ("listen", &self.listen),
             ("data", &self.data.display()),
             ("database", &without_password(&self.database)),
@@ -73,6 +82,11 @@ impl fmt::Display for Settings {
             ("keep_untagged_days", &(hours(retention.untagged) / 24)),
             ("undo_days", &(hours(Some(retention.undo)) / 24)),
             ("collect_every_hours", &hours(self.garbage.every)),
+            ("keep jobs", &kept[0]),
+            ("keep activity", &kept[1]),
+            ("keep verdicts", &kept[2]),
+            ("keep deliveries", &kept[3]),
+            ("keep tag changes", &kept[4]),
             ("log", &self.log),
             ("log_format", &log_format),
             ("tls", &tls),

@@ -271,3 +271,24 @@ async fn a_dry_run_counts_blobs_that_no_repository_has_and_none_that_are_too_you
     assert_eq!(house.later(2).find_garbage(&keep).await.unwrap(), expected);
     assert_eq!(house.later(2).collect_garbage(&keep).await.unwrap(), expected);
 }
+
+#[tokio::test]
+async fn semantics_23_a_dry_run_writes_nothing_and_a_collection_lets_others_in_between() {
+    let house = House::new().await;
+    let (config, layer) = (house.put_blob(b"{}").await, house.put_blob(b"layer").await);
+    for number in 0..250 {
+        let mut manifest = image(&config, &layer);
+        manifest["annotations"] = json!({ "number": number.to_string() });
+        house.put_manifest(&manifest, &[]).await.unwrap();
+    }
+    end_jobs(&house).await;
+    let (keep, content) = (Retention::default(), house.later(31));
+    let before = house.db.changes_made();
+    let found = content.find_garbage(&keep).await.unwrap();
+    assert_eq!((found.manifests, found.blobs), (250, 2));
+    assert_eq!(house.db.changes_made(), before, "a dry run only reads");
+    assert_eq!(content.collect_garbage(&keep).await.unwrap(), found);
+    // No transaction takes more than a hundred, of the repository and then of all that is stored.
+    let made = house.db.changes_made() - before;
+    assert!(made >= 6, "{made} transactions");
+}

@@ -32,10 +32,12 @@ use longshore_model::{
 use longshore_oci::{Digest, Tag};
 use longshore_remote::Registry;
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Mutex, PoisonError},
 };
 
+/// Tags that are looked up here in one query.
+const LOCALS_AT_ONCE: usize = 500;
 /// Tags that are brought in at the same time.
 const TAGS_AT_ONCE: usize = 4;
 /// A tag that moves while it is copied is planned anew so often (semantics 4).
@@ -148,18 +150,29 @@ impl<'a> Carrier<'a> {
     /// Brings in what the plan says. An error of one tag keeps no other from coming (semantics 37); a failure
     /// of the whole remote stops the run at once and is its end. While an error of a tag may pass, the run is to be
     /// tried again, but never later than the mirror looks at all its tags anyway.
-    pub(super) async fn carry_out(self, mut survey: Survey) -> Result<Tally, Trouble> {
+    pub(super) async fn carry_out(mut self, mut survey: Survey) -> Result<Tally, Trouble> {
         self.journal.plan_tags(survey.tags.len() + survey.unread.len());
         self.count(|tally| tally.warnings += survey.warnings);
         for (name, trouble) in std::mem::take(&mut survey.unread) {
             self.heed::<()>(&name, Err(trouble))?;
             self.journal.tag_done();
         }
-        let (mut present, mut work) = (Vec::new(), self.bring(&survey.tags));
-        while let Some(tag) = work.try_next().await? {
-            present.extend(tag);
+        // An incomplete list says nothing of what is not in it.
+        if survey.listed && survey.incomplete.is_none() {
+            self.pull.listed(&survey.digest_tags);
         }
-        drop(work);
+        let mut present = Vec::new();
+        for some in survey.tags.chunks(LOCALS_AT_ONCE) {
+            let names: Vec<&Tag> = some.iter().map(|(name, _)| name).collect();
+            let locals = {
+                let conn = &mut self.engine.db().read().await?;
+                tags::find_named(conn, self.target.id, &names).await?
+            };
+            let mut work = self.bring(some, &locals);
+            while let Some(tag) = work.try_next().await? {
+                present.extend(tag);
+            }
+        }
         if let Some(reason) = self.pull.halt().reason() {
             return Err(reason);
         }
@@ -177,15 +190,27 @@ impl<'a> Carrier<'a> {
     }
 
     /// Works on a few tags at a time; of a million, the others are nothing but names (semantics 41).
-    fn bring<'t>(&'t self, tags: &'t [(Tag, Digest)]) -> BoxStream<'t, Result<Option<Present>, Trouble>> {
-        stream::iter(tags).map(|(name, digest)| self.one(name, digest)).buffer_unordered(TAGS_AT_ONCE).boxed()
+    fn bring<'t>(
+        &'t self,
+        tags: &'t [(Tag, Digest)],
+        locals: &'t HashMap<Tag, TagRecord>,
+    ) -> BoxStream<'t, Result<Option<Present>, Trouble>> {
+        stream::iter(tags)
+            .map(|(name, digest)| self.one(name, digest, locals.get(name)))
+            .buffer_unordered(TAGS_AT_ONCE)
+            .boxed()
     }
 
-    async fn one(&self, name: &Tag, digest: &Digest) -> Result<Option<Present>, Trouble> {
+    async fn one(
+        &self,
+        name: &Tag,
+        digest: &Digest,
+        local: Option<&TagRecord>,
+    ) -> Result<Option<Present>, Trouble> {
         if self.pull.halt().check().is_err() {
             return Ok(None);
         }
-        let present = self.heed(name, self.tag(name, digest).await)?;
+        let present = self.heed(name, self.tag(name, digest, local).await)?;
         self.journal.tag_done();
         Ok(present.flatten())
     }
@@ -242,10 +267,15 @@ impl<'a> Carrier<'a> {
         }
     }
 
-    /// Decides about one tag and does it. Answers it when it stands here as it does there.
-    async fn tag(&self, name: &Tag, remote: &Digest) -> Result<Option<Present>, Trouble> {
-        let local = self.local(name).await?;
-        match step(Origin::of(self.mirror), name, remote, local.as_ref(), self.baseline.as_ref()) {
+    /// Decides about one tag and does it. Answers it when it stands here as it does there. `local` is the tag here a
+    /// little earlier; whether it may be set is looked at again by who sets it.
+    async fn tag(
+        &self,
+        name: &Tag,
+        remote: &Digest,
+        local: Option<&TagRecord>,
+    ) -> Result<Option<Present>, Trouble> {
+        match step(Origin::of(self.mirror), name, remote, local, self.baseline.as_ref()) {
             Step::Unchanged => {
                 // It came before the mirror asked for such layers, or before the remote had them.
                 if self.lacking.contains(remote) {

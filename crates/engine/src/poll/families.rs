@@ -5,7 +5,11 @@ use super::{
     carry::{Carrier, Present},
     survey::Survey,
 };
-use crate::trouble::Trouble;
+use crate::{transfer::pull::Referrers, trouble::Trouble};
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use jiff::SignedDuration;
 use longshore_metadata::{Error, Priority, manifests, settings};
 use longshore_model::Timestamp;
@@ -18,6 +22,10 @@ const FRESH: SignedDuration = SignedDuration::from_hours(24);
 const EVERY: SignedDuration = SignedDuration::from_hours(24);
 /// A run is tried so often for their sake when the remote does not let itself be asked for them.
 const TRIES: u32 = 3;
+/// Images for whose referrers the remote is asked at the same time, within its pace.
+const SUBJECTS_AT_ONCE: usize = 8;
+/// Images whose parts are looked up here in one query.
+const MEMBERS_AT_ONCE: usize = 500;
 /// What cosign calls its tags, and the list of referrers; asked for by name where nothing is listed.
 const SUFFIXES: [&str; 4] = ["", ".sig", ".att", ".sbom"];
 
@@ -28,8 +36,9 @@ impl Carrier<'_> {
         let all = self.looked_at().await?.is_none_or(|last| now.duration_since(last) >= EVERY);
         let is_due = |tag: &&Present| all || tag.since.is_none_or(|since| now.duration_since(since) < FRESH);
         let due = self.members(present.iter().filter(is_due)).await?;
-        for subject in due.iter().filter(|subject| !self.notes.know(subject)) {
-            let came = self.pull.referrers(subject).await;
+        let asked: Vec<Digest> = due.iter().filter(|subject| !self.notes.know(subject)).cloned().collect();
+        let mut asking = self.asking(&asked);
+        while let Some((subject, came)) = asking.next().await {
             if came.left_behind.is_empty() {
                 // With all that hangs on it.
                 self.notes.add(subject, Some(subject));
@@ -39,6 +48,7 @@ impl Carrier<'_> {
                 self.forgive::<()>(&referrer, Err(trouble))?;
             }
         }
+        drop(asking);
         for name in self.digest_tags(survey, present, &due).await? {
             if let Some(true) = self.forgive(&name, self.digest_tag(&name).await)? {
                 self.count(|tally| tally.referrers += 1);
@@ -54,16 +64,26 @@ impl Carrier<'_> {
         Ok(())
     }
 
+    /// Asks for what hangs on images, for a few of them at a time.
+    fn asking<'t>(&'t self, subjects: &'t [Digest]) -> BoxStream<'t, (&'t Digest, Referrers)> {
+        stream::iter(subjects).map(|subject| self.ask(subject)).buffer_unordered(SUBJECTS_AT_ONCE).boxed()
+    }
+
+    async fn ask<'t>(&self, subject: &'t Digest) -> (&'t Digest, Referrers) {
+        (subject, self.pull.referrers(subject).await)
+    }
+
     /// The images and, of indexes, their children.
     async fn members<'p>(&self, tags: impl Iterator<Item = &'p Present>) -> Result<BTreeSet<Digest>, Error> {
         let mut conn = self.engine.db().read().await?;
         let mut members = BTreeSet::new();
         for tag in tags {
-            if members.insert(tag.digest.clone()) {
-                let tree = manifests::tree(&mut conn, &tag.digest).await?;
-                members
-                    .extend(tree.into_iter().filter(|entry| entry.is_manifest()).map(|entry| entry.digest));
-            }
+            members.insert(tag.digest.clone());
+        }
+        let roots: Vec<Digest> = members.iter().cloned().collect();
+        for some in roots.chunks(MEMBERS_AT_ONCE) {
+            let some: Vec<&Digest> = some.iter().collect();
+            members.extend(manifests::members(&mut conn, &some).await?);
         }
         Ok(members)
     }

@@ -212,11 +212,16 @@ pub(crate) async fn record(
 }
 
 /// The parent of several polls: ends when its children have, and not well if one of them did not
-/// (semantics 19). It looks when one of them ends; how far they are is nothing to it, since there may be many
-/// parents of many children.
+/// (semantics 19). It looks when one of them ends, and at no more than the first that has not; how far they are is
+/// nothing to it, since there may be many parents of many children.
 pub(crate) async fn wait_for_children(engine: &Engine, parent: JobId) -> Result<Finished, Trouble> {
     let mut changes = engine.db().changes();
-    while jobs::has_open_parts(&mut engine.db().read().await?, parent).await? {
+    let mut open = None;
+    loop {
+        open = jobs::open_part(&mut engine.db().read().await?, parent, open).await?;
+        if open.is_none() {
+            break;
+        }
         // A child that is canceled or withdrawn ends without a word to its parent; the net catches that.
         let _ = timeout(NET, told(parent, &mut changes)).await;
     }

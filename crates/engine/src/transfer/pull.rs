@@ -19,8 +19,10 @@ use longshore_model::{
     Author, Lineage, Message, Provenance, Repository,
     message::{Again, Trouble as Said},
 };
-use longshore_oci::{Descriptor, Digest, Manifest, ManifestReference, Reference, ReferenceRole, RemoteName};
-use longshore_remote::{self as remote, Allowance, FetchedManifest, Registry};
+use longshore_oci::{
+    Descriptor, Digest, Manifest, ManifestReference, Reference, ReferenceRole, RemoteName, Tag,
+};
+use longshore_remote::{self as remote, Allowance, FetchedManifest, ReferrersWays, Registry};
 use std::collections::HashSet;
 use tokio::sync::Semaphore;
 
@@ -44,6 +46,8 @@ pub(crate) struct Pull {
     foreign_layers: bool,
     /// What may still be read of lists of referrers in this run.
     allowance: Allowance,
+    /// How those are to be had.
+    ways: ReferrersWays,
 }
 
 /// What came of looking for referrers.
@@ -90,7 +94,13 @@ impl Pull {
             streams,
             foreign_layers,
             allowance,
+            ways: ReferrersWays::default(),
         }
+    }
+
+    /// The tags of the remote repository by which signatures and other referrers may be found; there are no others.
+    pub(crate) fn listed<'t>(&mut self, digest_tags: impl IntoIterator<Item = &'t Tag>) {
+        self.ways = ReferrersWays::listed(digest_tags);
     }
 
     /// Whether the run goes on.
@@ -374,7 +384,7 @@ impl Pull {
 
     async fn ask_for_referrers(&self, subject: &Digest) -> Result<remote::Referrers, Trouble> {
         self.halt.check()?;
-        let named = self.registry.referrers(&self.from, subject, None, &self.allowance).await;
+        let named = self.registry.referrers(&self.from, subject, None, &self.allowance, &self.ways).await;
         self.halt.heed(named.map_err(Trouble::from))
     }
 }

@@ -497,3 +497,38 @@ async fn set(world: &World, repository: &Repository, name: &str, digest: longsho
         })
         .await;
 }
+
+#[tokio::test]
+async fn semantics_36_many_policies_are_asked_a_few_at_a_time_and_each_change_in_its_turn() {
+    let mut world = World::still().await;
+    let (dev, qa) = (world.repository("dev/app").await, world.repository("qa/app").await);
+    let mut policies = Vec::new();
+    for number in 0..50 {
+        let template = format!("%n-{number:02}");
+        policies.push(world.promotion(&dev, &qa, Rules::EveryTag, &template).await.common.id);
+    }
+    let (first, second) = (corpus::image(1, 1, 100), corpus::image(2, 1, 100));
+    let changes = [world.push(&dev, "v1", &first).await, world.push(&dev, "v1", &second).await];
+    let before = world.db.changes_made();
+    world.start();
+    world.settled().await;
+    assert_eq!(world.tags(&qa).await.len(), 50);
+    for policy in &policies {
+        for change in &changes {
+            let verdict = world.verdict(*policy, change).await.unwrap();
+            assert_eq!(verdict.result, AnswerResult::Done, "{}", verdict.consequence);
+        }
+    }
+    assert_eq!(world.tag(&qa, "v1-49").await.unwrap().digest, second.root);
+    // A hundred questions, eight in a transaction at most.
+    let made = world.db.changes_made() - before;
+    assert!(made >= 100 / 8, "{made} transactions");
+    let jobs = world.jobs().await;
+    let outcomes: Vec<String> = jobs
+        .iter()
+        .filter(|job| job.repository == Some(dev.id))
+        .filter_map(|job| job.outcome.clone())
+        .collect();
+    assert_eq!(outcomes.len(), 2);
+    assert!(outcomes.iter().all(|outcome| outcome.contains("50")), "{outcomes:?}");
+}

@@ -513,3 +513,41 @@ async fn patterns_that_match_none_of_the_tags_are_a_warning_and_no_plain_success
     let job = poll(&world, &mirror).await;
     assert_eq!(job.outcome.as_deref(), Some("no new tags"));
 }
+
+#[tokio::test]
+async fn of_a_registry_without_the_referrers_api_nothing_is_asked_that_its_list_of_tags_does_not_have() {
+    let world = World::running().await;
+    let registry = ScriptedRegistry::start().await.without_referrers();
+    for number in 0..60 {
+        registry.hold("their/app", Some(&format!("v{number}")), &corpus::image(number, 1, 100));
+    }
+    let (signed, sbom) = (corpus::image(7, 1, 100), corpus::sbom(&corpus::image(7, 1, 100)));
+    let list = serde_json::json!({
+        "schemaVersion": 2, "mediaType": longshore_oci::media_type::OCI_INDEX, "manifests": [sbom.descriptor()],
+    });
+    let bytes = serde_json::to_vec(&list).unwrap();
+    let root = corpus::digest_of(&bytes);
+    let list = longshore_testkit::Package {
+        manifests: vec![longshore_testkit::StoredManifest {
+            digest: root.clone(),
+            media_type: longshore_oci::media_type::OCI_INDEX.to_owned(),
+            bytes: bytes.into(),
+        }],
+        blobs: Vec::new(),
+        root,
+    };
+    let name = Tag::referrers_of(&signed.root);
+    registry.hold("their/app", None, &sbom);
+    registry.hold("their/app", Some(name.as_str()), &list);
+    let here = world.repository("dev/app").await;
+    let mirror = world.pull_mirror(&here, &registry, "their/app", |m| m.common.referrers = true).await;
+    let job = poll(&world, &mirror).await;
+    assert_eq!(job.status, Status::Done, "{}", world.log(job.id).await);
+    assert!(world.has(&here, &sbom).await, "what the list of tags has is asked for");
+    // Those that were asked at the same time, and the few that it takes to know.
+    let asked = registry.count(Method::GET, "/referrers/");
+    assert!(asked <= 11, "the API was asked {asked} times");
+    let by_name = registry.requests().into_iter().filter(|line| line.contains("/manifests/sha256-"));
+    let others: Vec<String> = by_name.filter(|line| !line.contains(name.as_str())).collect();
+    assert_eq!(others, [""; 0]);
+}

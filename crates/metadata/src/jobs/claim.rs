@@ -218,6 +218,13 @@ async fn claim_from(
     let sql = match &key {
         Some(_) => from!("j.lane = $7"),
         // The parameter is named so that both statements have the same ones.
+        // An evaluation may take several transactions. Until it has ended, later changes of its repository wait: each
+        // revision is evaluated in its turn (semantics 36), whichever server does it.
+        None if action == Action::Evaluate => from!(
+            "j.lane IS NULL AND $7 IS NULL AND (j.policy IS NOT NULL OR NOT EXISTS (
+                 SELECT 1 FROM jobs o WHERE o.status = 'running' AND o.action = 'evaluate' AND o.policy IS NULL
+                 AND o.repository = j.repository))"
+        ),
         None => from!("j.lane IS NULL AND $7 IS NULL"),
     };
     let taken = rows!(

@@ -1,6 +1,6 @@
 //! Jobs: the queue, the leases of those who work on it, progress and logs.
 //!
-//! Here a job is put into the queue, looked up, stopped and in the end forgotten. `claim` hands jobs out,
+//! Here a job is put into the queue, looked up and stopped; `history` forgets it in the end. `claim` hands jobs out,
 //! `work` takes what workers write, `back` takes jobs out of their hands, `list` finds them for
 //! people, `parts` joins several to a whole, `log` keeps what they said, `hold` keeps them back while something is paused, `withdraw` ends the
 //! work of what was changed or deleted, `row` reads the table.
@@ -27,6 +27,7 @@ use longshore_model::{
     message::JobMessage,
     stored::Job,
 };
+use longshore_oci::Digest;
 use row::{Row, select};
 
 pub use back::{any_expired, line_up, release, release_all, release_expired, retry_later};
@@ -36,7 +37,7 @@ pub use list::{get_all, in_repositories, list};
 pub use log::{last_line, lines_behind, log, logs};
 use parts::join;
 pub use parts::{
-    adopt_polls, children, enqueue_polls, has_open_parts, is_awaited_by_others, open_wholes, parts_done,
+    adopt_polls, children, enqueue_polls, is_awaited_by_others, open_part, open_wholes, parts_done,
 };
 pub(crate) use withdraw::{Of, withdraw};
 pub use work::{fence, finish, is_claimed, lock_endings, progress, renew, set_parameters};
@@ -81,14 +82,15 @@ pub enum CancelOutcome {
 pub async fn enqueue(tx: &mut Tx, new: NewJob, now: Timestamp) -> Result<JobId, Error> {
     let job = JobId::new();
     let remote = remote_of(tx, &new).await?;
+    let (manifest, subject) = about(&new.parameters);
     change!(
         tx.conn,
         // A pause that is committed is seen: `pauses::begin` lets nobody write jobs meanwhile.
         concat!(
             "INSERT INTO jobs (id, action, status, cause, parameters, policy, repository, parent, retry_of, serial_key,
                 attempt, retries_left, tags_done, tags_total, bytes_done, bytes_total, created_at, scheduled_at,
-                updated_at, epoch, cancel_requested, remote, lane, held_by)
-             VALUES ($1, $2, 'waiting', $3, $4, $5, $6, $7, $8, $9, 0, $10, 0, 0, 0, 0, $11, $12, $11, 0, $13, $14,
+                updated_at, epoch, cancel_requested, manifest, subject, remote, lane, held_by)
+             VALUES ($1, $2, 'waiting', $3, $4, $5, $6, $7, $8, $9, 0, $10, 0, 0, 0, 0, $11, $12, $11, 0, $13, $16, $17, $14,
                 (SELECT $14 || '/' || r.namespace FROM repositories r WHERE r.id = $6),
                 CASE WHEN $15 THEN ",
             narrowest!("$6", "$14"),
@@ -108,7 +110,9 @@ pub async fn enqueue(tx: &mut Tx, new: NewJob, now: Timestamp) -> Result<JobId, 
         micros(new.scheduled_at),
         false,
         remote,
-        new.action.is_pausable() && new.repository.is_some()
+        new.action.is_pausable() && new.repository.is_some(),
+        manifest.map(Digest::as_str),
+        subject.map(Digest::as_str)
     )?;
     if let Some(parent) = new.parent {
         join(tx, job, parent).await?;
@@ -116,6 +120,19 @@ pub async fn enqueue(tx: &mut Tx, new: NewJob, now: Timestamp) -> Result<JobId, 
     tx.announce(Change::JobsWaiting(Some(new.action)));
     tx.announce(Change::Job(job));
     Ok(job)
+}
+
+/// The manifest that a job is about, and what that one refers to: both stay until the job has ended (semantics 23).
+fn about(parameters: &Parameters) -> (Option<&Digest>, Option<&Digest>) {
+    match parameters {
+        Parameters::EvaluateTag { digest, .. } | Parameters::PushTag { digest, .. } => (Some(digest), None),
+        Parameters::FollowSubject { referrer, subject, .. } => (Some(referrer), Some(subject)),
+        Parameters::ApplyPolicy { .. }
+        | Parameters::Poll { .. }
+        | Parameters::PollAll
+        | Parameters::CollectGarbage { .. }
+        | Parameters::Scrub => (None, None),
+    }
 }
 
 /// The remote that a job speaks to.
@@ -260,25 +277,4 @@ pub async fn hasten(tx: &mut Tx, job: JobId, now: Timestamp) -> Result<Job, Erro
         tx.announce(Change::JobsWaiting(None));
     }
     get(tx, job).await?.ok_or(Error::LeaseLost(job))
-}
-
-/// Forgets jobs that ended before an instant, but keeps the newest `keep` whatever their age.
-pub async fn prune(tx: &mut Tx, before: Timestamp, keep: i64) -> Result<u64, Error> {
-    let kept = "SELECT id FROM jobs ORDER BY id DESC LIMIT 1 OFFSET $1";
-    let Some((oldest_kept,)) = row!(tx.conn, (String,), kept, keep)? else { return Ok(0) };
-    change!(
-        tx.conn,
-        "DELETE FROM job_logs WHERE job IN (SELECT id FROM jobs WHERE id <= $1 AND finished_at < $2)",
-        oldest_kept.as_str(),
-        micros(before)
-    )?;
-    change!(
-        tx.conn,
-        "DELETE FROM job_parts WHERE whole IN (SELECT id FROM jobs WHERE id <= $1 AND finished_at < $2)
-            OR part IN (SELECT id FROM jobs WHERE id <= $1 AND finished_at < $2)",
-        oldest_kept.as_str(),
-        micros(before)
-    )?;
-    let sql = "DELETE FROM jobs WHERE id <= $1 AND finished_at < $2";
-    Ok(change!(tx.conn, sql, oldest_kept.as_str(), micros(before))?)
 }

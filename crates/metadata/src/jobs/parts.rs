@@ -34,12 +34,13 @@ pub async fn is_awaited_by_others(conn: &mut Conn, part: JobId, whole: JobId) ->
     Ok(value!(conn, i64, sql, part.to_string(), whole.to_string())? > 0)
 }
 
-/// Whether parts of a job have not ended yet. Reads no more than one of them.
-pub async fn has_open_parts(conn: &mut Conn, whole: JobId) -> Result<bool, Error> {
-    let sql = "SELECT COUNT(*) FROM (
-                   SELECT 1 FROM job_parts p JOIN jobs j ON j.id = p.part
-                   WHERE p.whole = $1 AND j.finished_at IS NULL LIMIT 1) AS open";
-    Ok(value!(conn, i64, sql, whole.to_string())? > 0)
+/// The first part of a job, from `from` on, that has not ended yet. Who asks again from the one that was answered
+/// passes over each part once, however often it asks: a part that has ended stays so.
+pub async fn open_part(conn: &mut Conn, whole: JobId, from: Option<JobId>) -> Result<Option<JobId>, Error> {
+    let sql = "SELECT p.part FROM job_parts p JOIN jobs j ON j.id = p.part
+               WHERE p.whole = $1 AND p.part >= $2 AND j.finished_at IS NULL ORDER BY p.part LIMIT 1";
+    let from = from.map(|from| from.to_string()).unwrap_or_default();
+    row!(conn, (String,), sql, whole.to_string(), from)?.map(|(part,)| id(JobId, &part)).transpose()
 }
 
 /// Makes the polls of these mirrors that have not ended parts of a job, the oldest of each mirror; answers the mirrors

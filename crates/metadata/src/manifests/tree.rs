@@ -187,6 +187,29 @@ pub async fn trees(conn: &mut Conn, roots: &[&Digest]) -> Result<HashMap<Digest,
     Ok(trees)
 }
 
+/// These manifests and all that they have as parts, and those as parts, each once. One query, however many are asked
+/// for.
+pub async fn members(conn: &mut Conn, roots: &[&Digest]) -> Result<Vec<Digest>, Error> {
+    macro_rules! members {
+        ($roots:literal) => {
+            concat!(
+                "WITH RECURSIVE tree (digest) AS (",
+                $roots,
+                " UNION SELECT e.child FROM manifest_edges e JOIN tree t ON e.parent = t.digest
+                  WHERE e.role = 'child')
+                 SELECT digest FROM tree"
+            )
+        };
+    }
+    let sql = match conn.is_postgres() {
+        false => members!("SELECT value FROM json_each($1)"),
+        true => members!("SELECT json_array_elements_text($1::json)"),
+    };
+    let roots: Vec<&str> = roots.iter().map(|root| root.as_str()).collect();
+    let found = rows!(conn, (String,), sql, json(&roots))?;
+    found.iter().map(|(digest,)| parse("digest", digest)).collect()
+}
+
 /// How much a [`link_tree`] gave to the other repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LinkOutcome {

@@ -3,12 +3,13 @@
 use crate::{
     Conn, Error,
     conn::{from_row, row, rows, value},
-    convert::{containing, from_json, id, instant, parse, readable},
+    convert::{containing, from_json, id, instant, json, parse, readable},
     manifests::{self, TreeEntry, TreeKind},
     page::{COUNTED, Reading, counted, pages},
 };
 use longshore_model::{Page, PageRequest, RepositoryId, Revision, TagRecord, tag::TagSummary};
 use longshore_oci::{Digest, Tag};
+use std::collections::HashMap;
 
 from_row! {
     struct TagRow {
@@ -55,6 +56,32 @@ pub async fn find(conn: &mut Conn, repository: RepositoryId, name: &Tag) -> Resu
     let sql = "SELECT repository, name, digest, revision, source_revision, created_at, updated_at, author, provenance,
                       lineage FROM tags WHERE repository = $1 AND name = $2";
     row!(conn, TagRow, sql, repository.to_string(), name.as_str())?.map(TagRecord::try_from).transpose()
+}
+
+/// Those of these names that a repository has. One query, however many are asked for; one that cannot be read is an
+/// error, as it is to [`find`].
+pub async fn find_named(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    names: &[&Tag],
+) -> Result<HashMap<Tag, TagRecord>, Error> {
+    macro_rules! named {
+        ($names:literal) => {
+            concat!(
+                "SELECT repository, name, digest, revision, source_revision, created_at, updated_at, author, provenance,
+                        lineage FROM tags WHERE repository = $1 AND name IN (",
+                $names,
+                ")"
+            )
+        };
+    }
+    let sql = match conn.is_postgres() {
+        false => named!("SELECT value FROM json_each($2)"),
+        true => named!("SELECT json_array_elements_text($2::json)"),
+    };
+    let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+    let found = rows!(conn, TagRow, sql, repository.to_string(), json(&names))?;
+    found.into_iter().map(|row| TagRecord::try_from(row).map(|tag| (tag.name.clone(), tag))).collect()
 }
 
 from_row! {

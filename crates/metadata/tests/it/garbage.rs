@@ -1,15 +1,17 @@
 //! What nothing needs any more is found and forgotten, on both databases alike (semantics 23).
 
 use crate::on_both;
-use crate::scene::{Scene, at, digest};
-use longshore_metadata::garbage::{self, Cutoffs, Standing};
+use crate::scene::{Scene, at, digest, index_json, order, put};
+use longshore_metadata::garbage::{self, Cutoffs, Kind, Standing};
 use longshore_metadata::jobs::NewJob;
-use longshore_metadata::{blobs, jobs, manifests, repositories};
-use longshore_model::Author;
+use longshore_metadata::{Turn, blobs, jobs, manifests, repositories, undo};
 use longshore_model::job::{Action, Cause, Parameters};
+use longshore_model::{Author, RepositoryId};
 use longshore_oci::Digest;
 
 on_both![
+    semantics_23_an_index_goes_before_what_it_names,
+    semantics_23_what_a_waiting_job_is_about_has_a_root_whatever_else_waits,
     semantics_23_only_what_has_no_root_and_is_old_enough_is_rootless,
     semantics_23_what_was_deleted_by_its_digest_stays_only_as_long_as_a_tag_can_be_undone,
     semantics_23_blobs_go_when_no_manifest_of_the_repository_names_them,
@@ -19,6 +21,33 @@ on_both![
 ];
 
 const NONE: [Digest; 0] = [];
+
+/// All manifests of a repository that have no root.
+async fn rootless_of(scene: &Scene, repository: RepositoryId, cutoffs: &Cutoffs) -> Vec<Digest> {
+    let conn = &mut scene.read().await;
+    let all = garbage::manifests_behind(conn, repository, None, 100).await.unwrap();
+    garbage::rootless(conn, repository, cutoffs, &all).await.unwrap()
+}
+
+/// Takes the blobs of a repository that no manifest names.
+async fn unlink_loose(scene: &Scene, repository: RepositoryId, cutoffs: Cutoffs) -> Vec<Digest> {
+    let conn = &mut scene.read().await;
+    let behind = garbage::loose_blobs_behind(conn, repository, &cutoffs, &[], None, 100).await.unwrap();
+    let loose = behind.loose.clone();
+    let unlink = scene.write(move |tx| {
+        Box::pin(async move { garbage::unlink_loose_blobs(tx, repository, &cutoffs, &loose).await })
+    });
+    assert_eq!(unlink.await, behind.loose.len() as u64);
+    behind.loose
+}
+
+async fn unlink(scene: &Scene, repository: RepositoryId, manifest: &Digest) {
+    let manifest = manifest.clone();
+    let unlink = scene.write(move |tx| {
+        Box::pin(async move { garbage::unlink_manifest(tx, repository, &manifest).await.map(drop) })
+    });
+    unlink.await;
+}
 
 /// As if everything before second `second` were old.
 fn before(second: i64) -> Cutoffs {
@@ -46,9 +75,7 @@ async fn semantics_23_only_what_has_no_root_and_is_old_enough_is_rootless(scene:
         (scene.image(&dev, 1).await, scene.image(&dev, 2).await, scene.image(&dev, 3).await);
     scene.push(&dev, "latest", &moved).await;
     scene.push(&dev, "latest", &tagged).await;
-    let rootless = async |cutoffs: Cutoffs| {
-        garbage::rootless_manifests(&mut scene.read().await, dev.id, &cutoffs).await.unwrap()
-    };
+    let rootless = async |cutoffs: Cutoffs| rootless_of(&scene, dev.id, &cutoffs).await;
     assert_eq!(rootless(before(0)).await, NONE, "too young");
     assert_eq!(
         rootless(before(1)).await,
@@ -77,7 +104,7 @@ async fn semantics_23_what_was_deleted_by_its_digest_stays_only_as_long_as_a_tag
     }
     let rootless = async |untagged: i64, undo: i64| {
         let cutoffs = Cutoffs { untagged: Some(at(untagged)), ..before(undo) };
-        garbage::rootless_manifests(&mut scene.read().await, dev.id, &cutoffs).await.unwrap()
+        rootless_of(&scene, dev.id, &cutoffs).await
     };
     assert_eq!(rootless(0, 20).await, [loose.clone()], "nothing can bring back what had no tag");
     let both = {
@@ -92,14 +119,10 @@ async fn semantics_23_blobs_go_when_no_manifest_of_the_repository_names_them(sce
     let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
     let image = scene.image(&dev, 1).await;
     scene.image(&qa, 2).await;
-    let unlink = |cutoffs: Cutoffs| {
-        scene
-            .write(move |tx| Box::pin(async move { garbage::unlink_loose_blobs(tx, dev.id, &cutoffs).await }))
-    };
-    assert_eq!(unlink(before(5)).await, NONE);
-    scene.write(move |tx| Box::pin(async move { garbage::unlink_manifest(tx, dev.id, &image).await })).await;
-    assert_eq!(unlink(before(0)).await, NONE, "too young");
-    let mut gone = unlink(before(5)).await;
+    assert_eq!(unlink_loose(&scene, dev.id, before(5)).await, NONE);
+    unlink(&scene, dev.id, &image).await;
+    assert_eq!(unlink_loose(&scene, dev.id, before(0)).await, NONE, "too young");
+    let mut gone = unlink_loose(&scene, dev.id, before(5)).await;
     gone.sort();
     let mut parts = [digest(1, 1), digest(1, 2)];
     parts.sort();
@@ -110,26 +133,39 @@ async fn semantics_23_blobs_go_when_no_manifest_of_the_repository_names_them(sce
 async fn semantics_23_what_no_repository_has_is_forgotten_and_its_bytes_condemned(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let image = scene.image(&dev, 1).await;
-    let forget = |cutoffs: Cutoffs| {
-        scene.write(move |tx| {
-            Box::pin(async move {
-                let manifests = garbage::forget_manifests(tx, &cutoffs, 10).await?;
-                Ok((manifests, garbage::condemn_blobs(tx, &cutoffs, 10).await?))
-            })
-        })
+    let unheld = async |cutoffs: Cutoffs| {
+        let conn = &mut scene.read().await;
+        let manifests = garbage::unheld_behind(conn, Kind::Manifest, &cutoffs, None, 100).await.unwrap();
+        (
+            manifests.unheld,
+            garbage::unheld_behind(conn, Kind::Blob, &cutoffs, None, 100).await.unwrap().unheld,
+        )
     };
-    assert_eq!(forget(before(5)).await, (0, 0));
-    let unlinked = image.clone();
-    scene
-        .write(move |tx| Box::pin(async move { garbage::unlink_manifest(tx, dev.id, &unlinked).await }))
-        .await;
-    let cutoffs = before(5);
-    scene
-        .write(move |tx| Box::pin(async move { garbage::unlink_loose_blobs(tx, dev.id, &cutoffs).await }))
-        .await;
-    assert_eq!(forget(before(0)).await, (0, 0), "too young");
-    assert_eq!(garbage::loose_blobs(&mut scene.read().await, &before(5)).await.unwrap(), (2, 110));
-    assert_eq!(forget(before(5)).await, (1, 2));
+    assert_eq!(unheld(before(5)).await, (Vec::new(), Vec::new()));
+    unlink(&scene, dev.id, &image).await;
+    unlink_loose(&scene, dev.id, before(5)).await;
+    assert_eq!(unheld(before(0)).await, (Vec::new(), Vec::new()), "too young");
+    let (manifests, blobs) = unheld(before(5)).await;
+    assert_eq!((manifests.len(), blobs.iter().map(|(_, size)| size).sum::<u64>()), (1, 110));
+    let forget = async |cutoffs: Cutoffs| {
+        let (manifests, blobs) = (manifests.clone(), blobs.clone());
+        let forget = scene.write(move |tx| {
+            Box::pin(async move {
+                for (manifest, _) in &manifests {
+                    garbage::forget_manifest(tx, manifest, &cutoffs).await?;
+                }
+                for (blob, _) in &blobs {
+                    garbage::condemn_blob(tx, blob, &cutoffs).await?;
+                }
+                Ok(())
+            })
+        });
+        forget.await;
+    };
+    forget(before(0)).await;
+    assert_eq!(unheld(before(5)).await, (manifests.clone(), blobs.clone()), "each looks again");
+    forget(before(5)).await;
+    assert_eq!(unheld(before(5)).await, (Vec::new(), Vec::new()));
     let conn = &mut scene.read().await;
     let condemned = garbage::condemned(conn, 10).await.unwrap();
     assert_eq!(condemned.iter().map(|blob| blob.size).sum::<u64>(), 110);
@@ -163,19 +199,13 @@ async fn semantics_23_what_a_poll_has_brought_stays_until_it_ends_however_long_t
     // Days later it still brings in what comes last.
     let days = 3 * 86_400;
     let found = async |repository| {
-        let manifests =
-            garbage::rootless_manifests(&mut scene.read().await, repository, &before(days)).await.unwrap();
-        let blobs = scene.write(move |tx| {
-            Box::pin(async move {
-                // As if a manifest that names them were still to come.
-                let rootless = garbage::rootless_manifests(tx, repository, &before(days)).await?;
-                for digest in &rootless {
-                    garbage::unlink_manifest(tx, repository, digest).await?;
-                }
-                garbage::unlink_loose_blobs(tx, repository, &before(days)).await
-            })
-        });
-        (manifests, blobs.await.len())
+        let manifests = rootless_of(&scene, repository, &before(days)).await;
+        // As if a manifest that names them were still to come.
+        for manifest in &manifests {
+            unlink(&scene, repository, manifest).await;
+        }
+        let blobs = unlink_loose(&scene, repository, before(days)).await;
+        (manifests, blobs.len())
     };
     assert_eq!(found(dev.id).await, (Vec::new(), 0));
     assert_eq!(found(qa.id).await, (vec![elsewhere], 2), "no poll brings anything in there");
@@ -194,9 +224,64 @@ async fn semantics_23_a_deleted_repository_is_emptied_and_its_name_free(scene: S
     let standing =
         async || scene.write(move |tx| Box::pin(async move { garbage::standing(tx, id).await })).await;
     assert_eq!(standing().await, Standing::Deleted(at(3)));
-    let (manifests, blobs) =
-        scene.write(move |tx| Box::pin(async move { garbage::purge(tx, id).await })).await;
-    assert_eq!((manifests, blobs.len()), (1, 2));
+    let purge = async || {
+        scene.write(move |tx| Box::pin(async move { garbage::purge(tx, id, &Turn::begin()).await })).await
+    };
+    scene.write(move |tx| Box::pin(garbage::begin_purge(tx, id))).await;
+    assert_eq!(standing().await, Standing::Purged);
+    let again = scene.repository("dev/app").await;
+    assert!(
+        !scene.write(move |tx| Box::pin(undo::restore_repository(tx, id, at(4)))).await,
+        "it is too late"
+    );
+    let mut manifests = 0;
+    while standing().await != Standing::Gone {
+        manifests += purge().await.manifests;
+    }
+    assert_eq!(manifests, 1);
     assert_eq!(standing().await, Standing::Gone);
-    scene.repository("dev/app").await;
+    let conn = &mut scene.read().await;
+    assert!(blobs::linked(conn, id, &digest(1, 2)).await.unwrap().is_none());
+    assert!(repositories::get(conn, again.id).await.unwrap().is_some());
+}
+
+async fn semantics_23_an_index_goes_before_what_it_names(scene: Scene) {
+    let dev = scene.repository("dev/app").await;
+    let (arm, amd) = (scene.image(&dev, 1).await, scene.image(&dev, 2).await);
+    let (index, id) = (digest(3, 0), dev.id);
+    let text = index_json(&[(&arm, "arm64"), (&amd, "amd64")]);
+    let put_index = index.clone();
+    scene.write(move |tx| Box::pin(async move { put(tx, id, &put_index, &text).await })).await;
+    let mut all = vec![arm.clone(), amd.clone(), index.clone()];
+    all.sort();
+    assert_eq!(rootless_of(&scene, id, &before(5)).await, all);
+    let mut gone =
+        scene.write(move |tx| Box::pin(async move { garbage::unlink_manifest(tx, id, &arm).await })).await;
+    gone.sort();
+    assert_eq!(gone.len(), 2, "what the repository has it has whole");
+    assert!(gone.contains(&index));
+    assert_eq!(rootless_of(&scene, id, &before(5)).await, [amd.clone()]);
+    scene.push(&dev, "amd64", &amd).await;
+    assert_eq!(rootless_of(&scene, id, &before(5)).await, NONE);
+}
+
+async fn semantics_23_what_a_waiting_job_is_about_has_a_root_whatever_else_waits(scene: Scene) {
+    let dev = scene.repository("dev/app").await;
+    let (image, signature) = (scene.image(&dev, 1).await, scene.image(&dev, 2).await);
+    assert_eq!(rootless_of(&scene, dev.id, &before(5)).await.len(), 2);
+    let follow = NewJob {
+        action: Action::Evaluate,
+        parameters: Parameters::FollowSubject {
+            repository: dev.id,
+            referrer: signature,
+            subject: image,
+            tag: None,
+        },
+        repository: Some(dev.id),
+        ..order(None, 1)
+    };
+    scene.write(move |tx| Box::pin(async move { jobs::enqueue(tx, follow, at(1)).await.map(drop) })).await;
+    assert_eq!(rootless_of(&scene, dev.id, &before(5)).await, NONE);
+    end_jobs(&scene).await;
+    assert_eq!(rootless_of(&scene, dev.id, &before(5)).await.len(), 2);
 }

@@ -27,7 +27,6 @@ on_both![
     parts_belong_to_their_job,
     polls_of_many_mirrors_become_parts_with_a_few_statements,
     jobs_are_listed_newest_first_and_by_filter,
-    old_jobs_are_forgotten_with_their_logs,
 ];
 
 async fn get(scene: &Scene, job: JobId) -> longshore_model::stored::Job {
@@ -355,7 +354,7 @@ async fn parts_belong_to_their_job(scene: Scene) {
     let mut changes = scene.db.changes();
     for (claim, rest) in scene.claim(0, 3).await.iter().filter(|claim| claim.job.id != parent).zip([1, 0]) {
         finish(&scene, claim, Status::Done).await.unwrap();
-        let open = jobs::has_open_parts(&mut scene.read().await, parent).await.unwrap();
+        let open = jobs::open_part(&mut scene.read().await, parent, None).await.unwrap().is_some();
         assert_eq!(open, rest > 0);
         let told: Vec<_> = std::iter::from_fn(|| changes.try_recv().ok()).collect();
         assert!(told.contains(&Change::Job(parent)), "whoever waits for the parts hears of it: {told:?}");
@@ -397,24 +396,6 @@ async fn jobs_are_listed_newest_first_and_by_filter(scene: Scene) {
     assert_eq!(listed(JobFilter { status: Some(Status::Errored), ..Default::default() }).await.total, 0);
     let active = jobs::active_for_policy(&mut scene.read().await, policy, Action::PollMirror).await.unwrap();
     assert_eq!(active.unwrap().id, second);
-}
-
-async fn old_jobs_are_forgotten_with_their_logs(scene: Scene) {
-    for _ in 0..5 {
-        let job = scene.enqueue(None, 0).await;
-        scene
-            .write(move |tx| {
-                Box::pin(async move { jobs::log(tx, job, &[(Level::Info, words("x"))], at(1)).await })
-            })
-            .await;
-    }
-    for claim in scene.claim(0, 4).await {
-        finish(&scene, &claim, Status::Done).await.unwrap();
-    }
-    assert_eq!(scene.write(|tx| Box::pin(jobs::prune(tx, at(9), 2))).await, 0, "they ended at second 9");
-    // The newest two are kept whatever their age; the fifth has not ended.
-    assert_eq!(scene.write(|tx| Box::pin(jobs::prune(tx, at(10), 2))).await, 3);
-    assert_eq!(scene.orders().await.len(), 2);
 }
 
 async fn polls_of_many_mirrors_become_parts_with_a_few_statements(scene: Scene) {

@@ -4,6 +4,7 @@
 mod content;
 mod epoch;
 mod garbage;
+mod history;
 mod jobs;
 mod lists;
 mod mirrors;

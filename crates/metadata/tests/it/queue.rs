@@ -17,6 +17,7 @@ use longshore_model::stored::{Job, LastRun, PullMirror};
 use longshore_model::{Author, BootId, JobId, LastChange, Message, PolicyKind, RemoteId};
 
 on_both![
+    semantics_36_later_changes_of_a_repository_wait_until_an_evaluation_of_it_has_ended,
     semantics_34_editing_a_policy_ends_what_its_earlier_rules_have_in_the_queue,
     semantics_34_an_edit_that_changes_nothing_of_the_work_lets_it_go_on,
     semantics_34_disabling_a_policy_takes_its_running_jobs_away,
@@ -377,4 +378,23 @@ async fn semantics_39_jobs_stand_in_one_lane_per_remote_and_namespace(scene: Sce
         "all have theirs"
     );
     assert!(jobs::lanes(conn, Action::PollMirror, at(1)).await.unwrap().is_empty());
+}
+
+async fn semantics_36_later_changes_of_a_repository_wait_until_an_evaluation_of_it_has_ended(scene: Scene) {
+    let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
+    let (first, elsewhere) = (scene.image(&dev, 1).await, scene.image(&qa, 1).await);
+    scene.push(&dev, "1", &first).await;
+    let begun = scene.claim(1, 10).await;
+    assert_eq!(begun.len(), 1);
+    scene.push(&dev, "2", &first).await;
+    scene.push(&qa, "1", &elsewhere).await;
+    let claimed = scene.claim(1, 10).await;
+    let of: Vec<_> = claimed.iter().map(|claim| claim.job.repository).collect();
+    assert_eq!(of, [Some(qa.id)]);
+    let (job, epoch) = (begun[0].job.id, begun[0].epoch);
+    let finish = scene.write(move |tx| {
+        Box::pin(async move { jobs::finish(tx, job, epoch, Status::Done, None, None, at(2)).await })
+    });
+    finish.await;
+    assert_eq!(scene.claim(1, 10).await[0].job.repository, Some(dev.id));
 }

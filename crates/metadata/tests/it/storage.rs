@@ -3,12 +3,14 @@
 use crate::on_both;
 use crate::scene::{Scene, at, digest};
 use longshore_metadata::storage::{self, QuotaExceeded};
-use longshore_metadata::{accounts, garbage, manifests, repositories};
+use longshore_metadata::{Turn, accounts, blobs, garbage, manifests, repositories};
 use longshore_model::repository::Storage;
 use longshore_model::{Author, Repository};
 use longshore_oci::Namespace;
 
 on_both![
+    what_a_namespace_holds_is_counted_as_it_comes_and_goes,
+    of_many_who_give_a_namespace_the_same_blob_at_once_one_counts_it,
     a_blob_counts_once_and_is_unique_where_nobody_else_has_it,
     what_deleted_repositories_hold_counts_until_they_are_purged,
     a_quota_refuses_what_would_come_on_top_and_nothing_else,
@@ -83,7 +85,11 @@ async fn what_deleted_repositories_hold_counts_until_they_are_purged(scene: Scen
     scene.write(move |tx| Box::pin(repositories::delete(tx, id, &Author::System, at(1)))).await;
     let held = storage::of_namespace(&mut scene.read().await, &dev()).await.unwrap();
     assert_eq!((held.storage.total(), held.deleted), (220 + first + second, 110 + second));
-    scene.write(move |tx| Box::pin(garbage::purge(tx, id))).await;
+    scene.write(move |tx| Box::pin(garbage::begin_purge(tx, id))).await;
+    let purge = async || {
+        scene.write(move |tx| Box::pin(async move { garbage::purge(tx, id, &Turn::begin()).await })).await
+    };
+    while !purge().await.is_gone {}
     let held = storage::of_namespace(&mut scene.read().await, &dev()).await.unwrap();
     assert_eq!((held.storage.total(), held.deleted), (110 + first, 0));
 }
@@ -140,4 +146,68 @@ async fn a_quota_refuses_what_would_come_on_top_and_nothing_else(scene: Scene) {
         Box::pin(async move { storage::set_quota(tx, &"nobody".parse().unwrap(), Some(1)).await })
     });
     assert!(!none.await);
+}
+
+/// The counter equals the sum.
+async fn is_counted_right(scene: &Scene, namespace: &Namespace) {
+    let wrong = storage::miscount(&mut scene.read().await, namespace).await.unwrap();
+    assert_eq!(wrong, None);
+}
+
+async fn what_a_namespace_holds_is_counted_as_it_comes_and_goes(scene: Scene) {
+    let (web, api) = (scene.repository("dev/web").await, scene.repository("dev/api").await);
+    let mut seen = Vec::new();
+    let mut look = async || {
+        is_counted_right(&scene, &dev()).await;
+        let held = storage::of_namespace(&mut scene.read().await, &dev()).await.unwrap();
+        seen.push(held.storage.total());
+    };
+    look().await;
+    scene.image(&web, 1).await;
+    look().await;
+    scene.image(&web, 1).await;
+    link(&scene, &web, &api, 1).await;
+    look().await;
+    let (of_web, of_api) = (web.id, api.id);
+    for repository in [of_web, of_api] {
+        let unlink = scene.write(move |tx| {
+            Box::pin(async move { garbage::unlink_manifest(tx, repository, &digest(1, 0)).await.map(drop) })
+        });
+        unlink.await;
+        look().await;
+        for part in [1, 2] {
+            let unlink = scene.write(move |tx| {
+                Box::pin(async move { blobs::unlink(tx, repository, &digest(1, part)).await })
+            });
+            assert!(unlink.await);
+            look().await;
+        }
+    }
+    let manifest = seen[1] - 110;
+    let rest = 110 + manifest;
+    assert_eq!(seen, [0, rest, rest, rest, rest, rest, rest - manifest, 100, 0]);
+}
+
+async fn of_many_who_give_a_namespace_the_same_blob_at_once_one_counts_it(scene: Scene) {
+    let names: Vec<String> = (0..8).map(|number| format!("dev/app{number}")).collect();
+    let mut ids = Vec::new();
+    for name in &names {
+        ids.push(scene.repository(name).await.id);
+    }
+    let elsewhere = scene.repository("qa/app").await;
+    scene.image(&elsewhere, 1).await;
+    let linking = ids.iter().map(|id| {
+        let id = *id;
+        scene.write(move |tx| Box::pin(async move { blobs::link(tx, id, &digest(1, 2), at(0)).await }))
+    });
+    futures::future::join_all(linking).await;
+    is_counted_right(&scene, &dev()).await;
+    let unlinking = ids.iter().map(|id| {
+        let id = *id;
+        scene.write(move |tx| Box::pin(async move { blobs::unlink(tx, id, &digest(1, 2)).await }))
+    });
+    futures::future::join_all(unlinking).await;
+    is_counted_right(&scene, &dev()).await;
+    let held = storage::of_namespace(&mut scene.read().await, &dev()).await.unwrap();
+    assert_eq!(held.storage.total(), 0);
 }

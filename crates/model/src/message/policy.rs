@@ -116,6 +116,15 @@ pub enum PolicyMessage {
         /// Why.
         why: Box<Message>,
     },
+    /// It was not asked, because what is stored of it cannot be read.
+    Unreadable {
+        /// What it is.
+        policy: PolicyKind,
+        /// Its identifier, as it is stored.
+        id: String,
+        /// What is wrong.
+        error: String,
+    },
     /// Why it stopped itself: its rules cannot be read.
     UnreadableRules {
         /// The rules, as far as they can.
@@ -186,6 +195,11 @@ impl PolicyMessage {
             Self::Stopped { policy, why } => {
                 format!("the {} stopped itself: {}", policy.noun(), why.sentence(eyes))
             }
+            Self::Unreadable { policy, id, error } => format!(
+                "the {} {id} was not asked, because this version of Longshore cannot read what is stored of it ({error}); \
+                 if a newer one wrote it, start that one, else save it again or delete it",
+                policy.noun()
+            ),
             Self::UnreadableRules { rules } => {
                 format!("its rules cannot be read by this version: {rules}")
             }

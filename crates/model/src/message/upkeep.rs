@@ -6,7 +6,7 @@ use super::{
     reference::{RemoteRef, RepositoryRef},
 };
 use crate::size;
-use longshore_oci::Digest;
+use longshore_oci::{Digest, Namespace};
 use serde::{Deserialize, Serialize};
 
 /// What was removed, or would be.
@@ -73,6 +73,15 @@ pub enum Upkeep {
         /// Damaged still.
         damaged: u64,
     },
+    /// What was counted of a namespace was not what it holds, and was counted anew.
+    Miscounted {
+        /// The namespace.
+        namespace: Namespace,
+        /// What was counted, in bytes.
+        counted: i64,
+        /// What it holds, in bytes.
+        held: i64,
+    },
     /// A blob is damaged.
     DamagedBlob {
         /// Which.
@@ -131,6 +140,12 @@ impl Upkeep {
                          it; push those images again, or restore them from a backup"
                     ),
                 }
+            }
+            Self::Miscounted { namespace, counted, held } => {
+                let whose =
+                    if eyes.everything() { namespace.to_string() } else { "another namespace".to_owned() };
+                let (counted, held) = (size(counted.unsigned_abs()), size(held.unsigned_abs()));
+                format!("{whose} holds {held} and not {counted}, as was counted; that was put right")
             }
             Self::DamagedBlob { digest, holders, damage } => {
                 format!("blob {digest}, {}: {}", places(holders, eyes), words(damage, eyes))

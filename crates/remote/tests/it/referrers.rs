@@ -2,7 +2,7 @@
 
 use http::Method;
 use longshore_oci::{Digest, media_type};
-use longshore_remote::{Allowance, Budget, Endpoint, Kind, Referrers, Registry};
+use longshore_remote::{Allowance, Budget, Endpoint, Kind, Referrers, ReferrersWays, Registry};
 use longshore_testkit::scripted::{Reply, any, on, reply};
 use longshore_testkit::{ScriptedRegistry, corpus};
 use serde_json::{Value, json};
@@ -25,7 +25,16 @@ fn index(entries: &[Value]) -> Reply {
 
 async fn ask(registry: &ScriptedRegistry, artifact_type: Option<&str>) -> Referrers {
     let client = Registry::connect_to(Endpoint::new(registry.url().parse().unwrap(), Kind::Other)).unwrap();
-    client.referrers(&repo(), &subject(), artifact_type, &Allowance::from(Budget::default())).await.unwrap()
+    client
+        .referrers(
+            &repo(),
+            &subject(),
+            artifact_type,
+            &Allowance::from(Budget::default()),
+            &ReferrersWays::default(),
+        )
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -84,7 +93,13 @@ async fn semantics_39_a_registry_that_is_away_is_an_error() {
         let client =
             Registry::connect_to(Endpoint::new(registry.url().parse().unwrap(), Kind::Other)).unwrap();
         let allowance = Allowance::from(Budget::default());
-        assert!(client.referrers(&repo(), &subject(), None, &allowance).await.unwrap_err().may_be_away());
+        assert!(
+            client
+                .referrers(&repo(), &subject(), None, &allowance, &ReferrersWays::default())
+                .await
+                .unwrap_err()
+                .may_be_away()
+        );
     }
 }
 
@@ -134,7 +149,8 @@ async fn semantics_41_pages_without_end_end_with_the_budget_of_the_run() {
     let client = Registry::connect_to(Endpoint::new(registry.url().parse().unwrap(), Kind::Other)).unwrap();
     let allowance = Allowance::from(Budget { entries: 5, ..Budget::default() });
     for expected in [5, 0] {
-        let found = client.referrers(&repo(), &subject(), None, &allowance).await.unwrap();
+        let found =
+            client.referrers(&repo(), &subject(), None, &allowance, &ReferrersWays::default()).await.unwrap();
         assert_eq!((found.descriptors.len(), found.warnings.len()), (expected, 1), "{found:?}");
     }
     let circle = ask(&registry, None).await;
@@ -155,7 +171,10 @@ async fn semantics_41_a_referrers_tag_that_answers_with_something_else_lists_non
             Registry::connect_to(Endpoint::new(registry.url().parse().unwrap(), Kind::Other)).unwrap();
         let allowance = Allowance::from(Budget::default());
         for subject in [&package.root, &subject()] {
-            let found = client.referrers(&repo(), subject, None, &allowance).await.unwrap();
+            let found = client
+                .referrers(&repo(), subject, None, &allowance, &ReferrersWays::default())
+                .await
+                .unwrap();
             assert_eq!(found, Referrers::default());
         }
     }

@@ -1,0 +1,192 @@
+//! What is forgotten of the past, and what is not, on both databases alike.
+
+use crate::on_both;
+use crate::scene::{Scene, at, digest, name, words};
+use jiff::SignedDuration;
+use longshore_metadata::deliveries::{self, Delivery, DeliveryTarget};
+use longshore_metadata::history::{self, Keep, Kind};
+use longshore_metadata::verdicts::{self, VerdictRow};
+use longshore_metadata::{Turn, jobs, undo};
+use longshore_model::job::{Level, Status};
+use longshore_model::tag::AnswerResult;
+use longshore_model::{Message, PolicyId, PolicyKind, RemoteId, Repository, Revision};
+use longshore_policy::{Outcome, Verdict};
+
+on_both![
+    old_jobs_are_forgotten_with_their_logs_by_age_or_by_number,
+    a_part_is_remembered_until_the_whole_has_ended,
+    of_old_changes_those_stay_that_a_tag_points_to_or_that_can_be_brought_back,
+    of_old_verdicts_those_on_what_tags_point_to_stay,
+    of_old_deliveries_the_last_to_each_place_stay_as_long_as_the_image_does,
+];
+
+const DAY: i64 = 86_400;
+
+fn days(days: i64) -> SignedDuration {
+    SignedDuration::from_hours(24 * days)
+}
+
+/// No more than a day old.
+const AGE: Keep = Keep { age: Some(SignedDuration::from_hours(24)), number: None };
+
+/// No more than this many.
+fn number(number: u32) -> Keep {
+    Keep { age: None, number: Some(number) }
+}
+
+/// Forgets at a second what is beyond `keep`, where what was lost can be brought back for a week. How many were found.
+async fn prune(scene: &Scene, kind: Kind, keep: Keep, now: i64) -> usize {
+    let conn = &mut scene.read().await;
+    let bounds = history::bounds(conn, kind, &keep, days(7), at(now)).await.unwrap();
+    let (mut found, mut after) = (0, None);
+    loop {
+        let old = history::old(conn, kind, &bounds, after.as_ref(), 2).await.unwrap();
+        let (keys, limits) = (old.beyond.clone(), bounds.clone());
+        let forget = scene.write(move |tx| {
+            Box::pin(async move { history::forget(tx, kind, &limits, &keys, &Turn::begin()).await })
+        });
+        assert!(forget.await <= old.beyond.len());
+        found += old.beyond.len();
+        after = old.next;
+        if after.is_none() {
+            return found;
+        }
+    }
+}
+
+async fn end(scene: &Scene, limit: i64) {
+    for claim in scene.claim(10, limit).await {
+        let (job, epoch) = (claim.job.id, claim.epoch);
+        let finish = scene.write(move |tx| {
+            Box::pin(async move { jobs::finish(tx, job, epoch, Status::Done, None, None, at(9)).await })
+        });
+        finish.await;
+    }
+}
+
+async fn old_jobs_are_forgotten_with_their_logs_by_age_or_by_number(scene: Scene) {
+    for _ in 0..5 {
+        let job = scene.enqueue(None, 0).await;
+        let log = scene.write(move |tx| {
+            Box::pin(async move { jobs::log(tx, job, &[(Level::Info, words("x"))], at(1)).await })
+        });
+        log.await;
+    }
+    end(&scene, 4).await;
+    assert_eq!(prune(&scene, Kind::Jobs, number(2), 60).await, 0, "they have only just been there");
+    assert_eq!(prune(&scene, Kind::Jobs, AGE, 9 + DAY).await, 0);
+    assert_eq!(prune(&scene, Kind::Jobs, number(3), DAY).await, 2);
+    assert_eq!(scene.orders().await.len(), 3);
+    assert_eq!(prune(&scene, Kind::Jobs, AGE, 10 + DAY).await, 2, "the fifth has not ended");
+    assert_eq!(scene.orders().await.len(), 1);
+}
+
+async fn a_part_is_remembered_until_the_whole_has_ended(scene: Scene) {
+    let whole = scene.enqueue(None, 99).await;
+    let part = jobs::NewJob { parent: Some(whole), ..crate::scene::order(None, 0) };
+    scene.write(move |tx| Box::pin(async move { jobs::enqueue(tx, part, at(0)).await })).await;
+    end(&scene, 1).await;
+    assert_eq!(prune(&scene, Kind::Jobs, AGE, 9 * DAY).await, 0);
+    scene.write(move |tx| Box::pin(async move { jobs::cancel(tx, whole, at(10)).await })).await;
+    assert_eq!(prune(&scene, Kind::Jobs, AGE, 9 * DAY).await, 2);
+}
+
+async fn of_old_changes_those_stay_that_a_tag_points_to_or_that_can_be_brought_back(scene: Scene) {
+    let dev = scene.repository("dev/app").await;
+    let images = [scene.image(&dev, 1).await, scene.image(&dev, 2).await, scene.image(&dev, 3).await];
+    for image in &images {
+        scene.push(&dev, "latest", image).await;
+    }
+    scene.push(&dev, "gone", &images[0]).await;
+    scene.remove(&dev, "gone").await;
+    let known = async |tag: &str| {
+        let conn = &mut scene.read().await;
+        let window = crate::scene::week(2);
+        undo::history(conn, dev.id, &name(tag), None, 10, &window).await.unwrap().len()
+    };
+    assert_eq!(prune(&scene, Kind::TagChanges, AGE, 2 * DAY).await, 0, "all can be brought back");
+    assert_eq!(
+        prune(&scene, Kind::TagChanges, AGE, 8 * DAY).await,
+        0,
+        "evaluations wait for what they are about"
+    );
+    end(&scene, 10).await;
+    assert_eq!(prune(&scene, Kind::TagChanges, number(9), 8 * DAY).await, 0);
+    // The deletion goes after what it deleted.
+    assert_eq!(prune(&scene, Kind::TagChanges, AGE, 8 * DAY).await, 4);
+    assert_eq!((known("latest").await, known("gone").await), (1, 0));
+    assert_eq!(scene.tag(&dev, "latest").await.unwrap().digest, images[2]);
+}
+
+async fn of_old_verdicts_those_on_what_tags_point_to_stay(scene: Scene) {
+    let dev = scene.repository("dev/app").await;
+    let policy = PolicyId::new();
+    let mut revisions = Vec::new();
+    for seed in [1, 2] {
+        let image = scene.image(&dev, seed).await;
+        let revision = crate::scene::revision(scene.push(&dev, "latest", &image).await);
+        let row = VerdictRow {
+            policy,
+            kind: PolicyKind::Promotion,
+            version: 1,
+            repository: dev.id,
+            tag: name("latest"),
+            revision,
+            digest: image,
+            verdict: Verdict { outcome: Outcome::NoMatch, reasons: Vec::new() },
+            target_tag: None,
+            result: AnswerResult::NotMatched,
+            consequence: Message::Nothing,
+            job: None,
+            at: at(1),
+        };
+        scene.write(move |tx| Box::pin(async move { verdicts::record(tx, &row).await })).await;
+        revisions.push(revision);
+    }
+    assert_eq!(prune(&scene, Kind::Verdicts, AGE, 3 * DAY).await, 0, "evaluations wait");
+    end(&scene, 10).await;
+    assert_eq!(prune(&scene, Kind::Verdicts, AGE, 3 * DAY).await, 1);
+    let left = async |revision: Revision| {
+        verdicts::find(&mut scene.read().await, policy, 1, dev.id, &name("latest"), revision).await.unwrap()
+    };
+    assert!(left(revisions[0]).await.is_none() && left(revisions[1]).await.is_some());
+}
+
+async fn deliver(scene: &Scene, from: &Repository, seed: u8, target: &DeliveryTarget, tag: &str) {
+    let delivery = Delivery {
+        policy: Some(PolicyId::new()),
+        kind: PolicyKind::PushMirror,
+        source_repository: from.id,
+        source_tag: Some(name("latest")),
+        source_revision: Revision(1),
+        digest: digest(seed, 0),
+        target: target.clone(),
+        target_tag: Some(name(tag)),
+        at: at(1),
+        job: None,
+    };
+    scene.write(move |tx| Box::pin(async move { deliveries::record(tx, &delivery).await })).await;
+}
+
+async fn of_old_deliveries_the_last_to_each_place_stay_as_long_as_the_image_does(scene: Scene) {
+    let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
+    scene.image(&dev, 1).await;
+    let here = DeliveryTarget::Local(qa.id);
+    let there = DeliveryTarget::Remote {
+        remote: RemoteId::new(),
+        host: "registry.example".to_owned(),
+        repository: "up/app".parse().unwrap(),
+    };
+    deliver(&scene, &dev, 1, &here, "1").await;
+    deliver(&scene, &dev, 1, &here, "1").await;
+    deliver(&scene, &dev, 1, &there, "1").await;
+    // Of an image that is not there any more.
+    deliver(&scene, &dev, 2, &there, "2").await;
+    assert_eq!(prune(&scene, Kind::Deliveries, number(0), 60).await, 0, "within the hour none goes");
+    assert_eq!(prune(&scene, Kind::Deliveries, number(0), DAY).await, 2);
+    let conn = &mut scene.read().await;
+    let left = deliveries::of_digest(conn, dev.id, &digest(1, 0)).await.unwrap();
+    assert_eq!(left.iter().map(|left| &left.target).collect::<Vec<_>>(), [&here, &there]);
+    assert!(deliveries::latest_at(conn, &there, &name("1")).await.unwrap().is_some());
+    assert!(deliveries::latest_at(conn, &there, &name("2")).await.unwrap().is_none());
+}
