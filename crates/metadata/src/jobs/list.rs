@@ -10,7 +10,7 @@ use crate::{
     Conn, Error,
     conn::{row, rows, value},
     convert::{id, json, readable},
-    page::{COUNTED, LAST, Reading, counted, pages, window},
+    page::{self, COUNTED, LAST, Reading, counted, pages, window},
     repositories::{self, Visible},
 };
 use longshore_model::{
@@ -21,18 +21,19 @@ use longshore_model::{
 
 /// The statements of a list, behind the condition that finds its rows by an index, which takes `$1`.
 struct Statements {
-    /// The identifiers on a page: behind `$2`, not beyond `$3`, at most `$4`. The others are those of [`Wanted`].
-    keys: (&'static str, &'static str),
+    /// The rows on a page: behind `$2`, not beyond `$3`, at most `$4`. The others are those of [`Wanted`]. One statement,
+    /// for who reads that all jobs have ended must not have missed one that such an end gave rise to.
+    rows: (&'static str, &'static str),
     /// The last identifier that a page behind `$2` looks at.
     edge: (&'static str, &'static str),
-    /// How many there are, at most `$4`. Its parameters are those of the first page's keys.
+    /// How many there are, at most `$4`. Its parameters are those of the first page's rows.
     count: &'static str,
 }
 
 macro_rules! listed {
     ($found_by:literal) => {
         Statements {
-            keys: pages!({ "SELECT jobs.id FROM jobs WHERE ", $found_by, listed!(@conditions) }
+            rows: pages!({ select!("WHERE ", $found_by, listed!(@conditions)) }
                          down ["jobs.id"], key "$2", edge "$3", limit "$4"),
             edge: pages!({ "SELECT jobs.id FROM jobs WHERE ", $found_by }
                          down ["jobs.id"], key "$2", limit window!()),
@@ -76,14 +77,14 @@ macro_rules! by_repository {
         )
     };
     ($beyond:literal $direction:literal $before:literal $behind:literal) => {
-        concat!(
-            $before,
+        select!(
+            "WHERE jobs.id IN (", $before,
             "SELECT x.id FROM jobs x WHERE x.repository = v.id AND x.id ", $beyond, " $2
              ORDER BY x.id", $direction, " LIMIT $3",
             $behind,
             "UNION ALL
              SELECT y.id FROM jobs y WHERE y.repository IS NULL AND y.cause = $4 AND y.id ", $beyond, " $2
-             ORDER BY id", $direction, " LIMIT $3"
+             ORDER BY id", $direction, " LIMIT $3) ORDER BY jobs.id", $direction
         )
     };
 }
@@ -190,21 +191,14 @@ pub async fn list(
         parent: filter.parent.map(|parent| parent.to_string()),
         without_evaluations: filter.without_evaluations,
     };
-    let keys = keys(conn, &wanted, &Reading::of(page, LAST.to_owned())?).await?;
-    let (keys, page) = keys.split();
-    let mut found = by_id(conn, &keys).await?;
-    found.sort_unstable_by(|one, other| other.id.cmp(&one.id));
-    Ok(page.with(readable("job", found, Row::name, Job::try_from)))
+    let found = found(conn, &wanted, &Reading::of(page, LAST.to_owned())?).await?;
+    Ok(page::read("job", found, Row::name))
 }
 
-/// The identifiers of the jobs on a page.
-async fn keys(
-    conn: &mut Conn,
-    wanted: &Wanted<'_>,
-    reading: &Reading<String>,
-) -> Result<Page<String>, Error> {
+/// The rows of the jobs on a page.
+async fn found(conn: &mut Conn, wanted: &Wanted<'_>, reading: &Reading<String>) -> Result<Page<Row>, Error> {
     let (statements, by, all_pass) = wanted.statements();
-    let key = |(id,): &(String,)| id.clone();
+    let key = |row: &Row| row.id.clone();
     // How far the page and the count look; to the end where nothing is left out.
     let (edge, oldest) = match all_pass {
         true => (None, None),
@@ -220,8 +214,8 @@ async fn keys(
     };
     let end = if reading.back { LAST } else { "" };
     let end = edge.as_ref().map_or(end, |(id,)| id.as_str());
-    let (sql, first) = (reading.choose(statements.keys), reading.key.as_str());
-    let found = asked!(rows, conn, (String,), sql, wanted, by, first, end, reading.limit())?;
+    let (sql, first) = (reading.choose(statements.rows), reading.key.as_str());
+    let found = asked!(rows, conn, Row, sql, wanted, by, first, end, reading.limit())?;
     let end = oldest.as_ref().map_or("", |(id,)| id.as_str());
     let number = asked!(value, conn, i64, statements.count, wanted, by, LAST, end, COUNTED)?;
     let total = match (counted(number), oldest) {
@@ -234,10 +228,10 @@ async fn keys(
             true => by_repository!(postgres),
         };
         let (sql, namespaces) = (reading.choose(statements), wanted.visible.2.as_str());
-        let found = rows!(conn, (String,), sql, namespaces, first, reading.limit(), wanted.asked.as_deref())?;
-        return Ok(reading.page(found, key, total).map(|(id,)| id));
+        let found = rows!(conn, Row, sql, namespaces, first, reading.limit(), wanted.asked.as_deref())?;
+        return Ok(reading.page(found, key, total));
     }
-    Ok(reading.page_within(found, key, total, edge.as_ref().map(key)).map(|(id,)| id))
+    Ok(reading.page_within(found, key, total, edge.map(|(id,)| id)))
 }
 
 /// Jobs, in no order; one statement, however many.

@@ -27,6 +27,7 @@ on_both![
     parts_belong_to_their_job,
     polls_of_many_mirrors_become_parts_with_a_few_statements,
     jobs_are_listed_newest_first_and_by_filter,
+    who_reads_that_a_job_has_ended_sees_what_its_end_gave_rise_to,
 ];
 
 async fn get(scene: &Scene, job: JobId) -> longshore_model::stored::Job {
@@ -435,4 +436,37 @@ async fn polls_of_many_mirrors_become_parts_with_a_few_statements(scene: Scene) 
     let lanes = jobs::lanes(conn, Action::PollMirror, at(9)).await.unwrap();
     assert_eq!(lanes.len(), 3);
     assert!(mirrors.iter().all(|mirror| lanes.iter().any(|due| due.lane.remote == mirror.remote)));
+}
+
+async fn who_reads_that_a_job_has_ended_sees_what_its_end_gave_rise_to(scene: Scene) {
+    const LINKS: i64 = 100;
+    scene.enqueue(None, 0).await;
+    let writing = async {
+        for number in 1..=LINKS {
+            let claim = scene.claim(number, 1).await.remove(0);
+            let (job, epoch, next) = (claim.job.id, claim.epoch, order(None, number + 1));
+            scene
+                .write(move |tx| {
+                    Box::pin(async move {
+                        jobs::enqueue(tx, next, at(number)).await?;
+                        jobs::finish(tx, job, epoch, Status::Done, None, None, at(number)).await
+                    })
+                })
+                .await;
+        }
+    };
+    let reading = async {
+        let page = PageRequest::first(500);
+        loop {
+            let mut conn = scene.read().await;
+            let listed = jobs::list(&mut conn, &Visible::Everything, None, &JobFilter::default(), &page)
+                .await
+                .unwrap();
+            assert!(listed.items.iter().any(|job| !job.status.is_final()), "each end gave rise to a job");
+            if listed.items.len() as i64 > LINKS {
+                break;
+            }
+        }
+    };
+    tokio::join!(writing, reading);
 }
