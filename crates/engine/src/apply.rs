@@ -89,6 +89,8 @@ impl Step {
                 Box::pin(async move {
                     // The policy may stop itself.
                     jobs::lock_endings(tx).await?;
+                    // Before what the target's namespace holds, as everybody does who locks both.
+                    tags::lock_changes(tx).await?;
                     jobs::fence(tx, job, epoch).await?;
                     let Some((asked, answers)) = self.ask(tx, &at).await? else { return Ok(None) };
                     if let Some(last) = self.tags[..asked].last() {
