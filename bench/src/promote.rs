@@ -85,7 +85,7 @@ async fn push_all(
             .put_manifest("dev/website", &tag, &manifest.media_type, manifest.bytes.clone())
             .await
             .expect(201);
-        measured.extend(until_readable(registry, &tag).await);
+        measured.extend(until_readable(registry, "qa/website", &tag).await);
     }
     Ok(measured)
 }
@@ -100,12 +100,12 @@ fn image(round: &str, number: usize) -> Package {
 const LAYER_BYTES: usize = 1024;
 
 /// The time until the target has the tag; none when it is lost.
-async fn until_readable(registry: &RegistryClient, tag: &str) -> Option<Duration> {
+pub(crate) async fn until_readable(registry: &RegistryClient, target: &str, tag: &str) -> Option<Duration> {
     let answered = Instant::now();
     let mut tick = interval(Duration::from_millis(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while answered.elapsed() < LOST_AFTER {
-        if registry.head_manifest("qa/website", tag).await.status == 200 {
+        if registry.head_manifest(target, tag).await.status == 200 {
             return Some(answered.elapsed());
         }
         tick.tick().await;

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use longshore_oci::Digest;
 use longshore_testkit::{ADMIN_PASSWORD, Longshore, Package, RegistryClient, Site, corpus};
 use reqwest::{Method, RequestBuilder, header::ACCEPT};
@@ -15,6 +15,7 @@ use super::{
     CROWDED, QUIET,
     fill::{Size, tag},
 };
+use crate::promote::until_readable;
 
 /// Something that is asked for, again and again.
 #[derive(Debug, Clone, Copy)]
@@ -136,8 +137,8 @@ pub(crate) struct Asker {
     pushes: u64,
 }
 
-/// A promoted tag that is not there by then is lost.
-const LOST_AFTER: Duration = Duration::from_secs(30);
+/// Where the policy promotes to.
+const PROMOTED: &str = "crowded/promoted";
 /// Bytes of a layer's content.
 const LAYER_BYTES: usize = 1024;
 
@@ -148,7 +149,7 @@ impl Asker {
         rest.post("/repositories/crowded", json!({"name": "promoted"})).await.expect(201);
         let policy = json!({
             "rules": [{"field": "tag", "operator": "ew", "values": ["stable"]}],
-            "targetRepository": "crowded/promoted",
+            "targetRepository": PROMOTED,
             "tagTemplate": "%n",
             "enabled": true,
         });
@@ -228,12 +229,8 @@ impl Asker {
 
     async fn promotion(&mut self) -> Result<Duration> {
         let (tag, _) = self.push("-stable").await?;
-        let began = Instant::now();
-        while self.registry().head_manifest("crowded/promoted", &tag).await.status != 200 {
-            ensure!(began.elapsed() < LOST_AFTER, "{tag} was not promoted");
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        Ok(began.elapsed())
+        let measured = until_readable(self.registry(), PROMOTED, &tag).await;
+        measured.with_context(|| format!("{tag} was not promoted"))
     }
 }
 

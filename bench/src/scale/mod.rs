@@ -87,6 +87,10 @@ async fn prepared(binary: &Path, kind: Kind, size: Size) -> Result<Longshore> {
         Kind::Sqlite => None,
         Kind::Postgres => Some(tokio::task::spawn_blocking(postgres::new_database).await?),
     };
+    // What is to be measured is not forgotten meanwhile.
+    for setting in ["LONGSHORE_KEEP_JOBS", "LONGSHORE_KEEP_JOBS_DAYS"] {
+        builder = builder.variable(setting, "0");
+    }
     if let Some(url) = &url {
         builder = builder.variable("LONGSHORE_DATABASE", url);
     }
