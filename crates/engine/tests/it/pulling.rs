@@ -16,6 +16,7 @@ use longshore_model::{
 use longshore_oci::Tag;
 use longshore_policy::Rules;
 use longshore_testkit::{
+    Package, StoredManifest,
     corpus::{self, Layer},
     scripted::{any, on, reply},
 };
@@ -463,20 +464,7 @@ async fn the_list_of_referrers_of_a_registry_without_the_api_is_read() {
     let sbom = corpus::sbom(&image);
     registry.hold("their/app", Some("1.0"), &image);
     registry.hold("their/app", None, &sbom);
-    let list = serde_json::json!({
-        "schemaVersion": 2, "mediaType": longshore_oci::media_type::OCI_INDEX, "manifests": [sbom.descriptor()],
-    });
-    let bytes = serde_json::to_vec(&list).unwrap();
-    let root = corpus::digest_of(&bytes);
-    let list = longshore_testkit::Package {
-        manifests: vec![longshore_testkit::StoredManifest {
-            digest: root.clone(),
-            media_type: longshore_oci::media_type::OCI_INDEX.to_owned(),
-            bytes: bytes.into(),
-        }],
-        blobs: Vec::new(),
-        root,
-    };
+    let list = list_of(&sbom);
     let name = Tag::referrers_of(&image.root);
     registry.hold("their/app", Some(name.as_str()), &list);
     let here = world.repository("dev/app").await;
@@ -522,20 +510,7 @@ async fn of_a_registry_without_the_referrers_api_nothing_is_asked_that_its_list_
         registry.hold("their/app", Some(&format!("v{number}")), &corpus::image(number, 1, 100));
     }
     let (signed, sbom) = (corpus::image(7, 1, 100), corpus::sbom(&corpus::image(7, 1, 100)));
-    let list = serde_json::json!({
-        "schemaVersion": 2, "mediaType": longshore_oci::media_type::OCI_INDEX, "manifests": [sbom.descriptor()],
-    });
-    let bytes = serde_json::to_vec(&list).unwrap();
-    let root = corpus::digest_of(&bytes);
-    let list = longshore_testkit::Package {
-        manifests: vec![longshore_testkit::StoredManifest {
-            digest: root.clone(),
-            media_type: longshore_oci::media_type::OCI_INDEX.to_owned(),
-            bytes: bytes.into(),
-        }],
-        blobs: Vec::new(),
-        root,
-    };
+    let list = list_of(&sbom);
     let name = Tag::referrers_of(&signed.root);
     registry.hold("their/app", None, &sbom);
     registry.hold("their/app", Some(name.as_str()), &list);
@@ -550,4 +525,19 @@ async fn of_a_registry_without_the_referrers_api_nothing_is_asked_that_its_list_
     let by_name = registry.requests().into_iter().filter(|line| line.contains("/manifests/sha256-"));
     let others: Vec<String> = by_name.filter(|line| !line.contains(name.as_str())).collect();
     assert_eq!(others, [""; 0]);
+}
+
+/// What a registry without the referrers API has under the fallback tag: an index that names one referrer.
+fn list_of(referrer: &Package) -> Package {
+    let list = serde_json::json!({
+        "schemaVersion": 2, "mediaType": longshore_oci::media_type::OCI_INDEX, "manifests": [referrer.descriptor()],
+    });
+    let bytes = serde_json::to_vec(&list).unwrap();
+    let root = corpus::digest_of(&bytes);
+    let manifest = StoredManifest {
+        digest: root.clone(),
+        media_type: longshore_oci::media_type::OCI_INDEX.to_owned(),
+        bytes: bytes.into(),
+    };
+    Package { manifests: vec![manifest], blobs: Vec::new(), root }
 }
