@@ -1,7 +1,7 @@
 //! Who did what.
 
 use crate::{
-    Conn, Error, Tx,
+    Change, Conn, Error, Tx,
     conn::{change, from_row, row, rows, value},
     convert::{as_word, from_json, instant, json, maybe_id, maybe_parse, micros, readable, word},
     page::{COUNTED, Reading, counted, pages, window},
@@ -80,8 +80,11 @@ impl TryFrom<Row> for Activity {
     }
 }
 
-/// Remembers it.
+/// Remembers it, and tells those who look at lists of what was made, changed or deleted.
 pub async fn add(tx: &mut Tx, entry: &NewActivity) -> Result<(), Error> {
+    if changes_settings(entry.kind) {
+        tx.announce(Change::Settings);
+    }
     change!(
         tx.conn,
         "INSERT INTO activity (at, author, kind, repository, tag, digest, policy, job, detail)
@@ -97,6 +100,34 @@ pub async fn add(tx: &mut Tx, entry: &NewActivity) -> Result<(), Error> {
         entry.detail.stored()
     )?;
     Ok(())
+}
+
+/// Whether the lists of repositories, policies, remotes or accounts may show something else afterwards. Tags and pauses
+/// are announced where they change.
+fn changes_settings(kind: ActivityKind) -> bool {
+    match kind {
+        ActivityKind::RepositoryCreated
+        | ActivityKind::RepositoryChanged
+        | ActivityKind::RepositoryDeleted
+        | ActivityKind::RepositoryRestored
+        | ActivityKind::RepositoryPurged
+        | ActivityKind::PolicyCreated
+        | ActivityKind::PolicyChanged
+        | ActivityKind::PolicyDeleted
+        | ActivityKind::PolicyPaused
+        | ActivityKind::RemoteChanged
+        | ActivityKind::AccountCreated
+        | ActivityKind::QuotaChanged => true,
+        ActivityKind::TagPushed
+        | ActivityKind::TagPromoted
+        | ActivityKind::TagMirrored
+        | ActivityKind::TagSent
+        | ActivityKind::TagDeleted
+        | ActivityKind::TagRestored
+        | ActivityKind::TagReleased
+        | ActivityKind::Paused
+        | ActivityKind::Resumed => false,
+    }
 }
 
 /// The statements of a list, behind the condition that finds its rows by an index, which takes `$1`.

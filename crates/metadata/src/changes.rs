@@ -22,6 +22,8 @@ pub enum Change {
     Tags(RepositoryId),
     /// Something was paused or resumed.
     Pauses,
+    /// A repository, policy, mirror, remote or account was made, changed or deleted.
+    Settings,
     /// The rights, credentials or sessions of an account, or of any account, are others than before.
     Account(Option<AccountId>),
 }

@@ -15,7 +15,8 @@ const AT_ONCE: usize = 64;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// What is told where it is not known what was said: look at everything that must not wait.
-const ANYTHING: [Change; 3] = [Change::JobsWaiting(None), Change::Pauses, Change::Account(None)];
+const ANYTHING: [Change; 4] =
+    [Change::JobsWaiting(None), Change::Pauses, Change::Settings, Change::Account(None)];
 
 /// One server's end of the line; cheap to clone.
 #[derive(Clone)]

@@ -2,7 +2,7 @@
 //! [`get_with_secret`] alone.
 
 use crate::{
-    Conn, Error, Tx, accounts, back_offs,
+    Change, Conn, Error, Tx, accounts, back_offs,
     conn::{change, from_row, row, rows, value},
     convert::{containing, from_json, id, instant, json, maybe_instant, maybe_parse, micros, readable, word},
     jobs,
@@ -171,6 +171,7 @@ pub async fn insert(tx: &mut Tx, remote: &Remote, secret: Option<&SecretString>)
         remote.last_error.as_deref(),
         remote.author.as_ref().map(Namespace::as_str)
     )?;
+    tx.announce(Change::Settings);
     Ok(())
 }
 
@@ -206,7 +207,8 @@ pub async fn update(
         tx.conn,
         "UPDATE remotes SET owner = $2, name = $3, kind = $4, url = $5, username = $6, ca_pem = $7,
             skip_tls_verify = $8, proxy = $9, realm = $10, updated_at = $11,
-            secret = CASE WHEN $12 THEN secret ELSE $13 END, author = $14, version = $15, last_change = $16
+            secret = CASE WHEN $12 THEN secret ELSE $13 END, author = $14, version = $15, last_change = $16,
+            last_error = NULL
          WHERE id = $1 AND version = $17",
         remote.id.to_string(),
         remote.owner.as_ref().map(Namespace::as_str),
@@ -230,7 +232,9 @@ pub async fn update(
         return Err(Error::Stale { what: "remote", code: Code::RemoteChanged });
     }
     // How the registry fared under other settings says nothing of these.
+    remote.last_error = None;
     back_offs::forget(tx, remote.id, remote.updated_at).await?;
+    tx.announce(Change::Settings);
     Ok(remote)
 }
 
@@ -244,6 +248,7 @@ pub async fn is_by_administrator(conn: &mut Conn, remote: &Remote) -> Result<boo
 pub async fn delete(tx: &mut Tx, remote: RemoteId, now: Timestamp) -> Result<(), Error> {
     jobs::withdraw(tx, jobs::Of::Remote(remote), Withdrawal::RemoteDeleted, now).await?;
     change!(tx.conn, "DELETE FROM remotes WHERE id = $1", remote.to_string())?;
+    tx.announce(Change::Settings);
     Ok(())
 }
 

@@ -347,6 +347,17 @@ pub struct JobFilter {
     pub without_evaluations: bool,
 }
 
+/// What became of the wish to try failed jobs again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetriedJobs {
+    /// So many are tried again.
+    pub retried: u32,
+    /// So many cannot be: their policies, repositories or remotes are gone, or rest.
+    pub left: u32,
+    /// Whether there are more than are tried again at a time.
+    pub more: bool,
+}
+
 /// What a page that follows jobs is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -370,4 +381,6 @@ pub enum Event {
     },
     /// Something was paused or resumed.
     Pauses,
+    /// A repository, policy, mirror, remote or account was made, changed or deleted; what and whose is not told.
+    Settings,
 }

@@ -55,6 +55,7 @@ pub(super) enum Subject {
     Log(JobId),
     Tags(RepositoryId),
     Pauses,
+    Settings,
 }
 
 /// Which of the jobs that changed are followed: these, and of others those in these repositories.
@@ -330,6 +331,7 @@ impl Hub {
             Change::JobLog(id) => state.follows(Key::Job(*id)).then_some(Subject::Log(*id)),
             Change::Tags(id) => state.follows(Key::Repository(*id)).then_some(Subject::Tags(*id)),
             Change::Pauses => Some(Subject::Pauses),
+            Change::Settings => Some(Subject::Settings),
             Change::JobsWaiting(_) | Change::Account(_) => None,
         }
     }

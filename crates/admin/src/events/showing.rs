@@ -28,6 +28,7 @@ pub(super) struct Batch {
     pub(super) logs: Vec<JobId>,
     pub(super) tags: Vec<RepositoryId>,
     pub(super) pauses: bool,
+    pub(super) settings: bool,
 }
 
 /// A job, and the repository that it is about, where that is there.
@@ -36,7 +37,7 @@ type Loaded = (stored::Job, Option<Repository>);
 impl Telling {
     /// Tells of what changed. What cannot be loaded is told of when it changes again.
     pub(super) async fn show(&mut self, batch: Batch) {
-        let Batch { jobs, logs, tags, pauses } = batch;
+        let Batch { jobs, logs, tags, pauses, settings } = batch;
         for jobs in jobs.chunks(AT_ONCE) {
             delivered(self.show_jobs(jobs.to_vec()).await);
         }
@@ -50,6 +51,9 @@ impl Telling {
         if pauses {
             counter!("longshore_event_loads_total").increment(1);
             delivered(self.show_pauses().await);
+        }
+        if settings {
+            self.spread(&Event::Settings, |reader| reader != Reader::Nobody);
         }
     }
 
@@ -168,11 +172,18 @@ impl Telling {
                 (Key::Repository(_), None) => {}
             }
         }
-        let event = SharedEvent::new(Event::Pauses, None);
-        for (_, _, numbers) in hub.everybody() {
-            hub.tell(&numbers, &event);
-        }
+        self.spread(&Event::Pauses, |_| true);
         Ok(())
+    }
+
+    /// Tells some of those who follow anything of an event that names nothing.
+    fn spread(&self, event: &Event, whom: impl Fn(Reader) -> bool) {
+        let (hub, event) = (self.hub(), SharedEvent::new(event.clone(), None));
+        for (reader, _, numbers) in hub.everybody() {
+            if whom(reader) {
+                hub.tell(&numbers, &event);
+            }
+        }
     }
 
     /// Tells of the newest jobs again, of all or of those about a repository.

@@ -100,6 +100,7 @@ impl Telling {
                 Subject::Log(job) => batch.logs.push(job),
                 Subject::Tags(repository) => batch.tags.push(repository),
                 Subject::Pauses => batch.pauses = true,
+                Subject::Settings => batch.settings = true,
             }
         }
         self.show(batch).await;

@@ -10,7 +10,17 @@ use longshore_model::job::{Action, Cause, Event, Parameters, Status};
 use longshore_model::{Actor, Author, Clock, Code, RepositoryId, Visibility};
 use std::time::Duration;
 
+/// The next event that names something.
 async fn next(events: &mut EventStream) -> Event {
+    loop {
+        let event = any(events).await;
+        if event != Event::Settings {
+            return event;
+        }
+    }
+}
+
+async fn any(events: &mut EventStream) -> Event {
     let news = tokio::time::timeout(Duration::from_secs(10), events.next()).await.expect("an event comes");
     match news {
         Some(News::Event(event)) => event.event.clone(),
@@ -24,9 +34,9 @@ async fn ends(events: &mut EventStream) {
     tokio::time::timeout(Duration::from_secs(10), end).await.expect("the stream ends");
 }
 
-/// Whether nothing comes for a while.
+/// Whether nothing comes for a while that names something.
 async fn is_silent(events: &mut EventStream) -> bool {
-    tokio::time::timeout(Duration::from_millis(400), events.next()).await.is_err()
+    tokio::time::timeout(Duration::from_millis(400), next(events)).await.is_err()
 }
 
 #[tokio::test]
@@ -103,6 +113,18 @@ async fn what_changes_together_is_loaded_together_and_what_nobody_follows_is_not
     }
     let told = scene.db.reads_made() - before;
     assert!(told <= 20, "{told} statements for {JOBS} jobs that two follow");
+}
+
+#[tokio::test]
+async fn who_is_signed_in_is_told_that_settings_changed_and_not_which() {
+    let scene = Scene::new().await;
+    scene.repository("dev/web", Visibility::Public).await;
+    let filter = EventFilter { repository: Some(name("dev/web")), ..EventFilter::default() };
+    let mut eve = scene.admin.events(&scene.who("eve").await, None, filter.clone()).await.unwrap();
+    let mut nobody = scene.admin.events(&Actor::Anonymous, None, filter).await.unwrap();
+    scene.admin.create_remote(&scene.who("dev").await, robot_at("https://another.test")).await.unwrap();
+    assert_eq!(any(&mut eve).await, Event::Settings);
+    assert!(tokio::time::timeout(Duration::from_millis(400), nobody.next()).await.is_err());
 }
 
 #[tokio::test]

@@ -53,7 +53,8 @@ struct EventQuery {
 
 /// Follow jobs and tags as they change
 ///
-/// Server-sent events, each with JSON whose `kind` is `job`, `log` or `tags`. A reader that comes
+/// Server-sent events, each with JSON whose `kind` is `job`, `log`, `tags`, `pauses` or `settings`: the last two name
+/// nothing, and say that pauses, or repositories, policies, remotes or accounts, are to be read again. A reader that comes
 /// back with `Last-Event-ID` to a job's stream gets the lines it missed; to another stream, an event
 /// named `resync` first, which tells it to load its page's data again; so does a reader that takes its
 /// events too slowly. A browser holds four streams at once: the fifth ends the oldest, whose last event
