@@ -147,7 +147,7 @@ impl Admin {
         }
         let account = self.account(actor, name).await?;
         if account.is_org {
-            let message = format!("{name} is an organization, which cannot sign in and has no password");
+            let message = format!("“{name}” is an organization, which cannot sign in and has no password");
             return Err(Problem::field(Code::InvalidPassword, "password", message));
         }
         let hash = self.0.access.hash_password(&new).await;

@@ -100,8 +100,9 @@ impl Findings {
                 match reading {
                     Reading::Exists => {}
                     Reading::Missing => {
-                        let message =
-                            format!("{shown} is not there yet and will be created by the first push");
+                        let message = format!(
+                            "{shown} does not exist, or {who} may not see it; the first push creates it if need be"
+                        );
                         self.note(CheckKind::Repository, CheckStatus::Ok, message);
                     }
                     Reading::Denied => {
@@ -130,7 +131,7 @@ impl Findings {
             }
             Err(error) if error.is_denied() => {
                 if matches!(reading, Reading::Missing) {
-                    let message = format!("{shown} is not there yet, and {who} may not create it at {host}");
+                    let message = format!("{shown} does not exist, or {who} may not see it at {host}");
                     self.note(CheckKind::Repository, CheckStatus::Warning, message);
                 }
                 let message = format!("{host} does not let {who} write {shown}: {}", said(&error));

@@ -117,7 +117,7 @@ async fn semantics_27_a_missing_repository_is_an_error_to_pull_and_will_be_creat
     let report = connect(writer.clone(), &new, Direction::Push).await;
     assert!(report.usable, "{report:?}");
     let repository = report.checks.iter().find(|check| check.kind == CheckKind::Repository).unwrap();
-    assert!(repository.message.contains("created by the first push"), "{repository:?}");
+    assert!(repository.message.contains("the first push creates it"), "{repository:?}");
     // A registry that does not create repositories.
     let report = connect(writer, &"dev/never".parse().unwrap(), Direction::Push).await;
     failed(&report, CheckKind::Repository, "remoteRepository");
