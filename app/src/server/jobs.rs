@@ -49,6 +49,13 @@ pub async fn cancel_job(id: JobId) -> Answer<job::Job> {
     Ok(admin.cancel_job(&actor, id).await?)
 }
 
+/// Does the work of all failed jobs of a filter again.
+#[server(input = Json)]
+pub async fn retry_failed(filter: JobFilter) -> Answer<job::RetriedJobs> {
+    let (admin, actor) = asked()?;
+    Ok(admin.retry_failed(&actor, filter).await?)
+}
+
 /// Does the work of a failed job again, as a new job.
 #[server(input = Json)]
 pub async fn retry_job(id: JobId) -> Answer<job::Job> {

@@ -19,6 +19,7 @@ mod pull_mirrors;
 mod push_mirrors;
 mod remotes;
 mod repositories;
+mod retries;
 mod session;
 mod storage;
 mod system;

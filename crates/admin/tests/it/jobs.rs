@@ -2,9 +2,11 @@
 
 use crate::registry::Registry;
 use crate::scene::{Scene, name, pull_mirror_over, robot_at, typed};
-use longshore_model::job::{Cause, Status};
-use longshore_model::policy::Save;
-use longshore_model::{Author, Code, JobId, Visibility};
+use jiff::SignedDuration;
+use longshore_metadata::{Error, Priority, jobs};
+use longshore_model::job::{Action, Cause, JobFilter, RetriedJobs, Status};
+use longshore_model::policy::{PullMirrorDraft, Save};
+use longshore_model::{Author, BootId, Clock, Code, JobId, PageRequest, Visibility};
 
 #[tokio::test]
 async fn a_waiting_job_is_canceled_at_once_and_can_be_tried_again() {
@@ -49,4 +51,57 @@ async fn the_system_page_counts_what_there_is() {
     let info = scene.admin.system(&scene.who("root").await).await.unwrap();
     assert_eq!((info.repositories, info.tags, info.jobs_waiting, info.jobs_running), (1, 1, 1, 0));
     assert_eq!((info.database.as_str(), info.zone.as_str()), ("SQLite", "UTC"));
+}
+
+/// Begins every poll that waits, and lets it fail for good.
+async fn fail_polls(scene: &Scene) {
+    let now = scene.clock.now();
+    let failed = scene.db.write::<_, Error, _>(Priority::Normal, move |tx| {
+        Box::pin(async move {
+            let lease = SignedDuration::from_secs(60);
+            let (boot, poll) = (BootId::new(), Action::PollMirror);
+            for lane in jobs::lanes(tx, poll, now).await? {
+                while let Some(claim) = jobs::claim_lane(tx, poll, &lane, boot, "here", now, lease).await? {
+                    let why = "the registry is away".to_owned().into();
+                    jobs::finish(tx, claim.job.id, claim.epoch, Status::Errored, None, Some(&why), now)
+                        .await?;
+                }
+            }
+            Ok(())
+        })
+    });
+    failed.await.unwrap();
+}
+
+#[tokio::test]
+async fn all_that_failed_is_retried_once_and_what_cannot_be_is_left() {
+    let registry = Registry::start().await;
+    let scene = Scene::new().await;
+    scene.repository("dev/web", Visibility::Private).await;
+    let (dev, eve, web) = (scene.who("dev").await, scene.who("eve").await, name("dev/web"));
+    let mut mirrors = Vec::new();
+    for remote in ["a", "b"] {
+        let draft = PullMirrorDraft {
+            remote_repository: format!("vendor/{remote}"),
+            ..pull_mirror_over(typed(robot_at(&registry.url)))
+        };
+        let mirror = scene.admin.create_pull_mirror(&dev, &web, draft, Save::Future).await.unwrap();
+        scene.admin.sync_now(&dev, &web, mirror.common.id).await.unwrap();
+        fail_polls(&scene).await;
+        mirrors.push(mirror.common.id);
+    }
+    let failed = JobFilter { status: Some(Status::Errored), ..JobFilter::default() };
+    let all = PageRequest::first(10);
+    assert_eq!(scene.admin.jobs(&dev, &failed, &all).await.unwrap().items.len(), 2);
+    scene.admin.enable_mirror(&dev, &web, mirrors[1], None, false).await.unwrap();
+
+    let none = scene.admin.retry_failed(&eve, JobFilter::default()).await.unwrap();
+    assert_eq!(none, RetriedJobs::default());
+    let other = JobFilter { policy: Some(mirrors[1]), ..JobFilter::default() };
+    let left = scene.admin.retry_failed(&dev, other).await.unwrap();
+    assert_eq!(left, RetriedJobs { left: 1, ..RetriedJobs::default() });
+    let retried = scene.admin.retry_failed(&dev, JobFilter::default()).await.unwrap();
+    assert_eq!(retried, RetriedJobs { retried: 1, left: 1, more: false });
+    let again = scene.admin.retry_failed(&dev, JobFilter::default()).await.unwrap();
+    assert_eq!(again, RetriedJobs { left: 1, ..RetriedJobs::default() });
 }

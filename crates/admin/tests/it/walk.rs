@@ -226,6 +226,7 @@ const WALK: &[(&str, Ends, Attempt)] = attempts! {
     job_log_part: OWNERS, |s, a| s.admin.job_log_part(a, s.job, 0, 100);
     cancel_job: OWNERS, |s, a| s.admin.cancel_job(a, s.job);
     retry_job: OWNERS, |s, a| s.admin.retry_job(a, s.ended_job);
+    retry_failed: SIGNED_IN, |s, a| s.admin.retry_failed(a, JobFilter::default());
     after_evaluations: SIGNED_IN, |s, a| s.admin.after_evaluations(a);
     poll_all: SIGNED_IN, |s, a| s.admin.poll_all(a);
     events: OWNERS, |s, a| s.admin.events(a, None, EventFilter { job: Some(s.job), ..EventFilter::default() });

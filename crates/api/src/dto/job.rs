@@ -283,6 +283,24 @@ pub(crate) struct JobQuery {
     pub(crate) parent_id: Option<Uuid>,
 }
 
+/// What became of the wish to try failed jobs again.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RetriedJobs {
+    /// So many are tried again.
+    retried: u32,
+    /// So many cannot be.
+    left: u32,
+    /// Whether there are more than are tried again at a time.
+    more: bool,
+}
+
+impl From<longshore_model::job::RetriedJobs> for RetriedJobs {
+    fn from(jobs: longshore_model::job::RetriedJobs) -> Self {
+        Self { retried: jobs.retried, left: jobs.left, more: jobs.more }
+    }
+}
+
 /// What a filter asks for: one of ours, none of which can exist here, or no matter which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted<T> {

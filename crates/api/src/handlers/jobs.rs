@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use super::Answer;
 use crate::Api;
-use crate::dto::job::{CreateJob, Job, JobQuery, Jobs, LogLine, LogQuery, Wanted};
+use crate::dto::job::{CreateJob, Job, JobQuery, Jobs, LogLine, LogQuery, RetriedJobs, Wanted};
 use crate::error::Errors;
 use crate::extract::{Body, IdPath, Query, Who};
 use crate::paging::{Paging, json_array};
@@ -24,12 +24,38 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
         .routes(routes!(get_job_logs))
         .routes(routes!(cancel_job))
         .routes(routes!(retry_job))
+        .routes(routes!(retry_failed_jobs))
 }
 
 impl IdPath {
     fn job(&self) -> Answer<JobId> {
         Ok(self.id(Code::NoSuchJob)?)
     }
+}
+
+/// Which jobs are asked for; none where there cannot be one like that.
+fn job_filter(query: &JobQuery) -> Answer<Option<JobFilter>> {
+    let (action, status) = (query.wanted_action()?, query.wanted_status()?);
+    let repository = query.repository.as_deref().filter(|name| !name.is_empty()).map(|name| {
+        name.parse().map_err(|error| {
+            Problem::field(
+                Code::InvalidRequest,
+                "repository",
+                format!("“{name}” names no repository: {error}."),
+            )
+        })
+    });
+    if matches!(action, Wanted::Nothing) || matches!(status, Wanted::Nothing) {
+        return Ok(None);
+    }
+    Ok(Some(JobFilter {
+        action: action.one(),
+        status: status.one(),
+        repository: repository.transpose()?,
+        policy: query.policy_id.map(PolicyId),
+        parent: query.parent_id.map(JobId),
+        without_evaluations: false,
+    }))
 }
 
 /// List jobs
@@ -47,28 +73,11 @@ async fn list_jobs(
     paging: Paging,
     Query(query): Query<JobQuery>,
 ) -> Answer<Response> {
-    let (action, status) = (query.wanted_action()?, query.wanted_status()?);
-    let repository = query.repository.as_deref().filter(|name| !name.is_empty()).map(|name| {
-        name.parse().map_err(|error| {
-            Problem::field(
-                Code::InvalidRequest,
-                "repository",
-                format!("“{name}” names no repository: {error}."),
-            )
-        })
-    });
-    let filter = JobFilter {
-        action: action.one(),
-        status: status.one(),
-        repository: repository.transpose()?,
-        policy: query.policy_id.map(PolicyId),
-        parent: query.parent_id.map(JobId),
-        without_evaluations: false,
-    };
+    let filter = job_filter(&query)?;
     api.admin.after_evaluations(&actor).await?;
-    let page = match (action, status) {
-        (Wanted::Nothing, _) | (_, Wanted::Nothing) => Page::empty(),
-        _ => api.admin.jobs(&actor, &filter, paging.request()).await?,
+    let page = match filter {
+        None => Page::empty(),
+        Some(filter) => api.admin.jobs(&actor, &filter, paging.request()).await?,
     };
     Ok(paging.answer(page, |jobs| Jobs { jobs: jobs.into_iter().map(Job::from).collect() }))
 }
@@ -218,4 +227,26 @@ async fn retry_job(
 ) -> Answer<(StatusCode, Json<Job>)> {
     let job = api.admin.retry_job(&actor, path.job()?).await?;
     Ok((StatusCode::ACCEPTED, Json(job.into())))
+}
+
+/// Try all failed jobs again
+///
+/// Those that the filter names and that nobody has tried again yet, the newest 100 of them; `more` tells that there are
+/// others. Each is tried again as by `/jobs/{id}/retry`; `left` counts those that cannot be. A status in the filter is
+/// not looked at.
+#[utoipa::path(
+    post, path = "/jobs/retry", tag = "jobs",
+    params(JobQuery),
+    responses((status = 202, body = RetriedJobs))
+)]
+async fn retry_failed_jobs(
+    State(api): State<Api>,
+    Who(actor): Who,
+    Query(query): Query<JobQuery>,
+) -> Answer<(StatusCode, Json<RetriedJobs>)> {
+    let retried = match job_filter(&JobQuery { status: None, running: None, ..query })? {
+        None => Default::default(),
+        Some(filter) => api.admin.retry_failed(&actor, filter).await?,
+    };
+    Ok((StatusCode::ACCEPTED, Json(retried.into())))
 }

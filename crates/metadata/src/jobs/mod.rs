@@ -17,7 +17,7 @@ mod work;
 
 use crate::{
     Change, Conn, Error, Tx, back_offs,
-    conn::{change, row, value},
+    conn::{change, row, rows, value},
     convert::{id, json, maybe_instant, micros},
 };
 use hold::narrowest;
@@ -29,6 +29,7 @@ use longshore_model::{
 };
 use longshore_oci::Digest;
 use row::{Row, select};
+use std::collections::HashSet;
 
 pub use back::{any_expired, line_up, release, release_all, release_expired, retry_later};
 pub use claim::{Claim, DueLane, Lane, claim, claim_lane, lanes};
@@ -216,6 +217,23 @@ pub async fn get(conn: &mut Conn, job: JobId) -> Result<Option<Job>, Error> {
 pub async fn open_retry(conn: &mut Conn, of: JobId) -> Result<Option<JobId>, Error> {
     let sql = "SELECT id FROM jobs WHERE retry_of = $1 AND finished_at IS NULL ORDER BY id LIMIT 1";
     row!(conn, (String,), sql, of.to_string())?.map(|(job,)| id(JobId, &job)).transpose()
+}
+
+/// Which of these jobs have been tried again, whatever came of it. One query, however many; an index leads to each.
+pub async fn retried(conn: &mut Conn, jobs: &[JobId]) -> Result<HashSet<JobId>, Error> {
+    if jobs.is_empty() {
+        return Ok(HashSet::new());
+    }
+    macro_rules! of {
+        ($ids:literal) => {
+            concat!("SELECT DISTINCT retry_of FROM jobs WHERE retry_of IN (", $ids, ")")
+        };
+    }
+    let sql = match conn.is_postgres() {
+        false => of!("SELECT value FROM json_each($1)"),
+        true => of!("SELECT json_array_elements_text($1::json)"),
+    };
+    rows!(conn, (String,), sql, json(&jobs))?.iter().map(|(job,)| id(JobId, job)).collect()
 }
 
 /// The job of a policy that waits or runs, the oldest of them.
