@@ -8,8 +8,9 @@ use leptos_router::{
 };
 
 use crate::{
+    arrival::Arrival,
     clock,
-    components::{SiteTitle, announce_hydration},
+    components::{LeaveQuestion, SiteTitle, announce_hydration, provide_leaving, provide_notices},
     layout::Layout,
     pages::{
         Activity, ChangePassword, DeletedRepositories, DeletedTags, EditMirror, EditPromotion, EditRemote,
@@ -29,10 +30,13 @@ pub fn App() -> impl IntoView {
     provide_meta_context();
     clock::provide();
     announce_hydration();
+    provide_leaving();
+    provide_notices();
     view! {
         <SiteTitle/>
         <Router>
             <Shortcuts/>
+            <Arrival/>
             <SessionProvider>
                 <PausesProvider>
                 <Layout>
@@ -55,6 +59,7 @@ pub fn App() -> impl IntoView {
                 </Layout>
                 </PausesProvider>
             </SessionProvider>
+            <LeaveQuestion/>
         </Router>
     }
 }

@@ -7,6 +7,8 @@ use leptos::server_fn::{
 use longshore_model::{Code, Problem};
 use serde::{Deserialize, Serialize};
 
+use crate::sentence::sentence;
+
 /// A [`Problem`] on its way to the page, or a failure of the way itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppError(pub Problem);
@@ -15,13 +17,13 @@ impl AppError {
     /// What is wrong with one field of a form.
     #[must_use]
     pub fn about(&self, field: &str) -> Option<String> {
-        self.0.about(field).map(str::to_owned)
+        self.0.about(field).map(sentence)
     }
 }
 
 impl std::fmt::Display for AppError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
+        f.write_str(&sentence(&self.0.message))
     }
 }
 
@@ -42,22 +44,32 @@ impl FromServerFnError for AppError {
                 Code::Internal,
                 "The server cannot be reached. Nothing was lost; try again when the connection is back.",
             ),
-            ServerFnErrorErr::Args(why) => {
-                Problem::new(Code::InvalidRequest, format!("The form cannot be read: {}.", beginning(&why)))
-            }
+            ServerFnErrorErr::Args(why) => Problem::new(
+                Code::InvalidRequest,
+                format!("The form cannot be read: {}. {OLDER}", beginning(&why)),
+            ),
             // On the server it is what came that cannot be read; in the browser, what was answered.
             #[cfg(feature = "ssr")]
             ServerFnErrorErr::Deserialization(why) => Problem::new(
                 Code::InvalidRequest,
-                format!("The request cannot be read: {}.", beginning(&why)),
+                format!("The request cannot be read: {}. {OLDER}", beginning(&why)),
             ),
             ServerFnErrorErr::MissingArg(field) => {
                 Problem::field(Code::InvalidRequest, &field, format!("{field} is missing."))
             }
+            #[cfg(not(feature = "ssr"))]
+            ServerFnErrorErr::Deserialization(_) => Problem::new(
+                Code::Internal,
+                "The server answered with something that this page cannot read. It may be restarting, or have been \
+                 updated since the page was loaded: load the page again.",
+            ),
             other => Problem::new(Code::Internal, format!("{other}. Load the page again.")),
         })
     }
 }
+
+/// What helps where a page and the server do not speak the same version.
+const OLDER: &str = "If the server was updated since the page was loaded, load the page again.";
 
 /// As much of a reason as a person reads. What cannot be read is quoted in it, however long it is.
 fn beginning(why: &str) -> String {

@@ -5,19 +5,43 @@
 
 use leptos::{html, prelude::*};
 use leptos_router::{components::A, hooks::use_location};
+use longshore_model::Actor;
 
-use crate::{pauses::PauseBanner, session::SignedIn};
+use crate::{
+    components::{Awaited, NoticeBoard},
+    pauses::PauseBanner,
+    server::Answer,
+    session::{SignedIn, use_session},
+};
 
-/// The rail's entries, by how often people need them.
-const PAGES: [(&str, &str); 7] = [
-    ("/repositories", "Repositories"),
-    ("/remotes", "Remotes"),
-    ("/jobs", "Jobs"),
-    ("/activity", "Activity"),
-    ("/organizations", "Organizations"),
-    ("/users", "Users"),
-    ("/system", "System"),
+/// The rail's entries, by how often people need them, and who can use them.
+const PAGES: [(&str, &str, Reader); 7] = [
+    ("/repositories", "Repositories", Reader::Anybody),
+    ("/remotes", "Remotes", Reader::User),
+    ("/jobs", "Jobs", Reader::User),
+    ("/activity", "Activity", Reader::Anybody),
+    ("/organizations", "Organizations", Reader::User),
+    ("/users", "Users", Reader::User),
+    ("/system", "System", Reader::Administrator),
 ];
+
+/// Who can use a page. Here it decides what is offered; the server decides what is shown.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Reader {
+    Anybody,
+    User,
+    Administrator,
+}
+
+impl Reader {
+    fn of(actor: &Actor) -> Self {
+        match actor {
+            Actor::Anonymous => Self::Anybody,
+            Actor::User(user) if user.is_admin => Self::Administrator,
+            Actor::User(_) => Self::User,
+        }
+    }
+}
 
 /// The frame with a page in it.
 #[component]
@@ -33,6 +57,7 @@ pub(crate) fn Layout(children: Children) -> impl IntoView {
             <PauseBanner/>
             {children()}
         </main>
+        <NoticeBoard/>
     }
 }
 
@@ -47,6 +72,15 @@ fn Brand() -> impl IntoView {
             "Longshore"
         </A>
     }
+}
+
+/// The links to the pages that the reader can use.
+fn pages(actor: Answer<Actor>) -> impl IntoView {
+    // Who could not be asked for may be anybody.
+    let reader = actor.map_or(Reader::Administrator, |actor| Reader::of(&actor));
+    let usable = PAGES.into_iter().filter(move |(.., least)| *least <= reader);
+    let links: Vec<_> = usable.map(|(href, name, _)| view! { <li><A href=href>{name}</A></li> }).collect();
+    view! { <ul class="rail-pages">{links}</ul> }
 }
 
 #[component]
@@ -66,17 +100,7 @@ fn Rail() -> impl IntoView {
     view! {
         <nav id="rail" class="rail" popover="auto" aria-label="Main" node_ref=rail>
             <Brand/>
-            <ul class="rail-pages">
-                {PAGES
-                    .map(|(href, name)| {
-                        view! {
-                            <li>
-                                <A href=href>{name}</A>
-                            </li>
-                        }
-                    })
-                    .collect_view()}
-            </ul>
+            <Awaited resource=use_session().actor children=pages/>
             <div class="rail-foot">
                 <SignedIn/>
                 <a href="/api/docs" rel="external">"API"</a>

@@ -19,6 +19,7 @@ pub mod server;
 pub mod session;
 
 mod app;
+mod arrival;
 mod layout;
 mod pauses;
 mod shell;

@@ -3,9 +3,13 @@
 //! A page opens one stream at most, and none while it is hidden: over HTTP/1.1 all tabs of a site
 //! share six connections. Where more tabs are seen than the server lets follow at once, they take
 //! turns. A stream that breaks is opened again, with growing pauses, and the page says so until it
-//! is back.
+//! is back. One that the server refuses, because who asks may not follow this, is left alone.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    time::Duration,
+};
 
 use futures::{
     FutureExt, StreamExt,
@@ -15,8 +19,9 @@ use futures::{
 use gloo_net::eventsource::futures::{EventSource, EventSourceSubscription};
 use leptos::{ev, prelude::*};
 use longshore_model::job::Event;
-use wasm_bindgen_futures::spawn_local;
-use web_sys::MessageEvent;
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{AbortController, MessageEvent, RequestInit, Response};
 
 use crate::components::{Alert, Tone};
 
@@ -28,6 +33,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The pause of a tab whose turn is over.
 const TURN: Duration = Duration::from_secs(5);
+
+/// Told to the window when a lost stream is back; `watch.js` then looks whether the server was updated.
+const RECONNECTED: &str = "longshore-reconnected";
 
 /// What a page that follows events is told.
 #[derive(Clone, Debug)]
@@ -57,6 +65,8 @@ pub fn follow(
             stream: RefCell::default(),
             timer: RefCell::default(),
             pause: RefCell::new(FIRST_PAUSE),
+            over: Cell::new(false),
+            is_lost: Cell::new(false),
         });
         follower.look();
         let looking = {
@@ -67,6 +77,7 @@ pub fn follow(
         on_cleanup(move || {
             looking.remove();
             if let Some(follower) = follower.try_update_value(Option::take).flatten() {
+                follower.over.set(true);
                 follower.close();
             }
         });
@@ -98,6 +109,9 @@ struct Follower {
     /// The next attempt, or the end of the grace.
     timer: RefCell<Option<TimeoutHandle>>,
     pause: RefCell<Duration>,
+    /// The page is left, or the server refuses the stream.
+    over: Cell<bool>,
+    is_lost: Cell<bool>,
 }
 
 impl Follower {
@@ -105,7 +119,7 @@ impl Follower {
     fn look(self: &Rc<Self>) {
         if document().hidden() {
             self.close();
-        } else if self.stream.borrow().is_none() {
+        } else if self.stream.borrow().is_none() && !self.over.get() {
             self.open();
         }
     }
@@ -133,7 +147,14 @@ impl Follower {
     fn opened(&self) {
         self.set_timer(None);
         self.pause.replace(FIRST_PAUSE);
-        self.lost.set(false);
+        if self.is_lost.replace(false) {
+            self.lost.set(false);
+            // The server may have been restarted as another version.
+            if let Ok(event) = web_sys::Event::new(RECONNECTED) {
+                // Only an event that is being dispatched already could not be.
+                let _ = window().dispatch_event(&event);
+            }
+        }
         (self.on_news)(News::Opened);
     }
 
@@ -146,16 +167,38 @@ impl Follower {
     }
 
     /// The connection broke; the browser opens it again by itself.
-    fn broke(&self) {
+    fn broke(self: &Rc<Self>) {
         if self.timer.borrow().is_none() {
-            let lost = self.lost;
-            self.set_timer(set_timeout_with_handle(move || lost.set(true), GRACE).ok());
+            let follower = Rc::clone(self);
+            self.set_timer(set_timeout_with_handle(move || follower.miss(), GRACE).ok());
         }
     }
 
-    /// The browser will not try again; this does, later.
-    fn give_up(self: &Rc<Self>) {
+    fn miss(&self) {
+        self.is_lost.set(true);
         self.lost.set(true);
+    }
+
+    /// The browser will not try again; this does, later, unless the server refuses the stream.
+    fn give_up(self: &Rc<Self>) {
+        self.close();
+        let (follower, address) = (Rc::clone(self), untrack(|| (self.address)()));
+        spawn_local(async move {
+            let refused = match address {
+                Some(address) => is_refused(&address).await,
+                None => false,
+            };
+            if refused {
+                follower.over.set(true);
+            }
+            if !follower.over.get() {
+                follower.retry();
+            }
+        });
+    }
+
+    fn retry(self: &Rc<Self>) {
+        self.miss();
         let pause = *self.pause.borrow();
         self.pause.replace((pause * 2).min(LONGEST_PAUSE));
         self.open_after(pause);
@@ -195,6 +238,21 @@ impl Drop for Stream {
     fn drop(&mut self) {
         self.reading.abort();
     }
+}
+
+/// Whether the server lets nobody like the reader follow events at this address. The stream itself does not tell a
+/// page why it has ended.
+async fn is_refused(address: &str) -> bool {
+    let Ok(giving_up) = AbortController::new() else { return false };
+    let options = RequestInit::new();
+    options.set_signal(Some(&giving_up.signal()));
+    let answer = JsFuture::from(window().fetch_with_str_and_init(address, &options)).await;
+    // A stream that is open after all would stay open.
+    giving_up.abort();
+    answer
+        .ok()
+        .and_then(|answer| answer.dyn_into::<Response>().ok())
+        .is_some_and(|answer| matches!(answer.status(), 401 | 403 | 404))
 }
 
 async fn read(mut events: SelectAll<EventSourceSubscription>, follower: Rc<Follower>) {

@@ -21,6 +21,8 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <HashedStylesheet options=options.clone() id="style"/>
                 // Nothing unless `cargo leptos watch` started the server.
                 <AutoReload options=options.clone()/>
+                // Notices when what follows has died, or never comes.
+                <script src="/watch.js" defer></script>
                 <HydrationScripts options/>
                 <MetaTags/>
             </head>

@@ -5,6 +5,8 @@ use leptos_router::components::A;
 use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
 
+use super::live_form::cannot_submit;
+
 /// How much a button asks for attention.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ButtonKind {
@@ -30,7 +32,7 @@ impl ButtonKind {
     }
 }
 
-/// A button. Without `on_press` it submits the form that it stands in, which works without script.
+/// A button. Without `on_press` it submits the form that it stands in, as soon as that can be sent.
 #[component]
 pub fn Button(
     /// How it looks.
@@ -39,6 +41,9 @@ pub fn Button(
     /// What a press does, instead of submitting.
     #[prop(optional, into)]
     on_press: Option<Callback<()>>,
+    /// Whether it submits the form nevertheless, for now.
+    #[prop(optional, into)]
+    submits: Signal<bool>,
     /// Whether it cannot be pressed now.
     #[prop(optional, into)]
     disabled: Signal<bool>,
@@ -55,17 +60,20 @@ pub fn Button(
     children: Children,
 ) -> impl IntoView {
     let presses = on_press.is_some();
+    let submits = move || !presses || submits.get();
+    let cannot_submit = cannot_submit();
+    let too_early = move || submits() && cannot_submit.get();
     view! {
         <button
-            type=if presses { "button" } else { "submit" }
+            type=move || if submits() { "submit" } else { "button" }
             class=kind.class()
             class:needs-script=presses
             name=name
             value=value
-            disabled=move || disabled.get() || busy.get()
+            disabled=move || disabled.get() || busy.get() || too_early()
             aria-busy=move || busy.get().then_some("true")
             on:click=move |_| {
-                if let Some(press) = on_press {
+                if let (Some(press), false) = (on_press, untrack(submits)) {
                     press.run(());
                 }
             }

@@ -2,6 +2,8 @@
 
 use leptos::{ev, prelude::*};
 
+use super::form::told;
+
 /// A field with suggestions. How it behaves is the combobox pattern of the ARIA practices.
 #[component]
 pub fn Combobox(
@@ -131,7 +133,7 @@ pub fn Combobox(
                 }}
             </ul>
             {hint.map(|hint| view! { <p class="hint" id=format!("field-{name}-hint")>{hint}</p> })}
-            <p class="error" id=format!("field-{name}-error") aria-live="polite">{error}</p>
+            <p class="error" id=format!("field-{name}-error") aria-live="polite">{told(error)}</p>
         </div>
     }
 }

@@ -1,8 +1,8 @@
 //! Asking before something is lost.
 
-use leptos::{ev, html, prelude::*};
+use leptos::{html, prelude::*};
 
-use super::{Button, ButtonKind, FieldKind, FormProblem, TextField};
+use super::{Button, ButtonKind, FieldKind, FormProblem, LiveForm, TextField};
 use crate::error::AppError;
 
 /// A button that asks before it acts. It needs script; what it stands for says what will be lost.
@@ -80,8 +80,7 @@ fn Confirmation(
     let typed = RwSignal::new(String::new());
     let wanted = StoredValue::new(name.clone());
     let matches = move || wanted.with_value(|name| name.as_ref().is_none_or(|name| *name == typed.get()));
-    let submit = move |event: ev::SubmitEvent| {
-        event.prevent_default();
+    let submit = move || {
         if matches() {
             on_confirm.run(());
         }
@@ -89,7 +88,7 @@ fn Confirmation(
     // The dialog lies inside of the form or table that it asks about: its events are its own.
     view! {
         <dialog class="confirm" aria-labelledby="confirm-title" node_ref=dialog on:close=move |_| open.set(false)>
-            <form on:submit=submit>
+            <LiveForm on_submit=submit>
                 <h2 id="confirm-title">{title}</h2>
                 <div class="confirm-text">{children()}</div>
                 {name
@@ -114,7 +113,7 @@ fn Confirmation(
                         {label}
                     </Button>
                 </div>
-            </form>
+            </LiveForm>
         </dialog>
     }
 }

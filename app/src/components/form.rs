@@ -9,8 +9,8 @@ use leptos_router::{NavigateOptions, hooks::use_navigate};
 use wasm_bindgen::JsCast;
 use web_sys::{FormData, HtmlElement, HtmlFormElement, SubmitEvent, UrlSearchParams};
 
-use super::raw::area_text;
-use crate::paths::without_empty;
+use super::{live_form::cannot_submit, raw::area_text};
+use crate::{paths::without_empty, sentence::sentence};
 
 /// What a [`TextField`] takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +62,11 @@ impl Ids {
     }
 }
 
+/// What is wrong with a field, as a sentence.
+pub(super) fn told(error: Signal<Option<String>>) -> impl Fn() -> Option<String> {
+    move || error.get().map(|error| sentence(&error))
+}
+
 /// The frame of a field: label above, hint and error below.
 #[component]
 pub(super) fn Field(
@@ -76,7 +81,7 @@ pub(super) fn Field(
             <label for=ids.control>{label}</label>
             {children()}
             {hint.map(|hint| view! { <p class="hint" id=ids.hint>{hint}</p> })}
-            <p class="error" id=ids.error aria-live="polite">{error}</p>
+            <p class="error" id=ids.error aria-live="polite">{told(error)}</p>
         </div>
     }
 }
@@ -351,8 +356,7 @@ pub fn Checkbox(
     }
 }
 
-/// A switch that acts at once. It submits the form around it, so it works without script too; the
-/// form says what is switched.
+/// A switch that acts at once. It submits the form around it, which says what is switched.
 #[component]
 pub fn Switch(
     /// Whether it is on.
@@ -365,6 +369,7 @@ pub fn Switch(
     #[prop(optional, into)]
     busy: Signal<bool>,
 ) -> impl IntoView {
+    let too_early = cannot_submit();
     view! {
         <button
             type="submit"
@@ -372,7 +377,7 @@ pub fn Switch(
             role="switch"
             aria-checked=move || if on.get() { "true" } else { "false" }
             aria-label=label
-            disabled=busy
+            disabled=move || busy.get() || too_early.get()
         >
             <span class="switch-track" aria-hidden="true"></span>
             <span aria-hidden="true">{move || if on.get() { "On" } else { "Off" }}</span>

@@ -1,14 +1,17 @@
 //! What came from the server: shown when it is there, explained when it could not be had.
 
+use std::time::Duration;
+
 use leptos::{either::Either, prelude::*};
 use leptos_router::{
     components::Redirect,
     hooks::{use_location, use_url},
 };
 use longshore_model::{Code, version::Version};
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Alert, Awaitable, Awaited, Button, ButtonLink, EmptyState, Tone};
-use crate::{error::AppError, paths, server::Answer};
+use crate::{error::AppError, paths, sentence::sentence, server::Answer, session::use_session};
 
 /// Shows what a resource brings, with the former content in place while it is brought anew.
 #[component]
@@ -19,7 +22,7 @@ pub fn Loaded<T, V, F>(
     children: F,
 ) -> impl IntoView
 where
-    T: Clone + Send + Sync + 'static,
+    T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
     V: IntoView + 'static,
     F: Fn(T) -> V + Clone + Send + Sync + 'static,
 {
@@ -29,7 +32,7 @@ where
             fallback=loading
             children=move |loaded| match loaded {
                 Ok(loaded) => Either::Left(children(loaded).into_any()),
-                Err(error) => Either::Right(view! { <Failure error=error/> }),
+                Err(error) => Either::Right(view! { <Failure error=error again=move || resource.refetch()/> }),
             }
         />
     }
@@ -46,7 +49,7 @@ pub fn LoadedBeside<T, B, V, F>(
     children: F,
 ) -> impl IntoView
 where
-    T: Clone + Send + Sync + 'static,
+    T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
     B: Awaitable,
     V: IntoView + 'static,
     F: Fn(T, B::Output) -> V + Clone + Send + Sync + 'static,
@@ -57,7 +60,7 @@ where
             fallback=loading
             children=move |(loaded, beside): (Answer<T>, B::Output)| match loaded {
                 Ok(loaded) => Either::Left(children(loaded, beside).into_any()),
-                Err(error) => Either::Right(view! { <Failure error=error/> }),
+                Err(error) => Either::Right(view! { <Failure error=error again=move || resource.refetch()/> }),
             }
         />
     }
@@ -72,6 +75,9 @@ fn loading() -> impl IntoView {
 pub fn Failure(
     /// What went wrong.
     error: AppError,
+    /// Tries to load it again. The whole page is loaded again where it is not given.
+    #[prop(default = Callback::new(|()| reload()), into)]
+    again: Callback<()>,
 ) -> impl IntoView {
     let AppError(problem) = error;
     if problem.code == Code::NotAuthenticated {
@@ -85,7 +91,7 @@ pub fn Failure(
     let path = use_url().with_untracked(|url| url.path().to_owned());
     match problem.code.status() {
         404 => view! {
-            <EmptyState title=problem.message>
+            <EmptyState title=sentence(&problem.message)>
                 <p>"It may have been renamed or deleted, or be yours to see no longer."</p>
                 <ButtonLink href="/repositories">"Go to the repositories"</ButtonLink>
             </EmptyState>
@@ -93,16 +99,55 @@ pub fn Failure(
         .into_any(),
         403 => view! {
             <EmptyState title="You may not see this">
-                <p>{problem.message}</p>
+                <p>{sentence(&problem.message)}</p>
                 <ButtonLink href=paths::with_query("/sign-in", &[("next", Some(&path))])>
                     "Sign in as somebody else"
                 </ButtonLink>
             </EmptyState>
         }
         .into_any(),
-        _ => view! { <Alert tone=Tone::Bad>{problem.message}</Alert> }.into_any(),
+        _ => view! { <Later problem=sentence(&problem.message) again=again/> }.into_any(),
     }
 }
+
+/// What could not be loaded, and is tried again by itself for as long as somebody looks at it.
+#[component]
+fn Later(problem: String, again: Callback<()>) -> impl IntoView {
+    let session = use_session();
+    let again = move || {
+        // Who could not be asked for either, may be somebody.
+        if session.actor.with_untracked(|actor| matches!(actor, Some(Err(_)))) {
+            session.actor.refetch();
+        }
+        again.run(());
+    };
+    Effect::new(move |_| {
+        let timer = set_interval_with_handle(
+            move || {
+                if !document().hidden() {
+                    again();
+                }
+            },
+            AGAIN,
+        );
+        on_cleanup(move || {
+            if let Ok(timer) = timer {
+                timer.clear();
+            }
+        });
+    });
+    view! {
+        <Alert tone=Tone::Bad>
+            <p>{problem}</p>
+            <div class="actions ways-on">
+                <Button on_press=again>"Try again"</Button>
+            </div>
+        </Alert>
+    }
+}
+
+/// How often it is tried again.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// The answer's HTTP status; nothing in the browser, or once the answer has begun.
 fn set_status(status: u16) {
@@ -135,10 +180,10 @@ pub fn FormProblem(
             .fields
             .iter()
             .filter(|error| !shown(&error.field))
-            .map(|error| error.message.clone())
+            .map(|error| sentence(&error.message))
             .collect();
         if problem.fields.is_empty() {
-            rest.push(problem.message);
+            rest.push(sentence(&problem.message));
         }
         // Where no field is wrong, the focus goes here.
         (!rest.is_empty()).then(|| {

@@ -10,8 +10,11 @@ mod copy;
 mod dialog;
 mod form;
 mod in_browser;
+mod leaving;
 mod list;
+mod live_form;
 mod loaded;
+mod notices;
 mod page;
 mod password;
 mod policy_notes;
@@ -37,9 +40,14 @@ pub use form::{
     focus_first_error,
 };
 pub use in_browser::in_browser;
+pub(crate) use leaving::{LeaveQuestion, provide_leaving, use_leaving};
 pub use list::{FilterSelect, FilterText, ListPager, ListQuery, use_list_query};
+pub use live_form::LiveForm;
+pub(crate) use live_form::{announce_hydration, is_filled};
 pub use loaded::{Failure, FormProblem, Loaded, LoadedBeside};
 pub use longshore_model::size;
+pub(crate) use notices::{NoticeBoard, provide_notices};
+pub use notices::{Notices, use_notices};
 pub use page::{EmptyState, Fact, Facts, PageHeader, Panel, Tab, Tabs};
 pub use password::PasswordField;
 pub use policy_notes::PolicyNotes;
@@ -53,16 +61,3 @@ pub use status::{Alert, Badge, Tone};
 pub use table::{Pager, Table};
 pub use template::{TemplateField, read_template};
 pub use time::{RelativeTime, TimeUntil};
-
-use leptos::prelude::*;
-
-/// Marks the document once the page answers to clicks, for styles (`.needs-script` is hidden until
-/// then) and for tests.
-pub(crate) fn announce_hydration() {
-    Effect::new(|_| {
-        if let Some(root) = document().document_element() {
-            // Setting an attribute of a plain name cannot fail.
-            let _ = root.set_attribute("data-hydrated", "");
-        }
-    });
-}

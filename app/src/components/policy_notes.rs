@@ -15,6 +15,9 @@ pub fn PolicyNotes(
     /// Its rules, where it has some.
     #[prop(optional, into)]
     rules: Option<StoredRules>,
+    /// Whether it is said elsewhere that the last run failed, so that only the reason is missing.
+    #[prop(optional)]
+    failure_is_told: bool,
 ) -> impl IntoView {
     let failed = common.last_run.code == RunCode::Failed;
     let unreadable = rules.filter(|rules| rules.readable().is_none()).map(|rules| rules.describe());
@@ -49,8 +52,7 @@ pub fn PolicyNotes(
                 let job = common.last_run.job;
                 view! {
                     <p class="note">
-                        <Badge tone=Tone::Bad>"Failed"</Badge>
-                        " "
+                        {(!failure_is_told).then(|| view! { <Badge tone=Tone::Bad>"Failed"</Badge> " " })}
                         {common.last_run.detail}
                         " "
                         {job.map(|job| view! { <A href=format!("/jobs/{job}")>"See the job"</A> })}

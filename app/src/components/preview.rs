@@ -6,6 +6,7 @@ use longshore_model::view::PreviewFacts;
 use longshore_policy::{Collision, Preview, PreviewRow, preview};
 
 use super::{Alert, RulesInput, Tone, read_template};
+use crate::sentence::sentence;
 
 /// More tags than this are counted, not shown.
 const SHOWN: usize = 100;
@@ -102,7 +103,7 @@ fn row(row: &PreviewRow) -> impl IntoView + use<> {
         Some(Ok(target)) => {
             Either::Left(view! { <span class="preview-target">"→ " <code>{target.to_string()}</code></span> })
         }
-        Some(Err(why)) => Either::Right(Either::Left(view! { <span class="error">{why.clone()}</span> })),
+        Some(Err(why)) => Either::Right(Either::Left(view! { <span class="error">{sentence(why)}</span> })),
         None => Either::Right(Either::Right(
             row.verdict
                 .reasons

@@ -4,8 +4,8 @@
 use leptos::prelude::*;
 use longshore_policy::{Field, Operator, RawRule, Rule, Rules, RulesError, StoredRules};
 
-use super::Choice;
-use crate::error::AppError;
+use super::{Choice, form::told};
+use crate::{error::AppError, sentence::sentence};
 
 /// One rule as it stands in the form. Cheap to copy; the key keeps its place when others go.
 #[derive(Clone, Copy, Debug)]
@@ -188,7 +188,7 @@ pub fn RulesEditor(
                     </For>
                 </ol>
                 <button type="button" class="button" on:click=move |_| input.add()>"+ Add a rule"</button>
-                <p class="error" aria-live="polite">{whole}</p>
+                <p class="error" aria-live="polite">{move || whole().map(|whole| sentence(&whole))}</p>
             </div>
         </fieldset>
     }
@@ -213,7 +213,7 @@ fn RuleRow(
     let error_id = format!("rule-{index}-error");
     let only_one = move || input.rules.with(|rules| rules.len() == 1);
     view! {
-        <li class="rule" role="group" aria-label=format!("Rule {}", index + 1)>
+        <li><div class="rule" role="group" aria-label=format!("Rule {}", index + 1)>
             <Select label="Attribute" value=rule.field choices=fields()/>
             <Select label="Operator" value=rule.operator choices=operators()/>
             <input
@@ -242,8 +242,8 @@ fn RuleRow(
                 "✕"
             </button>
             <p class="hint" hidden=move || !several()>"Values between commas."</p>
-            <p class="error" id=error_id aria-live="polite">{error}</p>
-        </li>
+            <p class="error" id=error_id aria-live="polite">{told(error.into())}</p>
+        </div></li>
     }
 }
 

@@ -1,11 +1,10 @@
 //! The buttons at the end of a policy's form.
 
 use leptos::prelude::*;
-use longshore_model::policy::Save;
 
 use super::{Alert, Button, ButtonKind, ButtonLink, Tone};
 
-/// *Cancel*, *Save* and *Save & Apply*, with what the two differ in.
+/// *Cancel*, *Save* and *Save & Apply*, with what the two differ in. *Save* submits the form, so Enter saves.
 #[component]
 pub fn SaveButtons(
     /// Where *Cancel* leads.
@@ -18,15 +17,15 @@ pub fn SaveButtons(
     /// (semantics 14).
     #[prop(optional, into)]
     shared_names: Signal<bool>,
-    /// Saves.
+    /// Saves and applies.
     #[prop(into)]
-    on_save: Callback<Save>,
+    on_apply: Callback<()>,
 ) -> impl IntoView {
     let asking = RwSignal::new(false);
     let asked = move || asking.get() && shared_names.get();
     let apply = move || match shared_names.get_untracked() && !asking.get_untracked() {
         true => asking.set(true),
-        false => on_save.run(Save::Apply),
+        false => on_apply.run(()),
     };
     view! {
         {move || {
@@ -41,7 +40,7 @@ pub fn SaveButtons(
         }}
         <div class="form-actions">
             <ButtonLink href=back dialog=true>"Cancel"</ButtonLink>
-            <Button on_press=move || on_save.run(Save::Future) busy=busy>"Save"</Button>
+            <Button busy=busy>"Save"</Button>
             <Button kind=ButtonKind::Primary on_press=apply busy=busy>"Save & Apply"</Button>
             <p class="hint">"Save acts on future tags. Save & Apply acts on existing tags as well."</p>
         </div>

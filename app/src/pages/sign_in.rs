@@ -1,10 +1,10 @@
 //! The sign-in page. Its form works without script.
 
 use leptos::prelude::*;
-use leptos_router::hooks::use_location;
+use leptos_router::{components::A, hooks::use_location};
 
 use crate::{
-    components::{Alert, Button, ButtonKind, FieldKind, PageTitle, TextField, Tone},
+    components::{Alert, Awaited, Button, ButtonKind, FieldKind, PageTitle, TextField, Tone},
     paths,
     session::use_session,
 };
@@ -12,7 +12,8 @@ use crate::{
 /// Signs in and leads to where one wanted to go.
 #[component]
 pub fn SignIn() -> impl IntoView {
-    let sign_in = use_session().sign_in;
+    let session = use_session();
+    let sign_in = session.sign_in;
     let next = use_location().search.with_untracked(|query| paths::query_value(query, "next"));
     let (username, password) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     let failure = move || sign_in.value().get().and_then(Result::err);
@@ -20,6 +21,19 @@ pub fn SignIn() -> impl IntoView {
         <PageTitle text="Sign in"/>
         <section class="panel sign-in">
             <h1>"Sign in"</h1>
+            <Awaited
+                resource=session.actor
+                children=move |actor| {
+                    let user = actor.ok().and_then(|actor| actor.user().map(|user| user.name.to_string()))?;
+                    Some(view! {
+                        <Alert tone=Tone::Info>
+                            "You are signed in as " <strong>{user}</strong> ". "
+                            <A href="/repositories">"Go to the repositories"</A>
+                            ", or sign in as somebody else."
+                        </Alert>
+                    })
+                }
+            />
             <ActionForm action=sign_in attr:class="stack">
                 <input type="hidden" name="next" value=next/>
                 <TextField

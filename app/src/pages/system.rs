@@ -4,6 +4,7 @@ use leptos::{either::Either, prelude::*};
 use leptos_router::{components::A, hooks::use_navigate};
 use longshore_model::{
     PauseScope,
+    job::Event,
     pause::PauseView,
     view::{GarbageRules, SystemInfo},
 };
@@ -13,6 +14,8 @@ use crate::{
         Button, ButtonKind, ButtonLink, ConfirmButton, Fact, Facts, Failure, FormProblem, LoadedBeside,
         PageHeader, PageTitle, Panel, RelativeTime, size,
     },
+    live::ConnectionNotice,
+    pages::repository::follow_everything,
     paths,
     pauses::{OtherPauses, is_paused, known_pauses, use_pauses},
     server::{PauseFlows, collect_garbage, scrub, system_info},
@@ -22,12 +25,21 @@ use crate::{
 #[component]
 pub fn System() -> impl IntoView {
     let info = Resource::new_blocking(|| (), |()| system_info());
-    let paused = known_pauses();
+    let (paused, pauses) = (known_pauses(), use_pauses());
+    // What waits and runs changes with each job; what is paused is read anew when that changes.
+    let noticed = move |event: &Event| {
+        if matches!(event, Event::Pauses) {
+            pauses.changed();
+        }
+        true
+    };
+    let lost = follow_everything(noticed, move || info.refetch());
     view! {
         <PageTitle text="System"/>
         <PageHeader title="System">
             <Button on_press=move || info.refetch()>"Refresh"</Button>
         </PageHeader>
+        <ConnectionNotice lost=lost/>
         <LoadedBeside
             resource=info
             beside=paused

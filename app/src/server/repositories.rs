@@ -2,12 +2,12 @@
 
 use leptos::{prelude::*, server_fn::codec::Json};
 use longshore_model::{
-    Page, PageRequest, Repository,
+    Code, Page, PageRequest, Problem, Repository,
     repository::{self, NewRepository, RepositoryChange, RepositoryFilter},
 };
 use longshore_oci::Namespace;
 
-use super::Answer;
+use super::{Answer, unless_signed_out};
 #[cfg(feature = "ssr")]
 use super::{asked, repository};
 
@@ -47,6 +47,18 @@ pub async fn suggest_namespaces(text: String) -> Answer<Vec<String>> {
 pub async fn repository_summary(name: String) -> Answer<repository::RepositorySummary> {
     let (admin, actor) = asked()?;
     Ok(admin.repository(&actor, &repository(&name)?).await?)
+}
+
+/// One repository, for those who may set something up in it. No form is shown to anybody else.
+pub(crate) async fn administered_repository(name: String) -> Answer<repository::RepositorySummary> {
+    let summary = repository_summary(name).await?;
+    match summary.may_administer {
+        true => Ok(summary),
+        false => {
+            let message = format!("Only those who administer {} may do this.", summary.repository.name);
+            Err(unless_signed_out(Problem::new(Code::NotAuthorized, message)).await)
+        }
+    }
 }
 
 /// Where the reader may create repositories.

@@ -1,11 +1,12 @@
 //! Signing in and out.
 
 use leptos::prelude::*;
-use longshore_model::Actor;
+use longshore_model::{Actor, Code, Problem};
 
 use super::Answer;
 #[cfg(feature = "ssr")]
 use super::{asked, context, extension, internal, peer, refused};
+use crate::error::AppError;
 
 /// The cookie that carries a session's token.
 pub const SESSION_COOKIE: &str = "longshore_session";
@@ -24,6 +25,27 @@ pub struct RequestSession {
 #[server]
 pub async fn whoami() -> Answer<Actor> {
     asked().map(|(_, actor)| actor)
+}
+
+/// Fails unless somebody is signed in.
+pub(crate) async fn signed_in() -> Answer<()> {
+    match whoami().await? {
+        Actor::User(_) => Ok(()),
+        Actor::Anonymous => Err(sign_in_first()),
+    }
+}
+
+fn sign_in_first() -> AppError {
+    Problem::new(Code::NotAuthenticated, "Sign in to do this.").into()
+}
+
+/// Why an address leads nowhere; who is not signed in is asked to do that first, and learns nothing before.
+pub(crate) async fn unless_signed_out(problem: Problem) -> AppError {
+    match whoami().await {
+        Ok(Actor::Anonymous) => sign_in_first(),
+        Ok(Actor::User(_)) => problem.into(),
+        Err(error) => error,
+    }
 }
 
 /// Signs in, sets the session's cookie and leads to `next`, a path of this site. A plain form does

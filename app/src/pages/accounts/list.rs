@@ -124,7 +124,7 @@ fn Row(kind: Kind, account: Account, paused: bool, may_act: bool) -> impl IntoVi
         <tr>
             <th scope="row">{name.clone()} {paused.then(|| view! { <PausedBadge/> })}</th>
             {rights}
-            <td><RelativeTime at=account.created_at/></td>
+            <td data-label="Made"><RelativeTime at=account.created_at/></td>
             <td class="row-actions">
                 <A href=repositories attr:class="button quiet">"Repositories"</A>
                 {may_act.then(|| view! {

@@ -1,14 +1,14 @@
 //! The dialogs that make a user or an organization.
 
-use leptos::{ev, prelude::*};
+use leptos::prelude::*;
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 use longshore_model::account::NewAccount;
 
 use super::{Kind, use_changes};
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, Checkbox, FieldKind, FormProblem, PageTitle, PasswordField,
-        RouteDialog, TextField, focus_first_error,
+        Button, ButtonKind, ButtonLink, Checkbox, FieldKind, FormProblem, LiveForm, PageTitle, PasswordField,
+        RouteDialog, TextField, focus_first_error, use_notices,
     },
     server::create_account,
 };
@@ -48,17 +48,17 @@ fn AccountForm(kind: Kind) -> impl IntoView {
             problem.with(|problem| problem.as_ref().and_then(|problem| problem.about(field)))
         })
     };
-    let navigate = use_navigate();
+    let (navigate, notices) = (use_navigate(), use_notices());
     Effect::new(move |_| match create.value().get() {
-        Some(Ok(_)) => {
+        Some(Ok(made)) => {
+            notices.say(format!("{} is created.", made.name));
             changes.changed();
             navigate(kind.path(), NavigateOptions { replace: true, scroll: false, ..Default::default() });
         }
         Some(Err(_)) => focus_first_error(),
         None => {}
     });
-    let submit = move |event: ev::SubmitEvent| {
-        event.prevent_default();
+    let submit = move || {
         create.dispatch(NewAccount {
             name: name.get_untracked().trim().to_owned(),
             is_org: kind.is_org(),
@@ -71,8 +71,7 @@ fn AccountForm(kind: Kind) -> impl IntoView {
         Kind::Organization => "The first part of the names of its repositories, such as dev in dev/website.",
     };
     view! {
-        // Posted, so that a password can never come to stand in an address.
-        <form class="stack" method="post" on:submit=submit>
+        <LiveForm class="stack" on_submit=submit>
             <FormProblem problem=problem fields=&["name", "password"]/>
             <TextField
                 name="name"
@@ -105,6 +104,6 @@ fn AccountForm(kind: Kind) -> impl IntoView {
                 <ButtonLink dialog=true href=kind.path()>"Cancel"</ButtonLink>
                 <Button kind=ButtonKind::Primary busy=create.pending()>"Create"</Button>
             </div>
-        </form>
+        </LiveForm>
     }
 }

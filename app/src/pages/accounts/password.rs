@@ -1,6 +1,6 @@
 //! The dialog that changes a password: one's own with the old one, another's as an administrator.
 
-use leptos::{ev, prelude::*};
+use leptos::prelude::*;
 use leptos_router::{
     NavigateOptions,
     hooks::{use_navigate, use_params_map},
@@ -9,8 +9,8 @@ use longshore_model::Actor;
 
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, FormProblem, Loaded, PageTitle, PasswordField, RouteDialog,
-        focus_first_error,
+        Button, ButtonKind, ButtonLink, FormProblem, LiveForm, Loaded, PageTitle, PasswordField, RouteDialog,
+        focus_first_error, use_notices,
     },
     server::change_password,
     session::use_session,
@@ -55,9 +55,10 @@ fn PasswordForm(name: String, own: bool) -> impl IntoView {
             problem.with(|problem| problem.as_ref().and_then(|problem| problem.about(field)))
         })
     };
-    let navigate = use_navigate();
+    let (navigate, notices) = (use_navigate(), use_notices());
     Effect::new(move |_| match change.value().get() {
         Some(Ok(())) => {
+            notices.say("The password is changed.");
             // All sessions of the account have ended, this one too where it is one's own.
             session.actor.refetch();
             navigate("/users", NavigateOptions { replace: true, scroll: false, ..Default::default() });
@@ -65,13 +66,11 @@ fn PasswordForm(name: String, own: bool) -> impl IntoView {
         Some(Err(_)) => focus_first_error(),
         None => {}
     });
-    let submit = move |event: ev::SubmitEvent| {
-        event.prevent_default();
+    let submit = move || {
         change.dispatch(());
     };
     view! {
-        // Posted, so that a password can never come to stand in an address.
-        <form class="stack" method="post" on:submit=submit>
+        <LiveForm class="stack" on_submit=submit>
             <FormProblem problem=problem fields=&["oldPassword", "password"]/>
             {own
                 .then(|| {
@@ -96,6 +95,6 @@ fn PasswordForm(name: String, own: bool) -> impl IntoView {
                 <ButtonLink dialog=true href="/users">"Cancel"</ButtonLink>
                 <Button kind=ButtonKind::Primary busy=change.pending()>"Change"</Button>
             </div>
-        </form>
+        </LiveForm>
     }
 }

@@ -1,14 +1,14 @@
 //! The dialog that shows what a namespace holds, and lets administrators set how much it may.
 
-use leptos::{either::Either, ev, prelude::*};
+use leptos::{either::Either, prelude::*};
 use leptos_router::hooks::use_params_map;
 use longshore_model::{parse_size, repository::NamespaceStorage};
 
 use super::Kind;
 use crate::{
     components::{
-        Alert, Button, ButtonKind, ButtonLink, Fact, Facts, FormProblem, LoadedBeside, PageTitle,
-        ProgressBar, RouteDialog, TextField, Tone, focus_first_error, size,
+        Alert, Button, ButtonKind, ButtonLink, Fact, Facts, FormProblem, LiveForm, LoadedBeside, PageTitle,
+        ProgressBar, RouteDialog, TextField, Tone, focus_first_error, size, use_notices,
     },
     server::{namespace_storage, set_quota},
     session::use_session,
@@ -108,22 +108,22 @@ fn QuotaForm(kind: Kind, held: RwSignal<NamespaceStorage>) -> impl IntoView {
     let error = Signal::derive(move || quota.with(|typed| read(typed)).err());
     let save = Action::new(move |quota: &Option<u64>| set_quota(name.clone(), *quota));
     let problem = Signal::derive(move || save.value().get().and_then(Result::err));
+    let notices = use_notices();
     Effect::new(move |_| {
         if let Some(Ok(now)) = save.value().get() {
+            notices.say("The quota is saved.");
             held.set(now);
         }
     });
-    let submit = move |event: ev::SubmitEvent| {
-        event.prevent_default();
-        match quota.with_untracked(|typed| read(typed)) {
-            Ok(quota) => {
-                save.dispatch(quota);
-            }
-            Err(_) => focus_first_error(),
+    let saved = move || matches!(save.value().get(), Some(Ok(_))) && !save.pending().get();
+    let submit = move || match quota.with_untracked(|typed| read(typed)) {
+        Ok(quota) => {
+            save.dispatch(quota);
         }
+        Err(_) => focus_first_error(),
     };
     view! {
-        <form class="stack quota" on:submit=submit>
+        <LiveForm class="stack quota" on_submit=submit saved=Signal::derive(saved)>
             <FormProblem problem=problem fields=&[]/>
             <TextField
                 name="quota"
@@ -137,6 +137,6 @@ fn QuotaForm(kind: Kind, held: RwSignal<NamespaceStorage>) -> impl IntoView {
                 <ButtonLink href=kind.path() dialog=true>"Close"</ButtonLink>
                 <Button kind=ButtonKind::Primary busy=save.pending()>"Save"</Button>
             </div>
-        </form>
+        </LiveForm>
     }
 }

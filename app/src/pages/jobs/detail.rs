@@ -35,7 +35,9 @@ const AFTERMATH: Duration = Duration::from_secs(3);
 type Parts = (Job, Vec<Job>, LogPart);
 
 async fn load(id: Option<JobId>) -> Answer<Parts> {
-    let id = id.ok_or_else(|| Problem::new(Code::NoSuchJob, "There is no such job."))?;
+    let Some(id) = id else {
+        return Err(server::unless_signed_out(Problem::new(Code::NoSuchJob, "There is no such job.")).await);
+    };
     let job = server::job(id).await?;
     Ok((job, server::job_children(id).await?, server::job_log(id).await?))
 }

@@ -9,7 +9,10 @@ use super::{
     table::JobTable,
 };
 use crate::{
-    components::{EmptyState, ListPager, ListQuery, Loaded, PageHeader, PageTitle, use_list_query},
+    components::{
+        ButtonKind, ConfirmButton, EmptyState, ListPager, ListQuery, Loaded, PageHeader, PageTitle,
+        use_list_query, use_notices,
+    },
     live::{ConnectionNotice, News, follow},
     server,
 };
@@ -42,11 +45,71 @@ pub fn Jobs() -> impl IntoView {
     );
     view! {
         <PageTitle text="Jobs"/>
-        <PageHeader title="Jobs"/>
+        <PageHeader title="Jobs">
+            <RetryFailed query=query on_done=move || page.refetch()/>
+        </PageHeader>
         <ConnectionNotice lost=lost/>
         <JobFilters query=query/>
         <Loaded resource=page children=move |page| view! { <List page=page moving=moving query=query/> }/>
     }
+}
+
+/// Tries all that failed again, of what the list shows; not offered where it shows none of them.
+#[component]
+fn RetryFailed(query: Memo<ListQuery>, #[prop(into)] on_done: Callback<()>) -> impl IntoView {
+    let (notices, done) = (use_notices(), RwSignal::new(0));
+    let wanted = move || query.with(filter);
+    let retry = Action::new(move |(): &()| server::retry_failed(untrack(wanted)));
+    Effect::new(move |_| {
+        if let Some(Ok(outcome)) = retry.value().get() {
+            notices.say(told(outcome));
+            done.update(|done| *done += 1);
+            on_done.run(());
+        }
+    });
+    let about = move || match query.with(|query| *query == ListQuery::default()) {
+        true => "All failed jobs that nobody has retried yet run once more, the newest 100 at a time.",
+        false => {
+            "All failed jobs of this list that nobody has retried yet run once more, the newest 100 at a time."
+        }
+    };
+    view! {
+        <Show when=move || wanted().status.is_none_or(|status| status == job::Status::Errored)>
+            // Made anew with each success, which closes the question.
+            {move || {
+                done.track();
+                view! {
+                    <ConfirmButton
+                        label="Retry all failed"
+                        kind=ButtonKind::Plain
+                        title="Retry all failed jobs?".to_owned()
+                        busy=retry.pending()
+                        problem=Signal::derive(move || retry.value().get().and_then(Result::err))
+                        on_confirm=move || {
+                            retry.dispatch(());
+                        }
+                    >
+                        <p>{about}</p>
+                    </ConfirmButton>
+                }
+            }}
+        </Show>
+    }
+}
+
+/// What became of it, as a sentence.
+fn told(outcome: job::RetriedJobs) -> String {
+    let retried = match outcome.retried {
+        0 => "No job was retried".to_owned(),
+        1 => "1 job is retried".to_owned(),
+        jobs => format!("{jobs} jobs are retried"),
+    };
+    let left = match outcome.left {
+        0 => String::new(),
+        left => format!("; {left} cannot be, since what they worked for is gone or disabled"),
+    };
+    let more = if outcome.more { " There are more failed jobs." } else { "" };
+    format!("{retried}{left}.{more}")
 }
 
 #[component]

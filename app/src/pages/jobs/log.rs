@@ -35,7 +35,7 @@ pub(super) fn Log(
             view! { <p class="muted">{more} "; the whole log is at " <a href=href.clone() rel="external">{href.clone()}</a></p> }
         })
     };
-    let list = NodeRef::<html::Ol>::new();
+    let list = NodeRef::<html::Div>::new();
     let at_end = StoredValue::new(true);
     Effect::new(move |_| {
         lines.track();
@@ -54,11 +54,11 @@ pub(super) fn Log(
     };
     view! {
         <Show when=move || lines.with(|lines| !lines.is_empty()) fallback=|| view! { <p class="muted">"Nothing was written yet."</p> }>
-            <ol class="log" role="log" aria-label="Log" tabindex="0" node_ref=list on:scroll=scrolled>
+            <div class="log" role="log" aria-label="Log" tabindex="0" node_ref=list on:scroll=scrolled><ol>
                 <For each=move || lines.get() key=|line| line.line let(line)>
                     <Line line=line/>
                 </For>
-            </ol>
+            </ol></div>
         </Show>
         {rest}
     }

@@ -69,8 +69,8 @@ fn Row(job: Job, moving: Moving) -> impl IntoView {
             <td class="nowrap">{action}</td>
             <td><StatusBadge job=job/></td>
             <td class="job-progress"><RowProgress job=job/></td>
-            <td>{started}</td>
-            <td class="nowrap"><Took job=job/></td>
+            <td data-label="Started">{started}</td>
+            <td class="nowrap" data-label="Took"><Took job=job/></td>
         </tr>
     }
 }

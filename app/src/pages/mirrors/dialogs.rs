@@ -8,7 +8,7 @@ use super::{form::MirrorForm, words};
 use crate::{
     components::{Loaded, PageTitle, RouteDialog},
     pages::repository::use_repository,
-    server::{Answer, all_remotes, mirror, repository_summary},
+    server::{Answer, administered_repository, all_remotes, mirror},
 };
 
 /// What the form is made of.
@@ -66,7 +66,7 @@ fn Form(parts: Parts) -> impl IntoView {
 }
 
 async fn load(name: String, id: Option<PolicyId>) -> Answer<Parts> {
-    let summary = repository_summary(name.clone()).await?;
+    let summary = administered_repository(name.clone()).await?;
     let before = match id {
         Some(id) => Some(mirror(name, id).await?),
         None => None,

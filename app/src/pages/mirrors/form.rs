@@ -1,6 +1,6 @@
 //! The form of a mirror: the connection first, which Connect has to prove, then what is copied.
 
-use leptos::{ev, prelude::*};
+use leptos::prelude::*;
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 use longshore_model::{
     Remote,
@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, Choice, Choices, FormProblem, SaveButtons, focus_first_error,
-        in_browser, previewed, read_template,
+        Button, ButtonKind, ButtonLink, Choice, Choices, FormProblem, LiveForm, SaveButtons,
+        focus_first_error, in_browser, previewed, read_template, use_notices,
     },
     error::AppError,
     pages::{connection::FieldErrors, repository::use_repository},
@@ -63,9 +63,10 @@ pub(super) fn MirrorForm(
         let saving = save.value().get().and_then(Result::err);
         saving.map_or_else(|| trial.field_errors(), |AppError(problem)| problem.fields)
     }));
-    let navigate = use_navigate();
+    let (navigate, notices) = (use_navigate(), use_notices());
     Effect::new(move |_| match save.value().get() {
         Some(Ok(())) => {
+            notices.say("The mirror is saved.");
             here.changed();
             let list = here.path_untracked("mirrors");
             navigate(&list, NavigateOptions { replace: true, scroll: false, ..Default::default() });
@@ -73,8 +74,7 @@ pub(super) fn MirrorForm(
         Some(Err(_)) => focus_first_error(),
         None => {}
     });
-    let connect = move |event: ev::SubmitEvent| {
-        event.prevent_default();
+    let connect = move || {
         save.clear();
         trial.connect(here.name.get_untracked());
     };
@@ -105,17 +105,25 @@ pub(super) fn MirrorForm(
         preview.is_some_and(|preview| !preview.collisions.is_empty())
     });
     let connected = Memo::new(move |_| usable.with(Option::is_some));
+    // Enter does what comes next: it connects, and then it saves.
+    let send = move || if connected.get_untracked() { submit(Save::Future) } else { connect() };
     let back = here.path_untracked("mirrors");
     let (cancel, local) = (back.clone(), StoredValue::new(name.clone()));
     view! {
-        // Posted, so that a password can never come to stand in an address.
-        <form class="mirror-form stack" method="post" on:submit=connect>
+        <LiveForm class="mirror-form stack" on_submit=send>
             <FormProblem problem=problem fields=FIELDS overwrite=overwrite/>
             {is_new.then(|| view! { <Directions input=input repository=name/> })}
             <RemoteFields input=input remotes=remotes before=before errors=errors/>
             <RepositoryFields input=input error=errors.about("remoteRepository")/>
             <div class="connect">
-                <Button kind=ButtonKind::Primary busy=trial.pending()>"Connect"</Button>
+                <Button
+                    kind=ButtonKind::Primary
+                    busy=trial.pending()
+                    on_press=connect
+                    submits=Signal::derive(move || !connected.get())
+                >
+                    "Connect"
+                </Button>
                 <TrialFindings trial=trial/>
             </div>
             <Show
@@ -135,9 +143,9 @@ pub(super) fn MirrorForm(
                             .into_any()
                     }
                 }}
-                <SaveButtons back=back.clone() busy=save.pending() shared_names=shared_names on_save=submit/>
+                <SaveButtons back=back.clone() busy=save.pending() shared_names=shared_names on_apply=move || submit(Save::Apply)/>
             </Show>
-        </form>
+        </LiveForm>
     }
 }
 

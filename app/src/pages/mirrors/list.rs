@@ -76,7 +76,9 @@ fn List(mirrors: Vec<Mirror>, pauses: RepositoryPauses) -> impl IntoView {
 fn turns() -> impl Fn(&Event) -> bool {
     let seen = StoredValue::new(HashMap::new());
     move |event| {
-        let Event::Job { job } = event else { return matches!(event, Event::Pauses) };
+        let Event::Job { job } = event else {
+            return matches!(event, Event::Pauses | Event::Settings);
+        };
         let last = seen.try_update_value(|seen| seen.insert(job.id, job.status)).flatten();
         job.policy.is_some() && last != Some(job.status)
     }

@@ -7,6 +7,7 @@ use super::input::MirrorInput;
 use crate::{
     components::{Checkbox, PolicyPreview, RulesEditor, TemplateField},
     error::AppError,
+    sentence::sentence,
     server::Answer,
 };
 
@@ -22,7 +23,7 @@ pub(super) fn PushFields(
         Ok(facts) => {
             Some(view! { <PolicyPreview rules=input.rules template=input.template facts=facts/> }.into_any())
         }
-        Err(error) => Some(view! { <p class="error">{error.to_string()}</p> }.into_any()),
+        Err(error) => Some(view! { <p class="error">{sentence(&error.to_string())}</p> }.into_any()),
     };
     view! {
         <div class="policy-columns">

@@ -8,6 +8,7 @@ use super::input::MirrorInput;
 use crate::{
     components::{Choice, Fact, Facts, SelectField},
     pages::connection::{AccessFields, ConnectionFields, FieldErrors},
+    sentence::sentence,
 };
 
 /// The saved remotes to choose from, and the fields of a new one.
@@ -73,7 +74,7 @@ fn Saved(remote: Remote, errors: FieldErrors) -> impl IntoView {
             </Facts>
             <A href=format!("/remotes/{}", remote.id)>"Change this connection"</A>
             {elsewhere
-                .map(|error| move || error.get().map(|error| view! { <p class="error">{error}</p> }))
+                .map(|error| move || error.get().map(|error| view! { <p class="error">{sentence(&error)}</p> }))
                 .into_iter()
                 .collect_view()}
         </div>

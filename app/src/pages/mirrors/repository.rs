@@ -3,6 +3,7 @@
 use leptos::{html, prelude::*};
 
 use super::input::MirrorInput;
+use crate::sentence::sentence;
 
 /// `namespace / name`. A whole name that is pasted or typed into the first field finds its place.
 #[component]
@@ -62,7 +63,7 @@ pub(super) fn RepositoryFields(
                 />
             </div>
             <p class="hint" id="remote-repository-hint">"Leave the namespace empty where the registry has none."</p>
-            <p class="error" id="remote-repository-error" aria-live="polite">{error}</p>
+            <p class="error" id="remote-repository-error" aria-live="polite">{move || error.get().map(|error| sentence(&error))}</p>
         </div>
     }
 }

@@ -1,6 +1,6 @@
 //! One mirror in the list.
 
-use leptos::{either::Either, ev, prelude::*};
+use leptos::{either::Either, prelude::*};
 use leptos_router::{components::A, hooks::use_navigate};
 use longshore_model::{
     pause::PauseView,
@@ -10,7 +10,8 @@ use longshore_model::{
 use super::words::{other_end, pushed, rhythm, run_label, title};
 use crate::{
     components::{
-        Badge, Button, ButtonKind, ButtonLink, ConfirmButton, PolicyNotes, RelativeTime, Switch, TimeUntil,
+        Badge, Button, ButtonKind, ButtonLink, ConfirmButton, LiveForm, PolicyNotes, RelativeTime, Switch,
+        TimeUntil, use_notices,
     },
     pages::repository::use_repository,
     pauses::HeldNote,
@@ -25,16 +26,20 @@ pub(super) fn MirrorRow(mirror: Mirror, held: Option<PauseView>) -> impl IntoVie
     let (id, enabled) = (mirror.common().id, mirror.common().enabled);
     let loaded = Loaded::from(mirror.common());
     let label = title(&mirror);
+    let question = format!("Delete the mirror “{label}”?");
     let switch = Action::new(move |on: &bool| enable_mirror(here.name.get_untracked(), loaded, *on));
     let delete = Action::new(move |(): &()| delete_mirror(here.name.get_untracked(), id));
+    let notices = use_notices();
     Effect::new(move |_| {
+        if let Some(Ok(())) = delete.value().get() {
+            notices.say("The mirror is deleted.");
+        }
         if [switch.value().get(), delete.value().get()].into_iter().flatten().any(|answer| answer.is_ok()) {
             here.changed();
         }
     });
     let on = move || switch.input().get().unwrap_or(enabled);
-    let submit = move |event: ev::SubmitEvent| {
-        event.prevent_default();
+    let submit = move || {
         switch.dispatch(!enabled);
     };
     let refused = move || switch.value().get().and_then(Result::err).map(|error| error.to_string());
@@ -49,17 +54,17 @@ pub(super) fn MirrorRow(mirror: Mirror, held: Option<PauseView>) -> impl IntoVie
                 <Badge>{if is_pull { "Pull from" } else { "Push to" }}</Badge>
                 <span>{other_end(&mirror)}</span>
             </th>
-            <td class="mirror-copies">
+            <td class="mirror-copies wide">
                 {copies(&mirror)}
                 {notes(&mirror)}
                 {held.map(|pause| view! { <HeldNote pause=pause/> })}
             </td>
-            <td><Run run=mirror.common().last_run.clone()/></td>
-            <td>{next_run(&mirror)}</td>
+            <td data-label="Last run"><Run run=mirror.common().last_run.clone()/></td>
+            <td data-label="Next run">{next_run(&mirror)}</td>
             <td>
-                <form on:submit=submit>
+                <LiveForm on_submit=submit>
                     <Switch on=Signal::derive(on) label=label.clone() busy=switch.pending()/>
-                </form>
+                </LiveForm>
                 <p class="error" aria-live="polite">{refused}</p>
             </td>
             <td class="row-actions">
@@ -70,7 +75,7 @@ pub(super) fn MirrorRow(mirror: Mirror, held: Option<PauseView>) -> impl IntoVie
                 <ConfirmButton
                     label="Delete"
                     kind=ButtonKind::Quiet
-                    title=format!("Delete the mirror “{label}”?")
+                    title=question
                     busy=delete.pending()
                     problem=Signal::derive(move || delete.value().get().and_then(Result::err))
                     on_confirm=move || {
@@ -127,10 +132,10 @@ fn copies(mirror: &Mirror) -> impl IntoView + use<> {
 fn notes(mirror: &Mirror) -> impl IntoView + use<> {
     let common = mirror.common().clone();
     match mirror {
-        Mirror::Push { mirror } => {
-            Either::Left(view! { <PolicyNotes common=common rules=mirror.rules.clone()/> })
-        }
-        Mirror::Pull { .. } => Either::Right(view! { <PolicyNotes common=common/> }),
+        Mirror::Push { mirror } => Either::Left(
+            view! { <PolicyNotes common=common rules=mirror.rules.clone() failure_is_told=true/> },
+        ),
+        Mirror::Pull { .. } => Either::Right(view! { <PolicyNotes common=common failure_is_told=true/> }),
     }
 }
 

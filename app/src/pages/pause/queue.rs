@@ -64,7 +64,7 @@ fn Row(held: HeldJob) -> impl IntoView {
             <td>{repository}</td>
             <td>{tag.map(|tag| view! { <code>{tag}</code> })}</td>
             <td class="nowrap">{action}</td>
-            <td class="nowrap"><RelativeTime at=held.since/></td>
+            <td class="nowrap" data-label="Waits since"><RelativeTime at=held.since/></td>
         </tr>
     }
 }

@@ -8,7 +8,7 @@ use longshore_oci::Namespace;
 use super::form::RemoteForm;
 use crate::{
     components::{Loaded, PageTitle, RouteDialog},
-    server::{Answer, namespaces, remote, whoami},
+    server::{Answer, namespaces, remote, unless_signed_out, whoami},
 };
 
 /// Makes a remote.
@@ -38,9 +38,13 @@ pub fn EditRemote() -> impl IntoView {
 }
 
 async fn find(id: String) -> Answer<Remote> {
-    let id: RemoteId =
-        id.parse().map_err(|_| Problem::new(Code::NoSuchRemote, format!("There is no remote {id}.")))?;
-    remote(id).await
+    match id.parse::<RemoteId>() {
+        Ok(id) => remote(id).await,
+        Err(_) => {
+            let problem = Problem::new(Code::NoSuchRemote, format!("There is no remote {id}."));
+            Err(unless_signed_out(problem).await)
+        }
+    }
 }
 
 /// To whom a new remote may belong; nobody in particular is the system.

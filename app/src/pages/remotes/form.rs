@@ -1,6 +1,6 @@
 //! The form of a remote.
 
-use leptos::{ev, prelude::*};
+use leptos::prelude::*;
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 use longshore_model::{Remote, remote::RemoteDraft};
 use longshore_oci::Namespace;
@@ -8,8 +8,8 @@ use longshore_oci::Namespace;
 use super::use_changes;
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, Choice, Fact, Facts, FormProblem, SelectField, TextField,
-        focus_first_error,
+        Button, ButtonKind, ButtonLink, Choice, Fact, Facts, FormProblem, LiveForm, SelectField, TextField,
+        focus_first_error, use_notices,
     },
     error::AppError,
     pages::connection::{AccessFields, ConnectionFields, ConnectionInput, FieldErrors, Findings},
@@ -42,9 +42,10 @@ pub(super) fn RemoteForm(
     let errors = FieldErrors(Signal::derive(move || {
         problem.get().map(|AppError(problem)| problem.fields).unwrap_or_default()
     }));
-    let navigate = use_navigate();
+    let (navigate, notices) = (use_navigate(), use_notices());
     Effect::new(move |_| match save.value().get() {
-        Some(Ok(_)) => {
+        Some(Ok(saved)) => {
+            notices.say(format!("The remote {} is saved.", saved.name));
             changes.changed();
             navigate("/remotes", NavigateOptions { replace: true, scroll: false, ..Default::default() });
         }
@@ -55,8 +56,7 @@ pub(super) fn RemoteForm(
         let draft = untrack(|| input.draft());
         save.dispatch(RemoteDraft { name: name.get_untracked(), owner: owner.get_untracked(), ..draft });
     };
-    let submit = move |event: ev::SubmitEvent| {
-        event.prevent_default();
+    let submit = move || {
         send();
     };
     let overwrite = move |newer| {
@@ -80,8 +80,7 @@ pub(super) fn RemoteForm(
         if stored && !discarded.get() { "stored; empty keeps it".to_owned() } else { String::new() }
     });
     view! {
-        // Posted, so that a password can never come to stand in an address.
-        <form class="stack" method="post" on:submit=submit>
+        <LiveForm class="stack" on_submit=submit>
             <FormProblem problem=problem fields=FIELDS overwrite=overwrite/>
             {before.as_ref().map(|remote| view! { <About remote=remote.clone()/> })}
             <ConnectionFields input=input errors=errors/>
@@ -113,7 +112,7 @@ pub(super) fn RemoteForm(
                 <ButtonLink dialog=true href="/remotes">"Cancel"</ButtonLink>
                 <Button kind=ButtonKind::Primary busy=save.pending()>"Save"</Button>
             </div>
-        </form>
+        </LiveForm>
     }
 }
 

@@ -10,6 +10,8 @@ use crate::{
         ButtonKind, ButtonLink, EmptyState, ListPager, ListQuery, LoadedBeside, PageHeader, PageTitle,
         SearchBox, Table, use_list_query,
     },
+    live::ConnectionNotice,
+    pages::repository::{changes_tags, follow_everything},
     pauses::{is_paused, known_pauses},
     server::remotes,
 };
@@ -25,12 +27,15 @@ pub fn Remotes() -> impl IntoView {
         move || (query.get(), changes.0.get()),
         |(query, _): (ListQuery, usize)| remotes(query.search(), query.page()),
     );
+    // A job that ends has found the registry well or ill.
+    let lost = follow_everything(changes_tags, move || changes.changed());
     let searched = Signal::derive(move || query.with(ListQuery::search).unwrap_or_default());
     view! {
         <PageTitle text="Remotes"/>
         <PageHeader title="Remotes">
             <ButtonLink dialog=true href="/remotes/new" kind=ButtonKind::Primary>"New remote"</ButtonLink>
         </PageHeader>
+        <ConnectionNotice lost=lost/>
         <SearchBox action="/remotes" value=searched label="Search the remotes"/>
         <LoadedBeside
             resource=page

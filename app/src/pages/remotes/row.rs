@@ -6,7 +6,9 @@ use longshore_model::{PauseScope, Remote};
 
 use super::use_changes;
 use crate::{
-    components::{Badge, Button, ButtonKind, ButtonLink, ConfirmButton, RelativeTime, TimeUntil, Tone},
+    components::{
+        Badge, Button, ButtonKind, ButtonLink, ConfirmButton, RelativeTime, TimeUntil, Tone, use_notices,
+    },
     paths,
     pauses::PausedBadge,
     sentence::sentence,
@@ -21,8 +23,12 @@ pub(super) fn RemoteRow(remote: Remote, paused: bool) -> impl IntoView {
     let scope = PauseScope::Remote(id);
     let test = Action::new(move |(): &()| test_remote(id));
     let delete = Action::new(move |(): &()| delete_remote(id));
+    let notices = use_notices();
     // A test is kept with the remote, so the list tells what it found.
     Effect::new(move |_| {
+        if let Some(Ok(())) = delete.value().get() {
+            notices.say("The remote is deleted.");
+        }
         if matches!(test.value().get(), Some(Ok(_))) || matches!(delete.value().get(), Some(Ok(()))) {
             changes.changed();
         }
@@ -55,8 +61,8 @@ pub(super) fn RemoteRow(remote: Remote, paused: bool) -> impl IntoView {
                 <p class="row-detail">"of " {owner}</p>
             </th>
             <td>{kind}</td>
-            <td>{user}</td>
-            <td>{used_by}</td>
+            <td data-label="User">{user}</td>
+            <td data-label="Used by">{used_by}</td>
             <td>
                 <Health remote=remote/>
                 {move || failure().map(|why| view! { <p class="error" role="alert">{why}</p> })}

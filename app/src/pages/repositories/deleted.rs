@@ -1,6 +1,6 @@
 //! Repositories that were deleted and can be brought back, and the dialog that removes one for good.
 
-use leptos::{either::Either, ev, prelude::*};
+use leptos::{either::Either, prelude::*};
 use leptos_router::{
     NavigateOptions,
     components::{A, Outlet},
@@ -13,8 +13,9 @@ use longshore_model::{
 
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, DigestText, EmptyState, FieldKind, FormProblem, ListPager, Loaded,
-        PageHeader, PageTitle, RelativeTime, RouteDialog, Table, TextField, TimeUntil, size, use_list_query,
+        Button, ButtonKind, ButtonLink, DigestText, EmptyState, FieldKind, FormProblem, ListPager, LiveForm,
+        Loaded, PageHeader, PageTitle, RelativeTime, RouteDialog, Table, TextField, TimeUntil, size,
+        use_list_query, use_notices,
     },
     paths,
     server::{deleted_repositories, deleted_repository, purge_repository, restore_repository},
@@ -65,9 +66,10 @@ pub fn DeletedRepositories() -> impl IntoView {
 fn List(page: Page<DeletedRepository>) -> impl IntoView {
     let restore = Action::new(|name: &String| restore_repository(name.clone()));
     let problem = Signal::derive(move || restore.value().get().and_then(Result::err));
-    let navigate = use_navigate();
+    let (navigate, notices) = (use_navigate(), use_notices());
     Effect::new(move |_| {
         if let Some(Ok(back)) = restore.value().get() {
+            notices.say(format!("{} is restored.", back.name));
             navigate(&paths::below(back.name.as_str(), ""), Default::default());
         }
     });
@@ -97,13 +99,13 @@ fn row(deleted: &DeletedRepository, restore: Restore) -> impl IntoView + use<> {
     view! {
         <tr>
             <th scope="row">{name}</th>
-            <td class="number">{deleted.tags}</td>
-            <td class="number">{size(deleted.size_bytes)}</td>
-            <td>
+            <td class="number" data-label="Tags">{deleted.tags}</td>
+            <td class="number" data-label="Size">{size(deleted.size_bytes)}</td>
+            <td data-label="Deleted">
                 <RelativeTime at=deleted.deleted_at/>
                 <span class="muted">" by " {deleted.deleted_by.to_string()}</span>
             </td>
-            <td><TimeUntil at=deleted.until/></td>
+            <td data-label="Expires"><TimeUntil at=deleted.until/></td>
             <td class="row-actions">
                 <Button
                     busy=restore.pending()
@@ -145,16 +147,16 @@ fn PurgeForm(plan: PurgePlan) -> impl IntoView {
     let purge = Action::new(move |(): &()| purge_repository(stored.get_value()));
     let problem = Signal::derive(move || purge.value().get().and_then(Result::err));
     let Changes(changes) = expect_context();
-    let navigate = use_navigate();
+    let (navigate, notices) = (use_navigate(), use_notices());
     Effect::new(move |_| {
         if let Some(Ok(_)) = purge.value().get() {
+            notices.say(format!("{} is purged.", stored.get_value()));
             changes.update(|changes| *changes += 1);
             navigate(PAGE, NavigateOptions { replace: true, scroll: false, ..Default::default() });
         }
     });
     let matches = move || typed.with(|typed| stored.with_value(|name| typed.trim() == name));
-    let submit = move |event: ev::SubmitEvent| {
-        event.prevent_default();
+    let submit = move || {
         if matches() {
             purge.dispatch(());
         }
@@ -176,7 +178,7 @@ fn PurgeForm(plan: PurgePlan) -> impl IntoView {
         }),
     };
     view! {
-        <form class="stack" on:submit=submit>
+        <LiveForm class="stack" on_submit=submit>
             <FormProblem problem=problem fields=&[]/>
             <p>
                 {tags} " removed for good and its name is free. " {size(plan.frees)}
@@ -194,7 +196,7 @@ fn PurgeForm(plan: PurgePlan) -> impl IntoView {
                     "Purge now"
                 </Button>
             </div>
-        </form>
+        </LiveForm>
     }
 }
 

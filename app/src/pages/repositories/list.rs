@@ -10,11 +10,13 @@ use longshore_model::{
 use super::{Flows, STATES, state_label, state_of, visibility_label};
 use crate::{
     components::{
-        Badge, ButtonKind, ButtonLink, Choice, Commands, EmptyState, FilterSelect, FilterText, ListPager,
-        ListQuery, LoadedBeside, PageHeader, PageTitle, RelativeTime, SearchBox, Table, Tone, in_browser,
-        size, use_list_query,
+        Awaited, Badge, ButtonKind, ButtonLink, Choice, Commands, EmptyState, FilterSelect, FilterText,
+        ListPager, ListQuery, LoadedBeside, PageHeader, PageTitle, RelativeTime, SearchBox, Table, Tone,
+        in_browser, size, use_list_query,
     },
     host::registry_host,
+    live::ConnectionNotice,
+    pages::repository::{changes_tags, follow_everything},
     paths,
     server::{repositories, suggest_namespaces},
     session::use_session,
@@ -26,6 +28,7 @@ pub fn Repositories() -> impl IntoView {
     let query = use_list_query();
     let list =
         Resource::new_blocking(move || query.get(), |query| repositories(filter(&query), query.page()));
+    let lost = follow_everything(changes_tags, move || list.refetch());
     let sought = RwSignal::new(None::<String>);
     let known = in_browser(move || {
         let text = sought.get();
@@ -38,9 +41,17 @@ pub fn Repositories() -> impl IntoView {
     view! {
         <PageTitle text="Repositories"/>
         <PageHeader title="Repositories">
-            <ButtonLink href="/deleted-repositories">"Show deleted"</ButtonLink>
-            <ButtonLink href="/repositories/new" kind=ButtonKind::Primary dialog=true>"New repository"</ButtonLink>
+            <Awaited
+                resource=use_session().actor
+                children=|actor| {
+                    actor.is_ok_and(|actor| actor.user().is_some()).then(|| view! {
+                        <ButtonLink href="/deleted-repositories">"Show deleted"</ButtonLink>
+                        <ButtonLink href="/repositories/new" kind=ButtonKind::Primary dialog=true>"New repository"</ButtonLink>
+                    })
+                }
+            />
         </PageHeader>
+        <ConnectionNotice lost=lost/>
         <SearchBox action="/repositories" value=of("q") label="Search the repositories">
             <FilterText
                 name="namespace"
@@ -120,15 +131,15 @@ fn Row<'summary>(summary: &'summary RepositorySummary) -> impl IntoView + use<> 
                     state => Either::Right(view! { <Badge tone=Tone::Info>{state_label(state)}</Badge> }),
                 }}
             </td>
-            <td class="number">{summary.tags}</td>
-            <td class="number">{size(summary.size_bytes)}</td>
-            <td>
+            <td class="number" data-label="Tags">{summary.tags}</td>
+            <td class="number" data-label="Size">{size(summary.size_bytes)}</td>
+            <td data-label="Last push">
                 {match summary.last_push {
                     Some(at) => Either::Left(view! { <RelativeTime at=at/> }),
                     None => Either::Right(view! { <span class="muted">"never"</span> }),
                 }}
             </td>
-            <td class="flows">
+            <td class="flows" data-label="Flows">
                 <Flows summary=summary/>
             </td>
         </tr>

@@ -1,14 +1,14 @@
 //! The dialog that makes a repository.
 
-use leptos::{either::Either, ev, prelude::*};
+use leptos::{either::Either, prelude::*};
 use leptos_router::hooks::use_navigate;
 use longshore_model::{Code, ImmutableTags, Problem, repository::NewRepository as Draft};
 
 use super::{visibility_choices, visibility_of};
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, Checkbox, Choice, Choices, Failure, FieldKind, FormProblem, Loaded,
-        PageTitle, RouteDialog, SelectField, TextField, focus_first_error,
+        Button, ButtonKind, ButtonLink, Checkbox, Choice, Choices, Failure, FieldKind, FormProblem, LiveForm,
+        Loaded, PageTitle, RouteDialog, SelectField, TextField, focus_first_error, use_notices,
     },
     paths,
     server::{create_repository, namespaces},
@@ -49,14 +49,16 @@ fn RepositoryForm(namespaces: Vec<String>) -> impl IntoView {
             problem.with(|problem| problem.as_ref().and_then(|problem| problem.about(field)))
         })
     };
-    let navigate = use_navigate();
+    let (navigate, notices) = (use_navigate(), use_notices());
     Effect::new(move |_| match create.value().get() {
-        Some(Ok(made)) => navigate(&paths::below(made.name.as_ref(), ""), Default::default()),
+        Some(Ok(made)) => {
+            notices.say(format!("{} is created.", made.name));
+            navigate(&paths::below(made.name.as_ref(), ""), Default::default());
+        }
         Some(Err(_)) => focus_first_error(),
         None => {}
     });
-    let submit = move |event: ev::SubmitEvent| {
-        event.prevent_default();
+    let submit = move || {
         create.dispatch(Draft {
             namespace: namespace.get(),
             name: name.get(),
@@ -68,7 +70,7 @@ fn RepositoryForm(namespaces: Vec<String>) -> impl IntoView {
     };
     let choices: Vec<_> = namespaces.into_iter().map(|name| Choice::new(name.clone(), name)).collect();
     view! {
-        <form class="stack" on:submit=submit>
+        <LiveForm class="stack" on_submit=submit>
             <FormProblem problem=problem fields=&["namespace", "name", "shortDescription"]/>
             <div class="row">
                 <SelectField
@@ -107,6 +109,6 @@ fn RepositoryForm(namespaces: Vec<String>) -> impl IntoView {
                 <ButtonLink href="/repositories" dialog=true>"Cancel"</ButtonLink>
                 <Button kind=ButtonKind::Primary busy=create.pending()>"Create"</Button>
             </div>
-        </form>
+        </LiveForm>
     }
 }

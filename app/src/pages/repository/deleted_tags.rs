@@ -62,11 +62,11 @@ fn List(page: Page<DeletedTag>) -> impl IntoView {
             <tr>
                 <th scope="row"><code>{name.clone()}</code></th>
                 <td><DigestText digest=tag.digest.to_string()/></td>
-                <td>
+                <td data-label="Deleted">
                     <RelativeTime at=tag.deleted_at/>
                     <span class="muted">" by " {tag.deleted_by.to_string()}</span>
                 </td>
-                <td><TimeUntil at=tag.until/></td>
+                <td data-label="Expires"><TimeUntil at=tag.until/></td>
                 <td class="row-actions">
                     <ButtonLink
                         href=here.path_untracked(&page)

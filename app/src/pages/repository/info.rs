@@ -4,10 +4,11 @@ use leptos::{either::Either, prelude::*};
 use leptos_router::components::A;
 use longshore_model::{PageRequest, repository::RepositorySummary, tag::TagSummary};
 
-use super::use_repository;
+use super::{changes_tags, follow_repository, use_repository};
 use crate::{
     components::{Commands, EmptyState, Fact, Facts, LoadedBeside, Panel, RelativeTime, size},
     host::registry_host,
+    live::ConnectionNotice,
     pages::repositories::Flows,
     paths,
     server::tags,
@@ -24,7 +25,9 @@ pub fn Info() -> impl IntoView {
         move || (here.name.get(), here.changes()),
         |(name, _)| tags(name, None, PageRequest::first(RECENT)),
     );
+    let lost = follow_repository(here.name, changes_tags, move || here.changed());
     view! {
+        <ConnectionNotice lost=lost/>
         <LoadedBeside
             resource=recent
             beside=here.summary

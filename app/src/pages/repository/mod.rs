@@ -18,7 +18,7 @@ mod target_field;
 
 pub use activity::RepositoryActivity;
 pub use deleted_tags::{DeletedTags, RestoreDeletedTag};
-pub(crate) use follow::{changes_tags, follow_and_reload, follow_repository};
+pub(crate) use follow::{changes_tags, follow_and_reload, follow_everything, follow_repository};
 pub use info::Info;
 pub use permissions::Permissions;
 pub use promotion_dialogs::{EditPromotion, NewPromotion};
@@ -173,7 +173,8 @@ fn Head(summary: RepositorySummary) -> impl IntoView {
 
 fn tabs(summary: &RepositorySummary) -> Vec<Tab> {
     let name = summary.repository.name.to_string();
-    let promotions = u64::from(summary.promotions_out.count) + u64::from(summary.promotions_in.count);
+    // The tab opens with those that lead from here.
+    let promotions = u64::from(summary.promotions_out.count);
     let mirrors = u64::from(summary.push_mirrors.count) + u64::from(summary.pull_mirrors.count);
     let tab = |label, page, count: u64| Tab {
         label,

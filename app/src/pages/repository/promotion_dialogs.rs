@@ -7,14 +7,14 @@ use longshore_model::{Code, PolicyId, Problem, PromotionPolicy, view::PreviewFac
 use super::{promotion_form::PromotionForm, use_repository};
 use crate::{
     components::{Loaded, PageTitle, RouteDialog},
-    server::{Answer, preview_facts, promotion},
+    server::{Answer, administered_repository, preview_facts, promotion},
 };
 
 /// Makes a policy.
 #[component]
 pub fn NewPromotion() -> impl IntoView {
     let here = use_repository();
-    let facts = Resource::new_blocking(move || here.name.get(), preview_facts);
+    let facts = Resource::new_blocking(move || here.name.get(), facts);
     view! {
         <PageTitle text=move || format!("New promotion policy of {}", here.name.get())/>
         <RouteDialog title="New promotion policy" back=here.path_untracked("promotions")>
@@ -43,10 +43,16 @@ pub fn EditPromotion() -> impl IntoView {
     }
 }
 
+/// What the preview is made of, for those who may set up a policy here.
+async fn facts(name: String) -> Answer<PreviewFacts> {
+    administered_repository(name.clone()).await?;
+    preview_facts(name).await
+}
+
 async fn policy_and_facts(name: String, id: String) -> Answer<(PromotionPolicy, PreviewFacts)> {
     let id: PolicyId = id.parse().map_err(|_| {
         Problem::new(Code::NoSuchPromotionPolicy, format!("{name} has no promotion policy {id}"))
     })?;
     let policy = promotion(name.clone(), id).await?;
-    Ok((policy, preview_facts(name).await?))
+    Ok((policy, facts(name).await?))
 }

@@ -1,6 +1,6 @@
 //! The form of a promotion policy: rules and target on one side, what they would do on the other.
 
-use leptos::{ev, prelude::*};
+use leptos::prelude::*;
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 use longshore_model::{
     PromotionPolicy,
@@ -12,8 +12,8 @@ use longshore_oci::RepositoryName;
 use super::{TargetField, use_repository};
 use crate::{
     components::{
-        Checkbox, FormProblem, PolicyPreview, RulesEditor, RulesInput, SaveButtons, TemplateField,
-        focus_first_error, previewed, read_template,
+        Checkbox, FormProblem, LiveForm, PolicyPreview, RulesEditor, RulesInput, SaveButtons, TemplateField,
+        focus_first_error, previewed, read_template, use_notices,
     },
     server::save_promotion,
 };
@@ -47,9 +47,10 @@ pub(super) fn PromotionForm(
         let mistake = target.with(|target| target_mistake(target, tried.get()));
         mistake.or_else(|| problem.with(|problem| problem.as_ref()?.about("targetRepository")))
     });
-    let navigate = use_navigate();
+    let (navigate, notices) = (use_navigate(), use_notices());
     Effect::new(move |_| match save.value().get() {
         Some(Ok(_)) => {
+            notices.say("The promotion policy is saved.");
             here.changed();
             let list = here.path_untracked("promotions");
             navigate(&list, NavigateOptions { replace: true, scroll: false, ..Default::default() });
@@ -87,12 +88,12 @@ pub(super) fn PromotionForm(
         preview.is_some_and(|preview| !preview.collisions.is_empty())
     });
     view! {
-        <form class="policy-form" on:submit=|event: ev::SubmitEvent| event.prevent_default()>
+        <LiveForm class="policy-form" on_submit=move || submit(Save::Future)>
             <FormProblem problem=problem fields=&["rules", "targetRepository", "tagTemplate"] overwrite=overwrite/>
             <div class="policy-columns">
                 <div class="stack">
                     <RulesEditor input=rules verb="Promote" problem=problem/>
-                    <TargetField value=target error=target_error/>
+                    <TargetField source=here.name value=target error=target_error/>
                     <TemplateField label="Tag name in target" value=template problem=problem/>
                     <Checkbox
                         name="referrers"
@@ -106,9 +107,9 @@ pub(super) fn PromotionForm(
                 back=here.path_untracked("promotions")
                 busy=save.pending()
                 shared_names=shared_names
-                on_save=submit
+                on_apply=move || submit(Save::Apply)
             />
-        </form>
+        </LiveForm>
     }
 }
 

@@ -1,6 +1,6 @@
 //! One promotion policy in the list.
 
-use leptos::{either::Either, ev, prelude::*};
+use leptos::{either::Either, prelude::*};
 use leptos_router::components::A;
 use longshore_model::{
     PromotionPolicy,
@@ -12,7 +12,9 @@ use longshore_policy::{Rules, StoredRules};
 
 use super::use_repository;
 use crate::{
-    components::{ButtonKind, ButtonLink, ConfirmButton, PolicyNotes, RelativeTime, Switch},
+    components::{
+        ButtonKind, ButtonLink, ConfirmButton, LiveForm, PolicyNotes, RelativeTime, Switch, use_notices,
+    },
     paths,
     pauses::{HeldNote, capitalised},
     server::{delete_promotion, enable_promotion},
@@ -33,16 +35,20 @@ pub(super) fn PromotionRow(policy: PromotionPolicy, held: Option<PauseView>, sid
         Side::Source => format!("the policy to {}", shown(&other)),
         Side::Target => format!("the policy from {}", shown(&other)),
     };
+    let question = format!("Delete {label}?");
     let switch = Action::new(move |on: &bool| enable_promotion(here.name.get_untracked(), loaded, *on));
     let delete = Action::new(move |(): &()| delete_promotion(here.name.get_untracked(), id));
+    let notices = use_notices();
     Effect::new(move |_| {
+        if let Some(Ok(())) = delete.value().get() {
+            notices.say("The promotion policy is deleted.");
+        }
         if [switch.value().get(), delete.value().get()].into_iter().flatten().any(|answer| answer.is_ok()) {
             here.changed();
         }
     });
     let on = move || switch.input().get().unwrap_or(enabled);
-    let submit = move |event: ev::SubmitEvent| {
-        event.prevent_default();
+    let submit = move || {
         switch.dispatch(!enabled);
     };
     let refused = move || switch.value().get().and_then(Result::err).map(|error| error.to_string());
@@ -53,21 +59,21 @@ pub(super) fn PromotionRow(policy: PromotionPolicy, held: Option<PauseView>, sid
     view! {
         <tr id=format!("policy-{id}")>
             <th scope="row">{link(&other)}</th>
-            <td>
+            <td class="wide">
                 {sentence(&policy)}
                 <PolicyNotes common=policy.common.clone() rules=policy.rules.clone()/>
                 {held.map(|pause| view! { <HeldNote pause=pause/> })}
             </td>
-            <td>
+            <td data-label="Last promoted">
                 {match policy.last_promoted_at {
                     Some(at) => Either::Left(view! { <RelativeTime at=at/> }),
                     None => Either::Right(view! { <span class="muted">"never"</span> }),
                 }}
             </td>
             <td>
-                <form on:submit=submit>
+                <LiveForm on_submit=submit>
                     <Switch on=Signal::derive(on) label=capitalised(&label) busy=switch.pending()/>
-                </form>
+                </LiveForm>
                 <p class="error" aria-live="polite">{refused}</p>
             </td>
             <td class="row-actions">
@@ -75,7 +81,7 @@ pub(super) fn PromotionRow(policy: PromotionPolicy, held: Option<PauseView>, sid
                 <ConfirmButton
                     label="Delete"
                     kind=ButtonKind::Quiet
-                    title=format!("Delete {label}?")
+                    title=question
                     busy=delete.pending()
                     problem=Signal::derive(move || delete.value().get().and_then(Result::err))
                     on_confirm=move || {

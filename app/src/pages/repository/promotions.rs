@@ -4,9 +4,10 @@ use leptos::{either::Either, prelude::*};
 use leptos_router::{components::Outlet, hooks::use_query_map};
 use longshore_model::{PromotionPolicy, pause::RepositoryPauses, view::Side};
 
-use super::{RepositoryPage, promotion_row::PromotionRow, use_repository};
+use super::{RepositoryPage, changes_tags, follow_repository, promotion_row::PromotionRow, use_repository};
 use crate::{
     components::{Awaited, ButtonKind, ButtonLink, EmptyState, Loaded, Table},
+    live::ConnectionNotice,
     paths,
     pauses::{holding, use_pauses},
     server::{pauses_of, promotions},
@@ -25,7 +26,9 @@ pub fn Promotions() -> impl IntoView {
         move || (here.name.get(), side.get(), here.changes(), pauses.changes()),
         |(name, side, ..)| async move { Ok((promotions(name.clone(), side).await?, pauses_of(name).await?)) },
     );
+    let lost = follow_repository(here.name, changes_tags, move || here.changed());
     view! {
+        <ConnectionNotice lost=lost/>
         <div class="toolbar">
             <nav class="segments" aria-label="Which end this repository is">
                 <SideLink here=here side=Side::Source chosen=side label="Is source"/>

@@ -1,7 +1,7 @@
 //! The dialog that brings a tag back, whether it was deleted or overwritten: what will be, which policies
 //! will act, and the choice that none does (semantics 22).
 
-use leptos::{either::Either, ev, prelude::*};
+use leptos::{either::Either, prelude::*};
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 use longshore_model::{
     PolicyKind,
@@ -10,8 +10,8 @@ use longshore_model::{
 
 use crate::{
     components::{
-        Alert, Button, ButtonKind, ButtonLink, Checkbox, DigestText, FormProblem, Loaded, RelativeTime,
-        RouteDialog, Tone,
+        Alert, Button, ButtonKind, ButtonLink, Checkbox, DigestText, FormProblem, LiveForm, Loaded,
+        RelativeTime, RouteDialog, Tone, use_notices,
     },
     server::{plan_restore, restore_tag},
 };
@@ -78,15 +78,15 @@ fn RestoreForm(
     let restore =
         Action::new(move |quietly: &bool| restore_tag(of.clone(), name.clone(), revision, *quietly));
     let problem = Signal::derive(move || restore.value().get().and_then(Result::err));
-    let navigate = use_navigate();
+    let (navigate, notices) = (use_navigate(), use_notices());
     Effect::new(move |_| {
-        if let Some(Ok(_)) = restore.value().get() {
+        if let Some(Ok(restored)) = restore.value().get() {
+            notices.say(format!("{} is restored.", restored.name));
             on_done.run(());
             navigate(&done, NavigateOptions { replace: true, scroll: false, ..Default::default() });
         }
     });
-    let submit = move |event: ev::SubmitEvent| {
-        event.prevent_default();
+    let submit = move || {
         restore.dispatch(!act.get_untracked());
     };
     let present = plan.present.map(|present| {
@@ -106,7 +106,7 @@ fn RestoreForm(
         }),
     };
     view! {
-        <form class="stack" on:submit=submit>
+        <LiveForm class="stack" on_submit=submit>
             <FormProblem problem=problem fields=&[]/>
             <p>
                 <code>{tag}</code> " will point to " <DigestText digest=plan.digest.to_string()/> " again (set by "
@@ -127,7 +127,7 @@ fn RestoreForm(
                     {if rolls_back { "Roll back" } else { "Restore" }}
                 </Button>
             </div>
-        </form>
+        </LiveForm>
     }
 }
 

@@ -1,6 +1,6 @@
 //! The Settings tab: who may pull and push, what it is about, and deleting it.
 
-use leptos::{ev, prelude::*};
+use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 use longshore_model::{
     Repository,
@@ -13,11 +13,11 @@ use super::{
 };
 use crate::{
     components::{
-        Alert, Button, ButtonKind, Choice, Choices, ConfirmButton, EmptyState, FormProblem, Loaded, Panel,
-        TextArea, TextField, Tone, focus_first_error,
+        Alert, Button, ButtonKind, Choice, Choices, ConfirmButton, EmptyState, FormProblem, LiveForm, Loaded,
+        Panel, TextArea, TextField, Tone, focus_first_error, use_notices,
     },
     pages::repositories::{STATES, state_of, visibility_choices, visibility_of},
-    server::{change_repository, delete_repository},
+    server::{change_repository, delete_repository, restore_repository},
 };
 
 /// The settings, for those who administer the repository.
@@ -80,8 +80,7 @@ fn SettingsForm(repository: Repository) -> impl IntoView {
             based_on: Some(version.get_untracked()),
         });
     };
-    let submit = move |event: ev::SubmitEvent| {
-        event.prevent_default();
+    let submit = move || {
         send();
     };
     let overwrite = move |newer| {
@@ -92,7 +91,7 @@ fn SettingsForm(repository: Repository) -> impl IntoView {
         STATES.map(|(state, label, hint)| Choice::new(state.as_str(), label).with_hint(hint)).to_vec();
     view! {
         <Panel title="Settings">
-            <form class="stack" on:submit=submit>
+            <LiveForm class="stack" on_submit=submit saved=Signal::derive(saved)>
                 <FormProblem problem=problem fields=&["shortDescription", "longDescription"] overwrite=overwrite/>
                 <Choices name="visibility" legend="Who may pull" value=visibility choices=visibility_choices()/>
                 <Choices name="state" legend="State" value=state choices=states/>
@@ -109,7 +108,7 @@ fn SettingsForm(repository: Repository) -> impl IntoView {
                 <div class="form-actions">
                     <Button kind=ButtonKind::Primary busy=save.pending()>"Save"</Button>
                 </div>
-            </form>
+            </LiveForm>
         </Panel>
     }
 }
@@ -119,9 +118,15 @@ fn Deletion(summary: RepositorySummary) -> impl IntoView {
     let name = StoredValue::new(summary.repository.name.to_string());
     let delete = Action::new(move |(): &()| delete_repository(name.get_value()));
     let problem = Signal::derive(move || delete.value().get().and_then(Result::err));
-    let navigate = use_navigate();
+    let (navigate, notices) = (use_navigate(), use_notices());
     Effect::new(move |_| {
         if let Some(Ok(())) = delete.value().get() {
+            let name = name.get_value();
+            let (text, undone) = (format!("{name} is deleted."), format!("{name} is restored."));
+            notices.say_undoable(text, undone, move || {
+                let name = name.clone();
+                async move { restore_repository(name).await.map(drop) }
+            });
             navigate("/deleted-repositories", Default::default());
         }
     });

@@ -8,7 +8,10 @@ use leptos_router::components::A;
 use longshore_model::{Author, Provenance, tag::TagSummary};
 use longshore_oci::media_type;
 
-use super::{tags::TagActions, use_repository};
+use super::{
+    tags::{TagActions, TagRights},
+    use_repository,
+};
 use crate::{
     components::{Badge, ButtonKind, ButtonLink, ConfirmButton, DigestText, RelativeTime, Tone, size},
     paths,
@@ -16,7 +19,7 @@ use crate::{
 
 /// A tag: what it is, where it came from, and what one can do with it.
 #[component]
-pub(super) fn TagRow(summary: TagSummary) -> impl IntoView {
+pub(super) fn TagRow(summary: TagSummary, may: TagRights) -> impl IntoView {
     let here = use_repository();
     let repository = here.name.get_untracked();
     let tag = summary.tag.name.to_string();
@@ -46,6 +49,7 @@ pub(super) fn TagRow(summary: TagSummary) -> impl IntoView {
         <tr>
             <th scope="row">
                 <div class="tag-cell">
+                    {may.delete.then(|| view! {
                     <input
                         type="checkbox"
                         class="needs-script"
@@ -53,6 +57,7 @@ pub(super) fn TagRow(summary: TagSummary) -> impl IntoView {
                         prop:checked=ticked
                         on:change=tick
                     />
+                    })}
                     <div class="tag-name">
                         <A href=paths::tag(&repository, &tag, "")>
                             <code>{tag.clone()}</code>
@@ -65,12 +70,13 @@ pub(super) fn TagRow(summary: TagSummary) -> impl IntoView {
                 <DigestText digest=summary.tag.digest.to_string()/>
             </td>
             <td>{what(&summary)}</td>
-            <td class="number">{size(summary.size_bytes)}</td>
-            <td>
+            <td class="number" data-label="Size">{size(summary.size_bytes)}</td>
+            <td data-label="Pushed">
                 <RelativeTime at=summary.tag.updated_at/>
                 {by(&summary.tag.author).map(|author| view! { <span class="muted">" by " {author}</span> })}
             </td>
             <td class="row-actions">
+                {may.act.then(|| view! {
                 <ButtonLink href=promote kind=ButtonKind::Quiet dialog=true>
                     "Promote…"
                 </ButtonLink>
@@ -83,6 +89,8 @@ pub(super) fn TagRow(summary: TagSummary) -> impl IntoView {
                 >
                     "Push…"
                 </ButtonLink>
+                })}
+                {may.delete.then(|| view! {
                 <ConfirmButton
                     label="Delete"
                     kind=ButtonKind::Quiet
@@ -97,6 +105,7 @@ pub(super) fn TagRow(summary: TagSummary) -> impl IntoView {
                         "Pulling by this name stops. What it points to stays, and can be pulled by digest. Deleted tags can be restored for a while."
                     </p>
                 </ConfirmButton>
+                })}
             </td>
         </tr>
     }

@@ -3,17 +3,18 @@
 use std::collections::BTreeSet;
 
 use leptos::{either::Either, prelude::*};
-use longshore_model::{Page, tag::TagSummary};
+use longshore_model::{Actor, Page, PageRequest, repository::RepositorySummary, tag::TagSummary};
 
 use super::{changes_tags, follow_repository, tag_row::TagRow, use_repository};
 use crate::{
     components::{
-        Awaited, ButtonKind, ButtonLink, Commands, ConfirmButton, EmptyState, ListPager, ListQuery, Loaded,
-        SearchBox, Table, use_list_query,
+        Awaited, ButtonKind, ButtonLink, Commands, ConfirmButton, EmptyState, ListPager, ListQuery,
+        LoadedBeside, SearchBox, Table, use_list_query, use_notices,
     },
     host::registry_host,
     live::ConnectionNotice,
-    server::{delete_tags, tags},
+    server::{Answer, delete_tags, deleted_tags, restore_tag, tags},
+    session::use_session,
 };
 
 /// What one can do with the tags of a list; context of its rows.
@@ -22,7 +23,16 @@ pub(super) struct TagActions {
     /// Tags that are ticked.
     pub(super) chosen: RwSignal<BTreeSet<String>>,
     /// Deletes tags.
-    pub(super) delete: Action<Vec<String>, crate::server::Answer<()>>,
+    pub(super) delete: Action<Vec<String>, Answer<()>>,
+}
+
+/// What the reader may do with the tags, so that nothing else is offered.
+#[derive(Clone, Copy)]
+pub(super) struct TagRights {
+    /// Promote and push them by hand.
+    pub(super) act: bool,
+    /// Delete them.
+    pub(super) delete: bool,
 }
 
 /// The tags, newest first.
@@ -36,10 +46,21 @@ pub fn Tags() -> impl IntoView {
     );
     let lost = follow_repository(here.name, changes_tags, move || here.changed());
     let chosen = RwSignal::new(BTreeSet::new());
-    let delete =
-        Action::new(move |names: &Vec<String>| delete_tags(here.name.get_untracked(), names.clone()));
+    let (notices, deleting) = (use_notices(), StoredValue::new(Vec::new()));
+    let delete = Action::new(move |names: &Vec<String>| {
+        deleting.set_value(names.clone());
+        delete_tags(here.name.get_untracked(), names.clone())
+    });
     Effect::new(move |_| {
         if let Some(Ok(())) = delete.value().get() {
+            let (repository, names) = (here.name.get_untracked(), deleting.get_value());
+            let what = match names.as_slice() {
+                [name] => name.clone(),
+                names => format!("{} tags", names.len()),
+            };
+            let verb = if names.len() == 1 { "is" } else { "are" };
+            let (text, undone) = (format!("{what} {verb} deleted."), format!("{what} {verb} restored."));
+            notices.say_undoable(text, undone, move || bring_back(repository.clone(), names.clone()));
             chosen.update(BTreeSet::clear);
             here.changed();
         }
@@ -53,19 +74,37 @@ pub fn Tags() -> impl IntoView {
             <ToDeleted/>
         </div>
         <ConnectionNotice lost=lost/>
-        <Loaded resource=list let:page>
-            {if page.items.is_empty() {
-                Either::Left(view! { <Empty query=query.get_untracked()/> })
-            } else {
-                Either::Right(view! { <List page=page/> })
-            }}
-        </Loaded>
+        <LoadedBeside
+            resource=list
+            beside=(here.summary, use_session().actor)
+            children=move |page, (summary, actor): (Answer<RepositorySummary>, Answer<Actor>)| {
+                let may = TagRights {
+                    act: actor.is_ok_and(|actor| actor.user().is_some()),
+                    delete: summary.is_ok_and(|summary| summary.may_write),
+                };
+                match page.items.is_empty() {
+                    true => Either::Left(view! { <Empty query=query.get_untracked()/> }),
+                    false => Either::Right(view! { <List page=page may=may/> }),
+                }
+            }
+        />
     }
 }
 
+/// Restores tags that were deleted just now; they are the newest of the deleted ones. As before the deletion, no
+/// policy acts on them.
+async fn bring_back(repository: String, names: Vec<String>) -> Answer<()> {
+    let deleted = deleted_tags(repository.clone(), PageRequest::first(PageRequest::MAX)).await?;
+    for tag in deleted.items.into_iter().filter(|tag| names.iter().any(|name| name == tag.name.as_str())) {
+        restore_tag(repository.clone(), tag.name.to_string(), tag.revision.0, true).await?;
+    }
+    Ok(())
+}
+
 #[component]
-fn List(page: Page<TagSummary>) -> impl IntoView {
-    let rows: Vec<_> = page.items.iter().map(|summary| view! { <TagRow summary=summary.clone()/> }).collect();
+fn List(page: Page<TagSummary>, may: TagRights) -> impl IntoView {
+    let rows: Vec<_> =
+        page.items.iter().map(|summary| view! { <TagRow summary=summary.clone() may=may/> }).collect();
     view! {
         <Table label="Tags" columns=vec!["Tag", "Digest", "Platforms", "Size", "Pushed", ""]>
             {rows}

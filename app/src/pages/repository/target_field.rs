@@ -15,6 +15,9 @@ const SUGGESTED: u32 = 8;
 /// typed as well.
 #[component]
 pub(crate) fn TargetField(
+    /// The repository that the tags come from, which is no target.
+    #[prop(into)]
+    source: Signal<String>,
     /// The target, as typed.
     value: RwSignal<String>,
     /// What is wrong with it.
@@ -34,7 +37,7 @@ pub(crate) fn TargetField(
     let options = Signal::derive(move || {
         let (page, typed) = (found.get().flatten(), value.get());
         let names = page.iter().flat_map(|page| &page.items).map(|found| found.repository.name.to_string());
-        names.filter(|name| name.contains(typed.trim())).collect()
+        names.filter(|name| name.contains(typed.trim()) && source.with(|source| name != source)).collect()
     });
     view! {
         <Combobox

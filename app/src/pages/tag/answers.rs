@@ -11,6 +11,7 @@ use longshore_policy::Reason;
 use crate::{
     components::{Badge, RelativeTime, Tone},
     paths,
+    sentence::sentence,
 };
 
 /// The answers of all policies and push mirrors of the repository.
@@ -67,7 +68,7 @@ fn PolicySays(answer: PolicyAnswer, repository: String) -> impl IntoView {
                 </span>
             </header>
             <ul class="reasons">{reasons.into_iter().map(reason).collect_view()}</ul>
-            {consequence.map(|text| view! { <p class="muted consequence">{text}</p> })}
+            {consequence.map(|text| view! { <p class="muted consequence">{sentence(&text)}</p> })}
         </section>
     }
 }

@@ -110,7 +110,7 @@ fn children(children: Vec<Descriptor>) -> impl IntoView {
                             <th scope="row">{platform}</th>
                             <td><DigestText digest=child.digest.to_string()/></td>
                             <td><code>{child.media_type}</code></td>
-                            <td class="number">{size(child.size)}</td>
+                            <td class="number" data-label="Manifest">{size(child.size)}</td>
                         </tr>
                     }
                 })
@@ -136,7 +136,7 @@ fn referrers(referrers: Vec<Descriptor>) -> impl IntoView {
                         <tr>
                             <th scope="row"><code>{kind}</code></th>
                             <td><DigestText digest=referrer.digest.to_string()/></td>
-                            <td class="number">{size(referrer.size)}</td>
+                            <td class="number" data-label="Manifest">{size(referrer.size)}</td>
                         </tr>
                     }
                 })

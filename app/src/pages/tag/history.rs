@@ -69,9 +69,9 @@ fn row(change: &TagChange, present: bool) -> impl IntoView + use<> {
     view! {
         <tr>
             <th scope="row"><RelativeTime at=change.at/></th>
-            <td class="number">{revision}</td>
+            <td class="number" data-label="Change">{revision}</td>
             <td>{what(change)}</td>
-            <td>{change.author.to_string()}</td>
+            <td data-label="By">{change.author.to_string()}</td>
             <td>{change.digest.as_ref().map(|digest| view! { <DigestText digest=digest.to_string()/> })}</td>
             <td class="row-actions">
                 {present.then(|| view! { <span class="muted">"as it is now"</span> })}

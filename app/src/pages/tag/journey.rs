@@ -12,13 +12,19 @@ use crate::{pages::repository::by, paths};
 /// The stations of the tag, as a line.
 #[component]
 pub(super) fn Journey<'detail>(detail: &'detail TagDetail) -> impl IntoView + use<> {
-    let asked = detail.answers.iter().filter(|answer| answer.verdict.is_some()).count();
-    let stations: Vec<_> = detail.answers.iter().filter_map(station).collect();
+    // The policy that brought the tag here has sent it nowhere from here.
+    let arrived_by = match &detail.summary.tag.provenance {
+        Provenance::Promotion { policy, .. } => *policy,
+        _ => None,
+    };
+    let onward = || detail.answers.iter().filter(move |answer| Some(answer.policy) != arrived_by);
+    let asked = onward().filter(|answer| answer.verdict.is_some()).count();
+    let stations: Vec<_> = onward().filter_map(station).collect();
     let nowhere = stations.is_empty().then_some("not promoted, not mirrored");
     view! {
         <ol class="journey">
             <li>{origin(detail)}</li>
-            <li>{evaluated(asked, detail.answers.len())}</li>
+            <li>{evaluated(asked, onward().count())}</li>
             {nowhere.map(|nowhere| view! { <li>{nowhere}</li> })}
             {stations}
         </ol>

@@ -23,13 +23,14 @@ use self::{answers::Answers, contents::Contents, history::History, journey::Jour
 use super::repository::{by, changes_tags, follow_repository, repository_in_address, what};
 use crate::{
     components::{
-        Alert, Button, ButtonLink, Commands, DigestText, FormProblem, Loaded, PageTitle, Panel, RelativeTime,
-        Tone, size,
+        Alert, Button, ButtonLink, Commands, DigestText, FormProblem, LoadedBeside, PageTitle, Panel,
+        RelativeTime, Tone, size,
     },
     host::registry_host,
     live::ConnectionNotice,
     paths,
     server::{release_tag, tag_detail},
+    session::use_session,
 };
 
 /// The tag that the page is about; context of its dialogs.
@@ -80,15 +81,20 @@ pub fn TagAnswers() -> impl IntoView {
             <A href=move || repository.with(|repository| paths::below(repository, "tags"))>"Tags"</A>
         </nav>
         <ConnectionNotice lost=lost/>
-        <Loaded resource=detail let:detail>
-            <Detail detail=detail/>
-        </Loaded>
+        <LoadedBeside
+            resource=detail
+            beside=use_session().actor
+            children=|detail, actor| {
+                let may_act = actor.is_ok_and(|actor| actor.user().is_some());
+                view! { <Detail detail=detail may_act=may_act/> }
+            }
+        />
         <Outlet/>
     }
 }
 
 #[component]
-fn Detail(detail: TagDetail) -> impl IntoView {
+fn Detail(detail: TagDetail, may_act: bool) -> impl IntoView {
     let here = use_tag();
     let repository = here.repository.get_untracked();
     let summary = &detail.summary;
@@ -112,10 +118,12 @@ fn Detail(detail: TagDetail) -> impl IntoView {
                     </span>
                 </div>
             </div>
-            <div class="actions">
-                <ButtonLink href=here.path("promote") dialog=true>"Promote…"</ButtonLink>
-                <ButtonLink href=here.path("push") dialog=true>"Push to a remote…"</ButtonLink>
-            </div>
+            {may_act.then(|| view! {
+                <div class="actions">
+                    <ButtonLink href=here.path("promote") dialog=true>"Promote…"</ButtonLink>
+                    <ButtonLink href=here.path("push") dialog=true>"Push to a remote…"</ButtonLink>
+                </div>
+            })}
         </header>
         {pinned.then(|| view! { <Pinned/> })}
         <Commands text=pull label="Copy the pull command"/>

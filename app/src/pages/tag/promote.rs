@@ -1,17 +1,17 @@
 //! *Promote…*: one tag, now, by hand.
 
-use leptos::{ev, prelude::*};
+use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 
 use super::use_tag;
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, FieldKind, FormProblem, PageTitle, RouteDialog, TextField,
-        focus_first_error,
+        Button, ButtonKind, ButtonLink, FieldKind, FormProblem, LiveForm, Loaded, PageTitle, RouteDialog,
+        TextField, focus_first_error, use_notices,
     },
     pages::repository::TargetField,
     paths,
-    server::promote_tag,
+    server::{promote_tag, signed_in},
 };
 
 /// Asks where the tag shall go, and what it shall be called there.
@@ -30,28 +30,30 @@ pub fn PromoteTag() -> impl IntoView {
             problem.with(|problem| problem.as_ref().and_then(|problem| problem.about(field)))
         })
     };
-    let navigate = use_navigate();
+    let reader = Resource::new_blocking(|| (), |()| signed_in());
+    let (navigate, notices) = (use_navigate(), use_notices());
     Effect::new(move |_| match (promote.value().get(), promote.input().get_untracked()) {
         (Some(Ok(made)), _) => {
             let target = target.get_untracked();
+            notices.say(format!("Promoted to {}:{}.", target.trim(), made.name));
             navigate(&paths::tag(target.trim(), made.name.as_str(), ""), Default::default());
         }
         (Some(Err(_)), _) => focus_first_error(),
         (None, _) => {}
     });
-    let submit = move |event: ev::SubmitEvent| {
-        event.prevent_default();
+    let submit = move || {
         promote.dispatch((target.get(), target_tag.get()));
     };
     view! {
         <PageTitle text=move || format!("Promote {}:{}", here.repository.get(), here.tag.get())/>
         <RouteDialog title=format!("Promote {}", here.tag.get_untracked()) back=here.path("")>
-            <form class="stack" on:submit=submit>
+            <Loaded resource=reader let:_reader>
+            <LiveForm class="stack" on_submit=submit>
                 <FormProblem problem=problem fields=&["targetRepository", "targetTag"]/>
                 <p class="muted">
                     "The tag is copied now, whatever the policies say. An existing tag of that name is moved, even from a newer image."
                 </p>
-                <TargetField value=target error=about("targetRepository")/>
+                <TargetField source=here.repository value=target error=about("targetRepository")/>
                 <TextField
                     name="target-tag"
                     label="Tag name in target"
@@ -64,7 +66,8 @@ pub fn PromoteTag() -> impl IntoView {
                     <ButtonLink href=here.path("") dialog=true>"Cancel"</ButtonLink>
                     <Button kind=ButtonKind::Primary busy=promote.pending()>"Promote"</Button>
                 </div>
-            </form>
+            </LiveForm>
+            </Loaded>
         </RouteDialog>
     }
 }

@@ -1,14 +1,14 @@
 //! *Push to a remote…*: one tag, now, by hand, over a connection that is saved.
 
-use leptos::{ev, prelude::*};
+use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 use longshore_model::{Remote, RemoteId, policy::RemoteChoice};
 
 use super::use_tag;
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, Choice, EmptyState, FieldKind, FormProblem, Loaded, PageTitle,
-        RouteDialog, SelectField, TextField, focus_first_error,
+        Button, ButtonKind, ButtonLink, Choice, EmptyState, FieldKind, FormProblem, LiveForm, Loaded,
+        PageTitle, RouteDialog, SelectField, TextField, focus_first_error,
     },
     server::{all_remotes, push_tag},
 };
@@ -60,8 +60,7 @@ fn PushForm(saved: Vec<Remote>) -> impl IntoView {
         Some(Err(_)) => focus_first_error(),
         None => {}
     });
-    let submit = move |event: ev::SubmitEvent| {
-        event.prevent_default();
+    let submit = move || {
         if let Ok(id) = remote.get().parse() {
             push.dispatch((id, repository.get(), tag.get()));
         }
@@ -69,7 +68,7 @@ fn PushForm(saved: Vec<Remote>) -> impl IntoView {
     let choices: Vec<_> =
         saved.iter().map(|remote| Choice::new(remote.id.to_string(), named(remote))).collect();
     view! {
-        <form class="stack" on:submit=submit>
+        <LiveForm class="stack" on_submit=submit>
             <FormProblem problem=problem fields=&["remoteRepository", "remoteTag"]/>
             <SelectField name="remote" label="Remote" value=remote choices=choices/>
             <div class="row">
@@ -95,7 +94,7 @@ fn PushForm(saved: Vec<Remote>) -> impl IntoView {
                 <Button kind=ButtonKind::Primary busy=push.pending()>"Push"</Button>
                 <p class="hint">"It becomes a job, whose page shows how far it is."</p>
             </div>
-        </form>
+        </LiveForm>
     }
 }
 
