@@ -1,8 +1,6 @@
 // The narrowest slice of the site: it is rendered on the server, taken over in the browser, and its
 // server functions answer.
 
-import type { Longshore } from "../support/longshore.js";
-import { push } from "../support/image.js";
 import { organizations, repository, rest, signIn } from "../support/session.js";
 import { expect, hydrated, open, screenshot, test } from "../support/test.js";
 
@@ -70,42 +68,6 @@ test.describe("a page", () => {
   });
 });
 
-test.describe("every page", () => {
-  // Each is opened by its address, as by a bookmark, with something on it and with its dialog over it.
-  test("is taken over by the browser as the server has rendered it", async ({ page, longshore }) => {
-    test.setTimeout(240_000);
-    await signIn(page, longshore.admin);
-    for (const path of ["/repositories/new", "/remotes/new", "/organizations/new"]) await open(page, path);
-    const pages = await everyPage(longshore);
-    for (const path of pages) {
-      await test.step(path, async () => {
-        await open(page, path);
-        await expect(page.getByRole("heading", { level: 1, includeHidden: true })).toHaveCount(1);
-      });
-    }
-    await rest(longshore, "PUT", "/pauses/system");
-    try {
-      for (const path of pages) await test.step(`${path}, paused`, () => open(page, path));
-    } finally {
-      await rest(longshore, "DELETE", "/pauses/system?queued=drop");
-    }
-  });
-
-  test.describe("for those who may see little", () => {
-    test.use({ expectedComplaints: [/status of 40[134]/] });
-
-    test("is taken over as well, whatever it says", async ({ page, longshore }) => {
-      test.setTimeout(240_000);
-      const pages = await everyPage(longshore);
-      for (const path of pages) await test.step(`${path}, not signed in`, () => open(page, path));
-      const reader = { name: "reader-of-all", password: "a reader's long password" };
-      await rest(longshore, "POST", "/accounts", { ...reader, isOrg: false });
-      await signIn(page, reader);
-      for (const path of pages) await test.step(`${path}, as a user`, () => open(page, path));
-    });
-  });
-});
-
 test.describe("a form", () => {
   test("keeps what is entered while the page is on its way", async ({ page, longshore }) => {
     await organizations(longshore, "early");
@@ -136,71 +98,6 @@ test.describe("a form", () => {
     await expect(mirror.getByLabel("Registry URL")).toBeHidden();
   });
 });
-
-/** Makes something of each kind, and names the address of each page and dialog. */
-async function everyPage(longshore: Longshore): Promise<string[]> {
-  const [user, host] = [longshore.admin, longshore.host];
-  const namespace = `opened-${Date.now()}`;
-  const at = `/repositories/${namespace}/website`;
-  await organizations(longshore, namespace);
-  for (const name of ["website", "target", "lost"]) await repository(longshore, `${namespace}/${name}`);
-  const make = async (path: string, body: unknown) =>
-    ((await rest(longshore, "POST", path, body)) as { id: string }).id;
-  const remote = await make("/remotes", { name: "staging", url: "https://staging.example.com" });
-  const promotion = await make(`${at}/promotionPolicies`, {
-    rules: [],
-    targetRepository: `${namespace}/target`,
-    tagTemplate: "%n",
-    enabled: true,
-  });
-  await push("one", { host, name: `${namespace}/website:1.0`, user });
-  await push("two", { host, name: `${namespace}/website:1.0`, user });
-  await push("two", { host, name: `${namespace}/website:gone`, user });
-  await rest(longshore, "DELETE", `${at}/tags/gone`);
-  await rest(longshore, "DELETE", `/repositories/${namespace}/lost`);
-  await rest(longshore, "PUT", `/pauses/namespaces/${namespace}`);
-  await rest(longshore, "PUT", `/pauses/remotes/${remote}`);
-  const { jobs } = (await rest(longshore, "GET", "/jobs?limit=1")) as { jobs: { id: string }[] };
-  return [
-    "/repositories",
-    "/repositories/new",
-    "/repositories?q=nothing-has-this-name",
-    "/deleted-repositories",
-    `/deleted-repositories/${namespace}/lost/purge`,
-    at,
-    `${at}/tags`,
-    `${at}/deleted-tags`,
-    `${at}/promotions`,
-    `${at}/promotions/new`,
-    `${at}/promotions/${promotion}/edit`,
-    `/repositories/${namespace}/target/promotions?side=target`,
-    `${at}/mirrors`,
-    `${at}/mirrors/new`,
-    `${at}/permissions`,
-    `${at}/activity`,
-    `${at}/settings`,
-    `${at}/tags/1.0`,
-    `${at}/tags/1.0/promote`,
-    `${at}/tags/1.0/push`,
-    "/remotes",
-    "/remotes/new",
-    `/remotes/${remote}`,
-    "/jobs",
-    `/jobs/${jobs[0]?.id}`,
-    "/activity",
-    "/organizations",
-    "/organizations/new",
-    `/organizations/${namespace}/storage`,
-    "/users",
-    "/users/new",
-    "/users/admin/password",
-    "/users/admin/storage",
-    "/system",
-    "/pauses/system",
-    `/pauses/namespaces/${namespace}`,
-    `/pauses/remotes/${remote}`,
-  ];
-}
 
 test.describe("an address that leads nowhere", () => {
   test.use({ expectedComplaints: [/status of 404/] });

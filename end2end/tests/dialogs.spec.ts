@@ -1,0 +1,163 @@
+// What one is used to: where the focus is, what Enter and Escape do, that nothing typed is lost without a question,
+// that the site says what it did and undoes it.
+
+import { digestOf, push } from "../support/image.js";
+import { organizations, repository, rest, signIn } from "../support/session.js";
+import { expect, open, screenshot, test } from "../support/test.js";
+
+test.describe("a dialog", () => {
+  test.beforeEach(({ page, longshore }) => signIn(page, longshore.admin, "/organizations"));
+
+  test("begins at its first field, and Enter sends it", async ({ page }) => {
+    await page.getByRole("button", { name: "New organization" }).click();
+    await expect(page.getByLabel("Name")).toBeFocused();
+    await page.keyboard.type("entered");
+    await page.keyboard.press("Enter");
+    await expect(page.getByText("entered is created.")).toBeVisible();
+    await expect(page.getByRole("row", { name: "entered" })).toBeVisible();
+    await screenshot(page, "notice-saved");
+  });
+
+  test("leaves the focus in the field that somebody types in", async ({ page }) => {
+    let arrive = () => {};
+    const arrives = new Promise<void>((resolve) => (arrive = resolve));
+    await page.route("**/*.wasm", async (route) => {
+      await arrives;
+      await route.continue();
+    });
+    await page.goto("/users/new", { waitUntil: "domcontentloaded" });
+    await page.getByLabel("Password").click();
+    await page.keyboard.type("half a pass");
+    arrive();
+    await expect(page.locator("dialog:modal")).toBeVisible();
+    await page.keyboard.type("word");
+    await expect(page.getByLabel("Password")).toHaveValue("half a password");
+  });
+
+  test("asks before what was typed is lost, and only then", async ({ page }) => {
+    await page.getByRole("button", { name: "New organization" }).click();
+    const dialog = page.getByRole("dialog", { name: "New organization" });
+    await page.keyboard.press("Escape");
+    await expect(dialog).toBeHidden();
+    await page.getByRole("button", { name: "New organization" }).click();
+    await dialog.getByLabel("Name").fill("precious");
+    await page.keyboard.press("Escape");
+    const question = page.getByRole("alertdialog", { name: "Discard what you entered?" });
+    await expect(question).toBeVisible();
+    await screenshot(page, "dialog-discard");
+    await question.getByRole("button", { name: "Keep editing" }).click();
+    await expect(dialog.getByLabel("Name")).toHaveValue("precious");
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Escape");
+    await expect(question).toBeHidden();
+    await expect(dialog.getByLabel("Name")).toHaveValue("precious");
+    await dialog.getByRole("link", { name: "Close" }).click();
+    await question.getByRole("button", { name: "Discard" }).click();
+    await expect(dialog).toBeHidden();
+    await expect(page).toHaveURL("/organizations");
+    // Who presses Cancel has decided.
+    await page.getByRole("button", { name: "New organization" }).click();
+    await dialog.getByLabel("Name").fill("precious");
+    await dialog.getByRole("button", { name: "Cancel" }).click();
+    await expect(dialog).toBeHidden();
+    await expect(question).toBeHidden();
+  });
+});
+
+test("settings that are not saved are not lost with a tab", async ({ page, longshore }) => {
+  await organizations(longshore, "unsaved");
+  await repository(longshore, "unsaved/website");
+  await signIn(page, longshore.admin, "/repositories/unsaved/website/settings");
+  await page.getByLabel("Short description").fill("a description");
+  const tabs = page.getByRole("navigation", { name: "Repository" });
+  await tabs.getByRole("link", { name: "Tags" }).click();
+  const question = page.getByRole("alertdialog");
+  await question.getByRole("button", { name: "Keep editing" }).click();
+  await expect(page.getByLabel("Short description")).toHaveValue("a description");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByText("The settings are saved.")).toBeVisible();
+  await tabs.getByRole("link", { name: "Tags" }).click();
+  await expect(page).toHaveURL("/repositories/unsaved/website/tags");
+});
+
+test.describe("coming to another page", () => {
+  test("puts the focus on its heading, and going back the page where it was", async ({ page, longshore }) => {
+    await organizations(longshore, "far");
+    await repository(longshore, "far/website");
+    const [user, host] = [longshore.admin, longshore.host];
+    const tags = Array.from({ length: 24 }, (_, index) => `v${index + 10}`);
+    for (const tag of tags) await push("far", { host, name: `far/website:${tag}`, user });
+    await signIn(page, user, "/repositories/far/website/tags");
+    await page.setViewportSize({ width: 1280, height: 500 });
+    await page.getByRole("link", { name: "v10", exact: true }).scrollIntoViewIfNeeded();
+    const before = await page.evaluate(() => window.scrollY);
+    expect(before).toBeGreaterThan(100);
+    await page.getByRole("link", { name: "v10", exact: true }).click();
+    const heading = page.getByRole("heading", { level: 1 });
+    await expect(heading).toHaveText("far/website : v10");
+    await expect(heading).toBeFocused();
+    await page.goBack();
+    await expect(page.getByRole("link", { name: "v10", exact: true })).toBeVisible();
+    await expect.poll(() => page.evaluate(() => window.scrollY)).toBe(before);
+    await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Jobs" }).click();
+    await expect(page.getByRole("heading", { level: 1, name: "Jobs" })).toBeFocused();
+  });
+});
+
+test.describe("what was deleted", () => {
+  // The page of a repository that is deleted answers 404 while it is left.
+  test.use({ expectedComplaints: [/status of 404/] });
+
+  test("comes back by Undo: a tag, and a repository", async ({ page, longshore }) => {
+    await organizations(longshore, "second");
+    const image = { host: longshore.host, name: "second/thought:1.0", user: longshore.admin };
+    const digest = await push("second thought", image);
+    await signIn(page, longshore.admin, "/repositories/second/thought/tags");
+    await page.getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await expect(page.getByText("1.0 is deleted.")).toBeVisible();
+    await expect(digestOf(image)).rejects.toThrow();
+    await screenshot(page, "notice-undo");
+    await page.getByRole("button", { name: "Undo" }).click();
+    await expect(page.getByText("1.0 is restored.")).toBeVisible();
+    await expect(page.getByRole("link", { name: "1.0", exact: true })).toBeVisible();
+    expect(await digestOf(image)).toBe(digest);
+
+    await open(page, "/repositories/second/thought/settings");
+    await page.getByRole("button", { name: "Delete the repository" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete the repository" }).click();
+    await expect(page.getByText("second/thought is deleted.")).toBeVisible();
+    await page.getByRole("button", { name: "Undo" }).click();
+    await expect(page.getByText("second/thought is restored.")).toBeVisible();
+    expect(await digestOf(image)).toBe(digest);
+  });
+});
+
+test.describe("who may not do something", () => {
+  test.use({ expectedComplaints: [/status of 40[134]/] });
+
+  test("is not offered it", async ({ page, longshore }) => {
+    await organizations(longshore, "open");
+    await repository(longshore, "open/website");
+    await rest(longshore, "PATCH", "/repositories/open/website", { visibility: "public" });
+    await push("open", { host: longshore.host, name: "open/website:1.0", user: longshore.admin });
+    await open(page, "/repositories");
+    await expect(page.getByRole("link", { name: "open/website" })).toBeVisible();
+    await expect(page.getByRole("button", { name: "New repository" })).toHaveCount(0);
+    for (const name of ["Users", "System", "Remotes", "Jobs"]) {
+      await expect(page.getByRole("navigation", { name: "Main" }).getByRole("link", { name })).toHaveCount(0);
+    }
+    await open(page, "/repositories/open/website/tags");
+    await expect(page.getByRole("link", { name: "1.0", exact: true })).toBeVisible();
+    for (const name of ["Promote…", "Delete"]) await expect(page.getByRole("button", { name })).toHaveCount(0);
+    for (const path of ["promotions/new", "mirrors/new", "tags/1.0/promote"]) {
+      await page.goto(`/repositories/open/website/${path}`);
+      await expect(page).toHaveURL(/\/sign-in\?next=/);
+    }
+    await page.goto("/jobs/no-job-at-all");
+    await expect(page).toHaveURL(/\/sign-in\?next=/);
+    await signIn(page, longshore.admin);
+    await open(page, "/sign-in");
+    await expect(page.getByText("You are signed in as admin.")).toBeVisible();
+  });
+});
