@@ -1,12 +1,15 @@
 //! What the server says in a few words, as a sentence that stands alone.
 
 /// `text` with a capital at its beginning and a stop at its end. A beginning that may be the name of
-/// something (a tag, a host) is left alone.
+/// something (a tag, a host) is left alone, and so is what ends with a stop: it was written as a sentence, and may
+/// begin with a name.
 #[must_use]
 pub fn sentence(text: &str) -> String {
     let text = text.trim();
     let first = text.split(' ').next().unwrap_or_default();
-    let is_word = first.len() < text.len() && first.chars().all(|letter| letter.is_ascii_lowercase());
+    let is_word = !text.ends_with('.')
+        && first.len() < text.len()
+        && first.chars().all(|letter| letter.is_ascii_lowercase());
     let mut told = match (is_word, text.split_at_checked(1)) {
         (true, Some((initial, rest))) => initial.to_ascii_uppercase() + rest,
         _ => text.to_owned(),
@@ -34,5 +37,6 @@ mod tests {
         assert_eq!(sentence("v3.1 is immutable"), "v3.1 is immutable.");
         assert_eq!(sentence("qa-example.com refused"), "qa-example.com refused.");
         assert_eq!(sentence("stable"), "stable.");
+        assert_eq!(sentence("admin changed it."), "admin changed it.");
     }
 }

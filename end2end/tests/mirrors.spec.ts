@@ -163,6 +163,7 @@ test.describe("mirrors", () => {
       await expect(dialog.getByText("https://index.docker.io")).toBeVisible();
       await expect(dialog.getByLabel("Registry URL")).toBeHidden();
       await page.keyboard.press("Escape");
+      await page.getByRole("alertdialog").getByRole("button", { name: "Discard" }).click();
       await expect(page).toHaveURL("/repositories/team/website/mirrors");
     });
   });
