@@ -1,5 +1,6 @@
 // Something of each kind, and the address of every page and dialog that shows it.
 
+import { readFile } from "node:fs/promises";
 import { push } from "./image.js";
 import type { Longshore } from "./longshore.js";
 import { organizations, repository, rest } from "./session.js";
@@ -13,7 +14,9 @@ export async function everyPage(longshore: Longshore): Promise<string[]> {
   for (const name of ["website", "target", "lost"]) await repository(longshore, `${namespace}/${name}`);
   const make = async (path: string, body: unknown) =>
     ((await rest(longshore, "POST", path, body)) as { id: string }).id;
-  const remote = await make("/remotes", { name: "staging", url: "https://staging.example.com" });
+  // A mirror is saved when its registry answers; this server is one.
+  const [username, password] = [user.name, user.password];
+  const remote = await make("/remotes", { name: "staging", url: longshore.url, username, password });
   const promotion = await make(`${at}/promotionPolicies`, {
     rules: [],
     targetRepository: `${namespace}/target`,
@@ -25,10 +28,18 @@ export async function everyPage(longshore: Longshore): Promise<string[]> {
   await push("two", { host, name: `${namespace}/website:gone`, user });
   await rest(longshore, "DELETE", `${at}/tags/gone`);
   await rest(longshore, "DELETE", `/repositories/${namespace}/lost`);
+  const connection = { remoteID: remote, remoteRepository: `${namespace}/website`, enabled: false };
+  const pushMirror = await make(`${at}/pushMirroringPolicies`, { ...connection, rules: [], tagTemplate: "%n" });
+  const pullMirror = await make(`/repositories/${namespace}/target/pollMirroringPolicies`, connection);
+  const list = async (path: string) => (await rest(longshore, "GET", path)) as { revision: number }[];
+  const [deleted] = await list(`${at}/deletedTags`);
+  const before = (await list(`${at}/tags/1.0/history`)).at(-1);
   await rest(longshore, "PUT", `/pauses/namespaces/${namespace}`);
   await rest(longshore, "PUT", `/pauses/remotes/${remote}`);
   const { jobs } = (await rest(longshore, "GET", "/jobs?limit=1")) as { jobs: { id: string }[] };
   return [
+    "/",
+    "/sign-in",
     "/repositories",
     "/repositories/new",
     "/repositories?q=nothing-has-this-name",
@@ -37,18 +48,22 @@ export async function everyPage(longshore: Longshore): Promise<string[]> {
     at,
     `${at}/tags`,
     `${at}/deleted-tags`,
+    `${at}/deleted-tags/gone/${deleted?.revision}`,
     `${at}/promotions`,
     `${at}/promotions/new`,
     `${at}/promotions/${promotion}/edit`,
     `/repositories/${namespace}/target/promotions?side=target`,
     `${at}/mirrors`,
     `${at}/mirrors/new`,
+    `${at}/mirrors/${pushMirror}/edit`,
+    `/repositories/${namespace}/target/mirrors/${pullMirror}/edit`,
     `${at}/permissions`,
     `${at}/activity`,
     `${at}/settings`,
     `${at}/tags/1.0`,
     `${at}/tags/1.0/promote`,
     `${at}/tags/1.0/push`,
+    `${at}/tags/1.0/changes/${before?.revision}`,
     "/remotes",
     "/remotes/new",
     `/remotes/${remote}`,
@@ -67,4 +82,23 @@ export async function everyPage(longshore: Longshore): Promise<string[]> {
     `/pauses/namespaces/${namespace}`,
     `/pauses/remotes/${remote}`,
   ];
+}
+
+/** The routes of the site, as the program names them: `/repositories/:namespace/:name/tags`. */
+export async function routes(): Promise<string[]> {
+  const source = await readFile(new URL("../../app/src/app.rs", import.meta.url), "utf8");
+  const open: string[] = [];
+  const found: string[] = [];
+  for (const [, end, parent, path] of source.matchAll(/<(\/)?(Parent)?Route\b(?: path=path!\("(.*?)"\))?/g)) {
+    if (end) open.pop();
+    else if (parent) open.push(path ?? "");
+    else found.push([...open, path].filter((part) => part !== "").join("/"));
+  }
+  return found;
+}
+
+/** Whether an address leads to a route. */
+export function leadsTo(route: string, address: string): boolean {
+  const parts = route.split("/").map((part) => (part.startsWith(":") ? "[^/]+" : part));
+  return new RegExp(`^${parts.join("/")}$`).test(address.split("?")[0] ?? "");
 }

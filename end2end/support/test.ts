@@ -1,10 +1,10 @@
 // What every browser test starts from: a server, a page that may not complain, screenshots.
 
-import { expect, test as base, type BrowserContext, type Page } from "@playwright/test";
+import { expect, test as base, type BrowserContext, type Locator, type Page } from "@playwright/test";
 import { fileURLToPath } from "node:url";
 import { Longshore } from "./longshore.js";
 
-export { expect, type Page };
+export { expect, type Locator, type Page };
 
 const screenshots = fileURLToPath(new URL("../screenshots/", import.meta.url));
 

@@ -1,8 +1,8 @@
 // What a page does when something is not as it should be: its program dies or never comes, there is no script, the
 // server is away or was updated.
 
-import { organizations, repository, signIn } from "../support/session.js";
-import { expect, hydrated, open, test } from "../support/test.js";
+import { organizations, repository, rest, signIn } from "../support/session.js";
+import { expect, hydrated, open, screenshot, test, type Locator } from "../support/test.js";
 
 test.describe("a page whose program dies", () => {
   test.use({ expectedComplaints: [/unreachable|died on purpose|RuntimeError/] });
@@ -140,4 +140,35 @@ test.describe("a stream of events that is refused", () => {
     expect(asked).toBe(2);
     await expect(page.getByText("The connection to the server is lost")).toBeHidden();
   });
+});
+
+test("in colours of the reader's own, one sees what is open and what is on", async ({ page, longshore }) => {
+  await organizations(longshore, "contrast");
+  for (const name of ["website", "one", "two"]) await repository(longshore, `contrast/${name}`);
+  for (const [name, enabled] of [["one", true], ["two", false]] as const) {
+    await rest(longshore, "POST", "/repositories/contrast/website/promotionPolicies", {
+      rules: [],
+      targetRepository: `contrast/${name}`,
+      tagTemplate: "%n",
+      enabled,
+    });
+  }
+  await page.emulateMedia({ forcedColors: "active" });
+  await signIn(page, longshore.admin, "/repositories/contrast/website/promotions");
+  await hydrated(page);
+  const look = (of: Locator) =>
+    of.evaluate((element) => {
+      const { backgroundColor, borderBottomColor, borderBottomWidth } = getComputedStyle(element);
+      return { backgroundColor, borderBottomColor, borderBottomWidth };
+    });
+  const rail = page.getByRole("navigation", { name: "Main" });
+  const tabs = page.getByRole("navigation", { name: "Repository" });
+  const track = (of: string) => page.getByRole("row", { name: of }).locator(".switch-track");
+  const pairs = [
+    [rail.getByRole("link", { name: "Repositories" }), rail.getByRole("link", { name: "Jobs" })],
+    [tabs.getByRole("link", { name: "Promotions" }), tabs.getByRole("link", { name: "Tags" })],
+    [track("contrast/one"), track("contrast/two")],
+  ] as const;
+  for (const [marked, plain] of pairs) expect(await look(marked)).not.toEqual(await look(plain));
+  await screenshot(page, "forced-colours");
 });

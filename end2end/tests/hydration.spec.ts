@@ -60,6 +60,17 @@ test.describe("a page", () => {
     await expect(rail).toBeHidden();
   });
 
+  test("shows on a phone which tab is open", async ({ page, longshore }) => {
+    await organizations(longshore, "narrow");
+    await repository(longshore, "narrow/website");
+    await page.setViewportSize({ width: 390, height: 800 });
+    await open(page, "/repositories/narrow/website/settings");
+    const tabs = page.getByRole("navigation", { name: "Repository" });
+    await expect(tabs.getByRole("link", { name: "Settings" })).toBeInViewport({ ratio: 0.9 });
+    await open(page, "/repositories/narrow/website");
+    await expect(tabs.getByRole("link", { name: "Info" })).toBeInViewport({ ratio: 0.9 });
+  });
+
   test("is led to by keys", async ({ page }) => {
     await open(page, "/system");
     await page.keyboard.press("g");

@@ -93,6 +93,31 @@ test.describe("jobs", () => {
     await expect(page.getByText("Retry of")).toBeVisible();
   });
 
+  test("all jobs of a list that failed are tried again together", async ({ page, longshore }) => {
+    await organizations(longshore, "crowded");
+    await repository(longshore, "crowded/website");
+    await rest(longshore, "PUT", "/accounts/crowded/quota", { quotaBytes: 1 });
+    await push("too much", { host: elsewhere.host, name: "up/stream:1.0" });
+    await rest(longshore, "POST", "/repositories/crowded/website/pollMirroringPolicies", {
+      remoteHost: elsewhere.url,
+      remoteRepository: "up/stream",
+      enabled: true,
+    });
+    await signIn(page, longshore.admin, "/jobs?q=crowded/website");
+    const list = page.getByRole("table");
+    await expect(list.getByText("Failed", { exact: true })).toBeVisible();
+    await rest(longshore, "PUT", "/accounts/crowded/quota", { quotaBytes: null });
+    await page.getByRole("button", { name: "Retry all failed" }).click();
+    const question = page.getByRole("dialog", { name: "Retry all failed jobs?" });
+    await screenshot(page, "jobs-retry-all");
+    await question.getByRole("button", { name: "Retry all failed" }).click();
+    await expect(page.getByText("1 job is retried.")).toBeVisible();
+    await expect(question).toBeHidden();
+    await expect(list.getByText("Done", { exact: true }).first()).toBeVisible();
+    await open(page, "/repositories/crowded/website/tags");
+    await expect(page.getByRole("link", { name: "1.0", exact: true })).toBeVisible();
+  });
+
   test("a lost connection is told, and heals by itself", async ({ page, context, longshore }) => {
     await signIn(page, longshore.admin, "/jobs");
     await expect(page.getByRole("table")).toBeVisible();

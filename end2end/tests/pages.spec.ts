@@ -3,9 +3,12 @@
 
 import AxeBuilder from "@axe-core/playwright";
 import type { BrowserContext } from "@playwright/test";
-import { everyPage } from "../support/pages.js";
+import { everyPage, leadsTo, routes } from "../support/pages.js";
 import { rest, signIn } from "../support/session.js";
 import { expect, hydrated, open, test, type Page } from "../support/test.js";
+
+// A trace films what happens, and takes as long as the rest together.
+test.use({ trace: "off" });
 
 /** How often each page is loaded: what goes wrong in one of six loads is found in ten. RELOADS chooses another number. */
 const LOADS = Number(process.env.RELOADS ?? 10);
@@ -13,13 +16,13 @@ const LOADS = Number(process.env.RELOADS ?? 10);
 const TABS = 6;
 
 /** Loads every page of a list again and again, several at a time in one browser. */
-async function reload(context: BrowserContext, paths: string[]): Promise<void> {
+async function reload(context: BrowserContext, paths: string[], loads = LOADS): Promise<void> {
   const waiting = [...paths];
   const tab = async () => {
     const page = await context.newPage();
     for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
       await page.goto(path);
-      for (let load = 1; load < LOADS; load++) {
+      for (let load = 1; load < loads; load++) {
         await hydrated(page);
         await page.reload();
       }
@@ -38,8 +41,15 @@ async function signInAsReader(page: Page, longshore: Parameters<typeof rest>[0],
   await signIn(page, reader);
 }
 
+test("every route of the site is among the pages", async ({ longshore }) => {
+  const paths = await everyPage(longshore);
+  const found = await routes();
+  expect(found.length).toBeGreaterThanOrEqual(40);
+  expect(found.filter((route) => !paths.some((path) => leadsTo(route, path)))).toEqual([]);
+});
+
 test.describe("every page, reloaded ten times", () => {
-  test.beforeEach(() => test.setTimeout(300_000));
+  test.beforeEach(() => test.setTimeout(600_000));
 
   test("is taken over each time, by an administrator, and while everything is paused", async ({ page, context, longshore }) => {
     await signIn(page, longshore.admin);
@@ -47,7 +57,7 @@ test.describe("every page, reloaded ten times", () => {
     await reload(context, paths);
     await rest(longshore, "PUT", "/pauses/system");
     try {
-      await reload(context, paths);
+      await reload(context, paths, 1);
     } finally {
       await rest(longshore, "DELETE", "/pauses/system?queued=drop");
     }

@@ -150,7 +150,7 @@ fn bindgen(kind: Kind) -> Result<BTreeMap<String, Vec<u8>>> {
         .out_name(OUTPUT_NAME)
         .typescript(false)
         .omit_default_module_path(false)
-        .remove_name_section(kind == Kind::Release)
+        .remove_name_section(true)
         .remove_producers_section(true)
         .generate(&folder)
         .context("wasm-bindgen failed")?;

@@ -1,7 +1,9 @@
 //! The parts of a page: its header, its panels, its tabs, and what stands where a list would be.
 
-use leptos::prelude::*;
-use leptos_router::components::A;
+use leptos::{html::Nav, prelude::*};
+use leptos_router::{components::A, hooks::use_location};
+use wasm_bindgen::JsCast;
+use web_sys::HtmlElement;
 
 /// The page's heading, with what one can do on it at the right.
 #[component]
@@ -106,8 +108,16 @@ pub fn Tabs(
     #[prop(into)]
     tabs: Signal<Vec<Tab>>,
 ) -> impl IntoView {
+    let bar = NodeRef::<Nav>::new();
+    let path = use_location().pathname;
+    Effect::new(move |_| {
+        path.track();
+        tabs.track();
+        // The links learn only after this which of them is open.
+        request_animation_frame(move || show_open_tab(bar));
+    });
     view! {
-        <nav class="tabs" aria-label=label>
+        <nav class="tabs" aria-label=label node_ref=bar>
             {move || {
                 tabs.get()
                     .into_iter()
@@ -122,5 +132,15 @@ pub fn Tabs(
                     .collect_view()
             }}
         </nav>
+    }
+}
+
+/// Brings the open tab into the middle where the tabs have no room beside each other.
+fn show_open_tab(bar: NodeRef<Nav>) {
+    let Some(bar) = bar.try_get_untracked().flatten() else { return };
+    let open = bar.query_selector("[aria-current=page]").ok().flatten();
+    if let Some(open) = open.and_then(|open| open.dyn_into::<HtmlElement>().ok()) {
+        let middle = open.offset_left() + open.offset_width() / 2;
+        bar.set_scroll_left(middle - bar.offset_left() - bar.client_width() / 2);
     }
 }
