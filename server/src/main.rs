@@ -1,72 +1,24 @@
-//! The binary `longshore`: the command line, the configuration, and the wiring of all rooms into
-//! one server. What any of it does stands in the rooms.
+//! The binary `longshore`; with the feature `embed-site` it carries its site.
 
-#![recursion_limit = "256"]
-
-mod backup;
-mod cli;
-mod config;
-mod copying;
-mod epoch;
-mod files;
-mod history;
-mod limits;
-mod listener;
-mod lock;
-mod logging;
-mod memory;
-mod metrics;
-mod middleware;
-mod migrate;
-mod network;
-mod rooms;
-mod serve;
-mod site;
-mod storage;
-mod tls;
-mod user;
-
-use std::io::Write;
 use std::process::ExitCode;
 
-use cli::{Cli, Command};
-use config::Settings;
+#[cfg(feature = "embed-site")]
+mod carried {
+    use std::borrow::Cow;
+
+    #[derive(rust_embed::RustEmbed)]
+    #[folder = "$CARGO_MANIFEST_DIR/../target/site"]
+    struct Site;
+
+    pub(crate) fn file(path: &str) -> Option<Cow<'static, [u8]>> {
+        Site::get(path).map(|file| file.data)
+    }
+}
 
 fn main() -> ExitCode {
-    files::keep_private();
-    // Fails only where a provider is installed already.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    match run(Cli::read()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("longshore: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(cli: Cli) -> anyhow::Result<()> {
-    match cli.command {
-        Command::Serve { restored, sources } => serve::run(Settings::load(sources)?, restored),
-        Command::CheckConfig(sources) => {
-            let settings = Settings::load(sources)?;
-            settings.tls.as_ref().map_or(Ok(()), tls::check)?;
-            print(&settings);
-            Ok(())
-        }
-        Command::MigrateStorage { to, sources } => {
-            migrate::run(&Settings::load(sources)?, &Settings::load_other(&to)?)
-        }
-        Command::Backup { to, sources } => backup::run(&Settings::load(sources)?, &to),
-        Command::User(command) => user::run(command),
-        Command::Openapi => {
-            print(&longshore_api::openapi_json());
-            Ok(())
-        }
-    }
-}
-
-/// Prints to whoever may have seen enough, such as `head`.
-fn print(text: &dyn std::fmt::Display) {
-    let _ = write!(std::io::stdout(), "{text}");
+    #[cfg(feature = "embed-site")]
+    let carried = Some(carried::file as longshore_server::Carried);
+    #[cfg(not(feature = "embed-site"))]
+    let carried = None;
+    longshore_server::main(carried)
 }

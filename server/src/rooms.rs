@@ -194,6 +194,7 @@ impl Rooms {
         &self,
         settings: &Settings,
         operating: Router,
+        assets: Assets,
         shutdown: CancellationToken,
     ) -> Router {
         let registry = Registry::new(RegistryParts {
@@ -209,7 +210,7 @@ impl Rooms {
         });
         let admin = self.admin.clone();
         let host = settings.external_url.as_ref().and_then(host_of).map(RegistryHost);
-        let site = site::router(Assets::find(), self.clock.clone(), move || {
+        let site = site::router(assets, self.clock.clone(), move || {
             provide_context(admin.clone());
             if let Some(host) = host.clone() {
                 provide_context(host);

@@ -19,6 +19,7 @@ use crate::logging;
 use crate::memory;
 use crate::metrics;
 use crate::rooms::Rooms;
+use crate::site::{Assets, Carried};
 use crate::tls::Tls;
 
 /// How long what is broken off gets to be written down.
@@ -27,7 +28,7 @@ const PARK: Duration = Duration::from_secs(2);
 const ABANDON: Duration = Duration::from_secs(1);
 
 /// Serves until SIGINT or SIGTERM. Data that were `restored` are served with everything paused.
-pub(crate) fn run(settings: Settings, restored: bool) -> anyhow::Result<()> {
+pub(crate) fn run(settings: Settings, restored: bool, carried: Option<Carried>) -> anyhow::Result<()> {
     logging::begin(&settings)?;
     for name in config::unknown_variables() {
         tracing::warn!("the environment variable {name} is no setting of Longshore; is it spelled right?");
@@ -36,12 +37,12 @@ pub(crate) fn run(settings: Settings, restored: bool) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("the threads of the server cannot be started")?;
-    let served = runtime.block_on(serve(settings, restored));
+    let served = runtime.block_on(serve(settings, restored, carried));
     runtime.shutdown_timeout(ABANDON);
     served
 }
 
-async fn serve(settings: Settings, restored: bool) -> anyhow::Result<()> {
+async fn serve(settings: Settings, restored: bool, carried: Option<Carried>) -> anyhow::Result<()> {
     let _lock = DataLock::take(&settings.data)?;
     files::tighten(&settings);
     let stop = stop_when_asked()?;
@@ -64,7 +65,7 @@ async fn serve(settings: Settings, restored: bool) -> anyhow::Result<()> {
     let tls = rooms.tls(&settings, address).await?;
     let metrics = rooms.metrics(&settings, counted);
     let operating = metrics.routes().merge(Tls::routes(tls.as_ref()));
-    let router = rooms.router(&settings, operating, stop.clone());
+    let router = rooms.router(&settings, operating, Assets::find(carried), stop.clone());
     tokio::spawn(metrics.keep_tidy(stop.clone()));
     let limits = settings.limits.clone();
     let door = Server { router, tls: tls.as_ref().map(Tls::acceptor), limits };

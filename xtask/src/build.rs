@@ -1,6 +1,6 @@
 //! Building the server with its site inside, and what starts from that: `run`, `bench`, `openapi`.
 
-use std::{fs, os::unix::process::CommandExt, time::Instant};
+use std::{fs, os::unix::process::CommandExt, panic::resume_unwind, thread, time::Instant};
 
 use anyhow::{Context, Result};
 
@@ -18,12 +18,26 @@ pub(crate) fn build() -> Result<()> {
     let start = Instant::now();
     tools::c_compiler()?;
     tools::wasm_target()?;
-    site::build(Kind::Release)?;
-    step("Building the server", || {
-        command::run(&mut cargo(["build", "--release", "--package", "server", "--features", "embed-site"]))
+    // All of the server but its binary needs no site: they are made side by side, since the last steps of either
+    // leave a processor idle.
+    thread::scope(|scope| {
+        let site = scope.spawn(|| site::build(Kind::Release));
+        step("Building the server", || server("--lib"))?;
+        site.join().unwrap_or_else(|panic| resume_unwind(panic))
     })?;
+    step("Putting the site into the server", || server("--bins"))?;
     println!("==> target/release/longshore is ready after {:.1} s", start.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// Builds a part of the server that carries its site.
+fn server(part: &str) -> Result<()> {
+    release(&["--package", "server", "--features", "embed-site", part])
+}
+
+/// Builds a package as it is released.
+fn release(package: &[&str]) -> Result<()> {
+    command::run(cargo(["build", "--release", "--config", &tools::trimmed_paths()?]).args(package))
 }
 
 /// Builds, then becomes `longshore serve`, so that signals reach the server itself.
@@ -50,9 +64,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
 /// The build or the benchmark failed.
 pub(crate) fn bench(args: &[String]) -> Result<()> {
     build()?;
-    step("Building the benchmarks", || {
-        command::run(&mut cargo(["build", "--release", "--package", "longshore-bench"]))
-    })?;
+    step("Building the benchmarks", || release(&["--package", "longshore-bench"]))?;
     let server = target().join("release/longshore");
     command::run(command(target().join("release/longshore-bench")).args(args).env("LONGSHORE_BINARY", server))
 }

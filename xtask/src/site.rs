@@ -17,7 +17,7 @@ use wasm_bindgen_cli_support::Bindgen;
 
 use crate::{
     command::{self, cargo, command, root, step, succeeds, target},
-    style,
+    style, tools,
 };
 
 /// The name of the site's files: `longshore.js`, `longshore_bg.wasm`, `longshore.css`.
@@ -63,15 +63,12 @@ impl Kind {
 /// The browser part does not compile, or a file cannot be read or written.
 pub(crate) fn build(kind: Kind) -> Result<()> {
     step("Building the browser part", || {
-        command::run(&mut cargo([
-            "build",
-            "--package",
-            "frontend",
-            "--target",
-            "wasm32-unknown-unknown",
-            "--profile",
-            kind.cargo_profile(),
-        ]))
+        let mut build = cargo(["build", "--package", "frontend", "--target", "wasm32-unknown-unknown"]);
+        build.args(["--profile", kind.cargo_profile()]);
+        if kind == Kind::Release {
+            build.args(["--config", &tools::trimmed_paths()?]);
+        }
+        command::run(&mut build)
     })?;
     step("Packing the site", || {
         let site = kind.folder();

@@ -4,7 +4,7 @@
 //! in `end2end/`; they are installed where that is allowed, and named where it is not.
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -52,11 +52,26 @@ const PACKAGES: &[Package] = &[
 /// # Errors
 /// There is no C compiler.
 pub(crate) fn c_compiler() -> Result<()> {
-    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
     if succeeds(Command::new(&compiler).arg("--version")) {
         return Ok(());
     }
     bail!("there is no C compiler ({compiler}). On Debian: apt-get install build-essential")
+}
+
+/// For `cargo --config`: what is released names no folder of the machine that built it.
+///
+/// # Errors
+/// The user has no home folder.
+pub(crate) fn trimmed_paths() -> Result<String> {
+    let cargo_home = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(env::home_dir()?.join(".cargo")))
+        .context("there is no home folder; set CARGO_HOME to the folder where cargo keeps its files")?;
+    let sources = cargo_home.join("registry/src");
+    let flags = [(root(), "."), (sources, "crates")]
+        .map(|(folder, name)| format!("--remap-path-prefix={}={name}", folder.display()));
+    Ok(format!("build.rustflags={flags:?}"))
 }
 
 /// Makes sure that rustc can compile for the browser.

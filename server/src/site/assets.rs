@@ -14,41 +14,32 @@ use axum::{
 /// Names the folder with the site's files, for a server that does not carry them or shall serve others.
 const FOLDER_VARIABLE: &str = "LONGSHORE_SITE";
 
-#[cfg(feature = "embed-site")]
-#[derive(rust_embed::RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/../target/site"]
-struct Embedded;
+/// Reads a file of the site that the binary carries, by its path.
+pub type Carried = fn(&str) -> Option<Cow<'static, [u8]>>;
 
 /// Where the site's files are.
 #[derive(Debug)]
 pub(crate) enum Assets {
     /// In the binary.
-    #[cfg(feature = "embed-site")]
-    Embedded,
+    Embedded(Carried),
     /// In a folder; read anew for each request, so that a rebuilt site is seen after a reload.
     Folder(PathBuf),
     /// Nowhere: pages are served bare. Clients and scripts do not care.
-    #[cfg(not(feature = "embed-site"))]
     Absent,
 }
 
 impl Assets {
     /// Finds the site's files: in the folder that `LONGSHORE_SITE` names, else in the binary, else
     /// where the build puts them beside this very executable.
-    pub(crate) fn find() -> Self {
-        match std::env::var_os(FOLDER_VARIABLE) {
-            Some(folder) => Self::Folder(folder.into()),
-            None => Self::own(),
+    pub(crate) fn find(carried: Option<Carried>) -> Self {
+        match (std::env::var_os(FOLDER_VARIABLE), carried) {
+            (Some(folder), _) => Self::Folder(folder.into()),
+            (None, Some(carried)) => Self::Embedded(carried),
+            (None, None) => Self::beside_the_executable(),
         }
     }
 
-    #[cfg(feature = "embed-site")]
-    fn own() -> Self {
-        Self::Embedded
-    }
-
-    #[cfg(not(feature = "embed-site"))]
-    fn own() -> Self {
+    fn beside_the_executable() -> Self {
         let target = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.parent()?.to_owned()));
         let folders = target.into_iter().flat_map(|target| [target.join("site-dev"), target.join("site")]);
         match folders.into_iter().find(|folder| folder.join("pkg").is_dir()) {
@@ -66,10 +57,8 @@ impl Assets {
     /// The folder that pages refer to, without a leading slash: `pkg/<hash>`.
     pub(crate) fn package_folder(&self) -> String {
         let current = match self {
-            #[cfg(feature = "embed-site")]
-            Self::Embedded => Embedded::get("pkg/current").map(|file| file.data.into_owned()),
+            Self::Embedded(file) => file("pkg/current").map(Cow::into_owned),
             Self::Folder(folder) => std::fs::read(folder.join("pkg/current")).ok(),
-            #[cfg(not(feature = "embed-site"))]
             Self::Absent => None,
         };
         match current.and_then(|hash| String::from_utf8(hash).ok()) {
@@ -135,10 +124,8 @@ impl Assets {
             return None;
         }
         match self {
-            #[cfg(feature = "embed-site")]
-            Self::Embedded => Embedded::get(path).map(|file| file.data),
+            Self::Embedded(file) => file(path),
             Self::Folder(folder) => tokio::fs::read(folder.join(path)).await.ok().map(Cow::Owned),
-            #[cfg(not(feature = "embed-site"))]
             Self::Absent => None,
         }
     }

@@ -24,6 +24,7 @@ use longshore_model::Clock;
 
 use alone::Home;
 pub(crate) use assets::Assets;
+pub use assets::Carried;
 
 /// No problem that a form can have takes more bytes to tell.
 const MAX_PROBLEM_BYTES: usize = 1024 * 1024;

@@ -1,0 +1,76 @@
+//! The command line, the configuration, and the wiring of all rooms into one server. What any of it does stands in
+//! the rooms. The binary adds the site's files and is compiled last, so that all of this compiles while they are made.
+
+#![recursion_limit = "256"]
+
+mod backup;
+mod cli;
+mod config;
+mod copying;
+mod epoch;
+mod files;
+mod history;
+mod limits;
+mod listener;
+mod lock;
+mod logging;
+mod memory;
+mod metrics;
+mod middleware;
+mod migrate;
+mod network;
+mod rooms;
+mod serve;
+mod site;
+mod storage;
+mod tls;
+mod user;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use cli::{Cli, Command};
+use config::Settings;
+
+pub use site::Carried;
+
+/// Does what the command line asks for. `carried` is the site inside the binary, where there is one.
+#[must_use]
+pub fn main(carried: Option<Carried>) -> ExitCode {
+    files::keep_private();
+    // Fails only where a provider is installed already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match run(Cli::read(), carried) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("longshore: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli, carried: Option<Carried>) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Serve { restored, sources } => serve::run(Settings::load(sources)?, restored, carried),
+        Command::CheckConfig(sources) => {
+            let settings = Settings::load(sources)?;
+            settings.tls.as_ref().map_or(Ok(()), tls::check)?;
+            print(&settings);
+            Ok(())
+        }
+        Command::MigrateStorage { to, sources } => {
+            migrate::run(&Settings::load(sources)?, &Settings::load_other(&to)?)
+        }
+        Command::Backup { to, sources } => backup::run(&Settings::load(sources)?, &to),
+        Command::User(command) => user::run(command),
+        Command::Openapi => {
+            print(&longshore_api::openapi_json());
+            Ok(())
+        }
+    }
+}
+
+/// Prints to whoever may have seen enough, such as `head`.
+fn print(text: &dyn std::fmt::Display) {
+    let _ = write!(std::io::stdout(), "{text}");
+}
