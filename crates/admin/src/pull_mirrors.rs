@@ -191,7 +191,7 @@ impl Admin {
     }
 }
 
-/// Semantics 3: *Save* waits for the remote's listing, *Save & Apply* takes everything.
+/// *Save* waits for the remote's listing, *Save & Apply* takes everything (semantics 3).
 fn baseline(save: Save) -> Baseline {
     match save {
         Save::Future => Baseline::Pending,
@@ -219,7 +219,7 @@ fn baseline_after(
     }
 }
 
-/// Semantics 18: whether only the repository's mirrors write to it, where the form said so.
+/// Whether only the repository's mirrors write to it, where the form said so (semantics 18).
 async fn set_state(
     tx: &mut Tx,
     repository: &Repository,

@@ -90,7 +90,7 @@ impl Content {
     }
 
     /// Stores a manifest and sets its tags, all or nothing, once it is sure that every part that
-    /// it needs is stored in this very repository (semantics 9 names the exceptions). Tag, history,
+    /// it needs is stored in this very repository (with the exceptions of semantics 9). Tag, history,
     /// activity and the job that evaluates the tag are written in the same transaction.
     ///
     /// # Errors
@@ -344,7 +344,7 @@ pub(crate) async fn current(tx: &mut Tx, repository: Repository) -> Result<Repos
     repositories::get(tx, repository.id).await?.ok_or(Error::RepositoryGone(repository.name))
 }
 
-/// Semantics 9: every part that a manifest needs is stored in its own repository, except those that
+/// Every part that a manifest needs is stored in its own repository (semantics 9), except those that
 /// a sparse one came without; these are answered.
 async fn verify_parts(
     tx: &mut Tx,

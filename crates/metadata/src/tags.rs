@@ -220,8 +220,8 @@ pub async fn remove(
     Ok(RemoveOutcome::Removed(existing))
 }
 
-/// Enqueues the job that reacts to a change (design, invariant 3). What refers to a subject goes
-/// wherever that went, and is no business of rules (semantics 6, 7).
+/// Enqueues the job that reacts to a change, in the same transaction (docs/ARCHITECTURE.md). What refers to a
+/// subject goes wherever that went, and is no business of rules (semantics 6, 7).
 async fn react(tx: &mut Tx, record: &TagRecord, author: &Author, now: Timestamp) -> Result<(), Error> {
     let digest_tag = record.name.is_digest_tag();
     let subject = match digest_tag {

@@ -143,7 +143,7 @@ async fn the_page_of_a_tag_says_where_it_went_and_why_not() {
     assert_eq!(stayed.would_qualify_today, Some(false));
     assert!(stayed.consequence.contains("1.1-dev"), "{}", stayed.consequence);
 
-    // Semantics 2: what went stays, and the page says that it would not go today.
+    // What went stays, and the page says that it would not go today (semantics 2).
     let stricter = PromotionDraft { rules: crate::scene::ends_with("gold"), ..promotion_to("dev/qa") };
     scene.admin.change_promotion(&dev, &web, id, applied.common.version, stricter, SAVE).await.unwrap();
     let now = answer("1.0-stable").await.unwrap();

@@ -44,7 +44,7 @@ impl From<&StoredRules> for Rules {
 }
 
 /// Rules as they came: those that are meant, and whether no rules are meant as every tag
-/// (semantics 10: an explicit empty list).
+/// (an explicit empty list, semantics 10).
 pub(crate) fn given(rules: Option<Vec<Rule>>) -> (Vec<RawRule>, bool) {
     match rules {
         None => (Vec::new(), false),

@@ -1,5 +1,5 @@
-//! Policies that are changed, disabled and deleted while they work, and what baselines are worth then (semantics 34,
-//! 35).
+//! Policies that are changed, disabled and deleted while they work, and what baselines are worth then
+//! (semantics 34, 35).
 
 use crate::support::{ScriptedRegistry, World};
 use axum::http::Method;

@@ -177,7 +177,7 @@ async fn semantics_36_quick_pushes_of_one_tag_give_a_promotion_each_where_the_te
         assert!(world.has(&apart, &corpus::image(seed, 1, 100)).await);
     }
     assert_eq!(world.tag(&alike, "v").await.unwrap().digest, pushed[2].digest);
-    // Semantics 2: the same digest once more is no new revision, and what was made is there.
+    // The same digest once more is no new revision, and what was made is there (semantics 2).
     world.push(&dev, "v", &corpus::image(3, 1, 100)).await;
     world.settled().await;
     assert_eq!(world.tags(&apart).await.len(), 3);

@@ -329,7 +329,7 @@ async fn a_push_mirror_is_read_as_it_was_written(scene: Scene) {
         .write(move |tx| Box::pin(async move { push_mirrors::update(tx, &before, saved, change).await }))
         .await;
     assert_eq!(now.common.version, Version(2));
-    // Semantics 33: nobody writes over a version that they have not seen.
+    // Nobody writes over a version that they have not seen (semantics 33).
     let (before, saved, change) = stale;
     let refused = scene.try_write(move |tx| {
         Box::pin(async move { push_mirrors::update(tx, &before, saved, change).await.map(drop) })
