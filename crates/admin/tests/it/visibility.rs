@@ -160,6 +160,21 @@ async fn semantics_16_a_policy_whose_author_lost_the_right_is_listed_as_orphaned
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn semantics_48_a_policy_acts_on_the_push_of_somebody_who_may_not_even_see_its_target() {
+    let scene = scene().await;
+    let (root, dev) = (scene.who("root").await, scene.who("dev").await);
+    let (secret, pushed) = (name("qa/secret"), tag("2.0-stable"));
+    // In dev's name, who has no right on qa/secret.
+    let digest = scene.push("dev/open", "2.0-stable").await;
+    scene.start_engine();
+    let detail = || async { scene.admin.tag(&root, &secret, &pushed).await };
+    let promoted = scene.until("it is promoted", detail, |d| d.summary.tag.digest == digest).await;
+    assert!(matches!(promoted.summary.tag.author, Author::Policy { .. }));
+    let refused = scene.admin.tag(&dev, &secret, &pushed).await.unwrap_err();
+    assert_eq!(refused.code, Code::NoSuchRepository);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn semantics_46_a_reason_names_a_target_to_those_who_may_read_it_alone() {
     let scene = scene().await;
     let (root, dev) = (scene.who("root").await, scene.who("dev").await);
