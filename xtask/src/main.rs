@@ -9,6 +9,9 @@ mod build;
 mod command;
 mod conformance;
 mod fuzz;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod semantics;
 mod site;
 mod style;
 mod tally;
