@@ -347,14 +347,14 @@ pub struct JobFilter {
     pub without_evaluations: bool,
 }
 
-/// What became of the wish to try failed jobs again.
+/// What became of a request to retry failed jobs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetriedJobs {
-    /// So many are tried again.
+    /// How many are retried.
     pub retried: u32,
-    /// So many cannot be: their policies, repositories or remotes are gone, or rest.
+    /// How many cannot be, because their policy, repository or remote is gone or disabled.
     pub left: u32,
-    /// Whether there are more than are tried again at a time.
+    /// Whether older failed jobs were not looked at: ask again, or narrow the filter.
     pub more: bool,
 }
 

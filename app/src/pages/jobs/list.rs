@@ -97,7 +97,7 @@ fn RetryFailed(query: Memo<ListQuery>, #[prop(into)] on_done: Callback<()>) -> i
     }
 }
 
-/// What became of it, as a sentence.
+/// What became of it, in sentences.
 fn told(outcome: job::RetriedJobs) -> String {
     let retried = match outcome.retried {
         0 => "No job was retried".to_owned(),
@@ -106,9 +106,13 @@ fn told(outcome: job::RetriedJobs) -> String {
     };
     let left = match outcome.left {
         0 => String::new(),
-        left => format!("; {left} cannot be, since what they worked for is gone or disabled"),
+        left => format!("; {left} cannot be, because their policy, repository or remote is gone or disabled"),
     };
-    let more = if outcome.more { " There are more failed jobs." } else { "" };
+    let more = match (outcome.more, outcome.retried) {
+        (false, _) => "",
+        (true, 0) => " Older failed jobs were not looked at; narrow the list to reach them.",
+        (true, _) => " Older ones are left; retry again to reach them.",
+    };
     format!("{retried}{left}.{more}")
 }
 

@@ -105,3 +105,25 @@ async fn all_that_failed_is_retried_once_and_what_cannot_be_is_left() {
     let again = scene.admin.retry_failed(&dev, JobFilter::default()).await.unwrap();
     assert_eq!(again, RetriedJobs { left: 1, ..RetriedJobs::default() });
 }
+
+#[tokio::test]
+async fn of_the_failed_polls_of_a_mirror_the_last_one_is_retried_and_a_poll_of_all_by_its_parts() {
+    let registry = Registry::start().await;
+    let scene = Scene::new().await;
+    scene.repository("dev/web", Visibility::Private).await;
+    let (dev, web) = (scene.who("dev").await, name("dev/web"));
+    let draft = pull_mirror_over(typed(robot_at(&registry.url)));
+    let mirror = scene.admin.create_pull_mirror(&dev, &web, draft, Save::Future).await.unwrap().common.id;
+    fail_polls(&scene).await;
+    scene.admin.sync_now(&dev, &web, mirror).await.unwrap();
+    fail_polls(&scene).await;
+    scene.admin.poll_all(&dev).await.unwrap();
+    fail_polls(&scene).await;
+    let failed = JobFilter { status: Some(Status::Errored), ..JobFilter::default() };
+    let jobs = scene.admin.jobs(&dev, &failed, &PageRequest::first(10)).await.unwrap().items;
+    assert!(jobs.len() > 2, "{jobs:?}");
+    let retried = scene.admin.retry_failed(&dev, JobFilter::default()).await.unwrap();
+    assert_eq!(retried, RetriedJobs { retried: 1, ..RetriedJobs::default() });
+    let again = scene.admin.retry_failed(&dev, JobFilter::default()).await.unwrap();
+    assert_eq!(again, RetriedJobs::default());
+}

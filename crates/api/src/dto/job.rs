@@ -1,11 +1,9 @@
-//! Jobs, in DTR's shape with ours beside it, and the spellings of statuses and actions that DTR's
-//! scripts use in filters.
+//! Jobs, in DTR's shape with ours beside it.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use longshore_model::job::{Action, Cause, Job as Model, LogLine as ModelLine, Parameters, Progress, Status};
-use longshore_model::{Code, Problem};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -257,41 +255,15 @@ pub(crate) struct Jobs {
     pub(crate) jobs: Vec<Job>,
 }
 
-/// Which jobs a list holds.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct JobQuery {
-    /// One action alone, such as `poll_mirror`; `any`.
-    #[param(default = "any")]
-    pub(crate) action: Option<String>,
-    /// One status alone; DTR's other spellings are understood; `any`.
-    #[param(default = "any")]
-    pub(crate) status: Option<String>,
-    /// `any`, or `true` for running jobs alone.
-    #[param(default = "any")]
-    pub(crate) running: Option<String>,
-    /// `any`; there is no choice of a worker.
-    #[param(default = "any")]
-    pub(crate) worker: Option<String>,
-    /// `namespace/name`: jobs of one repository alone.
-    pub(crate) repository: Option<String>,
-    /// Jobs of one policy or mirror alone.
-    #[serde(rename = "policyID", alias = "policyId")]
-    pub(crate) policy_id: Option<Uuid>,
-    /// Parts of one job alone.
-    #[serde(rename = "parentID", alias = "parentId")]
-    pub(crate) parent_id: Option<Uuid>,
-}
-
-/// What became of the wish to try failed jobs again.
+/// What became of a request to retry failed jobs.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RetriedJobs {
-    /// So many are tried again.
+    /// How many are retried.
     retried: u32,
-    /// So many cannot be.
+    /// How many cannot be, because their policy, repository or remote is gone or disabled.
     left: u32,
-    /// Whether there are more than are tried again at a time.
+    /// Whether older failed jobs were not looked at: ask again, or narrow the filter.
     more: bool,
 }
 
@@ -299,98 +271,6 @@ impl From<longshore_model::job::RetriedJobs> for RetriedJobs {
     fn from(jobs: longshore_model::job::RetriedJobs) -> Self {
         Self { retried: jobs.retried, left: jobs.left, more: jobs.more }
     }
-}
-
-/// What a filter asks for: one of ours, none of which can exist here, or no matter which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted<T> {
-    /// No matter which.
-    Any,
-    /// This.
-    One(T),
-    /// Something that DTR had and Longshore has not: matches nothing.
-    Nothing,
-}
-
-impl<T> Wanted<T> {
-    /// The one, where it is one.
-    pub(crate) fn one(self) -> Option<T> {
-        match self {
-            Self::One(one) => Some(one),
-            Self::Any | Self::Nothing => None,
-        }
-    }
-}
-
-/// Actions of DTR for which there are no jobs here.
-const OTHER_ACTIONS: [&str; 16] = [
-    "onlinegc_metadata",
-    "onlinegc_joblogs",
-    "onlinegc_events",
-    "metadatastoremigration",
-    "tagmigration",
-    "license_update",
-    "scan_check",
-    "scan_check_single",
-    "scan_check_all",
-    "update_vuln_db",
-    "webhook",
-    "ro_registry",
-    "tag_prune",
-    "tag_pruning",
-    "sleep",
-    "false",
-];
-
-impl JobQuery {
-    pub(crate) fn wanted_action(&self) -> Result<Wanted<Action>, Problem> {
-        match self.action.as_deref().unwrap_or("any") {
-            "any" | "" => Ok(Wanted::Any),
-            other if OTHER_ACTIONS.contains(&other) => Ok(Wanted::Nothing),
-            // DTR's words for it.
-            "gc" | "onlinegc" => Ok(Wanted::One(Action::GarbageCollect)),
-            word => match Action::ALL.into_iter().find(|action| action.as_str() == word) {
-                Some(action) => Ok(Wanted::One(action)),
-                None => Err(unknown(
-                    "action",
-                    word,
-                    "evaluate, push_mirror_tag, poll_mirror, garbage_collect and scrub",
-                )),
-            },
-        }
-    }
-
-    pub(crate) fn wanted_status(&self) -> Result<Wanted<Status>, Problem> {
-        let by_status = match self.status.as_deref().unwrap_or("any") {
-            "any" | "" => Wanted::Any,
-            "error" => Wanted::One(Status::Errored),
-            "cancel" | "cancel_request" => Wanted::One(Status::Canceled),
-            // The job of a dead or stopping server waits for another one.
-            "worker_dead" | "worker_shutdown" | "worker_resurrection" => Wanted::One(Status::Waiting),
-            "deleted" => Wanted::Nothing,
-            word => match Status::ALL.into_iter().find(|status| status.as_str() == word) {
-                Some(status) => Wanted::One(status),
-                None => {
-                    let known = Status::ALL.map(Status::as_str).join(", ");
-                    return Err(unknown("status", word, &known));
-                }
-            },
-        };
-        match self.worker.as_deref().unwrap_or("any") {
-            "any" | "" => {}
-            other => return Err(unknown("worker", other, "any")),
-        }
-        match (self.running.as_deref().unwrap_or("any"), by_status) {
-            ("any" | "", by_status) => Ok(by_status),
-            ("true", Wanted::Any | Wanted::One(Status::Running)) => Ok(Wanted::One(Status::Running)),
-            ("true", _) => Ok(Wanted::Nothing),
-            (other, _) => Err(unknown("running", other, "any and true")),
-        }
-    }
-}
-
-fn unknown(field: &str, given: &str, known: &str) -> Problem {
-    Problem::field(Code::InvalidRequest, field, format!("“{given}” is not known here; known: any, {known}."))
 }
 
 /// A job to start.
@@ -451,45 +331,6 @@ impl From<ModelLine> for LogLine {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    fn query(action: &str, status: &str, running: &str) -> JobQuery {
-        let text = |text: &str| Some(text.to_owned());
-        JobQuery {
-            action: text(action),
-            status: text(status),
-            running: text(running),
-            worker: text("any"),
-            repository: None,
-            policy_id: None,
-            parent_id: None,
-        }
-    }
-
-    #[test]
-    fn dtrs_other_spellings_of_a_status_are_understood() {
-        let status = |status: &str| query("any", status, "any").wanted_status();
-        assert_eq!(status("error"), Ok(Wanted::One(Status::Errored)));
-        assert_eq!(status("errored"), Ok(Wanted::One(Status::Errored)));
-        assert_eq!(status("cancel_request"), Ok(Wanted::One(Status::Canceled)));
-        assert_eq!(status("worker_dead"), Ok(Wanted::One(Status::Waiting)));
-        assert_eq!(status("deleted"), Ok(Wanted::Nothing));
-        assert!(status("rnning").unwrap_err().message.contains("waiting, running"));
-    }
-
-    #[test]
-    fn running_jobs_alone_are_those_with_that_status() {
-        assert_eq!(query("any", "any", "true").wanted_status(), Ok(Wanted::One(Status::Running)));
-        assert_eq!(query("any", "done", "true").wanted_status(), Ok(Wanted::Nothing));
-        assert!(query("any", "any", "perhaps").wanted_status().is_err());
-    }
-
-    #[test]
-    fn an_action_of_dtr_that_does_not_exist_here_matches_nothing() {
-        assert_eq!(query("poll_mirror", "any", "any").wanted_action(), Ok(Wanted::One(Action::PollMirror)));
-        assert_eq!(query("gc", "any", "any").wanted_action(), Ok(Wanted::One(Action::GarbageCollect)));
-        assert_eq!(query("tag_prune", "any", "any").wanted_action(), Ok(Wanted::Nothing));
-        assert!(query("dance", "any", "any").wanted_action().is_err());
-    }
 
     #[test]
     fn a_log_line_is_json_in_json_as_in_dtr() {

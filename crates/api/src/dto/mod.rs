@@ -4,6 +4,7 @@
 pub(crate) mod account;
 pub(crate) mod activity;
 pub(crate) mod job;
+pub(crate) mod job_query;
 pub(crate) mod mirror;
 pub(crate) mod pause;
 pub(crate) mod promotion;

@@ -12,7 +12,8 @@ use utoipa_axum::routes;
 
 use super::Answer;
 use crate::Api;
-use crate::dto::job::{CreateJob, Job, JobQuery, Jobs, LogLine, LogQuery, RetriedJobs, Wanted};
+use crate::dto::job::{CreateJob, Job, Jobs, LogLine, LogQuery, RetriedJobs};
+use crate::dto::job_query::{JobQuery, Wanted};
 use crate::error::Errors;
 use crate::extract::{Body, IdPath, Query, Who};
 use crate::paging::{Paging, json_array};

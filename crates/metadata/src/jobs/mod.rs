@@ -219,21 +219,30 @@ pub async fn open_retry(conn: &mut Conn, of: JobId) -> Result<Option<JobId>, Err
     row!(conn, (String,), sql, of.to_string())?.map(|(job,)| id(JobId, &job)).transpose()
 }
 
-/// Which of these jobs have been tried again, whatever came of it. One query, however many; an index leads to each.
-pub async fn retried(conn: &mut Conn, jobs: &[JobId]) -> Result<HashSet<JobId>, Error> {
+/// Which of these jobs are left to be retried: nobody has retried them yet, and they are no polls that a later poll of
+/// their mirror has made needless. A poll of all mirrors is none of them, since its parts are jobs of their own. One
+/// query, however many; indexes lead to each.
+pub async fn unretried(conn: &mut Conn, jobs: &[JobId]) -> Result<HashSet<JobId>, Error> {
     if jobs.is_empty() {
         return Ok(HashSet::new());
     }
     macro_rules! of {
         ($ids:literal) => {
-            concat!("SELECT DISTINCT retry_of FROM jobs WHERE retry_of IN (", $ids, ")")
+            concat!(
+                "SELECT j.id FROM jobs j WHERE j.id IN (",
+                $ids,
+                ") AND NOT EXISTS (SELECT 1 FROM jobs again WHERE again.retry_of = j.id)
+                 AND (j.action <> $2 OR j.policy IS NOT NULL AND NOT EXISTS (
+                     SELECT 1 FROM jobs later WHERE later.policy = j.policy AND later.id > j.id AND later.action = $2))"
+            )
         };
     }
     let sql = match conn.is_postgres() {
         false => of!("SELECT value FROM json_each($1)"),
         true => of!("SELECT json_array_elements_text($1::json)"),
     };
-    rows!(conn, (String,), sql, json(&jobs))?.iter().map(|(job,)| id(JobId, job)).collect()
+    let found = rows!(conn, (String,), sql, json(&jobs), Action::PollMirror.as_str())?;
+    found.iter().map(|(job,)| id(JobId, job)).collect()
 }
 
 /// The job of a policy that waits or runs, the oldest of them.
