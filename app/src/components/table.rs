@@ -54,7 +54,7 @@ pub fn Pager(
     let last = start + shown as u64;
     let shown = if shown == 0 { "None here".to_owned() } else { format!("{}–{last}", start + 1) };
     let total = match total {
-        Total::Exactly(number) => number.to_string(),
+        Total::Exactly(number) => grouped(number),
         Total::MoreThan(number) => format!("more than {}", grouped(number)),
     };
     (last > 0 || previous.is_some() || next.is_some()).then(|| {
@@ -69,7 +69,7 @@ pub fn Pager(
 }
 
 /// A number with its thousands apart: 204,000.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let parts: Vec<&[u8]> = digits.as_bytes().rchunks(3).rev().collect();
     String::from_utf8_lossy(&parts.join(&b',')).into_owned()

@@ -226,7 +226,8 @@ async fn answers(
     }
     let conn = curtain.conn();
     let rows = verdicts::for_tag(conn, repository.id, &tag.name, tag.revision).await?;
-    let went = deliveries::of_tag(conn, repository.id, &tag.name).await?;
+    let policies: Vec<PolicyId> = asked.iter().map(|policy| policy.common.id).collect();
+    let went = deliveries::latest_by(conn, repository.id, &tag.name, tag.revision, &policies).await?;
     let mut answers = Vec::with_capacity(asked.len() + 1);
     if let Some(arrival) = arrival(curtain, repository, tag).await? {
         answers.push(arrival);
@@ -237,10 +238,7 @@ async fn answers(
     curtain.look_at(&mentions).await?;
     answers.extend(asked.into_iter().map(|policy| {
         let id = policy.common.id;
-        let delivery = went
-            .iter()
-            .filter(|delivery| delivery.policy == Some(id) && delivery.source_revision == tag.revision)
-            .max_by_key(|delivery| delivery.at);
+        let delivery = went.iter().find(|delivery| delivery.policy == Some(id));
         policy.answer(tag, newest(&rows, id), delivery, curtain)
     }));
     Ok(answers)

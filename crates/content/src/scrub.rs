@@ -13,10 +13,10 @@ use bytes::Bytes;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use jiff::SignedDuration;
 use longshore_metadata::blobs::{self, BlobRow};
-use longshore_metadata::storage::{self, Miscount};
+use longshore_metadata::counters::{self, Miscount, Scope};
 use longshore_metadata::{garbage, manifests};
 use longshore_model::UploadId;
-use longshore_oci::{Digest, Namespace, RepositoryName, Span};
+use longshore_oci::{Digest, RepositoryName, Span};
 use std::collections::HashSet;
 use std::io;
 
@@ -239,35 +239,34 @@ impl Content {
         }
     }
 
-    /// Compares what is counted of the first namespace behind `after` with what it holds, and counts anew where that
-    /// differs. Answers the namespace and what was wrong; none behind the last.
+    /// Compares the counters of the scope behind `after` with what is there, and counts anew where they differ.
+    /// Answers the scope and what was wrong; none behind the last.
     ///
     /// # Errors
     /// The database.
     pub async fn check_next_count(
         &self,
-        after: Option<&Namespace>,
-    ) -> Result<Option<(Namespace, Option<Miscount>)>, Error> {
+        after: Option<&Scope>,
+    ) -> Result<Option<(Scope, Vec<Miscount>)>, Error> {
         let mut conn = self.0.db.read().await?;
-        let next = storage::next_counted(&mut conn, after.map_or("", Namespace::as_str)).await?;
-        let Some(namespace) = next else { return Ok(None) };
-        if storage::miscount(&mut conn, &namespace).await?.is_none() {
-            return Ok(Some((namespace, None)));
+        let Some(scope) = counters::next(&mut conn, after).await? else { return Ok(None) };
+        if counters::miscounts(&mut conn, &scope).await?.is_empty() {
+            return Ok(Some((scope, Vec::new())));
         }
         drop(conn);
-        let of = namespace.clone();
+        let of = scope.clone();
         let write = self.write(move |tx| {
             async move {
                 // Something may have come or gone between the two numbers.
-                let miscount = storage::miscount(tx, &of).await?;
-                if miscount.is_some() {
-                    storage::recount(tx, &of).await?;
+                let miscounts = counters::miscounts(tx, &of).await?;
+                if !miscounts.is_empty() {
+                    counters::recount(tx, &of).await?;
                 }
-                Ok::<_, Error>(miscount)
+                Ok::<_, Error>(miscounts)
             }
             .boxed()
         });
-        Ok(Some((namespace, write.await?)))
+        Ok(Some((scope, write.await?)))
     }
 
     /// Removes what the store has had for a week and no row names: a server that dies between storing

@@ -12,7 +12,10 @@ use crate::{
     trouble::Trouble,
 };
 use longshore_content::{Checked, Damage};
-use longshore_metadata::{pull_mirrors, push_mirrors, repositories, storage::Miscount};
+use longshore_metadata::{
+    counters::{Counter, Miscount},
+    pull_mirrors, push_mirrors, repositories,
+};
 use longshore_model::{
     Message, RemoteId,
     message::{RemoteRef, RepositoryRef, Upkeep},
@@ -87,14 +90,23 @@ async fn check_blobs(engine: &Engine, journal: &Journal, found: &mut Found) -> R
     Ok(())
 }
 
-/// Quotas are held against counters.
+/// Quotas are held against counters, and pages show them.
 async fn check_counts(engine: &Engine, journal: &Journal) -> Result<(), Trouble> {
     let mut after = None;
-    while let Some((namespace, miscount)) = engine.content().check_next_count(after.as_ref()).await? {
-        if let Some(Miscount { namespace, counted, held }) = miscount {
-            journal.warn(Upkeep::Miscounted { namespace, counted, held });
+    while let Some((scope, miscounts)) = engine.content().check_next_count(after.as_ref()).await? {
+        for Miscount { counter, counted, held } in miscounts {
+            journal.warn(match counter {
+                Counter::Store => Upkeep::MiscountedStore { counted, held },
+                Counter::Namespace(namespace) => Upkeep::Miscounted { namespace, counted, held },
+                Counter::Blobs(name) => {
+                    Upkeep::MiscountedBlobs { repository: RepositoryRef::new(None, name), counted, held }
+                }
+                Counter::Tags(name) => {
+                    Upkeep::MiscountedTags { repository: RepositoryRef::new(None, name), counted, held }
+                }
+            });
         }
-        after = Some(namespace);
+        after = Some(scope);
     }
     Ok(())
 }

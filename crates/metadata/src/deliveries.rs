@@ -3,7 +3,7 @@
 use crate::{
     Conn, Error, Tx,
     conn::{change, from_row, row, rows, value},
-    convert::{id, instant, maybe_id, maybe_parse, micros, parse, readable, word},
+    convert::{id, instant, json, maybe_id, maybe_parse, micros, parse, readable, word},
 };
 use longshore_model::{JobId, PolicyId, PolicyKind, RemoteId, RepositoryId, Revision, Timestamp};
 use longshore_oci::{Digest, RemoteName, Tag};
@@ -207,18 +207,42 @@ pub async fn of_digest(
     Ok(readable("delivery", found, Row::place, Delivery::try_from))
 }
 
-/// Where a tag of a repository went, oldest first.
-pub async fn of_tag(conn: &mut Conn, source: RepositoryId, tag: &Tag) -> Result<Vec<Delivery>, Error> {
-    let found = rows!(
-        conn,
-        Row,
-        "SELECT policy, kind, source_repository, source_tag, source_revision, digest, target_repository, remote,
-                remote_host, remote_repository, target_tag, at, job FROM deliveries
-         WHERE source_repository = $1 AND source_tag = $2 ORDER BY id",
-        source.to_string(),
-        tag.as_str()
-    )?;
+/// The last delivery of one change of a tag by each of these policies, in no order. An index leads to each, however
+/// often the tag went somewhere.
+pub async fn latest_by(
+    conn: &mut Conn,
+    source: RepositoryId,
+    tag: &Tag,
+    revision: Revision,
+    policies: &[PolicyId],
+) -> Result<Vec<Delivery>, Error> {
+    let sql = latest_by_sql(conn.is_postgres());
+    let found = rows!(conn, Row, sql, source.to_string(), tag.as_str(), revision.0, json(&policies))?;
     Ok(readable("delivery", found, Row::place, Delivery::try_from))
+}
+
+/// The statement of [`latest_by`].
+pub(crate) const fn latest_by_sql(is_postgres: bool) -> &'static str {
+    macro_rules! latest {
+        ($policies:literal) => {
+            concat!(
+                "WITH asked (policy) AS (",
+                $policies,
+                ")
+                 SELECT d.policy, d.kind, d.source_repository, d.source_tag, d.source_revision, d.digest,
+                        d.target_repository, d.remote, d.remote_host, d.remote_repository, d.target_tag, d.at, d.job
+                 FROM asked CROSS JOIN deliveries d
+                 WHERE d.id = (SELECT n.id FROM deliveries n
+                               WHERE n.source_repository = $1 AND n.source_tag = $2 AND n.source_revision = $3
+                                 AND n.policy = asked.policy
+                               ORDER BY n.at DESC, n.id DESC LIMIT 1)"
+            )
+        };
+    }
+    match is_postgres {
+        false => latest!("SELECT value FROM json_each($4)"),
+        true => latest!("SELECT json_array_elements_text($4::json)"),
+    }
 }
 
 /// How many tags a policy has made of one manifest since an instant, for the brake of semantics 5.

@@ -4,16 +4,20 @@
 use crate::{
     Conn, Database, Error, Priority, Tx, Vault, accounts,
     activity::{self, NewActivity},
+    blobs,
     conn::{Backend, change, rows, value},
+    deliveries::{self, Delivery, DeliveryTarget},
     jobs, manifests,
     repositories::{self, Visible},
+    storage,
     tags::{self, SetTag},
     undo,
 };
 use futures::future::BoxFuture;
 use jiff::SignedDuration;
 use longshore_model::{
-    Author, Cursor, Lineage, Page, PageRequest, Provenance, Repository, Timestamp, Total,
+    Author, Cursor, Lineage, Page, PageRequest, PolicyId, PolicyKind, Provenance, Repository, Revision,
+    Timestamp, Total,
     activity::{ActivityFilter, ActivityKind},
     job::{Action, Cause, JobFilter, Parameters, Status},
     repository::{NewRepository, RepositoryFilter},
@@ -65,7 +69,10 @@ impl Filled {
     }
 }
 
-/// A repository with a tag, a job, a note, and a signature.
+/// The policy of all deliveries.
+const POLICY: PolicyId = PolicyId(uuid::Uuid::from_u128(7));
+
+/// A repository with a tag, a job, a note, a signature, a blob, and a delivery.
 async fn seed(tx: &mut Tx) -> Result<Repository, Error> {
     let name = "dev/app".parse().unwrap();
     let dev = repositories::create(tx, &name, &NewRepository::default(), at(0)).await?;
@@ -88,6 +95,21 @@ async fn seed(tx: &mut Tx) -> Result<Repository, Error> {
         };
         manifests::insert(tx, dev.id, &new, at(0)).await?;
     }
+    blobs::record(tx, &digest('c'), 100, "blobs/c", at(0)).await?;
+    blobs::link(tx, dev.id, &digest('c'), at(0)).await?;
+    let delivery = Delivery {
+        policy: Some(POLICY),
+        kind: PolicyKind::Promotion,
+        source_repository: dev.id,
+        source_tag: Some("1".parse().unwrap()),
+        source_revision: Revision(1),
+        digest: digest('a'),
+        target: DeliveryTarget::Local(dev.id),
+        target_tag: None,
+        at: at(1),
+        job: None,
+    };
+    deliveries::record(tx, &delivery).await?;
     let tag = SetTag {
         repository: &dev,
         name: &"1".parse().unwrap(),
@@ -131,6 +153,9 @@ async fn multiply(tx: &mut Tx, times: u64) -> Result<(), Error> {
     for (table, rows, changed) in [
         ("manifests", of_one.as_str(), vec![("digest", manifest.as_str())]),
         ("repository_manifests", of_one.as_str(), vec![("digest", manifest.as_str())]),
+        ("blobs", "TRUE", vec![("digest", manifest.as_str())]),
+        ("repository_blobs", "TRUE", vec![("digest", manifest.as_str())]),
+        ("deliveries", "TRUE", vec![("id", "1000 + n.i")]),
         ("tags", "name = '1'", vec![("name", "'t' || n.i"), ("revision", "1000 + n.i")]),
         ("jobs", "TRUE", vec![("id", id)]),
         ("activity", "TRUE", vec![("id", "1000 + n.i")]),
@@ -220,6 +245,14 @@ async fn costs(filled: &Filled) -> Vec<(&'static str, u64)> {
     };
     cost!("repositories", async |conn| repositories::list(conn, &owner, &none, &deep).await);
     let names = PageRequest::first(25);
+    cost!("a repository", async |conn| repositories::summary(conn, dev).await);
+    let namespace = "dev".parse().unwrap();
+    cost!("the storage of a namespace", async |conn| storage::of_namespace(conn, &namespace).await);
+    cost!("the counts of the server", async |conn| repositories::counts(conn).await);
+    let (tag, revision, policies) = ("1".parse().unwrap(), Revision(1), [POLICY]);
+    cost!("the deliveries of a tag", async |conn| {
+        deliveries::latest_by(conn, dev, &tag, revision, &policies).await
+    });
     cost!("accounts", async |conn| accounts::list(conn, None, None, &names).await);
     cost!("referrers", async |conn| manifests::referrers(conn, dev, &digest('a'), None).await);
     cost!("a tag by its digest", async |conn| tags::newest_at(conn, dev, &digest('a')).await);
@@ -242,6 +275,47 @@ async fn what_a_hundred_times_as_much_is_in_costs_no_more_to_ask() {
         }
     }
     assert!(grown.is_empty(), "{grown:#?}");
+}
+
+/// There is no index of parts of names.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_that_finds_nothing_goes_through_the_names_once() {
+    let filled = Filled::with(LARGE).await;
+    let conn = &mut filled.db.read().await.unwrap();
+    let (dev, first) = (filled.dev.id, PageRequest::first(25));
+    let (page, cost) =
+        steps(conn, async |conn| tags::summaries(conn, dev, Some("nothing"), &first).await).await;
+    assert_eq!((page.items.len(), page.total), (0, Total::Exactly(0)));
+    // Of each tag its name is read, from the index alone, and compared.
+    assert!(cost < 10 * LARGE, "{cost} steps for {LARGE} tags");
+    let all = tags::summaries(conn, dev, None, &first).await.unwrap();
+    assert_eq!(all.total, Total::Exactly(LARGE + 1), "all are counted already");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sums_that_are_asked_for_are_looked_up_in_indexes() {
+    let filled = Filled::with(SMALL).await;
+    let conn = &mut filled.db.read().await.unwrap();
+    let mut plan = async |sql: &str| -> String {
+        let sql = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+        let plan = rows!(conn, (i64, i64, i64, String), sql).unwrap();
+        plan.into_iter().map(|step| step.3 + "\n").collect()
+    };
+    for (sql, indexes) in [
+        (deliveries::latest_by_sql(false), vec!["n USING COVERING INDEX deliveries_by_source"]),
+        (tags::search_sql(false), vec!["tags USING COVERING INDEX tags_by_revision"]),
+        (
+            storage::DELETED_IN_NAMESPACE,
+            vec![
+                "repositories USING INDEX repositories_deleted_by_namespace",
+                "o USING INDEX repository_blobs_by_namespace (namespace=? AND digest=? AND size=?)",
+                "o USING INDEX repository_manifests_by_namespace (namespace=? AND digest=? AND size=?)",
+            ],
+        ),
+    ] {
+        let plan = plan(sql).await;
+        assert!(indexes.iter().all(|index| plan.contains(index)), "{sql}\n{plan}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -297,6 +371,37 @@ async fn the_query_for_referrers_begins_at_the_subject_on_postgresql_too() {
         let plan: String = plan.into_iter().map(|(line,)| line + "\n").collect();
         assert!(plan.contains("manifests_by_subject") && !plan.contains("Seq Scan"), "{plan}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_delivery_of_a_tag_is_found_in_an_index_on_postgresql_too() {
+    let url = tokio::task::spawn_blocking(longshore_testkit::postgres::new_database).await.unwrap();
+    let db = Database::open(&url, Vault::from_key([7; 32])).await.unwrap();
+    let dev = write(&db, |tx| Box::pin(seed(tx))).await;
+    write(&db, |tx| {
+        Box::pin(async move {
+            change!(
+                tx.conn,
+                "INSERT INTO deliveries (policy, kind, source_repository, source_tag, source_revision, digest, at)
+                 SELECT d.policy, d.kind, d.source_repository, d.source_tag, i % 3, d.digest, i
+                 FROM deliveries d, generate_series(1, 20000) i"
+            )?;
+            change!(tx.conn, "ANALYZE deliveries")?;
+            Ok::<_, Error>(())
+        })
+    })
+    .await;
+    let conn = &mut db.read().await.unwrap();
+    let (id, policies) = (format!("'{}'", dev.id), format!("'[\"{POLICY}\"]'"));
+    let sql = [id.as_str(), "'1'", "1", policies.as_str()]
+        .iter()
+        .zip(1..)
+        .fold(deliveries::latest_by_sql(true).to_owned(), |sql, (value, number)| {
+            sql.replace(&format!("${number}"), value)
+        });
+    let plan: Vec<(String,)> = rows!(conn, (String,), AssertSqlSafe(format!("EXPLAIN {sql}"))).unwrap();
+    let plan: String = plan.into_iter().map(|(line,)| line + "\n").collect();
+    assert!(plan.contains("deliveries_by_source") && !plan.contains("Seq Scan"), "{plan}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

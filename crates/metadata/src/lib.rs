@@ -10,6 +10,7 @@ pub mod accounts;
 pub mod activity;
 pub mod back_offs;
 pub mod blobs;
+pub mod counters;
 pub mod deliveries;
 pub mod epoch;
 pub mod garbage;

@@ -87,6 +87,11 @@ impl<K: Clone + Serialize + DeserializeOwned> Reading<K> {
         rows > self.size
     }
 
+    /// Whether so many rows are the whole list, which then need not be counted.
+    pub(crate) fn is_whole(&self, rows: usize) -> bool {
+        self.first && !self.is_filled_by(rows)
+    }
+
     /// The page, out of its rows as they were read.
     pub(crate) fn page<R>(&self, rows: Vec<R>, key: impl Fn(&R) -> K, total: Total) -> Page<R> {
         self.page_within(rows, key, total, None)

@@ -279,14 +279,14 @@ pub async fn summary(conn: &mut Conn, repository: RepositoryId) -> Result<Option
         Some(found) => {
             let unique = storage::of_repository(conn, repository).await?.unique;
             let summary = summarise(conn, vec![found]).await?.pop();
-            Ok(summary.map(|summary| RepositorySummary { unique_bytes: Some(unique), ..summary }))
+            Ok(summary.map(|summary| RepositorySummary { unique_bytes: unique, ..summary }))
         }
         None => Ok(None),
     }
 }
 
-/// What lists show beside repositories: two statements, however many they are. Their tags and blobs are counted in
-/// indexes alone.
+/// What lists show beside repositories: two statements, however many they are. Their tags and blobs were counted as
+/// they came and went.
 async fn summarise(conn: &mut Conn, repositories: Vec<Repository>) -> Result<Vec<RepositorySummary>, Error> {
     if repositories.is_empty() {
         return Ok(Vec::new());
@@ -305,8 +305,8 @@ async fn summarise(conn: &mut Conn, repositories: Vec<Repository>) -> Result<Vec
         let numbers = numbers.get(&id);
         let mut summary = RepositorySummary {
             repository,
-            tags: numbers.map_or(0, |row| row.tags.unsigned_abs()),
-            size_bytes: numbers.map_or(0, |row| row.size_bytes.unsigned_abs()),
+            tags: numbers.map_or(0, |row| row.tags.max(0).unsigned_abs()),
+            size_bytes: numbers.map_or(0, |row| row.size_bytes.max(0).unsigned_abs()),
             unique_bytes: None,
             last_push: maybe_instant(numbers.and_then(|row| row.last_push))?,
             promotions_out: Flow::default(),
@@ -366,13 +366,11 @@ macro_rules! for_each_of {
 
 for_each_of!(
     numbers,
-    "SELECT r.id AS repository,
-            (SELECT COUNT(*) FROM tags t WHERE t.repository = r.id AND NOT t.digest_tag) AS tags,
-            (SELECT t.updated_at FROM tags t WHERE t.repository = r.id AND NOT t.digest_tag
-             ORDER BY t.revision DESC LIMIT 1) AS last_push,
-            (SELECT CAST(COALESCE(SUM(b.size), 0) AS BIGINT) FROM repository_blobs b
-             WHERE b.repository = r.id) AS size_bytes
-     FROM asked JOIN repositories r ON r.id = asked.id"
+    "SELECT asked.id AS repository, COALESCE(n.tags, 0) AS tags, COALESCE(b.bytes, 0) AS size_bytes,
+            (SELECT t.updated_at FROM tags t WHERE t.repository = asked.id AND NOT t.digest_tag
+             ORDER BY t.revision DESC LIMIT 1) AS last_push
+     FROM asked LEFT JOIN tag_totals n ON n.repository = asked.id
+                LEFT JOIN blob_totals b ON b.repository = asked.id"
 );
 
 for_each_of!(
@@ -488,14 +486,14 @@ pub async fn forget_unused(tx: &mut Tx, repository: RepositoryId) -> Result<bool
     Ok(true)
 }
 
-/// How many repositories there are, and how many tags they have, digest tags left out.
+/// How many repositories there are, and how many tags they have, digest tags left out. What deleted ones have is taken
+/// off, for an index leads to them, and nothing else leads past them.
 pub async fn counts(conn: &mut Conn) -> Result<(u64, u64), Error> {
-    let repositories = value!(conn, i64, "SELECT COUNT(*) FROM repositories WHERE deleted_at IS NULL")?;
-    let tags = value!(
-        conn,
-        i64,
-        "SELECT COUNT(*) FROM tags WHERE NOT digest_tag
-         AND repository NOT IN (SELECT id FROM repositories WHERE deleted_at IS NOT NULL)"
-    )?;
-    Ok((repositories.unsigned_abs(), tags.unsigned_abs()))
+    let sql = "SELECT (SELECT COUNT(*) FROM repositories)
+                    - (SELECT COUNT(*) FROM repositories WHERE deleted_at IS NOT NULL),
+                      CAST((SELECT COALESCE(SUM(tags), 0) FROM tag_totals)
+                         - (SELECT COALESCE(SUM(t.tags), 0) FROM repositories r CROSS JOIN tag_totals t
+                            WHERE r.deleted_at IS NOT NULL AND t.repository = r.id) AS BIGINT)";
+    let (repositories, tags): (i64, i64) = row!(conn, (i64, i64), sql)?.unwrap_or_default();
+    Ok((repositories.unsigned_abs(), tags.max(0).unsigned_abs()))
 }

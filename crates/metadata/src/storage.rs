@@ -1,13 +1,12 @@
 //! How many bytes repositories and namespaces hold, and how many a namespace may (its quota). Each blob
 //! counts once, and so it does as long as its bytes must be kept: what can be brought back counts too.
 //! In a namespace each manifest counts as well, with its own bytes, whatever it is and whether or not a
-//! tag leads to it. What a namespace holds, which every push asks for, is a counter that triggers keep; all else
-//! is summed up from indexes alone when somebody asks.
+//! tag leads to it. How much that is stands in [`crate::counters`]; what is shared with others is looked up when
+//! somebody asks, of so many blobs and manifests as that is quick for.
 
 use crate::{
     Conn, Error, Tx,
-    conn::{change, on_either, row, value},
-    convert::parse,
+    conn::{change, row, value},
     uploads,
 };
 use longshore_model::{
@@ -35,136 +34,106 @@ pub struct QuotaExceeded {
     pub needed: u64,
 }
 
-/// Bytes of all blobs of a repository.
+/// Bytes of all blobs of a repository. One row, as in [`used`].
 pub(crate) async fn bytes_of_repository(conn: &mut Conn, repository: &str) -> Result<u64, Error> {
-    let sql = "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM repository_blobs WHERE repository = $1";
-    Ok(value!(conn, i64, sql, repository)?.unsigned_abs())
+    let sql = "SELECT bytes FROM blob_totals WHERE repository = $1";
+    let found = row!(conn, (i64,), sql, repository)?;
+    Ok(found.map_or(0, |(bytes,)| bytes.max(0).unsigned_abs()))
+}
+
+/// Of blobs and manifests that are so many, each is looked up. `$rest` chooses some, whose links are `l`.
+macro_rules! counted {
+    ($from:literal, $rest:literal) => {
+        concat!(
+            "SELECT COUNT(*) FROM (SELECT 1 FROM ",
+            $from,
+            "repository_blobs l WHERE ",
+            $rest,
+            " UNION ALL SELECT 1 FROM ",
+            $from,
+            "repository_manifests l WHERE ",
+            $rest,
+            " LIMIT $2) AS counted"
+        )
+    };
+}
+const HELD_BY_REPOSITORY: &str = counted!("", "l.repository = $1");
+const HELD_BY_NAMESPACE: &str = counted!("", "l.namespace = $1");
+const HELD_BY_DELETED: &str = counted!(
+    "repositories r CROSS JOIN ",
+    "r.namespace = $1 AND r.deleted_at IS NOT NULL AND l.repository = r.id"
+);
+
+/// A sum for which each blob and manifest has to be looked up; none where they are more than
+/// [`Storage::MOST_LOOKED_UP`], which are counted no further.
+async fn looked_up(
+    conn: &mut Conn,
+    how_many: &'static str,
+    sum: &'static str,
+    key: &str,
+) -> Result<Option<u64>, Error> {
+    let most = Storage::MOST_LOOKED_UP.cast_signed();
+    if value!(conn, i64, how_many, key, most + 1)? > most {
+        return Ok(None);
+    }
+    Ok(Some(value!(conn, i64, sum, key)?.unsigned_abs()))
 }
 
 /// What a repository holds, alone and with others.
 pub async fn of_repository(conn: &mut Conn, repository: RepositoryId) -> Result<Storage, Error> {
     let repository = repository.to_string();
     let total = bytes_of_repository(conn, &repository).await?;
-    let unique = value!(
-        conn,
-        i64,
-        "SELECT CAST(COALESCE(SUM(l.size), 0) AS BIGINT) FROM repository_blobs l
-         WHERE l.repository = $1 AND NOT EXISTS (
-             SELECT 1 FROM repository_blobs o WHERE o.digest = l.digest AND o.repository <> l.repository)",
-        repository.as_str()
-    )?;
-    Ok(storage(total, unique))
+    let unique = "SELECT CAST(COALESCE(SUM(l.size), 0) AS BIGINT) FROM repository_blobs l
+                  WHERE l.repository = $1 AND NOT EXISTS (
+                      SELECT 1 FROM repository_blobs o WHERE o.digest = l.digest AND o.repository <> l.repository)";
+    Ok(Storage { total, unique: looked_up(conn, HELD_BY_REPOSITORY, unique, &repository).await? })
 }
 
-fn storage(total: u64, unique: i64) -> Storage {
-    let unique = unique.unsigned_abs();
-    Storage { unique, shared: total.saturating_sub(unique) }
-}
+/// What only deleted repositories of a namespace hold. A digest has one size, by which the index of the namespace is
+/// chosen: others may hold the digest a thousand times.
+pub(crate) const DELETED_IN_NAMESPACE: &str =
+    "WITH gone (id) AS (SELECT id FROM repositories WHERE namespace = $1 AND deleted_at IS NOT NULL)
+    SELECT CAST(COALESCE(SUM(h.size), 0) AS BIGINT) FROM (
+        SELECT h.size FROM (SELECT DISTINCT l.digest, l.size
+                            FROM gone g CROSS JOIN repository_blobs l WHERE l.repository = g.id) h
+        WHERE NOT EXISTS (
+            SELECT 1 FROM repository_blobs o JOIN repositories r ON r.id = o.repository
+            WHERE o.namespace = $1 AND o.digest = h.digest AND o.size = h.size
+              AND r.deleted_at IS NULL)
+        UNION ALL
+        SELECT h.size FROM (SELECT DISTINCT l.digest, l.size
+                            FROM gone g CROSS JOIN repository_manifests l WHERE l.repository = g.id) h
+        WHERE NOT EXISTS (
+            SELECT 1 FROM repository_manifests o JOIN repositories r ON r.id = o.repository
+            WHERE o.namespace = $1 AND o.digest = h.digest AND o.size = h.size
+              AND r.deleted_at IS NULL)) h";
 
 /// What a namespace holds, and how much it may.
 pub async fn of_namespace(conn: &mut Conn, namespace: &Namespace) -> Result<NamespaceStorage, Error> {
     let total = used(conn, namespace).await?;
-    let (unique, deleted): (i64, i64) = on_either!(
-        conn,
-        query_as::<(i64, i64)>,
-        fetch_one,
-        "WITH blobs_held AS (
-             SELECT digest, size FROM repository_blobs WHERE namespace = $1 GROUP BY digest, size),
-         manifests_held AS (
-             SELECT digest, size FROM repository_manifests WHERE namespace = $1 GROUP BY digest, size)
-         SELECT CAST((SELECT COALESCE(SUM(h.size), 0) FROM blobs_held h WHERE NOT EXISTS (
-                    SELECT 1 FROM repository_blobs o WHERE o.digest = h.digest AND o.namespace <> $1))
-                  + (SELECT COALESCE(SUM(h.size), 0) FROM manifests_held h WHERE NOT EXISTS (
-                    SELECT 1 FROM repository_manifests o WHERE o.digest = h.digest AND o.namespace <> $1)) AS BIGINT),
-                CAST((SELECT COALESCE(SUM(h.size), 0) FROM blobs_held h WHERE NOT EXISTS (
-                    SELECT 1 FROM repository_blobs o JOIN repositories r ON r.id = o.repository
-                    WHERE o.digest = h.digest AND o.namespace = $1 AND r.deleted_at IS NULL))
-                  + (SELECT COALESCE(SUM(h.size), 0) FROM manifests_held h WHERE NOT EXISTS (
-                    SELECT 1 FROM repository_manifests o JOIN repositories r ON r.id = o.repository
-                    WHERE o.digest = h.digest AND o.namespace = $1 AND r.deleted_at IS NULL)) AS BIGINT)",
-        namespace.as_str()
-    )?;
+    let unique = "SELECT CAST(COALESCE(SUM(h.size), 0) AS BIGINT) FROM (
+                      SELECT h.size FROM (SELECT DISTINCT digest, size FROM repository_blobs WHERE namespace = $1) h
+                      WHERE NOT EXISTS (
+                          SELECT 1 FROM repository_blobs o WHERE o.digest = h.digest AND o.namespace <> $1)
+                      UNION ALL
+                      SELECT h.size FROM (SELECT DISTINCT digest, size FROM repository_manifests WHERE namespace = $1) h
+                      WHERE NOT EXISTS (
+                          SELECT 1 FROM repository_manifests o WHERE o.digest = h.digest AND o.namespace <> $1)) h";
+    let unique = looked_up(conn, HELD_BY_NAMESPACE, unique, namespace.as_str()).await?;
+    let deleted = looked_up(conn, HELD_BY_DELETED, DELETED_IN_NAMESPACE, namespace.as_str()).await?;
     Ok(NamespaceStorage {
         namespace: namespace.clone(),
-        storage: storage(total, unique),
-        deleted: deleted.unsigned_abs(),
+        storage: Storage { total, unique },
+        deleted,
         quota: quota(conn, namespace).await?,
     })
 }
 
-/// Bytes of all blobs and manifests that the repositories of a namespace hold together. One row, which triggers keep
-/// in the transactions that give and take blobs and manifests.
+/// Bytes of all blobs and manifests that the repositories of a namespace hold together. One row.
 async fn used(conn: &mut Conn, namespace: &Namespace) -> Result<u64, Error> {
     let sql = "SELECT bytes FROM namespace_storage WHERE namespace = $1";
     let found = row!(conn, (i64,), sql, namespace.as_str())?;
     Ok(found.map_or(0, |(bytes,)| bytes.max(0).unsigned_abs()))
-}
-
-/// What is counted of a namespace, and what it holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Miscount {
-    /// The namespace.
-    pub namespace: Namespace,
-    /// What was counted, in bytes.
-    pub counted: i64,
-    /// What is there, in bytes.
-    pub held: i64,
-}
-
-/// What a namespace holds, summed up.
-macro_rules! sum {
-    ($namespace:literal) => {
-        concat!(
-            "CAST((SELECT COALESCE(SUM(size), 0) FROM (
-                 SELECT DISTINCT digest, size FROM repository_blobs WHERE namespace = ",
-            $namespace,
-            ") b) + (SELECT COALESCE(SUM(size), 0) FROM (
-                 SELECT DISTINCT digest, size FROM repository_manifests WHERE namespace = ",
-            $namespace,
-            ") m) AS BIGINT)"
-        )
-    };
-}
-
-/// The first namespace behind `after` of which something was counted or is there.
-pub async fn next_counted(conn: &mut Conn, after: &str) -> Result<Option<Namespace>, Error> {
-    let sql = "SELECT namespace FROM namespace_storage WHERE namespace > $1 ORDER BY namespace LIMIT 1";
-    let found = row!(conn, (String,), sql, after)?;
-    found.map(|(namespace,)| parse("namespace", &namespace)).transpose()
-}
-
-/// Compares what is counted of a namespace with what it holds. Grows with what it holds, and only reads.
-pub async fn miscount(conn: &mut Conn, namespace: &Namespace) -> Result<Option<Miscount>, Error> {
-    let sql = concat!("SELECT s.bytes, ", sum!("$1"), " FROM namespace_storage s WHERE s.namespace = $1");
-    let Some((counted, held)) = row!(conn, (i64, i64), sql, namespace.as_str())? else { return Ok(None) };
-    Ok((counted != held).then(|| Miscount { namespace: namespace.clone(), counted, held }))
-}
-
-/// Counts what a namespace holds anew.
-pub async fn recount(tx: &mut Tx, namespace: &Namespace) -> Result<(), Error> {
-    if tx.is_postgres() {
-        // Who gives or takes something waits here.
-        let sql = "SELECT bytes FROM namespace_storage WHERE namespace = $1 FOR UPDATE";
-        row!(tx.conn, (i64,), sql, namespace.as_str())?;
-    }
-    let sql = concat!("UPDATE namespace_storage SET bytes = ", sum!("$1"), " WHERE namespace = $1");
-    change!(tx.conn, sql, namespace.as_str())?;
-    Ok(())
-}
-
-/// Counts what all namespaces hold anew, where whole tables were copied.
-pub(crate) async fn recount_all(tx: &mut Tx) -> Result<(), Error> {
-    change!(tx.conn, "DELETE FROM namespace_storage")?;
-    change!(
-        tx.conn,
-        "INSERT INTO namespace_storage (namespace, bytes)
-         SELECT namespace, CAST(SUM(size) AS BIGINT) FROM (
-             SELECT DISTINCT namespace, digest, size FROM repository_blobs
-             UNION ALL
-             SELECT DISTINCT namespace, digest, size FROM repository_manifests) held
-         GROUP BY namespace"
-    )?;
-    Ok(())
 }
 
 /// How many bytes a namespace may hold; none: any number.

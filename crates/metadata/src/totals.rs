@@ -20,13 +20,13 @@ pub struct Totals {
 /// Counts.
 pub async fn all(conn: &mut Conn) -> Result<Totals, Error> {
     let (repositories, tags) = repositories::counts(conn).await?;
-    let bytes = value!(conn, i64, "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM blobs")?;
+    let bytes = value!(conn, i64, "SELECT bytes FROM store_total")?;
     let waiting = value!(conn, i64, "SELECT COUNT(*) FROM jobs WHERE status = 'waiting'")?;
     let running = value!(conn, i64, "SELECT COUNT(*) FROM jobs WHERE status = 'running'")?;
     Ok(Totals {
         repositories,
         tags,
-        blobs_bytes: bytes.unsigned_abs(),
+        blobs_bytes: bytes.max(0).unsigned_abs(),
         jobs_waiting: waiting.unsigned_abs(),
         jobs_running: running.unsigned_abs(),
     })

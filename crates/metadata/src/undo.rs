@@ -325,9 +325,8 @@ macro_rules! select_deleted {
         concat!(
             "SELECT r.id, r.name, r.visibility, r.state, r.short_description, r.long_description,
                     r.immutable_tags, r.immutable_patterns, r.version, r.created_at, r.deleted_at, r.deleted_by,
-                    (SELECT COUNT(*) FROM tags t WHERE t.repository = r.id AND NOT t.digest_tag) AS tags,
-                    (SELECT CAST(COALESCE(SUM(b.size), 0) AS BIGINT) FROM repository_blobs b
-                     WHERE b.repository = r.id) AS size_bytes
+                    COALESCE((SELECT t.tags FROM tag_totals t WHERE t.repository = r.id), 0) AS tags,
+                    COALESCE((SELECT b.bytes FROM blob_totals b WHERE b.repository = r.id), 0) AS size_bytes
              FROM repositories r WHERE r.deleted_at IS NOT NULL AND NOT r.purged ",
             $rest
         )
@@ -342,8 +341,8 @@ fn deleted(row: DeletedRow, length: SignedDuration) -> Result<DeletedRepository,
         deleted_at,
         deleted_by: author.unwrap_or(Author::System),
         until: deleted_at + length,
-        tags: row.tags.unsigned_abs(),
-        size_bytes: row.size_bytes.unsigned_abs(),
+        tags: row.tags.max(0).unsigned_abs(),
+        size_bytes: row.size_bytes.max(0).unsigned_abs(),
     })
 }
 

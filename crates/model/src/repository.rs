@@ -172,7 +172,8 @@ pub struct RepositorySummary {
     pub tags: u64,
     /// Bytes of all blobs it holds, each counted once.
     pub size_bytes: u64,
-    /// How much of that no other repository holds; none where nobody has counted, as in lists.
+    /// How much of that no other repository holds; none in lists, and of more blobs and manifests than
+    /// [`Storage::MOST_LOOKED_UP`].
     pub unique_bytes: Option<u64>,
     /// When a tag last changed.
     pub last_push: Option<Timestamp>,
@@ -205,20 +206,24 @@ pub struct RepositoryFilter {
     pub writable: bool,
 }
 
-/// The bytes of blobs that a repository or namespace holds, each blob counted once.
+/// The bytes of what a repository or namespace holds, each blob counted once, and in a namespace each manifest too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Storage {
-    /// Those that nobody else holds: what deleting everything would free.
-    pub unique: u64,
-    /// Those that others hold as well.
-    pub shared: u64,
+    /// All of it.
+    pub total: u64,
+    /// How much of it nobody else holds: what deleting everything would free. None where there are more blobs and
+    /// manifests than [`Storage::MOST_LOOKED_UP`].
+    pub unique: Option<u64>,
 }
 
 impl Storage {
-    /// All of it.
+    /// Who else holds something has to be looked up for each blob and manifest. Of more than these that is not done.
+    pub const MOST_LOOKED_UP: u64 = 5_000;
+
+    /// How much of it others hold as well, where that is known.
     #[must_use]
-    pub fn total(self) -> u64 {
-        self.unique.saturating_add(self.shared)
+    pub fn shared(self) -> Option<u64> {
+        self.unique.map(|unique| self.total.saturating_sub(unique))
     }
 }
 
@@ -229,8 +234,9 @@ pub struct NamespaceStorage {
     pub namespace: Namespace,
     /// What its repositories hold together, deleted ones included while they can be brought back.
     pub storage: Storage,
-    /// How much of that only deleted repositories hold; it counts until they are purged.
-    pub deleted: u64,
+    /// How much of that only deleted repositories hold; it counts until they are purged. None where these hold more
+    /// blobs and manifests than [`Storage::MOST_LOOKED_UP`].
+    pub deleted: Option<u64>,
     /// The most that it may hold; none: there is no limit.
     pub quota: Option<u64>,
 }
@@ -257,8 +263,9 @@ pub struct DeletedRepository {
 pub struct PurgePlan {
     /// The repository.
     pub deleted: DeletedRepository,
-    /// Bytes that would be freed: nobody else holds them.
-    pub frees: u64,
+    /// Bytes that would be freed: nobody else holds them. None of more blobs and manifests than
+    /// [`Storage::MOST_LOOKED_UP`].
+    pub frees: Option<u64>,
     /// Where some of its images are as well: repositories here, and places of other registries.
     pub elsewhere: Vec<Elsewhere>,
     /// How many more images there are at other places, which are not named.

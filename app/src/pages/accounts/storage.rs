@@ -8,7 +8,7 @@ use super::Kind;
 use crate::{
     components::{
         Alert, Button, ButtonKind, ButtonLink, Fact, Facts, FormProblem, LiveForm, LoadedBeside, PageTitle,
-        ProgressBar, RouteDialog, TextField, Tone, focus_first_error, size, use_notices,
+        ProgressBar, RouteDialog, TextField, Tone, focus_first_error, not_worked_out, size, use_notices,
     },
     server::{namespace_storage, set_quota},
     session::use_session,
@@ -61,7 +61,7 @@ fn Storage(kind: Kind) -> impl IntoView {
 
 #[component]
 fn Held(held: NamespaceStorage) -> impl IntoView {
-    let (used, quota) = (held.storage.total(), held.quota);
+    let (used, quota) = (held.storage.total, held.quota);
     let of = match quota {
         Some(quota) => format!("{} of {} used", size(used), size(quota)),
         None => format!("{} used, no limit", size(used)),
@@ -81,15 +81,30 @@ fn Held(held: NamespaceStorage) -> impl IntoView {
         })}
         <Facts>
             <Fact name="Only here">
-                {size(held.storage.unique)} <span class="muted">" that no other namespace holds"</span>
+                <Figure bytes=held.storage.unique meaning="that no other namespace holds" holders="a namespace"/>
             </Fact>
             <Fact name="Shared">
-                {size(held.storage.shared)} <span class="muted">" that other namespaces hold as well"</span>
+                <Figure bytes=held.storage.shared() meaning="that other namespaces hold as well" holders="a namespace"/>
             </Fact>
             <Fact name="Deleted">
-                {size(held.deleted)} <span class="muted">" in deleted repositories alone; it counts until they are purged"</span>
+                <Figure
+                    bytes=held.deleted
+                    meaning="in deleted repositories alone; it counts until they are purged"
+                    holders="deleted repositories"
+                />
             </Fact>
         </Facts>
+    }
+}
+
+/// A number of bytes and what it means, or why it is not known.
+#[component]
+fn Figure(bytes: Option<u64>, meaning: &'static str, holders: &'static str) -> impl IntoView {
+    match bytes {
+        Some(bytes) => {
+            Either::Left(view! { {size(bytes)} <span class="muted">{format!(" {meaning}")}</span> })
+        }
+        None => Either::Right(view! { <span class="muted">{not_worked_out(holders)}</span> }),
     }
 }
 

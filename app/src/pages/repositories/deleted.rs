@@ -14,8 +14,8 @@ use longshore_model::{
 use crate::{
     components::{
         Button, ButtonKind, ButtonLink, DigestText, EmptyState, FieldKind, FormProblem, ListPager, LiveForm,
-        Loaded, PageHeader, PageTitle, RelativeTime, RouteDialog, Table, TextField, TimeUntil, size,
-        use_list_query, use_notices,
+        Loaded, PageHeader, PageTitle, RelativeTime, RouteDialog, Table, TextField, TimeUntil,
+        not_worked_out, size, use_list_query, use_notices,
     },
     paths,
     server::{deleted_repositories, deleted_repository, purge_repository, restore_repository},
@@ -181,8 +181,8 @@ fn PurgeForm(plan: PurgePlan) -> impl IntoView {
         <LiveForm class="stack" on_submit=submit>
             <FormProblem problem=problem fields=&[]/>
             <p>
-                {tags} " removed for good and its name is free. " {size(plan.frees)}
-                " that nothing else holds are freed, at once or a day after they came. This cannot be undone."
+                {tags} " removed for good and its name is free. " {frees(plan.frees)}
+                " This cannot be undone."
             </p>
             {places}
             <TextField name="confirm-name" label=format!("Type {name} to confirm") value=typed kind=FieldKind::Code/>
@@ -197,6 +197,19 @@ fn PurgeForm(plan: PurgePlan) -> impl IntoView {
                 </Button>
             </div>
         </LiveForm>
+    }
+}
+
+/// What becomes of what nothing else holds.
+fn frees(bytes: Option<u64>) -> String {
+    match bytes {
+        Some(bytes) => {
+            format!("{} that nothing else holds are freed, at once or a day after they came.", size(bytes))
+        }
+        None => format!(
+            "What nothing else holds is freed, at once or a day after it came; how much that is, is {}.",
+            not_worked_out("a repository")
+        ),
     }
 }
 

@@ -6,7 +6,9 @@ use longshore_model::{PageRequest, repository::RepositorySummary, tag::TagSummar
 
 use super::{changes_tags, follow_repository, use_repository};
 use crate::{
-    components::{Commands, EmptyState, Fact, Facts, LoadedBeside, Panel, RelativeTime, size},
+    components::{
+        Commands, EmptyState, Fact, Facts, LoadedBeside, Panel, RelativeTime, not_worked_out, size,
+    },
     host::registry_host,
     live::ConnectionNotice,
     pages::repositories::Flows,
@@ -80,7 +82,7 @@ fn About(summary: RepositorySummary) -> impl IntoView {
                 <Fact name="Tags">{summary.tags}</Fact>
                 <Fact name="Size">
                     {size(summary.size_bytes)}
-                    {summary.unique_bytes.and_then(|unique| shared_with(summary.size_bytes, unique)).map(|shared| {
+                    {shared_with(summary.size_bytes, summary.unique_bytes).map(|shared| {
                         view! { <span class="muted">{shared}</span> }
                     })}
                 </Fact>
@@ -95,14 +97,17 @@ fn About(summary: RepositorySummary) -> impl IntoView {
 }
 
 /// How much of what the repository holds is held by others as well; nothing to say where it is empty.
-fn shared_with(total: u64, unique: u64) -> Option<String> {
-    match total.saturating_sub(unique) {
-        _ if total == 0 => None,
-        0 => Some(" only here".to_owned()),
-        shared => {
-            Some(format!(": {} only here, {} shared with other repositories", size(unique), size(shared)))
-        }
+fn shared_with(total: u64, unique: Option<u64>) -> Option<String> {
+    if total == 0 {
+        return None;
     }
+    Some(match unique.map(|unique| (unique, total.saturating_sub(unique))) {
+        None => format!(": how much of it others hold as well is {}", not_worked_out("a repository")),
+        Some((_, 0)) => " only here".to_owned(),
+        Some((unique, shared)) => {
+            format!(": {} only here, {} shared with other repositories", size(unique), size(shared))
+        }
+    })
 }
 
 #[component]

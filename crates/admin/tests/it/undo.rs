@@ -151,7 +151,7 @@ async fn a_quota_is_the_administrators_to_set_and_the_owners_to_see() {
     let set = scene.admin.set_quota(&root, &namespace, Some(1_000_000)).await.unwrap();
     assert_eq!(set.quota, Some(1_000_000));
     let seen = scene.admin.namespace_storage(&dev, &namespace).await.unwrap();
-    assert_eq!((seen.quota, seen.storage.total()), (Some(1_000_000), 0));
+    assert_eq!((seen.quota, seen.storage.total), (Some(1_000_000), 0));
     let nobody = "nobody".parse().unwrap();
     assert_eq!(scene.admin.set_quota(&root, &nobody, None).await.unwrap_err().code, Code::NoSuchAccount);
     let told = scene.admin.activity(&root, &ActivityFilter::default(), &first()).await.unwrap();

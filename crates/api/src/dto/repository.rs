@@ -121,11 +121,11 @@ pub(crate) struct Summary {
     tags: u64,
     /// Bytes of all it holds, each blob counted once.
     size_bytes: u64,
-    /// How much of that no other repository holds: what deleting it would free. Not in lists.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// How much of that no other repository holds: what deleting it would free. Null where it is not worked out: in
+    /// lists, and of a repository with more than 5,000 blobs and manifests.
     unique_bytes: Option<u64>,
-    /// How much of that other repositories hold as well. Not in lists.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// How much of that other repositories hold as well. Null where it is not worked out: in lists, and of a repository
+    /// with more than 5,000 blobs and manifests.
     shared_bytes: Option<u64>,
     /// When a tag last changed.
     last_push: Option<Timestamp>,

@@ -15,12 +15,15 @@ pub(crate) struct Storage {
     namespace: String,
     /// Bytes of all blobs and manifests; what the quota is about.
     used_bytes: u64,
-    /// How much of that no other namespace holds.
-    unique_bytes: u64,
-    /// How much of that other namespaces hold as well.
-    shared_bytes: u64,
-    /// How much of that only deleted repositories hold; purging them frees it.
-    deleted_bytes: u64,
+    /// How much of that no other namespace holds; null where it is not worked out, as in a namespace with more than
+    /// 5,000 blobs and manifests.
+    unique_bytes: Option<u64>,
+    /// How much of that other namespaces hold as well; null where it is not worked out, as in a namespace with more
+    /// than 5,000 blobs and manifests.
+    shared_bytes: Option<u64>,
+    /// How much of that only deleted repositories hold; purging them frees it. Null where it is not worked out, as where
+    /// these hold more than 5,000 blobs and manifests.
+    deleted_bytes: Option<u64>,
     /// The most that the namespace may hold; null where there is no limit.
     quota_bytes: Option<u64>,
 }
@@ -29,9 +32,9 @@ impl From<NamespaceStorage> for Storage {
     fn from(held: NamespaceStorage) -> Self {
         Self {
             namespace: held.namespace.to_string(),
-            used_bytes: held.storage.total(),
+            used_bytes: held.storage.total,
             unique_bytes: held.storage.unique,
-            shared_bytes: held.storage.shared,
+            shared_bytes: held.storage.shared(),
             deleted_bytes: held.deleted,
             quota_bytes: held.quota,
         }

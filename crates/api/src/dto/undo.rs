@@ -230,8 +230,9 @@ pub(crate) struct DeletedRepositories {
 pub(crate) struct Purge {
     #[serde(flatten)]
     deleted: DeletedRepository,
-    /// Bytes that no other repository holds.
-    frees_bytes: u64,
+    /// Bytes that no other repository holds; null where it is not worked out, as of a repository with more than 5,000
+    /// blobs and manifests.
+    frees_bytes: Option<u64>,
     /// Where some of its images are stored as well.
     stored_elsewhere: Vec<Elsewhere>,
     /// How many more images are stored at other places, which are not named here.

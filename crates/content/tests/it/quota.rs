@@ -23,7 +23,7 @@ async fn limit(house: &House, quota: u64) {
 
 async fn held(house: &House) -> u64 {
     let mut conn = house.db.read().await.unwrap();
-    storage::of_namespace(&mut conn, &"dev".parse().unwrap()).await.unwrap().storage.total()
+    storage::of_namespace(&mut conn, &"dev".parse().unwrap()).await.unwrap().storage.total
 }
 
 /// A body of so many pieces of unknown number, and how many of them were asked for.

@@ -203,7 +203,7 @@ async fn many_pushes_at_once_do_not_overshoot_a_quota() {
     assert_eq!(stored.into_iter().filter(|stored| *stored.as_ref().unwrap()).count(), 5);
     let mut conn = house.db.read().await.unwrap();
     let held = storage::of_namespace(&mut conn, &"dev".parse().unwrap()).await.unwrap();
-    assert_eq!(held.storage.total(), 50);
+    assert_eq!(held.storage.total, 50);
     house.content.collect_garbage(&Retention::default()).await.unwrap();
     assert_eq!(house.files("blobs"), 5, "what was refused last leaves no bytes behind");
 }

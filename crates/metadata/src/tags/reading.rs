@@ -7,7 +7,7 @@ use crate::{
     manifests::{self, TreeEntry, TreeKind},
     page::{COUNTED, Reading, counted, pages},
 };
-use longshore_model::{Page, PageRequest, RepositoryId, Revision, TagRecord, tag::TagSummary};
+use longshore_model::{Page, PageRequest, RepositoryId, Revision, TagRecord, Total, tag::TagSummary};
 use longshore_oci::{Digest, Tag};
 use std::collections::HashMap;
 
@@ -193,6 +193,39 @@ pub async fn all(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<TagRec
     Ok(readable("tag", found, TagRow::place, TagRecord::try_from))
 }
 
+/// The tags of a list. A search goes through an index that has their names. These are ASCII, in which SQLite's `LIKE`
+/// tells no letter from its capital.
+macro_rules! listed {
+    ($name:literal) => {
+        concat!(
+            "FROM tags WHERE repository = $1 AND NOT digest_tag AND ($2 IS NULL OR ",
+            $name,
+            r" LIKE $2 ESCAPE '\')"
+        )
+    };
+}
+
+/// The statements for a page of a list.
+macro_rules! listing {
+    ($name:literal) => {
+        pages!({
+            "SELECT repository, name, digest, revision, source_revision, created_at, updated_at, author, provenance,
+                    lineage ",
+            listed!($name)
+        } down ["revision"], key "$3", limit "$4")
+    };
+}
+
+/// The statement that counts what a search finds.
+pub(crate) const fn search_sql(is_postgres: bool) -> &'static str {
+    macro_rules! counting {
+        ($name:literal) => {
+            concat!("SELECT COUNT(*) FROM (SELECT 1 ", listed!($name), " LIMIT $3) AS counted")
+        };
+    }
+    if is_postgres { counting!("LOWER(name)") } else { counting!("name") }
+}
+
 /// Tags for a list, newest change first, digest tags left out.
 pub async fn summaries(
     conn: &mut Conn,
@@ -203,27 +236,27 @@ pub async fn summaries(
     let reading = Reading::of(page, i64::MAX)?;
     let repository = repository.to_string();
     let search = search.filter(|text| !text.trim().is_empty()).map(containing);
-    let number = value!(
-        conn,
-        i64,
-        r"SELECT COUNT(*) FROM (
-              SELECT 1 FROM tags
-              WHERE repository = $1 AND NOT digest_tag AND ($2 IS NULL OR LOWER(name) LIKE $2 ESCAPE '\')
-              LIMIT $3) AS counted",
-        repository.as_str(),
-        search.as_deref(),
-        COUNTED
-    )?;
-    let sql = reading.choose(pages!({
-        r"SELECT repository, name, digest, revision, source_revision, created_at, updated_at, author, provenance,
-                 lineage FROM tags
-          WHERE repository = $1 AND NOT digest_tag AND ($2 IS NULL OR LOWER(name) LIKE $2 ESCAPE '\')"
-    } down ["revision"], key "$3", limit "$4"));
+    let sql = reading.choose(if conn.is_postgres() { listing!("LOWER(name)") } else { listing!("name") });
     let found =
         rows!(conn, TagRow, sql, repository.as_str(), search.as_deref(), reading.key, reading.limit())?;
-    let (found, page) = reading.page(found, |row| row.revision, counted(number)).split();
+    let total = match search.as_deref() {
+        // Who searches for what no name contains has looked through all of them by now.
+        _ if reading.is_whole(found.len()) => Total::Exactly(found.len() as u64),
+        None => Total::Exactly(count_of(conn, &repository).await?),
+        Some(text) => {
+            let sql = search_sql(conn.is_postgres());
+            counted(value!(conn, i64, sql, repository.as_str(), text, COUNTED)?)
+        }
+    };
+    let (found, page) = reading.page(found, |row| row.revision, total).split();
     let tags = readable("tag", found, TagRow::place, TagRecord::try_from);
     Ok(page.with(summarise(conn, tags).await?))
+}
+
+/// How many tags a repository has, digest tags left out. One row, which triggers keep.
+async fn count_of(conn: &mut Conn, repository: &str) -> Result<u64, Error> {
+    let found = row!(conn, (i64,), "SELECT tags FROM tag_totals WHERE repository = $1", repository)?;
+    Ok(found.map_or(0, |(tags,)| tags.max(0).unsigned_abs()))
 }
 
 /// A tag with what lists show beside it.

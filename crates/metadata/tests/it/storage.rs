@@ -2,10 +2,12 @@
 
 use crate::on_both;
 use crate::scene::{Scene, at, digest};
+use longshore_metadata::counters::{self, Counter, Miscount, Scope};
+use longshore_metadata::repositories::Visible;
 use longshore_metadata::storage::{self, QuotaExceeded};
-use longshore_metadata::{Turn, accounts, blobs, garbage, manifests, repositories};
+use longshore_metadata::{Turn, accounts, blobs, garbage, manifests, repositories, totals, undo};
 use longshore_model::repository::Storage;
-use longshore_model::{Author, Repository};
+use longshore_model::{Author, PageRequest, Repository, RepositoryId};
 use longshore_oci::Namespace;
 
 on_both![
@@ -14,7 +16,15 @@ on_both![
     a_blob_counts_once_and_is_unique_where_nobody_else_has_it,
     what_deleted_repositories_hold_counts_until_they_are_purged,
     a_quota_refuses_what_would_come_on_top_and_nothing_else,
+    tags_and_blobs_of_repositories_are_counted_as_they_come_and_go,
+    what_was_counted_wrong_is_told_and_counted_anew,
+    what_others_hold_as_well_is_looked_up_of_so_many_blobs_and_manifests_and_no_more,
 ];
+
+/// So much that nobody else holds, and so much that others hold as well.
+fn alone(unique: u64, shared: u64) -> Storage {
+    Storage { total: unique + shared, unique: Some(unique) }
+}
 
 fn dev() -> Namespace {
     "dev".parse().unwrap()
@@ -50,29 +60,25 @@ async fn a_blob_counts_once_and_is_unique_where_nobody_else_has_it(scene: Scene)
         storage::of_repository(&mut scene.read().await, repository.id).await.unwrap()
     };
     let of_dev = async || storage::of_namespace(&mut scene.read().await, &dev()).await.unwrap();
-    assert_eq!(of(&web).await, Storage { unique: 220, shared: 0 });
-    assert_eq!(of(&api).await, Storage::default());
+    assert_eq!(of(&web).await, alone(220, 0));
+    assert_eq!(of(&api).await, alone(0, 0));
 
     link(&scene, &web, &api, 1).await;
-    assert_eq!(of(&web).await, Storage { unique: 110, shared: 110 });
-    assert_eq!(of(&api).await, Storage { unique: 0, shared: 110 });
+    assert_eq!(of(&web).await, alone(110, 110));
+    assert_eq!(of(&api).await, alone(0, 110));
     let (first, second) = (manifests_of(&scene, &web, &[1]).await, manifests_of(&scene, &web, &[2]).await);
-    assert_eq!(
-        of_dev().await.storage,
-        Storage { unique: 220 + first + second, shared: 0 },
-        "shared within the namespace alone"
-    );
+    assert_eq!(of_dev().await.storage, alone(220 + first + second, 0), "shared within the namespace alone");
     let summary = repositories::summary(&mut scene.read().await, web.id).await.unwrap().unwrap();
     assert_eq!((summary.size_bytes, summary.unique_bytes), (220, Some(110)));
 
     link(&scene, &web, &qa, 2).await;
-    assert_eq!(of_dev().await.storage, Storage { unique: 110 + first, shared: 110 + second });
-    assert_eq!(of(&web).await, Storage { unique: 0, shared: 220 });
+    assert_eq!(of_dev().await.storage, alone(110 + first, 110 + second));
+    assert_eq!(of(&web).await, alone(0, 220));
     let blob = digest(2, 2);
     scene
         .write(move |tx| Box::pin(async move { longshore_metadata::blobs::unlink(tx, qa.id, &blob).await }))
         .await;
-    assert_eq!(of(&web).await, Storage { unique: 100, shared: 120 });
+    assert_eq!(of(&web).await, alone(100, 120));
 }
 
 async fn what_deleted_repositories_hold_counts_until_they_are_purged(scene: Scene) {
@@ -84,14 +90,10 @@ async fn what_deleted_repositories_hold_counts_until_they_are_purged(scene: Scen
     let id = web.id;
     scene.write(move |tx| Box::pin(repositories::delete(tx, id, &Author::System, at(1)))).await;
     let held = storage::of_namespace(&mut scene.read().await, &dev()).await.unwrap();
-    assert_eq!((held.storage.total(), held.deleted), (220 + first + second, 110 + second));
-    scene.write(move |tx| Box::pin(garbage::begin_purge(tx, id))).await;
-    let purge = async || {
-        scene.write(move |tx| Box::pin(async move { garbage::purge(tx, id, &Turn::begin()).await })).await
-    };
-    while !purge().await.is_gone {}
+    assert_eq!((held.storage.total, held.deleted), (220 + first + second, Some(110 + second)));
+    purge(&scene, id).await;
     let held = storage::of_namespace(&mut scene.read().await, &dev()).await.unwrap();
-    assert_eq!((held.storage.total(), held.deleted), (110 + first, 0));
+    assert_eq!((held.storage.total, held.deleted), (110 + first, Some(0)));
 }
 
 async fn a_quota_refuses_what_would_come_on_top_and_nothing_else(scene: Scene) {
@@ -148,19 +150,23 @@ async fn a_quota_refuses_what_would_come_on_top_and_nothing_else(scene: Scene) {
     assert!(!none.await);
 }
 
-/// The counter equals the sum.
-async fn is_counted_right(scene: &Scene, namespace: &Namespace) {
-    let wrong = storage::miscount(&mut scene.read().await, namespace).await.unwrap();
-    assert_eq!(wrong, None);
+/// Every counter equals what is there.
+async fn is_counted_right(scene: &Scene) {
+    let conn = &mut scene.read().await;
+    let mut after = None;
+    while let Some(scope) = counters::next(conn, after.as_ref()).await.unwrap() {
+        assert_eq!(counters::miscounts(conn, &scope).await.unwrap(), []);
+        after = Some(scope);
+    }
 }
 
 async fn what_a_namespace_holds_is_counted_as_it_comes_and_goes(scene: Scene) {
     let (web, api) = (scene.repository("dev/web").await, scene.repository("dev/api").await);
     let mut seen = Vec::new();
     let mut look = async || {
-        is_counted_right(&scene, &dev()).await;
+        is_counted_right(&scene).await;
         let held = storage::of_namespace(&mut scene.read().await, &dev()).await.unwrap();
-        seen.push(held.storage.total());
+        seen.push(held.storage.total);
     };
     look().await;
     scene.image(&web, 1).await;
@@ -201,13 +207,149 @@ async fn of_many_who_give_a_namespace_the_same_blob_at_once_one_counts_it(scene:
         scene.write(move |tx| Box::pin(async move { blobs::link(tx, id, &digest(1, 2), at(0)).await }))
     });
     futures::future::join_all(linking).await;
-    is_counted_right(&scene, &dev()).await;
+    is_counted_right(&scene).await;
     let unlinking = ids.iter().map(|id| {
         let id = *id;
         scene.write(move |tx| Box::pin(async move { blobs::unlink(tx, id, &digest(1, 2)).await }))
     });
     futures::future::join_all(unlinking).await;
-    is_counted_right(&scene, &dev()).await;
+    is_counted_right(&scene).await;
     let held = storage::of_namespace(&mut scene.read().await, &dev()).await.unwrap();
-    assert_eq!(held.storage.total(), 0);
+    assert_eq!(held.storage.total, 0);
+}
+
+/// Removes a deleted repository for good.
+async fn purge(scene: &Scene, id: RepositoryId) {
+    assert!(scene.write(move |tx| Box::pin(garbage::begin_purge(tx, id))).await);
+    let step = async || {
+        scene.write(move |tx| Box::pin(async move { garbage::purge(tx, id, &Turn::begin()).await })).await
+    };
+    while !step().await.is_gone {}
+}
+
+async fn tags_and_blobs_of_repositories_are_counted_as_they_come_and_go(scene: Scene) {
+    let (web, api) = (scene.repository("dev/web").await, scene.repository("dev/api").await);
+    let look = async |repository: &Repository| {
+        is_counted_right(&scene).await;
+        let conn = &mut scene.read().await;
+        let summary = repositories::summary(conn, repository.id).await.unwrap().unwrap();
+        let all = totals::all(conn).await.unwrap();
+        (summary.tags, summary.size_bytes, all.tags, all.blobs_bytes)
+    };
+    assert_eq!(look(&web).await, (0, 0, 0, 0));
+    let (first, second) = (scene.image(&web, 1).await, scene.image(&web, 2).await);
+    link(&scene, &web, &api, 1).await;
+    for tag in ["1", "2", "latest"] {
+        scene.push(&web, tag, &first).await;
+    }
+    scene.push(&web, "latest", &second).await;
+    scene.push(&web, &format!("sha256-{}.sig", "0".repeat(64)), &second).await;
+    scene.push(&api, "1", &first).await;
+    assert_eq!(look(&web).await, (3, 220, 4, 220));
+    assert_eq!(look(&api).await, (1, 110, 4, 220));
+    scene.remove(&web, "2").await;
+    let of_web = web.id;
+    let unlink =
+        scene.write(move |tx| Box::pin(async move { blobs::unlink(tx, of_web, &digest(2, 2)).await }));
+    assert!(unlink.await);
+    assert_eq!(look(&web).await, (2, 120, 3, 220));
+    let forgotten = scene.write(|tx| Box::pin(async move { blobs::forget(tx, &digest(2, 2)).await }));
+    forgotten.await;
+    assert_eq!(look(&web).await, (2, 120, 3, 120));
+
+    // What can be brought back is in no count of all, and still in its own.
+    scene.write(move |tx| Box::pin(repositories::delete(tx, of_web, &Author::System, at(1)))).await;
+    let (hour, page) = (jiff::SignedDuration::from_hours(1), PageRequest::first(9));
+    let conn = &mut scene.read().await;
+    let listed = undo::deleted_repositories(conn, &Visible::Everything, hour, &page).await.unwrap();
+    assert_eq!((listed.items[0].tags, listed.items[0].size_bytes), (2, 120));
+    assert_eq!(look(&api).await, (1, 110, 1, 120));
+    purge(&scene, of_web).await;
+    assert_eq!(look(&api).await, (1, 110, 1, 120));
+}
+
+async fn what_was_counted_wrong_is_told_and_counted_anew(scene: Scene) {
+    let web = scene.repository("dev/web").await;
+    let image = scene.image(&web, 1).await;
+    scene.push(&web, "1", &image).await;
+    let held = storage::of_namespace(&mut scene.read().await, &dev()).await.unwrap().storage.total;
+    let held = i64::try_from(held).unwrap();
+    for sql in [
+        "UPDATE namespace_storage SET bytes = 1",
+        "UPDATE blob_totals SET bytes = 2",
+        "DELETE FROM tag_totals",
+        "UPDATE store_total SET bytes = 4",
+    ] {
+        scene.by_another(sql).await;
+    }
+    let counters = [
+        (Scope::Server, vec![(Counter::Store, 4, 110)]),
+        (
+            Scope::Namespace(dev()),
+            vec![
+                (Counter::Namespace(dev()), 1, held),
+                (Counter::Blobs(web.name.clone()), 2, 110),
+                (Counter::Tags(web.name.clone()), 0, 1),
+            ],
+        ),
+    ];
+    let mut after = None;
+    for (scope, wrong) in counters {
+        let conn = &mut scene.read().await;
+        assert_eq!(counters::next(conn, after.as_ref()).await.unwrap().as_ref(), Some(&scope));
+        let wrong: Vec<Miscount> =
+            wrong.into_iter().map(|(counter, counted, held)| Miscount { counter, counted, held }).collect();
+        assert_eq!(counters::miscounts(conn, &scope).await.unwrap(), wrong);
+        let of = scope.clone();
+        scene.write(move |tx| Box::pin(async move { counters::recount(tx, &of).await })).await;
+        after = Some(scope);
+    }
+    assert_eq!(counters::next(&mut scene.read().await, after.as_ref()).await.unwrap(), None);
+    is_counted_right(&scene).await;
+    // They count on from there.
+    scene.image(&web, 2).await;
+    scene.push(&web, "2", &image).await;
+    is_counted_right(&scene).await;
+}
+
+async fn what_others_hold_as_well_is_looked_up_of_so_many_blobs_and_manifests_and_no_more(scene: Scene) {
+    let (web, api) = (scene.repository("dev/web").await, scene.repository("dev/api").await);
+    scene.image(&web, 1).await;
+    // With the image's two blobs and its manifest, as many as are looked up.
+    let most = Storage::MOST_LOOKED_UP - 3;
+    let fill = |from: u64, to: u64| {
+        let id = web.id;
+        scene.write(move |tx| {
+            Box::pin(async move {
+                for number in from..to {
+                    let blob = format!("sha256:{number:064x}").parse().unwrap();
+                    blobs::record(tx, &blob, 1, &format!("blobs/{blob}"), at(0)).await?;
+                    blobs::link(tx, id, &blob, at(0)).await?;
+                }
+                Ok(())
+            })
+        })
+    };
+    let of = async |repository: &Repository| {
+        storage::of_repository(&mut scene.read().await, repository.id).await.unwrap()
+    };
+    let of_dev = async || storage::of_namespace(&mut scene.read().await, &dev()).await.unwrap();
+    for from in (0..most).step_by(500) {
+        fill(from, most.min(from + 500)).await;
+    }
+    assert_eq!(of(&web).await, alone(110 + most, 0));
+    assert_eq!(of_dev().await.storage.shared(), Some(0));
+    fill(most, most + 1).await;
+    assert_eq!(of(&web).await, Storage { total: 110 + most + 1, unique: None });
+    assert_eq!(of(&api).await, alone(0, 0), "of a small repository it is told as ever");
+    let summary = repositories::summary(&mut scene.read().await, web.id).await.unwrap().unwrap();
+    assert_eq!((summary.size_bytes, summary.unique_bytes), (110 + most + 1, None));
+    let manifest = manifests_of(&scene, &web, &[1]).await;
+    let held = of_dev().await;
+    let total = 110 + most + 1 + manifest;
+    assert_eq!(held.storage, Storage { total, unique: None });
+    assert_eq!(held.deleted, Some(0), "nothing is deleted, and so nothing has to be looked up");
+    let id = web.id;
+    scene.write(move |tx| Box::pin(repositories::delete(tx, id, &Author::System, at(1)))).await;
+    assert_eq!((of_dev().await.deleted, of_dev().await.storage.total), (None, total));
 }

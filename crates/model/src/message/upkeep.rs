@@ -82,6 +82,31 @@ pub enum Upkeep {
         /// What it holds, in bytes.
         held: i64,
     },
+    /// What was counted of the blobs of a repository was not what it has, and was counted anew.
+    MiscountedBlobs {
+        /// The repository.
+        repository: RepositoryRef,
+        /// What was counted, in bytes.
+        counted: i64,
+        /// What it has, in bytes.
+        held: i64,
+    },
+    /// What was counted of the tags of a repository was not what it has, and was counted anew.
+    MiscountedTags {
+        /// The repository.
+        repository: RepositoryRef,
+        /// What was counted.
+        counted: i64,
+        /// How many it has.
+        held: i64,
+    },
+    /// What was counted of all blobs was not what they have, and was counted anew.
+    MiscountedStore {
+        /// What was counted, in bytes.
+        counted: i64,
+        /// What they have, in bytes.
+        held: i64,
+    },
     /// A blob is damaged.
     DamagedBlob {
         /// Which.
@@ -144,9 +169,17 @@ impl Upkeep {
             Self::Miscounted { namespace, counted, held } => {
                 let whose =
                     if eyes.everything() { namespace.to_string() } else { "another namespace".to_owned() };
-                let (counted, held) = (size(counted.unsigned_abs()), size(held.unsigned_abs()));
-                format!("{whose} holds {held} and not {counted}, as was counted; that was put right")
+                miscounted(&whose, *counted, *held)
             }
+            Self::MiscountedBlobs { repository, counted, held } => {
+                miscounted(&repository.shown(eyes), *counted, *held)
+            }
+            Self::MiscountedTags { repository, counted: before, held } => {
+                let tags = counted(held.unsigned_abs(), "tag", "tags");
+                let whose = repository.shown(eyes);
+                format!("{whose} has {tags} and not {before}, as was counted; that was put right")
+            }
+            Self::MiscountedStore { counted, held } => miscounted("the store", *counted, *held),
             Self::DamagedBlob { digest, holders, damage } => {
                 format!("blob {digest}, {}: {}", places(holders, eyes), words(damage, eyes))
             }
@@ -161,6 +194,11 @@ impl Upkeep {
             }
         }
     }
+}
+
+fn miscounted(whose: &str, counted: i64, held: i64) -> String {
+    let (counted, held) = (size(counted.unsigned_abs()), size(held.unsigned_abs()));
+    format!("{whose} holds {held} and not {counted}, as was counted; that was put right")
 }
 
 /// The store's words name its files.
