@@ -72,6 +72,7 @@ const ROWS: &[Row] = &[
     ("GET /api/v0/jobs/{id}",                                                            [401, 404, 200, 200]),
     ("GET /api/v0/jobs/{id}/logs",                                                       [401, 404, 200, 200]),
     // The job has ended well: there is nothing to cancel and nothing to try again.
+    ("POST /api/v0/jobs/retry",                                                          [401, 202, 202, 202]),
     ("POST /api/v0/jobs/{id}/cancel",                                                    [401, 404, 409, 409]),
     ("POST /api/v0/jobs/{id}/retry",                                                     [401, 404, 400, 400]),
     ("GET /api/v0/pauses",                                                               [200, 200, 200, 200]),

@@ -230,11 +230,11 @@ async fn retry_job(
     Ok((StatusCode::ACCEPTED, Json(job.into())))
 }
 
-/// Try all failed jobs again
+/// Retry all failed jobs
 ///
-/// Those that the filter names and that nobody has tried again yet, the newest 100 of them; `more` tells that there are
-/// others. Each is tried again as by `/jobs/{id}/retry`; `left` counts those that cannot be. A status in the filter is
-/// not looked at.
+/// Retries the failed jobs that match the filter and that nobody has retried yet, newest first, 100 of them at most,
+/// each as `/jobs/{id}/retry` does. `left` counts those that cannot be retried; `more` says that older ones were not
+/// looked at. Of the failed polls of a pull mirror only the last is retried. A status in the filter is ignored.
 #[utoipa::path(
     post, path = "/jobs/retry", tag = "jobs",
     params(JobQuery),
