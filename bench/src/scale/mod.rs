@@ -109,6 +109,9 @@ async fn prepared(binary: &Path, kind: Kind, size: Size) -> Result<Longshore> {
     let now = jiff::Timestamp::now();
     fill::fill(&db, size, now).await?;
     drop(db);
+    if matches!(kind, Kind::Postgres) {
+        tokio::task::spawn_blocking(move || postgres::vacuum(&url)).await?;
+    }
     println!("filled in {:.0} s", began.elapsed().as_secs_f64());
     server.restart().await;
     Ok(server)

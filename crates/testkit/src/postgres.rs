@@ -32,6 +32,15 @@ pub fn new_database() -> String {
     format!("postgres://longshore@localhost/{name}?host={folder}")
 }
 
+/// Does at once what autovacuum does within a minute: what was written in bulk gets statistics. Blocks.
+pub fn vacuum(url: &str) {
+    let done = Command::new(SERVER.programs.join("psql"))
+        .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--command=VACUUM ANALYZE", url])
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "psql: {}", String::from_utf8_lossy(&done.stderr));
+}
+
 /// Keeps everybody from a table until what is answered is dropped, as if the server stood still. Blocks.
 pub fn hold(url: &str, table: &str) -> impl Drop + use<> {
     struct Holding(Child);
