@@ -1,5 +1,5 @@
 // What the site's program cannot do for itself: notice that it has died or never came, and that the server was
-// updated under it. It stands in the page, runs before everything else and needs nothing.
+// updated under it. Each page loads it by itself, before the program, and it needs nothing.
 (() => {
   "use strict";
   /** When the page was last reloaded from here; a page that dies again within this pause waits for a click. */
@@ -12,15 +12,15 @@
   const CURRENT = "/pkg/current";
 
   const hydrated = () => document.documentElement.hasAttribute("data-hydrated");
-  let [dead, told, leaving, looked] = [false, false, false, 0];
+  let [dead, leaving, looked, note, due] = [false, false, 0];
   addEventListener("pagehide", () => (leaving = true));
   addEventListener("beforeunload", () => (leaving = true));
   addEventListener("pageshow", () => (leaving = false));
 
   function say(text, mayReload = true) {
-    if (told) return;
-    told = true;
-    const note = document.createElement("div");
+    // What came later matters more: a page that has died says so, even where the server was updated before.
+    note?.remove();
+    note = document.createElement("div");
     note.className = "page-note";
     note.setAttribute("role", "alert");
     note.append(text);
@@ -42,7 +42,8 @@
     } catch {
       // Without storage, the page is reloaded by a click alone.
     }
-    location.replace(location.href);
+    // With its fragment, the address would be no more than a place on this page.
+    location.replace(location.href.split("#", 1)[0]);
   }
 
   /** Whether the page may be reloaded without asking: it was not just now, and nothing that was typed would be lost. */
@@ -62,7 +63,8 @@
     dead = true;
     if (mayReload()) {
       say(`${text} It is being reloaded.`, false);
-      whenServed(reload);
+      // Somebody may have typed something while the server was away.
+      whenServed(() => (mayReload() ? reload() : say(text)));
     } else {
       say(text);
     }
@@ -94,13 +96,18 @@
 
   /** Says that the server has other files than those that this page was made with. */
   async function lookForUpdate() {
-    if (document.hidden || dead || told || Date.now() - looked < LOOK) return;
+    if (document.hidden || dead || note || due) return;
+    const early = looked + LOOK - Date.now();
+    if (early > 0) {
+      due = setTimeout(() => ((due = undefined), lookForUpdate()), early);
+      return;
+    }
     looked = Date.now();
     const own = /\/pkg\/([0-9a-f]+)\//.exec(document.getElementById("style")?.href ?? "")?.[1];
     const answer = await fetch(CURRENT, { cache: "no-store" }).catch(() => undefined);
     if (!own || !answer?.ok) return;
     const current = (await answer.text()).trim();
-    if (/^[0-9a-f]+$/.test(current) && current !== own) {
+    if (/^[0-9a-f]+$/.test(current) && current !== own && !dead) {
       say("Longshore was updated since this page was loaded. Reload it to go on with the new version.");
     }
   }

@@ -22,7 +22,7 @@ pub(crate) fn Arrival() -> impl IntoView {
     Effect::new(move |last: Option<Heading>| {
         path.track();
         match last {
-            None => Rc::new(RefCell::new(find_heading())),
+            None => Rc::new(RefCell::new(find_heading().map(with_text))),
             Some(last) => {
                 let waiting = Rc::clone(&last);
                 until(LOOKS, move || focus_heading(&waiting));
@@ -33,8 +33,9 @@ pub(crate) fn Arrival() -> impl IntoView {
     restore_scroll();
 }
 
-/// The heading that had the focus, or could have had it.
-type Heading = Rc<RefCell<Option<Element>>>;
+/// The heading that had the focus, or could have had it, and what it said: from one thing to another of its kind, the
+/// element stays and its text changes.
+type Heading = Rc<RefCell<Option<(Element, String)>>>;
 
 /// Hears of each click before the router does, which may leave the page at once. It listens for as long as the page
 /// lives.
@@ -57,13 +58,16 @@ fn find_heading() -> Option<Element> {
     document().query_selector("main h1").ok().flatten()
 }
 
+fn with_text(heading: Element) -> (Element, String) {
+    let text = heading.text_content().unwrap_or_default();
+    (heading, text)
+}
+
 /// Focuses the heading where it is another one than before. Answers whether there is nothing more to wait for.
 fn focus_heading(last: &Heading) -> bool {
-    let heading = match find_heading() {
-        Some(heading) if last.borrow().as_ref() != Some(&heading) => heading,
-        _ => return false,
-    };
-    last.replace(Some(heading.clone()));
+    let found = find_heading().map(with_text);
+    let Some((heading, _)) = found.clone().filter(|_| *last.borrow() != found) else { return false };
+    last.replace(found);
     let within = document().query_selector("dialog:modal").ok().flatten();
     let typing = document().active_element().is_some_and(|focused| {
         focused.closest("main :is(input, textarea, select)").is_ok_and(|field| field.is_some())
@@ -95,7 +99,9 @@ fn restore_scroll() {
         let returning = window_event_listener(ev::popstate, move |_| {
             let at = address().and_then(|here| left.with_value(|left| left.get(&here).copied()));
             if let Some(at) = at.filter(|at| *at > 0.0) {
-                until(LOOKS, move || scroll_to(at));
+                let here = address();
+                // Who has gone on is not taken there any more.
+                until(LOOKS, move || address() != here || scroll_to(at));
             }
         });
         on_cleanup(move || returning.remove());

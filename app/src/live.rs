@@ -3,7 +3,8 @@
 //! A page opens one stream at most, and none while it is hidden: over HTTP/1.1 all tabs of a site
 //! share six connections. Where more tabs are seen than the server lets follow at once, they take
 //! turns. A stream that breaks is opened again, with growing pauses, and the page says so until it
-//! is back. One that the server refuses, because who asks may not follow this, is left alone.
+//! is back. One that the server refuses, because who asks may not follow this, is left alone; where the session has
+//! ended, the page looks who reads it.
 
 use std::{
     cell::{Cell, RefCell},
@@ -23,7 +24,10 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{AbortController, MessageEvent, RequestInit, Response};
 
-use crate::components::{Alert, Tone};
+use crate::{
+    components::{Alert, Tone},
+    session::{Session, use_session},
+};
 
 /// A stream that is back within this time was never missed.
 const GRACE: Duration = Duration::from_millis(1_500);
@@ -53,6 +57,7 @@ pub fn follow(
     on_news: impl Fn(News) + 'static,
 ) -> ReadSignal<bool> {
     let (lost, set_lost) = signal(false);
+    let session = use_session();
     let (address, on_news): (Rc<dyn Fn() -> _>, Rc<dyn Fn(_)>) = (Rc::new(address), Rc::new(on_news));
     Effect::new(move |_| {
         if address().is_none() {
@@ -62,6 +67,7 @@ pub fn follow(
             address: Rc::clone(&address),
             on_news: Rc::clone(&on_news),
             lost: set_lost,
+            session,
             stream: RefCell::default(),
             timer: RefCell::default(),
             pause: RefCell::new(FIRST_PAUSE),
@@ -105,6 +111,7 @@ struct Follower {
     address: Rc<dyn Fn() -> Option<String>>,
     on_news: Rc<dyn Fn(News)>,
     lost: WriteSignal<bool>,
+    session: Session,
     stream: RefCell<Option<Stream>>,
     /// The next attempt, or the end of the grace.
     timer: RefCell<Option<TimeoutHandle>>,
@@ -184,15 +191,21 @@ impl Follower {
         self.close();
         let (follower, address) = (Rc::clone(self), untrack(|| (self.address)()));
         spawn_local(async move {
-            let refused = match address {
-                Some(address) => is_refused(&address).await,
-                None => false,
+            let status = match address {
+                Some(address) => status_of(&address).await,
+                None => None,
             };
-            if refused {
-                follower.over.set(true);
+            if follower.over.get() {
+                return;
             }
-            if !follower.over.get() {
-                follower.retry();
+            match status {
+                // The session has ended: what stands still must not look as if somebody were signed in.
+                Some(401) => {
+                    follower.over.set(true);
+                    follower.session.actor.refetch();
+                }
+                Some(403 | 404) => follower.over.set(true),
+                _ => follower.retry(),
             }
         });
     }
@@ -240,19 +253,16 @@ impl Drop for Stream {
     }
 }
 
-/// Whether the server lets nobody like the reader follow events at this address. The stream itself does not tell a
-/// page why it has ended.
-async fn is_refused(address: &str) -> bool {
-    let Ok(giving_up) = AbortController::new() else { return false };
+/// What the server answers to who follows events at this address. The stream itself does not tell a page why it has
+/// ended.
+async fn status_of(address: &str) -> Option<u16> {
+    let giving_up = AbortController::new().ok()?;
     let options = RequestInit::new();
     options.set_signal(Some(&giving_up.signal()));
     let answer = JsFuture::from(window().fetch_with_str_and_init(address, &options)).await;
     // A stream that is open after all would stay open.
     giving_up.abort();
-    answer
-        .ok()
-        .and_then(|answer| answer.dyn_into::<Response>().ok())
-        .is_some_and(|answer| matches!(answer.status(), 401 | 403 | 404))
+    Some(answer.ok()?.dyn_into::<Response>().ok()?.status())
 }
 
 async fn read(mut events: SelectAll<EventSourceSubscription>, follower: Rc<Follower>) {

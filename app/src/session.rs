@@ -1,11 +1,11 @@
 //! Who reads the page, for all pages: signing in and out changes it everywhere at once.
 
-use leptos::{either::Either, prelude::*, server::ServerActionError};
+use leptos::{either::Either, ev, prelude::*, server::ServerActionError};
 use leptos_router::{components::A, hooks::use_location};
 use longshore_model::Actor;
 
 use crate::{
-    components::{Awaited, Button, ButtonKind},
+    components::{Awaited, Button, ButtonKind, Way, use_leaving},
     paths,
     server::{Answer, SignIn, SignOut, whoami},
 };
@@ -55,7 +55,15 @@ fn provide_form_error() {
 /// The reader's name and the way out, or the way in.
 #[component]
 pub(crate) fn SignedIn() -> impl IntoView {
-    let session = use_session();
+    let (session, leaving) = (use_session(), use_leaving());
+    let out = Callback::new(move |()| {
+        session.sign_out.dispatch(SignOut {});
+    });
+    let leave = move |event: ev::MouseEvent| {
+        if leaving.asks(None, Way::Out(out)) {
+            event.prevent_default();
+        }
+    };
     view! {
         <Awaited
             resource=session.actor
@@ -63,7 +71,7 @@ pub(crate) fn SignedIn() -> impl IntoView {
                 Ok(Actor::User(user)) => Either::Left(view! {
                     <ActionForm action=session.sign_out attr:class="signed-in">
                         <span class="signed-in-name">{user.name.to_string()}</span>
-                        <Button kind=ButtonKind::Quiet>"Sign out"</Button>
+                        <Button kind=ButtonKind::Quiet on:click=leave>"Sign out"</Button>
                     </ActionForm>
                 }),
                 _ => Either::Right(view! { <A href="/sign-in">"Sign in"</A> }),

@@ -5,13 +5,15 @@ use leptos_router::hooks::use_navigate;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement, KeyboardEvent};
 
+use crate::components::{Way, use_leaving};
+
 /// How long after `g` the letter may come, in milliseconds.
 const PAUSE: f64 = 1_500.0;
 
 /// Listens for the keys. Renders nothing.
 #[component]
 pub(crate) fn Shortcuts() -> impl IntoView {
-    let navigate = use_navigate();
+    let (navigate, leaving) = (use_navigate(), use_leaving());
     Effect::new(move |_| {
         let navigate = navigate.clone();
         let after_g = StoredValue::new(None::<f64>);
@@ -30,7 +32,9 @@ pub(crate) fn Shortcuts() -> impl IntoView {
                 _ => return,
             };
             event.prevent_default();
-            navigate(page, Default::default());
+            if !leaving.asks(None, Way::Page { href: page.to_owned(), scroll: true }) {
+                navigate(page, Default::default());
+            }
         });
         on_cleanup(move || listening.remove());
     });

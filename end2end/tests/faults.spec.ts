@@ -16,6 +16,8 @@ test.describe("a page whose program dies", () => {
   test("says so and is reloaded once, then waits for a click", async ({ page, longshore }) => {
     await signIn(page, longshore.admin, "/system");
     await page.evaluate(() => Object.assign(window, { before: true }));
+    // An address that names a place on the page is loaded again as well.
+    await page.evaluate(() => (location.hash = "content"));
     await page.evaluate(die);
     await expect.poll(() => page.evaluate(() => "before" in window).catch(() => true)).toBe(false);
     await hydrated(page);
@@ -25,6 +27,16 @@ test.describe("a page whose program dies", () => {
     await note.getByRole("button", { name: "Reload" }).click();
     await expect(note).toBeHidden();
     await hydrated(page);
+  });
+
+  test("says so instead of what was said before", async ({ page, longshore }) => {
+    await signIn(page, longshore.admin, "/system");
+    await page.route("**/pkg/current", (route) => route.fulfill({ body: "feedfacefeedface\n" }));
+    await page.evaluate(() => window.dispatchEvent(new Event("longshore-reconnected")));
+    await expect(page.getByText("Longshore was updated since this page was loaded.")).toBeVisible();
+    await page.evaluate(() => sessionStorage.setItem("longshore-reloaded", String(Date.now())));
+    await page.evaluate(die);
+    await expect(page.getByRole("alert").filter({ hasText: "This page has stopped working." })).toBeVisible();
   });
 
   test("is not reloaded over what somebody has typed", async ({ page, longshore }) => {
@@ -139,6 +151,22 @@ test.describe("a stream of events that is refused", () => {
     await page.getByRole("searchbox").fill("still the same page");
     expect(asked).toBe(2);
     await expect(page.getByText("The connection to the server is lost")).toBeHidden();
+  });
+});
+
+test.describe("a page whose session has ended", () => {
+  test.use({ expectedComplaints: [/status of 401/] });
+
+  test("does not look as if somebody were signed in", async ({ page, context, longshore }) => {
+    // A stream that ends at once and is opened again.
+    const ended = { contentType: "text/event-stream", body: "retry: 200\n\n" };
+    await page.route("**/events?**", (route) => route.fulfill(ended));
+    await signIn(page, longshore.admin, "/system");
+    const rail = page.getByRole("navigation", { name: "Main" });
+    await expect(rail.getByRole("button", { name: "Sign out" })).toBeVisible();
+    await context.clearCookies();
+    await page.unroute("**/events?**");
+    await expect(rail.getByRole("link", { name: "Sign in" })).toBeVisible();
   });
 });
 

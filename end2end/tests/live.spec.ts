@@ -50,5 +50,15 @@ test("what is changed elsewhere appears by itself on every list", async ({ page,
     () => rest(longshore, "PUT", "/pauses/namespaces/alive"),
     (tab) => expect(tab.getByRole("main").getByText("is paused by admin")).toBeVisible(),
   );
+  await see(
+    "/organizations?q=alive",
+    () => organizations(longshore, "alive-as-well"),
+    (tab) => expect(tab.getByRole("row", { name: "alive-as-well" })).toBeVisible(),
+  );
+  await see(
+    "/deleted-repositories",
+    () => repository(longshore, "alive/other").then(() => rest(longshore, "DELETE", "/repositories/alive/other")),
+    (tab) => expect(tab.getByRole("row", { name: "alive/other" })).toBeVisible(),
+  );
   await rest(longshore, "DELETE", "/pauses/namespaces/alive?queued=drop");
 });

@@ -36,7 +36,7 @@ fn row(item: Activity, with_repository: bool) -> impl IntoView {
             <td>
                 <RelativeTime at=item.at/>
             </td>
-            <td>{item.author.to_string()}</td>
+            <td data-label="Who">{item.author.to_string()}</td>
             <td>
                 {match item.job {
                     Some(job) => Either::Left(view! { <A href=format!("/jobs/{job}")>{what}</A> }),
@@ -48,10 +48,10 @@ fn row(item: Activity, with_repository: bool) -> impl IntoView {
                 .then(|| {
                     let name = repository.clone();
                     view! {
-                        <td>{name.map(|name| view! { <A href=paths::below(&name, "")>{name.clone()}</A> })}</td>
+                        <td data-label="Repository">{name.map(|name| view! { <A href=paths::below(&name, "")>{name.clone()}</A> })}</td>
                     }
                 })}
-            <td>
+            <td data-label="Tag">
                 {match (repository, tag) {
                     (Some(name), Some(tag)) if tag_exists => {
                         Some(Either::Left(view! { <A href=paths::tag(&name, &tag, "")><code>{tag.clone()}</code></A> }))

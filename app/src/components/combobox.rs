@@ -2,7 +2,7 @@
 
 use leptos::{ev, prelude::*};
 
-use super::form::told;
+use super::{form::told, live_form::use_filling};
 
 /// A field with suggestions. How it behaves is the combobox pattern of the ARIA practices.
 #[component]
@@ -40,9 +40,11 @@ pub fn Combobox(
         })
     });
     let shown = Memo::new(move |_| open.get() && !options.with(Vec::is_empty));
+    let fill = use_filling();
     let choose = move |index: usize| {
         if let Some(option) = options.with_untracked(|options| options.get(index).cloned()) {
             value.set(option);
+            fill();
         }
         open.set(false);
         marked.set(None);

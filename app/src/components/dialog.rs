@@ -6,7 +6,7 @@ use leptos_router::{NavigateOptions, hooks::use_navigate};
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement};
 
-use super::{live_form::is_field_within, use_leaving};
+use super::{Way, live_form::is_field_within, use_leaving};
 
 /// A dialog that is open as long as one is at its address.
 #[component]
@@ -47,7 +47,8 @@ pub fn RouteDialog(
         move |event: ev::Event| {
             event.prevent_default();
             let part = dialog.get_untracked().map(Element::from);
-            if !leaving.asks(part.as_ref(), &back) {
+            let way = Way::Page { href: back.clone(), scroll: false };
+            if !leaving.asks(part.as_ref(), way) {
                 navigate(&back, NavigateOptions { replace: true, scroll: false, ..Default::default() });
             }
         }
@@ -56,6 +57,8 @@ pub fn RouteDialog(
     let reopen = move |_| {
         if let Some(dialog) = dialog.get_untracked().filter(|dialog| dialog.is_connected() && !dialog.open())
         {
+            // A question that was asked meanwhile would lie below it, where nobody can answer it.
+            leaving.stay();
             let _ = dialog.show_modal();
         }
     };

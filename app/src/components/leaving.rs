@@ -12,9 +12,23 @@ use super::{
 };
 use crate::arrival::before_router;
 
+/// Where somebody wants to go.
+#[derive(Clone)]
+pub(crate) enum Way {
+    /// To another page of this site.
+    Page {
+        /// Its address.
+        href: String,
+        /// Whether it is shown from its beginning.
+        scroll: bool,
+    },
+    /// Whatever this does.
+    Out(Callback<()>),
+}
+
 /// Where somebody wants to go, until it is decided what becomes of what was typed.
 #[derive(Clone, Copy)]
-pub(crate) struct Leaving(RwSignal<Option<String>>);
+pub(crate) struct Leaving(RwSignal<Option<Way>>);
 
 /// Provides the question to the whole page. Called once, by the root component.
 pub(crate) fn provide_leaving() {
@@ -27,13 +41,18 @@ pub(crate) fn use_leaving() -> Leaving {
 }
 
 impl Leaving {
-    /// Asks whether to leave `part` of the page for `href`, if anything would be lost. Answers whether it asks.
-    pub(crate) fn asks(self, part: Option<&Element>, href: &str) -> bool {
+    /// Asks whether to leave `part` of the page, if anything would be lost. Answers whether it asks.
+    pub(crate) fn asks(self, part: Option<&Element>, way: Way) -> bool {
         let asks = is_filled(part);
         if asks {
-            self.0.set(Some(href.to_owned()));
+            self.0.set(Some(way));
         }
         asks
+    }
+
+    /// Asks no more.
+    pub(super) fn stay(self) {
+        self.0.set(None);
     }
 }
 
@@ -43,8 +62,8 @@ pub(crate) fn LeaveQuestion() -> impl IntoView {
     let leaving = use_leaving();
     Effect::new(move |_| {
         before_router(move |event| {
-            if let Some(href) = leads_away(&event)
-                && leaving.asks(None, &href)
+            if let Some(way) = leads_away(&event)
+                && leaving.asks(None, way)
             {
                 event.prevent_default();
                 event.stop_propagation();
@@ -69,17 +88,23 @@ fn Question(leaving: Leaving) -> impl IntoView {
             let _ = dialog.show_modal();
         }
     });
-    let navigate = use_navigate();
-    let go = StoredValue::new_local(move |href: &str| {
-        navigate(href, NavigateOptions { scroll: false, ..Default::default() });
-    });
-    let stay = move || leaving.0.set(None);
+    let navigate = StoredValue::new_local(use_navigate());
+    // Closing it hands the focus back; taking it off the page would not.
+    let close = move || {
+        if let Some(dialog) = dialog.get_untracked() {
+            dialog.close();
+        }
+    };
     let leave = move || {
-        let href = leaving.0.get_untracked();
-        stay();
+        let way = leaving.0.get_untracked();
+        close();
         discard();
-        if let Some(href) = href {
-            go.with_value(|go| go(&href));
+        match way {
+            Some(Way::Page { href, scroll }) => navigate.with_value(|navigate| {
+                navigate(&href, NavigateOptions { scroll, ..Default::default() });
+            }),
+            Some(Way::Out(go)) => go.run(()),
+            None => {}
         }
     };
     view! {
@@ -88,12 +113,12 @@ fn Question(leaving: Leaving) -> impl IntoView {
             role="alertdialog"
             aria-labelledby="leave-title"
             node_ref=dialog
-            on:close=move |_: ev::Event| stay()
+            on:close=move |_: ev::Event| leaving.stay()
         >
             <h2 id="leave-title">"Discard what you entered?"</h2>
             <div class="confirm-text"><p>"It has not been saved."</p></div>
             <div class="form-actions">
-                <Button on_press=stay>"Keep editing"</Button>
+                <Button on_press=close>"Keep editing"</Button>
                 <Button kind=ButtonKind::Danger on_press=leave>"Discard"</Button>
             </div>
         </dialog>
@@ -101,7 +126,7 @@ fn Question(leaving: Leaving) -> impl IntoView {
 }
 
 /// The page of this site that a click leads to, where it leaves the present one.
-fn leads_away(event: &MouseEvent) -> Option<String> {
+fn leads_away(event: &MouseEvent) -> Option<Way> {
     let elsewhere =
         event.button() != 0 || event.meta_key() || event.ctrl_key() || event.shift_key() || event.alt_key();
     let link = event.target()?.dyn_into::<Element>().ok()?.closest("a[href]").ok()??;
@@ -112,6 +137,8 @@ fn leads_away(event: &MouseEvent) -> Option<String> {
     let stays = link.pathname() == here.pathname().ok()?;
     let external =
         link.origin() != here.origin().ok()? || !link.target().is_empty() || link.rel().contains("external");
-    (!elsewhere && !decided && !stays && !external)
-        .then(|| format!("{}{}{}", link.pathname(), link.search(), link.hash()))
+    (!elsewhere && !decided && !stays && !external).then(|| Way::Page {
+        href: format!("{}{}{}", link.pathname(), link.search(), link.hash()),
+        scroll: !link.has_attribute("data-noscroll"),
+    })
 }

@@ -7,15 +7,15 @@
 
 use leptos::{context::Provider, ev, html, prelude::*};
 use wasm_bindgen::JsCast;
-use web_sys::{Element, HtmlElement, HtmlFormElement, HtmlInputElement};
+use web_sys::{Element, Event, HtmlElement, HtmlFormElement, HtmlInputElement};
 
 /// Whether the browser has taken the page over, so that it answers to clicks.
 #[derive(Clone, Copy)]
 struct Live(RwSignal<bool>);
 
-/// Around everything that nothing but a script can send.
+/// Around everything that nothing but a script can send: the form.
 #[derive(Clone, Copy)]
-struct NeedsScript;
+struct NeedsScript(NodeRef<html::Form>);
 
 /// What stands in a form without script. It is set as text: browsers with script see no elements in there.
 const WITHOUT_SCRIPT: &str = "<p class=\"alert tone-warn\">This form needs JavaScript, which is switched off or blocked \
@@ -41,8 +41,21 @@ pub(crate) fn announce_hydration() {
 /// Whether a submit button here would do nothing yet.
 pub(super) fn cannot_submit() -> Signal<bool> {
     match (use_context::<NeedsScript>(), use_context::<Live>()) {
-        (Some(NeedsScript), Some(Live(live))) => Signal::derive(move || !live.get()),
+        (Some(NeedsScript(_)), Some(Live(live))) => Signal::derive(move || !live.get()),
         _ => Signal::stored(false),
+    }
+}
+
+/// Says that something was entered in the form around, other than by typing in one of its fields.
+pub(super) fn use_filling() -> impl Fn() + Copy + Send + Sync + 'static {
+    let form = use_context::<NeedsScript>();
+    move || {
+        if let Some(form) = form.and_then(|NeedsScript(form)| form.get_untracked())
+            && let Ok(event) = Event::new("input")
+        {
+            // Only an event that is being dispatched already could not be.
+            let _ = form.dispatch_event(&event);
+        }
     }
 }
 
@@ -58,6 +71,9 @@ pub fn LiveForm(
     /// Whether what stands in it is saved, where it stays on the page afterwards.
     #[prop(optional, into)]
     saved: Signal<bool>,
+    /// Whether it is being saved, where it stays on the page afterwards.
+    #[prop(optional, into)]
+    saving: Signal<bool>,
     /// The fields and buttons.
     children: Children,
 ) -> impl IntoView {
@@ -68,13 +84,21 @@ pub fn LiveForm(
             request_animation_frame(move || focus_first_field(&form));
         }
     });
+    // What is typed while it is being saved is not saved with it.
+    let typed = StoredValue::new(false);
     Effect::new(move |_| {
-        if let (true, Some(form)) = (saved.get(), form.get()) {
+        if saving.get() {
+            typed.set_value(false);
+        }
+    });
+    Effect::new(move |_| {
+        if let (true, false, Some(form)) = (saved.get(), typed.get_value(), form.get()) {
             // Removing an attribute of a plain name cannot fail.
             let _ = form.remove_attribute(FILLED);
         }
     });
     let fill = move || {
+        typed.set_value(true);
         if let Some(form) = form.get_untracked() {
             let _ = form.set_attribute(FILLED, "");
         }
@@ -95,7 +119,7 @@ pub fn LiveForm(
             on:change=move |_| fill()
         >
             <noscript inner_html=WITHOUT_SCRIPT></noscript>
-            <Provider value=NeedsScript>{children()}</Provider>
+            <Provider value=NeedsScript(form)>{children()}</Provider>
         </form>
     }
 }

@@ -26,13 +26,14 @@ where
     V: IntoView + 'static,
     F: Fn(T) -> V + Clone + Send + Sync + 'static,
 {
+    let failures = Failures::of(move || resource.refetch());
     view! {
         <Awaited
             resource=resource
             fallback=loading
             children=move |loaded| match loaded {
-                Ok(loaded) => Either::Left(children(loaded).into_any()),
-                Err(error) => Either::Right(view! { <Failure error=error again=move || resource.refetch()/> }),
+                Ok(loaded) => Either::Left(failures.none(children(loaded).into_any())),
+                Err(error) => Either::Right(failures.shown(error)),
             }
         />
     }
@@ -54,15 +55,44 @@ where
     V: IntoView + 'static,
     F: Fn(T, B::Output) -> V + Clone + Send + Sync + 'static,
 {
+    let failures = Failures::of(move || resource.refetch());
     view! {
         <Awaited
             resource=(resource, beside)
             fallback=loading
             children=move |(loaded, beside): (Answer<T>, B::Output)| match loaded {
-                Ok(loaded) => Either::Left(children(loaded, beside).into_any()),
-                Err(error) => Either::Right(view! { <Failure error=error again=move || resource.refetch()/> }),
+                Ok(loaded) => Either::Left(failures.none(children(loaded, beside).into_any())),
+                Err(error) => Either::Right(failures.shown(error)),
             }
         />
+    }
+}
+
+/// Why a resource could not be had the last time, so that the same is not read out at each attempt.
+#[derive(Clone, Copy)]
+struct Failures {
+    again: Callback<()>,
+    last: StoredValue<Option<AppError>>,
+}
+
+impl Failures {
+    fn of(again: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { again: Callback::new(move |()| again()), last: StoredValue::new(None) }
+    }
+
+    fn none(self, view: AnyView) -> AnyView {
+        self.remember(None);
+        view
+    }
+
+    fn shown(self, error: AppError) -> impl IntoView {
+        let repeated = self.remember(Some(error.clone()));
+        view! { <Failure error=error again=self.again repeated=repeated/> }
+    }
+
+    /// Answers whether it is the same as before. The page may have been left meanwhile.
+    fn remember(self, error: Option<AppError>) -> bool {
+        self.last.try_update_value(|last| std::mem::replace(last, error.clone()) == error).unwrap_or_default()
     }
 }
 
@@ -75,9 +105,13 @@ fn loading() -> impl IntoView {
 pub fn Failure(
     /// What went wrong.
     error: AppError,
-    /// Tries to load it again. The whole page is loaded again where it is not given.
-    #[prop(default = Callback::new(|()| reload()), into)]
-    again: Callback<()>,
+    /// Tries to load it again. Where it is not given, a button loads the whole page again, and nothing does so by
+    /// itself: while the server is away, the browser would show an error of its own instead.
+    #[prop(optional, into)]
+    again: Option<Callback<()>>,
+    /// Whether this was said already.
+    #[prop(optional)]
+    repeated: bool,
 ) -> impl IntoView {
     let AppError(problem) = error;
     if problem.code == Code::NotAuthenticated {
@@ -106,22 +140,34 @@ pub fn Failure(
             </EmptyState>
         }
         .into_any(),
-        _ => view! { <Later problem=sentence(&problem.message) again=again/> }.into_any(),
+        status => {
+            // What is refused for another reason will be refused the next time as well.
+            let passes = status >= 500 || status == 429;
+            view! { <Later problem=sentence(&problem.message) again=again passes=passes repeated=repeated/> }
+                .into_any()
+        }
     }
 }
 
-/// What could not be loaded, and is tried again by itself for as long as somebody looks at it.
+/// What could not be loaded. Where that may pass, it is tried again by itself for as long as somebody looks at it.
 #[component]
-fn Later(problem: String, again: Callback<()>) -> impl IntoView {
+fn Later(problem: String, again: Option<Callback<()>>, passes: bool, repeated: bool) -> impl IntoView {
     let session = use_session();
+    let by_itself = passes && again.is_some();
     let again = move || {
         // Who could not be asked for either, may be somebody.
         if session.actor.with_untracked(|actor| matches!(actor, Some(Err(_)))) {
             session.actor.refetch();
         }
-        again.run(());
+        match again {
+            Some(again) => again.run(()),
+            None => reload(),
+        }
     };
     Effect::new(move |_| {
+        if !by_itself {
+            return;
+        }
         let timer = set_interval_with_handle(
             move || {
                 if !document().hidden() {
@@ -137,12 +183,12 @@ fn Later(problem: String, again: Callback<()>) -> impl IntoView {
         });
     });
     view! {
-        <Alert tone=Tone::Bad>
+        <div class=format!("alert {}", Tone::Bad.class()) role=(!repeated).then_some("alert")>
             <p>{problem}</p>
             <div class="actions ways-on">
                 <Button on_press=again>"Try again"</Button>
             </div>
-        </Alert>
+        </div>
     }
 }
 
@@ -216,6 +262,7 @@ fn WaysOn(newer: Version, overwrite: Option<Callback<Version>>) -> impl IntoView
 /// in the fields.
 fn reload() {
     let location = window().location();
-    // A page that cannot be gone to stays as it is.
-    let _ = location.href().and_then(|here| location.replace(&here));
+    // With its fragment, the address would be no more than a place on this page. A page that cannot be gone to stays as
+    // it is.
+    let _ = location.href().and_then(|here| location.replace(here.split('#').next().unwrap_or_default()));
 }

@@ -41,7 +41,7 @@ pub use form::{
     focus_first_error,
 };
 pub use in_browser::in_browser;
-pub(crate) use leaving::{LeaveQuestion, provide_leaving, use_leaving};
+pub(crate) use leaving::{LeaveQuestion, Way, provide_leaving, use_leaving};
 pub use list::{FilterSelect, FilterText, ListPager, ListQuery, use_list_query};
 pub use live_form::LiveForm;
 pub(crate) use live_form::{announce_hydration, is_filled};

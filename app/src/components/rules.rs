@@ -4,7 +4,7 @@
 use leptos::prelude::*;
 use longshore_policy::{Field, Operator, RawRule, Rule, Rules, RulesError, StoredRules};
 
-use super::{Choice, form::told};
+use super::{Choice, form::told, live_form::use_filling};
 use crate::{error::AppError, sentence::sentence};
 
 /// One rule as it stands in the form. Cheap to copy; the key keeps its place when others go.
@@ -150,7 +150,11 @@ pub fn RulesEditor(
     #[prop(into)]
     problem: Signal<Option<AppError>>,
 ) -> impl IntoView {
-    let every_tag = input.every_tag;
+    let (every_tag, fill) = (input.every_tag, use_filling());
+    let add = move |_| {
+        input.add();
+        fill();
+    };
     let whole = move || problem.with(|problem| problem.as_ref().and_then(|problem| problem.about("rules")));
     view! {
         <fieldset class="rules">
@@ -187,7 +191,7 @@ pub fn RulesEditor(
                         <RuleRow input=input rule=rule index=index problem=problem/>
                     </For>
                 </ol>
-                <button type="button" class="button" on:click=move |_| input.add()>"+ Add a rule"</button>
+                <button type="button" class="button" on:click=add>"+ Add a rule"</button>
                 <p class="error" aria-live="polite">{move || whole().map(|whole| sentence(&whole))}</p>
             </div>
         </fieldset>
@@ -211,6 +215,11 @@ fn RuleRow(
     let error = Memo::new(move |_| rule.mistake().or_else(refused));
     let several = move || Operator::parse(&rule.operator.get()).is_ok_and(Operator::takes_several_values);
     let error_id = format!("rule-{index}-error");
+    let fill = use_filling();
+    let remove = move |_| {
+        input.remove(rule.key);
+        fill();
+    };
     let only_one = move || input.rules.with(|rules| rules.len() == 1);
     view! {
         <li><div class="rule" role="group" aria-label=format!("Rule {}", index + 1)>
@@ -237,7 +246,7 @@ fn RuleRow(
                 aria-label=format!("Remove rule {}", index + 1)
                 title="Remove this rule"
                 disabled=only_one
-                on:click=move |_| input.remove(rule.key)
+                on:click=remove
             >
                 "✕"
             </button>

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use leptos_router::components::A;
 use longshore_model::Total;
 
-/// A table that scrolls inside itself, with its first column in place.
+/// A table that scrolls inside itself. On a narrow screen each of its rows is a card.
 #[component]
 pub fn Table(
     /// What it lists, for those who hear the page.

@@ -4,7 +4,7 @@ use leptos::{either::Either, prelude::*};
 use leptos_router::{components::A, hooks::use_navigate};
 use longshore_model::{
     PauseScope,
-    job::Event,
+    job::{Event, Job},
     pause::PauseView,
     view::{GarbageRules, SystemInfo},
 };
@@ -15,10 +15,10 @@ use crate::{
         PageHeader, PageTitle, Panel, RelativeTime, size,
     },
     live::ConnectionNotice,
-    pages::repository::follow_everything,
+    pages::repository::{follow_everything, turns},
     paths,
     pauses::{OtherPauses, is_paused, known_pauses, use_pauses},
-    server::{PauseFlows, collect_garbage, scrub, system_info},
+    server::{Answer, PauseFlows, collect_garbage, scrub, system_info},
 };
 
 /// The server as it describes itself.
@@ -27,12 +27,21 @@ pub fn System() -> impl IntoView {
     let info = Resource::new_blocking(|| (), |()| system_info());
     let (paused, pauses) = (known_pauses(), use_pauses());
     // What waits and runs changes with each job; what is paused is read anew when that changes.
-    let noticed = move |event: &Event| {
-        if matches!(event, Event::Pauses) {
+    let turned = turns();
+    let noticed = move |event: &Event| match event {
+        Event::Job { job } => turned(job),
+        Event::Tags { .. } | Event::Settings => true,
+        Event::Pauses => {
             pauses.changed();
+            true
         }
-        true
+        Event::Log { .. } => false,
     };
+    // They outlive what is shown, which may be read anew meanwhile.
+    let collect = Action::new(|dry_run: &bool| collect_garbage(*dry_run));
+    let scrubbing = Action::new(|(): &()| scrub());
+    show_job(collect);
+    show_job(scrubbing);
     let lost = follow_everything(noticed, move || info.refetch());
     view! {
         <PageTitle text="System"/>
@@ -43,16 +52,33 @@ pub fn System() -> impl IntoView {
         <LoadedBeside
             resource=info
             beside=paused
-            children=|info, paused| match paused {
-                Ok(paused) => Either::Left(view! { <Info info=info paused=paused/> }),
-                Err(error) => Either::Right(view! { <Failure error=error/> }),
+            children=move |info, paused| match paused {
+                Ok(paused) => Either::Left(view! {
+                    <Info info=info paused=paused collect=collect scrub=scrubbing/>
+                }),
+                Err(error) => Either::Right(view! { <Failure error=error again=move || pauses.changed()/> }),
             }
         />
     }
 }
 
+/// Goes to the job that an action has begun.
+fn show_job<I: Send + Sync + 'static>(action: Action<I, Answer<Job>>) {
+    let navigate = use_navigate();
+    Effect::new(move |_| {
+        if let Some(Ok(job)) = action.value().get() {
+            navigate(&format!("/jobs/{}", job.id), Default::default());
+        }
+    });
+}
+
 #[component]
-fn Info(info: SystemInfo, paused: Vec<PauseView>) -> impl IntoView {
+fn Info(
+    info: SystemInfo,
+    paused: Vec<PauseView>,
+    collect: Action<bool, Answer<Job>>,
+    scrub: Action<(), Answer<Job>>,
+) -> impl IntoView {
     let jobs = |status: &str, count: u64| {
         let href = format!("/jobs?status={status}");
         view! { <A href=href>{count}</A> }
@@ -81,8 +107,8 @@ fn Info(info: SystemInfo, paused: Vec<PauseView>) -> impl IntoView {
                 </Facts>
             </Panel>
             <Standstill paused=paused/>
-            <Garbage rules=info.garbage/>
-            <Integrity/>
+            <Garbage rules=info.garbage collect=collect/>
+            <Integrity begin=scrub/>
             <Panel title="For scripts">
                 <p>
                     "Everything on this site can be done by REST: "
@@ -136,15 +162,8 @@ fn Standstill(paused: Vec<PauseView>) -> impl IntoView {
 
 /// The button that has everything read and compared with its digest.
 #[component]
-fn Integrity() -> impl IntoView {
-    let begin = Action::new(|(): &()| scrub());
+fn Integrity(begin: Action<(), Answer<Job>>) -> impl IntoView {
     let problem = Signal::derive(move || begin.value().get().and_then(Result::err));
-    let navigate = use_navigate();
-    Effect::new(move |_| {
-        if let Some(Ok(job)) = begin.value().get() {
-            navigate(&format!("/jobs/{}", job.id), Default::default());
-        }
-    });
     view! {
         <Panel title="Integrity">
             <p>
@@ -169,15 +188,8 @@ fn Integrity() -> impl IntoView {
 
 /// What is removed by itself and when, and the buttons that do it now.
 #[component]
-fn Garbage(rules: GarbageRules) -> impl IntoView {
-    let collect = Action::new(|dry_run: &bool| collect_garbage(*dry_run));
+fn Garbage(rules: GarbageRules, collect: Action<bool, Answer<Job>>) -> impl IntoView {
     let problem = Signal::derive(move || collect.value().get().and_then(Result::err));
-    let navigate = use_navigate();
-    Effect::new(move |_| {
-        if let Some(Ok(job)) = collect.value().get() {
-            navigate(&format!("/jobs/{}", job.id), Default::default());
-        }
-    });
     let begin = move |dry_run: bool| {
         collect.dispatch(dry_run);
     };

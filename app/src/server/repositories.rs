@@ -82,9 +82,10 @@ pub async fn change_repository(name: String, change: RepositoryChange) -> Answer
     Ok(admin.change_repository(&actor, &repository(&name)?, change).await?)
 }
 
-/// Deletes a repository with its tags.
+/// Deletes a repository with its tags. Answers whether it can be brought back.
 #[server(input = Json)]
-pub async fn delete_repository(name: String) -> Answer<()> {
+pub async fn delete_repository(name: String) -> Answer<bool> {
     let (admin, actor) = asked()?;
-    Ok(admin.delete_repository(&actor, &repository(&name)?).await?)
+    admin.delete_repository(&actor, &repository(&name)?).await?;
+    Ok(admin.keeps_deleted())
 }

@@ -30,12 +30,13 @@ pub async fn tag_detail(repository_name: String, name: String) -> Answer<tag::Ta
     Ok(admin.tag(&actor, &repository(&repository_name)?, &tag(&name)?).await?)
 }
 
-/// Deletes tags.
+/// Deletes tags. Answers whether they can be brought back.
 #[server(input = Json)]
-pub async fn delete_tags(repository_name: String, names: Vec<String>) -> Answer<()> {
+pub async fn delete_tags(repository_name: String, names: Vec<String>) -> Answer<bool> {
     let (admin, actor) = asked()?;
     let names = names.iter().map(|name| tag(name)).collect::<Answer<Vec<_>>>()?;
-    Ok(admin.delete_tags(&actor, &repository(&repository_name)?, &names).await?)
+    admin.delete_tags(&actor, &repository(&repository_name)?, &names).await?;
+    Ok(admin.keeps_deleted())
 }
 
 /// Promotes one tag by hand.

@@ -35,6 +35,12 @@ impl Admin {
         Window { length: self.0.engine.settings().garbage.retention.undo, now: self.now() }
     }
 
+    /// Whether what is deleted can be brought back for a while.
+    #[must_use]
+    pub fn keeps_deleted(&self) -> bool {
+        !self.undo_window().length.is_zero()
+    }
+
     /// The changes of a tag before `before`, or its newest ones, newest first, also of one that is deleted: at most
     /// [`TagChange::AT_ONCE`] of them. For those who may read the repository.
     ///

@@ -102,7 +102,7 @@ pub async fn add(tx: &mut Tx, entry: &NewActivity) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether the lists of repositories, policies, remotes or accounts may show something else afterwards. Tags and pauses
+/// Whether the lists of repositories, policies or accounts may show something else afterwards. Tags, pauses and remotes
 /// are announced where they change.
 fn changes_settings(kind: ActivityKind) -> bool {
     match kind {
@@ -115,7 +115,6 @@ fn changes_settings(kind: ActivityKind) -> bool {
         | ActivityKind::PolicyChanged
         | ActivityKind::PolicyDeleted
         | ActivityKind::PolicyPaused
-        | ActivityKind::RemoteChanged
         | ActivityKind::AccountCreated
         | ActivityKind::QuotaChanged => true,
         ActivityKind::TagPushed
@@ -126,7 +125,8 @@ fn changes_settings(kind: ActivityKind) -> bool {
         | ActivityKind::TagRestored
         | ActivityKind::TagReleased
         | ActivityKind::Paused
-        | ActivityKind::Resumed => false,
+        | ActivityKind::Resumed
+        | ActivityKind::RemoteChanged => false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::components::{A, Outlet};
-use longshore_model::{Account, Actor, PauseScope, pause::PauseView};
+use longshore_model::{Account, Actor, PauseScope, job::Event, pause::PauseView};
 
 use super::{Changes, Kind};
 use crate::{
@@ -10,8 +10,10 @@ use crate::{
         Awaited, Badge, ButtonKind, ButtonLink, EmptyState, ListPager, ListQuery, LoadedBeside, PageHeader,
         PageTitle, RelativeTime, SearchBox, Table, Tone, use_list_query,
     },
+    live::ConnectionNotice,
+    pages::repository::follow_everything,
     paths,
-    pauses::{PausedBadge, is_paused, known_pauses},
+    pauses::{PausedBadge, is_paused, known_pauses, use_pauses},
     server::{Answer, accounts},
     session::use_session,
 };
@@ -38,6 +40,14 @@ fn Accounts(kind: Kind) -> impl IntoView {
         move || (query.get(), changes.0.get()),
         move |(query, _): (ListQuery, usize)| accounts(query.search(), kind.is_org(), query.page()),
     );
+    let pauses = use_pauses();
+    let noticed = move |event: &Event| {
+        if *event == Event::Pauses {
+            pauses.changed();
+        }
+        *event == Event::Settings
+    };
+    let lost = follow_everything(noticed, move || changes.changed());
     let searched = Signal::derive(move || query.with(ListQuery::search).unwrap_or_default());
     let (title, search, make) = match kind {
         Kind::User => ("Users", "Search the users", "New user"),
@@ -57,6 +67,7 @@ fn Accounts(kind: Kind) -> impl IntoView {
                 }
             />
         </PageHeader>
+        <ConnectionNotice lost=lost/>
         <SearchBox action=kind.path() value=searched label=search/>
         <LoadedBeside
             resource=page

@@ -8,7 +8,7 @@ use super::Kind;
 use crate::{
     components::{
         Alert, Button, ButtonKind, ButtonLink, Fact, Facts, FormProblem, LiveForm, LoadedBeside, PageTitle,
-        ProgressBar, RouteDialog, TextField, Tone, focus_first_error, not_worked_out, size, use_notices,
+        ProgressBar, RouteDialog, TextField, Tone, focus_first_error, not_worked_out, size,
     },
     server::{namespace_storage, set_quota},
     session::use_session,
@@ -123,10 +123,8 @@ fn QuotaForm(kind: Kind, held: RwSignal<NamespaceStorage>) -> impl IntoView {
     let error = Signal::derive(move || quota.with(|typed| read(typed)).err());
     let save = Action::new(move |quota: &Option<u64>| set_quota(name.clone(), *quota));
     let problem = Signal::derive(move || save.value().get().and_then(Result::err));
-    let notices = use_notices();
     Effect::new(move |_| {
         if let Some(Ok(now)) = save.value().get() {
-            notices.say("The quota is saved.");
             held.set(now);
         }
     });
@@ -138,7 +136,7 @@ fn QuotaForm(kind: Kind, held: RwSignal<NamespaceStorage>) -> impl IntoView {
         Err(_) => focus_first_error(),
     };
     view! {
-        <LiveForm class="stack quota" on_submit=submit saved=Signal::derive(saved)>
+        <LiveForm class="stack quota" on_submit=submit saved=Signal::derive(saved) saving=save.pending()>
             <FormProblem problem=problem fields=&[]/>
             <TextField
                 name="quota"
@@ -148,6 +146,7 @@ fn QuotaForm(kind: Kind, held: RwSignal<NamespaceStorage>) -> impl IntoView {
                 hint="The most that the repositories of the namespace may hold together, such as 500 MB or 1.5 TB. Empty: no limit."
                 error=error
             />
+            {move || saved().then(|| view! { <Alert tone=Tone::Ok>"The quota is saved."</Alert> })}
             <div class="form-actions">
                 <ButtonLink href=kind.path() dialog=true>"Close"</ButtonLink>
                 <Button kind=ButtonKind::Primary busy=save.pending()>"Save"</Button>

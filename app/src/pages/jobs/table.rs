@@ -66,7 +66,7 @@ fn Row(job: Job, moving: Moving) -> impl IntoView {
                 <A href=href>{what}</A>
                 {said}
             </th>
-            <td class="nowrap">{action}</td>
+            <td class="nowrap" data-label="Action">{action}</td>
             <td><StatusBadge job=job/></td>
             <td class="job-progress"><RowProgress job=job/></td>
             <td data-label="Started">{started}</td>

@@ -1,7 +1,5 @@
 //! The list of a repository's mirrors, which follows their runs.
 
-use std::collections::HashMap;
-
 use leptos::{either::Either, prelude::*};
 use leptos_router::components::Outlet;
 use longshore_model::{job::Event, pause::RepositoryPauses, policy::Mirror};
@@ -10,7 +8,7 @@ use super::row::MirrorRow;
 use crate::{
     components::{Awaited, ButtonKind, ButtonLink, EmptyState, Loaded, Table},
     live::ConnectionNotice,
-    pages::repository::{follow_repository, use_repository},
+    pages::repository::{follow_repository, turns, use_repository},
     pauses::{holding, use_pauses},
     server::{mirrors, pauses_of},
 };
@@ -23,7 +21,13 @@ pub fn Mirrors() -> impl IntoView {
         move || (here.name.get(), here.changes(), pauses.changes()),
         |(name, ..)| async move { Ok((mirrors(name.clone()).await?, pauses_of(name).await?)) },
     );
-    let lost = follow_repository(here.name, turns(), move || here.changed());
+    let turned = turns();
+    let matters = move |event: &Event| match event {
+        Event::Job { job } => turned(job) && job.policy.is_some(),
+        Event::Pauses | Event::Settings => true,
+        Event::Tags { .. } | Event::Log { .. } => false,
+    };
+    let lost = follow_repository(here.name, matters, move || here.changed());
     view! {
         <ConnectionNotice lost=lost/>
         <div class="toolbar">
@@ -70,16 +74,4 @@ fn List(mirrors: Vec<Mirror>, pauses: RepositoryPauses) -> impl IntoView {
                 .collect_view()}
         </Table>
     })
-}
-
-/// Tells whether a mirror's job has begun or ended since the last event.
-fn turns() -> impl Fn(&Event) -> bool {
-    let seen = StoredValue::new(HashMap::new());
-    move |event| {
-        let Event::Job { job } = event else {
-            return matches!(event, Event::Pauses | Event::Settings);
-        };
-        let last = seen.try_update_value(|seen| seen.insert(job.id, job.status)).flatten();
-        job.policy.is_some() && last != Some(job.status)
-    }
 }

@@ -61,9 +61,9 @@ fn Row(held: HeldJob) -> impl IntoView {
     view! {
         <tr>
             <th scope="row" class="job-what">{what}</th>
-            <td>{repository}</td>
-            <td>{tag.map(|tag| view! { <code>{tag}</code> })}</td>
-            <td class="nowrap">{action}</td>
+            <td data-label="Repository">{repository}</td>
+            <td data-label="Tag">{tag.map(|tag| view! { <code>{tag}</code> })}</td>
+            <td class="nowrap" data-label="Action">{action}</td>
             <td class="nowrap" data-label="Waits since"><RelativeTime at=held.since/></td>
         </tr>
     }

@@ -4,14 +4,17 @@ use leptos::{either::Either, prelude::*};
 use leptos_router::components::Outlet;
 use longshore_model::{PauseScope, Remote};
 
-use super::{Changes, row::RemoteRow};
+use super::{
+    Changes,
+    row::{RemoteActions, RemoteRow},
+};
 use crate::{
     components::{
         ButtonKind, ButtonLink, EmptyState, ListPager, ListQuery, LoadedBeside, PageHeader, PageTitle,
         SearchBox, Table, use_list_query,
     },
     live::ConnectionNotice,
-    pages::repository::{changes_tags, follow_everything},
+    pages::repository::{changes_anything, follow_everything},
     pauses::{is_paused, known_pauses},
     server::remotes,
 };
@@ -23,12 +26,13 @@ pub fn Remotes() -> impl IntoView {
     let changes = Changes(RwSignal::new(0));
     provide_context(changes);
     let paused = known_pauses();
+    let actions = RemoteActions::new(changes);
     let page = Resource::new_blocking(
         move || (query.get(), changes.0.get()),
         |(query, _): (ListQuery, usize)| remotes(query.search(), query.page()),
     );
     // A job that ends has found the registry well or ill.
-    let lost = follow_everything(changes_tags, move || changes.changed());
+    let lost = follow_everything(changes_anything, move || changes.changed());
     let searched = Signal::derive(move || query.with(ListQuery::search).unwrap_or_default());
     view! {
         <PageTitle text="Remotes"/>
@@ -45,7 +49,7 @@ pub fn Remotes() -> impl IntoView {
                 let pager = view! { <ListPager page=&page/> };
                 let row = |remote: Remote| {
                     let paused = is_paused(&paused, &PauseScope::Remote(remote.id));
-                    view! { <RemoteRow remote=remote paused=paused/> }
+                    view! { <RemoteRow remote=remote paused=paused actions=actions/> }
                 };
                 let rows: Vec<_> = page.items.into_iter().map(row).collect();
                 let columns = vec!["Remote", "Kind", "User", "Used by", "Health", ""];

@@ -2,38 +2,71 @@
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::components::A;
-use longshore_model::{PauseScope, Remote};
+use longshore_model::{PauseScope, Remote, RemoteId};
 
-use super::use_changes;
+use super::Changes;
 use crate::{
     components::{
         Badge, Button, ButtonKind, ButtonLink, ConfirmButton, RelativeTime, TimeUntil, Tone, use_notices,
     },
+    error::AppError,
     paths,
     pauses::PausedBadge,
     sentence::sentence,
-    server::{delete_remote, test_remote},
+    server::{Answer, delete_remote, test_remote},
 };
+
+/// What one can do with the remotes of a list. It belongs to the page, for the list may be read anew meanwhile.
+#[derive(Clone, Copy)]
+pub(super) struct RemoteActions {
+    test: Action<RemoteId, Done>,
+    delete: Action<RemoteId, Done>,
+}
+
+/// The remote that something was done with, and what came of it.
+type Done = (RemoteId, Answer<()>);
+
+impl RemoteActions {
+    pub(super) fn new(changes: Changes) -> Self {
+        let test = Action::new(|id: &RemoteId| {
+            let id = *id;
+            async move { (id, test_remote(id).await.map(drop)) }
+        });
+        let delete = Action::new(|id: &RemoteId| {
+            let id = *id;
+            async move { (id, delete_remote(id).await) }
+        });
+        let notices = use_notices();
+        Effect::new(move |_| {
+            if let Some((_, Ok(()))) = delete.value().get() {
+                notices.say("The remote is deleted.");
+                changes.changed();
+            }
+        });
+        // A test is kept with the remote, so the list tells what it found.
+        Effect::new(move |_| {
+            if let Some((_, Ok(()))) = test.value().get() {
+                changes.changed();
+            }
+        });
+        Self { test, delete }
+    }
+}
+
+/// Why something could not be done with this remote.
+fn failed(action: Action<RemoteId, Done>, id: RemoteId) -> Option<AppError> {
+    let (with, done) = action.value().get()?;
+    done.err().filter(|_| with == id)
+}
 
 /// A remote: where it leads, who signs in, who uses it, how it is, and what one can do with it.
 #[component]
-pub(super) fn RemoteRow(remote: Remote, paused: bool) -> impl IntoView {
-    let changes = use_changes();
+pub(super) fn RemoteRow(remote: Remote, paused: bool, actions: RemoteActions) -> impl IntoView {
+    let RemoteActions { test, delete } = actions;
     let id = remote.id;
     let scope = PauseScope::Remote(id);
-    let test = Action::new(move |(): &()| test_remote(id));
-    let delete = Action::new(move |(): &()| delete_remote(id));
-    let notices = use_notices();
-    // A test is kept with the remote, so the list tells what it found.
-    Effect::new(move |_| {
-        if let Some(Ok(())) = delete.value().get() {
-            notices.say("The remote is deleted.");
-        }
-        if matches!(test.value().get(), Some(Ok(_))) || matches!(delete.value().get(), Some(Ok(()))) {
-            changes.changed();
-        }
-    });
-    let failure = move || test.value().get().and_then(Result::err).map(|error| error.to_string());
+    let testing = move || test.input().get() == Some(id);
+    let failure = move || failed(test, id).map(|error| error.to_string());
     let href = format!("/remotes/{id}");
     let host = remote.host().to_owned();
     let named = (remote.name != host).then(|| view! { <p class="row-detail">{host}</p> });
@@ -68,7 +101,14 @@ pub(super) fn RemoteRow(remote: Remote, paused: bool) -> impl IntoView {
                 {move || failure().map(|why| view! { <p class="error" role="alert">{why}</p> })}
             </td>
             <td class="row-actions">
-                <Button kind=ButtonKind::Quiet busy=test.pending() on_press=move || { test.dispatch(()); }>"Test"</Button>
+                <Button
+                    kind=ButtonKind::Quiet
+                    busy=Signal::derive(testing)
+                    disabled=test.pending()
+                    on_press=move || { test.dispatch(id); }
+                >
+                    "Test"
+                </Button>
                 <ButtonLink dialog=true href=href kind=ButtonKind::Quiet>"Edit"</ButtonLink>
                 <ButtonLink href=paths::pause(&scope) kind=ButtonKind::Quiet>"Pause…"</ButtonLink>
                 <ConfirmButton
@@ -76,8 +116,8 @@ pub(super) fn RemoteRow(remote: Remote, paused: bool) -> impl IntoView {
                     kind=ButtonKind::Quiet
                     title=question
                     busy=delete.pending()
-                    problem=Signal::derive(move || delete.value().get().and_then(Result::err))
-                    on_confirm=move || { delete.dispatch(()); }
+                    problem=Signal::derive(move || failed(delete, id))
+                    on_confirm=move || { delete.dispatch(id); }
                 >
                     <p>"Its address and its stored password are forgotten. Nothing changes at the other registry."</p>
                 </ConfirmButton>

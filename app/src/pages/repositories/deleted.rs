@@ -8,6 +8,7 @@ use leptos_router::{
 };
 use longshore_model::{
     Page,
+    job::Event,
     repository::{DeletedRepository, Elsewhere, PurgePlan},
 };
 
@@ -17,6 +18,8 @@ use crate::{
         Loaded, PageHeader, PageTitle, RelativeTime, RouteDialog, Table, TextField, TimeUntil,
         not_worked_out, size, use_list_query, use_notices,
     },
+    live::ConnectionNotice,
+    pages::repository::follow_everything,
     paths,
     server::{deleted_repositories, deleted_repository, purge_repository, restore_repository},
 };
@@ -39,6 +42,21 @@ pub fn DeletedRepositories() -> impl IntoView {
         move || (query.get(), changes.0.get()),
         |(query, _)| deleted_repositories(query.page()),
     );
+    let lost = follow_everything(
+        |event| *event == Event::Settings,
+        move || {
+            changes.0.update(|changes| *changes += 1);
+        },
+    );
+    // It outlives the list, which may be read anew meanwhile.
+    let restore = Action::new(|name: &String| restore_repository(name.clone()));
+    let (navigate, notices) = (use_navigate(), use_notices());
+    Effect::new(move |_| {
+        if let Some(Ok(back)) = restore.value().get() {
+            notices.say(format!("{} is restored.", back.name));
+            navigate(&paths::below(back.name.as_str(), ""), Default::default());
+        }
+    });
     view! {
         <PageTitle text="Deleted repositories"/>
         <nav class="trail" aria-label="Trail">
@@ -46,6 +64,7 @@ pub fn DeletedRepositories() -> impl IntoView {
             <span aria-hidden="true">"›"</span>
         </nav>
         <PageHeader title="Deleted repositories"/>
+        <ConnectionNotice lost=lost/>
         <Loaded resource=list let:page>
             {if page.items.is_empty() {
                 Either::Left(view! {
@@ -55,7 +74,7 @@ pub fn DeletedRepositories() -> impl IntoView {
                     </EmptyState>
                 })
             } else {
-                Either::Right(view! { <List page=page/> })
+                Either::Right(view! { <List page=page restore=restore/> })
             }}
         </Loaded>
         <Outlet/>
@@ -63,16 +82,8 @@ pub fn DeletedRepositories() -> impl IntoView {
 }
 
 #[component]
-fn List(page: Page<DeletedRepository>) -> impl IntoView {
-    let restore = Action::new(|name: &String| restore_repository(name.clone()));
+fn List(page: Page<DeletedRepository>, restore: Restore) -> impl IntoView {
     let problem = Signal::derive(move || restore.value().get().and_then(Result::err));
-    let (navigate, notices) = (use_navigate(), use_notices());
-    Effect::new(move |_| {
-        if let Some(Ok(back)) = restore.value().get() {
-            notices.say(format!("{} is restored.", back.name));
-            navigate(&paths::below(back.name.as_str(), ""), Default::default());
-        }
-    });
     let rows: Vec<_> = page.items.iter().map(|deleted| row(deleted, restore)).collect();
     view! {
         <FormProblem problem=problem fields=&[]/>

@@ -16,7 +16,7 @@ use crate::{
     },
     host::registry_host,
     live::ConnectionNotice,
-    pages::repository::{changes_tags, follow_everything},
+    pages::repository::{changes_anything, follow_everything},
     paths,
     server::{repositories, suggest_namespaces},
     session::use_session,
@@ -28,7 +28,7 @@ pub fn Repositories() -> impl IntoView {
     let query = use_list_query();
     let list =
         Resource::new_blocking(move || query.get(), |query| repositories(filter(&query), query.page()));
-    let lost = follow_everything(changes_tags, move || list.refetch());
+    let lost = follow_everything(changes_anything, move || list.refetch());
     let sought = RwSignal::new(None::<String>);
     let known = in_browser(move || {
         let text = sought.get();

@@ -1,9 +1,12 @@
 //! Keeping what a page shows up to date while somebody looks at it.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use leptos::prelude::*;
-use longshore_model::{Actor, job::Event};
+use longshore_model::{
+    Actor,
+    job::{Event, Job},
+};
 
 use crate::{
     components::is_filled,
@@ -14,8 +17,9 @@ use crate::{
 
 /// Many changes at once are read as one.
 const GATHER: Duration = Duration::from_millis(700);
-/// A list about everything changes all the time on a busy server, and is expensive to read.
-const GATHER_FOR_LISTS: Duration = Duration::from_secs(3);
+/// A list about everything changes all the time on a busy server, and is expensive to read; what is set up may be
+/// anything anywhere.
+const GATHER_SLOWLY: Duration = Duration::from_secs(3);
 
 /// Calls `reload` soon after something happened in the repository that matters to the page. Answers
 /// whether the connection is lost.
@@ -38,7 +42,7 @@ pub(crate) fn follow_everything(
     let signed_in = RwSignal::new(false);
     Effect::new(move |_| signed_in.set(matches!(actor.get(), Some(Ok(Actor::User(_))))));
     let address = move || signed_in.get().then(|| "/events?jobs=1".to_owned());
-    follow_gathered(address, GATHER_FOR_LISTS, matters, reload)
+    follow_gathered(address, GATHER_SLOWLY, matters, reload)
 }
 
 /// Calls `reload` soon after something was told at an address that matters to the page. Answers whether the
@@ -57,41 +61,60 @@ fn follow_gathered(
     matters: impl Fn(&Event) -> bool + 'static,
     reload: impl Fn() + Copy + 'static,
 ) -> ReadSignal<bool> {
-    let due = StoredValue::new(false);
-    let soon = move || {
-        if !due.get_value() {
-            due.set_value(true);
+    let due = StoredValue::new(None);
+    let within = move |gather: Duration| {
+        if due.get_value().is_none_or(|within| gather < within) {
+            due.set_value(Some(gather));
             wait(due, gather, reload);
         }
     };
     follow(address, move |news| match news {
         // What changed between the page and its stream, or while that was lost, was not told.
-        News::Opened => soon(),
-        News::Event(event) if matters(&event) => soon(),
+        News::Opened => within(gather),
+        News::Event(event) if matters(&event) => within(match event {
+            Event::Settings => GATHER_SLOWLY,
+            _ => gather,
+        }),
         News::Event(_) => {}
     })
 }
 
-/// Whether tags changed, a job ended, or something was set up otherwise.
+/// Whether tags changed, a job ended, or something was paused or resumed.
 pub(crate) fn changes_tags(event: &Event) -> bool {
     match event {
-        Event::Tags { .. } => true,
+        Event::Tags { .. } | Event::Pauses => true,
         Event::Job { job } => job.status.is_final(),
-        Event::Pauses | Event::Settings => true,
-        Event::Log { .. } => false,
+        Event::Settings | Event::Log { .. } => false,
+    }
+}
+
+/// As [`changes_tags`], or whether something was set up otherwise.
+pub(crate) fn changes_anything(event: &Event) -> bool {
+    changes_tags(event) || *event == Event::Settings
+}
+
+/// Tells whether a job has begun or ended since it was told of the last time.
+pub(crate) fn turns() -> impl Fn(&Job) -> bool {
+    let seen = StoredValue::new(HashMap::new());
+    move |job| {
+        let last = seen.try_update_value(|seen| match job.status.is_final() {
+            true => seen.remove(&job.id),
+            false => seen.insert(job.id, job.status),
+        });
+        last.flatten() != Some(job.status)
     }
 }
 
 /// Waits until the changes are gathered, and until nobody is answering a question about what is
 /// shown, or entering something there: reading anew would take it away.
-fn wait(due: StoredValue<bool>, gather: Duration, reload: impl Fn() + Copy + 'static) {
+fn wait(due: StoredValue<Option<Duration>>, gather: Duration, reload: impl Fn() + Copy + 'static) {
     let then = move || {
         // The page may have been left meanwhile.
-        let Some(true) = due.try_get_value() else { return };
+        let Some(Some(_)) = due.try_get_value() else { return };
         if document().query_selector("dialog:modal").ok().flatten().is_some() || is_filled(None) {
             return wait(due, gather, reload);
         }
-        due.set_value(false);
+        due.set_value(None);
         reload();
     };
     set_timeout(then, gather);

@@ -4,7 +4,7 @@ use leptos::{either::Either, prelude::*};
 use leptos_router::components::A;
 use longshore_model::{PageRequest, repository::RepositorySummary, tag::TagSummary};
 
-use super::{changes_tags, follow_repository, use_repository};
+use super::{changes_anything, follow_repository, use_repository};
 use crate::{
     components::{
         Commands, EmptyState, Fact, Facts, LoadedBeside, Panel, RelativeTime, not_worked_out, size,
@@ -27,7 +27,7 @@ pub fn Info() -> impl IntoView {
         move || (here.name.get(), here.changes()),
         |(name, _)| tags(name, None, PageRequest::first(RECENT)),
     );
-    let lost = follow_repository(here.name, changes_tags, move || here.changed());
+    let lost = follow_repository(here.name, changes_anything, move || here.changed());
     view! {
         <ConnectionNotice lost=lost/>
         <LoadedBeside

@@ -18,7 +18,9 @@ mod target_field;
 
 pub use activity::RepositoryActivity;
 pub use deleted_tags::{DeletedTags, RestoreDeletedTag};
-pub(crate) use follow::{changes_tags, follow_and_reload, follow_everything, follow_repository};
+pub(crate) use follow::{
+    changes_anything, changes_tags, follow_and_reload, follow_everything, follow_repository, turns,
+};
 pub use info::Info;
 pub use permissions::Permissions;
 pub use promotion_dialogs::{EditPromotion, NewPromotion};

@@ -4,7 +4,9 @@ use leptos::{either::Either, prelude::*};
 use leptos_router::{components::Outlet, hooks::use_query_map};
 use longshore_model::{PromotionPolicy, pause::RepositoryPauses, view::Side};
 
-use super::{RepositoryPage, changes_tags, follow_repository, promotion_row::PromotionRow, use_repository};
+use super::{
+    RepositoryPage, changes_anything, follow_repository, promotion_row::PromotionRow, use_repository,
+};
 use crate::{
     components::{Awaited, ButtonKind, ButtonLink, EmptyState, Loaded, Table},
     live::ConnectionNotice,
@@ -26,7 +28,7 @@ pub fn Promotions() -> impl IntoView {
         move || (here.name.get(), side.get(), here.changes(), pauses.changes()),
         |(name, side, ..)| async move { Ok((promotions(name.clone(), side).await?, pauses_of(name).await?)) },
     );
-    let lost = follow_repository(here.name, changes_tags, move || here.changed());
+    let lost = follow_repository(here.name, changes_anything, move || here.changed());
     view! {
         <ConnectionNotice lost=lost/>
         <div class="toolbar">

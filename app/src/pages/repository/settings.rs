@@ -91,7 +91,7 @@ fn SettingsForm(repository: Repository) -> impl IntoView {
         STATES.map(|(state, label, hint)| Choice::new(state.as_str(), label).with_hint(hint)).to_vec();
     view! {
         <Panel title="Settings">
-            <LiveForm class="stack" on_submit=submit saved=Signal::derive(saved)>
+            <LiveForm class="stack" on_submit=submit saved=Signal::derive(saved) saving=save.pending()>
                 <FormProblem problem=problem fields=&["shortDescription", "longDescription"] overwrite=overwrite/>
                 <Choices name="visibility" legend="Who may pull" value=visibility choices=visibility_choices()/>
                 <Choices name="state" legend="State" value=state choices=states/>
@@ -120,13 +120,16 @@ fn Deletion(summary: RepositorySummary) -> impl IntoView {
     let problem = Signal::derive(move || delete.value().get().and_then(Result::err));
     let (navigate, notices) = (use_navigate(), use_notices());
     Effect::new(move |_| {
-        if let Some(Ok(())) = delete.value().get() {
+        if let Some(Ok(undoable)) = delete.value().get() {
             let name = name.get_value();
             let (text, undone) = (format!("{name} is deleted."), format!("{name} is restored."));
-            notices.say_undoable(text, undone, move || {
-                let name = name.clone();
-                async move { restore_repository(name).await.map(drop) }
-            });
+            match undoable {
+                true => notices.say_undoable(text, undone, move || {
+                    let name = name.clone();
+                    async move { restore_repository(name).await.map(drop) }
+                }),
+                false => notices.say(text),
+            }
             navigate("/deleted-repositories", Default::default());
         }
     });

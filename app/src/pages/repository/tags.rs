@@ -1,9 +1,11 @@
 //! The Tags tab.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use leptos::{either::Either, prelude::*};
-use longshore_model::{Actor, Page, PageRequest, repository::RepositorySummary, tag::TagSummary};
+use longshore_model::{
+    Actor, Code, Page, PageRequest, Problem, repository::RepositorySummary, tag::TagSummary,
+};
 
 use super::{changes_tags, follow_repository, tag_row::TagRow, use_repository};
 use crate::{
@@ -11,8 +13,10 @@ use crate::{
         Awaited, ButtonKind, ButtonLink, Commands, ConfirmButton, EmptyState, ListPager, ListQuery,
         LoadedBeside, SearchBox, Table, use_list_query, use_notices,
     },
+    error::AppError,
     host::registry_host,
     live::ConnectionNotice,
+    sentence::sentence,
     server::{Answer, delete_tags, deleted_tags, restore_tag, tags},
     session::use_session,
 };
@@ -23,7 +27,16 @@ pub(super) struct TagActions {
     /// Tags that are ticked.
     pub(super) chosen: RwSignal<BTreeSet<String>>,
     /// Deletes tags.
-    pub(super) delete: Action<Vec<String>, Answer<()>>,
+    pub(super) delete: Action<Vec<String>, Answer<Deletion>>,
+}
+
+/// Tags that were deleted.
+#[derive(Clone)]
+pub(super) struct Deletion {
+    repository: String,
+    names: Vec<String>,
+    /// Whether they can be brought back.
+    undoable: bool,
 }
 
 /// What the reader may do with the tags, so that nothing else is offered.
@@ -46,21 +59,28 @@ pub fn Tags() -> impl IntoView {
     );
     let lost = follow_repository(here.name, changes_tags, move || here.changed());
     let chosen = RwSignal::new(BTreeSet::new());
-    let (notices, deleting) = (use_notices(), StoredValue::new(Vec::new()));
+    let notices = use_notices();
     let delete = Action::new(move |names: &Vec<String>| {
-        deleting.set_value(names.clone());
-        delete_tags(here.name.get_untracked(), names.clone())
+        let (repository, names) = (here.name.get_untracked(), names.clone());
+        async move {
+            let undoable = delete_tags(repository.clone(), names.clone()).await?;
+            Ok(Deletion { repository, names, undoable })
+        }
     });
     Effect::new(move |_| {
-        if let Some(Ok(())) = delete.value().get() {
-            let (repository, names) = (here.name.get_untracked(), deleting.get_value());
+        if let Some(Ok(Deletion { repository, names, undoable })) = delete.value().get() {
             let what = match names.as_slice() {
                 [name] => name.clone(),
                 names => format!("{} tags", names.len()),
             };
             let verb = if names.len() == 1 { "is" } else { "are" };
             let (text, undone) = (format!("{what} {verb} deleted."), format!("{what} {verb} restored."));
-            notices.say_undoable(text, undone, move || bring_back(repository.clone(), names.clone()));
+            match undoable {
+                true => {
+                    notices.say_undoable(text, undone, move || bring_back(repository.clone(), names.clone()))
+                }
+                false => notices.say(text),
+            }
             chosen.update(BTreeSet::clear);
             here.changed();
         }
@@ -92,13 +112,33 @@ pub fn Tags() -> impl IntoView {
 }
 
 /// Restores tags that were deleted just now; they are the newest of the deleted ones. As before the deletion, no
-/// policy acts on them.
+/// policy acts on them. Says which did not come back.
 async fn bring_back(repository: String, names: Vec<String>) -> Answer<()> {
-    let deleted = deleted_tags(repository.clone(), PageRequest::first(PageRequest::MAX)).await?;
-    for tag in deleted.items.into_iter().filter(|tag| names.iter().any(|name| name == tag.name.as_str())) {
-        restore_tag(repository.clone(), tag.name.to_string(), tag.revision.0, true).await?;
+    let deleted = deleted_tags(repository.clone(), PageRequest::first(PageRequest::MAX)).await?.items;
+    let mut left = BTreeMap::<_, Vec<_>>::new();
+    for name in names {
+        let restored = match deleted.iter().find(|tag| tag.name.as_str() == name) {
+            Some(tag) => restore_tag(repository.clone(), name.clone(), tag.revision.0, true).await.map(drop),
+            None => Err(Problem::new(Code::NotRestorable, GONE).into()),
+        };
+        if let Err(AppError(problem)) = restored {
+            left.entry(problem.message).or_default().push(name);
+        }
     }
-    Ok(())
+    match left.is_empty() {
+        true => Ok(()),
+        false => Err(Problem::new(Code::NotRestorable, not_restored(&left)).into()),
+    }
+}
+
+/// Why a tag does not stand among those that were deleted last.
+const GONE: &str = "somebody has pushed it again meanwhile, or it is kept no longer";
+
+/// Which tags did not come back, by the reason.
+fn not_restored(left: &BTreeMap<String, Vec<String>>) -> String {
+    let told =
+        left.iter().map(|(why, names)| format!("Not restored: {}. {}", names.join(", "), sentence(why)));
+    told.collect::<Vec<_>>().join(" ")
 }
 
 #[component]
@@ -183,5 +223,21 @@ fn Empty(query: ListQuery) -> impl IntoView {
                 </EmptyState>
             })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_that_did_not_come_back_are_named_with_the_reason() {
+        let left = [(GONE, vec!["1.0", "2.0"]), ("the tag 3.0 is immutable", vec!["3.0"])]
+            .map(|(why, names)| (why.to_owned(), names.into_iter().map(str::to_owned).collect::<Vec<_>>()));
+        assert_eq!(
+            not_restored(&left.into()),
+            "Not restored: 1.0, 2.0. Somebody has pushed it again meanwhile, or it is kept no longer. \
+             Not restored: 3.0. The tag 3.0 is immutable."
+        );
     }
 }

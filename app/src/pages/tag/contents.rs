@@ -87,8 +87,8 @@ fn layers(layers: Vec<Descriptor>) -> impl IntoView {
                     view! {
                         <tr>
                             <td><DigestText digest=layer.digest.to_string()/></td>
-                            <td><code>{layer.media_type}</code></td>
-                            <td class="number">{size(layer.size)}</td>
+                            <td data-label="Type"><code>{layer.media_type}</code></td>
+                            <td class="number" data-label="Size">{size(layer.size)}</td>
                         </tr>
                     }
                 })
@@ -109,7 +109,7 @@ fn children(children: Vec<Descriptor>) -> impl IntoView {
                         <tr>
                             <th scope="row">{platform}</th>
                             <td><DigestText digest=child.digest.to_string()/></td>
-                            <td><code>{child.media_type}</code></td>
+                            <td data-label="Type"><code>{child.media_type}</code></td>
                             <td class="number" data-label="Manifest">{size(child.size)}</td>
                         </tr>
                     }
