@@ -272,10 +272,10 @@ impl Admin {
         repository: &RepositoryName,
     ) -> Result<PreviewFacts, Problem> {
         let repository = self.repository_for(actor, Action::Read, repository).await?;
-        let all = tags::all(&mut self.read().await?, repository.id).await?;
+        let (newest, total) = tags::newest(&mut self.read().await?, repository.id, PreviewFacts::MAX).await?;
         Ok(PreviewFacts {
-            total: all.len() as u64,
-            tags: all.into_iter().rev().take(PreviewFacts::MAX).map(|tag| tag.name).collect(),
+            total,
+            tags: newest.into_iter().map(|tag| tag.name).collect(),
             moment: self.0.engine.moment(),
         })
     }

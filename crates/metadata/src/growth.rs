@@ -235,6 +235,8 @@ async fn costs(filled: &Filled) -> Vec<(&'static str, u64)> {
     cost!("activity of a repository", async |conn| activity::list(conn, &everything, &of, &first).await);
     let page = cost!("tags", async |conn| tags::summaries(conn, dev, None, &first).await);
     cost!("more tags", async |conn| tags::summaries(conn, dev, None, &next(&page)).await);
+    cost!("the names of tags", async |conn| tags::list(conn, dev, Some("9"), Some(25)).await);
+    cost!("the newest tags", async |conn| tags::newest(conn, dev, 25).await);
     let end = Cursor { back: true, position: 9, key: "2".to_owned() };
     let end = PageRequest { start: Some(end), size: 25 };
     cost!("tags from the other end", async |conn| tags::summaries(conn, dev, None, &end).await);

@@ -261,12 +261,13 @@ pub async fn names(
         r#"SELECT name FROM repositories
            WHERE deleted_at IS NULL
              AND ($1 OR ($2 AND visibility = 'public') OR REPLACE($3, '"' || namespace || '"', '') <> $3)
-             AND ($4 IS NULL OR name > $4)
+             AND name > $4
            ORDER BY name LIMIT $5"#,
         everything,
         public,
         namespaces.as_str(),
-        after,
+        // No name is empty, and an index leads behind any other.
+        after.unwrap_or_default(),
         limit
     )?;
     found.iter().map(|(name,)| parse("repository name", name)).collect()

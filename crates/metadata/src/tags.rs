@@ -8,7 +8,8 @@ mod reading;
 #[cfg(test)]
 pub(crate) use reading::search_sql;
 pub use reading::{
-    all, at_change, digest_tags_of, find, find_named, list, newest_at, subjects_by_tag, summaries, summary,
+    all, at_change, digest_tags_of, find, find_named, list, newest, newest_at, subjects_by_tag, summaries,
+    summary,
 };
 
 use crate::{

@@ -173,9 +173,10 @@ pub async fn list(
     let found = rows!(
         conn,
         (String,),
-        "SELECT name FROM tags WHERE repository = $1 AND ($2 IS NULL OR name > $2) ORDER BY name LIMIT $3",
+        // No name is empty, and an index leads behind any other.
+        "SELECT name FROM tags WHERE repository = $1 AND name > $2 ORDER BY name LIMIT $3",
         repository.to_string(),
-        after,
+        after.unwrap_or_default(),
         limit.unwrap_or(i64::MAX)
     )?;
     found.iter().map(|(name,)| parse("tag", name)).collect()
@@ -191,6 +192,26 @@ pub async fn all(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<TagRec
         repository.to_string()
     )?;
     Ok(readable("tag", found, TagRow::place, TagRecord::try_from))
+}
+
+/// The newest tags that can be read, newest change first, at most `limit` of them, and how many there are; digest tags
+/// left out of both. An index leads to them.
+pub async fn newest(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    limit: usize,
+) -> Result<(Vec<TagRecord>, u64), Error> {
+    let repository = repository.to_string();
+    let found = rows!(
+        conn,
+        TagRow,
+        "SELECT repository, name, digest, revision, source_revision, created_at, updated_at, author, provenance,
+                lineage FROM tags WHERE repository = $1 AND NOT digest_tag ORDER BY revision DESC LIMIT $2",
+        repository.as_str(),
+        i64::try_from(limit).unwrap_or(i64::MAX)
+    )?;
+    let total = count_of(conn, &repository).await?;
+    Ok((readable("tag", found, TagRow::place, TagRecord::try_from), total))
 }
 
 /// The tags of a list. A search goes through an index that has their names. These are ASCII, in which SQLite's `LIKE`
