@@ -71,6 +71,7 @@ test.describe("leaving a page while it loads", () => {
 
   for (const seed of [1, 2]) {
     test(`disturbs nothing, whatever arrives late (${seed})`, async ({ page, longshore }) => {
+      test.setTimeout(120_000);
       const roll = dice(seed);
       await signIn(page, longshore.admin, "/system");
       await slowDown(page, roll);

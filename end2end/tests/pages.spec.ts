@@ -12,8 +12,8 @@ test.use({ trace: "off" });
 
 /** How often each page is loaded: what goes wrong in one of six loads is found in ten. RELOADS chooses another number. */
 const LOADS = Number(process.env.RELOADS ?? 10);
-/** So many pages are loaded at a time. */
-const TABS = 6;
+/** How many pages load at a time: few enough to leave room for the tests beside. */
+const TABS = 3;
 
 /** Loads every page of a list again and again, several at a time in one browser. */
 async function reload(context: BrowserContext, paths: string[], loads = LOADS): Promise<void> {
