@@ -71,6 +71,17 @@ export async function hydrated(page: Page): Promise<void> {
   await expect(page.locator("html[data-hydrated]")).toBeAttached({ timeout: 30_000 });
 }
 
+/** Keeps the program of a page from arriving until what is returned is called: until then nothing is live. */
+export async function holdProgram(page: Page): Promise<() => void> {
+  let arrive = () => {};
+  const arrives = new Promise<void>((resolve) => (arrive = resolve));
+  await page.route("**/*.wasm", async (route) => {
+    await arrives;
+    await route.continue();
+  });
+  return arrive;
+}
+
 /** Keeps a picture of the page for people to look at: wide and narrow, light and dark. */
 export async function screenshot(page: Page, name: string): Promise<void> {
   const before = page.viewportSize();

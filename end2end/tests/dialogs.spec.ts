@@ -3,7 +3,7 @@
 
 import { digestOf, push } from "../support/image.js";
 import { organizations, repository, rest, signIn } from "../support/session.js";
-import { expect, open, screenshot, test } from "../support/test.js";
+import { expect, holdProgram, open, screenshot, test } from "../support/test.js";
 
 test.describe("a dialog", () => {
   test.beforeEach(({ page, longshore }) => signIn(page, longshore.admin, "/organizations"));
@@ -19,12 +19,7 @@ test.describe("a dialog", () => {
   });
 
   test("leaves the focus in the field that somebody types in", async ({ page }) => {
-    let arrive = () => {};
-    const arrives = new Promise<void>((resolve) => (arrive = resolve));
-    await page.route("**/*.wasm", async (route) => {
-      await arrives;
-      await route.continue();
-    });
+    const arrive = await holdProgram(page);
     await page.goto("/users/new", { waitUntil: "domcontentloaded" });
     await page.getByLabel("Password").click();
     await page.keyboard.type("half a pass");

@@ -2,7 +2,7 @@
 // server is away or was updated.
 
 import { organizations, repository, rest, signIn } from "../support/session.js";
-import { expect, hydrated, open, screenshot, test, type Locator } from "../support/test.js";
+import { expect, holdProgram, hydrated, open, screenshot, test, type Locator } from "../support/test.js";
 
 test.describe("a page whose program dies", () => {
   test.use({ expectedComplaints: [/unreachable|died on purpose|RuntimeError/] });
@@ -99,12 +99,7 @@ test("a form is not sent before its page is live", async ({ page, longshore }) =
   await organizations(longshore, "patience");
   await repository(longshore, "patience/website");
   await signIn(page, longshore.admin);
-  let arrive = () => {};
-  const arrives = new Promise<void>((resolve) => (arrive = resolve));
-  await page.route("**/*.wasm", async (route) => {
-    await arrives;
-    await route.continue();
-  });
+  const arrive = await holdProgram(page);
   const at = "/repositories/patience/website";
   const forms = ["/repositories/new", "/remotes/new", `${at}/mirrors/new`, `${at}/promotions/new`, `${at}/settings`];
   for (const path of forms) {

@@ -2,7 +2,7 @@
 // server functions answer.
 
 import { organizations, repository, rest, signIn } from "../support/session.js";
-import { expect, hydrated, open, screenshot, test } from "../support/test.js";
+import { expect, holdProgram, hydrated, open, screenshot, test } from "../support/test.js";
 
 test.describe("a page", () => {
   test.beforeEach(({ page, longshore }) => signIn(page, longshore.admin));
@@ -84,12 +84,7 @@ test.describe("a form", () => {
     await organizations(longshore, "early");
     await repository(longshore, "early/website");
     await signIn(page, longshore.admin);
-    let arrive = () => {};
-    const arrives = new Promise<void>((resolve) => (arrive = resolve));
-    await page.route("**/*.wasm", async (route) => {
-      await arrives;
-      await route.continue();
-    });
+    const arrive = await holdProgram(page);
     await page.goto("/repositories/early/website/mirrors/new", { waitUntil: "commit" });
     const mirror = page.getByRole("dialog", { name: "New mirror" });
     await mirror.getByRole("radio", { name: "Push to remote registry" }).check();
