@@ -20,19 +20,19 @@ macro_rules! files {
 /// What one file is: its number, its name, its statements.
 type File = (&'static str, &'static str, &'static str);
 
-const SQLITE: [File; 21] = files!(
+const SQLITE: [File; 23] = files!(
     "sqlite": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "claims", "0005" "undo",
     "0006" "pauses", "0007" "bookmarks", "0008" "damage", "0009" "policy_versions",
     "0010" "credentials", "0011" "manifest_sizes", "0012" "authors_of_remotes", "0013" "versions", "0014" "queues",
     "0015" "foreign_layers", "0016" "running_jobs", "0017" "words", "0018" "lists", "0019" "bounds",
-    "0020" "retries", "0021" "totals"
+    "0020" "retries", "0021" "totals", "0022" "searches", "0023" "last_deliveries"
 );
-const POSTGRES: [File; 21] = files!(
+const POSTGRES: [File; 23] = files!(
     "postgres": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "claims", "0005" "undo",
     "0006" "pauses", "0007" "bookmarks", "0008" "damage", "0009" "policy_versions",
     "0010" "credentials", "0011" "manifest_sizes", "0012" "authors_of_remotes", "0013" "versions", "0014" "queues",
     "0015" "foreign_layers", "0016" "running_jobs", "0017" "words", "0018" "lists", "0019" "bounds",
-    "0020" "retries", "0021" "totals"
+    "0020" "retries", "0021" "totals", "0022" "searches", "0023" "last_deliveries"
 );
 
 /// The number of the last file.

@@ -1,7 +1,9 @@
 -- What would take longer to sum up the more there is. Triggers keep it, in the very transaction that gives or takes a
 -- row, so that no statement can forget it; a scrub compares it with what is there.
--- Nobody gives or takes one between the first count and the triggers.
-LOCK TABLE blobs, repository_blobs, tags IN SHARE ROW EXCLUSIVE MODE;
+-- Nobody gives or takes one between the first count and the triggers. The order is that of servers at work, which
+-- change a repository before what is in it; no stronger lock is taken later, for which they and this could wait for each
+-- other.
+LOCK TABLE repositories, blobs, repository_blobs, tags IN SHARE ROW EXCLUSIVE MODE;
 
 -- How many tags a repository has, digest tags left out. Tags change under the lock of their revisions, so nobody else
 -- waits for a row of these.
@@ -62,8 +64,8 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- How many bytes all blobs of the server have: one row. It changes when a transaction ends, so that nobody holds it
--- while waiting for something else.
+-- How many bytes all blobs of the server have: one row. It changes when a transaction ends, so it is held for no longer
+-- than the commit takes; blobs that are new to the server are committed one after another.
 CREATE TABLE store_total (bytes BIGINT NOT NULL);
 INSERT INTO store_total (bytes) SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM blobs;
 CREATE FUNCTION count_stored() RETURNS TRIGGER LANGUAGE plpgsql AS $$
@@ -79,13 +81,5 @@ CREATE CONSTRAINT TRIGGER stored_blobs_counted AFTER INSERT OR DELETE ON blobs
 DEFERRABLE INITIALLY DEFERRED
 FOR EACH ROW EXECUTE FUNCTION count_stored();
 
--- A search among tags reads their names from the index alone, which holds all that it asks for.
-DROP INDEX tags_by_revision;
-CREATE INDEX tags_by_revision ON tags (repository, revision, name, digest_tag) WHERE NOT digest_tag;
-
 -- What only deleted repositories of a namespace hold is found from these.
 CREATE INDEX repositories_deleted_by_namespace ON repositories (namespace) WHERE deleted_at IS NOT NULL;
-
--- The last delivery of a tag's revision by a policy is found at once, however many there were.
-DROP INDEX deliveries_by_source;
-CREATE INDEX deliveries_by_source ON deliveries (source_repository, source_tag, source_revision, policy, at, id);

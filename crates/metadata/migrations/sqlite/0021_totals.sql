@@ -47,13 +47,5 @@ BEGIN
     UPDATE store_total SET bytes = bytes - OLD.size;
 END;
 
--- A search among tags reads their names from the index alone, which holds all that it asks for.
-DROP INDEX tags_by_revision;
-CREATE INDEX tags_by_revision ON tags (repository, revision, name, digest_tag) WHERE NOT digest_tag;
-
 -- What only deleted repositories of a namespace hold is found from these.
 CREATE INDEX repositories_deleted_by_namespace ON repositories (namespace) WHERE deleted_at IS NOT NULL;
-
--- The last delivery of a tag's revision by a policy is found at once, however many there were.
-DROP INDEX deliveries_by_source;
-CREATE INDEX deliveries_by_source ON deliveries (source_repository, source_tag, source_revision, policy, at, id);
