@@ -34,6 +34,8 @@ impl Admin {
                 match self.retry_job(actor, id).await {
                     Ok(_) => outcome.retried += 1,
                     Err(problem) if problem.code.status() < 500 => outcome.left += 1,
+                    // What is under way is told all the same.
+                    Err(_) if outcome.retried > 0 => return Ok(RetriedJobs { more: true, ..outcome }),
                     Err(problem) => return Err(problem),
                 }
             }

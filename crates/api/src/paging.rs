@@ -46,7 +46,7 @@ struct PagingQuery {
     #[param(value_type = Option<u32>, default = 10, minimum = 1, maximum = 500)]
     page_size: Option<String>,
     /// Whether `X-Resource-Count` shall tell how many items there are on all pages. Lists are counted up to 1,000,
-    /// except the tags of a repository, which are always counted: a longer list has no such header.
+    /// except all tags of a repository, which are always counted: a longer list has no such header.
     #[param(default = false)]
     count: Option<bool>,
 }

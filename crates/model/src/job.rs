@@ -352,7 +352,7 @@ pub struct JobFilter {
 pub struct RetriedJobs {
     /// How many are retried.
     pub retried: u32,
-    /// How many cannot be, because their policy, repository or remote is gone or disabled.
+    /// How many cannot be, because their policy, repository or remote is gone, disabled or read-only.
     pub left: u32,
     /// Whether older failed jobs were not looked at: ask again, or narrow the filter.
     pub more: bool,

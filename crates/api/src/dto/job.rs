@@ -261,7 +261,7 @@ pub(crate) struct Jobs {
 pub(crate) struct RetriedJobs {
     /// How many are retried.
     retried: u32,
-    /// How many cannot be, because their policy, repository or remote is gone or disabled.
+    /// How many cannot be, because their policy, repository or remote is gone, disabled or read-only.
     left: u32,
     /// Whether older failed jobs were not looked at: ask again, or narrow the filter.
     more: bool,
