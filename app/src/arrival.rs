@@ -101,7 +101,9 @@ fn restore_scroll() {
             if let Some(at) = at.filter(|at| *at > 0.0) {
                 let here = address();
                 // Who has gone on is not taken there any more.
-                until(LOOKS, move || address() != here || scroll_to(at));
+                let arrived = move || address() != here || scroll_to(at);
+                // In this turn the page that is left is still there.
+                set_timeout(move || until(LOOKS, arrived), LOOK);
             }
         });
         on_cleanup(move || returning.remove());

@@ -195,7 +195,8 @@ impl Follower {
                 Some(address) => status_of(&address).await,
                 None => None,
             };
-            if follower.over.get() {
+            // Somebody may have come back to the page meanwhile, which opens a stream.
+            if follower.over.get() || follower.stream.borrow().is_some() {
                 return;
             }
             match status {

@@ -127,19 +127,27 @@ pub fn LiveForm(
 /// Marks a form in which somebody has entered something that is not saved.
 const FILLED: &str = "data-filled";
 
-/// Whether something would be lost if `within`, or the whole page, were left.
-pub(crate) fn is_filled(within: Option<&Element>) -> bool {
+/// A form of `within`, or of the whole page, in which something would be lost.
+fn filled(within: Option<&Element>) -> Option<Element> {
     let selector = format!("form[{FILLED}]");
     match within {
         Some(element) => element.query_selector(&selector),
         None => document().query_selector(&selector),
     }
-    .is_ok_and(|form| form.is_some())
+    .ok()
+    .flatten()
 }
 
-/// Forgets that anything was entered: it was decided that it may be lost.
+/// Whether something would be lost if `within`, or the whole page, were left.
+pub(crate) fn is_filled(within: Option<&Element>) -> bool {
+    filled(within).is_some()
+}
+
+/// Forgets what was entered in the open dialog, or else on the page: it was decided that it may be lost.
 pub(crate) fn discard() {
-    while let Ok(Some(form)) = document().query_selector(&format!("form[{FILLED}]")) {
+    let dialog = document().query_selector("dialog:modal").ok().flatten();
+    while let Some(form) = filled(dialog.as_ref()) {
+        // Removing an attribute of a plain name cannot fail.
         let _ = form.remove_attribute(FILLED);
     }
 }

@@ -106,7 +106,9 @@ fn told(outcome: job::RetriedJobs) -> String {
     };
     let left = match outcome.left {
         0 => String::new(),
-        left => format!("; {left} cannot be, because their policy, repository or remote is gone or disabled"),
+        left => format!(
+            "; {left} cannot be, because their policy, repository or remote is gone, disabled or read-only"
+        ),
     };
     let more = match (outcome.more, outcome.retried) {
         (false, _) => "",
