@@ -22,14 +22,7 @@ interface WorkerFixtures {
 }
 
 export const test = base.extend<Fixtures, WorkerFixtures>({
-  longshore: [
-    async ({}, use) => {
-      const longshore = await Longshore.start();
-      await use(longshore);
-      await longshore.stop();
-    },
-    { scope: "worker" },
-  ],
+  longshore: [async ({}, use) => serve(use), { scope: "worker" }],
 
   baseURL: async ({ longshore }, use) => use(longshore.url),
 
@@ -42,6 +35,20 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     expect(unexpected, "the browser has nothing to complain about").toEqual([]);
   },
 });
+
+/**
+ * Tests of a file that has a server to itself, because they look at what all of a server's users, jobs
+ * or public repositories make up together.
+ */
+export const testAlone = test.extend<object, WorkerFixtures>({
+  longshore: [async ({}, use) => serve(use), { scope: "worker" }],
+});
+
+async function serve(use: (longshore: Longshore) => Promise<void>): Promise<void> {
+  const longshore = await Longshore.start();
+  await use(longshore);
+  await longshore.stop();
+}
 
 /** Collects what the pages of a context complain about. */
 async function listen(context: BrowserContext): Promise<string[]> {

@@ -2,21 +2,9 @@
 
 import { DockerRegistry } from "../support/docker-registry.js";
 import { digestOf, push } from "../support/image.js";
-import { Longshore } from "../support/longshore.js";
 import { organizations, repository, rest, signIn } from "../support/session.js";
-import { expect, open, screenshot, test as base } from "../support/test.js";
-
-// A server of its own: what waits at another file's would be listed, and held.
-const test = base.extend<object, { longshore: Longshore }>({
-  longshore: [
-    async ({}, use) => {
-      const longshore = await Longshore.start();
-      await use(longshore);
-      await longshore.stop();
-    },
-    { scope: "worker" },
-  ],
-});
+// Alone, because what waits at another file's remotes would be listed and held.
+import { expect, open, screenshot, testAlone as test } from "../support/test.js";
 
 test.describe("pausing", () => {
   test.beforeAll(async ({ longshore }) => {

@@ -1,12 +1,12 @@
 // The list of repositories, making one, and finding one's way in it.
 
 import { push } from "../support/image.js";
-import { expect, hydrated, open, screenshot, test } from "../support/test.js";
 import { organizations, repository, rest, signIn } from "../support/session.js";
+// Alone, because everybody sees the public repositories of another file.
+import { expect, hydrated, open, screenshot, testAlone as test } from "../support/test.js";
 
 test.describe("repositories", () => {
   test("begin with the commands of the first push", async ({ page, longshore }) => {
-    // Other tests share the server; who is new sees nothing of theirs.
     const newcomer = { name: "newcomer", password: "never been here" };
     await rest(longshore, "POST", "/accounts", newcomer);
     await signIn(page, newcomer);
