@@ -8,7 +8,7 @@ use crate::error::Error;
 use futures::FutureExt;
 use jiff::SignedDuration;
 use longshore_metadata::garbage::{self, Cutoffs, Kind, Standing};
-use longshore_metadata::{Turn, Tx, repositories, tags, uploads};
+use longshore_metadata::{Tx, repositories, tags, uploads};
 use longshore_model::{Author, RepositoryId, Timestamp, UploadId};
 use longshore_oci::Digest;
 use std::collections::HashMap;
@@ -236,7 +236,7 @@ impl Content {
             let write = self.write(move |tx| {
                 async move {
                     tags::lock_changes(tx).await?;
-                    Ok::<_, Error>(garbage::purge(tx, repository, &Turn::begin()).await?)
+                    Ok::<_, Error>(garbage::purge(tx, repository).await?)
                 }
                 .boxed()
             });
@@ -351,7 +351,7 @@ async fn unlink_manifests(
     some: &[Digest],
     now: Timestamp,
 ) -> Result<Step, Error> {
-    let turn = Turn::begin();
+    let turn = tx.begin_turn();
     tags::lock_changes(tx).await?;
     let mut step = Step { done: 0, removed: 0 };
     let Some(found) = repositories::get(tx, repository).await? else {
@@ -383,7 +383,7 @@ async fn unlink_blobs(
     cutoffs: Cutoffs,
     some: &[Digest],
 ) -> Result<Step, Error> {
-    let turn = Turn::begin();
+    let turn = tx.begin_turn();
     tags::lock_changes(tx).await?;
     let mut step = Step { done: 0, removed: 0 };
     for piece in some.chunks(PIECE) {
@@ -398,7 +398,7 @@ async fn unlink_blobs(
 
 /// Forgets manifests or blobs that still no repository has, until the turn is over.
 async fn forget(tx: &mut Tx, kind: Kind, cutoffs: Cutoffs, some: &[Digest]) -> Result<Step, Error> {
-    let turn = Turn::begin();
+    let turn = tx.begin_turn();
     tags::lock_changes(tx).await?;
     let mut done = 0;
     for digest in some {

@@ -9,7 +9,7 @@ use crate::{
     trouble::Trouble,
 };
 use longshore_metadata::{
-    Error, Priority, Turn, Tx,
+    Error, Priority, Tx,
     jobs::{self, Claim},
     repositories, tags,
 };
@@ -108,7 +108,7 @@ impl Step {
     }
 
     async fn ask(&self, tx: &mut Tx, at: &Occasion) -> Result<Option<(usize, Tally)>, Error> {
-        let (turn, mut asked, mut tally) = (Turn::begin(), 0, Tally::default());
+        let (turn, mut asked, mut tally) = (tx.begin_turn(), 0, Tally::default());
         for tag in &self.tags {
             if turn.is_over() {
                 break;

@@ -50,7 +50,7 @@ pub(crate) struct Change {
 
 /// How much more one transaction may do before it lets others in: so many policies are asked, and for no longer than
 /// a turn.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Portion {
     left: i64,
     turn: Turn,
@@ -61,8 +61,8 @@ impl Portion {
     const POLICIES: i64 = 8;
 
     /// That of a transaction that begins now.
-    pub(crate) fn begin() -> Self {
-        Self { left: Self::POLICIES, turn: Turn::begin() }
+    pub(crate) fn begin(tx: &Tx) -> Self {
+        Self { left: Self::POLICIES, turn: tx.begin_turn() }
     }
 
     /// Notes that something was done that takes as long as asking a policy.
@@ -137,7 +137,10 @@ impl Evaluation {
             let asked = portion.left.max(1);
             let policies = Outgoing::behind(tx, source.id, &self.reached, asked).await?;
             let all = i64::try_from(policies.len()).is_ok_and(|found| found < asked);
-            for (reached, policy) in policies {
+            for (number, (reached, policy)) in policies.into_iter().enumerate() {
+                if number > 0 && portion.is_over() {
+                    return Ok(false);
+                }
                 self.reached = reached;
                 match policy {
                     Ok(policy) if policy.is_active() => {

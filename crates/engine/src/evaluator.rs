@@ -165,12 +165,13 @@ impl Engine {
                 }
             }
         }
-        let mut portion = Portion::begin();
+        let mut portion = Portion::begin(tx);
         while !portion.is_over()
             && let Some(work) = round.under_way.pop_front()
         {
+            let part = portion.clone();
             let (claim, at) = (work.claim().clone(), self.occasion(work.claim().job.id));
-            match tx.attempt(|tx| Box::pin(async move { work.go_on(tx, portion, &at).await })).await? {
+            match tx.attempt(|tx| Box::pin(async move { work.go_on(tx, part, &at).await })).await? {
                 Ok((left, rest)) => {
                     portion = rest;
                     left.into_iter().for_each(|left| round.under_way.push_front(left));

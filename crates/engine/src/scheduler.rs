@@ -5,7 +5,7 @@ use crate::{Engine, garbage, orders};
 use futures::FutureExt;
 use jiff::SignedDuration;
 use longshore_metadata::{
-    Error, Priority, Turn, Tx,
+    Error, Priority, Tx,
     history::{self, Kind, Old},
     jobs, pull_mirrors,
 };
@@ -102,7 +102,7 @@ impl Engine {
             while !beyond.is_empty() {
                 let (some, bounds) = (beyond[..beyond.len().min(AT_ONCE)].to_vec(), bounds.clone());
                 let write = self.db().write(Priority::Normal, move |tx| {
-                    async move { history::forget(tx, kind, &bounds, &some, &Turn::begin()).await }.boxed()
+                    async move { history::forget(tx, kind, &bounds, &some).await }.boxed()
                 });
                 let settled = write.await?;
                 forgotten += settled;

@@ -1,6 +1,6 @@
 //! A connection to either database, and the macros that run one statement on either.
 
-use crate::{Change, Error, Vault};
+use crate::{Change, Error, Vault, line::Waiting, turn::Turn};
 use futures::{FutureExt, future::BoxFuture};
 use sqlx::{Postgres, Sqlite, pool::PoolConnection};
 use std::{
@@ -31,11 +31,18 @@ pub(crate) enum Backend {
 pub struct Tx {
     pub(crate) conn: Conn,
     pub(crate) announcements: Vec<Change>,
+    others: Waiting,
 }
 
 impl Tx {
-    pub(crate) fn new(conn: Conn) -> Self {
-        Self { conn, announcements: Vec::new() }
+    pub(crate) fn new(conn: Conn, others: Waiting) -> Self {
+        Self { conn, announcements: Vec::new(), others }
+    }
+
+    /// The turn of what the transaction does from now on. Waiting for the writer is no part of it.
+    #[must_use]
+    pub fn begin_turn(&self) -> Turn {
+        Turn::begin(self.others.clone())
     }
 
     /// Tells others of a change, once it is committed.

@@ -4,7 +4,7 @@ use crate::{
     Change, Conn, Error, Tx, Vault,
     changes::Changes,
     conn::{Backend, value},
-    line::{Priority, Run, Work},
+    line::{Door, Priority, Run, Waiting, Work},
     migrations,
     opening::{
         CONNECTIONS, SQLITE_READERS, Store, not_open, open_postgres, open_sqlite, postgres_as_it_is,
@@ -25,7 +25,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
-    sync::{broadcast, mpsc, oneshot},
+    sync::{broadcast, oneshot},
     time::timeout,
 };
 
@@ -233,7 +233,7 @@ pub struct Connections {
     pub most: usize,
 }
 
-async fn through_writer<T, E, F>(writer: &mpsc::Sender<Work>, priority: Priority, work: F) -> Result<T, E>
+async fn through_writer<T, E, F>(writer: &Door, priority: Priority, work: F) -> Result<T, E>
 where
     F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
     T: Send + 'static,
@@ -243,7 +243,7 @@ where
     let (committed, commit) = oneshot::channel();
     let run = keeping(work, result);
     let work = Work { priority, run, committed, since: Instant::now() };
-    writer.send(work).await.map_err(|_| Error::Closed)?;
+    writer.join(work).await?;
     commit.await.map_err(|_| Error::Closed)??;
     outcome.await.map_err(|_| Error::Closed)?
 }
@@ -288,7 +288,7 @@ where
     let conn = pool.acquire().await.map_err(Error::from)?;
     histogram!("longshore_database_wait_seconds").record(asked.elapsed());
     let begun = Instant::now();
-    let mut tx = Tx::new(Conn::new(Backend::Postgres(conn), vault));
+    let mut tx = Tx::new(Conn::new(Backend::Postgres(conn), vault), Waiting::default());
     tx.command("BEGIN").await?;
     let outcome = AssertUnwindSafe(async { work(&mut tx).await }).catch_unwind().await;
     let value = match outcome.unwrap_or_else(|_| Err(Error::Panicked.into())) {

@@ -3,7 +3,7 @@
 //! again, in the transaction that removes. In which order, and what becomes of the bytes, is `content`'s business.
 
 use crate::{
-    Conn, Error, Turn, Tx,
+    Conn, Error, Tx,
     blobs::BlobRow,
     conn::{change, row, rows, value},
     convert::{id, instant, json, maybe_instant, micros, parse},
@@ -292,7 +292,8 @@ pub struct Purged {
 
 /// Removes some of what a repository holds whose purge was begun, and in the end the repository, until the turn is
 /// over.
-pub async fn purge(tx: &mut Tx, repository: RepositoryId, turn: &Turn) -> Result<Purged, Error> {
+pub async fn purge(tx: &mut Tx, repository: RepositoryId) -> Result<Purged, Error> {
+    let turn = tx.begin_turn();
     macro_rules! some_of {
         ($table:literal, $key:literal) => {
             concat!(

@@ -392,14 +392,8 @@ macro_rules! of_listed {
 }
 
 /// Forgets those of these rows that are still not needed, until the turn is over; answers how many are settled.
-pub async fn forget(
-    tx: &mut Tx,
-    kind: Kind,
-    bounds: &Bounds,
-    keys: &[Key],
-    turn: &Turn,
-) -> Result<usize, Error> {
-    let mut settled = 0;
+pub async fn forget(tx: &mut Tx, kind: Kind, bounds: &Bounds, keys: &[Key]) -> Result<usize, Error> {
+    let (turn, mut settled) = (tx.begin_turn(), 0);
     for some in keys.chunks(if kind == Kind::Jobs { 1 } else { AT_ONCE }) {
         if settled > 0 && turn.is_over() {
             break;
@@ -407,7 +401,7 @@ pub async fn forget(
         let listed = json(&some);
         match kind {
             Kind::Jobs => {
-                if !forget_job(tx, Key::job(some.first()), turn).await? {
+                if !forget_job(tx, Key::job(some.first()), &turn).await? {
                     break;
                 }
             }

@@ -3,8 +3,14 @@
 
 use crate::{Error, Tx};
 use futures::future::BoxFuture;
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Instant,
+};
 use tokio::sync::{mpsc, oneshot};
 
 /// Which transactions go first when several wait.
@@ -31,17 +37,55 @@ pub(crate) struct Work {
     pub since: Instant,
 }
 
+/// How many transactions wait, for the one that is running to know. Zero for ever where transactions do not wait for
+/// each other.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    /// Whether any transaction waits.
+    pub(crate) fn any(&self) -> bool {
+        self.0.load(Relaxed) > 0
+    }
+}
+
+/// Where one joins the line.
+pub(crate) struct Door {
+    sender: mpsc::Sender<Work>,
+    waiting: Waiting,
+}
+
+impl Door {
+    /// Joins the line.
+    ///
+    /// # Errors
+    /// [`Error::Closed`]: the writer has stopped.
+    pub(crate) async fn join(&self, work: Work) -> Result<(), Error> {
+        let place = self.sender.reserve().await.map_err(|_| Error::Closed)?;
+        self.waiting.0.fetch_add(1, Relaxed);
+        place.send(work);
+        Ok(())
+    }
+}
+
 /// Those who wait, by priority, each in the order in which they came.
 pub(crate) struct Line {
     arriving: mpsc::Receiver<Work>,
     waiting: BTreeMap<Priority, VecDeque<Work>>,
+    number: Waiting,
 }
 
 impl Line {
     /// An empty line, and where one joins it.
-    pub(crate) fn new() -> (mpsc::Sender<Work>, Self) {
+    pub(crate) fn new() -> (Door, Self) {
         let (sender, arriving) = mpsc::channel(LONGEST);
-        (sender, Self { arriving, waiting: BTreeMap::new() })
+        let number = Waiting::default();
+        (Door { sender, waiting: number.clone() }, Self { arriving, waiting: BTreeMap::new(), number })
+    }
+
+    /// How many wait, to be asked while one of them is running.
+    pub(crate) fn waiting(&self) -> Waiting {
+        self.number.clone()
     }
 
     /// Waits for somebody and answers the highest priority there is; none when nobody can come any more.
@@ -67,17 +111,20 @@ impl Line {
         if first.get().is_empty() {
             first.remove();
         }
+        self.number.0.fetch_sub(usize::from(work.is_some()), Relaxed);
         work
     }
 
     /// How many wait, those at the door included.
     pub(crate) fn length(&self) -> usize {
-        self.arriving.len() + self.waiting.values().map(VecDeque::len).sum::<usize>()
+        self.number.0.load(Relaxed)
     }
 
     /// Everybody who waits.
     pub(crate) fn clear(&mut self) -> impl Iterator<Item = Work> {
-        std::mem::take(&mut self.waiting).into_values().flatten()
+        let all = std::mem::take(&mut self.waiting);
+        self.number.0.fetch_sub(all.values().map(VecDeque::len).sum(), Relaxed);
+        all.into_values().flatten()
     }
 
     fn let_in(&mut self) {
@@ -97,6 +144,8 @@ impl Line {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use futures::FutureExt;
+    use tokio::task::unconstrained;
 
     fn work(priority: Priority) -> Work {
         Work {
@@ -111,17 +160,19 @@ mod tests {
     async fn somebody_more_urgent_goes_first_and_ends_the_turn_of_the_others() {
         let (door, mut line) = Line::new();
         for _ in 0..3 {
-            door.send(work(Priority::Normal)).await.unwrap();
+            door.join(work(Priority::Normal)).await.unwrap();
         }
         assert_eq!(line.highest().await, Some(Priority::Normal));
         assert!(line.next().is_some() && line.leads(Priority::Normal));
-        door.send(work(Priority::Evaluation)).await.unwrap();
+        door.join(work(Priority::Evaluation)).await.unwrap();
         assert!(!line.leads(Priority::Normal));
         assert_eq!(line.highest().await, Some(Priority::Evaluation));
         assert_eq!(line.next().map(|work| work.priority), Some(Priority::Evaluation));
         assert!(!line.leads(Priority::Evaluation));
         assert_eq!(line.highest().await, Some(Priority::Normal));
+        assert!(line.waiting().any());
         assert_eq!(line.clear().count(), 2);
+        assert!(!line.waiting().any());
         drop(door);
         assert_eq!(line.highest().await, None);
     }
@@ -130,10 +181,11 @@ mod tests {
     async fn a_long_line_makes_callers_wait_at_the_door() {
         let (door, mut line) = Line::new();
         for _ in 0..2 {
-            while door.try_send(work(Priority::Normal)).is_ok() {}
+            while unconstrained(door.join(work(Priority::Normal))).now_or_never().is_some() {}
             assert_eq!(line.highest().await, Some(Priority::Normal));
         }
-        assert!(door.try_send(work(Priority::Normal)).is_err());
+        assert!(unconstrained(door.join(work(Priority::Normal))).now_or_never().is_none());
+        assert_eq!(line.length(), 2 * LONGEST);
         assert_eq!(line.clear().count(), LONGEST);
     }
 }

@@ -7,7 +7,9 @@
 use crate::{
     Conn, Database, Error, Priority, Tx, Vault,
     conn::{Backend, change, value},
-    counters, epoch, settings,
+    counters, epoch,
+    line::Waiting,
+    settings,
 };
 use futures::TryStreamExt;
 use longshore_model::Timestamp;
@@ -139,7 +141,8 @@ pub async fn settle_in(copy: &str, folder: &str, vault: &Vault, made: Timestamp)
         // Between two statements the rows that refer to blobs refer to nothing.
         .foreign_keys(false);
     let pool = PoolOptions::<Sqlite>::new().max_connections(1).connect_with(options).await?;
-    let mut tx = Tx::new(Conn::new(Backend::Sqlite(pool.acquire().await?), vault.clone()));
+    let mut tx =
+        Tx::new(Conn::new(Backend::Sqlite(pool.acquire().await?), vault.clone()), Waiting::default());
     change!(tx.conn, "ATTACH DATABASE $1 AS folder", folder)?;
     tx.command("BEGIN").await?;
     change!(tx.conn, "DELETE FROM uploads")?;

@@ -4,7 +4,7 @@
 use crate::{
     Error, Vault,
     changes::Changes,
-    line::{Line, Work},
+    line::{Door, Line},
     migrations,
     relay::{self, Relay},
     url::without_password,
@@ -24,7 +24,6 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::mpsc,
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -52,7 +51,7 @@ const PAGE_CACHE: &str = "-8000";
 pub(crate) enum Store {
     Sqlite {
         readers: SqlitePool,
-        writer: mpsc::Sender<Work>,
+        writer: Door,
     },
     /// The set holds the task that listens to other servers, which ends with it.
     Postgres {

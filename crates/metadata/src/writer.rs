@@ -9,7 +9,7 @@ use crate::{
     Change, Error, Tx, Vault,
     changes::Changes,
     conn::{Backend, Conn},
-    line::{Line, Priority, Work},
+    line::{Door, Line, Priority},
     opening::BUSY_TIMEOUT,
     write_ahead::WriteAhead,
 };
@@ -22,11 +22,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use tokio::{
-    runtime,
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use tokio::{runtime, sync::oneshot, time::timeout};
 
 /// One commit gathers at most this many transactions, so that none waits for long.
 const MOST_IN_A_COMMIT: usize = 32;
@@ -41,7 +37,7 @@ pub(crate) async fn start(
     log: WriteAhead,
     changes: Changes,
     vault: Vault,
-) -> Result<mpsc::Sender<Work>, sqlx::Error> {
+) -> Result<Door, sqlx::Error> {
     let (door, line) = Line::new();
     let (opened, outcome) = oneshot::channel();
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
@@ -96,8 +92,8 @@ async fn write(pool: SqlitePool, mut log: WriteAhead, mut line: Line, changes: C
 }
 
 /// Runs those of one priority in one commit, until somebody more urgent comes, and answers what is
-/// to be announced, and how many of them changed something. Those whose work is kept wait in `kept` for the commit; those whose work failed
-/// are answered at once.
+/// to be announced, and how many of them changed something. Those whose work is kept wait in `kept` for the commit;
+/// those whose work failed are answered at once.
 async fn commit(
     pool: &SqlitePool,
     line: &mut Line,
@@ -105,7 +101,7 @@ async fn commit(
     kept: &mut Vec<Answer>,
     vault: &Vault,
 ) -> Result<(Vec<Change>, u64), Error> {
-    let mut tx = Tx::new(Conn::new(Backend::Sqlite(pool.acquire().await?), vault.clone()));
+    let mut tx = Tx::new(Conn::new(Backend::Sqlite(pool.acquire().await?), vault.clone()), line.waiting());
     match run(&mut tx, line, priority, kept).await {
         Ok(done) => Ok(done),
         Err(error) => {

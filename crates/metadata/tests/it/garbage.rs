@@ -4,7 +4,7 @@ use crate::on_both;
 use crate::scene::{Scene, at, digest, index_json, order, put};
 use longshore_metadata::garbage::{self, Cutoffs, Kind, Standing};
 use longshore_metadata::jobs::NewJob;
-use longshore_metadata::{Turn, blobs, jobs, manifests, repositories, undo};
+use longshore_metadata::{blobs, jobs, manifests, repositories, undo};
 use longshore_model::job::{Action, Cause, Parameters};
 use longshore_model::{Author, RepositoryId};
 use longshore_oci::Digest;
@@ -224,9 +224,7 @@ async fn semantics_23_a_deleted_repository_is_emptied_and_its_name_free(scene: S
     let standing =
         async || scene.write(move |tx| Box::pin(async move { garbage::standing(tx, id).await })).await;
     assert_eq!(standing().await, Standing::Deleted(at(3)));
-    let purge = async || {
-        scene.write(move |tx| Box::pin(async move { garbage::purge(tx, id, &Turn::begin()).await })).await
-    };
+    let purge = async || scene.write(move |tx| Box::pin(async move { garbage::purge(tx, id).await })).await;
     scene.write(move |tx| Box::pin(garbage::begin_purge(tx, id))).await;
     assert_eq!(standing().await, Standing::Purged);
     let again = scene.repository("dev/app").await;

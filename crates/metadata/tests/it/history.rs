@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use longshore_metadata::deliveries::{self, Delivery, DeliveryTarget};
 use longshore_metadata::history::{self, Keep, Kind};
 use longshore_metadata::verdicts::{self, VerdictRow};
-use longshore_metadata::{Turn, jobs, undo};
+use longshore_metadata::{jobs, undo};
 use longshore_model::job::{Level, Status};
 use longshore_model::tag::AnswerResult;
 use longshore_model::{Message, PolicyId, PolicyKind, RemoteId, Repository, Revision};
@@ -42,9 +42,8 @@ async fn prune(scene: &Scene, kind: Kind, keep: Keep, now: i64) -> usize {
     loop {
         let old = history::old(conn, kind, &bounds, after.as_ref(), 2).await.unwrap();
         let (keys, limits) = (old.beyond.clone(), bounds.clone());
-        let forget = scene.write(move |tx| {
-            Box::pin(async move { history::forget(tx, kind, &limits, &keys, &Turn::begin()).await })
-        });
+        let forget =
+            scene.write(move |tx| Box::pin(async move { history::forget(tx, kind, &limits, &keys).await }));
         assert!(forget.await <= old.beyond.len());
         found += old.beyond.len();
         after = old.next;

@@ -5,7 +5,7 @@ use crate::scene::{Scene, at, digest};
 use longshore_metadata::counters::{self, Counter, Miscount, Scope};
 use longshore_metadata::repositories::Visible;
 use longshore_metadata::storage::{self, QuotaExceeded};
-use longshore_metadata::{Turn, accounts, blobs, garbage, manifests, repositories, totals, undo};
+use longshore_metadata::{accounts, blobs, garbage, manifests, repositories, totals, undo};
 use longshore_model::repository::Storage;
 use longshore_model::{Author, PageRequest, Repository, RepositoryId};
 use longshore_oci::Namespace;
@@ -221,9 +221,7 @@ async fn of_many_who_give_a_namespace_the_same_blob_at_once_one_counts_it(scene:
 /// Removes a deleted repository for good.
 async fn purge(scene: &Scene, id: RepositoryId) {
     assert!(scene.write(move |tx| Box::pin(garbage::begin_purge(tx, id))).await);
-    let step = async || {
-        scene.write(move |tx| Box::pin(async move { garbage::purge(tx, id, &Turn::begin()).await })).await
-    };
+    let step = async || scene.write(move |tx| Box::pin(async move { garbage::purge(tx, id).await })).await;
     while !step().await.is_gone {}
 }
 
