@@ -1,6 +1,7 @@
 //! From a request to the handler of its endpoint (distribution-spec, "Endpoints").
 
 use crate::Registry;
+use crate::address::Address;
 use crate::error::Failure;
 use crate::gate::Asking;
 use crate::headers::API_VERSION;
@@ -12,7 +13,7 @@ use axum::{Extension, extract::Request};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
 use longshore_access::{RequestActor, Via};
-use longshore_oci::{ErrorCode, ReferenceError, Route, RouteError, path};
+use longshore_oci::{ErrorCode, ReferenceError, Route, RouteError};
 
 /// Any request below `/v2/`.
 pub(crate) async fn handle(
@@ -20,8 +21,9 @@ pub(crate) async fn handle(
     Extension(who): Extension<RequestActor>,
     request: Request,
 ) -> Response {
-    let (parts, body) = request.into_parts();
-    let answer = route(&registry, &who, &parts, body).await;
+    let (mut parts, body) = request.into_parts();
+    let address = Address::of(&parts.uri, &mut parts.extensions);
+    let answer = route(&registry, &who, &address, &parts, body).await;
     finished(&who, answer)
 }
 
@@ -52,15 +54,15 @@ fn finished(who: &RequestActor, answer: Result<Response, Failure>) -> Response {
 async fn route(
     registry: &Registry,
     who: &RequestActor,
+    address: &Address,
     request: &Parts,
     body: Body,
 ) -> Result<Response, Failure> {
     let asking = Asking { registry, request, who };
-    let below = request.uri.path().strip_prefix("/v2").unwrap_or_default();
     let method = &request.method;
     let reads = *method == Method::GET || *method == Method::HEAD;
-    let route = path::parse(below.strip_prefix('/').unwrap_or(below))
-        .map_err(|error| if reads { nothing_there(error) } else { error.into() })?;
+    let route =
+        address.route().map_err(|error| if reads { nothing_there(error) } else { error.clone().into() })?;
     let query = Query::parse(request.uri.query().unwrap_or_default().as_bytes());
     match route {
         Route::Base if reads => asking.to_enter().map(|()| json(&serde_json::json!({}))),
@@ -69,40 +71,40 @@ async fn route(
         Route::Catalog => Err(unsupported("GET, HEAD")),
         Route::Token => registry.token(who, request, body).await,
         Route::Blob { name, digest } => match *method {
-            Method::GET | Method::HEAD => asking.get_blob(&name, &digest).await,
-            Method::DELETE => asking.delete_blob(&name, &digest).await,
+            Method::GET | Method::HEAD => asking.get_blob(name, digest).await,
+            Method::DELETE => asking.delete_blob(name, digest).await,
             _ => Err(unsupported("GET, HEAD, DELETE")),
         },
         Route::UploadStart { name } => match *method {
-            Method::POST => asking.start_upload(&name, &query, body).await,
+            Method::POST => asking.start_upload(name, &query, body).await,
             _ => Err(unsupported("POST")),
         },
         Route::Upload { name, session } => match *method {
-            Method::PATCH => asking.append(&name, &session, body).await,
-            Method::PUT => asking.finish_upload(&name, &session, &query, body).await,
-            Method::GET | Method::HEAD => asking.upload_status(&name, &session).await,
-            Method::DELETE => asking.cancel_upload(&name, &session).await,
+            Method::PATCH => asking.append(name, session, body).await,
+            Method::PUT => asking.finish_upload(name, session, &query, body).await,
+            Method::GET | Method::HEAD => asking.upload_status(name, session).await,
+            Method::DELETE => asking.cancel_upload(name, session).await,
             _ => Err(unsupported("GET, HEAD, PATCH, PUT, DELETE")),
         },
         Route::Manifest { name, reference } => match *method {
-            Method::GET | Method::HEAD => asking.get_manifest(&name, &reference).await,
-            Method::PUT => asking.put_manifest(&name, reference, &query, body).await,
-            Method::DELETE => asking.delete_manifest(&name, &reference).await,
+            Method::GET | Method::HEAD => asking.get_manifest(name, reference).await,
+            Method::PUT => asking.put_manifest(name, reference.clone(), &query, body).await,
+            Method::DELETE => asking.delete_manifest(name, reference).await,
             _ => Err(unsupported("GET, HEAD, PUT, DELETE")),
         },
-        Route::Tags { name } if reads => asking.list_tags(&name, &query).await,
-        Route::Referrers { name, digest } if reads => asking.list_referrers(&name, &digest, &query).await,
+        Route::Tags { name } if reads => asking.list_tags(name, &query).await,
+        Route::Referrers { name, digest } if reads => asking.list_referrers(name, digest, &query).await,
         Route::Tags { .. } | Route::Referrers { .. } => Err(unsupported("GET, HEAD")),
     }
 }
 
 /// For those who look for what cannot be here: names and tags that no repository of this registry has
 /// are unknown to it, which the specification has said with a 404.
-fn nothing_there(error: RouteError) -> Failure {
-    let code = match &error {
+fn nothing_there(error: &RouteError) -> Failure {
+    let code = match error {
         RouteError::Name(name) if name.is_legal_elsewhere() => ErrorCode::NameUnknown,
         RouteError::Reference(ReferenceError::Tag(_)) => ErrorCode::ManifestUnknown,
-        _ => return error.into(),
+        _ => return error.clone().into(),
     };
     Failure::new(code, error.to_string())
 }

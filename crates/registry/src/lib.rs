@@ -3,6 +3,7 @@
 //! for is decided here, request by request. No byte and no row is touched but through `content`
 //! and `metadata`.
 
+mod address;
 mod blobs;
 mod body;
 mod dispatch;
@@ -16,6 +17,7 @@ mod query;
 mod token;
 mod uploads;
 
+pub use address::Address;
 pub use origin::Origin;
 
 use axum::Router;
@@ -68,7 +70,7 @@ impl Registry {
     /// needs an `Extension<access::RequestActor>`.
     pub fn router(self) -> Router {
         // Names have slashes, which no pattern of axum's can hold in the middle of a path; so
-        // there is one handler, and `oci::path` reads the path.
+        // there is one handler, and `Address` reads the path.
         Router::new()
             .route("/v2", any(dispatch::handle))
             .route("/v2/", any(dispatch::handle))

@@ -15,8 +15,8 @@ use longshore_access::{Access, Proven, RequestActor, TokenClaims, TokenError, Vi
 use longshore_admin::auth_problem;
 use longshore_app::server::{RequestSession, SESSION_COOKIE};
 use longshore_model::{Actor, Code, Problem};
-use longshore_oci::{Credentials, ErrorBody, ErrorCode, Route, path};
-use longshore_registry::Origin;
+use longshore_oci::{Credentials, ErrorBody, ErrorCode, Route};
+use longshore_registry::{Address, Origin};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::origin;
@@ -207,11 +207,10 @@ fn session_token(headers: &HeaderMap) -> Option<String> {
 
 /// Whether the request may bring a part of a blob.
 fn sends_blob(head: &Parts) -> bool {
-    let below = head.uri.path().strip_prefix("/v2/");
+    // Read when the request was recorded.
+    let route = head.extensions.get::<Address>().and_then(|address| address.route().ok());
     matches!(head.method, Method::POST | Method::PUT | Method::PATCH)
-        && below.is_some_and(|below| {
-            matches!(path::parse(below), Ok(Route::UploadStart { .. } | Route::Upload { .. }))
-        })
+        && matches!(route, Some(Route::UploadStart { .. } | Route::Upload { .. }))
 }
 
 /// The refusal in the shape that the audience reads.

@@ -24,10 +24,10 @@ const LONGEST_ID: usize = 128;
 
 /// Names the request, counts it and writes its line. An id that came along is kept when a trusted proxy
 /// sent it, so that its log and ours can be read together.
-pub(crate) async fn record(State(trusted): State<Vec<IpNet>>, request: Request, next: Next) -> Response {
+pub(crate) async fn record(State(trusted): State<Vec<IpNet>>, mut request: Request, next: Next) -> Response {
     let id = id(&request, &trusted);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let target = Target::of(&request);
+    let target = Target::of(&mut request);
     let span = tracing::info_span!("request", %id);
     async move {
         let begun = Instant::now();

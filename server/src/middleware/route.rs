@@ -3,7 +3,7 @@
 
 use axum::extract::{MatchedPath, Request};
 use http::Method;
-use longshore_oci::{Route, path};
+use longshore_registry::Address;
 
 /// Where a request leads.
 #[derive(Debug, Clone)]
@@ -17,10 +17,14 @@ pub(super) struct Target {
 }
 
 impl Target {
-    pub(super) fn of(request: &Request) -> Self {
-        let matched = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    pub(super) fn of(request: &mut Request) -> Self {
+        let matched = request.extensions().get::<MatchedPath>().cloned();
+        let matched = matched.as_ref().map_or("", MatchedPath::as_str);
         let (surface, route) = match matched {
-            "/v2" | "/v2/" | "/v2/{*rest}" => ("registry", registry(request.uri().path())),
+            "/v2" | "/v2/" | "/v2/{*rest}" => {
+                let uri = request.uri().clone();
+                ("registry", Address::of(&uri, request.extensions_mut()).pattern())
+            }
             "/auth/token" => ("registry", matched),
             "/healthz" | "/readyz" | "/metrics" | "/ca" => ("operation", matched),
             "/events" => ("rest", matched),
@@ -30,22 +34,6 @@ impl Target {
             _ => ("site", matched),
         };
         Self { surface, route: route.to_owned(), method: method(request.method()) }
-    }
-}
-
-fn registry(path: &str) -> &'static str {
-    let below = path.strip_prefix("/v2").unwrap_or_default();
-    match path::parse(below.strip_prefix('/').unwrap_or(below)) {
-        Ok(Route::Base) => "/v2/",
-        Ok(Route::Catalog) => "/v2/_catalog",
-        Ok(Route::Token) => "/v2/token",
-        Ok(Route::Blob { .. }) => "/v2/{name}/blobs/{digest}",
-        Ok(Route::UploadStart { .. }) => "/v2/{name}/blobs/uploads/",
-        Ok(Route::Upload { .. }) => "/v2/{name}/blobs/uploads/{session}",
-        Ok(Route::Manifest { .. }) => "/v2/{name}/manifests/{reference}",
-        Ok(Route::Tags { .. }) => "/v2/{name}/tags/list",
-        Ok(Route::Referrers { .. }) => "/v2/{name}/referrers/{digest}",
-        Err(_) => "other",
     }
 }
 
@@ -59,24 +47,5 @@ fn method(method: &Method) -> &'static str {
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
         _ => "other",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_repository_and_no_digest_becomes_a_label() {
-        let digest = format!("sha256:{}", "0".repeat(64));
-        for (path, route) in [
-            ("/v2/", "/v2/"),
-            ("/v2/a/b/c/manifests/v1", "/v2/{name}/manifests/{reference}"),
-            (&format!("/v2/a/b/blobs/{digest}"), "/v2/{name}/blobs/{digest}"),
-            ("/v2/a/b/blobs/uploads/", "/v2/{name}/blobs/uploads/"),
-            ("/v2/a/b/no/such/thing", "other"),
-        ] {
-            assert_eq!(registry(path), route);
-        }
     }
 }
