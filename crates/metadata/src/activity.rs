@@ -5,7 +5,7 @@ use crate::{
     conn::{change, from_row, row, rows, value},
     convert::{as_word, from_json, instant, json, maybe_id, maybe_parse, micros, readable, word},
     page::{COUNTED, Reading, counted, pages, window},
-    repositories::{self, Visible},
+    repositories::{self, Visible, visible},
 };
 use longshore_model::{
     Author, JobId, Message, Page, PageRequest, PolicyId, RepositoryId, Timestamp, Total,
@@ -155,10 +155,10 @@ macro_rules! listed {
         }
     };
     (@conditions) => {
-        r#" AND ($5 OR a.repository IN (
-                SELECT v.id FROM repositories v
-                WHERE ($6 AND v.visibility = 'public') OR REPLACE($7, '"' || v.namespace || '"', '') <> $7))
-            AND ($8 IS NULL OR a.repository IN (SELECT w.id FROM repositories w WHERE w.namespace = $8))"#
+        concat!(
+            " AND ($5 OR a.repository IN (SELECT v.id FROM repositories v WHERE ", visible!("v", "$6", "$7"), "))
+              AND ($8 IS NULL OR a.repository IN (SELECT w.id FROM repositories w WHERE w.namespace = $8))"
+        )
     };
 }
 
@@ -180,9 +180,21 @@ macro_rules! by_repository {
             "SELECT x.id FROM activity x WHERE x.repository = v.id AND x.id ", $beyond, " $2
              ORDER BY x.id", $direction, " LIMIT $3",
             $behind,
-            r#" AND ($1 IS NULL OR v.namespace = $1)
-                AND ($4 OR ($5 AND v.visibility = 'public') OR REPLACE($6, '"' || v.namespace || '"', '') <> $6)
-                ORDER BY id"#, $direction, " LIMIT $3"
+            " AND ($1 IS NULL OR v.namespace = $1) AND ", visible!("v", "$4", "$5", "$6"),
+            " ORDER BY id", $direction, " LIMIT $3"
+        )
+    };
+}
+
+/// How many rows the repositories that may be seen have (`$2` to `$4`), of the namespace `$1` or of any; at most `$5`.
+macro_rules! count_by_repository {
+    () => {
+        concat!(
+            "SELECT COUNT(*) FROM (
+                 SELECT 1 FROM repositories v CROSS JOIN activity x
+                 WHERE x.repository = v.id AND ($1 IS NULL OR v.namespace = $1) AND ",
+            visible!("v", "$2", "$3", "$4"),
+            " LIMIT $5) AS counted"
         )
     };
 }
@@ -242,10 +254,15 @@ pub async fn list(
     let end = edge.unwrap_or(if reading.back { i64::MAX } else { i64::MIN });
     let (sql, first) = (reading.choose(statements.keys), reading.key);
     let found = asked!(rows, (i64,), sql, first, end, reading.limit())?;
-    let end = oldest.unwrap_or(i64::MIN);
-    let total = match (counted(asked!(value, i64, statements.count, i64::MAX, end, COUNTED)?), oldest) {
-        (Total::Exactly(number), Some(_)) => Total::MoreThan(number),
-        (total, _) => total,
+    let total = if repository.is_some() || (everything && namespace.is_none()) {
+        let end = oldest.unwrap_or(i64::MIN);
+        match (counted(asked!(value, i64, statements.count, i64::MAX, end, COUNTED)?), oldest) {
+            (Total::Exactly(number), Some(_)) => Total::MoreThan(number),
+            (total, _) => total,
+        }
+    } else {
+        let (sql, seen) = (count_by_repository!(), namespaces.as_str());
+        counted(value!(conn, i64, sql, namespace, everything, public, seen, COUNTED)?)
     };
     let page = if edge.is_some() && !reading.is_filled_by(found.len()) && repository.is_none() {
         let statements = match conn.is_postgres() {

@@ -4,7 +4,7 @@ use crate::{
     Conn, Error, Tx,
     conn::{change, row, rows, value},
     convert::{instant, micros, parse},
-    repositories::Visible,
+    repositories::{Visible, visible},
 };
 use longshore_model::{RepositoryId, Timestamp};
 use longshore_oci::{Digest, RepositoryName};
@@ -157,13 +157,13 @@ pub async fn linked_in_any(
     digest: &Digest,
 ) -> Result<Option<BlobRow>, Error> {
     let (everything, public, namespaces) = visible.columns();
-    let sql = r#"SELECT b.size, b.location
-                 FROM repository_blobs l JOIN repositories r ON r.id = l.repository
-                                         JOIN blobs b ON b.digest = l.digest
-                 WHERE l.digest = $4 AND r.deleted_at IS NULL AND b.damaged_at IS NULL
-                   AND ($1 OR ($2 AND r.visibility = 'public')
-                        OR REPLACE($3, '"' || r.namespace || '"', '') <> $3)
-                 LIMIT 1"#;
+    let sql = concat!(
+        "SELECT b.size, b.location
+         FROM repository_blobs l JOIN repositories r ON r.id = l.repository JOIN blobs b ON b.digest = l.digest
+         WHERE l.digest = $4 AND r.deleted_at IS NULL AND b.damaged_at IS NULL AND ",
+        visible!("r", "$1", "$2", "$3"),
+        " LIMIT 1"
+    );
     let found = row!(conn, (i64, String), sql, everything, public, namespaces, digest.as_str())?;
     Ok(found.map(blob))
 }

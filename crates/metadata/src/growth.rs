@@ -444,6 +444,7 @@ async fn what_little_one_sees_is_found_behind_all_that_one_does_not() {
     let (filter, two) = (JobFilter::default(), PageRequest::first(2));
     let page = jobs::list(conn, &visible, None, &filter, &two).await.unwrap();
     assert!(page.items.len() == 2 && page.items.iter().all(|job| job.repository == Some(mine.id)));
+    assert_eq!(page.total, Total::Exactly(3), "nobody else's jobs are counted, nor stand in the way");
     let rest = PageRequest { start: page.next.clone(), size: 2 };
     let last = jobs::list(conn, &visible, None, &filter, &rest).await.unwrap();
     assert_eq!((last.items.len(), last.next), (1, None));
@@ -452,7 +453,7 @@ async fn what_little_one_sees_is_found_behind_all_that_one_does_not() {
     assert_eq!(again.items, page.items);
     let told =
         activity::list(conn, &visible, &ActivityFilter::default(), &PageRequest::first(9)).await.unwrap();
-    assert_eq!((told.items.len(), told.next), (3, None));
+    assert_eq!((told.items.len(), told.next, told.total), (3, None, Total::Exactly(3)));
     // A filter on top may leave a page short, which then leads on to where nobody has looked yet.
     let filter = JobFilter { action: Some(Action::PollMirror), ..JobFilter::default() };
     let page = jobs::list(conn, &visible, None, &filter, &two).await.unwrap();

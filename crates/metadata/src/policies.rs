@@ -9,7 +9,7 @@ use crate::{
         readable, word,
     },
     jobs,
-    repositories::Visible,
+    repositories::{Visible, visible},
 };
 use longshore_model::{
     AccountId, Aspect, Author, Code, JobId, LastChange, Message, PolicyId, PolicyKind, RemoteId,
@@ -172,7 +172,7 @@ impl TryFrom<PolicyRow> for PullMirror {
 /// The columns of a [`PolicyRow`]. An author without the right to the repository or the target has
 /// lost it since (semantics 16).
 macro_rules! select {
-    ($rest:literal) => {
+    ($($rest:tt)*) => {
         concat!(
             "SELECT p.id, p.repository, r.name AS repository_name, r.deleted_at IS NOT NULL AS repository_rests,
                     p.target, t.name AS target_name, t.deleted_at IS NOT NULL AS target_rests,
@@ -191,7 +191,7 @@ macro_rules! select {
              LEFT JOIN repositories t ON t.id = p.target
              LEFT JOIN remotes e ON e.id = p.remote
              LEFT JOIN accounts a ON a.id = p.author ",
-            $rest
+            $($rest)*
         )
     };
 }
@@ -266,9 +266,9 @@ where
     T: TryFrom<PolicyRow, Error = Error>,
 {
     let sql = select!(
-        r#"WHERE p.kind = $1 AND p.enabled AND p.paused IS NULL AND r.deleted_at IS NULL
-             AND ($2 OR ($3 AND r.visibility = 'public') OR REPLACE($4, '"' || r.namespace || '"', '') <> $4)
-           ORDER BY p.id"#
+        "WHERE p.kind = $1 AND p.enabled AND p.paused IS NULL AND r.deleted_at IS NULL AND ",
+        visible!("r", "$2", "$3", "$4"),
+        " ORDER BY p.id"
     );
     let (everything, public, namespaces) = visible.columns();
     Ok(collect(rows!(conn, PolicyRow, sql, kind.as_str(), everything, public, namespaces)?))

@@ -7,6 +7,7 @@ use crate::{
     convert::{containing, from_json, id, instant, json, maybe_instant, maybe_parse, micros, readable, word},
     jobs,
     page::{self, COUNTED, Reading, counted, pages},
+    repositories::among,
 };
 use longshore_model::{
     Code, LastChange, Page, PageRequest, Remote, RemoteId, Timestamp, Version, message::Withdrawal,
@@ -93,8 +94,7 @@ impl TryFrom<Row> for Remote {
 }
 
 macro_rules! select {
-    ($rest:literal) => { select!(and "", $rest) };
-    (and $more:literal, $rest:literal) => {
+    (and $more:literal, $($rest:tt)*) => {
         concat!(
             "SELECT ", $more,
             r#"e.id, e.owner, e.author, e.name, e.kind, e.url, e.username, e.secret IS NOT NULL AS has_secret, e.ca_pem,
@@ -103,7 +103,19 @@ macro_rules! select {
                       (SELECT COUNT(*) FROM policies p WHERE p.remote = e.id) AS used_by, "#,
             back_offs::columns!(),
             " FROM remotes e LEFT JOIN back_offs b ON b.remote = e.id ",
-            $rest
+            $($rest)*
+        )
+    };
+    ($($rest:tt)*) => { select!(and "", $($rest)*) };
+}
+
+/// The conditions of a [`list`].
+macro_rules! listed {
+    () => {
+        concat!(
+            "WHERE ($1 OR ",
+            among!("e.owner", "$2"),
+            r#") AND ($3 IS NULL OR LOWER(e.name) LIKE $3 ESCAPE '\' OR LOWER(e.url) LIKE $3 ESCAPE '\')"#
         )
     };
 }
@@ -286,21 +298,14 @@ pub async fn list(
     let number = value!(
         conn,
         i64,
-        r#"SELECT COUNT(*) FROM (
-               SELECT 1 FROM remotes e
-               WHERE ($1 OR REPLACE($2, '"' || e.owner || '"', '') <> $2)
-                 AND ($3 IS NULL OR LOWER(e.name) LIKE $3 ESCAPE '\' OR LOWER(e.url) LIKE $3 ESCAPE '\')
-               LIMIT $4) AS counted"#,
+        concat!("SELECT COUNT(*) FROM (SELECT 1 FROM remotes e ", listed!(), " LIMIT $4) AS counted"),
         all,
         namespaces.as_str(),
         search.as_deref(),
         COUNTED
     )?;
     let sql = reading.choose(pages!({
-        select!(
-            r#"WHERE ($1 OR REPLACE($2, '"' || e.owner || '"', '') <> $2)
-                 AND ($3 IS NULL OR LOWER(e.name) LIKE $3 ESCAPE '\' OR LOWER(e.url) LIKE $3 ESCAPE '\')"#
-        )
+        select!(listed!())
     } up ["e.name", "e.id"], key "$4, $5", limit "$6"));
     let (name, id) = &reading.key;
     let found = rows!(

@@ -19,6 +19,41 @@ use longshore_model::{
 use longshore_oci::{Namespace, RepositoryName};
 use std::collections::HashMap;
 
+/// The condition that somebody may see a repository, which `repositories` stands for, in terms of
+/// [`Visible::columns`]; without the first of them, that of those who do not see everything.
+macro_rules! visible {
+    ($repository:literal, $everything:literal, $public:literal, $namespaces:literal) => {
+        concat!(
+            "(",
+            $everything,
+            " OR ",
+            $crate::repositories::visible!($repository, $public, $namespaces),
+            ")"
+        )
+    };
+    ($repository:literal, $public:literal, $namespaces:literal) => {
+        concat!(
+            "((",
+            $public,
+            " AND ",
+            $repository,
+            ".visibility = 'public') OR ",
+            $crate::repositories::among!(concat!($repository, ".namespace"), $namespaces),
+            ")"
+        )
+    };
+}
+
+/// The condition that a column names one of these namespaces, a JSON array. Neither database knows a form of `IN` that
+/// the other knows as well.
+macro_rules! among {
+    ($column:expr, $namespaces:literal) => {
+        concat!("REPLACE(", $namespaces, r#", '"' || "#, $column, r#" || '"', '') <> "#, $namespaces)
+    };
+}
+
+pub(crate) use {among, visible};
+
 /// What somebody may see of lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Visible {
@@ -192,10 +227,12 @@ pub(crate) async fn id_of(conn: &mut Conn, name: &RepositoryName) -> Result<Opti
 /// The conditions of a [`list`].
 macro_rules! listed {
     () => {
-        r#"WHERE deleted_at IS NULL
-             AND ($1 OR ($2 AND visibility = 'public') OR REPLACE($3, '"' || namespace || '"', '') <> $3)
-             AND ($4 IS NULL OR name LIKE $4 ESCAPE '\') AND ($5 IS NULL OR namespace = $5)
-             AND ($6 IS NULL OR state = $6)"#
+        concat!(
+            "WHERE deleted_at IS NULL AND ",
+            visible!("repositories", "$1", "$2", "$3"),
+            r#" AND ($4 IS NULL OR name LIKE $4 ESCAPE '\') AND ($5 IS NULL OR namespace = $5)
+                AND ($6 IS NULL OR state = $6)"#
+        )
     };
 }
 
@@ -258,11 +295,12 @@ pub async fn names(
     let found = rows!(
         conn,
         (String,),
-        r#"SELECT name FROM repositories
-           WHERE deleted_at IS NULL
-             AND ($1 OR ($2 AND visibility = 'public') OR REPLACE($3, '"' || namespace || '"', '') <> $3)
-             AND name > $4
-           ORDER BY name LIMIT $5"#,
+        concat!(
+            "SELECT name FROM repositories
+             WHERE deleted_at IS NULL AND name > $4 AND ",
+            visible!("repositories", "$1", "$2", "$3"),
+            " ORDER BY name LIMIT $5"
+        ),
         everything,
         public,
         namespaces.as_str(),

@@ -10,7 +10,7 @@ use crate::{
     manifests,
     page::{COUNTED, Reading, counted, pages},
     pull_mirrors,
-    repositories::{RepositoryRow, Visible},
+    repositories::{RepositoryRow, Visible, among},
     tags::{self, enact, lock_changes, next_revision},
 };
 use jiff::SignedDuration;
@@ -321,14 +321,14 @@ from_row! {
 
 /// The columns of a [`DeletedRow`].
 macro_rules! select_deleted {
-    ($rest:literal) => {
+    ($($rest:tt)*) => {
         concat!(
             "SELECT r.id, r.name, r.visibility, r.state, r.short_description, r.long_description,
                     r.immutable_tags, r.immutable_patterns, r.version, r.created_at, r.deleted_at, r.deleted_by,
                     COALESCE((SELECT t.tags FROM tag_totals t WHERE t.repository = r.id), 0) AS tags,
                     COALESCE((SELECT b.bytes FROM blob_totals b WHERE b.repository = r.id), 0) AS size_bytes
              FROM repositories r WHERE r.deleted_at IS NOT NULL AND NOT r.purged ",
-            $rest
+            $($rest)*
         )
     };
 }
@@ -359,16 +359,20 @@ pub async fn deleted_repositories(
     let number = value!(
         conn,
         i64,
-        r#"SELECT COUNT(*) FROM (
-               SELECT 1 FROM repositories
-               WHERE deleted_at IS NOT NULL AND NOT purged AND ($1 OR REPLACE($2, '"' || namespace || '"', '') <> $2)
-               LIMIT $3) AS counted"#,
+        concat!(
+            "SELECT COUNT(*) FROM (
+                 SELECT 1 FROM repositories
+                 WHERE deleted_at IS NOT NULL AND NOT purged AND ($1 OR ",
+            among!("namespace", "$2"),
+            ")
+                 LIMIT $3) AS counted"
+        ),
         everything,
         namespaces.as_str(),
         COUNTED
     )?;
     let sql = reading.choose(pages!({
-        select_deleted!(r#"AND ($1 OR REPLACE($2, '"' || r.namespace || '"', '') <> $2)"#)
+        select_deleted!("AND ($1 OR ", among!("r.namespace", "$2"), ")")
     } down ["r.deleted_at", "r.id"], key "$3, $4", limit "$5"));
     let (deleted_at, id) = &reading.key;
     let found = rows!(

@@ -2,8 +2,8 @@
 //!
 //! A list is found by the index of one of its filters. The others, and what the reader may not see, leave rows out,
 //! so a page looks at a window of rows ([`window!`]) and no further, however long ago the next one is that passes.
-//! Somebody who sees few repositories need not look for their jobs among all those of others: where the window does
-//! not fill a page of theirs, it is found repository by repository.
+//! Somebody who sees few repositories need not look for their jobs among all those of others: these are found
+//! repository by repository, as are those of others where the window does not fill a page.
 
 use super::row::{Row, select};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     conn::{row, rows, value},
     convert::{id, json, readable},
     page::{self, COUNTED, LAST, Reading, counted, pages, window},
-    repositories::{self, Visible},
+    repositories::{self, Visible, visible},
 };
 use longshore_model::{
     Author, JobId, Page, PageRequest, RepositoryId, Total,
@@ -44,14 +44,12 @@ macro_rules! listed {
         }
     };
     (@conditions) => {
-        r#" AND ($5 OR jobs.repository IN (
-                SELECT v.id FROM repositories v
-                WHERE ($6 AND v.visibility = 'public') OR REPLACE($7, '"' || v.namespace || '"', '') <> $7)
+        concat!(" AND ($5 OR jobs.repository IN (SELECT v.id FROM repositories v WHERE ", visible!("v", "$6", "$7"), ")
              OR (jobs.repository IS NULL AND jobs.cause = $8))
             AND ($9 IS NULL OR jobs.action = $9) AND ($10 IS NULL OR jobs.status = $10)
             AND ($11 IS NULL OR jobs.repository = $11) AND ($12 IS NULL OR jobs.policy = $12)
             AND ($13 IS NULL OR jobs.id IN (SELECT w.part FROM job_parts w WHERE w.whole = $13))
-            AND (NOT $14 OR jobs.action <> 'evaluate')"#
+            AND (NOT $14 OR jobs.action <> 'evaluate')")
     };
 }
 
@@ -85,6 +83,34 @@ macro_rules! by_repository {
             "UNION ALL
              SELECT y.id FROM jobs y WHERE y.repository IS NULL AND y.cause = $4 AND y.id ", $beyond, " $2
              ORDER BY id", $direction, " LIMIT $3) ORDER BY jobs.id", $direction
+        )
+    };
+}
+
+/// Of how many repositories jobs are looked for one by one before they are looked for among all.
+const FEW: i64 = 100;
+
+/// How many repositories the namespaces `$1` have, at most `$2`.
+macro_rules! repositories_of {
+    ($values:literal) => {
+        concat!(
+            "SELECT COUNT(*) FROM (SELECT 1 FROM repositories v WHERE v.namespace IN (",
+            $values,
+            ") LIMIT $2) AS counted"
+        )
+    };
+}
+
+/// How many jobs the repositories of the namespaces `$1` have, those about no repository that `$2` asked for included;
+/// at most `$3`.
+macro_rules! count_by_repository {
+    ($values:literal) => {
+        concat!(
+            "SELECT COUNT(*) FROM (
+                 SELECT 1 FROM repositories v CROSS JOIN jobs x WHERE x.repository = v.id AND v.namespace IN (", $values, ")
+                 UNION ALL
+                 SELECT 1 FROM jobs y WHERE y.repository IS NULL AND y.cause = $2
+                 LIMIT $3) AS counted"
         )
     };
 }
@@ -197,41 +223,81 @@ pub async fn list(
 
 /// The rows of the jobs on a page.
 async fn found(conn: &mut Conn, wanted: &Wanted<'_>, reading: &Reading<String>) -> Result<Page<Row>, Error> {
+    // Public repositories, which may be any number, are in no namespace that is looked in.
+    let all_of_some = wanted.is_unfiltered() && !wanted.visible.0 && !wanted.visible.1;
+    if all_of_some && sees_few(conn, &wanted.visible.2).await? {
+        return found_by_repository(conn, wanted, reading).await;
+    }
     let (statements, by, all_pass) = wanted.statements();
-    let key = |row: &Row| row.id.clone();
-    // How far the page and the count look; to the end where nothing is left out.
-    let (edge, oldest) = match all_pass {
-        true => (None, None),
-        false => {
-            let sql = reading.choose(statements.edge);
-            let edge = row!(conn, (String,), sql, by, reading.key.as_str())?;
-            let oldest = match reading.first {
-                true => edge.clone(),
-                false => row!(conn, (String,), statements.edge.0, by, LAST)?,
-            };
-            (edge, oldest)
-        }
+    // How far the page looks; to the end where nothing is left out.
+    let edge = match all_pass {
+        true => None,
+        false => row!(conn, (String,), reading.choose(statements.edge), by, reading.key.as_str())?,
     };
     let end = if reading.back { LAST } else { "" };
     let end = edge.as_ref().map_or(end, |(id,)| id.as_str());
     let (sql, first) = (reading.choose(statements.rows), reading.key.as_str());
     let found = asked!(rows, conn, Row, sql, wanted, by, first, end, reading.limit())?;
-    let end = oldest.as_ref().map_or("", |(id,)| id.as_str());
-    let number = asked!(value, conn, i64, statements.count, wanted, by, LAST, end, COUNTED)?;
-    let total = match (counted(number), oldest) {
-        (Total::Exactly(number), Some(_)) => Total::MoreThan(number),
-        (total, _) => total,
+    let total = match all_of_some {
+        true if edge.is_some() && !reading.is_filled_by(found.len()) => {
+            return found_by_repository(conn, wanted, reading).await;
+        }
+        true => count_by_repository(conn, wanted).await?,
+        false => {
+            let oldest = match all_pass || reading.first {
+                true => edge.clone(),
+                false => row!(conn, (String,), statements.edge.0, by, LAST)?,
+            };
+            let end = oldest.as_ref().map_or("", |(id,)| id.as_str());
+            let number = asked!(value, conn, i64, statements.count, wanted, by, LAST, end, COUNTED)?;
+            match (counted(number), oldest) {
+                (Total::Exactly(number), Some(_)) => Total::MoreThan(number),
+                (total, _) => total,
+            }
+        }
     };
-    if edge.is_some() && !reading.is_filled_by(found.len()) && wanted.is_unfiltered() {
-        let statements = match conn.is_postgres() {
-            false => by_repository!(sqlite),
-            true => by_repository!(postgres),
-        };
-        let (sql, namespaces) = (reading.choose(statements), wanted.visible.2.as_str());
-        let found = rows!(conn, Row, sql, namespaces, first, reading.limit(), wanted.asked.as_deref())?;
-        return Ok(reading.page(found, key, total));
-    }
     Ok(reading.page_within(found, key, total, edge.map(|(id,)| id)))
+}
+
+fn key(row: &Row) -> String {
+    row.id.clone()
+}
+
+/// Whether these namespaces, a JSON array, have few repositories.
+async fn sees_few(conn: &mut Conn, namespaces: &str) -> Result<bool, Error> {
+    let sql = match conn.is_postgres() {
+        false => repositories_of!("SELECT n.value FROM json_each($1) n"),
+        true => repositories_of!("SELECT json_array_elements_text($1::json)"),
+    };
+    Ok(value!(conn, i64, sql, namespaces, FEW + 1)? <= FEW)
+}
+
+/// The rows of a page that holds everything the reader may see, who does not see everything. Each repository costs a
+/// search of an index, and no more rows than the page has.
+async fn found_by_repository(
+    conn: &mut Conn,
+    wanted: &Wanted<'_>,
+    reading: &Reading<String>,
+) -> Result<Page<Row>, Error> {
+    let statements = match conn.is_postgres() {
+        false => by_repository!(sqlite),
+        true => by_repository!(postgres),
+    };
+    let (sql, namespaces) = (reading.choose(statements), wanted.visible.2.as_str());
+    let (first, asked) = (reading.key.as_str(), wanted.asked.as_deref());
+    let found = rows!(conn, Row, sql, namespaces, first, reading.limit(), asked)?;
+    let total = count_by_repository(conn, wanted).await?;
+    Ok(reading.page(found, key, total))
+}
+
+/// How many there are of them. Each repository costs a search of an index, until enough are counted.
+async fn count_by_repository(conn: &mut Conn, wanted: &Wanted<'_>) -> Result<Total, Error> {
+    let sql = match conn.is_postgres() {
+        false => count_by_repository!("SELECT n.value FROM json_each($1) n"),
+        true => count_by_repository!("SELECT json_array_elements_text($1::json)"),
+    };
+    let (namespaces, asked) = (wanted.visible.2.as_str(), wanted.asked.as_deref());
+    Ok(counted(value!(conn, i64, sql, namespaces, asked, COUNTED)?))
 }
 
 /// Jobs, in no order; one statement, however many.

@@ -237,11 +237,21 @@ macro_rules! listing {
     };
 }
 
-/// The statement that counts what a search finds.
+/// How many of the newest names are looked through to count what a search finds.
+const SEARCHED: i64 = 20_000;
+
+/// The statement that counts what a search finds among the `$4` newest names, at most `$3`.
 pub(crate) const fn search_sql(is_postgres: bool) -> &'static str {
     macro_rules! counting {
         ($name:literal) => {
-            concat!("SELECT COUNT(*) FROM (SELECT 1 ", listed!($name), " LIMIT $3) AS counted")
+            concat!(
+                "SELECT COUNT(*) FROM (
+                     SELECT 1 FROM (SELECT name FROM tags WHERE repository = $1 AND NOT digest_tag
+                                    ORDER BY revision DESC LIMIT $4) AS newest
+                     WHERE ",
+                $name,
+                r" LIKE $2 ESCAPE '\' LIMIT $3) AS counted"
+            )
         };
     }
     if is_postgres { counting!("LOWER(name)") } else { counting!("name") }
@@ -266,7 +276,13 @@ pub async fn summaries(
         None => Total::Exactly(count_of(conn, &repository).await?),
         Some(text) => {
             let sql = search_sql(conn.is_postgres());
-            counted(value!(conn, i64, sql, repository.as_str(), text, COUNTED)?)
+            let found = counted(value!(conn, i64, sql, repository.as_str(), text, COUNTED, SEARCHED)?);
+            match found {
+                Total::Exactly(number) if count_of(conn, &repository).await? > SEARCHED.unsigned_abs() => {
+                    Total::MoreThan(number)
+                }
+                total => total,
+            }
         }
     };
     let (found, page) = reading.page(found, |row| row.revision, total).split();
