@@ -12,8 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use longshore_metadata::accounts::{self, Standing};
 use longshore_metadata::{Change, Database, Error, sessions};
 use longshore_model::{AccountId, UserActor};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 
 /// How stale an account may be whose change nobody announced here.
@@ -77,7 +77,7 @@ impl Actors {
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

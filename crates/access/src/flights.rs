@@ -2,9 +2,9 @@
 //! wait for what comes of it. A pipeline that starts fifty jobs with one password costs one hash.
 
 use crate::recent::Fingerprint;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 /// The checks that run.
@@ -39,7 +39,7 @@ impl Flights {
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<Fingerprint, watch::Receiver<()>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

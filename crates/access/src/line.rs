@@ -7,9 +7,10 @@
 //! comes to a full line takes the place of the last one, if that is behind the newcomer's own. So it takes
 //! no more than a try to lose one's place to somebody honest, from however many addresses guesses come.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// Who asks.
@@ -124,7 +125,7 @@ impl Line {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

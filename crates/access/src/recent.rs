@@ -5,10 +5,10 @@
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
 use longshore_model::AccountId;
+use parking_lot::{Mutex, MutexGuard};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 /// How long a success is remembered.
 const MEMORY: SignedDuration = SignedDuration::from_secs(60);
@@ -70,8 +70,8 @@ impl Recent {
         self.seen().retain(|_, (known, _)| *known != account);
     }
 
-    fn seen(&self) -> std::sync::MutexGuard<'_, HashMap<Fingerprint, (AccountId, Timestamp)>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn seen(&self) -> MutexGuard<'_, HashMap<Fingerprint, (AccountId, Timestamp)>> {
+        self.seen.lock()
     }
 }
 

@@ -3,10 +3,10 @@
 
 use crate::line::Asker;
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// How fast delays grow.
@@ -166,8 +166,8 @@ impl Throttle {
         ledgers.sent_away.0.remove(&network);
     }
 
-    fn ledgers(&self) -> std::sync::MutexGuard<'_, Ledgers> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn ledgers(&self) -> MutexGuard<'_, Ledgers> {
+        self.0.lock()
     }
 }
 

@@ -10,12 +10,13 @@ use futures::{FutureExt, StreamExt, stream};
 use jiff::SignedDuration;
 use longshore_metadata::uploads;
 use longshore_model::UploadId;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -106,7 +107,7 @@ impl Busy {
     }
 
     fn uploads(&self) -> MutexGuard<'_, HashMap<UploadId, Arc<Sending>>> {
-        self.0.uploads.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.uploads.lock()
     }
 }
 

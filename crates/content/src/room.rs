@@ -14,10 +14,11 @@ use longshore_metadata::{storage, uploads};
 use longshore_model::Repository;
 use longshore_oci::Namespace;
 use metrics::counter;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{RwLock, RwLockReadGuard};
 
 /// How much is reserved at once: for a small part not much more than it has, for a large one not more
@@ -40,7 +41,7 @@ pub(crate) struct Rooms {
 
 impl Rooms {
     fn reserved(&self) -> MutexGuard<'_, HashMap<Namespace, u64>> {
-        self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
+        self.reserved.lock()
     }
 }
 

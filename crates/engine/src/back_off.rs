@@ -7,11 +7,8 @@ use longshore_metadata::{Error, Priority, back_offs, jobs::Claim, remotes};
 use longshore_model::{RemoteId, Timestamp, remote::BackOff, remote::WaitReason};
 use longshore_remote::{ClosedBecause, Closure, Gate, Standing};
 use metrics::counter;
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 
 /// The gates of remotes.
@@ -45,8 +42,8 @@ impl Gates {
         silent.map(|(remote, _)| *remote).collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RemoteId, Arc<Guarded>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<RemoteId, Arc<Guarded>>> {
+        self.0.lock()
     }
 }
 

@@ -11,7 +11,8 @@ use longshore_model::{
     job::{Level, Parameters, Progress},
     message::{JobMessage, RemoteRef, RepositoryRef},
 };
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 /// Lines that wait to be written; what comes beyond is counted, not kept.
 const MOST_WAITING: usize = 1_000;
@@ -134,12 +135,12 @@ impl Journal {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.state.lock())
     }
 
     /// What has not been written yet.
     fn take(&self) -> Option<(Vec<(Level, Message)>, Progress)> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         if !std::mem::take(&mut state.changed) {
             return None;
         }

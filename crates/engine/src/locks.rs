@@ -1,9 +1,10 @@
 //! Locks by name, for work at one place of another registry that must not be done twice at once: the upload of
 //! one blob to one repository, the rewriting of one list of referrers.
 
+use parking_lot::Mutex;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Weak},
 };
 use tokio::sync::OwnedMutexGuard;
 
@@ -18,7 +19,7 @@ impl Locks {
     /// Waits until nobody else holds `name`; dropping the guard lets it go.
     pub(crate) async fn hold(&self, name: String) -> OwnedMutexGuard<()> {
         let lock = {
-            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut known = self.0.lock();
             if known.len() >= TIDY_AT {
                 known.retain(|_, lock| lock.strong_count() > 0);
             }

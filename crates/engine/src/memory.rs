@@ -8,10 +8,8 @@ use jiff::SignedDuration;
 use longshore_metadata::{jobs::Claim, remotes};
 use longshore_model::{JobId, RemoteId, Timestamp, Version, message::Trouble as Said};
 use longshore_oci::{Digest, RemoteName, Tag};
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::{collections::HashMap, sync::Arc};
 
 /// So much is remembered for one job,
 const MOST_OF_A_JOB: usize = 50_000;
@@ -145,8 +143,8 @@ impl Memory {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock()
     }
 }
 

@@ -13,12 +13,8 @@ use longshore_metadata::{
 };
 use longshore_model::{RemoteId, job::Action};
 use longshore_oci::Namespace;
-use std::{
-    collections::HashMap,
-    hash::Hash,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::{collections::HashMap, hash::Hash, sync::Arc, time::Duration};
 use tokio::{
     select,
     sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast},
@@ -198,8 +194,8 @@ impl Pool {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Load> {
-        self.load.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Load> {
+        self.load.lock()
     }
 
     fn seat(&self, lane: Option<Lane>, place: Place) -> Seat {

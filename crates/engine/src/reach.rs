@@ -5,11 +5,9 @@ use crate::{Engine, trouble::Trouble};
 use longshore_metadata::{self as metadata, Conn, remotes};
 use longshore_model::{Remote, RemoteId, RemoteKind, Version, message::Trouble as Said};
 use longshore_remote::{self as remote, Credentials, Endpoint, Kind, NetworkPolicy, Registry};
+use parking_lot::Mutex;
 use secrecy::SecretString;
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 use url::Url;
 
 /// Why a saved remote cannot be spoken to.
@@ -90,14 +88,14 @@ impl Engine {
         };
         let kept = self.registries();
         {
-            let kept = kept.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let kept = kept.0.lock();
             if let Some((_, registry)) = kept.get(&id).filter(|(of, _)| *of == made_of) {
                 return Ok(registry.clone());
             }
         }
         let endpoint = self.endpoint(id).await?;
         let registry = Registry::behind(endpoint, self.gates().of(id).gate.clone())?;
-        let mut kept = kept.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = kept.0.lock();
         kept.insert(id, (made_of, registry.clone()));
         Ok(registry)
     }

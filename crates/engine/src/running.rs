@@ -1,10 +1,8 @@
 //! Which jobs this process is running, and the wire by which each can be stopped.
 
 use longshore_model::{JobId, remote::BackOff};
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use parking_lot::Mutex;
+use std::{collections::HashMap, sync::Arc};
 use tokio::sync::watch;
 
 /// Why a running job is stopped.
@@ -45,13 +43,13 @@ impl Running {
     pub(crate) fn enter(&self, job: JobId, epoch: i64) -> Slot {
         let (sender, wire) = watch::channel(None);
         let claim = (job, epoch);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(claim, sender);
+        self.0.lock().insert(claim, sender);
         Slot { wires: self.0.clone(), claim, wire }
     }
 
     /// Stops the job, if it runs here. The first reason stays.
     pub(crate) fn stop(&self, job: JobId, why: Stop) {
-        let wires = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let wires = self.0.lock();
         for (_, wire) in wires.iter().filter(|((running, _), _)| *running == job) {
             pull(wire, why.clone());
         }
@@ -59,13 +57,13 @@ impl Running {
 
     /// Stops all of them.
     pub(crate) fn stop_all(&self, why: Stop) {
-        for wire in self.0.lock().unwrap_or_else(PoisonError::into_inner).values() {
+        for wire in self.0.lock().values() {
             pull(wire, why.clone());
         }
     }
 
     pub(crate) fn has(&self, job: JobId) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().any(|(running, _)| *running == job)
+        self.0.lock().keys().any(|(running, _)| *running == job)
     }
 
     pub(crate) fn all(&self) -> Vec<JobId> {
@@ -74,7 +72,7 @@ impl Running {
 
     /// The jobs with the epochs of their claims.
     pub(crate) fn claims(&self) -> Vec<(JobId, i64)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+        self.0.lock().keys().copied().collect()
     }
 
     /// The claims of one job that are at work here.
@@ -84,7 +82,7 @@ impl Running {
 
     /// Stops one claim of a job; another one that it has by now goes on.
     pub(crate) fn stop_claim(&self, claim: (JobId, i64), why: Stop) {
-        if let Some(wire) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&claim) {
+        if let Some(wire) = self.0.lock().get(&claim) {
             pull(wire, why);
         }
     }
@@ -112,7 +110,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.wires.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.claim);
+        self.wires.lock().remove(&self.claim);
     }
 }
 

@@ -1,8 +1,9 @@
 //! Authority towards one registry: which scheme it asks for, and the tokens it gave. Credentials
 //! go to the registry itself and to the token realm that it named, nowhere else (semantics 15).
 
+use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -94,7 +95,7 @@ impl Auth {
 
     /// What is known of how the registry wants to be asked.
     pub(crate) fn scheme(&self) -> Option<Scheme> {
-        self.scheme.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.scheme.read().clone()
     }
 
     /// Learns the scheme from an answer to a request that needs no rights.
@@ -108,7 +109,7 @@ impl Auth {
     }
 
     fn note(&self, scheme: &Scheme) {
-        *self.scheme.write().unwrap_or_else(PoisonError::into_inner) = Some(scheme.clone());
+        *self.scheme.write() = Some(scheme.clone());
     }
 
     /// The strongest scheme among a registry's challenges, with the scope that it names; `None` where it names
@@ -254,7 +255,7 @@ impl Auth {
     fn slot(&self, scopes: &[Scope]) -> Slot {
         let mut key: Vec<String> = scopes.iter().map(ToString::to_string).collect();
         key.sort();
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = self.tokens.lock();
         if tokens.len() > TOKENS_BEFORE_CLEANING {
             let now = Instant::now();
             tokens.retain(|_, slot| {

@@ -1,9 +1,10 @@
 //! One HTTP request and its answer: address check, timeouts, redirects. Who asks with which
 //! authority is decided in `client`.
 
+use parking_lot::Mutex;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -143,12 +144,12 @@ pub(crate) struct Progress {
 impl Progress {
     /// Keeps the stream's error, and gives back what the HTTP client is told.
     fn fail(&self, error: SourceError) -> std::io::Error {
-        *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        *self.error.lock() = Some(error);
         std::io::Error::other("the content to send could not be read")
     }
 
     fn failure(&self) -> Option<SourceError> {
-        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.error.lock().take()
     }
 }
 

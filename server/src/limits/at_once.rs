@@ -1,8 +1,9 @@
 //! How many things of one user or address may be under way at once.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// What is under way of everybody.
 pub(super) struct AtOnce<K>(Option<Counts<K>>);
@@ -48,7 +49,7 @@ impl<K: Hash + Eq> Drop for Counted<K> {
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 #[cfg(test)]
@@ -71,7 +72,7 @@ mod tests {
     fn nothing_is_kept_of_who_has_nothing_under_way_and_without_a_limit_of_nobody() {
         let limited = AtOnce::new(Some(1));
         drop(limited.begin("ada"));
-        assert!(limited.0.unwrap().counts.lock().unwrap().is_empty());
+        assert!(limited.0.unwrap().counts.lock().is_empty());
         let unlimited = AtOnce::new(None);
         let held: Vec<_> = (0..9).map(|_| unlimited.begin("ada")).collect();
         assert!(held.iter().all(Result::is_ok));

@@ -4,8 +4,9 @@
 //! A client is slow by the time that *it* is waited for. A pull over a thin line goes on for hours as
 //! long as bytes are taken; an answer that we have nothing of yet costs the client no time.
 
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::limits::{LimitSettings, Slow};
@@ -166,7 +167,7 @@ impl Pulse {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -7,8 +7,9 @@ mod files;
 mod options;
 mod private_ca;
 
+use parking_lot::RwLock;
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -149,13 +150,13 @@ struct Shown(RwLock<Arc<CertifiedKey>>);
 
 impl Shown {
     fn show(&self, certificate: CertifiedKey) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(certificate);
+        *self.0.write() = Arc::new(certificate);
     }
 }
 
 impl ResolvesServerCert for Shown {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.read().unwrap_or_else(PoisonError::into_inner).clone())
+        Some(self.0.read().clone())
     }
 }
 
@@ -181,7 +182,7 @@ mod tests {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let settings = TlsSettings::PrivateCa { names: Vec::new() };
         let mut tls = Tls::open(&settings, vec!["localhost".to_owned()], &db, clock.clone()).await.unwrap();
-        let shown = |tls: &Tls| tls.shown.0.read().unwrap().cert[0].clone();
+        let shown = |tls: &Tls| tls.shown.0.read().cert[0].clone();
         let first = shown(&tls);
         clock.advance(SignedDuration::from_hours(24 * 50));
         tls.refresh();

@@ -7,8 +7,9 @@ use crate::store::StoreError;
 use bytes::Bytes;
 use futures::future::try_join_all;
 use longshore_model::UploadId;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 /// The sessions of one store. A session lives as long as its writer, so what is kept of an upload
 /// is never older than the last request that wrote to it here.
@@ -60,7 +61,7 @@ impl Sessions {
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<UploadId, Weak<Session>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock()
     }
 
     pub(super) fn start(self: &Arc<Self>, upload: UploadId, held: Held) -> Arc<Session> {
@@ -250,7 +251,7 @@ impl Session {
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock()
     }
 
     /// Whose small object the upload is, if it is one.

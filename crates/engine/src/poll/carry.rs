@@ -31,10 +31,8 @@ use longshore_model::{
 };
 use longshore_oci::{Digest, Tag};
 use longshore_remote::Registry;
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{Mutex, PoisonError},
-};
+use parking_lot::Mutex;
+use std::collections::{HashMap, HashSet};
 
 /// Tags that are looked up here in one query.
 const LOCALS_AT_ONCE: usize = 500;
@@ -180,8 +178,7 @@ impl<'a> Carrier<'a> {
             self.families(&survey, &present).await?;
         }
         self.notes.went_through();
-        let State { tally, passing, lasting } =
-            self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let State { tally, passing, lasting } = self.state.into_inner();
         let may_pass = passing.is_some();
         let Some(first) = lasting.or(passing) else { return Ok(tally) };
         let message = PollMessage::Failed { counts: tally, first: Box::new(first) }.into();
@@ -216,7 +213,7 @@ impl<'a> Carrier<'a> {
     }
 
     pub(super) fn count(&self, count: impl FnOnce(&mut Tally)) {
-        count(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).tally);
+        count(&mut self.state.lock().tally);
     }
 
     /// Notes an error about one tag, unless it is the end of the whole run.
@@ -235,7 +232,7 @@ impl<'a> Carrier<'a> {
         if matches!(trouble, Trouble::Halted) {
             return Ok(None);
         }
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.tally.failed += 1;
         if matches!(fate, Fate::Retry(_)) {
             self.journal.warn(line.clone());

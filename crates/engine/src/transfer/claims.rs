@@ -2,10 +2,8 @@
 //! one who moves it fails, one of those who wait takes over at once.
 
 use longshore_oci::Digest;
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use parking_lot::Mutex;
+use std::{collections::HashMap, sync::Arc};
 
 /// Which digests a run has moved, and which it is moving.
 #[derive(Debug, Default)]
@@ -20,7 +18,7 @@ impl Claims {
         work: impl Future<Output = Result<(), E>>,
     ) -> Result<bool, E> {
         let claim = {
-            let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut claims = self.0.lock();
             claims.entry(digest.clone()).or_default().clone()
         };
         let mut moved = claim.lock().await;
@@ -34,12 +32,12 @@ impl Claims {
 
     /// Forgets all that was moved.
     pub(crate) fn forget_all(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0.lock().clear();
     }
 
     /// Forgets that `digest` was moved: it turned out to be missing after all.
     pub(crate) fn forget(&self, digest: &Digest) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(digest);
+        self.0.lock().remove(digest);
     }
 }
 

@@ -3,7 +3,8 @@
 
 use crate::trouble::Trouble;
 use longshore_remote::Registry;
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 /// Whether a run goes on; clones speak of the same run.
 #[derive(Debug, Clone)]
@@ -27,7 +28,7 @@ impl Halt {
 
     /// Asked before every request.
     pub(crate) fn check(&self) -> Result<(), Trouble> {
-        match *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
+        match *self.state.lock() {
             State::GoingOn => Ok(()),
             State::Stopped(_) => Err(Trouble::Halted),
         }
@@ -38,7 +39,7 @@ impl Halt {
     pub(crate) fn heed<T>(&self, outcome: Result<T, Trouble>) -> Result<T, Trouble> {
         match outcome {
             Err(trouble) if trouble.is_of_the_whole(&self.registry) => {
-                let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut state = self.state.lock();
                 if matches!(*state, State::GoingOn) {
                     *state = State::Stopped(Some(trouble));
                 }
@@ -50,7 +51,7 @@ impl Halt {
 
     /// Why the run stopped, if it did. Told once.
     pub(crate) fn reason(&self) -> Option<Trouble> {
-        match &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &mut *self.state.lock() {
             State::GoingOn => None,
             State::Stopped(reason) => reason.take(),
         }

@@ -3,10 +3,8 @@
 
 use longshore_model::RemoteId;
 use longshore_oci::{Digest, RemoteName};
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use parking_lot::Mutex;
+use std::collections::HashMap;
 
 /// When so many are known, all are forgotten: simpler than choosing, and rare.
 const MOST: usize = 50_000;
@@ -18,7 +16,7 @@ pub(crate) struct Holdings(Mutex<HashMap<(RemoteId, Digest), RemoteName>>);
 impl Holdings {
     /// `repository` was seen to hold the blob.
     pub(crate) fn saw(&self, remote: RemoteId, digest: &Digest, repository: &RemoteName) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock();
         if known.len() >= MOST {
             known.clear();
         }
@@ -32,7 +30,7 @@ impl Holdings {
         digest: &Digest,
         target: &RemoteName,
     ) -> Option<RemoteName> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.0.lock();
         known.get(&(remote, digest.clone())).filter(|repository| *repository != target).cloned()
     }
 }

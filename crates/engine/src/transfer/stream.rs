@@ -13,11 +13,8 @@ use longshore_content::ByteStream;
 use longshore_oci::{Digest, RemoteName};
 use longshore_remote::{BlobStream, ContentEncoding, Error, Failure, Registry};
 use metrics::counter;
-use std::{
-    io,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use parking_lot::Mutex;
+use std::{io, sync::Arc, time::Duration};
 
 /// Reconnects without a [`PROGRESS`] between them, before the error is the job's.
 const RECONNECTS: u32 = 4;
@@ -68,7 +65,7 @@ impl Report {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Told) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.0.lock())
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::Message;
 use crate::id::{RemoteId, RepositoryId};
+use parking_lot::Mutex;
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
 
 /// What one reader may know. The identifier decides: what is gone is known to nobody but who sees everything,
 /// whatever has its name today.
@@ -65,13 +65,13 @@ impl Mentions {
     /// The repositories that were noted, each once.
     #[must_use]
     pub fn repositories(&self) -> Vec<RepositoryId> {
-        self.repositories.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+        self.repositories.lock().iter().copied().collect()
     }
 
     /// The remotes that were noted, each once.
     #[must_use]
     pub fn remotes(&self) -> Vec<RemoteId> {
-        self.remotes.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+        self.remotes.lock().iter().copied().collect()
     }
 }
 
@@ -80,11 +80,11 @@ impl Eyes for Mentions {
         false
     }
     fn repository(&self, id: RepositoryId) -> bool {
-        self.repositories.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+        self.repositories.lock().insert(id);
         true
     }
     fn remote(&self, id: RemoteId) -> bool {
-        self.remotes.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+        self.remotes.lock().insert(id);
         true
     }
 }
