@@ -6,31 +6,19 @@
     reason = "the macro makes of each function's arguments a struct, with fields of the same names"
 )]
 
-mod accounts;
 mod activity;
-mod jobs;
-mod mirrors;
 mod pauses;
-mod promotions;
 mod remotes;
 mod repositories;
 mod session;
-mod system;
 mod tags;
-mod undo;
 
-pub use accounts::*;
 pub use activity::*;
-pub use jobs::*;
-pub use mirrors::*;
 pub use pauses::*;
-pub use promotions::*;
 pub use remotes::*;
 pub use repositories::*;
 pub use session::*;
-pub use system::*;
 pub use tags::*;
-pub use undo::*;
 
 use crate::error::AppError;
 
@@ -42,7 +30,7 @@ pub const PAGE_SIZE: u32 = 25;
 
 /// The use cases, and the one who asks for them.
 #[cfg(feature = "ssr")]
-fn asked() -> Answer<(longshore_admin::Admin, longshore_model::Actor)> {
+pub(crate) fn asked() -> Answer<(longshore_admin::Admin, longshore_model::Actor)> {
     Ok((context()?, request_actor()?.actor))
 }
 
@@ -58,7 +46,7 @@ fn context<T: Clone + 'static>() -> Answer<T> {
 
 /// The address that the request came from, which wrong guesses are counted against.
 #[cfg(feature = "ssr")]
-fn peer() -> Answer<std::net::IpAddr> {
+pub(crate) fn peer() -> Answer<std::net::IpAddr> {
     Ok(request_actor()?.peer)
 }
 
@@ -77,7 +65,7 @@ fn extension<T: Clone + Send + Sync + 'static>() -> Answer<T> {
 /// A refusal that waiting helps against, with the status and the header that say so to programs. A form that came
 /// without script is led back to its page instead.
 #[cfg(feature = "ssr")]
-fn refused(problem: longshore_model::Problem) -> AppError {
+pub(crate) fn refused(problem: longshore_model::Problem) -> AppError {
     use http::{HeaderMap, StatusCode, header};
 
     let headers = context::<http::request::Parts>().map_or_else(|_| HeaderMap::new(), |parts| parts.headers);
@@ -107,7 +95,7 @@ fn internal(error: impl std::fmt::Display) -> AppError {
 
 /// A name out of an address or a form; what is no name names nothing that exists.
 #[cfg(feature = "ssr")]
-fn repository(name: &str) -> Answer<longshore_oci::RepositoryName> {
+pub(crate) fn repository(name: &str) -> Answer<longshore_oci::RepositoryName> {
     use longshore_model::{Code, Problem};
     name.parse()
         .map_err(|_| Problem::new(Code::NoSuchRepository, format!("There is no repository {name}.")).into())
@@ -115,14 +103,14 @@ fn repository(name: &str) -> Answer<longshore_oci::RepositoryName> {
 
 /// A tag out of an address or a form.
 #[cfg(feature = "ssr")]
-fn tag(name: &str) -> Answer<longshore_oci::Tag> {
+pub(crate) fn tag(name: &str) -> Answer<longshore_oci::Tag> {
     use longshore_model::{Code, Problem};
     name.parse().map_err(|_| Problem::new(Code::NoSuchTag, format!("There is no tag {name}.")).into())
 }
 
 /// A user or organization out of an address or a form.
 #[cfg(feature = "ssr")]
-fn namespace(name: &str) -> Answer<longshore_oci::Namespace> {
+pub(crate) fn namespace(name: &str) -> Answer<longshore_oci::Namespace> {
     use longshore_model::{Code, Problem};
     name.parse().map_err(|_| {
         Problem::new(Code::NoSuchAccount, format!("There is no user or organization {name}.")).into()

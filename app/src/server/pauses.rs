@@ -2,8 +2,8 @@
 
 use leptos::{prelude::*, server_fn::codec::Json};
 use longshore_model::{
-    PageRequest, PauseScope, PolicyId,
-    pause::{PausePlan, PauseQueue, PauseView, PollPlan, RepositoryPauses},
+    PauseScope,
+    pause::{PauseView, RepositoryPauses},
 };
 
 use super::Answer;
@@ -29,38 +29,6 @@ pub async fn pauses() -> Answer<Vec<PauseView>> {
 pub async fn pauses_of(repository_name: String) -> Answer<RepositoryPauses> {
     let (admin, actor) = asked()?;
     Ok(admin.repository_pauses(&actor, &repository(&repository_name)?).await?)
-}
-
-/// What is paused or may be, and what waits for it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct PauseState {
-    /// What it is, as the subject of a sentence.
-    pub subject: String,
-    /// What waits; none while it is not paused.
-    pub queue: Option<PauseQueue>,
-    /// What each policy would do, were all of it run.
-    pub plan: PausePlan,
-}
-
-/// How something that can be paused stands.
-#[server(input = Json)]
-pub async fn look_at_pause(scope: PauseScope, page: PageRequest) -> Answer<PauseState> {
-    let (admin, actor) = asked()?;
-    let queue = admin.pause_queue(&actor, &scope, &page).await?;
-    let plan = admin.pause_plan(&actor, &scope).await?.unwrap_or_default();
-    let subject = match &scope {
-        PauseScope::System => "everything".to_owned(),
-        PauseScope::Namespace(namespace) => format!("the namespace {namespace}"),
-        PauseScope::Remote(remote) => format!("the remote {}", admin.remote(&actor, *remote).await?.name),
-    };
-    Ok(PauseState { subject, queue, plan })
-}
-
-/// What the next poll of a pull mirror would do.
-#[server(input = Json)]
-pub async fn plan_poll(repository_name: String, mirror: PolicyId) -> Answer<PollPlan> {
-    let (admin, actor) = asked()?;
-    Ok(admin.plan_poll(&actor, &repository(&repository_name)?, mirror).await?)
 }
 
 /// Pauses it. A plain form does it too.

@@ -1,9 +1,10 @@
-//! Repositories: lists, one, and its settings.
+//! Repositories: lists, one, and what several of its pages need.
 
 use leptos::{prelude::*, server_fn::codec::Json};
 use longshore_model::{
     Code, Page, PageRequest, Problem, Repository,
-    repository::{self, NewRepository, RepositoryChange, RepositoryFilter},
+    repository::{self, RepositoryFilter},
+    view,
 };
 use longshore_oci::Namespace;
 
@@ -68,24 +69,16 @@ pub async fn namespaces() -> Answer<Vec<Namespace>> {
     Ok(admin.namespaces(&actor).await?)
 }
 
-/// Makes a repository.
+/// Brings a deleted repository back.
 #[server(input = Json)]
-pub async fn create_repository(draft: NewRepository) -> Answer<Repository> {
+pub async fn restore_repository(name: String) -> Answer<Repository> {
     let (admin, actor) = asked()?;
-    Ok(admin.create_repository(&actor, draft).await?)
+    Ok(admin.restore_repository(&actor, &repository(&name)?).await?)
 }
 
-/// Changes a repository's settings.
+/// The tags and the moment that the live preview is computed from.
 #[server(input = Json)]
-pub async fn change_repository(name: String, change: RepositoryChange) -> Answer<Repository> {
+pub async fn preview_facts(repository_name: String) -> Answer<view::PreviewFacts> {
     let (admin, actor) = asked()?;
-    Ok(admin.change_repository(&actor, &repository(&name)?, change).await?)
-}
-
-/// Deletes a repository with its tags. Answers whether it can be brought back.
-#[server(input = Json)]
-pub async fn delete_repository(name: String) -> Answer<bool> {
-    let (admin, actor) = asked()?;
-    admin.delete_repository(&actor, &repository(&name)?).await?;
-    Ok(admin.keeps_deleted())
+    Ok(admin.preview_tags(&actor, &repository(&repository_name)?).await?)
 }

@@ -24,13 +24,25 @@ struct Function {
 
 /// All server functions of the site.
 fn functions() -> Vec<Function> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../app/src/server");
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).expect("the folder of server functions") {
-        let source = std::fs::read_to_string(entry.expect("an entry").path()).expect("a source file");
+    read_functions(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../app/src"), &mut found);
+    // What ends the session comes last.
+    found.sort_by_key(|function| (function.name == "sign_out", function.name.clone()));
+    found
+}
+
+/// Adds the server functions that the source files of a folder declare, and those of the folders in it.
+fn read_functions(folder: &Path, found: &mut Vec<Function>) {
+    for entry in std::fs::read_dir(folder).expect("a folder of the site's source") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            read_functions(&path, found);
+            continue;
+        }
+        let source = std::fs::read_to_string(path).expect("a source file");
         for declared in source.split("\n#[server").skip(1) {
             let (attribute, rest) = declared.split_once(']').expect("an attribute ends");
-            let (_, rest) = rest.split_once("pub async fn ").expect("a function follows");
+            let (_, rest) = rest.split_once("async fn ").expect("a function follows");
             let (name, rest) = rest.split_once('(').expect("arguments follow");
             let (arguments, _) = rest.split_once(") ->").expect("what it answers follows");
             let arguments = split(arguments).map(|argument| {
@@ -41,9 +53,6 @@ fn functions() -> Vec<Function> {
             found.push(Function { name, arguments, json: attribute.contains("Json") });
         }
     }
-    // What ends the session comes last.
-    found.sort_by_key(|function| (function.name == "sign_out", function.name.clone()));
-    found
 }
 
 /// The arguments between commas, but not those of a tuple.

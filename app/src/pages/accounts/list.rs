@@ -4,7 +4,7 @@ use leptos::{either::Either, prelude::*};
 use leptos_router::components::{A, Outlet};
 use longshore_model::{Account, Actor, PauseScope, job::Event, pause::PauseView};
 
-use super::{Changes, Kind};
+use super::{Changes, Kind, calls::accounts};
 use crate::{
     components::{
         Awaited, Badge, ButtonKind, ButtonLink, EmptyState, ListPager, ListQuery, LoadedBeside, PageHeader,
@@ -14,7 +14,7 @@ use crate::{
     pages::repository::follow_everything,
     paths,
     pauses::{PausedBadge, is_paused, known_pauses, use_pauses},
-    server::{Answer, accounts},
+    server::Answer,
     session::use_session,
 };
 

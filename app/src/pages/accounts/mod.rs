@@ -1,5 +1,6 @@
 //! Users and organizations: who there is, and whose namespace is whose.
 
+mod calls;
 mod list;
 mod new;
 mod password;

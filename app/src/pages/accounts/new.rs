@@ -4,13 +4,10 @@ use leptos::prelude::*;
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 use longshore_model::account::NewAccount;
 
-use super::{Kind, use_changes};
-use crate::{
-    components::{
-        Button, ButtonKind, ButtonLink, Checkbox, FieldKind, FormProblem, LiveForm, PageTitle, PasswordField,
-        RouteDialog, TextField, focus_first_error, use_notices,
-    },
-    server::create_account,
+use super::{Kind, calls::create_account, use_changes};
+use crate::components::{
+    Button, ButtonKind, ButtonLink, Checkbox, FieldKind, FormProblem, LiveForm, PageTitle, PasswordField,
+    RouteDialog, TextField, focus_first_error, use_notices,
 };
 
 /// Makes a user.

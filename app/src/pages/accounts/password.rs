@@ -7,12 +7,12 @@ use leptos_router::{
 };
 use longshore_model::Actor;
 
+use super::calls::change_password;
 use crate::{
     components::{
         Button, ButtonKind, ButtonLink, FormProblem, LiveForm, Loaded, PageTitle, PasswordField, RouteDialog,
         focus_first_error, use_notices,
     },
-    server::change_password,
     session::use_session,
 };
 

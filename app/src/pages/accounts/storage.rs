@@ -4,13 +4,15 @@ use leptos::{either::Either, prelude::*};
 use leptos_router::hooks::use_params_map;
 use longshore_model::{parse_size, repository::NamespaceStorage};
 
-use super::Kind;
+use super::{
+    Kind,
+    calls::{namespace_storage, set_quota},
+};
 use crate::{
     components::{
         Alert, Button, ButtonKind, ButtonLink, Fact, Facts, FormProblem, LiveForm, LoadedBeside, PageTitle,
         ProgressBar, RouteDialog, TextField, Tone, focus_first_error, not_worked_out, size,
     },
-    server::{namespace_storage, set_quota},
     session::use_session,
 };
 

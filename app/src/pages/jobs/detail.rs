@@ -10,6 +10,7 @@ use longshore_model::{
 };
 
 use super::{
+    calls,
     describe::{describe, remote_host},
     facts::{JobFacts, JobProgress},
     log::{Log, append},
@@ -38,8 +39,8 @@ async fn load(id: Option<JobId>) -> Answer<Parts> {
     let Some(id) = id else {
         return Err(server::unless_signed_out(Problem::new(Code::NoSuchJob, "There is no such job.")).await);
     };
-    let job = server::job(id).await?;
-    Ok((job, server::job_children(id).await?, server::job_log(id).await?))
+    let job = calls::job(id).await?;
+    Ok((job, calls::job_children(id).await?, calls::job_log(id).await?))
 }
 
 /// One job.
@@ -78,7 +79,7 @@ fn Loading(parts: Parts) -> impl IntoView {
         }
         News::Event(job::Event::Log { lines: more, .. }) => append(lines, more),
         News::Opened if has_children => leptos::task::spawn_local(async move {
-            if let Ok(loaded) = server::job_children(id).await {
+            if let Ok(loaded) = calls::job_children(id).await {
                 children.set(loaded);
             }
         }),
@@ -163,8 +164,8 @@ fn Actions(job: Memo<Job>) -> impl IntoView {
     let id = job.with_untracked(|job| job.id);
     let status = Memo::new(move |_| job.with(|job| job.status));
     let navigate = use_navigate();
-    let cancel = Action::new(move |()| server::cancel_job(id));
-    let retry = Action::new(move |()| server::retry_job(id));
+    let cancel = Action::new(move |()| calls::cancel_job(id));
+    let retry = Action::new(move |()| calls::retry_job(id));
     Effect::new(move |_| {
         if let Some(Ok(job)) = retry.value().get() {
             navigate(&format!("/jobs/{}", job.id), Default::default());

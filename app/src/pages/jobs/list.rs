@@ -4,6 +4,7 @@ use leptos::{either::Either, prelude::*};
 use longshore_model::{Page, job};
 
 use super::{
+    calls,
     filter::{JobFilters, filter, passes},
     moving::Moving,
     table::JobTable,
@@ -14,7 +15,6 @@ use crate::{
         use_list_query, use_notices,
     },
     live::{ConnectionNotice, News, follow},
-    server,
 };
 
 /// Jobs: what runs, what ran, and what went wrong.
@@ -23,7 +23,7 @@ pub fn Jobs() -> impl IntoView {
     let query = use_list_query();
     let page = Resource::new_blocking(
         move || query.get(),
-        |query: ListQuery| async move { server::jobs(filter(&query), query.page()).await },
+        |query: ListQuery| async move { calls::jobs(filter(&query), query.page()).await },
     );
     let moving = Moving::new();
     // Another list: what arrived for the former one does not belong here.
@@ -59,7 +59,7 @@ pub fn Jobs() -> impl IntoView {
 fn RetryFailed(query: Memo<ListQuery>, #[prop(into)] on_done: Callback<()>) -> impl IntoView {
     let (notices, done) = (use_notices(), RwSignal::new(0));
     let wanted = move || query.with(filter);
-    let retry = Action::new(move |(): &()| server::retry_failed(untrack(wanted)));
+    let retry = Action::new(move |(): &()| calls::retry_failed(untrack(wanted)));
     Effect::new(move |_| {
         if let Some(Ok(outcome)) = retry.value().get() {
             notices.say(told(outcome));

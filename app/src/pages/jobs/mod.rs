@@ -1,5 +1,6 @@
 //! Jobs: the list that moves by itself, and the page of one with its log.
 
+mod calls;
 mod describe;
 mod detail;
 mod facts;

@@ -1,5 +1,6 @@
 //! The page of something that is paused or may be: what waits, and what shall become of it.
 
+mod calls;
 mod choices;
 mod plan;
 mod queue;
@@ -20,8 +21,9 @@ use crate::{
     live::ConnectionNotice,
     pages::repository::follow_and_reload,
     pauses::{OtherPauses, capitalised, known_pauses, use_pauses, waiting},
-    server::{Answer, PauseFlows, PauseState, ResumeFlows, look_at_pause},
+    server::{Answer, PauseFlows, ResumeFlows},
 };
+use calls::{PauseState, look_at_pause};
 use choices::ResumeChoices;
 use plan::{Asked, Plan};
 use queue::Queue;

@@ -10,10 +10,11 @@ use longshore_model::{
 };
 use longshore_oci::Tag;
 
+use super::calls::plan_poll;
 use crate::{
     components::{Button, ButtonKind, Table},
     paths,
-    server::{Answer, plan_poll},
+    server::Answer,
 };
 
 /// So many tags of a pull mirror are named; the others are counted.

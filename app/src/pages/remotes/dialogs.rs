@@ -5,10 +5,10 @@ use leptos_router::hooks::use_params_map;
 use longshore_model::{Code, Problem, Remote, RemoteId};
 use longshore_oci::Namespace;
 
-use super::form::RemoteForm;
+use super::{calls::remote, form::RemoteForm};
 use crate::{
     components::{Loaded, PageTitle, RouteDialog},
-    server::{Answer, namespaces, remote, unless_signed_out, whoami},
+    server::{Answer, namespaces, unless_signed_out, whoami},
 };
 
 /// Makes a remote.

@@ -5,7 +5,10 @@ use leptos_router::{NavigateOptions, hooks::use_navigate};
 use longshore_model::{Remote, remote::RemoteDraft};
 use longshore_oci::Namespace;
 
-use super::use_changes;
+use super::{
+    calls::{save_remote, test_remote},
+    use_changes,
+};
 use crate::{
     components::{
         Button, ButtonKind, ButtonLink, Choice, Fact, Facts, FormProblem, LiveForm, SelectField, TextField,
@@ -13,7 +16,6 @@ use crate::{
     },
     error::AppError,
     pages::connection::{AccessFields, ConnectionFields, ConnectionInput, FieldErrors, Findings},
-    server::{save_remote, test_remote},
 };
 
 /// The fields that show what is wrong with them.

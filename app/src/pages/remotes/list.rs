@@ -6,6 +6,7 @@ use longshore_model::{PauseScope, Remote};
 
 use super::{
     Changes,
+    calls::remotes,
     row::{RemoteActions, RemoteRow},
 };
 use crate::{
@@ -16,7 +17,6 @@ use crate::{
     live::ConnectionNotice,
     pages::repository::{changes_anything, follow_everything},
     pauses::{is_paused, known_pauses},
-    server::remotes,
 };
 
 /// The remotes that the reader may use, with the dialogs that make and change them.

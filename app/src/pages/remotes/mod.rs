@@ -1,5 +1,6 @@
 //! Remotes: saved connections to other registries, used by many mirrors and changed in one place.
 
+mod calls;
 mod dialogs;
 mod form;
 mod list;

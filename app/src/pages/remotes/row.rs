@@ -4,7 +4,10 @@ use leptos::{either::Either, prelude::*};
 use leptos_router::components::A;
 use longshore_model::{PauseScope, Remote, RemoteId};
 
-use super::Changes;
+use super::{
+    Changes,
+    calls::{delete_remote, test_remote},
+};
 use crate::{
     components::{
         Badge, Button, ButtonKind, ButtonLink, ConfirmButton, RelativeTime, TimeUntil, Tone, use_notices,
@@ -13,7 +16,7 @@ use crate::{
     paths,
     pauses::PausedBadge,
     sentence::sentence,
-    server::{Answer, delete_remote, test_remote},
+    server::Answer,
 };
 
 /// What one can do with the remotes of a list. It belongs to the page, for the list may be read anew meanwhile.

@@ -12,6 +12,7 @@ use longshore_model::{
     repository::{DeletedRepository, Elsewhere, PurgePlan},
 };
 
+use super::calls::{deleted_repositories, deleted_repository, purge_repository};
 use crate::{
     components::{
         Button, ButtonKind, ButtonLink, DigestText, EmptyState, FieldKind, FormProblem, ListPager, LiveForm,
@@ -21,7 +22,7 @@ use crate::{
     live::ConnectionNotice,
     pages::repository::follow_everything,
     paths,
-    server::{deleted_repositories, deleted_repository, purge_repository, restore_repository},
+    server::restore_repository,
 };
 
 const PAGE: &str = "/deleted-repositories";

@@ -1,5 +1,6 @@
 //! All repositories: the list, and the dialog that makes one.
 
+mod calls;
 mod deleted;
 mod flows;
 mod list;

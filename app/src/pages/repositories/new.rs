@@ -4,14 +4,14 @@ use leptos::{either::Either, prelude::*};
 use leptos_router::hooks::use_navigate;
 use longshore_model::{Code, ImmutableTags, Problem, repository::NewRepository as Draft};
 
-use super::{visibility_choices, visibility_of};
+use super::{calls::create_repository, visibility_choices, visibility_of};
 use crate::{
     components::{
         Button, ButtonKind, ButtonLink, Checkbox, Choice, Choices, Failure, FieldKind, FormProblem, LiveForm,
         Loaded, PageTitle, RouteDialog, SelectField, TextField, focus_first_error, use_notices,
     },
     paths,
-    server::{create_repository, namespaces},
+    server::namespaces,
 };
 
 /// Asks for the name and who may pull.

@@ -1,35 +1,27 @@
 //! One repository: the frame with its tabs, and a page for each of them.
 
 mod activity;
-mod deleted_tags;
 mod follow;
-mod immutable;
 mod info;
+mod mirrors;
 mod permissions;
-mod promotion_dialogs;
-mod promotion_form;
-mod promotion_row;
 mod promotions;
-mod restore;
 mod settings;
-mod tag_row;
+mod tag;
 mod tags;
 mod target_field;
 
 pub use activity::RepositoryActivity;
-pub use deleted_tags::{DeletedTags, RestoreDeletedTag};
 pub(crate) use follow::{
     changes_anything, changes_tags, follow_and_reload, follow_everything, follow_repository, turns,
 };
 pub use info::Info;
+pub use mirrors::{EditMirror, Mirrors, NewMirror};
 pub use permissions::Permissions;
-pub use promotion_dialogs::{EditPromotion, NewPromotion};
-pub use promotions::Promotions;
-pub(crate) use restore::RestoreDialog;
+pub use promotions::{EditPromotion, NewPromotion, Promotions};
 pub use settings::Settings;
-pub(crate) use tag_row::{by, what};
-pub use tags::Tags;
-pub(crate) use target_field::TargetField;
+pub use tag::{PromoteTag, PushTag, RollBackTag, TagAnswers};
+pub use tags::{DeletedTags, RestoreDeletedTag, Tags};
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::{

@@ -1,0 +1,192 @@
+//! The form of a mirror: the connection first, which Connect has to prove, then what is copied.
+
+use leptos::prelude::*;
+use leptos_router::{NavigateOptions, hooks::use_navigate};
+use longshore_model::{
+    Remote,
+    connect::Direction,
+    policy::{Loaded, Mirror, Save},
+    repository::RepositorySummary,
+};
+
+use super::{
+    calls::{remote_tags, save_pull_mirror, save_push_mirror},
+    connect::{Trial, TrialFindings},
+    input::{MirrorInput, PULL, PUSH},
+    pull::{PullFields, read_patterns},
+    push::PushFields,
+    remote::RemoteFields,
+    repository::RepositoryFields,
+};
+use crate::{
+    components::{
+        Button, ButtonKind, ButtonLink, Choice, Choices, FormProblem, LiveForm, SaveButtons,
+        focus_first_error, in_browser, previewed, read_template, use_notices,
+    },
+    error::AppError,
+    pages::connection::FieldErrors,
+    pages::repository::use_repository,
+    server::{Answer, preview_facts},
+};
+
+/// The fields that show what is wrong with them.
+const FIELDS: &[&str] =
+    &["remote", "username", "password", "proxy", "rules", "tagTemplate", "patterns", "interval"];
+
+/// Fills in a new mirror, or changes an existing one.
+#[component]
+pub(super) fn MirrorForm(
+    /// The repository of this server.
+    summary: RepositorySummary,
+    /// The remotes that the reader may use.
+    remotes: Vec<Remote>,
+    /// The mirror that is changed.
+    before: Option<Mirror>,
+) -> impl IntoView {
+    let here = use_repository();
+    let loaded = RwSignal::new(before.as_ref().map(|mirror| Loaded::from(mirror.common())));
+    let how = RwSignal::new(Save::Future);
+    let is_new = before.is_none();
+    let input = before
+        .as_ref()
+        .map_or_else(|| MirrorInput::new(&summary), |before| MirrorInput::of(before, &summary));
+    let trial = Trial::new(input, !is_new);
+    let usable = Memo::new(move |_| trial.usable());
+    let name = summary.repository.name.to_string();
+
+    let save = Action::new(move |how: &Save| {
+        save_mirror(here.name.get_untracked(), input, loaded.get_untracked(), *how)
+    });
+    let problem = Signal::derive(move || {
+        let saving = save.value().get().and_then(Result::err);
+        saving.or_else(|| trial.problem())
+    });
+    let errors = FieldErrors(Signal::derive(move || {
+        let saving = save.value().get().and_then(Result::err);
+        saving.map_or_else(|| trial.field_errors(), |AppError(problem)| problem.fields)
+    }));
+    let (navigate, notices) = (use_navigate(), use_notices());
+    Effect::new(move |_| match save.value().get() {
+        Some(Ok(())) => {
+            notices.say("The mirror is saved.");
+            here.changed();
+            let list = here.path_untracked("mirrors");
+            navigate(&list, NavigateOptions { replace: true, scroll: false, ..Default::default() });
+        }
+        Some(Err(_)) => focus_first_error(),
+        None => {}
+    });
+    let connect = move || {
+        save.clear();
+        trial.connect(here.name.get_untracked());
+    };
+    let submit = move |chosen: Save| {
+        if untrack(|| complete(input)) {
+            how.set(chosen);
+            save.dispatch(chosen);
+        } else {
+            focus_first_error();
+        }
+    };
+    let overwrite = move |newer| {
+        loaded.update(|loaded| *loaded = loaded.map(|loaded| Loaded { version: newer, ..loaded }));
+        // Whether it acts stands in no field: what somebody else made of that meanwhile stays.
+        input.enabled.set(None);
+        submit(how.get_untracked());
+    };
+    // Listed once for each connection that was proved, and here alone: a page without script does
+    // not wait for another registry.
+    let listed = in_browser(move || {
+        let wanted = usable.get().filter(|request| request.direction == Direction::Pull);
+        async move { Some(remote_tags(here.name.get_untracked(), wanted?).await) }
+    });
+    let facts = in_browser(move || preview_facts(here.name.get()));
+    let shared_names = Memo::new(move |_| {
+        let facts = facts.get().and_then(Result::ok).filter(|_| input.direction() == Direction::Push);
+        let preview = facts.and_then(|facts| previewed(input.rules, input.template, &facts));
+        preview.is_some_and(|preview| !preview.collisions.is_empty())
+    });
+    let connected = Memo::new(move |_| usable.with(Option::is_some));
+    // Enter does what comes next: it connects, and then it saves.
+    let send = move || if connected.get_untracked() { submit(Save::Future) } else { connect() };
+    let back = here.path_untracked("mirrors");
+    let (cancel, local) = (back.clone(), StoredValue::new(name.clone()));
+    view! {
+        <LiveForm class="mirror-form stack" on_submit=send>
+            <FormProblem problem=problem fields=FIELDS overwrite=overwrite/>
+            {is_new.then(|| view! { <Directions input=input repository=name/> })}
+            <RemoteFields input=input remotes=remotes before=before errors=errors/>
+            <RepositoryFields input=input error=errors.about("remoteRepository")/>
+            <div class="connect">
+                <Button
+                    kind=ButtonKind::Primary
+                    busy=trial.pending()
+                    on_press=connect
+                    submits=Signal::derive(move || !connected.get())
+                >
+                    "Connect"
+                </Button>
+                <TrialFindings trial=trial/>
+            </div>
+            <Show
+                when=move || connected.get()
+                fallback=move || view! {
+                    <div class="form-actions">
+                        <ButtonLink dialog=true href=cancel.clone()>"Cancel"</ButtonLink>
+                        <p class="hint">"The mirror can be saved once Connect has found that the registry can be used like this."</p>
+                    </div>
+                }
+            >
+                <hr/>
+                {move || match input.direction() {
+                    Direction::Push => view! { <PushFields input=input facts=facts problem=problem/> }.into_any(),
+                    Direction::Pull => {
+                        view! { <PullFields input=input repository=local.get_value() tags=listed errors=errors/> }
+                            .into_any()
+                    }
+                }}
+                <SaveButtons back=back.clone() busy=save.pending() shared_names=shared_names on_apply=move || submit(Save::Apply)/>
+            </Show>
+        </LiveForm>
+    }
+}
+
+/// Which way images flow.
+#[component]
+fn Directions(input: MirrorInput, repository: String) -> impl IntoView {
+    let choices = vec![
+        Choice::new(PULL, "Pull from remote registry")
+            .with_hint(format!("Bring tags of another registry into {repository}")),
+        Choice::new(PUSH, "Push to remote registry")
+            .with_hint(format!("Send tags of {repository} to another registry")),
+    ];
+    view! { <Choices name="direction" legend="Mirror direction" value=input.direction choices=choices/> }
+}
+
+/// Whether all that can be judged here is right; what is missing shows itself from now on.
+fn complete(input: MirrorInput) -> bool {
+    match input.direction() {
+        Direction::Push => input.rules.insist() && input.template.with(|typed| read_template(typed)).is_ok(),
+        Direction::Pull => {
+            input.pull_draft().is_some() && input.patterns.with(|typed| read_patterns(typed)).is_ok()
+        }
+    }
+}
+
+/// Saves what stands in the form.
+fn save_mirror(
+    repository: String,
+    input: MirrorInput,
+    loaded: Option<Loaded>,
+    how: Save,
+) -> impl Future<Output = Answer<()>> + Send {
+    let (direction, push, pull) = untrack(|| (input.direction(), input.push_draft(), input.pull_draft()));
+    async move {
+        match (direction, pull) {
+            (Direction::Pull, Some(draft)) => save_pull_mirror(repository, loaded, draft, how).await,
+            (Direction::Push, _) => save_push_mirror(repository, loaded, push, how).await,
+            // Not reached: an incomplete form is not saved.
+            (Direction::Pull, None) => Ok(()),
+        }
+    }
+}

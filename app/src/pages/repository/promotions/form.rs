@@ -1,0 +1,142 @@
+//! The form of a promotion policy: rules and target on one side, what they would do on the other.
+
+use leptos::prelude::*;
+use leptos_router::{NavigateOptions, hooks::use_navigate};
+use longshore_model::{
+    PromotionPolicy,
+    policy::{Loaded, PromotionDraft, Save},
+    view::{PreviewFacts, named},
+};
+use longshore_oci::RepositoryName;
+
+use super::calls::save_promotion;
+use crate::{
+    components::{
+        Checkbox, FormProblem, LiveForm, PolicyPreview, RulesEditor, RulesInput, SaveButtons, TemplateField,
+        focus_first_error, previewed, read_template, use_notices,
+    },
+    pages::repository::{target_field::TargetField, use_repository},
+};
+
+/// Fills in a new policy, or changes an existing one.
+#[component]
+pub(super) fn PromotionForm(
+    /// The policy that is changed.
+    existing: Option<PromotionPolicy>,
+    /// What the preview is computed from.
+    facts: PreviewFacts,
+) -> impl IntoView {
+    let here = use_repository();
+    let loaded = RwSignal::new(existing.as_ref().map(|policy| Loaded::from(&policy.common)));
+    let overwrites = RwSignal::new(false);
+    let how = RwSignal::new(Save::Future);
+    let enabled = existing.as_ref().is_none_or(|policy| policy.common.enabled);
+    let rules = existing.as_ref().map_or_else(RulesInput::default, |policy| RulesInput::of(&policy.rules));
+    let target = existing.as_ref().and_then(|policy| named(policy.target_name.as_ref()));
+    let target = RwSignal::new(target.unwrap_or_default().to_owned());
+    let template =
+        RwSignal::new(existing.as_ref().map_or_else(|| "%n".to_owned(), |policy| policy.template.clone()));
+    let referrers = RwSignal::new(existing.is_none_or(|policy| policy.common.referrers));
+    let tried = RwSignal::new(false);
+
+    let save = Action::new(move |(draft, save): &(PromotionDraft, Save)| {
+        save_promotion(here.name.get_untracked(), loaded.get_untracked(), draft.clone(), *save)
+    });
+    let problem = Signal::derive(move || save.value().get().and_then(Result::err));
+    let target_error = Signal::derive(move || {
+        let mistake = target.with(|target| target_mistake(target, tried.get()));
+        mistake.or_else(|| problem.with(|problem| problem.as_ref()?.about("targetRepository")))
+    });
+    let (navigate, notices) = (use_navigate(), use_notices());
+    Effect::new(move |_| match save.value().get() {
+        Some(Ok(_)) => {
+            notices.say("The promotion policy is saved.");
+            here.changed();
+            let list = here.path_untracked("promotions");
+            navigate(&list, NavigateOptions { replace: true, scroll: false, ..Default::default() });
+        }
+        Some(Err(_)) => focus_first_error(),
+        None => {}
+    });
+
+    let submit = move |chosen: Save| {
+        tried.set(true);
+        let target_is_good = target.with_untracked(|target| target_mistake(target, true)).is_none();
+        if !rules.insist() || !target_is_good || read_template(&template.get_untracked()).is_err() {
+            return focus_first_error();
+        }
+        let draft = PromotionDraft {
+            rules: untrack(|| rules.raw()),
+            every_tag: untrack(|| rules.every_tag()),
+            target: target.get_untracked(),
+            template: template.get_untracked(),
+            // Whether it acts stands in no field: what somebody else made of that meanwhile stays.
+            enabled: (!overwrites.get_untracked()).then_some(enabled),
+            referrers: referrers.get_untracked(),
+        };
+        how.set(chosen);
+        save.dispatch((draft, chosen));
+    };
+    let overwrite = move |newer| {
+        loaded.update(|loaded| *loaded = loaded.map(|loaded| Loaded { version: newer, ..loaded }));
+        overwrites.set(true);
+        submit(how.get_untracked());
+    };
+    let shared_names = StoredValue::new(facts.clone());
+    let shared_names = Memo::new(move |_| {
+        let preview = shared_names.with_value(|facts| previewed(rules, template, facts));
+        preview.is_some_and(|preview| !preview.collisions.is_empty())
+    });
+    view! {
+        <LiveForm class="policy-form" on_submit=move || submit(Save::Future)>
+            <FormProblem problem=problem fields=&["rules", "targetRepository", "tagTemplate"] overwrite=overwrite/>
+            <div class="policy-columns">
+                <div class="stack">
+                    <RulesEditor input=rules verb="Promote" problem=problem/>
+                    <TargetField source=here.name value=target error=target_error/>
+                    <TemplateField label="Tag name in target" value=template problem=problem/>
+                    <Checkbox
+                        name="referrers"
+                        label="Signatures, SBOMs and attestations go along"
+                        value=referrers
+                    />
+                </div>
+                <PolicyPreview rules=rules template=template facts=facts/>
+            </div>
+            <SaveButtons
+                back=here.path_untracked("promotions")
+                busy=save.pending()
+                shared_names=shared_names
+                on_apply=move || submit(Save::Apply)
+            />
+        </LiveForm>
+    }
+}
+
+/// What is wrong with the target as typed; that there is none, once somebody tried to save.
+fn target_mistake(target: &str, tried: bool) -> Option<String> {
+    match target.trim() {
+        "" if tried => Some("choose the repository that the tags go to".to_owned()),
+        "" => None,
+        // While one types, the namespace comes first, and no name ends with what stands between its parts.
+        name if !tried && (!name.contains('/') || name.ends_with(['/', '.', '_', '-'])) => None,
+        name => name.parse::<RepositoryName>().err().map(|error| error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::target_mistake;
+
+    #[test]
+    fn a_target_is_missed_only_when_somebody_tries_to_save() {
+        assert_eq!(target_mistake("", false), None);
+        assert!(target_mistake("", true).is_some());
+        assert_eq!(target_mistake("qa", false), None);
+        assert_eq!(target_mistake("qa/", false), None);
+        assert!(target_mistake("qa/", true).is_some());
+        assert!(target_mistake("qa", true).is_some());
+        assert!(target_mistake("qa/Website", false).is_some());
+        assert_eq!(target_mistake("qa/website", true), None);
+    }
+}

@@ -1,0 +1,180 @@
+//! The Settings tab: who may pull and push, what it is about, and deleting it.
+
+mod immutable;
+
+use leptos::{prelude::*, server_fn::codec::Json};
+use leptos_router::hooks::use_navigate;
+use longshore_model::{
+    Repository,
+    repository::{RepositoryChange, RepositorySummary},
+};
+
+use super::use_repository;
+#[cfg(feature = "ssr")]
+use crate::server::{asked, repository};
+use crate::{
+    components::{
+        Alert, Button, ButtonKind, Choice, Choices, ConfirmButton, EmptyState, FormProblem, LiveForm, Loaded,
+        Panel, TextArea, TextField, Tone, focus_first_error, use_notices,
+    },
+    pages::repositories::{STATES, state_of, visibility_choices, visibility_of},
+    server::{Answer, restore_repository},
+};
+use immutable::{ImmutableFields, ImmutableInput};
+
+/// The settings, for those who administer the repository.
+#[component]
+pub fn Settings() -> impl IntoView {
+    let here = use_repository();
+    view! {
+        <Loaded resource=here.summary let:summary>
+            {if summary.may_administer {
+                view! {
+                    <SettingsForm repository=summary.repository.clone()/>
+                    <Deletion summary=summary/>
+                }
+                    .into_any()
+            } else {
+                view! {
+                    <EmptyState title="These settings are not yours to change">
+                        <p>"The owner of the namespace and administrators may."</p>
+                    </EmptyState>
+                }
+                    .into_any()
+            }}
+        </Loaded>
+    }
+}
+
+#[component]
+fn SettingsForm(repository: Repository) -> impl IntoView {
+    let here = use_repository();
+    let visibility = RwSignal::new(repository.visibility.as_str().to_owned());
+    let state = RwSignal::new(repository.state.as_str().to_owned());
+    let short = RwSignal::new(repository.short_description);
+    let long = RwSignal::new(repository.long_description);
+    let immutable = ImmutableInput::of(&repository.immutable_tags);
+    let version = RwSignal::new(repository.version);
+    let save = Action::new(move |change: &RepositoryChange| {
+        change_repository(here.name.get_untracked(), change.clone())
+    });
+    let problem = Signal::derive(move || save.value().get().and_then(Result::err));
+    let about = move |field: &'static str| {
+        Signal::derive(move || {
+            problem.with(|problem| problem.as_ref().and_then(|problem| problem.about(field)))
+        })
+    };
+    let saved = move || matches!(save.value().get(), Some(Ok(_))) && !save.pending().get();
+    Effect::new(move |_| match save.value().get() {
+        // The next change is based on this one.
+        Some(Ok(saved)) => version.set(saved.version),
+        Some(Err(_)) => focus_first_error(),
+        None => {}
+    });
+    let send = move || {
+        let Ok(immutable_tags) = immutable.read() else { return focus_first_error() };
+        save.dispatch(RepositoryChange {
+            visibility: Some(visibility_of(&visibility.get_untracked())),
+            state: state_of(&state.get_untracked()),
+            short_description: Some(short.get_untracked()),
+            long_description: Some(long.get_untracked()),
+            immutable_tags: Some(immutable_tags),
+            based_on: Some(version.get_untracked()),
+        });
+    };
+    let submit = move || {
+        send();
+    };
+    let overwrite = move |newer| {
+        version.set(newer);
+        send();
+    };
+    let states =
+        STATES.map(|(state, label, hint)| Choice::new(state.as_str(), label).with_hint(hint)).to_vec();
+    view! {
+        <Panel title="Settings">
+            <LiveForm class="stack" on_submit=submit saved=Signal::derive(saved) saving=save.pending()>
+                <FormProblem problem=problem fields=&["shortDescription", "longDescription"] overwrite=overwrite/>
+                <Choices name="visibility" legend="Who may pull" value=visibility choices=visibility_choices()/>
+                <Choices name="state" legend="State" value=state choices=states/>
+                <ImmutableFields input=immutable/>
+                <TextField
+                    name="short"
+                    label="Short description"
+                    value=short
+                    hint="One line."
+                    error=about("shortDescription")
+                />
+                <TextArea name="long" label="Description" value=long rows=5 error=about("longDescription")/>
+                {move || saved().then(|| view! { <Alert tone=Tone::Ok>"The settings are saved."</Alert> })}
+                <div class="form-actions">
+                    <Button kind=ButtonKind::Primary busy=save.pending()>"Save"</Button>
+                </div>
+            </LiveForm>
+        </Panel>
+    }
+}
+
+#[component]
+fn Deletion(summary: RepositorySummary) -> impl IntoView {
+    let name = StoredValue::new(summary.repository.name.to_string());
+    let delete = Action::new(move |(): &()| delete_repository(name.get_value()));
+    let problem = Signal::derive(move || delete.value().get().and_then(Result::err));
+    let (navigate, notices) = (use_navigate(), use_notices());
+    Effect::new(move |_| {
+        if let Some(Ok(undoable)) = delete.value().get() {
+            let name = name.get_value();
+            let (text, undone) = (format!("{name} is deleted."), format!("{name} is restored."));
+            match undoable {
+                true => notices.say_undoable(text, undone, move || {
+                    let name = name.clone();
+                    async move { restore_repository(name).await.map(drop) }
+                }),
+                false => notices.say(text),
+            }
+            navigate("/deleted-repositories", Default::default());
+        }
+    });
+    let tags = summary.tags;
+    view! {
+        <Panel title="Delete the repository">
+            <p>
+                "Its tags are gone at once, for everybody who pulls them, and policies and mirrors that lead here or from here rest. It can be restored for a while, from the deleted repositories."
+            </p>
+            <ConfirmButton
+                label="Delete the repository"
+                title=format!("Delete {}?", name.get_value())
+                busy=delete.pending()
+                problem=problem
+                on_confirm=move || {
+                    delete.dispatch(());
+                }
+            >
+                <p>
+                    {match tags {
+                        0 => "It has no tags. It can be restored for a while.".to_owned(),
+                        1 => "Nobody can pull its tag any more. It can be restored for a while.".to_owned(),
+                        tags => {
+                            format!("Nobody can pull its {tags} tags any more. It can be restored for a while.")
+                        }
+                    }}
+                </p>
+            </ConfirmButton>
+        </Panel>
+    }
+}
+
+/// Changes a repository's settings.
+#[server(input = Json)]
+async fn change_repository(name: String, change: RepositoryChange) -> Answer<Repository> {
+    let (admin, actor) = asked()?;
+    Ok(admin.change_repository(&actor, &repository(&name)?, change).await?)
+}
+
+/// Deletes a repository with its tags. Answers whether it can be brought back.
+#[server(input = Json)]
+async fn delete_repository(name: String) -> Answer<bool> {
+    let (admin, actor) = asked()?;
+    admin.delete_repository(&actor, &repository(&name)?).await?;
+    Ok(admin.keeps_deleted())
+}

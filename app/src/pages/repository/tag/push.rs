@@ -1,0 +1,112 @@
+//! *Push to a remote…*: one tag, now, by hand, over a connection that is saved.
+
+use leptos::prelude::*;
+use leptos_router::hooks::use_navigate;
+use longshore_model::{Remote, RemoteId, policy::RemoteChoice};
+
+use super::{calls::push_tag, use_tag};
+use crate::{
+    components::{
+        Button, ButtonKind, ButtonLink, Choice, EmptyState, FieldKind, FormProblem, LiveForm, Loaded,
+        PageTitle, RouteDialog, SelectField, TextField, focus_first_error,
+    },
+    server::all_remotes,
+};
+
+/// Asks where the tag shall be sent.
+#[component]
+pub fn PushTag() -> impl IntoView {
+    let here = use_tag();
+    let saved = Resource::new_blocking(|| (), |()| all_remotes());
+    view! {
+        <PageTitle text=move || format!("Push {}:{}", here.repository.get(), here.tag.get())/>
+        <RouteDialog title=format!("Push {} to a remote", here.tag.get_untracked()) back=here.path("")>
+            <Loaded resource=saved let:saved>
+                {if saved.is_empty() {
+                    view! {
+                        <EmptyState title="There is no remote yet">
+                            <p>"A remote is a saved connection to another registry. Make one first, then push."</p>
+                            <ButtonLink href="/remotes/new" kind=ButtonKind::Primary>"New remote"</ButtonLink>
+                        </EmptyState>
+                    }
+                        .into_any()
+                } else {
+                    view! { <PushForm saved=saved/> }.into_any()
+                }}
+            </Loaded>
+        </RouteDialog>
+    }
+}
+
+#[component]
+fn PushForm(saved: Vec<Remote>) -> impl IntoView {
+    let here = use_tag();
+    let remote = RwSignal::new(saved.first().map(|remote| remote.id.to_string()).unwrap_or_default());
+    let repository = RwSignal::new(here.repository.get_untracked());
+    let tag = RwSignal::new(here.tag.get_untracked());
+    let push = Action::new(move |(id, repository, tag): &(RemoteId, String, String)| {
+        let (local, name) = (here.repository.get_untracked(), here.tag.get_untracked());
+        push_tag(local, name, RemoteChoice::Saved { id: *id }, repository.clone(), tag.clone())
+    });
+    let problem = Signal::derive(move || push.value().get().and_then(Result::err));
+    let about = move |field: &'static str| {
+        Signal::derive(move || {
+            problem.with(|problem| problem.as_ref().and_then(|problem| problem.about(field)))
+        })
+    };
+    let navigate = use_navigate();
+    Effect::new(move |_| match push.value().get() {
+        Some(Ok(job)) => navigate(&format!("/jobs/{}", job.id), Default::default()),
+        Some(Err(_)) => focus_first_error(),
+        None => {}
+    });
+    let submit = move || {
+        if let Ok(id) = remote.get().parse() {
+            push.dispatch((id, repository.get(), tag.get()));
+        }
+    };
+    let choices: Vec<_> =
+        saved.iter().map(|remote| Choice::new(remote.id.to_string(), named(remote))).collect();
+    view! {
+        <LiveForm class="stack" on_submit=submit>
+            <FormProblem problem=problem fields=&["remoteRepository", "remoteTag"]/>
+            <SelectField name="remote" label="Remote" value=remote choices=choices/>
+            <div class="row">
+                <TextField
+                    name="remote-repository"
+                    label="Repository there"
+                    value=repository
+                    kind=FieldKind::Code
+                    error=about("remoteRepository")
+                    required=true
+                />
+                <TextField
+                    name="remote-tag"
+                    label="Tag name there"
+                    value=tag
+                    kind=FieldKind::Code
+                    error=about("remoteTag")
+                    required=true
+                />
+            </div>
+            <div class="form-actions">
+                <ButtonLink href=here.path("") dialog=true>"Cancel"</ButtonLink>
+                <Button kind=ButtonKind::Primary busy=push.pending()>"Push"</Button>
+                <p class="hint">"It becomes a job, whose page shows how far it is."</p>
+            </div>
+        </LiveForm>
+    }
+}
+
+/// A remote as one tells it from others: its name, and the host where that is another.
+fn named(remote: &Remote) -> String {
+    if remote.name == remote.host() || remote.name.is_empty() {
+        format!("{} as {}", remote.host(), user(remote))
+    } else {
+        format!("{} ({} as {})", remote.name, remote.host(), user(remote))
+    }
+}
+
+fn user(remote: &Remote) -> &str {
+    if remote.username.is_empty() { "nobody" } else { &remote.username }
+}

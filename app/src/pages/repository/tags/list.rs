@@ -1,0 +1,247 @@
+//! The list of tags.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use leptos::{either::Either, prelude::*};
+use longshore_model::{
+    Actor, Code, Page, PageRequest, Problem, repository::RepositorySummary, tag::TagSummary,
+};
+
+use super::{
+    calls::{delete_tags, deleted_tags, restore_tag},
+    row::TagRow,
+};
+use crate::{
+    components::{
+        Awaited, ButtonKind, ButtonLink, Commands, ConfirmButton, EmptyState, ListPager, ListQuery,
+        LoadedBeside, SearchBox, Table, use_list_query, use_notices,
+    },
+    error::AppError,
+    host::registry_host,
+    live::ConnectionNotice,
+    pages::repository::{changes_tags, follow_repository, use_repository},
+    sentence::sentence,
+    server::{Answer, tags},
+    session::use_session,
+};
+
+/// What one can do with the tags of a list; context of its rows.
+#[derive(Clone, Copy)]
+pub(super) struct TagActions {
+    /// Tags that are ticked.
+    pub(super) chosen: RwSignal<BTreeSet<String>>,
+    /// Deletes tags.
+    pub(super) delete: Action<Vec<String>, Answer<Deletion>>,
+}
+
+/// Tags that were deleted.
+#[derive(Clone)]
+pub(super) struct Deletion {
+    repository: String,
+    names: Vec<String>,
+    /// Whether they can be brought back.
+    undoable: bool,
+}
+
+/// What the reader may do with the tags, so that nothing else is offered.
+#[derive(Clone, Copy)]
+pub(super) struct TagRights {
+    /// Promote and push them by hand.
+    pub(super) act: bool,
+    /// Delete them.
+    pub(super) delete: bool,
+}
+
+/// The tags, newest first.
+#[component]
+pub fn Tags() -> impl IntoView {
+    let here = use_repository();
+    let query = use_list_query();
+    let list = Resource::new_blocking(
+        move || (here.name.get(), query.get(), here.changes()),
+        |(name, query, _)| tags(name, query.search(), query.page()),
+    );
+    let lost = follow_repository(here.name, changes_tags, move || here.changed());
+    let chosen = RwSignal::new(BTreeSet::new());
+    let notices = use_notices();
+    let delete = Action::new(move |names: &Vec<String>| {
+        let (repository, names) = (here.name.get_untracked(), names.clone());
+        async move {
+            let undoable = delete_tags(repository.clone(), names.clone()).await?;
+            Ok(Deletion { repository, names, undoable })
+        }
+    });
+    Effect::new(move |_| {
+        if let Some(Ok(Deletion { repository, names, undoable })) = delete.value().get() {
+            let what = match names.as_slice() {
+                [name] => name.clone(),
+                names => format!("{} tags", names.len()),
+            };
+            let verb = if names.len() == 1 { "is" } else { "are" };
+            let (text, undone) = (format!("{what} {verb} deleted."), format!("{what} {verb} restored."));
+            match undoable {
+                true => {
+                    notices.say_undoable(text, undone, move || bring_back(repository.clone(), names.clone()))
+                }
+                false => notices.say(text),
+            }
+            chosen.update(BTreeSet::clear);
+            here.changed();
+        }
+    });
+    provide_context(TagActions { chosen, delete });
+    let search = Signal::derive(move || query.with(|query| query.search().unwrap_or_default()));
+    view! {
+        <div class="toolbar">
+            <SearchBox action=here.path_untracked("tags") value=search label="Search the tags"/>
+            <DeleteChosen/>
+            <ToDeleted/>
+        </div>
+        <ConnectionNotice lost=lost/>
+        <LoadedBeside
+            resource=list
+            beside=(here.summary, use_session().actor)
+            children=move |page, (summary, actor): (Answer<RepositorySummary>, Answer<Actor>)| {
+                let may = TagRights {
+                    act: actor.is_ok_and(|actor| actor.user().is_some()),
+                    delete: summary.is_ok_and(|summary| summary.may_write),
+                };
+                match page.items.is_empty() {
+                    true => Either::Left(view! { <Empty query=query.get_untracked()/> }),
+                    false => Either::Right(view! { <List page=page may=may/> }),
+                }
+            }
+        />
+    }
+}
+
+/// Restores tags that were deleted just now; they are the newest of the deleted ones. As before the deletion, no
+/// policy acts on them. Says which did not come back.
+async fn bring_back(repository: String, names: Vec<String>) -> Answer<()> {
+    let deleted = deleted_tags(repository.clone(), PageRequest::first(PageRequest::MAX)).await?.items;
+    let mut left = BTreeMap::<_, Vec<_>>::new();
+    for name in names {
+        let restored = match deleted.iter().find(|tag| tag.name.as_str() == name) {
+            Some(tag) => restore_tag(repository.clone(), name.clone(), tag.revision.0, true).await.map(drop),
+            None => Err(Problem::new(Code::NotRestorable, GONE).into()),
+        };
+        if let Err(AppError(problem)) = restored {
+            left.entry(problem.message).or_default().push(name);
+        }
+    }
+    match left.is_empty() {
+        true => Ok(()),
+        false => Err(Problem::new(Code::NotRestorable, not_restored(&left)).into()),
+    }
+}
+
+/// Why a tag does not stand among those that were deleted last.
+const GONE: &str = "somebody has pushed it again meanwhile, or it is kept no longer";
+
+/// Which tags did not come back, by the reason.
+fn not_restored(left: &BTreeMap<String, Vec<String>>) -> String {
+    let told =
+        left.iter().map(|(why, names)| format!("Not restored: {}. {}", names.join(", "), sentence(why)));
+    told.collect::<Vec<_>>().join(" ")
+}
+
+#[component]
+fn List(page: Page<TagSummary>, may: TagRights) -> impl IntoView {
+    let rows: Vec<_> =
+        page.items.iter().map(|summary| view! { <TagRow summary=summary.clone() may=may/> }).collect();
+    view! {
+        <Table label="Tags" columns=vec!["Tag", "Digest", "Platforms", "Size", "Pushed", ""]>
+            {rows}
+        </Table>
+        <ListPager page=&page/>
+    }
+}
+
+/// Deletes the tags that are ticked; shows itself when there are some.
+#[component]
+fn DeleteChosen() -> impl IntoView {
+    let TagActions { chosen, delete } = expect_context();
+    let count = move || chosen.with(BTreeSet::len);
+    let names = move || chosen.with(|chosen| chosen.iter().cloned().collect::<Vec<_>>().join(", "));
+    let title = Signal::derive(move || match count() {
+        1 => "Delete one tag?".to_owned(),
+        count => format!("Delete {count} tags?"),
+    });
+    view! {
+        <Show when=move || count() != 0>
+            <div class="actions" role="status">
+                <span>{count} " chosen"</span>
+                <ConfirmButton
+                    label="Delete the chosen tags"
+                    title=title
+                    busy=delete.pending()
+                    problem=Signal::derive(move || delete.value().get().and_then(Result::err))
+                    on_confirm=move || {
+                        delete.dispatch(chosen.get_untracked().into_iter().collect());
+                    }
+                >
+                    <p>
+                        {names}
+                        ": pulling by these names stops. What they point to stays, and can be pulled by digest. Deleted tags can be restored for a while."
+                    </p>
+                </ConfirmButton>
+            </div>
+        </Show>
+    }
+}
+
+/// Leads to what was deleted, for those who may restore it.
+#[component]
+fn ToDeleted() -> impl IntoView {
+    let here = use_repository();
+    view! {
+        <Awaited
+            resource=here.summary
+            children=move |summary| {
+                summary.is_ok_and(|summary| summary.may_write).then(|| view! {
+                    <ButtonLink href=here.path_untracked("deleted-tags") kind=ButtonKind::Quiet>"Deleted tags"</ButtonLink>
+                })
+            }
+        />
+    }
+}
+
+#[component]
+fn Empty(query: ListQuery) -> impl IntoView {
+    let here = use_repository();
+    match query.search() {
+        Some(words) => Either::Left(view! {
+            <EmptyState title=format!("No tag has “{words}” in its name")>
+                <ButtonLink href=here.path_untracked("tags")>"Show all tags"</ButtonLink>
+            </EmptyState>
+        }),
+        None => {
+            let image = format!("{}/{}:1.0", registry_host(), here.name.get_untracked());
+            Either::Right(view! {
+                <EmptyState title="There is no tag yet">
+                    <p>"Push the first one, IMAGE being an image that you have:"</p>
+                    <Commands
+                        text=format!("docker tag IMAGE {image}\ndocker push {image}")
+                        label="Copy the commands"
+                    />
+                </EmptyState>
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_that_did_not_come_back_are_named_with_the_reason() {
+        let left = [(GONE, vec!["1.0", "2.0"]), ("the tag 3.0 is immutable", vec!["3.0"])]
+            .map(|(why, names)| (why.to_owned(), names.into_iter().map(str::to_owned).collect::<Vec<_>>()));
+        assert_eq!(
+            not_restored(&left.into()),
+            "Not restored: 1.0, 2.0. Somebody has pushed it again meanwhile, or it is kept no longer. \
+             Not restored: 3.0. The tag 3.0 is immutable."
+        );
+    }
+}

@@ -1,0 +1,184 @@
+//! One tag in the list, and where it came from.
+
+use leptos::{
+    either::{Either, EitherOf5},
+    prelude::*,
+};
+use leptos_router::components::A;
+use longshore_model::{Author, Provenance, tag::TagSummary};
+use longshore_oci::media_type;
+
+use super::list::{TagActions, TagRights};
+use crate::{
+    components::{Badge, ButtonKind, ButtonLink, ConfirmButton, DigestText, RelativeTime, Tone, size},
+    pages::repository::use_repository,
+    paths,
+};
+
+/// A tag: what it is, where it came from, and what one can do with it.
+#[component]
+pub(super) fn TagRow(summary: TagSummary, may: TagRights) -> impl IntoView {
+    let here = use_repository();
+    let repository = here.name.get_untracked();
+    let tag = summary.tag.name.to_string();
+    let TagActions { chosen, delete } = expect_context();
+    let ticked = {
+        let tag = tag.clone();
+        move || chosen.with(|chosen| chosen.contains(&tag))
+    };
+    let tick = {
+        let tag = tag.clone();
+        move |event| {
+            let on = event_target_checked(&event);
+            chosen.update(|chosen| {
+                if on {
+                    chosen.insert(tag.clone());
+                } else {
+                    chosen.remove(&tag);
+                }
+            });
+        }
+    };
+    let doomed = StoredValue::new(tag.clone());
+    let page = |page| paths::tag(&repository, &tag, page);
+    let title = format!("Delete the tag {tag}?");
+    let (promote, push) = (page("promote"), page("push"));
+    view! {
+        <tr>
+            <th scope="row">
+                <div class="tag-cell">
+                    {may.delete.then(|| view! {
+                    <input
+                        type="checkbox"
+                        class="needs-script"
+                        aria-label=format!("Choose {tag}")
+                        prop:checked=ticked
+                        on:change=tick
+                    />
+                    })}
+                    <div class="tag-name">
+                        <A href=paths::tag(&repository, &tag, "")>
+                            <code>{tag.clone()}</code>
+                        </A>
+                        <ProvenanceBadge summary=summary.clone() repository=repository.clone()/>
+                    </div>
+                </div>
+            </th>
+            <td>
+                <DigestText digest=summary.tag.digest.to_string()/>
+            </td>
+            <td>{what(&summary)}</td>
+            <td class="number" data-label="Size">{size(summary.size_bytes)}</td>
+            <td data-label="Pushed">
+                <RelativeTime at=summary.tag.updated_at/>
+                {by(&summary.tag.author).map(|author| view! { <span class="muted">" by " {author}</span> })}
+            </td>
+            <td class="row-actions">
+                {may.act.then(|| view! {
+                <ButtonLink href=promote kind=ButtonKind::Quiet dialog=true>
+                    "Promote…"
+                </ButtonLink>
+                <ButtonLink
+                    href=push
+                    kind=ButtonKind::Quiet
+                    dialog=true
+                    attr:title="Push to a remote…"
+                    attr:aria-label="Push to a remote…"
+                >
+                    "Push…"
+                </ButtonLink>
+                })}
+                {may.delete.then(|| view! {
+                <ConfirmButton
+                    label="Delete"
+                    kind=ButtonKind::Quiet
+                    title=title
+                    busy=delete.pending()
+                    problem=Signal::derive(move || delete.value().get().and_then(Result::err))
+                    on_confirm=move || {
+                        delete.dispatch(vec![doomed.get_value()]);
+                    }
+                >
+                    <p>
+                        "Pulling by this name stops. What it points to stays, and can be pulled by digest. Deleted tags can be restored for a while."
+                    </p>
+                </ConfirmButton>
+                })}
+            </td>
+        </tr>
+    }
+}
+
+/// Platforms of an image, or what it is instead.
+pub(crate) fn what(summary: &TagSummary) -> String {
+    let is_image = |artifact: &String| media_type::is_image_config(artifact);
+    match summary.artifact_type.as_ref().filter(|artifact| !is_image(artifact)) {
+        Some(artifact) => artifact.clone(),
+        None if summary.platforms.is_empty() => "unknown".to_owned(),
+        None => summary.platforms.join(", "),
+    }
+}
+
+/// Who changed a tag, when that was a person.
+pub(crate) fn by(author: &Author) -> Option<String> {
+    match author {
+        Author::User { name } => Some(name.to_string()),
+        Author::Policy { .. } | Author::System => None,
+    }
+}
+
+/// `PROMOTED`, `MIRRORED`, `RESTORED` or `PINNED`, with links to the tag it was and to the policy that brought it.
+#[component]
+pub(crate) fn ProvenanceBadge(summary: TagSummary, repository: String) -> impl IntoView {
+    let visible = summary.source_visible;
+    match summary.tag.provenance {
+        Provenance::Push => EitherOf5::A(()),
+        Provenance::Restored { revision, pin, .. } => {
+            let title = format!("A person brought it back as it was after change {}", revision.0);
+            EitherOf5::E(match pin.filter(|pin| !pin.released) {
+                Some(pin) => Either::Left(view! {
+                    <Badge tone=Tone::Warn>
+                        <A
+                            href=paths::mirror(&repository, pin.mirror)
+                            attr:title=format!("{title}; its mirror leaves it alone until it is released")
+                        >
+                            "PINNED"
+                        </A>
+                    </Badge>
+                }),
+                None => Either::Right(view! {
+                    <span class="badge tone-neutral" title=title>"RESTORED"</span>
+                }),
+            })
+        }
+        Provenance::Promotion { .. } if !visible => {
+            EitherOf5::B(view! { <Badge tone=Tone::Info>"PROMOTED from another repository"</Badge> })
+        }
+        Provenance::Promotion { policy, source_repository, source_tag, .. } => {
+            let (source, tag) = (source_repository.to_string(), source_tag.to_string());
+            let by = match policy {
+                Some(policy) => paths::promotion(&source, policy),
+                None => paths::tag(&source, &tag, ""),
+            };
+            let title = match policy {
+                Some(_) => format!("Promoted from {source}:{tag} by a policy: show it"),
+                None => format!("Promoted from {source}:{tag} by hand"),
+            };
+            EitherOf5::C(view! {
+                <Badge tone=Tone::Info>
+                    <A href=by attr:title=title>"PROMOTED"</A>
+                </Badge>
+                <A href=paths::tag(&source, &tag, "") attr:class="origin">"from " {source.clone()} ":" {tag.clone()}</A>
+            })
+        }
+        Provenance::Mirror { policy, remote_host, remote_repository, remote_tag, .. } => {
+            let source = format!("{remote_host}/{remote_repository}:{remote_tag}");
+            EitherOf5::D(view! {
+                <Badge tone=Tone::Info>
+                    <A href=paths::mirror(&repository, policy) attr:title="Show the mirror that brought it">"MIRRORED"</A>
+                </Badge>
+                {visible.then(|| view! { <span class="origin muted">"from " {source}</span> })}
+            })
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The System page: which server answers, and how it is.
+
+mod calls;
+
+use leptos::{either::Either, prelude::*};
+use leptos_router::{components::A, hooks::use_navigate};
+use longshore_model::{
+    PauseScope,
+    job::{Event, Job},
+    pause::PauseView,
+    view::{GarbageRules, SystemInfo},
+};
+
+use crate::{
+    components::{
+        Button, ButtonKind, ButtonLink, ConfirmButton, Fact, Facts, Failure, FormProblem, LoadedBeside,
+        PageHeader, PageTitle, Panel, RelativeTime, size,
+    },
+    live::ConnectionNotice,
+    pages::repository::{follow_everything, turns},
+    paths,
+    pauses::{OtherPauses, is_paused, known_pauses, use_pauses},
+    server::{Answer, PauseFlows},
+};
+use calls::{collect_garbage, scrub, system_info};
+
+/// The server as it describes itself.
+#[component]
+pub fn System() -> impl IntoView {
+    let info = Resource::new_blocking(|| (), |()| system_info());
+    let (paused, pauses) = (known_pauses(), use_pauses());
+    // What waits and runs changes with each job; what is paused is read anew when that changes.
+    let turned = turns();
+    let noticed = move |event: &Event| match event {
+        Event::Job { job } => turned(job),
+        Event::Tags { .. } | Event::Settings => true,
+        Event::Pauses => {
+            pauses.changed();
+            true
+        }
+        Event::Log { .. } => false,
+    };
+    // They outlive what is shown, which may be read anew meanwhile.
+    let collect = Action::new(|dry_run: &bool| collect_garbage(*dry_run));
+    let scrubbing = Action::new(|(): &()| scrub());
+    show_job(collect);
+    show_job(scrubbing);
+    let lost = follow_everything(noticed, move || info.refetch());
+    view! {
+        <PageTitle text="System"/>
+        <PageHeader title="System">
+            <Button on_press=move || info.refetch()>"Refresh"</Button>
+        </PageHeader>
+        <ConnectionNotice lost=lost/>
+        <LoadedBeside
+            resource=info
+            beside=paused
+            children=move |info, paused| match paused {
+                Ok(paused) => Either::Left(view! {
+                    <Info info=info paused=paused collect=collect scrub=scrubbing/>
+                }),
+                Err(error) => Either::Right(view! { <Failure error=error again=move || pauses.changed()/> }),
+            }
+        />
+    }
+}
+
+/// Goes to the job that an action has begun.
+fn show_job<I: Send + Sync + 'static>(action: Action<I, Answer<Job>>) {
+    let navigate = use_navigate();
+    Effect::new(move |_| {
+        if let Some(Ok(job)) = action.value().get() {
+            navigate(&format!("/jobs/{}", job.id), Default::default());
+        }
+    });
+}
+
+#[component]
+fn Info(
+    info: SystemInfo,
+    paused: Vec<PauseView>,
+    collect: Action<bool, Answer<Job>>,
+    scrub: Action<(), Answer<Job>>,
+) -> impl IntoView {
+    let jobs = |status: &str, count: u64| {
+        let href = format!("/jobs?status={status}");
+        view! { <A href=href>{count}</A> }
+    };
+    view! {
+        <div class="panels">
+            <Panel title="Server">
+                <Facts>
+                    <Fact name="Version">{info.version}</Fact>
+                    <Fact name="Started"><RelativeTime at=info.started_at/></Fact>
+                    <Fact name="Database">{info.database}</Fact>
+                    <Fact name="Time zone">{info.zone} <span class="muted">" in tag templates"</span></Fact>
+                </Facts>
+            </Panel>
+            <Panel title="Contents">
+                <Facts>
+                    <Fact name="Repositories"><A href="/repositories">{info.repositories}</A></Fact>
+                    <Fact name="Tags">{info.tags}</Fact>
+                    <Fact name="Blobs">{size(info.blobs_bytes)} <span class="muted">" each counted once"</span></Fact>
+                </Facts>
+            </Panel>
+            <Panel title="Jobs">
+                <Facts>
+                    <Fact name="Waiting">{jobs("waiting", info.jobs_waiting)}</Fact>
+                    <Fact name="Running">{jobs("running", info.jobs_running)}</Fact>
+                </Facts>
+            </Panel>
+            <Standstill paused=paused/>
+            <Garbage rules=info.garbage collect=collect/>
+            <Integrity begin=scrub/>
+            <Panel title="For scripts">
+                <p>
+                    "Everything on this site can be done by REST: "
+                    <a href="/api/docs" rel="external">"try it out"</a>
+                    ", or read the "
+                    <a href="/api/v0/openapi.json" rel="external">"description"</a>
+                    "."
+                </p>
+            </Panel>
+        </div>
+    }
+}
+
+/// The button that pauses everything, and what is paused.
+#[component]
+fn Standstill(paused: Vec<PauseView>) -> impl IntoView {
+    let pauses = use_pauses();
+    let pause = ServerAction::<PauseFlows>::new();
+    let problem = Signal::derive(move || pause.value().get().and_then(Result::err));
+    Effect::new(move |before: Option<()>| {
+        pause.version().track();
+        if before.is_some() {
+            pauses.changed();
+        }
+    });
+    let queue = paths::pause(&PauseScope::System);
+    let all = is_paused(&paused, &PauseScope::System);
+    view! {
+        <Panel title="Pause">
+            <p>
+                "Pausing stops all policies and mirrors at once, in the middle of a transfer too. What they have \
+                 to do waits until you resume and decide what becomes of it. Pushes and pulls go on."
+            </p>
+            <FormProblem problem=problem fields=&[]/>
+            <OtherPauses known=paused/>
+            {if all {
+                Either::Left(view! {
+                    <div class="actions"><ButtonLink href=queue>"See what waits, and resume"</ButtonLink></div>
+                })
+            } else {
+                Either::Right(view! {
+                    <ActionForm action=pause attr:class="actions">
+                        <input type="hidden" name="scope" value=PauseScope::System.to_string()/>
+                        <Button busy=pause.pending()>"Pause everything"</Button>
+                    </ActionForm>
+                })
+            }}
+        </Panel>
+    }
+}
+
+/// The button that has everything read and compared with its digest.
+#[component]
+fn Integrity(begin: Action<(), Answer<Job>>) -> impl IntoView {
+    let problem = Signal::derive(move || begin.value().get().and_then(Result::err));
+    view! {
+        <Panel title="Integrity">
+            <p>
+                "A scrub reads everything that is stored and compares it with its digest. What is damaged is \
+                 named in its log, and fetched again where a mirror can supply it. Pushes and pulls go on \
+                 meanwhile."
+            </p>
+            <FormProblem problem=problem fields=&[]/>
+            <div class="actions">
+                <Button
+                    busy=begin.pending()
+                    on_press=move || {
+                        begin.dispatch(());
+                    }
+                >
+                    "Scrub now"
+                </Button>
+            </div>
+        </Panel>
+    }
+}
+
+/// What is removed by itself and when, and the buttons that do it now.
+#[component]
+fn Garbage(rules: GarbageRules, collect: Action<bool, Answer<Job>>) -> impl IntoView {
+    let problem = Signal::derive(move || collect.value().get().and_then(Result::err));
+    let begin = move |dry_run: bool| {
+        collect.dispatch(dry_run);
+    };
+    view! {
+        <Panel title="Garbage">
+            <p>{untagged(&rules)} " " {deleted(&rules)} " " {every(&rules)}</p>
+            <FormProblem problem=problem fields=&[]/>
+            <div class="actions">
+                <Button busy=collect.pending() on_press=move || begin(true)>"See what would go"</Button>
+                <ConfirmButton
+                    label="Collect now"
+                    kind=ButtonKind::Plain
+                    title="Collect garbage now?"
+                    busy=collect.pending()
+                    problem=problem
+                    on_confirm=move || begin(false)
+                >
+                    <p>"What nothing needs any more is removed for good. Pushes and pulls go on meanwhile."</p>
+                </ConfirmButton>
+            </div>
+        </Panel>
+    }
+}
+
+fn untagged(rules: &GarbageRules) -> String {
+    match rules.untagged {
+        Some(hours) => format!(
+            "Images that have had no tag for {} are removed, with what nothing else needs of them.",
+            time(hours)
+        ),
+        None => "Images stay when they lose their last tag; what no image needs is removed.".to_owned(),
+    }
+}
+
+fn deleted(rules: &GarbageRules) -> String {
+    format!("What was deleted stays for {} before it counts.", time(rules.undo))
+}
+
+fn every(rules: &GarbageRules) -> String {
+    match rules.every {
+        Some(hours) => format!("This is looked after every {}.", time(hours)),
+        None => "This is done only when somebody asks for it.".to_owned(),
+    }
+}
+
+fn time(hours: u64) -> String {
+    match hours {
+        1 => "hour".to_owned(),
+        24 => "day".to_owned(),
+        hours if hours % 24 == 0 => format!("{} days", hours / 24),
+        hours => format!("{hours} hours"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rules_are_told_in_words() {
+        let rules = GarbageRules { untagged: Some(720), undo: 168, every: Some(24) };
+        assert!(untagged(&rules).contains("no tag for 30 days"));
+        assert!(deleted(&rules).contains("stays for 7 days"));
+        assert_eq!(every(&rules), "This is looked after every day.");
+        let never = GarbageRules { untagged: None, undo: 0, every: None };
+        assert!(untagged(&never).contains("stay when they lose"));
+        assert!(every(&never).contains("only when somebody asks"));
+    }
+}
