@@ -9,39 +9,12 @@ use longshore_model::Actor;
 
 use crate::{
     components::{Awaited, NoticeBoard},
+    pages::SECTIONS,
     pauses::PauseBanner,
+    routes::{Reader, Section},
     server::Answer,
     session::{SignedIn, use_session},
 };
-
-/// The rail's entries, by how often people need them, and who can use them.
-const PAGES: [(&str, &str, Reader); 7] = [
-    ("/repositories", "Repositories", Reader::Anybody),
-    ("/remotes", "Remotes", Reader::User),
-    ("/jobs", "Jobs", Reader::User),
-    ("/activity", "Activity", Reader::Anybody),
-    ("/organizations", "Organizations", Reader::User),
-    ("/users", "Users", Reader::User),
-    ("/system", "System", Reader::Administrator),
-];
-
-/// Who can use a page. Here it decides what is offered; the server decides what is shown.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Reader {
-    Anybody,
-    User,
-    Administrator,
-}
-
-impl Reader {
-    fn of(actor: &Actor) -> Self {
-        match actor {
-            Actor::Anonymous => Self::Anybody,
-            Actor::User(user) if user.is_admin => Self::Administrator,
-            Actor::User(_) => Self::User,
-        }
-    }
-}
 
 /// The frame with a page in it.
 #[component]
@@ -75,11 +48,12 @@ fn Brand() -> impl IntoView {
 }
 
 /// The links to the pages that the reader can use.
-fn pages(actor: Answer<Actor>) -> impl IntoView {
+fn sections(actor: Answer<Actor>) -> impl IntoView {
     // Who could not be asked for may be anybody.
     let reader = actor.map_or(Reader::Administrator, |actor| Reader::of(&actor));
-    let usable = PAGES.into_iter().filter(move |(.., least)| *least <= reader);
-    let links: Vec<_> = usable.map(|(href, name, _)| view! { <li><A href=href>{name}</A></li> }).collect();
+    let usable = SECTIONS.into_iter().filter(move |section| section.reader <= reader);
+    let link = |Section { label, page, .. }: Section| view! { <li><A href=page.path()>{label}</A></li> };
+    let links: Vec<_> = usable.map(link).collect();
     view! { <ul class="rail-pages">{links}</ul> }
 }
 
@@ -100,7 +74,7 @@ fn Rail() -> impl IntoView {
     view! {
         <nav id="rail" class="rail" popover="auto" aria-label="Main" node_ref=rail>
             <Brand/>
-            <Awaited resource=use_session().actor children=pages/>
+            <Awaited resource=use_session().actor children=sections/>
             <div class="rail-foot">
                 <SignedIn/>
                 <a href="/api/docs" rel="external">"API"</a>

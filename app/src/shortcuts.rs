@@ -5,7 +5,10 @@ use leptos_router::hooks::use_navigate;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement, KeyboardEvent};
 
-use crate::components::{Way, use_leaving};
+use crate::{
+    components::{Way, use_leaving},
+    pages::SECTIONS,
+};
 
 /// How long after `g` the letter may come, in milliseconds.
 const PAUSE: f64 = 1_500.0;
@@ -26,10 +29,10 @@ pub(crate) fn Shortcuts() -> impl IntoView {
             let page = match event.key().as_str() {
                 "/" if focus_search() => return event.prevent_default(),
                 "g" => return after_g.set_value(Some(event.time_stamp())),
-                "r" if g_was_pressed => "/repositories",
-                "m" if g_was_pressed => "/remotes",
-                "j" if g_was_pressed => "/jobs",
-                _ => return,
+                key => match SECTIONS.iter().find(|section| g_was_pressed && section.key == Some(key)) {
+                    Some(section) => section.page.path(),
+                    None => return,
+                },
             };
             event.prevent_default();
             if !leaving.asks(None, Way::Page { href: page.to_owned(), scroll: true }) {

@@ -8,7 +8,17 @@ use crate::{
         ActivityTable, EmptyState, ListPager, ListQuery, Loaded, PageHeader, PageTitle, SearchBox,
         use_list_query,
     },
+    routes::{Reader, Route, Section},
     server,
+};
+
+/// The page.
+pub(super) const SECTION: Section = Section {
+    label: "Activity",
+    reader: Reader::Anybody,
+    key: None,
+    page: Route::new("/activity", || Activity().into_any()),
+    more: &[],
 };
 
 /// What happened, newest first.
@@ -21,9 +31,9 @@ pub fn Activity() -> impl IntoView {
     );
     let searched = Signal::derive(move || query.with(ListQuery::search).unwrap_or_default());
     view! {
-        <PageTitle text="Activity"/>
-        <PageHeader title="Activity"/>
-        <SearchBox action="/activity" value=searched label="Repository or namespace"/>
+        <PageTitle text=SECTION.label/>
+        <PageHeader title=SECTION.label/>
+        <SearchBox action=SECTION.page.path() value=searched label="Repository or namespace"/>
         <Loaded
             resource=page
             children=move |page| {

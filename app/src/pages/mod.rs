@@ -1,4 +1,4 @@
-//! The pages, one file each.
+//! The pages: one file or folder each, with what it shows, what it asks of the server, and how it is called.
 
 mod accounts;
 mod activity;
@@ -12,19 +12,54 @@ mod repository;
 mod sign_in;
 mod system;
 
-pub use accounts::{
-    ChangePassword, NewOrganization, NewUser, OrganizationStorage, Organizations, UserStorage, Users,
-};
-pub use activity::Activity;
-pub use jobs::{JobPage, Jobs};
-pub use not_found::NotFound;
-pub use pause::PausePage;
-pub use remotes::{EditRemote, NewRemote, Remotes};
-pub use repositories::{DeletedRepositories, NewRepository, PurgeRepository, Repositories};
-pub use repository::{
-    DeletedTags, EditMirror, EditPromotion, Info, Mirrors, NewMirror, NewPromotion, Permissions, PromoteTag,
-    Promotions, PushTag, RepositoryActivity, RepositoryFrame, RestoreDeletedTag, RollBackTag, Settings,
-    TagAnswers, Tags,
-};
-pub use sign_in::SignIn;
-pub use system::System;
+pub(crate) use not_found::NotFound;
+
+use leptos::prelude::*;
+use leptos_router::components::Redirect;
+
+use crate::routes::{Route, Section};
+
+/// What the rail leads to, by how often people need it.
+pub(crate) const SECTIONS: [Section; 7] = [
+    repositories::SECTION,
+    remotes::SECTION,
+    jobs::SECTION,
+    activity::SECTION,
+    accounts::ORGANIZATIONS,
+    accounts::USERS,
+    system::SECTION,
+];
+
+/// What other pages lead to.
+const OTHERS: [Route; 7] = [
+    Route::new("/", || view! { <Redirect path="/repositories"/> }.into_any()),
+    sign_in::PAGE,
+    repository::PAGE,
+    repository::TAG_PAGE,
+    pause::OF_THE_SYSTEM,
+    pause::OF_A_NAMESPACE,
+    pause::OF_A_REMOTE,
+];
+
+/// All pages.
+pub(crate) fn pages() -> Vec<Route> {
+    SECTIONS.iter().flat_map(Section::pages).chain(OTHERS).collect()
+}
+
+/// The addresses of all pages and dialogs, such as `/repositories/:namespace/:name/tags`. Parameters begin with `:`.
+#[must_use]
+pub fn addresses() -> Vec<String> {
+    pages().iter().flat_map(|page| page.addresses("")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::addresses;
+
+    #[test]
+    fn the_browser_tests_know_the_address_of_every_page() {
+        let known: Vec<_> = include_str!("../../../end2end/support/routes.txt").lines().collect();
+        let addresses = addresses();
+        assert_eq!(known, addresses, "end2end/support/routes.txt should be:\n{}", addresses.join("\n"));
+    }
+}

@@ -6,8 +6,12 @@ use leptos_router::{components::A, hooks::use_location};
 use crate::{
     components::{Alert, Awaited, Button, ButtonKind, FieldKind, PageTitle, TextField, Tone},
     paths,
+    routes::Route,
     session::use_session,
 };
+
+/// The page.
+pub(super) const PAGE: Route = Route::new("/sign-in", || SignIn().into_any());
 
 /// Signs in and leads to where one wanted to go.
 #[component]

@@ -49,9 +49,10 @@ fn Accounts(kind: Kind) -> impl IntoView {
     };
     let lost = follow_everything(noticed, move || changes.changed());
     let searched = Signal::derive(move || query.with(ListQuery::search).unwrap_or_default());
-    let (title, search, make) = match kind {
-        Kind::User => ("Users", "Search the users", "New user"),
-        Kind::Organization => ("Organizations", "Search the organizations", "New organization"),
+    let title = kind.section().label;
+    let (search, make) = match kind {
+        Kind::User => ("Search the users", "New user"),
+        Kind::Organization => ("Search the organizations", "New organization"),
     };
     let session = use_session();
     view! {

@@ -6,12 +6,32 @@ mod new;
 mod password;
 mod storage;
 
-pub use list::{Organizations, Users};
-pub use new::{NewOrganization, NewUser};
-pub use password::ChangePassword;
-pub use storage::{OrganizationStorage, UserStorage};
-
 use leptos::prelude::*;
+
+use crate::routes::{Reader, Route, Section};
+
+/// The list of organizations, with the dialogs over it.
+pub(super) const ORGANIZATIONS: Section = Section {
+    label: "Organizations",
+    reader: Reader::User,
+    key: None,
+    page: Route::new("/organizations", || list::Organizations().into_any())
+        .with_dialogs(&[new::NEW_ORGANIZATION, storage::OF_ORGANIZATION]),
+    more: &[],
+};
+
+/// The list of users, with the dialogs over it.
+pub(super) const USERS: Section = Section {
+    label: "Users",
+    reader: Reader::User,
+    key: None,
+    page: Route::new("/users", || list::Users().into_any()).with_dialogs(&[
+        new::NEW_USER,
+        password::PAGE,
+        storage::OF_USER,
+    ]),
+    more: &[],
+};
 
 /// Users or organizations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +45,15 @@ impl Kind {
         self == Self::Organization
     }
 
-    fn path(self) -> &'static str {
+    fn section(self) -> Section {
         match self {
-            Self::User => "/users",
-            Self::Organization => "/organizations",
+            Self::User => USERS,
+            Self::Organization => ORGANIZATIONS,
         }
+    }
+
+    fn path(self) -> &'static str {
+        self.section().page.path()
     }
 }
 

@@ -5,10 +5,19 @@ use leptos_router::{NavigateOptions, hooks::use_navigate};
 use longshore_model::account::NewAccount;
 
 use super::{Kind, calls::create_account, use_changes};
-use crate::components::{
-    Button, ButtonKind, ButtonLink, Checkbox, FieldKind, FormProblem, LiveForm, PageTitle, PasswordField,
-    RouteDialog, TextField, focus_first_error, use_notices,
+use crate::{
+    components::{
+        Button, ButtonKind, ButtonLink, Checkbox, FieldKind, FormProblem, LiveForm, PageTitle, PasswordField,
+        RouteDialog, TextField, focus_first_error, use_notices,
+    },
+    routes::Route,
 };
+
+/// The dialog that makes a user.
+pub(super) const NEW_USER: Route = Route::new("new", || NewUser().into_any());
+
+/// The dialog that makes an organization.
+pub(super) const NEW_ORGANIZATION: Route = Route::new("new", || NewOrganization().into_any());
 
 /// Makes a user.
 #[component]

@@ -13,8 +13,12 @@ use crate::{
         Button, ButtonKind, ButtonLink, FormProblem, LiveForm, Loaded, PageTitle, PasswordField, RouteDialog,
         focus_first_error, use_notices,
     },
+    routes::Route,
     session::use_session,
 };
+
+/// The dialog, over the list of users.
+pub(super) const PAGE: Route = Route::new(":name/password", || ChangePassword().into_any());
 
 /// Changes the password of the user in the address.
 #[component]

@@ -13,8 +13,15 @@ use crate::{
         Alert, Button, ButtonKind, ButtonLink, Fact, Facts, FormProblem, LiveForm, LoadedBeside, PageTitle,
         ProgressBar, RouteDialog, TextField, Tone, focus_first_error, not_worked_out, size,
     },
+    routes::Route,
     session::use_session,
 };
+
+/// The dialog over the list of users.
+pub(super) const OF_USER: Route = Route::new(":name/storage", || UserStorage().into_any());
+
+/// The dialog over the list of organizations.
+pub(super) const OF_ORGANIZATION: Route = Route::new(":name/storage", || OrganizationStorage().into_any());
 
 /// The storage of the user in the address.
 #[component]

@@ -3,7 +3,10 @@
 use leptos::prelude::*;
 use longshore_model::job::{Action, Job, JobFilter, Status};
 
-use super::describe::{action_label, status_label};
+use super::{
+    SECTION,
+    describe::{action_label, status_label},
+};
 use crate::{
     components::{Choice, FilterSelect, ListQuery, SearchBox, in_browser},
     server::suggest_repositories,
@@ -58,7 +61,7 @@ pub(super) fn JobFilters(
         })
     };
     view! {
-        <SearchBox action="/jobs" value=word("q") label="Repository" list="job-repositories" on_search=move |text| sought.set(Some(text))>
+        <SearchBox action=SECTION.page.path() value=word("q") label="Repository" list="job-repositories" on_search=move |text| sought.set(Some(text))>
             <FilterSelect name="action" label="Action" value=word("action") choices=actions/>
             <FilterSelect name="status" label="Status" value=word("status") choices=statuses/>
         </SearchBox>

@@ -4,7 +4,7 @@ use leptos::{either::Either, prelude::*};
 use longshore_model::{Page, job};
 
 use super::{
-    calls,
+    SECTION, calls,
     filter::{JobFilters, filter, passes},
     moving::Moving,
     table::JobTable,
@@ -44,8 +44,8 @@ pub fn Jobs() -> impl IntoView {
         },
     );
     view! {
-        <PageTitle text="Jobs"/>
-        <PageHeader title="Jobs">
+        <PageTitle text=SECTION.label/>
+        <PageHeader title=SECTION.label>
             <RetryFailed query=query on_done=move || page.refetch()/>
         </PageHeader>
         <ConnectionNotice lost=lost/>

@@ -12,5 +12,16 @@ mod progress;
 mod table;
 
 pub(super) use describe::{action_label, describe};
-pub use detail::JobPage;
-pub use list::Jobs;
+
+use leptos::prelude::*;
+
+use crate::routes::{Reader, Route, Section};
+
+/// The list, and the page of one job.
+pub(super) const SECTION: Section = Section {
+    label: "Jobs",
+    reader: Reader::User,
+    key: Some("j"),
+    page: Route::new("/jobs", || list::Jobs().into_any()),
+    more: &[Route::new("/jobs/:id", || detail::JobPage().into_any())],
+};

@@ -21,12 +21,21 @@ use crate::{
     live::ConnectionNotice,
     pages::repository::follow_and_reload,
     pauses::{OtherPauses, capitalised, known_pauses, use_pauses, waiting},
+    routes::Route,
     server::{Answer, PauseFlows, ResumeFlows},
 };
 use calls::{PauseState, look_at_pause};
 use choices::ResumeChoices;
 use plan::{Asked, Plan};
 use queue::Queue;
+
+/// The page, for everything.
+pub(super) const OF_THE_SYSTEM: Route = Route::new("/pauses/system", || PausePage().into_any());
+/// The page, for the repositories of a namespace.
+pub(super) const OF_A_NAMESPACE: Route =
+    Route::new("/pauses/namespaces/:namespace", || PausePage().into_any());
+/// The page, for what uses a remote.
+pub(super) const OF_A_REMOTE: Route = Route::new("/pauses/remotes/:id", || PausePage().into_any());
 
 /// What the address is about; none where it names nothing that can be paused.
 fn scope_in_address() -> Memo<Option<PauseScope>> {

@@ -8,8 +8,15 @@ use longshore_oci::Namespace;
 use super::{calls::remote, form::RemoteForm};
 use crate::{
     components::{Loaded, PageTitle, RouteDialog},
+    routes::Route,
     server::{Answer, namespaces, unless_signed_out, whoami},
 };
+
+/// The dialog that makes a remote.
+pub(super) const NEW: Route = Route::new("new", || NewRemote().into_any());
+
+/// The dialog that changes a remote.
+pub(super) const EDIT: Route = Route::new(":id", || EditRemote().into_any());
 
 /// Makes a remote.
 #[component]

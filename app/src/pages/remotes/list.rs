@@ -5,7 +5,7 @@ use leptos_router::components::Outlet;
 use longshore_model::{PauseScope, Remote};
 
 use super::{
-    Changes,
+    Changes, SECTION,
     calls::remotes,
     row::{RemoteActions, RemoteRow},
 };
@@ -35,12 +35,12 @@ pub fn Remotes() -> impl IntoView {
     let lost = follow_everything(changes_anything, move || changes.changed());
     let searched = Signal::derive(move || query.with(ListQuery::search).unwrap_or_default());
     view! {
-        <PageTitle text="Remotes"/>
-        <PageHeader title="Remotes">
+        <PageTitle text=SECTION.label/>
+        <PageHeader title=SECTION.label>
             <ButtonLink dialog=true href="/remotes/new" kind=ButtonKind::Primary>"New remote"</ButtonLink>
         </PageHeader>
         <ConnectionNotice lost=lost/>
-        <SearchBox action="/remotes" value=searched label="Search the remotes"/>
+        <SearchBox action=SECTION.page.path() value=searched label="Search the remotes"/>
         <LoadedBeside
             resource=page
             beside=paused

@@ -6,10 +6,18 @@ mod form;
 mod list;
 mod row;
 
-pub use dialogs::{EditRemote, NewRemote};
-pub use list::Remotes;
-
 use leptos::prelude::*;
+
+use crate::routes::{Reader, Route, Section};
+
+/// The list, with the dialogs over it.
+pub(super) const SECTION: Section = Section {
+    label: "Remotes",
+    reader: Reader::User,
+    key: Some("m"),
+    page: Route::new("/remotes", || list::Remotes().into_any()).with_dialogs(&[dialogs::NEW, dialogs::EDIT]),
+    more: &[],
+};
 
 /// Grows with each change of a remote, so that the list behind a dialog is read anew.
 #[derive(Clone, Copy)]

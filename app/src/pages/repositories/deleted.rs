@@ -22,10 +22,17 @@ use crate::{
     live::ConnectionNotice,
     pages::repository::follow_everything,
     paths,
+    routes::Route,
     server::restore_repository,
 };
 
-const PAGE: &str = "/deleted-repositories";
+/// The list, with the dialog over it.
+pub(super) const PAGE: Route =
+    Route::new("/deleted-repositories", || DeletedRepositories().into_any()).with_dialogs(&[PURGE]);
+
+/// The dialog that removes one for good.
+const PURGE: Route = Route::new(":namespace/:name/purge", || PurgeRepository().into_any());
+
 /// More images of one place than this are counted, not shown.
 const SHOWN: usize = 5;
 
@@ -103,7 +110,8 @@ type Restore = Action<String, crate::server::Answer<longshore_model::Repository>
 fn row(deleted: &DeletedRepository, restore: Restore) -> impl IntoView + use<> {
     let name = deleted.repository.name.to_string();
     let purge = format!(
-        "{PAGE}/{}/{}/purge",
+        "{}/{}/{}/purge",
+        PAGE.path(),
         paths::segment(deleted.repository.name.namespace()),
         paths::segment(deleted.repository.name.name())
     );
@@ -143,7 +151,7 @@ pub fn PurgeRepository() -> impl IntoView {
     let plan = Resource::new_blocking(|| (), move |()| deleted_repository(name.get_value()));
     view! {
         <PageTitle text=format!("Purge {}", name.get_value())/>
-        <RouteDialog title=format!("Purge {}", name.get_value()) back=PAGE>
+        <RouteDialog title=format!("Purge {}", name.get_value()) back=PAGE.path()>
             <Loaded resource=plan let:plan>
                 <PurgeForm plan=plan/>
             </Loaded>
@@ -164,7 +172,7 @@ fn PurgeForm(plan: PurgePlan) -> impl IntoView {
         if let Some(Ok(_)) = purge.value().get() {
             notices.say(format!("{} is purged.", stored.get_value()));
             changes.update(|changes| *changes += 1);
-            navigate(PAGE, NavigateOptions { replace: true, scroll: false, ..Default::default() });
+            navigate(PAGE.path(), NavigateOptions { replace: true, scroll: false, ..Default::default() });
         }
     });
     let matches = move || typed.with(|typed| stored.with_value(|name| typed.trim() == name));
@@ -199,7 +207,7 @@ fn PurgeForm(plan: PurgePlan) -> impl IntoView {
             {places}
             <TextField name="confirm-name" label=format!("Type {name} to confirm") value=typed kind=FieldKind::Code/>
             <div class="form-actions">
-                <ButtonLink href=PAGE dialog=true>"Cancel"</ButtonLink>
+                <ButtonLink href=PAGE.path() dialog=true>"Cancel"</ButtonLink>
                 <Button
                     kind=ButtonKind::Danger
                     busy=purge.pending()

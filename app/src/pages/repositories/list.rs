@@ -7,7 +7,7 @@ use longshore_model::{
     repository::{RepositoryFilter, RepositorySummary},
 };
 
-use super::{Flows, STATES, state_label, state_of, visibility_label};
+use super::{Flows, SECTION, STATES, state_label, state_of, visibility_label};
 use crate::{
     components::{
         Awaited, Badge, ButtonKind, ButtonLink, Choice, Commands, EmptyState, FilterSelect, FilterText,
@@ -39,8 +39,8 @@ pub fn Repositories() -> impl IntoView {
         Signal::derive(move || query.with(|query| query.get(name).unwrap_or_default()))
     };
     view! {
-        <PageTitle text="Repositories"/>
-        <PageHeader title="Repositories">
+        <PageTitle text=SECTION.label/>
+        <PageHeader title=SECTION.label>
             <Awaited
                 resource=use_session().actor
                 children=|actor| {
@@ -52,7 +52,7 @@ pub fn Repositories() -> impl IntoView {
             />
         </PageHeader>
         <ConnectionNotice lost=lost/>
-        <SearchBox action="/repositories" value=of("q") label="Search the repositories">
+        <SearchBox action=SECTION.page.path() value=of("q") label="Search the repositories">
             <FilterText
                 name="namespace"
                 label="Namespace"

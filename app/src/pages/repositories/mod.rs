@@ -6,14 +6,24 @@ mod flows;
 mod list;
 mod new;
 
-pub use deleted::{DeletedRepositories, PurgeRepository};
-pub use flows::Flows;
-pub use list::Repositories;
-pub use new::NewRepository;
+pub(super) use flows::Flows;
 
+use leptos::prelude::*;
 use longshore_model::{RepositoryState, Visibility};
 
-use crate::components::Choice;
+use crate::{
+    components::Choice,
+    routes::{Reader, Route, Section},
+};
+
+/// The list with the dialog over it, and that of the deleted ones.
+pub(super) const SECTION: Section = Section {
+    label: "Repositories",
+    reader: Reader::Anybody,
+    key: Some("r"),
+    page: Route::new("/repositories", || list::Repositories().into_any()).with_dialogs(&[new::PAGE]),
+    more: &[deleted::PAGE],
+};
 
 /// What is said of a state, in its order.
 pub(crate) const STATES: [(RepositoryState, &str, &str); 3] = [

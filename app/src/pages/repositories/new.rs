@@ -11,8 +11,12 @@ use crate::{
         Loaded, PageTitle, RouteDialog, SelectField, TextField, focus_first_error, use_notices,
     },
     paths,
+    routes::Route,
     server::namespaces,
 };
+
+/// The dialog, over the list of repositories.
+pub(super) const PAGE: Route = Route::new("new", || NewRepository().into_any());
 
 /// Asks for the name and who may pull.
 #[component]

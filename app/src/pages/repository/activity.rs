@@ -3,11 +3,16 @@
 use leptos::{either::Either, prelude::*};
 use longshore_model::activity::ActivityFilter;
 
-use super::use_repository;
+use super::{tab::RepositoryTab, use_repository};
 use crate::{
     components::{ActivityTable, EmptyState, ListPager, Loaded, use_list_query},
+    routes::Route,
     server::activity,
 };
+
+/// The tab.
+pub(super) const TAB: RepositoryTab =
+    RepositoryTab::new("Activity", Route::new("activity", || RepositoryActivity().into_any()));
 
 /// What happened in the repository, newest first.
 #[component]

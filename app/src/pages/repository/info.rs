@@ -4,7 +4,7 @@ use leptos::{either::Either, prelude::*};
 use leptos_router::components::A;
 use longshore_model::{PageRequest, repository::RepositorySummary, tag::TagSummary};
 
-use super::{changes_anything, follow_repository, use_repository};
+use super::{changes_anything, follow_repository, tab::RepositoryTab, use_repository};
 use crate::{
     components::{
         Commands, EmptyState, Fact, Facts, LoadedBeside, Panel, RelativeTime, not_worked_out, size,
@@ -13,8 +13,12 @@ use crate::{
     live::ConnectionNotice,
     pages::repositories::Flows,
     paths,
+    routes::Route,
     server::tags,
 };
+
+/// The tab; it is the first page of a repository.
+pub(super) const TAB: RepositoryTab = RepositoryTab::new("Info", Route::new("", || Info().into_any()));
 
 /// How many of the newest tags are shown.
 const RECENT: u32 = 5;

@@ -7,21 +7,15 @@ mod mirrors;
 mod permissions;
 mod promotions;
 mod settings;
+mod tab;
 mod tag;
 mod tags;
 mod target_field;
 
-pub use activity::RepositoryActivity;
 pub(crate) use follow::{
     changes_anything, changes_tags, follow_and_reload, follow_everything, follow_repository, turns,
 };
-pub use info::Info;
-pub use mirrors::{EditMirror, Mirrors, NewMirror};
-pub use permissions::Permissions;
-pub use promotions::{EditPromotion, NewPromotion, Promotions};
-pub use settings::Settings;
-pub use tag::{PromoteTag, PushTag, RollBackTag, TagAnswers};
-pub use tags::{DeletedTags, RestoreDeletedTag, Tags};
+pub(super) use tag::PAGE as TAG_PAGE;
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::{
@@ -34,11 +28,21 @@ use longshore_model::{
 
 use super::repositories::{state_label, visibility_label};
 use crate::{
-    components::{Awaited, Badge, PageHeader, PageTitle, Tab, Tabs, Tone},
+    components::{Awaited, Badge, PageHeader, PageTitle, Tabs, Tone},
     paths,
     pauses::{RepositoryNotice, use_pauses},
+    routes::Route,
     server::{Answer, pauses_of, repository_summary},
 };
+use tab::RepositoryTab;
+
+/// The tabs, in their order.
+const TABS: [RepositoryTab; 7] =
+    [info::TAB, tags::TAB, promotions::TAB, mirrors::TAB, permissions::TAB, activity::TAB, settings::TAB];
+
+/// The frame with the tabs in it.
+pub(super) const PAGE: Route = Route::new("/repositories/:namespace/:name", || RepositoryFrame().into_any())
+    .around(|| TABS.iter().flat_map(RepositoryTab::pages).collect());
 
 /// The repository that the page is about; context of everything in its frame.
 #[derive(Clone, Copy)]
@@ -144,6 +148,7 @@ fn Head(summary: RepositorySummary) -> impl IntoView {
     let (namespace, name) = (repository.name.namespace().to_owned(), repository.name.name().to_owned());
     let in_namespace = paths::with_query("/repositories", &[("namespace", Some(&namespace))]);
     let about = repository.short_description.clone();
+    let tabs: Vec<_> = TABS.iter().filter_map(|tab| tab.link(&summary)).collect();
     view! {
         <header class="page-head">
             <div>
@@ -161,31 +166,6 @@ fn Head(summary: RepositorySummary) -> impl IntoView {
                 </div>
             </div>
         </header>
-        <Tabs label="Repository" tabs=tabs(&summary)/>
+        <Tabs label="Repository" tabs=tabs/>
     }
-}
-
-fn tabs(summary: &RepositorySummary) -> Vec<Tab> {
-    let name = summary.repository.name.to_string();
-    // The tab opens with those that lead from here.
-    let promotions = u64::from(summary.promotions_out.count);
-    let mirrors = u64::from(summary.push_mirrors.count) + u64::from(summary.pull_mirrors.count);
-    let tab = |label, page, count: u64| Tab {
-        label,
-        href: paths::below(&name, page),
-        count: (count > 0).then_some(count),
-        exact: page.is_empty(),
-    };
-    let mut tabs = vec![
-        tab("Info", "", 0),
-        tab("Tags", "tags", summary.tags),
-        tab("Promotions", "promotions", promotions),
-        tab("Mirrors", "mirrors", mirrors),
-        tab("Permissions", "permissions", 0),
-        tab("Activity", "activity", 0),
-    ];
-    if summary.may_administer {
-        tabs.push(tab("Settings", "settings", 0));
-    }
-    tabs
 }

@@ -3,8 +3,15 @@
 use leptos::prelude::*;
 use longshore_model::{RepositoryState, Visibility};
 
-use super::use_repository;
-use crate::components::{Alert, Loaded, Table, Tone};
+use super::{tab::RepositoryTab, use_repository};
+use crate::{
+    components::{Alert, Loaded, Table, Tone},
+    routes::Route,
+};
+
+/// The tab.
+pub(super) const TAB: RepositoryTab =
+    RepositoryTab::new("Permissions", Route::new("permissions", || Permissions().into_any()));
 
 /// Who may do what with the repository.
 #[component]

@@ -20,7 +20,17 @@ use crate::{
     pages::repository::{follow_everything, turns},
     paths,
     pauses::{OtherPauses, is_paused, known_pauses, use_pauses},
+    routes::{Reader, Route, Section},
     server::{Answer, PauseFlows},
+};
+
+/// The page.
+pub(super) const SECTION: Section = Section {
+    label: "System",
+    reader: Reader::Administrator,
+    key: None,
+    page: Route::new("/system", || System().into_any()),
+    more: &[],
 };
 use calls::{collect_garbage, scrub, system_info};
 
@@ -47,8 +57,8 @@ pub fn System() -> impl IntoView {
     show_job(scrubbing);
     let lost = follow_everything(noticed, move || info.refetch());
     view! {
-        <PageTitle text="System"/>
-        <PageHeader title="System">
+        <PageTitle text=SECTION.label/>
+        <PageHeader title=SECTION.label>
             <Button on_press=move || info.refetch()>"Refresh"</Button>
         </PageHeader>
         <ConnectionNotice lost=lost/>

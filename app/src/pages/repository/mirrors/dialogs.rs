@@ -8,11 +8,18 @@ use super::{calls::mirror, form::MirrorForm, words};
 use crate::{
     components::{Loaded, PageTitle, RouteDialog},
     pages::repository::use_repository,
+    routes::Route,
     server::{Answer, administered_repository, all_remotes},
 };
 
 /// What the form is made of.
 type Parts = (RepositorySummary, Vec<Remote>, Option<Mirror>);
+
+/// The dialog that makes a mirror.
+pub(super) const NEW: Route = Route::new("new", || NewMirror().into_any());
+
+/// The dialog that changes a mirror.
+pub(super) const EDIT: Route = Route::new(":id/edit", || EditMirror().into_any());
 
 /// Makes a mirror.
 #[component]

@@ -13,5 +13,14 @@ mod repository;
 mod row;
 mod words;
 
-pub use dialogs::{EditMirror, NewMirror};
-pub use list::Mirrors;
+use leptos::prelude::*;
+
+use super::tab::RepositoryTab;
+use crate::routes::Route;
+
+/// The tab, with the mirrors of both directions.
+pub(super) const TAB: RepositoryTab = RepositoryTab::new(
+    "Mirrors",
+    Route::new("mirrors", || list::Mirrors().into_any()).with_dialogs(&[dialogs::NEW, dialogs::EDIT]),
+)
+.counting(|summary| u64::from(summary.push_mirrors.count) + u64::from(summary.pull_mirrors.count));

@@ -8,8 +8,15 @@ use super::{calls::promotion, form::PromotionForm};
 use crate::{
     components::{Loaded, PageTitle, RouteDialog},
     pages::repository::use_repository,
+    routes::Route,
     server::{Answer, administered_repository, preview_facts},
 };
+
+/// The dialog that makes a policy.
+pub(super) const NEW: Route = Route::new("new", || NewPromotion().into_any());
+
+/// The dialog that changes a policy.
+pub(super) const EDIT: Route = Route::new(":id/edit", || EditPromotion().into_any());
 
 /// Makes a policy.
 #[component]

@@ -9,7 +9,7 @@ use longshore_model::{
     repository::{RepositoryChange, RepositorySummary},
 };
 
-use super::use_repository;
+use super::{tab::RepositoryTab, use_repository};
 #[cfg(feature = "ssr")]
 use crate::server::{asked, repository};
 use crate::{
@@ -18,9 +18,15 @@ use crate::{
         Panel, TextArea, TextField, Tone, focus_first_error, use_notices,
     },
     pages::repositories::{STATES, state_of, visibility_choices, visibility_of},
+    routes::Route,
     server::{Answer, restore_repository},
 };
 use immutable::{ImmutableFields, ImmutableInput};
+
+/// The tab.
+pub(super) const TAB: RepositoryTab =
+    RepositoryTab::new("Settings", Route::new("settings", || Settings().into_any()))
+        .offered_if(|summary| summary.may_administer);
 
 /// The settings, for those who administer the repository.
 #[component]

@@ -12,6 +12,7 @@ use crate::{
     components::{Button, ButtonKind, ButtonLink, DigestText, FormProblem, Panel, RelativeTime, Table},
     pages::repository::tags::RestoreDialog,
     paths,
+    routes::Route,
 };
 
 /// The changes of the tag, newest first; older ones on demand, since a tag may have any number of them.
@@ -94,6 +95,9 @@ fn what(change: &TagChange) -> String {
         (_, Some(Provenance::Restored { revision, .. })) => format!("restored from change {}", revision.0),
     }
 }
+
+/// The dialog that rolls a tag back.
+pub(super) const ROLL_BACK: Route = Route::new("changes/:revision", || RollBackTag().into_any());
 
 /// Rolls the tag back to the change in the address.
 #[component]

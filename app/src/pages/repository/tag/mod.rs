@@ -9,10 +9,6 @@ mod journey;
 mod promote;
 mod push;
 
-pub use history::RollBackTag;
-pub use promote::PromoteTag;
-pub use push::PushTag;
-
 use leptos::prelude::*;
 use leptos_router::{
     components::{A, Outlet},
@@ -39,8 +35,17 @@ use crate::{
     host::registry_host,
     live::ConnectionNotice,
     paths,
+    routes::Route,
     session::use_session,
 };
+
+/// The page, with the dialogs over it.
+pub(crate) const PAGE: Route =
+    Route::new("/repositories/:namespace/:name/tags/:tag", || TagAnswers().into_any()).with_dialogs(&[
+        promote::PAGE,
+        push::PAGE,
+        history::ROLL_BACK,
+    ]);
 
 /// The tag that the page is about; context of its dialogs.
 #[derive(Clone, Copy)]

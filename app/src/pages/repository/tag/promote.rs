@@ -11,8 +11,12 @@ use crate::{
     },
     pages::repository::target_field::TargetField,
     paths,
+    routes::Route,
     server::signed_in,
 };
+
+/// The dialog, over the page of a tag.
+pub(super) const PAGE: Route = Route::new("promote", || PromoteTag().into_any());
 
 /// Asks where the tag shall go, and what it shall be called there.
 #[component]

@@ -10,8 +10,12 @@ use crate::{
         Button, ButtonKind, ButtonLink, Choice, EmptyState, FieldKind, FormProblem, LiveForm, Loaded,
         PageTitle, RouteDialog, SelectField, TextField, focus_first_error,
     },
+    routes::Route,
     server::all_remotes,
 };
+
+/// The dialog, over the page of a tag.
+pub(super) const PAGE: Route = Route::new("push", || PushTag().into_any());
 
 /// Asks where the tag shall be sent.
 #[component]

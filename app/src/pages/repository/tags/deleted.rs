@@ -15,7 +15,15 @@ use crate::{
     live::ConnectionNotice,
     pages::repository::{changes_tags, follow_repository, use_repository},
     paths,
+    routes::Route,
 };
+
+/// The list, with the dialog over it.
+pub(super) const PAGE: Route =
+    Route::new("deleted-tags", || DeletedTags().into_any()).with_dialogs(&[RESTORE]);
+
+/// The dialog that brings one back.
+const RESTORE: Route = Route::new(":tag/:revision", || RestoreDeletedTag().into_any());
 
 /// The deleted tags, last deleted first.
 #[component]

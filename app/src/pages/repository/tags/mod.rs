@@ -6,7 +6,16 @@ mod list;
 mod restore;
 mod row;
 
-pub use deleted::{DeletedTags, RestoreDeletedTag};
-pub use list::Tags;
 pub(super) use restore::RestoreDialog;
 pub(super) use row::{by, what};
+
+use leptos::prelude::*;
+
+use super::tab::RepositoryTab;
+use crate::routes::Route;
+
+/// The tab, and the list of deleted tags.
+pub(super) const TAB: RepositoryTab =
+    RepositoryTab::new("Tags", Route::new("tags", || list::Tags().into_any()))
+        .with_more(&[deleted::PAGE])
+        .counting(|summary| summary.tags);
