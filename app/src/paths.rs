@@ -3,7 +3,7 @@
 //! A repository's name after the namespace is one segment: `dev/a/b` stands at
 //! `/repositories/dev/a%2Fb`, so a name can never be taken for a tab.
 
-use longshore_model::PauseScope;
+use longshore_model::{JobId, PauseScope};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// What stands in a path segment as it is: all but what ends it or means something in it.
@@ -71,6 +71,12 @@ pub fn promotion(source: &str, policy: impl std::fmt::Display) -> String {
 #[must_use]
 pub fn mirror(repository: &str, policy: impl std::fmt::Display) -> String {
     below(repository, &format!("mirrors#policy-{policy}"))
+}
+
+/// The page of a job.
+#[must_use]
+pub fn job(job: JobId) -> String {
+    format!("/jobs/{job}")
 }
 
 /// Where something is paused and resumed.

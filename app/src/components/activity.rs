@@ -39,7 +39,7 @@ fn row(item: Activity, with_repository: bool) -> impl IntoView {
             <td data-label="Who">{item.author.to_string()}</td>
             <td>
                 {match item.job {
-                    Some(job) => Either::Left(view! { <A href=format!("/jobs/{job}")>{what}</A> }),
+                    Some(job) => Either::Left(view! { <A href=paths::job(job)>{what}</A> }),
                     None => Either::Right(what),
                 }}
                 {(!item.detail.is_empty()).then(|| view! { <p class="note">{item.detail}</p> })}

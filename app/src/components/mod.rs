@@ -4,6 +4,7 @@
 mod activity;
 mod awaited;
 mod button;
+mod call;
 mod combobox;
 mod confirm;
 mod copy;
@@ -32,6 +33,7 @@ mod time;
 pub use activity::ActivityTable;
 pub use awaited::{Awaitable, Awaited};
 pub use button::{Button, ButtonKind, ButtonLink};
+pub use call::{Call, Done, problem_of, use_call, use_form};
 pub use combobox::Combobox;
 pub use confirm::ConfirmButton;
 pub use copy::{Commands, CopyButton, DigestText};

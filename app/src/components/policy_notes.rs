@@ -6,6 +6,7 @@ use longshore_model::policy::{PolicyCommon, RunCode};
 use longshore_policy::StoredRules;
 
 use super::{Badge, Tone};
+use crate::paths;
 
 /// That it stopped and why, and what failed when it last ran.
 #[component]
@@ -55,7 +56,7 @@ pub fn PolicyNotes(
                         {(!failure_is_told).then(|| view! { <Badge tone=Tone::Bad>"Failed"</Badge> " " })}
                         {common.last_run.detail}
                         " "
-                        {job.map(|job| view! { <A href=format!("/jobs/{job}")>"See the job"</A> })}
+                        {job.map(|job| view! { <A href=paths::job(job)>"See the job"</A> })}
                     </p>
                 }
             })}

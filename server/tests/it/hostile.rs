@@ -381,8 +381,10 @@ fn every_route_is_among_those_that_are_looked_at() {
         parts.collect::<Vec<_>>().join("/")
     };
     let looked_at = ROUTES.map(shape);
-    let missing: Vec<_> =
-        longshore_app::addresses().into_iter().filter(|address| !looked_at.contains(&shape(address))).collect();
+    let missing: Vec<_> = longshore_app::addresses()
+        .into_iter()
+        .filter(|address| !looked_at.contains(&shape(address)))
+        .collect();
     assert!(missing.is_empty(), "add the new pages to ROUTES: {missing:?}");
 }
 

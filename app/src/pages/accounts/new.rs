@@ -1,14 +1,13 @@
 //! The dialogs that make a user or an organization.
 
 use leptos::prelude::*;
-use leptos_router::{NavigateOptions, hooks::use_navigate};
 use longshore_model::account::NewAccount;
 
 use super::{Kind, calls::create_account, use_changes};
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, Checkbox, FieldKind, FormProblem, LiveForm, PageTitle, PasswordField,
-        RouteDialog, TextField, focus_first_error, use_notices,
+        Button, ButtonKind, ButtonLink, Checkbox, Done, FieldKind, FormProblem, LiveForm, PageTitle,
+        PasswordField, RouteDialog, TextField, use_form,
     },
     routes::Route,
 };
@@ -47,25 +46,15 @@ fn AccountForm(kind: Kind) -> impl IntoView {
     let name = RwSignal::new(String::new());
     let password = RwSignal::new(String::new());
     let is_admin = RwSignal::new(false);
-    let create = Action::new(|draft: &NewAccount| create_account(draft.clone()));
-    let problem = Signal::derive(move || create.value().get().and_then(Result::err));
-    let about = move |field: &'static str| {
-        Signal::derive(move || {
-            problem.with(|problem| problem.as_ref().and_then(|problem| problem.about(field)))
-        })
-    };
-    let (navigate, notices) = (use_navigate(), use_notices());
-    Effect::new(move |_| match create.value().get() {
-        Some(Ok(made)) => {
-            notices.say(format!("{} is created.", made.name));
+    let create = use_form(
+        |draft: &NewAccount| create_account(draft.clone()),
+        move |made| {
             changes.changed();
-            navigate(kind.path(), NavigateOptions { replace: true, scroll: false, ..Default::default() });
-        }
-        Some(Err(_)) => focus_first_error(),
-        None => {}
-    });
+            Done::back_to(kind.path()).saying(format!("{} is created.", made.name))
+        },
+    );
     let submit = move || {
-        create.dispatch(NewAccount {
+        create.send(NewAccount {
             name: name.get_untracked().trim().to_owned(),
             is_org: kind.is_org(),
             is_admin: !kind.is_org() && is_admin.get_untracked(),
@@ -78,14 +67,14 @@ fn AccountForm(kind: Kind) -> impl IntoView {
     };
     view! {
         <LiveForm class="stack" on_submit=submit>
-            <FormProblem problem=problem fields=&["name", "password"]/>
+            <FormProblem problem=create.problem() fields=&["name", "password"]/>
             <TextField
                 name="name"
                 label="Name"
                 value=name
                 kind=FieldKind::Code
                 hint=hint
-                error=about("name")
+                error=create.about("name")
                 required=true
             />
             {(kind == Kind::User)
@@ -96,7 +85,7 @@ fn AccountForm(kind: Kind) -> impl IntoView {
                             label="Password"
                             value=password
                             hint="The user can change it later."
-                            error=about("password")
+                            error=create.about("password")
                         />
                         <Checkbox
                             name="is-admin"

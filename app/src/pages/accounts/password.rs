@@ -1,17 +1,14 @@
 //! The dialog that changes a password: one's own with the old one, another's as an administrator.
 
 use leptos::prelude::*;
-use leptos_router::{
-    NavigateOptions,
-    hooks::{use_navigate, use_params_map},
-};
+use leptos_router::hooks::use_params_map;
 use longshore_model::Actor;
 
-use super::calls::change_password;
+use super::{USERS, calls::change_password};
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, FormProblem, LiveForm, Loaded, PageTitle, PasswordField, RouteDialog,
-        focus_first_error, use_notices,
+        Button, ButtonKind, ButtonLink, Done, FormProblem, LiveForm, Loaded, PageTitle, PasswordField,
+        RouteDialog, use_form,
     },
     routes::Route,
     session::use_session,
@@ -28,7 +25,7 @@ pub fn ChangePassword() -> impl IntoView {
     let session = use_session();
     view! {
         <PageTitle text=move || format!("Password of {}", name.get())/>
-        <RouteDialog title="Change password" back="/users">
+        <RouteDialog title="Change password" back=USERS.page.path()>
             <Loaded
                 resource=session.actor
                 children=move |actor: Actor| {
@@ -49,33 +46,20 @@ fn PasswordForm(name: String, own: bool) -> impl IntoView {
         true => "All your sessions end: sign in again with it.",
         false => "All sessions of the user end.",
     };
-    let change = Action::new(move |(): &()| {
-        let old = own.then(|| old.get_untracked());
-        change_password(name.clone(), old, new.get_untracked())
-    });
-    let problem = Signal::derive(move || change.value().get().and_then(Result::err));
-    let about = move |field: &'static str| {
-        Signal::derive(move || {
-            problem.with(|problem| problem.as_ref().and_then(|problem| problem.about(field)))
-        })
-    };
-    let (navigate, notices) = (use_navigate(), use_notices());
-    Effect::new(move |_| match change.value().get() {
-        Some(Ok(())) => {
-            notices.say("The password is changed.");
+    let change = use_form(
+        move |(): &()| {
+            let old = own.then(|| old.get_untracked());
+            change_password(name.clone(), old, new.get_untracked())
+        },
+        move |()| {
             // All sessions of the account have ended, this one too where it is one's own.
             session.actor.refetch();
-            navigate("/users", NavigateOptions { replace: true, scroll: false, ..Default::default() });
-        }
-        Some(Err(_)) => focus_first_error(),
-        None => {}
-    });
-    let submit = move || {
-        change.dispatch(());
-    };
+            Done::back_to(USERS.page.path()).saying("The password is changed.")
+        },
+    );
     view! {
-        <LiveForm class="stack" on_submit=submit>
-            <FormProblem problem=problem fields=&["oldPassword", "password"]/>
+        <LiveForm class="stack" on_submit=move || change.send(())>
+            <FormProblem problem=change.problem() fields=&["oldPassword", "password"]/>
             {own
                 .then(|| {
                     view! {
@@ -84,7 +68,7 @@ fn PasswordForm(name: String, own: bool) -> impl IntoView {
                             label="Present password"
                             value=old
                             autocomplete="current-password"
-                            error=about("oldPassword")
+                            error=change.about("oldPassword")
                         />
                     }
                 })}
@@ -93,10 +77,10 @@ fn PasswordForm(name: String, own: bool) -> impl IntoView {
                 label="New password"
                 value=new
                 hint=hint
-                error=about("password")
+                error=change.about("password")
             />
             <div class="form-actions">
-                <ButtonLink dialog=true href="/users">"Cancel"</ButtonLink>
+                <ButtonLink dialog=true href=USERS.page.path()>"Cancel"</ButtonLink>
                 <Button kind=ButtonKind::Primary busy=change.pending()>"Change"</Button>
             </div>
         </LiveForm>

@@ -10,8 +10,9 @@ use super::{
 };
 use crate::{
     components::{
-        Alert, Button, ButtonKind, ButtonLink, Fact, Facts, FormProblem, LiveForm, LoadedBeside, PageTitle,
-        ProgressBar, RouteDialog, TextField, Tone, focus_first_error, not_worked_out, size,
+        Alert, Button, ButtonKind, ButtonLink, Done, Fact, Facts, FormProblem, LiveForm, LoadedBeside,
+        PageTitle, ProgressBar, RouteDialog, TextField, Tone, focus_first_error, not_worked_out, size,
+        use_call,
     },
     routes::Route,
     session::use_session,
@@ -130,23 +131,21 @@ fn QuotaForm(kind: Kind, held: RwSignal<NamespaceStorage>) -> impl IntoView {
     let name = held.with_untracked(|held| held.namespace.to_string());
     let quota = RwSignal::new(held.with_untracked(|held| held.quota.map(size).unwrap_or_default()));
     let error = Signal::derive(move || quota.with(|typed| read(typed)).err());
-    let save = Action::new(move |quota: &Option<u64>| set_quota(name.clone(), *quota));
-    let problem = Signal::derive(move || save.value().get().and_then(Result::err));
-    Effect::new(move |_| {
-        if let Some(Ok(now)) = save.value().get() {
+    let save = use_call(
+        move |quota: &Option<u64>| set_quota(name.clone(), *quota),
+        move |now| {
             held.set(now);
-        }
-    });
-    let saved = move || matches!(save.value().get(), Some(Ok(_))) && !save.pending().get();
+            Done::here()
+        },
+    );
+    let saved = save.is_done();
     let submit = move || match quota.with_untracked(|typed| read(typed)) {
-        Ok(quota) => {
-            save.dispatch(quota);
-        }
+        Ok(quota) => save.send(quota),
         Err(_) => focus_first_error(),
     };
     view! {
-        <LiveForm class="stack quota" on_submit=submit saved=Signal::derive(saved) saving=save.pending()>
-            <FormProblem problem=problem fields=&[]/>
+        <LiveForm class="stack quota" on_submit=submit saved=saved saving=save.pending()>
+            <FormProblem problem=save.problem() fields=&[]/>
             <TextField
                 name="quota"
                 label="Quota"
@@ -155,7 +154,7 @@ fn QuotaForm(kind: Kind, held: RwSignal<NamespaceStorage>) -> impl IntoView {
                 hint="The most that the repositories of the namespace may hold together, such as 500 MB or 1.5 TB. Empty: no limit."
                 error=error
             />
-            {move || saved().then(|| view! { <Alert tone=Tone::Ok>"The quota is saved."</Alert> })}
+            {move || saved.get().then(|| view! { <Alert tone=Tone::Ok>"The quota is saved."</Alert> })}
             <div class="form-actions">
                 <ButtonLink href=kind.path() dialog=true>"Close"</ButtonLink>
                 <Button kind=ButtonKind::Primary busy=save.pending()>"Save"</Button>

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use leptos::prelude::*;
-use leptos_router::hooks::{use_navigate, use_params_map};
+use leptos_router::hooks::use_params_map;
 use longshore_model::{
     Code, JobId, Problem,
     job::{self, Job, LogPart, Status},
@@ -19,11 +19,11 @@ use super::{
 };
 use crate::{
     components::{
-        Alert, Button, ButtonKind, ConfirmButton, Loaded, PageHeader, PageTitle, Panel, RelativeTime,
-        TimeUntil, Tone,
+        Alert, Button, ButtonKind, ConfirmButton, Done, Loaded, PageHeader, PageTitle, Panel, RelativeTime,
+        TimeUntil, Tone, use_call,
     },
-    error::AppError,
     live::{ConnectionNotice, News, follow},
+    paths,
     pauses::{capitalised, held},
     sentence::sentence,
     server::{self, Answer},
@@ -163,24 +163,11 @@ fn Ending(job: Memo<Job>) -> impl IntoView {
 fn Actions(job: Memo<Job>) -> impl IntoView {
     let id = job.with_untracked(|job| job.id);
     let status = Memo::new(move |_| job.with(|job| job.status));
-    let navigate = use_navigate();
-    let cancel = Action::new(move |()| calls::cancel_job(id));
-    let retry = Action::new(move |()| calls::retry_job(id));
-    Effect::new(move |_| {
-        if let Some(Ok(job)) = retry.value().get() {
-            navigate(&format!("/jobs/{}", job.id), Default::default());
-        }
-    });
-    let problem = move || -> Option<AppError> {
-        let canceled =
-            cancel.value().with(|value| value.as_ref().and_then(|value| value.as_ref().err().cloned()));
-        canceled.or_else(|| {
-            retry.value().with(|value| value.as_ref().and_then(|value| value.as_ref().err().cloned()))
-        })
-    };
-    let stopping = Signal::derive(move || {
-        cancel.pending().get() || cancel.value().with(|value| matches!(value, Some(Ok(_))))
-    });
+    let cancel = use_call(move |(): &()| calls::cancel_job(id), |_| Done::here());
+    let retry = use_call(move |(): &()| calls::retry_job(id), |job| Done::on_to(paths::job(job.id)));
+    let (not_canceled, not_retried) = (cancel.problem(), retry.problem());
+    let problem = move || not_canceled.get().or_else(|| not_retried.get());
+    let stopping = Signal::derive(move || cancel.pending().get() || matches!(cancel.answer(), Some(Ok(_))));
     view! {
         {move || problem().map(|problem| view! { <span class="error" role="alert">{problem.to_string()}</span> })}
         <Show when=move || !status.get().is_final()>
@@ -188,7 +175,7 @@ fn Actions(job: Memo<Job>) -> impl IntoView {
                 label="Cancel"
                 title="Cancel this job?"
                 busy=stopping
-                on_confirm=move || { cancel.dispatch(()); }
+                on_confirm=move || cancel.send(())
             >
                 <p>"It stops within a second. Tags that it has set stay; the others are left as they were."</p>
             </ConfirmButton>
@@ -197,7 +184,7 @@ fn Actions(job: Memo<Job>) -> impl IntoView {
             <Button
                 kind=ButtonKind::Primary
                 busy=retry.pending()
-                on_press=move || { retry.dispatch(()); }
+                on_press=move || retry.send(())
             >
                 "Retry"
             </Button>

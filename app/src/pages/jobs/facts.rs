@@ -74,7 +74,7 @@ pub(super) fn JobFacts(job: Memo<Job>) -> impl IntoView {
     let fixed = job.get_untracked();
     let repository = fixed.repository_name.as_ref().and_then(|name| named(name.as_ref())).map(str::to_owned);
     let policy = repository.clone().zip(fixed.policy).map(|(name, id)| policy(&name, id, &fixed));
-    let related = |id| view! { <A href=format!("/jobs/{id}")><code>{short(id)}</code></A> };
+    let related = |id| view! { <A href=paths::job(id)><code>{short(id)}</code></A> };
     let started = move || match job.with(|job| job.started_at) {
         Some(at) => Either::Left(view! { <RelativeTime at=at/> }),
         None => Either::Right("not yet"),

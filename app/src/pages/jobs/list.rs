@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     components::{
-        ButtonKind, ConfirmButton, EmptyState, ListPager, ListQuery, Loaded, PageHeader, PageTitle,
-        use_list_query, use_notices,
+        ButtonKind, ConfirmButton, Done, EmptyState, ListPager, ListQuery, Loaded, PageHeader, PageTitle,
+        use_call, use_list_query,
     },
     live::{ConnectionNotice, News, follow},
 };
@@ -57,16 +57,16 @@ pub fn Jobs() -> impl IntoView {
 /// Tries all that failed again, of what the list shows; not offered where it shows none of them.
 #[component]
 fn RetryFailed(query: Memo<ListQuery>, #[prop(into)] on_done: Callback<()>) -> impl IntoView {
-    let (notices, done) = (use_notices(), RwSignal::new(0));
+    let done = RwSignal::new(0);
     let wanted = move || query.with(filter);
-    let retry = Action::new(move |(): &()| calls::retry_failed(untrack(wanted)));
-    Effect::new(move |_| {
-        if let Some(Ok(outcome)) = retry.value().get() {
-            notices.say(told(outcome));
+    let retry = use_call(
+        move |(): &()| calls::retry_failed(untrack(wanted)),
+        move |outcome| {
             done.update(|done| *done += 1);
             on_done.run(());
-        }
-    });
+            Done::here().saying(told(outcome))
+        },
+    );
     let about = move || match query.with(|query| *query == ListQuery::default()) {
         true => "All failed jobs that nobody has retried yet run once more, the newest 100 at a time.",
         false => {
@@ -84,10 +84,8 @@ fn RetryFailed(query: Memo<ListQuery>, #[prop(into)] on_done: Callback<()>) -> i
                         kind=ButtonKind::Plain
                         title="Retry all failed jobs?".to_owned()
                         busy=retry.pending()
-                        problem=Signal::derive(move || retry.value().get().and_then(Result::err))
-                        on_confirm=move || {
-                            retry.dispatch(());
-                        }
+                        problem=retry.problem()
+                        on_confirm=move || retry.send(())
                     >
                         <p>{about}</p>
                     </ConfirmButton>

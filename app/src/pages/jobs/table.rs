@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     components::{Badge, RelativeTime, Table, TimeUntil, Tone},
+    paths,
     pauses::held,
     sentence::sentence,
 };
@@ -35,7 +36,7 @@ pub(super) fn JobTable(
 
 #[component]
 fn Row(job: Job, moving: Moving) -> impl IntoView {
-    let (href, what, action) = (format!("/jobs/{}", job.id), describe(&job), action_label(job.action));
+    let (href, what, action) = (paths::job(job.id), describe(&job), action_label(job.action));
     let job = moving.now(job);
     let started = move || match job.with(|job| job.started_at) {
         Some(at) => Either::Left(view! { <RelativeTime at=at/> }),

@@ -4,7 +4,7 @@ use leptos::{either::Either, prelude::*};
 use longshore_model::{PauseScope, Queued, pause::Held};
 
 use crate::{
-    components::{Button, ButtonKind, FormProblem},
+    components::{Button, ButtonKind, FormProblem, problem_of},
     server::ResumeFlows,
 };
 
@@ -18,7 +18,7 @@ pub(super) fn ResumeChoices(
     /// Resumes it.
     resume: ServerAction<ResumeFlows>,
 ) -> impl IntoView {
-    let problem = Signal::derive(move || resume.value().get().and_then(Result::err));
+    let problem = problem_of(*resume);
     let scope = scope.to_string();
     let choices = match held.total {
         0 => Either::Left(view! {

@@ -16,7 +16,7 @@ use longshore_model::{
 use crate::{
     components::{
         Alert, Button, ButtonKind, FormProblem, ListQuery, LoadedBeside, PageHeader, PageTitle, Panel,
-        RelativeTime, Tone, use_list_query,
+        RelativeTime, Tone, problem_of, use_list_query,
     },
     live::ConnectionNotice,
     pages::repository::follow_and_reload,
@@ -156,7 +156,7 @@ fn Flowing(
     resume: ServerAction<ResumeFlows>,
 ) -> impl IntoView {
     let title = format!("Pause {}", state.subject);
-    let problem = Signal::derive(move || pause.value().get().and_then(Result::err));
+    let problem = problem_of(*pause);
     let resumed = move || match resume.value().get() {
         Some(Ok(resumed)) => Some(view! { <Alert tone=Tone::Ok>{became(resumed)}</Alert> }),
         _ => None,

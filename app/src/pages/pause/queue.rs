@@ -44,7 +44,7 @@ fn Row(held: HeldJob) -> impl IntoView {
     let action = action_label(held.action);
     let (what, repository, tag) = match &held.job {
         Some(job) => {
-            let (href, what) = (format!("/jobs/{}", job.id), describe(job));
+            let (href, what) = (paths::job(job.id), describe(job));
             let repository = job.repository_name.as_ref().and_then(|name| named(name.as_ref()));
             let repository = repository.map(str::to_owned).map(|name| {
                 let href = paths::below(&name, "");

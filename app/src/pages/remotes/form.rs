@@ -1,18 +1,18 @@
 //! The form of a remote.
 
 use leptos::prelude::*;
-use leptos_router::{NavigateOptions, hooks::use_navigate};
 use longshore_model::{Remote, remote::RemoteDraft};
 use longshore_oci::Namespace;
 
 use super::{
+    SECTION,
     calls::{save_remote, test_remote},
     use_changes,
 };
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, Choice, Fact, Facts, FormProblem, LiveForm, SelectField, TextField,
-        focus_first_error, use_notices,
+        Button, ButtonKind, ButtonLink, Choice, Done, Fact, Facts, FormProblem, LiveForm, SelectField,
+        TextField, use_call, use_form,
     },
     error::AppError,
     pages::connection::{AccessFields, ConnectionFields, ConnectionInput, FieldErrors, Findings},
@@ -37,29 +37,20 @@ pub(super) fn RemoteForm(
     let first = owners.first().cloned().flatten().map(|owner| owner.to_string()).unwrap_or_default();
     let owner = RwSignal::new(first);
 
-    let save = Action::new(move |draft: &RemoteDraft| {
-        save_remote(loaded.zip(based_on.get_untracked()), draft.clone())
-    });
-    let problem = Signal::derive(move || save.value().get().and_then(Result::err));
+    let save = use_form(
+        move |draft: &RemoteDraft| save_remote(loaded.zip(based_on.get_untracked()), draft.clone()),
+        move |saved| {
+            changes.changed();
+            Done::back_to(SECTION.page.path()).saying(format!("The remote {} is saved.", saved.name))
+        },
+    );
+    let problem = save.problem();
     let errors = FieldErrors(Signal::derive(move || {
         problem.get().map(|AppError(problem)| problem.fields).unwrap_or_default()
     }));
-    let (navigate, notices) = (use_navigate(), use_notices());
-    Effect::new(move |_| match save.value().get() {
-        Some(Ok(saved)) => {
-            notices.say(format!("The remote {} is saved.", saved.name));
-            changes.changed();
-            navigate("/remotes", NavigateOptions { replace: true, scroll: false, ..Default::default() });
-        }
-        Some(Err(_)) => focus_first_error(),
-        None => {}
-    });
     let send = move || {
         let draft = untrack(|| input.draft());
-        save.dispatch(RemoteDraft { name: name.get_untracked(), owner: owner.get_untracked(), ..draft });
-    };
-    let submit = move || {
-        send();
+        save.send(RemoteDraft { name: name.get_untracked(), owner: owner.get_untracked(), ..draft });
     };
     let overwrite = move |newer| {
         based_on.set(Some(newer));
@@ -82,7 +73,7 @@ pub(super) fn RemoteForm(
         if stored && !discarded.get() { "stored; empty keeps it".to_owned() } else { String::new() }
     });
     view! {
-        <LiveForm class="stack" on_submit=submit>
+        <LiveForm class="stack" on_submit=send>
             <FormProblem problem=problem fields=FIELDS overwrite=overwrite/>
             {before.as_ref().map(|remote| view! { <About remote=remote.clone()/> })}
             <ConnectionFields input=input errors=errors/>
@@ -111,7 +102,7 @@ pub(super) fn RemoteForm(
             </div>
             {loaded.map(|id| view! { <Test id=id/> })}
             <div class="form-actions">
-                <ButtonLink dialog=true href="/remotes">"Cancel"</ButtonLink>
+                <ButtonLink dialog=true href=SECTION.page.path()>"Cancel"</ButtonLink>
                 <Button kind=ButtonKind::Primary busy=save.pending()>"Save"</Button>
             </div>
         </LiveForm>
@@ -140,21 +131,22 @@ fn About(remote: Remote) -> impl IntoView {
 #[component]
 fn Test(id: longshore_model::RemoteId) -> impl IntoView {
     let changes = use_changes();
-    let test = Action::new(move |(): &()| test_remote(id));
-    Effect::new(move |_| {
-        if matches!(test.value().get(), Some(Ok(_))) {
+    let test = use_call(
+        move |(): &()| test_remote(id),
+        move |_| {
             changes.changed();
-        }
-    });
+            Done::here()
+        },
+    );
     let found = move || {
-        test.value().get().map(|found| match found {
+        test.answer().map(|found| match found {
             Ok(report) => view! { <Findings report=report/> }.into_any(),
             Err(error) => view! { <p class="error">{error.to_string()}</p> }.into_any(),
         })
     };
     view! {
         <div class="connect">
-            <Button busy=test.pending() on_press=move || { test.dispatch(()); }>"Test what is saved"</Button>
+            <Button busy=test.pending() on_press=move || test.send(())>"Test what is saved"</Button>
             <div class="trial" role="status">{found}</div>
         </div>
     }

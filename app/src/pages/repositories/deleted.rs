@@ -2,12 +2,11 @@
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::{
-    NavigateOptions,
     components::{A, Outlet},
-    hooks::{use_navigate, use_params_map},
+    hooks::use_params_map,
 };
 use longshore_model::{
-    Page,
+    Page, Repository,
     job::Event,
     repository::{DeletedRepository, Elsewhere, PurgePlan},
 };
@@ -15,9 +14,9 @@ use longshore_model::{
 use super::calls::{deleted_repositories, deleted_repository, purge_repository};
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, DigestText, EmptyState, FieldKind, FormProblem, ListPager, LiveForm,
-        Loaded, PageHeader, PageTitle, RelativeTime, RouteDialog, Table, TextField, TimeUntil,
-        not_worked_out, size, use_list_query, use_notices,
+        Button, ButtonKind, ButtonLink, Call, DigestText, Done, EmptyState, FieldKind, FormProblem,
+        ListPager, LiveForm, Loaded, PageHeader, PageTitle, RelativeTime, RouteDialog, Table, TextField,
+        TimeUntil, not_worked_out, size, use_call, use_list_query,
     },
     live::ConnectionNotice,
     pages::repository::follow_everything,
@@ -57,14 +56,12 @@ pub fn DeletedRepositories() -> impl IntoView {
         },
     );
     // It outlives the list, which may be read anew meanwhile.
-    let restore = Action::new(|name: &String| restore_repository(name.clone()));
-    let (navigate, notices) = (use_navigate(), use_notices());
-    Effect::new(move |_| {
-        if let Some(Ok(back)) = restore.value().get() {
-            notices.say(format!("{} is restored.", back.name));
-            navigate(&paths::below(back.name.as_str(), ""), Default::default());
-        }
-    });
+    let restore = use_call(
+        |name: &String| restore_repository(name.clone()),
+        |back| {
+            Done::on_to(paths::below(back.name.as_str(), "")).saying(format!("{} is restored.", back.name))
+        },
+    );
     view! {
         <PageTitle text="Deleted repositories"/>
         <nav class="trail" aria-label="Trail">
@@ -91,10 +88,9 @@ pub fn DeletedRepositories() -> impl IntoView {
 
 #[component]
 fn List(page: Page<DeletedRepository>, restore: Restore) -> impl IntoView {
-    let problem = Signal::derive(move || restore.value().get().and_then(Result::err));
     let rows: Vec<_> = page.items.iter().map(|deleted| row(deleted, restore)).collect();
     view! {
-        <FormProblem problem=problem fields=&[]/>
+        <FormProblem problem=restore.problem() fields=&[]/>
         <Table
             label="Deleted repositories"
             columns=vec!["Name", "Tags", "Size", "Deleted", "Expires", ""]
@@ -105,7 +101,7 @@ fn List(page: Page<DeletedRepository>, restore: Restore) -> impl IntoView {
     }
 }
 
-type Restore = Action<String, crate::server::Answer<longshore_model::Repository>>;
+type Restore = Call<String, Repository>;
 
 fn row(deleted: &DeletedRepository, restore: Restore) -> impl IntoView + use<> {
     let name = deleted.repository.name.to_string();
@@ -129,9 +125,7 @@ fn row(deleted: &DeletedRepository, restore: Restore) -> impl IntoView + use<> {
             <td class="row-actions">
                 <Button
                     busy=restore.pending()
-                    on_press=move || {
-                        restore.dispatch(stored.get_value());
-                    }
+                    on_press=move || restore.send(stored.get_value())
                 >
                     "Restore"
                 </Button>
@@ -164,21 +158,18 @@ fn PurgeForm(plan: PurgePlan) -> impl IntoView {
     let name = plan.deleted.repository.name.to_string();
     let stored = StoredValue::new(name.clone());
     let typed = RwSignal::new(String::new());
-    let purge = Action::new(move |(): &()| purge_repository(stored.get_value()));
-    let problem = Signal::derive(move || purge.value().get().and_then(Result::err));
     let Changes(changes) = expect_context();
-    let (navigate, notices) = (use_navigate(), use_notices());
-    Effect::new(move |_| {
-        if let Some(Ok(_)) = purge.value().get() {
-            notices.say(format!("{} is purged.", stored.get_value()));
+    let purge = use_call(
+        move |(): &()| purge_repository(stored.get_value()),
+        move |_| {
             changes.update(|changes| *changes += 1);
-            navigate(PAGE.path(), NavigateOptions { replace: true, scroll: false, ..Default::default() });
-        }
-    });
+            Done::back_to(PAGE.path()).saying(format!("{} is purged.", stored.get_value()))
+        },
+    );
     let matches = move || typed.with(|typed| stored.with_value(|name| typed.trim() == name));
     let submit = move || {
         if matches() {
-            purge.dispatch(());
+            purge.send(());
         }
     };
     let tags = match plan.deleted.tags {
@@ -199,7 +190,7 @@ fn PurgeForm(plan: PurgePlan) -> impl IntoView {
     };
     view! {
         <LiveForm class="stack" on_submit=submit>
-            <FormProblem problem=problem fields=&[]/>
+            <FormProblem problem=purge.problem() fields=&[]/>
             <p>
                 {tags} " removed for good and its name is free. " {frees(plan.frees)}
                 " This cannot be undone."

@@ -1,14 +1,13 @@
 //! The dialog that makes a repository.
 
 use leptos::{either::Either, prelude::*};
-use leptos_router::hooks::use_navigate;
 use longshore_model::{Code, ImmutableTags, Problem, repository::NewRepository as Draft};
 
 use super::{calls::create_repository, visibility_choices, visibility_of};
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, Checkbox, Choice, Choices, Failure, FieldKind, FormProblem, LiveForm,
-        Loaded, PageTitle, RouteDialog, SelectField, TextField, focus_first_error, use_notices,
+        Button, ButtonKind, ButtonLink, Checkbox, Choice, Choices, Done, Failure, FieldKind, FormProblem,
+        LiveForm, Loaded, PageTitle, RouteDialog, SelectField, TextField, use_form,
     },
     paths,
     routes::Route,
@@ -46,24 +45,12 @@ fn RepositoryForm(namespaces: Vec<String>) -> impl IntoView {
     let visibility = RwSignal::new("private".to_owned());
     let description = RwSignal::new(String::new());
     let immutable = RwSignal::new(false);
-    let create = Action::new(|draft: &Draft| create_repository(draft.clone()));
-    let problem = Signal::derive(move || create.value().get().and_then(Result::err));
-    let about = move |field: &'static str| {
-        Signal::derive(move || {
-            problem.with(|problem| problem.as_ref().and_then(|problem| problem.about(field)))
-        })
-    };
-    let (navigate, notices) = (use_navigate(), use_notices());
-    Effect::new(move |_| match create.value().get() {
-        Some(Ok(made)) => {
-            notices.say(format!("{} is created.", made.name));
-            navigate(&paths::below(made.name.as_ref(), ""), Default::default());
-        }
-        Some(Err(_)) => focus_first_error(),
-        None => {}
-    });
+    let create = use_form(
+        |draft: &Draft| create_repository(draft.clone()),
+        |made| Done::on_to(paths::below(made.name.as_ref(), "")).saying(format!("{} is created.", made.name)),
+    );
     let submit = move || {
-        create.dispatch(Draft {
+        create.send(Draft {
             namespace: namespace.get(),
             name: name.get(),
             visibility: visibility_of(&visibility.get()),
@@ -75,14 +62,14 @@ fn RepositoryForm(namespaces: Vec<String>) -> impl IntoView {
     let choices: Vec<_> = namespaces.into_iter().map(|name| Choice::new(name.clone(), name)).collect();
     view! {
         <LiveForm class="stack" on_submit=submit>
-            <FormProblem problem=problem fields=&["namespace", "name", "shortDescription"]/>
+            <FormProblem problem=create.problem() fields=&["namespace", "name", "shortDescription"]/>
             <div class="row">
                 <SelectField
                     name="namespace"
                     label="Namespace"
                     value=namespace
                     choices=choices
-                    error=about("namespace")
+                    error=create.about("namespace")
                 />
                 <TextField
                     name="name"
@@ -91,7 +78,7 @@ fn RepositoryForm(namespaces: Vec<String>) -> impl IntoView {
                     kind=FieldKind::Code
                     placeholder="website"
                     hint="Lower case letters, digits, and . _ - / between them."
-                    error=about("name")
+                    error=create.about("name")
                     required=true
                 />
             </div>
@@ -101,7 +88,7 @@ fn RepositoryForm(namespaces: Vec<String>) -> impl IntoView {
                 label="Description"
                 value=description
                 hint="One line."
-                error=about("shortDescription")
+                error=create.about("shortDescription")
             />
             <Checkbox
                 name="immutable"

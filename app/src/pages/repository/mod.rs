@@ -5,6 +5,7 @@ mod follow;
 mod info;
 mod mirrors;
 mod permissions;
+mod policy_row;
 mod promotions;
 mod settings;
 mod tab;

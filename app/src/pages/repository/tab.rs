@@ -35,6 +35,11 @@ impl RepositoryTab {
         Self { offered, ..self }
     }
 
+    /// Its address below the repository's.
+    pub(super) const fn path(&self) -> &'static str {
+        self.page.path()
+    }
+
     /// All its pages.
     pub(super) fn pages(&self) -> impl Iterator<Item = Route> + use<> {
         std::iter::once(self.page).chain(self.more.iter().copied())

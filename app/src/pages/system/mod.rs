@@ -3,7 +3,7 @@
 mod calls;
 
 use leptos::{either::Either, prelude::*};
-use leptos_router::{components::A, hooks::use_navigate};
+use leptos_router::components::A;
 use longshore_model::{
     PauseScope,
     job::{Event, Job},
@@ -13,15 +13,15 @@ use longshore_model::{
 
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, ConfirmButton, Fact, Facts, Failure, FormProblem, LoadedBeside,
-        PageHeader, PageTitle, Panel, RelativeTime, size,
+        Button, ButtonKind, ButtonLink, Call, ConfirmButton, Done, Fact, Facts, Failure, FormProblem,
+        LoadedBeside, PageHeader, PageTitle, Panel, RelativeTime, problem_of, size, use_call,
     },
     live::ConnectionNotice,
     pages::repository::{follow_everything, turns},
     paths,
     pauses::{OtherPauses, is_paused, known_pauses, use_pauses},
     routes::{Reader, Route, Section},
-    server::{Answer, PauseFlows},
+    server::PauseFlows,
 };
 
 /// The page.
@@ -51,10 +51,8 @@ pub fn System() -> impl IntoView {
         Event::Log { .. } => false,
     };
     // They outlive what is shown, which may be read anew meanwhile.
-    let collect = Action::new(|dry_run: &bool| collect_garbage(*dry_run));
-    let scrubbing = Action::new(|(): &()| scrub());
-    show_job(collect);
-    show_job(scrubbing);
+    let collect = use_call(|dry_run: &bool| collect_garbage(*dry_run), |job| Done::on_to(paths::job(job.id)));
+    let scrubbing = use_call(|(): &()| scrub(), |job| Done::on_to(paths::job(job.id)));
     let lost = follow_everything(noticed, move || info.refetch());
     view! {
         <PageTitle text=SECTION.label/>
@@ -75,22 +73,12 @@ pub fn System() -> impl IntoView {
     }
 }
 
-/// Goes to the job that an action has begun.
-fn show_job<I: Send + Sync + 'static>(action: Action<I, Answer<Job>>) {
-    let navigate = use_navigate();
-    Effect::new(move |_| {
-        if let Some(Ok(job)) = action.value().get() {
-            navigate(&format!("/jobs/{}", job.id), Default::default());
-        }
-    });
-}
-
 #[component]
 fn Info(
     info: SystemInfo,
     paused: Vec<PauseView>,
-    collect: Action<bool, Answer<Job>>,
-    scrub: Action<(), Answer<Job>>,
+    collect: Call<bool, Job>,
+    scrub: Call<(), Job>,
 ) -> impl IntoView {
     let jobs = |status: &str, count: u64| {
         let href = format!("/jobs?status={status}");
@@ -140,7 +128,7 @@ fn Info(
 fn Standstill(paused: Vec<PauseView>) -> impl IntoView {
     let pauses = use_pauses();
     let pause = ServerAction::<PauseFlows>::new();
-    let problem = Signal::derive(move || pause.value().get().and_then(Result::err));
+    let problem = problem_of(*pause);
     Effect::new(move |before: Option<()>| {
         pause.version().track();
         if before.is_some() {
@@ -175,8 +163,7 @@ fn Standstill(paused: Vec<PauseView>) -> impl IntoView {
 
 /// The button that has everything read and compared with its digest.
 #[component]
-fn Integrity(begin: Action<(), Answer<Job>>) -> impl IntoView {
-    let problem = Signal::derive(move || begin.value().get().and_then(Result::err));
+fn Integrity(begin: Call<(), Job>) -> impl IntoView {
     view! {
         <Panel title="Integrity">
             <p>
@@ -184,13 +171,11 @@ fn Integrity(begin: Action<(), Answer<Job>>) -> impl IntoView {
                  named in its log, and fetched again where a mirror can supply it. Pushes and pulls go on \
                  meanwhile."
             </p>
-            <FormProblem problem=problem fields=&[]/>
+            <FormProblem problem=begin.problem() fields=&[]/>
             <div class="actions">
                 <Button
                     busy=begin.pending()
-                    on_press=move || {
-                        begin.dispatch(());
-                    }
+                    on_press=move || begin.send(())
                 >
                     "Scrub now"
                 </Button>
@@ -201,24 +186,21 @@ fn Integrity(begin: Action<(), Answer<Job>>) -> impl IntoView {
 
 /// What is removed by itself and when, and the buttons that do it now.
 #[component]
-fn Garbage(rules: GarbageRules, collect: Action<bool, Answer<Job>>) -> impl IntoView {
-    let problem = Signal::derive(move || collect.value().get().and_then(Result::err));
-    let begin = move |dry_run: bool| {
-        collect.dispatch(dry_run);
-    };
+fn Garbage(rules: GarbageRules, collect: Call<bool, Job>) -> impl IntoView {
+    let problem = collect.problem();
     view! {
         <Panel title="Garbage">
             <p>{untagged(&rules)} " " {deleted(&rules)} " " {every(&rules)}</p>
             <FormProblem problem=problem fields=&[]/>
             <div class="actions">
-                <Button busy=collect.pending() on_press=move || begin(true)>"See what would go"</Button>
+                <Button busy=collect.pending() on_press=move || collect.send(true)>"See what would go"</Button>
                 <ConfirmButton
                     label="Collect now"
                     kind=ButtonKind::Plain
                     title="Collect garbage now?"
                     busy=collect.pending()
                     problem=problem
-                    on_confirm=move || begin(false)
+                    on_confirm=move || collect.send(false)
                 >
                     <p>"What nothing needs any more is removed for good. Pushes and pulls go on meanwhile."</p>
                 </ConfirmButton>

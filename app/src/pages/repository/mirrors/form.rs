@@ -1,7 +1,6 @@
 //! The form of a mirror: the connection first, which Connect has to prove, then what is copied.
 
 use leptos::prelude::*;
-use leptos_router::{NavigateOptions, hooks::use_navigate};
 use longshore_model::{
     Remote,
     connect::Direction,
@@ -10,6 +9,7 @@ use longshore_model::{
 };
 
 use super::{
+    TAB,
     calls::{remote_tags, save_pull_mirror, save_push_mirror},
     connect::{Trial, TrialFindings},
     input::{MirrorInput, PULL, PUSH},
@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, Choice, Choices, FormProblem, LiveForm, SaveButtons,
-        focus_first_error, in_browser, previewed, read_template, use_notices,
+        Button, ButtonKind, ButtonLink, Choice, Choices, Done, FormProblem, LiveForm, SaveButtons,
+        focus_first_error, in_browser, previewed, read_template, use_form,
     },
     error::AppError,
     pages::connection::FieldErrors,
@@ -54,36 +54,26 @@ pub(super) fn MirrorForm(
     let usable = Memo::new(move |_| trial.usable());
     let name = summary.repository.name.to_string();
 
-    let save = Action::new(move |how: &Save| {
-        save_mirror(here.name.get_untracked(), input, loaded.get_untracked(), *how)
-    });
-    let problem = Signal::derive(move || {
-        let saving = save.value().get().and_then(Result::err);
-        saving.or_else(|| trial.problem())
-    });
-    let errors = FieldErrors(Signal::derive(move || {
-        let saving = save.value().get().and_then(Result::err);
-        saving.map_or_else(|| trial.field_errors(), |AppError(problem)| problem.fields)
-    }));
-    let (navigate, notices) = (use_navigate(), use_notices());
-    Effect::new(move |_| match save.value().get() {
-        Some(Ok(())) => {
-            notices.say("The mirror is saved.");
+    let save = use_form(
+        move |how: &Save| save_mirror(here.name.get_untracked(), input, loaded.get_untracked(), *how),
+        move |()| {
             here.changed();
-            let list = here.path_untracked("mirrors");
-            navigate(&list, NavigateOptions { replace: true, scroll: false, ..Default::default() });
-        }
-        Some(Err(_)) => focus_first_error(),
-        None => {}
-    });
+            Done::back_to(here.path_untracked(TAB.path())).saying("The mirror is saved.")
+        },
+    );
+    let refused = save.problem();
+    let problem = Signal::derive(move || refused.get().or_else(|| trial.problem()));
+    let errors = FieldErrors(Signal::derive(move || {
+        refused.get().map_or_else(|| trial.field_errors(), |AppError(problem)| problem.fields)
+    }));
     let connect = move || {
-        save.clear();
+        save.forget();
         trial.connect(here.name.get_untracked());
     };
     let submit = move |chosen: Save| {
         if untrack(|| complete(input)) {
             how.set(chosen);
-            save.dispatch(chosen);
+            save.send(chosen);
         } else {
             focus_first_error();
         }
@@ -109,7 +99,7 @@ pub(super) fn MirrorForm(
     let connected = Memo::new(move |_| usable.with(Option::is_some));
     // Enter does what comes next: it connects, and then it saves.
     let send = move || if connected.get_untracked() { submit(Save::Future) } else { connect() };
-    let back = here.path_untracked("mirrors");
+    let back = here.path_untracked(TAB.path());
     let (cancel, local) = (back.clone(), StoredValue::new(name.clone()));
     view! {
         <LiveForm class="mirror-form stack" on_submit=send>

@@ -1,22 +1,24 @@
 //! One mirror in the list.
 
 use leptos::{either::Either, prelude::*};
-use leptos_router::{components::A, hooks::use_navigate};
+use leptos_router::components::A;
 use longshore_model::{
     pause::PauseView,
     policy::{LastRun, Loaded, Mirror, RunCode},
 };
 
 use super::{
+    TAB,
     calls::{delete_mirror, enable_mirror, sync_now},
     words::{other_end, pushed, rhythm, run_label, title},
 };
 use crate::{
-    components::{
-        Badge, Button, ButtonKind, ButtonLink, ConfirmButton, LiveForm, PolicyNotes, RelativeTime, Switch,
-        TimeUntil, use_notices,
+    components::{Badge, Button, ButtonKind, Done, PolicyNotes, RelativeTime, TimeUntil, use_call},
+    pages::repository::{
+        policy_row::{PolicyRow, use_policy_actions},
+        use_repository,
     },
-    pages::repository::use_repository,
+    paths,
     pauses::HeldNote,
     sentence::sentence,
 };
@@ -25,33 +27,31 @@ use crate::{
 #[component]
 pub(super) fn MirrorRow(mirror: Mirror, held: Option<PauseView>) -> impl IntoView {
     let here = use_repository();
-    let (id, enabled) = (mirror.common().id, mirror.common().enabled);
-    let loaded = Loaded::from(mirror.common());
+    let common = mirror.common().clone();
+    let (id, enabled) = (common.id, common.enabled);
+    let loaded = Loaded::from(&common);
     let label = title(&mirror);
-    let question = format!("Delete the mirror “{label}”?");
-    let switch = Action::new(move |on: &bool| enable_mirror(here.name.get_untracked(), loaded, *on));
-    let delete = Action::new(move |(): &()| delete_mirror(here.name.get_untracked(), id));
-    let notices = use_notices();
-    Effect::new(move |_| {
-        if let Some(Ok(())) = delete.value().get() {
-            notices.say("The mirror is deleted.");
-        }
-        if [switch.value().get(), delete.value().get()].into_iter().flatten().any(|answer| answer.is_ok()) {
-            here.changed();
-        }
-    });
-    let on = move || switch.input().get().unwrap_or(enabled);
-    let submit = move || {
-        switch.dispatch(!enabled);
-    };
-    let refused = move || switch.value().get().and_then(Result::err).map(|error| error.to_string());
+    let actions = use_policy_actions(
+        move |on| enable_mirror(here.name.get_untracked(), loaded, on),
+        move || delete_mirror(here.name.get_untracked(), id),
+        "The mirror is deleted.",
+    );
     let is_pull = matches!(mirror, Mirror::Pull { .. });
-    let lost = match is_pull {
+    let loss = match is_pull {
         true => "No more tags are brought in. Those that are here stay.",
         false => "No more tags are sent. Those that were sent stay there.",
     };
+    let sync = is_pull.then(|| view! { <SyncNow id=id enabled=enabled/> });
     view! {
-        <tr id=format!("policy-{id}")>
+        <PolicyRow
+            policy=&common
+            actions=actions
+            question=format!("Delete the mirror “{label}”?")
+            label=label
+            loss=loss
+            edit=Some(here.path_untracked(&format!("{}/{id}/edit", TAB.path())))
+            buttons=sync.into_any()
+        >
             <th scope="row" class="mirror-ends">
                 <Badge>{if is_pull { "Pull from" } else { "Push to" }}</Badge>
                 <span>{other_end(&mirror)}</span>
@@ -63,31 +63,7 @@ pub(super) fn MirrorRow(mirror: Mirror, held: Option<PauseView>) -> impl IntoVie
             </td>
             <td data-label="Last run"><Run run=mirror.common().last_run.clone()/></td>
             <td data-label="Next run">{next_run(&mirror)}</td>
-            <td>
-                <LiveForm on_submit=submit>
-                    <Switch on=Signal::derive(on) label=label.clone() busy=switch.pending()/>
-                </LiveForm>
-                <p class="error" aria-live="polite">{refused}</p>
-            </td>
-            <td class="row-actions">
-                {is_pull.then(|| view! { <SyncNow id=id enabled=enabled/> })}
-                <ButtonLink dialog=true href=here.path_untracked(&format!("mirrors/{id}/edit")) kind=ButtonKind::Quiet>
-                    "Edit"
-                </ButtonLink>
-                <ConfirmButton
-                    label="Delete"
-                    kind=ButtonKind::Quiet
-                    title=question
-                    busy=delete.pending()
-                    problem=Signal::derive(move || delete.value().get().and_then(Result::err))
-                    on_confirm=move || {
-                        delete.dispatch(());
-                    }
-                >
-                    <p>{lost}</p>
-                </ConfirmButton>
-            </td>
-        </tr>
+        </PolicyRow>
     }
 }
 
@@ -95,22 +71,18 @@ pub(super) fn MirrorRow(mirror: Mirror, held: Option<PauseView>) -> impl IntoVie
 #[component]
 fn SyncNow(id: longshore_model::PolicyId, enabled: bool) -> impl IntoView {
     let here = use_repository();
-    let navigate = use_navigate();
-    let sync = Action::new(move |(): &()| sync_now(here.name.get_untracked(), id));
-    Effect::new(move |_| {
-        if let Some(Ok(job)) = sync.value().get() {
-            navigate(&format!("/jobs/{}", job.id), Default::default());
-        }
-    });
-    let refused = move || sync.value().get().and_then(Result::err).map(|error| error.to_string());
+    let sync = use_call(
+        move |(): &()| sync_now(here.name.get_untracked(), id),
+        |job| Done::on_to(paths::job(job.id)),
+    );
+    let refused = sync.problem();
+    let refused = move || refused.get().map(|error| error.to_string());
     view! {
         <Button
             kind=ButtonKind::Quiet
             busy=sync.pending()
             disabled=!enabled
-            on_press=move || {
-                sync.dispatch(());
-            }
+            on_press=move || sync.send(())
         >
             "Sync now"
         </Button>
@@ -159,7 +131,7 @@ fn Run(run: LastRun) -> impl IntoView {
     view! {
         <div class="run">
             {match run.job {
-                Some(job) => Either::Left(view! { <A href=format!("/jobs/{job}")>{badge}</A> }),
+                Some(job) => Either::Left(view! { <A href=paths::job(job)>{badge}</A> }),
                 None => Either::Right(badge),
             }}
             {run.at.map(|at| view! { " " <RelativeTime at=at/> })}

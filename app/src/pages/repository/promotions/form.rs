@@ -1,7 +1,6 @@
 //! The form of a promotion policy: rules and target on one side, what they would do on the other.
 
 use leptos::prelude::*;
-use leptos_router::{NavigateOptions, hooks::use_navigate};
 use longshore_model::{
     PromotionPolicy,
     policy::{Loaded, PromotionDraft, Save},
@@ -9,11 +8,11 @@ use longshore_model::{
 };
 use longshore_oci::RepositoryName;
 
-use super::calls::save_promotion;
+use super::{TAB, calls::save_promotion};
 use crate::{
     components::{
-        Checkbox, FormProblem, LiveForm, PolicyPreview, RulesEditor, RulesInput, SaveButtons, TemplateField,
-        focus_first_error, previewed, read_template, use_notices,
+        Checkbox, Done, FormProblem, LiveForm, PolicyPreview, RulesEditor, RulesInput, SaveButtons,
+        TemplateField, focus_first_error, previewed, read_template, use_form,
     },
     pages::repository::{target_field::TargetField, use_repository},
 };
@@ -39,24 +38,19 @@ pub(super) fn PromotionForm(
     let referrers = RwSignal::new(existing.is_none_or(|policy| policy.common.referrers));
     let tried = RwSignal::new(false);
 
-    let save = Action::new(move |(draft, save): &(PromotionDraft, Save)| {
-        save_promotion(here.name.get_untracked(), loaded.get_untracked(), draft.clone(), *save)
-    });
-    let problem = Signal::derive(move || save.value().get().and_then(Result::err));
+    let save = use_form(
+        move |(draft, save): &(PromotionDraft, Save)| {
+            save_promotion(here.name.get_untracked(), loaded.get_untracked(), draft.clone(), *save)
+        },
+        move |_| {
+            here.changed();
+            Done::back_to(here.path_untracked(TAB.path())).saying("The promotion policy is saved.")
+        },
+    );
+    let problem = save.problem();
     let target_error = Signal::derive(move || {
         let mistake = target.with(|target| target_mistake(target, tried.get()));
         mistake.or_else(|| problem.with(|problem| problem.as_ref()?.about("targetRepository")))
-    });
-    let (navigate, notices) = (use_navigate(), use_notices());
-    Effect::new(move |_| match save.value().get() {
-        Some(Ok(_)) => {
-            notices.say("The promotion policy is saved.");
-            here.changed();
-            let list = here.path_untracked("promotions");
-            navigate(&list, NavigateOptions { replace: true, scroll: false, ..Default::default() });
-        }
-        Some(Err(_)) => focus_first_error(),
-        None => {}
     });
 
     let submit = move |chosen: Save| {
@@ -75,7 +69,7 @@ pub(super) fn PromotionForm(
             referrers: referrers.get_untracked(),
         };
         how.set(chosen);
-        save.dispatch((draft, chosen));
+        save.send((draft, chosen));
     };
     let overwrite = move |newer| {
         loaded.update(|loaded| *loaded = loaded.map(|loaded| Loaded { version: newer, ..loaded }));
@@ -104,7 +98,7 @@ pub(super) fn PromotionForm(
                 <PolicyPreview rules=rules template=template facts=facts/>
             </div>
             <SaveButtons
-                back=here.path_untracked("promotions")
+                back=here.path_untracked(TAB.path())
                 busy=save.pending()
                 shared_names=shared_names
                 on_apply=move || submit(Save::Apply)

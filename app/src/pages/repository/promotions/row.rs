@@ -12,21 +12,21 @@ use longshore_policy::{Rules, StoredRules};
 
 use super::calls::{delete_promotion, enable_promotion};
 use crate::{
-    components::{
-        ButtonKind, ButtonLink, ConfirmButton, LiveForm, PolicyNotes, RelativeTime, Switch, use_notices,
+    components::{PolicyNotes, RelativeTime},
+    pages::repository::{
+        policy_row::{PolicyRow, use_policy_actions},
+        use_repository,
     },
-    pages::repository::use_repository,
     paths,
-    pauses::{HeldNote, capitalised},
+    pauses::HeldNote,
 };
 
 /// A policy: where it leads, what it says, how it last went, and what one can do with it.
 #[component]
 pub(super) fn PromotionRow(policy: PromotionPolicy, held: Option<PauseView>, side: Side) -> impl IntoView {
     let here = use_repository();
-    let id = policy.common.id;
-    let loaded = Loaded::from(&policy.common);
-    let enabled = policy.common.enabled;
+    let common = policy.common.clone();
+    let (id, loaded) = (common.id, Loaded::from(&common));
     let other = match side {
         Side::Source => policy.target_name.to_string(),
         Side::Target => policy.source_name.to_string(),
@@ -35,29 +35,24 @@ pub(super) fn PromotionRow(policy: PromotionPolicy, held: Option<PauseView>, sid
         Side::Source => format!("the policy to {}", shown(&other)),
         Side::Target => format!("the policy from {}", shown(&other)),
     };
-    let question = format!("Delete {label}?");
-    let switch = Action::new(move |on: &bool| enable_promotion(here.name.get_untracked(), loaded, *on));
-    let delete = Action::new(move |(): &()| delete_promotion(here.name.get_untracked(), id));
-    let notices = use_notices();
-    Effect::new(move |_| {
-        if let Some(Ok(())) = delete.value().get() {
-            notices.say("The promotion policy is deleted.");
-        }
-        if [switch.value().get(), delete.value().get()].into_iter().flatten().any(|answer| answer.is_ok()) {
-            here.changed();
-        }
-    });
-    let on = move || switch.input().get().unwrap_or(enabled);
-    let submit = move || {
-        switch.dispatch(!enabled);
-    };
-    let refused = move || switch.value().get().and_then(Result::err).map(|error| error.to_string());
+    let actions = use_policy_actions(
+        move |on| enable_promotion(here.name.get_untracked(), loaded, on),
+        move || delete_promotion(here.name.get_untracked(), id),
+        "The promotion policy is deleted.",
+    );
     // Changing it takes the right on both ends.
     let edit = named(policy.source_name.as_ref())
         .filter(|_| named(policy.target_name.as_ref()).is_some())
         .map(|source| paths::below(source, &format!("promotions/{id}/edit")));
     view! {
-        <tr id=format!("policy-{id}")>
+        <PolicyRow
+            policy=&common
+            actions=actions
+            question=format!("Delete {label}?")
+            label=label
+            loss="Tags are promoted no more. Those that were promoted stay where they are."
+            edit=edit
+        >
             <th scope="row">{link(&other)}</th>
             <td class="wide">
                 {sentence(&policy)}
@@ -70,28 +65,7 @@ pub(super) fn PromotionRow(policy: PromotionPolicy, held: Option<PauseView>, sid
                     None => Either::Right(view! { <span class="muted">"never"</span> }),
                 }}
             </td>
-            <td>
-                <LiveForm on_submit=submit>
-                    <Switch on=Signal::derive(on) label=capitalised(&label) busy=switch.pending()/>
-                </LiveForm>
-                <p class="error" aria-live="polite">{refused}</p>
-            </td>
-            <td class="row-actions">
-                {edit.map(|href| view! { <ButtonLink href=href kind=ButtonKind::Quiet dialog=true>"Edit"</ButtonLink> })}
-                <ConfirmButton
-                    label="Delete"
-                    kind=ButtonKind::Quiet
-                    title=question
-                    busy=delete.pending()
-                    problem=Signal::derive(move || delete.value().get().and_then(Result::err))
-                    on_confirm=move || {
-                        delete.dispatch(());
-                    }
-                >
-                    <p>"Tags are promoted no more. Those that were promoted stay where they are."</p>
-                </ConfirmButton>
-            </td>
-        </tr>
+        </PolicyRow>
     }
 }
 

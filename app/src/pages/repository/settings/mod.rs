@@ -3,7 +3,6 @@
 mod immutable;
 
 use leptos::{prelude::*, server_fn::codec::Json};
-use leptos_router::hooks::use_navigate;
 use longshore_model::{
     Repository,
     repository::{RepositoryChange, RepositorySummary},
@@ -14,8 +13,8 @@ use super::{tab::RepositoryTab, use_repository};
 use crate::server::{asked, repository};
 use crate::{
     components::{
-        Alert, Button, ButtonKind, Choice, Choices, ConfirmButton, EmptyState, FormProblem, LiveForm, Loaded,
-        Panel, TextArea, TextField, Tone, focus_first_error, use_notices,
+        Alert, Button, ButtonKind, Choice, Choices, ConfirmButton, Done, EmptyState, FormProblem, LiveForm,
+        Loaded, Panel, TextArea, TextField, Tone, focus_first_error, use_call, use_form, use_notices,
     },
     pages::repositories::{STATES, state_of, visibility_choices, visibility_of},
     routes::Route,
@@ -61,25 +60,18 @@ fn SettingsForm(repository: Repository) -> impl IntoView {
     let long = RwSignal::new(repository.long_description);
     let immutable = ImmutableInput::of(&repository.immutable_tags);
     let version = RwSignal::new(repository.version);
-    let save = Action::new(move |change: &RepositoryChange| {
-        change_repository(here.name.get_untracked(), change.clone())
-    });
-    let problem = Signal::derive(move || save.value().get().and_then(Result::err));
-    let about = move |field: &'static str| {
-        Signal::derive(move || {
-            problem.with(|problem| problem.as_ref().and_then(|problem| problem.about(field)))
-        })
-    };
-    let saved = move || matches!(save.value().get(), Some(Ok(_))) && !save.pending().get();
-    Effect::new(move |_| match save.value().get() {
-        // The next change is based on this one.
-        Some(Ok(saved)) => version.set(saved.version),
-        Some(Err(_)) => focus_first_error(),
-        None => {}
-    });
+    let save = use_form(
+        move |change: &RepositoryChange| change_repository(here.name.get_untracked(), change.clone()),
+        move |saved: Repository| {
+            // The next change is based on this one.
+            version.set(saved.version);
+            Done::here()
+        },
+    );
+    let saved = save.is_done();
     let send = move || {
         let Ok(immutable_tags) = immutable.read() else { return focus_first_error() };
-        save.dispatch(RepositoryChange {
+        save.send(RepositoryChange {
             visibility: Some(visibility_of(&visibility.get_untracked())),
             state: state_of(&state.get_untracked()),
             short_description: Some(short.get_untracked()),
@@ -87,9 +79,6 @@ fn SettingsForm(repository: Repository) -> impl IntoView {
             immutable_tags: Some(immutable_tags),
             based_on: Some(version.get_untracked()),
         });
-    };
-    let submit = move || {
-        send();
     };
     let overwrite = move |newer| {
         version.set(newer);
@@ -99,8 +88,8 @@ fn SettingsForm(repository: Repository) -> impl IntoView {
         STATES.map(|(state, label, hint)| Choice::new(state.as_str(), label).with_hint(hint)).to_vec();
     view! {
         <Panel title="Settings">
-            <LiveForm class="stack" on_submit=submit saved=Signal::derive(saved) saving=save.pending()>
-                <FormProblem problem=problem fields=&["shortDescription", "longDescription"] overwrite=overwrite/>
+            <LiveForm class="stack" on_submit=send saved=saved saving=save.pending()>
+                <FormProblem problem=save.problem() fields=&["shortDescription", "longDescription"] overwrite=overwrite/>
                 <Choices name="visibility" legend="Who may pull" value=visibility choices=visibility_choices()/>
                 <Choices name="state" legend="State" value=state choices=states/>
                 <ImmutableFields input=immutable/>
@@ -109,10 +98,10 @@ fn SettingsForm(repository: Repository) -> impl IntoView {
                     label="Short description"
                     value=short
                     hint="One line."
-                    error=about("shortDescription")
+                    error=save.about("shortDescription")
                 />
-                <TextArea name="long" label="Description" value=long rows=5 error=about("longDescription")/>
-                {move || saved().then(|| view! { <Alert tone=Tone::Ok>"The settings are saved."</Alert> })}
+                <TextArea name="long" label="Description" value=long rows=5 error=save.about("longDescription")/>
+                {move || saved.get().then(|| view! { <Alert tone=Tone::Ok>"The settings are saved."</Alert> })}
                 <div class="form-actions">
                     <Button kind=ButtonKind::Primary busy=save.pending()>"Save"</Button>
                 </div>
@@ -124,11 +113,10 @@ fn SettingsForm(repository: Repository) -> impl IntoView {
 #[component]
 fn Deletion(summary: RepositorySummary) -> impl IntoView {
     let name = StoredValue::new(summary.repository.name.to_string());
-    let delete = Action::new(move |(): &()| delete_repository(name.get_value()));
-    let problem = Signal::derive(move || delete.value().get().and_then(Result::err));
-    let (navigate, notices) = (use_navigate(), use_notices());
-    Effect::new(move |_| {
-        if let Some(Ok(undoable)) = delete.value().get() {
+    let notices = use_notices();
+    let delete = use_call(
+        move |(): &()| delete_repository(name.get_value()),
+        move |undoable| {
             let name = name.get_value();
             let (text, undone) = (format!("{name} is deleted."), format!("{name} is restored."));
             match undoable {
@@ -138,9 +126,9 @@ fn Deletion(summary: RepositorySummary) -> impl IntoView {
                 }),
                 false => notices.say(text),
             }
-            navigate("/deleted-repositories", Default::default());
-        }
-    });
+            Done::on_to("/deleted-repositories")
+        },
+    );
     let tags = summary.tags;
     view! {
         <Panel title="Delete the repository">
@@ -151,10 +139,8 @@ fn Deletion(summary: RepositorySummary) -> impl IntoView {
                 label="Delete the repository"
                 title=format!("Delete {}?", name.get_value())
                 busy=delete.pending()
-                problem=problem
-                on_confirm=move || {
-                    delete.dispatch(());
-                }
+                problem=delete.problem()
+                on_confirm=move || delete.send(())
             >
                 <p>
                     {match tags {

@@ -63,7 +63,7 @@ fn PolicySays(answer: PolicyAnswer, repository: String) -> impl IntoView {
                 <span class="answer-result">
                     <Badge tone=tone>{word}</Badge>
                     {lapsed.then(|| view! { <Badge tone=Tone::Warn>"would not qualify today"</Badge> })}
-                    {answer.job.map(|job| view! { <A href=format!("/jobs/{job}")>"Job"</A> })}
+                    {answer.job.map(|job| view! { <A href=paths::job(job)>"Job"</A> })}
                     {answer.at.map(|at| view! { <RelativeTime at=at/> })}
                 </span>
             </header>

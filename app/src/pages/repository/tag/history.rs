@@ -9,7 +9,9 @@ use longshore_model::{
 
 use super::{calls::earlier_changes, use_tag};
 use crate::{
-    components::{Button, ButtonKind, ButtonLink, DigestText, FormProblem, Panel, RelativeTime, Table},
+    components::{
+        Button, ButtonKind, ButtonLink, DigestText, Done, FormProblem, Panel, RelativeTime, Table, use_call,
+    },
     pages::repository::tags::RestoreDialog,
     paths,
     routes::Route,
@@ -22,15 +24,16 @@ pub(super) fn History<'detail>(detail: &'detail TagDetail) -> impl IntoView + us
     let newest = detail.history.first().map(|change| change.revision);
     let changes = RwSignal::new(detail.history.clone());
     let whole = RwSignal::new(detail.history.len() < TagChange::AT_ONCE);
-    let earlier = Action::new(move |before: &i64| {
-        earlier_changes(here.repository.get_untracked(), here.tag.get_untracked(), *before)
-    });
-    let problem = Signal::derive(move || earlier.value().get().and_then(Result::err));
-    Effect::new(move |_| {
-        let Some(Ok(more)) = earlier.value().get() else { return };
-        whole.set(more.len() < TagChange::AT_ONCE);
-        changes.update(|changes| changes.extend(more));
-    });
+    let earlier = use_call(
+        move |before: &i64| {
+            earlier_changes(here.repository.get_untracked(), here.tag.get_untracked(), *before)
+        },
+        move |more: Vec<TagChange>| {
+            whole.set(more.len() < TagChange::AT_ONCE);
+            changes.update(|changes| changes.extend(more));
+            Done::here()
+        },
+    );
     view! {
         <Panel title="History">
             <Table label="History" columns=vec!["When", "Change", "What", "By", "Digest", ""]>
@@ -38,13 +41,13 @@ pub(super) fn History<'detail>(detail: &'detail TagDetail) -> impl IntoView + us
                     {row(&change, Some(change.revision) == newest)}
                 </For>
             </Table>
-            <FormProblem problem=problem fields=&[]/>
+            <FormProblem problem=earlier.problem() fields=&[]/>
             <Show when=move || !whole.get()>
                 <Button
                     busy=earlier.pending()
                     on_press=move || {
                         if let Some(oldest) = changes.with_untracked(|changes| changes.last().map(|c| c.revision.0)) {
-                            earlier.dispatch(oldest);
+                            earlier.send(oldest);
                         }
                     }
                 >

@@ -29,8 +29,8 @@ use super::{
 };
 use crate::{
     components::{
-        Alert, Button, ButtonLink, Commands, DigestText, FormProblem, LoadedBeside, PageTitle, Panel,
-        RelativeTime, Tone, size,
+        Alert, Button, ButtonLink, Commands, DigestText, Done, FormProblem, LoadedBeside, PageTitle, Panel,
+        RelativeTime, Tone, size, use_call,
     },
     host::registry_host,
     live::ConnectionNotice,
@@ -152,14 +152,13 @@ fn Detail(detail: TagDetail, may_act: bool) -> impl IntoView {
 #[component]
 fn Pinned() -> impl IntoView {
     let here = use_tag();
-    let release =
-        Action::new(move |(): &()| release_tag(here.repository.get_untracked(), here.tag.get_untracked()));
-    let problem = Signal::derive(move || release.value().get().and_then(Result::err));
-    Effect::new(move |_| {
-        if let Some(Ok(())) = release.value().get() {
+    let release = use_call(
+        move |(): &()| release_tag(here.repository.get_untracked(), here.tag.get_untracked()),
+        move |()| {
             here.changed();
-        }
-    });
+            Done::here()
+        },
+    );
     view! {
         <Alert tone=Tone::Info>
             <div class="pinned">
@@ -169,14 +168,12 @@ fn Pinned() -> impl IntoView {
                 </span>
                 <Button
                     busy=release.pending()
-                    on_press=move || {
-                        release.dispatch(());
-                    }
+                    on_press=move || release.send(())
                 >
                     "Release"
                 </Button>
             </div>
-            <FormProblem problem=problem fields=&[]/>
+            <FormProblem problem=release.problem() fields=&[]/>
         </Alert>
     }
 }

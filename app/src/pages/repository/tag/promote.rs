@@ -1,13 +1,12 @@
 //! *Promote…*: one tag, now, by hand.
 
 use leptos::prelude::*;
-use leptos_router::hooks::use_navigate;
 
 use super::{calls::promote_tag, use_tag};
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, FieldKind, FormProblem, LiveForm, Loaded, PageTitle, RouteDialog,
-        TextField, focus_first_error, use_notices,
+        Button, ButtonKind, ButtonLink, Done, FieldKind, FormProblem, LiveForm, Loaded, PageTitle,
+        RouteDialog, TextField, use_form,
     },
     pages::repository::target_field::TargetField,
     paths,
@@ -24,46 +23,35 @@ pub fn PromoteTag() -> impl IntoView {
     let here = use_tag();
     let target = RwSignal::new(String::new());
     let target_tag = RwSignal::new(here.tag.get_untracked());
-    let promote = Action::new(move |(target, target_tag): &(String, String)| {
-        let (repository, tag) = (here.repository.get_untracked(), here.tag.get_untracked());
-        promote_tag(repository, tag, target.clone(), target_tag.clone())
-    });
-    let problem = Signal::derive(move || promote.value().get().and_then(Result::err));
-    let about = move |field: &'static str| {
-        Signal::derive(move || {
-            problem.with(|problem| problem.as_ref().and_then(|problem| problem.about(field)))
-        })
-    };
-    let reader = Resource::new_blocking(|| (), |()| signed_in());
-    let (navigate, notices) = (use_navigate(), use_notices());
-    Effect::new(move |_| match (promote.value().get(), promote.input().get_untracked()) {
-        (Some(Ok(made)), _) => {
+    let promote = use_form(
+        move |(target, target_tag): &(String, String)| {
+            let (repository, tag) = (here.repository.get_untracked(), here.tag.get_untracked());
+            promote_tag(repository, tag, target.clone(), target_tag.clone())
+        },
+        move |made| {
             let target = target.get_untracked();
-            notices.say(format!("Promoted to {}:{}.", target.trim(), made.name));
-            navigate(&paths::tag(target.trim(), made.name.as_str(), ""), Default::default());
-        }
-        (Some(Err(_)), _) => focus_first_error(),
-        (None, _) => {}
-    });
-    let submit = move || {
-        promote.dispatch((target.get(), target_tag.get()));
-    };
+            let (target, tag) = (target.trim(), made.name.as_str());
+            Done::on_to(paths::tag(target, tag, "")).saying(format!("Promoted to {target}:{tag}."))
+        },
+    );
+    let reader = Resource::new_blocking(|| (), |()| signed_in());
+    let submit = move || promote.send((target.get(), target_tag.get()));
     view! {
         <PageTitle text=move || format!("Promote {}:{}", here.repository.get(), here.tag.get())/>
         <RouteDialog title=format!("Promote {}", here.tag.get_untracked()) back=here.path("")>
             <Loaded resource=reader let:_reader>
             <LiveForm class="stack" on_submit=submit>
-                <FormProblem problem=problem fields=&["targetRepository", "targetTag"]/>
+                <FormProblem problem=promote.problem() fields=&["targetRepository", "targetTag"]/>
                 <p class="muted">
                     "The tag is copied now, whatever the policies say. An existing tag of that name is moved, even from a newer image."
                 </p>
-                <TargetField source=here.repository value=target error=about("targetRepository")/>
+                <TargetField source=here.repository value=target error=promote.about("targetRepository")/>
                 <TextField
                     name="target-tag"
                     label="Tag name in target"
                     value=target_tag
                     kind=FieldKind::Code
-                    error=about("targetTag")
+                    error=promote.about("targetTag")
                     required=true
                 />
                 <div class="form-actions">

@@ -1,15 +1,15 @@
 //! *Push to a remote…*: one tag, now, by hand, over a connection that is saved.
 
 use leptos::prelude::*;
-use leptos_router::hooks::use_navigate;
 use longshore_model::{Remote, RemoteId, policy::RemoteChoice};
 
 use super::{calls::push_tag, use_tag};
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, Choice, EmptyState, FieldKind, FormProblem, LiveForm, Loaded,
-        PageTitle, RouteDialog, SelectField, TextField, focus_first_error,
+        Button, ButtonKind, ButtonLink, Choice, Done, EmptyState, FieldKind, FormProblem, LiveForm, Loaded,
+        PageTitle, RouteDialog, SelectField, TextField, use_form,
     },
+    paths,
     routes::Route,
     server::all_remotes,
 };
@@ -48,32 +48,23 @@ fn PushForm(saved: Vec<Remote>) -> impl IntoView {
     let remote = RwSignal::new(saved.first().map(|remote| remote.id.to_string()).unwrap_or_default());
     let repository = RwSignal::new(here.repository.get_untracked());
     let tag = RwSignal::new(here.tag.get_untracked());
-    let push = Action::new(move |(id, repository, tag): &(RemoteId, String, String)| {
-        let (local, name) = (here.repository.get_untracked(), here.tag.get_untracked());
-        push_tag(local, name, RemoteChoice::Saved { id: *id }, repository.clone(), tag.clone())
-    });
-    let problem = Signal::derive(move || push.value().get().and_then(Result::err));
-    let about = move |field: &'static str| {
-        Signal::derive(move || {
-            problem.with(|problem| problem.as_ref().and_then(|problem| problem.about(field)))
-        })
-    };
-    let navigate = use_navigate();
-    Effect::new(move |_| match push.value().get() {
-        Some(Ok(job)) => navigate(&format!("/jobs/{}", job.id), Default::default()),
-        Some(Err(_)) => focus_first_error(),
-        None => {}
-    });
+    let push = use_form(
+        move |(id, repository, tag): &(RemoteId, String, String)| {
+            let (local, name) = (here.repository.get_untracked(), here.tag.get_untracked());
+            push_tag(local, name, RemoteChoice::Saved { id: *id }, repository.clone(), tag.clone())
+        },
+        |job| Done::on_to(paths::job(job.id)),
+    );
     let submit = move || {
         if let Ok(id) = remote.get().parse() {
-            push.dispatch((id, repository.get(), tag.get()));
+            push.send((id, repository.get(), tag.get()));
         }
     };
     let choices: Vec<_> =
         saved.iter().map(|remote| Choice::new(remote.id.to_string(), named(remote))).collect();
     view! {
         <LiveForm class="stack" on_submit=submit>
-            <FormProblem problem=problem fields=&["remoteRepository", "remoteTag"]/>
+            <FormProblem problem=push.problem() fields=&["remoteRepository", "remoteTag"]/>
             <SelectField name="remote" label="Remote" value=remote choices=choices/>
             <div class="row">
                 <TextField
@@ -81,7 +72,7 @@ fn PushForm(saved: Vec<Remote>) -> impl IntoView {
                     label="Repository there"
                     value=repository
                     kind=FieldKind::Code
-                    error=about("remoteRepository")
+                    error=push.about("remoteRepository")
                     required=true
                 />
                 <TextField
@@ -89,7 +80,7 @@ fn PushForm(saved: Vec<Remote>) -> impl IntoView {
                     label="Tag name there"
                     value=tag
                     kind=FieldKind::Code
-                    error=about("remoteTag")
+                    error=push.about("remoteTag")
                     required=true
                 />
             </div>

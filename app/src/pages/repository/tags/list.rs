@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     components::{
-        Awaited, ButtonKind, ButtonLink, Commands, ConfirmButton, EmptyState, ListPager, ListQuery,
-        LoadedBeside, SearchBox, Table, use_list_query, use_notices,
+        Awaited, ButtonKind, ButtonLink, Call, Commands, ConfirmButton, Done, EmptyState, ListPager,
+        ListQuery, LoadedBeside, SearchBox, Table, use_call, use_list_query, use_notices,
     },
     error::AppError,
     host::registry_host,
@@ -31,7 +31,7 @@ pub(super) struct TagActions {
     /// Tags that are ticked.
     pub(super) chosen: RwSignal<BTreeSet<String>>,
     /// Deletes tags.
-    pub(super) delete: Action<Vec<String>, Answer<Deletion>>,
+    pub(super) delete: Call<Vec<String>, Deletion>,
 }
 
 /// Tags that were deleted.
@@ -64,15 +64,15 @@ pub fn Tags() -> impl IntoView {
     let lost = follow_repository(here.name, changes_tags, move || here.changed());
     let chosen = RwSignal::new(BTreeSet::new());
     let notices = use_notices();
-    let delete = Action::new(move |names: &Vec<String>| {
-        let (repository, names) = (here.name.get_untracked(), names.clone());
-        async move {
-            let undoable = delete_tags(repository.clone(), names.clone()).await?;
-            Ok(Deletion { repository, names, undoable })
-        }
-    });
-    Effect::new(move |_| {
-        if let Some(Ok(Deletion { repository, names, undoable })) = delete.value().get() {
+    let delete = use_call(
+        move |names: &Vec<String>| {
+            let (repository, names) = (here.name.get_untracked(), names.clone());
+            async move {
+                let undoable = delete_tags(repository.clone(), names.clone()).await?;
+                Ok(Deletion { repository, names, undoable })
+            }
+        },
+        move |Deletion { repository, names, undoable }| {
             let what = match names.as_slice() {
                 [name] => name.clone(),
                 names => format!("{} tags", names.len()),
@@ -87,8 +87,9 @@ pub fn Tags() -> impl IntoView {
             }
             chosen.update(BTreeSet::clear);
             here.changed();
-        }
-    });
+            Done::here()
+        },
+    );
     provide_context(TagActions { chosen, delete });
     let search = Signal::derive(move || query.with(|query| query.search().unwrap_or_default()));
     view! {
@@ -175,10 +176,8 @@ fn DeleteChosen() -> impl IntoView {
                     label="Delete the chosen tags"
                     title=title
                     busy=delete.pending()
-                    problem=Signal::derive(move || delete.value().get().and_then(Result::err))
-                    on_confirm=move || {
-                        delete.dispatch(chosen.get_untracked().into_iter().collect());
-                    }
+                    problem=delete.problem()
+                    on_confirm=move || delete.send(chosen.get_untracked().into_iter().collect())
                 >
                     <p>
                         {names}

@@ -2,7 +2,6 @@
 //! will act, and the choice that none does (semantics 22).
 
 use leptos::{either::Either, prelude::*};
-use leptos_router::{NavigateOptions, hooks::use_navigate};
 use longshore_model::{
     PolicyKind,
     tag::{PolicyAhead, RestorePlan},
@@ -10,8 +9,8 @@ use longshore_model::{
 
 use super::calls::{plan_restore, restore_tag};
 use crate::components::{
-    Alert, Button, ButtonKind, ButtonLink, Checkbox, DigestText, FormProblem, LiveForm, Loaded, RelativeTime,
-    RouteDialog, Tone, use_notices,
+    Alert, Button, ButtonKind, ButtonLink, Checkbox, DigestText, Done, FormProblem, LiveForm, Loaded,
+    RelativeTime, RouteDialog, Tone, use_call,
 };
 
 /// Asks before a tag is brought back.
@@ -73,20 +72,13 @@ fn RestoreForm(
     let rolls_back = plan.present.is_some();
     let act = RwSignal::new(true);
     let (name, of) = (tag.clone(), repository);
-    let restore =
-        Action::new(move |quietly: &bool| restore_tag(of.clone(), name.clone(), revision, *quietly));
-    let problem = Signal::derive(move || restore.value().get().and_then(Result::err));
-    let (navigate, notices) = (use_navigate(), use_notices());
-    Effect::new(move |_| {
-        if let Some(Ok(restored)) = restore.value().get() {
-            notices.say(format!("{} is restored.", restored.name));
+    let restore = use_call(
+        move |quietly: &bool| restore_tag(of.clone(), name.clone(), revision, *quietly),
+        move |restored| {
             on_done.run(());
-            navigate(&done, NavigateOptions { replace: true, scroll: false, ..Default::default() });
-        }
-    });
-    let submit = move || {
-        restore.dispatch(!act.get_untracked());
-    };
+            Done::back_to(done.clone()).saying(format!("{} is restored.", restored.name))
+        },
+    );
     let present = plan.present.map(|present| {
         view! { <p>"It points to " <DigestText digest=present.to_string()/> " now, and that can be brought back in the same way."</p> }
     });
@@ -104,8 +96,8 @@ fn RestoreForm(
         }),
     };
     view! {
-        <LiveForm class="stack" on_submit=submit>
-            <FormProblem problem=problem fields=&[]/>
+        <LiveForm class="stack" on_submit=move || restore.send(!act.get_untracked())>
+            <FormProblem problem=restore.problem() fields=&[]/>
             <p>
                 <code>{tag}</code> " will point to " <DigestText digest=plan.digest.to_string()/> " again (set by "
                 {plan.author.to_string()} " " <RelativeTime at=plan.at/> ")."

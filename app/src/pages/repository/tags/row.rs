@@ -94,10 +94,8 @@ pub(super) fn TagRow(summary: TagSummary, may: TagRights) -> impl IntoView {
                     kind=ButtonKind::Quiet
                     title=title
                     busy=delete.pending()
-                    problem=Signal::derive(move || delete.value().get().and_then(Result::err))
-                    on_confirm=move || {
-                        delete.dispatch(vec![doomed.get_value()]);
-                    }
+                    problem=delete.problem()
+                    on_confirm=move || delete.send(vec![doomed.get_value()])
                 >
                     <p>
                         "Pulling by this name stops. What it points to stays, and can be pulled by digest. Deleted tags can be restored for a while."
