@@ -68,7 +68,7 @@ fn assert_outside() {
     debug_assert!(use_context::<Inside>().is_none(), "an `Awaited` or `Loaded` inside of another one");
 }
 
-/// What can be awaited: a resource, or two that are shown together.
+/// What can be awaited: a resource, two that are shown together, or nothing.
 pub trait Awaitable {
     /// The same, held by itself and not by the page's arena.
     type Kept: Send + Sync + 'static;
@@ -92,6 +92,18 @@ impl<T: Clone + Send + Sync + 'static> Awaitable for Resource<T> {
 
     fn arrival(kept: &ArcResource<T>) -> impl Future<Output = T> + Send + 'static {
         kept.clone().into_future()
+    }
+}
+
+/// Nothing; it is there at once.
+impl Awaitable for () {
+    type Kept = ();
+    type Output = ();
+
+    fn keep(self) {}
+
+    fn arrival((): &()) -> impl Future<Output = ()> + Send + 'static {
+        std::future::ready(())
     }
 }
 

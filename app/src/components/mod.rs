@@ -13,6 +13,7 @@ mod form;
 mod in_browser;
 mod leaving;
 mod list;
+mod list_page;
 mod live_form;
 mod loaded;
 mod notices;
@@ -45,6 +46,7 @@ pub use form::{
 pub use in_browser::in_browser;
 pub(crate) use leaving::{LeaveQuestion, Way, provide_leaving, use_leaving};
 pub use list::{FilterSelect, FilterText, ListPager, ListQuery, use_list_query};
+pub use list_page::{Changes, ListPage, PagedList, provide_changes, use_changes};
 pub use live_form::LiveForm;
 pub(crate) use live_form::{announce_hydration, is_filled};
 pub use loaded::{Failure, FormProblem, Loaded, LoadedBeside};

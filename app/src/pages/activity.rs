@@ -1,13 +1,10 @@
 //! The Activity page: what happened, wherever the reader may look.
 
-use leptos::{either::Either, prelude::*};
+use leptos::prelude::*;
 use longshore_model::activity::ActivityFilter;
 
 use crate::{
-    components::{
-        ActivityTable, EmptyState, ListPager, ListQuery, Loaded, PageHeader, PageTitle, SearchBox,
-        use_list_query,
-    },
+    components::{ActivityTable, EmptyState, ListPage, ListQuery, PagedList, SearchBox, use_list_query},
     routes::{Reader, Route, Section},
     server,
 };
@@ -31,19 +28,15 @@ pub fn Activity() -> impl IntoView {
     );
     let searched = Signal::derive(move || query.with(ListQuery::search).unwrap_or_default());
     view! {
-        <PageTitle text=SECTION.label/>
-        <PageHeader title=SECTION.label/>
+        <ListPage title=SECTION.label>
         <SearchBox action=SECTION.page.path() value=searched label="Repository or namespace"/>
-        <Loaded
+        <PagedList
             resource=page
-            children=move |page| {
-                let pager = view! { <ListPager page=&page/> };
-                match page.items.is_empty() {
-                    true => Either::Left(view! { {empty(searched.get_untracked().is_empty())} {pager} }),
-                    false => Either::Right(view! { <ActivityTable items=page.items with_repository=true/> {pager} }),
-                }
-            }
+            beside=()
+            empty=move |()| empty(searched.get_untracked().is_empty()).into_any()
+            table=|items, ()| view! { <ActivityTable items=items with_repository=true/> }.into_any()
         />
+        </ListPage>
     }
 }
 

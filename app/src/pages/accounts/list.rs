@@ -4,13 +4,12 @@ use leptos::{either::Either, prelude::*};
 use leptos_router::components::{A, Outlet};
 use longshore_model::{Account, Actor, PauseScope, job::Event, pause::PauseView};
 
-use super::{Changes, Kind, calls::accounts};
+use super::{Kind, calls::accounts};
 use crate::{
     components::{
-        Awaited, Badge, ButtonKind, ButtonLink, EmptyState, ListPager, ListQuery, LoadedBeside, PageHeader,
-        PageTitle, RelativeTime, SearchBox, Table, Tone, use_list_query,
+        Awaited, Badge, ButtonKind, ButtonLink, EmptyState, ListPage, ListQuery, PagedList, RelativeTime,
+        SearchBox, Table, Tone, provide_changes, use_list_query,
     },
-    live::ConnectionNotice,
     pages::repository::follow_everything,
     paths,
     pauses::{PausedBadge, is_paused, known_pauses, use_pauses},
@@ -33,11 +32,10 @@ pub fn Organizations() -> impl IntoView {
 #[component]
 fn Accounts(kind: Kind) -> impl IntoView {
     let query = use_list_query();
-    let changes = Changes(RwSignal::new(0));
-    provide_context(changes);
+    let changes = provide_changes();
     let paused = known_pauses();
     let page = Resource::new_blocking(
-        move || (query.get(), changes.0.get()),
+        move || (query.get(), changes.count()),
         move |(query, _): (ListQuery, usize)| accounts(query.search(), kind.is_org(), query.page()),
     );
     let pauses = use_pauses();
@@ -49,15 +47,13 @@ fn Accounts(kind: Kind) -> impl IntoView {
     };
     let lost = follow_everything(noticed, move || changes.changed());
     let searched = Signal::derive(move || query.with(ListQuery::search).unwrap_or_default());
-    let title = kind.section().label;
     let (search, make) = match kind {
         Kind::User => ("Search the users", "New user"),
         Kind::Organization => ("Search the organizations", "New organization"),
     };
     let session = use_session();
-    view! {
-        <PageTitle text=title/>
-        <PageHeader title=title>
+    let actions = move || {
+        view! {
             <Awaited
                 resource=session.actor
                 children=move |actor| {
@@ -67,29 +63,27 @@ fn Accounts(kind: Kind) -> impl IntoView {
                     })
                 }
             />
-        </PageHeader>
-        <ConnectionNotice lost=lost/>
-        <SearchBox action=kind.path() value=searched label=search/>
-        <LoadedBeside
-            resource=page
-            beside=(paused, session.actor)
-            children=move |page, (paused, actor): (Answer<Vec<PauseView>>, Answer<Actor>)| {
-                let row = |account: Account| {
-                    let paused = paused.as_ref().is_ok_and(|paused| is_paused(paused, &scope_of(&account)));
-                    let may_act = actor.as_ref().is_ok_and(|actor| is_owner(actor, &account));
-                    view! { <Row kind=kind account=account paused=paused may_act=may_act/> }
-                };
-                let pager = view! { <ListPager page=&page/> };
-                match page.items.is_empty() {
-                    true => Either::Left(empty(kind, searched.get_untracked().is_empty())),
-                    false => Either::Right(view! {
-                        <Rows kind=kind rows=page.items.into_iter().map(row).collect()/>
-                        {pager}
-                    }),
-                }
-            }
-        />
-        <Outlet/>
+        }
+    };
+    let table = move |accounts: Vec<Account>, (paused, actor): (Answer<Vec<PauseView>>, Answer<Actor>)| {
+        let row = |account: Account| {
+            let paused = paused.as_ref().is_ok_and(|paused| is_paused(paused, &scope_of(&account)));
+            let may_act = actor.as_ref().is_ok_and(|actor| is_owner(actor, &account));
+            view! { <Row kind=kind account=account paused=paused may_act=may_act/> }
+        };
+        view! { <Rows kind=kind rows=accounts.into_iter().map(row).collect()/> }.into_any()
+    };
+    view! {
+        <ListPage title=kind.section().label lost=lost actions=actions>
+            <SearchBox action=kind.path() value=searched label=search/>
+            <PagedList
+                resource=page
+                beside=(paused, session.actor)
+                empty=move |_| empty(kind, searched.get_untracked().is_empty()).into_any()
+                table=table
+            />
+            <Outlet/>
+        </ListPage>
     }
 }
 

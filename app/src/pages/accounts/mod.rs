@@ -56,18 +56,3 @@ impl Kind {
         self.section().page.path()
     }
 }
-
-/// Grows with each change of an account, so that the list behind a dialog is read anew.
-#[derive(Clone, Copy)]
-struct Changes(RwSignal<usize>);
-
-impl Changes {
-    fn changed(self) {
-        self.0.update(|changes| *changes += 1);
-    }
-}
-
-/// The changes of the list around.
-fn use_changes() -> Changes {
-    use_context().expect("a list of accounts is around its dialogs")
-}

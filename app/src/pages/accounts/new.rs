@@ -3,11 +3,11 @@
 use leptos::prelude::*;
 use longshore_model::account::NewAccount;
 
-use super::{Kind, calls::create_account, use_changes};
+use super::{Kind, calls::create_account};
 use crate::{
     components::{
         Button, ButtonKind, ButtonLink, Checkbox, Done, FieldKind, FormProblem, LiveForm, PageTitle,
-        PasswordField, RouteDialog, TextField, use_form,
+        PasswordField, RouteDialog, TextField, use_changes, use_form,
     },
     routes::Route,
 };

@@ -11,10 +11,10 @@ use super::{
 };
 use crate::{
     components::{
-        ButtonKind, ConfirmButton, Done, EmptyState, ListPager, ListQuery, Loaded, PageHeader, PageTitle,
-        use_call, use_list_query,
+        ButtonKind, ConfirmButton, Done, EmptyState, ListPage, ListPager, ListQuery, Loaded, use_call,
+        use_list_query,
     },
-    live::{ConnectionNotice, News, follow},
+    live::{News, follow},
 };
 
 /// Jobs: what runs, what ran, and what went wrong.
@@ -44,13 +44,15 @@ pub fn Jobs() -> impl IntoView {
         },
     );
     view! {
-        <PageTitle text=SECTION.label/>
-        <PageHeader title=SECTION.label>
-            <RetryFailed query=query on_done=move || page.refetch()/>
-        </PageHeader>
-        <ConnectionNotice lost=lost/>
-        <JobFilters query=query/>
-        <Loaded resource=page children=move |page| view! { <List page=page moving=moving query=query/> }/>
+        <ListPage
+            title=SECTION.label
+            lost=lost
+            actions=move || view! { <RetryFailed query=query on_done=move || page.refetch()/> }
+        >
+            <JobFilters query=query/>
+            // What is empty fills by itself.
+            <Loaded resource=page children=move |page| view! { <List page=page moving=moving query=query/> }/>
+        </ListPage>
     }
 }
 

@@ -7,12 +7,11 @@ use longshore_oci::Namespace;
 use super::{
     SECTION,
     calls::{save_remote, test_remote},
-    use_changes,
 };
 use crate::{
     components::{
         Button, ButtonKind, ButtonLink, Choice, Done, Fact, Facts, FormProblem, LiveForm, SelectField,
-        TextField, use_call, use_form,
+        TextField, use_call, use_changes, use_form,
     },
     error::AppError,
     pages::connection::{AccessFields, ConnectionFields, ConnectionInput, FieldErrors, Findings},

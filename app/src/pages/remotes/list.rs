@@ -2,73 +2,75 @@
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::components::Outlet;
-use longshore_model::{PauseScope, Remote};
+use longshore_model::{PauseScope, Remote, pause::PauseView};
 
 use super::{
-    Changes, SECTION,
+    SECTION,
     calls::remotes,
     row::{RemoteActions, RemoteRow},
 };
 use crate::{
     components::{
-        ButtonKind, ButtonLink, EmptyState, ListPager, ListQuery, LoadedBeside, PageHeader, PageTitle,
-        SearchBox, Table, use_list_query,
+        ButtonKind, ButtonLink, EmptyState, ListPage, ListQuery, PagedList, SearchBox, Table,
+        provide_changes, use_list_query,
     },
-    live::ConnectionNotice,
     pages::repository::{changes_anything, follow_everything},
     pauses::{is_paused, known_pauses},
+    server::Answer,
 };
 
 /// The remotes that the reader may use, with the dialogs that make and change them.
 #[component]
 pub fn Remotes() -> impl IntoView {
     let query = use_list_query();
-    let changes = Changes(RwSignal::new(0));
-    provide_context(changes);
+    let changes = provide_changes();
     let paused = known_pauses();
     let actions = RemoteActions::new(changes);
     let page = Resource::new_blocking(
-        move || (query.get(), changes.0.get()),
+        move || (query.get(), changes.count()),
         |(query, _): (ListQuery, usize)| remotes(query.search(), query.page()),
     );
     // A job that ends has found the registry well or ill.
     let lost = follow_everything(changes_anything, move || changes.changed());
     let searched = Signal::derive(move || query.with(ListQuery::search).unwrap_or_default());
+    let table = move |remotes: Vec<Remote>, paused: Answer<Vec<PauseView>>| {
+        let paused = paused.unwrap_or_default();
+        let row = |remote: Remote| {
+            let paused = is_paused(&paused, &PauseScope::Remote(remote.id));
+            view! { <RemoteRow remote=remote paused=paused actions=actions/> }
+        };
+        let rows: Vec<_> = remotes.into_iter().map(row).collect();
+        let columns = vec!["Remote", "Kind", "User", "Used by", "Health", ""];
+        view! { <Table label="Remotes" columns=columns>{rows}</Table> }.into_any()
+    };
     view! {
-        <PageTitle text=SECTION.label/>
-        <PageHeader title=SECTION.label>
-            <ButtonLink dialog=true href="/remotes/new" kind=ButtonKind::Primary>"New remote"</ButtonLink>
-        </PageHeader>
-        <ConnectionNotice lost=lost/>
+        <ListPage title=SECTION.label lost=lost actions=make>
         <SearchBox action=SECTION.page.path() value=searched label="Search the remotes"/>
-        <LoadedBeside
+        <PagedList
             resource=page
             beside=paused
-            children=move |page, paused| {
-                let paused = paused.unwrap_or_default();
-                let pager = view! { <ListPager page=&page/> };
-                let row = |remote: Remote| {
-                    let paused = is_paused(&paused, &PauseScope::Remote(remote.id));
-                    view! { <RemoteRow remote=remote paused=paused actions=actions/> }
-                };
-                let rows: Vec<_> = page.items.into_iter().map(row).collect();
-                let columns = vec!["Remote", "Kind", "User", "Used by", "Health", ""];
-                match (rows.is_empty(), searched.get_untracked().is_empty()) {
-                    (true, true) => Either::Left(Either::Left(view! {
-                        <EmptyState title="There is no remote yet">
-                            <p>"A remote is a connection to another registry: its address, who signs in, how it is secured. Each mirror that is set up saves its own here, for the next one to use."</p>
-                        </EmptyState>
-                    })),
-                    (true, false) => Either::Left(Either::Right(view! {
-                        <EmptyState title="No remote matches"><p>"Search for another part of its name or host."</p></EmptyState>
-                    })),
-                    (false, _) => Either::Right(view! {
-                        <Table label="Remotes" columns=columns>{rows}</Table>
-                        {pager}
-                    }),
-                }
-            }
+            empty=move |_| empty(searched.get_untracked().is_empty()).into_any()
+            table=table
         />
         <Outlet/>
+        </ListPage>
+    }
+}
+
+/// What one can do with the list.
+fn make() -> impl IntoView {
+    view! { <ButtonLink dialog=true href="/remotes/new" kind=ButtonKind::Primary>"New remote"</ButtonLink> }
+}
+
+fn empty(all: bool) -> impl IntoView {
+    match all {
+        true => Either::Left(view! {
+            <EmptyState title="There is no remote yet">
+                <p>"A remote is a connection to another registry: its address, who signs in, how it is secured. Each mirror that is set up saves its own here, for the next one to use."</p>
+            </EmptyState>
+        }),
+        false => Either::Right(view! {
+            <EmptyState title="No remote matches"><p>"Search for another part of its name or host."</p></EmptyState>
+        }),
     }
 }

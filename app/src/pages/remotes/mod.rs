@@ -18,18 +18,3 @@ pub(super) const SECTION: Section = Section {
     page: Route::new("/remotes", || list::Remotes().into_any()).with_dialogs(&[dialogs::NEW, dialogs::EDIT]),
     more: &[],
 };
-
-/// Grows with each change of a remote, so that the list behind a dialog is read anew.
-#[derive(Clone, Copy)]
-struct Changes(RwSignal<usize>);
-
-impl Changes {
-    fn changed(self) {
-        self.0.update(|changes| *changes += 1);
-    }
-}
-
-/// The changes of the list around.
-fn use_changes() -> Changes {
-    use_context().expect("the list of remotes is around its dialogs")
-}

@@ -4,13 +4,11 @@ use leptos::{either::Either, prelude::*};
 use leptos_router::components::A;
 use longshore_model::{PauseScope, Remote, RemoteId};
 
-use super::{
-    Changes,
-    calls::{delete_remote, test_remote},
-};
+use super::calls::{delete_remote, test_remote};
 use crate::{
     components::{
-        Badge, Button, ButtonKind, ButtonLink, ConfirmButton, RelativeTime, TimeUntil, Tone, use_notices,
+        Badge, Button, ButtonKind, ButtonLink, Changes, ConfirmButton, RelativeTime, TimeUntil, Tone,
+        use_notices,
     },
     error::AppError,
     paths,

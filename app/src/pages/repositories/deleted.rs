@@ -6,7 +6,7 @@ use leptos_router::{
     hooks::use_params_map,
 };
 use longshore_model::{
-    Page, Repository,
+    Repository,
     job::Event,
     repository::{DeletedRepository, Elsewhere, PurgePlan},
 };
@@ -14,9 +14,9 @@ use longshore_model::{
 use super::calls::{deleted_repositories, deleted_repository, purge_repository};
 use crate::{
     components::{
-        Button, ButtonKind, ButtonLink, Call, DigestText, Done, EmptyState, FieldKind, FormProblem,
-        ListPager, LiveForm, Loaded, PageHeader, PageTitle, RelativeTime, RouteDialog, Table, TextField,
-        TimeUntil, not_worked_out, size, use_call, use_list_query,
+        Button, ButtonKind, ButtonLink, Call, DigestText, Done, EmptyState, FieldKind, FormProblem, LiveForm,
+        Loaded, PageHeader, PageTitle, PagedList, RelativeTime, RouteDialog, Table, TextField, TimeUntil,
+        not_worked_out, provide_changes, size, use_call, use_changes, use_list_query,
     },
     live::ConnectionNotice,
     pages::repository::follow_everything,
@@ -35,26 +35,16 @@ const PURGE: Route = Route::new(":namespace/:name/purge", || PurgeRepository().i
 /// More images of one place than this are counted, not shown.
 const SHOWN: usize = 5;
 
-/// Grows with each change of the list.
-#[derive(Clone, Copy)]
-struct Changes(RwSignal<usize>);
-
 /// The deleted repositories that the reader may bring back.
 #[component]
 pub fn DeletedRepositories() -> impl IntoView {
     let query = use_list_query();
-    let changes = Changes(RwSignal::new(0));
-    provide_context(changes);
+    let changes = provide_changes();
     let list = Resource::new_blocking(
-        move || (query.get(), changes.0.get()),
+        move || (query.get(), changes.count()),
         |(query, _)| deleted_repositories(query.page()),
     );
-    let lost = follow_everything(
-        |event| *event == Event::Settings,
-        move || {
-            changes.0.update(|changes| *changes += 1);
-        },
-    );
+    let lost = follow_everything(|event| *event == Event::Settings, move || changes.changed());
     // It outlives the list, which may be read anew meanwhile.
     let restore = use_call(
         |name: &String| restore_repository(name.clone()),
@@ -62,6 +52,9 @@ pub fn DeletedRepositories() -> impl IntoView {
             Done::on_to(paths::below(back.name.as_str(), "")).saying(format!("{} is restored.", back.name))
         },
     );
+    let table = move |deleted: Vec<DeletedRepository>, ()| {
+        view! { <List deleted=deleted restore=restore/> }.into_any()
+    };
     view! {
         <PageTitle text="Deleted repositories"/>
         <nav class="trail" aria-label="Trail">
@@ -70,25 +63,25 @@ pub fn DeletedRepositories() -> impl IntoView {
         </nav>
         <PageHeader title="Deleted repositories"/>
         <ConnectionNotice lost=lost/>
-        <Loaded resource=list let:page>
-            {if page.items.is_empty() {
-                Either::Left(view! {
-                    <EmptyState title="There is no deleted repository">
-                        <p>"One that you delete stays here for a while, with its tags and policies, and can be restored."</p>
-                        <ButtonLink href="/repositories">"Show the repositories"</ButtonLink>
-                    </EmptyState>
-                })
-            } else {
-                Either::Right(view! { <List page=page restore=restore/> })
-            }}
-        </Loaded>
+        <PagedList
+            resource=list
+            beside=()
+            empty=|()| view! {
+                <EmptyState title="There is no deleted repository">
+                    <p>"One that you delete stays here for a while, with its tags and policies, and can be restored."</p>
+                    <ButtonLink href="/repositories">"Show the repositories"</ButtonLink>
+                </EmptyState>
+            }
+            .into_any()
+            table=table
+        />
         <Outlet/>
     }
 }
 
 #[component]
-fn List(page: Page<DeletedRepository>, restore: Restore) -> impl IntoView {
-    let rows: Vec<_> = page.items.iter().map(|deleted| row(deleted, restore)).collect();
+fn List(deleted: Vec<DeletedRepository>, restore: Restore) -> impl IntoView {
+    let rows: Vec<_> = deleted.iter().map(|deleted| row(deleted, restore)).collect();
     view! {
         <FormProblem problem=restore.problem() fields=&[]/>
         <Table
@@ -97,7 +90,6 @@ fn List(page: Page<DeletedRepository>, restore: Restore) -> impl IntoView {
         >
             {rows}
         </Table>
-        <ListPager page=&page/>
     }
 }
 
@@ -158,11 +150,11 @@ fn PurgeForm(plan: PurgePlan) -> impl IntoView {
     let name = plan.deleted.repository.name.to_string();
     let stored = StoredValue::new(name.clone());
     let typed = RwSignal::new(String::new());
-    let Changes(changes) = expect_context();
+    let changes = use_changes();
     let purge = use_call(
         move |(): &()| purge_repository(stored.get_value()),
         move |_| {
-            changes.update(|changes| *changes += 1);
+            changes.changed();
             Done::back_to(PAGE.path()).saying(format!("{} is purged.", stored.get_value()))
         },
     );

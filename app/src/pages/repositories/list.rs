@@ -3,22 +3,21 @@
 use leptos::{either::Either, prelude::*};
 use leptos_router::components::{A, Outlet};
 use longshore_model::{
-    Actor, Page, RepositoryState, Visibility,
+    Actor, RepositoryState, Visibility,
     repository::{RepositoryFilter, RepositorySummary},
 };
 
-use super::{Flows, SECTION, STATES, state_label, state_of, visibility_label};
+use super::{Flows, SECTION, STATES, deleted, state_label, state_of, visibility_label};
 use crate::{
     components::{
         Awaited, Badge, ButtonKind, ButtonLink, Choice, Commands, EmptyState, FilterSelect, FilterText,
-        ListPager, ListQuery, LoadedBeside, PageHeader, PageTitle, RelativeTime, SearchBox, Table, Tone,
-        in_browser, size, use_list_query,
+        ListPage, ListQuery, PagedList, RelativeTime, SearchBox, Table, Tone, in_browser, size,
+        use_list_query,
     },
     host::registry_host,
-    live::ConnectionNotice,
     pages::repository::{changes_anything, follow_everything},
     paths,
-    server::{repositories, suggest_namespaces},
+    server::{Answer, repositories, suggest_namespaces},
     session::use_session,
 };
 
@@ -38,20 +37,12 @@ pub fn Repositories() -> impl IntoView {
     let of = move |name: &'static str| {
         Signal::derive(move || query.with(|query| query.get(name).unwrap_or_default()))
     };
+    let empty = move |actor: Answer<Actor>| {
+        let filtered = query.with_untracked(ListQuery::is_filtered);
+        view! { <Empty filtered=filtered reader=actor.ok()/> }.into_any()
+    };
     view! {
-        <PageTitle text=SECTION.label/>
-        <PageHeader title=SECTION.label>
-            <Awaited
-                resource=use_session().actor
-                children=|actor| {
-                    actor.is_ok_and(|actor| actor.user().is_some()).then(|| view! {
-                        <ButtonLink href="/deleted-repositories">"Show deleted"</ButtonLink>
-                        <ButtonLink href="/repositories/new" kind=ButtonKind::Primary dialog=true>"New repository"</ButtonLink>
-                    })
-                }
-            />
-        </PageHeader>
-        <ConnectionNotice lost=lost/>
+        <ListPage title=SECTION.label lost=lost actions=actions>
         <SearchBox action=SECTION.page.path() value=of("q") label="Search the repositories">
             <FilterText
                 name="namespace"
@@ -67,18 +58,29 @@ pub fn Repositories() -> impl IntoView {
                 choices=STATES.map(|(state, label, _)| Choice::new(state.as_str(), label)).to_vec()
             />
         </SearchBox>
-        <LoadedBeside
+        <PagedList
             resource=list
             beside=use_session().actor
-            children=move |page, actor| match page.items.is_empty() {
-                true => {
-                    let filtered = query.with_untracked(ListQuery::is_filtered);
-                    Either::Left(view! { <Empty filtered=filtered reader=actor.ok()/> })
-                }
-                false => Either::Right(view! { <List page=page/> }),
-            }
+            empty=empty
+            table=|repositories, _| table(&repositories).into_any()
         />
         <Outlet/>
+        </ListPage>
+    }
+}
+
+/// What one can do with the list.
+fn actions() -> impl IntoView {
+    view! {
+        <Awaited
+            resource=use_session().actor
+            children=|actor| {
+                actor.is_ok_and(|actor| actor.user().is_some()).then(|| view! {
+                    <ButtonLink href=deleted::PAGE.path()>"Show deleted"</ButtonLink>
+                    <ButtonLink href="/repositories/new" kind=ButtonKind::Primary dialog=true>"New repository"</ButtonLink>
+                })
+            }
+        />
     }
 }
 
@@ -91,9 +93,8 @@ fn filter(query: &ListQuery) -> RepositoryFilter {
     }
 }
 
-#[component]
-fn List(page: Page<RepositorySummary>) -> impl IntoView {
-    let rows: Vec<_> = page.items.iter().map(|summary| view! { <Row summary=summary/> }).collect();
+fn table(repositories: &[RepositorySummary]) -> impl IntoView + use<> {
+    let rows: Vec<_> = repositories.iter().map(|summary| view! { <Row summary=summary/> }).collect();
     view! {
         <Table
             label="Repositories"
@@ -101,7 +102,6 @@ fn List(page: Page<RepositorySummary>) -> impl IntoView {
         >
             {rows}
         </Table>
-        <ListPager page=&page/>
     }
 }
 

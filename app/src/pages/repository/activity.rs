@@ -1,11 +1,11 @@
 //! The Activity tab.
 
-use leptos::{either::Either, prelude::*};
+use leptos::prelude::*;
 use longshore_model::activity::ActivityFilter;
 
 use super::{tab::RepositoryTab, use_repository};
 use crate::{
-    components::{ActivityTable, EmptyState, ListPager, Loaded, use_list_query},
+    components::{ActivityTable, EmptyState, PagedList, use_list_query},
     routes::Route,
     server::activity,
 };
@@ -26,19 +26,16 @@ pub fn RepositoryActivity() -> impl IntoView {
         },
     );
     view! {
-        <Loaded resource=list let:page>
-            {if page.items.is_empty() {
-                Either::Left(view! {
-                    <EmptyState title="Nothing has happened yet">
-                        <p>"Pushes, promotions, mirror runs and changes of settings appear here."</p>
-                    </EmptyState>
-                })
-            } else {
-                Either::Right(view! {
-                    <ActivityTable items=page.items.clone() with_repository=false/>
-                    <ListPager page=&page/>
-                })
-            }}
-        </Loaded>
+        <PagedList
+            resource=list
+            beside=()
+            empty=|()| view! {
+                <EmptyState title="Nothing has happened yet">
+                    <p>"Pushes, promotions, mirror runs and changes of settings appear here."</p>
+                </EmptyState>
+            }
+            .into_any()
+            table=|items, ()| view! { <ActivityTable items=items with_repository=false/> }.into_any()
+        />
     }
 }

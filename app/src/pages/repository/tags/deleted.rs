@@ -1,16 +1,16 @@
 //! The tags of a repository that were deleted and can be brought back.
 
-use leptos::{either::Either, prelude::*};
+use leptos::prelude::*;
 use leptos_router::{
     components::{A, Outlet},
     hooks::use_params_map,
 };
-use longshore_model::{Page, tag::DeletedTag};
+use longshore_model::tag::DeletedTag;
 
 use super::{calls::deleted_tags, restore::RestoreDialog};
 use crate::{
     components::{
-        ButtonLink, DigestText, EmptyState, ListPager, Loaded, RelativeTime, Table, TimeUntil, use_list_query,
+        ButtonLink, DigestText, EmptyState, PagedList, RelativeTime, Table, TimeUntil, use_list_query,
     },
     live::ConnectionNotice,
     pages::repository::{changes_tags, follow_repository, use_repository},
@@ -35,6 +35,7 @@ pub fn DeletedTags() -> impl IntoView {
         |(name, query, _)| deleted_tags(name, query.page()),
     );
     let lost = follow_repository(here.name, changes_tags, move || here.changed());
+    let table = |tags: Vec<DeletedTag>, ()| view! { <List tags=tags/> }.into_any();
     view! {
         <nav class="trail spaced" aria-label="Trail">
             <A href=here.path_untracked("tags")>"Tags"</A>
@@ -42,26 +43,26 @@ pub fn DeletedTags() -> impl IntoView {
             <span>"Deleted tags"</span>
         </nav>
         <ConnectionNotice lost=lost/>
-        <Loaded resource=list let:page>
-            {if page.items.is_empty() {
-                Either::Left(view! {
-                    <EmptyState title="No tag can be restored">
-                        <p>
-                            "Tags that are deleted stay here for a while. What was overwritten is on the page of its tag, under History."
-                        </p>
-                        <ButtonLink href=here.path_untracked("tags")>"Show the tags"</ButtonLink>
-                    </EmptyState>
-                })
-            } else {
-                Either::Right(view! { <List page=page/> })
-            }}
-        </Loaded>
+        <PagedList
+            resource=list
+            beside=()
+            empty=move |()| view! {
+                <EmptyState title="No tag can be restored">
+                    <p>
+                        "Tags that are deleted stay here for a while. What was overwritten is on the page of its tag, under History."
+                    </p>
+                    <ButtonLink href=here.path_untracked("tags")>"Show the tags"</ButtonLink>
+                </EmptyState>
+            }
+            .into_any()
+            table=table
+        />
         <Outlet/>
     }
 }
 
 #[component]
-fn List(page: Page<DeletedTag>) -> impl IntoView {
+fn List(tags: Vec<DeletedTag>) -> impl IntoView {
     let here = use_repository();
     let row = move |tag: &DeletedTag| {
         let name = tag.name.to_string();
@@ -87,12 +88,11 @@ fn List(page: Page<DeletedTag>) -> impl IntoView {
             </tr>
         }
     };
-    let rows: Vec<_> = page.items.iter().map(row).collect();
+    let rows: Vec<_> = tags.iter().map(row).collect();
     view! {
         <Table label="Deleted tags" columns=vec!["Tag", "Digest", "Deleted", "Expires", ""]>
             {rows}
         </Table>
-        <ListPager page=&page/>
     }
 }
 

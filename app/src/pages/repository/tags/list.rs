@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use leptos::{either::Either, prelude::*};
-use longshore_model::{
-    Actor, Code, Page, PageRequest, Problem, repository::RepositorySummary, tag::TagSummary,
-};
+use longshore_model::{Actor, Code, PageRequest, Problem, repository::RepositorySummary, tag::TagSummary};
 
 use super::{
     calls::{delete_tags, deleted_tags, restore_tag},
@@ -13,8 +11,8 @@ use super::{
 };
 use crate::{
     components::{
-        Awaited, ButtonKind, ButtonLink, Call, Commands, ConfirmButton, Done, EmptyState, ListPager,
-        ListQuery, LoadedBeside, SearchBox, Table, use_call, use_list_query, use_notices,
+        Awaited, ButtonKind, ButtonLink, Call, Commands, ConfirmButton, Done, EmptyState, ListQuery,
+        PagedList, SearchBox, Table, use_call, use_list_query, use_notices,
     },
     error::AppError,
     host::registry_host,
@@ -92,6 +90,16 @@ pub fn Tags() -> impl IntoView {
     );
     provide_context(TagActions { chosen, delete });
     let search = Signal::derive(move || query.with(|query| query.search().unwrap_or_default()));
+    let table = |tags: Vec<TagSummary>, (summary, actor): (Answer<RepositorySummary>, Answer<Actor>)| {
+        let may = TagRights {
+            act: actor.is_ok_and(|actor| actor.user().is_some()),
+            delete: summary.is_ok_and(|summary| summary.may_write),
+        };
+        let rows: Vec<_> =
+            tags.into_iter().map(|summary| view! { <TagRow summary=summary may=may/> }).collect();
+        let columns = vec!["Tag", "Digest", "Platforms", "Size", "Pushed", ""];
+        view! { <Table label="Tags" columns=columns>{rows}</Table> }.into_any()
+    };
     view! {
         <div class="toolbar">
             <SearchBox action=here.path_untracked("tags") value=search label="Search the tags"/>
@@ -99,19 +107,11 @@ pub fn Tags() -> impl IntoView {
             <ToDeleted/>
         </div>
         <ConnectionNotice lost=lost/>
-        <LoadedBeside
+        <PagedList
             resource=list
             beside=(here.summary, use_session().actor)
-            children=move |page, (summary, actor): (Answer<RepositorySummary>, Answer<Actor>)| {
-                let may = TagRights {
-                    act: actor.is_ok_and(|actor| actor.user().is_some()),
-                    delete: summary.is_ok_and(|summary| summary.may_write),
-                };
-                match page.items.is_empty() {
-                    true => Either::Left(view! { <Empty query=query.get_untracked()/> }),
-                    false => Either::Right(view! { <List page=page may=may/> }),
-                }
-            }
+            empty=move |_| view! { <Empty query=query.get_untracked()/> }.into_any()
+            table=table
         />
     }
 }
@@ -144,18 +144,6 @@ fn not_restored(left: &BTreeMap<String, Vec<String>>) -> String {
     let told =
         left.iter().map(|(why, names)| format!("Not restored: {}. {}", names.join(", "), sentence(why)));
     told.collect::<Vec<_>>().join(" ")
-}
-
-#[component]
-fn List(page: Page<TagSummary>, may: TagRights) -> impl IntoView {
-    let rows: Vec<_> =
-        page.items.iter().map(|summary| view! { <TagRow summary=summary.clone() may=may/> }).collect();
-    view! {
-        <Table label="Tags" columns=vec!["Tag", "Digest", "Platforms", "Size", "Pushed", ""]>
-            {rows}
-        </Table>
-        <ListPager page=&page/>
-    }
 }
 
 /// Deletes the tags that are ticked; shows itself when there are some.
