@@ -1,12 +1,12 @@
 //! Random work against the release binary until it dies, again and again; nothing that was acknowledged may be
-//! missing afterwards. What is done and checked stands in `testkit`; here it is done for long.
+//! missing afterwards. What is done and checked stands in `soak`; here it is done for long.
 
 use std::path::Path;
 
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
-use longshore_testkit::soak::power::{PowerOptions, power_cuts, unnoticed_syncs};
-use longshore_testkit::soak::{KillOptions, kill_rounds};
+use longshore_soak::power::{PowerOptions, power_cuts, unnoticed_syncs};
+use longshore_soak::{KillOptions, kill_rounds};
 use longshore_testkit::{Longshore, S3Server, postgres};
 
 /// How long.

@@ -23,7 +23,6 @@ mod rest;
 pub mod s3_server;
 pub mod scripted;
 mod site;
-pub mod soak;
 mod tools;
 
 pub use ca::{Issued, TestCa};

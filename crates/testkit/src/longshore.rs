@@ -87,7 +87,8 @@ impl LongshoreBuilder {
     }
 
     /// Has strace write down some system calls, with all of their bytes.
-    pub(crate) fn traced(self, trace: &Path, calls: &'static str) -> Self {
+    #[must_use]
+    pub fn traced(self, trace: &Path, calls: &'static str) -> Self {
         Self { trace: Some((trace.to_owned(), calls)), ..self }
     }
 
@@ -122,7 +123,7 @@ impl LongshoreBuilder {
     }
 
     /// The same on what a folder holds already.
-    pub(crate) async fn start_in(self, folder: TempDir) -> Longshore {
+    pub async fn start_in(self, folder: TempDir) -> Longshore {
         let (server, address) = self.launch(&folder, "127.0.0.1:0").await;
         let ca = match &self.tls {
             None => None,
@@ -203,7 +204,7 @@ impl Longshore {
     }
 
     /// The folder in which everything of it lies.
-    pub(crate) fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 

@@ -89,7 +89,7 @@ impl RegistryClient {
     }
 
     /// Sends a request; why no complete answer came, when none did.
-    pub(crate) async fn try_send(&self, request: RequestBuilder) -> Result<Answer, String> {
+    pub async fn try_send(&self, request: RequestBuilder) -> Result<Answer, String> {
         let request = request.build().expect("the request is well-formed");
         let asked = format!("{} {}", request.method(), request.url());
         let told = |error: reqwest::Error| format!("{asked}: {error:?}");

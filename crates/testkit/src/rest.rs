@@ -74,7 +74,7 @@ impl Rest {
     }
 
     /// `POST` of JSON to a server that may go away; why no answer came, when none did.
-    pub(crate) async fn try_post(&self, path: &str, body: Value) -> Result<RestAnswer, String> {
+    pub async fn try_post(&self, path: &str, body: Value) -> Result<RestAnswer, String> {
         self.try_send(Method::POST, path, Some(body)).await
     }
 

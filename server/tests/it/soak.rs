@@ -1,8 +1,8 @@
 //! A few rounds of what `cargo xtask soak` does for long (semantics 26): the server dies in the middle of random
 //! work, and nothing that it acknowledged is missing.
 
-use longshore_testkit::soak::power::{PowerOptions, power_cuts, unnoticed_syncs};
-use longshore_testkit::soak::{KillOptions, kill_rounds};
+use longshore_soak::power::{PowerOptions, power_cuts, unnoticed_syncs};
+use longshore_soak::{KillOptions, kill_rounds};
 use longshore_testkit::{Longshore, S3Server, postgres};
 
 fn server() -> longshore_testkit::LongshoreBuilder {

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use longshore_oci::{Digest, Manifest, ReferenceRole};
+use longshore_testkit::corpus::digest_of;
+use longshore_testkit::{Longshore, RegistryClient, eventually};
 use reqwest::Method;
 use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE};
 
-use super::expected::{Known, State, Thing};
-use super::scene::{LAST, NEXT, PROMOTED, WORK};
-use crate::corpus::digest_of;
-use crate::{Longshore, RegistryClient, eventually};
+use crate::expected::{Known, State, Thing};
+use crate::scene::{LAST, NEXT, PROMOTED, WORK};
 
 /// How long what was interrupted may take to be promoted.
 const SOON: Duration = Duration::from_secs(60);

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use super::disk::{Disk, Inode, Sync};
 use super::syncs::{Syncs, renamed};
 use super::trace::Call;
-use crate::soak::client::NUMBER;
-use crate::soak::expected::Number;
+use crate::client::NUMBER;
+use crate::expected::Number;
 
 /// The system calls that the replay needs to see. Those that it cannot replay are among them, so that a server
 /// that begins to use one is noticed.

@@ -1,8 +1,7 @@
 //! The repositories of a soak test: clients work in the first, policies promote to the second and the third.
 
+use longshore_testkit::Longshore;
 use serde_json::json;
-
-use crate::Longshore;
 
 /// Where clients push.
 pub(crate) const WORK: &str = "soak/dev";

@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use longshore_oci::Digest;
+use longshore_testkit::corpus::{self, Layer, Package};
+use longshore_testkit::{Answer, Longshore, RegistryClient, Rest};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder};
 
-use super::expected::{Journal, State, Thing};
-use super::scene::{PROMOTED, WORK};
-use crate::corpus::{self, Layer, Package};
-use crate::{Answer, Longshore, RegistryClient, Rest};
+use crate::expected::{Journal, State, Thing};
+use crate::scene::{PROMOTED, WORK};
 
 /// The header that numbers a request, so that a trace of the server shows which one it answers.
 pub(crate) const NUMBER: &str = "x-soak-number";

@@ -3,15 +3,15 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use longshore_testkit::LongshoreBuilder;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::task::JoinSet;
 
-use super::check::{Expectations, check};
-use super::client::Client;
-use super::expected::Journal;
-use super::scene;
-use crate::LongshoreBuilder;
+use crate::check::{Expectations, check};
+use crate::client::Client;
+use crate::expected::Journal;
+use crate::scene;
 
 /// How much is done.
 #[derive(Debug, Clone, Copy)]

@@ -19,17 +19,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::FutureExt;
+use longshore_testkit::{LongshoreBuilder, eventually};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use super::check::{Expectations, check, promotions};
-use super::client::Client;
-use super::expected::Journal;
-use super::scene;
-use crate::{LongshoreBuilder, eventually};
+use crate::check::{Expectations, check, promotions};
+use crate::client::Client;
+use crate::expected::Journal;
+use crate::scene;
 use disk::Luck;
 use replay::{Replay, TRACED};
 use trace::{Call, calls};
