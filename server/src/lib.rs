@@ -10,8 +10,6 @@ mod copying;
 mod epoch;
 mod files;
 mod history;
-mod limits;
-mod listener;
 mod lock;
 mod logging;
 mod memory;
@@ -23,7 +21,6 @@ mod rooms;
 mod serve;
 mod site;
 mod storage;
-mod tls;
 mod user;
 
 use std::io::Write;
@@ -54,7 +51,7 @@ fn run(cli: Cli, carried: Option<Carried>) -> anyhow::Result<()> {
         Command::Serve { restored, sources } => serve::run(Settings::load(sources)?, restored, carried),
         Command::CheckConfig(sources) => {
             let settings = Settings::load(sources)?;
-            settings.tls.as_ref().map_or(Ok(()), tls::check)?;
+            settings.tls.as_ref().map_or(Ok(()), longshore_transport::tls::check)?;
             print(&settings);
             Ok(())
         }

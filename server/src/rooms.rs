@@ -20,6 +20,7 @@ use longshore_engine::{Engine, EngineParts, EngineSettings};
 use longshore_metadata::{Database, Priority, Vault, accounts, moving, settings};
 use longshore_model::{Clock, SystemClock};
 use longshore_registry::{Registry, RegistryParts, RegistrySettings};
+use longshore_transport::{Limits, Tls, tls};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -29,12 +30,10 @@ use url::Url;
 use crate::backup;
 use crate::config::{KeySource, Settings};
 use crate::epoch::{Epoch, Mark};
-use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::middleware::{Gatekeeper, StrictTransport, compress, identify, panicked, protect, record};
 use crate::site::{self, Assets};
 use crate::storage::Storage;
-use crate::tls::{self, Tls};
 
 /// For how long who asks whether the server is ready waits for the database.
 const PATIENCE: Duration = Duration::from_secs(2);

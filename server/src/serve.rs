@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::Context;
+use longshore_transport::{Ending, Server, Tls};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,14 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Settings};
 use crate::files;
-use crate::listener::{Ending, Server};
 use crate::lock::DataLock;
 use crate::logging;
 use crate::memory;
 use crate::metrics;
 use crate::rooms::Rooms;
 use crate::site::{Assets, Carried};
-use crate::tls::Tls;
 
 /// How long what is broken off gets to be written down.
 const PARK: Duration = Duration::from_secs(2);

@@ -17,15 +17,14 @@ use jiff::tz::TimeZone;
 use longshore_content::{Retention, Sparse};
 use longshore_engine::{GarbageSettings, History};
 use longshore_remote::{Budget, PrivateRemotes};
+use longshore_transport::{LimitSettings, TlsSettings};
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use crate::cli::{Cli, Sources};
-use crate::limits::LimitSettings;
 use crate::metrics::{MetricsAccess, NEARBY};
 use crate::storage::{BucketOptions, Storage};
-use crate::tls::TlsSettings;
 
 mod options;
 mod show;

@@ -8,12 +8,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use longshore_content::Sparse;
 use longshore_remote::PrivateRemotes;
+use longshore_transport::{LimitOptions, TlsOptions};
 use serde::Deserialize;
 use url::Url;
 
 use crate::history::HistoryOptions;
-use crate::limits::LimitOptions;
-use crate::tls::TlsOptions;
 
 /// Every option, where somebody has set it. A flag `--external-url` is the variable
 /// `LONGSHORE_EXTERNAL_URL` and the key `external_url`.

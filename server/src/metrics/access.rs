@@ -5,10 +5,10 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use ipnet::IpNet;
+use longshore_transport::Connected;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
-use crate::listener::Connected;
 use crate::network::Arrival;
 
 /// Where a scraper usually is: on the same machine or in the same private network.

@@ -3,7 +3,6 @@
 //! somebody asks, and who may ask.
 
 mod access;
-mod in_flight;
 mod names;
 mod process;
 mod stock;
@@ -23,7 +22,6 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use access::{MetricsAccess, NEARBY};
-pub(crate) use in_flight::InFlight;
 
 use process::Process;
 use stock::Stocktaker;

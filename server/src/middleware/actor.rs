@@ -17,11 +17,10 @@ use longshore_app::server::{RequestSession, SESSION_COOKIE};
 use longshore_model::{Actor, Code, Problem};
 use longshore_oci::{Credentials, ErrorBody, ErrorCode, Route};
 use longshore_registry::{Address, Origin};
+use longshore_transport::{Admitted, Connected, Limits, Upload};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::origin;
-use crate::limits::{Admitted, Limits, Upload};
-use crate::listener::Connected;
 use crate::network::Arrival;
 
 /// Where streams of events are.
@@ -121,7 +120,7 @@ impl Gatekeeper {
         *seen = self.actor(audience, seen.peer, &head.headers, session).await?;
         self.limits.by_actor(&seen.actor)?;
         let follows = head.uri.path() == EVENTS;
-        let admitted = self.limits.admitted(arrived, seen, follows)?;
+        let admitted = self.limits.admitted(arrived, &seen.actor, seen.peer, follows)?;
         let upload = sends_blob(head).then(|| self.limits.upload(&seen.actor)).transpose()?;
         // Whatever the credentials are: a browser keeps those of Basic and adds them to what other sites send.
         // Signing in is protected as well: somebody else's site shall not sign a browser in as its user.

@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use ipnet::IpNet;
 use longshore_model::{Code, Problem};
+use longshore_transport::Connected;
 
-use crate::listener::Connected;
 use crate::network::Arrival;
 
 /// For answers that are no pages; pages bring a policy of their own.

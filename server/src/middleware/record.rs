@@ -10,13 +10,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use http_body::Body;
 use ipnet::IpNet;
 use longshore_access::RequestActor;
+use longshore_transport::Connected;
+use longshore_transport::InFlight;
 use metrics::{counter, gauge, histogram};
 use tracing::Instrument;
 use uuid::Uuid;
 
 use super::route::Target;
-use crate::listener::Connected;
-use crate::metrics::InFlight;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest id that is taken over from a proxy.

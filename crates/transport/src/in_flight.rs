@@ -3,11 +3,11 @@
 use metrics::Gauge;
 
 /// One thing under way; it counts until it is dropped.
-pub(crate) struct InFlight(Gauge);
+pub struct InFlight(Gauge);
 
 impl InFlight {
     /// One more.
-    pub(crate) fn begin(gauge: Gauge) -> Self {
+    pub fn begin(gauge: Gauge) -> Self {
         gauge.increment(1.0);
         Self(gauge)
     }

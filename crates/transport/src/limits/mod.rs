@@ -10,13 +10,12 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_access::RequestActor;
 use longshore_model::{AccountId, Actor, Code, Problem};
 use metrics::{counter, gauge};
 
-pub(crate) use options::{LimitOptions, LimitSettings, Slow};
+pub use options::{LimitOptions, LimitSettings, Slow};
 
-use crate::metrics::InFlight;
+use crate::InFlight;
 use at_once::{AtOnce, Counted};
 use rate::Rate;
 
@@ -63,7 +62,7 @@ impl Limit {
 
 /// The limits per user and address; cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Limits(Arc<Inner>);
+pub struct Limits(Arc<Inner>);
 
 struct Inner {
     users: Option<Rate<AccountId>>,
@@ -76,14 +75,14 @@ struct Inner {
 }
 
 /// One upload that runs, until it is dropped.
-pub(crate) struct Upload {
+pub struct Upload {
     _counted: Option<Counted<AccountId>>,
     _in_flight: InFlight,
 }
 
 /// A request that is under way, until its answer has been sent; an extension of the answer.
 #[derive(Clone)]
-pub(crate) struct Admitted(#[expect(dead_code, reason = "held, not read")] Arc<Counts>);
+pub struct Admitted(#[expect(dead_code, reason = "held, not read")] Arc<Counts>);
 
 #[derive(Default)]
 struct Counts {
@@ -92,10 +91,11 @@ struct Counts {
 }
 
 /// What of one address is under way before it is known who asks.
-pub(crate) struct Arrived(Counted<IpAddr>);
+pub struct Arrived(Counted<IpAddr>);
 
 impl Limits {
-    pub(crate) fn new(settings: &LimitSettings) -> Self {
+    /// The limits as they are set; nothing is counted yet.
+    pub fn new(settings: &LimitSettings) -> Self {
         Self(Arc::new(Inner {
             users: settings.user_rate.map(Rate::new),
             addresses: settings.address_rate.map(Rate::new),
@@ -108,7 +108,10 @@ impl Limits {
     }
 
     /// One more request from this address.
-    pub(crate) fn by_address(&self, address: IpAddr) -> Result<(), Problem> {
+    ///
+    /// # Errors
+    /// The address exceeds its rate, with the time to wait.
+    pub fn by_address(&self, address: IpAddr) -> Result<(), Problem> {
         let Some(rate) = &self.0.addresses else { return Ok(()) };
         rate.check(&network(address)).map_err(|retry_after| {
             Limit::AddressRate.refused();
@@ -116,8 +119,11 @@ impl Limits {
         })
     }
 
-    /// One more request of this actor. Strangers are counted by address alone.
-    pub(crate) fn by_actor(&self, actor: &Actor) -> Result<(), Problem> {
+    /// One more request of this actor. Anonymous clients are counted by address only.
+    ///
+    /// # Errors
+    /// The user exceeds the rate, with the time to wait.
+    pub fn by_actor(&self, actor: &Actor) -> Result<(), Problem> {
         let (Some(rate), Some(user)) = (&self.0.users, actor.user()) else { return Ok(()) };
         rate.check(&user.id).map_err(|retry_after| {
             Limit::UserRate.refused();
@@ -125,8 +131,11 @@ impl Limits {
         })
     }
 
-    /// One more request of this address at once.
-    pub(crate) fn arrived(&self, address: IpAddr) -> Result<Arrived, Problem> {
+    /// One more concurrent request from this address.
+    ///
+    /// # Errors
+    /// Too many run already, with the time to wait.
+    pub fn arrived(&self, address: IpAddr) -> Result<Arrived, Problem> {
         let counted = self.0.requests_of_addresses.begin(network(address));
         counted.map(Arrived).map_err(|most| {
             Limit::Requests.refused();
@@ -134,12 +143,16 @@ impl Limits {
         })
     }
 
-    /// One more request at once of whom it turned out to be, which is a stream of events where it
-    /// `follows`. A stream of a user counts for the user, that of a stranger for the address.
-    pub(crate) fn admitted(
+    /// One more concurrent request of this actor, who is at `peer`; `follows` tells whether it is an event stream. A
+    /// user's event streams count for the user, those of anonymous clients for the address.
+    ///
+    /// # Errors
+    /// Too many run already, with the time to wait.
+    pub fn admitted(
         &self,
         arrived: Arrived,
-        who: &RequestActor,
+        actor: &Actor,
+        peer: IpAddr,
         follows: bool,
     ) -> Result<Admitted, Problem> {
         let mut counts = Counts { _of_address: vec![arrived.0], ..Counts::default() };
@@ -147,7 +160,7 @@ impl Limits {
             Limit::EventStreams.refused();
             one_too_many(format!("More than {most} streams of events of {of} are open"))
         };
-        match who.actor.user() {
+        match actor.user() {
             Some(user) => {
                 counts._of_user.push(self.0.requests_of_users.begin(user.id).map_err(|most| {
                     Limit::Requests.refused();
@@ -159,17 +172,20 @@ impl Limits {
                 }
             }
             None if follows => {
-                let counted = self.0.streams_of_addresses.begin(network(who.peer));
-                counts._of_address.push(counted.map_err(|most| streams(most, &who.peer.to_string()))?);
+                let counted = self.0.streams_of_addresses.begin(network(peer));
+                counts._of_address.push(counted.map_err(|most| streams(most, &peer.to_string()))?);
             }
             None => {}
         }
         Ok(Admitted(Arc::new(counts)))
     }
 
-    /// One more upload of this actor, for as long as the answer is kept. Nobody's are not counted: the
-    /// registry refuses them.
-    pub(crate) fn upload(&self, actor: &Actor) -> Result<Upload, Problem> {
+    /// One more concurrent upload of this actor, for as long as the result is kept. Uploads of anonymous clients are
+    /// not counted: the registry refuses them.
+    ///
+    /// # Errors
+    /// Too many run already, with the time to wait.
+    pub fn upload(&self, actor: &Actor) -> Result<Upload, Problem> {
         let counted = actor.user().map(|user| self.0.uploads.begin(user.id)).transpose().map_err(|most| {
             Limit::Uploads.refused();
             one_too_many(format!("More than {most} uploads of this user are running"))

@@ -20,10 +20,10 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use connection::Connected;
+pub use connection::Connected;
 
+use crate::InFlight;
 use crate::limits::{Limit, LimitSettings};
-use crate::metrics::InFlight;
 use crate::tls::Acceptor;
 
 /// Bytes that a client may send ahead on one HTTP/2 stream: what a gigabit line carries in 30 ms.
@@ -39,24 +39,27 @@ const AFTER_FAILURE: Duration = Duration::from_millis(500);
 
 /// What serves connections.
 #[derive(Clone)]
-pub(crate) struct Server {
-    pub(crate) router: Router,
-    pub(crate) tls: Option<Acceptor>,
-    pub(crate) limits: LimitSettings,
+pub struct Server {
+    /// Answers the requests.
+    pub router: Router,
+    /// Makes TLS of connections; without it the server speaks plain HTTP.
+    pub tls: Option<Acceptor>,
+    /// The limits of each connection, and on their number.
+    pub limits: LimitSettings,
 }
 
 /// The two ways to end connections.
 #[derive(Clone, Default)]
-pub(crate) struct Ending {
+pub struct Ending {
     /// No new connections; on those that are open, running requests are the last.
-    pub(crate) drain: CancellationToken,
+    pub drain: CancellationToken,
     /// Connections break.
-    pub(crate) abandon: CancellationToken,
+    pub abandon: CancellationToken,
 }
 
 impl Server {
     /// Serves connections until they have all ended after `ending.drain`.
-    pub(crate) async fn run(self, listener: TcpListener, ending: Ending) {
+    pub async fn run(self, listener: TcpListener, ending: Ending) {
         let protocol = protocol(&self.limits);
         let open = TaskTracker::new();
         while let Some(accepted) = ending.drain.run_until_cancelled(accept(&listener)).await {

@@ -28,7 +28,7 @@ const WITHOUT_AES: [CipherSuite; 3] = [
 
 /// Makes TLS of connections; cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Acceptor {
+pub struct Acceptor {
     fastest: Arc<ServerConfig>,
     as_clients_like: Arc<ServerConfig>,
 }
@@ -51,7 +51,7 @@ impl Acceptor {
     }
 
     /// The handshake.
-    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let begun = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
         // Some begin with a value without meaning (RFC 8701).
         let hello = begun.client_hello();

@@ -11,7 +11,7 @@ use serde::Deserialize;
 /// The options, where somebody has set them. In the configuration file they are the table `limit`.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct LimitOptions {
+pub struct LimitOptions {
     /// Connections at once; 0: any number [default: 10000]
     #[arg(
         id = "limit_connections",
@@ -137,43 +137,43 @@ pub(crate) struct LimitOptions {
 
 /// The limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LimitSettings {
-    pub(crate) connections: Option<usize>,
-    pub(crate) header_bytes: u32,
-    pub(crate) headers: usize,
-    pub(crate) body_bytes: usize,
-    pub(crate) head: Duration,
-    pub(crate) idle: Duration,
+pub struct LimitSettings {
+    pub connections: Option<usize>,
+    pub header_bytes: u32,
+    pub headers: usize,
+    pub body_bytes: usize,
+    pub head: Duration,
+    pub idle: Duration,
     /// None: clients may be as slow as they like.
-    pub(crate) slow: Option<Slow>,
-    pub(crate) uploads: Option<usize>,
-    pub(crate) user_rate: Option<NonZeroU32>,
-    pub(crate) address_rate: Option<NonZeroU32>,
-    pub(crate) requests: Option<usize>,
-    pub(crate) streams: u32,
-    pub(crate) event_streams: Option<usize>,
-    pub(crate) password_checks: usize,
+    pub slow: Option<Slow>,
+    pub uploads: Option<usize>,
+    pub user_rate: Option<NonZeroU32>,
+    pub address_rate: Option<NonZeroU32>,
+    pub requests: Option<usize>,
+    pub streams: u32,
+    pub event_streams: Option<usize>,
+    pub password_checks: usize,
 }
 
 /// When a client is too slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Slow {
+pub struct Slow {
     /// For so long it has to be waited for before anything is said about its rate.
-    pub(crate) after: Duration,
+    pub after: Duration,
     /// Bytes per second.
-    pub(crate) rate: u32,
+    pub rate: u32,
 }
 
 impl Slow {
     /// Whether a client that was waited for so long should have moved more.
-    pub(crate) fn is_too_slow(&self, waited: Duration, moved: u64) -> bool {
+    pub fn is_too_slow(&self, waited: Duration, moved: u64) -> bool {
         waited >= self.after && (moved as f64) < waited.as_secs_f64() * f64::from(self.rate)
     }
 }
 
 impl LimitOptions {
     /// These options, and `other` where they say nothing.
-    pub(crate) fn or(self, other: Self) -> Self {
+    pub fn or(self, other: Self) -> Self {
         Self {
             connections: self.connections.or(other.connections),
             header_bytes: self.header_bytes.or(other.header_bytes),
@@ -197,7 +197,7 @@ impl LimitOptions {
     ///
     /// # Errors
     /// One that would refuse every request.
-    pub(crate) fn resolve(self) -> anyhow::Result<LimitSettings> {
+    pub fn resolve(self) -> anyhow::Result<LimitSettings> {
         let seconds = |given: Option<u32>, usual: u32| Duration::from_secs(given.unwrap_or(usual).into());
         let some = |number: usize| Some(number).filter(|number| *number > 0);
         let zeros = [

@@ -9,7 +9,7 @@ use serde::Deserialize;
 /// The options, where somebody has set them. In the configuration file they are the table `tls`.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct TlsOptions {
+pub struct TlsOptions {
     /// Serve HTTPS with this certificate and its chain, in PEM; read anew when the file changes
     #[arg(id = "tls_cert", long = "tls-cert", env = "LONGSHORE_TLS_CERT", value_name = "FILE")]
     cert: Option<PathBuf>,
@@ -40,7 +40,7 @@ pub(crate) struct TlsOptions {
 
 /// Where certificates come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum TlsSettings {
+pub enum TlsSettings {
     /// Files of the administrator's.
     Files {
         /// The certificate with its chain.
@@ -57,7 +57,7 @@ pub(crate) enum TlsSettings {
 
 impl TlsOptions {
     /// These options, and `other` where they say nothing.
-    pub(crate) fn or(self, other: Self) -> Self {
+    pub fn or(self, other: Self) -> Self {
         Self {
             cert: self.cert.or(other.cert),
             key: self.key.or(other.key),
@@ -67,13 +67,13 @@ impl TlsOptions {
     }
 
     /// Paths in a file are meant from where the file is.
-    pub(crate) fn relative_to(self, folder: &Path) -> Self {
+    pub fn relative_to(self, folder: &Path) -> Self {
         let place = |path: Option<PathBuf>| path.map(|path| folder.join(path));
         Self { cert: place(self.cert), key: place(self.key), ..self }
     }
 
     /// Where certificates come from; none: the server speaks plain HTTP.
-    pub(crate) fn resolve(self) -> anyhow::Result<Option<TlsSettings>> {
+    pub fn resolve(self) -> anyhow::Result<Option<TlsSettings>> {
         let names: Vec<String> = self
             .names
             .unwrap_or_default()

@@ -22,8 +22,8 @@ use rustls::sign::CertifiedKey;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-pub(crate) use acceptor::Acceptor;
-pub(crate) use options::{TlsOptions, TlsSettings};
+pub use acceptor::Acceptor;
+pub use options::{TlsOptions, TlsSettings};
 
 use files::{Files, Look};
 use private_ca::PrivateCa;
@@ -32,7 +32,7 @@ use private_ca::PrivateCa;
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// TLS as the server speaks it.
-pub(crate) struct Tls {
+pub struct Tls {
     acceptor: Acceptor,
     shown: Arc<Shown>,
     source: Source,
@@ -44,8 +44,11 @@ enum Source {
     PrivateCa(Box<PrivateCa>),
 }
 
-/// Whether the settings can be served with: the files are there and fit, the names can stand in a certificate.
-pub(crate) fn check(settings: &TlsSettings) -> anyhow::Result<()> {
+/// Checks that the server can serve with these settings.
+///
+/// # Errors
+/// The files cannot be read or do not fit, or a name cannot stand in a certificate.
+pub fn check(settings: &TlsSettings) -> anyhow::Result<()> {
     match settings {
         TlsSettings::Files { certificate, key } => Files::open(certificate.clone(), key.clone()).map(drop),
         TlsSettings::PrivateCa { names } => private_ca::certified(names.clone()).map(drop),
@@ -53,8 +56,11 @@ pub(crate) fn check(settings: &TlsSettings) -> anyhow::Result<()> {
 }
 
 impl Tls {
-    /// Reads the certificate, or issues one for `names` (hosts and addresses) and what is set in addition.
-    pub(crate) async fn open(
+    /// Reads the certificate, or issues one for `names` (hosts and addresses) and for those in the settings.
+    ///
+    /// # Errors
+    /// The certificate cannot be used, or the authority cannot be read or stored.
+    pub async fn open(
         settings: &TlsSettings,
         names: Vec<String>,
         db: &Database,
@@ -81,12 +87,12 @@ impl Tls {
     }
 
     /// What makes TLS of a connection.
-    pub(crate) fn acceptor(&self) -> Acceptor {
+    pub fn acceptor(&self) -> Acceptor {
         self.acceptor.clone()
     }
 
     /// Where clients find the certificate of the private authority.
-    pub(crate) fn routes(tls: Option<&Self>) -> Router {
+    pub fn routes(tls: Option<&Self>) -> Router {
         let Some(Source::PrivateCa(authority)) = tls.map(|tls| &tls.source) else {
             let none = (StatusCode::NOT_FOUND, "This server has no certificate authority of its own.\n");
             return Router::new().route("/ca", get(async move || none));
@@ -100,7 +106,7 @@ impl Tls {
     }
 
     /// Shows newer certificates as they come, until `stop`. Connections that are open stay as they are.
-    pub(crate) async fn keep_fresh(mut self, stop: CancellationToken) {
+    pub async fn keep_fresh(mut self, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
             self.refresh();
         }
@@ -131,7 +137,7 @@ impl Tls {
 }
 
 /// The names and addresses under which clients reach a server that listens at `address`.
-pub(crate) fn names(external_url: Option<&Url>, address: SocketAddr) -> Vec<String> {
+pub fn names(external_url: Option<&Url>, address: SocketAddr) -> Vec<String> {
     let external = external_url.and_then(Url::host_str).map(|host| {
         // An IPv6 address stands in brackets.
         host.trim_matches(['[', ']']).to_owned()

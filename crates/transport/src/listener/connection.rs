@@ -38,11 +38,11 @@ const NO_TLS: &str = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; char
 
 /// On which connection a request came; an extension of each.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Connected {
+pub struct Connected {
     /// Who holds the connection: the client, or a proxy.
-    pub(crate) peer: SocketAddr,
+    pub peer: SocketAddr,
     /// Whether the connection is encrypted.
-    pub(crate) tls: bool,
+    pub tls: bool,
 }
 
 impl Server {
