@@ -1,11 +1,11 @@
 //! The command line: what `longshore` can be told, before anything of it is done.
 
 use clap::builder::{OsStr, Resettable};
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::env;
 use std::path::PathBuf;
 
-use crate::config::Options;
+use crate::config::Sources;
 
 /// A container registry that moves images on: promotion policies, push mirrors, pull mirrors.
 #[derive(Debug, Parser)]
@@ -73,16 +73,12 @@ pub(crate) enum Command {
     User(UserCommand),
     /// Print the description of the REST interface (OpenAPI)
     Openapi,
-}
-
-/// Where the configuration comes from: flags, else the environment, else a file, else defaults.
-#[derive(Debug, Args)]
-pub(crate) struct Sources {
-    /// The configuration file; longshore.toml in this folder where there is one
-    #[arg(long, env = "LONGSHORE_CONFIG", value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) options: Options,
+    /// Print a page of the documentation with its tables of settings as they should be
+    #[command(hide = true)]
+    SettingsIn {
+        /// The page, by its path in the repository
+        page: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]

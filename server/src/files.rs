@@ -23,7 +23,7 @@ pub(crate) fn keep_private() {
 /// Takes away from group and others what earlier versions made readable: the data folder with what lies
 /// directly in it, the database, and the files beside them. What lies deeper is covered by its folder.
 pub(crate) fn tighten(settings: &Settings) {
-    tighten_folder(&settings.data);
+    tighten_folder(&settings.server.data);
     if !settings.database.contains("://") || settings.database.starts_with("sqlite://") {
         let database = settings.database.strip_prefix("sqlite://").unwrap_or(&settings.database);
         // SQLite's own names for its log and the index of that.

@@ -1,156 +1,78 @@
-//! How much of the past is remembered, as it can be set.
+//! How much of the past is kept, as it can be set.
 
 use clap::Args;
 use jiff::SignedDuration;
 use longshore_engine::{History, Keep};
-use serde::Deserialize;
+use longshore_settings::Group;
+use longshore_settings::parse::number;
 
-use crate::config::at_most;
+use crate::config::MAX_DAYS;
 
-/// A hundred years.
-const MAX_DAYS: u32 = 36_500;
-
-/// An age and a number for each sort of history; what is beyond either is forgotten, unless it is still needed. In the
-/// configuration file they are the table `keep`.
-#[derive(Debug, Clone, Default, Args, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct HistoryOptions {
-    /// Days after which a job that has ended is forgotten with its log; 0: never for its age [default: 30]
-    #[arg(
-        id = "keep_jobs_days",
-        long = "keep-jobs-days",
-        env = "LONGSHORE_KEEP_JOBS_DAYS",
-        value_name = "DAYS"
-    )]
-    jobs_days: Option<u32>,
-    /// The number of jobs that are kept; 0: any number [default: 100000]
-    #[arg(id = "keep_jobs", long = "keep-jobs", env = "LONGSHORE_KEEP_JOBS", value_name = "NUMBER")]
-    jobs: Option<u32>,
-    /// Days after which an entry of the activity is forgotten; 0: never for its age [default: 365]
-    #[arg(
-        id = "keep_activity_days",
-        long = "keep-activity-days",
-        env = "LONGSHORE_KEEP_ACTIVITY_DAYS",
-        value_name = "DAYS"
-    )]
-    activity_days: Option<u32>,
-    /// The number of entries of the activity that are kept; 0: any number [default: 1000000]
-    #[arg(
-        id = "keep_activity",
-        long = "keep-activity",
-        env = "LONGSHORE_KEEP_ACTIVITY",
-        value_name = "NUMBER"
-    )]
-    activity: Option<u32>,
-    /// Days after which a verdict on what a tag points to no more is forgotten; 0: never for its age [default: 365]
-    #[arg(
-        id = "keep_verdicts_days",
-        long = "keep-verdicts-days",
-        env = "LONGSHORE_KEEP_VERDICTS_DAYS",
-        value_name = "DAYS"
-    )]
-    verdicts_days: Option<u32>,
-    /// The number of verdicts that are kept; 0: any number [default: 1000000]
-    #[arg(
-        id = "keep_verdicts",
-        long = "keep-verdicts",
-        env = "LONGSHORE_KEEP_VERDICTS",
-        value_name = "NUMBER"
-    )]
-    verdicts: Option<u32>,
-    /// Days after which it is forgotten where an image went; 0: never for its age [default: 365]
-    #[arg(
-        id = "keep_deliveries_days",
-        long = "keep-deliveries-days",
-        env = "LONGSHORE_KEEP_DELIVERIES_DAYS",
-        value_name = "DAYS"
-    )]
-    deliveries_days: Option<u32>,
-    /// The number of deliveries that are kept; 0: any number [default: 1000000]
-    #[arg(
-        id = "keep_deliveries",
-        long = "keep-deliveries",
-        env = "LONGSHORE_KEEP_DELIVERIES",
-        value_name = "NUMBER"
-    )]
-    deliveries: Option<u32>,
-    /// Days after which an old change of a tag is forgotten; 0: never for its age [default: 365]
-    #[arg(
-        id = "keep_tag_changes_days",
-        long = "keep-tag-changes-days",
-        env = "LONGSHORE_KEEP_TAG_CHANGES_DAYS",
-        value_name = "DAYS"
-    )]
-    tag_changes_days: Option<u32>,
-    /// The number of changes of tags that are kept; 0: any number [default: 1000000]
-    #[arg(
-        id = "keep_tag_changes",
-        long = "keep-tag-changes",
-        env = "LONGSHORE_KEEP_TAG_CHANGES",
-        value_name = "NUMBER"
-    )]
-    tag_changes: Option<u32>,
+/// A maximum age and a maximum number for each kind of history. What exceeds either is removed, unless it is still
+/// needed.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct HistorySettings {
+    /// For how many days finished jobs and their logs are kept; `0` means no limit
+    #[arg(value_name = "DAYS", default_value_t = days(usual().jobs), value_parser = number(0..=MAX_DAYS))]
+    jobs_days: u32,
+    /// How many finished jobs are kept; `0` means no limit
+    #[arg(value_name = "NUMBER", default_value_t = entries(usual().jobs), value_parser = number(0..=u32::MAX))]
+    jobs: u32,
+    /// For how many days the activity is kept; `0` means no limit
+    #[arg(value_name = "DAYS", default_value_t = days(usual().activity), value_parser = number(0..=MAX_DAYS))]
+    activity_days: u32,
+    /// How many entries of the activity are kept; `0` means no limit
+    #[arg(value_name = "NUMBER", default_value_t = entries(usual().activity), value_parser = number(0..=u32::MAX))]
+    activity: u32,
+    /// For how many days verdicts are kept, which say what policies decided about changes of tags; `0` means no limit
+    #[arg(value_name = "DAYS", default_value_t = days(usual().verdicts), value_parser = number(0..=MAX_DAYS))]
+    verdicts_days: u32,
+    /// For how many changes of tags verdicts are kept; `0` means no limit
+    #[arg(value_name = "NUMBER", default_value_t = entries(usual().verdicts), value_parser = number(0..=u32::MAX))]
+    verdicts: u32,
+    /// For how many days deliveries are kept, which say where images were sent; `0` means no limit
+    #[arg(value_name = "DAYS", default_value_t = days(usual().deliveries), value_parser = number(0..=MAX_DAYS))]
+    deliveries_days: u32,
+    /// How many deliveries are kept; `0` means no limit
+    #[arg(value_name = "NUMBER", default_value_t = entries(usual().deliveries), value_parser = number(0..=u32::MAX))]
+    deliveries: u32,
+    /// For how many days changes of tags are kept, which say what a tag pointed to; `0` means no limit
+    #[arg(value_name = "DAYS", default_value_t = days(usual().tag_changes), value_parser = number(0..=MAX_DAYS))]
+    tag_changes_days: u32,
+    /// How many changes of tags are kept; `0` means no limit
+    #[arg(value_name = "NUMBER", default_value_t = entries(usual().tag_changes), value_parser = number(0..=u32::MAX))]
+    tag_changes: u32,
 }
 
-impl HistoryOptions {
-    /// These options, and `other` where they say nothing.
-    pub(crate) fn or(self, other: Self) -> Self {
+impl Group for HistorySettings {
+    const TABLE: &'static str = "keep";
+    const HEADING: &'static str = "History";
+}
+
+fn usual() -> History {
+    History::default()
+}
+
+fn days(keep: Keep) -> u32 {
+    keep.age.map_or(0, |age| u32::try_from(age.as_hours() / 24).unwrap_or(MAX_DAYS))
+}
+
+fn entries(keep: Keep) -> u32 {
+    keep.number.unwrap_or(0)
+}
+
+impl From<HistorySettings> for History {
+    fn from(settings: HistorySettings) -> Self {
+        let keep = |days: u32, number: u32| Keep {
+            age: (days > 0).then(|| SignedDuration::from_hours(24 * i64::from(days))),
+            number: Some(number).filter(|number| *number > 0),
+        };
         Self {
-            jobs_days: self.jobs_days.or(other.jobs_days),
-            jobs: self.jobs.or(other.jobs),
-            activity_days: self.activity_days.or(other.activity_days),
-            activity: self.activity.or(other.activity),
-            verdicts_days: self.verdicts_days.or(other.verdicts_days),
-            verdicts: self.verdicts.or(other.verdicts),
-            deliveries_days: self.deliveries_days.or(other.deliveries_days),
-            deliveries: self.deliveries.or(other.deliveries),
-            tag_changes_days: self.tag_changes_days.or(other.tag_changes_days),
-            tag_changes: self.tag_changes.or(other.tag_changes),
+            jobs: keep(settings.jobs_days, settings.jobs),
+            activity: keep(settings.activity_days, settings.activity),
+            verdicts: keep(settings.verdicts_days, settings.verdicts),
+            deliveries: keep(settings.deliveries_days, settings.deliveries),
+            tag_changes: keep(settings.tag_changes_days, settings.tag_changes),
         }
     }
-
-    /// What is not said is as it is by default.
-    ///
-    /// # Errors
-    /// An age of more than a hundred years, with the name of its setting.
-    pub(crate) fn resolve(self) -> anyhow::Result<History> {
-        let usual = History::default();
-        let keep = |name: &str, days: Option<u32>, number: Option<u32>, usual: Keep| {
-            let age = match at_most(name, days, MAX_DAYS)? {
-                None => usual.age,
-                Some(0) => None,
-                Some(days) => Some(SignedDuration::from_hours(24 * i64::from(days))),
-            };
-            let number = match number {
-                None => usual.number,
-                Some(0) => None,
-                Some(number) => Some(number),
-            };
-            anyhow::Ok(Keep { age, number })
-        };
-        Ok(History {
-            jobs: keep("keep_jobs_days", self.jobs_days, self.jobs, usual.jobs)?,
-            activity: keep("keep_activity_days", self.activity_days, self.activity, usual.activity)?,
-            verdicts: keep("keep_verdicts_days", self.verdicts_days, self.verdicts, usual.verdicts)?,
-            deliveries: keep(
-                "keep_deliveries_days",
-                self.deliveries_days,
-                self.deliveries,
-                usual.deliveries,
-            )?,
-            tag_changes: keep(
-                "keep_tag_changes_days",
-                self.tag_changes_days,
-                self.tag_changes,
-                usual.tag_changes,
-            )?,
-        })
-    }
-}
-
-/// As `check-config` shows it.
-pub(crate) fn shown(keep: &Keep) -> String {
-    let age = keep.age.map_or_else(|| "any age".to_owned(), |age| format!("{} days", age.as_hours() / 24));
-    let number = keep.number.map_or_else(|| "any number".to_owned(), |number| number.to_string());
-    format!("{age}, {number}")
 }

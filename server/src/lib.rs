@@ -64,6 +64,10 @@ fn run(cli: Cli, carried: Option<Carried>) -> anyhow::Result<()> {
             print(&longshore_api::openapi_json());
             Ok(())
         }
+        Command::SettingsIn { page } => {
+            print(&config::documented(&page)?);
+            Ok(())
+        }
     }
 }
 

@@ -23,12 +23,12 @@ pub(crate) fn run(from: &Settings, to: &Settings) -> anyhow::Result<()> {
 }
 
 async fn migrate(from: &Settings, to: &Settings) -> anyhow::Result<()> {
-    if !from.data.is_dir() {
-        bail!("there is no data folder {}; name it with --data", from.data.display());
+    if !from.server.data.is_dir() {
+        bail!("there is no data folder {}; name it with --data", from.server.data.display());
     }
     copying::check_key(&from.key)?;
-    let _from = DataLock::take(&from.data)?;
-    let _to = if from.data == to.data { None } else { Some(DataLock::take(&to.data)?) };
+    let _from = DataLock::take(&from.server.data)?;
+    let _to = if from.server.data == to.server.data { None } else { Some(DataLock::take(&to.server.data)?) };
     let (old, new) = (open_database(from).await?, open_database(to).await?);
     same_key(&old, &new)?;
     moving::begin(&new).await.context("the new database cannot be moved to")?;

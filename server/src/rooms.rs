@@ -61,8 +61,8 @@ pub(crate) async fn open_database_as_it_is(settings: &Settings) -> anyhow::Resul
 /// A backup in the place of the data brings its rows along; another database would serve older or newer ones
 /// over its blobs.
 fn check_restored(settings: &Settings) -> anyhow::Result<()> {
-    let data = settings.data.display();
-    if settings.data.join(backup::WORKING).exists() && !settings.is_database_in_data() {
+    let data = settings.server.data.display();
+    if settings.server.data.join(backup::WORKING).exists() && !settings.is_database_in_data() {
         bail!(
             "{data} is a backup, but the setting `database` names another database than its longshore.db: put \
              that file into its place, or move the backup there with `longshore migrate-storage`"
@@ -109,8 +109,8 @@ impl Rooms {
         }
         tell_other_key(&db, &settings.key).await?;
         let content = Content::new(db.clone(), settings.storage.open().await?, clock.clone())
-            .accepting(settings.sparse);
-        let content = match settings.lease {
+            .accepting(settings.server.sparse());
+        let content = match settings.server.lease() {
             Some(lease) => content.holding(lease),
             None => content,
         };
@@ -125,16 +125,16 @@ impl Rooms {
             content: content.clone(),
             clock: clock.clone(),
             settings: EngineSettings {
-                workers: settings.workers,
-                retry_for: settings.retry_for,
-                zone: settings.zone.clone(),
-                private_remotes: settings.private_remotes,
-                budget: settings.listing_budget,
+                workers: settings.server.workers,
+                retry_for: settings.server.retry_for(),
+                zone: settings.server.zone.clone(),
+                private_remotes: settings.server.private_remotes(),
+                budget: settings.server.listing_budget(),
                 self_urls: own_urls(settings, address),
                 server_name: server_name(settings, address),
-                garbage: settings.garbage,
+                garbage: settings.server.garbage(),
                 history: settings.history,
-                lease: settings.lease.unwrap_or(usual.lease),
+                lease: settings.server.lease().unwrap_or(usual.lease),
                 ..usual
             },
         });
@@ -165,7 +165,7 @@ impl Rooms {
         };
         let epoch = Epoch::begin(self.db.clone(), mark, self.clock.clone(), told).await?;
         // The next backup must not take what lies in a folder that is served from for what it left there.
-        match std::fs::remove_file(settings.data.join(backup::WORKING)) {
+        match std::fs::remove_file(settings.server.data.join(backup::WORKING)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(epoch),
         }
@@ -184,7 +184,7 @@ impl Rooms {
     /// The certificate to show, where the server speaks TLS.
     pub(crate) async fn tls(&self, settings: &Settings, address: SocketAddr) -> anyhow::Result<Option<Tls>> {
         let Some(source) = &settings.tls else { return Ok(None) };
-        let names = tls::names(settings.external_url.as_ref(), address);
+        let names = tls::names(settings.server.external_url.as_ref(), address);
         Tls::open(source, names, &self.db, self.clock.clone()).await.map(Some)
     }
 
@@ -202,13 +202,13 @@ impl Rooms {
             access: self.access.clone(),
             clock: self.clock.clone(),
             settings: RegistrySettings {
-                external_url: settings.external_url.clone(),
+                external_url: settings.server.external_url.clone(),
                 service: AccessSettings::default().service,
                 redirects: settings.storage.redirects(),
             },
         });
         let admin = self.admin.clone();
-        let host = settings.external_url.as_ref().and_then(host_of).map(RegistryHost);
+        let host = settings.server.external_url.as_ref().and_then(host_of).map(RegistryHost);
         let site = site::router(assets, self.clock.clone(), move || {
             provide_context(admin.clone());
             if let Some(host) = host.clone() {
@@ -218,12 +218,16 @@ impl Rooms {
         let keeper = Gatekeeper {
             access: self.access.clone(),
             limits: Limits::new(&settings.limits),
-            trusted_proxies: settings.trusted_proxies.clone(),
-            external_origin: settings.external_url.as_ref().map(|url| url.origin().ascii_serialization()),
+            trusted_proxies: settings.server.trusted_proxies.clone(),
+            external_origin: settings
+                .server
+                .external_url
+                .as_ref()
+                .map(|url| url.origin().ascii_serialization()),
         };
         let strict = StrictTransport {
-            trusted_proxies: settings.trusted_proxies.clone(),
-            seconds: settings.hsts_seconds,
+            trusted_proxies: settings.server.trusted_proxies.clone(),
+            seconds: settings.server.hsts_seconds,
         };
         let api = Api::new(self.admin.clone(), settings.limits.body_bytes, shutdown.clone());
         Router::new()
@@ -236,7 +240,7 @@ impl Rooms {
             .layer(from_fn_with_state(keeper, identify))
             .layer(from_fn_with_state(strict, protect))
             .layer(CatchPanicLayer::custom(panicked))
-            .layer(from_fn_with_state(settings.trusted_proxies.clone(), record))
+            .layer(from_fn_with_state(settings.server.trusted_proxies.clone(), record))
     }
 }
 
@@ -256,7 +260,7 @@ async fn ready(State((db, shutdown)): State<(Database, CancellationToken)>) -> i
 
 /// Host and port as image names have them.
 fn server_name(settings: &Settings, address: SocketAddr) -> String {
-    settings.external_url.as_ref().and_then(host_of).unwrap_or_else(|| address.to_string())
+    settings.server.external_url.as_ref().and_then(host_of).unwrap_or_else(|| address.to_string())
 }
 
 fn host_of(url: &Url) -> Option<String> {
@@ -268,5 +272,5 @@ fn host_of(url: &Url) -> Option<String> {
 fn own_urls(settings: &Settings, address: SocketAddr) -> Vec<Url> {
     let scheme = if settings.tls.is_some() { "https" } else { "http" };
     let bound = format!("{scheme}://{address}").parse().ok();
-    settings.external_url.clone().into_iter().chain(bound).collect()
+    settings.server.external_url.clone().into_iter().chain(bound).collect()
 }

@@ -42,12 +42,12 @@ pub(crate) fn run(settings: Settings, restored: bool, carried: Option<Carried>) 
 }
 
 async fn serve(settings: Settings, restored: bool, carried: Option<Carried>) -> anyhow::Result<()> {
-    let _lock = DataLock::take(&settings.data)?;
+    let _lock = DataLock::take(&settings.server.data)?;
     files::tighten(&settings);
     let stop = stop_when_asked()?;
     let counted = metrics::begin()?;
-    let listener = TcpListener::bind(settings.listen).await.with_context(|| {
-        format!("{} cannot be listened on; choose another address with --listen", settings.listen)
+    let listener = TcpListener::bind(settings.server.listen).await.with_context(|| {
+        format!("{} cannot be listened on; choose another address with --listen", settings.server.listen)
     })?;
     let address = listener.local_addr()?;
     let rooms = tokio::select! {
@@ -84,11 +84,11 @@ async fn serve(settings: Settings, restored: bool, carried: Option<Carried>) -> 
     }
 
     stop.cancelled().await;
-    tracing::info!("stopping: running requests get {} s to end", settings.shutdown.as_secs());
-    tokio::time::sleep(settings.shutdown_delay).await;
+    tracing::info!("stopping: running requests get {} s to end", settings.server.shutdown_seconds.as_secs());
+    tokio::time::sleep(settings.server.shutdown_delay_seconds).await;
     ending.drain.cancel();
     let mut running = pin!(async { tokio::join!(server, engine) });
-    let ended = timeout(settings.shutdown, running.as_mut()).await.ok();
+    let ended = timeout(settings.server.shutdown_seconds, running.as_mut()).await.ok();
     let in_time = ended.is_some();
     let parked = async {
         let (server, engine) = match ended {

@@ -4,11 +4,59 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use clap::{ArgAction, Args};
 use longshore_content::{DiskStore, S3Settings, S3Store, Store};
+use longshore_settings::Group;
 use secrecy::SecretString;
 use url::Url;
 
-const DEFAULT_REGION: &str = "us-east-1";
+/// What can be set about the bucket.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BucketSettings {
+    /// The S3 bucket that holds the blobs; see [storage](docs/operating/storage.md)
+    /// [default: blobs are stored in the data directory]
+    #[arg(id = "s3_bucket", value_name = "NAME")]
+    bucket: Option<String>,
+    /// The URL of the storage that has the bucket [default: Amazon's in the region]
+    #[arg(id = "s3_endpoint", value_name = "URL", value_parser = endpoint)]
+    endpoint: Option<Url>,
+    /// The bucket's region
+    #[arg(id = "s3_region", value_name = "NAME", default_value = "us-east-1")]
+    region: String,
+    /// A folder in the bucket, for what belongs to Longshore [default: no prefix]
+    #[arg(id = "s3_prefix", value_name = "FOLDER", default_value = "")]
+    prefix: String,
+    /// Whether the bucket's name is part of the host name instead of the path
+    #[arg(id = "s3_virtual_host", value_name = "BOOL", action = ArgAction::Set, default_value_t = false)]
+    virtual_host: bool,
+    /// Whether plain HTTP may be used with the storage
+    #[arg(id = "s3_allow_http", value_name = "BOOL", action = ArgAction::Set, default_value_t = false)]
+    allow_http: bool,
+    /// Whether pulls are redirected to the bucket, to addresses that are valid for some minutes
+    #[arg(id = "s3_redirects", value_name = "BOOL", action = ArgAction::Set, default_value_t = false)]
+    redirects: bool,
+}
+
+impl Group for BucketSettings {
+    const TABLE: &'static str = "";
+    const HEADING: &'static str = "Storage";
+}
+
+/// What opens the bucket; from the environment only.
+#[derive(Default)]
+pub(crate) struct BucketKeys {
+    pub(crate) access: Option<String>,
+    pub(crate) secret: Option<String>,
+}
+
+fn endpoint(text: &str) -> Result<Url, String> {
+    let url: Url = text.parse().map_err(|_| "has to be a URL, such as https://s3.example.com".to_owned())?;
+    if !url.username().is_empty() || url.password().is_some() {
+        let places = "LONGSHORE_S3_ACCESS_KEY and LONGSHORE_S3_SECRET_KEY in the environment";
+        return Err(format!("holds a user or a password; they go into {places}"));
+    }
+    Ok(url)
+}
 
 /// Where blobs are kept.
 #[derive(Debug, Clone)]
@@ -23,50 +71,29 @@ pub(crate) enum Storage {
     },
 }
 
-/// What options and environment say about the bucket.
-pub(crate) struct BucketOptions {
-    pub(crate) bucket: Option<String>,
-    pub(crate) endpoint: Option<Url>,
-    pub(crate) region: Option<String>,
-    pub(crate) prefix: Option<String>,
-    pub(crate) virtual_host: Option<bool>,
-    pub(crate) allow_http: Option<bool>,
-    pub(crate) redirects: Option<bool>,
-    pub(crate) access_key: Option<String>,
-    pub(crate) secret_key: Option<String>,
-}
-
 impl Storage {
-    /// A bucket where one is named, else a folder in the data folder.
-    pub(crate) fn resolve(data: &Path, options: BucketOptions) -> anyhow::Result<Self> {
-        let BucketOptions { bucket, endpoint, region, prefix, virtual_host, allow_http, redirects, .. } =
-            options;
-        let Some(bucket) = bucket else {
-            if endpoint.is_some() {
+    /// A bucket if one is named, else a folder in the data folder.
+    pub(crate) fn resolve(data: &Path, set: BucketSettings, keys: BucketKeys) -> anyhow::Result<Self> {
+        let Some(bucket) = set.bucket else {
+            if set.endpoint.is_some() {
                 bail!("s3_endpoint is set, but s3_bucket is not; name the bucket as well");
             }
             return Ok(Self::Disk(data.join("content")));
         };
-        if endpoint.as_ref().is_some_and(|at| !at.username().is_empty() || at.password().is_some()) {
-            bail!(
-                "s3_endpoint holds a user or a password; they go into LONGSHORE_S3_ACCESS_KEY and \
-                 LONGSHORE_S3_SECRET_KEY in the environment"
-            );
-        }
         let key = |key: Option<String>, name: &str| {
             key.with_context(|| format!("s3_bucket is set, but {name} is not; set it in the environment"))
         };
         let settings = S3Settings {
             bucket,
-            endpoint,
-            region: region.unwrap_or_else(|| DEFAULT_REGION.to_owned()),
-            access_key: key(options.access_key, "LONGSHORE_S3_ACCESS_KEY")?,
-            secret_key: SecretString::from(key(options.secret_key, "LONGSHORE_S3_SECRET_KEY")?),
-            prefix: prefix.unwrap_or_default(),
-            virtual_host: virtual_host.unwrap_or(false),
-            allow_http: allow_http.unwrap_or(false),
+            endpoint: set.endpoint,
+            region: set.region,
+            access_key: key(keys.access, "LONGSHORE_S3_ACCESS_KEY")?,
+            secret_key: SecretString::from(key(keys.secret, "LONGSHORE_S3_SECRET_KEY")?),
+            prefix: set.prefix,
+            virtual_host: set.virtual_host,
+            allow_http: set.allow_http,
         };
-        Ok(Self::Bucket { settings, redirects: redirects.unwrap_or(false) })
+        Ok(Self::Bucket { settings, redirects: set.redirects })
     }
 
     /// Opens the store, and asks the bucket whether it can be used.
@@ -116,24 +143,24 @@ impl std::fmt::Display for Storage {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use longshore_settings::{Catalogue, Error, read_file};
 
-    fn options(bucket: Option<&str>) -> BucketOptions {
-        BucketOptions {
-            bucket: bucket.map(str::to_owned),
-            endpoint: Some("https://s3.example.com".parse().unwrap()),
-            region: None,
-            prefix: Some("registry".to_owned()),
-            virtual_host: None,
-            allow_http: None,
-            redirects: Some(true),
-            access_key: Some("key".to_owned()),
-            secret_key: Some("geheim".to_owned()),
-        }
+    fn settings(toml: &str) -> Result<BucketSettings, Error> {
+        let catalogue = Catalogue::default().with::<BucketSettings>();
+        read_file(&catalogue, Path::new("longshore.toml"), toml)?.group()
     }
+
+    fn keys() -> BucketKeys {
+        BucketKeys { access: Some("key".to_owned()), secret: Some("geheim".to_owned()) }
+    }
+
+    const ENDPOINT: &str =
+        "s3_endpoint = 'https://s3.example.com'\ns3_prefix = 'registry'\ns3_redirects = true\n";
 
     #[test]
     fn a_bucket_is_shown_without_its_key() {
-        let storage = Storage::resolve(Path::new("data"), options(Some("images"))).unwrap();
+        let set = settings(&format!("{ENDPOINT}s3_bucket = 'images'")).unwrap();
+        let storage = Storage::resolve(Path::new("data"), set, keys()).unwrap();
         let shown = format!("{storage} {storage:?}");
         assert!(shown.contains("the bucket images below registry at https://s3.example.com/"), "{shown}");
         assert!(storage.redirects() && !shown.contains("geheim"), "{shown}");
@@ -141,12 +168,13 @@ mod tests {
 
     #[test]
     fn what_is_missing_for_a_bucket_is_named() {
-        let missing = |options| Storage::resolve(Path::new("data"), options).unwrap_err().to_string();
-        assert!(missing(options(None)).contains("s3_bucket"));
-        let without_key = BucketOptions { secret_key: None, ..options(Some("images")) };
-        assert!(missing(without_key).contains("LONGSHORE_S3_SECRET_KEY"));
-        let endpoint = Some("https://key:geheim@s3.example.com".parse().unwrap());
-        let message = missing(BucketOptions { endpoint, ..options(Some("images")) });
-        assert!(message.starts_with("s3_endpoint") && !message.contains("geheim"), "{message}");
+        let missing = |toml: &str, keys| {
+            Storage::resolve(Path::new("data"), settings(toml).unwrap(), keys).unwrap_err().to_string()
+        };
+        assert!(missing(ENDPOINT, keys()).contains("s3_bucket"));
+        let without_key = BucketKeys { secret: None, ..keys() };
+        assert!(missing("s3_bucket = 'images'", without_key).contains("LONGSHORE_S3_SECRET_KEY"));
+        let message = settings("s3_endpoint = 'https://key:geheim@s3.example.com'").unwrap_err().to_string();
+        assert!(message.contains("s3_endpoint holds a user") && !message.contains("geheim"), "{message}");
     }
 }

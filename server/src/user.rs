@@ -43,8 +43,8 @@ struct Office {
 
 impl Office {
     async fn open(settings: Settings) -> anyhow::Result<Self> {
-        if !settings.data.is_dir() {
-            bail!("there is no data folder {}; name it with --data", settings.data.display());
+        if !settings.server.data.is_dir() {
+            bail!("there is no data folder {}; name it with --data", settings.server.data.display());
         }
         let db = open_database(&settings).await?;
         let access = Access::new(db.clone(), Arc::new(SystemClock), AccessSettings::default());

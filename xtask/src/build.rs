@@ -1,4 +1,4 @@
-//! Building the server with its site inside, and what starts from that: `run`, `bench`, `openapi`.
+//! Building the server with its site inside, and what starts from that: `run`, `bench`, `openapi`, `docs`.
 
 use std::{fs, os::unix::process::CommandExt, panic::resume_unwind, thread, time::Instant};
 
@@ -84,11 +84,33 @@ pub(crate) fn soak(args: Vec<String>) -> Result<()> {
 /// # Errors
 /// The build failed, or the server's answer could not be written.
 pub(crate) fn openapi() -> Result<()> {
-    step("Building the server", || command::run(&mut cargo(["build", "--package", "server"])))?;
+    debug_server()?;
     let description = capture(command(target().join("debug/longshore")).arg("openapi"))?;
     let path = command::root().join("docs/openapi.json");
     fs::create_dir_all(path.parent().expect("docs/ is a folder"))?;
     fs::write(&path, description).with_context(|| format!("cannot write {}", path.display()))?;
     println!("==> {} is written", path.display());
     Ok(())
+}
+
+/// The pages with tables of settings.
+const PAGES: [&str; 4] =
+    ["README.md", "docs/operating/history.md", "docs/operating/limits.md", "docs/operating/tls.md"];
+
+/// Writes the tables of settings in the documentation, as `longshore settings-in` prints them.
+///
+/// # Errors
+/// The build failed, or a page could not be written.
+pub(crate) fn docs() -> Result<()> {
+    debug_server()?;
+    for page in PAGES {
+        let text = capture(command(target().join("debug/longshore")).args(["settings-in", page]))?;
+        fs::write(command::root().join(page), text).with_context(|| format!("cannot write {page}"))?;
+        println!("==> {page} is written");
+    }
+    Ok(())
+}
+
+fn debug_server() -> Result<()> {
+    step("Building the server", || command::run(&mut cargo(["build", "--package", "server"])))
 }

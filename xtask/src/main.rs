@@ -1,5 +1,5 @@
-//! The build driver: `cargo xtask run`, `build`, `test`, `conformance`, `bench`, `fuzz`, `soak` and
-//! `openapi`.
+//! The build driver: `cargo xtask run`, `build`, `test`, `conformance`, `bench`, `fuzz`, `soak`, `openapi` and
+//! `docs`.
 //!
 //! Everything that takes more than one cargo command lives here: the browser part, the site's
 //! files, the binary that carries them, and the checks of `.ci/run`. How a single crate is built
@@ -59,6 +59,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Write the REST interface's description to docs/openapi.json
     Openapi,
+    /// Write the tables of settings in README.md and docs/operating
+    Docs,
 }
 
 fn main() -> ExitCode {
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         Task::Soak { args } => build::soak(args),
         Task::Fuzz(options) => fuzz::fuzz(&options),
         Task::Openapi => build::openapi(),
+        Task::Docs => build::docs(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,6 +7,6 @@ mod listener;
 pub mod tls;
 
 pub use in_flight::InFlight;
-pub use limits::{Admitted, Arrived, LimitOptions, LimitSettings, Limits, Slow, Upload};
+pub use limits::{Admitted, Arrived, LimitSettings, Limits, Upload};
 pub use listener::{Connected, Ending, Server};
-pub use tls::{Acceptor, Tls, TlsOptions, TlsSettings};
+pub use tls::{Acceptor, Tls, TlsSettings, TlsSource};

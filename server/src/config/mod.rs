@@ -1,63 +1,106 @@
-//! What can be set, from flags, the environment (`LONGSHORE_…`), a file (`longshore.toml`) and
-//! defaults, in this order. Nothing is opened or begun here.
+//! The configuration: what the command line, the environment (`LONGSHORE_…`), a file (`longshore.toml`) and defaults
+//! amount to, in this order. Nothing is opened or started here.
 
-use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-use std::{env, io};
+use std::{env, fmt, io};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use clap::CommandFactory;
-use ipnet::IpNet;
-use jiff::SignedDuration;
-use jiff::tz::TimeZone;
-use longshore_content::{Retention, Sparse};
-use longshore_engine::{GarbageSettings, History};
-use longshore_remote::{Budget, PrivateRemotes};
-use longshore_transport::{LimitSettings, TlsSettings};
+use clap::{ArgMatches, Args, FromArgMatches};
+use longshore_engine::History;
+use longshore_metadata::without_password;
+use longshore_settings::{Catalogue, Group, Secret, Values, fill_in, read_file};
+use longshore_transport::{LimitSettings, TlsSettings, TlsSource};
 use secrecy::SecretString;
-use tracing_subscriber::EnvFilter;
-use url::Url;
 
-use crate::cli::{Cli, Sources};
-use crate::metrics::{MetricsAccess, NEARBY};
-use crate::storage::{BucketOptions, Storage};
+use crate::history::HistorySettings;
+use crate::metrics::MetricsAccess;
+use crate::storage::{BucketKeys, BucketSettings, Storage};
 
-mod options;
-mod show;
+mod server;
 
-pub(crate) use options::{LogFormat, Options};
+pub(crate) use server::{LogFormat, ServerSettings};
 
 const DEFAULT_FILE: &str = "longshore.toml";
-const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
-const DEFAULT_DATA: &str = "data";
-/// In the data folder.
+/// In the data directory.
 const DEFAULT_DATABASE: &str = "longshore.db";
-const DEFAULT_WORKERS: usize = 8;
-const DEFAULT_RETRY_HOURS: u32 = 24;
-/// Docker kills after ten.
-const DEFAULT_SHUTDOWN_SECONDS: u32 = 8;
-/// A year.
-const DEFAULT_HSTS_SECONDS: u32 = 365 * 24 * 60 * 60;
-const DEFAULT_LOG: &str = "info,sqlx=warn,hyper=warn";
-const MAX_WORKERS: usize = 256;
-/// A hundred years: instants that are reckoned with it are still instants.
-const MAX_DAYS: u32 = 36_500;
-/// Variables that mean something without being options: secrets, and what building and testing use.
-const OTHER_VARIABLES: [&str; 9] = [
-    "LONGSHORE_ADMIN_PASSWORD",
-    "LONGSHORE_ENCRYPTION_KEY",
-    "LONGSHORE_METRICS_TOKEN",
-    "LONGSHORE_S3_ACCESS_KEY",
-    "LONGSHORE_S3_SECRET_KEY",
-    "LONGSHORE_TO_S3_ACCESS_KEY",
-    "LONGSHORE_TO_S3_SECRET_KEY",
-    "LONGSHORE_SITE",
-    "LONGSHORE_SHARED",
+/// A hundred years: instants that are computed with it are still instants.
+pub(crate) const MAX_DAYS: u32 = 36_500;
+/// What comes from the environment only.
+const SECRETS: &[Secret] = &[
+    Secret {
+        variable: "LONGSHORE_ADMIN_PASSWORD",
+        default: "generated, printed once",
+        meaning: "The initial password of `admin`",
+    },
+    Secret {
+        variable: "LONGSHORE_ENCRYPTION_KEY",
+        default: "the key in the key file",
+        meaning: "The key that encrypts passwords of other registries: 32 bytes, in hexadecimal digits or base64",
+    },
+    Secret {
+        variable: "LONGSHORE_METRICS_TOKEN",
+        default: "no token",
+        meaning: "The token that [`/metrics`](docs/operating/metrics.md) then requires",
+    },
+    Secret { variable: "LONGSHORE_S3_ACCESS_KEY", default: "", meaning: "The access key of the bucket" },
+    Secret { variable: "LONGSHORE_S3_SECRET_KEY", default: "", meaning: "The secret key of the bucket" },
 ];
+/// Variables that are not settings of a server: the keys of the bucket that `migrate-storage` moves to, and what
+/// building and testing use.
+const OTHER_VARIABLES: [&str; 4] =
+    ["LONGSHORE_TO_S3_ACCESS_KEY", "LONGSHORE_TO_S3_SECRET_KEY", "LONGSHORE_SITE", "LONGSHORE_SHARED"];
+
+/// All settings.
+pub(crate) fn catalogue() -> Catalogue {
+    Catalogue::default()
+        .with_options_only::<ConfigurationFile>()
+        .with::<ServerSettings>()
+        .with::<BucketSettings>()
+        .with::<TlsSettings>()
+        .with::<HistorySettings>()
+        .with::<LimitSettings>()
+        .with_secrets(SECRETS)
+}
+
+/// Where the configuration comes from: the command line and the environment, else a file, else defaults.
+#[derive(Debug)]
+pub(crate) struct Sources(Values);
+
+/// What is known before the file is read.
+#[derive(Debug, Args)]
+struct ConfigurationFile {
+    /// The configuration file [default: `longshore.toml`, if it exists]
+    #[arg(value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Group for ConfigurationFile {
+    const TABLE: &'static str = "";
+    const HEADING: &'static str = "Server";
+}
+
+impl Args for Sources {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        catalogue().augment(command)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Sources {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self(Values::from_matches(&catalogue(), matches)))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
 
 /// Where the encryption key comes from.
 #[derive(Clone)]
@@ -68,250 +111,190 @@ pub(crate) enum KeySource {
     Given(Box<[u8; 32]>),
 }
 
-/// What all sources come to.
+impl fmt::Display for KeySource {
+    /// Without the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Given(_) => f.write_str("LONGSHORE_ENCRYPTION_KEY"),
+        }
+    }
+}
+
+impl fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What all sources amount to: the settings as they were declared, and beside them what several of them make
+/// together.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    pub(crate) listen: SocketAddr,
-    pub(crate) data: PathBuf,
-    pub(crate) database: String,
+    pub(crate) server: ServerSettings,
+    pub(crate) limits: LimitSettings,
+    pub(crate) history: History,
     pub(crate) storage: Storage,
-    pub(crate) external_url: Option<Url>,
-    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) database: String,
     pub(crate) key: KeySource,
     /// Where a copy of the database's epoch is kept, unless that is beside the blobs of a bucket.
     pub(crate) epoch_file: PathBuf,
-    pub(crate) workers: usize,
-    /// For how long a job is tried again that fails for a reason that may pass.
-    pub(crate) retry_for: SignedDuration,
-    pub(crate) zone: TimeZone,
-    /// Whose remotes may be at loopback and private addresses.
-    pub(crate) private_remotes: PrivateRemotes,
-    pub(crate) sparse: Sparse,
-    /// How much of what other registries list is read.
-    pub(crate) listing_budget: Budget,
-    pub(crate) garbage: GarbageSettings,
-    /// How much of the past is remembered.
-    pub(crate) history: History,
-    /// How long jobs and uploads stay with a server that says nothing any more; none: as it is by default.
-    pub(crate) lease: Option<SignedDuration>,
-    pub(crate) log: String,
-    pub(crate) log_format: LogFormat,
+    /// `None` if the server speaks plain HTTP.
+    pub(crate) tls: Option<TlsSource>,
     pub(crate) metrics: MetricsAccess,
-    pub(crate) limits: LimitSettings,
-    /// How long running requests get to end when the server stops.
-    pub(crate) shutdown: Duration,
-    /// And how long new ones are still accepted before.
-    pub(crate) shutdown_delay: Duration,
-    /// For how long browsers remember to come by https alone.
-    pub(crate) hsts_seconds: u32,
-    /// None: the server speaks plain HTTP.
-    pub(crate) tls: Option<TlsSettings>,
     /// The password of the first administrator.
     pub(crate) admin_password: Option<SecretString>,
+    /// As they were set, for `check-config`.
+    values: Values,
 }
 
-/// What is not said stays as it is by default.
-fn budget(bytes: Option<NonZeroU64>, entries: Option<NonZeroU64>) -> Budget {
-    let usual = Budget::default();
-    Budget {
-        bytes: bytes.map_or(usual.bytes, NonZeroU64::get),
-        entries: entries.map_or(usual.entries, NonZeroU64::get),
-        ..usual
-    }
+/// A configuration file with what it sets.
+struct Loaded {
+    values: Values,
+    /// `None` if there is no file.
+    folder: Option<PathBuf>,
 }
 
 impl Settings {
     /// Puts all sources together.
-    pub(crate) fn load(sources: Sources) -> anyhow::Result<Self> {
-        let (file, folder) = match read_file(sources.config.as_deref())? {
-            Some((options, path)) => {
-                let folder = std::path::absolute(&path)?.parent().map(Path::to_owned);
-                (options.relative_to(folder.as_deref()), folder)
-            }
-            None => (Options::default(), None),
-        };
+    pub(crate) fn load(Sources(values): Sources) -> anyhow::Result<Self> {
+        let named: ConfigurationFile = values.group()?;
+        let file = load_file(named.config.as_deref())?;
         let secrets = Secrets {
             admin_password: variable("LONGSHORE_ADMIN_PASSWORD").map(SecretString::from),
             encryption_key: variable("LONGSHORE_ENCRYPTION_KEY"),
             metrics_token: variable("LONGSHORE_METRICS_TOKEN").map(SecretString::from),
-            s3_access_key: variable("LONGSHORE_S3_ACCESS_KEY"),
-            s3_secret_key: variable("LONGSHORE_S3_SECRET_KEY"),
+            bucket: BucketKeys {
+                access: variable("LONGSHORE_S3_ACCESS_KEY"),
+                secret: variable("LONGSHORE_S3_SECRET_KEY"),
+            },
         };
-        Self::resolve(sources.options.or(file), secrets, folder)
+        Self::resolve(values.or(file.values), secrets, file.folder)
     }
 
-    /// What another configuration file says, and neither flags nor environment: those are for the first.
+    /// The settings of another configuration file. The command line and the environment are for the first.
     pub(crate) fn load_other(path: &Path) -> anyhow::Result<Self> {
-        let Some((options, path)) = read_file(Some(path))? else { bail!("there is no configuration") };
-        let folder = std::path::absolute(&path)?.parent().map(Path::to_owned);
+        let file = load_file(Some(path))?;
         let either = |other: &str, first: &str| variable(other).or_else(|| variable(first));
         let secrets = Secrets {
             encryption_key: variable("LONGSHORE_ENCRYPTION_KEY"),
-            s3_access_key: either("LONGSHORE_TO_S3_ACCESS_KEY", "LONGSHORE_S3_ACCESS_KEY"),
-            s3_secret_key: either("LONGSHORE_TO_S3_SECRET_KEY", "LONGSHORE_S3_SECRET_KEY"),
+            bucket: BucketKeys {
+                access: either("LONGSHORE_TO_S3_ACCESS_KEY", "LONGSHORE_S3_ACCESS_KEY"),
+                secret: either("LONGSHORE_TO_S3_SECRET_KEY", "LONGSHORE_S3_SECRET_KEY"),
+            },
             ..Secrets::default()
         };
-        Self::resolve(options.relative_to(folder.as_deref()), secrets, folder)
+        Self::resolve(file.values, secrets, file.folder)
     }
 
-    /// Whether the database is the one that lies in the data folder by default.
+    /// Whether the database is the one that is in the data directory by default.
     pub(crate) fn is_database_in_data(&self) -> bool {
         let path = self.database.strip_prefix("sqlite://").unwrap_or(&self.database);
-        std::path::absolute(path).ok() == std::path::absolute(self.data.join(DEFAULT_DATABASE)).ok()
+        std::path::absolute(path).ok() == std::path::absolute(self.server.data.join(DEFAULT_DATABASE)).ok()
     }
 
-    fn resolve(options: Options, secrets: Secrets, config_folder: Option<PathBuf>) -> anyhow::Result<Self> {
-        let data = options.data.unwrap_or_else(|| DEFAULT_DATA.into());
-        let zone = options.zone.as_deref().unwrap_or("UTC");
-        let workers = options.workers.unwrap_or(DEFAULT_WORKERS);
-        if !(1..=MAX_WORKERS).contains(&workers) {
-            bail!("workers is {workers}; it can be 1 to {MAX_WORKERS}");
-        }
-        let trusted_proxies = networks("trusted_proxies", &options.trusted_proxies.unwrap_or_default())?;
-        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
-        let nearby = || NEARBY.map(str::to_owned).to_vec();
+    fn resolve(values: Values, secrets: Secrets, config_folder: Option<PathBuf>) -> anyhow::Result<Self> {
+        let server: ServerSettings = values.group()?;
+        let data = &server.data;
         Ok(Self {
-            listen: options.listen.unwrap_or(DEFAULT_LISTEN),
-            database: match options.database {
-                Some(database) => check_database(database)?,
+            limits: values.group()?,
+            history: values.group::<HistorySettings>()?.into(),
+            storage: Storage::resolve(data, values.group()?, secrets.bucket)?,
+            database: match &server.database {
+                Some(database) => database.clone(),
                 None => path_text(&data.join(DEFAULT_DATABASE))?.to_owned(),
             },
-            storage: Storage::resolve(
-                &data,
-                BucketOptions {
-                    bucket: options.s3_bucket,
-                    endpoint: options.s3_endpoint,
-                    region: options.s3_region,
-                    prefix: options.s3_prefix,
-                    virtual_host: options.s3_virtual_host,
-                    allow_http: options.s3_allow_http,
-                    redirects: options.s3_redirects,
-                    access_key: secrets.s3_access_key,
-                    secret_key: secrets.s3_secret_key,
-                },
-            )?,
-            external_url: options.external_url.map(check_external_url).transpose()?,
-            metrics: MetricsAccess {
-                token: secrets.metrics_token,
-                from: networks("metrics_from", &options.metrics_from.unwrap_or_else(nearby))?,
-                trusted_proxies: trusted_proxies.clone(),
-            },
-            trusted_proxies,
-            key: match (secrets.encryption_key, options.key_file, config_folder) {
-                (Some(_), Some(_), _) => {
+            key: match (secrets.encryption_key, &server.key_file) {
+                (Some(_), Some(_)) => {
                     bail!("LONGSHORE_ENCRYPTION_KEY and key_file are both set; keep one of them")
                 }
-                (Some(key), None, _) => KeySource::Given(Box::new(parse_key(&key)?)),
-                (None, Some(file), _) => KeySource::File(file),
-                (None, None, folder) => KeySource::File(default_key(&data, folder.as_deref())?),
+                (Some(key), None) => KeySource::Given(Box::new(parse_key(&key)?)),
+                (None, Some(file)) => KeySource::File(file.clone()),
+                (None, None) => KeySource::File(default_key(data, config_folder.as_deref())?),
             },
-            epoch_file: match options.epoch_file {
-                Some(file) => file,
-                None => beside(&data, ".epoch")?,
+            epoch_file: match &server.epoch_file {
+                Some(file) => file.clone(),
+                None => beside(data, ".epoch")?,
             },
-            workers,
-            retry_for: SignedDuration::from_hours(i64::from(
-                at_most("retry_hours", options.retry_hours, 24 * MAX_DAYS)?.unwrap_or(DEFAULT_RETRY_HOURS),
-            )),
-            zone: TimeZone::get(zone).with_context(|| {
-                format!("zone: “{zone}” is no name of a time zone, such as Europe/Berlin")
-            })?,
-            private_remotes: options.private_remotes.map(PrivateRemotes::from).unwrap_or_default(),
-            sparse: options.sparse_manifests.map(Sparse::from).unwrap_or_default(),
-            listing_budget: budget(options.remote_listing_bytes, options.remote_listing_entries),
-            garbage: match options.keep_seconds {
-                Some(seconds) => brief_garbage(seconds),
-                None => garbage(
-                    at_most("keep_untagged_days", options.keep_untagged_days, MAX_DAYS)?,
-                    at_most("undo_days", options.undo_days, MAX_DAYS)?,
-                    at_most("collect_every_hours", options.collect_every_hours, 24 * MAX_DAYS)?,
-                ),
+            tls: values.group::<TlsSettings>()?.source()?,
+            metrics: MetricsAccess {
+                token: secrets.metrics_token,
+                from: server.metrics_from.clone(),
+                trusted_proxies: server.trusted_proxies.clone(),
             },
-            history: options.keep.resolve()?,
-            lease: options.lease_seconds.map(|seconds| SignedDuration::from_secs(seconds.get().into())),
-            log: options.log.map_or_else(|| Ok(DEFAULT_LOG.to_owned()), check_log)?,
-            log_format: options.log_format.unwrap_or_default(),
-            limits: options.limit.resolve()?,
-            shutdown: seconds(options.shutdown_seconds.unwrap_or(DEFAULT_SHUTDOWN_SECONDS)),
-            shutdown_delay: seconds(options.shutdown_delay_seconds.unwrap_or(0)),
-            hsts_seconds: options.hsts_seconds.unwrap_or(DEFAULT_HSTS_SECONDS),
-            tls: options.tls.resolve()?,
             admin_password: secrets.admin_password,
-            data,
+            server,
+            values,
         })
     }
 }
 
-/// When garbage is collected, and what counts as such; what is not given is as it is by default.
-fn garbage(untagged: Option<u32>, undo: Option<u32>, every: Option<u32>) -> GarbageSettings {
-    let hours = |hours: u32| SignedDuration::from_hours(i64::from(hours));
-    let days = |days: u32| SignedDuration::from_hours(24 * i64::from(days));
-    let usual = GarbageSettings::default();
-    let retention = Retention {
-        untagged: match untagged {
-            Some(0) => None,
-            Some(untagged) => Some(days(untagged)),
-            None => usual.retention.untagged,
-        },
-        undo: undo.map_or(usual.retention.undo, days),
-        ..usual.retention
-    };
-    let every = match every {
-        Some(0) => None,
-        Some(every) => Some(hours(every)),
-        None => usual.every,
-    };
-    GarbageSettings { retention, every }
+impl fmt::Display for Settings {
+    /// As `check-config` shows them: one per line, without secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let catalogue = catalogue();
+        let shown = catalogue.settings().iter().filter(|setting| {
+            // What is meant for tests is shown to those who use it.
+            !setting.is_hidden() || self.values.text(setting).is_some()
+        });
+        for setting in shown {
+            let name = setting.name();
+            let value = match name.as_str() {
+                "database" => self.database.clone(),
+                "key_file" => self.key.to_string(),
+                "epoch_file" => self.epoch_file.display().to_string(),
+                _ => self.values.shown(setting),
+            };
+            writeln!(f, "{name:<24} {}", without_password(&value))?;
+        }
+        writeln!(f, "{:<24} {}", "content", self.storage)?;
+        let set = SECRETS.iter().filter(|secret| variable(secret.variable).is_some());
+        set.into_iter().try_for_each(|secret| writeln!(f, "{:<24} (set)", secret.variable))
+    }
 }
 
-/// Nothing stays longer than this but uploads, and nothing is collected unasked.
-fn brief_garbage(seconds: u32) -> GarbageSettings {
-    let keep = SignedDuration::from_secs(i64::from(seconds));
-    let usual = GarbageSettings::default().retention;
-    let retention = Retention { untagged: Some(keep), undo: keep, parts: keep, ..usual };
-    GarbageSettings { retention, every: None }
-}
-
-/// What comes by the environment alone: a command line can be seen by all who list processes.
+/// What comes from the environment only: anybody who lists processes can read a command line.
 #[derive(Default)]
 struct Secrets {
     admin_password: Option<SecretString>,
     encryption_key: Option<String>,
     metrics_token: Option<SecretString>,
-    s3_access_key: Option<String>,
-    s3_secret_key: Option<String>,
+    bucket: BucketKeys,
 }
 
-fn read_file(named: Option<&Path>) -> anyhow::Result<Option<(Options, PathBuf)>> {
+fn load_file(named: Option<&Path>) -> anyhow::Result<Loaded> {
     let path = named.unwrap_or(Path::new(DEFAULT_FILE));
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => {
+            return Ok(Loaded { values: Values::default(), folder: None });
+        }
         Err(error) => {
             return Err(error)
                 .with_context(|| format!("the configuration {} cannot be read", path.display()));
         }
     };
-    let options = toml::from_str(&text).map_err(|error: toml::de::Error| {
-        // Without the line itself, which may hold a password.
-        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        let (path, message) = (path.display(), error.message());
-        anyhow!("the configuration {path} is not right in line {line}: {message}")
-    })?;
-    Ok(Some((options, path.to_owned())))
+    let path = std::path::absolute(path)?;
+    Ok(Loaded { values: read_file(&catalogue(), &path, &text)?, folder: path.parent().map(Path::to_owned) })
+}
+
+/// A page of the documentation, with its tables of settings as they should be.
+pub(crate) fn documented(page: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(page).with_context(|| format!("{} cannot be read", page.display()))?;
+    let folder = page.parent().and_then(Path::to_str).unwrap_or_default();
+    Ok(fill_in(&text, folder, &catalogue()))
 }
 
 /// Variables that look like settings and are none.
 pub(crate) fn unknown_variables() -> Vec<String> {
-    let command = Cli::command();
-    let known: Vec<&str> = command
-        .get_subcommands()
-        .flat_map(clap::Command::get_arguments)
-        .filter_map(|argument| argument.get_env()?.to_str())
-        .chain(OTHER_VARIABLES)
-        .collect();
+    let catalogue = catalogue();
+    let is_known = |name: &str| {
+        catalogue.settings().iter().any(|setting| setting.variable() == name)
+            || SECRETS.iter().any(|secret| secret.variable == name)
+            || OTHER_VARIABLES.contains(&name)
+    };
     let named = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    named.filter(|name| name.starts_with("LONGSHORE_") && !known.contains(&name.as_str())).collect()
+    named.filter(|name| name.starts_with("LONGSHORE_") && !is_known(name)).collect()
 }
 
 /// An empty variable is one that is not set, as in a compose file with a missing value.
@@ -343,56 +326,6 @@ fn default_key(data: &Path, config_folder: Option<&Path>) -> anyhow::Result<Path
     })
 }
 
-fn check_database(database: String) -> anyhow::Result<String> {
-    match database.split_once("://") {
-        Some((scheme, _)) if !matches!(scheme, "postgres" | "postgresql" | "sqlite") => {
-            bail!("database: {scheme}:// is not spoken; it is a path of SQLite or postgres://…")
-        }
-        _ => Ok(database),
-    }
-}
-
-fn check_log(filter: String) -> anyhow::Result<String> {
-    let parsed = EnvFilter::try_new(&filter);
-    parsed
-        .with_context(|| format!("log: “{filter}” is no filter, such as info or longshore_engine=debug"))?;
-    Ok(filter)
-}
-
-pub(crate) fn at_most(setting: &str, value: Option<u32>, most: u32) -> anyhow::Result<Option<u32>> {
-    match value {
-        Some(value) if value > most => bail!("{setting} is {value}; it can be {most} at most"),
-        value => Ok(value),
-    }
-}
-
-fn check_external_url(url: Url) -> anyhow::Result<Url> {
-    let plain = matches!(url.scheme(), "http" | "https")
-        && url.has_host()
-        && matches!(url.path(), "" | "/")
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.username().is_empty()
-        && url.password().is_none();
-    if !plain {
-        bail!("external_url has to be scheme, host and port alone, as in https://registry.example.com");
-    }
-    Ok(url)
-}
-
-fn networks(setting: &str, texts: &[String]) -> anyhow::Result<Vec<IpNet>> {
-    let parse =
-        |text: &str| text.parse().or_else(|_| text.parse().map(|address: IpAddr| IpNet::from(address)));
-    let named = texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty());
-    named
-        .map(|text| {
-            parse(text).with_context(|| {
-                format!("{setting}: “{text}” is no address or network, such as 10.0.0.5 or 10.0.0.0/8")
-            })
-        })
-        .collect()
-}
-
 fn parse_key(text: &str) -> anyhow::Result<[u8; 32]> {
     let text = text.trim();
     let bytes = hex::decode(text).ok().or_else(|| BASE64_STANDARD.decode(text).ok());
@@ -406,35 +339,36 @@ fn parse_key(text: &str) -> anyhow::Result<[u8; 32]> {
 mod tests {
     use super::*;
 
-    fn options(toml: &str) -> Options {
-        toml::from_str(toml).unwrap()
+    fn file(toml: &str) -> Result<Values, longshore_settings::Error> {
+        read_file(&catalogue(), Path::new(DEFAULT_FILE), toml)
     }
 
-    fn resolve(options: Options, key: Option<&str>) -> anyhow::Result<Settings> {
+    fn resolve(toml: &str, key: Option<&str>) -> anyhow::Result<Settings> {
         let secrets = Secrets { encryption_key: key.map(str::to_owned), ..Secrets::default() };
-        Settings::resolve(options, secrets, None)
+        Settings::resolve(file(toml)?, secrets, None)
     }
 
     #[test]
     fn what_is_said_first_wins_and_the_rest_is_filled_in() {
-        let over = options("listen = '127.0.0.1:1'").or(options("listen = '127.0.0.1:2'\nworkers = 7"));
-        let settings = resolve(over, None).unwrap();
-        assert_eq!((settings.listen.port(), settings.workers), (1, 7));
-        assert_eq!(settings.data, Path::new("data"));
+        let first = file("listen = '127.0.0.1:1'").unwrap();
+        let values = first.or(file("listen = '127.0.0.1:2'\nworkers = 7").unwrap());
+        let settings = Settings::resolve(values, Secrets::default(), None).unwrap();
+        assert_eq!((settings.server.listen.port(), settings.server.workers), (1, 7));
+        assert_eq!(settings.server.data, Path::new("data"));
     }
 
     #[test]
     fn an_unknown_key_is_an_error_that_names_it() {
-        let error = toml::from_str::<Options>("lisetn = '127.0.0.1:1'").unwrap_err().to_string();
+        let error = file("lisetn = '127.0.0.1:1'").unwrap_err().to_string();
         assert!(error.contains("lisetn") && error.contains("listen"), "{error}");
     }
 
     #[test]
     fn semantics_30_the_key_is_not_inside_the_data_folder() {
-        let settings = resolve(options("data = '/srv/longshore'"), None).unwrap();
+        let settings = resolve("data = '/srv/longshore'", None).unwrap();
         assert!(matches!(settings.key, KeySource::File(path) if path == Path::new("/srv/longshore.key")));
         let settings =
-            Settings::resolve(Options::default(), Secrets::default(), Some("/etc/longshore".into())).unwrap();
+            Settings::resolve(Values::default(), Secrets::default(), Some("/etc/longshore".into())).unwrap();
         let beside_it = Path::new("/etc/longshore/longshore.key");
         assert!(matches!(settings.key, KeySource::File(path) if path == beside_it));
     }
@@ -444,9 +378,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let of = |name: &str| folder.path().join(name);
         let key = || {
-            let options = Options { data: Some(of("data")), ..Options::default() };
-            match Settings::resolve(options, Secrets::default(), Some(folder.path().to_owned())).unwrap().key
-            {
+            let values = file(&format!("data = '{}'", of("data").display())).unwrap();
+            match Settings::resolve(values, Secrets::default(), Some(folder.path().to_owned())).unwrap().key {
                 KeySource::File(path) => path,
                 KeySource::Given(_) => panic!("none was given"),
             }
@@ -466,16 +399,17 @@ mod tests {
             ("/srv/reg.db", "/srv/reg.db"),
             ("postgres://db/reg", "postgres://db/reg"),
         ] {
-            let file =
-                options(&format!("database = '{database}'")).relative_to(Some(Path::new("/etc/longshore")));
-            assert_eq!(file.database.as_deref(), Some(meant));
+            let path = Path::new("/etc/longshore/longshore.toml");
+            let file = read_file(&catalogue(), path, &format!("database = '{database}'")).unwrap();
+            let settings: ServerSettings = file.group().unwrap();
+            assert_eq!(settings.database.as_deref(), Some(meant));
         }
     }
 
     #[test]
     fn a_password_in_an_address_is_refused_and_not_repeated() {
         for url in ["https://u:geheim@registry.example.com", "https://:geheim@registry.example.com"] {
-            let error = resolve(options(&format!("external_url = '{url}'")), None).unwrap_err().to_string();
+            let error = resolve(&format!("external_url = '{url}'"), None).unwrap_err().to_string();
             assert!(error.contains("external_url") && !error.contains("geheim"), "{error}");
         }
     }
@@ -483,10 +417,10 @@ mod tests {
     #[test]
     fn a_key_comes_in_hexadecimal_digits_or_base64() {
         let hex = "ab".repeat(32);
-        assert!(matches!(resolve(Options::default(), Some(&hex)).unwrap().key, KeySource::Given(_)));
+        assert!(matches!(resolve("", Some(&hex)).unwrap().key, KeySource::Given(_)));
         let base64 = BASE64_STANDARD.encode([7; 32]);
-        assert!(resolve(Options::default(), Some(&base64)).is_ok());
-        let error = resolve(Options::default(), Some("short")).unwrap_err();
+        assert!(resolve("", Some(&base64)).is_ok());
+        let error = resolve("", Some("short")).unwrap_err();
         assert!(!error.to_string().contains("short"), "{error}");
     }
 
@@ -504,14 +438,14 @@ mod tests {
             ("limit = { headers = 0 }", "limit.headers is 0"),
             ("limit = { head_seconds = 0 }", "limit.head_seconds is 0"),
         ] {
-            let error = format!("{:#}", resolve(options(toml), None).unwrap_err());
+            let error = format!("{:#}", resolve(toml, None).unwrap_err());
             assert!(error.contains(named), "{error}");
         }
     }
 
     #[test]
     fn a_database_is_shown_without_its_password() {
-        let settings = resolve(options("database = 'postgres://user:geheim@db/longshore'"), None).unwrap();
+        let settings = resolve("database = 'postgres://user:geheim@db/longshore'", None).unwrap();
         let shown = settings.to_string();
         assert!(shown.contains("db/longshore") && !shown.contains("geheim"), "{shown}");
     }

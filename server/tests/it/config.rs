@@ -55,6 +55,45 @@ fn every_option_has_a_row_in_the_readme_and_every_row_an_option() {
 }
 
 #[test]
+fn tables_of_settings_in_the_documentation_are_as_the_settings_are_declared() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it is in the workspace");
+    let mut tables = 0;
+    for page in
+        ["README.md", "docs/operating/history.md", "docs/operating/limits.md", "docs/operating/tls.md"]
+    {
+        let written = std::fs::read_to_string(root.join(page)).expect(page);
+        let printed = text(&longshore(root, &["settings-in", page], &[]).stdout);
+        assert_eq!(written, printed, "{page} is out of date; run `cargo xtask docs`");
+        tables += printed.matches("| option | variable | default | meaning |").count();
+    }
+    assert_eq!(tables, 4);
+}
+
+#[test]
+fn what_is_invalid_is_named_in_the_way_it_was_set() {
+    let folder = folder();
+    let error = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let output = longshore(folder.path(), &[&["check-config"], arguments].concat(), variables);
+        assert!(!output.status.success());
+        text(&output.stderr)
+    };
+    assert!(error(&["--workers=0"], &[]).contains("--workers is 0; it has to be 1 at least"));
+    let variable = [("LONGSHORE_LIMIT_HEADERS", "many")];
+    assert!(error(&[], &variable).contains("LONGSHORE_LIMIT_HEADERS is “many”, which is not a whole number"));
+    std::fs::write(folder.path().join("longshore.toml"), "workers = 2\n[keep]\njobs_days = 99999\n")
+        .expect("written");
+    let message = error(&[], &[]);
+    assert!(
+        message.contains("longshore.toml, line 3: keep.jobs_days is 99999; it can be 36500 at most"),
+        "{message}"
+    );
+    assert!(
+        error(&["--keep-jobs-days=x"], &[]).contains("--keep-jobs-days is “x”"),
+        "the command line counts"
+    );
+}
+
+#[test]
 fn an_unknown_key_is_refused_with_its_line() {
     let folder = folder();
     std::fs::write(folder.path().join("longshore.toml"), "workers = 2\nlisetn = '127.0.0.1:1'\n")

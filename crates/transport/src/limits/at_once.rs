@@ -17,9 +17,9 @@ struct Counts<K> {
 pub(super) struct Counted<K: Hash + Eq>(Option<(Arc<Mutex<HashMap<K, usize>>>, K)>);
 
 impl<K: Hash + Eq + Clone> AtOnce<K> {
-    /// At most so many of each; none: any number.
-    pub(super) fn new(most: Option<usize>) -> Self {
-        Self(most.map(|most| Counts { most, counts: Arc::default() }))
+    /// At most so many of each; 0 means no limit.
+    pub(super) fn new(most: usize) -> Self {
+        Self(Some(most).filter(|most| *most > 0).map(|most| Counts { most, counts: Arc::default() }))
     }
 
     /// One more; when there are too many, how many there may be.
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn each_has_so_many_and_one_that_ends_makes_room() {
-        let uploads = AtOnce::new(Some(2));
+        let uploads = AtOnce::new(2);
         let first = uploads.begin("ada").ok().unwrap();
         let _second = uploads.begin("ada").ok().unwrap();
         assert_eq!(uploads.begin("ada").err(), Some(2));
@@ -70,10 +70,10 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_of_who_has_nothing_under_way_and_without_a_limit_of_nobody() {
-        let limited = AtOnce::new(Some(1));
+        let limited = AtOnce::new(1);
         drop(limited.begin("ada"));
         assert!(limited.0.unwrap().counts.lock().is_empty());
-        let unlimited = AtOnce::new(None);
+        let unlimited = AtOnce::new(0);
         let held: Vec<_> = (0..9).map(|_| unlimited.begin("ada")).collect();
         assert!(held.iter().all(Result::is_ok));
     }

@@ -3,17 +3,19 @@
 //! passwords in `longshore_access`.
 
 mod at_once;
-mod options;
 mod rate;
+mod settings;
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use longshore_model::{AccountId, Actor, Code, Problem};
 use metrics::{counter, gauge};
 
-pub use options::{LimitOptions, LimitSettings, Slow};
+pub use settings::LimitSettings;
+pub(crate) use settings::Slow;
 
 use crate::InFlight;
 use at_once::{AtOnce, Counted};
@@ -97,8 +99,8 @@ impl Limits {
     /// The limits as they are set; nothing is counted yet.
     pub fn new(settings: &LimitSettings) -> Self {
         Self(Arc::new(Inner {
-            users: settings.user_rate.map(Rate::new),
-            addresses: settings.address_rate.map(Rate::new),
+            users: NonZeroU32::new(settings.user_rate).map(Rate::new),
+            addresses: NonZeroU32::new(settings.address_rate).map(Rate::new),
             uploads: AtOnce::new(settings.uploads),
             requests_of_users: AtOnce::new(settings.requests),
             requests_of_addresses: AtOnce::new(settings.requests),

@@ -170,7 +170,10 @@ mod tests {
             sleep(Duration::from_millis(milliseconds)).await;
             Ok::<_, io::Error>(Bytes::from(vec![0; size]))
         });
-        Paced::new(Sent::from_stream(drops), Slow { after: Duration::from_millis(200), rate: 1000 })
+        Paced::new(
+            Sent::from_stream(drops),
+            Slow { after: Duration::from_millis(200), rate: std::num::NonZeroU32::new(1000).unwrap() },
+        )
     }
 
     async fn length(body: Paced<Sent>) -> Result<usize, axum::Error> {

@@ -58,7 +58,7 @@ impl Server {
             let pulse = Pulse::new(&self.limits, false, Instant::now());
             return self.speak(stream, Connected { peer, tls: false }, pulse, protocol, ending).await;
         };
-        let handshake = timeout(self.limits.head, handshake(tls, stream));
+        let handshake = timeout(self.limits.head_seconds, handshake(tls, stream));
         match ending.drain.run_until_cancelled(handshake).await {
             Some(Ok(Ok(stream))) => {
                 let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
@@ -147,7 +147,7 @@ impl Server {
             let may_linger =
                 request.version() < Version::HTTP_2 && !request.headers().contains_key(header::EXPECT);
             let request = request.map(|body| {
-                let body = match limits.slow {
+                let body = match limits.slow() {
                     Some(slow) if !body.is_end_stream() => Body::new(Paced::new(body, slow)),
                     _ => Body::new(body),
                 };

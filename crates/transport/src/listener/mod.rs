@@ -64,7 +64,7 @@ impl Server {
         let open = TaskTracker::new();
         while let Some(accepted) = ending.drain.run_until_cancelled(accept(&listener)).await {
             counter!("longshore_connections_total").increment(1);
-            if self.limits.connections.is_some_and(|most| open.len() >= most) {
+            if self.limits.is_full(open.len()) {
                 // Dropped, and so closed.
                 Limit::Connections.refused();
                 continue;

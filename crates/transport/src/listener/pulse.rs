@@ -71,9 +71,9 @@ impl Pulse {
             read: AtomicU64::new(0),
             written: AtomicU64::new(0),
             state: Mutex::new(state),
-            head: limits.head,
-            idle: limits.idle,
-            slow: limits.slow,
+            head: limits.head_seconds,
+            idle: limits.idle_seconds,
+            slow: limits.slow(),
         })
     }
 
@@ -174,7 +174,7 @@ impl Pulse {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::LimitOptions;
+    use longshore_settings::Values;
 
     /// A connection, and the instant so many seconds after it was opened.
     fn opened() -> (Arc<Pulse>, impl Fn(u64) -> Instant) {
@@ -183,7 +183,7 @@ mod tests {
 
     fn opened_with(http2: bool) -> (Arc<Pulse>, impl Fn(u64) -> Instant) {
         let start = Instant::now();
-        let pulse = Pulse::new(&LimitOptions::default().resolve().unwrap(), http2, start);
+        let pulse = Pulse::new(&Values::default().group().unwrap(), http2, start);
         (pulse, move |seconds| start + Duration::from_secs(seconds))
     }
 

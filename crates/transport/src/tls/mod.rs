@@ -4,8 +4,8 @@
 
 mod acceptor;
 mod files;
-mod options;
 mod private_ca;
+mod settings;
 
 use parking_lot::RwLock;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 pub use acceptor::Acceptor;
-pub use options::{TlsOptions, TlsSettings};
+pub use settings::{TlsConflict, TlsSettings, TlsSource};
 
 use files::{Files, Look};
 use private_ca::PrivateCa;
@@ -44,14 +44,14 @@ enum Source {
     PrivateCa(Box<PrivateCa>),
 }
 
-/// Checks that the server can serve with these settings.
+/// Checks that the server can serve with these certificates.
 ///
 /// # Errors
 /// The files cannot be read or do not fit, or a name cannot stand in a certificate.
-pub fn check(settings: &TlsSettings) -> anyhow::Result<()> {
-    match settings {
-        TlsSettings::Files { certificate, key } => Files::open(certificate.clone(), key.clone()).map(drop),
-        TlsSettings::PrivateCa { names } => private_ca::certified(names.clone()).map(drop),
+pub fn check(source: &TlsSource) -> anyhow::Result<()> {
+    match source {
+        TlsSource::Files { certificate, key } => Files::open(certificate.clone(), key.clone()).map(drop),
+        TlsSource::PrivateCa { names } => private_ca::certified(names.clone()).map(drop),
     }
 }
 
@@ -61,17 +61,17 @@ impl Tls {
     /// # Errors
     /// The certificate cannot be used, or the authority cannot be read or stored.
     pub async fn open(
-        settings: &TlsSettings,
+        source: &TlsSource,
         names: Vec<String>,
         db: &Database,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
-        let (source, first) = match settings {
-            TlsSettings::Files { certificate, key } => {
+        let (source, first) = match source {
+            TlsSource::Files { certificate, key } => {
                 let (files, first) = Files::open(certificate.clone(), key.clone())?;
                 (Source::Files(files), first)
             }
-            TlsSettings::PrivateCa { names: more } => {
+            TlsSource::PrivateCa { names: more } => {
                 let names = names.into_iter().chain(more.iter().cloned()).collect();
                 let mut authority = PrivateCa::load_or_create(db, names, clock.now()).await?;
                 let first = authority.issue(clock.now())?;
@@ -186,8 +186,8 @@ mod tests {
         let (_folder, db) = database(1).await;
         let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let settings = TlsSettings::PrivateCa { names: Vec::new() };
-        let mut tls = Tls::open(&settings, vec!["localhost".to_owned()], &db, clock.clone()).await.unwrap();
+        let source = TlsSource::PrivateCa { names: Vec::new() };
+        let mut tls = Tls::open(&source, vec!["localhost".to_owned()], &db, clock.clone()).await.unwrap();
         let shown = |tls: &Tls| tls.shown.0.read().cert[0].clone();
         let first = shown(&tls);
         clock.advance(SignedDuration::from_hours(24 * 50));
