@@ -2,7 +2,7 @@
 //! the tags there are shows `preview`.
 
 use leptos::prelude::*;
-use longshore_policy::{KEYWORDS, KeywordInfo, Template, TemplateError};
+use longshore_policy::{KEYWORDS, Keyword, Template, TemplateError};
 
 use super::{FieldKind, TextField};
 use crate::error::AppError;
@@ -61,7 +61,7 @@ pub fn TemplateField(
     }
 }
 
-fn keyword(info: &KeywordInfo) -> impl IntoView + use<> {
+fn keyword(info: &Keyword) -> impl IntoView + use<> {
     view! {
         <div>
             <dt>

@@ -14,7 +14,7 @@ mod rules;
 mod template;
 
 pub use decide::{Facts, Finding, Outcome, Reason, Standing, Verdict, WaitingFor, decide};
-pub use keyword::{KEYWORDS, Keyword, KeywordInfo};
+pub use keyword::{KEYWORDS, Keyword};
 pub use moment::Moment;
 pub use operator::{Field, Operator};
 pub use patterns::{MAX_PATTERN_LENGTH, MAX_PATTERNS, PatternError, Patterns};

@@ -7,7 +7,7 @@ use jiff::civil;
 use longshore_oci::Tag;
 use serde::{Deserialize, Serialize};
 
-use crate::keyword::{KEYWORDS, Keyword, advice, write_keyword};
+use crate::keyword::{KEYWORDS, Keyword, advice, source_tag, write_keyword};
 use crate::moment::Moment;
 
 /// The longest template, in characters.
@@ -16,7 +16,7 @@ pub const MAX_TEMPLATE_LENGTH: usize = 255;
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Literal(String),
-    Keyword(Keyword),
+    Keyword(&'static Keyword),
 }
 
 /// A template that gives legal tags, at least for ordinary source tags.
@@ -94,13 +94,13 @@ impl Template {
 
     /// The template that keeps the name of the source tag, `%n`.
     pub fn source_tag() -> Self {
-        Self { source: "%n".to_owned(), parts: vec![Part::Keyword(Keyword::SourceTag)] }
+        Self { source: "%n".to_owned(), parts: vec![Part::Keyword(source_tag())] }
     }
 
     /// Whether the name of the source tag is part of the result. Where it is not, all tags that match at one
     /// moment get one name.
     pub fn uses_source_tag(&self) -> bool {
-        self.parts.contains(&Part::Keyword(Keyword::SourceTag))
+        self.parts.contains(&Part::Keyword(source_tag()))
     }
 
     /// The name that `source` gets at `moment`.
@@ -112,7 +112,7 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Literal(text) => result.push_str(text),
-                Part::Keyword(keyword) => write_keyword(&mut result, *keyword, source, moment),
+                Part::Keyword(keyword) => write_keyword(&mut result, keyword, source, moment),
             }
         }
         let reason = match Tag::from_str(&result) {
@@ -146,7 +146,7 @@ fn parts(source: &str) -> Result<Vec<Part>, TemplateError> {
         if !literal.is_empty() {
             parts.push(Part::Literal(std::mem::take(&mut literal)));
         }
-        parts.push(Part::Keyword(known.keyword));
+        parts.push(Part::Keyword(known));
     }
     if !literal.is_empty() {
         parts.push(Part::Literal(literal));
