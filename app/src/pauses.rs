@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use leptos_router::{components::A, hooks::use_location};
 use longshore_model::{
     Actor, Pause, PauseScope,
-    job::{Job, Parameters, Status},
+    job::{Job, Status},
     pause::{PauseView, RepositoryPauses},
     view::ANOTHER_REGISTRY,
 };
@@ -166,12 +166,7 @@ pub(crate) fn PausedBadge() -> impl IntoView {
 /// Why a waiting job is held: "everything is paused by admin".
 pub(crate) fn held(job: &Job) -> Option<String> {
     let pause = job.held_by.as_ref().filter(|_| job.status == Status::Waiting)?;
-    let remote = match &job.parameters {
-        Parameters::PushTag { remote_host, .. } | Parameters::Poll { remote_host, .. } => {
-            Some(remote_host.as_str()).filter(|host| *host != ANOTHER_REGISTRY)
-        }
-        _ => None,
-    };
+    let remote = job.parameters.remote_host().filter(|host| *host != ANOTHER_REGISTRY);
     Some(format!("{} is paused {}", pause.subject(remote), pause.cause()))
 }
 

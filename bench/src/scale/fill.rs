@@ -12,7 +12,7 @@ use longshore_metadata::{
 use longshore_model::{
     Author, BootId, Lineage, Provenance, Repository, Visibility,
     activity::ActivityKind,
-    job::{Action, Cause, Parameters, Status},
+    job::{Action, NewJob, Status, orders},
     repository::NewRepository,
 };
 use longshore_oci::{Digest, Manifest, RepositoryName, Tag};
@@ -266,25 +266,9 @@ async fn manifest(
     Ok(digest)
 }
 
-fn order(places: &Places, number: u64, now: Timestamp) -> jobs::NewJob {
-    let repository = place(places, number).id;
-    jobs::NewJob {
-        action: Action::Evaluate,
-        parameters: Parameters::FollowSubject {
-            repository,
-            referrer: digest(number, "signature"),
-            subject: digest(number, "manifest"),
-            tag: None,
-        },
-        cause: Cause::TagChanged { author: author() },
-        policy: None,
-        repository: Some(repository),
-        parent: None,
-        retry_of: None,
-        serial_key: None,
-        scheduled_at: now,
-        retries: 0,
-    }
+fn order(places: &Places, number: u64, now: Timestamp) -> NewJob {
+    let (referrer, subject) = (digest(number, "signature"), digest(number, "manifest"));
+    orders::follow(place(places, number).id, referrer, subject, None, author(), now)
 }
 
 /// Ends a batch of what waits; how many.

@@ -6,7 +6,7 @@ use crate::hide::Curtain;
 use longshore_access::Action;
 use longshore_engine::{Ahead, ForeseeError};
 use longshore_metadata::{jobs, pauses, pull_mirrors, repositories, tags};
-use longshore_model::job::Parameters;
+use longshore_model::job::{Concerns, RemoteOf, Transfer};
 use longshore_model::pause::{PausePlan, PlannedStep, PolicyPlan, PollPlan};
 use longshore_model::policy::Mirror;
 use longshore_model::tag::PolicyAhead;
@@ -77,60 +77,53 @@ impl Admin {
         job: &stored::Job,
         plan: &mut PausePlan,
     ) -> Result<(), Problem> {
-        match &job.parameters {
-            Parameters::EvaluateTag { repository, tag, revision, .. } => {
+        let Concerns { tag, change, transfer, .. } = job.parameters.concerns();
+        match (change.zip(tag), job.parameters.mirror().zip(transfer)) {
+            (Some(((repository, revision), tag)), _) => {
                 let conn = curtain.conn();
                 // What was deleted, or is not kept any more, nobody is asked about.
-                let Some(present) = tags::find(conn, *repository, tag).await? else { return Ok(()) };
-                let record = match present.revision == *revision {
+                let Some(present) = tags::find(conn, repository, tag).await? else { return Ok(()) };
+                let record = match present.revision == revision {
                     true => Some(present),
-                    false => tags::at_change(conn, *repository, tag, *revision).await?,
+                    false => tags::at_change(conn, repository, tag, revision).await?,
                 };
                 let Some(record) = record else { return Ok(()) };
-                let Some(source) = repositories::get(conn, *repository).await? else { return Ok(()) };
+                let Some(source) = repositories::get(conn, repository).await? else { return Ok(()) };
                 for ahead in self.0.engine.foresee(conn, &source, &record).await? {
                     let seen = curtain.ahead(ahead).await?;
                     let step = PlannedStep { tag: tag.clone(), target: seen.target_tag };
                     plan_of(plan, seen.policy, seen.kind, &source.name, seen.destination).add(step);
                 }
             }
-            Parameters::PushTag {
-                policy: Some(policy),
-                repository_name,
-                tag,
-                target_tag,
-                remote,
-                remote_host,
-                remote_repository,
-                ..
-            } => {
-                // Where the copy goes was settled when it was decided on; the mirror may lead elsewhere by now.
-                let (sees, place) = curtain.place_at(*remote, remote_host, remote_repository).await?;
-                let of = plan_of(plan, *policy, PolicyKind::PushMirror, repository_name, place);
+            // Where the copy goes was settled when it was decided on; the mirror may lead elsewhere by now.
+            (
+                None,
+                Some((
+                    (policy, kind),
+                    Transfer { remote: RemoteOf::Job(remote), here, host, repository, tag: target },
+                )),
+            ) => {
+                let (sees, place) = curtain.place_at(remote, host, repository).await?;
+                let of = plan_of(plan, policy, kind, here, place);
                 match tag {
                     Some(tag) => {
-                        let target = target_tag.clone().filter(|_| sees);
+                        let target = target.cloned().filter(|_| sees);
                         of.add(PlannedStep { tag: tag.clone(), target });
                     }
                     // A signature or the like, which has no tag here.
                     None => of.total += 1,
                 }
             }
-            Parameters::Poll { policy, repository_name, .. } => {
-                let mirror = pull_mirrors::get(curtain.conn(), *policy).await?;
+            (None, Some(((policy, kind), Transfer { remote: RemoteOf::Mirror { id, .. }, here, .. }))) => {
+                let mirror = pull_mirrors::get(curtain.conn(), id).await?;
                 // One that is disabled asks nobody.
                 let Some(mirror) = mirror.filter(|mirror| mirror.common.enabled) else { return Ok(()) };
                 let (_, place) =
                     curtain.place_at(mirror.remote, &mirror.remote_host, &mirror.remote_repository).await?;
-                plan_of(plan, *policy, PolicyKind::PullMirror, repository_name, place);
+                plan_of(plan, policy, kind, here, place);
             }
             // What a person asked for once, and what only waits for others.
-            Parameters::PushTag { policy: None, .. }
-            | Parameters::FollowSubject { .. }
-            | Parameters::ApplyPolicy { .. }
-            | Parameters::PollAll
-            | Parameters::CollectGarbage { .. }
-            | Parameters::Scrub => plan.untold += 1,
+            (None, None) => plan.untold += 1,
         }
         Ok(())
     }

@@ -4,28 +4,20 @@
 use crate::Admin;
 use longshore_access::Action;
 use longshore_metadata::{Conn, accounts, pull_mirrors, remotes, repositories, undo::Place};
-use longshore_model::job::{Job, Parameters};
+use longshore_model::job::Job;
 use longshore_model::message::{Eyes, Mentions, Message};
 use longshore_model::policy::Mirror;
 use longshore_model::stored::{self, Speaks};
 use longshore_model::tag::{TagChange, TagSummary};
-use longshore_model::view::{ANOTHER_REGISTRY, ANOTHER_REPOSITORY};
+use longshore_model::view::{
+    ANOTHER_REGISTRY, ANOTHER_REPOSITORY, another_remote_repository, another_repository,
+};
 use longshore_model::{
     AccountId, Actor, PolicyId, Problem, PromotionPolicy, Provenance, PullMirror, PushMirror, Remote,
     RemoteId, Repository, RepositoryId, Revision, UserActor,
 };
-use longshore_oci::{RemoteName, RepositoryName};
+use longshore_oci::RepositoryName;
 use std::collections::HashMap;
-
-/// "another repository", where a name of this server is expected.
-pub(crate) fn another_repository() -> RepositoryName {
-    ANOTHER_REPOSITORY.parse().expect("the stand-in is a name")
-}
-
-/// The same, where a name of another registry is expected.
-fn another_remote_repository() -> RemoteName {
-    another_repository().into()
-}
 
 /// Decides what one actor may be told. What an answer refers to is looked up at once, with one query for its
 /// repositories and one for its remotes, however many they are, and remembered for the length of the answer; it is
@@ -68,6 +60,11 @@ impl Eyes for Curtain<'_> {
         let found = self.known.remotes.get(&id).and_then(Option::as_ref);
         self.everything() || found.is_some_and(|found| self.admin.may_use(self.actor, found))
     }
+
+    fn remote_of(&self, mirror: PolicyId) -> bool {
+        let found = self.known.mirrors.get(&mirror).copied().flatten();
+        self.everything() || found.is_some_and(|remote| self.remote(remote))
+    }
 }
 
 impl<'a> Curtain<'a> {
@@ -105,9 +102,26 @@ impl Curtain<'_> {
         Ok(())
     }
 
-    /// Looks up all that messages refer to.
+    /// Looks up which remotes these mirrors have; for what was written down without the remote.
+    async fn look_behind(&mut self, mirrors: &[PolicyId]) -> Result<(), Problem> {
+        if self.everything() {
+            return Ok(());
+        }
+        for mirror in mirrors {
+            if !self.known.mirrors.contains_key(mirror) {
+                let found = pull_mirrors::get(&mut self.conn, *mirror).await?.map(|mirror| mirror.remote);
+                self.known.mirrors.insert(*mirror, found);
+            }
+        }
+        let remotes: Vec<RemoteId> =
+            mirrors.iter().filter_map(|mirror| self.known.mirrors.get(mirror).copied().flatten()).collect();
+        self.look(&[], &remotes).await
+    }
+
+    /// Looks up all that was mentioned.
     pub(crate) async fn look_at(&mut self, mentions: &Mentions) -> Result<(), Problem> {
-        self.look(&mentions.repositories(), &mentions.remotes()).await
+        self.look(&mentions.repositories(), &mentions.remotes()).await?;
+        self.look_behind(&mentions.mirrors()).await
     }
 
     /// Things with messages as the reader may see them.
@@ -149,25 +163,6 @@ impl Curtain<'_> {
     pub(crate) async fn sees_remote(&mut self, remote: RemoteId) -> Result<bool, Problem> {
         self.look(&[], &[remote]).await?;
         Ok(self.remote(remote))
-    }
-
-    /// Whether the reader may see the remote of a pull mirror; for what was written down without the remote.
-    async fn sees_remote_behind(&mut self, mirror: PolicyId) -> Result<bool, Problem> {
-        if self.everything() {
-            return Ok(true);
-        }
-        let remote = match self.known.mirrors.get(&mirror) {
-            Some(known) => *known,
-            None => {
-                let found = pull_mirrors::get(&mut self.conn, mirror).await?.map(|mirror| mirror.remote);
-                self.known.mirrors.insert(mirror, found);
-                found
-            }
-        };
-        match remote {
-            Some(remote) => self.sees_remote(remote).await,
-            None => Ok(false),
-        }
     }
 
     /// A promotion policy as the reader may see it, and whether its author still has the right.
@@ -253,7 +248,10 @@ impl Curtain<'_> {
                 self.sees_name(source_repository).await
             }
             Provenance::Mirror { remote: Some(remote), .. } => Ok(self.remote(*remote)),
-            Provenance::Mirror { remote: None, policy, .. } => self.sees_remote_behind(*policy).await,
+            Provenance::Mirror { remote: None, policy, .. } => {
+                self.look_behind(&[*policy]).await?;
+                Ok(self.remote_of(*policy))
+            }
         }
     }
 
@@ -326,47 +324,8 @@ impl Curtain<'_> {
     }
 
     /// Jobs as the reader may see them.
-    pub(crate) async fn jobs(&mut self, mut jobs: Vec<stored::Job>) -> Result<Vec<Job>, Problem> {
-        let remotes: Vec<RemoteId> = jobs.iter().filter_map(|job| job.parameters.remote()).collect();
-        self.look(&[], &remotes).await?;
-        for job in &mut jobs {
-            if self.sees_remote_of(&job.parameters).await? {
-                continue;
-            }
-            match &mut job.parameters {
-                Parameters::PushTag { remote_host, remote_repository, target_tag, .. } => {
-                    *remote_host = ANOTHER_REGISTRY.to_owned();
-                    *remote_repository = another_remote_repository();
-                    *target_tag = None;
-                }
-                Parameters::Poll { remote_host, remote_repository, .. } => {
-                    *remote_host = ANOTHER_REGISTRY.to_owned();
-                    *remote_repository = another_remote_repository();
-                }
-                Parameters::EvaluateTag { .. }
-                | Parameters::ApplyPolicy { .. }
-                | Parameters::FollowSubject { .. }
-                | Parameters::PollAll
-                | Parameters::CollectGarbage { .. }
-                | Parameters::Scrub => {}
-            }
-        }
+    pub(crate) async fn jobs(&mut self, jobs: Vec<stored::Job>) -> Result<Vec<Job>, Problem> {
         self.shown(jobs).await
-    }
-
-    async fn sees_remote_of(&mut self, parameters: &Parameters) -> Result<bool, Problem> {
-        match parameters {
-            Parameters::PushTag { remote, .. } | Parameters::Poll { remote: Some(remote), .. } => {
-                Ok(self.remote(*remote))
-            }
-            Parameters::Poll { remote: None, policy, .. } => self.sees_remote_behind(*policy).await,
-            Parameters::EvaluateTag { .. }
-            | Parameters::ApplyPolicy { .. }
-            | Parameters::FollowSubject { .. }
-            | Parameters::PollAll
-            | Parameters::CollectGarbage { .. }
-            | Parameters::Scrub => Ok(true),
-        }
     }
 
     async fn author_administers(
@@ -401,15 +360,5 @@ impl Curtain<'_> {
         Ok(account.map(|account| {
             Actor::User(UserActor { id: account.id, name: account.name, is_admin: account.is_admin })
         }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_stand_in_is_nobodys_name() {
-        assert!(another_repository().to_namespace().is_reserved());
     }
 }

@@ -3,12 +3,11 @@
 use crate::Admin;
 use crate::guard::{author, user};
 use longshore_access::Action;
-use longshore_engine::orders;
 use longshore_metadata::jobs::{self, CancelOutcome};
 use longshore_metadata::policies::{self, Idle};
 use longshore_metadata::{Conn, Tx, pull_mirrors, remotes, repositories};
 use longshore_model::job::{
-    Action as JobAction, Cause, Job, JobFilter, LogLine, LogPart, Parameters, Status,
+    Cause, Concerns, Job, JobFilter, LogLine, LogPart, RemoteOf, Status, Transfer, orders,
 };
 use longshore_model::{
     Actor, Author, Code, JobId, Page, PageRequest, PolicyId, Problem, Repository, RepositoryState, stored,
@@ -49,17 +48,16 @@ async fn gone(tx: &mut Tx, job: &stored::Job) -> Result<Option<&'static str>, Pr
     if let Some(repository) = job.repository {
         match repositories::get(tx, repository).await? {
             None => return Ok(Some("its repository has been deleted")),
-            Some(found)
-                if found.state == RepositoryState::ReadOnly && job.action == JobAction::PollMirror =>
-            {
+            Some(found) if found.state == RepositoryState::ReadOnly && job.action.fills_repository() => {
                 return Ok(Some("its repository is read-only; change that first"));
             }
             Some(_) => {}
         }
     }
     // A mirror's work goes over the remote that the mirror has now.
-    if let Parameters::PushTag { policy: None, remote, .. } = &job.parameters
-        && remotes::get(tx, *remote).await?.is_none()
+    if let Concerns { policy: None, transfer: Some(Transfer { remote: RemoteOf::Job(remote), .. }), .. } =
+        job.parameters.concerns()
+        && remotes::get(tx, remote).await?.is_none()
     {
         return Ok(Some("its remote has been deleted"));
     }
@@ -266,7 +264,7 @@ impl Admin {
             };
             return Err(not_again(why));
         }
-        if job.parameters == Parameters::PollAll {
+        if job.parameters.waits_for_parts() {
             // Its work are its parts, which are those that there are now.
             return self.poll_all(actor).await;
         }

@@ -2,10 +2,10 @@
 //! based (semantics 33), and what a change changes.
 
 use crate::guard::no_such_repository;
-use longshore_engine::orders;
 use longshore_metadata::{Tx, activity, jobs, repositories};
 use longshore_model::activity::ActivityKind;
 use longshore_model::job::Action;
+use longshore_model::job::orders;
 use longshore_model::message::PolicyMessage;
 use longshore_model::stored::{LastRun, PolicyCommon};
 use longshore_model::{

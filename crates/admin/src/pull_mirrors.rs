@@ -9,9 +9,9 @@ use crate::policies::{changed_common, check_version, difference, new_common, not
 use crate::validate::{self, Fields};
 use jiff::SignedDuration;
 use longshore_access::Action;
-use longshore_engine::orders;
 use longshore_metadata::{Tx, jobs, pull_mirrors, repositories};
 use longshore_model::activity::ActivityKind;
+use longshore_model::job::orders;
 use longshore_model::job::{Action as JobAction, Cause};
 use longshore_model::message::{PlaceRef, PolicyMessage, RemoteRef};
 use longshore_model::policy::{Baseline, PullMirrorDraft, Save};

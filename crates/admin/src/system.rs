@@ -3,8 +3,8 @@
 use crate::Admin;
 use crate::guard::{administrator, author};
 use jiff::SignedDuration;
-use longshore_engine::orders;
 use longshore_metadata::{jobs, totals};
+use longshore_model::job::orders;
 use longshore_model::job::{Cause, Job};
 use longshore_model::view::{GarbageRules, SystemInfo};
 use longshore_model::{Actor, Problem};

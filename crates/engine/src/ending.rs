@@ -5,9 +5,9 @@ use crate::{
     Engine,
     journal::Journal,
     pause::{Culprit, pause},
-    poll, push,
     retry::delay,
     running::Stop,
+    sorts::{self, Failure},
     trouble::{Fate, Trouble},
 };
 use longshore_metadata::{
@@ -16,9 +16,8 @@ use longshore_metadata::{
 };
 use longshore_model::{
     Message, Timestamp,
-    job::{Parameters, Status},
+    job::Status,
     message::{JobMessage, Trouble as Said},
-    policy::RunCode,
     remote::BackOff,
     tag::AnswerResult,
 };
@@ -205,19 +204,13 @@ async fn aftermath(
     now: Timestamp,
 ) -> Result<(), Error> {
     let asked = asked && !matches!(next, Next::End(Status::Canceled));
-    let (result, sentence) = match next {
+    let (result, why) = match next {
         Next::End(Status::Superseded) => (AnswerResult::Superseded, message.clone()),
         Next::End(_) => (AnswerResult::Failed, message.clone()),
         Next::Retry(at) => (AnswerResult::Running, later(message, *at)),
         Next::Wait(back_off) => (AnswerResult::Running, later(message, back_off.until)),
     };
-    if let Some(order) = push::Order::of(&claim.job.parameters) {
-        push::failed(tx, &order, claim.job.id, result, sentence.clone(), asked, now).await?;
-    }
-    if let (true, Parameters::Poll { policy, .. }) = (asked, &claim.job.parameters) {
-        poll::record(tx, *policy, RunCode::Failed, sentence, claim.job.id, now).await?;
-    }
-    Ok(())
+    sorts::failed(tx, claim, Failure { result, why, asked }, now).await
 }
 
 fn later(why: &Message, at: Timestamp) -> Message {

@@ -4,7 +4,6 @@
 
 use crate::{
     answer::{Answer, Tally},
-    orders::{self, Destination, Shipment},
     outgoing::{self, Outgoing, Reached},
     pause::pause,
     promote::{Promotion, quota},
@@ -19,7 +18,10 @@ use longshore_metadata::{
 };
 use longshore_model::{
     Author, JobId, Message, PolicyKind, Repository, RepositoryId, Revision, TagRecord, Timestamp,
-    job::{Cause, Level, Status},
+    job::{
+        Cause, Level, Status,
+        orders::{self, Destination, Shipment},
+    },
     message::{
         JobMessage, Objection, PolicyMessage, PromotionMessage, PushMessage, RepositoryRef, TagRef,
         Trouble as Said,

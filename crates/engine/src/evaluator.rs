@@ -49,7 +49,7 @@ enum Work {
 }
 
 impl Work {
-    /// None: it runs as a job of its own, or is no evaluation.
+    /// None: it takes its time, and is run as a job of its own by `sorts`.
     fn of(claim: &Claim) -> Option<Self> {
         match &claim.job.parameters {
             Parameters::FollowSubject { repository, referrer, subject, tag } => {
@@ -65,12 +65,7 @@ impl Work {
                 let change = Change { repository: *repository, tag: tag.clone(), revision: *revision };
                 Some(Self::Evaluate(Box::new(Evaluation::of(claim.clone(), change))))
             }
-            Parameters::ApplyPolicy { .. }
-            | Parameters::PushTag { .. }
-            | Parameters::Poll { .. }
-            | Parameters::PollAll
-            | Parameters::CollectGarbage { .. }
-            | Parameters::Scrub => None,
+            _ => None,
         }
     }
 

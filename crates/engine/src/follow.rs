@@ -4,7 +4,6 @@
 use crate::{
     evaluate::Occasion,
     family,
-    orders::{self, Destination, Shipment},
     outgoing::Outgoing,
     promote::{no_room, quota},
 };
@@ -17,7 +16,10 @@ use longshore_metadata::{
 };
 use longshore_model::{
     Author, Lineage, Provenance, Repository, RepositoryId, RepositoryState, Revision, TagRecord,
-    job::{Cause, Status},
+    job::{
+        Cause, Status,
+        orders::{self, Destination, Shipment},
+    },
     message::{JobMessage, PromotionMessage, Quota},
 };
 use longshore_oci::{Digest, Tag};

@@ -8,7 +8,7 @@ use longshore_metadata::{
 };
 use longshore_model::{
     JobId, Message, RemoteId, Timestamp,
-    job::{Level, Parameters, Progress},
+    job::{Level, Progress, RemoteOf, Transfer},
     message::{JobMessage, RemoteRef, RepositoryRef},
 };
 use parking_lot::Mutex;
@@ -47,8 +47,9 @@ impl Journal {
         let repository = job.repository.zip(job.repository_name.clone());
         let repository = repository.map(|(id, name)| RepositoryRef::new(id, name));
         let journal = Self { repository, ..Self::new(job.id, claim.epoch) };
-        if let Parameters::PushTag { remote, remote_host, .. } = &job.parameters {
-            journal.speaks_to(RemoteRef::new(*remote, remote_host.clone()));
+        if let Some(Transfer { remote: RemoteOf::Job(remote), host, .. }) = job.parameters.concerns().transfer
+        {
+            journal.speaks_to(RemoteRef::new(remote, host));
         }
         journal
     }

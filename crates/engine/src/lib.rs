@@ -13,11 +13,9 @@ mod evaluator;
 mod family;
 mod follow;
 mod foresee;
-mod garbage;
 mod journal;
 mod locks;
 mod memory;
-pub mod orders;
 mod outgoing;
 mod pause;
 mod poll;
@@ -28,18 +26,18 @@ mod reach;
 mod retry;
 mod running;
 mod scheduler;
-mod scrub;
+mod sorts;
 mod transfer;
 mod trouble;
 mod worker;
 
 pub use foresee::Ahead;
-pub use garbage::GarbageSettings;
 pub use longshore_metadata::history::{History, Keep};
 pub use poll::ForeseeError;
 pub use promote::{PromoteError, PromoteNow};
 pub use reach::{ReachError, endpoint_of, kind_of};
 pub use retry::Jitter;
+pub use sorts::garbage::GarbageSettings;
 pub use transfer::push::Waits;
 
 use crate::{

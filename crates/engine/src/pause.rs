@@ -23,16 +23,7 @@ pub(crate) struct Culprit {
 impl Culprit {
     /// The mirror whose transfer a job is.
     pub(crate) fn behind(parameters: &Parameters, repository: Option<RepositoryId>) -> Option<Self> {
-        let (id, kind) = match parameters {
-            Parameters::PushTag { policy, .. } => ((*policy)?, PolicyKind::PushMirror),
-            Parameters::Poll { policy, .. } => (*policy, PolicyKind::PullMirror),
-            Parameters::EvaluateTag { .. }
-            | Parameters::FollowSubject { .. }
-            | Parameters::ApplyPolicy { .. }
-            | Parameters::PollAll
-            | Parameters::CollectGarbage { .. }
-            | Parameters::Scrub => return None,
-        };
+        let (id, kind) = parameters.mirror()?;
         Some(Self { id, kind, repository: repository? })
     }
 }

@@ -7,11 +7,15 @@ use crate::{
     running::{Slot, Stop},
     worker::NET,
 };
+use futures::future::join_all;
 use longshore_metadata::{
     Change, Error, Priority, Tx,
     jobs::{self, Claim, DueLane, Lane},
 };
-use longshore_model::{RemoteId, job::Action};
+use longshore_model::{
+    RemoteId,
+    job::{Action, Queue},
+};
 use longshore_oci::Namespace;
 use parking_lot::{Mutex, MutexGuard};
 use std::{collections::HashMap, hash::Hash, sync::Arc, time::Duration};
@@ -32,8 +36,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const PROBES: usize = 32;
 /// After an error of the database jobs are claimed again not before.
 const AFTER_ERROR: Duration = NET;
-/// A garbage collection and a verification of the storage each have a worker; their keys keep them single.
-const HOUSEKEEPERS: usize = 2;
 /// Parents only wait, and need no worker.
 const PARENTS: usize = 1_000;
 
@@ -209,15 +211,34 @@ impl Pool {
 }
 
 /// Where a queue's jobs stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Line {
     /// In lanes, one for each remote and namespace.
     Lanes(Action),
     /// One behind the other.
-    Single(&'static [Action]),
+    Single(Vec<Action>),
 }
 
 impl Line {
+    /// Where all jobs but evaluations stand, and how many workers each line has.
+    fn all(workers: usize) -> Vec<(Self, usize)> {
+        let (mut lines, mut housekeeping) = (Vec::new(), Vec::new());
+        for action in Action::ALL {
+            match action.queue() {
+                Queue::Evaluations => {}
+                Queue::Lanes { parents } => {
+                    lines.push((Self::Lanes(action), workers));
+                    lines.extend(parents.then(|| (Self::Single(vec![action]), PARENTS)));
+                }
+                Queue::Housekeeping => housekeeping.push(action),
+            }
+        }
+        // The keys of their jobs keep each action to one worker.
+        let housekeepers = housekeeping.len();
+        lines.push((Self::Single(housekeeping), housekeepers));
+        lines
+    }
+
     fn actions(&self) -> &[Action] {
         match self {
             Self::Lanes(action) => std::slice::from_ref(action),
@@ -229,14 +250,8 @@ impl Line {
 impl Engine {
     /// Runs all jobs but evaluations, until `shutdown`.
     pub(crate) async fn run_queues(&self, shutdown: CancellationToken) {
-        let workers = self.settings().workers.max(1);
-        let queue = |line, workers| self.run_queue(line, workers, shutdown.clone());
-        tokio::join!(
-            queue(Line::Lanes(Action::PushMirrorTag), workers),
-            queue(Line::Lanes(Action::PollMirror), workers),
-            queue(Line::Single(&[Action::PollMirror]), PARENTS),
-            queue(Line::Single(&[Action::GarbageCollect, Action::Scrub]), HOUSEKEEPERS),
-        );
+        let lines = Line::all(self.settings().workers.max(1)).into_iter();
+        join_all(lines.map(|(line, workers)| self.run_queue(line, workers, shutdown.clone()))).await;
     }
 
     async fn run_queue(&self, line: Line, workers: usize, shutdown: CancellationToken) {
@@ -244,7 +259,7 @@ impl Engine {
         let mut changes: broadcast::Receiver<Change> = self.db().changes();
         while !shutdown.is_cancelled() {
             crate::worker::heard(&mut changes);
-            let taken = match self.take(line, &pool, &mut last).await {
+            let taken = match self.take(&line, &pool, &mut last).await {
                 Ok(taken) => taken,
                 Err(error) => {
                     tracing::error!(%error, "no jobs could be claimed");
@@ -276,15 +291,15 @@ impl Engine {
     /// Takes as many jobs as there are workers free, in one transaction.
     async fn take(
         &self,
-        line: Line,
+        line: &Line,
         pool: &Pool,
         last: &mut Option<Lane>,
     ) -> Result<Vec<(Claim, Seat)>, Error> {
-        let (engine, its_pool, mut served) = (self.clone(), pool.clone(), last.clone());
+        let (engine, line, its_pool, mut served) = (self.clone(), line.clone(), pool.clone(), last.clone());
         let write = self.db().write(Priority::Evaluation, move |tx| {
             Box::pin(async move {
                 let taken = match line {
-                    Line::Single(actions) => engine.take_single(tx, actions, &its_pool).await?,
+                    Line::Single(actions) => engine.take_single(tx, &actions, &its_pool).await?,
                     Line::Lanes(action) => {
                         let mut lanes = jobs::lanes(tx, action, engine.now()).await?;
                         // Whoever does not answer is not asked for more.

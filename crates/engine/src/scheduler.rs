@@ -1,7 +1,7 @@
 //! What happens when its time comes: polls of pull mirrors, jobs of workers that died, the collection of
 //! garbage, the end of old history.
 
-use crate::{Engine, garbage, orders};
+use crate::{Engine, sorts::garbage};
 use futures::FutureExt;
 use jiff::SignedDuration;
 use longshore_metadata::{
@@ -11,7 +11,7 @@ use longshore_metadata::{
 };
 use longshore_model::{
     Timestamp,
-    job::{Action, Cause},
+    job::{Action, Cause, orders},
     stored::PullMirror,
 };
 use std::time::Duration;

@@ -1,12 +1,11 @@
 //! Running jobs: claiming them, keeping their leases, stopping them. Which job is next is decided in `queues`;
-//! what a job does, and how its end is written down, is elsewhere.
+//! what a job does is in `sorts`, and how its end is written down in `ending`.
 
 use crate::{
-    Engine, apply, garbage,
+    Engine,
     journal::Journal,
-    poll, push,
     running::{Slot, Stop},
-    scrub,
+    sorts::{self, Finished},
     trouble::Trouble,
 };
 use futures::FutureExt;
@@ -14,11 +13,7 @@ use longshore_metadata::{
     Change, Error, Priority, Tx,
     jobs::{self, Claim, DueLane},
 };
-use longshore_model::{
-    JobId, Message,
-    job::{Action, Parameters},
-    message::{JobMessage, Trouble as Said},
-};
+use longshore_model::{JobId, job::Action, message::Trouble as Said};
 use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 use tokio::{
     select,
@@ -34,14 +29,6 @@ const RENEW_AFTER: u32 = 3;
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// Work is looked for this often even if nobody announces any.
 pub(crate) const NET: Duration = Duration::from_secs(3);
-
-/// What a job that did its work leaves to be written.
-pub(crate) enum Finished {
-    /// This is its outcome.
-    Outcome(Message),
-    /// Its own last transaction has ended it.
-    Recorded,
-}
 
 impl Engine {
     /// Works until `shutdown`: evaluates changes of tags, runs transfers, starts what is due. Then stops what
@@ -174,22 +161,7 @@ impl Engine {
             return std::future::pending().await;
         }
         drop(conn);
-        match &claim.job.parameters {
-            Parameters::PushTag { .. } => {
-                let order = push::Order::of(&claim.job.parameters).ok_or_else(|| unknown(claim))?;
-                push::run(self, claim, &order, journal).await.map(|()| Finished::Recorded)
-            }
-            Parameters::Poll { policy, .. } => poll::run(self, claim, *policy, journal).await,
-            Parameters::PollAll => poll::wait_for_children(self, claim.job.id).await,
-            Parameters::ApplyPolicy { policy, kind, after } => {
-                apply::run(self, claim, *policy, *kind, *after).await.map(Finished::Outcome)
-            }
-            Parameters::CollectGarbage { dry_run } => {
-                garbage::run(self, &claim.job, *dry_run).await.map(Finished::Outcome)
-            }
-            Parameters::Scrub => scrub::run(self, journal).await.map(Finished::Outcome),
-            Parameters::EvaluateTag { .. } | Parameters::FollowSubject { .. } => Err(unknown(claim)),
-        }
+        sorts::run(self, claim, journal).await
     }
 
     /// Renews the lease and writes what the job tells, until the lease is lost.
@@ -287,10 +259,6 @@ impl Engine {
     async fn is_cancelled(&self, job: JobId) -> Result<bool, Error> {
         jobs::cancel_requested(&mut self.db().read().await?, job).await
     }
-}
-
-fn unknown(claim: &Claim) -> Trouble {
-    Trouble::Final(JobMessage::Unknown { action: claim.job.action.as_str().to_owned() }.into())
 }
 
 fn broke_down(panic: &(dyn Any + Send)) -> Trouble {

@@ -8,7 +8,7 @@ use crate::{
 };
 use jiff::SignedDuration;
 use longshore_model::{
-    RemoteId, Timestamp,
+    RemoteId, Timestamp, job_actions,
     remote::{BackOff, WaitReason},
 };
 
@@ -156,8 +156,11 @@ pub async fn forget(tx: &mut Tx, remote: RemoteId, now: Timestamp) -> Result<(),
 /// comes behind the lock of the row in `back_offs`, as in [`crate::jobs::claim_lane`].
 async fn bring_forward(tx: &mut Tx, remote: RemoteId, latest: i64, now: Timestamp) -> Result<u64, Error> {
     // The lanes of a remote begin with its identifier and a slash; the next character is a zero.
-    let sql = "UPDATE jobs SET scheduled_at = $3, updated_at = $3
-               WHERE action IN ('push_mirror_tag', 'poll_mirror') AND lane >= $1 AND lane < $2
-                 AND status = 'waiting' AND held_by IS NULL AND scheduled_at > $3 AND scheduled_at <= $4";
+    let sql = concat!(
+        "UPDATE jobs SET scheduled_at = $3, updated_at = $3 WHERE action IN (",
+        job_actions!(has_lanes),
+        ") AND lane >= $1 AND lane < $2
+           AND status = 'waiting' AND held_by IS NULL AND scheduled_at > $3 AND scheduled_at <= $4"
+    );
     Ok(change!(tx.conn, sql, format!("{remote}/"), format!("{remote}0"), micros(now), latest)?)
 }

@@ -9,7 +9,7 @@ use crate::{
     convert::{id, instant, json, maybe_instant, micros, parse},
 };
 use jiff::SignedDuration;
-use longshore_model::{RepositoryId, Timestamp, UploadId, job::Action};
+use longshore_model::{RepositoryId, Timestamp, UploadId, job_actions};
 use longshore_oci::Digest;
 
 /// How many rows of one table one statement removes of a repository that is purged.
@@ -70,9 +70,12 @@ const FOUND: SignedDuration = SignedDuration::from_hours(6);
 /// Since when a repository's unfinished polls have brought content in, or relied on what is there: all of that
 /// stays until they end, however long they take. One lookup of the repository's unfinished jobs.
 async fn transfers_since(conn: &mut Conn, repository: RepositoryId) -> Result<Option<Timestamp>, Error> {
-    let sql = "SELECT MIN(created_at) FROM jobs
-               WHERE repository = $1 AND action = $2 AND status IN ('waiting', 'running')";
-    let since = value!(conn, Option<i64>, sql, repository.to_string(), Action::PollMirror.as_str())?;
+    let sql = concat!(
+        "SELECT MIN(created_at) FROM jobs WHERE repository = $1 AND action IN (",
+        job_actions!(fills_repository),
+        ") AND status IN ('waiting', 'running')"
+    );
+    let since = value!(conn, Option<i64>, sql, repository.to_string())?;
     Ok(maybe_instant(since)?.map(|since| since - FOUND))
 }
 

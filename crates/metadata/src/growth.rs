@@ -19,7 +19,7 @@ use longshore_model::{
     Author, Cursor, Lineage, Page, PageRequest, PolicyId, PolicyKind, Provenance, Repository, Revision,
     Timestamp, Total,
     activity::{ActivityFilter, ActivityKind},
-    job::{Action, Cause, JobFilter, Parameters, Status},
+    job::{Action, JobFilter, NewJob, Status, orders},
     repository::{NewRepository, RepositoryFilter},
 };
 use longshore_oci::{Digest, Manifest, Tag};
@@ -125,18 +125,7 @@ async fn seed(tx: &mut Tx) -> Result<Repository, Error> {
     change!(tx.conn, "DELETE FROM job_logs")?;
     change!(tx.conn, "DELETE FROM jobs")?;
     change!(tx.conn, "DELETE FROM activity")?;
-    let job = jobs::NewJob {
-        action: Action::PollMirror,
-        parameters: Parameters::PollAll,
-        cause: Cause::Asked { author: Author::System },
-        policy: None,
-        repository: Some(dev.id),
-        parent: None,
-        retry_of: None,
-        serial_key: None,
-        scheduled_at: at(1),
-        retries: 0,
-    };
+    let job = NewJob { repository: Some(dev.id), ..orders::poll_all(Author::System, at(1)) };
     jobs::enqueue(tx, job, at(1)).await?;
     let mut note = NewActivity::new(at(1), Author::System, ActivityKind::TagPushed);
     note.repository = Some(dev.id);

@@ -5,9 +5,9 @@ use crate::{
     Conn, Error, Tx,
     conn::{change, row, rows, value},
     convert::{json, micros, parse},
-    tags,
+    jobs, tags,
 };
-use longshore_model::{Author, Repository, RepositoryId, Timestamp, job::Parameters};
+use longshore_model::{Author, Repository, RepositoryId, Timestamp, job::orders};
 use longshore_oci::{Digest, Manifest, Platform, RepositoryName, Tag};
 
 mod edges;
@@ -97,13 +97,9 @@ pub async fn insert(
     match new.parsed.subject() {
         // A referrer follows its image to wherever that went (semantics 7).
         Some(subject) if is_new => {
-            let parameters = Parameters::FollowSubject {
-                repository,
-                referrer: new.digest.clone(),
-                subject: subject.digest.clone(),
-                tag: None,
-            };
-            tags::enqueue_reaction(tx, repository, parameters, &Author::System, now).await
+            let (referrer, subject) = (new.digest.clone(), subject.digest.clone());
+            let order = orders::follow(repository, referrer, subject, None, Author::System, now);
+            jobs::enqueue(tx, order, now).await.map(drop)
         }
         _ => Ok(()),
     }

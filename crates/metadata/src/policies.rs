@@ -185,7 +185,9 @@ macro_rules! select {
                     p.created_at, p.updated_at, p.next_run_at, p.last_moved_at,
                     p.last_run_code, p.last_run_detail, p.last_run_at, p.last_run_job,
                     (SELECT MIN(j.id) FROM jobs j WHERE j.policy = p.id AND j.finished_at IS NULL
-                        AND j.status = 'running' AND j.action <> 'evaluate') AS running_job
+                        AND j.status = 'running' AND j.action NOT IN (",
+            longshore_model::job_actions!(is_evaluation),
+            ")) AS running_job
              FROM policies p
              JOIN repositories r ON r.id = p.repository
              LEFT JOIN repositories t ON t.id = p.target

@@ -17,19 +17,15 @@ use crate::{
     activity::{self, NewActivity},
     conn::{change, row, value},
     convert::{json, micros, parse},
-    jobs::{self, NewJob},
-    manifests,
+    jobs, manifests,
 };
 use longshore_model::{
     Author, Lineage, Message, Provenance, Repository, RepositoryId, Revision, TagRecord, Timestamp,
     activity::ActivityKind,
-    job::{Action, Cause, Parameters},
+    job::orders,
     message::{self, PlaceRef, PollMessage, PromotionMessage, RemoteRef, RepositoryRef, TagRef},
 };
 use longshore_oci::{Digest, Tag};
-
-/// How often an evaluation is begun again; only a database in trouble makes it fail.
-const EVALUATION_RETRIES: u32 = 10;
 
 /// A tag as it shall be.
 #[derive(Debug, Clone, Copy)]
@@ -231,23 +227,16 @@ async fn react(tx: &mut Tx, record: &TagRecord, author: &Author, now: Timestamp)
         true => subject_of_digest_tag(tx, record).await?,
         false => manifests::subject(tx, &record.digest).await?,
     };
-    let parameters = match subject {
-        Some(subject) => Parameters::FollowSubject {
-            repository: record.repository,
-            referrer: record.digest.clone(),
-            subject,
-            tag: digest_tag.then(|| record.name.clone()),
-        },
+    let order = match subject {
+        Some(subject) => {
+            let tag = digest_tag.then(|| record.name.clone());
+            orders::follow(record.repository, record.digest.clone(), subject, tag, author.clone(), now)
+        }
         // Its subject is not here, so it went nowhere.
         None if digest_tag => return Ok(()),
-        None => Parameters::EvaluateTag {
-            repository: record.repository,
-            tag: record.name.clone(),
-            digest: record.digest.clone(),
-            revision: record.revision,
-        },
+        None => orders::evaluate(record, author.clone(), now),
     };
-    enqueue_reaction(tx, record.repository, parameters, author, now).await
+    jobs::enqueue(tx, order, now).await.map(drop)
 }
 
 /// What a digest tag hangs on. A tag has no room for all digits of SHA-512; there the manifest whose
@@ -261,29 +250,6 @@ async fn subject_of_digest_tag(conn: &mut Conn, record: &TagRecord) -> Result<Op
     let begins = format!("{}:{}%", tag.algorithm, tag.hex);
     let found = row!(conn, (String,), sql, record.repository.to_string(), begins)?;
     found.map(|(digest,)| parse("digest", &digest)).transpose()
-}
-
-/// Enqueues the evaluation of what arrived in a repository.
-pub(crate) async fn enqueue_reaction(
-    tx: &mut Tx,
-    repository: RepositoryId,
-    parameters: Parameters,
-    author: &Author,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let order = NewJob {
-        action: Action::Evaluate,
-        parameters,
-        cause: Cause::TagChanged { author: author.clone() },
-        policy: None,
-        repository: Some(repository),
-        parent: None,
-        retry_of: None,
-        serial_key: None,
-        scheduled_at: now,
-        retries: EVALUATION_RETRIES,
-    };
-    jobs::enqueue(tx, order, now).await.map(drop)
 }
 
 async fn tell(tx: &mut Tx, record: &TagRecord, now: Timestamp) -> Result<(), Error> {

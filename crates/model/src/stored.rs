@@ -37,7 +37,7 @@ pub trait Speaks {
     /// As one reader is shown it.
     fn shown(self, eyes: &dyn Eyes) -> Self::Shown;
 
-    /// Notes what its messages refer to.
+    /// Notes all that it refers to.
     fn mention(&self, mentions: &Mentions) {
         self.messages().into_iter().for_each(|message| mentions.note(message));
     }
@@ -63,6 +63,11 @@ impl Speaks for Job {
         self.error.iter().chain(&self.outcome).collect()
     }
 
+    fn mention(&self, mentions: &Mentions) {
+        self.messages().into_iter().for_each(|message| mentions.note(message));
+        let _ = self.parameters.is_seen(mentions);
+    }
+
     fn shown(self, eyes: &dyn Eyes) -> job::Job {
         let sentence = |message: Option<Message>| message.map(|message| message.sentence(eyes));
         job::Job {
@@ -70,7 +75,7 @@ impl Speaks for Job {
             action: self.action,
             status: self.status,
             cause: self.cause,
-            parameters: self.parameters,
+            parameters: self.parameters.shown(eyes),
             policy: self.policy,
             repository: self.repository,
             repository_name: self.repository_name,

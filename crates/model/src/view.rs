@@ -1,7 +1,7 @@
 //! Answers of use cases that are no thing of their own: what a page or script asks for at once.
 
 use jiff::Timestamp;
-use longshore_oci::Tag;
+use longshore_oci::{RemoteName, RepositoryName, Tag};
 use longshore_policy::Moment;
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,18 @@ use serde::{Deserialize, Serialize};
 pub const ANOTHER_REPOSITORY: &str = "another/repository";
 /// Stands in views for the host of a remote that the reader may not see.
 pub const ANOTHER_REGISTRY: &str = "another registry";
+
+/// [`ANOTHER_REPOSITORY`] as the name that it is.
+#[must_use]
+pub fn another_repository() -> RepositoryName {
+    ANOTHER_REPOSITORY.parse().expect("the stand-in is a name")
+}
+
+/// The same, as the name of a repository at another registry.
+#[must_use]
+pub fn another_remote_repository() -> RemoteName {
+    another_repository().into()
+}
 
 /// A repository's name in a view, where it is one: what an address or a field of a form may be made of.
 #[must_use]
@@ -87,4 +99,14 @@ pub struct GarbageRules {
     pub undo: u64,
     /// How often somebody looks; none: only when asked.
     pub every: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stand_in_is_nobodys_name() {
+        assert!(another_repository().to_namespace().is_reserved());
+    }
 }

@@ -11,7 +11,6 @@ use longshore_model::{
 
 use super::{
     calls,
-    describe::{describe, remote_host},
     facts::{JobFacts, JobProgress},
     log::{Log, append},
     moving::Moving,
@@ -85,7 +84,7 @@ fn Loading(parts: Parts) -> impl IntoView {
         }),
         News::Opened | News::Event(_) => {}
     });
-    let what = describe(&loaded);
+    let what = loaded.sentence();
     let job = moving.now(loaded);
     view! {
         <PageTitle text=what.clone()/>
@@ -131,7 +130,7 @@ fn Ending(job: Memo<Job>) -> impl IntoView {
                 .into_any(),
             );
         }
-        if let Some((host, back_off)) = job.with(|job| remote_host(job).zip(job.back_off.clone())) {
+        if let Some((host, back_off)) = job.with(Job::waits_for) {
             return Some(
                 view! {
                     <Alert tone=Tone::Warn>

@@ -4,12 +4,12 @@ use leptos::{either::Either, prelude::*};
 use leptos_router::components::A;
 use longshore_model::{
     PolicyId, PolicyKind,
-    job::{Action, Job, Parameters, Status},
+    job::{Job, Status},
     view::named,
 };
 
 use super::{
-    describe::{action_label, cause},
+    describe::cause,
     progress::{Pace, Took},
 };
 use crate::{
@@ -88,7 +88,7 @@ pub(super) fn JobFacts(job: Memo<Job>) -> impl IntoView {
     view! {
         <Panel title="Facts">
             <Facts>
-                <Fact name="Action">{action_label(fixed.action)}</Fact>
+                <Fact name="Action">{fixed.action.label()}</Fact>
                 <Fact name="Cause">{cause(&fixed.cause)}</Fact>
                 {repository.map(|name| {
                     let href = paths::below(&name, "");
@@ -111,14 +111,10 @@ pub(super) fn JobFacts(job: Memo<Job>) -> impl IntoView {
 
 /// What the policy behind a job is called, and where it is listed.
 fn policy(repository: &str, id: PolicyId, job: &Job) -> (&'static str, String) {
-    match (job.action, &job.parameters) {
-        (Action::PushMirrorTag, _) | (_, Parameters::ApplyPolicy { kind: PolicyKind::PushMirror, .. }) => {
-            ("Push mirror", paths::mirror(repository, id))
-        }
-        (Action::PollMirror, _) => ("Pull mirror", paths::mirror(repository, id)),
-        (Action::Evaluate | Action::GarbageCollect | Action::Scrub, _) => {
-            ("Promotion policy", paths::promotion(repository, id))
-        }
+    match job.parameters.concerns().policy.map(|(_, kind)| kind) {
+        Some(PolicyKind::PushMirror) => ("Push mirror", paths::mirror(repository, id)),
+        Some(PolicyKind::PullMirror) => ("Pull mirror", paths::mirror(repository, id)),
+        Some(PolicyKind::Promotion) | None => ("Promotion policy", paths::promotion(repository, id)),
     }
 }
 

@@ -1,12 +1,9 @@
 //! Which jobs a list shows, as its address says it.
 
 use leptos::prelude::*;
-use longshore_model::job::{Action, Job, JobFilter, Status};
+use longshore_model::job::{Action, JobFilter, Status};
 
-use super::{
-    SECTION,
-    describe::{action_label, status_label},
-};
+use super::{SECTION, describe::status_label};
 use crate::{
     components::{Choice, FilterSelect, ListQuery, SearchBox, in_browser},
     server::suggest_repositories,
@@ -28,16 +25,6 @@ pub(super) fn filter(query: &ListQuery) -> JobFilter {
     }
 }
 
-/// Whether a job belongs into a list with this filter.
-pub(super) fn passes(filter: &JobFilter, job: &Job) -> bool {
-    filter.action.is_none_or(|action| action == job.action)
-        && filter.status.is_none_or(|status| status == job.status)
-        && filter.policy.is_none_or(|policy| Some(policy) == job.policy)
-        && filter.parent.is_none_or(|parent| Some(parent) == job.parent)
-        && filter.repository.as_ref().is_none_or(|name| Some(name) == job.repository_name.as_ref())
-        && !(filter.without_evaluations && job.action == Action::Evaluate)
-}
-
 /// The search and the filters above the list.
 #[component]
 pub(super) fn JobFilters(
@@ -49,7 +36,7 @@ pub(super) fn JobFilters(
     };
     let actions = [(TRANSFERS, "All but evaluations")]
         .into_iter()
-        .chain(Action::ALL.map(|action| (action.as_str(), action_label(action))))
+        .chain(Action::ALL.map(|action| (action.as_str(), action.label())))
         .map(|(word, label)| Choice::new(word, label))
         .collect();
     let statuses = Status::ALL.map(|status| Choice::new(status.as_str(), status_label(status).0)).to_vec();
@@ -114,8 +101,8 @@ mod tests {
     fn only_what_the_filter_asks_for_arrives() {
         let job = job(Parameters::PollAll);
         let filter = JobFilter { action: Some(job.action), status: Some(job.status), ..JobFilter::default() };
-        assert!(passes(&filter, &job));
-        assert!(!passes(&JobFilter { status: Some(Status::Done), ..filter.clone() }, &job));
-        assert!(!passes(&JobFilter { repository: "qa/website".parse().ok(), ..filter }, &job));
+        assert!(filter.passes(&job));
+        assert!(!JobFilter { status: Some(Status::Done), ..filter.clone() }.passes(&job));
+        assert!(!JobFilter { repository: "qa/website".parse().ok(), ..filter }.passes(&job));
     }
 }

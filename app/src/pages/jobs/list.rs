@@ -5,7 +5,7 @@ use longshore_model::{Page, job};
 
 use super::{
     SECTION, calls,
-    filter::{JobFilters, filter, passes},
+    filter::{JobFilters, filter},
     moving::Moving,
     table::JobTable,
 };
@@ -38,7 +38,7 @@ pub fn Jobs() -> impl IntoView {
         move |news| match news {
             News::Opened => page.refetch(),
             News::Event(job::Event::Job { job }) => moving.take(*job, |job| {
-                query.with_untracked(|query| query.page().start.is_none() && passes(&filter(query), job))
+                query.with_untracked(|query| query.page().start.is_none() && filter(query).passes(job))
             }),
             News::Event(_) => {}
         },

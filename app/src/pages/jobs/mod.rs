@@ -11,8 +11,6 @@ mod moving;
 mod progress;
 mod table;
 
-pub(super) use describe::{action_label, describe};
-
 use leptos::prelude::*;
 
 use crate::routes::{Reader, Route, Section};

@@ -5,7 +5,7 @@ use leptos_router::components::A;
 use longshore_model::job::{Job, Status};
 
 use super::{
-    describe::{action_label, describe, remote_host, status_label},
+    describe::status_label,
     moving::Moving,
     progress::{RowProgress, Took},
 };
@@ -36,7 +36,7 @@ pub(super) fn JobTable(
 
 #[component]
 fn Row(job: Job, moving: Moving) -> impl IntoView {
-    let (href, what, action) = (paths::job(job.id), describe(&job), action_label(job.action));
+    let (href, what, action) = (paths::job(job.id), job.sentence(), job.action.label());
     let job = moving.now(job);
     let started = move || match job.with(|job| job.started_at) {
         Some(at) => Either::Left(view! { <RelativeTime at=at/> }),
@@ -49,7 +49,7 @@ fn Row(job: Job, moving: Moving) -> impl IntoView {
                 view! { <p class="row-detail">"Held: " {why} ", since " <RelativeTime at=since/> "."</p> };
             return Some(Either::Left(waits));
         }
-        if let Some((host, back_off)) = job.with(|job| remote_host(job).zip(job.back_off.clone())) {
+        if let Some((host, back_off)) = job.with(Job::waits_for) {
             let waits = view! {
                 <p class="row-detail">
                     "Waits for " {host} ", which is tried again " <TimeUntil at=back_off.until/> ": "

@@ -2,16 +2,10 @@
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::components::A;
-use longshore_model::{
-    Page,
-    job::{Job, Parameters},
-    pause::HeldJob,
-    view::named,
-};
+use longshore_model::{Page, pause::HeldJob, view::named};
 
 use crate::{
     components::{EmptyState, ListPager, RelativeTime, Table},
-    pages::jobs::{action_label, describe},
     paths,
 };
 
@@ -41,16 +35,17 @@ pub(super) fn Queue(
 
 #[component]
 fn Row(held: HeldJob) -> impl IntoView {
-    let action = action_label(held.action);
+    let action = held.action.label();
     let (what, repository, tag) = match &held.job {
         Some(job) => {
-            let (href, what) = (paths::job(job.id), describe(job));
+            let (href, what) = (paths::job(job.id), job.sentence());
             let repository = job.repository_name.as_ref().and_then(|name| named(name.as_ref()));
             let repository = repository.map(str::to_owned).map(|name| {
                 let href = paths::below(&name, "");
                 view! { <A href=href>{name}</A> }
             });
-            (Either::Left(view! { <A href=href>{what}</A> }), repository, tag_of(job))
+            let tag = job.parameters.concerns().tag.map(ToString::to_string);
+            (Either::Left(view! { <A href=href>{what}</A> }), repository, tag)
         }
         None => (
             Either::Right(view! { <span class="muted">"About a repository that you may not see"</span> }),
@@ -66,20 +61,5 @@ fn Row(held: HeldJob) -> impl IntoView {
             <td class="nowrap" data-label="Action">{action}</td>
             <td class="nowrap" data-label="Waits since"><RelativeTime at=held.since/></td>
         </tr>
-    }
-}
-
-/// The tag that a job is about.
-fn tag_of(job: &Job) -> Option<String> {
-    match &job.parameters {
-        Parameters::EvaluateTag { tag, .. } => Some(tag.to_string()),
-        Parameters::PushTag { tag, .. } | Parameters::FollowSubject { tag, .. } => {
-            tag.as_ref().map(ToString::to_string)
-        }
-        Parameters::ApplyPolicy { .. }
-        | Parameters::Poll { .. }
-        | Parameters::PollAll
-        | Parameters::CollectGarbage { .. }
-        | Parameters::Scrub => None,
     }
 }

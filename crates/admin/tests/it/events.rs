@@ -6,7 +6,7 @@ use futures::StreamExt;
 use longshore_admin::{EventFilter, EventStream, News};
 use longshore_metadata::jobs::{self, NewJob};
 use longshore_metadata::{Error, Priority};
-use longshore_model::job::{Action, Cause, Event, Parameters, Status};
+use longshore_model::job::{Cause, Event, Parameters, Status};
 use longshore_model::{Actor, Author, Clock, Code, RepositoryId, Visibility};
 use std::time::Duration;
 
@@ -66,7 +66,6 @@ async fn enqueue(scene: &Scene, repository: RepositoryId, count: u64) {
         Box::pin(async move {
             for _ in 0..count {
                 let job = NewJob {
-                    action: Action::PollMirror,
                     parameters: Parameters::PollAll,
                     cause: Cause::Asked { author: Author::System },
                     policy: None,

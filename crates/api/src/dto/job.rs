@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use longshore_model::job::{Action, Cause, Job as Model, LogLine as ModelLine, Parameters, Progress, Status};
+use longshore_model::job::{Action, Cause, Job as Model, LogLine as ModelLine, Progress, Status};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -12,40 +12,6 @@ use super::pause::Pause;
 use super::remote::RemoteWait;
 use super::tag::word;
 use crate::extract::Wire;
-
-/// What a job does.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum JobAction {
-    /// Ask the policies of a repository about a tag, and do what they say.
-    Evaluate,
-    /// Copy one tag to another registry.
-    PushMirrorTag,
-    /// Bring the tags of another registry in; as a parent, of several pull mirrors.
-    PollMirror,
-    /// Remove what nothing needs any more.
-    GarbageCollect,
-    /// Read and verify everything that is stored.
-    Scrub,
-}
-
-/// Where a job stands.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum JobStatus {
-    /// Until a worker takes it, or until its time comes.
-    Waiting,
-    /// A worker has it.
-    Running,
-    /// Ended well.
-    Done,
-    /// A later change took its place.
-    Superseded,
-    /// Failed for good, or out of retries.
-    Errored,
-    /// Somebody stopped it.
-    Canceled,
-}
 
 /// One unit of background work.
 #[derive(Debug, Serialize, ToSchema)]
@@ -60,13 +26,13 @@ pub(crate) struct Job {
     #[serde(rename = "workerID")]
     worker_id: String,
     /// Where it stands.
-    status: JobStatus,
+    status: Status,
     /// When it may start.
     scheduled_at: Timestamp,
     /// When anything about it last changed.
     last_updated: Timestamp,
     /// What it does.
-    action: JobAction,
+    action: Action,
     /// DTR's field. Longshore does not count retries: it tries again for as long as `--retry-hours` says, so a job
     /// may be begun again while this is 0.
     retries_left: u32,
@@ -139,18 +105,19 @@ impl From<Progress> for JobProgress {
 impl From<Model> for Job {
     fn from(job: Model) -> Self {
         let repository = job.repository_name.as_ref().map(ToString::to_string);
+        let here = repository.iter().map(|name| ("repository", name.clone()));
         Self {
             id: job.id.0,
             retry_from_id: job.retry_of.map(|of| of.0),
             worker_id: job.worker.unwrap_or_default(),
-            status: job.status.into(),
+            status: job.status,
             scheduled_at: job.scheduled_at,
             last_updated: job.updated_at,
-            action: job.action.into(),
+            action: job.action,
             retries_left: job.retries_left,
             retries_total: job.retries_left + job.attempt.saturating_sub(1),
             capacity_map: BTreeMap::new(),
-            parameters: parameters(&job.parameters, repository.as_deref()),
+            parameters: here.chain(job.parameters.texts()).collect(),
             deadline: String::new(),
             stop_timeout: String::new(),
             repository,
@@ -170,31 +137,6 @@ impl From<Model> for Job {
     }
 }
 
-impl From<Action> for JobAction {
-    fn from(action: Action) -> Self {
-        match action {
-            Action::Evaluate => Self::Evaluate,
-            Action::PushMirrorTag => Self::PushMirrorTag,
-            Action::PollMirror => Self::PollMirror,
-            Action::GarbageCollect => Self::GarbageCollect,
-            Action::Scrub => Self::Scrub,
-        }
-    }
-}
-
-impl From<Status> for JobStatus {
-    fn from(status: Status) -> Self {
-        match status {
-            Status::Waiting => Self::Waiting,
-            Status::Running => Self::Running,
-            Status::Done => Self::Done,
-            Status::Superseded => Self::Superseded,
-            Status::Errored => Self::Errored,
-            Status::Canceled => Self::Canceled,
-        }
-    }
-}
-
 fn cause(cause: &Cause) -> String {
     match cause {
         Cause::TagChanged { author } => format!("tag changed by {author}"),
@@ -202,50 +144,6 @@ fn cause(cause: &Cause) -> String {
         Cause::Asked { author } => format!("asked by {author}"),
         Cause::Policy { policy, .. } => policy.noun().to_owned(),
     }
-}
-
-/// DTR's jobs have a flat map of texts.
-fn parameters(parameters: &Parameters, repository: Option<&str>) -> BTreeMap<&'static str, String> {
-    let mut map = BTreeMap::new();
-    if let Some(repository) = repository {
-        map.insert("repository", repository.to_owned());
-    }
-    let mut put = |key, value: Option<String>| {
-        if let Some(value) = value {
-            map.insert(key, value);
-        }
-    };
-    match parameters {
-        Parameters::EvaluateTag { tag, digest, revision, .. } => {
-            put("tag", Some(tag.to_string()));
-            put("digest", Some(digest.to_string()));
-            put("revision", Some(revision.0.to_string()));
-        }
-        Parameters::ApplyPolicy { policy, kind, .. } => {
-            put("policyID", Some(policy.to_string()));
-            put("kind", Some(kind.as_str().to_owned()));
-        }
-        Parameters::FollowSubject { referrer, subject, tag, .. } => {
-            put("referrer", Some(referrer.to_string()));
-            put("subject", Some(subject.to_string()));
-            put("tag", tag.as_ref().map(ToString::to_string));
-        }
-        Parameters::PushTag { tag, digest, remote_host, remote_repository, target_tag, .. } => {
-            put("tag", tag.as_ref().map(ToString::to_string));
-            put("digest", Some(digest.to_string()));
-            put("remoteHost", Some(remote_host.clone()));
-            put("remoteRepository", Some(remote_repository.to_string()));
-            put("remoteTag", target_tag.as_ref().map(ToString::to_string));
-        }
-        Parameters::Poll { policy, remote_host, remote_repository, .. } => {
-            put("policyID", Some(policy.to_string()));
-            put("remoteHost", Some(remote_host.clone()));
-            put("remoteRepository", Some(remote_repository.to_string()));
-        }
-        Parameters::PollAll | Parameters::Scrub => {}
-        Parameters::CollectGarbage { dry_run } => put("dryRun", Some(dry_run.to_string())),
-    }
-    map
 }
 
 /// A page of jobs, newest first.

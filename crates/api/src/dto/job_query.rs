@@ -82,11 +82,7 @@ impl JobQuery {
             "gc" | "onlinegc" => Ok(Wanted::One(Action::GarbageCollect)),
             word => match Action::ALL.into_iter().find(|action| action.as_str() == word) {
                 Some(action) => Ok(Wanted::One(action)),
-                None => Err(unknown(
-                    "action",
-                    word,
-                    "evaluate, push_mirror_tag, poll_mirror, garbage_collect and scrub",
-                )),
+                None => Err(unknown("action", word, &Action::ALL.map(Action::as_str).join(", "))),
             },
         }
     }

@@ -1,7 +1,7 @@
 //! Tags, where they came from, and what may be done with one by hand.
 
 use jiff::Timestamp;
-use longshore_model::job::{Job, Parameters};
+use longshore_model::job::{Concerns, Job};
 use longshore_model::tag::{PolicyAnswer as ModelAnswer, TagDetail, TagSummary};
 use longshore_model::{Provenance, TagRecord};
 use longshore_oci::Descriptor;
@@ -378,14 +378,15 @@ pub(crate) struct PushMirroring {
 impl PushMirroring {
     /// None for a job that pushes nothing.
     pub(crate) fn of(job: &Job) -> Option<Self> {
-        let Parameters::PushTag { digest, remote_repository, target_tag, .. } = &job.parameters else {
+        let Concerns { manifest: Some(digest), transfer: Some(transfer), .. } = job.parameters.concerns()
+        else {
             return None;
         };
         Some(Self {
             mirroring_policy_id: job.policy.map(|policy| policy.0),
             digest: digest.to_string(),
-            remote_repository: remote_repository.to_string(),
-            remote_tag: target_tag.as_ref().map(ToString::to_string).unwrap_or_default(),
+            remote_repository: transfer.repository.to_string(),
+            remote_tag: transfer.tag.map(ToString::to_string).unwrap_or_default(),
             job_id: job.id.0,
         })
     }

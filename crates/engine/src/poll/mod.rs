@@ -7,13 +7,7 @@ mod foresee;
 mod plan;
 mod survey;
 
-use crate::{
-    Engine,
-    journal::Journal,
-    memory::Lasting,
-    trouble::Trouble,
-    worker::{Finished, NET},
-};
+use crate::{Engine, journal::Journal, memory::Lasting, sorts::Finished, trouble::Trouble, worker::NET};
 use carry::Carrier;
 pub use foresee::ForeseeError;
 use jiff::SignedDuration;

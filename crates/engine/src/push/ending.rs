@@ -2,7 +2,7 @@
 //! the transaction that ends the job.
 
 use super::{Order, Sent, missing};
-use crate::{Engine, orders, orders::Shipment, trouble::Trouble};
+use crate::{Engine, trouble::Trouble};
 use longshore_metadata::{
     Error, Priority, Tx, activity,
     deliveries::{self, Delivery},
@@ -12,7 +12,10 @@ use longshore_metadata::{
 use longshore_model::{
     Author, JobId, Message, PolicyKind, Repository, Timestamp,
     activity::ActivityKind,
-    job::Status,
+    job::{
+        Status,
+        orders::{self, Shipment},
+    },
     message::PushMessage,
     policy::RunCode,
     stored::{Job, LastRun},

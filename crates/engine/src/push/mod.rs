@@ -9,7 +9,6 @@ use crate::{
     Engine, family,
     journal::Journal,
     memory::Lasting,
-    orders::{Destination, Shipment},
     outgoing::{runs_wild, stops},
     pause::{Culprit, pause},
     transfer::push::{Push, Target},
@@ -24,7 +23,10 @@ use longshore_metadata::{
 };
 use longshore_model::{
     PolicyKind, Repository, RepositoryId, TagRecord,
-    job::Parameters,
+    job::{
+        Parameters,
+        orders::{Destination, Shipment},
+    },
     message::{JobMessage, PlaceRef, PolicyMessage, PushMessage, RemoteRef, Trouble as Said},
 };
 use longshore_oci::{Digest, Reference, RemoteName};

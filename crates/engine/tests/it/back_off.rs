@@ -3,8 +3,8 @@
 use crate::support::{Ahead, ScriptedRegistry, World, world::author};
 use axum::http::Method;
 use jiff::SignedDuration;
-use longshore_engine::orders;
 use longshore_metadata::{jobs, pull_mirrors, remotes};
+use longshore_model::job::orders;
 use longshore_model::{
     JobId,
     job::{Cause, Job, Status},

@@ -2,7 +2,7 @@
 
 use crate::support::{ScriptedRegistry, World, world::author};
 use axum::http::Method;
-use longshore_engine::orders;
+use longshore_model::job::orders;
 use longshore_model::{
     job::{Action, Cause, Job, Status},
     stored::PullMirror,

@@ -3,8 +3,8 @@
 
 use crate::support::{ScriptedRegistry, World};
 use axum::http::Method;
-use longshore_engine::orders;
 use longshore_metadata::{jobs::NewJob, pull_mirrors, push_mirrors};
+use longshore_model::job::orders;
 use longshore_model::{
     Aspect, Author, LastChange, PolicyKind, Repository,
     job::{Cause, Job, Status},

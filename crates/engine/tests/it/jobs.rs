@@ -3,8 +3,8 @@
 use crate::support::{ScriptedRegistry, World, world::author};
 use axum::http::Method;
 use jiff::SignedDuration;
-use longshore_engine::orders;
 use longshore_metadata::{jobs, pull_mirrors};
+use longshore_model::job::orders;
 use longshore_model::{
     BootId, JobId,
     job::{Action, Cause, Status},

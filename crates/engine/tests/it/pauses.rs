@@ -4,8 +4,9 @@ use crate::jobs::hanging;
 use crate::support::{ScriptedRegistry, World, world::author};
 use axum::http::Method;
 use jiff::SignedDuration;
-use longshore_engine::{PromoteNow, orders};
+use longshore_engine::PromoteNow;
 use longshore_metadata::{jobs, pauses, pull_mirrors};
+use longshore_model::job::orders;
 use longshore_model::{
     PauseReason, PauseScope, Queued,
     job::{Action, Cause, Job, Status},

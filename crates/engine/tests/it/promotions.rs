@@ -4,40 +4,22 @@ use crate::support::{
     World,
     world::{author, rule},
 };
-use longshore_engine::{PromoteError, PromoteNow, orders};
+use longshore_engine::{PromoteError, PromoteNow};
 use longshore_metadata::{
     Change,
     jobs::{self, NewJob},
     promotions, repositories, storage, tags,
 };
+use longshore_model::job::orders;
 use longshore_model::{
     ImmutableTags, Lineage, PolicyId, PolicyKind, Provenance, Repository, RepositoryState, TagRecord,
-    job::{Action, Cause, Parameters, Status},
-    message::Everything,
-    repository::RepositoryChange,
-    tag::AnswerResult,
+    job::Status, message::Everything, repository::RepositoryChange, tag::AnswerResult,
 };
 use longshore_policy::Rules;
 use longshore_testkit::corpus;
 
 fn evaluation(tag: &TagRecord) -> NewJob {
-    NewJob {
-        action: Action::Evaluate,
-        parameters: Parameters::EvaluateTag {
-            repository: tag.repository,
-            tag: tag.name.clone(),
-            digest: tag.digest.clone(),
-            revision: tag.revision,
-        },
-        cause: Cause::TagChanged { author: author() },
-        policy: None,
-        repository: Some(tag.repository),
-        parent: None,
-        retry_of: None,
-        serial_key: None,
-        scheduled_at: tag.updated_at,
-        retries: 0,
-    }
+    NewJob { retries: 0, ..orders::evaluate(tag, author(), tag.updated_at) }
 }
 
 /// What the engine would do by itself is done here by hand, in an order of the test's choosing.

@@ -3,8 +3,9 @@
 use crate::support::{ScriptedRegistry, World};
 use axum::http::Method;
 use longshore_content::Restore;
-use longshore_engine::{ForeseeError, orders};
+use longshore_engine::ForeseeError;
 use longshore_metadata::pull_mirrors;
+use longshore_model::job::orders;
 use longshore_model::{
     Author, Provenance, RepositoryState,
     job::{Cause, Job, Status},

@@ -2,8 +2,8 @@
 
 use crate::support::{ScriptedRegistry, World, world::author};
 use axum::http::Method;
-use longshore_engine::orders::{self, Destination, Shipment};
 use longshore_metadata::{activity, push_mirrors, repositories::Visible};
+use longshore_model::job::orders::{self, Destination, Shipment};
 use longshore_model::{
     Author, PageRequest,
     activity::{ActivityFilter, ActivityKind},

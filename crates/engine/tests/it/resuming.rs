@@ -3,8 +3,8 @@
 use crate::support::{Ahead, ScriptedRegistry, World};
 use axum::http::Method;
 use jiff::SignedDuration;
-use longshore_engine::orders;
 use longshore_metadata::jobs;
+use longshore_model::job::orders;
 use longshore_model::{
     JobId,
     job::{Cause, Job, Status},

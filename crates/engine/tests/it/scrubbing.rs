@@ -1,8 +1,8 @@
 //! The scrub: what is damaged comes from where mirrors say that it is.
 
 use crate::support::{ScriptedRegistry, World};
-use longshore_engine::orders;
 use longshore_metadata::manifests;
+use longshore_model::job::orders;
 use longshore_model::job::{Cause, Status};
 use longshore_testkit::corpus;
 

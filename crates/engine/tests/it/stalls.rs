@@ -2,7 +2,7 @@
 
 use crate::support::{ScriptedRegistry, World};
 use axum::http::Method;
-use longshore_engine::orders;
+use longshore_model::job::orders;
 use longshore_model::job::{Cause, Job, Status};
 use longshore_remote::Patience;
 use longshore_testkit::{

@@ -7,7 +7,7 @@ use crate::{
     conn::{change, rows, value},
     convert::{id, micros},
 };
-use longshore_model::{BootId, JobId, Message, Timestamp};
+use longshore_model::{BootId, JobId, Message, Timestamp, job_actions};
 
 /// Takes running jobs out of their workers' hands at `$1`: into the queue again, or to the end for
 /// those that somebody asked to stop.
@@ -95,9 +95,12 @@ pub async fn release_all(tx: &mut Tx, not_of: BootId, now: Timestamp) -> Result<
 /// Grows with the jobs that wait outside of lanes: parents of polls, and those.
 pub async fn line_up(tx: &mut Tx) -> Result<u64, Error> {
     lock_endings(tx).await?;
-    let sql = "UPDATE jobs SET lane = remote || '/' || (SELECT r.namespace FROM repositories r WHERE r.id = jobs.repository)
-               WHERE lane IS NULL AND remote IS NOT NULL AND finished_at IS NULL
-                 AND action IN ('push_mirror_tag', 'poll_mirror')";
+    let sql = concat!(
+        "UPDATE jobs SET lane = remote || '/' || (SELECT r.namespace FROM repositories r WHERE r.id = jobs.repository)
+         WHERE lane IS NULL AND remote IS NOT NULL AND finished_at IS NULL AND action IN (",
+        job_actions!(has_lanes),
+        ")"
+    );
     let lined_up = change!(tx.conn, sql)?;
     if lined_up > 0 {
         tx.announce(Change::JobsWaiting(None));

@@ -220,9 +220,9 @@ async fn claim_from(
         // The parameter is named so that both statements have the same ones.
         // An evaluation may take several transactions. Until it has ended, later changes of its repository wait: each
         // revision is evaluated in its turn (semantics 36), whichever server does it.
-        None if action == Action::Evaluate => from!(
+        None if action.is_evaluation() => from!(
             "j.lane IS NULL AND $7 IS NULL AND (j.policy IS NOT NULL OR NOT EXISTS (
-                 SELECT 1 FROM jobs o WHERE o.status = 'running' AND o.action = 'evaluate' AND o.policy IS NULL
+                 SELECT 1 FROM jobs o WHERE o.status = 'running' AND o.action = $1 AND o.policy IS NULL
                  AND o.repository = j.repository))"
         ),
         None => from!("j.lane IS NULL AND $7 IS NULL"),
@@ -303,22 +303,11 @@ mod tests {
     use jiff::SignedDuration;
     use longshore_model::{
         Author, BootId, JobId, Timestamp,
-        job::{Action, Cause, Parameters, Status},
+        job::{Action, Cause, Status, orders},
     };
 
     fn order() -> jobs::NewJob {
-        jobs::NewJob {
-            action: Action::Scrub,
-            parameters: Parameters::Scrub,
-            cause: Cause::Asked { author: Author::System },
-            policy: None,
-            repository: None,
-            parent: None,
-            retry_of: None,
-            serial_key: Some("scrub".to_owned()),
-            scheduled_at: Timestamp::UNIX_EPOCH,
-            retries: 0,
-        }
+        orders::scrub(Cause::Asked { author: Author::System }, Timestamp::UNIX_EPOCH)
     }
 
     #[tokio::test]

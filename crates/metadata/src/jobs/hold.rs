@@ -14,7 +14,7 @@ use crate::{
     page::{self, COUNTED, Reading, counted, pages},
 };
 use longshore_model::{
-    JobId, Message, Page, PageRequest, PauseScope, PolicyId, Queued, Timestamp,
+    JobId, Message, Page, PageRequest, PauseScope, PolicyId, Queued, Timestamp, job_actions,
     pause::{Held, Resumed},
     stored::Job,
 };
@@ -44,22 +44,25 @@ pub(super) use narrowest;
 /// such as the parent of several polls, only waits for others.
 macro_rules! covered {
     () => {
-        "repository IS NOT NULL AND action IN ('evaluate', 'push_mirror_tag', 'poll_mirror')
-         AND ($2 = 'system' OR $2 = 'remote/' || remote
+        concat!(
+            "repository IS NOT NULL AND action IN (",
+            job_actions!(is_pausable),
+            ") AND ($2 = 'system' OR $2 = 'remote/' || remote
               OR $2 = 'namespace/' || (SELECT r.namespace FROM repositories r WHERE r.id = jobs.repository))"
+        )
     };
 }
 
 /// Which of the jobs that the pause `$1` holds are older ones, where a newer one says all that they would:
-/// the same tag again, the same place at another registry. The newest is of the newest change: a job that
+/// a change of the same tag again, the same place at another registry. The newest is of the newest change: a job that
 /// somebody tries again is younger than what it does.
 macro_rules! older {
-    ($what:literal, $tag:literal, $revision:literal) => {
+    ($tag:literal, $revision:literal) => {
         concat!(
             "SELECT id FROM (
                 SELECT id, ROW_NUMBER() OVER (PARTITION BY subject ORDER BY revision DESC, id DESC) AS place FROM (
-                    SELECT id, COALESCE(serial_key, repository || ':' || CASE ", $what,
-            " WHEN 'evaluate_tag' THEN ", $tag, " END) AS subject, COALESCE(", $revision, ", 0) AS revision FROM jobs
+                    SELECT id, COALESCE(serial_key, repository || ':' || CASE WHEN ", $revision,
+            " IS NOT NULL THEN ", $tag, " END) AS subject, COALESCE(", $revision, ", 0) AS revision FROM jobs
                     WHERE status = 'waiting' AND held_by = $1) subjects
                 WHERE subject IS NOT NULL) places
              WHERE place > 1"
@@ -67,14 +70,12 @@ macro_rules! older {
     };
     (of sqlite) => {
         older!(
-            "json_extract(parameters, '$.what')",
             "json_extract(parameters, '$.tag')",
             "json_extract(parameters, '$.revision')"
         )
     };
     (of postgres) => {
         older!(
-            "parameters::json ->> 'what'",
             "parameters::json ->> 'tag'",
             "(parameters::json ->> 'revision')::bigint"
         )

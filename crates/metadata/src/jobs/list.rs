@@ -16,6 +16,7 @@ use crate::{
 use longshore_model::{
     Author, JobId, Page, PageRequest, RepositoryId, Total,
     job::{Action, Cause, JobFilter, Status},
+    job_actions,
     stored::Job,
 };
 
@@ -30,26 +31,36 @@ struct Statements {
     count: &'static str,
 }
 
-macro_rules! listed {
-    ($found_by:literal) => {
-        Statements {
-            rows: pages!({ select!("WHERE ", $found_by, listed!(@conditions)) }
-                         down ["jobs.id"], key "$2", edge "$3", limit "$4"),
-            edge: pages!({ "SELECT jobs.id FROM jobs WHERE ", $found_by }
-                         down ["jobs.id"], key "$2", limit window!()),
-            count: concat!(
-                "SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE ", $found_by, listed!(@conditions),
-                " AND jobs.id < $2 AND jobs.id >= $3 LIMIT $4) AS counted"
-            ),
-        }
+/// What is left without evaluations. The index `jobs_without_evaluations` has this very condition: neither database
+/// would find it by another.
+macro_rules! no_evaluation {
+    () => {
+        concat!("jobs.action <> ", job_actions!(is_evaluation))
     };
+}
+
+macro_rules! listed {
     (@conditions) => {
-        concat!(" AND ($5 OR jobs.repository IN (SELECT v.id FROM repositories v WHERE ", visible!("v", "$6", "$7"), ")
+        concat!(
+            " AND ($5 OR jobs.repository IN (SELECT v.id FROM repositories v WHERE ", visible!("v", "$6", "$7"), ")
              OR (jobs.repository IS NULL AND jobs.cause = $8))
             AND ($9 IS NULL OR jobs.action = $9) AND ($10 IS NULL OR jobs.status = $10)
             AND ($11 IS NULL OR jobs.repository = $11) AND ($12 IS NULL OR jobs.policy = $12)
             AND ($13 IS NULL OR jobs.id IN (SELECT w.part FROM job_parts w WHERE w.whole = $13))
-            AND (NOT $14 OR jobs.action <> 'evaluate')")
+            AND (NOT $14 OR ", no_evaluation!(), ")"
+        )
+    };
+    ($($found_by:tt)+) => {
+        Statements {
+            rows: pages!({ select!("WHERE ", $($found_by)+, listed!(@conditions)) }
+                         down ["jobs.id"], key "$2", edge "$3", limit "$4"),
+            edge: pages!({ "SELECT jobs.id FROM jobs WHERE ", $($found_by)+ }
+                         down ["jobs.id"], key "$2", limit window!()),
+            count: concat!(
+                "SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE ", $($found_by)+, listed!(@conditions),
+                " AND jobs.id < $2 AND jobs.id >= $3 LIMIT $4) AS counted"
+            ),
+        }
     };
 }
 
@@ -150,7 +161,7 @@ impl Wanted<'_> {
         } else if let Some(action) = action {
             (listed!("jobs.action = $1"), *action)
         } else if *without_evaluations {
-            (listed!("jobs.action <> 'evaluate' AND jobs.id > $1"), "")
+            (listed!(no_evaluation!(), " AND jobs.id > $1"), "")
         } else {
             (listed!("jobs.id > $1"), "")
         };

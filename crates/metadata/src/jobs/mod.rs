@@ -22,8 +22,8 @@ use crate::{
 };
 use hold::narrowest;
 use longshore_model::{
-    JobId, Message, PolicyId, RemoteId, RepositoryId, Timestamp,
-    job::{Action, Cause, Parameters},
+    JobId, Message, PolicyId, RemoteId, Timestamp,
+    job::{Action, RemoteOf},
     message::JobMessage,
     stored::Job,
 };
@@ -36,37 +36,13 @@ pub use claim::{Claim, DueLane, Lane, claim, claim_lane, lanes};
 pub use hold::{count_held, held, hold, number_held, reconsider, release_held};
 pub use list::{get_all, in_repositories, list};
 pub use log::{last_line, lines_behind, log, logs};
+pub use longshore_model::job::NewJob;
 use parts::join;
 pub use parts::{
     adopt_polls, children, enqueue_polls, is_awaited_by_others, open_part, open_wholes, parts_done,
 };
 pub(crate) use withdraw::{Of, withdraw};
 pub use work::{fence, finish, is_claimed, lock_endings, progress, renew, set_parameters};
-
-/// A job to be done.
-#[derive(Debug, Clone)]
-pub struct NewJob {
-    /// What it does.
-    pub action: Action,
-    /// What about.
-    pub parameters: Parameters,
-    /// Why it exists.
-    pub cause: Cause,
-    /// The policy behind it.
-    pub policy: Option<PolicyId>,
-    /// The local repository it is about.
-    pub repository: Option<RepositoryId>,
-    /// The job that it is a part of.
-    pub parent: Option<JobId>,
-    /// The job whose work is tried again.
-    pub retry_of: Option<JobId>,
-    /// Two jobs with one key never run at once.
-    pub serial_key: Option<String>,
-    /// When it may start.
-    pub scheduled_at: Timestamp,
-    /// How often it may be begun again.
-    pub retries: u32,
-}
 
 /// What became of the wish to stop a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +59,7 @@ pub enum CancelOutcome {
 pub async fn enqueue(tx: &mut Tx, new: NewJob, now: Timestamp) -> Result<JobId, Error> {
     let job = JobId::new();
     let remote = remote_of(tx, &new).await?;
-    let (manifest, subject) = about(&new.parameters);
+    let (action, concerns) = (new.parameters.action(), new.parameters.concerns());
     change!(
         tx.conn,
         // A pause that is committed is seen: `pauses::begin` lets nobody write jobs meanwhile.
@@ -98,7 +74,7 @@ pub async fn enqueue(tx: &mut Tx, new: NewJob, now: Timestamp) -> Result<JobId, 
             " END)"
         ),
         job.to_string(),
-        new.action.as_str(),
+        action.as_str(),
         json(&new.cause),
         json(&new.parameters),
         new.policy.map(|policy| policy.to_string()),
@@ -111,46 +87,29 @@ pub async fn enqueue(tx: &mut Tx, new: NewJob, now: Timestamp) -> Result<JobId, 
         micros(new.scheduled_at),
         false,
         remote,
-        new.action.is_pausable() && new.repository.is_some(),
-        manifest.map(Digest::as_str),
-        subject.map(Digest::as_str)
+        action.is_pausable() && new.repository.is_some(),
+        // Both stay until the job has ended (semantics 23).
+        concerns.manifest.map(Digest::as_str),
+        concerns.subject.map(Digest::as_str)
     )?;
     if let Some(parent) = new.parent {
         join(tx, job, parent).await?;
     }
-    tx.announce(Change::JobsWaiting(Some(new.action)));
+    tx.announce(Change::JobsWaiting(Some(action)));
     tx.announce(Change::Job(job));
     Ok(job)
 }
 
-/// The manifest that a job is about, and what that one refers to: both stay until the job has ended (semantics 23).
-fn about(parameters: &Parameters) -> (Option<&Digest>, Option<&Digest>) {
-    match parameters {
-        Parameters::EvaluateTag { digest, .. } | Parameters::PushTag { digest, .. } => (Some(digest), None),
-        Parameters::FollowSubject { referrer, subject, .. } => (Some(referrer), Some(subject)),
-        Parameters::ApplyPolicy { .. }
-        | Parameters::Poll { .. }
-        | Parameters::PollAll
-        | Parameters::CollectGarbage { .. }
-        | Parameters::Scrub => (None, None),
-    }
-}
-
 /// The remote that a job speaks to.
 async fn remote_of(conn: &mut Conn, new: &NewJob) -> Result<Option<String>, Error> {
-    match &new.parameters {
-        Parameters::PushTag { remote, .. } => Ok(Some(remote.to_string())),
-        Parameters::Poll { policy, .. } => {
+    match new.parameters.concerns().transfer.map(|transfer| transfer.remote) {
+        Some(RemoteOf::Job(remote)) => Ok(Some(remote.to_string())),
+        Some(RemoteOf::Mirror { id, .. }) => {
             let sql = "SELECT remote FROM policies WHERE id = $1";
-            let found: Option<(Option<String>,)> = row!(conn, (Option<String>,), sql, policy.to_string())?;
+            let found: Option<(Option<String>,)> = row!(conn, (Option<String>,), sql, id.to_string())?;
             Ok(found.and_then(|(remote,)| remote))
         }
-        Parameters::EvaluateTag { .. }
-        | Parameters::FollowSubject { .. }
-        | Parameters::ApplyPolicy { .. }
-        | Parameters::PollAll
-        | Parameters::CollectGarbage { .. }
-        | Parameters::Scrub => Ok(None),
+        None => Ok(None),
     }
 }
 

@@ -57,7 +57,7 @@ pub async fn adopt_polls(
         ($mirrors:literal) => {
             concat!(
                 "UPDATE jobs SET parent = COALESCE(parent, $1), updated_at = $2
-                 WHERE id IN (SELECT MIN(j.id) FROM jobs j WHERE j.action = 'poll_mirror' AND j.finished_at IS NULL
+                 WHERE id IN (SELECT MIN(j.id) FROM jobs j WHERE j.action = $4 AND j.finished_at IS NULL
                               AND j.policy IN (",
                 $mirrors,
                 ") GROUP BY j.policy) RETURNING id, policy"
@@ -70,7 +70,15 @@ pub async fn adopt_polls(
     };
     let mut polled = Vec::new();
     for some in mirrors.chunks(AT_ONCE) {
-        let adopted = rows!(tx.conn, (String, String), sql, whole.to_string(), micros(now), json(&some))?;
+        let adopted = rows!(
+            tx.conn,
+            (String, String),
+            sql,
+            whole.to_string(),
+            micros(now),
+            json(&some),
+            Action::PollMirror.as_str()
+        )?;
         let parts: Vec<&str> = adopted.iter().map(|(part, _)| part.as_str()).collect();
         join_all(tx, whole, &parts).await?;
         for (_, policy) in &adopted {
@@ -88,7 +96,7 @@ pub async fn enqueue_polls(tx: &mut Tx, whole: JobId, polls: &[NewJob], now: Tim
                 "INSERT INTO jobs (id, action, status, cause, parameters, policy, repository, parent, serial_key, attempt,
                     retries_left, tags_done, tags_total, bytes_done, bytes_total, created_at, scheduled_at, updated_at,
                     epoch, cancel_requested, remote, lane, held_by)
-                 SELECT n.id, 'poll_mirror', 'waiting', n.cause, n.parameters, n.policy, n.repository, $2, n.serial_key,
+                 SELECT n.id, $4, 'waiting', n.cause, n.parameters, n.policy, n.repository, $2, n.serial_key,
                     0, n.retries, 0, 0, 0, 0, $3, n.scheduled_at, $3, 0, FALSE, m.remote, m.remote || '/' || h.namespace, ",
                 narrowest!("n.repository", "m.remote"),
                 " FROM (", $orders, ") n
@@ -119,7 +127,7 @@ pub async fn enqueue_polls(tx: &mut Tx, whole: JobId, polls: &[NewJob], now: Tim
             (*part, cause, parameters, new.policy, new.repository, key, new.retries, micros(new.scheduled_at))
         };
         let orders: Vec<_> = parts.iter().zip(some).map(columns).collect();
-        change!(tx.conn, sql, json(&orders), whole.to_string(), micros(now))?;
+        change!(tx.conn, sql, json(&orders), whole.to_string(), micros(now), Action::PollMirror.as_str())?;
         join_all(tx, whole, &parts).await?;
         for part in parts {
             tx.announce(Change::Job(part));
@@ -149,10 +157,10 @@ async fn join_all(tx: &mut Tx, whole: JobId, parts: &[impl Serialize]) -> Result
 /// How many polls of all mirrors that somebody asked for have not ended. Grows with the polls that have not ended
 /// either.
 pub async fn open_wholes(conn: &mut Conn, author: &Author) -> Result<u64, Error> {
-    let sql = "SELECT COUNT(*) FROM jobs WHERE action = 'poll_mirror' AND status IN ('waiting', 'running')
+    let sql = "SELECT COUNT(*) FROM jobs WHERE action = $3 AND status IN ('waiting', 'running')
                AND repository IS NULL AND cause = $1 AND parameters = $2";
-    let cause = json(&Cause::Asked { author: author.clone() });
-    Ok(value!(conn, i64, sql, cause, json(&Parameters::PollAll))?.unsigned_abs())
+    let (cause, whole) = (Cause::Asked { author: author.clone() }, Parameters::PollAll);
+    Ok(value!(conn, i64, sql, json(&cause), json(&whole), whole.action().as_str())?.unsigned_abs())
 }
 
 /// How many parts a job has, and how many of them ended well; also those that cannot be read.

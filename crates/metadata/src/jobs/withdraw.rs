@@ -10,7 +10,7 @@ use crate::{
     convert::{id, micros},
 };
 use longshore_model::{
-    JobId, Message, PolicyId, RemoteId, RepositoryId, Timestamp,
+    JobId, Message, PolicyId, RemoteId, RepositoryId, Timestamp, job_actions,
     message::{JobMessage, Withdrawal},
 };
 use metrics::counter;
@@ -31,17 +31,17 @@ pub(crate) enum Of {
 /// The two statements that end the jobs which `$which` names by `$1` and `$2`: those that wait for one of them
 /// to copy something hear that it will not.
 macro_rules! ending {
-    ($which:literal) => {
+    ($($which:expr),+) => {
         [
             concat!(
                 "UPDATE verdicts SET result = 'failed', consequence = $3 WHERE result = 'running' AND job IN (SELECT id FROM jobs WHERE ",
-                $which, " AND id <> $2 AND finished_at IS NULL)"
+                $($which,)+ " AND id <> $2 AND finished_at IS NULL)"
             ),
             concat!(
                 "UPDATE jobs SET status = $4, outcome = CASE WHEN $4 = 'superseded' THEN $3 END,
                     error = CASE WHEN $4 = 'superseded' THEN error ELSE $3 END, finished_at = $5, updated_at = $5, held_by = NULL, boot = NULL,
                     lease_until = NULL
-                 WHERE ", $which, " AND id <> $2 AND finished_at IS NULL RETURNING id, action"
+                 WHERE ", $($which,)+ " AND id <> $2 AND finished_at IS NULL RETURNING id, action"
             ),
         ]
     };
@@ -60,7 +60,9 @@ pub(crate) async fn withdraw(tx: &mut Tx, of: Of, why: Withdrawal, now: Timestam
     let [verdicts, jobs] = match of {
         Of::Policy(..) => ending!("policy = $1"),
         Of::Repository(_) => ending!("repository = $1 AND (policy IS NOT NULL OR remote IS NOT NULL)"),
-        Of::PollsInto(_) => ending!("repository = $1 AND action = 'poll_mirror'"),
+        Of::PollsInto(_) => {
+            ending!("repository = $1 AND action IN (", job_actions!(fills_repository), ")")
+        }
         Of::Remote(_) => ending!("remote = $1"),
     };
     let (sentence, status) = (Message::from(JobMessage::Withdrawn { why }).stored(), why.status());

@@ -5,7 +5,7 @@ use crate::scene::{Scene, at, digest, index_json, order, put};
 use longshore_metadata::garbage::{self, Cutoffs, Kind, Standing};
 use longshore_metadata::jobs::NewJob;
 use longshore_metadata::{blobs, jobs, manifests, repositories, undo};
-use longshore_model::job::{Action, Cause, Parameters};
+use longshore_model::job::{Cause, Parameters};
 use longshore_model::{Author, RepositoryId};
 use longshore_oci::Digest;
 
@@ -184,7 +184,6 @@ async fn semantics_23_what_a_poll_has_brought_stays_until_it_ends_however_long_t
     let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
     let (image, elsewhere) = (scene.image(&dev, 1).await, scene.image(&qa, 2).await);
     let poll = NewJob {
-        action: Action::PollMirror,
         parameters: Parameters::PollAll,
         cause: Cause::Schedule,
         policy: None,
@@ -268,7 +267,6 @@ async fn semantics_23_what_a_waiting_job_is_about_has_a_root_whatever_else_waits
     let (image, signature) = (scene.image(&dev, 1).await, scene.image(&dev, 2).await);
     assert_eq!(rootless_of(&scene, dev.id, &before(5)).await.len(), 2);
     let follow = NewJob {
-        action: Action::Evaluate,
         parameters: Parameters::FollowSubject {
             repository: dev.id,
             referrer: signature,

@@ -71,8 +71,7 @@ async fn evaluation(scene: &Scene, repository: &Repository, tag: &str, revision:
         digest: digest(1, 0),
         revision: Revision(revision),
     };
-    let new =
-        NewJob { action: Action::Evaluate, parameters, repository: Some(repository.id), ..order(None, 0) };
+    let new = NewJob { parameters, repository: Some(repository.id), ..order(None, 0) };
     add(scene, new).await
 }
 
@@ -95,7 +94,6 @@ pub(crate) fn copy(repository: &Repository, remote: RemoteId, to: &str) -> NewJo
         referrers: true,
     };
     NewJob {
-        action: Action::PushMirrorTag,
         parameters,
         policy: Some(policy),
         repository: Some(repository.id),
@@ -126,7 +124,7 @@ async fn semantics_29_a_paused_system_hands_out_no_work_of_policies_and_mirrors(
     let after = add(&scene, copy(&app, RemoteId::new(), "1")).await;
     // A parent only waits for its parts, and what people ask for to keep house is no policy.
     let parent = scene.enqueue(None, 0).await;
-    let scrub = NewJob { action: Action::Scrub, parameters: Parameters::Scrub, ..order(None, 0) };
+    let scrub = NewJob { parameters: Parameters::Scrub, ..order(None, 0) };
     let scrub = add(&scene, scrub).await;
     assert_eq!(jobs::next_due(&mut scene.read().await, at(-1)).await.unwrap(), Some(at(0)));
     assert_eq!(claimed(&scene).await, [parent, scrub]);
@@ -370,12 +368,7 @@ async fn semantics_29_resuming_may_keep_the_newest_of_each_tag_and_place(scene: 
         tag: None,
     };
     for seed in [2, 3] {
-        let new = NewJob {
-            action: Action::Evaluate,
-            parameters: follow(seed),
-            repository: Some(app.id),
-            ..order(None, 0)
-        };
+        let new = NewJob { parameters: follow(seed), repository: Some(app.id), ..order(None, 0) };
         kept.push(add(&scene, new).await);
     }
     assert_eq!(count(&scene, &PauseScope::System).await, (9, 7));

@@ -226,7 +226,6 @@ pub(crate) fn revision(outcome: SetOutcome) -> Revision {
 
 pub(crate) fn order(serial_key: Option<&str>, due: i64) -> jobs::NewJob {
     jobs::NewJob {
-        action: Action::PollMirror,
         parameters: Parameters::PollAll,
         cause: Cause::Schedule,
         policy: None,

@@ -3,8 +3,8 @@
 
 use super::*;
 use crate::{
-    Author, JobId, PauseReason, PauseScope, PolicyKind, RemoteId, RepositoryId, RepositoryState, Revision,
-    Timestamp, Visibility, pause::Pause, repository::ImmutableTags,
+    Author, JobId, PauseReason, PauseScope, PolicyId, PolicyKind, RemoteId, RepositoryId, RepositoryState,
+    Revision, Timestamp, Visibility, pause::Pause, repository::ImmutableTags,
 };
 use longshore_oci::{Digest, Tag};
 use longshore_policy::WaitingFor;
@@ -310,6 +310,9 @@ impl Eyes for OneSide {
         id == REPOSITORY
     }
     fn remote(&self, _: RemoteId) -> bool {
+        false
+    }
+    fn remote_of(&self, _: PolicyId) -> bool {
         false
     }
 }

@@ -1,7 +1,7 @@
 //! Who reads: what one reader may know of the things that messages refer to.
 
 use super::Message;
-use crate::id::{RemoteId, RepositoryId};
+use crate::id::{PolicyId, RemoteId, RepositoryId};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 
@@ -14,6 +14,8 @@ pub trait Eyes {
     fn repository(&self, id: RepositoryId) -> bool;
     /// Whether the reader may know this remote, and so what its registry said.
     fn remote(&self, id: RemoteId) -> bool;
+    /// Whether the reader may know the remote of this mirror: for what earlier versions stored without the remote.
+    fn remote_of(&self, mirror: PolicyId) -> bool;
 }
 
 /// Sees everything, as administrators do.
@@ -28,6 +30,9 @@ impl Eyes for Everything {
         true
     }
     fn remote(&self, _: RemoteId) -> bool {
+        true
+    }
+    fn remote_of(&self, _: PolicyId) -> bool {
         true
     }
 }
@@ -46,6 +51,9 @@ impl Eyes for Nothing {
     fn remote(&self, _: RemoteId) -> bool {
         false
     }
+    fn remote_of(&self, _: PolicyId) -> bool {
+        false
+    }
 }
 
 /// Notes what messages refer to, so that what a reader may know of a whole page of them is found out at once.
@@ -54,6 +62,7 @@ impl Eyes for Nothing {
 pub struct Mentions {
     repositories: Mutex<BTreeSet<RepositoryId>>,
     remotes: Mutex<BTreeSet<RemoteId>>,
+    mirrors: Mutex<BTreeSet<PolicyId>>,
 }
 
 impl Mentions {
@@ -73,6 +82,12 @@ impl Mentions {
     pub fn remotes(&self) -> Vec<RemoteId> {
         self.remotes.lock().iter().copied().collect()
     }
+
+    /// The mirrors whose remotes were noted, each once.
+    #[must_use]
+    pub fn mirrors(&self) -> Vec<PolicyId> {
+        self.mirrors.lock().iter().copied().collect()
+    }
 }
 
 impl Eyes for Mentions {
@@ -85,6 +100,10 @@ impl Eyes for Mentions {
     }
     fn remote(&self, id: RemoteId) -> bool {
         self.remotes.lock().insert(id);
+        true
+    }
+    fn remote_of(&self, mirror: PolicyId) -> bool {
+        self.mirrors.lock().insert(mirror);
         true
     }
 }

@@ -1,60 +1,24 @@
-//! Jobs: units of background work that survive a restart.
+//! Jobs: units of background work that survive a restart. `sort` knows each sort of work, `orders` makes the jobs.
+
+pub mod orders;
+mod sort;
+
+pub use orders::NewJob;
+pub use sort::{Action, Concerns, Parameters, Queue, RemoteOf, Transfer};
 
 use crate::account::Author;
-use crate::id::{JobId, PolicyId, RemoteId, RepositoryId};
+use crate::id::{JobId, PolicyId, RepositoryId};
 use crate::pause::Pause;
 use crate::policy::PolicyKind;
 use crate::remote::BackOff;
-use crate::tag::{Lineage, Revision};
+use crate::view::named;
 use jiff::Timestamp;
-use longshore_oci::{Digest, RemoteName, RepositoryName, Tag};
+use longshore_oci::RepositoryName;
 use serde::{Deserialize, Serialize};
-
-/// What a job does; the words are those of the REST interface.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// Ask the policies of a repository about a tag, and do what they say.
-    Evaluate,
-    /// Copy one tag to another registry.
-    PushMirrorTag,
-    /// Bring the tags of another registry in; as a parent, of all pull mirrors.
-    PollMirror,
-    /// Remove what nothing needs any more.
-    GarbageCollect,
-    /// Look whether what is stored is still what it was.
-    Scrub,
-}
-
-impl Action {
-    /// All there are.
-    pub const ALL: [Self; 5] =
-        [Self::Evaluate, Self::PushMirrorTag, Self::PollMirror, Self::GarbageCollect, Self::Scrub];
-
-    /// The word on the wire and in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Evaluate => "evaluate",
-            Self::PushMirrorTag => "push_mirror_tag",
-            Self::PollMirror => "poll_mirror",
-            Self::GarbageCollect => "garbage_collect",
-            Self::Scrub => "scrub",
-        }
-    }
-
-    /// Whether it is the work of policies and mirrors, which a pause stops.
-    #[must_use]
-    pub fn is_pausable(self) -> bool {
-        match self {
-            Self::Evaluate | Self::PushMirrorTag | Self::PollMirror => true,
-            Self::GarbageCollect | Self::Scrub => false,
-        }
-    }
-}
 
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = JobStatus))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Until a worker takes it, or until its time comes.
@@ -119,116 +83,6 @@ pub enum Cause {
         /// Its kind.
         policy: PolicyKind,
     },
-}
-
-/// What exactly a job is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "what", rename_all = "snake_case")]
-pub enum Parameters {
-    /// A tag has a new revision, or was pushed again.
-    EvaluateTag {
-        /// Its repository.
-        repository: RepositoryId,
-        /// Its name.
-        tag: Tag,
-        /// What it pointed to.
-        digest: Digest,
-        /// The change.
-        revision: Revision,
-    },
-    /// *Save & Apply*: ask one policy about all present tags, oldest first.
-    ApplyPolicy {
-        /// Which.
-        policy: PolicyId,
-        /// Its kind.
-        kind: PolicyKind,
-        /// The last revision that was looked at, so that a restart goes on behind it.
-        after: Revision,
-    },
-    /// A referrer or digest tag arrived: send it wherever its subject went (semantics 7).
-    FollowSubject {
-        /// The repository it arrived in.
-        repository: RepositoryId,
-        /// The referrer's manifest.
-        referrer: Digest,
-        /// What it refers to.
-        subject: Digest,
-        /// Its digest tag, where it came as one.
-        tag: Option<Tag>,
-    },
-    /// Copy one tag (or one referrer) to another registry.
-    PushTag {
-        /// The push mirror; none when a person asked for this one copy.
-        policy: Option<PolicyId>,
-        /// The version of its rules by which the copy was decided on; the job ends when they change
-        /// (semantics 34). None for jobs of before there was one.
-        #[serde(default)]
-        rules_version: Option<i64>,
-        /// The local repository.
-        repository: RepositoryId,
-        /// Its name, for showing.
-        repository_name: RepositoryName,
-        /// The tag here; a referrer without a tag has none.
-        tag: Option<Tag>,
-        /// The manifest that is copied, fixed when the verdict was given (semantics 4).
-        digest: Digest,
-        /// The change of the tag here.
-        revision: Revision,
-        /// The connection.
-        remote: RemoteId,
-        /// Its host, for showing.
-        remote_host: String,
-        /// The repository there.
-        remote_repository: RemoteName,
-        /// The name there, rendered once (semantics 2); none for a referrer, which goes by digest.
-        target_tag: Option<Tag>,
-        /// Policies passed, this one included; a Longshore at the other end is told.
-        lineage: Lineage,
-        /// Whether a foreign tag may be moved.
-        overwrite: bool,
-        /// Whether referrers go along.
-        referrers: bool,
-    },
-    /// Poll one pull mirror.
-    Poll {
-        /// Which.
-        policy: PolicyId,
-        /// The connection; unknown for what an earlier version put into the queue.
-        #[serde(default)]
-        remote: Option<RemoteId>,
-        /// The local repository's name, for showing.
-        repository_name: RepositoryName,
-        /// The registry's host, for showing.
-        remote_host: String,
-        /// The repository there.
-        remote_repository: RemoteName,
-    },
-    /// Poll several pull mirrors: ends when its children have.
-    PollAll,
-    /// Remove what nothing needs any more (semantics 23).
-    CollectGarbage {
-        /// Only tell what would be removed.
-        dry_run: bool,
-    },
-    /// Read and verify everything that is stored.
-    Scrub,
-}
-
-impl Parameters {
-    /// The remote that the job speaks to, where it is known to speak to one.
-    #[must_use]
-    pub fn remote(&self) -> Option<RemoteId> {
-        match self {
-            Self::PushTag { remote, .. } => Some(*remote),
-            Self::Poll { remote, .. } => *remote,
-            Self::EvaluateTag { .. }
-            | Self::ApplyPolicy { .. }
-            | Self::FollowSubject { .. }
-            | Self::PollAll
-            | Self::CollectGarbage { .. }
-            | Self::Scrub => None,
-        }
-    }
 }
 
 /// How far a job is.
@@ -296,6 +150,22 @@ pub struct Job<Text = String> {
     pub back_off: Option<BackOff>,
 }
 
+impl<Text> Job<Text> {
+    /// What it does, as a sentence without an end: "Bring tags of qa-example.com/qa/website into dev/website".
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let here = self.parameters.concerns().transfer.map(|transfer| transfer.here);
+        let here = here.or(self.repository_name.as_ref()).and_then(|name| named(name.as_ref()));
+        self.parameters.sentence(here.unwrap_or("another repository"))
+    }
+
+    /// The host of the registry that it waits for, and why that is left alone.
+    #[must_use]
+    pub fn waits_for(&self) -> Option<(String, BackOff)> {
+        self.parameters.remote_host().map(str::to_owned).zip(self.back_off.clone())
+    }
+}
+
 /// How loud a log line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -347,6 +217,19 @@ pub struct JobFilter {
     pub without_evaluations: bool,
 }
 
+impl JobFilter {
+    /// Whether a job belongs into the list.
+    #[must_use]
+    pub fn passes(&self, job: &Job) -> bool {
+        self.action.is_none_or(|action| action == job.action)
+            && self.status.is_none_or(|status| status == job.status)
+            && self.policy.is_none_or(|policy| Some(policy) == job.policy)
+            && self.parent.is_none_or(|parent| Some(parent) == job.parent)
+            && self.repository.as_ref().is_none_or(|name| Some(name) == job.repository_name.as_ref())
+            && !(self.without_evaluations && job.action.is_evaluation())
+    }
+}
+
 /// What became of a request to retry failed jobs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetriedJobs {
@@ -383,4 +266,91 @@ pub enum Event {
     Pauses,
     /// A repository, policy, mirror, remote or account was made, changed or deleted; what and whose is not told.
     Settings,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::{Lineage, RemoteId, Revision, view::ANOTHER_REPOSITORY};
+
+    /// A job that waits, about `dev/website`.
+    fn job(parameters: Parameters) -> Job {
+        Job {
+            id: JobId::new(),
+            action: parameters.action(),
+            status: Status::Waiting,
+            cause: Cause::Schedule,
+            parameters,
+            policy: None,
+            repository: None,
+            repository_name: Some("dev/website".parse().unwrap()),
+            parent: None,
+            retry_of: None,
+            attempt: 0,
+            retries_left: 0,
+            progress: Progress::default(),
+            error: None,
+            outcome: None,
+            created_at: Timestamp::UNIX_EPOCH,
+            scheduled_at: Timestamp::UNIX_EPOCH,
+            started_at: None,
+            finished_at: None,
+            updated_at: Timestamp::UNIX_EPOCH,
+            worker: None,
+            held_by: None,
+            back_off: None,
+        }
+    }
+
+    fn push(tag: &str, target_tag: &str) -> Job {
+        job(Parameters::PushTag {
+            policy: None,
+            rules_version: None,
+            repository: RepositoryId::new(),
+            repository_name: "dev/website".parse().unwrap(),
+            tag: Some(tag.parse().unwrap()),
+            digest: format!("sha256:{}", "0".repeat(64)).parse().unwrap(),
+            revision: Revision(1),
+            remote: RemoteId::new(),
+            remote_host: "qa-example.com".to_owned(),
+            remote_repository: "qa/website".parse().unwrap(),
+            target_tag: Some(target_tag.parse().unwrap()),
+            lineage: Lineage::default(),
+            overwrite: true,
+            referrers: true,
+        })
+    }
+
+    #[test]
+    fn a_job_says_what_it_moves_and_where() {
+        assert_eq!(
+            push("1.0", "1.0-2026").sentence(),
+            "Send 1.0 of dev/website to qa-example.com/qa/website as 1.0-2026"
+        );
+        assert_eq!(push("1.0", "1.0").sentence(), "Send 1.0 of dev/website to qa-example.com/qa/website");
+        let poll = job(Parameters::Poll {
+            remote: None,
+            policy: PolicyId::new(),
+            repository_name: "vendor/copy".parse().unwrap(),
+            remote_host: "127.0.0.1:5000".to_owned(),
+            remote_repository: "up/stream".parse().unwrap(),
+        });
+        assert_eq!(poll.sentence(), "Bring tags of 127.0.0.1:5000/up/stream into vendor/copy");
+        assert_eq!(job(Parameters::PollAll).sentence(), "Poll all pull mirrors");
+    }
+
+    #[test]
+    fn semantics_17_a_job_about_a_hidden_repository_does_not_name_its_stand_in() {
+        let mut hidden = job(Parameters::FollowSubject {
+            repository: RepositoryId::new(),
+            referrer: format!("sha256:{}", "0".repeat(64)).parse().unwrap(),
+            subject: format!("sha256:{}", "1".repeat(64)).parse().unwrap(),
+            tag: None,
+        });
+        hidden.repository_name = Some(ANOTHER_REPOSITORY.parse().unwrap());
+        assert_eq!(hidden.sentence(), "Send a new referrer of another repository wherever its image went");
+        hidden.repository_name = None;
+        assert!(hidden.sentence().contains("another repository"));
+    }
 }

@@ -1,13 +1,13 @@
 //! The collection of garbage as a job: what it says in the end, and when its time has come. What counts as
 //! garbage, and how it goes, is `content`'s business.
 
-use crate::{Engine, orders, trouble::Trouble};
+use crate::{Engine, trouble::Trouble};
 use jiff::SignedDuration;
 use longshore_content::{Freed, Retention};
 use longshore_metadata::{Conn, Error, Tx, jobs, pauses, settings};
 use longshore_model::{
     Message, PauseReason, PauseScope, Timestamp,
-    job::Cause,
+    job::{Cause, orders},
     message::{self, Upkeep},
     stored::Job,
 };

@@ -1,19 +1,55 @@
-//! The jobs this engine understands, written out: each kind is made in one place alone, so that its serial
-//! key (two jobs with one key never run at once) is the same whoever asks for it.
+//! Jobs to be done. Each sort is ordered in one place alone, so that two orders of the same work are alike, whoever
+//! asks for it.
 
-use longshore_metadata::jobs::NewJob;
-use longshore_model::{
+use super::{Cause, Parameters};
+use crate::{
     Author, JobId, Lineage, PolicyId, PolicyKind, Remote, RemoteId, Repository, RepositoryId, Revision,
-    TagRecord, Timestamp,
-    job::{Action, Cause, Parameters},
+    TagRecord,
     stored::{Job, PullMirror, PushMirror},
 };
+use jiff::Timestamp;
 use longshore_oci::{Digest, RemoteName, Tag};
 
-/// How often a transfer is begun again after an error that may pass.
-pub const TRANSFER_RETRIES: u32 = 6;
-/// How often an evaluation is begun again; only a database in trouble makes it fail.
-const EVALUATION_RETRIES: u32 = 10;
+/// A job to be done. Its action is that of its parameters.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    /// What exactly it is about.
+    pub parameters: Parameters,
+    /// Why it exists.
+    pub cause: Cause,
+    /// The policy behind it.
+    pub policy: Option<PolicyId>,
+    /// The local repository it is about.
+    pub repository: Option<RepositoryId>,
+    /// The job that it is a part of.
+    pub parent: Option<JobId>,
+    /// The job whose work is tried again.
+    pub retry_of: Option<JobId>,
+    /// Two jobs with one key never run at once.
+    pub serial_key: Option<String>,
+    /// When it may start.
+    pub scheduled_at: Timestamp,
+    /// How often it may be begun again.
+    pub retries: u32,
+}
+
+impl NewJob {
+    /// A job that is due at once, and about no repository.
+    #[must_use]
+    pub fn new(parameters: Parameters, cause: Cause, now: Timestamp) -> Self {
+        Self {
+            serial_key: parameters.serial_key(),
+            retries: parameters.action().retries(),
+            parameters,
+            cause,
+            policy: None,
+            repository: None,
+            parent: None,
+            retry_of: None,
+            scheduled_at: now,
+        }
+    }
+}
 
 /// Where a copy goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,7 +163,7 @@ pub fn push(
         overwrite: shipment.overwrite,
         referrers: shipment.referrers,
     };
-    NewJob { policy, repository: Some(source.id), ..order(Action::PushMirrorTag, parameters, cause, now) }
+    NewJob { policy, repository: Some(source.id), ..NewJob::new(parameters, cause, now) }
 }
 
 /// The job that polls `mirror` once.
@@ -144,26 +180,26 @@ pub fn poll(mirror: &PullMirror, cause: Cause, parent: Option<JobId>, now: Times
         policy: Some(mirror.common.id),
         repository: Some(mirror.repository),
         parent,
-        ..order(Action::PollMirror, parameters, cause, now)
+        ..NewJob::new(parameters, cause, now)
     }
 }
 
 /// The parent of several polls; it ends when its children have (semantics 19).
 #[must_use]
 pub fn poll_all(author: Author, now: Timestamp) -> NewJob {
-    order(Action::PollMirror, Parameters::PollAll, Cause::Asked { author }, now)
+    NewJob::new(Parameters::PollAll, Cause::Asked { author }, now)
 }
 
 /// Removes what nothing needs any more, or only tells what that would be.
 #[must_use]
 pub fn collect_garbage(dry_run: bool, cause: Cause, now: Timestamp) -> NewJob {
-    order(Action::GarbageCollect, Parameters::CollectGarbage { dry_run }, cause, now)
+    NewJob::new(Parameters::CollectGarbage { dry_run }, cause, now)
 }
 
 /// Reads and verifies everything that is stored.
 #[must_use]
 pub fn scrub(cause: Cause, now: Timestamp) -> NewJob {
-    order(Action::Scrub, Parameters::Scrub, cause, now)
+    NewJob::new(Parameters::Scrub, cause, now)
 }
 
 /// *Save & Apply* of a promotion policy or push mirror: ask it about all present tags of `repository`.
@@ -179,7 +215,7 @@ pub fn apply(
     NewJob {
         policy: Some(policy),
         repository: Some(repository),
-        ..order(Action::Evaluate, parameters, Cause::Asked { author }, now)
+        ..NewJob::new(parameters, Cause::Asked { author }, now)
     }
 }
 
@@ -190,12 +226,28 @@ pub fn retry(job: &Job, author: Author, now: Timestamp) -> NewJob {
         policy: job.policy,
         repository: job.repository,
         retry_of: Some(job.id),
-        ..order(job.action, job.parameters.clone(), Cause::Asked { author }, now)
+        ..NewJob::new(job.parameters.clone(), Cause::Asked { author }, now)
     }
 }
 
-/// Brings a referrer that arrived late wherever its subject went.
-pub(crate) fn follow(
+/// Evaluates the policies of a tag's repository for its latest change.
+#[must_use]
+pub fn evaluate(changed: &TagRecord, author: Author, now: Timestamp) -> NewJob {
+    let parameters = Parameters::EvaluateTag {
+        repository: changed.repository,
+        tag: changed.name.clone(),
+        digest: changed.digest.clone(),
+        revision: changed.revision,
+    };
+    NewJob {
+        repository: Some(changed.repository),
+        ..NewJob::new(parameters, Cause::TagChanged { author }, now)
+    }
+}
+
+/// Brings a referrer that arrived late, with its digest tag if it came as one, wherever its subject went.
+#[must_use]
+pub fn follow(
     repository: RepositoryId,
     referrer: Digest,
     subject: Digest,
@@ -204,46 +256,5 @@ pub(crate) fn follow(
     now: Timestamp,
 ) -> NewJob {
     let parameters = Parameters::FollowSubject { repository, referrer, subject, tag };
-    NewJob {
-        repository: Some(repository),
-        ..order(Action::Evaluate, parameters, Cause::TagChanged { author }, now)
-    }
-}
-
-fn order(action: Action, parameters: Parameters, cause: Cause, now: Timestamp) -> NewJob {
-    NewJob {
-        action,
-        serial_key: serial_key(&parameters),
-        parameters,
-        cause,
-        policy: None,
-        repository: None,
-        parent: None,
-        retry_of: None,
-        scheduled_at: now,
-        retries: match action {
-            Action::Evaluate => EVALUATION_RETRIES,
-            Action::PushMirrorTag | Action::PollMirror | Action::GarbageCollect | Action::Scrub => {
-                TRANSFER_RETRIES
-            }
-        },
-    }
-}
-
-/// Work on one name at one destination is serial (semantics 1), and so is the work of one mirror.
-fn serial_key(parameters: &Parameters) -> Option<String> {
-    match parameters {
-        Parameters::EvaluateTag { .. } | Parameters::FollowSubject { .. } | Parameters::PollAll => None,
-        Parameters::CollectGarbage { .. } => Some("garbage".to_owned()),
-        Parameters::Scrub => Some("scrub".to_owned()),
-        Parameters::ApplyPolicy { policy, .. } => Some(format!("apply/{policy}")),
-        Parameters::Poll { policy, .. } => Some(format!("poll/{policy}")),
-        Parameters::PushTag { remote_host, remote_repository, target_tag: Some(tag), .. } => {
-            Some(format!("push/{remote_host}/{remote_repository}:{tag}"))
-        }
-        // A referrer without a tag goes by its digest.
-        Parameters::PushTag { remote_host, remote_repository, target_tag: None, digest, .. } => {
-            Some(format!("push/{remote_host}/{remote_repository}@{digest}"))
-        }
-    }
+    NewJob { repository: Some(repository), ..NewJob::new(parameters, Cause::TagChanged { author }, now) }
 }

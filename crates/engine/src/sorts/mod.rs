@@ -1,0 +1,71 @@
+//! What does the work of each sort of job: one line for each in [`run`]. The large sorts have modules of their own in
+//! the room; the small ones are here.
+
+pub(crate) mod garbage;
+mod scrub;
+
+use crate::{Engine, apply, journal::Journal, poll, push, trouble::Trouble};
+use longshore_metadata::{Error, Tx, jobs::Claim};
+use longshore_model::{
+    Message, Timestamp, job::Parameters, message::JobMessage, policy::RunCode, tag::AnswerResult,
+};
+
+/// What a job that did its work leaves to be written.
+pub(crate) enum Finished {
+    /// This is its outcome.
+    Outcome(Message),
+    /// Its own last transaction has ended it.
+    Recorded,
+}
+
+/// Does the work of a job.
+pub(crate) async fn run(engine: &Engine, claim: &Claim, journal: &Journal) -> Result<Finished, Trouble> {
+    match &claim.job.parameters {
+        Parameters::PushTag { .. } => {
+            let order = push::Order::of(&claim.job.parameters).ok_or_else(|| unknown(claim))?;
+            push::run(engine, claim, &order, journal).await.map(|()| Finished::Recorded)
+        }
+        Parameters::Poll { policy, .. } => poll::run(engine, claim, *policy, journal).await,
+        Parameters::PollAll => poll::wait_for_children(engine, claim.job.id).await,
+        Parameters::ApplyPolicy { policy, kind, after } => {
+            apply::run(engine, claim, *policy, *kind, *after).await.map(Finished::Outcome)
+        }
+        Parameters::CollectGarbage { dry_run } => {
+            garbage::run(engine, &claim.job, *dry_run).await.map(Finished::Outcome)
+        }
+        Parameters::Scrub => scrub::run(engine, journal).await.map(Finished::Outcome),
+        // The evaluator takes these, several in one transaction.
+        Parameters::EvaluateTag { .. } | Parameters::FollowSubject { .. } => Err(unknown(claim)),
+    }
+}
+
+/// An attempt that did not do the work of its job.
+pub(crate) struct Failure {
+    /// What verdicts that wait for the job show from now on.
+    pub(crate) result: AnswerResult,
+    /// Why, and what happens next.
+    pub(crate) why: Message,
+    /// Whether it has asked its remote, so that it tells how that one fares.
+    pub(crate) asked: bool,
+}
+
+/// Writes what policies and verdicts show of a failure, in the transaction that ends the job or gives it back. Other
+/// sorts have neither.
+pub(crate) async fn failed(
+    tx: &mut Tx,
+    claim: &Claim,
+    failure: Failure,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let (job, Failure { result, why, asked }) = (&claim.job, failure);
+    if let Some(order) = push::Order::of(&job.parameters) {
+        push::failed(tx, &order, job.id, result, why, asked, now).await?;
+    } else if let (true, Parameters::Poll { policy, .. }) = (asked, &job.parameters) {
+        poll::record(tx, *policy, RunCode::Failed, why, job.id, now).await?;
+    }
+    Ok(())
+}
+
+fn unknown(claim: &Claim) -> Trouble {
+    Trouble::Final(JobMessage::Unknown { action: claim.job.action.as_str().to_owned() }.into())
+}
