@@ -43,18 +43,20 @@ impl PolicyKind {
     }
 }
 
-/// How the last run of a policy or mirror went; the words are those of `lastStatus.code`.
+// The words are those of `lastStatus.code`. The discriminants are their order: of several runs, the greatest is shown.
+/// How a run went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = LastCode))]
 #[serde(rename_all = "snake_case")]
 pub enum RunCode {
     /// It has not run yet.
-    Never,
-    /// All went well.
-    Success,
+    Never = 0,
     /// It is running.
-    Running,
+    Running = 2,
+    /// All went well.
+    Success = 1,
     /// Something failed.
-    Failed,
+    Failed = 3,
 }
 
 /// The last run of a policy or mirror.

@@ -28,7 +28,7 @@ use uuid::Uuid;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LastStatus {
     /// How it went.
-    code: LastCode,
+    code: RunCode,
     /// One sentence: what was moved, or what failed and what to do.
     detail: String,
     /// When it ended, or began while it runs; absent before the first run.
@@ -38,29 +38,9 @@ pub(crate) struct LastStatus {
     job_id: Option<Uuid>,
 }
 
-/// How a run went.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum LastCode {
-    /// There was none yet.
-    Never,
-    /// It is running.
-    Running,
-    /// All went well.
-    Success,
-    /// Something failed.
-    Failed,
-}
-
 impl From<LastRun> for LastStatus {
     fn from(run: LastRun) -> Self {
-        let code = match run.code {
-            RunCode::Never => LastCode::Never,
-            RunCode::Running => LastCode::Running,
-            RunCode::Success => LastCode::Success,
-            RunCode::Failed => LastCode::Failed,
-        };
-        Self { code, detail: run.detail, timestamp: run.at, job_id: run.job.map(|job| job.0) }
+        Self { code: run.code, detail: run.detail, timestamp: run.at, job_id: run.job.map(|job| job.0) }
     }
 }
 
