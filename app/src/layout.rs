@@ -51,7 +51,7 @@ fn Brand() -> impl IntoView {
 fn sections(actor: Answer<Actor>) -> impl IntoView {
     // Who could not be asked for may be anybody.
     let reader = actor.map_or(Reader::Administrator, |actor| Reader::of(&actor));
-    let usable = SECTIONS.into_iter().filter(move |section| section.reader <= reader);
+    let usable = SECTIONS.iter().copied().filter(move |section| section.reader <= reader);
     let link = |Section { label, page, .. }: Section| view! { <li><A href=page.path()>{label}</A></li> };
     let links: Vec<_> = usable.map(link).collect();
     view! { <ul class="rail-pages">{links}</ul> }

@@ -20,7 +20,7 @@ use leptos_router::components::Redirect;
 use crate::routes::{Route, Section};
 
 /// What the rail leads to, by how often people need it.
-pub(crate) const SECTIONS: [Section; 7] = [
+pub(crate) const SECTIONS: &[Section] = &[
     repositories::SECTION,
     remotes::SECTION,
     jobs::SECTION,
@@ -31,7 +31,7 @@ pub(crate) const SECTIONS: [Section; 7] = [
 ];
 
 /// What other pages lead to.
-const OTHERS: [Route; 7] = [
+const OTHERS: &[Route] = &[
     Route::new("/", || view! { <Redirect path="/repositories"/> }.into_any()),
     sign_in::PAGE,
     repository::PAGE,
@@ -43,7 +43,7 @@ const OTHERS: [Route; 7] = [
 
 /// All pages.
 pub(crate) fn pages() -> Vec<Route> {
-    SECTIONS.iter().flat_map(Section::pages).chain(OTHERS).collect()
+    SECTIONS.iter().flat_map(Section::pages).chain(OTHERS.iter().copied()).collect()
 }
 
 /// The addresses of all pages and dialogs, such as `/repositories/:namespace/:name/tags`. Parameters begin with `:`.

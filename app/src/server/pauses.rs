@@ -1,14 +1,13 @@
 //! Pausing and resuming.
 
 use leptos::{prelude::*, server_fn::codec::Json};
-use longshore_model::{
-    PauseScope,
-    pause::{PauseView, RepositoryPauses},
-};
+use longshore_model::pause::{PauseView, RepositoryPauses};
 
 use super::Answer;
 #[cfg(feature = "ssr")]
 use super::{asked, repository};
+#[cfg(feature = "ssr")]
+use longshore_model::PauseScope;
 
 /// Whether everything is paused.
 #[server(input = Json)]

@@ -1,11 +1,13 @@
 //! Saved connections to other registries, to choose one from.
 
 use leptos::{prelude::*, server_fn::codec::Json};
-use longshore_model::{PageRequest, remote};
+use longshore_model::remote;
 
 use super::Answer;
 #[cfg(feature = "ssr")]
 use super::asked;
+#[cfg(feature = "ssr")]
+use longshore_model::PageRequest;
 
 /// All remotes that the reader may use, to choose one from.
 #[server(input = Json)]

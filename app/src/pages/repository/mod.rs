@@ -38,8 +38,8 @@ use crate::{
 use tab::RepositoryTab;
 
 /// The tabs, in their order.
-const TABS: [RepositoryTab; 7] =
-    [info::TAB, tags::TAB, promotions::TAB, mirrors::TAB, permissions::TAB, activity::TAB, settings::TAB];
+const TABS: &[RepositoryTab] =
+    &[info::TAB, tags::TAB, promotions::TAB, mirrors::TAB, permissions::TAB, activity::TAB, settings::TAB];
 
 /// The frame with the tabs in it.
 pub(super) const PAGE: Route = Route::new("/repositories/:namespace/:name", || RepositoryFrame().into_any())
