@@ -111,6 +111,26 @@ pub struct TreeOf {
     pub entries: Vec<TreeEntry>,
 }
 
+impl TreeOf {
+    /// The platforms that it runs on, such as `linux/amd64`, each once. What an index says of its children counts;
+    /// what an image runs on, its config alone says.
+    #[must_use]
+    pub fn platforms(&self) -> Vec<String> {
+        let of = |kind| {
+            let mut platforms: Vec<String> = Vec::new();
+            let said = self.entries.iter().filter(|entry| entry.kind == kind);
+            for platform in said.filter_map(|entry| entry.platform.as_ref()) {
+                if platform != "unknown/unknown" && !platforms.contains(platform) {
+                    platforms.push(platform.clone());
+                }
+            }
+            platforms
+        };
+        let of_children = of(TreeKind::Manifest);
+        if of_children.is_empty() { of(TreeKind::Blob) } else { of_children }
+    }
+}
+
 from_row! {
     struct RootRow {
         digest: String,

@@ -4,7 +4,7 @@ use crate::{
     Conn, Error,
     conn::{from_row, row, rows, value},
     convert::{containing, from_json, id, instant, json, parse, readable},
-    manifests::{self, TreeEntry, TreeKind},
+    manifests::{self, TreeOf},
     page::{COUNTED, Reading, counted, pages},
 };
 use longshore_model::{Page, PageRequest, RepositoryId, Revision, TagRecord, Total, tag::TagSummary};
@@ -324,34 +324,16 @@ async fn summarise(conn: &mut Conn, tags: Vec<TagRecord>) -> Result<Vec<TagSumma
     let digests: Vec<&Digest> = tags.iter().map(|tag| &tag.digest).collect();
     let trees = manifests::trees(conn, &digests).await?;
     let summary = |tag: TagRecord| {
-        let (tree, artifact_type) = match trees.get(&tag.digest) {
-            Some(found) => (found.entries.as_slice(), found.artifact_type.clone()),
-            None => (&[][..], None),
-        };
-        // What an index says of its children counts; an image is known by its config alone.
-        let mut platforms = platforms_of(tree, TreeKind::Manifest);
-        if platforms.is_empty() {
-            platforms = platforms_of(tree, TreeKind::Blob);
-        }
+        let found = trees.get(&tag.digest);
+        let tree = found.map_or(&[][..], |found| found.entries.as_slice());
         TagSummary {
             media_type: tree.first().map(|root| root.media_type.clone()).unwrap_or_default(),
-            artifact_type,
-            platforms,
+            artifact_type: found.and_then(|found| found.artifact_type.clone()),
+            platforms: found.map(TreeOf::platforms).unwrap_or_default(),
             size_bytes: tree.iter().map(|entry| entry.size).sum(),
             tag,
             source_visible: true,
         }
     };
     Ok(tags.into_iter().map(summary).collect())
-}
-
-fn platforms_of(tree: &[TreeEntry], kind: TreeKind) -> Vec<String> {
-    let mut platforms: Vec<String> = Vec::new();
-    for platform in tree.iter().filter(|entry| entry.kind == kind).filter_map(|entry| entry.platform.as_ref())
-    {
-        if platform != "unknown/unknown" && !platforms.contains(platform) {
-            platforms.push(platform.clone());
-        }
-    }
-    platforms
 }
