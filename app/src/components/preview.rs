@@ -127,17 +127,18 @@ fn row(row: &PreviewRow) -> impl IntoView + use<> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods)]
 mod tests {
-    use longshore_policy::{Moment, Rules, Template};
+    use longshore_policy::{Facts, Moment, Rules, Template};
 
     use super::*;
 
     fn facts(tags: &[&str], total: u64) -> PreviewFacts {
+        let now = "2026-11-21T14:30:00Z".parse().unwrap();
         PreviewFacts {
-            tags: tags.iter().map(|tag| tag.parse().unwrap()).collect(),
+            tags: tags.iter().map(|tag| Facts::new(tag.parse().unwrap(), now, now)).collect(),
             total,
-            moment: Moment::utc("2026-11-21T14:30:00Z".parse().unwrap()),
+            moment: Moment::utc(now),
         }
     }
 

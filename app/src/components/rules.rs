@@ -2,7 +2,7 @@
 //! server will use. What the rules do to the tags there are shows `preview`.
 
 use leptos::prelude::*;
-use longshore_policy::{Field, Operator, RawRule, Rule, Rules, RulesError, StoredRules};
+use longshore_policy::{FIELDS, Field, Operator, RawRule, Rule, Rules, RulesError, StoredRules};
 
 use super::{Choice, form::told, live_form::use_filling};
 use crate::{error::AppError, sentence::sentence};
@@ -29,19 +29,44 @@ impl RuleInput {
         }
     }
 
+    /// What the rule looks at.
+    fn looked_at(self) -> Option<&'static Field> {
+        self.field.with(|code| Field::parse(code)).ok()
+    }
+
+    /// How it compares, where that fits what it looks at.
+    fn compares(self) -> Option<Operator> {
+        let field = self.looked_at()?;
+        self.operator.with(|code| field.operator(code))
+    }
+
+    fn takes_several_values(self) -> bool {
+        self.compares().is_some_and(Operator::takes_several_values)
+    }
+
+    /// Looks at another field. An operator that does not fit it gives way to the first one that does.
+    fn look_at(self, code: String) {
+        let operators = Field::parse(&code).map(Field::operators).unwrap_or_default();
+        let fits = self.operator.with_untracked(|chosen| operators.iter().any(|fits| fits.code() == chosen));
+        if let (false, Some(first)) = (fits, operators.first()) {
+            self.operator.set(first.code().to_owned());
+        }
+        self.field.set(code);
+    }
+
     /// The rule on the wire. *Is one of* takes its values between commas.
     fn raw(self) -> RawRule {
-        let operator = self.operator.get();
-        let several = Operator::parse(&operator).is_ok_and(Operator::takes_several_values);
-        let values = self.value.with(|text| match several {
-            true => text.split(',').map(str::trim).map(str::to_owned).collect(),
-            // Spaces at the ends are never part of a tag, but may be part of an expression.
-            false if operator == Operator::Matches.code() => vec![text.clone()],
-            false => vec![text.trim().to_owned()],
+        let compares = self.compares();
+        let values: Vec<String> = self.value.with(|text| match compares {
+            Some(operator) if operator.takes_several_values() => {
+                text.split(',').map(str::trim).map(str::to_owned).collect()
+            }
+            // Spaces at the ends are never part of a value, but may be part of an expression.
+            Some(Operator::Matches) => vec![text.clone()],
+            _ => vec![text.trim().to_owned()],
         });
-        let values: Vec<String> = values;
         let values = values.into_iter().filter(|value| !value.is_empty()).collect();
-        RawRule { field: self.field.get(), operator, values }
+        RawRule { field: self.field.get(), operator: self.operator.get(), values }
     }
 
     /// What is wrong with it; an empty value only when somebody has been there.
@@ -130,7 +155,7 @@ impl RulesInput {
     fn add(self) {
         let key = self.next_key.get_value();
         self.next_key.set_value(key + 1);
-        let rule = RuleInput::new(key, Field::Tag.code(), Operator::EndsWith.code(), String::new());
+        let rule = RuleInput::new(key, FIELDS[0].code(), Operator::EndsWith.code(), String::new());
         self.rules.update(|rules| rules.push(rule));
     }
 
@@ -213,23 +238,35 @@ fn RuleRow(
             .find_map(|part| problem.about(&format!("rules[{index}].{part}")))
     };
     let error = Memo::new(move |_| rule.mistake().or_else(refused));
-    let several = move || Operator::parse(&rule.operator.get()).is_ok_and(Operator::takes_several_values);
+    let several = move || rule.takes_several_values();
     let error_id = format!("rule-{index}-error");
     let fill = use_filling();
     let remove = move |_| {
         input.remove(rule.key);
         fill();
     };
+    let fields: Vec<_> = FIELDS.iter().map(|field| Choice::new(field.code(), field.label())).collect();
+    let operators = Memo::new(move |_| operators(rule.looked_at()));
     let only_one = move || input.rules.with(|rules| rules.len() == 1);
     view! {
         <li><div class="rule" role="group" aria-label=format!("Rule {}", index + 1)>
-            <Select label="Attribute" value=rule.field choices=fields()/>
-            <Select label="Operator" value=rule.operator choices=operators()/>
+            <Select
+                label="Attribute"
+                value=rule.field
+                choices=fields
+                choose=move |code| rule.look_at(code)
+            />
+            <Select
+                label="Operator"
+                value=rule.operator
+                choices=operators
+                choose=move |code| rule.operator.set(code)
+            />
             <input
                 class="code"
                 type="text"
-                aria-label=move || value_label(&rule.field.get())
-                placeholder=move || if several() { "stable, beta" } else { "stable" }
+                aria-label=move || value_label(rule.looked_at())
+                placeholder=move || example(rule.looked_at(), several())
                 autocomplete="off"
                 autocapitalize="none"
                 spellcheck="false"
@@ -258,37 +295,49 @@ fn RuleRow(
 
 /// A bare choice in a row, named by what it chooses.
 #[component]
-fn Select(label: &'static str, value: RwSignal<String>, choices: Vec<Choice>) -> impl IntoView {
+fn Select(
+    label: &'static str,
+    value: RwSignal<String>,
+    #[prop(into)] choices: Signal<Vec<Choice>>,
+    choose: impl Fn(String) + 'static,
+) -> impl IntoView {
     view! {
-        <select aria-label=label on:change=move |event| value.set(event_target_value(&event))>
-            {choices
-                .into_iter()
-                .map(|choice| {
-                    let own = choice.value.clone();
-                    view! {
-                        <option value=choice.value selected=move || value.with(|value| *value == own)>
-                            {choice.label}
-                        </option>
-                    }
-                })
-                .collect_view()}
+        <select aria-label=label on:change=move |event| choose(event_target_value(&event))>
+            {move || {
+                choices
+                    .get()
+                    .into_iter()
+                    .map(|choice| {
+                        let own = choice.value.clone();
+                        view! {
+                            <option value=choice.value selected=move || value.with(|value| *value == own)>
+                                {choice.label}
+                            </option>
+                        }
+                    })
+                    .collect_view()
+            }}
         </select>
     }
 }
 
 /// The value is called after what it is compared with: "Tag name".
-fn value_label(field: &str) -> String {
-    let label = Field::parse(field).map_or("value", Field::label);
+fn value_label(field: Option<&Field>) -> String {
+    let label = field.map_or("value", Field::label);
     let mut letters = label.chars();
     letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
 }
 
-fn fields() -> Vec<Choice> {
-    Field::ALL.map(|field| Choice::new(field.code(), field.label())).to_vec()
+/// What may be typed: "stable", or "stable, beta".
+fn example(field: Option<&Field>, several: bool) -> String {
+    let [first, second] = field.map_or([""; 2], Field::examples);
+    if several { format!("{first}, {second}") } else { first.to_owned() }
 }
 
-fn operators() -> Vec<Choice> {
-    Operator::ALL.map(|operator| Choice::new(operator.code(), operator.label())).to_vec()
+/// The operators that fit a field.
+fn operators(field: Option<&Field>) -> Vec<Choice> {
+    let fitting = field.map(Field::operators).unwrap_or_default();
+    fitting.into_iter().map(|operator| Choice::new(operator.code(), operator.label())).collect()
 }
 
 #[cfg(test)]
@@ -310,7 +359,20 @@ mod tests {
 
     #[test]
     fn a_value_is_called_after_its_attribute() {
-        assert_eq!(value_label("tag"), "Tag name");
+        assert_eq!(value_label(Some(&FIELDS[0])), "Tag name");
+    }
+
+    #[test]
+    fn the_operators_on_offer_are_those_that_fit_the_attribute() {
+        let offered: Vec<_> = operators(Some(&FIELDS[0])).into_iter().map(|choice| choice.value).collect();
+        assert_eq!(offered, ["eq", "sw", "ew", "c", "oo", "noo", "m"]);
+        assert_eq!(example(Some(&FIELDS[0]), true), "stable, beta");
+        Owner::new().with(|| {
+            let rule = RuleInput::new(0, "tag", "gte", String::new());
+            assert_eq!(rule.compares(), None);
+            rule.look_at("tag".to_owned());
+            assert_eq!(rule.compares(), Some(Operator::Equals));
+        });
     }
 
     #[test]

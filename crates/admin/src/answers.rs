@@ -8,12 +8,12 @@ use crate::tags::no_such_tag;
 use longshore_access::Action;
 use longshore_metadata::deliveries::{self, Delivery};
 use longshore_metadata::verdicts::{self, VerdictRow};
-use longshore_metadata::{manifests, promotions, push_mirrors, tags};
+use longshore_metadata::{facts, manifests, promotions, push_mirrors, tags};
 use longshore_model::message::{Eyes, Mentions, Message, PolicyMessage};
 use longshore_model::stored::{PolicyCommon, PromotionPolicy, PushMirror, Speaks};
 use longshore_model::tag::{AnswerResult, PolicyAnswer, TagDetail};
 use longshore_model::view::ANOTHER_REGISTRY;
-use longshore_model::{Actor, PolicyId, PolicyKind, Problem, Provenance, Repository, TagRecord};
+use longshore_model::{Actor, PolicyId, PolicyKind, Problem, Provenance, Repository, TagRecord, Timestamp};
 use longshore_oci::{Descriptor, Manifest, ReferenceRole, RepositoryName, Tag};
 use longshore_policy::{Facts, Reason, StoredRules, Verdict, decide};
 
@@ -54,12 +54,12 @@ impl Asked {
     fn answer(
         self,
         tag: &TagRecord,
+        facts: &Facts,
         row: Option<VerdictRow>,
         delivery: Option<&Delivery>,
         eyes: &dyn Eyes,
     ) -> PolicyAnswer {
-        let qualifies =
-            self.rules.readable().map(|rules| decide(rules, &Facts::of_tag(&tag.name)).is_match());
+        let qualifies = self.rules.readable().map(|rules| decide(rules, facts).is_match());
         let mut answer = match row {
             Some(row) => PolicyAnswer {
                 policy: self.common.id,
@@ -181,7 +181,7 @@ impl Admin {
         let summary = tags::summary(curtain.conn(), repository.id, tag).await?;
         let summary = summary.ok_or_else(|| no_such_tag(&repository.name, tag))?;
         let record = summary.tag.clone();
-        let answers = answers(&mut curtain, &repository, &record).await?;
+        let answers = answers(&mut curtain, &repository, &record, self.now()).await?;
         let summary = curtain.summary(summary).await?;
         let conn = curtain.conn();
         let stored = manifests::get(conn, repository.id, &record.digest).await?;
@@ -216,6 +216,7 @@ async fn answers(
     curtain: &mut Curtain<'_>,
     repository: &Repository,
     tag: &TagRecord,
+    now: Timestamp,
 ) -> Result<Vec<PolicyAnswer>, Problem> {
     let mut asked = Vec::new();
     for policy in promotions::for_source(curtain.conn(), repository.id).await? {
@@ -225,11 +226,12 @@ async fn answers(
         asked.push(Asked::push(curtain, mirror).await?);
     }
     let conn = curtain.conn();
+    let facts = facts::of_tag(conn, tag, now).await?;
     let rows = verdicts::for_tag(conn, repository.id, &tag.name, tag.revision).await?;
     let policies: Vec<PolicyId> = asked.iter().map(|policy| policy.common.id).collect();
     let went = deliveries::latest_by(conn, repository.id, &tag.name, tag.revision, &policies).await?;
     let mut answers = Vec::with_capacity(asked.len() + 1);
-    if let Some(arrival) = arrival(curtain, repository, tag).await? {
+    if let Some(arrival) = arrival(curtain, repository, tag, now).await? {
         answers.push(arrival);
     }
     let mentions = Mentions::default();
@@ -239,7 +241,7 @@ async fn answers(
     answers.extend(asked.into_iter().map(|policy| {
         let id = policy.common.id;
         let delivery = went.iter().find(|delivery| delivery.policy == Some(id));
-        policy.answer(tag, newest(&rows, id), delivery, curtain)
+        policy.answer(tag, &facts, newest(&rows, id), delivery, curtain)
     }));
     Ok(answers)
 }
@@ -249,6 +251,7 @@ async fn arrival(
     curtain: &mut Curtain<'_>,
     repository: &Repository,
     tag: &TagRecord,
+    now: Timestamp,
 ) -> Result<Option<PolicyAnswer>, Problem> {
     let Provenance::Promotion { policy: Some(id), source_tag, source_repository, .. } = &tag.provenance
     else {
@@ -258,7 +261,10 @@ async fn arrival(
     if !curtain.sees(policy.source).await? {
         return Ok(None);
     }
-    let verdict = policy.rules.readable().map(|rules| decide(rules, &Facts::of_tag(source_tag)));
+    // The same manifest, under the name that the tag has there.
+    let there = TagRecord { repository: policy.source, name: source_tag.clone(), ..tag.clone() };
+    let facts = facts::of_tag(curtain.conn(), &there, now).await?;
+    let verdict = policy.rules.readable().map(|rules| decide(rules, &facts));
     let today = verdict.as_ref().map(Verdict::is_match);
     let consequence = match today {
         Some(true) | None => format!("came from {source_repository}:{source_tag}"),

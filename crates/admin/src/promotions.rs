@@ -5,7 +5,7 @@ use crate::guard::{author, user};
 use crate::policies::{apply, changed_common, check_version, difference, new_common, note, still_there};
 use crate::validate::{self, Fields};
 use longshore_access::Action;
-use longshore_metadata::{Tx, promotions, repositories, tags};
+use longshore_metadata::{Tx, facts, promotions, repositories, tags};
 use longshore_model::activity::ActivityKind;
 use longshore_model::message::{Changed, PolicyMessage, RepositoryRef};
 use longshore_model::policy::{PromotionDraft, Save};
@@ -272,12 +272,10 @@ impl Admin {
         repository: &RepositoryName,
     ) -> Result<PreviewFacts, Problem> {
         let repository = self.repository_for(actor, Action::Read, repository).await?;
-        let (newest, total) = tags::newest(&mut self.read().await?, repository.id, PreviewFacts::MAX).await?;
-        Ok(PreviewFacts {
-            total,
-            tags: newest.into_iter().map(|tag| tag.name).collect(),
-            moment: self.0.engine.moment(),
-        })
+        let mut conn = self.read().await?;
+        let (newest, total) = tags::newest(&mut conn, repository.id, PreviewFacts::MAX).await?;
+        let tags = facts::of_tags(&mut conn, &newest, self.now()).await?;
+        Ok(PreviewFacts { tags, total, moment: self.0.engine.moment() })
     }
 
     /// One end of a policy, which the actor must administer.

@@ -9,7 +9,7 @@ use crate::{
     trouble::Trouble,
 };
 use longshore_metadata::{
-    Error, Priority, Tx,
+    Error, Priority, Tx, facts,
     jobs::{self, Claim},
     repositories, tags,
 };
@@ -109,7 +109,8 @@ impl Step {
 
     async fn ask(&self, tx: &mut Tx, at: &Occasion) -> Result<Option<(usize, Tally)>, Error> {
         let (turn, mut asked, mut tally) = (tx.begin_turn(), 0, Tally::default());
-        for tag in &self.tags {
+        let facts = facts::of_tags(tx, &self.tags, at.now).await?;
+        for (tag, facts) in self.tags.iter().zip(&facts) {
             if turn.is_over() {
                 break;
             }
@@ -122,7 +123,7 @@ impl Step {
             };
             let current = tags::find(tx, self.source.id, &tag.name).await?;
             if current.is_some_and(|current| current.revision == tag.revision) {
-                tally.add(consider(tx, &policy, &self.source, tag, at).await?);
+                tally.add(consider(tx, &policy, &self.source, tag, facts, at).await?);
             }
         }
         Ok(Some((asked, tally)))

@@ -9,7 +9,7 @@ use crate::{
     promote::{Promotion, quota},
 };
 use longshore_metadata::{
-    Error, Turn, Tx,
+    Error, Turn, Tx, facts,
     jobs::{self, Claim},
     policies::{self, UnreadablePolicy},
     promotions, repositories,
@@ -135,6 +135,8 @@ impl Evaluation {
         portion: &mut Portion,
         at: &Occasion,
     ) -> Result<bool, Error> {
+        // Once for all policies of this transaction. The next one reads them again: it must see what has come since.
+        let mut facts = None;
         loop {
             let asked = portion.left.max(1);
             let policies = Outgoing::behind(tx, source.id, &self.reached, asked).await?;
@@ -147,7 +149,11 @@ impl Evaluation {
                 match policy {
                     Ok(policy) if policy.is_active() => {
                         portion.take();
-                        self.tally.add(consider(tx, &policy, source, tag, at).await?);
+                        let facts = match &mut facts {
+                            Some(facts) => &*facts,
+                            unread @ None => unread.insert(facts::of_tag(tx, tag, at.now).await?),
+                        };
+                        self.tally.add(consider(tx, &policy, source, tag, facts, at).await?);
                     }
                     Ok(_) => {}
                     Err(unreadable) => {
@@ -192,12 +198,13 @@ async fn current(tx: &mut Tx, change: &Change) -> Result<Result<(Repository, Tag
     })
 }
 
-/// Asks one policy about one tag, carries out what follows, and records both.
+/// Asks one policy about one tag, whose facts these are, carries out what follows, and records both.
 pub(crate) async fn consider(
     tx: &mut Tx,
     policy: &Outgoing,
     source: &Repository,
     tag: &TagRecord,
+    facts: &Facts,
     at: &Occasion,
 ) -> Result<Answer, Error> {
     let common = policy.common();
@@ -213,7 +220,7 @@ pub(crate) async fn consider(
         pause(tx, policy.culprit(), &why.into(), at.job, at.now).await?;
         return Ok(Answer::Paused);
     };
-    let mut verdict = decide(rules, &Facts::of_tag(&tag.name));
+    let mut verdict = decide(rules, facts);
     let mut stopped = false;
     let objection = match verdict.is_match() {
         true => policy.objection(tx, tag, at.now).await?,

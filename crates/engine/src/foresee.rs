@@ -2,13 +2,13 @@
 //! back. What they then do is decided in `evaluate`, by the same functions.
 
 use crate::{Engine, outgoing::Outgoing};
-use longshore_metadata::{Conn, Error};
+use longshore_metadata::{Conn, Error, facts};
 use longshore_model::{
     Repository, TagRecord,
     stored::{PromotionPolicy, PushMirror},
 };
 use longshore_oci::Tag;
-use longshore_policy::{Facts, decide};
+use longshore_policy::decide;
 
 /// A policy that would act.
 #[derive(Debug, Clone)]
@@ -40,14 +40,16 @@ impl Engine {
         repository: &Repository,
         tag: &TagRecord,
     ) -> Result<Vec<Ahead>, Error> {
-        let moment = self.moment();
+        let policies = Outgoing::active_of(conn, repository.id).await?;
+        if policies.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (now, moment) = (self.now(), self.moment());
+        let facts = facts::of_tag(conn, tag, now).await?;
         let mut ahead = Vec::new();
-        for policy in Outgoing::active_of(conn, repository.id).await? {
-            let matches = policy
-                .rules()
-                .readable()
-                .is_some_and(|rules| decide(rules, &Facts::of_tag(&tag.name)).is_match());
-            if !matches || policy.objection(conn, tag, self.now()).await?.is_some() {
+        for policy in policies {
+            let matches = policy.rules().readable().is_some_and(|rules| decide(rules, &facts).is_match());
+            if !matches || policy.objection(conn, tag, now).await?.is_some() {
                 continue;
             }
             let Ok(target_tag) = policy.render(&tag.name, &moment) else { continue };

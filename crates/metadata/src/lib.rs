@@ -13,6 +13,7 @@ pub mod blobs;
 pub mod counters;
 pub mod deliveries;
 pub mod epoch;
+pub mod facts;
 pub mod garbage;
 pub mod history;
 pub mod jobs;

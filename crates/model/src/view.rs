@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use longshore_oci::{RemoteName, RepositoryName, Tag};
-use longshore_policy::Moment;
+use longshore_policy::{Facts, Moment};
 use serde::{Deserialize, Serialize};
 
 /// Stands in views for the name of a repository that the reader may not see (semantics 17). The
@@ -43,8 +43,8 @@ pub enum Side {
 /// What the preview of a policy is computed from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PreviewFacts {
-    /// The newest tags, newest first, at most [`PreviewFacts::MAX`].
-    pub tags: Vec<Tag>,
+    /// What rules may ask about the newest tags, newest first, at most [`PreviewFacts::MAX`].
+    pub tags: Vec<Facts>,
     /// How many tags there are.
     pub total: u64,
     /// The server's time and zone, for templates.

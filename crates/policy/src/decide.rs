@@ -1,26 +1,9 @@
 //! The verdict of a policy over the facts of one tag, with the reason rule by rule. Who gathers the facts and
 //! what follows from the verdict is not known here.
 
-use longshore_oci::Tag;
 use serde::{Deserialize, Serialize};
 
-use crate::rules::Rules;
-
-/// What is known of a tag when its policies are asked. Facts to come (the scan report, platforms, …) are
-/// `Option`s here: an absent fact satisfies no rule.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct Facts<'a> {
-    /// The tag's name.
-    pub tag: &'a Tag,
-}
-
-impl<'a> Facts<'a> {
-    /// The facts of a tag of which only the name is known.
-    pub const fn of_tag(tag: &'a Tag) -> Self {
-        Self { tag }
-    }
-}
+use crate::{field::Facts, rules::Rules};
 
 /// How a rule stands to the facts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,8 +78,8 @@ impl Verdict {
 
 /// Decides whether `rules` take the tag of which `facts` are known. Digest tags are taken by no rules, *every
 /// tag* included: they travel with their subject.
-pub fn decide(rules: &Rules, facts: &Facts<'_>) -> Verdict {
-    let tag = facts.tag;
+pub fn decide(rules: &Rules, facts: &Facts) -> Verdict {
+    let tag = &facts.tag;
     if tag.is_digest_tag() {
         let reason = Reason {
             rule: "policies act on tags that people give".to_owned(),
@@ -145,12 +128,15 @@ fn conclude(standings: impl Iterator<Item = Standing>) -> Outcome {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
 
     fn verdict(rules: &str, tag: &str) -> Verdict {
-        decide(&serde_json::from_str(rules).unwrap(), &Facts::of_tag(&tag.parse().unwrap()))
+        let facts = Facts::new(tag.parse().unwrap(), Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        decide(&serde_json::from_str(rules).unwrap(), &facts)
     }
 
     const STABLE_ONE: &str = r#"[{"field":"tag","operator":"ew","values":["stable"]},

@@ -3,9 +3,10 @@
 //! that the browser's preview and the server's decision are the same code.
 
 mod decide;
+mod field;
 mod keyword;
+mod kind;
 mod moment;
-mod operator;
 mod patterns;
 mod preview;
 mod regex;
@@ -13,13 +14,14 @@ mod rule;
 mod rules;
 mod template;
 
-pub use decide::{Facts, Finding, Outcome, Reason, Standing, Verdict, WaitingFor, decide};
+pub use decide::{Finding, Outcome, Reason, Standing, Verdict, WaitingFor, decide};
+pub use field::{FIELDS, Facts, Field, ScanState};
 pub use keyword::{KEYWORDS, Keyword};
+pub use kind::{Operator, ValueError};
 pub use moment::Moment;
-pub use operator::{Field, Operator};
 pub use patterns::{MAX_PATTERN_LENGTH, MAX_PATTERNS, PatternError, Patterns};
 pub use preview::{Collision, Preview, PreviewRow, collisions, preview};
 pub use regex::{MAX_REGEX_LENGTH, RegexError, TagRegex};
-pub use rule::{MAX_VALUE_LENGTH, MAX_VALUES, RawRule, Rule, RuleError, RulePart, TextTest};
+pub use rule::{MAX_VALUE_LENGTH, MAX_VALUES, RawRule, Rule, RuleError, RulePart};
 pub use rules::{MAX_RULES, Rules, RulesError, StoredRules};
 pub use template::{MAX_TEMPLATE_LENGTH, Template, TemplateError};

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use longshore_oci::Tag;
 use serde::{Deserialize, Serialize};
 
-use crate::decide::{Facts, Verdict, decide};
+use crate::decide::{Verdict, decide};
+use crate::field::Facts;
 use crate::moment::Moment;
 use crate::rules::Rules;
 use crate::template::Template;
@@ -47,12 +48,12 @@ impl Preview {
     }
 }
 
-/// Previews `rules` and `template` on `tags` at `moment`.
-pub fn preview(rules: &Rules, template: &Template, tags: &[Tag], moment: &Moment) -> Preview {
+/// Previews `rules` and `template` at `moment` on the tags whose facts these are.
+pub fn preview(rules: &Rules, template: &Template, tags: &[Facts], moment: &Moment) -> Preview {
     let rows: Vec<PreviewRow> = tags
         .iter()
-        .map(|tag| {
-            let verdict = decide(rules, &Facts::of_tag(tag));
+        .map(|facts| {
+            let (tag, verdict) = (&facts.tag, decide(rules, facts));
             let target =
                 verdict.is_match().then(|| template.render(tag, moment).map_err(|error| error.to_string()));
             PreviewRow { tag: tag.clone(), verdict, target }
@@ -80,7 +81,7 @@ pub fn collisions<'a>(named: impl IntoIterator<Item = (&'a Tag, &'a Tag)>) -> Ve
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods)]
 mod tests {
     use super::*;
 
@@ -90,8 +91,9 @@ mod tests {
 
     fn stable(template: &str, names: &[&str]) -> Preview {
         let rules = serde_json::from_str(r#"[{"field":"tag","operator":"ew","values":["stable"]}]"#).unwrap();
-        let moment = Moment::utc("2026-11-20T10:00:00Z".parse().unwrap());
-        preview(&rules, &Template::parse(template).unwrap(), &tags(names), &moment)
+        let now = "2026-11-20T10:00:00Z".parse().unwrap();
+        let facts: Vec<Facts> = tags(names).into_iter().map(|tag| Facts::new(tag, now, now)).collect();
+        preview(&rules, &Template::parse(template).unwrap(), &facts, &Moment::utc(now))
     }
 
     #[test]

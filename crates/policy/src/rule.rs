@@ -3,9 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::decide::{Facts, Finding, Standing};
-use crate::operator::{Field, Operator};
-use crate::regex::{RegexError, TagRegex};
+use crate::{
+    decide::{Finding, Standing},
+    field::{self, Facts, Field},
+    kind::{Operator, Test, ValueError},
+};
 
 /// The longest value of a rule, in characters (regular expressions have a limit of their own).
 pub const MAX_VALUE_LENGTH: usize = 255;
@@ -27,26 +29,24 @@ pub struct RawRule {
 }
 
 /// A valid rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rule {
-    /// Asks about the tag's name.
-    Tag(TextTest),
+#[derive(Debug, Clone)]
+pub struct Rule {
+    field: &'static Field,
+    operator: Operator,
+    /// As they were written, which is how they are stored.
+    values: Vec<String>,
+    /// What the operator makes of the values.
+    test: Test,
 }
 
-/// A comparison of a text with values that are known to be usable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TextTest(Test);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Test {
-    Equals(String),
-    StartsWith(String),
-    EndsWith(String),
-    Contains(String),
-    IsOneOf(Vec<String>),
-    IsNotOneOf(Vec<String>),
-    Matches(TagRegex),
+/// The test follows from the rest.
+impl PartialEq for Rule {
+    fn eq(&self, other: &Self) -> bool {
+        (self.field, self.operator, &self.values) == (other.field, other.operator, &other.values)
+    }
 }
+
+impl Eq for Rule {}
 
 /// The member of a rule that an error is about, to show the error beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,22 +64,24 @@ pub enum RulePart {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
     /// A field that is known and planned; refused rather than ignored.
-    #[error("rules on “{field}” are not supported yet; supported: {}", field_codes())]
+    #[error("rules on “{field}” are not supported yet; supported: {}", field::codes())]
     FieldNotSupportedYet {
         /// Its wire spelling.
         field: &'static str,
     },
     /// No such field.
-    #[error("“{field}” is no field of a rule; supported: {}", field_codes())]
+    #[error("“{field}” is no field of a rule; supported: {}", field::codes())]
     UnknownField {
         /// What was given.
         field: String,
     },
-    /// No such operator, or not one that tag names have.
-    #[error("“{operator}” is no operator for a tag name; use one of {}", operator_codes())]
-    UnknownOperator {
+    /// No such operator, or not one for this kind of value.
+    #[error("“{operator}” cannot be used with {}; use one of {}", field.label(), operators_of(field))]
+    OperatorDoesNotFit {
         /// What was given.
         operator: String,
+        /// What the rule looks at.
+        field: &'static Field,
     },
     /// A rule needs a value.
     #[error("a rule with “{}” needs a value", operator.label())]
@@ -115,9 +117,9 @@ pub enum RuleError {
         /// Its length in characters.
         length: usize,
     },
-    /// A regular expression that cannot be used.
+    /// A value that is not of the field's kind.
     #[error(transparent)]
-    Regex(#[from] RegexError),
+    Value(#[from] ValueError),
 }
 
 impl RuleError {
@@ -125,23 +127,20 @@ impl RuleError {
     pub const fn part(&self) -> RulePart {
         match self {
             Self::FieldNotSupportedYet { .. } | Self::UnknownField { .. } => RulePart::Field,
-            Self::UnknownOperator { .. } => RulePart::Operator,
+            Self::OperatorDoesNotFit { .. } => RulePart::Operator,
             Self::NoValue { .. }
             | Self::SeveralValues { .. }
             | Self::TooManyValues { .. }
             | Self::EmptyValue { .. }
             | Self::ValueTooLong { .. }
-            | Self::Regex(_) => RulePart::Values,
+            | Self::Value(_) => RulePart::Values,
         }
     }
 }
 
-fn field_codes() -> String {
-    Field::ALL.map(Field::code).join(", ")
-}
-
-fn operator_codes() -> String {
-    Operator::ALL.map(|operator| format!("{} ({})", operator.code(), operator.label())).join(", ")
+fn operators_of(field: &Field) -> String {
+    let named = |operator: Operator| format!("{} ({})", operator.code(), operator.label());
+    field.operators().into_iter().map(named).collect::<Vec<_>>().join(", ")
 }
 
 /// At most 60 characters of what somebody sent, for an error message.
@@ -159,122 +158,43 @@ impl Rule {
     /// The first member that cannot be used; [`RuleError::part`] says which.
     pub fn parse(raw: RawRule) -> Result<Self, RuleError> {
         let RawRule { field, operator, values } = raw;
-        match Field::parse(&field)? {
-            Field::Tag => Ok(Self::Tag(TextTest::new(Operator::parse(&operator)?, values)?)),
-        }
-    }
-
-    /// What the rule looks at.
-    pub const fn field(&self) -> Field {
-        match self {
-            Self::Tag(_) => Field::Tag,
-        }
+        let field = Field::parse(&field)?;
+        let (operator, test) = field
+            .reads()
+            .test(&operator, &values)
+            .ok_or_else(|| RuleError::OperatorDoesNotFit { operator: excerpt(&operator), field })??;
+        Ok(Self { field, operator, values, test })
     }
 
     /// How it compares.
     pub const fn operator(&self) -> Operator {
-        let Self::Tag(test) = self;
-        test.operator()
-    }
-
-    /// What it compares with.
-    pub fn values(&self) -> Vec<&str> {
-        let Self::Tag(test) = self;
-        test.values()
+        self.operator
     }
 
     /// The rule as a sentence: "tag name ends with “stable”".
     pub fn describe(&self) -> String {
-        let values: Vec<String> = self.values().iter().map(|value| format!("“{value}”")).collect();
-        format!("{} {} {}", self.field().label(), self.operator().label(), values.join(", "))
+        let values: Vec<String> = self.values.iter().map(|value| format!("“{value}”")).collect();
+        format!("{} {} {}", self.field.label(), self.operator.label(), values.join(", "))
     }
 
     /// What the rule says of `facts`.
-    pub fn check(&self, facts: &Facts<'_>) -> Finding {
-        match self {
-            Self::Tag(test) => {
-                let tag = facts.tag.as_str();
-                let standing = if test.holds(tag) { Standing::Holds } else { Standing::Fails };
-                Finding { standing, found: format!("the tag is “{tag}”") }
-            }
-        }
-    }
-}
-
-impl TextTest {
-    fn new(operator: Operator, values: Vec<String>) -> Result<Self, RuleError> {
-        if values.is_empty() {
-            return Err(RuleError::NoValue { operator });
-        }
-        if values.len() > MAX_VALUES {
-            return Err(RuleError::TooManyValues { count: values.len() });
-        }
-        if !operator.takes_several_values() && values.len() > 1 {
-            return Err(RuleError::SeveralValues { operator, count: values.len() });
-        }
-        for (index, value) in values.iter().enumerate() {
-            let position = index + 1;
-            if value.is_empty() {
-                return Err(RuleError::EmptyValue { position });
-            }
-            let length = value.chars().count();
-            if operator != Operator::Matches && length > MAX_VALUE_LENGTH {
-                return Err(RuleError::ValueTooLong { position, length });
-            }
-        }
-        let only = |values: Vec<String>| values.into_iter().next().expect("one value was counted above");
-        Ok(Self(match operator {
-            Operator::Equals => Test::Equals(only(values)),
-            Operator::StartsWith => Test::StartsWith(only(values)),
-            Operator::EndsWith => Test::EndsWith(only(values)),
-            Operator::Contains => Test::Contains(only(values)),
-            Operator::IsOneOf => Test::IsOneOf(values),
-            Operator::IsNotOneOf => Test::IsNotOneOf(values),
-            Operator::Matches => Test::Matches(TagRegex::parse(&only(values))?),
-        }))
-    }
-
-    const fn operator(&self) -> Operator {
-        match self.0 {
-            Test::Equals(_) => Operator::Equals,
-            Test::StartsWith(_) => Operator::StartsWith,
-            Test::EndsWith(_) => Operator::EndsWith,
-            Test::Contains(_) => Operator::Contains,
-            Test::IsOneOf(_) => Operator::IsOneOf,
-            Test::IsNotOneOf(_) => Operator::IsNotOneOf,
-            Test::Matches(_) => Operator::Matches,
-        }
-    }
-
-    fn values(&self) -> Vec<&str> {
-        match &self.0 {
-            Test::Equals(value) | Test::StartsWith(value) | Test::EndsWith(value) | Test::Contains(value) => {
-                vec![value]
-            }
-            Test::IsOneOf(values) | Test::IsNotOneOf(values) => values.iter().map(String::as_str).collect(),
-            Test::Matches(regex) => vec![regex.as_str()],
-        }
-    }
-
-    fn holds(&self, text: &str) -> bool {
-        match &self.0 {
-            Test::Equals(value) => text == value,
-            Test::StartsWith(value) => text.starts_with(value.as_str()),
-            Test::EndsWith(value) => text.ends_with(value.as_str()),
-            Test::Contains(value) => text.contains(value.as_str()),
-            Test::IsOneOf(values) => values.iter().any(|value| value == text),
-            Test::IsNotOneOf(values) => values.iter().all(|value| value != text),
-            Test::Matches(regex) => regex.is_match(text),
-        }
+    pub fn check(&self, facts: &Facts) -> Finding {
+        let (standing, found) = match (self.test.run(facts), self.field.awaits(facts)) {
+            (Some((true, value)), _) => (Standing::Holds, value),
+            (Some((false, value)), _) => (Standing::Fails, value),
+            (None, awaited @ Some(_)) => (Standing::Absent(awaited), "not known yet".to_owned()),
+            (None, None) => (Standing::Absent(None), "not known".to_owned()),
+        };
+        Finding { standing, found: self.field.found(&found) }
     }
 }
 
 impl From<&Rule> for RawRule {
     fn from(rule: &Rule) -> Self {
         Self {
-            field: rule.field().code().to_owned(),
-            operator: rule.operator().code().to_owned(),
-            values: rule.values().into_iter().map(str::to_owned).collect(),
+            field: rule.field.code().to_owned(),
+            operator: rule.operator.code().to_owned(),
+            values: rule.values.clone(),
         }
     }
 }
@@ -292,9 +212,15 @@ impl<'de> Deserialize<'de> for Rule {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::{
+        decide::WaitingFor,
+        field::{SCANNED, ScanState},
+    };
 
     fn parse(field: &str, operator: &str, values: &[&str]) -> Result<Rule, RuleError> {
         let values = values.iter().map(|value| (*value).to_owned()).collect();
@@ -302,8 +228,8 @@ mod tests {
     }
 
     fn holds(operator: &str, values: &[&str], tag: &str) -> bool {
-        let tag = tag.parse().unwrap();
-        parse("tag", operator, values).unwrap().check(&Facts::of_tag(&tag)).standing == Standing::Holds
+        let facts = Facts::new(tag.parse().unwrap(), Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        parse("tag", operator, values).unwrap().check(&facts).standing == Standing::Holds
     }
 
     #[test]
@@ -340,6 +266,27 @@ mod tests {
         let error = parse("tag", "gte", &["1"]).unwrap_err();
         assert_eq!(error.part(), RulePart::Operator);
         assert!(error.to_string().contains("ew (ends with)"), "{error}");
+        assert!(
+            error.to_string().starts_with("“gte” cannot be used with tag name; use one of eq"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn semantics_32_a_rule_waits_only_for_a_scan_that_will_come() {
+        let values = ["good".to_owned()];
+        let (operator, test) = SCANNED.reads().test("eq", &values).unwrap().unwrap();
+        let rule = Rule { field: &SCANNED, operator, values: values.to_vec(), test };
+        let mut facts = Facts::new("1.0".parse().unwrap(), Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        let absent =
+            Finding { standing: Standing::Absent(None), found: "the scan result is not known".to_owned() };
+        assert_eq!(rule.check(&facts), absent);
+        facts.scan = ScanState::Awaited;
+        let awaited = Finding {
+            standing: Standing::Absent(Some(WaitingFor::Scan)),
+            found: "the scan result is not known yet".to_owned(),
+        };
+        assert_eq!(rule.check(&facts), awaited);
     }
 
     #[test]

@@ -185,7 +185,7 @@ async fn semantics_14_the_preview_gets_the_servers_time_and_zone() {
     scene.push("dev/web", "1.0").await;
     scene.push("dev/web", "1.1").await;
     let facts = scene.admin.preview_tags(&dev, &name("dev/web")).await.unwrap();
-    assert_eq!(facts.tags.iter().map(ToString::to_string).collect::<Vec<_>>(), ["1.1", "1.0"]);
+    assert_eq!(facts.tags.iter().map(|facts| facts.tag.to_string()).collect::<Vec<_>>(), ["1.1", "1.0"]);
     assert_eq!((facts.total, facts.moment.zone.as_str()), (2, "UTC"));
     assert_eq!(facts.moment.local.to_string(), "2026-11-20T12:00:02");
 }

@@ -1,25 +1,50 @@
 //! Rules on the wire.
 
 use longshore_model::{Code, Problem};
-use longshore_policy::{RawRule, StoredRules};
+use longshore_policy::{FIELDS, Field, Operator, RawRule, StoredRules};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{Object, ObjectBuilder, Type},
+};
 
 /// One rule; all rules of a policy must hold. Members beside these three are refused.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rule {
-    /// What it looks at: `tag`, the tag's name.
-    #[schema(example = "tag")]
+    /// What it looks at.
+    #[schema(schema_with = field)]
     field: String,
-    /// How it compares: `eq` equals, `sw` starts with, `ew` ends with, `c` contains, `oo` one of,
-    /// `noo` not one of, `m` matches (a regular expression).
-    #[schema(example = "ew")]
+    /// How it compares.
+    #[schema(schema_with = operator)]
     operator: String,
     /// What it compares with; several only for `oo` and `noo`.
     #[schema(example = json!(["stable"]))]
     values: Vec<String>,
+}
+
+fn field() -> Object {
+    let fields: Vec<_> =
+        FIELDS.iter().map(|field| format!("`{}` ({})", field.code(), field.label())).collect();
+    text(format!("What it looks at: {}.", fields.join(", ")), "tag")
+}
+
+fn operator() -> Object {
+    let named = |operator: Operator| format!("`{}` ({})", operator.code(), operator.label());
+    let fitting = |field: &Field| {
+        let operators: Vec<_> = field.operators().into_iter().map(named).collect();
+        format!("\n- with `{}`: {}", field.code(), operators.join(", "))
+    };
+    let fitting: String = FIELDS.iter().map(fitting).collect();
+    text(format!("How it compares; `m` takes a regular expression.\n{fitting}"), "ew")
+}
+
+/// A text with an example, described as the table of fields says.
+fn text(description: String, example: &str) -> Object {
+    let mut text = ObjectBuilder::new().schema_type(Type::String).description(Some(description)).build();
+    text.example = Some(Value::from(example));
+    text
 }
 
 impl From<Rule> for RawRule {

@@ -3,6 +3,7 @@
 
 mod content;
 mod epoch;
+mod facts;
 mod garbage;
 mod history;
 mod jobs;

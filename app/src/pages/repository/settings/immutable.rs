@@ -90,7 +90,8 @@ fn summarize(immutable: &ImmutableTags, facts: &PreviewFacts) -> String {
         total if total > known as u64 => format!("the newest {known} tags (there are {total})"),
         total => format!("{total} tags"),
     };
-    let covered: Vec<_> = facts.tags.iter().filter(|tag| immutable.covers(tag)).collect();
+    let covered: Vec<_> =
+        facts.tags.iter().map(|facts| &facts.tag).filter(|tag| immutable.covers(tag)).collect();
     let mut names: Vec<_> = covered.iter().take(SHOWN).map(ToString::to_string).collect();
     if covered.len() > SHOWN {
         names.push(format!("and {} more", covered.len() - SHOWN));
@@ -102,16 +103,17 @@ fn summarize(immutable: &ImmutableTags, facts: &PreviewFacts) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods)]
 mod tests {
     use super::*;
-    use longshore_policy::Moment;
+    use longshore_policy::{Facts, Moment};
 
     fn told(immutable: &ImmutableTags, tags: &[&str]) -> String {
+        let now = "2026-11-21T14:30:00Z".parse().unwrap();
         let facts = PreviewFacts {
-            tags: tags.iter().map(|tag| tag.parse().unwrap()).collect(),
+            tags: tags.iter().map(|tag| Facts::new(tag.parse().unwrap(), now, now)).collect(),
             total: tags.len() as u64,
-            moment: Moment::utc("2026-11-21T14:30:00Z".parse().unwrap()),
+            moment: Moment::utc(now),
         };
         summarize(immutable, &facts)
     }
