@@ -5,17 +5,16 @@ use crate::Admin;
 use crate::accounts::no_such_account;
 use crate::guard::user;
 use crate::validate::{self, Fields, RemoteSettings, origin};
-use longshore_engine::kind_of;
 use longshore_metadata::remotes::SecretChange;
 use longshore_metadata::{Conn, Tx, accounts, back_offs, remotes};
-use longshore_model::connect::{self, ConnectReport};
+use longshore_model::connect::{Check, CheckStatus, ConnectReport, Direction};
 use longshore_model::policy::RemoteChoice;
 use longshore_model::remote::RemoteDraft;
 use longshore_model::{
     Actor, Aspect, Author, Code, FieldError, LastChange, Problem, Remote, RemoteId, Timestamp, Version,
 };
 use longshore_oci::{Namespace, RemoteName};
-use longshore_remote::{self as remote, Credentials, Direction, Endpoint, UrlError};
+use longshore_remote::{self as remote, Credentials, Endpoint, UrlError};
 use secrecy::SecretString;
 
 /// Settings with the secret that goes with them, ready to be tried and saved.
@@ -57,7 +56,6 @@ impl Connection {
         // types it again accepts the realm that the registry names now.
         let pinned = self.saved.as_ref().and_then(|remote| remote.realm.clone());
         Endpoint {
-            kind: kind_of(settings.kind),
             credentials,
             ca_pem: settings.ca_pem.clone(),
             skip_tls_verify: settings.skip_tls_verify,
@@ -65,7 +63,7 @@ impl Connection {
             pinned_realm: pinned.filter(|_| !self.has_new_secret()),
             network: self.network,
             is_this_server: self.is_this_server,
-            ..Endpoint::new(settings.url.clone(), kind_of(settings.kind))
+            ..Endpoint::new(settings.url.clone(), settings.kind)
         }
     }
 }
@@ -108,7 +106,7 @@ impl Admin {
         let settings = RemoteSettings {
             name: remote.name.clone(),
             kind: remote.kind,
-            url: Endpoint::parse_url(kind_of(remote.kind), &remote.url).map_err(broken)?,
+            url: Endpoint::parse_url(remote.kind, &remote.url).map_err(broken)?,
             username: remote.username.clone(),
             secret: None,
             ca_pem: remote.ca_pem.clone(),
@@ -288,7 +286,7 @@ impl Admin {
         repository: &RemoteName,
         direction: Direction,
     ) -> ConnectReport {
-        report(remote::connect(connection.endpoint(), repository, direction).await)
+        remote::connect(connection.endpoint(), repository, direction).await
     }
 
     /// As [`Admin::try_out`], and a problem where the registry cannot be used like this.
@@ -458,8 +456,8 @@ pub(crate) fn to_remote(connection: &Connection, id: RemoteId, now: Timestamp) -
 
 /// The first failure as the message, and each beside its field.
 fn unusable(report: &ConnectReport) -> Problem {
-    let failed = || report.checks.iter().filter(|check| check.status == connect::CheckStatus::Failed);
-    let sentence = |check: &connect::Check| match &check.remedy {
+    let failed = || report.checks.iter().filter(|check| check.status == CheckStatus::Failed);
+    let sentence = |check: &Check| match &check.remedy {
         Some(remedy) => format!("{}. {remedy}", check.message.trim_end_matches('.')),
         None => check.message.clone(),
     };
@@ -471,34 +469,4 @@ fn unusable(report: &ConnectReport) -> Problem {
         .next()
         .map_or_else(|| "the registry cannot be used with these settings".to_owned(), sentence);
     Problem { fields: fields.collect(), ..Problem::new(Code::RemoteRegistryInvalidPermissions, message) }
-}
-
-pub(crate) fn direction(direction: connect::Direction) -> Direction {
-    match direction {
-        connect::Direction::Pull => Direction::Pull,
-        connect::Direction::Push => Direction::Push,
-    }
-}
-
-fn report(found: remote::ConnectReport) -> ConnectReport {
-    let check = |check: remote::Check| connect::Check {
-        kind: check.kind.as_str().to_owned(),
-        status: match check.status {
-            remote::CheckStatus::Ok => connect::CheckStatus::Ok,
-            remote::CheckStatus::Warning => connect::CheckStatus::Warning,
-            remote::CheckStatus::Failed => connect::CheckStatus::Failed,
-            remote::CheckStatus::Skipped => connect::CheckStatus::Skipped,
-        },
-        message: check.message,
-        remedy: check.remedy,
-        field: check.field.map(str::to_owned),
-    };
-    ConnectReport {
-        usable: found.usable,
-        checks: found.checks.into_iter().map(check).collect(),
-        may_read: found.permissions.read,
-        may_write: found.permissions.write,
-        registry_type: found.registry_type,
-        realm: found.realm,
-    }
 }

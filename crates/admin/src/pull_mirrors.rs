@@ -12,6 +12,7 @@ use longshore_access::Action;
 use longshore_metadata::{Tx, jobs, pull_mirrors, repositories};
 use longshore_model::activity::ActivityKind;
 use longshore_model::job::orders;
+use longshore_model::connect::Direction;
 use longshore_model::job::{Action as JobAction, Cause};
 use longshore_model::message::{PlaceRef, PolicyMessage, RemoteRef};
 use longshore_model::policy::{Baseline, PullMirrorDraft, Save};
@@ -21,7 +22,6 @@ use longshore_model::{
     RepositoryState, Timestamp, Version, stored,
 };
 use longshore_oci::{RemoteName, RepositoryName};
-use longshore_remote::Direction;
 
 /// A draft without mistakes.
 struct Checked {

@@ -10,6 +10,7 @@ use crate::validate::{self, Fields};
 use longshore_access::Action;
 use longshore_metadata::{Tx, push_mirrors};
 use longshore_model::activity::ActivityKind;
+use longshore_model::connect::Direction;
 use longshore_model::message::{PlaceRef, PolicyMessage, RemoteRef};
 use longshore_model::policy::{PushMirrorDraft, Save};
 use longshore_model::{
@@ -18,7 +19,6 @@ use longshore_model::{
 };
 use longshore_oci::{RemoteName, RepositoryName};
 use longshore_policy::{Rules, Template};
-use longshore_remote::Direction;
 
 /// A draft without mistakes.
 struct Checked {

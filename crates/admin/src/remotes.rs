@@ -2,16 +2,14 @@
 //! system, and nobody but its administrators sees, tests, edits or uses them.
 
 use crate::Admin;
-use crate::connection::{
-    Connection, check_remote_version, direction, failed, present, same_place, to_remote,
-};
+use crate::connection::{Connection, check_remote_version, failed, present, same_place, to_remote};
 use crate::guard::{author, user};
 use crate::validate::{Fields, remote_repository};
 use longshore_access::Action;
 use longshore_metadata::remotes::{OwnerFilter, SecretChange};
 use longshore_metadata::{Tx, activity, back_offs, pauses, policies, remotes};
 use longshore_model::activity::ActivityKind;
-use longshore_model::connect::{Check, CheckStatus, ConnectReport, ConnectRequest};
+use longshore_model::connect::{CheckKind, ConnectReport, ConnectRequest, Direction};
 use longshore_model::message::{Change, RemoteRef};
 use longshore_model::remote::RemoteDraft;
 use longshore_model::view::RemoteTags;
@@ -196,13 +194,13 @@ impl Admin {
     /// No such remote.
     pub async fn test_remote(&self, actor: &Actor, id: RemoteId) -> Result<ConnectReport, Problem> {
         let connection = self.saved(actor, id).await?;
-        let (probe, pull) = (probe_repository(), longshore_remote::Direction::Pull);
-        let mut report = self.try_out(&connection, &probe, pull).await;
+        let mut report = self.try_out(&connection, &probe_repository(), Direction::Pull).await;
         // Which repository shall be used is not known here: what is said of it does not count.
-        report.checks.retain(|check| !matches!(check.kind.as_str(), "repository" | "read" | "write"));
-        let failure = report.checks.iter().find(|check| check.status == CheckStatus::Failed);
-        report.usable = failure.is_none();
-        let error = failure.map(|check: &Check| check.message.clone());
+        report.checks.retain(|check| {
+            !matches!(check.kind, CheckKind::Repository | CheckKind::Read | CheckKind::Write)
+        });
+        let error = report.failure().map(|check| check.message.clone());
+        report.usable = error.is_none();
         // The first realm that was seen with these credentials is the one they may go to (semantics 15).
         let asked = connection.saved.map(|remote| remote.version);
         let realm = report.realm.clone().filter(|_| report.usable);
@@ -245,7 +243,7 @@ impl Admin {
         let connection = fields.take_problem(connection)?;
         let both = remote_repository.zip(connection);
         let (name, connection) = fields.finish_with(Code::RemoteRegistryInvalidPermissions, both)?;
-        Ok(self.try_out(&connection, &name, direction(request.direction)).await)
+        Ok(self.try_out(&connection, &name, request.direction).await)
     }
 
     /// The tags of a repository at another registry, for the preview of a pull mirror.

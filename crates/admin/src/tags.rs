@@ -9,12 +9,12 @@ use longshore_access::Action;
 use longshore_engine::{PromoteError, PromoteNow};
 use longshore_metadata::{jobs, tags};
 use longshore_model::job::orders::{self, Destination, Shipment};
+use longshore_model::connect::Direction;
 use longshore_model::job::{Cause, Job};
 use longshore_model::policy::RemoteChoice;
 use longshore_model::tag::TagSummary;
 use longshore_model::{Actor, Code, Page, PageRequest, Problem, Repository, TagRecord};
 use longshore_oci::{Digest, RepositoryName, Tag};
-use longshore_remote::Direction;
 
 pub(crate) fn no_such_tag(repository: &RepositoryName, tag: &Tag) -> Problem {
     Problem::new(Code::NoSuchTag, format!("{repository} has no tag {tag}; it may have been deleted"))

@@ -1,7 +1,6 @@
 //! From what somebody typed to values that are known to be good. Everything that is wrong is
 //! reported at once, under the names that the REST interface has for the fields.
 
-use longshore_engine::kind_of;
 use longshore_model::{
     Code, FieldError, Problem, RemoteKind,
     policy::{MAX_POLL_INTERVAL_SECONDS, MIN_POLL_INTERVAL_SECONDS},
@@ -205,8 +204,7 @@ pub(crate) fn origin(url: &Url) -> String {
 
 /// Checks all but the owner, which depends on where the settings are used.
 pub(crate) fn remote(fields: &mut Fields, draft: &RemoteDraft) -> Option<RemoteSettings> {
-    let url = fields
-        .address("remoteHost", draft.url.trim(), |typed| Endpoint::parse_url(kind_of(draft.kind), typed));
+    let url = fields.address("remoteHost", draft.url.trim(), |typed| Endpoint::parse_url(draft.kind, typed));
     fields.text("name", &draft.name, MAX_TEXT);
     fields.text("username", &draft.username, MAX_TEXT);
     let username = draft.username.trim();

@@ -5,7 +5,7 @@ use crate::{Engine, journal::Journal, retry, running::Stop, trouble::Trouble};
 use jiff::SignedDuration;
 use longshore_metadata::{Error, Priority, back_offs, jobs::Claim, remotes};
 use longshore_model::{RemoteId, Timestamp, remote::BackOff, remote::WaitReason};
-use longshore_remote::{ClosedBecause, Closure, Gate, Standing};
+use longshore_remote::{Closure, Gate, Standing};
 use metrics::counter;
 use parking_lot::{Mutex, MutexGuard};
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -98,7 +98,7 @@ impl Engine {
                     let back_off = self.leave_alone(remote, &guarded, closure).await;
                     // Behind a limit, what has begun may come to its end; a registry that is not there
                     // answers nothing more.
-                    if closure.because != ClosedBecause::RateLimited {
+                    if closure.reason != WaitReason::RateLimited {
                         return Stop::RemoteWaits(back_off);
                     }
                 }
@@ -120,20 +120,16 @@ impl Engine {
         {
             return back_off.clone();
         }
-        let reason = match closure.because {
-            ClosedBecause::RateLimited => WaitReason::RateLimited,
-            ClosedBecause::Unavailable => WaitReason::Unavailable,
-            ClosedBecause::Unreachable => WaitReason::Unreachable,
-        };
+        let reason = closure.reason;
         let asked = closure.asked.and_then(|asked| SignedDuration::try_from(asked).ok());
         let (jitter, now) = (self.settings().jitter.draw(), self.now());
         let progressed = closure.progressed;
         let delay = move |failures| retry::remote_delay(reason, failures, asked, progressed, jitter);
-        let error = closure.because.to_string();
+        let error = reason.because();
         let write = self.db().write(Priority::Normal, move |tx| {
             Box::pin(async move {
                 // The job that met it says more of it, unless it is stopped before it can.
-                remotes::record_left_alone(tx, remote, &error).await?;
+                remotes::record_left_alone(tx, remote, error).await?;
                 back_offs::close(tx, remote, reason, asked.is_some(), progressed, delay, now).await
             })
         });
@@ -145,7 +141,7 @@ impl Engine {
                 alone(reason, asked, delay(1), now)
             }
         };
-        counter!("longshore_remote_back_offs_total", "reason" => reason_word(reason)).increment(1);
+        counter!("longshore_remote_back_offs_total", "reason" => reason.as_str()).increment(1);
         let wait = Duration::try_from(back_off.until.duration_since(now)).unwrap_or_default();
         guarded.gate.postpone(closure.number, Instant::now() + wait);
         *known = Some(Known { closure: Some(closure.number), back_off: back_off.clone() });
@@ -194,12 +190,4 @@ fn alone(
     now: Timestamp,
 ) -> BackOff {
     BackOff { reason, asked: asked.is_some(), failures: 1, since: now, until: now + delay }
-}
-
-fn reason_word(reason: WaitReason) -> &'static str {
-    match reason {
-        WaitReason::RateLimited => "rate_limited",
-        WaitReason::Unavailable => "unavailable",
-        WaitReason::Unreachable => "unreachable",
-    }
 }

@@ -35,7 +35,7 @@ pub use foresee::Ahead;
 pub use longshore_metadata::history::{History, Keep};
 pub use poll::ForeseeError;
 pub use promote::{PromoteError, PromoteNow};
-pub use reach::{ReachError, endpoint_of, kind_of};
+pub use reach::{ReachError, endpoint_of};
 pub use retry::Jitter;
 pub use sorts::garbage::GarbageSettings;
 pub use transfer::push::Waits;

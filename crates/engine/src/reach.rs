@@ -3,8 +3,8 @@
 
 use crate::{Engine, trouble::Trouble};
 use longshore_metadata::{self as metadata, Conn, remotes};
-use longshore_model::{Remote, RemoteId, RemoteKind, Version, message::Trouble as Said};
-use longshore_remote::{self as remote, Credentials, Endpoint, Kind, NetworkPolicy, Registry};
+use longshore_model::{Remote, RemoteId, Version, message::Trouble as Said};
+use longshore_remote::{self as remote, Credentials, Endpoint, NetworkPolicy, Registry};
 use parking_lot::Mutex;
 use secrecy::SecretString;
 use std::{collections::HashMap, sync::Arc};
@@ -108,8 +108,7 @@ pub fn endpoint_of(
     network: NetworkPolicy,
 ) -> Result<Endpoint, ReachError> {
     let unusable = |reason: String| ReachError::Address { name: saved.name.clone(), reason };
-    let kind = kind_of(saved.kind);
-    let url = Endpoint::parse_url(kind, &saved.url).map_err(|error| unusable(error.to_string()))?;
+    let url = Endpoint::parse_url(saved.kind, &saved.url).map_err(|error| unusable(error.to_string()))?;
     let proxy = match saved.proxy.as_deref().filter(|proxy| !proxy.is_empty()) {
         Some(proxy) => Some(proxy.parse().map_err(|error| unusable(format!("its proxy {proxy}: {error}")))?),
         None => None,
@@ -121,16 +120,6 @@ pub fn endpoint_of(
         proxy,
         pinned_realm: saved.realm.clone(),
         network,
-        ..Endpoint::new(url, kind)
+        ..Endpoint::new(url, saved.kind)
     })
-}
-
-/// The same word in the client's vocabulary.
-#[must_use]
-pub fn kind_of(kind: RemoteKind) -> remote::Kind {
-    match kind {
-        RemoteKind::Longshore => Kind::Longshore,
-        RemoteKind::DockerHub => Kind::DockerHub,
-        RemoteKind::Other => Kind::Other,
-    }
 }

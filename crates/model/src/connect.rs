@@ -27,8 +27,42 @@ pub struct ConnectRequest {
     pub direction: Direction,
 }
 
-/// How one check ended.
+/// What a check is about, in the order of the checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckKind {
+    /// The registry can be reached.
+    Reachable,
+    /// The connection is encrypted, and with the right server.
+    Tls,
+    /// What answers is a registry.
+    Registry,
+    /// User name and password are right.
+    Credentials,
+    /// The repository exists.
+    Repository,
+    /// It can be read.
+    Read,
+    /// It can be written.
+    Write,
+}
+
+impl CheckKind {
+    /// All of them, in order.
+    pub const ALL: [Self; 7] = [
+        Self::Reachable,
+        Self::Tls,
+        Self::Registry,
+        Self::Credentials,
+        Self::Repository,
+        Self::Read,
+        Self::Write,
+    ];
+}
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CheckStatus {
     /// Good.
@@ -37,38 +71,56 @@ pub enum CheckStatus {
     Warning,
     /// Does not work.
     Failed,
-    /// Was not tried, since an earlier one failed.
+    /// Not tried, since it is not needed or an earlier one failed.
     Skipped,
 }
 
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Check {
     /// What was checked: `reachable`, `tls`, `registry`, `credentials`, `repository`, `read`, `write`.
-    pub kind: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub kind: CheckKind,
     /// How it ended.
     pub status: CheckStatus,
-    /// What was found, naming the registry.
+    /// What was found.
     pub message: String,
     /// What to do about it.
     pub remedy: Option<String>,
-    /// The form field it is about: `remoteHost`, `username`, `password`, `remoteRepository`, `remoteCA`.
+    /// The field it is about.
     pub field: Option<String>,
 }
 
-/// All findings, in the order in which they were made.
+/// What may be done with a repository of another registry.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Permissions {
+    /// It can be pulled from.
+    pub read: bool,
+    /// It can be pushed to.
+    pub write: bool,
+}
+
+/// All findings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectReport {
-    /// Whether these settings can be saved for the direction that was asked for.
+    /// Whether the settings work for the direction that was asked for: no check failed.
     pub usable: bool,
-    /// The findings.
+    /// One for each [`CheckKind`], in order.
     pub checks: Vec<Check>,
-    /// The repository can be read.
-    pub may_read: bool,
-    /// The repository can be written.
-    pub may_write: bool,
+    /// What may be done with the repository. Writing is tried only where the direction is push.
+    pub permissions: Permissions,
     /// What kind of registry answered, in its own words or ours.
     pub registry_type: String,
     /// The token realm that it named.
     pub realm: Option<String>,
+}
+
+impl ConnectReport {
+    /// The first check that failed.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Check> {
+        self.checks.iter().find(|check| check.status == CheckStatus::Failed)
+    }
 }

@@ -2,7 +2,7 @@
 //! What a rule or template means is `longshore_policy`'s business.
 
 use crate::id::{AccountId, JobId, PolicyId, RemoteId, RepositoryId};
-use crate::remote::{RemoteDraft, RemoteKind};
+use crate::remote::RemoteDraft;
 use crate::version::{LastChange, Version};
 use jiff::Timestamp;
 use longshore_oci::{RemoteName, RepositoryName};
@@ -348,6 +348,3 @@ impl<Text> Mirror<Text> {
         }
     }
 }
-
-/// The remote kinds a mirror dialog offers, in its order.
-pub const REMOTE_KINDS: [RemoteKind; 3] = [RemoteKind::Longshore, RemoteKind::DockerHub, RemoteKind::Other];

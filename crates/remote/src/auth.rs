@@ -408,10 +408,10 @@ fn secret_header(text: &str) -> Option<HeaderValue> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::Kind;
+    use longshore_model::RemoteKind;
 
     fn auth(registry: &str, pinned: Option<&str>) -> Auth {
-        let mut endpoint = Endpoint::new(Url::parse(registry).unwrap(), Kind::Other);
+        let mut endpoint = Endpoint::new(Url::parse(registry).unwrap(), RemoteKind::Other);
         endpoint.credentials = Some(Credentials { username: "me".into(), secret: "s".into() });
         endpoint.pinned_realm = pinned.map(Into::into);
         Auth::new(&endpoint)

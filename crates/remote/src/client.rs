@@ -35,8 +35,8 @@ struct Inner {
     host: String,
     transport: Transport,
     auth: Auth,
-    learned: OnceCell<()>,
-    quirks: Learned,
+    scheme_asked: OnceCell<()>,
+    learned: Learned,
     request_limit: RequestLimit,
 }
 
@@ -84,9 +84,9 @@ impl Registry {
             host: endpoint.host(),
             auth: Auth::new(&endpoint),
             transport,
-            learned: OnceCell::new(),
-            quirks: Learned::default(),
-            request_limit: RequestLimit::default(),
+            scheme_asked: OnceCell::new(),
+            learned: Learned::of(endpoint.quirks),
+            request_limit: RequestLimit::of(endpoint.quirks),
             endpoint,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -120,7 +120,7 @@ impl Registry {
 
     /// What was learned of its oddities.
     pub(crate) fn learned(&self) -> &Learned {
-        &self.inner.quirks
+        &self.inner.learned
     }
 
     /// Scheme, host and port where the distribution API is served.
@@ -186,7 +186,7 @@ impl Registry {
             let ping = self.ping().await?;
             self.inner.auth.learn(ping.status, &ping.headers).map(drop)
         };
-        self.inner.learned.get_or_try_init(learn).await.copied()
+        self.inner.scheme_asked.get_or_try_init(learn).await.copied()
     }
 
     /// Sends a call with the authority that it needs, and gives back whatever is answered but 401.

@@ -1,4 +1,4 @@
-//! Where a registry is and how it is spoken to: address, kind, credentials, TLS, proxy. What a
+//! Where a registry is and how it is spoken to: address, quirks, credentials, TLS, proxy. What a
 //! person typed becomes an [`Endpoint`] here or is refused with what to type instead.
 
 use std::sync::Arc;
@@ -8,26 +8,10 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use url::{Host, Url};
 
+use longshore_model::remote::{Quirks, RemoteKind};
 use longshore_oci::RemoteName;
 
 use crate::{Budget, NetworkPolicy};
-
-/// Docker Hub's one address.
-pub const DOCKER_HUB_URL: &str = "https://index.docker.io";
-/// Where Docker Hub's distribution API is served.
-const DOCKER_HUB_API: &str = "https://registry-1.docker.io";
-const DOCKER_HUB_HOSTS: &[&str] = &["index.docker.io", "docker.io", "registry-1.docker.io", "hub.docker.com"];
-
-/// What kind of registry it is; kinds have quirks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Longshore, Mirantis Secure Registry or Docker Trusted Registry.
-    Longshore,
-    /// Docker Hub: a fixed address, and `library/` before names of one part.
-    DockerHub,
-    /// Any other that speaks the distribution API.
-    Other,
-}
 
 /// A user name with its password or access token.
 #[derive(Debug, Clone)]
@@ -43,8 +27,8 @@ pub struct Credentials {
 pub struct Endpoint {
     /// Scheme, host and port; made by [`Endpoint::parse_url`].
     pub url: Url,
-    /// Its kind.
-    pub kind: Kind,
+    /// How its kind of registry differs from others.
+    pub quirks: &'static Quirks,
     /// Absent: anonymous.
     pub credentials: Option<Credentials>,
     /// Certificate authorities to trust beside the system's, in PEM.
@@ -91,7 +75,7 @@ impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Endpoint")
             .field("url", &self.url.as_str())
-            .field("kind", &self.kind)
+            .field("kind", &self.quirks.label)
             .field("username", &self.credentials.as_ref().map(|credentials| &credentials.username))
             .field("skip_tls_verify", &self.skip_tls_verify)
             .field("proxy", &self.proxy.as_ref().map(host_of))
@@ -128,18 +112,23 @@ pub enum UrlError {
         /// What to write.
         origin: String,
     },
-    /// Docker Hub has one address.
-    #[error("Docker Hub is always at {DOCKER_HUB_URL}; for another registry choose another type")]
-    NotDockerHub,
+    /// Registries of this kind have one address, and this is another.
+    #[error("{label} is always at {url}; for another registry choose another type")]
+    Elsewhere {
+        /// What people call the kind.
+        label: &'static str,
+        /// Its address.
+        url: &'static str,
+    },
 }
 
 impl Endpoint {
     /// An endpoint without credentials, with the system's certificate authorities and no proxy. It may be at a
     /// private address; whoever acts for somebody else says whether that one may.
-    pub fn new(url: Url, kind: Kind) -> Self {
+    pub fn new(url: Url, kind: RemoteKind) -> Self {
         Self {
             url,
-            kind,
+            quirks: kind.quirks(),
             credentials: None,
             ca_pem: None,
             skip_tls_verify: false,
@@ -154,20 +143,18 @@ impl Endpoint {
     }
 
     /// Reads what a person types as a registry's address: `https://host`, `http://host:port`, or
-    /// `host:port` alone, which means https. For Docker Hub the answer is always
-    /// [`DOCKER_HUB_URL`], and nothing need be typed.
-    pub fn parse_url(kind: Kind, typed: &str) -> Result<Url, UrlError> {
+    /// `host:port` alone, which means https. A kind with a fixed address has that one: nothing need be typed, and
+    /// whatever is typed must be a host of it.
+    pub fn parse_url(kind: RemoteKind, typed: &str) -> Result<Url, UrlError> {
         let typed = typed.trim();
-        if kind == Kind::DockerHub {
-            let hub = || Url::parse(DOCKER_HUB_URL).map_err(UrlError::Unreadable);
-            if typed.is_empty() {
-                return hub();
-            }
+        let Some(address) = &kind.quirks().address else { return parse_origin(typed) };
+        if !typed.is_empty() {
             let url = parse_origin(typed)?;
-            let is_hub = url.host_str().is_some_and(|host| DOCKER_HUB_HOSTS.contains(&host));
-            return if is_hub && url.port().is_none() { hub() } else { Err(UrlError::NotDockerHub) };
+            if url.port().is_some() || !url.host_str().is_some_and(|host| address.has_host(host)) {
+                return Err(UrlError::Elsewhere { label: kind.label(), url: address.url });
+            }
         }
-        parse_origin(typed)
+        Url::parse(address.url).map_err(UrlError::Unreadable)
     }
 
     /// Host and port as in a pull command; what messages call the registry.
@@ -177,23 +164,24 @@ impl Endpoint {
 
     /// The scheme, host and port where the distribution API is served.
     pub(crate) fn api(&self) -> Url {
-        let moved = self.kind == Kind::DockerHub
-            && self.url.host_str().is_some_and(|host| DOCKER_HUB_HOSTS.contains(&host));
-        let mut api = self.url.clone();
-        if moved {
-            api = Url::parse(DOCKER_HUB_API).expect("a constant URL");
-        }
+        let host = self.url.host_str().unwrap_or_default();
+        let mut api = match &self.quirks.address {
+            Some(address) if address.has_host(host) => Url::parse(address.api).expect("a constant URL"),
+            _ => self.url.clone(),
+        };
         api.set_path("/");
         api
     }
 
     /// The repository as the registry calls it: Docker Hub keeps `nginx` as `library/nginx`.
     pub fn repository(&self, name: &RemoteName) -> RemoteName {
-        if self.kind == Kind::DockerHub && !name.as_str().contains('/') {
-            // 255 characters leave no room for the prefix; Docker Hub has no such names.
-            return format!("library/{name}").parse().unwrap_or_else(|_| name.clone());
+        match self.quirks.library {
+            // 255 characters may leave no room for the prefix; no registry has such names.
+            Some(library) if !name.as_str().contains('/') => {
+                format!("{library}/{name}").parse().unwrap_or_else(|_| name.clone())
+            }
+            _ => name.clone(),
         }
-        name.clone()
     }
 }
 
@@ -241,7 +229,7 @@ mod tests {
     use super::*;
 
     fn parse(typed: &str) -> Result<String, UrlError> {
-        Endpoint::parse_url(Kind::Other, typed).map(|url| url.to_string())
+        Endpoint::parse_url(RemoteKind::Other, typed).map(|url| url.to_string())
     }
 
     #[test]
@@ -275,11 +263,16 @@ mod tests {
     #[test]
     fn docker_hub_has_one_address_and_a_library() {
         for typed in ["", "docker.io", "https://index.docker.io", "registry-1.docker.io"] {
-            let url = Endpoint::parse_url(Kind::DockerHub, typed).unwrap();
+            let url = Endpoint::parse_url(RemoteKind::DockerHub, typed).unwrap();
             assert_eq!(url.as_str(), "https://index.docker.io/");
         }
-        assert_eq!(Endpoint::parse_url(Kind::DockerHub, "quay.io"), Err(UrlError::NotDockerHub));
-        let hub = Endpoint::new(Url::parse(DOCKER_HUB_URL).unwrap(), Kind::DockerHub);
+        let elsewhere = Endpoint::parse_url(RemoteKind::DockerHub, "quay.io").unwrap_err();
+        assert_eq!(
+            elsewhere.to_string(),
+            "Docker Hub is always at https://index.docker.io; for another registry choose another type"
+        );
+        let hub =
+            Endpoint::new(Endpoint::parse_url(RemoteKind::DockerHub, "").unwrap(), RemoteKind::DockerHub);
         assert_eq!(hub.api().as_str(), "https://registry-1.docker.io/");
         assert_eq!(hub.repository(&"nginx".parse().unwrap()), "library/nginx");
         assert_eq!(hub.repository(&"me/nginx".parse().unwrap()), "me/nginx");
@@ -287,7 +280,7 @@ mod tests {
 
     #[test]
     fn secrets_are_not_printed() {
-        let mut endpoint = Endpoint::new(Url::parse("https://host").unwrap(), Kind::Other);
+        let mut endpoint = Endpoint::new(Url::parse("https://host").unwrap(), RemoteKind::Other);
         endpoint.credentials = Some(Credentials { username: "me".into(), secret: "hunter2".into() });
         endpoint.proxy = Some(Url::parse("http://me:hunter2@proxy:3128").unwrap());
         assert!(!format!("{endpoint:?}").contains("hunter2"));

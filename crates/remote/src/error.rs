@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use longshore_model::remote::WaitReason;
 use longshore_oci::{Digest, ErrorCode};
 
-use crate::{AddressRefused, CaError, CertificateProblem, ClosedBecause, Failure};
+use crate::{AddressRefused, CaError, CertificateProblem, Failure};
 
 /// The outcome of an operation at another registry that did not work.
 #[derive(Debug, thiserror::Error)]
@@ -22,14 +23,14 @@ pub enum Error {
         failure: Failure,
     },
     /// It was not asked, because it is left alone for now (semantics 39).
-    #[error("{doing}: {host} is not asked for the next {seconds} s, because {because}")]
+    #[error("{doing}: {host} is not asked for the next {seconds} s, because {}", .reason.because())]
     Waits {
         /// Host and port.
         host: String,
         /// What was to be done.
         doing: String,
         /// Why it is left alone.
-        because: ClosedBecause,
+        reason: WaitReason,
         /// How long it still is, at least.
         seconds: u64,
     },

@@ -2,6 +2,7 @@
 //! depends on it.
 
 use http::header::{HeaderMap, SERVER};
+use longshore_model::RemoteKind;
 use url::Url;
 
 use crate::answer::header;
@@ -17,9 +18,11 @@ pub(crate) fn registry_type(host: &str, realm: Option<&Url>, headers: &HeaderMap
 
 fn by_host(host: &str) -> Option<&'static str> {
     let host = host.split(':').next().unwrap_or(host);
+    if let Some(kind) = RemoteKind::of_host(host) {
+        return Some(kind.label());
+    }
     let ends = |suffix: &str| host == suffix || host.ends_with(&format!(".{suffix}"));
     match () {
-        () if ends("docker.io") => Some("Docker Hub"),
         () if ends("ghcr.io") => Some("GitHub Container Registry"),
         () if ends("quay.io") => Some("Quay"),
         () if ends("pkg.dev") => Some("Google Artifact Registry"),

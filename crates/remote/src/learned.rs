@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use http::StatusCode;
+use longshore_model::remote::Quirks;
 
 /// A 403 or 404 to a HEAD is believed after a GET has agreed so often, and never once one has not.
 const AGREED: u32 = 3;
@@ -28,8 +29,9 @@ pub(crate) struct Learned {
     wants_content_apart: AtomicBool,
 }
 
-impl Default for Learned {
-    fn default() -> Self {
+impl Learned {
+    /// What is known of a registry from its kind, before anything was learned.
+    pub(crate) fn of(quirks: &Quirks) -> Self {
         Self {
             heads_fail: AtomicBool::default(),
             digests_mislead: AtomicBool::default(),
@@ -38,12 +40,10 @@ impl Default for Learned {
             longest_page: AtomicU64::default(),
             ignores_last: AtomicBool::default(),
             largest_page: AtomicU32::new(u32::MAX),
-            wants_content_apart: AtomicBool::default(),
+            wants_content_apart: AtomicBool::new(quirks.content_apart),
         }
     }
-}
 
-impl Learned {
     /// Whether HEAD is of no use here: it is refused, or says nothing (right) of the digest.
     pub(crate) fn heads_fail(&self) -> bool {
         self.heads_fail.load(Ordering::Relaxed)
@@ -139,7 +139,7 @@ mod tests {
         for (refusal, other) in
             [(StatusCode::FORBIDDEN, StatusCode::NOT_FOUND), (StatusCode::NOT_FOUND, StatusCode::FORBIDDEN)]
         {
-            let learned = Learned::default();
+            let learned = Learned::of(&Quirks::NONE);
             for _ in 0..2 {
                 learned.note_refused_head(refusal, true);
             }

@@ -65,10 +65,11 @@ fn with_host(address: &str) -> &str {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::{Endpoint, Kind};
+    use crate::Endpoint;
+    use longshore_model::RemoteKind;
 
     fn registry(url: &str) -> Registry {
-        Registry::connect_to(Endpoint::new(Url::parse(url).unwrap(), Kind::Other)).unwrap()
+        Registry::connect_to(Endpoint::new(Url::parse(url).unwrap(), RemoteKind::Other)).unwrap()
     }
 
     #[test]

@@ -10,6 +10,7 @@ use http::header::{
     CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE,
 };
 use http::{Method, StatusCode};
+use longshore_model::remote::Quirks;
 use longshore_oci::{Action, Digest, ErrorCode, RemoteName, Scope, Span};
 use reqwest::Response;
 use url::Url;
@@ -399,10 +400,15 @@ fn is_doubtful(error: &Error) -> bool {
 }
 
 /// The most that a registry, or a proxy before it, was seen to take in one request, in bytes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct RequestLimit(AtomicU64);
 
 impl RequestLimit {
+    /// What is known of it from the kind of registry, before anything was too large.
+    pub(crate) fn of(quirks: &Quirks) -> Self {
+        Self(AtomicU64::new(quirks.largest_request.unwrap_or_default()))
+    }
+
     /// None while nothing was too large.
     fn get(&self) -> Option<u64> {
         Some(self.0.load(Ordering::Relaxed)).filter(|limit| *limit > 0)

@@ -1,7 +1,7 @@
 //! The fields of a connection.
 
 use leptos::{either::Either, prelude::*};
-use longshore_model::{RemoteKind, policy::REMOTE_KINDS, remote::DOCKER_HUB_URL};
+use longshore_model::RemoteKind;
 
 use super::{ConnectionInput, FieldErrors};
 use crate::components::{
@@ -11,12 +11,17 @@ use crate::components::{
 /// Which registry it is, and where.
 #[component]
 pub(in crate::pages) fn ConnectionFields(input: ConnectionInput, errors: FieldErrors) -> impl IntoView {
-    let kinds = REMOTE_KINDS.map(|kind| Choice::new(kind.as_str(), kind.label())).to_vec();
-    let address = move || match input.kind() {
-        RemoteKind::DockerHub => Either::Left(view! {
-            <p class="hint">"Docker Hub is at " <code>{DOCKER_HUB_URL}</code> ". Official images are in the namespace " <code>"library"</code> "."</p>
+    let kinds = RemoteKind::ALL.iter().map(|kind| Choice::new(kind.as_str(), kind.label())).collect();
+    let address = move || match input.kind().fixed_url() {
+        Some(url) => Either::Left(view! {
+            <p class="hint">
+                {input.kind().label()} " is at " <code>{url}</code> "."
+                {input.kind().quirks().library.map(|library| view! {
+                    " Official images are in the namespace " <code>{library}</code> "."
+                })}
+            </p>
         }),
-        _ => Either::Right(view! {
+        None => Either::Right(view! {
             <TextField
                 name="remote-host"
                 label="Registry URL"
@@ -27,7 +32,7 @@ pub(in crate::pages) fn ConnectionFields(input: ConnectionInput, errors: FieldEr
             />
         }),
     };
-    // The field keeps its text while Docker Hub is chosen: it lives in the signal.
+    // The field keeps its text while a kind with a fixed address is chosen: it lives in the signal.
     view! {
         <Choices name="remote-kind" legend="Registry type" value=input.kind choices=kinds/>
         {address}

@@ -1,11 +1,7 @@
 //! What is typed about a connection, and what is wrong with it.
 
 use leptos::prelude::*;
-use longshore_model::{
-    FieldError, Remote, RemoteKind,
-    policy::REMOTE_KINDS,
-    remote::{DOCKER_HUB_URL, RemoteDraft},
-};
+use longshore_model::{FieldError, Remote, RemoteKind, remote::RemoteDraft};
 
 /// The settings of a connection in a form. Cheap to copy.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +21,7 @@ impl Default for ConnectionInput {
     fn default() -> Self {
         let text = || RwSignal::new(String::new());
         Self {
-            kind: RwSignal::new(RemoteKind::Longshore.as_str().to_owned()),
+            kind: RwSignal::new(RemoteKind::ALL[0].as_str().to_owned()),
             url: text(),
             username: text(),
             secret: text(),
@@ -54,16 +50,13 @@ impl From<&Remote> for ConnectionInput {
 impl ConnectionInput {
     pub(in crate::pages) fn kind(self) -> RemoteKind {
         let word = self.kind.get();
-        REMOTE_KINDS.into_iter().find(|kind| kind.as_str() == word).unwrap_or_default()
+        RemoteKind::ALL.iter().copied().find(|kind| kind.as_str() == word).unwrap_or_default()
     }
 
     /// The settings as they are typed. A secret that is not typed is none.
     pub(in crate::pages) fn draft(self) -> RemoteDraft {
         let kind = self.kind();
-        let url = match kind {
-            RemoteKind::DockerHub => DOCKER_HUB_URL.to_owned(),
-            _ => self.url.get().trim().to_owned(),
-        };
+        let url = kind.fixed_url().unwrap_or(self.url.get().trim()).to_owned();
         RemoteDraft {
             name: String::new(),
             owner: String::new(),
@@ -165,7 +158,7 @@ mod tests {
             let input = ConnectionInput::default();
             input.url.set("https://elsewhere.example".to_owned());
             input.kind.set("docker_hub".to_owned());
-            assert_eq!(input.draft().url, DOCKER_HUB_URL);
+            assert_eq!(input.draft().url, "https://index.docker.io");
             assert_eq!(input.draft().secret, None);
         });
     }

@@ -4,7 +4,7 @@ use crate::registry::{Registry, SECRET};
 use crate::scene::{SAVE, Scene, name, push_mirror_over, robot_at, typed};
 use axum::http::Method;
 use longshore_metadata::{Error, Priority, remotes as stored_remotes};
-use longshore_model::connect::{CheckStatus, ConnectRequest, Direction};
+use longshore_model::connect::{CheckKind, CheckStatus, ConnectRequest, Direction};
 use longshore_model::policy::RemoteChoice;
 use longshore_model::remote::RemoteDraft;
 use longshore_model::{Code, PageRequest, Remote, Visibility};
@@ -219,7 +219,7 @@ async fn testing_a_remote_says_whether_the_credentials_are_right() {
     let report = scene.admin.test_remote(&dev, remote.id).await.unwrap();
     assert!(!report.usable);
     let failed: Vec<_> = report.checks.iter().filter(|check| check.status == CheckStatus::Failed).collect();
-    assert_eq!(failed[0].kind, "credentials");
+    assert_eq!(failed[0].kind, CheckKind::Credentials);
     let kept = scene.admin.remote(&dev, remote.id).await.unwrap();
     assert_eq!(kept.last_error.as_deref(), Some(failed[0].message.as_str()));
 }

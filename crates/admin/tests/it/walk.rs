@@ -294,7 +294,7 @@ async fn anybody_signed_in_may_connect_without_a_repository() {
     };
     let eve = scene.who("eve").await;
     let report = scene.admin.connect(&eve, None, &request).await.unwrap();
-    assert!(report.usable && report.may_write, "{report:?}");
+    assert!(report.usable && report.permissions.write, "{report:?}");
     let refused = scene.admin.connect(&Actor::Anonymous, None, &request).await.unwrap_err();
     assert_eq!(refused.code, Code::NotAuthenticated);
 }

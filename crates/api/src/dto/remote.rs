@@ -2,53 +2,15 @@
 //! what *Connect* found out.
 
 use jiff::Timestamp;
-use longshore_model::connect::{Check as ModelCheck, CheckStatus, ConnectReport, ConnectRequest, Direction};
+use longshore_model::connect::{Check, CheckStatus, ConnectReport, ConnectRequest, Direction, Permissions};
 use longshore_model::policy::RemoteChoice;
-use longshore_model::remote::{BackOff, DOCKER_HUB_URL, RemoteDraft, WaitReason as ModelReason, host_of};
+use longshore_model::remote::{BackOff, RemoteDraft, WaitReason, host_of};
 use longshore_model::{Code, FieldError, Problem, Remote as Model, RemoteId, RemoteKind};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::extract::Wire;
-
-/// What kind of registry it is.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum RegistryKind {
-    /// Longshore, Mirantis Secure Registry or Docker Trusted Registry.
-    #[serde(alias = "dtr", alias = "msr")]
-    Longshore,
-    /// Docker Hub, always at `https://index.docker.io`.
-    #[serde(alias = "hub")]
-    DockerHub,
-    /// Any other OCI registry.
-    Other,
-}
-
-impl From<RegistryKind> for RemoteKind {
-    fn from(kind: RegistryKind) -> Self {
-        match kind {
-            RegistryKind::Longshore => Self::Longshore,
-            RegistryKind::DockerHub => Self::DockerHub,
-            RegistryKind::Other => Self::Other,
-        }
-    }
-}
-
-impl From<RemoteKind> for RegistryKind {
-    fn from(kind: RemoteKind) -> Self {
-        match kind {
-            RemoteKind::Longshore => Self::Longshore,
-            RemoteKind::DockerHub => Self::DockerHub,
-            RemoteKind::Other => Self::Other,
-        }
-    }
-}
-
-/// The names under which Docker Hub is known.
-const DOCKER_HUB_HOSTS: [&str; 4] =
-    ["index.docker.io", "docker.io", "registry-1.docker.io", "hub.docker.com"];
 
 /// The settings of a connection as they stand in a mirror. In a change, what is absent stays.
 #[derive(Clone, Default, Deserialize, ToSchema)]
@@ -61,7 +23,7 @@ pub(crate) struct Connection {
     #[schema(example = "https://registry.example.com")]
     remote_host: Option<String>,
     /// What kind of registry it is; found out from the host where it does not say.
-    registry_type: Option<RegistryKind>,
+    registry_type: Option<RemoteKind>,
     /// A private certificate authority's certificate, as PEM.
     #[serde(rename = "remoteCA", alias = "remoteCa")]
     remote_ca: Option<String>,
@@ -152,7 +114,7 @@ impl Connection {
         };
         let url = |url: &str| url.trim().trim_end_matches('/').to_ascii_lowercase();
         self.remote_host.as_deref().is_some_and(|given| url(given) != url(&now.url))
-            || self.registry_type.is_some_and(|kind| RemoteKind::from(kind) != now.kind)
+            || self.registry_type.is_some_and(|kind| kind != now.kind)
             || text(&self.remote_ca, now.ca_pem.as_deref().unwrap_or_default())
             || self.skip_tls_verification.is_some_and(|skip| skip != now.skip_tls_verify)
             || text(&self.proxy, now.proxy.as_deref().unwrap_or_default())
@@ -164,13 +126,17 @@ impl Connection {
             given.unwrap_or_else(|| stored.unwrap_or_default().to_owned())
         };
         let kind = match (self.registry_type, &self.remote_host, now) {
-            (Some(kind), _, _) => kind.into(),
+            (Some(kind), _, _) => kind,
             (None, None, Some(now)) => now.kind,
-            (None, host, _) => kind_of(host.as_deref().unwrap_or_default()),
+            // DTR's requests do not say what kind they mean; the host of a well-known service says it.
+            (None, host, _) => {
+                let host = host_of(host.as_deref().unwrap_or_default().trim());
+                RemoteKind::of_host(host).unwrap_or_default()
+            }
         };
-        let url = match kind {
-            RemoteKind::DockerHub => DOCKER_HUB_URL.to_owned(),
-            _ => kept(self.remote_host, now.map(|now| now.url.as_str())),
+        let url = match kind.fixed_url() {
+            Some(url) => url.to_owned(),
+            None => kept(self.remote_host, now.map(|now| now.url.as_str())),
         };
         RemoteDraft {
             name: now.map(|now| now.name.clone()).unwrap_or_default(),
@@ -185,14 +151,6 @@ impl Connection {
                 .unwrap_or_else(|| now.is_some_and(|now| now.skip_tls_verify)),
             proxy: kept(self.proxy, now.and_then(|now| now.proxy.as_deref())),
         }
-    }
-}
-
-/// DTR's requests do not say what kind of registry they mean; Docker Hub's host says it.
-fn kind_of(url: &str) -> RemoteKind {
-    match host_of(url.trim()) {
-        host if DOCKER_HUB_HOSTS.contains(&host) => RemoteKind::DockerHub,
-        _ => RemoteKind::Other,
     }
 }
 
@@ -228,7 +186,7 @@ impl RemoteRegistryCheck {
     /// The findings, where reading or writing works; else the problem, with what failed beside the
     /// field that it is about.
     pub(crate) fn unless_useless(report: ConnectReport) -> Result<Self, Problem> {
-        if report.may_read || report.may_write {
+        if report.permissions.read || report.permissions.write {
             return Ok(report.into());
         }
         let failed = report.checks.into_iter().filter(|check| check.status == CheckStatus::Failed);
@@ -245,62 +203,12 @@ impl RemoteRegistryCheck {
     }
 }
 
-/// What may be done with a repository of another registry.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Permissions {
-    /// It can be pulled from.
-    read: bool,
-    /// It can be pushed to.
-    write: bool,
-}
-
-/// One finding.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Check {
-    /// What was checked: `reachable`, `tls`, `registry`, `credentials`, `repository`, `read`, `write`.
-    kind: String,
-    /// How it ended.
-    status: CheckResult,
-    /// What was found.
-    message: String,
-    /// What to do about it.
-    remedy: Option<String>,
-    /// The field it is about.
-    field: Option<String>,
-}
-
-/// How a check ended.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum CheckResult {
-    /// Good.
-    Ok,
-    /// Works, but look at it.
-    Warning,
-    /// Does not work.
-    Failed,
-    /// Was not tried, since an earlier one failed.
-    Skipped,
-}
-
-impl From<ModelCheck> for Check {
-    fn from(check: ModelCheck) -> Self {
-        let status = match check.status {
-            CheckStatus::Ok => CheckResult::Ok,
-            CheckStatus::Warning => CheckResult::Warning,
-            CheckStatus::Failed => CheckResult::Failed,
-            CheckStatus::Skipped => CheckResult::Skipped,
-        };
-        Self { kind: check.kind, status, message: check.message, remedy: check.remedy, field: check.field }
-    }
-}
-
 impl From<ConnectReport> for RemoteRegistryCheck {
     fn from(report: ConnectReport) -> Self {
         Self {
             registry_type: report.registry_type,
-            permissions: Permissions { read: report.may_read, write: report.may_write },
-            checks: report.checks.into_iter().map(Check::from).collect(),
+            permissions: report.permissions,
+            checks: report.checks,
             realm: report.realm,
         }
     }
@@ -319,7 +227,7 @@ pub(crate) struct Remote {
     /// What it is called in lists.
     name: String,
     /// What kind of registry it is.
-    registry_type: RegistryKind,
+    registry_type: RemoteKind,
     /// Scheme, host and port.
     url: String,
     /// The user name there; empty: anonymous.
@@ -357,7 +265,7 @@ impl From<Model> for Remote {
             version: remote.version.0,
             owner: remote.owner.map(|owner| owner.to_string()),
             name: remote.name,
-            registry_type: remote.kind.into(),
+            registry_type: remote.kind,
             url: remote.url,
             username: remote.username,
             has_secret: remote.has_secret,
@@ -389,27 +297,11 @@ pub(crate) struct RemoteWait {
     since: Timestamp,
 }
 
-/// Why a registry is left alone.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum WaitReason {
-    /// It answered 429: too many requests.
-    RateLimited,
-    /// It answered 502, 503 or 504.
-    Unavailable,
-    /// It could not be connected to, or did not answer.
-    Unreachable,
-}
-
 impl From<BackOff> for RemoteWait {
     fn from(back_off: BackOff) -> Self {
         Self {
             until: back_off.until,
-            reason: match back_off.reason {
-                ModelReason::RateLimited => WaitReason::RateLimited,
-                ModelReason::Unavailable => WaitReason::Unavailable,
-                ModelReason::Unreachable => WaitReason::Unreachable,
-            },
+            reason: back_off.reason,
             asked_for: back_off.asked,
             since: back_off.since,
         }
@@ -433,7 +325,7 @@ pub(crate) struct SaveRemote {
     /// The namespace it shall belong to.
     owner: Option<String>,
     /// What kind of registry it is.
-    registry_type: Option<RegistryKind>,
+    registry_type: Option<RemoteKind>,
     /// Scheme, host and port.
     #[schema(example = "https://registry.example.com")]
     url: Option<String>,
@@ -556,6 +448,6 @@ mod tests {
     #[test]
     fn docker_hub_is_known_by_its_host() {
         let remote = draft(connection(r#"{"remoteHost":"https://docker.io"}"#).choice().unwrap());
-        assert_eq!((remote.kind, remote.url.as_str()), (RemoteKind::DockerHub, DOCKER_HUB_URL));
+        assert_eq!((remote.kind, remote.url.as_str()), (RemoteKind::DockerHub, "https://index.docker.io"));
     }
 }

@@ -168,14 +168,15 @@ pub(super) fn provenance(mirror: &PullMirror, tag: Option<&Tag>) -> Provenance {
 mod tests {
     use super::*;
     use futures::FutureExt;
-    use longshore_remote::{Endpoint, Gate, Kind};
+    use longshore_model::RemoteKind;
+    use longshore_remote::{Endpoint, Gate};
     use std::sync::atomic::AtomicUsize;
 
     #[tokio::test]
     async fn semantics_41_of_a_million_tags_only_those_that_are_asked_for_have_a_request() {
         // Nothing listens on this port.
         let url = "http://127.0.0.1:1".parse().unwrap();
-        let registry = Registry::behind(Endpoint::new(url, Kind::Other), Gate::default()).unwrap();
+        let registry = Registry::behind(Endpoint::new(url, RemoteKind::Other), Gate::default()).unwrap();
         let (repository, begun) = ("up/app".parse().unwrap(), AtomicUsize::new(0));
         let notes = Notes::none();
         let names = (0..1_000_000).map(|number| {

@@ -62,13 +62,14 @@ impl Halt {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use longshore_remote::{Endpoint, Error, Failure, Gate, Kind};
+    use longshore_model::RemoteKind;
+    use longshore_remote::{Endpoint, Error, Failure, Gate};
     use url::Url;
 
     fn halt() -> Halt {
         // Nothing listens on this port.
         let url = Url::parse("http://127.0.0.1:1").unwrap();
-        Halt::of(Registry::behind(Endpoint::new(url, Kind::Other), Gate::default()).unwrap())
+        Halt::of(Registry::behind(Endpoint::new(url, RemoteKind::Other), Gate::default()).unwrap())
     }
 
     fn failed(failure: Failure) -> Result<(), Trouble> {

@@ -1,6 +1,7 @@
 //! Errors of the first contact as findings: which check failed, what to do, in which field.
 
-use crate::connect::{Check, CheckKind, CheckStatus};
+use longshore_model::connect::{Check, CheckKind, CheckStatus};
+
 use crate::{CertificateProblem, Endpoint, Error, Failure};
 
 pub(super) const HOST: &str = "remoteHost";
@@ -15,9 +16,10 @@ pub(super) fn failed(
     kind: CheckKind,
     message: impl Into<String>,
     remedy: impl Into<Option<String>>,
-    field: Option<&'static str>,
+    field: Option<&str>,
 ) -> Check {
-    Check { kind, status: CheckStatus::Failed, message: message.into(), remedy: remedy.into(), field }
+    let (message, remedy, field) = (message.into(), remedy.into(), field.map(str::to_owned));
+    Check { kind, status: CheckStatus::Failed, message, remedy, field }
 }
 
 /// The finding for an error that kept the first request from being answered.

@@ -1,12 +1,12 @@
 //! The last checks: what the credentials may do to the repository. Reading is proved by listing
 //! tags, writing by an upload that is begun and cancelled.
 
+use longshore_model::connect::{CheckKind, CheckStatus, Direction};
 use longshore_oci::{ErrorCode, Reference, RemoteName, Tag};
 
 use super::explain::{HOST, REPOSITORY, USERNAME, failed};
 use super::steps::{Findings, Stop};
-use super::{CheckKind, CheckStatus, Direction};
-use crate::{Error, Kind, Presence, Registry};
+use crate::{Error, Presence, Registry};
 
 /// What reading the repository showed.
 pub(super) enum Reading {
@@ -89,6 +89,7 @@ impl Findings {
         reading: Reading,
     ) -> Result<(), Stop> {
         let host = self.host.clone();
+        let quirks = registry.endpoint().quirks;
         let shown = registry.endpoint().repository(repository);
         let who = who(registry);
         match registry.start_upload(repository).await {
@@ -100,9 +101,12 @@ impl Findings {
                 match reading {
                     Reading::Exists => {}
                     Reading::Missing => {
-                        let message = format!(
-                            "{shown} does not exist, or {who} may not see it; the first push creates it if need be"
-                        );
+                        let message = match quirks.creates_on_push {
+                            true => format!(
+                                "{shown} does not exist, or {who} may not see it; the first push creates it if need be"
+                            ),
+                            false => format!("{shown} has no tags yet, or {who} may not see them"),
+                        };
                         self.note(CheckKind::Repository, CheckStatus::Ok, message);
                     }
                     Reading::Denied => {
@@ -119,15 +123,8 @@ impl Findings {
                     "{host} has no repository {shown} and does not create it on push: {}",
                     said(&error)
                 );
-                let remedy = match registry.endpoint().kind {
-                    Kind::Longshore => {
-                        "Create the repository there first; MSR and DTR do not create it on push"
-                    }
-                    Kind::DockerHub | Kind::Other => {
-                        "Create the repository (or, at Harbor and GitLab, the project) there first"
-                    }
-                };
-                Err(self.fail(failed(CheckKind::Repository, message, remedy.to_owned(), Some(REPOSITORY))))
+                let remedy = quirks.missing_repository.to_owned();
+                Err(self.fail(failed(CheckKind::Repository, message, remedy, Some(REPOSITORY))))
             }
             Err(error) if error.is_denied() => {
                 if matches!(reading, Reading::Missing) {

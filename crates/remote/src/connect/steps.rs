@@ -2,10 +2,10 @@
 //! that those after it make no sense.
 
 use http::{StatusCode, Version};
+use longshore_model::connect::{Check, CheckKind, CheckStatus, ConnectReport, Direction, Permissions};
 use longshore_oci::{Action, RemoteName};
 
 use super::explain::{self, HOST, PASSWORD, USERNAME, failed};
-use super::{Check, CheckKind, CheckStatus, ConnectReport, Direction, Permissions};
 use crate::answer::{Markup, markup};
 use crate::auth::{Scheme, has_usable_challenge, scheme_names};
 use crate::endpoint::{host_of, is_loopback};
@@ -55,14 +55,9 @@ impl Findings {
         self.checks.push(Check { kind, status, message: message.into(), remedy: None, field: None });
     }
 
-    pub(super) fn warn(
-        &mut self,
-        kind: CheckKind,
-        message: impl Into<String>,
-        remedy: &str,
-        field: &'static str,
-    ) {
-        let (status, remedy, field) = (CheckStatus::Warning, Some(remedy.to_owned()), Some(field));
+    pub(super) fn warn(&mut self, kind: CheckKind, message: impl Into<String>, remedy: &str, field: &str) {
+        let (status, remedy) = (CheckStatus::Warning, Some(remedy.to_owned()));
+        let field = Some(field.to_owned());
         self.checks.push(Check { kind, status, message: message.into(), remedy, field });
     }
 

@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use http::Method;
+use longshore_model::remote::WaitReason;
 use tokio::time::Instant;
 
 use super::pace::Pace;
-use super::{ClosedBecause, Gate, Standing};
+use super::{Gate, Standing};
 use crate::transport::Call;
 
 /// The longest wait for which the gate stays open.
@@ -163,7 +164,7 @@ impl Gate {
             }
             progressed
         };
-        self.close(ClosedBecause::RateLimited, asked, blobs, progressed);
+        self.close(WaitReason::RateLimited, asked, blobs, progressed);
         false
     }
 

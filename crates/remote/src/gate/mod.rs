@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use longshore_model::remote::WaitReason;
 use reqwest::Response;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -29,26 +30,6 @@ use troubles::{Troubles, Whose};
 const A_MOVE: usize = 4096;
 /// How long a gate stays closed at least, until its owner has decided ([`Gate::postpone`]).
 const PROVISIONAL: Duration = Duration::from_secs(5);
-/// Why a registry is left alone for a while.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClosedBecause {
-    /// It answered 429: too many requests.
-    RateLimited,
-    /// It, or what stands in front of it, answered 502, 503 or 504, or any 5xx to many requests in a row.
-    Unavailable,
-    /// It could not be connected to, or did not answer.
-    Unreachable,
-}
-
-impl std::fmt::Display for ClosedBecause {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::RateLimited => "it is rate-limiting requests",
-            Self::Unavailable => "it is not available",
-            Self::Unreachable => "it could not be reached",
-        })
-    }
-}
 
 /// Why and how long a gate is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +37,7 @@ pub struct Closure {
     /// Tells this closure from those before it.
     pub number: u64,
     /// Why.
-    pub because: ClosedBecause,
+    pub reason: WaitReason,
     /// What the registry asked for by `Retry-After`.
     pub asked: Option<Duration>,
     /// When it may be asked again.
@@ -201,7 +182,7 @@ impl Gate {
                 refusal = Some(Error::Waits {
                     host: host.to_owned(),
                     doing: call.doing.clone(),
-                    because: closure.because,
+                    reason: closure.reason,
                     seconds: left.as_secs().max(1),
                 });
             }
@@ -253,7 +234,7 @@ impl Gate {
         }
     }
 
-    fn close(&self, because: ClosedBecause, asked: Option<Duration>, blobs: bool, progressed: bool) {
+    fn close(&self, reason: WaitReason, asked: Option<Duration>, blobs: bool, progressed: bool) {
         let number = {
             let mut state = self.lock();
             state.closures += 1;
@@ -267,7 +248,7 @@ impl Gate {
                 false
             }
             Standing::Open | Standing::Probing => {
-                *standing = Standing::Closed(Closure { number, because, asked, until, progressed, blobs });
+                *standing = Standing::Closed(Closure { number, reason, asked, until, progressed, blobs });
                 true
             }
         });
@@ -330,7 +311,7 @@ impl Asked {
 
     /// The rest of an answer did not come.
     pub(crate) async fn fell_silent(&self, connector: &Connector) {
-        if let Some(doubt) = self.fails(ClosedBecause::Unreachable, None) {
+        if let Some(doubt) = self.fails(WaitReason::Unreachable, None) {
             doubt.settle(connector.is_there()).await;
         }
     }
@@ -343,7 +324,7 @@ impl Asked {
     /// It was answered with an error of the server, which is mostly about the one thing. Many of them are not.
     fn is_broken(&self) {
         if self.is_thing && self.gate.lock().troubles.whose(&self.what) == Whose::TheRegistrys {
-            self.gate.close(ClosedBecause::Unavailable, None, false, false);
+            self.gate.close(WaitReason::Unavailable, None, false, false);
         } else {
             self.gate.is_there();
         }
@@ -351,17 +332,17 @@ impl Asked {
 
     /// It failed in a way in which a whole registry fails. Closes the gate, unless the trouble is, or may be, that
     /// of one thing.
-    fn fails(&self, because: ClosedBecause, asked: Option<Duration>) -> Option<Doubt> {
+    fn fails(&self, reason: WaitReason, asked: Option<Duration>) -> Option<Doubt> {
         let whose =
             if self.is_thing { self.gate.lock().troubles.whose(&self.what) } else { Whose::TheRegistrys };
         match (whose, asked) {
             (Whose::Its, _) => None,
-            (Whose::Unknown, None) => Some(Doubt { gate: self.gate.clone(), because, since: Instant::now() }),
+            (Whose::Unknown, None) => Some(Doubt { gate: self.gate.clone(), reason, since: Instant::now() }),
             // Who says how long to wait means all that is asked.
             (Whose::TheRegistrys, _) | (Whose::Unknown, Some(_)) => {
                 let progressed =
                     asked.is_some() && self.gate.lock().limits.refused(self.kind, Instant::now());
-                self.gate.close(because, asked, false, progressed);
+                self.gate.close(reason, asked, false, progressed);
                 None
             }
         }
@@ -373,7 +354,7 @@ impl Asked {
 #[must_use = "a doubt is to be settled"]
 pub(crate) struct Doubt {
     gate: Gate,
-    because: ClosedBecause,
+    reason: WaitReason,
     since: Instant,
 }
 
@@ -389,7 +370,7 @@ impl Doubt {
             *seen = Some(asked);
             self.gate.is_there();
         } else {
-            self.gate.close(self.because, None, false, false);
+            self.gate.close(self.reason, None, false, false);
         }
     }
 }
@@ -447,7 +428,7 @@ impl Passage {
                     gate.moved();
                     return Verdict::Repeat;
                 }
-                return Verdict::Stands(self.asked.fails(ClosedBecause::Unavailable, asked));
+                return Verdict::Stands(self.asked.fails(WaitReason::Unavailable, asked));
             }
             // There are registries that fail at every HEAD. A GET confirms it.
             status if server_fails(status) => {
@@ -477,10 +458,10 @@ impl Passage {
 
     /// No answer came. A doubt that this raises is to be settled.
     pub(crate) fn failed(self, failure: &Failure) -> Option<Doubt> {
-        let because = ClosedBecause::Unreachable;
+        let reason = WaitReason::Unreachable;
         match failure {
             Failure::UnknownHost | Failure::Refused | Failure::Unreachable(_) if self.at_registry => {
-                self.asked.gate.close(because, None, false, false);
+                self.asked.gate.close(reason, None, false, false);
                 None
             }
             // Who does not want a body may close the connection instead of saying so.
@@ -490,7 +471,7 @@ impl Passage {
             | Failure::Unreachable(_)
             | Failure::Timeout { .. }
             | Failure::TooSlow { .. }
-            | Failure::Broken(_) => self.asked.fails(because, None),
+            | Failure::Broken(_) => self.asked.fails(reason, None),
             Failure::Certificate(_) | Failure::NotTls | Failure::NotHttp | Failure::Tls(_) => None,
         }
     }

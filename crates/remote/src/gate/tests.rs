@@ -190,7 +190,7 @@ async fn semantics_39_limits_and_outages_beside_a_broken_thing_prove_nothing_abo
     let gate = Gate::default();
     answer(&gate, "a/manifests/broken", 500, None).await;
     for _ in 0..100 {
-        gate.close(ClosedBecause::RateLimited, None, false, false);
+        gate.close(WaitReason::RateLimited, None, false, false);
         gate.probe();
         answer(&gate, "a/tags/list", 200, None).await;
         assert_eq!(gate.standing(), Standing::Open);

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
+use longshore_model::RemoteKind;
 use longshore_oci::{Digest, Span};
-use longshore_remote::{Endpoint, Error, Kind, Mount, Registry, Source, SourceError, SourceStream};
+use longshore_remote::{Endpoint, Error, Mount, Registry, Source, SourceError, SourceStream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::fake::{Fake, answer, repo};
@@ -47,7 +48,7 @@ async fn a_body_that_breaks_off_ends_in_an_error() {
         let _ = socket.read(&mut [0; 4096]).await.unwrap();
         socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123").await.unwrap();
     });
-    let registry = Registry::connect_to(Endpoint::new(url, Kind::Other)).unwrap();
+    let registry = Registry::connect_to(Endpoint::new(url, RemoteKind::Other)).unwrap();
     let mut blob = registry.get_blob(&repo(), &digest(), 0).await.unwrap();
     let mut last = None;
     while let Some(piece) = blob.next().await {

@@ -1,15 +1,16 @@
 //! What Connect says of good and bad settings.
 
 use axum::response::Response;
-use longshore_remote::{
-    CheckKind, CheckStatus, ConnectReport, Direction, Endpoint, Kind, PrivateRemotes, connect,
-};
+use longshore_model::RemoteKind;
+use longshore_model::connect::{CheckKind, CheckStatus, ConnectReport, Direction};
+use longshore_model::remote::Quirks;
+use longshore_remote::{Endpoint, PrivateRemotes, connect};
 use url::Url;
 
 use crate::fake::{Fake, Seen, answer, basic, error, ok_json, repo, signed_in};
 
 fn endpoint(url: &str) -> Endpoint {
-    Endpoint::new(Url::parse(url).unwrap(), Kind::Other)
+    Endpoint::new(Url::parse(url).unwrap(), RemoteKind::Other)
 }
 
 /// Asserts which check failed, in which field, and returns what was said.
@@ -17,7 +18,7 @@ fn failed(report: &ConnectReport, kind: CheckKind, field: &str) -> String {
     assert!(!report.usable);
     assert_eq!(report.checks.len(), CheckKind::ALL.len());
     let check = report.failure().unwrap();
-    assert_eq!((check.kind, check.field), (kind, Some(field)), "{check:?}");
+    assert_eq!((check.kind, check.field.as_deref()), (kind, Some(field)), "{check:?}");
     assert!(check.remedy.is_some(), "{check:?}");
     check.message.clone()
 }
@@ -121,6 +122,24 @@ async fn semantics_27_a_missing_repository_is_an_error_to_pull_and_will_be_creat
     // A registry that does not create repositories.
     let report = connect(writer, &"dev/never".parse().unwrap(), Direction::Push).await;
     failed(&report, CheckKind::Repository, "remoteRepository");
+}
+
+#[tokio::test]
+async fn a_kind_that_creates_no_repositories_on_push_says_what_to_do_instead() {
+    static QUIRKS: Quirks = Quirks {
+        creates_on_push: false,
+        missing_repository: "Create the repository in the console first",
+        ..Quirks::NONE
+    };
+    let fake = Fake::start(htpasswd).await;
+    let endpoint = Endpoint { quirks: &QUIRKS, ..signed_in(fake.endpoint(), "writer", "secret") };
+    let report = connect(endpoint.clone(), &"dev/never".parse().unwrap(), Direction::Push).await;
+    failed(&report, CheckKind::Repository, "remoteRepository");
+    assert_eq!(report.failure().unwrap().remedy.as_deref(), Some(QUIRKS.missing_repository));
+    // An upload that begins proves that the repository exists.
+    let report = connect(endpoint, &"dev/new".parse().unwrap(), Direction::Push).await;
+    let repository = report.checks.iter().find(|check| check.kind == CheckKind::Repository).unwrap();
+    assert!(report.usable && repository.message.contains("has no tags yet"), "{report:?}");
 }
 
 #[tokio::test]

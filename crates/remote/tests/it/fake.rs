@@ -8,8 +8,9 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
+use longshore_model::RemoteKind;
 use longshore_oci::{Reference, RemoteName};
-use longshore_remote::{Credentials, Endpoint, Kind, Registry};
+use longshore_remote::{Credentials, Endpoint, Registry};
 use url::Url;
 
 /// A request as it arrived.
@@ -98,7 +99,7 @@ impl Fake {
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint {
-        Endpoint::new(self.url.clone(), Kind::Other)
+        Endpoint::new(self.url.clone(), RemoteKind::Other)
     }
 
     pub(crate) fn registry(&self) -> Registry {

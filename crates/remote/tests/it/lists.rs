@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::StreamExt;
 use http::Method;
-use longshore_remote::{Budget, Endpoint, Incomplete, Kind, OverBudget, Registry};
+use longshore_model::RemoteKind;
+use longshore_remote::{Budget, Endpoint, Incomplete, OverBudget, Registry};
 use longshore_testkit::scripted::{Pages, on, reply};
 use longshore_testkit::{ScriptedRegistry, corpus};
 use serde_json::json;
@@ -112,7 +113,7 @@ async fn with_tags(count: usize) -> ScriptedRegistry {
 }
 
 fn client(registry: &ScriptedRegistry) -> Registry {
-    Registry::connect_to(Endpoint::new(registry.url().parse().unwrap(), Kind::Other)).unwrap()
+    Registry::connect_to(Endpoint::new(registry.url().parse().unwrap(), RemoteKind::Other)).unwrap()
 }
 
 #[tokio::test]

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
+use longshore_model::RemoteKind;
 use longshore_oci::{Digest, Reference, media_type};
 use longshore_remote::Error;
 
 use http::Method;
-use longshore_remote::{Endpoint, Kind, Registry};
+use longshore_remote::{Endpoint, Registry};
 use longshore_testkit::scripted::{ScriptedRegistry, any, on, reply};
 use longshore_testkit::{Package, corpus};
 
@@ -115,7 +116,8 @@ async fn with_one() -> (ScriptedRegistry, Registry, Package) {
     let registry = ScriptedRegistry::start().await;
     let image = corpus::image(1, 1, 10);
     registry.hold("dev/web", Some("v1"), &image);
-    let client = Registry::connect_to(Endpoint::new(registry.url().parse().unwrap(), Kind::Other)).unwrap();
+    let client =
+        Registry::connect_to(Endpoint::new(registry.url().parse().unwrap(), RemoteKind::Other)).unwrap();
     (registry, client, image)
 }
 

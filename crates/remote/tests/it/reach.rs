@@ -2,7 +2,8 @@
 //! `inner` is a service that nobody asked for; it notes whoever comes.
 
 use bytes::Bytes;
-use longshore_remote::{Direction, Endpoint, Error, PrivateRemotes, Registry, connect};
+use longshore_model::connect::Direction;
+use longshore_remote::{Endpoint, Error, PrivateRemotes, Registry, connect};
 
 use crate::fake::{Fake, Seen, answer, basic, ok_json, reference, repo, signed_in};
 

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use futures::TryStreamExt;
+use longshore_model::RemoteKind;
+use longshore_model::connect::{CheckKind, CheckStatus, ConnectReport, Direction};
 use longshore_oci::{Manifest, Reference, ReferenceRole, RemoteName};
-use longshore_remote::{
-    CheckKind, CheckStatus, ConnectReport, Direction, Endpoint, Kind, Mount, Registry, connect,
-};
+use longshore_remote::{Endpoint, Mount, Registry, connect};
 use longshore_testkit::{DockerRegistry, TestCa, corpus};
 
 use crate::fake::{reference, signed_in};
@@ -15,7 +15,7 @@ fn name(text: &str) -> RemoteName {
 }
 
 fn endpoint(registry: &DockerRegistry) -> Endpoint {
-    Endpoint::new(Endpoint::parse_url(Kind::Other, &registry.url()).unwrap(), Kind::Other)
+    Endpoint::new(Endpoint::parse_url(RemoteKind::Other, &registry.url()).unwrap(), RemoteKind::Other)
 }
 
 /// Copies a manifest with all that it names from one registry to another.

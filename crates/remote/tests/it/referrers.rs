@@ -1,8 +1,9 @@
 //! What refers to an image: extras, which a registry may list well, badly or not at all.
 
 use http::Method;
+use longshore_model::RemoteKind;
 use longshore_oci::{Digest, media_type};
-use longshore_remote::{Allowance, Budget, Endpoint, Kind, Referrers, ReferrersWays, Registry};
+use longshore_remote::{Allowance, Budget, Endpoint, Referrers, ReferrersWays, Registry};
 use longshore_testkit::scripted::{Reply, any, on, reply};
 use longshore_testkit::{ScriptedRegistry, corpus};
 use serde_json::{Value, json};
@@ -24,7 +25,8 @@ fn index(entries: &[Value]) -> Reply {
 }
 
 async fn ask(registry: &ScriptedRegistry, artifact_type: Option<&str>) -> Referrers {
-    let client = Registry::connect_to(Endpoint::new(registry.url().parse().unwrap(), Kind::Other)).unwrap();
+    let client =
+        Registry::connect_to(Endpoint::new(registry.url().parse().unwrap(), RemoteKind::Other)).unwrap();
     client
         .referrers(
             &repo(),
@@ -91,7 +93,7 @@ async fn semantics_39_a_registry_that_is_away_is_an_error() {
         let registry = ScriptedRegistry::start().await;
         registry.script([any("*/referrers/*").status(status)]);
         let client =
-            Registry::connect_to(Endpoint::new(registry.url().parse().unwrap(), Kind::Other)).unwrap();
+            Registry::connect_to(Endpoint::new(registry.url().parse().unwrap(), RemoteKind::Other)).unwrap();
         let allowance = Allowance::from(Budget::default());
         assert!(
             client
@@ -146,7 +148,8 @@ async fn semantics_41_pages_without_end_end_with_the_budget_of_the_run() {
         let next = format!("<?page={}>; rel=\"next\"", page.wrapping_add(1));
         Some(index(&[entry(page, "a/sig")]).header("link", next))
     })]);
-    let client = Registry::connect_to(Endpoint::new(registry.url().parse().unwrap(), Kind::Other)).unwrap();
+    let client =
+        Registry::connect_to(Endpoint::new(registry.url().parse().unwrap(), RemoteKind::Other)).unwrap();
     let allowance = Allowance::from(Budget { entries: 5, ..Budget::default() });
     for expected in [5, 0] {
         let found =
@@ -168,7 +171,7 @@ async fn semantics_41_a_referrers_tag_that_answers_with_something_else_lists_non
         let served = reply(200).typed(&manifest.media_type, manifest.bytes.clone());
         registry.script([on(Method::GET, "*/manifests/*").answer(served)]);
         let client =
-            Registry::connect_to(Endpoint::new(registry.url().parse().unwrap(), Kind::Other)).unwrap();
+            Registry::connect_to(Endpoint::new(registry.url().parse().unwrap(), RemoteKind::Other)).unwrap();
         let allowance = Allowance::from(Budget::default());
         for subject in [&package.root, &subject()] {
             let found = client

@@ -4,9 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use longshore_remote::{
-    CheckKind, CheckStatus, ConnectReport, Direction, Endpoint, Kind, connect, ensure_provider,
-};
+use longshore_model::RemoteKind;
+use longshore_model::connect::{CheckKind, CheckStatus, ConnectReport, Direction};
+use longshore_remote::{Endpoint, connect, ensure_provider};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
@@ -69,7 +69,7 @@ async fn start(change: impl FnOnce(&mut CertificateParams)) -> (u16, String) {
 }
 
 async fn report(url: &str, ca: Option<&str>, skip: bool) -> ConnectReport {
-    let mut endpoint = Endpoint::new(Url::parse(url).unwrap(), Kind::Other);
+    let mut endpoint = Endpoint::new(Url::parse(url).unwrap(), RemoteKind::Other);
     endpoint.ca_pem = ca.map(Into::into);
     endpoint.skip_tls_verify = skip;
     connect(endpoint, &repo(), Direction::Pull).await
@@ -78,7 +78,7 @@ async fn report(url: &str, ca: Option<&str>, skip: bool) -> ConnectReport {
 fn tls_failure(report: &ConnectReport) -> (&str, Option<&str>) {
     let check = report.failure().unwrap();
     assert_eq!(check.kind, CheckKind::Tls, "{check:?}");
-    (&check.message, check.field)
+    (&check.message, check.field.as_deref())
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! Token services as they are: what they answer, what challenges leave out, and what ends when.
 
 use http::Method;
+use longshore_model::RemoteKind;
 use longshore_oci::Digest;
-use longshore_remote::{Endpoint, Error, Kind, Registry};
+use longshore_remote::{Endpoint, Error, Registry};
 use longshore_testkit::ScriptedRegistry;
 use longshore_testkit::scripted::{Tokens, any, on, reply};
 use serde_json::json;
@@ -18,7 +19,7 @@ async fn guarded(tokens: Tokens) -> ScriptedRegistry {
 }
 
 fn endpoint(registry: &ScriptedRegistry) -> Endpoint {
-    Endpoint::new(registry.url().parse().unwrap(), Kind::Other)
+    Endpoint::new(registry.url().parse().unwrap(), RemoteKind::Other)
 }
 
 fn stranger(registry: &ScriptedRegistry) -> Registry {

@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 use http::Method;
+use longshore_model::RemoteKind;
+use longshore_model::remote::Quirks;
 use longshore_oci::Digest;
-use longshore_remote::{Credentials, Endpoint, Kind, Registry};
+use longshore_remote::{Credentials, Endpoint, Registry};
 use longshore_testkit::corpus::digest_of;
 use longshore_testkit::scripted::{Asked, Reply, ScriptedRegistry, Tokens, any, on, reply};
 use serde_json::json;
@@ -13,7 +15,7 @@ use crate::fake::{Fake, answer, repo};
 const MB: usize = 1024 * 1024;
 
 fn client(registry: &ScriptedRegistry) -> Registry {
-    let mut endpoint = Endpoint::new(registry.url().parse().unwrap(), Kind::Other);
+    let mut endpoint = Endpoint::new(registry.url().parse().unwrap(), RemoteKind::Other);
     endpoint.credentials = Some(Credentials { username: "me".into(), secret: "secret".to_owned().into() });
     Registry::connect_to(endpoint).unwrap()
 }
@@ -86,6 +88,27 @@ async fn semantics_40_what_is_too_large_for_one_request_goes_in_pieces_and_the_l
     let (digest, bytes) = content(MB);
     client.push_blob(&repo(), &digest, &bytes, None).await.unwrap();
     assert_eq!(registry.count(Method::PATCH, ""), 0);
+}
+
+#[tokio::test]
+async fn semantics_40_what_is_known_of_a_kind_is_not_learned_by_refusals() {
+    static QUIRKS: Quirks =
+        Quirks { largest_request: Some(4 * MB as u64), content_apart: true, ..Quirks::NONE };
+    let registry = ScriptedRegistry::start().await;
+    let url = registry.url().parse().unwrap();
+    let endpoint = Endpoint { quirks: &QUIRKS, ..Endpoint::new(url, RemoteKind::Other) };
+    let client = Registry::connect_to(endpoint).unwrap();
+    for (size, pieces) in [(10 * MB, 3), (100, 1)] {
+        registry.forget_requests();
+        let (digest, bytes) = content(size);
+        client.push_blob(&repo(), &digest, &bytes, None).await.unwrap();
+        assert!(is_stored(&client, &digest).await);
+        assert_eq!(registry.count(Method::PATCH, ""), pieces);
+        for asked in registry.log() {
+            let most = if asked.method == Method::PUT { 0 } else { 4 * MB };
+            assert!(length(&asked) <= most, "{asked:?}");
+        }
+    }
 }
 
 #[tokio::test]

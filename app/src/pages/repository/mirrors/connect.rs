@@ -121,14 +121,17 @@ pub(super) fn TrialFindings(trial: Trial) -> impl IntoView {
 
 #[cfg(test)]
 mod tests {
-    use longshore_model::{Code, Problem};
+    use longshore_model::{
+        Code, Problem,
+        connect::{CheckKind, Permissions},
+    };
 
     use super::*;
 
     #[test]
     fn failed_checks_stand_beside_their_fields() {
         let check = |status, field: Option<&str>| Check {
-            kind: "credentials".to_owned(),
+            kind: CheckKind::Credentials,
             status,
             message: "the password is wrong".to_owned(),
             remedy: None,
@@ -141,8 +144,7 @@ mod tests {
                 check(CheckStatus::Failed, Some("password")),
                 check(CheckStatus::Failed, None),
             ],
-            may_read: false,
-            may_write: false,
+            permissions: Permissions::default(),
             registry_type: String::new(),
             realm: None,
         };

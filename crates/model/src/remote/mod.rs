@@ -1,50 +1,16 @@
 //! Remotes: saved connections to other registries. A secret is never part of anything in here that
 //! leaves the server; it only ever arrives.
 
+mod kind;
+
+pub use kind::{Address, Quirks, RemoteKind};
+
 use crate::id::RemoteId;
 use crate::version::{LastChange, Version};
 use jiff::Timestamp;
 use longshore_oci::Namespace;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-
-/// What kind of registry it is; kinds differ in quirks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RemoteKind {
-    /// Longshore, Mirantis Secure Registry or Docker Trusted Registry.
-    Longshore,
-    /// Docker Hub, fixed to <https://index.docker.io>.
-    DockerHub,
-    /// Any other registry that speaks the OCI distribution specification.
-    #[default]
-    Other,
-}
-
-impl RemoteKind {
-    /// The word on the wire and in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Longshore => "longshore",
-            Self::DockerHub => "docker_hub",
-            Self::Other => "other",
-        }
-    }
-
-    /// What a person calls it.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Longshore => "Longshore, MSR or DTR",
-            Self::DockerHub => "Docker Hub",
-            Self::Other => "Other registry",
-        }
-    }
-}
-
-/// Docker Hub's one address.
-pub const DOCKER_HUB_URL: &str = "https://index.docker.io";
 
 /// A saved connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,16 +75,39 @@ pub fn host_of(url: &str) -> &str {
     rest.split('/').next().unwrap_or(rest)
 }
 
-/// Why a remote is left alone for a while (semantics 39).
+/// Why a registry is left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WaitReason {
     /// It answered 429: too many requests.
     RateLimited,
-    /// It answered 503, or what stands in front of it 502 or 504.
+    /// It, or what stands in front of it, answered 502, 503 or 504, or any 5xx to many requests in a row.
     Unavailable,
     /// It could not be connected to, or did not answer.
     Unreachable,
+}
+
+impl WaitReason {
+    /// The word on the wire, in the database and in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RateLimited => "rate_limited",
+            Self::Unavailable => "unavailable",
+            Self::Unreachable => "unreachable",
+        }
+    }
+
+    /// The reason as the end of a sentence about the registry.
+    #[must_use]
+    pub fn because(self) -> &'static str {
+        match self {
+            Self::RateLimited => "it is rate-limiting requests",
+            Self::Unavailable => "it is unavailable",
+            Self::Unreachable => "it could not be reached",
+        }
+    }
 }
 
 /// A remote that is left alone for a while: all work for it waits (semantics 39).
@@ -142,10 +131,8 @@ impl BackOff {
     pub fn because(&self) -> &'static str {
         match (self.reason, self.asked) {
             (WaitReason::RateLimited, true) => "it is rate-limiting requests and asked for this delay",
-            (WaitReason::RateLimited, false) => "it is rate-limiting requests",
             (WaitReason::Unavailable, true) => "it is unavailable and asked for this delay",
-            (WaitReason::Unavailable, false) => "it is unavailable",
-            (WaitReason::Unreachable, _) => "it could not be reached",
+            (reason, _) => reason.because(),
         }
     }
 }

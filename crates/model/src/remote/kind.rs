@@ -1,0 +1,181 @@
+//! The kinds of registry. Each is one row of the table at the end of this file: its name, its address and how it
+//! differs from other registries. No other code tells kinds apart; it asks for a quirk, so that adding a kind means
+//! adding a row (`docs/adding-a-remote-kind.md`).
+
+use serde::{Deserialize, Serialize};
+
+/// What is special about a kind of registry.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Quirks {
+    /// What people call it.
+    pub label: &'static str,
+    /// Its address, if all registries of this kind are one service. Then nobody types an address.
+    pub address: Option<Address>,
+    /// The namespace that the registry puts before a name of one part: Docker Hub stores `nginx` as `library/nginx`.
+    pub library: Option<&'static str>,
+    /// Whether a push may create the repository. If not, somebody has to create it there first.
+    pub creates_on_push: bool,
+    /// What to do if a push finds no repository; a sentence without its full stop.
+    pub missing_repository: &'static str,
+    /// The largest request that the registry accepts, in bytes. A larger blob goes in several requests from the start.
+    /// `None`: unknown; then the client finds out (semantics 40).
+    pub largest_request: Option<u64>,
+    /// Whether the request that ends an upload must be empty, so that even a small blob takes one request more. If not,
+    /// the client finds out where it must (semantics 40).
+    pub content_apart: bool,
+}
+
+impl Quirks {
+    /// A registry that does what the distribution specification says, at any address.
+    pub const NONE: Self = Self {
+        label: "Other registry",
+        address: None,
+        library: None,
+        creates_on_push: true,
+        missing_repository: "Create the repository (or, at Harbor and GitLab, the project) there first",
+        largest_request: None,
+        content_apart: false,
+    };
+}
+
+/// The address of a service of which there is one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Address {
+    /// Scheme and host as stored and shown.
+    pub url: &'static str,
+    /// Scheme and host at which the distribution API is served.
+    pub api: &'static str,
+    /// The hosts by which people know the service, including that of `url`.
+    pub hosts: &'static [&'static str],
+}
+
+impl Address {
+    /// Whether the service is known by this host.
+    #[must_use]
+    pub fn has_host(&self, host: &str) -> bool {
+        self.hosts.contains(&host)
+    }
+}
+
+/// Makes [`RemoteKind`] of rows `Kind = "word" | "alias" => Quirks { … };`. The word is that of the wire and of the
+/// database and must not change; requests may use an alias instead.
+macro_rules! kinds {
+    ($($(#[$meta:meta])* $kind:ident = $word:tt $(| $alias:tt)* => $quirks:expr;)+) => {
+        /// What kind of registry it is.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        pub enum RemoteKind {
+            $($(#[$meta])* #[serde(rename = $word $(, alias = $alias)*)] $kind,)+
+        }
+
+        impl RemoteKind {
+            /// All kinds, in the order in which forms offer them; forms begin with the first.
+            pub const ALL: &'static [Self] = &[$(Self::$kind),+];
+
+            /// The word on the wire and in the database.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $word,)+
+                }
+            }
+
+            /// What is special about it.
+            #[must_use]
+            pub fn quirks(self) -> &'static Quirks {
+                match self {
+                    $(Self::$kind => const { &$quirks },)+
+                }
+            }
+        }
+    };
+}
+
+impl RemoteKind {
+    /// What people call it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        self.quirks().label
+    }
+
+    /// The address that all its registries have, if there is one.
+    #[must_use]
+    pub fn fixed_url(self) -> Option<&'static str> {
+        self.quirks().address.as_ref().map(|address| address.url)
+    }
+
+    /// The kind of the service that is known by this host, without a port.
+    #[must_use]
+    pub fn of_host(host: &str) -> Option<Self> {
+        let has_host = |kind: &Self| kind.quirks().address.as_ref().is_some_and(|at| at.has_host(host));
+        Self::ALL.iter().copied().find(has_host)
+    }
+}
+
+kinds! {
+    /// Longshore, Mirantis Secure Registry or Docker Trusted Registry.
+    Longshore = "longshore" | "dtr" | "msr" => Quirks {
+        label: "Longshore, MSR or DTR",
+        missing_repository: "Create the repository there first; MSR and DTR do not create it on push",
+        ..Quirks::NONE
+    };
+    /// Docker Hub, always at `https://index.docker.io`.
+    DockerHub = "docker_hub" | "hub" => Quirks {
+        label: "Docker Hub",
+        address: Some(Address {
+            url: "https://index.docker.io",
+            api: "https://registry-1.docker.io",
+            hosts: &["index.docker.io", "docker.io", "registry-1.docker.io", "hub.docker.com"],
+        }),
+        library: Some("library"),
+        ..Quirks::NONE
+    };
+    /// Any other OCI registry.
+    #[default]
+    Other = "other" => Quirks::NONE;
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+    use url::Url;
+
+    fn read(word: &str) -> Option<RemoteKind> {
+        serde_json::from_value(word.into()).ok()
+    }
+
+    #[test]
+    fn words_of_kinds_on_the_wire_and_in_the_database_stay() {
+        let (longshore, docker_hub) = (Some(RemoteKind::Longshore), Some(RemoteKind::DockerHub));
+        assert_eq!([read("longshore"), read("dtr"), read("msr")], [longshore; 3]);
+        assert_eq!([read("docker_hub"), read("hub")], [docker_hub; 2]);
+        assert_eq!(read("other"), Some(RemoteKind::Other));
+        for kind in RemoteKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+            assert_eq!(read(kind.as_str()), Some(*kind));
+        }
+    }
+
+    #[test]
+    fn each_kind_has_an_address_that_leads_to_it_and_a_label_of_its_own() {
+        let labels: HashSet<&str> = RemoteKind::ALL.iter().map(|kind| kind.label()).collect();
+        assert_eq!(labels.len(), RemoteKind::ALL.len());
+        for kind in RemoteKind::ALL {
+            let quirks = kind.quirks();
+            assert!(!quirks.missing_repository.ends_with('.'), "{kind:?}");
+            assert!(quirks.library.is_none_or(|library| !library.contains('/')), "{kind:?}");
+            let Some(address) = &quirks.address else { continue };
+            for url in [address.url, address.api] {
+                let origin = Url::parse(url).unwrap().origin();
+                assert_eq!(origin.ascii_serialization(), url, "{kind:?}: scheme and host alone");
+            }
+            assert!(address.has_host(super::super::host_of(address.url)), "{kind:?}");
+            for host in address.hosts {
+                assert_eq!(RemoteKind::of_host(host), Some(*kind), "no other kind has the host {host}");
+            }
+        }
+        assert_eq!(RemoteKind::of_host("quay.io"), None);
+    }
+}
