@@ -72,6 +72,7 @@ impl TryFrom<String> for PauseScope {
 
 /// Why a pause began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PauseReason {
     /// Somebody asked for it.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// Who may pull without being named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Visibility {
     /// Everybody, signed in or not.
@@ -32,8 +33,9 @@ impl Visibility {
     }
 }
 
-/// Who may write to a repository (semantics 18).
+/// Who may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RepositoryState {
     /// Whoever may act in the namespace.

@@ -21,17 +21,7 @@ pub(crate) struct Pause {
     /// Who paused it.
     by: String,
     /// Why.
-    reason: Reason,
-}
-
-/// Why a pause began.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum Reason {
-    /// Somebody asked for it.
-    Asked,
-    /// The server was restored from an older backup.
-    Restored,
+    reason: PauseReason,
 }
 
 impl From<longshore_model::Pause> for Pause {
@@ -40,10 +30,7 @@ impl From<longshore_model::Pause> for Pause {
             scope: pause.scope.to_string(),
             since: pause.at,
             by: pause.author.to_string(),
-            reason: match pause.reason {
-                PauseReason::Asked => Reason::Asked,
-                PauseReason::Restored => Reason::Restored,
-            },
+            reason: pause.reason,
         }
     }
 }

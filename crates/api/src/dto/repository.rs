@@ -14,66 +14,6 @@ use uuid::Uuid;
 use super::pause::Pause;
 use crate::extract::Wire;
 
-/// Who may pull without being named.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum RepositoryVisibility {
-    /// Everybody, signed in or not.
-    Public,
-    /// Those who may act in the namespace.
-    Private,
-}
-
-impl From<RepositoryVisibility> for Visibility {
-    fn from(visibility: RepositoryVisibility) -> Self {
-        match visibility {
-            RepositoryVisibility::Public => Self::Public,
-            RepositoryVisibility::Private => Self::Private,
-        }
-    }
-}
-
-impl From<Visibility> for RepositoryVisibility {
-    fn from(visibility: Visibility) -> Self {
-        match visibility {
-            Visibility::Public => Self::Public,
-            Visibility::Private => Self::Private,
-        }
-    }
-}
-
-/// Who may write.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum WriteState {
-    /// Whoever may act in the namespace.
-    Normal,
-    /// Nobody.
-    ReadOnly,
-    /// Only the repository's own pull mirrors.
-    Mirror,
-}
-
-impl From<WriteState> for RepositoryState {
-    fn from(state: WriteState) -> Self {
-        match state {
-            WriteState::Normal => Self::Normal,
-            WriteState::ReadOnly => Self::ReadOnly,
-            WriteState::Mirror => Self::Mirror,
-        }
-    }
-}
-
-impl From<RepositoryState> for WriteState {
-    fn from(state: RepositoryState) -> Self {
-        match state {
-            RepositoryState::Normal => Self::Normal,
-            RepositoryState::ReadOnly => Self::ReadOnly,
-            RepositoryState::Mirror => Self::Mirror,
-        }
-    }
-}
-
 /// A repository.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -94,9 +34,9 @@ pub(crate) struct Repository {
     /// More about it.
     long_description: String,
     /// Who may pull.
-    visibility: RepositoryVisibility,
+    visibility: Visibility,
     /// Who may write.
-    state: WriteState,
+    state: RepositoryState,
     /// Whether tags stay at the digest they were first set to, and cannot be deleted: all of them, or those
     /// that `immutableTagPatterns` match.
     immutable_tags: bool,
@@ -171,8 +111,8 @@ impl From<Model> for Repository {
             name: repository.name.name().to_owned(),
             short_description: repository.short_description,
             long_description: repository.long_description,
-            visibility: repository.visibility.into(),
-            state: repository.state.into(),
+            visibility: repository.visibility,
+            state: repository.state,
             immutable_tags: repository.immutable_tags.is_on(),
             immutable_tag_patterns: repository.immutable_tags.patterns(),
             scan_on_push: false,
@@ -214,7 +154,7 @@ pub(crate) struct RepositoryQuery {
     /// Part of the name.
     pub(crate) search: Option<String>,
     /// One write state alone.
-    pub(crate) state: Option<WriteState>,
+    pub(crate) state: Option<RepositoryState>,
 }
 
 /// A new repository. The namespace stands in the path.
@@ -232,7 +172,7 @@ pub(crate) struct CreateRepository {
     #[serde(default)]
     long_description: String,
     /// Who may pull; private where it does not say.
-    visibility: Option<RepositoryVisibility>,
+    visibility: Option<Visibility>,
     /// Whether tags stay at the digest they were first set to, and cannot be deleted: all of them, or those
     /// that `immutableTagPatterns` match.
     immutable_tags: Option<bool>,
@@ -249,7 +189,7 @@ impl CreateRepository {
         Ok(NewRepository {
             namespace,
             name: self.name,
-            visibility: self.visibility.map(Visibility::from).unwrap_or_default(),
+            visibility: self.visibility.unwrap_or_default(),
             short_description: self.short_description,
             long_description: self.long_description,
             immutable_tags: immutable(self.immutable_tags, self.immutable_tag_patterns)?.unwrap_or_default(),
@@ -279,9 +219,9 @@ pub(crate) struct UpdateRepository {
     /// More about it.
     long_description: Option<String>,
     /// Who may pull.
-    visibility: Option<RepositoryVisibility>,
+    visibility: Option<Visibility>,
     /// Who may write.
-    state: Option<WriteState>,
+    state: Option<RepositoryState>,
     /// Whether tags stay at the digest they were first set to, and cannot be deleted: all of them, or those
     /// that `immutableTagPatterns` match.
     immutable_tags: Option<bool>,
@@ -299,8 +239,8 @@ impl TryFrom<UpdateRepository> for RepositoryChange {
     type Error = Problem;
     fn try_from(change: UpdateRepository) -> Result<Self, Problem> {
         Ok(Self {
-            visibility: change.visibility.map(Visibility::from),
-            state: change.state.map(RepositoryState::from),
+            visibility: change.visibility,
+            state: change.state,
             short_description: change.short_description,
             long_description: change.long_description,
             immutable_tags: immutable(change.immutable_tags, change.immutable_tag_patterns)?,

@@ -71,7 +71,7 @@ async fn list(
     let filter = RepositoryFilter {
         search: query.search.filter(|search| !search.is_empty()),
         namespace,
-        state: query.state.map(Into::into),
+        state: query.state,
         writable: false,
     };
     let page = api.admin.repositories(actor, filter, paging.request()).await?;
