@@ -11,6 +11,9 @@ mod conformance;
 mod fuzz;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
+mod rooms;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod semantics;
 mod site;
 mod style;

@@ -1,0 +1,77 @@
+//! Crates may use each other only as the arrows in `docs/ARCHITECTURE.md` say.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
+
+use crate::command::root;
+
+/// For each room, the rooms that it may use.
+type Arrows = BTreeMap<String, BTreeSet<String>>;
+
+/// Reads the arrows: `a, b <- c <- d` lets `c` use `a` and `b`, and `d` use all three. `everything` is all rooms.
+fn arrows(page: &str) -> Arrows {
+    let block = page.split("```").find(|block| block.contains(" <- ")).unwrap();
+    let mut arrows = Arrows::new();
+    for line in block.lines().filter(|line| line.contains(" <- ")) {
+        let stops: Vec<Vec<&str>> =
+            line.split(" <- ").map(|stop| stop.split(", ").map(room).collect()).collect();
+        for pair in stops.windows(2) {
+            for user in &pair[1] {
+                arrows
+                    .entry((*user).to_owned())
+                    .or_default()
+                    .extend(pair[0].iter().map(|used| (*used).to_owned()));
+            }
+        }
+    }
+    arrows
+}
+
+/// The name of a room without the note behind it.
+fn room(text: &str) -> &str {
+    text.split(" (").next().unwrap().trim()
+}
+
+/// Whether one room may use another, if need be by way of others.
+fn may_use(arrows: &Arrows, user: &str, used: &str) -> bool {
+    let Some(direct) = arrows.get(user) else { return false };
+    direct.contains("everything")
+        || direct.contains(used)
+        || direct.iter().any(|via| may_use(arrows, via, used))
+}
+
+/// The rooms that a manifest names as ordinary dependencies.
+fn dependencies(manifest: &str) -> impl Iterator<Item = &str> {
+    let dependencies = manifest.lines().skip_while(|line| *line != "[dependencies]").skip(1);
+    dependencies
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| line.strip_prefix("longshore-")?.split(['.', ' ']).next())
+}
+
+#[test]
+fn crates_use_each_other_as_the_architecture_page_says() {
+    let arrows = arrows(&fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap());
+    let mut wrong = Vec::new();
+    for user in arrows.keys() {
+        let folder = if root().join("crates").join(user).is_dir() { "crates" } else { "" };
+        let manifest = root().join(folder).join(user).join("Cargo.toml");
+        let manifest = fs::read_to_string(&manifest).unwrap();
+        let forbidden = dependencies(&manifest).filter(|used| !may_use(&arrows, user, used));
+        wrong.extend(forbidden.map(|used| format!("{user} uses {used}")));
+    }
+    assert!(wrong.is_empty(), "docs/ARCHITECTURE.md has no arrow for this: {wrong:?}");
+}
+
+#[test]
+fn arrows_lead_on_and_not_back() {
+    let arrows =
+        arrows("```\noci <- policy <- model (here)\nmodel <- remote, metadata\neverything <- server\n```");
+    for (user, used) in [("policy", "oci"), ("model", "policy"), ("remote", "oci"), ("server", "remote")] {
+        assert!(may_use(&arrows, user, used), "{user} may use {used}");
+    }
+    for (user, used) in [("oci", "policy"), ("remote", "metadata"), ("model", "remote"), ("other", "oci")] {
+        assert!(!may_use(&arrows, user, used), "{user} may not use {used}");
+    }
+}
