@@ -12,7 +12,8 @@ type Arrows = BTreeMap<String, BTreeSet<String>>;
 
 /// Reads the arrows: `a, b <- c <- d` lets `c` use `a` and `b`, and `d` use all three. `everything` is all rooms.
 fn arrows(page: &str) -> Arrows {
-    let block = page.split("```").find(|block| block.contains(" <- ")).unwrap();
+    // Every second part is a block of code.
+    let block = page.split("```").skip(1).step_by(2).find(|block| block.contains(" <- ")).unwrap();
     let mut arrows = Arrows::new();
     for line in block.lines().filter(|line| line.contains(" <- ")) {
         let stops: Vec<Vec<&str>> =
