@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use longshore_content::{Content, DiskStore};
-use longshore_metadata::{Database, Priority, epoch, moving};
+use longshore_metadata::{Database, Priority, epoch, moving, work};
 use longshore_model::{Clock, SystemClock, Timestamp, size};
 
 use crate::config::Settings;
@@ -161,7 +161,7 @@ async fn copy_rows(
         if copied.gone == 0 {
             let rows = moving::copy(&mut snapshot, new).await?;
             target.condemn_blobs_unnamed_in(&mut snapshot).await?;
-            new.write(Priority::Normal, move |tx| Box::pin(epoch::mark_backup(tx, made))).await?;
+            new.write(Priority::Normal, work!(|tx| epoch::mark_backup(tx, made).await)).await?;
             places.drop_draft()?;
             new.write_to_file(text(&places.draft)?).await?;
             return Ok((rows, Copied { new: new_blobs, ..copied }));

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use longshore_content::{Content, replace_durably};
-use longshore_metadata::{Database, Priority, Tx, epoch, pauses};
+use longshore_metadata::{Database, Priority, Tx, epoch, pauses, work};
 use longshore_model::{Author, Clock, PauseReason, PauseScope, Timestamp};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -139,7 +139,7 @@ impl Epoch {
     /// Counts the database on; pauses everything where it is an older one than was seen, or said to be one.
     async fn advance(&mut self, told: bool) -> Result<(), longshore_metadata::Error> {
         let (seen, now) = (self.seen, self.clock.now());
-        let write = self.db.write(Priority::Normal, move |tx| Box::pin(count_on(tx, seen, told, now)));
+        let write = self.db.write(Priority::Normal, work!(|tx| count_on(tx, seen, told, now).await));
         let (epoch, restored) = write.await?;
         self.seen = epoch;
         if let Some(why) = restored {
@@ -214,7 +214,7 @@ mod tests {
     }
 
     async fn put(db: &Database, key: &'static str, value: &'static str) {
-        db.write(Priority::Normal, move |tx| Box::pin(settings::put(tx, key, value))).await.unwrap();
+        db.write(Priority::Normal, work!(|tx| settings::put(tx, key, value).await)).await.unwrap();
     }
 
     async fn is_paused(db: &Database) -> bool {

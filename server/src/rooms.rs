@@ -17,7 +17,7 @@ use longshore_api::Api;
 use longshore_app::host::RegistryHost;
 use longshore_content::Content;
 use longshore_engine::{Engine, EngineParts, EngineSettings};
-use longshore_metadata::{Database, Priority, Vault, accounts, moving, settings};
+use longshore_metadata::{Database, Priority, Vault, accounts, moving, settings, work};
 use longshore_model::{Clock, SystemClock};
 use longshore_registry::{Registry, RegistryParts, RegistrySettings};
 use longshore_transport::{Limits, Tls, tls};
@@ -93,8 +93,7 @@ async fn tell_other_key(db: &Database, key: &KeySource) -> anyhow::Result<()> {
              everybody has to sign in again; where the old key is still to be had, put it back and start anew"
         );
     }
-    db.write(Priority::Normal, move |tx| Box::pin(async move { settings::put(tx, PLACE, &ours).await }))
-        .await?;
+    db.write(Priority::Normal, work!(|tx| settings::put(tx, PLACE, &ours).await)).await?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use longshore_access::{Access, AccessSettings};
-use longshore_metadata::{Database, Error, Priority, accounts};
+use longshore_metadata::{Database, Error, Priority, accounts, work};
 use longshore_model::{Account, Clock, SystemClock};
 use longshore_oci::Namespace;
 use secrecy::SecretString;
@@ -72,9 +72,10 @@ impl Office {
             false => Some(self.access.hash_password(&read_password(&name)?).await?),
         };
         let now = self.clock.now();
-        let made = self.db.write::<_, Error, _>(Priority::Normal, move |tx| {
-            Box::pin(async move { accounts::create(tx, &name, org, admin, hash.as_deref(), now).await })
-        });
+        let made = self.db.write::<_, Error, _>(
+            Priority::Normal,
+            work!(|tx| accounts::create(tx, &name, org, admin, hash.as_deref(), now).await),
+        );
         Ok(made.await?)
     }
 

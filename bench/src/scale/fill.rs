@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use longshore_metadata::{
-    Database, Error, Priority, Tx, activity, blobs, jobs, manifests, repositories, storage, tags,
+    Database, Error, Priority, Tx, activity, blobs, jobs, manifests, repositories, storage, tags, work,
 };
 use longshore_model::{
     Author, BootId, Lineage, Provenance, Repository, Visibility,
@@ -57,10 +57,7 @@ pub(crate) async fn fill(db: &Database, size: Size, now: Timestamp) -> Result<()
     let crowded = CROWDED.parse::<RepositoryName>().context("the name of the crowded repository")?;
     let fill = Fill { db, now, size };
     let quota = crowded.namespace().parse().context("its namespace")?;
-    fill.write(move |tx| {
-        Box::pin(async move { storage::set_quota(tx, &quota, Some(QUOTA)).await.map(drop) })
-    })
-    .await?;
+    fill.write(work!(|tx| storage::set_quota(tx, &quota, Some(QUOTA)).await.map(drop))).await?;
     let crowded = Arc::new(fill.repository(crowded).await?);
     fill.tags(&crowded).await?;
     let quiet = fill.repositories().await?;
@@ -96,7 +93,7 @@ impl Fill<'_> {
     async fn repository(&self, name: RepositoryName) -> Result<Repository, Error> {
         let now = self.when(0, 1);
         let new = NewRepository { visibility: Visibility::Private, ..NewRepository::default() };
-        self.write(move |tx| Box::pin(async move { repositories::create(tx, &name, &new, now).await })).await
+        self.write(work!(|tx| repositories::create(tx, &name, &new, now).await)).await
     }
 
     /// All repositories but the crowded one, with a tag each; answers one of the quiet namespace.
@@ -108,7 +105,7 @@ impl Fill<'_> {
             let repository = Arc::new(self.repository(name).await?);
             let now = self.when(number, self.size.repositories);
             let (here, tag) = (repository.clone(), "1.0".parse().context("a tag")?);
-            self.write(move |tx| Box::pin(async move { push(tx, &here, &tag, number, now).await })).await?;
+            self.write(work!(|tx| push(tx, &here, &tag, number, now).await)).await?;
             quiet = quiet.or((namespace == QUIET).then_some(repository));
         }
         quiet.context("there is a repository of the quiet namespace")
@@ -119,16 +116,14 @@ impl Fill<'_> {
             let (here, times) =
                 (crowded.clone(), batch.clone().map(|number| self.when(number, self.size.tags)));
             let times: Vec<_> = times.collect();
-            self.write(move |tx| {
-                Box::pin(async move {
-                    for (number, now) in batch.zip(times) {
-                        let tag = tag(number);
-                        // Apart from the images of the other repositories.
-                        push(tx, &here, &tag, 1_000_000 + number, now).await?;
-                    }
-                    Ok(())
-                })
-            })
+            self.write(work!(|tx| {
+                for (number, now) in batch.zip(times) {
+                    let tag = tag(number);
+                    // Apart from the images of the other repositories.
+                    push(tx, &here, &tag, 1_000_000 + number, now).await?;
+                }
+                Ok(())
+            }))
             .await?;
         }
         Ok(())
@@ -142,19 +137,17 @@ impl Fill<'_> {
             let (places, now) = (places.clone(), self.when(number.min(self.size.jobs), self.size.jobs));
             let wanted = BATCH.min(self.size.jobs - number);
             let done = self
-                .write(move |tx| {
-                    Box::pin(async move {
-                        for number in number..number + wanted {
-                            jobs::enqueue(tx, order(&places, number, now), now).await?;
-                        }
-                        end_all(tx, now).await
-                    })
-                })
+                .write(work!(|tx| {
+                    for number in number..number + wanted {
+                        jobs::enqueue(tx, order(&places, number, now), now).await?;
+                    }
+                    end_all(tx, now).await
+                }))
                 .await?;
             number += done;
         }
         let now = self.now;
-        while self.write(move |tx| Box::pin(end_all(tx, now))).await? > 0 {}
+        while self.write(work!(|tx| end_all(tx, now).await)).await? > 0 {}
         Ok(())
     }
 
@@ -162,18 +155,16 @@ impl Fill<'_> {
     async fn activity(&self, places: &Places) -> Result<(), Error> {
         for batch in batches(self.size.activity.saturating_sub(self.size.tags)) {
             let (places, now) = (places.clone(), self.now);
-            self.write(move |tx| {
-                Box::pin(async move {
-                    for number in batch {
-                        let mut entry = activity::NewActivity::new(now, author(), ActivityKind::TagSent);
-                        entry.repository = Some(place(&places, number).id);
-                        entry.tag = Some(tag(number));
-                        entry.digest = Some(digest(number, "manifest"));
-                        activity::add(tx, &entry).await?;
-                    }
-                    Ok(())
-                })
-            })
+            self.write(work!(|tx| {
+                for number in batch {
+                    let mut entry = activity::NewActivity::new(now, author(), ActivityKind::TagSent);
+                    entry.repository = Some(place(&places, number).id);
+                    entry.tag = Some(tag(number));
+                    entry.digest = Some(digest(number, "manifest"));
+                    activity::add(tx, &entry).await?;
+                }
+                Ok(())
+            }))
             .await?;
         }
         Ok(())

@@ -4,7 +4,7 @@ use crate::actors::{MEMORY, proven};
 use crate::line::{Asker, Full};
 use crate::{Access, PasswordError, Proven};
 use longshore_metadata::accounts::{self, Candidate};
-use longshore_metadata::{Error, Priority, sessions};
+use longshore_metadata::{Error, Priority, sessions, work};
 use longshore_model::AccountId;
 use longshore_oci::Namespace;
 use secrecy::SecretString;
@@ -121,12 +121,13 @@ impl Access {
     /// # Errors
     /// The database failed.
     pub async fn set_password(&self, account: AccountId, hash: String) -> Result<(), Error> {
-        let write = self.0.db.write(Priority::Normal, move |tx| {
-            Box::pin(async move {
+        let write = self.0.db.write(
+            Priority::Normal,
+            work!(|tx| {
                 accounts::set_password(tx, account, &hash).await?;
                 sessions::delete_of(tx, account).await
-            })
-        });
+            }),
+        );
         write.await?;
         self.0.recent.forget(account);
         Ok(())

@@ -5,7 +5,7 @@ use crate::actors::proven;
 use crate::{Access, AuthError, Proven};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use longshore_metadata::{Error, Priority, sessions};
+use longshore_metadata::{Error, Priority, sessions, work};
 use longshore_model::{Timestamp, UserActor};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -75,13 +75,14 @@ impl Access {
         let now = self.0.clock.now();
         let expires_at = now + self.0.settings.session_ttl;
         let (token_hash, account, stored_csrf) = (hash(&token), actor.id, csrf.clone());
-        let write = self.0.db.write::<_, Error, _>(Priority::Normal, move |tx| {
-            Box::pin(async move {
+        let write = self.0.db.write::<_, Error, _>(
+            Priority::Normal,
+            work!(|tx| {
                 sessions::delete_expired(tx, now).await?;
                 sessions::create(tx, &token_hash, account, &stored_csrf, now, expires_at).await?;
                 sessions::delete_beyond(tx, account, MOST_SESSIONS).await
-            })
-        });
+            }),
+        );
         write.await?;
         Ok(Session { token, csrf, actor, expires_at })
     }
@@ -103,9 +104,10 @@ impl Access {
         // A write per request would be too much; one per twelfth of the time (an hour) is enough.
         if expires_at.duration_since(now) < ttl - ttl / 12 {
             expires_at = now + ttl;
-            let prolong = self.0.db.write::<_, Error, _>(Priority::Normal, move |tx| {
-                Box::pin(async move { sessions::prolong(tx, &token_hash, expires_at).await })
-            });
+            let prolong = self.0.db.write::<_, Error, _>(
+                Priority::Normal,
+                work!(|tx| sessions::prolong(tx, &token_hash, expires_at).await),
+            );
             prolong.await?;
         }
         let proven = proven(&found.standing, Some(token_hash));
@@ -118,9 +120,7 @@ impl Access {
     /// The database failed.
     pub async fn sign_out(&self, token: &SecretString) -> Result<(), Error> {
         let token_hash = hash(token);
-        let write = self.0.db.write(Priority::Normal, move |tx| {
-            Box::pin(async move { sessions::delete(tx, &token_hash).await })
-        });
+        let write = self.0.db.write(Priority::Normal, work!(|tx| sessions::delete(tx, &token_hash).await));
         write.await
     }
 }

@@ -5,7 +5,7 @@ use crate::guard::{administrator, author, user};
 use crate::session::auth_problem;
 use crate::validate::Fields;
 use longshore_access::{AuthError, generate_password};
-use longshore_metadata::{accounts, activity};
+use longshore_metadata::{accounts, activity, work};
 use longshore_model::activity::ActivityKind;
 use longshore_model::message::Change;
 use longshore_model::{Account, Actor, Author, Code, Page, PageRequest, Problem};
@@ -71,25 +71,22 @@ impl Admin {
         };
         let name = fields.finish_with(Code::InvalidRequest, name)?;
         let now = self.now();
-        self.write(move |tx| {
-            Box::pin(async move {
-                if accounts::find(tx, &name).await?.is_some() {
-                    return Err(Problem::field(
-                        Code::AccountExists,
-                        "name",
-                        format!("the name {name} is taken; choose another one"),
-                    ));
-                }
-                let account =
-                    accounts::create(tx, &name, new.is_org, new.is_admin, hash.as_deref(), now).await?;
-                let entry = activity::NewActivity {
-                    detail: Change::AccountCreated { name, is_org: new.is_org }.into(),
-                    ..activity::NewActivity::new(now, author, ActivityKind::AccountCreated)
-                };
-                activity::add(tx, &entry).await?;
-                Ok(account)
-            })
-        })
+        self.write(work!(|tx| {
+            if accounts::find(tx, &name).await?.is_some() {
+                return Err(Problem::field(
+                    Code::AccountExists,
+                    "name",
+                    format!("the name {name} is taken; choose another one"),
+                ));
+            }
+            let account = accounts::create(tx, &name, new.is_org, new.is_admin, hash.as_deref(), now).await?;
+            let entry = activity::NewActivity {
+                detail: Change::AccountCreated { name, is_org: new.is_org }.into(),
+                ..activity::NewActivity::new(now, author, ActivityKind::AccountCreated)
+            };
+            activity::add(tx, &entry).await?;
+            Ok(account)
+        }))
         .await
     }
 

@@ -5,7 +5,7 @@ use crate::guard::{author, user};
 use longshore_access::Action;
 use longshore_metadata::jobs::{self, CancelOutcome};
 use longshore_metadata::policies::{self, Idle};
-use longshore_metadata::{Conn, Tx, pull_mirrors, remotes, repositories};
+use longshore_metadata::{Conn, Tx, pull_mirrors, remotes, repositories, work};
 use longshore_model::job::{
     Cause, Concerns, Job, JobFilter, LogLine, LogPart, RemoteOf, Status, Transfer, orders,
 };
@@ -223,27 +223,25 @@ impl Admin {
             return Err(Problem::new(Code::JobEnded, message));
         }
         let (admin, asks, now) = (self.clone(), actor.clone(), self.now());
-        let running = self.write(move |tx| {
-            Box::pin(async move {
-                let mut stop = vec![id];
-                for child in jobs::children(tx, id).await? {
-                    // Another parent may wait for the same part.
-                    if !child.status.is_final()
-                        && admin.sees_job(tx, &asks, &child).await?
-                        && !jobs::is_awaited_by_others(tx, child.id, id).await?
-                    {
-                        stop.push(child.id);
-                    }
+        let running = self.write(work!(|tx| {
+            let mut stop = vec![id];
+            for child in jobs::children(tx, id).await? {
+                // Another parent may wait for the same part.
+                if !child.status.is_final()
+                    && admin.sees_job(tx, &asks, &child).await?
+                    && !jobs::is_awaited_by_others(tx, child.id, id).await?
+                {
+                    stop.push(child.id);
                 }
-                let mut running = Vec::new();
-                for id in stop {
-                    if matches!(jobs::cancel(tx, id, now).await?, CancelOutcome::Requested) {
-                        running.push(id);
-                    }
+            }
+            let mut running = Vec::new();
+            for id in stop {
+                if matches!(jobs::cancel(tx, id, now).await?, CancelOutcome::Requested) {
+                    running.push(id);
                 }
-                Ok(running)
-            })
-        });
+            }
+            Ok(running)
+        }));
         for id in running.await? {
             self.0.engine.cancel(id);
         }
@@ -269,30 +267,28 @@ impl Admin {
             return self.poll_all(actor).await;
         }
         let (author, now) = (author(actor), self.now());
-        let retried = self.write(move |tx| {
-            Box::pin(async move {
-                // Before any job, as everywhere; and so that two who ask at once get one retry.
-                jobs::lock_endings(tx).await?;
-                if let Some(policy) = job.policy
-                    && let Some(idle) = policies::idle(tx, policy).await?
-                {
-                    return Err(not_again(match &idle {
-                        Idle::Deleted => "its policy has been deleted",
-                        Idle::Disabled => "its policy is disabled; enable the policy first",
-                        Idle::Paused(_) => "its policy stopped itself; enable the policy first",
-                    }));
-                }
-                if let Some(why) = gone(tx, &job).await? {
-                    return Err(not_again(why));
-                }
-                // Whoever asks twice for one retry gets one.
-                let again = match jobs::open_retry(tx, job.id).await? {
-                    Some(again) => again,
-                    None => jobs::enqueue(tx, orders::retry(&job, author, now), now).await?,
-                };
-                Ok(jobs::hasten(tx, again, now).await?)
-            })
-        });
+        let retried = self.write(work!(|tx| {
+            // Before any job, as everywhere; and so that two who ask at once get one retry.
+            jobs::lock_endings(tx).await?;
+            if let Some(policy) = job.policy
+                && let Some(idle) = policies::idle(tx, policy).await?
+            {
+                return Err(not_again(match &idle {
+                    Idle::Deleted => "its policy has been deleted",
+                    Idle::Disabled => "its policy is disabled; enable the policy first",
+                    Idle::Paused(_) => "its policy stopped itself; enable the policy first",
+                }));
+            }
+            if let Some(why) = gone(tx, &job).await? {
+                return Err(not_again(why));
+            }
+            // Whoever asks twice for one retry gets one.
+            let again = match jobs::open_retry(tx, job.id).await? {
+                Some(again) => again,
+                None => jobs::enqueue(tx, orders::retry(&job, author, now), now).await?,
+            };
+            Ok(jobs::hasten(tx, again, now).await?)
+        }));
         self.curtain(actor).await?.job(retried.await?).await
     }
 
@@ -305,25 +301,23 @@ impl Admin {
         user(actor)?;
         let visible = self.0.access.administered(actor);
         let (author, now) = (author(actor), self.now());
-        let parent = self.write(move |tx| {
-            Box::pin(async move {
-                jobs::lock_endings(tx).await?;
-                if jobs::open_wholes(tx, &author).await? >= MOST_POLLS {
-                    return Err(too_many_polls());
-                }
-                let mirrors = pull_mirrors::running(tx, &visible).await?;
-                let policies: Vec<PolicyId> = mirrors.iter().map(|mirror| mirror.common.id).collect();
-                let parent = jobs::enqueue_and_read(tx, orders::poll_all(author.clone(), now), now).await?;
-                let polled: HashSet<PolicyId> =
-                    jobs::adopt_polls(tx, parent.id, &policies, now).await?.into_iter().collect();
-                let rest = mirrors.iter().filter(|mirror| !polled.contains(&mirror.common.id));
-                let cause = Cause::Asked { author };
-                let polls: Vec<_> =
-                    rest.map(|mirror| orders::poll(mirror, cause.clone(), Some(parent.id), now)).collect();
-                jobs::enqueue_polls(tx, parent.id, &polls, now).await?;
-                Ok(parent)
-            })
-        });
+        let parent = self.write(work!(|tx| {
+            jobs::lock_endings(tx).await?;
+            if jobs::open_wholes(tx, &author).await? >= MOST_POLLS {
+                return Err(too_many_polls());
+            }
+            let mirrors = pull_mirrors::running(tx, &visible).await?;
+            let policies: Vec<PolicyId> = mirrors.iter().map(|mirror| mirror.common.id).collect();
+            let parent = jobs::enqueue_and_read(tx, orders::poll_all(author.clone(), now), now).await?;
+            let polled: HashSet<PolicyId> =
+                jobs::adopt_polls(tx, parent.id, &policies, now).await?.into_iter().collect();
+            let rest = mirrors.iter().filter(|mirror| !polled.contains(&mirror.common.id));
+            let cause = Cause::Asked { author };
+            let polls: Vec<_> =
+                rest.map(|mirror| orders::poll(mirror, cause.clone(), Some(parent.id), now)).collect();
+            jobs::enqueue_polls(tx, parent.id, &polls, now).await?;
+            Ok(parent)
+        }));
         self.curtain(actor).await?.job(parent.await?).await
     }
 }

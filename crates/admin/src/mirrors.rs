@@ -5,7 +5,7 @@ use crate::Admin;
 use crate::guard::author;
 use crate::policies::{check_version, difference, note};
 use longshore_access::Action;
-use longshore_metadata::{Tx, jobs, pull_mirrors, push_mirrors};
+use longshore_metadata::{Tx, jobs, pull_mirrors, push_mirrors, work};
 use longshore_model::activity::ActivityKind;
 use longshore_model::job::orders;
 use longshore_model::job::{Action as JobAction, Cause, Job};
@@ -140,40 +140,38 @@ impl Admin {
             self.remote_for(&mut self.read().await?, actor, remote).await?;
         }
         let (author, now, name) = (author(actor), self.now(), repository.clone());
-        let changed = self.write(move |tx| {
-            Box::pin(async move {
-                let before = present(tx, here.id, &name, id).await?;
-                // The right was looked for with the remote that was seen.
-                let based_on =
-                    based_on.or((enabled && remote_of(&before) != remote).then(|| seen.common().version));
-                if let Some(based_on) = based_on {
-                    check_version(before.common(), kind_of(&before), based_on)?;
+        let changed = self.write(work!(|tx| {
+            let before = present(tx, here.id, &name, id).await?;
+            // The right was looked for with the remote that was seen.
+            let based_on =
+                based_on.or((enabled && remote_of(&before) != remote).then(|| seen.common().version));
+            if let Some(based_on) = based_on {
+                check_version(before.common(), kind_of(&before), based_on)?;
+            }
+            let mut common = before.common().clone();
+            common.enabled = enabled;
+            common.updated_at = now;
+            if enabled {
+                common.paused = None;
+            }
+            let change = difference(author.clone(), before.common(), &common, &[]);
+            let changed = match before {
+                Mirror::Push { mirror: before } => {
+                    let after = PushMirror { common, ..before.clone() };
+                    Mirror::Push { mirror: push_mirrors::update(tx, &before, after, change).await? }
                 }
-                let mut common = before.common().clone();
-                common.enabled = enabled;
-                common.updated_at = now;
-                if enabled {
-                    common.paused = None;
+                Mirror::Pull { mirror: before } => {
+                    // What it missed it fetches at once.
+                    let next_run_at = if enabled { now } else { before.next_run_at };
+                    let after = PullMirror { common, next_run_at, ..before.clone() };
+                    Mirror::Pull { mirror: pull_mirrors::update(tx, &before, after, change).await? }
                 }
-                let change = difference(author.clone(), before.common(), &common, &[]);
-                let changed = match before {
-                    Mirror::Push { mirror: before } => {
-                        let after = PushMirror { common, ..before.clone() };
-                        Mirror::Push { mirror: push_mirrors::update(tx, &before, after, change).await? }
-                    }
-                    Mirror::Pull { mirror: before } => {
-                        // What it missed it fetches at once.
-                        let next_run_at = if enabled { now } else { before.next_run_at };
-                        let after = PullMirror { common, next_run_at, ..before.clone() };
-                        Mirror::Pull { mirror: pull_mirrors::update(tx, &before, after, change).await? }
-                    }
-                };
-                let what = if enabled { Changed::Enabled } else { Changed::Suspended };
-                let detail = describe(&changed, what);
-                note(tx, author, ActivityKind::PolicyChanged, here.id, id, detail, now).await?;
-                Ok(changed)
-            })
-        });
+            };
+            let what = if enabled { Changed::Enabled } else { Changed::Suspended };
+            let detail = describe(&changed, what);
+            note(tx, author, ActivityKind::PolicyChanged, here.id, id, detail, now).await?;
+            Ok(changed)
+        }));
         let changed = changed.await?;
         self.curtain(actor).await?.mirror(changed).await
     }
@@ -191,17 +189,15 @@ impl Admin {
     ) -> Result<(), Problem> {
         let (_, here) = self.find_mirror(actor, Action::Administer, repository, id).await?;
         let (author, now, name) = (author(actor), self.now(), repository.clone());
-        self.write(move |tx| {
-            Box::pin(async move {
-                let mirror = present(tx, here.id, &name, id).await?;
-                match &mirror {
-                    Mirror::Push { .. } => push_mirrors::delete(tx, id, now).await?,
-                    Mirror::Pull { .. } => pull_mirrors::delete(tx, id, now).await?,
-                };
-                let detail = describe(&mirror, Changed::Deleted);
-                note(tx, author, ActivityKind::PolicyDeleted, here.id, id, detail, now).await
-            })
-        })
+        self.write(work!(|tx| {
+            let mirror = present(tx, here.id, &name, id).await?;
+            match &mirror {
+                Mirror::Push { .. } => push_mirrors::delete(tx, id, now).await?,
+                Mirror::Pull { .. } => pull_mirrors::delete(tx, id, now).await?,
+            };
+            let detail = describe(&mirror, Changed::Deleted);
+            note(tx, author, ActivityKind::PolicyDeleted, here.id, id, detail, now).await
+        }))
         .await
     }
 
@@ -223,32 +219,30 @@ impl Admin {
             None => "it is suspended".to_owned(),
         };
         let (author, now, name) = (author(actor), self.now(), repository.clone());
-        let job = self.write(move |tx| {
-            Box::pin(async move {
-                let mirror = present(tx, here.id, &name, id).await?;
-                let common = mirror.common();
-                if !common.enabled || common.paused.is_some() {
-                    let kind = kind_of(&mirror).noun();
-                    let message = format!("the {kind} does not run: {why}; enable it first");
-                    return Err(Problem::new(Code::InvalidJob, message));
+        let job = self.write(work!(|tx| {
+            let mirror = present(tx, here.id, &name, id).await?;
+            let common = mirror.common();
+            if !common.enabled || common.paused.is_some() {
+                let kind = kind_of(&mirror).noun();
+                let message = format!("the {kind} does not run: {why}; enable it first");
+                return Err(Problem::new(Code::InvalidJob, message));
+            }
+            let action = match &mirror {
+                Mirror::Push { .. } => JobAction::Evaluate,
+                Mirror::Pull { .. } => JobAction::PollMirror,
+            };
+            if let Some(active) = jobs::active_for_policy(tx, id, action).await? {
+                return Ok(jobs::hasten(tx, active.id, now).await?);
+            }
+            let order = match &mirror {
+                Mirror::Push { mirror } => {
+                    orders::apply(id, PolicyKind::PushMirror, mirror.repository, author, now)
                 }
-                let action = match &mirror {
-                    Mirror::Push { .. } => JobAction::Evaluate,
-                    Mirror::Pull { .. } => JobAction::PollMirror,
-                };
-                if let Some(active) = jobs::active_for_policy(tx, id, action).await? {
-                    return Ok(jobs::hasten(tx, active.id, now).await?);
-                }
-                let order = match &mirror {
-                    Mirror::Push { mirror } => {
-                        orders::apply(id, PolicyKind::PushMirror, mirror.repository, author, now)
-                    }
-                    Mirror::Pull { mirror } => orders::poll(mirror, Cause::Asked { author }, None, now),
-                };
-                let job = jobs::enqueue(tx, order, now).await?;
-                Ok(jobs::hasten(tx, job, now).await?)
-            })
-        });
+                Mirror::Pull { mirror } => orders::poll(mirror, Cause::Asked { author }, None, now),
+            };
+            let job = jobs::enqueue(tx, order, now).await?;
+            Ok(jobs::hasten(tx, job, now).await?)
+        }));
         let job = job.await?;
         self.curtain(actor).await?.job(job).await
     }

@@ -6,7 +6,7 @@ use crate::accounts::no_such_account;
 use crate::guard::{administrator, author};
 use crate::hide::Curtain;
 use longshore_access::Action;
-use longshore_metadata::{Conn, accounts, jobs, pauses, pull_mirrors, push_mirrors, remotes};
+use longshore_metadata::{Conn, accounts, jobs, pauses, pull_mirrors, push_mirrors, remotes, work};
 use longshore_model::pause::{HeldJob, PauseQueue, PauseView, RepositoryPauses, Resumed};
 use longshore_model::{Actor, Code, PageRequest, Pause, PauseReason, PauseScope, Problem, Queued, RemoteId};
 use longshore_oci::RepositoryName;
@@ -59,9 +59,7 @@ impl Admin {
         self.pausable(actor, scope).await?;
         let (author, now, of) = (author(actor), self.now(), scope.clone());
         let (pause, begun) = self
-            .write(move |tx| {
-                Box::pin(async move { Ok(pauses::begin(tx, &of, PauseReason::Asked, &author, now).await?) })
-            })
+            .write(work!(|tx| Ok(pauses::begin(tx, &of, PauseReason::Asked, &author, now).await?)))
             .await?;
         // What runs on this server ends before the answer; other servers are told.
         self.0.engine.heed_pauses().await;
@@ -81,12 +79,10 @@ impl Admin {
     ) -> Result<Resumed, Problem> {
         self.pausable(actor, scope).await?;
         let (author, now, scope) = (author(actor), self.now(), scope.clone());
-        self.write(move |tx| {
-            Box::pin(async move {
-                let resumed = pauses::end(tx, &scope, queued, &author, now).await?;
-                resumed.ok_or_else(|| not_paused(&scope))
-            })
-        })
+        self.write(work!(|tx| {
+            let resumed = pauses::end(tx, &scope, queued, &author, now).await?;
+            resumed.ok_or_else(|| not_paused(&scope))
+        }))
         .await
     }
 

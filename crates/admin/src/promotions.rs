@@ -5,7 +5,7 @@ use crate::guard::{author, user};
 use crate::policies::{apply, changed_common, check_version, difference, new_common, note, still_there};
 use crate::validate::{self, Fields};
 use longshore_access::Action;
-use longshore_metadata::{Tx, facts, promotions, repositories, tags};
+use longshore_metadata::{Tx, facts, promotions, repositories, tags, work};
 use longshore_model::activity::ActivityKind;
 use longshore_model::message::{Changed, PolicyMessage, RepositoryRef};
 use longshore_model::policy::{PromotionDraft, Save};
@@ -121,15 +121,13 @@ impl Admin {
             last_promoted_at: None,
         };
         let author = author(actor);
-        let made = self.write(move |tx| {
-            Box::pin(async move {
-                still_there(tx, &source).await?;
-                still_open(tx, &checked.target).await?;
-                promotions::insert(tx, &policy).await?;
-                saved(tx, author, &policy, ActivityKind::PolicyCreated, save).await?;
-                Ok(policy)
-            })
-        });
+        let made = self.write(work!(|tx| {
+            still_there(tx, &source).await?;
+            still_open(tx, &checked.target).await?;
+            promotions::insert(tx, &policy).await?;
+            saved(tx, author, &policy, ActivityKind::PolicyCreated, save).await?;
+            Ok(policy)
+        }));
         let made = made.await?;
         self.curtain(actor).await?.promotion(made).await
     }
@@ -155,35 +153,32 @@ impl Admin {
         self.end_for(actor, seen.target, "target").await?;
         let checked = self.check_promotion(actor, &source, &draft).await?;
         let (author, now, name) = (author(actor), self.now(), repository.clone());
-        let changed = self.write(move |tx| {
-            Box::pin(async move {
-                let before = present(tx, &name, id).await?;
-                check_version(&before.common, PolicyKind::Promotion, based_on)?;
-                still_open(tx, &checked.target).await?;
-                let template = checked.template.to_string();
-                let rules = checked.rules.into();
-                let own = [
-                    (rules != before.rules, Aspect::Rules),
-                    (template != before.template, Aspect::Template),
-                    (checked.target.id != before.target, Aspect::Target),
-                ];
-                let acts_anew = own.iter().any(|(differs, _)| *differs);
-                let common =
-                    changed_common(&before.common, &by, draft.enabled, draft.referrers, acts_anew, now);
-                let change = difference(author.clone(), &before.common, &common, &own);
-                let after = PromotionPolicy {
-                    common,
-                    target: checked.target.id,
-                    target_name: checked.target.name,
-                    rules,
-                    template,
-                    ..before.clone()
-                };
-                let policy = promotions::update(tx, &before, after, change).await?;
-                saved(tx, author, &policy, ActivityKind::PolicyChanged, save).await?;
-                Ok(policy)
-            })
-        });
+        let changed = self.write(work!(|tx| {
+            let before = present(tx, &name, id).await?;
+            check_version(&before.common, PolicyKind::Promotion, based_on)?;
+            still_open(tx, &checked.target).await?;
+            let template = checked.template.to_string();
+            let rules = checked.rules.into();
+            let own = [
+                (rules != before.rules, Aspect::Rules),
+                (template != before.template, Aspect::Template),
+                (checked.target.id != before.target, Aspect::Target),
+            ];
+            let acts_anew = own.iter().any(|(differs, _)| *differs);
+            let common = changed_common(&before.common, &by, draft.enabled, draft.referrers, acts_anew, now);
+            let change = difference(author.clone(), &before.common, &common, &own);
+            let after = PromotionPolicy {
+                common,
+                target: checked.target.id,
+                target_name: checked.target.name,
+                rules,
+                template,
+                ..before.clone()
+            };
+            let policy = promotions::update(tx, &before, after, change).await?;
+            saved(tx, author, &policy, ActivityKind::PolicyChanged, save).await?;
+            Ok(policy)
+        }));
         let changed = changed.await?;
         self.curtain(actor).await?.promotion(changed).await
     }
@@ -208,28 +203,26 @@ impl Admin {
             self.end_for(actor, seen.target, "target").await?;
         }
         let (author, now, name) = (author(actor), self.now(), repository.clone());
-        let changed = self.write(move |tx| {
-            Box::pin(async move {
-                let before = present(tx, &name, id).await?;
-                // The right was looked for at the target that was seen.
-                let moved = before.target != seen.target;
-                if let Some(based_on) = based_on.or(moved.then_some(seen.common.version)) {
-                    check_version(&before.common, PolicyKind::Promotion, based_on)?;
-                }
-                let mut after = before.clone();
-                after.common.enabled = enabled;
-                after.common.updated_at = now;
-                if enabled {
-                    after.common.paused = None;
-                }
-                let change = difference(author.clone(), &before.common, &after.common, &[]);
-                let policy = promotions::update(tx, &before, after, change).await?;
-                let changed = if enabled { Changed::Enabled } else { Changed::Suspended };
-                let detail = PolicyMessage::PromotionChanged { target: target_of(&policy), changed };
-                note(tx, author, ActivityKind::PolicyChanged, policy.source, id, detail, now).await?;
-                Ok(policy)
-            })
-        });
+        let changed = self.write(work!(|tx| {
+            let before = present(tx, &name, id).await?;
+            // The right was looked for at the target that was seen.
+            let moved = before.target != seen.target;
+            if let Some(based_on) = based_on.or(moved.then_some(seen.common.version)) {
+                check_version(&before.common, PolicyKind::Promotion, based_on)?;
+            }
+            let mut after = before.clone();
+            after.common.enabled = enabled;
+            after.common.updated_at = now;
+            if enabled {
+                after.common.paused = None;
+            }
+            let change = difference(author.clone(), &before.common, &after.common, &[]);
+            let policy = promotions::update(tx, &before, after, change).await?;
+            let changed = if enabled { Changed::Enabled } else { Changed::Suspended };
+            let detail = PolicyMessage::PromotionChanged { target: target_of(&policy), changed };
+            note(tx, author, ActivityKind::PolicyChanged, policy.source, id, detail, now).await?;
+            Ok(policy)
+        }));
         let changed = changed.await?;
         self.curtain(actor).await?.promotion(changed).await
     }
@@ -246,18 +239,16 @@ impl Admin {
     ) -> Result<(), Problem> {
         let (seen, _) = self.find_promotion(actor, Action::Administer, repository, id).await?;
         let (author, now, name) = (author(actor), self.now(), repository.clone());
-        self.write(move |tx| {
-            Box::pin(async move {
-                let policy = present(tx, &name, id).await?;
-                if policy.target != seen.target {
-                    check_version(&policy.common, PolicyKind::Promotion, seen.common.version)?;
-                }
-                promotions::delete(tx, id, now).await?;
-                let (target, changed) = (target_of(&policy), Changed::Deleted);
-                let detail = PolicyMessage::PromotionChanged { target, changed };
-                note(tx, author, ActivityKind::PolicyDeleted, policy.source, id, detail, now).await
-            })
-        })
+        self.write(work!(|tx| {
+            let policy = present(tx, &name, id).await?;
+            if policy.target != seen.target {
+                check_version(&policy.common, PolicyKind::Promotion, seen.common.version)?;
+            }
+            promotions::delete(tx, id, now).await?;
+            let (target, changed) = (target_of(&policy), Changed::Deleted);
+            let detail = PolicyMessage::PromotionChanged { target, changed };
+            note(tx, author, ActivityKind::PolicyDeleted, policy.source, id, detail, now).await
+        }))
         .await
     }
 

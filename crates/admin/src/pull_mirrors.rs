@@ -9,7 +9,7 @@ use crate::policies::{changed_common, check_version, difference, new_common, not
 use crate::validate::{self, Fields};
 use jiff::SignedDuration;
 use longshore_access::Action;
-use longshore_metadata::{Tx, jobs, pull_mirrors, repositories};
+use longshore_metadata::{Tx, jobs, pull_mirrors, repositories, work};
 use longshore_model::activity::ActivityKind;
 use longshore_model::connect::Direction;
 use longshore_model::job::orders;
@@ -51,30 +51,28 @@ impl Admin {
         let now = self.now();
         let common = new_common(by, draft.enabled, draft.referrers, now);
         let author = author(actor);
-        let made = self.write(move |tx| {
-            Box::pin(async move {
-                let remote = keep(tx, checked.connection, Some(proof), author.clone(), now).await?;
-                set_state(tx, &repository, draft.exclusive, &author, now).await?;
-                let mirror = PullMirror {
-                    common,
-                    repository: repository.id,
-                    repository_name: repository.name,
-                    remote: remote.id,
-                    remote_host: remote.host().to_owned(),
-                    remote_repository: checked.remote_repository,
-                    patterns: checked.patterns,
-                    interval_seconds: draft.interval_seconds,
-                    foreign_layers: draft.foreign_layers,
-                    baseline: baseline(save),
-                    known_patterns: None,
-                    next_run_at: now + SignedDuration::from_secs(draft.interval_seconds.into()),
-                    last_mirrored_at: None,
-                };
-                pull_mirrors::insert(tx, &mirror).await?;
-                saved(tx, author, &mirror, ActivityKind::PolicyCreated, now).await?;
-                Ok(mirror)
-            })
-        });
+        let made = self.write(work!(|tx| {
+            let remote = keep(tx, checked.connection, Some(proof), author.clone(), now).await?;
+            set_state(tx, &repository, draft.exclusive, &author, now).await?;
+            let mirror = PullMirror {
+                common,
+                repository: repository.id,
+                repository_name: repository.name,
+                remote: remote.id,
+                remote_host: remote.host().to_owned(),
+                remote_repository: checked.remote_repository,
+                patterns: checked.patterns,
+                interval_seconds: draft.interval_seconds,
+                foreign_layers: draft.foreign_layers,
+                baseline: baseline(save),
+                known_patterns: None,
+                next_run_at: now + SignedDuration::from_secs(draft.interval_seconds.into()),
+                last_mirrored_at: None,
+            };
+            pull_mirrors::insert(tx, &mirror).await?;
+            saved(tx, author, &mirror, ActivityKind::PolicyCreated, now).await?;
+            Ok(mirror)
+        }));
         self.curtain(actor).await?.pull_mirror(made.await?).await
     }
 
@@ -114,47 +112,44 @@ impl Admin {
         };
         let same_place = change != Some(Aspect::Registry) && same_repository;
         let (author, now, name) = (author(actor), self.now(), name.clone());
-        let made = self.write(move |tx| {
-            Box::pin(async move {
-                let before = pull_mirrors::get_for_change(tx, id)
-                    .await?
-                    .ok_or_else(|| no_such_mirror(Code::NoSuchPollMirroringPolicy, &name))?;
-                check_version(&before.common, PolicyKind::PullMirror, based_on)?;
-                let remote = keep(tx, checked.connection, proof, author.clone(), now).await?;
-                set_state(tx, &repository, draft.exclusive, &author, now).await?;
-                let other_patterns = checked.patterns != before.patterns;
-                let other_layers = draft.foreign_layers != before.foreign_layers;
-                let own = [
-                    (change == Some(Aspect::Registry), Aspect::Registry),
-                    (!same_repository, Aspect::RemoteRepository),
-                    (other_patterns, Aspect::Patterns),
-                    (change == Some(Aspect::Credentials), Aspect::Credentials),
-                    (draft.interval_seconds != before.interval_seconds, Aspect::Interval),
-                    (other_layers, Aspect::ForeignLayers),
-                ];
-                let (baseline, known_patterns) = baseline_after(&before, save, same_place, other_patterns);
-                let acts_anew = !same_place || other_patterns || other_layers || baseline != before.baseline;
-                let common =
-                    changed_common(&before.common, &by, draft.enabled, draft.referrers, acts_anew, now);
-                let change = difference(author.clone(), &before.common, &common, &own);
-                let after = PullMirror {
-                    common,
-                    remote: remote.id,
-                    remote_host: remote.host().to_owned(),
-                    remote_repository: checked.remote_repository,
-                    patterns: checked.patterns,
-                    interval_seconds: draft.interval_seconds,
-                    foreign_layers: draft.foreign_layers,
-                    baseline,
-                    known_patterns,
-                    next_run_at: now + SignedDuration::from_secs(draft.interval_seconds.into()),
-                    ..before.clone()
-                };
-                let mirror = pull_mirrors::update(tx, &before, after, change).await?;
-                saved(tx, author, &mirror, ActivityKind::PolicyChanged, now).await?;
-                Ok(mirror)
-            })
-        });
+        let made = self.write(work!(|tx| {
+            let before = pull_mirrors::get_for_change(tx, id)
+                .await?
+                .ok_or_else(|| no_such_mirror(Code::NoSuchPollMirroringPolicy, &name))?;
+            check_version(&before.common, PolicyKind::PullMirror, based_on)?;
+            let remote = keep(tx, checked.connection, proof, author.clone(), now).await?;
+            set_state(tx, &repository, draft.exclusive, &author, now).await?;
+            let other_patterns = checked.patterns != before.patterns;
+            let other_layers = draft.foreign_layers != before.foreign_layers;
+            let own = [
+                (change == Some(Aspect::Registry), Aspect::Registry),
+                (!same_repository, Aspect::RemoteRepository),
+                (other_patterns, Aspect::Patterns),
+                (change == Some(Aspect::Credentials), Aspect::Credentials),
+                (draft.interval_seconds != before.interval_seconds, Aspect::Interval),
+                (other_layers, Aspect::ForeignLayers),
+            ];
+            let (baseline, known_patterns) = baseline_after(&before, save, same_place, other_patterns);
+            let acts_anew = !same_place || other_patterns || other_layers || baseline != before.baseline;
+            let common = changed_common(&before.common, &by, draft.enabled, draft.referrers, acts_anew, now);
+            let change = difference(author.clone(), &before.common, &common, &own);
+            let after = PullMirror {
+                common,
+                remote: remote.id,
+                remote_host: remote.host().to_owned(),
+                remote_repository: checked.remote_repository,
+                patterns: checked.patterns,
+                interval_seconds: draft.interval_seconds,
+                foreign_layers: draft.foreign_layers,
+                baseline,
+                known_patterns,
+                next_run_at: now + SignedDuration::from_secs(draft.interval_seconds.into()),
+                ..before.clone()
+            };
+            let mirror = pull_mirrors::update(tx, &before, after, change).await?;
+            saved(tx, author, &mirror, ActivityKind::PolicyChanged, now).await?;
+            Ok(mirror)
+        }));
         self.curtain(actor).await?.pull_mirror(made.await?).await
     }
 

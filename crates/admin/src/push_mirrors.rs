@@ -8,7 +8,7 @@ use crate::mirrors::no_such_mirror;
 use crate::policies::{apply, changed_common, check_version, difference, new_common, note, still_there};
 use crate::validate::{self, Fields};
 use longshore_access::Action;
-use longshore_metadata::{Tx, push_mirrors};
+use longshore_metadata::{Tx, push_mirrors, work};
 use longshore_model::activity::ActivityKind;
 use longshore_model::connect::Direction;
 use longshore_model::message::{PlaceRef, PolicyMessage, RemoteRef};
@@ -48,28 +48,26 @@ impl Admin {
         let now = self.now();
         let common = new_common(by, draft.enabled, draft.referrers, now);
         let author = author(actor);
-        let made = self.write(move |tx| {
-            Box::pin(async move {
-                still_there(tx, &repository).await?;
-                let remote = keep(tx, checked.connection, Some(proof), author.clone(), now).await?;
-                let mirror = PushMirror {
-                    common,
-                    repository: repository.id,
-                    repository_name: repository.name,
-                    remote: remote.id,
-                    remote_host: remote.host().to_owned(),
-                    remote_repository: checked.remote_repository,
-                    rules: checked.rules.into(),
-                    template: checked.template.to_string(),
-                    overwrite: draft.overwrite,
-                    foreign_layers: draft.foreign_layers,
-                    last_mirrored_at: None,
-                };
-                push_mirrors::insert(tx, &mirror).await?;
-                saved(tx, author, &mirror, ActivityKind::PolicyCreated, save, now).await?;
-                Ok(mirror)
-            })
-        });
+        let made = self.write(work!(|tx| {
+            still_there(tx, &repository).await?;
+            let remote = keep(tx, checked.connection, Some(proof), author.clone(), now).await?;
+            let mirror = PushMirror {
+                common,
+                repository: repository.id,
+                repository_name: repository.name,
+                remote: remote.id,
+                remote_host: remote.host().to_owned(),
+                remote_repository: checked.remote_repository,
+                rules: checked.rules.into(),
+                template: checked.template.to_string(),
+                overwrite: draft.overwrite,
+                foreign_layers: draft.foreign_layers,
+                last_mirrored_at: None,
+            };
+            push_mirrors::insert(tx, &mirror).await?;
+            saved(tx, author, &mirror, ActivityKind::PolicyCreated, save, now).await?;
+            Ok(mirror)
+        }));
         self.curtain(actor).await?.push_mirror(made.await?).await
     }
 
@@ -107,47 +105,44 @@ impl Admin {
             false => Some(self.prove(connection, &checked.remote_repository, Direction::Push).await?),
         };
         let (author, now, name) = (author(actor), self.now(), name.clone());
-        let made = self.write(move |tx| {
-            Box::pin(async move {
-                let before = push_mirrors::get_for_change(tx, id)
-                    .await?
-                    .ok_or_else(|| no_such_mirror(Code::NoSuchPushMirroringPolicy, &name))?;
-                check_version(&before.common, PolicyKind::PushMirror, based_on)?;
-                still_there(tx, &repository).await?;
-                let remote = keep(tx, checked.connection, proof, author.clone(), now).await?;
-                let rules = checked.rules.into();
-                let template = checked.template.to_string();
-                let own = [
-                    (change == Some(Aspect::Registry), Aspect::Registry),
-                    (!same_repository, Aspect::RemoteRepository),
-                    (rules != before.rules, Aspect::Rules),
-                    (template != before.template, Aspect::Template),
-                    // Images that are there already lack these layers.
-                    (draft.foreign_layers != before.foreign_layers, Aspect::ForeignLayers),
-                    // These change how it acts, not on what: nothing is sent again because of them.
-                    (change == Some(Aspect::Credentials), Aspect::Credentials),
-                    (draft.overwrite != before.overwrite, Aspect::Overwrite),
-                ];
-                let acts_anew = own[..5].iter().any(|(differs, _)| *differs);
-                let common =
-                    changed_common(&before.common, &by, draft.enabled, draft.referrers, acts_anew, now);
-                let change = difference(author.clone(), &before.common, &common, &own);
-                let after = PushMirror {
-                    common,
-                    remote: remote.id,
-                    remote_host: remote.host().to_owned(),
-                    remote_repository: checked.remote_repository,
-                    rules,
-                    template,
-                    overwrite: draft.overwrite,
-                    foreign_layers: draft.foreign_layers,
-                    ..before.clone()
-                };
-                let mirror = push_mirrors::update(tx, &before, after, change).await?;
-                saved(tx, author, &mirror, ActivityKind::PolicyChanged, save, now).await?;
-                Ok(mirror)
-            })
-        });
+        let made = self.write(work!(|tx| {
+            let before = push_mirrors::get_for_change(tx, id)
+                .await?
+                .ok_or_else(|| no_such_mirror(Code::NoSuchPushMirroringPolicy, &name))?;
+            check_version(&before.common, PolicyKind::PushMirror, based_on)?;
+            still_there(tx, &repository).await?;
+            let remote = keep(tx, checked.connection, proof, author.clone(), now).await?;
+            let rules = checked.rules.into();
+            let template = checked.template.to_string();
+            let own = [
+                (change == Some(Aspect::Registry), Aspect::Registry),
+                (!same_repository, Aspect::RemoteRepository),
+                (rules != before.rules, Aspect::Rules),
+                (template != before.template, Aspect::Template),
+                // Images that are there already lack these layers.
+                (draft.foreign_layers != before.foreign_layers, Aspect::ForeignLayers),
+                // These change how it acts, not on what: nothing is sent again because of them.
+                (change == Some(Aspect::Credentials), Aspect::Credentials),
+                (draft.overwrite != before.overwrite, Aspect::Overwrite),
+            ];
+            let acts_anew = own[..5].iter().any(|(differs, _)| *differs);
+            let common = changed_common(&before.common, &by, draft.enabled, draft.referrers, acts_anew, now);
+            let change = difference(author.clone(), &before.common, &common, &own);
+            let after = PushMirror {
+                common,
+                remote: remote.id,
+                remote_host: remote.host().to_owned(),
+                remote_repository: checked.remote_repository,
+                rules,
+                template,
+                overwrite: draft.overwrite,
+                foreign_layers: draft.foreign_layers,
+                ..before.clone()
+            };
+            let mirror = push_mirrors::update(tx, &before, after, change).await?;
+            saved(tx, author, &mirror, ActivityKind::PolicyChanged, save, now).await?;
+            Ok(mirror)
+        }));
         self.curtain(actor).await?.push_mirror(made.await?).await
     }
 

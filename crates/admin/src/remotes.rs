@@ -7,7 +7,7 @@ use crate::guard::{author, user};
 use crate::validate::{Fields, remote_repository};
 use longshore_access::Action;
 use longshore_metadata::remotes::{OwnerFilter, SecretChange};
-use longshore_metadata::{Tx, activity, back_offs, pauses, policies, remotes};
+use longshore_metadata::{Tx, activity, back_offs, pauses, policies, remotes, work};
 use longshore_model::activity::ActivityKind;
 use longshore_model::connect::{CheckKind, ConnectReport, ConnectRequest, Direction};
 use longshore_model::message::{Change, RemoteRef};
@@ -64,13 +64,11 @@ impl Admin {
         let connection = self.new_remote(actor, &draft).await?;
         let (author, now) = (author(actor), self.now());
         let remote = to_remote(&connection, RemoteId::new(), now);
-        self.write(move |tx| {
-            Box::pin(async move {
-                remotes::insert(tx, &remote, connection.settings.secret.as_ref()).await?;
-                note(tx, author, Change::RemoteCreated { remote: reference(&remote) }, now).await?;
-                Ok(remote)
-            })
-        })
+        self.write(work!(|tx| {
+            remotes::insert(tx, &remote, connection.settings.secret.as_ref()).await?;
+            note(tx, author, Change::RemoteCreated { remote: reference(&remote) }, now).await?;
+            Ok(remote)
+        }))
         .await
     }
 
@@ -121,40 +119,38 @@ impl Admin {
     ) -> Result<Remote, Problem> {
         let edited = self.edited(actor, id, &draft).await?;
         let (author, now) = (author(actor), self.now());
-        self.write(move |tx| {
-            Box::pin(async move {
-                let before = present(tx, id).await?;
-                check_remote_version(&before, based_on)?;
-                // A stored secret was read for the settings of that version.
-                if let Some(seen) = &edited.saved {
-                    check_remote_version(&before, seen.version)?;
-                }
-                let stays = same_place(&before, &edited.settings);
-                let after = Remote {
-                    created_at: before.created_at,
-                    last_contact: before.last_contact,
-                    last_error: before.last_error.clone(),
-                    used_by: before.used_by,
-                    back_off: None,
-                    // A realm was pinned for the old place and the old secret.
-                    realm: before.realm.clone().filter(|_| stays && !edited.has_new_secret()),
-                    ..to_remote(&edited, id, now)
-                };
-                let secret = match edited.settings.secret.clone() {
-                    Some(typed) => SecretChange::Replace(typed),
-                    None if after.has_secret => SecretChange::Keep,
-                    None => SecretChange::Discard,
-                };
-                let moves = after.url != before.url;
-                let change = LastChange::new(author.clone(), difference(&before, &after, &secret));
-                let after = remotes::update(tx, based_on, after, secret, change.clone()).await?;
-                if moves {
-                    policies::start_over(tx, id, &change, now).await?;
-                }
-                note(tx, author, Change::RemoteChanged { remote: reference(&after) }, now).await?;
-                Ok(after)
-            })
-        })
+        self.write(work!(|tx| {
+            let before = present(tx, id).await?;
+            check_remote_version(&before, based_on)?;
+            // A stored secret was read for the settings of that version.
+            if let Some(seen) = &edited.saved {
+                check_remote_version(&before, seen.version)?;
+            }
+            let stays = same_place(&before, &edited.settings);
+            let after = Remote {
+                created_at: before.created_at,
+                last_contact: before.last_contact,
+                last_error: before.last_error.clone(),
+                used_by: before.used_by,
+                back_off: None,
+                // A realm was pinned for the old place and the old secret.
+                realm: before.realm.clone().filter(|_| stays && !edited.has_new_secret()),
+                ..to_remote(&edited, id, now)
+            };
+            let secret = match edited.settings.secret.clone() {
+                Some(typed) => SecretChange::Replace(typed),
+                None if after.has_secret => SecretChange::Keep,
+                None => SecretChange::Discard,
+            };
+            let moves = after.url != before.url;
+            let change = LastChange::new(author.clone(), difference(&before, &after, &secret));
+            let after = remotes::update(tx, based_on, after, secret, change.clone()).await?;
+            if moves {
+                policies::start_over(tx, id, &change, now).await?;
+            }
+            note(tx, author, Change::RemoteChanged { remote: reference(&after) }, now).await?;
+            Ok(after)
+        }))
         .await
     }
 
@@ -165,25 +161,23 @@ impl Admin {
     pub async fn delete_remote(&self, actor: &Actor, id: RemoteId) -> Result<(), Problem> {
         let remote = self.remote(actor, id).await?;
         let (author, now) = (author(actor), self.now());
-        self.write(move |tx| {
-            Box::pin(async move {
-                // What a pause still holds of it runs into its absence, instead of waiting for ever.
-                pauses::end(tx, &PauseScope::Remote(id), Queued::Run, &author, now).await?;
-                let used_by = remotes::get(tx, id).await?.map_or(0, |remote| remote.used_by);
-                if used_by > 0 {
-                    let mirrors = match used_by {
-                        1 => "1 mirror uses".to_owned(),
-                        many => format!("{many} mirrors use"),
-                    };
-                    return Err(Problem::new(
-                        Code::RemoteInUse,
-                        format!("{mirrors} the remote {}; delete or change them first", remote.name),
-                    ));
-                }
-                remotes::delete(tx, id, now).await?;
-                note(tx, author, Change::RemoteDeleted { remote: reference(&remote) }, now).await
-            })
-        })
+        self.write(work!(|tx| {
+            // What a pause still holds of it runs into its absence, instead of waiting for ever.
+            pauses::end(tx, &PauseScope::Remote(id), Queued::Run, &author, now).await?;
+            let used_by = remotes::get(tx, id).await?.map_or(0, |remote| remote.used_by);
+            if used_by > 0 {
+                let mirrors = match used_by {
+                    1 => "1 mirror uses".to_owned(),
+                    many => format!("{many} mirrors use"),
+                };
+                return Err(Problem::new(
+                    Code::RemoteInUse,
+                    format!("{mirrors} the remote {}; delete or change them first", remote.name),
+                ));
+            }
+            remotes::delete(tx, id, now).await?;
+            note(tx, author, Change::RemoteDeleted { remote: reference(&remote) }, now).await
+        }))
         .await
     }
 
@@ -205,22 +199,20 @@ impl Admin {
         let asked = connection.saved.map(|remote| remote.version);
         let realm = report.realm.clone().filter(|_| report.usable);
         let now = self.now();
-        self.write(move |tx| {
-            Box::pin(async move {
-                let present = present(tx, id).await?;
-                // What was found belongs to the settings that were tried.
-                if asked != Some(present.version) {
-                    return Ok(());
-                }
-                if let Some(realm) = realm.filter(|_| present.realm.is_none()) {
-                    remotes::pin_realm(tx, id, &realm).await?;
-                }
-                if error.is_none() {
-                    back_offs::forget(tx, id, now).await?;
-                }
-                Ok(remotes::record_contact(tx, id, now, error.as_deref()).await?)
-            })
-        })
+        self.write(work!(|tx| {
+            let present = present(tx, id).await?;
+            // What was found belongs to the settings that were tried.
+            if asked != Some(present.version) {
+                return Ok(());
+            }
+            if let Some(realm) = realm.filter(|_| present.realm.is_none()) {
+                remotes::pin_realm(tx, id, &realm).await?;
+            }
+            if error.is_none() {
+                back_offs::forget(tx, id, now).await?;
+            }
+            Ok(remotes::record_contact(tx, id, now, error.as_deref()).await?)
+        }))
         .await?;
         Ok(report)
     }

@@ -7,7 +7,7 @@ use crate::policies::still_there;
 use crate::validate::Fields;
 use longshore_access::Action;
 use longshore_content::CreateError;
-use longshore_metadata::{activity, pauses, repositories};
+use longshore_metadata::{activity, pauses, repositories, work};
 use longshore_model::activity::ActivityKind;
 use longshore_model::message::Change;
 use longshore_model::repository::{NewRepository, RepositoryChange, RepositoryFilter, RepositorySummary};
@@ -118,27 +118,25 @@ impl Admin {
         check_descriptions(&mut fields, short, long);
         fields.finish(Code::InvalidRequest)?;
         let (author, now) = (author(actor), self.now());
-        self.write(move |tx| {
-            Box::pin(async move {
-                let before = still_there(tx, &repository).await?;
-                if let Some(based_on) = change.based_on.filter(|based_on| *based_on != before.version) {
-                    let last = repositories::last_change(tx, before.id).await?;
-                    let (code, now) = (Code::RepositoryChanged, before.version);
-                    return Err(LastChange::conflict(last.as_ref(), code, "repository", based_on, now));
-                }
-                repositories::update(tx, before.id, &change, now).await?;
-                let entry = activity::NewActivity {
-                    repository: Some(before.id),
-                    detail: describe(&before, &change).into(),
-                    ..activity::NewActivity::new(now, author.clone(), ActivityKind::RepositoryChanged)
-                };
-                activity::add(tx, &entry).await?;
-                let after = still_there(tx, &before).await?;
-                let change = LastChange::new(author, difference(&before, &after));
-                repositories::note_change(tx, before.id, &change).await?;
-                Ok(after)
-            })
-        })
+        self.write(work!(|tx| {
+            let before = still_there(tx, &repository).await?;
+            if let Some(based_on) = change.based_on.filter(|based_on| *based_on != before.version) {
+                let last = repositories::last_change(tx, before.id).await?;
+                let (code, now) = (Code::RepositoryChanged, before.version);
+                return Err(LastChange::conflict(last.as_ref(), code, "repository", based_on, now));
+            }
+            repositories::update(tx, before.id, &change, now).await?;
+            let entry = activity::NewActivity {
+                repository: Some(before.id),
+                detail: describe(&before, &change).into(),
+                ..activity::NewActivity::new(now, author.clone(), ActivityKind::RepositoryChanged)
+            };
+            activity::add(tx, &entry).await?;
+            let after = still_there(tx, &before).await?;
+            let change = LastChange::new(author, difference(&before, &after));
+            repositories::note_change(tx, before.id, &change).await?;
+            Ok(after)
+        }))
         .await
     }
 

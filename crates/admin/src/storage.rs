@@ -3,7 +3,7 @@
 use crate::Admin;
 use crate::accounts::no_such_account;
 use crate::guard::{administrator, author};
-use longshore_metadata::{accounts, activity, storage};
+use longshore_metadata::{accounts, activity, storage, work};
 use longshore_model::activity::ActivityKind;
 use longshore_model::message::Change;
 use longshore_model::repository::NamespaceStorage;
@@ -44,19 +44,17 @@ impl Admin {
         let quota =
             quota.map_err(|error| Problem::field(Code::InvalidRequest, "quotaBytes", error.to_string()))?;
         let (author, now, name) = (author(actor), self.now(), namespace.clone());
-        self.write(move |tx| {
-            Box::pin(async move {
-                if !storage::set_quota(tx, &name, quota).await? {
-                    return Err(no_such_account(&name));
-                }
-                let detail = Change::Quota { namespace: name, quota }.into();
-                let entry = activity::NewActivity {
-                    detail,
-                    ..activity::NewActivity::new(now, author, ActivityKind::QuotaChanged)
-                };
-                Ok(activity::add(tx, &entry).await?)
-            })
-        })
+        self.write(work!(|tx| {
+            if !storage::set_quota(tx, &name, quota).await? {
+                return Err(no_such_account(&name));
+            }
+            let detail = Change::Quota { namespace: name, quota }.into();
+            let entry = activity::NewActivity {
+                detail,
+                ..activity::NewActivity::new(now, author, ActivityKind::QuotaChanged)
+            };
+            Ok(activity::add(tx, &entry).await?)
+        }))
         .await?;
         self.namespace_storage(actor, namespace).await
     }

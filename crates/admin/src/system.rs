@@ -3,7 +3,7 @@
 use crate::Admin;
 use crate::guard::{administrator, author};
 use jiff::SignedDuration;
-use longshore_metadata::{jobs, totals};
+use longshore_metadata::{jobs, totals, work};
 use longshore_model::job::orders;
 use longshore_model::job::{Cause, Job};
 use longshore_model::view::{GarbageRules, SystemInfo};
@@ -45,12 +45,10 @@ impl Admin {
     pub async fn collect_garbage(&self, actor: &Actor, dry_run: bool) -> Result<Job, Problem> {
         administrator(actor)?;
         let (now, cause) = (self.now(), Cause::Asked { author: author(actor) });
-        let job = self.write(move |tx| {
-            Box::pin(async move {
-                let order = orders::collect_garbage(dry_run, cause, now);
-                Ok(jobs::enqueue_and_read(tx, order, now).await?)
-            })
-        });
+        let job = self.write(work!(|tx| {
+            let order = orders::collect_garbage(dry_run, cause, now);
+            Ok(jobs::enqueue_and_read(tx, order, now).await?)
+        }));
         self.curtain(actor).await?.job(job.await?).await
     }
 
@@ -62,9 +60,8 @@ impl Admin {
     pub async fn scrub(&self, actor: &Actor) -> Result<Job, Problem> {
         administrator(actor)?;
         let (now, cause) = (self.now(), Cause::Asked { author: author(actor) });
-        let job = self.write(move |tx| {
-            Box::pin(async move { Ok(jobs::enqueue_and_read(tx, orders::scrub(cause, now), now).await?) })
-        });
+        let job =
+            self.write(work!(|tx| Ok(jobs::enqueue_and_read(tx, orders::scrub(cause, now), now).await?)));
         self.curtain(actor).await?.job(job.await?).await
     }
 }

@@ -7,7 +7,7 @@ use crate::policies::still_there;
 use crate::validate::{self, Fields};
 use longshore_access::Action;
 use longshore_engine::{PromoteError, PromoteNow};
-use longshore_metadata::{jobs, tags};
+use longshore_metadata::{jobs, tags, work};
 use longshore_model::connect::Direction;
 use longshore_model::job::orders::{self, Destination, Shipment};
 use longshore_model::job::{Cause, Job};
@@ -177,18 +177,16 @@ impl Admin {
         let tag = tag.clone();
         let report = self.prove(&connection, &name, Direction::Push).await?;
         let (author, now) = (author(actor), self.now());
-        let job = self.write(move |tx| {
-            Box::pin(async move {
-                let source = still_there(tx, &source).await?;
-                let record = tags::find(tx, source.id, &tag).await?;
-                let record = record.ok_or_else(|| no_such_tag(&source.name, &tag))?;
-                let remote = keep(tx, connection, Some(report), author.clone(), now).await?;
-                let shipment = Shipment::by_hand(&record, remote_tag);
-                let destination = Destination::at(&remote, name);
-                let order = orders::push(&source, shipment, &destination, Cause::Asked { author }, now);
-                Ok(jobs::enqueue_and_read(tx, order, now).await?)
-            })
-        });
+        let job = self.write(work!(|tx| {
+            let source = still_there(tx, &source).await?;
+            let record = tags::find(tx, source.id, &tag).await?;
+            let record = record.ok_or_else(|| no_such_tag(&source.name, &tag))?;
+            let remote = keep(tx, connection, Some(report), author.clone(), now).await?;
+            let shipment = Shipment::by_hand(&record, remote_tag);
+            let destination = Destination::at(&remote, name);
+            let order = orders::push(&source, shipment, &destination, Cause::Asked { author }, now);
+            Ok(jobs::enqueue_and_read(tx, order, now).await?)
+        }));
         self.curtain(actor).await?.job(job.await?).await
     }
 }

@@ -7,7 +7,7 @@ use crate::tags::no_such_tag;
 use longshore_access::Action;
 use longshore_content::{Restore, immutable, may_restore_tags};
 use longshore_metadata::undo::{self, Window};
-use longshore_metadata::{jobs, storage, tags};
+use longshore_metadata::{jobs, storage, tags, work};
 use longshore_model::job::Cause;
 use longshore_model::job::orders;
 use longshore_model::repository::{DeletedRepository, Elsewhere, PurgePlan};
@@ -258,12 +258,10 @@ impl Admin {
             return Err(no_such_deleted(name));
         }
         let (now, cause) = (self.now(), Cause::Asked { author: author(actor) });
-        self.write(move |tx| {
-            Box::pin(async move {
-                Ok(jobs::enqueue(tx, orders::collect_garbage(false, cause, now), now).await.map(drop)?)
-            })
-        })
-        .await?;
+        self.write(work!(|tx| Ok(jobs::enqueue(tx, orders::collect_garbage(false, cause, now), now)
+            .await
+            .map(drop)?)))
+            .await?;
         Ok(plan)
     }
 

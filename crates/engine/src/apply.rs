@@ -11,7 +11,7 @@ use crate::{
 use longshore_metadata::{
     Error, Priority, Tx, facts,
     jobs::{self, Claim},
-    repositories, tags,
+    repositories, tags, work,
 };
 use longshore_model::{
     Message, PolicyId, PolicyKind, Repository, Revision, TagRecord,
@@ -85,8 +85,9 @@ impl Step {
         let (job, epoch) = (claim.job.id, claim.epoch);
         engine
             .db()
-            .write(Priority::Normal, move |tx| {
-                Box::pin(async move {
+            .write(
+                Priority::Normal,
+                work!(|tx| {
                     // The policy may stop itself.
                     jobs::lock_endings(tx).await?;
                     // Before what the target's namespace holds, as everybody does who locks both.
@@ -102,8 +103,8 @@ impl Step {
                         Progress { tags_done: self.progress.tags_done + asked as u64, ..self.progress };
                     jobs::progress(tx, job, epoch, &progress, at.now).await?;
                     Ok(Some((asked, answers)))
-                })
-            })
+                }),
+            )
             .await
     }
 

@@ -3,7 +3,7 @@
 
 use crate::{Engine, journal::Journal, retry, running::Stop, trouble::Trouble};
 use jiff::SignedDuration;
-use longshore_metadata::{Error, Priority, back_offs, jobs::Claim, remotes};
+use longshore_metadata::{Error, Priority, back_offs, jobs::Claim, remotes, work};
 use longshore_model::{RemoteId, Timestamp, remote::BackOff, remote::WaitReason};
 use longshore_remote::{Closure, Gate, Standing};
 use metrics::counter;
@@ -126,13 +126,14 @@ impl Engine {
         let progressed = closure.progressed;
         let delay = move |failures| retry::remote_delay(reason, failures, asked, progressed, jitter);
         let error = reason.because();
-        let write = self.db().write(Priority::Normal, move |tx| {
-            Box::pin(async move {
+        let write = self.db().write(
+            Priority::Normal,
+            work!(|tx| {
                 // The job that met it says more of it, unless it is stopped before it can.
                 remotes::record_left_alone(tx, remote, error).await?;
                 back_offs::close(tx, remote, reason, asked.is_some(), progressed, delay, now).await
-            })
-        });
+            }),
+        );
         let back_off = match write.await as Result<_, Error> {
             Ok(Some(back_off)) => back_off,
             Ok(None) => alone(reason, asked, delay(1), now),
@@ -154,9 +155,8 @@ impl Engine {
         let mut known = guarded.known.lock().await;
         let Some(waited) = known.as_ref().map(|known| known.back_off.until) else { return };
         let now = self.now();
-        let write = self.db().write(Priority::Normal, move |tx| {
-            Box::pin(async move { back_offs::answered(tx, remote, waited, now).await })
-        });
+        let write =
+            self.db().write(Priority::Normal, work!(|tx| back_offs::answered(tx, remote, waited, now).await));
         match write.await as Result<(), Error> {
             Ok(()) => *known = None,
             Err(error) => tracing::warn!(%remote, %error, "that a remote answers again could not be written"),
@@ -174,9 +174,10 @@ impl Engine {
             Some(_) => return,
         };
         let now = self.now();
-        let write = self.db().write(Priority::Normal, move |tx| {
-            Box::pin(async move { remotes::record_contact(tx, remote, now, error.as_deref()).await })
-        });
+        let write = self.db().write(
+            Priority::Normal,
+            work!(|tx| remotes::record_contact(tx, remote, now, error.as_deref()).await),
+        );
         if let Err(error) = write.await as Result<(), Error> {
             tracing::warn!(%remote, %error, "how a remote fared could not be written down");
         }

@@ -13,6 +13,7 @@ use crate::{
 use longshore_metadata::{
     Error, Priority, Tx,
     jobs::{self, Claim},
+    work,
 };
 use longshore_model::{
     Message, Timestamp,
@@ -53,12 +54,13 @@ impl Engine {
         journal.flush(self.db(), self.now()).await?;
         let (job, epoch, now) = (claim.job.id, claim.epoch, self.now());
         self.db()
-            .write(Priority::Normal, move |tx| {
-                Box::pin(async move {
+            .write(
+                Priority::Normal,
+                work!(|tx| {
                     jobs::fence(tx, job, epoch).await?;
                     jobs::finish(tx, job, epoch, Status::Done, Some(&outcome), None, now).await
-                })
-            })
+                }),
+            )
             .await
     }
 
@@ -142,9 +144,7 @@ impl Engine {
                 journal.flush(self.db(), self.now()).await?;
                 let (job, epoch, now) = (claim.job.id, claim.epoch, self.now());
                 self.db()
-                    .write(Priority::Normal, move |tx| {
-                        Box::pin(async move { jobs::release(tx, job, epoch, now).await })
-                    })
+                    .write(Priority::Normal, work!(|tx| jobs::release(tx, job, epoch, now).await))
                     .await
                     .map(|()| None)
             }
@@ -163,8 +163,9 @@ impl Engine {
         let due = next.due();
         let (claim, asked, now) = (claim.clone(), journal.asked().is_some(), self.now());
         self.db()
-            .write(Priority::Normal, move |tx| {
-                Box::pin(async move {
+            .write(
+                Priority::Normal,
+                work!(|tx| {
                     let (job, epoch) = (claim.job.id, claim.epoch);
                     let culprit = Culprit::behind(&claim.job.parameters, claim.job.repository);
                     let culprit = culprit.filter(|_| stops_policy);
@@ -187,8 +188,8 @@ impl Engine {
                             jobs::finish(tx, job, epoch, status, None, Some(&message), now).await
                         }
                     }
-                })
-            })
+                }),
+            )
             .await
             .map(|()| due)
     }

@@ -14,7 +14,7 @@ use crate::{
 use longshore_metadata::{
     Error, Priority, Tx,
     jobs::{self, Claim},
-    tags,
+    tags, work,
 };
 use longshore_model::job::{Action, Parameters};
 use std::collections::VecDeque;
@@ -141,9 +141,7 @@ impl Engine {
     async fn evaluate_what_waits(&self, under_way: VecDeque<Work>) -> Result<Round, Error> {
         let engine = self.clone();
         let priority = if under_way.is_empty() { Priority::Evaluation } else { Priority::Normal };
-        self.db()
-            .write(priority, move |tx| Box::pin(async move { engine.evaluate_in(tx, under_way).await }))
-            .await
+        self.db().write(priority, work!(|tx| engine.evaluate_in(tx, under_way).await)).await
     }
 
     async fn evaluate_in(&self, tx: &mut Tx, under_way: VecDeque<Work>) -> Result<Round, Error> {
@@ -166,7 +164,7 @@ impl Engine {
         {
             let part = portion.clone();
             let (claim, at) = (work.claim().clone(), self.occasion(work.claim().job.id));
-            match tx.attempt(|tx| Box::pin(async move { work.go_on(tx, part, &at).await })).await? {
+            match tx.attempt(work!(|tx| work.go_on(tx, part, &at).await)).await? {
                 Ok((left, rest)) => {
                     portion = rest;
                     left.into_iter().for_each(|left| round.under_way.push_front(left));

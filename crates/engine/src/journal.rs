@@ -5,6 +5,7 @@ use crate::trouble::{LONGEST, Trouble};
 use longshore_metadata::{
     Database, Error, Priority,
     jobs::{self, Claim},
+    work,
 };
 use longshore_model::{
     JobId, Message, RemoteId, Timestamp,
@@ -157,15 +158,16 @@ impl Journal {
     pub(crate) async fn flush(&self, db: &Database, now: Timestamp) -> Result<(), Error> {
         let Some((lines, progress)) = self.take() else { return Ok(()) };
         let (job, epoch) = (self.job, self.epoch);
-        db.write(Priority::Normal, move |tx| {
-            Box::pin(async move {
+        db.write(
+            Priority::Normal,
+            work!(|tx| {
                 jobs::fence(tx, job, epoch).await?;
                 if !lines.is_empty() {
                     jobs::log(tx, job, &lines, now).await?;
                 }
                 jobs::progress(tx, job, epoch, &progress, now).await
-            })
-        })
+            }),
+        )
         .await
     }
 }

@@ -8,6 +8,7 @@ use longshore_metadata::{
     manifests, repositories,
     storage::{self, QuotaExceeded},
     tags::{self, SetOutcome, SetTag},
+    work,
 };
 use longshore_model::{
     Author, JobId, Lineage, PolicyId, PolicyKind, Provenance, Repository, RepositoryState, Revision,
@@ -242,9 +243,7 @@ impl Engine {
     /// holds, older or newer (semantics 1). Answers the tag as it then stands in the target.
     pub async fn promote_now(&self, order: PromoteNow) -> Result<TagRecord, PromoteError> {
         let now = self.now();
-        self.db()
-            .write(Priority::Normal, move |tx| Box::pin(async move { order.carry_out(tx, now).await }))
-            .await
+        self.db().write(Priority::Normal, work!(|tx| order.carry_out(tx, now).await)).await
     }
 }
 

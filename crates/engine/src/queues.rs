@@ -11,6 +11,7 @@ use futures::future::join_all;
 use longshore_metadata::{
     Change, Error, Priority, Tx,
     jobs::{self, Claim, DueLane, Lane},
+    work,
 };
 use longshore_model::{
     RemoteId,
@@ -296,8 +297,9 @@ impl Engine {
         last: &mut Option<Lane>,
     ) -> Result<Vec<(Claim, Seat)>, Error> {
         let (engine, line, its_pool, mut served) = (self.clone(), line.clone(), pool.clone(), last.clone());
-        let write = self.db().write(Priority::Evaluation, move |tx| {
-            Box::pin(async move {
+        let write = self.db().write(
+            Priority::Evaluation,
+            work!(|tx| {
                 let taken = match line {
                     Line::Single(actions) => engine.take_single(tx, &actions, &its_pool).await?,
                     Line::Lanes(action) => {
@@ -309,8 +311,8 @@ impl Engine {
                     }
                 };
                 Ok::<_, Error>((taken, served))
-            })
-        });
+            }),
+        );
         let (taken, served) = write.await?;
         *last = served;
         Ok(taken)

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use longshore_metadata::{
     Error, Priority, Tx,
     history::{self, Kind, Old},
-    jobs, pull_mirrors,
+    jobs, pull_mirrors, work,
 };
 use longshore_model::{
     Timestamp,
@@ -66,8 +66,9 @@ impl Engine {
             return Ok(());
         }
         self.db()
-            .write(Priority::Normal, move |tx| {
-                Box::pin(async move {
+            .write(
+                Priority::Normal,
+                work!(|tx| {
                     jobs::release_expired(tx, now).await?;
                     for mirror in &due {
                         start(tx, mirror, now).await?;
@@ -76,8 +77,8 @@ impl Engine {
                         garbage::start_due(tx, every, now).await?;
                     }
                     Ok::<_, Error>(())
-                })
-            })
+                }),
+            )
             .await
     }
 

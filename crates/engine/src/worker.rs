@@ -12,6 +12,7 @@ use futures::FutureExt;
 use longshore_metadata::{
     Change, Error, Priority, Tx,
     jobs::{self, Claim, DueLane},
+    work,
 };
 use longshore_model::{JobId, job::Action, message::Trouble as Said};
 use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
@@ -61,12 +62,7 @@ impl Engine {
 
     async fn free_leases(&self) -> Result<(), Error> {
         let (boot, now) = (self.boot(), self.now());
-        self.db()
-            .write(Priority::Normal, move |tx| {
-                Box::pin(async move { jobs::release_all(tx, boot, now).await })
-            })
-            .await
-            .map(drop)
+        self.db().write(Priority::Normal, work!(|tx| jobs::release_all(tx, boot, now).await)).await.map(drop)
     }
 
     /// Takes jobs that wait and are due, oldest first.
@@ -190,11 +186,7 @@ impl Engine {
     async fn renew(&self, claim: &Claim) -> Result<bool, Error> {
         let (job, epoch, now) = (claim.job.id, claim.epoch, self.now());
         let lease = self.settings().lease;
-        self.db()
-            .write(Priority::Normal, move |tx| {
-                Box::pin(async move { jobs::renew(tx, job, epoch, now, lease).await })
-            })
-            .await
+        self.db().write(Priority::Normal, work!(|tx| jobs::renew(tx, job, epoch, now, lease).await)).await
     }
 
     async fn heed_cancellations(&self, shutdown: CancellationToken) {

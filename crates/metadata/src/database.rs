@@ -29,6 +29,17 @@ use tokio::{
     time::timeout,
 };
 
+/// Writes the work of a transaction: `db.write(Priority::Normal, work!(|tx| tags::set(tx, change).await))`.
+///
+/// The work borrows the connection and its future has to be [`Send`]. An async closure cannot promise the latter
+/// yet, so this boxes the future.
+#[macro_export]
+macro_rules! work {
+    (|$tx:ident| $work:expr) => {
+        move |$tx| ::std::boxed::Box::pin(async move { $work })
+    };
+}
+
 /// The database; cheap to clone.
 #[derive(Clone)]
 pub struct Database(Arc<Inner>);
@@ -351,7 +362,7 @@ mod tests {
             let server = Database::open(&url, vault()).await.unwrap();
             let copying = Database::open_as_it_is(&url, vault()).await.unwrap();
             let put = |db: Database| async move {
-                db.write(Priority::Normal, |tx| Box::pin(settings::put(tx, "key", "value"))).await
+                db.write(Priority::Normal, work!(|tx| settings::put(tx, "key", "value").await)).await
             };
             assert!(put(copying.clone()).await.is_err());
             put(server.clone()).await.unwrap();
@@ -359,12 +370,13 @@ mod tests {
             assert_eq!(read.as_deref(), Some("value"));
 
             // As if the program were newer than the server.
-            let older = server.write(Priority::Normal, |tx| {
-                Box::pin(async move {
+            let older = server.write(
+                Priority::Normal,
+                work!(|tx| {
                     let sql = "DELETE FROM _sqlx_migrations WHERE version = $1";
                     Ok::<_, Error>(change!(tx.conn, sql, migrations::LATEST)?)
-                })
-            });
+                }),
+            );
             older.await.unwrap();
             let refused = Database::open_as_it_is(&url, vault()).await.map(drop).unwrap_err();
             let there = migrations::LATEST - 1;

@@ -11,7 +11,7 @@ use crate::{
     repositories::{self, Visible},
     storage,
     tags::{self, SetTag},
-    undo,
+    undo, work,
 };
 use futures::future::BoxFuture;
 use jiff::SignedDuration;
@@ -63,8 +63,8 @@ impl Filled {
         let folder = tempfile::tempdir().unwrap();
         let url = folder.path().join("longshore.db").to_str().unwrap().to_owned();
         let db = Database::open(&url, Vault::from_key([7; 32])).await.unwrap();
-        let dev = write(&db, |tx| Box::pin(seed(tx))).await;
-        write(&db, move |tx| Box::pin(async move { multiply(tx, times).await })).await;
+        let dev = write(&db, work!(|tx| seed(tx).await)).await;
+        write(&db, work!(|tx| multiply(tx, times).await)).await;
         Self { db, dev, _folder: folder }
     }
 }
@@ -330,9 +330,8 @@ async fn the_query_for_referrers_begins_at_the_subject() {
 async fn the_query_for_referrers_begins_at_the_subject_on_postgresql_too() {
     let url = tokio::task::spawn_blocking(longshore_testkit::postgres::new_database).await.unwrap();
     let db = Database::open(&url, Vault::from_key([7; 32])).await.unwrap();
-    let dev = write(&db, |tx| Box::pin(seed(tx))).await;
-    write(&db, |tx| {
-        Box::pin(async move {
+    let dev = write(&db, work!(|tx| seed(tx).await)).await;
+    write(&db, work!(|tx| {
             change!(
                 tx.conn,
                 "INSERT INTO manifests (digest, media_type, annotations, size, bytes, created_at)
@@ -346,8 +345,8 @@ async fn the_query_for_referrers_begins_at_the_subject_on_postgresql_too() {
             change!(tx.conn, "ANALYZE manifests")?;
             change!(tx.conn, "ANALYZE repository_manifests")?;
             Ok::<_, Error>(())
-        })
-    })
+
+}))
     .await;
     let conn = &mut db.read().await.unwrap();
     let (repository, subject) = (format!("'{}'", dev.id), format!("'{}'", digest('a')));
@@ -368,9 +367,8 @@ async fn the_query_for_referrers_begins_at_the_subject_on_postgresql_too() {
 async fn the_last_delivery_of_a_tag_is_found_in_an_index_on_postgresql_too() {
     let url = tokio::task::spawn_blocking(longshore_testkit::postgres::new_database).await.unwrap();
     let db = Database::open(&url, Vault::from_key([7; 32])).await.unwrap();
-    let dev = write(&db, |tx| Box::pin(seed(tx))).await;
-    write(&db, |tx| {
-        Box::pin(async move {
+    let dev = write(&db, work!(|tx| seed(tx).await)).await;
+    write(&db, work!(|tx| {
             change!(
                 tx.conn,
                 "INSERT INTO deliveries (policy, kind, source_repository, source_tag, source_revision, digest, at)
@@ -379,8 +377,8 @@ async fn the_last_delivery_of_a_tag_is_found_in_an_index_on_postgresql_too() {
             )?;
             change!(tx.conn, "ANALYZE deliveries")?;
             Ok::<_, Error>(())
-        })
-    })
+
+}))
     .await;
     let conn = &mut db.read().await.unwrap();
     let (id, policies) = (format!("'{}'", dev.id), format!("'[\"{POLICY}\"]'"));
@@ -416,8 +414,7 @@ async fn a_page_takes_as_many_statements_however_many_rows_it_has() {
 async fn what_little_one_sees_is_found_behind_all_that_one_does_not() {
     let filled = Filled::with(LARGE).await;
     let db = &filled.db;
-    let mine = write(db, |tx| {
-        Box::pin(async move {
+    let mine = write(db, work!(|tx| {
             let name = "mine/app".parse().unwrap();
             let mine = repositories::create(tx, &name, &NewRepository::default(), at(0)).await?;
             let sql = "UPDATE jobs SET repository = $1 WHERE id IN (SELECT id FROM jobs ORDER BY id LIMIT 3)";
@@ -425,8 +422,8 @@ async fn what_little_one_sees_is_found_behind_all_that_one_does_not() {
             let sql = "UPDATE activity SET repository = $1 WHERE id IN (SELECT id FROM activity ORDER BY id LIMIT 3)";
             change!(tx.conn, sql, mine.id.to_string())?;
             Ok::<_, Error>(mine)
-        })
-    })
+
+}))
     .await;
     let conn = &mut db.read().await.unwrap();
     let visible = Visible::Of { public: false, namespaces: vec!["mine".parse().unwrap()] };

@@ -9,7 +9,7 @@ use crate::{
     conn::{Backend, change, value},
     counters, epoch,
     line::Waiting,
-    settings,
+    settings, work,
 };
 use futures::TryStreamExt;
 use longshore_model::Timestamp;
@@ -110,7 +110,7 @@ pub async fn begin(to: &Database) -> Result<(), MoveError> {
 /// # Errors
 /// The database.
 pub async fn begin_anew(to: &Database) -> Result<(), MoveError> {
-    to.write(Priority::Normal, |tx| Box::pin(settings::put(tx, UNFINISHED, "begun"))).await?;
+    to.write(Priority::Normal, work!(|tx| settings::put(tx, UNFINISHED, "begun").await)).await?;
     Ok(())
 }
 
@@ -178,7 +178,7 @@ pub async fn settle_in(copy: &str, folder: &str, vault: &Vault, made: Timestamp)
 /// The database.
 pub async fn clear_rows(of: &Database) -> Result<(), Error> {
     for table in TABLES.iter().rev().copied() {
-        of.write(Priority::Normal, move |tx| Box::pin(async move { clear(tx, table).await })).await?;
+        of.write(Priority::Normal, work!(|tx| clear(tx, table).await)).await?;
     }
     Ok(())
 }
@@ -202,15 +202,16 @@ pub async fn copy(from: &mut Conn, to: &Database) -> Result<u64, MoveError> {
         }
         rows += here.unsigned_abs();
     }
-    to.write(Priority::Normal, |tx| {
-        Box::pin(async move {
+    to.write(
+        Priority::Normal,
+        work!(|tx| {
             for table in NUMBERED {
                 number_on(tx, table).await?;
             }
             counters::recount_all(tx).await?;
             settings::remove(tx, UNFINISHED).await
-        })
-    })
+        }),
+    )
     .await?;
     Ok(rows)
 }
@@ -256,14 +257,15 @@ async fn copy_table(from: &mut Conn, to: &Database, table: &'static str) -> Resu
     };
     let writing = async move {
         while let Some(lines) = receiver.recv().await {
-            to.write(Priority::Normal, move |tx| {
-                Box::pin(async move {
+            to.write(
+                Priority::Normal,
+                work!(|tx| {
                     for some in lines.chunks(A_STATEMENT) {
                         insert(tx, table, some).await?;
                     }
                     Ok::<_, Error>(())
-                })
-            })
+                }),
+            )
             .await?;
         }
         Ok(())
@@ -383,7 +385,7 @@ mod tests {
         let (path, copy) = (folder.path().join("longshore.db"), folder.path().join("copy.db"));
         let log = |path: &Path| PathBuf::from(format!("{}-wal", path.display()));
         let db = Database::open(path.to_str().unwrap(), Vault::from_key([7; 32])).await.unwrap();
-        db.write(Priority::Normal, |tx| Box::pin(settings::put(tx, "key", "value"))).await.unwrap();
+        db.write(Priority::Normal, work!(|tx| settings::put(tx, "key", "value").await)).await.unwrap();
         fs::copy(&path, &copy).unwrap();
         assert!(fs::copy(log(&path), log(&copy)).unwrap() > 0, "it stands in the log");
         settle(copy.to_str().unwrap()).await.unwrap();

@@ -90,6 +90,7 @@ async fn wait_at_most(conn: &mut SqliteConnection, time: Duration) -> Result<(),
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::work;
     use crate::{Database, Priority, Vault, conn::value, settings};
     use std::sync::{
         Arc,
@@ -97,9 +98,7 @@ mod tests {
     };
 
     async fn put(db: &Database, value: String) {
-        db.write(Priority::Normal, move |tx| Box::pin(async move { settings::put(tx, "key", &value).await }))
-            .await
-            .unwrap();
+        db.write(Priority::Normal, work!(|tx| settings::put(tx, "key", &value).await)).await.unwrap();
     }
 
     /// So many bytes, which are others for the next number: SQLite does not write what is there already.

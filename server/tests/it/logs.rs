@@ -1,7 +1,7 @@
 //! Logs of jobs that are longer than what is read at once: a page holds 1,000 lines, a query of REST 2,000, an event
 //! 1,000 or 500.
 
-use longshore_metadata::{Database, Error, Priority, Vault, jobs};
+use longshore_metadata::{Database, Error, Priority, Vault, jobs, work};
 use longshore_model::job::Level;
 use longshore_model::{JobId, Message, Timestamp};
 use longshore_testkit::{ADMIN_PASSWORD, Longshore, Rest};
@@ -27,9 +27,8 @@ async fn with_long_log(server: &mut Longshore) -> JobId {
     let db =
         Database::open(&path.display().to_string(), Vault::from_key([7; 32])).await.expect("the database");
     let lines: Vec<(Level, Message)> = (1..=LINES).map(|number| (Level::Info, line(number).into())).collect();
-    let written = db.write(Priority::Normal, move |tx| {
-        Box::pin(async move { jobs::log(tx, job, &lines, Timestamp::UNIX_EPOCH).await })
-    });
+    let written =
+        db.write(Priority::Normal, work!(|tx| jobs::log(tx, job, &lines, Timestamp::UNIX_EPOCH).await));
     let written: Result<(), Error> = written.await;
     written.expect("the lines are written");
     drop(db);

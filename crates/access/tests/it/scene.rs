@@ -1,7 +1,7 @@
 //! A database with the accounts that the tests speak of, and a clock in their hands.
 
 use longshore_access::{Access, AccessSettings};
-use longshore_metadata::{Database, Error, Priority, Vault, accounts};
+use longshore_metadata::{Database, Error, Priority, Vault, accounts, work};
 use longshore_model::{Account, Clock, ManualClock, Timestamp};
 use secrecy::SecretString;
 use std::net::{IpAddr, Ipv4Addr};
@@ -40,9 +40,10 @@ impl Scene {
         };
         let (name, now) = (name.parse().unwrap(), self.clock.now());
         let is_org = hash.is_none();
-        let made = self.db.write::<_, Error, _>(Priority::Normal, move |tx| {
-            Box::pin(async move { accounts::create(tx, &name, is_org, is_admin, hash.as_deref(), now).await })
-        });
+        let made = self.db.write::<_, Error, _>(
+            Priority::Normal,
+            work!(|tx| accounts::create(tx, &name, is_org, is_admin, hash.as_deref(), now).await),
+        );
         made.await.unwrap()
     }
 

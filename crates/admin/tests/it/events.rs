@@ -5,7 +5,7 @@ use crate::scene::{SAVE, Scene, name, pull_mirror_over, robot_at, secret, tag, t
 use futures::StreamExt;
 use longshore_admin::{EventFilter, EventStream, News};
 use longshore_metadata::jobs::{self, NewJob};
-use longshore_metadata::{Error, Priority};
+use longshore_metadata::{Error, Priority, work};
 use longshore_model::job::{Cause, Event, Parameters, Status};
 use longshore_model::{Actor, Author, Clock, Code, RepositoryId, Visibility};
 use std::time::Duration;
@@ -62,8 +62,9 @@ async fn jobs_are_told_to_those_who_administer_their_repository() {
 /// Many jobs about a repository, in one transaction.
 async fn enqueue(scene: &Scene, repository: RepositoryId, count: u64) {
     let now = scene.clock.now();
-    let enqueued = scene.db.write(Priority::Normal, move |tx| {
-        Box::pin(async move {
+    let enqueued = scene.db.write(
+        Priority::Normal,
+        work!(|tx| {
             for _ in 0..count {
                 let job = NewJob {
                     parameters: Parameters::PollAll,
@@ -79,8 +80,8 @@ async fn enqueue(scene: &Scene, repository: RepositoryId, count: u64) {
                 jobs::enqueue(tx, job, now).await?;
             }
             Ok::<_, Error>(())
-        })
-    });
+        }),
+    );
     enqueued.await.unwrap();
 }
 

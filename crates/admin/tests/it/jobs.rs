@@ -3,7 +3,7 @@
 use crate::registry::Registry;
 use crate::scene::{Scene, name, pull_mirror_over, robot_at, typed};
 use jiff::SignedDuration;
-use longshore_metadata::{Error, Priority, jobs};
+use longshore_metadata::{Error, Priority, jobs, work};
 use longshore_model::job::{Action, Cause, JobFilter, RetriedJobs, Status};
 use longshore_model::policy::{PullMirrorDraft, Save};
 use longshore_model::{Author, BootId, Clock, Code, JobId, PageRequest, Visibility};
@@ -56,8 +56,9 @@ async fn the_system_page_counts_what_there_is() {
 /// Begins every poll that waits, and lets it fail for good.
 async fn fail_polls(scene: &Scene) {
     let now = scene.clock.now();
-    let failed = scene.db.write::<_, Error, _>(Priority::Normal, move |tx| {
-        Box::pin(async move {
+    let failed = scene.db.write::<_, Error, _>(
+        Priority::Normal,
+        work!(|tx| {
             let lease = SignedDuration::from_secs(60);
             let (boot, poll) = (BootId::new(), Action::PollMirror);
             for lane in jobs::lanes(tx, poll, now).await? {
@@ -68,8 +69,8 @@ async fn fail_polls(scene: &Scene) {
                 }
             }
             Ok(())
-        })
-    });
+        }),
+    );
     failed.await.unwrap();
 }
 

@@ -8,7 +8,7 @@ use longshore_access::{Access, AccessSettings};
 use longshore_admin::{Admin, AdminParts, AdminSettings};
 use longshore_content::{Content, DiskStore, PutManifest};
 use longshore_engine::{Engine, EngineParts, EngineSettings};
-use longshore_metadata::{Database, Error, Priority, Vault, accounts};
+use longshore_metadata::{Database, Error, Priority, Vault, accounts, work};
 use longshore_model::account::UserActor;
 use longshore_model::policy::{PromotionDraft, PullMirrorDraft, PushMirrorDraft, RemoteChoice, Save};
 use longshore_model::remote::RemoteDraft;
@@ -61,15 +61,16 @@ impl Scene {
         let hash =
             HASH.get_or_init(|| async { access.hash_password(&secret(PASSWORD)).await.unwrap() }).await;
         let now = scene.clock.now();
-        let made = scene.db.write::<_, Error, _>(Priority::Normal, move |tx| {
-            Box::pin(async move {
+        let made = scene.db.write::<_, Error, _>(
+            Priority::Normal,
+            work!(|tx| {
                 for name in ["root", "dev", "qa", "eve"] {
                     let (is_admin, name) = (name == "root", name.parse().unwrap());
                     accounts::create(tx, &name, false, is_admin, Some(hash), now).await?;
                 }
                 accounts::create(tx, &"crew".parse().unwrap(), true, false, None, now).await
-            })
-        });
+            }),
+        );
         made.await.unwrap();
         scene
     }

@@ -2,7 +2,7 @@
 
 use crate::registry::Registry;
 use crate::scene::{SAVE, Scene, name, promotion_to, pull_mirror_over, push_mirror_over, robot_at, typed};
-use longshore_metadata::{Error, Priority, policies, promotions};
+use longshore_metadata::{Error, Priority, policies, promotions, work};
 use longshore_model::policy::{PromotionDraft, PullMirrorDraft, PushMirrorDraft};
 use longshore_model::remote::RemoteDraft;
 use longshore_model::repository::RepositoryChange;
@@ -39,12 +39,13 @@ async fn semantics_33_no_stale_read_lets_a_policy_go_on_that_has_stopped_itself(
     let (dev, web) = (scene.who("dev").await, name("dev/web"));
     let made = scene.admin.create_promotion(&dev, &web, promotion_to("dev/qa"), SAVE).await.unwrap();
     let (id, seen) = (made.common.id, made.common.version);
-    let paused = scene.db.write::<_, Error, _>(Priority::Normal, move |tx| {
-        Box::pin(async move {
+    let paused = scene.db.write::<_, Error, _>(
+        Priority::Normal,
+        work!(|tx| {
             let (why, job, now) = ("a loop".to_owned().into(), JobId::new(), made.common.created_at);
             policies::pause(tx, PolicyKind::Promotion, id, &why, job, now).await
-        })
-    });
+        }),
+    );
     paused.await.unwrap();
     let refused = scene.admin.change_promotion(&dev, &web, id, seen, promotion_to("dev/qa"), SAVE).await;
     let problem = refused.unwrap_err();

@@ -2,7 +2,7 @@
 
 use crate::registry::Registry;
 use crate::scene::{APPLY, SAVE, Scene, name, promotion_to, push_mirror_over, robot_at, tag, typed};
-use longshore_metadata::{Error, Priority, promotions};
+use longshore_metadata::{Error, Priority, promotions, work};
 use longshore_model::activity::ActivityFilter;
 use longshore_model::job::{Action, JobFilter};
 use longshore_model::policy::{Mirror, RemoteChoice};
@@ -150,9 +150,10 @@ async fn semantics_16_a_policy_whose_author_lost_the_right_is_listed_as_orphaned
     let mut after = before.clone();
     after.common.author = dev.user().map(|user| user.id);
     let change = LastChange::new(Author::System, Vec::new());
-    let changed = scene.db.write::<_, Error, _>(Priority::Normal, move |tx| {
-        Box::pin(async move { promotions::update(tx, &before, after, change).await })
-    });
+    let changed = scene.db.write::<_, Error, _>(
+        Priority::Normal,
+        work!(|tx| promotions::update(tx, &before, after, change).await),
+    );
     changed.await.unwrap();
     let policy = listed().await;
     assert!(policy.common.orphaned && policy.common.enabled, "it keeps running and says so");

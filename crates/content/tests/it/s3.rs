@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use longshore_content::{
     ByteStream, Chunk, Error, Retention, S3Settings, S3Store, Store, StoreError, Writer,
 };
-use longshore_metadata::{Priority, uploads};
+use longshore_metadata::{Priority, uploads, work};
 use longshore_model::{BootId, UploadId};
 use longshore_oci::{Algorithm, Span};
 use longshore_testkit::S3Server;
@@ -443,7 +443,7 @@ async fn a_server_that_died_holds_its_uploads_for_half_a_minute() {
     let until = now() + SignedDuration::from_secs(30);
     house
         .db
-        .write(Priority::Normal, move |tx| Box::pin(uploads::claim(tx, upload, dead, now(), until)))
+        .write(Priority::Normal, work!(|tx| uploads::claim(tx, upload, dead, now(), until).await))
         .await
         .unwrap();
     let chunk = || Chunk { start: Some(0), body: body(b"abc") };

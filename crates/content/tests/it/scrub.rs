@@ -3,7 +3,7 @@
 use crate::fixture::{Bucket, House, read, sha256, whole};
 use jiff::SignedDuration;
 use longshore_content::{Checked, Content, Damage, Error, Retention, Store};
-use longshore_metadata::{Priority, manifests, repositories::Visible};
+use longshore_metadata::{Priority, manifests, repositories::Visible, work};
 use longshore_model::UploadId;
 use longshore_oci::media_type::OCI_INDEX;
 use longshore_oci::{Digest, Reference};
@@ -133,9 +133,7 @@ async fn a_manifest_that_is_pushed_again_takes_the_place_of_damaged_bytes() {
     let index = serde_json::json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [] });
     let digest = house.put_manifest(&index, &["v1"]).await.unwrap().digest;
     let (of, reference) = (digest.clone(), Reference::Digest(digest.clone()));
-    let spoil = house
-        .db
-        .write(Priority::Normal, move |tx| Box::pin(async move { manifests::mend(tx, &of, b"{}").await }));
+    let spoil = house.db.write(Priority::Normal, work!(|tx| manifests::mend(tx, &of, b"{}").await));
     spoil.await.unwrap();
     let damaged = house.content.damaged_manifests().await.unwrap();
     assert_eq!(damaged, [(digest.clone(), Damage::OtherBytes(sha256(b"{}")))]);

@@ -4,7 +4,7 @@ use crate::fixture::{House, broken, read, sha256, sha512, whole};
 use bytes::Bytes;
 use futures::StreamExt;
 use longshore_content::{ByteStream, Chunk, Error};
-use longshore_metadata::{Priority, storage};
+use longshore_metadata::{Priority, storage, work};
 use longshore_oci::Algorithm;
 use std::future::Future;
 use std::task::Poll;
@@ -225,9 +225,9 @@ async fn an_upload_belongs_to_its_repository_and_can_be_cancelled() {
 #[tokio::test]
 async fn unfinished_uploads_to_a_namespace_have_no_more_bytes_than_it_may_hold() {
     let house = House::new().await;
-    let quota = house.db.write(Priority::Normal, |tx| {
-        Box::pin(async move { storage::set_quota(tx, &"dev".parse().unwrap(), Some(10)).await })
-    });
+    let quota = house
+        .db
+        .write(Priority::Normal, work!(|tx| storage::set_quota(tx, &"dev".parse().unwrap(), Some(10)).await));
     assert!(quota.await.unwrap());
     let begin = || house.content.begin_upload(&house.web, Algorithm::Sha256);
     let (one, two) = (begin().await.unwrap(), begin().await.unwrap());

@@ -23,6 +23,7 @@ use longshore_metadata::{
     jobs::{self, Claim},
     manifests, policies, pull_mirrors, repositories,
     tags::{self, SetOutcome, SetTag},
+    work,
 };
 use longshore_model::{
     Author, JobId, Lineage, Message, PolicyKind, Repository, TagRecord, Timestamp,
@@ -307,12 +308,13 @@ impl<'a> Carrier<'a> {
 
     async fn complete_baseline(&self, name: &Tag, digest: Digest) -> Result<(), Error> {
         let (job, epoch, policy, name) = (self.job, self.epoch, self.mirror.common.id, name.clone());
-        let write = self.engine.db().write(Priority::Normal, move |tx| {
-            Box::pin(async move {
+        let write = self.engine.db().write(
+            Priority::Normal,
+            work!(|tx| {
                 jobs::fence(tx, job, epoch).await?;
                 pull_mirrors::complete_baseline(tx, policy, &name, &digest).await
-            })
-        });
+            }),
+        );
         write.await
     }
 
@@ -430,8 +432,7 @@ impl<'a> Carrier<'a> {
             lineage: self.lineage.clone(),
             now: self.engine.now(),
         };
-        let write =
-            self.engine.db().write(Priority::Normal, move |tx| Box::pin(async move { set.write(tx).await }));
+        let write = self.engine.db().write(Priority::Normal, work!(|tx| set.write(tx).await));
         match write.await?? {
             None => Ok(Ended::Conflict),
             Some(SetOutcome::Set(_) | SetOutcome::Unchanged(_)) => Ok(Ended::Set(digest)),

@@ -11,7 +11,7 @@ use futures::{
     stream::{self, BoxStream},
 };
 use jiff::SignedDuration;
-use longshore_metadata::{Error, Priority, manifests, settings};
+use longshore_metadata::{Error, Priority, manifests, settings, work};
 use longshore_model::Timestamp;
 use longshore_oci::{Digest, Reference, Tag};
 use std::collections::BTreeSet;
@@ -150,9 +150,10 @@ impl Carrier<'_> {
 
     async fn looked(&self, now: Timestamp) -> Result<(), Error> {
         let key = self.looked_key();
-        let write = self.engine.db().write(Priority::Normal, move |tx| {
-            Box::pin(async move { settings::put(tx, &key, &now.to_string()).await })
-        });
+        let write = self
+            .engine
+            .db()
+            .write(Priority::Normal, work!(|tx| settings::put(tx, &key, &now.to_string()).await));
         write.await
     }
 }

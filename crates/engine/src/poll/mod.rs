@@ -16,7 +16,7 @@ use longshore_metadata::{
     jobs::{self, Claim},
     policies,
     pull_mirrors::{self, BaselineTag},
-    repositories,
+    repositories, work,
 };
 use longshore_model::{
     JobId, Message, PolicyId, PolicyKind, Repository, Timestamp,
@@ -155,8 +155,9 @@ async fn before_the_first(
     let (job, epoch, policy, version) =
         (claim.job.id, claim.epoch, mirror.common.id, mirror.common.rules_version);
     let count = new.len();
-    let write = engine.db().write(Priority::Normal, move |tx| {
-        Box::pin(async move {
+    let write = engine.db().write(
+        Priority::Normal,
+        work!(|tx| {
             jobs::fence(tx, job, epoch).await?;
             // It is a record for these settings alone.
             let withdrawn = policies::withdrawn(tx, PolicyKind::PullMirror, policy, Some(version)).await?;
@@ -164,8 +165,8 @@ async fn before_the_first(
                 pull_mirrors::record_baseline(tx, policy, &new).await?;
             }
             Ok::<_, Error>(withdrawn)
-        })
-    });
+        }),
+    );
     if let Some(why) = write.await? {
         return Err(Trouble::Withdrawn(why));
     }
@@ -179,16 +180,17 @@ async fn end(engine: &Engine, claim: &Claim, mirror: &PullMirror, polled: Polled
     let (job, epoch, policy, now) = (claim.job.id, claim.epoch, mirror.common.id, engine.now());
     engine
         .db()
-        .write(Priority::Normal, move |tx| {
-            Box::pin(async move {
+        .write(
+            Priority::Normal,
+            work!(|tx| {
                 jobs::fence(tx, job, epoch).await?;
                 record(tx, policy, RunCode::Success, polled.said.clone(), job, now).await?;
                 if polled.tally.copied > 0 {
                     pull_mirrors::mark_mirrored(tx, policy, now).await?;
                 }
                 jobs::finish(tx, job, epoch, Status::Done, Some(&polled.said), None, now).await
-            })
-        })
+            }),
+        )
         .await
 }
 

@@ -7,7 +7,7 @@ use longshore_metadata::{
     Error, Priority, Tx, activity,
     deliveries::{self, Delivery},
     jobs::{self, Claim},
-    policies, push_mirrors, verdicts,
+    policies, push_mirrors, verdicts, work,
 };
 use longshore_model::{
     Author, JobId, Message, PolicyKind, Repository, Timestamp,
@@ -34,14 +34,15 @@ pub(super) async fn done(
 ) -> Result<(), Trouble> {
     let (order, job, epoch, now) = (order.clone(), claim.job.clone(), claim.epoch, engine.now());
     let ending = Ending { order, job, source, sent, moved, now };
-    let write = engine.db().write(Priority::Normal, move |tx| {
-        Box::pin(async move {
+    let write = engine.db().write(
+        Priority::Normal,
+        work!(|tx| {
             jobs::fence(tx, ending.job.id, epoch).await?;
             ending.record(tx).await?;
             let outcome = ending.became();
             jobs::finish(tx, ending.job.id, epoch, Status::Done, Some(&outcome), None, now).await
-        })
-    });
+        }),
+    );
     Ok(write.await?)
 }
 

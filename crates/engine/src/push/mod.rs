@@ -19,7 +19,7 @@ use longshore_metadata::{
     Conn, Error, Priority,
     deliveries::{self, DeliveryTarget},
     jobs::{self, Claim},
-    policies, push_mirrors, repositories,
+    policies, push_mirrors, repositories, work,
 };
 use longshore_model::{
     PolicyKind, Repository, RepositoryId, TagRecord,
@@ -219,13 +219,14 @@ async fn check_brake(engine: &Engine, claim: &Claim, order: &Order) -> Result<()
     let culprit = Culprit { id: policy, kind: PolicyKind::PushMirror, repository: order.source };
     let stopped = PolicyMessage::Stopped { policy: PolicyKind::PushMirror, why: Box::new(why.clone()) };
     let (job, epoch, now) = (claim.job.id, claim.epoch, engine.now());
-    let write = engine.db().write(Priority::Normal, move |tx| {
-        Box::pin(async move {
+    let write = engine.db().write(
+        Priority::Normal,
+        work!(|tx| {
             jobs::lock_endings(tx).await?;
             jobs::fence(tx, job, epoch).await?;
             pause(tx, culprit, &why, job, now).await
-        })
-    });
+        }),
+    );
     write.await?;
     Err(Trouble::Final(stopped.into()))
 }

@@ -3,7 +3,7 @@
 use crate::support::{Ahead, ScriptedRegistry, World, world::author};
 use axum::http::Method;
 use jiff::SignedDuration;
-use longshore_metadata::{jobs, pull_mirrors, remotes};
+use longshore_metadata::{jobs, pull_mirrors, remotes, work};
 use longshore_model::job::orders;
 use longshore_model::{
     JobId,
@@ -68,7 +68,7 @@ async fn semantics_39_after_a_429_all_work_for_the_remote_waits_and_what_came_be
     // A person may try at once.
     registry.forget_rules();
     let now = world.now();
-    world.write(move |tx| Box::pin(async move { jobs::hasten(tx, job, now).await.map(drop) })).await;
+    world.write(work!(|tx| jobs::hasten(tx, job, now).await.map(drop))).await;
     assert_eq!(world.ended(job).await.status, Status::Done);
     assert_eq!(world.job(limited.id).await.back_off, None, "the remote has answered");
 }
@@ -361,7 +361,7 @@ async fn semantics_39_what_a_mirror_and_a_remote_show_is_written_only_by_what_as
     world.until(async || world.job(job).await.back_off).await;
     assert_eq!(shown(&waits).await, (LastRun::never(), contact, error.clone()));
     let now = world.now();
-    world.write(move |tx| Box::pin(async move { jobs::cancel(tx, job, now).await.map(drop) })).await;
+    world.write(work!(|tx| jobs::cancel(tx, job, now).await.map(drop))).await;
     assert_eq!(world.ended(job).await.status, Status::Canceled);
     assert_eq!(shown(&waits).await, (LastRun::never(), contact, error));
 }
@@ -400,16 +400,14 @@ async fn semantics_19_two_parents_wait_for_the_same_polls() {
     let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
     let now = world.now();
     let (one, two, child) = world
-        .write(move |tx| {
-            Box::pin(async move {
-                let one = jobs::enqueue(tx, orders::poll_all(author(), now), now).await?;
-                let two = jobs::enqueue(tx, orders::poll_all(author(), now), now).await?;
-                let cause = Cause::Asked { author: author() };
-                let child = jobs::enqueue(tx, orders::poll(&mirror, cause, Some(one), now), now).await?;
-                assert_eq!(jobs::adopt_polls(tx, two, &[mirror.common.id], now).await?, [mirror.common.id]);
-                Ok((one, two, child))
-            })
-        })
+        .write(work!(|tx| {
+            let one = jobs::enqueue(tx, orders::poll_all(author(), now), now).await?;
+            let two = jobs::enqueue(tx, orders::poll_all(author(), now), now).await?;
+            let cause = Cause::Asked { author: author() };
+            let child = jobs::enqueue(tx, orders::poll(&mirror, cause, Some(one), now), now).await?;
+            assert_eq!(jobs::adopt_polls(tx, two, &[mirror.common.id], now).await?, [mirror.common.id]);
+            Ok((one, two, child))
+        }))
         .await;
     let mut conn = world.db.read().await.unwrap();
     for parent in [one, two] {

@@ -3,7 +3,7 @@
 
 use crate::support::{ScriptedRegistry, World};
 use axum::http::Method;
-use longshore_metadata::{pull_mirrors, push_mirrors};
+use longshore_metadata::{pull_mirrors, push_mirrors, work};
 use longshore_model::job::orders;
 use longshore_model::{
     Author, LastChange,
@@ -21,9 +21,7 @@ async fn edit(world: &World, before: &PullMirror, adjust: impl FnOnce(&mut PullM
     let mut after = before.clone();
     adjust(&mut after);
     let change = LastChange::new(Author::System, Vec::new());
-    world
-        .write(move |tx| Box::pin(async move { pull_mirrors::update(tx, &before, after, change).await }))
-        .await
+    world.write(work!(|tx| pull_mirrors::update(tx, &before, after, change).await)).await
 }
 
 async fn poll(world: &World, mirror: &PullMirror) -> Job {
@@ -142,14 +140,12 @@ async fn semantics_34_disabling_a_push_mirror_stops_what_waits_and_what_runs() {
 async fn disable(world: &World, mirror: &PushMirror) {
     let id = mirror.common.id;
     world
-        .write(move |tx| {
-            Box::pin(async move {
-                let before = push_mirrors::get_for_change(tx, id).await?.unwrap();
-                let mut after = before.clone();
-                after.common.enabled = false;
-                let change = LastChange::new(Author::System, Vec::new());
-                push_mirrors::update(tx, &before, after, change).await
-            })
-        })
+        .write(work!(|tx| {
+            let before = push_mirrors::get_for_change(tx, id).await?.unwrap();
+            let mut after = before.clone();
+            after.common.enabled = false;
+            let change = LastChange::new(Author::System, Vec::new());
+            push_mirrors::update(tx, &before, after, change).await
+        }))
         .await;
 }

@@ -1,7 +1,7 @@
 //! Referrers and digest tags that arrive after their image went somewhere (semantics 6, 7).
 
 use crate::support::{ScriptedRegistry, World, world::rule};
-use longshore_metadata::{promotions, push_mirrors};
+use longshore_metadata::{promotions, push_mirrors, work};
 use longshore_oci::{Manifest, Tag, media_type};
 use longshore_policy::Rules;
 use longshore_testkit::corpus;
@@ -119,12 +119,10 @@ async fn semantics_07_a_policy_that_was_deleted_does_not_hide_the_one_that_was_m
     world.settled().await;
     let now = world.now();
     world
-        .write(move |tx| {
-            Box::pin(async move {
-                promotions::delete(tx, promotion, now).await?;
-                push_mirrors::delete(tx, mirror, now).await
-            })
-        })
+        .write(work!(|tx| {
+            promotions::delete(tx, promotion, now).await?;
+            push_mirrors::delete(tx, mirror, now).await
+        }))
         .await;
     let lonely = corpus::sbom(&image);
     world.push_untagged(&dev, &lonely).await;

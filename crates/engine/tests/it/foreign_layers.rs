@@ -3,7 +3,7 @@
 
 use crate::support::{ScriptedRegistry, World};
 use axum::http::Method;
-use longshore_metadata::{jobs::NewJob, pull_mirrors, push_mirrors};
+use longshore_metadata::{jobs::NewJob, pull_mirrors, push_mirrors, work};
 use longshore_model::job::orders;
 use longshore_model::{
     Aspect, Author, LastChange, PolicyKind, Repository,
@@ -50,7 +50,7 @@ async fn switched_on_in_pull(world: &World, before: &PullMirror) -> PullMirror {
     let (before, mut after) = (before.clone(), before.clone());
     after.foreign_layers = true;
     after.common.rules_version += 1;
-    world.write(|tx| Box::pin(async move { pull_mirrors::update(tx, &before, after, change()).await })).await
+    world.write(work!(|tx| pull_mirrors::update(tx, &before, after, change()).await)).await
 }
 
 /// Switches it on as the form does.
@@ -58,7 +58,7 @@ async fn switched_on_in_push(world: &World, before: &PushMirror) -> PushMirror {
     let (before, mut after) = (before.clone(), before.clone());
     after.foreign_layers = true;
     after.common.rules_version += 1;
-    world.write(|tx| Box::pin(async move { push_mirrors::update(tx, &before, after, change()).await })).await
+    world.write(work!(|tx| push_mirrors::update(tx, &before, after, change()).await)).await
 }
 
 async fn stored(world: &World, repository: &Repository, layer: &Digest) -> bool {

@@ -3,7 +3,7 @@
 use crate::support::{ScriptedRegistry, World, world::author};
 use axum::http::Method;
 use jiff::SignedDuration;
-use longshore_metadata::{jobs, pull_mirrors};
+use longshore_metadata::{jobs, pull_mirrors, work};
 use longshore_model::job::orders;
 use longshore_model::{
     BootId, JobId,
@@ -57,7 +57,7 @@ async fn cancelling_takes_effect_within_a_second_in_the_middle_of_a_blob() {
     let (_registry, _, _, _, job) = hanging(&world).await;
     let began = Instant::now();
     let now = world.now();
-    world.write(move |tx| Box::pin(async move { jobs::cancel(tx, job, now).await.map(drop) })).await;
+    world.write(work!(|tx| jobs::cancel(tx, job, now).await.map(drop))).await;
     world.engine.cancel(job);
     assert_eq!(world.ended(job).await.status, Status::Canceled);
     assert!(began.elapsed() < Duration::from_secs(1));
@@ -68,7 +68,7 @@ async fn a_cancellation_that_is_only_written_down_is_heeded_too() {
     let world = World::running().await;
     let (_registry, _, _, _, job) = hanging(&world).await;
     let now = world.now();
-    world.write(move |tx| Box::pin(async move { jobs::cancel(tx, job, now).await.map(drop) })).await;
+    world.write(work!(|tx| jobs::cancel(tx, job, now).await.map(drop))).await;
     assert_eq!(world.ended(job).await.status, Status::Canceled);
 }
 
@@ -119,14 +119,12 @@ async fn semantics_25_a_worker_that_lost_its_lease_commits_nothing() {
     let later = world.now() + SignedDuration::from_mins(5);
     let other = BootId::new();
     let taken = world
-        .write(move |tx| {
-            Box::pin(async move {
-                jobs::release_expired(tx, later).await?;
-                let (action, lease) = (Action::PollMirror, SignedDuration::from_mins(10));
-                let lanes = jobs::lanes(tx, action, later).await?;
-                jobs::claim_lane(tx, action, &lanes[0], other, "other", later, lease).await
-            })
-        })
+        .write(work!(|tx| {
+            jobs::release_expired(tx, later).await?;
+            let (action, lease) = (Action::PollMirror, SignedDuration::from_mins(10));
+            let lanes = jobs::lanes(tx, action, later).await?;
+            jobs::claim_lane(tx, action, &lanes[0], other, "other", later, lease).await
+        }))
         .await;
     assert!(taken.is_some());
     registry.open(&layer);
@@ -153,18 +151,16 @@ async fn semantics_19_a_parent_ends_when_its_children_have_and_not_well_if_one_d
         let now = world.now();
         let mirrors: Vec<PullMirror> = mirrors.into_iter().cloned().collect();
         let parent = world
-            .write(move |tx| {
-                Box::pin(async move {
-                    let parent = jobs::enqueue_and_read(tx, orders::poll_all(author(), now), now).await?;
-                    for mirror in &mirrors {
-                        let cause = Cause::Asked { author: author() };
-                        let child = orders::poll(mirror, cause, Some(parent.id), now);
-                        jobs::enqueue(tx, child, now).await?;
-                    }
-                    tx.announce(longshore_metadata::Change::JobsWaiting(None));
-                    Ok(parent)
-                })
-            })
+            .write(work!(|tx| {
+                let parent = jobs::enqueue_and_read(tx, orders::poll_all(author(), now), now).await?;
+                for mirror in &mirrors {
+                    let cause = Cause::Asked { author: author() };
+                    let child = orders::poll(mirror, cause, Some(parent.id), now);
+                    jobs::enqueue(tx, child, now).await?;
+                }
+                tx.announce(longshore_metadata::Change::JobsWaiting(None));
+                Ok(parent)
+            }))
             .await;
         assert_eq!(world.ended(parent.id).await.status, expected);
     }
@@ -201,17 +197,13 @@ async fn a_job_whose_repository_is_gone_ends_with_a_reason() {
     for repository in [dev.id, here.id] {
         let now = world.now();
         world
-            .write(move |tx| {
-                Box::pin(async move {
-                    longshore_metadata::repositories::delete(
-                        tx,
-                        repository,
-                        &longshore_model::Author::System,
-                        now,
-                    )
-                    .await
-                })
-            })
+            .write(work!(|tx| longshore_metadata::repositories::delete(
+                tx,
+                repository,
+                &longshore_model::Author::System,
+                now,
+            )
+            .await))
             .await;
     }
     world.start();

@@ -5,7 +5,7 @@ use crate::support::{ScriptedRegistry, World, world::author};
 use axum::http::Method;
 use jiff::SignedDuration;
 use longshore_engine::PromoteNow;
-use longshore_metadata::{jobs, pauses, pull_mirrors};
+use longshore_metadata::{jobs, pauses, pull_mirrors, work};
 use longshore_model::job::orders;
 use longshore_model::{
     PauseReason, PauseScope, Queued,
@@ -17,16 +17,13 @@ use longshore_testkit::corpus;
 
 async fn pause(world: &World, scope: PauseScope) {
     let now = world.now();
-    let begun = world.write(move |tx| {
-        Box::pin(async move { pauses::begin(tx, &scope, PauseReason::Asked, &author(), now).await })
-    });
+    let begun = world.write(work!(|tx| pauses::begin(tx, &scope, PauseReason::Asked, &author(), now).await));
     assert!(begun.await.1);
 }
 
 async fn resume(world: &World, scope: PauseScope, queued: Queued) -> Resumed {
     let now = world.now();
-    let ended =
-        world.write(move |tx| Box::pin(async move { pauses::end(tx, &scope, queued, &author(), now).await }));
+    let ended = world.write(work!(|tx| pauses::end(tx, &scope, queued, &author(), now).await));
     ended.await.unwrap()
 }
 
@@ -235,12 +232,10 @@ async fn semantics_29_a_collection_out_of_a_backup_collects_nothing_whoever_aske
     let now = world.now();
     let asked = orders::collect_garbage(false, Cause::Asked { author: author() }, now);
     let job = world.enqueue(asked).await;
-    let begun = world.write(move |tx| {
-        Box::pin(async move {
-            let later = now + SignedDuration::from_hours(240);
-            pauses::begin(tx, &PauseScope::System, PauseReason::Restored, &author(), later).await
-        })
-    });
+    let begun = world.write(work!(|tx| {
+        let later = now + SignedDuration::from_hours(240);
+        pauses::begin(tx, &PauseScope::System, PauseReason::Restored, &author(), later).await
+    }));
     assert!(begun.await.1);
     world.start();
     let outcome = world.ended(job.id).await.outcome.unwrap();

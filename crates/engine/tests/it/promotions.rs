@@ -8,7 +8,7 @@ use longshore_engine::{PromoteError, PromoteNow};
 use longshore_metadata::{
     Change,
     jobs::{self, NewJob},
-    promotions, repositories, storage, tags,
+    promotions, repositories, storage, tags, work,
 };
 use longshore_model::job::orders;
 use longshore_model::{
@@ -26,14 +26,12 @@ fn evaluation(tag: &TagRecord) -> NewJob {
 async fn cancel_all(world: &World) {
     let (jobs, now) = (world.jobs().await, world.now());
     world
-        .write(move |tx| {
-            Box::pin(async move {
-                for job in jobs {
-                    jobs::cancel(tx, job.id, now).await?;
-                }
-                Ok(())
-            })
-        })
+        .write(work!(|tx| {
+            for job in jobs {
+                jobs::cancel(tx, job.id, now).await?;
+            }
+            Ok(())
+        }))
         .await;
 }
 
@@ -409,17 +407,13 @@ async fn semantics_18_a_mirror_takes_no_promotions_and_the_verdict_says_so() {
 /// Lets the namespace of a repository hold 10 kB.
 async fn limit_namespace_of(world: &World, repository: &Repository) {
     let namespace = repository.name.to_namespace();
-    world
-        .write(move |tx| Box::pin(async move { storage::set_quota(tx, &namespace, Some(10_000)).await }))
-        .await;
+    world.write(work!(|tx| storage::set_quota(tx, &namespace, Some(10_000)).await)).await;
 }
 
 async fn close(world: &World, repository: &Repository, state: RepositoryState) {
     let (id, now) = (repository.id, world.now());
     let change = RepositoryChange { state: Some(state), ..RepositoryChange::default() };
-    world
-        .write(move |tx| Box::pin(async move { repositories::update(tx, id, &change, now).await.map(drop) }))
-        .await;
+    world.write(work!(|tx| repositories::update(tx, id, &change, now).await.map(drop))).await;
 }
 
 #[tokio::test]
@@ -460,23 +454,21 @@ async fn of_many_tags_at_once_none_is_lost() {
 async fn set(world: &World, repository: &Repository, name: &str, digest: longshore_oci::Digest) {
     let (repository, name, now) = (repository.clone(), name.parse().unwrap(), world.now());
     world
-        .write(move |tx| {
-            Box::pin(async move {
-                let change = tags::SetTag {
-                    repository: &repository,
-                    name: &name,
-                    digest: &digest,
-                    source_revision: None,
-                    author: &author(),
-                    provenance: &Provenance::Push,
-                    lineage: &Lineage::default(),
-                    now,
-                };
-                tags::set(tx, change).await?;
-                tx.announce(Change::JobsWaiting(None));
-                Ok(())
-            })
-        })
+        .write(work!(|tx| {
+            let change = tags::SetTag {
+                repository: &repository,
+                name: &name,
+                digest: &digest,
+                source_revision: None,
+                author: &author(),
+                provenance: &Provenance::Push,
+                lineage: &Lineage::default(),
+                now,
+            };
+            tags::set(tx, change).await?;
+            tx.announce(Change::JobsWaiting(None));
+            Ok(())
+        }))
         .await;
 }
 

@@ -4,7 +4,7 @@ use crate::support::{ScriptedRegistry, World};
 use axum::http::Method;
 use longshore_content::Restore;
 use longshore_engine::ForeseeError;
-use longshore_metadata::pull_mirrors;
+use longshore_metadata::{pull_mirrors, work};
 use longshore_model::job::orders;
 use longshore_model::{
     Author, Provenance, RepositoryState,
@@ -234,12 +234,7 @@ async fn what_the_quota_has_no_room_for_ends_the_poll_for_good_with_the_reason()
     registry.hold("their/app", Some("2.0"), &corpus::image(2, 1, 50_000));
     let here = world.repository("dev/app").await;
     let namespace = here.name.to_namespace();
-    world
-        .write(move |tx| {
-            let set = longshore_metadata::storage::set_quota;
-            Box::pin(async move { set(tx, &namespace, Some(10_000)).await })
-        })
-        .await;
+    world.write(work!(|tx| longshore_metadata::storage::set_quota(tx, &namespace, Some(10_000)).await)).await;
     let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
     let job = poll(&world, &mirror).await;
     assert_eq!((job.status, job.attempt), (Status::Errored, 1));
@@ -359,11 +354,7 @@ async fn semantics_18_a_repository_in_state_mirror_is_written_by_its_mirror_and_
         let (id, now) = (here.id, world.now());
         let change = RepositoryChange { state: Some(state), ..RepositoryChange::default() };
         world
-            .write(move |tx| {
-                Box::pin(async move {
-                    longshore_metadata::repositories::update(tx, id, &change, now).await.map(drop)
-                })
-            })
+            .write(work!(|tx| longshore_metadata::repositories::update(tx, id, &change, now).await.map(drop)))
             .await;
         let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
         assert_eq!(poll(&world, &mirror).await.status, expected);

@@ -3,7 +3,7 @@
 use crate::support::{Ahead, ScriptedRegistry, World};
 use axum::http::Method;
 use jiff::SignedDuration;
-use longshore_metadata::jobs;
+use longshore_metadata::{jobs, work};
 use longshore_model::job::orders;
 use longshore_model::{
     JobId,
@@ -160,7 +160,7 @@ async fn who_has_a_poll_tried_again_at_once_sees_what_has_moved() {
     let moved = corpus::image(77, 1, 100);
     registry.hold("their/app", Some("v007"), &moved);
     let (id, now) = (job.id, world.now());
-    world.write(move |tx| Box::pin(async move { jobs::hasten(tx, id, now).await.map(drop) })).await;
+    world.write(work!(|tx| jobs::hasten(tx, id, now).await.map(drop))).await;
     tried(&world, id, job.attempt).await;
     assert_eq!(world.tag(&here, "v007").await.unwrap().digest, moved.root);
 }

@@ -1,7 +1,7 @@
 //! The scrub: what is damaged comes from where mirrors say that it is.
 
 use crate::support::{ScriptedRegistry, World};
-use longshore_metadata::manifests;
+use longshore_metadata::{manifests, work};
 use longshore_model::job::orders;
 use longshore_model::job::{Cause, Status};
 use longshore_testkit::corpus;
@@ -18,7 +18,7 @@ async fn a_damaged_manifest_is_fetched_again_from_where_a_mirror_brought_it() {
     assert_eq!(world.ended(poll.id).await.status, Status::Done);
 
     let damaged = image.root.clone();
-    world.write(move |tx| Box::pin(async move { manifests::mend(tx, &damaged, b"{}").await })).await;
+    world.write(work!(|tx| manifests::mend(tx, &damaged, b"{}").await)).await;
     let scrub = world.enqueue(orders::scrub(Cause::Schedule, world.now())).await;
     let outcome = world.ended(scrub.id).await.outcome.unwrap_or_default();
     assert!(outcome.starts_with("1 blob or manifest was damaged and fetched again"), "{outcome}");

@@ -299,6 +299,7 @@ async fn end_unreadable(
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use crate::work;
     use crate::{Database, Priority, Vault, conn::change, jobs};
     use jiff::SignedDuration;
     use longshore_model::{
@@ -317,23 +318,25 @@ mod tests {
         let db = Database::open(&url, Vault::from_key([7; 32])).await.unwrap();
         let now = Timestamp::UNIX_EPOCH;
         let (unreadable, behind): (JobId, JobId) = db
-            .write(Priority::Normal, move |tx| {
-                Box::pin(async move {
+            .write(
+                Priority::Normal,
+                work!(|tx| {
                     let unreadable = jobs::enqueue(tx, order(), now).await?;
                     let sql = "UPDATE jobs SET parameters = '{\"later_versions\":\"work\"}'";
                     change!(tx.conn, sql)?;
                     Ok::<_, crate::Error>((unreadable, jobs::enqueue(tx, order(), now).await?))
-                })
-            })
+                }),
+            )
             .await
             .unwrap();
         let claim = async || {
-            db.write(Priority::Normal, move |tx| {
-                Box::pin(async move {
+            db.write(
+                Priority::Normal,
+                work!(|tx| {
                     let lease = SignedDuration::from_secs(60);
                     jobs::claim(tx, &[Action::Scrub], BootId::new(), "here", now, lease, 1).await
-                })
-            })
+                }),
+            )
             .await
             .unwrap()
         };

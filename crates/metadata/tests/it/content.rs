@@ -5,7 +5,7 @@ use crate::scene::{Scene, at, digest, image_json, index_json, put};
 use longshore_metadata::manifests::{DeleteOutcome, ReferrersWanted};
 use longshore_metadata::repositories::Visible;
 use longshore_metadata::uploads::Saved;
-use longshore_metadata::{blobs, manifests, repositories, tags, uploads};
+use longshore_metadata::{blobs, manifests, repositories, tags, uploads, work};
 use longshore_model::{Author, BootId, UploadId};
 use longshore_oci::{Algorithm, Digest, Manifest};
 
@@ -37,10 +37,10 @@ async fn a_blob_is_seen_where_it_is_linked(scene: Scene) {
     let unlinked = blob.clone();
     let touch = async || {
         let (blob, now) = (blob.clone(), at(5));
-        scene.write(move |tx| Box::pin(async move { blobs::touch(tx, dev.id, &blob, now).await })).await
+        scene.write(work!(|tx| blobs::touch(tx, dev.id, &blob, now).await)).await
     };
     assert!(touch().await);
-    assert!(scene.write(move |tx| Box::pin(async move { blobs::unlink(tx, dev.id, &unlinked).await })).await);
+    assert!(scene.write(work!(|tx| blobs::unlink(tx, dev.id, &unlinked).await)).await);
     assert!(!touch().await, "nobody relies on what is gone");
     assert_eq!(blobs::linked(conn, dev.id, &blob).await.unwrap(), None);
 }
@@ -65,7 +65,7 @@ async fn a_blob_of_any_repository_is_seen_where_that_may_be_seen(scene: Scene) {
         assert_eq!(found, (private, public), "{visible:?}");
         assert!(!seen(digest(9, 9)).await, "{visible:?}");
     }
-    scene.write(move |tx| Box::pin(repositories::delete(tx, dev.id, &Author::System, at(1)))).await;
+    scene.write(work!(|tx| repositories::delete(tx, dev.id, &Author::System, at(1)).await)).await;
     let gone = blobs::linked_in_any(&mut scene.read().await, &Visible::Everything, &digest(1, 1)).await;
     assert_eq!(gone.unwrap(), None, "what is deleted is nobody's to read");
 }
@@ -73,13 +73,11 @@ async fn a_blob_of_any_repository_is_seen_where_that_may_be_seen(scene: Scene) {
 async fn an_upload_moves_on_from_where_it_is_alone(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let upload = UploadId::new();
-    scene
-        .write(move |tx| Box::pin(uploads::create(tx, upload, dev.id, Algorithm::Sha256, b"0", at(0))))
-        .await;
+    scene.write(work!(|tx| uploads::create(tx, upload, dev.id, Algorithm::Sha256, b"0", at(0)).await)).await;
     let me = BootId::new();
     let advance = |from, to, state: &'static [u8]| {
         let saved = Saved { from, to, hash_state: state.to_vec(), bookmark: Some(format!("to {to}")) };
-        scene.write(move |tx| Box::pin(async move { uploads::advance(tx, upload, me, &saved, at(1)).await }))
+        scene.write(work!(|tx| uploads::advance(tx, upload, me, &saved, at(1)).await))
     };
     assert!(advance(0, 5, b"5").await);
     assert!(!advance(0, 7, b"7").await, "somebody else has moved it");
@@ -87,21 +85,19 @@ async fn an_upload_moves_on_from_where_it_is_alone(scene: Scene) {
     assert_eq!((found.offset, found.hash_state.as_slice(), found.repository), (5, b"5".as_slice(), dev.id));
     assert_eq!(found.bookmark.as_deref(), Some("to 5"));
     assert_eq!((found.algorithm, found.updated_at), (Algorithm::Sha256, at(1)));
-    scene.write(move |tx| Box::pin(uploads::delete(tx, upload))).await;
+    scene.write(work!(|tx| uploads::delete(tx, upload).await)).await;
     assert!(uploads::get(&mut scene.read().await, upload).await.unwrap().is_none());
 }
 
 async fn an_upload_is_moved_by_the_server_that_has_it_until_its_time_is_over(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let (upload, one, two) = (UploadId::new(), BootId::new(), BootId::new());
-    scene
-        .write(move |tx| Box::pin(uploads::create(tx, upload, dev.id, Algorithm::Sha256, b"0", at(0))))
-        .await;
+    scene.write(work!(|tx| uploads::create(tx, upload, dev.id, Algorithm::Sha256, b"0", at(0)).await)).await;
     let claim =
-        |by, now, until| scene.write(move |tx| Box::pin(uploads::claim(tx, upload, by, at(now), at(until))));
+        |by, now, until| scene.write(work!(|tx| uploads::claim(tx, upload, by, at(now), at(until)).await));
     let advance = |by, from, to| {
         let saved = Saved { from, to, hash_state: b"x".to_vec(), bookmark: None };
-        scene.write(move |tx| Box::pin(async move { uploads::advance(tx, upload, by, &saved, at(1)).await }))
+        scene.write(work!(|tx| uploads::advance(tx, upload, by, &saved, at(1)).await))
     };
     assert!(claim(one, 0, 10).await);
     assert!(!claim(two, 5, 15).await);
@@ -109,11 +105,11 @@ async fn an_upload_is_moved_by_the_server_that_has_it_until_its_time_is_over(sce
     assert!(!advance(two, 0, 5).await);
     assert!(claim(two, 21, 30).await, "who says nothing loses it");
     assert!(!advance(one, 0, 5).await, "whoever lost it can make nothing count");
-    assert!(!scene.write(move |tx| Box::pin(uploads::finish(tx, upload, one))).await);
+    assert!(!scene.write(work!(|tx| uploads::finish(tx, upload, one).await)).await);
     assert!(advance(two, 0, 5).await);
     assert!(claim(one, 22, 40).await, "it was let go with what counted");
-    scene.write(move |tx| Box::pin(uploads::release(tx, upload, one))).await;
-    assert!(scene.write(move |tx| Box::pin(uploads::finish(tx, upload, two))).await);
+    scene.write(work!(|tx| uploads::release(tx, upload, one).await)).await;
+    assert!(scene.write(work!(|tx| uploads::finish(tx, upload, two).await)).await);
 }
 
 async fn a_manifest_is_served_byte_for_byte_where_it_is_linked(scene: Scene) {
@@ -154,11 +150,11 @@ async fn semantics_08_a_tree_goes_whole_and_costs_no_byte(scene: Scene) {
     let (amd64, arm64) = (scene.image(&dev, 1).await, scene.image(&dev, 2).await);
     let index = digest(3, 0);
     let (text, stored) = (index_json(&[(&amd64, "amd64"), (&arm64, "arm64")]), index.clone());
-    scene.write(move |tx| Box::pin(async move { put(tx, dev.id, &stored, &text).await })).await;
+    scene.write(work!(|tx| put(tx, dev.id, &stored, &text).await)).await;
 
     let link = || {
         let root = index.clone();
-        scene.write(move |tx| Box::pin(async move { manifests::link_tree(tx, dev.id, qa.id, &root).await }))
+        scene.write(work!(|tx| manifests::link_tree(tx, dev.id, qa.id, &root).await))
     };
     let outcome = link().await;
     assert_eq!((outcome.manifests, outcome.blobs), (3, 4));
@@ -183,14 +179,12 @@ async fn a_tree_names_a_manifest_before_what_it_needs(scene: Scene) {
         (root.clone(), index_json(&[(&deep, "amd64"), (&inner, "arm64")])),
     ];
     scene
-        .write(move |tx| {
-            Box::pin(async move {
-                for (digest, text) in &texts {
-                    put(tx, dev.id, digest, text).await?;
-                }
-                Ok(())
-            })
-        })
+        .write(work!(|tx| {
+            for (digest, text) in &texts {
+                put(tx, dev.id, digest, text).await?;
+            }
+            Ok(())
+        }))
         .await;
     let tree = manifests::tree(&mut scene.read().await, &root).await.unwrap();
     let place =
@@ -223,14 +217,12 @@ async fn semantics_43_tagged_images_that_lack_foreign_layers_are_found_through_t
     for repository in [dev.id, qa.id] {
         let texts = texts.clone();
         scene
-            .write(move |tx| {
-                Box::pin(async move {
-                    for (digest, text) in &texts {
-                        put(tx, repository, digest, text).await?;
-                    }
-                    Ok(())
-                })
-            })
+            .write(work!(|tx| {
+                for (digest, text) in &texts {
+                    put(tx, repository, digest, text).await?;
+                }
+                Ok(())
+            }))
             .await;
     }
     for (tag, digest) in [("one", &whole), ("two", &single), ("three", &index)] {
@@ -246,12 +238,10 @@ async fn semantics_43_tagged_images_that_lack_foreign_layers_are_found_through_t
     assert_eq!(lacking().await, expected);
     let came_to = |repository| {
         let base = base.clone();
-        scene.write(move |tx| {
-            Box::pin(async move {
-                blobs::record(tx, &base, 100, &format!("blobs/{base}"), at(0)).await?;
-                blobs::link(tx, repository, &base, at(0)).await
-            })
-        })
+        scene.write(work!(|tx| {
+            blobs::record(tx, &base, 100, &format!("blobs/{base}"), at(0)).await?;
+            blobs::link(tx, repository, &base, at(0)).await
+        }))
     };
     came_to(qa.id).await;
     assert_eq!(lacking().await, expected, "another repository's blobs are not this one's");
@@ -264,7 +254,7 @@ async fn referrers_are_found_by_subject_and_type(scene: Scene) {
     let image = scene.image(&dev, 1).await;
     let referrer = digest(9, 0);
     let (text, stored) = (image_json(&digest(1, 1), &digest(1, 2), Some(&image)), referrer.clone());
-    scene.write(move |tx| Box::pin(async move { put(tx, dev.id, &stored, &text).await })).await;
+    scene.write(work!(|tx| put(tx, dev.id, &stored, &text).await)).await;
     let conn = &mut scene.read().await;
     let found = manifests::referrers(conn, dev.id, &image, None).await.unwrap();
     assert_eq!(found.len(), 1);
@@ -285,7 +275,7 @@ async fn referrers_come_in_pages_of_so_many_entries_and_bytes(scene: Scene) {
     let text = image_json(&digest(1, 1), &digest(1, 2), Some(&image));
     for seed in 10..15 {
         let (text, stored) = (text.clone(), digest(seed, 0));
-        scene.write(move |tx| Box::pin(async move { put(tx, dev.id, &stored, &text).await })).await;
+        scene.write(work!(|tx| put(tx, dev.id, &stored, &text).await)).await;
     }
     let page = async |after: Option<Digest>, count, bytes| {
         let after = after.as_ref().map(Digest::as_str);
@@ -313,9 +303,7 @@ async fn deleting_a_manifest_takes_its_tags(scene: Scene) {
     scene.push(&dev, "2", &other).await;
     let delete = || {
         let (repository, digest) = (dev.clone(), image.clone());
-        scene.write(move |tx| {
-            Box::pin(async move { manifests::delete(tx, &repository, &digest, &Author::System, at(2)).await })
-        })
+        scene.write(work!(|tx| manifests::delete(tx, &repository, &digest, &Author::System, at(2)).await))
     };
     assert_eq!(delete().await, DeleteOutcome::Deleted);
     assert_eq!(delete().await, DeleteOutcome::Missing);

@@ -2,7 +2,7 @@
 
 use crate::on_both;
 use crate::scene::{Scene, at};
-use longshore_metadata::{epoch, repositories, settings};
+use longshore_metadata::{epoch, repositories, settings, work};
 
 on_both! {
     semantics_29_the_epoch_only_ever_grows,
@@ -14,7 +14,7 @@ on_both! {
 async fn semantics_29_the_epoch_only_ever_grows(scene: Scene) {
     assert_eq!(epoch::get(&mut scene.read().await).await.unwrap(), 0);
     for (beyond, expected) in [(0, 1), (0, 2), (1, 3), (10, 11), (10, 12)] {
-        let advanced = scene.write(move |tx| Box::pin(epoch::advance(tx, beyond))).await;
+        let advanced = scene.write(work!(|tx| epoch::advance(tx, beyond).await)).await;
         assert_eq!(advanced, expected);
         assert_eq!(epoch::get(&mut scene.read().await).await.unwrap(), expected);
     }
@@ -22,9 +22,9 @@ async fn semantics_29_the_epoch_only_ever_grows(scene: Scene) {
 
 async fn a_backup_says_so_until_it_serves(scene: Scene) {
     assert_eq!(epoch::backup_made_at(&mut scene.read().await).await.unwrap(), None);
-    scene.write(|tx| Box::pin(epoch::mark_backup(tx, at(7)))).await;
+    scene.write(work!(|tx| epoch::mark_backup(tx, at(7)).await)).await;
     assert_eq!(epoch::backup_made_at(&mut scene.read().await).await.unwrap(), Some(at(7)));
-    scene.write(|tx| Box::pin(epoch::unmark_backup(tx))).await;
+    scene.write(work!(|tx| epoch::unmark_backup(tx).await)).await;
     assert_eq!(epoch::backup_made_at(&mut scene.read().await).await.unwrap(), None);
 }
 
@@ -45,20 +45,18 @@ async fn a_snapshot_stays_at_its_instant(scene: Scene) {
 
 async fn only_what_changed_something_counts_as_a_change(scene: Scene) {
     let before = scene.db.changes_made();
-    scene.write(|tx| Box::pin(settings::remove(tx, "nothing"))).await;
-    scene.write(|tx| Box::pin(epoch::advance(tx, 0))).await;
+    scene.write(work!(|tx| settings::remove(tx, "nothing").await)).await;
+    scene.write(work!(|tx| epoch::advance(tx, 0).await)).await;
     assert_eq!(scene.db.changes_made(), before);
-    scene.write(|tx| Box::pin(settings::put(tx, "something", "new"))).await;
+    scene.write(work!(|tx| settings::put(tx, "something", "new").await)).await;
     assert_eq!(scene.db.changes_made(), before + 1);
     let failed = scene
-        .try_write(|tx| {
-            Box::pin(async move {
-                settings::put(tx, "something", "else").await?;
-                Err::<(), _>(longshore_metadata::Error::NoFile)
-            })
-        })
+        .try_write(work!(|tx| {
+            settings::put(tx, "something", "else").await?;
+            Err::<(), _>(longshore_metadata::Error::NoFile)
+        }))
         .await;
     assert!(failed.is_err());
-    scene.write(|tx| Box::pin(settings::remove(tx, "nothing"))).await;
+    scene.write(work!(|tx| settings::remove(tx, "nothing").await)).await;
     assert_eq!(scene.db.changes_made(), before + 1);
 }

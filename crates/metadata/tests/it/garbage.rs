@@ -4,7 +4,7 @@ use crate::on_both;
 use crate::scene::{Scene, at, digest, index_json, order, put};
 use longshore_metadata::garbage::{self, Cutoffs, Kind, Standing};
 use longshore_metadata::jobs::NewJob;
-use longshore_metadata::{blobs, jobs, manifests, repositories, undo};
+use longshore_metadata::{blobs, jobs, manifests, repositories, undo, work};
 use longshore_model::job::{Cause, Parameters};
 use longshore_model::{Author, RepositoryId};
 use longshore_oci::Digest;
@@ -34,18 +34,14 @@ async fn unlink_loose(scene: &Scene, repository: RepositoryId, cutoffs: Cutoffs)
     let conn = &mut scene.read().await;
     let behind = garbage::loose_blobs_behind(conn, repository, &cutoffs, &[], None, 100).await.unwrap();
     let loose = behind.loose.clone();
-    let unlink = scene.write(move |tx| {
-        Box::pin(async move { garbage::unlink_loose_blobs(tx, repository, &cutoffs, &loose).await })
-    });
+    let unlink = scene.write(work!(|tx| garbage::unlink_loose_blobs(tx, repository, &cutoffs, &loose).await));
     assert_eq!(unlink.await, behind.loose.len() as u64);
     behind.loose
 }
 
 async fn unlink(scene: &Scene, repository: RepositoryId, manifest: &Digest) {
     let manifest = manifest.clone();
-    let unlink = scene.write(move |tx| {
-        Box::pin(async move { garbage::unlink_manifest(tx, repository, &manifest).await.map(drop) })
-    });
+    let unlink = scene.write(work!(|tx| garbage::unlink_manifest(tx, repository, &manifest).await.map(drop)));
     unlink.await;
 }
 
@@ -59,12 +55,16 @@ async fn end_jobs(scene: &Scene) {
     for claim in scene.claim(10, 100).await {
         let id = claim.job.id;
         scene
-            .write(move |tx| {
-                Box::pin(async move {
-                    jobs::finish(tx, id, claim.epoch, longshore_model::job::Status::Done, None, None, at(10))
-                        .await
-                })
-            })
+            .write(work!(|tx| jobs::finish(
+                tx,
+                id,
+                claim.epoch,
+                longshore_model::job::Status::Done,
+                None,
+                None,
+                at(10)
+            )
+            .await))
             .await;
     }
 }
@@ -96,11 +96,7 @@ async fn semantics_23_what_was_deleted_by_its_digest_stays_only_as_long_as_a_tag
     end_jobs(&scene).await;
     for digest in [tagged.clone(), loose.clone()] {
         let dev = dev.clone();
-        scene
-            .write(move |tx| {
-                Box::pin(async move { manifests::delete(tx, &dev, &digest, &Author::System, at(20)).await })
-            })
-            .await;
+        scene.write(work!(|tx| manifests::delete(tx, &dev, &digest, &Author::System, at(20)).await)).await;
     }
     let rootless = async |untagged: i64, undo: i64| {
         let cutoffs = Cutoffs { untagged: Some(at(untagged)), ..before(undo) };
@@ -149,17 +145,15 @@ async fn semantics_23_what_no_repository_has_is_forgotten_and_its_bytes_condemne
     assert_eq!((manifests.len(), blobs.iter().map(|(_, size)| size).sum::<u64>()), (1, 110));
     let forget = async |cutoffs: Cutoffs| {
         let (manifests, blobs) = (manifests.clone(), blobs.clone());
-        let forget = scene.write(move |tx| {
-            Box::pin(async move {
-                for (manifest, _) in &manifests {
-                    garbage::forget_manifest(tx, manifest, &cutoffs).await?;
-                }
-                for (blob, _) in &blobs {
-                    garbage::condemn_blob(tx, blob, &cutoffs).await?;
-                }
-                Ok(())
-            })
-        });
+        let forget = scene.write(work!(|tx| {
+            for (manifest, _) in &manifests {
+                garbage::forget_manifest(tx, manifest, &cutoffs).await?;
+            }
+            for (blob, _) in &blobs {
+                garbage::condemn_blob(tx, blob, &cutoffs).await?;
+            }
+            Ok(())
+        }));
         forget.await;
     };
     forget(before(0)).await;
@@ -171,7 +165,7 @@ async fn semantics_23_what_no_repository_has_is_forgotten_and_its_bytes_condemne
     assert_eq!(condemned.iter().map(|blob| blob.size).sum::<u64>(), 110);
     let location = condemned[0].location.clone();
     assert!(!garbage::is_used(conn, &location).await.unwrap());
-    scene.write(move |tx| Box::pin(async move { garbage::spare(tx, &location).await })).await;
+    scene.write(work!(|tx| garbage::spare(tx, &location).await)).await;
     assert_eq!(garbage::condemned(conn, 10).await.unwrap().len(), 1);
     // Pushed again, it is a blob as any other.
     scene.image(&dev, 1).await;
@@ -194,7 +188,7 @@ async fn semantics_23_what_a_poll_has_brought_stays_until_it_ends_however_long_t
         scheduled_at: at(1),
         retries: 9,
     };
-    scene.write(move |tx| Box::pin(async move { jobs::enqueue(tx, poll, at(1)).await.map(drop) })).await;
+    scene.write(work!(|tx| jobs::enqueue(tx, poll, at(1)).await.map(drop))).await;
     // Days later it still brings in what comes last.
     let days = 3 * 86_400;
     let found = async |repository| {
@@ -217,20 +211,16 @@ async fn semantics_23_a_deleted_repository_is_emptied_and_its_name_free(scene: S
     let image = scene.image(&dev, 1).await;
     scene.push(&dev, "1.0", &image).await;
     let id = dev.id;
-    scene.write(move |tx| Box::pin(repositories::delete(tx, id, &Author::System, at(3)))).await;
+    scene.write(work!(|tx| repositories::delete(tx, id, &Author::System, at(3)).await)).await;
     assert_eq!(garbage::next_repository(&mut scene.read().await, None).await.unwrap(), Some(id));
     assert_eq!(garbage::next_repository(&mut scene.read().await, Some(id)).await.unwrap(), None);
-    let standing =
-        async || scene.write(move |tx| Box::pin(async move { garbage::standing(tx, id).await })).await;
+    let standing = async || scene.write(work!(|tx| garbage::standing(tx, id).await)).await;
     assert_eq!(standing().await, Standing::Deleted(at(3)));
-    let purge = async || scene.write(move |tx| Box::pin(async move { garbage::purge(tx, id).await })).await;
-    scene.write(move |tx| Box::pin(garbage::begin_purge(tx, id))).await;
+    let purge = async || scene.write(work!(|tx| garbage::purge(tx, id).await)).await;
+    scene.write(work!(|tx| garbage::begin_purge(tx, id).await)).await;
     assert_eq!(standing().await, Standing::Purged);
     let again = scene.repository("dev/app").await;
-    assert!(
-        !scene.write(move |tx| Box::pin(undo::restore_repository(tx, id, at(4)))).await,
-        "it is too late"
-    );
+    assert!(!scene.write(work!(|tx| undo::restore_repository(tx, id, at(4)).await)).await, "it is too late");
     let mut manifests = 0;
     while standing().await != Standing::Gone {
         manifests += purge().await.manifests;
@@ -248,12 +238,11 @@ async fn semantics_23_an_index_goes_before_what_it_names(scene: Scene) {
     let (index, id) = (digest(3, 0), dev.id);
     let text = index_json(&[(&arm, "arm64"), (&amd, "amd64")]);
     let put_index = index.clone();
-    scene.write(move |tx| Box::pin(async move { put(tx, id, &put_index, &text).await })).await;
+    scene.write(work!(|tx| put(tx, id, &put_index, &text).await)).await;
     let mut all = vec![arm.clone(), amd.clone(), index.clone()];
     all.sort();
     assert_eq!(rootless_of(&scene, id, &before(5)).await, all);
-    let mut gone =
-        scene.write(move |tx| Box::pin(async move { garbage::unlink_manifest(tx, id, &arm).await })).await;
+    let mut gone = scene.write(work!(|tx| garbage::unlink_manifest(tx, id, &arm).await)).await;
     gone.sort();
     assert_eq!(gone.len(), 2, "what the repository has it has whole");
     assert!(gone.contains(&index));
@@ -276,7 +265,7 @@ async fn semantics_23_what_a_waiting_job_is_about_has_a_root_whatever_else_waits
         repository: Some(dev.id),
         ..order(None, 1)
     };
-    scene.write(move |tx| Box::pin(async move { jobs::enqueue(tx, follow, at(1)).await.map(drop) })).await;
+    scene.write(work!(|tx| jobs::enqueue(tx, follow, at(1)).await.map(drop))).await;
     assert_eq!(rootless_of(&scene, dev.id, &before(5)).await, NONE);
     end_jobs(&scene).await;
     assert_eq!(rootless_of(&scene, dev.id, &before(5)).await.len(), 2);

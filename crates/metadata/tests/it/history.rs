@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use longshore_metadata::deliveries::{self, Delivery, DeliveryTarget};
 use longshore_metadata::history::{self, Keep, Kind};
 use longshore_metadata::verdicts::{self, VerdictRow};
-use longshore_metadata::{jobs, undo};
+use longshore_metadata::{jobs, undo, work};
 use longshore_model::job::{Level, Status};
 use longshore_model::tag::AnswerResult;
 use longshore_model::{Message, PolicyId, PolicyKind, RemoteId, Repository, Revision};
@@ -42,8 +42,7 @@ async fn prune(scene: &Scene, kind: Kind, keep: Keep, now: i64) -> usize {
     loop {
         let old = history::old(conn, kind, &bounds, after.as_ref(), 2).await.unwrap();
         let (keys, limits) = (old.beyond.clone(), bounds.clone());
-        let forget =
-            scene.write(move |tx| Box::pin(async move { history::forget(tx, kind, &limits, &keys).await }));
+        let forget = scene.write(work!(|tx| history::forget(tx, kind, &limits, &keys).await));
         assert!(forget.await <= old.beyond.len());
         found += old.beyond.len();
         after = old.next;
@@ -56,9 +55,8 @@ async fn prune(scene: &Scene, kind: Kind, keep: Keep, now: i64) -> usize {
 async fn end(scene: &Scene, limit: i64) {
     for claim in scene.claim(10, limit).await {
         let (job, epoch) = (claim.job.id, claim.epoch);
-        let finish = scene.write(move |tx| {
-            Box::pin(async move { jobs::finish(tx, job, epoch, Status::Done, None, None, at(9)).await })
-        });
+        let finish =
+            scene.write(work!(|tx| jobs::finish(tx, job, epoch, Status::Done, None, None, at(9)).await));
         finish.await;
     }
 }
@@ -66,9 +64,7 @@ async fn end(scene: &Scene, limit: i64) {
 async fn old_jobs_are_forgotten_with_their_logs_by_age_or_by_number(scene: Scene) {
     for _ in 0..5 {
         let job = scene.enqueue(None, 0).await;
-        let log = scene.write(move |tx| {
-            Box::pin(async move { jobs::log(tx, job, &[(Level::Info, words("x"))], at(1)).await })
-        });
+        let log = scene.write(work!(|tx| jobs::log(tx, job, &[(Level::Info, words("x"))], at(1)).await));
         log.await;
     }
     end(&scene, 4).await;
@@ -83,10 +79,10 @@ async fn old_jobs_are_forgotten_with_their_logs_by_age_or_by_number(scene: Scene
 async fn a_part_is_remembered_until_the_whole_has_ended(scene: Scene) {
     let whole = scene.enqueue(None, 99).await;
     let part = jobs::NewJob { parent: Some(whole), ..crate::scene::order(None, 0) };
-    scene.write(move |tx| Box::pin(async move { jobs::enqueue(tx, part, at(0)).await })).await;
+    scene.write(work!(|tx| jobs::enqueue(tx, part, at(0)).await)).await;
     end(&scene, 1).await;
     assert_eq!(prune(&scene, Kind::Jobs, AGE, 9 * DAY).await, 0);
-    scene.write(move |tx| Box::pin(async move { jobs::cancel(tx, whole, at(10)).await })).await;
+    scene.write(work!(|tx| jobs::cancel(tx, whole, at(10)).await)).await;
     assert_eq!(prune(&scene, Kind::Jobs, AGE, 9 * DAY).await, 2);
 }
 
@@ -139,7 +135,7 @@ async fn of_old_verdicts_those_on_what_tags_point_to_stay(scene: Scene) {
             job: None,
             at: at(1),
         };
-        scene.write(move |tx| Box::pin(async move { verdicts::record(tx, &row).await })).await;
+        scene.write(work!(|tx| verdicts::record(tx, &row).await)).await;
         revisions.push(revision);
     }
     assert_eq!(prune(&scene, Kind::Verdicts, AGE, 3 * DAY).await, 0, "evaluations wait");
@@ -164,7 +160,7 @@ async fn deliver(scene: &Scene, from: &Repository, seed: u8, target: &DeliveryTa
         at: at(1),
         job: None,
     };
-    scene.write(move |tx| Box::pin(async move { deliveries::record(tx, &delivery).await })).await;
+    scene.write(work!(|tx| deliveries::record(tx, &delivery).await)).await;
 }
 
 async fn of_old_deliveries_the_last_to_each_place_stay_as_long_as_the_image_does(scene: Scene) {

@@ -4,7 +4,7 @@ use crate::on_both;
 use crate::scene::{LEASE, Scene, at, order, words};
 use longshore_metadata::jobs::{self, CancelOutcome, NewJob};
 use longshore_metadata::repositories::Visible;
-use longshore_metadata::{Change, Error, Tx, settings};
+use longshore_metadata::{Change, Error, Tx, settings, work};
 use longshore_model::job::{Action, JobFilter, Level, Progress, Status};
 use longshore_model::policy::Baseline;
 use longshore_model::stored::Job;
@@ -37,13 +37,11 @@ async fn get(scene: &Scene, job: JobId) -> longshore_model::stored::Job {
 async fn finish(scene: &Scene, claim: &jobs::Claim, status: Status) -> Result<(), Error> {
     let (job, epoch) = (claim.job.id, claim.epoch);
     scene
-        .try_write(move |tx| {
-            Box::pin(async move {
-                // Its effect, which must not stay when the lease is lost.
-                settings::put(tx, &format!("effect of {job} {epoch}"), "done").await?;
-                jobs::finish(tx, job, epoch, status, Some(&words("moved")), None, at(9)).await
-            })
-        })
+        .try_write(work!(|tx| {
+            // Its effect, which must not stay when the lease is lost.
+            settings::put(tx, &format!("effect of {job} {epoch}"), "done").await?;
+            jobs::finish(tx, job, epoch, status, Some(&words("moved")), None, at(9)).await
+        }))
         .await
 }
 
@@ -59,13 +57,13 @@ async fn retry_later(
 }
 
 async fn release_expired(scene: &Scene, second: i64) -> u64 {
-    scene.write(move |tx| Box::pin(jobs::release_expired(tx, at(second)))).await
+    scene.write(work!(|tx| jobs::release_expired(tx, at(second)).await)).await
 }
 
 /// Lets the lease of a claim end: on PostgreSQL it goes by the database's own clock.
 async fn lapse(scene: &Scene, job: JobId, epoch: i64) {
     let past = -(LEASE + LEASE);
-    assert!(scene.write(move |tx| Box::pin(jobs::renew(tx, job, epoch, at(0), past))).await);
+    assert!(scene.write(work!(|tx| jobs::renew(tx, job, epoch, at(0), past).await)).await);
 }
 
 fn ids(claims: &[jobs::Claim]) -> Vec<JobId> {
@@ -102,14 +100,12 @@ async fn two_jobs_with_one_serial_key_never_run_at_once(scene: Scene) {
 async fn many_workers_get_each_job_once_and_keep_serial_keys_apart(scene: Scene) {
     let orders: Vec<_> = (0..60).map(|number| order(Some(&format!("key {}", number % 5)), 0)).collect();
     scene
-        .write(move |tx| {
-            Box::pin(async move {
-                for order in orders {
-                    jobs::enqueue(tx, order, at(0)).await?;
-                }
-                Ok(())
-            })
-        })
+        .write(work!(|tx| {
+            for order in orders {
+                jobs::enqueue(tx, order, at(0)).await?;
+            }
+            Ok(())
+        }))
         .await;
     let work = |scene: &Scene| {
         let db = scene.db.clone();
@@ -170,19 +166,17 @@ async fn semantics_25_a_lost_lease_commits_nothing(scene: Scene) {
 
     let epoch = old.epoch;
     let fenced = scene
-        .try_write(move |tx| {
-            Box::pin(async move {
-                settings::put(tx, "effect of the old worker", "done").await?;
-                jobs::fence(tx, job, epoch).await
-            })
-        })
+        .try_write(work!(|tx| {
+            settings::put(tx, "effect of the old worker", "done").await?;
+            jobs::fence(tx, job, epoch).await
+        }))
         .await;
     assert!(matches!(fenced, Err(Error::LeaseLost(_))), "{fenced:?}");
     assert!(matches!(finish(&scene, &old, Status::Done).await, Err(Error::LeaseLost(_))));
-    let renewed = scene.write(move |tx| Box::pin(jobs::renew(tx, job, epoch, at(62), LEASE))).await;
+    let renewed = scene.write(work!(|tx| jobs::renew(tx, job, epoch, at(62), LEASE).await)).await;
     assert!(!renewed);
     let put_back =
-        scene.try_write(move |tx| Box::pin(retry_later(tx, job, epoch, at(70), "late", at(62)))).await;
+        scene.try_write(work!(|tx| retry_later(tx, job, epoch, at(70), "late", at(62)).await)).await;
     assert!(matches!(put_back, Err(Error::LeaseLost(_))));
 
     let conn = &mut scene.read().await;
@@ -197,7 +191,7 @@ async fn a_lease_that_is_renewed_is_not_given_away(scene: Scene) {
     let job = scene.enqueue(None, 0).await;
     let claim = scene.claim(0, 1).await.remove(0);
     let epoch = claim.epoch;
-    assert!(scene.write(move |tx| Box::pin(jobs::renew(tx, job, epoch, at(50), LEASE))).await);
+    assert!(scene.write(work!(|tx| jobs::renew(tx, job, epoch, at(50), LEASE).await)).await);
     assert_eq!(release_expired(&scene, 100).await, 0);
     if scene.db.kind() == "PostgreSQL" {
         lapse(&scene, job, epoch).await;
@@ -218,7 +212,7 @@ async fn semantics_25_servers_that_share_a_database_go_by_its_clock_for_leases(s
 async fn a_job_that_shall_stop_is_not_taken_up_again_after_its_lease(scene: Scene) {
     let job = scene.enqueue(None, 0).await;
     let claim = scene.claim(0, 1).await.remove(0);
-    let asked = scene.write(move |tx| Box::pin(jobs::cancel(tx, job, at(1)))).await;
+    let asked = scene.write(work!(|tx| jobs::cancel(tx, job, at(1)).await)).await;
     assert_eq!(asked, CancelOutcome::Requested);
     lapse(&scene, job, claim.epoch).await;
     // Its server is gone before it could stop.
@@ -234,12 +228,12 @@ async fn a_start_frees_what_other_starts_held(scene: Scene) {
     let boot = BootId::new();
     // SQLite has one server, and this is its start; on PostgreSQL the other may live.
     let is_alone = scene.db.kind() == "SQLite";
-    let freed = scene.write(move |tx| Box::pin(jobs::release_all(tx, boot, at(1)))).await;
+    let freed = scene.write(work!(|tx| jobs::release_all(tx, boot, at(1)).await)).await;
     assert_eq!(freed, u64::from(is_alone));
     if !is_alone {
         lapse(&scene, job, claim.epoch).await;
     }
-    let freed_later = scene.write(move |tx| Box::pin(jobs::release_all(tx, boot, at(61)))).await;
+    let freed_later = scene.write(work!(|tx| jobs::release_all(tx, boot, at(61)).await)).await;
     assert_eq!(freed + freed_later, 1);
     assert!(matches!(finish(&scene, &claim, Status::Done).await, Err(Error::LeaseLost(_))));
     assert_eq!(get(&scene, job).await.status, Status::Waiting);
@@ -249,7 +243,7 @@ async fn a_job_is_tried_again_when_its_time_has_come(scene: Scene) {
     let job = scene.enqueue(None, 0).await;
     let claim = scene.claim(0, 1).await.remove(0);
     let epoch = claim.epoch;
-    scene.write(move |tx| Box::pin(retry_later(tx, job, epoch, at(30), "busy", at(1)))).await;
+    scene.write(work!(|tx| retry_later(tx, job, epoch, at(30), "busy", at(1)).await)).await;
     let waiting = get(&scene, job).await;
     assert_eq!((waiting.status, waiting.retries_left, waiting.scheduled_at), (Status::Waiting, 2, at(30)));
     assert_eq!(waiting.error, Some(words("busy")));
@@ -262,7 +256,7 @@ async fn a_job_is_tried_again_when_its_time_has_come(scene: Scene) {
 async fn a_waiting_job_is_canceled_at_once_and_a_running_one_is_asked(scene: Scene) {
     let (running, waiting) = (scene.enqueue(None, 0).await, scene.enqueue(None, 5).await);
     let claim = scene.claim(0, 1).await.remove(0);
-    let cancel = |job| scene.write(move |tx| Box::pin(jobs::cancel(tx, job, at(1))));
+    let cancel = |job| scene.write(work!(|tx| jobs::cancel(tx, job, at(1)).await));
     assert_eq!(cancel(waiting).await, CancelOutcome::Canceled);
     assert_eq!(cancel(running).await, CancelOutcome::Requested);
     assert_eq!(cancel(JobId::new()).await, CancelOutcome::Ended);
@@ -280,14 +274,12 @@ async fn progress_and_log_are_kept(scene: Scene) {
     let half =
         Progress { tags_done: 1, tags_total: 2, bytes_done: 5_000_000_000, bytes_total: 10_000_000_000 };
     scene
-        .write(move |tx| {
-            Box::pin(async move {
-                jobs::progress(tx, job, epoch, &half, at(1)).await?;
-                let lines = [(Level::Info, words("begun")), (Level::Warn, words("slow"))];
-                jobs::log(tx, job, &lines, at(1)).await?;
-                jobs::log(tx, job, &[(Level::Error, words("broken"))], at(2)).await
-            })
-        })
+        .write(work!(|tx| {
+            jobs::progress(tx, job, epoch, &half, at(1)).await?;
+            let lines = [(Level::Info, words("begun")), (Level::Warn, words("slow"))];
+            jobs::log(tx, job, &lines, at(1)).await?;
+            jobs::log(tx, job, &[(Level::Error, words("broken"))], at(2)).await
+        }))
         .await;
     assert_eq!(get(&scene, job).await.progress, half);
     let conn = &mut scene.read().await;
@@ -303,7 +295,7 @@ async fn a_log_that_is_full_counts_what_is_left_out_and_still_takes_errors(scene
     let job = scene.enqueue(None, 0).await;
     let write = async |level: Level, text: &'static str, count: usize| {
         let lines = vec![(level, words(text)); count];
-        scene.write(move |tx| Box::pin(async move { jobs::log(tx, job, &lines, at(1)).await })).await;
+        scene.write(work!(|tx| jobs::log(tx, job, &lines, at(1)).await)).await;
     };
     let left_out = |count| (Level::Warn, Message::from(JobMessage::LinesLeftOut { count }));
     let end = async |after: i64| {
@@ -339,14 +331,12 @@ async fn parts_belong_to_their_job(scene: Scene) {
         orders.push(part);
     }
     scene
-        .write(move |tx| {
-            Box::pin(async move {
-                for order in orders {
-                    jobs::enqueue(tx, order, at(0)).await?;
-                }
-                Ok(())
-            })
-        })
+        .write(work!(|tx| {
+            for order in orders {
+                jobs::enqueue(tx, order, at(0)).await?;
+            }
+            Ok(())
+        }))
         .await;
     let parts = jobs::children(&mut scene.read().await, parent).await.unwrap();
     assert_eq!(parts.len(), 2);
@@ -369,7 +359,7 @@ async fn jobs_are_listed_newest_first_and_by_filter(scene: Scene) {
     of_policy.policy = Some(policy);
     of_policy.repository = Some(repository.id);
     let first = scene.enqueue(None, 0).await;
-    let second = scene.write(move |tx| Box::pin(jobs::enqueue(tx, of_policy, at(0)))).await;
+    let second = scene.write(work!(|tx| jobs::enqueue(tx, of_policy, at(0)).await)).await;
     let image = scene.image(&repository, 1).await;
     scene.push(&repository, "1", &image).await;
 
@@ -411,13 +401,11 @@ async fn polls_of_many_mirrors_become_parts_with_a_few_statements(scene: Scene) 
     let ids: Vec<PolicyId> = mirrors.iter().map(|mirror| mirror.common.id).collect();
     let whole = scene.enqueue(None, 0).await;
     let adopted = scene
-        .write(move |tx| {
-            Box::pin(async move {
-                let adopted = jobs::adopt_polls(tx, whole, &ids, at(1)).await?;
-                jobs::enqueue_polls(tx, whole, &orders, at(1)).await?;
-                Ok(adopted)
-            })
-        })
+        .write(work!(|tx| {
+            let adopted = jobs::adopt_polls(tx, whole, &ids, at(1)).await?;
+            jobs::enqueue_polls(tx, whole, &orders, at(1)).await?;
+            Ok(adopted)
+        }))
         .await;
     assert_eq!(adopted, [mirrors[0].common.id]);
     let parts = jobs::children(&mut scene.read().await, whole).await.unwrap();
@@ -446,12 +434,10 @@ async fn who_reads_that_a_job_has_ended_sees_what_its_end_gave_rise_to(scene: Sc
             let claim = scene.claim(number, 1).await.remove(0);
             let (job, epoch, next) = (claim.job.id, claim.epoch, order(None, number + 1));
             scene
-                .write(move |tx| {
-                    Box::pin(async move {
-                        jobs::enqueue(tx, next, at(number)).await?;
-                        jobs::finish(tx, job, epoch, Status::Done, None, None, at(number)).await
-                    })
-                })
+                .write(work!(|tx| {
+                    jobs::enqueue(tx, next, at(number)).await?;
+                    jobs::finish(tx, job, epoch, Status::Done, None, None, at(number)).await
+                }))
                 .await;
         }
     };

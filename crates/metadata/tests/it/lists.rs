@@ -3,7 +3,7 @@
 use crate::on_both;
 use crate::scene::{Scene, at};
 use longshore_metadata::repositories::{self, Visible};
-use longshore_metadata::{Error, accounts, activity, jobs, tags};
+use longshore_metadata::{Error, accounts, activity, jobs, tags, work};
 use longshore_model::repository::{RepositoryChange, RepositoryFilter};
 use longshore_model::{Author, Cursor, Page, PageRequest, RepositoryState, Total, Visibility};
 use longshore_oci::RepositoryName;
@@ -171,9 +171,7 @@ async fn repositories_are_filtered(scene: Scene) {
     scene.repository("dev/app").await;
     let other = scene.repository("qa/app-two").await;
     let change = RepositoryChange { state: Some(RepositoryState::ReadOnly), ..Default::default() };
-    scene
-        .write(move |tx| Box::pin(async move { repositories::update(tx, other.id, &change, at(1)).await }))
-        .await;
+    scene.write(work!(|tx| repositories::update(tx, other.id, &change, at(1)).await)).await;
     let all = &Visible::Everything;
     let search = |text: &str| RepositoryFilter { search: Some(text.to_owned()), ..Default::default() };
     assert_eq!(names(&scene, all, search("APP")).await.len(), 2);
@@ -189,18 +187,15 @@ async fn a_deleted_repository_is_gone_and_its_name_reserved(scene: Scene) {
     let image = scene.image(&dev, 1).await;
     scene.push(&dev, "1", &image).await;
     let id = dev.id;
-    scene.write(move |tx| Box::pin(repositories::delete(tx, id, &Author::System, at(1)))).await;
+    scene.write(work!(|tx| repositories::delete(tx, id, &Author::System, at(1)).await)).await;
     let conn = &mut scene.read().await;
     assert_eq!(repositories::find(conn, &dev.name).await.unwrap(), None);
     assert_eq!(repositories::get(conn, dev.id).await.unwrap(), None);
     assert_eq!(repositories::counts(conn).await.unwrap(), (0, 0));
     assert!(names(&scene, &Visible::Everything, RepositoryFilter::default()).await.is_empty());
     let again = dev.name.clone();
-    let made = scene
-        .try_write(move |tx| {
-            Box::pin(async move { repositories::create(tx, &again, &Default::default(), at(2)).await })
-        })
-        .await;
+    let made =
+        scene.try_write(work!(|tx| repositories::create(tx, &again, &Default::default(), at(2)).await)).await;
     assert!(matches!(made, Err(longshore_metadata::Error::Exists { .. })), "{made:?}");
 }
 
@@ -227,7 +222,7 @@ async fn changes_of_settings_leave_the_rest(scene: Scene) {
         ..Default::default()
     };
     let id = dev.id;
-    scene.write(move |tx| Box::pin(async move { repositories::update(tx, id, &change, at(1)).await })).await;
+    scene.write(work!(|tx| repositories::update(tx, id, &change, at(1)).await)).await;
     let conn = &mut scene.read().await;
     let changed = repositories::find(conn, &dev.name).await.unwrap().unwrap();
     let expected = longshore_model::Repository {

@@ -4,7 +4,7 @@ use crate::on_both;
 use crate::scene::{Scene, at, digest, name, vault, words};
 use longshore_metadata::pull_mirrors::BaselineTag;
 use longshore_metadata::remotes::{self, OwnerFilter, SecretChange};
-use longshore_metadata::{Error, Vault, accounts, policies, pull_mirrors, push_mirrors};
+use longshore_metadata::{Error, Vault, accounts, policies, pull_mirrors, push_mirrors, work};
 use longshore_model::policy::{Baseline, RunCode};
 use longshore_model::stored::{LastRun, PolicyCommon, PullMirror, PushMirror};
 use longshore_model::{
@@ -54,7 +54,7 @@ pub(crate) fn remote(owner: Option<&str>, url: &str) -> Remote {
 
 async fn insert(scene: &Scene, remote: &Remote, secret: Option<&str>) {
     let (remote, secret) = (remote.clone(), secret.map(SecretString::from));
-    scene.write(move |tx| Box::pin(async move { remotes::insert(tx, &remote, secret.as_ref()).await })).await;
+    scene.write(work!(|tx| remotes::insert(tx, &remote, secret.as_ref()).await)).await;
 }
 
 pub(crate) fn common() -> PolicyCommon {
@@ -99,7 +99,7 @@ pub(crate) async fn pull_mirror(
         last_mirrored_at: None,
     };
     let written = mirror.clone();
-    scene.write(move |tx| Box::pin(async move { pull_mirrors::insert(tx, &written).await })).await;
+    scene.write(work!(|tx| pull_mirrors::insert(tx, &written).await)).await;
     mirror
 }
 
@@ -164,11 +164,7 @@ async fn semantics_15_another_secret_keeps_replaces_or_forgets(scene: Scene) {
     ] {
         let (changed, based_on) = (remote.clone(), remote.version);
         let edit = LastChange::new(Author::System, vec![Aspect::Credentials]);
-        remote = scene
-            .write(move |tx| {
-                Box::pin(async move { remotes::update(tx, based_on, changed, change, edit).await })
-            })
-            .await;
+        remote = scene.write(work!(|tx| remotes::update(tx, based_on, changed, change, edit).await)).await;
         let found = credentials(&scene, &remote).await;
         assert_eq!(found, expected.map(|secret| ("other".to_owned(), secret.to_owned())));
     }
@@ -224,9 +220,8 @@ async fn semantics_03_a_baseline_is_complete_only_once_it_is_recorded(scene: Sce
         (mirror.baseline, pull_mirrors::baseline(conn, id).await.unwrap())
     };
     assert_eq!(found().await, (Baseline::Pending, vec![]));
-    let record = |tags: Vec<BaselineTag>| {
-        scene.write(move |tx| Box::pin(async move { pull_mirrors::record_baseline(tx, id, &tags).await }))
-    };
+    let record =
+        |tags: Vec<BaselineTag>| scene.write(work!(|tx| pull_mirrors::record_baseline(tx, id, &tags).await));
     let there = vec![(name("1"), Some(digest(1, 0))), (name("2"), None)];
     record(there.clone()).await;
     assert_eq!(found().await, (Baseline::Complete, there.clone()));
@@ -235,11 +230,7 @@ async fn semantics_03_a_baseline_is_complete_only_once_it_is_recorded(scene: Sce
     // The first digest that is seen completes a record, and no later one.
     for seen in [2, 4] {
         let digest = digest(seen, 0);
-        scene
-            .write(move |tx| {
-                Box::pin(async move { pull_mirrors::complete_baseline(tx, id, &name("2"), &digest).await })
-            })
-            .await;
+        scene.write(work!(|tx| pull_mirrors::complete_baseline(tx, id, &name("2"), &digest).await)).await;
     }
     let all: Vec<BaselineTag> = (1..=3).map(|tag| (name(&tag.to_string()), Some(digest(tag, 0)))).collect();
     assert_eq!(found().await, (Baseline::Complete, all));
@@ -254,9 +245,7 @@ async fn semantics_03_a_baseline_is_complete_only_once_it_is_recorded(scene: Sce
 pub(crate) async fn edit_pull(scene: &Scene, before: &PullMirror, after: PullMirror) -> PullMirror {
     let before = before.clone();
     let change = LastChange::new(Author::System, Vec::new());
-    scene
-        .write(move |tx| Box::pin(async move { pull_mirrors::update(tx, &before, after, change).await }))
-        .await
+    scene.write(work!(|tx| pull_mirrors::update(tx, &before, after, change).await)).await
 }
 
 async fn pull_mirrors_are_due_by_their_time(scene: Scene) {
@@ -272,7 +261,7 @@ async fn pull_mirrors_are_due_by_their_time(scene: Scene) {
     assert_eq!(due(10).await, [early]);
     assert_eq!(due(99).await, [early, late]);
     assert_eq!(pull_mirrors::next_due(&mut scene.read().await).await.unwrap(), Some(at(10)));
-    let schedule = || scene.write(move |tx| Box::pin(pull_mirrors::schedule(tx, early, at(10), at(500))));
+    let schedule = || scene.write(work!(|tx| pull_mirrors::schedule(tx, early, at(10), at(500)).await));
     assert!(schedule().await);
     assert!(!schedule().await, "another server that found it due as well is told");
     assert_eq!(due(99).await, [late]);
@@ -297,7 +286,7 @@ async fn a_push_mirror_is_read_as_it_was_written(scene: Scene) {
         last_mirrored_at: None,
     };
     let written = mirror.clone();
-    scene.write(move |tx| Box::pin(async move { push_mirrors::insert(tx, &written).await })).await;
+    scene.write(work!(|tx| push_mirrors::insert(tx, &written).await)).await;
     let found = async || push_mirrors::get(&mut scene.read().await, mirror.common.id).await.unwrap();
     assert_eq!(found().await.as_ref(), Some(&mirror));
     let conn = &mut scene.read().await;
@@ -309,12 +298,10 @@ async fn a_push_mirror_is_read_as_it_was_written(scene: Scene) {
         LastRun { code: RunCode::Failed, detail: words("no"), at: Some(at(3)), job: Some(JobId::new()) };
     let recorded = run.clone();
     scene
-        .write(move |tx| {
-            Box::pin(async move {
-                push_mirrors::mark_mirrored(tx, id, at(4)).await?;
-                policies::record_run(tx, PolicyKind::PushMirror, id, &recorded).await
-            })
-        })
+        .write(work!(|tx| {
+            push_mirrors::mark_mirrored(tx, id, at(4)).await?;
+            policies::record_run(tx, PolicyKind::PushMirror, id, &recorded).await
+        }))
         .await;
     let ran = found().await.unwrap();
     assert_eq!((ran.common.last_run, ran.last_mirrored_at), (run.clone(), Some(at(4))));
@@ -325,36 +312,31 @@ async fn a_push_mirror_is_read_as_it_was_written(scene: Scene) {
     let before = found().await.unwrap();
     let change = LastChange::new(Author::System, vec![Aspect::Template]);
     let stale = (before.clone(), saved.clone(), change.clone());
-    let now = scene
-        .write(move |tx| Box::pin(async move { push_mirrors::update(tx, &before, saved, change).await }))
-        .await;
+    let now = scene.write(work!(|tx| push_mirrors::update(tx, &before, saved, change).await)).await;
     assert_eq!(now.common.version, Version(2));
     // Nobody writes over a version that they have not seen (semantics 33).
     let (before, saved, change) = stale;
-    let refused = scene.try_write(move |tx| {
-        Box::pin(async move { push_mirrors::update(tx, &before, saved, change).await.map(drop) })
-    });
+    let refused =
+        scene.try_write(work!(|tx| push_mirrors::update(tx, &before, saved, change).await.map(drop)));
     assert!(matches!(refused.await, Err(Error::Stale { .. })));
     let saved = found().await.unwrap();
     assert_eq!((saved.template.as_str(), saved.foreign_layers), ("new-%n", false));
     assert_eq!(saved.common.last_run, run);
-    let used = scene.try_write(move |tx| Box::pin(remotes::delete(tx, remote.id, at(2)))).await;
+    let used = scene.try_write(work!(|tx| remotes::delete(tx, remote.id, at(2)).await)).await;
     assert!(used.is_err(), "a mirror uses it");
-    scene.write(move |tx| Box::pin(push_mirrors::delete(tx, id, at(2)))).await;
+    scene.write(work!(|tx| push_mirrors::delete(tx, id, at(2)).await)).await;
     assert_eq!(found().await, None);
-    scene.write(move |tx| Box::pin(remotes::delete(tx, remote.id, at(2)))).await;
+    scene.write(work!(|tx| remotes::delete(tx, remote.id, at(2)).await)).await;
 }
 
 async fn a_paused_mirror_is_not_due(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let mirror = pull_mirror(&scene, &dev, 0, Baseline::None).await.common.id;
     scene
-        .write(move |tx| {
-            Box::pin(async move {
-                let why = words("the realm changed");
-                policies::pause(tx, PolicyKind::PullMirror, mirror, &why, JobId::new(), at(1)).await
-            })
-        })
+        .write(work!(|tx| {
+            let why = words("the realm changed");
+            policies::pause(tx, PolicyKind::PullMirror, mirror, &why, JobId::new(), at(1)).await
+        }))
         .await;
     let conn = &mut scene.read().await;
     assert!(pull_mirrors::due(conn, at(9)).await.unwrap().is_empty());
@@ -367,25 +349,23 @@ async fn a_namespace_has_at_most_a_thousand_remotes_and_a_repository_as_many_pol
     let first = pull_mirror(&scene, &dev, 0, Baseline::None).await;
     let (of_dev, of_qa) = (remote(Some("dev"), "https://a.example"), remote(Some("qa"), "https://a.example"));
     scene
-        .write(move |tx| {
-            Box::pin(async move {
-                for number in 0..1_000 {
-                    let more = Remote { id: RemoteId::new(), name: number.to_string(), ..of_dev.clone() };
-                    remotes::insert(tx, &more, None).await?;
-                }
-                for _ in 1..1_000 {
-                    let common = PolicyCommon { id: PolicyId::new(), ..first.common.clone() };
-                    pull_mirrors::insert(tx, &PullMirror { common, ..first.clone() }).await?;
-                }
-                let full = remotes::insert(tx, &Remote { id: RemoteId::new(), ..of_dev }, None).await;
-                let told = full.unwrap_err();
-                assert!(matches!(told, Error::LimitReached { most: 1_000, .. }), "{told}");
-                assert!(told.to_string().starts_with("a namespace has at most 1000 remotes;"), "{told}");
-                let full = pull_mirrors::insert(tx, &PullMirror { common: common(), ..first }).await;
-                assert!(matches!(full, Err(Error::LimitReached { most: 1_000, .. })), "{full:?}");
-                remotes::insert(tx, &of_qa, None).await
-            })
-        })
+        .write(work!(|tx| {
+            for number in 0..1_000 {
+                let more = Remote { id: RemoteId::new(), name: number.to_string(), ..of_dev.clone() };
+                remotes::insert(tx, &more, None).await?;
+            }
+            for _ in 1..1_000 {
+                let common = PolicyCommon { id: PolicyId::new(), ..first.common.clone() };
+                pull_mirrors::insert(tx, &PullMirror { common, ..first.clone() }).await?;
+            }
+            let full = remotes::insert(tx, &Remote { id: RemoteId::new(), ..of_dev }, None).await;
+            let told = full.unwrap_err();
+            assert!(matches!(told, Error::LimitReached { most: 1_000, .. }), "{told}");
+            assert!(told.to_string().starts_with("a namespace has at most 1000 remotes;"), "{told}");
+            let full = pull_mirrors::insert(tx, &PullMirror { common: common(), ..first }).await;
+            assert!(matches!(full, Err(Error::LimitReached { most: 1_000, .. })), "{full:?}");
+            remotes::insert(tx, &of_qa, None).await
+        }))
         .await;
 }
 
@@ -398,9 +378,10 @@ async fn semantics_30_with_another_key_secrets_are_unreadable_and_nothing_else()
     {
         let db = longshore_metadata::Database::open(&path, vault()).await.unwrap();
         let scene_remote = remote.clone();
-        db.write::<_, Error, _>(longshore_metadata::Priority::Normal, move |tx| {
-            Box::pin(async move { remotes::insert(tx, &scene_remote, Some(&"pa55".into())).await })
-        })
+        db.write::<_, Error, _>(
+            longshore_metadata::Priority::Normal,
+            work!(|tx| remotes::insert(tx, &scene_remote, Some(&"pa55".into())).await),
+        )
         .await
         .unwrap();
     }

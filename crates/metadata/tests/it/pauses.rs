@@ -6,7 +6,9 @@ use crate::on_both;
 use crate::scene::{Scene, at, digest, name, order, words};
 use longshore_metadata::jobs::NewJob;
 use longshore_metadata::verdicts::{self, VerdictRow};
-use longshore_metadata::{Change, Error, Priority, activity, jobs, pauses, pull_mirrors, remotes, stock};
+use longshore_metadata::{
+    Change, Error, Priority, activity, jobs, pauses, pull_mirrors, remotes, stock, work,
+};
 use longshore_model::activity::{ActivityFilter, ActivityKind};
 use longshore_model::job::{Action, Parameters, Status};
 use longshore_model::message::Everything;
@@ -49,19 +51,15 @@ fn of(namespace: &str) -> PauseScope {
 }
 
 async fn begin(scene: &Scene, scope: PauseScope, second: i64) -> (Pause, bool) {
-    scene
-        .write(move |tx| {
-            Box::pin(async move { pauses::begin(tx, &scope, PauseReason::Asked, &dev(), at(second)).await })
-        })
-        .await
+    scene.write(work!(|tx| pauses::begin(tx, &scope, PauseReason::Asked, &dev(), at(second)).await)).await
 }
 
 async fn end(scene: &Scene, scope: PauseScope, queued: Queued) -> Option<Resumed> {
-    scene.write(move |tx| Box::pin(async move { pauses::end(tx, &scope, queued, &dev(), at(9)).await })).await
+    scene.write(work!(|tx| pauses::end(tx, &scope, queued, &dev(), at(9)).await)).await
 }
 
 pub(crate) async fn add(scene: &Scene, new: NewJob) -> JobId {
-    scene.write(move |tx| Box::pin(jobs::enqueue(tx, new, at(0)))).await
+    scene.write(work!(|tx| jobs::enqueue(tx, new, at(0)).await)).await
 }
 
 async fn evaluation(scene: &Scene, repository: &Repository, tag: &str, revision: i64) -> JobId {
@@ -170,7 +168,7 @@ pub(crate) async fn mirror(scene: &Scene, repository: &Repository, remote: Remot
         last_mirrored_at: None,
     };
     let written = mirror.clone();
-    scene.write(move |tx| Box::pin(async move { pull_mirrors::insert(tx, &written).await })).await;
+    scene.write(work!(|tx| pull_mirrors::insert(tx, &written).await)).await;
     mirror
 }
 
@@ -194,12 +192,10 @@ pub(crate) async fn two_remotes(scene: &Scene) -> (RemoteId, RemoteId) {
     let (one, two) = (remote(Some("dev"), "https://one.example"), remote(Some("dev"), "https://two.example"));
     let ids = (one.id, two.id);
     scene
-        .write(move |tx| {
-            Box::pin(async move {
-                remotes::insert(tx, &one, None).await?;
-                remotes::insert(tx, &two, None).await
-            })
-        })
+        .write(work!(|tx| {
+            remotes::insert(tx, &one, None).await?;
+            remotes::insert(tx, &two, None).await
+        }))
         .await;
     ids
 }
@@ -227,12 +223,10 @@ async fn semantics_29_who_ran_when_a_pause_began_can_commit_nothing(scene: Scene
     let attempts = claim.job.retries_left;
     begin(&scene, of("dev"), 2).await;
     let late = scene
-        .try_write(move |tx| {
-            Box::pin(async move {
-                longshore_metadata::settings::put(tx, "effect", "done").await?;
-                jobs::finish(tx, id, claim.epoch, Status::Done, None, None, at(3)).await
-            })
-        })
+        .try_write(work!(|tx| {
+            longshore_metadata::settings::put(tx, "effect", "done").await?;
+            jobs::finish(tx, id, claim.epoch, Status::Done, None, None, at(3)).await
+        }))
         .await;
     assert!(matches!(late, Err(Error::LeaseLost(_))));
     assert_eq!(longshore_metadata::settings::get(&mut scene.read().await, "effect").await.unwrap(), None);
@@ -289,7 +283,7 @@ async fn copy_on_its_way(scene: &Scene, repository: &Repository) -> (JobId, Poli
         job: Some(job),
         at: at(0),
     };
-    scene.write(move |tx| Box::pin(async move { verdicts::record(tx, &row).await })).await;
+    scene.write(work!(|tx| verdicts::record(tx, &row).await)).await;
     (job, policy)
 }
 
@@ -320,7 +314,7 @@ async fn what_is_canceled_while_it_waits_is_not_on_its_way_any_more(scene: Scene
     let app = scene.repository("dev/app").await;
     begin(&scene, of("dev"), 1).await;
     let (id, policy) = copy_on_its_way(&scene, &app).await;
-    scene.write(move |tx| Box::pin(async move { jobs::cancel(tx, id, at(2)).await.map(drop) })).await;
+    scene.write(work!(|tx| jobs::cancel(tx, id, at(2)).await.map(drop))).await;
     let verdict = verdicts::find(&mut scene.read().await, policy, 1, app.id, &name("1"), Revision(1)).await;
     assert_eq!(verdict.unwrap().unwrap().result, AnswerResult::Failed);
 }
@@ -329,7 +323,7 @@ async fn what_was_to_be_canceled_when_a_pause_came_is_not_on_its_way_any_more(sc
     let app = scene.repository("dev/app").await;
     let (id, policy) = copy_on_its_way(&scene, &app).await;
     assert_eq!(claimed(&scene).await, [id]);
-    scene.write(move |tx| Box::pin(async move { jobs::cancel(tx, id, at(2)).await.map(drop) })).await;
+    scene.write(work!(|tx| jobs::cancel(tx, id, at(2)).await.map(drop))).await;
     begin(&scene, of("dev"), 3).await;
     assert_eq!(job(&scene, id).await.status, Status::Canceled);
     assert!(jobs::logs(&mut scene.read().await, id, 0, 10).await.unwrap().is_empty(), "it does not go on");
@@ -429,9 +423,9 @@ async fn a_job_that_shall_stop_is_not_held(scene: Scene) {
     let app = scene.repository("dev/app").await;
     let (running, waiting) = (evaluation(&scene, &app, "1", 1).await, evaluation(&scene, &app, "2", 2).await);
     scene.claim(1, 1).await;
-    scene.write(move |tx| Box::pin(jobs::cancel(tx, running, at(1)))).await;
+    scene.write(work!(|tx| jobs::cancel(tx, running, at(1)).await)).await;
     begin(&scene, PauseScope::System, 2).await;
-    scene.write(move |tx| Box::pin(jobs::cancel(tx, waiting, at(3)))).await;
+    scene.write(work!(|tx| jobs::cancel(tx, waiting, at(3)).await)).await;
     for id in [running, waiting] {
         let ended = job(&scene, id).await;
         assert_eq!((ended.status, ended.held_by), (Status::Canceled, None));
@@ -503,8 +497,7 @@ async fn semantics_29_a_pause_and_claims_of_several_servers_take_turns() {
     assert_eq!(running, 0);
     assert!(two.claim(1, 100).await.is_empty());
     assert_eq!(count(&one, &PauseScope::System).await.0, 40);
-    let late = two.db.write::<_, Error, _>(Priority::Normal, |tx| {
-        Box::pin(async move { jobs::release_expired(tx, at(1_000)).await })
-    });
+    let late =
+        two.db.write::<_, Error, _>(Priority::Normal, work!(|tx| jobs::release_expired(tx, at(1_000)).await));
     assert_eq!(late.await.unwrap(), 0);
 }

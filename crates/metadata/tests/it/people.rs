@@ -2,7 +2,7 @@
 
 use crate::on_both;
 use crate::scene::{Scene, at};
-use longshore_metadata::{Conn, Error, accounts, sessions};
+use longshore_metadata::{Conn, Error, accounts, sessions, work};
 use longshore_model::{Account, PageRequest};
 
 on_both![
@@ -15,11 +15,7 @@ on_both![
 async fn account(scene: &Scene, name: &str, is_org: bool) -> Account {
     let name = name.parse().unwrap();
     let hash = (!is_org).then_some("hash");
-    scene
-        .write(move |tx| {
-            Box::pin(async move { accounts::create(tx, &name, is_org, false, hash, at(0)).await })
-        })
-        .await
+    scene.write(work!(|tx| accounts::create(tx, &name, is_org, false, hash, at(0)).await)).await
 }
 
 async fn with_password(conn: &mut Conn, name: &str) -> Option<String> {
@@ -39,18 +35,16 @@ async fn an_account_is_found_by_name_and_identifier(scene: Scene) {
     assert_eq!(with_password(conn, "alice").await.as_deref(), Some("hash"));
     assert_eq!(with_password(conn, "acme").await, None);
     assert_eq!(with_password(conn, "bob").await, None);
-    scene.write(move |tx| Box::pin(accounts::set_password(tx, alice.id, "other"))).await;
+    scene.write(work!(|tx| accounts::set_password(tx, alice.id, "other").await)).await;
     assert_eq!(with_password(conn, "alice").await.as_deref(), Some("other"));
 }
 
 async fn a_name_is_taken_once(scene: Scene) {
     account(&scene, "alice", false).await;
     let again = scene
-        .try_write(|tx| {
-            Box::pin(async move {
-                accounts::create(tx, &"alice".parse().unwrap(), true, false, None, at(0)).await
-            })
-        })
+        .try_write(
+            work!(|tx| accounts::create(tx, &"alice".parse().unwrap(), true, false, None, at(0)).await),
+        )
         .await;
     assert!(matches!(again, Err(Error::Exists { .. })), "{again:?}");
 }
@@ -75,7 +69,7 @@ async fn accounts_are_listed_by_name(scene: Scene) {
 async fn a_session_ends_with_its_time_and_by_sign_out(scene: Scene) {
     let alice = account(&scene, "alice", false).await;
     let begin = |token: &'static [u8]| {
-        scene.write(move |tx| Box::pin(sessions::create(tx, token, alice.id, "csrf", at(0), at(100))))
+        scene.write(work!(|tx| sessions::create(tx, token, alice.id, "csrf", at(0), at(100)).await))
     };
     begin(b"one").await;
     begin(b"two").await;
@@ -85,9 +79,9 @@ async fn a_session_ends_with_its_time_and_by_sign_out(scene: Scene) {
     assert_eq!((session.standing.account.id, session.csrf.as_str()), (alice.id, "csrf"));
     assert!(found(b"one", 100).await.is_none(), "it has ended");
     assert!(found(b"three", 0).await.is_none());
-    scene.write(|tx| Box::pin(sessions::delete(tx, b"one"))).await;
+    scene.write(work!(|tx| sessions::delete(tx, b"one").await)).await;
     assert!(found(b"one", 0).await.is_none());
     assert!(found(b"two", 0).await.is_some());
-    scene.write(|tx| Box::pin(sessions::delete_expired(tx, at(100)))).await;
+    scene.write(work!(|tx| sessions::delete_expired(tx, at(100)).await)).await;
     assert!(found(b"two", 0).await.is_none());
 }

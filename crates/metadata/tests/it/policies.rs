@@ -5,7 +5,7 @@ use crate::on_both;
 use crate::scene::{Scene, at, digest, name, words};
 use longshore_metadata::deliveries::{self, Delivery, DeliveryTarget};
 use longshore_metadata::verdicts::{self, VerdictRow};
-use longshore_metadata::{promotions, repositories, undo};
+use longshore_metadata::{promotions, repositories, undo, work};
 use longshore_model::message::Everything;
 use longshore_model::stored::PromotionPolicy;
 use longshore_model::tag::AnswerResult;
@@ -35,7 +35,7 @@ async fn promotion(scene: &Scene, source: &Repository, target: &Repository, rule
         last_promoted_at: None,
     };
     let written = policy.clone();
-    scene.write(move |tx| Box::pin(async move { promotions::insert(tx, &written).await })).await;
+    scene.write(work!(|tx| promotions::insert(tx, &written).await)).await;
     policy
 }
 
@@ -52,14 +52,12 @@ async fn a_policy_is_found_from_both_ends(scene: Scene) {
     assert_eq!((target.promotions_out.count, target.promotions_in.count), (0, 1));
     let id = policy.common.id;
     scene
-        .write(move |tx| {
-            Box::pin(async move {
-                promotions::mark_promoted(tx, id, at(5)).await?;
-                let promoted = promotions::get(tx, id).await?.unwrap();
-                assert_eq!(promoted.last_promoted_at, Some(at(5)));
-                promotions::delete(tx, id, at(6)).await
-            })
-        })
+        .write(work!(|tx| {
+            promotions::mark_promoted(tx, id, at(5)).await?;
+            let promoted = promotions::get(tx, id).await?.unwrap();
+            assert_eq!(promoted.last_promoted_at, Some(at(5)));
+            promotions::delete(tx, id, at(6)).await
+        }))
         .await;
     assert_eq!(promotions::get(conn, id).await.unwrap(), None);
 }
@@ -97,14 +95,12 @@ async fn semantics_02_a_verdict_is_kept_once_per_revision_and_version(scene: Sce
     let rows = [verdict(policy, 1, dev.id, 7), verdict(policy, 2, dev.id, 7), verdict(policy, 2, dev.id, 8)];
     let written = rows.clone();
     scene
-        .write(move |tx| {
-            Box::pin(async move {
-                for row in written.iter().chain(&written) {
-                    verdicts::record(tx, row).await?;
-                }
-                Ok(())
-            })
-        })
+        .write(work!(|tx| {
+            for row in written.iter().chain(&written) {
+                verdicts::record(tx, row).await?;
+            }
+            Ok(())
+        }))
         .await;
     let conn = &mut scene.read().await;
     let find = async |conn: &mut longshore_metadata::Conn, version, revision| {
@@ -115,28 +111,25 @@ async fn semantics_02_a_verdict_is_kept_once_per_revision_and_version(scene: Sce
     assert_eq!(verdicts::for_tag(conn, dev.id, &name("1"), Revision(7)).await.unwrap(), rows[..2]);
     let job = JobId::new();
     scene
-        .write(move |tx| {
-            Box::pin(async move {
-                let (tag, revision) = (name("1"), Revision(7));
-                let done = AnswerResult::Done;
-                verdicts::update_result(
-                    tx,
-                    policy,
-                    1,
-                    dev.id,
-                    &tag,
-                    revision,
-                    done,
-                    &words("promoted"),
-                    Some(job),
-                )
-                .await?;
-                // A result without a job keeps the job that is known.
-                let failed = AnswerResult::Failed;
-                verdicts::update_result(tx, policy, 1, dev.id, &tag, revision, failed, &words("gone"), None)
-                    .await
-            })
-        })
+        .write(work!(|tx| {
+            let (tag, revision) = (name("1"), Revision(7));
+            let done = AnswerResult::Done;
+            verdicts::update_result(
+                tx,
+                policy,
+                1,
+                dev.id,
+                &tag,
+                revision,
+                done,
+                &words("promoted"),
+                Some(job),
+            )
+            .await?;
+            // A result without a job keeps the job that is known.
+            let failed = AnswerResult::Failed;
+            verdicts::update_result(tx, policy, 1, dev.id, &tag, revision, failed, &words("gone"), None).await
+        }))
         .await;
     let updated = find(conn, 1, 7).await.unwrap();
     assert_eq!(
@@ -174,7 +167,7 @@ fn elsewhere(remote: RemoteId) -> DeliveryTarget {
 
 async fn record(scene: &Scene, delivery: &Delivery) {
     let delivery = delivery.clone();
-    scene.write(move |tx| Box::pin(async move { deliveries::record(tx, &delivery).await })).await;
+    scene.write(work!(|tx| deliveries::record(tx, &delivery).await)).await;
 }
 
 async fn semantics_01_the_last_delivery_to_a_place_is_found(scene: Scene) {
@@ -255,7 +248,7 @@ async fn semantics_05_a_policys_tags_of_one_digest_are_counted(scene: Scene) {
 async fn semantics_23_the_policies_of_a_deleted_repository_rest_until_it_is_back(scene: Scene) {
     let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
     let policy = promotion(&scene, &dev, &qa, "[]").await;
-    scene.write(move |tx| Box::pin(repositories::delete(tx, qa.id, &Author::System, at(1)))).await;
+    scene.write(work!(|tx| repositories::delete(tx, qa.id, &Author::System, at(1)).await)).await;
     let stopped = promotions::for_source(&mut scene.read().await, dev.id).await.unwrap().remove(0);
     assert_eq!(stopped.common.id, policy.common.id);
     let why = stopped.common.paused.unwrap().sentence(&Everything);
@@ -264,7 +257,7 @@ async fn semantics_23_the_policies_of_a_deleted_repository_rest_until_it_is_back
         repositories::summary(&mut scene.read().await, dev.id).await.unwrap().unwrap().promotions_out.count
     };
     assert_eq!(out().await, 0, "what rests is not counted");
-    scene.write(move |tx| Box::pin(undo::restore_repository(tx, qa.id, at(2)))).await;
+    scene.write(work!(|tx| undo::restore_repository(tx, qa.id, at(2)).await)).await;
     let resumed = promotions::for_source(&mut scene.read().await, dev.id).await.unwrap().remove(0);
     assert_eq!((resumed.common.enabled, resumed.common.paused, out().await), (true, None, 1));
 }

@@ -2,7 +2,7 @@
 
 use crate::on_both;
 use crate::scene::{Scene, at, order};
-use longshore_metadata::{Change, Error, Priority, jobs, settings};
+use longshore_metadata::{Change, Error, Priority, jobs, settings, work};
 use longshore_model::{JobId, RepositoryId};
 use tokio::sync::broadcast::error::TryRecvError;
 
@@ -29,12 +29,13 @@ async fn among_many(scene: &Scene, fate: fn() -> Result<(), Error>) -> Vec<Resul
             let db = scene.db.clone();
             let priority = if number % 2 == 0 { Priority::Normal } else { Priority::Evaluation };
             tokio::spawn(async move {
-                db.write(priority, move |tx| {
-                    Box::pin(async move {
+                db.write(
+                    priority,
+                    work!(|tx| {
                         settings::put(tx, &format!("key {number}"), "written").await?;
                         if number % 3 == 0 { fate() } else { Ok(()) }
-                    })
-                })
+                    }),
+                )
                 .await
             })
         })
@@ -70,41 +71,33 @@ async fn a_panicking_transaction_leaves_its_neighbours_in_peace(scene: Scene) {
     // Before its first await, too.
     let at_once = scene.try_write::<(), _>(|_| panic!("as the test wants it")).await;
     assert!(matches!(at_once, Err(Error::Panicked)), "{at_once:?}");
-    scene.write(|tx| Box::pin(settings::put(tx, "after", "all is well"))).await;
+    scene.write(work!(|tx| settings::put(tx, "after", "all is well").await)).await;
 }
 
 async fn a_part_that_fails_is_undone_alone(scene: Scene) {
     let mut changes = scene.db.changes();
     let repository = |number| RepositoryId(uuid::Uuid::from_u128(number));
     scene
-        .write(move |tx| {
-            Box::pin(async move {
-                settings::put(tx, "before", "written").await?;
-                let failing = tx.attempt(|tx| {
-                    Box::pin(async move {
-                        settings::put(tx, "failing", "written").await?;
-                        tx.announce(Change::Tags(repository(1)));
-                        settings::put(tx, "too much", "written").await?;
-                        Err::<(), _>(Error::Closed)
-                    })
-                });
-                assert!(matches!(failing.await?, Err(Error::Closed)));
-                let panicking = tx.attempt(|tx| {
-                    Box::pin(async move {
-                        settings::put(tx, "panicking", "written").await?;
-                        panic!("as the test wants it")
-                    })
-                });
-                assert!(matches!(panicking.await? as Result<(), _>, Err(Error::Panicked)));
-                let passing = tx.attempt(|tx| {
-                    Box::pin(async move {
-                        tx.announce(Change::Tags(repository(2)));
-                        settings::put(tx, "passing", "written").await
-                    })
-                });
-                passing.await?
-            })
-        })
+        .write(work!(|tx| {
+            settings::put(tx, "before", "written").await?;
+            let failing = tx.attempt(work!(|tx| {
+                settings::put(tx, "failing", "written").await?;
+                tx.announce(Change::Tags(repository(1)));
+                settings::put(tx, "too much", "written").await?;
+                Err::<(), _>(Error::Closed)
+            }));
+            assert!(matches!(failing.await?, Err(Error::Closed)));
+            let panicking = tx.attempt(work!(|tx| {
+                settings::put(tx, "panicking", "written").await?;
+                panic!("as the test wants it")
+            }));
+            assert!(matches!(panicking.await? as Result<(), _>, Err(Error::Panicked)));
+            let passing = tx.attempt(work!(|tx| {
+                tx.announce(Change::Tags(repository(2)));
+                settings::put(tx, "passing", "written").await
+            }));
+            passing.await?
+        }))
         .await;
     for key in ["before", "passing"] {
         assert_eq!(value(&scene, key).await.as_deref(), Some("written"), "{key}");
@@ -118,13 +111,11 @@ async fn a_part_that_fails_is_undone_alone(scene: Scene) {
 
 async fn a_transaction_reads_what_it_wrote(scene: Scene) {
     let read = scene
-        .write(|tx| {
-            Box::pin(async move {
-                settings::put(tx, "a", "1").await?;
-                settings::put(tx, "a", "2").await?;
-                settings::get(tx, "a").await
-            })
-        })
+        .write(work!(|tx| {
+            settings::put(tx, "a", "1").await?;
+            settings::put(tx, "a", "2").await?;
+            settings::get(tx, "a").await
+        }))
         .await;
     assert_eq!(read.as_deref(), Some("2"));
 }
@@ -132,14 +123,12 @@ async fn a_transaction_reads_what_it_wrote(scene: Scene) {
 async fn a_transaction_whose_statement_failed_is_undone(scene: Scene) {
     let nowhere = RepositoryId::new();
     let answer = scene
-        .try_write(move |tx| {
-            Box::pin(async move {
-                settings::put(tx, "before", "written").await?;
-                let blob = crate::scene::digest(1, 1);
-                // There is no such repository and no such blob.
-                longshore_metadata::blobs::link(tx, nowhere, &blob, at(0)).await
-            })
-        })
+        .try_write(work!(|tx| {
+            settings::put(tx, "before", "written").await?;
+            let blob = crate::scene::digest(1, 1);
+            // There is no such repository and no such blob.
+            longshore_metadata::blobs::link(tx, nowhere, &blob, at(0)).await
+        }))
         .await;
     assert!(matches!(answer, Err(Error::Sql(_))), "{answer:?}");
     assert_eq!(value(&scene, "before").await, None);
@@ -148,23 +137,19 @@ async fn a_transaction_whose_statement_failed_is_undone(scene: Scene) {
 async fn a_rolled_back_transaction_announces_nothing(scene: Scene) {
     let mut changes = scene.db.changes();
     let answer: Result<(), Error> = scene
-        .try_write(|tx| {
-            Box::pin(async move {
-                tx.announce(Change::Job(JobId::new()));
-                Err(Error::Closed)
-            })
-        })
+        .try_write(work!(|tx| {
+            tx.announce(Change::Job(JobId::new()));
+            Err(Error::Closed)
+        }))
         .await;
     assert!(answer.is_err());
     let job = JobId::new();
     scene
-        .write(move |tx| {
-            Box::pin(async move {
-                tx.announce(Change::Job(job));
-                tx.announce(Change::Job(job));
-                Ok(())
-            })
-        })
+        .write(work!(|tx| {
+            tx.announce(Change::Job(job));
+            tx.announce(Change::Job(job));
+            Ok(())
+        }))
         .await;
     assert_eq!(changes.recv().await.unwrap(), Change::Job(job));
     assert!(matches!(changes.try_recv(), Err(TryRecvError::Empty)), "told twice");
@@ -175,9 +160,10 @@ async fn changes_are_announced_when_they_can_be_read(scene: Scene) {
     let db = scene.db.clone();
     let writing = tokio::spawn(async move {
         for _ in 0..20 {
-            db.write::<_, Error, _>(Priority::Normal, |tx| {
-                Box::pin(async move { jobs::enqueue(tx, order(None, 0), at(0)).await.map(drop) })
-            })
+            db.write::<_, Error, _>(
+                Priority::Normal,
+                work!(|tx| jobs::enqueue(tx, order(None, 0), at(0)).await.map(drop)),
+            )
             .await
             .unwrap();
         }
@@ -198,13 +184,14 @@ async fn a_caller_who_goes_away_leaves_no_transaction_open(scene: Scene) {
         let db = scene.db.clone();
         let (begun, is_begun) = tokio::sync::oneshot::channel();
         let caller = tokio::spawn(async move {
-            db.write::<_, Error, _>(Priority::Normal, move |tx| {
-                Box::pin(async move {
+            db.write::<_, Error, _>(
+                Priority::Normal,
+                work!(|tx| {
                     settings::put(tx, &format!("gone {number}"), "written").await?;
                     let _ = begun.send(());
                     settings::put(tx, &format!("gone {number}"), "written again").await
-                })
-            })
+                }),
+            )
             .await
         });
         is_begun.await.unwrap();
@@ -212,9 +199,7 @@ async fn a_caller_who_goes_away_leaves_no_transaction_open(scene: Scene) {
     }
     // Every connection of the pool is in a state to be used.
     for number in 0..30 {
-        scene
-            .write(move |tx| Box::pin(async move { settings::put(tx, &format!("here {number}"), "1").await }))
-            .await;
+        scene.write(work!(|tx| settings::put(tx, &format!("here {number}"), "1").await)).await;
         assert_eq!(value(&scene, &format!("here {number}")).await.as_deref(), Some("1"));
     }
 }
@@ -224,14 +209,15 @@ async fn a_reader_cannot_see_what_is_not_committed(scene: Scene) {
     let (go_on, may_go_on) = tokio::sync::oneshot::channel::<()>();
     let db = scene.db.clone();
     let writing = tokio::spawn(async move {
-        db.write::<_, Error, _>(Priority::Normal, move |tx| {
-            Box::pin(async move {
+        db.write::<_, Error, _>(
+            Priority::Normal,
+            work!(|tx| {
                 settings::put(tx, "slow", "written").await?;
                 let _ = written.send(());
                 let _ = may_go_on.await;
                 Ok(())
-            })
-        })
+            }),
+        )
         .await
     });
     is_written.await.unwrap();

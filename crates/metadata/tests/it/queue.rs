@@ -8,7 +8,7 @@ use futures::future::join_all;
 use futures::join;
 use jiff::SignedDuration;
 use longshore_metadata::jobs::NewJob;
-use longshore_metadata::{Error, back_offs, jobs, policies, pull_mirrors, remotes, repositories};
+use longshore_metadata::{Error, back_offs, jobs, policies, pull_mirrors, remotes, repositories, work};
 use longshore_model::job::{Action, Status};
 use longshore_model::message::{JobMessage, Withdrawal};
 use longshore_model::policy::RunCode;
@@ -101,7 +101,7 @@ async fn semantics_34_disabling_a_policy_takes_its_running_jobs_away(scene: Scen
         assert_eq!(ended.error, said(Withdrawal::Disabled(PolicyKind::PullMirror)));
     }
     // The worker that still stands in the middle of it can commit nothing.
-    let fenced = scene.try_write(move |tx| Box::pin(jobs::fence(tx, running.job.id, running.epoch))).await;
+    let fenced = scene.try_write(work!(|tx| jobs::fence(tx, running.job.id, running.epoch).await)).await;
     assert!(matches!(fenced, Err(Error::LeaseLost(_))));
 }
 
@@ -110,7 +110,7 @@ async fn semantics_34_deleting_a_policy_ends_all_of_its_jobs(scene: Scene) {
     let (running, waiting) = two_polls(&scene, &mirror).await;
     assert_eq!(policies::idle(&mut scene.read().await, mirror.common.id).await.unwrap(), None);
     let policy = mirror.common.id;
-    scene.write(move |tx| Box::pin(pull_mirrors::delete(tx, policy, at(5)))).await;
+    scene.write(work!(|tx| pull_mirrors::delete(tx, policy, at(5)).await)).await;
     for id in [running.job.id, waiting] {
         assert_eq!(job(&scene, id).await.status, Status::Canceled);
     }
@@ -123,12 +123,10 @@ async fn semantics_34_a_policy_that_stops_itself_ends_its_other_jobs(scene: Scen
     let (running, waiting) = two_polls(&scene, &mirror).await;
     let (policy, finder) = (mirror.common.id, running.job.id);
     scene
-        .write(move |tx| {
-            Box::pin(async move {
-                let why = words("the realm changed");
-                policies::pause(tx, PolicyKind::PullMirror, policy, &why, finder, at(1)).await
-            })
-        })
+        .write(work!(|tx| {
+            let why = words("the realm changed");
+            policies::pause(tx, PolicyKind::PullMirror, policy, &why, finder, at(1)).await
+        }))
         .await;
     assert_eq!(job(&scene, finder).await.status, Status::Running, "it writes its own end");
     assert_eq!(job(&scene, waiting).await.status, Status::Canceled);
@@ -147,39 +145,33 @@ async fn jobs_end_while_others_stop_and_edit_their_policy_and_none_wait_in_a_cir
         assert_eq!(claims.len(), 4, "round {round}");
         let stops = claims.iter().map(|claim| async {
             let (job, epoch) = (claim.job.id, claim.epoch);
-            let stop = scene.try_write(move |tx| {
-                Box::pin(async move {
-                    jobs::lock_endings(tx).await?;
-                    jobs::fence(tx, job, epoch).await?;
-                    policies::pause(tx, kind, policy, &words("the realm changed"), job, at(1)).await?;
-                    jobs::finish(tx, job, epoch, Status::Errored, None, None, at(1)).await
-                })
-            });
+            let stop = scene.try_write(work!(|tx| {
+                jobs::lock_endings(tx).await?;
+                jobs::fence(tx, job, epoch).await?;
+                policies::pause(tx, kind, policy, &words("the realm changed"), job, at(1)).await?;
+                jobs::finish(tx, job, epoch, Status::Errored, None, None, at(1)).await
+            }));
             stop.await
         });
         let ends = claims.iter().map(|claim| async {
             let (job, epoch) = (claim.job.id, claim.epoch);
-            let end = scene.try_write(move |tx| {
-                Box::pin(async move {
-                    jobs::fence(tx, job, epoch).await?;
-                    let (code, at) = (RunCode::Success, at(1));
-                    let run = LastRun { code, detail: words("went well"), at: Some(at), job: Some(job) };
-                    policies::record_run(tx, kind, policy, &run).await?;
-                    jobs::finish(tx, job, epoch, Status::Done, None, None, at).await
-                })
-            });
+            let end = scene.try_write(work!(|tx| {
+                jobs::fence(tx, job, epoch).await?;
+                let (code, at) = (RunCode::Success, at(1));
+                let run = LastRun { code, detail: words("went well"), at: Some(at), job: Some(job) };
+                policies::record_run(tx, kind, policy, &run).await?;
+                jobs::finish(tx, job, epoch, Status::Done, None, None, at).await
+            }));
             end.await
         });
-        let edit = scene.try_write(move |tx| {
-            Box::pin(async move {
-                let before = pull_mirrors::get_for_change(tx, policy).await?.unwrap();
-                let mut after = before.clone();
-                after.common.rules_version += 1;
-                after.common.paused = None;
-                let change = LastChange::new(Author::System, Vec::new());
-                pull_mirrors::update(tx, &before, after, change).await.map(drop)
-            })
-        });
+        let edit = scene.try_write(work!(|tx| {
+            let before = pull_mirrors::get_for_change(tx, policy).await?.unwrap();
+            let mut after = before.clone();
+            after.common.rules_version += 1;
+            after.common.paused = None;
+            let change = LastChange::new(Author::System, Vec::new());
+            pull_mirrors::update(tx, &before, after, change).await.map(drop)
+        }));
         let (stopped, ended, edited) = join!(join_all(stops), join_all(ends), edit);
         edited.unwrap();
         for result in stopped.into_iter().chain(ended) {
@@ -192,19 +184,17 @@ async fn semantics_34_what_is_about_a_deleted_repository_or_remote_ends(scene: S
     let mirror = scenery(&scene).await;
     let (running, waiting) = two_polls(&scene, &mirror).await;
     let (repository, remote) = (mirror.repository, mirror.remote);
-    scene.write(move |tx| Box::pin(repositories::delete(tx, repository, &Author::System, at(1)))).await;
+    scene.write(work!(|tx| repositories::delete(tx, repository, &Author::System, at(1)).await)).await;
     for id in [running.job.id, waiting] {
         assert_eq!(job(&scene, id).await.error, said(Withdrawal::RepositoryDeleted));
     }
     let by_hand = add(&scene, poll(&mirror)).await;
     let policy = mirror.common.id;
     scene
-        .write(move |tx| {
-            Box::pin(async move {
-                pull_mirrors::delete(tx, policy, at(2)).await?;
-                remotes::delete(tx, remote, at(2)).await
-            })
-        })
+        .write(work!(|tx| {
+            pull_mirrors::delete(tx, policy, at(2)).await?;
+            remotes::delete(tx, remote, at(2)).await
+        }))
         .await;
     assert_eq!(job(&scene, by_hand).await.status, Status::Canceled);
 }
@@ -248,7 +238,7 @@ async fn semantics_39_one_job_probes_a_remote_before_the_rest_goes_on(scene: Sce
     close(&scene, one, 0).await;
     assert_eq!(scene.claim(10, 10).await.len(), 1, "a single probe");
     assert!(scene.claim(11, 10).await.is_empty());
-    scene.write(move |tx| Box::pin(back_offs::answered(tx, one, at(10), at(12)))).await;
+    scene.write(work!(|tx| back_offs::answered(tx, one, at(10), at(12)).await)).await;
     assert_eq!(scene.claim(12, 10).await.len(), 2);
 }
 
@@ -257,7 +247,7 @@ async fn semantics_39_a_remote_that_fails_again_and_again_is_left_alone_for_long
     assert_eq!(close(&scene, one, 0).await.until, at(10));
     assert_eq!(close(&scene, one, 10).await.until, at(30));
     // An answer alone is no proof that it is well.
-    scene.write(move |tx| Box::pin(back_offs::answered(tx, one, at(30), at(30)))).await;
+    scene.write(work!(|tx| back_offs::answered(tx, one, at(30), at(30)).await)).await;
     assert_eq!(back_offs::get(&mut scene.read().await, one).await.unwrap(), None);
     let third = close(&scene, one, 40).await;
     assert_eq!((third.until, third.failures, third.since), (at(70), 3, at(0)));
@@ -270,9 +260,9 @@ async fn semantics_39_a_remote_that_fails_again_and_again_is_left_alone_for_long
         .await;
     assert_eq!(again.unwrap().until, at(70));
     // A person wants to know now.
-    scene.write(move |tx| Box::pin(back_offs::probe(tx, one, at(50)))).await;
+    scene.write(work!(|tx| back_offs::probe(tx, one, at(50)).await)).await;
     assert_eq!(back_offs::get(&mut scene.read().await, one).await.unwrap().unwrap().until, at(50));
-    scene.write(move |tx| Box::pin(back_offs::answered(tx, one, at(50), at(60)))).await;
+    scene.write(work!(|tx| back_offs::answered(tx, one, at(50), at(60)).await)).await;
     assert_eq!(close(&scene, one, 700).await.failures, 1, "it was well for ten minutes");
     let nowhere = RemoteId::new();
     let gone = scene
@@ -297,9 +287,9 @@ async fn semantics_39_an_answer_does_not_end_a_wait_that_another_server_has_begu
     let (one, _) = two_remotes(&scene).await;
     let seen = close(&scene, one, 0).await.until;
     let later = close(&scene, one, 10).await.until;
-    scene.write(move |tx| Box::pin(back_offs::answered(tx, one, seen, at(11)))).await;
+    scene.write(work!(|tx| back_offs::answered(tx, one, seen, at(11)).await)).await;
     assert_eq!(back_offs::get(&mut scene.read().await, one).await.unwrap().unwrap().until, later);
-    scene.write(move |tx| Box::pin(back_offs::answered(tx, one, later, at(31)))).await;
+    scene.write(work!(|tx| back_offs::answered(tx, one, later, at(31)).await)).await;
     assert_eq!(back_offs::get(&mut scene.read().await, one).await.unwrap(), None);
 }
 
@@ -307,14 +297,12 @@ async fn semantics_39_changed_settings_end_the_wait(scene: Scene) {
     let (one, _) = two_remotes(&scene).await;
     close(&scene, one, 0).await;
     scene
-        .write(move |tx| {
-            Box::pin(async move {
-                let remote = remotes::get(tx, one).await?.unwrap();
-                let (based_on, keep) = (remote.version, remotes::SecretChange::Keep);
-                let change = longshore_model::LastChange::new(Author::System, Vec::new());
-                remotes::update(tx, based_on, remote, keep, change).await.map(drop)
-            })
-        })
+        .write(work!(|tx| {
+            let remote = remotes::get(tx, one).await?.unwrap();
+            let (based_on, keep) = (remote.version, remotes::SecretChange::Keep);
+            let change = longshore_model::LastChange::new(Author::System, Vec::new());
+            remotes::update(tx, based_on, remote, keep, change).await.map(drop)
+        }))
         .await;
     assert_eq!(back_offs::get(&mut scene.read().await, one).await.unwrap(), None);
 }
@@ -336,13 +324,13 @@ async fn semantics_39_what_waited_for_a_remote_is_due_when_a_person_ends_the_wai
         due
     };
     // One goes at once. What waited for the end of the wait may follow it; what failed by itself keeps its delay.
-    scene.write(move |tx| Box::pin(async move { jobs::hasten(tx, stopped, at(2)).await.map(drop) })).await;
+    scene.write(work!(|tx| jobs::hasten(tx, stopped, at(2)).await.map(drop))).await;
     assert_eq!(due(2).await, [true, true, false, false]);
     assert_eq!(scene.claim(2, 10).await.len(), 1, "a single probe");
-    scene.write(move |tx| Box::pin(back_offs::answered(tx, one, at(2), at(3)))).await;
+    scene.write(work!(|tx| back_offs::answered(tx, one, at(2), at(3)).await)).await;
     assert_eq!(scene.claim(3, 10).await.len(), 1, "and then the rest");
     // Somebody saw the registry answer, or changed the settings.
-    scene.write(move |tx| Box::pin(back_offs::forget(tx, one, at(4)))).await;
+    scene.write(work!(|tx| back_offs::forget(tx, one, at(4)).await)).await;
     assert_eq!(due(4).await, [true, true, true, false]);
     let claimed = scene.claim(4, 10).await;
     assert_eq!(claimed.iter().map(|claim| claim.job.id).collect::<Vec<_>>(), [failing]);
@@ -370,13 +358,9 @@ async fn semantics_39_jobs_stand_in_one_lane_per_remote_and_namespace(scene: Sce
     scene.by_another("UPDATE jobs SET lane = NULL").await;
     let conn = &mut scene.read().await;
     assert!(jobs::lanes(conn, Action::PushMirrorTag, at(1)).await.unwrap().is_empty());
-    scene.write(|tx| Box::pin(async move { jobs::release_all(tx, BootId::new(), at(1)).await })).await;
+    scene.write(work!(|tx| jobs::release_all(tx, BootId::new(), at(1)).await)).await;
     assert_eq!(jobs::lanes(conn, Action::PushMirrorTag, at(1)).await.unwrap().len(), 3);
-    assert_eq!(
-        scene.write(|tx| Box::pin(async move { jobs::line_up(tx).await })).await,
-        0,
-        "all have theirs"
-    );
+    assert_eq!(scene.write(work!(|tx| jobs::line_up(tx).await)).await, 0, "all have theirs");
     assert!(jobs::lanes(conn, Action::PollMirror, at(1)).await.unwrap().is_empty());
 }
 
@@ -392,9 +376,7 @@ async fn semantics_36_later_changes_of_a_repository_wait_until_an_evaluation_of_
     let of: Vec<_> = claimed.iter().map(|claim| claim.job.repository).collect();
     assert_eq!(of, [Some(qa.id)]);
     let (job, epoch) = (begun[0].job.id, begun[0].epoch);
-    let finish = scene.write(move |tx| {
-        Box::pin(async move { jobs::finish(tx, job, epoch, Status::Done, None, None, at(2)).await })
-    });
+    let finish = scene.write(work!(|tx| jobs::finish(tx, job, epoch, Status::Done, None, None, at(2)).await));
     finish.await;
     assert_eq!(scene.claim(1, 10).await[0].job.repository, Some(dev.id));
 }

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use longshore_metadata::tags::{RemoveOutcome, SetOutcome, SetTag};
 use longshore_metadata::undo::Window;
 use longshore_metadata::{
-    Conn, Database, Error, Priority, Tx, Vault, blobs, jobs, manifests, repositories, tags,
+    Conn, Database, Error, Priority, Tx, Vault, blobs, jobs, manifests, repositories, tags, work,
 };
 use longshore_model::job::{Action, Cause, Parameters};
 use longshore_model::repository::NewRepository;
@@ -88,8 +88,7 @@ impl Scene {
 
     pub(crate) async fn repository_with(&self, name: &str, new: NewRepository) -> Repository {
         let name = name.parse().unwrap();
-        self.write(move |tx| Box::pin(async move { repositories::create(tx, &name, &new, at(0)).await }))
-            .await
+        self.write(work!(|tx| repositories::create(tx, &name, &new, at(0)).await)).await
     }
 
     /// Stores an image whose parts are told apart by `seed`.
@@ -99,15 +98,13 @@ impl Scene {
         let text = image_json(&config, &layer, None);
         let image = digest(seed, 0);
         let answer = image.clone();
-        self.write(move |tx| {
-            Box::pin(async move {
-                for (part, size) in [(&config, 10), (&layer, 100)] {
-                    blobs::record(tx, part, size, &format!("blobs/{part}"), at(0)).await?;
-                    blobs::link(tx, id, part, at(0)).await?;
-                }
-                put(tx, id, &image, &text).await
-            })
-        })
+        self.write(work!(|tx| {
+            for (part, size) in [(&config, 10), (&layer, 100)] {
+                blobs::record(tx, part, size, &format!("blobs/{part}"), at(0)).await?;
+                blobs::link(tx, id, part, at(0)).await?;
+            }
+            put(tx, id, &image, &text).await
+        }))
         .await;
         answer
     }
@@ -144,31 +141,26 @@ impl Scene {
         provenance: Provenance,
     ) -> SetOutcome {
         let (repository, digest, tag) = (repository.clone(), digest.clone(), name(tag));
-        self.write(move |tx| {
-            Box::pin(async move {
-                let to = SetTag {
-                    repository: &repository,
-                    name: &tag,
-                    digest: &digest,
-                    source_revision,
-                    author: &Author::System,
-                    provenance: &provenance,
-                    lineage: &Lineage::default(),
-                    now: at(1),
-                };
-                tags::set(tx, to).await
-            })
-        })
+        self.write(work!(|tx| {
+            let to = SetTag {
+                repository: &repository,
+                name: &tag,
+                digest: &digest,
+                source_revision,
+                author: &Author::System,
+                provenance: &provenance,
+                lineage: &Lineage::default(),
+                now: at(1),
+            };
+            tags::set(tx, to).await
+        }))
         .await
     }
 
     /// Removes a tag at second 2.
     pub(crate) async fn remove(&self, repository: &Repository, tag: &str) -> RemoveOutcome {
         let (repository, tag) = (repository.clone(), name(tag));
-        self.write(move |tx| {
-            Box::pin(async move { tags::remove(tx, &repository, &tag, &Author::System, at(2)).await })
-        })
-        .await
+        self.write(work!(|tx| tags::remove(tx, &repository, &tag, &Author::System, at(2)).await)).await
     }
 
     pub(crate) async fn tag(&self, repository: &Repository, tag: &str) -> Option<TagRecord> {
@@ -178,31 +170,29 @@ impl Scene {
     /// Puts a job into the queue that is due at second `due`.
     pub(crate) async fn enqueue(&self, serial_key: Option<&str>, due: i64) -> JobId {
         let order = order(serial_key, due);
-        self.write(move |tx| Box::pin(async move { jobs::enqueue(tx, order, at(0)).await })).await
+        self.write(work!(|tx| jobs::enqueue(tx, order, at(0)).await)).await
     }
 
     /// Claims what is due at second `now`, whatever lane it stands in.
     pub(crate) async fn claim(&self, now: i64, limit: i64) -> Vec<jobs::Claim> {
-        self.write(move |tx| {
-            Box::pin(async move {
-                let (boot, worker, now) = (BootId::new(), "here", at(now));
-                let mut claimed = jobs::claim(tx, &Action::ALL, boot, worker, now, LEASE, limit).await?;
-                for action in [Action::PushMirrorTag, Action::PollMirror] {
-                    for due in jobs::lanes(tx, action, now).await? {
-                        while i64::try_from(claimed.len()).unwrap() < limit {
-                            let Some(claim) =
-                                jobs::claim_lane(tx, action, &due, boot, worker, now, LEASE).await?
-                            else {
-                                break;
-                            };
-                            claimed.push(claim);
-                        }
+        self.write(work!(|tx| {
+            let (boot, worker, now) = (BootId::new(), "here", at(now));
+            let mut claimed = jobs::claim(tx, &Action::ALL, boot, worker, now, LEASE, limit).await?;
+            for action in [Action::PushMirrorTag, Action::PollMirror] {
+                for due in jobs::lanes(tx, action, now).await? {
+                    while i64::try_from(claimed.len()).unwrap() < limit {
+                        let Some(claim) =
+                            jobs::claim_lane(tx, action, &due, boot, worker, now, LEASE).await?
+                        else {
+                            break;
+                        };
+                        claimed.push(claim);
                     }
                 }
-                claimed.sort_by_key(|claim| (claim.job.scheduled_at, claim.job.id));
-                Ok(claimed)
-            })
-        })
+            }
+            claimed.sort_by_key(|claim| (claim.job.scheduled_at, claim.job.id));
+            Ok(claimed)
+        }))
         .await
     }
 

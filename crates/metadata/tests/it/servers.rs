@@ -1,7 +1,7 @@
 //! Several servers on one PostgreSQL database.
 
 use crate::scene::{at, order};
-use longshore_metadata::{Change, Database, Error, Priority, jobs, tags};
+use longshore_metadata::{Change, Database, Error, Priority, jobs, tags, work};
 use std::time::Duration;
 use tokio::sync::{broadcast::Receiver, oneshot};
 use tokio::time::timeout;
@@ -19,11 +19,7 @@ async fn what_one_server_commits_wakes_the_others_and_itself_once() {
     let one = Database::open(&url, crate::scene::vault()).await.unwrap();
     let two = Database::open(&url, crate::scene::vault()).await.unwrap();
     let (mut here, mut there) = (one.changes(), two.changes());
-    let enqueue = || {
-        one.write(Priority::Normal, |tx| {
-            Box::pin(async move { jobs::enqueue(tx, order(None, 0), at(0)).await })
-        })
-    };
+    let enqueue = || one.write(Priority::Normal, work!(|tx| jobs::enqueue(tx, order(None, 0), at(0)).await));
     let first = enqueue().await.unwrap();
     let second = enqueue().await.unwrap();
     for changes in [&mut here, &mut there] {
@@ -44,12 +40,13 @@ async fn more_changes_than_one_notification_holds_come_too() {
     let mut there = two.changes();
     let many: Vec<_> = (0..300).map(|_| longshore_model::JobId::new()).collect();
     let told = many.clone();
-    one.write(Priority::Normal, move |tx| {
-        Box::pin(async move {
+    one.write(
+        Priority::Normal,
+        work!(|tx| {
             told.into_iter().for_each(|job| tx.announce(Change::Job(job)));
             Ok::<_, longshore_metadata::Error>(())
-        })
-    })
+        }),
+    )
     .await
     .unwrap();
     for job in many {
@@ -66,18 +63,19 @@ async fn a_server_that_is_stopped_in_a_transaction_does_not_stop_the_others() {
     let (wake, woken) = oneshot::channel();
     let stopped = tokio::spawn(async move {
         stopped
-            .write(Priority::Normal, move |tx| {
-                Box::pin(async move {
+            .write(
+                Priority::Normal,
+                work!(|tx| {
                     tags::lock_changes(tx).await?;
                     holds.send(()).unwrap();
                     woken.await.unwrap();
                     jobs::enqueue(tx, order(None, 0), at(0)).await
-                })
-            })
+                }),
+            )
             .await
     });
     held.await.unwrap();
-    let other = lives.write(Priority::Normal, |tx| Box::pin(async move { tags::lock_changes(tx).await }));
+    let other = lives.write(Priority::Normal, work!(|tx| tags::lock_changes(tx).await));
     timeout(PATIENCE, other).await.expect("the lock is free in a while").unwrap();
     wake.send(()).unwrap();
     let late: Result<_, Error> = stopped.await.unwrap();

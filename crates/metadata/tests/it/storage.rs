@@ -5,7 +5,7 @@ use crate::scene::{Scene, at, digest};
 use longshore_metadata::counters::{self, Counter, Miscount, Scope};
 use longshore_metadata::repositories::Visible;
 use longshore_metadata::storage::{self, QuotaExceeded};
-use longshore_metadata::{accounts, blobs, garbage, manifests, repositories, totals, undo};
+use longshore_metadata::{accounts, blobs, garbage, manifests, repositories, totals, undo, work};
 use longshore_model::repository::Storage;
 use longshore_model::{Author, PageRequest, Repository, RepositoryId};
 use longshore_oci::Namespace;
@@ -43,8 +43,7 @@ async fn manifests_of(scene: &Scene, repository: &Repository, seeds: &[u8]) -> u
 
 async fn link(scene: &Scene, from: &Repository, to: &Repository, seed: u8) {
     let (from, to) = (from.id, to.id);
-    let linked = scene
-        .write(move |tx| Box::pin(async move { manifests::link_tree(tx, from, to, &digest(seed, 0)).await }));
+    let linked = scene.write(work!(|tx| manifests::link_tree(tx, from, to, &digest(seed, 0)).await));
     linked.await;
 }
 
@@ -75,9 +74,7 @@ async fn a_blob_counts_once_and_is_unique_where_nobody_else_has_it(scene: Scene)
     assert_eq!(of_dev().await.storage, alone(110 + first, 110 + second));
     assert_eq!(of(&web).await, alone(0, 220));
     let blob = digest(2, 2);
-    scene
-        .write(move |tx| Box::pin(async move { longshore_metadata::blobs::unlink(tx, qa.id, &blob).await }))
-        .await;
+    scene.write(work!(|tx| longshore_metadata::blobs::unlink(tx, qa.id, &blob).await)).await;
     assert_eq!(of(&web).await, alone(100, 120));
 }
 
@@ -88,7 +85,7 @@ async fn what_deleted_repositories_hold_counts_until_they_are_purged(scene: Scen
     link(&scene, &web, &api, 1).await;
     let (first, second) = (manifests_of(&scene, &web, &[1]).await, manifests_of(&scene, &web, &[2]).await);
     let id = web.id;
-    scene.write(move |tx| Box::pin(repositories::delete(tx, id, &Author::System, at(1)))).await;
+    scene.write(work!(|tx| repositories::delete(tx, id, &Author::System, at(1)).await)).await;
     let held = storage::of_namespace(&mut scene.read().await, &dev()).await.unwrap();
     assert_eq!((held.storage.total, held.deleted), (220 + first + second, Some(110 + second)));
     purge(&scene, id).await;
@@ -97,29 +94,21 @@ async fn what_deleted_repositories_hold_counts_until_they_are_purged(scene: Scen
 }
 
 async fn a_quota_refuses_what_would_come_on_top_and_nothing_else(scene: Scene) {
-    scene
-        .write(|tx| Box::pin(async move { accounts::create(tx, &dev(), true, false, None, at(0)).await }))
-        .await;
+    scene.write(work!(|tx| accounts::create(tx, &dev(), true, false, None, at(0)).await)).await;
     let (web, qa) = (scene.repository("dev/web").await, scene.repository("qa/web").await);
     scene.image(&web, 1).await;
     scene.image(&qa, 1).await;
     scene.image(&qa, 2).await;
     let blob = |seed: u8, size: u64| {
-        scene.write(move |tx| {
-            Box::pin(async move {
-                storage::hold_quota(tx, &dev()).await?;
-                storage::obstacle_to_blob(tx, &dev(), &digest(seed, 2), size).await
-            })
-        })
+        scene.write(work!(|tx| {
+            storage::hold_quota(tx, &dev()).await?;
+            storage::obstacle_to_blob(tx, &dev(), &digest(seed, 2), size).await
+        }))
     };
     let tree = |seed: u8| {
-        scene.write(move |tx| {
-            Box::pin(async move { storage::obstacle_to_tree(tx, &dev(), qa.id, &digest(seed, 0)).await })
-        })
+        scene.write(work!(|tx| storage::obstacle_to_tree(tx, &dev(), qa.id, &digest(seed, 0)).await))
     };
-    let set = |quota: Option<u64>| {
-        scene.write(move |tx| Box::pin(async move { storage::set_quota(tx, &dev(), quota).await }))
-    };
+    let set = |quota: Option<u64>| scene.write(work!(|tx| storage::set_quota(tx, &dev(), quota).await));
     assert_eq!(blob(2, u64::from(u32::MAX)).await, None, "there is no quota");
     let (first, second) = (manifests_of(&scene, &qa, &[1]).await, manifests_of(&scene, &qa, &[2]).await);
     let quota = 150 + first;
@@ -132,9 +121,7 @@ async fn a_quota_refuses_what_would_come_on_top_and_nothing_else(scene: Scene) {
     assert!(text.contains("and would need 41 B more"), "{text}");
     assert_eq!(tree(2).await.unwrap().needed, 110 + second);
     let manifest = |seed: u8, size: u64| {
-        scene.write(move |tx| {
-            Box::pin(async move { storage::obstacle_to_manifest(tx, &dev(), &digest(seed, 0), size).await })
-        })
+        scene.write(work!(|tx| storage::obstacle_to_manifest(tx, &dev(), &digest(seed, 0), size).await))
     };
     assert_eq!((manifest(1, 1_000_000).await, manifest(2, 40).await), (None, None));
     assert_eq!(manifest(2, 41).await.unwrap().needed, 41);
@@ -144,9 +131,7 @@ async fn a_quota_refuses_what_would_come_on_top_and_nothing_else(scene: Scene) {
     assert_eq!((blob(1, 100).await, tree(1).await), (None, None));
     assert!(set(None).await);
     assert_eq!(tree(2).await, None);
-    let none = scene.write(|tx| {
-        Box::pin(async move { storage::set_quota(tx, &"nobody".parse().unwrap(), Some(1)).await })
-    });
+    let none = scene.write(work!(|tx| storage::set_quota(tx, &"nobody".parse().unwrap(), Some(1)).await));
     assert!(!none.await);
 }
 
@@ -176,15 +161,12 @@ async fn what_a_namespace_holds_is_counted_as_it_comes_and_goes(scene: Scene) {
     look().await;
     let (of_web, of_api) = (web.id, api.id);
     for repository in [of_web, of_api] {
-        let unlink = scene.write(move |tx| {
-            Box::pin(async move { garbage::unlink_manifest(tx, repository, &digest(1, 0)).await.map(drop) })
-        });
+        let unlink =
+            scene.write(work!(|tx| garbage::unlink_manifest(tx, repository, &digest(1, 0)).await.map(drop)));
         unlink.await;
         look().await;
         for part in [1, 2] {
-            let unlink = scene.write(move |tx| {
-                Box::pin(async move { blobs::unlink(tx, repository, &digest(1, part)).await })
-            });
+            let unlink = scene.write(work!(|tx| blobs::unlink(tx, repository, &digest(1, part)).await));
             assert!(unlink.await);
             look().await;
         }
@@ -204,13 +186,13 @@ async fn of_many_who_give_a_namespace_the_same_blob_at_once_one_counts_it(scene:
     scene.image(&elsewhere, 1).await;
     let linking = ids.iter().map(|id| {
         let id = *id;
-        scene.write(move |tx| Box::pin(async move { blobs::link(tx, id, &digest(1, 2), at(0)).await }))
+        scene.write(work!(|tx| blobs::link(tx, id, &digest(1, 2), at(0)).await))
     });
     futures::future::join_all(linking).await;
     is_counted_right(&scene).await;
     let unlinking = ids.iter().map(|id| {
         let id = *id;
-        scene.write(move |tx| Box::pin(async move { blobs::unlink(tx, id, &digest(1, 2)).await }))
+        scene.write(work!(|tx| blobs::unlink(tx, id, &digest(1, 2)).await))
     });
     futures::future::join_all(unlinking).await;
     is_counted_right(&scene).await;
@@ -220,8 +202,8 @@ async fn of_many_who_give_a_namespace_the_same_blob_at_once_one_counts_it(scene:
 
 /// Removes a deleted repository for good.
 async fn purge(scene: &Scene, id: RepositoryId) {
-    assert!(scene.write(move |tx| Box::pin(garbage::begin_purge(tx, id))).await);
-    let step = async || scene.write(move |tx| Box::pin(async move { garbage::purge(tx, id).await })).await;
+    assert!(scene.write(work!(|tx| garbage::begin_purge(tx, id).await)).await);
+    let step = async || scene.write(work!(|tx| garbage::purge(tx, id).await)).await;
     while !step().await.is_gone {}
 }
 
@@ -247,16 +229,15 @@ async fn tags_and_blobs_of_repositories_are_counted_as_they_come_and_go(scene: S
     assert_eq!(look(&api).await, (1, 110, 4, 220));
     scene.remove(&web, "2").await;
     let of_web = web.id;
-    let unlink =
-        scene.write(move |tx| Box::pin(async move { blobs::unlink(tx, of_web, &digest(2, 2)).await }));
+    let unlink = scene.write(work!(|tx| blobs::unlink(tx, of_web, &digest(2, 2)).await));
     assert!(unlink.await);
     assert_eq!(look(&web).await, (2, 120, 3, 220));
-    let forgotten = scene.write(|tx| Box::pin(async move { blobs::forget(tx, &digest(2, 2)).await }));
+    let forgotten = scene.write(work!(|tx| blobs::forget(tx, &digest(2, 2)).await));
     forgotten.await;
     assert_eq!(look(&web).await, (2, 120, 3, 120));
 
     // What can be brought back is in no count of all, and still in its own.
-    scene.write(move |tx| Box::pin(repositories::delete(tx, of_web, &Author::System, at(1)))).await;
+    scene.write(work!(|tx| repositories::delete(tx, of_web, &Author::System, at(1)).await)).await;
     let (hour, page) = (jiff::SignedDuration::from_hours(1), PageRequest::first(9));
     let conn = &mut scene.read().await;
     let listed = undo::deleted_repositories(conn, &Visible::Everything, hour, &page).await.unwrap();
@@ -299,7 +280,7 @@ async fn what_was_counted_wrong_is_told_and_counted_anew(scene: Scene) {
             wrong.into_iter().map(|(counter, counted, held)| Miscount { counter, counted, held }).collect();
         assert_eq!(counters::miscounts(conn, &scope).await.unwrap(), wrong);
         let of = scope.clone();
-        scene.write(move |tx| Box::pin(async move { counters::recount(tx, &of).await })).await;
+        scene.write(work!(|tx| counters::recount(tx, &of).await)).await;
         after = Some(scope);
     }
     assert_eq!(counters::next(&mut scene.read().await, after.as_ref()).await.unwrap(), None);
@@ -317,16 +298,14 @@ async fn what_others_hold_as_well_is_looked_up_of_so_many_blobs_and_manifests_an
     let most = Storage::MOST_LOOKED_UP - 3;
     let fill = |from: u64, to: u64| {
         let id = web.id;
-        scene.write(move |tx| {
-            Box::pin(async move {
-                for number in from..to {
-                    let blob = format!("sha256:{number:064x}").parse().unwrap();
-                    blobs::record(tx, &blob, 1, &format!("blobs/{blob}"), at(0)).await?;
-                    blobs::link(tx, id, &blob, at(0)).await?;
-                }
-                Ok(())
-            })
-        })
+        scene.write(work!(|tx| {
+            for number in from..to {
+                let blob = format!("sha256:{number:064x}").parse().unwrap();
+                blobs::record(tx, &blob, 1, &format!("blobs/{blob}"), at(0)).await?;
+                blobs::link(tx, id, &blob, at(0)).await?;
+            }
+            Ok(())
+        }))
     };
     let of = async |repository: &Repository| {
         storage::of_repository(&mut scene.read().await, repository.id).await.unwrap()
@@ -348,6 +327,6 @@ async fn what_others_hold_as_well_is_looked_up_of_so_many_blobs_and_manifests_an
     assert_eq!(held.storage, Storage { total, unique: None });
     assert_eq!(held.deleted, Some(0), "nothing is deleted, and so nothing has to be looked up");
     let id = web.id;
-    scene.write(move |tx| Box::pin(repositories::delete(tx, id, &Author::System, at(1)))).await;
+    scene.write(work!(|tx| repositories::delete(tx, id, &Author::System, at(1)).await)).await;
     assert_eq!((of_dev().await.deleted, of_dev().await.storage.total), (None, total));
 }

@@ -4,7 +4,7 @@ use crate::on_both;
 use crate::scene::{Scene, at, digest, image_json, name, put, revision, week};
 use longshore_metadata::manifests::{self, DeleteOutcome};
 use longshore_metadata::tags::{self, RemoveOutcome, SetOutcome, SetTag};
-use longshore_metadata::{Change, Priority, activity, repositories, repositories::Visible, undo};
+use longshore_metadata::{Change, Priority, activity, repositories, repositories::Visible, undo, work};
 use longshore_model::activity::ActivityKind;
 use longshore_model::job::{Action, Parameters};
 use longshore_model::repository::NewRepository;
@@ -34,9 +34,7 @@ async fn semantics_09_a_tag_is_not_set_on_a_manifest_that_was_deleted_a_moment_a
     let dev = scene.repository("dev/app").await;
     let image = scene.image(&dev, 1).await;
     let (from, gone) = (dev.clone(), image.clone());
-    let deleted = scene.write(move |tx| {
-        Box::pin(async move { manifests::delete(tx, &from, &gone, &Author::System, at(1)).await })
-    });
+    let deleted = scene.write(work!(|tx| manifests::delete(tx, &from, &gone, &Author::System, at(1)).await));
     assert_eq!(deleted.await, DeleteOutcome::Deleted);
     assert_eq!(scene.push(&dev, "1", &image).await, SetOutcome::Unstored);
     assert_eq!(scene.push(&dev, "2", &digest(77, 0)).await, SetOutcome::Unstored);
@@ -91,8 +89,9 @@ async fn semantics_01_changes_of_one_tag_by_many_are_serial(scene: Scene) {
         .map(|source| {
             let (db, qa, image) = (scene.db.clone(), qa.clone(), images[source as usize % 2].clone());
             tokio::spawn(async move {
-                db.write::<_, longshore_metadata::Error, _>(Priority::Evaluation, move |tx| {
-                    Box::pin(async move {
+                db.write::<_, longshore_metadata::Error, _>(
+                    Priority::Evaluation,
+                    work!(|tx| {
                         // Two names in either order, as promotions of different policies do.
                         let mut names = [name("a"), name("b")];
                         if source % 2 == 0 {
@@ -112,8 +111,8 @@ async fn semantics_01_changes_of_one_tag_by_many_are_serial(scene: Scene) {
                             tags::set(tx, to).await?;
                         }
                         Ok(())
-                    })
-                })
+                    }),
+                )
                 .await
             })
         })
@@ -148,21 +147,19 @@ async fn semantics_05_the_lineage_of_a_tag_is_kept(scene: Scene) {
     let lineage: Lineage = (0..40).map(|_| PolicyId::new()).collect();
     let (kept, repository) = (lineage.clone(), dev.clone());
     scene
-        .write(move |tx| {
-            Box::pin(async move {
-                let to = SetTag {
-                    repository: &repository,
-                    name: &name("1"),
-                    digest: &image,
-                    source_revision: None,
-                    author: &Author::System,
-                    provenance: &Provenance::Push,
-                    lineage: &lineage,
-                    now: at(1),
-                };
-                tags::set(tx, to).await
-            })
-        })
+        .write(work!(|tx| {
+            let to = SetTag {
+                repository: &repository,
+                name: &name("1"),
+                digest: &image,
+                source_revision: None,
+                author: &Author::System,
+                provenance: &Provenance::Push,
+                lineage: &lineage,
+                now: at(1),
+            };
+            tags::set(tx, to).await
+        }))
         .await;
     let tag = scene.tag(&dev, "1").await.unwrap();
     assert_eq!(tag.lineage, kept);
@@ -208,7 +205,7 @@ async fn semantics_07_a_tagged_referrer_follows_its_subject_and_is_not_evaluated
     let referrer = digest(9, 0);
     let (id, text, stored) =
         (dev.id, image_json(&digest(1, 1), &digest(1, 2), Some(&image)), referrer.clone());
-    scene.write(move |tx| Box::pin(async move { put(tx, id, &stored, &text).await })).await;
+    scene.write(work!(|tx| put(tx, id, &stored, &text).await)).await;
     scene.push(&dev, "sbom", &referrer).await;
     let orders = scene.orders().await;
     assert!(!orders.is_empty());
@@ -236,9 +233,8 @@ async fn semantics_14_an_immutable_tag_stays_where_it_is(scene: Scene) {
     assert!(matches!(&kept, RemoveOutcome::Immutable { existing } if existing.digest == v1), "{kept:?}");
     assert!(matches!(scene.remove(&prod, &signature).await, RemoveOutcome::Removed(_)));
     let digest = v1.clone();
-    let deleted = scene.write(move |tx| {
-        Box::pin(async move { manifests::delete(tx, &prod, &digest, &Author::System, at(2)).await })
-    });
+    let deleted =
+        scene.write(work!(|tx| manifests::delete(tx, &prod, &digest, &Author::System, at(2)).await));
     assert_eq!(deleted.await, DeleteOutcome::Immutable { tag: name("1") });
 }
 
@@ -319,7 +315,7 @@ async fn a_summary_tells_size_and_platforms(scene: Scene) {
     let index = digest(3, 0);
     let text = crate::scene::index_json(&[(&amd64, "amd64"), (&arm64, "arm64"), (&amd64, "amd64")]);
     let (id, stored, length) = (dev.id, index.clone(), text.len() as u64);
-    scene.write(move |tx| Box::pin(async move { put(tx, id, &stored, &text).await })).await;
+    scene.write(work!(|tx| put(tx, id, &stored, &text).await)).await;
     scene.push(&dev, "1", &index).await;
     let summary = tags::summary(&mut scene.read().await, dev.id, &name("1")).await.unwrap().unwrap();
     assert_eq!(summary.media_type, "application/vnd.oci.image.index.v1+json");

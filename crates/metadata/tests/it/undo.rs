@@ -3,9 +3,9 @@
 use crate::mirrors::pull_mirror;
 use crate::on_both;
 use crate::scene::{Scene, at, name, revision, week};
-use longshore_metadata::manifests;
 use longshore_metadata::repositories::{self, Visible};
 use longshore_metadata::undo::{self, Place, RestoreOutcome, RestoreTag};
+use longshore_metadata::{manifests, work};
 use longshore_model::job::Parameters;
 use longshore_model::policy::Baseline;
 use longshore_model::repository::NewRepository;
@@ -39,13 +39,10 @@ async fn restore_at(
 ) -> RestoreOutcome {
     let (repository, name, window) = (repository.clone(), name(tag), week(second));
     scene
-        .write(move |tx| {
-            Box::pin(async move {
-                let (repository, name, author) = (&repository, &name, &Author::System);
-                undo::restore_tag(tx, RestoreTag { repository, name, revision, quietly, author, window })
-                    .await
-            })
-        })
+        .write(work!(|tx| {
+            let (repository, name, author) = (&repository, &name, &Author::System);
+            undo::restore_tag(tx, RestoreTag { repository, name, revision, quietly, author, window }).await
+        }))
         .await
 }
 
@@ -148,11 +145,8 @@ async fn semantics_22_what_a_mirror_made_is_pinned_until_somebody_releases_it(sc
         panic!()
     };
     assert_eq!(tag.provenance.pinned_from(), Some(mirror));
-    let release = || {
-        scene.write(move |tx| {
-            Box::pin(async move { undo::release_tag(tx, dev.id, &name("1"), &Author::System, at(11)).await })
-        })
-    };
+    let release =
+        || scene.write(work!(|tx| undo::release_tag(tx, dev.id, &name("1"), &Author::System, at(11)).await));
     let released = release().await.unwrap();
     assert_eq!((released.revision, released.provenance.pinned_from()), (tag.revision, None));
     assert_eq!(released.provenance.mirror(), Some(mirror), "it is the mirror's to move");
@@ -170,11 +164,7 @@ async fn semantics_22_an_image_that_was_deleted_by_its_digest_comes_back_with_it
     let image = scene.image(&dev, 1).await;
     let pushed = revision(scene.push(&dev, "1", &image).await);
     let (repository, digest) = (dev.clone(), image.clone());
-    scene
-        .write(move |tx| {
-            Box::pin(async move { manifests::delete(tx, &repository, &digest, &Author::System, at(2)).await })
-        })
-        .await;
+    scene.write(work!(|tx| manifests::delete(tx, &repository, &digest, &Author::System, at(2)).await)).await;
     let there = async || manifests::get(&mut scene.read().await, dev.id, &image).await.unwrap().is_some();
     assert!(!there().await, "it is gone for whoever asks");
     assert!(matches!(restore(&scene, &dev, "1", pushed).await, RestoreOutcome::Restored(_)));
@@ -183,9 +173,7 @@ async fn semantics_22_an_image_that_was_deleted_by_its_digest_comes_back_with_it
     // Without its parts it does not come back.
     scene.remove(&dev, "1").await;
     let layer = crate::scene::digest(1, 2);
-    scene
-        .write(move |tx| Box::pin(async move { longshore_metadata::blobs::unlink(tx, dev.id, &layer).await }))
-        .await;
+    scene.write(work!(|tx| longshore_metadata::blobs::unlink(tx, dev.id, &layer).await)).await;
     assert_eq!(restore(&scene, &dev, "1", pushed).await, RestoreOutcome::TooLate);
 }
 
@@ -194,21 +182,19 @@ async fn semantics_05_what_is_brought_back_keeps_its_lineage(scene: Scene) {
     let image = scene.image(&dev, 1).await;
     let passed: Lineage = [PolicyId::new()].into_iter().collect();
     let (repository, lineage) = (dev.clone(), passed.clone());
-    let set = scene.write(move |tx| {
-        Box::pin(async move {
-            let to = longshore_metadata::tags::SetTag {
-                repository: &repository,
-                name: &name("1"),
-                digest: &image,
-                source_revision: None,
-                author: &Author::System,
-                provenance: &Provenance::Push,
-                lineage: &lineage,
-                now: at(1),
-            };
-            longshore_metadata::tags::set(tx, to).await
-        })
-    });
+    let set = scene.write(work!(|tx| {
+        let to = longshore_metadata::tags::SetTag {
+            repository: &repository,
+            name: &name("1"),
+            digest: &image,
+            source_revision: None,
+            author: &Author::System,
+            provenance: &Provenance::Push,
+            lineage: &lineage,
+            now: at(1),
+        };
+        longshore_metadata::tags::set(tx, to).await
+    }));
     let pushed = revision(set.await);
     scene.remove(&dev, "1").await;
     let RestoreOutcome::Restored(tag) = restore(&scene, &dev, "1", pushed).await else { panic!() };
@@ -236,7 +222,7 @@ async fn semantics_23_a_deleted_repository_comes_back_as_it_was(scene: Scene) {
     let before = scene.tag(&dev, "1").await;
     let author = Author::User { name: "dev".parse().unwrap() };
     let by = author.clone();
-    scene.write(move |tx| Box::pin(async move { repositories::delete(tx, dev.id, &by, at(5)).await })).await;
+    scene.write(work!(|tx| repositories::delete(tx, dev.id, &by, at(5)).await)).await;
 
     let listed = async |visible: Visible| {
         let page = PageRequest::first(10);
@@ -254,8 +240,8 @@ async fn semantics_23_a_deleted_repository_comes_back_as_it_was(scene: Scene) {
         (Total::Exactly(1), Total::Exactly(0))
     );
 
-    assert!(scene.write(move |tx| Box::pin(undo::restore_repository(tx, dev.id, at(6)))).await);
-    assert!(!scene.write(move |tx| Box::pin(undo::restore_repository(tx, dev.id, at(6)))).await);
+    assert!(scene.write(work!(|tx| undo::restore_repository(tx, dev.id, at(6)).await)).await);
+    assert!(!scene.write(work!(|tx| undo::restore_repository(tx, dev.id, at(6)).await)).await);
     let back = repositories::find(&mut scene.read().await, &dev.name).await.unwrap();
     assert_eq!(back, Some(dev.clone()));
     assert_eq!(scene.tag(&dev, "1").await, before);

@@ -7,7 +7,7 @@ use crate::scene::{LEASE, Scene, at, name, order, vault, week, words};
 use longshore_metadata::activity::{self, NewActivity};
 use longshore_metadata::remotes::{self, OwnerFilter};
 use longshore_metadata::repositories::Visible;
-use longshore_metadata::{Database, Error, Priority, jobs, pull_mirrors, tags, undo};
+use longshore_metadata::{Database, Error, Priority, jobs, pull_mirrors, tags, undo, work};
 use longshore_model::activity::{ActivityFilter, ActivityKind};
 use longshore_model::job::{Action, JobFilter, Status};
 use longshore_model::policy::Baseline;
@@ -86,9 +86,9 @@ async fn policies_remotes_and_activity_that_cannot_be_read_are_left_out(scene: S
         ..NewActivity::new(at(1), Author::System, ActivityKind::TagPushed)
     };
     let (first_note, second_note) = (note(), note());
-    scene.write(move |tx| Box::pin(async move { activity::add(tx, &first_note).await })).await;
+    scene.write(work!(|tx| activity::add(tx, &first_note).await)).await;
     scene.by_another("UPDATE activity SET kind = 'later'").await;
-    scene.write(move |tx| Box::pin(async move { activity::add(tx, &second_note).await })).await;
+    scene.write(work!(|tx| activity::add(tx, &second_note).await)).await;
 
     let (conn, page) = (&mut scene.read().await, PageRequest::first(10));
     let mirrors = pull_mirrors::for_repository(conn, dev.id).await.unwrap();
@@ -133,24 +133,23 @@ async fn a_job_that_cannot_be_read_is_ended_once_nobody_steers_work() {
     let other = Database::open(&url, vault()).await.unwrap();
     let steers = tokio::spawn(async move {
         other
-            .write(Priority::Normal, move |tx| {
-                Box::pin(async move {
+            .write(
+                Priority::Normal,
+                work!(|tx| {
                     jobs::lock_endings(tx).await?;
                     holds.send(()).unwrap();
                     released.await.unwrap();
                     Ok::<_, Error>(())
-                })
-            })
+                }),
+            )
             .await
     });
     held.await.unwrap();
     let claim = async |now| {
         scene
-            .write(move |tx| {
-                Box::pin(async move {
-                    jobs::claim(tx, &[Action::PollMirror], BootId::new(), "here", now, LEASE, 9).await
-                })
-            })
+            .write(work!(
+                |tx| jobs::claim(tx, &[Action::PollMirror], BootId::new(), "here", now, LEASE, 9).await
+            ))
             .await
     };
     let status = async || {

@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use jiff::SignedDuration;
-use longshore_metadata::{Database, Priority, settings};
+use longshore_metadata::{Database, Priority, settings, work};
 use longshore_model::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
@@ -68,9 +68,7 @@ impl PrivateCa {
             None => {
                 let made = serde_json::to_string(&Stored::make(db, &place, now)?)?;
                 let place = place.clone();
-                let keep = db.write(Priority::Normal, move |tx| {
-                    Box::pin(async move { settings::put_new(tx, &place, &made).await })
-                });
+                let keep = db.write(Priority::Normal, work!(|tx| settings::put_new(tx, &place, &made).await));
                 keep.await?
             }
         };
