@@ -1,11 +1,11 @@
-//! Crates may use each other only as the arrows in `docs/ARCHITECTURE.md` say.
+//! Crates may use each other only as the arrows in `docs/ARCHITECTURE.md` say, and explain what they offer each other.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
 };
 
-use crate::command::root;
+use crate::{command::root, semantics::files};
 
 /// For each room, the rooms that it may use.
 type Arrows = BTreeMap<String, BTreeSet<String>>;
@@ -63,6 +63,38 @@ fn crates_use_each_other_as_the_architecture_page_says() {
         wrong.extend(forbidden.map(|used| format!("{user} uses {used}")));
     }
     assert!(wrong.is_empty(), "docs/ARCHITECTURE.md has no arrow for this: {wrong:?}");
+}
+
+/// The items of a file that other rooms may use and that no doc comment explains.
+fn undocumented(source: &str) -> Vec<&str> {
+    const ITEMS: [&str; 8] =
+        ["fn ", "async fn ", "const fn ", "struct ", "enum ", "trait ", "type ", "const "];
+    let code: Vec<&str> = source.lines().take_while(|line| *line != "#[cfg(test)]").collect();
+    let mut documented = false;
+    let mut found = Vec::new();
+    for line in code {
+        if line.starts_with("///") {
+            documented = true;
+        } else if let Some(item) = line.strip_prefix("pub ") {
+            if !documented && ITEMS.iter().any(|kind| item.starts_with(kind)) {
+                found.push(line);
+            }
+            documented = false;
+        } else if line.is_empty() || line == "}" {
+            documented = false;
+        }
+    }
+    found
+}
+
+#[test]
+fn what_crosses_rooms_is_documented() {
+    let files = files();
+    let rooms = files.iter().filter(|file| file.path.starts_with("crates/") && file.path.contains("/src/"));
+    let found: Vec<String> = rooms
+        .flat_map(|file| undocumented(&file.text).into_iter().map(|line| format!("{}: {line}", file.path)))
+        .collect();
+    assert!(found.is_empty(), "these items need a doc comment: {found:#?}");
 }
 
 #[test]

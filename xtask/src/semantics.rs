@@ -22,13 +22,13 @@ const OTHER_FORMS: &[&str] =
     &["Semantics ", "semantics.md ", "semantics #", "decision ", "Decision ", "ADR-"];
 
 /// A file, by its path from the root, with its text.
-struct File {
-    path: String,
-    text: String,
+pub(crate) struct File {
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
-/// All files that may cite decisions.
-fn files() -> Vec<File> {
+/// All files of the project that may cite decisions.
+pub(crate) fn files() -> Vec<File> {
     let mut found = Vec::new();
     collect(&root(), "", &mut found);
     assert!(found.iter().any(|file| file.path == DECISIONS), "{DECISIONS} is not there");

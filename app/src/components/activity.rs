@@ -82,7 +82,7 @@ fn sentence(kind: ActivityKind) -> &'static str {
         ActivityKind::PolicyCreated => "set up a policy",
         ActivityKind::PolicyChanged => "changed a policy",
         ActivityKind::PolicyDeleted => "deleted a policy",
-        ActivityKind::PolicyPaused => "stopped itself",
+        ActivityKind::PolicyStopped => "stopped itself",
         ActivityKind::Paused => "paused policies and mirrors",
         ActivityKind::Resumed => "resumed policies and mirrors",
         ActivityKind::RemoteChanged => "changed a remote",

@@ -34,8 +34,8 @@ pub fn PolicyNotes(
                 }
             })}
         {common
-            .paused
-            .map(|why| view! { <p class="note"><Badge tone=Tone::Warn>"Paused"</Badge> " " {why}</p> })}
+            .stopped
+            .map(|why| view! { <p class="note"><Badge tone=Tone::Warn>"Stopped"</Badge> " " {why}</p> })}
         {common
             .orphaned
             .then(|| {

@@ -1,11 +1,6 @@
 //! The server functions: parse, call one use case, present. They live at `/fn/<name>`; who calls
 //! is known from the request's session, and every use case checks for itself what that one may do.
 
-#![allow(
-    missing_docs,
-    reason = "the macro makes of each function's arguments a struct, with fields of the same names"
-)]
-
 mod activity;
 mod pauses;
 mod remotes;

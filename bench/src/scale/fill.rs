@@ -12,7 +12,7 @@ use longshore_metadata::{
 use longshore_model::{
     Author, BootId, Lineage, Provenance, Repository, Visibility,
     activity::ActivityKind,
-    job::{Action, NewJob, Status, orders},
+    job::{JobAction, NewJob, Status, orders},
     repository::NewRepository,
 };
 use longshore_oci::{Digest, Manifest, RepositoryName, Tag};
@@ -266,7 +266,8 @@ fn order(places: &Places, number: u64, now: Timestamp) -> NewJob {
 async fn end_all(tx: &mut Tx, now: Timestamp) -> Result<u64, Error> {
     let lease = SignedDuration::from_mins(1);
     let claimed =
-        jobs::claim(tx, &[Action::Evaluate], BootId::new(), "bench", now, lease, BATCH.cast_signed()).await?;
+        jobs::claim(tx, &[JobAction::Evaluate], BootId::new(), "bench", now, lease, BATCH.cast_signed())
+            .await?;
     let ended = claimed.len() as u64;
     for (number, claim) in claimed.into_iter().enumerate() {
         let status = if (number as u64).is_multiple_of(ONE_OF) { Status::Errored } else { Status::Done };

@@ -19,7 +19,7 @@ mod token;
 pub use authenticate::AuthError;
 pub use credential::{Credential, Held, Proven};
 pub use password::{MAX_PASSWORD, MIN_PASSWORD, PasswordError, generate_password};
-pub use permission::Action;
+pub use permission::Permission;
 pub use request::{RequestActor, Via};
 pub use session::{Session, SessionActor};
 pub use token::{TokenClaims, TokenError};

@@ -9,7 +9,7 @@ use longshore_oci::Namespace;
 
 /// What somebody wants to do with a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Action {
+pub enum Permission {
     /// See it and pull from it.
     Read,
     /// Push to it.
@@ -23,8 +23,8 @@ pub enum Action {
 impl Access {
     /// Whether `actor` may do `action` with `repository`.
     #[must_use]
-    pub fn may(&self, actor: &Actor, action: Action, repository: &Repository) -> bool {
-        let public_read = action == Action::Read && repository.visibility == Visibility::Public;
+    pub fn may(&self, actor: &Actor, action: Permission, repository: &Repository) -> bool {
+        let public_read = action == Permission::Read && repository.visibility == Visibility::Public;
         public_read || self.may_in_namespace(actor, &repository.name.to_namespace())
     }
 

@@ -7,7 +7,7 @@ use crate::validate::Fields;
 use longshore_access::{AuthError, generate_password};
 use longshore_metadata::{accounts, activity, work};
 use longshore_model::activity::ActivityKind;
-use longshore_model::message::Change;
+use longshore_model::message::ActivityMessage;
 use longshore_model::{Account, Actor, Author, Code, Page, PageRequest, Problem};
 use longshore_oci::Namespace;
 use secrecy::SecretString;
@@ -81,7 +81,7 @@ impl Admin {
             }
             let account = accounts::create(tx, &name, new.is_org, new.is_admin, hash.as_deref(), now).await?;
             let entry = activity::NewActivity {
-                detail: Change::AccountCreated { name, is_org: new.is_org }.into(),
+                detail: ActivityMessage::AccountCreated { name, is_org: new.is_org }.into(),
                 ..activity::NewActivity::new(now, author, ActivityKind::AccountCreated)
             };
             activity::add(tx, &entry).await?;

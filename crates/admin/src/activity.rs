@@ -1,7 +1,7 @@
 //! Who did what.
 
 use crate::Admin;
-use longshore_access::Action;
+use longshore_access::Permission;
 use longshore_metadata::activity;
 use longshore_model::activity::{Activity, ActivityFilter, ActivityKind};
 use longshore_model::{Actor, Message, Page, PageRequest, Problem};
@@ -15,7 +15,7 @@ fn speaks_of_elsewhere(kind: ActivityKind) -> bool {
         ActivityKind::PolicyCreated
             | ActivityKind::PolicyChanged
             | ActivityKind::PolicyDeleted
-            | ActivityKind::PolicyPaused
+            | ActivityKind::PolicyStopped
             | ActivityKind::TagSent
             | ActivityKind::TagMirrored
             | ActivityKind::TagPromoted
@@ -35,11 +35,11 @@ impl Admin {
         page: &PageRequest,
     ) -> Result<Page<Activity>, Problem> {
         if let Some(name) = &filter.repository {
-            self.repository_for(actor, Action::Read, name).await?;
+            self.repository_for(actor, Permission::Read, name).await?;
         }
         let visible = self.0.access.visible(actor);
-        let mut curtain = self.curtain(actor).await?;
-        let found = activity::list(curtain.conn(), &visible, filter, page).await?;
+        let mut redaction = self.redaction(actor).await?;
+        let found = activity::list(redaction.conn(), &visible, filter, page).await?;
         let (found, page) = found.split();
         let mut items = Vec::with_capacity(found.len());
         let mut administered: HashMap<RepositoryName, bool> = HashMap::new();
@@ -58,6 +58,6 @@ impl Admin {
             }
             items.push(entry);
         }
-        Ok(page.with(curtain.shown(items).await?))
+        Ok(page.with(redaction.shown(items).await?))
     }
 }

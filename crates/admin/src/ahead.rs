@@ -2,8 +2,8 @@
 //! brought back, and before what stood still goes on.
 
 use crate::Admin;
-use crate::hide::Curtain;
-use longshore_access::Action;
+use crate::hide::Redaction;
+use longshore_access::Permission;
 use longshore_engine::{Ahead, ForeseeError};
 use longshore_metadata::{jobs, pauses, pull_mirrors, repositories, tags};
 use longshore_model::job::{Concerns, RemoteOf, Transfer};
@@ -27,17 +27,17 @@ impl Admin {
     /// As [`Admin::pause`].
     pub async fn pause_plan(&self, actor: &Actor, scope: &PauseScope) -> Result<Option<PausePlan>, Problem> {
         self.pausable(actor, scope).await?;
-        let mut curtain = self.curtain(actor).await?;
-        if pauses::get(curtain.conn(), scope).await?.is_none() {
+        let mut redaction = self.redaction(actor).await?;
+        if pauses::get(redaction.conn(), scope).await?.is_none() {
             return Ok(None);
         }
-        let number = jobs::number_held(curtain.conn(), scope).await?;
-        let held = jobs::held(curtain.conn(), scope, &PageRequest::first(LOOKED_AT)).await?;
+        let number = jobs::number_held(redaction.conn(), scope).await?;
+        let held = jobs::held(redaction.conn(), scope, &PageRequest::first(LOOKED_AT)).await?;
         let untold = number.saturating_sub(held.items.len() as u64);
         let mut plan = PausePlan { untold, ..PausePlan::default() };
         for job in held.items {
-            match self.sees_job(curtain.conn(), actor, &job).await? {
-                true => self.foretell(&mut curtain, &job, &mut plan).await?,
+            match self.sees_job(redaction.conn(), actor, &job).await? {
+                true => self.foretell(&mut redaction, &job, &mut plan).await?,
                 false => plan.untold += 1,
             }
         }
@@ -55,17 +55,17 @@ impl Admin {
         repository: &RepositoryName,
         id: PolicyId,
     ) -> Result<PollPlan, Problem> {
-        let (mirror, _) = self.find_mirror(actor, Action::Administer, repository, id).await?;
+        let (mirror, _) = self.find_mirror(actor, Permission::Administer, repository, id).await?;
         let Mirror::Pull { mirror } = mirror else {
             let message = "a push mirror asks nobody before it sends; its plan is what waits for it";
             return Err(Problem::new(Code::NoSuchPollMirroringPolicy, message));
         };
         self.remote_for(&mut self.read().await?, actor, mirror.remote).await?;
         match self.0.engine.foresee_poll(&mirror).await {
-            Ok(plan) => Ok(self.curtain(actor).await?.one(plan).await?),
+            Ok(plan) => Ok(self.redaction(actor).await?.one(plan).await?),
             Err(ForeseeError::Metadata(error)) => Err(error.into()),
             Err(ForeseeError::WouldFail(why)) => {
-                let why = self.curtain(actor).await?.sentence(&why).await?;
+                let why = self.redaction(actor).await?.sentence(&why).await?;
                 Err(Problem::new(Code::RemoteRegistryInvalidPermissions, why))
             }
         }
@@ -73,14 +73,14 @@ impl Admin {
 
     async fn foretell(
         &self,
-        curtain: &mut Curtain<'_>,
+        redaction: &mut Redaction<'_>,
         job: &stored::Job,
         plan: &mut PausePlan,
     ) -> Result<(), Problem> {
         let Concerns { tag, change, transfer, .. } = job.parameters.concerns();
         match (change.zip(tag), job.parameters.mirror().zip(transfer)) {
             (Some(((repository, revision), tag)), _) => {
-                let conn = curtain.conn();
+                let conn = redaction.conn();
                 // What was deleted, or is not kept any more, nobody is asked about.
                 let Some(present) = tags::find(conn, repository, tag).await? else { return Ok(()) };
                 let record = match present.revision == revision {
@@ -90,7 +90,7 @@ impl Admin {
                 let Some(record) = record else { return Ok(()) };
                 let Some(source) = repositories::get(conn, repository).await? else { return Ok(()) };
                 for ahead in self.0.engine.foresee(conn, &source, &record).await? {
-                    let seen = curtain.ahead(ahead).await?;
+                    let seen = redaction.ahead(ahead).await?;
                     let step = PlannedStep { tag: tag.clone(), target: seen.target_tag };
                     plan_of(plan, seen.policy, seen.kind, &source.name, seen.destination).add(step);
                 }
@@ -103,7 +103,7 @@ impl Admin {
                     Transfer { remote: RemoteOf::Job(remote), here, host, repository, tag: target },
                 )),
             ) => {
-                let (sees, place) = curtain.place_at(remote, host, repository).await?;
+                let (sees, place) = redaction.place_at(remote, host, repository).await?;
                 let of = plan_of(plan, policy, kind, here, place);
                 match tag {
                     Some(tag) => {
@@ -115,11 +115,11 @@ impl Admin {
                 }
             }
             (None, Some(((policy, kind), Transfer { remote: RemoteOf::Mirror { id, .. }, here, .. }))) => {
-                let mirror = pull_mirrors::get(curtain.conn(), id).await?;
+                let mirror = pull_mirrors::get(redaction.conn(), id).await?;
                 // One that is disabled asks nobody.
                 let Some(mirror) = mirror.filter(|mirror| mirror.common.enabled) else { return Ok(()) };
                 let (_, place) =
-                    curtain.place_at(mirror.remote, &mirror.remote_host, &mirror.remote_repository).await?;
+                    redaction.place_at(mirror.remote, &mirror.remote_host, &mirror.remote_repository).await?;
                 plan_of(plan, policy, kind, here, place);
             }
             // What a person asked for once, and what only waits for others.
@@ -129,7 +129,7 @@ impl Admin {
     }
 }
 
-impl Curtain<'_> {
+impl Redaction<'_> {
     /// A policy that would act, as the reader may see it.
     pub(crate) async fn ahead(&mut self, ahead: Ahead) -> Result<PolicyAhead, Problem> {
         let (policy, kind, sees, destination, target_tag) = match ahead {

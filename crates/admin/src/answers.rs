@@ -3,9 +3,9 @@
 //! decided here, by the same code.
 
 use crate::Admin;
-use crate::hide::Curtain;
+use crate::hide::Redaction;
 use crate::tags::no_such_tag;
-use longshore_access::Action;
+use longshore_access::Permission;
 use longshore_metadata::deliveries::{self, Delivery};
 use longshore_metadata::verdicts::{self, VerdictRow};
 use longshore_metadata::{facts, manifests, promotions, push_mirrors, tags};
@@ -30,8 +30,8 @@ struct Asked {
 }
 
 impl Asked {
-    async fn promotion(curtain: &mut Curtain<'_>, policy: PromotionPolicy) -> Result<Self, Problem> {
-        let sees = curtain.sees(policy.target).await?;
+    async fn promotion(redaction: &mut Redaction<'_>, policy: PromotionPolicy) -> Result<Self, Problem> {
+        let sees = redaction.sees(policy.target).await?;
         Ok(Self {
             kind: PolicyKind::Promotion,
             destination: sees.then(|| policy.target_name.to_string()),
@@ -40,8 +40,8 @@ impl Asked {
         })
     }
 
-    async fn push(curtain: &mut Curtain<'_>, mirror: PushMirror) -> Result<Self, Problem> {
-        let sees = curtain.sees_remote(mirror.remote).await?;
+    async fn push(redaction: &mut Redaction<'_>, mirror: PushMirror) -> Result<Self, Problem> {
+        let sees = redaction.sees_remote(mirror.remote).await?;
         Ok(Self {
             kind: PolicyKind::PushMirror,
             destination: sees.then(|| format!("{}/{}", mirror.remote_host, mirror.remote_repository)),
@@ -122,11 +122,11 @@ fn not_looked_at(common: &PolicyCommon, tag: &TagRecord, eyes: &dyn Eyes) -> Str
     if matches!(tag.provenance, Provenance::Restored { quietly: true, .. }) {
         return format!("not asked: {} brought the tag back and chose that no policy acts", tag.author);
     }
-    match (&common.paused, common.enabled) {
+    match (&common.stopped, common.enabled) {
         (Some(why), _) => {
             format!("not asked, since the policy stopped itself: {}", why.sentence(eyes))
         }
-        (None, false) => "not asked, since the policy is suspended".to_owned(),
+        (None, false) => "not evaluated because the policy is disabled".to_owned(),
         (None, true) => {
             "not asked yet: the tag is older than the policy or its last change; push the tag again, or use \
              Save & Apply"
@@ -174,16 +174,16 @@ impl Admin {
         repository: &RepositoryName,
         tag: &Tag,
     ) -> Result<TagDetail, Problem> {
-        let repository = self.repository_for(actor, Action::Read, repository).await?;
-        // Before the curtain, which holds a connection: who waits for a second one may wait for each other.
+        let repository = self.repository_for(actor, Permission::Read, repository).await?;
+        // Before the redaction, which holds a connection: who waits for a second one may wait for each other.
         let history = self.tag_history(actor, &repository.name, tag, None).await?;
-        let mut curtain = self.curtain(actor).await?;
-        let summary = tags::summary(curtain.conn(), repository.id, tag).await?;
+        let mut redaction = self.redaction(actor).await?;
+        let summary = tags::summary(redaction.conn(), repository.id, tag).await?;
         let summary = summary.ok_or_else(|| no_such_tag(&repository.name, tag))?;
         let record = summary.tag.clone();
-        let answers = answers(&mut curtain, &repository, &record, self.now()).await?;
-        let summary = curtain.summary(summary).await?;
-        let conn = curtain.conn();
+        let answers = answers(&mut redaction, &repository, &record, self.now()).await?;
+        let summary = redaction.summary(summary).await?;
+        let conn = redaction.conn();
         let stored = manifests::get(conn, repository.id, &record.digest).await?;
         let (manifest, parsed) = match &stored {
             Some(stored) => {
@@ -213,42 +213,42 @@ fn named(manifest: Option<&Manifest>, role: ReferenceRole) -> Vec<Descriptor> {
 }
 
 async fn answers(
-    curtain: &mut Curtain<'_>,
+    redaction: &mut Redaction<'_>,
     repository: &Repository,
     tag: &TagRecord,
     now: Timestamp,
 ) -> Result<Vec<PolicyAnswer>, Problem> {
     let mut asked = Vec::new();
-    for policy in promotions::for_source(curtain.conn(), repository.id).await? {
-        asked.push(Asked::promotion(curtain, policy).await?);
+    for policy in promotions::for_source(redaction.conn(), repository.id).await? {
+        asked.push(Asked::promotion(redaction, policy).await?);
     }
-    for mirror in push_mirrors::for_repository(curtain.conn(), repository.id).await? {
-        asked.push(Asked::push(curtain, mirror).await?);
+    for mirror in push_mirrors::for_repository(redaction.conn(), repository.id).await? {
+        asked.push(Asked::push(redaction, mirror).await?);
     }
-    let conn = curtain.conn();
+    let conn = redaction.conn();
     let facts = facts::of_tag(conn, tag, now).await?;
     let rows = verdicts::for_tag(conn, repository.id, &tag.name, tag.revision).await?;
     let policies: Vec<PolicyId> = asked.iter().map(|policy| policy.common.id).collect();
     let went = deliveries::latest_by(conn, repository.id, &tag.name, tag.revision, &policies).await?;
     let mut answers = Vec::with_capacity(asked.len() + 1);
-    if let Some(arrival) = arrival(curtain, repository, tag, now).await? {
+    if let Some(arrival) = arrival(redaction, repository, tag, now).await? {
         answers.push(arrival);
     }
     let mentions = Mentions::default();
     rows.iter().for_each(|row| mentions.note(&row.consequence));
     asked.iter().for_each(|policy| policy.common.mention(&mentions));
-    curtain.look_at(&mentions).await?;
+    redaction.look_at(&mentions).await?;
     answers.extend(asked.into_iter().map(|policy| {
         let id = policy.common.id;
         let delivery = went.iter().find(|delivery| delivery.policy == Some(id));
-        policy.answer(tag, &facts, newest(&rows, id), delivery, curtain)
+        policy.answer(tag, &facts, newest(&rows, id), delivery, redaction)
     }));
     Ok(answers)
 }
 
 /// Whether the policy that brought the tag here would do so today, where the reader may see its source.
 async fn arrival(
-    curtain: &mut Curtain<'_>,
+    redaction: &mut Redaction<'_>,
     repository: &Repository,
     tag: &TagRecord,
     now: Timestamp,
@@ -257,13 +257,13 @@ async fn arrival(
     else {
         return Ok(None);
     };
-    let Some(policy) = promotions::get(curtain.conn(), *id).await? else { return Ok(None) };
-    if !curtain.sees(policy.source).await? {
+    let Some(policy) = promotions::get(redaction.conn(), *id).await? else { return Ok(None) };
+    if !redaction.sees(policy.source).await? {
         return Ok(None);
     }
     // The same manifest, under the name that the tag has there.
     let there = TagRecord { repository: policy.source, name: source_tag.clone(), ..tag.clone() };
-    let facts = facts::of_tag(curtain.conn(), &there, now).await?;
+    let facts = facts::of_tag(redaction.conn(), &there, now).await?;
     let verdict = policy.rules.readable().map(|rules| decide(rules, &facts));
     let today = verdict.as_ref().map(Verdict::is_match);
     let consequence = match today {

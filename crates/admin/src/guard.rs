@@ -2,7 +2,7 @@
 //! `access`'s; here it becomes a [`Problem`] that does not tell more than the actor may know.
 
 use crate::Admin;
-use longshore_access::Action;
+use longshore_access::Permission;
 use longshore_metadata::{Conn, remotes, repositories};
 use longshore_model::{Actor, Author, Code, Problem, Remote, RemoteId, Repository, RepositoryId, UserActor};
 use longshore_oci::{Namespace, RepositoryName};
@@ -52,12 +52,12 @@ pub(crate) fn content_problem(error: longshore_content::Error) -> Problem {
     Problem::new(code, message)
 }
 
-fn denied(action: Action, name: &RepositoryName) -> String {
+fn denied(action: Permission, name: &RepositoryName) -> String {
     let what = match action {
-        Action::Read => "see",
-        Action::Write => "push to",
-        Action::Delete => "delete from",
-        Action::Administer => "administer",
+        Permission::Read => "see",
+        Permission::Write => "push to",
+        Permission::Delete => "delete from",
+        Permission::Administer => "administer",
     };
     let namespace = name.namespace();
     format!("you may not {what} {name}; {namespace} or an administrator may")
@@ -69,15 +69,15 @@ impl Admin {
     pub(crate) async fn repository_for(
         &self,
         actor: &Actor,
-        action: Action,
+        action: Permission,
         name: &RepositoryName,
     ) -> Result<Repository, Problem> {
-        if action != Action::Read {
+        if action != Permission::Read {
             user(actor)?;
         }
         let found = repositories::find(&mut self.read().await?, name).await?;
         let access = &self.0.access;
-        let Some(repository) = found.filter(|found| access.may(actor, Action::Read, found)) else {
+        let Some(repository) = found.filter(|found| access.may(actor, Permission::Read, found)) else {
             // Nobody in particular is asked to sign in, whether there is something to see or not.
             user(actor)?;
             return Err(Problem::new(Code::NoSuchRepository, no_such_repository(name)));
@@ -92,7 +92,7 @@ impl Admin {
     pub(crate) async fn repository_in_field(
         &self,
         actor: &Actor,
-        action: Action,
+        action: Permission,
         name: &RepositoryName,
         field: &str,
     ) -> Result<Repository, Problem> {
@@ -107,7 +107,7 @@ impl Admin {
         repository: RepositoryId,
     ) -> Result<bool, Problem> {
         let found = repositories::get(conn, repository).await?;
-        Ok(found.is_some_and(|found| self.0.access.may(actor, Action::Administer, &found)))
+        Ok(found.is_some_and(|found| self.0.access.may(actor, Permission::Administer, &found)))
     }
 
     /// Whether `actor` may act in a namespace, or why not.

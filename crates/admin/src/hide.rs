@@ -2,7 +2,7 @@
 //! not see. Fields hold "another repository" in their place, and messages become sentences that say so.
 
 use crate::Admin;
-use longshore_access::Action;
+use longshore_access::Permission;
 use longshore_metadata::{Conn, accounts, pull_mirrors, remotes, repositories, undo::Place};
 use longshore_model::job::Job;
 use longshore_model::message::{Eyes, Mentions, Message};
@@ -22,7 +22,7 @@ use std::collections::HashMap;
 /// Decides what one actor may be told. What an answer refers to is looked up at once, with one query for its
 /// repositories and one for its remotes, however many they are, and remembered for the length of the answer; it is
 /// the same whoever is told.
-pub(crate) struct Curtain<'a> {
+pub(crate) struct Redaction<'a> {
     admin: &'a Admin,
     actor: &'a Actor,
     conn: Conn,
@@ -39,14 +39,14 @@ struct Known {
 }
 
 impl Admin {
-    /// A curtain before what `actor` may not see.
-    pub(crate) async fn curtain<'a>(&'a self, actor: &'a Actor) -> Result<Curtain<'a>, Problem> {
-        Ok(Curtain { admin: self, actor, conn: self.read().await?, known: Known::default() })
+    /// A redaction before what `actor` may not see.
+    pub(crate) async fn redaction<'a>(&'a self, actor: &'a Actor) -> Result<Redaction<'a>, Problem> {
+        Ok(Redaction { admin: self, actor, conn: self.read().await?, known: Known::default() })
     }
 }
 
 /// What was looked up; what was not is hidden.
-impl Eyes for Curtain<'_> {
+impl Eyes for Redaction<'_> {
     fn everything(&self) -> bool {
         self.actor.is_admin()
     }
@@ -67,20 +67,20 @@ impl Eyes for Curtain<'_> {
     }
 }
 
-impl<'a> Curtain<'a> {
-    /// The same curtain before another reader, who costs no query for what was looked up already.
-    pub(crate) fn before(self, actor: &'a Actor) -> Self {
+impl<'a> Redaction<'a> {
+    /// Turns to another reader, keeping what was looked up.
+    pub(crate) fn for_reader(self, actor: &'a Actor) -> Self {
         Self { actor, ..self }
     }
 }
 
-impl Curtain<'_> {
+impl Redaction<'_> {
     pub(crate) fn conn(&mut self) -> &mut Conn {
         &mut self.conn
     }
 
     fn may_read(&self, repository: &Repository) -> bool {
-        self.admin.0.access.may(self.actor, Action::Read, repository)
+        self.admin.0.access.may(self.actor, Permission::Read, repository)
     }
 
     /// Looks up whether the reader may see these repositories and remotes.

@@ -2,7 +2,7 @@
 
 use crate::Admin;
 use crate::guard::{author, user};
-use longshore_access::Action;
+use longshore_access::Permission;
 use longshore_metadata::jobs::{self, CancelOutcome};
 use longshore_metadata::policies::{self, Idle};
 use longshore_metadata::{Conn, Tx, pull_mirrors, remotes, repositories, work};
@@ -86,10 +86,10 @@ impl Admin {
     ) -> Result<Page<Job>, Problem> {
         user(actor)?;
         let visible = self.0.access.administered(actor);
-        let mut curtain = self.curtain(actor).await?;
-        let found = jobs::list(curtain.conn(), &visible, Some(&author(actor)), filter, page).await?;
+        let mut redaction = self.redaction(actor).await?;
+        let found = jobs::list(redaction.conn(), &visible, Some(&author(actor)), filter, page).await?;
         let (items, page) = found.split();
-        Ok(page.with(curtain.jobs(items).await?))
+        Ok(page.with(redaction.jobs(items).await?))
     }
 
     /// Waits until every change of a tag that is committed now has been evaluated, so that whoever pushes and then
@@ -117,7 +117,7 @@ impl Admin {
     /// None that is about a repository that the actor administers, and that the actor did not ask for.
     pub async fn job(&self, actor: &Actor, id: JobId) -> Result<Job, Problem> {
         let job = self.find_job(actor, id).await?;
-        self.curtain(actor).await?.job(job).await
+        self.redaction(actor).await?.job(job).await
     }
 
     /// The job as it is stored.
@@ -154,7 +154,9 @@ impl Admin {
     ) -> bool {
         match job.repository {
             _ if actor.is_admin() => true,
-            Some(_) => repository.is_some_and(|found| self.0.access.may(actor, Action::Administer, found)),
+            Some(_) => {
+                repository.is_some_and(|found| self.0.access.may(actor, Permission::Administer, found))
+            }
             None => asked_for(job, actor),
         }
     }
@@ -165,14 +167,14 @@ impl Admin {
     /// As [`Admin::job`].
     pub async fn job_children(&self, actor: &Actor, id: JobId) -> Result<Vec<Job>, Problem> {
         self.find_job(actor, id).await?;
-        let mut curtain = self.curtain(actor).await?;
+        let mut redaction = self.redaction(actor).await?;
         let mut seen = Vec::new();
-        for job in jobs::children(curtain.conn(), id).await? {
-            if self.sees_job(curtain.conn(), actor, &job).await? {
+        for job in jobs::children(redaction.conn(), id).await? {
+            if self.sees_job(redaction.conn(), actor, &job).await? {
                 seen.push(job);
             }
         }
-        curtain.jobs(seen).await
+        redaction.jobs(seen).await
     }
 
     /// The lines of a job's log behind line `after`, at most `limit` of them.
@@ -187,9 +189,9 @@ impl Admin {
         limit: i64,
     ) -> Result<Vec<LogLine>, Problem> {
         self.find_job(actor, id).await?;
-        let mut curtain = self.curtain(actor).await?;
-        let lines = jobs::logs(curtain.conn(), id, after, limit.clamp(1, MAX_LINES)).await?;
-        curtain.shown(lines).await
+        let mut redaction = self.redaction(actor).await?;
+        let lines = jobs::logs(redaction.conn(), id, after, limit.clamp(1, MAX_LINES)).await?;
+        redaction.shown(lines).await
     }
 
     /// As [`Admin::job_logs`], and how many lines are behind those.
@@ -289,7 +291,7 @@ impl Admin {
             };
             Ok(jobs::hasten(tx, again, now).await?)
         }));
-        self.curtain(actor).await?.job(retried.await?).await
+        self.redaction(actor).await?.job(retried.await?).await
     }
 
     /// Polls every enabled pull mirror that the actor administers (semantics 19). Answers the
@@ -318,6 +320,6 @@ impl Admin {
             jobs::enqueue_polls(tx, parent.id, &polls, now).await?;
             Ok(parent)
         }));
-        self.curtain(actor).await?.job(parent.await?).await
+        self.redaction(actor).await?.job(parent.await?).await
     }
 }

@@ -4,11 +4,11 @@
 use crate::Admin;
 use crate::guard::author;
 use crate::policies::{check_version, difference, note};
-use longshore_access::Action;
+use longshore_access::Permission;
 use longshore_metadata::{Tx, jobs, pull_mirrors, push_mirrors, work};
 use longshore_model::activity::ActivityKind;
 use longshore_model::job::orders;
-use longshore_model::job::{Action as JobAction, Cause, Job};
+use longshore_model::job::{Cause, Job, JobAction};
 use longshore_model::message::{Changed, PlaceRef, PolicyMessage, RemoteRef};
 use longshore_model::policy::Mirror;
 use longshore_model::stored::{PullMirror, PushMirror};
@@ -72,16 +72,16 @@ impl Admin {
     /// # Errors
     /// No such repository.
     pub async fn mirrors(&self, actor: &Actor, repository: &RepositoryName) -> Result<Vec<Mirror>, Problem> {
-        let repository = self.repository_for(actor, Action::Read, repository).await?;
-        let mut curtain = self.curtain(actor).await?;
-        let pull = pull_mirrors::for_repository(curtain.conn(), repository.id).await?;
-        let push = push_mirrors::for_repository(curtain.conn(), repository.id).await?;
+        let repository = self.repository_for(actor, Permission::Read, repository).await?;
+        let mut redaction = self.redaction(actor).await?;
+        let pull = pull_mirrors::for_repository(redaction.conn(), repository.id).await?;
+        let push = push_mirrors::for_repository(redaction.conn(), repository.id).await?;
         let mut shown = Vec::with_capacity(pull.len() + push.len());
         for mirror in pull {
-            shown.push(Mirror::Pull { mirror: curtain.pull_mirror(mirror).await? });
+            shown.push(Mirror::Pull { mirror: redaction.pull_mirror(mirror).await? });
         }
         for mirror in push {
-            shown.push(Mirror::Push { mirror: curtain.push_mirror(mirror).await? });
+            shown.push(Mirror::Push { mirror: redaction.push_mirror(mirror).await? });
         }
         Ok(shown)
     }
@@ -96,15 +96,15 @@ impl Admin {
         repository: &RepositoryName,
         id: PolicyId,
     ) -> Result<Mirror, Problem> {
-        let (mirror, _) = self.find_mirror(actor, Action::Read, repository, id).await?;
-        self.curtain(actor).await?.mirror(mirror).await
+        let (mirror, _) = self.find_mirror(actor, Permission::Read, repository, id).await?;
+        self.redaction(actor).await?.mirror(mirror).await
     }
 
     /// The mirror as it is stored, for those who may do `action` with its repository.
     pub(crate) async fn find_mirror(
         &self,
         actor: &Actor,
-        action: Action,
+        action: Permission,
         name: &RepositoryName,
         id: PolicyId,
     ) -> Result<(stored::Mirror, Repository), Problem> {
@@ -134,7 +134,7 @@ impl Admin {
         based_on: Option<Version>,
         enabled: bool,
     ) -> Result<Mirror, Problem> {
-        let (seen, here) = self.find_mirror(actor, Action::Administer, repository, id).await?;
+        let (seen, here) = self.find_mirror(actor, Permission::Administer, repository, id).await?;
         let remote = remote_of(&seen);
         if enabled {
             self.remote_for(&mut self.read().await?, actor, remote).await?;
@@ -152,7 +152,7 @@ impl Admin {
             common.enabled = enabled;
             common.updated_at = now;
             if enabled {
-                common.paused = None;
+                common.stopped = None;
             }
             let change = difference(author.clone(), before.common(), &common, &[]);
             let changed = match before {
@@ -167,13 +167,13 @@ impl Admin {
                     Mirror::Pull { mirror: pull_mirrors::update(tx, &before, after, change).await? }
                 }
             };
-            let what = if enabled { Changed::Enabled } else { Changed::Suspended };
+            let what = if enabled { Changed::Enabled } else { Changed::Disabled };
             let detail = describe(&changed, what);
             note(tx, author, ActivityKind::PolicyChanged, here.id, id, detail, now).await?;
             Ok(changed)
         }));
         let changed = changed.await?;
-        self.curtain(actor).await?.mirror(changed).await
+        self.redaction(actor).await?.mirror(changed).await
     }
 
     /// Deletes a mirror; what it has copied stays, what it was still to do ends. For those who administer the
@@ -187,7 +187,7 @@ impl Admin {
         repository: &RepositoryName,
         id: PolicyId,
     ) -> Result<(), Problem> {
-        let (_, here) = self.find_mirror(actor, Action::Administer, repository, id).await?;
+        let (_, here) = self.find_mirror(actor, Permission::Administer, repository, id).await?;
         let (author, now, name) = (author(actor), self.now(), repository.clone());
         self.write(work!(|tx| {
             let mirror = present(tx, here.id, &name, id).await?;
@@ -205,24 +205,24 @@ impl Admin {
     /// poll that waits or runs already is joined. For those who administer the repository.
     ///
     /// # Errors
-    /// No such mirror; it is suspended; no right.
+    /// No such mirror; it is disabled; no right.
     pub async fn sync_now(
         &self,
         actor: &Actor,
         repository: &RepositoryName,
         id: PolicyId,
     ) -> Result<Job, Problem> {
-        let (seen, here) = self.find_mirror(actor, Action::Administer, repository, id).await?;
+        let (seen, here) = self.find_mirror(actor, Permission::Administer, repository, id).await?;
         // In words for this reader; decided below, by what it is then.
-        let why = match &seen.common().paused {
-            Some(why) => self.curtain(actor).await?.sentence(why).await?,
-            None => "it is suspended".to_owned(),
+        let why = match &seen.common().stopped {
+            Some(why) => self.redaction(actor).await?.sentence(why).await?,
+            None => "it is disabled".to_owned(),
         };
         let (author, now, name) = (author(actor), self.now(), repository.clone());
         let job = self.write(work!(|tx| {
             let mirror = present(tx, here.id, &name, id).await?;
             let common = mirror.common();
-            if !common.enabled || common.paused.is_some() {
+            if !common.enabled || common.stopped.is_some() {
                 let kind = kind_of(&mirror).noun();
                 let message = format!("the {kind} does not run: {why}; enable it first");
                 return Err(Problem::new(Code::InvalidJob, message));
@@ -244,6 +244,6 @@ impl Admin {
             Ok(jobs::hasten(tx, job, now).await?)
         }));
         let job = job.await?;
-        self.curtain(actor).await?.job(job).await
+        self.redaction(actor).await?.job(job).await
     }
 }

@@ -4,8 +4,8 @@
 use crate::Admin;
 use crate::accounts::no_such_account;
 use crate::guard::{administrator, author};
-use crate::hide::Curtain;
-use longshore_access::Action;
+use crate::hide::Redaction;
+use longshore_access::Permission;
 use longshore_metadata::{Conn, accounts, jobs, pauses, pull_mirrors, push_mirrors, remotes, work};
 use longshore_model::pause::{HeldJob, PauseQueue, PauseView, RepositoryPauses, Resumed};
 use longshore_model::{Actor, Code, PageRequest, Pause, PauseReason, PauseScope, Problem, Queued, RemoteId};
@@ -37,12 +37,12 @@ impl Admin {
     /// # Errors
     /// The database.
     pub async fn pauses(&self, actor: &Actor) -> Result<Vec<PauseView>, Problem> {
-        let mut curtain = self.curtain(actor).await?;
+        let mut redaction = self.redaction(actor).await?;
         let mut shown = Vec::new();
-        for pause in pauses::all(curtain.conn()).await? {
-            let may = self.may_resume(&mut curtain, actor, &pause.scope).await?;
+        for pause in pauses::all(redaction.conn()).await? {
+            let may = self.may_resume(&mut redaction, actor, &pause.scope).await?;
             if may || pause.scope == PauseScope::System {
-                shown.push(view(&mut curtain, pause, may).await?);
+                shown.push(view(&mut redaction, pause, may).await?);
             }
         }
         // The widest first: it is what explains most.
@@ -63,7 +63,7 @@ impl Admin {
             .await?;
         // What runs on this server ends before the answer; other servers are told.
         self.0.engine.heed_pauses().await;
-        let view = view(&mut self.curtain(actor).await?, pause, true).await?;
+        let view = view(&mut self.redaction(actor).await?, pause, true).await?;
         Ok((view, begun))
     }
 
@@ -98,25 +98,25 @@ impl Admin {
         page: &PageRequest,
     ) -> Result<Option<PauseQueue>, Problem> {
         self.pausable(actor, scope).await?;
-        let mut curtain = self.curtain(actor).await?;
-        let Some(pause) = pauses::get(curtain.conn(), scope).await? else { return Ok(None) };
-        let held = jobs::count_held(curtain.conn(), scope).await?;
-        let found = jobs::held(curtain.conn(), scope, page).await?;
+        let mut redaction = self.redaction(actor).await?;
+        let Some(pause) = pauses::get(redaction.conn(), scope).await? else { return Ok(None) };
+        let held = jobs::count_held(redaction.conn(), scope).await?;
+        let found = jobs::held(redaction.conn(), scope, page).await?;
         let (found, page) = found.split();
         let mut items = Vec::with_capacity(found.len());
         let mut seen = Vec::new();
         for job in found {
             items.push(HeldJob { job: None, action: job.action, since: job.created_at });
-            if self.sees_job(curtain.conn(), actor, &job).await? {
+            if self.sees_job(redaction.conn(), actor, &job).await? {
                 seen.push((items.len() - 1, job));
             }
         }
         let (places, seen): (Vec<usize>, Vec<_>) = seen.into_iter().unzip();
-        for (place, job) in places.into_iter().zip(curtain.jobs(seen).await?) {
+        for (place, job) in places.into_iter().zip(redaction.jobs(seen).await?) {
             items[place].job = Some(job);
         }
         let jobs = page.with(items);
-        let pause = view(&mut curtain, pause, true).await?;
+        let pause = view(&mut redaction, pause, true).await?;
         Ok(Some(PauseQueue { pause, held, jobs }))
     }
 
@@ -130,23 +130,23 @@ impl Admin {
         actor: &Actor,
         name: &RepositoryName,
     ) -> Result<RepositoryPauses, Problem> {
-        let repository = self.repository_for(actor, Action::Read, name).await?;
-        let mut curtain = self.curtain(actor).await?;
-        let all = pauses::all(curtain.conn()).await?;
+        let repository = self.repository_for(actor, Permission::Read, name).await?;
+        let mut redaction = self.redaction(actor).await?;
+        let all = pauses::all(redaction.conn()).await?;
         let mut shown = RepositoryPauses::default();
         if all.is_empty() {
             return Ok(shown);
         }
-        let used = match self.0.access.may(actor, Action::Administer, &repository) {
-            true => remotes_of(curtain.conn(), &repository).await?,
+        let used = match self.0.access.may(actor, Permission::Administer, &repository) {
+            true => remotes_of(redaction.conn(), &repository).await?,
             false => BTreeSet::new(),
         };
         for pause in of_repository(&all, name).rev() {
-            shown.all.push(view(&mut curtain, pause.clone(), false).await?);
+            shown.all.push(view(&mut redaction, pause.clone(), false).await?);
         }
         for pause in all {
             if matches!(&pause.scope, PauseScope::Remote(remote) if used.contains(remote)) {
-                shown.remotes.push(view(&mut curtain, pause, false).await?);
+                shown.remotes.push(view(&mut redaction, pause, false).await?);
             }
         }
         Ok(shown)
@@ -169,14 +169,14 @@ impl Admin {
 
     async fn may_resume(
         &self,
-        curtain: &mut Curtain<'_>,
+        redaction: &mut Redaction<'_>,
         actor: &Actor,
         scope: &PauseScope,
     ) -> Result<bool, Problem> {
         match scope {
             PauseScope::System => Ok(actor.is_admin()),
             PauseScope::Namespace(namespace) => Ok(self.0.access.may_in_namespace(actor, namespace)),
-            PauseScope::Remote(remote) => curtain.sees_remote(*remote).await,
+            PauseScope::Remote(remote) => redaction.sees_remote(*remote).await,
         }
     }
 }
@@ -195,15 +195,15 @@ pub(crate) fn of_repository<'p>(
 }
 
 /// A pause as the reader may see it; `counted` says whether with what it holds.
-async fn view(curtain: &mut Curtain<'_>, pause: Pause, counted: bool) -> Result<PauseView, Problem> {
+async fn view(redaction: &mut Redaction<'_>, pause: Pause, counted: bool) -> Result<PauseView, Problem> {
     let remote_name = match pause.scope {
-        PauseScope::Remote(remote) if curtain.sees_remote(remote).await? => {
-            remotes::get(curtain.conn(), remote).await?.map(|remote| remote.name)
+        PauseScope::Remote(remote) if redaction.sees_remote(remote).await? => {
+            remotes::get(redaction.conn(), remote).await?.map(|remote| remote.name)
         }
         _ => None,
     };
     let held = match counted {
-        true => Some(jobs::number_held(curtain.conn(), &pause.scope).await?),
+        true => Some(jobs::number_held(redaction.conn(), &pause.scope).await?),
         false => None,
     };
     Ok(PauseView { pause, remote_name, held })

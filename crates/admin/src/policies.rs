@@ -4,7 +4,7 @@
 use crate::guard::no_such_repository;
 use longshore_metadata::{Tx, activity, jobs, repositories};
 use longshore_model::activity::ActivityKind;
-use longshore_model::job::Action;
+use longshore_model::job::JobAction;
 use longshore_model::job::orders;
 use longshore_model::message::PolicyMessage;
 use longshore_model::stored::{LastRun, PolicyCommon};
@@ -26,7 +26,7 @@ pub(crate) fn new_common(
         version: Version::FIRST,
         rules_version: 1,
         last_change: None,
-        paused: None,
+        stopped: None,
         referrers,
         author: Some(by.id),
         author_name: by.name.to_string(),
@@ -51,7 +51,7 @@ pub(crate) fn changed_common(
     PolicyCommon {
         enabled: enabled.unwrap_or(before.enabled),
         rules_version: before.rules_version + i64::from(acts_anew),
-        paused: before.paused.clone().filter(|_| enabled != Some(true)),
+        stopped: before.stopped.clone().filter(|_| enabled != Some(true)),
         referrers,
         author: Some(by.id),
         author_name: by.name.to_string(),
@@ -71,7 +71,7 @@ pub(crate) async fn apply(
     author: Author,
     now: Timestamp,
 ) -> Result<(), Problem> {
-    if !jobs::waits_for_policy(tx, policy, Action::Evaluate).await? {
+    if !jobs::waits_for_policy(tx, policy, JobAction::Evaluate).await? {
         jobs::enqueue(tx, orders::apply(policy, kind, source, author, now), now).await?;
     }
     Ok(())
@@ -102,7 +102,7 @@ pub(crate) fn difference(
     after: &PolicyCommon,
     own: &[(bool, Aspect)],
 ) -> LastChange {
-    let acts = |common: &PolicyCommon| common.enabled && common.paused.is_none();
+    let acts = |common: &PolicyCommon| common.enabled && common.stopped.is_none();
     let common = [
         (before.referrers != after.referrers, Aspect::Referrers),
         (!acts(before) && acts(after), Aspect::Enabled),

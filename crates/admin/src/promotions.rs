@@ -4,7 +4,7 @@ use crate::Admin;
 use crate::guard::{author, user};
 use crate::policies::{apply, changed_common, check_version, difference, new_common, note, still_there};
 use crate::validate::{self, Fields};
-use longshore_access::Action;
+use longshore_access::Permission;
 use longshore_metadata::{Tx, facts, promotions, repositories, tags, work};
 use longshore_model::activity::ActivityKind;
 use longshore_model::message::{Changed, PolicyMessage, RepositoryRef};
@@ -46,18 +46,18 @@ impl Admin {
         side: Side,
     ) -> Result<Vec<PromotionPolicy>, Problem> {
         let action = match side {
-            Side::Source => Action::Read,
-            Side::Target => Action::Administer,
+            Side::Source => Permission::Read,
+            Side::Target => Permission::Administer,
         };
         let repository = self.repository_for(actor, action, repository).await?;
-        let mut curtain = self.curtain(actor).await?;
+        let mut redaction = self.redaction(actor).await?;
         let found = match side {
-            Side::Source => promotions::for_source(curtain.conn(), repository.id).await?,
-            Side::Target => promotions::for_target(curtain.conn(), repository.id).await?,
+            Side::Source => promotions::for_source(redaction.conn(), repository.id).await?,
+            Side::Target => promotions::for_target(redaction.conn(), repository.id).await?,
         };
         let mut shown = Vec::with_capacity(found.len());
         for policy in found {
-            shown.push(curtain.promotion(policy).await?);
+            shown.push(redaction.promotion(policy).await?);
         }
         Ok(shown)
     }
@@ -72,8 +72,8 @@ impl Admin {
         repository: &RepositoryName,
         id: PolicyId,
     ) -> Result<PromotionPolicy, Problem> {
-        let (policy, _) = self.find_promotion(actor, Action::Read, repository, id).await?;
-        self.curtain(actor).await?.promotion(policy).await
+        let (policy, _) = self.find_promotion(actor, Permission::Read, repository, id).await?;
+        self.redaction(actor).await?.promotion(policy).await
     }
 
     /// The policy, for those who may do `action` with the repository at which they ask for it.
@@ -81,7 +81,7 @@ impl Admin {
     async fn find_promotion(
         &self,
         actor: &Actor,
-        action: Action,
+        action: Permission,
         name: &RepositoryName,
         id: PolicyId,
     ) -> Result<(stored::PromotionPolicy, Repository), Problem> {
@@ -90,7 +90,7 @@ impl Admin {
         let policy = found.filter(|found| {
             found.source == repository.id
                 || (found.target == repository.id
-                    && self.0.access.may(actor, Action::Administer, &repository))
+                    && self.0.access.may(actor, Permission::Administer, &repository))
         });
         policy.map(|policy| (policy, repository)).ok_or_else(|| no_such_policy(name))
     }
@@ -107,7 +107,7 @@ impl Admin {
         save: Save,
     ) -> Result<PromotionPolicy, Problem> {
         let by = user(actor)?;
-        let source = self.repository_for(actor, Action::Administer, source).await?;
+        let source = self.repository_for(actor, Permission::Administer, source).await?;
         let checked = self.check_promotion(actor, &source, &draft).await?;
         let now = self.now();
         let policy = PromotionPolicy {
@@ -129,7 +129,7 @@ impl Admin {
             Ok(policy)
         }));
         let made = made.await?;
-        self.curtain(actor).await?.promotion(made).await
+        self.redaction(actor).await?.promotion(made).await
     }
 
     /// Changes a promotion policy from the version `based_on`, which was checked as a whole. The actor must
@@ -147,7 +147,7 @@ impl Admin {
         save: Save,
     ) -> Result<PromotionPolicy, Problem> {
         let by = user(actor)?.clone();
-        let (seen, _) = self.find_promotion(actor, Action::Administer, repository, id).await?;
+        let (seen, _) = self.find_promotion(actor, Permission::Administer, repository, id).await?;
         check_version(&seen.common, PolicyKind::Promotion, based_on)?;
         let source = self.end_for(actor, seen.source, "source").await?;
         self.end_for(actor, seen.target, "target").await?;
@@ -180,7 +180,7 @@ impl Admin {
             Ok(policy)
         }));
         let changed = changed.await?;
-        self.curtain(actor).await?.promotion(changed).await
+        self.redaction(actor).await?.promotion(changed).await
     }
 
     /// Enables or suspends a promotion policy, and changes nothing else of it. Who administers the target may
@@ -197,7 +197,7 @@ impl Admin {
         based_on: Option<Version>,
         enabled: bool,
     ) -> Result<PromotionPolicy, Problem> {
-        let (seen, _) = self.find_promotion(actor, Action::Administer, repository, id).await?;
+        let (seen, _) = self.find_promotion(actor, Permission::Administer, repository, id).await?;
         if enabled {
             self.end_for(actor, seen.source, "source").await?;
             self.end_for(actor, seen.target, "target").await?;
@@ -214,17 +214,17 @@ impl Admin {
             after.common.enabled = enabled;
             after.common.updated_at = now;
             if enabled {
-                after.common.paused = None;
+                after.common.stopped = None;
             }
             let change = difference(author.clone(), &before.common, &after.common, &[]);
             let policy = promotions::update(tx, &before, after, change).await?;
-            let changed = if enabled { Changed::Enabled } else { Changed::Suspended };
+            let changed = if enabled { Changed::Enabled } else { Changed::Disabled };
             let detail = PolicyMessage::PromotionChanged { target: target_of(&policy), changed };
             note(tx, author, ActivityKind::PolicyChanged, policy.source, id, detail, now).await?;
             Ok(policy)
         }));
         let changed = changed.await?;
-        self.curtain(actor).await?.promotion(changed).await
+        self.redaction(actor).await?.promotion(changed).await
     }
 
     /// Deletes a promotion policy. For those who administer its source or its target.
@@ -237,7 +237,7 @@ impl Admin {
         repository: &RepositoryName,
         id: PolicyId,
     ) -> Result<(), Problem> {
-        let (seen, _) = self.find_promotion(actor, Action::Administer, repository, id).await?;
+        let (seen, _) = self.find_promotion(actor, Permission::Administer, repository, id).await?;
         let (author, now, name) = (author(actor), self.now(), repository.clone());
         self.write(work!(|tx| {
             let policy = present(tx, &name, id).await?;
@@ -262,7 +262,7 @@ impl Admin {
         actor: &Actor,
         repository: &RepositoryName,
     ) -> Result<PreviewFacts, Problem> {
-        let repository = self.repository_for(actor, Action::Read, repository).await?;
+        let repository = self.repository_for(actor, Permission::Read, repository).await?;
         let mut conn = self.read().await?;
         let (newest, total) = tags::newest(&mut conn, repository.id, PreviewFacts::MAX).await?;
         let tags = facts::of_tags(&mut conn, &newest, self.now()).await?;
@@ -272,7 +272,7 @@ impl Admin {
     /// One end of a policy, which the actor must administer.
     async fn end_for(&self, actor: &Actor, end: RepositoryId, which: &str) -> Result<Repository, Problem> {
         let found = repositories::get(&mut self.read().await?, end).await?;
-        found.filter(|found| self.0.access.may(actor, Action::Administer, found)).ok_or_else(|| {
+        found.filter(|found| self.0.access.may(actor, Permission::Administer, found)).ok_or_else(|| {
             Problem::new(
                 Code::NotAuthorized,
                 format!(
@@ -295,7 +295,7 @@ impl Admin {
         let target = match fields.take("targetRepository", draft.target.trim().parse::<RepositoryName>()) {
             Some(name) => {
                 let found =
-                    self.repository_in_field(actor, Action::Administer, &name, "targetRepository").await;
+                    self.repository_in_field(actor, Permission::Administer, &name, "targetRepository").await;
                 fields.take_problem(found)?
             }
             None => None,

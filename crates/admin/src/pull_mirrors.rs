@@ -8,12 +8,12 @@ use crate::mirrors::no_such_mirror;
 use crate::policies::{changed_common, check_version, difference, new_common, note, still_there};
 use crate::validate::{self, Fields};
 use jiff::SignedDuration;
-use longshore_access::Action;
+use longshore_access::Permission;
 use longshore_metadata::{Tx, jobs, pull_mirrors, repositories, work};
 use longshore_model::activity::ActivityKind;
 use longshore_model::connect::Direction;
 use longshore_model::job::orders;
-use longshore_model::job::{Action as JobAction, Cause};
+use longshore_model::job::{Cause, JobAction};
 use longshore_model::message::{PlaceRef, PolicyMessage, RemoteRef};
 use longshore_model::policy::{Baseline, PullMirrorDraft, Save};
 use longshore_model::repository::RepositoryChange;
@@ -45,7 +45,7 @@ impl Admin {
         save: Save,
     ) -> Result<PullMirror, Problem> {
         let by = user(actor)?;
-        let repository = self.repository_for(actor, Action::Administer, repository).await?;
+        let repository = self.repository_for(actor, Permission::Administer, repository).await?;
         let checked = self.check_pull(actor, &repository, &draft, None).await?;
         let proof = self.prove(&checked.connection, &checked.remote_repository, Direction::Pull).await?;
         let now = self.now();
@@ -73,7 +73,7 @@ impl Admin {
             saved(tx, author, &mirror, ActivityKind::PolicyCreated, now).await?;
             Ok(mirror)
         }));
-        self.curtain(actor).await?.pull_mirror(made.await?).await
+        self.redaction(actor).await?.pull_mirror(made.await?).await
     }
 
     /// Changes a pull mirror from the version `based_on`, with which everything was checked and, where that was
@@ -94,7 +94,7 @@ impl Admin {
         save: Save,
     ) -> Result<PullMirror, Problem> {
         let by = user(actor)?.clone();
-        let repository = self.repository_for(actor, Action::Administer, name).await?;
+        let repository = self.repository_for(actor, Permission::Administer, name).await?;
         let found = pull_mirrors::get(&mut self.read().await?, id).await?;
         let seen = found
             .filter(|mirror| mirror.repository == repository.id)
@@ -150,7 +150,7 @@ impl Admin {
             saved(tx, author, &mirror, ActivityKind::PolicyChanged, now).await?;
             Ok(mirror)
         }));
-        self.curtain(actor).await?.pull_mirror(made.await?).await
+        self.redaction(actor).await?.pull_mirror(made.await?).await
     }
 
     async fn check_pull(
@@ -250,7 +250,7 @@ async fn saved(
     note(tx, author.clone(), kind, mirror.repository, id, detail, now).await?;
     // One that is still in the queue goes by settings that did not change.
     let active = jobs::active_for_policy(tx, id, JobAction::PollMirror).await?;
-    if mirror.common.enabled && mirror.common.paused.is_none() && active.is_none() {
+    if mirror.common.enabled && mirror.common.stopped.is_none() && active.is_none() {
         jobs::enqueue(tx, orders::poll(mirror, Cause::Asked { author }, None, now), now).await?;
     }
     Ok(())

@@ -7,7 +7,7 @@ use crate::guard::{author, user};
 use crate::mirrors::no_such_mirror;
 use crate::policies::{apply, changed_common, check_version, difference, new_common, note, still_there};
 use crate::validate::{self, Fields};
-use longshore_access::Action;
+use longshore_access::Permission;
 use longshore_metadata::{Tx, push_mirrors, work};
 use longshore_model::activity::ActivityKind;
 use longshore_model::connect::Direction;
@@ -42,7 +42,7 @@ impl Admin {
         save: Save,
     ) -> Result<PushMirror, Problem> {
         let by = user(actor)?;
-        let repository = self.repository_for(actor, Action::Administer, repository).await?;
+        let repository = self.repository_for(actor, Permission::Administer, repository).await?;
         let checked = self.check_push(actor, &repository, &draft, None).await?;
         let proof = self.prove(&checked.connection, &checked.remote_repository, Direction::Push).await?;
         let now = self.now();
@@ -68,7 +68,7 @@ impl Admin {
             saved(tx, author, &mirror, ActivityKind::PolicyCreated, save, now).await?;
             Ok(mirror)
         }));
-        self.curtain(actor).await?.push_mirror(made.await?).await
+        self.redaction(actor).await?.push_mirror(made.await?).await
     }
 
     /// Changes a push mirror from the version `based_on`, with which everything was checked and, where that was
@@ -88,7 +88,7 @@ impl Admin {
         save: Save,
     ) -> Result<PushMirror, Problem> {
         let by = user(actor)?.clone();
-        let repository = self.repository_for(actor, Action::Administer, name).await?;
+        let repository = self.repository_for(actor, Permission::Administer, name).await?;
         let found = push_mirrors::get(&mut self.read().await?, id).await?;
         let seen = found
             .filter(|mirror| mirror.repository == repository.id)
@@ -143,7 +143,7 @@ impl Admin {
             saved(tx, author, &mirror, ActivityKind::PolicyChanged, save, now).await?;
             Ok(mirror)
         }));
-        self.curtain(actor).await?.push_mirror(made.await?).await
+        self.redaction(actor).await?.push_mirror(made.await?).await
     }
 
     async fn check_push(

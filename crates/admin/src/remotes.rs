@@ -5,12 +5,12 @@ use crate::Admin;
 use crate::connection::{Connection, check_remote_version, failed, present, same_place, to_remote};
 use crate::guard::{author, user};
 use crate::validate::{Fields, remote_repository};
-use longshore_access::Action;
+use longshore_access::Permission;
 use longshore_metadata::remotes::{OwnerFilter, SecretChange};
 use longshore_metadata::{Tx, activity, back_offs, pauses, policies, remotes, work};
 use longshore_model::activity::ActivityKind;
 use longshore_model::connect::{CheckKind, ConnectReport, ConnectRequest, Direction};
-use longshore_model::message::{Change, RemoteRef};
+use longshore_model::message::{ActivityMessage, RemoteRef};
 use longshore_model::remote::RemoteDraft;
 use longshore_model::view::RemoteTags;
 use longshore_model::{
@@ -66,7 +66,7 @@ impl Admin {
         let remote = to_remote(&connection, RemoteId::new(), now);
         self.write(work!(|tx| {
             remotes::insert(tx, &remote, connection.settings.secret.as_ref()).await?;
-            note(tx, author, Change::RemoteCreated { remote: reference(&remote) }, now).await?;
+            note(tx, author, ActivityMessage::RemoteCreated { remote: reference(&remote) }, now).await?;
             Ok(remote)
         }))
         .await
@@ -148,7 +148,7 @@ impl Admin {
             if moves {
                 policies::start_over(tx, id, &change, now).await?;
             }
-            note(tx, author, Change::RemoteChanged { remote: reference(&after) }, now).await?;
+            note(tx, author, ActivityMessage::RemoteChanged { remote: reference(&after) }, now).await?;
             Ok(after)
         }))
         .await
@@ -176,7 +176,7 @@ impl Admin {
                 ));
             }
             remotes::delete(tx, id, now).await?;
-            note(tx, author, Change::RemoteDeleted { remote: reference(&remote) }, now).await
+            note(tx, author, ActivityMessage::RemoteDeleted { remote: reference(&remote) }, now).await
         }))
         .await
     }
@@ -277,7 +277,7 @@ impl Admin {
     ) -> Result<Connection, Problem> {
         let user = user(actor)?;
         let owner = match repository {
-            Some(name) => self.repository_for(actor, Action::Administer, name).await?.name.to_namespace(),
+            Some(name) => self.repository_for(actor, Permission::Administer, name).await?.name.to_namespace(),
             None => user.name.clone(),
         };
         match (request.saved, &request.remote) {
@@ -323,7 +323,7 @@ fn reference(remote: &Remote) -> RemoteRef {
     RemoteRef::new(remote.id, remote.name.clone())
 }
 
-async fn note(tx: &mut Tx, author: Author, detail: Change, now: Timestamp) -> Result<(), Problem> {
+async fn note(tx: &mut Tx, author: Author, detail: ActivityMessage, now: Timestamp) -> Result<(), Problem> {
     let entry = activity::NewActivity {
         detail: detail.into(),
         ..activity::NewActivity::new(now, author, ActivityKind::RemoteChanged)

@@ -5,11 +5,11 @@ use crate::guard::{author, content_problem, no_such_repository, user};
 use crate::pauses::of_repository;
 use crate::policies::still_there;
 use crate::validate::Fields;
-use longshore_access::Action;
+use longshore_access::Permission;
 use longshore_content::CreateError;
 use longshore_metadata::{activity, pauses, repositories, work};
 use longshore_model::activity::ActivityKind;
-use longshore_model::message::Change;
+use longshore_model::message::ActivityMessage;
 use longshore_model::repository::{NewRepository, RepositoryChange, RepositoryFilter, RepositorySummary};
 use longshore_model::{
     Actor, Aspect, Code, LastChange, Page, PageRequest, Pause, Problem, Repository, RepositoryState,
@@ -51,8 +51,8 @@ impl Admin {
         let (access, repository) = (&self.0.access, &summary.repository);
         summary.held_by = of_repository(pauses, &repository.name).last().cloned();
         summary.may_write =
-            access.may(actor, Action::Write, repository) && repository.state == RepositoryState::Normal;
-        summary.may_administer = access.may(actor, Action::Administer, repository);
+            access.may(actor, Permission::Write, repository) && repository.state == RepositoryState::Normal;
+        summary.may_administer = access.may(actor, Permission::Administer, repository);
         summary
     }
 
@@ -65,7 +65,7 @@ impl Admin {
         actor: &Actor,
         name: &RepositoryName,
     ) -> Result<RepositorySummary, Problem> {
-        let repository = self.repository_for(actor, Action::Read, name).await?;
+        let repository = self.repository_for(actor, Permission::Read, name).await?;
         let mut conn = self.read().await?;
         let summary = repositories::summary(&mut conn, repository.id).await?;
         let pauses = pauses::all(&mut conn).await?;
@@ -112,7 +112,7 @@ impl Admin {
         name: &RepositoryName,
         change: RepositoryChange,
     ) -> Result<Repository, Problem> {
-        let repository = self.repository_for(actor, Action::Administer, name).await?;
+        let repository = self.repository_for(actor, Permission::Administer, name).await?;
         let mut fields = Fields::default();
         let (short, long) = (change.short_description.as_deref(), change.long_description.as_deref());
         check_descriptions(&mut fields, short, long);
@@ -146,7 +146,7 @@ impl Admin {
     /// # Errors
     /// No right.
     pub async fn delete_repository(&self, actor: &Actor, name: &RepositoryName) -> Result<(), Problem> {
-        let repository = self.repository_for(actor, Action::Administer, name).await?;
+        let repository = self.repository_for(actor, Permission::Administer, name).await?;
         let deleted = self.0.content.delete_repository(&repository, &author(actor)).await;
         deleted.map_err(content_problem)
     }
@@ -172,10 +172,10 @@ fn difference(before: &Repository, after: &Repository) -> Vec<Aspect> {
 }
 
 /// What a change changes, for the activity page.
-fn describe(before: &Repository, change: &RepositoryChange) -> Change {
+fn describe(before: &Repository, change: &RepositoryChange) -> ActivityMessage {
     let visibility = change.visibility.filter(|new| *new != before.visibility);
     let state = change.state.filter(|new| *new != before.state);
-    Change::Settings {
+    ActivityMessage::Settings {
         visibility: visibility.map(|new| (before.visibility, new)),
         state: state.map(|new| (before.state, new)),
         immutable_tags: change.immutable_tags.clone().filter(|new| *new != before.immutable_tags),

@@ -5,7 +5,7 @@ use crate::accounts::no_such_account;
 use crate::guard::{administrator, author};
 use longshore_metadata::{accounts, activity, storage, work};
 use longshore_model::activity::ActivityKind;
-use longshore_model::message::Change;
+use longshore_model::message::ActivityMessage;
 use longshore_model::repository::NamespaceStorage;
 use longshore_model::{Actor, Code, Problem, check_size};
 use longshore_oci::Namespace;
@@ -48,7 +48,7 @@ impl Admin {
             if !storage::set_quota(tx, &name, quota).await? {
                 return Err(no_such_account(&name));
             }
-            let detail = Change::Quota { namespace: name, quota }.into();
+            let detail = ActivityMessage::Quota { namespace: name, quota }.into();
             let entry = activity::NewActivity {
                 detail,
                 ..activity::NewActivity::new(now, author, ActivityKind::QuotaChanged)

@@ -49,7 +49,7 @@ impl Admin {
             let order = orders::collect_garbage(dry_run, cause, now);
             Ok(jobs::enqueue_and_read(tx, order, now).await?)
         }));
-        self.curtain(actor).await?.job(job.await?).await
+        self.redaction(actor).await?.job(job.await?).await
     }
 
     /// Reads and verifies everything that is stored, as a job; what is damaged is fetched again where a
@@ -62,7 +62,7 @@ impl Admin {
         let (now, cause) = (self.now(), Cause::Asked { author: author(actor) });
         let job =
             self.write(work!(|tx| Ok(jobs::enqueue_and_read(tx, orders::scrub(cause, now), now).await?)));
-        self.curtain(actor).await?.job(job.await?).await
+        self.redaction(actor).await?.job(job.await?).await
     }
 }
 

@@ -5,7 +5,7 @@ use crate::connection::keep;
 use crate::guard::{author, content_problem, user};
 use crate::policies::still_there;
 use crate::validate::{self, Fields};
-use longshore_access::Action;
+use longshore_access::Permission;
 use longshore_engine::{PromoteError, PromoteNow};
 use longshore_metadata::{jobs, tags, work};
 use longshore_model::connect::Direction;
@@ -32,11 +32,11 @@ impl Admin {
         search: Option<&str>,
         page: &PageRequest,
     ) -> Result<Page<TagSummary>, Problem> {
-        let repository = self.repository_for(actor, Action::Read, repository).await?;
-        let mut curtain = self.curtain(actor).await?;
-        let found = tags::summaries(curtain.conn(), repository.id, search, page).await?;
+        let repository = self.repository_for(actor, Permission::Read, repository).await?;
+        let mut redaction = self.redaction(actor).await?;
+        let found = tags::summaries(redaction.conn(), repository.id, search, page).await?;
         let (items, page) = found.split();
-        Ok(page.with(curtain.summaries(items).await?))
+        Ok(page.with(redaction.summaries(items).await?))
     }
 
     /// The tag that was set last of those that point to a digest. For those who may read the repository.
@@ -49,7 +49,7 @@ impl Admin {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Tag, Problem> {
-        let repository = self.repository_for(actor, Action::Read, repository).await?;
+        let repository = self.repository_for(actor, Permission::Read, repository).await?;
         let found = tags::newest_at(&mut self.read().await?, repository.id, digest).await?;
         found.ok_or_else(|| {
             Problem::new(Code::NoSuchTag, format!("no tag of {} points to {digest}", repository.name))
@@ -68,7 +68,7 @@ impl Admin {
         repository: &RepositoryName,
         names: &[Tag],
     ) -> Result<(), Problem> {
-        let repository = self.repository_for(actor, Action::Delete, repository).await?;
+        let repository = self.repository_for(actor, Permission::Delete, repository).await?;
         let deleted = self.0.content.delete_tags(&repository, names, &author(actor)).await;
         deleted.map_err(content_problem)
     }
@@ -88,11 +88,12 @@ impl Admin {
         target_tag: &str,
     ) -> Result<TagRecord, Problem> {
         user(actor)?;
-        let source = self.repository_for(actor, Action::Read, source).await?;
+        let source = self.repository_for(actor, Permission::Read, source).await?;
         let mut fields = Fields::default();
         let target = match fields.take("targetRepository", target.trim().parse::<RepositoryName>()) {
             Some(name) => {
-                let found = self.repository_in_field(actor, Action::Write, &name, "targetRepository").await;
+                let found =
+                    self.repository_in_field(actor, Permission::Write, &name, "targetRepository").await;
                 fields.take_problem(found)?
             }
             None => None,
@@ -160,7 +161,7 @@ impl Admin {
         remote_tag: &str,
     ) -> Result<Job, Problem> {
         let by = user(actor)?;
-        let source = self.repository_for(actor, Action::Read, repository).await?;
+        let source = self.repository_for(actor, Permission::Read, repository).await?;
         // Who only reads the repository brings a connection of their own along.
         let namespace = source.name.to_namespace();
         let owner = if self.0.access.may_in_namespace(actor, &namespace) { &namespace } else { &by.name };
@@ -187,6 +188,6 @@ impl Admin {
             let order = orders::push(&source, shipment, &destination, Cause::Asked { author }, now);
             Ok(jobs::enqueue_and_read(tx, order, now).await?)
         }));
-        self.curtain(actor).await?.job(job.await?).await
+        self.redaction(actor).await?.job(job.await?).await
     }
 }

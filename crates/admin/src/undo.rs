@@ -4,7 +4,7 @@
 use crate::Admin;
 use crate::guard::{author, content_problem};
 use crate::tags::no_such_tag;
-use longshore_access::Action;
+use longshore_access::Permission;
 use longshore_content::{Restore, immutable, may_restore_tags};
 use longshore_metadata::undo::{self, Window};
 use longshore_metadata::{jobs, storage, tags, work};
@@ -53,16 +53,16 @@ impl Admin {
         tag: &Tag,
         before: Option<Revision>,
     ) -> Result<Vec<TagChange>, Problem> {
-        let repository = self.repository_for(actor, Action::Read, repository).await?;
-        let mut curtain = self.curtain(actor).await?;
+        let repository = self.repository_for(actor, Permission::Read, repository).await?;
+        let mut redaction = self.redaction(actor).await?;
         let window = self.undo_window();
         let changes =
-            undo::history(curtain.conn(), repository.id, tag, before, TagChange::AT_ONCE as i64, &window)
+            undo::history(redaction.conn(), repository.id, tag, before, TagChange::AT_ONCE as i64, &window)
                 .await?;
         if changes.is_empty() && before.is_none() {
             return Err(no_such_tag(&repository.name, tag));
         }
-        curtain.history(changes).await
+        redaction.history(changes).await
     }
 
     /// The tags that were deleted and can be brought back, last deleted first. For those who may push to
@@ -76,7 +76,7 @@ impl Admin {
         repository: &RepositoryName,
         page: &PageRequest,
     ) -> Result<Page<DeletedTag>, Problem> {
-        let repository = self.repository_for(actor, Action::Write, repository).await?;
+        let repository = self.repository_for(actor, Permission::Write, repository).await?;
         Ok(undo::deleted_tags(&mut self.read().await?, repository.id, &self.undo_window(), page).await?)
     }
 
@@ -92,9 +92,9 @@ impl Admin {
         tag: &Tag,
         revision: Revision,
     ) -> Result<RestorePlan, Problem> {
-        let repository = self.repository_for(actor, Action::Write, repository).await?;
-        let mut curtain = self.curtain(actor).await?;
-        let conn = curtain.conn();
+        let repository = self.repository_for(actor, Permission::Write, repository).await?;
+        let mut redaction = self.redaction(actor).await?;
+        let conn = redaction.conn();
         let found = undo::find_change(conn, repository.id, tag, revision, &self.undo_window()).await?;
         let (lost, lineage) = found
             .filter(|(lost, _)| lost.until.is_some())
@@ -124,7 +124,7 @@ impl Admin {
         let ahead = self.0.engine.foresee(conn, &repository, &record).await?;
         let mut policies = Vec::with_capacity(ahead.len());
         for policy in ahead {
-            policies.push(curtain.ahead(policy).await?);
+            policies.push(redaction.ahead(policy).await?);
         }
         Ok(RestorePlan {
             name: tag.clone(),
@@ -153,7 +153,7 @@ impl Admin {
         revision: Revision,
         quietly: bool,
     ) -> Result<TagRecord, Problem> {
-        let repository = self.repository_for(actor, Action::Write, repository).await?;
+        let repository = self.repository_for(actor, Permission::Write, repository).await?;
         let restore = Restore {
             repository,
             tag: tag.clone(),
@@ -175,7 +175,7 @@ impl Admin {
         repository: &RepositoryName,
         tag: &Tag,
     ) -> Result<(), Problem> {
-        let repository = self.repository_for(actor, Action::Write, repository).await?;
+        let repository = self.repository_for(actor, Permission::Write, repository).await?;
         if tags::find(&mut self.read().await?, repository.id, tag).await?.is_none() {
             return Err(no_such_tag(&repository.name, tag));
         }
@@ -215,13 +215,13 @@ impl Admin {
         name: &RepositoryName,
     ) -> Result<PurgePlan, Problem> {
         let deleted = self.find_deleted(actor, name).await?;
-        let mut curtain = self.curtain(actor).await?;
+        let mut redaction = self.redaction(actor).await?;
         let id = deleted.repository.id;
-        let frees = storage::of_repository(curtain.conn(), id).await?.unique;
-        let (found, more) = undo::elsewhere(curtain.conn(), id, ELSEWHERE).await?;
+        let frees = storage::of_repository(redaction.conn(), id).await?.unique;
+        let (found, more) = undo::elsewhere(redaction.conn(), id, ELSEWHERE).await?;
         let mut elsewhere: Vec<Elsewhere> = Vec::new();
         for (place, digest) in found {
-            let (place, remote) = curtain.place(place).await?;
+            let (place, remote) = redaction.place(place).await?;
             add(&mut elsewhere, place, remote, digest);
         }
         Ok(PurgePlan { deleted, frees, elsewhere, more })

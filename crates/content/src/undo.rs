@@ -12,7 +12,7 @@ use longshore_metadata::activity::{self, NewActivity};
 use longshore_metadata::undo::{self, RestoreOutcome, RestoreTag, Window};
 use longshore_metadata::{Tx, garbage, repositories, tags};
 use longshore_model::activity::ActivityKind;
-use longshore_model::message::Change;
+use longshore_model::message::ActivityMessage;
 use longshore_model::{Author, Repository, RepositoryId, Revision, TagRecord};
 use longshore_oci::Tag;
 
@@ -78,7 +78,7 @@ impl Content {
             async move {
                 let repository = current(tx, repository).await?;
                 repositories::delete(tx, repository.id, &author, now).await?;
-                let detail = Change::RepositoryDeleted { repository: (&repository).into() };
+                let detail = ActivityMessage::RepositoryDeleted { repository: (&repository).into() };
                 let kind = ActivityKind::RepositoryDeleted;
                 Ok(note(tx, kind, Some(repository.id), author, detail, now).await?)
             }
@@ -100,7 +100,7 @@ impl Content {
                 if !undo::restore_repository(tx, repository.id, now).await? {
                     return Ok(false);
                 }
-                let detail = Change::RepositoryRestored { repository: (&repository).into() };
+                let detail = ActivityMessage::RepositoryRestored { repository: (&repository).into() };
                 let kind = ActivityKind::RepositoryRestored;
                 note(tx, kind, Some(repository.id), author, detail, now).await?;
                 Ok::<_, Error>(true)
@@ -125,7 +125,7 @@ impl Content {
                 if !garbage::begin_purge(tx, repository.id).await? {
                     return Ok(false);
                 }
-                let detail = Change::RepositoryPurged { repository: (&repository).into() };
+                let detail = ActivityMessage::RepositoryPurged { repository: (&repository).into() };
                 note(tx, ActivityKind::RepositoryPurged, None, author, detail, now).await?;
                 Ok::<_, Error>(true)
             }
@@ -160,7 +160,7 @@ async fn note(
     kind: ActivityKind,
     repository: Option<RepositoryId>,
     author: Author,
-    detail: Change,
+    detail: ActivityMessage,
     now: longshore_model::Timestamp,
 ) -> Result<(), longshore_metadata::Error> {
     let entry = NewActivity { repository, detail: detail.into(), ..NewActivity::new(now, author, kind) };

@@ -14,14 +14,14 @@ pub(crate) enum Answer {
     Superseded,
     Failed,
     /// It stopped itself.
-    Paused,
+    Stopped,
 }
 
 impl Answer {
     /// How that stands in the verdict.
     pub(crate) fn result(self) -> AnswerResult {
         match self {
-            Self::ActedBefore | Self::NotMatched | Self::Paused => AnswerResult::NotMatched,
+            Self::ActedBefore | Self::NotMatched | Self::Stopped => AnswerResult::NotMatched,
             Self::Waiting => AnswerResult::Waiting,
             Self::Promoted => AnswerResult::Done,
             Self::Queued => AnswerResult::Running,
@@ -33,9 +33,9 @@ impl Answer {
 
 /// The answers that were given, counted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Tally(Vec<Answer>);
+pub(crate) struct Answers(Vec<Answer>);
 
-impl Tally {
+impl Answers {
     pub(crate) fn add(&mut self, answer: Answer) {
         self.0.push(answer);
     }
@@ -54,7 +54,7 @@ impl Tally {
             waiting: count(Answer::Waiting),
             superseded: count(Answer::Superseded),
             failed: count(Answer::Failed),
-            paused: count(Answer::Paused),
+            stopped: count(Answer::Stopped),
         }
     }
 }
@@ -70,10 +70,10 @@ mod tests {
 
     #[test]
     fn the_tally_counts_each_answer() {
-        let mut tally = Tally::default();
+        let mut tally = Answers::default();
         assert_eq!(tally.counts(), Evaluated::default());
         tally.add(Answer::Promoted);
-        let mut others = Tally::default();
+        let mut others = Answers::default();
         others.add(Answer::NotMatched);
         others.add(Answer::Queued);
         tally.merge(others);

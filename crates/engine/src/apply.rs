@@ -3,8 +3,8 @@
 
 use crate::{
     Engine,
-    answer::Tally,
-    evaluate::{Occasion, consider},
+    answer::Answers,
+    evaluate::{JobContext, consider},
     outgoing::Outgoing,
     trouble::Trouble,
 };
@@ -39,22 +39,22 @@ pub(crate) async fn run(
     drop(conn);
     let tags: Vec<TagRecord> = all.into_iter().filter(|tag| tag.revision > after).collect();
     let mut progress = Progress { tags_total: tags.len() as u64, ..Progress::default() };
-    let mut tally = Tally::default();
+    let mut answers = Answers::default();
     let version = found.common().rules_version;
     let mut left = tags.as_slice();
     while !left.is_empty() {
         let batch = left[..left.len().min(BATCH)].to_vec();
         let step = Step { policy, kind, version, source: source.clone(), tags: batch, progress };
         match step.take(engine, claim).await? {
-            Some((asked, answers)) => {
+            Some((asked, more)) => {
                 left = &left[asked..];
                 progress.tags_done += asked as u64;
-                tally.merge(answers);
+                answers.merge(more);
             }
-            None => return Ok(JobMessage::PolicyChanged { counts: tally.counts() }.into()),
+            None => return Ok(JobMessage::PolicyChanged { counts: answers.counts() }.into()),
         }
     }
-    Ok(JobMessage::Applied { counts: tally.counts() }.into())
+    Ok(JobMessage::Applied { counts: answers.counts() }.into())
 }
 
 async fn of(
@@ -80,8 +80,8 @@ struct Step {
 impl Step {
     /// How many of the tags it asked about, and the answers. None: the policy no longer acts as it did when the job
     /// began.
-    async fn take(self, engine: &Engine, claim: &Claim) -> Result<Option<(usize, Tally)>, Error> {
-        let at = engine.occasion(claim.job.id);
+    async fn take(self, engine: &Engine, claim: &Claim) -> Result<Option<(usize, Answers)>, Error> {
+        let at = engine.context(claim.job.id);
         let (job, epoch) = (claim.job.id, claim.epoch);
         engine
             .db()
@@ -108,8 +108,8 @@ impl Step {
             .await
     }
 
-    async fn ask(&self, tx: &mut Tx, at: &Occasion) -> Result<Option<(usize, Tally)>, Error> {
-        let (turn, mut asked, mut tally) = (tx.begin_turn(), 0, Tally::default());
+    async fn ask(&self, tx: &mut Tx, at: &JobContext) -> Result<Option<(usize, Answers)>, Error> {
+        let (turn, mut asked, mut answers) = (tx.begin_turn(), 0, Answers::default());
         let facts = facts::of_tags(tx, &self.tags, at.now).await?;
         for (tag, facts) in self.tags.iter().zip(&facts) {
             if turn.is_over() {
@@ -124,9 +124,9 @@ impl Step {
             };
             let current = tags::find(tx, self.source.id, &tag.name).await?;
             if current.is_some_and(|current| current.revision == tag.revision) {
-                tally.add(consider(tx, &policy, &self.source, tag, facts, at).await?);
+                answers.add(consider(tx, &policy, &self.source, tag, facts, at).await?);
             }
         }
-        Ok(Some((asked, tally)))
+        Ok(Some((asked, answers)))
     }
 }

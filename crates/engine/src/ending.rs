@@ -4,10 +4,10 @@
 use crate::{
     Engine,
     journal::Journal,
-    pause::{Culprit, pause},
     retry::delay,
     running::Stop,
     sorts::{self, Failure},
+    stopping::{StoppedPolicy, stop},
     trouble::{Fate, Trouble},
 };
 use longshore_metadata::{
@@ -167,15 +167,15 @@ impl Engine {
                 Priority::Normal,
                 work!(|tx| {
                     let (job, epoch) = (claim.job.id, claim.epoch);
-                    let culprit = Culprit::behind(&claim.job.parameters, claim.job.repository);
-                    let culprit = culprit.filter(|_| stops_policy);
-                    if culprit.is_some() {
+                    let policy = StoppedPolicy::behind(&claim.job.parameters, claim.job.repository);
+                    let policy = policy.filter(|_| stops_policy);
+                    if policy.is_some() {
                         jobs::lock_endings(tx).await?;
                     }
                     jobs::fence(tx, job, epoch).await?;
                     aftermath(tx, &claim, &next, &message, asked, now).await?;
-                    if let Some(culprit) = culprit {
-                        pause(tx, culprit, &message, job, now).await?;
+                    if let Some(policy) = policy {
+                        stop(tx, policy, &message, job, now).await?;
                     }
                     match next {
                         Next::Retry(at) | Next::Wait(BackOff { until: at, .. }) => {

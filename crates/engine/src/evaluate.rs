@@ -3,10 +3,10 @@
 //! `promote`.
 
 use crate::{
-    answer::{Answer, Tally},
+    answer::{Answer, Answers},
     outgoing::{self, Outgoing, Reached},
-    pause::pause,
     promote::{Promotion, quota},
+    stopping::stop,
 };
 use longshore_metadata::{
     Error, Turn, Tx, facts,
@@ -35,7 +35,7 @@ use longshore_policy::{Facts, Moment, Outcome, Verdict, decide};
 
 /// When and for which job policies are asked.
 #[derive(Debug, Clone)]
-pub(crate) struct Occasion {
+pub(crate) struct JobContext {
     pub job: JobId,
     pub now: Timestamp,
     /// `now` in the server's zone, for templates.
@@ -44,7 +44,7 @@ pub(crate) struct Occasion {
 
 /// The change that an evaluation is about.
 #[derive(Debug, Clone)]
-pub(crate) struct Change {
+pub(crate) struct TagRevision {
     pub repository: RepositoryId,
     pub tag: Tag,
     pub revision: Revision,
@@ -84,15 +84,15 @@ impl Portion {
 #[derive(Debug, Clone)]
 pub(crate) struct Evaluation {
     pub claim: Claim,
-    change: Change,
+    change: TagRevision,
     reached: Reached,
-    tally: Tally,
+    tally: Answers,
     has_begun: bool,
 }
 
 impl Evaluation {
-    pub(crate) fn of(claim: Claim, change: Change) -> Self {
-        Self { claim, change, reached: Reached::nothing(), tally: Tally::default(), has_begun: false }
+    pub(crate) fn of(claim: Claim, change: TagRevision) -> Self {
+        Self { claim, change, reached: Reached::nothing(), tally: Answers::default(), has_begun: false }
     }
 
     /// Asks the next policies about the change, as they are now, and ends the job when all have been asked; whether
@@ -101,7 +101,7 @@ impl Evaluation {
         &mut self,
         tx: &mut Tx,
         portion: &mut Portion,
-        at: &Occasion,
+        at: &JobContext,
     ) -> Result<bool, Error> {
         let (job, epoch) = (self.claim.job.id, self.claim.epoch);
         if self.has_begun {
@@ -133,7 +133,7 @@ impl Evaluation {
         source: &Repository,
         tag: &TagRecord,
         portion: &mut Portion,
-        at: &Occasion,
+        at: &JobContext,
     ) -> Result<bool, Error> {
         // Once for all policies of this transaction. The next one reads them again: it must see what has come since.
         let mut facts = None;
@@ -177,8 +177,11 @@ impl Evaluation {
 /// The tag as the change left it, else why there is nothing to do. One that has changed again since is asked about
 /// as it was, as long as that is kept: every revision counts (semantics 36). Which one holds a shared name in the
 /// end, the target decides (semantics 1).
-async fn current(tx: &mut Tx, change: &Change) -> Result<Result<(Repository, TagRecord), JobMessage>, Error> {
-    let Change { repository, tag: name, revision } = change;
+async fn current(
+    tx: &mut Tx,
+    change: &TagRevision,
+) -> Result<Result<(Repository, TagRecord), JobMessage>, Error> {
+    let TagRevision { repository, tag: name, revision } = change;
     let Some(source) = repositories::get(tx, *repository).await? else {
         return Ok(Err(JobMessage::RepositoryGone));
     };
@@ -205,7 +208,7 @@ pub(crate) async fn consider(
     source: &Repository,
     tag: &TagRecord,
     facts: &Facts,
-    at: &Occasion,
+    at: &JobContext,
 ) -> Result<Answer, Error> {
     let common = policy.common();
     let earlier =
@@ -217,8 +220,8 @@ pub(crate) async fn consider(
     }
     let Some(rules) = policy.rules().readable() else {
         let why = PolicyMessage::UnreadableRules { rules: policy.rules().describe() };
-        pause(tx, policy.culprit(), &why.into(), at.job, at.now).await?;
-        return Ok(Answer::Paused);
+        stop(tx, policy.policy(), &why.into(), at.job, at.now).await?;
+        return Ok(Answer::Stopped);
     };
     let mut verdict = decide(rules, facts);
     let mut stopped = false;
@@ -228,13 +231,13 @@ pub(crate) async fn consider(
     };
     if let Some(objection) = &objection {
         if let Some(why) = outgoing::stops(objection) {
-            pause(tx, policy.culprit(), &why, at.job, at.now).await?;
+            stop(tx, policy.policy(), &why, at.job, at.now).await?;
             stopped = true;
         }
         verdict.outcome = Outcome::NoMatch;
     }
     let followed = match verdict.outcome {
-        Outcome::NoMatch if stopped => Followed::nothing(Answer::Paused, why_not(&verdict, objection)),
+        Outcome::NoMatch if stopped => Followed::nothing(Answer::Stopped, why_not(&verdict, objection)),
         Outcome::NoMatch => Followed::nothing(Answer::NotMatched, why_not(&verdict, objection)),
         Outcome::Waiting(awaited) => {
             Followed::nothing(Answer::Waiting, PolicyMessage::Waiting { awaited }.into())
@@ -281,7 +284,7 @@ async fn act(
     source: &Repository,
     tag: &TagRecord,
     kept: Option<Tag>,
-    at: &Occasion,
+    at: &JobContext,
 ) -> Result<Followed, Error> {
     let name = match kept.map_or_else(|| policy.render(&tag.name, &at.moment), Ok) {
         Ok(name) => name,
@@ -303,7 +306,7 @@ async fn promote(
     source: &Repository,
     tag: &TagRecord,
     name: &Tag,
-    at: &Occasion,
+    at: &JobContext,
 ) -> Result<(Answer, Message, Option<JobId>), Error> {
     let Some(target) = repositories::get(tx, policy.target).await? else {
         let repository = RepositoryRef::new(policy.target, policy.target_name.clone());
@@ -351,7 +354,7 @@ async fn send(
     source: &Repository,
     tag: &TagRecord,
     name: &Tag,
-    at: &Occasion,
+    at: &JobContext,
 ) -> Result<(Answer, Message, Option<JobId>), Error> {
     let cause = Cause::Policy { id: mirror.common.id, policy: PolicyKind::PushMirror };
     let shipment = Shipment::of(mirror, tag, name.clone());
@@ -368,7 +371,7 @@ async fn record(
     tag: &TagRecord,
     verdict: Verdict,
     followed: &Followed,
-    at: &Occasion,
+    at: &JobContext,
 ) -> Result<(), Error> {
     let common = policy.common();
     let row = VerdictRow {
@@ -392,7 +395,7 @@ async fn record(
         // How it went the copy tells, once it has asked the other registry.
         Answer::Queued => (None, Level::Info),
         Answer::Failed => (Some(RunCode::Failed), Level::Error),
-        Answer::ActedBefore | Answer::NotMatched | Answer::Waiting | Answer::Paused => return Ok(()),
+        Answer::ActedBefore | Answer::NotMatched | Answer::Waiting | Answer::Stopped => return Ok(()),
     };
     let what = Box::new(followed.consequence.clone());
     let line = Message::from(JobMessage::Tag { tag: TagRef::new(source, tag.name.clone()), what });

@@ -4,7 +4,7 @@
 
 use crate::{
     Engine,
-    evaluate::{Change, Evaluation, Occasion, Portion},
+    evaluate::{Evaluation, JobContext, Portion, TagRevision},
     follow::{Arrival, follow},
     journal::Journal,
     running::Stop,
@@ -16,13 +16,13 @@ use longshore_metadata::{
     jobs::{self, Claim},
     tags, work,
 };
-use longshore_model::job::{Action, Parameters};
+use longshore_model::job::{JobAction, Parameters};
 use std::collections::VecDeque;
 use tokio::{select, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// What it works off.
-const ACTIONS: &[Action] = &[Action::Evaluate];
+const ACTIONS: &[JobAction] = &[JobAction::Evaluate];
 /// Evaluations of one transaction: enough to share its commit, few enough not to hold up pushes.
 const AT_ONCE: i64 = 8;
 
@@ -62,7 +62,7 @@ impl Work {
                 Some(Self::Follow(Box::new(claim.clone()), arrival))
             }
             Parameters::EvaluateTag { repository, tag, revision, .. } => {
-                let change = Change { repository: *repository, tag: tag.clone(), revision: *revision };
+                let change = TagRevision { repository: *repository, tag: tag.clone(), revision: *revision };
                 Some(Self::Evaluate(Box::new(Evaluation::of(claim.clone(), change))))
             }
             _ => None,
@@ -81,7 +81,7 @@ impl Work {
         mut self,
         tx: &mut Tx,
         mut portion: Portion,
-        at: &Occasion,
+        at: &JobContext,
     ) -> Result<(Option<Self>, Portion), Error> {
         let ended = match &mut self {
             Self::Evaluate(evaluation) => evaluation.go_on(tx, &mut portion, at).await?,
@@ -163,7 +163,7 @@ impl Engine {
             && let Some(work) = round.under_way.pop_front()
         {
             let part = portion.clone();
-            let (claim, at) = (work.claim().clone(), self.occasion(work.claim().job.id));
+            let (claim, at) = (work.claim().clone(), self.context(work.claim().job.id));
             match tx.attempt(work!(|tx| work.go_on(tx, part, &at).await)).await? {
                 Ok((left, rest)) => {
                     portion = rest;

@@ -2,7 +2,7 @@
 //! the image went to, and fires no tag policy (semantics 7).
 
 use crate::{
-    evaluate::Occasion,
+    evaluate::JobContext,
     family,
     outgoing::Outgoing,
     promote::{no_room, quota},
@@ -38,7 +38,7 @@ pub(crate) async fn follow(
     tx: &mut Tx,
     claim: &Claim,
     arrival: &Arrival,
-    at: &Occasion,
+    at: &JobContext,
 ) -> Result<(), Error> {
     jobs::fence(tx, claim.job.id, claim.epoch).await?;
     let outcome = match repositories::get(tx, arrival.repository).await? {
@@ -52,7 +52,7 @@ async fn send(
     tx: &mut Tx,
     source: &Repository,
     arrival: &Arrival,
-    at: &Occasion,
+    at: &JobContext,
 ) -> Result<JobMessage, Error> {
     let places = places(tx, source.id, &arrival.subject).await?;
     let (mut linked, mut queued, mut without) = (0, 0, None);
@@ -183,7 +183,7 @@ impl<'a> Referrer<'a> {
         tx: &mut Tx,
         target: RepositoryId,
         place: &Place,
-        at: &Occasion,
+        at: &JobContext,
     ) -> Result<Link, Error> {
         let Some(target) = repositories::get(tx, target).await? else { return Ok(Link::NotNeeded) };
         let has_image = manifests::get(tx, target.id, &self.subject).await?.is_some();
@@ -232,7 +232,7 @@ impl<'a> Referrer<'a> {
     }
 
     /// Enqueues the copy to another registry.
-    async fn ship(&self, tx: &mut Tx, place: &Place, at: &Occasion) -> Result<(), Error> {
+    async fn ship(&self, tx: &mut Tx, place: &Place, at: &JobContext) -> Result<(), Error> {
         let DeliveryTarget::Remote { remote, host, repository } = &place.target else { return Ok(()) };
         let destination = Destination { remote: *remote, host: host.clone(), repository: repository.clone() };
         let tag = self.tag.as_ref();

@@ -17,7 +17,6 @@ mod journal;
 mod locks;
 mod memory;
 mod outgoing;
-mod pause;
 mod poll;
 mod promote;
 mod push;
@@ -27,6 +26,7 @@ mod retry;
 mod running;
 mod scheduler;
 mod sorts;
+mod stopping;
 mod transfer;
 mod trouble;
 mod worker;
@@ -41,7 +41,7 @@ pub use sorts::garbage::GarbageSettings;
 pub use transfer::push::Waits;
 
 use crate::{
-    back_off::Gates, evaluate::Occasion, memory::Memory, reach::Registries, running::Running,
+    back_off::Gates, evaluate::JobContext, memory::Memory, reach::Registries, running::Running,
     transfer::push::Shared,
 };
 use jiff::{SignedDuration, tz::TimeZone};
@@ -203,8 +203,8 @@ impl Engine {
     }
 
     /// The present instant, for a job that asks policies.
-    pub(crate) fn occasion(&self, job: JobId) -> Occasion {
+    pub(crate) fn context(&self, job: JobId) -> JobContext {
         let now = self.now();
-        Occasion { job, now, moment: Moment::in_zone(now, &self.0.settings.zone) }
+        JobContext { job, now, moment: Moment::in_zone(now, &self.0.settings.zone) }
     }
 }

@@ -1,7 +1,7 @@
 //! What leads out of a repository, promotion policies and push mirrors alike, and the reasons besides its
 //! rules for which such a policy does not act on a tag (semantics 5, 18).
 
-use crate::pause::Culprit;
+use crate::stopping::StoppedPolicy;
 use longshore_metadata::{
     Conn, Error,
     deliveries::{self, DeliveryTarget},
@@ -131,7 +131,7 @@ impl Outgoing {
     }
 
     pub(crate) fn is_active(&self) -> bool {
-        self.common().enabled && self.common().paused.is_none()
+        self.common().enabled && self.common().stopped.is_none()
     }
 
     pub(crate) fn rules(&self) -> &StoredRules {
@@ -151,8 +151,8 @@ impl Outgoing {
     }
 
     /// Who it is, when it stops itself.
-    pub(crate) fn culprit(&self) -> Culprit {
-        Culprit { id: self.id(), kind: self.kind(), repository: self.source() }
+    pub(crate) fn policy(&self) -> StoppedPolicy {
+        StoppedPolicy { id: self.id(), kind: self.kind(), repository: self.source() }
     }
 
     /// Why it does not act on a tag that its rules let through, when there is a reason.

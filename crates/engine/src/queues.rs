@@ -15,7 +15,7 @@ use longshore_metadata::{
 };
 use longshore_model::{
     RemoteId,
-    job::{Action, Queue},
+    job::{JobAction, Queue},
 };
 use longshore_oci::Namespace;
 use parking_lot::{Mutex, MutexGuard};
@@ -215,16 +215,16 @@ impl Pool {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Line {
     /// In lanes, one for each remote and namespace.
-    Lanes(Action),
+    Lanes(JobAction),
     /// One behind the other.
-    Single(Vec<Action>),
+    Single(Vec<JobAction>),
 }
 
 impl Line {
     /// Where all jobs but evaluations stand, and how many workers each line has.
     fn all(workers: usize) -> Vec<(Self, usize)> {
         let (mut lines, mut housekeeping) = (Vec::new(), Vec::new());
-        for action in Action::ALL {
+        for action in JobAction::ALL {
             match action.queue() {
                 Queue::Evaluations => {}
                 Queue::Lanes { parents } => {
@@ -240,7 +240,7 @@ impl Line {
         lines
     }
 
-    fn actions(&self) -> &[Action] {
+    fn actions(&self) -> &[JobAction] {
         match self {
             Self::Lanes(action) => std::slice::from_ref(action),
             Self::Single(actions) => actions,
@@ -321,7 +321,7 @@ impl Engine {
     async fn take_single(
         &self,
         tx: &mut Tx,
-        actions: &[Action],
+        actions: &[JobAction],
         pool: &Pool,
     ) -> Result<Vec<(Claim, Seat)>, Error> {
         let mut taken = Vec::new();
@@ -336,7 +336,7 @@ impl Engine {
     async fn take_lanes(
         &self,
         tx: &mut Tx,
-        action: Action,
+        action: JobAction,
         lanes: Vec<DueLane>,
         pool: &Pool,
         last: &mut Option<Lane>,

@@ -1,4 +1,4 @@
-//! Which jobs this process is running, and the wire by which each can be stopped.
+//! Which jobs this process is running, and the stop by which each can be stopped.
 
 use longshore_model::{JobId, remote::BackOff};
 use parking_lot::Mutex;
@@ -23,42 +23,42 @@ pub(crate) enum Stop {
 
 /// By job and epoch: a job whose lease ran out may be taken up again while the worker that lost it still stands
 /// in the middle of something.
-type Wires = Mutex<HashMap<(JobId, i64), watch::Sender<Option<Stop>>>>;
+type Stops = Mutex<HashMap<(JobId, i64), watch::Sender<Option<Stop>>>>;
 
 /// The jobs that run here.
 #[derive(Debug, Default)]
-pub(crate) struct Running(Arc<Wires>);
+pub(crate) struct Running(Arc<Stops>);
 
 /// The place of one running job; it is free again when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    wires: Arc<Wires>,
+    stops: Arc<Stops>,
     claim: (JobId, i64),
-    wire: watch::Receiver<Option<Stop>>,
+    stop: watch::Receiver<Option<Stop>>,
 }
 
 impl Running {
     /// The job runs from now on. Whoever hands it to a task of its own enters it before, so that it can be stopped
     /// from the first moment.
     pub(crate) fn enter(&self, job: JobId, epoch: i64) -> Slot {
-        let (sender, wire) = watch::channel(None);
+        let (sender, stop) = watch::channel(None);
         let claim = (job, epoch);
         self.0.lock().insert(claim, sender);
-        Slot { wires: self.0.clone(), claim, wire }
+        Slot { stops: self.0.clone(), claim, stop }
     }
 
     /// Stops the job, if it runs here. The first reason stays.
     pub(crate) fn stop(&self, job: JobId, why: Stop) {
-        let wires = self.0.lock();
-        for (_, wire) in wires.iter().filter(|((running, _), _)| *running == job) {
-            pull(wire, why.clone());
+        let stops = self.0.lock();
+        for (_, stop) in stops.iter().filter(|((running, _), _)| *running == job) {
+            pull(stop, why.clone());
         }
     }
 
     /// Stops all of them.
     pub(crate) fn stop_all(&self, why: Stop) {
-        for wire in self.0.lock().values() {
-            pull(wire, why.clone());
+        for stop in self.0.lock().values() {
+            pull(stop, why.clone());
         }
     }
 
@@ -82,14 +82,14 @@ impl Running {
 
     /// Stops one claim of a job; another one that it has by now goes on.
     pub(crate) fn stop_claim(&self, claim: (JobId, i64), why: Stop) {
-        if let Some(wire) = self.0.lock().get(&claim) {
-            pull(wire, why);
+        if let Some(stop) = self.0.lock().get(&claim) {
+            pull(stop, why);
         }
     }
 }
 
-fn pull(wire: &watch::Sender<Option<Stop>>, why: Stop) {
-    wire.send_if_modified(|stop| {
+fn pull(stop: &watch::Sender<Option<Stop>>, why: Stop) {
+    stop.send_if_modified(|stop| {
         let first = stop.is_none();
         stop.get_or_insert(why);
         first
@@ -99,8 +99,8 @@ fn pull(wire: &watch::Sender<Option<Stop>>, why: Stop) {
 impl Slot {
     /// Waits until somebody stops the job.
     pub(crate) async fn stopped(&self) -> Stop {
-        let mut wire = self.wire.clone();
-        match wire.wait_for(Option::is_some).await.map(|stop| stop.clone()) {
+        let mut stop = self.stop.clone();
+        match stop.wait_for(Option::is_some).await.map(|stop| stop.clone()) {
             Ok(Some(stop)) => stop,
             // The sender lives as long as the slot.
             Ok(None) | Err(_) => std::future::pending().await,
@@ -110,7 +110,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.wires.lock().remove(&self.claim);
+        self.stops.lock().remove(&self.claim);
     }
 }
 

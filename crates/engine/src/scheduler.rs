@@ -11,7 +11,7 @@ use longshore_metadata::{
 };
 use longshore_model::{
     Timestamp,
-    job::{Action, Cause, orders},
+    job::{Cause, JobAction, orders},
     stored::PullMirror,
 };
 use std::time::Duration;
@@ -127,7 +127,7 @@ async fn start(tx: &mut Tx, mirror: &PullMirror, now: Timestamp) -> Result<(), E
     let id = mirror.common.id;
     let next = now + SignedDuration::from_secs(i64::from(mirror.interval_seconds));
     let first = pull_mirrors::schedule(tx, id, mirror.next_run_at, next).await?;
-    if first && jobs::active_for_policy(tx, id, Action::PollMirror).await?.is_none() {
+    if first && jobs::active_for_policy(tx, id, JobAction::PollMirror).await?.is_none() {
         jobs::enqueue(tx, orders::poll(mirror, Cause::Schedule, None, now), now).await?;
     }
     Ok(())

@@ -14,7 +14,7 @@ use longshore_metadata::{
     jobs::{self, Claim, DueLane},
     work,
 };
-use longshore_model::{JobId, job::Action, message::Trouble as Said};
+use longshore_model::{JobId, job::JobAction, message::Trouble as Said};
 use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 use tokio::{
     select,
@@ -69,7 +69,7 @@ impl Engine {
     pub(crate) async fn claim(
         &self,
         tx: &mut Tx,
-        actions: &[Action],
+        actions: &[JobAction],
         limit: i64,
     ) -> Result<Vec<Claim>, Error> {
         let (worker, lease) = (&self.settings().server_name, self.settings().lease);
@@ -80,7 +80,7 @@ impl Engine {
     pub(crate) async fn claim_lane(
         &self,
         tx: &mut Tx,
-        action: Action,
+        action: JobAction,
         due: &DueLane,
     ) -> Result<Option<Claim>, Error> {
         let (worker, lease) = (&self.settings().server_name, self.settings().lease);
@@ -88,7 +88,7 @@ impl Engine {
     }
 
     /// Waits until there may be work: it is announced, its time comes, or the net is drawn in.
-    pub(crate) async fn idle(&self, actions: &[Action], changes: &mut broadcast::Receiver<Change>) {
+    pub(crate) async fn idle(&self, actions: &[JobAction], changes: &mut broadcast::Receiver<Change>) {
         let due = async { sleep(self.until_due().await.unwrap_or(NET)).await };
         select! {
             // First, so that what is known already need not be looked up.
@@ -273,7 +273,7 @@ pub(crate) fn heard(changes: &mut broadcast::Receiver<Change>) {
     }
 }
 
-async fn work_is_announced(actions: &[Action], changes: &mut broadcast::Receiver<Change>) {
+async fn work_is_announced(actions: &[JobAction], changes: &mut broadcast::Receiver<Change>) {
     use broadcast::error::RecvError::{Closed, Lagged};
     loop {
         match changes.recv().await {

@@ -114,7 +114,7 @@ fn changes_settings(kind: ActivityKind) -> bool {
         | ActivityKind::PolicyCreated
         | ActivityKind::PolicyChanged
         | ActivityKind::PolicyDeleted
-        | ActivityKind::PolicyPaused
+        | ActivityKind::PolicyStopped
         | ActivityKind::AccountCreated
         | ActivityKind::QuotaChanged => true,
         ActivityKind::TagPushed

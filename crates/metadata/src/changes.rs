@@ -1,6 +1,6 @@
 //! What others are told after a commit.
 
-use longshore_model::{AccountId, JobId, RepositoryId, job::Action};
+use longshore_model::{AccountId, JobId, RepositoryId, job::JobAction};
 use serde::{Deserialize, Serialize};
 use std::sync::{
     Arc,
@@ -13,7 +13,7 @@ use tokio::sync::broadcast;
 pub enum Change {
     /// A job that does this, or one that may do anything, waits to be taken or is due at another
     /// time than before.
-    JobsWaiting(Option<Action>),
+    JobsWaiting(Option<JobAction>),
     /// A job is new or stands elsewhere.
     Job(JobId),
     /// A job has new lines in its log.

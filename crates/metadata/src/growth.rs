@@ -19,7 +19,7 @@ use longshore_model::{
     Author, Cursor, Lineage, Page, PageRequest, PolicyId, PolicyKind, Provenance, Repository, Revision,
     Timestamp, Total,
     activity::{ActivityFilter, ActivityKind},
-    job::{Action, JobFilter, NewJob, Status, orders},
+    job::{JobAction, JobFilter, NewJob, Status, orders},
     repository::{NewRepository, RepositoryFilter},
 };
 use longshore_oci::{Digest, Manifest, Tag};
@@ -206,7 +206,7 @@ async fn costs(filled: &Filled) -> Vec<(&'static str, u64)> {
             JobFilter { repository: Some(filled.dev.name.clone()), ..JobFilter::default() },
         ),
         ("waiting jobs", JobFilter { status: Some(Status::Waiting), ..JobFilter::default() }),
-        ("polls", JobFilter { action: Some(Action::PollMirror), ..JobFilter::default() }),
+        ("polls", JobFilter { action: Some(JobAction::PollMirror), ..JobFilter::default() }),
         ("transfers", JobFilter { without_evaluations: true, ..JobFilter::default() }),
     ] {
         let (page, cost) =
@@ -441,7 +441,7 @@ async fn what_little_one_sees_is_found_behind_all_that_one_does_not() {
         activity::list(conn, &visible, &ActivityFilter::default(), &PageRequest::first(9)).await.unwrap();
     assert_eq!((told.items.len(), told.next, told.total), (3, None, Total::Exactly(3)));
     // A filter on top may leave a page short, which then leads on to where nobody has looked yet.
-    let filter = JobFilter { action: Some(Action::PollMirror), ..JobFilter::default() };
+    let filter = JobFilter { action: Some(JobAction::PollMirror), ..JobFilter::default() };
     let page = jobs::list(conn, &visible, None, &filter, &two).await.unwrap();
     assert!(page.items.is_empty() && page.total == Total::MoreThan(0));
     let beyond = PageRequest { start: page.next, size: 9 };

@@ -75,7 +75,7 @@ impl PolicyRow {
             version: Version(self.version),
             rules_version: self.rules_version,
             last_change: self.last_change.as_deref().map(|text| from_json("change", text)).transpose()?,
-            paused: self.paused()?,
+            stopped: self.stopped()?,
             referrers: self.referrers,
             author: maybe_id(AccountId, self.author.as_deref())?,
             author_name: self.author_name.clone().unwrap_or_default(),
@@ -98,7 +98,7 @@ impl PolicyRow {
     }
 
     /// Why it does not act: a repository of it is deleted and can be restored, or it stopped itself.
-    fn paused(&self) -> Result<Option<Message>, Error> {
+    fn stopped(&self) -> Result<Option<Message>, Error> {
         let rests = match (&self.target, &self.target_name) {
             (Some(target), Some(name)) if self.target_rests => Some((target, name)),
             _ => self.repository_rests.then_some((&self.repository, &self.repository_name)),
@@ -315,7 +315,7 @@ pub(crate) struct Particulars {
 /// time, and ends when the repository is restored.
 fn own_pause(common: &PolicyCommon) -> Option<String> {
     let own = |why: &&Message| !matches!(why, Message::Policy(PolicyMessage::Rests { .. }));
-    common.paused.as_ref().filter(own).map(Message::stored)
+    common.stopped.as_ref().filter(own).map(Message::stored)
 }
 
 /// The most policies and mirrors of one repository; each push asks all of them.
@@ -432,7 +432,7 @@ pub(crate) async fn update(
         common.enabled,
         common.version.0,
         // A person only ever lets it go on; and what is read may be about a deleted repository instead.
-        common.paused.is_some(),
+        common.stopped.is_some(),
         common.author.map(|author| author.to_string()),
         micros(common.updated_at),
         own.next_run_at,
@@ -512,7 +512,7 @@ pub async fn withdrawn(
     Ok(match found {
         None => Some(Withdrawal::Deleted(kind)),
         Some((false, ..)) => Some(Withdrawal::Disabled(kind)),
-        Some((_, true, ..)) => Some(Withdrawal::Paused(kind)),
+        Some((_, true, ..)) => Some(Withdrawal::Stopped(kind)),
         Some((_, _, true, _)) => Some(Withdrawal::RepositoryDeleted),
         Some((.., now)) if rules_version.is_some_and(|then| then != now) => Some(Withdrawal::Changed(kind)),
         Some(_) => None,
@@ -528,7 +528,7 @@ pub(crate) async fn mark_moved(tx: &mut Tx, policy: PolicyId, at: Timestamp) -> 
 /// Lets a policy stop itself; a person enables it again. `job` found out that it must, and writes its own end;
 /// the rest of its work is withdrawn. A transaction that ends the job as well begins with
 /// [`jobs::lock_endings`].
-pub async fn pause(
+pub async fn stop(
     tx: &mut Tx,
     kind: PolicyKind,
     policy: PolicyId,
@@ -537,7 +537,7 @@ pub async fn pause(
     now: Timestamp,
 ) -> Result<(), Error> {
     jobs::lock_endings(tx).await?;
-    let by = LastChange::new(Author::Policy { id: policy, policy: kind }, vec![Aspect::Paused]);
+    let by = LastChange::new(Author::Policy { id: policy, policy: kind }, vec![Aspect::Stopped]);
     change!(
         tx.conn,
         "UPDATE policies SET paused = $3, updated_at = $4, version = version + 1, last_change = $5
@@ -548,7 +548,7 @@ pub async fn pause(
         micros(now),
         json(&by)
     )?;
-    jobs::withdraw(tx, jobs::Of::Policy(policy, Some(job)), Withdrawal::Paused(kind), now).await.map(drop)
+    jobs::withdraw(tx, jobs::Of::Policy(policy, Some(job)), Withdrawal::Stopped(kind), now).await.map(drop)
 }
 
 /// Remembers how a policy last went.

@@ -8,7 +8,7 @@ use crate::{
 };
 use longshore_model::{
     Timestamp,
-    job::{Action, Status},
+    job::{JobAction, Status},
 };
 
 /// The counts.
@@ -29,14 +29,14 @@ pub struct Stock {
     /// Remotes that are left alone, or have not answered since.
     pub waiting_remotes: u64,
     /// Jobs that wait for a pause to end; an action without any is left out.
-    pub held: Vec<(Action, u64)>,
+    pub held: Vec<(JobAction, u64)>,
 }
 
 /// Jobs of one action that all wait, or all run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Jobs {
     /// What they do.
-    pub action: Action,
+    pub action: JobAction,
     /// Waiting or running.
     pub status: Status,
     /// How many there are.
@@ -55,7 +55,7 @@ pub async fn count(conn: &mut Conn) -> Result<Stock, Error> {
     let waiting = "SELECT COUNT(*), MIN(scheduled_at) FROM jobs
                    WHERE action = $1 AND status = 'waiting' AND held_by IS NULL";
     let mut jobs = Vec::new();
-    for action in Action::ALL {
+    for action in JobAction::ALL {
         let counted = row!(conn, (i64, Option<i64>), waiting, action.as_str())?;
         if let Some((count, Some(due))) = counted {
             let due_since = Some(instant(due)?);

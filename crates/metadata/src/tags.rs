@@ -265,9 +265,11 @@ async fn tell(tx: &mut Tx, record: &TagRecord, now: Timestamp) -> Result<(), Err
             let place = PlaceRef::new(remote, remote_repository.clone()).tagged(remote_tag.clone());
             (ActivityKind::TagMirrored, Some(*policy), PollMessage::From { place }.into())
         }
-        Provenance::Restored { revision, .. } => {
-            (ActivityKind::TagRestored, None, message::Change::Restored { revision: *revision }.into())
-        }
+        Provenance::Restored { revision, .. } => (
+            ActivityKind::TagRestored,
+            None,
+            message::ActivityMessage::Restored { revision: *revision }.into(),
+        ),
     };
     let entry = NewActivity {
         repository: Some(record.repository),

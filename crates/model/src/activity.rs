@@ -41,7 +41,8 @@ pub enum ActivityKind {
     /// A policy or mirror was deleted.
     PolicyDeleted,
     /// A policy stopped itself.
-    PolicyPaused,
+    #[serde(rename = "policy_paused")]
+    PolicyStopped,
     /// All policies and mirrors of the system, a namespace or a remote were paused.
     Paused,
     /// They were resumed.

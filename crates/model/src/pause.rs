@@ -4,7 +4,7 @@
 
 use crate::account::Author;
 use crate::id::{PolicyId, RemoteId};
-use crate::job::{Action, Job};
+use crate::job::{Job, JobAction};
 use crate::page::Page;
 use crate::policy::PolicyKind;
 use jiff::Timestamp;
@@ -221,7 +221,7 @@ pub struct HeldJob {
     /// The job; none where it is about a repository whose jobs the reader may not see (semantics 17).
     pub job: Option<Job>,
     /// What it will do.
-    pub action: Action,
+    pub action: JobAction,
     /// When it was asked for.
     pub since: Timestamp,
 }

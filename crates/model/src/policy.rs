@@ -96,7 +96,7 @@ pub struct PolicyCommon<Text = String> {
     /// Who changed it last, and what.
     pub last_change: Option<LastChange>,
     /// Why it stopped itself, when it did (semantics 5, 10, 15).
-    pub paused: Option<Text>,
+    pub stopped: Option<Text>,
     /// Whether signatures, SBOMs and attestations go along (semantics 7).
     pub referrers: bool,
     /// Who set it up.

@@ -125,7 +125,7 @@ impl Speaks for PolicyCommon {
     type Shown = policy::PolicyCommon;
 
     fn messages(&self) -> Vec<&Message> {
-        self.paused.iter().chain([&self.last_run.detail]).collect()
+        self.stopped.iter().chain([&self.last_run.detail]).collect()
     }
 
     fn shown(self, eyes: &dyn Eyes) -> policy::PolicyCommon {
@@ -136,7 +136,7 @@ impl Speaks for PolicyCommon {
             version: self.version,
             rules_version: self.rules_version,
             last_change: self.last_change,
-            paused: self.paused.map(|why| why.sentence(eyes)),
+            stopped: self.stopped.map(|why| why.sentence(eyes)),
             referrers: self.referrers,
             author: self.author,
             author_name: self.author_name,

@@ -77,7 +77,8 @@ aspects! {
     /// It acts no more.
     Disabled = "“enabled” (off)";
     /// It stopped itself.
-    Paused = "“paused” (it stopped itself)";
+    #[serde(rename = "paused")]
+    Stopped = "“enabled” (it stopped itself)";
     /// What it is called.
     Name = "the name";
     /// To whom it belongs.

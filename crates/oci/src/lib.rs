@@ -36,6 +36,6 @@ pub use name::{NameError, Namespace, RemoteName, RepositoryName};
 pub use path::{Route, RouteError, UploadId};
 pub use range::{ByteRange, ContentRange, RangeError, Span, Unsatisfiable};
 pub use reference::{Reference, ReferenceError};
-pub use scope::{Action, Scope, ScopeError};
+pub use scope::{Scope, ScopeAction, ScopeError};
 pub use tag::{Tag, TagError};
 pub use token_request::{TokenRequest, TooManyScopes};

@@ -12,7 +12,7 @@ use crate::{NameError, RemoteName};
 /// What may be done to a repository through the distribution API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Action {
+pub enum ScopeAction {
     /// Read.
     Pull,
     /// Write.
@@ -21,21 +21,21 @@ pub enum Action {
     Delete,
 }
 
-impl Action {
+impl ScopeAction {
     /// Every action; what `*` stands for.
-    pub const ALL: [Action; 3] = [Action::Pull, Action::Push, Action::Delete];
+    pub const ALL: [ScopeAction; 3] = [ScopeAction::Pull, ScopeAction::Push, ScopeAction::Delete];
 
     /// The word in a scope.
     pub fn as_str(self) -> &'static str {
         match self {
-            Action::Pull => "pull",
-            Action::Push => "push",
-            Action::Delete => "delete",
+            ScopeAction::Pull => "pull",
+            ScopeAction::Push => "push",
+            ScopeAction::Delete => "delete",
         }
     }
 }
 
-impl fmt::Display for Action {
+impl fmt::Display for ScopeAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -50,7 +50,7 @@ pub enum Scope {
         name: RemoteName,
         /// What is asked for. Actions that are not known are left out, for asking for them grants
         /// nothing.
-        actions: BTreeSet<Action>,
+        actions: BTreeSet<ScopeAction>,
     },
     /// `registry:catalog:*`
     Catalog,
@@ -71,7 +71,7 @@ pub enum ScopeError {
 
 impl Scope {
     /// A scope for one repository.
-    pub fn repository(name: impl Into<RemoteName>, actions: impl IntoIterator<Item = Action>) -> Self {
+    pub fn repository(name: impl Into<RemoteName>, actions: impl IntoIterator<Item = ScopeAction>) -> Self {
         Self::Repository { name: name.into(), actions: actions.into_iter().collect() }
     }
 
@@ -96,8 +96,8 @@ impl FromStr for Scope {
                 let mut granted = BTreeSet::new();
                 for word in actions.split(',') {
                     match word.trim() {
-                        "*" => granted.extend(Action::ALL),
-                        word => granted.extend(Action::ALL.into_iter().find(|a| a.as_str() == word)),
+                        "*" => granted.extend(ScopeAction::ALL),
+                        word => granted.extend(ScopeAction::ALL.into_iter().find(|a| a.as_str() == word)),
                     }
                 }
                 Ok(Self::Repository { name: name.parse()?, actions: granted })
@@ -146,9 +146,9 @@ mod tests {
         let name: RemoteName = "dev/web".parse().unwrap();
         assert_eq!(
             "repository:dev/web:push,pull".parse(),
-            Ok(Scope::repository(name.clone(), [Action::Pull, Action::Push]))
+            Ok(Scope::repository(name.clone(), [ScopeAction::Pull, ScopeAction::Push]))
         );
-        assert_eq!("repository:dev/web:*".parse(), Ok(Scope::repository(name.clone(), Action::ALL)));
+        assert_eq!("repository:dev/web:*".parse(), Ok(Scope::repository(name.clone(), ScopeAction::ALL)));
         assert_eq!("repository:dev/web:fly".parse(), Ok(Scope::repository(name, [])));
         assert_eq!("registry:catalog:*".parse(), Ok(Scope::Catalog));
         assert_eq!(Scope::parse_list(" registry:catalog:*  repository:a/b:pull ").unwrap().len(), 2);
@@ -165,7 +165,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_printed_reads_back(name in "[a-z0-9]{1,8}(/[a-z0-9]{1,8}){0,3}", bits in 0u8..8) {
-            let actions = Action::ALL.into_iter().enumerate().filter(|(i, _)| bits & (1 << i) != 0).map(|(_, a)| a);
+            let actions = ScopeAction::ALL.into_iter().enumerate().filter(|(i, _)| bits & (1 << i) != 0).map(|(_, a)| a);
             let scope = Scope::repository(name.parse::<RemoteName>().unwrap(), actions);
             prop_assert_eq!(scope.to_string().parse(), Ok(scope));
         }

@@ -7,11 +7,11 @@ use crate::error::Failure;
 use axum::response::Response;
 use http::header::WWW_AUTHENTICATE;
 use http::request::Parts;
-use longshore_access::{Action, RequestActor, Via};
+use longshore_access::{Permission, RequestActor, Via};
 use longshore_content::{Made, may_write_tags};
 use longshore_metadata::repositories::{self, Visible};
 use longshore_model::{Actor, Author, Provenance, Repository, Visibility};
-use longshore_oci::scope::Action as ScopeAction;
+use longshore_oci::ScopeAction;
 use longshore_oci::{Challenge, ErrorCode, Namespace, RepositoryName, Scope};
 use serde_json::json;
 
@@ -82,7 +82,7 @@ impl Asking<'_> {
         let Some(repository) = self.find_readable(name).await? else {
             return Err(self.unseen(name, &[ScopeAction::Delete]));
         };
-        if !self.registry.access.may(&self.who.actor, Action::Delete, &repository) {
+        if !self.registry.access.may(&self.who.actor, Permission::Delete, &repository) {
             return Err(self.denied(name, "delete from", &[ScopeAction::Delete]));
         }
         self.check_token(name, &[ScopeAction::Delete])?;
@@ -150,7 +150,7 @@ impl Asking<'_> {
 
     async fn find_readable(&self, name: &RepositoryName) -> Result<Option<Repository>, Failure> {
         let found = repositories::find(&mut self.registry.db.read().await?, name).await?;
-        Ok(found.filter(|found| self.registry.access.may(&self.who.actor, Action::Read, found)))
+        Ok(found.filter(|found| self.registry.access.may(&self.who.actor, Permission::Read, found)))
     }
 
     /// The repository that may be written to, and whether it is there for one push alone; nothing, if the
@@ -158,7 +158,7 @@ impl Asking<'_> {
     async fn find_writable(&self, name: &RepositoryName) -> Result<Option<(Repository, bool)>, Failure> {
         let found = repositories::find_for_push(&mut self.registry.db.read().await?, name).await?;
         let may = match &found {
-            Some((repository, _)) => self.registry.access.may(&self.who.actor, Action::Write, repository),
+            Some((repository, _)) => self.registry.access.may(&self.who.actor, Permission::Write, repository),
             None => self.may_create(name),
         };
         if !may {

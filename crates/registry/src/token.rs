@@ -9,10 +9,10 @@ use axum::body::Body;
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
-use longshore_access::{Action, AuthError, Credential, RequestActor, Via};
+use longshore_access::{AuthError, Credential, Permission, RequestActor, Via};
 use longshore_metadata::repositories;
 use longshore_model::Actor;
-use longshore_oci::scope::Action as ScopeAction;
+use longshore_oci::ScopeAction;
 use longshore_oci::{ErrorCode, RepositoryName, Scope, TokenRequest, TooManyScopes};
 use serde_json::json;
 
@@ -110,9 +110,9 @@ impl Registry {
         let may = |scope: &ScopeAction| match &found {
             Some(repository) => {
                 let action = match scope {
-                    ScopeAction::Pull => Action::Read,
-                    ScopeAction::Push => Action::Write,
-                    ScopeAction::Delete => Action::Delete,
+                    ScopeAction::Pull => Permission::Read,
+                    ScopeAction::Push => Permission::Write,
+                    ScopeAction::Delete => Permission::Delete,
                 };
                 self.access.may(actor, action, repository)
             }

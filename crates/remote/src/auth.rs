@@ -420,7 +420,8 @@ mod tests {
     #[test]
     fn semantics_40_the_scope_in_a_challenge_is_added_and_never_replaces() {
         let name: longshore_oci::RemoteName = "dev/web".parse().unwrap();
-        let push = [Scope::repository(name, [longshore_oci::Action::Pull, longshore_oci::Action::Push])];
+        let push =
+            [Scope::repository(name, [longshore_oci::ScopeAction::Pull, longshore_oci::ScopeAction::Push])];
         let none: [&str; 0] = [];
         for named in ["", "repository:dev/web:pull", "repository:dev/web:push,pull repository:dev/web:pull"] {
             assert_eq!(beyond(&push, named), none, "{named}");

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
 use http::{Method, StatusCode};
-use longshore_oci::{Action, ByteRange, Digest, RemoteName};
+use longshore_oci::{ByteRange, Digest, RemoteName, ScopeAction};
 
 use crate::answer::{header, next_piece};
 use crate::transport::Call;
@@ -132,7 +132,8 @@ impl Registry {
     fn blob_call(&self, method: Method, repository: &RemoteName, digest: &Digest, doing: &str) -> Call {
         let url = self.repository_url(repository, &format!("blobs/{digest}"));
         let doing = format!("{doing} blob {} of {repository}", digest.short());
-        Call::new(method, url, vec![self.scope(repository, &[Action::Pull])], doing).content_addressed(true)
+        Call::new(method, url, vec![self.scope(repository, &[ScopeAction::Pull])], doing)
+            .content_addressed(true)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderValue};
 use http::{Method, StatusCode, Version};
-use longshore_oci::{Action, RemoteName, Scope};
+use longshore_oci::{RemoteName, Scope, ScopeAction};
 use reqwest::Response;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
@@ -146,7 +146,7 @@ impl Registry {
     }
 
     /// The scope for a repository, as the registry calls it.
-    pub(crate) fn scope(&self, repository: &RemoteName, actions: &[Action]) -> Scope {
+    pub(crate) fn scope(&self, repository: &RemoteName, actions: &[ScopeAction]) -> Scope {
         Scope::repository(self.inner.endpoint.repository(repository), actions.iter().copied())
     }
 

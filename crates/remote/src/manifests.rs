@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
-use longshore_oci::{Action, Algorithm, Digest, MAX_MANIFEST_BYTES, Reference, RemoteName, Tag, media_type};
+use longshore_oci::{
+    Algorithm, Digest, MAX_MANIFEST_BYTES, Reference, RemoteName, ScopeAction, Tag, media_type,
+};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -123,7 +125,8 @@ impl Registry {
         reference: &Reference,
         wanted: Wanted,
     ) -> Result<ByHead, Error> {
-        let call = self.manifest_call(Method::HEAD, repository, reference, &[Action::Pull], "looking at");
+        let call =
+            self.manifest_call(Method::HEAD, repository, reference, &[ScopeAction::Pull], "looking at");
         let doing = call.doing.clone();
         let response = match self.send(call).await {
             Ok(response) => response,
@@ -208,7 +211,7 @@ impl Registry {
         doing: &str,
     ) -> Result<FetchedManifest, Error> {
         let call = self
-            .manifest_call(Method::GET, repository, reference, &[Action::Pull], doing)
+            .manifest_call(Method::GET, repository, reference, &[ScopeAction::Pull], doing)
             .content_addressed(reference.digest().is_some());
         let doing = call.doing.clone();
         let mut response = self.expect(call, &[StatusCode::OK]).await?;
@@ -240,7 +243,7 @@ impl Registry {
         bytes: Bytes,
         extra_headers: &[(HeaderName, HeaderValue)],
     ) -> Result<PutOutcome, Error> {
-        let rights = [Action::Pull, Action::Push];
+        let rights = [ScopeAction::Pull, ScopeAction::Push];
         let mut call = self.manifest_call(Method::PUT, repository, reference, &rights, "putting");
         let kind = HeaderValue::from_str(media_type)
             .map_err(|_| Error::Settings(format!("{media_type:?} is no media type")))?;
@@ -271,7 +274,7 @@ impl Registry {
         repository: &RemoteName,
         reference: &Reference,
     ) -> Result<bool, Error> {
-        let call = self.manifest_call(Method::DELETE, repository, reference, &Action::ALL, "deleting");
+        let call = self.manifest_call(Method::DELETE, repository, reference, &ScopeAction::ALL, "deleting");
         let gone = [StatusCode::ACCEPTED, StatusCode::OK, StatusCode::NO_CONTENT, StatusCode::NOT_FOUND];
         Ok(self.expect(call, &gone).await?.status() != StatusCode::NOT_FOUND)
     }
@@ -281,7 +284,7 @@ impl Registry {
         method: Method,
         repository: &RemoteName,
         reference: &Reference,
-        actions: &[Action],
+        actions: &[ScopeAction],
         doing: &str,
     ) -> Call {
         let separator = if reference.digest().is_some() { '@' } else { ':' };

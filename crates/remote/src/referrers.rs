@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use http::header::{ACCEPT, HeaderValue, LINK};
 use http::{Method, StatusCode};
-use longshore_oci::{Action, Descriptor, Digest, NextPage, Reference, RemoteName, Tag, media_type};
+use longshore_oci::{Descriptor, Digest, NextPage, Reference, RemoteName, ScopeAction, Tag, media_type};
 use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
@@ -290,7 +290,7 @@ impl Registry {
         allowance: &Allowance,
         gathered: &mut Gathered,
     ) -> Result<(Brought, NextPage), Error> {
-        let scopes = vec![self.scope(repository, &[Action::Pull])];
+        let scopes = vec![self.scope(repository, &[ScopeAction::Pull])];
         let call = Call::new(Method::GET, url.clone(), scopes, doing.to_owned())
             .header(ACCEPT, HeaderValue::from_static(media_type::OCI_INDEX));
         let mut response = self.expect(call, &[StatusCode::OK]).await?;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::stream::{Stream, StreamExt};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION};
 use http::{Method, StatusCode};
-use longshore_oci::{Action, Scope};
+use longshore_oci::{Scope, ScopeAction};
 use reqwest::{Body, Response};
 use tokio::time::Instant;
 use url::Url;
@@ -59,7 +59,7 @@ impl Call {
     /// Whether it changes something, or is part of an upload: such a call goes nowhere in a private network
     /// but to the registry itself.
     pub(crate) fn writes(&self) -> bool {
-        let for_push = |scope: &Scope| matches!(scope, Scope::Repository { actions, .. } if actions.contains(&Action::Push));
+        let for_push = |scope: &Scope| matches!(scope, Scope::Repository { actions, .. } if actions.contains(&ScopeAction::Push));
         !matches!(self.method, Method::GET | Method::HEAD) || self.scopes.iter().any(for_push)
     }
 }

@@ -11,7 +11,7 @@ use http::header::{
 };
 use http::{Method, StatusCode};
 use longshore_model::remote::Quirks;
-use longshore_oci::{Action, Digest, ErrorCode, RemoteName, Scope, Span};
+use longshore_oci::{Digest, ErrorCode, RemoteName, Scope, ScopeAction, Span};
 use reqwest::Response;
 use url::Url;
 
@@ -122,7 +122,7 @@ impl Registry {
         url.query_pairs_mut().append_pair("mount", digest.as_str()).append_pair("from", source.as_str());
         let mut scopes = self.push_scopes(repository);
         if from != repository {
-            scopes.push(self.scope(from, &[Action::Pull]));
+            scopes.push(self.scope(from, &[ScopeAction::Pull]));
         }
         let call = Call::new(Method::POST, url.clone(), scopes, doing.clone());
         let response = match self.send(call).await {
@@ -221,7 +221,7 @@ impl Registry {
     }
 
     fn push_scopes(&self, repository: &RemoteName) -> Vec<Scope> {
-        vec![self.scope(repository, &[Action::Pull, Action::Push])]
+        vec![self.scope(repository, &[ScopeAction::Pull, ScopeAction::Push])]
     }
 
     /// The upload that an answer names: relative or absolute, query kept.

@@ -1,7 +1,7 @@
 //! Which jobs a list shows, as its address says it.
 
 use leptos::prelude::*;
-use longshore_model::job::{Action, JobFilter, Status};
+use longshore_model::job::{JobAction, JobFilter, Status};
 
 use super::{SECTION, describe::status_label};
 use crate::{
@@ -16,7 +16,7 @@ const TRANSFERS: &str = "transfers";
 pub(super) fn filter(query: &ListQuery) -> JobFilter {
     let (action, status) = (query.get("action"), query.get("status"));
     JobFilter {
-        action: Action::ALL.into_iter().find(|known| Some(known.as_str()) == action.as_deref()),
+        action: JobAction::ALL.into_iter().find(|known| Some(known.as_str()) == action.as_deref()),
         status: Status::ALL.into_iter().find(|known| Some(known.as_str()) == status.as_deref()),
         repository: query.parsed("q"),
         policy: query.parsed("policy"),
@@ -36,7 +36,7 @@ pub(super) fn JobFilters(
     };
     let actions = [(TRANSFERS, "All but evaluations")]
         .into_iter()
-        .chain(Action::ALL.map(|action| (action.as_str(), action.label())))
+        .chain(JobAction::ALL.map(|action| (action.as_str(), action.label())))
         .map(|(word, label)| Choice::new(word, label))
         .collect();
     let statuses = Status::ALL.map(|status| Choice::new(status.as_str(), status_label(status).0)).to_vec();
@@ -86,7 +86,7 @@ mod tests {
         let asked =
             ListQuery::of(&[("action", "poll_mirror"), ("status", "errored"), ("q", " dev/website ")]);
         let filter = filter(&asked);
-        assert_eq!(filter.action, Some(Action::PollMirror));
+        assert_eq!(filter.action, Some(JobAction::PollMirror));
         assert_eq!(filter.status, Some(Status::Errored));
         assert_eq!(filter.repository.unwrap().to_string(), "dev/website");
     }

@@ -1,7 +1,7 @@
 //! Every role with every action on every sort of repository.
 
 use crate::scene::Scene;
-use longshore_access::Action::{self, Administer, Delete, Read, Write};
+use longshore_access::Permission::{self, Administer, Delete, Read, Write};
 use longshore_metadata::repositories::Visible;
 use longshore_model::{
     AccountId, Actor, Repository, RepositoryId, RepositoryState, Timestamp, UserActor, Visibility,
@@ -28,9 +28,9 @@ fn repository(name: &str, visibility: Visibility) -> Repository {
 #[tokio::test]
 async fn roles_repositories_and_actions() {
     let access = Scene::new().await.access;
-    const NOTHING: &[Action] = &[];
-    const READ: &[Action] = &[Read];
-    const ALL: &[Action] = &[Read, Write, Delete, Administer];
+    const NOTHING: &[Permission] = &[];
+    const READ: &[Permission] = &[Read];
+    const ALL: &[Permission] = &[Read, Write, Delete, Administer];
     let table = [
         (Actor::Anonymous, Visibility::Public, READ),
         (Actor::Anonymous, Visibility::Private, NOTHING),

@@ -14,7 +14,7 @@ use crate::guard::user;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use hub::{Following, Newcomer, Topic};
-use longshore_access::{Action, Credential};
+use longshore_access::{Credential, Permission};
 use longshore_metadata::jobs;
 use longshore_model::job::Event;
 use longshore_model::{Actor, Code, JobId, Problem, Timestamp};
@@ -96,7 +96,7 @@ impl Admin {
             log_after = filter.log_after.min(jobs::last_line(&mut self.read().await?, job).await?);
         }
         if let Some(name) = &filter.repository {
-            let repository = self.repository_for(actor, Action::Read, name).await?;
+            let repository = self.repository_for(actor, Permission::Read, name).await?;
             topics.push(Topic::Repository(repository.id, repository.name));
         }
         let newcomer = Newcomer { actor: actor.clone(), credential: credential.clone(), topics, log_after };

@@ -3,8 +3,8 @@
 use super::SharedEvent;
 use super::hub::{FollowedJobs, Key, Reader, Subject};
 use super::telling::Telling;
-use crate::hide::Curtain;
-use longshore_access::Action;
+use crate::hide::Redaction;
+use longshore_access::Permission;
 use longshore_metadata::repositories::Visible;
 use longshore_metadata::{Conn, jobs, repositories};
 use longshore_model::job::{Event, JobFilter};
@@ -68,7 +68,7 @@ impl Telling {
             counter!("longshore_event_loads_total").increment(wanted.len() as u64);
             load(&mut conn, &wanted).await?
         };
-        // By reader, since one curtain is drawn before each.
+        // By reader, since one redaction is current before each.
         let mut readers: HashMap<Reader, (Actor, Vec<(&Loaded, Vec<u64>)>)> = HashMap::new();
         for job in &loaded {
             let about = job.0.repository.map(Key::Repository);
@@ -77,7 +77,7 @@ impl Telling {
                 readers.entry(reader).or_insert_with(|| (actor, Vec::new())).1.push((job, numbers));
             }
         }
-        let mut curtain = None;
+        let mut redaction = None;
         for (actor, followed) in readers.values() {
             let mut seen = Vec::new();
             let mut told = Vec::new();
@@ -90,24 +90,24 @@ impl Telling {
                     false => hub.end(numbers, Key::Job(job.id)),
                 }
             }
-            let mut drawn = self.curtain_before(actor, curtain.take()).await?;
-            for (job, numbers) in drawn.jobs(seen).await?.into_iter().zip(told) {
+            let mut current = self.redaction_for(actor, redaction.take()).await?;
+            for (job, numbers) in current.jobs(seen).await?.into_iter().zip(told) {
                 hub.tell(numbers, &SharedEvent::new(Event::Job { job: Box::new(job) }, None));
             }
-            curtain = Some(drawn);
+            redaction = Some(current);
         }
         Ok(())
     }
 
-    /// The curtain that was drawn before another reader, or a first one.
-    async fn curtain_before<'a>(
+    /// The redaction for `actor`; it takes over what `redaction` has looked up.
+    async fn redaction_for<'a>(
         &'a self,
         actor: &'a Actor,
-        curtain: Option<Curtain<'a>>,
-    ) -> Result<Curtain<'a>, Problem> {
-        match curtain {
-            Some(curtain) => Ok(curtain.before(actor)),
-            None => self.admin.curtain(actor).await,
+        redaction: Option<Redaction<'a>>,
+    ) -> Result<Redaction<'a>, Problem> {
+        match redaction {
+            Some(redaction) => Ok(redaction.for_reader(actor)),
+            None => self.admin.redaction(actor).await,
         }
     }
 
@@ -124,16 +124,16 @@ impl Telling {
             self.want(Subject::Log(id));
         }
         let readers = hub.readers(&[Key::Job(id)]);
-        let mut curtain = None;
+        let mut redaction = None;
         for (_, actor, numbers) in &readers {
             if !self.admin.may_see_job(actor, &job, repository.as_ref()) {
                 hub.end(numbers, Key::Job(id));
                 continue;
             }
-            let mut drawn = self.curtain_before(actor, curtain.take()).await?;
-            let lines = drawn.shown(lines.clone()).await?;
+            let mut current = self.redaction_for(actor, redaction.take()).await?;
+            let lines = current.shown(lines.clone()).await?;
             hub.tell(numbers, &SharedEvent::new(Event::Log { job: id, lines }, Some(after)));
-            curtain = Some(drawn);
+            redaction = Some(current);
         }
         Ok(())
     }
@@ -152,7 +152,7 @@ impl Telling {
             let Some(repository) = name else { continue };
             let event = SharedEvent::new(Event::Tags { repository }, None);
             for (_, actor, numbers) in hub.readers(&[key]) {
-                match found.is_none_or(|found| self.admin.0.access.may(&actor, Action::Read, found)) {
+                match found.is_none_or(|found| self.admin.0.access.may(&actor, Permission::Read, found)) {
                     true => hub.tell(&numbers, &event),
                     false => hub.end(&numbers, key),
                 }

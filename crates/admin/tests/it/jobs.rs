@@ -4,7 +4,7 @@ use crate::registry::Registry;
 use crate::scene::{Scene, name, pull_mirror_over, robot_at, typed};
 use jiff::SignedDuration;
 use longshore_metadata::{Error, Priority, jobs, work};
-use longshore_model::job::{Action, Cause, JobFilter, RetriedJobs, Status};
+use longshore_model::job::{Cause, JobAction, JobFilter, RetriedJobs, Status};
 use longshore_model::policy::{PullMirrorDraft, Save};
 use longshore_model::{Author, BootId, Clock, Code, JobId, PageRequest, Visibility};
 
@@ -60,7 +60,7 @@ async fn fail_polls(scene: &Scene) {
         Priority::Normal,
         work!(|tx| {
             let lease = SignedDuration::from_secs(60);
-            let (boot, poll) = (BootId::new(), Action::PollMirror);
+            let (boot, poll) = (BootId::new(), JobAction::PollMirror);
             for lane in jobs::lanes(tx, poll, now).await? {
                 while let Some(claim) = jobs::claim_lane(tx, poll, &lane, boot, "here", now, lease).await? {
                     let why = "the registry is away".to_owned().into();

@@ -4,7 +4,7 @@ use crate::registry::Registry;
 use crate::scene::{APPLY, SAVE, Scene, name, pull_mirror_over, push_mirror_over, robot_at, typed};
 use jiff::SignedDuration;
 use longshore_model::connect::{ConnectRequest, Direction};
-use longshore_model::job::{Action, JobFilter, Parameters, Status};
+use longshore_model::job::{JobAction, JobFilter, Parameters, Status};
 use longshore_model::policy::{Baseline, Mirror, PullMirrorDraft, PushMirrorDraft};
 use longshore_model::remote::RemoteDraft;
 use longshore_model::repository::RepositoryChange;
@@ -96,7 +96,7 @@ async fn semantics_03_save_waits_for_a_baseline_and_save_and_apply_does_not() {
     let saved = scene.admin.create_pull_mirror(&dev, &web, draft(), SAVE).await.unwrap();
     assert_eq!(saved.baseline, Baseline::Pending);
     assert_eq!(saved.next_run_at, scene.clock.now() + SignedDuration::from_mins(30));
-    let filter = JobFilter { action: Some(Action::PollMirror), ..JobFilter::default() };
+    let filter = JobFilter { action: Some(JobAction::PollMirror), ..JobFilter::default() };
     let polls = scene.admin.jobs(&dev, &filter, &PageRequest::first(10)).await.unwrap();
     assert_eq!((polls.total, polls.items[0].policy), (Total::Exactly(1), Some(saved.common.id)));
 
@@ -189,14 +189,14 @@ async fn semantics_19_polling_all_starts_what_one_administers_and_joins_what_run
     let draft = || pull_mirror_over(typed(robot_at(&registry.url)));
     let own = scene.admin.create_pull_mirror(&dev, &name("dev/web"), draft(), SAVE).await.unwrap();
     let others = scene.admin.create_pull_mirror(&qa, &name("qa/web"), draft(), SAVE).await.unwrap();
-    let suspended = scene.admin.create_pull_mirror(&dev, &name("dev/web"), draft(), SAVE).await.unwrap();
-    scene.admin.enable_mirror(&dev, &name("dev/web"), suspended.common.id, None, false).await.unwrap();
+    let disabled = scene.admin.create_pull_mirror(&dev, &name("dev/web"), draft(), SAVE).await.unwrap();
+    scene.admin.enable_mirror(&dev, &name("dev/web"), disabled.common.id, None, false).await.unwrap();
 
     let parent = scene.admin.poll_all(&dev).await.unwrap();
-    assert_eq!((parent.action, &parent.parameters), (Action::PollMirror, &Parameters::PollAll));
+    assert_eq!((parent.action, &parent.parameters), (JobAction::PollMirror, &Parameters::PollAll));
     let children = scene.admin.job_children(&dev, parent.id).await.unwrap();
     let policies: Vec<_> = children.iter().filter_map(|job| job.policy).collect();
-    assert_eq!(policies, [own.common.id], "not qa's, not the suspended one");
+    assert_eq!(policies, [own.common.id], "not qa's, not the disabled one");
     // It was waiting since the mirror was saved.
     let filter = JobFilter { policy: Some(own.common.id), ..JobFilter::default() };
     assert_eq!(scene.admin.jobs(&dev, &filter, &PageRequest::first(10)).await.unwrap().total, 1);
@@ -248,7 +248,7 @@ async fn who_retries_a_job_twice_gets_one_job() {
 }
 
 #[tokio::test]
-async fn sync_now_joins_a_poll_and_refuses_a_suspended_mirror() {
+async fn sync_now_joins_a_poll_and_refuses_a_disabled_mirror() {
     let registry = Registry::start().await;
     let scene = scene().await;
     let (dev, web) = (scene.who("dev").await, name("dev/web"));

@@ -4,7 +4,7 @@ use crate::registry::Registry;
 use crate::scene::{SAVE, Scene, name, pull_mirror_over, push_mirror_over, robot_at, tag, typed};
 use futures::future::join_all;
 use longshore_model::activity::{ActivityFilter, ActivityKind};
-use longshore_model::job::{Action, JobFilter};
+use longshore_model::job::{JobAction, JobFilter};
 use longshore_model::pause::{PausePlan, PolicyPlan};
 use longshore_model::policy::{PushMirrorDraft, RemoteChoice};
 use longshore_model::{
@@ -60,7 +60,7 @@ async fn semantics_29_a_namespace_is_paused_by_its_owner_and_readers_of_its_repo
 
     scene.push("dev/web", "1.0").await;
     let queue = scene.admin.pause_queue(&dev, &of("dev"), &PageRequest::first(10)).await.unwrap().unwrap();
-    assert_eq!((queue.held.total, queue.jobs.items[0].action), (1, Action::Evaluate));
+    assert_eq!((queue.held.total, queue.jobs.items[0].action), (1, JobAction::Evaluate));
     assert!(queue.jobs.items[0].job.is_some());
     let jobs = scene.admin.jobs(&dev, &JobFilter::default(), &PageRequest::first(10)).await.unwrap();
     assert_eq!(jobs.items[0].held_by.as_ref().map(|pause| &pause.scope), Some(&of("dev")));
@@ -111,7 +111,7 @@ async fn semantics_17_a_queue_does_not_name_repositories_that_its_reader_may_not
     assert!(pushed.held_by.is_some());
     let page = PageRequest::first(10);
     let seen = scene.admin.pause_queue(&qa, &PauseScope::Remote(remote.id), &page).await.unwrap().unwrap();
-    assert_eq!((seen.jobs.total, seen.jobs.items[0].action), (Total::Exactly(1), Action::PushMirrorTag));
+    assert_eq!((seen.jobs.total, seen.jobs.items[0].action), (Total::Exactly(1), JobAction::PushMirrorTag));
     assert_eq!(seen.jobs.items[0].job, None);
     assert!(seen.jobs.items[0].since > Timestamp::UNIX_EPOCH);
     let all = scene.admin.pause_queue(&root, &PauseScope::Remote(remote.id), &page).await.unwrap().unwrap();

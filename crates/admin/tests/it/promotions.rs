@@ -1,7 +1,7 @@
 //! Promotion policies.
 
 use crate::scene::{APPLY, SAVE, Scene, name, promotion_to};
-use longshore_model::job::{Action, JobFilter, Parameters};
+use longshore_model::job::{JobAction, JobFilter, Parameters};
 use longshore_model::policy::PromotionDraft;
 use longshore_model::repository::RepositoryChange;
 use longshore_model::view::{ANOTHER_REPOSITORY, Side};
@@ -103,8 +103,8 @@ async fn semantics_16_a_promotion_policy_needs_the_right_on_source_and_target() 
     let incoming = scene.admin.promotions(&qa, &target, Side::Target).await.unwrap();
     assert_eq!(incoming[0].source_name.as_str(), ANOTHER_REPOSITORY);
     assert_eq!(scene.admin.promotions(&root, &target, Side::Target).await.unwrap()[0].source_name, web);
-    let suspended = scene.admin.enable_promotion(&qa, &target, id, None, false).await.unwrap();
-    assert!(!suspended.common.enabled);
+    let disabled = scene.admin.enable_promotion(&qa, &target, id, None, false).await.unwrap();
+    assert!(!disabled.common.enabled);
     let refused = scene.admin.enable_promotion(&qa, &target, id, None, true).await.unwrap_err();
     assert_eq!(refused.code, Code::NotAuthorized);
     scene.admin.delete_promotion(&qa, &target, id).await.unwrap();
@@ -149,7 +149,7 @@ async fn semantics_03_save_and_apply_asks_about_present_tags_and_save_does_not()
     let dev = scene.who("dev").await;
     let web = name("dev/web");
     let evaluations = async || {
-        let filter = JobFilter { action: Some(Action::Evaluate), ..JobFilter::default() };
+        let filter = JobFilter { action: Some(JobAction::Evaluate), ..JobFilter::default() };
         scene.admin.jobs(&dev, &filter, &PageRequest::first(50)).await.unwrap().items
     };
     let saved = scene.admin.create_promotion(&dev, &web, promotion_to("dev/qa"), SAVE).await.unwrap();

@@ -43,7 +43,7 @@ async fn semantics_33_no_stale_read_lets_a_policy_go_on_that_has_stopped_itself(
         Priority::Normal,
         work!(|tx| {
             let (why, job, now) = ("a loop".to_owned().into(), JobId::new(), made.common.created_at);
-            policies::pause(tx, PolicyKind::Promotion, id, &why, job, now).await
+            policies::stop(tx, PolicyKind::Promotion, id, &why, job, now).await
         }),
     );
     paused.await.unwrap();
@@ -57,9 +57,9 @@ async fn semantics_33_no_stale_read_lets_a_policy_go_on_that_has_stopped_itself(
     let draft = PromotionDraft { enabled: None, template: "%n-y".to_owned(), ..promotion_to("dev/qa") };
     let changed =
         scene.admin.change_promotion(&dev, &web, id, now.common.version, draft, SAVE).await.unwrap();
-    assert!(changed.common.paused.is_some());
+    assert!(changed.common.stopped.is_some());
     let enabled = scene.admin.enable_promotion(&dev, &web, id, None, true).await.unwrap();
-    assert_eq!(enabled.common.paused, None);
+    assert_eq!(enabled.common.stopped, None);
 }
 
 #[tokio::test]

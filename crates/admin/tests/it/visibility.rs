@@ -4,7 +4,7 @@ use crate::registry::Registry;
 use crate::scene::{APPLY, SAVE, Scene, name, promotion_to, push_mirror_over, robot_at, tag, typed};
 use longshore_metadata::{Error, Priority, promotions, work};
 use longshore_model::activity::ActivityFilter;
-use longshore_model::job::{Action, JobFilter};
+use longshore_model::job::{JobAction, JobFilter};
 use longshore_model::policy::{Mirror, RemoteChoice};
 use longshore_model::repository::RepositoryChange;
 use longshore_model::tag::{AnswerResult, TagDetail};
@@ -116,7 +116,7 @@ async fn semantics_17_job_lists_hold_what_one_administers() {
     let draft = push_mirror_over(typed(robot_at(&registry.url)));
     scene.admin.create_push_mirror(&qa, &name("qa/secret"), draft, APPLY).await.unwrap();
     let all = PageRequest::first(50);
-    let filter = JobFilter { action: Some(Action::Evaluate), ..JobFilter::default() };
+    let filter = JobFilter { action: Some(JobAction::Evaluate), ..JobFilter::default() };
     let repositories = async |actor| {
         let page = scene.admin.jobs(actor, &filter, &all).await.unwrap();
         let mut names: Vec<_> = page

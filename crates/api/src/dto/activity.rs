@@ -104,7 +104,7 @@ fn words(kind: ActivityKind) -> (&'static str, &'static str) {
         ActivityKind::PolicyCreated => ("CREATE", "POLICY"),
         ActivityKind::PolicyChanged => ("UPDATE", "POLICY"),
         ActivityKind::PolicyDeleted => ("DELETE", "POLICY"),
-        ActivityKind::PolicyPaused => ("FAIL", "POLICY"),
+        ActivityKind::PolicyStopped => ("FAIL", "POLICY"),
         ActivityKind::Paused | ActivityKind::Resumed => ("UPDATE", "PAUSE"),
         ActivityKind::RemoteChanged => ("UPDATE", "REMOTE"),
         ActivityKind::AccountCreated => ("CREATE", "ACCOUNT"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use longshore_model::job::{Action, Cause, Job as Model, LogLine as ModelLine, Progress, Status};
+use longshore_model::job::{Cause, Job as Model, JobAction, LogLine as ModelLine, Progress, Status};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -32,7 +32,7 @@ pub(crate) struct Job {
     /// When anything about it last changed.
     last_updated: Timestamp,
     /// What it does.
-    action: Action,
+    action: JobAction,
     /// DTR's field. Longshore does not count retries: it tries again for as long as `--retry-hours` says, so a job
     /// may be begun again while this is 0.
     retries_left: u32,

@@ -1,6 +1,6 @@
 //! Which jobs are wanted, with the spellings of statuses and actions that DTR's scripts use in filters.
 
-use longshore_model::job::{Action, Status};
+use longshore_model::job::{JobAction, Status};
 use longshore_model::{Code, Problem};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -74,15 +74,15 @@ const OTHER_ACTIONS: [&str; 16] = [
 ];
 
 impl JobQuery {
-    pub(crate) fn wanted_action(&self) -> Result<Wanted<Action>, Problem> {
+    pub(crate) fn wanted_action(&self) -> Result<Wanted<JobAction>, Problem> {
         match self.action.as_deref().unwrap_or("any") {
             "any" | "" => Ok(Wanted::Any),
             other if OTHER_ACTIONS.contains(&other) => Ok(Wanted::Nothing),
             // DTR's words for it.
-            "gc" | "onlinegc" => Ok(Wanted::One(Action::GarbageCollect)),
-            word => match Action::ALL.into_iter().find(|action| action.as_str() == word) {
+            "gc" | "onlinegc" => Ok(Wanted::One(JobAction::GarbageCollect)),
+            word => match JobAction::ALL.into_iter().find(|action| action.as_str() == word) {
                 Some(action) => Ok(Wanted::One(action)),
-                None => Err(unknown("action", word, &Action::ALL.map(Action::as_str).join(", "))),
+                None => Err(unknown("action", word, &JobAction::ALL.map(JobAction::as_str).join(", "))),
             },
         }
     }
@@ -158,8 +158,11 @@ mod tests {
 
     #[test]
     fn an_action_of_dtr_that_does_not_exist_here_matches_nothing() {
-        assert_eq!(query("poll_mirror", "any", "any").wanted_action(), Ok(Wanted::One(Action::PollMirror)));
-        assert_eq!(query("gc", "any", "any").wanted_action(), Ok(Wanted::One(Action::GarbageCollect)));
+        assert_eq!(
+            query("poll_mirror", "any", "any").wanted_action(),
+            Ok(Wanted::One(JobAction::PollMirror))
+        );
+        assert_eq!(query("gc", "any", "any").wanted_action(), Ok(Wanted::One(JobAction::GarbageCollect)));
         assert_eq!(query("tag_prune", "any", "any").wanted_action(), Ok(Wanted::Nothing));
         assert!(query("dance", "any", "any").wanted_action().is_err());
     }

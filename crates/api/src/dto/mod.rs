@@ -78,7 +78,7 @@ impl From<PolicyCommon> for Common {
             enabled: common.enabled,
             referrers: common.referrers,
             last_status: common.last_run.into(),
-            paused: common.paused,
+            paused: common.stopped,
             orphaned: common.orphaned,
             author: common.author_name,
             created_at: common.created_at,

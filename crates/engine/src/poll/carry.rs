@@ -3,7 +3,7 @@
 
 use super::{
     known,
-    plan::{BaselineTags, Origin, Step, Tally, is_of, step},
+    plan::{BaselineTags, Origin, Step, is_of, step},
     survey::{Survey, place, provenance},
 };
 use crate::{
@@ -27,7 +27,7 @@ use longshore_metadata::{
 };
 use longshore_model::{
     Author, JobId, Lineage, Message, PolicyKind, Repository, TagRecord, Timestamp,
-    message::{Again, PlaceRef, PollMessage, PromotionMessage, TagRef, Trouble as Said},
+    message::{Again, PlaceRef, PollMessage, Polled, PromotionMessage, TagRef, Trouble as Said},
     stored::PullMirror,
 };
 use longshore_oci::{Digest, Tag};
@@ -65,7 +65,7 @@ pub(super) struct Carrier<'a> {
 /// How the run went so far.
 #[derive(Default)]
 struct State {
-    tally: Tally,
+    counts: Polled,
     /// The first error of a tag that may pass.
     passing: Option<Message>,
     /// The first one that will not.
@@ -149,9 +149,9 @@ impl<'a> Carrier<'a> {
     /// Brings in what the plan says. An error of one tag keeps no other from coming (semantics 37); a failure
     /// of the whole remote stops the run at once and is its end. While an error of a tag may pass, the run is to be
     /// tried again, but never later than the mirror looks at all its tags anyway.
-    pub(super) async fn carry_out(mut self, mut survey: Survey) -> Result<Tally, Trouble> {
+    pub(super) async fn carry_out(mut self, mut survey: Survey) -> Result<Polled, Trouble> {
         self.journal.plan_tags(survey.tags.len() + survey.unread.len());
-        self.count(|tally| tally.warnings += survey.warnings);
+        self.count(|counts| counts.warnings += survey.warnings);
         for (name, trouble) in std::mem::take(&mut survey.unread) {
             self.heed::<()>(&name, Err(trouble))?;
             self.journal.tag_done();
@@ -179,10 +179,10 @@ impl<'a> Carrier<'a> {
             self.families(&survey, &present).await?;
         }
         self.notes.went_through();
-        let State { tally, passing, lasting } = self.state.into_inner();
+        let State { counts, passing, lasting } = self.state.into_inner();
         let may_pass = passing.is_some();
-        let Some(first) = lasting.or(passing) else { return Ok(tally) };
-        let message = PollMessage::Failed { counts: tally, first: Box::new(first) }.into();
+        let Some(first) = lasting.or(passing) else { return Ok(counts) };
+        let message = PollMessage::Failed { counts: counts, first: Box::new(first) }.into();
         let comes_round = SignedDuration::from_secs(i64::from(self.mirror.interval_seconds));
         Err(if may_pass { Trouble::Tags { message, comes_round } } else { Trouble::Final(message) })
     }
@@ -213,8 +213,8 @@ impl<'a> Carrier<'a> {
         Ok(present.flatten())
     }
 
-    pub(super) fn count(&self, count: impl FnOnce(&mut Tally)) {
-        count(&mut self.state.lock().tally);
+    pub(super) fn count(&self, count: impl FnOnce(&mut Polled)) {
+        count(&mut self.state.lock().counts);
     }
 
     /// Notes an error about one tag, unless it is the end of the whole run.
@@ -234,7 +234,7 @@ impl<'a> Carrier<'a> {
             return Ok(None);
         }
         let mut state = self.state.lock();
-        state.tally.failed += 1;
+        state.counts.failed += 1;
         if matches!(fate, Fate::Retry(_)) {
             self.journal.warn(line.clone());
             state.passing.get_or_insert(line);
@@ -257,7 +257,7 @@ impl<'a> Carrier<'a> {
             Err(trouble) if trouble.ends_all() => Err(trouble),
             Err(Trouble::Halted) => Ok(None),
             Err(trouble) => {
-                self.count(|tally| tally.warnings += 1);
+                self.count(|counts| counts.warnings += 1);
                 let why = Box::new(self.journal.told(&trouble));
                 self.journal.warn(Said::Optional { what: what.to_string(), why });
                 Ok(None)
@@ -279,17 +279,17 @@ impl<'a> Carrier<'a> {
                 if self.lacking.contains(remote) {
                     self.forgive(&remote.short(), self.pull.tree(remote, None).await)?;
                 }
-                self.count(|tally| tally.unchanged += 1);
+                self.count(|counts| counts.unchanged += 1);
                 let since = local.map(|local| local.updated_at);
                 Ok(Some(Present { digest: remote.clone(), since }))
             }
             Step::InBaseline => {
-                self.count(|tally| tally.in_baseline += 1);
+                self.count(|counts| counts.in_baseline += 1);
                 Ok(None)
             }
             Step::CompletesBaseline(digest) => {
                 self.complete_baseline(name, digest).await?;
-                self.count(|tally| tally.in_baseline += 1);
+                self.count(|counts| counts.in_baseline += 1);
                 Ok(None)
             }
             Step::Pinned { local } | Step::Conflict { local } => {
@@ -299,7 +299,7 @@ impl<'a> Carrier<'a> {
             Step::Copy(digest) => {
                 let arrived = self.copy(name, digest).await?;
                 if arrived.is_some() {
-                    self.count(|tally| tally.copied += 1);
+                    self.count(|counts| counts.copied += 1);
                 }
                 Ok(arrived.map(|digest| Present { digest, since: None }))
             }
@@ -326,11 +326,11 @@ impl<'a> Carrier<'a> {
     fn leave(&self, name: &Tag, local: &TagRecord) {
         let (tag, digest) = (self.here(name), local.digest.clone());
         if local.provenance.pinned_from() == Some(self.mirror.common.id) {
-            self.count(|tally| tally.pinned += 1);
+            self.count(|counts| counts.pinned += 1);
             self.journal.info(PollMessage::Pinned { tag, digest, by: local.author.clone() });
             return;
         }
-        self.count(|tally| tally.conflicts += 1);
+        self.count(|counts| counts.conflicts += 1);
         self.journal.warn(PollMessage::Conflict { tag, digest });
     }
 

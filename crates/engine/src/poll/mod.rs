@@ -21,13 +21,13 @@ use longshore_metadata::{
 use longshore_model::{
     JobId, Message, PolicyId, PolicyKind, Repository, Timestamp,
     job::Status,
-    message::{JobMessage, PollMessage, RepositoryRef, Trouble as Said},
+    message::{JobMessage, PollMessage, Polled, RepositoryRef, Trouble as Said},
     policy::{Baseline, RunCode},
     stored::{Job, LastRun, PullMirror},
 };
 use longshore_oci::Tag;
 use longshore_policy::Patterns;
-use plan::{BaselineTags, Tally};
+use plan::BaselineTags;
 use survey::Survey;
 use tokio::{sync::broadcast, time::timeout};
 
@@ -45,7 +45,7 @@ pub(crate) async fn run(
     let Some(mirror) = pull_mirrors::get(&mut conn, policy).await? else {
         return Ok(Finished::Outcome(PollMessage::MirrorGone.into()));
     };
-    if !mirror.common.enabled || mirror.common.paused.is_some() {
+    if !mirror.common.enabled || mirror.common.stopped.is_some() {
         return Ok(Finished::Outcome(PollMessage::Disabled.into()));
     }
     journal.speaks_to(survey::remote(&mirror));
@@ -63,8 +63,8 @@ pub(crate) async fn run(
 }
 
 /// What a poll achieved.
-struct Polled {
-    tally: Tally,
+struct PollResult {
+    counts: Polled,
     said: Message,
 }
 
@@ -74,7 +74,7 @@ async fn poll(
     mirror: &PullMirror,
     target: Repository,
     journal: &Journal,
-) -> Result<Polled, Trouble> {
+) -> Result<PollResult, Trouble> {
     let patterns = Patterns::parse(&mirror.patterns)
         .map_err(|error| Trouble::Final(PollMessage::Patterns { error: error.to_string() }.into()))?;
     let registry = engine.registry(mirror.remote).await?;
@@ -86,16 +86,15 @@ async fn poll(
         recorded = Some(before_the_first(engine, claim, mirror, &mut survey, journal).await?);
         if mirror.known_patterns.is_none() {
             let said = recorded.map_or(Message::Nothing, Message::from);
-            return Ok(Polled { tally: Tally::default(), said });
+            return Ok(PollResult { counts: Polled::default(), said });
         }
     }
     let carrier = Carrier::new(engine, claim, mirror, target, registry, journal, notes).await?;
-    let tally = carrier.carry_out(survey).await?;
-    let counts = PollMessage::Ended { counts: tally };
+    let counts = carrier.carry_out(survey).await?;
     if let Some(recorded) = recorded {
         journal.info(recorded);
     }
-    Ok(Polled { said: counts.into(), tally })
+    Ok(PollResult { said: PollMessage::Ended { counts }.into(), counts })
 }
 
 /// How long a tag counts as it was when it was looked at. A poll that has been through all tags, and is tried again
@@ -176,7 +175,7 @@ async fn before_the_first(
     })
 }
 
-async fn end(engine: &Engine, claim: &Claim, mirror: &PullMirror, polled: Polled) -> Result<(), Error> {
+async fn end(engine: &Engine, claim: &Claim, mirror: &PullMirror, polled: PollResult) -> Result<(), Error> {
     let (job, epoch, policy, now) = (claim.job.id, claim.epoch, mirror.common.id, engine.now());
     engine
         .db()
@@ -185,7 +184,7 @@ async fn end(engine: &Engine, claim: &Claim, mirror: &PullMirror, polled: Polled
             work!(|tx| {
                 jobs::fence(tx, job, epoch).await?;
                 record(tx, policy, RunCode::Success, polled.said.clone(), job, now).await?;
-                if polled.tally.copied > 0 {
+                if polled.counts.copied > 0 {
                     pull_mirrors::mark_mirrored(tx, policy, now).await?;
                 }
                 jobs::finish(tx, job, epoch, Status::Done, Some(&polled.said), None, now).await

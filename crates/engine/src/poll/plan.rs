@@ -1,7 +1,7 @@
 //! What a pull mirror does with one tag of the remote: pure decisions over what the remote says, what stands
 //! here, and what the baseline holds (semantics 3, 4, 20).
 
-use longshore_model::{PolicyId, Provenance, TagRecord, message::Polled, stored::PullMirror};
+use longshore_model::{PolicyId, Provenance, TagRecord, stored::PullMirror};
 use longshore_oci::{Digest, RemoteName, Tag};
 use std::collections::HashMap;
 
@@ -90,9 +90,6 @@ pub(crate) fn step(
 pub(crate) fn is_of(mirror: PolicyId, tag: &TagRecord) -> bool {
     tag.provenance.mirror() == Some(mirror) && tag.provenance.pinned_from().is_none()
 }
-
-/// How many tags went which way.
-pub(crate) type Tally = Polled;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -10,7 +10,7 @@ use crate::{
     journal::Journal,
     memory::Lasting,
     outgoing::{runs_wild, stops},
-    pause::{Culprit, pause},
+    stopping::{StoppedPolicy, stop},
     transfer::push::{Push, Target},
     trouble::{Fate, Trouble},
 };
@@ -216,7 +216,7 @@ async fn check_brake(engine: &Engine, claim: &Claim, order: &Order) -> Result<()
     let wild = runs_wild(&mut conn, policy, &order.shipment.digest, engine.now()).await?;
     let Some(why) = wild.as_ref().and_then(stops) else { return Ok(()) };
     drop(conn);
-    let culprit = Culprit { id: policy, kind: PolicyKind::PushMirror, repository: order.source };
+    let policy = StoppedPolicy { id: policy, kind: PolicyKind::PushMirror, repository: order.source };
     let stopped = PolicyMessage::Stopped { policy: PolicyKind::PushMirror, why: Box::new(why.clone()) };
     let (job, epoch, now) = (claim.job.id, claim.epoch, engine.now());
     let write = engine.db().write(
@@ -224,7 +224,7 @@ async fn check_brake(engine: &Engine, claim: &Claim, order: &Order) -> Result<()
         work!(|tx| {
             jobs::lock_endings(tx).await?;
             jobs::fence(tx, job, epoch).await?;
-            pause(tx, culprit, &why, job, now).await
+            stop(tx, policy, &why, job, now).await
         }),
     );
     write.await?;

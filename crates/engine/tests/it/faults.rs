@@ -4,7 +4,7 @@ use crate::support::{ScriptedRegistry, World, world::author};
 use axum::http::Method;
 use longshore_model::job::orders;
 use longshore_model::{
-    job::{Action, Cause, Job, Status},
+    job::{Cause, Job, JobAction, Status},
     stored::PullMirror,
 };
 use longshore_oci::media_type;
@@ -98,7 +98,7 @@ async fn semantics_37_a_tag_that_cannot_be_sent_holds_back_no_other() {
     world.until(async || registry.tag("their/app", "fine")).await;
     world.push(&dev, "later", &corpus::image(91, 1, 100)).await;
     world.until(async || registry.tag("their/app", "later")).await;
-    let is_open = |job: &&Job| job.action == Action::PushMirrorTag && !job.status.is_final();
+    let is_open = |job: &&Job| job.action == JobAction::PushMirrorTag && !job.status.is_final();
     world.until(async || (world.jobs().await.iter().filter(is_open).count() == 6).then_some(())).await;
     registry.forget_rules();
     world.settled().await;

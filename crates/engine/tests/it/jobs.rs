@@ -7,7 +7,7 @@ use longshore_metadata::{jobs, pull_mirrors, work};
 use longshore_model::job::orders;
 use longshore_model::{
     BootId, JobId,
-    job::{Action, Cause, Status},
+    job::{Cause, JobAction, Status},
     stored::PullMirror,
 };
 use longshore_policy::Rules;
@@ -121,7 +121,7 @@ async fn semantics_25_a_worker_that_lost_its_lease_commits_nothing() {
     let taken = world
         .write(work!(|tx| {
             jobs::release_expired(tx, later).await?;
-            let (action, lease) = (Action::PollMirror, SignedDuration::from_mins(10));
+            let (action, lease) = (JobAction::PollMirror, SignedDuration::from_mins(10));
             let lanes = jobs::lanes(tx, action, later).await?;
             jobs::claim_lane(tx, action, &lanes[0], other, "other", later, lease).await
         }))
@@ -179,7 +179,7 @@ async fn a_pull_mirror_is_polled_when_it_is_due_and_then_again_after_its_interva
     let stored =
         pull_mirrors::get(&mut world.db.read().await.unwrap(), mirror.common.id).await.unwrap().unwrap();
     assert!(stored.next_run_at >= now + SignedDuration::from_hours(1));
-    let polls = world.jobs().await.into_iter().filter(|job| job.action == Action::PollMirror).count();
+    let polls = world.jobs().await.into_iter().filter(|job| job.action == JobAction::PollMirror).count();
     assert_eq!(polls, 1);
 }
 
@@ -208,7 +208,7 @@ async fn a_job_whose_repository_is_gone_ends_with_a_reason() {
     }
     world.start();
     world.settled().await;
-    let evaluation = world.jobs().await.into_iter().find(|job| job.action == Action::Evaluate).unwrap();
+    let evaluation = world.jobs().await.into_iter().find(|job| job.action == JobAction::Evaluate).unwrap();
     assert_eq!(evaluation.status, Status::Superseded);
     assert!(world.job(poll.id).await.status.is_final());
 }

@@ -9,7 +9,7 @@ use longshore_metadata::{jobs, pauses, pull_mirrors, work};
 use longshore_model::job::orders;
 use longshore_model::{
     PauseReason, PauseScope, Queued,
-    job::{Action, Cause, Job, Status},
+    job::{Cause, Job, JobAction, Status},
     pause::Resumed,
 };
 use longshore_policy::Rules;
@@ -171,7 +171,7 @@ async fn semantics_29_a_paused_remote_holds_copies_but_no_promotions() {
     world.until(async || world.tag(&qa, "1.0").await).await;
     transfers_looked(&world).await;
     let held = held(&world).await;
-    assert_eq!(held.iter().map(|job| job.action).collect::<Vec<_>>(), [Action::PushMirrorTag]);
+    assert_eq!(held.iter().map(|job| job.action).collect::<Vec<_>>(), [JobAction::PushMirrorTag]);
     assert!(registry.requests().is_empty());
 }
 
@@ -205,13 +205,13 @@ async fn semantics_29_a_mirror_that_is_due_while_it_is_paused_queues_one_poll() 
     let stored =
         pull_mirrors::get(&mut world.db.read().await.unwrap(), mirror.common.id).await.unwrap().unwrap();
     let mut conn = world.db.read().await.unwrap();
-    let active = jobs::active_for_policy(&mut conn, mirror.common.id, Action::PollMirror).await.unwrap();
+    let active = jobs::active_for_policy(&mut conn, mirror.common.id, JobAction::PollMirror).await.unwrap();
     drop(conn);
     assert!(stored.next_run_at > now && active.is_some());
     assert!(registry.requests().is_empty());
     resume(&world, of("dev"), Queued::Newest).await;
     world.until(async || world.tag(&here, "1.0").await).await;
-    assert_eq!(world.jobs().await.iter().filter(|job| job.action == Action::PollMirror).count(), 1);
+    assert_eq!(world.jobs().await.iter().filter(|job| job.action == JobAction::PollMirror).count(), 1);
 }
 
 #[tokio::test]

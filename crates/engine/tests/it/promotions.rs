@@ -316,7 +316,7 @@ async fn semantics_05_a_policy_that_makes_too_many_tags_of_one_image_stops_itsel
     assert_eq!(world.tags(&qa).await.len(), 20);
     let stored =
         promotions::get(&mut world.db.read().await.unwrap(), policy.common.id).await.unwrap().unwrap();
-    let why = stored.common.paused.expect("it stopped itself").sentence(&Everything);
+    let why = stored.common.stopped.expect("it stopped itself").sentence(&Everything);
     assert!(why.contains("looks like a loop"), "{why}");
 }
 

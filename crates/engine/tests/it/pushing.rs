@@ -7,7 +7,7 @@ use longshore_model::job::orders::{self, Destination, Shipment};
 use longshore_model::{
     Author, PageRequest,
     activity::{ActivityFilter, ActivityKind},
-    job::{Action, Cause, Status},
+    job::{Cause, JobAction, Status},
     policy::RunCode,
     tag::AnswerResult,
 };
@@ -176,7 +176,7 @@ async fn semantics_04_what_is_overwritten_there_is_recorded() {
     let ours = world.push(&dev, "1.0", &corpus::image(2, 1, 100)).await;
     world.settled().await;
     assert_eq!(registry.tag("their/app", "1.0"), Some(ours.digest));
-    let job = world.jobs().await.into_iter().find(|job| job.action == Action::PushMirrorTag).unwrap();
+    let job = world.jobs().await.into_iter().find(|job| job.action == JobAction::PushMirrorTag).unwrap();
     assert!(world.log(job.id).await.contains(theirs.root.as_str()), "{}", world.log(job.id).await);
     // What Longshore set itself it moves on without a word, with overwriting off as well.
     let again = world.push(&dev, "1.0", &corpus::image(3, 1, 100)).await;
@@ -252,7 +252,7 @@ async fn semantics_24_an_error_that_may_pass_is_tried_again_and_one_that_will_no
     world.settled().await;
     assert!(registry.tag("their/app", "1.0").is_some());
     let pushes: Vec<_> =
-        world.jobs().await.into_iter().filter(|job| job.action == Action::PushMirrorTag).collect();
+        world.jobs().await.into_iter().filter(|job| job.action == JobAction::PushMirrorTag).collect();
     assert_eq!((pushes[0].status, pushes[0].attempt), (Status::Done, 2));
     assert_eq!((pushes[1].status, pushes[1].attempt), (Status::Errored, 1));
     let error = pushes[1].error.clone().unwrap();

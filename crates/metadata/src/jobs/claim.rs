@@ -16,7 +16,7 @@ use crate::{
 use jiff::SignedDuration;
 use longshore_model::{
     BootId, JobId, Message, RemoteId, Timestamp,
-    job::{Action, Status},
+    job::{JobAction, Status},
     message::JobMessage,
     stored::Job,
 };
@@ -80,7 +80,7 @@ pub struct DueLane {
 /// ends as errored.
 pub async fn claim(
     tx: &mut Tx,
-    actions: &[Action],
+    actions: &[JobAction],
     boot: BootId,
     worker: &str,
     now: Timestamp,
@@ -101,7 +101,7 @@ pub async fn claim(
 /// one job at a time.
 pub async fn claim_lane(
     tx: &mut Tx,
-    action: Action,
+    action: JobAction,
     due: &DueLane,
     boot: BootId,
     worker: &str,
@@ -129,7 +129,7 @@ async fn may_probe(tx: &mut Tx, remote: RemoteId) -> Result<bool, Error> {
 
 /// The lanes in which a job of an action is due, except those of remotes that are left alone. Grows with the
 /// number of lanes in which jobs wait, not with that of the jobs.
-pub async fn lanes(conn: &mut Conn, action: Action, now: Timestamp) -> Result<Vec<DueLane>, Error> {
+pub async fn lanes(conn: &mut Conn, action: JobAction, now: Timestamp) -> Result<Vec<DueLane>, Error> {
     macro_rules! next {
         ($and:literal) => {
             concat!(
@@ -166,7 +166,7 @@ pub async fn lanes(conn: &mut Conn, action: Action, now: Timestamp) -> Result<Ve
 
 async fn claim_from(
     tx: &mut Tx,
-    action: Action,
+    action: JobAction,
     lane: Option<&Lane>,
     boot: BootId,
     worker: &str,
@@ -260,7 +260,7 @@ async fn claim_from(
 }
 
 /// Puts a job back that cannot be read, while somebody steers work: it is taken again, and ended, a second later.
-async fn give_back(tx: &mut Tx, job: &str, action: Action, now: Timestamp) -> Result<(), Error> {
+async fn give_back(tx: &mut Tx, job: &str, action: JobAction, now: Timestamp) -> Result<(), Error> {
     let sql =
         "UPDATE jobs SET status = 'waiting', updated_at = $2, scheduled_at = $3, boot = NULL, lease_until = NULL
          WHERE id = $1";
@@ -275,7 +275,7 @@ async fn give_back(tx: &mut Tx, job: &str, action: Action, now: Timestamp) -> Re
 async fn end_unreadable(
     tx: &mut Tx,
     job: &str,
-    action: Action,
+    action: JobAction,
     error: &Error,
     now: Timestamp,
 ) -> Result<(), Error> {
@@ -304,7 +304,7 @@ mod tests {
     use jiff::SignedDuration;
     use longshore_model::{
         Author, BootId, JobId, Timestamp,
-        job::{Action, Cause, Status, orders},
+        job::{Cause, JobAction, Status, orders},
     };
 
     fn order() -> jobs::NewJob {
@@ -334,7 +334,7 @@ mod tests {
                 Priority::Normal,
                 work!(|tx| {
                     let lease = SignedDuration::from_secs(60);
-                    jobs::claim(tx, &[Action::Scrub], BootId::new(), "here", now, lease, 1).await
+                    jobs::claim(tx, &[JobAction::Scrub], BootId::new(), "here", now, lease, 1).await
                 }),
             )
             .await

@@ -15,7 +15,7 @@ use crate::{
 };
 use longshore_model::{
     Author, JobId, Page, PageRequest, RepositoryId, Total,
-    job::{Action, Cause, JobFilter, Status},
+    job::{Cause, JobAction, JobFilter, Status},
     job_actions,
     stored::Job,
 };
@@ -221,7 +221,7 @@ pub async fn list(
     let wanted = Wanted {
         visible: visible.columns(),
         asked: asked_by.map(|author| json(&Cause::Asked { author: author.clone() })),
-        action: filter.action.map(Action::as_str),
+        action: filter.action.map(JobAction::as_str),
         status: filter.status.map(Status::as_str),
         repository: repository.as_deref(),
         policy: filter.policy.map(|policy| policy.to_string()),

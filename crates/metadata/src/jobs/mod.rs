@@ -23,7 +23,7 @@ use crate::{
 use hold::narrowest;
 use longshore_model::{
     JobId, Message, PolicyId, RemoteId, Timestamp,
-    job::{Action, RemoteOf},
+    job::{JobAction, RemoteOf},
     message::JobMessage,
     stored::Job,
 };
@@ -200,7 +200,7 @@ pub async fn unretried(conn: &mut Conn, jobs: &[JobId]) -> Result<HashSet<JobId>
         false => of!("SELECT value FROM json_each($1)"),
         true => of!("SELECT json_array_elements_text($1::json)"),
     };
-    let found = rows!(conn, (String,), sql, json(&jobs), Action::PollMirror.as_str())?;
+    let found = rows!(conn, (String,), sql, json(&jobs), JobAction::PollMirror.as_str())?;
     found.iter().map(|(job,)| id(JobId, job)).collect()
 }
 
@@ -208,7 +208,7 @@ pub async fn unretried(conn: &mut Conn, jobs: &[JobId]) -> Result<HashSet<JobId>
 pub async fn active_for_policy(
     conn: &mut Conn,
     policy: PolicyId,
-    action: Action,
+    action: JobAction,
 ) -> Result<Option<Job>, Error> {
     let sql = select!(
         "WHERE jobs.policy = $1 AND jobs.action = $2 AND jobs.finished_at IS NULL ORDER BY jobs.id LIMIT 1"
@@ -217,7 +217,7 @@ pub async fn active_for_policy(
 }
 
 /// Whether a job of a policy waits that nobody has begun; a retry may begin in the middle. An index answers it.
-pub async fn waits_for_policy(conn: &mut Conn, policy: PolicyId, action: Action) -> Result<bool, Error> {
+pub async fn waits_for_policy(conn: &mut Conn, policy: PolicyId, action: JobAction) -> Result<bool, Error> {
     let sql = "SELECT COUNT(*) FROM jobs
                WHERE policy = $1 AND action = $2 AND finished_at IS NULL AND status = 'waiting' AND attempt = 0
                AND retry_of IS NULL";
@@ -230,7 +230,7 @@ pub async fn is_evaluation_due(conn: &mut Conn, then: Timestamp) -> Result<bool,
     let sql = "SELECT COUNT(*) FROM (
                    SELECT 1 FROM jobs WHERE action = $1 AND status = 'waiting' AND held_by IS NULL
                    AND scheduled_at <= $2 LIMIT 1) AS due";
-    Ok(value!(conn, i64, sql, Action::Evaluate.as_str(), micros(then))? > 0)
+    Ok(value!(conn, i64, sql, JobAction::Evaluate.as_str(), micros(then))? > 0)
 }
 
 /// When, after `now`, the next waiting job is due or a remote may be asked again. What a pause holds, nobody
@@ -241,7 +241,7 @@ pub async fn next_due(conn: &mut Conn, now: Timestamp) -> Result<Option<Timestam
                WHERE action = $1 AND status = 'waiting' AND held_by IS NULL AND scheduled_at > $2";
     let answer = "SELECT MIN(until) FROM back_offs WHERE until > $1";
     let mut next = value!(conn, Option<i64>, answer, micros(now))?;
-    for action in Action::ALL {
+    for action in JobAction::ALL {
         let due = value!(conn, Option<i64>, sql, action.as_str(), micros(now))?;
         next = next.into_iter().chain(due).min();
     }

@@ -13,7 +13,7 @@ use crate::{
 };
 use longshore_model::{
     Author, JobId, PolicyId, Timestamp,
-    job::{Action, Cause, Parameters},
+    job::{Cause, JobAction, Parameters},
     stored::Job,
 };
 use serde::Serialize;
@@ -77,7 +77,7 @@ pub async fn adopt_polls(
             whole.to_string(),
             micros(now),
             json(&some),
-            Action::PollMirror.as_str()
+            JobAction::PollMirror.as_str()
         )?;
         let parts: Vec<&str> = adopted.iter().map(|(part, _)| part.as_str()).collect();
         join_all(tx, whole, &parts).await?;
@@ -127,14 +127,14 @@ pub async fn enqueue_polls(tx: &mut Tx, whole: JobId, polls: &[NewJob], now: Tim
             (*part, cause, parameters, new.policy, new.repository, key, new.retries, micros(new.scheduled_at))
         };
         let orders: Vec<_> = parts.iter().zip(some).map(columns).collect();
-        change!(tx.conn, sql, json(&orders), whole.to_string(), micros(now), Action::PollMirror.as_str())?;
+        change!(tx.conn, sql, json(&orders), whole.to_string(), micros(now), JobAction::PollMirror.as_str())?;
         join_all(tx, whole, &parts).await?;
         for part in parts {
             tx.announce(Change::Job(part));
         }
     }
     if !polls.is_empty() {
-        tx.announce(Change::JobsWaiting(Some(Action::PollMirror)));
+        tx.announce(Change::JobsWaiting(Some(JobAction::PollMirror)));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::scene::{LEASE, Scene, at, order, words};
 use longshore_metadata::jobs::{self, CancelOutcome, NewJob};
 use longshore_metadata::repositories::Visible;
 use longshore_metadata::{Change, Error, Tx, settings, work};
-use longshore_model::job::{Action, JobFilter, Level, Progress, Status};
+use longshore_model::job::{JobAction, JobFilter, Level, Progress, Status};
 use longshore_model::policy::Baseline;
 use longshore_model::stored::Job;
 use longshore_model::{BootId, JobId, Message, PageRequest, PolicyId, Timestamp, Total, message::JobMessage};
@@ -116,7 +116,7 @@ async fn many_workers_get_each_job_once_and_keep_serial_keys_apart(scene: Scene)
                     .write::<_, Error, _>(longshore_metadata::Priority::Normal, |tx| {
                         Box::pin(jobs::claim(
                             tx,
-                            &[Action::PollMirror],
+                            &[JobAction::PollMirror],
                             BootId(Default::default()),
                             "w",
                             at(1),
@@ -376,7 +376,7 @@ async fn jobs_are_listed_newest_first_and_by_filter(scene: Scene) {
         JobFilter { policy: Some(policy), ..Default::default() },
         JobFilter {
             repository: Some(repository.name.clone()),
-            action: Some(Action::PollMirror),
+            action: Some(JobAction::PollMirror),
             ..Default::default()
         },
     ] {
@@ -385,7 +385,8 @@ async fn jobs_are_listed_newest_first_and_by_filter(scene: Scene) {
         assert_eq!(found.items[0].repository_name.as_ref(), Some(&repository.name));
     }
     assert_eq!(listed(JobFilter { status: Some(Status::Errored), ..Default::default() }).await.total, 0);
-    let active = jobs::active_for_policy(&mut scene.read().await, policy, Action::PollMirror).await.unwrap();
+    let active =
+        jobs::active_for_policy(&mut scene.read().await, policy, JobAction::PollMirror).await.unwrap();
     assert_eq!(active.unwrap().id, second);
 }
 
@@ -421,7 +422,7 @@ async fn polls_of_many_mirrors_become_parts_with_a_few_statements(scene: Scene) 
     let told =
         |job: &Job| (job.parameters.clone(), job.cause.clone(), job.repository, job.retries_left, job.status);
     assert_eq!(told(part), told(&alike));
-    let lanes = jobs::lanes(conn, Action::PollMirror, at(9)).await.unwrap();
+    let lanes = jobs::lanes(conn, JobAction::PollMirror, at(9)).await.unwrap();
     assert_eq!(lanes.len(), 3);
     assert!(mirrors.iter().all(|mirror| lanes.iter().any(|due| due.lane.remote == mirror.remote)));
 }

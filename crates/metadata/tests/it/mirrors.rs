@@ -64,7 +64,7 @@ pub(crate) fn common() -> PolicyCommon {
         version: Version::FIRST,
         rules_version: 1,
         last_change: None,
-        paused: None,
+        stopped: None,
         referrers: true,
         author: None,
         author_name: String::new(),
@@ -335,13 +335,13 @@ async fn a_paused_mirror_is_not_due(scene: Scene) {
     scene
         .write(work!(|tx| {
             let why = words("the realm changed");
-            policies::pause(tx, PolicyKind::PullMirror, mirror, &why, JobId::new(), at(1)).await
+            policies::stop(tx, PolicyKind::PullMirror, mirror, &why, JobId::new(), at(1)).await
         }))
         .await;
     let conn = &mut scene.read().await;
     assert!(pull_mirrors::due(conn, at(9)).await.unwrap().is_empty());
     let paused = pull_mirrors::get(conn, mirror).await.unwrap().unwrap();
-    assert_eq!(paused.common.paused, Some(words("the realm changed")));
+    assert_eq!(paused.common.stopped, Some(words("the realm changed")));
 }
 
 async fn a_namespace_has_at_most_a_thousand_remotes_and_a_repository_as_many_policies(scene: Scene) {

@@ -10,7 +10,7 @@ use longshore_metadata::{
     Change, Error, Priority, activity, jobs, pauses, pull_mirrors, remotes, stock, work,
 };
 use longshore_model::activity::{ActivityFilter, ActivityKind};
-use longshore_model::job::{Action, Parameters, Status};
+use longshore_model::job::{JobAction, Parameters, Status};
 use longshore_model::message::Everything;
 use longshore_model::pause::{Held, Resumed};
 use longshore_model::policy::Baseline;
@@ -460,7 +460,7 @@ async fn held_jobs_are_counted_apart(scene: Scene) {
     begin(&scene, PauseScope::System, 1).await;
     evaluation(&scene, &app, "2", 2).await;
     let stock = stock::count(&mut scene.read().await).await.unwrap();
-    assert_eq!((stock.pauses, stock.held, stock.jobs), (1, vec![(Action::Evaluate, 2)], vec![]));
+    assert_eq!((stock.pauses, stock.held, stock.jobs), (1, vec![(JobAction::Evaluate, 2)], vec![]));
 }
 
 /// Whoever was writing when a pause began has committed when the pause is answered, and whoever comes later

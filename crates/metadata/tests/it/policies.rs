@@ -251,7 +251,7 @@ async fn semantics_23_the_policies_of_a_deleted_repository_rest_until_it_is_back
     scene.write(work!(|tx| repositories::delete(tx, qa.id, &Author::System, at(1)).await)).await;
     let stopped = promotions::for_source(&mut scene.read().await, dev.id).await.unwrap().remove(0);
     assert_eq!(stopped.common.id, policy.common.id);
-    let why = stopped.common.paused.unwrap().sentence(&Everything);
+    let why = stopped.common.stopped.unwrap().sentence(&Everything);
     assert!(stopped.common.enabled && why.contains("qa/app has been deleted"), "{why}");
     let out = async || {
         repositories::summary(&mut scene.read().await, dev.id).await.unwrap().unwrap().promotions_out.count
@@ -259,5 +259,5 @@ async fn semantics_23_the_policies_of_a_deleted_repository_rest_until_it_is_back
     assert_eq!(out().await, 0, "what rests is not counted");
     scene.write(work!(|tx| undo::restore_repository(tx, qa.id, at(2)).await)).await;
     let resumed = promotions::for_source(&mut scene.read().await, dev.id).await.unwrap().remove(0);
-    assert_eq!((resumed.common.enabled, resumed.common.paused, out().await), (true, None, 1));
+    assert_eq!((resumed.common.enabled, resumed.common.stopped, out().await), (true, None, 1));
 }

@@ -9,7 +9,7 @@ use futures::join;
 use jiff::SignedDuration;
 use longshore_metadata::jobs::NewJob;
 use longshore_metadata::{Error, back_offs, jobs, policies, pull_mirrors, remotes, repositories, work};
-use longshore_model::job::{Action, Status};
+use longshore_model::job::{JobAction, Status};
 use longshore_model::message::{JobMessage, Withdrawal};
 use longshore_model::policy::RunCode;
 use longshore_model::remote::WaitReason;
@@ -125,7 +125,7 @@ async fn semantics_34_a_policy_that_stops_itself_ends_its_other_jobs(scene: Scen
     scene
         .write(work!(|tx| {
             let why = words("the realm changed");
-            policies::pause(tx, PolicyKind::PullMirror, policy, &why, finder, at(1)).await
+            policies::stop(tx, PolicyKind::PullMirror, policy, &why, finder, at(1)).await
         }))
         .await;
     assert_eq!(job(&scene, finder).await.status, Status::Running, "it writes its own end");
@@ -148,7 +148,7 @@ async fn jobs_end_while_others_stop_and_edit_their_policy_and_none_wait_in_a_cir
             let stop = scene.try_write(work!(|tx| {
                 jobs::lock_endings(tx).await?;
                 jobs::fence(tx, job, epoch).await?;
-                policies::pause(tx, kind, policy, &words("the realm changed"), job, at(1)).await?;
+                policies::stop(tx, kind, policy, &words("the realm changed"), job, at(1)).await?;
                 jobs::finish(tx, job, epoch, Status::Errored, None, None, at(1)).await
             }));
             stop.await
@@ -168,7 +168,7 @@ async fn jobs_end_while_others_stop_and_edit_their_policy_and_none_wait_in_a_cir
             let before = pull_mirrors::get_for_change(tx, policy).await?.unwrap();
             let mut after = before.clone();
             after.common.rules_version += 1;
-            after.common.paused = None;
+            after.common.stopped = None;
             let change = LastChange::new(Author::System, Vec::new());
             pull_mirrors::update(tx, &before, after, change).await.map(drop)
         }));
@@ -345,23 +345,23 @@ async fn semantics_39_jobs_stand_in_one_lane_per_remote_and_namespace(scene: Sce
     add(&scene, copy(&other, one, "a")).await;
     add(&scene, copy(&other, two, "b")).await;
     let conn = &mut scene.read().await;
-    let lanes = jobs::lanes(conn, Action::PushMirrorTag, at(1)).await.unwrap();
+    let lanes = jobs::lanes(conn, JobAction::PushMirrorTag, at(1)).await.unwrap();
     let mut found: Vec<_> =
         lanes.iter().map(|due| (due.lane.remote, due.lane.namespace.to_string())).collect();
     found.sort();
     let mut expected = vec![(one, "dev".to_owned()), (one, "qa".to_owned()), (two, "qa".to_owned())];
     expected.sort();
     assert_eq!(found, expected);
-    assert!(jobs::lanes(conn, Action::PushMirrorTag, at(-1)).await.unwrap().is_empty(), "not due yet");
+    assert!(jobs::lanes(conn, JobAction::PushMirrorTag, at(-1)).await.unwrap().is_empty(), "not due yet");
 
     // What an older version has put into the queue stands in none, and is never handed out before it does.
     scene.by_another("UPDATE jobs SET lane = NULL").await;
     let conn = &mut scene.read().await;
-    assert!(jobs::lanes(conn, Action::PushMirrorTag, at(1)).await.unwrap().is_empty());
+    assert!(jobs::lanes(conn, JobAction::PushMirrorTag, at(1)).await.unwrap().is_empty());
     scene.write(work!(|tx| jobs::release_all(tx, BootId::new(), at(1)).await)).await;
-    assert_eq!(jobs::lanes(conn, Action::PushMirrorTag, at(1)).await.unwrap().len(), 3);
+    assert_eq!(jobs::lanes(conn, JobAction::PushMirrorTag, at(1)).await.unwrap().len(), 3);
     assert_eq!(scene.write(work!(|tx| jobs::line_up(tx).await)).await, 0, "all have theirs");
-    assert!(jobs::lanes(conn, Action::PollMirror, at(1)).await.unwrap().is_empty());
+    assert!(jobs::lanes(conn, JobAction::PollMirror, at(1)).await.unwrap().is_empty());
 }
 
 async fn semantics_36_later_changes_of_a_repository_wait_until_an_evaluation_of_it_has_ended(scene: Scene) {

@@ -6,7 +6,7 @@ use longshore_metadata::undo::Window;
 use longshore_metadata::{
     Conn, Database, Error, Priority, Tx, Vault, blobs, jobs, manifests, repositories, tags, work,
 };
-use longshore_model::job::{Action, Cause, Parameters};
+use longshore_model::job::{Cause, JobAction, Parameters};
 use longshore_model::repository::NewRepository;
 use longshore_model::{
     Author, BootId, JobId, Lineage, Provenance, Repository, Revision, TagRecord, Timestamp, Visibility,
@@ -177,8 +177,8 @@ impl Scene {
     pub(crate) async fn claim(&self, now: i64, limit: i64) -> Vec<jobs::Claim> {
         self.write(work!(|tx| {
             let (boot, worker, now) = (BootId::new(), "here", at(now));
-            let mut claimed = jobs::claim(tx, &Action::ALL, boot, worker, now, LEASE, limit).await?;
-            for action in [Action::PushMirrorTag, Action::PollMirror] {
+            let mut claimed = jobs::claim(tx, &JobAction::ALL, boot, worker, now, LEASE, limit).await?;
+            for action in [JobAction::PushMirrorTag, JobAction::PollMirror] {
                 for due in jobs::lanes(tx, action, now).await? {
                     while i64::try_from(claimed.len()).unwrap() < limit {
                         let Some(claim) =

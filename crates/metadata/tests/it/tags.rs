@@ -6,7 +6,7 @@ use longshore_metadata::manifests::{self, DeleteOutcome};
 use longshore_metadata::tags::{self, RemoveOutcome, SetOutcome, SetTag};
 use longshore_metadata::{Change, Priority, activity, repositories, repositories::Visible, undo, work};
 use longshore_model::activity::ActivityKind;
-use longshore_model::job::{Action, Parameters};
+use longshore_model::job::{JobAction, Parameters};
 use longshore_model::repository::NewRepository;
 use longshore_model::{Author, ImmutableTags, Lineage, PageRequest, PolicyId, Provenance, Revision, Total};
 use longshore_oci::Tag;
@@ -264,7 +264,8 @@ async fn a_change_is_remembered_told_and_answered_by_a_job(scene: Scene) {
         told.push(change);
     }
     assert!(
-        told.contains(&Change::Tags(dev.id)) && told.contains(&Change::JobsWaiting(Some(Action::Evaluate))),
+        told.contains(&Change::Tags(dev.id))
+            && told.contains(&Change::JobsWaiting(Some(JobAction::Evaluate))),
         "{told:?}"
     );
 

@@ -9,7 +9,7 @@ use longshore_metadata::remotes::{self, OwnerFilter};
 use longshore_metadata::repositories::Visible;
 use longshore_metadata::{Database, Error, Priority, jobs, pull_mirrors, tags, undo, work};
 use longshore_model::activity::{ActivityFilter, ActivityKind};
-use longshore_model::job::{Action, JobFilter, Status};
+use longshore_model::job::{JobAction, JobFilter, Status};
 use longshore_model::policy::Baseline;
 use longshore_model::{Author, BootId, JobId, PageRequest, Problem, Total};
 use tokio::sync::oneshot;
@@ -147,9 +147,16 @@ async fn a_job_that_cannot_be_read_is_ended_once_nobody_steers_work() {
     held.await.unwrap();
     let claim = async |now| {
         scene
-            .write(work!(
-                |tx| jobs::claim(tx, &[Action::PollMirror], BootId::new(), "here", now, LEASE, 9).await
-            ))
+            .write(work!(|tx| jobs::claim(
+                tx,
+                &[JobAction::PollMirror],
+                BootId::new(),
+                "here",
+                now,
+                LEASE,
+                9
+            )
+            .await))
             .await
     };
     let status = async || {

@@ -4,7 +4,7 @@ pub mod orders;
 mod sort;
 
 pub use orders::NewJob;
-pub use sort::{Action, Concerns, Parameters, Queue, RemoteOf, Transfer};
+pub use sort::{Concerns, JobAction, Parameters, Queue, RemoteOf, Transfer};
 
 use crate::account::Author;
 use crate::id::{JobId, PolicyId, RepositoryId};
@@ -105,7 +105,7 @@ pub struct Job<Text = String> {
     /// Its identifier.
     pub id: JobId,
     /// What it does.
-    pub action: Action,
+    pub action: JobAction,
     /// Where it stands.
     pub status: Status,
     /// Why it exists.
@@ -204,7 +204,7 @@ pub struct LogPart {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct JobFilter {
     /// One action alone.
-    pub action: Option<Action>,
+    pub action: Option<JobAction>,
     /// One status alone.
     pub status: Option<Status>,
     /// One repository alone.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = JobAction))]
 #[serde(rename_all = "snake_case")]
-pub enum Action {
+pub enum JobAction {
     /// Evaluate the policies of a repository for a tag, and do what they say.
     Evaluate,
     /// Copy one tag to another registry.
@@ -29,7 +29,7 @@ pub enum Action {
 }
 
 /// The words of all actions with some trait as a literal, in quotes and with commas between them: for statements that
-/// are put together at compile time. A test compares the lists with the methods of [`Action`] that they are named after.
+/// are put together at compile time. A test compares the lists with the methods of [`JobAction`] that they are named after.
 #[macro_export]
 macro_rules! job_actions {
     (is_evaluation) => {
@@ -60,7 +60,7 @@ pub enum Queue {
     Housekeeping,
 }
 
-impl Action {
+impl JobAction {
     /// All there are.
     pub const ALL: [Self; 5] =
         [Self::Evaluate, Self::PushMirrorTag, Self::PollMirror, Self::GarbageCollect, Self::Scrub];
@@ -290,15 +290,15 @@ impl RemoteOf {
 impl Parameters {
     /// What a job with these parameters does.
     #[must_use]
-    pub fn action(&self) -> Action {
+    pub fn action(&self) -> JobAction {
         match self {
             Self::EvaluateTag { .. } | Self::ApplyPolicy { .. } | Self::FollowSubject { .. } => {
-                Action::Evaluate
+                JobAction::Evaluate
             }
-            Self::PushTag { .. } => Action::PushMirrorTag,
-            Self::Poll { .. } | Self::PollAll => Action::PollMirror,
-            Self::CollectGarbage { .. } => Action::GarbageCollect,
-            Self::Scrub => Action::Scrub,
+            Self::PushTag { .. } => JobAction::PushMirrorTag,
+            Self::Poll { .. } | Self::PollAll => JobAction::PollMirror,
+            Self::CollectGarbage { .. } => JobAction::GarbageCollect,
+            Self::Scrub => JobAction::Scrub,
         }
     }
 

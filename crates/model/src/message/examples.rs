@@ -182,7 +182,7 @@ fn policies() -> Vec<PolicyMessage> {
         PolicyMessage::Promotion { target: repository(), rules: rules.clone() },
         PolicyMessage::PushMirror { place: place(), rules },
         PolicyMessage::PullMirror { place: place(), patterns: "*".to_owned() },
-        PolicyMessage::PromotionChanged { target: repository(), changed: Changed::Suspended },
+        PolicyMessage::PromotionChanged { target: repository(), changed: Changed::Disabled },
         PolicyMessage::MirrorChanged {
             policy: PolicyKind::PullMirror,
             place: place(),
@@ -228,24 +228,24 @@ fn troubles() -> Vec<Trouble> {
     ]
 }
 
-fn changes() -> Vec<Change> {
+fn changes() -> Vec<ActivityMessage> {
     let namespace: longshore_oci::Namespace = "xyzzy-team".parse().unwrap();
     vec![
-        Change::AccountCreated { name: namespace.clone(), is_org: true },
-        Change::Quota { namespace, quota: Some(10) },
-        Change::RemoteCreated { remote: remote() },
-        Change::RemoteChanged { remote: remote() },
-        Change::RemoteDeleted { remote: remote() },
-        Change::RepositoryDeleted { repository: repository() },
-        Change::RepositoryRestored { repository: repository() },
-        Change::RepositoryPurged { repository: repository() },
-        Change::Settings {
+        ActivityMessage::AccountCreated { name: namespace.clone(), is_org: true },
+        ActivityMessage::Quota { namespace, quota: Some(10) },
+        ActivityMessage::RemoteCreated { remote: remote() },
+        ActivityMessage::RemoteChanged { remote: remote() },
+        ActivityMessage::RemoteDeleted { remote: remote() },
+        ActivityMessage::RepositoryDeleted { repository: repository() },
+        ActivityMessage::RepositoryRestored { repository: repository() },
+        ActivityMessage::RepositoryPurged { repository: repository() },
+        ActivityMessage::Settings {
             visibility: Some((Visibility::Public, Visibility::Private)),
             state: Some((RepositoryState::Normal, RepositoryState::ReadOnly)),
             immutable_tags: Some(ImmutableTags::All),
             description: true,
         },
-        Change::Restored { revision: Revision(7) },
+        ActivityMessage::Restored { revision: Revision(7) },
     ]
 }
 

@@ -21,8 +21,9 @@ pub struct Evaluated {
     pub superseded: u64,
     /// Tags that could not be moved on.
     pub failed: u64,
-    /// Policies that suspended themselves.
-    pub paused: u64,
+    /// Policies that stopped themselves.
+    #[serde(rename = "paused")]
+    pub stopped: u64,
 }
 
 impl Evaluated {
@@ -54,7 +55,7 @@ impl Evaluated {
         add(self.waiting, "waiting", "waiting");
         add(self.superseded, "superseded", "superseded");
         add(self.failed, "failed", "failed");
-        add(self.paused, "suspended itself", "suspended themselves");
+        add(self.stopped, "stopped itself", "stopped themselves");
         parts.join(", ")
     }
 }

@@ -8,7 +8,7 @@
 //! it in `examples`, which the tests of all kinds go through. Names are references, never text; what comes
 //! as text from below (another registry, the database) is [`Trouble`], with who may read it.
 
-mod change;
+mod activity;
 mod eyes;
 mod job;
 mod pause;
@@ -24,7 +24,7 @@ mod withdrawal;
 #[cfg(test)]
 mod examples;
 
-pub use change::Change;
+pub use activity::ActivityMessage;
 pub use eyes::{Everything, Eyes, Mentions, Nothing};
 pub use job::{Evaluated, JobMessage};
 pub use pause::PauseMessage;
@@ -68,7 +68,8 @@ pub enum Message {
     /// Something that failed.
     Trouble(Trouble),
     /// Something that somebody changed.
-    Change(Change),
+    #[serde(rename = "change")]
+    Activity(ActivityMessage),
     /// Words without references: of an earlier version. They may name anything.
     Plain {
         /// The words.
@@ -120,7 +121,7 @@ impl Message {
             Self::Pause(message) => message.sentence(eyes),
             Self::Upkeep(message) => message.sentence(eyes),
             Self::Trouble(message) => message.sentence(eyes),
-            Self::Change(message) => message.sentence(eyes),
+            Self::Activity(message) => message.sentence(eyes),
             Self::Plain { text } if eyes.everything() => text.clone(),
             Self::Plain { .. } => FOR_ADMINISTRATORS.to_owned(),
             Self::Unreadable { .. } => {
@@ -168,7 +169,7 @@ impl Message {
             | Self::Objection(_)
             | Self::Pause(_)
             | Self::Upkeep(_)
-            | Self::Change(_)
+            | Self::Activity(_)
             | Self::Unreadable { .. } => {}
         }
     }
@@ -207,7 +208,7 @@ subjects! {
     Pause(PauseMessage),
     Upkeep(Upkeep),
     Trouble(Trouble),
-    Change(Change),
+    Activity(ActivityMessage),
 }
 
 /// Cuts a text to at most `most` characters, and says so by an ellipsis.

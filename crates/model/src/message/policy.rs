@@ -86,7 +86,8 @@ pub enum Changed {
     /// It may act.
     Enabled,
     /// It may not.
-    Suspended,
+    #[serde(rename = "suspended")]
+    Disabled,
     /// It acts otherwise.
     Edited,
     /// It is gone.
@@ -161,14 +162,14 @@ pub enum PolicyMessage {
         /// Its tag patterns.
         patterns: String,
     },
-    /// A promotion policy was enabled, suspended or deleted.
+    /// A promotion policy was enabled, disabled or deleted.
     PromotionChanged {
         /// Its target.
         target: RepositoryRef,
         /// What was done.
         changed: Changed,
     },
-    /// A mirror was enabled, suspended or deleted.
+    /// A mirror was enabled, disabled or deleted.
     MirrorChanged {
         /// Its kind.
         policy: PolicyKind,
@@ -233,7 +234,7 @@ impl Changed {
     fn word(self) -> &'static str {
         match self {
             Self::Enabled => "enabled",
-            Self::Suspended => "suspended",
+            Self::Disabled => "disabled",
             Self::Edited => "changed",
             Self::Deleted => "deleted",
         }

@@ -12,7 +12,8 @@ pub enum Withdrawal {
     /// A person switched the policy off.
     Disabled(PolicyKind),
     /// The policy stopped itself.
-    Paused(PolicyKind),
+    #[serde(rename = "paused")]
+    Stopped(PolicyKind),
     /// The policy is gone.
     Deleted(PolicyKind),
     /// The repository is gone, or waits to be restored.
@@ -45,7 +46,7 @@ impl Withdrawal {
                 format!("the {} was changed; Save & Apply acts on this tag by the new settings", kind.noun())
             }
             Self::Disabled(kind) => format!("the {} was disabled", kind.noun()),
-            Self::Paused(kind) => format!("the {} stopped itself; enable it again", kind.noun()),
+            Self::Stopped(kind) => format!("the {} stopped itself; enable it again", kind.noun()),
             Self::Deleted(kind) => format!("the {} was deleted", kind.noun()),
             Self::RepositoryDeleted => "the repository was deleted".to_owned(),
             Self::RepositoryClosed => "the repository was made read-only".to_owned(),

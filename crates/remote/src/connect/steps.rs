@@ -3,7 +3,7 @@
 
 use http::{StatusCode, Version};
 use longshore_model::connect::{Check, CheckKind, CheckStatus, ConnectReport, Direction, Permissions};
-use longshore_oci::{Action, RemoteName};
+use longshore_oci::{RemoteName, ScopeAction};
 
 use super::explain::{self, HOST, PASSWORD, USERNAME, failed};
 use crate::answer::{Markup, markup};
@@ -230,9 +230,9 @@ impl Findings {
             self.warn(CheckKind::Credentials, message, "Leave user name and password empty", USERNAME);
             return Ok(());
         }
-        let actions: &[Action] = match direction {
-            Direction::Pull => &[Action::Pull],
-            Direction::Push => &[Action::Pull, Action::Push],
+        let actions: &[ScopeAction] = match direction {
+            Direction::Pull => &[ScopeAction::Pull],
+            Direction::Push => &[ScopeAction::Pull, ScopeAction::Push],
         };
         // With the rights that are needed later: the token is used again, and some registries
         // have none to give without a repository.

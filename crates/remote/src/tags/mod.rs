@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::header::LINK;
 use http::{Method, StatusCode};
-use longshore_oci::{Action, NextPage, RemoteName, Tag};
+use longshore_oci::{NextPage, RemoteName, ScopeAction, Tag};
 use url::Url;
 
 use crate::answer::{address, markup, read_up_to, tidy};
@@ -230,7 +230,7 @@ impl Registry {
         collector: &mut Collector<'_>,
         allowance: &Allowance,
     ) -> Result<(Brought, NextPage), Error> {
-        let scopes = vec![self.scope(repository, &[Action::Pull])];
+        let scopes = vec![self.scope(repository, &[ScopeAction::Pull])];
         let call = Call::new(Method::GET, url.clone(), scopes, doing.to_owned());
         let mut response = self.expect(call, &[StatusCode::OK]).await?;
         let most = allowance.bytes_left();

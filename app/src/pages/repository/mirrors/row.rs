@@ -115,7 +115,7 @@ fn notes(mirror: &Mirror) -> impl IntoView + use<> {
 
 /// When a pull mirror looks again; a push mirror acts when a tag changes.
 fn next_run(mirror: &Mirror) -> impl IntoView + use<> {
-    let idle = !mirror.common().enabled || mirror.common().paused.is_some();
+    let idle = !mirror.common().enabled || mirror.common().stopped.is_some();
     match mirror {
         _ if idle => Either::Left(view! { <span class="muted">"not while it is off"</span> }),
         Mirror::Push { .. } => Either::Left(view! { <span class="muted">"with the next tag"</span> }),

@@ -13,7 +13,7 @@ use longshore_metadata::{
 use longshore_model::{
     Author, Clock, JobId, Lineage, PageRequest, PolicyId, Provenance, Remote, RemoteId, RemoteKind,
     Repository, SystemClock, TagRecord, Timestamp, Version,
-    job::{Action, Job, JobFilter},
+    job::{Job, JobAction, JobFilter},
     message::Everything,
     policy::Baseline,
     repository::NewRepository,
@@ -229,7 +229,7 @@ impl World {
             version: Version::FIRST,
             rules_version: 1,
             last_change: None,
-            paused: None,
+            stopped: None,
             referrers: true,
             author: None,
             author_name: String::new(),
@@ -395,7 +395,7 @@ impl World {
     /// The jobs that send tags, once nothing is to be done any more.
     pub(crate) async fn pushes(&self) -> Vec<Job> {
         self.settled().await;
-        self.jobs().await.into_iter().filter(|job| job.action == Action::PushMirrorTag).collect()
+        self.jobs().await.into_iter().filter(|job| job.action == JobAction::PushMirrorTag).collect()
     }
 
     /// Waits until `look` sees something; looks after each change.

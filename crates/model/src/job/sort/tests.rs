@@ -60,22 +60,22 @@ fn all() -> Vec<Parameters> {
 
 #[test]
 fn lists_for_statements_hold_the_actions_that_their_methods_name() {
-    let listed = |list: &str| -> Vec<Action> {
-        let of = |action: &Action| list.split(", ").any(|word| word == format!("'{}'", action.as_str()));
-        Action::ALL.into_iter().filter(of).collect()
+    let listed = |list: &str| -> Vec<JobAction> {
+        let of = |action: &JobAction| list.split(", ").any(|word| word == format!("'{}'", action.as_str()));
+        JobAction::ALL.into_iter().filter(of).collect()
     };
-    let with = |is: fn(Action) -> bool| -> Vec<Action> {
-        Action::ALL.into_iter().filter(|action| is(*action)).collect()
+    let with = |is: fn(JobAction) -> bool| -> Vec<JobAction> {
+        JobAction::ALL.into_iter().filter(|action| is(*action)).collect()
     };
-    assert_eq!(listed(job_actions!(is_evaluation)), with(Action::is_evaluation));
-    assert_eq!(listed(job_actions!(is_pausable)), with(Action::is_pausable));
-    assert_eq!(listed(job_actions!(has_lanes)), with(Action::has_lanes));
-    assert_eq!(listed(job_actions!(fills_repository)), with(Action::fills_repository));
+    assert_eq!(listed(job_actions!(is_evaluation)), with(JobAction::is_evaluation));
+    assert_eq!(listed(job_actions!(is_pausable)), with(JobAction::is_pausable));
+    assert_eq!(listed(job_actions!(has_lanes)), with(JobAction::has_lanes));
+    assert_eq!(listed(job_actions!(fills_repository)), with(JobAction::fills_repository));
 }
 
 #[test]
 fn the_word_of_an_action_is_the_one_that_is_serialised() {
-    for action in Action::ALL {
+    for action in JobAction::ALL {
         assert_eq!(serde_json::to_value(action).unwrap(), action.as_str());
     }
 }

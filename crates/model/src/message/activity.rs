@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 /// What somebody did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Change {
+pub enum ActivityMessage {
     /// An account was made.
     AccountCreated {
         /// Its name.
@@ -78,7 +78,7 @@ pub enum Change {
     },
 }
 
-impl Change {
+impl ActivityMessage {
     pub(crate) fn sentence(&self, eyes: &dyn Eyes) -> String {
         match self {
             Self::AccountCreated { .. } if !eyes.everything() => "an account was created".to_owned(),

@@ -14,13 +14,13 @@ use longshore_model::{
 
 /// The policy that stops.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Culprit {
+pub(crate) struct StoppedPolicy {
     pub id: PolicyId,
     pub kind: PolicyKind,
     pub repository: RepositoryId,
 }
 
-impl Culprit {
+impl StoppedPolicy {
     /// The mirror whose transfer a job is.
     pub(crate) fn behind(parameters: &Parameters, repository: Option<RepositoryId>) -> Option<Self> {
         let (id, kind) = parameters.mirror()?;
@@ -29,22 +29,22 @@ impl Culprit {
 }
 
 /// Stops a policy, and says so where people look: at the policy, in the activity, in the job's log.
-pub(crate) async fn pause(
+pub(crate) async fn stop(
     tx: &mut Tx,
-    culprit: Culprit,
+    policy: StoppedPolicy,
     why: &Message,
     job: JobId,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let Culprit { id, kind, repository } = culprit;
-    policies::pause(tx, kind, id, why, job, now).await?;
+    let StoppedPolicy { id, kind, repository } = policy;
+    policies::stop(tx, kind, id, why, job, now).await?;
     let stopped = Message::from(PolicyMessage::Stopped { policy: kind, why: Box::new(why.clone()) });
     let entry = NewActivity {
         repository: Some(repository),
         policy: Some(id),
         job: Some(job),
         detail: stopped.clone(),
-        ..NewActivity::new(now, Author::Policy { id, policy: kind }, ActivityKind::PolicyPaused)
+        ..NewActivity::new(now, Author::Policy { id, policy: kind }, ActivityKind::PolicyStopped)
     };
     activity::add(tx, &entry).await?;
     jobs::log(tx, job, &[(Level::Warn, stopped)], now).await
