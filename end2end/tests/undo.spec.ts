@@ -63,7 +63,7 @@ test.describe("what was lost", () => {
     await history.getByRole("button", { name: "Roll back to change" }).first().click();
     await dialog.getByLabel("Let them act").uncheck();
     await dialog.getByRole("button", { name: "Roll back" }).click();
-    await expect(page.getByText("chose that no policy acts")).toBeVisible();
+    await expect(page.getByText("without running policies")).toBeVisible();
     expect(await digestOf(image)).toBe(second);
     expect(await digestOf({ ...image, name: "lift/stable:latest" })).toBe(first);
   });

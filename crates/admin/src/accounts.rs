@@ -13,20 +13,20 @@ use longshore_oci::Namespace;
 use secrecy::SecretString;
 use std::net::IpAddr;
 
-/// A user or an organization, as filled in.
+/// A user or an organization to be created, as entered.
 #[derive(Debug, Clone)]
 pub struct NewAccount {
-    /// The name as typed; it becomes a namespace.
+    /// The name as entered; it becomes a namespace.
     pub name: String,
     /// Organizations own repositories and cannot sign in.
     pub is_org: bool,
-    /// Administrators may do everything.
+    /// Administrators have all permissions.
     pub is_admin: bool,
-    /// What a user signs in with; organizations have none.
+    /// `None` for organizations.
     pub password: Option<SecretString>,
 }
 
-/// The user that is made on the first start.
+/// The user that is created on the first start.
 const FIRST_ADMIN: &str = "admin";
 
 pub(crate) fn no_such_account(name: &Namespace) -> Problem {
@@ -34,10 +34,10 @@ pub(crate) fn no_such_account(name: &Namespace) -> Problem {
 }
 
 impl Admin {
-    /// Makes a user or an organization. For administrators.
+    /// Creates a user or an organization. Only for administrators.
     ///
     /// # Errors
-    /// A name that is no namespace, is reserved or taken; a password that is too short or missing.
+    /// The name is invalid, reserved or taken; the password is too short or missing.
     pub async fn create_account(&self, actor: &Actor, new: NewAccount) -> Result<Account, Problem> {
         administrator(actor)?;
         self.insert_account(author(actor), new).await
@@ -47,7 +47,7 @@ impl Admin {
         let mut fields = Fields::default();
         let name = fields.take_as(Code::InvalidAccountName, "name", new.name.trim().parse::<Namespace>());
         if name.as_ref().is_some_and(Namespace::is_reserved) {
-            let message = "this name is kept for the server's own use; choose another one";
+            let message = "this name is reserved; choose another one";
             fields.refuse_as(Code::InvalidAccountName, "name", message);
         }
         if new.is_org && new.is_admin {
@@ -56,7 +56,7 @@ impl Admin {
         let hash = match (new.is_org, &new.password) {
             (true, None) => None,
             (true, Some(_)) => {
-                let message = "an organization cannot sign in; leave the password out";
+                let message = "an organization cannot sign in; omit the password";
                 fields.refuse_as(Code::InvalidPassword, "password", message);
                 None
             }
@@ -90,10 +90,10 @@ impl Admin {
         .await
     }
 
-    /// The accounts, by name. For everybody who is signed in.
+    /// Lists the accounts, ordered by name. For every signed-in user.
     ///
     /// # Errors
-    /// Nobody is signed in.
+    /// The actor is not signed in.
     pub async fn accounts(
         &self,
         actor: &Actor,
@@ -105,21 +105,21 @@ impl Admin {
         Ok(accounts::list(&mut self.read().await?, search, orgs, page).await?)
     }
 
-    /// One account. For everybody who is signed in.
+    /// One account. For every signed-in user.
     ///
     /// # Errors
-    /// There is none of that name.
+    /// The account does not exist.
     pub async fn account(&self, actor: &Actor, name: &Namespace) -> Result<Account, Problem> {
         user(actor)?;
         accounts::find(&mut self.read().await?, name).await?.ok_or_else(|| no_such_account(name))
     }
 
-    /// Changes a password: one's own, which needs the old one, or as an administrator somebody
-    /// else's. All sessions of the account end. `peer` is the address that a wrong old password is
-    /// counted against.
+    /// Changes a password: the actor's own, which requires the current password, or, as an administrator, that of
+    /// another user. All sessions of the account end. A wrong current password is counted against `peer`.
     ///
     /// # Errors
-    /// A wrong old password, a new one that is too short, or an account that is not one's own.
+    /// The current password is wrong, the new one is too short, or a non-administrator tries to change the password of
+    /// another account.
     pub async fn change_password(
         &self,
         actor: &Actor,
@@ -132,11 +132,9 @@ impl Admin {
         if me.name == *name {
             let old = old.unwrap_or_default();
             self.0.access.authenticate(name.as_str(), &old, peer).await.map_err(|error| match error {
-                AuthError::WrongCredentials => Problem::field(
-                    Code::WrongCredentials,
-                    "oldPassword",
-                    "this is not the present password; type the one that you sign in with",
-                ),
+                AuthError::WrongCredentials => {
+                    Problem::field(Code::WrongCredentials, "oldPassword", "the current password is incorrect")
+                }
                 other => auth_problem(other),
             })?;
         } else {
@@ -153,8 +151,7 @@ impl Admin {
         Ok(self.0.access.set_password(account.id, hash).await?)
     }
 
-    /// The namespaces in which the actor may create repositories, by name; none when nobody is
-    /// signed in.
+    /// The namespaces in which the actor may create repositories, ordered by name; empty for an anonymous actor.
     ///
     /// # Errors
     /// The database failed.
@@ -176,11 +173,11 @@ impl Admin {
         }
     }
 
-    /// Makes the first administrator where there is no account yet. Answers the password when it
-    /// had to be made up; it must be shown now, for it is stored nowhere.
+    /// Creates the first administrator if no account exists. Returns the password if it was generated; show it now,
+    /// because only its hash is stored.
     ///
     /// # Errors
-    /// The password that was given is too short.
+    /// The given password is too short.
     pub async fn ensure_first_admin(
         &self,
         password: Option<SecretString>,

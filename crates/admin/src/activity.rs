@@ -1,4 +1,4 @@
-//! Who did what.
+//! The activity feed.
 
 use crate::Admin;
 use longshore_access::Permission;
@@ -8,7 +8,7 @@ use longshore_model::{Actor, Message, Page, PageRequest, Problem};
 use longshore_oci::RepositoryName;
 use std::collections::HashMap;
 
-/// Whether its sentence speaks of the other end of a policy or mirror.
+/// Whether the message of this kind of activity mentions the other end of a policy or mirror.
 fn speaks_of_elsewhere(kind: ActivityKind) -> bool {
     matches!(
         kind,
@@ -23,11 +23,11 @@ fn speaks_of_elsewhere(kind: ActivityKind) -> bool {
 }
 
 impl Admin {
-    /// What happened in the repositories that the actor may read, newest first. Sentences about the
-    /// other ends of policies are for those who administer the repository.
+    /// The activity in the repositories that the actor may read, newest first. Messages about the other end of a policy
+    /// are shown only to users who administer the repository.
     ///
     /// # Errors
-    /// There is no such repository for the actor.
+    /// The repository does not exist, or the actor may not see it.
     pub async fn activity(
         &self,
         actor: &Actor,

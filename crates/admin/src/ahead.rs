@@ -1,5 +1,5 @@
-//! What policies are about to do (semantics 22, 29), without names that the reader may not see: before a tag is
-//! brought back, and before what stood still goes on.
+//! Predicts what policies will do (semantics 22, 29), without names that the reader may not see. The restore and resume
+//! dialogs show it.
 
 use crate::Admin;
 use crate::hide::Redaction;
@@ -16,12 +16,12 @@ use longshore_model::{
 };
 use longshore_oci::{RemoteName, RepositoryName};
 
-/// So many held jobs are looked at for a plan.
+/// The maximum number of held jobs that a plan examines.
 const LOOKED_AT: u32 = PageRequest::MAX;
 
 impl Admin {
-    /// What each policy and mirror that a pause holds would do if all that waits ran now; none while nothing
-    /// is paused. What pull mirrors would do, [`Admin::plan_poll`] asks their registries.
+    /// What each policy and mirror that a pause holds would do if all held jobs ran now; `None` if nothing is paused.
+    /// For pull mirrors see [`Admin::plan_poll`], which contacts their registries.
     ///
     /// # Errors
     /// As [`Admin::pause`].
@@ -44,11 +44,11 @@ impl Admin {
         Ok(Some(plan))
     }
 
-    /// What the next poll of a pull mirror would do, as its registry is now. Changes nothing. For those who
-    /// administer the repository and may use the remote.
+    /// What the next poll of a pull mirror would do, given the current state of its registry. Changes nothing. For
+    /// users who administer the repository and may use the remote.
     ///
     /// # Errors
-    /// No such mirror; no right; the registry does not answer as it should.
+    /// The mirror does not exist; the actor lacks the permission; the registry cannot be polled.
     pub async fn plan_poll(
         &self,
         actor: &Actor,
@@ -57,7 +57,7 @@ impl Admin {
     ) -> Result<PollPlan, Problem> {
         let (mirror, _) = self.find_mirror(actor, Permission::Administer, repository, id).await?;
         let Mirror::Pull { mirror } = mirror else {
-            let message = "a push mirror asks nobody before it sends; its plan is what waits for it";
+            let message = "a push mirror is not polled; its plan is its queue";
             return Err(Problem::new(Code::NoSuchPollMirroringPolicy, message));
         };
         self.remote_for(&mut self.read().await?, actor, mirror.remote).await?;
@@ -81,7 +81,7 @@ impl Admin {
         match (change.zip(tag), job.parameters.mirror().zip(transfer)) {
             (Some(((repository, revision), tag)), _) => {
                 let conn = redaction.conn();
-                // What was deleted, or is not kept any more, nobody is asked about.
+                // A tag that was deleted, or whose revision is no longer kept, is not evaluated.
                 let Some(present) = tags::find(conn, repository, tag).await? else { return Ok(()) };
                 let record = match present.revision == revision {
                     true => Some(present),
@@ -95,7 +95,7 @@ impl Admin {
                     plan_of(plan, seen.policy, seen.kind, &source.name, seen.destination).add(step);
                 }
             }
-            // Where the copy goes was settled when it was decided on; the mirror may lead elsewhere by now.
+            // The destination was fixed when the copy was scheduled; the mirror may have another one by now.
             (
                 None,
                 Some((
@@ -110,19 +110,19 @@ impl Admin {
                         let target = target.cloned().filter(|_| sees);
                         of.add(PlannedStep { tag: tag.clone(), target });
                     }
-                    // A signature or the like, which has no tag here.
+                    // A referrer, such as a signature, has no tag here.
                     None => of.total += 1,
                 }
             }
             (None, Some(((policy, kind), Transfer { remote: RemoteOf::Mirror { id, .. }, here, .. }))) => {
                 let mirror = pull_mirrors::get(redaction.conn(), id).await?;
-                // One that is disabled asks nobody.
+                // A disabled mirror does not poll.
                 let Some(mirror) = mirror.filter(|mirror| mirror.common.enabled) else { return Ok(()) };
                 let (_, place) =
                     redaction.place_at(mirror.remote, &mirror.remote_host, &mirror.remote_repository).await?;
                 plan_of(plan, policy, kind, here, place);
             }
-            // What a person asked for once, and what only waits for others.
+            // Jobs that a user started by hand, and jobs that only wait for their parts.
             (None, None) => plan.untold += 1,
         }
         Ok(())
@@ -148,7 +148,7 @@ impl Redaction<'_> {
         Ok(PolicyAhead { policy, kind, destination, target_tag: sees.then_some(target_tag) })
     }
 
-    /// A repository at a remote, as the reader may see it, and whether that is by its name.
+    /// A repository at a remote as the reader may see it, and whether its name is shown.
     async fn place_at(
         &mut self,
         remote: RemoteId,
@@ -160,7 +160,7 @@ impl Redaction<'_> {
     }
 }
 
-/// The plan of one policy for one place, a new one where there is none yet.
+/// The plan of one policy for one place; added if missing.
 fn plan_of<'p>(
     plan: &'p mut PausePlan,
     policy: PolicyId,

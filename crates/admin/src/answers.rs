@@ -1,6 +1,5 @@
-//! The answer page of a tag: what it is, where it came from, where it went, and for every policy
-//! why it went no further. Verdicts were recorded by `engine`; only "would it qualify today" is
-//! decided here, by the same code.
+//! The details page of a tag: what the tag is, where it came from, where it went, and what each policy decided about
+//! it. `engine` recorded the verdicts; only whether the tag would qualify today is decided here, by the same code.
 
 use crate::Admin;
 use crate::hide::Redaction;
@@ -17,7 +16,7 @@ use longshore_model::{Actor, PolicyId, PolicyKind, Problem, Provenance, Reposito
 use longshore_oci::{Descriptor, Manifest, ReferenceRole, RepositoryName, Tag};
 use longshore_policy::{Facts, Reason, StoredRules, Verdict, decide};
 
-/// How much of a manifest is shown, in bytes.
+/// The number of bytes of a manifest that are shown.
 const MANIFEST_TEXT: usize = 64 * 1024;
 
 /// A promotion policy or push mirror, as far as an answer needs it.
@@ -25,7 +24,7 @@ struct Asked {
     kind: PolicyKind,
     common: PolicyCommon,
     rules: StoredRules,
-    /// None where the reader may not know it.
+    /// `None` if the reader may not know it.
     destination: Option<String>,
 }
 
@@ -50,7 +49,7 @@ impl Asked {
         })
     }
 
-    /// Puts together what is known of a tag under this policy.
+    /// Combines what is known of a tag under this policy.
     fn answer(
         self,
         tag: &TagRecord,
@@ -88,11 +87,11 @@ impl Asked {
         };
         let stayed = matches!(answer.result, AnswerResult::NotMatched | AnswerResult::NotEvaluated);
         if let (true, Some(delivery)) = (stayed, delivery) {
-            // It went there under an earlier version of the policy, and nothing took it back (semantics 2).
+            // It was delivered under an earlier version of the policy, and that is not undone (semantics 2).
             let name = delivery.target_tag.as_ref().map_or_else(String::new, |name| format!(" as {name}"));
             answer.consequence = match answer.would_qualify_today {
-                Some(true) => format!("it went there{name} before the policy was changed"),
-                _ => format!("it went there{name} before the policy was changed and would not qualify today"),
+                Some(true) => format!("delivered{name} before the policy was changed"),
+                _ => format!("delivered{name} before the policy was changed; it would not qualify today"),
             };
             answer.result = AnswerResult::Done;
             answer.target_tag.clone_from(&delivery.target_tag);
@@ -120,22 +119,22 @@ impl Asked {
 /// Why there is no verdict.
 fn not_looked_at(common: &PolicyCommon, tag: &TagRecord, eyes: &dyn Eyes) -> String {
     if matches!(tag.provenance, Provenance::Restored { quietly: true, .. }) {
-        return format!("not asked: {} brought the tag back and chose that no policy acts", tag.author);
+        return format!("not evaluated: {} restored the tag without running policies", tag.author);
     }
     match (&common.stopped, common.enabled) {
         (Some(why), _) => {
-            format!("not asked, since the policy stopped itself: {}", why.sentence(eyes))
+            format!("not evaluated because the policy has stopped: {}", why.sentence(eyes))
         }
         (None, false) => "not evaluated because the policy is disabled".to_owned(),
         (None, true) => {
-            "not asked yet: the tag is older than the policy or its last change; push the tag again, or use \
+            "not evaluated: the tag is older than the policy or its last change; push the tag again, or use \
              Save & Apply"
                 .to_owned()
         }
     }
 }
 
-/// A verdict with what else than the rules stood in the way, as one more reason.
+/// Adds the objection, if one other than the rules prevented the copy, to the verdict as one more reason.
 fn with_objection(mut verdict: Verdict, consequence: &Message, eyes: &dyn Eyes) -> Verdict {
     if let Message::Policy(PolicyMessage::NotMatched { objection: Some(objection), .. }) = consequence {
         let (rule, found) = (objection.rule(), objection.sentence(eyes));
@@ -144,16 +143,16 @@ fn with_objection(mut verdict: Verdict, consequence: &Message, eyes: &dyn Eyes) 
     verdict
 }
 
-/// What followed, without a name.
+/// The consequence, without any names.
 fn in_general(result: AnswerResult) -> &'static str {
     match result {
-        AnswerResult::Done => "it is there",
-        AnswerResult::Running => "it is on its way",
-        AnswerResult::NotMatched => "the rules do not let it through",
-        AnswerResult::Waiting => "something is awaited",
-        AnswerResult::Failed => "it failed; those who administer the repository see why",
-        AnswerResult::Superseded => "a later change took its place",
-        AnswerResult::NotEvaluated => "not asked yet",
+        AnswerResult::Done => "delivered",
+        AnswerResult::Running => "in progress",
+        AnswerResult::NotMatched => "the rules do not match",
+        AnswerResult::Waiting => "waiting",
+        AnswerResult::Failed => "failed; administrators of the repository can see the reason",
+        AnswerResult::Superseded => "superseded by a later change",
+        AnswerResult::NotEvaluated => "not evaluated yet",
     }
 }
 
@@ -163,11 +162,11 @@ fn newest(rows: &[VerdictRow], policy: PolicyId) -> Option<VerdictRow> {
 }
 
 impl Admin {
-    /// Everything about one tag. For those who may read the repository; places that the actor may
-    /// not see are not named (semantics 17).
+    /// The details of one tag. For users who may read the repository; places that the actor may not see are not named
+    /// (semantics 17).
     ///
     /// # Errors
-    /// No such repository or tag.
+    /// The repository or tag does not exist.
     pub async fn tag(
         &self,
         actor: &Actor,
@@ -175,7 +174,8 @@ impl Admin {
         tag: &Tag,
     ) -> Result<TagDetail, Problem> {
         let repository = self.repository_for(actor, Permission::Read, repository).await?;
-        // Before the redaction, which holds a connection: who waits for a second one may wait for each other.
+        // Before the redaction, which holds a connection: tasks that hold one connection and wait for a second can
+        // deadlock.
         let history = self.tag_history(actor, &repository.name, tag, None).await?;
         let mut redaction = self.redaction(actor).await?;
         let summary = tags::summary(redaction.conn(), repository.id, tag).await?;
@@ -206,7 +206,7 @@ impl Admin {
     }
 }
 
-/// What a manifest names in one place.
+/// The descriptors that a manifest contains in one role.
 fn named(manifest: Option<&Manifest>, role: ReferenceRole) -> Vec<Descriptor> {
     let references = manifest.into_iter().flat_map(Manifest::references);
     references.filter(|part| part.role == role).map(|part| part.descriptor.clone()).collect()
@@ -246,7 +246,8 @@ async fn answers(
     Ok(answers)
 }
 
-/// Whether the policy that brought the tag here would do so today, where the reader may see its source.
+/// Whether the policy that promoted the tag into this repository would do so today; `None` if the reader may not see
+/// its source.
 async fn arrival(
     redaction: &mut Redaction<'_>,
     repository: &Repository,
@@ -261,7 +262,7 @@ async fn arrival(
     if !redaction.sees(policy.source).await? {
         return Ok(None);
     }
-    // The same manifest, under the name that the tag has there.
+    // The same manifest, under the name of its tag in the source.
     let there = TagRecord { repository: policy.source, name: source_tag.clone(), ..tag.clone() };
     let facts = facts::of_tag(redaction.conn(), &there, now).await?;
     let verdict = policy.rules.readable().map(|rules| decide(rules, &facts));
@@ -269,7 +270,9 @@ async fn arrival(
     let consequence = match today {
         Some(true) | None => format!("came from {source_repository}:{source_tag}"),
         Some(false) => {
-            format!("came from {source_repository}:{source_tag}, which would not qualify today; it stays")
+            format!(
+                "came from {source_repository}:{source_tag}, which would not qualify today; the tag is kept"
+            )
         }
     };
     Ok(Some(PolicyAnswer {

@@ -1,5 +1,5 @@
-//! Connections to other registries on their way from a form to a saved remote: which credentials
-//! may be used with which settings (semantics 15), and the proof that they work (semantics 27).
+//! Connections to other registries, from form to saved remote: which credentials may be used with which settings
+//! (semantics 15), and the check that they work (semantics 27).
 
 use crate::Admin;
 use crate::accounts::no_such_account;
@@ -17,31 +17,31 @@ use longshore_oci::{Namespace, RemoteName};
 use longshore_remote::{self as remote, Credentials, Endpoint, UrlError};
 use secrecy::SecretString;
 
-/// Settings with the secret that goes with them, ready to be tried and saved.
+/// Settings with their secret, ready to be tested and saved.
 #[derive(Clone)]
 pub(crate) struct Connection {
     pub(crate) settings: RemoteSettings,
-    /// To whom it belongs or shall belong.
+    /// The namespace that owns the remote; `None` for the system.
     pub(crate) owner: Option<Namespace>,
-    /// The remote it is saved as already.
+    /// The saved remote; `None` for a new one.
     pub(crate) saved: Option<Remote>,
-    /// Typed now, or stored and allowed with these settings.
+    /// The secret from the form, or the stored one if it may be used with these settings.
     secret: Option<SecretString>,
-    /// Who answers for where it leads.
+    /// The user who is accountable for where the connection leads (semantics 44).
     author: Option<Namespace>,
-    /// What the author may reach.
+    /// The networks that the author may reach.
     network: remote::NetworkPolicy,
-    /// Whether it leads to this very server.
+    /// Whether the address is that of this server.
     is_this_server: bool,
 }
 
 impl Connection {
-    /// The remote that is saved; none where this will make one.
+    /// The saved remote; `None` if saving will create one.
     pub(crate) fn remote(&self) -> Option<RemoteId> {
         self.saved.as_ref().map(|remote| remote.id)
     }
 
-    /// Whether a secret was typed, so that it replaces a stored one.
+    /// Whether a secret was entered, which replaces a stored one.
     pub(crate) fn has_new_secret(&self) -> bool {
         self.settings.secret.is_some()
     }
@@ -52,8 +52,8 @@ impl Connection {
             let username = settings.username.clone();
             Credentials { username, secret }
         });
-        // A stored secret goes to the realm that was seen when it was typed and to no other; who
-        // types it again accepts the realm that the registry names now.
+        // A stored secret is sent only to the realm that was seen when it was entered. Entering it again accepts the
+        // realm that the registry names now.
         let pinned = self.saved.as_ref().and_then(|remote| remote.realm.clone());
         Endpoint {
             credentials,
@@ -68,7 +68,7 @@ impl Connection {
     }
 }
 
-/// Whether a stored secret may go where the settings lead (semantics 15).
+/// Whether a stored secret may be sent to where the settings lead (semantics 15).
 pub(crate) fn same_place(remote: &Remote, settings: &RemoteSettings) -> bool {
     remote.url == settings.url_text()
         && remote.ca_pem == settings.ca_pem
@@ -77,13 +77,12 @@ pub(crate) fn same_place(remote: &Remote, settings: &RemoteSettings) -> bool {
 }
 
 fn secret_needed(code: Code, why: &str) -> Problem {
-    Problem::field(code, "password", format!("type the password or access token: {why}"))
+    Problem::field(code, "password", format!("enter the password or access token: {why}"))
 }
 
 impl Admin {
-    /// The connection that a mirror's form chose. A typed one belongs to `owner` where it does not
-    /// say otherwise, and is the saved one where the settings are equal. `present` is the remote
-    /// that the mirror uses until now.
+    /// The connection chosen in a mirror's form. A newly entered one belongs to `owner` unless it names another owner,
+    /// and is the saved remote if the settings are equal. `present` is the remote that the mirror has used so far.
     pub(crate) async fn choose(
         &self,
         actor: &Actor,
@@ -97,7 +96,7 @@ impl Admin {
         }
     }
 
-    /// A saved remote as it is.
+    /// A saved remote, unchanged.
     pub(crate) async fn saved(&self, actor: &Actor, id: RemoteId) -> Result<Connection, Problem> {
         let mut conn = self.read().await?;
         let remote = self.remote_for(&mut conn, actor, id).await?;
@@ -118,7 +117,7 @@ impl Admin {
         Ok(self.connection(settings, owner, Some(remote), secret, (author, network)))
     }
 
-    /// A connection that was typed, perhaps one that is saved already.
+    /// A connection that was entered in a form; it may be saved already.
     pub(crate) async fn typed(
         &self,
         actor: &Actor,
@@ -146,15 +145,16 @@ impl Admin {
             return Err(match present {
                 Some(_) => secret_needed(
                     Code::SecretNeeded,
-                    "the stored one is not used with another host, user name, proxy or TLS settings",
+                    "the stored one is not used with another host, username, proxy or TLS settings",
                 ),
                 None => secret_needed(
                     Code::RemoteRegistryInvalidPermissions,
-                    &format!("the user {} cannot sign in without one", settings.username),
+                    &format!("the user {} cannot sign in without it", settings.username),
                 ),
             });
         }
-        // A mirror's form is no place to take a remote over: its author's names would lead an administrator's way.
+        // A mirror's form cannot take a remote over: otherwise an administrator could become accountable for an address
+        // that its author chose, and give it an administrator's network access.
         let author = match &known {
             Some(saved) => (saved.author.clone(), self.0.engine.network_of(&mut conn, saved).await?),
             None => self.answers_for(actor, &mut conn, None).await?,
@@ -171,7 +171,7 @@ impl Admin {
     ) -> Result<Connection, Problem> {
         let mut conn = self.read().await?;
         let saved = self.remote_for(&mut conn, actor, id).await?;
-        // What belongs to the system stays there unless an administrator gives it away.
+        // A remote of the system keeps its owner unless an administrator assigns another one.
         let (settings, owner) = self.check_draft(actor, &mut conn, saved.owner.as_ref(), draft).await?;
         let secret = match &settings.secret {
             Some(typed) => Some(typed.clone()),
@@ -189,8 +189,8 @@ impl Admin {
         Ok(self.connection(settings, owner, Some(saved), secret, author))
     }
 
-    /// Checks what was typed. Where the form names no owner it is `otherwise`; none: the system, to
-    /// which administrators alone add.
+    /// Checks a form. `otherwise` is the owner if the form names none; `None` means the system, for which only
+    /// administrators may add remotes.
     async fn check_draft(
         &self,
         actor: &Actor,
@@ -220,8 +220,8 @@ impl Admin {
         Ok((settings, owner))
     }
 
-    /// A new connection for a page of its own: an administrator's is the system's where the form
-    /// names no owner.
+    /// A new connection from the page of remotes. If the form names no owner, it belongs to the actor, or to the system
+    /// if the actor is an administrator.
     pub(crate) async fn new_remote(&self, actor: &Actor, draft: &RemoteDraft) -> Result<Connection, Problem> {
         let user = user(actor)?;
         let mut conn = self.read().await?;
@@ -232,8 +232,8 @@ impl Admin {
         Ok(self.connection(settings, owner, None, secret, author))
     }
 
-    /// Who answers for where a connection leads, and what that one may reach (semantics 44): whoever saves
-    /// it, unless it is `unchanged`; an administrator who saves it again takes it over.
+    /// The user who is accountable for where a connection leads, and the networks that this user may reach (semantics
+    /// 44): the actor who saves it, unless it is `unchanged`. An administrator who saves it again takes it over.
     async fn answers_for(
         &self,
         actor: &Actor,
@@ -264,8 +264,8 @@ impl Admin {
         Connection { settings, owner, saved, secret, author, network, is_this_server }
     }
 
-    /// What a form changes about the place that a mirror uses until now: another registry, other credentials for
-    /// the same one (semantics 35), or nothing.
+    /// What a form changes about the place that a mirror uses so far: another registry, other credentials for the same
+    /// one (semantics 35), or `None` if nothing.
     pub(crate) async fn change_of_place(
         &self,
         connection: &Connection,
@@ -279,7 +279,7 @@ impl Admin {
         Ok(Some(if same { Aspect::Credentials } else { Aspect::Registry }))
     }
 
-    /// Tries a connection against the real registry.
+    /// Tests a connection against the real registry.
     pub(crate) async fn try_out(
         &self,
         connection: &Connection,
@@ -289,7 +289,7 @@ impl Admin {
         remote::connect(connection.endpoint(), repository, direction).await
     }
 
-    /// As [`Admin::try_out`], and a problem where the registry cannot be used like this.
+    /// As [`Admin::try_out`], but fails if the registry cannot be used with these settings.
     pub(crate) async fn prove(
         &self,
         connection: &Connection,
@@ -300,18 +300,21 @@ impl Admin {
         if report.usable { Ok(report) } else { Err(unusable(&report)) }
     }
 
-    /// The handle to the registry behind a connection.
+    /// A client for the registry behind a connection.
     pub(crate) fn registry(&self, connection: &Connection) -> Result<remote::Registry, Problem> {
         remote::Registry::connect_to(connection.endpoint()).map_err(failed)
     }
 }
 
-/// How an error of another registry reads where a form led to it.
+/// The problem for an error of a registry that a form named.
 pub(crate) fn failed(error: remote::Error) -> Problem {
     Problem::field(Code::RemoteRegistryInvalidPermissions, "remoteHost", error.to_string())
 }
 
-/// The secret of a remote that was read, unless the remote has changed since.
+/// The secret of a remote that was read before.
+///
+/// # Errors
+/// `REMOTE_CHANGED` if the remote has changed since.
 async fn stored_secret(conn: &mut Conn, known: &Remote) -> Result<Option<SecretString>, Problem> {
     let Some((present, secret)) = remotes::get_with_secret(conn, known.id).await? else { return Ok(None) };
     check_still(&present, known.version)?;
@@ -336,12 +339,12 @@ async fn find_same(
     Ok(found.await?)
 }
 
-/// Saves what a form chose: makes the remote, replaces its secret, or leaves it as it is. `proof`: what Connect has
-/// just found with exactly these settings; none where nobody was asked.
+/// Saves what a form chose: creates the remote, replaces its secret, or leaves it unchanged. `proof` is the report of
+/// Connect with exactly these settings; `None` if the registry was not contacted.
 ///
 /// # Errors
-/// `REMOTE_CHANGED`: the remote is not what it was when it was looked at, so neither the proof nor the secret
-/// belongs to it; `NO_SUCH_REMOTE`: it is gone.
+/// `REMOTE_CHANGED`: the remote has changed since it was read, so neither the proof nor the secret belongs to it;
+/// `NO_SUCH_REMOTE`: it was deleted.
 pub(crate) async fn keep(
     tx: &mut Tx,
     connection: Connection,
@@ -353,7 +356,7 @@ pub(crate) async fn keep(
     let remote = match &connection.saved {
         Some(saved) => {
             let present = present(tx, saved.id).await?;
-            // Nor does whoever answers for one place answer for another that it was moved to meanwhile.
+            // Nor does accountability for one place extend to another one that the remote was moved to meanwhile.
             let other_author = connection.author != present.author;
             if proof.is_some() || connection.has_new_secret() || other_author {
                 check_still(&present, saved.version)?;
@@ -375,7 +378,7 @@ pub(crate) async fn keep(
             }
         }
         None => {
-            // Two forms may be saved at once: what the other one made is used.
+            // Two forms may be saved at the same time: the second one uses the remote that the first one created.
             if let Some(made) = find_same(tx, connection.owner.as_ref(), settings).await? {
                 let (author, saved) = (made.author.clone(), Some(made));
                 return Box::pin(keep(tx, Connection { author, saved, ..connection }, proof, by, now)).await;
@@ -385,7 +388,7 @@ pub(crate) async fn keep(
             remote
         }
     };
-    // Nobody says that the registry answered who did not ask it.
+    // Without a proof, no contact is recorded.
     let Some(proof) = proof else { return Ok(remote) };
     if let Some(realm) = proof.realm.filter(|realm| remote.realm.as_deref() != Some(realm)) {
         remotes::pin_realm(tx, remote.id, &realm).await?;
@@ -398,14 +401,14 @@ pub(crate) async fn keep(
 /// The remote as it is in the transaction that changes it.
 pub(crate) async fn present(tx: &mut Tx, id: RemoteId) -> Result<Remote, Problem> {
     remotes::get_for_change(tx, id).await?.ok_or_else(|| {
-        Problem::new(Code::NoSuchRemote, "the remote was deleted meanwhile; choose or type another one")
+        Problem::new(Code::NoSuchRemote, "the remote was deleted; choose or enter another one")
     })
 }
 
-/// Refuses a change that is based on another version than the remote has.
+/// Rejects a change that is based on another version than the current one.
 ///
 /// # Errors
-/// `REMOTE_CHANGED`, with who changed what.
+/// `REMOTE_CHANGED`, with the last change and its author.
 pub(crate) fn check_remote_version(present: &Remote, based_on: Version) -> Result<(), Problem> {
     match present.version == based_on {
         true => Ok(()),
@@ -416,13 +419,13 @@ pub(crate) fn check_remote_version(present: &Remote, based_on: Version) -> Resul
     }
 }
 
-/// Refuses what was asked of a remote that has changed while it was asked. What asked may be the form of a mirror, so
-/// the version is none that it could save over.
+/// Rejects the result of a check if the remote changed during the check. The form may be a mirror's, so the problem
+/// does not offer the newer version to save over.
 fn check_still(present: &Remote, seen: Version) -> Result<(), Problem> {
     check_remote_version(present, seen).map_err(|problem| Problem { newer: None, ..problem })
 }
 
-/// A connection as it is stored, apart from its secret.
+/// A connection as it is stored, without its secret.
 pub(crate) fn to_remote(connection: &Connection, id: RemoteId, now: Timestamp) -> Remote {
     let settings = &connection.settings;
     let url = settings.url_text();
@@ -454,7 +457,7 @@ pub(crate) fn to_remote(connection: &Connection, id: RemoteId, now: Timestamp) -
     }
 }
 
-/// The first failure as the message, and each beside its field.
+/// A problem with the first failure as its message and every failure at its field.
 fn unusable(report: &ConnectReport) -> Problem {
     let failed = || report.checks.iter().filter(|check| check.status == CheckStatus::Failed);
     let sentence = |check: &Check| match &check.remedy {

@@ -1,5 +1,5 @@
-//! The permission checks that use cases begin with, and how a refusal reads. The decision itself is
-//! `access`'s; here it becomes a [`Problem`] that does not tell more than the actor may know.
+//! The permission checks that use cases begin with. `access` decides; here a denial becomes a [`Problem`] that does not
+//! reveal more than the actor may know.
 
 use crate::Admin;
 use longshore_access::Permission;
@@ -7,14 +7,20 @@ use longshore_metadata::{Conn, remotes, repositories};
 use longshore_model::{Actor, Author, Code, Problem, Remote, RemoteId, Repository, RepositoryId, UserActor};
 use longshore_oci::{Namespace, RepositoryName};
 
-/// The user, or that somebody has to sign in.
+/// The user.
+///
+/// # Errors
+/// `NOT_AUTHENTICATED` for an anonymous actor.
 pub(crate) fn user(actor: &Actor) -> Result<&UserActor, Problem> {
     actor.user().ok_or_else(|| {
-        Problem::new(Code::NotAuthenticated, "this needs a user; sign in, or send user name and password")
+        Problem::new(
+            Code::NotAuthenticated,
+            "authentication required; sign in, or send a username and password",
+        )
     })
 }
 
-/// The user who is an administrator.
+/// The user, who must be an administrator.
 pub(crate) fn administrator(actor: &Actor) -> Result<&UserActor, Problem> {
     let user = user(actor)?;
     match user.is_admin {
@@ -23,7 +29,7 @@ pub(crate) fn administrator(actor: &Actor) -> Result<&UserActor, Problem> {
     }
 }
 
-/// Who did it, for the records.
+/// The author to be recorded for what the actor does.
 pub(crate) fn author(actor: &Actor) -> Author {
     actor.user().map_or(Author::System, Author::from)
 }
@@ -32,7 +38,7 @@ pub(crate) fn no_such_repository(name: impl std::fmt::Display) -> String {
     format!("there is no repository {name}, or you may not see it; check the name")
 }
 
-/// What content answered, for those who may do what they asked for.
+/// The problem for an error of `content`, for an actor with permission.
 pub(crate) fn content_problem(error: longshore_content::Error) -> Problem {
     use longshore_content::Error;
     let message = error.to_string();
@@ -46,7 +52,7 @@ pub(crate) fn content_problem(error: longshore_content::Error) -> Problem {
         Error::Metadata(error) => return error.into(),
         other => {
             tracing::error!(error = %other, "content could not be changed");
-            return Problem::new(Code::Internal, "the server failed to do this; its log says why");
+            return Problem::new(Code::Internal, "an internal error occurred; see the server's log");
         }
     };
     Problem::new(code, message)
@@ -64,8 +70,7 @@ fn denied(action: Permission, name: &RepositoryName) -> String {
 }
 
 impl Admin {
-    /// The repository, if `actor` may do `action` with it. One that the actor may not even read
-    /// does not exist for the actor.
+    /// The repository, if `actor` has the permission. For an actor who may not read it, it does not exist.
     pub(crate) async fn repository_for(
         &self,
         actor: &Actor,
@@ -78,7 +83,7 @@ impl Admin {
         let found = repositories::find(&mut self.read().await?, name).await?;
         let access = &self.0.access;
         let Some(repository) = found.filter(|found| access.may(actor, Permission::Read, found)) else {
-            // Nobody in particular is asked to sign in, whether there is something to see or not.
+            // Anonymous actors are told to sign in, whether the repository exists or not.
             user(actor)?;
             return Err(Problem::new(Code::NoSuchRepository, no_such_repository(name)));
         };
@@ -88,7 +93,7 @@ impl Admin {
         }
     }
 
-    /// As [`Admin::repository_for`], for a repository named in a form: a refusal is about `field`.
+    /// As [`Admin::repository_for`], for a repository named in a form: a denial concerns `field`.
     pub(crate) async fn repository_in_field(
         &self,
         actor: &Actor,
@@ -99,7 +104,7 @@ impl Admin {
         let refusal = |problem: Problem| Problem::field(problem.code, field, problem.message);
         self.repository_for(actor, action, name).await.map_err(refusal)
     }
-    /// Whether `actor` administers the repository with this identifier.
+    /// Whether `actor` administers the repository.
     pub(crate) async fn may_administer(
         &self,
         conn: &mut Conn,
@@ -110,7 +115,7 @@ impl Admin {
         Ok(found.is_some_and(|found| self.0.access.may(actor, Permission::Administer, &found)))
     }
 
-    /// Whether `actor` may act in a namespace, or why not.
+    /// Checks that `actor` may act in a namespace.
     pub(crate) fn namespace_for(&self, actor: &Actor, namespace: &Namespace) -> Result<(), Problem> {
         user(actor)?;
         match self.0.access.may_in_namespace(actor, namespace) {
@@ -144,7 +149,7 @@ impl Admin {
                 Code::NoSuchRemote,
                 "remote",
                 "there is no such remote, or it belongs to a namespace that you do not administer; choose \
-                 one of yours or type the settings",
+                 one of yours or enter the settings",
             )
         })
     }

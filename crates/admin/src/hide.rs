@@ -1,5 +1,5 @@
-//! What a view does not tell (semantics 17): the names of repositories, tags and remotes that the reader may
-//! not see. Fields hold "another repository" in their place, and messages become sentences that say so.
+//! Redaction of views (semantics 17): names of repositories, tags and remotes that the reader may not see. Fields hold
+//! "another repository" instead, and messages become sentences that say so.
 
 use crate::Admin;
 use longshore_access::Permission;
@@ -19,9 +19,9 @@ use longshore_model::{
 use longshore_oci::RepositoryName;
 use std::collections::HashMap;
 
-/// Decides what one actor may be told. What an answer refers to is looked up at once, with one query for its
-/// repositories and one for its remotes, however many they are, and remembered for the length of the answer; it is
-/// the same whoever is told.
+/// Decides what one reader may see. The references of a response are looked up together, with one query for
+/// repositories and one for remotes, and cached until the response is complete. The cache does not depend on the
+/// reader.
 pub(crate) struct Redaction<'a> {
     admin: &'a Admin,
     actor: &'a Actor,
@@ -29,7 +29,7 @@ pub(crate) struct Redaction<'a> {
     known: Known,
 }
 
-/// What was looked up; none of what is not there.
+/// Cached look-ups; `None` for what does not exist.
 #[derive(Default)]
 struct Known {
     remotes: HashMap<RemoteId, Option<Remote>>,
@@ -39,13 +39,13 @@ struct Known {
 }
 
 impl Admin {
-    /// A redaction before what `actor` may not see.
+    /// A redaction for `actor`.
     pub(crate) async fn redaction<'a>(&'a self, actor: &'a Actor) -> Result<Redaction<'a>, Problem> {
         Ok(Redaction { admin: self, actor, conn: self.read().await?, known: Known::default() })
     }
 }
 
-/// What was looked up; what was not is hidden.
+/// Answers from the cached look-ups; anything not looked up is hidden.
 impl Eyes for Redaction<'_> {
     fn everything(&self) -> bool {
         self.actor.is_admin()
@@ -68,7 +68,7 @@ impl Eyes for Redaction<'_> {
 }
 
 impl<'a> Redaction<'a> {
-    /// Turns to another reader, keeping what was looked up.
+    /// Changes the reader and keeps the cached look-ups.
     pub(crate) fn for_reader(self, actor: &'a Actor) -> Self {
         Self { actor, ..self }
     }
@@ -102,7 +102,7 @@ impl Redaction<'_> {
         Ok(())
     }
 
-    /// Looks up which remotes these mirrors have; for what was written down without the remote.
+    /// Looks up the remotes of these mirrors, for records that do not name the remote.
     async fn look_behind(&mut self, mirrors: &[PolicyId]) -> Result<(), Problem> {
         if self.everything() {
             return Ok(());
@@ -118,13 +118,13 @@ impl Redaction<'_> {
         self.look(&[], &remotes).await
     }
 
-    /// Looks up all that was mentioned.
+    /// Looks up everything that was mentioned.
     pub(crate) async fn look_at(&mut self, mentions: &Mentions) -> Result<(), Problem> {
         self.look(&mentions.repositories(), &mentions.remotes()).await?;
         self.look_behind(&mentions.mirrors()).await
     }
 
-    /// Things with messages as the reader may see them.
+    /// Values with messages as the reader may see them.
     pub(crate) async fn shown<T: Speaks>(&mut self, things: Vec<T>) -> Result<Vec<T::Shown>, Problem> {
         let mentions = Mentions::default();
         things.iter().for_each(|thing| thing.mention(&mentions));
@@ -132,7 +132,7 @@ impl Redaction<'_> {
         Ok(things.into_iter().map(|thing| thing.shown(self)).collect())
     }
 
-    /// The sentence that the reader is told.
+    /// The message as a sentence for the reader.
     pub(crate) async fn sentence(&mut self, message: &Message) -> Result<String, Problem> {
         let mentions = Mentions::default();
         mentions.note(message);
@@ -140,13 +140,13 @@ impl Redaction<'_> {
         Ok(message.sentence(self))
     }
 
-    /// Whether the reader may see the repository; a deleted one only administrators may.
+    /// Whether the reader may see the repository. Deleted ones are visible only to administrators.
     pub(crate) async fn sees(&mut self, repository: RepositoryId) -> Result<bool, Problem> {
         self.look(&[repository], &[]).await?;
         Ok(self.repository(repository))
     }
 
-    /// Whether the reader may see what is called so now; for what was written down without an identifier.
+    /// Whether the reader may see the repository that has this name now, for records without an identifier.
     async fn sees_name(&mut self, name: &RepositoryName) -> Result<bool, Problem> {
         if self.everything() {
             return Ok(true);
@@ -159,13 +159,12 @@ impl Redaction<'_> {
         Ok(found.is_some_and(|found| self.may_read(found)))
     }
 
-    /// Whether the reader may see the remote.
     pub(crate) async fn sees_remote(&mut self, remote: RemoteId) -> Result<bool, Problem> {
         self.look(&[], &[remote]).await?;
         Ok(self.remote(remote))
     }
 
-    /// A promotion policy as the reader may see it, and whether its author still has the right.
+    /// A promotion policy as the reader may see it, with whether its author still has the required permissions.
     pub(crate) async fn promotion(
         &mut self,
         mut policy: stored::PromotionPolicy,
@@ -218,7 +217,7 @@ impl Redaction<'_> {
         })
     }
 
-    /// One thing with messages as the reader may see it.
+    /// A value with messages as the reader may see it.
     pub(crate) async fn one<T: Speaks>(&mut self, thing: T) -> Result<T::Shown, Problem> {
         let mentions = Mentions::default();
         thing.mention(&mentions);
@@ -226,7 +225,7 @@ impl Redaction<'_> {
         Ok(thing.shown(self))
     }
 
-    /// Looks up where tags came from.
+    /// Looks up the repositories and remotes that tags came from.
     async fn look_at_sources(&mut self, provenances: &[&Provenance]) -> Result<(), Problem> {
         let (mut repositories, mut remotes) = (Vec::new(), Vec::new());
         for provenance in provenances {
@@ -255,7 +254,7 @@ impl Redaction<'_> {
         }
     }
 
-    /// The history of a tag; where a change came from only as far as the reader may know.
+    /// The history of a tag, without the sources that the reader may not see.
     pub(crate) async fn history(&mut self, mut changes: Vec<TagChange>) -> Result<Vec<TagChange>, Problem> {
         let provenances: Vec<&Provenance> =
             changes.iter().filter_map(|change| change.provenance.as_ref()).collect();
@@ -270,7 +269,7 @@ impl Redaction<'_> {
         Ok(changes)
     }
 
-    /// A place where images are, as far as the reader may know.
+    /// The name of a place that holds images, as far as the reader may see it, and whether it is at another registry.
     pub(crate) async fn place(&mut self, place: Place) -> Result<(String, bool), Problem> {
         Ok(match place {
             Place::Here { id, name } if self.sees(id).await? => (name.to_string(), false),
@@ -280,7 +279,7 @@ impl Redaction<'_> {
         })
     }
 
-    /// Where tags came from, as far as the reader may know.
+    /// Summaries of tags, without the sources that the reader may not see.
     pub(crate) async fn summaries(
         &mut self,
         mut summaries: Vec<TagSummary>,
@@ -311,7 +310,7 @@ impl Redaction<'_> {
         Ok(summaries)
     }
 
-    /// Where one tag came from, as far as the reader may know.
+    /// The summary of a tag, without a source that the reader may not see.
     pub(crate) async fn summary(&mut self, summary: TagSummary) -> Result<TagSummary, Problem> {
         let shown = self.summaries(vec![summary]).await?.pop();
         Ok(shown.expect("one for one"))

@@ -1,4 +1,4 @@
-//! Jobs as people see and steer them (semantics 17, 19).
+//! Viewing, cancelling and retrying jobs, and polling all mirrors (semantics 17, 19).
 
 use crate::Admin;
 use crate::guard::{author, user};
@@ -16,17 +16,17 @@ use std::collections::HashSet;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// The most log lines of one answer.
+/// The maximum number of log lines in one response.
 const MAX_LINES: i64 = 2000;
-/// The pauses between looks at what waits to be evaluated, in milliseconds. An evaluation takes a few.
+/// The waiting times between checks for due evaluations, in milliseconds. An evaluation takes a few.
 const EVALUATION_PAUSES: [u64; 8] = [4, 8, 16, 32, 64, 128, 256, 512];
 
-/// So many polls of all mirrors of one account wait or run at a time.
+/// The maximum number of unfinished polls of all mirrors per account.
 const MOST_POLLS: u64 = 16;
 
 fn too_many_polls() -> Problem {
     let message = format!(
-        "you have asked for all mirrors to be polled {MOST_POLLS} times, and none of these polls has ended; wait for \
+        "{MOST_POLLS} polls of all mirrors that you started have not finished; wait for \
          one, or cancel one"
     );
     Problem::new(Code::LimitReached, message)
@@ -40,10 +40,10 @@ fn no_such_job(id: JobId) -> Problem {
 }
 
 fn not_again(why: &str) -> Problem {
-    Problem::new(Code::InvalidJob, format!("the job cannot be tried again: {why}"))
+    Problem::new(Code::InvalidJob, format!("the job cannot be retried: {why}"))
 }
 
-/// What a job worked with and cannot work with any more (semantics 34).
+/// Why the work of a job is no longer possible (semantics 34); `None` if it is possible.
 async fn gone(tx: &mut Tx, job: &stored::Job) -> Result<Option<&'static str>, Problem> {
     if let Some(repository) = job.repository {
         match repositories::get(tx, repository).await? {
@@ -54,7 +54,7 @@ async fn gone(tx: &mut Tx, job: &stored::Job) -> Result<Option<&'static str>, Pr
             Some(_) => {}
         }
     }
-    // A mirror's work goes over the remote that the mirror has now.
+    // A mirror's job uses the remote that the mirror has now.
     if let Concerns { policy: None, transfer: Some(Transfer { remote: RemoteOf::Job(remote), .. }), .. } =
         job.parameters.concerns()
         && remotes::get(tx, remote).await?.is_none()
@@ -64,7 +64,7 @@ async fn gone(tx: &mut Tx, job: &stored::Job) -> Result<Option<&'static str>, Pr
     Ok(None)
 }
 
-/// Whether a person asked for the job.
+/// Whether `actor` started the job.
 fn asked_for(job: &stored::Job, actor: &Actor) -> bool {
     match (&job.cause, actor.user()) {
         (Cause::Asked { author: Author::User { name } }, Some(user)) => *name == user.name,
@@ -73,11 +73,11 @@ fn asked_for(job: &stored::Job, actor: &Actor) -> bool {
 }
 
 impl Admin {
-    /// The jobs about repositories that the actor administers, and those about none that the actor
-    /// asked for, newest first.
+    /// The jobs about repositories that the actor administers, and the jobs without a repository that the actor
+    /// started, newest first.
     ///
     /// # Errors
-    /// Nobody is signed in.
+    /// The actor is not signed in.
     pub async fn jobs(
         &self,
         actor: &Actor,
@@ -92,12 +92,12 @@ impl Admin {
         Ok(page.with(redaction.jobs(items).await?))
     }
 
-    /// Waits until every change of a tag that is committed now has been evaluated, so that whoever pushes and then
-    /// lists the jobs finds the copies that the push caused. It waits for a second at most: behind a long queue, or
-    /// where no worker runs, the list is what it is.
+    /// Waits until all committed tag changes have been evaluated, so that a client that pushes and then lists the jobs
+    /// finds the copies that its push caused. Waits at most a second: behind a long queue, or if no worker runs, the
+    /// list is incomplete.
     ///
     /// # Errors
-    /// Nobody is signed in.
+    /// The actor is not signed in.
     pub async fn after_evaluations(&self, actor: &Actor) -> Result<(), Problem> {
         user(actor)?;
         let now = self.now();
@@ -114,13 +114,13 @@ impl Admin {
     /// One job.
     ///
     /// # Errors
-    /// None that is about a repository that the actor administers, and that the actor did not ask for.
+    /// The job does not exist, or it is neither about a repository that the actor administers nor was it started by the
+    /// actor.
     pub async fn job(&self, actor: &Actor, id: JobId) -> Result<Job, Problem> {
         let job = self.find_job(actor, id).await?;
         self.redaction(actor).await?.job(job).await
     }
 
-    /// The job as it is stored.
     async fn find_job(&self, actor: &Actor, id: JobId) -> Result<stored::Job, Problem> {
         user(actor)?;
         let mut conn = self.read().await?;
@@ -130,8 +130,8 @@ impl Admin {
         }
     }
 
-    /// Whether `actor` may see a job: administrators all of them, others those about repositories
-    /// that they administer and those without a repository that they asked for.
+    /// Whether `actor` may see a job. Administrators may see all jobs; other users those about repositories that they
+    /// administer, and those without a repository that they started.
     pub(crate) async fn sees_job(
         &self,
         conn: &mut Conn,
@@ -145,7 +145,7 @@ impl Admin {
         Ok(self.may_see_job(actor, job, repository.as_ref()))
     }
 
-    /// As [`Admin::sees_job`], where the repository that the job is about has been loaded, if it is there.
+    /// As [`Admin::sees_job`], for a job whose repository has been loaded; `repository` is `None` if it does not exist.
     pub(crate) fn may_see_job(
         &self,
         actor: &Actor,
@@ -161,7 +161,7 @@ impl Admin {
         }
     }
 
-    /// The parts of a job, those that the actor may see.
+    /// Those child jobs of a job that the actor may see.
     ///
     /// # Errors
     /// As [`Admin::job`].
@@ -177,7 +177,7 @@ impl Admin {
         redaction.jobs(seen).await
     }
 
-    /// The lines of a job's log behind line `after`, at most `limit` of them.
+    /// At most `limit` lines of a job's log, after line `after`.
     ///
     /// # Errors
     /// As [`Admin::job`].
@@ -194,7 +194,7 @@ impl Admin {
         redaction.shown(lines).await
     }
 
-    /// As [`Admin::job_logs`], and how many lines are behind those.
+    /// As [`Admin::job_logs`], with the number of lines that follow.
     ///
     /// # Errors
     /// As [`Admin::job`].
@@ -213,22 +213,21 @@ impl Admin {
         Ok(LogPart { lines, more })
     }
 
-    /// Stops a job: at once where it waits, within a second where it runs. The parts of a job stop
-    /// with it.
+    /// Cancels a job and its children: immediately if it is queued, within a second if it runs.
     ///
     /// # Errors
-    /// As [`Admin::job`]; it has ended already.
+    /// As [`Admin::job`]; the job has already ended.
     pub async fn cancel_job(&self, actor: &Actor, id: JobId) -> Result<Job, Problem> {
         let job = self.find_job(actor, id).await?;
         if job.status.is_final() {
-            let message = format!("the job has ended already: it is {}", job.status.as_str());
+            let message = format!("the job has already ended: it is {}", job.status.as_str());
             return Err(Problem::new(Code::JobEnded, message));
         }
         let (admin, asks, now) = (self.clone(), actor.clone(), self.now());
         let running = self.write(work!(|tx| {
             let mut stop = vec![id];
             for child in jobs::children(tx, id).await? {
-                // Another parent may wait for the same part.
+                // Another parent may wait for the same child.
                 if !child.status.is_final()
                     && admin.sees_job(tx, &asks, &child).await?
                     && !jobs::is_awaited_by_others(tx, child.id, id).await?
@@ -250,27 +249,27 @@ impl Admin {
         self.job(actor, id).await
     }
 
-    /// Does the work of a job that did not end well once more, as a new job. One that does so already is joined.
+    /// Repeats the work of a job that did not succeed, as a new job. If a retry is already queued or running, that one
+    /// is returned.
     ///
     /// # Errors
-    /// As [`Admin::job`]; it has not ended yet, it ended well, or its policy is deleted or disabled
-    /// (semantics 34).
+    /// As [`Admin::job`]; the job has not ended or was successful, or its policy is deleted or disabled (semantics 34).
     pub async fn retry_job(&self, actor: &Actor, id: JobId) -> Result<Job, Problem> {
         let job = self.find_job(actor, id).await?;
         if !job.status.is_final() || job.status == Status::Done {
             let why = match job.status {
-                Status::Done => "it ended well",
+                Status::Done => "it was successful",
                 _ => "it has not ended yet",
             };
             return Err(not_again(why));
         }
         if job.parameters.waits_for_parts() {
-            // Its work are its parts, which are those that there are now.
+            // Its work consists of its children: retry with the mirrors that exist now.
             return self.poll_all(actor).await;
         }
         let (author, now) = (author(actor), self.now());
         let retried = self.write(work!(|tx| {
-            // Before any job, as everywhere; and so that two who ask at once get one retry.
+            // Taken before any job is locked, as everywhere, and so that two concurrent requests get the same retry.
             jobs::lock_endings(tx).await?;
             if let Some(policy) = job.policy
                 && let Some(idle) = policies::idle(tx, policy).await?
@@ -278,13 +277,13 @@ impl Admin {
                 return Err(not_again(match &idle {
                     Idle::Deleted => "its policy has been deleted",
                     Idle::Disabled => "its policy is disabled; enable the policy first",
-                    Idle::Paused(_) => "its policy stopped itself; enable the policy first",
+                    Idle::Paused(_) => "its policy has stopped; enable the policy first",
                 }));
             }
             if let Some(why) = gone(tx, &job).await? {
                 return Err(not_again(why));
             }
-            // Whoever asks twice for one retry gets one.
+            // Two requests for the same retry get one job.
             let again = match jobs::open_retry(tx, job.id).await? {
                 Some(again) => again,
                 None => jobs::enqueue(tx, orders::retry(&job, author, now), now).await?,
@@ -294,11 +293,12 @@ impl Admin {
         self.redaction(actor).await?.job(retried.await?).await
     }
 
-    /// Polls every enabled pull mirror that the actor administers (semantics 19). Answers the
-    /// parent job; what polls already is joined. A few statements, however many mirrors there are.
+    /// Polls every enabled pull mirror that the actor administers (semantics 19), and returns the parent job. Polls
+    /// that are already queued or running are adopted. Takes a constant number of statements, however many mirrors
+    /// there are.
     ///
     /// # Errors
-    /// Nobody is signed in; `LIMIT_REACHED` where too many that the actor asked for have not ended.
+    /// The actor is not signed in; `LIMIT_REACHED` if too many of the actor's polls of all mirrors are unfinished.
     pub async fn poll_all(&self, actor: &Actor) -> Result<Job, Problem> {
         user(actor)?;
         let visible = self.0.access.administered(actor);

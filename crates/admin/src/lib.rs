@@ -1,6 +1,6 @@
-//! The only door for people: every use case of the site and the REST interface, each with its
-//! permission check, answering what happened or a [`Problem`] that can be shown as it is. What a
-//! permission is stands in `access`, what a job does in `engine`, how it looks in `app` and `api`.
+//! Every use case of the site and the REST interface, each with its permission check. People reach the system only
+//! through this crate. A use case returns its result or a [`Problem`] that can be shown as it is. Permissions are
+//! decided by `access`, jobs are run by `engine`, and `app` and `api` present the results.
 
 mod accounts;
 mod activity;
@@ -38,45 +38,37 @@ use longshore_metadata::{Conn, Database, Priority, Tx};
 use longshore_model::{Clock, Problem, Timestamp};
 use std::sync::Arc;
 
-/// What [`Admin`] is made of.
+/// The parts from which [`Admin`] is built.
 pub struct AdminParts {
-    /// The database.
     pub db: Database,
-    /// What the registry holds.
     pub content: Content,
-    /// Who may do what.
     pub access: Access,
-    /// Who does the work.
     pub engine: Engine,
-    /// What time it is.
     pub clock: Arc<dyn Clock>,
-    /// What can be set.
     pub settings: AdminSettings,
 }
 
-/// What can be set about the use cases.
+/// The settings of the use cases.
 #[derive(Debug, Clone)]
 pub struct AdminSettings {
-    /// Longshore's version.
     pub version: String,
-    /// Host and port of this registry as image names have it, for messages.
+    /// Host and port of this registry as they appear in image names; used in messages.
     pub host: String,
-    /// When this server started.
     pub started_at: Timestamp,
 }
 
-/// All use cases; cheap to clone. The actor is the first argument of each.
+/// All use cases; cheap to clone. The first argument of each is the actor.
 #[derive(Clone)]
 pub struct Admin(Arc<AdminParts>, Arc<events::Hub>);
 
 impl Admin {
-    /// The use cases over these parts.
+    /// Builds the use cases from their parts.
     #[must_use]
     pub fn new(parts: AdminParts) -> Self {
         Self(Arc::new(parts), Arc::default())
     }
 
-    /// Who may do what, for those who turn requests into actors.
+    /// Authentication and permissions, for code that turns requests into actors.
     #[must_use]
     pub fn access(&self) -> &Access {
         &self.0.access

@@ -1,5 +1,5 @@
-//! What push and pull mirrors have in common for people: listing, enabling, deleting, syncing now.
-//! Making and changing them is in `push_mirrors` and `pull_mirrors`.
+//! What push and pull mirrors have in common: listing, enabling, deleting and syncing them. Creating and changing them
+//! is in `push_mirrors` and `pull_mirrors`.
 
 use crate::Admin;
 use crate::guard::author;
@@ -21,7 +21,7 @@ pub(crate) fn no_such_mirror(code: Code, repository: &RepositoryName) -> Problem
     Problem::new(code, format!("{repository} has no such mirror; it may have been deleted"))
 }
 
-/// What the activity says of a change of a mirror.
+/// The activity message for a change of a mirror.
 fn describe(mirror: &stored::Mirror, changed: Changed) -> PolicyMessage {
     let (policy, remote, host, repository) = match mirror {
         Mirror::Push { mirror } => {
@@ -49,7 +49,7 @@ fn kind_of(mirror: &stored::Mirror) -> PolicyKind {
     }
 }
 
-/// The mirror as it is in the transaction that changes it, or works with it.
+/// The mirror as it is in the transaction that changes or uses it.
 async fn present(
     tx: &mut Tx,
     repository: RepositoryId,
@@ -66,11 +66,11 @@ async fn present(
 }
 
 impl Admin {
-    /// The mirrors of a repository, pull mirrors first. For those who may read it; the other
-    /// registry is named only to those who may use the remote.
+    /// The mirrors of a repository, pull mirrors first. For users who may read the repository; the other registry is
+    /// named only to users who may use the remote.
     ///
     /// # Errors
-    /// No such repository.
+    /// The repository does not exist.
     pub async fn mirrors(&self, actor: &Actor, repository: &RepositoryName) -> Result<Vec<Mirror>, Problem> {
         let repository = self.repository_for(actor, Permission::Read, repository).await?;
         let mut redaction = self.redaction(actor).await?;
@@ -89,7 +89,7 @@ impl Admin {
     /// One mirror.
     ///
     /// # Errors
-    /// No such repository or mirror.
+    /// The repository or mirror does not exist.
     pub async fn mirror(
         &self,
         actor: &Actor,
@@ -100,7 +100,7 @@ impl Admin {
         self.redaction(actor).await?.mirror(mirror).await
     }
 
-    /// The mirror as it is stored, for those who may do `action` with its repository.
+    /// The stored mirror, if the actor has the permission on its repository.
     pub(crate) async fn find_mirror(
         &self,
         actor: &Actor,
@@ -121,11 +121,11 @@ impl Admin {
         }
     }
 
-    /// Enables or suspends a mirror, and changes nothing else of it. Enabling takes the use of its remote, as
-    /// making it did. `based_on`: the version that was seen; none: whichever there is.
+    /// Enables or disables a mirror, and changes nothing else. Enabling requires permission to use its remote, as
+    /// creating the mirror did. `based_on` is the version that the caller saw; `None` means any version.
     ///
     /// # Errors
-    /// No such mirror; no right; `POLICY_CHANGED`.
+    /// The mirror does not exist; the actor lacks the permission; `POLICY_CHANGED`.
     pub async fn enable_mirror(
         &self,
         actor: &Actor,
@@ -142,7 +142,7 @@ impl Admin {
         let (author, now, name) = (author(actor), self.now(), repository.clone());
         let changed = self.write(work!(|tx| {
             let before = present(tx, here.id, &name, id).await?;
-            // The right was looked for with the remote that was seen.
+            // The permission was checked for the remote that was read before the transaction.
             let based_on =
                 based_on.or((enabled && remote_of(&before) != remote).then(|| seen.common().version));
             if let Some(based_on) = based_on {
@@ -161,7 +161,7 @@ impl Admin {
                     Mirror::Push { mirror: push_mirrors::update(tx, &before, after, change).await? }
                 }
                 Mirror::Pull { mirror: before } => {
-                    // What it missed it fetches at once.
+                    // Fetches at once what it missed while it was disabled.
                     let next_run_at = if enabled { now } else { before.next_run_at };
                     let after = PullMirror { common, next_run_at, ..before.clone() };
                     Mirror::Pull { mirror: pull_mirrors::update(tx, &before, after, change).await? }
@@ -176,11 +176,11 @@ impl Admin {
         self.redaction(actor).await?.mirror(changed).await
     }
 
-    /// Deletes a mirror; what it has copied stays, what it was still to do ends. For those who administer the
+    /// Deletes a mirror and withdraws its unfinished work; copied images are kept. For users who administer the
     /// repository.
     ///
     /// # Errors
-    /// No such mirror; no right.
+    /// The mirror does not exist; the actor lacks the permission.
     pub async fn delete_mirror(
         &self,
         actor: &Actor,
@@ -201,11 +201,11 @@ impl Admin {
         .await
     }
 
-    /// Polls a pull mirror now, or asks a push mirror about every present tag; answers the job. A
-    /// poll that waits or runs already is joined. For those who administer the repository.
+    /// Polls a pull mirror now, or evaluates a push mirror for every present tag, and returns the job. If such a job is
+    /// already queued or running, that one is returned. For users who administer the repository.
     ///
     /// # Errors
-    /// No such mirror; it is disabled; no right.
+    /// The mirror does not exist or is disabled; the actor lacks the permission.
     pub async fn sync_now(
         &self,
         actor: &Actor,
@@ -213,7 +213,7 @@ impl Admin {
         id: PolicyId,
     ) -> Result<Job, Problem> {
         let (seen, here) = self.find_mirror(actor, Permission::Administer, repository, id).await?;
-        // In words for this reader; decided below, by what it is then.
+        // Phrased for this reader; whether it applies is decided in the transaction below.
         let why = match &seen.common().stopped {
             Some(why) => self.redaction(actor).await?.sentence(why).await?,
             None => "it is disabled".to_owned(),

@@ -1,5 +1,5 @@
-//! Pausing and resuming everything, a namespace or a remote (semantics 29). Who may pause may resume and
-//! see what waits; who sees a repository whose flows stand still learns that and why.
+//! Pausing and resuming the system, a namespace or a remote (semantics 29). The permission to pause includes resuming
+//! and seeing the queue. Anyone who may read a repository can see that its policies and mirrors are paused, and why.
 
 use crate::Admin;
 use crate::accounts::no_such_account;
@@ -14,28 +14,28 @@ use std::collections::BTreeSet;
 
 fn not_paused(scope: &PauseScope) -> Problem {
     let what = match scope {
-        PauseScope::System => "the system is not paused as a whole".to_owned(),
-        PauseScope::Namespace(namespace) => format!("the namespace {namespace} is not paused by itself"),
-        PauseScope::Remote(_) => "the remote is not paused by itself".to_owned(),
+        PauseScope::System => "the system is not paused".to_owned(),
+        PauseScope::Namespace(namespace) => format!("the namespace {namespace} is not itself paused"),
+        PauseScope::Remote(_) => "the remote is not itself paused".to_owned(),
     };
     Problem::new(Code::NoSuchPause, format!("{what}, so there is nothing to resume"))
 }
 
 impl Admin {
-    /// Whether everything is paused. For everybody: it is why nothing moves.
+    /// Whether the system is paused. For everyone, because it explains why nothing happens.
     ///
     /// # Errors
-    /// The database.
+    /// The database failed.
     pub async fn system_pause(&self, _actor: &Actor) -> Result<Option<PauseView>, Problem> {
         let found = pauses::get(&mut self.read().await?, &PauseScope::System).await?;
         Ok(found.map(|pause| PauseView { pause, remote_name: None, held: None }))
     }
 
-    /// The pauses that the actor may know of: of everything, and of namespaces and remotes that the actor
-    /// administers. With what each holds for those who may resume it.
+    /// The pauses that the actor may see: that of the system, and those of namespaces and remotes that the actor
+    /// administers. Includes the number of held jobs for pauses that the actor may end.
     ///
     /// # Errors
-    /// The database.
+    /// The database failed.
     pub async fn pauses(&self, actor: &Actor) -> Result<Vec<PauseView>, Problem> {
         let mut redaction = self.redaction(actor).await?;
         let mut shown = Vec::new();
@@ -45,32 +45,32 @@ impl Admin {
                 shown.push(view(&mut redaction, pause, may).await?);
             }
         }
-        // The widest first: it is what explains most.
+        // The widest first, because it explains most.
         shown.reverse();
         Ok(shown)
     }
 
-    /// Stops all policies and mirrors within the scope, at once and in the middle of a blob too; what they
-    /// have to do waits. Answers the pause, and whether it began just now: one that is there stays.
+    /// Stops all policies and mirrors in the scope immediately, even in the middle of a blob; their work is held.
+    /// Returns the pause, and whether it is new: an existing pause is kept.
     ///
     /// # Errors
-    /// The actor does not administer it; there is no such namespace or remote.
+    /// The actor does not administer the scope; the namespace or remote does not exist.
     pub async fn pause(&self, actor: &Actor, scope: &PauseScope) -> Result<(PauseView, bool), Problem> {
         self.pausable(actor, scope).await?;
         let (author, now, of) = (author(actor), self.now(), scope.clone());
         let (pause, begun) = self
             .write(work!(|tx| Ok(pauses::begin(tx, &of, PauseReason::Asked, &author, now).await?)))
             .await?;
-        // What runs on this server ends before the answer; other servers are told.
+        // Jobs on this server stop before the response is sent; other servers are notified.
         self.0.engine.heed_pauses().await;
         let view = view(&mut self.redaction(actor).await?, pause, true).await?;
         Ok((view, begun))
     }
 
-    /// Lets policies and mirrors within the scope go on, and decides what becomes of what waits.
+    /// Resumes policies and mirrors in the scope; `queued` decides what happens to held jobs.
     ///
     /// # Errors
-    /// As [`Admin::pause`]; it is not paused.
+    /// As [`Admin::pause`]; the scope is not paused.
     pub async fn resume(
         &self,
         actor: &Actor,
@@ -86,8 +86,8 @@ impl Admin {
         .await
     }
 
-    /// What a pause holds, oldest first; none while nothing is paused. A job about a repository whose jobs
-    /// the actor may not see is there without its names.
+    /// The jobs that a pause holds, oldest first; `None` if the scope is not paused. A job that the actor may not see
+    /// is listed without its names.
     ///
     /// # Errors
     /// As [`Admin::pause`].
@@ -120,11 +120,11 @@ impl Admin {
         Ok(Some(PauseQueue { pause, held, jobs }))
     }
 
-    /// What keeps the policies and mirrors of a repository from acting, for everybody who may read it. The
-    /// pauses of remotes are for those who administer it: others do not learn which remotes it uses.
+    /// The pauses that keep the policies and mirrors of a repository from running, for anyone who may read it. Pauses
+    /// of remotes are shown only to users who administer it, so that others do not learn which remotes it uses.
     ///
     /// # Errors
-    /// There is no such repository for the actor.
+    /// The repository does not exist, or the actor may not see it.
     pub async fn repository_pauses(
         &self,
         actor: &Actor,
@@ -152,7 +152,7 @@ impl Admin {
         Ok(shown)
     }
 
-    /// Whether the actor may pause and resume this, or why not.
+    /// Checks that the actor may pause and resume the scope.
     pub(crate) async fn pausable(&self, actor: &Actor, scope: &PauseScope) -> Result<(), Problem> {
         match scope {
             PauseScope::System => administrator(actor).map(drop),
@@ -181,7 +181,7 @@ impl Admin {
     }
 }
 
-/// Those of the pauses that hold all flows of a repository, the narrower first as they come.
+/// The pauses that hold all policies and mirrors of a repository, in the given order, which is narrowest first.
 pub(crate) fn of_repository<'p>(
     pauses: &'p [Pause],
     name: &RepositoryName,
@@ -194,7 +194,7 @@ pub(crate) fn of_repository<'p>(
     })
 }
 
-/// A pause as the reader may see it; `counted` says whether with what it holds.
+/// A pause as the reader may see it; with the number of held jobs if `counted`.
 async fn view(redaction: &mut Redaction<'_>, pause: Pause, counted: bool) -> Result<PauseView, Problem> {
     let remote_name = match pause.scope {
         PauseScope::Remote(remote) if redaction.sees_remote(remote).await? => {

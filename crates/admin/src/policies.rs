@@ -1,5 +1,5 @@
-//! What policies and mirrors of all kinds have in common when a person saves them: on which version a change is
-//! based (semantics 33), and what a change changes.
+//! What saving has in common for policies and mirrors of all kinds: the version that a change is based on (semantics
+//! 33), and the list of what it changes.
 
 use crate::guard::no_such_repository;
 use longshore_metadata::{Tx, activity, jobs, repositories};
@@ -13,7 +13,7 @@ use longshore_model::{
     UserActor, Version,
 };
 
-/// What a new policy of any kind starts with.
+/// The common fields of a new policy of any kind.
 pub(crate) fn new_common(
     by: &UserActor,
     enabled: Option<bool>,
@@ -37,8 +37,8 @@ pub(crate) fn new_common(
     }
 }
 
-/// What a person's change does to what all policies have: who changed it answers for it, and what
-/// had stopped itself goes on where the person says so.
+/// The common fields after a change by a user: `by` becomes the author, and enabling clears the reason why the policy
+/// had stopped.
 pub(crate) fn changed_common(
     before: &PolicyCommon,
     by: &UserActor,
@@ -61,8 +61,8 @@ pub(crate) fn changed_common(
     }
 }
 
-/// *Save & Apply*: lets a policy be asked about all present tags. Who saves it again before that has begun gets it
-/// once; one whose rules have changed since was withdrawn by then.
+/// *Save & Apply*: evaluates a policy for all present tags. If such a job is already queued, no second one is created;
+/// one for earlier rules has been withdrawn by then.
 pub(crate) async fn apply(
     tx: &mut Tx,
     policy: PolicyId,
@@ -77,10 +77,10 @@ pub(crate) async fn apply(
     Ok(())
 }
 
-/// Refuses a change that is based on another version than the policy has.
+/// Rejects a change that is based on another version than the current one.
 ///
 /// # Errors
-/// `POLICY_CHANGED`, with who changed what.
+/// `POLICY_CHANGED`, with the last change and its author.
 pub(crate) fn check_version(
     common: &PolicyCommon,
     kind: PolicyKind,
@@ -95,7 +95,7 @@ pub(crate) fn check_version(
     }
 }
 
-/// What differs between two versions of a policy, as far as all kinds have it; and `own` of its kind, where true.
+/// The common aspects that differ between two versions of a policy, and those of `own` whose flag is set.
 pub(crate) fn difference(
     author: Author,
     before: &PolicyCommon,
@@ -115,13 +115,13 @@ pub(crate) fn difference(
 /// The repository as it is in the transaction that changes something about it.
 ///
 /// # Errors
-/// It has been deleted since it was looked up.
+/// It was deleted after it was read.
 pub(crate) async fn still_there(tx: &mut Tx, repository: &Repository) -> Result<Repository, Problem> {
     let found = repositories::get(tx, repository.id).await?;
     found.ok_or_else(|| Problem::new(Code::NoSuchRepository, no_such_repository(&repository.name)))
 }
 
-/// Notes in the activity what became of a policy.
+/// Records a change of a policy in the activity.
 pub(crate) async fn note(
     tx: &mut Tx,
     author: Author,

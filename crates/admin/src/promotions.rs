@@ -17,7 +17,7 @@ use longshore_model::{
 use longshore_oci::RepositoryName;
 use longshore_policy::{Rules, Template};
 
-/// A draft without mistakes.
+/// A valid draft.
 struct Checked {
     target: Repository,
     rules: Rules,
@@ -34,11 +34,11 @@ fn target_of(policy: &stored::PromotionPolicy) -> RepositoryRef {
 }
 
 impl Admin {
-    /// The promotion policies that lead out of a repository, or into it. For those who may read it;
-    /// what leads into it only for those who administer it.
+    /// The promotion policies whose source or target is a repository. Outgoing policies are for users who may read it,
+    /// incoming ones only for users who administer it.
     ///
     /// # Errors
-    /// No such repository; no right.
+    /// The repository does not exist; the actor lacks the permission.
     pub async fn promotions(
         &self,
         actor: &Actor,
@@ -62,10 +62,10 @@ impl Admin {
         Ok(shown)
     }
 
-    /// One promotion policy, asked for at its source or at its target.
+    /// A promotion policy of a repository, which may be its source or its target.
     ///
     /// # Errors
-    /// No such repository or policy.
+    /// The repository or policy does not exist.
     pub async fn promotion(
         &self,
         actor: &Actor,
@@ -76,8 +76,8 @@ impl Admin {
         self.redaction(actor).await?.promotion(policy).await
     }
 
-    /// The policy, for those who may do `action` with the repository at which they ask for it.
-    /// Incoming policies are for the target's administrators alone.
+    /// The policy, if the actor has the permission on the repository `name`. Incoming policies are visible only to
+    /// users who administer the target.
     async fn find_promotion(
         &self,
         actor: &Actor,
@@ -95,10 +95,10 @@ impl Admin {
         policy.map(|policy| (policy, repository)).ok_or_else(|| no_such_policy(name))
     }
 
-    /// Makes a promotion policy. The actor must administer source and target.
+    /// Creates a promotion policy. The actor must administer source and target.
     ///
     /// # Errors
-    /// `INVALID_PROMOTION_POLICY` with every field that is wrong; no right.
+    /// `INVALID_PROMOTION_POLICY` with every invalid field; the actor lacks the permission.
     pub async fn create_promotion(
         &self,
         actor: &Actor,
@@ -132,11 +132,11 @@ impl Admin {
         self.redaction(actor).await?.promotion(made).await
     }
 
-    /// Changes a promotion policy from the version `based_on`, which was checked as a whole. The actor must
-    /// administer source and target, the new one and the old one.
+    /// Changes a promotion policy. `based_on` is the version that the caller saw; the whole draft is checked. The actor
+    /// must administer the source and both the old and the new target.
     ///
     /// # Errors
-    /// As [`Admin::create_promotion`]; no such policy; `POLICY_CHANGED` where it has another version by now.
+    /// As [`Admin::create_promotion`]; the policy does not exist; `POLICY_CHANGED` if it has another version.
     pub async fn change_promotion(
         &self,
         actor: &Actor,
@@ -183,12 +183,12 @@ impl Admin {
         self.redaction(actor).await?.promotion(changed).await
     }
 
-    /// Enables or suspends a promotion policy, and changes nothing else of it. Who administers the target may
-    /// suspend it; enabling needs the right on both ends, as making it did. `based_on`: the version that was seen;
-    /// none: whichever there is.
+    /// Enables or disables a promotion policy, and changes nothing else. Users who administer the target may disable
+    /// it; enabling requires permission on both ends, as creating it did. `based_on` is the version that the caller
+    /// saw; `None` means any version.
     ///
     /// # Errors
-    /// No such policy; no right; `POLICY_CHANGED`.
+    /// The policy does not exist; the actor lacks the permission; `POLICY_CHANGED`.
     pub async fn enable_promotion(
         &self,
         actor: &Actor,
@@ -205,7 +205,7 @@ impl Admin {
         let (author, now, name) = (author(actor), self.now(), repository.clone());
         let changed = self.write(work!(|tx| {
             let before = present(tx, &name, id).await?;
-            // The right was looked for at the target that was seen.
+            // The permission was checked for the target that was read before the transaction.
             let moved = before.target != seen.target;
             if let Some(based_on) = based_on.or(moved.then_some(seen.common.version)) {
                 check_version(&before.common, PolicyKind::Promotion, based_on)?;
@@ -227,10 +227,10 @@ impl Admin {
         self.redaction(actor).await?.promotion(changed).await
     }
 
-    /// Deletes a promotion policy. For those who administer its source or its target.
+    /// Deletes a promotion policy. For users who administer its source or its target.
     ///
     /// # Errors
-    /// No such policy; no right.
+    /// The policy does not exist; the actor lacks the permission.
     pub async fn delete_promotion(
         &self,
         actor: &Actor,
@@ -252,11 +252,10 @@ impl Admin {
         .await
     }
 
-    /// What the preview of a policy is computed from, in the browser. For those who may read the
-    /// repository.
+    /// The facts from which the browser computes the preview of a policy. For users who may read the repository.
     ///
     /// # Errors
-    /// No such repository.
+    /// The repository does not exist.
     pub async fn preview_tags(
         &self,
         actor: &Actor,
@@ -276,8 +275,8 @@ impl Admin {
             Problem::new(
                 Code::NotAuthorized,
                 format!(
-                    "changing a promotion policy takes the right on both ends, and you do not administer its \
-                     {which}; you may suspend or delete it"
+                    "changing a promotion policy requires permission on both ends, and you do not administer its \
+                     {which}; you may disable or delete it"
                 ),
             )
         })
@@ -308,7 +307,7 @@ impl Admin {
                 fields.refuse(
                     "targetRepository",
                     format!(
-                        "a policy from {} into itself has to rename its tags, or each would be promoted onto \
+                        "a policy from {} to itself must rename tags, or each would be promoted onto \
                          itself; choose another target or change the tag template",
                         source.name
                     ),
@@ -330,7 +329,7 @@ async fn present(
     promotions::get_for_change(tx, id).await?.ok_or_else(|| no_such_policy(name))
 }
 
-/// Whether the target still takes promotions in the transaction that leads them there.
+/// Checks in the transaction that the target still accepts promotions.
 async fn still_open(tx: &mut Tx, target: &Repository) -> Result<(), Problem> {
     match closed(&still_there(tx, target).await?) {
         Some(objection) => Err(Problem::field(Code::InvalidPromotionPolicy, "targetRepository", objection)),
@@ -338,7 +337,7 @@ async fn still_open(tx: &mut Tx, target: &Repository) -> Result<(), Problem> {
     }
 }
 
-/// What follows when a promotion policy was saved.
+/// Records that a promotion policy was saved, and applies it on request.
 async fn saved(
     tx: &mut Tx,
     author: Author,
@@ -355,16 +354,16 @@ async fn saved(
     Ok(())
 }
 
-/// Why a repository takes no promotions (semantics 18).
+/// Why a repository accepts no promotions (semantics 18); `None` if it does.
 pub(crate) fn closed(target: &Repository) -> Option<String> {
     let name = &target.name;
     match target.state {
         RepositoryState::Normal => None,
         RepositoryState::ReadOnly => Some(format!(
-            "{name} is read-only and takes no promotions; change its state or choose another one"
+            "{name} is read-only and accepts no promotions; change its state or choose another one"
         )),
         RepositoryState::Mirror => Some(format!(
-            "{name} is a mirror that only its own pull mirrors write to; change its state or choose another one"
+            "{name} is a mirror, which only its own pull mirrors can write to; change its state or choose another one"
         )),
     }
 }

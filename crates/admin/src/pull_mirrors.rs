@@ -1,5 +1,5 @@
-//! Making and changing pull mirrors. Both prove first that the registry can be used as it was
-//! filled in (semantics 27), and decide whether present tags are taken (semantics 3).
+//! Creating and changing pull mirrors. Both first check that the registry can be used with the given settings
+//! (semantics 27), and decide whether existing remote tags are mirrored (semantics 3).
 
 use crate::Admin;
 use crate::connection::{Connection, keep};
@@ -23,7 +23,7 @@ use longshore_model::{
 };
 use longshore_oci::{RemoteName, RepositoryName};
 
-/// A draft without mistakes.
+/// A valid draft.
 struct Checked {
     connection: Connection,
     remote_repository: RemoteName,
@@ -31,12 +31,12 @@ struct Checked {
 }
 
 impl Admin {
-    /// Makes a pull mirror. The actor must administer the repository and may use the remote. With
-    /// `draft.exclusive` the repository becomes one that only its mirrors write to.
+    /// Creates a pull mirror. The actor must administer the repository and be allowed to use the remote. With
+    /// `draft.exclusive`, only the mirrors of the repository can write to it.
     ///
     /// # Errors
-    /// `INVALID_POLL_MIRRORING_POLICY` with every field that is wrong;
-    /// `REMOTE_REGISTRY_INVALID_PERMISSIONS` with what Connect found; no right.
+    /// `INVALID_POLL_MIRRORING_POLICY` with every invalid field; `REMOTE_REGISTRY_INVALID_PERMISSIONS` with the
+    /// findings of Connect; the actor lacks the permission.
     pub async fn create_pull_mirror(
         &self,
         actor: &Actor,
@@ -76,14 +76,15 @@ impl Admin {
         self.redaction(actor).await?.pull_mirror(made.await?).await
     }
 
-    /// Changes a pull mirror from the version `based_on`, with which everything was checked and, where that was
-    /// needed, proved. *Save & Apply* takes present tags too. *Save* takes what comes from now on: another registry
-    /// or repository is listed anew for that, new patterns only for the tags that they alone match (semantics 35).
+    /// Changes a pull mirror. `based_on` is the version that the caller saw; the whole draft is checked, and Connect is
+    /// repeated if the connection or the remote repository changes. *Save & Apply* mirrors existing tags too. *Save*
+    /// mirrors only tags that change from now on: for another registry or repository its tags are listed again, and new
+    /// patterns ignore the existing tags that only they match (semantics 35).
     ///
     /// # Errors
-    /// As [`Admin::create_pull_mirror`]; no such mirror; `SECRET_NEEDED` where the stored password
-    /// may not be used with what was changed; `POLICY_CHANGED` where it has another version by now,
-    /// `REMOTE_CHANGED` where its remote has.
+    /// As [`Admin::create_pull_mirror`]; the mirror does not exist; `SECRET_NEEDED` if the stored password may not be
+    /// used with the changed settings; `POLICY_CHANGED` or `REMOTE_CHANGED` if the mirror or its remote has another
+    /// version.
     pub async fn change_pull_mirror(
         &self,
         actor: &Actor,
@@ -105,8 +106,8 @@ impl Admin {
         let change = self.change_of_place(connection, seen.remote).await?;
         let same_repository = checked.remote_repository == seen.remote_repository;
         let proof = match change.is_none() && same_repository {
-            // What was proved when it was saved is not proved again: a registry that is down for a
-            // moment shall not keep anybody from changing an interval.
+            // Settings that were checked before are not checked again: a registry that is briefly down must not keep
+            // anyone from changing an interval.
             true => None,
             false => Some(self.prove(connection, &checked.remote_repository, Direction::Pull).await?),
         };
@@ -174,7 +175,7 @@ impl Admin {
             fields.refuse(
                 "exclusive",
                 format!(
-                    "{} is read-only, so nothing can be brought in; make it a mirror or change its state",
+                    "{} is read-only, so nothing can be mirrored into it; make it a mirror or change its state",
                     repository.name
                 ),
             );
@@ -186,7 +187,7 @@ impl Admin {
     }
 }
 
-/// *Save* waits for the remote's listing, *Save & Apply* takes everything (semantics 3).
+/// *Save* ignores the tags that exist at the remote, *Save & Apply* mirrors them (semantics 3).
 fn baseline(save: Save) -> Baseline {
     match save {
         Save::Future => Baseline::Pending,
@@ -194,8 +195,8 @@ fn baseline(save: Save) -> Baseline {
     }
 }
 
-/// What becomes of the baseline of a mirror that is changed (semantics 35): the state, and the patterns whose tags
-/// need no record any more while that is pending.
+/// The baseline of a changed mirror (semantics 35), and, while it is pending, the earlier patterns, whose tags need no
+/// record.
 fn baseline_after(
     before: &stored::PullMirror,
     save: Save,
@@ -207,14 +208,14 @@ fn baseline_after(
         (Save::Future, false) => (Baseline::Pending, None),
         (Save::Future, true) if !other_patterns => (before.baseline, before.known_patterns.clone()),
         (Save::Future, true) => match before.baseline {
-            // Not recorded yet: what the patterns had meanwhile been changed from was never decided about.
+            // The baseline is not recorded yet, so no tags were decided on under the patterns that were set meanwhile.
             Baseline::Pending => (Baseline::Pending, before.known_patterns.clone()),
             Baseline::None | Baseline::Complete => (Baseline::Pending, Some(before.patterns.clone())),
         },
     }
 }
 
-/// Whether only the repository's mirrors write to it, where the form said so (semantics 18).
+/// Sets whether only mirrors write to the repository, if the form says so (semantics 18).
 async fn set_state(
     tx: &mut Tx,
     repository: &Repository,
@@ -234,8 +235,7 @@ async fn set_state(
     Ok(())
 }
 
-/// What follows when a pull mirror was saved: it runs once now, to learn the remote's tags or to
-/// bring them in.
+/// Records that a pull mirror was saved, and polls it once to record or mirror the remote's tags.
 async fn saved(
     tx: &mut Tx,
     author: Author,
@@ -248,7 +248,7 @@ async fn saved(
     let place = PlaceRef::new(remote, mirror.remote_repository.clone());
     let detail = PolicyMessage::PullMirror { place, patterns: mirror.patterns.clone() };
     note(tx, author.clone(), kind, mirror.repository, id, detail, now).await?;
-    // One that is still in the queue goes by settings that did not change.
+    // A poll that is still queued is reused: it survives only if the settings did not change.
     let active = jobs::active_for_policy(tx, id, JobAction::PollMirror).await?;
     if mirror.common.enabled && mirror.common.stopped.is_none() && active.is_none() {
         jobs::enqueue(tx, orders::poll(mirror, Cause::Asked { author }, None, now), now).await?;

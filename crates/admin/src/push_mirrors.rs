@@ -1,5 +1,5 @@
-//! Making and changing push mirrors. Both prove first that the registry can be used as it was
-//! filled in (semantics 27).
+//! Creating and changing push mirrors. Both first check that the registry can be used with the given settings
+//! (semantics 27).
 
 use crate::Admin;
 use crate::connection::{Connection, keep};
@@ -20,7 +20,7 @@ use longshore_model::{
 use longshore_oci::{RemoteName, RepositoryName};
 use longshore_policy::{Rules, Template};
 
-/// A draft without mistakes.
+/// A valid draft.
 struct Checked {
     connection: Connection,
     remote_repository: RemoteName,
@@ -29,11 +29,11 @@ struct Checked {
 }
 
 impl Admin {
-    /// Makes a push mirror. The actor must administer the repository and may use the remote.
+    /// Creates a push mirror. The actor must administer the repository and be allowed to use the remote.
     ///
     /// # Errors
-    /// `INVALID_PUSH_MIRRORING_POLICY` with every field that is wrong;
-    /// `REMOTE_REGISTRY_INVALID_PERMISSIONS` with what Connect found; no right.
+    /// `INVALID_PUSH_MIRRORING_POLICY` with every invalid field; `REMOTE_REGISTRY_INVALID_PERMISSIONS` with the
+    /// findings of Connect; the actor lacks the permission.
     pub async fn create_push_mirror(
         &self,
         actor: &Actor,
@@ -71,13 +71,13 @@ impl Admin {
         self.redaction(actor).await?.push_mirror(made.await?).await
     }
 
-    /// Changes a push mirror from the version `based_on`, with which everything was checked and, where that was
-    /// needed, proved.
+    /// Changes a push mirror. `based_on` is the version that the caller saw; the whole draft is checked, and Connect is
+    /// repeated if the connection or the remote repository changes.
     ///
     /// # Errors
-    /// As [`Admin::create_push_mirror`]; no such mirror; `SECRET_NEEDED` where the stored password
-    /// may not be used with what was changed; `POLICY_CHANGED` where it has another version by now,
-    /// `REMOTE_CHANGED` where its remote has.
+    /// As [`Admin::create_push_mirror`]; the mirror does not exist; `SECRET_NEEDED` if the stored password may not be
+    /// used with the changed settings; `POLICY_CHANGED` or `REMOTE_CHANGED` if the mirror or its remote has another
+    /// version.
     pub async fn change_push_mirror(
         &self,
         actor: &Actor,
@@ -99,8 +99,8 @@ impl Admin {
         let change = self.change_of_place(connection, seen.remote).await?;
         let same_repository = checked.remote_repository == seen.remote_repository;
         let proof = match change.is_none() && same_repository {
-            // What was proved when it was saved is not proved again: a registry that is down for a
-            // moment shall not keep anybody from changing a rule.
+            // Settings that were checked before are not checked again: a registry that is briefly down must not keep
+            // anyone from changing a rule.
             true => None,
             false => Some(self.prove(connection, &checked.remote_repository, Direction::Push).await?),
         };
@@ -119,9 +119,9 @@ impl Admin {
                 (!same_repository, Aspect::RemoteRepository),
                 (rules != before.rules, Aspect::Rules),
                 (template != before.template, Aspect::Template),
-                // Images that are there already lack these layers.
+                // Images that were pushed before lack these layers.
                 (draft.foreign_layers != before.foreign_layers, Aspect::ForeignLayers),
-                // These change how it acts, not on what: nothing is sent again because of them.
+                // These change how the mirror works, not which tags it pushes, so nothing is pushed again.
                 (change == Some(Aspect::Credentials), Aspect::Credentials),
                 (draft.overwrite != before.overwrite, Aspect::Overwrite),
             ];
@@ -167,7 +167,7 @@ impl Admin {
     }
 }
 
-/// What follows when a push mirror was saved.
+/// Records that a push mirror was saved, and applies it on request.
 async fn saved(
     tx: &mut Tx,
     author: Author,

@@ -1,5 +1,5 @@
-//! Saved connections to other registries (semantics 15): they belong to a namespace, or to the
-//! system, and nobody but its administrators sees, tests, edits or uses them.
+//! Saved connections to other registries (semantics 15). A remote belongs to a namespace or to the system; only
+//! administrators of its owner may see, test, edit or use it.
 
 use crate::Admin;
 use crate::connection::{Connection, check_remote_version, failed, present, same_place, to_remote};
@@ -22,17 +22,17 @@ use longshore_remote::{self as remote, Authorities, Budget};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How many tags are asked for at once.
+/// The page size when listing tags.
 const PAGE_SIZE: u32 = 1000;
-/// How much of a list of tags is read for a preview, which anybody may ask for as often as they like.
+/// Limits on the listing for a preview, which any user may request as often as they like.
 const SAMPLE_TIME: Duration = Duration::from_secs(30);
 const SAMPLE: Budget = Budget { bytes: 512 * 1024, entries: 5_000, pages: 8 };
 
 impl Admin {
-    /// The remotes that the actor may use, by name.
+    /// The remotes that the actor may use, ordered by name.
     ///
     /// # Errors
-    /// Nobody is signed in.
+    /// The actor is not signed in.
     pub async fn remotes(
         &self,
         actor: &Actor,
@@ -47,19 +47,18 @@ impl Admin {
         Ok(remotes::list(&mut self.read().await?, &owners, search, page).await?)
     }
 
-    /// One remote.
     ///
     /// # Errors
-    /// There is none that the actor may use.
+    /// The remote does not exist, or the actor may not use it.
     pub async fn remote(&self, actor: &Actor, id: RemoteId) -> Result<Remote, Problem> {
         self.remote_for(&mut self.read().await?, actor, id).await
     }
 
-    /// Saves a connection without trying it. Without an owner it belongs to the actor, or to the
-    /// system where the actor is an administrator.
+    /// Saves a connection without testing it. If no owner is given, it belongs to the actor, or to the system if the
+    /// actor is an administrator.
     ///
     /// # Errors
-    /// Settings that cannot be, or a namespace in which the actor may not act.
+    /// Invalid settings, or a namespace in which the actor may not act.
     pub async fn create_remote(&self, actor: &Actor, draft: RemoteDraft) -> Result<Remote, Problem> {
         let connection = self.new_remote(actor, &draft).await?;
         let (author, now) = (author(actor), self.now());
@@ -72,8 +71,8 @@ impl Admin {
         .await
     }
 
-    /// Puts stored certificate authorities down as they are stored now: their certificates alone. Earlier
-    /// versions kept the text as it was typed, with whatever stood beside them. How many changed.
+    /// Reduces stored certificate authorities to the certificates alone. Earlier versions stored the text as it was
+    /// entered, including anything beside the certificates. Returns the number of remotes that changed.
     ///
     /// # Errors
     /// The database failed.
@@ -83,7 +82,7 @@ impl Admin {
         for (remote, from) in stored {
             let to = match Authorities::stored(&from) {
                 Ok(kept) => Some(kept.to_pem()),
-                // It never connected with these.
+                // No connection with these can have succeeded.
                 Err(error) => {
                     tracing::warn!(%remote, %error, "the certificate authorities of a remote are dropped");
                     None
@@ -103,13 +102,13 @@ impl Admin {
         Ok(changed)
     }
 
-    /// Changes a remote from the version `based_on`, for all the mirrors that use it. A secret that was not typed
-    /// again is kept, unless scheme, host, port, proxy, CA or verification change. Mirrors that it leads to another
-    /// registry start over there, as if that had been saved with each of them (semantics 35).
+    /// Changes a remote for all mirrors that use it. `based_on` is the version that the caller saw. The stored secret
+    /// is kept if none is entered, unless scheme, host, port, proxy, CA or verification change. If the address changes,
+    /// its mirrors start over there, as if each of them had been saved with it (semantics 35).
     ///
     /// # Errors
-    /// `SECRET_NEEDED` in that case; settings that cannot be; no such remote; `REMOTE_CHANGED` where it has another
-    /// version by now.
+    /// `SECRET_NEEDED` in that case; invalid settings; the remote does not exist; `REMOTE_CHANGED` if it has another
+    /// version.
     pub async fn change_remote(
         &self,
         actor: &Actor,
@@ -133,7 +132,7 @@ impl Admin {
                 last_error: before.last_error.clone(),
                 used_by: before.used_by,
                 back_off: None,
-                // A realm was pinned for the old place and the old secret.
+                // A realm is pinned for one address and one secret.
                 realm: before.realm.clone().filter(|_| stays && !edited.has_new_secret()),
                 ..to_remote(&edited, id, now)
             };
@@ -157,12 +156,12 @@ impl Admin {
     /// Deletes a remote that no mirror uses.
     ///
     /// # Errors
-    /// Mirrors use it; no such remote.
+    /// Mirrors use it; the remote does not exist.
     pub async fn delete_remote(&self, actor: &Actor, id: RemoteId) -> Result<(), Problem> {
         let remote = self.remote(actor, id).await?;
         let (author, now) = (author(actor), self.now());
         self.write(work!(|tx| {
-            // What a pause still holds of it runs into its absence, instead of waiting for ever.
+            // Jobs that a pause of the remote holds are released and then fail, instead of waiting for ever.
             pauses::end(tx, &PauseScope::Remote(id), Queued::Run, &author, now).await?;
             let used_by = remotes::get(tx, id).await?.map_or(0, |remote| remote.used_by);
             if used_by > 0 {
@@ -181,27 +180,27 @@ impl Admin {
         .await
     }
 
-    /// Tries a saved remote as it is, without a repository: whether the registry answers and
-    /// accepts the credentials. The finding is kept with the remote.
+    /// Tests a saved remote without a repository: whether the registry responds and accepts the credentials. The result
+    /// is recorded with the remote.
     ///
     /// # Errors
-    /// No such remote.
+    /// The remote does not exist.
     pub async fn test_remote(&self, actor: &Actor, id: RemoteId) -> Result<ConnectReport, Problem> {
         let connection = self.saved(actor, id).await?;
         let mut report = self.try_out(&connection, &probe_repository(), Direction::Pull).await;
-        // Which repository shall be used is not known here: what is said of it does not count.
+        // The repository is not known here, so checks of it do not count.
         report.checks.retain(|check| {
             !matches!(check.kind, CheckKind::Repository | CheckKind::Read | CheckKind::Write)
         });
         let error = report.failure().map(|check| check.message.clone());
         report.usable = error.is_none();
-        // The first realm that was seen with these credentials is the one they may go to (semantics 15).
+        // The first realm that was seen with these credentials is the only one that they are sent to (semantics 15).
         let asked = connection.saved.map(|remote| remote.version);
         let realm = report.realm.clone().filter(|_| report.usable);
         let now = self.now();
         self.write(work!(|tx| {
             let present = present(tx, id).await?;
-            // What was found belongs to the settings that were tried.
+            // The result applies only to the settings that were tested.
             if asked != Some(present.version) {
                 return Ok(());
             }
@@ -217,12 +216,12 @@ impl Admin {
         Ok(report)
     }
 
-    /// Connect: tries exactly the settings of a form. `repository` is the local repository whose
-    /// mirror is being set up, which the actor must administer; none for everybody who is signed in.
+    /// Connect: tests exactly the settings of a form. `repository` is the local repository whose mirror is being set
+    /// up, which the actor must administer; `None` for a test without a mirror, open to every signed-in user.
     ///
     /// # Errors
-    /// Settings that cannot be, or a stored secret that may not be used with them. What the
-    /// registry answers is no error but the report.
+    /// Invalid settings, or a stored secret that may not be used with them. Failures at the registry are no error; they
+    /// are in the report.
     pub async fn connect(
         &self,
         actor: &Actor,
@@ -241,7 +240,7 @@ impl Admin {
     /// The tags of a repository at another registry, for the preview of a pull mirror.
     ///
     /// # Errors
-    /// As [`Admin::connect`]; the registry does not list them.
+    /// As [`Admin::connect`]; the registry cannot list them.
     pub async fn remote_tags(
         &self,
         actor: &Actor,
@@ -287,13 +286,13 @@ impl Admin {
             (None, None) => Err(Problem::field(
                 Code::InvalidRemote,
                 "remoteHost",
-                "choose a saved remote or type the address of a registry",
+                "choose a saved remote or enter the address of a registry",
             )),
         }
     }
 }
 
-/// What differs between two versions of a remote.
+/// The aspects that differ between two versions of a remote.
 fn difference(before: &Remote, after: &Remote, secret: &SecretChange) -> Vec<Aspect> {
     let transport = |remote: &Remote| (remote.ca_pem.clone(), remote.skip_tls_verify, remote.proxy.clone());
     let other_secret = match secret {
@@ -313,12 +312,12 @@ fn difference(before: &Remote, after: &Remote, secret: &SecretChange) -> Vec<Asp
     .collect()
 }
 
-/// A name that is legal everywhere and need not exist.
+/// A name that is valid everywhere and need not exist.
 fn probe_repository() -> longshore_oci::RemoteName {
     "library/longshore-probe".parse().expect("a constant name")
 }
 
-/// A remote by what its owners call it.
+/// A reference to a remote, under the name that its owners gave it.
 fn reference(remote: &Remote) -> RemoteRef {
     RemoteRef::new(remote.id, remote.name.clone())
 }

@@ -1,4 +1,4 @@
-//! Repositories: listing, making, changing and deleting them.
+//! Listing, creating, changing and deleting repositories.
 
 use crate::Admin;
 use crate::guard::{author, content_problem, no_such_repository, user};
@@ -16,14 +16,14 @@ use longshore_model::{
 };
 use longshore_oci::{Namespace, RepositoryName};
 
-/// The longest short description, in characters.
+/// The maximum length of a short description, in characters.
 const MAX_SHORT: usize = 255;
-/// The longest description, in characters.
+/// The maximum length of a description, in characters.
 const MAX_LONG: usize = 64 * 1024;
 
 impl Admin {
-    /// The repositories that the actor may read, by name; with `filter.writable` those that the
-    /// actor may push to now.
+    /// The repositories that the actor may read, ordered by name. With `filter.writable`, only those that the actor can
+    /// push to now.
     ///
     /// # Errors
     /// The database failed.
@@ -56,10 +56,10 @@ impl Admin {
         summary
     }
 
-    /// One repository, with what lists show beside it.
+    /// One repository, with the details that lists show.
     ///
     /// # Errors
-    /// There is none of that name that the actor may read.
+    /// The repository does not exist, or the actor may not read it.
     pub async fn repository(
         &self,
         actor: &Actor,
@@ -73,10 +73,10 @@ impl Admin {
         Ok(self.seen_by(actor, &pauses, summary.ok_or_else(gone)?))
     }
 
-    /// Makes a repository in a namespace in which the actor may act.
+    /// Creates a repository in a namespace in which the actor may act.
     ///
     /// # Errors
-    /// A name that is none, is taken, or lies in somebody else's namespace or in none.
+    /// The name is invalid or taken, or the namespace does not exist or belongs to someone else.
     pub async fn create_repository(&self, actor: &Actor, new: NewRepository) -> Result<Repository, Problem> {
         user(actor)?;
         let mut fields = Fields::default();
@@ -101,11 +101,11 @@ impl Admin {
         })
     }
 
-    /// Changes a repository's settings; what the change does not say stays. For those who administer it.
+    /// Changes a repository's settings; settings that the change omits are kept. For users who administer it.
     ///
     /// # Errors
-    /// No right; a description that is too long; `REPOSITORY_CHANGED` where the settings have another version than
-    /// the change is based on.
+    /// The actor lacks the permission; a description is too long; `REPOSITORY_CHANGED` if the settings have another
+    /// version than the change is based on.
     pub async fn change_repository(
         &self,
         actor: &Actor,
@@ -140,11 +140,11 @@ impl Admin {
         .await
     }
 
-    /// Deletes a repository with its tags. For a while it can be brought back: until then its policies
-    /// rest and its name stays reserved (semantics 23). For those who administer it.
+    /// Deletes a repository and its tags. It can be restored for a while; until then its policies are suspended and its
+    /// name stays reserved (semantics 23). For users who administer it.
     ///
     /// # Errors
-    /// No right.
+    /// The actor lacks the permission.
     pub async fn delete_repository(&self, actor: &Actor, name: &RepositoryName) -> Result<(), Problem> {
         let repository = self.repository_for(actor, Permission::Administer, name).await?;
         let deleted = self.0.content.delete_repository(&repository, &author(actor)).await;
@@ -157,7 +157,7 @@ fn check_descriptions(fields: &mut Fields, short: Option<&str>, long: Option<&st
     fields.text("longDescription", long.unwrap_or_default(), MAX_LONG);
 }
 
-/// What differs between two versions of the settings.
+/// The aspects that differ between two versions of the settings.
 fn difference(before: &Repository, after: &Repository) -> Vec<Aspect> {
     let descriptions = |of: &Repository| (of.short_description.clone(), of.long_description.clone());
     [
@@ -171,7 +171,7 @@ fn difference(before: &Repository, after: &Repository) -> Vec<Aspect> {
     .collect()
 }
 
-/// What a change changes, for the activity page.
+/// The activity message for a change of the settings.
 fn describe(before: &Repository, change: &RepositoryChange) -> ActivityMessage {
     let visibility = change.visibility.filter(|new| *new != before.visibility);
     let state = change.state.filter(|new| *new != before.state);

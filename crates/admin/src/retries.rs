@@ -1,4 +1,4 @@
-//! Retrying everything that failed, after an outage or a mistake that has been mended.
+//! Retrying all failed jobs, for example after an outage.
 
 use crate::Admin;
 use crate::guard::{author, user};
@@ -6,20 +6,19 @@ use longshore_metadata::jobs;
 use longshore_model::job::{JobFilter, RetriedJobs, Status};
 use longshore_model::{Actor, Cursor, JobId, PageRequest, Problem};
 
-/// The most jobs that one call retries; each is a transaction of its own.
+/// The maximum number of jobs that one call retries, each in its own transaction.
 const MOST: u32 = 100;
-/// The most pages of failed jobs that one call looks at.
+/// The maximum number of pages of failed jobs that one call examines.
 const PAGES: usize = 20;
-/// How many jobs are on each of them.
 const PAGE_SIZE: u32 = 100;
 
 impl Admin {
-    /// Retries the newest failed jobs of a filter that nobody has retried yet, each as [`Admin::retry_job`] does, until
-    /// 100 are under way. Jobs that cannot be retried are passed over. Of several polls of a mirror only the last one is
-    /// retried, since it does the work of all. Looks at 2,000 failed jobs at most.
+    /// Retries up to 100 failed jobs that match a filter and have not been retried yet, newest first, each as
+    /// [`Admin::retry_job`] does. Jobs that cannot be retried are skipped. Of several polls of a mirror only the last
+    /// is retried, since it does the work of all. Examines at most 2,000 failed jobs.
     ///
     /// # Errors
-    /// Nobody is signed in.
+    /// The actor is not signed in.
     pub async fn retry_failed(&self, actor: &Actor, filter: JobFilter) -> Result<RetriedJobs, Problem> {
         user(actor)?;
         let filter = JobFilter { status: Some(Status::Errored), ..filter };
@@ -34,7 +33,7 @@ impl Admin {
                 match self.retry_job(actor, id).await {
                     Ok(_) => outcome.retried += 1,
                     Err(problem) if problem.code.status() < 500 => outcome.left += 1,
-                    // What is under way is told all the same.
+                    // Retries that were started before the error are still reported.
                     Err(_) if outcome.retried > 0 => return Ok(RetriedJobs { more: true, ..outcome }),
                     Err(problem) => return Err(problem),
                 }
@@ -47,7 +46,7 @@ impl Admin {
         Ok(RetriedJobs { more: true, ..outcome })
     }
 
-    /// A page of the failed jobs that are left to be retried, newest first, and where the next one starts.
+    /// One page of failed jobs that have not been retried, newest first, and the start of the next page.
     async fn failed_jobs(
         &self,
         actor: &Actor,

@@ -6,7 +6,7 @@ use longshore_model::{Code, Problem};
 use secrecy::SecretString;
 use std::net::IpAddr;
 
-/// How a failed authentication reads; the same everywhere a password is asked for.
+/// The problem for a failed authentication, the same wherever a password is checked.
 #[must_use]
 pub fn auth_problem(error: AuthError) -> Problem {
     match error {
@@ -19,10 +19,10 @@ pub fn auth_problem(error: AuthError) -> Problem {
 }
 
 impl Admin {
-    /// Begins a session. `peer` is the address that a wrong guess is counted against.
+    /// Creates a session. A wrong password is counted against `peer`.
     ///
     /// # Errors
-    /// Wrong credentials, or too many wrong guesses.
+    /// Wrong credentials, or too many attempts.
     pub async fn sign_in(
         &self,
         user: &str,
@@ -32,7 +32,7 @@ impl Admin {
         self.0.access.sign_in(user, &password, peer).await.map_err(auth_problem)
     }
 
-    /// Ends a session; one that has ended already is no error.
+    /// Ends a session. A session that has already ended is no error.
     ///
     /// # Errors
     /// The database failed.

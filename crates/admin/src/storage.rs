@@ -1,4 +1,4 @@
-//! What namespaces hold, and how much they may.
+//! Storage used by namespaces, and their quotas.
 
 use crate::Admin;
 use crate::accounts::no_such_account;
@@ -11,10 +11,10 @@ use longshore_model::{Actor, Code, Problem, check_size};
 use longshore_oci::Namespace;
 
 impl Admin {
-    /// What the repositories of a namespace hold together, and its quota. For those who may act in it.
+    /// The storage that the repositories of a namespace use together, and its quota. For users who may act in it.
     ///
     /// # Errors
-    /// There is no such namespace; no right.
+    /// The namespace does not exist; the actor lacks the permission.
     pub async fn namespace_storage(
         &self,
         actor: &Actor,
@@ -28,11 +28,11 @@ impl Admin {
         Ok(storage::of_namespace(&mut conn, namespace).await?)
     }
 
-    /// Sets how many bytes the repositories of a namespace may hold together; none: any number. What they
-    /// hold already stays. For administrators.
+    /// Sets the maximum number of bytes that the repositories of a namespace may use together; `None` means unlimited.
+    /// Existing data is kept. Only for administrators.
     ///
     /// # Errors
-    /// The actor is none; there is no such namespace; no number of bytes is so large.
+    /// The actor is not an administrator; the namespace does not exist; the quota is too large.
     pub async fn set_quota(
         &self,
         actor: &Actor,

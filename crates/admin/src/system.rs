@@ -1,4 +1,4 @@
-//! What administrators see of the server as a whole.
+//! The server as a whole, for administrators: its state, garbage collection, and verification of storage.
 
 use crate::Admin;
 use crate::guard::{administrator, author};
@@ -10,10 +10,10 @@ use longshore_model::view::{GarbageRules, SystemInfo};
 use longshore_model::{Actor, Problem};
 
 impl Admin {
-    /// Version, database, sizes, queues. For administrators.
+    /// Version, database, sizes and queues. Only for administrators.
     ///
     /// # Errors
-    /// The actor is none.
+    /// The actor is not an administrator.
     pub async fn system(&self, actor: &Actor) -> Result<SystemInfo, Problem> {
         administrator(actor)?;
         let totals = totals::all(&mut self.read().await?).await?;
@@ -37,11 +37,11 @@ impl Admin {
         })
     }
 
-    /// Removes what nothing needs any more (semantics 23), as a job; a dry run only tells what would go.
-    /// For administrators.
+    /// Starts garbage collection (semantics 23) as a job. A dry run only reports what would be removed. Only for
+    /// administrators.
     ///
     /// # Errors
-    /// The actor is none.
+    /// The actor is not an administrator.
     pub async fn collect_garbage(&self, actor: &Actor, dry_run: bool) -> Result<Job, Problem> {
         administrator(actor)?;
         let (now, cause) = (self.now(), Cause::Asked { author: author(actor) });
@@ -52,11 +52,11 @@ impl Admin {
         self.redaction(actor).await?.job(job.await?).await
     }
 
-    /// Reads and verifies everything that is stored, as a job; what is damaged is fetched again where a
-    /// mirror can supply it. For administrators.
+    /// Starts a job that reads and verifies everything in storage, and fetches damaged content again if a mirror can
+    /// supply it. Only for administrators.
     ///
     /// # Errors
-    /// The actor is none.
+    /// The actor is not an administrator.
     pub async fn scrub(&self, actor: &Actor) -> Result<Job, Problem> {
         administrator(actor)?;
         let (now, cause) = (self.now(), Cause::Asked { author: author(actor) });

@@ -1,4 +1,4 @@
-//! Tags: listing and deleting them, and moving one on by hand. Why a tag went where is in `answers`.
+//! Listing and deleting tags, and promoting or pushing one by hand. What policies decided about a tag is in `answers`.
 
 use crate::Admin;
 use crate::connection::keep;
@@ -21,10 +21,10 @@ pub(crate) fn no_such_tag(repository: &RepositoryName, tag: &Tag) -> Problem {
 }
 
 impl Admin {
-    /// The tags of a repository, newest first, digest tags left out. For those who may read it.
+    /// The tags of a repository, newest first, without digest tags. For users who may read it.
     ///
     /// # Errors
-    /// No such repository.
+    /// The repository does not exist.
     pub async fn tags(
         &self,
         actor: &Actor,
@@ -39,10 +39,10 @@ impl Admin {
         Ok(page.with(redaction.summaries(items).await?))
     }
 
-    /// The tag that was set last of those that point to a digest. For those who may read the repository.
+    /// The most recently set tag that points to a digest. For users who may read the repository.
     ///
     /// # Errors
-    /// No such repository; no tag points there.
+    /// The repository does not exist; no tag points to the digest.
     pub async fn tag_at(
         &self,
         actor: &Actor,
@@ -56,12 +56,12 @@ impl Admin {
         })
     }
 
-    /// Deletes tags, all or none; they can be brought back for a while (semantics 22). For those who may
-    /// delete from the repository.
+    /// Deletes tags, all or none. They can be restored for a while (semantics 22). For users who may delete from the
+    /// repository.
     ///
     /// # Errors
-    /// One of them does not exist or is immutable; the repository's state forbids it (semantics 18); no
-    /// right.
+    /// A tag does not exist or is immutable; the repository's state forbids it (semantics 18); the actor lacks the
+    /// permission.
     pub async fn delete_tags(
         &self,
         actor: &Actor,
@@ -73,12 +73,12 @@ impl Admin {
         deleted.map_err(content_problem)
     }
 
-    /// Promotes one tag now, whatever the policies say; older may replace newer (semantics 1). For
-    /// those who may read the source and write the target.
+    /// Promotes one tag now, regardless of policies; an older image may replace a newer one (semantics 1). For users
+    /// who may read the source and push to the target.
     ///
     /// # Errors
-    /// No such tag or repository; an illegal target tag; the target's tag is immutable, or its
-    /// state takes no promotions.
+    /// The tag or repository does not exist; the target tag is invalid or immutable; the target accepts no promotions
+    /// in its state.
     pub async fn promote_tag(
         &self,
         actor: &Actor,
@@ -102,7 +102,7 @@ impl Admin {
         if name.as_ref().is_some_and(Tag::is_digest_tag) {
             fields.refuse(
                 "targetTag",
-                "this is the form of a digest tag, which names a referrer; choose another",
+                "this has the form of a digest tag, which is reserved for referrers; choose another",
             );
         }
         if let Some(objection) = target.as_ref().and_then(crate::promotions::closed) {
@@ -133,7 +133,7 @@ impl Admin {
             PromoteError::NotWritable { .. } => {
                 Problem::field(Code::RepositoryNotWritable, "targetRepository", message)
             }
-            // DTR's sentence, which scripts look for.
+            // DTR's message, which scripts look for.
             PromoteError::Immutable { tag, .. } => Problem::field(
                 Code::TagImmutable,
                 "targetTag",
@@ -146,11 +146,11 @@ impl Admin {
         }
     }
 
-    /// Copies one tag to another registry now; answers the job that does it. For those who may read
-    /// the repository and use the remote.
+    /// Pushes one tag to another registry now, and returns the job. For users who may read the repository and use the
+    /// remote.
     ///
     /// # Errors
-    /// As for making a push mirror; no such tag.
+    /// As for creating a push mirror; the tag does not exist.
     pub async fn push_tag(
         &self,
         actor: &Actor,
@@ -162,7 +162,7 @@ impl Admin {
     ) -> Result<Job, Problem> {
         let by = user(actor)?;
         let source = self.repository_for(actor, Permission::Read, repository).await?;
-        // Who only reads the repository brings a connection of their own along.
+        // A user who may only read the repository must use a connection of their own.
         let namespace = source.name.to_namespace();
         let owner = if self.0.access.may_in_namespace(actor, &namespace) { &namespace } else { &by.name };
         let mut fields = Fields::default();
@@ -172,7 +172,7 @@ impl Admin {
         let remote_tag = fields.take_as(Code::InvalidTagName, "remoteTag", remote_tag.trim().parse::<Tag>());
         let all = connection.zip(name).zip(remote_tag);
         let ((connection, name), remote_tag) = fields.finish_with(Code::InvalidPushMirroringPolicy, all)?;
-        // Before another registry is asked for a tag that is not there.
+        // Checked before the other registry is contacted.
         let found = tags::find(&mut self.read().await?, source.id, tag).await?;
         found.ok_or_else(|| no_such_tag(&source.name, tag))?;
         let tag = tag.clone();

@@ -1,5 +1,4 @@
-//! Bringing back what was overwritten or deleted (semantics 22, 23), and removing it for good before its
-//! time.
+//! Restoring what was overwritten or deleted (semantics 22, 23), and purging deleted repositories early.
 
 use crate::Admin;
 use crate::guard::{author, content_problem};
@@ -15,7 +14,7 @@ use longshore_model::tag::{DeletedTag, RestorePlan, TagChange};
 use longshore_model::{Actor, Code, Page, PageRequest, Problem, Provenance, Repository, Revision, TagRecord};
 use longshore_oci::{Digest, RepositoryName, Tag};
 
-/// How many images of a deleted repository are looked for elsewhere, here and at other registries.
+/// The number of images of a deleted repository that are looked for in other repositories and registries.
 const ELSEWHERE: i64 = 1000;
 
 fn not_restorable(repository: &RepositoryName, tag: &Tag, revision: Revision) -> Problem {
@@ -24,28 +23,27 @@ fn not_restorable(repository: &RepositoryName, tag: &Tag, revision: Revision) ->
 }
 
 fn no_such_deleted(name: &RepositoryName) -> Problem {
-    let message =
-        format!("there is no deleted repository {name}; it may have been restored, or its time is over");
+    let message = format!("there is no deleted repository {name}; it may have been restored or purged");
     Problem::new(Code::NoSuchDeletedRepository, message)
 }
 
 impl Admin {
-    /// What can be brought back at this moment.
+    /// The period from which changes can be restored now.
     pub(crate) fn undo_window(&self) -> Window {
         Window { length: self.0.engine.settings().garbage.retention.undo, now: self.now() }
     }
 
-    /// Whether what is deleted can be brought back for a while.
+    /// Whether deleted things can be restored for a while.
     #[must_use]
     pub fn keeps_deleted(&self) -> bool {
         !self.undo_window().length.is_zero()
     }
 
-    /// The changes of a tag before `before`, or its newest ones, newest first, also of one that is deleted: at most
-    /// [`TagChange::AT_ONCE`] of them. For those who may read the repository.
+    /// The changes of a tag before `before`, or the newest ones if it is `None`, newest first; at most
+    /// [`TagChange::AT_ONCE`]. Includes deleted tags. For users who may read the repository.
     ///
     /// # Errors
-    /// No such repository; there never was such a tag.
+    /// The repository does not exist; the tag has never existed.
     pub async fn tag_history(
         &self,
         actor: &Actor,
@@ -65,11 +63,10 @@ impl Admin {
         redaction.history(changes).await
     }
 
-    /// The tags that were deleted and can be brought back, last deleted first. For those who may push to
-    /// the repository.
+    /// The deleted tags that can be restored, last deleted first. For users who may push to the repository.
     ///
     /// # Errors
-    /// No such repository; no right.
+    /// The repository does not exist; the actor lacks the permission.
     pub async fn deleted_tags(
         &self,
         actor: &Actor,
@@ -80,8 +77,8 @@ impl Admin {
         Ok(undo::deleted_tags(&mut self.read().await?, repository.id, &self.undo_window(), page).await?)
     }
 
-    /// What bringing a tag back would mean: which policies would act, and whether it would be pinned. For
-    /// those who may push to the repository.
+    /// What restoring a tag would do: which policies would act, and whether the tag would be pinned. For users who may
+    /// push to the repository.
     ///
     /// # Errors
     /// As [`Admin::restore_tag`].
@@ -138,13 +135,13 @@ impl Admin {
         })
     }
 
-    /// Lets a tag point to what it pointed to before, whether it was overwritten or deleted. That is an
-    /// ordinary change, which policies act on unless `quietly`; what a pull mirror had made is pinned
-    /// (semantics 22). For those who may push to the repository.
+    /// Points a tag to an earlier manifest again, whether the tag was overwritten or deleted. This is an ordinary
+    /// change, which policies act on unless `quietly`; a tag that came from a pull mirror is pinned (semantics 22). For
+    /// users who may push to the repository.
     ///
     /// # Errors
-    /// No such repository; no right; the repository's state forbids it (semantics 18); the tag is immutable
-    /// and points elsewhere; what it pointed to cannot be brought back any more.
+    /// The repository does not exist; the actor lacks the permission; the repository's state forbids it (semantics 18);
+    /// the tag is immutable and points elsewhere; the earlier manifest can no longer be restored.
     pub async fn restore_tag(
         &self,
         actor: &Actor,
@@ -165,10 +162,10 @@ impl Admin {
         self.0.content.restore_tag(restore).await.map_err(content_problem)
     }
 
-    /// Leaves a pinned tag to its pull mirror again. For those who may push to the repository.
+    /// Unpins a tag, so that its pull mirror may change it again. For users who may push to the repository.
     ///
     /// # Errors
-    /// No such repository or tag; no right; the tag is not pinned.
+    /// The repository or tag does not exist; the actor lacks the permission; the tag is not pinned.
     pub async fn release_tag(
         &self,
         actor: &Actor,
@@ -184,16 +181,16 @@ impl Admin {
             Some(_) => Ok(()),
             None => {
                 let message =
-                    format!("{}:{tag} is not pinned; nothing keeps a mirror from it", repository.name);
+                    format!("{}:{tag} is not pinned, so mirrors may already change it", repository.name);
                 Err(Problem::new(Code::NotPinned, message))
             }
         }
     }
 
-    /// The deleted repositories of the namespaces in which the actor may act, last deleted first.
+    /// The deleted repositories in the namespaces in which the actor may act, last deleted first.
     ///
     /// # Errors
-    /// Nobody is signed in.
+    /// The actor is not signed in.
     pub async fn deleted_repositories(
         &self,
         actor: &Actor,
@@ -204,11 +201,11 @@ impl Admin {
         Ok(undo::deleted_repositories(&mut self.read().await?, &visible, length, page).await?)
     }
 
-    /// One deleted repository, what its purge would free, and where its images are as well. For those who
+    /// One deleted repository, how much space its purge would free, and where else its images are stored. For users who
     /// may act in its namespace; places that they may not see are not named (semantics 17).
     ///
     /// # Errors
-    /// There is none of that name; no right.
+    /// The repository does not exist or is not deleted; the actor lacks the permission.
     pub async fn deleted_repository(
         &self,
         actor: &Actor,
@@ -227,11 +224,10 @@ impl Admin {
         Ok(PurgePlan { deleted, frees, elsewhere, more })
     }
 
-    /// Brings a deleted repository back as it was; its policies go on. For those who may act in its
-    /// namespace.
+    /// Restores a deleted repository, with its policies. For users who may act in its namespace.
     ///
     /// # Errors
-    /// There is none of that name; no right.
+    /// The repository does not exist or is not deleted; the actor lacks the permission.
     pub async fn restore_repository(
         &self,
         actor: &Actor,
@@ -245,12 +241,12 @@ impl Admin {
         }
     }
 
-    /// Removes a deleted repository for good, before its time, and answers where its images are as well.
-    /// What no other repository has goes with the garbage that is collected next, which is at once, except
-    /// what came less than a day ago. For those who may act in its namespace.
+    /// Removes a deleted repository permanently before its time is over, and returns where else its images are stored.
+    /// Content that no other repository has is removed by garbage collection, which starts at once, except what is less
+    /// than a day old. For users who may act in its namespace.
     ///
     /// # Errors
-    /// There is none of that name; no right.
+    /// The repository does not exist or is not deleted; the actor lacks the permission.
     pub async fn purge_repository(&self, actor: &Actor, name: &RepositoryName) -> Result<PurgePlan, Problem> {
         let plan = self.deleted_repository(actor, name).await?;
         let purged = self.0.content.purge_repository(&plan.deleted.repository, &author(actor)).await;
@@ -273,7 +269,7 @@ impl Admin {
     }
 }
 
-/// Adds an image to its place. Places that are not named are one.
+/// Adds an image to its place. All places without a name count as one.
 fn add(elsewhere: &mut Vec<Elsewhere>, place: String, remote: bool, digest: Digest) {
     match elsewhere.iter_mut().find(|known| known.place == place && known.remote == remote) {
         Some(known) if known.digests.contains(&digest) => {}

@@ -1,5 +1,4 @@
-//! From what somebody typed to values that are known to be good. Everything that is wrong is
-//! reported at once, under the names that the REST interface has for the fields.
+//! Validation of input. All errors are reported at once, under the field names of the REST interface.
 
 use longshore_model::{
     Code, FieldError, Problem, RemoteKind,
@@ -15,16 +14,16 @@ use secrecy::SecretString;
 use std::fmt::Display;
 use url::Url;
 
-/// The longest text in fields without a grammar of their own.
+/// The maximum length of text in fields without a grammar of their own, in characters.
 const MAX_TEXT: usize = 255;
-/// The longest address of a registry or proxy, in bytes.
+/// The maximum length of the address of a registry or proxy, in bytes.
 const MAX_ADDRESS: usize = 2_048;
-/// The longest list of patterns, in characters, with a comma and a blank behind each.
+/// The maximum length of a list of patterns, in characters, with a comma and a space after each.
 const MAX_PATTERN_LIST: usize = MAX_PATTERNS * (MAX_PATTERN_LENGTH + 2);
-/// The longest password or token of a remote.
+/// The maximum length of a password or token of a remote, in bytes.
 const MAX_SECRET: usize = 16 * 1024;
 
-/// The fields that are wrong so far, each with the code that it has where it is the only one.
+/// The invalid fields so far. Each may have its own code, which is used if all have the same.
 #[derive(Default)]
 pub(crate) struct Fields(Vec<(Option<Code>, FieldError)>);
 
@@ -37,12 +36,12 @@ impl Fields {
         self.0.push((Some(code), FieldError::new(field, message.to_string())));
     }
 
-    /// The value, or a note about the field.
+    /// The value; an error is recorded for the field.
     pub(crate) fn take<T, E: Display>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.refuse(field, error)).ok()
     }
 
-    /// The value, or a note about the field with a code of its own.
+    /// The value; an error is recorded for the field, with its own code.
     pub(crate) fn take_as<T, E: Display>(
         &mut self,
         code: Code,
@@ -52,8 +51,8 @@ impl Fields {
         result.map_err(|error| self.refuse_as(code, field, error)).ok()
     }
 
-    /// The value, or what another check found wrong about its fields. A problem that is about no
-    /// field (nobody is signed in, the database failed) ends the whole check.
+    /// The value; the errors that another check recorded for its fields are added. A problem that concerns no field
+    /// (nobody is signed in, the database failed) ends the whole check.
     pub(crate) fn take_problem<T>(&mut self, result: Result<T, Problem>) -> Result<Option<T>, Problem> {
         match result {
             Ok(value) => Ok(Some(value)),
@@ -68,11 +67,11 @@ impl Fields {
     pub(crate) fn text(&mut self, field: &str, text: &str, max: usize) {
         let length = text.chars().count();
         if length > max {
-            self.refuse(field, format!("at most {max} characters are allowed here, not {length}"));
+            self.refuse(field, format!("at most {max} characters are allowed, not {length}"));
         }
     }
 
-    /// An address, unless it is too long, as it was typed or as it is kept.
+    /// An address, which must not be too long, neither as entered nor as stored.
     fn address<E: Display>(
         &mut self,
         field: &str,
@@ -93,8 +92,8 @@ impl Fields {
         }
     }
 
-    /// All is well only where nothing was refused. `code` is that of the whole; where all that is
-    /// wrong has one code of its own, that one tells more.
+    /// Succeeds if no field is invalid. `code` is the code of the problem, unless all errors have the same, more
+    /// specific one.
     pub(crate) fn finish(self, code: Code) -> Result<(), Problem> {
         let (codes, errors): (Vec<_>, Vec<_>) = self.0.into_iter().unzip();
         let common =
@@ -102,14 +101,14 @@ impl Fields {
         Problem::fields(common.unwrap_or(code), errors).map_or(Ok(()), Err)
     }
 
-    /// The values, which are all there where nothing was refused.
+    /// The values, which exist if no field is invalid.
     pub(crate) fn finish_with<T>(self, code: Code, values: Option<T>) -> Result<T, Problem> {
         self.finish(code)?;
         Ok(values.expect("a value is missing only where its field was refused"))
     }
 }
 
-/// Rules of a policy; none mean *every tag*, which has to be said (semantics 10).
+/// The rules of a policy. To match *every tag*, `every_tag` must be set (semantics 10).
 pub(crate) fn rules(fields: &mut Fields, raw: &[RawRule], every_tag: bool) -> Option<Rules> {
     if every_tag && !raw.is_empty() {
         fields.refuse("rules", "choose either rules or “every tag”; remove the rules to take every tag");
@@ -117,7 +116,7 @@ pub(crate) fn rules(fields: &mut Fields, raw: &[RawRule], every_tag: bool) -> Op
     }
     match Rules::parse(raw.to_vec(), every_tag) {
         Ok(rules) => Some(rules),
-        // The list as a whole stops at its first mistake; a person wants to see them all.
+        // Parsing the list stops at its first mistake; the user should see them all.
         Err(RulesError::Rule { .. }) => {
             for (index, rule) in raw.iter().enumerate() {
                 if let Err(error) = Rule::parse(rule.clone()) {
@@ -138,7 +137,7 @@ pub(crate) fn rules(fields: &mut Fields, raw: &[RawRule], every_tag: bool) -> Op
     }
 }
 
-/// A tag template, tried at a moment in the server's zone; empty means `%n`.
+/// A tag template, tested at a moment in the server's time zone; empty means `%n`.
 pub(crate) fn template(fields: &mut Fields, text: &str, moment: &Moment) -> Option<Template> {
     match text.trim() {
         "" => Some(Template::source_tag()),
@@ -148,10 +147,10 @@ pub(crate) fn template(fields: &mut Fields, text: &str, moment: &Moment) -> Opti
     }
 }
 
-/// Tag patterns of a pull mirror; empty means `*`.
+/// The tag patterns of a pull mirror; empty means `*`.
 pub(crate) fn patterns(fields: &mut Fields, text: &str) -> Option<String> {
     let text = if text.trim().is_empty() { "*" } else { text.trim() };
-    // Commas and blanks make no pattern, so the number of patterns alone bounds nothing.
+    // Commas and spaces form no pattern, so the number of patterns does not limit the length.
     fields.text("patterns", text, MAX_PATTERN_LIST);
     fields.take("patterns", Patterns::parse(text).map(|_| text.to_owned()))
 }
@@ -176,12 +175,12 @@ pub(crate) fn tag(fields: &mut Fields, field: &str, text: &str) -> Option<Tag> {
     fields.take(field, text.trim().parse())
 }
 
-/// Settings of a connection that are well-formed; whether they work is what Connect finds out.
+/// Well-formed settings of a connection; whether they work is tested by Connect.
 #[derive(Clone)]
 pub(crate) struct RemoteSettings {
     pub(crate) name: String,
     pub(crate) kind: RemoteKind,
-    /// Scheme, host and port; no slash at the end.
+    /// Scheme, host and port, without a trailing slash.
     pub(crate) url: Url,
     pub(crate) username: String,
     pub(crate) secret: Option<SecretString>,
@@ -197,19 +196,19 @@ impl RemoteSettings {
     }
 }
 
-/// Scheme, host and port without the slash that [`Url`] puts behind them.
+/// Scheme, host and port, without the slash that [`Url`] appends.
 pub(crate) fn origin(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 
-/// Checks all but the owner, which depends on where the settings are used.
+/// Checks everything except the owner, which depends on where the settings are used.
 pub(crate) fn remote(fields: &mut Fields, draft: &RemoteDraft) -> Option<RemoteSettings> {
     let url = fields.address("remoteHost", draft.url.trim(), |typed| Endpoint::parse_url(draft.kind, typed));
     fields.text("name", &draft.name, MAX_TEXT);
     fields.text("username", &draft.username, MAX_TEXT);
     let username = draft.username.trim();
     if username.chars().any(|c| c == ':' || c.is_control()) {
-        fields.refuse("username", "a user name has no colon, which separates it from the password");
+        fields.refuse("username", "a username cannot contain a colon or control characters");
     }
     let secret = draft.secret.as_deref().filter(|secret| !secret.is_empty());
     if secret.is_some_and(|secret| secret.len() > MAX_SECRET) {
@@ -218,7 +217,7 @@ pub(crate) fn remote(fields: &mut Fields, draft: &RemoteDraft) -> Option<RemoteS
     if secret.is_some() && username.is_empty() {
         fields.refuse(
             "username",
-            "a password goes with a user name; type it, or leave both empty to connect anonymously",
+            "a password requires a username; enter one, or leave both empty to connect anonymously",
         );
     }
     let ca = Some(draft.ca_pem.trim()).filter(|pem| !pem.is_empty());
@@ -243,13 +242,13 @@ fn proxy(fields: &mut Fields, text: &str) -> Option<Url> {
     }
     fields.address("proxy", text, |typed| match Url::parse(typed) {
         Ok(url) if !url.username().is_empty() || url.password().is_some() || !url.has_host() => {
-            Err("write the proxy as http://host:port, without user name and password".to_owned())
+            Err("enter the proxy as http://host:port, without username and password".to_owned())
         }
         Ok(url) if !matches!(url.scheme(), "http" | "https") => {
-            Err("a proxy is reached by http:// or https://".to_owned())
+            Err("the address of a proxy starts with http:// or https://".to_owned())
         }
         Ok(url) => Ok(url),
-        Err(error) => Err(format!("this is no address ({error}); write http://host:port")),
+        Err(error) => Err(format!("invalid address ({error}); enter http://host:port")),
     })
 }
 
@@ -288,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_10_no_rules_need_the_choice_of_every_tag() {
+    fn semantics_10_a_policy_without_rules_requires_every_tag_to_be_chosen() {
         let mut fields = Fields::default();
         assert_eq!(rules(&mut fields, &[], true), Some(Rules::EveryTag));
         assert_eq!(rules(&mut fields, &[], false), None);
@@ -311,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn every_text_of_a_remote_or_mirror_that_is_stored_has_an_end() {
+    fn every_stored_text_of_a_remote_or_mirror_has_a_maximum_length() {
         let mut fields = Fields::default();
         let long = "a".repeat(MAX_SECRET + 1);
         let draft = RemoteDraft {
@@ -351,9 +350,9 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_bounded_as_it_is_kept_too() {
+    fn an_address_must_not_be_too_long_as_it_is_stored_either() {
         let mut fields = Fields::default();
-        // Each of these letters takes seven in the alphabet of host names.
+        // Each of these letters takes seven bytes in Punycode.
         let url = format!("https://{}", ["ü"; 300].join("."));
         assert!(url.len() < MAX_ADDRESS);
         remote(&mut fields, &RemoteDraft { url, ..RemoteDraft::default() });
@@ -361,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_without_a_user_name_is_refused() {
+    fn a_password_without_a_username_is_rejected() {
         let mut fields = Fields::default();
         let secret = Some("hunter2".to_owned());
         let draft = RemoteDraft { url: "host".to_owned(), secret, ..RemoteDraft::default() };
@@ -370,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_empty_has_its_usual_meaning() {
+    fn empty_fields_have_their_default_meaning() {
         let mut fields = Fields::default();
         assert_eq!(
             template(&mut fields, " ", &Moment::utc(longshore_model::Timestamp::UNIX_EPOCH)).unwrap(),

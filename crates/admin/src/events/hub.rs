@@ -1,5 +1,5 @@
-//! Who follows what. For each follower an event costs a place in a queue; one whose queue is full misses
-//! events and is told to load its page again. What they are told, `telling` finds out.
+//! The followers of events. An event costs each follower a place in its queue; a follower whose queue is full misses
+//! events and is told to reload its page. `telling` decides what to send.
 
 use super::SharedEvent;
 use super::telling::Telling;
@@ -17,21 +17,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-/// So many events may wait for one follower.
+/// The maximum number of events that wait for one follower.
 const QUEUE: usize = 64;
 
-/// What can be followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Topic {
-    /// All jobs.
     Jobs,
-    /// A job and its log.
     Job(JobId),
-    /// The tags of a repository, and the jobs about it. The name is the one that it was followed by.
+    /// The tags of a repository, and the jobs about it, with the repository's name when following began.
     Repository(RepositoryId, RepositoryName),
 }
 
-/// A topic without what does not tell it from others.
+/// The identity of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Key {
     Jobs,
@@ -49,7 +46,7 @@ impl Topic {
     }
 }
 
-/// What can be told of.
+/// A thing whose changes are announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Subject {
     Job(JobId),
@@ -59,14 +56,13 @@ pub(super) enum Subject {
     Settings,
 }
 
-/// Which of the jobs that changed are followed: these, and of others those in these repositories.
+/// Which of the changed jobs to load: `jobs`, and those of `of` that are about a repository in `in_repositories`.
 pub(super) struct FollowedJobs {
     pub(super) jobs: Vec<JobId>,
     pub(super) of: Vec<JobId>,
     pub(super) in_repositories: Vec<RepositoryId>,
 }
 
-/// Who begins to follow.
 pub(super) struct Newcomer {
     pub(super) actor: Actor,
     pub(super) credential: Option<Credential>,
@@ -74,11 +70,10 @@ pub(super) struct Newcomer {
     pub(super) log_after: i64,
 }
 
-/// All who follow.
 #[derive(Default)]
 pub(crate) struct Hub {
     state: Mutex<State>,
-    /// Whenever somebody stops following.
+    /// Notified whenever a follower leaves.
     left: Notify,
 }
 
@@ -87,16 +82,16 @@ struct State {
     number: u64,
     followers: BTreeMap<u64, Entry>,
     topics: HashMap<Key, Followed>,
-    /// Whether the task runs that tells them.
+    /// Whether the task that informs the followers runs.
     running: bool,
 }
 
 #[derive(Default)]
 struct Followed {
     by: BTreeSet<u64>,
-    /// Of a repository: its name when it was followed.
+    /// For a repository: its name when following began.
     name: Option<RepositoryName>,
-    /// Of a job: the last line of its log that was told.
+    /// For a job: the last line of its log that was sent.
     log: i64,
 }
 
@@ -126,7 +121,7 @@ impl Entry {
     }
 }
 
-/// A follower's end of the line. It follows until this is dropped.
+/// A follower's receiver. Dropping it ends the following.
 pub(super) struct Following {
     hub: Arc<Hub>,
     number: u64,
@@ -135,17 +130,17 @@ pub(super) struct Following {
 }
 
 impl Following {
-    /// The next event; none when there will be none any more.
+    /// The next event; `None` after the last one.
     pub(super) fn next(&mut self) -> impl Future<Output = Option<Arc<SharedEvent>>> {
         self.queue.recv()
     }
 
-    /// Cancelled when the right to follow has ended.
+    /// Cancelled when the permission to follow has ended.
     pub(super) fn over(&self) -> CancellationToken {
         self.shared.over.clone()
     }
 
-    /// Whether events were missed since this was asked last, and all that came before them is taken.
+    /// Whether events were missed since the last call, and all earlier ones have been received.
     pub(super) fn has_missed(&self) -> bool {
         self.queue.is_empty() && self.shared.missed.swap(false, Ordering::Relaxed)
     }
@@ -180,7 +175,7 @@ impl State {
         self.topics.keys().any(|key| matches!(key, Key::Repository(_)))
     }
 
-    /// Which of these jobs anybody could want to be told of.
+    /// Which of these jobs a follower may want to know about.
     fn followed_among(&self, jobs: Vec<JobId>) -> FollowedJobs {
         if self.follows(Key::Jobs) {
             return FollowedJobs { jobs, of: Vec::new(), in_repositories: Vec::new() };
@@ -196,7 +191,7 @@ impl State {
 }
 
 impl Hub {
-    /// Lets somebody follow. Everything that is announced from now on is told.
+    /// Adds a follower. It receives everything that is announced from now on.
     pub(super) fn join(self: &Arc<Self>, admin: &Admin, newcomer: Newcomer) -> Following {
         let Newcomer { actor, credential, topics, log_after } = newcomer;
         let (sender, queue) = mpsc::channel(QUEUE);
@@ -226,7 +221,7 @@ impl Hub {
         Following { hub: self.clone(), number, queue, shared }
     }
 
-    /// Those who follow one of these topics: their numbers, by who they are.
+    /// The followers of any of these topics, grouped by reader.
     pub(super) fn readers(&self, keys: &[Key]) -> Vec<(Reader, Actor, Vec<u64>)> {
         let state = self.state();
         let mut numbers: Vec<u64> = keys
@@ -240,14 +235,14 @@ impl Hub {
         state.grouped(numbers)
     }
 
-    /// All who follow anything.
+    /// All followers, grouped by reader.
     pub(super) fn everybody(&self) -> Vec<(Reader, Actor, Vec<u64>)> {
         let state = self.state();
         let numbers = state.followers.keys().copied().collect();
         state.grouped(numbers)
     }
 
-    /// Tells some of an event.
+    /// Sends an event to some of the followers.
     pub(super) fn tell(&self, numbers: &[u64], event: &Arc<SharedEvent>) {
         let state = self.state();
         numbers.iter().filter_map(|number| state.followers.get(number)).for_each(|entry| entry.tell(event));
@@ -258,24 +253,23 @@ impl Hub {
         self.state().followed_among(jobs)
     }
 
-    /// Ends the streams of those who follow what they may not see any more.
+    /// Ends the streams of followers that may no longer see what they follow.
     pub(super) fn end(&self, numbers: &[u64], key: Key) {
         let state = self.state();
         let entries = numbers.iter().filter_map(|number| state.followers.get(number));
         entries.filter(|entry| entry.keys.contains(&key)).for_each(|entry| entry.shared.over.cancel());
     }
 
-    /// The topics that are followed.
     pub(super) fn followed(&self) -> Vec<(Key, Option<RepositoryName>)> {
         self.state().topics.iter().map(|(key, followed)| (*key, followed.name.clone())).collect()
     }
 
-    /// The last line of a job's log that was told; none where nobody follows it.
+    /// The last line of a job's log that was sent; `None` if the job has no followers.
     pub(super) fn log(&self, job: JobId) -> Option<i64> {
         self.state().topics.get(&Key::Job(job)).map(|followed| followed.log)
     }
 
-    /// Notes the last line that was told.
+    /// Records the last line that was sent.
     pub(super) fn set_log(&self, job: JobId, line: i64) {
         if let Some(followed) = self.state().topics.get_mut(&Key::Job(job)) {
             followed.log = line;
@@ -286,19 +280,19 @@ impl Hub {
         self.state.lock()
     }
 
-    /// All who follow have missed something.
+    /// Marks that all followers missed events.
     pub(super) fn all_miss(&self) {
         self.state().followers.values().for_each(Entry::miss);
     }
 
-    /// Ends all streams: nobody is there any more to tell them anything.
+    /// Ends all streams, because the task that informs the followers has stopped.
     pub(super) fn end_all(&self) {
         let mut state = self.state();
         state.followers.values().for_each(|entry| entry.shared.over.cancel());
         state.running = false;
     }
 
-    /// Notes as whom a follower's credential holds now, or ends its stream.
+    /// Updates the actor of a follower's credential, or ends the stream if the credential is no longer valid.
     pub(super) fn holds(&self, number: u64, actor: Option<Actor>) {
         let mut state = self.state();
         let Some(entry) = state.followers.get_mut(&number) else { return };
@@ -308,19 +302,19 @@ impl Hub {
         }
     }
 
-    /// When somebody has stopped following.
+    /// Waits until a follower has left.
     pub(super) async fn left(&self) {
         self.left.notified().await;
     }
 
-    /// Whether nobody follows any more, so that the task may end.
+    /// Whether there are no followers, so that the task may end.
     pub(super) fn is_over(&self) -> bool {
         let mut state = self.state();
         state.running = !state.followers.is_empty();
         !state.running
     }
 
-    /// What of a change somebody wants to be told.
+    /// The subject that a change concerns, if it has followers.
     pub(super) fn wants(&self, change: &Change) -> Option<Subject> {
         let state = self.state();
         match change {
@@ -337,7 +331,7 @@ impl Hub {
         }
     }
 
-    /// The credentials with which somebody follows; those of one account, or of all.
+    /// The credentials of the followers, of one account or of all.
     pub(super) fn credentials(&self, account: Option<AccountId>) -> BTreeMap<u64, Credential> {
         let state = self.state();
         let held =
@@ -346,7 +340,7 @@ impl Hub {
     }
 }
 
-/// Who followers are, as far as it decides what they see.
+/// The identity of followers, as far as it decides what they may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Reader {
     Nobody,

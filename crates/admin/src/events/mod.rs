@@ -1,7 +1,6 @@
-//! What a page that follows something is told while it is open. Changes that `metadata` announces are
-//! loaded once (`telling`) for all who follow (`hub`), shown to each as far as it may see them (`showing`), and
-//! thinned out to four a second for each thing. A stream ends with the session or the password that it
-//! was opened with, and with the right to what it follows (semantics 45).
+//! Server-sent events for open pages. Changes that `metadata` announces are loaded once for all followers (`telling`,
+//! `hub`), shown to each as far as it may see them (`showing`), and limited to four a second per thing. A stream ends
+//! with the session or the password that opened it, and with the permission to see what it follows (semantics 45).
 
 mod hub;
 mod showing;
@@ -23,34 +22,32 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// What a page wants to be told.
+/// The events that a page subscribes to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EventFilter {
-    /// One job and its log.
+    /// A job and its log.
     pub job: Option<JobId>,
-    /// The last line of that log which is known already.
+    /// The last line of that log that the page already has.
     pub log_after: i64,
     /// All jobs that the actor may see.
     pub jobs: bool,
-    /// Changes of the tags of one repository, and the jobs about it.
+    /// Changes of the tags of a repository, and the jobs about it.
     pub repository: Option<RepositoryName>,
 }
 
-/// What a follower is told.
+/// An item of an event stream.
 #[derive(Debug, Clone)]
 pub enum News {
-    /// Something changed.
     Event(Arc<SharedEvent>),
-    /// More changed than this follower has taken: what it shows has to be loaded again.
+    /// The follower missed events and has to reload what it shows.
     Reload,
 }
 
-/// An event that many followers are told, loaded and written out once.
+/// An event that is shared by many followers; loaded and serialised once.
 #[derive(Debug)]
 pub struct SharedEvent {
-    /// The event.
     pub event: Event,
-    /// Of lines of a log: the line behind which they begin.
+    /// For lines of a log: the line after which they begin.
     pub log_after: Option<i64>,
     json: OnceLock<String>,
 }
@@ -66,17 +63,17 @@ impl SharedEvent {
     }
 }
 
-/// News, until the server stops or the right to them ends.
+/// The events, until the server stops or the permission to see them ends.
 pub type EventStream = BoxStream<'static, News>;
 
 impl Admin {
-    /// News for one page, for as long as `credential` holds, with which the actor asks; none, where the
-    /// actor is anonymous. What is announced before this returns may be missing; who needs the present
-    /// state asks for it afterwards.
+    /// Subscribes a page to events for as long as `credential`, the one that the actor authenticated with, is valid; it
+    /// is `None` for an anonymous actor. The stream may lack what was announced before this returns, so load the
+    /// current state afterwards.
     ///
     /// # Errors
-    /// The job or repository in the filter cannot be seen; jobs are asked for by nobody; the credential
-    /// holds no more.
+    /// The job or repository in the filter does not exist or may not be seen; an anonymous actor asks for jobs; the
+    /// credential is no longer valid.
     pub async fn events(
         &self,
         actor: &Actor,
@@ -92,7 +89,7 @@ impl Admin {
         if let Some(job) = filter.job {
             self.job(actor, job).await?;
             topics.push(Topic::Job(job));
-            // Nobody skips lines that others wait for: a topic goes on where its first follower began.
+            // A topic continues where its first follower began, so no follower may skip lines that others wait for.
             log_after = filter.log_after.min(jobs::last_line(&mut self.read().await?, job).await?);
         }
         if let Some(name) = &filter.repository {
@@ -101,7 +98,7 @@ impl Admin {
         }
         let newcomer = Newcomer { actor: actor.clone(), credential: credential.clone(), topics, log_after };
         let following = self.1.join(self, newcomer);
-        // Only now: what ends it from here on is heard.
+        // Only now, so that no revocation after this check is missed.
         let until = match &credential {
             Some(credential) => match self.0.access.still_holds(credential).await? {
                 Some(held) => held.until,
@@ -125,7 +122,7 @@ fn ended() -> Problem {
 struct Follower {
     admin: Admin,
     credential: Option<Credential>,
-    /// When the session ends, unless it is used until then.
+    /// When the session ends if it is not used until then.
     until: Option<Timestamp>,
     following: Following,
 }
@@ -148,13 +145,13 @@ impl Follower {
         }
     }
 
-    /// The session's time is over, unless it was used meanwhile.
+    /// The session has expired, unless it was used in the meantime.
     async fn look_again(&mut self) -> Option<()> {
         let credential = self.credential.as_ref()?;
         match self.admin.0.access.still_holds(credential).await {
             Ok(held) => self.until = held?.until,
             Err(error) => {
-                tracing::warn!(%error, "a stream of events ends, since its session cannot be looked up");
+                tracing::warn!(%error, "an event stream was closed because its session could not be looked up");
                 return None;
             }
         }
@@ -162,7 +159,7 @@ impl Follower {
     }
 }
 
-/// After so long, or never.
+/// Waits for a duration; for ever if it is `None`.
 async fn after(time: Option<Duration>) {
     match time {
         Some(time) => sleep(time).await,

@@ -1,4 +1,4 @@
-//! What changed, loaded once, and shown to each sort of reader as far as it may see it.
+//! Loads what changed once and shows it to each group of readers as far as they may see it.
 
 use super::SharedEvent;
 use super::hub::{FollowedJobs, Key, Reader, Subject};
@@ -13,15 +13,15 @@ use longshore_oci::RepositoryName;
 use metrics::counter;
 use std::collections::{HashMap, HashSet};
 
-/// More lines than this are not sent at once; the rest follows.
+/// The maximum number of log lines in one event; the rest follows.
 const LINES: i64 = 500;
-/// How many jobs are told of again when any number of them was held or freed.
+/// The number of jobs that are announced again when a pause began or ended.
 const CATCH_UP: u32 = 100;
 
-/// So many jobs are loaded at once.
+/// The number of jobs that are loaded in one query.
 const AT_ONCE: usize = 200;
 
-/// What changed and is to be told of now.
+/// Changes to be announced now.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) jobs: Vec<JobId>,
@@ -31,11 +31,11 @@ pub(super) struct Batch {
     pub(super) settings: bool,
 }
 
-/// A job, and the repository that it is about, where that is there.
+/// A job and the repository that it is about, if it exists.
 type Loaded = (stored::Job, Option<Repository>);
 
 impl Telling {
-    /// Tells of what changed. What cannot be loaded is told of when it changes again.
+    /// Announces a batch. A subject that cannot be loaded is announced when it changes again.
     pub(super) async fn show(&mut self, batch: Batch) {
         let Batch { jobs, logs, tags, pauses, settings } = batch;
         for jobs in jobs.chunks(AT_ONCE) {
@@ -57,7 +57,7 @@ impl Telling {
         }
     }
 
-    /// Three statements for all jobs; then one look at what they mention, for all readers together.
+    /// Three statements for all jobs, then one look-up of what they mention, shared by all readers.
     async fn show_jobs(&self, changed: Vec<JobId>) -> Result<(), Problem> {
         let hub = self.hub();
         let FollowedJobs { jobs, of, in_repositories } = hub.followed_among(changed);
@@ -68,7 +68,7 @@ impl Telling {
             counter!("longshore_event_loads_total").increment(wanted.len() as u64);
             load(&mut conn, &wanted).await?
         };
-        // By reader, since one redaction is current before each.
+        // Grouped by reader, because a redaction serves one reader at a time.
         let mut readers: HashMap<Reader, (Actor, Vec<(&Loaded, Vec<u64>)>)> = HashMap::new();
         for job in &loaded {
             let about = job.0.repository.map(Key::Repository);
@@ -99,7 +99,7 @@ impl Telling {
         Ok(())
     }
 
-    /// The redaction for `actor`; it takes over what `redaction` has looked up.
+    /// The redaction for `actor`; it inherits the look-ups of `redaction`.
     async fn redaction_for<'a>(
         &'a self,
         actor: &'a Actor,
@@ -147,7 +147,7 @@ impl Telling {
         let names: HashMap<Key, Option<RepositoryName>> = hub.followed().into_iter().collect();
         for id in changed {
             let (key, found) = (Key::Repository(*id), found.get(id));
-            // It was deleted under the eyes of who follows it, and may come back: its name then is known.
+            // The repository was deleted while it was followed and may be restored; use the last known name.
             let name = found.map(|found| found.name.clone()).or_else(|| names.get(&key).cloned().flatten());
             let Some(repository) = name else { continue };
             let event = SharedEvent::new(Event::Tags { repository }, None);
@@ -161,7 +161,7 @@ impl Telling {
         Ok(())
     }
 
-    /// Any number of jobs is held or free now, and those that are shown are told of.
+    /// A pause began or ended, so any number of jobs may have become held or free; announces those that are shown.
     async fn show_pauses(&mut self) -> Result<(), Problem> {
         let hub = self.hub().clone();
         for (key, name) in hub.followed() {
@@ -176,7 +176,7 @@ impl Telling {
         Ok(())
     }
 
-    /// Tells some of those who follow anything of an event that names nothing.
+    /// Sends an event without names to some of the followers.
     fn spread(&self, event: &Event, whom: impl Fn(Reader) -> bool) {
         let (hub, event) = (self.hub(), SharedEvent::new(event.clone(), None));
         for (reader, _, numbers) in hub.everybody() {
@@ -186,7 +186,7 @@ impl Telling {
         }
     }
 
-    /// Tells of the newest jobs again, of all or of those about a repository.
+    /// Announces the newest jobs again, all or those about a repository.
     async fn want_newest(&mut self, repository: Option<RepositoryName>) -> Result<(), Problem> {
         let filter = JobFilter { repository, ..JobFilter::default() };
         let newest = PageRequest::first(CATCH_UP);
@@ -205,7 +205,7 @@ fn delivered(outcome: Result<(), Problem>) {
     }
 }
 
-/// Those of several jobs that are there: two statements, however many they are.
+/// Loads those of the jobs that exist, in two statements.
 async fn load(conn: &mut Conn, ids: &[JobId]) -> Result<Vec<Loaded>, Problem> {
     let jobs = jobs::get_all(conn, ids).await?;
     let about: HashSet<RepositoryId> = jobs.iter().filter_map(|job| job.repository).collect();

@@ -1,5 +1,5 @@
-//! The one task that tells followers what changed, for as long as there are any. What changed meanwhile is loaded
-//! together and once, however many follow; what nobody follows is not loaded.
+//! The task that informs followers of changes, which runs while there are any. Changes are collected and loaded once,
+//! however many followers there are; what has no followers is not loaded.
 
 use super::hub::{Hub, Subject};
 use super::showing::Batch;
@@ -13,23 +13,22 @@ use std::time::Duration;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::time::{Instant, sleep_until};
 
-/// One thing is told of at most once in this time.
+/// The minimum time between two events about the same subject.
 const PACE: Duration = Duration::from_millis(250);
 
-/// The task.
 pub(super) struct Telling {
     pub(super) admin: Admin,
-    /// When each subject that changed will be told of.
+    /// When each changed subject is announced.
     due: HashMap<Subject, Instant>,
     told: HashMap<Subject, Instant>,
-    /// How often credentials had changed when they were looked at last.
+    /// The number of credential changes at the last check.
     epochs: Option<i64>,
-    /// Whether it ended because nobody follows any more.
+    /// Whether the task ended because there are no followers.
     is_over: bool,
 }
 
 impl Drop for Telling {
-    /// Were the task to break down, nobody would notice that nothing comes any more.
+    /// If the task panicked, followers would otherwise wait for ever without noticing.
     fn drop(&mut self) {
         if !self.is_over {
             self.hub().end_all();
@@ -63,11 +62,11 @@ impl Telling {
                         hub.all_miss();
                         self.check_credentials(None).await;
                     }
-                    // The database is gone, and with it everything that could be told.
+                    // The database was closed, so there is nothing left to announce.
                     Err(RecvError::Closed) => return,
                 },
                 () = until(next_due) => if let Err(problem) = self.tell().await {
-                    tracing::warn!(%problem, "nobody is told of events, since it is not known who may see them");
+                    tracing::warn!(%problem, "event streams were closed because credentials could not be checked");
                     return;
                 },
                 () = hub.left() => {}
@@ -82,10 +81,10 @@ impl Telling {
         self.due.entry(subject).or_insert(at);
     }
 
-    /// Tells of everything that is due. What fails to load is told of when it changes again.
+    /// Announces everything that is due. A subject that cannot be loaded is announced when it changes again.
     ///
     /// # Errors
-    /// It cannot be found out whose credentials still hold.
+    /// It cannot be checked whose credentials are still valid.
     async fn tell(&mut self) -> Result<(), Problem> {
         self.notice_new_passwords().await?;
         let now = Instant::now();
@@ -107,7 +106,7 @@ impl Telling {
         Ok(())
     }
 
-    /// A password may have been changed by a process that cannot be heard here.
+    /// A password may have been changed by a process whose notifications do not arrive here.
     async fn notice_new_passwords(&mut self) -> Result<(), Problem> {
         let epochs = accounts::credential_changes(&mut self.admin.read().await?).await?;
         if self.epochs.replace(epochs) != Some(epochs) {
@@ -116,7 +115,7 @@ impl Telling {
         Ok(())
     }
 
-    /// Ends the streams whose credentials hold no more, and follows the rights of the others.
+    /// Ends the streams whose credentials are no longer valid, and updates the actors of the others.
     async fn check_credentials(&self, account: Option<AccountId>) {
         let hub = self.hub();
         let mut known: HashMap<Credential, Option<Actor>> = HashMap::new();
@@ -125,7 +124,7 @@ impl Telling {
                 Some(holds) => holds.clone(),
                 None => {
                     let held = self.admin.0.access.still_holds(&credential).await;
-                    let held = held.inspect_err(|error| tracing::warn!(%error, "a stream of events ends"));
+                    let held = held.inspect_err(|error| tracing::warn!(%error, "an event stream was closed"));
                     let holds = held.ok().flatten().map(|held| Actor::User(held.actor));
                     known.insert(credential, holds.clone());
                     holds
@@ -136,7 +135,7 @@ impl Telling {
     }
 }
 
-/// Until `at`, or for ever.
+/// Waits until `at`; for ever if it is `None`.
 async fn until(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,

@@ -10,7 +10,7 @@ fn user(name: &str, password: &str) -> NewAccount {
 }
 
 #[tokio::test]
-async fn semantics_31_reserved_names_become_no_accounts() {
+async fn semantics_31_accounts_cannot_have_reserved_names() {
     let scene = Scene::new().await;
     let root = scene.who("root").await;
     for (name, code) in [
@@ -27,7 +27,7 @@ async fn semantics_31_reserved_names_become_no_accounts() {
 }
 
 #[tokio::test]
-async fn every_mistake_in_a_new_account_is_told_at_once() {
+async fn every_mistake_in_a_new_account_is_reported_at_once() {
     let scene = Scene::new().await;
     let root = scene.who("root").await;
     let problem = scene.admin.create_account(&root, user("Upper", "short")).await.unwrap_err();
@@ -40,7 +40,7 @@ async fn every_mistake_in_a_new_account_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn signing_in_slows_guesses_down_and_organizations_never_get_in() {
+async fn password_guesses_are_throttled_and_organizations_cannot_sign_in() {
     let scene = Scene::new().await;
     let session = scene.admin.sign_in("dev", secret(PASSWORD), PEER).await.unwrap();
     assert_eq!(session.actor.name.as_str(), "dev");
@@ -54,7 +54,7 @@ async fn signing_in_slows_guesses_down_and_organizations_never_get_in() {
 }
 
 #[tokio::test]
-async fn ones_own_password_needs_the_old_one() {
+async fn changing_ones_own_password_requires_the_current_one() {
     let scene = Scene::new().await;
     let (dev, dev_name) = (scene.who("dev").await, "dev".parse().unwrap());
     let change = |old: Option<&'static str>, new: &'static str| {
@@ -72,23 +72,23 @@ async fn ones_own_password_needs_the_old_one() {
 }
 
 #[tokio::test]
-async fn the_first_administrator_is_made_once() {
+async fn the_first_administrator_is_created_once() {
     let scene = Scene::empty().await;
     let short = scene.admin.ensure_first_admin(Some(secret("short"))).await.unwrap_err();
     assert_eq!(short.code, Code::InvalidPassword);
-    let generated = scene.admin.ensure_first_admin(None).await.unwrap().expect("it had to be made up");
+    let generated = scene.admin.ensure_first_admin(None).await.unwrap().expect("a generated password");
     assert!(scene.admin.sign_in("admin", generated, PEER).await.unwrap().actor.is_admin);
     assert!(scene.admin.ensure_first_admin(Some(secret(PASSWORD))).await.unwrap().is_none());
     assert!(scene.admin.sign_in("admin", secret(PASSWORD), PEER).await.is_err());
 
     let scene = Scene::empty().await;
     let told = scene.admin.ensure_first_admin(Some(secret(PASSWORD))).await.unwrap();
-    assert!(told.is_none(), "a password that was given is not told again");
+    assert!(told.is_none(), "a given password is not returned");
     assert!(scene.admin.sign_in("admin", secret(PASSWORD), PEER).await.is_ok());
 }
 
 #[tokio::test]
-async fn a_repository_lies_in_a_namespace_that_exists() {
+async fn a_repository_is_created_only_in_an_existing_namespace() {
     let scene = Scene::new().await;
     let root = scene.who("root").await;
     let new = |namespace: &str, name: &str| NewRepository {
@@ -110,5 +110,5 @@ async fn a_repository_lies_in_a_namespace_that_exists() {
     let writable = longshore_model::repository::RepositoryFilter { writable: true, ..Default::default() };
     let page = longshore_model::PageRequest::first(10);
     let found = scene.admin.repositories(&eve, writable, &page).await.unwrap();
-    assert_eq!(found.total, 0, "reading is not writing");
+    assert_eq!(found.total, 0, "permission to read includes none to write");
 }

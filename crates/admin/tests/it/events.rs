@@ -1,4 +1,4 @@
-//! What open pages are told.
+//! Events for open pages.
 
 use crate::registry::Registry;
 use crate::scene::{SAVE, Scene, name, pull_mirror_over, robot_at, secret, tag, typed};
@@ -21,26 +21,26 @@ async fn next(events: &mut EventStream) -> Event {
 }
 
 async fn any(events: &mut EventStream) -> Event {
-    let news = tokio::time::timeout(Duration::from_secs(10), events.next()).await.expect("an event comes");
+    let news = tokio::time::timeout(Duration::from_secs(10), events.next()).await.expect("an event arrives");
     match news {
         Some(News::Event(event)) => event.event.clone(),
         other => panic!("an event, not {other:?}"),
     }
 }
 
-/// Waits until the stream has ended, whatever it still says.
+/// Waits until the stream has ended, ignoring any remaining events.
 async fn ends(events: &mut EventStream) {
     let end = async { while events.next().await.is_some() {} };
     tokio::time::timeout(Duration::from_secs(10), end).await.expect("the stream ends");
 }
 
-/// Whether nothing comes for a while that names something.
+/// Whether no event that names something arrives for a while.
 async fn is_silent(events: &mut EventStream) -> bool {
     tokio::time::timeout(Duration::from_millis(400), next(events)).await.is_err()
 }
 
 #[tokio::test]
-async fn jobs_are_told_to_those_who_administer_their_repository() {
+async fn job_events_are_sent_to_users_who_administer_the_repository() {
     let registry = Registry::start().await;
     let scene = Scene::new().await;
     scene.repository("dev/web", Visibility::Public).await;
@@ -86,7 +86,7 @@ async fn enqueue(scene: &Scene, repository: RepositoryId, count: u64) {
 }
 
 #[tokio::test]
-async fn what_changes_together_is_loaded_together_and_what_nobody_follows_is_not_loaded() {
+async fn changes_are_loaded_in_batches_and_only_if_they_are_followed() {
     const JOBS: u64 = 40;
     let scene = Scene::new().await;
     let followed = scene.repository("dev/web", Visibility::Public).await;
@@ -100,7 +100,7 @@ async fn what_changes_together_is_loaded_together_and_what_nobody_follows_is_not
     enqueue(&scene, other.id, JOBS).await;
     assert!(is_silent(&mut dev).await);
     let idle = scene.db.reads_made() - before;
-    assert!(idle <= 4, "{idle} statements for {JOBS} jobs that nobody follows");
+    assert!(idle <= 4, "{idle} statements for {JOBS} jobs without followers");
 
     let mut root = follow("root", EventFilter { jobs: true, ..EventFilter::default() }).await;
     let before = scene.db.reads_made();
@@ -112,11 +112,11 @@ async fn what_changes_together_is_loaded_together_and_what_nobody_follows_is_not
         }
     }
     let told = scene.db.reads_made() - before;
-    assert!(told <= 20, "{told} statements for {JOBS} jobs that two follow");
+    assert!(told <= 20, "{told} statements for {JOBS} jobs with two followers");
 }
 
 #[tokio::test]
-async fn who_is_signed_in_is_told_that_settings_changed_and_not_which() {
+async fn signed_in_users_learn_that_settings_changed_but_not_which() {
     let scene = Scene::new().await;
     scene.repository("dev/web", Visibility::Public).await;
     let filter = EventFilter { repository: Some(name("dev/web")), ..EventFilter::default() };
@@ -128,7 +128,7 @@ async fn who_is_signed_in_is_told_that_settings_changed_and_not_which() {
 }
 
 #[tokio::test]
-async fn many_changes_of_one_thing_are_few_events() {
+async fn many_changes_of_one_thing_cause_few_events() {
     let scene = Scene::new().await;
     scene.repository("dev/web", Visibility::Public).await;
     let filter = EventFilter { repository: Some(name("dev/web")), ..EventFilter::default() };
@@ -151,7 +151,7 @@ async fn many_changes_of_one_thing_are_few_events() {
 }
 
 #[tokio::test]
-async fn who_takes_events_too_slowly_is_told_to_load_everything_again() {
+async fn a_slow_follower_is_told_to_reload_everything() {
     let scene = Scene::new().await;
     scene.repository("dev/web", Visibility::Public).await;
     let dev = scene.who("dev").await;
@@ -173,7 +173,7 @@ async fn who_takes_events_too_slowly_is_told_to_load_everything_again() {
 }
 
 #[tokio::test]
-async fn semantics_45_a_stream_ends_with_the_password_and_the_streams_of_others_go_on() {
+async fn semantics_45_a_new_password_ends_the_streams_of_its_user_and_no_others() {
     let scene = Scene::new().await;
     let (dev, eve) = (scene.who("dev").await, scene.who("eve").await);
     let filter = EventFilter { jobs: true, ..EventFilter::default() };

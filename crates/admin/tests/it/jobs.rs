@@ -1,4 +1,4 @@
-//! Jobs: cancelling and trying again.
+//! Cancelling and retrying jobs.
 
 use crate::registry::Registry;
 use crate::scene::{Scene, name, pull_mirror_over, robot_at, typed};
@@ -9,7 +9,7 @@ use longshore_model::policy::{PullMirrorDraft, Save};
 use longshore_model::{Author, BootId, Clock, Code, JobId, PageRequest, Visibility};
 
 #[tokio::test]
-async fn a_waiting_job_is_canceled_at_once_and_can_be_tried_again() {
+async fn a_waiting_job_is_canceled_at_once_and_can_be_retried() {
     let registry = Registry::start().await;
     let scene = Scene::new().await;
     scene.repository("dev/web", Visibility::Private).await;
@@ -28,7 +28,7 @@ async fn a_waiting_job_is_canceled_at_once_and_can_be_tried_again() {
     assert!(matches!(&again.cause, Cause::Asked { author: Author::User { name } } if *name == "dev"));
     assert_eq!(again.status, Status::Waiting);
 
-    // Nobody works for a mirror that is gone (semantics 34).
+    // The job of a deleted mirror cannot be retried (semantics 34).
     scene.admin.cancel_job(&dev, again.id).await.unwrap();
     scene.admin.delete_mirror(&dev, &web, mirror.common.id).await.unwrap();
     let refused = scene.admin.retry_job(&dev, again.id).await.unwrap_err();
@@ -37,14 +37,14 @@ async fn a_waiting_job_is_canceled_at_once_and_can_be_tried_again() {
 }
 
 #[tokio::test]
-async fn a_job_that_is_not_there_is_a_404() {
+async fn a_job_that_does_not_exist_is_a_404() {
     let scene = Scene::new().await;
     let root = scene.who("root").await;
     assert_eq!(scene.admin.job(&root, JobId::new()).await.unwrap_err().code, Code::NoSuchJob);
 }
 
 #[tokio::test]
-async fn the_system_page_counts_what_there_is() {
+async fn the_system_page_counts_repositories_tags_and_jobs() {
     let scene = Scene::new().await;
     scene.repository("dev/web", Visibility::Private).await;
     scene.push("dev/web", "1.0").await;
@@ -53,7 +53,7 @@ async fn the_system_page_counts_what_there_is() {
     assert_eq!((info.database.as_str(), info.zone.as_str()), ("SQLite", "UTC"));
 }
 
-/// Begins every poll that waits, and lets it fail for good.
+/// Claims every queued poll and lets it fail permanently.
 async fn fail_polls(scene: &Scene) {
     let now = scene.clock.now();
     let failed = scene.db.write::<_, Error, _>(
@@ -75,7 +75,7 @@ async fn fail_polls(scene: &Scene) {
 }
 
 #[tokio::test]
-async fn all_that_failed_is_retried_once_and_what_cannot_be_is_left() {
+async fn every_failed_job_is_retried_once_and_the_others_are_skipped() {
     let registry = Registry::start().await;
     let scene = Scene::new().await;
     scene.repository("dev/web", Visibility::Private).await;
@@ -108,7 +108,7 @@ async fn all_that_failed_is_retried_once_and_what_cannot_be_is_left() {
 }
 
 #[tokio::test]
-async fn of_the_failed_polls_of_a_mirror_the_last_one_is_retried_and_a_poll_of_all_by_its_parts() {
+async fn only_the_last_failed_poll_of_a_mirror_is_retried_and_a_poll_of_all_through_its_children() {
     let registry = Registry::start().await;
     let scene = Scene::new().await;
     scene.repository("dev/web", Visibility::Private).await;

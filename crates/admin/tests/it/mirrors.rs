@@ -17,7 +17,7 @@ async fn scene() -> Scene {
 }
 
 #[tokio::test]
-async fn semantics_27_saving_proves_what_connect_proves() {
+async fn semantics_27_saving_makes_the_same_checks_as_connect() {
     let registry = Registry::start().await;
     let scene = scene().await;
     let (dev, web) = (scene.who("dev").await, name("dev/web"));
@@ -30,12 +30,16 @@ async fn semantics_27_saving_proves_what_connect_proves() {
     let problem = scene.admin.create_pull_mirror(&dev, &web, pull, SAVE).await.unwrap_err();
     assert_eq!(problem.code, Code::RemoteRegistryInvalidPermissions);
     let page = PageRequest::first(10);
-    assert_eq!(scene.admin.remotes(&dev, None, &page).await.unwrap().total, 0, "nothing stays behind");
+    assert_eq!(
+        scene.admin.remotes(&dev, None, &page).await.unwrap().total,
+        0,
+        "a rejected mirror leaves nothing behind"
+    );
     assert!(scene.admin.mirrors(&dev, &web).await.unwrap().is_empty());
 
     let right = push_mirror_over(typed(robot_at(&registry.url)));
     let mirror = scene.admin.create_push_mirror(&dev, &web, right, SAVE).await.unwrap();
-    // A changed password is proved as well, and the right one stays when it fails.
+    // A changed password is tested as well, and the stored one is kept if the test fails.
     let rotated = RemoteDraft { secret: Some("wrong".to_owned()), ..robot_at(&registry.url) };
     let rotated = push_mirror_over(typed(rotated));
     let problem = scene
@@ -48,7 +52,7 @@ async fn semantics_27_saving_proves_what_connect_proves() {
 }
 
 #[tokio::test]
-async fn semantics_27_a_metadata_address_is_refused() {
+async fn semantics_27_a_metadata_address_is_rejected() {
     let scene = scene().await;
     let (dev, web) = (scene.who("dev").await, name("dev/web"));
     let request = ConnectRequest {
@@ -63,7 +67,7 @@ async fn semantics_27_a_metadata_address_is_refused() {
 }
 
 #[tokio::test]
-async fn every_mistake_in_a_mirror_is_told_at_once_beside_its_field() {
+async fn every_mistake_in_a_mirror_is_reported_at_once_at_its_field() {
     let scene = scene().await;
     let (dev, web) = (scene.who("dev").await, name("dev/web"));
     let remote = RemoteDraft { url: "ftp://host".to_owned(), ..robot_at("") };
@@ -88,7 +92,7 @@ async fn every_mistake_in_a_mirror_is_told_at_once_beside_its_field() {
 }
 
 #[tokio::test]
-async fn semantics_03_save_waits_for_a_baseline_and_save_and_apply_does_not() {
+async fn semantics_03_save_records_a_baseline_and_save_and_apply_does_not() {
     let registry = Registry::start().await;
     let scene = scene().await;
     let (dev, web) = (scene.who("dev").await, name("dev/web"));
@@ -113,12 +117,12 @@ async fn semantics_03_save_waits_for_a_baseline_and_save_and_apply_does_not() {
         .await
         .unwrap();
     assert_eq!((fewer.baseline, fewer.common.version), (Baseline::Pending, Version(3)));
-    // What the patterns matched before is taken like before; what they match anew is recorded first.
+    // Tags that the patterns matched before are mirrored as before; newly matched ones are recorded first.
     assert_eq!(fewer.known_patterns.as_deref(), Some(applied.patterns.as_str()));
 }
 
 #[tokio::test]
-async fn semantics_18_the_form_decides_whether_only_the_mirror_writes() {
+async fn semantics_18_the_form_decides_whether_only_the_mirror_may_write() {
     let registry = Registry::start().await;
     let scene = scene().await;
     let (dev, web) = (scene.who("dev").await, name("dev/web"));
@@ -181,7 +185,7 @@ async fn the_tags_of_the_other_registry_can_be_previewed() {
 }
 
 #[tokio::test]
-async fn semantics_19_polling_all_starts_what_one_administers_and_joins_what_runs() {
+async fn semantics_19_polling_all_polls_the_mirrors_that_the_actor_administers_and_adopts_queued_polls() {
     let registry = Registry::start().await;
     let scene = scene().await;
     scene.repository("qa/web", Visibility::Private).await;
@@ -196,12 +200,12 @@ async fn semantics_19_polling_all_starts_what_one_administers_and_joins_what_run
     assert_eq!((parent.action, &parent.parameters), (JobAction::PollMirror, &Parameters::PollAll));
     let children = scene.admin.job_children(&dev, parent.id).await.unwrap();
     let policies: Vec<_> = children.iter().filter_map(|job| job.policy).collect();
-    assert_eq!(policies, [own.common.id], "not qa's, not the disabled one");
-    // It was waiting since the mirror was saved.
+    assert_eq!(policies, [own.common.id], "neither qa's nor the disabled one");
+    // The job has been queued since the mirror was saved.
     let filter = JobFilter { policy: Some(own.common.id), ..JobFilter::default() };
     assert_eq!(scene.admin.jobs(&dev, &filter, &PageRequest::first(10)).await.unwrap().total, 1);
 
-    // It is about no repository, so it is in the list of who asked for it, and of administrators.
+    // It is about no repository, so only the user who started it and administrators see it.
     for (who, sees) in [(&dev, true), (&root, true), (&qa, false)] {
         let listed = scene.admin.jobs(who, &JobFilter::default(), &PageRequest::first(100)).await.unwrap();
         assert_eq!(listed.items.iter().any(|job| job.id == parent.id), sees, "{who:?}");
@@ -210,13 +214,13 @@ async fn semantics_19_polling_all_starts_what_one_administers_and_joins_what_run
     let parent = scene.admin.poll_all(&root).await.unwrap();
     let children = scene.admin.job_children(&root, parent.id).await.unwrap();
     assert!(children.iter().any(|job| job.policy == Some(others.common.id)));
-    assert!(scene.admin.job(&dev, parent.id).await.is_err(), "somebody else's");
+    assert!(scene.admin.job(&dev, parent.id).await.is_err(), "started by another user");
     let canceled = scene.admin.cancel_job(&root, parent.id).await.unwrap();
     assert_eq!(canceled.status, Status::Canceled);
 }
 
 #[tokio::test]
-async fn nobody_fills_the_queue_by_asking_for_polls_or_retries_again_and_again() {
+async fn repeated_polls_and_retries_cannot_fill_the_queue() {
     let scene = scene().await;
     let (dev, root) = (scene.who("dev").await, scene.who("root").await);
     let mut asked = Vec::new();
@@ -227,14 +231,14 @@ async fn nobody_fills_the_queue_by_asking_for_polls_or_retries_again_and_again()
         }
     };
     assert_eq!((refused.code, asked.len()), (Code::LimitReached, 16), "{refused:?}");
-    scene.admin.poll_all(&root).await.expect("that is between dev and the server");
+    scene.admin.poll_all(&root).await.expect("the limit of dev does not concern other users");
     let canceled = scene.admin.cancel_job(&dev, asked[0]).await.unwrap();
     assert_eq!(canceled.status, Status::Canceled);
-    scene.admin.poll_all(&dev).await.expect("one of them has ended");
+    scene.admin.poll_all(&dev).await.expect("one of dev's polls has ended");
 }
 
 #[tokio::test]
-async fn who_retries_a_job_twice_gets_one_job() {
+async fn retrying_a_job_twice_creates_one_job() {
     let registry = Registry::start().await;
     let scene = scene().await;
     let (dev, web) = (scene.who("dev").await, name("dev/web"));
@@ -248,7 +252,7 @@ async fn who_retries_a_job_twice_gets_one_job() {
 }
 
 #[tokio::test]
-async fn sync_now_joins_a_poll_and_refuses_a_disabled_mirror() {
+async fn sync_now_returns_a_queued_poll_and_rejects_a_disabled_mirror() {
     let registry = Registry::start().await;
     let scene = scene().await;
     let (dev, web) = (scene.who("dev").await, name("dev/web"));

@@ -1,4 +1,4 @@
-//! Pausing and resuming: who may, who learns of it, and what is said to whom (semantics 17, 29).
+//! Pausing and resuming: who may do it, and who may see it (semantics 17, 29).
 
 use crate::registry::Registry;
 use crate::scene::{SAVE, Scene, name, pull_mirror_over, push_mirror_over, robot_at, tag, typed};
@@ -21,7 +21,7 @@ fn code<T: std::fmt::Debug>(result: Result<T, Problem>) -> Code {
 }
 
 #[tokio::test]
-async fn semantics_29_the_system_is_paused_by_administrators_and_everybody_learns_of_it() {
+async fn semantics_29_only_administrators_pause_the_system_and_everyone_sees_the_pause() {
     let scene = Scene::new().await;
     let (root, dev) = (scene.who("root").await, scene.who("dev").await);
     assert_eq!(scene.admin.system_pause(&Actor::Anonymous).await, Ok(None));
@@ -46,7 +46,7 @@ async fn semantics_29_the_system_is_paused_by_administrators_and_everybody_learn
 }
 
 #[tokio::test]
-async fn semantics_29_a_namespace_is_paused_by_its_owner_and_readers_of_its_repositories_see_why() {
+async fn semantics_29_the_owner_pauses_a_namespace_and_readers_of_its_repositories_see_the_pause() {
     let scene = Scene::new().await;
     let (dev, eve) = (scene.who("dev").await, scene.who("eve").await);
     scene.repository("dev/web", Visibility::Public).await;
@@ -67,7 +67,8 @@ async fn semantics_29_a_namespace_is_paused_by_its_owner_and_readers_of_its_repo
 }
 
 #[tokio::test]
-async fn semantics_29_a_paused_remote_is_known_to_who_may_use_it_and_who_administers_what_uses_it() {
+async fn semantics_29_a_paused_remote_is_shown_to_its_users_and_to_administrators_of_repositories_that_use_it()
+ {
     let registry = Registry::start().await;
     let scene = Scene::new().await;
     let (root, dev, qa) = (scene.who("root").await, scene.who("dev").await, scene.who("qa").await);
@@ -89,7 +90,7 @@ async fn semantics_29_a_paused_remote_is_known_to_who_may_use_it_and_who_adminis
                 .collect::<Vec<_>>()
         );
     }
-    // Which remotes a repository uses is not everybody's.
+    // Readers do not see which remotes a repository uses.
     let seen = scene.admin.repository_pauses(&qa, &name("dev/web")).await.unwrap();
     assert_eq!(seen, Default::default());
 }
@@ -119,7 +120,7 @@ async fn semantics_17_a_queue_does_not_name_repositories_that_its_reader_may_not
 }
 
 #[tokio::test]
-async fn a_remote_that_is_deleted_while_it_is_paused_leaves_no_job_waiting_for_ever() {
+async fn deleting_a_paused_remote_leaves_no_job_waiting_for_ever() {
     let registry = Registry::start().await;
     let scene = Scene::new().await;
     let dev = scene.who("dev").await;
@@ -136,7 +137,7 @@ async fn a_remote_that_is_deleted_while_it_is_paused_leaves_no_job_waiting_for_e
 }
 
 #[tokio::test]
-async fn semantics_34_a_plan_tells_what_a_mirror_still_sends_once_it_leads_elsewhere() {
+async fn semantics_34_a_plan_shows_what_a_mirror_still_pushes_after_its_destination_changed() {
     let registry = Registry::start().await;
     let scene = Scene::new().await;
     let dev = scene.who("dev").await;
@@ -169,7 +170,7 @@ async fn semantics_34_a_plan_tells_what_a_mirror_still_sends_once_it_leads_elsew
 }
 
 #[tokio::test]
-async fn many_who_look_at_a_queue_at_once_leave_the_database_to_others() {
+async fn many_concurrent_readers_of_a_queue_do_not_exhaust_the_connections() {
     let scene = Scene::new().await;
     let dev = scene.who("dev").await;
     scene.repository("dev/web", Visibility::Public).await;
@@ -180,6 +181,6 @@ async fn many_who_look_at_a_queue_at_once_leave_the_database_to_others() {
         scene.admin.pause_queue(&dev, &scope, &page).await.unwrap();
         scene.admin.pause_plan(&dev, &scope).await.unwrap();
     });
-    // One connection each: whoever needed a second one would wait for the others, and they for him.
+    // One connection each: if a reader needed a second one, the readers would deadlock.
     tokio::time::timeout(Duration::from_secs(20), join_all(looking)).await.unwrap();
 }

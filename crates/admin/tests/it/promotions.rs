@@ -17,7 +17,7 @@ async fn scene() -> Scene {
 }
 
 #[tokio::test]
-async fn every_mistake_in_a_draft_is_told_at_once_beside_its_field() {
+async fn every_mistake_in_a_draft_is_reported_at_once_at_its_field() {
     let scene = scene().await;
     let dev = scene.who("dev").await;
     let rule = |field: &str, operator: &str, values: &[&str]| RawRule {
@@ -39,11 +39,11 @@ async fn every_mistake_in_a_draft_is_told_at_once_beside_its_field() {
         ["rules[0].values", "rules[1].field", "rules[2].values", "tagTemplate", "targetRepository"]
     );
     let none = scene.admin.promotions(&dev, &name("dev/web"), Side::Source).await.unwrap();
-    assert!(none.is_empty(), "nothing half-done stays behind");
+    assert!(none.is_empty(), "a rejected draft leaves nothing behind");
 }
 
 #[tokio::test]
-async fn a_target_that_does_not_exist_is_a_404_beside_its_field() {
+async fn a_target_that_does_not_exist_is_a_404_at_its_field() {
     let scene = scene().await;
     let dev = scene.who("dev").await;
     // It does exist, but not for dev.
@@ -56,19 +56,19 @@ async fn a_target_that_does_not_exist_is_a_404_beside_its_field() {
 }
 
 #[tokio::test]
-async fn a_policy_from_a_repository_into_itself_has_to_rename() {
+async fn a_policy_from_a_repository_to_itself_must_rename_tags() {
     let scene = scene().await;
     let dev = scene.who("dev").await;
     let web = name("dev/web");
     let same = PromotionDraft { template: "%n".to_owned(), ..promotion_to("dev/web") };
     let problem = scene.admin.create_promotion(&dev, &web, same, SAVE).await.unwrap_err();
-    assert!(problem.about("targetRepository").unwrap().contains("into itself"), "{problem}");
+    assert!(problem.about("targetRepository").unwrap().contains("to itself"), "{problem}");
     let renamed = PromotionDraft { template: "%n-%Y".to_owned(), ..promotion_to("dev/web") };
     assert!(scene.admin.create_promotion(&dev, &web, renamed, SAVE).await.is_ok());
 }
 
 #[tokio::test]
-async fn semantics_10_no_rules_are_a_choice_and_never_an_omission() {
+async fn semantics_10_a_policy_without_rules_must_be_chosen_explicitly() {
     let scene = scene().await;
     let dev = scene.who("dev").await;
     let web = name("dev/web");
@@ -81,11 +81,11 @@ async fn semantics_10_no_rules_are_a_choice_and_never_an_omission() {
 }
 
 #[tokio::test]
-async fn semantics_16_a_promotion_policy_needs_the_right_on_source_and_target() {
+async fn semantics_16_a_promotion_policy_requires_permission_on_source_and_target() {
     let scene = scene().await;
     let (dev, qa, root) = (scene.who("dev").await, scene.who("qa").await, scene.who("root").await);
     let (web, target) = (name("dev/web"), name("qa/web"));
-    // The target is public now: dev may read it, and still not promote into it.
+    // The target is public now: dev may read it, but not promote into it.
     let open = RepositoryChange { visibility: Some(Visibility::Public), ..RepositoryChange::default() };
     scene.admin.change_repository(&qa, &target, open).await.unwrap();
     let refused = scene.admin.create_promotion(&dev, &web, promotion_to("qa/web"), SAVE).await.unwrap_err();
@@ -93,13 +93,13 @@ async fn semantics_16_a_promotion_policy_needs_the_right_on_source_and_target() 
 
     let policy = scene.admin.create_promotion(&root, &web, promotion_to("qa/web"), SAVE).await.unwrap();
     let id = policy.common.id;
-    // Neither end's owner alone may change it.
+    // The owner of only one end may not change it.
     for (actor, at) in [(&dev, &web), (&qa, &target)] {
         let refused =
             scene.admin.change_promotion(actor, at, id, Version::FIRST, promotion_to("qa/web"), SAVE).await;
         assert_eq!(refused.unwrap_err().code, Code::NotAuthorized);
     }
-    // The target's administrator sees it come in, and may suspend and delete it, but not enable it.
+    // The target's administrator sees the incoming policy, and may disable and delete it, but not enable it.
     let incoming = scene.admin.promotions(&qa, &target, Side::Target).await.unwrap();
     assert_eq!(incoming[0].source_name.as_str(), ANOTHER_REPOSITORY);
     assert_eq!(scene.admin.promotions(&root, &target, Side::Target).await.unwrap()[0].source_name, web);
@@ -113,7 +113,7 @@ async fn semantics_16_a_promotion_policy_needs_the_right_on_source_and_target() 
 }
 
 #[tokio::test]
-async fn semantics_16_who_only_reads_the_target_does_not_see_what_comes_in() {
+async fn semantics_16_a_reader_of_the_target_does_not_see_incoming_policies() {
     let scene = scene().await;
     let (root, eve) = (scene.who("root").await, scene.who("eve").await);
     let open = RepositoryChange { visibility: Some(Visibility::Public), ..RepositoryChange::default() };
@@ -127,7 +127,7 @@ async fn semantics_16_who_only_reads_the_target_does_not_see_what_comes_in() {
 }
 
 #[tokio::test]
-async fn semantics_18_promotions_into_closed_repositories_are_refused_when_saved() {
+async fn semantics_18_saving_a_promotion_into_a_closed_repository_is_rejected() {
     let scene = scene().await;
     let dev = scene.who("dev").await;
     for state in [RepositoryState::Mirror, RepositoryState::ReadOnly] {
@@ -144,7 +144,7 @@ async fn semantics_18_promotions_into_closed_repositories_are_refused_when_saved
 }
 
 #[tokio::test]
-async fn semantics_03_save_and_apply_asks_about_present_tags_and_save_does_not() {
+async fn semantics_03_save_and_apply_evaluates_present_tags_and_save_does_not() {
     let scene = scene().await;
     let dev = scene.who("dev").await;
     let web = name("dev/web");
@@ -172,10 +172,10 @@ async fn semantics_03_save_and_apply_asks_about_present_tags_and_save_does_not()
         scene.admin.change_promotion(&dev, &web, id, changed.common.version, change, APPLY).await.unwrap();
     assert_eq!(unchanged.common.rules_version, 2, "the same rules are the same version");
     assert_eq!(evaluations().await.len(), 2);
-    // Once more, before anybody has begun.
+    // Once more, before the first one has started.
     let same = PromotionDraft { template: "%n-x".to_owned(), ..promotion_to("dev/qa") };
     scene.admin.change_promotion(&dev, &web, id, unchanged.common.version, same, APPLY).await.unwrap();
-    assert_eq!(evaluations().await.len(), 2, "it waits already");
+    assert_eq!(evaluations().await.len(), 2, "it is already queued");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! A registry of a few lines: it knows one user, lists two tags, begins uploads, and remembers
-//! every credential that was shown to it.
+//! A minimal registry: it knows one user, lists two tags, starts uploads, and records every credential that was sent to
+//! it.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -28,7 +28,7 @@ impl Registry {
         Self { url, shown, server }
     }
 
-    /// Whether the robot's secret ever came here.
+    /// Whether the robot's secret was ever sent to this registry.
     pub(crate) fn was_shown_the_secret(&self) -> bool {
         self.shown.lock().unwrap().contains(&basic(ROBOT, SECRET))
     }

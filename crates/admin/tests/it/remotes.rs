@@ -25,7 +25,7 @@ async fn saved(scene: &Scene, registry: &Registry) -> Remote {
 }
 
 #[tokio::test]
-async fn semantics_41_the_preview_of_tags_reads_a_small_part_of_a_list_without_end() {
+async fn semantics_41_the_preview_of_tags_reads_a_small_part_of_an_endless_list() {
     let registry = ScriptedRegistry::start().await;
     registry.script([on(Method::GET, "*/tags/list").with(|asked| {
         let page: u64 = asked.parameter("page").map_or(0, |page| page.parse().unwrap());
@@ -77,11 +77,11 @@ async fn semantics_15_a_remote_of_another_user_cannot_be_seen_tested_edited_or_u
         assert_eq!(attempt.unwrap_err().code, Code::NoSuchRemote);
     }
     assert_eq!(admin.remotes(&eve, None, &PageRequest::first(10)).await.unwrap().total, 0);
-    // Nor by guessing: equal settings of eve's own do not find dev's secret.
+    // Nor by guessing: a remote of eve's with equal settings does not use dev's secret.
     let guess = RemoteDraft { secret: None, ..robot_at(&registry.url) };
     let refused = admin.create_push_mirror(&eve, &own, push_mirror_over(typed(guess.clone())), SAVE).await;
     assert!(refused.unwrap_err().about("password").is_some());
-    // Nor by making it dev's.
+    // Nor by making dev its owner.
     let as_dev = RemoteDraft { owner: "dev".to_owned(), ..guess };
     let refused = admin.create_push_mirror(&eve, &own, push_mirror_over(typed(as_dev)), SAVE).await;
     assert_eq!(refused.unwrap_err().code, Code::NotAuthorized);
@@ -89,7 +89,7 @@ async fn semantics_15_a_remote_of_another_user_cannot_be_seen_tested_edited_or_u
 }
 
 #[tokio::test]
-async fn semantics_15_a_stored_secret_never_goes_to_a_host_it_was_not_typed_for() {
+async fn semantics_15_a_stored_secret_is_never_sent_to_a_host_it_was_not_entered_for() {
     let (registry, thief) = (Registry::start().await, Registry::start().await);
     let scene = scene().await;
     let (dev, web) = (scene.who("dev").await, name("dev/web"));
@@ -112,7 +112,7 @@ async fn semantics_15_a_stored_secret_never_goes_to_a_host_it_was_not_typed_for(
         let changed = scene.admin.change_remote(&dev, remote.id, remote.version, draft).await.unwrap_err();
         assert_eq!(changed.code, Code::SecretNeeded);
     }
-    // A mirror cannot take it along either.
+    // Nor through a mirror's form.
     let mirror = push_mirror_over(RemoteChoice::Saved { id: remote.id });
     let mirror = scene.admin.create_push_mirror(&dev, &web, mirror, SAVE).await.unwrap();
     let moved = push_mirror_over(typed(without_secret(&thief.url)));
@@ -127,7 +127,7 @@ async fn semantics_15_a_stored_secret_never_goes_to_a_host_it_was_not_typed_for(
 }
 
 #[tokio::test]
-async fn semantics_15_a_secret_is_kept_while_the_place_stays_and_replaced_when_typed() {
+async fn semantics_15_a_secret_is_kept_while_the_address_is_unchanged_and_replaced_when_entered() {
     let (registry, other) = (Registry::start().await, Registry::start().await);
     let scene = scene().await;
     let dev = scene.who("dev").await;
@@ -150,7 +150,7 @@ async fn semantics_15_a_secret_is_kept_while_the_place_stays_and_replaced_when_t
 }
 
 #[tokio::test]
-async fn no_answer_and_no_debug_output_holds_a_secret() {
+async fn no_response_and_no_debug_output_contains_a_secret() {
     let registry = Registry::start().await;
     let scene = scene().await;
     let (dev, web) = (scene.who("dev").await, name("dev/web"));
@@ -172,7 +172,7 @@ async fn a_remote_in_use_is_not_deleted() {
     let remote = saved(&scene, &registry).await;
     let mirror = push_mirror_over(typed(robot_at(&registry.url)));
     let mirror = scene.admin.create_push_mirror(&dev, &web, mirror, SAVE).await.unwrap();
-    assert_eq!(mirror.remote, remote.id, "equal settings are one remote");
+    assert_eq!(mirror.remote, remote.id, "equal settings reuse the remote");
     let refused = scene.admin.delete_remote(&dev, remote.id).await.unwrap_err();
     assert_eq!(refused.code, Code::RemoteInUse);
     assert!(refused.message.starts_with("1 mirror uses"), "{refused}");
@@ -182,7 +182,7 @@ async fn a_remote_in_use_is_not_deleted() {
 }
 
 #[tokio::test]
-async fn semantics_15_what_belongs_to_the_system_is_for_administrators() {
+async fn semantics_15_a_remote_of_the_system_is_visible_only_to_administrators() {
     let registry = Registry::start().await;
     let scene = scene().await;
     let (root, dev) = (scene.who("root").await, scene.who("dev").await);
@@ -195,7 +195,7 @@ async fn semantics_15_what_belongs_to_the_system_is_for_administrators() {
 }
 
 #[tokio::test]
-async fn a_remote_belongs_to_somebody_who_exists() {
+async fn the_owner_of_a_remote_must_exist() {
     let registry = Registry::start().await;
     let scene = scene().await;
     let root = scene.who("root").await;
@@ -210,7 +210,7 @@ async fn a_remote_belongs_to_somebody_who_exists() {
 }
 
 #[tokio::test]
-async fn testing_a_remote_says_whether_the_credentials_are_right() {
+async fn testing_a_remote_reports_whether_the_credentials_are_correct() {
     let registry = Registry::start().await;
     let scene = scene().await;
     let dev = scene.who("dev").await;
@@ -225,7 +225,7 @@ async fn testing_a_remote_says_whether_the_credentials_are_right() {
 }
 
 #[tokio::test]
-async fn of_certificate_authorities_nothing_but_the_certificates_is_stored() {
+async fn only_the_certificates_of_certificate_authorities_are_stored() {
     let registry = Registry::start().await;
     let scene = scene().await;
     let dev = scene.who("dev").await;
@@ -241,7 +241,7 @@ async fn of_certificate_authorities_nothing_but_the_certificates_is_stored() {
     let refused = scene.admin.change_remote(&dev, remote.id, remote.version, draft).await.unwrap_err();
     assert!(refused.about("remoteCA").unwrap().contains("private key"), "{refused}");
 
-    // An earlier version stored what was typed.
+    // An earlier version stored the text as entered.
     for (stored, tidy) in [(format!("{typed}{key}"), Some(plain)), ("no certificate".to_owned(), None)] {
         let id = remote.id;
         let now = stored_remotes::authorities(&mut scene.db.read().await.unwrap()).await.unwrap();

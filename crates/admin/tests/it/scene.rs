@@ -1,5 +1,5 @@
-//! A server's use cases with the people that the tests speak of: `root` is an administrator, `dev`
-//! and `qa` own repositories, `eve` owns nothing, `crew` is an organization.
+//! The use cases of a server and the users of the tests: `root` is an administrator, `dev` and `qa` own repositories,
+//! `eve` owns nothing, `crew` is an organization.
 
 use crate::registry::{ROBOT, SECRET};
 use bytes::Bytes;
@@ -55,7 +55,7 @@ pub(crate) fn tag(text: &str) -> Tag {
 impl Scene {
     pub(crate) async fn new() -> Self {
         let scene = Self::empty().await;
-        // Each password costs a hash, and everybody has the same one.
+        // Hashing is slow, so all accounts share one hash.
         static HASH: OnceCell<String> = OnceCell::const_new();
         let access = scene.admin.access();
         let hash =
@@ -75,7 +75,7 @@ impl Scene {
         scene
     }
 
-    /// A server on its first start, without anybody.
+    /// A server on its first start, without accounts.
     pub(crate) async fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::at("2026-11-20T12:00:00Z".parse::<Timestamp>().unwrap());
@@ -89,7 +89,7 @@ impl Scene {
             db: db.clone(),
             content: content.clone(),
             clock: Arc::clone(&shared),
-            // Remotes are at loopback addresses here, whoever saves them.
+            // The remotes of the tests are at loopback addresses.
             settings: EngineSettings {
                 private_remotes: PrivateRemotes::Everybody,
                 ..EngineSettings::default()
@@ -155,13 +155,13 @@ impl Scene {
         self.content.put_manifest(put).await.unwrap().digest
     }
 
-    /// Lets the engine work from now on.
+    /// Starts the engine.
     pub(crate) fn start_engine(&self) {
         let (engine, stop) = (self.engine.clone(), self.stop.clone());
         tokio::spawn(async move { engine.run(stop).await });
     }
 
-    /// Asks until the answer satisfies.
+    /// Repeats a request until its result satisfies a condition.
     pub(crate) async fn until<T, F>(
         &self,
         what: &str,

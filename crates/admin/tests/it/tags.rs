@@ -1,4 +1,4 @@
-//! Tags: promoting by hand, deleting, and the page that answers why.
+//! Promoting tags by hand, deleting them, and their details page.
 
 use crate::scene::{APPLY, SAVE, Scene, name, promotion_to, tag};
 use longshore_model::policy::PromotionDraft;
@@ -16,7 +16,7 @@ async fn scene() -> Scene {
 }
 
 #[tokio::test]
-async fn semantics_01_a_person_may_put_older_over_newer() {
+async fn semantics_01_a_user_may_replace_a_newer_image_with_an_older_one() {
     let scene = scene().await;
     let dev = scene.who("dev").await;
     let (web, qa) = (name("dev/web"), name("dev/qa"));
@@ -35,7 +35,7 @@ async fn semantics_01_a_person_may_put_older_over_newer() {
 }
 
 #[tokio::test]
-async fn promoting_by_hand_is_refused_with_the_field_that_is_wrong() {
+async fn a_rejected_promotion_by_hand_names_the_invalid_field() {
     let scene = scene().await;
     let dev = scene.who("dev").await;
     scene.push("dev/web", "1.0").await;
@@ -63,7 +63,7 @@ async fn promoting_by_hand_is_refused_with_the_field_that_is_wrong() {
 }
 
 #[tokio::test]
-async fn semantics_14_an_immutable_tag_is_refused_with_dtrs_sentence() {
+async fn semantics_14_the_error_for_an_immutable_tag_is_dtrs_message() {
     let scene = scene().await;
     let dev = scene.who("dev").await;
     scene.push("dev/web", "1.0").await;
@@ -96,7 +96,7 @@ async fn tags_are_deleted_all_or_none() {
 }
 
 #[tokio::test]
-async fn semantics_18_nobody_deletes_from_a_mirror_or_a_read_only_repository() {
+async fn semantics_18_tags_of_a_mirror_or_a_read_only_repository_cannot_be_deleted() {
     let scene = scene().await;
     let (root, web) = (scene.who("root").await, name("dev/web"));
     scene.push("dev/web", "1.0").await;
@@ -109,7 +109,7 @@ async fn semantics_18_nobody_deletes_from_a_mirror_or_a_read_only_repository() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_of_a_tag_says_where_it_went_and_why_not() {
+async fn the_details_of_a_tag_say_where_it_was_delivered_and_why_not() {
     let scene = scene().await;
     let (dev, web) = (scene.who("dev").await, name("dev/web"));
     scene.push("dev/web", "1.0-stable").await;
@@ -143,7 +143,7 @@ async fn the_page_of_a_tag_says_where_it_went_and_why_not() {
     assert_eq!(stayed.would_qualify_today, Some(false));
     assert!(stayed.consequence.contains("1.1-dev"), "{}", stayed.consequence);
 
-    // What went stays, and the page says that it would not go today (semantics 2).
+    // A delivery is not undone, and the page says that it would not qualify today (semantics 2).
     let stricter = PromotionDraft { rules: crate::scene::ends_with("gold"), ..promotion_to("dev/qa") };
     scene.admin.change_promotion(&dev, &web, id, applied.common.version, stricter, SAVE).await.unwrap();
     let now = answer("1.0-stable").await.unwrap();

@@ -1,4 +1,4 @@
-//! Bringing back what was overwritten or deleted, and how much a namespace may hold.
+//! Restoring what was overwritten or deleted, and quotas.
 
 use crate::scene::{SAVE, Scene, name, promotion_to, tag};
 use longshore_model::activity::{ActivityFilter, ActivityKind};
@@ -11,7 +11,7 @@ fn first() -> PageRequest {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_22_the_plan_of_a_rollback_names_the_policies_that_then_act() {
+async fn semantics_22_the_plan_of_a_rollback_names_the_policies_that_would_act() {
     let scene = Scene::new().await;
     let (dev, web) = (scene.who("dev").await, name("dev/web"));
     scene.repository("dev/web", Visibility::Private).await;
@@ -48,16 +48,16 @@ async fn semantics_22_the_plan_of_a_rollback_names_the_policies_that_then_act() 
     let fix = RepositoryChange { immutable_tags: Some(ImmutableTags::All), ..RepositoryChange::default() };
     scene.admin.change_repository(&dev, &web, fix).await.unwrap();
     let refused = scene.admin.plan_restore(&dev, &web, &tag("other"), other).await.unwrap_err();
-    assert_eq!(refused.code, Code::TagImmutable, "the plan promises nothing that is refused then");
+    assert_eq!(refused.code, Code::TagImmutable, "the plan contains nothing that would be rejected");
     let fix = RepositoryChange { immutable_tags: Some(ImmutableTags::Off), ..RepositoryChange::default() };
     scene.admin.change_repository(&dev, &web, fix).await.unwrap();
 
-    // And forward again, this time for this repository alone.
+    // And forward again, this time without running policies.
     let newer = scene.admin.tag_history(&dev, &web, &tag("1.0-stable"), None).await.unwrap()[1].revision;
     scene.admin.restore_tag(&dev, &web, &tag("1.0-stable"), newer, true).await.unwrap();
     let answer = went().await.unwrap();
     assert_eq!(answer.result, AnswerResult::NotEvaluated);
-    assert!(answer.consequence.contains("chose that no policy acts"), "{}", answer.consequence);
+    assert!(answer.consequence.contains("without running policies"), "{}", answer.consequence);
 
     let filter = ActivityFilter { repository: Some(web), namespace: None };
     let told = scene.admin.activity(&dev, &filter, &PageRequest::first(50)).await.unwrap();
@@ -66,7 +66,7 @@ async fn semantics_22_the_plan_of_a_rollback_names_the_policies_that_then_act() 
 }
 
 #[tokio::test]
-async fn a_deleted_tag_is_listed_until_it_is_back() {
+async fn a_deleted_tag_is_listed_until_it_is_restored() {
     let scene = Scene::new().await;
     let (dev, web) = (scene.who("dev").await, name("dev/web"));
     scene.repository("dev/web", Visibility::Private).await;
@@ -91,7 +91,7 @@ async fn a_deleted_tag_is_listed_until_it_is_back() {
 }
 
 #[tokio::test]
-async fn semantics_23_a_deleted_repository_is_for_those_who_administer_its_namespace() {
+async fn semantics_23_a_deleted_repository_is_visible_only_to_administrators_of_its_namespace() {
     let scene = Scene::new().await;
     let (dev, eve, root) = (scene.who("dev").await, scene.who("eve").await, scene.who("root").await);
     let web = name("dev/web");
@@ -121,7 +121,7 @@ async fn semantics_23_a_deleted_repository_is_for_those_who_administer_its_names
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_23_a_purge_says_where_else_the_images_are_as_far_as_one_may_know() {
+async fn semantics_23_a_purge_lists_other_places_of_the_images_that_the_reader_may_see() {
     let scene = Scene::new().await;
     let (dev, root) = (scene.who("dev").await, scene.who("root").await);
     scene.repository("dev/web", Visibility::Private).await;
@@ -144,7 +144,7 @@ async fn semantics_23_a_purge_says_where_else_the_images_are_as_far_as_one_may_k
 }
 
 #[tokio::test]
-async fn a_quota_is_the_administrators_to_set_and_the_owners_to_see() {
+async fn administrators_set_a_quota_and_owners_see_it() {
     let scene = Scene::new().await;
     let (dev, root) = (scene.who("dev").await, scene.who("root").await);
     let namespace = "dev".parse().unwrap();

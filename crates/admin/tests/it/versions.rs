@@ -1,4 +1,4 @@
-//! Two who change one thing at once (semantics 33), and credentials that change without the place (semantics 35).
+//! Concurrent changes of the same thing (semantics 33), and new credentials for the same registry (semantics 35).
 
 use crate::registry::Registry;
 use crate::scene::{SAVE, Scene, name, promotion_to, pull_mirror_over, push_mirror_over, robot_at, typed};
@@ -17,7 +17,7 @@ async fn scene() -> Scene {
 }
 
 #[tokio::test]
-async fn semantics_33_a_change_of_an_older_version_is_refused_and_says_who_changed_what() {
+async fn semantics_33_a_change_of_an_older_version_is_rejected_with_the_last_change_and_its_author() {
     let scene = scene().await;
     let (root, dev, web) = (scene.who("root").await, scene.who("dev").await, name("dev/web"));
     let made = scene.admin.create_promotion(&dev, &web, promotion_to("dev/qa"), SAVE).await.unwrap();
@@ -34,7 +34,7 @@ async fn semantics_33_a_change_of_an_older_version_is_refused_and_says_who_chang
 }
 
 #[tokio::test]
-async fn semantics_33_no_stale_read_lets_a_policy_go_on_that_has_stopped_itself() {
+async fn semantics_33_a_stale_read_cannot_enable_a_policy_that_has_stopped() {
     let scene = scene().await;
     let (dev, web) = (scene.who("dev").await, name("dev/web"));
     let made = scene.admin.create_promotion(&dev, &web, promotion_to("dev/qa"), SAVE).await.unwrap();
@@ -52,7 +52,7 @@ async fn semantics_33_no_stale_read_lets_a_policy_go_on_that_has_stopped_itself(
     assert!(problem.message.contains("stopped itself"), "{}", problem.message);
     let enabled = scene.admin.enable_promotion(&dev, &web, id, Some(seen), true).await.unwrap_err();
     assert_eq!(enabled.code, Code::PolicyChanged);
-    // A change of something else, made knowingly, leaves the pause to whoever looks into it.
+    // A change that does not enable the policy does not clear the reason why it stopped.
     let now = promotions::get(&mut scene.db.read().await.unwrap(), id).await.unwrap().unwrap();
     let draft = PromotionDraft { enabled: None, template: "%n-y".to_owned(), ..promotion_to("dev/qa") };
     let changed =
@@ -63,7 +63,7 @@ async fn semantics_33_no_stale_read_lets_a_policy_go_on_that_has_stopped_itself(
 }
 
 #[tokio::test]
-async fn semantics_33_settings_of_repositories_and_remotes_have_versions_too() {
+async fn semantics_33_repository_settings_and_remotes_are_versioned_too() {
     let registry = Registry::start().await;
     let scene = scene().await;
     let (root, dev, web) = (scene.who("root").await, scene.who("dev").await, name("dev/web"));
@@ -88,14 +88,14 @@ async fn semantics_33_settings_of_repositories_and_remotes_have_versions_too() {
 }
 
 #[tokio::test]
-async fn semantics_35_other_credentials_for_the_same_place_send_nothing_again() {
+async fn semantics_35_other_credentials_for_the_same_registry_push_nothing_again() {
     let registry = Registry::start().await;
     let scene = scene().await;
     let (dev, web) = (scene.who("dev").await, name("dev/web"));
     let before =
         scene.admin.create_push_mirror(&dev, &web, push_mirror_over(typed(robot_at(&registry.url))), SAVE);
     let before = before.await.unwrap();
-    // The registry knows one robot; another connection to it is what other credentials would be.
+    // The registry knows only one user, so another remote for it stands in for other credentials.
     let other = RemoteDraft { skip_tls_verify: true, ..robot_at(&registry.url) };
     let after = scene.admin.change_push_mirror(
         &dev,
@@ -111,7 +111,7 @@ async fn semantics_35_other_credentials_for_the_same_place_send_nothing_again() 
 }
 
 #[tokio::test]
-async fn semantics_43_a_mirror_that_takes_foreign_layers_from_now_on_acts_anew_and_the_change_says_so() {
+async fn semantics_43_including_foreign_layers_makes_a_mirror_start_over_and_is_recorded_as_a_change() {
     let registry = Registry::start().await;
     let scene = scene().await;
     let (root, dev, web) = (scene.who("root").await, scene.who("dev").await, name("dev/web"));
@@ -127,7 +127,11 @@ async fn semantics_43_a_mirror_that_takes_foreign_layers_from_now_on_acts_anew_a
     let (id, seen) = (before.common.id, before.common.version);
     let after = scene.admin.change_push_mirror(&root, &web, id, seen, push(true), SAVE).await.unwrap();
     assert_eq!((before.foreign_layers, after.foreign_layers), (false, true));
-    assert_eq!(after.common.rules_version, before.common.rules_version + 1, "images there lack the layers");
+    assert_eq!(
+        after.common.rules_version,
+        before.common.rules_version + 1,
+        "images at the remote lack the layers"
+    );
     let stale = scene.admin.change_push_mirror(&dev, &web, id, seen, push(false), SAVE).await.unwrap_err();
     assert_eq!(stale.code, Code::PolicyChanged);
     assert!(stale.message.contains("foreign layers"), "{}", stale.message);
@@ -136,8 +140,8 @@ async fn semantics_43_a_mirror_that_takes_foreign_layers_from_now_on_acts_anew_a
     let (id, seen) = (before.common.id, before.common.version);
     let after = scene.admin.change_pull_mirror(&root, &web, id, seen, pull(true), SAVE).await.unwrap();
     assert_eq!((before.foreign_layers, after.foreign_layers), (false, true));
-    assert_eq!(after.common.rules_version, before.common.rules_version + 1, "a poll under way ends");
-    assert_eq!(after.baseline, before.baseline, "what was decided about stays decided");
+    assert_eq!(after.common.rules_version, before.common.rules_version + 1, "a running poll ends");
+    assert_eq!(after.baseline, before.baseline, "the baseline is kept");
     let stale = scene.admin.change_pull_mirror(&dev, &web, id, seen, pull(false), SAVE).await.unwrap_err();
     assert!(stale.message.contains("foreign layers"), "{}", stale.message);
 }

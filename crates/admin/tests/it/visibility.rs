@@ -1,4 +1,4 @@
-//! What is not told to those who may not know it (semantics 17).
+//! Redaction: names are hidden from readers who may not see them (semantics 17).
 
 use crate::registry::Registry;
 use crate::scene::{APPLY, SAVE, Scene, name, promotion_to, push_mirror_over, robot_at, tag, typed};
@@ -80,7 +80,7 @@ async fn semantics_17_provenance_names_a_source_only_to_those_who_may_read_it() 
 }
 
 #[tokio::test]
-async fn semantics_17_the_other_registry_is_named_to_those_who_may_use_the_remote() {
+async fn semantics_17_the_other_registry_is_named_only_to_users_who_may_use_the_remote() {
     let registry = Registry::start().await;
     let scene = scene().await;
     let (root, dev) = (scene.who("root").await, scene.who("dev").await);
@@ -99,7 +99,7 @@ async fn semantics_17_the_other_registry_is_named_to_those_who_may_use_the_remot
         scene.admin.push_tag(&root, &open, &tag("1.0-stable"), choice, "there/app", "1.0").await.unwrap();
     let shown = scene.admin.job(&dev, job.id).await.unwrap();
     assert!(!format!("{shown:?}").contains(systems.host()), "{shown:?}");
-    // Who may not use the remote may suspend the mirror, and not enable it.
+    // A user who may not use the remote may disable the mirror, but not enable it.
     let id = mirror.common.id;
     scene.admin.enable_mirror(&dev, &open, id, None, false).await.unwrap();
     assert_eq!(
@@ -109,7 +109,7 @@ async fn semantics_17_the_other_registry_is_named_to_those_who_may_use_the_remot
 }
 
 #[tokio::test]
-async fn semantics_17_job_lists_hold_what_one_administers() {
+async fn semantics_17_job_lists_contain_only_jobs_of_repositories_that_the_reader_administers() {
     let registry = Registry::start().await;
     let scene = scene().await;
     let (dev, qa, eve) = (scene.who("dev").await, scene.who("qa").await, scene.who("eve").await);
@@ -131,12 +131,12 @@ async fn semantics_17_job_lists_hold_what_one_administers() {
     };
     assert_eq!(repositories(&dev).await, ["dev/open"]);
     assert_eq!(repositories(&qa).await, ["qa/secret"]);
-    // dev/open is public: its tags are everybody's to see, its jobs are not.
+    // dev/open is public: everyone may see its tags, but not its jobs.
     assert!(repositories(&eve).await.is_empty());
 }
 
 #[tokio::test]
-async fn semantics_16_a_policy_whose_author_lost_the_right_is_listed_as_orphaned() {
+async fn semantics_16_a_policy_whose_author_lost_the_permission_is_listed_as_orphaned() {
     let scene = scene().await;
     let (root, dev) = (scene.who("root").await, scene.who("dev").await);
     let listed =
@@ -146,7 +146,7 @@ async fn semantics_16_a_policy_whose_author_lost_the_right_is_listed_as_orphaned
     let mut conn = scene.db.read().await.unwrap();
     let before = promotions::get(&mut conn, policy.common.id).await.unwrap().unwrap();
     drop(conn);
-    // As if dev had made it while dev still had the right on qa/secret.
+    // As if dev had created it while dev still had permission on qa/secret.
     let mut after = before.clone();
     after.common.author = dev.user().map(|user| user.id);
     let change = LastChange::new(Author::System, Vec::new());
@@ -156,16 +156,16 @@ async fn semantics_16_a_policy_whose_author_lost_the_right_is_listed_as_orphaned
     );
     changed.await.unwrap();
     let policy = listed().await;
-    assert!(policy.common.orphaned && policy.common.enabled, "it keeps running and says so");
+    assert!(policy.common.orphaned && policy.common.enabled, "it stays enabled and is shown as orphaned");
     assert_eq!(policy.common.author_name, "dev");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_48_a_policy_acts_on_the_push_of_somebody_who_may_not_even_see_its_target() {
+async fn semantics_48_a_policy_acts_on_pushes_of_users_who_may_not_see_its_target() {
     let scene = scene().await;
     let (root, dev) = (scene.who("root").await, scene.who("dev").await);
     let (secret, pushed) = (name("qa/secret"), tag("2.0-stable"));
-    // In dev's name, who has no right on qa/secret.
+    // As dev, who has no permission on qa/secret.
     let digest = scene.push("dev/open", "2.0-stable").await;
     scene.start_engine();
     let detail = || async { scene.admin.tag(&root, &secret, &pushed).await };
@@ -176,7 +176,7 @@ async fn semantics_48_a_policy_acts_on_the_push_of_somebody_who_may_not_even_see
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_46_a_reason_names_a_target_to_those_who_may_read_it_alone() {
+async fn semantics_46_a_reason_names_a_target_only_to_users_who_may_read_it() {
     let scene = scene().await;
     let (root, dev) = (scene.who("root").await, scene.who("dev").await);
     let closed = RepositoryChange { state: Some(RepositoryState::ReadOnly), ..RepositoryChange::default() };
@@ -199,7 +199,7 @@ async fn semantics_46_a_reason_names_a_target_to_those_who_may_read_it_alone() {
 }
 
 #[tokio::test]
-async fn semantics_46_what_is_deleted_is_named_to_administrators_alone() {
+async fn semantics_46_a_deleted_repository_is_named_only_to_administrators() {
     let scene = scene().await;
     let (root, dev) = (scene.who("root").await, scene.who("dev").await);
     scene.push("qa/secret", "2.0").await;
@@ -210,7 +210,7 @@ async fn semantics_46_what_is_deleted_is_named_to_administrators_alone() {
     let read = async |actor: &Actor| {
         let tags = scene.admin.tags(actor, &name("dev/open"), None, &all).await.unwrap();
         let mut shown = scene.admin.tag(actor, &name("dev/open"), &tag("2.0")).await.unwrap();
-        // What the image itself says (the scenery writes its first place into it) is for whoever may read it.
+        // The image itself, into which the scene writes its first repository, is visible to anyone who may read it.
         shown.manifest.clear();
         let policies = scene.admin.promotions(actor, &name("dev/open"), Side::Source).await.unwrap();
         let activity = scene.admin.activity(actor, &ActivityFilter::default(), &all).await.unwrap();

@@ -1,5 +1,5 @@
-//! Every use case, role by role, on a private repository of `dev`: who is let in, and how the
-//! others are turned away.
+//! Every use case, role by role, on a private repository of `dev`: which roles are allowed, and how the others are
+//! denied.
 
 use crate::registry::Registry;
 use crate::scene::{
@@ -22,7 +22,7 @@ use longshore_oci::{Digest, RepositoryName};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// What an actor finds.
+/// The state that each attempt starts from.
 struct Stage {
     admin: Admin,
     web: RepositoryName,
@@ -34,10 +34,10 @@ struct Stage {
     job: JobId,
     ended_job: JobId,
     registry: String,
-    /// Deleted repositories.
+    /// The deleted repositories of the stage.
     lost: RepositoryName,
     gone: RepositoryName,
-    /// Where the tag `1.0-stable` points to.
+    /// The digest that the tag `1.0-stable` points to.
     stable: Digest,
     /// The change of the deleted tag `lost`.
     change: Revision,
@@ -99,13 +99,13 @@ fn dev() -> PauseScope {
     PauseScope::Namespace("dev".parse().unwrap())
 }
 
-/// How an attempt ends.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Yes,
     SignIn,
     No,
-    /// As if there were nothing.
+    /// Denied as if the repository did not exist.
     Hidden,
 }
 use End::{Hidden, No, SignIn, Yes};
@@ -116,7 +116,7 @@ fn end(result: Result<(), Problem>) -> Result<End, Problem> {
         Err(problem) => match problem.code {
             Code::NotAuthenticated => Ok(SignIn),
             Code::NotAuthorized => Ok(No),
-            // Let in, to find that there is nothing to release.
+            // Allowed; there is just nothing to release.
             Code::NotPinned => Ok(Yes),
             Code::NoSuchRepository | Code::NoSuchRemote | Code::NoSuchJob => Ok(Hidden),
             _ => Err(problem),
@@ -246,13 +246,13 @@ const WALK: &[(&str, Ends, Attempt)] = attempts! {
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_use_case_lets_in_whom_it_should_and_nobody_else() {
+async fn every_use_case_allows_exactly_the_roles_that_it_should() {
     let registry = Registry::start().await;
     for (number, role) in ["nobody", "eve", "dev", "root"].into_iter().enumerate() {
         let scene = Scene::new().await;
         let stage = Stage::set(&scene, &registry).await;
         let actor = if role == "nobody" { Actor::Anonymous } else { scene.who(role).await };
-        // What is deleted is missed by those that come after: these go last, the repository at the end.
+        // Later use cases need what others delete, so deletions come last, and that of the repository at the very end.
         let deletes = |name: &str| name.starts_with("delete_");
         let (last, first): (Vec<_>, Vec<_>) = WALK.iter().partition(|(name, ..)| deletes(name));
         for (name, ends, attempt) in first.into_iter().chain(last) {
@@ -261,11 +261,11 @@ async fn every_use_case_lets_in_whom_it_should_and_nobody_else() {
     }
 }
 
-/// Begins a session, ends one, or runs before there is anybody.
+/// Starts or ends a session, or runs before there are any accounts.
 const WITHOUT_ACTOR: [&str; 4] = ["sign_in", "sign_out", "ensure_first_admin", "tidy_authorities"];
 
 #[test]
-fn no_use_case_is_left_out_of_the_walk() {
+fn the_walk_covers_every_use_case() {
     let mut written = BTreeSet::new();
     let mut open = vec![PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
     while let Some(path) = open.pop() {
@@ -283,7 +283,7 @@ fn no_use_case_is_left_out_of_the_walk() {
 }
 
 #[tokio::test]
-async fn anybody_signed_in_may_connect_without_a_repository() {
+async fn every_signed_in_user_may_connect_without_a_repository() {
     let registry = Registry::start().await;
     let scene = Scene::new().await;
     let request = ConnectRequest {
@@ -300,7 +300,7 @@ async fn anybody_signed_in_may_connect_without_a_repository() {
 }
 
 #[tokio::test]
-async fn a_missing_repository_and_a_hidden_one_read_alike() {
+async fn the_errors_for_a_missing_and_a_hidden_repository_are_the_same() {
     let scene = Scene::new().await;
     scene.repository("dev/web", Visibility::Private).await;
     let eve = scene.who("eve").await;
