@@ -1,4 +1,4 @@
-//! Blobs: stored once each, readable through every repository that links them, and only there.
+//! Blobs: each is stored once and can be read only through the repositories that link it.
 
 use crate::Content;
 use crate::error::Error;
@@ -21,27 +21,26 @@ use std::time::Duration;
 use tokio::sync::RwLockReadGuard;
 use url::Url;
 
-/// Within this time after a blob came nobody need note that it is asked for. Shorter than what
-/// [`crate::Retention`] leaves to a push.
+/// For this long after a blob was linked, lookups need not be recorded. Must be shorter than the time that
+/// [`crate::Retention`] leaves for a push.
 const RELIED_UPON: SignedDuration = SignedDuration::from_hours(6);
 
-/// A blob that a repository has.
+/// A blob of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlobInfo {
-    /// Its digest.
     pub digest: Digest,
-    /// Its length in bytes.
+    /// In bytes.
     pub size: u64,
 }
 
 impl Content {
-    /// Stores a blob that comes in one piece, and links it into the repository. Nothing is kept of
-    /// one that fails in any way, or whose future is dropped.
+    /// Stores a blob that arrives in one piece and links it into the repository. If it fails, or its future is dropped,
+    /// nothing is kept.
     ///
     /// # Errors
-    /// [`Error::DigestMismatch`]; [`Error::SizeMismatch`] when `expected_size` is given and wrong;
-    /// [`Error::QuotaExceeded`], before a byte is taken where `expected_size` is given;
-    /// [`Error::BrokenOff`]; the store and the database.
+    /// [`Error::DigestMismatch`]; [`Error::SizeMismatch`] if the body does not have `expected_size` bytes;
+    /// [`Error::QuotaExceeded`], before the body is read if `expected_size` is given; [`Error::BrokenOff`]; the store
+    /// and the database.
     pub async fn put_blob(
         &self,
         repository: &Repository,
@@ -80,7 +79,7 @@ impl Content {
         let info = BlobInfo { digest: digest.clone(), size };
         writer.seal().await?;
         let stored = self.store(scratch.upload, digest).await?;
-        // At once: were the caller to go away while the row is written, no bytes may be dropped.
+        // Immediately: if the caller's future is dropped while the row is written, the bytes must stay.
         scratch.committed();
         let _settling = self.settling().await;
         let recorded = self.record_blob(repository, info, stored, None).await;
@@ -88,7 +87,7 @@ impl Content {
         recorded
     }
 
-    /// The quota for a blob that comes in one piece, and how many of its bytes need no room.
+    /// The quota for a blob that arrives in one piece, and the number of its bytes that do not count against it.
     async fn room_for_whole(
         &self,
         repository: &Repository,
@@ -105,15 +104,15 @@ impl Content {
         Ok((Some(quota), held.unwrap_or_default()))
     }
 
-    /// Turns saved bytes into a stored blob.
+    /// Turns an upload whose bytes are saved into a stored blob.
     pub(crate) async fn store(&self, bytes: UploadId, digest: &Digest) -> Result<Stored<'_>, Error> {
         let storing = self.0.storing.read().await;
         let location = self.0.store.commit(bytes, digest).await?;
         Ok(Stored { location, _storing: storing })
     }
 
-    /// Makes a stored blob known and links it into the repository; the upload it came by ends in
-    /// the same transaction.
+    /// Writes the row of a stored blob and links it into the repository. Its upload, if any, ends in the same
+    /// transaction.
     pub(crate) async fn record_blob(
         &self,
         repository: &Repository,
@@ -142,7 +141,7 @@ impl Content {
         });
         let recorded = recording.await.map_err(|error| error.at(&repository.name));
         if let Err(Error::QuotaExceeded(_)) = &recorded {
-            // Others took the room while these bytes were being stored.
+            // Others used up the quota while these bytes were being stored.
             let at = location.clone();
             let condemn = self.write(move |tx| {
                 async move { Ok::<_, Error>(garbage::condemn(tx, &at, size).await?) }.boxed()
@@ -156,12 +155,12 @@ impl Content {
         Ok(info)
     }
 
-    /// Of equal blobs in two places the known one stays, if it is whole; else the one that was verified a moment
-    /// ago takes its place.
+    /// If a blob is stored twice, keeps the location that is already recorded if the bytes there are complete;
+    /// otherwise records the location of the copy that was just verified.
     async fn keep_one(&self, digest: &Digest, new: &str) -> Result<(), Error> {
         if self.has_whole(digest).await? {
             if let Err(error) = self.0.store.remove(new).await {
-                tracing::warn!(%digest, location = new, %error, "a second copy of a blob stays");
+                tracing::warn!(%digest, location = new, %error, "a second copy of a blob could not be removed");
             }
             return Ok(());
         }
@@ -170,8 +169,8 @@ impl Content {
             .await
     }
 
-    /// Links a blob of one repository into another, without moving a byte. Nothing, when `from`
-    /// does not have it. Whether the actor may read `from` is the caller's to ask.
+    /// Links a blob of one repository into another without copying bytes. `None` if `from` does not have it. The caller
+    /// checks that the actor may read `from`.
     ///
     /// # Errors
     /// [`Error::QuotaExceeded`]; the database.
@@ -184,7 +183,7 @@ impl Content {
         self.mount_out_of(Source::One(from.id), to, digest).await
     }
 
-    /// As [`Content::mount`], from whichever of the repositories in `visible` has it.
+    /// Like [`Content::mount`], from any of the repositories in `visible` that has the blob.
     ///
     /// # Errors
     /// The database.
@@ -224,8 +223,8 @@ impl Content {
         mounted.await.map_err(|error: Error| error.at(into))
     }
 
-    /// Looks a blob up in a repository. Who asks does so to skip an upload, so a blob that no
-    /// manifest names stays from now on as long as one that was just pushed.
+    /// Looks a blob up in a repository. Clients do this to skip an upload, so a blob that no manifest names is then
+    /// kept for as long as one that was just pushed.
     ///
     /// # Errors
     /// The database.
@@ -250,8 +249,8 @@ impl Content {
         Ok(Some(BlobInfo { digest: digest.clone(), size: found.size }))
     }
 
-    /// Reads a blob of a repository, or the part of it that `span` names. A stream that cannot
-    /// deliver all of it ends in an error.
+    /// Reads a blob of a repository, or the part of it in `span`. A stream that cannot deliver all of the bytes ends in
+    /// an error.
     ///
     /// # Errors
     /// [`Error::BlobUnknown`]; the store and the database.
@@ -271,15 +270,15 @@ impl Content {
             _ => self.0.store.read(&found.location, span).await?,
         };
         let digest = digest.clone();
-        // The reader only sees its connection break; who runs the server must learn why.
+        // The client only sees its connection close; the operator must learn why.
         let told = move |error: &io::Error| tracing::error!(%digest, %error, "a stored blob cannot be read");
         let sent = counter!("longshore_blob_sent_bytes_total");
         let counted = stream.inspect_ok(move |bytes| sent.increment(bytes.len() as u64));
         Ok((info, counted.inspect_err(told).boxed()))
     }
 
-    /// An address at which everybody can read a blob of a repository for as long as `ttl`; nothing
-    /// where the store has no such addresses.
+    /// A URL at which anyone can read a blob of a repository until `ttl` has passed; `None` if the store has no such
+    /// URLs.
     ///
     /// # Errors
     /// [`Error::BlobUnknown`]; the store and the database.
@@ -295,8 +294,8 @@ impl Content {
         Ok(self.0.store.presigned(&found.location, ttl).await?)
     }
 
-    /// Takes a blob out of a repository. Its bytes stay for other repositories. Who deletes a part of a deleted
-    /// image means it: that one cannot be brought back any more.
+    /// Unlinks a blob from a repository. Its bytes stay for other repositories. If it is a part of a deleted image,
+    /// that image can no longer be restored.
     ///
     /// # Errors
     /// [`Error::BlobUnknown`]; [`Error::InUse`] while a manifest of the repository names it;
@@ -305,7 +304,7 @@ impl Content {
         let (repository, digest) = (repository.clone(), digest.clone());
         self.write(move |tx| {
             async move {
-                // Nobody puts a manifest that names it behind what is looked at.
+                // No manifest that names the blob may be put after the check.
                 tags::lock_changes(tx).await?;
                 let repository = current(tx, repository).await?;
                 may_write_tags(&repository, &Provenance::Push)?;
@@ -322,7 +321,7 @@ impl Content {
         .await
     }
 
-    /// That a repository has room for a blob by now; once it is stored, that is asked again.
+    /// Checks that the quota has room for a blob before it is stored; [`Content::record_blob`] checks it again.
     pub(crate) async fn check_quota(&self, to: &Repository, blob: &BlobInfo) -> Result<(), Error> {
         room_for(&mut self.0.db.read().await?, &to.name.to_namespace(), blob).await
     }
@@ -339,7 +338,7 @@ enum Source {
     Any(Visible),
 }
 
-/// That the quota of a namespace has room for a blob.
+/// Checks that the quota of a namespace has room for a blob.
 async fn room_for(conn: &mut Conn, namespace: &Namespace, blob: &BlobInfo) -> Result<(), Error> {
     match storage::obstacle_to_blob(conn, namespace, &blob.digest, blob.size).await? {
         Some(exceeded) => {
@@ -359,20 +358,19 @@ fn unknown(repository: &Repository, digest: &Digest) -> Error {
     Error::BlobUnknown { repository: repository.name.clone(), digest: digest.clone() }
 }
 
-/// A blob whose row is not written yet. As long as this is held, its bytes are not taken for garbage.
+/// A stored blob whose row is not written yet. While this is held, its bytes are not removed as garbage.
 pub(crate) struct Stored<'a> {
     location: String,
     _storing: RwLockReadGuard<'a, ()>,
 }
 
 impl Stored<'_> {
-    /// Where it is.
     pub(crate) fn location(&self) -> &str {
         &self.location
     }
 }
 
-/// An upload that nobody can resume: dropped, unless it was committed.
+/// An upload that cannot be resumed: aborted when dropped, unless it was committed.
 struct Scratch {
     store: Option<Arc<dyn Store>>,
     upload: UploadId,
@@ -390,7 +388,7 @@ impl Drop for Scratch {
             let upload = self.upload;
             runtime.spawn(async move {
                 if let Err(error) = store.abort(upload, None).await {
-                    tracing::warn!(%upload, %error, "the leftovers of an upload stay until the next start");
+                    tracing::warn!(%upload, %error, "the bytes of a failed upload stay until the next start");
                 }
             });
         }

@@ -1,6 +1,6 @@
-//! Which uploads are being written to. One upload must never be written from two requests: their
-//! bytes would mix, and the hash of one would vouch for the bytes of the other. Among the requests
-//! of a process a set decides; among servers that share a store, the upload's row.
+//! Claims on uploads. An upload must never be written by two requests at once: their bytes would mix, and the hash of
+//! one request would vouch for the bytes of the other. Within a process a set of claimed uploads prevents this; among
+//! servers that share a store, the upload's row does.
 
 use crate::Content;
 use crate::error::Error;
@@ -23,14 +23,14 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// How long a server that died keeps others from going on with its uploads, unless it is said otherwise.
+/// How long the claims of a server that died keep others from continuing its uploads, unless configured otherwise.
 pub(crate) const HOLD: SignedDuration = SignedDuration::from_secs(30);
-/// A server that lives says so when this part of the time is over.
+/// A live server renews its claims after this fraction of that time.
 const RENEW_AFTER: u32 = 3;
 
-/// How long a request waits for the one before it: what came of a client that vanished is still being saved
-/// when the client is back. A connection that vanished without a word looks like one that is silent; whoever is
-/// silent for so long while another request waits has to give way.
+/// How long a request waits for the previous one: the bytes of a client that disconnected may still be being saved when
+/// it reconnects. A connection that was lost silently looks like one that sends nothing, so a client that sends nothing
+/// for this long while another request waits is disconnected.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The uploads that this process writes to.
@@ -40,29 +40,29 @@ pub(crate) struct Busy(Arc<Writing>);
 #[derive(Default)]
 struct Writing {
     uploads: Mutex<HashMap<UploadId, Arc<Sending>>>,
-    /// Whenever one is let go.
+    /// Notified whenever a claim is released.
     freed: Notify,
 }
 
-/// The client that sends a part.
+/// The client that sends a part of an upload.
 #[derive(Default)]
 struct Sending {
-    /// Whether its part is awaited: neither before it is asked for nor when all of it has come.
+    /// Whether the server is waiting for bytes: false before the body is first read and after it has ended.
     is_awaited: AtomicBool,
-    /// How many pieces of it came.
+    /// The number of pieces received.
     pieces: AtomicU64,
     given_up: CancellationToken,
 }
 
 impl Sending {
-    /// What came until now; nothing where nothing is awaited.
+    /// The number of pieces received so far; `None` if the server is not waiting for bytes.
     fn awaited(&self) -> Option<u64> {
         self.is_awaited.load(Ordering::Relaxed).then(|| self.pieces.load(Ordering::Relaxed))
     }
 }
 
 impl Busy {
-    /// Takes the upload until the claim is dropped; nothing, while somebody else has it.
+    /// Claims the upload until the claim is dropped; `None` if it is already claimed.
     fn claim(&self, upload: UploadId) -> Option<Claim> {
         match self.uploads().entry(upload) {
             Entry::Occupied(_) => None,
@@ -73,12 +73,12 @@ impl Busy {
         }
     }
 
-    /// Waits until nobody here writes to the upload, but no longer than [`PATIENCE`].
+    /// Waits until no request of this process writes to the upload, but at most for [`PATIENCE`].
     pub(crate) async fn free(&self, upload: UploadId) {
         let free = async {
             loop {
                 let mut freed = pin!(self.0.freed.notified());
-                // From now on, so that none is missed between looking and waiting.
+                // Registers before the check, so that no notification is missed between the check and the wait.
                 freed.as_mut().enable();
                 if !self.uploads().contains_key(&upload) {
                     break;
@@ -86,11 +86,12 @@ impl Busy {
                 freed.await;
             }
         };
-        // Whoever still writes then is at work, and what is asked for is answered as it stands.
+        // If a request still writes then, it is making progress, and the caller sees the upload as it is.
         let _ = timeout(PATIENCE, free).await;
     }
 
-    /// As [`Busy::free`]; a client that sends nothing meanwhile is given up, and what came of it is saved.
+    /// Like [`Busy::free`], but a client that sends nothing in the meantime is disconnected, and what it has sent is
+    /// saved.
     pub(crate) async fn give_way(&self, upload: UploadId) {
         let Some(sending) = self.uploads().get(&upload).cloned() else { return };
         let before = sending.awaited();
@@ -111,7 +112,7 @@ impl Busy {
     }
 }
 
-/// The right to write to an upload.
+/// The exclusive right to write to an upload.
 pub(crate) struct Claim {
     busy: Busy,
     upload: UploadId,
@@ -119,14 +120,14 @@ pub(crate) struct Claim {
     row: Option<Row>,
 }
 
-/// What others see of it. The set renews it as long as it lives.
+/// The claim in the upload's row, which other servers see. It is renewed until this is dropped.
 struct Row {
     content: Content,
     _renewing: JoinSet<()>,
 }
 
 impl Claim {
-    /// The part that is to be written. It breaks off when its client has to give way.
+    /// Wraps the part to be written. It ends early if its client has to give way to another request.
     pub(crate) fn part(&self, body: ByteStream) -> ByteStream {
         let (sending, all) = (self.sending.clone(), self.sending.clone());
         sending.is_awaited.store(true, Ordering::Relaxed);
@@ -136,12 +137,12 @@ impl Claim {
         });
         let end = async move {
             all.is_awaited.store(false, Ordering::Relaxed);
-            all.given_up.is_cancelled().then(|| Err(io::Error::other("another request goes on with it")))
+            all.given_up.is_cancelled().then(|| Err(io::Error::other("another request continues the upload")))
         };
         pieces.take_until(given_up).chain(stream::once(end).filter_map(ready)).boxed()
     }
 
-    /// The row was let go with the transaction that moved the upload on.
+    /// To be called when the transaction that advanced or ended the upload has already released the row.
     pub(crate) fn ended(mut self) {
         self.row = None;
     }
@@ -154,16 +155,16 @@ impl Drop for Claim {
         let Some((Row { content, .. }, runtime)) = row else { return busy.free_again(upload) };
         runtime.spawn(async move {
             if let Err(error) = content.release_row(upload).await {
-                tracing::debug!(%upload, %error, "an upload is free for other servers a little later");
+                tracing::debug!(%upload, %error, "an upload's claim could not be released");
             }
-            // Not before: the row that is let go would be that of whoever waits here.
+            // Not earlier, or this would release the row of a request that was waiting for it here.
             busy.free_again(upload);
         });
     }
 }
 
 impl Content {
-    /// Takes an upload for oneself; nothing, while another request or server has it.
+    /// Claims an upload; `None` while another request or server has it.
     ///
     /// # Errors
     /// The database.
@@ -191,8 +192,9 @@ impl Content {
         .await
     }
 
-    /// Until it is lost: what is written then does not count, since the transaction that would make
-    /// it count looks who has the upload. Not while the client is silent: it may be back at another server.
+    /// Renews the claim until it is lost. Bytes written after that do not count, because the transaction that would
+    /// record them checks the claim. The claim is not renewed while the client sends nothing: it may have reconnected
+    /// to another server.
     async fn renew_row(&self, upload: UploadId, sending: &Sending) {
         let mut ticks = interval(self.1.hold.unsigned_abs() / RENEW_AFTER);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

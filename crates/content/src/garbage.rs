@@ -1,7 +1,7 @@
-//! Removing what nothing needs any more (semantics 23), beside running pushes. What may go is found by reading, a
-//! page at a time; then small transactions remove it, each of which looks again and lets others in when its turn is
-//! over. A dry run only reads. A blob's bytes go last, after its row. What counts as needed is written down in
-//! `metadata`; when to collect, `engine` decides.
+//! Garbage collection (semantics 23) while pushes run. Candidates are found by reading, a page at a time; then small
+//! transactions remove them. Each checks again and ends when its turn is over, so that others get in between. A dry run
+//! only reads. A blob's bytes are removed last, after its row. `metadata` defines what is needed, and `engine` decides
+//! when to collect.
 
 use crate::Content;
 use crate::error::Error;
@@ -13,21 +13,21 @@ use longshore_model::{Author, RepositoryId, Timestamp, UploadId};
 use longshore_oci::Digest;
 use std::collections::HashMap;
 
-/// How many rows are looked at in one read.
+/// The number of rows in one read.
 const PAGE: i64 = 500;
-/// How many rows one transaction removes at most. It stops earlier when its turn is over.
+/// The maximum number of rows that one transaction removes. It stops earlier when its turn is over.
 const AT_ONCE: usize = 100;
-/// So many are looked at again by one statement.
+/// The number of candidates that one statement checks again.
 const PIECE: usize = 10;
-/// How many condemned blobs are read at once.
+/// The number of condemned blobs in one read.
 const CONDEMNED_AT_ONCE: i64 = 200;
 
-/// How long things stay that nothing needs.
+/// How long unneeded content is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// A manifest after it has lost its last tag, or came without one; none: for ever.
+    /// A manifest after it lost its last tag or was pushed without one; `None` means forever.
     pub untagged: Option<SignedDuration>,
-    /// What was deleted or overwritten, so that it can be brought back.
+    /// Deleted or overwritten content, so that it can be restored.
     pub undo: SignedDuration,
     /// A blob that no manifest has named yet: a push may take this long.
     pub parts: SignedDuration,
@@ -53,23 +53,23 @@ impl Retention {
     }
 }
 
-/// What was removed, or would be.
+/// What was removed, or what a dry run would remove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Freed {
-    /// Deleted repositories whose names are free again.
+    /// Deleted repositories whose names are available again.
     pub repositories: u64,
-    /// Manifests taken from repositories.
+    /// Manifests unlinked from repositories.
     pub manifests: u64,
-    /// Blobs that are stored no more.
+    /// Blobs removed from the store.
     pub blobs: u64,
-    /// Their bytes.
+    /// Of those blobs.
     pub bytes: u64,
-    /// Uploads that nobody went on with.
+    /// Abandoned uploads.
     pub uploads: u64,
 }
 
 impl Content {
-    /// Removes what nothing needs. May be stopped at any point, and goes on the next time.
+    /// Removes everything that is not needed. If it is interrupted at any point, the next run continues.
     ///
     /// # Errors
     /// The store and the database.
@@ -77,7 +77,7 @@ impl Content {
         let now = self.now();
         let cutoffs = retention.cutoffs(now);
         let mut freed = Freed::default();
-        // What an earlier collection had condemned when it was stopped.
+        // Left condemned by a collection that was interrupted.
         self.remove_condemned(&mut freed).await?;
         freed.uploads = self.drop_stale_uploads(&cutoffs).await?;
         let mut after = None;
@@ -102,7 +102,7 @@ impl Content {
         Ok(freed)
     }
 
-    /// What [`Content::collect_garbage`] would remove now. Only reads.
+    /// Counts what [`Content::collect_garbage`] would remove now. Only reads.
     ///
     /// # Errors
     /// The database.
@@ -140,7 +140,7 @@ impl Content {
         Ok(found)
     }
 
-    /// Counts what a repository would lose, and answers the blobs among that.
+    /// Adds what a repository would lose to `found`, and returns the blobs among it.
     async fn losses_of(
         &self,
         repository: RepositoryId,
@@ -166,7 +166,7 @@ impl Content {
             });
         }
         found.manifests += manifests.len() as u64;
-        // However young the blobs of a repository are that goes as a whole.
+        // A purged repository loses its blobs whatever their age.
         let parts = if is_purged { Timestamp::MAX } else { cutoffs.parts };
         let cutoffs = Cutoffs { parts, ..*cutoffs };
         let (mut blobs, mut after) = (Vec::new(), None);
@@ -182,7 +182,7 @@ impl Content {
         }
     }
 
-    /// Takes from one repository what no root of it leads to.
+    /// Removes manifests that no root leads to from a repository, and blobs that no manifest names.
     async fn clean(
         &self,
         repository: RepositoryId,
@@ -249,7 +249,7 @@ impl Content {
         }
     }
 
-    /// Forgets the manifests or blobs that no repository has.
+    /// Removes the rows of manifests or blobs that no repository has.
     async fn forget(&self, kind: Kind, cutoffs: Cutoffs) -> Result<(), Error> {
         let mut after = None;
         loop {
@@ -285,7 +285,7 @@ impl Content {
         Ok(dropped)
     }
 
-    /// Drops an upload unless somebody has gone on with it since an instant.
+    /// Drops an upload unless it was written to since `since`.
     pub(crate) async fn drop_stale(&self, upload: UploadId, since: Timestamp) -> Result<bool, Error> {
         let Some(claim) = self.claim_upload(upload).await? else { return Ok(false) };
         let present = uploads::get(&mut self.0.db.read().await?, upload).await?;
@@ -297,7 +297,7 @@ impl Content {
         Ok(true)
     }
 
-    /// Removes the bytes of blobs whose rows are gone.
+    /// Removes the bytes of blobs whose rows were removed.
     pub(crate) async fn remove_condemned(&self, freed: &mut Freed) -> Result<(), Error> {
         loop {
             let condemned = garbage::condemned(&mut self.0.db.read().await?, CONDEMNED_AT_ONCE).await?;
@@ -305,7 +305,7 @@ impl Content {
                 return Ok(());
             }
             for blob in condemned {
-                // Nobody stores a blob meanwhile: it might come to the very place that is emptied here.
+                // No blob may be stored in the meantime: it could be stored at the location that is removed here.
                 let _alone = self.0.storing.write().await;
                 if !garbage::is_used(&mut self.0.db.read().await?, &blob.location).await? {
                     self.0.store.remove(&blob.location).await?;
@@ -321,20 +321,20 @@ impl Content {
     }
 }
 
-/// How far a transaction came.
+/// The progress of one transaction.
 struct Step {
-    /// So many of those that it was given are settled.
+    /// The number of candidates that were dealt with.
     done: usize,
-    /// So many rows were removed.
+    /// The number of rows removed.
     removed: u64,
 }
 
-/// What one transaction is given of what is left to do.
+/// The candidates for one transaction.
 fn first(left: &[Digest]) -> Vec<Digest> {
     left[..left.len().min(AT_ONCE)].to_vec()
 }
 
-/// Begins to remove a repository that was deleted before an instant, unless somebody has brought it back.
+/// Begins to purge a repository that was deleted before `undo`, unless it was restored in the meantime.
 async fn begin_purge(tx: &mut Tx, repository: RepositoryId, undo: Timestamp) -> Result<bool, Error> {
     tags::lock_changes(tx).await?;
     match garbage::standing(tx, repository).await? {
@@ -343,7 +343,7 @@ async fn begin_purge(tx: &mut Tx, repository: RepositoryId, undo: Timestamp) -> 
     }
 }
 
-/// Takes from a repository those manifests that still have no root, until the turn is over.
+/// Unlinks those manifests that still have no root from a repository, until the turn is over.
 async fn unlink_manifests(
     tx: &mut Tx,
     repository: RepositoryId,
@@ -361,7 +361,7 @@ async fn unlink_manifests(
         for digest in garbage::rootless(tx, repository, &cutoffs, piece).await? {
             let unlinked = garbage::unlink_manifest(tx, repository, &digest).await?;
             step.removed += unlinked.len() as u64;
-            // Signatures that hang on them by their names go with them (semantics 6).
+            // Signatures that refer to them by tag name are removed with them (semantics 6).
             for digest in &unlinked {
                 for tag in tags::digest_tags_of(tx, repository, digest).await? {
                     tags::remove(tx, &found, &tag.name, &Author::System, now).await?;
@@ -376,7 +376,7 @@ async fn unlink_manifests(
     Ok(step)
 }
 
-/// Takes from a repository those blobs that still no manifest names, until the turn is over.
+/// Unlinks those blobs that still no manifest names from a repository, until the turn is over.
 async fn unlink_blobs(
     tx: &mut Tx,
     repository: RepositoryId,
@@ -396,7 +396,7 @@ async fn unlink_blobs(
     Ok(step)
 }
 
-/// Forgets manifests or blobs that still no repository has, until the turn is over.
+/// Removes the rows of manifests or blobs that still no repository has, until the turn is over.
 async fn forget(tx: &mut Tx, kind: Kind, cutoffs: Cutoffs, some: &[Digest]) -> Result<Step, Error> {
     let turn = tx.begin_turn();
     tags::lock_changes(tx).await?;

@@ -1,11 +1,10 @@
-//! Computing digests piece by piece, in a way that survives a restart: the state of a hash can be
-//! written down and taken up again later. What digests look like as text is `oci`'s business.
+//! Digests that are computed piece by piece and survive a restart: the state of a hash can be stored and restored.
 
 use longshore_oci::{Algorithm, Digest};
 use sha2::Digest as _;
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 
-/// A digest in the making.
+/// A digest that is being computed.
 #[derive(Clone)]
 pub(crate) enum Hasher {
     Sha256(sha2::Sha256),
@@ -43,7 +42,7 @@ impl Hasher {
         Digest::from_hash(algorithm, &hash).expect("a hash function puts out as many bytes as it has")
     }
 
-    /// The state as bytes, for [`Hasher::restore`]. It depends on nothing but what was hashed.
+    /// The state as bytes, for [`Hasher::restore`]. It depends only on the hashed bytes.
     pub(crate) fn state(&self) -> Vec<u8> {
         match self {
             Self::Sha256(hash) => hash.serialize().to_vec(),
@@ -51,7 +50,7 @@ impl Hasher {
         }
     }
 
-    /// Takes a hash up where [`Hasher::state`] left it; nothing, when the bytes are no such state.
+    /// Restores a hash from [`Hasher::state`]; `None` if the bytes are not a valid state.
     pub(crate) fn restore(algorithm: Algorithm, state: &[u8]) -> Option<Self> {
         fn read<H: SerializableState>(state: &[u8]) -> Option<H> {
             H::deserialize(&SerializedState::<H>::try_from(state).ok()?).ok()
@@ -63,7 +62,7 @@ impl Hasher {
     }
 }
 
-/// The digest of bytes that are all there.
+/// The digest of a complete byte string.
 pub(crate) fn digest_of(algorithm: Algorithm, bytes: &[u8]) -> Digest {
     let mut hasher = Hasher::new(algorithm);
     hasher.update(bytes);
@@ -76,13 +75,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digest_of_nothing_is_the_well_known_one() {
+    fn the_digest_of_empty_content_is_the_well_known_one() {
         let empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(digest_of(Algorithm::Sha256, b""), empty);
     }
 
     #[test]
-    fn a_hash_goes_on_from_its_written_state_at_any_offset() {
+    fn a_hash_continues_from_its_stored_state_at_any_offset() {
         let bytes: Vec<u8> = (0..1000u32).flat_map(u32::to_le_bytes).collect();
         for algorithm in Algorithm::ALL {
             for cut in [0, 1, 63, 64, 65, 127, 128, 129, 3999, 4000] {
@@ -96,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_state_are_not_taken_up() {
+    fn bytes_that_are_not_a_state_are_not_restored() {
         assert!(Hasher::restore(Algorithm::Sha256, b"nonsense").is_none());
         assert!(Hasher::restore(Algorithm::Sha512, &Hasher::new(Algorithm::Sha256).state()).is_none());
     }

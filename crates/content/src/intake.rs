@@ -1,5 +1,5 @@
-//! Taking a body in: it is hashed and stored at once, each on a thread of its own, while the next
-//! part arrives. Memory is bounded by two batches, however long the body is.
+//! Receives a body: each batch is hashed and stored at the same time, on two threads, while the next one arrives.
+//! Memory is bounded by two batches, however long the body is.
 
 use crate::hash::Hasher;
 use crate::store::{ByteStream, StoreError, Writer, off_thread};
@@ -8,23 +8,23 @@ use futures::StreamExt;
 use metrics::counter;
 use std::io;
 
-/// How many bytes are gathered before they are hashed and written together.
+/// The number of bytes that are hashed and written together.
 const BATCH: usize = 512 * 1024;
-/// And how many pieces at most, so that a body of single bytes costs no more memory than another.
+/// The maximum number of frames in a batch, so that a body of single bytes needs no more memory than another.
 const MAX_FRAMES: usize = 256;
 
-/// What came in.
+/// A received body.
 pub(crate) struct Intake {
-    /// The hash, over everything that came.
+    /// The hash of all received bytes.
     pub(crate) hasher: Hasher,
-    /// How many bytes came.
+    /// The number of bytes received.
     pub(crate) length: u64,
-    /// Why the body ended before its end, when it did.
+    /// Why the body broke off; `None` if it is complete.
     pub(crate) broken: Option<io::Error>,
 }
 
-/// Stores and hashes a body to its end. One that breaks off is no failure here: what came of it is
-/// appended and hashed, too.
+/// Stores and hashes a body to its end. A body that breaks off is not an error here: what was received of it is stored
+/// and hashed as well.
 pub(crate) async fn take_in(
     mut body: ByteStream,
     writer: &mut dyn Writer,

@@ -1,6 +1,6 @@
-//! Whose store it is, and how far its registry has come. A registry labels its store with a name that its
-//! database keeps, and no other registry touches a store that is labelled otherwise: what one does not know
-//! it would take for leftovers, and remove.
+//! The label of the store, and its copy of the database's epoch. A registry labels its store with a name from its
+//! database and refuses to use a store with another label: it would take another registry's data for leftovers and
+//! remove it.
 
 use crate::Content;
 use crate::error::Error;
@@ -9,11 +9,11 @@ use futures::FutureExt;
 use longshore_metadata::settings;
 use longshore_model::StoreId;
 
-/// Under this key the database keeps the name.
+/// The key of the name in the database's settings.
 const KEY: &str = "name of the store";
 
 impl Content {
-    /// Labels the store as this registry's. To be called before anything is stored or removed.
+    /// Labels the store as this registry's. Must be called before anything is stored or removed.
     ///
     /// # Errors
     /// [`StoreError::Foreign`]; the store and the database.
@@ -26,22 +26,21 @@ impl Content {
         }
     }
 
-    /// Whether the store is this registry's, for who reads both beside its server and labels nothing.
+    /// Checks that the store belongs to this registry without labelling it, for tools that read both beside the server.
     ///
     /// # Errors
-    /// [`StoreError::Foreign`], also where one of the two has no name yet; the store and the database.
+    /// [`StoreError::Foreign`], also if one of the two has no name yet; the store and the database.
     pub async fn check_store(&self) -> Result<(), Error> {
         let ours = settings::get(&mut self.0.db.read().await?, KEY).await?;
         let theirs = self.0.store.note(Note::Label).await?;
         if ours == theirs {
             return Ok(());
         }
-        let [ours, theirs] = [ours, theirs].map(|name| name.unwrap_or_else(|| "without a name".to_owned()));
+        let [ours, theirs] = [ours, theirs].map(|name| name.unwrap_or_else(|| "unnamed".to_owned()));
         Err(StoreError::Foreign { ours, theirs }.into())
     }
 
-    /// The name with which this registry labels its store, and by which it is told from others; made where there
-    /// is none yet.
+    /// The name with which this registry labels its store. It is created if it does not exist yet.
     ///
     /// # Errors
     /// The database.
@@ -51,8 +50,7 @@ impl Content {
             .await
     }
 
-    /// How far the registry had come when the store was last told; nothing, when it never was or when what
-    /// it keeps is no number.
+    /// The epoch that was last kept in the store; `None` if there is none or it is not a number.
     ///
     /// # Errors
     /// The store.
@@ -60,7 +58,7 @@ impl Content {
         Ok(self.0.store.note(Note::Epoch).await?.and_then(|epoch| epoch.parse().ok()))
     }
 
-    /// Keeps beside the blobs how far the registry has come.
+    /// Keeps a copy of the database's epoch in the store.
     ///
     /// # Errors
     /// The store.
@@ -68,10 +66,10 @@ impl Content {
         Ok(self.0.store.set_note(Note::Epoch, epoch.to_string()).await?)
     }
 
-    /// Labels the store as that of the registry which moves here.
+    /// Labels the store with the name of the registry that is being moved here.
     ///
     /// # Errors
-    /// As [`Content::own_store`].
+    /// Like [`Content::own_store`].
     pub async fn own_store_of(&self, mover: &Self) -> Result<(), Error> {
         if let Some(name) = settings::get(&mut mover.0.db.read().await?, KEY).await? {
             self.write(move |tx| async move { Ok::<_, Error>(settings::put(tx, KEY, &name).await?) }.boxed())

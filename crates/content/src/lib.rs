@@ -1,9 +1,9 @@
-//! What the registry holds: uploads, blobs, manifests and tags, as bytes in a [`Store`] and rows
-//! in `metadata`, and the operations that keep the two in step. Nothing here asks who may do what,
-//! except for a repository's state ([`may_write_tags`]), and nothing speaks HTTP.
+//! The registry's content: uploads, blobs, manifests and tags, as bytes in a [`Store`] and rows in `metadata`, and the
+//! operations that keep the two consistent. It checks a repository's state ([`may_write_tags`]) but no permissions, and
+//! knows nothing of HTTP.
 //!
-//! What always holds: a blob's row is written after its bytes are durable, and a manifest's after
-//! every blob and manifest it needs has a row, so a tag never points to what is not all there.
+//! Invariants: a blob's row is written after its bytes are durable, and a manifest's row after every blob and manifest
+//! that it needs has a row. So a tag never points to an incomplete image.
 
 mod blobs;
 mod claims;
@@ -46,16 +46,15 @@ use std::sync::Arc;
 use tokio::sync::RwLock;
 use tokio_util::task::TaskTracker;
 
-/// The registry's content; cheap to clone.
+/// The registry's content. Cheap to clone.
 #[derive(Clone)]
 pub struct Content(Arc<Inner>, Choices);
 
-/// What an administrator decides.
+/// Settings that an administrator chooses.
 #[derive(Debug, Clone, Copy)]
 struct Choices {
-    /// Which manifests are taken though parts of them are missing.
     sparse: Sparse,
-    /// How long an upload stays with a server that says nothing any more.
+    /// How long the claim of a server that has stopped responding keeps an upload.
     hold: SignedDuration,
 }
 
@@ -63,18 +62,18 @@ struct Inner {
     db: Database,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    /// Whose claims on uploads are ours.
+    /// Identifies the claims of this process on uploads.
     me: BootId,
     busy: Busy,
     rooms: Rooms,
-    /// Held together by those who store a blob and record it, alone by who removes one.
+    /// Locked for reading while a blob is stored and recorded, and for writing while one is removed.
     storing: RwLock<()>,
-    /// Work that goes on without the request that asked for it.
+    /// Work that continues after its request was dropped.
     unattended: TaskTracker,
 }
 
 impl Content {
-    /// Content over a database and a store.
+    /// Content in a database and a store.
     #[must_use]
     pub fn new(db: Database, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         let (me, busy, rooms) = (BootId::new(), Busy::default(), Rooms::default());
@@ -83,21 +82,21 @@ impl Content {
         Self(Arc::new(Inner { db, store, clock, me, busy, rooms, storing, unattended }), choices)
     }
 
-    /// The same content, which takes manifests though parts of them are missing.
+    /// The same content with another setting for incomplete manifests.
     #[must_use]
     pub fn accepting(self, sparse: Sparse) -> Self {
         Self(self.0, Choices { sparse, ..self.1 })
     }
 
-    /// The same content, where an upload stays so long with a server that says nothing any more, if several
-    /// share the store.
+    /// The same content with another time for which an upload stays claimed by a server that has stopped responding. It
+    /// matters only if several servers share the store.
     #[must_use]
     pub fn holding(self, hold: SignedDuration) -> Self {
         Self(self.0, Choices { hold, ..self.1 })
     }
 
-    /// Waits until what came of uploads whose clients are gone has been saved. To be called when no request
-    /// runs any more.
+    /// Waits until the received bytes of interrupted uploads are saved. To be called when no request is running any
+    /// more.
     pub async fn settled(&self) {
         self.0.unattended.close();
         self.0.unattended.wait().await;

@@ -1,5 +1,5 @@
-//! Manifests and tags: what a push of a manifest verifies and writes in one transaction, and how
-//! manifests, tags and referrers are read and deleted.
+//! Manifests and tags: what a push of a manifest verifies and writes in one transaction, and how manifests, tags and
+//! referrers are read and deleted.
 
 use crate::Content;
 use crate::error::Error;
@@ -20,55 +20,47 @@ use longshore_oci::{
 };
 use metrics::counter;
 
-/// No config is read for its platform beyond this size, in bytes; those of images have some kB.
+/// The largest config, in bytes, that is read to find the platform; those of images have a few kB.
 const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
 
-/// The most that one list of referrers comes to, in bytes: it is an index, and clients refuse one of
-/// more than 4 MiB.
+/// The maximum size of one page of referrers, in bytes. Clients refuse an index of more than 4 MiB.
 const MAX_REFERRERS_BYTES: i64 = 4_000_000;
 
-/// A manifest to be stored, and the tags that shall point to it.
+/// A manifest to store, and the tags to set to it.
 #[derive(Debug, Clone)]
 pub struct PutManifest<'a> {
-    /// Where to.
     pub repository: &'a Repository,
-    /// The digest it was announced with; none: whatever it has by sha256.
+    /// The digest given by the client; `None` means that its SHA-256 digest is used.
     pub digest_expected: Option<&'a Digest>,
-    /// The tags to set; none: it is stored by digest alone.
+    /// If empty, the manifest is stored by digest only.
     pub tags: &'a [Tag],
-    /// The Content-Type it came with; empty: its own `mediaType` counts.
+    /// The Content-Type of the request; if empty, the manifest's own `mediaType` is used.
     pub media_type: &'a str,
-    /// The manifest, byte for byte.
     pub bytes: Bytes,
-    /// Who pushes, promotes or mirrors it.
     pub author: &'a Author,
-    /// Where it comes from.
     pub provenance: &'a Provenance,
-    /// Which policies it passed on its way.
     pub lineage: &'a Lineage,
 }
 
-/// What became of a stored manifest.
+/// The result of storing a manifest.
 #[derive(Debug, Clone)]
 pub struct PutOutcome {
-    /// Its digest.
     pub digest: Digest,
-    /// What it refers to.
     pub subject: Option<Digest>,
-    /// What became of each tag, in the order asked for.
+    /// The outcome for each tag, in the order of the request.
     pub tags: Vec<SetOutcome>,
 }
 
-/// Which manifests are taken though parts of them are missing (semantics 9); the missing ones are
-/// recorded as absent. An index without some of its platforms is the usual case.
+/// Which manifests are accepted though parts of them are missing (semantics 9). The missing parts are recorded as
+/// absent. The usual case is an index without some of its platforms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sparse {
-    /// None: everything that a manifest needs comes before it.
+    /// None: every part must be pushed before its manifest.
     #[default]
     Refused,
     /// Indexes without some of their children.
     Indexes,
-    /// Those, and images without some of their blobs.
+    /// Indexes without some of their children, and images without some of their blobs.
     All,
 }
 
@@ -83,33 +75,33 @@ impl Sparse {
 }
 
 impl Content {
-    /// Whether this manifest is taken though parts of it are missing.
+    /// Whether this manifest is accepted though parts of it are missing.
     #[must_use]
     pub fn accepts_sparse(&self, manifest: &Manifest) -> bool {
         self.1.sparse.accepts(manifest)
     }
 
-    /// Stores a manifest and sets its tags, all or nothing, once it is sure that every part that
-    /// it needs is stored in this very repository (with the exceptions of semantics 9). Tag, history,
-    /// activity and the job that evaluates the tag are written in the same transaction.
+    /// Stores a manifest and sets its tags, all or nothing, after checking that every part that it needs is stored in
+    /// the same repository (with the exceptions of semantics 9). The tags, their history and activity, and the jobs
+    /// that evaluate them are written in the same transaction.
     ///
     /// # Errors
-    /// [`Error::ManifestInvalid`], [`Error::DigestMismatch`], [`Error::ManifestBlobUnknown`] with
-    /// every part that is missing, [`Error::NotWritable`], [`Error::TagImmutable`],
-    /// [`Error::QuotaExceeded`], [`Error::RepositoryGone`]; the database.
+    /// [`Error::ManifestInvalid`], [`Error::DigestMismatch`], [`Error::ManifestBlobUnknown`] with all missing parts,
+    /// [`Error::NotWritable`], [`Error::TagImmutable`], [`Error::QuotaExceeded`], [`Error::RepositoryGone`]; the
+    /// database.
     pub async fn put_manifest(&self, put: PutManifest<'_>) -> Result<PutOutcome, Error> {
         let checked = Checked::check(put.bytes, put.media_type, put.digest_expected).await?;
         let platform = self.platform(put.repository, &checked.manifest).await;
         let sparse = self.1.sparse;
         let namespace = put.repository.name.to_namespace();
-        // Asked on the side: most namespaces have none, and this is the busiest of all transactions.
+        // Read outside the transaction: most namespaces have no quota, and this is the busiest of all transactions.
         let limited = storage::quota(&mut self.0.db.read().await?, &namespace).await?.is_some();
         let (repository, tags, now) = (put.repository.clone(), put.tags.to_vec(), self.now());
         let (author, provenance, lineage) = (put.author.clone(), put.provenance.clone(), put.lineage.clone());
         self.write(move |tx| {
             async move {
-                // As it is now: what the caller holds may have been deleted or locked since.
-                // Before the parts are looked for: none of them may be collected behind that look.
+                // Read again: the caller's repository may have been deleted or locked since. The lock comes before the
+                // parts are checked, so that none of them is collected after the check.
                 tags::lock_changes(tx).await?;
                 let repository = current(tx, repository).await?;
                 may_write_tags(&repository, &provenance)?;
@@ -154,8 +146,8 @@ impl Content {
         .await
     }
 
-    /// What an image runs on, as its config says. Where that cannot be told, nothing is lost but a
-    /// word in a list; whether the config is there at all, `verify_parts` decides.
+    /// The platform of an image, from its config. Without it, only a label in lists is missing. `verify_parts` checks
+    /// whether the config exists.
     async fn platform(&self, repository: &Repository, manifest: &Manifest) -> Option<Platform> {
         let config = manifest.config().filter(|config| media_type::is_image_config(&config.media_type))?;
         let (info, stream) = self.read_blob(repository, &config.digest, None).await.ok()?;
@@ -169,8 +161,7 @@ impl Content {
         serde_json::from_slice(&bytes.await.ok()?).ok().filter(Platform::is_well_formed)
     }
 
-    /// The layers of a stored manifest and of its children that are not to be distributed, each once, whether they
-    /// are stored or not.
+    /// The non-distributable layers of a stored manifest and its children, each once, whether they are stored or not.
     ///
     /// # Errors
     /// The database.
@@ -182,7 +173,7 @@ impl Content {
         Ok(layers.map(|layer| Descriptor::new(&layer.media_type, layer.digest, layer.size)).collect())
     }
 
-    /// Reads a manifest by tag or digest, exactly as it was stored.
+    /// Reads a manifest by tag or digest, exactly as it was received.
     ///
     /// # Errors
     /// The database.
@@ -202,7 +193,7 @@ impl Content {
         Ok(manifests::get(&mut conn, repository.id, &digest).await?)
     }
 
-    /// Deletes a manifest and every tag that points to it. With one of its tags it can be brought back.
+    /// Deletes a manifest and every tag that points to it. Restoring one of these tags restores the manifest.
     ///
     /// # Errors
     /// [`Error::ManifestUnknown`]; [`Error::InUse`] while an index of the repository names it;
@@ -217,11 +208,11 @@ impl Content {
         let now = self.now();
         self.write(move |tx| {
             async move {
-                // Nobody puts a manifest that names it, or a tag that points to it, behind what is looked at.
+                // No manifest that names it, and no tag that points to it, may be written after the check.
                 tags::lock_changes(tx).await?;
                 let repository = current(tx, repository).await?;
                 may_delete_tags(&repository, &author)?;
-                // A deleted index takes what it needs along when it is brought back.
+                // A deleted index does not prevent this: restoring it restores its children.
                 if let Some(by) = manifests::naming(tx, repository.id, &digest).await? {
                     return Err(Error::InUse { repository: repository.name, digest, by });
                 }
@@ -238,15 +229,15 @@ impl Content {
         .await
     }
 
-    /// Deletes a tag; the manifest stays.
+    /// Deletes a tag. The manifest is kept.
     ///
     /// # Errors
-    /// As [`Content::delete_tags`].
+    /// Like [`Content::delete_tags`].
     pub async fn delete_tag(&self, repository: &Repository, tag: &Tag, author: &Author) -> Result<(), Error> {
         self.delete_tags(repository, std::slice::from_ref(tag), author).await
     }
 
-    /// Deletes tags, all or none; their manifests stay.
+    /// Deletes tags, all or nothing. Their manifests are kept.
     ///
     /// # Errors
     /// [`Error::ManifestUnknown`]; [`Error::NotWritable`]; [`Error::TagImmutable`];
@@ -279,7 +270,7 @@ impl Content {
         .await
     }
 
-    /// The names of tags behind `after`, in byte order, at most `limit` of them.
+    /// The names of the tags after `after`, in byte order, at most `limit` of them.
     ///
     /// # Errors
     /// The database.
@@ -293,8 +284,8 @@ impl Content {
         Ok(tags::list(&mut conn, repository.id, after, limit).await?)
     }
 
-    /// The manifests that refer to `subject`, whether that one is there or not, by digest: those
-    /// behind `after`, at most `limit`, and no more than fit into what clients read of a list.
+    /// The manifests that refer to `subject`, whether it exists or not, ordered by digest: those after `after`, at most
+    /// `limit`, and no more than clients accept in one response.
     ///
     /// # Errors
     /// The database.
@@ -313,7 +304,7 @@ impl Content {
     }
 }
 
-/// That the quota of a namespace has room for a manifest itself.
+/// Checks that the quota of a namespace has room for the manifest itself.
 async fn room_for_manifest(
     tx: &mut Tx,
     namespace: &Namespace,
@@ -333,7 +324,7 @@ fn unknown(repository: &Repository, reference: Reference) -> Error {
     Error::ManifestUnknown { repository: repository.name.clone(), reference }
 }
 
-/// That a tag is immutable and stays where it is.
+/// The error for an immutable tag.
 #[must_use]
 pub fn immutable(repository: &Repository, existing: TagRecord) -> Error {
     let repository = repository.name.clone();
@@ -344,8 +335,8 @@ pub(crate) async fn current(tx: &mut Tx, repository: Repository) -> Result<Repos
     repositories::get(tx, repository.id).await?.ok_or(Error::RepositoryGone(repository.name))
 }
 
-/// Every part that a manifest needs is stored in its own repository (semantics 9), except those that
-/// a sparse one came without; these are answered.
+/// Checks that every part that a manifest needs is stored in its own repository (semantics 9). Returns the parts that a
+/// sparse manifest was accepted without.
 async fn verify_parts(
     tx: &mut Tx,
     repository: &Repository,
@@ -359,7 +350,7 @@ async fn verify_parts(
     Err(Error::ManifestBlobUnknown { repository: repository.name.clone(), digests })
 }
 
-/// A manifest whose digest and form are right.
+/// A manifest that was parsed and matches its digest.
 struct Checked {
     digest: Digest,
     manifest: Manifest,
@@ -372,7 +363,7 @@ impl Checked {
             return Err(ManifestError::TooLarge(bytes.len()).into());
         }
         let (media_type, expected) = (media_type.to_owned(), expected.cloned());
-        // A manifest may be 4 MiB of JSON, too much for a thread that serves everybody.
+        // A manifest may be 4 MiB of JSON, too much for an async thread.
         off_thread(move || {
             let algorithm = expected.as_ref().map_or(Algorithm::Sha256, Digest::algorithm);
             let digest = digest_of(algorithm, &bytes);

@@ -1,5 +1,5 @@
-//! Moving the blobs of a registry to another store and database: each is read once, verified on the
-//! way, and recorded over there when it is durable. The rows of everything else are `metadata`'s.
+//! Moves the blobs of a registry to another store and database: each is read once, verified on the way, and recorded
+//! there when it is durable. `metadata` moves all other rows.
 
 use crate::Content;
 use crate::error::Error;
@@ -12,34 +12,31 @@ use longshore_metadata::{Conn, garbage};
 use longshore_oci::{Digest, Span};
 use std::io;
 
-/// A blob that was looked at.
+/// A blob that was processed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moved {
-    /// Its digest.
     pub digest: Digest,
-    /// Its length in bytes.
+    /// In bytes.
     pub size: u64,
-    /// What became of it.
     pub fate: Fate,
 }
 
-/// What became of a blob that was to be copied.
+/// The outcome for a blob that was to be copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// It was copied.
     Copied,
-    /// It was there from an earlier attempt.
+    /// It already existed, from an earlier attempt.
     There,
-    /// It is damaged where it comes from, for this reason. The other registry knows it as damaged.
+    /// It is damaged at the source, for this reason, and was recorded as damaged at the target.
     Damaged(String),
-    /// It was collected as garbage meanwhile, where it came from.
+    /// It was collected as garbage at the source in the meantime.
     Gone,
 }
 
-/// What is wrong with a blob that could not be copied.
+/// Describes why a blob could not be copied, if the blob is damaged.
 ///
 /// # Errors
-/// The error itself, where it is not the blob's fault.
+/// The error itself, if its cause is something else.
 fn damage(error: Error) -> Result<String, Error> {
     match &error {
         Error::DigestMismatch { actual, .. } => Ok(Damage::OtherBytes(actual.clone()).to_string()),
@@ -52,9 +49,8 @@ fn damage(error: Error) -> Result<String, Error> {
 }
 
 impl Content {
-    /// Copies the first blob that `named_in` names behind `after`, in the order of digests, to another
-    /// registry's content; nothing behind the last. `named_in` reads this registry's database, now or as it
-    /// was at some instant.
+    /// Copies the first blob after `after` that `named_in` has, ordered by digest, to another registry's content;
+    /// `None` after the last one. `named_in` reads this registry's database, now or in a snapshot.
     ///
     /// # Errors
     /// The stores and the databases.
@@ -70,7 +66,7 @@ impl Content {
             false => match self.copy_blob(to, &digest, &blob).await {
                 Ok(()) => Fate::Copied,
                 Err(error) => match blobs::find(&mut self.0.db.read().await?, &digest).await? {
-                    // It may have been pushed again, to another place.
+                    // Otherwise it may have been pushed again, to another location.
                     Some(now) if now == blob => {
                         let why = damage(error)?;
                         to.note_lost(&digest, blob.size).await?;
@@ -83,7 +79,7 @@ impl Content {
         Ok(Some(Moved { digest, size: blob.size, fate }))
     }
 
-    /// Records a blob of which the bytes were lost.
+    /// Records a blob whose bytes are lost.
     async fn note_lost(&self, digest: &Digest, size: u64) -> Result<(), Error> {
         let (digest, now) = (digest.clone(), self.now());
         self.write(move |tx| {
@@ -115,8 +111,8 @@ impl Content {
         .await
     }
 
-    /// Strikes the blobs that `named_in` does not name from the database; answers how many. Their bytes stay
-    /// until [`Content::drop_condemned_blobs`].
+    /// Removes the rows of the blobs that `named_in` does not have; returns the number of them. Their bytes stay until
+    /// [`Content::drop_condemned_blobs`] is called.
     ///
     /// # Errors
     /// The databases.
@@ -141,8 +137,8 @@ impl Content {
         }
     }
 
-    /// Removes the bytes of blobs that were struck from the database, now or in an earlier attempt. To be
-    /// called when nothing else names them any more.
+    /// Removes the bytes of blobs whose rows were removed, now or in an earlier attempt. To be called when nothing else
+    /// refers to them any more.
     ///
     /// # Errors
     /// The store and the database.

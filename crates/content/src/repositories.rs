@@ -1,5 +1,5 @@
-//! What a repository's state lets happen to its tags (semantics 18), and the making of
-//! repositories, which a first push and the site share.
+//! Creates repositories, for a first push and for the site, and checks which writes a repository's state permits
+//! (semantics 18).
 
 use crate::Content;
 use crate::error::Error;
@@ -11,8 +11,8 @@ use longshore_model::repository::NewRepository;
 use longshore_model::{Author, PolicyKind, Provenance, Repository, RepositoryState, Timestamp};
 use longshore_oci::{Namespace, RepositoryName};
 
-/// Whether a repository's state lets tags be written that come from `provenance`. A mirror's
-/// provenance is taken for one of the repository's own pull mirrors.
+/// Checks that a repository's state permits writing tags with this provenance. A mirror's provenance is taken to be
+/// that of one of the repository's own pull mirrors.
 ///
 /// # Errors
 /// [`Error::NotWritable`]
@@ -20,8 +20,8 @@ pub fn may_write_tags(repository: &Repository, provenance: &Provenance) -> Resul
     check_state(repository, matches!(provenance, Provenance::Mirror { .. }))
 }
 
-/// Whether a repository's state lets a person bring a tag back that came from `lost`. Where only pull
-/// mirrors write, only what they had brought comes back (semantics 18, 22).
+/// Checks that a repository's state permits a person to restore a tag whose lost provenance was `lost`. In a mirror,
+/// only tags that its pull mirrors wrote can be restored (semantics 18, 22).
 ///
 /// # Errors
 /// [`Error::NotWritable`]
@@ -29,7 +29,7 @@ pub fn may_restore_tags(repository: &Repository, lost: Option<&Provenance>) -> R
     check_state(repository, lost.is_some_and(|lost| lost.mirror().is_some()))
 }
 
-/// Whether a repository's state lets `author` delete tags and manifests.
+/// Checks that a repository's state permits `author` to delete tags and manifests.
 ///
 /// # Errors
 /// [`Error::NotWritable`]
@@ -45,31 +45,29 @@ fn check_state(repository: &Repository, by_own_mirror: bool) -> Result<(), Error
     }
 }
 
-/// How often a repository is looked for and made that others make and forget at the same time.
+/// The number of attempts to find or create a repository that others create and remove at the same time.
 const ATTEMPTS: usize = 5;
 
-/// Whether a push found its repository or made it.
+/// Whether a push found its repository or created it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Made {
-    /// It was there.
+    /// It already existed.
     Before,
-    /// This push made it.
+    /// This push created it.
     Now,
 }
 
-/// Why a repository was not made.
+/// Why a repository was not created.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
-    /// Nobody has this namespace.
+    /// No user or organization has this name.
     #[error("there is no user or organization {0}; a repository's name begins with one that exists")]
     NoSuchNamespace(Namespace),
     /// The name is taken.
     #[error("the name {0} is taken; choose another one")]
     Exists(RepositoryName),
     /// The name is reserved for a deleted repository.
-    #[error(
-        "the name {0} is kept for the deleted repository; restore that, or purge it before you use its name"
-    )]
+    #[error("the name {0} is reserved for a deleted repository; restore or purge that one first")]
     Reserved(RepositoryName),
     /// The database failed.
     #[error(transparent)]
@@ -77,8 +75,8 @@ pub enum CreateError {
 }
 
 impl Content {
-    /// Makes a repository, with the activity that tells of it. Whether the author may is the
-    /// caller's to ask. The namespace and name within `new` do not count, `name` does.
+    /// Creates a repository, with its entry in the activity. The caller checks permissions. `name` decides; the
+    /// namespace and name in `new` are ignored.
     ///
     /// # Errors
     /// [`CreateError`]
@@ -92,9 +90,9 @@ impl Content {
         self.write(move |tx| async move { create(tx, name, &new, author, now).await }.boxed()).await
     }
 
-    /// The repository of this name, made on the spot, private, when there is none: what a first
-    /// push needs, several requests of which may come at once. The one whose request made it may
-    /// [forget](Content::forget_unused) it, unless another one has come for it meanwhile.
+    /// The repository of this name, which is created as a private one if it does not exist. A first push needs this,
+    /// and several of its requests may arrive at once. The request that created the repository may
+    /// [forget](Content::forget_unused) it, which has no effect if another request has used it in the meantime.
     ///
     /// # Errors
     /// [`CreateError`]
@@ -107,7 +105,7 @@ impl Content {
         self.write(move |tx| find_or_create(tx, name, author, now).boxed()).await
     }
 
-    /// Forgets a repository that a push made, when nothing came of it; any other one stays.
+    /// Removes a repository that a push created, if nothing was pushed to it. Any other repository stays.
     ///
     /// # Errors
     /// The database.
@@ -137,7 +135,7 @@ async fn find_or_create(
                 repositories::note_by_push(tx, made.id, true).await?;
                 return Ok((made, Made::Now));
             }
-            // By somebody who was a moment faster.
+            // Another request was faster.
             Err(CreateError::Exists(_)) => {}
             Err(error) => return Err(error),
         }
@@ -158,7 +156,7 @@ async fn create(
     }
     let repository = match repositories::create(tx, &name, new, now).await {
         Err(longshore_metadata::Error::Exists { .. }) => {
-            // Whoever may make repositories here may know of the deleted ones.
+            // Anyone who may create repositories here may know of the deleted ones.
             return Err(match repositories::find(tx, &name).await? {
                 Some(_) => CreateError::Exists(name),
                 None => CreateError::Reserved(name),
@@ -205,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_18_a_mirror_takes_tags_from_its_pull_mirrors_alone() {
+    fn semantics_18_a_mirror_accepts_tags_only_from_its_pull_mirrors() {
         let mirror = repository(RepositoryState::Mirror);
         assert!(may_write_tags(&mirror, &from_mirror()).is_ok());
         let error = may_write_tags(&mirror, &Provenance::Push).unwrap_err().to_string();
@@ -217,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_22_in_a_mirror_only_what_its_mirrors_had_brought_comes_back() {
+    fn semantics_22_in_a_mirror_only_tags_of_its_pull_mirrors_can_be_restored() {
         let mirror = repository(RepositoryState::Mirror);
         let pin = Some(Pin { mirror: PolicyId::new(), released: true });
         let restored = |pin| Provenance::Restored { revision: Revision(1), quietly: false, pin };

@@ -1,9 +1,8 @@
-//! Room in a quota for bytes on their way. What a namespace holds, what its unfinished uploads have, and
-//! what is arriving right now stay within its quota together, so that nobody fills a disk with what is
-//! refused in the end.
+//! Reserves quota for bytes that are arriving. A namespace's content, its unfinished uploads and the bytes being
+//! received never exceed its quota together, so that nobody can fill a disk with bytes that are refused in the end.
 //!
-//! What arrives is reserved in steps before it is written, in memory: where several servers share a
-//! database, each sees what the others take in once a part of it has ended.
+//! Bytes are reserved in memory, in steps, before they are written. If several servers share a database, each sees what
+//! the others have received only once a part has ended.
 
 use crate::Content;
 use crate::error::Error;
@@ -21,21 +20,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{RwLock, RwLockReadGuard};
 
-/// How much is reserved at once: for a small part not much more than it has, for a large one not more
-/// often than its bytes take some milliseconds to arrive.
+/// How much is reserved at once: for a small part not much more than its size, for a large one no more often than every
+/// few milliseconds of its arrival.
 const STEPS: std::ops::RangeInclusive<u64> = 256 * 1024..=8 * 1024 * 1024;
-/// An unfinished upload that has not grown for so long makes way for others where there is no room: its
-/// client has begun a new one long ago. Elsewhere it stays as long as any.
+/// An unfinished upload that has not grown for this long is dropped if there is no room for another: its client has
+/// most likely started a new one long ago. Otherwise it is kept as long as any.
 const IDLE: SignedDuration = SignedDuration::from_mins(10);
-/// How many of them make way at once.
+/// The maximum number of idle uploads that are dropped at once.
 const IDLE_AT_ONCE: i64 = 100;
 
-/// What is reserved of all namespaces that have a quota.
+/// The reserved bytes of all namespaces with a quota.
 #[derive(Default)]
 pub(crate) struct Rooms {
     reserved: Mutex<HashMap<Namespace, u64>>,
-    /// Held together by those whose reserved bytes are becoming rows, and are counted twice meanwhile;
-    /// alone by who finds no room and wants to be sure.
+    /// Locked for reading while reserved bytes are being recorded in rows, when they are counted twice; for writing to
+    /// count exactly after no room was found.
     settling: RwLock<()>,
 }
 
@@ -45,7 +44,8 @@ impl Rooms {
     }
 }
 
-/// Bytes of a part that are reserved, until this is dropped: when they are in a row, or gone.
+/// The reserved bytes of a part. They are released when this is dropped: when they are recorded in a row, or were
+/// removed.
 #[derive(Clone)]
 pub(crate) struct Reservation(Arc<Reserved>);
 
@@ -68,17 +68,17 @@ impl Drop for Reserved {
     }
 }
 
-/// Why a part was broken off: the quota has no room for it.
+/// The error that ends a part for which the quota has no room.
 #[derive(Debug, thiserror::Error)]
 #[error("the quota has no room for it")]
 struct NoRoom {
-    /// Bytes of the part when there was none.
+    /// The length of the part when the room ran out.
     needed: u64,
 }
 
 impl Content {
-    /// A part that ends in an error before it takes more room than there is. `free` bytes of it need
-    /// none. Nothing is reserved where the namespace has no quota.
+    /// Wraps a part so that it ends in an error before it exceeds the quota. `free` bytes of it do not count. Nothing
+    /// is reserved if the namespace has no quota.
     pub(crate) fn reserving(
         &self,
         repository: &Repository,
@@ -102,7 +102,7 @@ impl Content {
         (Some(reservation), bounded.boxed())
     }
 
-    /// What a part was broken off for, where it was for lack of room; the error itself otherwise.
+    /// The quota error for a part that ended for lack of room; otherwise [`Error::BrokenOff`].
     pub(crate) async fn no_room(&self, repository: &Repository, error: io::Error) -> Error {
         let Some(NoRoom { needed }) = error.get_ref().and_then(|inner| inner.downcast_ref()) else {
             return Error::BrokenOff(error);
@@ -123,12 +123,12 @@ impl Content {
         }
     }
 
-    /// To be held while reserved bytes become rows.
+    /// To be held while reserved bytes are recorded in rows.
     pub(crate) async fn settling(&self) -> RwLockReadGuard<'_, ()> {
         self.0.rooms.settling.read().await
     }
 
-    /// Reserves `wish` bytes or fewer, but not fewer than `need`; none where there is no room for these.
+    /// Reserves at most `wish` bytes and at least `need`; `None` if there is no room for `need`.
     async fn reserve(&self, namespace: &Namespace, need: u64, wish: u64) -> Result<Option<u64>, Error> {
         if let Some(granted) = self.try_reserve(namespace, need, wish).await? {
             return Ok(Some(granted));
@@ -147,7 +147,7 @@ impl Content {
 
     async fn try_reserve(&self, namespace: &Namespace, need: u64, wish: u64) -> Result<Option<u64>, Error> {
         let rooms = &self.0.rooms;
-        // Before the rows: what becomes one meanwhile counts twice rather than not at all.
+        // Read before the rows: bytes that are recorded in the meantime count twice rather than not at all.
         let before = rooms.reserved().get(namespace).copied().unwrap_or_default();
         let Some(taken) = storage::taken(&mut self.0.db.read().await?, namespace).await? else {
             return Ok(Some(wish));
@@ -159,13 +159,13 @@ impl Content {
         if room < need {
             return Ok(None);
         }
-        // The less there is, the less is taken that may not be needed.
+        // The less room is left, the less is reserved in advance.
         let granted = wish.min(room / 16).max(need);
         *reserved.entry(namespace.clone()).or_default() += granted;
         Ok(Some(granted))
     }
 
-    /// Drops uploads to a namespace that nobody has gone on with for a while; how many.
+    /// Drops uploads to a namespace that have been idle for a while; returns the number of them.
     async fn drop_idle_uploads(&self, namespace: &Namespace) -> Result<usize, Error> {
         let since = self.now() - IDLE;
         let mut conn = self.0.db.read().await?;
@@ -180,7 +180,7 @@ impl Content {
 }
 
 impl Reservation {
-    /// Reserves more until `wanted` bytes are; `length` is how many the part has so far.
+    /// Reserves more until `wanted` bytes are reserved; `length` is the length of the part so far.
     async fn cover(&self, wanted: u64, length: u64) -> io::Result<()> {
         let Reserved { content, namespace, bytes } = &*self.0;
         let has = bytes.load(Ordering::Relaxed);

@@ -1,7 +1,6 @@
-//! Looking whether what is stored is still what it was: each blob is read and hashed again, each
-//! manifest's bytes too. Damage is told and, where somebody has sound bytes, mended. What lies in the
-//! store and belongs to nothing is removed. When this is done, and who has sound bytes, is `engine`'s
-//! business.
+//! Verifies stored content: each blob and each manifest is read and hashed again. Damage is reported and repaired if
+//! there are intact bytes elsewhere, and bytes in the store that belong to nothing are removed. `engine` decides when,
+//! and fetches the intact bytes.
 
 use crate::Content;
 use crate::blobs::Stored;
@@ -20,33 +19,32 @@ use longshore_oci::{Digest, RepositoryName, Span};
 use std::collections::HashSet;
 use std::io;
 
-/// How many rows are looked up at once.
+/// The number of rows in one read.
 const AT_ONCE: i64 = 200;
-/// What is in the store for a shorter time may belong to a push that goes on.
+/// Bytes that have been in the store for less than this may belong to a running push.
 const SETTLED: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// A stored blob, as the scrub goes through them.
+/// A stored blob that was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked {
-    /// Its digest.
     pub digest: Digest,
-    /// Its length in bytes.
+    /// In bytes.
     pub size: u64,
-    /// What is wrong with it; nothing, when it is sound.
+    /// `None` if it is intact.
     pub damage: Option<Damage>,
 }
 
-/// What is wrong with something stored.
+/// What is wrong with a stored blob or manifest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
-    /// It cannot be read now, which may pass.
+    /// It cannot be read now, which may be temporary.
     #[error("it cannot be read: {0}")]
     Unreadable(String),
-    /// It is not there, or not all of it.
-    #[error("it is not all there: {0}")]
+    /// It does not exist, or is incomplete.
+    #[error("it is missing or incomplete: {0}")]
     Missing(String),
-    /// Its bytes are others.
-    #[error("its bytes are others: their digest is {0}")]
+    /// Its bytes have changed.
+    #[error("its bytes have changed: their digest is now {0}")]
     OtherBytes(Digest),
 }
 
@@ -60,7 +58,7 @@ impl Damage {
 }
 
 impl Content {
-    /// How many blobs are stored, and how many bytes they have together.
+    /// The number of stored blobs, and the sum of their bytes.
     ///
     /// # Errors
     /// The database.
@@ -68,7 +66,7 @@ impl Content {
         Ok(blobs::totals(&mut self.0.db.read().await?).await?)
     }
 
-    /// Checks the first stored blob behind `after`, in the order of digests; nothing behind the last.
+    /// Checks the first stored blob after `after`, ordered by digest; `None` after the last one.
     ///
     /// # Errors
     /// The database.
@@ -92,7 +90,7 @@ impl Content {
         Ok(Some(Checked { digest, size: blob.size, damage }))
     }
 
-    /// Whether a blob is here to its last byte, as far as that can be told without reading all of it.
+    /// Whether a blob is stored completely, as far as that can be determined without reading all of it.
     pub(crate) async fn has_whole(&self, digest: &Digest) -> Result<bool, Error> {
         let found = blobs::find_sound(&mut self.0.db.read().await?, digest).await?;
         let Some(BlobRow { size, location }) = found else { return Ok(false) };
@@ -108,7 +106,7 @@ impl Content {
         }
     }
 
-    /// The blobs that are known to be damaged.
+    /// The blobs that are recorded as damaged.
     ///
     /// # Errors
     /// The database.
@@ -116,8 +114,8 @@ impl Content {
         Ok(blobs::damaged(&mut self.0.db.read().await?).await?.into_iter().collect())
     }
 
-    /// Notes whether a blob is damaged. One that is damaged is in no repository until it is pushed again,
-    /// fetched again or found sound; pushes and pulls are told that it is not there.
+    /// Records whether a blob is damaged. To pushes and pulls, a damaged blob does not exist until it is pushed or
+    /// fetched again, or found to be intact.
     ///
     /// # Errors
     /// The database.
@@ -146,7 +144,7 @@ impl Content {
         Ok((actual != *digest).then_some(Damage::OtherBytes(actual)))
     }
 
-    /// The manifests whose stored bytes are not those of their digests any more, in one pass.
+    /// The manifests whose stored bytes no longer match their digests.
     ///
     /// # Errors
     /// The database.
@@ -183,7 +181,7 @@ impl Content {
         Ok(manifests::repositories_with(&mut self.0.db.read().await?, manifest).await?)
     }
 
-    /// Puts sound bytes in the place of a damaged manifest's.
+    /// Replaces the bytes of a damaged manifest.
     ///
     /// # Errors
     /// [`Error::DigestMismatch`]; the database.
@@ -199,7 +197,7 @@ impl Content {
         .await
     }
 
-    /// Puts sound bytes in the place of a damaged blob's.
+    /// Replaces the bytes of a damaged blob.
     ///
     /// # Errors
     /// [`Error::DigestMismatch`]; [`Error::BrokenOff`]; the store and the database.
@@ -210,7 +208,7 @@ impl Content {
             .await
     }
 
-    /// Stores bytes that have this digest, and nothing of others.
+    /// Stores a body if it has this digest; otherwise keeps nothing.
     pub(crate) async fn store_verified(
         &self,
         digest: &Digest,
@@ -239,8 +237,8 @@ impl Content {
         }
     }
 
-    /// Compares the counters of the scope behind `after` with what is there, and counts anew where they differ.
-    /// Answers the scope and what was wrong; none behind the last.
+    /// Compares the counters of the first scope after `after` with the rows, and recounts them if they differ. Returns
+    /// the scope and the differences; `None` after the last scope.
     ///
     /// # Errors
     /// The database.
@@ -257,7 +255,7 @@ impl Content {
         let of = scope.clone();
         let write = self.write(move |tx| {
             async move {
-                // Something may have come or gone between the two numbers.
+                // Rows may have been added or removed between the two counts.
                 let miscounts = counters::miscounts(tx, &of).await?;
                 if !miscounts.is_empty() {
                     counters::recount(tx, &of).await?;
@@ -269,9 +267,9 @@ impl Content {
         Ok(Some((scope, write.await?)))
     }
 
-    /// Removes what the store has had for a week and no row names: a server that dies between storing
-    /// a blob and recording it leaves such bytes, and so does one that is restored from a backup.
-    /// Answers how many blobs and bytes.
+    /// Removes bytes that have been in the store for a week and that no row names. A server that dies between storing a
+    /// blob and recording it leaves such bytes, and so does a restore from a backup. Returns the number of blobs and
+    /// bytes.
     ///
     /// # Errors
     /// The store and the database.
@@ -284,7 +282,7 @@ impl Content {
             if kept.modified >= before {
                 continue;
             }
-            // Nobody stores a blob meanwhile: it might come to this very place.
+            // No blob may be stored in the meantime: it could be stored at this location.
             let _alone = self.0.storing.write().await;
             if !garbage::is_known(&mut self.0.db.read().await?, &kept.location).await? {
                 self.0.store.remove(&kept.location).await?;

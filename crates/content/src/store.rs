@@ -1,6 +1,6 @@
-//! Where bytes are kept: the port that local disk ([`crate::DiskStore`]) and object storage
-//! ([`crate::S3Store`]) fill. A store knows uploads and stored blobs by name; it knows nothing of repositories,
-//! digests of what passes through it, or who may read what.
+//! The interface to a store of bytes, implemented for local disk ([`crate::DiskStore`]) and object storage
+//! ([`crate::S3Store`]). A store knows uploads and stored blobs by name. It knows nothing of repositories or
+//! permissions, and does not verify digests.
 
 use bytes::Bytes;
 use futures::Stream;
@@ -14,30 +14,29 @@ use std::pin::Pin;
 use std::time::Duration;
 use url::Url;
 
-/// Bytes on their way, in or out. An error means that what came so far is not all there is.
+/// Bytes that are being received or sent. After an error, the bytes so far are incomplete.
 pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
-/// A place for bytes.
+/// A store of uploads and blobs.
 ///
-/// An upload is begun, appended to and saved, perhaps resumed after a restart, and in the end
-/// committed or aborted. Nobody reads an upload, and a committed blob never changes.
+/// An upload is begun, appended to and saved, perhaps resumed after a restart, and finally committed or aborted.
+/// Uploads are not served, and a committed blob never changes.
 pub trait Store: Send + Sync + 'static {
-    /// A short text that is kept beside the blobs; nothing, when there is none.
+    /// A short text that is stored beside the blobs; `None` if it does not exist.
     fn note(&self, note: Note) -> BoxFuture<'_, Result<Option<String>, StoreError>>;
 
-    /// Keeps a text beside the blobs, durably, in the place of the one before.
+    /// Stores a text beside the blobs, durably, and replaces the previous one.
     fn set_note(&self, note: Note, text: String) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Whether other servers may write here as well. It is for those who use a store to see to it
-    /// that nobody else writes to an upload meanwhile.
+    /// Whether other servers may write here as well. If so, the caller must make sure that no other server writes to an
+    /// upload at the same time.
     fn is_shared(&self) -> bool;
 
-    /// Begins to store an upload, from its first byte. Leftovers under the same name are dropped.
+    /// Starts an upload. Leftovers under the same name are removed.
     fn begin(&self, upload: UploadId) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>>;
 
-    /// Goes on with an upload behind its first `offset` bytes, which were saved before with this
-    /// [`Writer::bookmark`]; whatever lies behind them is dropped. [`StoreError::UploadLost`] when they are
-    /// not there.
+    /// Continues an upload after its first `offset` bytes, which were saved earlier with this [`Writer::bookmark`]; any
+    /// bytes after them are discarded. Fails with [`StoreError::UploadLost`] if those bytes are not stored.
     fn resume<'s>(
         &'s self,
         upload: UploadId,
@@ -45,8 +44,8 @@ pub trait Store: Send + Sync + 'static {
         bookmark: Option<&'s str>,
     ) -> BoxFuture<'s, Result<Box<dyn Writer>, StoreError>>;
 
-    /// Reads back the `length` bytes that an upload has, for a digest by another algorithm than
-    /// the one it was begun with. The bookmark is that of its last save, unless it is being written to here.
+    /// Reads the first `length` bytes of an upload, to compute a digest by another algorithm than the one it was begun
+    /// with. The bookmark is that of the last save, unless the upload is being written here.
     fn read_back<'s>(
         &'s self,
         upload: UploadId,
@@ -54,44 +53,43 @@ pub trait Store: Send + Sync + 'static {
         bookmark: Option<&'s str>,
     ) -> BoxFuture<'s, Result<ByteStream, StoreError>>;
 
-    /// Turns an upload, all of it saved, into the stored blob `digest`, durably. Answers where it
-    /// is, for [`Store::read`]. A blob that is there already is replaced by its equal. The writer that saved
-    /// it is still there.
+    /// Turns an upload, all of which is saved, into the stored blob `digest`, durably. Returns its location for
+    /// [`Store::read`]. An existing blob is replaced by its equal. The writer that saved the upload still exists.
     fn commit(&self, upload: UploadId, digest: &Digest) -> BoxFuture<'_, Result<String, StoreError>>;
 
-    /// Drops an upload. One that is not there is fine. The bookmark is that of its last save, if there is one.
+    /// Removes an upload. It is no error if it does not exist. The bookmark is that of the last save, if any.
     fn abort<'s>(
         &'s self,
         upload: UploadId,
         bookmark: Option<&'s str>,
     ) -> BoxFuture<'s, Result<(), StoreError>>;
 
-    /// The uploads that hold bytes.
+    /// The uploads that have stored bytes.
     fn uploads(&self) -> BoxFuture<'_, Result<Vec<UploadId>, StoreError>>;
 
-    /// Reads a part of a stored blob. The stream fails when the blob turns out shorter.
+    /// Reads a part of a stored blob. The stream fails if the blob is shorter.
     fn read(&self, location: &str, span: Span) -> BoxFuture<'_, Result<ByteStream, StoreError>>;
 
-    /// The stored blobs, in any order. Uploads may be among them where the two look alike.
+    /// The stored blobs, in any order. Uploads may be among them if the store cannot tell the two apart.
     fn blobs(&self) -> BoxStream<'static, Result<Kept, StoreError>>;
 
-    /// Removes a stored blob. One that is not there is fine.
+    /// Removes a stored blob. It is no error if it does not exist.
     fn remove(&self, location: &str) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// An address at which everybody can read a stored blob for as long as `ttl`, where the store
-    /// has such addresses. Nothing, where bytes only ever pass through the registry.
+    /// A URL at which anyone can read a stored blob until `ttl` has passed; `None` if the store has no such URLs and
+    /// bytes always pass through the registry.
     fn presigned(&self, location: &str, ttl: Duration) -> BoxFuture<'_, Result<Option<Url>, StoreError>> {
         let _ = (location, ttl);
         Box::pin(async { Ok(None) })
     }
 }
 
-/// What a store keeps beside the blobs.
+/// A text that is stored beside the blobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Note {
-    /// Whose store it is, so that nobody takes it for another.
+    /// The label of the registry that the store belongs to, so that no other one uses it.
     Label,
-    /// How far its registry's database has come, as far as the store was told.
+    /// A copy of the epoch of the registry's database.
     Epoch,
 }
 
@@ -105,116 +103,103 @@ impl Note {
     }
 }
 
-/// A blob as the store knows it.
+/// A stored blob, as the store knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
-    /// Where it is.
     pub location: String,
-    /// Its length in bytes.
+    /// In bytes.
     pub size: u64,
-    /// When it came.
     pub modified: Timestamp,
 }
 
-/// The end of an upload at which bytes are added.
+/// Appends bytes to an upload.
 pub trait Writer: Send {
-    /// Adds bytes. They may be lost until [`Writer::save`] has returned.
+    /// Appends bytes. They may be lost until [`Writer::save`] has returned.
     fn append(&mut self, frames: Vec<Bytes>) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Makes everything appended so far durable, so that [`Store::resume`] finds it whatever happens.
+    /// Makes all appended bytes durable, so that [`Store::resume`] finds them.
     fn save(&mut self) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// What [`Store::resume`] needs besides the upload's name to find what was saved last. Two writers that
-    /// save the same upload, because one of them was stopped for so long that the other took over, do not get
-    /// at each other's bytes by it.
+    /// What [`Store::resume`] needs, besides the upload's name, to find what was saved last. It keeps apart two writers
+    /// that save the same upload, which happens if one was suspended for so long that the other took over.
     fn bookmark(&self) -> Option<String> {
         None
     }
 
-    /// Tells that the last save counts, so that nobody will go back to the one before.
+    /// Confirms that the last save was recorded, so that the one before it is no longer needed.
     fn counted(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
     }
 
-    /// Makes everything appended so far durable as far as [`Store::commit`] needs it, which comes next.
+    /// Makes all appended bytes durable as far as [`Store::commit`] requires, which must follow.
     fn seal(&mut self) -> BoxFuture<'_, Result<(), StoreError>> {
         self.save()
     }
 }
 
-/// What a store could not do.
+/// Why a store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no room left.
+    /// The disk is full.
     #[error("the disk that holds {} is full; free some space there and try again", .path.display())]
     Full {
-        /// What was being written.
+        /// The file that was being written.
         path: PathBuf,
     },
-    /// The saved bytes of an upload are not there (any more).
+    /// The saved bytes of an upload do not exist (any more).
     #[error("the bytes of the upload {upload} are lost; start the upload again")]
-    UploadLost {
-        /// Which.
-        upload: UploadId,
-    },
-    /// Bytes that were stored before cannot be read.
-    #[error("what was stored of the upload cannot be read: {source}")]
-    Unreadable {
-        /// What the operating system said.
-        source: io::Error,
-    },
-    /// Anything else.
+    UploadLost { upload: UploadId },
+    /// Stored bytes cannot be read.
+    #[error("stored bytes cannot be read: {source}")]
+    Unreadable { source: io::Error },
+    /// Any other error of the operating system.
     #[error("cannot {action} {}: {source}", .path.display())]
     Io {
-        /// What was tried, such as `write`.
+        /// A verb, such as `write`.
         action: &'static str,
-        /// With which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// What the operating system said.
         source: io::Error,
     },
-    /// A request to object storage failed, also after it was tried again.
+    /// A request to object storage failed, after all retries.
     #[error("cannot {action} {key} in the bucket {bucket}: {cause}; {advice}")]
     Bucket {
-        /// What was tried, such as `store`.
+        /// A verb, such as `store`.
         action: &'static str,
-        /// With which object.
+        /// The object.
         key: String,
-        /// In which bucket.
         bucket: String,
-        /// What the storage said.
+        /// The storage's message.
         cause: String,
-        /// What to do about it.
         advice: &'static str,
-        /// Whether the storage is sure that there is no such object, or not as much of it.
+        /// Whether the object certainly does not exist or is too short.
         missing: bool,
     },
-    /// The settings of a bucket cannot be used as they are.
+    /// The settings of a bucket are invalid.
     #[error("the bucket {bucket} cannot be used: {reason}")]
     BucketSettings {
-        /// Which bucket.
         bucket: String,
-        /// What is wrong, and what to set instead.
+        /// What is wrong, and what to change.
         reason: String,
     },
-    /// Another registry keeps its bytes here.
+    /// The store belongs to another registry.
     #[error(
         "the storage belongs to another registry ({theirs}; this one is {ours}): name another folder, bucket or \
          prefix, or the database that belongs to it"
     )]
     Foreign {
-        /// The label that this registry would have given it.
+        /// The label of this registry.
         ours: String,
-        /// The label that it has.
+        /// The label of the store.
         theirs: String,
     },
-    /// The process ends.
+    /// The process is shutting down.
     #[error("the server is shutting down")]
     ShuttingDown,
 }
 
 impl StoreError {
-    /// Whether what was asked for is not there, and not just out of reach.
+    /// Whether the requested bytes do not exist, as opposed to being unreachable.
     pub(crate) fn is_missing(&self) -> bool {
         match self {
             Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
@@ -224,7 +209,7 @@ impl StoreError {
         }
     }
 
-    /// The error for what the operating system said about `path`.
+    /// The error for an operating system error on `path`.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| match source.kind() {
@@ -234,13 +219,13 @@ impl StoreError {
     }
 }
 
-/// A place for a blob that no other blob has; on disk, below `blobs/`, the one that it is stored in.
+/// A location for a blob that no other blob has. On disk, this is its path below `blobs/`.
 pub(crate) fn location_of(digest: &Digest) -> String {
     let hex = digest.hex();
     format!("{}/{}/{hex}", digest.algorithm(), &hex[..2])
 }
 
-/// Runs what blocks (files, hashing) on a thread where it may.
+/// Runs blocking work (files, hashing) on a thread for it.
 pub(crate) async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, StoreError> {

@@ -1,5 +1,5 @@
-//! Bringing back what was overwritten or deleted (semantics 22, 23), and removing it for good before its
-//! time. What can be brought back is written down in `metadata`; how long, is the caller's to say.
+//! Restores overwritten and deleted tags and repositories (semantics 22, 23), and purges repositories. `metadata`
+//! defines what can be restored; the caller decides for how long.
 
 use crate::Content;
 use crate::error::Error;
@@ -16,26 +16,23 @@ use longshore_model::message::ActivityMessage;
 use longshore_model::{Author, Repository, RepositoryId, Revision, TagRecord};
 use longshore_oci::Tag;
 
-/// A tag that shall be as it was.
+/// A tag to restore to an earlier revision.
 #[derive(Debug, Clone)]
 pub struct Restore {
-    /// Its repository.
     pub repository: Repository,
-    /// Its name.
     pub tag: Tag,
-    /// The change to bring back.
+    /// The revision to restore.
     pub revision: Revision,
-    /// Whether no policy shall act on it.
+    /// Whether no policy should react to it.
     pub quietly: bool,
-    /// Who does it.
     pub author: Author,
-    /// How long what was lost can be brought back.
+    /// How long lost content can be restored.
     pub window: SignedDuration,
 }
 
 impl Content {
-    /// Lets a tag point to what it pointed to before, whether it was overwritten or deleted. It is a
-    /// change like any other; what a pull mirror had made is pinned (semantics 22).
+    /// Lets a tag point to its digest of an earlier revision, whether it was overwritten or deleted since. This is a
+    /// change like any other; a tag that a pull mirror wrote is pinned (semantics 22).
     ///
     /// # Errors
     /// [`Error::NotRestorable`], [`Error::NotWritable`], [`Error::TagImmutable`],
@@ -45,7 +42,7 @@ impl Content {
         self.write(move |tx| async move { carry_out(tx, restore, window).await }.boxed()).await
     }
 
-    /// Leaves a pinned tag to its pull mirror again; none: it is not pinned.
+    /// Releases a pinned tag to its pull mirror; `None` if it is not pinned.
     ///
     /// # Errors
     /// [`Error::RepositoryGone`]; the database.
@@ -67,8 +64,8 @@ impl Content {
         .await
     }
 
-    /// Deletes a repository: it is seen no more, its policies rest and its name stays reserved, until it
-    /// is brought back or removed for good (semantics 23).
+    /// Deletes a repository: it is hidden, its policies are suspended and its name stays reserved, until it is restored
+    /// or purged (semantics 23).
     ///
     /// # Errors
     /// [`Error::RepositoryGone`]; the database.
@@ -87,7 +84,7 @@ impl Content {
         .await
     }
 
-    /// Brings a deleted repository back as it was; its policies go on. Whether it was deleted.
+    /// Restores a deleted repository; its policies resume. Returns whether it was deleted.
     ///
     /// # Errors
     /// The database.
@@ -95,7 +92,7 @@ impl Content {
         let (repository, author, now) = (repository.clone(), author.clone(), self.now());
         self.write(move |tx| {
             async move {
-                // Or its time is found to be over, and it is emptied, while it comes back.
+                // Otherwise a collection might find it expired and empty it while it is being restored.
                 tags::lock_changes(tx).await?;
                 if !undo::restore_repository(tx, repository.id, now).await? {
                     return Ok(false);
@@ -110,8 +107,9 @@ impl Content {
         .await
     }
 
-    /// Removes a deleted repository for good, whatever could still be brought back; its name is free at once, and its
-    /// rows go some at a time. What no other repository has goes with the next garbage. Whether it was deleted.
+    /// Purges a deleted repository, including everything that could still be restored. Its name is available at once,
+    /// and its rows are removed in small transactions. The next garbage collection removes what no other repository
+    /// has. Returns whether it was deleted.
     ///
     /// # Errors
     /// The database.
@@ -121,7 +119,7 @@ impl Content {
         let begun = self.write(move |tx| {
             async move {
                 tags::lock_changes(tx).await?;
-                // As it is now: somebody may just have brought it back.
+                // Checked in the transaction: someone may just have restored it.
                 if !garbage::begin_purge(tx, repository.id).await? {
                     return Ok(false);
                 }
@@ -133,7 +131,7 @@ impl Content {
         });
         let begun = begun.await?;
         if begun {
-            // Who does not wait for the end leaves the rest to the next collection.
+            // If the caller's future is dropped, the next collection removes the rest.
             self.purge(id, &mut Freed::default()).await?;
         }
         Ok(begun)

@@ -1,5 +1,5 @@
-//! Uploads that a client drives request by request: begun, appended to, finished or cancelled. An
-//! upload's row keeps how far it is and the state of its hash, so it goes on after a restart.
+//! Uploads that take several requests: begun, appended to, finished or cancelled. An upload's row stores its offset and
+//! the state of its hash, so that it can continue after a restart.
 
 use crate::Content;
 use crate::blobs::{BlobInfo, ended};
@@ -20,21 +20,19 @@ use std::future::Future;
 use std::io;
 use tracing::Instrument;
 
-/// A repository has no more unfinished uploads at once. Each is a row and a file until it ends or its
-/// time is over.
+/// The maximum number of unfinished uploads of a repository. Each is a row and a file until it ends or expires.
 const MOST_UNFINISHED: i64 = 10_000;
 
 /// A part of an upload.
 pub struct Chunk {
-    /// Where it says it begins; none: wherever the upload ends.
+    /// The offset given by the client; `None` means the upload's current offset.
     pub start: Option<u64>,
-    /// Its bytes.
     pub body: ByteStream,
 }
 
 impl Content {
-    /// Begins an upload. `algorithm` is that of the digest it will have; another one can still be
-    /// named at the end, at the price of reading everything once more.
+    /// Begins an upload. `algorithm` is that of the expected digest. Finishing with another one is possible, but all
+    /// bytes are then read once more.
     ///
     /// # Errors
     /// [`Error::TooManyUploads`]; [`Error::RepositoryGone`]; the database.
@@ -61,8 +59,8 @@ impl Content {
         Ok(id)
     }
 
-    /// How many bytes of an upload are durable: where its next part begins. A part whose client has just
-    /// vanished is waited for, so that it is among them.
+    /// The number of durable bytes of an upload, where its next part begins. If a client has just disconnected, this
+    /// waits until its bytes are saved.
     ///
     /// # Errors
     /// [`Error::UploadUnknown`]
@@ -71,14 +69,14 @@ impl Content {
         Ok(self.upload(repository, upload).await?.offset)
     }
 
-    /// Appends a part, and answers the new offset, which is durable. When the body breaks off, what
-    /// came of it is kept ([`Error::BrokenOff`]), also when nobody waits for the answer any more.
+    /// Appends a part; returns the new offset, which is durable. If the body breaks off, the received bytes are kept
+    /// ([`Error::BrokenOff`]), even if the caller's future was dropped.
     ///
     /// # Errors
-    /// [`Error::UploadUnknown`]; [`Error::RangeNotSatisfiable`] when the part begins elsewhere;
-    /// [`Error::UploadBusy`]; [`Error::BrokenOff`]; [`Error::QuotaExceeded`] as soon as more has come than
-    /// the namespace may hold, and the upload is gone; [`Error::UploadsExceedQuota`] when only other uploads
-    /// are in the way, and this one has what it had; the store and the database.
+    /// [`Error::UploadUnknown`]; [`Error::RangeNotSatisfiable`] if the part begins at another offset;
+    /// [`Error::UploadBusy`]; [`Error::BrokenOff`]; [`Error::QuotaExceeded`] as soon as more bytes were received than
+    /// the namespace may hold, and the upload is removed; [`Error::UploadsExceedQuota`] if only other uploads are in
+    /// the way, and the upload keeps its offset; the store and the database.
     pub async fn append(
         &self,
         repository: &Repository,
@@ -103,11 +101,11 @@ impl Content {
         .await
     }
 
-    /// Ends an upload, perhaps with a last part: verifies the digest, stores the blob and links it
-    /// into the repository. An upload whose bytes have another digest is gone afterwards.
+    /// Finishes an upload, with an optional last part: verifies the digest, stores the blob and links it into the
+    /// repository. If the digest does not match, the upload is removed.
     ///
     /// # Errors
-    /// As [`Content::append`], and [`Error::DigestMismatch`].
+    /// Like [`Content::append`], and [`Error::DigestMismatch`].
     pub async fn finish_upload(
         &self,
         repository: &Repository,
@@ -129,7 +127,7 @@ impl Content {
         .await
     }
 
-    /// Drops an upload and its bytes.
+    /// Removes an upload and its bytes.
     ///
     /// # Errors
     /// [`Error::UploadUnknown`]; [`Error::UploadBusy`].
@@ -141,9 +139,9 @@ impl Content {
         Ok(())
     }
 
-    /// Removes bytes in the store that belong to no upload: those of one-request uploads that were
-    /// under way when a server died. To be called before requests are served; answers how many. Where
-    /// other servers write to the store as well, the collection of garbage does this, with patience.
+    /// Removes bytes in the store that belong to no upload: those of one-request uploads that were running when a
+    /// server died. To be called before requests are served; returns the number of uploads. If the store is shared with
+    /// other servers, garbage collection does this instead, after a delay.
     ///
     /// # Errors
     /// The store and the database.
@@ -154,7 +152,7 @@ impl Content {
         }
     }
 
-    /// Removes bytes that belong to no upload and came before an instant, or at any time.
+    /// Removes bytes that belong to no upload and whose upload began before an instant, or at any time.
     pub(crate) async fn drop_strays(&self, before: Option<Timestamp>) -> Result<usize, Error> {
         let mut dropped = 0;
         let mut uploads = self.0.store.uploads().await?;
@@ -177,7 +175,7 @@ impl Content {
         body: ByteStream,
     ) -> Result<BlobInfo, Error> {
         let hasher = match upload.offset {
-            // Nothing was hashed yet, so the algorithm that is needed costs nothing.
+            // Nothing was hashed yet, so the required algorithm can be used from the start.
             0 => Hasher::new(digest.algorithm()),
             _ => self.hasher_of(upload).await?,
         };
@@ -205,7 +203,7 @@ impl Content {
             return Err(Error::DigestMismatch { expected: digest, actual });
         }
         let info = BlobInfo { digest, size };
-        // Asked before the bytes become a blob that nobody would have.
+        // Checked before the bytes become a blob that no repository has.
         if let Err(error) = self.check_quota(repository, &info).await {
             self.drop_upload(upload).await?;
             ended("failed");
@@ -226,8 +224,8 @@ impl Content {
             .ok_or_else(|| Error::UploadUnknown { repository: repository.name.clone(), upload })
     }
 
-    /// Takes an upload for oneself, behind whoever is about to let it go or has fallen silent. The claim comes
-    /// before anything is read, which would be outdated otherwise.
+    /// Claims an upload, after waiting for a request that is about to release it or whose client sends nothing. The row
+    /// is read only after the claim, or it could be outdated.
     async fn take_upload(
         &self,
         repository: &Repository,
@@ -244,7 +242,8 @@ impl Content {
         }
     }
 
-    /// How many bytes of an upload need no room: those of a blob that the namespace has already.
+    /// The number of bytes of an upload that do not count against the quota: those of a blob that the namespace already
+    /// has.
     async fn free_bytes(
         &self,
         repository: &Repository,
@@ -259,8 +258,8 @@ impl Content {
         Ok(held.unwrap_or_default())
     }
 
-    /// Gives back what a part took for which there is no room, and says why there is none. An upload that
-    /// can never end is gone; one that only waits for others is as it was.
+    /// Discards a part for which the quota has no room, and returns the reason. An upload that can never finish is
+    /// removed; one that only has to wait for others keeps its offset.
     async fn refuse(&self, repository: &Repository, upload: &Upload, error: io::Error) -> Error {
         let error = self.no_room(repository, error).await;
         let freed = match &error {
@@ -271,12 +270,12 @@ impl Content {
             _ => self.take_back(upload).await.map_err(Error::from),
         };
         if let Err(error) = freed {
-            tracing::warn!(upload = %upload.id, %error, "what was refused of an upload stays for now");
+            tracing::warn!(upload = %upload.id, %error, "the refused bytes of an upload could not be removed yet");
         }
         error
     }
 
-    /// Drops what a part has written and nobody has counted.
+    /// Discards the bytes of a part that were not recorded.
     async fn take_back(&self, upload: &Upload) -> Result<(), StoreError> {
         let (store, bookmark) = (&self.0.store, upload.bookmark.as_deref());
         match upload.offset {
@@ -285,8 +284,8 @@ impl Content {
         }
     }
 
-    /// The hash of what an upload has so far. A state that cannot be read (by another version of
-    /// the library, say) costs reading everything again.
+    /// The hash of the upload's bytes so far. If the stored state cannot be restored (it may come from another version
+    /// of the library), all bytes are read again.
     async fn hasher_of(&self, upload: &Upload) -> Result<Hasher, Error> {
         match Hasher::restore(upload.algorithm, &upload.hash_state) {
             Some(hasher) => Ok(hasher),
@@ -294,7 +293,7 @@ impl Content {
         }
     }
 
-    /// Stores and hashes a part behind what the upload has, without making it count yet.
+    /// Stores and hashes a part after the upload's offset, without recording it yet.
     async fn add(
         &self,
         repository: &Repository,
@@ -317,14 +316,14 @@ impl Content {
         match take_in(body, writer.as_mut(), hasher).await {
             Ok(intake) => Ok((writer, intake)),
             Err(error) => {
-                // Gives a full disk back what this part took. The part's error is the one to tell.
+                // Frees the space of this part, in case the disk is full. The error to return is that of the part.
                 let _ = self.take_back(upload).await;
                 Err(error.into())
             }
         }
     }
 
-    /// Makes a part count: durable first, then in the upload's row.
+    /// Makes a part durable, then records it in the upload's row.
     async fn keep(&self, upload: &Upload, writer: &mut dyn Writer, intake: &Intake) -> Result<u64, Error> {
         writer.save().await?;
         let (id, me, now, old) = (upload.id, self.0.me, self.now(), upload.offset);
@@ -352,7 +351,7 @@ impl Content {
         Ok(hashed.await.map_err(|source| StoreError::Unreadable { source })?)
     }
 
-    /// Nothing of it stays, nor of a repository that was made for it alone.
+    /// Removes an upload, and its repository if that was created for it alone.
     pub(crate) async fn drop_upload(&self, upload: &Upload) -> Result<(), Error> {
         self.0.store.abort(upload.id, upload.bookmark.as_deref()).await?;
         let (upload, repository) = (upload.id, upload.repository);
@@ -366,8 +365,8 @@ impl Content {
         .await
     }
 
-    /// Runs work to its end on a task of its own, also when the caller goes away in the middle: a
-    /// client that disconnects must not keep its last bytes from being saved.
+    /// Runs work to its end on its own task, even if the caller's future is dropped: if a client disconnects, its last
+    /// bytes must still be saved.
     async fn to_its_end<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
@@ -380,7 +379,7 @@ impl Content {
     }
 }
 
-/// Whether a part was broken off by the quota, and not by its sender.
+/// Whether a part was ended by the quota and not by its client.
 fn is_no_room(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::QuotaExceeded
 }

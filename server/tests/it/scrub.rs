@@ -52,7 +52,7 @@ async fn a_damaged_blob_is_named_and_fetched_again_from_where_a_mirror_brought_i
     let mended = scrub(&server).await;
     assert_eq!(mended["status"], "done", "{mended}");
     let log = log_of(&server, &mended).await;
-    assert!(log.contains("in vendor/copy: its bytes are others") && log.contains("fetched again"), "{log}");
+    assert!(log.contains("in vendor/copy: its bytes have changed") && log.contains("fetched again"), "{log}");
     server.registry().verify(&theirs, "vendor/copy").await;
 
     spoil(&server, &ours);

@@ -1,6 +1,6 @@
-//! The store on local disk. Uploads grow under `uploads/<id>`; a finished one is synced, renamed
-//! to `blobs/<algorithm>/<2 hex>/<hex>`, and the folder synced, so that a stored blob is whole
-//! whatever happens to the machine. How a file is read is in `reading`.
+//! The store on local disk. Uploads are written to `uploads/<id>`. A finished one is synced and renamed to
+//! `blobs/<algorithm>/<2 hex>/<hex>`, and the folder is synced, so that a stored blob is complete even after a power
+//! failure. Files are read in `reading`.
 
 mod reading;
 
@@ -18,11 +18,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
-/// After how many bytes the disk is told to begin writing, so that little is left to wait for at
-/// the end of a big blob.
+/// Writing to the disk begins each time this many bytes have been received, so that little is left to sync at the end
+/// of a large blob.
 const SYNC_EVERY: u64 = 32 * 1024 * 1024;
 
-/// Blobs and uploads in a folder of this machine.
+/// Blobs and uploads in a local folder.
 #[derive(Debug, Clone)]
 pub struct DiskStore {
     uploads: Arc<Path>,
@@ -31,10 +31,10 @@ pub struct DiskStore {
 }
 
 impl DiskStore {
-    /// Opens the store in `root`, and makes the folders that are missing.
+    /// Opens the store in `root` and creates missing folders.
     ///
     /// # Errors
-    /// A folder that cannot be made.
+    /// If a folder cannot be created.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let root = root.into();
         let store = Self {
@@ -45,8 +45,8 @@ impl DiskStore {
         make_durable_folder(&root)?;
         make_folder(&store.uploads)?;
         for algorithm in Algorithm::ALL {
-            // All of them now: a folder that is made while blobs come in would have to be synced
-            // into its parent before any of them counts as durable.
+            // All at once: a folder that is created later would have to be synced into its parent before a blob in it
+            // counts as durable.
             let folder = store.blobs.join(algorithm.as_str());
             for first in 0..=u8::MAX {
                 make_folder(&folder.join(format!("{first:02x}")))?;
@@ -67,13 +67,13 @@ fn make_folder(path: &Path) -> Result<(), StoreError> {
     fs::create_dir_all(path).map_err(StoreError::io("make the folder", path))
 }
 
-/// Makes a folder, with those above it that are missing, and makes durable that they are there.
+/// Creates a folder and its missing parents, and syncs them.
 ///
 /// # Errors
-/// A folder that cannot be made or synced.
+/// If a folder cannot be created or synced.
 pub fn make_durable_folder(path: &Path) -> Result<(), StoreError> {
     let path = std::path::absolute(path).map_err(StoreError::io("find", path))?;
-    // One that is there already may have been made by a server that was killed before it could sync it.
+    // An existing folder may have been created by a server that was killed before it could sync it.
     let new = path.ancestors().take_while(|folder| !folder.exists()).count().max(1);
     make_folder(&path)?;
     path.ancestors().take(new).filter_map(Path::parent).try_for_each(sync_folder)
@@ -84,10 +84,11 @@ fn sync_folder(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(StoreError::io("sync the folder", path))
 }
 
-/// Writes a line into a file, so that whatever happens there is the old one or the new one.
+/// Replaces the content of a file by one line, atomically: after a crash the file has either the old content or the new
+/// one.
 ///
 /// # Errors
-/// The file or its folder cannot be written or synced.
+/// If the file or its folder cannot be written or synced.
 pub fn replace_durably(path: &Path, line: &str) -> Result<(), StoreError> {
     let path = &std::path::absolute(path).map_err(StoreError::io("find", path))?;
     let draft = path.with_added_extension("new");
@@ -243,14 +244,14 @@ impl Store for DiskStore {
     }
 }
 
-/// The blobs of one folder.
+/// The blobs in one folder.
 fn list(root: &Path, folder: &str) -> Result<Vec<Kept>, StoreError> {
     let path = root.join(folder);
     let entries = fs::read_dir(&path).map_err(StoreError::io("list", &path))?;
     let kept = entries.map(|entry| {
         let entry = entry?;
         let file = match entry.metadata() {
-            // Removed meanwhile.
+            // Removed in the meantime.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file?,
         };
@@ -268,11 +269,11 @@ struct DiskWriter {
     file: Arc<File>,
     path: PathBuf,
     offset: u64,
-    /// Whether the folder knows the file for certain.
+    /// Whether the file's entry in its folder is durable.
     named: bool,
     unsynced: u64,
-    /// The early sync that is under way. Its result must be seen: the operating system tells a
-    /// failure to write back only once.
+    /// The early sync that is under way. Its result must be checked: the operating system reports a failed write-back
+    /// only once.
     syncing: Option<JoinHandle<io::Result<()>>>,
 }
 
@@ -348,8 +349,8 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_full_disk_is_named_in_a_sentence_of_its_own() {
-        // /dev/full answers every write as a full disk does.
+    async fn a_full_disk_has_its_own_error_message() {
+        // Every write to /dev/full fails as on a full disk.
         let file = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let mut writer = DiskWriter::new(file, "/data/uploads/x".into(), 0);
         let error = writer.append(vec![Bytes::from_static(b"x")]).await.unwrap_err();

@@ -1,6 +1,6 @@
-//! A stored file as a stream. What the operating system has in memory is read at once, by the task that sends
-//! it: handing that to another thread would cost more than the reading. What has to come from the disk is read
-//! by a thread of its own, one chunk ahead.
+//! A stored file as a stream. Bytes in the page cache are read directly by the task that sends them, because handing
+//! that to another thread would cost more than the read. Bytes that have to come from the disk are read on a blocking
+//! thread, one chunk ahead.
 
 use crate::store::{ByteStream, StoreError, off_thread};
 use bytes::{Bytes, BytesMut};
@@ -16,18 +16,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
-/// How much is read at once: large enough to be worth a system call, small enough to stay in a processor's cache
-/// until it is sent.
+/// The size of a read: large enough to be worth a system call, small enough to stay in a processor's cache until it is
+/// sent.
 const CHUNK: u64 = 256 * 1024;
-/// How many chunks that were sent are kept to be filled again.
+/// The number of sent chunks that are kept for reuse.
 const SPENT: usize = 2;
-/// `TMPFS_MAGIC` of Linux: a file system that is memory, where nothing has to be waited for.
+/// Linux's `TMPFS_MAGIC`: a file system in memory, where reads never block.
 const TMPFS: i64 = 0x0102_1994;
 
 /// Opens a file and streams a part of it.
 ///
 /// # Errors
-/// A file that is not there, or cannot be opened. The stream fails when the file turns out shorter.
+/// If the file does not exist or cannot be opened. The stream fails if the file is shorter than the span.
 pub(super) async fn stream(path: PathBuf, span: Span) -> Result<ByteStream, StoreError> {
     let (file, wait) = off_thread(move || {
         let file = File::open(&path).map_err(StoreError::io("open", &path))?;
@@ -50,7 +50,7 @@ fn chunks(file: File, span: Span, wait: Wait) -> ByteStream {
     let chunks = futures::stream::unfold(reader, async |mut reader| {
         let chunk = reader.next().await?;
         if chunk.is_err() {
-            // Nothing comes behind an error.
+            // Nothing follows an error.
             reader.at = reader.end;
         }
         Some((chunk, reader))
@@ -58,32 +58,32 @@ fn chunks(file: File, span: Span, wait: Wait) -> ByteStream {
     chunks.boxed()
 }
 
-/// What reading at once does where bytes are not in memory.
+/// Whether a direct read may block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wait {
-    /// All of them are.
+    /// No, all bytes are in memory.
     Never,
-    /// It is refused.
+    /// No, a read that would block is refused.
     Refuse,
-    /// The file system cannot refuse it, so nothing is read at once.
+    /// Yes, the file system does not support refusing, so nothing is read directly.
     Always,
 }
 
 struct Reader {
     file: Arc<File>,
-    /// Up to where was read, the chunk ahead not counted.
+    /// The offset up to which chunks were returned, without the one ahead.
     at: u64,
     end: u64,
     wait: Wait,
     ahead: Option<Ahead>,
-    /// Chunks on their way to the client, or there.
+    /// Chunks that are being sent or were sent.
     spent: VecDeque<Bytes>,
 }
 
 enum Ahead {
-    /// It was in memory.
+    /// It was in the page cache.
     Here(BytesMut),
-    /// It comes from the disk.
+    /// It is being read from the disk.
     Coming(JoinHandle<io::Result<BytesMut>>),
 }
 
@@ -114,7 +114,7 @@ impl Reader {
         }))
     }
 
-    /// Reads the next chunk, as far as that needs no waiting, and begins to wait for the rest.
+    /// Reads the next chunk directly as far as that does not block, and starts to read the rest on a blocking thread.
     fn begin(&mut self) -> io::Result<Ahead> {
         let length = CHUNK.min(self.end - self.at) as usize;
         let mut chunk = self.empty_chunk(length);
@@ -128,7 +128,7 @@ impl Reader {
         })))
     }
 
-    /// Reads what is in memory; answers how much that was.
+    /// Reads what is in the page cache; returns the number of bytes read.
     fn read_at_once(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self.wait {
             Wait::Never => self.file.read_exact_at(into, self.at).map(|()| into.len()),
@@ -148,7 +148,7 @@ impl Reader {
         }
     }
 
-    /// One that was sent and that nobody holds any more, or a new one.
+    /// A chunk that was sent and is no longer in use, or a new one.
     fn empty_chunk(&mut self, length: usize) -> BytesMut {
         let mut recycled = self.spent.pop_front().and_then(|spent| match spent.try_into_mut() {
             Ok(chunk) if chunk.len() >= length => Some(chunk),
@@ -185,7 +185,7 @@ mod tests {
     const WAYS: [Wait; 3] = [Wait::Never, Wait::Refuse, Wait::Always];
 
     #[tokio::test]
-    async fn any_part_of_a_file_is_read_as_it_is_whether_its_chunks_are_kept_or_dropped() {
+    async fn any_span_of_a_file_is_read_correctly_whether_its_chunks_are_kept_or_dropped() {
         let chunk = CHUNK as usize;
         let bytes = bytes(3 * chunk + 17);
         let spans =
@@ -194,7 +194,7 @@ mod tests {
             let span = Span { start: start as u64, length: length as u64 };
             let kept: Vec<Bytes> = chunks(file(&bytes), span, wait).try_collect().await.unwrap();
             assert!(kept.concat() == bytes[start..start + length], "{wait:?} {span:?}");
-            // Those that are dropped are filled again.
+            // Chunks that are dropped are reused.
             let mut dropped = chunks(file(&bytes), span, wait);
             let mut at = start;
             while let Some(chunk) = dropped.try_next().await.unwrap() {

@@ -1,5 +1,5 @@
-//! A bucket: the names of the objects in it, the requests that the store makes, and errors that say
-//! which object of which bucket failed and what to do. What the objects mean is not known here.
+//! The client of a bucket: the names of its objects, the requests that the store makes, and errors that say which
+//! object of which bucket failed and what to do. It does not know what the objects mean.
 
 use super::settings::S3Settings;
 use crate::store::{ByteStream, Kept, StoreError};
@@ -21,12 +21,12 @@ use std::time::Duration;
 use url::Url;
 use uuid::Uuid;
 
-/// The end of the name of an upload's state object.
+/// The last part of the key of an upload's state object.
 const STATE: &str = "state";
-/// The folder of what is a blob, or may become one as it is.
+/// The folder of blobs, and of uploads that become blobs without being copied.
 const BLOBS: &str = "blobs";
 
-/// The client of one bucket, below one prefix.
+/// The client of one bucket, limited to one prefix.
 #[derive(Debug)]
 pub(super) struct Bucket {
     client: AmazonS3,
@@ -34,7 +34,7 @@ pub(super) struct Bucket {
     prefix: Path,
 }
 
-/// The name of one writer of an upload, which no other has. It is the bookmark of a small upload.
+/// The unique name of one writer of an upload. It is the bookmark of a small upload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct WriterName(String);
 
@@ -64,19 +64,19 @@ impl Bucket {
         Ok(Self { client: settings.client()?, name: settings.bucket.clone(), prefix })
     }
 
-    /// An object by its key below the prefix: what the rest of the registry knows as location.
+    /// The object with this key below the prefix; the rest of the registry calls the key a location.
     pub(super) fn at(&self, location: &str) -> Path {
         let parts = Path::from(location);
         self.prefix.parts().chain(parts.parts()).collect()
     }
 
-    /// Where a writer stores an upload that fits into one part.
+    /// The location of an upload that fits into one part.
     pub(super) fn small(upload: UploadId, by: &WriterName) -> String {
         format!("{BLOBS}/{upload}-{by}")
     }
 
-    /// Where an upload is stored that does not. Another key than that of a small one, so that who
-    /// drops the leftovers of one can never meet the other.
+    /// The location of an upload that does not fit into one part. It differs from that of a small one, so that dropping
+    /// the leftovers of one never affects the other.
     pub(super) fn big(upload: UploadId) -> String {
         format!("{BLOBS}/{upload}-parts")
     }
@@ -89,7 +89,7 @@ impl Bucket {
         self.at(&format!("uploads/{upload}/tail-{number}"))
     }
 
-    /// The error for what the storage said about an object.
+    /// The error for a response of the storage about an object.
     pub(super) fn failed(
         &self,
         action: &'static str,
@@ -105,7 +105,7 @@ impl Bucket {
         }
     }
 
-    /// The error for something that went wrong on this side.
+    /// The error for a problem on this side.
     pub(super) fn refused(
         &self,
         action: &'static str,
@@ -121,7 +121,7 @@ impl Bucket {
         self.client.put(key, bytes.into()).await.map(drop).map_err(self.failed("store", key))
     }
 
-    /// A whole object, or the first `length` bytes of it; nothing, when it is not there.
+    /// A whole object, or its first `length` bytes; `None` if it does not exist.
     pub(super) async fn get(&self, key: &Path, length: Option<u64>) -> Result<Option<Bytes>, StoreError> {
         if length == Some(0) {
             return Ok(Some(Bytes::new()));
@@ -132,18 +132,18 @@ impl Bucket {
         found(got.await).map_err(self.failed("read", key))
     }
 
-    /// How long an object is; nothing, when it is not there.
+    /// The length of an object; `None` if it does not exist.
     pub(super) async fn length(&self, key: &Path) -> Result<Option<u64>, StoreError> {
         let head = found(self.client.head(key).await).map_err(self.failed("look at", key))?;
         Ok(head.map(|head| head.size))
     }
 
-    /// Removes an object. One that is not there is fine.
+    /// Deletes an object. It is no error if it does not exist.
     pub(super) async fn delete(&self, key: &Path) -> Result<(), StoreError> {
         found(self.client.delete(key).await).map(drop).map_err(self.failed("remove", key))
     }
 
-    /// Reads a part of an object. The stream fails when the object ends before the span does.
+    /// Reads a part of an object. The stream fails if the object ends before the span does.
     pub(super) async fn stream(&self, key: &Path, span: Span) -> Result<ByteStream, StoreError> {
         if span.length == 0 {
             return Ok(futures::stream::empty().boxed());
@@ -182,7 +182,7 @@ impl Bucket {
         Ok(uploads.collect())
     }
 
-    /// The blobs, and the small uploads among them.
+    /// The blobs, including small uploads.
     pub(super) fn blobs(&self) -> BoxStream<'static, Result<Kept, StoreError>> {
         let folder = self.at(BLOBS);
         let listed = self.client.list(Some(&folder)).map_err(self.failed("list", &folder));
@@ -198,7 +198,7 @@ impl Bucket {
         blobs.boxed()
     }
 
-    /// Asks for something that costs little, to learn whether the bucket is there and open to us.
+    /// Makes a cheap request to check that the bucket exists and can be accessed.
     pub(super) async fn check(&self) -> Result<(), StoreError> {
         let folder = self.at("uploads");
         let first = self.client.list(Some(&folder)).try_next().await;
@@ -209,7 +209,7 @@ impl Bucket {
         self.client.create_multipart(key).await.map_err(self.failed("begin to store", key))
     }
 
-    /// Stores a part, and answers its entity tag.
+    /// Stores a part; returns its entity tag.
     pub(super) async fn put_part(
         &self,
         key: &Path,
@@ -233,7 +233,7 @@ impl Bucket {
         completed.map(drop).map_err(self.failed("put together the parts of", key))
     }
 
-    /// Drops the parts of a multipart upload. One that is not there (any more) is fine.
+    /// Aborts a multipart upload. It is no error if it does not exist (any more).
     pub(super) async fn abort_parts(&self, key: &Path, multipart: &str) -> Result<(), StoreError> {
         let aborted = self.client.abort_multipart(key, &multipart.to_owned()).await;
         found(aborted).map(drop).map_err(self.failed("drop the parts of", key))
@@ -245,7 +245,7 @@ impl Bucket {
     }
 }
 
-/// Tells an object that is not there from a bucket that is not.
+/// Distinguishes a missing object (`None`) from a missing bucket (an error).
 fn found<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
     match answer {
         Ok(found) => Ok(Some(found)),
@@ -257,7 +257,7 @@ fn found<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
     }
 }
 
-/// What an XML element of an answer holds that the client quotes in its error.
+/// The content of an XML element in a response that the client quotes in its error.
 fn element<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let (_, rest) = text.split_once(&format!("<{name}>"))?;
     rest.split_once("</").map(|(value, _)| value)
@@ -267,8 +267,8 @@ fn code_of(error: &Error) -> Option<String> {
     element(&error.to_string(), "Code").map(str::to_owned)
 }
 
-/// The cause of an error in short, and what to do about it. The storage's own words are in an XML
-/// document that the client quotes whole; those of the network, at the very end of the chain.
+/// A short cause of an error, and advice. The storage's own message is in an XML document that the client quotes in
+/// full; a network error is at the end of the chain of sources.
 fn explain(error: &Error) -> (String, &'static str) {
     let text = error.to_string();
     let code = element(&text, "Code");
@@ -289,8 +289,8 @@ fn explain(error: &Error) -> (String, &'static str) {
         | (Error::Unauthenticated { .. } | Error::PermissionDenied { .. }, _) => {
             "check the access key and the secret key, and what they may do in this bucket"
         }
-        (Error::NotFound { .. }, _) => "something else removed it; restore it, or push it again",
-        _ => "check that the storage can be reached and is well, then try again",
+        (Error::NotFound { .. }, _) => "it was removed by something else; restore it, or push it again",
+        _ => "check that the storage is reachable and healthy, then try again",
     };
     (cause, advice)
 }
@@ -300,7 +300,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_of_the_storage_is_told_in_one_sentence() {
+    fn an_error_response_of_the_storage_becomes_one_sentence() {
         let body = "403 Forbidden: <Error><Code>AccessDenied</Code><Message>Not yours.</Message></Error>";
         let error = Error::PermissionDenied { path: "blobs/x".into(), source: body.into() };
         let (cause, advice) = explain(&error);

@@ -1,20 +1,20 @@
-//! The store in an S3 bucket, for servers that share one. Objects lie below the prefix:
+//! The store in an S3 bucket, for servers that share one. Its objects, below the prefix:
 //!
-//! - `blobs/<upload>-<writer>`: a blob below 8 MiB. The upload was saved right there, in one request.
-//! - `blobs/<upload>-parts`: any other, made of the parts of a multipart upload.
-//! - `uploads/<upload>/state` and `uploads/<upload>/tail-<n>`: what it takes to go on with the
-//!   latter, also at another server.
-//! - `registry`: whose all this is.
+//! - `blobs/<upload>-<writer>`: a blob smaller than 8 MiB. Its upload was saved to this object in one request.
+//! - `blobs/<upload>-parts`: any other blob, made of the parts of a multipart upload.
+//! - `uploads/<upload>/state` and `uploads/<upload>/tail-<n>`: what is needed to resume a multipart upload, on any
+//!   server.
+//! - `registry` and `epoch`: the label of the registry, and a copy of its database's epoch.
 //!
-//! A blob stays where its upload began, so nothing is ever copied. Two equal blobs are two objects;
-//! which of them counts is not known here, and neither is which server may write to an upload: it
-//! must be one at a time. Parts that were never saved when a server died are known to nobody: the
-//! bucket should have a lifecycle rule that aborts incomplete multipart uploads after some days.
+//! A blob stays where its upload began, so nothing is ever copied. Two equal blobs are two objects. The store does not
+//! know which of them is recorded, nor which server may write to an upload; only one may at a time. Parts that were
+//! never saved before a server died are unknown to everyone, so the bucket should have a lifecycle rule that aborts
+//! incomplete multipart uploads after some days.
 //!
-//! A server that was stopped may wake when its upload has gone to another, and store what it had in hand. A
-//! small object that counts it cannot overwrite, since each writer has names of its own, and the upload's row
-//! says which of them counts. Of an upload in parts it may overwrite the state: then that upload is lost, and
-//! the client begins again.
+//! A server that was suspended may wake up after another server took over its upload, and store what it still had in
+//! memory. It cannot overwrite a small object that counts, because the name of a small object contains its writer's,
+//! and the upload's row says which of them counts. It may overwrite the state of a multipart upload: then that upload
+//! is lost, and the client starts again.
 
 mod bucket;
 mod session;
@@ -46,18 +46,18 @@ pub struct S3Store {
 }
 
 impl S3Store {
-    /// A store in the bucket of the settings. Nothing is asked of the storage yet.
+    /// Opens the bucket of the settings without making a request.
     ///
     /// # Errors
-    /// Settings that cannot be.
+    /// If the settings are invalid.
     pub fn open(settings: &S3Settings) -> Result<Self, StoreError> {
         Ok(Self { sessions: Arc::new(Sessions::new(Bucket::open(settings)?)) })
     }
 
-    /// Asks whether the bucket is there and open to us, so that a server can say so when it starts.
+    /// Checks that the bucket exists and can be accessed, so that a server can report a problem when it starts.
     ///
     /// # Errors
-    /// What is wrong with the bucket, the keys or the way there.
+    /// What is wrong with the bucket, the keys or the connection.
     pub async fn check(&self) -> Result<(), StoreError> {
         self.bucket().check().await
     }
@@ -66,7 +66,7 @@ impl S3Store {
         &self.sessions.bucket
     }
 
-    /// An upload below one part has no state, just the object that it becomes.
+    /// An upload that is smaller than one part has no state, only the object that it becomes.
     async fn resume_small(
         &self,
         upload: UploadId,
@@ -99,8 +99,8 @@ impl S3Store {
         self.sessions.start(upload, Held { layout, tail, older: None })
     }
 
-    /// Whatever of an upload can be read. Parts cannot before they are put together, after which
-    /// the upload can end, but not grow any more.
+    /// The location at which an upload can be read. Parts cannot be read before they are assembled, after which the
+    /// upload can be finished, but not appended to.
     async fn readable(&self, upload: UploadId, bookmark: Option<&str>) -> Result<String, StoreError> {
         let held = self.sessions.held(upload, bookmark).await?;
         match &held.layout {
@@ -135,7 +135,7 @@ impl Store for S3Store {
     }
 
     fn begin(&self, upload: UploadId) -> BoxFuture<'_, Result<Box<dyn Writer>, StoreError>> {
-        // No request: what an earlier attempt left lies elsewhere, or is dropped by the first part.
+        // Makes no request: leftovers of an earlier attempt have another name, or are removed with the first part.
         let writer = S3Writer::fresh(self.start(upload, Layout::Nothing, None));
         async move { Ok(Box::new(writer) as Box<dyn Writer>) }.boxed()
     }
@@ -169,14 +169,12 @@ impl Store for S3Store {
         .boxed()
     }
 
-    /// A small upload is where it belongs already. For parts there are three steps, and a server
-    /// can die between any two: put together, remove what lies beside, remove the state. The last
-    /// two can be done once more as long as the state is there, and so can the first where it is
-    /// certain what was put together ([`Sessions::put_together`]); else the upload is lost. This
-    /// succeeds only once the state is gone, so that nobody who finds a state takes a blob that
-    /// counts for leftovers. A server that dies right behind that leaves an object that no row
-    /// names, as on any crash between storage and database; the client, which had no answer,
-    /// pushes again.
+    /// A small upload already is where it belongs. A multipart upload takes three steps, and a server can die between
+    /// any two: assemble the parts, remove the other objects, remove the state. The last two can be repeated while the
+    /// state exists, and so can the first if it is certain what was assembled ([`Sessions::put_together`]); otherwise
+    /// the upload is lost. This returns successfully only after the state was removed, so that no server that finds a
+    /// state takes a blob that counts for leftovers. A server that dies right after that leaves an object that no row
+    /// names, as in any crash between storage and database; the client, which received no response, pushes again.
     fn commit(&self, upload: UploadId, _digest: &Digest) -> BoxFuture<'_, Result<String, StoreError>> {
         async move {
             let held = self.sessions.held(upload, None).await?;
@@ -207,8 +205,7 @@ impl Store for S3Store {
         self.sessions.drop_upload(upload, bookmark).boxed()
     }
 
-    /// Those with a state object, and those that are being written here. A small one of another
-    /// server looks no different from a blob.
+    /// Uploads with a state object, and those being written here. A small upload of another server looks like a blob.
     fn uploads(&self) -> BoxFuture<'_, Result<Vec<UploadId>, StoreError>> {
         async move {
             let mut uploads = self.bucket().states().await?;

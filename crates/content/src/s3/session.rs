@@ -1,5 +1,5 @@
-//! An upload that this process is writing: what it knows of it without asking the bucket, and how
-//! it is put together in the end or dropped. How bytes are added is the writer's business.
+//! An upload that this process is writing: what it knows about it without a request to the bucket, and how the upload
+//! is assembled or dropped in the end. The writer appends bytes.
 
 use super::bucket::{Bucket, WriterName};
 use super::state::State;
@@ -11,47 +11,46 @@ use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-/// The sessions of one store. A session lives as long as its writer, so what is kept of an upload
-/// is never older than the last request that wrote to it here.
+/// The sessions of one store. A session lives as long as its writer, so what it knows is never older than the last
+/// request that wrote to the upload here.
 #[derive(Debug)]
 pub(super) struct Sessions {
     pub(super) bucket: Bucket,
     open: Mutex<HashMap<UploadId, Weak<Session>>>,
 }
 
-/// One upload.
 #[derive(Debug)]
 pub(super) struct Session {
     sessions: Arc<Sessions>,
     pub(super) upload: UploadId,
-    /// What tells its small objects from those of others.
+    /// Distinguishes its small objects from those of other writers.
     pub(super) writer: WriterName,
     held: Mutex<Held>,
-    /// Held by whoever sends a part. S3 may keep one that comes in while its upload is dropped.
+    /// Locked while a part is sent. S3 may keep a part that arrives while its upload is aborted.
     pub(super) sending: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// What is known of an upload.
+/// What is known about an upload.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Held {
     pub(super) layout: Layout,
-    /// The bytes of the tail that was saved last, where they are in memory still.
+    /// The bytes of the last saved tail, if they are still in memory.
     pub(super) tail: Option<Bytes>,
-    /// Whose small object was the upload before this writer stored one of its own.
+    /// The writer of the upload's small object before this writer stored its own.
     pub(super) older: Option<WriterName>,
 }
 
-/// How an upload lies in the bucket.
+/// How an upload is stored in the bucket.
 #[derive(Debug, Clone, Default)]
 pub(super) enum Layout {
-    /// Not at all.
+    /// It has no object.
     #[default]
     Nothing,
-    /// As the one object that it will be in the end, which this writer stored.
+    /// As the object that will be the blob, stored by this writer.
     Small(WriterName),
-    /// In parts, or in the end as what they were put together to.
+    /// In parts, which may already be assembled.
     Parts(State),
-    /// It ended: as a blob, or dropped.
+    /// It ended: committed or dropped.
     Ended,
 }
 
@@ -71,12 +70,12 @@ impl Sessions {
         session
     }
 
-    /// What is known of an upload that is written here.
+    /// The session of an upload that is being written here.
     fn known(&self, upload: UploadId) -> Option<Arc<Session>> {
         self.open().get(&upload)?.upgrade()
     }
 
-    /// The uploads that are written here and hold bytes.
+    /// The uploads that are being written here and have saved bytes.
     pub(super) fn saved(&self) -> Vec<UploadId> {
         let sessions: Vec<_> = self.open().values().filter_map(Weak::upgrade).collect();
         let holds = |held: &Held| match &held.layout {
@@ -87,7 +86,7 @@ impl Sessions {
         sessions.iter().filter(|session| session.look(holds)).map(|session| session.upload).collect()
     }
 
-    /// An upload as it lies in the bucket. A small one is what the bookmark says.
+    /// Reads from the bucket how an upload is stored. The bookmark names the object of a small one.
     async fn load(&self, upload: UploadId, bookmark: Option<&str>) -> Result<Layout, StoreError> {
         if let Some(state) = self.load_state(upload).await? {
             return Ok(Layout::Parts(state));
@@ -97,7 +96,6 @@ impl Sessions {
         Ok(length.map_or(Layout::Nothing, |_| Layout::Small(by)))
     }
 
-    /// The state object of an upload.
     pub(super) async fn load_state(&self, upload: UploadId) -> Result<Option<State>, StoreError> {
         let key = self.bucket.state(upload);
         let Some(bytes) = self.bucket.get(&key, None).await? else { return Ok(None) };
@@ -115,7 +113,7 @@ impl Sessions {
         self.bucket.put(&self.bucket.state(upload), bytes.into()).await
     }
 
-    /// An upload as this process knows it, or else as it lies in the bucket.
+    /// What this process knows about an upload, or else what the bucket says.
     pub(super) async fn held(&self, upload: UploadId, bookmark: Option<&str>) -> Result<Held, StoreError> {
         match self.known(upload) {
             Some(session) => Ok(session.look(Held::clone)),
@@ -123,27 +121,26 @@ impl Sessions {
         }
     }
 
-    /// Takes note of how an upload lies in the bucket now, where it is written here.
+    /// Records how an upload is stored now, if it is being written here.
     fn note(&self, upload: UploadId, layout: Layout) {
         if let Some(session) = self.known(upload) {
             session.change(|held| held.layout = layout);
         }
     }
 
-    /// Takes note that an upload is a blob now, or gone.
+    /// Records that an upload was committed or dropped.
     pub(super) fn ended(&self, upload: UploadId) {
         self.note(upload, Layout::Ended);
     }
 
-    /// Puts the saved parts of an upload together. Answers the state that it has then.
+    /// Assembles the saved parts of an upload; returns its new state.
     ///
-    /// A server can die, or an answer get lost, when the storage has done this and before anybody
-    /// took note: what the parts made is there, and the parts are not. So when it fails, the object
-    /// under this key is looked for, and one of the right length is what was to be made. This holds
-    /// only where no bytes can have come since: a save that ends with a part proves it, because
-    /// nobody can store a part any more once they were put together, and so does a tail that was
-    /// just accepted as the last part. A tail that is refused leaves no way to tell; then the upload
-    /// fails, and the client begins again.
+    /// A server can die, or a response can be lost, after the storage has assembled the parts and before this was
+    /// recorded: then the object exists and the parts do not. So if the request fails, the object under this key is
+    /// looked up, and if it has the right length, it is taken for the result. This is only valid if no bytes can have
+    /// been added since. A save that ends with a part proves it, because no part can be stored after assembly, and so
+    /// does a tail that was just accepted as the last part. If a tail is refused, there is no way to know; then the
+    /// upload fails, and the client starts again.
     pub(super) async fn put_together(
         &self,
         upload: UploadId,
@@ -188,8 +185,8 @@ impl Sessions {
         Ok(etags)
     }
 
-    /// Removes everything of an upload in parts but what they were put together to. The state goes
-    /// last: as long as it is there, somebody can find the rest.
+    /// Removes all objects of a multipart upload except the assembled one. The state is removed last: while it exists,
+    /// another server can find the rest.
     pub(super) async fn clear(&self, upload: UploadId, state: &State) -> Result<(), StoreError> {
         let tails = state.tails().map(|number| self.bucket.tail(upload, number));
         let small = state.small.as_ref().map(|by| self.bucket.at(&Bucket::small(upload, by)));
@@ -202,9 +199,8 @@ impl Sessions {
 
     /// Drops an upload.
     ///
-    /// What its parts were put together to goes only when this is known for certain to belong to
-    /// an upload that did not end: another server may have ended it a moment ago, and a blob that
-    /// nobody knows is better than one that is lost.
+    /// The assembled object is removed only if it certainly belongs to an upload that did not end: another server may
+    /// have ended it a moment ago, and an unused blob is better than a lost one.
     pub(super) async fn drop_upload(
         &self,
         upload: UploadId,
@@ -254,7 +250,7 @@ impl Session {
         self.held.lock()
     }
 
-    /// Whose small object the upload is, if it is one.
+    /// The writer of the upload's small object, if it is a small one.
     pub(super) fn small(&self) -> Option<WriterName> {
         self.look(|held| match &held.layout {
             Layout::Small(by) => Some(by.clone()),
@@ -278,7 +274,7 @@ impl Drop for Session {
             open.remove(&self.upload);
         }
         drop(open);
-        // Parts that were never saved are known to nobody else.
+        // Nothing else knows of parts that were never saved.
         let unsaved = match &self.held().layout {
             Layout::Parts(state) if state.saved.is_empty() => Some(state.multipart.clone()),
             _ => None,
@@ -288,7 +284,7 @@ impl Drop for Session {
             runtime.spawn(async move {
                 let key = sessions.bucket.at(&Bucket::big(upload));
                 if let Err(error) = sessions.bucket.abort_parts(&key, &multipart).await {
-                    tracing::warn!(%upload, %error, "parts of an upload stay until the bucket drops them");
+                    tracing::warn!(%upload, %error, "parts of an upload stay until the bucket removes them");
                 }
             });
         }

@@ -1,5 +1,4 @@
-//! How to reach a bucket, and the client that follows from it. Where these settings come from is
-//! the server's business.
+//! The settings of a bucket, and the client that they result in. The server reads them from its configuration.
 
 use crate::store::StoreError;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
@@ -8,33 +7,30 @@ use secrecy::{ExposeSecret, SecretString};
 use std::time::Duration;
 use url::Url;
 
-/// How often a request is tried again that failed for a reason that may pass: within some seconds,
-/// as the pauses begin with a tenth of one and grow.
+/// How often a request is retried that failed for a reason that may be temporary. The pauses start at a tenth of a
+/// second and grow, so the retries take some seconds.
 const RETRIES: usize = 8;
-/// And for how long.
+/// The maximum time for these retries.
 const RETRY_FOR: Duration = Duration::from_secs(60);
-/// How long the storage may be silent. A limit for a whole answer there is not: a big blob takes as
-/// long as its slowest reader.
+/// How long the storage may send nothing. There is no limit for a whole response: a large blob takes as long as its
+/// slowest reader.
 const SILENCE: Duration = Duration::from_secs(120);
 
-/// How to reach a bucket. The secret key does not show in the debug form.
+/// How to reach a bucket. The secret key is not shown in the debug form.
 #[derive(Debug, Clone)]
 pub struct S3Settings {
-    /// The bucket's name.
     pub bucket: String,
-    /// The address of the storage; none: Amazon's, in the region.
+    /// The URL of the storage; `None` means Amazon's in the region.
     pub endpoint: Option<Url>,
-    /// The region. Storage other than Amazon's mostly takes any, such as `us-east-1`.
+    /// The region. Storage other than Amazon's usually accepts any, such as `us-east-1`.
     pub region: String,
-    /// The name of the key.
     pub access_key: String,
-    /// The key.
     pub secret_key: SecretString,
-    /// A folder in the bucket that holds everything; empty: the bucket itself.
+    /// The folder in the bucket for all objects; if empty, the bucket itself.
     pub prefix: String,
-    /// Whether the bucket is a part of the host name (`bucket.s3.example.com`) and not of the path.
+    /// Whether the bucket is in the host name (`bucket.s3.example.com`) and not in the path.
     pub virtual_host: bool,
-    /// Whether an endpoint may be asked without TLS.
+    /// Whether an endpoint without TLS is allowed.
     pub allow_http: bool,
 }
 
@@ -46,14 +42,14 @@ impl S3Settings {
             .with_read_timeout(SILENCE);
         let retry =
             RetryConfig { backoff: BackoffConfig::default(), max_retries: RETRIES, retry_timeout: RETRY_FOR };
-        // `new` and not `from_env`: what the settings say is all that counts.
+        // `new` and not `from_env`: only the settings count.
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(&self.bucket)
             .with_region(&self.region)
             .with_access_key_id(&self.access_key)
             .with_secret_access_key(self.secret_key.expose_secret())
             .with_virtual_hosted_style_request(self.virtual_host)
-            // One key is removed at a time here, which every storage can; not so removing many.
+            // Objects are removed one at a time here. Every storage supports that, but not bulk deletion.
             .with_disable_bulk_delete(true)
             .with_client_options(options)
             .with_retry(retry);
@@ -63,7 +59,7 @@ impl S3Settings {
         builder.build().map_err(|error| self.unusable(error.to_string()))
     }
 
-    /// The endpoint as the client wants it: with the bucket in it where the bucket is a host.
+    /// The endpoint in the client's form: with the bucket in the host name if `virtual_host` is set.
     fn address(&self) -> Result<Option<String>, StoreError> {
         if self.bucket.is_empty() {
             return Err(self.unusable("its name is empty; set the name of a bucket".into()));
@@ -77,7 +73,7 @@ impl S3Settings {
             "http" if self.allow_http => {}
             "http" => {
                 let reason =
-                    format!("the endpoint {endpoint} has no TLS; use https, or allow http expressly");
+                    format!("the endpoint {endpoint} has no TLS; use https, or allow http explicitly");
                 return Err(self.unusable(reason));
             }
             scheme => return Err(self.unusable(format!("its endpoint is {scheme}; set one with https"))),
@@ -115,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_key_does_not_show() {
+    fn the_secret_key_is_not_shown() {
         let shown = format!("{:?}", settings("https://s3.example.com"));
         assert!(shown.contains("longshore") && !shown.contains("well kept"), "{shown}");
         let client = format!("{:?}", settings("https://s3.example.com").client().unwrap());
@@ -123,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_is_a_part_of_the_path_or_of_the_host() {
+    fn the_bucket_is_in_the_path_or_in_the_host_name() {
         let mut settings = settings("https://s3.example.com:9000/");
         assert_eq!(settings.address().unwrap().unwrap(), "https://s3.example.com:9000");
         settings.virtual_host = true;
@@ -131,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_without_tls_must_be_allowed_expressly() {
+    fn an_endpoint_without_tls_must_be_allowed_explicitly() {
         let mut settings = settings("http://s3.example.com");
         let error = settings.client().unwrap_err().to_string();
         assert!(error.contains("images") && error.contains("allow http"), "{error}");

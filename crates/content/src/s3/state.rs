@@ -1,61 +1,61 @@
-//! What the bucket knows of an upload that does not fit into one part: a small JSON object with the
-//! parts that are stored and the points up to which the upload was saved. It is all that another
-//! server needs to go on. Nothing here speaks to the bucket.
+//! The state of a multipart upload, which is stored in the bucket as a small JSON object: the stored parts and the
+//! points up to which the upload was saved. It is all that another server needs to continue. This module makes no
+//! requests.
 
 use super::bucket::WriterName;
 use serde::{Deserialize, Serialize};
 
-/// How long a part is at first, and how long an upload must be to have parts at all. Servers that
-/// share a bucket must agree on it.
+/// The size of the first parts, and the size from which an upload has parts at all. Servers that share a bucket must
+/// agree on it.
 pub(super) const FIRST_PART: usize = 8 * 1024 * 1024;
-/// After how many parts they become twice as long: 10,000 parts, all that S3 takes, hold 484 GiB,
-/// and a part in memory is not longer than 16 MiB before the upload has 15 GiB.
+/// The size of the parts doubles after this many: 10,000 parts, the maximum of S3, have 484 GiB, and no part in memory
+/// is larger than 16 MiB before the upload has 15 GiB.
 const DOUBLE_AFTER: usize = 2_000;
-/// How many parts S3 takes.
+/// The maximum number of parts in S3.
 pub(super) const MOST_PARTS: usize = 10_000;
 
-/// How long the part with this index is.
+/// The size of the part with this index.
 pub(super) fn part_size(index: usize) -> usize {
     FIRST_PART << (index / DOUBLE_AFTER).min(4)
 }
 
-/// An upload in parts.
+/// A multipart upload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct State {
-    /// What S3 calls the multipart upload.
+    /// S3's upload ID.
     pub(super) multipart: String,
-    /// The parts that are stored, from the first one on.
+    /// The stored parts, from the first one.
     pub(super) parts: Vec<Part>,
-    /// Up to where the upload was saved, last and last but one. The point before the last is kept
-    /// because whoever counts the bytes may have died before it took note of the last one.
+    /// The last two points up to which the upload was saved. The one before the last is kept because the server may
+    /// have died before it recorded the last one.
     pub(super) saved: Vec<SavePoint>,
-    /// How often the upload was saved. The tail of each time has a name of its own: a tail that a
-    /// state names is never overwritten.
+    /// How often the upload was saved. The tail of each save has its own name: a tail that a state names is never
+    /// overwritten.
     pub(super) saves: u32,
     /// Tails that no point names any more and that were not removed yet.
     pub(super) stale: Vec<u32>,
-    /// The one that saved the upload as a small one before, so that such an object is there, too.
+    /// The writer that saved the upload as a small one before; that object still exists.
     #[serde(default)]
     pub(super) small: Option<WriterName>,
-    /// Whether the parts were put together already.
+    /// Whether the parts were assembled.
     pub(super) whole: bool,
 }
 
-/// A part that is stored.
+/// A stored part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Part {
     pub(super) etag: String,
     pub(super) size: u64,
 }
 
-/// The upload up to a byte: so many parts, and the object that holds what comes behind them.
+/// The upload up to an offset: the number of parts, and the object with the bytes after them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SavePoint {
     pub(super) parts: usize,
     pub(super) tail: Option<Tail>,
 }
 
-/// What lies behind the last full part.
+/// The bytes after the last full part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tail {
     pub(super) number: u32,
@@ -68,14 +68,14 @@ impl State {
         Self { multipart, parts, saved, saves: 0, stale, small, whole: false }
     }
 
-    /// The number of the tail that is stored next. One may be there under it already that no state
-    /// names, when a server died between the two.
+    /// The number of the next tail. An object with that number may already exist that no state names, if a server died
+    /// before it stored the state.
     pub(super) fn next_tail(&self) -> u32 {
         self.saves + 1
     }
 
-    /// The state with all its parts saved, and a tail of `tail` bytes under [`State::next_tail`].
-    /// Answers the tails that nobody needs any more once this is stored, too.
+    /// The state with all its parts saved, and a tail of `tail` bytes under [`State::next_tail`]. Also returns the
+    /// tails that are no longer needed once this state is stored.
     pub(super) fn save(mut self, tail: u64) -> (Self, Vec<u32>) {
         self.saves += 1;
         let tail = (tail > 0).then_some(Tail { number: self.saves, length: tail });
@@ -87,12 +87,12 @@ impl State {
         (self, stale)
     }
 
-    /// Up to which byte the upload was saved.
+    /// The offset up to which the upload was saved.
     pub(super) fn length(&self) -> u64 {
         self.saved.last().map_or(0, |point| self.offset(point))
     }
 
-    /// The tail up to there.
+    /// The tail of the last save.
     pub(super) fn tail(&self) -> Option<Tail> {
         self.saved.last()?.tail
     }
@@ -102,8 +102,8 @@ impl State {
         parts + point.tail.map_or(0, |tail| tail.length)
     }
 
-    /// Forgets whatever lies behind a byte; nothing, when the upload was not saved just there or
-    /// cannot go back any more.
+    /// Discards everything after an offset; `None` if the upload was not saved at that offset or cannot be rewound any
+    /// more.
     pub(super) fn back_to(mut self, offset: u64) -> Option<Self> {
         let last = self.saved.iter().rposition(|point| self.offset(point) == offset)?;
         if self.whole && last + 1 < self.saved.len() {
@@ -115,7 +115,7 @@ impl State {
         Some(self)
     }
 
-    /// The numbers of all tails that can be there.
+    /// The numbers of all tails that can exist.
     pub(super) fn tails(&self) -> impl Iterator<Item = u32> {
         let named = self.saved.iter().filter_map(|point| point.tail);
         named.map(|tail| tail.number).chain(self.stale.iter().copied()).chain([self.next_tail()])
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_grow_so_that_few_are_enough() {
+    fn parts_grow_so_that_their_number_suffices() {
         let all: u64 = (0..MOST_PARTS).map(|index| part_size(index) as u64).sum();
         assert_eq!(all >> 30, 484);
         assert!((0..MOST_PARTS).all(|index| part_size(index) >= 5 * 1024 * 1024));
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_goes_back_to_the_last_two_points_alone() {
+    fn an_upload_can_be_rewound_only_to_its_last_two_saves() {
         let (state, old) = with_parts(State::new("m".into(), None), 1).save(3);
         assert_eq!((state.length(), old), (13, vec![]));
         let (state, old) = with_parts(state, 1).save(4);
@@ -154,12 +154,12 @@ mod tests {
         assert_eq!(state.clone().back_to(30).unwrap(), state);
         assert_eq!(state.clone().back_to(13), None);
         assert_eq!(state.clone().back_to(20), None);
-        // The tail that is stored next overwrites none that a state in the bucket names.
+        // The next tail does not overwrite one that a state in the bucket names.
         assert_eq!(back.next_tail(), 4);
     }
 
     #[test]
-    fn what_was_put_together_does_not_go_back() {
+    fn an_assembled_upload_cannot_be_rewound() {
         let (state, _) = with_parts(State::new("m".into(), None), 1).save(3);
         let (mut state, _) = with_parts(state, 1).save(0);
         state.whole = true;

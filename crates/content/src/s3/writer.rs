@@ -1,5 +1,5 @@
-//! Adding bytes to an upload in a bucket. Memory is bounded by two parts: one that fills up and one
-//! on its way. A third is there for as long as a save takes.
+//! Appends bytes to an upload in a bucket. Memory is bounded by two parts: one that is being filled and one that is
+//! being sent. During a save there is a third.
 
 use super::bucket::{Bucket, WriterName};
 use super::session::{Layout, Session};
@@ -13,34 +13,34 @@ use tokio::task::JoinHandle;
 
 pub(super) struct S3Writer {
     session: Arc<Session>,
-    /// What comes behind the last full part.
+    /// The bytes after the last full part.
     buffer: BytesMut,
-    /// How many bytes of the small object come before the buffer and were not read yet. Most such
-    /// uploads are complete already, and then nobody needs to read them.
+    /// The number of bytes of the small object before the buffer that were not read yet. Most such uploads are already
+    /// complete, so these bytes are read only when needed.
     unread: u64,
-    /// Whether something is not saved.
+    /// Whether there are unsaved bytes.
     changed: bool,
-    /// The part that is on its way. It keeps the session, which has to know when nothing comes any
-    /// more, beyond the writer.
+    /// The part that is being sent. It keeps the session alive after the writer was dropped, because the session has to
+    /// know when no more parts arrive.
     sending: Option<JoinHandle<Result<Part, StoreError>>>,
-    /// Whether a part got lost, so that nothing can come behind it.
+    /// Whether a part failed, so that nothing can follow it.
     broken: bool,
 }
 
 impl S3Writer {
-    /// Goes on with what the session holds.
+    /// Continues with what the session holds.
     pub(super) fn new(session: Arc<Session>, tail: Bytes) -> Self {
         let buffer = BytesMut::from(tail);
         Self { session, buffer, unread: 0, changed: false, sending: None, broken: false }
     }
 
-    /// Goes on behind the first `offset` bytes of a small upload that has `length`.
+    /// Continues after the first `offset` bytes of a small upload of `length` bytes.
     pub(super) fn behind(session: Arc<Session>, offset: u64, length: u64) -> Self {
         let writer = Self::new(session, Bytes::new());
         Self { unread: offset, changed: offset != length, ..writer }
     }
 
-    /// Begins with nothing, not even an object.
+    /// Starts an upload that has no object yet.
     pub(super) fn fresh(session: Arc<Session>) -> Self {
         Self { changed: true, ..Self::new(session, Bytes::new()) }
     }
@@ -57,7 +57,7 @@ impl S3Writer {
         Ok(())
     }
 
-    /// Waits for the part that is on its way.
+    /// Waits for the part that is being sent.
     async fn sent(&mut self) -> Result<(), StoreError> {
         if self.broken {
             return Err(StoreError::UploadLost { upload: self.session.upload });
@@ -76,7 +76,7 @@ impl S3Writer {
                     state.parts.push(part);
                     Ok(())
                 }
-                // Dropped meanwhile.
+                // The upload was dropped in the meantime.
                 _ => Err(StoreError::UploadLost { upload }),
             })
         });
@@ -84,7 +84,7 @@ impl S3Writer {
         noted
     }
 
-    /// The name of the upload as one in parts, which it becomes here, and how many it has.
+    /// The S3 upload ID and the number of parts. If the upload has no parts yet, starts the multipart upload.
     async fn parts(&self) -> Result<(String, usize), StoreError> {
         let (bucket, upload) = (self.session.bucket(), self.session.upload);
         let layout = self.session.look(|held| match &held.layout {
@@ -96,7 +96,7 @@ impl S3Writer {
             return Ok(known);
         }
         let (small, key) = (self.session.small(), bucket.at(&Bucket::big(upload)));
-        // What an earlier attempt left whose bytes nobody counted.
+        // Left by an earlier attempt; its bytes were never recorded.
         if let Some(old) = self.session.sessions().load_state(upload).await? {
             bucket.abort_parts(&key, &old.multipart).await?;
         }
@@ -106,7 +106,7 @@ impl S3Writer {
         Ok((multipart, 0))
     }
 
-    /// Sends a full buffer on its way, once the part before is there.
+    /// Starts to send a full buffer after the previous part was stored.
     async fn send(&mut self) -> Result<(), StoreError> {
         self.sent().await?;
         let session = self.session.clone();
@@ -115,7 +115,7 @@ impl S3Writer {
         let key = session.bucket().at(&Bucket::big(session.upload));
         if index >= MOST_PARTS {
             let advice = "split this layer into smaller ones";
-            return Err(session.bucket().refused("store", &key, "it has more parts than S3 takes", advice));
+            return Err(session.bucket().refused("store", &key, "it has more parts than S3 accepts", advice));
         }
         let bytes = self.buffer.split().freeze();
         self.sending = Some(tokio::spawn(async move {
@@ -127,7 +127,7 @@ impl S3Writer {
         Ok(())
     }
 
-    /// How long the part is that fills up.
+    /// The size of the part that is being filled.
     fn part_size(&self) -> usize {
         self.session.look(|held| match &held.layout {
             Layout::Parts(state) => part_size(state.parts.len() + usize::from(self.sending.is_some())),
@@ -157,7 +157,7 @@ impl S3Writer {
         Ok(())
     }
 
-    /// The tail first: a state must never name one that is not there.
+    /// Stores the tail first: a state must never name one that does not exist.
     async fn save_parts(&mut self, state: State, tail: Bytes) -> Result<(), StoreError> {
         let (bucket, upload) = (self.session.bucket(), self.session.upload);
         if !tail.is_empty() {
@@ -168,7 +168,7 @@ impl S3Writer {
         self.session.change(|held| (held.layout, held.tail) = (Layout::Parts(state), Some(tail)));
         for number in stale {
             if let Err(error) = bucket.delete(&bucket.tail(upload, number)).await {
-                tracing::warn!(%upload, %error, "an object of an upload stays that nobody needs any more");
+                tracing::warn!(%upload, %error, "an obsolete object of an upload could not be removed");
             }
         }
         Ok(())
@@ -207,7 +207,7 @@ impl Writer for S3Writer {
             let Some(older) = self.session.change(|held| held.older.take()) else { return };
             let (bucket, upload) = (self.session.bucket(), self.session.upload);
             if let Err(error) = bucket.delete(&bucket.at(&Bucket::small(upload, &older))).await {
-                tracing::warn!(%upload, %error, "an object of an upload stays until a scrub finds it");
+                tracing::warn!(%upload, %error, "an object of an upload stays until a scrub removes it");
             }
         }
         .boxed()

@@ -23,6 +23,6 @@ async fn a_damaged_manifest_is_fetched_again_from_where_a_mirror_brought_it() {
     let outcome = world.ended(scrub.id).await.outcome.unwrap_or_default();
     assert!(outcome.starts_with("1 blob or manifest was damaged and fetched again"), "{outcome}");
     let log = world.log(scrub.id).await;
-    assert!(log.contains("in dev/app: its bytes are others") && log.contains("was fetched again"), "{log}");
+    assert!(log.contains("in dev/app: its bytes have changed") && log.contains("was fetched again"), "{log}");
     assert!(world.has(&here, &image).await);
 }
