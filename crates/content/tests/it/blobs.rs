@@ -1,4 +1,4 @@
-//! Blobs that come in one piece, and how repositories share them.
+//! Blobs that arrive in one piece, and how repositories share them.
 
 use crate::fixture::{House, broken, read, sha256, whole};
 use bytes::Bytes;
@@ -25,7 +25,7 @@ async fn a_blob_is_read_whole_and_in_parts() {
 }
 
 #[tokio::test]
-async fn a_big_body_in_odd_pieces_arrives_as_it_was_sent() {
+async fn a_large_body_in_odd_pieces_is_stored_as_it_was_sent() {
     let house = House::new().await;
     let bytes: Vec<u8> = (0..3_000_000u32).map(|i| (i % 251) as u8).collect();
     let digest = sha256(&bytes);
@@ -38,7 +38,7 @@ async fn a_big_body_in_odd_pieces_arrives_as_it_was_sent() {
 }
 
 #[tokio::test]
-async fn one_blob_pushed_by_many_at_once_is_stored_once() {
+async fn a_blob_pushed_by_many_clients_at_once_is_stored_once() {
     let house = House::new().await;
     let digest = sha256(b"popular");
     let pushes = (0..8).map(|i| {
@@ -56,7 +56,7 @@ async fn one_blob_pushed_by_many_at_once_is_stored_once() {
 }
 
 #[tokio::test]
-async fn a_blob_that_is_not_what_it_should_be_leaves_nothing() {
+async fn a_blob_with_the_wrong_digest_or_size_leaves_nothing() {
     let house = House::new().await;
     let digest = sha256(b"wanted");
     let put = |size, body| house.content.put_blob(&house.web, &digest, size, body);
@@ -68,13 +68,13 @@ async fn a_blob_that_is_not_what_it_should_be_leaves_nothing() {
     assert!(matches!(put(None, broken(b"want")).await, Err(Error::BrokenOff(_))));
     assert_eq!(house.content.stat_blob(&house.web, &digest).await.unwrap(), None);
     assert_eq!(house.files("blobs"), 0);
-    // Leftovers are removed in the background; what a crash leaves, at the next start.
+    // Leftovers are removed in the background; those of a crash, at the next start.
     house.restarted().drop_stray_uploads().await.unwrap();
     assert_eq!(house.files("uploads"), 0);
 }
 
 #[tokio::test]
-async fn a_blob_is_read_through_the_repositories_that_link_it_alone() {
+async fn a_blob_can_be_read_only_through_repositories_that_link_it() {
     let house = House::new().await;
     let digest = house.put_blob(b"private").await;
     assert_eq!(house.content.stat_blob(&house.other, &digest).await.unwrap(), None);

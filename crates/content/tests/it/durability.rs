@@ -1,4 +1,4 @@
-//! In which order things become durable (semantics 26).
+//! The order in which things become durable (semantics 26).
 
 use crate::fixture::{House, sha256, whole};
 use bytes::Bytes;
@@ -13,10 +13,10 @@ use serde_json::json;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 
-/// What a store was asked to do, in order.
+/// The calls to the store, in order.
 type Events = Arc<Mutex<Vec<&'static str>>>;
 
-/// A disk store that writes down what it does, and commits only when it is allowed to.
+/// A disk store that records its calls and waits for a permit before each commit.
 struct Recording {
     disk: DiskStore,
     events: Events,
@@ -116,7 +116,7 @@ impl Store for Recording {
 }
 
 #[tokio::test]
-async fn semantics_26_a_manifest_is_taken_only_once_its_blobs_are_durable() {
+async fn semantics_26_a_manifest_is_accepted_only_after_its_blobs_are_durable() {
     let (events, commits) = (Events::default(), Arc::new(Semaphore::new(0)));
     let store = |disk| Recording { disk, events: events.clone(), commits: commits.clone() };
     let house = House::with(store).await;

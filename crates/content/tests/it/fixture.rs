@@ -1,4 +1,4 @@
-//! A database and a store in a folder of their own, with two repositories.
+//! A database and a store in a temporary folder, with two repositories.
 
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, TryStreamExt};
@@ -32,7 +32,7 @@ impl House {
         Self::with(|store| store).await
     }
 
-    /// With something between content and its store.
+    /// With a wrapper around the store.
     pub(crate) async fn with<S: Store>(wrap: impl FnOnce(DiskStore) -> S) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = folder.path().join("longshore.db");
@@ -52,23 +52,23 @@ impl House {
         Self { folder, db, content, web, other }
     }
 
-    /// What a restart leaves: the same database and folder, and nothing that was in memory.
+    /// The same database and folder with nothing in memory, as after a restart.
     pub(crate) fn restarted(&self) -> Content {
         self.later(0)
     }
 
-    /// The same some days later, after a restart.
+    /// The same, some days later.
     pub(crate) fn later(&self, days: i64) -> Content {
         let clock = ManualClock::at(now() + SignedDuration::from_hours(24 * days));
         Content::new(self.db.clone(), Arc::new(self.disk()), Arc::new(clock))
     }
 
-    /// A restart over another store than the one on disk.
+    /// A restart with another store than the one on disk.
     pub(crate) fn restarted_over(&self, store: impl Store) -> Content {
         self.later_over(store, SignedDuration::ZERO)
     }
 
-    /// The same some time later.
+    /// The same, some time later.
     pub(crate) fn later_over(&self, store: impl Store, by: SignedDuration) -> Content {
         Content::new(self.db.clone(), Arc::new(store), Arc::new(ManualClock::at(now() + by)))
     }
@@ -77,12 +77,12 @@ impl House {
         DiskStore::open(self.folder.path()).unwrap()
     }
 
-    /// How many files lie below `uploads` or `blobs`.
+    /// The number of files below `uploads` or `blobs`.
     pub(crate) fn files(&self, below: &str) -> usize {
         files_below(&self.folder.path().join(below))
     }
 
-    /// Changes `web` behind the back of whoever holds it.
+    /// Changes `web` in the database, but not the copies that callers hold.
     pub(crate) async fn change(&self, change: RepositoryChange) {
         let web = self.web.id;
         let db = &self.db;
@@ -119,7 +119,7 @@ impl House {
     }
 }
 
-/// What one of several servers knows of the bucket that they share.
+/// What one of several servers knows about the bucket that they share.
 pub(crate) trait Bucket {
     fn settings(&self) -> S3Settings;
 
@@ -155,24 +155,24 @@ pub(crate) fn sha512(bytes: &[u8]) -> Digest {
     Digest::from_hash(Algorithm::Sha512, &sha2::Sha512::digest(bytes)).unwrap()
 }
 
-/// How many files lie below a folder.
+/// The number of files below a folder.
 pub(crate) fn files_below(path: &Path) -> usize {
     let below = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
     below.map(|path| if path.is_dir() { files_below(&path) } else { 1 }).sum()
 }
 
-/// Bytes that are different at every place, and with another seed others.
+/// Bytes that are different at every position and for every seed.
 pub(crate) fn filled(length: usize, seed: u32) -> Vec<u8> {
     let numbers = (0u32..).map(|i| i.wrapping_add(seed).wrapping_mul(2_654_435_761));
     numbers.flat_map(u32::to_le_bytes).take(length).collect()
 }
 
-/// What a writer takes, of one frame.
+/// A single frame for a writer.
 pub(crate) fn piece(bytes: &[u8]) -> Vec<Bytes> {
     vec![Bytes::copy_from_slice(bytes)]
 }
 
-/// A body that comes in one piece.
+/// A body that arrives in one piece.
 pub(crate) fn whole(bytes: &'static [u8]) -> ByteStream {
     futures::stream::iter([Ok(Bytes::from_static(bytes))]).boxed()
 }

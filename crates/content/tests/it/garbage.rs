@@ -1,4 +1,4 @@
-//! What is removed because nothing needs it, and what never is (semantics 23).
+//! What garbage collection removes and what it must keep (semantics 23).
 
 use crate::fixture::{House, now, sha256, whole};
 use futures::FutureExt;
@@ -26,7 +26,7 @@ fn digest_of(manifest: &Value) -> Digest {
     sha256(manifest.to_string().as_bytes())
 }
 
-/// Jobs keep what they are about; here nobody works them off.
+/// Cancels the waiting jobs, which keep what they concern and are never run here.
 async fn end_jobs(house: &House) {
     let mut conn = house.db.read().await.unwrap();
     let all = PageRequest::first(PageRequest::MAX);
@@ -49,7 +49,7 @@ async fn has_manifest(content: &Content, repository: &Repository, digest: &Diges
 }
 
 #[tokio::test]
-async fn semantics_23_what_a_tag_leads_to_stays_and_the_rest_goes_when_its_time_is_over() {
+async fn semantics_23_tagged_content_is_kept_and_the_rest_is_removed_after_its_retention() {
     let house = House::new().await;
     let config = house.put_blob(b"{}").await;
     let (old_layer, new_layer) = (house.put_blob(b"old..").await, house.put_blob(b"new..").await);
@@ -79,7 +79,7 @@ async fn semantics_23_what_a_tag_leads_to_stays_and_the_rest_goes_when_its_time_
 }
 
 #[tokio::test]
-async fn semantics_23_manifests_may_stay_for_ever_but_not_what_no_manifest_names() {
+async fn semantics_23_manifests_may_be_kept_forever_but_blobs_that_no_manifest_names_are_not() {
     let house = House::new().await;
     let (config, layer) = (house.put_blob(b"{}").await, house.put_blob(b"layer").await);
     house.put_manifest(&image(&config, &layer), &[]).await.unwrap();
@@ -93,7 +93,7 @@ async fn semantics_23_manifests_may_stay_for_ever_but_not_what_no_manifest_names
 }
 
 #[tokio::test]
-async fn semantics_23_children_live_with_their_index_and_referrers_with_their_subject() {
+async fn semantics_23_children_are_kept_with_their_index_and_referrers_with_their_subject() {
     let house = House::new().await;
     let (config, layer) = (house.put_blob(b"{}").await, house.put_blob(b"layer").await);
     let child = image(&config, &layer);
@@ -117,7 +117,7 @@ async fn semantics_23_children_live_with_their_index_and_referrers_with_their_su
 }
 
 #[tokio::test]
-async fn semantics_23_a_signature_by_name_goes_with_its_subject() {
+async fn semantics_23_a_signature_by_tag_name_is_removed_with_its_subject() {
     let house = House::new().await;
     let (config, layer) = (house.put_blob(b"{}").await, house.put_blob(b"layer").await);
     let signed = image(&config, &layer);
@@ -136,7 +136,7 @@ async fn semantics_23_a_signature_by_name_goes_with_its_subject() {
 }
 
 #[tokio::test]
-async fn semantics_23_a_job_keeps_what_it_is_about() {
+async fn semantics_23_a_job_keeps_the_images_that_it_concerns() {
     let house = House::new().await;
     let (config, layer) = (house.put_blob(b"{}").await, house.put_blob(b"layer").await);
     house.put_manifest(&image(&config, &layer), &["v1"]).await.unwrap();
@@ -148,7 +148,7 @@ async fn semantics_23_a_job_keeps_what_it_is_about() {
 }
 
 #[tokio::test]
-async fn semantics_23_a_deleted_repository_keeps_its_name_until_it_cannot_be_brought_back() {
+async fn semantics_23_a_deleted_repository_keeps_its_name_until_it_can_no_longer_be_restored() {
     let house = House::new().await;
     let (config, layer) = (house.put_blob(b"{}").await, house.put_blob(b"layer").await);
     house.put_manifest(&image(&config, &layer), &["v1"]).await.unwrap();
@@ -170,7 +170,7 @@ async fn semantics_23_a_deleted_repository_keeps_its_name_until_it_cannot_be_bro
 }
 
 #[tokio::test]
-async fn a_blob_that_somebody_relies_upon_stays_as_if_it_had_just_come() {
+async fn a_blob_that_a_client_has_looked_up_is_kept_as_if_it_had_just_been_pushed() {
     let house = House::new().await;
     let blob = house.put_blob(b"layer").await;
     let keep = Retention::default();
@@ -181,7 +181,7 @@ async fn a_blob_that_somebody_relies_upon_stays_as_if_it_had_just_come() {
 }
 
 #[tokio::test]
-async fn an_upload_that_nobody_goes_on_with_is_dropped() {
+async fn an_abandoned_upload_is_removed() {
     let house = House::new().await;
     house.content.begin_upload(&house.web, Algorithm::Sha256).await.unwrap();
     let keep = Retention::default();
@@ -191,9 +191,9 @@ async fn an_upload_that_nobody_goes_on_with_is_dropped() {
     assert_eq!(house.later(8).find_garbage(&keep).await.unwrap().uploads, 0);
 }
 
-/// A push as clients do it: the parts first, all of it again when one has gone in between.
+/// A push like those of clients: the parts first, and all of it again if a part was removed in between.
 async fn push(content: &Content, repository: &Repository, number: usize) -> Digest {
-    // Few layers for many images, so that what one push leaves another takes up.
+    // Few layers for many images, so that pushes use each other's leftovers.
     let layer: &'static [u8] = [b"layer 0", b"layer 1", b"layer 2"][number % 3];
     for _ in 0..1000 {
         for bytes in [b"{}".as_slice(), layer] {
@@ -220,13 +220,13 @@ async fn push(content: &Content, repository: &Repository, number: usize) -> Dige
             Err(error) => panic!("{error}"),
         }
     }
-    panic!("the push never came through");
+    panic!("the push never succeeded");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn semantics_23_collecting_beside_pushes_never_takes_what_a_tag_needs() {
+async fn semantics_23_collecting_during_pushes_never_removes_what_a_tag_needs() {
     let house = House::new().await;
-    // Nothing is spared for its age, so that every look decides.
+    // Nothing is kept for its age, so that only the checks protect it.
     let none = -SignedDuration::from_secs(1);
     let keep = Retention { untagged: Some(none), undo: none, parts: none, uploads: none };
     let pushing = (0..4).map(|client| {
@@ -246,7 +246,7 @@ async fn semantics_23_collecting_beside_pushes_never_takes_what_a_tag_needs() {
     for client in pushing {
         client.await.unwrap();
     }
-    assert!(freed > 0, "nothing was collected beside the pushes");
+    assert!(freed > 0, "nothing was collected during the pushes");
     let tags = house.content.list_tags(&house.web, None, None).await.unwrap();
     assert_eq!(tags.len(), 5);
     for tag in tags {
@@ -261,19 +261,19 @@ async fn semantics_23_collecting_beside_pushes_never_takes_what_a_tag_needs() {
 }
 
 #[tokio::test]
-async fn a_dry_run_counts_blobs_that_no_repository_has_and_none_that_are_too_young() {
+async fn a_dry_run_counts_blobs_that_no_repository_has_unless_they_are_too_young() {
     let house = House::new().await;
     let digest = house.put_blob(b"pushed and deleted").await;
     house.content.delete_blob(&house.web, &digest).await.unwrap();
     let keep = Retention::default();
-    assert_eq!(house.content.find_garbage(&keep).await.unwrap(), Freed::default(), "it has only just come");
+    assert_eq!(house.content.find_garbage(&keep).await.unwrap(), Freed::default(), "it was only just pushed");
     let expected = Freed { blobs: 1, bytes: 18, ..Freed::default() };
     assert_eq!(house.later(2).find_garbage(&keep).await.unwrap(), expected);
     assert_eq!(house.later(2).collect_garbage(&keep).await.unwrap(), expected);
 }
 
 #[tokio::test]
-async fn semantics_23_a_dry_run_writes_nothing_and_a_collection_lets_others_in_between() {
+async fn semantics_23_a_dry_run_writes_nothing_and_a_collection_uses_many_transactions() {
     let house = House::new().await;
     let (config, layer) = (house.put_blob(b"{}").await, house.put_blob(b"layer").await);
     for number in 0..250 {
@@ -288,7 +288,7 @@ async fn semantics_23_a_dry_run_writes_nothing_and_a_collection_lets_others_in_b
     assert_eq!((found.manifests, found.blobs), (250, 2));
     assert_eq!(house.db.changes_made(), before, "a dry run only reads");
     assert_eq!(content.collect_garbage(&keep).await.unwrap(), found);
-    // No transaction takes more than a hundred, of the repository and then of all that is stored.
+    // A transaction removes at most a hundred rows, first from the repository and then from the database.
     let made = house.db.changes_made() - before;
     assert!(made >= 6, "{made} transactions");
 }

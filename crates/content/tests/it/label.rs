@@ -1,4 +1,4 @@
-//! Whose store it is.
+//! The label of a store.
 
 use crate::fixture::{Bucket, House};
 use longshore_content::{DiskStore, Error, StoreError};
@@ -9,7 +9,7 @@ fn is_foreign(refused: Result<(), Error>) {
 }
 
 #[tokio::test]
-async fn a_folder_has_one_registry() {
+async fn a_folder_belongs_to_one_registry() {
     let (ours, theirs) = (House::new().await, House::new().await);
     for _ in 0..2 {
         ours.content.own_store().await.unwrap();
@@ -20,7 +20,7 @@ async fn a_folder_has_one_registry() {
 }
 
 #[tokio::test]
-async fn a_bucket_has_one_registry_below_each_prefix() {
+async fn each_prefix_of_a_bucket_belongs_to_one_registry() {
     let server = S3Server::start().await;
     let (ours, theirs) = (House::with(|_| server.store()).await, House::with(|_| server.store()).await);
     ours.content.own_store().await.unwrap();
@@ -29,7 +29,7 @@ async fn a_bucket_has_one_registry_below_each_prefix() {
 }
 
 #[tokio::test]
-async fn a_registry_takes_the_name_of_its_store_along() {
+async fn a_registry_that_moves_keeps_the_name_of_its_store() {
     let (old, new) = (House::new().await, House::new().await);
     old.content.own_store().await.unwrap();
     new.content.own_store_of(&old.content).await.unwrap();

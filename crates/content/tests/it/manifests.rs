@@ -1,4 +1,4 @@
-//! What a manifest must have before it is stored, and what is stored with it.
+//! What is checked before a manifest is stored, and what is stored with it.
 
 use crate::fixture::{House, sha256};
 use longshore_content::{Error, PutManifest, Sparse};
@@ -49,7 +49,7 @@ async fn a_manifest_is_served_byte_for_byte_by_tag_and_by_digest() {
 }
 
 #[tokio::test]
-async fn semantics_09_every_missing_part_is_named_and_nothing_is_stored() {
+async fn semantics_09_all_missing_parts_are_listed_and_nothing_is_stored() {
     let house = House::new().await;
     let config = house.put_blob(b"{}").await;
     let missing = [sha256(b"layer one"), sha256(b"layer two")];
@@ -132,7 +132,7 @@ async fn semantics_09_an_index_needs_its_children_and_keeps_them() {
 }
 
 #[tokio::test]
-async fn semantics_09_sparse_manifests_are_taken_where_that_is_set_and_what_is_absent_is_recorded() {
+async fn semantics_09_sparse_manifests_are_accepted_if_configured_and_absent_parts_are_recorded() {
     let mut house = House::new().await;
     let config = house.put_blob(b"{}").await;
     let (layer, child) = (sha256(b"a layer that stays away"), sha256(b"a platform that stays away"));
@@ -157,7 +157,7 @@ async fn semantics_09_sparse_manifests_are_taken_where_that_is_set_and_what_is_a
 }
 
 #[tokio::test]
-async fn a_manifest_that_is_not_what_it_should_be_is_refused() {
+async fn an_invalid_manifest_is_refused() {
     let house = House::new().await;
     let config = house.put_blob(b"{}").await;
     let (author, manifest) = (author(), image(&config, &[]).to_string());
@@ -187,12 +187,12 @@ async fn a_manifest_that_is_not_what_it_should_be_is_refused() {
 }
 
 #[tokio::test]
-async fn semantics_18_the_state_counts_as_it_is_when_the_tag_is_set() {
+async fn semantics_18_the_state_is_checked_when_the_tag_is_set() {
     let house = House::new().await;
     let config = house.put_blob(b"{}").await;
     let manifest = image(&config, &[]);
     house.put_manifest(&manifest, &["v1"]).await.unwrap();
-    // `house.web` is what a request read before somebody locked the repository.
+    // `house.web` is what a request read before the repository was locked.
     house.change(RepositoryChange { state: Some(RepositoryState::ReadOnly), ..Default::default() }).await;
     let error = house.put_manifest(&manifest, &["v2"]).await.unwrap_err();
     assert!(matches!(error, Error::NotWritable { .. }), "{error}");
@@ -202,7 +202,7 @@ async fn semantics_18_the_state_counts_as_it_is_when_the_tag_is_set() {
 }
 
 #[tokio::test]
-async fn an_immutable_tag_keeps_its_digest_and_nothing_of_the_push_stays() {
+async fn an_immutable_tag_keeps_its_digest_and_nothing_of_the_push_is_kept() {
     let house = House::new().await;
     house.change(RepositoryChange { immutable_tags: Some(ImmutableTags::All), ..Default::default() }).await;
     let config = house.put_blob(b"{}").await;

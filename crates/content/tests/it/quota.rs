@@ -1,4 +1,4 @@
-//! What a quota bounds: bytes on their way, manifests, and what was left unfinished.
+//! What counts against a quota: bytes that are arriving, manifests, and unfinished uploads.
 
 use crate::fixture::{House, filled, now, sha256, whole};
 use bytes::Bytes;
@@ -26,7 +26,7 @@ async fn held(house: &House) -> u64 {
     storage::of_namespace(&mut conn, &"dev".parse().unwrap()).await.unwrap().storage.total
 }
 
-/// A body of so many pieces of unknown number, and how many of them were asked for.
+/// A body of `count` pieces without a known length, and the number of them that were read.
 fn pieces(count: usize) -> (ByteStream, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let counted = asked.clone();
@@ -41,13 +41,13 @@ fn chunk(body: ByteStream) -> Chunk {
     Chunk { start: None, body }
 }
 
-/// The digest of a blob that nobody has.
+/// The digest of a blob that does not exist.
 fn other() -> Digest {
     sha256(b"something else")
 }
 
 #[tokio::test]
-async fn a_body_of_unknown_length_is_broken_off_where_the_quota_ends_and_leaves_nothing() {
+async fn a_body_of_unknown_length_is_cut_off_at_the_quota_and_leaves_nothing() {
     let house = House::new().await;
     limit(&house, 1024 * 1024).await;
     let (content, web) = (&house.content, &house.web);
@@ -71,19 +71,21 @@ async fn a_body_of_unknown_length_is_broken_off_where_the_quota_ends_and_leaves_
     let refused = content.finish_upload(web, upload, &other(), Some(chunk(body))).await.unwrap_err();
     assert!(matches!(refused, Error::QuotaExceeded(_)), "{refused}");
     assert_eq!(asked.load(Ordering::Relaxed), 17, "in the last part");
-    // What is dropped with a request goes a moment later.
-    longshore_testkit::eventually("nothing is left", std::time::Duration::from_secs(10), async || {
-        (house.files("uploads") == 0).then_some(())
-    })
+    // The bytes of a dropped request are removed a moment later.
+    longshore_testkit::eventually(
+        "the uploads are removed",
+        std::time::Duration::from_secs(10),
+        async || (house.files("uploads") == 0).then_some(()),
+    )
     .await;
-    // And all of the room is there again.
+    // And the whole quota is available again.
     let bytes: &'static [u8] = filled(1024 * 1024, 1).leak();
     content.put_blob(web, &sha256(bytes), None, whole(bytes)).await.unwrap();
     assert_eq!(held(&house).await, 1024 * 1024);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn parts_that_arrive_together_stay_within_the_quota_together() {
+async fn parts_that_arrive_at_once_stay_within_the_quota_together() {
     let house = House::new().await;
     limit(&house, 1024 * 1024).await;
     let mut senders = Vec::new();
@@ -102,7 +104,7 @@ async fn parts_that_arrive_together_stay_within_the_quota_together() {
         running.push(tokio::spawn(async move { content.append(&web, upload, chunk(body)).await }));
         senders.push(sender);
     }
-    // Four pieces to each would be twice of what there is room for.
+    // Four pieces each would be twice the quota.
     for _ in 0..4 {
         for sender in &senders {
             let _ = sender.unbounded_send(Ok(Bytes::from(vec![7; PIECE])));
@@ -122,7 +124,7 @@ async fn parts_that_arrive_together_stay_within_the_quota_together() {
 }
 
 #[tokio::test]
-async fn a_blob_that_the_namespace_has_is_taken_again_however_full_it_is() {
+async fn a_blob_that_the_namespace_has_is_accepted_again_even_if_the_quota_is_used_up() {
     let house = House::new().await;
     let bytes: &'static [u8] = filled(300_000, 1).leak();
     let digest = house.put_blob(bytes).await;
@@ -135,7 +137,7 @@ async fn a_blob_that_the_namespace_has_is_taken_again_however_full_it_is() {
 }
 
 #[tokio::test]
-async fn manifests_count_with_their_own_bytes_tagged_or_not() {
+async fn manifests_count_with_their_own_bytes_whether_tagged_or_not() {
     let house = House::new().await;
     let index = |number: u32, size: usize| {
         json!({
@@ -163,13 +165,13 @@ async fn manifests_count_with_their_own_bytes_tagged_or_not() {
     assert!(matches!(refused, Error::QuotaExceeded(_)), "{refused}");
     assert_eq!(held(&house).await, sizes);
     assert!((800_001..=1_000_000).contains(&sizes), "{sizes}");
-    // The same again needs no room, nor does it count twice.
+    // The same manifest again needs no room and does not count twice.
     house.put_manifest(&index(0, 200_000), &["again"]).await.unwrap();
     assert_eq!(held(&house).await, sizes);
 }
 
 #[tokio::test]
-async fn an_upload_that_nobody_goes_on_with_makes_way_when_there_is_no_room() {
+async fn an_idle_upload_is_dropped_when_another_needs_its_room() {
     let house = House::new().await;
     limit(&house, 300_000).await;
     let left: &'static [u8] = filled(200_000, 1).leak();

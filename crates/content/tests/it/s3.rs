@@ -1,4 +1,4 @@
-//! What only the store in a bucket does: going on at another server, parts, and few requests.
+//! What only the store in a bucket does: resuming on another server, parts, and few requests.
 
 use crate::fixture::{Bucket, House, filled, now, piece, read, sha256, sha512};
 use bytes::Bytes;
@@ -18,12 +18,12 @@ use tokio::net::TcpStream;
 
 const MIB: usize = 1024 * 1024;
 
-/// Begins an upload, or goes on with one in parts, and saves these bytes.
+/// Begins an upload or resumes a multipart one, and saves these bytes.
 async fn save(store: &S3Store, upload: UploadId, offset: usize, bytes: &[u8]) -> Box<dyn Writer> {
     save_behind(store, upload, offset, None, bytes).await
 }
 
-/// The same behind a small one that has this bookmark.
+/// Like [`save`], but a small upload is resumed with this bookmark.
 async fn save_behind(
     store: &S3Store,
     upload: UploadId,
@@ -64,11 +64,11 @@ async fn a_blob_of_several_parts_has_the_right_bytes() {
 }
 
 #[tokio::test]
-async fn an_upload_goes_on_at_another_server() {
+async fn an_upload_is_resumed_on_another_server() {
     let server = S3Server::start().await;
     let upload = UploadId::new();
     let bytes = filled(20 * MIB, 2);
-    // A small one, one that grows into parts, one with a tail, and one that ends with a part.
+    // A small upload, one that grows into parts, one with a tail, and one that ends with a part.
     let (mut offset, mut bookmark) = (0, None);
     for end in [3, 5 * MIB, 9 * MIB, 10 * MIB, 16 * MIB, 20 * MIB] {
         let mut writer = save_behind(&server.store(), upload, offset, bookmark, &bytes[offset..end]).await;
@@ -82,7 +82,7 @@ async fn an_upload_goes_on_at_another_server() {
 }
 
 #[tokio::test]
-async fn an_upload_in_parts_goes_back_to_the_save_before_the_last() {
+async fn a_multipart_upload_can_be_rewound_to_the_save_before_the_last() {
     let server = S3Server::start().await;
     let (store, upload) = (server.store(), UploadId::new());
     let (bytes, others) = (filled(30 * MIB, 3), filled(30 * MIB, 4));
@@ -106,7 +106,7 @@ async fn an_upload_in_parts_goes_back_to_the_save_before_the_last() {
 }
 
 #[tokio::test]
-async fn what_is_dropped_leaves_no_object() {
+async fn a_dropped_upload_leaves_no_object() {
     let server = S3Server::start().await;
     let (store, bytes) = (server.store(), filled(18 * MIB, 5));
     for length in [3, 8 * MIB, 9 * MIB, 18 * MIB] {
@@ -118,7 +118,7 @@ async fn what_is_dropped_leaves_no_object() {
                 drop(writer);
                 server.store().abort(upload, bookmark.as_deref()).await.unwrap();
             } else {
-                // More is under way.
+                // More is being sent.
                 writer.append(piece(&bytes)).await.unwrap();
                 store.abort(upload, None).await.unwrap();
                 assert!(matches!(writer.append(piece(b"x")).await, Err(StoreError::UploadLost { .. })));
@@ -129,7 +129,7 @@ async fn what_is_dropped_leaves_no_object() {
 }
 
 #[tokio::test]
-async fn parts_that_were_never_saved_go_with_their_writer() {
+async fn parts_that_were_never_saved_are_removed_with_their_writer() {
     let server = S3Server::start().await;
     let (store, upload) = (server.store(), UploadId::new());
     let mut writer = store.begin(upload).await.unwrap();
@@ -165,7 +165,7 @@ async fn a_small_blob_costs_one_request() {
 }
 
 #[tokio::test]
-async fn what_was_put_together_before_a_crash_is_found_and_never_taken_for_other_bytes() {
+async fn an_object_assembled_before_a_crash_is_found_and_never_taken_for_other_bytes() {
     // An upload that ends with a part, and one that ends with a tail.
     for length in [16 * MIB, 12 * MIB] {
         let server = S3Server::start().await;
@@ -173,12 +173,12 @@ async fn what_was_put_together_before_a_crash_is_found_and_never_taken_for_other
         let (bytes, others) = (filled(length, 8), filled(length, 9));
         save(&store, upload, 0, &bytes[..9 * MIB]).await;
         let writer = save(&store, upload, 9 * MIB, &bytes[9 * MIB..]).await;
-        // A server that can do no more than put the parts together might as well have died.
+        // A server that can only assemble the parts is as good as one that died.
         server.refuse(Some((Method::DELETE, "")));
         store.commit(upload, &sha256(&bytes)).await.unwrap_err();
         server.refuse(None);
 
-        // Whoever sends other bytes now gets no blob of the ones that are there.
+        // A client that sends other bytes now must not get a blob of the existing ones.
         let other = server.store();
         let mut late = other.resume(upload, 9 * MIB as u64, None).await.unwrap();
         let mut refused = late.append(piece(&others[9 * MIB..])).await.is_err();
@@ -193,7 +193,7 @@ async fn what_was_put_together_before_a_crash_is_found_and_never_taken_for_other
             assert_eq!(server.objects(), [location]);
         } else {
             found.unwrap_err();
-            // The server that knows what happened leaves nothing of it.
+            // The server that knows what happened leaves nothing behind.
             store.abort(upload, None).await.unwrap();
             assert_eq!(server.objects(), Vec::<String>::new());
         }
@@ -202,7 +202,7 @@ async fn what_was_put_together_before_a_crash_is_found_and_never_taken_for_other
 }
 
 #[tokio::test]
-async fn an_upload_in_parts_is_read_back_before_it_ends() {
+async fn a_multipart_upload_is_read_back_before_it_ends() {
     let server = S3Server::start().await;
     let (store, upload) = (server.store(), UploadId::new());
     let bytes = filled(9 * MIB, 10);
@@ -210,7 +210,7 @@ async fn an_upload_in_parts_is_read_back_before_it_ends() {
     let back = store.read_back(upload, bytes.len() as u64, None).await.unwrap();
     assert!(read(back).await == bytes);
     drop(writer);
-    // It cannot grow any more, but it ends, at whatever server.
+    // It can no longer grow, but it can be finished, on any server.
     let other = server.store();
     let mut writer = other.resume(upload, bytes.len() as u64, None).await.unwrap();
     assert!(matches!(writer.append(piece(b"x")).await, Err(StoreError::UploadLost { .. })));
@@ -220,7 +220,7 @@ async fn an_upload_in_parts_is_read_back_before_it_ends() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_bucket_is_told_with_its_name_and_without_secrets() {
+async fn errors_of_a_bucket_have_its_name_and_advice_and_no_secrets() {
     let server = S3Server::start().await;
     let wrong_key = S3Settings { secret_key: "badly guessed".into(), ..server.settings() };
     let wrong_bucket = S3Settings { bucket: "pictures".into(), ..server.settings() };
@@ -229,7 +229,7 @@ async fn what_is_wrong_with_a_bucket_is_told_with_its_name_and_without_secrets()
     {
         let store = S3Store::open(&settings).unwrap();
         let mut errors = vec![store.check().await.unwrap_err(), store.uploads().await.unwrap_err()];
-        // The server of these tests takes objects for a bucket that is not there.
+        // The server of these tests accepts objects for a bucket that does not exist.
         if name == "images" {
             let mut writer = store.begin(UploadId::new()).await.unwrap();
             writer.append(piece(b"x")).await.unwrap();
@@ -246,7 +246,7 @@ async fn what_is_wrong_with_a_bucket_is_told_with_its_name_and_without_secrets()
 }
 
 #[tokio::test]
-async fn a_prefix_holds_everything() {
+async fn all_objects_are_below_the_prefix() {
     let server = S3Server::start().await;
     let settings = S3Settings { prefix: "registry/one".into(), ..server.settings() };
     let (store, upload) = (S3Store::open(&settings).unwrap(), UploadId::new());
@@ -260,7 +260,7 @@ async fn a_prefix_holds_everything() {
 }
 
 #[tokio::test]
-async fn a_signed_address_is_open_to_everybody() {
+async fn anyone_can_read_a_signed_url() {
     let server = S3Server::start().await;
     let (store, upload) = (server.store(), UploadId::new());
     let _writer = save(&store, upload, 0, b"for everybody").await;
@@ -290,7 +290,7 @@ fn body(bytes: &[u8]) -> ByteStream {
 }
 
 #[tokio::test]
-async fn a_chunked_upload_goes_through_a_restart_into_the_bucket() {
+async fn a_chunked_upload_survives_restarts_with_a_bucket() {
     let server = S3Server::start().await;
     let house = House::with(|_| server.store()).await;
     let web = &house.web;
@@ -344,14 +344,14 @@ async fn equal_blobs_become_one_object() {
 }
 
 #[tokio::test]
-async fn what_one_server_writes_no_other_touches() {
+async fn an_upload_that_one_server_writes_is_refused_by_the_other() {
     let server = S3Server::start().await;
     let house = House::with(|_| server.store()).await;
     let (one, two) = (&house.content, house.restarted_over(server.store()));
     let (web, bytes) = (&house.web, filled(12 * MIB, 13));
     let upload = one.begin_upload(web, Algorithm::Sha256).await.unwrap();
     let (gate, opened) = tokio::sync::oneshot::channel::<()>();
-    // More than a part comes, then the client is silent for a while.
+    // More than a part arrives, then the client sends nothing for a while.
     let rest = bytes[9 * MIB..].to_vec();
     let slow = futures::stream::once(async move {
         opened.await.unwrap();
@@ -368,16 +368,16 @@ async fn what_one_server_writes_no_other_touches() {
         gate.send(()).unwrap();
     });
     assert_eq!(appended.unwrap(), bytes.len() as u64);
-    // At once, and where the other one is as well.
+    // The claim is free at once, and on the other server as well.
     two.finish_upload(web, upload, &sha256(&bytes), None).await.unwrap();
     let (_, stream) = one.read_blob(web, &sha256(&bytes), None).await.unwrap();
     assert!(read(stream).await == bytes);
 }
 
-/// A server is stopped in the middle of a request, another takes the upload over and ends it. What the first
-/// one still has in hand when it goes on is less, or as long and something else.
+/// A server is suspended in the middle of a request; another one takes over the upload and finishes it. What the first
+/// one still has in memory when it wakes up is shorter, or has the same length and other bytes.
 #[tokio::test]
-async fn what_a_stopped_server_saves_late_touches_no_blob() {
+async fn bytes_that_a_suspended_server_saves_late_change_no_blob() {
     let bytes = b"what counts";
     for (late, breaks_off, first) in [
         (&bytes[..4], true, 0),
@@ -416,7 +416,7 @@ async fn what_a_stopped_server_saves_late_touches_no_blob() {
 }
 
 #[tokio::test]
-async fn a_small_upload_that_grows_bit_by_bit_leaves_one_object() {
+async fn a_small_upload_that_grows_step_by_step_leaves_one_object() {
     let server = S3Server::start().await;
     let house = House::with(|_| server.store()).await;
     let upload = house.content.begin_upload(&house.web, Algorithm::Sha256).await.unwrap();
@@ -434,7 +434,7 @@ async fn a_small_upload_that_grows_bit_by_bit_leaves_one_object() {
 }
 
 #[tokio::test]
-async fn a_server_that_died_holds_its_uploads_for_half_a_minute() {
+async fn the_claims_of_a_server_that_died_expire_after_half_a_minute() {
     let server = S3Server::start().await;
     let house = House::with(|_| server.store()).await;
     let web = &house.web;
@@ -454,14 +454,14 @@ async fn a_server_that_died_holds_its_uploads_for_half_a_minute() {
 }
 
 #[tokio::test]
-async fn leftovers_that_no_row_names_go_with_the_garbage_and_not_before() {
+async fn leftovers_that_no_row_names_are_collected_only_after_their_retention() {
     let server = S3Server::start().await;
     let house = House::with(|_| server.store()).await;
     save(&server.store(), UploadId::new(), 0, &filled(9 * MIB, 14)).await;
     let content = house.restarted_over(server.store());
     assert_eq!(content.drop_stray_uploads().await.unwrap(), 0);
     content.collect_garbage(&Retention::default()).await.unwrap();
-    assert!(!server.objects().is_empty(), "it may be under way at another server");
+    assert!(!server.objects().is_empty(), "another server may be writing it");
     let later = house.later_over(server.store(), SignedDuration::from_hours(24 * 30));
     later.collect_garbage(&Retention::default()).await.unwrap();
     server.becomes_empty().await;

@@ -1,4 +1,4 @@
-//! Finding and mending what was damaged, and removing what belongs to nothing.
+//! Finds and repairs damaged content, and removes bytes that belong to nothing.
 
 use crate::fixture::{Bucket, House, read, sha256, whole};
 use jiff::SignedDuration;
@@ -27,7 +27,7 @@ async fn damaged(content: &Content) -> Vec<(Digest, Damage)> {
 }
 
 #[tokio::test]
-async fn what_is_sound_is_called_sound() {
+async fn intact_blobs_are_reported_as_intact() {
     let house = House::new().await;
     house.put_blob(BYTES).await;
     house.put_blob(b"").await;
@@ -36,7 +36,7 @@ async fn what_is_sound_is_called_sound() {
 }
 
 #[tokio::test]
-async fn a_blob_with_other_bytes_fewer_bytes_or_none_is_found_and_mended() {
+async fn a_changed_truncated_or_lost_blob_is_found_and_repaired() {
     let house = House::new().await;
     let digest = house.put_blob(BYTES).await;
     let file = file_of(&house, &digest);
@@ -61,7 +61,7 @@ async fn a_blob_with_other_bytes_fewer_bytes_or_none_is_found_and_mended() {
 }
 
 #[tokio::test]
-async fn a_mended_blob_of_a_bucket_is_another_object_and_the_old_one_goes() {
+async fn a_repaired_blob_in_a_bucket_is_a_new_object_and_the_old_one_is_removed() {
     let server = S3Server::start().await;
     let house = House::with(|_| server.store()).await;
     let digest = house.put_blob(BYTES).await;
@@ -77,7 +77,7 @@ async fn a_mended_blob_of_a_bucket_is_another_object_and_the_old_one_goes() {
 }
 
 #[tokio::test]
-async fn a_blob_that_is_known_to_be_damaged_is_missing_until_it_comes_again_or_is_sound() {
+async fn a_damaged_blob_is_missing_until_it_is_pushed_again_repaired_or_found_intact() {
     let house = House::new().await;
     let (content, web) = (&house.content, &house.web);
     let digest = house.put_blob(BYTES).await;
@@ -102,7 +102,7 @@ async fn a_blob_that_is_known_to_be_damaged_is_missing_until_it_comes_again_or_i
 }
 
 #[tokio::test]
-async fn what_is_pushed_again_takes_the_place_of_a_damaged_or_lost_object() {
+async fn a_blob_that_is_pushed_again_replaces_a_damaged_or_lost_object() {
     let server = S3Server::start().await;
     let house = House::with(|_| server.store()).await;
     let digest = house.put_blob(BYTES).await;
@@ -114,7 +114,7 @@ async fn what_is_pushed_again_takes_the_place_of_a_damaged_or_lost_object() {
     for spoil in spoils {
         let before = server.objects();
         spoil(&server, &before[0]);
-        // As the scrub does; what is lost or cut is noticed without it.
+        // As the scrub does. A lost or truncated object is noticed without it.
         for (damaged, damage) in damaged(&house.content).await {
             house.content.note_damage(&damaged, matches!(damage, Damage::OtherBytes(_))).await.unwrap();
         }
@@ -128,7 +128,7 @@ async fn what_is_pushed_again_takes_the_place_of_a_damaged_or_lost_object() {
 }
 
 #[tokio::test]
-async fn a_manifest_that_is_pushed_again_takes_the_place_of_damaged_bytes() {
+async fn a_manifest_that_is_pushed_again_replaces_damaged_bytes() {
     let house = House::new().await;
     let index = serde_json::json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [] });
     let digest = house.put_manifest(&index, &["v1"]).await.unwrap().digest;
@@ -147,7 +147,7 @@ async fn a_manifest_that_is_pushed_again_takes_the_place_of_damaged_bytes() {
 }
 
 #[tokio::test]
-async fn bytes_that_no_row_names_go_after_a_week_and_others_stay() {
+async fn only_bytes_that_no_row_names_are_removed_after_a_week() {
     let house = House::new().await;
     house.put_blob(BYTES).await;
     // As a crash between the store and the database leaves it.

@@ -1,4 +1,4 @@
-//! What every store does, on disk and in a bucket alike.
+//! Behaviours that all stores share, on disk and in a bucket.
 
 use crate::fixture::{Bucket, filled, piece, read, sha256};
 use bytes::Bytes;
@@ -33,10 +33,10 @@ macro_rules! behaviours {
 
 behaviours! {
     a_blob_is_written_stored_read_in_parts_and_removed,
-    an_upload_goes_on_behind_what_was_saved_and_forgets_the_rest,
-    a_blob_that_is_shorter_than_it_should_be_never_ends_well,
-    an_upload_of_nothing_becomes_a_blob_of_nothing,
-    nothing_is_there_of_what_never_was,
+    an_upload_resumes_after_the_saved_bytes_and_discards_the_rest,
+    reading_beyond_the_end_of_a_blob_fails,
+    an_empty_upload_becomes_an_empty_blob,
+    an_upload_that_never_existed_cannot_be_resumed_or_committed,
 }
 
 async fn a_blob_is_written_stored_read_in_parts_and_removed(store: &dyn Store) {
@@ -59,7 +59,7 @@ async fn a_blob_is_written_stored_read_in_parts_and_removed(store: &dyn Store) {
     store.remove(&location).await.unwrap();
 }
 
-async fn an_upload_goes_on_behind_what_was_saved_and_forgets_the_rest(store: &dyn Store) {
+async fn an_upload_resumes_after_the_saved_bytes_and_discards_the_rest(store: &dyn Store) {
     let upload = UploadId::new();
     let mut writer = store.begin(upload).await.unwrap();
     writer.append(piece(b"saved")).await.unwrap();
@@ -88,7 +88,7 @@ async fn an_upload_goes_on_behind_what_was_saved_and_forgets_the_rest(store: &dy
     assert!(matches!(store.resume(upload, 5, mark).await, Err(StoreError::UploadLost { .. })));
 }
 
-async fn a_blob_that_is_shorter_than_it_should_be_never_ends_well(store: &dyn Store) {
+async fn reading_beyond_the_end_of_a_blob_fails(store: &dyn Store) {
     let upload = UploadId::new();
     let mut writer = store.begin(upload).await.unwrap();
     writer.append(piece(b"who")).await.unwrap();
@@ -105,7 +105,7 @@ async fn a_blob_that_is_shorter_than_it_should_be_never_ends_well(store: &dyn St
     store.remove(&location).await.unwrap();
 }
 
-async fn an_upload_of_nothing_becomes_a_blob_of_nothing(store: &dyn Store) {
+async fn an_empty_upload_becomes_an_empty_blob(store: &dyn Store) {
     let upload = UploadId::new();
     let mut writer = store.begin(upload).await.unwrap();
     writer.append(Vec::new()).await.unwrap();
@@ -115,7 +115,7 @@ async fn an_upload_of_nothing_becomes_a_blob_of_nothing(store: &dyn Store) {
     store.remove(&location).await.unwrap();
 }
 
-async fn nothing_is_there_of_what_never_was(store: &dyn Store) {
+async fn an_upload_that_never_existed_cannot_be_resumed_or_committed(store: &dyn Store) {
     let upload = UploadId::new();
     assert!(matches!(store.resume(upload, 5, None).await, Err(StoreError::UploadLost { .. })));
     assert!(matches!(store.resume(upload, 50_000_000, None).await, Err(StoreError::UploadLost { .. })));

@@ -1,5 +1,4 @@
-//! What was lost comes back, as far as the repository's state lets it (semantics 18, 22, 23), and how much a
-//! namespace may hold.
+//! Restoring lost content as far as the repository's state permits (semantics 18, 22, 23), and quotas.
 
 use crate::fixture::{House, now, sha256, whole};
 use futures::FutureExt;
@@ -40,7 +39,7 @@ fn back(repository: &Repository, name: &str, revision: Revision) -> Restore {
 }
 
 #[tokio::test]
-async fn semantics_22_a_tag_deleted_by_digest_comes_back_with_its_image() {
+async fn semantics_22_a_tag_deleted_by_digest_is_restored_with_its_image() {
     let house = House::new().await;
     let (digest, revision) = push(&house, "v1", "one").await;
     house.content.delete_manifest(&house.web, &digest, &Author::System).await.unwrap();
@@ -54,7 +53,7 @@ async fn semantics_22_a_tag_deleted_by_digest_comes_back_with_its_image() {
 }
 
 #[tokio::test]
-async fn a_part_of_a_deleted_image_may_be_deleted_and_the_image_then_stays_away() {
+async fn a_part_of_a_deleted_image_may_be_deleted_and_the_image_can_no_longer_be_restored() {
     let house = House::new().await;
     let (config, layer) = (house.put_blob(b"{}").await, house.put_blob(b"layer").await);
     let image = json!({
@@ -73,7 +72,7 @@ async fn a_part_of_a_deleted_image_may_be_deleted_and_the_image_then_stays_away(
 }
 
 #[tokio::test]
-async fn semantics_18_nothing_comes_back_into_a_locked_repository() {
+async fn semantics_18_nothing_is_restored_in_a_locked_repository() {
     let house = House::new().await;
     let (_, revision) = push(&house, "v1", "one").await;
     house.content.delete_tag(&house.web, &tag("v1"), &Author::System).await.unwrap();
@@ -85,7 +84,7 @@ async fn semantics_18_nothing_comes_back_into_a_locked_repository() {
 }
 
 #[tokio::test]
-async fn an_immutable_tag_is_neither_deleted_nor_rolled_back_by_anybody() {
+async fn nobody_can_delete_or_roll_back_an_immutable_tag() {
     let house = House::new().await;
     let (_, first) = push(&house, "v1", "one").await;
     let (digest, _) = push(&house, "v1", "two").await;
@@ -107,7 +106,7 @@ async fn an_immutable_tag_is_neither_deleted_nor_rolled_back_by_anybody() {
 }
 
 #[tokio::test]
-async fn semantics_23_a_deleted_repository_keeps_its_name_and_comes_back_or_goes() {
+async fn semantics_23_a_deleted_repository_keeps_its_name_until_it_is_restored_or_purged() {
     let house = House::new().await;
     push(&house, "v1", "one").await;
     let (content, web) = (&house.content, &house.web);
@@ -121,7 +120,7 @@ async fn semantics_23_a_deleted_repository_keeps_its_name_and_comes_back_or_goes
     assert!(!content.purge_repository(web, &Author::System).await.unwrap(), "it is not deleted");
 
     content.delete_repository(web, &Author::System).await.unwrap();
-    // An upload that a request began before it heard of that must not stand in the way.
+    // An upload that a request began before it learned of the deletion must not get in the way.
     content.begin_upload(web, Algorithm::Sha256).await.unwrap();
     assert!(content.purge_repository(web, &Author::System).await.unwrap());
     content.create_repository(&web.name, &NewRepository::default(), &Author::System).await.unwrap();
@@ -135,7 +134,7 @@ async fn limit(house: &House, quota: u64) {
 }
 
 #[tokio::test]
-async fn a_quota_stops_every_way_in_and_leaves_nothing_behind() {
+async fn a_quota_applies_to_every_kind_of_upload_and_leaves_nothing_behind() {
     let house = House::new().await;
     limit(&house, 10).await;
     let (content, web) = (&house.content, &house.web);
@@ -156,7 +155,7 @@ async fn a_quota_stops_every_way_in_and_leaves_nothing_behind() {
     assert!(matches!(refused, Error::QuotaExceeded(_)), "{refused}");
     assert_eq!((house.files("blobs"), house.files("uploads")), (files, 0));
 
-    // What the namespace has already needs no room, wherever in it.
+    // A blob that the namespace already has needs no room, in any of its repositories.
     house.put_blob(b"12345678").await;
     assert!(content.mount(web, &house.other, &first).await.unwrap().is_some());
     house.put_blob(b"ab").await;
@@ -187,9 +186,9 @@ async fn a_mount_from_another_namespace_is_counted() {
     assert!(house.content.mount(&qa, &house.web, &digest).await.unwrap().is_some());
 }
 
-/// "No race that overshoots": the database decides one after the other.
+/// The database serializes the transactions that check the quota.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_pushes_at_once_do_not_overshoot_a_quota() {
+async fn concurrent_pushes_do_not_exceed_a_quota() {
     let house = House::new().await;
     limit(&house, 50).await;
     let pushes = (0..20u8).map(|seed| {
@@ -205,5 +204,5 @@ async fn many_pushes_at_once_do_not_overshoot_a_quota() {
     let held = storage::of_namespace(&mut conn, &"dev".parse().unwrap()).await.unwrap();
     assert_eq!(held.storage.total, 50);
     house.content.collect_garbage(&Retention::default()).await.unwrap();
-    assert_eq!(house.files("blobs"), 5, "what was refused last leaves no bytes behind");
+    assert_eq!(house.files("blobs"), 5, "refused pushes leave no bytes behind");
 }

@@ -1,4 +1,4 @@
-//! Uploads that come in parts.
+//! Uploads that arrive in parts.
 
 use crate::fixture::{House, broken, read, sha256, sha512, whole};
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// Nothing, but it tells when it is asked for.
+/// An empty body that sends a signal when it is read.
 fn signalling(begun: oneshot::Sender<()>) -> ByteStream {
     let signal = async move {
         begun.send(()).unwrap();
@@ -20,7 +20,7 @@ fn signalling(begun: oneshot::Sender<()>) -> ByteStream {
     futures::stream::once(signal).filter_map(std::future::ready).boxed()
 }
 
-/// Something, again and again.
+/// A stream of ticks that never ends.
 fn ticks_every(pause: Duration) -> impl futures::Stream<Item = ()> + Send {
     let ticks = tokio::time::interval(pause);
     futures::stream::unfold(ticks, async |mut ticks| {
@@ -34,7 +34,7 @@ fn part(bytes: &'static [u8]) -> Chunk {
 }
 
 #[tokio::test]
-async fn an_upload_goes_on_at_its_offset_after_a_restart() {
+async fn an_upload_continues_at_its_offset_after_a_restart() {
     let house = House::new().await;
     let upload = house.content.begin_upload(&house.web, Algorithm::Sha256).await.unwrap();
     assert_eq!(house.content.append(&house.web, upload, part(b"hello ")).await.unwrap(), 6);
@@ -53,7 +53,7 @@ async fn an_upload_goes_on_at_its_offset_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_part_that_breaks_off_keeps_what_came_and_goes_on_behind_it() {
+async fn a_part_that_breaks_off_is_kept_and_the_upload_continues_after_it() {
     let house = House::new().await;
     let upload = house.content.begin_upload(&house.web, Algorithm::Sha256).await.unwrap();
     let part_one = Chunk { start: None, body: broken(b"half") };
@@ -70,7 +70,7 @@ async fn a_part_that_breaks_off_keeps_what_came_and_goes_on_behind_it() {
 }
 
 #[tokio::test]
-async fn what_came_is_kept_when_nobody_waits_for_the_answer_any_more() {
+async fn received_bytes_are_kept_when_the_request_was_dropped() {
     let house = House::new().await;
     let upload = house.content.begin_upload(&house.web, Algorithm::Sha256).await.unwrap();
     let (send, receive) = futures::channel::mpsc::unbounded::<std::io::Result<Bytes>>();
@@ -83,7 +83,7 @@ async fn what_came_is_kept_when_nobody_waits_for_the_answer_any_more() {
     send.unbounded_send(Ok(Bytes::from_static(b"kept"))).unwrap();
     send.unbounded_send(Err(std::io::ErrorKind::ConnectionReset.into())).unwrap();
     drop(send);
-    // The append runs on a task of its own; the upload is taken until that ends.
+    // The append runs on its own task; the upload is claimed until that ends.
     let cancelled = loop {
         match house.content.upload_offset(&house.web, upload).await.unwrap() {
             0 => tokio::task::yield_now().await,
@@ -94,7 +94,7 @@ async fn what_came_is_kept_when_nobody_waits_for_the_answer_any_more() {
 }
 
 #[tokio::test]
-async fn a_part_out_of_order_is_refused_with_the_place_to_go_on() {
+async fn a_part_out_of_order_is_refused_with_the_offset() {
     let house = House::new().await;
     let upload = house.content.begin_upload(&house.web, Algorithm::Sha256).await.unwrap();
     house.content.append(&house.web, upload, part(b"0123")).await.unwrap();
@@ -111,7 +111,7 @@ async fn of_two_parts_at_once_the_second_is_refused() {
     let upload = house.content.begin_upload(&house.web, Algorithm::Sha256).await.unwrap();
     let (begun, under_way) = oneshot::channel::<()>();
     let (refused, stop) = oneshot::channel::<()>();
-    // Slowly, but it goes on.
+    // Slow, but making progress.
     let ticks = ticks_every(Duration::from_millis(50)).take_until(stop);
     let body = signalling(begun).chain(ticks.map(|()| Ok(Bytes::from_static(b"x")))).boxed();
     let first = house.content.append(&house.web, upload, Chunk { start: Some(0), body });
@@ -127,7 +127,7 @@ async fn of_two_parts_at_once_the_second_is_refused() {
 }
 
 #[tokio::test]
-async fn a_client_that_falls_silent_gives_way_to_the_next_request_and_what_came_of_it_is_kept() {
+async fn a_client_that_stops_sending_gives_way_to_the_next_request_and_its_bytes_are_kept() {
     let house = House::new().await;
     for cancel in [false, true] {
         let upload = house.content.begin_upload(&house.web, Algorithm::Sha256).await.unwrap();
@@ -149,7 +149,7 @@ async fn a_client_that_falls_silent_gives_way_to_the_next_request_and_what_came_
 }
 
 #[tokio::test]
-async fn a_part_that_comes_while_the_one_before_is_being_saved_waits_for_it() {
+async fn a_part_waits_while_the_previous_one_is_being_saved() {
     let house = House::new().await;
     let upload = house.content.begin_upload(&house.web, Algorithm::Sha256).await.unwrap();
     let (send, receive) = futures::channel::mpsc::unbounded::<std::io::Result<Bytes>>();
@@ -157,7 +157,7 @@ async fn a_part_that_comes_while_the_one_before_is_being_saved_waits_for_it() {
     let first = house.content.append(&house.web, upload, first);
     let second = house.content.append(&house.web, upload, Chunk { start: Some(5), body: last });
     let end = async {
-        // Only when both of them are under way.
+        // Only when both requests are running.
         tokio::task::yield_now().await;
         send.unbounded_send(Ok(Bytes::from_static(b"first"))).unwrap();
         drop(send);
@@ -184,7 +184,7 @@ async fn a_wrong_digest_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_sha512_digest_is_verified_whatever_the_upload_was_begun_for() {
+async fn a_sha512_digest_is_verified_whichever_algorithm_the_upload_was_begun_with() {
     let house = House::new().await;
     let digest = sha512(b"in parts");
     for algorithm in Algorithm::ALL {
@@ -197,7 +197,7 @@ async fn a_sha512_digest_is_verified_whatever_the_upload_was_begun_for() {
 }
 
 #[tokio::test]
-async fn an_empty_blob_is_a_blob() {
+async fn an_empty_blob_can_be_uploaded() {
     let house = House::new().await;
     let upload = house.content.begin_upload(&house.web, Algorithm::Sha256).await.unwrap();
     let digest = sha256(b"");
@@ -223,7 +223,7 @@ async fn an_upload_belongs_to_its_repository_and_can_be_cancelled() {
 }
 
 #[tokio::test]
-async fn unfinished_uploads_to_a_namespace_have_no_more_bytes_than_it_may_hold() {
+async fn unfinished_uploads_to_a_namespace_stay_within_its_quota() {
     let house = House::new().await;
     let quota = house
         .db
