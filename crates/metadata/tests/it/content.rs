@@ -1,4 +1,4 @@
-//! Blobs, uploads and manifests: who has what, and what a manifest needs.
+//! Blobs, uploads and manifests: which repository has them, and which parts a manifest needs.
 
 use crate::on_both;
 use crate::scene::{Scene, at, digest, image_json, index_json, put};
@@ -10,21 +10,21 @@ use longshore_model::{Author, BootId, UploadId};
 use longshore_oci::{Algorithm, Digest, Manifest};
 
 on_both![
-    a_blob_is_seen_where_it_is_linked,
-    a_blob_of_any_repository_is_seen_where_that_may_be_seen,
-    an_upload_moves_on_from_where_it_is_alone,
-    an_upload_is_moved_by_the_server_that_has_it_until_its_time_is_over,
-    a_manifest_is_served_byte_for_byte_where_it_is_linked,
-    semantics_09_what_a_manifest_misses_is_told,
-    semantics_08_a_tree_goes_whole_and_costs_no_byte,
-    a_tree_names_a_manifest_before_what_it_needs,
-    semantics_43_tagged_images_that_lack_foreign_layers_are_found_through_their_indexes_too,
+    a_blob_is_visible_only_in_repositories_that_link_it,
+    a_blob_is_found_only_through_repositories_that_the_reader_may_see,
+    an_upload_advances_only_from_its_current_offset,
+    only_the_server_that_claimed_an_upload_advances_it_until_the_claim_expires,
+    a_linked_manifest_is_returned_byte_for_byte,
+    semantics_09_the_missing_parts_of_a_manifest_are_listed,
+    semantics_08_a_tree_is_linked_completely_without_copying_bytes,
+    a_tree_lists_a_manifest_before_its_parts,
+    semantics_43_tagged_images_that_lack_foreign_layers_are_found_also_through_indexes,
     referrers_are_found_by_subject_and_type,
-    referrers_come_in_pages_of_so_many_entries_and_bytes,
-    deleting_a_manifest_takes_its_tags,
+    pages_of_referrers_are_limited_by_entries_and_bytes,
+    deleting_a_manifest_deletes_its_tags,
 ];
 
-async fn a_blob_is_seen_where_it_is_linked(scene: Scene) {
+async fn a_blob_is_visible_only_in_repositories_that_link_it(scene: Scene) {
     let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
     scene.image(&dev, 1).await;
     let blob = digest(1, 1);
@@ -41,11 +41,11 @@ async fn a_blob_is_seen_where_it_is_linked(scene: Scene) {
     };
     assert!(touch().await);
     assert!(scene.write(work!(|tx| blobs::unlink(tx, dev.id, &unlinked).await)).await);
-    assert!(!touch().await, "nobody relies on what is gone");
+    assert!(!touch().await, "it is no longer linked");
     assert_eq!(blobs::linked(conn, dev.id, &blob).await.unwrap(), None);
 }
 
-async fn a_blob_of_any_repository_is_seen_where_that_may_be_seen(scene: Scene) {
+async fn a_blob_is_found_only_through_repositories_that_the_reader_may_see(scene: Scene) {
     let (dev, open) = (scene.repository("dev/app").await, scene.public_repository("dev/open").await);
     scene.image(&dev, 1).await;
     scene.image(&open, 2).await;
@@ -67,10 +67,10 @@ async fn a_blob_of_any_repository_is_seen_where_that_may_be_seen(scene: Scene) {
     }
     scene.write(work!(|tx| repositories::delete(tx, dev.id, &Author::System, at(1)).await)).await;
     let gone = blobs::linked_in_any(&mut scene.read().await, &Visible::Everything, &digest(1, 1)).await;
-    assert_eq!(gone.unwrap(), None, "what is deleted is nobody's to read");
+    assert_eq!(gone.unwrap(), None, "nobody can read a deleted repository");
 }
 
-async fn an_upload_moves_on_from_where_it_is_alone(scene: Scene) {
+async fn an_upload_advances_only_from_its_current_offset(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let upload = UploadId::new();
     scene.write(work!(|tx| uploads::create(tx, upload, dev.id, Algorithm::Sha256, b"0", at(0)).await)).await;
@@ -80,7 +80,7 @@ async fn an_upload_moves_on_from_where_it_is_alone(scene: Scene) {
         scene.write(work!(|tx| uploads::advance(tx, upload, me, &saved, at(1)).await))
     };
     assert!(advance(0, 5, b"5").await);
-    assert!(!advance(0, 7, b"7").await, "somebody else has moved it");
+    assert!(!advance(0, 7, b"7").await, "someone else has advanced it");
     let found = uploads::get(&mut scene.read().await, upload).await.unwrap().unwrap();
     assert_eq!((found.offset, found.hash_state.as_slice(), found.repository), (5, b"5".as_slice(), dev.id));
     assert_eq!(found.bookmark.as_deref(), Some("to 5"));
@@ -89,7 +89,7 @@ async fn an_upload_moves_on_from_where_it_is_alone(scene: Scene) {
     assert!(uploads::get(&mut scene.read().await, upload).await.unwrap().is_none());
 }
 
-async fn an_upload_is_moved_by_the_server_that_has_it_until_its_time_is_over(scene: Scene) {
+async fn only_the_server_that_claimed_an_upload_advances_it_until_the_claim_expires(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let (upload, one, two) = (UploadId::new(), BootId::new(), BootId::new());
     scene.write(work!(|tx| uploads::create(tx, upload, dev.id, Algorithm::Sha256, b"0", at(0)).await)).await;
@@ -101,18 +101,18 @@ async fn an_upload_is_moved_by_the_server_that_has_it_until_its_time_is_over(sce
     };
     assert!(claim(one, 0, 10).await);
     assert!(!claim(two, 5, 15).await);
-    assert!(claim(one, 5, 20).await, "a claim can be prolonged");
+    assert!(claim(one, 5, 20).await, "a claim can be renewed");
     assert!(!advance(two, 0, 5).await);
-    assert!(claim(two, 21, 30).await, "who says nothing loses it");
-    assert!(!advance(one, 0, 5).await, "whoever lost it can make nothing count");
+    assert!(claim(two, 21, 30).await, "the claim expired");
+    assert!(!advance(one, 0, 5).await, "a server that lost the claim cannot advance the upload");
     assert!(!scene.write(work!(|tx| uploads::finish(tx, upload, one).await)).await);
     assert!(advance(two, 0, 5).await);
-    assert!(claim(one, 22, 40).await, "it was let go with what counted");
+    assert!(claim(one, 22, 40).await, "advancing the upload released the claim");
     scene.write(work!(|tx| uploads::release(tx, upload, one).await)).await;
     assert!(scene.write(work!(|tx| uploads::finish(tx, upload, two).await)).await);
 }
 
-async fn a_manifest_is_served_byte_for_byte_where_it_is_linked(scene: Scene) {
+async fn a_linked_manifest_is_returned_byte_for_byte(scene: Scene) {
     let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
     let image = scene.image(&dev, 1).await;
     let conn = &mut scene.read().await;
@@ -120,12 +120,12 @@ async fn a_manifest_is_served_byte_for_byte_where_it_is_linked(scene: Scene) {
     assert_eq!(stored.bytes, image_json(&digest(1, 1), &digest(1, 2), None).as_bytes());
     assert_eq!(stored.media_type, "application/vnd.oci.image.manifest.v1+json");
     assert_eq!(manifests::get(conn, qa.id, &image).await.unwrap(), None);
-    // Once more, and nothing changes.
+    // Storing it again changes nothing.
     assert_eq!(scene.image(&dev, 1).await, image);
     assert_eq!(manifests::get(conn, dev.id, &image).await.unwrap().unwrap(), stored);
 }
 
-async fn semantics_09_what_a_manifest_misses_is_told(scene: Scene) {
+async fn semantics_09_the_missing_parts_of_a_manifest_are_listed(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let image = scene.image(&dev, 1).await;
     let absent = digest(9, 9);
@@ -135,17 +135,17 @@ async fn semantics_09_what_a_manifest_misses_is_told(scene: Scene) {
     };
     assert!(missing(&image_json(&digest(1, 1), &digest(1, 2), None)).await.is_empty());
     assert_eq!(missing(&image_json(&digest(1, 1), &absent, None)).await, [absent.clone()]);
-    assert_eq!(missing(&image_json(&absent, &absent, None)).await, [absent.clone()], "told once");
+    assert_eq!(missing(&image_json(&absent, &absent, None)).await, [absent.clone()], "listed once");
     let referrer = image_json(&digest(1, 1), &digest(1, 2), Some(&absent));
     assert!(missing(&referrer).await.is_empty(), "a subject may be absent");
     assert_eq!(missing(&index_json(&[(&image, "amd64"), (&absent, "arm64")])).await, [absent]);
     let others = [digest(9, 8), digest(9, 7)];
     assert_eq!(missing(&image_json(&others[0], &others[1], None)).await, others, "in the manifest's order");
-    // A blob is no manifest.
+    // A blob is not a manifest.
     assert_eq!(missing(&index_json(&[(&digest(1, 1), "amd64")])).await, [digest(1, 1)]);
 }
 
-async fn semantics_08_a_tree_goes_whole_and_costs_no_byte(scene: Scene) {
+async fn semantics_08_a_tree_is_linked_completely_without_copying_bytes(scene: Scene) {
     let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
     let (amd64, arm64) = (scene.image(&dev, 1).await, scene.image(&dev, 2).await);
     let index = digest(3, 0);
@@ -169,10 +169,10 @@ async fn semantics_08_a_tree_goes_whole_and_costs_no_byte(scene: Scene) {
     assert_eq!(manifests::naming(conn, qa.id, &digest(2, 2)).await.unwrap(), Some(arm64));
 }
 
-async fn a_tree_names_a_manifest_before_what_it_needs(scene: Scene) {
+async fn a_tree_lists_a_manifest_before_its_parts(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let (deep, other) = (scene.image(&dev, 1).await, scene.image(&dev, 2).await);
-    // `deep` is a child of the root and of its other child: it comes behind both.
+    // `deep` is a child of the root and of its other child, so it comes after both.
     let (inner, root) = (digest(3, 0), digest(4, 0));
     let texts = [
         (inner.clone(), index_json(&[(&other, "arm64"), (&deep, "amd64")])),
@@ -189,7 +189,7 @@ async fn a_tree_names_a_manifest_before_what_it_needs(scene: Scene) {
     let tree = manifests::tree(&mut scene.read().await, &root).await.unwrap();
     let place =
         |wanted: &longshore_oci::Digest| tree.iter().position(|entry| entry.digest == *wanted).unwrap();
-    assert_eq!(tree.len(), 4 + 4, "each once");
+    assert_eq!(tree.len(), 4 + 4, "each entry once");
     assert_eq!(place(&root), 0);
     assert!(place(&inner) < place(&deep) && place(&inner) < place(&other));
     assert!(place(&deep) < place(&digest(1, 1)) && place(&deep) < place(&digest(1, 2)));
@@ -197,9 +197,7 @@ async fn a_tree_names_a_manifest_before_what_it_needs(scene: Scene) {
     assert!(manifests::tree(&mut scene.read().await, &digest(99, 0)).await.unwrap().is_empty());
 }
 
-async fn semantics_43_tagged_images_that_lack_foreign_layers_are_found_through_their_indexes_too(
-    scene: Scene,
-) {
+async fn semantics_43_tagged_images_that_lack_foreign_layers_are_found_also_through_indexes(scene: Scene) {
     let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
     let whole = scene.image(&dev, 1).await;
     let (single, inner, untagged, index, base) =
@@ -244,7 +242,7 @@ async fn semantics_43_tagged_images_that_lack_foreign_layers_are_found_through_t
         }))
     };
     came_to(qa.id).await;
-    assert_eq!(lacking().await, expected, "another repository's blobs are not this one's");
+    assert_eq!(lacking().await, expected, "a blob of another repository does not count");
     came_to(dev.id).await;
     assert!(lacking().await.is_empty());
 }
@@ -265,11 +263,11 @@ async fn referrers_are_found_by_subject_and_type(scene: Scene) {
     assert!(manifests::referrers(conn, dev.id, &image, Some("another")).await.unwrap().is_empty());
     assert!(
         manifests::referrers(conn, qa.id, &image, None).await.unwrap().is_empty(),
-        "it is not in this one"
+        "this repository has no referrer"
     );
 }
 
-async fn referrers_come_in_pages_of_so_many_entries_and_bytes(scene: Scene) {
+async fn pages_of_referrers_are_limited_by_entries_and_bytes(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let image = scene.image(&dev, 1).await;
     let text = image_json(&digest(1, 1), &digest(1, 2), Some(&image));
@@ -290,12 +288,12 @@ async fn referrers_come_in_pages_of_so_many_entries_and_bytes(scene: Scene) {
     assert_eq!(page(None, 3, i64::MAX).await, (all[..3].to_vec(), true));
     assert_eq!(page(Some(all[2].clone()), 3, i64::MAX).await, (all[3..].to_vec(), false));
     assert_eq!(page(Some(all[4].clone()), 3, i64::MAX).await, (vec![], false));
-    // Each is something more than 512 bytes long; one comes however few are wanted.
+    // Each has a little more than 512 bytes. A page has at least one, however few bytes are wanted.
     assert_eq!(page(None, 5, 1_500).await, (all[..2].to_vec(), true));
     assert_eq!(page(None, 5, 1).await, (all[..1].to_vec(), true));
 }
 
-async fn deleting_a_manifest_takes_its_tags(scene: Scene) {
+async fn deleting_a_manifest_deletes_its_tags(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let (image, other) = (scene.image(&dev, 1).await, scene.image(&dev, 2).await);
     scene.push(&dev, "1", &image).await;

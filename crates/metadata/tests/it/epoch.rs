@@ -1,17 +1,17 @@
-//! How far the database has come, and reading it as it was at one instant.
+//! The epoch of the database, and snapshots.
 
 use crate::on_both;
 use crate::scene::{Scene, at};
 use longshore_metadata::{epoch, repositories, settings, work};
 
 on_both! {
-    semantics_29_the_epoch_only_ever_grows,
-    a_backup_says_so_until_it_serves,
-    a_snapshot_stays_at_its_instant,
-    only_what_changed_something_counts_as_a_change,
+    semantics_29_the_epoch_only_grows,
+    a_backup_is_marked_until_a_server_starts_on_it,
+    a_snapshot_shows_the_database_at_its_instant,
+    only_transactions_that_change_something_are_counted,
 }
 
-async fn semantics_29_the_epoch_only_ever_grows(scene: Scene) {
+async fn semantics_29_the_epoch_only_grows(scene: Scene) {
     assert_eq!(epoch::get(&mut scene.read().await).await.unwrap(), 0);
     for (beyond, expected) in [(0, 1), (0, 2), (1, 3), (10, 11), (10, 12)] {
         let advanced = scene.write(work!(|tx| epoch::advance(tx, beyond).await)).await;
@@ -20,7 +20,7 @@ async fn semantics_29_the_epoch_only_ever_grows(scene: Scene) {
     }
 }
 
-async fn a_backup_says_so_until_it_serves(scene: Scene) {
+async fn a_backup_is_marked_until_a_server_starts_on_it(scene: Scene) {
     assert_eq!(epoch::backup_made_at(&mut scene.read().await).await.unwrap(), None);
     scene.write(work!(|tx| epoch::mark_backup(tx, at(7)).await)).await;
     assert_eq!(epoch::backup_made_at(&mut scene.read().await).await.unwrap(), Some(at(7)));
@@ -28,7 +28,7 @@ async fn a_backup_says_so_until_it_serves(scene: Scene) {
     assert_eq!(epoch::backup_made_at(&mut scene.read().await).await.unwrap(), None);
 }
 
-async fn a_snapshot_stays_at_its_instant(scene: Scene) {
+async fn a_snapshot_shows_the_database_at_its_instant(scene: Scene) {
     scene.repository("dev/early").await;
     let mut snapshot = scene.db.snapshot().await.unwrap();
     scene.repository("dev/late").await;
@@ -37,13 +37,13 @@ async fn a_snapshot_stays_at_its_instant(scene: Scene) {
     };
     assert!(there(&mut snapshot, "dev/early").await && !there(&mut snapshot, "dev/late").await);
     drop(snapshot);
-    // The connection is not handed on with its transaction.
+    // The connection is not returned to the pool with its transaction.
     for _ in 0..10 {
         assert!(there(&mut scene.read().await, "dev/late").await);
     }
 }
 
-async fn only_what_changed_something_counts_as_a_change(scene: Scene) {
+async fn only_transactions_that_change_something_are_counted(scene: Scene) {
     let before = scene.db.changes_made();
     scene.write(work!(|tx| settings::remove(tx, "nothing").await)).await;
     scene.write(work!(|tx| epoch::advance(tx, 0).await)).await;

@@ -1,12 +1,12 @@
-//! The facts about tags that rules ask for.
+//! The facts about tags that rules refer to.
 
 use crate::on_both;
 use crate::scene::{Scene, at};
 use longshore_metadata::{facts, tags};
 
-on_both![many_tags_cost_as_many_queries_as_one_and_their_facts_come_in_order];
+on_both![the_facts_of_many_tags_need_as_many_queries_as_those_of_one_and_keep_their_order];
 
-async fn many_tags_cost_as_many_queries_as_one_and_their_facts_come_in_order(scene: Scene) {
+async fn the_facts_of_many_tags_need_as_many_queries_as_those_of_one_and_keep_their_order(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     for (seed, tag) in [(1, "1.0"), (2, "1.1"), (3, "1.2")] {
         let image = scene.image(&dev, seed).await;

@@ -1,4 +1,4 @@
-//! What nothing needs any more is found and forgotten, on both databases alike (semantics 23).
+//! Content that is no longer needed is found and removed (semantics 23).
 
 use crate::on_both;
 use crate::scene::{Scene, at, digest, index_json, order, put};
@@ -10,14 +10,14 @@ use longshore_model::{Author, RepositoryId};
 use longshore_oci::Digest;
 
 on_both![
-    semantics_23_an_index_goes_before_what_it_names,
-    semantics_23_what_a_waiting_job_is_about_has_a_root_whatever_else_waits,
-    semantics_23_only_what_has_no_root_and_is_old_enough_is_rootless,
-    semantics_23_what_was_deleted_by_its_digest_stays_only_as_long_as_a_tag_can_be_undone,
-    semantics_23_blobs_go_when_no_manifest_of_the_repository_names_them,
-    semantics_23_what_no_repository_has_is_forgotten_and_its_bytes_condemned,
-    semantics_23_a_deleted_repository_is_emptied_and_its_name_free,
-    semantics_23_what_a_poll_has_brought_stays_until_it_ends_however_long_that_takes,
+    semantics_23_an_index_is_unlinked_with_its_children,
+    semantics_23_the_images_that_a_waiting_job_concerns_have_a_root,
+    semantics_23_only_manifests_without_a_root_that_are_old_enough_are_found,
+    semantics_23_a_manifest_deleted_by_digest_is_kept_only_as_long_as_its_tag_can_be_restored,
+    semantics_23_blobs_are_unlinked_when_no_manifest_of_the_repository_names_them,
+    semantics_23_content_that_no_repository_has_is_removed_and_its_bytes_are_condemned,
+    semantics_23_a_purged_repository_is_emptied_and_its_name_is_available,
+    semantics_23_images_that_a_poll_has_fetched_are_kept_until_it_ends,
 ];
 
 const NONE: [Digest; 0] = [];
@@ -29,7 +29,7 @@ async fn rootless_of(scene: &Scene, repository: RepositoryId, cutoffs: &Cutoffs)
     garbage::rootless(conn, repository, cutoffs, &all).await.unwrap()
 }
 
-/// Takes the blobs of a repository that no manifest names.
+/// Unlinks the blobs of a repository that no manifest names.
 async fn unlink_loose(scene: &Scene, repository: RepositoryId, cutoffs: Cutoffs) -> Vec<Digest> {
     let conn = &mut scene.read().await;
     let behind = garbage::loose_blobs_behind(conn, repository, &cutoffs, &[], None, 100).await.unwrap();
@@ -45,7 +45,7 @@ async fn unlink(scene: &Scene, repository: RepositoryId, manifest: &Digest) {
     unlink.await;
 }
 
-/// As if everything before second `second` were old.
+/// Cutoffs at which everything before second `second` is old.
 fn before(second: i64) -> Cutoffs {
     let at = at(second);
     Cutoffs { untagged: Some(at), undo: at, parts: at, uploads: at }
@@ -69,7 +69,7 @@ async fn end_jobs(scene: &Scene) {
     }
 }
 
-async fn semantics_23_only_what_has_no_root_and_is_old_enough_is_rootless(scene: Scene) {
+async fn semantics_23_only_manifests_without_a_root_that_are_old_enough_are_found(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let (tagged, moved, loose) =
         (scene.image(&dev, 1).await, scene.image(&dev, 2).await, scene.image(&dev, 3).await);
@@ -80,16 +80,18 @@ async fn semantics_23_only_what_has_no_root_and_is_old_enough_is_rootless(scene:
     assert_eq!(
         rootless(before(1)).await,
         [loose.clone()],
-        "the tag moved on at second 1, and jobs are waiting"
+        "the tag was moved at second 1, and jobs are waiting"
     );
-    assert_eq!(rootless(before(2)).await, [loose.clone()], "an evaluation is about it");
+    assert_eq!(rootless(before(2)).await, [loose.clone()], "an evaluation concerns it");
     end_jobs(&scene).await;
     assert_eq!(rootless(before(1)).await, [loose.clone()]);
     assert_eq!(rootless(before(2)).await, [moved, loose]);
     assert_eq!(rootless(Cutoffs { untagged: None, ..before(2) }).await, NONE);
 }
 
-async fn semantics_23_what_was_deleted_by_its_digest_stays_only_as_long_as_a_tag_can_be_undone(scene: Scene) {
+async fn semantics_23_a_manifest_deleted_by_digest_is_kept_only_as_long_as_its_tag_can_be_restored(
+    scene: Scene,
+) {
     let dev = scene.repository("dev/app").await;
     let (tagged, loose) = (scene.image(&dev, 1).await, scene.image(&dev, 2).await);
     scene.push(&dev, "1", &tagged).await;
@@ -102,16 +104,16 @@ async fn semantics_23_what_was_deleted_by_its_digest_stays_only_as_long_as_a_tag
         let cutoffs = Cutoffs { untagged: Some(at(untagged)), ..before(undo) };
         rootless_of(&scene, dev.id, &cutoffs).await
     };
-    assert_eq!(rootless(0, 20).await, [loose.clone()], "nothing can bring back what had no tag");
+    assert_eq!(rootless(0, 20).await, [loose.clone()], "a manifest without a tag cannot be restored");
     let both = {
         let mut both = [tagged, loose];
         both.sort();
         both
     };
-    assert_eq!(rootless(0, 21).await, both, "however long what nobody deleted stays");
+    assert_eq!(rootless(0, 21).await, both, "whatever the retention of untagged manifests");
 }
 
-async fn semantics_23_blobs_go_when_no_manifest_of_the_repository_names_them(scene: Scene) {
+async fn semantics_23_blobs_are_unlinked_when_no_manifest_of_the_repository_names_them(scene: Scene) {
     let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
     let image = scene.image(&dev, 1).await;
     scene.image(&qa, 2).await;
@@ -126,7 +128,7 @@ async fn semantics_23_blobs_go_when_no_manifest_of_the_repository_names_them(sce
     assert!(blobs::linked(&mut scene.read().await, qa.id, &digest(2, 1)).await.unwrap().is_some());
 }
 
-async fn semantics_23_what_no_repository_has_is_forgotten_and_its_bytes_condemned(scene: Scene) {
+async fn semantics_23_content_that_no_repository_has_is_removed_and_its_bytes_are_condemned(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let image = scene.image(&dev, 1).await;
     let unheld = async |cutoffs: Cutoffs| {
@@ -157,7 +159,7 @@ async fn semantics_23_what_no_repository_has_is_forgotten_and_its_bytes_condemne
         forget.await;
     };
     forget(before(0)).await;
-    assert_eq!(unheld(before(5)).await, (manifests.clone(), blobs.clone()), "each looks again");
+    assert_eq!(unheld(before(5)).await, (manifests.clone(), blobs.clone()), "each is checked again");
     forget(before(5)).await;
     assert_eq!(unheld(before(5)).await, (Vec::new(), Vec::new()));
     let conn = &mut scene.read().await;
@@ -167,14 +169,14 @@ async fn semantics_23_what_no_repository_has_is_forgotten_and_its_bytes_condemne
     assert!(!garbage::is_used(conn, &location).await.unwrap());
     scene.write(work!(|tx| garbage::spare(tx, &location).await)).await;
     assert_eq!(garbage::condemned(conn, 10).await.unwrap().len(), 1);
-    // Pushed again, it is a blob as any other.
+    // After another push, it is a blob like any other.
     scene.image(&dev, 1).await;
     assert!(garbage::is_used(conn, &condemned[1].location).await.unwrap());
     assert_eq!(garbage::holders(conn, &digest(1, 2), &before(5)).await.unwrap(), Some((100, 1)));
     assert_eq!(garbage::holders(conn, &digest(1, 2), &before(0)).await.unwrap(), None, "too young");
 }
 
-async fn semantics_23_what_a_poll_has_brought_stays_until_it_ends_however_long_that_takes(scene: Scene) {
+async fn semantics_23_images_that_a_poll_has_fetched_are_kept_until_it_ends(scene: Scene) {
     let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
     let (image, elsewhere) = (scene.image(&dev, 1).await, scene.image(&qa, 2).await);
     let poll = NewJob {
@@ -189,11 +191,11 @@ async fn semantics_23_what_a_poll_has_brought_stays_until_it_ends_however_long_t
         retries: 9,
     };
     scene.write(work!(|tx| jobs::enqueue(tx, poll, at(1)).await.map(drop))).await;
-    // Days later it still brings in what comes last.
+    // Days later it is still fetching the last images.
     let days = 3 * 86_400;
     let found = async |repository| {
         let manifests = rootless_of(&scene, repository, &before(days)).await;
-        // As if a manifest that names them were still to come.
+        // As if a manifest that names the blobs were still to be fetched.
         for manifest in &manifests {
             unlink(&scene, repository, manifest).await;
         }
@@ -201,12 +203,12 @@ async fn semantics_23_what_a_poll_has_brought_stays_until_it_ends_however_long_t
         (manifests, blobs.len())
     };
     assert_eq!(found(dev.id).await, (Vec::new(), 0));
-    assert_eq!(found(qa.id).await, (vec![elsewhere], 2), "no poll brings anything in there");
+    assert_eq!(found(qa.id).await, (vec![elsewhere], 2), "no poll concerns it");
     end_jobs(&scene).await;
     assert_eq!(found(dev.id).await, (vec![image], 2));
 }
 
-async fn semantics_23_a_deleted_repository_is_emptied_and_its_name_free(scene: Scene) {
+async fn semantics_23_a_purged_repository_is_emptied_and_its_name_is_available(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let image = scene.image(&dev, 1).await;
     scene.push(&dev, "1.0", &image).await;
@@ -220,7 +222,10 @@ async fn semantics_23_a_deleted_repository_is_emptied_and_its_name_free(scene: S
     scene.write(work!(|tx| garbage::begin_purge(tx, id).await)).await;
     assert_eq!(standing().await, Standing::Purged);
     let again = scene.repository("dev/app").await;
-    assert!(!scene.write(work!(|tx| undo::restore_repository(tx, id, at(4)).await)).await, "it is too late");
+    assert!(
+        !scene.write(work!(|tx| undo::restore_repository(tx, id, at(4)).await)).await,
+        "its purge has begun"
+    );
     let mut manifests = 0;
     while standing().await != Standing::Gone {
         manifests += purge().await.manifests;
@@ -232,7 +237,7 @@ async fn semantics_23_a_deleted_repository_is_emptied_and_its_name_free(scene: S
     assert!(repositories::get(conn, again.id).await.unwrap().is_some());
 }
 
-async fn semantics_23_an_index_goes_before_what_it_names(scene: Scene) {
+async fn semantics_23_an_index_is_unlinked_with_its_children(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let (arm, amd) = (scene.image(&dev, 1).await, scene.image(&dev, 2).await);
     let (index, id) = (digest(3, 0), dev.id);
@@ -244,14 +249,14 @@ async fn semantics_23_an_index_goes_before_what_it_names(scene: Scene) {
     assert_eq!(rootless_of(&scene, id, &before(5)).await, all);
     let mut gone = scene.write(work!(|tx| garbage::unlink_manifest(tx, id, &arm).await)).await;
     gone.sort();
-    assert_eq!(gone.len(), 2, "what the repository has it has whole");
+    assert_eq!(gone.len(), 2, "a repository has only complete manifests");
     assert!(gone.contains(&index));
     assert_eq!(rootless_of(&scene, id, &before(5)).await, [amd.clone()]);
     scene.push(&dev, "amd64", &amd).await;
     assert_eq!(rootless_of(&scene, id, &before(5)).await, NONE);
 }
 
-async fn semantics_23_what_a_waiting_job_is_about_has_a_root_whatever_else_waits(scene: Scene) {
+async fn semantics_23_the_images_that_a_waiting_job_concerns_have_a_root(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let (image, signature) = (scene.image(&dev, 1).await, scene.image(&dev, 2).await);
     assert_eq!(rootless_of(&scene, dev.id, &before(5)).await.len(), 2);

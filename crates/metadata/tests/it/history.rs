@@ -1,4 +1,4 @@
-//! What is forgotten of the past, and what is not, on both databases alike.
+//! Which records of the past are pruned and which are kept.
 
 use crate::on_both;
 use crate::scene::{Scene, at, digest, name, words};
@@ -13,11 +13,11 @@ use longshore_model::{Message, PolicyId, PolicyKind, RemoteId, Repository, Revis
 use longshore_policy::{Outcome, Verdict};
 
 on_both![
-    old_jobs_are_forgotten_with_their_logs_by_age_or_by_number,
-    a_part_is_remembered_until_the_whole_has_ended,
-    of_old_changes_those_stay_that_a_tag_points_to_or_that_can_be_brought_back,
-    of_old_verdicts_those_on_what_tags_point_to_stay,
-    of_old_deliveries_the_last_to_each_place_stay_as_long_as_the_image_does,
+    old_jobs_are_pruned_with_their_logs_by_age_or_by_number,
+    a_part_is_kept_until_its_parent_job_has_ended,
+    changes_are_kept_if_a_tag_points_to_them_or_they_can_be_restored,
+    verdicts_about_current_tags_are_kept,
+    the_last_delivery_to_each_place_is_kept_as_long_as_the_image,
 ];
 
 const DAY: i64 = 86_400;
@@ -26,15 +26,16 @@ fn days(days: i64) -> SignedDuration {
     SignedDuration::from_hours(24 * days)
 }
 
-/// No more than a day old.
+/// Keeps entries for a day.
 const AGE: Keep = Keep { age: Some(SignedDuration::from_hours(24)), number: None };
 
-/// No more than this many.
+/// Keeps this many entries.
 fn number(number: u32) -> Keep {
     Keep { age: None, number: Some(number) }
 }
 
-/// Forgets at a second what is beyond `keep`, where what was lost can be brought back for a week. How many were found.
+/// Prunes entries beyond `keep` at second `now`, with a week in which lost content can be restored. Returns the number
+/// of entries found.
 async fn prune(scene: &Scene, kind: Kind, keep: Keep, now: i64) -> usize {
     let conn = &mut scene.read().await;
     let bounds = history::bounds(conn, kind, &keep, days(7), at(now)).await.unwrap();
@@ -61,22 +62,22 @@ async fn end(scene: &Scene, limit: i64) {
     }
 }
 
-async fn old_jobs_are_forgotten_with_their_logs_by_age_or_by_number(scene: Scene) {
+async fn old_jobs_are_pruned_with_their_logs_by_age_or_by_number(scene: Scene) {
     for _ in 0..5 {
         let job = scene.enqueue(None, 0).await;
         let log = scene.write(work!(|tx| jobs::log(tx, job, &[(Level::Info, words("x"))], at(1)).await));
         log.await;
     }
     end(&scene, 4).await;
-    assert_eq!(prune(&scene, Kind::Jobs, number(2), 60).await, 0, "they have only just been there");
+    assert_eq!(prune(&scene, Kind::Jobs, number(2), 60).await, 0, "they are too young");
     assert_eq!(prune(&scene, Kind::Jobs, AGE, 9 + DAY).await, 0);
     assert_eq!(prune(&scene, Kind::Jobs, number(3), DAY).await, 2);
     assert_eq!(scene.orders().await.len(), 3);
-    assert_eq!(prune(&scene, Kind::Jobs, AGE, 10 + DAY).await, 2, "the fifth has not ended");
+    assert_eq!(prune(&scene, Kind::Jobs, AGE, 10 + DAY).await, 2, "the fifth job has not ended");
     assert_eq!(scene.orders().await.len(), 1);
 }
 
-async fn a_part_is_remembered_until_the_whole_has_ended(scene: Scene) {
+async fn a_part_is_kept_until_its_parent_job_has_ended(scene: Scene) {
     let whole = scene.enqueue(None, 99).await;
     let part = jobs::NewJob { parent: Some(whole), ..crate::scene::order(None, 0) };
     scene.write(work!(|tx| jobs::enqueue(tx, part, at(0)).await)).await;
@@ -86,7 +87,7 @@ async fn a_part_is_remembered_until_the_whole_has_ended(scene: Scene) {
     assert_eq!(prune(&scene, Kind::Jobs, AGE, 9 * DAY).await, 2);
 }
 
-async fn of_old_changes_those_stay_that_a_tag_points_to_or_that_can_be_brought_back(scene: Scene) {
+async fn changes_are_kept_if_a_tag_points_to_them_or_they_can_be_restored(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let images = [scene.image(&dev, 1).await, scene.image(&dev, 2).await, scene.image(&dev, 3).await];
     for image in &images {
@@ -99,21 +100,17 @@ async fn of_old_changes_those_stay_that_a_tag_points_to_or_that_can_be_brought_b
         let window = crate::scene::week(2);
         undo::history(conn, dev.id, &name(tag), None, 10, &window).await.unwrap().len()
     };
-    assert_eq!(prune(&scene, Kind::TagChanges, AGE, 2 * DAY).await, 0, "all can be brought back");
-    assert_eq!(
-        prune(&scene, Kind::TagChanges, AGE, 8 * DAY).await,
-        0,
-        "evaluations wait for what they are about"
-    );
+    assert_eq!(prune(&scene, Kind::TagChanges, AGE, 2 * DAY).await, 0, "all can be restored");
+    assert_eq!(prune(&scene, Kind::TagChanges, AGE, 8 * DAY).await, 0, "waiting evaluations concern them");
     end(&scene, 10).await;
     assert_eq!(prune(&scene, Kind::TagChanges, number(9), 8 * DAY).await, 0);
-    // The deletion goes after what it deleted.
+    // A deletion is pruned after the change that it deleted.
     assert_eq!(prune(&scene, Kind::TagChanges, AGE, 8 * DAY).await, 4);
     assert_eq!((known("latest").await, known("gone").await), (1, 0));
     assert_eq!(scene.tag(&dev, "latest").await.unwrap().digest, images[2]);
 }
 
-async fn of_old_verdicts_those_on_what_tags_point_to_stay(scene: Scene) {
+async fn verdicts_about_current_tags_are_kept(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let policy = PolicyId::new();
     let mut revisions = Vec::new();
@@ -138,7 +135,7 @@ async fn of_old_verdicts_those_on_what_tags_point_to_stay(scene: Scene) {
         scene.write(work!(|tx| verdicts::record(tx, &row).await)).await;
         revisions.push(revision);
     }
-    assert_eq!(prune(&scene, Kind::Verdicts, AGE, 3 * DAY).await, 0, "evaluations wait");
+    assert_eq!(prune(&scene, Kind::Verdicts, AGE, 3 * DAY).await, 0, "evaluations are waiting");
     end(&scene, 10).await;
     assert_eq!(prune(&scene, Kind::Verdicts, AGE, 3 * DAY).await, 1);
     let left = async |revision: Revision| {
@@ -163,7 +160,7 @@ async fn deliver(scene: &Scene, from: &Repository, seed: u8, target: &DeliveryTa
     scene.write(work!(|tx| deliveries::record(tx, &delivery).await)).await;
 }
 
-async fn of_old_deliveries_the_last_to_each_place_stay_as_long_as_the_image_does(scene: Scene) {
+async fn the_last_delivery_to_each_place_is_kept_as_long_as_the_image(scene: Scene) {
     let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
     scene.image(&dev, 1).await;
     let here = DeliveryTarget::Local(qa.id);
@@ -175,9 +172,13 @@ async fn of_old_deliveries_the_last_to_each_place_stay_as_long_as_the_image_does
     deliver(&scene, &dev, 1, &here, "1").await;
     deliver(&scene, &dev, 1, &here, "1").await;
     deliver(&scene, &dev, 1, &there, "1").await;
-    // Of an image that is not there any more.
+    // A delivery of an image that no longer exists.
     deliver(&scene, &dev, 2, &there, "2").await;
-    assert_eq!(prune(&scene, Kind::Deliveries, number(0), 60).await, 0, "within the hour none goes");
+    assert_eq!(
+        prune(&scene, Kind::Deliveries, number(0), 60).await,
+        0,
+        "none is pruned within the first hour"
+    );
     assert_eq!(prune(&scene, Kind::Deliveries, number(0), DAY).await, 2);
     let conn = &mut scene.read().await;
     let left = deliveries::of_digest(conn, dev.id, &digest(1, 0)).await.unwrap();

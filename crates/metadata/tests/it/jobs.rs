@@ -1,4 +1,4 @@
-//! The queue: who gets which job when, and who may still write.
+//! The queue: which worker claims which job and when, and which may still write.
 
 use crate::on_both;
 use crate::scene::{LEASE, Scene, at, order, words};
@@ -12,22 +12,22 @@ use longshore_model::{BootId, JobId, Message, PageRequest, PolicyId, Timestamp, 
 use std::collections::HashSet;
 
 on_both![
-    due_jobs_are_handed_out_oldest_first_and_once,
+    due_jobs_are_claimed_oldest_first_and_once,
     two_jobs_with_one_serial_key_never_run_at_once,
     many_workers_get_each_job_once_and_keep_serial_keys_apart,
-    semantics_25_a_lost_lease_commits_nothing,
-    a_lease_that_is_renewed_is_not_given_away,
-    semantics_25_servers_that_share_a_database_go_by_its_clock_for_leases,
-    a_job_that_shall_stop_is_not_taken_up_again_after_its_lease,
-    a_start_frees_what_other_starts_held,
-    a_job_is_tried_again_when_its_time_has_come,
-    a_waiting_job_is_canceled_at_once_and_a_running_one_is_asked,
-    progress_and_log_are_kept,
-    a_log_that_is_full_counts_what_is_left_out_and_still_takes_errors,
+    semantics_25_a_worker_that_lost_its_lease_commits_nothing,
+    a_renewed_lease_is_not_released,
+    semantics_25_servers_that_share_a_database_use_its_clock_for_leases,
+    a_job_whose_cancellation_was_requested_is_not_resumed_after_its_lease,
+    a_starting_server_releases_the_jobs_of_earlier_starts,
+    a_job_is_retried_when_it_is_due,
+    a_waiting_job_is_canceled_at_once_and_a_running_one_is_requested_to_stop,
+    progress_and_log_are_stored,
+    a_full_log_counts_omitted_lines_and_still_accepts_errors,
     parts_belong_to_their_job,
-    polls_of_many_mirrors_become_parts_with_a_few_statements,
+    polls_of_many_mirrors_are_enqueued_as_parts_with_a_few_statements,
     jobs_are_listed_newest_first_and_by_filter,
-    who_reads_that_a_job_has_ended_sees_what_its_end_gave_rise_to,
+    a_reader_that_sees_a_job_ended_sees_the_jobs_that_it_enqueued,
 ];
 
 async fn get(scene: &Scene, job: JobId) -> longshore_model::stored::Job {
@@ -38,7 +38,7 @@ async fn finish(scene: &Scene, claim: &jobs::Claim, status: Status) -> Result<()
     let (job, epoch) = (claim.job.id, claim.epoch);
     scene
         .try_write(work!(|tx| {
-            // Its effect, which must not stay when the lease is lost.
+            // An effect that must be rolled back if the lease is lost.
             settings::put(tx, &format!("effect of {job} {epoch}"), "done").await?;
             jobs::finish(tx, job, epoch, status, Some(&words("moved")), None, at(9)).await
         }))
@@ -60,7 +60,7 @@ async fn release_expired(scene: &Scene, second: i64) -> u64 {
     scene.write(work!(|tx| jobs::release_expired(tx, at(second)).await)).await
 }
 
-/// Lets the lease of a claim end: on PostgreSQL it goes by the database's own clock.
+/// Lets the lease of a claim expire. PostgreSQL uses the database's own clock.
 async fn lapse(scene: &Scene, job: JobId, epoch: i64) {
     let past = -(LEASE + LEASE);
     assert!(scene.write(work!(|tx| jobs::renew(tx, job, epoch, at(0), past).await)).await);
@@ -70,7 +70,7 @@ fn ids(claims: &[jobs::Claim]) -> Vec<JobId> {
     claims.iter().map(|claim| claim.job.id).collect()
 }
 
-async fn due_jobs_are_handed_out_oldest_first_and_once(scene: Scene) {
+async fn due_jobs_are_claimed_oldest_first_and_once(scene: Scene) {
     let (late, early) = (scene.enqueue(None, 20).await, scene.enqueue(None, 10).await);
     let third = scene.enqueue(None, 30).await;
     assert_eq!(jobs::next_due(&mut scene.read().await, at(0)).await.unwrap(), Some(at(10)));
@@ -125,7 +125,7 @@ async fn many_workers_get_each_job_once_and_keep_serial_keys_apart(scene: Scene)
                         ))
                     })
                     .await;
-                // Two servers that reach for one key at the same moment: one of them is told to try again.
+                // If two servers claim one serial key at the same moment, one of them has to try again.
                 let Ok(claimed) = claimed else { continue };
                 let listed = JobFilter { status: Some(Status::Running), ..JobFilter::default() };
                 let conn = &mut db.read().await.unwrap();
@@ -148,18 +148,18 @@ async fn many_workers_get_each_job_once_and_keep_serial_keys_apart(scene: Scene)
     };
     let (a, b, c) = tokio::join!(work(&scene), work(&scene), work(&scene));
     let all: Vec<_> = [a, b, c].concat();
-    assert_eq!(all.len(), 60, "each once");
+    assert_eq!(all.len(), 60, "each job once");
     assert_eq!(all.iter().collect::<HashSet<_>>().len(), 60);
 }
 
-async fn semantics_25_a_lost_lease_commits_nothing(scene: Scene) {
+async fn semantics_25_a_worker_that_lost_its_lease_commits_nothing(scene: Scene) {
     let job = scene.enqueue(None, 0).await;
     let old = scene.claim(0, 1).await.remove(0);
-    assert_eq!(release_expired(&scene, 59).await, 0, "the lease is not over yet");
+    assert_eq!(release_expired(&scene, 59).await, 0, "the lease has not expired yet");
     lapse(&scene, job, old.epoch).await;
     assert_eq!(release_expired(&scene, 61).await, 1);
 
-    // Nobody has it: the old worker may not end it either.
+    // The old worker may not end it even while nobody has it.
     assert!(matches!(finish(&scene, &old, Status::Done).await, Err(Error::LeaseLost(lost)) if lost == job));
     let new = scene.claim(61, 1).await.remove(0);
     assert!(new.epoch > old.epoch);
@@ -187,7 +187,7 @@ async fn semantics_25_a_lost_lease_commits_nothing(scene: Scene) {
     assert_eq!(get(&scene, job).await.status, Status::Done);
 }
 
-async fn a_lease_that_is_renewed_is_not_given_away(scene: Scene) {
+async fn a_renewed_lease_is_not_released(scene: Scene) {
     let job = scene.enqueue(None, 0).await;
     let claim = scene.claim(0, 1).await.remove(0);
     let epoch = claim.epoch;
@@ -199,34 +199,34 @@ async fn a_lease_that_is_renewed_is_not_given_away(scene: Scene) {
     assert_eq!(release_expired(&scene, 111).await, 1);
 }
 
-async fn semantics_25_servers_that_share_a_database_go_by_its_clock_for_leases(scene: Scene) {
+async fn semantics_25_servers_that_share_a_database_use_its_clock_for_leases(scene: Scene) {
     scene.enqueue(None, 0).await;
     scene.claim(0, 1).await;
     let conn = &mut scene.read().await;
-    // A server whose clock is years ahead takes nothing away, and one whose clock is behind gives nothing away.
+    // A server whose clock is years ahead releases nothing, nor does one whose clock is behind.
     let alone = scene.db.kind() == "SQLite";
     assert_eq!(jobs::any_expired(conn, at(1_000_000_000)).await.unwrap(), alone);
     assert_eq!(release_expired(&scene, 1_000_000_000).await, u64::from(alone));
 }
 
-async fn a_job_that_shall_stop_is_not_taken_up_again_after_its_lease(scene: Scene) {
+async fn a_job_whose_cancellation_was_requested_is_not_resumed_after_its_lease(scene: Scene) {
     let job = scene.enqueue(None, 0).await;
     let claim = scene.claim(0, 1).await.remove(0);
     let asked = scene.write(work!(|tx| jobs::cancel(tx, job, at(1)).await)).await;
     assert_eq!(asked, CancelOutcome::Requested);
     lapse(&scene, job, claim.epoch).await;
-    // Its server is gone before it could stop.
+    // Its server died before it could stop.
     assert_eq!(release_expired(&scene, 61).await, 1);
     assert!(scene.claim(62, 1).await.is_empty());
     let ended = get(&scene, job).await;
     assert_eq!((ended.status, ended.finished_at), (Status::Canceled, Some(at(61))));
 }
 
-async fn a_start_frees_what_other_starts_held(scene: Scene) {
+async fn a_starting_server_releases_the_jobs_of_earlier_starts(scene: Scene) {
     let job = scene.enqueue(None, 0).await;
     let claim = scene.claim(0, 1).await.remove(0);
     let boot = BootId::new();
-    // SQLite has one server, and this is its start; on PostgreSQL the other may live.
+    // SQLite has one server, and this is its start; with PostgreSQL, the other one may still be running.
     let is_alone = scene.db.kind() == "SQLite";
     let freed = scene.write(work!(|tx| jobs::release_all(tx, boot, at(1)).await)).await;
     assert_eq!(freed, u64::from(is_alone));
@@ -239,7 +239,7 @@ async fn a_start_frees_what_other_starts_held(scene: Scene) {
     assert_eq!(get(&scene, job).await.status, Status::Waiting);
 }
 
-async fn a_job_is_tried_again_when_its_time_has_come(scene: Scene) {
+async fn a_job_is_retried_when_it_is_due(scene: Scene) {
     let job = scene.enqueue(None, 0).await;
     let claim = scene.claim(0, 1).await.remove(0);
     let epoch = claim.epoch;
@@ -253,7 +253,7 @@ async fn a_job_is_tried_again_when_its_time_has_come(scene: Scene) {
     assert!(again.epoch > epoch);
 }
 
-async fn a_waiting_job_is_canceled_at_once_and_a_running_one_is_asked(scene: Scene) {
+async fn a_waiting_job_is_canceled_at_once_and_a_running_one_is_requested_to_stop(scene: Scene) {
     let (running, waiting) = (scene.enqueue(None, 0).await, scene.enqueue(None, 5).await);
     let claim = scene.claim(0, 1).await.remove(0);
     let cancel = |job| scene.write(work!(|tx| jobs::cancel(tx, job, at(1)).await));
@@ -267,7 +267,7 @@ async fn a_waiting_job_is_canceled_at_once_and_a_running_one_is_asked(scene: Sce
     assert_eq!(cancel(running).await, CancelOutcome::Ended);
 }
 
-async fn progress_and_log_are_kept(scene: Scene) {
+async fn progress_and_log_are_stored(scene: Scene) {
     let job = scene.enqueue(None, 0).await;
     let claim = scene.claim(0, 1).await.remove(0);
     let epoch = claim.epoch;
@@ -291,7 +291,7 @@ async fn progress_and_log_are_kept(scene: Scene) {
     assert_eq!(rest.iter().map(|line| line.line).collect::<Vec<_>>(), [2]);
 }
 
-async fn a_log_that_is_full_counts_what_is_left_out_and_still_takes_errors(scene: Scene) {
+async fn a_full_log_counts_omitted_lines_and_still_accepts_errors(scene: Scene) {
     let job = scene.enqueue(None, 0).await;
     let write = async |level: Level, text: &'static str, count: usize| {
         let lines = vec![(level, words(text)); count];
@@ -312,7 +312,7 @@ async fn a_log_that_is_full_counts_what_is_left_out_and_still_takes_errors(scene
     assert_eq!(lines, [left_out(11)]);
     write(Level::Info, "more", 1).await;
     let (seen, lines) = end(seen).await;
-    assert_eq!(lines, [left_out(12)], "who follows the log sees the new count");
+    assert_eq!(lines, [left_out(12)], "a client that follows the log sees the new count");
     write(Level::Error, "broken", 1).await;
     write(Level::Info, "more", 3).await;
     let (_, lines) = end(seen).await;
@@ -348,7 +348,7 @@ async fn parts_belong_to_their_job(scene: Scene) {
         let open = jobs::open_part(&mut scene.read().await, parent, None).await.unwrap().is_some();
         assert_eq!(open, rest > 0);
         let told: Vec<_> = std::iter::from_fn(|| changes.try_recv().ok()).collect();
-        assert!(told.contains(&Change::Job(parent)), "whoever waits for the parts hears of it: {told:?}");
+        assert!(told.contains(&Change::Job(parent)), "a change of the parent is announced: {told:?}");
     }
 }
 
@@ -390,13 +390,13 @@ async fn jobs_are_listed_newest_first_and_by_filter(scene: Scene) {
     assert_eq!(active.unwrap().id, second);
 }
 
-async fn polls_of_many_mirrors_become_parts_with_a_few_statements(scene: Scene) {
+async fn polls_of_many_mirrors_are_enqueued_as_parts_with_a_few_statements(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let mut mirrors = Vec::new();
     for _ in 0..3 {
         mirrors.push(crate::mirrors::pull_mirror(&scene, &dev, 0, Baseline::None).await);
     }
-    // The first is polled already.
+    // The first is already being polled.
     let running = crate::pauses::add(&scene, crate::pauses::poll(&mirrors[0])).await;
     let orders: Vec<NewJob> = mirrors[1..].iter().map(crate::pauses::poll).collect();
     let ids: Vec<PolicyId> = mirrors.iter().map(|mirror| mirror.common.id).collect();
@@ -414,7 +414,7 @@ async fn polls_of_many_mirrors_become_parts_with_a_few_statements(scene: Scene) 
     assert_eq!(of, mirrors.iter().map(|mirror| mirror.common.id).collect());
     assert!(parts.iter().any(|part| part.id == running));
     assert!(parts.iter().all(|part| part.parent == Some(whole)));
-    // They are what `enqueue` makes of the same order: each stands in the lane of its remote.
+    // They equal what `enqueue` makes of the same order; each is in the lane of its remote.
     let again = crate::pauses::add(&scene, crate::pauses::poll(&mirrors[2])).await;
     let conn = &mut scene.read().await;
     let alike = jobs::get(conn, again).await.unwrap().unwrap();
@@ -427,7 +427,7 @@ async fn polls_of_many_mirrors_become_parts_with_a_few_statements(scene: Scene) 
     assert!(mirrors.iter().all(|mirror| lanes.iter().any(|due| due.lane.remote == mirror.remote)));
 }
 
-async fn who_reads_that_a_job_has_ended_sees_what_its_end_gave_rise_to(scene: Scene) {
+async fn a_reader_that_sees_a_job_ended_sees_the_jobs_that_it_enqueued(scene: Scene) {
     const LINKS: i64 = 100;
     scene.enqueue(None, 0).await;
     let writing = async {
@@ -449,7 +449,10 @@ async fn who_reads_that_a_job_has_ended_sees_what_its_end_gave_rise_to(scene: Sc
             let listed = jobs::list(&mut conn, &Visible::Everything, None, &JobFilter::default(), &page)
                 .await
                 .unwrap();
-            assert!(listed.items.iter().any(|job| !job.status.is_final()), "each end gave rise to a job");
+            assert!(
+                listed.items.iter().any(|job| !job.status.is_final()),
+                "each job that ended enqueued another one"
+            );
             if listed.items.len() as i64 > LINKS {
                 break;
             }

@@ -1,4 +1,4 @@
-//! Lists: pages, totals, searches, and who sees what.
+//! Lists: pages, totals, searches, and visibility.
 
 use crate::on_both;
 use crate::scene::{Scene, at};
@@ -9,16 +9,16 @@ use longshore_model::{Author, Cursor, Page, PageRequest, RepositoryState, Total,
 use longshore_oci::RepositoryName;
 
 on_both![
-    pages_follow_each_other_and_know_the_total,
-    a_page_behind_the_end_is_empty,
-    pages_lead_back_to_where_one_came_from,
-    the_beginning_of_a_page_of_another_list_is_refused,
-    semantics_17_lists_hold_what_their_reader_may_see,
-    a_search_takes_every_sign_as_itself,
+    pages_follow_each_other_and_have_the_total,
+    a_page_beyond_the_end_is_empty,
+    pages_lead_back_to_the_previous_page,
+    a_cursor_of_another_list_is_refused,
+    semantics_17_lists_contain_only_what_the_reader_may_see,
+    a_search_takes_every_character_literally,
     repositories_are_filtered,
-    a_deleted_repository_is_gone_and_its_name_reserved,
-    a_repository_is_summed_up,
-    changes_of_settings_leave_the_rest,
+    a_deleted_repository_is_hidden_and_its_name_reserved,
+    the_summary_of_a_repository_has_its_tags_size_and_last_push,
+    a_change_of_some_settings_keeps_the_others,
 ];
 
 async fn names(scene: &Scene, visible: &Visible, filter: RepositoryFilter) -> Vec<String> {
@@ -29,7 +29,7 @@ async fn names(scene: &Scene, visible: &Visible, filter: RepositoryFilter) -> Ve
     listed.items.into_iter().map(|item| item.repository.name.to_string()).collect()
 }
 
-async fn pages_follow_each_other_and_know_the_total(scene: Scene) {
+async fn pages_follow_each_other_and_have_the_total(scene: Scene) {
     for number in 0..7 {
         scene.repository(&format!("dev/app-{number}")).await;
     }
@@ -55,7 +55,7 @@ async fn pages_follow_each_other_and_know_the_total(scene: Scene) {
     assert_eq!(seen, expected);
 }
 
-async fn a_page_behind_the_end_is_empty(scene: Scene) {
+async fn a_page_beyond_the_end_is_empty(scene: Scene) {
     scene.repository("dev/app").await;
     let behind = Cursor { back: false, position: 1, key: "\"dev/app\"".to_owned() };
     let request = PageRequest { start: Some(behind), size: 0 };
@@ -64,7 +64,7 @@ async fn a_page_behind_the_end_is_empty(scene: Scene) {
     assert_eq!((page.items.len(), page.next, page.total), (0, None, Total::Exactly(1)));
 }
 
-async fn pages_lead_back_to_where_one_came_from(scene: Scene) {
+async fn pages_lead_back_to_the_previous_page(scene: Scene) {
     for number in 0..7 {
         scene.repository(&format!("dev/app-{number}")).await;
     }
@@ -82,12 +82,12 @@ async fn pages_lead_back_to_where_one_came_from(scene: Scene) {
     assert_eq!((&back.items, back.start, &back.next), (&second.items, 3, &second.next));
     let back = read(back.previous).await;
     assert_eq!((&back.items, back.start, back.previous), (&first.items, 0, None));
-    // A list may have become shorter under the eyes of its reader.
+    // The list may have become shorter in the meantime.
     let gone = read(Some(Cursor { back: true, position: 9, key: "\"dev/app-0\"".to_owned() })).await;
     assert_eq!((gone.items.len(), gone.start, gone.previous), (0, 0, None));
 }
 
-async fn the_beginning_of_a_page_of_another_list_is_refused(scene: Scene) {
+async fn a_cursor_of_another_list_is_refused(scene: Scene) {
     let conn = &mut scene.read().await;
     for key in ["", "7", "[\"a\",\"b\"]", "{"] {
         let request =
@@ -97,7 +97,7 @@ async fn the_beginning_of_a_page_of_another_list_is_refused(scene: Scene) {
     }
 }
 
-async fn semantics_17_lists_hold_what_their_reader_may_see(scene: Scene) {
+async fn semantics_17_lists_contain_only_what_the_reader_may_see(scene: Scene) {
     let mine = scene.repository("mine/app").await;
     let public = scene.public_repository("others/public").await;
     let private = scene.repository("others/private").await;
@@ -148,7 +148,7 @@ async fn semantics_17_lists_hold_what_their_reader_may_see(scene: Scene) {
     }
 }
 
-async fn a_search_takes_every_sign_as_itself(scene: Scene) {
+async fn a_search_takes_every_character_literally(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let image = scene.image(&dev, 1).await;
     for tag in ["1_0", "1.0", "RC-1", "rc-2"] {
@@ -164,7 +164,7 @@ async fn a_search_takes_every_sign_as_itself(scene: Scene) {
     assert_eq!(found("%").await, [""; 0]);
     assert_eq!(found("\\").await, [""; 0]);
     assert_eq!(found("Rc-").await, ["rc-2", "RC-1"], "newest first, letters in either case");
-    assert_eq!(found(" ").await.len(), 4, "a search for nothing finds everything");
+    assert_eq!(found(" ").await.len(), 4, "an empty search finds everything");
 }
 
 async fn repositories_are_filtered(scene: Scene) {
@@ -182,7 +182,7 @@ async fn repositories_are_filtered(scene: Scene) {
     assert_eq!(names(&scene, all, of).await, ["qa/app-two"]);
 }
 
-async fn a_deleted_repository_is_gone_and_its_name_reserved(scene: Scene) {
+async fn a_deleted_repository_is_hidden_and_its_name_reserved(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let image = scene.image(&dev, 1).await;
     scene.push(&dev, "1", &image).await;
@@ -199,7 +199,7 @@ async fn a_deleted_repository_is_gone_and_its_name_reserved(scene: Scene) {
     assert!(matches!(made, Err(longshore_metadata::Error::Exists { .. })), "{made:?}");
 }
 
-async fn a_repository_is_summed_up(scene: Scene) {
+async fn the_summary_of_a_repository_has_its_tags_size_and_last_push(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let summary = async || repositories::summary(&mut scene.read().await, dev.id).await.unwrap().unwrap();
     let empty = summary().await;
@@ -209,12 +209,12 @@ async fn a_repository_is_summed_up(scene: Scene) {
     scene.push(&dev, "2", &image).await;
     let one = summary().await;
     assert_eq!((one.tags, one.last_push), (2, Some(at(1))));
-    assert_eq!(one.size_bytes, 110, "each blob once, however many tags");
+    assert_eq!(one.size_bytes, 110, "each blob counts once, however many tags");
     scene.image(&dev, 2).await;
     assert_eq!(summary().await.size_bytes, 2 * one.size_bytes);
 }
 
-async fn changes_of_settings_leave_the_rest(scene: Scene) {
+async fn a_change_of_some_settings_keeps_the_others(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let change = RepositoryChange {
         visibility: Some(Visibility::Public),

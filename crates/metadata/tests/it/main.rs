@@ -1,4 +1,4 @@
-//! What the database does, asked of SQLite and of PostgreSQL by the same tests.
+//! The behaviour of the database, tested on SQLite and on PostgreSQL.
 #![allow(clippy::unwrap_used)]
 
 mod content;
@@ -22,7 +22,7 @@ mod tags;
 mod undo;
 mod unreadable;
 
-/// Makes of each function a test on SQLite and one on PostgreSQL. A function is handed a [`scene::Scene`].
+/// Turns each function into a test on SQLite and one on PostgreSQL. The function receives a [`scene::Scene`].
 macro_rules! on_both {
     ($($(#[$attribute:meta])* $name:ident),* $(,)?) => {
         mod on_sqlite {$(

@@ -15,16 +15,16 @@ use longshore_policy::StoredRules;
 use secrecy::{ExposeSecret, SecretString};
 
 on_both![
-    a_secret_arrives_and_is_given_out_by_one_door,
+    a_secret_is_stored_and_returned_by_one_function_only,
     semantics_44_a_remote_counts_as_an_administrators_while_its_author_is_one,
-    semantics_15_another_secret_keeps_replaces_or_forgets,
+    semantics_15_a_secret_is_kept_replaced_or_discarded,
     remotes_are_listed_by_owner_and_search,
-    the_same_remote_is_found_by_its_settings,
+    an_equal_remote_is_found_by_its_settings,
     semantics_03_a_baseline_is_complete_only_once_it_is_recorded,
-    pull_mirrors_are_due_by_their_time,
+    pull_mirrors_are_due_at_their_next_run,
     a_push_mirror_is_read_as_it_was_written,
-    a_paused_mirror_is_not_due,
-    a_namespace_has_at_most_a_thousand_remotes_and_a_repository_as_many_policies,
+    a_stopped_mirror_is_not_due,
+    a_namespace_has_at_most_a_thousand_remotes_and_a_repository_at_most_as_many_policies,
 ];
 
 pub(crate) fn remote(owner: Option<&str>, url: &str) -> Remote {
@@ -108,7 +108,7 @@ async fn credentials(scene: &Scene, remote: &Remote) -> Option<(String, String)>
     secret.map(|secret| (found.username, secret.expose_secret().to_owned()))
 }
 
-async fn a_secret_arrives_and_is_given_out_by_one_door(scene: Scene) {
+async fn a_secret_is_stored_and_returned_by_one_function_only(scene: Scene) {
     let (with, without) = (remote(None, "https://a.example"), remote(None, "https://b.example"));
     insert(&scene, &with, Some("pa55")).await;
     insert(&scene, &without, None).await;
@@ -138,7 +138,7 @@ async fn semantics_44_a_remote_counts_as_an_administrators_while_its_author_is_o
         }
         found
     };
-    assert_eq!(by_administrator().await, [false, false, true], "accounts that are gone are nobody's");
+    assert_eq!(by_administrator().await, [false, false, true], "the accounts do not exist");
     for (name, is_admin) in [("alice", true), ("eve", false)] {
         let name: longshore_oci::Namespace = name.parse().unwrap();
         scene
@@ -152,7 +152,7 @@ async fn semantics_44_a_remote_counts_as_an_administrators_while_its_author_is_o
     assert_eq!(by_administrator().await, [true, false, true]);
 }
 
-async fn semantics_15_another_secret_keeps_replaces_or_forgets(scene: Scene) {
+async fn semantics_15_a_secret_is_kept_replaced_or_discarded(scene: Scene) {
     let mut remote = remote(None, "https://a.example");
     insert(&scene, &remote, Some("first")).await;
     remote.username = "other".to_owned();
@@ -188,13 +188,13 @@ async fn remotes_are_listed_by_owner_and_search(scene: Scene) {
     assert_eq!(
         listed(of(&["dev", "prod"]), None).await,
         ["b.example"],
-        "the system's are for those who see all"
+        "only OwnerFilter::All includes the system's remotes"
     );
     assert_eq!(listed(of(&[]), None).await, [""; 0]);
     assert_eq!(listed(OwnerFilter::All, Some("C.EX")).await, ["c.example"]);
 }
 
-async fn the_same_remote_is_found_by_its_settings(scene: Scene) {
+async fn an_equal_remote_is_found_by_its_settings(scene: Scene) {
     let owner = "dev".parse().unwrap();
     let mine = remote(Some("dev"), "https://a.example");
     insert(&scene, &mine, None).await;
@@ -205,7 +205,7 @@ async fn the_same_remote_is_found_by_its_settings(scene: Scene) {
         found.map(|remote| remote.id)
     };
     assert_eq!(same(Some(&owner), None, false).await, Some(mine.id));
-    assert_eq!(same(None, None, false).await, None, "the system's is another");
+    assert_eq!(same(None, None, false).await, None, "the system has no such remote");
     assert_eq!(same(Some(&owner), Some("pem"), false).await, None);
     assert_eq!(same(Some(&owner), None, true).await, None);
 }
@@ -225,9 +225,9 @@ async fn semantics_03_a_baseline_is_complete_only_once_it_is_recorded(scene: Sce
     let there = vec![(name("1"), Some(digest(1, 0))), (name("2"), None)];
     record(there.clone()).await;
     assert_eq!(found().await, (Baseline::Complete, there.clone()));
-    // What is recorded of other names stays.
+    // Recorded tags with other names stay.
     record(vec![(name("3"), Some(digest(3, 0)))]).await;
-    // The first digest that is seen completes a record, and no later one.
+    // Only the first digest that is seen completes an entry.
     for seen in [2, 4] {
         let digest = digest(seen, 0);
         scene.write(work!(|tx| pull_mirrors::complete_baseline(tx, id, &name("2"), &digest).await)).await;
@@ -241,14 +241,14 @@ async fn semantics_03_a_baseline_is_complete_only_once_it_is_recorded(scene: Sce
     assert_eq!(found().await, (Baseline::None, vec![]));
 }
 
-/// Writes a pull mirror as a person has changed it.
+/// Writes a pull mirror as edited by a person.
 pub(crate) async fn edit_pull(scene: &Scene, before: &PullMirror, after: PullMirror) -> PullMirror {
     let before = before.clone();
     let change = LastChange::new(Author::System, Vec::new());
     scene.write(work!(|tx| pull_mirrors::update(tx, &before, after, change).await)).await
 }
 
-async fn pull_mirrors_are_due_by_their_time(scene: Scene) {
+async fn pull_mirrors_are_due_at_their_next_run(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let late = pull_mirror(&scene, &dev, 20, Baseline::None).await.common.id;
     let early = pull_mirror(&scene, &dev, 10, Baseline::None).await.common.id;
@@ -263,7 +263,7 @@ async fn pull_mirrors_are_due_by_their_time(scene: Scene) {
     assert_eq!(pull_mirrors::next_due(&mut scene.read().await).await.unwrap(), Some(at(10)));
     let schedule = || scene.write(work!(|tx| pull_mirrors::schedule(tx, early, at(10), at(500)).await));
     assert!(schedule().await);
-    assert!(!schedule().await, "another server that found it due as well is told");
+    assert!(!schedule().await, "another server that also found it due does not schedule it again");
     assert_eq!(due(99).await, [late]);
     assert_eq!(pull_mirrors::next_due(&mut scene.read().await).await.unwrap(), Some(at(20)));
 }
@@ -305,7 +305,7 @@ async fn a_push_mirror_is_read_as_it_was_written(scene: Scene) {
         .await;
     let ran = found().await.unwrap();
     assert_eq!((ran.common.last_run, ran.last_mirrored_at), (run.clone(), Some(at(4))));
-    // Who saves the form that was opened before changes nothing of it.
+    // Saving a form that was opened earlier does not change these.
     let mut saved = mirror.clone();
     saved.template = "new-%n".to_owned();
     saved.foreign_layers = false;
@@ -314,7 +314,7 @@ async fn a_push_mirror_is_read_as_it_was_written(scene: Scene) {
     let stale = (before.clone(), saved.clone(), change.clone());
     let now = scene.write(work!(|tx| push_mirrors::update(tx, &before, saved, change).await)).await;
     assert_eq!(now.common.version, Version(2));
-    // Nobody writes over a version that they have not seen (semantics 33).
+    // Nobody overwrites a version that they have not seen (semantics 33).
     let (before, saved, change) = stale;
     let refused =
         scene.try_write(work!(|tx| push_mirrors::update(tx, &before, saved, change).await.map(drop)));
@@ -329,7 +329,7 @@ async fn a_push_mirror_is_read_as_it_was_written(scene: Scene) {
     scene.write(work!(|tx| remotes::delete(tx, remote.id, at(2)).await)).await;
 }
 
-async fn a_paused_mirror_is_not_due(scene: Scene) {
+async fn a_stopped_mirror_is_not_due(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let mirror = pull_mirror(&scene, &dev, 0, Baseline::None).await.common.id;
     scene
@@ -344,7 +344,7 @@ async fn a_paused_mirror_is_not_due(scene: Scene) {
     assert_eq!(paused.common.stopped, Some(words("the realm changed")));
 }
 
-async fn a_namespace_has_at_most_a_thousand_remotes_and_a_repository_as_many_policies(scene: Scene) {
+async fn a_namespace_has_at_most_a_thousand_remotes_and_a_repository_at_most_as_many_policies(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let first = pull_mirror(&scene, &dev, 0, Baseline::None).await;
     let (of_dev, of_qa) = (remote(Some("dev"), "https://a.example"), remote(Some("qa"), "https://a.example"));
@@ -369,9 +369,9 @@ async fn a_namespace_has_at_most_a_thousand_remotes_and_a_repository_as_many_pol
         .await;
 }
 
-/// One file, opened with one key and then with another; SQLite is enough to see it.
+/// One file, opened with one key and then with another; SQLite suffices.
 #[tokio::test]
-async fn semantics_30_with_another_key_secrets_are_unreadable_and_nothing_else() {
+async fn semantics_30_with_another_key_only_secrets_are_unreadable() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("longshore.db").display().to_string();
     let remote = remote(None, "https://a.example");

@@ -1,4 +1,4 @@
-//! Pauses: what they hold, whom they stop, and what becomes of the queue.
+//! Pauses: which jobs they hold and stop, and how the queue continues after them.
 
 use crate::mirrors::edit_pull;
 use crate::mirrors::{common, remote};
@@ -23,23 +23,23 @@ use longshore_model::{
 use longshore_policy::{Outcome, Verdict};
 
 on_both![
-    semantics_29_a_paused_system_hands_out_no_work_of_policies_and_mirrors,
-    semantics_29_a_paused_namespace_leaves_others_alone,
-    semantics_29_a_paused_remote_holds_copies_and_polls_but_no_evaluation,
-    semantics_29_who_ran_when_a_pause_began_can_commit_nothing,
-    semantics_29_pausing_twice_keeps_the_first,
-    semantics_29_resuming_runs_all_oldest_first,
-    semantics_29_resuming_may_drop_what_waited,
-    semantics_29_resuming_may_keep_the_newest_of_each_tag_and_place,
-    semantics_29_the_newest_is_of_the_newest_change_and_not_what_was_tried_again_last,
-    what_is_canceled_while_it_waits_is_not_on_its_way_any_more,
-    what_was_to_be_canceled_when_a_pause_came_is_not_on_its_way_any_more,
-    semantics_29_a_job_is_held_by_the_narrowest_pause_until_the_last_has_ended,
-    semantics_29_a_held_job_blocks_none_with_its_key_elsewhere,
-    semantics_29_a_poll_follows_its_mirror_to_another_remote,
-    a_job_that_shall_stop_is_not_held,
-    pausing_and_resuming_are_told_to_servers_and_in_the_activity,
-    held_jobs_are_counted_apart,
+    semantics_29_a_paused_system_starts_no_jobs_of_policies_and_mirrors,
+    semantics_29_a_paused_namespace_does_not_affect_others,
+    semantics_29_a_paused_remote_holds_copies_and_polls_but_no_evaluations,
+    semantics_29_a_job_that_ran_when_a_pause_began_can_commit_nothing,
+    semantics_29_pausing_twice_keeps_the_first_pause,
+    semantics_29_resuming_runs_all_held_jobs_oldest_first,
+    semantics_29_resuming_can_drop_held_jobs,
+    semantics_29_resuming_can_keep_only_the_newest_job_of_each_tag_and_place,
+    semantics_29_the_newest_job_is_that_of_the_newest_revision_and_not_the_last_retry,
+    the_verdict_of_a_held_copy_that_is_canceled_is_failed,
+    the_verdict_of_a_copy_that_a_pause_cancels_is_failed,
+    semantics_29_a_job_is_held_by_the_narrowest_pause_until_the_last_one_ends,
+    semantics_29_a_held_job_does_not_block_jobs_with_its_serial_key_elsewhere,
+    semantics_29_a_poll_is_held_by_the_pause_of_its_mirrors_new_remote,
+    a_job_whose_cancellation_was_requested_is_not_held,
+    pausing_and_resuming_are_announced_and_recorded_in_the_activity,
+    held_jobs_are_counted_separately,
 ];
 
 fn dev() -> Author {
@@ -114,13 +114,13 @@ async fn count(scene: &Scene, scope: &PauseScope) -> (u64, u64) {
     (total, newest)
 }
 
-async fn semantics_29_a_paused_system_hands_out_no_work_of_policies_and_mirrors(scene: Scene) {
+async fn semantics_29_a_paused_system_starts_no_jobs_of_policies_and_mirrors(scene: Scene) {
     let app = scene.repository("dev/app").await;
     let before = evaluation(&scene, &app, "1", 1).await;
     let (pause, begun) = begin(&scene, PauseScope::System, 1).await;
     assert!(begun);
     let after = add(&scene, copy(&app, RemoteId::new(), "1")).await;
-    // A parent only waits for its parts, and what people ask for to keep house is no policy.
+    // A parent job only waits for its parts, and maintenance that a person starts belongs to no policy.
     let parent = scene.enqueue(None, 0).await;
     let scrub = NewJob { parameters: Parameters::Scrub, ..order(None, 0) };
     let scrub = add(&scene, scrub).await;
@@ -129,7 +129,7 @@ async fn semantics_29_a_paused_system_hands_out_no_work_of_policies_and_mirrors(
     assert_eq!(
         jobs::next_due(&mut scene.read().await, at(-1)).await.unwrap(),
         None,
-        "nobody wakes for what is held"
+        "held jobs are never due"
     );
 
     assert_eq!(job(&scene, before).await.held_by.as_ref(), Some(&pause));
@@ -140,7 +140,7 @@ async fn semantics_29_a_paused_system_hands_out_no_work_of_policies_and_mirrors(
     assert_eq!((queue.items[0].id, queue.total, queue.next.is_some()), (before, Total::Exactly(2), true));
 }
 
-async fn semantics_29_a_paused_namespace_leaves_others_alone(scene: Scene) {
+async fn semantics_29_a_paused_namespace_does_not_affect_others(scene: Scene) {
     let (app, site) = (scene.repository("dev/app").await, scene.repository("qa/site").await);
     begin(&scene, of("dev"), 1).await;
     let held = evaluation(&scene, &app, "1", 1).await;
@@ -200,7 +200,7 @@ pub(crate) async fn two_remotes(scene: &Scene) -> (RemoteId, RemoteId) {
     ids
 }
 
-async fn semantics_29_a_paused_remote_holds_copies_and_polls_but_no_evaluation(scene: Scene) {
+async fn semantics_29_a_paused_remote_holds_copies_and_polls_but_no_evaluations(scene: Scene) {
     let app = scene.repository("dev/app").await;
     let (one, two) = two_remotes(&scene).await;
     let mirror = mirror(&scene, &app, one).await;
@@ -216,7 +216,7 @@ async fn semantics_29_a_paused_remote_holds_copies_and_polls_but_no_evaluation(s
     }
 }
 
-async fn semantics_29_who_ran_when_a_pause_began_can_commit_nothing(scene: Scene) {
+async fn semantics_29_a_job_that_ran_when_a_pause_began_can_commit_nothing(scene: Scene) {
     let app = scene.repository("dev/app").await;
     let id = evaluation(&scene, &app, "1", 1).await;
     let claim = scene.claim(1, 1).await.remove(0);
@@ -239,7 +239,7 @@ async fn semantics_29_who_ran_when_a_pause_began_can_commit_nothing(scene: Scene
     assert_eq!(claimed(&scene).await, [id]);
 }
 
-async fn semantics_29_pausing_twice_keeps_the_first(scene: Scene) {
+async fn semantics_29_pausing_twice_keeps_the_first_pause(scene: Scene) {
     let (first, begun) = begin(&scene, PauseScope::System, 1).await;
     let (second, again) = begin(&scene, PauseScope::System, 2).await;
     assert_eq!((begun, again, &first), (true, false, &second));
@@ -249,7 +249,7 @@ async fn semantics_29_pausing_twice_keeps_the_first(scene: Scene) {
     assert!(pauses::all(&mut scene.read().await).await.unwrap().is_empty());
 }
 
-async fn semantics_29_resuming_runs_all_oldest_first(scene: Scene) {
+async fn semantics_29_resuming_runs_all_held_jobs_oldest_first(scene: Scene) {
     let app = scene.repository("dev/app").await;
     begin(&scene, PauseScope::System, 1).await;
     let mut waiting = Vec::new();
@@ -263,7 +263,7 @@ async fn semantics_29_resuming_runs_all_oldest_first(scene: Scene) {
     assert_eq!(claimed, waiting);
 }
 
-/// A copy of a mirror, and the verdict that tells that it is on its way.
+/// A copy of a push mirror, and its verdict that says that the copy is running.
 async fn copy_on_its_way(scene: &Scene, repository: &Repository) -> (JobId, PolicyId) {
     let copy = copy(repository, RemoteId::new(), "1");
     let policy = copy.policy.unwrap();
@@ -287,7 +287,7 @@ async fn copy_on_its_way(scene: &Scene, repository: &Repository) -> (JobId, Poli
     (job, policy)
 }
 
-async fn semantics_29_resuming_may_drop_what_waited(scene: Scene) {
+async fn semantics_29_resuming_can_drop_held_jobs(scene: Scene) {
     let app = scene.repository("dev/app").await;
     begin(&scene, of("dev"), 1).await;
     let (copied, policy) = copy_on_its_way(&scene, &app).await;
@@ -302,7 +302,7 @@ async fn semantics_29_resuming_may_drop_what_waited(scene: Scene) {
         assert_eq!(outcome, "dropped when the namespace dev was resumed");
         assert_eq!(ended.held_by, None);
     }
-    // What was on its way is not for ever: pushing the tag again sends it.
+    // Its verdict can be retried: pushing the tag again sends it.
     let verdict = verdicts::find(&mut scene.read().await, policy, 1, app.id, &name("1"), Revision(1)).await;
     let verdict = verdict.unwrap().unwrap();
     assert_eq!(verdict.result, AnswerResult::Failed);
@@ -310,7 +310,7 @@ async fn semantics_29_resuming_may_drop_what_waited(scene: Scene) {
     assert!(consequence.contains("dropped"), "{consequence}");
 }
 
-async fn what_is_canceled_while_it_waits_is_not_on_its_way_any_more(scene: Scene) {
+async fn the_verdict_of_a_held_copy_that_is_canceled_is_failed(scene: Scene) {
     let app = scene.repository("dev/app").await;
     begin(&scene, of("dev"), 1).await;
     let (id, policy) = copy_on_its_way(&scene, &app).await;
@@ -319,19 +319,22 @@ async fn what_is_canceled_while_it_waits_is_not_on_its_way_any_more(scene: Scene
     assert_eq!(verdict.unwrap().unwrap().result, AnswerResult::Failed);
 }
 
-async fn what_was_to_be_canceled_when_a_pause_came_is_not_on_its_way_any_more(scene: Scene) {
+async fn the_verdict_of_a_copy_that_a_pause_cancels_is_failed(scene: Scene) {
     let app = scene.repository("dev/app").await;
     let (id, policy) = copy_on_its_way(&scene, &app).await;
     assert_eq!(claimed(&scene).await, [id]);
     scene.write(work!(|tx| jobs::cancel(tx, id, at(2)).await.map(drop))).await;
     begin(&scene, of("dev"), 3).await;
     assert_eq!(job(&scene, id).await.status, Status::Canceled);
-    assert!(jobs::logs(&mut scene.read().await, id, 0, 10).await.unwrap().is_empty(), "it does not go on");
+    assert!(
+        jobs::logs(&mut scene.read().await, id, 0, 10).await.unwrap().is_empty(),
+        "it is not put back into the queue"
+    );
     let verdict = verdicts::find(&mut scene.read().await, policy, 1, app.id, &name("1"), Revision(1)).await;
     assert_eq!(verdict.unwrap().unwrap().result, AnswerResult::Failed);
 }
 
-async fn semantics_29_the_newest_is_of_the_newest_change_and_not_what_was_tried_again_last(scene: Scene) {
+async fn semantics_29_the_newest_job_is_that_of_the_newest_revision_and_not_the_last_retry(scene: Scene) {
     let app = scene.repository("dev/app").await;
     begin(&scene, PauseScope::System, 1).await;
     let newest = evaluation(&scene, &app, "1", 11).await;
@@ -342,7 +345,7 @@ async fn semantics_29_the_newest_is_of_the_newest_change_and_not_what_was_tried_
     assert_eq!(claimed(&scene).await, [newest]);
 }
 
-async fn semantics_29_resuming_may_keep_the_newest_of_each_tag_and_place(scene: Scene) {
+async fn semantics_29_resuming_can_keep_only_the_newest_job_of_each_tag_and_place(scene: Scene) {
     let (app, site) = (scene.repository("dev/app").await, scene.repository("dev/site").await);
     begin(&scene, PauseScope::System, 1).await;
     let remote = RemoteId::new();
@@ -354,7 +357,7 @@ async fn semantics_29_resuming_may_keep_the_newest_of_each_tag_and_place(scene: 
         add(&scene, copy(&app, remote, "1")).await,
         add(&scene, copy(&app, remote, "2")).await,
     ];
-    // Referrers say nothing that a later one says.
+    // Follow jobs are never replaced by later ones.
     let follow = |seed| Parameters::FollowSubject {
         repository: app.id,
         referrer: digest(seed, 0),
@@ -375,7 +378,7 @@ async fn semantics_29_resuming_may_keep_the_newest_of_each_tag_and_place(scene: 
     assert_eq!(claimed(&scene).await, kept);
 }
 
-async fn semantics_29_a_job_is_held_by_the_narrowest_pause_until_the_last_has_ended(scene: Scene) {
+async fn semantics_29_a_job_is_held_by_the_narrowest_pause_until_the_last_one_ends(scene: Scene) {
     let (app, site) = (scene.repository("dev/app").await, scene.repository("qa/site").await);
     let of_dev = evaluation(&scene, &app, "1", 1).await;
     let of_qa = evaluation(&scene, &site, "1", 2).await;
@@ -384,7 +387,7 @@ async fn semantics_29_a_job_is_held_by_the_narrowest_pause_until_the_last_has_en
     assert_eq!((count(&scene, &PauseScope::System).await, count(&scene, &of("dev")).await), ((1, 1), (1, 1)));
     let later = evaluation(&scene, &app, "2", 3).await;
     assert_eq!(count(&scene, &of("dev")).await, (2, 2));
-    // Dropping the queue of one is nothing to the queue of another.
+    // Dropping the queue of one pause does not affect that of another.
     let resumed = end(&scene, PauseScope::System, Queued::Drop).await.unwrap();
     assert_eq!(resumed, Resumed { freed: 0, dropped: 1, still_held: 0 });
     assert_eq!(job(&scene, of_qa).await.status, Status::Canceled);
@@ -396,7 +399,7 @@ async fn semantics_29_a_job_is_held_by_the_narrowest_pause_until_the_last_has_en
     assert_eq!(claimed(&scene).await, [of_dev, later]);
 }
 
-async fn semantics_29_a_held_job_blocks_none_with_its_key_elsewhere(scene: Scene) {
+async fn semantics_29_a_held_job_does_not_block_jobs_with_its_serial_key_elsewhere(scene: Scene) {
     let (app, site) = (scene.repository("dev/app").await, scene.repository("qa/site").await);
     begin(&scene, of("dev"), 1).await;
     let remote = RemoteId::new();
@@ -406,7 +409,7 @@ async fn semantics_29_a_held_job_blocks_none_with_its_key_elsewhere(scene: Scene
     assert!(job(&scene, held).await.held_by.is_some());
 }
 
-async fn semantics_29_a_poll_follows_its_mirror_to_another_remote(scene: Scene) {
+async fn semantics_29_a_poll_is_held_by_the_pause_of_its_mirrors_new_remote(scene: Scene) {
     let app = scene.repository("dev/app").await;
     let (one, two) = two_remotes(&scene).await;
     let mut mirror = mirror(&scene, &app, one).await;
@@ -419,7 +422,7 @@ async fn semantics_29_a_poll_follows_its_mirror_to_another_remote(scene: Scene) 
     assert_eq!(claimed(&scene).await, [id]);
 }
 
-async fn a_job_that_shall_stop_is_not_held(scene: Scene) {
+async fn a_job_whose_cancellation_was_requested_is_not_held(scene: Scene) {
     let app = scene.repository("dev/app").await;
     let (running, waiting) = (evaluation(&scene, &app, "1", 1).await, evaluation(&scene, &app, "2", 2).await);
     scene.claim(1, 1).await;
@@ -433,7 +436,7 @@ async fn a_job_that_shall_stop_is_not_held(scene: Scene) {
     assert_eq!(count(&scene, &PauseScope::System).await, (0, 0));
 }
 
-async fn pausing_and_resuming_are_told_to_servers_and_in_the_activity(scene: Scene) {
+async fn pausing_and_resuming_are_announced_and_recorded_in_the_activity(scene: Scene) {
     let (one, _) = two_remotes(&scene).await;
     let mut changes = scene.db.changes();
     begin(&scene, PauseScope::Remote(one), 1).await;
@@ -454,7 +457,7 @@ async fn pausing_and_resuming_are_told_to_servers_and_in_the_activity(scene: Sce
     );
 }
 
-async fn held_jobs_are_counted_apart(scene: Scene) {
+async fn held_jobs_are_counted_separately(scene: Scene) {
     let app = scene.repository("dev/app").await;
     evaluation(&scene, &app, "1", 1).await;
     begin(&scene, PauseScope::System, 1).await;
@@ -463,10 +466,10 @@ async fn held_jobs_are_counted_apart(scene: Scene) {
     assert_eq!((stock.pauses, stock.held, stock.jobs), (1, vec![(JobAction::Evaluate, 2)], vec![]));
 }
 
-/// Whoever was writing when a pause began has committed when the pause is answered, and whoever comes later
-/// is held.
+/// A worker that is writing when a pause begins has committed when the pause is acknowledged, and jobs claimed later
+/// are held.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn semantics_29_a_pause_and_claims_of_several_servers_take_turns() {
+async fn semantics_29_a_pause_and_claims_of_several_servers_are_serialized() {
     let url = tokio::task::spawn_blocking(longshore_testkit::postgres::new_database).await.unwrap();
     let one = Scene::at(&url).await;
     let two = Scene::at(&url).await;
@@ -487,7 +490,7 @@ async fn semantics_29_a_pause_and_claims_of_several_servers_take_turns() {
     let pausing = async {
         begins.await.unwrap();
         begin(&one, PauseScope::System, 1).await;
-        // At this instant nothing runs, and nothing will.
+        // At this instant nothing is running, and nothing will start.
         let everything = longshore_metadata::repositories::Visible::Everything;
         let filter = longshore_model::job::JobFilter { status: Some(Status::Running), ..Default::default() };
         let conn = &mut one.read().await;

@@ -7,9 +7,9 @@ use longshore_model::{Account, PageRequest};
 
 on_both![
     an_account_is_found_by_name_and_identifier,
-    a_name_is_taken_once,
+    a_name_can_be_taken_only_once,
     accounts_are_listed_by_name,
-    a_session_ends_with_its_time_and_by_sign_out,
+    a_session_ends_when_it_expires_or_by_sign_out,
 ];
 
 async fn account(scene: &Scene, name: &str, is_org: bool) -> Account {
@@ -39,7 +39,7 @@ async fn an_account_is_found_by_name_and_identifier(scene: Scene) {
     assert_eq!(with_password(conn, "alice").await.as_deref(), Some("other"));
 }
 
-async fn a_name_is_taken_once(scene: Scene) {
+async fn a_name_can_be_taken_only_once(scene: Scene) {
     account(&scene, "alice", false).await;
     let again = scene
         .try_write(
@@ -66,7 +66,7 @@ async fn accounts_are_listed_by_name(scene: Scene) {
     assert_eq!(listed(Some("%"), None).await, [""; 0]);
 }
 
-async fn a_session_ends_with_its_time_and_by_sign_out(scene: Scene) {
+async fn a_session_ends_when_it_expires_or_by_sign_out(scene: Scene) {
     let alice = account(&scene, "alice", false).await;
     let begin = |token: &'static [u8]| {
         scene.write(work!(|tx| sessions::create(tx, token, alice.id, "csrf", at(0), at(100)).await))
@@ -77,7 +77,7 @@ async fn a_session_ends_with_its_time_and_by_sign_out(scene: Scene) {
         async |token: &[u8], now| sessions::find(&mut scene.read().await, token, at(now)).await.unwrap();
     let session = found(b"one", 99).await.unwrap();
     assert_eq!((session.standing.account.id, session.csrf.as_str()), (alice.id, "csrf"));
-    assert!(found(b"one", 100).await.is_none(), "it has ended");
+    assert!(found(b"one", 100).await.is_none(), "it has expired");
     assert!(found(b"three", 0).await.is_none());
     scene.write(work!(|tx| sessions::delete(tx, b"one").await)).await;
     assert!(found(b"one", 0).await.is_none());

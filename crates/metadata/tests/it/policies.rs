@@ -1,4 +1,4 @@
-//! Promotion policies, what they decided, and where images went.
+//! Promotion policies, their verdicts, and deliveries.
 
 use crate::mirrors::common;
 use crate::on_both;
@@ -13,14 +13,14 @@ use longshore_model::{Author, JobId, PolicyId, PolicyKind, RemoteId, Repository,
 use longshore_policy::{Outcome, StoredRules, Verdict};
 
 on_both![
-    a_policy_is_found_from_both_ends,
-    semantics_10_rules_that_cannot_be_read_stay_as_they_are,
-    semantics_02_a_verdict_is_kept_once_per_revision_and_version,
+    a_policy_is_found_by_its_source_and_by_its_target,
+    semantics_10_unreadable_rules_are_kept_unchanged,
+    semantics_02_there_is_one_verdict_per_revision_and_version,
     semantics_01_the_last_delivery_to_a_place_is_found,
-    semantics_07_where_an_image_went_is_found_by_its_digest,
+    semantics_07_the_deliveries_of_an_image_are_found_by_its_digest,
     the_last_delivery_of_a_change_by_each_policy_is_found,
     semantics_05_a_policys_tags_of_one_digest_are_counted,
-    semantics_23_the_policies_of_a_deleted_repository_rest_until_it_is_back,
+    semantics_23_the_policies_of_a_deleted_repository_are_suspended_until_it_is_restored,
 ];
 
 async fn promotion(scene: &Scene, source: &Repository, target: &Repository, rules: &str) -> PromotionPolicy {
@@ -39,7 +39,7 @@ async fn promotion(scene: &Scene, source: &Repository, target: &Repository, rule
     policy
 }
 
-async fn a_policy_is_found_from_both_ends(scene: Scene) {
+async fn a_policy_is_found_by_its_source_and_by_its_target(scene: Scene) {
     let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
     let policy = promotion(&scene, &dev, &qa, "[]").await;
     let conn = &mut scene.read().await;
@@ -62,7 +62,7 @@ async fn a_policy_is_found_from_both_ends(scene: Scene) {
     assert_eq!(promotions::get(conn, id).await.unwrap(), None);
 }
 
-async fn semantics_10_rules_that_cannot_be_read_stay_as_they_are(scene: Scene) {
+async fn semantics_10_unreadable_rules_are_kept_unchanged(scene: Scene) {
     let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
     let rules = r#"[{"field":"phase_of_the_moon","operator":"eq","values":["full"]}]"#;
     let policy = promotion(&scene, &dev, &qa, rules).await;
@@ -89,7 +89,7 @@ fn verdict(policy: PolicyId, version: i64, repository: RepositoryId, revision: i
     }
 }
 
-async fn semantics_02_a_verdict_is_kept_once_per_revision_and_version(scene: Scene) {
+async fn semantics_02_there_is_one_verdict_per_revision_and_version(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let policy = PolicyId::new();
     let rows = [verdict(policy, 1, dev.id, 7), verdict(policy, 2, dev.id, 7), verdict(policy, 2, dev.id, 8)];
@@ -126,7 +126,7 @@ async fn semantics_02_a_verdict_is_kept_once_per_revision_and_version(scene: Sce
                 Some(job),
             )
             .await?;
-            // A result without a job keeps the job that is known.
+            // A result without a job keeps the recorded job.
             let failed = AnswerResult::Failed;
             verdicts::update_result(tx, policy, 1, dev.id, &tag, revision, failed, &words("gone"), None).await
         }))
@@ -136,7 +136,7 @@ async fn semantics_02_a_verdict_is_kept_once_per_revision_and_version(scene: Sce
         (updated.result, updated.consequence, updated.job),
         (AnswerResult::Failed, words("gone"), Some(job))
     );
-    assert_eq!(find(conn, 2, 7).await.as_ref(), Some(&rows[1]), "the other version's stays");
+    assert_eq!(find(conn, 2, 7).await.as_ref(), Some(&rows[1]), "the verdict of the other version is kept");
 }
 
 fn delivery(
@@ -198,7 +198,7 @@ async fn the_last_delivery_of_a_change_by_each_policy_is_found(scene: Scene) {
         &delivery(first, dev.id, to(), 1, 1),
         &other,
         &again,
-        // Another change, another tag, another source, and nobody's.
+        // Another change, another tag, another source, and one without a policy.
         &delivery(first, dev.id, to(), 1, 2),
         &Delivery { source_tag: Some(name("2")), ..delivery(first, dev.id, to(), 1, 1) },
         &delivery(first, qa.id, to(), 1, 1),
@@ -215,7 +215,7 @@ async fn the_last_delivery_of_a_change_by_each_policy_is_found(scene: Scene) {
     assert!(none.is_empty());
 }
 
-async fn semantics_07_where_an_image_went_is_found_by_its_digest(scene: Scene) {
+async fn semantics_07_the_deliveries_of_an_image_are_found_by_its_digest(scene: Scene) {
     let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
     let remote = delivery(PolicyId::new(), dev.id, elsewhere(RemoteId::new()), 1, 1);
     let local = delivery(PolicyId::new(), dev.id, DeliveryTarget::Local(qa.id), 1, 2);
@@ -227,7 +227,7 @@ async fn semantics_07_where_an_image_went_is_found_by_its_digest(scene: Scene) {
     let went = deliveries::of_digest(conn, dev.id, &digest(1, 0)).await.unwrap();
     assert_eq!(went, [remote.clone(), local.clone()]);
     assert!(deliveries::of_digest(conn, qa.id, &digest(1, 0)).await.unwrap().is_empty());
-    // A place of a sort that only a newer version knows.
+    // A kind of target that only a newer version knows.
     scene.by_another("UPDATE deliveries SET remote = 'later' WHERE remote IS NOT NULL").await;
     assert_eq!(deliveries::of_digest(conn, dev.id, &digest(1, 0)).await.unwrap(), [local]);
 }
@@ -245,7 +245,7 @@ async fn semantics_05_a_policys_tags_of_one_digest_are_counted(scene: Scene) {
     assert_eq!(deliveries::count_since(conn, PolicyId::new(), &digest(1, 0), at(0)).await.unwrap(), 0);
 }
 
-async fn semantics_23_the_policies_of_a_deleted_repository_rest_until_it_is_back(scene: Scene) {
+async fn semantics_23_the_policies_of_a_deleted_repository_are_suspended_until_it_is_restored(scene: Scene) {
     let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
     let policy = promotion(&scene, &dev, &qa, "[]").await;
     scene.write(work!(|tx| repositories::delete(tx, qa.id, &Author::System, at(1)).await)).await;
@@ -256,7 +256,7 @@ async fn semantics_23_the_policies_of_a_deleted_repository_rest_until_it_is_back
     let out = async || {
         repositories::summary(&mut scene.read().await, dev.id).await.unwrap().unwrap().promotions_out.count
     };
-    assert_eq!(out().await, 0, "what rests is not counted");
+    assert_eq!(out().await, 0, "suspended policies are not counted");
     scene.write(work!(|tx| undo::restore_repository(tx, qa.id, at(2)).await)).await;
     let resumed = promotions::for_source(&mut scene.read().await, dev.id).await.unwrap().remove(0);
     assert_eq!((resumed.common.enabled, resumed.common.stopped, out().await), (true, None, 1));

@@ -1,4 +1,4 @@
-//! What a transaction promises: all or nothing, each for itself, told of when it is durable.
+//! Guarantees of transactions: atomic, isolated, and announced when they are durable.
 
 use crate::on_both;
 use crate::scene::{Scene, at, order};
@@ -7,22 +7,22 @@ use longshore_model::{JobId, RepositoryId};
 use tokio::sync::broadcast::error::TryRecvError;
 
 on_both![
-    a_failing_transaction_leaves_its_neighbours_in_peace,
-    a_panicking_transaction_leaves_its_neighbours_in_peace,
-    a_part_that_fails_is_undone_alone,
+    a_failing_transaction_does_not_affect_others,
+    a_panicking_transaction_does_not_affect_others,
+    an_attempt_that_fails_is_rolled_back_alone,
     a_transaction_reads_what_it_wrote,
-    a_transaction_whose_statement_failed_is_undone,
+    a_transaction_with_a_failed_statement_is_rolled_back,
     a_rolled_back_transaction_announces_nothing,
-    changes_are_announced_when_they_can_be_read,
-    a_caller_who_goes_away_leaves_no_transaction_open,
-    a_reader_cannot_see_what_is_not_committed,
+    changes_are_announced_after_they_can_be_read,
+    a_dropped_caller_leaves_no_transaction_open,
+    a_reader_cannot_see_uncommitted_changes,
 ];
 
 async fn value(scene: &Scene, key: &str) -> Option<String> {
     settings::get(&mut scene.read().await, key).await.unwrap()
 }
 
-/// Many transactions at once, every third of which ends as `fate` says.
+/// Runs many transactions at once, every third of which ends in `fate`.
 async fn among_many(scene: &Scene, fate: fn() -> Result<(), Error>) -> Vec<Result<(), Error>> {
     let running: Vec<_> = (0..90)
         .map(|number| {
@@ -49,7 +49,7 @@ async fn among_many(scene: &Scene, fate: fn() -> Result<(), Error>) -> Vec<Resul
     answers
 }
 
-async fn a_failing_transaction_leaves_its_neighbours_in_peace(scene: Scene) {
+async fn a_failing_transaction_does_not_affect_others(scene: Scene) {
     let fate = || Err(Error::Exists { what: "the test", name: "x".to_owned() });
     for (number, answer) in among_many(&scene, fate).await.into_iter().enumerate() {
         match number % 3 {
@@ -59,7 +59,7 @@ async fn a_failing_transaction_leaves_its_neighbours_in_peace(scene: Scene) {
     }
 }
 
-async fn a_panicking_transaction_leaves_its_neighbours_in_peace(scene: Scene) {
+async fn a_panicking_transaction_does_not_affect_others(scene: Scene) {
     for (number, answer) in
         among_many(&scene, || panic!("as the test wants it")).await.into_iter().enumerate()
     {
@@ -68,13 +68,13 @@ async fn a_panicking_transaction_leaves_its_neighbours_in_peace(scene: Scene) {
             _ => answer.unwrap(),
         }
     }
-    // Before its first await, too.
+    // Also before its first await.
     let at_once = scene.try_write::<(), _>(|_| panic!("as the test wants it")).await;
     assert!(matches!(at_once, Err(Error::Panicked)), "{at_once:?}");
     scene.write(work!(|tx| settings::put(tx, "after", "all is well").await)).await;
 }
 
-async fn a_part_that_fails_is_undone_alone(scene: Scene) {
+async fn an_attempt_that_fails_is_rolled_back_alone(scene: Scene) {
     let mut changes = scene.db.changes();
     let repository = |number| RepositoryId(uuid::Uuid::from_u128(number));
     scene
@@ -120,13 +120,13 @@ async fn a_transaction_reads_what_it_wrote(scene: Scene) {
     assert_eq!(read.as_deref(), Some("2"));
 }
 
-async fn a_transaction_whose_statement_failed_is_undone(scene: Scene) {
+async fn a_transaction_with_a_failed_statement_is_rolled_back(scene: Scene) {
     let nowhere = RepositoryId::new();
     let answer = scene
         .try_write(work!(|tx| {
             settings::put(tx, "before", "written").await?;
             let blob = crate::scene::digest(1, 1);
-            // There is no such repository and no such blob.
+            // Neither the repository nor the blob exists.
             longshore_metadata::blobs::link(tx, nowhere, &blob, at(0)).await
         }))
         .await;
@@ -152,10 +152,10 @@ async fn a_rolled_back_transaction_announces_nothing(scene: Scene) {
         }))
         .await;
     assert_eq!(changes.recv().await.unwrap(), Change::Job(job));
-    assert!(matches!(changes.try_recv(), Err(TryRecvError::Empty)), "told twice");
+    assert!(matches!(changes.try_recv(), Err(TryRecvError::Empty)), "announced twice");
 }
 
-async fn changes_are_announced_when_they_can_be_read(scene: Scene) {
+async fn changes_are_announced_after_they_can_be_read(scene: Scene) {
     let mut changes = scene.db.changes();
     let db = scene.db.clone();
     let writing = tokio::spawn(async move {
@@ -179,7 +179,7 @@ async fn changes_are_announced_when_they_can_be_read(scene: Scene) {
     writing.await.unwrap();
 }
 
-async fn a_caller_who_goes_away_leaves_no_transaction_open(scene: Scene) {
+async fn a_dropped_caller_leaves_no_transaction_open(scene: Scene) {
     for number in 0..30 {
         let db = scene.db.clone();
         let (begun, is_begun) = tokio::sync::oneshot::channel();
@@ -197,14 +197,14 @@ async fn a_caller_who_goes_away_leaves_no_transaction_open(scene: Scene) {
         is_begun.await.unwrap();
         caller.abort();
     }
-    // Every connection of the pool is in a state to be used.
+    // Every connection of the pool is usable.
     for number in 0..30 {
         scene.write(work!(|tx| settings::put(tx, &format!("here {number}"), "1").await)).await;
         assert_eq!(value(&scene, &format!("here {number}")).await.as_deref(), Some("1"));
     }
 }
 
-async fn a_reader_cannot_see_what_is_not_committed(scene: Scene) {
+async fn a_reader_cannot_see_uncommitted_changes(scene: Scene) {
     let (written, is_written) = tokio::sync::oneshot::channel();
     let (go_on, may_go_on) = tokio::sync::oneshot::channel::<()>();
     let db = scene.db.clone();

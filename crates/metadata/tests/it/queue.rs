@@ -1,4 +1,4 @@
-//! The queue beside the policies and remotes that it works for.
+//! How the queue depends on policies and remotes.
 
 use crate::mirrors::edit_pull;
 use crate::on_both;
@@ -17,21 +17,21 @@ use longshore_model::stored::{Job, LastRun, PullMirror};
 use longshore_model::{Author, BootId, JobId, LastChange, Message, PolicyKind, RemoteId};
 
 on_both![
-    semantics_36_later_changes_of_a_repository_wait_until_an_evaluation_of_it_has_ended,
-    semantics_34_editing_a_policy_ends_what_its_earlier_rules_have_in_the_queue,
-    semantics_34_an_edit_that_changes_nothing_of_the_work_lets_it_go_on,
-    semantics_34_disabling_a_policy_takes_its_running_jobs_away,
+    semantics_36_later_changes_of_a_repository_wait_until_its_running_evaluation_ends,
+    semantics_34_editing_a_policy_ends_the_jobs_of_its_earlier_rules,
+    semantics_34_an_edit_that_does_not_concern_the_jobs_lets_them_continue,
+    semantics_34_disabling_a_policy_ends_its_running_jobs,
     semantics_34_deleting_a_policy_ends_all_of_its_jobs,
-    semantics_34_a_policy_that_stops_itself_ends_its_other_jobs,
-    jobs_end_while_others_stop_and_edit_their_policy_and_none_wait_in_a_circle,
-    semantics_34_what_is_about_a_deleted_repository_or_remote_ends,
-    semantics_39_work_for_a_remote_that_is_left_alone_is_not_handed_out,
-    semantics_39_one_job_probes_a_remote_before_the_rest_goes_on,
-    semantics_39_a_remote_that_fails_again_and_again_is_left_alone_for_longer,
-    semantics_39_an_answer_does_not_end_a_wait_that_another_server_has_begun_since,
-    semantics_39_changed_settings_end_the_wait,
-    semantics_39_what_waited_for_a_remote_is_due_when_a_person_ends_the_wait,
-    semantics_39_jobs_stand_in_one_lane_per_remote_and_namespace,
+    semantics_34_a_policy_that_stops_ends_its_other_jobs,
+    ending_jobs_while_stopping_and_editing_their_policy_does_not_deadlock,
+    semantics_34_jobs_of_a_deleted_repository_or_remote_end,
+    semantics_39_jobs_for_a_remote_that_is_backed_off_are_not_claimed,
+    semantics_39_one_job_probes_a_remote_before_the_others_continue,
+    semantics_39_a_remote_that_fails_repeatedly_is_backed_off_for_longer,
+    semantics_39_an_answer_does_not_end_a_newer_back_off_of_another_server,
+    semantics_39_changed_settings_end_the_back_off,
+    semantics_39_jobs_that_waited_for_a_remote_are_due_when_a_person_ends_the_back_off,
+    semantics_39_there_is_one_lane_per_remote_and_namespace,
 ];
 
 fn said(why: Withdrawal) -> Option<Message> {
@@ -42,7 +42,7 @@ async fn job(scene: &Scene, id: JobId) -> Job {
     jobs::get(&mut scene.read().await, id).await.unwrap().unwrap()
 }
 
-/// One job that runs, and one that waits.
+/// One running job and one waiting job.
 async fn two_polls(scene: &Scene, mirror: &PullMirror) -> (jobs::Claim, JobId) {
     let mut unserial = poll(mirror);
     unserial.serial_key = None;
@@ -62,7 +62,7 @@ async fn withdrawn(scene: &Scene, mirror: &PullMirror) -> Option<Withdrawal> {
     policies::withdrawn(&mut scene.read().await, PolicyKind::PullMirror, id, version).await.unwrap()
 }
 
-async fn semantics_34_editing_a_policy_ends_what_its_earlier_rules_have_in_the_queue(scene: Scene) {
+async fn semantics_34_editing_a_policy_ends_the_jobs_of_its_earlier_rules(scene: Scene) {
     let before = scenery(&scene).await;
     let (running, waiting) = two_polls(&scene, &before).await;
     let mut after = before.clone();
@@ -80,7 +80,7 @@ async fn semantics_34_editing_a_policy_ends_what_its_earlier_rules_have_in_the_q
     assert_eq!((withdrawn(&scene, &before).await, withdrawn(&scene, &after).await), (changed, None));
 }
 
-async fn semantics_34_an_edit_that_changes_nothing_of_the_work_lets_it_go_on(scene: Scene) {
+async fn semantics_34_an_edit_that_does_not_concern_the_jobs_lets_them_continue(scene: Scene) {
     let before = scenery(&scene).await;
     let (running, waiting) = two_polls(&scene, &before).await;
     edit_pull(&scene, &before, PullMirror { interval_seconds: 90, ..before.clone() }).await;
@@ -89,7 +89,7 @@ async fn semantics_34_an_edit_that_changes_nothing_of_the_work_lets_it_go_on(sce
     assert_eq!(withdrawn(&scene, &before).await, None);
 }
 
-async fn semantics_34_disabling_a_policy_takes_its_running_jobs_away(scene: Scene) {
+async fn semantics_34_disabling_a_policy_ends_its_running_jobs(scene: Scene) {
     let before = scenery(&scene).await;
     let (running, waiting) = two_polls(&scene, &before).await;
     let mut after = before.clone();
@@ -100,7 +100,7 @@ async fn semantics_34_disabling_a_policy_takes_its_running_jobs_away(scene: Scen
         assert_eq!(ended.status, Status::Canceled);
         assert_eq!(ended.error, said(Withdrawal::Disabled(PolicyKind::PullMirror)));
     }
-    // The worker that still stands in the middle of it can commit nothing.
+    // The worker that is still running it can commit nothing.
     let fenced = scene.try_write(work!(|tx| jobs::fence(tx, running.job.id, running.epoch).await)).await;
     assert!(matches!(fenced, Err(Error::LeaseLost(_))));
 }
@@ -118,7 +118,7 @@ async fn semantics_34_deleting_a_policy_ends_all_of_its_jobs(scene: Scene) {
     assert_eq!(withdrawn(&scene, &mirror).await, Some(Withdrawal::Deleted(PolicyKind::PullMirror)));
 }
 
-async fn semantics_34_a_policy_that_stops_itself_ends_its_other_jobs(scene: Scene) {
+async fn semantics_34_a_policy_that_stops_ends_its_other_jobs(scene: Scene) {
     let mirror = scenery(&scene).await;
     let (running, waiting) = two_polls(&scene, &mirror).await;
     let (policy, finder) = (mirror.common.id, running.job.id);
@@ -128,13 +128,13 @@ async fn semantics_34_a_policy_that_stops_itself_ends_its_other_jobs(scene: Scen
             policies::stop(tx, PolicyKind::PullMirror, policy, &why, finder, at(1)).await
         }))
         .await;
-    assert_eq!(job(&scene, finder).await.status, Status::Running, "it writes its own end");
+    assert_eq!(job(&scene, finder).await.status, Status::Running, "it records its own end");
     assert_eq!(job(&scene, waiting).await.status, Status::Canceled);
     let now = pull_mirrors::get(&mut scene.read().await, policy).await.unwrap().unwrap();
-    assert_eq!(now.common.version, mirror.common.version.next(), "a stale edit does not let it go on");
+    assert_eq!(now.common.version, mirror.common.version.next(), "a stale edit does not resume it");
 }
 
-async fn jobs_end_while_others_stop_and_edit_their_policy_and_none_wait_in_a_circle(scene: Scene) {
+async fn ending_jobs_while_stopping_and_editing_their_policy_does_not_deadlock(scene: Scene) {
     let mirror = scenery(&scene).await;
     let (kind, policy) = (PolicyKind::PullMirror, mirror.common.id);
     for round in 0..10 {
@@ -180,7 +180,7 @@ async fn jobs_end_while_others_stop_and_edit_their_policy_and_none_wait_in_a_cir
     }
 }
 
-async fn semantics_34_what_is_about_a_deleted_repository_or_remote_ends(scene: Scene) {
+async fn semantics_34_jobs_of_a_deleted_repository_or_remote_end(scene: Scene) {
     let mirror = scenery(&scene).await;
     let (running, waiting) = two_polls(&scene, &mirror).await;
     let (repository, remote) = (mirror.repository, mirror.remote);
@@ -199,7 +199,7 @@ async fn semantics_34_what_is_about_a_deleted_repository_or_remote_ends(scene: S
     assert_eq!(job(&scene, by_hand).await.status, Status::Canceled);
 }
 
-/// Leaves a remote alone from second `now` on: 10 seconds for each failure in a row.
+/// Backs off from a remote from second `now` on: 10 seconds for each failure in a row.
 async fn close(scene: &Scene, remote: RemoteId, now: i64) -> longshore_model::remote::BackOff {
     let delay = |failures: u32| SignedDuration::from_secs(10) * i32::try_from(failures).unwrap();
     let closed = scene
@@ -210,7 +210,7 @@ async fn close(scene: &Scene, remote: RemoteId, now: i64) -> longshore_model::re
     closed.unwrap()
 }
 
-async fn semantics_39_work_for_a_remote_that_is_left_alone_is_not_handed_out(scene: Scene) {
+async fn semantics_39_jobs_for_a_remote_that_is_backed_off_are_not_claimed(scene: Scene) {
     let app = scene.repository("dev/app").await;
     let (one, two) = two_remotes(&scene).await;
     let waits = add(&scene, copy(&app, one, "1")).await;
@@ -229,7 +229,7 @@ async fn semantics_39_work_for_a_remote_that_is_left_alone_is_not_handed_out(sce
     assert_eq!(scene.claim(15, 10).await.len(), 1);
 }
 
-async fn semantics_39_one_job_probes_a_remote_before_the_rest_goes_on(scene: Scene) {
+async fn semantics_39_one_job_probes_a_remote_before_the_others_continue(scene: Scene) {
     let app = scene.repository("dev/app").await;
     let (one, _) = two_remotes(&scene).await;
     for number in 0..3 {
@@ -242,16 +242,16 @@ async fn semantics_39_one_job_probes_a_remote_before_the_rest_goes_on(scene: Sce
     assert_eq!(scene.claim(12, 10).await.len(), 2);
 }
 
-async fn semantics_39_a_remote_that_fails_again_and_again_is_left_alone_for_longer(scene: Scene) {
+async fn semantics_39_a_remote_that_fails_repeatedly_is_backed_off_for_longer(scene: Scene) {
     let (one, _) = two_remotes(&scene).await;
     assert_eq!(close(&scene, one, 0).await.until, at(10));
     assert_eq!(close(&scene, one, 10).await.until, at(30));
-    // An answer alone is no proof that it is well.
+    // A single answer does not prove that the remote has recovered.
     scene.write(work!(|tx| back_offs::answered(tx, one, at(30), at(30)).await)).await;
     assert_eq!(back_offs::get(&mut scene.read().await, one).await.unwrap(), None);
     let third = close(&scene, one, 40).await;
     assert_eq!((third.until, third.failures, third.since), (at(70), 3, at(0)));
-    // No server shortens what another one was asked for.
+    // No server shortens a delay that another one was asked for.
     let shorter = |_| SignedDuration::from_secs(1);
     let again = scene
         .write(move |tx| {
@@ -259,11 +259,11 @@ async fn semantics_39_a_remote_that_fails_again_and_again_is_left_alone_for_long
         })
         .await;
     assert_eq!(again.unwrap().until, at(70));
-    // A person wants to know now.
+    // A person retries now.
     scene.write(work!(|tx| back_offs::probe(tx, one, at(50)).await)).await;
     assert_eq!(back_offs::get(&mut scene.read().await, one).await.unwrap().unwrap().until, at(50));
     scene.write(work!(|tx| back_offs::answered(tx, one, at(50), at(60)).await)).await;
-    assert_eq!(close(&scene, one, 700).await.failures, 1, "it was well for ten minutes");
+    assert_eq!(close(&scene, one, 700).await.failures, 1, "it worked for ten minutes");
     let nowhere = RemoteId::new();
     let gone = scene
         .write(move |tx| {
@@ -271,7 +271,7 @@ async fn semantics_39_a_remote_that_fails_again_and_again_is_left_alone_for_long
         })
         .await;
     assert_eq!(gone, None);
-    // Who lets something through in between does not fail again and again.
+    // A remote that accepts some requests in between does not count as failing repeatedly.
     let delay = |failures: u32| SignedDuration::from_secs(10) * i32::try_from(failures).unwrap();
     assert_eq!(close(&scene, one, 710).await.failures, 2);
     let limited = scene
@@ -283,7 +283,7 @@ async fn semantics_39_a_remote_that_fails_again_and_again_is_left_alone_for_long
     assert_eq!((limited.until, limited.failures, limited.since), (at(740), 1, at(730)));
 }
 
-async fn semantics_39_an_answer_does_not_end_a_wait_that_another_server_has_begun_since(scene: Scene) {
+async fn semantics_39_an_answer_does_not_end_a_newer_back_off_of_another_server(scene: Scene) {
     let (one, _) = two_remotes(&scene).await;
     let seen = close(&scene, one, 0).await.until;
     let later = close(&scene, one, 10).await.until;
@@ -293,7 +293,7 @@ async fn semantics_39_an_answer_does_not_end_a_wait_that_another_server_has_begu
     assert_eq!(back_offs::get(&mut scene.read().await, one).await.unwrap(), None);
 }
 
-async fn semantics_39_changed_settings_end_the_wait(scene: Scene) {
+async fn semantics_39_changed_settings_end_the_back_off(scene: Scene) {
     let (one, _) = two_remotes(&scene).await;
     close(&scene, one, 0).await;
     scene
@@ -307,7 +307,7 @@ async fn semantics_39_changed_settings_end_the_wait(scene: Scene) {
     assert_eq!(back_offs::get(&mut scene.read().await, one).await.unwrap(), None);
 }
 
-async fn semantics_39_what_waited_for_a_remote_is_due_when_a_person_ends_the_wait(scene: Scene) {
+async fn semantics_39_jobs_that_waited_for_a_remote_are_due_when_a_person_ends_the_back_off(scene: Scene) {
     let (app, other) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
     let (one, two) = two_remotes(&scene).await;
     let later = |order: NewJob, second: i64| NewJob { scheduled_at: at(second), ..order };
@@ -323,20 +323,21 @@ async fn semantics_39_what_waited_for_a_remote_is_due_when_a_person_ends_the_wai
         }
         due
     };
-    // One goes at once. What waited for the end of the wait may follow it; what failed by itself keeps its delay.
+    // One job runs at once. Jobs that waited for the end of the back-off may follow it; a job that failed by itself
+    // keeps its delay.
     scene.write(work!(|tx| jobs::hasten(tx, stopped, at(2)).await.map(drop))).await;
     assert_eq!(due(2).await, [true, true, false, false]);
     assert_eq!(scene.claim(2, 10).await.len(), 1, "a single probe");
     scene.write(work!(|tx| back_offs::answered(tx, one, at(2), at(3)).await)).await;
     assert_eq!(scene.claim(3, 10).await.len(), 1, "and then the rest");
-    // Somebody saw the registry answer, or changed the settings.
+    // Someone saw the registry answer, or changed the settings.
     scene.write(work!(|tx| back_offs::forget(tx, one, at(4)).await)).await;
     assert_eq!(due(4).await, [true, true, true, false]);
     let claimed = scene.claim(4, 10).await;
     assert_eq!(claimed.iter().map(|claim| claim.job.id).collect::<Vec<_>>(), [failing]);
 }
 
-async fn semantics_39_jobs_stand_in_one_lane_per_remote_and_namespace(scene: Scene) {
+async fn semantics_39_there_is_one_lane_per_remote_and_namespace(scene: Scene) {
     let (app, other) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
     let (one, two) = two_remotes(&scene).await;
     for number in 0..20 {
@@ -354,17 +355,17 @@ async fn semantics_39_jobs_stand_in_one_lane_per_remote_and_namespace(scene: Sce
     assert_eq!(found, expected);
     assert!(jobs::lanes(conn, JobAction::PushMirrorTag, at(-1)).await.unwrap().is_empty(), "not due yet");
 
-    // What an older version has put into the queue stands in none, and is never handed out before it does.
+    // Jobs that an older version has enqueued have no lane, and are not claimed until they have one.
     scene.by_another("UPDATE jobs SET lane = NULL").await;
     let conn = &mut scene.read().await;
     assert!(jobs::lanes(conn, JobAction::PushMirrorTag, at(1)).await.unwrap().is_empty());
     scene.write(work!(|tx| jobs::release_all(tx, BootId::new(), at(1)).await)).await;
     assert_eq!(jobs::lanes(conn, JobAction::PushMirrorTag, at(1)).await.unwrap().len(), 3);
-    assert_eq!(scene.write(work!(|tx| jobs::line_up(tx).await)).await, 0, "all have theirs");
+    assert_eq!(scene.write(work!(|tx| jobs::line_up(tx).await)).await, 0, "all have one");
     assert!(jobs::lanes(conn, JobAction::PollMirror, at(1)).await.unwrap().is_empty());
 }
 
-async fn semantics_36_later_changes_of_a_repository_wait_until_an_evaluation_of_it_has_ended(scene: Scene) {
+async fn semantics_36_later_changes_of_a_repository_wait_until_its_running_evaluation_ends(scene: Scene) {
     let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
     let (first, elsewhere) = (scene.image(&dev, 1).await, scene.image(&qa, 1).await);
     scene.push(&dev, "1", &first).await;

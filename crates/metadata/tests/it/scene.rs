@@ -1,4 +1,4 @@
-//! A database with a few things in it, and shorter words for what tests do with them.
+//! A database with some content, and helpers for the tests.
 
 use jiff::SignedDuration;
 use longshore_metadata::tags::{RemoveOutcome, SetOutcome, SetTag};
@@ -15,7 +15,7 @@ use longshore_oci::{Digest, Manifest, Tag};
 use std::future::Future;
 use std::pin::Pin;
 
-/// A future in a box, as [`Database::write`] wants it.
+/// A boxed future, as [`Database::write`] takes it.
 pub(crate) type Boxed<'t, T> = Pin<Box<dyn Future<Output = T> + Send + 't>>;
 
 pub(crate) const LEASE: SignedDuration = SignedDuration::from_secs(60);
@@ -44,7 +44,7 @@ impl Scene {
         Self { db: Database::open(url, vault()).await.unwrap(), url: url.to_owned(), _folder: None }
     }
 
-    /// A statement of another program on the same database, such as a server of an older version.
+    /// Runs a statement as another program on the same database, such as a server of an older version.
     pub(crate) async fn by_another(&self, sql: &'static str) {
         use sqlx::Connection as _;
         if self.url.starts_with("sqlite") {
@@ -60,7 +60,7 @@ impl Scene {
         self.db.read().await.unwrap()
     }
 
-    /// A transaction that shall succeed.
+    /// A transaction that must succeed.
     pub(crate) async fn write<T, F>(&self, work: F) -> T
     where
         F: for<'t> FnOnce(&'t mut Tx) -> Boxed<'t, Result<T, Error>> + Send + 'static,
@@ -91,7 +91,7 @@ impl Scene {
         self.write(work!(|tx| repositories::create(tx, &name, &new, at(0)).await)).await
     }
 
-    /// Stores an image whose parts are told apart by `seed`.
+    /// Stores an image whose parts are distinguished by `seed`.
     pub(crate) async fn image(&self, repository: &Repository, seed: u8) -> Digest {
         let id = repository.id;
         let (config, layer) = (digest(seed, 1), digest(seed, 2));
@@ -109,12 +109,12 @@ impl Scene {
         answer
     }
 
-    /// Sets a tag as a push does.
+    /// Sets a tag like a push.
     pub(crate) async fn push(&self, repository: &Repository, tag: &str, digest: &Digest) -> SetOutcome {
         self.set(repository, tag, digest, None, Provenance::Push).await
     }
 
-    /// Sets a tag as a promotion of that change of its source does.
+    /// Sets a tag like a promotion of that revision of its source.
     pub(crate) async fn promote(
         &self,
         repository: &Repository,
@@ -167,13 +167,13 @@ impl Scene {
         tags::find(&mut self.read().await, repository.id, &name(tag)).await.unwrap()
     }
 
-    /// Puts a job into the queue that is due at second `due`.
+    /// Enqueues a job that is due at second `due`.
     pub(crate) async fn enqueue(&self, serial_key: Option<&str>, due: i64) -> JobId {
         let order = order(serial_key, due);
         self.write(work!(|tx| jobs::enqueue(tx, order, at(0)).await)).await
     }
 
-    /// Claims what is due at second `now`, whatever lane it stands in.
+    /// Claims jobs that are due at second `now`, in all lanes.
     pub(crate) async fn claim(&self, now: i64, limit: i64) -> Vec<jobs::Claim> {
         self.write(work!(|tx| {
             let (boot, worker, now) = (BootId::new(), "here", at(now));
@@ -206,7 +206,7 @@ impl Scene {
     }
 }
 
-/// The revision that a tag was set to.
+/// The revision of a tag that was set.
 pub(crate) fn revision(outcome: SetOutcome) -> Revision {
     match outcome {
         SetOutcome::Set(record) => record.revision,
@@ -228,7 +228,7 @@ pub(crate) fn order(serial_key: Option<&str>, due: i64) -> jobs::NewJob {
     }
 }
 
-/// Stores a manifest and gives it to a repository.
+/// Stores a manifest and links it into a repository.
 pub(crate) async fn put(
     tx: &mut Tx,
     repository: longshore_model::RepositoryId,
@@ -288,12 +288,12 @@ pub(crate) fn name(tag: &str) -> Tag {
     tag.parse().unwrap()
 }
 
-/// What can be brought back for a week, as seen at a second.
+/// A restore window of a week, as of second `now`.
 pub(crate) fn week(now: i64) -> Window {
     Window { length: SignedDuration::from_hours(7 * 24), now: at(now) }
 }
 
-/// An instant, by its second.
+/// An instant, in seconds from a fixed start.
 pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
 }
@@ -302,7 +302,7 @@ pub(crate) fn vault() -> Vault {
     Vault::from_key([7; 32])
 }
 
-/// Words as earlier versions wrote them down.
+/// A message with plain text, as earlier versions stored them.
 pub(crate) fn words(text: &str) -> longshore_model::Message {
     text.to_owned().into()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast::Receiver, oneshot};
 use tokio::time::timeout;
 
-/// Long enough for a machine that is busy; what comes at once comes at once.
+/// Long enough for a busy machine; only a failing test waits for it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn next(changes: &mut Receiver<Change>) -> Change {
@@ -14,7 +14,7 @@ async fn next(changes: &mut Receiver<Change>) -> Change {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_one_server_commits_wakes_the_others_and_itself_once() {
+async fn a_commit_wakes_all_servers_once() {
     let url = tokio::task::spawn_blocking(longshore_testkit::postgres::new_database).await.unwrap();
     let one = Database::open(&url, crate::scene::vault()).await.unwrap();
     let two = Database::open(&url, crate::scene::vault()).await.unwrap();
@@ -33,7 +33,7 @@ async fn what_one_server_commits_wakes_the_others_and_itself_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_changes_than_one_notification_holds_come_too() {
+async fn more_changes_than_fit_into_one_notification_arrive() {
     let url = tokio::task::spawn_blocking(longshore_testkit::postgres::new_database).await.unwrap();
     let one = Database::open(&url, crate::scene::vault()).await.unwrap();
     let two = Database::open(&url, crate::scene::vault()).await.unwrap();
@@ -55,7 +55,7 @@ async fn more_changes_than_one_notification_holds_come_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_stopped_in_a_transaction_does_not_stop_the_others() {
+async fn a_server_that_is_suspended_in_a_transaction_does_not_block_the_others() {
     let url = tokio::task::spawn_blocking(longshore_testkit::postgres::new_database).await.unwrap();
     let stopped = Database::open(&url, crate::scene::vault()).await.unwrap();
     let lives = Database::open(&url, crate::scene::vault()).await.unwrap();
@@ -76,9 +76,9 @@ async fn a_server_that_is_stopped_in_a_transaction_does_not_stop_the_others() {
     });
     held.await.unwrap();
     let other = lives.write(Priority::Normal, work!(|tx| tags::lock_changes(tx).await));
-    timeout(PATIENCE, other).await.expect("the lock is free in a while").unwrap();
+    timeout(PATIENCE, other).await.expect("the lock is released after a while").unwrap();
     wake.send(()).unwrap();
     let late: Result<_, Error> = stopped.await.unwrap();
-    late.expect_err("its transaction was undone");
+    late.expect_err("its transaction was rolled back");
     assert_eq!(jobs::next_due(&mut lives.read().await.unwrap(), crate::scene::at(0)).await.unwrap(), None);
 }

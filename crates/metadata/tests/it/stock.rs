@@ -1,13 +1,13 @@
-//! What there is and what waits, as the metrics tell it.
+//! The contents and the queue as reported by the metrics.
 
 use crate::on_both;
 use crate::scene::{Scene, at};
 use longshore_metadata::stock::{self, Jobs};
 use longshore_model::job::Status;
 
-on_both![jobs_that_have_not_ended_are_counted_by_action_and_the_oldest_is_known];
+on_both![unfinished_jobs_are_counted_by_action_with_the_oldest_due_time];
 
-async fn jobs_that_have_not_ended_are_counted_by_action_and_the_oldest_is_known(scene: Scene) {
+async fn unfinished_jobs_are_counted_by_action_with_the_oldest_due_time(scene: Scene) {
     let empty = stock::count(&mut scene.read().await).await.unwrap();
     assert_eq!(empty.jobs, []);
     assert_eq!((empty.blobs, empty.blob_bytes, empty.uploads), (0, 0, 0));

@@ -1,4 +1,4 @@
-//! What repositories and namespaces hold, and how much they may.
+//! The storage that repositories and namespaces use, and quotas.
 
 use crate::on_both;
 use crate::scene::{Scene, at, digest};
@@ -11,17 +11,17 @@ use longshore_model::{Author, PageRequest, Repository, RepositoryId};
 use longshore_oci::Namespace;
 
 on_both![
-    what_a_namespace_holds_is_counted_as_it_comes_and_goes,
-    of_many_who_give_a_namespace_the_same_blob_at_once_one_counts_it,
-    a_blob_counts_once_and_is_unique_where_nobody_else_has_it,
-    what_deleted_repositories_hold_counts_until_they_are_purged,
-    a_quota_refuses_what_would_come_on_top_and_nothing_else,
-    tags_and_blobs_of_repositories_are_counted_as_they_come_and_go,
-    what_was_counted_wrong_is_told_and_counted_anew,
-    what_others_hold_as_well_is_looked_up_of_so_many_blobs_and_manifests_and_no_more,
+    the_storage_of_a_namespace_is_counted_as_content_is_added_and_removed,
+    a_blob_linked_many_times_at_once_counts_once_in_its_namespace,
+    a_blob_counts_once_and_is_unique_if_no_other_repository_has_it,
+    deleted_repositories_count_until_they_are_purged,
+    a_quota_refuses_only_content_that_would_exceed_it,
+    tags_and_blobs_of_repositories_are_counted_as_they_are_added_and_removed,
+    wrong_counters_are_reported_and_recounted,
+    unique_storage_is_computed_only_up_to_a_number_of_blobs_and_manifests,
 ];
 
-/// So much that nobody else holds, and so much that others hold as well.
+/// Storage with these numbers of unique and shared bytes.
 fn alone(unique: u64, shared: u64) -> Storage {
     Storage { total: unique + shared, unique: Some(unique) }
 }
@@ -30,13 +30,13 @@ fn dev() -> Namespace {
     "dev".parse().unwrap()
 }
 
-/// Bytes of the manifests of [`Scene::image`] for these seeds, each of which counts in a namespace.
+/// The bytes of the manifests of [`Scene::image`] for these seeds, each of which counts in a namespace.
 async fn manifests_of(scene: &Scene, repository: &Repository, seeds: &[u8]) -> u64 {
     let mut conn = scene.read().await;
     let mut bytes = 0;
     for seed in seeds {
         let found = manifests::get(&mut conn, repository.id, &digest(*seed, 0)).await.unwrap();
-        bytes += found.expect("it is there").size();
+        bytes += found.expect("the manifest exists").size();
     }
     bytes
 }
@@ -47,7 +47,7 @@ async fn link(scene: &Scene, from: &Repository, to: &Repository, seed: u8) {
     linked.await;
 }
 
-async fn a_blob_counts_once_and_is_unique_where_nobody_else_has_it(scene: Scene) {
+async fn a_blob_counts_once_and_is_unique_if_no_other_repository_has_it(scene: Scene) {
     let (web, api, qa) = (
         scene.repository("dev/web").await,
         scene.repository("dev/api").await,
@@ -66,7 +66,7 @@ async fn a_blob_counts_once_and_is_unique_where_nobody_else_has_it(scene: Scene)
     assert_eq!(of(&web).await, alone(110, 110));
     assert_eq!(of(&api).await, alone(0, 110));
     let (first, second) = (manifests_of(&scene, &web, &[1]).await, manifests_of(&scene, &web, &[2]).await);
-    assert_eq!(of_dev().await.storage, alone(220 + first + second, 0), "shared within the namespace alone");
+    assert_eq!(of_dev().await.storage, alone(220 + first + second, 0), "shared only within the namespace");
     let summary = repositories::summary(&mut scene.read().await, web.id).await.unwrap().unwrap();
     assert_eq!((summary.size_bytes, summary.unique_bytes), (220, Some(110)));
 
@@ -78,7 +78,7 @@ async fn a_blob_counts_once_and_is_unique_where_nobody_else_has_it(scene: Scene)
     assert_eq!(of(&web).await, alone(100, 120));
 }
 
-async fn what_deleted_repositories_hold_counts_until_they_are_purged(scene: Scene) {
+async fn deleted_repositories_count_until_they_are_purged(scene: Scene) {
     let (web, api) = (scene.repository("dev/web").await, scene.repository("dev/api").await);
     scene.image(&web, 1).await;
     scene.image(&web, 2).await;
@@ -93,7 +93,7 @@ async fn what_deleted_repositories_hold_counts_until_they_are_purged(scene: Scen
     assert_eq!((held.storage.total, held.deleted), (110 + first, Some(0)));
 }
 
-async fn a_quota_refuses_what_would_come_on_top_and_nothing_else(scene: Scene) {
+async fn a_quota_refuses_only_content_that_would_exceed_it(scene: Scene) {
     scene.write(work!(|tx| accounts::create(tx, &dev(), true, false, None, at(0)).await)).await;
     let (web, qa) = (scene.repository("dev/web").await, scene.repository("qa/web").await);
     scene.image(&web, 1).await;
@@ -126,7 +126,7 @@ async fn a_quota_refuses_what_would_come_on_top_and_nothing_else(scene: Scene) {
     assert_eq!((manifest(1, 1_000_000).await, manifest(2, 40).await), (None, None));
     assert_eq!(manifest(2, 41).await.unwrap().needed, 41);
 
-    // Below what is there already: what is there stays, and can be pushed again.
+    // Below what is already stored: it is kept and can be pushed again.
     assert!(set(Some(10)).await);
     assert_eq!((blob(1, 100).await, tree(1).await), (None, None));
     assert!(set(None).await);
@@ -135,7 +135,7 @@ async fn a_quota_refuses_what_would_come_on_top_and_nothing_else(scene: Scene) {
     assert!(!none.await);
 }
 
-/// Every counter equals what is there.
+/// Checks that every counter matches the rows.
 async fn is_counted_right(scene: &Scene) {
     let conn = &mut scene.read().await;
     let mut after = None;
@@ -145,7 +145,7 @@ async fn is_counted_right(scene: &Scene) {
     }
 }
 
-async fn what_a_namespace_holds_is_counted_as_it_comes_and_goes(scene: Scene) {
+async fn the_storage_of_a_namespace_is_counted_as_content_is_added_and_removed(scene: Scene) {
     let (web, api) = (scene.repository("dev/web").await, scene.repository("dev/api").await);
     let mut seen = Vec::new();
     let mut look = async || {
@@ -176,7 +176,7 @@ async fn what_a_namespace_holds_is_counted_as_it_comes_and_goes(scene: Scene) {
     assert_eq!(seen, [0, rest, rest, rest, rest, rest, rest - manifest, 100, 0]);
 }
 
-async fn of_many_who_give_a_namespace_the_same_blob_at_once_one_counts_it(scene: Scene) {
+async fn a_blob_linked_many_times_at_once_counts_once_in_its_namespace(scene: Scene) {
     let names: Vec<String> = (0..8).map(|number| format!("dev/app{number}")).collect();
     let mut ids = Vec::new();
     for name in &names {
@@ -200,14 +200,13 @@ async fn of_many_who_give_a_namespace_the_same_blob_at_once_one_counts_it(scene:
     assert_eq!(held.storage.total, 0);
 }
 
-/// Removes a deleted repository for good.
 async fn purge(scene: &Scene, id: RepositoryId) {
     assert!(scene.write(work!(|tx| garbage::begin_purge(tx, id).await)).await);
     let step = async || scene.write(work!(|tx| garbage::purge(tx, id).await)).await;
     while !step().await.is_gone {}
 }
 
-async fn tags_and_blobs_of_repositories_are_counted_as_they_come_and_go(scene: Scene) {
+async fn tags_and_blobs_of_repositories_are_counted_as_they_are_added_and_removed(scene: Scene) {
     let (web, api) = (scene.repository("dev/web").await, scene.repository("dev/api").await);
     let look = async |repository: &Repository| {
         is_counted_right(&scene).await;
@@ -236,7 +235,7 @@ async fn tags_and_blobs_of_repositories_are_counted_as_they_come_and_go(scene: S
     forgotten.await;
     assert_eq!(look(&web).await, (2, 120, 3, 120));
 
-    // What can be brought back is in no count of all, and still in its own.
+    // Restorable content is not in the totals, but still in the repository's own counters.
     scene.write(work!(|tx| repositories::delete(tx, of_web, &Author::System, at(1)).await)).await;
     let (hour, page) = (jiff::SignedDuration::from_hours(1), PageRequest::first(9));
     let conn = &mut scene.read().await;
@@ -247,7 +246,7 @@ async fn tags_and_blobs_of_repositories_are_counted_as_they_come_and_go(scene: S
     assert_eq!(look(&api).await, (1, 110, 1, 120));
 }
 
-async fn what_was_counted_wrong_is_told_and_counted_anew(scene: Scene) {
+async fn wrong_counters_are_reported_and_recounted(scene: Scene) {
     let web = scene.repository("dev/web").await;
     let image = scene.image(&web, 1).await;
     scene.push(&web, "1", &image).await;
@@ -285,16 +284,16 @@ async fn what_was_counted_wrong_is_told_and_counted_anew(scene: Scene) {
     }
     assert_eq!(counters::next(&mut scene.read().await, after.as_ref()).await.unwrap(), None);
     is_counted_right(&scene).await;
-    // They count on from there.
+    // Counting continues from there.
     scene.image(&web, 2).await;
     scene.push(&web, "2", &image).await;
     is_counted_right(&scene).await;
 }
 
-async fn what_others_hold_as_well_is_looked_up_of_so_many_blobs_and_manifests_and_no_more(scene: Scene) {
+async fn unique_storage_is_computed_only_up_to_a_number_of_blobs_and_manifests(scene: Scene) {
     let (web, api) = (scene.repository("dev/web").await, scene.repository("dev/api").await);
     scene.image(&web, 1).await;
-    // With the image's two blobs and its manifest, as many as are looked up.
+    // Together with the image's two blobs and its manifest, this is the maximum.
     let most = Storage::MOST_LOOKED_UP - 3;
     let fill = |from: u64, to: u64| {
         let id = web.id;
@@ -318,7 +317,7 @@ async fn what_others_hold_as_well_is_looked_up_of_so_many_blobs_and_manifests_an
     assert_eq!(of_dev().await.storage.shared(), Some(0));
     fill(most, most + 1).await;
     assert_eq!(of(&web).await, Storage { total: 110 + most + 1, unique: None });
-    assert_eq!(of(&api).await, alone(0, 0), "of a small repository it is told as ever");
+    assert_eq!(of(&api).await, alone(0, 0), "for a small repository it is still computed");
     let summary = repositories::summary(&mut scene.read().await, web.id).await.unwrap().unwrap();
     assert_eq!((summary.size_bytes, summary.unique_bytes), (110 + most + 1, None));
     let manifest = manifests_of(&scene, &web, &[1]).await;

@@ -1,4 +1,4 @@
-//! Tags in time: revisions, what is later than what, and which job reacts.
+//! Tags over time: revisions, their order, and the jobs that react.
 
 use crate::on_both;
 use crate::scene::{Scene, at, digest, image_json, name, put, revision, week};
@@ -12,25 +12,25 @@ use longshore_model::{Author, ImmutableTags, Lineage, PageRequest, PolicyId, Pro
 use longshore_oci::Tag;
 
 on_both![
-    semantics_01_an_earlier_source_never_lands_on_a_later_one,
-    semantics_01_a_person_may_replace_newer_by_older,
-    semantics_01_the_same_digest_from_a_later_source_holds_the_name_against_an_earlier_one,
-    semantics_01_changes_of_one_tag_by_many_are_serial,
-    semantics_02_the_same_digest_makes_no_new_revision_but_is_evaluated_again,
+    semantics_01_an_earlier_source_never_replaces_a_later_one,
+    semantics_01_a_person_may_replace_a_newer_image_by_an_older_one,
+    semantics_01_the_same_digest_from_a_later_source_keeps_the_tag_from_an_earlier_one,
+    semantics_01_concurrent_changes_of_one_tag_are_serialized,
+    semantics_02_the_same_digest_creates_no_revision_but_is_evaluated_again,
     semantics_05_the_lineage_of_a_tag_is_kept,
-    semantics_06_digest_tags_are_no_tags_to_lists_and_counts,
+    semantics_06_digest_tags_are_neither_listed_nor_counted,
     semantics_07_a_digest_tag_follows_its_subject_and_is_not_evaluated,
     semantics_07_a_tagged_referrer_follows_its_subject_and_is_not_evaluated,
-    semantics_14_an_immutable_tag_stays_where_it_is,
-    immutable_are_only_the_tags_that_the_patterns_match,
-    a_change_is_remembered_told_and_answered_by_a_job,
-    a_removed_tag_is_gone_but_its_history_stays,
+    semantics_14_an_immutable_tag_is_neither_moved_nor_deleted,
+    only_tags_that_match_the_patterns_are_immutable,
+    a_change_is_recorded_announced_and_evaluated_by_a_job,
+    the_history_of_a_removed_tag_is_kept,
     tags_are_listed_in_byte_order,
-    a_summary_tells_size_and_platforms,
-    semantics_09_a_tag_is_not_set_on_a_manifest_that_was_deleted_a_moment_ago,
+    a_summary_has_size_and_platforms,
+    semantics_09_a_tag_is_not_set_to_a_manifest_that_was_just_deleted,
 ];
 
-async fn semantics_09_a_tag_is_not_set_on_a_manifest_that_was_deleted_a_moment_ago(scene: Scene) {
+async fn semantics_09_a_tag_is_not_set_to_a_manifest_that_was_just_deleted(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let image = scene.image(&dev, 1).await;
     let (from, gone) = (dev.clone(), image.clone());
@@ -41,7 +41,7 @@ async fn semantics_09_a_tag_is_not_set_on_a_manifest_that_was_deleted_a_moment_a
     assert!(scene.tag(&dev, "1").await.is_none() && scene.tag(&dev, "2").await.is_none());
 }
 
-async fn semantics_01_an_earlier_source_never_lands_on_a_later_one(scene: Scene) {
+async fn semantics_01_an_earlier_source_never_replaces_a_later_one(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let qa = scene.repository("qa/app").await;
     let (v1, v2) = (scene.image(&qa, 1).await, scene.image(&qa, 2).await);
@@ -55,10 +55,10 @@ async fn semantics_01_an_earlier_source_never_lands_on_a_later_one(scene: Scene)
     let SetOutcome::Superseded { by } = late else { panic!("{late:?}") };
     assert_eq!((by.digest, by.source_revision), (v2.clone(), second));
     assert_eq!(scene.tag(&qa, "latest").await.unwrap().digest, v2);
-    assert_eq!(scene.orders().await.len(), before, "what did not happen needs no reaction");
+    assert_eq!(scene.orders().await.len(), before, "a superseded change enqueues no job");
 }
 
-async fn semantics_01_a_person_may_replace_newer_by_older(scene: Scene) {
+async fn semantics_01_a_person_may_replace_a_newer_image_by_an_older_one(scene: Scene) {
     let qa = scene.repository("qa/app").await;
     let (v1, v2) = (scene.image(&qa, 1).await, scene.image(&qa, 2).await);
     scene.promote(&qa, "latest", &v2, Revision(5_000)).await;
@@ -67,22 +67,20 @@ async fn semantics_01_a_person_may_replace_newer_by_older(scene: Scene) {
     assert_eq!((tag.digest, tag.source_revision), (v1, pushed), "a push is its own source");
 }
 
-async fn semantics_01_the_same_digest_from_a_later_source_holds_the_name_against_an_earlier_one(
-    scene: Scene,
-) {
+async fn semantics_01_the_same_digest_from_a_later_source_keeps_the_tag_from_an_earlier_one(scene: Scene) {
     let qa = scene.repository("qa/app").await;
     let (same, other) = (scene.image(&qa, 1).await, scene.image(&qa, 2).await);
     scene.promote(&qa, "latest", &same, Revision(10)).await;
-    // Revision 20 moved elsewhere and 30 came back; the job of 20 is late.
+    // Revision 20 moved the tag elsewhere and 30 moved it back; the job of 20 is late.
     assert!(matches!(scene.promote(&qa, "latest", &same, Revision(30)).await, SetOutcome::Unchanged(_)));
     let late = scene.promote(&qa, "latest", &other, Revision(20)).await;
     assert!(matches!(late, SetOutcome::Superseded { .. }), "{late:?}");
-    // And an older one with the same digest takes nothing back.
+    // And an older source with the same digest does not change that.
     assert!(matches!(scene.promote(&qa, "latest", &same, Revision(10)).await, SetOutcome::Unchanged(_)));
     assert_eq!(scene.tag(&qa, "latest").await.unwrap().source_revision, Revision(30));
 }
 
-async fn semantics_01_changes_of_one_tag_by_many_are_serial(scene: Scene) {
+async fn semantics_01_concurrent_changes_of_one_tag_are_serialized(scene: Scene) {
     let qa = scene.repository("qa/app").await;
     let images = [scene.image(&qa, 1).await, scene.image(&qa, 2).await];
     let running: Vec<_> = (1..=40_i64)
@@ -92,7 +90,7 @@ async fn semantics_01_changes_of_one_tag_by_many_are_serial(scene: Scene) {
                 db.write::<_, longshore_metadata::Error, _>(
                     Priority::Evaluation,
                     work!(|tx| {
-                        // Two names in either order, as promotions of different policies do.
+                        // Two names in either order, like promotions of different policies.
                         let mut names = [name("a"), name("b")];
                         if source % 2 == 0 {
                             names.reverse();
@@ -126,7 +124,7 @@ async fn semantics_01_changes_of_one_tag_by_many_are_serial(scene: Scene) {
     }
 }
 
-async fn semantics_02_the_same_digest_makes_no_new_revision_but_is_evaluated_again(scene: Scene) {
+async fn semantics_02_the_same_digest_creates_no_revision_but_is_evaluated_again(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let image = scene.image(&dev, 1).await;
     let first = revision(scene.push(&dev, "1", &image).await);
@@ -166,7 +164,7 @@ async fn semantics_05_the_lineage_of_a_tag_is_kept(scene: Scene) {
     assert_eq!(tag.lineage.policies().len(), Lineage::MAX);
 }
 
-async fn semantics_06_digest_tags_are_no_tags_to_lists_and_counts(scene: Scene) {
+async fn semantics_06_digest_tags_are_neither_listed_nor_counted(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let image = scene.image(&dev, 1).await;
     let signature = format!("{}.sig", Tag::referrers_of(&image));
@@ -180,7 +178,7 @@ async fn semantics_06_digest_tags_are_no_tags_to_lists_and_counts(scene: Scene) 
     assert_eq!(tags::all(conn, dev.id).await.unwrap().len(), 1);
     let summary = longshore_metadata::repositories::summary(conn, dev.id).await.unwrap().unwrap();
     assert_eq!(summary.tags, 1);
-    // Clients that list tags do see them.
+    // Clients that list tags see them.
     assert_eq!(tags::list(conn, dev.id, None, None).await.unwrap().len(), 3);
     assert_eq!(tags::digest_tags_of(conn, dev.id, &image).await.unwrap().len(), 2);
 }
@@ -217,7 +215,7 @@ async fn semantics_07_a_tagged_referrer_follows_its_subject_and_is_not_evaluated
     }
 }
 
-async fn semantics_14_an_immutable_tag_stays_where_it_is(scene: Scene) {
+async fn semantics_14_an_immutable_tag_is_neither_moved_nor_deleted(scene: Scene) {
     let settings = NewRepository { immutable_tags: ImmutableTags::All, ..Default::default() };
     let prod = scene.repository_with("prod/app", settings).await;
     let (v1, v2) = (scene.image(&prod, 1).await, scene.image(&prod, 2).await);
@@ -225,7 +223,7 @@ async fn semantics_14_an_immutable_tag_stays_where_it_is(scene: Scene) {
     let refused = scene.push(&prod, "1", &v2).await;
     assert!(matches!(&refused, SetOutcome::Immutable { existing } if existing.digest == v1), "{refused:?}");
     assert!(matches!(scene.push(&prod, "1", &v1).await, SetOutcome::Unchanged(_)));
-    // Signing tools move theirs.
+    // Signing tools move their tags.
     let signature = format!("{}.sig", Tag::referrers_of(&v1));
     scene.push(&prod, &signature, &v1).await;
     assert!(matches!(scene.push(&prod, &signature, &v2).await, SetOutcome::Set(_)));
@@ -238,7 +236,7 @@ async fn semantics_14_an_immutable_tag_stays_where_it_is(scene: Scene) {
     assert_eq!(deleted.await, DeleteOutcome::Immutable { tag: name("1") });
 }
 
-async fn immutable_are_only_the_tags_that_the_patterns_match(scene: Scene) {
+async fn only_tags_that_match_the_patterns_are_immutable(scene: Scene) {
     let patterns = ImmutableTags::Matching("v*, 3.?".parse().unwrap());
     let prod = scene
         .repository_with("prod/app", NewRepository { immutable_tags: patterns.clone(), ..Default::default() })
@@ -254,7 +252,7 @@ async fn immutable_are_only_the_tags_that_the_patterns_match(scene: Scene) {
     }
 }
 
-async fn a_change_is_remembered_told_and_answered_by_a_job(scene: Scene) {
+async fn a_change_is_recorded_announced_and_evaluated_by_a_job(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let image = scene.image(&dev, 1).await;
     let mut changes = scene.db.changes();
@@ -278,7 +276,7 @@ async fn a_change_is_remembered_told_and_answered_by_a_job(scene: Scene) {
     assert_eq!(happened.items[0].repository.as_ref(), Some(&dev.name));
 }
 
-async fn a_removed_tag_is_gone_but_its_history_stays(scene: Scene) {
+async fn the_history_of_a_removed_tag_is_kept(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let image = scene.image(&dev, 1).await;
     scene.push(&dev, "1", &image).await;
@@ -305,12 +303,12 @@ async fn tags_are_listed_in_byte_order(scene: Scene) {
     assert_eq!(names(all), "1.10 1.9 A B _ a a-b a.b b");
     let some = tags::list(conn, dev.id, Some("B"), Some(3)).await.unwrap();
     assert_eq!(names(some), "_ a a-b");
-    // A name to begin behind need not exist.
+    // A name to start after need not exist.
     let none = tags::list(conn, dev.id, Some("zzz"), Some(3)).await.unwrap();
     assert!(none.is_empty());
 }
 
-async fn a_summary_tells_size_and_platforms(scene: Scene) {
+async fn a_summary_has_size_and_platforms(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let (amd64, arm64) = (scene.image(&dev, 1).await, scene.image(&dev, 2).await);
     let index = digest(3, 0);
@@ -322,6 +320,6 @@ async fn a_summary_tells_size_and_platforms(scene: Scene) {
     assert_eq!(summary.media_type, "application/vnd.oci.image.index.v1+json");
     let mut platforms = summary.platforms;
     platforms.sort_unstable();
-    assert_eq!(platforms, ["linux/amd64", "linux/arm64"], "each once, though the index names one twice");
-    assert_eq!(summary.size_bytes, length + 2 * (400 + 10 + 100), "each part once");
+    assert_eq!(platforms, ["linux/amd64", "linux/arm64"], "each once, though the index lists one twice");
+    assert_eq!(summary.size_bytes, length + 2 * (400 + 10 + 100), "each part counts once");
 }

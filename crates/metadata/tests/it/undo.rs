@@ -1,4 +1,4 @@
-//! What was overwritten or deleted comes back, as an ordinary change (semantics 22, 23).
+//! Restoring overwritten and deleted content, which is an ordinary change (semantics 22, 23).
 
 use crate::mirrors::pull_mirror;
 use crate::on_both;
@@ -14,15 +14,15 @@ use longshore_model::{
 };
 
 on_both![
-    semantics_22_a_rollback_is_a_change_of_its_own_that_policies_are_asked_about,
-    semantics_22_a_deleted_tag_comes_back_within_the_window_and_not_after_it,
-    semantics_22_policies_are_not_asked_where_the_person_does_not_want_it,
-    semantics_22_what_a_mirror_made_is_pinned_until_somebody_releases_it,
-    semantics_22_an_image_that_was_deleted_by_its_digest_comes_back_with_its_tag,
-    semantics_05_what_is_brought_back_keeps_its_lineage,
-    semantics_14_no_rollback_moves_an_immutable_tag,
-    semantics_23_a_deleted_repository_comes_back_as_it_was,
-    semantics_23_a_purge_tells_where_else_the_images_are,
+    semantics_22_a_rollback_is_a_new_revision_that_policies_evaluate,
+    semantics_22_a_deleted_tag_can_be_restored_only_within_the_window,
+    semantics_22_policies_do_not_evaluate_a_tag_that_is_restored_quietly,
+    semantics_22_a_restored_tag_of_a_mirror_is_pinned_until_it_is_released,
+    semantics_22_an_image_deleted_by_digest_is_restored_with_its_tag,
+    semantics_05_a_restored_tag_keeps_its_lineage,
+    semantics_14_an_immutable_tag_is_not_rolled_back,
+    semantics_23_a_deleted_repository_is_restored_unchanged,
+    semantics_23_before_a_purge_other_places_of_the_images_are_listed,
 ];
 
 async fn restore(scene: &Scene, repository: &Repository, tag: &str, revision: Revision) -> RestoreOutcome {
@@ -46,7 +46,7 @@ async fn restore_at(
         .await
 }
 
-async fn semantics_22_a_rollback_is_a_change_of_its_own_that_policies_are_asked_about(scene: Scene) {
+async fn semantics_22_a_rollback_is_a_new_revision_that_policies_evaluate(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let (v1, v2) = (scene.image(&dev, 1).await, scene.image(&dev, 2).await);
     let first = revision(scene.push(&dev, "latest", &v1).await);
@@ -56,7 +56,10 @@ async fn semantics_22_a_rollback_is_a_change_of_its_own_that_policies_are_asked_
     let RestoreOutcome::Restored(tag) = restore(&scene, &dev, "latest", first).await else { panic!() };
     assert_eq!(scene.tag(&dev, "latest").await.as_ref(), Some(&tag));
     assert_eq!(tag.digest, v1);
-    assert!(tag.revision > second && tag.source_revision == tag.revision, "older over newer, by a person");
+    assert!(
+        tag.revision > second && tag.source_revision == tag.revision,
+        "a person may replace newer by older"
+    );
     assert_eq!(tag.provenance, Provenance::Restored { revision: first, quietly: false, pin: None });
     let asked = scene.orders().await;
     assert_eq!(asked.len(), before + 1);
@@ -70,7 +73,7 @@ async fn semantics_22_a_rollback_is_a_change_of_its_own_that_policies_are_asked_
     assert_eq!(
         told,
         [(tag.revision, false), (second, true), (first, false)],
-        "what is there need not be brought back"
+        "the current revision need not be restored"
     );
     assert_eq!(history[0].provenance.as_ref(), Some(&tag.provenance));
     let earlier = async |before| {
@@ -78,7 +81,11 @@ async fn semantics_22_a_rollback_is_a_change_of_its_own_that_policies_are_asked_
         undo::history(conn, dev.id, &name("latest"), Some(before), 1, &week(10)).await.unwrap()
     };
     assert_eq!(earlier(tag.revision).await, history[1..2]);
-    assert_eq!(earlier(second).await, history[2..], "what is there is not offered on a later page either");
+    assert_eq!(
+        earlier(second).await,
+        history[2..],
+        "the current revision is not offered on a later page either"
+    );
     assert!(earlier(first).await.is_empty());
     assert!(matches!(restore(&scene, &dev, "latest", first).await, RestoreOutcome::Unchanged(_)));
     assert!(matches!(restore(&scene, &dev, "latest", second).await, RestoreOutcome::Restored(_)));
@@ -86,7 +93,7 @@ async fn semantics_22_a_rollback_is_a_change_of_its_own_that_policies_are_asked_
     assert_eq!(restore(&scene, &dev, "another", first).await, RestoreOutcome::TooLate);
 }
 
-async fn semantics_22_a_deleted_tag_comes_back_within_the_window_and_not_after_it(scene: Scene) {
+async fn semantics_22_a_deleted_tag_can_be_restored_only_within_the_window(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let image = scene.image(&dev, 1).await;
     let pushed = revision(scene.push(&dev, "1", &image).await);
@@ -108,10 +115,10 @@ async fn semantics_22_a_deleted_tag_comes_back_within_the_window_and_not_after_i
     assert_eq!(restore_at(&scene, &dev, "1", pushed, false, late).await, RestoreOutcome::TooLate);
     let in_time = restore_at(&scene, &dev, "1", pushed, false, late - 1).await;
     assert!(matches!(in_time, RestoreOutcome::Restored(_)), "{in_time:?}");
-    assert_eq!(deleted(late - 1).await.total, 0, "it is there again");
+    assert_eq!(deleted(late - 1).await.total, 0, "it exists again");
 }
 
-async fn semantics_22_policies_are_not_asked_where_the_person_does_not_want_it(scene: Scene) {
+async fn semantics_22_policies_do_not_evaluate_a_tag_that_is_restored_quietly(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let image = scene.image(&dev, 1).await;
     let pushed = revision(scene.push(&dev, "1", &image).await);
@@ -124,7 +131,7 @@ async fn semantics_22_policies_are_not_asked_where_the_person_does_not_want_it(s
     assert_eq!(scene.orders().await.len(), before);
 }
 
-async fn semantics_22_what_a_mirror_made_is_pinned_until_somebody_releases_it(scene: Scene) {
+async fn semantics_22_a_restored_tag_of_a_mirror_is_pinned_until_it_is_released(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let mirror = pull_mirror(&scene, &dev, 0, Baseline::None).await.common.id;
     let (v1, v2) = (scene.image(&dev, 1).await, scene.image(&dev, 2).await);
@@ -140,7 +147,7 @@ async fn semantics_22_what_a_mirror_made_is_pinned_until_somebody_releases_it(sc
     let RestoreOutcome::Restored(tag) = restore(&scene, &dev, "1", first).await else { panic!() };
     assert_eq!((tag.provenance.mirror(), tag.provenance.pinned_from()), (Some(mirror), Some(mirror)));
 
-    // To roll further keeps the pin.
+    // Rolling back further keeps the pin.
     let RestoreOutcome::Restored(tag) = restore(&scene, &dev, "1", Revision(first.0 + 1)).await else {
         panic!()
     };
@@ -149,35 +156,35 @@ async fn semantics_22_what_a_mirror_made_is_pinned_until_somebody_releases_it(sc
         || scene.write(work!(|tx| undo::release_tag(tx, dev.id, &name("1"), &Author::System, at(11)).await));
     let released = release().await.unwrap();
     assert_eq!((released.revision, released.provenance.pinned_from()), (tag.revision, None));
-    assert_eq!(released.provenance.mirror(), Some(mirror), "it is the mirror's to move");
+    assert_eq!(released.provenance.mirror(), Some(mirror), "the mirror may move it");
     assert_eq!(release().await, None);
 
-    // There is nobody to keep off where the mirror is gone.
+    // Without a mirror there is no pin.
     let first = revision(scene.set(&dev, "2", &v1, None, by(PolicyId::new())).await);
     scene.remove(&dev, "2").await;
     let RestoreOutcome::Restored(tag) = restore(&scene, &dev, "2", first).await else { panic!() };
     assert_eq!(tag.provenance, Provenance::Restored { revision: first, quietly: false, pin: None::<Pin> });
 }
 
-async fn semantics_22_an_image_that_was_deleted_by_its_digest_comes_back_with_its_tag(scene: Scene) {
+async fn semantics_22_an_image_deleted_by_digest_is_restored_with_its_tag(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let image = scene.image(&dev, 1).await;
     let pushed = revision(scene.push(&dev, "1", &image).await);
     let (repository, digest) = (dev.clone(), image.clone());
     scene.write(work!(|tx| manifests::delete(tx, &repository, &digest, &Author::System, at(2)).await)).await;
     let there = async || manifests::get(&mut scene.read().await, dev.id, &image).await.unwrap().is_some();
-    assert!(!there().await, "it is gone for whoever asks");
+    assert!(!there().await, "nobody can read it");
     assert!(matches!(restore(&scene, &dev, "1", pushed).await, RestoreOutcome::Restored(_)));
     assert!(there().await);
 
-    // Without its parts it does not come back.
+    // It cannot be restored without its parts.
     scene.remove(&dev, "1").await;
     let layer = crate::scene::digest(1, 2);
     scene.write(work!(|tx| longshore_metadata::blobs::unlink(tx, dev.id, &layer).await)).await;
     assert_eq!(restore(&scene, &dev, "1", pushed).await, RestoreOutcome::TooLate);
 }
 
-async fn semantics_05_what_is_brought_back_keeps_its_lineage(scene: Scene) {
+async fn semantics_05_a_restored_tag_keeps_its_lineage(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let image = scene.image(&dev, 1).await;
     let passed: Lineage = [PolicyId::new()].into_iter().collect();
@@ -201,7 +208,7 @@ async fn semantics_05_what_is_brought_back_keeps_its_lineage(scene: Scene) {
     assert_eq!(tag.lineage, passed);
 }
 
-async fn semantics_14_no_rollback_moves_an_immutable_tag(scene: Scene) {
+async fn semantics_14_an_immutable_tag_is_not_rolled_back(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let (v1, v2) = (scene.image(&dev, 1).await, scene.image(&dev, 2).await);
     let first = revision(scene.push(&dev, "1", &v1).await);
@@ -214,7 +221,7 @@ async fn semantics_14_no_rollback_moves_an_immutable_tag(scene: Scene) {
     );
 }
 
-async fn semantics_23_a_deleted_repository_comes_back_as_it_was(scene: Scene) {
+async fn semantics_23_a_deleted_repository_is_restored_unchanged(scene: Scene) {
     let new = NewRepository { short_description: "the site".to_owned(), ..Default::default() };
     let dev = scene.repository_with("dev/app", new).await;
     let image = scene.image(&dev, 1).await;
@@ -248,7 +255,7 @@ async fn semantics_23_a_deleted_repository_comes_back_as_it_was(scene: Scene) {
     assert_eq!(listed(Visible::Everything).await.total, 0);
 }
 
-async fn semantics_23_a_purge_tells_where_else_the_images_are(scene: Scene) {
+async fn semantics_23_before_a_purge_other_places_of_the_images_are_listed(scene: Scene) {
     let (dev, qa) = (scene.repository("dev/app").await, scene.repository("qa/app").await);
     let image = scene.image(&dev, 1).await;
     scene.image(&dev, 2).await;
@@ -258,5 +265,5 @@ async fn semantics_23_a_purge_tells_where_else_the_images_are(scene: Scene) {
 
     scene.image(&qa, 2).await;
     let found = undo::elsewhere(&mut scene.read().await, dev.id, 1).await.unwrap();
-    assert_eq!((found.0.len(), found.1), (1, 1), "what is left out is counted");
+    assert_eq!((found.0.len(), found.1), (1, 1), "omitted places are counted");
 }

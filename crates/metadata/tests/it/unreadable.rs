@@ -1,4 +1,4 @@
-//! Rows that this version cannot read, as a newer one writes them: they hide no others, and stop nobody.
+//! Rows that this version cannot read, as a newer one writes them: they hide no other rows and block nothing.
 
 use crate::mirrors::pull_mirror;
 use crate::on_both;
@@ -15,14 +15,14 @@ use longshore_model::{Author, BootId, JobId, PageRequest, Problem, Total};
 use tokio::sync::oneshot;
 
 on_both![
-    a_job_that_cannot_be_read_is_left_out_of_lists_and_named_when_it_is_asked_for,
-    a_part_that_cannot_be_read_still_counts,
-    a_lane_that_cannot_be_read_keeps_no_other_from_its_turn,
-    policies_remotes_and_activity_that_cannot_be_read_are_left_out,
-    a_tag_whose_origin_cannot_be_read_hides_no_other_and_keeps_its_history,
+    an_unreadable_job_is_omitted_from_lists_and_reported_when_requested,
+    an_unreadable_part_still_counts,
+    an_unreadable_lane_does_not_block_others,
+    unreadable_policies_remotes_and_activity_are_omitted,
+    a_tag_with_an_unreadable_provenance_hides_no_other_and_keeps_its_history,
 ];
 
-/// What a newer version might write, in place of `$column`.
+/// What a newer version might store in a column.
 const NEWER: &str = "{\"later_versions\":\"work\"}";
 
 async fn listed(
@@ -36,11 +36,11 @@ async fn listed(
     found.unwrap().map(|job| job.id)
 }
 
-async fn a_job_that_cannot_be_read_is_left_out_of_lists_and_named_when_it_is_asked_for(scene: Scene) {
+async fn an_unreadable_job_is_omitted_from_lists_and_reported_when_requested(scene: Scene) {
     let unreadable = scene.enqueue(None, 0).await;
     scene.by_another("UPDATE jobs SET parameters = '{\"later_versions\":\"work\"}'").await;
     let readable = [scene.enqueue(None, 1).await, scene.enqueue(None, 2).await];
-    // It is the oldest, so it stands on the last page, and ends no page before its time.
+    // It is the oldest, so it is on the last page, and must not end an earlier page.
     let first = listed(&scene, 2, None).await;
     assert_eq!((first.items, first.total), (vec![readable[1], readable[0]], Total::Exactly(3)));
     let last = listed(&scene, 2, first.next).await;
@@ -52,7 +52,7 @@ async fn a_job_that_cannot_be_read_is_left_out_of_lists_and_named_when_it_is_ask
     assert!(!told.contains(NEWER), "{told}");
 }
 
-async fn a_part_that_cannot_be_read_still_counts(scene: Scene) {
+async fn an_unreadable_part_still_counts(scene: Scene) {
     let whole = scene.enqueue(None, 9).await;
     let part = add(&scene, jobs::NewJob { parent: Some(whole), ..order(None, 9) }).await;
     scene.by_another("UPDATE jobs SET cause = '\"later\"', status = 'errored', finished_at = 1 WHERE parent IS NOT NULL").await;
@@ -64,7 +64,7 @@ async fn a_part_that_cannot_be_read_still_counts(scene: Scene) {
     assert_eq!(jobs::parts_done(conn, whole).await.unwrap(), (2, 0));
 }
 
-async fn a_lane_that_cannot_be_read_keeps_no_other_from_its_turn(scene: Scene) {
+async fn an_unreadable_lane_does_not_block_others(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let (one, other) = two_remotes(&scene).await;
     let waits = add(&scene, copy(&dev, one, "1")).await;
@@ -75,7 +75,7 @@ async fn a_lane_that_cannot_be_read_keeps_no_other_from_its_turn(scene: Scene) {
     assert_eq!(jobs::get(&mut scene.read().await, waits).await.unwrap().unwrap().status, Status::Waiting);
 }
 
-async fn policies_remotes_and_activity_that_cannot_be_read_are_left_out(scene: Scene) {
+async fn unreadable_policies_remotes_and_activity_are_omitted(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     pull_mirror(&scene, &dev, 0, Baseline::None).await;
     scene.by_another("UPDATE policies SET baseline = 'later'").await;
@@ -100,7 +100,7 @@ async fn policies_remotes_and_activity_that_cannot_be_read_are_left_out(scene: S
     assert_eq!((told.items.len(), told.total), (1, Total::Exactly(2)));
 }
 
-async fn a_tag_whose_origin_cannot_be_read_hides_no_other_and_keeps_its_history(scene: Scene) {
+async fn a_tag_with_an_unreadable_provenance_hides_no_other_and_keeps_its_history(scene: Scene) {
     let dev = scene.repository("dev/app").await;
     let digest = scene.image(&dev, 1).await;
     scene.push(&dev, "1", &digest).await;
@@ -121,9 +121,10 @@ async fn a_tag_whose_origin_cannot_be_read_hides_no_other_and_keeps_its_history(
     );
 }
 
-/// With the job's row in its hands, a claim must not wait for those who steer work, and who may want that row.
+/// While a claim holds the job's row, it must not wait for a transaction that holds the lock of endings and may need
+/// that row.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_that_cannot_be_read_is_ended_once_nobody_steers_work() {
+async fn an_unreadable_job_is_ended_once_the_lock_of_endings_is_free() {
     let url = tokio::task::spawn_blocking(longshore_testkit::postgres::new_database).await.unwrap();
     let scene = Scene::at(&url).await;
     let unreadable = scene.enqueue(None, 0).await;
@@ -171,10 +172,10 @@ async fn a_job_that_cannot_be_read_is_ended_once_nobody_steers_work() {
         None
     };
     assert!(claim(at(1)).await.is_empty());
-    assert_eq!(status().await, Some(Status::Waiting), "{unreadable} waits for whoever steers");
+    assert_eq!(status().await, Some(Status::Waiting), "{unreadable} waits for the lock of endings");
     release.send(()).unwrap();
     steers.await.unwrap().unwrap();
-    // A second later, for who looks again and again would be busy with it.
+    // It was put back for a second, so that workers do not claim it again and again.
     assert!(claim(at(2)).await.is_empty());
     assert_eq!(status().await, Some(Status::Errored));
 }
