@@ -15,7 +15,7 @@ test.describe("a page", () => {
     expect((await answer).status()).toBe(200);
     await screenshot(page, "system");
     await page.getByRole("button", { name: "See what would go" }).click();
-    await expect(page.getByRole("heading", { level: 1 })).toHaveText("Look for what nothing needs");
+    await expect(page.getByRole("heading", { level: 1 })).toHaveText("Collect garbage (dry run)");
     await expect(page.getByText(/nothing to remove/i)).toBeVisible();
   });
 

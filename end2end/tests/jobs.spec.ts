@@ -27,7 +27,7 @@ test.describe("jobs", () => {
     await signIn(page, longshore.admin, "/jobs?action=push_mirror_tag&q=ops/tools");
     await expect(page.getByRole("heading", { name: "No job matches" })).toBeVisible();
     await push("one", { host: longshore.host, name: "ops/tools:1.0", user: longshore.admin });
-    const row = page.getByRole("row", { name: `Send 1.0 of ops/tools to ${elsewhere.host}/ops/tools` });
+    const row = page.getByRole("row", { name: `Push 1.0 of ops/tools to ${elsewhere.host}/ops/tools` });
     await expect(row).toContainText("Done");
     await screenshot(page, "jobs");
 
@@ -48,8 +48,8 @@ test.describe("jobs", () => {
   test("the page of a job has its facts and its log", async ({ page, longshore }) => {
     await push("two", { host: longshore.host, name: "ops/tools:2.0", user: longshore.admin });
     await signIn(page, longshore.admin, "/jobs");
-    await page.getByRole("link", { name: "Send 2.0 of ops/tools" }).click();
-    await expect(page.getByRole("heading", { level: 1 })).toContainText("Send 2.0 of ops/tools");
+    await page.getByRole("link", { name: "Push 2.0 of ops/tools" }).click();
+    await expect(page.getByRole("heading", { level: 1 })).toContainText("Push 2.0 of ops/tools");
     await expect(page.getByText("Done", { exact: true })).toBeVisible();
     await expect(page.getByRole("log").getByRole("listitem").first()).toBeVisible();
     await screenshot(page, "job");
@@ -70,7 +70,7 @@ test.describe("jobs", () => {
     await gone.stop();
     await push("three", { host: longshore.host, name: "ops/broken:3.0", user: longshore.admin });
     await signIn(page, longshore.admin, "/jobs");
-    const link = page.getByRole("link", { name: "Send 3.0 of ops/broken" }).first();
+    const link = page.getByRole("link", { name: "Push 3.0 of ops/broken" }).first();
     await link.click();
     const told = page.getByRole("main").getByText(gone.host).last();
     await expect(page.getByText("and the job goes on by itself")).toBeVisible();
@@ -125,7 +125,7 @@ test.describe("jobs", () => {
     await page.evaluate(() => window.dispatchEvent(new Event("offline")));
     await context.setOffline(false);
     await push("four", { host: longshore.host, name: "ops/tools:4.0", user: longshore.admin });
-    await expect(page.getByRole("link", { name: "Send 4.0 of ops/tools" })).toBeVisible();
+    await expect(page.getByRole("link", { name: "Push 4.0 of ops/tools" })).toBeVisible();
     await expect(page.getByText("The connection to the server is lost")).toBeHidden();
   });
 
@@ -140,7 +140,7 @@ test.describe("jobs", () => {
     await push("five", { host: longshore.host, name: "ops/tools:5.0", user: longshore.admin });
     for (const tab of tabs) {
       // Some of them have to wait for their turn.
-      await expect(tab.getByRole("link", { name: "Send 5.0 of ops/tools" })).toBeVisible({ timeout: 20_000 });
+      await expect(tab.getByRole("link", { name: "Push 5.0 of ops/tools" })).toBeVisible({ timeout: 20_000 });
       await expect(tab.getByText("The connection to the server is lost")).toBeHidden();
     }
     await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Remotes" }).click();

@@ -186,7 +186,7 @@ test("a quota is set, shown, and told to a push that it has no room for", async 
   await expect(dialog.getByText("used, no limit")).toBeVisible();
   const quota = dialog.getByLabel("Quota");
   await quota.fill("lots");
-  await expect(dialog.getByText("is no size; write a number and a unit")).toBeVisible();
+  await expect(dialog.getByText("is not a size; enter a number and a unit")).toBeVisible();
   await quota.fill("9.3 EB");
   await expect(dialog.getByText("9.3 EB is too large")).toBeVisible();
   // What is typed while the server saves stays.

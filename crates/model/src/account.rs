@@ -1,4 +1,4 @@
-//! Who there is (accounts) and who does something (actors and authors).
+//! Accounts (users and organizations), actors (the callers of use cases) and authors (recorded with changes).
 
 use crate::id::{AccountId, PolicyId};
 use crate::policy::PolicyKind;
@@ -10,41 +10,36 @@ use std::fmt;
 /// A user or an organization; its name is a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
-    /// Its identifier.
     pub id: AccountId,
-    /// Its name, the first part of the names of its repositories.
+    /// The first part of the names of its repositories.
     pub name: Namespace,
     /// Organizations own repositories and cannot sign in.
     pub is_org: bool,
     /// Administrators may do everything, everywhere.
     pub is_admin: bool,
-    /// When it was made.
     pub created_at: Timestamp,
 }
 
 /// A signed-in user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserActor {
-    /// The account.
     pub id: AccountId,
-    /// The account's name.
     pub name: Namespace,
-    /// Whether the account is an administrator at this moment.
+    /// Whether the account is an administrator now.
     pub is_admin: bool,
 }
 
-/// Who asks for something.
+/// The caller of a use case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Actor {
-    /// Nobody in particular.
+    /// A caller without credentials.
     Anonymous,
-    /// A user who proved to be one.
+    /// An authenticated user.
     User(UserActor),
 }
 
 impl Actor {
-    /// The user, when there is one.
     #[must_use]
     pub fn user(&self) -> Option<&UserActor> {
         match self {
@@ -53,29 +48,20 @@ impl Actor {
         }
     }
 
-    /// Whether this is an administrator.
     #[must_use]
     pub fn is_admin(&self) -> bool {
         self.user().is_some_and(|user| user.is_admin)
     }
 }
 
-/// Who did something, as records keep it.
+/// The author of a change, as it is recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Author {
-    /// A user, by the name at that time.
-    User {
-        /// The user's name.
-        name: Namespace,
-    },
+    /// A user, with the name at that time.
+    User { name: Namespace },
     /// A policy or mirror.
-    Policy {
-        /// Which one.
-        id: PolicyId,
-        /// Its kind.
-        policy: PolicyKind,
-    },
+    Policy { id: PolicyId, policy: PolicyKind },
     /// The server itself.
     System,
 }
@@ -96,22 +82,21 @@ impl fmt::Display for Author {
     }
 }
 
-/// An account as an administrator fills it in.
+/// A new account as an administrator enters it.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct NewAccount {
-    /// Its name, as typed.
+    /// As typed; not validated yet.
     pub name: String,
-    /// An organization; it has no password.
+    /// An organization has no password.
     pub is_org: bool,
-    /// A user who is an administrator.
     pub is_admin: bool,
-    /// A user's first password.
+    /// The first password of a user.
     pub password: Option<String>,
 }
 
 impl fmt::Debug for NewAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The password stays out of logs, whoever prints the draft.
+        // Keeps the password out of logs.
         f.debug_struct("NewAccount")
             .field("name", &self.name)
             .field("is_org", &self.is_org)

@@ -1,4 +1,4 @@
-//! Who did what to which repository, for the Activity pages.
+//! Entries of the Activity pages: who did what in which repository.
 
 use crate::account::Author;
 use crate::id::{JobId, PolicyId};
@@ -6,35 +6,30 @@ use jiff::Timestamp;
 use longshore_oci::{Digest, Namespace, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
 
-/// What was done.
+/// The kind of an activity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActivityKind {
-    /// A tag was pushed.
     TagPushed,
     /// A tag was promoted into the repository.
     TagPromoted,
-    /// A tag was brought in by a pull mirror.
+    /// A pull mirror set a tag.
     TagMirrored,
-    /// A tag was sent to another registry.
+    /// A tag was copied to another registry.
     TagSent,
-    /// A tag was deleted.
     TagDeleted,
-    /// A deleted or overwritten tag was brought back.
+    /// A deleted or overwritten tag was restored.
     TagRestored,
-    /// A tag that was brought back was left to its mirror again.
+    /// A pinned tag was released to its mirror.
     TagReleased,
-    /// A repository was made.
     RepositoryCreated,
-    /// A repository's settings changed.
+    /// The settings of a repository were changed.
     RepositoryChanged,
-    /// A repository was deleted.
     RepositoryDeleted,
-    /// A deleted repository was brought back.
     RepositoryRestored,
-    /// A deleted repository was removed for good.
+    /// A deleted repository was removed permanently.
     RepositoryPurged,
-    /// A policy or mirror was made.
+    /// A policy or mirror was created.
     PolicyCreated,
     /// A policy or mirror was changed.
     PolicyChanged,
@@ -45,46 +40,36 @@ pub enum ActivityKind {
     PolicyStopped,
     /// All policies and mirrors of the system, a namespace or a remote were paused.
     Paused,
-    /// They were resumed.
+    /// The policies and mirrors of a paused scope were resumed.
     Resumed,
-    /// A remote was made, changed or deleted.
+    /// A remote was created, changed or deleted.
     RemoteChanged,
-    /// An account was made.
     AccountCreated,
-    /// How much a namespace may hold was changed.
+    /// The quota of a namespace was changed.
     QuotaChanged,
 }
 
-/// One thing that happened.
+/// An entry of the activity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Activity<Text = String> {
-    /// Grows with time.
+    /// Increases over time.
     pub id: i64,
-    /// When.
     pub at: Timestamp,
-    /// Who.
     pub author: Author,
-    /// What.
     pub kind: ActivityKind,
-    /// In which repository, where it was in one.
+    /// `None` if it does not concern a repository.
     pub repository: Option<RepositoryName>,
-    /// Which tag.
     pub tag: Option<Tag>,
-    /// Which manifest.
     pub digest: Option<Digest>,
-    /// Which policy or mirror.
     pub policy: Option<PolicyId>,
-    /// Which job.
     pub job: Option<JobId>,
-    /// One more sentence.
+    /// An additional sentence.
     pub detail: Text,
 }
 
-/// Which activity a list holds.
+/// Filters a list of activities.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ActivityFilter {
-    /// One repository alone.
     pub repository: Option<RepositoryName>,
-    /// One namespace alone.
     pub namespace: Option<Namespace>,
 }

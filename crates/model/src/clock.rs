@@ -1,17 +1,16 @@
-//! Time as a parameter: who needs the present instant is handed a [`Clock`], so that tests decide
-//! what time it is.
+//! Time as a parameter: code that needs the current time takes a [`Clock`], so that tests control it.
 
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use std::sync::Arc;
 
-/// Tells the present instant.
+/// A source of the current time.
 pub trait Clock: Send + Sync + 'static {
-    /// Now, with microsecond precision.
+    /// The current time, with microsecond precision.
     fn now(&self) -> Timestamp;
 }
 
-/// The clock of the machine.
+/// The system clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -19,23 +18,22 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
     fn now(&self) -> Timestamp {
         let now = Timestamp::now();
-        // The database keeps microseconds; an instant that is written and read again stays equal.
+        // The database stores microseconds. With the same precision here, an instant is equal when it is read back.
         Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
     }
 }
 
-/// A clock that stands still until it is told otherwise, for tests.
+/// A clock for tests, which stands still until it is advanced.
 #[derive(Debug, Clone)]
 pub struct ManualClock(Arc<Mutex<Timestamp>>);
 
 impl ManualClock {
-    /// A clock that shows `at`.
     #[must_use]
     pub fn at(at: Timestamp) -> Self {
         Self(Arc::new(Mutex::new(at)))
     }
 
-    /// Moves the hands by `by`, backwards when it is negative.
+    /// Advances the clock by `by`, backwards if it is negative.
     pub fn advance(&self, by: SignedDuration) {
         let mut now = self.0.lock();
         *now += by;

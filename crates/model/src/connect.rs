@@ -1,10 +1,10 @@
-//! What *Connect* found out about a registry, check by check.
+//! The report of *Connect*, which tests the connection to another registry check by check.
 
 use crate::id::RemoteId;
 use crate::remote::RemoteDraft;
 use serde::{Deserialize, Serialize};
 
-/// Which way images shall flow.
+/// The direction in which images are copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
@@ -14,20 +14,19 @@ pub enum Direction {
     Push,
 }
 
-/// The settings that Connect tests: exactly these.
+/// The settings that Connect tests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectRequest {
     /// A saved remote whose stored password may be used while host and TLS settings stay the same.
     pub saved: Option<RemoteId>,
-    /// The settings as they stand in the form; for a saved remote that is used unchanged, `None`.
+    /// The settings as entered in the form; `None` if the saved remote is used unchanged.
     pub remote: Option<RemoteDraft>,
     /// The repository at the other registry.
     pub remote_repository: String,
-    /// Which way.
     pub direction: Direction,
 }
 
-/// What a check is about, in the order of the checks.
+/// The checks, in the order in which they are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckKind {
@@ -35,20 +34,19 @@ pub enum CheckKind {
     Reachable,
     /// The connection is encrypted, and with the right server.
     Tls,
-    /// What answers is a registry.
+    /// The server is a registry.
     Registry,
-    /// User name and password are right.
+    /// The username and password are correct.
     Credentials,
     /// The repository exists.
     Repository,
-    /// It can be read.
+    /// The repository can be read.
     Read,
-    /// It can be written.
+    /// The repository can be written.
     Write,
 }
 
 impl CheckKind {
-    /// All of them, in order.
     pub const ALL: [Self; 7] = [
         Self::Reachable,
         Self::Tls,
@@ -60,65 +58,65 @@ impl CheckKind {
     ];
 }
 
-/// How a check ended.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CheckStatus {
-    /// Good.
+    /// Passed.
     Ok,
-    /// Works, but look at it.
+    /// Works, but needs attention.
     Warning,
     /// Does not work.
     Failed,
-    /// Not tried, since it is not needed or an earlier one failed.
+    /// Not tried, because it is not needed or an earlier check failed.
     Skipped,
 }
 
-/// One finding.
+/// One check of Connect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Check {
     /// What was checked: `reachable`, `tls`, `registry`, `credentials`, `repository`, `read`, `write`.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub kind: CheckKind,
-    /// How it ended.
+    /// The result of the check.
     pub status: CheckStatus,
-    /// What was found.
+    /// The finding, as a sentence.
     pub message: String,
-    /// What to do about it.
+    /// How to solve the problem.
     pub remedy: Option<String>,
-    /// The field it is about.
+    /// The form field that the finding concerns.
     pub field: Option<String>,
 }
 
-/// What may be done with a repository of another registry.
+/// The permissions on a repository of another registry.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Permissions {
-    /// It can be pulled from.
+    /// Whether the repository can be pulled from.
     pub read: bool,
-    /// It can be pushed to.
+    /// Whether the repository can be pushed to.
     pub write: bool,
 }
 
-/// All findings.
+/// The result of Connect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectReport {
-    /// Whether the settings work for the direction that was asked for: no check failed.
+    /// Whether the settings work for the requested direction: no check failed.
     pub usable: bool,
     /// One for each [`CheckKind`], in order.
     pub checks: Vec<Check>,
-    /// What may be done with the repository. Writing is tried only where the direction is push.
+    /// Writing is tried only if the direction is push.
     pub permissions: Permissions,
     /// What kind of registry answered, in its own words or ours.
     pub registry_type: String,
-    /// The token realm that it named.
+    /// The token realm that the registry named.
     pub realm: Option<String>,
 }
 
 impl ConnectReport {
-    /// The first check that failed.
+    /// The first failed check.
     #[must_use]
     pub fn failure(&self) -> Option<&Check> {
         self.checks.iter().find(|check| check.status == CheckStatus::Failed)

@@ -1,5 +1,5 @@
-//! Typed identifiers. Each is a UUID; the type says of what, so that a job's id can never be
-//! handed over where a policy's is meant.
+//! Typed identifiers. Each is a UUID; the types keep a job's identifier from being passed where a policy's is
+//! expected.
 
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -13,7 +13,7 @@ macro_rules! ids {
         pub struct $name(pub Uuid);
 
         impl $name {
-            /// A fresh identifier. Version 7, so that those made later sort behind those made earlier.
+            /// A new identifier. Version 7, so that identifiers sort in the order of creation.
             #[must_use]
             #[cfg(not(target_arch = "wasm32"))]
             #[expect(clippy::new_without_default, reason = "two calls never give the same value")]
@@ -21,7 +21,7 @@ macro_rules! ids {
                 Self(Uuid::now_v7())
             }
 
-            /// When it was made, to the millisecond.
+            /// The time of creation, to the millisecond.
             #[must_use]
             pub fn made_at(&self) -> crate::Timestamp {
                 let made = self.0.get_timestamp().map(|made| made.to_unix());
@@ -50,7 +50,7 @@ macro_rules! ids {
 ids! {
     /// A user or an organization.
     AccountId,
-    /// A repository; stays the same for its whole life.
+    /// A repository; the same for the repository's whole life.
     RepositoryId,
     /// A promotion policy, push mirror or pull mirror.
     PolicyId,
@@ -58,10 +58,10 @@ ids! {
     RemoteId,
     /// One unit of background work.
     JobId,
-    /// A blob upload that is under way.
+    /// A blob upload in progress.
     UploadId,
-    /// One start of one server process; the owner of leases.
+    /// One run of one server process; owns leases.
     BootId,
-    /// What one registry's bytes are kept in.
+    /// The storage that holds the bytes of one registry.
     StoreId,
 }

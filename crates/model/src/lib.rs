@@ -1,6 +1,6 @@
-//! The plain data that everyone speaks of: accounts, repositories, tags, policies, remotes, jobs.
-//! Everything here is serialisable and free of I/O, and builds for the browser too. How it is
-//! stored is `metadata`'s business, what may be done with it `admin`'s.
+//! The plain data types that all crates share: accounts, repositories, tags, policies, remotes, jobs. Everything here
+//! is serialisable, free of I/O and builds for the browser. `metadata` stores these types; `admin` decides what may
+//! be done with them.
 
 pub mod account;
 pub mod activity;

@@ -1,5 +1,5 @@
-//! Lists that do not fit one answer. A page begins behind a key of the page before, never at a number of items to
-//! skip, so that the last page of a long list costs what the first one does.
+//! Pages of long lists. A page starts at a key of the neighbouring page, never after a number of items to skip, so
+//! the last page of a long list costs no more than the first.
 
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display, Formatter};
@@ -8,60 +8,56 @@ use std::str::FromStr;
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page<T> {
-    /// The items.
     pub items: Vec<T>,
-    /// How many items come before this page. The list may have changed since its first page was read, so it is for
-    /// people to read, not to count with.
+    /// The number of items before this page, for display only: the list may have changed since its first page was
+    /// read.
     pub start: u64,
-    /// Where the page before this one begins, when there is one.
+    /// The start of the previous page, if there is one.
     pub previous: Option<Cursor>,
-    /// Where the next page begins, when there is one. A page may be short and still have a next one.
+    /// The start of the next page, if there is one. Even a short page may have one.
     pub next: Option<Cursor>,
-    /// How many items there are on all pages.
     pub total: Total,
 }
 
 impl<T> Page<T> {
-    /// The only page of a list without items.
+    /// The only page of an empty list.
     #[must_use]
     pub fn empty() -> Self {
         Self { items: Vec::new(), start: 0, previous: None, next: None, total: Total::Exactly(0) }
     }
 
-    /// The same page with these items in place of its own.
+    /// The same page with other items.
     pub fn with<U>(self, items: Vec<U>) -> Page<U> {
         Page { items, start: self.start, previous: self.previous, next: self.next, total: self.total }
     }
 
-    /// The same page without its items, and the items.
+    /// The items, and the page without them.
     #[must_use]
     pub fn split(mut self) -> (Vec<T>, Self) {
         (std::mem::take(&mut self.items), self)
     }
 
-    /// The same page with each item turned into another.
+    /// Converts each item of the page.
     pub fn map<U>(self, turn: impl FnMut(T) -> U) -> Page<U> {
         let (items, page) = self.split();
         page.with(items.into_iter().map(turn).collect())
     }
 }
 
-/// How many items a list has. Nobody counts a long list for each of its pages: what is beyond
-/// [`Total::COUNTED`] is only known to be more.
+/// The number of items in a list. Long lists are not counted for each page: beyond [`Total::COUNTED`], the exact
+/// number is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Total {
-    /// So many.
     Exactly(u64),
-    /// More than so many.
     MoreThan(u64),
 }
 
 impl Total {
-    /// Lists are counted up to this.
+    /// Lists are counted up to this number.
     pub const COUNTED: u64 = 1_000;
 
-    /// The number, where it is known.
+    /// The number, if it is known.
     #[must_use]
     pub fn exact(self) -> Option<u64> {
         match self {
@@ -77,17 +73,17 @@ impl PartialEq<u64> for Total {
     }
 }
 
-/// Which page is wanted.
+/// A request for one page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageRequest {
-    /// `next` or `previous` of another page; none: the first page.
+    /// [`Page::next`] or [`Page::previous`] of another page; `None` for the first page.
     pub start: Option<Cursor>,
-    /// How many items, 1 to [`PageRequest::MAX`].
+    /// The number of items, 1 to [`PageRequest::MAX`].
     pub size: u32,
 }
 
 impl PageRequest {
-    /// Larger pages are cut to this.
+    /// A larger size is reduced to this.
     pub const MAX: u32 = 500;
 
     /// The first page of `size` items.
@@ -103,21 +99,21 @@ impl PageRequest {
     }
 }
 
-/// Where a page begins. To all but the list that made it, it is a word without meaning; it consists of letters and
-/// digits alone, so that it can stand in an address and in a header as it is.
+/// The start of a page. It is opaque to everything but the list that made it, and consists of letters and digits
+/// only, so that it needs no escaping in URLs and headers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Cursor {
-    /// Whether the page is the one before the key, and not the one behind it.
+    /// Whether the page ends before the key instead of starting after it.
     pub back: bool,
-    /// How many items come before the page; with `back`, before the page that it precedes. People read it.
+    /// The number of items before the page; with `back`, before the page that it precedes. For display.
     pub position: u64,
-    /// The key of an item, in JSON.
+    /// The key of an item, as JSON.
     pub key: String,
 }
 
 impl Cursor {
-    /// No cursor is longer, for the longest key is a name of 255 bytes with an identifier.
+    /// No cursor is longer, since the longest key is a name of 255 bytes with an identifier.
     const LONGEST: usize = 1_024;
 }
 
@@ -128,9 +124,9 @@ impl Display for Cursor {
     }
 }
 
-/// What is given as the beginning of a page is none.
+/// The text is not a valid cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this is not where a page begins")]
+#[error("this is not the start of a page")]
 pub struct NoCursor;
 
 impl FromStr for Cursor {
@@ -172,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_survives_an_address_and_a_header() {
+    fn a_cursor_needs_no_escaping_in_urls_and_headers() {
         for (back, key) in [(false, "\"0190c0de\""), (true, "[\"Ünïcode & more\",\"7\"]")] {
             let cursor = Cursor { back, position: 25, key: key.to_owned() };
             let text = cursor.to_string();
@@ -182,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cursor_is_refused() {
+    fn an_invalid_cursor_is_rejected() {
         let long = format!("n0x{}", "61".repeat(600));
         for text in ["", "25", "-1", "n", "n25", "nx61", "n+1x61", "n1x6", "n1xzz", "n1xff", "q1x61", &long] {
             assert_eq!(text.parse::<Cursor>(), Err(NoCursor), "{text}");

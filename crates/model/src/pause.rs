@@ -1,6 +1,5 @@
-//! Pauses (semantics 29): an administrator stops all policies and mirrors of the system, a namespace or a
-//! remote. What happens meanwhile waits, *held* by the pause, until somebody resumes and decides what
-//! becomes of it.
+//! Pauses (semantics 29): an administrator stops all policies and mirrors of the system, a namespace or a remote.
+//! Jobs created meanwhile are *held* by the pause until somebody ends it and decides what happens to them.
 
 use crate::account::Author;
 use crate::id::{PolicyId, RemoteId};
@@ -18,13 +17,13 @@ use std::{fmt, str::FromStr};
 pub enum PauseScope {
     /// All policies and mirrors.
     System,
-    /// Those of the repositories of a namespace.
+    /// The policies and mirrors of the repositories of a namespace.
     Namespace(Namespace),
-    /// The mirrors that use a remote, and what is sent there by hand.
+    /// The mirrors that use a remote, and copies to it that people request.
     Remote(RemoteId),
 }
 
-/// `system`, `namespace/<name>` or `remote/<id>`, as it stands in the database and in addresses.
+/// `system`, `namespace/<name>` or `remote/<id>`, as in the database and in URLs.
 impl fmt::Display for PauseScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -35,7 +34,7 @@ impl fmt::Display for PauseScope {
     }
 }
 
-/// No scope is written like this.
+/// The text is not a valid scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoScope;
 
@@ -75,28 +74,24 @@ impl TryFrom<String> for PauseScope {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PauseReason {
-    /// Somebody asked for it.
+    /// A person requested it.
     Asked,
-    /// The server found itself restored from an older backup.
+    /// The server detected that it was restored from an older backup.
     Restored,
 }
 
-/// All policies and mirrors of something stand still.
+/// A pause of all policies and mirrors of a scope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
-    /// Of what.
     pub scope: PauseScope,
-    /// Since when.
     pub at: Timestamp,
-    /// By whom.
     pub author: Author,
-    /// Why.
     pub reason: PauseReason,
 }
 
 impl Pause {
-    /// What stands still, as the subject of a sentence. `remote` is the name of the remote where it is one
-    /// and the reader may know it.
+    /// What is paused, as the subject of a sentence. `remote` is the name of the paused remote, if the reader may
+    /// know it.
     #[must_use]
     pub fn subject(&self, remote: Option<&str>) -> String {
         match &self.scope {
@@ -108,7 +103,7 @@ impl Pause {
         }
     }
 
-    /// Who paused it or what did, behind "is paused".
+    /// The author or cause of the pause, to follow "is paused".
     #[must_use]
     pub fn cause(&self) -> String {
         match self.reason {
@@ -118,24 +113,23 @@ impl Pause {
     }
 }
 
-/// What becomes of the jobs that a pause holds when it ends.
+/// What happens to the held jobs when a pause ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Queued {
     /// All run, oldest first.
     #[default]
     Run,
-    /// None runs.
+    /// None run.
     Drop,
-    /// Of each tag the newest change runs, of each place at another registry the newest copy.
+    /// The newest change of each tag and the newest copy to each destination run.
     Newest,
 }
 
 impl Queued {
-    /// All there are.
     pub const ALL: [Self; 3] = [Self::Run, Self::Newest, Self::Drop];
 
-    /// The word on the wire.
+    /// The word used in REST.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -153,39 +147,37 @@ impl FromStr for Queued {
     }
 }
 
-/// How many jobs a pause holds. A job belongs to one pause at a time, the narrowest that covers it.
+/// The number of jobs that a pause holds. A job belongs to one pause at a time, the narrowest that covers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Held {
-    /// All of them.
     pub total: u64,
-    /// Those that are left when older ones give way to the newest.
+    /// The number that is left if the newest replace older ones.
     pub newest: u64,
 }
 
-/// What became of the jobs that a pause held.
+/// What happened to the jobs that a pause held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Resumed {
-    /// How many go on.
+    /// The number that continue.
     pub freed: u64,
-    /// How many ended.
+    /// The number that were dropped.
     pub dropped: u64,
-    /// How many wait on, because another pause covers them.
+    /// The number that another pause still holds.
     pub still_held: u64,
 }
 
-/// A pause as somebody sees it.
+/// A pause as one reader may see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PauseView {
-    /// The pause.
     pub pause: Pause,
-    /// What the remote is called, where it is one that the reader may see.
+    /// The name of the paused remote, if the reader may see it.
     pub remote_name: Option<String>,
-    /// How many jobs it holds; none where the reader may not resume it.
+    /// The number of held jobs; `None` if the reader may not end the pause.
     pub held: Option<u64>,
 }
 
 impl PauseView {
-    /// What stands still, as the subject of a sentence.
+    /// What is paused, as the subject of a sentence.
     #[must_use]
     pub fn subject(&self) -> String {
         match (&self.pause.scope, &self.remote_name) {
@@ -195,69 +187,64 @@ impl PauseView {
     }
 }
 
-/// The pauses that touch one repository, as somebody sees them.
+/// The pauses that affect one repository, as one reader may see them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RepositoryPauses {
-    /// Those that hold everything that goes out of it or comes into it by a mirror.
+    /// The pauses that hold all its outgoing promotions and copies and everything its mirrors pull.
     pub all: Vec<PauseView>,
-    /// Those of remotes that its mirrors use, for who administers it.
+    /// The pauses of remotes that its mirrors use, for readers who administer the repository.
     pub remotes: Vec<PauseView>,
 }
 
-/// What waits for a pause to end.
+/// The jobs that wait for a pause to end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PauseQueue {
-    /// The pause.
     pub pause: PauseView,
-    /// How much that is.
     pub held: Held,
-    /// One page of it, oldest first.
+    /// One page of the jobs, oldest first.
     pub jobs: Page<HeldJob>,
 }
 
-/// One thing that waits for a pause to end.
+/// A job that waits for a pause to end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldJob {
-    /// The job; none where it is about a repository whose jobs the reader may not see (semantics 17).
+    /// `None` if the reader may not see the jobs of its repository (semantics 17).
     pub job: Option<Job>,
-    /// What it will do.
     pub action: JobAction,
-    /// When it was asked for.
+    /// When the job was created.
     pub since: Timestamp,
 }
 
-/// What the policies and mirrors that a pause holds would do, were all that waits run now.
+/// What the policies and mirrors that a pause holds would do if all waiting jobs ran now.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PausePlan {
-    /// Those that have something to do.
+    /// The policies and mirrors that have something to do.
     pub policies: Vec<PolicyPlan>,
-    /// How many jobs wait that this does not tell of: about what the reader may not see, or too many.
+    /// The number of waiting jobs that are not shown: too many, or about something that the reader may not see.
     pub untold: u64,
 }
 
 /// What one policy or mirror would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyPlan {
-    /// The policy.
     pub policy: PolicyId,
-    /// What sort of policy.
     pub kind: PolicyKind,
-    /// The repository here that it belongs to.
+    /// The local repository that it belongs to.
     pub repository: RepositoryName,
-    /// Where it leads, or for a pull mirror from where; "another repository" for who may not know.
+    /// The destination, or the source of a pull mirror; "another repository" if the reader may not know it.
     pub place: String,
-    /// What it would promote or send, the oldest first; at most [`PolicyPlan::STEPS`]. What a pull mirror
-    /// would do only the other registry can tell.
+    /// The promotions and copies, oldest first; at most [`PolicyPlan::STEPS`]. Only the other registry knows the
+    /// steps of a pull mirror.
     pub steps: Vec<PlannedStep>,
-    /// How many steps there are.
+    /// The number of all steps.
     pub total: u64,
 }
 
 impl PolicyPlan {
-    /// So many steps are told of one policy.
+    /// The maximum number of steps that are shown of one policy.
     pub const STEPS: usize = 20;
 
-    /// Adds a step, the latest so far.
+    /// Adds a step after all others.
     pub fn add(&mut self, step: PlannedStep) {
         self.total += 1;
         if self.steps.len() < Self::STEPS {
@@ -266,48 +253,46 @@ impl PolicyPlan {
     }
 }
 
-/// One tag that a policy would promote or send.
+/// A tag that a policy would promote or copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedStep {
-    /// The tag here.
+    /// The local tag.
     pub tag: Tag,
-    /// What it would be called there; none for who may not know, and for what has no name there.
+    /// The tag at the destination; `None` if the reader may not know it, or if it gets no tag there.
     pub target: Option<Tag>,
 }
 
-/// What the next poll of a pull mirror would do, as the other registry is now.
+/// What the next poll of a pull mirror would do, given the current state of the other registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PollPlan<Text = String> {
-    /// Tags that would come.
+    /// Tags that would be created.
     pub new: Vec<Tag>,
-    /// Tags that would move to another image.
+    /// Tags that would change to another image.
     pub moved: Vec<Tag>,
-    /// Tags that are at another image there and would be left alone: pinned, or made by somebody else.
+    /// Tags that point to another image there and would be left alone: pinned, or not set by this mirror.
     pub left_alone: Vec<Tag>,
-    /// How many would stay as they are, or were there before the mirror was saved.
+    /// The number of tags that would not change, or that existed before the mirror was saved.
     pub unchanged: u64,
-    /// Whether the poll would only write down what is there, to take what comes later.
+    /// Whether the poll would only record the existing tags, and mirror later ones.
     pub baseline_only: bool,
-    /// Why there may be more tags than were found.
+    /// Why the list of tags may be incomplete.
     pub incomplete: Option<String>,
-    /// Tags that the other registry lists but does not answer for, so that the poll would not bring them; at most
+    /// Tags that the other registry lists but that cannot be read, so the poll would not mirror them; at most
     /// [`PollPlan::UNREAD`].
     pub unread: Vec<UnreadTag<Text>>,
-    /// How many of them there are.
+    /// The number of all such tags.
     pub unread_total: u64,
 }
 
-/// A tag that another registry lists but does not answer for.
+/// A tag that another registry lists but that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnreadTag<Text = String> {
-    /// Its name there.
     pub tag: Tag,
-    /// Why.
     pub why: Text,
 }
 
 impl<Text> PollPlan<Text> {
-    /// So many tags that cannot be read are told of, each with its reason.
+    /// The maximum number of unreadable tags that are shown.
     pub const UNREAD: usize = 20;
 
     /// Adds a tag that could not be read.
@@ -340,7 +325,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scope_is_written_as_it_is_read() {
+    fn a_scope_is_formatted_as_it_is_parsed() {
         let remote = format!("remote/{}", uuid::Uuid::nil());
         for text in ["system", "namespace/dev", remote.as_str()] {
             assert_eq!(text.parse::<PauseScope>().unwrap().to_string(), text);
@@ -353,12 +338,12 @@ mod tests {
 
     #[test]
     fn the_narrower_scope_sorts_first() {
-        // The database lets the narrowest pause hold a job by this order.
+        // The database uses this order to let the narrowest pause hold a job.
         assert!("namespace/dev" < "remote/1" && "remote/1" < "system");
     }
 
     #[test]
-    fn a_pause_says_who_or_what_paused() {
+    fn a_pause_names_its_author_or_cause() {
         let mut pause = Pause {
             scope: PauseScope::Namespace("dev".parse().unwrap()),
             at: Timestamp::UNIX_EPOCH,

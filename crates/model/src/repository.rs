@@ -1,4 +1,4 @@
-//! Repositories: what they are, and how lists of them show what flows in and out.
+//! Repositories and what lists show about them.
 
 use crate::account::Author;
 use crate::id::RepositoryId;
@@ -10,20 +10,20 @@ use longshore_oci::{Digest, Namespace, RepositoryName, Tag};
 use longshore_policy::Patterns;
 use serde::{Deserialize, Serialize};
 
-/// Who may pull without being named.
+/// Who may pull.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Visibility {
-    /// Everybody, signed in or not.
+    /// Everyone, signed in or not.
     Public,
-    /// Those who may act in the namespace.
+    /// Users who may act in the namespace.
     #[default]
     Private,
 }
 
 impl Visibility {
-    /// The word on the wire and in the database.
+    /// The word used in REST and in the database.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -33,12 +33,12 @@ impl Visibility {
     }
 }
 
-/// Who may write.
+/// Who may push and delete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RepositoryState {
-    /// Whoever may act in the namespace.
+    /// Users who may act in the namespace.
     #[default]
     Normal,
     /// Nobody.
@@ -48,7 +48,7 @@ pub enum RepositoryState {
 }
 
 impl RepositoryState {
-    /// The word on the wire and in the database.
+    /// The word used in REST and in the database.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -59,21 +59,21 @@ impl RepositoryState {
     }
 }
 
-/// Which tags of a repository stay at the digest they were first set to, and cannot be deleted.
+/// The tags of a repository that cannot be moved to another digest or deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "patterns", rename_all = "snake_case")]
 pub enum ImmutableTags {
-    /// None.
+    /// No tags.
     #[default]
     Off,
-    /// All.
+    /// All tags but digest tags.
     All,
-    /// Those that a list of names and globs matches.
+    /// The tags that a list of names and globs matches.
     Matching(Patterns),
 }
 
 impl ImmutableTags {
-    /// Whether a tag is immutable. Digest tags never are: signatures are added to them.
+    /// Whether a tag is immutable. Digest tags never are, because signatures are added to them.
     #[must_use]
     pub fn covers(&self, tag: &Tag) -> bool {
         match self {
@@ -89,7 +89,7 @@ impl ImmutableTags {
         *self != Self::Off
     }
 
-    /// The patterns, where they decide.
+    /// The patterns of [`Self::Matching`].
     #[must_use]
     pub fn patterns(&self) -> Option<String> {
         match self {
@@ -102,80 +102,65 @@ impl ImmutableTags {
 /// A repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repository {
-    /// Its identifier.
     pub id: RepositoryId,
     /// `namespace/name`.
     pub name: RepositoryName,
-    /// Who may pull.
     pub visibility: Visibility,
-    /// Who may write.
     pub state: RepositoryState,
-    /// One line about it.
+    /// One line of text.
     pub short_description: String,
-    /// As much text as its owner likes.
     pub long_description: String,
-    /// Which tags cannot be moved to another digest once set.
     pub immutable_tags: ImmutableTags,
     /// Grows with each change of its settings (semantics 33).
     pub version: Version,
-    /// When it was made.
     pub created_at: Timestamp,
 }
 
-/// What a person may decide about a new repository.
+/// The settings of a new repository.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct NewRepository {
-    /// The namespace, as typed.
+    /// As typed.
     pub namespace: String,
-    /// The name behind the namespace, as typed.
+    /// The name after the namespace, as typed.
     pub name: String,
-    /// Who may pull.
     pub visibility: Visibility,
-    /// One line about it.
+    /// One line of text.
     pub short_description: String,
-    /// More about it.
     pub long_description: String,
-    /// Which tags are immutable.
     pub immutable_tags: ImmutableTags,
 }
 
-/// A change of a repository; what is `None` stays.
+/// A change of a repository; `None` leaves a setting unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RepositoryChange {
-    /// Who may pull.
     pub visibility: Option<Visibility>,
-    /// Who may write.
     pub state: Option<RepositoryState>,
-    /// One line about it.
     pub short_description: Option<String>,
-    /// More about it.
     pub long_description: Option<String>,
-    /// Which tags are immutable.
     pub immutable_tags: Option<ImmutableTags>,
-    /// The version that the change is based on; `None`: whichever there is (semantics 33).
+    /// The version that the change is based on; `None` applies it to any version (semantics 33).
     pub based_on: Option<Version>,
 }
 
-/// How many flows of one sort a repository has, and how the last run of any of them went.
+/// The number of policies or mirrors of one kind that a repository has, and how they last ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Flow {
-    /// How many are enabled.
+    /// The number of enabled ones.
     pub count: u32,
-    /// The worst last result among them.
+    /// The worst of their last results.
     pub last: Option<RunCode>,
 }
 
-/// A repository with what a list shows beside its name.
+/// A repository as lists show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RepositorySummary {
-    /// The repository.
     pub repository: Repository,
-    /// How many tags it has, digest tags left out.
+    /// The number of tags, without digest tags.
     pub tags: u64,
-    /// Bytes of all blobs it holds, each counted once.
+    /// The size of all its blobs, each counted once.
     pub size_bytes: u64,
-    /// How much of that no other repository holds; none in lists, and of more blobs and manifests than
-    /// [`Storage::MOST_LOOKED_UP`].
+    /// The part of that size that no other repository shares; `None` in lists, and if there are more blobs and
+    /// manifests than [`Storage::MOST_LOOKED_UP`].
     pub unique_bytes: Option<u64>,
     /// When a tag last changed.
     pub last_push: Option<Timestamp>,
@@ -183,105 +168,97 @@ pub struct RepositorySummary {
     pub promotions_out: Flow,
     /// Promotion policies that have it as target.
     pub promotions_in: Flow,
-    /// Push mirrors.
     pub push_mirrors: Flow,
-    /// Pull mirrors.
     pub pull_mirrors: Flow,
-    /// Whether the actor who asked may write to it.
+    /// Whether the caller may write to it.
     pub may_write: bool,
-    /// Whether the actor who asked administers it.
+    /// Whether the caller administers it.
     pub may_administer: bool,
-    /// The pause of everything or of its namespace that its policies and mirrors wait for; the wider of two.
+    /// The pause that holds its policies and mirrors: of the system or of its namespace, the wider of the two.
     pub held_by: Option<Pause>,
 }
 
-/// Which repositories a list holds.
+/// Filters a list of repositories.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RepositoryFilter {
-    /// Part of the name.
+    /// A part of the name.
     pub search: Option<String>,
-    /// One namespace alone.
     pub namespace: Option<Namespace>,
-    /// One state alone.
     pub state: Option<RepositoryState>,
-    /// Only those the actor may write to (for pickers of a target).
+    /// Only repositories that the caller may write to, for the choice of a target.
     pub writable: bool,
 }
 
-/// The bytes of what a repository or namespace holds, each blob counted once, and in a namespace each manifest too.
+/// The size of a repository or namespace. Each blob is counted once, and in a namespace each manifest too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Storage {
-    /// All of it.
     pub total: u64,
-    /// How much of it nobody else holds: what deleting everything would free. None where there are more blobs and
+    /// The part that nothing else shares, which deleting everything would free. `None` if there are more blobs and
     /// manifests than [`Storage::MOST_LOOKED_UP`].
     pub unique: Option<u64>,
 }
 
 impl Storage {
-    /// Who else holds something has to be looked up for each blob and manifest. Of more than these that is not done.
+    /// Finding out what is shared takes a lookup for each blob and manifest, and is not done for more than this
+    /// number.
     pub const MOST_LOOKED_UP: u64 = 5_000;
 
-    /// How much of it others hold as well, where that is known.
+    /// The part that others share, if it is known.
     #[must_use]
     pub fn shared(self) -> Option<u64> {
         self.unique.map(|unique| self.total.saturating_sub(unique))
     }
 }
 
-/// What a namespace holds, and how much it may.
+/// The size of a namespace, and its quota.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamespaceStorage {
-    /// The namespace.
     pub namespace: Namespace,
-    /// What its repositories hold together, deleted ones included while they can be brought back.
+    /// The size of its repositories together, including deleted ones that can be restored.
     pub storage: Storage,
-    /// How much of that only deleted repositories hold; it counts until they are purged. None where these hold more
+    /// The part that only deleted repositories hold, which counts until they are purged. `None` if these hold more
     /// blobs and manifests than [`Storage::MOST_LOOKED_UP`].
     pub deleted: Option<u64>,
-    /// The most that it may hold; none: there is no limit.
+    /// The maximum size; `None` means unlimited.
     pub quota: Option<u64>,
 }
 
-/// A repository that was deleted and can be brought back.
+/// A deleted repository that can be restored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeletedRepository {
-    /// As it was.
+    /// The repository before it was deleted.
     pub repository: Repository,
-    /// When it was deleted.
     pub deleted_at: Timestamp,
-    /// By whom.
     pub deleted_by: Author,
-    /// When it is removed for good.
+    /// When it is removed permanently.
     pub until: Timestamp,
-    /// How many tags it had, digest tags left out.
+    /// The number of tags it had, without digest tags.
     pub tags: u64,
-    /// Bytes of the blobs it holds.
+    /// The size of the blobs it holds.
     pub size_bytes: u64,
 }
 
-/// What purging a deleted repository would mean, and where its images are still to be found.
+/// What purging a deleted repository would do, and where else its images are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PurgePlan {
-    /// The repository.
     pub deleted: DeletedRepository,
-    /// Bytes that would be freed: nobody else holds them. None of more blobs and manifests than
-    /// [`Storage::MOST_LOOKED_UP`].
+    /// The bytes that would be freed, because nothing else holds them. `None` if there are more blobs and manifests
+    /// than [`Storage::MOST_LOOKED_UP`].
     pub frees: Option<u64>,
-    /// Where some of its images are as well: repositories here, and places of other registries.
+    /// Repositories of this server and of other registries that also have some of its images.
     pub elsewhere: Vec<Elsewhere>,
-    /// How many more images there are at other places, which are not named.
+    /// The number of further images at other places that are not named.
     pub more: u64,
 }
 
 /// A place that has images of a deleted repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Elsewhere {
-    /// A repository of this server, or `host/repository` of another registry that they were sent to.
+    /// A repository of this server, or `host/repository` of another registry that they were copied to.
     pub place: String,
     /// Whether it is another registry, which may have removed them since.
     pub remote: bool,
-    /// The images that it has too.
+    /// The images that it also has.
     pub digests: Vec<Digest>,
 }
 

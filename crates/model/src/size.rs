@@ -1,6 +1,6 @@
-//! Numbers of bytes in words.
+//! Formatting and parsing of sizes in bytes.
 
-/// A number of bytes as people write it: `41.2 MB`, with powers of 1000.
+/// Formats a size as people write it: `41.2 MB`, with powers of 1000.
 #[must_use]
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
@@ -16,27 +16,27 @@ pub fn size(bytes: u64) -> String {
         }
         divisor *= 1000;
     }
-    unreachable!("the last unit always answers")
+    unreachable!("the last unit always returns")
 }
 
-/// The most bytes that a number in the database can be, and so that anything here can have.
+/// The maximum size, which is the greatest number that the database can store.
 pub const MAX_SIZE: u64 = i64::MAX.unsigned_abs();
 
-/// Why something is no number of bytes.
+/// Why a text or number is not a valid size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SizeError {
-    /// It is not written as one.
-    #[error("“{0}” is no size; write a number and a unit, such as 500 MB or 1.5 GB")]
+    /// The text has no number or no known unit.
+    #[error("“{0}” is not a size; enter a number and a unit, such as 500 MB or 1.5 GB")]
     Unreadable(String),
-    /// It is more than [`MAX_SIZE`].
-    #[error("{0} is too large; the most is {MAX_SIZE} bytes (9.2 EB)")]
+    /// The size exceeds [`MAX_SIZE`].
+    #[error("{0} is too large; the maximum is {MAX_SIZE} bytes (9.2 EB)")]
     TooLarge(String),
-    /// It is more than nothing, and less than one byte.
+    /// The size is greater than zero and less than one byte.
     #[error("{0} is less than one byte")]
     TooSmall(String),
 }
 
-/// Checks a number of bytes that somebody chose.
+/// Checks that a size does not exceed [`MAX_SIZE`].
 ///
 /// # Errors
 /// [`SizeError::TooLarge`].
@@ -47,14 +47,14 @@ pub fn check_size(bytes: u64) -> Result<u64, SizeError> {
     }
 }
 
-/// A number of bytes as a person types it: `500 MB`, `1.5 GB`, `2TB`, `4096`; powers of 1000 as in
-/// [`size`], and of 1024 with the units `KiB`, `MiB` and so on. Parts of a byte are dropped.
+/// Parses a size as a person types it: `500 MB`, `1.5 GB`, `2TB`, `4096`; with powers of 1000 as in [`size`], or of
+/// 1024 with the units `KiB`, `MiB` and so on. Fractions of a byte are dropped.
 ///
 /// # Errors
 /// [`SizeError`].
 pub fn parse_size(text: &str) -> Result<u64, SizeError> {
     const UNITS: [(&str, u32); 7] = [("", 0), ("k", 1), ("m", 2), ("g", 3), ("t", 4), ("p", 5), ("e", 6)];
-    /// With so many digits behind the point, all of this fits into 128 bits.
+    /// With at most this many decimals, all of this fits into 128 bits.
     const DIGITS: usize = 18;
 
     let text = text.trim();
@@ -72,7 +72,7 @@ pub fn parse_size(text: &str) -> Result<u64, SizeError> {
     if whole.is_empty() || fraction.is_empty() || fraction.contains('.') || fraction.len() > DIGITS {
         return Err(unreadable());
     }
-    // Digits alone are left, so what cannot be read has too many of them.
+    // Only digits are left, so a parse error means that there are too many.
     let too_large = || SizeError::TooLarge(text.to_owned());
     let whole = u128::from(whole.parse::<u64>().map_err(|_| too_large())?);
     let part: u128 = fraction.parse().map_err(|_| unreadable())?;
@@ -92,7 +92,7 @@ mod tests {
     use super::{MAX_SIZE, SizeError, check_size, parse_size, size};
 
     #[test]
-    fn sizes_are_read_as_people_type_them() {
+    fn sizes_are_parsed_as_people_type_them() {
         for (text, bytes) in [
             ("0", 0),
             ("4096", 4096),
@@ -104,7 +104,7 @@ mod tests {
         ] {
             assert_eq!(parse_size(text), Ok(bytes), "{text}");
             let again = parse_size(&size(bytes)).map(size);
-            assert_eq!(again, Ok(size(bytes)), "what is shown can be typed");
+            assert_eq!(again, Ok(size(bytes)), "a formatted size can be parsed");
         }
         for text in ["", "MB", "1,5 GB", "-1", "1.2.3", "10 XB", "1.", ".5 GB", "1.0000000000000000001"] {
             assert!(matches!(parse_size(text), Err(SizeError::Unreadable(_))), "{text}");
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_beyond_what_there_can_be_are_refused_and_never_wrap_around() {
+    fn sizes_beyond_the_maximum_are_rejected_and_never_wrap_around() {
         assert_eq!(parse_size("1.99999 PB"), Ok(1_999_990_000_000_000));
         assert_eq!(parse_size("1.999999 PiB"), Ok(2_251_798_687_785_341));
         assert_eq!(parse_size("9223372036854775807"), Ok(MAX_SIZE));
@@ -128,7 +128,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused(text in ".{0,30}", number in "[0-9]{0,25}(\\.[0-9]{0,25})?", unit in "(k|M|G|T|P|E)?(i?B)?") {
+        fn any_text_is_parsed_or_rejected(text in ".{0,30}", number in "[0-9]{0,25}(\\.[0-9]{0,25})?", unit in "(k|M|G|T|P|E)?(i?B)?") {
             for text in [text, format!("{number}{unit}"), format!(" {number} {unit} ")] {
                 if let Ok(bytes) = parse_size(&text) {
                     prop_assert!(bytes <= MAX_SIZE);
@@ -137,9 +137,9 @@ mod tests {
         }
 
         #[test]
-        fn what_is_shown_can_be_typed_and_differs_by_its_rounding_alone(bytes in 0..=MAX_SIZE) {
+        fn a_formatted_size_can_be_parsed_and_differs_only_by_rounding(bytes in 0..=MAX_SIZE) {
             let read = parse_size(&size(bytes));
-            // Rounded up, the largest are more than there can be.
+            // Rounded up, the largest sizes exceed the maximum.
             prop_assume!(bytes < MAX_SIZE / 100 * 99);
             let read = read.map_err(|error| TestCaseError::fail(error.to_string()))?;
             prop_assert!(read.abs_diff(bytes) <= bytes / 18 + 1, "{} became {}", bytes, read);

@@ -1,6 +1,5 @@
-//! The things that carry messages, as they are stored and worked with: their texts are references still. What
-//! is shown to somebody has sentences in their places, and is made of these by `shown`; there is no other way
-//! from one to the other.
+//! Types that carry messages, in the form in which they are stored and processed: their texts are still references.
+//! `shown` converts them to what one reader sees, with sentences; there is no other conversion.
 
 use crate::message::{Eyes, Mentions, Message};
 use crate::{activity, job, pause, policy};
@@ -9,7 +8,7 @@ use crate::{activity, job, pause, policy};
 pub type Job = job::Job<Message>;
 /// A line of a job's log.
 pub type LogLine = job::LogLine<Message>;
-/// Something that happened.
+/// An activity.
 pub type Activity = activity::Activity<Message>;
 /// The last run of a policy.
 pub type LastRun = policy::LastRun<Message>;
@@ -26,18 +25,18 @@ pub type PollPlan = pause::PollPlan<Message>;
 /// A mirror of either direction.
 pub type Mirror = policy::Mirror<Message>;
 
-/// What carries messages.
+/// A type that carries messages.
 pub trait Speaks {
-    /// The same with sentences in their places.
+    /// The same type with sentences.
     type Shown;
 
     /// The messages it carries.
     fn messages(&self) -> Vec<&Message>;
 
-    /// As one reader is shown it.
+    /// What one reader sees.
     fn shown(self, eyes: &dyn Eyes) -> Self::Shown;
 
-    /// Notes all that it refers to.
+    /// Collects everything that it refers to.
     fn mention(&self, mentions: &Mentions) {
         self.messages().into_iter().for_each(|message| mentions.note(message));
     }

@@ -1,4 +1,4 @@
-//! Tags in time: revisions, where a tag came from, and what is shown of it.
+//! Tags over time: revisions, provenance, and what is shown of a tag.
 
 use crate::account::Author;
 use crate::id::{JobId, PolicyId, RemoteId, RepositoryId};
@@ -8,8 +8,7 @@ use longshore_oci::{Descriptor, Digest, RemoteName, RepositoryName, Tag};
 use longshore_policy::Verdict;
 use serde::{Deserialize, Serialize};
 
-/// The number of one change of a tag, from one increasing sequence of the whole server
-/// (semantics 1).
+/// The number of one change of a tag, from one increasing sequence of the whole server (semantics 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Revision(pub i64);
@@ -20,16 +19,16 @@ pub struct Revision(pub i64);
 pub struct Lineage(Vec<PolicyId>);
 
 impl Lineage {
-    /// No event passes more policies than this.
+    /// The maximum number of policies that an event passes.
     pub const MAX: usize = 32;
 
-    /// The policies, oldest first.
+    /// Oldest first.
     #[must_use]
     pub fn policies(&self) -> &[PolicyId] {
         &self.0
     }
 
-    /// Whether the event has passed `policy` already.
+    /// Whether the event has already passed `policy`.
     #[must_use]
     pub fn has(&self, policy: PolicyId) -> bool {
         self.0.contains(&policy)
@@ -41,7 +40,7 @@ impl Lineage {
         self.0.len() >= Self::MAX
     }
 
-    /// The lineage after `policy` has acted. A full lineage stays as it is: nothing acts on it.
+    /// The lineage after `policy` has acted. A full lineage stays unchanged, because no policy acts on it.
     #[must_use]
     pub fn with(&self, policy: PolicyId) -> Self {
         let mut passed = self.clone();
@@ -53,7 +52,7 @@ impl Lineage {
 }
 
 impl FromIterator<PolicyId> for Lineage {
-    /// Keeps the first [`Lineage::MAX`].
+    /// Keeps the first [`Lineage::MAX`] policies.
     fn from_iter<I: IntoIterator<Item = PolicyId>>(policies: I) -> Self {
         Self(policies.into_iter().take(Self::MAX).collect())
     }
@@ -67,55 +66,48 @@ pub enum Provenance {
     Push,
     /// It was promoted from another repository of this server.
     Promotion {
-        /// The policy; none when a person promoted it by hand.
+        /// `None` if a person promoted it.
         policy: Option<PolicyId>,
-        /// The repository where it was; unknown for what an earlier version wrote.
+        /// `None` for what an earlier version wrote.
         #[serde(default)]
         source: Option<RepositoryId>,
-        /// Its name.
         source_repository: RepositoryName,
-        /// Its name there.
         source_tag: Tag,
-        /// The change of the source that led here.
+        /// The revision of the source tag.
         source_revision: Revision,
     },
-    /// A pull mirror brought it from another registry.
+    /// A pull mirror copied it from another registry.
     Mirror {
-        /// The pull mirror.
         policy: PolicyId,
-        /// The remote it came from; unknown for what an earlier version wrote.
+        /// `None` for what an earlier version wrote.
         #[serde(default)]
         remote: Option<RemoteId>,
-        /// The registry's host, with its port when it is not the scheme's own.
+        /// With the port unless it is the default port of the scheme.
         remote_host: String,
-        /// The repository there.
         remote_repository: RemoteName,
-        /// Its name there.
         remote_tag: Tag,
     },
-    /// A person brought it back after it had been overwritten or deleted (semantics 22).
+    /// A person restored it after it had been overwritten or deleted (semantics 22).
     Restored {
-        /// The change that it was brought back from.
+        /// The revision that was restored.
         revision: Revision,
-        /// Whether the person asked that no policy act on it.
+        /// Whether the person chose that no policy acts on it.
         quietly: bool,
-        /// What ties it to the pull mirror that had made it, where one had.
+        /// The pin, if a pull mirror had set the restored tag.
         pin: Option<Pin>,
     },
 }
 
-/// A tag that a pull mirror made and a person brought back: the mirror leaves it alone until somebody
-/// releases it.
+/// A pin: a pull mirror set the tag and a person restored it. The mirror leaves it alone until somebody releases it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pin {
-    /// The pull mirror.
     pub mirror: PolicyId,
-    /// Whether the mirror may move it again.
+    /// Whether the mirror may change the tag again.
     pub released: bool,
 }
 
 impl Provenance {
-    /// The pull mirror whose tag it is: which brought it, or had brought what a person brought back.
+    /// The pull mirror that the tag belongs to: it set the tag, or set what a person restored.
     #[must_use]
     pub fn mirror(&self) -> Option<PolicyId> {
         match self {
@@ -125,7 +117,7 @@ impl Provenance {
         }
     }
 
-    /// The pull mirror that leaves the tag alone until somebody releases it.
+    /// The pull mirror that must leave the tag alone until somebody releases it.
     #[must_use]
     pub fn pinned_from(&self) -> Option<PolicyId> {
         match self {
@@ -135,185 +127,163 @@ impl Provenance {
     }
 }
 
-/// A tag as it stands in the database.
+/// A tag as stored in the database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TagRecord {
-    /// The repository it is in.
     pub repository: RepositoryId,
-    /// Its name.
     pub name: Tag,
-    /// The manifest it points to.
     pub digest: Digest,
-    /// The change that made it so.
+    /// The latest change of the tag.
     pub revision: Revision,
-    /// The change at the source that led to it: its own for a push, the source tag's for a
-    /// promotion. A change from an earlier source never replaces a later one (semantics 1).
+    /// The change at the source that led to it: its own for a push, the source tag's for a promotion. An earlier
+    /// source change never replaces a later one (semantics 1).
     pub source_revision: Revision,
-    /// When the name first appeared.
+    /// When a tag with this name was first set.
     pub created_at: Timestamp,
-    /// When it last changed.
     pub updated_at: Timestamp,
-    /// Who changed it.
     pub author: Author,
-    /// Where it came from.
     pub provenance: Provenance,
-    /// Which policies it passed on its way.
+    /// The policies that led to it.
     pub lineage: Lineage,
 }
 
-/// A tag with what a list shows beside its name.
+/// A tag as lists show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TagSummary {
-    /// The tag.
     pub tag: TagRecord,
-    /// Media type of its manifest.
+    /// The media type of its manifest.
     pub media_type: String,
-    /// The artifact's type where it is no image.
+    /// The artifact type, unless it is an image.
     pub artifact_type: Option<String>,
-    /// Platforms such as `linux/amd64`; empty where none are known.
+    /// Platforms such as `linux/amd64`; empty if none are known.
     pub platforms: Vec<String>,
-    /// Bytes of the manifest and of all that it needs.
+    /// The size of the manifest and everything that it references.
     pub size_bytes: u64,
-    /// Whether the reader may see the source in the provenance; when not, it is blanked out.
+    /// Whether the reader may see the source in the provenance. If not, it is blanked out.
     pub source_visible: bool,
 }
 
-/// What became of a tag under one policy.
+/// The result of one policy for a tag.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyAnswer {
-    /// The policy.
     pub policy: PolicyId,
-    /// Its kind.
     pub kind: PolicyKind,
-    /// Where it leads, such as `qa/website` or `qa-example.com/qa/website`; or "another repository".
+    /// The destination, such as `qa/website` or `qa-example.com/qa/website`; or "another repository".
     pub destination: String,
-    /// What was found, rule by rule; none when it was not evaluated yet.
+    /// `None` if the policy was not evaluated yet.
     pub verdict: Option<Verdict>,
-    /// One sentence about what followed: promoted as …, superseded by …, failed because ….
+    /// One sentence about what happened: promoted as …, superseded by …, failed because ….
     pub consequence: String,
-    /// How that went.
     pub result: AnswerResult,
-    /// The name at the destination, where there is one.
+    /// The tag at the destination, if there is one.
     pub target_tag: Option<Tag>,
-    /// The job that did it or tries to.
+    /// The job that acted on the verdict.
     pub job: Option<JobId>,
-    /// When.
     pub at: Option<Timestamp>,
-    /// Whether today's rules would let it through; `Some(false)` after a change of the policy.
+    /// Whether the current rules match; `Some(false)` after a change of the policy.
     pub would_qualify_today: Option<bool>,
 }
 
-/// How a policy's answer about a tag ended.
+/// The result of a policy for a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AnswerResult {
     /// The tag is at the destination.
     Done,
-    /// It is on its way.
+    /// A job is copying it.
     Running,
-    /// The rules do not let it through.
+    /// The rules do not match.
     NotMatched,
-    /// Something is awaited.
+    /// The verdict is waiting.
     Waiting,
-    /// It failed; the job tells why.
+    /// It failed; the job has the reason.
     Failed,
-    /// A later change took its place.
+    /// A later change replaced it.
     Superseded,
-    /// The policy has not looked at this revision.
+    /// The policy has not been evaluated for this revision.
     NotEvaluated,
 }
 
-/// The answer page of a tag: what it is, where it came from, where it went, and why not further.
+/// The details of a tag: what it is, where it came from, where it was copied, and why not further.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TagDetail {
-    /// What the list shows.
     pub summary: TagSummary,
-    /// Every policy and push mirror of the repository with its answer.
+    /// The results of all promotion policies and push mirrors of the repository.
     pub answers: Vec<PolicyAnswer>,
-    /// What refers to it: signatures, SBOMs, attestations.
+    /// The manifests that refer to it: signatures, SBOMs, attestations.
     pub referrers: Vec<Descriptor>,
     /// The layers of an image, in order; empty for an index.
     pub layers: Vec<Descriptor>,
     /// The children of an index; empty for an image.
     pub children: Vec<Descriptor>,
-    /// The manifest's bytes as text, for reading; at most 64 KiB of it.
+    /// The manifest as text, for display; at most 64 KiB.
     pub manifest: String,
-    /// How many bytes it has.
+    /// The full size of the manifest.
     pub manifest_bytes: u64,
-    /// Changes of the same name, newest first; older ones are had by asking for those before the last of these.
+    /// The changes of the tag, newest first. Older ones are requested as those before the last of these.
     pub history: Vec<TagChange>,
 }
 
 /// One change of a tag.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TagChange {
-    /// Its number.
     pub revision: Revision,
-    /// The digest that was set; none when the tag was removed.
+    /// `None` if the tag was deleted.
     pub digest: Option<Digest>,
-    /// When.
     pub at: Timestamp,
-    /// Who did it.
     pub author: Author,
-    /// Where it came from; none when the tag was removed, or where the reader may not see the source.
+    /// `None` if the tag was deleted, or if the reader may not see the source.
     pub provenance: Option<Provenance>,
-    /// Until when it can be brought back; none: it is how the tag stands, a removal, or past that.
+    /// Until when it can be restored; `None` if it is current, a deletion, or no longer restorable.
     pub until: Option<Timestamp>,
 }
 
 impl TagChange {
-    /// So many changes are told at once; fewer are the last ones.
+    /// The number of changes that are returned at once; fewer are the last ones.
     pub const AT_ONCE: usize = 50;
 }
 
-/// A tag that was deleted and can be brought back.
+/// A deleted tag that can be restored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeletedTag {
-    /// Its name.
     pub name: Tag,
-    /// The change to bring back.
+    /// The revision to restore.
     pub revision: Revision,
     /// The manifest it pointed to.
     pub digest: Digest,
-    /// When it was deleted.
     pub deleted_at: Timestamp,
-    /// By whom.
     pub deleted_by: Author,
-    /// Until when it can be brought back.
+    /// Until when it can be restored.
     pub until: Timestamp,
 }
 
-/// What bringing a tag back would mean, for who is about to.
+/// What restoring a tag would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestorePlan {
-    /// The tag.
     pub name: Tag,
-    /// The change that would be brought back.
+    /// The revision to restore.
     pub revision: Revision,
     /// The manifest it pointed to.
     pub digest: Digest,
     /// When that change was made.
     pub at: Timestamp,
-    /// By whom.
     pub author: Author,
-    /// What the tag points to now; none: it is deleted.
+    /// What the tag points to now; `None` if it is deleted.
     pub present: Option<Digest>,
     /// The policies that would act on it.
     pub policies: Vec<PolicyAhead>,
-    /// Whether the tag would be pinned, so that the mirror that made it leaves it alone.
+    /// Whether the tag would be pinned, so that the mirror that set it leaves it alone.
     pub pins: bool,
 }
 
 /// What a policy would do with a tag.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyAhead {
-    /// The policy.
     pub policy: PolicyId,
-    /// Its kind.
     pub kind: PolicyKind,
-    /// Where it leads, or "another repository".
+    /// The destination, or "another repository".
     pub destination: String,
-    /// The name the tag would get there; none where the reader may not know.
+    /// The tag at the destination; `None` if the reader may not know it.
     pub target_tag: Option<Tag>,
 }
 

@@ -1,22 +1,22 @@
-//! Versions of what people and the server change: policies, remotes and the settings of repositories
-//! (semantics 33). Who changes something names the version that the change is based on; if that has moved on,
-//! the change is refused, and the refusal says who was faster.
+//! Versions of policies, remotes and repository settings (semantics 33). A change names the version that it is based
+//! on. If that is no longer the current version, the change is rejected with a message that names the author of the
+//! newer version.
 
 use crate::account::Author;
 use crate::problem::{Code, Problem};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How often something has been changed, counted from 1.
+/// The number of changes of something, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Version(pub i64);
 
 impl Version {
-    /// Of what has just been made.
+    /// The version of a new object.
     pub const FIRST: Self = Self(1);
 
-    /// The one after this.
+    /// The next version.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
@@ -31,7 +31,7 @@ impl fmt::Display for Version {
 
 macro_rules! aspects {
     ($($(#[$doc:meta])* $name:ident = $words:literal;)*) => {
-        /// A part of something that can be changed.
+        /// A part of an object that can be changed.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Aspect {$(
@@ -40,7 +40,7 @@ macro_rules! aspects {
         )*}
 
         impl Aspect {
-            /// What a person calls it.
+            /// The name of the part in sentences.
             #[must_use]
             pub fn words(self) -> &'static str {
                 match self { $(Self::$name => $words,)* }
@@ -50,70 +50,52 @@ macro_rules! aspects {
 }
 
 aspects! {
-    /// Which tags a policy acts on.
     Rules = "the rules";
-    /// The name that a tag gets.
     Template = "the tag template";
-    /// Where promotions lead.
     Target = "the target";
-    /// The registry of a mirror.
     Registry = "the registry";
-    /// The repository at that registry.
     RemoteRepository = "the remote repository";
-    /// User name, password or token.
+    /// Username, password or token.
     Credentials = "the credentials";
-    /// Which tags a pull mirror takes.
     Patterns = "the tag patterns";
-    /// How often a pull mirror polls.
     Interval = "the interval";
-    /// Whether tags that somebody else has set are moved.
+    /// Whether tags are overwritten that the mirror did not set.
     Overwrite = "overwriting";
-    /// Whether signatures and the like go along.
-    Referrers = "what goes along";
+    /// Whether signatures, SBOMs and attestations are included.
+    Referrers = "the included referrers";
     /// Whether non-distributable layers are mirrored.
     ForeignLayers = "foreign layers";
-    /// It acts again.
     Enabled = "“enabled” (on)";
-    /// It acts no more.
     Disabled = "“enabled” (off)";
-    /// It stopped itself.
     #[serde(rename = "paused")]
     Stopped = "“enabled” (it stopped itself)";
-    /// What it is called.
     Name = "the name";
-    /// To whom it belongs.
     Owner = "the owner";
-    /// Who answers for where a remote leads.
+    /// The user whose permissions decide which addresses a remote may have.
     Author = "who answers for it";
     /// Certificates and the proxy.
     Transport = "TLS or proxy settings";
-    /// Who may read.
     Visibility = "the visibility";
-    /// Who may write.
     State = "the state";
-    /// What a repository says of itself.
     Descriptions = "a description";
-    /// Which tags cannot be moved.
     ImmutableTags = "immutable tags";
 }
 
 /// The last change of something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastChange {
-    /// Who made it.
     pub by: Author,
-    /// What was changed; empty where everything stayed as it was.
+    /// Empty if nothing was changed.
     pub what: Vec<Aspect>,
 }
 
 impl LastChange {
-    /// That `what` was changed by `by`.
     #[must_use]
     pub fn new(by: Author, what: Vec<Aspect>) -> Self {
         Self { by, what }
     }
 
-    /// The refusal of a change that is based on an older version of `thing`, such as "push mirror".
+    /// The error for a change that is based on an older version of `thing`, such as "push mirror".
     #[must_use]
     pub fn conflict(
         last: Option<&Self>,

@@ -1,4 +1,5 @@
-//! Jobs: units of background work that survive a restart. `sort` knows each sort of work, `orders` makes the jobs.
+//! Jobs: units of background work that survive a restart. `sort` defines the sorts of work, `orders` creates the
+//! jobs.
 
 pub mod orders;
 mod sort;
@@ -16,31 +17,30 @@ use jiff::Timestamp;
 use longshore_oci::RepositoryName;
 use serde::{Deserialize, Serialize};
 
-/// Where a job stands.
+/// The status of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = JobStatus))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Until a worker takes it, or until its time comes.
+    /// Waiting for a worker or for the scheduled time.
     Waiting,
-    /// A worker has it.
+    /// A worker is working on it.
     Running,
-    /// Ended well.
+    /// Finished successfully.
     Done,
-    /// A later change took its place (semantics 1).
+    /// Replaced by a later change (semantics 1).
     Superseded,
-    /// Failed for good, or out of retries.
+    /// Failed permanently, or out of retries.
     Errored,
-    /// Somebody stopped it.
+    /// Canceled by a person.
     Canceled,
 }
 
 impl Status {
-    /// All there are.
     pub const ALL: [Self; 6] =
         [Self::Waiting, Self::Running, Self::Done, Self::Superseded, Self::Errored, Self::Canceled];
 
-    /// The word on the wire and in the database.
+    /// The word used in REST and in the database.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -53,105 +53,83 @@ impl Status {
         }
     }
 
-    /// Whether nothing will happen to it any more.
+    /// Whether the status can no longer change.
     #[must_use]
     pub fn is_final(self) -> bool {
         !matches!(self, Self::Waiting | Self::Running)
     }
 }
 
-/// Why a job exists.
+/// Why a job was created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Cause {
     /// A tag changed.
-    TagChanged {
-        /// By whom.
-        author: Author,
-    },
-    /// Its time had come.
+    TagChanged { author: Author },
+    /// It was scheduled.
     Schedule,
-    /// Somebody asked for it.
-    Asked {
-        /// Who.
-        author: Author,
-    },
-    /// A policy let a tag through.
-    Policy {
-        /// Which.
-        id: PolicyId,
-        /// Its kind.
-        policy: PolicyKind,
-    },
+    /// A person requested it.
+    Asked { author: Author },
+    /// A policy matched a tag.
+    Policy { id: PolicyId, policy: PolicyKind },
 }
 
-/// How far a job is.
+/// The progress of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Progress {
-    /// Tags done.
     pub tags_done: u64,
-    /// Tags to do; zero while unknown.
+    /// Zero while unknown.
     pub tags_total: u64,
-    /// Bytes moved or found in place.
+    /// Transferred or already present.
     pub bytes_done: u64,
-    /// Bytes to move; zero while unknown.
+    /// Zero while unknown.
     pub bytes_total: u64,
 }
 
-/// One unit of background work. Its texts are of type `Text`: messages where it is stored
-/// ([`crate::stored::Job`]), sentences where it is shown.
+/// A job. Its texts have the type `Text`: messages as stored ([`crate::stored::Job`]), sentences as shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job<Text = String> {
-    /// Its identifier.
     pub id: JobId,
-    /// What it does.
     pub action: JobAction,
-    /// Where it stands.
     pub status: Status,
-    /// Why it exists.
     pub cause: Cause,
-    /// What about.
     pub parameters: Parameters,
-    /// The policy behind it.
+    /// The policy or mirror whose work it is.
     pub policy: Option<PolicyId>,
-    /// The local repository it is about, for filters and permissions.
+    /// The local repository that it concerns, for filters and permissions.
     pub repository: Option<RepositoryId>,
-    /// Its name.
     pub repository_name: Option<RepositoryName>,
-    /// The job that it is a part of.
+    /// The job that it is part of.
     pub parent: Option<JobId>,
-    /// The job whose work a person asked to be tried again.
+    /// The job that a person retried with this one.
     pub retry_of: Option<JobId>,
-    /// How often a worker has begun it.
+    /// How often a worker has started it.
     pub attempt: u32,
-    /// How often it may still be begun again after an error that may pass.
+    /// The remaining retries after errors that may be temporary.
     pub retries_left: u32,
-    /// How far it is.
     pub progress: Progress,
-    /// Why it failed, or why it waits for another try; one sentence.
+    /// Why it failed or is retried; one sentence.
     pub error: Option<Text>,
-    /// What it achieved; one sentence, when it has ended well.
+    /// The result of a successful job; one sentence.
     pub outcome: Option<Text>,
-    /// When it was asked for.
     pub created_at: Timestamp,
-    /// When it may start.
+    /// The earliest start.
     pub scheduled_at: Timestamp,
-    /// When a worker first took it.
+    /// When a worker first started it.
     pub started_at: Option<Timestamp>,
-    /// When it ended.
     pub finished_at: Option<Timestamp>,
     /// When anything about it last changed.
     pub updated_at: Timestamp,
-    /// The server that has or had it.
+    /// The server that runs or last ran it.
     pub worker: Option<String>,
-    /// The pause that holds it, while it waits for that to end.
+    /// The pause that it waits for.
     pub held_by: Option<Pause>,
-    /// Why its remote is left alone, while it waits for that to end (semantics 39).
+    /// Why it waits for its remote (semantics 39).
     pub back_off: Option<BackOff>,
 }
 
 impl<Text> Job<Text> {
-    /// What it does, as a sentence without an end: "Bring tags of qa-example.com/qa/website into dev/website".
+    /// The job as a sentence without a full stop: "Pull qa-example.com/qa/website into dev/website".
     #[must_use]
     pub fn sentence(&self) -> String {
         let here = self.parameters.concerns().transfer.map(|transfer| transfer.here);
@@ -159,22 +137,20 @@ impl<Text> Job<Text> {
         self.parameters.sentence(here.unwrap_or("another repository"))
     }
 
-    /// The host of the registry that it waits for, and why that is left alone.
+    /// The host of the registry that it waits for, and why.
     #[must_use]
     pub fn waits_for(&self) -> Option<(String, BackOff)> {
         self.parameters.remote_host().map(str::to_owned).zip(self.back_off.clone())
     }
 }
 
-/// How loud a log line is.
+/// The level of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
-    /// What happens.
     Info,
-    /// What a person should look at.
+    /// A person should look at it.
     Warn,
-    /// What failed.
     Error,
 }
 
@@ -183,42 +159,35 @@ pub enum Level {
 pub struct LogLine<Text = String> {
     /// Counts from 1.
     pub line: i64,
-    /// When.
     pub at: Timestamp,
-    /// How loud.
     pub level: Level,
-    /// A sentence that can be read alone.
+    /// A sentence that makes sense on its own.
     pub message: Text,
 }
 
 /// A part of a job's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogPart {
-    /// Its lines.
     pub lines: Vec<LogLine>,
-    /// How many lines were behind these when they were read.
+    /// The number of lines after these when they were read.
     pub more: u64,
 }
 
-/// Which jobs a list holds.
+/// Filters a list of jobs; `None` does not filter.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct JobFilter {
-    /// One action alone.
     pub action: Option<JobAction>,
-    /// One status alone.
     pub status: Option<Status>,
-    /// One repository alone.
     pub repository: Option<RepositoryName>,
-    /// One policy alone.
     pub policy: Option<PolicyId>,
-    /// Children of one job alone.
+    /// Only the children of this job.
     pub parent: Option<JobId>,
-    /// Leave out evaluations, which are many and short.
+    /// Leaves out evaluations, which are numerous and short.
     pub without_evaluations: bool,
 }
 
 impl JobFilter {
-    /// Whether a job belongs into the list.
+    /// Whether a job belongs in the list.
     #[must_use]
     pub fn passes(&self, job: &Job) -> bool {
         self.action.is_none_or(|action| action == job.action)
@@ -230,41 +199,30 @@ impl JobFilter {
     }
 }
 
-/// What became of a request to retry failed jobs.
+/// The result of a request to retry failed jobs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetriedJobs {
-    /// How many are retried.
     pub retried: u32,
-    /// How many cannot be, because their policy, repository or remote is gone, disabled or read-only.
+    /// The number that cannot be retried because their policy, repository or remote is deleted, disabled or
+    /// read-only.
     pub left: u32,
-    /// Whether older failed jobs were not looked at: ask again, or narrow the filter.
+    /// Whether older failed jobs were not considered: repeat the request, or narrow the filter.
     pub more: bool,
 }
 
-/// What a page that follows jobs is told.
+/// An event for pages that follow jobs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Event {
-    /// A job is new or changed.
-    Job {
-        /// As it stands now.
-        job: Box<Job>,
-    },
+    /// A job was created or changed.
+    Job { job: Box<Job> },
     /// A job wrote to its log.
-    Log {
-        /// Which job.
-        job: JobId,
-        /// The lines.
-        lines: Vec<LogLine>,
-    },
+    Log { job: JobId, lines: Vec<LogLine> },
     /// Tags of a repository changed.
-    Tags {
-        /// Which repository.
-        repository: RepositoryName,
-    },
+    Tags { repository: RepositoryName },
     /// Something was paused or resumed.
     Pauses,
-    /// A repository, policy, mirror, remote or account was made, changed or deleted; what and whose is not told.
+    /// A repository, policy, mirror, remote or account was created, changed or deleted. The event does not say which.
     Settings,
 }
 
@@ -274,7 +232,6 @@ mod tests {
     use super::*;
     use crate::{Lineage, RemoteId, Revision, view::ANOTHER_REPOSITORY};
 
-    /// A job that waits, about `dev/website`.
     fn job(parameters: Parameters) -> Job {
         Job {
             id: JobId::new(),
@@ -323,12 +280,12 @@ mod tests {
     }
 
     #[test]
-    fn a_job_says_what_it_moves_and_where() {
+    fn the_sentence_of_a_job_names_its_tag_and_both_ends() {
         assert_eq!(
             push("1.0", "1.0-2026").sentence(),
-            "Send 1.0 of dev/website to qa-example.com/qa/website as 1.0-2026"
+            "Push 1.0 of dev/website to qa-example.com/qa/website as 1.0-2026"
         );
-        assert_eq!(push("1.0", "1.0").sentence(), "Send 1.0 of dev/website to qa-example.com/qa/website");
+        assert_eq!(push("1.0", "1.0").sentence(), "Push 1.0 of dev/website to qa-example.com/qa/website");
         let poll = job(Parameters::Poll {
             remote: None,
             policy: PolicyId::new(),
@@ -336,12 +293,12 @@ mod tests {
             remote_host: "127.0.0.1:5000".to_owned(),
             remote_repository: "up/stream".parse().unwrap(),
         });
-        assert_eq!(poll.sentence(), "Bring tags of 127.0.0.1:5000/up/stream into vendor/copy");
+        assert_eq!(poll.sentence(), "Pull 127.0.0.1:5000/up/stream into vendor/copy");
         assert_eq!(job(Parameters::PollAll).sentence(), "Poll all pull mirrors");
     }
 
     #[test]
-    fn semantics_17_a_job_about_a_hidden_repository_does_not_name_its_stand_in() {
+    fn semantics_17_the_sentence_of_a_job_never_shows_the_stand_in_for_a_hidden_repository() {
         let mut hidden = job(Parameters::FollowSubject {
             repository: RepositoryId::new(),
             referrer: format!("sha256:{}", "0".repeat(64)).parse().unwrap(),
@@ -349,7 +306,10 @@ mod tests {
             tag: None,
         });
         hidden.repository_name = Some(ANOTHER_REPOSITORY.parse().unwrap());
-        assert_eq!(hidden.sentence(), "Send a new referrer of another repository wherever its image went");
+        assert_eq!(
+            hidden.sentence(),
+            "Copy a new referrer of another repository to where its image was copied"
+        );
         hidden.repository_name = None;
         assert!(hidden.sentence().contains("another repository"));
     }

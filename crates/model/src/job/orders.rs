@@ -1,5 +1,5 @@
-//! Jobs to be done. Each sort is ordered in one place alone, so that two orders of the same work are alike, whoever
-//! asks for it.
+//! Creates jobs. Each sort of job is created in one place only, so that jobs for the same work are alike, whatever
+//! created them.
 
 use super::{Cause, Parameters};
 use crate::{
@@ -10,31 +10,26 @@ use crate::{
 use jiff::Timestamp;
 use longshore_oci::{Digest, RemoteName, Tag};
 
-/// A job to be done. Its action is that of its parameters.
+/// A job to be created. Its parameters determine its action.
 #[derive(Debug, Clone)]
 pub struct NewJob {
-    /// What exactly it is about.
     pub parameters: Parameters,
-    /// Why it exists.
     pub cause: Cause,
-    /// The policy behind it.
     pub policy: Option<PolicyId>,
-    /// The local repository it is about.
     pub repository: Option<RepositoryId>,
-    /// The job that it is a part of.
     pub parent: Option<JobId>,
-    /// The job whose work is tried again.
+    /// The job that this one retries.
     pub retry_of: Option<JobId>,
-    /// Two jobs with one key never run at once.
+    /// Two jobs with the same key never run at the same time.
     pub serial_key: Option<String>,
-    /// When it may start.
+    /// The earliest start.
     pub scheduled_at: Timestamp,
-    /// How often it may be begun again.
+    /// The maximum number of retries.
     pub retries: u32,
 }
 
 impl NewJob {
-    /// A job that is due at once, and about no repository.
+    /// A job that is due now and concerns no repository.
     #[must_use]
     pub fn new(parameters: Parameters, cause: Cause, now: Timestamp) -> Self {
         Self {
@@ -51,19 +46,17 @@ impl NewJob {
     }
 }
 
-/// Where a copy goes.
+/// The destination of a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
-    /// The connection.
     pub remote: RemoteId,
-    /// Its host, for showing.
+    /// For display.
     pub host: String,
-    /// The repository there.
     pub repository: RemoteName,
 }
 
 impl Destination {
-    /// Where a push mirror leads.
+    /// The destination of a push mirror.
     #[must_use]
     pub fn of(mirror: &PushMirror) -> Self {
         Self {
@@ -73,38 +66,37 @@ impl Destination {
         }
     }
 
-    /// A repository at a saved connection.
+    /// A repository at a remote.
     #[must_use]
     pub fn at(remote: &Remote, repository: RemoteName) -> Self {
         Self { remote: remote.id, host: remote.host().to_owned(), repository }
     }
 }
 
-/// What is copied to another registry.
+/// A manifest to be copied to another registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shipment {
-    /// The push mirror; none when a person asked for this one copy.
+    /// The push mirror; `None` if a person requested the copy.
     pub policy: Option<PolicyId>,
-    /// The version of its rules by which this was decided.
+    /// The version of the rules that the decision is based on.
     pub rules_version: Option<i64>,
-    /// The tag here; a referrer without a tag has none.
+    /// The local tag; `None` for a referrer without a tag.
     pub tag: Option<Tag>,
-    /// The manifest.
     pub digest: Digest,
-    /// The change of the tag here.
+    /// The revision of the local tag.
     pub revision: Revision,
-    /// The name there, rendered once (semantics 2).
+    /// The tag at the destination, rendered once (semantics 2).
     pub target_tag: Option<Tag>,
-    /// Policies passed, the one that sends included.
+    /// The policies passed, including this push mirror.
     pub lineage: Lineage,
-    /// Whether a tag there that Longshore did not set may be moved (semantics 4).
+    /// Whether a tag at the destination that Longshore did not set may be overwritten (semantics 4).
     pub overwrite: bool,
-    /// Whether referrers go along (semantics 7).
+    /// Whether referrers are included (semantics 7).
     pub referrers: bool,
 }
 
 impl Shipment {
-    /// What a push mirror sends of a tag.
+    /// A copy of a tag by a push mirror.
     #[must_use]
     pub fn of(mirror: &PushMirror, tag: &TagRecord, target_tag: Tag) -> Self {
         Self {
@@ -120,7 +112,7 @@ impl Shipment {
         }
     }
 
-    /// What a person sends of a tag, under the name they gave it there.
+    /// A copy of a tag that a person requested, who chose the tag at the destination.
     #[must_use]
     pub fn by_hand(tag: &TagRecord, target_tag: Tag) -> Self {
         Self {
@@ -184,25 +176,25 @@ pub fn poll(mirror: &PullMirror, cause: Cause, parent: Option<JobId>, now: Times
     }
 }
 
-/// The parent of several polls; it ends when its children have (semantics 19).
+/// The parent of several polls; it ends when its children have ended (semantics 19).
 #[must_use]
 pub fn poll_all(author: Author, now: Timestamp) -> NewJob {
     NewJob::new(Parameters::PollAll, Cause::Asked { author }, now)
 }
 
-/// Removes what nothing needs any more, or only tells what that would be.
+/// Removes what is no longer needed. A dry run only reports what would be removed.
 #[must_use]
 pub fn collect_garbage(dry_run: bool, cause: Cause, now: Timestamp) -> NewJob {
     NewJob::new(Parameters::CollectGarbage { dry_run }, cause, now)
 }
 
-/// Reads and verifies everything that is stored.
+/// Reads and verifies all stored content.
 #[must_use]
 pub fn scrub(cause: Cause, now: Timestamp) -> NewJob {
     NewJob::new(Parameters::Scrub, cause, now)
 }
 
-/// *Save & Apply* of a promotion policy or push mirror: ask it about all present tags of `repository`.
+/// *Save & Apply* of a promotion policy or push mirror: evaluates it for all existing tags of `repository`.
 #[must_use]
 pub fn apply(
     policy: PolicyId,
@@ -219,7 +211,7 @@ pub fn apply(
     }
 }
 
-/// The same work once more, because a person asked for it. Nothing that was rendered is rendered again.
+/// Repeats a job at a person's request. What was rendered is not rendered again.
 #[must_use]
 pub fn retry(job: &Job, author: Author, now: Timestamp) -> NewJob {
     NewJob {
@@ -245,7 +237,7 @@ pub fn evaluate(changed: &TagRecord, author: Author, now: Timestamp) -> NewJob {
     }
 }
 
-/// Brings a referrer that arrived late, with its digest tag if it came as one, wherever its subject went.
+/// Copies a referrer that arrived late, with its digest tag if it has one, to where its subject was copied.
 #[must_use]
 pub fn follow(
     repository: RepositoryId,

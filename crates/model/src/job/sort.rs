@@ -1,6 +1,6 @@
-//! The sorts of background work. This file answers every question about a sort: what it is called, which parameters
-//! it has, what it concerns, how it is queued and retried. Nothing outside of it matches on [`Parameters`], except
-//! the module of `engine` that does the work. docs/adding-a-job.md describes how to add a sort.
+//! The sorts of background work. This file answers every question about a sort: its label, its parameters, what it
+//! concerns, how it is queued and retried. Nothing else matches on [`Parameters`], except the module of `engine` that
+//! does the work. docs/adding-a-job.md describes how to add a sort.
 
 use crate::id::{PolicyId, RemoteId, RepositoryId};
 use crate::message::Eyes;
@@ -10,26 +10,26 @@ use crate::view::{ANOTHER_REGISTRY, another_remote_repository};
 use longshore_oci::{Digest, RemoteName, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
 
-// The words are those of the REST interface and of the database.
+// These words are used in REST and in the database.
 /// What a job does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = JobAction))]
 #[serde(rename_all = "snake_case")]
 pub enum JobAction {
-    /// Evaluate the policies of a repository for a tag, and do what they say.
+    /// Evaluates the policies of a repository for a tag and acts on their verdicts.
     Evaluate,
-    /// Copy one tag to another registry.
+    /// Copies one tag to another registry.
     PushMirrorTag,
-    /// Bring the tags of another registry in; as a parent, of several pull mirrors.
+    /// Mirrors the tags of another registry. A parent job covers several pull mirrors.
     PollMirror,
-    /// Remove what nothing needs any more.
+    /// Removes what is no longer needed.
     GarbageCollect,
-    /// Read and verify everything that is stored.
+    /// Reads and verifies all stored content.
     Scrub,
 }
 
-/// The words of all actions with some trait as a literal, in quotes and with commas between them: for statements that
-/// are put together at compile time. A test compares the lists with the methods of [`JobAction`] that they are named after.
+/// The words of all actions with a given trait, as a literal of quoted words separated by commas, for SQL that is put
+/// together at compile time. A test compares the lists with the methods of [`JobAction`] of the same name.
 #[macro_export]
 macro_rules! job_actions {
     (is_evaluation) => {
@@ -46,26 +46,25 @@ macro_rules! job_actions {
     };
 }
 
-/// Which workers an action has.
+/// The workers that run an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Queue {
     /// The evaluator, which takes the changes of each repository in turn (semantics 36).
     Evaluations,
     /// Workers that remotes and namespaces share (semantics 39): a job waits in the lane of its remote and namespace.
     Lanes {
-        /// Whether there are also jobs without a remote, which only wait for their parts and need no worker.
+        /// Whether there are also jobs without a remote, which need no worker because they only wait for their parts.
         parents: bool,
     },
-    /// One worker for each action. Its jobs are rare and need the whole store to themselves.
+    /// One worker per action. Its jobs are rare and need the whole store to themselves.
     Housekeeping,
 }
 
 impl JobAction {
-    /// All there are.
     pub const ALL: [Self; 5] =
         [Self::Evaluate, Self::PushMirrorTag, Self::PollMirror, Self::GarbageCollect, Self::Scrub];
 
-    /// The word on the wire and in the database.
+    /// The word used in REST and in the database.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -77,7 +76,7 @@ impl JobAction {
         }
     }
 
-    /// What it is called in filters and columns.
+    /// The label in filters and columns.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -89,7 +88,6 @@ impl JobAction {
         }
     }
 
-    /// Which workers it has.
     #[must_use]
     pub fn queue(self) -> Queue {
         match self {
@@ -100,18 +98,18 @@ impl JobAction {
         }
     }
 
-    /// How often a job is begun again after an error that may pass.
+    /// The maximum number of retries after errors that may be temporary.
     #[must_use]
     pub fn retries(self) -> u32 {
         match self {
-            // Only a database in trouble makes it fail.
+            // It fails only if the database is in trouble.
             Self::Evaluate => 10,
             Self::PushMirrorTag | Self::PollMirror | Self::GarbageCollect | Self::Scrub => 6,
         }
     }
 
-    /// Whether it brings content from elsewhere into its repository: that stays until the job has ended (semantics 23),
-    /// and a read-only repository has no use for the job.
+    /// Whether it copies content into its repository. That content is kept until the job ends (semantics 23), and the
+    /// job is useless in a read-only repository.
     #[must_use]
     pub fn fills_repository(self) -> bool {
         match self {
@@ -126,109 +124,98 @@ impl JobAction {
         matches!(self.queue(), Queue::Lanes { .. })
     }
 
-    /// Whether it is the work of policies and mirrors, which a pause stops.
+    /// Whether it is work of policies and mirrors, which a pause stops.
     #[must_use]
     pub fn is_pausable(self) -> bool {
         !matches!(self.queue(), Queue::Housekeeping)
     }
 
-    /// Whether its jobs are so many and so short that lists can leave them out.
+    /// Whether its jobs are so numerous and short that lists can leave them out.
     #[must_use]
     pub fn is_evaluation(self) -> bool {
         matches!(self.queue(), Queue::Evaluations)
     }
 }
 
-/// What exactly a job is about. This is how it is stored: what earlier versions wrote must remain readable.
+/// What a job concerns. This is also the stored form, so what earlier versions wrote must remain readable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Parameters {
     /// A tag has a new revision, or was pushed again.
     EvaluateTag {
-        /// Its repository.
         repository: RepositoryId,
-        /// Its name.
         tag: Tag,
-        /// What it pointed to.
+        /// What the tag pointed to at that revision.
         digest: Digest,
-        /// The change.
         revision: Revision,
     },
-    /// *Save & Apply*: ask one policy about all present tags, oldest first.
+    /// *Save & Apply*: evaluates one policy for all existing tags, oldest first.
     ApplyPolicy {
-        /// Which.
         policy: PolicyId,
-        /// Its kind.
         kind: PolicyKind,
-        /// The last revision that was looked at, so that a restart goes on behind it.
+        /// The last revision that was processed, so that a restart continues after it.
         after: Revision,
     },
-    /// A referrer or digest tag arrived: send it wherever its subject went (semantics 7).
+    /// A referrer or digest tag arrived: copies it to where its subject was copied (semantics 7).
     FollowSubject {
-        /// The repository it arrived in.
         repository: RepositoryId,
-        /// The referrer's manifest.
+        /// The manifest of the referrer.
         referrer: Digest,
-        /// What it refers to.
+        /// The manifest that it refers to.
         subject: Digest,
-        /// Its digest tag, where it came as one.
+        /// Its digest tag, if it was pushed as one.
         tag: Option<Tag>,
     },
-    /// Copy one tag (or one referrer) to another registry.
+    /// Copies one tag (or one referrer) to another registry.
     PushTag {
-        /// The push mirror; none when a person asked for this one copy.
+        /// The push mirror; `None` if a person requested the copy.
         policy: Option<PolicyId>,
-        /// The version of its rules by which the copy was decided on; the job ends when they change
-        /// (semantics 34). None for jobs of before there was one.
+        /// The version of the rules that the decision is based on; the job ends when the rules change (semantics 34).
+        /// `None` for jobs of versions that did not record it.
         #[serde(default)]
         rules_version: Option<i64>,
-        /// The local repository.
         repository: RepositoryId,
-        /// Its name, for showing.
+        /// For display.
         repository_name: RepositoryName,
-        /// The tag here; a referrer without a tag has none.
+        /// The local tag; `None` for a referrer without a tag.
         tag: Option<Tag>,
-        /// The manifest that is copied, fixed when the verdict was given (semantics 4).
+        /// The manifest to copy, fixed by the verdict (semantics 4).
         digest: Digest,
-        /// The change of the tag here.
+        /// The revision of the local tag.
         revision: Revision,
-        /// The connection.
         remote: RemoteId,
-        /// Its host, for showing.
+        /// For display.
         remote_host: String,
-        /// The repository there.
         remote_repository: RemoteName,
-        /// The name there, rendered once (semantics 2); none for a referrer, which goes by digest.
+        /// The tag at the remote, rendered once (semantics 2); `None` for a referrer, which is pushed by digest.
         target_tag: Option<Tag>,
-        /// Policies passed, this one included; a Longshore at the other end is told.
+        /// The policies passed, including this one. If the remote is a Longshore too, it receives them.
         lineage: Lineage,
-        /// Whether a foreign tag may be moved.
+        /// Whether a tag at the remote that Longshore did not set may be overwritten.
         overwrite: bool,
-        /// Whether referrers go along.
+        /// Whether referrers are included.
         referrers: bool,
     },
-    /// Poll one pull mirror.
+    /// Polls one pull mirror.
     Poll {
-        /// Which.
         policy: PolicyId,
-        /// The connection; unknown for what an earlier version put into the queue.
+        /// `None` for jobs queued by earlier versions.
         #[serde(default)]
         remote: Option<RemoteId>,
-        /// The local repository's name, for showing.
+        /// The local repository, for display.
         repository_name: RepositoryName,
-        /// The registry's host, for showing.
+        /// For display.
         remote_host: String,
-        /// The repository there.
         remote_repository: RemoteName,
     },
-    /// Poll several pull mirrors: ends when its children have.
+    /// Polls several pull mirrors; ends when its children have ended.
     PollAll,
-    /// Remove what nothing needs any more (semantics 23).
+    /// Removes what is no longer needed (semantics 23).
     CollectGarbage {
-        /// Only tell what would be removed.
+        /// Whether to report only what would be removed.
         dry_run: bool,
     },
-    /// Read and verify everything that is stored.
+    /// Reads and verifies all stored content.
     Scrub,
 }
 
@@ -237,43 +224,41 @@ pub enum Parameters {
 pub struct Concerns<'a> {
     /// The policy or mirror whose work it is.
     pub policy: Option<(PolicyId, PolicyKind)>,
-    /// The tag here.
+    /// The local tag.
     pub tag: Option<&'a Tag>,
-    /// The manifest, which stays until the job has ended (semantics 23).
+    /// The manifest, which is kept until the job ends (semantics 23).
     pub manifest: Option<&'a Digest>,
-    /// What that manifest refers to, which stays as well.
+    /// The subject of that manifest, which is kept as well.
     pub subject: Option<&'a Digest>,
-    /// The change of a tag that policies are evaluated for.
+    /// The change of a tag for which policies are evaluated.
     pub change: Option<(RepositoryId, Revision)>,
-    /// Where it sends something to, or brings something from.
+    /// The transfer to or from another registry.
     pub transfer: Option<Transfer<'a>>,
 }
 
 /// The two ends of a transfer.
 #[derive(Debug, Clone, Copy)]
 pub struct Transfer<'a> {
-    /// The repository here.
+    /// The local repository.
     pub here: &'a RepositoryName,
-    /// The remote.
     pub remote: RemoteOf,
-    /// Its host, for showing.
+    /// For display.
     pub host: &'a str,
-    /// The repository there.
+    /// The repository at the remote.
     pub repository: &'a RemoteName,
-    /// The tag there, where it is about a single one.
+    /// The tag at the remote, if the transfer is about a single one.
     pub tag: Option<&'a Tag>,
 }
 
-/// The remote that a job speaks to.
+/// The remote that a job connects to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RemoteOf {
-    /// This one.
+    /// Always this one.
     Job(RemoteId),
-    /// The one that a mirror has when the job is put into the queue.
+    /// The remote that the mirror has when the job is queued.
     Mirror {
-        /// The mirror.
         id: PolicyId,
-        /// The remote that it had when the job was made; unknown for jobs of earlier versions.
+        /// The remote that the mirror had when the job was created; `None` for jobs of earlier versions.
         then: Option<RemoteId>,
     },
 }
@@ -288,7 +273,6 @@ impl RemoteOf {
 }
 
 impl Parameters {
-    /// What a job with these parameters does.
     #[must_use]
     pub fn action(&self) -> JobAction {
         match self {
@@ -302,7 +286,7 @@ impl Parameters {
         }
     }
 
-    /// What it concerns. Each field is named here, so that a new one cannot be forgotten.
+    /// What the job concerns. Each field is named here, so that a new one cannot be forgotten.
     #[must_use]
     pub fn concerns(&self) -> Concerns<'_> {
         let nothing = Concerns::default();
@@ -362,8 +346,8 @@ impl Parameters {
         }
     }
 
-    /// Two jobs with one key never run at once: work on one name at one destination is serial (semantics 1), and so is
-    /// the work of one mirror.
+    /// Two jobs with the same key never run at the same time: copies to one tag at one destination are serial
+    /// (semantics 1), and so is the work of one mirror.
     #[must_use]
     pub fn serial_key(&self) -> Option<String> {
         match self {
@@ -375,25 +359,25 @@ impl Parameters {
             Self::PushTag { remote_host, remote_repository, target_tag: Some(tag), .. } => {
                 Some(format!("push/{remote_host}/{remote_repository}:{tag}"))
             }
-            // A referrer without a tag goes by its digest.
+            // A referrer without a tag is pushed by its digest.
             Self::PushTag { remote_host, remote_repository, target_tag: None, digest, .. } => {
                 Some(format!("push/{remote_host}/{remote_repository}@{digest}"))
             }
         }
     }
 
-    /// What the job does, as a sentence without an end; `here` is the repository that it is about.
+    /// The job as a sentence without a full stop; `here` is the repository that it concerns.
     pub(super) fn sentence(&self, here: &str) -> String {
         match self {
-            Self::EvaluateTag { tag, .. } => format!("Ask the policies of {here} about {tag}"),
+            Self::EvaluateTag { tag, .. } => format!("Evaluate policies of {here} for {tag}"),
             Self::ApplyPolicy { kind, .. } => {
-                format!("Apply a {} of {here} to the tags that are there", kind.noun())
+                format!("Apply a {} of {here} to existing tags", kind.noun())
             }
             Self::FollowSubject { tag: Some(tag), .. } => {
-                format!("Send {tag} of {here} wherever its image went")
+                format!("Copy {tag} of {here} to where its image was copied")
             }
             Self::FollowSubject { tag: None, .. } => {
-                format!("Send a new referrer of {here} wherever its image went")
+                format!("Copy a new referrer of {here} to where its image was copied")
             }
             Self::PushTag { tag, remote_host, remote_repository, target_tag, .. } => {
                 let what = tag.as_ref().map_or_else(|| "a referrer".to_owned(), ToString::to_string);
@@ -401,20 +385,19 @@ impl Parameters {
                     Some(name) if Some(name) != tag.as_ref() => format!(" as {name}"),
                     _ => String::new(),
                 };
-                format!("Send {what} of {here} to {remote_host}/{remote_repository}{name}")
+                format!("Push {what} of {here} to {remote_host}/{remote_repository}{name}")
             }
             Self::Poll { remote_host, remote_repository, .. } => {
-                format!("Bring tags of {remote_host}/{remote_repository} into {here}")
+                format!("Pull {remote_host}/{remote_repository} into {here}")
             }
             Self::PollAll => "Poll all pull mirrors".to_owned(),
-            Self::CollectGarbage { dry_run: false } => "Remove what nothing needs".to_owned(),
-            Self::CollectGarbage { dry_run: true } => "Look for what nothing needs".to_owned(),
-            Self::Scrub => "Verify everything that is stored".to_owned(),
+            Self::CollectGarbage { dry_run: false } => "Collect garbage".to_owned(),
+            Self::CollectGarbage { dry_run: true } => "Collect garbage (dry run)".to_owned(),
+            Self::Scrub => "Verify stored content".to_owned(),
         }
     }
 
-    /// The parameters as the REST interface shows them, which is a flat map of texts as in DTR. The repository here is
-    /// not among them.
+    /// The parameters as REST shows them: a flat map of strings, as in DTR. The local repository is not included.
     #[must_use]
     pub fn texts(&self) -> Vec<(&'static str, String)> {
         let there = |host: &str, repository: &RemoteName| {
@@ -458,20 +441,21 @@ impl Parameters {
         *self == Self::PollAll
     }
 
-    /// The mirror whose transfer this is. It stops itself when the transfer finds a reason to (semantics 5, 10, 15).
+    /// The mirror whose transfer this is. It stops if the transfer finds a reason (semantics 5, 10, 15).
     #[must_use]
     pub fn mirror(&self) -> Option<(PolicyId, PolicyKind)> {
         let Concerns { policy, transfer, .. } = self.concerns();
         policy.filter(|_| transfer.is_some())
     }
 
-    /// The host of the registry that the job speaks to.
+    /// The host of the registry that the job connects to.
     #[must_use]
     pub fn remote_host(&self) -> Option<&str> {
         self.concerns().transfer.map(|transfer| transfer.host)
     }
 
-    /// Looks at all that the parameters name with the eyes of a reader; whether the reader may know it (semantics 17).
+    /// Whether the reader may see everything that the parameters name (semantics 17). Reports each reference to
+    /// `eyes`.
     pub(crate) fn is_seen(&self, eyes: &dyn Eyes) -> bool {
         self.concerns().transfer.is_none_or(|transfer| transfer.remote.is_seen(eyes))
     }
@@ -484,7 +468,7 @@ impl Parameters {
         self
     }
 
-    /// Puts stand-ins in the place of names at another registry.
+    /// Replaces names at another registry by stand-ins.
     fn hide(&mut self) {
         match self {
             Self::PushTag { remote_host, remote_repository, target_tag, .. } => {

@@ -1,4 +1,4 @@
-//! What somebody did, for the activity.
+//! Sentences of the activity about changes that a person made.
 
 use super::{
     eyes::Eyes,
@@ -12,68 +12,53 @@ use crate::{
 use longshore_oci::Namespace;
 use serde::{Deserialize, Serialize};
 
-/// What somebody did.
+/// A change that a person made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ActivityMessage {
-    /// An account was made.
     AccountCreated {
-        /// Its name.
         name: Namespace,
         /// Whether it is an organization.
         is_org: bool,
     },
-    /// How much a namespace may hold was set.
+    /// The quota of a namespace was changed.
     Quota {
-        /// The namespace.
         namespace: Namespace,
-        /// In bytes; none: any amount.
+        /// In bytes; `None` means unlimited.
         quota: Option<u64>,
     },
-    /// A remote was made.
     RemoteCreated {
-        /// The remote, by its name.
         remote: RemoteRef,
     },
-    /// A remote was changed.
     RemoteChanged {
-        /// The remote, by its name.
         remote: RemoteRef,
     },
-    /// A remote was deleted.
     RemoteDeleted {
-        /// The remote, by its name.
         remote: RemoteRef,
     },
-    /// A repository was deleted.
     RepositoryDeleted {
-        /// Which.
         repository: RepositoryRef,
     },
-    /// A deleted repository was brought back.
     RepositoryRestored {
-        /// Which.
         repository: RepositoryRef,
     },
-    /// A deleted repository was removed for good.
+    /// A deleted repository was removed permanently.
     RepositoryPurged {
-        /// Which.
         repository: RepositoryRef,
     },
-    /// A repository's settings were changed; what is none stayed.
+    /// Settings of a repository were changed; `None` means unchanged.
     Settings {
-        /// From and to.
+        /// The old and the new value.
         visibility: Option<(Visibility, Visibility)>,
-        /// From and to.
+        /// The old and the new value.
         state: Option<(RepositoryState, RepositoryState)>,
-        /// To.
+        /// The new value.
         immutable_tags: Option<ImmutableTags>,
-        /// Whether the description changed.
         description: bool,
     },
-    /// A tag was brought back.
+    /// A tag was restored.
     Restored {
-        /// From which change.
+        /// The revision that was restored.
         revision: Revision,
     },
 }

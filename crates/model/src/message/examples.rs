@@ -1,4 +1,4 @@
-//! One example of each kind of message, with names that cannot be missed, and what holds for all of them.
+//! One example of each kind of message, with unmistakable names, and the tests that hold for all of them.
 #![allow(clippy::unwrap_used)]
 
 use super::*;
@@ -10,7 +10,7 @@ use longshore_oci::{Digest, Tag};
 use longshore_policy::WaitingFor;
 use uuid::Uuid;
 
-/// In every name that a reader without sight must not be told.
+/// Part of every name that a reader without permission must not see.
 const SECRET: &str = "xyzzy";
 const REPOSITORY: RepositoryId = RepositoryId(Uuid::from_u128(1));
 const REMOTE: RemoteId = RemoteId(Uuid::from_u128(2));
@@ -283,7 +283,7 @@ fn semantics_46_every_kind_is_read_back_as_it_was_stored() {
 }
 
 #[test]
-fn semantics_46_who_may_see_nothing_is_told_no_name_by_any_kind() {
+fn semantics_46_a_reader_who_may_see_nothing_is_shown_no_name() {
     for message in all() {
         let told = message.sentence(&Nothing);
         assert!(!told.contains(SECRET), "{told}");
@@ -292,14 +292,14 @@ fn semantics_46_who_may_see_nothing_is_told_no_name_by_any_kind() {
 }
 
 #[test]
-fn semantics_46_who_sees_everything_is_told_every_name() {
+fn semantics_46_a_reader_who_sees_everything_is_shown_every_name() {
     for message in all().into_iter().filter(|message| message.stored().contains(SECRET)) {
         let told = message.sentence(&Everything);
         assert!(told.contains(SECRET), "{told}");
     }
 }
 
-/// Sees repositories, and no remotes.
+/// Sees repositories but no remotes.
 struct OneSide;
 
 impl Eyes for OneSide {
@@ -318,7 +318,7 @@ impl Eyes for OneSide {
 }
 
 #[test]
-fn semantics_46_who_sees_one_side_is_told_that_side_alone() {
+fn semantics_46_a_reader_who_may_see_one_side_is_shown_only_that_side() {
     for message in all() {
         let told = message.sentence(&OneSide);
         assert!(!told.contains("registry.xyzzy") && !told.contains("xyzzy-there"), "{told}");
@@ -328,7 +328,7 @@ fn semantics_46_who_sees_one_side_is_told_that_side_alone() {
 }
 
 #[test]
-fn semantics_46_all_that_a_sentence_names_is_mentioned() {
+fn semantics_46_everything_that_a_sentence_names_is_collected() {
     for message in all() {
         let mentions = Mentions::default();
         mentions.note(&message);
@@ -340,14 +340,14 @@ fn semantics_46_all_that_a_sentence_names_is_mentioned() {
 }
 
 #[test]
-fn semantics_46_words_of_an_earlier_version_are_for_administrators() {
+fn semantics_46_only_administrators_see_the_texts_of_earlier_versions() {
     let earlier = Message::read("xyzzy-team/website is read-only");
     assert_eq!(earlier.sentence(&Everything), "xyzzy-team/website is read-only");
     assert!(!earlier.sentence(&OneSide).contains(SECRET));
 }
 
 #[test]
-fn semantics_46_what_a_later_version_wrote_is_kept_and_hides_nothing() {
+fn semantics_46_a_message_of_a_later_version_is_kept_and_hides_nothing() {
     for stored in [
         r#"{"about":"teleport","kind":"beamed","to":"xyzzy"}"#,
         r#"{"about":"push","kind":"beamed","to":"xyzzy"}"#,
@@ -362,7 +362,7 @@ fn semantics_46_what_a_later_version_wrote_is_kept_and_hides_nothing() {
 }
 
 #[test]
-fn what_is_known_by_name_alone_only_administrators_are_told_of() {
+fn only_administrators_see_references_without_an_identifier() {
     let source = TagRef::new(RepositoryRef::new(None, "xyzzy-team/website".parse().unwrap()), name());
     let from = Message::from(PromotionMessage::From { source });
     assert_eq!(from.sentence(&OneSide), "from another repository");
@@ -379,7 +379,7 @@ fn sentences_are_plain_english() {
         told(JobMessage::Evaluated { counts }.into()),
         "3 policies evaluated, 1 promotion, 1 push queued"
     );
-    // One policy, asked about each tag.
+    // One policy, evaluated for each tag.
     assert_eq!(told(JobMessage::Applied { counts }.into()), "3 tags evaluated, 1 promotion, 1 push queued");
     assert_eq!(told(PollMessage::Ended { counts: Polled::default() }.into()), "no new tags");
     let counts = Polled { copied: 3, unchanged: 5, conflicts: 1, ..Polled::default() };

@@ -1,24 +1,24 @@
-//! Who reads: what one reader may know of the things that messages refer to.
+//! What one reader may know about the things that messages refer to.
 
 use super::Message;
 use crate::id::{PolicyId, RemoteId, RepositoryId};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 
-/// What one reader may know. The identifier decides: what is gone is known to nobody but who sees everything,
-/// whatever has its name today.
+/// What one reader may know. Identifiers decide: only readers who see everything may know about something deleted,
+/// even if its name is in use again.
 pub trait Eyes {
-    /// Whether the reader sees everything, things that are gone and words of the server's own included.
+    /// Whether the reader sees everything, including deleted things and the server's own errors.
     fn everything(&self) -> bool;
-    /// Whether the reader may know this repository.
+    /// Whether the reader may see this repository.
     fn repository(&self, id: RepositoryId) -> bool;
-    /// Whether the reader may know this remote, and so what its registry said.
+    /// Whether the reader may see this remote, and so what its registry responded.
     fn remote(&self, id: RemoteId) -> bool;
-    /// Whether the reader may know the remote of this mirror: for what earlier versions stored without the remote.
+    /// Whether the reader may see the remote of this mirror, for what earlier versions stored without the remote.
     fn remote_of(&self, mirror: PolicyId) -> bool;
 }
 
-/// Sees everything, as administrators do.
+/// A reader who sees everything, such as an administrator.
 #[derive(Debug, Clone, Copy)]
 pub struct Everything;
 
@@ -37,7 +37,7 @@ impl Eyes for Everything {
     }
 }
 
-/// Sees nothing.
+/// A reader who sees nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct Nothing;
 
@@ -56,8 +56,8 @@ impl Eyes for Nothing {
     }
 }
 
-/// Notes what messages refer to, so that what a reader may know of a whole page of them is found out at once.
-/// It looks on while a sentence is made, and so misses no reference that a sentence can show.
+/// Collects what messages refer to, so that the permissions for a whole page are looked up at once. It acts as the
+/// reader while sentences are made, so it misses no reference that a sentence can show.
 #[derive(Debug, Default)]
 pub struct Mentions {
     repositories: Mutex<BTreeSet<RepositoryId>>,
@@ -66,24 +66,24 @@ pub struct Mentions {
 }
 
 impl Mentions {
-    /// Notes all that a message refers to.
+    /// Collects everything that a message refers to.
     pub fn note(&self, message: &Message) {
         let _ = message.sentence(self);
     }
 
-    /// The repositories that were noted, each once.
+    /// The collected repositories, each once.
     #[must_use]
     pub fn repositories(&self) -> Vec<RepositoryId> {
         self.repositories.lock().iter().copied().collect()
     }
 
-    /// The remotes that were noted, each once.
+    /// The collected remotes, each once.
     #[must_use]
     pub fn remotes(&self) -> Vec<RemoteId> {
         self.remotes.lock().iter().copied().collect()
     }
 
-    /// The mirrors whose remotes were noted, each once.
+    /// The mirrors whose remotes were collected, each once.
     #[must_use]
     pub fn mirrors(&self) -> Vec<PolicyId> {
         self.mirrors.lock().iter().copied().collect()

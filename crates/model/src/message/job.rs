@@ -1,4 +1,4 @@
-//! What is said of jobs as such, whatever they do.
+//! Sentences about jobs of any sort.
 
 use super::{Message, Withdrawal, counted, eyes::Eyes, reference::TagRef};
 use crate::pause::{Pause, PauseScope};
@@ -6,20 +6,19 @@ use crate::remote::BackOff;
 use crate::tag::Revision;
 use serde::{Deserialize, Serialize};
 
-/// What policies answered, each answer counted.
+/// The results of evaluations, counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Evaluated {
-    /// How many answers there were: of policies about one tag, or of one policy about tags.
+    /// The number of evaluations: of several policies for one tag, or of one policy for several tags.
     pub evaluated: u64,
-    /// Tags that were promoted.
     pub promoted: u64,
-    /// Copies to other registries that were queued.
+    /// Queued copies to other registries.
     pub queued: u64,
     /// Verdicts that wait for something.
     pub waiting: u64,
-    /// Tags whose place a later change had taken.
+    /// Tags that a later change had already replaced.
     pub superseded: u64,
-    /// Tags that could not be moved on.
+    /// Tags that could not be promoted or copied.
     pub failed: u64,
     /// Policies that stopped themselves.
     #[serde(rename = "paused")]
@@ -27,7 +26,7 @@ pub struct Evaluated {
 }
 
 impl Evaluated {
-    /// What policies answered about one tag.
+    /// The results of policies for one tag.
     fn of_policies(&self) -> String {
         match self.evaluated {
             0 => "no policies".to_owned(),
@@ -35,7 +34,7 @@ impl Evaluated {
         }
     }
 
-    /// What one policy answered about tags.
+    /// The results of one policy for several tags.
     fn of_tags(&self) -> String {
         match self.evaluated {
             0 => "no tags".to_owned(),
@@ -60,99 +59,86 @@ impl Evaluated {
     }
 }
 
-/// Something about a job.
+/// A sentence about a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum JobMessage {
-    /// Somebody canceled it.
     Canceled,
-    /// The server stops, and the job with it.
+    /// The server is stopping.
     Parked,
-    /// What it was for is not wanted any more.
+    /// Its work is no longer wanted.
     Withdrawn {
-        /// Why.
         why: Withdrawal,
     },
-    /// Its remote is left alone for now; it goes on behind that.
+    /// It waits for its remote and continues afterwards.
     RemoteWaits {
-        /// Why and until when.
+        /// Why and until when it waits.
         back_off: BackOff,
     },
-    /// Its remote has failed for so long that the job is not tried again.
+    /// Its remote has failed for so long that the job is not retried.
     RemoteTriedTooLong {
-        /// Why it was left alone the last time.
+        /// Why it last waited.
         back_off: BackOff,
     },
     /// Its log had more lines than are kept.
     LinesLeftOut {
-        /// So many.
         count: u64,
     },
-    /// A pause stopped it.
+    /// A pause interrupted it.
     Stopped {
-        /// The pause.
         pause: Pause,
     },
-    /// Whoever ended the pause that held it chose so.
+    /// The person who ended the pause that held it dropped it.
     Dropped {
-        /// The pause.
         pause: Pause,
     },
-    /// The job is of no kind that this version can run.
+    /// This version cannot run this kind of job.
     Unknown {
-        /// Its action.
         action: String,
     },
-    /// It cannot be read as it is stored.
+    /// The stored job cannot be read.
     Unreadable {
-        /// What of it, and why.
         error: String,
     },
-    /// Policies were asked about a tag.
+    /// Policies were evaluated for a tag.
     Evaluated {
-        /// How that went.
         counts: Evaluated,
     },
-    /// A policy was asked about the tags that are there.
+    /// A policy was evaluated for existing tags.
     Applied {
-        /// How that went.
         counts: Evaluated,
     },
-    /// The policy it is about was disabled or changed meanwhile.
+    /// Its policy was disabled or changed meanwhile.
     PolicyChanged {
-        /// How it went until then.
+        /// The results until then.
         counts: Evaluated,
     },
-    /// The policy it is about, or its repository, is gone.
+    /// Its policy or the policy's repository was deleted.
     PolicyGone,
-    /// The repository it is about is gone.
+    /// Its repository was deleted.
     RepositoryGone,
-    /// The tag it is about is gone.
+    /// Its tag was deleted.
     TagGone {
-        /// The tag.
         tag: TagRef,
     },
-    /// The tag it is about has changed again.
+    /// Its tag has changed again.
     TagChanged {
-        /// The tag.
         tag: TagRef,
-        /// Its present change.
+        /// The current revision.
         revision: Revision,
     },
-    /// What became of one tag.
+    /// The result for one tag.
     Tag {
-        /// The tag.
         tag: TagRef,
-        /// What became of it.
         what: Box<Message>,
     },
-    /// A referrer went where its image is.
+    /// A referrer was copied to where its image was copied.
     Followed {
-        /// Repositories here.
+        /// Repositories of this server.
         linked: u64,
-        /// Copies to other registries that were queued.
+        /// Queued copies to other registries.
         queued: u64,
-        /// Why it did not get everywhere.
+        /// Why it was not copied everywhere.
         without: Option<Box<Message>>,
     },
 }
@@ -162,7 +148,7 @@ impl JobMessage {
         match self {
             Self::Canceled => "it was canceled".to_owned(),
             Self::Withdrawn { why } => why.sentence(),
-            Self::Parked => "the server is stopping; the job goes on when it starts again".to_owned(),
+            Self::Parked => "the server is stopping; the job continues when it starts again".to_owned(),
             Self::RemoteWaits { back_off } => format!(
                 "waiting for the registry until {}: {}",
                 back_off.until.strftime("%H:%M:%S UTC"),
@@ -173,7 +159,10 @@ impl JobMessage {
             }
             Self::LinesLeftOut { count } => format!("{count} further lines were left out"),
             Self::Stopped { pause } => {
-                format!("stopped because {} was paused; it goes on when that is resumed", of(pause, eyes))
+                format!(
+                    "interrupted because {} was paused; it continues when that is resumed",
+                    of(pause, eyes)
+                )
             }
             Self::Dropped { pause } => format!("dropped when {} was resumed", of(pause, eyes)),
             Self::Unknown { action } => format!("a job of the kind {action} cannot have these parameters"),
@@ -200,7 +189,7 @@ impl JobMessage {
                     counted(*queued, "repository", "repositories"),
                 );
                 match (linked + queued, without) {
-                    (0, None) => "its image went nowhere else".to_owned(),
+                    (0, None) => "its image was not copied anywhere else".to_owned(),
                     (0, Some(why)) => format!("could not follow its image: {}", why.sentence(eyes)),
                     (_, None) => went,
                     (_, Some(why)) => format!("{went}, but not everywhere: {}", why.sentence(eyes)),
@@ -210,7 +199,7 @@ impl JobMessage {
     }
 }
 
-/// What stands still. Who may see a job may not always know its namespace's name.
+/// What is paused. A reader who may see a job need not know the name of its namespace.
 fn of(pause: &Pause, eyes: &dyn Eyes) -> String {
     match pause.scope {
         PauseScope::Namespace(_) if !eyes.everything() => "its namespace".to_owned(),

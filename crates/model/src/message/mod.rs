@@ -1,12 +1,12 @@
-//! What the server remembers in words: outcomes and errors of jobs, lines of their logs, what policies did and
-//! why not, what happened. It is stored as a kind with typed references and becomes a sentence for one reader
-//! when it is shown (semantics 17, 46): names that the reader may not know read "another repository" or
-//! "another registry". All words of such sentences stand here, one file for each subject, so that better words
-//! reach what was stored before, and nothing ever searches a finished sentence for names.
+//! Sentences that the server stores: results, errors and log lines of jobs, decisions of policies, activity. A
+//! message is stored as a kind with typed references and becomes a sentence for one reader when it is shown
+//! (semantics 17, 46): a name that the reader may not know reads "another repository" or "another registry". The
+//! wording of all sentences is here, one file per subject. Better wording therefore applies to messages that are
+//! already stored, and no code searches a finished sentence for names.
 //!
-//! To add one: a variant in the file of its subject, with its sentence in `sentence` below it, and an example of
-//! it in `examples`, which the tests of all kinds go through. Names are references, never text; what comes
-//! as text from below (another registry, the database) is [`Trouble`], with who may read it.
+//! To add a message, add a variant to the file of its subject, its sentence to `sentence` below it, and an example to
+//! `examples`, which the tests of all kinds use. Names are references, never text. Text from other sources (another
+//! registry, the database) is a [`Trouble`], which records who may read it.
 
 mod activity;
 mod eyes;
@@ -39,27 +39,26 @@ pub use withdrawal::Withdrawal;
 
 use serde::{Deserialize, Serialize};
 
-/// Shown to who does not see everything, in the place of words that have no references.
+/// Replaces text without references for readers who do not see everything.
 const FOR_ADMINISTRATORS: &str = "the details are visible to administrators only";
 
-/// Something that is remembered in words.
+/// A stored sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(tag = "about", rename_all = "snake_case")]
 pub enum Message {
-    /// Nothing to say.
     #[default]
     Nothing,
-    /// A job as such.
+    /// A job of any sort.
     Job(JobMessage),
-    /// An image on its way into another repository.
+    /// A promotion.
     Promotion(PromotionMessage),
-    /// An image on its way to another registry.
+    /// A copy to another registry.
     Push(PushMessage),
-    /// Tags on their way from another registry.
+    /// A poll of another registry.
     Poll(PollMessage),
     /// A policy or mirror.
     Policy(PolicyMessage),
-    /// A reason besides its rules for which a policy does not act.
+    /// A reason other than its rules why a policy does not act.
     Objection(Objection),
     /// A pause.
     Pause(PauseMessage),
@@ -67,25 +66,19 @@ pub enum Message {
     Upkeep(Upkeep),
     /// Something that failed.
     Trouble(Trouble),
-    /// Something that somebody changed.
+    /// A change that a person made.
     #[serde(rename = "change")]
     Activity(ActivityMessage),
-    /// Words without references: of an earlier version. They may name anything.
-    Plain {
-        /// The words.
-        text: String,
-    },
-    /// What this version cannot read; kept as it is.
+    /// Text without references, which may contain any name. Earlier versions stored only such text.
+    Plain { text: String },
+    /// What this version cannot read, kept as stored.
     #[serde(skip)]
-    Unreadable {
-        /// As stored.
-        stored: String,
-    },
+    Unreadable { stored: String },
 }
 
 impl Message {
-    /// Reads what [`Message::stored`] wrote. What an earlier version wrote are words; what a later one wrote
-    /// and this one does not know is kept, and never an error: a job must not be hidden by its log.
+    /// Parses the result of [`Message::stored`]. Earlier versions wrote plain text. A message of a later version that
+    /// is unknown here is kept and never an error, so that a log line cannot hide its job.
     #[must_use]
     pub fn read(stored: &str) -> Self {
         if stored.is_empty() {
@@ -97,7 +90,7 @@ impl Message {
         serde_json::from_str(stored).unwrap_or_else(|_| Self::Unreadable { stored: stored.to_owned() })
     }
 
-    /// As columns keep it.
+    /// The form that is stored in the database.
     #[must_use]
     pub fn stored(&self) -> String {
         match self {
@@ -107,7 +100,7 @@ impl Message {
         }
     }
 
-    /// The sentence that one reader is told.
+    /// The sentence for one reader.
     #[must_use]
     pub fn sentence(&self, eyes: &dyn Eyes) -> String {
         match self {
@@ -130,7 +123,7 @@ impl Message {
         }
     }
 
-    /// Cuts words that come from elsewhere, such as another registry's, to at most `most` characters.
+    /// Cuts text from other sources, such as another registry, to at most `most` characters.
     #[must_use]
     pub fn shortened(mut self, most: usize) -> Self {
         self.shorten(most);
@@ -174,14 +167,13 @@ impl Message {
         }
     }
 
-    /// Whether there is nothing to say.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         *self == Self::Nothing
     }
 }
 
-/// Words without references; only administrators are shown them.
+/// Text without references; only administrators see it.
 impl From<String> for Message {
     fn from(text: String) -> Self {
         Self::Plain { text }
@@ -211,7 +203,7 @@ subjects! {
     Activity(ActivityMessage),
 }
 
-/// Cuts a text to at most `most` characters, and says so by an ellipsis.
+/// Cuts a text to at most `most` characters and marks the cut with an ellipsis.
 pub(crate) fn cut(text: &mut String, most: usize) {
     if let Some((end, _)) = text.char_indices().nth(most) {
         text.truncate(end);

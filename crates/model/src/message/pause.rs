@@ -1,4 +1,4 @@
-//! What the activity says of pauses.
+//! Sentences of the activity about pauses.
 
 use super::{counted, eyes::Eyes, reference::RemoteRef};
 use crate::pause::{Pause, PauseScope};
@@ -8,20 +8,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum PauseMessage {
-    /// It began.
     Began {
-        /// The pause.
         pause: Pause,
-        /// The remote that it is of, by its name.
+        /// The paused remote, if it is one.
         remote: Option<RemoteRef>,
     },
-    /// It ended.
     Ended {
-        /// The pause.
         pause: Pause,
-        /// The remote that it was of, by its name.
+        /// The remote that was paused, if it is one.
         remote: Option<RemoteRef>,
-        /// Jobs that waited and were dropped.
+        /// The number of waiting jobs that were dropped.
         dropped: u64,
     },
 }
@@ -41,7 +37,7 @@ impl PauseMessage {
             Self::Ended { pause, remote, dropped } => format!(
                 "{} was resumed; {} dropped",
                 subject(pause, remote),
-                counted(*dropped, "job that waited was", "jobs that waited were")
+                counted(*dropped, "waiting job was", "waiting jobs were")
             ),
         }
     }

@@ -1,4 +1,4 @@
-//! What is said of policies and mirrors: why they do not act on a tag, why they stopped, what became of them.
+//! Sentences about policies and mirrors: why they do not act on a tag, why they stopped, how they were changed.
 
 use super::{
     Message,
@@ -10,50 +10,39 @@ use longshore_oci::Digest;
 use longshore_policy::WaitingFor;
 use serde::{Deserialize, Serialize};
 
-/// A reason besides its rules for which a policy does not act on a tag (semantics 5, 18).
+/// A reason other than its rules why a policy does not act on a tag (semantics 5, 18).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Objection {
-    /// The tag came through this very policy.
+    /// The tag has already passed this policy.
     Cycle,
-    /// The tag has passed as many policies as there may be.
+    /// The tag has passed the maximum number of policies.
     FullLineage,
-    /// Nobody may write the target.
-    ReadOnly {
-        /// The target.
-        target: RepositoryRef,
-    },
-    /// Only its mirrors may write the target.
-    Mirrored {
-        /// The target.
-        target: RepositoryRef,
-    },
-    /// The tag came from where it would be sent.
-    CameFrom {
-        /// The place.
-        place: PlaceRef,
-    },
+    /// The target is read-only.
+    ReadOnly { target: RepositoryRef },
+    /// Only pull mirrors may write to the target.
+    Mirrored { target: RepositoryRef },
+    /// The tag came from the destination.
+    CameFrom { place: PlaceRef },
     /// The policy made too many tags of one image.
     Brake {
-        /// So many within an hour.
+        /// The number within an hour.
         made: u64,
-        /// There may be so many.
+        /// The maximum.
         most: u64,
-        /// The image.
         digest: Digest,
     },
 }
 
 impl Objection {
-    /// What was found, as a sentence.
+    /// The reason as a sentence.
     #[must_use]
     pub fn sentence(&self, eyes: &dyn Eyes) -> String {
         match self {
-            Self::Cycle => "the tag came here through this very policy: the cycle stops".to_owned(),
-            Self::FullLineage => format!(
-                "the tag has passed {} policies on its way, the most there may be: it stops here",
-                Lineage::MAX
-            ),
+            Self::Cycle => "the tag has already passed this policy: the cycle stops here".to_owned(),
+            Self::FullLineage => {
+                format!("the tag has passed {} policies, which is the maximum: it stops here", Lineage::MAX)
+            }
             Self::ReadOnly { target } => format!("{} is read-only", target.shown(eyes)),
             Self::Mirrored { target } => {
                 format!("{} is written by its pull mirrors alone", target.shown(eyes))
@@ -65,7 +54,7 @@ impl Objection {
         }
     }
 
-    /// The rule behind it, as a sentence.
+    /// The rule behind the reason, as a sentence.
     #[must_use]
     pub fn rule(&self) -> String {
         match self {
@@ -79,103 +68,82 @@ impl Objection {
     }
 }
 
-/// What a change of a policy did.
+/// The kind of a change of a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Changed {
-    /// It may act.
     Enabled,
-    /// It may not.
     #[serde(rename = "suspended")]
     Disabled,
-    /// It acts otherwise.
     Edited,
-    /// It is gone.
     Deleted,
 }
 
-/// Something about a policy or mirror.
+/// A sentence about a policy or mirror.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum PolicyMessage {
-    /// Rules did not hold, or something else stood in the way.
+    /// Rules did not match, or there was an objection.
     NotMatched {
-        /// What was found, rule by rule, in words about the tag alone.
+        /// The finding of each rule, in words that name only the tag.
         found: Vec<String>,
-        /// What else stood in the way.
         objection: Option<Objection>,
     },
-    /// The verdict waits.
+    /// The verdict is waiting.
     Waiting {
-        /// For what.
         awaited: WaitingFor,
     },
-    /// It stopped itself.
     Stopped {
-        /// What it is.
         policy: PolicyKind,
-        /// Why.
         why: Box<Message>,
     },
-    /// It was not asked, because what is stored of it cannot be read.
+    /// It was not evaluated, because its stored form cannot be read.
     Unreadable {
-        /// What it is.
         policy: PolicyKind,
-        /// Its identifier, as it is stored.
+        /// Its identifier as stored.
         id: String,
-        /// What is wrong.
         error: String,
     },
-    /// Why it stopped itself: its rules cannot be read.
+    /// Why it stopped: its rules cannot be read.
     UnreadableRules {
-        /// The rules, as far as they can.
+        /// The rules, as far as they can be read.
         rules: String,
     },
-    /// Why it stopped itself: it made too many tags of one image.
+    /// Why it stopped: it made too many tags of one image.
     Loop {
-        /// What was found.
         found: Objection,
     },
-    /// It rests, because one of its repositories was deleted and can be restored.
+    /// It does not act, because one of its repositories was deleted and can be restored.
     Rests {
-        /// The repository.
         repository: RepositoryRef,
     },
     /// A promotion policy was saved.
     Promotion {
-        /// Its target.
         target: RepositoryRef,
-        /// Its rules, as a sentence.
+        /// The rules as a sentence.
         rules: String,
     },
     /// A push mirror was saved.
     PushMirror {
-        /// Where it leads.
         place: PlaceRef,
-        /// Its rules, as a sentence.
+        /// The rules as a sentence.
         rules: String,
     },
     /// A pull mirror was saved.
     PullMirror {
-        /// Where it comes from.
         place: PlaceRef,
-        /// Its tag patterns.
         patterns: String,
     },
     /// A promotion policy was enabled, disabled or deleted.
     PromotionChanged {
-        /// Its target.
         target: RepositoryRef,
-        /// What was done.
         changed: Changed,
     },
     /// A mirror was enabled, disabled or deleted.
     MirrorChanged {
-        /// Its kind.
         policy: PolicyKind,
-        /// Its other end.
+        /// The remote repository.
         place: PlaceRef,
-        /// What was done.
         changed: Changed,
     },
 }
@@ -190,22 +158,22 @@ impl PolicyMessage {
             Self::Waiting { awaited } => match awaited {
                 WaitingFor::Scan => "waiting for the scan of the image",
                 WaitingFor::Approval => "waiting for an approval",
-                WaitingFor::Soak => "waiting until the tag has stood long enough",
+                WaitingFor::Soak => "waiting until the tag is old enough",
             }
             .to_owned(),
             Self::Stopped { policy, why } => {
                 format!("the {} stopped itself: {}", policy.noun(), why.sentence(eyes))
             }
             Self::Unreadable { policy, id, error } => format!(
-                "the {} {id} was not asked, because this version of Longshore cannot read what is stored of it ({error}); \
-                 if a newer one wrote it, start that one, else save it again or delete it",
+                "the {} {id} was not evaluated, because this version of Longshore cannot read it ({error}); \
+                 if a newer version saved it, use that one; otherwise save it again or delete it",
                 policy.noun()
             ),
             Self::UnreadableRules { rules } => {
                 format!("its rules cannot be read by this version: {rules}")
             }
             Self::Loop { found } => format!(
-                "{}, which looks like a loop; look at its template and at what leads back into the repository, then \
+                "{}, which looks like a loop; check its template and the policies that lead back into the repository, then \
                  enable it again",
                 found.sentence(eyes)
             ),

@@ -1,4 +1,4 @@
-//! What became of tags on their way from another registry.
+//! Sentences about polls of pull mirrors.
 
 use super::{
     Message, counted,
@@ -9,25 +9,24 @@ use crate::{account::Author, tag::Revision};
 use longshore_oci::Digest;
 use serde::{Deserialize, Serialize};
 
-/// How many tags of a poll went which way.
+/// The results for the tags of a poll, counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Polled {
-    /// Brought in or moved.
+    /// Created or changed.
     pub copied: u64,
-    /// As they were.
     pub unchanged: u64,
     /// Left out because they existed when the mirror was saved.
     pub in_baseline: u64,
-    /// Left alone because a person brought them back.
+    /// Left alone because a person restored them.
     pub pinned: u64,
-    /// Left alone because somebody else made them.
+    /// Left alone because this mirror did not set them.
     pub conflicts: u64,
-    /// Digest tags and referrers brought in.
+    /// Copied digest tags and referrers.
     pub referrers: u64,
-    /// Not brought in because of an error.
+    /// Not copied because of an error.
     pub failed: u64,
-    /// What is optional and did not come: signatures, other referrers, digest tags (semantics 37).
+    /// Optional content that was not copied: signatures, other referrers, digest tags (semantics 37).
     pub warnings: u64,
 }
 
@@ -53,147 +52,124 @@ impl Polled {
     }
 }
 
-/// What became of them.
+/// A sentence about a poll.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum PollMessage {
-    /// It ended.
     Ended {
-        /// How it went.
         counts: Polled,
     },
-    /// It ended, and some tags did not come.
+    /// It ended with failed tags.
     Failed {
-        /// How it went.
         counts: Polled,
-        /// The first error that will not pass.
+        /// The first permanent error.
         first: Box<Message>,
     },
-    /// What there was when the mirror was saved is recorded.
+    /// The tags that existed when the mirror was saved were recorded.
     Baseline {
-        /// So many tags.
+        /// The number of tags.
         known: u64,
     },
-    /// What only new patterns match is recorded.
+    /// The tags that only new patterns match were recorded.
     BaselineGrew {
-        /// So many tags.
+        /// The number of tags.
         known: u64,
     },
-    /// What only new patterns match cannot be recorded yet, since the list of tags is not complete.
+    /// The tags that only new patterns match cannot be recorded yet, because the list of tags is incomplete.
     BaselineWaits,
-    /// A tag is recorded, though what it points to could not be read.
+    /// A tag was recorded although its manifest could not be read.
     Unread {
-        /// The tag there.
         place: PlaceRef,
-        /// Why not.
         why: Box<Message>,
     },
-    /// The list of tags may lack some.
+    /// The list of tags may be incomplete.
     Incomplete {
-        /// The repository there.
         place: PlaceRef,
-        /// Why; may quote the registry.
+        /// May quote the registry.
         why: String,
     },
-    /// The list of tags has names that are no tags; they are skipped.
+    /// The list of tags contains names that are not valid tags; they are skipped.
     OddNames {
-        /// The repository there.
         place: PlaceRef,
         /// How many and which; quotes the registry.
         names: String,
     },
-    /// Tags are listed, and the patterns of the mirror match none of them.
+    /// The patterns of the mirror match none of the listed tags.
     NoneMatch {
-        /// The repository there.
         place: PlaceRef,
-        /// How many tags it has.
+        /// The number of listed tags.
         tags: u64,
-        /// The patterns, as they are saved.
+        /// The patterns as saved.
         patterns: String,
     },
-    /// A tag that is listed, or asked for by name, is not there.
+    /// A tag that is listed or requested by name does not exist.
     Absent {
-        /// The tag there.
         place: PlaceRef,
     },
-    /// A tag did not come.
+    /// A tag was not copied.
     Tag {
-        /// The tag there.
         place: PlaceRef,
-        /// Why not.
         why: Box<Message>,
     },
-    /// A tag was deleted there while it was copied.
+    /// A tag was deleted at the remote while it was copied.
     Vanished {
-        /// The tag there.
         place: PlaceRef,
     },
-    /// What a tag was about to point to was deleted here before it was set.
+    /// The manifest of a tag was deleted here before the tag was set.
     DeletedHere {
-        /// The tag here.
         tag: TagRef,
     },
-    /// A tag was set here.
+    /// A local tag was set.
     Set {
-        /// The tag.
         tag: TagRef,
         /// What it points to now.
         digest: Digest,
     },
-    /// A tag is left alone, since a person brought it back.
+    /// A tag is left alone, because a person restored it.
     Pinned {
-        /// The tag.
         tag: TagRef,
         /// What it points to.
         digest: Digest,
-        /// Who brought it back.
+        /// Who restored it.
         by: Author,
     },
-    /// A tag is left alone, since somebody else made it.
+    /// A tag is left alone, because this mirror did not set it.
     Conflict {
-        /// The tag.
         tag: TagRef,
         /// What it points to.
         digest: Digest,
     },
-    /// A later change has the tag here.
+    /// The local tag has a later change.
     Superseded {
-        /// The tag.
         tag: TagRef,
-        /// The change.
         by: Revision,
     },
-    /// The patterns of the mirror are none.
+    /// The patterns of the mirror are invalid.
     Patterns {
-        /// What is wrong with them.
         error: String,
     },
-    /// The mirror is gone.
     MirrorGone,
-    /// The mirror is disabled.
     Disabled,
     /// Several mirrors were polled.
     All {
-        /// So many.
         count: u64,
     },
-    /// Several mirrors were polled, and not all went well.
+    /// Several mirrors were polled, and some polls failed.
     NotAll {
-        /// So many did not.
+        /// The number of failed polls.
         failed: u64,
-        /// Of so many.
+        /// The number of polls.
         count: u64,
-        /// One that did not, if it is of a repository that still stands.
+        /// The repository of a failed poll, unless it was deleted.
         first: Option<RepositoryRef>,
-        /// Why not.
+        /// Why that poll failed.
         why: Box<Message>,
     },
-    /// A tag came from there.
+    /// The origin of a tag.
     From {
-        /// Its source.
         place: PlaceRef,
     },
-    /// A pinned tag was left to its mirror again.
+    /// A pinned tag was released to its mirror.
     Released,
 }
 
@@ -205,7 +181,7 @@ impl PollMessage {
                 format!("{}; first: {}", counts.sentence(), first.sentence(eyes))
             }
             Self::Baseline { known } => format!(
-                "{} at the remote; those that come or change from now on are mirrored",
+                "{} at the remote; only tags that are new or change from now on are mirrored",
                 counted(*known, "tag exists", "tags exist")
             ),
             Self::BaselineGrew { known } => format!(
@@ -216,7 +192,7 @@ impl PollMessage {
                 "tags that only the new patterns match wait for a complete list of tags".to_owned()
             }
             Self::Unread { place, why } => format!(
-                "{}: {}; it counts as it is when it is first read",
+                "{}: {}; it is recorded as it is when it can first be read",
                 place.shown(eyes),
                 why.sentence(eyes)
             ),
@@ -242,12 +218,12 @@ impl PollMessage {
             }
             Self::Set { tag, digest } => format!("{} is now at {digest}", tag.shown(eyes)),
             Self::Pinned { tag, digest, by } => format!(
-                "{} is pinned at {digest}, because {by} brought it back; it is left alone until somebody releases it",
+                "{} is pinned at {digest}, because {by} restored it; it is left alone until somebody releases it",
                 tag.shown(eyes)
             ),
             Self::Conflict { tag, digest } => format!(
-                "{} was not made by this mirror and is at {digest}; it is left alone. Delete it if the mirror is \
-                 to have the name",
+                "{} was not made by this mirror and is at {digest}; it is left alone. Delete it if the mirror should \
+                 set the tag",
                 tag.shown(eyes)
             ),
             Self::Superseded { tag, by } => format!("{} holds a later change ({})", tag.shown(eyes), by.0),

@@ -1,4 +1,4 @@
-//! What became of an image on its way into another repository.
+//! Sentences about promotions.
 
 use super::{
     eyes::Eyes,
@@ -8,18 +8,17 @@ use crate::{size, tag::Revision};
 use longshore_oci::Namespace;
 use serde::{Deserialize, Serialize};
 
-/// A namespace has no room.
+/// A namespace whose quota leaves no room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quota {
-    /// What was to be stored there; who may read it is told of its namespace.
+    /// The repository that needs the room; only its readers are shown its namespace.
     pub repository: RepositoryRef,
-    /// The namespace.
     pub namespace: Namespace,
-    /// The most that it may hold, in bytes.
+    /// The maximum size, in bytes.
     pub quota: u64,
-    /// What it holds, in bytes.
+    /// The current size, in bytes.
     pub used: u64,
-    /// What would come on top, in bytes.
+    /// The additional size, in bytes.
     pub needed: u64,
 }
 
@@ -38,56 +37,36 @@ impl Quota {
     }
 }
 
-/// What became of it.
+/// A sentence about a promotion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum PromotionMessage {
-    /// It was promoted.
     Promoted {
-        /// As what.
         target: TagRef,
-        /// Why some of what hangs on it stayed behind.
+        /// Why some of its referrers were not copied.
         without: Option<Quota>,
     },
-    /// The target had it already.
+    /// The target tag already points to the image.
     Unchanged {
-        /// As what.
         target: TagRef,
-        /// Why some of what hangs on it stayed behind.
+        /// Why some of its referrers were not copied.
         without: Option<Quota>,
     },
-    /// A later change has the name.
-    Superseded {
-        /// The name.
-        target: TagRef,
-        /// The change.
-        by: Revision,
-    },
-    /// The target's tag may not be moved.
-    Immutable {
-        /// The name.
-        target: TagRef,
-    },
+    /// The target tag has a later change.
+    Superseded { target: TagRef, by: Revision },
+    /// The target tag is immutable.
+    Immutable { target: TagRef },
     /// The image was deleted before its tag could be set.
-    Deleted {
-        /// The name.
-        target: TagRef,
-    },
-    /// There is no room.
-    NoRoom {
-        /// Where, and how much.
-        quota: Quota,
-    },
-    /// The tag template gives no tag.
+    Deleted { target: TagRef },
+    /// The quota leaves no room.
+    NoRoom { quota: Quota },
+    /// The tag template does not give a valid tag.
     Template {
-        /// What is wrong with it; names the source's tag at most.
+        /// What is wrong with it; names at most the source tag.
         error: String,
     },
-    /// It came here by a promotion.
-    From {
-        /// Its source.
-        source: TagRef,
-    },
+    /// The origin of a tag.
+    From { source: TagRef },
 }
 
 impl PromotionMessage {
@@ -113,7 +92,7 @@ impl PromotionMessage {
                 format!("the image of {} was deleted before the tag could be set", target.shown(eyes))
             }
             Self::NoRoom { quota } => quota.sentence(eyes),
-            Self::Template { error } => format!("the tag template gives no tag: {error}"),
+            Self::Template { error } => format!("the tag template does not give a valid tag: {error}"),
             Self::From { source } => format!("from {}", source.shown(eyes)),
         }
     }

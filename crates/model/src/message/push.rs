@@ -1,79 +1,57 @@
-//! What became of an image on its way to another registry.
+//! Sentences about copies to other registries.
 
 use super::{Message, counted, eyes::Eyes, reference::PlaceRef};
 use crate::{id::JobId, tag::Revision};
 use longshore_oci::Digest;
 use serde::{Deserialize, Serialize};
 
-/// What became of it.
+/// A sentence about a copy to another registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum PushMessage {
-    /// A job will send it.
-    Queued {
-        /// Where to.
-        place: PlaceRef,
-    },
-    /// It was sent.
+    /// A job will copy it.
+    Queued { place: PlaceRef },
     Sent {
-        /// Where to.
         place: PlaceRef,
-        /// What is optional and did not go along.
+        /// The number of optional parts that were not copied.
         #[serde(default)]
         warnings: u64,
     },
-    /// It was there already.
+    /// The remote tag already points to the image.
     Unchanged {
-        /// Where.
         place: PlaceRef,
-        /// What is optional and did not go along.
+        /// The number of optional parts that were not copied.
         #[serde(default)]
         warnings: u64,
     },
-    /// The name there points to it now.
-    Set {
-        /// The name there.
-        place: PlaceRef,
-        /// The image.
-        digest: Digest,
-    },
-    /// Referrers went along.
-    Along {
-        /// So many.
-        count: u64,
-    },
-    /// A later change has had the name there.
+    /// The remote tag was set.
+    Set { place: PlaceRef, digest: Digest },
+    /// Referrers were copied.
+    Along { count: u64 },
+    /// The remote tag has a later change.
     Superseded {
-        /// The name there.
         place: PlaceRef,
-        /// The change that was to be sent.
+        /// The revision to be copied.
         ours: Revision,
-        /// The later one.
+        /// The later revision.
         later: Revision,
-        /// The job that sent it.
+        /// The job that copied the later one.
         job: Option<JobId>,
     },
-    /// The name there is somebody else's, and such tags stay.
+    /// Longshore did not set the remote tag, and it may not be overwritten.
     Foreign {
-        /// The name there.
         place: PlaceRef,
-        /// What it points to.
+        /// What the tag points to.
         digest: Digest,
     },
-    /// The name there is somebody else's, and such tags are moved.
+    /// Longshore did not set the remote tag, and it is overwritten.
     Overwritten {
-        /// The name there.
         place: PlaceRef,
-        /// What it pointed to.
+        /// What the tag pointed to.
         digest: Digest,
     },
-    /// It did not get there.
-    Failed {
-        /// Where to.
-        place: PlaceRef,
-        /// Why not.
-        why: Box<Message>,
-    },
+    /// The copy failed.
+    Failed { place: PlaceRef, why: Box<Message> },
 }
 
 impl PushMessage {
@@ -87,7 +65,7 @@ impl PushMessage {
             Self::Set { place, digest } => format!("{} is now at {digest}", place.shown(eyes)),
             Self::Along { count } => {
                 let what = counted(*count, "signature or other referrer", "signatures and other referrers");
-                format!("{what} went along")
+                format!("{what} included")
             }
             Self::Superseded { place, ours, later, job } => {
                 let by = job.map(|job| format!(" by job {job}")).unwrap_or_default();
@@ -97,12 +75,12 @@ impl PushMessage {
                 )
             }
             Self::Foreign { place, digest } => format!(
-                "{} is at {digest}, which Longshore did not put there, and this mirror does not overwrite such \
-                 tags; switch overwriting on, or let the tag template give another name",
+                "{} is at {digest}, which Longshore did not set, and this mirror does not overwrite such \
+                 tags; enable overwriting, or use a tag template that gives another name",
                 place.shown(eyes)
             ),
             Self::Overwritten { place, digest } => format!(
-                "{} was at {digest}, which Longshore did not put there; it is overwritten",
+                "{} was at {digest}, which Longshore did not set; it is overwritten",
                 place.shown(eyes)
             ),
             Self::Failed { place, why } => format!("{}: {}", place.shown(eyes), why.sentence(eyes)),

@@ -1,5 +1,5 @@
-//! What messages refer to. A name is kept beside the identifier for what is gone by the time somebody reads;
-//! it is private, and comes out only through the eyes of a reader.
+//! References in messages. A reference stores the name beside the identifier, for things that are deleted before the
+//! message is read. The name is private and is shown only if [`Eyes`] permit it.
 
 use super::eyes::Eyes;
 use crate::id::{RemoteId, RepositoryId};
@@ -7,21 +7,21 @@ use crate::repository::Repository;
 use longshore_oci::{Digest, RemoteName, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
 
-/// What a reader is told of a repository that is not theirs to know.
+/// Replaces a repository that the reader may not see.
 pub(crate) const HIDDEN_REPOSITORY: &str = "another repository";
-/// What a reader is told of a remote that is not theirs to know.
+/// Replaces a remote that the reader may not see.
 pub(crate) const HIDDEN_REMOTE: &str = "another registry";
 
 /// A repository of this server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RepositoryRef {
-    /// None: it is known by name alone, so that only who sees everything is told of it.
+    /// `None` if only the name is known; then only readers who see everything are shown it.
     id: Option<RepositoryId>,
     name: RepositoryName,
 }
 
 impl RepositoryRef {
-    /// A reference to what is called `name` now.
+    /// A reference to the repository that is currently called `name`.
     #[must_use]
     pub fn new(id: impl Into<Option<RepositoryId>>, name: RepositoryName) -> Self {
         Self { id: id.into(), name }
@@ -36,7 +36,7 @@ impl RepositoryRef {
         if self.is_seen(eyes) { self.name.to_string() } else { HIDDEN_REPOSITORY.to_owned() }
     }
 
-    /// Words about the repository that may name it or its namespace; none for who may not see it.
+    /// The given words, which may name the repository or its namespace; `None` if the reader may not see it.
     pub(crate) fn words<'a>(&self, words: &'a str, eyes: &dyn Eyes) -> Option<&'a str> {
         self.is_seen(eyes).then_some(words)
     }
@@ -70,7 +70,7 @@ impl TagRef {
         }
     }
 
-    /// The tag alone, for a sentence that names the repository already.
+    /// The tag without its repository, for a sentence that already names the repository.
     pub(crate) fn tag(&self, eyes: &dyn Eyes) -> String {
         match self.repository.is_seen(eyes) {
             true => format!("the tag {}", self.tag),
@@ -78,7 +78,7 @@ impl TagRef {
         }
     }
 
-    /// What immutability says, in the words that DTR has for it.
+    /// The error for an immutable tag, in the words of DTR.
     pub(crate) fn immutable(&self, eyes: &dyn Eyes) -> String {
         match self.repository.is_seen(eyes) {
             true => format!(
@@ -93,13 +93,13 @@ impl TagRef {
 /// A remote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemoteRef {
-    /// None: it is known by its host alone, so that only who sees everything is told of it.
+    /// `None` if only the host is known; then only readers who see everything are shown it.
     id: Option<RemoteId>,
     host: String,
 }
 
 impl RemoteRef {
-    /// A reference to the remote whose registry is at `host` now.
+    /// A reference to the remote whose registry is currently at `host`.
     #[must_use]
     pub fn new(id: impl Into<Option<RemoteId>>, host: impl Into<String>) -> Self {
         Self { id: id.into(), host: host.into() }
@@ -114,13 +114,13 @@ impl RemoteRef {
         if self.is_seen(eyes) { self.host.clone() } else { HIDDEN_REMOTE.to_owned() }
     }
 
-    /// Words about the remote or from its registry; none for who may not see it.
+    /// The given words about the remote or from its registry; `None` if the reader may not see it.
     pub(crate) fn words<'a>(&self, words: &'a str, eyes: &dyn Eyes) -> Option<&'a str> {
         self.is_seen(eyes).then_some(words)
     }
 }
 
-/// A repository of another registry, or something in it.
+/// A repository of another registry, or a tag or manifest in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlaceRef {
     remote: RemoteRef,
@@ -150,7 +150,6 @@ impl PlaceRef {
         Self { digest: Some(digest), ..self }
     }
 
-    /// The remote it is at.
     #[must_use]
     pub fn remote(&self) -> &RemoteRef {
         &self.remote

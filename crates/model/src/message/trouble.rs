@@ -1,5 +1,5 @@
-//! What failed. What comes as text from below is kept with who may read it: the words of another registry are
-//! for those who may see its remote, words about a repository for those who may read it, and those of
+//! Errors. Text from other sources is stored with a note of who may read it: the words of another registry are
+//! for readers who may see its remote, words about a repository for readers who may see the repository, and words of
 //! the server's own parts for administrators.
 
 use super::{
@@ -10,104 +10,84 @@ use super::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// What is done about it.
+/// The reaction to an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Again {
-    /// The parts of a manifest are looked at again.
-    PartsAfter {
-        /// After so long.
-        seconds: u64,
-    },
-    /// The manifest is put again.
-    PutAfter {
-        /// After so long.
-        seconds: u64,
-    },
+    /// The parts of a manifest are checked again.
+    PartsAfter { seconds: u64 },
+    /// The manifest is pushed again.
+    PutAfter { seconds: u64 },
     /// The content is fetched again.
     Fetch,
     /// The content is fetched again, from the first byte.
     FromStart,
     /// The tag is looked up again.
     Tag,
-    /// Nothing: a referrer is there, and missing from its subject's list.
+    /// Nothing: a referrer exists, but is missing from the list of its subject.
     Unlisted,
 }
 
-/// Something that failed.
+/// An error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Trouble {
-    /// Another registry.
+    /// An error at another registry.
     Remote {
-        /// Which.
         remote: RemoteRef,
-        /// What it answered or did not, with its name and names there.
+        /// What happened, including names at the registry.
         said: String,
     },
-    /// Something in a repository of this server.
+    /// An error in a repository of this server.
     Repository {
-        /// Which.
         repository: RepositoryRef,
-        /// What; may name the repository and its namespace.
+        /// What happened; may name the repository and its namespace.
         said: String,
     },
-    /// The server itself: its database, its storage, a part of it that broke down.
+    /// An error of the server itself: its database, its storage, or an internal error.
     Server {
-        /// What, in words for who runs it.
+        /// What happened, in words for administrators.
         said: String,
     },
-    /// A repository is gone.
-    Deleted {
-        /// Which.
-        repository: RepositoryRef,
-    },
-    /// The remote is gone.
+    /// A repository was deleted.
+    Deleted { repository: RepositoryRef },
+    /// The remote was deleted.
     RemoteGone,
-    /// A manifest is gone that was to be sent.
+    /// A manifest was deleted before it was copied.
     ManifestGone {
-        /// From which repository.
         repository: RepositoryRef,
         /// The beginning of its digest.
         short: String,
     },
-    /// A manifest is none, or none that is copied.
+    /// A manifest is invalid, or of a kind that is not copied.
     Manifest {
         /// The beginning of its digest.
         short: String,
-        /// What is wrong with it.
         error: String,
     },
-    /// An index of indexes goes too deep.
+    /// An index of indexes is too deep.
     TooDeep {
         /// The beginning of its digest.
         short: String,
-        /// So many levels are copied.
+        /// The maximum depth.
         most: u64,
     },
-    /// Not asked for, because the registry as a whole had failed before or wants to be left alone.
+    /// Not requested, because the registry as a whole failed before or must not be contacted for now.
     Halted,
-    /// What is optional did not come (semantics 37).
+    /// Optional content was not copied (semantics 37).
     Optional {
         /// A digest tag, or the beginning of a digest.
         what: String,
-        /// Why not.
         why: Box<Message>,
     },
-    /// It is tried again at once.
+    /// An immediate retry follows.
     Again {
-        /// Why.
         why: Box<Message>,
-        /// What is tried.
+        /// What is retried.
         again: Again,
     },
-    /// It is tried again later.
-    Later {
-        /// Why.
-        why: Box<Message>,
-        /// When.
-        at: Timestamp,
-    },
+    /// A later retry follows.
+    Later { why: Box<Message>, at: Timestamp },
 }
 
 impl Trouble {
@@ -136,7 +116,7 @@ impl Trouble {
                 remote.words(said, eyes).unwrap_or("another registry failed").to_owned()
             }
             Self::Repository { repository, said } => {
-                repository.words(said, eyes).unwrap_or("another repository stood in the way").to_owned()
+                repository.words(said, eyes).unwrap_or("another repository prevented it").to_owned()
             }
             Self::Server { said } if eyes.everything() => said.clone(),
             Self::Server { .. } => "the server failed; its administrators can see why".to_owned(),
@@ -150,7 +130,7 @@ impl Trouble {
             Self::TooDeep { short, most } => {
                 format!("{short} is an index of indexes, more than {most} deep, which is not copied")
             }
-            Self::Halted => "the run had stopped before".to_owned(),
+            Self::Halted => "not tried, because the run had already stopped".to_owned(),
             Self::Optional { what, why } => format!("{what}: {}", why.sentence(eyes)),
             Self::Again { why, again } => {
                 let what = match again {

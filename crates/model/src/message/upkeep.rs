@@ -1,4 +1,4 @@
-//! What garbage collection and verification found and did.
+//! Sentences about garbage collection and verification.
 
 use super::{
     Message, counted,
@@ -12,15 +12,15 @@ use serde::{Deserialize, Serialize};
 /// What was removed, or would be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Freed {
-    /// Deleted repositories whose names are free again.
+    /// Deleted repositories whose names are available again.
     pub repositories: u64,
-    /// Manifests taken from repositories.
+    /// Manifests removed from repositories.
     pub manifests: u64,
-    /// Blobs that are stored no more.
+    /// Deleted blobs.
     pub blobs: u64,
-    /// Their bytes.
+    /// The size of those blobs.
     pub bytes: u64,
-    /// Uploads that nobody went on with.
+    /// Abandoned uploads.
     pub uploads: u64,
 }
 
@@ -44,101 +44,77 @@ impl Freed {
     }
 }
 
-/// Something about what is stored.
+/// A sentence about stored content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Upkeep {
-    /// Garbage went.
-    Collected {
-        /// What.
-        freed: Freed,
-    },
-    /// Garbage would go.
-    WouldCollect {
-        /// What.
-        freed: Freed,
-    },
-    /// Everything is paused, and so nothing went.
+    /// Garbage was removed.
+    Collected { freed: Freed },
+    /// A dry run reports what would be removed.
+    WouldCollect { freed: Freed },
+    /// Nothing was removed, because everything is paused.
     Paused,
-    /// All that is stored was read.
+    /// All stored content was read.
     Verified {
-        /// Blobs.
         blobs: u64,
-        /// Their bytes.
         bytes: u64,
-        /// Damaged and fetched again.
+        /// Blobs and manifests that were damaged and fetched again.
         mended: u64,
         /// Bytes that belonged to nothing and were removed.
         strays: u64,
-        /// Damaged still.
+        /// Blobs and manifests that are still damaged.
         damaged: u64,
     },
-    /// What was counted of a namespace was not what it holds, and was counted anew.
+    /// The recorded size of a namespace was wrong and was corrected.
     Miscounted {
-        /// The namespace.
         namespace: Namespace,
-        /// What was counted, in bytes.
+        /// The recorded bytes.
         counted: i64,
-        /// What it holds, in bytes.
+        /// The actual bytes.
         held: i64,
     },
-    /// What was counted of the blobs of a repository was not what it has, and was counted anew.
+    /// The recorded size of the blobs of a repository was wrong and was corrected.
     MiscountedBlobs {
-        /// The repository.
         repository: RepositoryRef,
-        /// What was counted, in bytes.
+        /// The recorded bytes.
         counted: i64,
-        /// What it has, in bytes.
+        /// The actual bytes.
         held: i64,
     },
-    /// What was counted of the tags of a repository was not what it has, and was counted anew.
+    /// The recorded number of tags of a repository was wrong and was corrected.
     MiscountedTags {
-        /// The repository.
         repository: RepositoryRef,
-        /// What was counted.
+        /// The recorded number.
         counted: i64,
-        /// How many it has.
+        /// The actual number.
         held: i64,
     },
-    /// What was counted of all blobs was not what they have, and was counted anew.
+    /// The recorded size of all blobs was wrong and was corrected.
     MiscountedStore {
-        /// What was counted, in bytes.
+        /// The recorded bytes.
         counted: i64,
-        /// What they have, in bytes.
+        /// The actual bytes.
         held: i64,
     },
     /// A blob is damaged.
     DamagedBlob {
-        /// Which.
         digest: Digest,
-        /// Repositories that have it.
+        /// The repositories that have it.
         holders: Vec<RepositoryRef>,
-        /// How, in words of the store.
+        /// The damage in the words of the store.
         damage: String,
     },
     /// A manifest is damaged.
     DamagedManifest {
-        /// Which.
         digest: Digest,
-        /// Repositories that have it.
+        /// The repositories that have it.
         holders: Vec<RepositoryRef>,
-        /// How.
         damage: String,
     },
-    /// Something damaged was fetched again.
-    Mended {
-        /// What.
-        digest: Digest,
-        /// Where from.
-        from: RemoteRef,
-    },
-    /// Something damaged is not to be had there.
-    NotMended {
-        /// Where it was looked for.
-        from: RemoteRef,
-        /// Why not.
-        why: Box<Message>,
-    },
+    /// Damaged content was fetched again.
+    Mended { digest: Digest, from: RemoteRef },
+    /// Damaged content could not be fetched from a remote.
+    NotMended { from: RemoteRef, why: Box<Message> },
 }
 
 impl Upkeep {
@@ -156,7 +132,7 @@ impl Upkeep {
                     }
                 };
                 if *strays > 0 {
-                    said.push_str(&format!("{} that belonged to nothing were removed; ", size(*strays)));
+                    said.push_str(&format!("{} of unreferenced data were removed; ", size(*strays)));
                 }
                 match damaged {
                     0 => format!("{said}{blobs} blobs with {} are sound", size(*bytes)),
@@ -177,7 +153,7 @@ impl Upkeep {
             Self::MiscountedTags { repository, counted: before, held } => {
                 let tags = counted(held.unsigned_abs(), "tag", "tags");
                 let whose = repository.shown(eyes);
-                format!("{whose} has {tags} and not {before}, as was counted; that was put right")
+                format!("{whose} has {tags}, but {before} had been counted; the count was corrected")
             }
             Self::MiscountedStore { counted, held } => miscounted("the store", *counted, *held),
             Self::DamagedBlob { digest, holders, damage } => {
@@ -198,7 +174,7 @@ impl Upkeep {
 
 fn miscounted(whose: &str, counted: i64, held: i64) -> String {
     let (counted, held) = (size(counted.unsigned_abs()), size(held.unsigned_abs()));
-    format!("{whose} holds {held} and not {counted}, as was counted; that was put right")
+    format!("{whose} holds {held}, but {counted} had been counted; the count was corrected")
 }
 
 /// The store's words name its files.

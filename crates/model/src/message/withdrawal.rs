@@ -1,4 +1,4 @@
-//! Why work ends that nobody wants any more (semantics 34).
+//! Why work is withdrawn that is no longer wanted (semantics 34).
 
 use crate::{job::Status, policy::PolicyKind};
 use serde::{Deserialize, Serialize};
@@ -7,27 +7,23 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Withdrawal {
-    /// The policy acts otherwise now.
+    /// The policy was changed.
     Changed(PolicyKind),
-    /// A person switched the policy off.
     Disabled(PolicyKind),
-    /// The policy stopped itself.
     #[serde(rename = "paused")]
     Stopped(PolicyKind),
-    /// The policy is gone.
     Deleted(PolicyKind),
-    /// The repository is gone, or waits to be restored.
+    /// The repository was deleted, even if it can still be restored.
     RepositoryDeleted,
-    /// Nobody writes to the repository any more.
+    /// The repository was made read-only.
     RepositoryClosed,
-    /// The remote is gone.
     RemoteDeleted,
-    /// The remote leads to another registry.
+    /// The remote was changed to another registry.
     RemoteMoved,
 }
 
 impl Withdrawal {
-    /// How a job ends because of it.
+    /// The final status of a withdrawn job.
     #[must_use]
     pub fn status(self) -> Status {
         match self {
@@ -36,7 +32,7 @@ impl Withdrawal {
         }
     }
 
-    /// One sentence, which names nothing.
+    /// One sentence without names.
     pub(crate) fn sentence(self) -> String {
         match self {
             Self::Changed(PolicyKind::PullMirror) => {

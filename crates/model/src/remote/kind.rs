@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 /// What is special about a kind of registry.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Quirks {
-    /// What people call it.
+    /// The name that people use.
     pub label: &'static str,
-    /// Its address, if all registries of this kind are one service. Then nobody types an address.
+    /// Its address, if all registries of this kind are one service. Then no address is entered.
     pub address: Option<Address>,
     /// The namespace that the registry puts before a name of one part: Docker Hub stores `nginx` as `library/nginx`.
     pub library: Option<&'static str>,
@@ -17,16 +17,16 @@ pub struct Quirks {
     pub creates_on_push: bool,
     /// What to do if a push finds no repository; a sentence without its full stop.
     pub missing_repository: &'static str,
-    /// The largest request that the registry accepts, in bytes. A larger blob goes in several requests from the start.
-    /// `None`: unknown; then the client finds out (semantics 40).
+    /// The largest request that the registry accepts, in bytes; a larger blob is uploaded in several requests from
+    /// the start. If `None`, the client finds out (semantics 40).
     pub largest_request: Option<u64>,
-    /// Whether the request that ends an upload must be empty, so that even a small blob takes one request more. If not,
-    /// the client finds out where it must (semantics 40).
+    /// Whether the request that ends an upload must be empty, so that even a small blob needs one more request. If
+    /// not, the client finds out where this is necessary (semantics 40).
     pub content_apart: bool,
 }
 
 impl Quirks {
-    /// A registry that does what the distribution specification says, at any address.
+    /// A registry at any address that behaves as the distribution specification says.
     pub const NONE: Self = Self {
         label: "Other registry",
         address: None,
@@ -38,30 +38,30 @@ impl Quirks {
     };
 }
 
-/// The address of a service of which there is one.
+/// The address of a service that exists only once.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Address {
     /// Scheme and host as stored and shown.
     pub url: &'static str,
     /// Scheme and host at which the distribution API is served.
     pub api: &'static str,
-    /// The hosts by which people know the service, including that of `url`.
+    /// The hosts under which the service is known, including that of `url`.
     pub hosts: &'static [&'static str],
 }
 
 impl Address {
-    /// Whether the service is known by this host.
+    /// Whether the service is known under this host.
     #[must_use]
     pub fn has_host(&self, host: &str) -> bool {
         self.hosts.contains(&host)
     }
 }
 
-/// Makes [`RemoteKind`] of rows `Kind = "word" | "alias" => Quirks { … };`. The word is that of the wire and of the
+/// Defines [`RemoteKind`] from rows `Kind = "word" | "alias" => Quirks { … };`. The word is used in REST and in the
 /// database and must not change; requests may use an alias instead.
 macro_rules! kinds {
     ($($(#[$meta:meta])* $kind:ident = $word:tt $(| $alias:tt)* => $quirks:expr;)+) => {
-        /// What kind of registry it is.
+        /// The kind of a registry.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         pub enum RemoteKind {
@@ -69,10 +69,10 @@ macro_rules! kinds {
         }
 
         impl RemoteKind {
-            /// All kinds, in the order in which forms offer them; forms begin with the first.
+            /// All kinds, in the order in which forms offer them; the first is the default in forms.
             pub const ALL: &'static [Self] = &[$(Self::$kind),+];
 
-            /// The word on the wire and in the database.
+            /// The word used in REST and in the database.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self {
@@ -80,7 +80,6 @@ macro_rules! kinds {
                 }
             }
 
-            /// What is special about it.
             #[must_use]
             pub fn quirks(self) -> &'static Quirks {
                 match self {
@@ -92,19 +91,19 @@ macro_rules! kinds {
 }
 
 impl RemoteKind {
-    /// What people call it.
+    /// The name that people use.
     #[must_use]
     pub fn label(self) -> &'static str {
         self.quirks().label
     }
 
-    /// The address that all its registries have, if there is one.
+    /// The address of all registries of this kind, if they share one.
     #[must_use]
     pub fn fixed_url(self) -> Option<&'static str> {
         self.quirks().address.as_ref().map(|address| address.url)
     }
 
-    /// The kind of the service that is known by this host, without a port.
+    /// The kind of the service that is known under this host, which has no port.
     #[must_use]
     pub fn of_host(host: &str) -> Option<Self> {
         let has_host = |kind: &Self| kind.quirks().address.as_ref().is_some_and(|at| at.has_host(host));
@@ -147,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_kinds_on_the_wire_and_in_the_database_stay() {
+    fn the_words_of_kinds_do_not_change() {
         let (longshore, docker_hub) = (Some(RemoteKind::Longshore), Some(RemoteKind::DockerHub));
         assert_eq!([read("longshore"), read("dtr"), read("msr")], [longshore; 3]);
         assert_eq!([read("docker_hub"), read("hub")], [docker_hub; 2]);
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_has_an_address_that_leads_to_it_and_a_label_of_its_own() {
+    fn each_kind_has_a_label_of_its_own_and_an_address_that_leads_to_it() {
         let labels: HashSet<&str> = RemoteKind::ALL.iter().map(|kind| kind.label()).collect();
         assert_eq!(labels.len(), RemoteKind::ALL.len());
         for kind in RemoteKind::ALL {
@@ -169,7 +168,7 @@ mod tests {
             let Some(address) = &quirks.address else { continue };
             for url in [address.url, address.api] {
                 let origin = Url::parse(url).unwrap().origin();
-                assert_eq!(origin.ascii_serialization(), url, "{kind:?}: scheme and host alone");
+                assert_eq!(origin.ascii_serialization(), url, "{kind:?}: only scheme and host");
             }
             assert!(address.has_host(super::super::host_of(address.url)), "{kind:?}");
             for host in address.hosts {

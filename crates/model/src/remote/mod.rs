@@ -1,5 +1,5 @@
-//! Remotes: saved connections to other registries. A secret is never part of anything in here that
-//! leaves the server; it only ever arrives.
+//! Remotes: saved connections to other registries. A secret is only ever received; no type that leaves the server
+//! contains one.
 
 mod kind;
 
@@ -15,48 +15,41 @@ use std::fmt;
 /// A saved connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remote {
-    /// Its identifier.
     pub id: RemoteId,
-    /// The namespace it belongs to; none: the system, for administrators (semantics 15).
+    /// The owning namespace; `None` for the system, whose remotes administrators manage (semantics 15).
     pub owner: Option<Namespace>,
-    /// The user who last decided where it is. What this user may reach at present decides which addresses it
-    /// may have (semantics 44); none: the system's, as an administrator.
+    /// The user who last set its address. What this user may reach now decides which addresses are allowed (semantics
+    /// 44); `None` means the system, with the permissions of an administrator.
     #[serde(default)]
     pub author: Option<Namespace>,
-    /// What it is called in lists; the host where nobody named it.
+    /// The name in lists; the host unless somebody named it.
     pub name: String,
-    /// Its kind.
     pub kind: RemoteKind,
     /// Scheme, host and port.
     pub url: String,
-    /// The user name; empty: anonymous.
+    /// Empty for anonymous access.
     pub username: String,
     /// Whether a password or token is stored.
     pub has_secret: bool,
-    /// The certificate authority's PEM, where it is a private one.
+    /// The PEM of a private certificate authority.
     pub ca_pem: Option<String>,
-    /// Whether the certificate is not checked.
+    /// Whether the certificate is not verified.
     pub skip_tls_verify: bool,
-    /// A proxy's URL.
     pub proxy: Option<String>,
-    /// The token realm that Connect saw and pinned.
+    /// The token realm that Connect found and pinned.
     pub realm: Option<String>,
-    /// Grows with each change; who changes it names the version that the change is based on
-    /// (semantics 33).
+    /// Grows with each change. A change names the version that it is based on (semantics 33).
     pub version: Version,
-    /// Who changed it last, and what.
     pub last_change: Option<LastChange>,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// When it was last changed.
     pub updated_at: Timestamp,
-    /// When the registry last answered.
+    /// When the registry last responded.
     pub last_contact: Option<Timestamp>,
-    /// The last error, when the last contact failed.
+    /// The error of the last contact; `None` if it succeeded.
     pub last_error: Option<String>,
-    /// How many mirrors use it.
+    /// The number of mirrors that use it.
     pub used_by: u32,
-    /// Why and until when all work for it waits, where it does (semantics 39).
+    /// Why and until when all work for it waits; `None` if it does not (semantics 39).
     pub back_off: Option<BackOff>,
 }
 
@@ -75,21 +68,22 @@ pub fn host_of(url: &str) -> &str {
     rest.split('/').next().unwrap_or(rest)
 }
 
-/// Why a registry is left alone.
+/// Why the work for a registry waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WaitReason {
-    /// It answered 429: too many requests.
+    /// The registry responded with 429: too many requests.
     RateLimited,
-    /// It, or what stands in front of it, answered 502, 503 or 504, or any 5xx to many requests in a row.
+    /// The registry, or a proxy in front of it, responded with 502, 503 or 504, or with any 5xx to many requests in a
+    /// row.
     Unavailable,
-    /// It could not be connected to, or did not answer.
+    /// The registry could not be reached or did not respond.
     Unreachable,
 }
 
 impl WaitReason {
-    /// The word on the wire, in the database and in metrics.
+    /// The word used in REST, in the database and in metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -110,23 +104,21 @@ impl WaitReason {
     }
 }
 
-/// A remote that is left alone for a while: all work for it waits (semantics 39).
+/// Delays all work for a remote that failed (semantics 39).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackOff {
-    /// Why.
     pub reason: WaitReason,
-    /// Whether the registry itself asked for it, by `Retry-After`.
+    /// Whether the registry requested the delay with `Retry-After`.
     pub asked: bool,
-    /// How often it failed in a row.
+    /// The number of failures in a row.
     pub failures: u32,
-    /// Since when.
     pub since: Timestamp,
-    /// When it is asked again.
+    /// When the registry is contacted again.
     pub until: Timestamp,
 }
 
 impl BackOff {
-    /// Why, as the end of a sentence about the registry.
+    /// The reason as the end of a sentence about the registry.
     #[must_use]
     pub fn because(&self) -> &'static str {
         match (self.reason, self.asked) {
@@ -137,40 +129,39 @@ impl BackOff {
     }
 }
 
-/// A connection as filled in. `secret`: `None` keeps the stored one, where host and TLS settings
-/// stay the same (semantics 15).
+/// A connection as submitted. A `secret` of `None` keeps the stored one, if host and TLS settings are unchanged
+/// (semantics 15).
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RemoteDraft {
-    /// What to call it; empty: the host.
+    /// Empty to use the host.
     #[serde(default)]
     pub name: String,
-    /// The namespace it shall belong to; empty: that of the repository it is set up in.
+    /// The owning namespace; empty for that of the repository in which it is set up.
     #[serde(default)]
     pub owner: String,
-    /// Its kind.
     pub kind: RemoteKind,
     /// Scheme, host and port as typed.
     pub url: String,
-    /// The user name; empty: anonymous.
+    /// Empty for anonymous access.
     #[serde(default)]
     pub username: String,
-    /// Password or access token.
+    /// A password or access token.
     #[serde(default)]
     pub secret: Option<String>,
-    /// A private certificate authority's PEM.
+    /// The PEM of a private certificate authority.
     #[serde(default)]
     pub ca_pem: String,
-    /// Do not check the certificate.
+    /// Whether the certificate is not verified.
     #[serde(default)]
     pub skip_tls_verify: bool,
-    /// A proxy's URL; empty: none.
+    /// Empty to connect directly.
     #[serde(default)]
     pub proxy: String,
 }
 
 impl fmt::Debug for RemoteDraft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The secret stays out of logs, whoever prints the draft.
+        // Keeps the secret out of logs.
         f.debug_struct("RemoteDraft")
             .field("kind", &self.kind)
             .field("url", &self.url)
@@ -185,13 +176,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn printing_a_draft_does_not_print_its_secret() {
+    fn the_debug_output_of_a_draft_omits_its_secret() {
         let draft = RemoteDraft { secret: Some("correct horse".into()), ..RemoteDraft::default() };
         assert!(!format!("{draft:?}").contains("horse"));
     }
 
     #[test]
-    fn the_host_of_a_url_is_what_a_person_writes() {
+    fn the_host_of_a_url_includes_its_port() {
         assert_eq!(host_of("https://qa-example.com:5443/v2/"), "qa-example.com:5443");
         assert_eq!(host_of("qa-example.com"), "qa-example.com");
     }

@@ -3,14 +3,14 @@
 use super::*;
 use crate::message::{Everything, Mentions, Nothing};
 
-/// In every name that a reader without sight must not be told.
+/// Part of every name that a reader without permission must not see.
 const SECRET: &str = "xyzzy";
 
 fn digest(number: u8) -> Digest {
     Digest::sha256([number; 32])
 }
 
-/// One example of each sort, with names at another registry that cannot be missed.
+/// One example of each sort, with unmistakable names at another registry.
 fn all() -> Vec<Parameters> {
     let (repository, policy) = (RepositoryId::new(), PolicyId::new());
     let name: RepositoryName = "dev/website".parse().unwrap();
@@ -59,7 +59,7 @@ fn all() -> Vec<Parameters> {
 }
 
 #[test]
-fn lists_for_statements_hold_the_actions_that_their_methods_name() {
+fn lists_for_sql_hold_the_actions_that_their_methods_select() {
     let listed = |list: &str| -> Vec<JobAction> {
         let of = |action: &JobAction| list.split(", ").any(|word| word == format!("'{}'", action.as_str()));
         JobAction::ALL.into_iter().filter(of).collect()
@@ -74,14 +74,14 @@ fn lists_for_statements_hold_the_actions_that_their_methods_name() {
 }
 
 #[test]
-fn the_word_of_an_action_is_the_one_that_is_serialised() {
+fn the_word_of_an_action_is_its_serialised_form() {
     for action in JobAction::ALL {
         assert_eq!(serde_json::to_value(action).unwrap(), action.as_str());
     }
 }
 
 #[test]
-fn parameters_are_read_back_as_they_were_stored() {
+fn stored_parameters_are_read_back_unchanged() {
     for parameters in all() {
         let stored = serde_json::to_string(&parameters).unwrap();
         assert_eq!(serde_json::from_str::<Parameters>(&stored).unwrap(), parameters, "{stored}");
@@ -89,7 +89,7 @@ fn parameters_are_read_back_as_they_were_stored() {
 }
 
 #[test]
-fn parameters_of_earlier_versions_are_read() {
+fn parameters_of_earlier_versions_are_readable() {
     let id = uuid::Uuid::nil();
     let stored = format!(
         r#"{{"what":"poll","policy":"{id}","repository_name":"dev/website","remote_host":"qa-example.com",
@@ -101,7 +101,7 @@ fn parameters_of_earlier_versions_are_read() {
 }
 
 #[test]
-fn semantics_17_who_may_not_see_a_remote_is_told_no_name_there() {
+fn semantics_17_a_reader_who_may_not_see_a_remote_is_shown_no_name_there() {
     for parameters in all() {
         let names = |shown: &Parameters| {
             let (stored, texts) = (serde_json::to_string(shown).unwrap(), format!("{:?}", shown.texts()));
@@ -117,7 +117,7 @@ fn semantics_17_who_may_not_see_a_remote_is_told_no_name_there() {
 }
 
 #[test]
-fn a_transfer_has_a_lane_and_a_key_of_its_own() {
+fn every_transfer_has_a_lane_and_a_serial_key() {
     for parameters in all() {
         if parameters.concerns().transfer.is_some() {
             assert!(parameters.action().has_lanes() && parameters.serial_key().is_some(), "{parameters:?}");
