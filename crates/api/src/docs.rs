@@ -1,5 +1,4 @@
-//! The OpenAPI document: what all endpoints have in common is said here once, and the page to try
-//! them out.
+//! The OpenAPI document: descriptions and responses that all endpoints share, and the Swagger UI page.
 
 use axum::Router;
 use axum::http::{HeaderValue, header};
@@ -17,55 +16,52 @@ use utoipa::openapi::{
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-/// Where the document is served.
+/// The path of the document.
 pub(crate) const OPENAPI_PATH: &str = "/api/v0/openapi.json";
 
-/// Swagger UI styles its elements one by one; it runs no script from elsewhere.
+/// Swagger UI uses inline styles; all scripts are served from here.
 const SWAGGER_UI_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data:; font-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; \
     form-action 'none'";
 
 const ABOUT: &str = "\
-Longshore's REST interface: everything that the site does, for scripts. Paths, fields and error codes are \
-those of Docker Trusted Registry where it had them.\n\n\
-A repository's name behind the namespace is one segment of a path; a `/` in it is written `%2F`. Lists are \
-paged by `pageStart` and `pageSize`, at most 500; the header `X-Next-Page-Start` says where the next page \
-begins, and is absent on the last. Errors are `{\"errors\":[{\"code\",\"message\",\"detail\"}]}` with one \
-entry per field that is wrong. What the actor may not see does not exist for it: 404.";
+The REST interface of Longshore: everything that the site can do, for scripts. Paths, fields and error codes are \
+those of Docker Trusted Registry where it has equivalents.\n\n\
+The part of a repository's name after the namespace is one path segment; write a `/` in it as `%2F`. Lists are \
+paged with `pageStart` and `pageSize` (at most 500); the header `X-Next-Page-Start` contains the start of the next \
+page and is absent on the last one. Errors are `{\"errors\":[{\"code\",\"message\",\"detail\"}]}` with one \
+entry per invalid field. Objects that the caller may not see are reported as not found (404).";
 
 const TAGS: [(&str, &str); 10] = [
     ("accounts", "Users and organizations. Also at `/enzi/v0/accounts`."),
     ("repositories", "Repositories."),
-    ("tags", "Tags, where they came from, and what is done with one by hand."),
-    ("promotion policies", "Copy tags that match into another repository."),
-    ("mirrors", "Copy tags to another registry (push), bring tags of another registry in (poll)."),
+    ("tags", "Tags: listing, history, promoting and pushing one by hand, deleting and restoring."),
+    ("promotion policies", "Copy matching tags to another repository."),
+    ("mirrors", "Copy tags to another registry (push) or from another registry (poll)."),
     ("remotes", "Saved connections to other registries."),
     ("jobs", "Units of background work."),
-    (
-        "pauses",
-        "Stopping all policies and mirrors of the system, a namespace or a remote, and resuming them.",
-    ),
-    ("activity", "Who did what."),
-    ("server", "The server itself."),
+    ("pauses", "Pausing and resuming the policies and mirrors of the system, a namespace or a remote."),
+    ("activity", "Log of what users, policies and the system did."),
+    ("server", "Features and state of the server."),
 ];
 
 /// The document without endpoints.
 pub(crate) fn base() -> OpenApi {
-    let session = ApiKeyValue::with_description("longshore_session", "The cookie of the site's session.");
+    let session = ApiKeyValue::with_description("longshore_session", "The session cookie of the site.");
     let components = Components::builder()
         .security_scheme(
             "basic",
             SecurityScheme::Http(
                 HttpBuilder::new()
                     .scheme(HttpAuthScheme::Basic)
-                    .description(Some("User name and password."))
+                    .description(Some("Username and password."))
                     .build(),
             ),
         )
         .security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(session)))
         .build();
     let tag = |(name, about): (&str, &str)| TagBuilder::new().name(name).description(Some(about)).build();
-    let live = ("live", "What moves, as server-sent events.");
+    let live = ("live", "Changes of jobs, tags and settings, as server-sent events.");
     OpenApiBuilder::new()
         .info(
             InfoBuilder::new()
@@ -85,7 +81,7 @@ fn requirement(scheme: &str) -> SecurityRequirement {
     SecurityRequirement::new(scheme, Vec::<String>::new())
 }
 
-/// Adds to each endpoint what all of them answer.
+/// Adds the responses that all endpoints share.
 pub(crate) fn complete(document: &mut OpenApi) {
     for (path, item) in &mut document.paths.paths {
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
@@ -124,11 +120,11 @@ fn complete_operation(path: &str, operation: &mut Operation) {
         if paged && status == "200" {
             response.headers.insert(
                 "X-Next-Page-Start".to_owned(),
-                header_of(Type::String, "Where the next page starts; absent on the last."),
+                header_of(Type::String, "The start of the next page; absent on the last page."),
             );
             response.headers.insert(
                 "X-Resource-Count".to_owned(),
-                header_of(Type::Integer, "How many items there are on all pages, where `count` asks for it."),
+                header_of(Type::Integer, "The number of items on all pages, if requested with `count`."),
             );
         }
     }
@@ -159,15 +155,15 @@ fn header_of(kind: Type, about: &str) -> RefOr<Header> {
 
 fn what_happened(status: &str) -> &'static str {
     match status {
-        "200" => "Here it is.",
-        "201" => "Made.",
-        "202" => "On its way.",
-        "204" => "Done.",
-        _ => "Did not work.",
+        "200" => "OK.",
+        "201" => "Created.",
+        "202" => "Accepted.",
+        "204" => "No content.",
+        _ => "Error.",
     }
 }
 
-/// The page to try the endpoints out, at `/api/docs`.
+/// The Swagger UI page at `/api/docs`.
 pub(crate) fn page<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let page = SwaggerUi::new("/api/docs")
         .config(Config::from(OPENAPI_PATH).try_it_out_enabled(true).display_request_duration(true));

@@ -1,5 +1,5 @@
-//! What a request that did not work is answered: `{"errors":[{"code","message","detail"}]}`. The
-//! codes of what people do are the model's; those of HTTP itself stand here.
+//! Error responses: `{"errors":[{"code","message","detail"}]}`. The codes of use cases are defined in `model`, those of
+//! HTTP itself here.
 
 use axum::Json;
 use axum::extract::OriginalUri;
@@ -9,30 +9,30 @@ use longshore_model::{Code, Problem};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The answer to a request that did not work.
+/// An error response.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Errors {
-    /// What is wrong; one entry per field where fields are to blame.
+    /// The errors; one entry per invalid field, otherwise a single entry.
     errors: Vec<ErrorEntry>,
 }
 
-/// One thing that is wrong.
+/// One error.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ErrorEntry {
-    /// What sort of problem it is, for programs.
+    /// The kind of error, for programs.
     #[schema(example = "INVALID_PROMOTION_POLICY")]
     code: String,
-    /// The thing, the cause and the remedy, for people.
+    /// What is wrong, why, and how to fix it; for people.
     message: String,
-    /// Where it is.
+    /// The location of the error.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<ErrorDetail>,
 }
 
-/// Where a problem is.
+/// The location of an error.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ErrorDetail {
-    /// The field it is about.
+    /// The invalid field.
     #[schema(example = "rules[0].values")]
     field: String,
 }
@@ -58,7 +58,7 @@ impl From<Problem> for Errors {
     }
 }
 
-/// A problem on its way out of a handler.
+/// The error of a handler.
 #[derive(Debug)]
 pub(crate) struct ApiError(pub(crate) Problem);
 
@@ -81,8 +81,8 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// The answer to a request that is refused before it reaches a handler, such as one with wrong
-/// credentials. `request` are the request's headers; they decide about the challenge.
+/// The response to a request that is rejected before it reaches a handler, such as one with wrong credentials. The
+/// headers of the request decide whether a 401 contains a challenge.
 #[must_use]
 pub fn refuse(problem: Problem, request: &HeaderMap) -> Response {
     let mut response = ApiError(problem).into_response();
@@ -90,8 +90,8 @@ pub fn refuse(problem: Problem, request: &HeaderMap) -> Response {
     response
 }
 
-/// Adds the challenge to a 401, so that clients send their credentials. Not for what a page of a
-/// browser fetches by script: the browser would open its own password dialog over the page.
+/// Adds a challenge to a 401, so that clients send their credentials. Omitted for requests made by scripts in a
+/// browser, since the browser would open its own password dialog over the page.
 pub(crate) fn challenge(request: &HeaderMap, response: &mut Response) {
     let by_script = request.get("sec-fetch-mode").is_some_and(|mode| mode != "navigate");
     if response.status() == StatusCode::UNAUTHORIZED && !by_script {
@@ -100,7 +100,7 @@ pub(crate) fn challenge(request: &HeaderMap, response: &mut Response) {
     }
 }
 
-/// A body that cannot be read: not the JSON that is expected.
+/// A body or query that cannot be read.
 pub(crate) fn invalid_request(field: Option<String>, message: impl Into<String>) -> ApiError {
     ApiError(match field {
         Some(field) => Problem::field(Code::InvalidRequest, field, message),
@@ -111,26 +111,25 @@ pub(crate) fn invalid_request(field: Option<String>, message: impl Into<String>)
 /// 404 for a path that does not exist.
 pub(crate) async fn no_such_path(method: Method, OriginalUri(uri): OriginalUri) -> Response {
     let message = format!(
-        "There is no {method} {}; /api/docs lists what there is. A / inside a repository's name is written %2F.",
+        "There is no endpoint {method} {}; see /api/docs. Write a / in a repository's name as %2F.",
         uri.path()
     );
     (StatusCode::NOT_FOUND, Json(Errors::of("NO_SUCH_PATH", message))).into_response()
 }
 
-/// 405 for a path that does not take this method.
+/// 405 for a path that does not support the method.
 pub(crate) async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> Response {
-    let message = format!("{} does not take {method}; the header Allow lists what it takes.", uri.path());
+    let message = format!("{} does not support {method}; see the header Allow.", uri.path());
     (StatusCode::METHOD_NOT_ALLOWED, Json(Errors::of("METHOD_NOT_ALLOWED", message))).into_response()
 }
 
-/// 415 for a body that is not declared to be JSON.
+/// 415 for a body that is not declared as JSON.
 pub(crate) fn unsupported_media_type(given: &str) -> Response {
-    let message =
-        format!("The body has to be JSON, sent with “Content-Type: application/json”, not “{given}”.");
+    let message = format!("The body must be JSON with “Content-Type: application/json”, not “{given}”.");
     (StatusCode::UNSUPPORTED_MEDIA_TYPE, Json(Errors::of("UNSUPPORTED_MEDIA_TYPE", message))).into_response()
 }
 
-/// 413 for a body beyond the limit.
+/// 413 for a body that is too large.
 pub(crate) fn too_large(limit: usize) -> Response {
     let message = format!("The body is larger than {limit} bytes.");
     (StatusCode::PAYLOAD_TOO_LARGE, Json(Errors::of("REQUEST_TOO_LARGE", message))).into_response()
@@ -142,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_field_that_is_wrong_has_an_entry_of_its_own() {
+    fn each_invalid_field_has_its_own_entry() {
         let field = |field: &str, message: &str| longshore_model::FieldError {
             field: field.to_owned(),
             message: message.to_owned(),

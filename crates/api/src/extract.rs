@@ -1,5 +1,4 @@
-//! Reading requests: who asks, what the path names, and bodies and queries whose mistakes are said
-//! with their place.
+//! Extractors: the actor, names in paths, and bodies and queries whose errors name the place of the mistake.
 
 use std::fmt::Display;
 use std::net::IpAddr;
@@ -19,11 +18,11 @@ use utoipa::IntoParams;
 
 use crate::error::{ApiError, invalid_request, too_large, unsupported_media_type};
 
-/// The largest body that is read, in bytes; an extension of each request.
+/// The maximum size of a body in bytes; an extension of every request.
 #[derive(Clone, Copy)]
 pub(crate) struct BodyLimit(pub(crate) usize);
 
-/// Who asks. The server's middleware has found it out; a request without is nobody's.
+/// The actor, which the server's middleware determined; anonymous without it.
 pub(crate) struct Who(pub(crate) Actor);
 
 impl<S: Sync> FromRequestParts<S> for Who {
@@ -35,7 +34,7 @@ impl<S: Sync> FromRequestParts<S> for Who {
     }
 }
 
-/// What the proof of who asks rests on; none where that is nobody in particular.
+/// The credential that the actor authenticated with; `None` for an anonymous actor.
 pub(crate) struct Proof(pub(crate) Option<Credential>);
 
 impl<S: Sync> FromRequestParts<S> for Proof {
@@ -47,7 +46,7 @@ impl<S: Sync> FromRequestParts<S> for Proof {
     }
 }
 
-/// From which address somebody asks.
+/// The address that the request came from.
 pub(crate) struct Peer(pub(crate) IpAddr);
 
 impl<S: Sync> FromRequestParts<S> for Peer {
@@ -55,19 +54,18 @@ impl<S: Sync> FromRequestParts<S> for Peer {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let request = parts.extensions.get::<RequestActor>();
-        let unknown = || Problem::new(Code::Internal, "The server does not know where this request is from.");
+        let unknown = || Problem::new(Code::Internal, "The address of the client is unknown.");
         Ok(request.map(|request| Self(request.peer)).ok_or_else(unknown)?)
     }
 }
 
-/// A type that is read from a body.
+/// A type that is deserialized from a body.
 pub(crate) trait Wire: DeserializeOwned {
-    /// The code of a mistake inside a member named `rules`: there, tolerance for what is unknown
-    /// ends (semantics 10), and the policy as a whole is invalid.
+    /// The code for a mistake inside the member `rules`. Unknown members are tolerated elsewhere, but not in rules
+    /// (semantics 10), where they make the whole policy invalid.
     const INVALID_RULE: Code = Code::InvalidRequest;
 }
 
-/// A JSON body.
 pub(crate) struct Body<T>(pub(crate) T);
 
 impl<T: Wire, S: Sync> FromRequest<S> for Body<T> {
@@ -79,7 +77,7 @@ impl<T: Wire, S: Sync> FromRequest<S> for Body<T> {
         let limited = Bytes::from_request(request, &()).await;
         let bytes = limited.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => too_large(limit),
-            _ => invalid_request(None, format!("The body broke off: {}.", rejection.body_text()))
+            _ => invalid_request(None, format!("The body is incomplete: {}.", rejection.body_text()))
                 .into_response(),
         })?;
         parse(&bytes).map(Self).map_err(IntoResponse::into_response)
@@ -102,7 +100,7 @@ fn parse<T: Wire>(bytes: &[u8]) -> Result<T, ApiError> {
         let field = (path != "." && path != "?").then_some(path);
         let inner = error.into_inner();
         if !inner.is_data() {
-            return invalid_request(None, format!("The body is no JSON: {inner}."));
+            return invalid_request(None, format!("The body is not JSON: {inner}."));
         }
         match field {
             Some(field) if field.starts_with("rules") => ApiError(Problem::field(
@@ -113,11 +111,11 @@ fn parse<T: Wire>(bytes: &[u8]) -> Result<T, ApiError> {
             field => invalid_request(field, format!("The body cannot be read: {inner}.")),
         }
     })?;
-    json.end().map_err(|error| invalid_request(None, format!("The body is no JSON: {error}.")))?;
+    json.end().map_err(|error| invalid_request(None, format!("The body is not JSON: {error}.")))?;
     Ok(parsed)
 }
 
-/// The part of the address behind `?`.
+/// The query string.
 pub(crate) struct Query<T>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
@@ -134,13 +132,13 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct NamespacePath {
-    /// A user or an organization.
+    /// The name of a user or an organization.
     #[param(example = "dev")]
     pub(crate) namespace: String,
 }
 
 impl NamespacePath {
-    /// The namespace; one that cannot exist does not.
+    /// The namespace. An invalid name is reported as not found.
     pub(crate) fn namespace(&self) -> Result<Namespace, Problem> {
         self.namespace.parse().map_err(|_| {
             Problem::new(
@@ -155,10 +153,10 @@ impl NamespacePath {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct RepositoryPath {
-    /// The first part of the repository's name: a user or an organization.
+    /// The namespace: a user or an organization.
     #[param(example = "dev")]
     namespace: String,
-    /// The rest of the repository's name, each `/` in it written `%2F`.
+    /// The name of the repository in its namespace; write a `/` in it as `%2F`.
     #[param(example = "website")]
     reponame: String,
 }
@@ -167,13 +165,13 @@ pub(crate) struct RepositoryPath {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct TagPath {
-    /// The first part of the repository's name: a user or an organization.
+    /// The namespace: a user or an organization.
     #[param(example = "dev")]
     namespace: String,
-    /// The rest of the repository's name, each `/` in it written `%2F`.
+    /// The name of the repository in its namespace; write a `/` in it as `%2F`.
     #[param(example = "website")]
     reponame: String,
-    /// The tag's name; where something is only read, a digest as well.
+    /// The name of the tag; when reading, a digest is possible too.
     #[param(example = "1.0-stable")]
     pub(crate) tag: String,
 }
@@ -182,22 +180,22 @@ pub(crate) struct TagPath {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct PolicyPath {
-    /// The first part of the repository's name: a user or an organization.
+    /// The namespace: a user or an organization.
     #[param(example = "dev")]
     namespace: String,
-    /// The rest of the repository's name, each `/` in it written `%2F`.
+    /// The name of the repository in its namespace; write a `/` in it as `%2F`.
     #[param(example = "website")]
     reponame: String,
-    /// The policy's identifier.
+    /// The identifier of the policy or mirror.
     #[param(format = Uuid)]
     id: String,
 }
 
-/// Something that is named by its identifier alone.
+/// An object that is addressed by its identifier.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct IdPath {
-    /// Its identifier.
+    /// The identifier.
     #[param(format = Uuid)]
     id: String,
 }
@@ -213,12 +211,12 @@ impl TagPath {
         repository(&self.namespace, &self.reponame)
     }
 
-    /// The tag; one that cannot exist does not.
+    /// The tag. An invalid name is reported as not found.
     pub(crate) fn tag(&self) -> Result<Tag, Problem> {
         self.parse()
     }
 
-    /// The tag or digest; one that cannot exist does not.
+    /// The tag or digest. An invalid one is reported as not found.
     pub(crate) fn reference(&self) -> Result<Reference, Problem> {
         self.parse()
     }
@@ -235,21 +233,21 @@ impl PolicyPath {
         repository(&self.namespace, &self.reponame)
     }
 
-    /// The identifier; `missing` is the code when it is none.
+    /// The identifier. An invalid one is reported with the code `missing`.
     pub(crate) fn id<T: FromStr>(&self, missing: Code) -> Result<T, Problem> {
         id(&self.id, missing)
     }
 }
 
 impl IdPath {
-    /// The identifier; `missing` is the code when it is none.
+    /// The identifier. An invalid one is reported with the code `missing`.
     pub(crate) fn id<T: FromStr>(&self, missing: Code) -> Result<T, Problem> {
         id(&self.id, missing)
     }
 }
 
 fn id<T: FromStr>(text: &str, missing: Code) -> Result<T, Problem> {
-    text.parse().map_err(|_| Problem::new(missing, format!("“{text}” is the identifier of nothing here.")))
+    text.parse().map_err(|_| Problem::new(missing, format!("“{text}” is not a valid identifier.")))
 }
 
 fn repository(namespace: &str, name: &str) -> Result<RepositoryName, Problem> {
@@ -280,19 +278,19 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_in_a_body_is_said_with_its_place() {
+    fn a_mistake_in_a_body_is_reported_with_its_place() {
         let syntax = refusal("{\"enabled\": tru");
         assert_eq!(syntax.code, Code::InvalidRequest);
         assert!(syntax.message.contains("line 1"), "{syntax}");
         let kind = refusal("{\"enabled\": \"yes\"}");
         assert!(kind.about("enabled").is_some(), "{kind:?}");
         assert!(refusal("{} trailing").message.contains("cannot be read"));
-        assert!(refusal("").message.contains("no JSON"));
+        assert!(refusal("").message.contains("not JSON"));
         assert!(refusal("{\"enabled\": true} x").message.contains("trailing"));
     }
 
     #[test]
-    fn semantics_10_unknown_members_are_tolerated_outside_rules_and_refused_inside() {
+    fn semantics_10_unknown_members_are_tolerated_outside_rules_and_rejected_inside() {
         let tolerated: Sample = parse(br#"{"enabled": true, "techSupport": 1}"#).unwrap();
         assert!(tolerated.rules.is_empty());
         let refused = refusal(

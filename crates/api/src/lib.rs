@@ -1,7 +1,7 @@
-//! The REST interface `/api/v0` with its OpenAPI description, and the live events of `/events`.
+//! The REST interface `/api/v0` with its OpenAPI description, and the events of `/events`.
 //!
-//! DTR's shapes are not the model's, so this room has types of its own (`dto`); a handler parses,
-//! calls one use case of `longshore-admin`, and presents. Nothing is decided here.
+//! The DTO types in `dto` have DTR's shapes, which differ from those of `model`. A handler parses the request, calls
+//! one use case of `admin` and presents the result; it decides nothing itself.
 
 mod docs;
 mod dto;
@@ -28,7 +28,7 @@ pub use error::refuse;
 
 use turns::Turns;
 
-/// What the endpoints work with.
+/// The state of the endpoints.
 #[derive(Clone)]
 pub struct Api {
     admin: Admin,
@@ -38,15 +38,15 @@ pub struct Api {
 }
 
 impl Api {
-    /// The endpoints over `admin`, which read bodies of at most `body_bytes`. Live events end when
-    /// `shutdown` is cancelled.
+    /// Endpoints that call `admin` and accept bodies of at most `body_bytes`. Event streams end when `shutdown` is
+    /// cancelled.
     #[must_use]
     pub fn new(admin: Admin, body_bytes: usize, shutdown: CancellationToken) -> Self {
         Self { admin, body_bytes, shutdown, turns: Turns::default() }
     }
 }
 
-/// Everything below `/api/v0`.
+/// All endpoints below `/api/v0`.
 fn rest() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .merge(handlers::accounts::router())
@@ -65,8 +65,8 @@ fn rest() -> OpenApiRouter<Api> {
         .merge(handlers::meta::router())
 }
 
-/// The routes of this room: `/api`, `/enzi/v0/accounts` and `/events`. Who asks is read from the
-/// request's extension [`longshore_access::RequestActor`].
+/// The routes `/api`, `/enzi/v0/accounts` and `/events`. The actor is read from the request extension
+/// [`longshore_access::RequestActor`].
 pub fn router(api: Api) -> Router {
     let documented = Router::from(rest()).route("/openapi.json", get(openapi_document));
     let accounts = Router::from(handlers::accounts::router());
@@ -87,7 +87,7 @@ fn with_fallbacks(router: Router<Api>) -> Router<Api> {
     router.fallback(error::no_such_path).method_not_allowed_fallback(error::method_not_allowed)
 }
 
-/// What every answer gets: the challenge of a 401, and that nobody keeps what one actor may see.
+/// Adds the headers of every response: the challenge of a 401, and `no-store`, because responses depend on the actor.
 async fn finish(request: Request, next: Next) -> Response {
     let asked_by = request.headers().clone();
     let mut response = next.run(request).await;
@@ -96,7 +96,7 @@ async fn finish(request: Request, next: Next) -> Response {
     response
 }
 
-/// The description of all endpoints.
+/// The OpenAPI description of all endpoints.
 #[must_use]
 pub fn openapi() -> OpenApi {
     let mut document = OpenApiRouter::with_openapi(docs::base())
@@ -107,7 +107,7 @@ pub fn openapi() -> OpenApi {
     document
 }
 
-/// The description as JSON, for people to read.
+/// The OpenAPI description as formatted JSON.
 #[must_use]
 pub fn openapi_json() -> String {
     let mut json = openapi().to_pretty_json().expect("the document is plain data");

@@ -1,8 +1,7 @@
-//! Pages as DTR cut them: `pageStart` and `pageSize` in the query, where the next page starts in the
-//! header `X-Next-Page-Start`, how many there are in all in `X-Resource-Count`.
+//! Paging as in DTR: `pageStart` and `pageSize` in the query, the start of the next page in the header
+//! `X-Next-Page-Start`, the total in `X-Resource-Count`.
 //!
-//! An answer is either the page that was asked for or an error: who asks for more than a page holds
-//! would take a shorter answer for the whole list.
+//! A page size above the maximum is an error: a client could take a shorter page for the whole list.
 
 use std::future::ready;
 
@@ -33,20 +32,20 @@ pub(crate) struct Paging {
     count: bool,
 }
 
-/// Which page is wanted, as it stands in the query.
+/// The page that is requested, as given in the query.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 struct PagingQuery {
-    /// What `X-Next-Page-Start` of the page before said; absent for the first page. Also `start`.
+    /// The value of `X-Next-Page-Start` of the previous page; omitted for the first page. Also `start`.
     #[serde(alias = "start")]
     page_start: Option<String>,
-    /// How many items, at most 500; more is an error, and the rest is on the next pages. Also `limit`.
+    /// The number of items on the page, at most 500; more is an error. Also `limit`.
     #[serde(alias = "limit")]
     #[param(value_type = Option<u32>, default = 10, minimum = 1, maximum = 500)]
     page_size: Option<String>,
-    /// Whether `X-Resource-Count` shall tell how many items there are on all pages. Lists are counted up to 1,000,
-    /// except all tags of a repository, which are always counted: a longer list has no such header.
+    /// Whether to return the number of items on all pages in `X-Resource-Count`. Items are counted up to 1,000, and
+    /// longer lists have no such header; the tags of a repository are always counted.
     #[param(default = false)]
     count: Option<bool>,
 }
@@ -63,7 +62,7 @@ impl PagingQuery {
         let start = start.map(|start| {
             start.parse::<Cursor>().map_err(|_| {
                 let message = format!(
-                    "“{start}” is not where a page starts; send what the header {NEXT} of the page before said, or \
+                    "“{start}” is not the start of a page; send the value of the header {NEXT} of the previous page, or \
                      nothing for the first page"
                 );
                 wrong("pageStart", message)
@@ -76,18 +75,18 @@ impl PagingQuery {
     }
 }
 
-/// How many items a page shall have.
+/// Parses a page size.
 fn page_size(text: &str) -> Result<u32, String> {
     let max = PageRequest::MAX;
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {
         Ok(size @ 1..=PageRequest::MAX) if is_number => Ok(size),
-        // Digits alone that are no `u32` are too many of them.
+        // A number that does not fit into a `u32` is too large.
         Ok(1..) | Err(_) if is_number => Err(format!(
-            "a page has at most {max} items, not {text}; ask for {max}, and then with pageStart for the page that \
-             the header {NEXT} of the answer names, until an answer has no such header"
+            "a page has at most {max} items, not {text}; request {max}, and then, with pageStart, the page that \
+             the header {NEXT} names, until a response has no such header"
         )),
-        _ => Err(format!("the number of items on a page is 1 to {max}, not “{text}”")),
+        _ => Err(format!("the page size must be 1 to {max}, not “{text}”")),
     }
 }
 
@@ -111,7 +110,7 @@ impl Paging {
         &self.request
     }
 
-    /// Cuts a page out of a list that is at hand as a whole.
+    /// Cuts a page out of a complete list.
     pub(crate) fn cut<T>(&self, all: Vec<T>) -> Page<T> {
         let total = all.len();
         let position = self.request.start.as_ref().map_or(0, |start| start.position);
@@ -127,7 +126,7 @@ impl Paging {
         }
     }
 
-    /// The answer: the items as `present` shapes them, and the headers.
+    /// The response: the items in the form that `present` gives them, and the headers.
     pub(crate) fn answer<T, B: Serialize>(
         &self,
         page: Page<T>,
@@ -146,8 +145,8 @@ impl Paging {
     }
 }
 
-/// An answer as long as its list, of which a part at a time is in memory. It breaks off where a part
-/// cannot be had, so that nobody takes it for the whole.
+/// A streamed response of which only a part is in memory at a time. It is aborted if a part fails, so that no client
+/// takes it for complete.
 pub(crate) fn json_array<T: Serialize, E: std::error::Error + Send + Sync + 'static>(
     parts: impl Stream<Item = Result<Vec<T>, E>> + Send + 'static,
 ) -> Response {
@@ -196,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_headers_tell_the_next_page_and_the_count() {
+    fn the_headers_contain_the_next_page_and_the_count() {
         let page = paging(None, "1").cut(vec![1; 7]);
         let next = page.next.clone().unwrap().to_string();
         let response = paging(None, "1").answer(page, |items| items);
@@ -205,13 +204,13 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_nobody_has_counted_is_not_told() {
+    fn the_count_header_is_absent_if_the_items_were_not_counted() {
         let page = Page { total: Total::MoreThan(1_000), ..paging(None, "1").cut(vec![1]) };
         assert!(!paging(None, "1").answer(page, |items| items).headers().contains_key(COUNT));
     }
 
     #[test]
-    fn who_asks_for_more_than_a_page_is_told_how_to_get_the_rest() {
+    fn the_error_for_too_large_a_page_explains_how_to_get_the_rest() {
         assert_eq!(paging(None, "500").request().size, 500);
         for size in ["501", "100000000", "4294967296", "99999999999999999999999"] {
             let refused = asked(None, size).unwrap_err();
@@ -227,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_without_pages_is_answered_as_it_comes_and_never_short() {
+    fn a_streamed_list_is_complete_or_aborted() {
         let body = |parts: Vec<Result<Vec<u8>, Problem>>| {
             let body = json_array(stream::iter(parts)).into_body();
             futures::executor::block_on(axum::body::to_bytes(body, usize::MAX))
@@ -239,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_beginning_of_a_page_is_not_taken_for_the_first() {
+    fn an_invalid_page_start_is_not_taken_for_the_first_page() {
         for start in ["abc", "25", "-1", "1.5", "99999999999999999999999"] {
             assert!(asked(Some(start), "10").unwrap_err().about("pageStart").is_some(), "{start}");
         }

@@ -1,8 +1,8 @@
-//! Whose turn it is to follow events.
+//! Limits the number of event streams per browser.
 //!
-//! Over HTTP/1.1 a browser opens six connections to a site, for all its tabs together; seven tabs
-//! that follow events would leave none for pages. So one browser holds only so many streams here:
-//! when another comes, the oldest is told to come back later.
+//! Over HTTP/1.1 a browser opens at most six connections to a site, for all tabs together; seven tabs that follow
+//! events would leave none for pages. If a browser opens more than [`STREAMS`] streams, the oldest is closed and told
+//! to reconnect later.
 
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
@@ -14,14 +14,14 @@ use axum::http::request::Parts;
 use longshore_access::{RequestActor, Via};
 use tokio_util::sync::CancellationToken;
 
-/// The streams that one browser holds at once: with four, two connections stay for everything else.
+/// The maximum number of streams per browser; leaves two connections for everything else.
 const STREAMS: usize = 4;
 
 /// The streams of all browsers. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Turns(Arc<Mutex<HashMap<Browser, VecDeque<CancellationToken>>>>);
 
-/// What tells browsers apart, as well as that can be told.
+/// Identifies a browser, as far as possible.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Browser {
     Session { csrf: String },
@@ -29,8 +29,8 @@ enum Browser {
 }
 
 impl Browser {
-    /// The browser behind a request; none where its connections are not so few: scripts, and
-    /// HTTP/2, which carries all of them in one.
+    /// The browser behind a request; `None` if the number of its connections is not so limited: scripts, and HTTP/2,
+    /// which multiplexes all streams over one connection.
     fn of(parts: &Parts) -> Option<Self> {
         let request = parts.extensions.get::<RequestActor>()?;
         match &request.via {
@@ -43,7 +43,7 @@ impl Browser {
 }
 
 impl Turns {
-    /// Begins a turn, and ends the browser's oldest where it has too many.
+    /// Registers a stream, and ends the browser's oldest one if there are too many.
     pub(crate) fn begin(&self, parts: &Parts) -> Turn {
         let over = CancellationToken::new();
         let browser = Browser::of(parts);
@@ -61,7 +61,7 @@ impl Turns {
     }
 }
 
-/// One stream's turn; it ends when this is dropped, or earlier where another stream comes.
+/// The registration of a stream. It ends when this is dropped, or earlier if a newer stream takes its place.
 pub(crate) struct Turn {
     turns: Turns,
     browser: Option<Browser>,
@@ -72,7 +72,7 @@ pub(crate) struct Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         let Some(browser) = &self.browser else { return };
-        // Cancelled here too, so that it can be told apart from the others.
+        // Cancelled here too, to tell it from the others.
         self.over.cancel();
         let mut turns = self.turns.0.lock();
         if let Some(held) = turns.get_mut(browser) {
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn scripts_and_http_2_have_no_such_limit_and_nothing_is_kept_of_who_has_gone() {
+    fn scripts_and_http_2_are_not_limited_and_ended_streams_are_forgotten() {
         let turns = Turns::default();
         for parts in [request(Via::Basic, Version::HTTP_11), request(Via::None, Version::HTTP_2)] {
             let held: Vec<_> = (0..9).map(|_| turns.begin(&parts)).collect();

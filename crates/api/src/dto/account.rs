@@ -1,4 +1,4 @@
-//! Accounts, as DTR's account service had them.
+//! Accounts, in the shape of DTR's account service.
 
 use jiff::Timestamp;
 use longshore_model::Account as Model;
@@ -12,20 +12,20 @@ use crate::extract::Wire;
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Account {
-    /// Its identifier.
+    /// The identifier.
     id: Uuid,
-    /// Its name, the first part of the names of its repositories.
+    /// The name, which is the namespace of the account's repositories.
     #[schema(example = "dev")]
     name: String,
-    /// A name for people; the name itself.
+    /// The display name; always the same as `name`.
     full_name: String,
-    /// Whether it is an organization.
+    /// Whether the account is an organization.
     is_org: bool,
-    /// Whether it may do everything, everywhere.
+    /// Whether the account is an administrator.
     is_admin: bool,
-    /// Whether it can be used; always so.
+    /// Whether the account is active; always true.
     is_active: bool,
-    /// When it was made.
+    /// The time of creation.
     created_at: Timestamp,
 }
 
@@ -47,20 +47,20 @@ impl From<Model> for Account {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Accounts {
-    /// The accounts, by name.
+    /// The accounts, ordered by name.
     pub(crate) accounts: Vec<Account>,
-    /// Where the next page starts; empty on the last.
+    /// The start of the next page; empty on the last page.
     pub(crate) next_page_start: String,
-    /// How many there are on all pages; absent where that is more than 1,000.
+    /// The number of accounts on all pages; absent if there are more than 1,000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) resource_count: Option<u64>,
 }
 
-/// Which accounts a list holds.
+/// A filter for the list of accounts.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct AccountQuery {
-    /// One sort alone.
+    /// The kind of accounts to list.
     #[param(inline)]
     pub(crate) filter: Option<AccountSort>,
     /// Part of the name.
@@ -73,15 +73,15 @@ impl AccountQuery {
     }
 }
 
-/// A sort of accounts.
+/// A kind of accounts.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum AccountSort {
-    /// Both.
+    /// Users and organizations.
     All,
-    /// Users.
+    /// Users only.
     Users,
-    /// Organizations.
+    /// Organizations only.
     Orgs,
 }
 
@@ -89,17 +89,17 @@ pub(crate) enum AccountSort {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CreateAccount {
-    /// Its name.
+    /// The name.
     #[serde(default)]
     #[schema(example = "dev")]
     pub(crate) name: String,
-    /// Whether it is an organization: owns repositories, cannot sign in.
+    /// Whether the account is an organization, which owns repositories and cannot sign in.
     #[serde(default)]
     pub(crate) is_org: bool,
-    /// Whether it may do everything, everywhere.
+    /// Whether the account is an administrator.
     #[serde(default)]
     pub(crate) is_admin: bool,
-    /// A user's password.
+    /// The password of a user; omitted for organizations.
     #[schema(format = Password, write_only)]
     pub(crate) password: Option<String>,
 }
@@ -110,10 +110,10 @@ impl Wire for CreateAccount {}
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ChangePassword {
-    /// The one that holds until now; administrators need it for themselves alone.
+    /// The current password; required to change one's own.
     #[schema(format = Password, write_only)]
     pub(crate) old_password: Option<String>,
-    /// The one that shall hold.
+    /// The new password.
     #[serde(default)]
     #[schema(format = Password, write_only)]
     pub(crate) new_password: String,

@@ -1,4 +1,4 @@
-//! What happened, in the shape of DTR's events.
+//! Activity, in the shape of DTR's events.
 
 use jiff::Timestamp;
 use longshore_model::Author;
@@ -9,40 +9,41 @@ use uuid::Uuid;
 
 use super::tag::word;
 
-/// One thing that happened.
+/// An event.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Event {
-    /// Grows with time.
+    /// The identifier; increases with time.
     id: i64,
-    /// When.
+    /// The time of the event.
     published_at: Timestamp,
-    /// Who: a user's name, or the identifier of a policy.
+    /// The actor: a username, or the identifier of a policy.
     actor: String,
-    /// What sort of actor: `USER`, `PROMOTION`, `PUSH_MIRRORING`, `POLL_MIRRORING`, `SYSTEM`.
+    /// The kind of actor: `USER`, `PROMOTION`, `PUSH_MIRRORING`, `POLL_MIRRORING` or `SYSTEM`.
     actor_type: &'static str,
-    /// What sort of event: `CREATE`, `UPDATE`, `DELETE`, `SEND`, `FAIL`.
+    /// The kind of event: `CREATE`, `UPDATE`, `DELETE`, `SEND` or `FAIL`.
     #[serde(rename = "type")]
     kind: &'static str,
-    /// What it happened to.
+    /// The object of the event.
     object: EventObject,
-    /// The repository it happened in; empty where it was in none.
+    /// The repository that the event concerns; empty if none.
     repository: String,
-    /// What happened, in one of Longshore's own words.
+    /// The kind of activity in Longshore's terms, which are finer than DTR's types.
     activity: String,
-    /// The job behind it.
+    /// The job that caused the event.
     #[serde(rename = "jobID")]
     job_id: Option<Uuid>,
-    /// One more sentence.
+    /// Details, in one sentence.
     detail: String,
 }
 
-/// What an event happened to.
+/// The object of an event.
 #[derive(Debug, Serialize, ToSchema)]
 struct EventObject {
     /// The digest of a tag's manifest, or the identifier of a policy.
     id: String,
-    /// `TAG`, `REPOSITORY`, `PROMOTION`, `PUSH_MIRRORING`, `POLL_MIRRORING`, `POLICY`, `REMOTE`, `ACCOUNT`.
+    /// The kind of object: `TAG`, `REPOSITORY`, `PROMOTION`, `PUSH_MIRRORING`, `POLL_MIRRORING`, `POLICY`, `PAUSE`,
+    /// `REMOTE` or `ACCOUNT`.
     #[serde(rename = "type")]
     kind: &'static str,
     /// The name of a tag or repository.
@@ -87,7 +88,7 @@ fn policy_word(kind: longshore_model::PolicyKind) -> &'static str {
     }
 }
 
-/// DTR's type of event and of object.
+/// DTR's types of event and object.
 fn words(kind: ActivityKind) -> (&'static str, &'static str) {
     match kind {
         ActivityKind::TagPushed => ("CREATE", "TAG"),

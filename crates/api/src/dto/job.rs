@@ -1,4 +1,4 @@
-//! Jobs, in DTR's shape with ours beside it.
+//! Jobs: DTR's fields, and Longshore's own.
 
 use std::collections::BTreeMap;
 
@@ -17,77 +17,77 @@ use crate::extract::Wire;
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Job {
-    /// Its identifier.
+    /// The identifier.
     id: Uuid,
-    /// The job whose work a person asked to be tried again.
+    /// The job that this one retries.
     #[serde(rename = "retryFromID")]
     retry_from_id: Option<Uuid>,
-    /// The server that has or had it.
+    /// The server that runs or ran the job.
     #[serde(rename = "workerID")]
     worker_id: String,
-    /// Where it stands.
+    /// The status.
     status: Status,
-    /// When it may start.
+    /// The earliest time at which the job may start.
     scheduled_at: Timestamp,
-    /// When anything about it last changed.
+    /// The time of the last change of the job.
     last_updated: Timestamp,
-    /// What it does.
+    /// The kind of work.
     action: JobAction,
-    /// DTR's field. Longshore does not count retries: it tries again for as long as `--retry-hours` says, so a job
-    /// may be begun again while this is 0.
+    /// For compatibility with DTR. Longshore does not count retries: it retries for as long as `--retry-hours` allows,
+    /// so a job may be started again although this is 0.
     retries_left: u32,
-    /// DTR's field: the retries that were left, and those that were made.
+    /// For compatibility with DTR: the remaining retries and those made.
     retries_total: u32,
-    /// Limits per worker; none.
+    /// Capacity limits per worker; always empty.
     capacity_map: BTreeMap<String, i64>,
-    /// What exactly it is about.
+    /// What the job is about.
     #[schema(example = json!({"repository": "dev/website", "tag": "1.0-stable"}))]
     parameters: BTreeMap<&'static str, String>,
-    /// When it would be stopped; never.
+    /// For compatibility with DTR; always empty, because jobs have no deadline.
     deadline: String,
-    /// How long it would get to stop; empty.
+    /// For compatibility with DTR; always empty.
     stop_timeout: String,
-    /// The repository here.
+    /// The local repository.
     repository: Option<String>,
-    /// The policy behind it.
+    /// The policy or mirror that the job belongs to.
     #[serde(rename = "policyID")]
     policy_id: Option<Uuid>,
-    /// The job that it is a part of.
+    /// The parent job.
     #[serde(rename = "parentID")]
     parent_id: Option<Uuid>,
-    /// Why it exists: `tag changed by …`, `schedule`, `asked by …`, `push mirror`.
+    /// Why the job was created: `tag changed by …`, `schedule`, `started by …`, `push mirror`.
     cause: String,
-    /// How often a worker has begun it.
+    /// The number of times that a worker has started the job.
     attempt: u32,
-    /// How far it is.
+    /// The progress.
     progress: JobProgress,
-    /// Why it failed, or why it waits for another try.
+    /// Why the job failed, or why it will be retried.
     error: Option<String>,
-    /// What it achieved.
+    /// The outcome.
     outcome: Option<String>,
-    /// When it was asked for.
+    /// The time of creation.
     created_at: Timestamp,
-    /// When a worker first took it.
+    /// The time at which a worker first started the job.
     started_at: Option<Timestamp>,
-    /// When it ended.
+    /// The time at which the job ended.
     finished_at: Option<Timestamp>,
-    /// The pause that it waits for to end.
+    /// The pause that holds the job.
     held_by: Option<Pause>,
-    /// Why its remote is left alone, where it waits for that to end.
+    /// Why and until when work for the remote waits, if the job is held back by that.
     waits: Option<RemoteWait>,
 }
 
-/// How far a job is.
+/// The progress of a job.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct JobProgress {
-    /// Tags done.
+    /// The number of completed tags.
     tags_done: u64,
-    /// Tags to do; zero while unknown.
+    /// The number of tags; zero while unknown.
     tags_total: u64,
-    /// Bytes moved or found in place.
+    /// The number of bytes that were copied or already existed.
     bytes_done: u64,
-    /// Bytes to move; zero while unknown.
+    /// The total number of bytes; zero while unknown.
     bytes_total: u64,
 }
 
@@ -141,7 +141,7 @@ fn cause(cause: &Cause) -> String {
     match cause {
         Cause::TagChanged { author } => format!("tag changed by {author}"),
         Cause::Schedule => "schedule".to_owned(),
-        Cause::Asked { author } => format!("asked by {author}"),
+        Cause::Asked { author } => format!("started by {author}"),
         Cause::Policy { policy, .. } => policy.noun().to_owned(),
     }
 }
@@ -153,15 +153,16 @@ pub(crate) struct Jobs {
     pub(crate) jobs: Vec<Job>,
 }
 
-/// What became of a request to retry failed jobs.
+/// The result of a request to retry failed jobs.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RetriedJobs {
-    /// How many are retried.
+    /// The number of jobs that are retried.
     retried: u32,
-    /// How many cannot be, because their policy, repository or remote is gone, disabled or read-only.
+    /// The number of jobs that cannot be retried, because their policy, repository or remote was deleted, is disabled
+    /// or is read-only.
     left: u32,
-    /// Whether older failed jobs were not looked at: ask again, or narrow the filter.
+    /// Whether there are more failed jobs that were not examined: repeat the request, or narrow the filter.
     more: bool,
 }
 
@@ -175,43 +176,43 @@ impl From<longshore_model::job::RetriedJobs> for RetriedJobs {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CreateJob {
-    /// `poll_mirror`: polls each enabled pull mirror that the actor administers. `garbage_collect`:
-    /// removes what nothing needs any more; for administrators. `scrub`: reads and verifies everything
-    /// that is stored, and fetches damaged blobs again where a mirror can supply them; for administrators.
+    /// `poll_mirror` polls every enabled pull mirror that the actor administers. `garbage_collect` removes unreferenced
+    /// data; only for administrators. `scrub` reads and verifies all stored data, and fetches damaged blobs again if a
+    /// mirror can supply them; only for administrators.
     #[serde(default)]
     #[schema(example = "poll_mirror")]
     pub(crate) action: String,
-    /// With `garbage_collect`: only tell what would be removed.
+    /// With `garbage_collect`: only report what would be removed.
     #[serde(default)]
     pub(crate) dry_run: bool,
-    /// Empty: at once. Nothing else is supported.
+    /// Must be empty or absent: jobs start immediately.
     pub(crate) scheduled_at: Option<String>,
 }
 
 impl Wire for CreateJob {}
 
-/// Which lines of a log are wanted.
+/// The part of a log to return.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct LogQuery {
-    /// Whether to go on sending lines; only `false`: `/events?job=…` follows a job.
+    /// Must be `false`; use `/events?job=…` to follow a job.
     #[param(default = false)]
     pub(crate) stream: Option<bool>,
-    /// How many lines to leave out from the beginning.
+    /// The number of lines to skip.
     #[param(default = 0)]
     pub(crate) offset: Option<u32>,
-    /// How many lines; 0: all of them.
+    /// The maximum number of lines; 0 means all.
     #[param(default = 0)]
     pub(crate) limit: Option<u32>,
 }
 
-/// One line of a job's log.
+/// A line of a job's log.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LogLine {
-    /// Counts from 1.
+    /// The number of the line, starting at 1.
     line_num: i64,
-    /// The line, itself JSON: `time`, `level` (`info`, `warn`, `error`) and `msg`.
+    /// The line as a JSON document with `time`, `level` (`info`, `warn` or `error`) and `msg`.
     #[schema(
         example = "{\"time\":\"2026-11-20T10:00:00Z\",\"level\":\"info\",\"msg\":\"1.0-stable copied\"}"
     )]
@@ -231,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_line_is_json_in_json_as_in_dtr() {
+    fn a_log_line_is_json_encoded_in_json_as_in_dtr() {
         let line = ModelLine {
             line: 3,
             at: Timestamp::UNIX_EPOCH,

@@ -1,4 +1,4 @@
-//! Which jobs are wanted, with the spellings of statuses and actions that DTR's scripts use in filters.
+//! The filter for lists of jobs. Accepts the names of statuses and actions that DTR's scripts use.
 
 use longshore_model::job::{JobAction, Status};
 use longshore_model::{Code, Problem};
@@ -6,45 +6,45 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-/// Which jobs a list holds.
+/// A filter for the list of jobs.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct JobQuery {
-    /// One action alone, such as `poll_mirror`; `any`.
+    /// The action, such as `poll_mirror`, or `any`.
     #[param(default = "any")]
     pub(crate) action: Option<String>,
-    /// One status alone; DTR's other spellings are understood; `any`.
+    /// The status, or `any`. DTR's other names are accepted.
     #[param(default = "any")]
     pub(crate) status: Option<String>,
-    /// `any`, or `true` for running jobs alone.
+    /// `true` for running jobs only, or `any`.
     #[param(default = "any")]
     pub(crate) running: Option<String>,
-    /// `any`; there is no choice of a worker.
+    /// Must be `any`; jobs cannot be filtered by worker.
     #[param(default = "any")]
     pub(crate) worker: Option<String>,
-    /// `namespace/name`: jobs of one repository alone.
+    /// The repository, as `namespace/name`.
     pub(crate) repository: Option<String>,
-    /// Jobs of one policy or mirror alone.
+    /// The policy or mirror.
     #[serde(rename = "policyID", alias = "policyId")]
     pub(crate) policy_id: Option<Uuid>,
-    /// Parts of one job alone.
+    /// The parent job.
     #[serde(rename = "parentID", alias = "parentId")]
     pub(crate) parent_id: Option<Uuid>,
 }
 
-/// What a filter asks for: one of ours, none of which can exist here, or no matter which.
+/// The value of a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted<T> {
-    /// No matter which.
+    /// Matches everything.
     Any,
-    /// This.
+    /// Matches one value.
     One(T),
-    /// Something that DTR had and Longshore has not: matches nothing.
+    /// A value that DTR has and Longshore has not; matches nothing.
     Nothing,
 }
 
 impl<T> Wanted<T> {
-    /// The one, where it is one.
+    /// The value, if it is one of Longshore's.
     pub(crate) fn one(self) -> Option<T> {
         match self {
             Self::One(one) => Some(one),
@@ -53,7 +53,7 @@ impl<T> Wanted<T> {
     }
 }
 
-/// Actions of DTR for which there are no jobs here.
+/// DTR's actions for which Longshore has no jobs.
 const OTHER_ACTIONS: [&str; 16] = [
     "onlinegc_metadata",
     "onlinegc_joblogs",
@@ -78,7 +78,7 @@ impl JobQuery {
         match self.action.as_deref().unwrap_or("any") {
             "any" | "" => Ok(Wanted::Any),
             other if OTHER_ACTIONS.contains(&other) => Ok(Wanted::Nothing),
-            // DTR's words for it.
+            // DTR's names.
             "gc" | "onlinegc" => Ok(Wanted::One(JobAction::GarbageCollect)),
             word => match JobAction::ALL.into_iter().find(|action| action.as_str() == word) {
                 Some(action) => Ok(Wanted::One(action)),
@@ -92,7 +92,7 @@ impl JobQuery {
             "any" | "" => Wanted::Any,
             "error" => Wanted::One(Status::Errored),
             "cancel" | "cancel_request" => Wanted::One(Status::Canceled),
-            // The job of a dead or stopping server waits for another one.
+            // The job of a dead or stopping server is queued for another one.
             "worker_dead" | "worker_shutdown" | "worker_resurrection" => Wanted::One(Status::Waiting),
             "deleted" => Wanted::Nothing,
             word => match Status::ALL.into_iter().find(|status| status.as_str() == word) {
@@ -117,7 +117,11 @@ impl JobQuery {
 }
 
 fn unknown(field: &str, given: &str, known: &str) -> Problem {
-    Problem::field(Code::InvalidRequest, field, format!("“{given}” is not known here; known: any, {known}."))
+    Problem::field(
+        Code::InvalidRequest,
+        field,
+        format!("Unknown value “{given}”; known values: any, {known}."),
+    )
 }
 
 #[cfg(test)]
@@ -139,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn dtrs_other_spellings_of_a_status_are_understood() {
+    fn dtrs_other_names_of_a_status_are_accepted() {
         let status = |status: &str| query("any", status, "any").wanted_status();
         assert_eq!(status("error"), Ok(Wanted::One(Status::Errored)));
         assert_eq!(status("errored"), Ok(Wanted::One(Status::Errored)));
@@ -150,14 +154,14 @@ mod tests {
     }
 
     #[test]
-    fn running_jobs_alone_are_those_with_that_status() {
+    fn the_filter_running_selects_jobs_with_that_status() {
         assert_eq!(query("any", "any", "true").wanted_status(), Ok(Wanted::One(Status::Running)));
         assert_eq!(query("any", "done", "true").wanted_status(), Ok(Wanted::Nothing));
         assert!(query("any", "any", "perhaps").wanted_status().is_err());
     }
 
     #[test]
-    fn an_action_of_dtr_that_does_not_exist_here_matches_nothing() {
+    fn an_action_that_only_dtr_has_matches_nothing() {
         assert_eq!(
             query("poll_mirror", "any", "any").wanted_action(),
             Ok(Wanted::One(JobAction::PollMirror))

@@ -14,25 +14,25 @@ use super::remote::Connection;
 use super::rule::{self, Rule, Rules};
 use crate::extract::Wire;
 
-/// The other end of a mirror. Credentials never come back; what the actor may not see of the
-/// remote is empty.
+/// The other end of a mirror. Credentials are never returned; settings of a remote that the actor may not see are
+/// empty.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OtherEnd {
-    /// The saved remote.
+    /// The identifier of the saved remote.
     #[serde(rename = "remoteID")]
     remote_id: Uuid,
-    /// The registry's URL.
+    /// The URL of the registry.
     remote_host: String,
-    /// The repository there.
+    /// The repository in that registry.
     remote_repository: String,
-    /// A private certificate authority's certificate, as PEM.
+    /// The certificate of a private certificate authority, as PEM.
     #[serde(rename = "remoteCA")]
     remote_ca: String,
-    /// Whether the certificate is not checked.
+    /// Whether the server's certificate is not verified.
     #[serde(rename = "skipTLSVerification")]
     skip_tls_verification: bool,
-    /// The user name there.
+    /// The username.
     username: String,
 }
 
@@ -49,7 +49,7 @@ impl OtherEnd {
     }
 }
 
-/// A push mirror: copies tags that match to another registry.
+/// A push mirror, which copies matching tags to another registry.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PushMirroringPolicy {
@@ -57,25 +57,25 @@ pub(crate) struct PushMirroringPolicy {
     common: Common,
     #[serde(flatten)]
     remote: OtherEnd,
-    /// `namespace/name` of the repository here.
+    /// The local repository, as `namespace/name`.
     #[schema(example = "dev/website")]
     local_repository: String,
-    /// All of them must hold; none means every tag.
+    /// Rules, all of which must match. An empty list matches every tag.
     #[schema(value_type = Vec<Rule>)]
     rules: Rules,
-    /// The name a tag gets there.
+    /// The template of the remote tag.
     #[schema(example = "%n")]
     tag_template: String,
-    /// Whether tags there that this mirror did not set may be moved.
+    /// Whether remote tags that this mirror did not set may be overwritten.
     overwrite: bool,
-    /// Whether non-distributable layers (such as those of Windows base images) that are stored here are sent too.
+    /// Whether non-distributable layers (such as those of Windows base images) are pushed too, if they are stored here.
     foreign_layers: bool,
-    /// When it last mirrored a tag.
+    /// The time at which a tag was last mirrored.
     last_mirrored_at: Option<Timestamp>,
 }
 
 impl PushMirroringPolicy {
-    /// `remote` where the actor may see it.
+    /// `remote` is `None` if the actor may not see it.
     pub(crate) fn new(mirror: PushMirror, remote: Option<&Remote>) -> Self {
         Self {
             rules: (&mirror.rules).into(),
@@ -95,7 +95,7 @@ impl PushMirroringPolicy {
     }
 }
 
-/// A pull mirror: brings tags of another registry in.
+/// A pull mirror, which copies tags from another registry.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PollMirroringPolicy {
@@ -103,24 +103,24 @@ pub(crate) struct PollMirroringPolicy {
     common: Common,
     #[serde(flatten)]
     remote: OtherEnd,
-    /// `namespace/name` of the repository here.
+    /// The local repository, as `namespace/name`.
     #[schema(example = "dev/website")]
     local_repository: String,
-    /// Which tags: comma-separated names and globs.
+    /// The tags to mirror: names and globs, separated by commas.
     #[schema(example = "1.*, latest")]
     patterns: String,
-    /// Seconds between two polls.
+    /// The number of seconds between two polls.
     interval: u32,
-    /// Whether non-distributable layers (such as those of Windows base images) that the remote has are fetched too.
+    /// Whether non-distributable layers (such as those of Windows base images) are fetched too, if the remote has them.
     foreign_layers: bool,
-    /// When the next poll is due.
+    /// The time of the next poll.
     next_run_at: Timestamp,
-    /// When it last brought a tag in.
+    /// The time at which a tag was last mirrored.
     last_mirrored_at: Option<Timestamp>,
 }
 
 impl PollMirroringPolicy {
-    /// `remote` where the actor may see it.
+    /// `remote` is `None` if the actor may not see it.
     pub(crate) fn new(mirror: PullMirror, remote: Option<&Remote>) -> Self {
         Self {
             remote: OtherEnd::new(
@@ -144,14 +144,14 @@ impl PollMirroringPolicy {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "mirroringType", rename_all = "lowercase")]
 pub(crate) enum MirroringPolicy {
-    /// To another registry.
+    /// A push mirror.
     Push(PushMirroringPolicy),
-    /// From another registry.
+    /// A pull mirror.
     Poll(PollMirroringPolicy),
 }
 
 impl MirroringPolicy {
-    /// `remote` where the actor may see it.
+    /// `remote` is `None` if the actor may not see it.
     pub(crate) fn new(mirror: ModelMirror, remote: Option<&Remote>) -> Self {
         match mirror {
             ModelMirror::Push { mirror } => Self::Push(PushMirroringPolicy::new(mirror, remote)),
@@ -160,7 +160,7 @@ impl MirroringPolicy {
     }
 }
 
-/// One of several things that are named by their identifiers.
+/// A reference by identifier.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct Named {
     /// The identifier.
@@ -175,35 +175,35 @@ impl Named {
 
 impl Wire for Vec<Named> {}
 
-/// A new push mirror.
+/// A push mirror to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CreatePushMirroringPolicy {
     #[serde(flatten)]
     connection: Connection,
-    /// The repository there.
+    /// The repository in that registry.
     #[serde(default)]
     #[schema(example = "dev/website")]
     remote_repository: String,
-    /// All of them must hold. An explicit empty list means every tag; an absent one is refused.
+    /// Rules, all of which must match. Required; an empty list matches every tag.
     rules: Option<Vec<Rule>>,
-    /// The name a tag gets there.
+    /// The template of the remote tag.
     #[serde(default)]
     #[schema(default = "%n")]
     tag_template: String,
-    /// Whether it acts.
+    /// Whether the mirror is enabled.
     #[schema(default = true)]
     enabled: Option<bool>,
-    /// Whether tags there that this mirror did not set may be moved.
+    /// Whether remote tags that this mirror did not set may be overwritten.
     #[schema(default = true)]
     overwrite: Option<bool>,
-    /// Whether signatures, SBOMs and attestations go along.
+    /// Whether signatures, SBOMs and attestations are included.
     #[schema(default = true)]
     referrers: Option<bool>,
-    /// Whether non-distributable layers that are stored here are sent too.
+    /// Whether non-distributable layers that are stored here are pushed too.
     #[schema(default = false)]
     foreign_layers: Option<bool>,
-    /// As in the query.
+    /// The same as the query parameter `initialEvaluation`.
     pub(crate) initial_evaluation: Option<bool>,
 }
 
@@ -228,30 +228,30 @@ impl CreatePushMirroringPolicy {
     }
 }
 
-/// A change of a push mirror; what is absent stays.
+/// A change of a push mirror. Omitted fields are unchanged.
 #[derive(Clone, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UpdatePushMirroringPolicy {
     #[serde(flatten)]
     connection: Connection,
-    /// The repository there.
+    /// The repository in that registry.
     remote_repository: Option<String>,
-    /// All of them must hold; an empty list means every tag.
+    /// Rules, all of which must match. An empty list matches every tag.
     rules: Option<Vec<Rule>>,
-    /// The name a tag gets there.
+    /// The template of the remote tag.
     tag_template: Option<String>,
-    /// Whether it acts.
+    /// Whether the mirror is enabled.
     enabled: Option<bool>,
-    /// Whether tags there that this mirror did not set may be moved.
+    /// Whether remote tags that this mirror did not set may be overwritten.
     overwrite: Option<bool>,
-    /// Whether signatures, SBOMs and attestations go along.
+    /// Whether signatures, SBOMs and attestations are included.
     referrers: Option<bool>,
-    /// Whether non-distributable layers that are stored here are sent too.
+    /// Whether non-distributable layers that are stored here are pushed too.
     foreign_layers: Option<bool>,
-    /// The version that the change is based on, as an earlier answer gave it. With another one by now the answer is
-    /// 409; without, the change is made to whichever version there is.
+    /// The version that the change is based on, as returned earlier. If the mirror has another version, the response is
+    /// 409. If omitted, the change applies to any version.
     pub(crate) version: Option<i64>,
-    /// As in the query.
+    /// The same as the query parameter `initialEvaluation`.
     pub(crate) initial_evaluation: Option<bool>,
 }
 
@@ -260,7 +260,7 @@ impl Wire for UpdatePushMirroringPolicy {
 }
 
 impl UpdatePushMirroringPolicy {
-    /// Whether it says nothing but this about `enabled`.
+    /// The value of `enabled`, if the change sets nothing else.
     pub(crate) fn only_enabled(&self) -> Option<bool> {
         let rest = !self.connection.is_empty()
             || self.remote_repository.is_some()
@@ -272,7 +272,7 @@ impl UpdatePushMirroringPolicy {
         self.enabled.filter(|_| !rest)
     }
 
-    /// The mirror as it will be; `remote` where the actor may see it.
+    /// The mirror after the change; `remote` is `None` if the actor may not see it.
     pub(crate) fn over(
         self,
         mirror: &PushMirror,
@@ -293,13 +293,13 @@ impl UpdatePushMirroringPolicy {
     }
 }
 
-/// Tag patterns as one text or as a list.
+/// Tag patterns, as a string or a list.
 #[derive(Clone, Deserialize, ToSchema)]
 #[serde(untagged)]
 enum PatternList {
-    /// Comma-separated.
+    /// Separated by commas.
     Text(String),
-    /// One by one.
+    /// One pattern per item.
     List(Vec<String>),
 }
 
@@ -312,40 +312,40 @@ impl From<PatternList> for String {
     }
 }
 
-/// A new pull mirror. DTR knew no choice of tags: `rules` and `tagTemplate` are tolerated as far as
-/// they say that every tag keeps its name.
+/// A pull mirror to create. DTR mirrors every tag under its own name: `rules` and `tagTemplate` are accepted only with
+/// the values that mean that.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CreatePollMirroringPolicy {
     #[serde(flatten)]
     connection: Connection,
-    /// The repository there.
+    /// The repository in that registry.
     #[serde(default)]
     #[schema(example = "dev/website")]
     remote_repository: String,
-    /// Only the empty list; `patterns` chooses tags.
+    /// Must be empty; use `patterns` to select tags.
     rules: Option<Vec<Rule>>,
-    /// Only `%n`; a pull mirror keeps the names of tags.
+    /// Must be `%n`; a pull mirror keeps the names of tags.
     tag_template: Option<String>,
-    /// Which tags: names and globs; every tag where it does not say.
+    /// The tags to mirror, as names and globs; every tag if omitted.
     #[serde(alias = "tagPatterns")]
     patterns: Option<PatternList>,
-    /// Seconds between two polls, 60 to 2592000.
+    /// The number of seconds between two polls, 60 to 2592000.
     #[schema(default = 1800)]
     interval: Option<u32>,
-    /// Whether it acts.
+    /// Whether the mirror is enabled.
     #[schema(default = true)]
     enabled: Option<bool>,
-    /// Whether signatures, SBOMs and attestations come along.
+    /// Whether signatures, SBOMs and attestations are included.
     #[schema(default = true)]
     referrers: Option<bool>,
     /// Whether non-distributable layers that the remote has are fetched too.
     #[schema(default = false)]
     foreign_layers: Option<bool>,
-    /// Whether nobody but this mirror may write to the repository from now on.
+    /// Whether only mirrors may write to the repository.
     #[schema(default = false)]
     exclusive: Option<bool>,
-    /// As in the query.
+    /// The same as the query parameter `initialEvaluation`.
     pub(crate) initial_evaluation: Option<bool>,
 }
 
@@ -369,33 +369,33 @@ impl CreatePollMirroringPolicy {
     }
 }
 
-/// A change of a pull mirror; what is absent stays.
+/// A change of a pull mirror. Omitted fields are unchanged.
 #[derive(Clone, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UpdatePollMirroringPolicy {
     #[serde(flatten)]
     connection: Connection,
-    /// The repository there.
+    /// The repository in that registry.
     remote_repository: Option<String>,
-    /// Only the empty list; `patterns` chooses tags.
+    /// Must be empty; use `patterns` to select tags.
     rules: Option<Vec<Rule>>,
-    /// Only `%n`; a pull mirror keeps the names of tags.
+    /// Must be `%n`; a pull mirror keeps the names of tags.
     tag_template: Option<String>,
-    /// Which tags: names and globs.
+    /// The tags to mirror, as names and globs.
     #[serde(alias = "tagPatterns")]
     patterns: Option<PatternList>,
-    /// Seconds between two polls, 60 to 2592000.
+    /// The number of seconds between two polls, 60 to 2592000.
     interval: Option<u32>,
-    /// Whether it acts.
+    /// Whether the mirror is enabled.
     enabled: Option<bool>,
-    /// Whether signatures, SBOMs and attestations come along.
+    /// Whether signatures, SBOMs and attestations are included.
     referrers: Option<bool>,
     /// Whether non-distributable layers that the remote has are fetched too.
     foreign_layers: Option<bool>,
-    /// Whether nobody but this mirror may write to the repository.
+    /// Whether only mirrors may write to the repository.
     exclusive: Option<bool>,
-    /// The version that the change is based on, as an earlier answer gave it. With another one by now the answer is
-    /// 409; without, the change is made to whichever version there is.
+    /// The version that the change is based on, as returned earlier. If the mirror has another version, the response is
+    /// 409. If omitted, the change applies to any version.
     pub(crate) version: Option<i64>,
 }
 
@@ -404,7 +404,7 @@ impl Wire for UpdatePollMirroringPolicy {
 }
 
 impl UpdatePollMirroringPolicy {
-    /// Whether it says nothing but this about `enabled`.
+    /// The value of `enabled`, if the change sets nothing else.
     pub(crate) fn only_enabled(&self) -> Option<bool> {
         let rest = !self.connection.is_empty()
             || self.remote_repository.is_some()
@@ -418,7 +418,7 @@ impl UpdatePollMirroringPolicy {
         self.enabled.filter(|_| !rest)
     }
 
-    /// The mirror as it will be; `remote` where the actor may see it.
+    /// The mirror after the change; `remote` is `None` if the actor may not see it.
     pub(crate) fn over(
         self,
         mirror: &PullMirror,
@@ -438,20 +438,20 @@ impl UpdatePollMirroringPolicy {
     }
 }
 
-/// Rules and a template that a pull mirror cannot follow are refused, never ignored.
+/// Rejects rules and a template that a pull mirror cannot follow, instead of ignoring them.
 fn only_every_tag(rules: Option<&[Rule]>, template: Option<&str>) -> Result<(), Problem> {
     if rules.is_some_and(|rules| !rules.is_empty()) {
         return Err(Problem::field(
             Code::InvalidPollMirroringPolicy,
             "rules",
-            "A pull mirror has no rules; choose its tags by patterns.",
+            "A pull mirror has no rules; use patterns to select tags.",
         ));
     }
     if template.is_some_and(|template| !template.is_empty() && template != "%n") {
         return Err(Problem::field(
             Code::InvalidPollMirroringPolicy,
             "tagTemplate",
-            "A pull mirror keeps the names of tags; the template can only be %n.",
+            "A pull mirror keeps the names of tags; the template must be %n.",
         ));
     }
     Ok(())
@@ -467,21 +467,21 @@ mod tests {
     }
 
     #[test]
-    fn the_rules_and_template_that_dtr_scripts_send_with_a_pull_mirror_are_tolerated() {
+    fn the_rules_and_template_that_dtr_scripts_send_for_a_pull_mirror_are_accepted() {
         let draft =
             create(r#"{"remoteHost":"https://r","remoteRepository":"a/b","rules":[],"tagTemplate":"%n"}"#);
         assert_eq!(draft.unwrap().interval_seconds, 1800);
     }
 
     #[test]
-    fn rules_and_templates_that_a_pull_mirror_cannot_follow_are_refused() {
+    fn rules_and_templates_that_a_pull_mirror_cannot_follow_are_rejected() {
         let rules = create(r#"{"rules":[{"field":"tag","operator":"ew","values":["x"]}]}"#).unwrap_err();
         assert!(rules.about("rules").is_some());
         assert!(create(r#"{"tagTemplate":"%n-%Y"}"#).unwrap_err().about("tagTemplate").is_some());
     }
 
     #[test]
-    fn patterns_come_as_text_or_as_a_list() {
+    fn patterns_are_accepted_as_a_string_or_a_list() {
         assert_eq!(create(r#"{"patterns":"1.*, latest"}"#).unwrap().patterns, "1.*, latest");
         assert_eq!(create(r#"{"tagPatterns":["1.*","latest"]}"#).unwrap().patterns, "1.*, latest");
     }

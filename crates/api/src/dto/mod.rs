@@ -1,5 +1,5 @@
-//! The shapes of requests and answers: DTR's, with what is ours beside it. They turn into the
-//! model's types and from them; nothing is decided here.
+//! The shapes of requests and responses: DTR's fields, and Longshore's own. They are converted to and from the types of
+//! `model`; nothing is decided here.
 
 pub(crate) mod account;
 pub(crate) mod activity;
@@ -23,17 +23,17 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-/// How the last run of a policy or mirror went.
+/// The last run of a policy or mirror.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LastStatus {
-    /// How it went.
+    /// The result.
     code: RunCode,
-    /// One sentence: what was moved, or what failed and what to do.
+    /// One sentence: what was copied, or what failed and how to fix it.
     detail: String,
-    /// When it ended, or began while it runs; absent before the first run.
+    /// The time at which the run ended, or started if it is still running; null before the first run.
     timestamp: Option<Timestamp>,
-    /// The job behind it.
+    /// The job of the run.
     #[serde(rename = "jobID")]
     job_id: Option<Uuid>,
 }
@@ -44,29 +44,29 @@ impl From<LastRun> for LastStatus {
     }
 }
 
-/// What every policy and mirror has beside what DTR shows.
+/// Fields that all policies and mirrors have beside DTR's.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Common {
-    /// Its identifier.
+    /// The identifier.
     id: Uuid,
-    /// Grows with each change. Who sends it with a change learns of one that somebody else made meanwhile.
+    /// The version, which increases with each change. Send it with a change to detect concurrent changes.
     version: i64,
-    /// Whether it acts.
+    /// Whether the policy is enabled.
     enabled: bool,
-    /// Whether signatures, SBOMs and attestations go along.
+    /// Whether signatures, SBOMs and attestations are included.
     referrers: bool,
-    /// How it last went.
+    /// The last run.
     last_status: LastStatus,
-    /// Why it stopped itself, when it did; enabling it again lets it go on.
+    /// Why the policy has stopped; null if it has not. Enable it again to resume it.
     paused: Option<String>,
-    /// Whether its author has lost the right that making it needed.
+    /// Whether the author has lost the permission that creating the policy required.
     orphaned: bool,
-    /// Who made it; empty when that account is gone.
+    /// The author; empty if the account was deleted.
     author: String,
-    /// When it was made.
+    /// The time of creation.
     created_at: Timestamp,
-    /// When a person last changed it.
+    /// The time of the last change by a user.
     updated_at: Timestamp,
 }
 
@@ -87,26 +87,26 @@ impl From<PolicyCommon> for Common {
     }
 }
 
-/// Whether a saved policy acts on what exists already.
+/// Whether a saved policy applies to existing tags.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub(crate) struct InitialEvaluation {
-    /// `true` is *Save & Apply*: existing tags as well; `false` is *Save*: tags from now on. May
-    /// stand in the body instead.
+    /// `true` is *Save & Apply* (existing tags too), `false` is *Save* (only tags from now on). Can be sent in the body
+    /// instead.
     #[param(default = true)]
     initial_evaluation: Option<bool>,
 }
 
 impl InitialEvaluation {
-    /// What query and body say together (semantics 3).
+    /// Combines the values of query and body (semantics 3).
     pub(crate) fn with_body(&self, body: Option<bool>) -> Result<Save, Problem> {
         match (self.initial_evaluation, body) {
             (Some(query), Some(body)) if query != body => Err(Problem::field(
                 Code::ConflictingParameters,
                 "initialEvaluation",
                 format!(
-                    "initialEvaluation is {query} in the query and {body} in the body; say it in one place."
+                    "initialEvaluation is {query} in the query and {body} in the body; set it only once."
                 ),
             )),
             (query, body) => Ok(match query.or(body).unwrap_or(true) {
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn semantics_03_an_absent_initial_evaluation_means_true_and_two_that_differ_are_refused() {
+    fn semantics_03_initial_evaluation_defaults_to_true_and_conflicting_values_are_rejected() {
         let ask = |query, body| InitialEvaluation { initial_evaluation: query }.with_body(body);
         assert_eq!(ask(None, None), Ok(Save::Apply));
         assert_eq!(ask(Some(false), None), Ok(Save::Future));

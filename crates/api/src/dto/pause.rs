@@ -1,4 +1,4 @@
-//! Pauses and what they hold.
+//! Pauses, their queues and plans.
 
 use jiff::Timestamp;
 use longshore_model::pause::{self, HeldJob, PauseView};
@@ -9,18 +9,18 @@ use utoipa::{IntoParams, ToSchema};
 use super::job::Job;
 use super::tag::word;
 
-/// All policies and mirrors of something stand still.
+/// A pause of all policies and mirrors in a scope.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Pause {
-    /// What is paused: `system`, `namespace/<name>` or `remote/<id>`.
+    /// The scope: `system`, `namespace/<name>` or `remote/<id>`.
     #[schema(example = "namespace/dev")]
     scope: String,
-    /// Since when.
+    /// The time at which the pause began.
     since: Timestamp,
-    /// Who paused it.
+    /// The user who paused it.
     by: String,
-    /// Why.
+    /// The reason.
     reason: PauseReason,
 }
 
@@ -35,15 +35,15 @@ impl From<longshore_model::Pause> for Pause {
     }
 }
 
-/// A pause and how much it holds.
+/// A pause and the number of jobs that it holds.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PauseState {
     #[serde(flatten)]
     pause: Pause,
-    /// What the remote is called, where one is paused.
+    /// The name of the paused remote.
     remote: Option<String>,
-    /// How many jobs wait for it to end; null where the actor may not resume it.
+    /// The number of held jobs; null if the actor may not end the pause.
     queued: Option<u64>,
 }
 
@@ -53,15 +53,15 @@ impl From<PauseView> for PauseState {
     }
 }
 
-/// One thing that waits for a pause to end.
+/// A job that a pause holds.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct QueuedJob {
-    /// What it will do.
+    /// The kind of work.
     action: String,
-    /// When it was asked for.
+    /// The time of creation.
     since: Timestamp,
-    /// The job; null where it is about a repository whose jobs the actor may not see.
+    /// The job; null if the actor may not see it.
     job: Option<Job>,
 }
 
@@ -71,12 +71,12 @@ impl From<HeldJob> for QueuedJob {
     }
 }
 
-/// What shall become of what waits.
+/// What happens to held jobs.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ResumeQuery {
-    /// `run`: all of it runs, oldest first. `newest`: of each tag the newest change alone, of each place
-    /// at another registry the newest copy alone. `drop`: nothing of it runs.
+    /// `run` runs all held jobs, oldest first. `newest` runs only the newest change of each tag, and only the newest
+    /// copy to each remote tag. `drop` runs none.
     #[param(default = "run")]
     queued: Option<String>,
 }
@@ -88,21 +88,21 @@ impl ResumeQuery {
             return Ok(Queued::default());
         }
         text.parse().map_err(|_| {
-            let message = format!("“{text}” is nothing to do with what waits; run, drop and newest are.");
+            let message = format!("“{text}” is not a valid value; use run, drop or newest.");
             Problem::field(Code::InvalidRequest, "queued", message)
         })
     }
 }
 
-/// What became of what waited.
+/// What happened to held jobs.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Resumed {
-    /// How many jobs go on.
+    /// The number of jobs that are resumed.
     freed: u64,
-    /// How many were dropped.
+    /// The number of jobs that were dropped.
     dropped: u64,
-    /// How many wait on, because another pause covers them.
+    /// The number of jobs that stay held, because another pause covers them.
     still_held: u64,
 }
 
@@ -118,51 +118,51 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_shall_become_of_the_queue_is_a_word_or_everything_runs() {
+    fn held_jobs_run_unless_the_request_says_otherwise() {
         let asked = |text: Option<&str>| ResumeQuery { queued: text.map(str::to_owned) }.queued();
         assert_eq!(asked(None), Ok(Queued::Run));
         assert_eq!(asked(Some("newest")), Ok(Queued::Newest));
         let refused = asked(Some("keep")).unwrap_err();
-        assert!(refused.about("queued").is_some_and(|why| why.contains("run, drop and newest")));
+        assert!(refused.about("queued").is_some_and(|why| why.contains("run, drop or newest")));
     }
 }
 
-/// What the policies and mirrors that a pause holds would do, were all that waits run now.
+/// What the policies and mirrors that a pause holds would do if all held jobs ran now.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PausePlan {
-    /// Those that have something to do.
+    /// The policies and mirrors that have something to do.
     policies: Vec<PolicyPlan>,
-    /// How many jobs wait that this does not tell of: about what the actor may not see, what somebody asked
-    /// for by hand, or too many.
+    /// The number of held jobs that the plan does not cover: those that the actor may not see, those that a user
+    /// started, and those above the limit.
     untold: u64,
 }
 
-/// What one policy or mirror would do.
+/// The plan of one policy or mirror.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct PolicyPlan {
-    /// The policy.
+    /// The identifier of the policy or mirror.
     id: String,
     /// `promotion`, `push_mirror` or `pull_mirror`.
     kind: String,
-    /// The repository here that it belongs to.
+    /// The local repository that it belongs to.
     repository: String,
-    /// Where it leads, or for a pull mirror from where.
+    /// The destination; for a pull mirror the source.
     place: String,
-    /// The first tags that it would promote or send. What a pull mirror would do, its own plan tells.
+    /// The first tags that it would promote or push. Empty for a pull mirror, which has its own plan.
     steps: Vec<PlannedStep>,
-    /// How many steps there are.
+    /// The total number of steps.
     total: u64,
 }
 
-/// One tag that a policy would promote or send.
+/// A tag that a policy would promote or push.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct PlannedStep {
-    /// The tag here.
+    /// The local tag.
     tag: String,
-    /// What it would be called there; null for who may not know.
+    /// The tag at the destination; null if the actor may not see it.
     target_tag: Option<String>,
 }
 
@@ -184,34 +184,35 @@ impl From<pause::PausePlan> for PausePlan {
     }
 }
 
-/// What the next poll of a pull mirror would do, as the other registry is now.
+/// What the next poll of a pull mirror would do, given the current state of the other registry.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PollPlan {
-    /// Tags that would come.
+    /// Tags that would be created.
     new: Vec<String>,
-    /// Tags that would move to another image.
+    /// Tags that would be moved to another image.
     moved: Vec<String>,
-    /// Tags that are at another image there and would be left alone: pinned, or made by somebody else.
+    /// Tags that point to another image at the remote but would not be changed, because they are pinned or were not set
+    /// by the mirror.
     left_alone: Vec<String>,
-    /// How many would stay as they are, or were there before the mirror was saved.
+    /// The number of tags that would not change, or that existed before the mirror was saved.
     unchanged: u64,
-    /// Whether the poll would only write down what is there, to take what comes later.
+    /// Whether the poll would only record the existing tags, so that later polls mirror what changes from then on.
     baseline_only: bool,
-    /// Why there may be more tags than were found; null when these are all.
+    /// Why the list of tags may be incomplete; null if it is complete.
     incomplete: Option<String>,
-    /// Tags that the other registry lists but does not answer for, so that the poll would not bring them; at most 20.
+    /// Tags that the other registry lists but cannot return, so that they would not be mirrored; at most 20.
     unread: Vec<UnreadTag>,
-    /// How many of them there are.
+    /// The number of such tags.
     unread_total: u64,
 }
 
-/// A tag that the other registry lists but does not answer for.
+/// A tag that the other registry lists but cannot return.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct UnreadTag {
-    /// Its name there.
+    /// The name of the tag.
     tag: String,
-    /// Why.
+    /// The reason.
     why: String,
 }
 

@@ -10,25 +10,25 @@ use super::Common;
 use super::rule::{self, Rule, Rules};
 use crate::extract::Wire;
 
-/// A promotion policy: copies tags that match into another repository.
+/// A promotion policy, which copies matching tags to another repository.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PromotionPolicy {
     #[serde(flatten)]
     common: Common,
-    /// All of them must hold; none means every tag.
+    /// Rules, all of which must match. An empty list matches every tag.
     #[schema(value_type = Vec<Rule>)]
     rules: Rules,
-    /// `namespace/name` of the source.
+    /// The source repository, as `namespace/name`.
     #[schema(example = "dev/website")]
     source_repository: String,
-    /// `namespace/name` of the target.
+    /// The target repository, as `namespace/name`.
     #[schema(example = "qa/website")]
     target_repository: String,
-    /// The name a tag gets in the target.
+    /// The template of the target tag.
     #[schema(example = "%n")]
     tag_template: String,
-    /// When it last promoted a tag.
+    /// The time at which a tag was last promoted.
     last_promoted_at: Option<Timestamp>,
 }
 
@@ -45,36 +45,36 @@ impl From<Model> for PromotionPolicy {
     }
 }
 
-/// Which side of promotions the repository is on.
+/// The side of promotions that a repository is on.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct SideQuery {
-    /// `true`: policies that have this repository as source; `false`: as target.
+    /// `true` for policies whose source is the repository, `false` for those whose target it is.
     #[param(default = true)]
     pub(crate) source: Option<bool>,
 }
 
-/// A new promotion policy.
+/// A promotion policy to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CreatePromotionPolicy {
-    /// All of them must hold. An explicit empty list means every tag; an absent one is refused.
+    /// Rules, all of which must match. Required; an empty list matches every tag.
     rules: Option<Vec<Rule>>,
-    /// `namespace/name` of the target.
+    /// The target repository, as `namespace/name`.
     #[serde(default)]
     #[schema(example = "qa/website")]
     target_repository: String,
-    /// The name a tag gets in the target.
+    /// The template of the target tag.
     #[serde(default)]
     #[schema(default = "%n")]
     tag_template: String,
-    /// Whether it acts.
+    /// Whether the policy is enabled.
     #[schema(default = true)]
     enabled: Option<bool>,
-    /// Whether signatures, SBOMs and attestations go along.
+    /// Whether signatures, SBOMs and attestations are included.
     #[schema(default = true)]
     referrers: Option<bool>,
-    /// As in the query.
+    /// The same as the query parameter `initialEvaluation`.
     pub(crate) initial_evaluation: Option<bool>,
 }
 
@@ -96,24 +96,24 @@ impl From<CreatePromotionPolicy> for PromotionDraft {
     }
 }
 
-/// A change of a promotion policy; what is absent stays.
+/// A change of a promotion policy. Omitted fields are unchanged.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UpdatePromotionPolicy {
-    /// All of them must hold; an empty list means every tag.
+    /// Rules, all of which must match. An empty list matches every tag.
     rules: Option<Vec<Rule>>,
-    /// `namespace/name` of the target.
+    /// The target repository, as `namespace/name`.
     target_repository: Option<String>,
-    /// The name a tag gets in the target.
+    /// The template of the target tag.
     tag_template: Option<String>,
-    /// Whether it acts.
+    /// Whether the policy is enabled.
     enabled: Option<bool>,
-    /// Whether signatures, SBOMs and attestations go along.
+    /// Whether signatures, SBOMs and attestations are included.
     referrers: Option<bool>,
-    /// The version that the change is based on, as an earlier answer gave it. With another one by now the answer is
-    /// 409; without, the change is made to whichever version there is.
+    /// The version that the change is based on, as returned earlier. If the policy has another version, the response is
+    /// 409. If omitted, the change applies to any version.
     pub(crate) version: Option<i64>,
-    /// As in the query.
+    /// The same as the query parameter `initialEvaluation`.
     pub(crate) initial_evaluation: Option<bool>,
 }
 
@@ -122,7 +122,7 @@ impl Wire for UpdatePromotionPolicy {
 }
 
 impl UpdatePromotionPolicy {
-    /// Whether it says nothing but this about `enabled`.
+    /// The value of `enabled`, if the change sets nothing else.
     pub(crate) fn only_enabled(&self) -> Option<bool> {
         let rest = self.rules.is_some()
             || self.target_repository.is_some()
@@ -131,7 +131,7 @@ impl UpdatePromotionPolicy {
         self.enabled.filter(|_| !rest)
     }
 
-    /// The policy as it will be.
+    /// The policy after the change.
     pub(crate) fn over(self, policy: &Model) -> Result<PromotionDraft, Problem> {
         let (rules, every_tag) = rule::changed(self.rules, &policy.rules, Code::InvalidPromotionPolicy)?;
         Ok(PromotionDraft {

@@ -1,5 +1,5 @@
-//! Connections to other registries: as part of a mirror (DTR's way), as saved remotes (ours), and
-//! what *Connect* found out.
+//! Connections to other registries: as part of a mirror (as in DTR), as saved remotes (Longshore's own), and the
+//! results of *Connect*.
 
 use jiff::Timestamp;
 use longshore_model::connect::{Check, CheckStatus, ConnectReport, ConnectRequest, Direction, Permissions};
@@ -12,32 +12,32 @@ use uuid::Uuid;
 
 use crate::extract::Wire;
 
-/// The settings of a connection as they stand in a mirror. In a change, what is absent stays.
+/// The connection settings of a mirror. In a change, omitted fields are unchanged.
 #[derive(Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Connection {
-    /// A saved remote, instead of the settings below.
+    /// The identifier of a saved remote, instead of the settings below.
     #[serde(rename = "remoteID", alias = "remoteId")]
     remote_id: Option<Uuid>,
-    /// The registry's URL with its scheme.
+    /// The URL of the registry, with its scheme.
     #[schema(example = "https://registry.example.com")]
     remote_host: Option<String>,
-    /// What kind of registry it is; found out from the host where it does not say.
+    /// The kind of registry; derived from the host if omitted.
     registry_type: Option<RemoteKind>,
-    /// A private certificate authority's certificate, as PEM.
+    /// The certificate of a private certificate authority, as PEM.
     #[serde(rename = "remoteCA", alias = "remoteCa")]
     remote_ca: Option<String>,
-    /// Do not check the certificate.
+    /// Whether not to verify the server's certificate.
     #[serde(rename = "skipTLSVerification", alias = "skipTlsVerification")]
     skip_tls_verification: Option<bool>,
-    /// A proxy's URL.
+    /// The URL of a proxy.
     proxy: Option<String>,
-    /// The user name there; empty: anonymous.
+    /// The username; empty for anonymous access.
     username: Option<String>,
-    /// The password there. Never comes back; empty or absent in a change: the stored one stays.
+    /// The password. Never returned. If it is empty or omitted in a change, the stored one is kept.
     #[schema(format = Password, write_only)]
     password: Option<String>,
-    /// An access token, instead of the password.
+    /// An access token, instead of a password.
     #[schema(format = Password, write_only)]
     auth_token: Option<String>,
 }
@@ -52,8 +52,8 @@ impl Connection {
         Ok(RemoteChoice::New { remote: self.draft(secret, None) })
     }
 
-    /// The connection of a mirror after a change. `now` is the one it has; one that the actor may
-    /// not see can only be kept or replaced as a whole.
+    /// The connection of a mirror after a change. `now` is the current one; it is `None` if the actor may not see it,
+    /// and can then only be kept or replaced as a whole.
     pub(crate) fn over(self, id: RemoteId, now: Option<&Model>) -> Result<RemoteChoice, Problem> {
         if self.remote_id.is_some() {
             return self.choice();
@@ -65,17 +65,17 @@ impl Connection {
         Ok(RemoteChoice::New { remote: self.draft(secret, now) })
     }
 
-    /// What *Connect* shall test.
+    /// The request to test with *Connect*.
     pub(crate) fn check(self, remote_repository: String) -> Result<ConnectRequest, Problem> {
         let (saved, remote) = match self.choice()? {
             RemoteChoice::Saved { id } => (Some(id), None),
             RemoteChoice::New { remote } => (None, Some(remote)),
         };
-        // The push check tries reading as well; what came of both is shown.
+        // The push check tests reading as well; the results of both are shown.
         Ok(ConnectRequest { saved, remote, remote_repository, direction: Direction::Push })
     }
 
-    /// Whether it says nothing at all.
+    /// Whether no field is set.
     pub(crate) fn is_empty(&self) -> bool {
         self.remote_id.is_none()
             && self.password.is_none()
@@ -92,14 +92,14 @@ impl Connection {
             || self.username.is_some()
     }
 
-    /// Password or token. DTR's scripts send both, one of them empty.
+    /// The password or token. DTR's scripts send both, one of them empty.
     fn secret(&self) -> Result<Option<String>, Problem> {
         let given = |secret: &Option<String>| secret.clone().filter(|secret| !secret.is_empty());
         match (given(&self.password), given(&self.auth_token)) {
             (Some(password), Some(token)) if password != token => Err(Problem::field(
                 Code::ConflictingParameters,
                 "authToken",
-                "password and authToken are both given and differ; send one of them.",
+                "password and authToken differ; send only one of them.",
             )),
             (password, token) => Ok(password.or(token)),
         }
@@ -128,7 +128,7 @@ impl Connection {
         let kind = match (self.registry_type, &self.remote_host, now) {
             (Some(kind), _, _) => kind,
             (None, None, Some(now)) => now.kind,
-            // DTR's requests do not say what kind they mean; the host of a well-known service says it.
+            // DTR's requests do not contain the kind; derive it from the host of a well-known service.
             (None, host, _) => {
                 let host = host_of(host.as_deref().unwrap_or_default().trim());
                 RemoteKind::of_host(host).unwrap_or_default()
@@ -154,13 +154,13 @@ impl Connection {
     }
 }
 
-/// What *Connect* shall test.
+/// A connection to test with *Connect*.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CreateRemoteRegistryCheck {
     #[serde(flatten)]
     pub(crate) connection: Connection,
-    /// The repository there.
+    /// The repository in that registry.
     #[serde(default)]
     #[schema(example = "dev/website")]
     pub(crate) remote_repository: String,
@@ -168,23 +168,22 @@ pub(crate) struct CreateRemoteRegistryCheck {
 
 impl Wire for CreateRemoteRegistryCheck {}
 
-/// What *Connect* found out.
+/// The results of *Connect*.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RemoteRegistryCheck {
-    /// What kind of registry answered.
+    /// The kind of registry that was detected.
     registry_type: String,
-    /// What may be done with the repository there.
+    /// The permissions on the repository.
     permissions: Permissions,
-    /// The findings, in the order in which they were made.
+    /// The checks, in the order in which they were made.
     checks: Vec<Check>,
-    /// The token realm that the registry named.
+    /// The token realm of the registry.
     realm: Option<String>,
 }
 
 impl RemoteRegistryCheck {
-    /// The findings, where reading or writing works; else the problem, with what failed beside the
-    /// field that it is about.
+    /// The results if reading or writing works; otherwise a problem with each failure at its field.
     pub(crate) fn unless_useless(report: ConnectReport) -> Result<Self, Problem> {
         if report.permissions.read || report.permissions.write {
             return Ok(report.into());
@@ -198,7 +197,7 @@ impl RemoteRegistryCheck {
             },
         });
         let code = Code::RemoteRegistryInvalidPermissions;
-        let silent = || Problem::new(code, "The repository can neither be read nor written.");
+        let silent = || Problem::new(code, "The repository can be neither read nor written.");
         Err(Problem::fields(code, fields.collect()).unwrap_or_else(silent))
     }
 }
@@ -214,47 +213,47 @@ impl From<ConnectReport> for RemoteRegistryCheck {
     }
 }
 
-/// A saved connection. Its password never comes back.
+/// A saved connection to another registry. The password is never returned.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Remote {
-    /// Its identifier.
+    /// The identifier.
     id: Uuid,
-    /// Grows with each change. Who sends it with a change learns of one that somebody else made meanwhile.
+    /// The version, which increases with each change. Send it with a change to detect concurrent changes.
     version: i64,
-    /// The namespace it belongs to; none: the system.
+    /// The namespace that owns the remote; null for the system.
     owner: Option<String>,
-    /// What it is called in lists.
+    /// The display name.
     name: String,
-    /// What kind of registry it is.
+    /// The kind of registry.
     registry_type: RemoteKind,
     /// Scheme, host and port.
     url: String,
-    /// The user name there; empty: anonymous.
+    /// The username; empty for anonymous access.
     username: String,
     /// Whether a password or token is stored.
     has_secret: bool,
-    /// A private certificate authority's certificate, as PEM.
+    /// The certificate of a private certificate authority, as PEM.
     #[serde(rename = "remoteCA")]
     remote_ca: Option<String>,
-    /// Whether the certificate is not checked.
+    /// Whether the server's certificate is not verified.
     #[serde(rename = "skipTLSVerification")]
     skip_tls_verification: bool,
-    /// A proxy's URL.
+    /// The URL of the proxy.
     proxy: Option<String>,
-    /// The token realm that *Connect* saw and pinned.
+    /// The token realm that was pinned by *Connect*.
     realm: Option<String>,
-    /// How many mirrors use it.
+    /// The number of mirrors that use the remote.
     used_by: u32,
-    /// Why and until when all work for it waits; null where it does not.
+    /// Why and until when all work for the remote waits; null if it does not.
     waits: Option<RemoteWait>,
-    /// When the registry last answered.
+    /// The time at which the registry last responded.
     last_contact: Option<Timestamp>,
-    /// The last error, when the last contact failed.
+    /// The last error, if the last request failed.
     last_error: Option<String>,
-    /// When it was made.
+    /// The time of creation.
     created_at: Timestamp,
-    /// When it was last changed.
+    /// The time of the last change.
     updated_at: Timestamp,
 }
 
@@ -283,17 +282,17 @@ impl From<Model> for Remote {
     }
 }
 
-/// A registry that is left alone for a while: all work for it waits.
+/// A back-off: all work for a registry waits for a while.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RemoteWait {
-    /// When it is asked again; one job goes first.
+    /// The end of the wait; then a single job tries first.
     until: Timestamp,
-    /// Why.
+    /// The reason.
     reason: WaitReason,
-    /// Whether the registry itself asked for this time, by `Retry-After`.
+    /// Whether the registry itself requested the delay, with `Retry-After`.
     asked_for: bool,
-    /// Since when it fails.
+    /// The time of the first failure.
     since: Timestamp,
 }
 
@@ -308,7 +307,7 @@ impl From<BackOff> for RemoteWait {
     }
 }
 
-/// Which remotes a list holds.
+/// A filter for the list of remotes.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct RemoteQuery {
@@ -316,42 +315,42 @@ pub(crate) struct RemoteQuery {
     pub(crate) search: Option<String>,
 }
 
-/// A remote to save, or a change of one; in a change, what is absent stays.
+/// A remote to save, or a change of one. In a change, omitted fields are unchanged.
 #[derive(Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SaveRemote {
-    /// What to call it; the host where it does not say.
+    /// The display name; the host if omitted.
     name: Option<String>,
-    /// The namespace it shall belong to.
+    /// The namespace that owns the remote.
     owner: Option<String>,
-    /// What kind of registry it is.
+    /// The kind of registry.
     registry_type: Option<RemoteKind>,
     /// Scheme, host and port.
     #[schema(example = "https://registry.example.com")]
     url: Option<String>,
-    /// The user name there; empty: anonymous.
+    /// The username; empty for anonymous access.
     username: Option<String>,
-    /// Password or access token. Never comes back. Has to be sent again when URL, proxy,
-    /// certificate authority or its checking change.
+    /// The password or access token. Never returned. Must be sent again if the URL, the proxy, the certificate
+    /// authority or the verification changes.
     #[schema(format = Password, write_only)]
     password: Option<String>,
-    /// A private certificate authority's certificate, as PEM.
+    /// The certificate of a private certificate authority, as PEM.
     #[serde(rename = "remoteCA", alias = "remoteCa")]
     remote_ca: Option<String>,
-    /// Do not check the certificate.
+    /// Whether not to verify the server's certificate.
     #[serde(rename = "skipTLSVerification", alias = "skipTlsVerification")]
     skip_tls_verification: Option<bool>,
-    /// A proxy's URL.
+    /// The URL of a proxy.
     proxy: Option<String>,
-    /// The version that a change is based on, as an earlier answer gave it. With another one by now the answer is
-    /// 409; without, the change is made to whichever version there is.
+    /// The version that a change is based on, as returned earlier. If the remote has another version, the response is
+    /// 409. If omitted, the change applies to any version.
     pub(crate) version: Option<i64>,
 }
 
 impl Wire for SaveRemote {}
 
 impl SaveRemote {
-    /// The remote as it will be, over the one that is there already.
+    /// The remote after the change; `now` is the saved one, if any.
     pub(crate) fn over(self, now: Option<&Model>) -> RemoteDraft {
         let (name, owner) = (self.name.clone(), self.owner.clone());
         let secret = self.password.filter(|secret| !secret.is_empty());
@@ -415,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_stands_in_for_the_password_and_two_that_differ_are_refused() {
+    fn a_token_replaces_the_password_and_conflicting_ones_are_rejected() {
         let by_token =
             connection(r#"{"remoteHost":"https://r","username":"u","password":"","authToken":"t"}"#);
         assert_eq!(draft(by_token.choice().unwrap()).secret.as_deref(), Some("t"));
@@ -424,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_says_nothing_new_keeps_the_saved_remote() {
+    fn a_change_without_new_settings_keeps_the_saved_remote() {
         let kept = RemoteChoice::Saved { id: saved().id };
         assert_eq!(over("{}"), kept);
         let echo = r#"{"remoteHost":"https://Registry.example.com/","username":"bot","password":"",
@@ -433,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_password_alone_leaves_every_other_setting() {
+    fn changing_only_the_password_keeps_all_other_settings() {
         let remote = draft(over(r#"{"password":"rotated"}"#));
         assert_eq!(remote.url, "https://registry.example.com");
         assert_eq!((remote.username.as_str(), remote.secret.as_deref()), ("bot", Some("rotated")));
@@ -441,12 +440,12 @@ mod tests {
     }
 
     #[test]
-    fn semantics_15_a_changed_host_does_not_take_the_password_along() {
+    fn semantics_15_the_password_is_not_kept_if_the_host_changes() {
         assert_eq!(draft(over(r#"{"remoteHost":"https://evil.example.com"}"#)).secret, None);
     }
 
     #[test]
-    fn docker_hub_is_known_by_its_host() {
+    fn docker_hub_is_recognised_by_its_host() {
         let remote = draft(connection(r#"{"remoteHost":"https://docker.io"}"#).choice().unwrap());
         assert_eq!((remote.kind, remote.url.as_str()), (RemoteKind::DockerHub, "https://index.docker.io"));
     }

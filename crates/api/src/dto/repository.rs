@@ -18,75 +18,75 @@ use crate::extract::Wire;
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Repository {
-    /// Its identifier; stays the same for its whole life.
+    /// The identifier; never changes.
     id: Uuid,
-    /// Grows with each change of its settings. Who sends it with a change learns of one that somebody else made
-    /// meanwhile.
+    /// The version of the settings, which increases with each change. Send it with a change to detect concurrent
+    /// changes.
     version: i64,
-    /// The first part of its name.
+    /// The namespace.
     #[schema(example = "dev")]
     namespace: String,
-    /// The rest of its name.
+    /// The name in the namespace.
     #[schema(example = "website")]
     name: String,
-    /// One line about it.
+    /// A short description.
     short_description: String,
-    /// More about it.
+    /// A long description.
     long_description: String,
     /// Who may pull.
     visibility: Visibility,
-    /// Who may write.
+    /// Which writes are allowed.
     state: RepositoryState,
-    /// Whether tags stay at the digest they were first set to, and cannot be deleted: all of them, or those
-    /// that `immutableTagPatterns` match.
+    /// Whether tags are immutable, that is, cannot be overwritten or deleted: all tags, or those that match
+    /// `immutableTagPatterns`.
     immutable_tags: bool,
-    /// The tags that are immutable, as names and globs; absent where all or none are.
+    /// The immutable tags, as names and globs; absent if all tags are immutable, or none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "v*, 3.?-stable")]
     immutable_tag_patterns: Option<String>,
-    /// Whether images are scanned when pushed; not yet.
+    /// Whether images are scanned when they are pushed; always false.
     scan_on_push: bool,
-    /// When it was made.
+    /// The time of creation.
     created_at: Timestamp,
-    /// What it holds and what flows in and out.
+    /// Statistics of the repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     summary: Option<Summary>,
 }
 
-/// What a repository holds and what flows in and out.
+/// Statistics of a repository.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Summary {
-    /// How many tags it has.
+    /// The number of tags.
     tags: u64,
-    /// Bytes of all it holds, each blob counted once.
+    /// The number of bytes of all content, each blob counted once.
     size_bytes: u64,
-    /// How much of that no other repository holds: what deleting it would free. Null where it is not worked out: in
-    /// lists, and of a repository with more than 5,000 blobs and manifests.
+    /// The number of bytes that no other repository holds, which deleting the repository would free. Null if not
+    /// computed: in lists, and for repositories with more than 5,000 blobs and manifests.
     unique_bytes: Option<u64>,
-    /// How much of that other repositories hold as well. Null where it is not worked out: in lists, and of a repository
-    /// with more than 5,000 blobs and manifests.
+    /// The number of bytes that other repositories hold too. Null if not computed: in lists, and for repositories with
+    /// more than 5,000 blobs and manifests.
     shared_bytes: Option<u64>,
-    /// When a tag last changed.
+    /// The time of the last change of a tag.
     last_push: Option<Timestamp>,
-    /// Promotion policies that have it as source.
+    /// Promotion policies whose source is the repository.
     promotions_out: Flow,
-    /// Promotion policies that have it as target.
+    /// Promotion policies whose target is the repository.
     promotions_in: Flow,
     /// Push mirrors.
     push_mirrors: Flow,
     /// Pull mirrors.
     pull_mirrors: Flow,
-    /// The pause of everything or of its namespace that all these wait for to end.
+    /// The pause of the system or namespace that holds these policies and mirrors.
     held_by: Option<Pause>,
 }
 
-/// How many flows of a sort there are, and how the worst of them last went.
+/// The number of policies or mirrors of one kind, and the worst result of their last runs.
 #[derive(Debug, Serialize, ToSchema)]
 struct Flow {
-    /// How many are enabled.
+    /// The number of enabled policies or mirrors.
     count: u32,
-    /// The worst last status among them.
+    /// The worst result of their last runs.
     last: Option<&'static str>,
 }
 
@@ -143,40 +143,40 @@ impl From<RepositorySummary> for Repository {
 /// A page of repositories.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Repositories {
-    /// The repositories, by name.
+    /// The repositories, ordered by name.
     pub(crate) repositories: Vec<Repository>,
 }
 
-/// Which repositories a list holds.
+/// A filter for the list of repositories.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct RepositoryQuery {
     /// Part of the name.
     pub(crate) search: Option<String>,
-    /// One write state alone.
+    /// The state.
     pub(crate) state: Option<RepositoryState>,
 }
 
-/// A new repository. The namespace stands in the path.
+/// A repository to create. The namespace is in the path.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CreateRepository {
-    /// The name behind the namespace; may contain `/`.
+    /// The name in the namespace; may contain `/`.
     #[serde(default)]
     #[schema(example = "website")]
     name: String,
-    /// One line about it.
+    /// A short description.
     #[serde(default)]
     short_description: String,
-    /// More about it.
+    /// A long description.
     #[serde(default)]
     long_description: String,
-    /// Who may pull; private where it does not say.
+    /// Who may pull; private if omitted.
     visibility: Option<Visibility>,
-    /// Whether tags stay at the digest they were first set to, and cannot be deleted: all of them, or those
-    /// that `immutableTagPatterns` match.
+    /// Whether tags are immutable, that is, cannot be overwritten or deleted: all tags, or those that match
+    /// `immutableTagPatterns`.
     immutable_tags: Option<bool>,
-    /// Names and globs (`*`, `?`, `[seq]`, `[!seq]`), separated by commas: only these tags are immutable.
+    /// The immutable tags, as names and globs (`*`, `?`, `[seq]`, `[!seq]`), separated by commas.
     #[schema(example = "v*, 3.?-stable")]
     immutable_tag_patterns: Option<String>,
 }
@@ -197,7 +197,7 @@ impl CreateRepository {
     }
 }
 
-/// Which tags stay as they are: DTR's switch means all of them. None where nothing is said.
+/// The immutable tags; DTR's switch means all. `None` if neither field is set.
 fn immutable(switch: Option<bool>, patterns: Option<String>) -> Result<Option<ImmutableTags>, Problem> {
     let unreadable = |error: PatternError| {
         Problem::field(Code::InvalidTagPatterns, "immutableTagPatterns", format!("{error}."))
@@ -210,26 +210,26 @@ fn immutable(switch: Option<bool>, patterns: Option<String>) -> Result<Option<Im
     })
 }
 
-/// A change of a repository; what is absent stays. It cannot be renamed.
+/// A change of a repository. Omitted fields are unchanged. A repository cannot be renamed.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UpdateRepository {
-    /// One line about it.
+    /// A short description.
     short_description: Option<String>,
-    /// More about it.
+    /// A long description.
     long_description: Option<String>,
     /// Who may pull.
     visibility: Option<Visibility>,
-    /// Who may write.
+    /// Which writes are allowed.
     state: Option<RepositoryState>,
-    /// Whether tags stay at the digest they were first set to, and cannot be deleted: all of them, or those
-    /// that `immutableTagPatterns` match.
+    /// Whether tags are immutable, that is, cannot be overwritten or deleted: all tags, or those that match
+    /// `immutableTagPatterns`.
     immutable_tags: Option<bool>,
-    /// Names and globs (`*`, `?`, `[seq]`, `[!seq]`), separated by commas: only these tags are immutable.
+    /// The immutable tags, as names and globs (`*`, `?`, `[seq]`, `[!seq]`), separated by commas.
     #[schema(example = "v*, 3.?-stable")]
     immutable_tag_patterns: Option<String>,
-    /// The version that the change is based on, as an earlier answer gave it. With another one by now the answer is
-    /// 409; without, the change is made to whichever version there is.
+    /// The version that the change is based on, as returned earlier. If the settings have another version, the response
+    /// is 409. If omitted, the change applies to any version.
     version: Option<i64>,
 }
 
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn dtrs_switch_still_means_all_tags_and_patterns_narrow_it() {
+    fn dtrs_switch_means_all_tags_unless_patterns_restrict_it() {
         assert_eq!(read("{}"), Ok(None));
         assert_eq!(read(r#"{"immutableTags": true}"#), Ok(Some(ImmutableTags::All)));
         assert_eq!(

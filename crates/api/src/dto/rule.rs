@@ -1,4 +1,4 @@
-//! Rules on the wire.
+//! Rules in requests and responses.
 
 use longshore_model::{Code, Problem};
 use longshore_policy::{FIELDS, Field, Operator, RawRule, StoredRules};
@@ -9,17 +9,17 @@ use utoipa::{
     openapi::{Object, ObjectBuilder, Type},
 };
 
-/// One rule; all rules of a policy must hold. Members beside these three are refused.
+/// A rule. Unknown members are rejected.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rule {
-    /// What it looks at.
+    /// The field to compare.
     #[schema(schema_with = field)]
     field: String,
-    /// How it compares.
+    /// The operator.
     #[schema(schema_with = operator)]
     operator: String,
-    /// What it compares with; several only for `oo` and `noo`.
+    /// The values to compare with; more than one only with `oo` and `noo`.
     #[schema(example = json!(["stable"]))]
     values: Vec<String>,
 }
@@ -27,7 +27,7 @@ pub(crate) struct Rule {
 fn field() -> Object {
     let fields: Vec<_> =
         FIELDS.iter().map(|field| format!("`{}` ({})", field.code(), field.label())).collect();
-    text(format!("What it looks at: {}.", fields.join(", ")), "tag")
+    text(format!("The field to compare: {}.", fields.join(", ")), "tag")
 }
 
 fn operator() -> Object {
@@ -37,10 +37,10 @@ fn operator() -> Object {
         format!("\n- with `{}`: {}", field.code(), operators.join(", "))
     };
     let fitting: String = FIELDS.iter().map(fitting).collect();
-    text(format!("How it compares; `m` takes a regular expression.\n{fitting}"), "ew")
+    text(format!("The operator; `m` takes a regular expression.\n{fitting}"), "ew")
 }
 
-/// A text with an example, described as the table of fields says.
+/// A string schema with a description and an example.
 fn text(description: String, example: &str) -> Object {
     let mut text = ObjectBuilder::new().schema_type(Type::String).description(Some(description)).build();
     text.example = Some(Value::from(example));
@@ -53,8 +53,8 @@ impl From<Rule> for RawRule {
     }
 }
 
-/// The rules of a saved policy. Rules that this version cannot read are shown as they are stored,
-/// so that nobody takes them for none.
+/// The rules of a saved policy. Rules that this version cannot read are shown as stored, so that they are not mistaken
+/// for an empty list.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub(crate) struct Rules(Value);
@@ -68,8 +68,7 @@ impl From<&StoredRules> for Rules {
     }
 }
 
-/// Rules as they came: those that are meant, and whether no rules are meant as every tag
-/// (an explicit empty list, semantics 10).
+/// The rules of a request, and whether they match every tag, which requires an explicit empty list (semantics 10).
 pub(crate) fn given(rules: Option<Vec<Rule>>) -> (Vec<RawRule>, bool) {
     match rules {
         None => (Vec::new(), false),
@@ -80,11 +79,11 @@ pub(crate) fn given(rules: Option<Vec<Rule>>) -> (Vec<RawRule>, bool) {
     }
 }
 
-/// The rules of a policy after a change that may leave them as they are stored.
+/// The rules of a policy after a change, which may keep the stored ones.
 ///
 /// # Errors
-/// They stay, but this version cannot read them: saying them anew is the only way to change such a
-/// policy. `invalid` is the code for that.
+/// The change keeps rules that this version cannot read; such a policy can only be changed together with its rules.
+/// `invalid` is the code of the problem.
 pub(crate) fn changed(
     rules: Option<Vec<Rule>>,
     stored: &StoredRules,
@@ -100,7 +99,7 @@ pub(crate) fn changed(
         (None, StoredRules::Unreadable { reason, .. }) => Err(Problem::field(
             invalid,
             "rules",
-            format!("{reason}; send the rules anew together with the change."),
+            format!("{reason}; send new rules together with the change."),
         )),
     }
 }

@@ -1,4 +1,4 @@
-//! What namespaces hold, and how much they may.
+//! Storage of namespaces, and their quotas.
 
 use longshore_model::repository::NamespaceStorage;
 use serde::{Deserialize, Serialize};
@@ -6,25 +6,25 @@ use utoipa::ToSchema;
 
 use crate::extract::Wire;
 
-/// What the repositories of a namespace hold together, each blob and each manifest counted once.
+/// The storage that the repositories of a namespace use together, each blob and each manifest counted once.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Storage {
     /// The namespace.
     #[schema(example = "dev")]
     namespace: String,
-    /// Bytes of all blobs and manifests; what the quota is about.
+    /// The number of bytes of all blobs and manifests, which the quota limits.
     used_bytes: u64,
-    /// How much of that no other namespace holds; null where it is not worked out, as in a namespace with more than
-    /// 5,000 blobs and manifests.
+    /// The number of bytes that no other namespace holds. Null if not computed, for example for a namespace with more
+    /// than 5,000 blobs and manifests.
     unique_bytes: Option<u64>,
-    /// How much of that other namespaces hold as well; null where it is not worked out, as in a namespace with more
+    /// The number of bytes that other namespaces hold too. Null if not computed, for example for a namespace with more
     /// than 5,000 blobs and manifests.
     shared_bytes: Option<u64>,
-    /// How much of that only deleted repositories hold; purging them frees it. Null where it is not worked out, as where
-    /// these hold more than 5,000 blobs and manifests.
+    /// The number of bytes that only deleted repositories hold; purging them frees it. Null if not computed, for
+    /// example if they hold more than 5,000 blobs and manifests.
     deleted_bytes: Option<u64>,
-    /// The most that the namespace may hold; null where there is no limit.
+    /// The quota in bytes; null if unlimited.
     quota_bytes: Option<u64>,
 }
 
@@ -41,11 +41,11 @@ impl From<NamespaceStorage> for Storage {
     }
 }
 
-/// How much a namespace may hold.
+/// The quota of a namespace.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Quota {
-    /// The most bytes; null or absent where there shall be no limit.
+    /// The quota in bytes; null or omitted for unlimited.
     #[schema(example = 10_000_000_000_u64)]
     pub(crate) quota_bytes: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! Tags, where they came from, and what may be done with one by hand.
+//! Tags, their origins, and promoting or pushing one by hand.
 
 use jiff::Timestamp;
 use longshore_model::job::{Concerns, Job};
@@ -17,35 +17,35 @@ use crate::extract::Wire;
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Tag {
-    /// Its name.
+    /// The name.
     #[schema(example = "1.0-stable")]
     name: String,
-    /// The manifest it points to.
+    /// The digest of the manifest that the tag points to.
     digest: String,
-    /// Who changed it last: a user, "promotion policy", "pull mirror".
+    /// The author of the last change: a username, "promotion policy" or "pull mirror".
     author: String,
-    /// When the name first appeared.
+    /// The time at which the tag was first set.
     created_at: Timestamp,
-    /// When it last changed.
+    /// The time of the last change.
     updated_at: Timestamp,
-    /// Signed in a Notary (version 1); never.
+    /// Whether the tag is signed in Notary v1; always false.
     in_notary: bool,
-    /// Whether Notary knows another digest; never.
+    /// Whether Notary has another digest; always false.
     hash_mismatch: bool,
-    /// The number of its last change, from one increasing sequence of the whole server.
+    /// The revision: the number of the last change, from one increasing sequence of the server.
     revision: i64,
-    /// What it points to.
+    /// The manifest that the tag points to.
     manifest: Manifest,
-    /// Where it was promoted from, when it was.
+    /// The origin of a promoted tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     promotion: Option<PromotionOrigin>,
-    /// Where it was mirrored from, when it was.
+    /// The origin of a mirrored tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     mirroring: Option<MirroringOrigin>,
-    /// What it was restored from, when a person brought it back.
+    /// The origin of a restored tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     restoration: Option<RestorationOrigin>,
-    /// What the policies and push mirrors of the repository said of it.
+    /// The results of the policies and push mirrors of the repository for this tag.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     answers: Vec<Answer>,
 }
@@ -54,66 +54,66 @@ pub(crate) struct Tag {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Manifest {
-    /// Its digest.
+    /// The digest.
     digest: String,
-    /// Its media type.
+    /// The media type.
     media_type: String,
-    /// What sort of artifact it is, where it is no image.
+    /// The artifact type, if the manifest is not an image.
     #[serde(skip_serializing_if = "Option::is_none")]
     artifact_type: Option<String>,
-    /// The operating system of its one platform.
+    /// The operating system, if there is only one platform.
     os: String,
-    /// The architecture of its one platform, with the variant.
+    /// The architecture with its variant, if there is only one platform.
     architecture: String,
-    /// All its platforms.
+    /// All platforms.
     platforms: Vec<String>,
-    /// Bytes of the manifest and of all that it needs.
+    /// The number of bytes of the manifest and everything that it references.
     size: u64,
-    /// When it arrived under this name.
+    /// The time at which the tag was pointed to this manifest.
     created_at: Timestamp,
 }
 
-/// Where a promoted tag came from. What the actor may not see is absent.
+/// The origin of a promoted tag. Fields that the actor may not see are absent.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PromotionOrigin {
-    /// The policy; none when a person promoted it by hand.
+    /// The policy; null for a promotion by hand.
     #[serde(rename = "promotionPolicyID")]
     promotion_policy_id: Option<Uuid>,
-    /// `namespace/name` of the source.
+    /// The source repository, as `namespace/name`.
     source_repository: Option<String>,
-    /// Its name there.
+    /// The source tag.
     source_tag: Option<String>,
-    /// The manifest, the same on both sides.
+    /// The digest of the manifest, the same on both sides.
     digest: String,
 }
 
-/// Where a mirrored tag came from. What the actor may not see is absent.
+/// The origin of a mirrored tag. Fields that the actor may not see are absent.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MirroringOrigin {
     /// The pull mirror.
     #[serde(rename = "mirroringPolicyID")]
     mirroring_policy_id: Uuid,
-    /// The manifest, the same on both sides.
+    /// The digest of the manifest, the same on both sides.
     digest: String,
-    /// The registry's host.
+    /// The host of the registry.
     remote_host: Option<String>,
-    /// The repository there.
+    /// The repository in that registry.
     remote_repository: Option<String>,
-    /// Its name there.
+    /// The tag in that repository.
     remote_tag: Option<String>,
 }
 
-/// What a restored tag was restored from.
+/// The origin of a restored tag.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RestorationOrigin {
-    /// The number of the change that was brought back.
+    /// The revision that was restored.
     revision: i64,
-    /// Whether policies were asked about it.
+    /// Whether policies were evaluated for the restored tag.
     run_policies: bool,
-    /// Whether the pull mirror that had made it leaves it alone until it is released.
+    /// Whether the tag is pinned, so that its pull mirror does not change it until it is released.
     pinned: bool,
 }
 
@@ -125,7 +125,7 @@ impl RestorationOrigin {
     }
 }
 
-/// What became of a tag under one policy.
+/// The result of one policy for a tag.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Answer {
@@ -134,24 +134,23 @@ pub(crate) struct Answer {
     policy_id: Uuid,
     /// `promotion` or `push_mirror`.
     kind: &'static str,
-    /// Where it leads.
+    /// The destination.
     destination: String,
-    /// How it ended: `done`, `running`, `not_matched`, `waiting`, `failed`, `superseded`,
-    /// `not_evaluated`.
+    /// The result: `done`, `running`, `not_matched`, `waiting`, `failed`, `superseded` or `not_evaluated`.
     result: String,
-    /// One sentence about what followed.
+    /// What followed, in one sentence.
     consequence: String,
-    /// What was found, rule by rule.
+    /// The verdict, with a reason for each rule.
     #[schema(value_type = Option<Object>)]
     verdict: Option<Verdict>,
-    /// The name at the destination.
+    /// The tag at the destination.
     target_tag: Option<String>,
-    /// The job that did it or tries to.
+    /// The job that delivers the tag.
     #[serde(rename = "jobID")]
     job_id: Option<Uuid>,
-    /// When.
+    /// The time of the result.
     at: Option<Timestamp>,
-    /// Whether today's rules would let it through.
+    /// Whether the tag would match the current rules.
     would_qualify_today: Option<bool>,
 }
 
@@ -172,7 +171,7 @@ impl From<ModelAnswer> for Answer {
     }
 }
 
-/// The word by which an enum of the model travels.
+/// The serialised name of an enum variant of the model.
 pub(super) fn word(value: impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
@@ -264,7 +263,7 @@ fn origin(tag: &TagRecord, visible: bool) -> (Option<PromotionOrigin>, Option<Mi
     }
 }
 
-/// A tag in detail: one element per platform of an index, one for anything else.
+/// The details of a tag: one element per platform of an index, otherwise a single one.
 pub(crate) fn details(detail: TagDetail) -> Vec<Tag> {
     let at = detail.summary.tag.updated_at;
     let one = |manifest: Option<Manifest>| {
@@ -280,7 +279,7 @@ pub(crate) fn details(detail: TagDetail) -> Vec<Tag> {
     if elements.is_empty() { vec![one(None)] } else { elements }
 }
 
-/// Which tags a list holds.
+/// A filter for the list of tags.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct TagQuery {
@@ -288,13 +287,13 @@ pub(crate) struct TagQuery {
     pub(crate) search: Option<String>,
 }
 
-/// Which platforms of a tag are shown.
+/// A filter for the platforms of a tag.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct PlatformQuery {
-    /// One operating system alone.
+    /// The operating system.
     os: Option<String>,
-    /// One architecture alone.
+    /// The architecture.
     arch: Option<String>,
 }
 
@@ -307,15 +306,15 @@ impl PlatformQuery {
     }
 }
 
-/// Where one tag shall be promoted to.
+/// The target of a promotion by hand.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CreatePromotion {
-    /// `namespace/name` of the target.
+    /// The target repository, as `namespace/name`.
     #[serde(default)]
     #[schema(example = "qa/website")]
     pub(crate) target_repository: String,
-    /// The name it shall get there.
+    /// The target tag.
     #[serde(default)]
     #[schema(example = "1.0")]
     pub(crate) target_tag: String,
@@ -323,60 +322,60 @@ pub(crate) struct CreatePromotion {
 
 impl Wire for CreatePromotion {}
 
-/// A promotion that was done by hand.
+/// A promotion by hand.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Promotion {
-    /// `namespace/name` of the source.
+    /// The source repository, as `namespace/name`.
     pub(crate) source_repository: String,
-    /// The name there.
+    /// The source tag.
     pub(crate) source_tag: String,
-    /// `namespace/name` of the target.
+    /// The target repository, as `namespace/name`.
     pub(crate) target_repository: String,
-    /// The name it got.
+    /// The target tag.
     pub(crate) target_tag: String,
-    /// The manifest.
+    /// The digest of the manifest.
     pub(crate) digest: String,
-    /// When.
+    /// The time of the promotion.
     pub(crate) promoted_at: Timestamp,
 }
 
-/// Where one tag shall be pushed to.
+/// The destination of a push by hand.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CreatePushMirroring {
     #[serde(flatten)]
     pub(crate) connection: Connection,
-    /// The repository there.
+    /// The repository in that registry.
     #[serde(default)]
     pub(crate) remote_repository: String,
-    /// The name it shall get there; its own where it does not say.
+    /// The remote tag; the same name if empty or omitted.
     #[serde(default)]
     pub(crate) remote_tag: String,
 }
 
 impl Wire for CreatePushMirroring {}
 
-/// A push of one tag that is on its way.
+/// A push of one tag that was queued.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PushMirroring {
-    /// The push mirror; none for a push by hand.
+    /// The push mirror; null for a push by hand.
     #[serde(rename = "mirroringPolicyID")]
     mirroring_policy_id: Option<Uuid>,
-    /// The manifest.
+    /// The digest of the manifest.
     digest: String,
-    /// The repository there.
+    /// The repository in that registry.
     remote_repository: String,
-    /// The name it will get there.
+    /// The remote tag.
     remote_tag: String,
-    /// The job that does it.
+    /// The job that pushes the tag.
     #[serde(rename = "jobID")]
     job_id: Uuid,
 }
 
 impl PushMirroring {
-    /// None for a job that pushes nothing.
+    /// `None` for a job that pushes nothing.
     pub(crate) fn of(job: &Job) -> Option<Self> {
         let Concerns { manifest: Some(digest), transfer: Some(transfer), .. } = job.parameters.concerns()
         else {

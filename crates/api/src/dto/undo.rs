@@ -1,4 +1,4 @@
-//! What was overwritten or deleted and can be restored.
+//! Tags and repositories that were overwritten or deleted and can be restored.
 
 use jiff::Timestamp;
 use longshore_model::TagRecord;
@@ -12,24 +12,24 @@ use super::repository::Repository;
 use super::tag::RestorationOrigin;
 use crate::extract::Wire;
 
-/// One change of a tag.
+/// A change of a tag.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TagChange {
-    /// Its number.
+    /// The revision, which is the number of the change.
     revision: i64,
-    /// The manifest the tag was set to; absent where it was deleted.
+    /// The digest that the tag was set to; absent if it was deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<String>,
-    /// When.
+    /// The time of the change.
     at: Timestamp,
-    /// Who did it: a user, "promotion policy", "pull mirror".
+    /// The author: a username, "promotion policy" or "pull mirror".
     author: String,
-    /// How it came: `push`, `promotion`, `mirror`, `restored`; absent where it was deleted, or where the
-    /// actor may not see the source.
+    /// The origin: `push`, `promotion`, `mirror` or `restored`; absent if the tag was deleted, or if the actor may not
+    /// see the source.
     #[serde(skip_serializing_if = "Option::is_none")]
     provenance: Option<String>,
-    /// Until when it can be restored; absent where it cannot.
+    /// The time until which the change can be restored; absent if it cannot.
     #[serde(skip_serializing_if = "Option::is_none")]
     restorable_until: Option<Timestamp>,
 }
@@ -51,21 +51,21 @@ impl From<ModelChange> for TagChange {
     }
 }
 
-/// A tag that was deleted and can be restored.
+/// A deleted tag that can be restored.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DeletedTag {
-    /// Its name.
+    /// The name.
     name: String,
-    /// The number of the change to restore.
+    /// The revision to restore.
     revision: i64,
-    /// The manifest it pointed to.
+    /// The digest that the tag pointed to.
     digest: String,
-    /// When it was deleted.
+    /// The time of deletion.
     deleted_at: Timestamp,
-    /// By whom.
+    /// The user who deleted the tag.
     deleted_by: String,
-    /// Until when it can be restored.
+    /// The time until which the tag can be restored.
     restorable_until: Timestamp,
 }
 
@@ -82,28 +82,28 @@ impl From<ModelTag> for DeletedTag {
     }
 }
 
-/// Which change of a tag.
+/// Selects a change of a tag.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ChangeQuery {
-    /// Its number, as the history tells it.
+    /// The revision, from the history.
     pub(crate) revision: i64,
 }
 
-/// What restoring a tag would mean.
+/// What restoring a tag would do.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RestorationPlan {
-    /// The number of the change.
+    /// The revision to restore.
     revision: i64,
-    /// The manifest the tag would point to.
+    /// The digest that the tag would point to.
     digest: String,
-    /// The manifest it points to now; absent where it is deleted.
+    /// The digest that the tag points to now; absent if it is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     present_digest: Option<String>,
-    /// Whether it would be pinned, so that the pull mirror that had made it leaves it alone.
+    /// Whether the tag would be pinned, so that its pull mirror does not change it.
     pins: bool,
-    /// The policies and push mirrors that would act on it.
+    /// The policies and push mirrors that would act on the tag.
     policies: Vec<PolicyAhead>,
 }
 
@@ -116,9 +116,9 @@ pub(crate) struct PolicyAhead {
     policy_id: Uuid,
     /// `promotion` or `push_mirror`.
     kind: &'static str,
-    /// Where it leads.
+    /// The destination.
     destination: String,
-    /// The name the tag would get there.
+    /// The tag at the destination.
     #[serde(skip_serializing_if = "Option::is_none")]
     target_tag: Option<String>,
 }
@@ -141,13 +141,13 @@ impl From<RestorePlan> for RestorationPlan {
     }
 }
 
-/// The change of a tag that shall be restored.
+/// The change of a tag to restore.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CreateRestoration {
-    /// Its number, as the history tells it.
+    /// The revision, from the history.
     pub(crate) revision: i64,
-    /// Whether policies shall act on the tag as on any that was pushed.
+    /// Whether policies act on the tag as if it had been pushed.
     #[serde(default = "yes")]
     #[schema(default = true)]
     pub(crate) run_policies: bool,
@@ -159,17 +159,17 @@ fn yes() -> bool {
 
 impl Wire for CreateRestoration {}
 
-/// A tag that was restored.
+/// A restored tag.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Restoration {
     /// The tag.
     tag: String,
-    /// The manifest it points to again.
+    /// The digest that the tag points to again.
     digest: String,
-    /// The number of this very change.
+    /// The revision of the restoration itself.
     revision: i64,
-    /// What it was restored from; absent where it pointed there already.
+    /// The origin; absent if the tag already pointed to the digest.
     #[serde(skip_serializing_if = "Option::is_none")]
     restoration: Option<RestorationOrigin>,
 }
@@ -185,21 +185,21 @@ impl From<TagRecord> for Restoration {
     }
 }
 
-/// A repository that was deleted and can be restored.
+/// A deleted repository that can be restored.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DeletedRepository {
     #[serde(flatten)]
     repository: Repository,
-    /// When it was deleted.
+    /// The time of deletion.
     deleted_at: Timestamp,
-    /// By whom.
+    /// The user who deleted it.
     deleted_by: String,
-    /// When it is removed for good.
+    /// The time at which it is removed permanently.
     restorable_until: Timestamp,
-    /// How many tags it had.
+    /// The number of tags.
     tags: u64,
-    /// Bytes of the blobs it holds, each counted once.
+    /// The number of bytes of its blobs, each counted once.
     size_bytes: u64,
 }
 
@@ -224,30 +224,30 @@ pub(crate) struct DeletedRepositories {
     pub(crate) deleted_repositories: Vec<DeletedRepository>,
 }
 
-/// A deleted repository, and what its purge means.
+/// A deleted repository, and what purging it would do.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Purge {
     #[serde(flatten)]
     deleted: DeletedRepository,
-    /// Bytes that no other repository holds; null where it is not worked out, as of a repository with more than 5,000
-    /// blobs and manifests.
+    /// The number of bytes that no other repository holds. Null if not computed, for example for a repository with more
+    /// than 5,000 blobs and manifests.
     frees_bytes: Option<u64>,
-    /// Where some of its images are stored as well.
+    /// Other places that store some of the images.
     stored_elsewhere: Vec<Elsewhere>,
-    /// How many more images are stored at other places, which are not named here.
+    /// The number of further images that are stored at other places, which are not listed here.
     stored_elsewhere_more: u64,
 }
 
-/// A place that has images of a deleted repository.
+/// A place that stores images of a deleted repository.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Elsewhere {
-    /// A repository of this server, or `host/repository` of another registry that they were sent to.
+    /// A repository of this server, or `host/repository` of another registry that the images were pushed to.
     place: String,
-    /// Whether it is another registry, which may have removed them since.
+    /// Whether the place is another registry, which may have removed the images since.
     remote: bool,
-    /// The images.
+    /// The digests of the images.
     digests: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Users and organizations. DTR had these endpoints under `/enzi/v0`; they stand there too.
+//! Users and organizations. For compatibility with DTR, these endpoints are also served under `/enzi/v0`.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -52,7 +52,7 @@ async fn list_accounts(
 
 /// Create a user or an organization
 ///
-/// Administrators alone.
+/// Only for administrators.
 #[utoipa::path(
     post, path = "/accounts", tag = "accounts",
     request_body = CreateAccount,
@@ -94,7 +94,7 @@ async fn get_account(
 
 /// Change a user's password
 ///
-/// One's own, with the old one; administrators anybody's, without.
+/// Users can change their own password with the current one; administrators can change any other password without it.
 #[utoipa::path(
     post, path = "/accounts/{namespace}/changePassword", tag = "accounts",
     params(NamespacePath),

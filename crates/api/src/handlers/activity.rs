@@ -1,4 +1,4 @@
-//! What happened: DTR's events.
+//! The activity feed, as DTR's events.
 
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -17,7 +17,7 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(list_events)).routes(routes!(list_repository_events))
 }
 
-/// List what happened
+/// List activity
 ///
 /// In the repositories that the actor may see, newest first.
 #[utoipa::path(
@@ -30,7 +30,7 @@ async fn list_events(State(api): State<Api>, Who(actor): Who, paging: Paging) ->
     list(&api, &actor, ActivityFilter::default(), &paging).await
 }
 
-/// List what happened in a repository
+/// List the activity of a repository
 ///
 /// Newest first.
 #[utoipa::path(

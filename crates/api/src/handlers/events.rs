@@ -1,6 +1,5 @@
-//! `/events`: what moves, as server-sent events. `admin` has filtered them by permission and thinned
-//! them out; here they get their identifiers, and a reader that comes back, or was too slow, gets what
-//! it missed.
+//! `/events`: changes as server-sent events. `admin` has filtered and thinned them out; here they get identifiers, and
+//! a client that reconnects or was too slow catches up on what it missed.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -27,39 +26,39 @@ use crate::error::{Errors, invalid_request};
 use crate::extract::{Proof, Query, Who};
 use crate::turns::Turn;
 
-/// So often something is sent, so that proxies keep the connection.
+/// The interval of keep-alive messages, which keep proxies from closing the connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// So many lines of a log are sent in one event.
+/// The maximum number of log lines in one event.
 const BATCH: i64 = 1_000;
 
 pub(crate) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(follow_events))
 }
 
-/// What a reader follows.
+/// The topics to follow.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct EventQuery {
-    /// One job: its state and its log.
+    /// A job: its state and its log.
     job: Option<Uuid>,
-    /// With `job`: the last line of the log that the reader has.
+    /// With `job`: the number of the last log line that the client has.
     after: Option<i64>,
-    /// `1`: the states of all jobs that the actor may see.
+    /// `1` for the states of all jobs that the actor may see.
     jobs: Option<u8>,
-    /// `namespace/name`: the jobs and tags of a repository.
+    /// The jobs and tags of a repository, as `namespace/name`.
     repository: Option<String>,
 }
 
 /// Follow jobs and tags as they change
 ///
-/// Server-sent events, each with JSON whose `kind` is `job`, `log`, `tags`, `pauses` or `settings`: the last two name
-/// nothing, and say that pauses, or repositories, policies, remotes or accounts, are to be read again. A reader that comes
-/// back with `Last-Event-ID` to a job's stream gets the lines it missed; to another stream, an event
-/// named `resync` first, which tells it to load its page's data again; so does a reader that takes its
-/// events too slowly. A browser holds four streams at once: the fifth ends the oldest, whose last event
-/// is named `turn` and asks it to come back after some seconds. A stream ends with the session or the
-/// password that it was opened with.
+/// Server-sent events with JSON data whose `kind` is `job`, `log`, `tags`, `pauses` or `settings`. The last two contain
+/// no details; they mean that pauses, or repositories, policies, remotes and accounts, should be read again. A client
+/// that reconnects to a job's stream with `Last-Event-ID` gets the log lines that it missed; on other streams it first
+/// gets an event named `resync`, which means that it should read all data again. A client that reads too slowly gets
+/// `resync` too. A browser can have four streams at a time: the fifth closes the oldest one, whose last event is named
+/// `turn` and asks the client to reconnect after some seconds. A stream ends with the session or password that it was
+/// opened with.
 #[utoipa::path(
     get, path = "/events", tag = "live",
     params(EventQuery),
@@ -81,13 +80,13 @@ async fn follow_events(
             Problem::field(
                 Code::InvalidRequest,
                 "repository",
-                format!("“{name}” names no repository: {error}."),
+                format!("“{name}” is not a valid repository name: {error}."),
             )
         })
     });
     let last_seen = parts.headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse::<i64>().ok());
     if query.after.is_some_and(|after| after < 0) {
-        let message = "the last line of the log that you have is 0 (none) or more";
+        let message = "the number of the last log line must be 0 (no lines) or more";
         return Err(Problem::field(Code::InvalidRequest, "after", message).into());
     }
     let log_after = last_seen.or(query.after).unwrap_or(0).max(0);
@@ -99,16 +98,19 @@ async fn follow_events(
     };
     let job = filter.job;
     if job.is_none() && !filter.jobs && filter.repository.is_none() {
-        return Err(invalid_request(None, "Say what to follow: job=…, jobs=1 or repository=namespace/name."));
+        return Err(invalid_request(
+            None,
+            "Specify what to follow: job=…, jobs=1 or repository=namespace/name.",
+        ));
     }
-    // Subscribed first and caught up afterwards, so that nothing falls between the two.
+    // Subscribe first and catch up afterwards, so that nothing is lost in between.
     let live = api.admin.events(&actor, credential, filter).await?;
     let begin = match job {
         Some(job) => catch_up(&api, &actor, job, log_after).await?,
         None if last_seen.is_some() => vec![Message::Resync],
         None => Vec::new(),
     };
-    // Only what is really followed takes another stream's turn.
+    // Registered only now, so that a rejected request does not close another stream.
     let turn = api.turns.begin(&parts);
     let numbers = Numbers { job, line: log_after, count: last_seen.unwrap_or(0) };
     let reader = Reader { api: api.clone(), actor, numbers, begin: begin.into(), live };
@@ -124,7 +126,7 @@ async fn follow_events(
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
 }
 
-/// The job as it stands, and some lines of its log behind line `after`. What follows those is had in the same way.
+/// The current state of the job, and the first log lines after line `after`, followed by a request for more.
 async fn catch_up(api: &Api, actor: &Actor, id: JobId, after: i64) -> Answer<Vec<Message>> {
     let job = api.admin.job(actor, id).await?;
     let mut begin = vec![Message::Event(Event::Job { job: Box::new(job) })];
@@ -132,7 +134,7 @@ async fn catch_up(api: &Api, actor: &Actor, id: JobId, after: i64) -> Answer<Vec
     Ok(begin)
 }
 
-/// The next lines of a job's log, and what asks for those behind them; nothing behind the last line.
+/// The next lines of a job's log, followed by a request for more; empty after the last line.
 async fn more_lines(api: &Api, actor: &Actor, id: JobId, after: i64) -> Answer<Vec<Message>> {
     let lines = api.admin.job_logs(actor, id, after, BATCH).await?;
     if lines.is_empty() {
@@ -141,28 +143,28 @@ async fn more_lines(api: &Api, actor: &Actor, id: JobId, after: i64) -> Answer<V
     Ok(vec![Message::Event(Event::Log { job: id, lines }), Message::More])
 }
 
-/// Said when another stream has taken the turn of this one, and not when its right has ended. Holds the
-/// turn while the stream lives.
+/// The last event of a stream that was closed in favour of another one; `None` if its permission ended. Holds the turn
+/// while the stream is open.
 async fn turn_is_over(turn: Turn) -> Option<SseEvent> {
     turn.over.is_cancelled().then(|| SseEvent::default().event("turn").data("{}"))
 }
 
 enum Message {
-    /// For this reader alone.
+    /// For this client only.
     Event(Event),
-    /// For all who follow the same.
+    /// Shared by all followers of the topic.
     Shared(Arc<SharedEvent>),
     Resync,
-    /// The log may go on behind what was sent.
+    /// More log lines may follow.
     More,
 }
 
-/// Who reads a stream.
+/// The state of one stream.
 struct Reader {
     api: Api,
     actor: Actor,
     numbers: Numbers,
-    /// What is sent before the next live event.
+    /// Messages to send before the next live event.
     begin: VecDeque<Message>,
     live: EventStream,
 }
@@ -197,7 +199,7 @@ impl Reader {
         }
     }
 
-    /// What was missed comes next. None, when it may not be seen any more.
+    /// Queues what was missed. `None` if the actor may no longer see it.
     async fn load_again(&mut self) -> Option<()> {
         self.begin = match self.numbers.job {
             Some(job) => catch_up(&self.api, &self.actor, job, self.numbers.line).await.ok()?.into(),
@@ -207,7 +209,7 @@ impl Reader {
     }
 }
 
-/// Gives events their identifiers: the last line of the log in a job's stream, a count in others.
+/// Assigns identifiers to events: the last log line in a job's stream, a counter in others.
 struct Numbers {
     job: Option<JobId>,
     line: i64,
@@ -215,7 +217,7 @@ struct Numbers {
 }
 
 impl Numbers {
-    /// Whether lines of the log that this reader has not come before those of the event.
+    /// Whether log lines are missing between the last one sent and the first of the event.
     fn has_gap_before(&self, event: &SharedEvent) -> bool {
         self.job.is_some() && event.log_after.is_some_and(|after| after > self.line)
     }
@@ -228,7 +230,7 @@ impl Numbers {
             Message::Shared(shared) => &shared.event,
         };
         if let (Some(_), Event::Log { job, lines }) = (self.job, event) {
-            // What was sent while catching up comes a second time from the live stream.
+            // The live stream repeats lines that were sent while catching up.
             let lines: Vec<_> = lines.iter().filter(|line| line.line > self.line).cloned().collect();
             self.line = lines.last()?.line;
             let sse = SseEvent::default().json_data(Event::Log { job: *job, lines }).ok()?;
@@ -256,7 +258,7 @@ mod tests {
     use longshore_model::job::{Level, LogLine};
 
     #[test]
-    fn a_line_of_a_log_is_sent_once_and_its_number_is_the_events_identifier() {
+    fn a_log_line_is_sent_once_and_its_number_is_the_identifier_of_the_event() {
         let id = JobId::new();
         let line = |line| LogLine {
             line,

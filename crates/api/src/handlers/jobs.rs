@@ -1,4 +1,4 @@
-//! Jobs.
+//! Listing, starting, cancelling and retrying jobs, and their logs.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -34,7 +34,7 @@ impl IdPath {
     }
 }
 
-/// Which jobs are asked for; none where there cannot be one like that.
+/// The filter of a query; `None` if no job can match it.
 fn job_filter(query: &JobQuery) -> Answer<Option<JobFilter>> {
     let (action, status) = (query.wanted_action()?, query.wanted_status()?);
     let repository = query.repository.as_deref().filter(|name| !name.is_empty()).map(|name| {
@@ -42,7 +42,7 @@ fn job_filter(query: &JobQuery) -> Answer<Option<JobFilter>> {
             Problem::field(
                 Code::InvalidRequest,
                 "repository",
-                format!("“{name}” names no repository: {error}."),
+                format!("“{name}” is not a valid repository name: {error}."),
             )
         })
     });
@@ -61,8 +61,8 @@ fn job_filter(query: &JobQuery) -> Answer<Option<JobFilter>> {
 
 /// List jobs
 ///
-/// Those about repositories that the actor administers, newest first. What was pushed before this was asked is
-/// evaluated first, so that the copies it caused are in the list; it waits for that for a second at most.
+/// The jobs about repositories that the actor administers, newest first. Tags that were pushed before the request are
+/// evaluated first, so that the list contains the copies that they caused; the request waits at most a second for that.
 #[utoipa::path(
     get, path = "/jobs", tag = "jobs",
     params(Paging, JobQuery),
@@ -85,10 +85,9 @@ async fn list_jobs(
 
 /// Start a job
 ///
-/// `poll_mirror` polls each enabled pull mirror that the actor administers. The answer is a parent
-/// job whose parts are the polls; one that runs already is joined. `garbage_collect` removes what
-/// nothing needs any more, or with `dryRun` tells what that would be; `scrub` verifies everything that
-/// is stored. The outcome of either is the report.
+/// `poll_mirror` polls every enabled pull mirror that the actor administers; the result is a parent job with one child
+/// per poll, which includes polls that are already queued or running. `garbage_collect` removes unreferenced data, or
+/// with `dryRun` reports what would be removed. `scrub` verifies all stored data. The report is the outcome of the job.
 #[utoipa::path(
     post, path = "/jobs", tag = "jobs",
     request_body = CreateJob,
@@ -104,24 +103,24 @@ async fn create_job(
     Body(job): Body<CreateJob>,
 ) -> Answer<(StatusCode, Json<Job>)> {
     if job.scheduled_at.is_some_and(|at| !at.is_empty()) {
-        let message = "A job starts at once; a pull mirror's interval decides about later.";
+        let message = "Jobs start immediately; use the interval of a pull mirror for later polls.";
         return Err(Problem::field(Code::InvalidJob, "scheduledAt", message).into());
     }
     let started = match job.action.as_str() {
         "poll_mirror" if job.dry_run => {
-            let message = "A poll has no dry run; garbage_collect has.";
+            let message = "poll_mirror does not support dryRun; garbage_collect does.";
             return Err(Problem::field(Code::InvalidJob, "dryRun", message).into());
         }
         "poll_mirror" => api.admin.poll_all(&actor).await?,
         "scrub" if job.dry_run => {
-            let message = "A scrub has no dry run: it removes nothing that anybody needs.";
+            let message = "scrub does not support dryRun, because it removes nothing that is in use.";
             return Err(Problem::field(Code::InvalidJob, "dryRun", message).into());
         }
         "scrub" => api.admin.scrub(&actor).await?,
         "garbage_collect" => api.admin.collect_garbage(&actor, job.dry_run).await?,
         other => {
             let message = format!(
-                "A job “{other}” cannot be started by hand; poll_mirror, garbage_collect and scrub can."
+                "A job “{other}” cannot be started by hand; only poll_mirror, garbage_collect and scrub can."
             );
             return Err(Problem::field(Code::InvalidJob, "action", message).into());
         }
@@ -140,7 +139,7 @@ async fn get_job(State(api): State<Api>, Who(actor): Who, Path(path): Path<IdPat
     Ok(Json(job.into()))
 }
 
-/// The log of a job behind line `after`, at most `limit` lines, in parts.
+/// The log of a job after line `after`, at most `limit` lines, in parts.
 fn log_parts(
     api: Api,
     actor: Actor,
@@ -176,7 +175,7 @@ async fn get_job_logs(
     Query(query): Query<LogQuery>,
 ) -> Answer<Response> {
     if query.stream.unwrap_or(false) {
-        let message = "A log is not streamed here; /events?job=… follows a job.";
+        let message = "Logs are not streamed here; use /events?job=… to follow a job.";
         return Err(Problem::field(Code::InvalidRequest, "stream", message).into());
     }
     let limit = match query.limit.unwrap_or(0) {
@@ -185,7 +184,7 @@ async fn get_job_logs(
     };
     let after = i64::from(query.offset.unwrap_or(0));
     let mut parts = Box::pin(log_parts(api, actor, path.job()?, after, limit));
-    // Whether there is such a job has to be known before the answer begins.
+    // Checked before the response starts, so that a missing job is a 404.
     let first = parts.try_next().await?.unwrap_or_default();
     let all = stream::once(async { Ok(first) }).chain(parts);
     Ok(json_array(all.map_ok(|lines| lines.into_iter().map(LogLine::from).collect::<Vec<_>>())))
@@ -193,7 +192,7 @@ async fn get_job_logs(
 
 /// Cancel a job
 ///
-/// One that waits never runs; one that runs stops within a second.
+/// A queued job never runs; a running one stops within a second.
 #[utoipa::path(
     post, path = "/jobs/{id}/cancel", tag = "jobs",
     params(IdPath),
@@ -208,9 +207,10 @@ async fn cancel_job(State(api): State<Api>, Who(actor): Who, Path(path): Path<Id
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Try the work of a job again
+/// Retry a job
 ///
-/// As a new job, for one that failed or was canceled. One that does so already is joined.
+/// Creates a new job for one that failed or was canceled. If a retry is already queued or running, that one is
+/// returned.
 #[utoipa::path(
     post, path = "/jobs/{id}/retry", tag = "jobs",
     params(IdPath),
@@ -232,9 +232,9 @@ async fn retry_job(
 
 /// Retry all failed jobs
 ///
-/// Retries the failed jobs that match the filter and that nobody has retried yet, newest first, 100 of them at most,
-/// each as `/jobs/{id}/retry` does. `left` counts those that cannot be retried; `more` says that older ones were not
-/// looked at. Of the failed polls of a pull mirror only the last is retried. A status in the filter is ignored.
+/// Retries at most 100 failed jobs that match the filter and have not been retried yet, newest first, each like
+/// `/jobs/{id}/retry`. `left` is the number of jobs that cannot be retried; `more` means that older jobs were not
+/// examined. Of the failed polls of a pull mirror only the last one is retried. A status in the filter is ignored.
 #[utoipa::path(
     post, path = "/jobs/retry", tag = "jobs",
     params(JobQuery),

@@ -1,4 +1,4 @@
-//! What this server is and can do.
+//! The features and the state of the server.
 
 use axum::Json;
 use axum::extract::State;
@@ -17,7 +17,7 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(get_features)).routes(routes!(get_system))
 }
 
-/// What the server can do. Nothing here is a matter of licences; DTR's scripts ask.
+/// The features of the server, for DTR's scripts. None of them depends on a licence.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Features {
@@ -29,7 +29,7 @@ struct Features {
     online_gc_enabled: bool,
 }
 
-/// Tell what the server can do
+/// Get the features of the server
 #[utoipa::path(
     get, path = "/meta/features", tag = "server",
     responses((status = 200, body = Features)),
@@ -45,25 +45,25 @@ async fn get_features() -> Json<Features> {
     })
 }
 
-/// The server and what it holds.
+/// The state of the server.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct System {
     /// The version of Longshore.
     version: String,
-    /// When the server was started.
+    /// The time at which the server was started.
     started_at: Timestamp,
     /// `SQLite` or `PostgreSQL`.
     database: String,
-    /// How many repositories there are.
+    /// The number of repositories.
     repositories: u64,
-    /// How many tags there are.
+    /// The number of tags.
     tags: u64,
-    /// Bytes of all blobs, each counted once.
+    /// The number of bytes of all blobs, each counted once.
     blobs_bytes: u64,
-    /// How many jobs wait.
+    /// The number of queued jobs.
     jobs_waiting: u64,
-    /// How many jobs run.
+    /// The number of running jobs.
     jobs_running: u64,
     /// The time zone of tag templates.
     zone: String,
@@ -85,9 +85,9 @@ impl From<SystemInfo> for System {
     }
 }
 
-/// Tell about the server and what it holds
+/// Get the state of the server
 ///
-/// Administrators alone.
+/// Only for administrators.
 #[utoipa::path(
     get, path = "/system", tag = "server",
     responses((status = 200, body = System))

@@ -1,4 +1,4 @@
-//! Mirrors of both directions together, what the endpoints of either have in common, and *Connect*.
+//! Mirrors of both directions, what their endpoints have in common, and *Connect*.
 
 use std::collections::HashMap;
 
@@ -26,7 +26,7 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
         .routes(routes!(check_remote_registry))
 }
 
-/// The remotes behind mirrors, each asked for once. One that the actor may not see is none.
+/// The remotes of mirrors, each loaded once; `None` for one that the actor may not see.
 pub(super) struct Remotes<'a> {
     api: &'a Api,
     actor: &'a Actor,
@@ -51,7 +51,7 @@ impl<'a> Remotes<'a> {
     }
 }
 
-/// One mirror; `missing` is the code when there is none.
+/// One mirror. A missing one is reported with the code `missing`.
 pub(super) async fn mirror(
     api: &Api,
     actor: &Actor,
@@ -67,9 +67,9 @@ pub(super) async fn mirror(
     })
 }
 
-/// For an identifier of a mirror that flows the other way.
+/// The error for a mirror of the other direction.
 pub(super) fn other_direction(id: PolicyId, missing: Code) -> ApiError {
-    ApiError(Problem::new(missing, format!("The mirror {id} of this repository flows the other way.")))
+    ApiError(Problem::new(missing, format!("The mirror {id} of this repository has the other direction.")))
 }
 
 /// List push and pull mirrors
@@ -100,7 +100,7 @@ async fn list_mirroring_policies(
 
 /// Delete several mirrors
 ///
-/// All of them have to exist; else none is deleted.
+/// All or none: if one does not exist, none is deleted.
 #[utoipa::path(
     delete, path = "/repositories/{namespace}/{reponame}/mirroringPolicies", tag = "mirrors",
     params(RepositoryPath),
@@ -126,9 +126,9 @@ async fn delete_mirroring_policies(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Connect: test the settings of a connection
+/// Test connection settings (*Connect*)
 ///
-/// Answers 201 where at least reading or writing works, with every finding; any signed-in user may.
+/// The response is 201 with the results of all checks if at least reading or writing works. For every signed-in user.
 #[utoipa::path(
     post, path = "/remote/registry", tag = "mirrors",
     request_body = CreateRemoteRegistryCheck,

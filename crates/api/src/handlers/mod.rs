@@ -1,5 +1,5 @@
-//! The endpoints, one file per subject: each parses, calls one use case of `admin`, and presents
-//! what came of it. Permissions are `admin`'s business.
+//! The endpoints, one file per subject. A handler parses the request, calls one use case of `admin` and presents the
+//! result; permissions are checked by `admin`.
 
 pub(crate) mod accounts;
 pub(crate) mod activity;
@@ -20,21 +20,21 @@ pub(crate) mod undo;
 use crate::error::ApiError;
 use longshore_model::{Code, Problem, Version};
 
-/// What an endpoint answers.
+/// The result of a handler.
 pub(crate) type Answer<T> = Result<T, ApiError>;
 
-/// A change that names only some of the settings, the rest being as they are (semantics 33). It reads the newest
-/// version and writes over exactly that one; where somebody else was faster, it is made over what they left, unless
-/// the client has named the version that it knows.
+/// A change that sets only some of the settings and keeps the others (semantics 33). It reads the newest version and
+/// writes over exactly that one. After a concurrent change it reads and writes again, unless the client has named the
+/// version that its change is based on.
 pub(crate) struct Merge {
     named: Option<Version>,
     tries: u32,
 }
 
 impl Merge {
-    /// A change over the version that the client has named, or over the newest.
+    /// A change over the version that the client has named, or over the newest one if `None`.
     pub(crate) fn over(named: Option<i64>) -> Self {
-        // Whoever changes something more often than this meanwhile does so on purpose.
+        // More concurrent changes than this are a permanent conflict.
         Self { named: named.map(Version), tries: 8 }
     }
 
@@ -43,12 +43,12 @@ impl Merge {
         self.named
     }
 
-    /// The version to write over, where `now` was read.
+    /// The version to write over, if `now` was read.
     pub(crate) fn based_on(&self, now: Version) -> Version {
         self.named.unwrap_or(now)
     }
 
-    /// Whether to read and write once more, since somebody else was faster.
+    /// Whether to read and write again after a concurrent change.
     pub(crate) fn again<T>(&mut self, written: &Result<T, Problem>) -> bool {
         let conflict = written
             .as_ref()

@@ -1,4 +1,4 @@
-//! Pausing and resuming everything, a namespace or a remote.
+//! Pausing and resuming the system, a namespace or a remote.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -29,7 +29,7 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
         .routes(routes!(remote_plan))
 }
 
-/// 201 where the pause began just now, 200 where there was one.
+/// 201 for a new pause, 200 for an existing one.
 async fn pause(api: &Api, actor: &Actor, scope: &PauseScope) -> Answer<(StatusCode, Json<PauseState>)> {
     let (pause, begun) = api.admin.pause(actor, scope).await?;
     let status = if begun { StatusCode::CREATED } else { StatusCode::OK };
@@ -52,12 +52,13 @@ async fn plan(api: &Api, actor: &Actor, scope: &PauseScope) -> Answer<Json<Pause
 }
 
 fn not_paused() -> Problem {
-    Problem::new(Code::NoSuchPause, "It is not paused, so nothing waits.")
+    Problem::new(Code::NoSuchPause, "It is not paused, so no jobs are held.")
 }
 
-/// List what is paused
+/// List pauses
 ///
-/// Everything, and the namespaces and remotes that the actor administers, with how many jobs wait.
+/// The pause of the system, and those of namespaces and remotes that the actor administers, with the number of held
+/// jobs.
 #[utoipa::path(
     get, path = "/pauses", tag = "pauses",
     responses((status = 200, body = [PauseState])),
@@ -68,25 +69,24 @@ async fn list_pauses(State(api): State<Api>, Who(actor): Who) -> Answer<Json<Vec
     Ok(Json(pauses.into_iter().map(PauseState::from).collect()))
 }
 
-/// Pause everything
+/// Pause the system
 ///
-/// All policies and mirrors stop, in the middle of a transfer too, and what they have to do waits. Pushes
-/// and pulls go on, and so do promotions by hand. Where everything is paused already, that stays as it is.
-/// Administrators alone.
+/// Stops all policies and mirrors immediately, even during a transfer; their jobs are held. Pushes, pulls and
+/// promotions by hand still work. An existing pause is kept. Only for administrators.
 #[utoipa::path(
     put, path = "/pauses/system", tag = "pauses",
     responses(
-        (status = 201, description = "It is paused from now on.", body = PauseState),
-        (status = 200, description = "It was paused before.", body = PauseState),
+        (status = 201, description = "The pause is new.", body = PauseState),
+        (status = 200, description = "It was already paused.", body = PauseState),
     )
 )]
 async fn pause_system(State(api): State<Api>, Who(actor): Who) -> Answer<(StatusCode, Json<PauseState>)> {
     pause(&api, &actor, &PauseScope::System).await
 }
 
-/// Resume everything
+/// Resume the system
 ///
-/// What a pause of a namespace or a remote holds waits on. Administrators alone.
+/// Jobs that a pause of a namespace or a remote holds stay held. Only for administrators.
 #[utoipa::path(
     delete, path = "/pauses/system", tag = "pauses",
     params(ResumeQuery),
@@ -100,9 +100,9 @@ async fn resume_system(
     resume(&api, &actor, &PauseScope::System, &query).await
 }
 
-/// List what waits for everything to be resumed
+/// List the jobs that the pause of the system holds
 ///
-/// Oldest first, without what a pause of a namespace or a remote holds.
+/// Oldest first, without jobs that a pause of a namespace or a remote holds.
 #[utoipa::path(
     get, path = "/pauses/system/queue", tag = "pauses",
     params(Paging),
@@ -112,9 +112,9 @@ async fn system_queue(State(api): State<Api>, Who(actor): Who, paging: Paging) -
     queue(&api, &actor, &PauseScope::System, &paging).await
 }
 
-/// See what each policy would do if everything were resumed
+/// Get the plan of resuming the system
 ///
-/// By what waits now, were all of it run.
+/// What each policy and mirror would do if all held jobs ran now.
 #[utoipa::path(
     get, path = "/pauses/system/plan", tag = "pauses",
     responses((status = 200, body = PausePlan), (status = 404, description = "NO_SUCH_PAUSE", body = Errors))
@@ -129,14 +129,14 @@ fn namespace(path: &NamespacePath) -> Answer<PauseScope> {
 
 /// Pause a namespace
 ///
-/// The policies and mirrors of its repositories stop; what comes to them from elsewhere goes on. For those
-/// who administer it.
+/// Stops the policies and mirrors of its repositories; promotions into them from other namespaces still work. For users
+/// who administer the namespace.
 #[utoipa::path(
     put, path = "/pauses/namespaces/{namespace}", tag = "pauses",
     params(NamespacePath),
     responses(
-        (status = 201, description = "It is paused from now on.", body = PauseState),
-        (status = 200, description = "It was paused before.", body = PauseState),
+        (status = 201, description = "The pause is new.", body = PauseState),
+        (status = 200, description = "It was already paused.", body = PauseState),
         (status = 404, description = "NO_SUCH_ACCOUNT", body = Errors),
     )
 )]
@@ -166,7 +166,7 @@ async fn resume_namespace(
     resume(&api, &actor, &namespace(&path)?, &query).await
 }
 
-/// List what waits for a namespace to be resumed
+/// List the jobs that the pause of a namespace holds
 ///
 /// Oldest first.
 #[utoipa::path(
@@ -186,7 +186,7 @@ async fn namespace_queue(
     queue(&api, &actor, &namespace(&path)?, &paging).await
 }
 
-/// See what each policy would do if a namespace were resumed
+/// Get the plan of resuming a namespace
 #[utoipa::path(
     get, path = "/pauses/namespaces/{namespace}/plan", tag = "pauses",
     params(NamespacePath),
@@ -209,13 +209,13 @@ fn remote(path: &IdPath) -> Answer<PauseScope> {
 
 /// Pause a remote
 ///
-/// The mirrors that use it stop, and copies to it by hand wait. For those who administer its owner.
+/// Stops the mirrors that use it, and holds pushes to it by hand. For users who administer its owner.
 #[utoipa::path(
     put, path = "/pauses/remotes/{id}", tag = "pauses",
     params(IdPath),
     responses(
-        (status = 201, description = "It is paused from now on.", body = PauseState),
-        (status = 200, description = "It was paused before.", body = PauseState),
+        (status = 201, description = "The pause is new.", body = PauseState),
+        (status = 200, description = "It was already paused.", body = PauseState),
         (status = 404, description = "NO_SUCH_REMOTE", body = Errors),
     )
 )]
@@ -245,7 +245,7 @@ async fn resume_remote(
     resume(&api, &actor, &remote(&path)?, &query).await
 }
 
-/// List what waits for a remote to be resumed
+/// List the jobs that the pause of a remote holds
 ///
 /// Oldest first.
 #[utoipa::path(
@@ -265,7 +265,7 @@ async fn remote_queue(
     queue(&api, &actor, &remote(&path)?, &paging).await
 }
 
-/// See what each mirror would do if a remote were resumed
+/// Get the plan of resuming a remote
 #[utoipa::path(
     get, path = "/pauses/remotes/{id}/plan", tag = "pauses",
     params(IdPath),

@@ -71,8 +71,7 @@ async fn list_poll_mirroring_policies(
 
 /// Create a pull mirror
 ///
-/// The connection is tested first. With `initialEvaluation=false` the tags that the other
-/// repository has now are left there; those that come or change later are taken.
+/// The connection is tested first. With `initialEvaluation=false`, existing remote tags are ignored until they change.
 #[utoipa::path(
     post, path = "/repositories/{namespace}/{reponame}/pollMirroringPolicies", tag = "mirrors",
     params(RepositoryPath, InitialEvaluation),
@@ -121,8 +120,8 @@ async fn get_poll_mirroring_policy(
 
 /// Change a pull mirror
 ///
-/// What is absent stays, also what others change at the same time; empty or absent credentials keep the stored ones. The connection is
-/// tested first, except where nothing but `enabled` changes.
+/// Omitted fields keep their current values, including concurrent changes; empty or omitted credentials keep the stored
+/// ones. The connection is tested first, unless only `enabled` changes.
 #[utoipa::path(
     put, path = "/repositories/{namespace}/{reponame}/pollMirroringPolicies/{id}", tag = "mirrors",
     params(PolicyPath),
@@ -140,7 +139,7 @@ async fn get_poll_mirroring_policy(
         ),
         (
             status = 409, body = Errors,
-            description = "POLICY_CHANGED: it has another version than the body names; REMOTE_CHANGED: its remote \
+            description = "POLICY_CHANGED: the version in the body is outdated; REMOTE_CHANGED: its remote \
                 was changed while it was tested",
         ),
     )
@@ -154,7 +153,7 @@ async fn update_poll_mirroring_policy(
     let (repository, id) = (path.repository()?, path.id(MISSING)?);
     let mut merge = Merge::over(change.version);
     match change.only_enabled() {
-        // A mirror can be switched off while its registry does not answer.
+        // A mirror can be disabled while its registry is down.
         Some(enabled) => {
             find(&api, &actor, &repository, id).await?;
             api.admin.enable_mirror(&actor, &repository, id, merge.named(), enabled).await?;
@@ -164,7 +163,7 @@ async fn update_poll_mirroring_policy(
             let based_on = merge.based_on(now.common.version);
             let mut remotes = Remotes::new(&api, &actor);
             let draft = change.clone().over(&now, remotes.get(now.remote).await?)?;
-            // DTR's PUT has no `initialEvaluation`: the mirror goes on as it was set up.
+            // DTR's PUT has no `initialEvaluation`: keep the mirror's own setting.
             let save = match now.baseline {
                 Baseline::None => Save::Apply,
                 Baseline::Pending | Baseline::Complete => Save::Future,
@@ -182,7 +181,7 @@ async fn update_poll_mirroring_policy(
 
 /// Delete a pull mirror
 ///
-/// The tags that it brought in stay.
+/// Mirrored tags are kept.
 #[utoipa::path(
     delete, path = "/repositories/{namespace}/{reponame}/pollMirroringPolicies/{id}", tag = "mirrors",
     params(PolicyPath),
@@ -202,9 +201,9 @@ async fn delete_poll_mirroring_policy(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Sync now: poll one pull mirror
+/// Poll a pull mirror now
 ///
-/// Answers with the job; one that runs already is joined.
+/// Returns the job. If one is already queued or running, that one is returned.
 #[utoipa::path(
     post, path = "/repositories/{namespace}/{reponame}/pollMirroringPolicies/{id}/sync", tag = "mirrors",
     params(PolicyPath),
@@ -224,9 +223,9 @@ async fn sync_poll_mirroring_policy(
     Ok((StatusCode::ACCEPTED, Json(job.into())))
 }
 
-/// See what the next poll of a pull mirror would do
+/// Get the plan of the next poll of a pull mirror
 ///
-/// Asks the other registry what it has, and changes nothing.
+/// Contacts the other registry, and changes nothing.
 #[utoipa::path(
     get, path = "/repositories/{namespace}/{reponame}/pollMirroringPolicies/{id}/plan", tag = "mirrors",
     params(PolicyPath),

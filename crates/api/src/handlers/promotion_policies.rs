@@ -32,7 +32,7 @@ impl PolicyPath {
 
 /// List promotion policies
 ///
-/// Of a repository as source, or as target.
+/// Those whose source or target is the repository.
 #[utoipa::path(
     get, path = "/repositories/{namespace}/{reponame}/promotionPolicies", tag = "promotion policies",
     params(RepositoryPath, SideQuery),
@@ -52,7 +52,7 @@ async fn list_promotion_policies(
 
 /// Create a promotion policy
 ///
-/// Needs the right on source and target.
+/// Requires permission on source and target.
 #[utoipa::path(
     post, path = "/repositories/{namespace}/{reponame}/promotionPolicies", tag = "promotion policies",
     params(RepositoryPath, InitialEvaluation),
@@ -99,7 +99,7 @@ async fn get_promotion_policy(
 
 /// Change a promotion policy
 ///
-/// What is absent stays, also what others change at the same time. Needs the right on source and target.
+/// Omitted fields keep their current values, including concurrent changes. Requires permission on source and target.
 #[utoipa::path(
     put, path = "/repositories/{namespace}/{reponame}/promotionPolicies/{id}", tag = "promotion policies",
     params(PolicyPath, InitialEvaluation),
@@ -113,7 +113,7 @@ async fn get_promotion_policy(
         (status = 404, description = "NO_SUCH_REPOSITORY, NO_SUCH_PROMOTION_POLICY", body = Errors),
         (
             status = 409, body = Errors,
-            description = "POLICY_CHANGED: it has another version than the body names",
+            description = "POLICY_CHANGED: the version in the body is outdated",
         ),
     )
 )]
@@ -128,7 +128,7 @@ async fn update_promotion_policy(
     let save = initial.with_body(change.initial_evaluation)?;
     let mut merge = Merge::over(change.version);
     let policy = match (change.only_enabled(), save) {
-        // Works for a policy whose rules cannot be read, too.
+        // Also works for a policy whose rules cannot be read.
         (Some(enabled), save) if !enabled || save == Save::Future => {
             api.admin.enable_promotion(&actor, &repository, id, merge.named(), enabled).await?
         }
@@ -146,7 +146,7 @@ async fn update_promotion_policy(
 
 /// Delete a promotion policy
 ///
-/// Needs the right on source or target.
+/// Requires permission on source or target.
 #[utoipa::path(
     delete, path = "/repositories/{namespace}/{reponame}/promotionPolicies/{id}", tag = "promotion policies",
     params(PolicyPath),

@@ -63,7 +63,7 @@ async fn list_push_mirroring_policies(
 
 /// Create a push mirror
 ///
-/// The connection is tested first; the credentials have to be able to push.
+/// The connection is tested first; the credentials must permit pushing.
 #[utoipa::path(
     post, path = "/repositories/{namespace}/{reponame}/pushMirroringPolicies", tag = "mirrors",
     params(RepositoryPath, InitialEvaluation),
@@ -112,8 +112,8 @@ async fn get_push_mirroring_policy(
 
 /// Change a push mirror
 ///
-/// What is absent stays, also what others change at the same time; empty or absent credentials keep the stored ones. The connection is
-/// tested first, except where nothing but `enabled` changes.
+/// Omitted fields keep their current values, including concurrent changes; empty or omitted credentials keep the stored
+/// ones. The connection is tested first, unless only `enabled` changes.
 #[utoipa::path(
     put, path = "/repositories/{namespace}/{reponame}/pushMirroringPolicies/{id}", tag = "mirrors",
     params(PolicyPath, InitialEvaluation),
@@ -131,7 +131,7 @@ async fn get_push_mirroring_policy(
         ),
         (
             status = 409, body = Errors,
-            description = "POLICY_CHANGED: it has another version than the body names; REMOTE_CHANGED: its remote \
+            description = "POLICY_CHANGED: the version in the body is outdated; REMOTE_CHANGED: its remote \
                 was changed while it was tested",
         ),
     )
@@ -147,7 +147,7 @@ async fn update_push_mirroring_policy(
     let save = initial.with_body(change.initial_evaluation)?;
     let mut merge = Merge::over(change.version);
     match (change.only_enabled(), save) {
-        // A mirror can be switched off while its registry does not answer.
+        // A mirror can be disabled while its registry is down.
         (Some(enabled), save) if !enabled || save == Save::Future => {
             find(&api, &actor, &repository, id).await?;
             api.admin.enable_mirror(&actor, &repository, id, merge.named(), enabled).await?;

@@ -30,7 +30,7 @@ impl IdPath {
 
 /// List remotes
 ///
-/// Those that belong to a namespace in which the actor may act.
+/// Those of the namespaces in which the actor may act.
 #[utoipa::path(
     get, path = "/remotes", tag = "remotes",
     params(Paging, RemoteQuery),
@@ -83,8 +83,8 @@ async fn get_remote(
 
 /// Change a remote
 ///
-/// What is absent stays. All mirrors that use it use the new settings. The password has to be sent
-/// again when URL, proxy, certificate authority or its checking change.
+/// Omitted fields are unchanged. The change applies to all mirrors that use the remote. The password must be sent again
+/// if the URL, the proxy, the certificate authority or the verification changes.
 #[utoipa::path(
     put, path = "/remotes/{id}", tag = "remotes",
     params(IdPath),
@@ -93,7 +93,7 @@ async fn get_remote(
         (status = 200, body = Remote),
         (status = 400, description = "INVALID_REQUEST, INVALID_REMOTE, SECRET_NEEDED", body = Errors),
         (status = 404, description = "NO_SUCH_REMOTE", body = Errors),
-        (status = 409, description = "REMOTE_CHANGED: it has another version than the body names", body = Errors),
+        (status = 409, description = "REMOTE_CHANGED: the version in the body is outdated", body = Errors),
     )
 )]
 async fn update_remote(

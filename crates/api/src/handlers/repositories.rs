@@ -1,4 +1,4 @@
-//! Repositories.
+//! Listing, creating, changing and deleting repositories.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -120,7 +120,7 @@ async fn get_repository(
 
 /// Change a repository
 ///
-/// What is absent stays. A repository cannot be renamed.
+/// Omitted fields are unchanged. A repository cannot be renamed.
 #[utoipa::path(
     patch, path = "/repositories/{namespace}/{reponame}", tag = "repositories",
     params(RepositoryPath),
@@ -130,7 +130,7 @@ async fn get_repository(
         (status = 400, description = "INVALID_REQUEST, INVALID_TAG_PATTERNS", body = Errors),
         (
             status = 409, body = Errors,
-            description = "REPOSITORY_CHANGED: it has another version than the body names",
+            description = "REPOSITORY_CHANGED: the version in the body is outdated",
         ),
     )
 )]

@@ -1,4 +1,4 @@
-//! What namespaces hold, and how much they may.
+//! Storage used by namespaces, and their quotas.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -15,7 +15,7 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(get_storage)).routes(routes!(set_quota))
 }
 
-/// Tell what a namespace holds
+/// Get the storage used by a namespace
 #[utoipa::path(
     get, path = "/accounts/{namespace}/storage", tag = "accounts",
     params(NamespacePath),
@@ -29,9 +29,9 @@ async fn get_storage(
     Ok(Json(api.admin.namespace_storage(&actor, &path.namespace()?).await?.into()))
 }
 
-/// Set how much a namespace may hold
+/// Set the quota of a namespace
 ///
-/// Pushes, promotions and mirrors that need more are refused; what is there stays. Administrators alone.
+/// Pushes, promotions and mirrors that would exceed it are rejected; existing data is kept. Only for administrators.
 #[utoipa::path(
     put, path = "/accounts/{namespace}/quota", tag = "accounts",
     params(NamespacePath),

@@ -1,4 +1,4 @@
-//! Tags, and what is done with a single one by hand.
+//! Tags, and promoting or pushing one by hand.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -47,8 +47,8 @@ async fn list_tags(
 
 /// Get a tag
 ///
-/// By its name, or by a digest: the tag that was set last of those that point to it. One element per platform of an index, one for
-/// anything else; with what the policies said of it.
+/// By name, or by digest: the most recently set tag that points to it. Returns one element per platform of an index,
+/// otherwise a single one, with the results of policies.
 #[utoipa::path(
     get, path = "/repositories/{namespace}/{reponame}/tags/{tag}", tag = "tags",
     params(TagPath, PlatformQuery),
@@ -96,7 +96,7 @@ async fn delete_tag(
 
 /// Promote a tag by hand
 ///
-/// Needs the right to read the source and to write the target.
+/// Requires permission to read the source and to push to the target.
 #[utoipa::path(
     post, path = "/repositories/{namespace}/{reponame}/tags/{tag}/promotion", tag = "tags",
     params(TagPath),
@@ -130,7 +130,7 @@ async fn promote_tag(
 
 /// Push a tag to another registry by hand
 ///
-/// Answers when the job that does it is there.
+/// The response is sent when the job is queued.
 #[utoipa::path(
     post, path = "/repositories/{namespace}/{reponame}/tags/{tag}/pushMirroring", tag = "tags",
     params(TagPath),
@@ -157,6 +157,6 @@ async fn push_tag(
     let job =
         api.admin.push_tag(&actor, &repository, &tag, remote, &push.remote_repository, &remote_tag).await?;
     let answer = PushMirroring::of(&job)
-        .ok_or_else(|| Problem::new(Code::Internal, "The push was answered with another kind of job."))?;
+        .ok_or_else(|| Problem::new(Code::Internal, "The push returned another kind of job."))?;
     Ok((StatusCode::CREATED, Json(answer)))
 }

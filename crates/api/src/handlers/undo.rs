@@ -1,4 +1,4 @@
-//! Restoring what was overwritten or deleted, and purging it before its time.
+//! Restoring what was overwritten or deleted, and purging deleted repositories.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -32,9 +32,9 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
         .routes(routes!(restore_repository))
 }
 
-/// Tell the history of a tag
+/// Get the history of a tag
 ///
-/// All its changes, newest first, also of a tag that is deleted.
+/// All its changes, newest first. Includes deleted tags.
 #[utoipa::path(
     get, path = "/repositories/{namespace}/{reponame}/tags/{tag}/history", tag = "tags",
     params(TagPath),
@@ -55,15 +55,15 @@ async fn tag_history(State(api): State<Api>, Who(actor): Who, Path(path): Path<T
             Ok(Some((changes, before)))
         }
     }));
-    // Whether there is such a tag has to be known before the answer begins.
+    // Checked before the response starts, so that a missing tag is a 404.
     let first = parts.try_next().await?.unwrap_or_default();
     let all = stream::once(ready(Ok(first))).chain(parts);
     Ok(json_array(all.map_ok(|changes| changes.into_iter().map(TagChange::from).collect::<Vec<_>>())))
 }
 
-/// Tell what restoring a tag would mean
+/// Get the plan of restoring a tag
 ///
-/// Which policies would act on it, and whether it would be pinned.
+/// Which policies would act on the tag, and whether it would be pinned.
 #[utoipa::path(
     get, path = "/repositories/{namespace}/{reponame}/tags/{tag}/restoration", tag = "tags",
     params(TagPath, ChangeQuery),
@@ -85,8 +85,8 @@ async fn plan_restoration(
 
 /// Restore a tag
 ///
-/// Lets it point to what it pointed to before, whether it was overwritten or deleted since. That is a change
-/// like any other. What a pull mirror had made is pinned: the mirror leaves it alone until it is released.
+/// Points the tag to an earlier manifest again, whether it was overwritten or deleted. This is a change like any other.
+/// A tag that came from a pull mirror is pinned: the mirror does not change it until it is released.
 #[utoipa::path(
     post, path = "/repositories/{namespace}/{reponame}/tags/{tag}/restoration", tag = "tags",
     params(TagPath),
@@ -111,7 +111,7 @@ async fn restore_tag(
 
 /// Release a pinned tag
 ///
-/// Its pull mirror may move it again, and does with its next poll.
+/// Its pull mirror may change it again, and does so with its next poll.
 #[utoipa::path(
     delete, path = "/repositories/{namespace}/{reponame}/tags/{tag}/pin", tag = "tags",
     params(TagPath),
@@ -132,7 +132,7 @@ async fn release_tag(
 
 /// List the deleted tags of a repository
 ///
-/// Those that can be restored, last deleted first. For those who may push to the repository.
+/// Those that can be restored, last deleted first. For users who may push to the repository.
 #[utoipa::path(
     get, path = "/repositories/{namespace}/{reponame}/deletedTags", tag = "tags",
     params(RepositoryPath, Paging),
@@ -150,7 +150,7 @@ async fn list_deleted_tags(
 
 /// List deleted repositories
 ///
-/// Those of the namespaces in which the actor may act, last deleted first.
+/// Those in the namespaces in which the actor may act, last deleted first.
 #[utoipa::path(
     get, path = "/deletedRepositories", tag = "repositories",
     params(Paging),
@@ -169,7 +169,7 @@ async fn list_deleted_repositories(
 
 /// Get a deleted repository
 ///
-/// With what its purge would free, and where its images are stored as well.
+/// Includes how much space its purge would free, and where else its images are stored.
 #[utoipa::path(
     get, path = "/deletedRepositories/{namespace}/{reponame}", tag = "repositories",
     params(RepositoryPath),
@@ -188,7 +188,7 @@ async fn get_deleted_repository(
 
 /// Restore a deleted repository
 ///
-/// With its tags, as it was; its policies go on.
+/// With its tags and policies.
 #[utoipa::path(
     post, path = "/deletedRepositories/{namespace}/{reponame}/restoration", tag = "repositories",
     params(RepositoryPath),
@@ -207,7 +207,8 @@ async fn restore_repository(
 
 /// Purge a deleted repository
 ///
-/// Removes it for good, before its time, and tells where its images are stored as well. Its name is free.
+/// Removes it permanently before its time is over, and returns where else its images are stored. Its name becomes
+/// available.
 #[utoipa::path(
     delete, path = "/deletedRepositories/{namespace}/{reponame}", tag = "repositories",
     params(RepositoryPath),

@@ -1,4 +1,4 @@
-//! What the OpenAPI document promises as a whole.
+//! Properties of the OpenAPI document as a whole.
 
 #![allow(clippy::unwrap_used)]
 
@@ -9,7 +9,7 @@ fn document() -> Value {
     serde_json::to_value(longshore_api::openapi()).unwrap()
 }
 
-/// Each endpoint with its method and path.
+/// All endpoints with their methods and paths.
 fn operations(document: &Value) -> Vec<(String, &Map<String, Value>)> {
     let paths = document["paths"].as_object().unwrap();
     paths
@@ -24,12 +24,12 @@ fn operations(document: &Value) -> Vec<(String, &Map<String, Value>)> {
 }
 
 #[test]
-fn the_document_that_is_checked_in_is_the_one_that_is_served() {
+fn the_checked_in_document_is_up_to_date() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
     let checked_in = std::fs::read_to_string(path).unwrap_or_default();
     assert!(
         checked_in == longshore_api::openapi_json(),
-        "docs/openapi.json is out of date; write it anew with `cargo run -- openapi > docs/openapi.json`"
+        "docs/openapi.json is out of date; update it with `cargo run -- openapi > docs/openapi.json`"
     );
 }
 
@@ -44,12 +44,12 @@ fn every_endpoint_has_a_name_a_summary_and_a_subject() {
         assert!(names.insert(name.to_owned()), "{name} is the name of two endpoints");
         assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{endpoint}");
         let subject = operation["tags"][0].as_str().unwrap();
-        assert!(subjects.contains(subject), "{endpoint} is about {subject}, which is not explained");
+        assert!(subjects.contains(subject), "{endpoint} is about {subject}, which has no description");
     }
 }
 
 #[test]
-fn every_endpoint_tells_its_parameters_and_how_it_can_fail() {
+fn every_endpoint_documents_its_parameters_and_errors() {
     let document = document();
     for (endpoint, operation) in operations(&document) {
         let parameters = operation.get("parameters").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -61,7 +61,7 @@ fn every_endpoint_tells_its_parameters_and_how_it_can_fail() {
         }
         let responses = operation["responses"].as_object().unwrap();
         for status in ["401", "403", "500"] {
-            assert!(responses.contains_key(status), "{endpoint} does not tell {status}");
+            assert!(responses.contains_key(status), "{endpoint} does not document {status}");
         }
         for (status, response) in responses {
             assert!(
@@ -79,7 +79,7 @@ fn every_endpoint_tells_its_parameters_and_how_it_can_fail() {
 }
 
 #[test]
-fn every_schema_that_is_named_is_there() {
+fn every_referenced_schema_exists() {
     let document = document();
     let mut open = vec![&document];
     while let Some(value) = open.pop() {
@@ -87,7 +87,7 @@ fn every_schema_that_is_named_is_there() {
             Value::Object(members) => {
                 if let Some(Value::String(reference)) = members.get("$ref") {
                     let pointer = reference.trim_start_matches('#');
-                    assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+                    assert!(document.pointer(pointer).is_some(), "{reference} does not exist");
                 }
                 open.extend(members.values());
             }
@@ -98,19 +98,19 @@ fn every_schema_that_is_named_is_there() {
 }
 
 #[test]
-fn reading_public_things_alone_needs_no_credentials() {
+fn only_reading_public_data_requires_no_credentials() {
     let document = document();
     assert_eq!(document["security"], serde_json::json!([{"basic": []}, {"session": []}]));
     for (endpoint, operation) in operations(&document) {
         if let Some(security) = operation.get("security") {
-            assert!(endpoint.starts_with("GET "), "{endpoint} would change something for nobody");
+            assert!(endpoint.starts_with("GET "), "{endpoint} would allow changes without credentials");
             assert_eq!(security, &serde_json::json!([{}, {"basic": []}, {"session": []}]), "{endpoint}");
         }
     }
 }
 
 #[test]
-fn what_dtrs_scripts_call_is_there() {
+fn the_endpoints_that_dtrs_scripts_call_exist() {
     let document = document();
     let there: BTreeSet<String> = operations(&document).into_iter().map(|(endpoint, _)| endpoint).collect();
     let repository = "/api/v0/repositories/{namespace}/{reponame}";
