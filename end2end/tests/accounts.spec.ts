@@ -18,7 +18,7 @@ test.describe("accounts", () => {
     await expect(dialog.getByLabel("Name")).toHaveValue("Not a name");
     await dialog.getByLabel("Name").fill("taken");
     await dialog.getByRole("button", { name: "Create" }).click();
-    await expect(dialog.getByText(/exists already|is taken/)).toBeVisible();
+    await expect(dialog.getByText(/already exists|is taken/)).toBeVisible();
     await screenshot(page, "organization-new");
     await dialog.getByLabel("Name").fill("quality");
     await dialog.getByRole("button", { name: "Create" }).click();

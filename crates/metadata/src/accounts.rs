@@ -33,8 +33,8 @@ from_row! {
     } and account: AccountRow
 }
 
-/// How often the credentials of an account have changed. What was issued under another epoch than the
-/// account's present one is void (semantics 45).
+/// How often the credentials of an account were changed. Sessions and tokens issued under another epoch than the
+/// account's current one are invalid (semantics 45).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CredentialEpoch(i64);
@@ -42,18 +42,14 @@ pub struct CredentialEpoch(i64);
 /// An account, with the epoch of its credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
-    /// The account.
     pub account: Account,
-    /// The epoch of its credentials.
     pub epoch: CredentialEpoch,
 }
 
-/// A user, and what a password is compared with.
+/// A user with the hash to compare a password with.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    /// The user.
     pub standing: Standing,
-    /// The hash of the password.
     pub password_hash: String,
 }
 
@@ -70,7 +66,7 @@ impl TryFrom<AccountRow> for Account {
     }
 }
 
-/// Makes a user or an organization.
+/// Creates a user or an organization.
 ///
 /// # Errors
 /// [`Error::Exists`]
@@ -105,13 +101,13 @@ pub async fn find(conn: &mut Conn, name: &Namespace) -> Result<Option<Account>, 
     row!(conn, AccountRow, sql, name.as_str())?.map(Account::try_from).transpose()
 }
 
-/// The account with this identifier.
+/// The account with this ID.
 pub async fn get(conn: &mut Conn, account: AccountId) -> Result<Option<Account>, Error> {
     let sql = "SELECT id, name, is_org, is_admin, created_at FROM accounts WHERE id = $1";
     row!(conn, AccountRow, sql, account.to_string())?.map(Account::try_from).transpose()
 }
 
-/// The account with this identifier, and the epoch of its credentials.
+/// The account with this ID, and the epoch of its credentials.
 pub async fn standing(conn: &mut Conn, account: AccountId) -> Result<Option<Standing>, Error> {
     let sql = "SELECT id, name, is_org, is_admin, created_at, credential_epoch FROM accounts WHERE id = $1";
     let found = row!(conn, WithEpoch, sql, account.to_string())?;
@@ -122,7 +118,7 @@ pub async fn standing(conn: &mut Conn, account: AccountId) -> Result<Option<Stan
         .transpose()
 }
 
-/// The user with this name and the hash of the password; none for organizations, which have none.
+/// The user with this name and the hash of the password; `None` for organizations, which have no password.
 pub async fn find_with_password(conn: &mut Conn, name: &Namespace) -> Result<Option<Candidate>, Error> {
     let sql = "SELECT id, name, is_org, is_admin, created_at, credential_epoch, password_hash FROM accounts
                WHERE name = $1 AND password_hash IS NOT NULL";
@@ -136,7 +132,7 @@ pub async fn find_with_password(conn: &mut Conn, name: &Namespace) -> Result<Opt
         .transpose()
 }
 
-/// Sets the hash of a user's password. What was issued for the old one is void from now on.
+/// Sets the hash of a user's password. Sessions and tokens issued before are invalid from now on.
 pub async fn set_password(tx: &mut Tx, account: AccountId, hash: &str) -> Result<(), Error> {
     let sql = "UPDATE accounts SET password_hash = $2, credential_epoch = credential_epoch + 1 WHERE id = $1";
     change!(tx.conn, sql, account.to_string(), hash)?;
@@ -144,13 +140,13 @@ pub async fn set_password(tx: &mut Tx, account: AccountId, hash: &str) -> Result
     Ok(())
 }
 
-/// How often the credentials of all accounts together have changed: by this it is seen that some did.
+/// The sum of the credential epochs of all accounts. It grows whenever one of them changes.
 pub async fn credential_changes(conn: &mut Conn) -> Result<i64, Error> {
     let sql = "SELECT CAST(COALESCE(SUM(credential_epoch), 0) AS BIGINT) FROM accounts";
     Ok(value!(conn, i64, sql)?)
 }
 
-/// Accounts by name; `orgs` picks organizations or users alone.
+/// Accounts by name; `orgs` selects only organizations or only users.
 pub async fn list(
     conn: &mut Conn,
     search: Option<&str>,
@@ -178,7 +174,7 @@ pub async fn list(
     Ok(page::read("account", page, |row| row.name.clone()))
 }
 
-/// How many accounts there are.
+/// The number of accounts.
 pub async fn count(conn: &mut Conn) -> Result<u64, Error> {
     Ok(value!(conn, i64, "SELECT COUNT(*) FROM accounts")?.unsigned_abs())
 }

@@ -1,4 +1,4 @@
-//! Who did what.
+//! The activity: who did what.
 
 use crate::{
     Change, Conn, Error, Tx,
@@ -15,31 +15,23 @@ use longshore_model::{
 use longshore_oci::{Digest, Namespace, Tag};
 use std::cmp::Reverse;
 
-/// Something that happened.
+/// An entry to add to the activity.
 #[derive(Debug, Clone)]
 pub struct NewActivity {
-    /// When.
     pub at: Timestamp,
-    /// Who.
     pub author: Author,
-    /// What.
     pub kind: ActivityKind,
-    /// In which repository.
     pub repository: Option<RepositoryId>,
-    /// Which tag.
     pub tag: Option<Tag>,
-    /// Which manifest.
     pub digest: Option<Digest>,
-    /// Which policy or mirror.
     pub policy: Option<PolicyId>,
-    /// Which job.
     pub job: Option<JobId>,
-    /// One more sentence.
+    /// An additional sentence.
     pub detail: Message,
 }
 
 impl NewActivity {
-    /// Something that is about no repository, nor anything else that a field names.
+    /// An entry without a repository or any other reference.
     #[must_use]
     pub fn new(at: Timestamp, author: Author, kind: ActivityKind) -> Self {
         let (repository, tag, digest, policy, job) = (None, None, None, None, None);
@@ -80,7 +72,7 @@ impl TryFrom<Row> for Activity {
     }
 }
 
-/// Remembers it, and tells those who look at lists of what was made, changed or deleted.
+/// Adds an entry, and announces a change of settings if lists of repositories, policies or accounts may have changed.
 pub async fn add(tx: &mut Tx, entry: &NewActivity) -> Result<(), Error> {
     if changes_settings(entry.kind) {
         tx.announce(Change::Settings);
@@ -102,8 +94,8 @@ pub async fn add(tx: &mut Tx, entry: &NewActivity) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether the lists of repositories, policies or accounts may show something else afterwards. Tags, pauses and remotes
-/// are announced where they change.
+/// Whether the lists of repositories, policies or accounts may change with it. Changes of tags, pauses and remotes are
+/// announced where they are made.
 fn changes_settings(kind: ActivityKind) -> bool {
     match kind {
         ActivityKind::RepositoryCreated
@@ -130,14 +122,14 @@ fn changes_settings(kind: ActivityKind) -> bool {
     }
 }
 
-/// The statements of a list, behind the condition that finds its rows by an index, which takes `$1`.
+/// The statements of a list. Each ends in the condition that finds its rows by an index and takes `$1`.
 struct Statements {
-    /// The numbers on a page: behind `$2`, not beyond `$3`, at most `$4`; then what the reader may see, and a
-    /// namespace.
+    /// The IDs on a page: after `$2`, not beyond `$3`, at most `$4`; the other parameters are the reader's visibility
+    /// and a namespace.
     keys: (&'static str, &'static str),
-    /// The last number that a page behind `$2` looks at.
+    /// The last ID in the window of a page after `$2`.
     edge: (&'static str, &'static str),
-    /// How many there are, at most `$4`. Its parameters are those of the first page's keys.
+    /// The number of rows, at most `$4`. Its parameters are those of the keys of the first page.
     count: &'static str,
 }
 
@@ -162,8 +154,8 @@ macro_rules! listed {
     };
 }
 
-/// What happened in the repositories that may be seen (`$4` to `$6`), of the namespace `$1` or of any: behind `$2`, at
-/// most `$3`, and no more in each repository.
+/// The entries of visible repositories (`$4` to `$6`), of the namespace `$1` or of any: after `$2`, at most `$3`, and
+/// no more in each repository.
 macro_rules! by_repository {
     ($database:ident) => {
         (by_repository!($database "<" " DESC"), by_repository!($database ">" ""))
@@ -186,7 +178,7 @@ macro_rules! by_repository {
     };
 }
 
-/// How many rows the repositories that may be seen have (`$2` to `$4`), of the namespace `$1` or of any; at most `$5`.
+/// The number of entries of visible repositories (`$2` to `$4`), of the namespace `$1` or of any; at most `$5`.
 macro_rules! count_by_repository {
     () => {
         concat!(
@@ -199,8 +191,8 @@ macro_rules! count_by_repository {
     };
 }
 
-/// What happened, newest first. What happened in no repository only those see who see everything. How it is found,
-/// and how far a page looks, is as with jobs ([`crate::jobs::list`]).
+/// The activity, newest first. Entries without a repository are visible only to readers who see everything. The lookup
+/// and the window of a page are those of [`crate::jobs::list`].
 pub async fn list(
     conn: &mut Conn,
     visible: &Visible,
@@ -280,7 +272,7 @@ pub async fn list(
     Ok(page.with(readable("activity", found, |row| row.id.to_string(), Activity::try_from)))
 }
 
-/// What happened under these numbers, in no order; one statement, however many.
+/// The entries with these IDs, in no particular order, in one statement.
 async fn by_id(conn: &mut Conn, ids: Vec<i64>) -> Result<Vec<Row>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());

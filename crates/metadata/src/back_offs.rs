@@ -1,5 +1,5 @@
-//! Remotes that are left alone for a while (semantics 39): one row for each, shared by all servers. While
-//! `until` lies ahead, `jobs::lanes` passes over what waits for the remote; behind it, one job goes first.
+//! Back-off from remotes (semantics 39): one row for each remote, shared by all servers. Until `until`, `jobs::lanes`
+//! skips the jobs that wait for the remote; after it, one job probes the remote first.
 
 use crate::{
     Change, Conn, Error, Tx,
@@ -12,11 +12,11 @@ use longshore_model::{
     remote::{BackOff, WaitReason},
 };
 
-/// A remote that has answered for so long has forgotten what was before.
+/// After a remote has worked for this long, its earlier failures no longer count.
 const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
 from_row! {
-    /// The columns of [`columns!`]; all are `NULL` where a remote is not left alone.
+    /// The columns of [`columns!`]; all are `NULL` without a back-off.
     pub(crate) struct Columns {
         wait_reason: Option<String>,
         wait_asked: Option<bool>,
@@ -26,7 +26,7 @@ from_row! {
     }
 }
 
-/// What [`Columns`] are read from, in a statement that joins `back_offs` as `b`.
+/// The columns of [`Columns`], for a statement that joins `back_offs` as `b`.
 macro_rules! columns {
     () => {
         "b.reason AS wait_reason, b.asked AS wait_asked, b.failures AS wait_failures, b.since AS wait_since,
@@ -36,8 +36,7 @@ macro_rules! columns {
 pub(crate) use columns;
 
 impl Columns {
-    /// Why and until when a remote is left alone; none when it may be asked as usual. An `until` that is over
-    /// means that one job may try.
+    /// The back-off from a remote; `None` if there is none. If `until` is over, one job may probe the remote.
     pub(crate) fn read(&self) -> Result<Option<BackOff>, Error> {
         let (Some(reason), Some(asked), Some(failures), Some(since), Some(until)) =
             (&self.wait_reason, self.wait_asked, self.wait_failures, self.wait_since, self.wait_until)
@@ -54,7 +53,7 @@ impl Columns {
     }
 }
 
-/// Why and until when a remote is left alone, as [`Columns::read`] says.
+/// The back-off from a remote, as in [`Columns::read`].
 pub async fn get(conn: &mut Conn, remote: RemoteId) -> Result<Option<BackOff>, Error> {
     let sql = concat!("SELECT ", columns!(), " FROM back_offs b WHERE b.remote = $1");
     row!(conn, Columns, sql, remote.to_string())?.map_or(Ok(None), |row| row.read())
@@ -69,9 +68,9 @@ from_row! {
     }
 }
 
-/// Leaves a remote alone. `delay` answers for how long, after so many failures in a row: this is the first if the
-/// remote has `progressed` since the last. A wait that another server has begun is never shortened. None: the remote
-/// was deleted.
+/// Backs off from a remote. `delay` returns for how long, given the number of failures in a row; the count starts again
+/// if the remote has `progressed` since the last failure. A longer back-off begun by another server is never shortened.
+/// Returns `None` if the remote was deleted.
 pub async fn close(
     tx: &mut Tx,
     remote: RemoteId,
@@ -117,9 +116,9 @@ pub async fn close(
     get(tx, remote).await
 }
 
-/// A remote has answered after the wait until `waited`: what waits for it may go on. Another wait, which some
-/// server has begun since, stays. How the remote fared is remembered for a while, so that one that soon fails
-/// again is left alone for longer. No job that waited for it is scheduled for later than `waited`.
+/// Ends the back-off until `waited` because the remote has answered; the jobs that wait for it may continue. A newer
+/// back-off begun by another server stays. Failures are remembered for a while, so that a remote that soon fails again
+/// is backed off for longer. No job that waited for this is scheduled later than `waited`.
 pub async fn answered(tx: &mut Tx, remote: RemoteId, waited: Timestamp, now: Timestamp) -> Result<(), Error> {
     let sql = "UPDATE back_offs SET until = NULL, changed_at = $3 WHERE remote = $1 AND until = $2";
     if change!(tx.conn, sql, remote.to_string(), micros(waited), micros(now))? > 0 {
@@ -128,8 +127,8 @@ pub async fn answered(tx: &mut Tx, remote: RemoteId, waited: Timestamp, now: Tim
     Ok(())
 }
 
-/// Lets one job try at once, because a person wants to know. If the registry answers it, all others that waited for
-/// the end of the wait go on, too.
+/// Lets one job probe the remote at once, because a person requested it. If the registry answers, all other jobs that
+/// waited for the end of the back-off continue as well.
 pub async fn probe(tx: &mut Tx, remote: RemoteId, now: Timestamp) -> Result<(), Error> {
     let sql = "SELECT until FROM back_offs WHERE remote = $1 AND until > $2";
     let Some((until,)) = row!(tx.conn, (i64,), sql, remote.to_string(), micros(now))? else { return Ok(()) };
@@ -141,8 +140,9 @@ pub async fn probe(tx: &mut Tx, remote: RemoteId, now: Timestamp) -> Result<(), 
     Ok(())
 }
 
-/// Forgets how a remote fared: its settings are others now, or a person saw it answer. All that waits for it is due,
-/// also what failed by itself and has a delay of its own. Behind [`crate::remotes::get_for_change`].
+/// Deletes the record of failures, because the remote's settings changed or a person saw it answer. All jobs that wait
+/// for it become due, including those with a retry delay of their own. To be called after
+/// [`crate::remotes::get_for_change`].
 pub async fn forget(tx: &mut Tx, remote: RemoteId, now: Timestamp) -> Result<(), Error> {
     let forgotten = change!(tx.conn, "DELETE FROM back_offs WHERE remote = $1", remote.to_string())?;
     if forgotten + bring_forward(tx, remote, i64::MAX, now).await? > 0 {
@@ -151,11 +151,11 @@ pub async fn forget(tx: &mut Tx, remote: RemoteId, now: Timestamp) -> Result<(),
     Ok(())
 }
 
-/// Makes the jobs due that wait for a remote until `latest` at most; what a pause holds stays. Grows with the jobs that
-/// wait for the remote: the index `jobs_lanes` finds them by action and lane, on both databases. Locks jobs, and so
-/// comes behind the lock of the row in `back_offs`, as in [`crate::jobs::claim_lane`].
+/// Makes the jobs due that wait for a remote until `latest` at most, except held ones. The cost grows with the jobs
+/// that wait for the remote: the index `jobs_lanes` finds them by action and lane, on both databases. It locks jobs, so
+/// it comes after the lock of the row in `back_offs`, as in [`crate::jobs::claim_lane`].
 async fn bring_forward(tx: &mut Tx, remote: RemoteId, latest: i64, now: Timestamp) -> Result<u64, Error> {
-    // The lanes of a remote begin with its identifier and a slash; the next character is a zero.
+    // The lanes of a remote begin with its ID and a slash; the character after the slash is `0`.
     let sql = concat!(
         "UPDATE jobs SET scheduled_at = $3, updated_at = $3 WHERE action IN (",
         job_actions!(has_lanes),

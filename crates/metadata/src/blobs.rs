@@ -1,4 +1,4 @@
-//! Which blobs are stored, and which repositories have them. The bytes are `content`'s.
+//! The stored blobs, and the repositories that link them. The bytes are in `content`.
 
 use crate::{
     Conn, Error, Tx,
@@ -12,9 +12,9 @@ use longshore_oci::{Digest, RepositoryName};
 /// A stored blob.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlobRow {
-    /// Its length in bytes.
+    /// In bytes.
     pub size: u64,
-    /// Where the store keeps it.
+    /// Where the store has it.
     pub location: String,
 }
 
@@ -22,8 +22,7 @@ fn blob((size, location): (i64, String)) -> BlobRow {
     BlobRow { size: size.unsigned_abs(), location }
 }
 
-/// Records a blob that is stored, and answers where the store has it: one that is known already
-/// stays where it is.
+/// Records a stored blob; returns its location. A blob that is already recorded keeps its location.
 pub async fn record(
     tx: &mut Tx,
     digest: &Digest,
@@ -31,7 +30,7 @@ pub async fn record(
     location: &str,
     now: Timestamp,
 ) -> Result<String, Error> {
-    // What was stored in the place of a damaged one is sound.
+    // Bytes that were just stored at the location of a damaged blob are intact.
     Ok(value!(
         tx.conn,
         String,
@@ -52,13 +51,13 @@ pub async fn find(conn: &mut Conn, digest: &Digest) -> Result<Option<BlobRow>, E
     Ok(row!(conn, (i64, String), sql, digest.as_str())?.map(blob))
 }
 
-/// A blob that is not known to be damaged, whichever repository has it.
+/// A blob that is not recorded as damaged, whichever repository has it.
 pub async fn find_sound(conn: &mut Conn, digest: &Digest) -> Result<Option<BlobRow>, Error> {
     let sql = "SELECT size, location FROM blobs WHERE digest = $1 AND damaged_at IS NULL";
     Ok(row!(conn, (i64, String), sql, digest.as_str())?.map(blob))
 }
 
-/// The first blob behind `after`, in the order of digests.
+/// The first blob after `after`, ordered by digest.
 pub async fn next(conn: &mut Conn, after: Option<&Digest>) -> Result<Option<(Digest, BlobRow)>, Error> {
     let sql = "SELECT digest, size, location FROM blobs WHERE digest > $1 ORDER BY digest LIMIT 1";
     let found: Option<(String, i64, String)> =
@@ -66,7 +65,7 @@ pub async fn next(conn: &mut Conn, after: Option<&Digest>) -> Result<Option<(Dig
     found.map(|(digest, size, location)| Ok((parse("digest", &digest)?, blob((size, location))))).transpose()
 }
 
-/// How many blobs there are, and how many bytes they have together.
+/// The number of blobs, and the sum of their bytes.
 pub async fn totals(conn: &mut Conn) -> Result<(u64, u64), Error> {
     let sql = "SELECT COUNT(*), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM blobs";
     let (count, bytes): (i64, i64) = row!(conn, (i64, i64), sql)?.unwrap_or_default();
@@ -81,27 +80,27 @@ pub async fn repositories_with(conn: &mut Conn, digest: &Digest) -> Result<Vec<R
     names.iter().map(|(name,)| parse("repository name", name)).collect()
 }
 
-/// Forgets a blob that no repository has. Its bytes are the caller's to remove.
+/// Removes the row of a blob that no repository has. The caller removes its bytes.
 pub async fn forget(tx: &mut Tx, digest: &Digest) -> Result<(), Error> {
     change!(tx.conn, "DELETE FROM blobs WHERE digest = $1", digest.as_str())?;
     Ok(())
 }
 
-/// Notes that a blob is damaged, or that it is sound again. A damaged one is in no repository until it comes
-/// again: clients skip what is there, and would never push it.
+/// Records that a blob is damaged, or intact again. A damaged blob is in no repository until it is pushed again:
+/// clients skip existing blobs, so they would never push it.
 pub async fn note_damage(tx: &mut Tx, digest: &Digest, since: Option<Timestamp>) -> Result<(), Error> {
     let sql = "UPDATE blobs SET damaged_at = $2 WHERE digest = $1";
     change!(tx.conn, sql, digest.as_str(), since.map(micros))?;
     Ok(())
 }
 
-/// The blobs that are known to be damaged.
+/// The blobs that are recorded as damaged.
 pub async fn damaged(conn: &mut Conn) -> Result<Vec<Digest>, Error> {
     let found = rows!(conn, (String,), "SELECT digest FROM blobs WHERE damaged_at IS NOT NULL")?;
     found.iter().map(|(digest,)| parse("digest", digest)).collect()
 }
 
-/// Records that a blob is elsewhere now, and sound; the bytes at the old place are to be removed.
+/// Records that a blob is now at another location and intact, and condemns the bytes at the old one.
 pub async fn relocate(tx: &mut Tx, digest: &Digest, location: &str) -> Result<(), Error> {
     let old = "INSERT INTO condemned_blobs (location, size)
                SELECT location, size FROM blobs WHERE digest = $1 AND location <> $2 ON CONFLICT DO NOTHING";
@@ -115,7 +114,7 @@ pub async fn relocate(tx: &mut Tx, digest: &Digest, location: &str) -> Result<()
     Ok(())
 }
 
-/// Gives a repository a blob that is recorded. That it came is noted anew, so that it stays until a
+/// Links a recorded blob into a repository. If it is already linked, the time is updated, so that it is kept until a
 /// manifest names it.
 pub async fn link(
     tx: &mut Tx,
@@ -136,7 +135,7 @@ pub async fn link(
     Ok(())
 }
 
-/// A blob, if the repository has it and it is not known to be damaged, and when it last came there.
+/// A blob and the time it was last linked, if the repository has it and it is not recorded as damaged.
 pub async fn linked(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -150,7 +149,7 @@ pub async fn linked(
     found.map(|(size, location, at)| Ok((blob((size, location)), instant(at)?))).transpose()
 }
 
-/// A blob, if any of the repositories in `visible` has it and it is not known to be damaged.
+/// A blob, if any of the repositories in `visible` has it and it is not recorded as damaged.
 pub async fn linked_in_any(
     conn: &mut Conn,
     visible: &Visible,
@@ -168,7 +167,7 @@ pub async fn linked_in_any(
     Ok(found.map(blob))
 }
 
-/// Notes that a blob of a repository is relied upon, as if it had just come; whether it is still there.
+/// Updates the time of a link as if the blob had just been pushed; returns whether the repository still has it.
 pub async fn touch(
     tx: &mut Tx,
     repository: RepositoryId,
@@ -179,7 +178,7 @@ pub async fn touch(
     Ok(change!(tx.conn, sql, repository.to_string(), digest.as_str(), micros(now))? > 0)
 }
 
-/// Takes a blob from a repository; whether it had it.
+/// Unlinks a blob from a repository; returns whether the repository had it.
 pub async fn unlink(tx: &mut Tx, repository: RepositoryId, digest: &Digest) -> Result<bool, Error> {
     let sql = "DELETE FROM repository_blobs WHERE repository = $1 AND digest = $2";
     Ok(change!(tx.conn, sql, repository.to_string(), digest.as_str())? > 0)

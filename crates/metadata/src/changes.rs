@@ -1,4 +1,4 @@
-//! What others are told after a commit.
+//! Changes that are announced to this and other servers after a commit.
 
 use longshore_model::{AccountId, JobId, RepositoryId, job::JobAction};
 use serde::{Deserialize, Serialize};
@@ -8,13 +8,12 @@ use std::sync::{
 };
 use tokio::sync::broadcast;
 
-/// Something has changed, and it is committed.
+/// A committed change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
-    /// A job that does this, or one that may do anything, waits to be taken or is due at another
-    /// time than before.
+    /// A job with this action, or with any, was enqueued or is due at another time than before.
     JobsWaiting(Option<JobAction>),
-    /// A job is new or stands elsewhere.
+    /// A job was enqueued or has changed.
     Job(JobId),
     /// A job has new lines in its log.
     JobLog(JobId),
@@ -22,19 +21,20 @@ pub enum Change {
     Tags(RepositoryId),
     /// Something was paused or resumed.
     Pauses,
-    /// A repository, policy, mirror, remote or account was made, changed or deleted.
+    /// A repository, policy, mirror, remote or account was created, changed or deleted.
     Settings,
-    /// The rights, credentials or sessions of an account, or of any account, are others than before.
+    /// The permissions, credentials or sessions of an account, or of any account, have changed.
     Account(Option<AccountId>),
 }
 
-/// A slow listener misses the oldest of more than these; it looks at the database anyway.
+/// The number of changes that a slow listener may lag behind before it misses the oldest. It reads the database from
+/// time to time anyway.
 const KEPT: usize = 4096;
 
 #[derive(Clone)]
 pub(crate) struct Changes {
     told: broadcast::Sender<Change>,
-    /// How many transactions of this process have changed something.
+    /// The number of transactions of this process that changed something.
     made: Arc<AtomicU64>,
 }
 
@@ -45,7 +45,7 @@ impl Changes {
 
     pub(crate) fn announce(&self, changes: impl IntoIterator<Item = Change>) {
         for change in changes {
-            // Nobody listening is no failure.
+            // It is no error if nobody is listening.
             let _ = self.told.send(change);
         }
     }
@@ -54,7 +54,7 @@ impl Changes {
         self.told.subscribe()
     }
 
-    /// Counts transactions that changed something and are committed.
+    /// Adds to the number of committed transactions that changed something.
     pub(crate) fn count(&self, made: u64) {
         self.made.fetch_add(made, Relaxed);
     }

@@ -1,4 +1,4 @@
-//! A connection to either database, and the macros that run one statement on either.
+//! A connection to either database, and the macros that run a statement on either.
 
 use crate::{Change, Error, Vault, line::Waiting, turn::Turn};
 use futures::{FutureExt, future::BoxFuture};
@@ -12,13 +12,13 @@ use std::{
     },
 };
 
-/// A connection to read with.
+/// A connection for reading.
 pub struct Conn {
     pub(crate) backend: Backend,
     vault: Vault,
-    /// Whether rows were changed since this was asked last.
+    /// Whether rows were changed since the last call of `take_changed`.
     changed: bool,
-    /// How many statements have asked for something.
+    /// The number of statements that read something.
     asked: Arc<AtomicU64>,
 }
 
@@ -27,7 +27,7 @@ pub(crate) enum Backend {
     Postgres(PoolConnection<Postgres>),
 }
 
-/// A transaction under way; it reads like a [`Conn`].
+/// A running transaction. It can be used like a [`Conn`].
 pub struct Tx {
     pub(crate) conn: Conn,
     pub(crate) announcements: Vec<Change>,
@@ -39,24 +39,24 @@ impl Tx {
         Self { conn, announcements: Vec::new(), others }
     }
 
-    /// The turn of what the transaction does from now on. Waiting for the writer is no part of it.
+    /// Begins the transaction's turn. The time it waited for the writer does not count.
     #[must_use]
     pub fn begin_turn(&self) -> Turn {
         Turn::begin(self.others.clone())
     }
 
-    /// Tells others of a change, once it is committed.
+    /// Announces a change to other servers after the commit.
     pub fn announce(&mut self, change: Change) {
         if !self.announcements.contains(&change) {
             self.announcements.push(change);
         }
     }
 
-    /// Runs a part of the transaction that may fail by itself: where it answers an error or panics,
-    /// what it did and announced is undone, and the rest stands.
+    /// Runs a part of the transaction that may fail alone: if it returns an error or panics, its changes and
+    /// announcements are rolled back, and the rest is kept.
     ///
     /// # Errors
-    /// The outer one: the transaction as a whole is broken.
+    /// The outer one: the whole transaction is broken.
     pub async fn attempt<T, F>(&mut self, part: F) -> Result<Result<T, Error>, Error>
     where
         F: for<'t> FnOnce(&'t mut Self) -> BoxFuture<'t, Result<T, Error>>,
@@ -73,8 +73,8 @@ impl Tx {
         Ok(outcome)
     }
 
-    /// Undoes the transaction. A connection on which that fails is never used again: the next
-    /// transaction must not find itself inside this one.
+    /// Rolls the transaction back. If that fails, the connection is never used again: the next transaction must not run
+    /// inside this one.
     pub(crate) async fn undo(mut self) {
         if let Err(error) = self.command("ROLLBACK").await {
             tracing::warn!(%error, "a transaction could not be rolled back; its connection is closed");
@@ -101,33 +101,33 @@ impl Conn {
         Self { backend, vault, changed: false, asked: Arc::default() }
     }
 
-    /// The same connection, whose questions are counted there.
+    /// The same connection, which counts its reading statements there.
     pub(crate) fn counting(self, asked: Arc<AtomicU64>) -> Self {
         Self { asked, ..self }
     }
 
-    /// What a statement is asked of, which is counted.
+    /// The backend for a reading statement, which is counted.
     pub(crate) fn asking(&mut self) -> &mut Backend {
         self.asked.fetch_add(1, Relaxed);
         &mut self.backend
     }
 
-    /// Notes how many rows a statement changed.
+    /// Records the number of rows that a statement changed.
     pub(crate) fn note_changed(&mut self, rows: u64) {
         self.changed |= rows > 0;
     }
 
-    /// Whether rows were changed since this was asked last.
+    /// Whether rows were changed since the last call.
     pub(crate) fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
 
-    /// What opens the secrets that are read.
+    /// Decrypts the secrets that are read.
     pub(crate) fn vault(&self) -> Vault {
         self.vault.clone()
     }
 
-    /// Closes the connection when it is given back.
+    /// Closes the connection instead of returning it to the pool.
     pub(crate) fn close_on_drop(&mut self) {
         match &mut self.backend {
             Backend::Sqlite(conn) => conn.close_on_drop(),
@@ -135,7 +135,7 @@ impl Conn {
         }
     }
 
-    /// Runs a statement without values, such as `BEGIN`.
+    /// Runs a statement without parameters, such as `BEGIN`.
     pub(crate) async fn command(&mut self, sql: &'static str) -> Result<(), Error> {
         match &mut self.backend {
             Backend::Sqlite(conn) => sqlx::raw_sql(sql).execute(&mut **conn).await.map(drop)?,
@@ -149,7 +149,7 @@ impl Conn {
     }
 }
 
-/// Runs a statement on whichever database it is: `run!(conn, query_as::<Row>, fetch_all, "…", a, b)`.
+/// Runs a statement on either database: `on_either!(conn, query_as::<Row>, fetch_all, "…", a, b)`.
 macro_rules! on_either {
     ($conn:expr, $query:ident $(::<$row:ty>)?, $how:ident, $sql:expr $(, $value:expr)* $(,)?) => {
         match $conn.asking() {
@@ -161,28 +161,28 @@ macro_rules! on_either {
     };
 }
 
-/// All rows.
+/// Returns all rows.
 macro_rules! rows {
     ($conn:expr, $row:ty, $($rest:tt)*) => {
         $crate::conn::on_either!($conn, query_as::<$row>, fetch_all, $($rest)*)
     };
 }
 
-/// The first row, if any.
+/// Returns the first row, if any.
 macro_rules! row {
     ($conn:expr, $row:ty, $($rest:tt)*) => {
         $crate::conn::on_either!($conn, query_as::<$row>, fetch_optional, $($rest)*)
     };
 }
 
-/// The one value of the one row.
+/// Returns the single value of the single row.
 macro_rules! value {
     ($conn:expr, $row:ty, $($rest:tt)*) => {
         $crate::conn::on_either!($conn, query_scalar::<$row>, fetch_one, $($rest)*)
     };
 }
 
-/// Changes rows, and tells how many.
+/// Changes rows; returns the number of them.
 macro_rules! change {
     ($conn:expr, $sql:expr $(, $value:expr)* $(,)?) => {{
         let changed = match &mut $conn.backend {
@@ -196,9 +196,8 @@ macro_rules! change {
     }};
 }
 
-/// A struct that is read from the columns of its fields' names; what stands behind `and` is read from
-/// the same row. sqlx can derive this, but its macros would compile both databases' drivers a second
-/// time, for the compiler.
+/// Declares a struct that is read from the columns with the names of its fields; the field after `and` is read from the
+/// same row. sqlx can derive this, but its macros would compile both database drivers a second time, for the compiler.
 macro_rules! from_row {
     (
         $(#[$doc:meta])*

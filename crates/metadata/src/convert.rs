@@ -1,4 +1,4 @@
-//! Between the words of the model and what columns hold.
+//! Conversions between the types of the model and the values of columns.
 
 use crate::Error;
 use longshore_model::{Message, Timestamp};
@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt::Display, str::FromStr};
 use uuid::Uuid;
 
-/// An instant as a column keeps it.
+/// An instant as it is stored in a column.
 pub(crate) fn micros(at: Timestamp) -> i64 {
     at.as_microsecond()
 }
@@ -20,7 +20,7 @@ pub(crate) fn maybe_instant(micros: Option<i64>) -> Result<Option<Timestamp>, Er
     micros.map(instant).transpose()
 }
 
-/// A text column read as what it stands for.
+/// Parses a text column.
 pub(crate) fn parse<T: FromStr>(what: &'static str, text: &str) -> Result<T, Error>
 where
     T::Err: Display,
@@ -43,7 +43,7 @@ pub(crate) fn maybe_id<T>(make: impl FnOnce(Uuid) -> T, text: Option<&str>) -> R
     text.map(|text| id(make, text)).transpose()
 }
 
-/// A value as a JSON column keeps it.
+/// A value as it is stored in a JSON column.
 pub(crate) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("the model's types have string keys and no failing parts")
 }
@@ -52,13 +52,13 @@ pub(crate) fn from_json<T: DeserializeOwned>(what: &'static str, text: &str) -> 
     serde_json::from_str(text).map_err(|why| Error::Unreadable { what, why: why.to_string() })
 }
 
-/// A value of the model that serialises to one word, read from that word.
+/// Reads a value of the model that serialises to a single word from that word.
 pub(crate) fn word<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, Error> {
     serde_json::from_value(serde_json::Value::String(text.to_owned()))
         .map_err(|why| Error::Unreadable { what, why: why.to_string() })
 }
 
-/// The one word of such a value.
+/// The single word that such a value serialises to.
 pub(crate) fn as_word(value: &impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
@@ -66,8 +66,8 @@ pub(crate) fn as_word(value: &impl Serialize) -> String {
     }
 }
 
-/// The things that rows stand for. One that cannot be read, as a newer version or a damaged disk leaves it, does not
-/// hide the others: it is left out, and the log says which it was, as `name` names it.
+/// Converts rows. A row that cannot be read, as a newer version or a damaged disk leaves it, does not hide the others:
+/// it is left out and logged under the name that `name` returns.
 pub(crate) fn readable<R, T>(
     what: &'static str,
     rows: Vec<R>,
@@ -77,18 +77,18 @@ pub(crate) fn readable<R, T>(
     let read = |row: R| {
         let name = name(&row);
         read(row)
-            .inspect_err(|error| tracing::warn!(what, name, %error, "a row cannot be read, and is left out"))
+            .inspect_err(|error| tracing::warn!(what, name, %error, "a row cannot be read and is left out"))
             .ok()
     };
     rows.into_iter().filter_map(read).collect()
 }
 
-/// What a column says in words, where it says something.
+/// The message in a column, if any.
 pub(crate) fn maybe_message(text: Option<&str>) -> Option<Message> {
     text.map(Message::read)
 }
 
-/// A pattern for LIKE that finds `text` anywhere, with `\` as its escape.
+/// A LIKE pattern that finds `text` anywhere, with `\` as its escape character.
 pub(crate) fn containing(text: &str) -> String {
     let mut pattern = String::from("%");
     for letter in text.chars().take(256) {

@@ -1,6 +1,6 @@
-//! Numbers that would take longer to sum up the more there is, and that pages, lists and quotas ask for all the time:
-//! triggers keep them, in the transactions that give and take rows. Each is read where it is shown; here they are
-//! compared with what is there, and counted anew.
+//! Counters of numbers that pages, lists and quotas need all the time and that would be expensive to compute. Triggers
+//! keep them, in the transactions that add and remove rows. They are read where they are shown; this module compares
+//! them with the rows and recounts them.
 
 use crate::{
     Conn, Error, Tx,
@@ -10,40 +10,39 @@ use crate::{
 };
 use longshore_oci::{Namespace, RepositoryName};
 
-/// What is counted.
+/// A counted number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Counter {
-    /// Bytes of all blobs of the server.
+    /// The bytes of all blobs of the server.
     Store,
-    /// Bytes of the blobs and manifests that a namespace holds, each counted once.
+    /// The bytes of the blobs and manifests of a namespace, each counted once.
     Namespace(Namespace),
-    /// Bytes of the blobs of a repository.
+    /// The bytes of the blobs of a repository.
     Blobs(RepositoryName),
-    /// Tags of a repository, digest tags left out.
+    /// The tags of a repository, without digest tags.
     Tags(RepositoryName),
 }
 
-/// A counter that is wrong.
+/// A wrong counter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Miscount {
-    /// Which.
     pub counter: Counter,
-    /// What was counted.
+    /// The value of the counter.
     pub counted: i64,
-    /// What is there.
+    /// The value computed from the rows.
     pub held: i64,
 }
 
-/// Counters that are compared, and counted anew, together.
+/// Counters that are compared and recounted together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// That of the server as a whole.
+    /// The counter of the whole server.
     Server,
-    /// That of a namespace, and those of its repositories.
+    /// The counters of a namespace and of its repositories.
     Namespace(Namespace),
 }
 
-/// What a namespace holds, summed up.
+/// The bytes of a namespace, computed from the rows.
 macro_rules! sum {
     ($namespace:literal) => {
         concat!(
@@ -58,7 +57,7 @@ macro_rules! sum {
     };
 }
 
-/// Of the repositories for which the condition holds, the blobs and the tags are counted anew.
+/// Statements that recount the blobs and tags of the repositories for which the condition holds.
 macro_rules! of_repositories {
     ($condition:literal) => {
         [
@@ -90,11 +89,11 @@ macro_rules! of_repositories {
     };
 }
 
-/// What all blobs have, summed up.
+/// Recounts the bytes of all blobs.
 const COUNT_STORE: &str =
     "UPDATE store_total SET bytes = (SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM blobs)";
 
-/// The scope behind `after`: the server, then the namespaces of which something was counted.
+/// The scope after `after`: first the server, then the namespaces that have a counter.
 pub async fn next(conn: &mut Conn, after: Option<&Scope>) -> Result<Option<Scope>, Error> {
     let after = match after {
         None => return Ok(Some(Scope::Server)),
@@ -106,7 +105,8 @@ pub async fn next(conn: &mut Conn, after: Option<&Scope>) -> Result<Option<Scope
     found.map(|(namespace,)| parse("namespace", &namespace).map(Scope::Namespace)).transpose()
 }
 
-/// Compares what was counted with what is there, and answers what differs. Grows with what is there, and only reads.
+/// Compares the counters with the rows, and returns the differences. The cost grows with the number of rows. Only
+/// reads.
 pub async fn miscounts(conn: &mut Conn, scope: &Scope) -> Result<Vec<Miscount>, Error> {
     let mut wrong = Vec::new();
     let mut compare = |counter: Counter, counted: i64, held: i64| {
@@ -153,19 +153,19 @@ pub async fn miscounts(conn: &mut Conn, scope: &Scope) -> Result<Vec<Miscount>, 
     Ok(wrong)
 }
 
-/// Counts anew what [`miscounts`] compares.
+/// Recounts the counters that [`miscounts`] compares.
 pub async fn recount(tx: &mut Tx, scope: &Scope) -> Result<(), Error> {
     match scope {
         Scope::Server => {
             if tx.is_postgres() {
-                // Who has stored something and is about to count it waits here.
+                // Transactions that have stored a blob and are about to count it wait here.
                 row!(tx.conn, (i64,), "SELECT bytes FROM store_total FOR UPDATE")?;
             }
             change!(tx.conn, COUNT_STORE)?;
         }
         Scope::Namespace(namespace) => {
             if tx.is_postgres() {
-                // Who gives or takes something waits here, in the order in which all lock.
+                // Transactions that link or unlink blobs wait here; the locks are taken in the order that all use.
                 tags::lock_changes(tx).await?;
                 let sql = "SELECT bytes FROM namespace_storage WHERE namespace = $1 FOR UPDATE";
                 row!(tx.conn, (i64,), sql, namespace.as_str())?;
@@ -180,7 +180,7 @@ pub async fn recount(tx: &mut Tx, scope: &Scope) -> Result<(), Error> {
     Ok(())
 }
 
-/// Counts everything anew, where whole tables were copied.
+/// Recounts all counters, after whole tables were copied.
 pub(crate) async fn recount_all(tx: &mut Tx) -> Result<(), Error> {
     change!(tx.conn, "DELETE FROM namespace_storage")?;
     change!(

@@ -31,8 +31,8 @@ use tokio::{
 
 /// Writes the work of a transaction: `db.write(Priority::Normal, work!(|tx| tags::set(tx, change).await))`.
 ///
-/// The work borrows the connection and its future has to be [`Send`]. An async closure cannot promise the latter
-/// yet, so this boxes the future.
+/// The work borrows the connection and its future has to be [`Send`]. An async closure cannot promise the latter yet,
+/// so this boxes the future.
 #[macro_export]
 macro_rules! work {
     (|$tx:ident| $work:expr) => {
@@ -40,7 +40,7 @@ macro_rules! work {
     };
 }
 
-/// The database; cheap to clone.
+/// The database. Cheap to clone.
 #[derive(Clone)]
 pub struct Database(Arc<Inner>);
 
@@ -48,13 +48,13 @@ struct Inner {
     store: Store,
     vault: Vault,
     changes: Changes,
-    /// How many statements have read something outside of transactions.
+    /// The number of reading statements outside of transactions.
     asked: Arc<AtomicU64>,
 }
 
 impl Database {
-    /// Opens the database at `url` (`sqlite:///path/to/file`, a plain path, or `postgres://…`),
-    /// makes it when there is none, and brings its tables up to date.
+    /// Opens the database at `url` (`sqlite:///path/to/file`, a plain path, or `postgres://…`), creates it if it does
+    /// not exist, and migrates its tables.
     ///
     /// # Errors
     /// [`Error::Open`] and [`Error::Migrate`].
@@ -68,11 +68,11 @@ impl Database {
         Ok(Self(Arc::new(Inner { store, vault, changes, asked: Arc::default() })))
     }
 
-    /// Opens a database to read from it, and leaves it and its tables as they are: for who copies what a
-    /// server has, which may run and may be of another version. Writing fails.
+    /// Opens a database for reading only, without migrating its tables, to copy the data of a server that may be
+    /// running and may be of another version. Writing fails.
     ///
     /// # Errors
-    /// [`Error::Open`], also where there is none; [`Error::OtherVersion`].
+    /// [`Error::Open`], also if it does not exist; [`Error::OtherVersion`].
     pub async fn open_as_it_is(url: &str, vault: Vault) -> Result<Self, Error> {
         let changes = Changes::new();
         let opened = match is_postgres(url) {
@@ -89,7 +89,7 @@ impl Database {
         }
     }
 
-    /// The name of the database for people.
+    /// The name of the database system, for people.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self.0.store {
@@ -98,10 +98,10 @@ impl Database {
         }
     }
 
-    /// A connection to read with.
+    /// A connection for reading.
     ///
     /// # Errors
-    /// None is to be had.
+    /// If none is available.
     pub async fn read(&self) -> Result<Conn, Error> {
         let backend = match &self.0.store {
             Store::Sqlite { readers, .. } => Backend::Sqlite(readers.acquire().await?),
@@ -110,16 +110,16 @@ impl Database {
         Ok(Conn::new(backend, self.0.vault.clone()).counting(self.0.asked.clone()))
     }
 
-    /// How many statements have read something, outside of transactions: what an answer costs, whatever the clock says.
+    /// The number of reading statements outside of transactions: the cost of a response, independent of the clock.
     #[must_use]
     pub fn reads_made(&self) -> u64 {
         self.0.asked.load(Relaxed)
     }
 
-    /// Reads for who cannot wait until a database that stands still goes on.
+    /// Runs `ask` with a time limit, for callers that must not wait for a database that hangs.
     ///
     /// # Errors
-    /// [`Error::Unanswered`] when `patience` has run out; those of `ask`.
+    /// [`Error::Unanswered`] after `patience`; the errors of `ask`.
     pub async fn read_within<T>(
         &self,
         patience: Duration,
@@ -129,11 +129,11 @@ impl Database {
         timeout(patience, asked).await.unwrap_or(Err(Error::Unanswered(patience)))
     }
 
-    /// Runs `work` in a transaction that is committed when it answers `Ok`, and undone otherwise.
-    /// What it announced is told to others after the commit.
+    /// Runs `work` in a transaction that is committed if it returns `Ok`, and rolled back otherwise. Its changes are
+    /// announced after the commit.
     ///
     /// # Errors
-    /// Those of `work`; those of the database, turned into one of them.
+    /// Those of `work`; errors of the database are converted into that type.
     pub async fn write<T, E, F>(&self, priority: Priority, work: F) -> Result<T, E>
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
@@ -145,14 +145,14 @@ impl Database {
             Store::Postgres { pool, relay, .. } => {
                 let (pool, vault, relay) = (pool.clone(), self.0.vault.clone(), relay.clone());
                 let changes = self.0.changes.clone();
-                // A task of its own, so that a caller who goes away leaves no transaction open behind.
+                // On its own task, so that a dropped caller leaves no transaction open.
                 let running = tokio::spawn(on_postgres(pool, vault, relay, changes, work));
                 running.await.unwrap_or_else(|_| Err(Error::Closed.into()))
             }
         }
     }
 
-    /// How many connections are open to read with; to PostgreSQL, to write with as well.
+    /// The state of the pool of connections for reading; with PostgreSQL, it is also used for writing.
     #[must_use]
     pub fn connections(&self) -> Connections {
         let (open, idle, most) = match &self.0.store {
@@ -162,13 +162,13 @@ impl Database {
         Connections { open: open as usize, idle, most: most as usize }
     }
 
-    /// A connection whose reads all see one instant, whatever is committed meanwhile.
+    /// A connection whose reads all see the same instant, whatever is committed in the meantime.
     ///
     /// # Errors
-    /// None is to be had.
+    /// If no connection is available.
     pub async fn snapshot(&self) -> Result<Conn, Error> {
         let mut conn = self.read().await?;
-        // It is closed afterwards instead of being handed on in the middle of a transaction.
+        // It is closed afterwards, because it must not return to the pool inside a transaction.
         conn.close_on_drop();
         conn.command(if conn.is_postgres() {
             // Much may be copied between two reads.
@@ -177,7 +177,7 @@ impl Database {
             "BEGIN"
         })
         .await?;
-        // The instant is that of the first read.
+        // The snapshot is taken at the first read.
         crate::accounts::count(&mut conn).await?;
         Ok(conn)
     }
@@ -188,11 +188,11 @@ impl Database {
         matches!(self.0.store, Store::Sqlite { .. })
     }
 
-    /// Writes everything, as it is at one instant, into one new file, beside others that use the database. Only
-    /// SQLite can.
+    /// Writes the whole database, as it is at one instant, into a new file, while others use it. Only SQLite supports
+    /// this.
     ///
     /// # Errors
-    /// A file that is there or cannot be written; [`Error::NoFile`] on PostgreSQL.
+    /// If the file exists or cannot be written; [`Error::NoFile`] on PostgreSQL.
     pub async fn write_to_file(&self, path: &str) -> Result<(), Error> {
         let mut conn = self.read().await?;
         match &mut conn.backend {
@@ -204,7 +204,7 @@ impl Database {
         }
     }
 
-    /// Closes the connections to read with, so that a file can be changed or moved. Nothing can be read any more.
+    /// Closes the connections for reading, so that the file can be changed or moved. Nothing can be read afterwards.
     pub async fn close(&self) {
         match &self.0.store {
             Store::Sqlite { readers, .. } => readers.close().await,
@@ -212,35 +212,34 @@ impl Database {
         }
     }
 
-    /// How many transactions of this process have changed something, so that others can tell whether
-    /// anything happened since they looked.
+    /// The number of transactions of this process that changed something, so that others can see whether anything
+    /// changed since they last looked.
     #[must_use]
     pub fn changes_made(&self) -> u64 {
         self.0.changes.made()
     }
 
-    /// Tells of every change from now on, after its commit. A listener that falls behind misses
-    /// some; it is expected to look at the database from time to time anyway.
+    /// Announces every change after its commit. A listener that lags behind misses some, so it should read the database
+    /// from time to time.
     #[must_use]
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.0.changes.subscribe()
     }
 
-    /// What encrypts secrets at rest.
+    /// Encrypts secrets at rest.
     #[must_use]
     pub fn vault(&self) -> &Vault {
         &self.0.vault
     }
 }
 
-/// Connections to the database.
+/// The state of the pool of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connections {
-    /// Open ones.
     pub open: usize,
-    /// Those of them that nobody uses.
+    /// Open connections that are not in use.
     pub idle: usize,
-    /// More are not opened.
+    /// The maximum number of open connections.
     pub most: usize,
 }
 
@@ -259,14 +258,14 @@ where
     outcome.await.map_err(|_| Error::Closed)?
 }
 
-/// Work whose result goes to its caller, and whose success decides whether it is kept.
+/// Work that sends its result to the caller, and whose success decides whether it is committed.
 fn keeping<T, E, F>(work: F, result: oneshot::Sender<Result<T, E>>) -> Run
 where
     F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
     T: Send + 'static,
     E: Send + 'static,
 {
-    // An annotated function, because a closure's type would tie the future to one lifetime.
+    // A function with an annotated type, because a closure's type would tie the future to one lifetime.
     fn higher_ranked<F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, bool> + Send + 'static>(run: F) -> Run {
         Box::new(run)
     }
@@ -275,7 +274,7 @@ where
         async move {
             let done = running.await;
             let keep = done.is_ok();
-            // The caller may have gone; its work is kept all the same.
+            // If the caller was dropped, its work is still committed.
             let _ = result.send(done);
             keep
         }
@@ -283,7 +282,7 @@ where
     })
 }
 
-/// One transaction on a connection of the pool.
+/// Runs one transaction on a connection of the pool.
 async fn on_postgres<T, E, F>(
     pool: PgPool,
     vault: Vault,
@@ -345,17 +344,17 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_snapshot_on_postgresql_outlasts_the_copying_of_big_blobs() {
+    async fn a_snapshot_on_postgresql_has_no_idle_timeout() {
         let db = Database::open(&new_postgres().await, vault()).await.unwrap();
         let sql = "SHOW idle_in_transaction_session_timeout";
         let timeout: String = value!(&mut db.read().await.unwrap(), String, sql).unwrap();
-        assert_eq!(timeout, "10s", "that of others");
+        assert_eq!(timeout, "10s", "the timeout of other connections");
         let timeout: String = value!(&mut db.snapshot().await.unwrap(), String, sql).unwrap();
         assert_eq!(timeout, "0");
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_database_that_is_only_read_stays_as_it_is() {
+    async fn a_database_that_is_opened_for_reading_is_not_migrated() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         for url in [path("longshore.db"), new_postgres().await] {

@@ -1,4 +1,4 @@
-//! Where images went: each promotion and each copy to another registry, by policy or by hand.
+//! Deliveries: each promotion and each copy to another registry, by a policy or by a person.
 
 use crate::{
     Conn, Error, Tx,
@@ -9,25 +9,23 @@ use longshore_model::{JobId, PolicyId, PolicyKind, RemoteId, RepositoryId, Revis
 use longshore_oci::{Digest, RemoteName, Tag};
 use std::hash::{Hash, Hasher};
 
-/// A repository that images go to. Two connections to one registry, with other credentials for example, lead to one
-/// place, and compare as such (semantics 35).
+/// A repository that images are delivered to. Two remotes of one registry, with different credentials for example, lead
+/// to the same place and compare as equal (semantics 35).
 #[derive(Debug, Clone)]
 pub enum DeliveryTarget {
-    /// One of this server.
+    /// A repository of this server.
     Local(RepositoryId),
-    /// One of another registry.
+    /// A repository of another registry.
     Remote {
-        /// The connection.
         remote: RemoteId,
-        /// Its host.
+        /// The registry's host.
         host: String,
-        /// The repository there.
         repository: RemoteName,
     },
 }
 
 impl DeliveryTarget {
-    /// What tells places apart.
+    /// The parts that distinguish places.
     fn place(&self) -> Result<RepositoryId, (&str, &RemoteName)> {
         match self {
             Self::Local(repository) => Ok(*repository),
@@ -50,28 +48,22 @@ impl Hash for DeliveryTarget {
     }
 }
 
-/// One image that went somewhere.
+/// One delivery of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// The policy; none when a person did it.
+    /// `None` if a person delivered it.
     pub policy: Option<PolicyId>,
-    /// How: by promotion or push mirror.
+    /// By promotion or by push mirror.
     pub kind: PolicyKind,
-    /// Where from.
     pub source_repository: RepositoryId,
-    /// The tag there; a referrer without a tag has none.
+    /// `None` for a referrer without a tag.
     pub source_tag: Option<Tag>,
-    /// The change of the tag there.
+    /// The revision of the source tag.
     pub source_revision: Revision,
-    /// The manifest.
     pub digest: Digest,
-    /// Where to.
     pub target: DeliveryTarget,
-    /// Its name there.
     pub target_tag: Option<Tag>,
-    /// When.
     pub at: Timestamp,
-    /// The job that did it.
     pub job: Option<JobId>,
 }
 
@@ -94,7 +86,7 @@ from_row! {
 }
 
 impl Row {
-    /// How the log names it where it cannot be read.
+    /// Its name in the log if the row is unreadable.
     fn place(&self) -> String {
         format!("revision {} of repository {}", self.source_revision, self.source_repository)
     }
@@ -129,7 +121,7 @@ impl TryFrom<Row> for Delivery {
     }
 }
 
-/// Remembers that an image went somewhere.
+/// Records a delivery.
 pub async fn record(tx: &mut Tx, delivery: &Delivery) -> Result<(), Error> {
     let (local, remote, host, repository) = match &delivery.target {
         DeliveryTarget::Local(repository) => (Some(repository.to_string()), None, None, None),
@@ -159,7 +151,7 @@ pub async fn record(tx: &mut Tx, delivery: &Delivery) -> Result<(), Error> {
     Ok(())
 }
 
-/// What was last sent to a tag of a target. Two connections to one host lead to one target.
+/// The last delivery to a tag of a target. Two remotes with the same host lead to the same target.
 pub async fn latest_at(
     conn: &mut Conn,
     target: &DeliveryTarget,
@@ -189,7 +181,7 @@ pub async fn latest_at(
     found.map(Delivery::try_from).transpose()
 }
 
-/// Where a manifest of a repository went, oldest first.
+/// The deliveries of a manifest of a repository, oldest first.
 pub async fn of_digest(
     conn: &mut Conn,
     source: RepositoryId,
@@ -207,8 +199,8 @@ pub async fn of_digest(
     Ok(readable("delivery", found, Row::place, Delivery::try_from))
 }
 
-/// The last delivery of one change of a tag by each of these policies, in no order. An index leads to each, however
-/// often the tag went somewhere.
+/// The last delivery of a revision of a tag by each of these policies, in no particular order. An index finds each,
+/// however many deliveries there are.
 pub async fn latest_by(
     conn: &mut Conn,
     source: RepositoryId,
@@ -245,7 +237,7 @@ pub(crate) const fn latest_by_sql(is_postgres: bool) -> &'static str {
     }
 }
 
-/// How many tags a policy has made of one manifest since an instant, for the brake of semantics 5.
+/// How many tags a policy has created for a manifest since an instant, for the limit of semantics 5.
 pub async fn count_since(
     conn: &mut Conn,
     policy: PolicyId,

@@ -1,101 +1,98 @@
-//! What can go wrong in the database.
+//! The errors of the database.
 
 use longshore_model::{Code, JobId};
 use std::{sync::Arc, time::Duration};
 
-/// A failure of the database or of what it keeps.
+/// The database failed, or its content does not permit the operation.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The database could not be opened.
     #[error("the database {url} cannot be opened: {source}")]
     Open {
-        /// Which, without a password.
+        /// Without the password.
         url: String,
-        /// Why.
         source: sqlx::Error,
     },
-    /// The tables could not be brought up to date.
+    /// The tables could not be migrated.
     #[error("the database cannot be brought up to date: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
     /// The tables are those of another version of Longshore.
     #[error(
-        "the database has the tables of another version of Longshore (number {there}, this one knows {here}): use \
+        "the database has the tables of another version of Longshore (migration {there}, this one knows {here}): use \
          the version that the server has, or start the server with this one first"
     )]
     OtherVersion {
-        /// The last change of its tables.
+        /// The last migration of the database.
         there: i64,
-        /// The last one that this version knows.
+        /// The last migration that this version knows.
         here: i64,
     },
     /// A statement failed.
     #[error("the database failed: {0}")]
     Sql(#[from] sqlx::Error),
-    /// The database is no file.
+    /// The database is not a file.
     #[error("only SQLite databases can be written into a file")]
     NoFile,
-    /// A row holds what this version cannot read.
+    /// This version cannot read the content of a row.
     #[error("the database holds an unreadable {what}: {why}")]
     Unreadable {
-        /// What it should be.
+        /// The kind of value.
         what: &'static str,
-        /// Why it is not.
         why: String,
     },
     /// The name is taken.
-    #[error("{what} {name} exists already")]
+    #[error("{what} {name} already exists")]
     Exists {
-        /// What sort of thing.
+        /// The kind of thing, with its article.
         what: &'static str,
-        /// Its name.
         name: String,
     },
-    /// There are as many as there may be.
-    #[error("{whose} has at most {most} {what}; delete some that nobody needs, then try again")]
+    /// The limit on the number of things is reached.
+    #[error("{whose} has at most {most} {what}; delete some of them, then try again")]
     LimitReached {
-        /// Of whom there are so many.
+        /// Whose limit it is, such as `a namespace`.
         whose: &'static str,
-        /// What sort of thing.
+        /// The kind of thing, in the plural.
         what: &'static str,
-        /// How many there may be.
+        /// The maximum number.
         most: i64,
     },
-    /// What was given as the beginning of a page is that of another list.
+    /// The cursor belongs to another list.
     #[error(
-        "this is not where a page of this list begins; send what the page before named, or nothing for the first page"
+        "the cursor is not one of this list; send one that a page of this list returned, or none for the first page"
     )]
     NoSuchPage,
-    /// The worker has lost its lease on the job, so it may change nothing any more (semantics 25).
+    /// The worker has lost its lease on the job, so it must not change anything (semantics 25).
     #[error("job {0} has been given to another worker")]
     LeaseLost(JobId),
-    /// The row has another version than the change is based on, so nothing was written (semantics 33).
-    #[error("the {what} was changed meanwhile; load it again, then repeat the change")]
+    /// The version of the row is not the one that the change is based on, so nothing was written (semantics 33).
+    #[error("the {what} was changed in the meantime; load it again, then repeat the change")]
     Stale {
-        /// What sort of thing.
+        /// The kind of thing.
         what: &'static str,
-        /// How people are told.
+        /// The code of the resulting problem.
         code: Code,
     },
-    /// A stored secret cannot be opened with the present key (semantics 30).
+    /// A stored secret cannot be decrypted with the current key (semantics 30).
     #[error(
-        "the stored secret is unreadable with this encryption key: type it again, or start the server with the key it was stored with"
+        "the stored secret cannot be decrypted with this encryption key: enter it again, or start the server with the \
+         key that it was stored with"
     )]
     SecretUnreadable,
-    /// The encryption key cannot be read or made.
+    /// The encryption key cannot be read or created.
     #[error("the encryption key {path}: {why}")]
     Key {
-        /// Its file.
+        /// The path of its file.
         path: String,
-        /// What is wrong with it.
         why: String,
     },
-    /// The commit that should have made a change durable failed, and the change with it.
-    #[error("the change was not made durable: {0}")]
+    /// The commit failed, so the changes are lost.
+    #[error("the change could not be committed: {0}")]
     Commit(Arc<Error>),
-    /// A transaction panicked; it was rolled back.
-    #[error("a database transaction failed in an unexpected way; the log says where")]
+    /// A transaction panicked and was rolled back.
+    #[error("a database transaction failed unexpectedly; see the log")]
     Panicked,
-    /// It did not answer as soon as was asked.
+    /// The database did not answer within the given time.
     #[error("the database has not answered for {0:?}")]
     Unanswered(Duration),
     /// The server is shutting down.
@@ -104,7 +101,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether what was written refers to a row that is not there any more.
+    /// Whether a row that was written refers to one that no longer exists.
     #[must_use]
     pub fn is_dangling(&self) -> bool {
         let Self::Sql(sqlx::Error::Database(error)) = self else { return false };
