@@ -122,7 +122,7 @@ fn changes_settings(kind: ActivityKind) -> bool {
     }
 }
 
-/// The statements of a list. Each ends in the condition that finds its rows by an index and takes `$1`.
+/// The statements of a list. Each starts with the condition that finds its rows by an index and takes `$1`.
 struct Statements {
     /// The IDs on a page: after `$2`, not beyond `$3`, at most `$4`; the other parameters are the reader's visibility
     /// and a namespace.

@@ -1,6 +1,6 @@
-//! What nothing needs any more (semantics 23): manifests that no tag leads to, blobs that no manifest
-//! names, repositories that cannot be brought back. Finding reads only, a page at a time; removing looks
-//! again, in the transaction that removes. In which order, and what becomes of the bytes, is `content`'s business.
+//! Content that is no longer needed (semantics 23): manifests that no tag leads to, blobs that no manifest names, and
+//! repositories that can no longer be restored. Candidates are found by reading, a page at a time; removing checks
+//! again, in the same transaction. `content` decides the order, and removes the bytes.
 
 use crate::{
     Conn, Error, Tx,
@@ -12,37 +12,37 @@ use jiff::SignedDuration;
 use longshore_model::{RepositoryId, Timestamp, UploadId, job_actions};
 use longshore_oci::Digest;
 
-/// How many rows of one table one statement removes of a repository that is purged.
+/// The number of rows of one table that one statement removes from a repository that is being purged.
 const PURGED_AT_ONCE: i64 = 50;
 
-/// Before which instants things without a root may go.
+/// The instants before which things without a root may be removed.
 #[derive(Debug, Clone, Copy)]
 pub struct Cutoffs {
-    /// Manifests that came, and lost their last tag, before; none: they stay for ever.
+    /// Manifests that were pushed, and lost their last tag, before this; `None` keeps them forever.
     pub untagged: Option<Timestamp>,
-    /// Tags that were moved or deleted before, and repositories that were deleted before, cannot be
-    /// brought back.
+    /// Tags that were moved or deleted before this, and repositories that were deleted before it, can no longer be
+    /// restored.
     pub undo: Timestamp,
-    /// Blobs and manifests that came before and that nothing names were forgotten by who pushed them.
+    /// Blobs and manifests that were linked before this and that nothing names are leftovers of a push.
     pub parts: Timestamp,
-    /// Uploads that have not grown since then are nobody's.
+    /// Uploads that have not grown since this are abandoned.
     pub uploads: Timestamp,
 }
 
-/// How a repository stands, as the collection of garbage sees it.
+/// The state of a repository, for garbage collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// It is in use.
     Present,
-    /// It was deleted then.
+    /// It was deleted at this instant.
     Deleted(Timestamp),
-    /// It is being removed for good.
+    /// It is being purged.
     Purged,
-    /// It is no more.
+    /// It no longer exists.
     Gone,
 }
 
-/// The first repository behind `after`, deleted ones too.
+/// The first repository after `after`, including deleted ones.
 pub async fn next_repository(
     conn: &mut Conn,
     after: Option<RepositoryId>,
@@ -52,8 +52,8 @@ pub async fn next_repository(
     found.map(|(next,)| id(RepositoryId, &next)).transpose()
 }
 
-/// How a repository stands now. Asked in a transaction behind [`crate::tags::lock_changes`], it stays so until that
-/// ends.
+/// The current state of a repository. In a transaction, after [`crate::tags::lock_changes`], it stays the same until
+/// the transaction ends.
 pub async fn standing(conn: &mut Conn, repository: RepositoryId) -> Result<Standing, Error> {
     let sql = "SELECT deleted_at, purged FROM repositories WHERE id = $1";
     Ok(match row!(conn, (Option<i64>, bool), sql, repository.to_string())? {
@@ -64,11 +64,11 @@ pub async fn standing(conn: &mut Conn, repository: RepositoryId) -> Result<Stand
     })
 }
 
-/// What a transfer finds in place may have come so long before it without anybody noting that it is relied upon.
+/// Content that a transfer relies on may have been linked this long before the transfer without a recorded lookup.
 const FOUND: SignedDuration = SignedDuration::from_hours(6);
 
-/// Since when a repository's unfinished polls have brought content in, or relied on what is there: all of that
-/// stays until they end, however long they take. One lookup of the repository's unfinished jobs.
+/// The instant since which a repository's unfinished polls have fetched content or relied on existing content: all of
+/// that is kept until they end, however long they take. One lookup of the repository's unfinished jobs.
 async fn transfers_since(conn: &mut Conn, repository: RepositoryId) -> Result<Option<Timestamp>, Error> {
     let sql = concat!(
         "SELECT MIN(created_at) FROM jobs WHERE repository = $1 AND action IN (",
@@ -79,7 +79,7 @@ async fn transfers_since(conn: &mut Conn, repository: RepositoryId) -> Result<Op
     Ok(maybe_instant(since)?.map(|since| since - FOUND))
 }
 
-/// Manifests of a repository behind `after`, in the order of digests, at most `limit`; those that were deleted too.
+/// Manifests of a repository after `after`, ordered by digest, at most `limit`, including deleted ones.
 pub async fn manifests_behind(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -91,11 +91,12 @@ pub async fn manifests_behind(
     digests(&found)
 }
 
-/// Which of these manifests of a repository no root leads to. Roots are its tags, the tags that can still be
-/// brought back, what has only just come or came by a poll that has not ended and was not deleted, and what an
-/// unfinished job is about; children live as long as a parent does, referrers as long as their subject.
+/// Those of these manifests of a repository that no root leads to. Roots are its tags, tags that can still be restored,
+/// manifests that were linked recently or by an unfinished poll and were not deleted, and the manifests that unfinished
+/// jobs concern. Children are kept as long as a parent, referrers as long as their subject.
 ///
-/// Begins at the manifests that are asked about and goes up to what would keep them, so it grows with their parents
+/// Starts at the given manifests and goes up to what would keep them, so the cost grows with their parents and subjects
+/// and not with the repository; each step uses an index.
 /// and subjects and not with the repository; each question on the way is answered by an index.
 pub async fn rootless(
     conn: &mut Conn,
@@ -142,7 +143,7 @@ pub async fn rootless(
         false => rootless!("SELECT value FROM json_each($2)"),
         true => rootless!("SELECT json_array_elements_text($2::json)"),
     };
-    // What nobody deleted stays for ever where no time is set.
+    // If `untagged` is `None`, manifests that were not deleted are kept forever.
     let untagged = cutoffs.untagged.unwrap_or(Timestamp::MIN);
     let came = transfers_since(conn, repository).await?.map_or(untagged, |since| since.min(untagged));
     let found = rows!(
@@ -158,8 +159,8 @@ pub async fn rootless(
     digests(&found)
 }
 
-/// Takes a manifest from a repository, and before it the indexes there that name it as a part: whatever a repository
-/// has, it has all parts of. Answers those that it had.
+/// Unlinks a manifest from a repository, together with the indexes there that name it as a part, because a repository
+/// has all parts of its manifests. Returns the digests of the manifests that were unlinked.
 pub async fn unlink_manifest(
     tx: &mut Tx,
     repository: RepositoryId,
@@ -181,17 +182,17 @@ pub async fn unlink_manifest(
     digests(&taken)
 }
 
-/// Blobs of a repository behind some digest.
+/// Blobs of a repository after some digest.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BlobsBehind {
-    /// Those that may go.
+    /// The blobs that may be removed.
     pub loose: Vec<Digest>,
-    /// The last that was looked at; none: there are no more.
+    /// The last blob of the page; `None` if there are no more.
     pub last: Option<Digest>,
 }
 
-/// Since when a repository's blobs are too young to go. What a poll that has not ended has brought will be named by
-/// the manifest that comes last.
+/// The instant since which a repository's blobs are too young to be removed. Blobs that an unfinished poll has fetched
+/// will be named by the manifest that it stores last.
 async fn parts_since(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -200,8 +201,8 @@ async fn parts_since(
     Ok(transfers_since(conn, repository).await?.map_or(cutoffs.parts, |since| since.min(cutoffs.parts)))
 }
 
-/// Looks at the blobs of a repository behind `after`, at most `limit`, for those that none of its manifests names,
-/// the manifests `but` left aside.
+/// Of the blobs of a repository after `after`, at most `limit`, those that none of its manifests names, not counting
+/// the manifests in `but`.
 pub async fn loose_blobs_behind(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -247,7 +248,7 @@ pub async fn loose_blobs_behind(
     Ok(behind)
 }
 
-/// Takes those of these blobs from a repository that none of its manifests names; answers how many.
+/// Unlinks those of these blobs from a repository that none of its manifests names; returns the number of them.
 pub async fn unlink_loose_blobs(
     tx: &mut Tx,
     repository: RepositoryId,
@@ -275,25 +276,24 @@ pub async fn unlink_loose_blobs(
     Ok(change!(tx.conn, sql, repository.to_string(), json(&blobs), micros(parts))?)
 }
 
-/// Gives the name of a deleted repository free and lets nobody bring it back; whether it is deleted. What it holds
-/// goes by [`purge`].
+/// Makes the name of a deleted repository available and prevents its restoration; returns whether it was deleted.
+/// [`purge`] removes its content.
 pub async fn begin_purge(tx: &mut Tx, repository: RepositoryId) -> Result<bool, Error> {
-    // Its identifier is a name that nobody else has.
+    // Its ID makes the name unique.
     let sql = "UPDATE repositories SET name = namespace || '/' || id, purged = TRUE
                WHERE id = $1 AND deleted_at IS NOT NULL";
     Ok(change!(tx.conn, sql, repository.to_string())? > 0)
 }
 
-/// What was removed of a repository that is being purged.
+/// What was removed from a repository that is being purged.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Purged {
-    /// Its manifests.
     pub manifests: u64,
-    /// Nothing of it is left.
+    /// Whether nothing of it is left.
     pub is_gone: bool,
 }
 
-/// Removes some of what a repository holds whose purge was begun, and in the end the repository, until the turn is
+/// Removes some of the content of a repository whose purge was begun, and finally the repository, until the turn is
 /// over.
 pub async fn purge(tx: &mut Tx, repository: RepositoryId) -> Result<Purged, Error> {
     let turn = tx.begin_turn();
@@ -351,7 +351,7 @@ pub async fn purge(tx: &mut Tx, repository: RepositoryId) -> Result<Purged, Erro
     Ok(Purged { is_gone: true, ..purged })
 }
 
-/// The size of a blob that came long enough ago to go, and how many repositories have it.
+/// The size of a blob that is old enough to be removed, and the number of repositories that have it.
 pub async fn holders(conn: &mut Conn, blob: &Digest, cutoffs: &Cutoffs) -> Result<Option<(u64, u64)>, Error> {
     let sql = "SELECT b.size, (SELECT COUNT(*) FROM repository_blobs l WHERE l.digest = b.digest)
                FROM blobs b WHERE b.digest = $1 AND b.created_at < $2";
@@ -359,26 +359,24 @@ pub async fn holders(conn: &mut Conn, blob: &Digest, cutoffs: &Cutoffs) -> Resul
     Ok(found.map(|(size, holders)| (size.unsigned_abs(), holders.unsigned_abs())))
 }
 
-/// What may be without a repository.
+/// The kind of content that may be in no repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Manifests.
     Manifest,
-    /// Blobs.
     Blob,
 }
 
-/// Blobs or manifests behind some digest.
+/// Blobs or manifests after some digest.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Behind {
-    /// Those that no repository has, and their sizes in bytes.
+    /// Those that no repository has, with their sizes in bytes.
     pub unheld: Vec<(Digest, u64)>,
-    /// The last that was looked at; none: there are no more.
+    /// The last one of the page; `None` if there are no more.
     pub last: Option<Digest>,
 }
 
-/// Looks at the manifests or blobs behind `after`, at most `limit`, for those that no repository has and that came
-/// long enough ago to go.
+/// Of the manifests or blobs after `after`, at most `limit`, those that no repository has and that are old enough to be
+/// removed.
 pub async fn unheld_behind(
     conn: &mut Conn,
     kind: Kind,
@@ -415,7 +413,7 @@ pub async fn unheld_behind(
     Ok(behind)
 }
 
-/// Forgets a manifest that no repository has.
+/// Removes the row of a manifest that no repository has.
 pub async fn forget_manifest(tx: &mut Tx, digest: &Digest, cutoffs: &Cutoffs) -> Result<(), Error> {
     let loose = value!(
         tx.conn,
@@ -432,7 +430,7 @@ pub async fn forget_manifest(tx: &mut Tx, digest: &Digest, cutoffs: &Cutoffs) ->
     Ok(())
 }
 
-/// Forgets a blob that no repository has, and condemns its bytes.
+/// Removes the row of a blob that no repository has, and condemns its bytes.
 pub async fn condemn_blob(tx: &mut Tx, digest: &Digest, cutoffs: &Cutoffs) -> Result<(), Error> {
     let loose = row!(
         tx.conn,
@@ -452,26 +450,26 @@ fn digests(found: &[(String,)]) -> Result<Vec<Digest>, Error> {
     found.iter().map(|(digest,)| parse("digest", digest)).collect()
 }
 
-/// Condemns bytes: they are removed with the next garbage, unless they are a blob by then.
+/// Condemns bytes: the next garbage collection removes them, unless they have become a blob again.
 pub async fn condemn(tx: &mut Tx, location: &str, size: u64) -> Result<(), Error> {
     let sql = "INSERT INTO condemned_blobs (location, size) VALUES ($1, $2) ON CONFLICT DO NOTHING";
     change!(tx.conn, sql, location, size.cast_signed())?;
     Ok(())
 }
 
-/// Bytes that are condemned, at most `limit`.
+/// Condemned bytes, at most `limit`.
 pub async fn condemned(conn: &mut Conn, limit: i64) -> Result<Vec<BlobRow>, Error> {
     let sql = "SELECT size, location FROM condemned_blobs ORDER BY location LIMIT $1";
     let found = rows!(conn, (i64, String), sql, limit)?;
     Ok(found.into_iter().map(|(size, location)| BlobRow { size: size.unsigned_abs(), location }).collect())
 }
 
-/// Whether a blob is at this place of the store: one that was pushed again may be.
+/// Whether a blob is stored at this location, because it was pushed again.
 pub async fn is_used(conn: &mut Conn, location: &str) -> Result<bool, Error> {
     Ok(value!(conn, i64, "SELECT COUNT(*) FROM blobs WHERE location = $1", location)? > 0)
 }
 
-/// Whether a row names this place of the store, or an upload is under way that may come to it.
+/// Whether a row names this location of the store, or an unfinished upload may be stored there.
 pub async fn is_known(conn: &mut Conn, location: &str) -> Result<bool, Error> {
     let sql = "SELECT (SELECT COUNT(*) FROM blobs WHERE location = $1)
                     + (SELECT COUNT(*) FROM condemned_blobs WHERE location = $1)
@@ -479,13 +477,13 @@ pub async fn is_known(conn: &mut Conn, location: &str) -> Result<bool, Error> {
     Ok(value!(conn, i64, sql, location)? > 0)
 }
 
-/// Strikes bytes that are gone, or in use again, from the list of the condemned.
+/// Removes bytes from the list of condemned ones, because they were removed or are in use again.
 pub async fn spare(tx: &mut Tx, location: &str) -> Result<(), Error> {
     change!(tx.conn, "DELETE FROM condemned_blobs WHERE location = $1", location)?;
     Ok(())
 }
 
-/// Uploads that have not grown for long.
+/// Uploads that have not grown since the cutoff.
 pub async fn stale_uploads(conn: &mut Conn, cutoffs: &Cutoffs) -> Result<Vec<UploadId>, Error> {
     let sql = "SELECT id FROM uploads WHERE updated_at < $1";
     let found = rows!(conn, (String,), sql, micros(cutoffs.uploads))?;

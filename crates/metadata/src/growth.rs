@@ -1,5 +1,5 @@
-//! What answers cost as the database grows, told by the steps of SQLite's machine and by plans, which no clock and no
-//! other load changes.
+//! Tests of what queries cost as the database grows, measured in steps of SQLite's virtual machine and by query plans,
+//! which do not depend on the clock or on other load.
 
 use crate::{
     Conn, Database, Error, Priority, Tx, Vault, accounts,
@@ -32,7 +32,7 @@ use std::{
     },
 };
 
-/// How many rows of each sort a small and a large database has.
+/// The number of rows of each kind in a small and in a large database.
 const SMALL: u64 = 250;
 const LARGE: u64 = 25_000;
 
@@ -51,7 +51,7 @@ async fn write<T: Send + 'static>(
     db.write(Priority::Normal, work).await.unwrap()
 }
 
-/// A database with a row of each sort, and `times` as many after it.
+/// A database with one row of each kind, and `times` copies of it.
 struct Filled {
     db: Database,
     dev: Repository,
@@ -72,7 +72,7 @@ impl Filled {
 /// The policy of all deliveries.
 const POLICY: PolicyId = PolicyId(uuid::Uuid::from_u128(7));
 
-/// A repository with a tag, a job, a note, a signature, a blob, and a delivery.
+/// A repository with a tag, a job, an entry of the activity, a signature, a blob, and a delivery.
 async fn seed(tx: &mut Tx) -> Result<Repository, Error> {
     let name = "dev/app".parse().unwrap();
     let dev = repositories::create(tx, &name, &NewRepository::default(), at(0)).await?;
@@ -121,7 +121,7 @@ async fn seed(tx: &mut Tx) -> Result<Repository, Error> {
         now: at(1),
     };
     tags::set(tx, tag).await?;
-    // One job is the pattern of all.
+    // All jobs are copies of a single one.
     change!(tx.conn, "DELETE FROM job_logs")?;
     change!(tx.conn, "DELETE FROM jobs")?;
     change!(tx.conn, "DELETE FROM activity")?;
@@ -133,7 +133,7 @@ async fn seed(tx: &mut Tx) -> Result<Repository, Error> {
     Ok(dev)
 }
 
-/// As many rows again, each with another value in some columns.
+/// Adds `times` copies of a row to each table, with different values in some columns.
 async fn multiply(tx: &mut Tx, times: u64) -> Result<(), Error> {
     let hex = "printf('%064x', n.i)";
     let id = "printf('f0000000-0000-7000-8000-%012x', n.i)";
@@ -167,7 +167,7 @@ async fn multiply(tx: &mut Tx, times: u64) -> Result<(), Error> {
     Ok(())
 }
 
-/// How many steps SQLite's machine makes for an answer.
+/// The number of steps that SQLite's virtual machine makes for a query.
 async fn steps<T>(conn: &mut Conn, ask: impl AsyncFnOnce(&mut Conn) -> Result<T, Error>) -> (T, u64) {
     let made = Arc::new(AtomicU64::new(0));
     let counting = made.clone();
@@ -184,7 +184,7 @@ fn next<T>(page: &Page<T>) -> PageRequest {
     PageRequest { start: page.next.clone(), size: 25 }
 }
 
-/// What each question costs.
+/// The cost of each query.
 async fn costs(filled: &Filled) -> Vec<(&'static str, u64)> {
     let conn = &mut filled.db.read().await.unwrap();
     let first = PageRequest::first(25);
@@ -255,11 +255,11 @@ async fn costs(filled: &Filled) -> Vec<(&'static str, u64)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_hundred_times_as_much_is_in_costs_no_more_to_ask() {
+async fn a_hundred_times_as_many_rows_do_not_make_queries_more_expensive() {
     let (small, large) = (Filled::with(SMALL).await, Filled::with(LARGE).await);
     let mut grown = Vec::new();
     for ((what, before), (_, after)) in costs(&small).await.into_iter().zip(costs(&large).await) {
-        // Lists are counted up to a thousand, of which the small database has fewer.
+        // Lists are counted up to a thousand; the small database has fewer rows than that.
         let counting = 40 * Total::COUNTED;
         if after > before * 3 + counting {
             grown.push(format!("{what}: {before} steps with {SMALL} rows, {after} with {LARGE}"));
@@ -268,23 +268,23 @@ async fn what_a_hundred_times_as_much_is_in_costs_no_more_to_ask() {
     assert!(grown.is_empty(), "{grown:#?}");
 }
 
-/// There is no index of parts of names.
+/// There is no index for parts of names.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_search_that_finds_nothing_goes_through_the_names_once() {
+async fn a_search_that_finds_nothing_scans_the_names_once() {
     let filled = Filled::with(LARGE).await;
     let conn = &mut filled.db.read().await.unwrap();
     let (dev, first) = (filled.dev.id, PageRequest::first(25));
     let (page, cost) =
         steps(conn, async |conn| tags::summaries(conn, dev, Some("nothing"), &first).await).await;
     assert_eq!((page.items.len(), page.total), (0, Total::Exactly(0)));
-    // Of each tag its name is read, from the index alone, and compared.
+    // Only the name of each tag is read, from the index, and compared.
     assert!(cost < 10 * LARGE, "{cost} steps for {LARGE} tags");
     let all = tags::summaries(conn, dev, None, &first).await.unwrap();
-    assert_eq!(all.total, Total::Exactly(LARGE + 1), "all are counted already");
+    assert_eq!(all.total, Total::Exactly(LARGE + 1), "the counter has all tags");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sums_that_are_asked_for_are_looked_up_in_indexes() {
+async fn sums_are_computed_with_indexes() {
     let filled = Filled::with(SMALL).await;
     let conn = &mut filled.db.read().await.unwrap();
     let mut plan = async |sql: &str| -> String {
@@ -310,7 +310,7 @@ async fn sums_that_are_asked_for_are_looked_up_in_indexes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_query_for_referrers_begins_at_the_subject() {
+async fn the_query_for_referrers_starts_at_the_subject() {
     let filled = Filled::with(5_000).await;
     let conn = &mut filled.db.read().await.unwrap();
     for sql in [manifests::REFERRERS, manifests::REFERRERS_PAGE] {
@@ -327,7 +327,7 @@ async fn the_query_for_referrers_begins_at_the_subject() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_query_for_referrers_begins_at_the_subject_on_postgresql_too() {
+async fn the_query_for_referrers_starts_at_the_subject_on_postgresql_too() {
     let url = tokio::task::spawn_blocking(longshore_testkit::postgres::new_database).await.unwrap();
     let db = Database::open(&url, Vault::from_key([7; 32])).await.unwrap();
     let dev = write(&db, work!(|tx| seed(tx).await)).await;
@@ -364,7 +364,7 @@ async fn the_query_for_referrers_begins_at_the_subject_on_postgresql_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_last_delivery_of_a_tag_is_found_in_an_index_on_postgresql_too() {
+async fn the_last_delivery_of_a_tag_is_found_by_an_index_on_postgresql_too() {
     let url = tokio::task::spawn_blocking(longshore_testkit::postgres::new_database).await.unwrap();
     let db = Database::open(&url, Vault::from_key([7; 32])).await.unwrap();
     let dev = write(&db, work!(|tx| seed(tx).await)).await;
@@ -394,7 +394,7 @@ async fn the_last_delivery_of_a_tag_is_found_in_an_index_on_postgresql_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_takes_as_many_statements_however_many_rows_it_has() {
+async fn the_number_of_statements_for_a_page_does_not_depend_on_its_rows() {
     let filled = Filled::with(SMALL).await;
     let number = async |size: u32| {
         let before = filled.db.reads_made();
@@ -409,9 +409,9 @@ async fn a_page_takes_as_many_statements_however_many_rows_it_has() {
     assert_eq!(number(100).await, (4, 4));
 }
 
-/// Somebody who sees a few repositories finds what happened there, however much happened elsewhere since.
+/// A reader who sees few repositories finds their jobs and activity, however much happened elsewhere since.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_little_one_sees_is_found_behind_all_that_one_does_not() {
+async fn a_reader_of_few_repositories_finds_old_entries_behind_many_invisible_ones() {
     let filled = Filled::with(LARGE).await;
     let db = &filled.db;
     let mine = write(db, work!(|tx| {
@@ -430,7 +430,7 @@ async fn what_little_one_sees_is_found_behind_all_that_one_does_not() {
     let (filter, two) = (JobFilter::default(), PageRequest::first(2));
     let page = jobs::list(conn, &visible, None, &filter, &two).await.unwrap();
     assert!(page.items.len() == 2 && page.items.iter().all(|job| job.repository == Some(mine.id)));
-    assert_eq!(page.total, Total::Exactly(3), "nobody else's jobs are counted, nor stand in the way");
+    assert_eq!(page.total, Total::Exactly(3), "jobs of others are neither counted nor in the way");
     let rest = PageRequest { start: page.next.clone(), size: 2 };
     let last = jobs::list(conn, &visible, None, &filter, &rest).await.unwrap();
     assert_eq!((last.items.len(), last.next), (1, None));
@@ -440,7 +440,7 @@ async fn what_little_one_sees_is_found_behind_all_that_one_does_not() {
     let told =
         activity::list(conn, &visible, &ActivityFilter::default(), &PageRequest::first(9)).await.unwrap();
     assert_eq!((told.items.len(), told.next, told.total), (3, None, Total::Exactly(3)));
-    // A filter on top may leave a page short, which then leads on to where nobody has looked yet.
+    // With an additional filter a page may be short; it then leads to the rows beyond its window.
     let filter = JobFilter { action: Some(JobAction::PollMirror), ..JobFilter::default() };
     let page = jobs::list(conn, &visible, None, &filter, &two).await.unwrap();
     assert!(page.items.is_empty() && page.total == Total::MoreThan(0));

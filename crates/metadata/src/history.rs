@@ -1,6 +1,6 @@
-//! What is remembered of the past, and when it is forgotten: jobs that have ended, the activity, verdicts, deliveries,
-//! and the changes of tags. Each has an age and a number, and what is beyond either goes. What is still needed stays
-//! however old it is. Reading finds what may go, a page at a time; removing looks again. When, `engine` decides.
+//! Records of the past, and their pruning: jobs that have ended, the activity, verdicts, deliveries, and changes of
+//! tags. Each kind has an age and a number, and records beyond either are removed, except those that are still needed.
+//! Candidates are found by reading, a page at a time; removing checks again. `engine` decides when.
 
 use crate::{
     Conn, Error, Turn, Tx,
@@ -11,32 +11,31 @@ use jiff::SignedDuration;
 use longshore_model::Timestamp;
 use serde::Serialize;
 
-/// How many rows one statement removes; of jobs, whose logs may be long, it is one.
+/// The number of rows that one statement removes; for jobs it is one, because their logs may be long.
 const AT_ONCE: usize = 25;
-/// How many lines of a log one statement removes.
+/// The number of log lines that one statement removes.
 const LINES_AT_ONCE: i64 = 500;
-/// Nothing that is younger goes, however much there is: policies look back at what they did within the hour.
+/// Younger records are never removed, however many there are: policies look back at what they did in the last hour.
 const RECENT: SignedDuration = SignedDuration::from_hours(1);
 
-/// How much of a sort of history is kept.
+/// How much of one kind of history is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keep {
-    /// For how long; none: for ever.
+    /// `None` means forever.
     pub age: Option<SignedDuration>,
-    /// The newest so many; none: any number.
+    /// The number of newest records to keep; `None` means all.
     pub number: Option<u32>,
 }
 
-/// How much of each sort of history is kept.
+/// How much of each kind of history is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct History {
     /// Jobs that have ended, with their logs.
     pub jobs: Keep,
-    /// What happened, as it is shown.
+    /// The entries of the activity.
     pub activity: Keep,
-    /// What policies made of changes of tags; counted by change.
+    /// The verdicts of policies, counted by revision of a tag.
     pub verdicts: Keep,
-    /// Where images went.
     pub deliveries: Keep,
     /// What tags pointed to before.
     pub tag_changes: Keep,
@@ -58,27 +57,24 @@ impl Default for History {
     }
 }
 
-/// A sort of history.
+/// A kind of history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Jobs that have ended.
     Jobs,
-    /// The activity.
     Activity,
-    /// Verdicts, all of one change together.
+    /// Verdicts; those on one revision are kept or removed together.
     Verdicts,
-    /// Deliveries.
     Deliveries,
-    /// Changes of tags.
     TagChanges,
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 5] =
         [Self::Jobs, Self::Activity, Self::Verdicts, Self::Deliveries, Self::TagChanges];
 
-    /// How much of it is kept.
+    /// How much of this kind is kept.
     #[must_use]
     pub fn keep(self, history: &History) -> Keep {
         match self {
@@ -91,11 +87,11 @@ impl Kind {
     }
 }
 
-/// By which a row is found; it grows with time.
+/// The key of a row, which grows with time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(untagged)]
 pub enum Key {
-    /// Of everything else.
+    /// Of all other kinds.
     Number(i64),
     /// Of a job.
     Job(String),
@@ -117,21 +113,21 @@ impl Key {
     }
 }
 
-/// What is beyond an age or a number.
+/// The limits of age and number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bounds {
-    /// What ended before is too old.
+    /// Records that ended before this are too old.
     before: Timestamp,
-    /// From this one on backwards there are too many.
+    /// This record and all before it are too many.
     cut: Option<Key>,
-    /// What began since stays.
+    /// Records that began since this are kept.
     recent: Timestamp,
-    /// Tags that were moved or deleted before cannot be brought back.
+    /// Tags that were moved or deleted before this can no longer be restored.
     undo: Timestamp,
 }
 
-/// Which rows are beyond what is kept. `undo`: how long what tags pointed to can be brought back. Where a number is
-/// set, it reads that many entries of an index.
+/// The limits of what is kept. `undo` is how long what tags pointed to can be restored. If a number is set, this reads
+/// that many entries of an index.
 pub async fn bounds(
     conn: &mut Conn,
     kind: Kind,
@@ -166,16 +162,16 @@ impl Bounds {
     }
 }
 
-/// Some of the oldest of a history.
+/// The result of looking at some of the oldest records.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Old {
-    /// Those that may go.
+    /// The records that may be removed.
     pub beyond: Vec<Key>,
-    /// Where to look next; none: nothing behind is beyond what is kept.
+    /// Where to continue; `None` if no later record is beyond the limits.
     pub next: Option<Key>,
 }
 
-/// What an unfinished job, and the whole that a finished one is a part of, need.
+/// Unfinished jobs, and finished jobs that are a part of an unfinished one, are needed.
 macro_rules! needed_jobs {
     ($of:literal) => {
         concat!(
@@ -189,7 +185,8 @@ macro_rules! needed_jobs {
     };
 }
 
-/// What the present revision of a tag, a copy that is under way and an evaluation that has not ended need.
+/// Needed: verdicts on the current revision of a tag, those whose copy is running, and those whose manifest an
+/// unfinished job concerns.
 macro_rules! needed_verdicts {
     ($of:literal) => {
         concat!(
@@ -214,8 +211,9 @@ macro_rules! needed_verdicts {
     };
 }
 
-/// As long as the image is here: what was last sent to a tag, which tells whose that tag is (semantics 4, 20), and
-/// where the image last went, for that is where signatures follow (semantics 7), also if a person sent it.
+/// Needed as long as the repository has the image: the last delivery to a tag, which shows whose tag it is (semantics
+/// 4, 20), and the last delivery of the image to a place, where signatures follow it (semantics 7), also if a person
+/// sent it.
 macro_rules! needed_deliveries {
     ($of:literal) => {
         concat!(
@@ -272,8 +270,9 @@ macro_rules! needed_deliveries {
     };
 }
 
-/// What a tag points to, what can be brought back, and what an evaluation that has not ended is about. What was lost
-/// before `$undo` cannot be brought back. A deletion goes after what it deleted, which would else look as if it stood.
+/// Needed: changes that a tag points to or that can be restored, and those whose manifest an unfinished job concerns.
+/// Changes lost before `$undo` cannot be restored. A deletion is removed only after the change that it deleted, which
+/// would otherwise look current.
 macro_rules! needed_tag_changes {
     ($of:literal, $undo:literal) => {
         concat!(
@@ -315,7 +314,7 @@ macro_rules! needed_tag_changes {
     };
 }
 
-/// Looks at the oldest rows behind `after`, at most `limit`, for those that are beyond what is kept and not needed.
+/// Of the oldest records after `after`, at most `limit`, those that are beyond the limits and not needed.
 pub async fn old(
     conn: &mut Conn,
     kind: Kind,
@@ -368,7 +367,7 @@ pub async fn old(
     for (key, began, ended, needed) in found {
         let (began, ended) = (instant(began)?, instant(ended)?);
         let is_beyond = bounds.is_beyond(&key, began, ended);
-        // Those behind are younger. One that took long may stand between others that are old.
+        // Later records are younger. A job that took long may be among others that are old.
         if is_beyond || began < bounds.before {
             old.next = Some(key.clone());
         }
@@ -381,7 +380,7 @@ fn numbered(found: Vec<(i64, i64, i64, bool)>) -> Vec<(Key, i64, i64, bool)> {
     found.into_iter().map(|(key, began, ended, needed)| (Key::Number(key), began, ended, needed)).collect()
 }
 
-/// A statement over the numbers that `$1` lists.
+/// A statement for the rows whose numbers are in `$1`.
 macro_rules! of_listed {
     ($tx:expr, $before:expr, $behind:expr) => {
         match $tx.is_postgres() {
@@ -391,7 +390,8 @@ macro_rules! of_listed {
     };
 }
 
-/// Forgets those of these rows that are still not needed, until the turn is over; answers how many are settled.
+/// Removes those of these records that are still not needed, until the turn is over; returns the number of records that
+/// were dealt with.
 pub async fn forget(tx: &mut Tx, kind: Kind, bounds: &Bounds, keys: &[Key]) -> Result<usize, Error> {
     let (turn, mut settled) = (tx.begin_turn(), 0);
     for some in keys.chunks(if kind == Kind::Jobs { 1 } else { AT_ONCE }) {
@@ -439,7 +439,7 @@ pub async fn forget(tx: &mut Tx, kind: Kind, bounds: &Bounds, keys: &[Key]) -> R
     Ok(settled)
 }
 
-/// Forgets a job with its log, which may be long; whether it came to the end of that.
+/// Removes a job with its log, which may be long; returns whether it was finished.
 async fn forget_job(tx: &mut Tx, job: &str, turn: &Turn) -> Result<bool, Error> {
     let sql = concat!("SELECT 1 FROM jobs WHERE id = $1 AND NOT ", needed_jobs!("jobs"));
     if row!(tx.conn, (i32,), sql, job)?.is_none() {

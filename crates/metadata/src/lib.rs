@@ -1,9 +1,9 @@
-//! The database behind the model: SQLite, or PostgreSQL where several servers share one. All SQL of
-//! Longshore stands in this crate, once for both; what differs between them is decided where a
-//! statement asks `is_postgres`. Bytes of blobs are `content`'s; what may be done, `admin`'s.
+//! The database behind the model: SQLite, or PostgreSQL if several servers share one. All SQL of Longshore is in this
+//! crate, and most statements are the same for both databases; differences are decided by `is_postgres`. The bytes of
+//! blobs are in `content`; permissions are checked in `admin`.
 //!
-//! Reading: `db.read()` gives a [`Conn`], which the functions of the modules take. Writing:
-//! `db.write(priority, |tx| …)` runs a transaction; a [`Tx`] is taken by the functions that change
+//! To read, `db.read()` returns a [`Conn`], which the functions of the modules take. To write, `db.write(priority, |tx|
+//! …)` runs a transaction: a [`Tx`] is passed to the functions that change something, and can be used like a `Conn`.
 //! something, and reads like a `Conn`.
 
 pub mod accounts;

@@ -1,5 +1,5 @@
-//! The line in front of the one writer of a SQLite database: who waits, and who is next. What is
-//! done with them is the writer's.
+//! The queue in front of the single writer of a SQLite database: which transactions are waiting, and which one is next.
+//! The writer runs them.
 
 use crate::{Error, Tx};
 use futures::future::BoxFuture;
@@ -13,53 +13,53 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-/// Which transactions go first when several wait.
+/// The order of transactions when several are waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
-    /// What an event leads to: finished before new events are taken in.
+    /// Reactions to an event: finished before new events are processed.
     Evaluation,
     /// Everything else.
     Normal,
 }
 
-/// More than this many waiting transactions make callers wait before they can ask.
+/// The maximum number of waiting transactions. When it is reached, callers wait before they can queue theirs.
 const LONGEST: usize = 1024;
 
-/// What a transaction does; it answers whether its work shall be kept.
+/// The work of a transaction; it returns whether to commit.
 pub(crate) type Run = Box<dyn for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, bool> + Send>;
 
-/// A transaction that waits. Its result goes to the caller by a channel of its own.
+/// A waiting transaction. Its result goes to the caller through a channel of its own.
 pub(crate) struct Work {
     pub priority: Priority,
     pub run: Run,
     pub committed: oneshot::Sender<Result<(), Error>>,
-    /// When it joined the line.
+    /// When it was queued.
     pub since: Instant,
 }
 
-/// How many transactions wait, for the one that is running to know. Zero for ever where transactions do not wait for
-/// each other.
+/// The number of waiting transactions, for the running one to see. Always zero if transactions do not wait for each
+/// other.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Waiting(Arc<AtomicUsize>);
 
 impl Waiting {
-    /// Whether any transaction waits.
+    /// Whether any transaction is waiting.
     pub(crate) fn any(&self) -> bool {
         self.0.load(Relaxed) > 0
     }
 }
 
-/// Where one joins the line.
+/// The sender's end of the queue.
 pub(crate) struct Door {
     sender: mpsc::Sender<Work>,
     waiting: Waiting,
 }
 
 impl Door {
-    /// Joins the line.
+    /// Queues a transaction.
     ///
     /// # Errors
-    /// [`Error::Closed`]: the writer has stopped.
+    /// [`Error::Closed`] if the writer has stopped.
     pub(crate) async fn join(&self, work: Work) -> Result<(), Error> {
         let place = self.sender.reserve().await.map_err(|_| Error::Closed)?;
         self.waiting.0.fetch_add(1, Relaxed);
@@ -68,7 +68,7 @@ impl Door {
     }
 }
 
-/// Those who wait, by priority, each in the order in which they came.
+/// The waiting transactions, by priority, each in the order of their arrival.
 pub(crate) struct Line {
     arriving: mpsc::Receiver<Work>,
     waiting: BTreeMap<Priority, VecDeque<Work>>,
@@ -76,19 +76,19 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// An empty line, and where one joins it.
+    /// An empty queue, and its sender's end.
     pub(crate) fn new() -> (Door, Self) {
         let (sender, arriving) = mpsc::channel(LONGEST);
         let number = Waiting::default();
         (Door { sender, waiting: number.clone() }, Self { arriving, waiting: BTreeMap::new(), number })
     }
 
-    /// How many wait, to be asked while one of them is running.
+    /// The number of waiting transactions, for the running one to see.
     pub(crate) fn waiting(&self) -> Waiting {
         self.number.clone()
     }
 
-    /// Waits for somebody and answers the highest priority there is; none when nobody can come any more.
+    /// Waits for a transaction and returns the highest waiting priority; `None` if no more can arrive.
     pub(crate) async fn highest(&mut self) -> Option<Priority> {
         if self.waiting.is_empty() {
             let first = self.arriving.recv().await?;
@@ -98,13 +98,13 @@ impl Line {
         self.waiting.keys().next().copied()
     }
 
-    /// Whether the next one has this priority: somebody has, and nobody more urgent has come.
+    /// Whether the next transaction has this priority, and none that is more urgent has arrived.
     pub(crate) fn leads(&mut self, priority: Priority) -> bool {
         self.let_in();
         self.waiting.keys().next() == Some(&priority)
     }
 
-    /// The next one, of the highest priority among those who are in the line.
+    /// The next transaction, of the highest waiting priority.
     pub(crate) fn next(&mut self) -> Option<Work> {
         let mut first = self.waiting.first_entry()?;
         let work = first.get_mut().pop_front();
@@ -115,12 +115,12 @@ impl Line {
         work
     }
 
-    /// How many wait, those at the door included.
+    /// The number of waiting transactions, including those not yet sorted by priority.
     pub(crate) fn length(&self) -> usize {
         self.number.0.load(Relaxed)
     }
 
-    /// Everybody who waits.
+    /// Removes all waiting transactions.
     pub(crate) fn clear(&mut self) -> impl Iterator<Item = Work> {
         let all = std::mem::take(&mut self.waiting);
         self.number.0.fetch_sub(all.values().map(VecDeque::len).sum(), Relaxed);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn somebody_more_urgent_goes_first_and_ends_the_turn_of_the_others() {
+    async fn a_more_urgent_transaction_goes_first_and_interrupts_the_others() {
         let (door, mut line) = Line::new();
         for _ in 0..3 {
             door.join(work(Priority::Normal)).await.unwrap();
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_long_line_makes_callers_wait_at_the_door() {
+    async fn a_full_queue_makes_callers_wait() {
         let (door, mut line) = Line::new();
         for _ in 0..2 {
             while unconstrained(door.join(work(Priority::Normal))).now_or_never().is_some() {}

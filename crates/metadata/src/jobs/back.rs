@@ -1,5 +1,4 @@
-//! Taking jobs out of their workers' hands: to try again later, and where a server stopped or a
-//! lease ran out.
+//! Releases jobs from their workers: for a later retry, after a server stopped, or after a lease expired.
 
 use super::work::{lock_endings, share_endings};
 use crate::{
@@ -9,8 +8,7 @@ use crate::{
 };
 use longshore_model::{BootId, JobId, Message, Timestamp, job_actions};
 
-/// Takes running jobs out of their workers' hands at `$1`: into the queue again, or to the end for
-/// those that somebody asked to stop.
+/// Releases running jobs at `$1`: back into the queue, or to the end if their cancellation was requested.
 macro_rules! put_back {
     ($rest:literal) => {
         concat!(
@@ -23,7 +21,7 @@ macro_rules! put_back {
 }
 pub(super) use put_back;
 
-/// Puts a job back until `at`, because of an error that may pass.
+/// Puts a job back until `at`, because of an error that may be temporary.
 ///
 /// # Errors
 /// [`Error::LeaseLost`]
@@ -53,7 +51,7 @@ pub async fn retry_later(
     back(tx, job, changed)
 }
 
-/// Puts a job back as it is, to be taken up again after a restart; no retry is used up.
+/// Puts a job back unchanged, to be resumed after a restart; this uses up no retry.
 ///
 /// # Errors
 /// [`Error::LeaseLost`]
@@ -78,11 +76,11 @@ fn back(tx: &mut Tx, job: JobId, changed: u64) -> Result<(), Error> {
     Ok(())
 }
 
-/// At the start of a server: whatever an earlier start of one that is alone with its database held is put back, and
-/// what a server of an older version has queued, which knows no lanes, gets its own.
+/// At the start of a server: releases the jobs held by earlier starts, if the server has the database for itself, and
+/// assigns lanes to jobs that a server of an older version has enqueued without.
 pub async fn release_all(tx: &mut Tx, not_of: BootId, now: Timestamp) -> Result<u64, Error> {
     line_up(tx).await?;
-    // On PostgreSQL others may be at work; their leases run out by themselves.
+    // With PostgreSQL, other servers may be running; the leases of those that are not will expire.
     if tx.is_postgres() {
         return release_expired(tx, now).await;
     }
@@ -91,8 +89,8 @@ pub async fn release_all(tx: &mut Tx, not_of: BootId, now: Timestamp) -> Result<
     announce_all(tx, released)
 }
 
-/// Gives jobs that speak to a remote and stand in no lane their own. Without one, nobody would ever hand them out.
-/// Grows with the jobs that wait outside of lanes: parents of polls, and those.
+/// Assigns lanes to jobs that need a remote and have none; without a lane, they would never be claimed. The cost grows
+/// with the jobs that wait outside of lanes: these, and parents of polls.
 pub async fn line_up(tx: &mut Tx) -> Result<u64, Error> {
     lock_endings(tx).await?;
     let sql = concat!(
@@ -108,8 +106,8 @@ pub async fn line_up(tx: &mut Tx) -> Result<u64, Error> {
     Ok(lined_up)
 }
 
-/// What has run out: on PostgreSQL by the clock of the database, which all servers share, and which gave the
-/// leases out; else by `$1`.
+/// Jobs whose lease has expired: on PostgreSQL by the database's clock, which all servers share and by which the leases
+/// were given; otherwise at `$1`.
 macro_rules! expired {
     ($conn:expr, $before:expr, $behind:literal) => {
         match $conn.is_postgres() {
@@ -130,7 +128,7 @@ pub async fn any_expired(conn: &mut Conn, now: Timestamp) -> Result<bool, Error>
     Ok(value!(conn, i64, sql, micros(now))? > 0)
 }
 
-/// Whatever a worker holds beyond its lease is put back.
+/// Releases all jobs that workers hold beyond their leases.
 pub async fn release_expired(tx: &mut Tx, now: Timestamp) -> Result<u64, Error> {
     lock_endings(tx).await?;
     let sql = expired!(tx, put_back!(""), " RETURNING id");

@@ -1,8 +1,8 @@
-//! Handing jobs out under a lease, oldest first.
+//! Claims jobs for workers under a lease, oldest first.
 //!
-//! What speaks to a remote stands in a lane: the jobs for one remote on behalf of one namespace. Which lane is
-//! next, whoever asks decides; so no remote and no namespace takes more than its share (semantics 39). All other
-//! jobs stand in one line per action.
+//! Jobs that need a remote are in a lane: the jobs for one remote on behalf of one namespace. The caller decides which
+//! lane is next, so that no remote and no namespace takes more than its share (semantics 39). All other jobs are in one
+//! queue per action.
 
 use super::{
     row::{Row, columns},
@@ -23,16 +23,15 @@ use longshore_model::{
 use longshore_oci::Namespace;
 use metrics::counter;
 
-/// A job in a worker's hands.
+/// A job that a worker has claimed.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// The job.
     pub job: Job,
-    /// The number of this claim, which fences what the worker writes.
+    /// The number of this claim, which fences the worker's writes.
     pub epoch: i64,
-    /// The remote that the job speaks to.
+    /// The remote that the job needs.
     pub remote: Option<RemoteId>,
-    /// Since when it fails for reasons that may pass; none: it did not, or not yet.
+    /// Since when it has failed for temporary reasons; `None` if it has not.
     pub failing_since: Option<Timestamp>,
 }
 
@@ -45,12 +44,10 @@ impl TryFrom<Row> for Claim {
     }
 }
 
-/// Where jobs wait for one remote on behalf of one namespace.
+/// The queue of jobs for one remote on behalf of one namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lane {
-    /// The remote.
     pub remote: RemoteId,
-    /// The namespace.
     pub namespace: Namespace,
 }
 
@@ -68,16 +65,13 @@ impl Lane {
 /// A lane in which a job is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueLane {
-    /// Which.
     pub lane: Lane,
-    /// Since when its remote may be asked again, where it has not answered since it was left alone: one job goes
-    /// first.
+    /// The end of the back-off from the remote, if it has not answered since: one job must probe it first.
     pub probes_since: Option<Timestamp>,
 }
 
-/// Hands out jobs outside of lanes that wait and are due, oldest first, at most `limit`. Of several with one
-/// serial key only one runs at a time, in the order in which they were put into the queue. One that cannot be read
-/// ends as errored.
+/// Claims waiting jobs outside of lanes that are due, oldest first, at most `limit`. Of the jobs with one serial key
+/// only one runs at a time, in the order in which they were enqueued. A job that cannot be read is ended as errored.
 pub async fn claim(
     tx: &mut Tx,
     actions: &[JobAction],
@@ -97,8 +91,8 @@ pub async fn claim(
     Ok(claimed)
 }
 
-/// Hands out a job of a lane that waits and is due, the oldest that may run. Of a remote that did not answer,
-/// one job at a time.
+/// Claims the oldest due job of a lane that may run. If the remote has not answered since a back-off, only one job runs
+/// at a time.
 pub async fn claim_lane(
     tx: &mut Tx,
     action: JobAction,
@@ -116,7 +110,7 @@ pub async fn claim_lane(
     Ok(claimed.pop())
 }
 
-/// Whether no job runs that speaks to a remote. Of several servers that ask at once, one is told so.
+/// Whether no running job needs a remote. Of several servers that ask at once, only one gets a yes.
 async fn may_probe(tx: &mut Tx, remote: RemoteId) -> Result<bool, Error> {
     let remote = remote.to_string();
     if tx.is_postgres() {
@@ -127,8 +121,8 @@ async fn may_probe(tx: &mut Tx, remote: RemoteId) -> Result<bool, Error> {
     Ok(value!(tx.conn, i64, sql, remote.as_str())? == 0)
 }
 
-/// The lanes in which a job of an action is due, except those of remotes that are left alone. Grows with the
-/// number of lanes in which jobs wait, not with that of the jobs.
+/// The lanes in which a job of an action is due, except those of remotes that are backed off. The cost grows with the
+/// number of lanes with waiting jobs, not with the number of jobs.
 pub async fn lanes(conn: &mut Conn, action: JobAction, now: Timestamp) -> Result<Vec<DueLane>, Error> {
     macro_rules! next {
         ($and:literal) => {
@@ -139,7 +133,7 @@ pub async fn lanes(conn: &mut Conn, action: JobAction, now: Timestamp) -> Result
             )
         };
     }
-    // From each lane an index leads to the next.
+    // An index leads from each lane to the next.
     let found = rows!(
         conn,
         (String, Option<i64>),
@@ -199,7 +193,7 @@ async fn claim_from(
             )
         };
     }
-    /// What differs: several servers on one PostgreSQL pass over rows that another is just taking.
+    /// The difference: several servers on one PostgreSQL skip rows that another one is claiming.
     macro_rules! from {
         ($lane:literal) => {
             match tx.is_postgres() {
@@ -208,7 +202,7 @@ async fn claim_from(
                     $lane,
                     " AND pg_try_advisory_xact_lock(hashtextextended(j.serial_key, 1))",
                     " FOR UPDATE OF j SKIP LOCKED",
-                    // Several servers have several clocks, and the database has one.
+                    // Each server has its own clock; the database has only one.
                     "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint + ($6 - $2)"
                 ),
             }
@@ -217,9 +211,9 @@ async fn claim_from(
     let key = lane.map(Lane::key);
     let sql = match &key {
         Some(_) => from!("j.lane = $7"),
-        // The parameter is named so that both statements have the same ones.
-        // An evaluation may take several transactions. Until it has ended, later changes of its repository wait: each
-        // revision is evaluated in its turn (semantics 36), whichever server does it.
+        // The parameter is used so that both statements have the same ones.
+        // An evaluation may take several transactions. Until it ends, later changes of its repository wait, so that
+        // revisions are evaluated in order (semantics 36), whichever server does it.
         None if action.is_evaluation() => from!(
             "j.lane IS NULL AND $7 IS NULL AND (j.policy IS NOT NULL OR NOT EXISTS (
                  SELECT 1 FROM jobs o WHERE o.status = 'running' AND o.action = $1 AND o.policy IS NULL
@@ -250,7 +244,7 @@ async fn claim_from(
             Err(_) => give_back(tx, &job, action, now).await?,
         }
     }
-    // An update answers in any order.
+    // `UPDATE … RETURNING` returns rows in any order.
     readable.sort_by_key(|claim| (claim.job.scheduled_at, claim.job.id));
     for claim in &readable {
         tx.announce(Change::Job(claim.job.id));
@@ -259,19 +253,21 @@ async fn claim_from(
     Ok(())
 }
 
-/// Puts a job back that cannot be read, while somebody steers work: it is taken again, and ended, a second later.
+/// Puts back a job that cannot be read while another transaction holds the lock of endings: a second later it is
+/// claimed again, and ended.
 async fn give_back(tx: &mut Tx, job: &str, action: JobAction, now: Timestamp) -> Result<(), Error> {
     let sql =
         "UPDATE jobs SET status = 'waiting', updated_at = $2, scheduled_at = $3, boot = NULL, lease_until = NULL
          WHERE id = $1";
-    // At once, it would be taken and put back over and over until nobody steers.
+    // Without the delay, it would be claimed and put back in a busy loop until the lock is free.
     change!(tx.conn, sql, job, micros(now), micros(now + SignedDuration::from_secs(1)))?;
     tx.announce(Change::JobsWaiting(Some(action)));
     Ok(())
 }
 
-/// Ends a job whose row cannot be read, so that it does not keep those behind it from being handed out. The ends of
-/// jobs are shared by then: with the row in its hands, this must not wait for who steers work and wants the row.
+/// Ends a job whose row cannot be read, so that it does not block those behind it. The caller has taken the shared lock
+/// of endings already: while it holds the job's row, it must not wait for a transaction that holds the lock and needs
+/// the row.
 async fn end_unreadable(
     tx: &mut Tx,
     job: &str,
@@ -279,7 +275,7 @@ async fn end_unreadable(
     error: &Error,
     now: Timestamp,
 ) -> Result<(), Error> {
-    tracing::error!(job, %error, "a job cannot be read as it is stored, and is ended");
+    tracing::error!(job, %error, "a stored job cannot be read and is ended");
     let why = Message::from(JobMessage::Unreadable { error: error.to_string() });
     let sql = "UPDATE jobs SET status = $2, error = $3, finished_at = $4, updated_at = $4, boot = NULL,
                   lease_until = NULL
@@ -291,7 +287,7 @@ async fn end_unreadable(
     if let Ok(job) = id(JobId, job) {
         tx.announce(Change::Job(job));
     }
-    // What stood behind it may start.
+    // Jobs that waited behind it may start.
     tx.announce(Change::JobsWaiting(Some(action)));
     Ok(())
 }
@@ -312,7 +308,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_that_cannot_be_read_ends_as_errored_and_keeps_no_other_from_being_handed_out() {
+    async fn an_unreadable_job_ends_as_errored_and_does_not_block_others() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("longshore.db").display());
         let db = Database::open(&url, Vault::from_key([7; 32])).await.unwrap();

@@ -1,6 +1,6 @@
-//! Jobs that a pause holds (semantics 29): they wait, and nobody hands them out. The column `held_by` names
-//! the pause, the narrowest of those that cover the job, so that each held job is in one queue. It is
-//! written when a job is put into the queue and when pauses come and go; `pauses` decides about those.
+//! Jobs held by a pause (semantics 29): they wait and are not claimed. The column `held_by` names the narrowest of the
+//! pauses that cover the job, so that each held job is in one queue. It is written when a job is enqueued and when
+//! pauses begin or end; `pauses` decides when.
 
 use super::{
     back::put_back,
@@ -20,7 +20,8 @@ use longshore_model::{
 };
 use metrics::counter;
 
-/// Those that follow jobs are told of at most so many; who shows more looks again for the pause itself.
+/// The maximum number of jobs whose release is announced one by one; a list of more is read again when the pause
+/// changes.
 const TOLD: usize = 200;
 
 /// The narrowest pause that covers a job with this repository and this remote.
@@ -40,8 +41,8 @@ macro_rules! narrowest {
 }
 pub(super) use narrowest;
 
-/// The work of policies and mirrors that a pause with the scope `$2` covers. What is about no repository,
-/// such as the parent of several polls, only waits for others.
+/// Jobs of policies and mirrors that a pause with the scope `$2` covers. A job without a repository, such as the parent
+/// of several polls, only waits for others.
 macro_rules! covered {
     () => {
         concat!(
@@ -53,9 +54,9 @@ macro_rules! covered {
     };
 }
 
-/// Which of the jobs that the pause `$1` holds are older ones, where a newer one says all that they would:
-/// a change of the same tag again, the same place at another registry. The newest is of the newest change: a job that
-/// somebody tries again is younger than what it does.
+/// Those jobs held by the pause `$1` that a newer job makes unnecessary: one for a change of the same tag, or for the
+/// same place at another registry. The newest is the one of the newest revision: a retry is newer than the change that
+/// it is for.
 macro_rules! older {
     ($tag:literal, $revision:literal) => {
         concat!(
@@ -82,8 +83,8 @@ macro_rules! older {
     };
 }
 
-/// Holds what a pause covers: what waits is passed over from now on, and what runs, on whichever server,
-/// is taken out of its worker's hands. Answers the jobs that ran and wait now.
+/// Holds the jobs that a pause covers: waiting jobs are no longer claimed, and running jobs are released from their
+/// workers, on whichever server. Returns the jobs that were running and now wait.
 pub async fn hold(tx: &mut Tx, scope: &PauseScope, now: Timestamp) -> Result<Vec<JobId>, Error> {
     lock_endings(tx).await?;
     let text = scope.to_string();
@@ -116,15 +117,15 @@ pub async fn hold(tx: &mut Tx, scope: &PauseScope, now: Timestamp) -> Result<Vec
         tx.announce(Change::Job(job));
         match status.as_str() {
             "waiting" => held.push(job),
-            // Somebody had asked for its end.
+            // Its cancellation was requested.
             _ => super::settle_canceled(tx, job).await?,
         }
     }
     Ok(held)
 }
 
-/// What a pause held goes on, waits for another pause that covers it, or ends, saying `dropped`. The pause
-/// itself must be gone already.
+/// Releases the jobs held by a pause: each continues, is held by another pause that covers it, or ends with the outcome
+/// `dropped`. The pause itself must already be removed.
 pub async fn release_held(
     tx: &mut Tx,
     scope: &PauseScope,
@@ -156,8 +157,7 @@ pub async fn release_held(
     Ok(Resumed { freed: freed as u64, dropped: ended.len() as u64, still_held: (rest.len() - freed) as u64 })
 }
 
-/// Ends those jobs of a pause that shall not run, and answers them. What waits for them to copy something
-/// hears that they will not.
+/// Ends those held jobs that should not run, and returns them. Verdicts that wait for their copies become failed.
 async fn drop_held(
     tx: &mut Tx,
     scope: &str,
@@ -165,7 +165,7 @@ async fn drop_held(
     why: &str,
     now: Timestamp,
 ) -> Result<Vec<String>, Error> {
-    /// All of a pause's jobs, and of those the ones that `$which` names.
+    /// Statements for the jobs that `$which` selects among those of a pause.
     macro_rules! dropping {
         ($($which:tt)*) => {
             [
@@ -189,14 +189,15 @@ async fn drop_held(
     change!(tx.conn, verdicts, scope, why)?;
     let ended = rows!(tx.conn, (String, String), jobs, scope, why, micros(now))?;
     let end = |(job, action): (String, String)| {
-        // Before the commit, which fails too seldom to count for it.
+        // Counted before the commit, which fails too rarely to matter.
         counter!("longshore_jobs_ended_total", "action" => action, "status" => "canceled").increment(1);
         job
     };
     Ok(ended.into_iter().map(end).collect())
 }
 
-/// What waits for a mirror asks another remote than before, and so does the next attempt of what runs.
+/// Updates the remote and lane of a mirror's waiting jobs, and of the next attempt of running ones, after the mirror's
+/// remote has changed.
 pub async fn reconsider(tx: &mut Tx, policy: PolicyId) -> Result<(), Error> {
     let id = policy.to_string();
     let sql = "UPDATE jobs SET remote = (SELECT p.remote FROM policies p WHERE p.id = $1),
@@ -215,13 +216,13 @@ pub async fn reconsider(tx: &mut Tx, policy: PolicyId) -> Result<(), Error> {
     Ok(())
 }
 
-/// How many jobs a pause holds.
+/// The number of jobs that a pause holds.
 pub async fn number_held(conn: &mut Conn, scope: &PauseScope) -> Result<u64, Error> {
     let sql = "SELECT COUNT(*) FROM jobs WHERE status = 'waiting' AND held_by = $1";
     Ok(value!(conn, i64, sql, scope.to_string())?.unsigned_abs())
 }
 
-/// How many jobs a pause holds, and how many of them say something new.
+/// The number of jobs that a pause holds, and how many of them no newer job makes unnecessary.
 pub async fn count_held(conn: &mut Conn, scope: &PauseScope) -> Result<Held, Error> {
     let total = number_held(conn, scope).await?;
     let text = scope.to_string();
@@ -233,7 +234,7 @@ pub async fn count_held(conn: &mut Conn, scope: &PauseScope) -> Result<Held, Err
     Ok(Held { total, newest: total.saturating_sub(older.unsigned_abs()) })
 }
 
-/// What a pause holds, oldest first: in the order in which it would run.
+/// The jobs that a pause holds, oldest first: the order in which they would run.
 pub async fn held(conn: &mut Conn, scope: &PauseScope, page: &PageRequest) -> Result<Page<Job>, Error> {
     let reading = Reading::of(page, String::new())?;
     let scope = scope.to_string();

@@ -1,9 +1,9 @@
-//! Finding jobs for people, who see those of repositories that they may see.
+//! Lists jobs for people, who see those of the repositories that they may see.
 //!
-//! A list is found by the index of one of its filters. The others, and what the reader may not see, leave rows out,
-//! so a page looks at a window of rows ([`window!`]) and no further, however long ago the next one is that passes.
-//! Somebody who sees few repositories need not look for their jobs among all those of others: these are found
-//! repository by repository, as are those of others where the window does not fill a page.
+//! A list is found by the index of one of its filters. The other filters and the reader's visibility leave rows out, so
+//! a page looks only at a window of rows ([`window!`]), however far away the next matching row is. For readers who see
+//! few repositories, jobs are looked up repository by repository instead of among all jobs; the same is done for other
+//! readers if the window does not fill a page.
 
 use super::row::{Row, select};
 use crate::{
@@ -20,19 +20,19 @@ use longshore_model::{
     stored::Job,
 };
 
-/// The statements of a list, behind the condition that finds its rows by an index, which takes `$1`.
+/// The statements of a list. Each starts with the condition that finds its rows by an index and takes `$1`.
 struct Statements {
-    /// The rows on a page: behind `$2`, not beyond `$3`, at most `$4`. The others are those of [`Wanted`]. One statement,
-    /// for who reads that all jobs have ended must not have missed one that such an end gave rise to.
+    /// The rows on a page: after `$2`, not beyond `$3`, at most `$4`; the other parameters are those of [`Wanted`].
+    /// This is one statement, so that a reader who sees all jobs ended cannot miss one that such a job enqueued.
     rows: (&'static str, &'static str),
-    /// The last identifier that a page behind `$2` looks at.
+    /// The last ID in the window of a page after `$2`.
     edge: (&'static str, &'static str),
-    /// How many there are, at most `$4`. Its parameters are those of the first page's rows.
+    /// The number of rows, at most `$4`. Its parameters are those of the rows of the first page.
     count: &'static str,
 }
 
-/// What is left without evaluations. The index `jobs_without_evaluations` has this very condition: neither database
-/// would find it by another.
+/// Excludes evaluations. The index `jobs_without_evaluations` has exactly this condition; neither database would use it
+/// with another one.
 macro_rules! no_evaluation {
     () => {
         concat!("jobs.action <> ", job_actions!(is_evaluation))
@@ -64,8 +64,8 @@ macro_rules! listed {
     };
 }
 
-/// The jobs of the namespaces `$1`, and those about no repository that `$4` asked for: behind `$2`, at most `$3`, and
-/// no more of each repository.
+/// The jobs of the namespaces `$1`, and those without a repository that `$4` started: after `$2`, at most `$3`, and no
+/// more of each repository.
 macro_rules! by_repository {
     ($database:ident) => {
         (by_repository!($database "<" " DESC"), by_repository!($database ">" ""))
@@ -98,10 +98,10 @@ macro_rules! by_repository {
     };
 }
 
-/// Of how many repositories jobs are looked for one by one before they are looked for among all.
+/// Up to this many repositories, jobs are looked up repository by repository from the start.
 const FEW: i64 = 100;
 
-/// How many repositories the namespaces `$1` have, at most `$2`.
+/// The number of repositories of the namespaces `$1`, at most `$2`.
 macro_rules! repositories_of {
     ($values:literal) => {
         concat!(
@@ -112,8 +112,8 @@ macro_rules! repositories_of {
     };
 }
 
-/// How many jobs the repositories of the namespaces `$1` have, those about no repository that `$2` asked for included;
-/// at most `$3`.
+/// The number of jobs of the repositories of the namespaces `$1`, including those without a repository that `$2`
+/// started; at most `$3`.
 macro_rules! count_by_repository {
     ($values:literal) => {
         concat!(
@@ -126,7 +126,7 @@ macro_rules! count_by_repository {
     };
 }
 
-/// What a list holds.
+/// The contents of a list.
 struct Wanted<'a> {
     visible: (bool, bool, String),
     asked: Option<String>,
@@ -139,8 +139,8 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// How to find the rows, what that condition takes, and whether others leave none of them out. Neither database
-    /// finds an index in `$n IS NULL OR …`.
+    /// The statements that find the rows, the parameter of their condition, and whether no other condition leaves rows
+    /// out. Neither database uses an index for `$n IS NULL OR …`.
     fn statements(&self) -> (Statements, &str, bool) {
         let Self { visible, asked: _, action, status, repository, policy, parent, without_evaluations } =
             self;
@@ -168,7 +168,7 @@ impl Wanted<'_> {
         (statements, by, visible.0 && filters <= 1)
     }
 
-    /// Whether everything is wanted that the reader may see.
+    /// Whether the list has everything that the reader may see.
     fn is_unfiltered(&self) -> bool {
         self.action.or(self.status).or(self.repository).is_none()
             && self.policy.is_none()
@@ -202,8 +202,8 @@ macro_rules! asked {
     };
 }
 
-/// Jobs, newest first, of repositories that may be seen. One without a repository is seen by those
-/// who see everything and by who asked for it.
+/// Jobs of visible repositories, newest first. A job without a repository is visible to readers who see everything and
+/// to the person who started it.
 pub async fn list(
     conn: &mut Conn,
     visible: &Visible,
@@ -234,13 +234,13 @@ pub async fn list(
 
 /// The rows of the jobs on a page.
 async fn found(conn: &mut Conn, wanted: &Wanted<'_>, reading: &Reading<String>) -> Result<Page<Row>, Error> {
-    // Public repositories, which may be any number, are in no namespace that is looked in.
+    // Public repositories, of which there may be many, are not in the namespaces that are searched.
     let all_of_some = wanted.is_unfiltered() && !wanted.visible.0 && !wanted.visible.1;
     if all_of_some && sees_few(conn, &wanted.visible.2).await? {
         return found_by_repository(conn, wanted, reading).await;
     }
     let (statements, by, all_pass) = wanted.statements();
-    // How far the page looks; to the end where nothing is left out.
+    // The end of the window; none is needed if no rows are left out.
     let edge = match all_pass {
         true => None,
         false => row!(conn, (String,), reading.choose(statements.edge), by, reading.key.as_str())?,
@@ -274,7 +274,7 @@ fn key(row: &Row) -> String {
     row.id.clone()
 }
 
-/// Whether these namespaces, a JSON array, have few repositories.
+/// Whether these namespaces, given as a JSON array, have few repositories.
 async fn sees_few(conn: &mut Conn, namespaces: &str) -> Result<bool, Error> {
     let sql = match conn.is_postgres() {
         false => repositories_of!("SELECT n.value FROM json_each($1) n"),
@@ -283,8 +283,8 @@ async fn sees_few(conn: &mut Conn, namespaces: &str) -> Result<bool, Error> {
     Ok(value!(conn, i64, sql, namespaces, FEW + 1)? <= FEW)
 }
 
-/// The rows of a page that holds everything the reader may see, who does not see everything. Each repository costs a
-/// search of an index, and no more rows than the page has.
+/// The rows of a page of everything that a reader with limited visibility may see. Each repository costs an index
+/// search, and at most as many rows as the page has.
 async fn found_by_repository(
     conn: &mut Conn,
     wanted: &Wanted<'_>,
@@ -301,7 +301,7 @@ async fn found_by_repository(
     Ok(reading.page(found, key, total))
 }
 
-/// How many there are of them. Each repository costs a search of an index, until enough are counted.
+/// The number of such jobs. Each repository costs an index search, until enough jobs are counted.
 async fn count_by_repository(conn: &mut Conn, wanted: &Wanted<'_>) -> Result<Total, Error> {
     let sql = match conn.is_postgres() {
         false => count_by_repository!("SELECT n.value FROM json_each($1) n"),
@@ -311,7 +311,7 @@ async fn count_by_repository(conn: &mut Conn, wanted: &Wanted<'_>) -> Result<Tot
     Ok(counted(value!(conn, i64, sql, namespaces, asked, COUNTED)?))
 }
 
-/// Jobs, in no order; one statement, however many.
+/// The jobs with these IDs, in no particular order, in one statement.
 async fn by_id(conn: &mut Conn, ids: &[String]) -> Result<Vec<Row>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -323,7 +323,7 @@ async fn by_id(conn: &mut Conn, ids: &[String]) -> Result<Vec<Row>, Error> {
     Ok(rows!(conn, Row, sql, json(&ids))?)
 }
 
-/// Those of several jobs that are about one of these repositories; one statement, however many.
+/// Those of several jobs that belong to one of these repositories, in one statement.
 pub async fn in_repositories(
     conn: &mut Conn,
     jobs: &[JobId],
@@ -346,7 +346,7 @@ pub async fn in_repositories(
     found.into_iter().map(|(found,)| id(JobId, &found)).collect()
 }
 
-/// Those of several jobs that are there and can be read, in no order; one statement, however many.
+/// Those of several jobs that exist and can be read, in no particular order, in one statement.
 pub async fn get_all(conn: &mut Conn, jobs: &[JobId]) -> Result<Vec<Job>, Error> {
     let ids: Vec<String> = jobs.iter().map(ToString::to_string).collect();
     Ok(readable("job", by_id(conn, &ids).await?, Row::name, Job::try_from))

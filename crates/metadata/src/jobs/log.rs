@@ -1,4 +1,4 @@
-//! What jobs said, line by line.
+//! The logs of jobs.
 
 use crate::{
     Change, Conn, Error, Tx,
@@ -7,13 +7,13 @@ use crate::{
 };
 use longshore_model::{JobId, Message, Timestamp, job::Level, message::JobMessage, stored::LogLine};
 
-/// The most lines that are kept of one job.
+/// The maximum number of lines that are stored for one job.
 const MOST_LINES: i64 = 10_000;
-/// So many of them are kept for errors.
+/// The number of these that are reserved for errors.
 const FOR_ERRORS: i64 = 1_000;
 
-/// Appends lines to a job's log. When that is full, one line says how many more there were; errors find room for
-/// longer than others.
+/// Appends lines to a job's log. When the log is full, a last line says how many more there were; errors are still
+/// accepted longer than other lines.
 pub async fn log(tx: &mut Tx, job: JobId, lines: &[(Level, Message)], now: Timestamp) -> Result<(), Error> {
     let sql = "SELECT COUNT(*), COALESCE(MAX(line), 0) FROM job_logs WHERE job = $1";
     let (mut kept, mut last) = row!(tx.conn, (i64, i64), sql, job.to_string())?.unwrap_or_default();
@@ -28,7 +28,8 @@ pub async fn log(tx: &mut Tx, job: JobId, lines: &[(Level, Message)], now: Times
         }
     }
     if left_out > 0 {
-        // Goes on counting where nothing else was said since, under a new number: who follows the log sees it.
+        // Adds to the previous count if no line was logged since, under a new line number, so that clients that follow
+        // the log see it.
         if last == full
             && let Some(before) = left_out_at(tx, job, full).await?
         {
@@ -63,7 +64,7 @@ async fn append(
     Ok(())
 }
 
-/// How many lines were left out in place of one, if it says that.
+/// The count of omitted lines in a line, if it is a line of that kind.
 async fn left_out_at(tx: &mut Tx, job: JobId, line: i64) -> Result<Option<u64>, Error> {
     let sql = "SELECT message FROM job_logs WHERE job = $1 AND line = $2";
     let found = row!(tx.conn, (String,), sql, job.to_string(), line)?;
@@ -86,13 +87,13 @@ from_row! {
     }
 }
 
-/// The number of the last line of a job's log; 0 where there is none.
+/// The number of the last line of a job's log; 0 if it is empty.
 pub async fn last_line(conn: &mut Conn, job: JobId) -> Result<i64, Error> {
     let sql = "SELECT COALESCE(MAX(line), 0) FROM job_logs WHERE job = $1";
     Ok(value!(conn, i64, sql, job.to_string())?)
 }
 
-/// Lines of a job's log behind one that is known.
+/// Lines of a job's log after `after_line`.
 pub async fn logs(conn: &mut Conn, job: JobId, after_line: i64, limit: i64) -> Result<Vec<LogLine>, Error> {
     let found = rows!(
         conn,
@@ -106,7 +107,7 @@ pub async fn logs(conn: &mut Conn, job: JobId, after_line: i64, limit: i64) -> R
         Ok(LogLine {
             line: row.line,
             at: instant(row.at)?,
-            // A level that only a newer version knows does not hide the line.
+            // A level that only a newer version knows must not hide the line.
             level: word("log level", &row.level).unwrap_or(Level::Info),
             message: Message::read(&row.message),
         })
@@ -114,7 +115,7 @@ pub async fn logs(conn: &mut Conn, job: JobId, after_line: i64, limit: i64) -> R
     found.into_iter().map(turn).collect()
 }
 
-/// How many lines a job's log has behind one that is known.
+/// The number of lines of a job's log after `line`.
 pub async fn lines_behind(conn: &mut Conn, job: JobId, line: i64) -> Result<u64, Error> {
     let sql = "SELECT COUNT(*) FROM job_logs WHERE job = $1 AND line > $2";
     Ok(value!(conn, i64, sql, job.to_string(), line)?.unsigned_abs())

@@ -1,9 +1,9 @@
-//! Jobs: the queue, the leases of those who work on it, progress and logs.
+//! Jobs: the queue, leases, progress and logs.
 //!
-//! Here a job is put into the queue, looked up and stopped; `history` forgets it in the end. `claim` hands jobs out,
-//! `work` takes what workers write, `back` takes jobs out of their hands, `list` finds them for
-//! people, `parts` joins several to a whole, `log` keeps what they said, `hold` keeps them back while something is paused, `withdraw` ends the
-//! work of what was changed or deleted, `row` reads the table.
+//! This module enqueues, looks up and cancels jobs. `claim` gives jobs to workers, `work` records what workers write,
+//! `back` releases jobs from them, `list` lists jobs for people, `parts` joins jobs to a parent, `log` stores their
+//! logs, `hold` holds them during a pause, `withdraw` ends the jobs of what was changed or deleted, and `row` reads the
+//! table. [`history`](crate::history) prunes jobs in the end.
 
 mod back;
 mod claim;
@@ -44,25 +44,25 @@ pub use parts::{
 pub(crate) use withdraw::{Of, withdraw};
 pub use work::{fence, finish, is_claimed, lock_endings, progress, renew, set_parameters};
 
-/// What became of the wish to stop a job.
+/// The result of a request to cancel a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CancelOutcome {
-    /// It waited, and is canceled.
+    /// It was waiting and is now canceled.
     Canceled,
-    /// It runs; its worker is told.
+    /// It is running, and its worker will be told.
     Requested,
-    /// It had ended, or there is none.
+    /// It had already ended, or does not exist.
     Ended,
 }
 
-/// Puts a job into the queue.
+/// Enqueues a job.
 pub async fn enqueue(tx: &mut Tx, new: NewJob, now: Timestamp) -> Result<JobId, Error> {
     let job = JobId::new();
     let remote = remote_of(tx, &new).await?;
     let (action, concerns) = (new.parameters.action(), new.parameters.concerns());
     change!(
         tx.conn,
-        // A pause that is committed is seen: `pauses::begin` lets nobody write jobs meanwhile.
+        // A committed pause is seen here: `pauses::begin` lets no transaction write jobs in the meantime.
         concat!(
             "INSERT INTO jobs (id, action, status, cause, parameters, policy, repository, parent, retry_of, serial_key,
                 attempt, retries_left, tags_done, tags_total, bytes_done, bytes_total, created_at, scheduled_at,
@@ -88,7 +88,7 @@ pub async fn enqueue(tx: &mut Tx, new: NewJob, now: Timestamp) -> Result<JobId, 
         false,
         remote,
         action.is_pausable() && new.repository.is_some(),
-        // Both stay until the job has ended (semantics 23).
+        // Both manifests are kept until the job has ended (semantics 23).
         concerns.manifest.map(Digest::as_str),
         concerns.subject.map(Digest::as_str)
     )?;
@@ -100,7 +100,7 @@ pub async fn enqueue(tx: &mut Tx, new: NewJob, now: Timestamp) -> Result<JobId, 
     Ok(job)
 }
 
-/// The remote that a job speaks to.
+/// The remote that a job needs.
 async fn remote_of(conn: &mut Conn, new: &NewJob) -> Result<Option<String>, Error> {
     match new.parameters.concerns().transfer.map(|transfer| transfer.remote) {
         Some(RemoteOf::Job(remote)) => Ok(Some(remote.to_string())),
@@ -113,13 +113,13 @@ async fn remote_of(conn: &mut Conn, new: &NewJob) -> Result<Option<String>, Erro
     }
 }
 
-/// Puts a job into the queue and reads it, for somebody who wants to see it there.
+/// Enqueues a job and reads it.
 pub async fn enqueue_and_read(tx: &mut Tx, new: NewJob, now: Timestamp) -> Result<Job, Error> {
     let job = enqueue(tx, new, now).await?;
     get(tx, job).await?.ok_or(Error::LeaseLost(job))
 }
 
-/// Stops a job that waits, or tells the worker of one that runs.
+/// Cancels a waiting job, or requests that the worker of a running one stops.
 pub async fn cancel(tx: &mut Tx, job: JobId, now: Timestamp) -> Result<CancelOutcome, Error> {
     work::share_endings(tx).await?;
     let canceled = change!(
@@ -147,12 +147,12 @@ pub async fn cancel(tx: &mut Tx, job: JobId, now: Timestamp) -> Result<CancelOut
     })
 }
 
-/// What waits for a canceled job to copy something hears that it will not.
+/// Marks the verdicts that wait for a canceled job's copy as failed.
 pub async fn settle_canceled(tx: &mut Tx, job: JobId) -> Result<(), Error> {
     settle_failed(tx, &job.to_string(), &JobMessage::Canceled.into()).await
 }
 
-/// What waits for a job to copy something hears why it will not.
+/// Marks the verdicts that wait for a job's copy as failed, with the reason.
 async fn settle_failed(tx: &mut Tx, job: &str, why: &Message) -> Result<(), Error> {
     let why = why.stored();
     let sql = "UPDATE verdicts SET result = 'failed', consequence = $2
@@ -161,7 +161,7 @@ async fn settle_failed(tx: &mut Tx, job: &str, why: &Message) -> Result<(), Erro
     Ok(())
 }
 
-/// Whether somebody wants a job to stop.
+/// Whether the cancellation of a job was requested.
 pub async fn cancel_requested(conn: &mut Conn, job: JobId) -> Result<bool, Error> {
     let sql = "SELECT cancel_requested FROM jobs WHERE id = $1";
     Ok(row!(conn, (bool,), sql, job.to_string())?.is_some_and(|(requested,)| requested))
@@ -172,15 +172,15 @@ pub async fn get(conn: &mut Conn, job: JobId) -> Result<Option<Job>, Error> {
     row!(conn, Row, select!("WHERE jobs.id = $1"), job.to_string())?.map(Job::try_from).transpose()
 }
 
-/// The job that does the work of another again, unless it has ended. An index leads to it.
+/// The unfinished job that is a retry of another, if any. Uses an index.
 pub async fn open_retry(conn: &mut Conn, of: JobId) -> Result<Option<JobId>, Error> {
     let sql = "SELECT id FROM jobs WHERE retry_of = $1 AND finished_at IS NULL ORDER BY id LIMIT 1";
     row!(conn, (String,), sql, of.to_string())?.map(|(job,)| id(JobId, &job)).transpose()
 }
 
-/// Which of these jobs are left to be retried: nobody has retried them yet, and they are no polls that a later poll of
-/// their mirror has made needless. A poll of all mirrors is none of them, since its parts are jobs of their own. One
-/// query, however many; indexes lead to each.
+/// Those of these jobs that can still be retried: they have not been retried yet, and are no polls that a later poll of
+/// their mirror has replaced. Polls of all mirrors are excluded, because their parts are jobs of their own. One query,
+/// which uses indexes.
 pub async fn unretried(conn: &mut Conn, jobs: &[JobId]) -> Result<HashSet<JobId>, Error> {
     if jobs.is_empty() {
         return Ok(HashSet::new());
@@ -204,7 +204,7 @@ pub async fn unretried(conn: &mut Conn, jobs: &[JobId]) -> Result<HashSet<JobId>
     found.iter().map(|(job,)| id(JobId, job)).collect()
 }
 
-/// The job of a policy that waits or runs, the oldest of them.
+/// The oldest unfinished job of a policy.
 pub async fn active_for_policy(
     conn: &mut Conn,
     policy: PolicyId,
@@ -216,7 +216,7 @@ pub async fn active_for_policy(
     row!(conn, Row, sql, policy.to_string(), action.as_str())?.map(Job::try_from).transpose()
 }
 
-/// Whether a job of a policy waits that nobody has begun; a retry may begin in the middle. An index answers it.
+/// Whether a job of a policy is waiting that was never started; a retry may start in the middle. Uses an index.
 pub async fn waits_for_policy(conn: &mut Conn, policy: PolicyId, action: JobAction) -> Result<bool, Error> {
     let sql = "SELECT COUNT(*) FROM jobs
                WHERE policy = $1 AND action = $2 AND finished_at IS NULL AND status = 'waiting' AND attempt = 0
@@ -224,8 +224,8 @@ pub async fn waits_for_policy(conn: &mut Conn, policy: PolicyId, action: JobActi
     Ok(value!(conn, i64, sql, policy.to_string(), action.as_str())? > 0)
 }
 
-/// Whether an evaluation that was due at `then` still waits. An index answers it, however many wait; what a
-/// pause holds does not count.
+/// Whether an evaluation that was due at `then` is still waiting; held ones do not count. Uses an index, however many
+/// are waiting.
 pub async fn is_evaluation_due(conn: &mut Conn, then: Timestamp) -> Result<bool, Error> {
     let sql = "SELECT COUNT(*) FROM (
                    SELECT 1 FROM jobs WHERE action = $1 AND status = 'waiting' AND held_by IS NULL
@@ -233,10 +233,9 @@ pub async fn is_evaluation_due(conn: &mut Conn, then: Timestamp) -> Result<bool,
     Ok(value!(conn, i64, sql, JobAction::Evaluate.as_str(), micros(then))? > 0)
 }
 
-/// When, after `now`, the next waiting job is due or a remote may be asked again. What a pause holds, nobody
-/// knows when.
+/// When, after `now`, the next waiting job is due or a back-off ends. Held jobs do not count.
 pub async fn next_due(conn: &mut Conn, now: Timestamp) -> Result<Option<Timestamp>, Error> {
-    // One action after the other, which an index answers at once, however many wait.
+    // One action at a time, so that an index is used, however many jobs are waiting.
     let sql = "SELECT MIN(scheduled_at) FROM jobs
                WHERE action = $1 AND status = 'waiting' AND held_by IS NULL AND scheduled_at > $2";
     let answer = "SELECT MIN(until) FROM back_offs WHERE until > $1";
@@ -248,10 +247,10 @@ pub async fn next_due(conn: &mut Conn, now: Timestamp) -> Result<Option<Timestam
     maybe_instant(next)
 }
 
-/// Lets a waiting job start now, because a person wants it to: its own delay ends, and so does that of its
-/// remote, which this job may probe. Answers the job as it is then.
+/// Lets a waiting job start now, because a person requested it: ends its own delay and the back-off of its remote,
+/// which this job may probe. Returns the updated job.
 pub async fn hasten(tx: &mut Tx, job: JobId, now: Timestamp) -> Result<Job, Error> {
-    // Locks the remote's row first, then jobs, as whoever hands them out does.
+    // Locks the remote's row first and then jobs, in the order of claims.
     let sql = "SELECT remote FROM jobs WHERE id = $1 AND status = 'waiting' AND remote IS NOT NULL";
     if let Some((remote,)) = row!(tx.conn, (String,), sql, job.to_string())? {
         back_offs::probe(tx, id(RemoteId, &remote)?, now).await?;

@@ -1,4 +1,4 @@
-//! Jobs that wait for others, which are their parts. One job may be a part of several.
+//! Jobs that wait for other jobs, which are their parts. A job may be a part of several.
 
 use super::{
     NewJob,
@@ -18,7 +18,7 @@ use longshore_model::{
 };
 use serde::Serialize;
 
-/// So many polls one statement joins to a whole.
+/// The number of polls that one statement joins to a parent job.
 const AT_ONCE: usize = 500;
 
 pub(super) async fn join(tx: &mut Tx, part: JobId, whole: JobId) -> Result<(), Error> {
@@ -27,15 +27,15 @@ pub(super) async fn join(tx: &mut Tx, part: JobId, whole: JobId) -> Result<(), E
     Ok(())
 }
 
-/// Whether another job than `whole` waits for a job.
+/// Whether another unfinished job than `whole` waits for this part.
 pub async fn is_awaited_by_others(conn: &mut Conn, part: JobId, whole: JobId) -> Result<bool, Error> {
     let sql = "SELECT COUNT(*) FROM job_parts p JOIN jobs j ON j.id = p.whole
                WHERE p.part = $1 AND p.whole <> $2 AND j.finished_at IS NULL";
     Ok(value!(conn, i64, sql, part.to_string(), whole.to_string())? > 0)
 }
 
-/// The first part of a job, from `from` on, that has not ended yet. Who asks again from the one that was answered
-/// passes over each part once, however often it asks: a part that has ended stays so.
+/// The first unfinished part of a job, starting at `from`. A caller that continues from the returned part passes over
+/// each part only once, because a part that has ended stays so.
 pub async fn open_part(conn: &mut Conn, whole: JobId, from: Option<JobId>) -> Result<Option<JobId>, Error> {
     let sql = "SELECT p.part FROM job_parts p JOIN jobs j ON j.id = p.part
                WHERE p.whole = $1 AND p.part >= $2 AND j.finished_at IS NULL ORDER BY p.part LIMIT 1";
@@ -43,15 +43,15 @@ pub async fn open_part(conn: &mut Conn, whole: JobId, from: Option<JobId>) -> Re
     row!(conn, (String,), sql, whole.to_string(), from)?.map(|(part,)| id(JobId, &part)).transpose()
 }
 
-/// Makes the polls of these mirrors that have not ended parts of a job, the oldest of each mirror; answers the mirrors
-/// that have one. Two statements for each 500 mirrors.
+/// Makes the oldest unfinished poll of each of these mirrors a part of a job; returns the mirrors that have one. Two
+/// statements for each 500 mirrors.
 pub async fn adopt_polls(
     tx: &mut Tx,
     whole: JobId,
     mirrors: &[PolicyId],
     now: Timestamp,
 ) -> Result<Vec<PolicyId>, Error> {
-    // Many rows at once, in whatever order.
+    // Locks many rows, in any order.
     lock_endings(tx).await?;
     macro_rules! adopting {
         ($mirrors:literal) => {
@@ -88,7 +88,7 @@ pub async fn adopt_polls(
     Ok(polled)
 }
 
-/// Puts polls into the queue, as parts of a job. Two statements for each 500 of them.
+/// Enqueues polls as parts of a job. Two statements for each 500 polls.
 pub async fn enqueue_polls(tx: &mut Tx, whole: JobId, polls: &[NewJob], now: Timestamp) -> Result<(), Error> {
     macro_rules! enqueuing {
         ($orders:literal) => {
@@ -154,8 +154,8 @@ async fn join_all(tx: &mut Tx, whole: JobId, parts: &[impl Serialize]) -> Result
     Ok(())
 }
 
-/// How many polls of all mirrors that somebody asked for have not ended. Grows with the polls that have not ended
-/// either.
+/// The number of unfinished polls of all mirrors that a person started. The cost grows with the number of unfinished
+/// polls.
 pub async fn open_wholes(conn: &mut Conn, author: &Author) -> Result<u64, Error> {
     let sql = "SELECT COUNT(*) FROM jobs WHERE action = $3 AND status IN ('waiting', 'running')
                AND repository IS NULL AND cause = $1 AND parameters = $2";
@@ -163,7 +163,7 @@ pub async fn open_wholes(conn: &mut Conn, author: &Author) -> Result<u64, Error>
     Ok(value!(conn, i64, sql, json(&cause), json(&whole), whole.action().as_str())?.unsigned_abs())
 }
 
-/// How many parts a job has, and how many of them ended well; also those that cannot be read.
+/// The number of parts of a job, and of those that succeeded, including unreadable ones.
 pub async fn parts_done(conn: &mut Conn, whole: JobId) -> Result<(u64, u64), Error> {
     let sql = "SELECT COUNT(*), COUNT(CASE WHEN j.status = 'done' THEN 1 END)
                FROM job_parts p JOIN jobs j ON j.id = p.part WHERE p.whole = $1";
@@ -171,7 +171,7 @@ pub async fn parts_done(conn: &mut Conn, whole: JobId) -> Result<(u64, u64), Err
     Ok((all.unsigned_abs(), done.unsigned_abs()))
 }
 
-/// The parts of a job, oldest first; those that can be read.
+/// The parts of a job, oldest first, without unreadable ones.
 pub async fn children(conn: &mut Conn, parent: JobId) -> Result<Vec<Job>, Error> {
     let sql =
         select!("WHERE jobs.id IN (SELECT p.part FROM job_parts p WHERE p.whole = $1) ORDER BY jobs.id");

@@ -1,4 +1,4 @@
-//! The table of jobs as it is read. Nothing here asks the database.
+//! Reads rows of the table of jobs. It makes no queries.
 
 use crate::{
     Error, back_offs,
@@ -45,7 +45,7 @@ from_row! {
 }
 
 impl Row {
-    /// How the log names it where it cannot be read.
+    /// Its name in the log if the row is unreadable.
     pub(super) fn name(&self) -> String {
         self.id.clone()
     }
@@ -93,7 +93,7 @@ impl TryFrom<Row> for Job {
     }
 }
 
-/// The columns of a [`Row`], for what is selected and for what an update returns.
+/// The columns of a [`Row`], to select and to return from an update.
 macro_rules! columns {
     () => {
         "id, action, status, cause, parameters, policy, repository,
@@ -105,7 +105,7 @@ macro_rules! columns {
          (SELECT h.reason FROM pauses h WHERE h.scope = jobs.held_by) AS held_reason,
          jobs.remote AS remote, failing_since, epoch"
     };
-    // Of a job that somebody just took nobody asks what it waits for.
+    // A job that was just claimed has no back-off to show.
     (taken) => {
         concat!(
             columns!(),
@@ -116,7 +116,7 @@ macro_rules! columns {
     };
 }
 
-/// Selects whole jobs; what follows `FROM` is given.
+/// Selects jobs with all columns; the arguments are the rest of the statement.
 macro_rules! select {
     ($($rest:tt)*) => {
         concat!(

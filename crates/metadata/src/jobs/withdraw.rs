@@ -1,7 +1,7 @@
-//! Ending the work of a policy that was changed, disabled or deleted, and of a repository or remote that is
-//! not there any more, in the very transaction that says so (semantics 34). What waits is ended; what runs is
-//! taken out of its worker's hands, on whichever server, so that it can commit nothing any more. Workers hear of
-//! it with the commit and stop, in the middle of a blob too.
+//! Ends the jobs of a policy that was changed, disabled or deleted, and of a repository or remote that was deleted, in
+//! the same transaction (semantics 34). Waiting jobs are ended; running ones are released from their workers, on
+//! whichever server, so that they can commit nothing. Workers learn of it from the commit and stop, even in the middle
+//! of a blob.
 
 use super::work::lock_endings;
 use crate::{
@@ -15,21 +15,21 @@ use longshore_model::{
 };
 use metrics::counter;
 
-/// Whose work is withdrawn.
+/// Whose jobs are withdrawn.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Of {
-    /// All of a policy's, except for the job that is just finding out that the policy has to stop.
+    /// All jobs of a policy, except the one that has just found out that the policy must stop.
     Policy(PolicyId, Option<JobId>),
-    /// What polls into a repository, copies out of it, or asks its policies about present tags.
+    /// Polls into a repository, copies out of it, and evaluations of its existing tags by its policies.
     Repository(RepositoryId),
-    /// What polls into a repository.
+    /// Polls into a repository.
     PollsInto(RepositoryId),
-    /// All that goes to a remote or comes from it.
+    /// All jobs that need a remote.
     Remote(RemoteId),
 }
 
-/// The two statements that end the jobs which `$which` names by `$1` and `$2`: those that wait for one of them
-/// to copy something hear that it will not.
+/// The two statements that end the jobs selected by `$which` with the parameters `$1` and `$2`: verdicts that wait for
+/// one of their copies become failed.
 macro_rules! ending {
     ($($which:expr),+) => {
         [
@@ -47,8 +47,8 @@ macro_rules! ending {
     };
 }
 
-/// Ends that work; answers how many jobs it was. Grows with the jobs that are ended: an index leads to those of a
-/// policy, and what a repository or a remote has is looked for only when that goes away.
+/// Ends these jobs; returns the number of them. The cost grows with the jobs that are ended: an index finds those of a
+/// policy, and those of a repository or a remote are looked up only when it is deleted.
 pub(crate) async fn withdraw(tx: &mut Tx, of: Of, why: Withdrawal, now: Timestamp) -> Result<u64, Error> {
     lock_endings(tx).await?;
     let (whose, except) = match of {
@@ -78,13 +78,13 @@ pub(crate) async fn withdraw(tx: &mut Tx, of: Of, why: Withdrawal, now: Timestam
         micros(now)
     )?;
     for (job, action) in &ended {
-        // Before the commit, which fails too seldom to count for it.
+        // Counted before the commit, which fails too rarely to matter.
         counter!("longshore_jobs_ended_total", "action" => action.clone(), "status" => status.as_str())
             .increment(1);
         tx.announce(Change::Job(id(JobId, job)?));
     }
     if !ended.is_empty() {
-        // What waited behind them may start.
+        // Jobs that waited behind them may start.
         tx.announce(Change::JobsWaiting(None));
     }
     Ok(ended.len() as u64)

@@ -1,7 +1,7 @@
-//! Jobs in workers' hands: their leases prolonged, written to, ended. `claim` hands them out.
+//! Jobs that workers have claimed: renews their leases, records their progress, and ends them. `claim` claims them.
 //!
-//! Each claim of a job has an epoch. What a worker writes is fenced by it: a worker whose lease has
-//! gone to another can commit nothing (semantics 25).
+//! Each claim of a job has an epoch, which fences the worker's writes: a worker that lost its lease can commit nothing
+//! (semantics 25).
 
 use crate::{
     Change, Conn, Error, Tx,
@@ -15,13 +15,13 @@ use longshore_model::{
 };
 use metrics::counter;
 
-/// The advisory lock of [`lock_endings`], in the key space of two numbers that nothing else here uses.
+/// The advisory lock of [`lock_endings`], in the key space of pairs, which nothing else here uses.
 const ENDINGS: i32 = 0x4c53;
 
-/// Keeps jobs from ending until this transaction does. Whoever steers work (changes or stops a policy, withdraws
-/// or holds jobs, evaluates) locks many jobs, verdicts and policies; whoever ends a job locks that one and what
-/// belongs to it. Without this, the two wait for each other in a circle on PostgreSQL; SQLite has one writer.
-/// It comes before every other lock of a transaction.
+/// Prevents jobs from ending until this transaction does. Transactions that control jobs (change or stop a policy,
+/// withdraw or hold jobs, evaluate) lock many jobs, verdicts and policies; a transaction that ends a job locks that one
+/// and its rows. Without this lock they would deadlock on PostgreSQL; SQLite has only one writer. It must come before
+/// every other lock of a transaction.
 pub async fn lock_endings(tx: &mut Tx) -> Result<(), Error> {
     if tx.is_postgres() {
         change!(tx.conn, "SELECT pg_advisory_xact_lock($1, 0)", ENDINGS)?;
@@ -29,7 +29,8 @@ pub async fn lock_endings(tx: &mut Tx) -> Result<(), Error> {
     Ok(())
 }
 
-/// Lets jobs end side by side, and nobody steer meanwhile. Free where this transaction steers itself.
+/// The shared lock of endings: jobs may end concurrently, but no transaction controls jobs in the meantime. It is free
+/// in a transaction that has the exclusive lock.
 pub(super) async fn share_endings(tx: &mut Tx) -> Result<(), Error> {
     if tx.is_postgres() {
         change!(tx.conn, "SELECT pg_advisory_xact_lock_shared($1, 0)", ENDINGS)?;
@@ -37,7 +38,8 @@ pub(super) async fn share_endings(tx: &mut Tx) -> Result<(), Error> {
     Ok(())
 }
 
-/// As [`share_endings`], for who holds rows of jobs already: false, at once, while somebody steers.
+/// Like [`share_endings`], for a transaction that already locks rows of jobs: returns false instead of waiting for the
+/// exclusive lock.
 pub(super) async fn try_share_endings(tx: &mut Tx) -> Result<bool, Error> {
     match tx.is_postgres() {
         true => Ok(value!(tx.conn, bool, "SELECT pg_try_advisory_xact_lock_shared($1, 0)", ENDINGS)?),
@@ -45,7 +47,7 @@ pub(super) async fn try_share_endings(tx: &mut Tx) -> Result<bool, Error> {
     }
 }
 
-/// Prolongs a lease; false when it is lost.
+/// Renews a lease; returns false if it is lost.
 pub async fn renew(
     tx: &mut Tx,
     job: JobId,
@@ -64,7 +66,7 @@ pub async fn renew(
     }
     let sql = match tx.is_postgres() {
         false => renewing!("$3 + $4"),
-        // Whatever the server's own clock says.
+        // By the database's clock and not by the server's.
         true => renewing!("(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint + $4 + 0 * $3"),
     };
     let lease = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX);
@@ -72,19 +74,19 @@ pub async fn renew(
     Ok(renewed > 0)
 }
 
-/// Whether a job is in the hands of the worker with this claim.
+/// Whether the worker with this claim still holds the job.
 pub async fn is_claimed(conn: &mut Conn, job: JobId, epoch: i64) -> Result<bool, Error> {
     let sql = "SELECT COUNT(*) FROM jobs WHERE id = $1 AND epoch = $2 AND status = 'running'";
     Ok(value!(conn, i64, sql, job.to_string(), epoch)? > 0)
 }
 
-/// Ends the transaction of a worker that has lost its lease.
+/// Fails the transaction of a worker that has lost its lease.
 ///
 /// # Errors
 /// [`Error::LeaseLost`]
 pub async fn fence(tx: &mut Tx, job: JobId, epoch: i64) -> Result<(), Error> {
     share_endings(tx).await?;
-    // Locks the row on PostgreSQL, so that the lease cannot go to another before the commit.
+    // Locks the row on PostgreSQL, so that the lease cannot be lost before the commit.
     let held = change!(
         tx.conn,
         "UPDATE jobs SET epoch = epoch WHERE id = $1 AND epoch = $2 AND status = 'running'",
@@ -111,7 +113,7 @@ pub async fn finish(
     let ended = row!(
         tx.conn,
         (bool, bool, String),
-        // Who asked a job to stop may have said why.
+        // A request to cancel the job may have recorded a reason.
         "UPDATE jobs SET status = $3, outcome = $4,
             error = CASE WHEN $3 = 'canceled' THEN COALESCE(error, $5) ELSE $5 END,
             finished_at = $6, updated_at = $6, lease_until = NULL
@@ -125,20 +127,20 @@ pub async fn finish(
         micros(now)
     )?;
     let Some((serial, is_part, action)) = ended else { return Err(Error::LeaseLost(job)) };
-    // Before the commit, which fails too seldom to count for it.
+    // Counted before the commit, which fails too rarely to matter.
     counter!("longshore_jobs_ended_total", "action" => action, "status" => status.as_str()).increment(1);
     tx.announce(Change::Job(job));
     if is_part {
         tell_wholes(tx, job).await?;
     }
     if serial {
-        // One that waits behind the same key may start.
+        // A job that waits with the same key may start.
         tx.announce(Change::JobsWaiting(None));
     }
     Ok(())
 }
 
-/// Those that wait for a part hear that it has ended.
+/// Announces a change of the jobs that wait for this part.
 async fn tell_wholes(tx: &mut Tx, part: JobId) -> Result<(), Error> {
     let sql = "SELECT p.whole FROM job_parts p JOIN jobs j ON j.id = p.whole
                WHERE p.part = $1 AND j.finished_at IS NULL";
@@ -148,7 +150,7 @@ async fn tell_wholes(tx: &mut Tx, part: JobId) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes how far a job is.
+/// Records the progress of a job.
 pub async fn progress(
     tx: &mut Tx,
     job: JobId,
@@ -172,7 +174,7 @@ pub async fn progress(
     Ok(())
 }
 
-/// Writes how far a job has come in what it is about, so that a restart goes on from there.
+/// Records how far a job has come in its parameters, so that it resumes there after a restart.
 pub async fn set_parameters(
     tx: &mut Tx,
     job: JobId,
