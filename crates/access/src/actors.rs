@@ -1,10 +1,9 @@
-//! Accounts as they stand now: whoever shows a token or a session is looked up again, so that a new
-//! password, a lost right or a deleted account counts at once.
+//! Current accounts. The account behind a token or session is looked up for each request, so that a new password, a
+//! lost permission or a deleted account takes effect at once.
 //!
-//! An account is read once and then known until a commit says that it changed; that is one lookup in
-//! memory per request, where reading the row each time would cost a registry a tenth of its pulls. A
-//! process that shares the database and cannot be heard (`longshore user` beside a server on SQLite)
-//! waits for [`MEMORY`] after a change instead.
+//! An account is read once and then cached until a commit announces that it changed; reading its row for each request
+//! would cost a registry a tenth of its pulls. Changes by a process that shares the database but cannot announce them
+//! (`longshore user` beside a server on SQLite) take effect after [`MEMORY`].
 
 use crate::Access;
 use crate::credential::{Credential, Held, Proven};
@@ -16,23 +15,23 @@ use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 
-/// How stale an account may be whose change nobody announced here.
+/// How long an account is cached, in case nobody announces its changes.
 pub(crate) const MEMORY: SignedDuration = SignedDuration::from_secs(1);
-/// More accounts than this are not kept at once.
+/// The maximum number of cached accounts.
 const MAX_ENTRIES: usize = 10_000;
 
-/// The accounts seen within the last second.
+/// The cached accounts.
 pub(crate) struct Actors(Mutex<Seen>);
 
 struct Seen {
     changes: Receiver<Change>,
     known: HashMap<AccountId, (Standing, Timestamp)>,
-    /// How often something was forgotten: what was read before that may be outdated.
+    /// The number of invalidations; an account that was read before the last one may be outdated.
     forgotten: u64,
 }
 
 impl Seen {
-    /// Forgets what has changed since this was asked last.
+    /// Removes the accounts that have changed since the last call.
     fn catch_up(&mut self) {
         loop {
             match self.changes.try_recv() {
@@ -53,7 +52,7 @@ impl Actors {
         Self(Mutex::new(Seen { changes: db.changes(), known: HashMap::new(), forgotten: 0 }))
     }
 
-    /// The account, if it is known; else the mark to [`Actors::remember`] it with.
+    /// The cached account; otherwise the mark to pass to [`Actors::remember`].
     fn recent(&self, id: AccountId, now: Timestamp) -> Result<Standing, u64> {
         let mut seen = self.seen();
         seen.catch_up();
@@ -63,7 +62,7 @@ impl Actors {
         }
     }
 
-    /// Keeps what was read after `mark` was given, unless something has changed meanwhile.
+    /// Caches an account that was read after `mark` was taken, unless something has changed in the meantime.
     fn remember(&self, standing: Standing, mark: u64, now: Timestamp) {
         let mut seen = self.seen();
         seen.catch_up();
@@ -86,14 +85,14 @@ fn actor_of(standing: &Standing) -> UserActor {
     UserActor { id: account.id, name: account.name.clone(), is_admin: account.is_admin }
 }
 
-/// Who has proved to be the user behind an account; by a session where its token's hash is given.
+/// The proof for the user of an account; by a session if the hash of its token is given.
 pub(crate) fn proven(standing: &Standing, session: Option<[u8; 32]>) -> Proven {
     let credential = Credential { account: standing.account.id, epoch: standing.epoch, session };
     Proven { actor: actor_of(standing), credential }
 }
 
 impl Access {
-    /// The account with this identifier as it stands now; none when it is gone.
+    /// The current state of an account; `None` if it does not exist.
     pub(crate) async fn standing(&self, id: AccountId) -> Result<Option<Standing>, Error> {
         let now = self.0.clock.now();
         let mark = match self.0.actors.recent(id, now) {
@@ -107,8 +106,7 @@ impl Access {
         Ok(Some(standing))
     }
 
-    /// The user with this identifier, for whom the caller vouches instead of a password: nobody else is
-    /// asked whether it is them.
+    /// The user with this identifier. The caller vouches for the identity; no password is checked.
     ///
     /// # Errors
     /// The database failed.
@@ -117,8 +115,8 @@ impl Access {
         Ok(standing.filter(|standing| !standing.account.is_org).map(|standing| proven(&standing, None)))
     }
 
-    /// Whether a credential still holds: the account is there, its password is the same, and the
-    /// session, where it was one, has not ended. Asking does not prolong a session.
+    /// Whether a credential is still valid: the account exists, its password is the same, and the session, if it was
+    /// one, has not ended. Does not prolong a session.
     ///
     /// # Errors
     /// The database failed.

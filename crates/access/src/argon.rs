@@ -1,18 +1,18 @@
-//! argon2id in the PHC string format, in memory that goes back to the operating system. Which passwords are
-//! accepted, and how many are hashed at once, is decided in `password`.
+//! argon2id in the PHC string format, with memory that is returned to the operating system. `password` decides which
+//! passwords are accepted, and `line` how many are hashed at once.
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version, password_hash};
 
-/// So many blocks are asked for, however few are used: glibc gives what is larger than 32 MiB
-/// (`M_MMAP_THRESHOLD` of mallopt(3)) back as soon as it is free, while of what is smaller each thread that
-/// ever hashed a password would keep its share. What is not used costs addresses, not memory.
+/// The number of blocks to allocate, even if fewer are used. glibc returns allocations larger than 32 MiB
+/// (`M_MMAP_THRESHOLD` of mallopt(3)) to the operating system as soon as they are freed; smaller ones would stay with
+/// each thread that ever hashed a password. Unused blocks cost address space, not memory.
 const BLOCKS: usize = 33 * 1024 * 1024 / Block::SIZE;
 
 /// Hashes a new password.
 ///
 /// # Errors
-/// A salt or parameters that argon2 does not take.
+/// argon2 does not accept the salt or the parameters.
 pub(crate) fn hash(password: &[u8], salt: &[u8], params: &Params) -> password_hash::Result<String> {
     let (algorithm, version) = (Algorithm::Argon2id, Version::V0x13);
     let hash = PasswordHash {
@@ -25,17 +25,16 @@ pub(crate) fn hash(password: &[u8], salt: &[u8], params: &Params) -> password_ha
     Ok(hash.to_string())
 }
 
-/// Whether this is the password behind a hash, whatever its parameters are.
+/// Whether the password matches a hash, with the parameters of the hash.
 ///
 /// # Errors
-/// A hash that cannot be read.
+/// The hash cannot be parsed.
 pub(crate) fn verify(password: &[u8], stored: &str) -> password_hash::Result<bool> {
     let stored = PasswordHash::new(stored)?;
     let (Some(salt), Some(expected)) = (&stored.salt, &stored.hash) else { return Ok(false) };
     let algorithm = Algorithm::try_from(stored.algorithm.as_str())?;
     let version = stored.version.map(Version::try_from).transpose()?.unwrap_or_default();
     let argon2 = Argon2::new(algorithm, version, Params::try_from(&stored)?);
-    // Compared in constant time.
     Ok(output(&argon2, password, salt)? == *expected)
 }
 
@@ -57,7 +56,7 @@ mod tests {
     use argon2::{PasswordHasher, PasswordVerifier};
 
     #[test]
-    fn hashes_are_those_of_the_library() {
+    fn hashes_equal_those_of_the_library() {
         let params = Params::new(64, 2, 1, None).unwrap();
         let theirs = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
         let ours = hash(b"correct horse", b"sixteen letters!", &params).unwrap();
@@ -69,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_is_compared_by_the_parameters_it_was_made_with() {
+    fn a_hash_is_verified_with_its_own_parameters() {
         let stored =
             hash(b"correct horse", b"sixteen letters!", &Params::new(128, 3, 2, Some(24)).unwrap()).unwrap();
         assert!(verify(b"correct horse", &stored).unwrap());

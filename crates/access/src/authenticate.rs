@@ -1,4 +1,4 @@
-//! User name and password in, actor out.
+//! Authentication by username and password.
 
 use crate::actors::{MEMORY, proven};
 use crate::line::{Asker, Full};
@@ -11,41 +11,35 @@ use secrecy::SecretString;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Why somebody is not let in.
+/// Why an authentication failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
-    /// No such user, or another password; which of both is not told.
-    #[error("user name and password do not go together; check both, capital letters count")]
+    /// The user does not exist, or the password is wrong; the error does not say which.
+    #[error("incorrect username or password")]
     WrongCredentials,
     /// Too many wrong passwords for this account or from this address.
     #[error(
         "too many wrong passwords for this account or from this address; try again in {} s",
         retry_after.as_secs().max(1)
     )]
-    Throttled {
-        /// How long to wait.
-        retry_after: Duration,
-    },
-    /// So many passwords are being checked that this one has to come back.
+    Throttled { retry_after: Duration },
+    /// Too many passwords are being checked at the moment.
     #[error("the server is checking too many passwords; try again in {} s", retry_after.as_secs().max(1))]
-    Busy {
-        /// How long to wait.
-        retry_after: Duration,
-    },
+    Busy { retry_after: Duration },
     /// The database failed.
     #[error(transparent)]
     Metadata(#[from] Error),
 }
 
-/// When to come back who found too many others waiting.
+/// The time after which to retry if the line is full.
 const BUSY: Duration = Duration::from_secs(2);
 
 impl Access {
-    /// Finds out who has this name and this password. Costs a hash the first time and next to
-    /// nothing within a minute after a success. `peer` is who guesses when it is wrong.
+    /// Authenticates a user by password. Costs a hash the first time, and next to nothing within a minute after a
+    /// success. A wrong password is counted against `peer`.
     ///
     /// # Errors
-    /// [`AuthError`]; an unknown user looks, and takes time, like a wrong password.
+    /// [`AuthError`]; an unknown user cannot be told from a wrong password, not even by timing.
     pub async fn authenticate(
         &self,
         user: &str,
@@ -57,14 +51,15 @@ impl Access {
         let stored = candidate.as_ref().map(|candidate| candidate.password_hash.as_str());
         let fingerprint = inner.recent.fingerprint(user, password, stored);
         let (_flight, asker) = loop {
-            // Before the throttle: who proved to know the password is not locked out by who guesses at it.
+            // Before the throttle: a user who has recently proved to know the password is not locked out by others who
+            // guess.
             if let Some(candidate) = &candidate
                 && inner.recent.account(fingerprint, inner.clock.now()).is_some()
             {
                 return Ok(proven(&candidate.standing, None));
             }
             let asker = self.admit(user, peer)?;
-            // Whoever waited for another check of the same looks what came of that.
+            // Waited for another check of the same credentials; look at its result.
             if let Some(flight) = inner.flights.begin(fingerprint).await {
                 break (flight, asker);
             }
@@ -74,7 +69,7 @@ impl Access {
             refused("password_checks");
             AuthError::Busy { retry_after: BUSY }
         })?;
-        // While this one waited for its turn, others may have guessed wrong.
+        // Other guesses may have failed while this one waited.
         self.admit(user, peer)?;
 
         let right = inner.hasher.verify(slot, password, stored).await;
@@ -87,13 +82,13 @@ impl Access {
             }
             _ => {
                 inner.throttle.failed(user, peer, inner.clock.now());
-                tracing::info!(user = %user.escape_debug(), %peer, "wrong user name or password");
+                tracing::info!(user = %user.escape_debug(), %peer, "incorrect username or password");
                 Err(AuthError::WrongCredentials)
             }
         }
     }
 
-    /// How somebody may join the line, unless wrong guesses came before.
+    /// Admits an attempt to the line, unless there were too many wrong guesses.
     fn admit(&self, user: &str, peer: IpAddr) -> Result<Asker, AuthError> {
         self.0.throttle.admit(user, peer, self.0.clock.now()).map_err(|retry_after| {
             refused("sign_in");
@@ -101,22 +96,22 @@ impl Access {
         })
     }
 
-    /// The user of that name with the password's hash.
+    /// The user with this name, with the hash of the password.
     async fn candidate(&self, user: &str) -> Result<Option<Candidate>, Error> {
         let Ok(name) = user.parse::<Namespace>() else { return Ok(None) };
         accounts::find_with_password(&mut self.0.db.read().await?, &name).await
     }
 
-    /// The hash to store for a new password.
+    /// The hash of a new password, to be stored.
     ///
     /// # Errors
-    /// Too short or too long.
+    /// The password is too short or too long.
     pub async fn hash_password(&self, password: &SecretString) -> Result<String, PasswordError> {
         self.0.hasher.hash(password).await
     }
 
-    /// Stores a new password's hash (from [`Access::hash_password`]). The old one counts no more
-    /// from this moment on: all sessions, tokens and event streams of the account end (semantics 45).
+    /// Stores the hash of a new password (from [`Access::hash_password`]). The old password becomes invalid
+    /// immediately: all sessions, tokens and event streams of the account end (semantics 45).
     ///
     /// # Errors
     /// The database failed.
@@ -133,8 +128,8 @@ impl Access {
         Ok(())
     }
 
-    /// Waits until servers that use the same database know of a change made here, also where they cannot
-    /// be told of it (SQLite).
+    /// Waits until other servers on the same database know of a change made here, even if they cannot be notified
+    /// (SQLite).
     pub async fn known_to_others(&self) {
         tokio::time::sleep(MEMORY.unsigned_abs()).await;
     }

@@ -1,21 +1,21 @@
-//! What a request's proof rests on. A token, a stream, whatever was given for a credential, holds only
-//! as long as that does (semantics 45).
+//! Credentials that have been checked. Tokens, streams and anything else that was issued for a credential are valid
+//! only as long as it is (semantics 45).
 
 use longshore_metadata::accounts::CredentialEpoch;
 use longshore_model::{AccountId, Timestamp, UserActor};
 use std::fmt;
 
-/// The credentials of an account as they were when somebody proved to have them.
+/// The credentials of an account as they were when they were checked.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Credential {
     pub(crate) account: AccountId,
     pub(crate) epoch: CredentialEpoch,
-    /// The hash of the session's token, where it was a session that proved it.
+    /// The hash of the session's token, if the credential is a session.
     pub(crate) session: Option<[u8; 32]>,
 }
 
 impl Credential {
-    /// Whose it is.
+    /// The account that the credential belongs to.
     #[must_use]
     pub fn account(&self) -> AccountId {
         self.account
@@ -28,20 +28,19 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// Somebody who proved to be who they say they are.
+/// A user who has authenticated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proven {
-    /// The user, as the account stands now.
+    /// The user, with the current state of the account.
     pub actor: UserActor,
-    /// What the proof rests on.
     pub credential: Credential,
 }
 
-/// What is left of a credential that still holds.
+/// A credential that is still valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// The user, as the account stands now.
+    /// The user, with the current state of the account.
     pub actor: UserActor,
-    /// When the credential ends by itself: a session that nobody uses.
+    /// When the credential expires; for a session, if it is not used until then.
     pub until: Option<Timestamp>,
 }

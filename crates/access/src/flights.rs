@@ -1,5 +1,5 @@
-//! Checks of equal credentials at the same time are one check: the first one checks, and the others
-//! wait for what comes of it. A pipeline that starts fifty jobs with one password costs one hash.
+//! Deduplicates concurrent checks of the same credentials: the first one checks, and the others wait for its result. A
+//! pipeline that starts fifty jobs with one password costs one hash.
 
 use crate::recent::Fingerprint;
 use parking_lot::{Mutex, MutexGuard};
@@ -7,21 +7,21 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use tokio::sync::watch;
 
-/// The checks that run.
+/// The running checks.
 #[derive(Default)]
 pub(crate) struct Flights(Mutex<HashMap<Fingerprint, watch::Receiver<()>>>);
 
-/// A check that runs, until it is dropped.
+/// A running check; ends when it is dropped.
 pub(crate) struct Flight<'a> {
     flights: &'a Flights,
     fingerprint: Fingerprint,
-    /// Dropped with the flight, which wakes whoever waits.
+    /// Dropped with the flight, which wakes those that wait.
     _running: watch::Sender<()>,
 }
 
 impl Flights {
-    /// Begins a check; nothing when another one of the same credentials has just ended, so that it is
-    /// time to look what came of it.
+    /// Begins a check. If the same credentials are being checked already, waits for that check to end and returns
+    /// `None`, so that the caller looks at its result.
     pub(crate) async fn begin(&self, fingerprint: Fingerprint) -> Option<Flight<'_>> {
         let mut running = {
             match self.running().entry(fingerprint) {
@@ -33,7 +33,7 @@ impl Flights {
                 Entry::Occupied(entry) => entry.get().clone(),
             }
         };
-        // Nothing is ever sent; it fails when the sender is gone.
+        // Nothing is ever sent; this returns when the sender is dropped.
         let _ = running.changed().await;
         None
     }

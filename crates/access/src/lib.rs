@@ -1,6 +1,6 @@
-//! Who is asking, and may they: passwords, sessions, registry tokens, the throttling of guesses,
-//! and the one function that decides a permission. There is no HTTP in here; `server` turns a
-//! request into a [`RequestActor`], `registry` and `admin` ask [`Access::may`].
+//! Authentication and permissions: passwords, sessions, registry tokens, throttling of guesses, and the one function
+//! that decides a permission. This crate knows no HTTP: `server` turns a request into a [`RequestActor`], and
+//! `registry` and `admin` call [`Access::may`].
 
 mod actors;
 mod argon;
@@ -36,16 +36,16 @@ use longshore_metadata::Database;
 use longshore_model::Clock;
 use std::sync::Arc;
 
-/// What can be set about access.
+/// The settings of access.
 #[derive(Debug, Clone)]
 pub struct AccessSettings {
-    /// How long a session lives after it was last used.
+    /// The lifetime of a session after its last use.
     pub session_ttl: SignedDuration,
-    /// How long a registry token lives.
+    /// The lifetime of a registry token.
     pub token_ttl: SignedDuration,
-    /// Issuer and audience of registry tokens; clients see it as `service` in challenges.
+    /// The issuer and audience of registry tokens; clients see it as `service` in challenges.
     pub service: String,
-    /// How many passwords may wait to be checked; whoever comes to more is sent away.
+    /// The maximum number of password checks that wait; further ones are rejected.
     pub password_checks: usize,
 }
 
@@ -78,11 +78,11 @@ struct Inner {
 }
 
 impl Access {
-    /// Access over the accounts of `db`. Takes as long as hashing one password.
+    /// Access control for the accounts of `db`. Takes as long as hashing one password.
     #[must_use]
     pub fn new(db: Database, clock: Arc<dyn Clock>, settings: AccessSettings) -> Self {
         let signer = Signer::new(&db.vault().derive("token-signing"), &settings);
-        // Each check takes 19 MiB and a core.
+        // Each check needs 19 MiB and a core.
         let cores = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, 8);
         Self(Arc::new(Inner {
             hasher: Hasher::new(),

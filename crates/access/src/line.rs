@@ -1,11 +1,11 @@
-//! Who may check a password next. A check takes 19 MiB and a core for some hundredths of a second, and
-//! anybody may ask for one; so the line is short, and whoever finds it full is sent away at once instead
-//! of waiting behind all who guess.
+//! The order in which passwords are checked. A check needs 19 MiB and a core for some hundredths of a second, and any
+//! client can ask for one; so the queue is short, and attempts that find it full are rejected immediately instead of
+//! waiting behind all guesses.
 //!
-//! Those go first who signed in as the same user from the same network lately; then those from whose
-//! network the fewest tries came that were wrong or found the line full, and the fewest wait already. Who
-//! comes to a full line takes the place of the last one, if that is behind the newcomer's own. So it takes
-//! no more than a try to lose one's place to somebody honest, from however many addresses guesses come.
+//! First come attempts from a network where the same user has recently signed in; then those from networks with the
+//! fewest recent attempts that were wrong or found the queue full, and with the fewest attempts in the queue. If the
+//! queue is full, a newcomer takes the place of the last one if it ranks before that. So a guesser loses its place to
+//! an honest user after a single attempt, however many addresses the guesses come from.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, HashMap};
@@ -13,22 +13,21 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-/// Who asks.
+/// The origin of an attempt.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asker {
-    /// From which network.
     pub(crate) network: IpAddr,
-    /// Whether the same user signed in from there lately.
+    /// Whether the same user has recently signed in from there.
     pub(crate) known: bool,
-    /// How many wrong guesses came from there lately, and tries that found the line full.
+    /// The number of recent attempts from there that were wrong or found the queue full.
     pub(crate) tries: u32,
 }
 
-/// The line is full of others who go first.
+/// The queue is full of attempts that rank higher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Full;
 
-/// Smaller ones go first; where nothing else decides, those who came first.
+/// The rank in the queue: smaller ones go first; equal ones in order of arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     stranger: bool,
@@ -36,7 +35,7 @@ struct Place {
     number: u64,
 }
 
-/// The line, and how many checks may begin at once; cheap to clone.
+/// The queue, and the number of checks that may start; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Line(Arc<Mutex<State>>);
 
@@ -45,11 +44,11 @@ struct State {
     most: usize,
     number: u64,
     waiting: BTreeMap<Place, (IpAddr, oneshot::Sender<Slot>)>,
-    /// How many wait of each network.
+    /// The number of waiting attempts per network.
     networks: HashMap<IpAddr, u32>,
 }
 
-/// The right to check one password, until it is dropped.
+/// The permission to check one password; released when it is dropped.
 pub(crate) struct Slot(Option<Line>);
 
 impl State {
@@ -66,7 +65,7 @@ impl State {
 }
 
 impl Line {
-    /// A line of at most `most` who wait while `slots` passwords are checked.
+    /// A queue of at most `most` attempts, while `slots` passwords are checked at a time.
     pub(crate) fn new(slots: usize, most: usize) -> Self {
         let (waiting, networks) = (BTreeMap::new(), HashMap::new());
         Self(Arc::new(Mutex::new(State { free: slots, most, number: 0, waiting, networks })))
@@ -75,7 +74,7 @@ impl Line {
     /// Waits until a password may be checked.
     ///
     /// # Errors
-    /// [`Full`], at once or when somebody comes who goes first.
+    /// [`Full`], immediately or when an attempt that ranks higher takes the place.
     pub(crate) async fn slot(&self, asker: Asker) -> Result<Slot, Full> {
         let (place, turn) = {
             let mut state = self.state();
@@ -89,7 +88,7 @@ impl Line {
             state.number += 1;
             if state.waiting.len() >= state.most {
                 match state.waiting.last_key_value().map(|(last, _)| *last) {
-                    // Its sender is dropped, which tells it.
+                    // Dropping its sender notifies it.
                     Some(last) if place < last => drop(state.leave(last)),
                     _ => return Err(Full),
                 }
@@ -99,7 +98,7 @@ impl Line {
             *state.networks.entry(asker.network).or_default() += 1;
             (place, turn)
         };
-        // Whoever goes away while waiting leaves the line.
+        // Leaves the queue if the future is dropped.
         let _waiting = Waiting { line: self, place };
         turn.await.map_err(|_| Full)
     }
@@ -118,7 +117,7 @@ impl Line {
             let Some(next) = next else { continue };
             match next.send(Slot(Some(self.clone()))) {
                 Ok(()) => return,
-                // Whose turn it was has just gone; the slot is still ours to give.
+                // The receiver was dropped at the last moment; offer the slot to the next one.
                 Err(mut slot) => slot.0 = None,
             }
         }
@@ -163,7 +162,7 @@ mod tests {
         Asker { network: network(n), known: false, tries }
     }
 
-    /// Somebody who stands in line, polled once.
+    /// An attempt that waits in the queue, polled once.
     fn waits(line: &Line, asker: Asker) -> BoxFuture<'static, Result<Slot, Full>> {
         let line = line.clone();
         let mut waiting = async move { line.slot(asker).await }.boxed();
@@ -176,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_is_known_goes_first_and_then_who_guessed_wrong_least() {
+    async fn known_users_go_first_and_then_networks_with_the_fewest_wrong_guesses() {
         let line = Line::new(1, 10);
         let mut slot = Some(line.slot(stranger(0, 0)).await.unwrap());
         let mut guesser = waits(&line, stranger(1, 7));
@@ -186,14 +185,14 @@ mod tests {
         let mut known = waits(&line, Asker { known: true, ..stranger(4, 9) });
         for next in [&mut known, &mut fresh, &mut other, &mut second_of_it, &mut guesser] {
             drop(slot.take());
-            slot = Some(has_turn(next).expect("it is the next one's turn"));
+            slot = Some(has_turn(next).expect("this one is next"));
         }
         drop(slot);
-        assert!(line.slot(stranger(0, 0)).now_or_never().is_some(), "nobody waits any more");
+        assert!(line.slot(stranger(0, 0)).now_or_never().is_some(), "the queue is empty");
     }
 
     #[tokio::test]
-    async fn a_full_line_sends_away_whoever_would_be_last() {
+    async fn a_full_queue_rejects_the_attempt_that_ranks_last() {
         let line = Line::new(1, 2);
         let slot = line.slot(stranger(0, 0)).await.unwrap();
         let mut first = waits(&line, stranger(1, 1));
@@ -208,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_thousand_addresses_that_guess_do_not_keep_out_one_that_never_did() {
+    async fn guesses_from_a_thousand_addresses_do_not_keep_out_an_honest_one() {
         let line = Line::new(1, 16);
         let slot = line.slot(stranger(0, 0)).await.unwrap();
         let guesser = |n: u16| {
@@ -227,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_goes_away_leaves_the_line_and_a_slot_that_came_too_late_goes_on() {
+    async fn a_dropped_attempt_leaves_the_queue_and_its_slot_goes_to_the_next() {
         let line = Line::new(1, 2);
         let slot = line.slot(stranger(0, 0)).await.unwrap();
         let gone = waits(&line, stranger(1, 0));

@@ -1,5 +1,5 @@
-//! Passwords: which are accepted, and their argon2id hashes. Hashing is meant to be expensive, so
-//! it runs beside the async threads, few at a time.
+//! Passwords: which ones are accepted, and their argon2id hashes. Hashing is deliberately expensive, so it runs on
+//! blocking threads, few at a time.
 
 use crate::argon;
 use crate::line::Slot;
@@ -8,26 +8,25 @@ use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// The fewest characters of a password.
+/// The minimum length of a password, in characters.
 pub const MIN_PASSWORD: usize = 8;
-/// The most characters of a password.
+/// The maximum length of a password, in characters.
 pub const MAX_PASSWORD: usize = 256;
 
-/// Why a password was refused.
+/// Why a password was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
     /// Fewer than [`MIN_PASSWORD`] characters.
-    #[error("a password needs at least {MIN_PASSWORD} characters; a few words in a row are easy to remember")]
+    #[error(
+        "a password must have at least {MIN_PASSWORD} characters; a few words in a row are easy to remember"
+    )]
     TooShort,
     /// More than [`MAX_PASSWORD`] characters.
-    #[error("a password has at most {MAX_PASSWORD} characters, this one has {length}")]
-    TooLong {
-        /// Characters given.
-        length: usize,
-    },
+    #[error("a password must have at most {MAX_PASSWORD} characters, not {length}")]
+    TooLong { length: usize },
 }
 
-/// Whether a password may be set at all.
+/// Whether a password may be set.
 fn check(password: &SecretString) -> Result<(), PasswordError> {
     match password.expose_secret().chars().count() {
         short if short < MIN_PASSWORD => Err(PasswordError::TooShort),
@@ -36,8 +35,7 @@ fn check(password: &SecretString) -> Result<(), PasswordError> {
     }
 }
 
-/// A password that nobody has had before: 25 characters that cannot be misread, in groups; more
-/// than 120 bits.
+/// A random password of 25 unambiguous characters in groups, with more than 120 bits of entropy.
 #[must_use]
 pub fn generate_password() -> SecretString {
     const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -51,12 +49,11 @@ pub fn generate_password() -> SecretString {
     SecretString::from(text)
 }
 
-/// Computes and compares hashes.
 pub(crate) struct Hasher {
     params: Params,
-    /// The hash that is compared with when there is no account, so that its absence cannot be timed.
+    /// The hash to compare with if there is no account, so that its absence cannot be timed.
     nobody: Arc<str>,
-    /// New passwords come from those who may set them; they wait for each other alone.
+    /// Limits the hashing of new passwords to one at a time, separately from checks.
     new: Semaphore,
 }
 
@@ -68,7 +65,7 @@ impl Hasher {
         Self { params, nobody, new: Semaphore::new(1) }
     }
 
-    /// Checks a new password and hashes it.
+    /// Validates a new password and hashes it.
     pub(crate) async fn hash(&self, password: &SecretString) -> Result<String, PasswordError> {
         check(password)?;
         let _turn = self.new.acquire().await.expect("the semaphore is never closed");
@@ -76,12 +73,12 @@ impl Hasher {
         Ok(beside(move || hash(&params, password.expose_secret().as_bytes())).await)
     }
 
-    /// Whether `password` is the one behind `stored`; takes the same time when there is none.
+    /// Whether `password` matches `stored`; takes the same time if that is `None`.
     pub(crate) async fn verify(&self, slot: Slot, password: &SecretString, stored: Option<&str>) -> bool {
         let known = stored.is_some();
         let stored = stored.map_or_else(|| Arc::clone(&self.nobody), Arc::from);
         let password = password.clone();
-        // The slot goes along: the hash is computed to its end, also when nobody waits for it any more.
+        // The slot is moved along, because the hash is computed to the end even if nobody waits for it any more.
         let verify = move || {
             let _slot = slot;
             argon::verify(password.expose_secret().as_bytes(), &stored).unwrap_or(false)
@@ -96,7 +93,7 @@ fn hash(params: &Params, password: &[u8]) -> String {
     hash.expect("a password of bounded length and a salt of 16 bytes can be hashed")
 }
 
-/// Runs `work` on a thread that may be kept busy.
+/// Runs `work` on a blocking thread.
 async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.expect("hashing neither panics nor is cancelled")
 }
@@ -118,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generated_password_is_accepted_and_never_the_same() {
+    fn generated_passwords_are_accepted_and_unique() {
         let (one, other) = (generate_password(), generate_password());
         assert_eq!(check(&one), Ok(()));
         assert_eq!(one.expose_secret().len(), 29);
@@ -126,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_hash_is_argon2id_with_a_salt_of_its_own() {
+    async fn a_hash_is_argon2id_with_its_own_salt() {
         let hasher = Hasher::new();
         let password = SecretString::from("correct horse".to_owned());
         let first = hasher.hash(&password).await.unwrap();

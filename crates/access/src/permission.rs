@@ -1,18 +1,18 @@
-//! What an actor may do. This is the only place that decides it: the own namespace entirely,
-//! everything for administrators, and reading for everybody where a repository is public. Whether a
-//! repository's *state* lets anyone write is not a permission and is decided in `content`.
+//! Permissions, which are decided only here: users have all of them in their own namespace, administrators everywhere,
+//! and everyone may read public repositories. Whether the *state* of a repository allows writes is not a permission;
+//! `content` decides that.
 
 use crate::Access;
 use longshore_metadata::repositories::Visible;
 use longshore_model::{Actor, Repository, Visibility};
 use longshore_oci::Namespace;
 
-/// What somebody wants to do with a repository.
+/// An action on a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Permission {
-    /// See it and pull from it.
+    /// See the repository and pull from it.
     Read,
-    /// Push to it.
+    /// Push to the repository.
     Write,
     /// Delete tags, manifests and blobs.
     Delete,
@@ -28,7 +28,7 @@ impl Access {
         public_read || self.may_in_namespace(actor, &repository.name.to_namespace())
     }
 
-    /// Whether `actor` may act in a namespace: create repositories in it, own remotes through it.
+    /// Whether `actor` may act in a namespace: create repositories and own remotes in it.
     #[must_use]
     pub fn may_in_namespace(&self, actor: &Actor, namespace: &Namespace) -> bool {
         actor.user().is_some_and(|user| user.is_admin || user.name == *namespace)
@@ -40,7 +40,7 @@ impl Access {
         self.reach(actor, true)
     }
 
-    /// The repositories that `actor` administers: those whose jobs and events it sees.
+    /// The repositories that `actor` administers, whose jobs and events it may see.
     #[must_use]
     pub fn administered(&self, actor: &Actor) -> Visible {
         self.reach(actor, false)

@@ -1,6 +1,5 @@
-//! Credentials that were right a moment ago. Clients that send user and password with each request
-//! would otherwise pay for an argon2 hash each time. Only keyed digests are kept, in memory, under
-//! a key that no other process has.
+//! Credentials that were recently checked. Otherwise clients that send username and password with each request would
+//! cost an argon2 hash each time. Only keyed digests are kept, in memory, under a key that no other process has.
 
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
@@ -10,12 +9,11 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use std::collections::HashMap;
 
-/// How long a success is remembered.
 const MEMORY: SignedDuration = SignedDuration::from_secs(60);
-/// More successes than this are not remembered at once.
+/// The maximum number of successes that are remembered.
 const MAX_ENTRIES: usize = 10_000;
 
-/// A digest of a user name and a password.
+/// A digest of a username, a password and its stored hash.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Fingerprint([u8; 32]);
 
@@ -30,8 +28,8 @@ impl Recent {
         Self { key: rand::random(), seen: Mutex::default() }
     }
 
-    /// `stored` is the hash that the password was or will be compared with: when another process
-    /// changes the password, what was right before counts no more.
+    /// `stored` is the hash that the password is compared with, so that a success is forgotten when another process
+    /// changes the password.
     pub(crate) fn fingerprint(
         &self,
         user: &str,
@@ -39,7 +37,7 @@ impl Recent {
         stored: Option<&str>,
     ) -> Fingerprint {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
-        // The lengths first: no two of them give the same input.
+        // The lengths come first, so that different parts cannot give the same input.
         for part in [user, stored.unwrap_or_default()] {
             mac.update(&part.len().to_le_bytes());
             mac.update(part.as_bytes());
@@ -48,7 +46,7 @@ impl Recent {
         Fingerprint(mac.finalize().into_bytes().into())
     }
 
-    /// The account behind credentials that were right within the last minute.
+    /// The account of credentials that were correct within the last minute.
     pub(crate) fn account(&self, fingerprint: Fingerprint, now: Timestamp) -> Option<AccountId> {
         let seen = self.seen();
         let (account, at) = seen.get(&fingerprint)?;
@@ -65,7 +63,7 @@ impl Recent {
         }
     }
 
-    /// After a change of the account's password.
+    /// Forgets the successes of an account whose password has changed.
     pub(crate) fn forget(&self, account: AccountId) {
         self.seen().retain(|_, (known, _)| *known != account);
     }

@@ -1,4 +1,4 @@
-//! Who sent a request, as `server` found out once and every handler reads.
+//! The actor of a request, which `server` determines once and every handler reads.
 
 use crate::Credential;
 use longshore_model::Actor;
@@ -6,45 +6,43 @@ use longshore_oci::Scope;
 use std::net::IpAddr;
 use subtle::ConstantTimeEq;
 
-/// Who sent a request.
+/// The actor of a request.
 #[derive(Debug, Clone)]
 pub struct RequestActor {
-    /// Who.
     pub actor: Actor,
-    /// From which address, after trusted proxies were asked.
+    /// The address of the client, as reported by trusted proxies.
     pub peer: IpAddr,
-    /// By which proof.
     pub via: Via,
-    /// What the proof rests on; none where the actor is anonymous.
+    /// The credential of the actor; `None` for an anonymous actor.
     pub credential: Option<Credential>,
 }
 
-/// How a request proved whose it is.
+/// How a request was authenticated.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Via {
-    /// A session's cookie.
+    /// By the cookie of a session.
     Session {
-        /// What forms of this session carry.
+        /// The anti-forgery token of the session, which forms must contain.
         csrf: String,
     },
-    /// User name and password.
+    /// By username and password.
     Basic,
-    /// A registry token.
+    /// By a registry token.
     Bearer {
-        /// What it was issued for.
+        /// The scopes that the token was issued for.
         scopes: Vec<Scope>,
     },
-    /// By a registry token that proves nothing: the actor is anonymous.
+    /// A registry token was sent that is not valid: the actor is anonymous.
     Refused {
-        /// What is wrong with it, for its owner.
+        /// What is wrong with the token, for its owner.
         why: String,
     },
-    /// It did not: the actor is anonymous.
+    /// No credentials were sent: the actor is anonymous.
     None,
 }
 
 impl Via {
-    /// Whether a form's token is the one of this session; never, where there is no session.
+    /// Whether a form's token is that of the session; false without a session.
     #[must_use]
     pub fn csrf_matches(&self, given: &str) -> bool {
         match self {
@@ -56,7 +54,7 @@ impl Via {
 
 impl std::fmt::Debug for Via {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The token of the session's forms stays out of logs.
+        // Keeps the anti-forgery token out of logs.
         f.write_str(match self {
             Self::Session { .. } => "Session",
             Self::Basic => "Basic",
@@ -72,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_sessions_own_token_matches() {
+    fn only_the_token_of_the_session_matches() {
         let session = Via::Session { csrf: "abc".to_owned() };
         assert!(session.csrf_matches("abc"));
         assert!(!session.csrf_matches("abd") && !session.csrf_matches("") && !session.csrf_matches("abcd"));

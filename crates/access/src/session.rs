@@ -1,5 +1,5 @@
-//! Sessions of people at the site: a random token in a cookie, its SHA-256 in the database, and a
-//! second token that proves that a form came from our own page.
+//! Sessions of the site: a random token in a cookie, whose SHA-256 is stored in the database, and a second token that
+//! proves that a form came from the site itself.
 
 use crate::actors::proven;
 use crate::{Access, AuthError, Proven};
@@ -12,33 +12,32 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use std::net::IpAddr;
 
-/// An account has no more sessions at once: those end first that were not used for longest.
+/// The maximum number of sessions per account; those that were not used for longest end first.
 const MOST_SESSIONS: i64 = 256;
 
-/// A session that has just begun.
+/// A new session.
 pub struct Session {
-    /// The cookie's value; it is stored nowhere.
+    /// The value of the cookie; it is not stored.
     pub token: SecretString,
-    /// What forms of this session carry.
+    /// The anti-forgery token of the session, which forms must contain.
     pub csrf: String,
-    /// Who signed in.
     pub actor: UserActor,
-    /// When the session ends, unless it is used before.
+    /// When the session ends if it is not used until then.
     pub expires_at: Timestamp,
 }
 
-/// Who is behind a session.
+/// The user of a session.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionActor {
-    /// The user, as the account stands now, and what that rests on.
+    /// The user with the current state of the account, and the credential.
     pub proven: Proven,
-    /// What forms of this session carry.
+    /// The anti-forgery token of the session, which forms must contain.
     pub csrf: String,
-    /// When the session ends, unless it is used before.
+    /// When the session ends if it is not used until then.
     pub expires_at: Timestamp,
 }
 
-// The token of the forms stays out of logs, as the session's own does.
+// Keeps both tokens out of logs.
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("actor", &self.actor).finish_non_exhaustive()
@@ -60,7 +59,7 @@ fn hash(token: &SecretString) -> [u8; 32] {
 }
 
 impl Access {
-    /// Signs somebody in.
+    /// Creates a session.
     ///
     /// # Errors
     /// As [`Access::authenticate`].
@@ -87,7 +86,7 @@ impl Access {
         Ok(Session { token, csrf, actor, expires_at })
     }
 
-    /// Who is behind a cookie; none when the session has ended. Using a session prolongs it.
+    /// The user of a session; `None` if the session has ended. Using a session prolongs it.
     ///
     /// # Errors
     /// The database failed.
@@ -101,7 +100,8 @@ impl Access {
         let Some(found) = found else { return Ok(None) };
         let ttl = self.0.settings.session_ttl;
         let mut expires_at = found.expires_at;
-        // A write per request would be too much; one per twelfth of the time (an hour) is enough.
+        // Prolonging it with each request would be too many writes; once per twelfth of its lifetime (an hour) is
+        // enough.
         if expires_at.duration_since(now) < ttl - ttl / 12 {
             expires_at = now + ttl;
             let prolong = self.0.db.write::<_, Error, _>(
@@ -114,7 +114,7 @@ impl Access {
         Ok(Some(SessionActor { proven, csrf: found.csrf, expires_at }))
     }
 
-    /// Ends a session; one that has ended already is no error.
+    /// Ends a session. A session that has already ended is no error.
     ///
     /// # Errors
     /// The database failed.

@@ -1,5 +1,5 @@
-//! Slowing guesses down: each wrong password makes the next try of the same account, and of the
-//! same address, wait longer. Kept in memory; a restart forgets it, which gains a guesser a few tries.
+//! Throttles guesses: each wrong password increases the delay before the next attempt for the same account, and from
+//! the same address. Kept in memory; a restart gains a guesser only a few attempts.
 
 use crate::line::Asker;
 use jiff::{SignedDuration, Timestamp};
@@ -9,24 +9,24 @@ use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-/// How fast delays grow.
+/// How delays grow.
 struct Pace {
-    /// Wrong guesses that cost nothing: people mistype.
+    /// The number of wrong passwords without a delay: people mistype.
     free: u32,
-    /// No delay is longer.
+    /// The maximum delay.
     longest: SignedDuration,
 }
 
-/// A stranger can lock an account's owner out for this long at most.
+/// A stranger can lock out the owner of an account for this long at most.
 const PER_ACCOUNT: Pace = Pace { free: 5, longest: SignedDuration::from_mins(1) };
-/// An address may be shared by many people, but nobody else suffers when it waits.
+/// An address may be shared by many people, but nobody else is affected if it has to wait.
 const PER_ADDRESS: Pace = Pace { free: 20, longest: SignedDuration::from_mins(15) };
-/// Wrong guesses older than this are forgotten.
+/// How long wrong passwords are remembered.
 const MEMORY: SignedDuration = SignedDuration::from_hours(1);
-/// For so long a user who signed in from a network is known there. Guesses from elsewhere do not keep
-/// such a user out, nor do guesses from there count against others of the same name.
+/// How long a user who signed in from a network is known there. Guesses from elsewhere do not lock such a user out, and
+/// guesses from there do not count against others with the same name.
 const KNOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
-/// More accounts or addresses than this are not kept in mind at once.
+/// The maximum number of accounts or addresses that are remembered.
 const MAX_ENTRIES: usize = 20_000;
 
 #[derive(Clone, Copy)]
@@ -36,7 +36,7 @@ struct Failures {
 }
 
 impl Failures {
-    /// When the next try is let through.
+    /// When the next attempt is allowed.
     fn open_at(self, pace: &Pace) -> Timestamp {
         let Some(beyond) = self.count.checked_sub(pace.free + 1) else { return self.last };
         let delay = SignedDuration::from_secs(1_i64 << beyond.min(20)).min(pace.longest);
@@ -51,7 +51,7 @@ impl<K: Hash + Eq> Ledger<K> {
         self.0.get(key).map(|failures| failures.open_at(pace))
     }
 
-    /// How many wrong guesses there were lately.
+    /// The number of recent wrong passwords.
     fn count(&self, key: &K, now: Timestamp) -> u32 {
         let recent = self.0.get(key).filter(|failures| now.duration_since(failures.last) <= MEMORY);
         recent.map_or(0, |failures| failures.count)
@@ -68,8 +68,8 @@ impl<K: Hash + Eq> Ledger<K> {
         *entry = Failures { count: entry.count.saturating_add(1), last: now };
     }
 
-    /// Drops what is old; where that is not enough, the half that failed least, so that a flood of
-    /// names made up for the purpose does not push out the one that is being guessed at.
+    /// Removes old entries; if that is not enough, the half with the fewest failures, so that a flood of made-up names
+    /// does not displace the one that is being guessed.
     fn make_room(&mut self, now: Timestamp) {
         self.0.retain(|_, failures| now.duration_since(failures.last) <= MEMORY);
         if self.0.len() >= MAX_ENTRIES {
@@ -85,10 +85,10 @@ impl<K: Hash + Eq> Ledger<K> {
 pub(crate) struct Throttle(Mutex<Ledgers>);
 
 struct Ledgers {
-    /// By user; with the network where the user is known there.
+    /// By user; with the network if the user is known there.
     accounts: Ledger<(String, Option<IpAddr>)>,
     addresses: Ledger<IpAddr>,
-    /// Who found too many others waiting: that costs no time, but the place in the line.
+    /// Attempts that found the queue full: they cause no delay, but cost rank in the queue.
     sent_away: Ledger<IpAddr>,
     /// When a user last signed in from a network.
     known: HashMap<(String, IpAddr), Timestamp>,
@@ -125,7 +125,10 @@ impl Ledgers {
 }
 
 impl Throttle {
-    /// As whom somebody may try; an error says how long to wait first.
+    /// Admits an attempt.
+    ///
+    /// # Errors
+    /// The time to wait before the next attempt.
     pub(crate) fn admit(&self, user: &str, peer: IpAddr, now: Timestamp) -> Result<Asker, Duration> {
         let (ledgers, network) = (self.ledgers(), address_key(peer));
         let account = ledgers.account(user, network, now);
@@ -143,7 +146,7 @@ impl Throttle {
         }
     }
 
-    /// A wrong password, or a user that does not exist.
+    /// Records a wrong password or an unknown user.
     pub(crate) fn failed(&self, user: &str, peer: IpAddr, now: Timestamp) {
         let (mut ledgers, network) = (self.ledgers(), address_key(peer));
         let account = ledgers.account(user, network, now);
@@ -151,12 +154,12 @@ impl Throttle {
         ledgers.addresses.failed(network, now);
     }
 
-    /// A try that was not even looked at, since too many others were waiting.
+    /// Records an attempt that was rejected because too many others were waiting.
     pub(crate) fn sent_away(&self, peer: IpAddr, now: Timestamp) {
         self.ledgers().sent_away.failed(address_key(peer), now);
     }
 
-    /// The right password.
+    /// Records a success.
     pub(crate) fn succeeded(&self, user: &str, peer: IpAddr, now: Timestamp) {
         let (mut ledgers, network) = (self.ledgers(), address_key(peer));
         ledgers.know(user, network, now);
@@ -171,12 +174,12 @@ impl Throttle {
     }
 }
 
-/// Names are bounded, so that long ones do not fill the memory.
+/// Names are truncated, so that long ones do not fill the memory.
 fn account_key(user: &str) -> String {
     user.chars().take(64).collect()
 }
 
-/// Whoever has one IPv6 address has a whole /64 of them.
+/// A client with one IPv6 address usually has the whole /64.
 fn address_key(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
@@ -206,7 +209,7 @@ mod tests {
         let throttle = Throttle::default();
         let mut waits = Vec::new();
         for n in 0..16 {
-            // Another address each time: what counts here is the account.
+            // Another address each time, so that only the account counts.
             throttle.failed("ada", address(n), clock.now());
             let wait = delay(&throttle, "ada", HOME, clock.now()).map_or(0, |wait| wait.as_secs());
             waits.push(wait);
@@ -218,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_tries_many_names_waits() {
+    fn an_address_that_tries_many_names_is_throttled() {
         let now = Timestamp::UNIX_EPOCH;
         let throttle = Throttle::default();
         for n in 0..25 {
@@ -229,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_resets_and_an_hour_forgets() {
+    fn failures_are_forgotten_after_a_success_or_an_hour() {
         let clock = ManualClock::at(Timestamp::UNIX_EPOCH);
         let throttle = Throttle::default();
         let fail_often = || (0..10).for_each(|_| throttle.failed("ada", HOME, clock.now()));
@@ -245,14 +248,14 @@ mod tests {
     }
 
     #[test]
-    fn guesses_from_elsewhere_do_not_keep_out_who_is_known_nor_the_other_way_round() {
+    fn guesses_from_elsewhere_do_not_lock_out_a_known_user_nor_the_other_way_round() {
         let now = Timestamp::UNIX_EPOCH;
         let throttle = Throttle::default();
         throttle.succeeded("ada", HOME, now);
         (0..10).for_each(|n| throttle.failed("ada", address(n), now));
         assert!(throttle.admit("ada", HOME, now).unwrap().known);
         assert!(delay(&throttle, "ada", address(77), now).is_some());
-        // Whoever shares the network is slowed down there alone.
+        // Others who share the network are slowed down only there.
         (0..7).for_each(|_| throttle.failed("ada", HOME, now));
         assert!(delay(&throttle, "ada", HOME, now).is_some());
         throttle.succeeded("ada", address(77), now);
@@ -262,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_presses_loses_the_place_in_the_line_and_waits_no_longer_for_it() {
+    fn rejected_attempts_cost_rank_in_the_queue_but_cause_no_delay() {
         let now = Timestamp::UNIX_EPOCH;
         let throttle = Throttle::default();
         throttle.failed("ada", HOME, now);
@@ -281,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_names_does_not_push_out_the_one_that_is_guessed_at() {
+    fn a_flood_of_names_does_not_displace_the_one_that_is_guessed() {
         let now = Timestamp::UNIX_EPOCH;
         let throttle = Throttle::default();
         (0..10).for_each(|_| throttle.failed("ada", HOME, now));

@@ -1,6 +1,6 @@
-//! Registry tokens: what clients of the distribution API get for their credentials and show with
-//! each request (the token authentication of registries). Signed by HMAC under a key derived from
-//! the vault's, so that every server of an installation accepts them and nobody else makes them.
+//! Registry tokens, which clients of the distribution API get for their credentials and send with each request. They
+//! are signed with HMAC under a key derived from that of the vault, so that every server of an installation accepts
+//! them and nobody else can create them.
 
 use crate::actors::proven;
 use crate::{Access, AccessSettings, Credential};
@@ -13,43 +13,42 @@ use longshore_oci::Scope;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What a token proves.
+/// The verified content of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenClaims {
-    /// Whose it is, as the account stands now.
+    /// The owner, with the current state of the account.
     pub actor: Actor,
-    /// What it was issued for; none where nobody in particular got it.
+    /// The credential that the token was issued for; `None` for an anonymous token.
     pub credential: Option<Credential>,
-    /// What it was issued for. The permission is asked again all the same: it may be gone.
+    /// The scopes that the token was issued for. Permissions are checked in addition, because they may have been lost.
     pub scopes: Vec<Scope>,
 }
 
-/// Why a token was refused.
+/// Why a token was rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// Not one of ours, or changed on the way.
-    #[error("the token is not one that this registry issued; ask for a new one")]
+    /// The token was not issued by this registry, or was modified.
+    #[error("the token was not issued by this registry; request a new one")]
     Invalid,
-    /// It was one of ours.
-    #[error("the token has expired; ask for a new one")]
+    #[error("the token has expired; request a new one")]
     Expired,
-    /// The account is gone.
-    #[error("the token belongs to an account that does not exist any more")]
+    /// The account does not exist any more.
+    #[error("the account of the token no longer exists")]
     NoSuchAccount,
-    /// The account has another password than when it was issued.
-    #[error("the account's password has changed since the token was issued; ask for a new one")]
+    /// The password of the account has changed since the token was issued.
+    #[error("the account's password has changed since the token was issued; request a new one")]
     Outdated,
     /// The database failed.
     #[error(transparent)]
     Metadata(#[from] Error),
 }
 
-/// RFC 7519; instants are seconds since 1970.
+/// The claims of a token (RFC 7519); times are seconds since 1970.
 #[derive(Serialize, Deserialize)]
 struct Claims {
     iss: String,
     aud: String,
-    /// The account's id; absent for anonymous tokens.
+    /// The id of the account; absent for anonymous tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     sub: Option<AccountId>,
     /// The epoch of the account's credentials; absent together with `sub`.
@@ -73,7 +72,7 @@ impl Signer {
         validation.set_issuer(&[&settings.service]);
         validation.set_audience(&[&settings.service]);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
-        // The library asks the machine's clock; ours is asked instead.
+        // The library would use the system's clock instead of ours.
         validation.validate_exp = false;
         Self { sign: EncodingKey::from_secret(key), check: DecodingKey::from_secret(key), validation }
     }
@@ -94,8 +93,8 @@ impl Signer {
 }
 
 impl Access {
-    /// A token for whoever proved a credential, or for nobody in particular, with the scopes that were
-    /// granted, and how long it lives if nothing ends it before: it holds no longer than the credential.
+    /// Issues a token with the granted scopes for a credential, or an anonymous one for `None`. Returns the token and
+    /// its maximum lifetime; it is not valid longer than the credential.
     #[must_use]
     pub fn issue_token(
         &self,
@@ -116,7 +115,7 @@ impl Access {
         (self.0.signer.issue(&claims), settings.token_ttl)
     }
 
-    /// What a token proves now.
+    /// Verifies a token.
     ///
     /// # Errors
     /// [`TokenError`]
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_was_touched_or_made_elsewhere_is_refused() {
+    fn a_token_that_was_modified_or_issued_elsewhere_is_rejected() {
         let (signer_, now) = (signer(1), Timestamp::UNIX_EPOCH);
         let token = signer_.issue(&claims());
         for position in [0, token.find('.').unwrap() + 5, token.len() - 5] {

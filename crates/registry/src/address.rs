@@ -1,16 +1,16 @@
-//! What a request below `/v2` addresses. It is read once, by whoever asks first, and carried along with the request:
-//! those that count requests and bound uploads ask before the registry does.
+//! The route that a request below `/v2` addresses. The path is parsed once and the result kept in the request's
+//! extensions, because metrics and limits need it before the registry does.
 
 use http::{Extensions, Uri};
 use longshore_oci::{Route, RouteError, path};
 use std::sync::Arc;
 
-/// What a path below `/v2` addresses, or why it addresses nothing.
+/// The route of a path below `/v2`, or why it has none.
 #[derive(Debug, Clone)]
 pub struct Address(Arc<Result<Route, RouteError>>);
 
 impl Address {
-    /// Of the request with this URI, which carries these extensions.
+    /// The address of a request; cached in its extensions.
     pub fn of(uri: &Uri, extensions: &mut Extensions) -> Self {
         extensions.get_or_insert_with(|| Self::read(uri.path())).clone()
     }
@@ -20,15 +20,15 @@ impl Address {
         Self(Arc::new(path::parse(below.strip_prefix('/').unwrap_or(below))))
     }
 
-    /// What is addressed.
+    /// The route.
     ///
     /// # Errors
-    /// The path addresses nothing.
+    /// The path has no route.
     pub fn route(&self) -> Result<&Route, &RouteError> {
         (*self.0).as_ref()
     }
 
-    /// The pattern of the path, without anything that somebody chose: requests are counted by it.
+    /// The pattern of the path, without any names or digests; the label of requests in metrics.
     #[must_use]
     pub fn pattern(&self) -> &'static str {
         match self.route() {
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_repository_and_no_digest_is_a_part_of_a_pattern() {
+    fn patterns_contain_neither_repositories_nor_digests() {
         let digest = format!("sha256:{}", "0".repeat(64));
         for (path, pattern) in [
             ("/v2", "/v2/"),

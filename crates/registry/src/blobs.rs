@@ -13,7 +13,7 @@ use longshore_oci::{ByteRange, Digest, ErrorCode, RepositoryName, Span, Unsatisf
 use std::time::Duration;
 use url::Url;
 
-/// How long an address in the store is good. A client follows it at once; a pull that began goes on.
+/// The lifetime of a presigned URL. Clients follow it at once, and a running download is not interrupted.
 const REDIRECT_FOR: Duration = Duration::from_secs(10 * 60);
 
 impl Asking<'_> {
@@ -29,7 +29,7 @@ impl Asking<'_> {
         if self.request.method == Method::HEAD {
             return Ok(answer(&self.stat(&repository, digest).await?, None, Body::empty()));
         }
-        // A Range that cannot be read, is none of bytes, or asks for several parts is to be ignored.
+        // A Range that is invalid, not in bytes, or asks for several parts must be ignored.
         let range = headers::text(request, &header::RANGE).and_then(|range| range.parse::<ByteRange>().ok());
         let span = match range.filter(|_| headers::range_applies(request, digest)) {
             None => None,
@@ -48,7 +48,7 @@ impl Asking<'_> {
         Ok(answer(&info, span, Body::from_stream(stream)))
     }
 
-    /// Takes a blob out of a repository.
+    /// Removes a blob from a repository.
     pub(crate) async fn delete_blob(
         &self,
         name: &RepositoryName,
@@ -66,7 +66,7 @@ impl Asking<'_> {
     }
 }
 
-/// Whoever has the address can read the blob, so nobody may keep the answer.
+/// A redirect to a presigned URL. The URL grants access to anyone who has it, so the response must not be cached.
 fn redirect(url: &Url, digest: &Digest) -> Response {
     let mut response = empty(StatusCode::TEMPORARY_REDIRECT);
     let headers = response.headers_mut();

@@ -1,4 +1,4 @@
-//! Request bodies: as a stream that knows when it was cut short, or whole where they are small.
+//! Request bodies: as a stream that detects truncation, or whole if they are small.
 
 use crate::error::Failure;
 use axum::body::Body;
@@ -9,8 +9,8 @@ use longshore_content::ByteStream;
 use longshore_oci::ErrorCode;
 use std::io;
 
-/// The body as a stream. With an announced `length`, one that ends earlier or goes on ends in an
-/// error: a connection that breaks must never look like the end of what was sent.
+/// The body as a stream. If `length` is announced, a shorter or longer body ends in an error: a broken connection must
+/// never look like the end of the content.
 pub(crate) fn stream(body: Body, length: Option<u64>) -> ByteStream {
     let frames = body.into_data_stream().map(|frame| frame.map_err(io::Error::other));
     let Some(length) = length else { return frames.boxed() };
@@ -18,7 +18,7 @@ pub(crate) fn stream(body: Body, length: Option<u64>) -> ByteStream {
         match frames.next().await {
             Some(Ok(frame)) => match left.checked_sub(frame.len() as u64) {
                 Some(left) => Some((Ok(frame), (frames, left))),
-                None => Some((Err(io::Error::other("more came than was announced")), (frames, 0))),
+                None => Some((Err(io::Error::other("the body is longer than announced")), (frames, 0))),
             },
             Some(Err(error)) => Some((Err(error), (frames, 0))),
             None if left > 0 => Some((Err(io::ErrorKind::UnexpectedEof.into()), (frames, 0))),
@@ -28,12 +28,14 @@ pub(crate) fn stream(body: Body, length: Option<u64>) -> ByteStream {
     checked.boxed()
 }
 
-/// The whole body, when it has at most `limit` bytes; nothing when it has more.
+/// The whole body if it has at most `limit` bytes; `None` if it has more.
 pub(crate) async fn whole(body: Body, limit: usize) -> Result<Option<Bytes>, Failure> {
     match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(Some(collected.to_bytes())),
         Err(error) if error.is::<LengthLimitError>() => Ok(None),
-        Err(error) => Err(Failure::new(ErrorCode::SizeInvalid, format!("the request broke off: {error}"))),
+        Err(error) => {
+            Err(Failure::new(ErrorCode::SizeInvalid, format!("the request is incomplete: {error}")))
+        }
     }
 }
 
@@ -49,11 +51,11 @@ mod tests {
         assert_eq!(read(None).await.unwrap().concat(), b"four");
         assert_eq!(read(Some(4)).await.unwrap().concat(), b"four");
         assert_eq!(read(Some(5)).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
-        assert!(read(Some(3)).await.unwrap_err().to_string().contains("more came"));
+        assert!(read(Some(3)).await.unwrap_err().to_string().contains("longer than announced"));
     }
 
     #[tokio::test]
-    async fn a_body_that_is_too_large_is_not_read_to_its_end() {
+    async fn a_body_that_is_too_large_is_not_read_to_the_end() {
         assert_eq!(whole(Body::from("four"), 4).await.unwrap().unwrap(), "four");
         assert!(whole(Body::from("five!"), 4).await.unwrap().is_none());
     }

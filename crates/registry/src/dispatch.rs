@@ -1,4 +1,4 @@
-//! From a request to the handler of its endpoint (distribution-spec, "Endpoints").
+//! Dispatches requests to the handlers of their endpoints (distribution-spec, "Endpoints").
 
 use crate::Registry;
 use crate::address::Address;
@@ -15,7 +15,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use longshore_access::{RequestActor, Via};
 use longshore_oci::{ErrorCode, ReferenceError, Route, RouteError};
 
-/// Any request below `/v2/`.
+/// Handles all requests below `/v2/`.
 pub(crate) async fn handle(
     State(registry): State<Registry>,
     Extension(who): Extension<RequestActor>,
@@ -27,7 +27,7 @@ pub(crate) async fn handle(
     finished(&who, answer)
 }
 
-/// The token service at its second address.
+/// The token service at its second path.
 pub(crate) async fn token(
     State(registry): State<Registry>,
     Extension(who): Extension<RequestActor>,
@@ -41,10 +41,10 @@ fn finished(who: &RequestActor, answer: Result<Response, Failure>) -> Response {
     let mut response = answer.unwrap_or_else(IntoResponse::into_response);
     let headers = response.headers_mut();
     headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
-    // Blobs are whatever somebody pushed, served from the address of the admin site.
+    // Blobs contain anything that users push, and are served from the origin of the admin site.
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // Caches know by themselves that an answer to `Authorization` is nobody else's (RFC 9111 §3.5), of a
-    // cookie they do not.
+    // Caches do not share responses to requests with `Authorization` (RFC 9111 §3.5), but they may share those to
+    // requests with a cookie.
     if matches!(who.via, Via::Session { .. }) {
         headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private"));
     }
@@ -98,8 +98,8 @@ async fn route(
     }
 }
 
-/// For those who look for what cannot be here: names and tags that no repository of this registry has
-/// are unknown to it, which the specification has said with a 404.
+/// For reads: names and tags that cannot exist in this registry are unknown to it, for which the specification requires
+/// a 404.
 fn nothing_there(error: &RouteError) -> Failure {
     let code = match error {
         RouteError::Name(name) if name.is_legal_elsewhere() => ErrorCode::NameUnknown,
@@ -110,18 +110,17 @@ fn nothing_there(error: &RouteError) -> Failure {
 }
 
 fn unsupported(allowed: &'static str) -> Failure {
-    Failure::new(ErrorCode::Unsupported, format!("this address takes {allowed} only"))
+    Failure::new(ErrorCode::Unsupported, format!("this endpoint supports only {allowed}"))
         .header(header::ALLOW, HeaderValue::from_static(allowed))
 }
 
-/// A 200 with a JSON body.
 pub(crate) fn json(value: &serde_json::Value) -> Response {
     let mut response = Response::new(Body::from(value.to_string()));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
-/// An answer without a body.
+/// A response without a body.
 pub(crate) fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;

@@ -1,5 +1,5 @@
-//! What a request is answered when it fails: the specification's error body, with a message that a
-//! person can act on ("Error Codes").
+//! Error responses: the error body of the specification ("Error Codes"), with messages that tell users how to fix the
+//! problem.
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -9,7 +9,7 @@ use longshore_metadata::storage::QuotaExceeded;
 use longshore_oci::{ErrorBody, ErrorCode, ErrorEntry, ManifestError, RouteError};
 use serde_json::{Value, json};
 
-/// How many parts that a manifest lacks an answer names; a manifest of 4 MiB may lack thousands.
+/// The maximum number of missing parts of a manifest that an error names; a manifest of 4 MiB may lack thousands.
 const MAX_NAMED_PARTS: usize = 100;
 
 /// A failed request.
@@ -30,25 +30,25 @@ impl Failure {
         Self { status, body: ErrorBody::with_detail(code, message, detail), headers: Vec::new() }
     }
 
-    /// The same failure with another status than the code's own.
+    /// The same failure with another status than that of its code.
     pub(crate) fn status(self, status: StatusCode) -> Self {
         Self { status, ..self }
     }
 
-    /// The same failure with one more header.
+    /// The same failure with an additional header.
     pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    /// A failure of the server itself. The cause goes to the log, not to the client.
+    /// A failure of the server itself. The cause is logged and not sent to the client.
     pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error = %chain(error), "a registry request failed");
-        Self::new(ErrorCode::Unknown, "the registry failed to do this; its log says why. Try again later")
+        Self::new(ErrorCode::Unknown, "an internal error occurred; see the server's log, or try again later")
     }
 }
 
-/// An error with what caused it. A source that its error prints already is not repeated.
+/// An error with its causes. A cause that is already part of the text is not repeated.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -115,7 +115,7 @@ impl From<Error> for Failure {
                 let entry = |digest| ErrorEntry {
                     code: ErrorCode::ManifestBlobUnknown,
                     message: format!(
-                        "the manifest names {digest}, which {repository} does not have; push that first"
+                        "the manifest references {digest}, which {repository} does not have; push that first"
                     ),
                     detail: json!({ "digest": digest }),
                 };
@@ -145,7 +145,7 @@ impl From<Error> for Failure {
                 Self::detailed(ErrorCode::Denied, message, json!({ "existing": existing }))
                     .status(StatusCode::CONFLICT)
             }
-            // Clients print the message of a denial, and do not try it again.
+            // Clients print the message of `DENIED` and do not retry.
             Error::NotWritable { .. } | Error::NotRestorable { .. } => Self::new(ErrorCode::Denied, message),
             Error::TooManyUploads { .. } => Self::new(ErrorCode::TooManyRequests, message)
                 .header(header::RETRY_AFTER, HeaderValue::from_static("60")),
@@ -163,10 +163,10 @@ impl From<Error> for Failure {
                     .header(header::ALLOW, HeaderValue::from_static("GET, HEAD"))
             }
             Error::RepositoryGone(_) => Self::new(ErrorCode::NameUnknown, message),
-            // Told as it is: who pushes can only wait, but should know for what.
+            // Reported as it is: a client that pushes can only wait, but its user should know why.
             Error::Storage(StoreError::Full { .. }) => {
                 tracing::error!("{message}");
-                Self::new(ErrorCode::Unknown, "the registry's disk is full; tell its administrator")
+                Self::new(ErrorCode::Unknown, "the registry's disk is full; notify its administrator")
                     .status(StatusCode::INSUFFICIENT_STORAGE)
             }
             Error::Storage(error) => Self::internal(&error),

@@ -1,6 +1,5 @@
-//! From a name in a path to a repository that the actor may use: the permission of every request
-//! is asked here. Where somebody may not even read, a repository that is there and one that is not
-//! look the same.
+//! Looks up the repository of a request and checks the permission. If the actor may not read a repository, the response
+//! is the same whether it exists or not.
 
 use crate::Registry;
 use crate::error::Failure;
@@ -15,10 +14,10 @@ use longshore_oci::ScopeAction;
 use longshore_oci::{Challenge, ErrorCode, Namespace, RepositoryName, Scope};
 use serde_json::json;
 
-/// What a push needs: clients look for what is there already.
+/// The actions that a push needs: clients check for existing content first.
 const PUSH: [ScopeAction; 2] = [ScopeAction::Pull, ScopeAction::Push];
 
-/// A request on its way through the gate.
+/// A request whose permissions are checked.
 pub(crate) struct Asking<'a> {
     pub(crate) registry: &'a Registry,
     pub(crate) request: &'a Parts,
@@ -37,7 +36,7 @@ impl Asking<'_> {
         }
     }
 
-    /// The repository, if it may be read; nothing, if it is not there but the actor could make it.
+    /// The repository, if it may be read; `None` if it does not exist but the actor could create it.
     pub(crate) async fn to_read_if_there(
         &self,
         name: &RepositoryName,
@@ -48,8 +47,8 @@ impl Asking<'_> {
         }
     }
 
-    /// Writes to the repository, if that may be. One that is not there is made, private, when the
-    /// actor may make it: the first push does; and forgotten when that fails and is alone with it.
+    /// Writes to the repository, if that is allowed. A missing repository is created as private if the actor may do so,
+    /// as on a first push; it is removed again if the push fails and nothing else uses it.
     pub(crate) async fn to_write(
         &self,
         name: &RepositoryName,
@@ -58,7 +57,7 @@ impl Asking<'_> {
         let content = &self.registry.content;
         let (repository, made) = match self.find_writable(name).await? {
             Some((repository, false)) => (repository, Made::Before),
-            // Not there, or only until the push that made it comes to nothing.
+            // Missing, or existing only until the push that created it fails.
             _ => content.repository_for_push(name, &self.author()).await?,
         };
         may_write_tags(&repository, &Provenance::Push)?;
@@ -69,7 +68,7 @@ impl Asking<'_> {
         written
     }
 
-    /// The repository of an upload that is under way, if it may be written to.
+    /// The repository of an existing upload, if it may be written to.
     pub(crate) async fn to_go_on(&self, name: &RepositoryName) -> Result<Repository, Failure> {
         let found = self.find_writable(name).await?;
         let (repository, _) = found.ok_or_else(|| self.unseen(name, &PUSH))?;
@@ -77,7 +76,7 @@ impl Asking<'_> {
         Ok(repository)
     }
 
-    /// The repository, if things in it may be deleted.
+    /// The repository, if its content may be deleted.
     pub(crate) async fn to_delete(&self, name: &RepositoryName) -> Result<Repository, Failure> {
         let Some(repository) = self.find_readable(name).await? else {
             return Err(self.unseen(name, &[ScopeAction::Delete]));
@@ -89,8 +88,8 @@ impl Asking<'_> {
         Ok(repository)
     }
 
-    /// The source of a mount, if it may be read; nothing otherwise, for then the client uploads. Who
-    /// may read it and only lacks the token for it is told to get one, as for any other reading.
+    /// The source of a mount, if it may be read; otherwise `None`, and the client uploads. An actor who may read it but
+    /// whose token does not cover it gets a challenge, as for any other read.
     pub(crate) async fn to_mount_from(
         &self,
         source: &RepositoryName,
@@ -103,13 +102,12 @@ impl Asking<'_> {
             return Ok(Some(readable));
         }
         let scopes = [scope(to, &PUSH), scope(source, &[ScopeAction::Pull])];
-        let message = format!("the token does not allow to read {source}; ask for one that does");
+        let message = format!("the token does not allow reading {source}; request one that does");
         Err(self.challenge(&scopes, &message))
     }
 
-    /// Where a blob may come from when the client names no source of a mount: what the actor may
-    /// read. A token does not lend all of that to whoever carries it: it reaches what is public and
-    /// the namespace that it pushes to.
+    /// The repositories from which a blob may be mounted if the client names no source: those that the actor may read.
+    /// A token does not grant all of these to its bearer, only public ones and the namespace that it pushes to.
     pub(crate) fn to_mount_from_any(&self, to: &RepositoryName) -> Visible {
         match self.who.via {
             Via::Bearer { .. } => {
@@ -124,7 +122,7 @@ impl Asking<'_> {
         }
     }
 
-    /// That somebody is known, or at least carries a token: what `/v2/` tells clients apart by.
+    /// Checks that the request has credentials or a token; by this, `/v2/` tells clients whether to authenticate.
     pub(crate) fn to_enter(&self) -> Result<(), Failure> {
         match self.who.via {
             Via::Refused { .. } | Via::None => Err(self.challenge(&[], "sign in to use this registry")),
@@ -132,18 +130,18 @@ impl Asking<'_> {
         }
     }
 
-    /// That a list of repositories may be asked for; it holds what the actor may read.
+    /// Checks that repositories may be listed. The list contains those that the actor may read.
     pub(crate) fn to_list(&self) -> Result<(), Failure> {
         let allowed = match &self.who.via {
             Via::Refused { .. } | Via::None => false,
             Via::Bearer { scopes } => scopes.contains(&Scope::Catalog),
             Via::Basic | Via::Session { .. } => true,
         };
-        let message = "sign in to list repositories, or ask for a token that allows it";
+        let message = "sign in to list repositories, or request a token that allows it";
         allowed.then_some(()).ok_or_else(|| self.challenge(&[Scope::Catalog], message))
     }
 
-    /// The account that acts, for the records. Nobody else writes or deletes anything.
+    /// The account that acts, for the records. Only accounts write or delete.
     pub(crate) fn author(&self) -> Author {
         self.who.actor.user().map_or(Author::System, Author::from)
     }
@@ -153,8 +151,8 @@ impl Asking<'_> {
         Ok(found.filter(|found| self.registry.access.may(&self.who.actor, Permission::Read, found)))
     }
 
-    /// The repository that may be written to, and whether it is there for one push alone; nothing, if the
-    /// actor may make it.
+    /// The repository to write to, and whether it exists only for one push; `None` if it does not exist and the actor
+    /// may create it.
     async fn find_writable(&self, name: &RepositoryName) -> Result<Option<(Repository, bool)>, Failure> {
         let found = repositories::find_for_push(&mut self.registry.db.read().await?, name).await?;
         let may = match &found {
@@ -172,12 +170,12 @@ impl Asking<'_> {
         self.registry.access.may_in_namespace(&self.who.actor, &name.to_namespace())
     }
 
-    /// A token must cover what is done, although the permission was found to be there.
+    /// Checks that a token covers the action; the permission has been checked separately.
     fn check_token(&self, name: &RepositoryName, actions: &[ScopeAction]) -> Result<(), Failure> {
         if self.token_covers(name, actions) {
             return Ok(());
         }
-        let message = format!("the token does not allow this in {name}; ask for one that does");
+        let message = format!("the token does not allow this in {name}; request one that does");
         Err(self.challenge(&[scope(name, actions)], &message))
     }
 
@@ -191,8 +189,8 @@ impl Asking<'_> {
         })
     }
 
-    /// For those who may not see the repository, be it there or not. `actions` are what they wanted
-    /// to do with it.
+    /// The response to an actor who may not see the repository, whether it exists or not. `actions` are the requested
+    /// ones.
     fn unseen(&self, name: &RepositoryName, actions: &[ScopeAction]) -> Failure {
         if self.who.actor == Actor::Anonymous {
             let message = format!("sign in to see whether you may use {name}");
@@ -214,9 +212,9 @@ impl Asking<'_> {
         Failure::detailed(ErrorCode::Denied, message, json!({ "name": name }))
     }
 
-    /// A 401 that tells where to get a token, for what, and what is wrong with the one that was sent:
-    /// several clients ask for a larger one only where `error` says that it helps (RFC 6750 §3). Basic is
-    /// accepted as well but not offered: several clients take whichever comes first.
+    /// A 401 that names the token service, the required scopes, and what is wrong with the token that was sent: several
+    /// clients request a larger token only if `error` says that it helps (RFC 6750 §3). Basic is accepted but not
+    /// offered, because several clients use the first challenge.
     fn challenge(&self, scopes: &[Scope], message: &str) -> Failure {
         let (error, message) = match &self.who.via {
             Via::Bearer { .. } => (Some("insufficient_scope"), message),
@@ -234,13 +232,13 @@ impl Asking<'_> {
         let failure = Failure::new(ErrorCode::Unauthorized, message);
         match challenge.to_string().parse() {
             Ok(header) => failure.header(WWW_AUTHENTICATE, header),
-            // Only an odd Host header can do this; the client is told without it.
+            // Only an invalid Host header can cause this; the client gets no challenge.
             Err(_) => failure,
         }
     }
 }
 
-/// What may stand in an `error_description` (RFC 6750 §3).
+/// The characters that `error_description` allows (RFC 6750 §3).
 fn may_describe(c: &char) -> bool {
     matches!(c, ' '..='~') && !matches!(c, '"' | '\\')
 }

@@ -1,4 +1,4 @@
-//! The headers of requests and answers that have a meaning here.
+//! The headers of requests and responses that the registry uses.
 
 use crate::error::Failure;
 use axum::body::Body;
@@ -7,27 +7,26 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use longshore_model::{Lineage, PolicyId};
 use longshore_oci::{Digest, ErrorCode};
 
-/// The digest of what is answered or was stored.
+/// The digest of the content that was returned or stored.
 pub(crate) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
-/// Says that this is a registry of the second interface; old clients look for it.
+/// Identifies a registry with API version 2; old clients look for it.
 pub(crate) const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
-/// An upload's identifier.
 pub(crate) const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
-/// The subject that the registry has taken note of.
+/// The subject of a pushed referrer, as acknowledgement.
 pub(crate) const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 /// The filters that were applied to a list of referrers.
 pub(crate) const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 /// A tag that was set.
 pub(crate) const TAG: HeaderName = HeaderName::from_static("oci-tag");
-/// The policies that a pushed manifest has passed at another Longshore (semantics 5).
+/// The policies that a pushed manifest has passed at another Longshore server (semantics 5).
 pub(crate) const LINEAGE: HeaderName = HeaderName::from_static("longshore-lineage");
 
-/// A header as text, when it is there and is text.
+/// The value of a header, if it exists and is text.
 pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// The announced length of a body.
+/// The value of `Content-Length`.
 pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Failure> {
     let Some(length) = headers.get(header::CONTENT_LENGTH) else { return Ok(None) };
     let parsed = length.to_str().ok().and_then(|text| text.parse().ok());
@@ -36,17 +35,17 @@ pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Failure
     })
 }
 
-/// A value that is known to fit into a header: addresses, digests, tags.
+/// The header value for text without control characters, such as paths, digests and tags.
 pub(crate) fn value(text: impl AsRef<str>) -> HeaderValue {
     HeaderValue::from_str(text.as_ref()).expect("names, tags and digests have no control characters")
 }
 
-/// Content never changes under its digest, so the digest is its entity tag.
+/// The digest as entity tag, because the content of a digest never changes.
 pub(crate) fn etag(digest: &Digest) -> HeaderValue {
     value(format!("\"{digest}\""))
 }
 
-/// Whether the client has this content already (RFC 9110 §13.1.2).
+/// Whether the client already has the content (RFC 9110 §13.1.2).
 pub(crate) fn is_cached(headers: &HeaderMap, digest: &Digest) -> bool {
     headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|tags| {
         tags.split(',')
@@ -55,7 +54,7 @@ pub(crate) fn is_cached(headers: &HeaderMap, digest: &Digest) -> bool {
     })
 }
 
-/// A 304 for content that the client has. Its length is that of the content (RFC 9110 §8.6).
+/// A 304 for content that the client has. `Content-Length` is that of the content (RFC 9110 §8.6).
 pub(crate) fn not_modified(digest: &Digest, length: u64) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -66,13 +65,13 @@ pub(crate) fn not_modified(digest: &Digest, length: u64) -> Response {
     response
 }
 
-/// Whether a Range counts: an If-Range must name the content as it is (RFC 9110 §13.1.5).
+/// Whether a Range applies: an If-Range must match the current content (RFC 9110 §13.1.5).
 pub(crate) fn range_applies(headers: &HeaderMap, digest: &Digest) -> bool {
     headers.get(header::IF_RANGE).is_none_or(|tag| *tag == etag(digest))
 }
 
-/// The lineage that a pushing Longshore tells. What cannot be read is left out: the other brakes on
-/// loops do not need it, and a push must not fail for it.
+/// The lineage from another Longshore server. Invalid entries are ignored: other safeguards against loops do not need
+/// them, and a push must not fail because of them.
 pub(crate) fn lineage(headers: &HeaderMap) -> Lineage {
     let listed = text(headers, &LINEAGE).unwrap_or_default();
     listed.split(',').filter_map(|id| id.trim().parse::<PolicyId>().ok()).collect()
@@ -98,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_of_other_content_does_not_count() {
+    fn a_range_of_other_content_is_ignored() {
         let digest = Digest::sha256([7; 32]);
         assert!(range_applies(&HeaderMap::new(), &digest));
         assert!(range_applies(&headers(header::IF_RANGE, &format!("\"{digest}\"")), &digest));
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_05_a_lineage_is_read_and_cut_to_its_length() {
+    fn semantics_05_a_lineage_is_read_and_truncated_to_its_maximum() {
         let ids: Vec<PolicyId> = (0..40).map(|_| PolicyId::new()).collect();
         let listed = ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let read = lineage(&headers(LINEAGE, &format!("rubbish,{listed}")));

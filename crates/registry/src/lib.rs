@@ -1,7 +1,6 @@
-//! The OCI distribution interface over `content`: paths, headers and statuses of `/v2/`, and its
-//! token service. Who sends a request was found out before (`access::RequestActor`); what is asked
-//! for is decided here, request by request. No byte and no row is touched but through `content`
-//! and `metadata`.
+//! The OCI distribution API over `content`: paths, headers and statuses of `/v2/`, and its token service. Requests are
+//! authenticated before they get here (`access::RequestActor`); permissions are checked here for each request. All
+//! bytes and rows are accessed through `content` and `metadata`.
 
 mod address;
 mod blobs;
@@ -29,48 +28,44 @@ use longshore_model::Clock;
 use std::sync::Arc;
 use url::Url;
 
-/// What the registry is made of.
+/// The parts from which [`Registry`] is built.
 #[derive(Clone)]
 pub struct RegistryParts {
-    /// The database.
     pub db: Database,
-    /// The content.
     pub content: Content,
-    /// Who may do what.
     pub access: Access,
-    /// Tells when a token was issued.
+    /// The source of the issue time of tokens.
     pub clock: Arc<dyn Clock>,
-    /// What can be set.
     pub settings: RegistrySettings,
 }
 
-/// What can be set about the registry.
+/// The settings of the registry.
 #[derive(Debug, Clone)]
 pub struct RegistrySettings {
-    /// The address under which clients reach this server; none: the one that a request was sent to.
+    /// The public URL of this server; `None` to use the one that a request was sent to.
     pub external_url: Option<Url>,
-    /// The registry's name in challenges; the same as in `access::AccessSettings`.
+    /// The name of the registry in challenges; the same as in `access::AccessSettings`.
     pub service: String,
-    /// Whether pulls of blobs are sent to the store, where it has addresses for that.
+    /// Whether pulls of blobs are redirected to the store, if it supports presigned URLs.
     pub redirects: bool,
 }
 
-/// The distribution interface; cheap to clone.
+/// The distribution API; cheap to clone.
 #[derive(Clone)]
 pub struct Registry(Arc<RegistryParts>);
 
 impl Registry {
-    /// A registry of these parts.
+    /// Builds a registry from its parts.
     #[must_use]
     pub fn new(parts: RegistryParts) -> Self {
         Self(Arc::new(parts))
     }
 
-    /// Everything below `/v2/`, and the token service once more at `/auth/token`. Each request
-    /// needs an `Extension<access::RequestActor>`.
+    /// All routes below `/v2/`, and the token service also at `/auth/token`. Each request needs an
+    /// `Extension<access::RequestActor>`.
     pub fn router(self) -> Router {
-        // Names have slashes, which no pattern of axum's can hold in the middle of a path; so
-        // there is one handler, and `Address` reads the path.
+        // Repository names contain slashes, which axum's patterns cannot match in the middle of a path, so a single
+        // handler serves all paths, and `Address` parses them.
         Router::new()
             .route("/v2", any(dispatch::handle))
             .route("/v2/", any(dispatch::handle))

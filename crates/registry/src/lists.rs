@@ -13,7 +13,7 @@ use longshore_oci::{Digest, ErrorCode, Link, RepositoryName, media_type};
 use serde_json::json;
 use url::form_urlencoded;
 
-/// The longest page, and the one when the client names no length.
+/// The maximum page size, which is also the default.
 const MAX_PAGE: usize = 10_000;
 
 impl Asking<'_> {
@@ -39,8 +39,8 @@ impl Asking<'_> {
         Ok(linked(json(&json!({ "repositories": names })), link))
     }
 
-    /// What refers to a digest, as an index, by digest. A repository that the actor's first push would
-    /// make has no referrers yet, which is no error.
+    /// The referrers of a digest as an image index, ordered by digest. If the repository does not exist but the actor
+    /// could create it, the list is empty.
     pub(crate) async fn list_referrers(
         &self,
         name: &RepositoryName,
@@ -49,7 +49,7 @@ impl Asking<'_> {
     ) -> Result<Response, Failure> {
         let (artifact_type, page) = (query.get("artifactType"), Wanted::of(query)?);
         let found = match self.to_read_if_there(name).await? {
-            // Nothing is of such a type, and PostgreSQL does not take it.
+            // No artifact type contains a NUL, and PostgreSQL does not accept one.
             Some(_) if artifact_type.is_some_and(|kind| kind.contains('\0')) => ReferrersPage::default(),
             Some(repository) => {
                 let (after, limit) = (page.last, Some(page.count as i64));
@@ -81,7 +81,7 @@ fn linked(mut response: Response, link: Option<Link>) -> Response {
     response
 }
 
-/// The part of a list that a client asks for.
+/// The part of a list that a client requests.
 struct Wanted<'a> {
     count: usize,
     last: Option<&'a str>,
@@ -92,20 +92,21 @@ impl<'a> Wanted<'a> {
         let count = match query.get("n") {
             None => MAX_PAGE,
             Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
-                // Too large to be read is more than a page holds.
+                // A number that is too large to parse is larger than a page.
                 digits.parse().unwrap_or(MAX_PAGE).min(MAX_PAGE)
             }
             Some(other) => {
-                let message = format!("the parameter n is a number of results, not {other:?}");
+                let message = format!("the parameter n must be a number, not {other:?}");
                 return Err(Failure::new(ErrorCode::Unsupported, message).status(StatusCode::BAD_REQUEST));
             }
         };
-        // No name holds a NUL, and PostgreSQL takes none: what follows it changes nothing.
+        // No name contains a NUL, and PostgreSQL does not accept one; the rest of the text makes no difference to the
+        // order.
         let last = query.get("last").map(|last| last.split('\0').next().unwrap_or_default());
         Ok(Self { count, last })
     }
 
-    /// One item more than wanted tells whether there is another page.
+    /// One item more than requested, to detect whether there is another page.
     fn one_more(&self) -> i64 {
         self.count as i64 + 1
     }
@@ -117,7 +118,7 @@ impl<'a> Wanted<'a> {
         (items, link)
     }
 
-    /// The link to the page behind `last`, with what else the request asked for.
+    /// The link to the page after `last`, with the other parameters of the request.
     fn next(&self, path: &str, filter: Option<(&str, &str)>, last: &str) -> Link {
         let mut next = form_urlencoded::Serializer::new(String::new());
         next.extend_pairs(filter).append_pair("n", &self.count.to_string()).append_pair("last", last);
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_is_not_the_last_links_to_the_next_by_a_relative_address() {
+    fn a_page_that_is_not_the_last_has_a_relative_link_to_the_next() {
         let (items, link) = page("n=2", &["a", "b", "c"]);
         assert_eq!(items, ["a", "b"]);
         assert_eq!(link.as_deref(), Some("/v2/a/b/tags/list?n=2&last=b"));
@@ -146,18 +147,18 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_nothing_has_no_next() {
+    fn an_empty_page_has_no_next() {
         assert_eq!(page("n=0", &["a"]), (vec![], None));
     }
 
     #[test]
-    fn a_count_beyond_all_measure_is_a_page() {
+    fn too_large_a_count_returns_a_full_page() {
         let items = vec!["a"; MAX_PAGE + 1];
         assert_eq!(page("n=99999999999999999999999", &items).0.len(), MAX_PAGE);
     }
 
     #[test]
-    fn what_is_no_count_is_refused() {
+    fn an_invalid_count_is_rejected() {
         for query in ["n=x", "n=-1", "n=+1", "n=1.5"] {
             assert!(Wanted::of(&Query::parse(query.as_bytes())).is_err(), "{query}");
         }

@@ -13,12 +13,11 @@ use longshore_content::{Error, PutManifest};
 use longshore_model::{Provenance, Repository};
 use longshore_oci::{ErrorCode, MAX_MANIFEST_BYTES, ManifestError, Reference, RepositoryName, Tag};
 
-/// How many tags one push may set.
+/// The maximum number of tags that one push may set.
 const MAX_TAGS: usize = 64;
 
 impl Asking<'_> {
-    /// GET and HEAD. What is stored is served whatever the client says it accepts: another form of
-    /// it would have another digest.
+    /// GET and HEAD. The stored manifest is returned regardless of `Accept`: any other form would have another digest.
     pub(crate) async fn get_manifest(
         &self,
         name: &RepositoryName,
@@ -51,7 +50,7 @@ impl Asking<'_> {
     ) -> Result<Response, Failure> {
         let asked: Vec<Tag> = query.all_parsed("tag", ErrorCode::ManifestInvalid)?;
         if asked.len() > MAX_TAGS {
-            let message = format!("one push sets at most {MAX_TAGS} tags, this one names {}", asked.len());
+            let message = format!("a push can set at most {MAX_TAGS} tags, not {}", asked.len());
             return Err(Failure::new(ErrorCode::ManifestInvalid, message).status(StatusCode::URI_TOO_LONG));
         }
         let put = async |repository: &Repository| self.put_into(repository, reference, &asked, body).await;
@@ -101,7 +100,7 @@ impl Asking<'_> {
         Ok(response)
     }
 
-    /// DELETE: a tag alone, or a manifest with all its tags.
+    /// DELETE: a single tag, or a manifest with all its tags.
     pub(crate) async fn delete_manifest(
         &self,
         name: &RepositoryName,

@@ -1,18 +1,17 @@
-//! Under which address a client sees this server. Only the realm of a challenge needs it; all
-//! other addresses that the registry gives out are relative (semantics 31).
+//! The origin under which a client reaches this server. Only the realm of a challenge needs it; all other URLs that the
+//! registry returns are relative (semantics 31).
 
 use crate::Registry;
 use http::request::Parts;
 use http::uri::Authority;
 
-/// Scheme and authority that a client used, such as `https://registry.example:8443`, where the
-/// server knows better than the Host header tells: behind TLS, behind a trusted proxy. Inserted
-/// into a request's extensions by whoever knows.
+/// The scheme and authority that a client used, such as `https://registry.example:8443`. The server inserts it into the
+/// request's extensions if it knows better than the Host header, for example behind TLS or a trusted proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin(pub String);
 
 impl Registry {
-    /// The token service's address: below the configured URL, else the one the client used.
+    /// The URL of the token service: below the configured URL, otherwise below the one that the client used.
     pub(crate) fn realm(&self, request: &Parts) -> String {
         let base = match (&self.settings.external_url, request.extensions.get::<Origin>()) {
             (Some(url), _) => url.as_str().to_owned(),

@@ -1,10 +1,9 @@
-//! Query strings and form bodies: names with values, some of them several times.
+//! Query strings and form bodies, whose parameters may be repeated.
 
 use crate::error::Failure;
 use longshore_oci::ErrorCode;
 use std::str::FromStr;
 
-/// The parameters of a request.
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
@@ -12,7 +11,7 @@ impl Query {
         Self(url::form_urlencoded::parse(encoded).into_owned().collect())
     }
 
-    /// The first value of a parameter, unless it is empty.
+    /// The first value of a parameter that is not empty.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.all(name).find(|value| !value.is_empty())
     }
@@ -22,7 +21,7 @@ impl Query {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The first value of a parameter, read as what it must be.
+    /// The first value of a parameter, parsed.
     pub(crate) fn parsed<T: FromStr<Err: std::fmt::Display>>(
         &self,
         name: &str,
@@ -31,7 +30,7 @@ impl Query {
         self.get(name).map(|text| read(name, text, code)).transpose()
     }
 
-    /// All values of a parameter, read as what they must be.
+    /// All values of a parameter, parsed.
     pub(crate) fn all_parsed<T: FromStr<Err: std::fmt::Display>>(
         &self,
         name: &str,
@@ -42,5 +41,5 @@ impl Query {
 }
 
 fn read<T: FromStr<Err: std::fmt::Display>>(name: &str, text: &str, code: ErrorCode) -> Result<T, Failure> {
-    text.parse().map_err(|error| Failure::new(code, format!("the parameter {name} is not right: {error}")))
+    text.parse().map_err(|error| Failure::new(code, format!("the parameter {name} is invalid: {error}")))
 }

@@ -1,5 +1,5 @@
-//! The token service: credentials in, a token out that carries what was asked for as far as it may
-//! be granted. GET as the Docker clients send it, POST as OAuth 2 has it (RFC 6749 §4.3).
+//! The token service: exchanges credentials for a token with those of the requested scopes that are granted. Supports
+//! GET as sent by Docker clients, and POST as in OAuth 2 (RFC 6749 §4.3).
 
 use crate::Registry;
 use crate::body;
@@ -16,7 +16,7 @@ use longshore_oci::ScopeAction;
 use longshore_oci::{ErrorCode, RepositoryName, Scope, TokenRequest, TooManyScopes};
 use serde_json::json;
 
-/// The most that a token request may hold.
+/// The maximum size of a token request, in bytes.
 const MAX_FORM: usize = 64 * 1024;
 
 impl Registry {
@@ -41,7 +41,8 @@ impl Registry {
                 (self.password_grant(who, &asked).await?, asked.scopes)
             }
             _ => {
-                let failure = Failure::new(ErrorCode::Unsupported, "a token is asked for by GET or POST");
+                let failure =
+                    Failure::new(ErrorCode::Unsupported, "the token service supports only GET and POST");
                 return Err(failure.header(header::ALLOW, HeaderValue::from_static("GET, POST")));
             }
         };
@@ -81,15 +82,15 @@ impl Registry {
         }
     }
 
-    /// What of the wishes the actor may have. A wish that is not granted is left out: the client
-    /// finds out with its next request, which names the reason.
+    /// The requested scopes, reduced to those that the actor may have. Scopes that are not granted are omitted; the
+    /// client gets the reason with its next request.
     async fn grant(&self, actor: &Actor, wishes: Vec<Scope>) -> Result<Vec<Scope>, Failure> {
         let mut granted = Vec::with_capacity(wishes.len());
         for wish in wishes {
             match wish {
                 Scope::Catalog => granted.push(Scope::Catalog),
                 Scope::Repository { name, actions } => {
-                    // At other registries a name may have one part; here none has.
+                    // At other registries a name may have a single component, but not here.
                     let Ok(local) = name.as_str().parse::<RepositoryName>() else { continue };
                     let allowed = self.allowed(actor, &local).await?;
                     let both: Vec<_> = actions.into_iter().filter(|wish| allowed.contains(wish)).collect();
@@ -116,15 +117,15 @@ impl Registry {
                 };
                 self.access.may(actor, action, repository)
             }
-            // Not there yet: its first push makes it.
+            // The first push creates it.
             None => self.access.may_in_namespace(actor, &name.to_namespace()),
         };
         Ok(ScopeAction::ALL.into_iter().filter(may).collect())
     }
 }
 
-/// The actor by what the request itself proves. A token never buys another one, or it would live
-/// for ever.
+/// The actor according to the credentials of the request. A token cannot be used to get another one; otherwise it could
+/// be renewed for ever.
 fn proven(who: &RequestActor) -> (Actor, Option<Credential>) {
     match who.via {
         Via::Bearer { .. } => (Actor::Anonymous, None),

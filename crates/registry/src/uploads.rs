@@ -1,5 +1,5 @@
-//! Pushing blobs: in one request, in two, in parts, or by mounting what another repository has
-//! (end-4 to end-6, end-11, end-13, end-14).
+//! Pushing blobs: in one request, in two, in chunks, or by mounting a blob of another repository (end-4 to end-6,
+//! end-11, end-13, end-14).
 
 use crate::body;
 use crate::dispatch::empty;
@@ -15,7 +15,7 @@ use longshore_model::{Repository, UploadId};
 use longshore_oci::{Algorithm, ContentRange, Digest, ErrorCode, RepositoryName, path};
 
 impl Asking<'_> {
-    /// POST: mounts, takes a whole blob, or begins an upload.
+    /// POST: mounts a blob, stores a whole blob, or starts an upload.
     pub(crate) async fn start_upload(
         &self,
         name: &RepositoryName,
@@ -42,7 +42,7 @@ impl Asking<'_> {
         self.to_write(name, start).await
     }
 
-    /// PATCH: appends a part.
+    /// PATCH: appends a chunk.
     pub(crate) async fn append(
         &self,
         name: &RepositoryName,
@@ -57,7 +57,7 @@ impl Asking<'_> {
         }
     }
 
-    /// PUT: the end, with the last part or without.
+    /// PUT: finishes an upload, optionally with a last chunk.
     pub(crate) async fn finish_upload(
         &self,
         name: &RepositoryName,
@@ -66,7 +66,7 @@ impl Asking<'_> {
         body: Body,
     ) -> Result<Response, Failure> {
         let Some(digest) = query.parsed::<Digest>("digest", ErrorCode::DigestInvalid)? else {
-            let message = "an upload ends with the parameter digest, for example ?digest=sha256:…";
+            let message = "finishing an upload requires the parameter digest, for example ?digest=sha256:…";
             return Err(Failure::new(ErrorCode::DigestInvalid, message));
         };
         let chunk = self.chunk(body)?;
@@ -77,7 +77,7 @@ impl Asking<'_> {
         }
     }
 
-    /// GET: where the upload goes on.
+    /// GET: the offset at which the upload continues.
     pub(crate) async fn upload_status(
         &self,
         name: &RepositoryName,
@@ -88,7 +88,7 @@ impl Asking<'_> {
         Ok(under_way(&repository, upload, offset, StatusCode::NO_CONTENT))
     }
 
-    /// DELETE: never mind.
+    /// DELETE: cancels an upload.
     pub(crate) async fn cancel_upload(
         &self,
         name: &RepositoryName,
@@ -99,8 +99,8 @@ impl Asking<'_> {
         Ok(empty(StatusCode::NO_CONTENT))
     }
 
-    /// What is mounted, when everything for it is in place: a blob to mount, a repository that has
-    /// it, be it named or not, and the right to read that. Otherwise the client uploads.
+    /// The mounted blob, if the request asks for a mount and there is a repository, named or not, that has the blob and
+    /// that the actor may read. Otherwise `None`, and the client uploads.
     async fn mount(
         &self,
         to: &Repository,
@@ -112,7 +112,7 @@ impl Asking<'_> {
         let Some(from) = query.get("from") else {
             return Ok(content.mount_from_any(&self.to_mount_from_any(&to.name), to, digest).await?);
         };
-        // Whatever this is, no repository here has such a name.
+        // No repository here can have such a name.
         let Ok(from) = from.parse::<RepositoryName>() else { return Ok(None) };
         let Some(from) = self.to_mount_from(&from, &to.name).await? else { return Ok(None) };
         Ok(content.mount(&from, to, digest).await?)
@@ -153,7 +153,7 @@ impl Asking<'_> {
         Ok(Chunk { start: range.map(|range| range.first), body: body::stream(body, length) })
     }
 
-    /// An error, with where the upload goes on when that is what went wrong.
+    /// The failure for an error, with the offset of the upload if the client used a wrong one.
     fn with_position(&self, repository: &Repository, upload: UploadId, error: Error) -> Failure {
         let (Error::RangeNotSatisfiable { offset } | Error::UploadBusy { offset }) = error else {
             return error.into();
@@ -177,7 +177,7 @@ fn upload_location(repository: &Repository, upload: UploadId) -> HeaderValue {
     headers::value(format!("/v2/{}/blobs/uploads/{upload}", repository.name))
 }
 
-/// What is there, as a range inclusive at both ends; the convention for nothing is `0-0`.
+/// The received range, inclusive at both ends; by convention `0-0` if it is empty.
 fn received(offset: u64) -> HeaderValue {
     headers::value(format!("0-{}", offset.saturating_sub(1)))
 }

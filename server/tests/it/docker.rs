@@ -26,7 +26,7 @@ fn config(package: &Package, index: usize) -> Digest {
 async fn docker_logs_in_with_the_right_password_alone() {
     let (server, docker) = scene().await;
     let wrong = docker.login(&server.host(), "dev1", "wrong").await.expect_err("a wrong password");
-    assert!(wrong.contains("user name and password do not go together"), "{wrong}");
+    assert!(wrong.contains("incorrect username or password"), "{wrong}");
     docker.login(&server.host(), "dev1", PASSWORD).await.expect("the right password");
 }
 

@@ -168,7 +168,7 @@ async fn each_line_of_a_request_carries_its_id_and_units_stand_in_the_names() {
         .filter(|line| line.contains(id))
         .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line} is no JSON")))
         .collect();
-    let wrong = lines.iter().find(|line| line["message"] == "wrong user name or password");
+    let wrong = lines.iter().find(|line| line["message"] == "incorrect username or password");
     let answered = lines.iter().find(|line| line["message"] == "answered");
     let (Some(wrong), Some(answered)) = (wrong, answered) else { panic!("both lines have the id: {log}") };
     assert_eq!(wrong["span"]["id"], id);

@@ -1,4 +1,4 @@
-//! Access over a real database: signing in, being slowed down, sessions, tokens, permissions.
+//! Access over a real database: signing in, throttling, sessions, tokens, permissions.
 
 #![allow(clippy::unwrap_used)]
 

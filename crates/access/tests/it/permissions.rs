@@ -1,4 +1,4 @@
-//! Every role with every action on every sort of repository.
+//! Every role with every action on every kind of repository.
 
 use crate::scene::Scene;
 use longshore_access::Permission::{self, Administer, Delete, Read, Write};
@@ -26,7 +26,7 @@ fn repository(name: &str, visibility: Visibility) -> Repository {
 }
 
 #[tokio::test]
-async fn roles_repositories_and_actions() {
+async fn roles_have_exactly_their_permissions_on_repositories() {
     let access = Scene::new().await.access;
     const NOTHING: &[Permission] = &[];
     const READ: &[Permission] = &[Read];
@@ -36,7 +36,7 @@ async fn roles_repositories_and_actions() {
         (Actor::Anonymous, Visibility::Private, NOTHING),
         (user("stranger", false), Visibility::Public, READ),
         (user("stranger", false), Visibility::Private, NOTHING),
-        // A name that only begins like the namespace is another one.
+        // A namespace that is only a prefix of the name is another one.
         (user("de", false), Visibility::Private, NOTHING),
         (user("dev-team", false), Visibility::Private, NOTHING),
         (user("dev", false), Visibility::Public, ALL),
@@ -57,7 +57,7 @@ async fn roles_repositories_and_actions() {
 }
 
 #[tokio::test]
-async fn namespaces_and_lists() {
+async fn namespaces_and_lists_follow_the_same_permissions() {
     let access = Scene::new().await.access;
     let dev = "dev".parse().unwrap();
     let (owner, stranger, admin) = (user("dev", false), user("stranger", false), user("root", true));

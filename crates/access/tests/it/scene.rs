@@ -1,4 +1,4 @@
-//! A database with the accounts that the tests speak of, and a clock in their hands.
+//! A database with the accounts of the tests, and a manual clock.
 
 use longshore_access::{Access, AccessSettings};
 use longshore_metadata::{Database, Error, Priority, Vault, accounts, work};
@@ -47,14 +47,14 @@ impl Scene {
         made.await.unwrap()
     }
 
-    /// Another process on the same file, which cannot be heard here.
+    /// Another process on the same file, whose changes are not announced here.
     pub(crate) async fn beside(&self) -> Access {
         let path = self.folder.path().join("access.db");
         let db = Database::open(path.to_str().unwrap(), Vault::from_key([7; 32])).await.unwrap();
         Access::new(db, Arc::new(self.clock.clone()), AccessSettings::default())
     }
 
-    /// A second server process on the same database.
+    /// The server after a restart, on the same database.
     pub(crate) fn restarted(&self) -> Access {
         Access::new(self.db.clone(), Arc::new(self.clock.clone()), AccessSettings::default())
     }

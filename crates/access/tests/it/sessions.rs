@@ -6,7 +6,7 @@ use longshore_model::Clock;
 use secrecy::ExposeSecret;
 
 #[tokio::test]
-async fn a_session_is_known_by_its_token_alone() {
+async fn a_session_is_identified_by_its_token() {
     let scene = Scene::new().await;
     scene.account("ada", Some("correct horse"), false).await;
     let session = scene.access.sign_in("ada", &secret("correct horse"), HOME).await.unwrap();
@@ -17,7 +17,7 @@ async fn a_session_is_known_by_its_token_alone() {
 
     let found = scene.access.session(&session.token).await.unwrap().unwrap();
     assert_eq!((found.proven.actor, found.csrf.as_str()), (session.actor, session.csrf.as_str()));
-    // A restart ends no session.
+    // A restart does not end sessions.
     assert!(scene.restarted().session(&session.token).await.unwrap().is_some());
     assert_eq!(scene.access.session(&secret("made up")).await.unwrap(), None);
     assert_eq!(scene.access.session(&secret(&session.csrf)).await.unwrap(), None);
@@ -52,7 +52,7 @@ async fn signing_out_ends_one_session_and_no_other() {
 }
 
 #[tokio::test]
-async fn an_account_has_so_many_sessions_and_the_oldest_end_first() {
+async fn the_number_of_sessions_per_account_is_limited_and_the_oldest_end_first() {
     let scene = Scene::new().await;
     scene.account("ada", Some("correct horse"), false).await;
     let sign_in = async || {

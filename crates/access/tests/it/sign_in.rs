@@ -1,4 +1,4 @@
-//! User names and passwords.
+//! Usernames and passwords.
 
 use crate::scene::{ABROAD, HOME, Scene, secret};
 use jiff::SignedDuration;
@@ -6,7 +6,7 @@ use longshore_access::{AuthError, PasswordError};
 use std::time::Duration;
 
 #[tokio::test]
-async fn the_right_password_gives_the_actor_with_its_present_rights() {
+async fn the_correct_password_returns_the_actor_with_its_current_permissions() {
     let scene = Scene::new().await;
     let ada = scene.account("ada", Some("correct horse"), true).await;
     let actor = scene.access.authenticate("ada", &secret("correct horse"), HOME).await.unwrap().actor;
@@ -19,7 +19,7 @@ async fn unknown_users_organizations_and_wrong_passwords_cannot_be_told_apart() 
     scene.account("ada", Some("correct horse"), false).await;
     scene.account("crew", None, false).await;
     for (number, user) in ["ada", "crew", "nobody", "No/Name", ""].into_iter().enumerate() {
-        // Each from an address of its own, so that only the account counts.
+        // Each from its own address, so that only the account counts.
         let peer = std::net::IpAddr::from([203, 0, 113, u8::try_from(number).unwrap()]);
         for _ in 0..6 {
             let error = scene.access.authenticate(user, &secret("guess"), peer).await.unwrap_err();
@@ -34,7 +34,7 @@ async fn unknown_users_organizations_and_wrong_passwords_cannot_be_told_apart() 
 }
 
 #[tokio::test]
-async fn guesses_wait_longer_and_longer_and_a_success_resets() {
+async fn the_delay_grows_with_each_wrong_guess_until_a_success_resets_it() {
     let scene = Scene::new().await;
     scene.account("ada", Some("correct horse"), false).await;
     let guess = |text: &'static str| async { scene.access.authenticate("ada", &secret(text), HOME).await };
@@ -54,7 +54,7 @@ async fn guesses_wait_longer_and_longer_and_a_success_resets() {
 }
 
 #[tokio::test]
-async fn who_was_right_a_moment_ago_is_not_locked_out_by_who_guesses() {
+async fn a_user_who_recently_signed_in_is_not_locked_out_by_guesses() {
     let scene = Scene::new().await;
     scene.account("ada", Some("correct horse"), false).await;
     assert!(scene.access.authenticate("ada", &secret("correct horse"), HOME).await.is_ok());
@@ -65,7 +65,7 @@ async fn who_was_right_a_moment_ago_is_not_locked_out_by_who_guesses() {
 }
 
 #[tokio::test]
-async fn a_new_password_counts_at_once_and_ends_what_began_with_the_old_one() {
+async fn a_new_password_takes_effect_at_once_and_ends_existing_sessions() {
     let scene = Scene::new().await;
     let ada = scene.account("ada", Some("correct horse"), false).await;
     let session = scene.access.sign_in("ada", &secret("correct horse"), HOME).await.unwrap();
@@ -82,7 +82,7 @@ async fn a_new_password_counts_at_once_and_ends_what_began_with_the_old_one() {
 }
 
 #[tokio::test]
-async fn who_is_known_is_let_in_while_others_guess_and_equal_credentials_are_checked_once() {
+async fn a_known_user_is_admitted_while_others_guess_and_equal_credentials_are_checked_once() {
     let scene = Scene::new().await;
     scene.account("ada", Some("correct horse"), false).await;
     assert!(scene.access.authenticate("ada", &secret("correct horse"), HOME).await.is_ok());
@@ -90,7 +90,7 @@ async fn who_is_known_is_let_in_while_others_guess_and_equal_credentials_are_che
         let peer = std::net::IpAddr::from([203, 0, 113, n]);
         assert!(scene.access.authenticate("ada", &secret("guess"), peer).await.is_err());
     }
-    // Longer than a success is remembered.
+    // Longer than successes are remembered.
     scene.clock.advance(SignedDuration::from_secs(61));
     let again = (0..50)
         .map(|_| async { scene.access.authenticate("ada", &secret("correct horse"), HOME).await.map(drop) });
@@ -100,7 +100,7 @@ async fn who_is_known_is_let_in_while_others_guess_and_equal_credentials_are_che
 }
 
 #[tokio::test]
-async fn too_many_checks_at_once_are_refused_with_a_time_to_come_back() {
+async fn too_many_concurrent_checks_are_rejected_with_a_time_to_retry() {
     let scene = Scene::new().await;
     let guesses = (0..400_u16).map(|n| {
         let access = &scene.access;
@@ -113,5 +113,5 @@ async fn too_many_checks_at_once_are_refused_with_a_time_to_come_back() {
     let busy = answers.iter().filter(|answer| matches!(answer, Err(AuthError::Busy { .. }))).count();
     let wrong = answers.iter().filter(|answer| matches!(answer, Err(AuthError::WrongCredentials))).count();
     assert_eq!(busy + wrong, 400);
-    assert!(wrong >= 64 && busy >= 300, "{wrong} were checked, {busy} sent away");
+    assert!(wrong >= 64 && busy >= 300, "{wrong} were checked, {busy} rejected");
 }

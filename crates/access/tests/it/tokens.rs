@@ -26,7 +26,7 @@ async fn a_token_proves_actor_and_scopes_on_every_server_until_it_expires() {
 }
 
 #[tokio::test]
-async fn nobody_in_particular_gets_tokens_too() {
+async fn anonymous_clients_get_tokens_too() {
     let scene = Scene::new().await;
     let (token, lives) = scene.access.issue_token(None, &[]);
     assert!(lives > SignedDuration::from_secs(60));
@@ -35,7 +35,7 @@ async fn nobody_in_particular_gets_tokens_too() {
 }
 
 #[tokio::test]
-async fn what_is_no_token_of_ours_is_refused() {
+async fn a_token_that_was_not_issued_here_is_rejected() {
     let scene = Scene::new().await;
     let (token, _) = scene.access.issue_token(None, &scopes());
     for text in ["", "x", "a.b.c", &token[..token.len() - 1], &format!("{token}x")] {
@@ -45,7 +45,7 @@ async fn what_is_no_token_of_ours_is_refused() {
 }
 
 #[tokio::test]
-async fn a_token_of_an_account_that_is_not_there_is_refused() {
+async fn a_token_of_an_account_that_does_not_exist_is_rejected() {
     let (here, there) = (Scene::new().await, Scene::new().await);
     there.account("ada", Some("correct horse"), false).await;
     let ada = there.access.authenticate("ada", &secret("correct horse"), HOME).await.unwrap();
@@ -65,7 +65,7 @@ async fn semantics_45_a_token_ends_with_the_password_it_was_issued_for() {
     scene.access.set_password(ada.id, hash).await.unwrap();
     assert!(matches!(scene.access.verify_token(&token).await, Err(TokenError::Outdated)));
     assert_eq!(scene.access.still_holds(&proven.credential).await.unwrap(), None);
-    // What was proved before the change, and is asked for only now, is worth no more.
+    // A token issued now for a credential that was checked before the change is invalid too.
     let (late, _) = scene.access.issue_token(Some(&proven.credential), &scopes());
     assert!(matches!(scene.access.verify_token(&late).await, Err(TokenError::Outdated)));
 
@@ -75,7 +75,7 @@ async fn semantics_45_a_token_ends_with_the_password_it_was_issued_for() {
 }
 
 #[tokio::test]
-async fn semantics_45_a_server_that_hears_nothing_of_a_new_password_knows_it_a_second_later() {
+async fn semantics_45_a_server_that_is_not_notified_of_a_new_password_knows_it_within_a_second() {
     let scene = Scene::new().await;
     let ada = scene.account("ada", Some("correct horse"), false).await;
     let proven = scene.access.authenticate("ada", &secret("correct horse"), HOME).await.unwrap();

@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use longshore_oci::ErrorCode;
 
 #[tokio::test]
-async fn head_and_get_tell_the_same() {
+async fn head_and_get_return_the_same_headers() {
     let house = House::new().await;
     let digest = house.blob("ann/web", b"0123456789").await;
     let path = format!("/v2/ann/web/blobs/{digest}");
@@ -35,7 +35,7 @@ async fn head_and_get_tell_the_same() {
 }
 
 #[tokio::test]
-async fn a_range_gets_its_part_and_an_impossible_one_a_416() {
+async fn a_range_returns_its_part_and_an_unsatisfiable_one_a_416() {
     let house = House::new().await;
     let digest = house.blob("ann/web", b"0123456789").await;
     let empty = house.blob("ann/web", b"").await;
@@ -69,7 +69,7 @@ async fn a_range_gets_its_part_and_an_impossible_one_a_416() {
         refused.fails(416, ErrorCode::SizeInvalid);
         assert_eq!(refused.header("content-range"), format!("bytes */{total}"));
     }
-    // What is no single range of bytes is to be ignored.
+    // Anything but a single range of bytes must be ignored.
     for range in ["lines=0-3", "bytes=0-1,4-5", "rubbish"] {
         let whole = get(&digest, range).await;
         assert_eq!((whole.status, &whole.bytes[..]), (StatusCode::OK, &b"0123456789"[..]), "{range}");
@@ -77,7 +77,7 @@ async fn a_range_gets_its_part_and_an_impossible_one_a_416() {
 }
 
 #[tokio::test]
-async fn a_range_counts_while_the_content_is_what_the_client_knows() {
+async fn a_range_applies_only_to_the_content_that_the_client_has() {
     let house = House::new().await;
     let digest = house.blob("ann/web", b"0123456789").await;
     let path = format!("/v2/ann/web/blobs/{digest}");
@@ -88,13 +88,13 @@ async fn a_range_counts_while_the_content_is_what_the_client_knows() {
         let got = house.by("ann").send(Method::GET, &path, &headers, Body::empty()).await;
         assert_eq!(got.status, status, "{if_range}");
     }
-    // A HEAD is about the whole.
+    // A HEAD describes the whole blob.
     let head = house.by("ann").send(Method::HEAD, &path, &[("range", "bytes=0-3")], Body::empty()).await;
     assert_eq!((head.status, head.header("content-length")), (StatusCode::OK, "10"));
 }
 
 #[tokio::test]
-async fn a_blob_is_deleted_unless_a_manifest_needs_it() {
+async fn a_blob_is_deleted_unless_a_manifest_references_it() {
     let house = House::new().await;
     let (manifest, _) = house.image("ann/web", "v1").await;
     let free = house.blob("ann/web", b"free").await;

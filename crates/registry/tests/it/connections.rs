@@ -1,4 +1,4 @@
-//! What happens when a connection breaks, on either side, over real sockets.
+//! Broken connections, on either side, over real sockets.
 
 use crate::fixture::{House, sha256};
 use http::{Method, StatusCode};
@@ -16,7 +16,7 @@ async fn serve(house: &House, user: &'static str) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn a_client_that_vanishes_in_mid_part_finds_its_bytes_again() {
+async fn a_client_that_disconnects_during_a_chunk_can_resume_after_the_stored_bytes() {
     let house = House::new().await;
     let address = serve(&house, "ann").await;
     let ann = house.by("ann");
@@ -26,7 +26,7 @@ async fn a_client_that_vanishes_in_mid_part_finds_its_bytes_again() {
     connection.write_all(head.as_bytes()).await.unwrap();
     connection.write_all(&[7; 1_300_000]).await.unwrap();
     drop(connection);
-    // Until the server has noticed, the upload stands where it stood.
+    // The offset does not change until the server has noticed.
     loop {
         match ann.get(&location).await.header("range") {
             "0-0" => tokio::task::yield_now().await,
@@ -39,7 +39,7 @@ async fn a_client_that_vanishes_in_mid_part_finds_its_bytes_again() {
     assert_eq!(put.status, StatusCode::CREATED, "{put:?}");
 }
 
-/// Sends bytes as they are, and answers what comes until the server closes.
+/// Sends raw bytes, and returns everything that arrives until the server closes the connection.
 async fn speak(address: SocketAddr, request: &[u8]) -> String {
     let mut connection = TcpStream::connect(address).await.unwrap();
     connection.write_all(request).await.unwrap();
@@ -49,7 +49,7 @@ async fn speak(address: SocketAddr, request: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn what_breaks_off_before_its_announced_end_is_not_stored_even_where_it_looks_whole() {
+async fn a_truncated_body_is_not_stored_even_if_it_looks_complete() {
     let house = House::new().await;
     let (digest, manifest) = house.image("ann/web", "v1").await;
     let address = serve(&house, "ann").await;
@@ -64,7 +64,7 @@ async fn what_breaks_off_before_its_announced_end_is_not_stored_even_where_it_lo
         connection.write_all(head.as_bytes()).await.unwrap();
         connection.shutdown().await.unwrap();
         let mut answer = String::new();
-        // Whether an answer still comes is the server's affair; it is none that says "stored".
+        // The server may still respond, but not with a success.
         let _ = connection.read_to_string(&mut answer).await;
         assert!(!answer.contains("201 Created"), "{answer}");
     }
@@ -75,7 +75,7 @@ async fn what_breaks_off_before_its_announced_end_is_not_stored_even_where_it_lo
 }
 
 #[tokio::test]
-async fn a_client_that_expects_to_be_told_to_go_on_is_told() {
+async fn a_client_that_expects_100_continue_gets_it() {
     let house = House::new().await;
     let address = serve(&house, "ann").await;
     let location = house.by("ann").post("/v2/ann/web/blobs/uploads/").await.header("location").to_owned();
@@ -94,7 +94,7 @@ async fn a_client_that_expects_to_be_told_to_go_on_is_told() {
 }
 
 #[tokio::test]
-async fn a_client_that_expects_is_refused_before_it_has_sent_anything() {
+async fn a_client_that_expects_100_continue_is_rejected_before_it_sends_the_body() {
     let house = House::new().await;
     house.image("ann/web", "v1").await;
     let address = serve(&house, "bob").await;
@@ -104,7 +104,7 @@ async fn a_client_that_expects_is_refused_before_it_has_sent_anything() {
 }
 
 #[tokio::test]
-async fn a_streamed_body_without_a_length_is_taken_to_its_end() {
+async fn a_streamed_body_without_a_length_is_read_to_the_end() {
     let house = House::new().await;
     let address = serve(&house, "ann").await;
     let location = house.by("ann").post("/v2/ann/web/blobs/uploads/").await.header("location").to_owned();
@@ -117,7 +117,7 @@ async fn a_streamed_body_without_a_length_is_taken_to_its_end() {
 }
 
 #[tokio::test]
-async fn an_answer_without_content_announces_none() {
+async fn a_response_without_content_announces_none() {
     let house = House::new().await;
     let digest = house.blob("ann/web", b"0123456789").await;
     let address = serve(&house, "ann").await;
@@ -134,7 +134,7 @@ async fn an_answer_without_content_announces_none() {
 }
 
 #[tokio::test]
-async fn the_answer_to_a_head_has_the_length_of_a_get_and_no_body() {
+async fn the_response_to_a_head_has_the_length_of_a_get_and_no_body() {
     let house = House::new().await;
     house.image("ann/web", "v1").await;
     let address = serve(&house, "ann").await;
@@ -153,7 +153,7 @@ async fn the_answer_to_a_head_has_the_length_of_a_get_and_no_body() {
 }
 
 #[tokio::test]
-async fn a_blob_that_turns_out_damaged_ends_in_a_broken_connection() {
+async fn reading_a_damaged_blob_ends_in_a_broken_connection() {
     let house = House::new().await;
     let digest = house.blob("ann/web", b"this blob will lose its end").await;
     let stored = house.folder.path().join(format!("blobs/sha256/{}/{}", &digest.hex()[..2], digest.hex()));
@@ -162,7 +162,7 @@ async fn a_blob_that_turns_out_damaged_ends_in_a_broken_connection() {
     let request = format!("GET /v2/ann/web/blobs/{digest} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     connection.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    // The end of the stream or a reset; in no case all that was announced.
+    // The end of the stream or a reset, but never the announced length.
     let _ = connection.read_to_end(&mut answer).await;
     let answer = String::from_utf8(answer).unwrap();
     assert!(answer.is_empty() || answer.contains("content-length: 27\r\n"), "{answer}");

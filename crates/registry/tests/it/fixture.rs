@@ -1,4 +1,4 @@
-//! A registry with three accounts: `ann` and `bob`, and `root`, who administers.
+//! A registry with three accounts: the users `ann` and `bob`, and the administrator `root`.
 
 use axum::body::{Body, Bytes};
 use axum::{Extension, Router};
@@ -39,14 +39,14 @@ impl House {
         Self::accepting(Sparse::Refused).await
     }
 
-    /// One that takes manifests though parts of them are missing.
+    /// A registry that accepts sparse manifests.
     pub(crate) async fn accepting(sparse: Sparse) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("longshore.db");
         Self::over(path.to_str().unwrap(), folder, sparse).await
     }
 
-    /// One on PostgreSQL, where transactions run side by side.
+    /// A registry on PostgreSQL, where transactions run concurrently.
     pub(crate) async fn on_postgres() -> Self {
         let url = tokio::task::spawn_blocking(longshore_testkit::postgres::new_database).await.unwrap();
         Self::over(&url, tempfile::tempdir().unwrap(), Sparse::Refused).await
@@ -95,7 +95,7 @@ impl House {
         RequestActor { actor: self.actor(user), peer: PEER, via, credential: self.credential(user) }
     }
 
-    /// The registry as this user meets it.
+    /// The registry for requests of this user.
     pub(crate) fn app(&self, user: &'static str) -> Router {
         self.app.clone().layer(Extension(self.by(user).who))
     }
@@ -119,19 +119,19 @@ impl House {
         repositories::find(&mut conn, &name.parse().unwrap()).await.unwrap()
     }
 
-    /// A request by a user of this name, or by nobody.
+    /// A client that authenticates as this user; anonymous for an unknown one.
     pub(crate) fn by(&self, user: &'static str) -> Client<'_> {
         let via = if user == NOBODY { Via::None } else { Via::Basic };
         Client { house: self, who: self.request_of(user, via) }
     }
 
-    /// A request out of a browser in which this user is signed in.
+    /// A client that sends the session cookie of this user.
     pub(crate) fn in_a_browser(&self, user: &'static str) -> Client<'_> {
         let via = Via::Session { csrf: "token".to_owned() };
         Client { house: self, who: self.request_of(user, via) }
     }
 
-    /// A request that carries a token.
+    /// A client that sends a token.
     pub(crate) async fn bearing(&self, token: &str) -> Client<'_> {
         let (actor, via, credential) = match self.access.verify_token(token).await {
             Ok(claims) => (claims.actor, Via::Bearer { scopes: claims.scopes }, claims.credential),
@@ -140,26 +140,26 @@ impl House {
         Client { house: self, who: RequestActor { actor, peer: PEER, via, credential } }
     }
 
-    /// A request that carries a token of this user for these scopes.
+    /// A client that sends a token of this user for these scopes.
     pub(crate) async fn bearing_for(&self, user: &str, scopes: &[&str]) -> Client<'_> {
         let scopes: Vec<Scope> = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
         self.bearing(&self.access.issue_token(self.credential(user).as_ref(), &scopes).0).await
     }
 
-    /// A blob in a repository, pushed by its owner.
+    /// Pushes a blob as the owner of the repository.
     pub(crate) async fn blob(&self, name: &str, bytes: &'static [u8]) -> Digest {
         self.blob_as(name, &sha256(bytes), bytes).await;
         sha256(bytes)
     }
 
-    /// A blob under this digest.
+    /// Pushes a blob under this digest.
     pub(crate) async fn blob_as(&self, name: &str, digest: &Digest, bytes: &'static [u8]) {
         let path = format!("/v2/{name}/blobs/uploads/?digest={digest}");
         let pushed = self.by("root").send(Method::POST, &path, &[], bytes).await;
         assert_eq!(pushed.status, StatusCode::CREATED, "{pushed:?}");
     }
 
-    /// An image in a repository, under a tag, pushed by its owner.
+    /// Pushes an image under a tag as the owner of the repository.
     pub(crate) async fn image(&self, name: &str, tag: &str) -> (Digest, Value) {
         let manifest = image(&self.blob(name, b"{}").await);
         let path = format!("/v2/{name}/manifests/{tag}");
@@ -236,7 +236,7 @@ impl Answer {
         serde_json::from_slice(&self.bytes).unwrap()
     }
 
-    /// The first error of the body.
+    /// The status, and the first error of the body.
     pub(crate) fn error(&self) -> (StatusCode, ErrorCode, String) {
         let body: ErrorBody = serde_json::from_slice(&self.bytes).unwrap();
         let first = body.errors.into_iter().next().unwrap();

@@ -1,4 +1,4 @@
-//! The kinds of content that the specifications know, and those that they leave room for.
+//! The kinds of content that the specifications define, and those that they allow.
 
 use crate::fixture::{Answer, House, descriptor, image, index, sha256, sha512};
 use axum::body::Body;
@@ -11,8 +11,7 @@ use longshore_oci::media_type::{
 use longshore_oci::{Digest, ErrorCode};
 use serde_json::{Value, json};
 
-/// Pushes a manifest under a tag of `ann/web` and checks that it comes back as it went, by tag and by
-/// digest.
+/// Pushes a manifest under a tag of `ann/web` and checks that it is returned unchanged, by tag and by digest.
 async fn goes_and_comes(house: &House, tag: &str, media_type: &str, manifest: &Value) -> Digest {
     let ann = house.by("ann");
     let path = format!("/v2/ann/web/manifests/{tag}");
@@ -38,7 +37,7 @@ fn child(digest: &Digest, manifest: &Value, media_type: &str, architecture: &str
 }
 
 #[tokio::test]
-async fn dockers_schema_2_images_and_lists_stay_dockers() {
+async fn docker_schema_2_images_and_lists_keep_their_media_types() {
     let house = House::new().await;
     let (config, layer) = (house.blob("ann/web", b"{}").await, house.blob("ann/web", b"layer").await);
     let image = json!({ "schemaVersion": 2, "mediaType": DOCKER_MANIFEST,
@@ -51,7 +50,7 @@ async fn dockers_schema_2_images_and_lists_stay_dockers() {
 }
 
 #[tokio::test]
-async fn a_docker_manifest_has_to_say_what_it_is() {
+async fn a_docker_manifest_must_contain_its_media_type() {
     let house = House::new().await;
     let mut silent = image(&house.blob("ann/web", b"{}").await);
     silent.as_object_mut().unwrap().remove("mediaType");
@@ -61,7 +60,7 @@ async fn a_docker_manifest_has_to_say_what_it_is() {
 }
 
 #[tokio::test]
-async fn schema_1_is_refused_with_what_to_do_instead() {
+async fn schema_1_is_rejected_with_a_remedy() {
     let house = House::new().await;
     house.image("ann/web", "v1").await;
     let schema1 =
@@ -74,7 +73,7 @@ async fn schema_1_is_refused_with_what_to_do_instead() {
 }
 
 #[tokio::test]
-async fn a_manifest_without_content_type_is_what_it_says_itself() {
+async fn a_manifest_without_content_type_has_the_media_type_that_it_contains() {
     let house = House::new().await;
     let manifest = image(&house.blob("ann/web", b"{}").await);
     let mut silent = manifest.clone();
@@ -94,7 +93,7 @@ async fn a_manifest_without_content_type_is_what_it_says_itself() {
 }
 
 #[tokio::test]
-async fn parameters_of_the_content_type_are_neither_heeded_nor_given_back() {
+async fn parameters_of_the_content_type_are_ignored_and_not_returned() {
     let house = House::new().await;
     let manifest = image(&house.blob("ann/web", b"{}").await);
     let ann = house.by("ann");
@@ -106,7 +105,7 @@ async fn parameters_of_the_content_type_are_neither_heeded_nor_given_back() {
 }
 
 #[tokio::test]
-async fn an_artifact_has_its_own_types_and_perhaps_no_layers() {
+async fn an_artifact_has_its_own_types_and_may_have_no_layers() {
     let house = House::new().await;
     let empty = house.blob("ann/web", b"{}").await;
     let note = house.blob("ann/web", b"a note").await;
@@ -126,7 +125,7 @@ async fn an_artifact_has_its_own_types_and_perhaps_no_layers() {
 }
 
 #[tokio::test]
-async fn members_that_nobody_knows_and_data_in_descriptors_are_kept() {
+async fn unknown_members_and_data_in_descriptors_are_kept() {
     let house = House::new().await;
     let config = house.blob("ann/web", b"{}").await;
     let mut manifest = image(&config);
@@ -141,7 +140,7 @@ async fn members_that_nobody_knows_and_data_in_descriptors_are_kept() {
 }
 
 #[tokio::test]
-async fn an_index_may_be_empty_and_may_hold_indexes() {
+async fn an_index_may_be_empty_or_contain_indexes() {
     let house = House::new().await;
     let empty = index(&[]);
     let digest = goes_and_comes(&house, "empty", OCI_INDEX, &empty).await;
@@ -151,7 +150,7 @@ async fn an_index_may_be_empty_and_may_hold_indexes() {
 }
 
 #[tokio::test]
-async fn the_layers_that_an_index_lists_as_buildkits_cache_does_are_blobs() {
+async fn layers_in_an_index_as_in_buildkits_cache_are_blobs() {
     let house = House::new().await;
     let (config, layer) = (house.blob("ann/web", b"{}").await, house.blob("ann/web", b"layer").await);
     let cache = |layer: &Digest| {
@@ -185,7 +184,7 @@ async fn an_empty_blob_is_a_blob() {
 }
 
 #[tokio::test]
-async fn semantics_09_layers_that_are_not_distributed_need_not_be_there() {
+async fn semantics_09_non_distributable_layers_may_be_missing() {
     let house = House::new().await;
     let mut manifest = image(&house.blob("ann/web", b"{}").await);
     let foreign = |media_type: &str| {
@@ -202,7 +201,7 @@ async fn semantics_09_layers_that_are_not_distributed_need_not_be_there() {
 }
 
 #[tokio::test]
-async fn semantics_09_a_subject_may_come_after_its_referrer() {
+async fn semantics_09_a_subject_may_be_pushed_after_its_referrer() {
     let house = House::new().await;
     let config = house.blob("ann/web", b"{}").await;
     let (subject, mut referrer) = (image(&config), image(&config));
@@ -224,7 +223,7 @@ async fn semantics_09_a_subject_may_come_after_its_referrer() {
 }
 
 #[tokio::test]
-async fn semantics_09_a_sparse_manifest_is_taken_where_that_is_set() {
+async fn semantics_09_a_sparse_manifest_is_accepted_if_configured() {
     let config = sha256(b"{}");
     let mut sparse_image = image(&config);
     sparse_image["layers"] = json!([descriptor(OCI_LAYER_GZIP, &sha256(b"stays away"), 3)]);
@@ -273,13 +272,13 @@ async fn content_by_sha512_is_pushed_tagged_listed_referred_to_and_pulled() {
     assert_eq!(pushed.header("oci-subject"), digest.as_str(), "{pushed:?}");
     let listed = ann.get(&format!("/v2/ann/web/referrers/{digest}")).await.json();
     assert_eq!(listed["manifests"][0]["digest"], referrer_digest.as_str());
-    // The same bytes under their other name are not there: nobody pushed that.
+    // The same bytes do not exist under their other digest, since nobody pushed that.
     let other = sha256(manifest.to_string().as_bytes());
     ann.get(&format!("/v2/ann/web/manifests/{other}")).await.fails(404, ErrorCode::ManifestUnknown);
 }
 
 #[tokio::test]
-async fn an_upload_may_end_with_another_algorithm_than_it_began_with() {
+async fn an_upload_may_finish_with_another_algorithm_than_it_started_with() {
     let house = House::new().await;
     let ann = house.by("ann");
     for (began, digest) in [("sha256", sha512(b"content")), ("sha512", sha256(b"content"))] {
@@ -292,7 +291,7 @@ async fn an_upload_may_end_with_another_algorithm_than_it_began_with() {
     }
 }
 
-/// A manifest of exactly so many bytes, which are not white space.
+/// A manifest of exactly this size, without white space.
 fn manifest_of(config: &Digest, bytes: usize) -> String {
     let with_note = |note: String| {
         let mut manifest = image(config);
@@ -303,7 +302,7 @@ fn manifest_of(config: &Digest, bytes: usize) -> String {
 }
 
 #[tokio::test]
-async fn a_manifest_may_have_4_mib_and_not_a_byte_more() {
+async fn a_manifest_may_have_at_most_4_mib() {
     const LIMIT: usize = 4 * 1024 * 1024;
     let house = House::new().await;
     let config = house.blob("ann/web", b"{}").await;

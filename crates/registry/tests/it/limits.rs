@@ -1,5 +1,4 @@
-//! What a client is told when something may not be: an immutable tag, a full namespace, a deleted repository,
-//! somebody else's digest.
+//! Rejections: an immutable tag, an exceeded quota, a deleted repository, and a digest of another user.
 
 use crate::fixture::{House, NOBODY, image, sha256};
 use futures::FutureExt;
@@ -11,7 +10,7 @@ use longshore_oci::ErrorCode;
 use longshore_oci::media_type::OCI_MANIFEST;
 
 #[tokio::test]
-async fn an_immutable_tag_is_neither_moved_nor_deleted_and_the_client_reads_why() {
+async fn an_immutable_tag_is_neither_moved_nor_deleted_and_the_client_learns_why() {
     let house = House::new().await;
     let patterns = ImmutableTags::Matching("v*".parse().unwrap());
     let fixed = RepositoryChange { immutable_tags: Some(patterns), ..Default::default() };
@@ -29,7 +28,7 @@ async fn an_immutable_tag_is_neither_moved_nor_deleted_and_the_client_reads_why(
         let told = refused.fails(409, ErrorCode::Denied);
         assert!(told.starts_with(message) && told.contains("in the settings of ann/web"), "{told}");
     }
-    // The same image again is no change, and other tags are free.
+    // Pushing the same image again is no change, and other tags are mutable.
     for (path, body) in [("v1", &manifest), ("latest", &manifest), ("latest", &other)] {
         let path = format!("/v2/ann/web/manifests/{path}");
         assert_eq!(ann.put_json(&path, OCI_MANIFEST, body).await.status, StatusCode::CREATED);
@@ -38,7 +37,7 @@ async fn an_immutable_tag_is_neither_moved_nor_deleted_and_the_client_reads_why(
 }
 
 #[tokio::test]
-async fn a_push_that_the_quota_has_no_room_for_is_denied_with_the_numbers() {
+async fn a_push_that_exceeds_the_quota_is_denied_with_the_numbers() {
     let house = House::new().await;
     house.blob("ann/web", b"12345678").await;
     let set = house.db.write::<_, Error, _>(Priority::Normal, |tx| {
@@ -54,19 +53,19 @@ async fn a_push_that_the_quota_has_no_room_for_is_denied_with_the_numbers() {
         message.starts_with("the namespace ann may hold 10 B, holds 8 B and would need 4 B more"),
         "{message}"
     );
-    // Not a byte is taken of what is announced as too much.
+    // A body that is announced as too large is not read at all.
     let headers = [("content-length", "100000000000")];
     ann.send(Method::POST, &path, &headers, "more").await.fails(403, ErrorCode::Denied);
     house.blob("bob/web", b"more").await;
     let mount = format!("/v2/ann/web/blobs/uploads/?mount={more}&from=bob/web");
     house.by("root").post(&mount).await.fails(403, ErrorCode::Denied);
-    // What is there already needs no room.
+    // Content that already exists does not count again.
     house.blob("ann/other", b"12345678").await;
     house.blob("ann/web", b"ok").await;
 }
 
 #[tokio::test]
-async fn semantics_23_a_deleted_repository_is_not_there_and_its_name_is_kept() {
+async fn semantics_23_a_deleted_repository_is_not_found_and_its_name_stays_reserved() {
     let house = House::new().await;
     house
         .create("ann/web", RepositoryChange { visibility: Some(Visibility::Public), ..Default::default() })
@@ -85,7 +84,7 @@ async fn semantics_23_a_deleted_repository_is_not_there_and_its_name_is_kept() {
     let message = ann.post("/v2/ann/web/blobs/uploads/").await.fails(403, ErrorCode::Denied);
     assert!(message.contains("restore that, or purge it"), "{message}");
     ann.put_json("/v2/ann/web/manifests/v1", OCI_MANIFEST, &manifest).await.fails(403, ErrorCode::Denied);
-    // Nor is anything mounted from it.
+    // Its blobs cannot be mounted either.
     let mount = format!("/v2/ann/other/blobs/uploads/?mount={blob}&from=ann/web");
     assert_eq!(ann.post(&mount).await.status, StatusCode::ACCEPTED, "the client uploads instead");
 
@@ -94,7 +93,7 @@ async fn semantics_23_a_deleted_repository_is_not_there_and_its_name_is_kept() {
 }
 
 #[tokio::test]
-async fn a_digest_of_a_repository_that_one_may_not_read_is_of_no_use() {
+async fn knowing_a_digest_of_an_unreadable_repository_gives_no_access() {
     let house = House::new().await;
     let (secret, _) = house.image("ann/secret", "v1").await;
     let layer = house.blob("ann/secret", b"the layer of ann").await;
@@ -109,11 +108,11 @@ async fn a_digest_of_a_repository_that_one_may_not_read_is_of_no_use() {
     }
     for from in ["", "&from=ann/secret", "&from=ann/none"] {
         let mount = bob.post(&format!("/v2/bob/web/blobs/uploads/?mount={layer}{from}")).await;
-        assert_eq!(mount.status, StatusCode::ACCEPTED, "an upload begins, as for what nobody has: {from}");
+        assert_eq!(mount.status, StatusCode::ACCEPTED, "an upload begins, as for an unknown digest: {from}");
     }
     let naming = image(&layer);
     let refused = bob.put_json("/v2/bob/web/manifests/v1", OCI_MANIFEST, &naming).await;
     refused.fails(400, ErrorCode::ManifestBlobUnknown);
-    // To delete it in one's own repository says no more.
+    // Deleting it in one's own repository reveals nothing either.
     bob.delete(&format!("/v2/bob/web/blobs/{layer}")).await.fails(404, ErrorCode::BlobUnknown);
 }

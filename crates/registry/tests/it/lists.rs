@@ -1,4 +1,4 @@
-//! Lists in pages.
+//! Paged lists.
 
 use crate::fixture::{House, NOBODY, descriptor, image, sha256};
 use http::StatusCode;
@@ -9,7 +9,7 @@ use longshore_oci::{Digest, ErrorCode, Link};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn tags_are_paged_by_relative_links_in_byte_order() {
+async fn tags_are_paged_with_relative_links_in_byte_order() {
     let house = House::new().await;
     let (_, manifest) = house.image("ann/web", "b").await;
     let ann = house.by("ann");
@@ -35,7 +35,7 @@ async fn tags_are_paged_by_relative_links_in_byte_order() {
 }
 
 #[tokio::test]
-async fn a_page_begins_behind_its_last_whatever_that_is() {
+async fn a_page_begins_after_last_whether_that_exists_or_not() {
     let house = House::new().await;
     let (_, manifest) = house.image("ann/web", "b").await;
     let ann = house.by("ann");
@@ -43,7 +43,7 @@ async fn a_page_begins_behind_its_last_whatever_that_is() {
     for (last, tags) in [
         ("a", json!(["b", "d"])),
         ("b", json!(["d"])),
-        // Gone since, or never there, or no tag at all.
+        // Deleted since, never existed, or not a tag at all.
         ("c", json!(["d"])),
         ("%00", json!(["b", "d"])),
         ("~", json!([])),
@@ -55,7 +55,7 @@ async fn a_page_begins_behind_its_last_whatever_that_is() {
 }
 
 #[tokio::test]
-async fn every_list_takes_a_count_and_refuses_what_is_none() {
+async fn every_list_accepts_a_count_and_rejects_an_invalid_one() {
     let house = House::new().await;
     let (digest, _) = house.image("ann/web", "v1").await;
     let ann = house.by("ann");
@@ -116,7 +116,7 @@ async fn pages(house: &House, mut path: String) -> Vec<Vec<String>> {
 }
 
 #[tokio::test]
-async fn referrers_with_long_artifact_types_make_pages_of_their_own() {
+async fn referrers_with_long_artifact_types_are_spread_over_more_pages() {
     let house = House::new().await;
     let (subject, _) = house.image("ann/web", "v1").await;
     for number in 0..3 {
@@ -133,7 +133,7 @@ async fn referrers_with_long_artifact_types_make_pages_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_nul_in_a_question_is_no_error() {
+async fn a_nul_in_a_parameter_is_no_error() {
     let house = House::new().await;
     let (subject, _) = house.image("ann/web", "v1").await;
     let path = format!("/v2/ann/web/referrers/{subject}?artifactType=%00");
@@ -142,7 +142,7 @@ async fn a_nul_in_a_question_is_no_error() {
 }
 
 #[tokio::test]
-async fn referrers_are_paged_by_relative_links_that_keep_the_filter() {
+async fn referrers_are_paged_with_relative_links_that_keep_the_filter() {
     let house = House::new().await;
     let (subject, _) = house.image("ann/web", "v1").await;
     let mut all = referrers_of(&house, &subject, 6, "").await;
@@ -160,7 +160,7 @@ async fn referrers_are_paged_by_relative_links_that_keep_the_filter() {
 }
 
 #[tokio::test]
-async fn a_page_of_referrers_is_never_longer_than_clients_read() {
+async fn a_page_of_referrers_is_never_larger_than_clients_accept() {
     let house = House::new().await;
     let (subject, _) = house.image("ann/web", "v1").await;
     let mut all = referrers_of(&house, &subject, 5, &"x".repeat(1_500_000)).await;
@@ -171,7 +171,7 @@ async fn a_page_of_referrers_is_never_longer_than_clients_read() {
 }
 
 #[tokio::test]
-async fn the_catalog_holds_what_the_actor_may_see() {
+async fn the_catalog_lists_what_the_actor_may_see() {
     let house = House::new().await;
     for name in ["ann/a", "ann/b", "bob/c"] {
         house.create(name, RepositoryChange::default()).await;

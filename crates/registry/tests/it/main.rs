@@ -1,4 +1,4 @@
-//! The registry's whole interface, over a real database and a real folder, without a socket.
+//! The whole distribution API over a real database and a real folder, without a socket.
 #![allow(clippy::unwrap_used)]
 
 mod blobs;

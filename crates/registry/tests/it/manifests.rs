@@ -12,10 +12,10 @@ use longshore_oci::{Digest, ErrorCode, MAX_MANIFEST_BYTES};
 use serde_json::json;
 
 #[tokio::test]
-async fn a_manifest_comes_back_as_it_was_pushed_whatever_is_accepted() {
+async fn a_manifest_is_returned_as_it_was_pushed_regardless_of_accept() {
     let house = House::new().await;
     let config = house.blob("ann/web", b"{}").await;
-    // Spaces and order of members are the pusher's own.
+    // White space and the order of members are kept.
     let bytes = format!(" {} ", image(&config).to_string().replace(',', " ,\n"));
     let ann = house.by("ann");
     let content_type = [("content-type", OCI_MANIFEST)];
@@ -58,7 +58,7 @@ async fn a_push_by_digest_sets_the_tags_it_names() {
     assert_eq!(set, ["1.0", "1", "latest"]);
     let tags = house.by("ann").get("/v2/ann/web/tags/list").await.json();
     assert_eq!(tags["tags"], json!(["1", "1.0", "latest", "v1"]));
-    // A tag in the path is one more.
+    // A tag in the path is set too.
     let both = house.by("ann").put_json("/v2/ann/web/manifests/v2?tag=2", OCI_MANIFEST, &manifest).await;
     assert_eq!((both.status, both.header("oci-tag")), (StatusCode::CREATED, "2"));
     let tags = house.by("ann").get("/v2/ann/web/tags/list").await.json();
@@ -110,7 +110,7 @@ async fn a_referrer_is_acknowledged_and_listed() {
 }
 
 #[tokio::test]
-async fn bad_manifests_are_refused_with_the_reason() {
+async fn invalid_manifests_are_rejected_with_the_reason() {
     let house = House::new().await;
     let config = house.blob("ann/web", b"{}").await;
     let (ann, good) = (house.by("ann"), image(&config));
@@ -130,7 +130,11 @@ async fn bad_manifests_are_refused_with_the_reason() {
     incomplete["layers"] = (0..2000).map(thousands).collect();
     let refused = ann.put_json(path, OCI_MANIFEST, &incomplete).await;
     refused.fails(400, ErrorCode::ManifestBlobUnknown);
-    assert_eq!(refused.json()["errors"].as_array().unwrap().len(), 100, "as many as one reads");
+    assert_eq!(
+        refused.json()["errors"].as_array().unwrap().len(),
+        100,
+        "the number of reported parts is limited"
+    );
 
     let schema1 = json!({ "schemaVersion": 1, "name": "x", "fsLayers": [] });
     let message =
@@ -156,7 +160,7 @@ async fn bad_manifests_are_refused_with_the_reason() {
         refused.fails(413, ErrorCode::SizeInvalid);
     }
     let tags = ann.get("/v2/ann/web/tags/list").await.json();
-    assert_eq!(tags["tags"], json!([]), "nothing half-done stays");
+    assert_eq!(tags["tags"], json!([]), "a rejected push sets no tag");
 }
 
 #[tokio::test]
@@ -176,7 +180,7 @@ async fn a_tag_is_deleted_alone_and_a_manifest_with_its_tags() {
 }
 
 #[tokio::test]
-async fn semantics_05_the_lineage_that_another_longshore_tells_is_kept_with_the_tag() {
+async fn semantics_05_the_lineage_sent_by_another_longshore_is_stored_with_the_tag() {
     let house = House::new().await;
     let (_, manifest) = house.image("ann/web", "v1").await;
     let passed = [PolicyId::new(), PolicyId::new()];
@@ -193,7 +197,7 @@ async fn semantics_05_the_lineage_that_another_longshore_tells_is_kept_with_the_
 }
 
 #[tokio::test]
-async fn every_address_tells_which_methods_it_takes() {
+async fn every_endpoint_lists_the_methods_that_it_supports() {
     let house = House::new().await;
     let (digest, _) = house.image("ann/web", "v1").await;
     let ann = house.by("ann");

@@ -1,4 +1,4 @@
-//! Blobs that come from another repository instead of over the wire.
+//! Mounting blobs from other repositories.
 
 use crate::fixture::{Answer, Client, House, sha256, sha512};
 use http::StatusCode;
@@ -30,14 +30,14 @@ async fn make_public(house: &House, name: &str) {
 }
 
 #[tokio::test]
-async fn a_blob_is_mounted_from_where_the_actor_may_read_and_uploaded_otherwise() {
+async fn a_blob_is_mounted_from_a_repository_that_the_actor_may_read_and_uploaded_otherwise() {
     let house = House::new().await;
     let digest = house.blob("ann/base", b"layer").await;
     let (ann, bob) = (house.by("ann"), house.by("bob"));
     is_mounted(&mount(&ann, "ann/app", &digest, Some("ann/base")).await, "ann/app", &digest);
     assert_eq!(ann.get(&format!("/v2/ann/app/blobs/{digest}")).await.bytes, "layer");
 
-    // Neither from where one may not read, nor from where it is not, nor from nowhere.
+    // Not from a repository that is unreadable, that lacks the blob, or that does not exist.
     for from in ["ann/base", "bob/none", "no-such", "ann/none", "Not-A-Name"] {
         is_upload(&mount(&bob, "bob/app", &digest, Some(from)).await, "bob/app");
     }
@@ -49,13 +49,13 @@ async fn a_blob_is_mounted_from_where_the_actor_may_read_and_uploaded_otherwise(
 }
 
 #[tokio::test]
-async fn a_mount_without_a_source_finds_what_the_actor_may_read_and_nothing_else() {
+async fn a_mount_without_a_source_finds_only_blobs_that_the_actor_may_read() {
     let house = House::new().await;
     let digest = house.blob("ann/base", b"layer").await;
     let (ann, bob) = (house.by("ann"), house.by("bob"));
     is_mounted(&mount(&ann, "ann/app", &digest, None).await, "ann/app", &digest);
     assert_eq!(ann.get(&format!("/v2/ann/app/blobs/{digest}")).await.bytes, "layer");
-    // To who may not read it, it looks as one that is nowhere.
+    // To an actor who may not read it, it looks as if it did not exist.
     for digest in [&digest, &sha256(b"nowhere")] {
         is_upload(&mount(&bob, "bob/app", digest, None).await, "bob/app");
         bob.get(&format!("/v2/bob/app/blobs/{digest}")).await.fails(404, ErrorCode::BlobUnknown);
@@ -65,7 +65,7 @@ async fn a_mount_without_a_source_finds_what_the_actor_may_read_and_nothing_else
 }
 
 #[tokio::test]
-async fn a_mount_goes_by_sha512_as_well_and_so_does_the_upload_in_its_place() {
+async fn a_mount_supports_sha512_and_so_does_the_upload_in_its_place() {
     let house = House::new().await;
     let digest = sha512(b"layer");
     house.blob_as("ann/base", &digest, b"layer").await;
@@ -79,10 +79,10 @@ async fn a_mount_goes_by_sha512_as_well_and_so_does_the_upload_in_its_place() {
 }
 
 #[tokio::test]
-async fn a_token_lends_no_more_of_what_its_actor_may_read_than_it_names() {
+async fn a_token_allows_mounting_only_from_the_repositories_that_it_names() {
     let house = House::new().await;
     let digest = house.blob("bob/base", b"layer").await;
-    // Root may read everything; a token of root's, what it names.
+    // Root may read everything; a token of root only what it names.
     let push = "repository:ann/app:pull,push";
     let narrow = house.bearing_for("root", &[push]).await;
     is_upload(&mount(&narrow, "ann/app", &digest, None).await, "ann/app");
@@ -95,13 +95,13 @@ async fn a_token_lends_no_more_of_what_its_actor_may_read_than_it_names() {
     let scopes: Vec<&str> = scope.split(' ').collect();
     let wide = house.bearing_for("root", &scopes).await;
     is_mounted(&mount(&wide, "ann/app", &digest, Some("bob/base")).await, "ann/app", &digest);
-    // Who may not read the source is not told of it, and uploads.
+    // An actor who may not read the source does not learn of it, and uploads.
     let anns = house.bearing_for("ann", &[push]).await;
     is_upload(&mount(&anns, "ann/app", &digest, Some("bob/base")).await, "ann/app");
 }
 
 #[tokio::test]
-async fn a_token_reaches_what_is_public_and_the_namespace_it_pushes_to() {
+async fn a_token_allows_mounting_from_public_repositories_and_the_namespace_it_pushes_to() {
     let house = House::new().await;
     let (own, public) = (house.blob("ann/base", b"own").await, house.blob("bob/public", b"public").await);
     make_public(&house, "bob/public").await;

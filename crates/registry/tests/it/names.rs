@@ -1,4 +1,4 @@
-//! Names and tags at the edges of their grammar, and what lies beyond.
+//! Names and tags at the limits of their grammar, and beyond.
 
 use crate::fixture::{House, sha256};
 use http::StatusCode;
@@ -7,7 +7,7 @@ use longshore_oci::media_type::OCI_MANIFEST;
 use serde_json::json;
 
 #[tokio::test]
-async fn names_may_be_five_levels_deep_and_made_of_the_words_of_the_interface() {
+async fn names_may_be_five_levels_deep_and_contain_the_keywords_of_the_api() {
     let house = House::new().await;
     let name = "ann/blobs/uploads/tags/manifests";
     let (digest, manifest) = house.image(name, "blobs").await;
@@ -24,7 +24,7 @@ async fn names_may_be_five_levels_deep_and_made_of_the_words_of_the_interface() 
 }
 
 #[tokio::test]
-async fn a_name_may_have_255_characters_and_no_more() {
+async fn a_name_may_have_at_most_255_characters() {
     let house = House::new().await;
     let longest = format!("ann/{}", "a".repeat(251));
     let (digest, _) = house.image(&longest, "v1").await;
@@ -37,7 +37,7 @@ async fn a_name_may_have_255_characters_and_no_more() {
 }
 
 #[tokio::test]
-async fn odd_legal_tags_are_tags_like_any_other() {
+async fn unusual_but_valid_tags_are_accepted() {
     let house = House::new().await;
     let (digest, manifest) = house.image("ann/web", "v1").await;
     let longest = "x".repeat(128);
@@ -59,7 +59,7 @@ async fn odd_legal_tags_are_tags_like_any_other() {
 }
 
 #[tokio::test]
-async fn what_is_no_tag_is_refused_when_it_is_set_and_unknown_when_it_is_read() {
+async fn an_invalid_tag_is_rejected_by_a_push_and_not_found_by_a_pull() {
     let house = House::new().await;
     let (digest, manifest) = house.image("ann/web", "v1").await;
     let ann = house.by("ann");
@@ -76,7 +76,7 @@ async fn what_is_no_tag_is_refused_when_it_is_set_and_unknown_when_it_is_read() 
 }
 
 #[tokio::test]
-async fn a_name_that_no_repository_here_has_is_unknown_to_who_pulls_and_explained_to_who_pushes() {
+async fn a_name_that_is_invalid_only_here_is_not_found_by_a_pull_and_explained_to_a_push() {
     let house = House::new().await;
     let ann = house.by("ann");
     let too_long = format!("ann/{}", "a".repeat(300));
@@ -88,14 +88,14 @@ async fn a_name_that_no_repository_here_has_is_unknown_to_who_pulls_and_explaine
     }
     let message = ann.post("/v2/busybox/blobs/uploads/").await.fails(400, ErrorCode::NameInvalid);
     assert!(message.contains("dev/busybox"), "{message}");
-    // What the specification itself forbids is no name to anybody.
+    // Names that the specification forbids are always invalid.
     for name in ["Ann/web", "ann/we_-b", "ann//web", "ann/web-"] {
         ann.get(&format!("/v2/{name}/tags/list")).await.fails(400, ErrorCode::NameInvalid);
     }
 }
 
 #[tokio::test]
-async fn what_is_no_digest_is_refused_wherever_one_stands() {
+async fn an_invalid_digest_is_rejected_everywhere() {
     let house = House::new().await;
     let (_, manifest) = house.image("ann/web", "v1").await;
     let ann = house.by("ann");

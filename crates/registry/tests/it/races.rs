@@ -1,4 +1,4 @@
-//! Many clients at once: on the same blob, the same upload, the same manifest, the same tag.
+//! Concurrent clients: on the same blob, the same upload, the same manifest, the same tag.
 
 use crate::fixture::{House, image, sha256};
 use axum::body::Body;
@@ -14,12 +14,12 @@ const CLIENTS: usize = 12;
 const SOON: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_push_the_same_blob_at_once_and_all_succeed() {
+async fn concurrent_pushes_of_the_same_blob_all_succeed() {
     let house = House::new().await;
     let content = vec![7; 300_000];
     let digest = sha256(&content);
     let pushes = (0..CLIENTS).map(async |number| {
-        // Into one repository and into others, at once and in parts.
+        // Into one repository and into others, in one request and in chunks.
         let name = ["ann/web", "ann/site", "ann/shop"][number % 3];
         let ann = house.by("ann");
         if number % 2 == 0 {
@@ -40,7 +40,7 @@ async fn many_push_the_same_blob_at_once_and_all_succeed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_those_who_append_to_one_upload_at_once_one_goes_on_and_the_others_learn_where() {
+async fn of_concurrent_appends_to_one_upload_one_succeeds_and_the_others_get_the_offset() {
     let house = House::new().await;
     let location = house.by("ann").post("/v2/ann/web/blobs/uploads/").await.header("location").to_owned();
     let appends = (0..CLIENTS).map(async |_| {
@@ -59,7 +59,7 @@ async fn of_those_who_append_to_one_upload_at_once_one_goes_on_and_the_others_le
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_push_the_same_manifest_and_move_the_same_tag_at_once() {
+async fn concurrent_pushes_of_the_same_manifest_and_tag_all_succeed() {
     let house = House::new().await;
     let config = house.blob("ann/web", b"{}").await;
     let manifests: Vec<_> = (0..3)
@@ -87,7 +87,7 @@ async fn many_push_the_same_manifest_and_move_the_same_tag_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tag_that_is_deleted_while_it_is_pushed_is_there_or_not_and_nothing_between() {
+async fn a_tag_that_is_deleted_while_it_is_pushed_either_exists_or_not() {
     let house = House::new().await;
     let (digest, manifest) = house.image("ann/web", "v1").await;
     let work = (0..CLIENTS).map(|number| {
@@ -114,7 +114,7 @@ async fn a_tag_that_is_deleted_while_it_is_pushed_is_there_or_not_and_nothing_be
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_requests_of_a_first_push_may_come_at_once() {
+async fn the_requests_of_a_first_push_may_be_concurrent() {
     for house in [House::new().await, House::on_postgres().await] {
         for name in 0..10 {
             let path = format!("/v2/ann/new{name}/blobs/uploads/");
@@ -127,7 +127,7 @@ async fn the_requests_of_a_first_push_may_come_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_push_that_comes_to_nothing_takes_a_new_repository_from_no_other() {
+async fn a_failed_push_does_not_remove_a_new_repository_that_another_push_uses() {
     for house in [House::new().await, House::on_postgres().await] {
         let digest = sha256(b"all of it");
         let path = format!("/v2/ann/new/blobs/uploads/?digest={digest}");
@@ -155,7 +155,7 @@ async fn a_push_that_comes_to_nothing_takes_a_new_repository_from_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pushes_that_fail_side_by_side_do_not_fail_those_that_begin() {
+async fn concurrent_failing_pushes_do_not_fail_those_that_begin() {
     for house in [House::new().await, House::on_postgres().await] {
         for name in 0..10 {
             let path = format!("/v2/ann/new{name}/blobs/uploads/");

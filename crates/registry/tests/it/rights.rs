@@ -1,4 +1,4 @@
-//! Who may do what, and what the others are told.
+//! Permissions, and the responses to actors who lack them.
 
 use crate::fixture::{House, NOBODY, image, sha256};
 use http::{Method, StatusCode};
@@ -8,7 +8,7 @@ use longshore_oci::media_type::OCI_MANIFEST;
 use longshore_oci::{Challenge, Digest, ErrorCode, parse_challenges};
 
 #[tokio::test]
-async fn the_base_challenges_who_proved_nothing() {
+async fn the_base_challenges_unauthenticated_clients() {
     let house = House::new().await;
     let refused = house.by(NOBODY).get("/v2/").await;
     refused.fails(401, ErrorCode::Unauthorized);
@@ -24,7 +24,7 @@ async fn the_base_challenges_who_proved_nothing() {
 }
 
 #[tokio::test]
-async fn what_one_may_not_read_looks_as_if_it_were_not_there() {
+async fn an_unreadable_repository_looks_as_if_it_did_not_exist() {
     let house = House::new().await;
     house.image("ann/web", "v1").await;
     for path in [
@@ -45,7 +45,7 @@ async fn what_one_may_not_read_looks_as_if_it_were_not_there() {
     }
     let private = house.by("bob").delete("/v2/ann/web/manifests/v1").await;
     private.fails(404, ErrorCode::NameUnknown);
-    // A push tells neither whether it is there.
+    // A push does not reveal whether it exists either.
     for name in ["ann/web", "ann/none"] {
         let refused = house.by("bob").post(&format!("/v2/{name}/blobs/uploads/")).await;
         let message = refused.fails(403, ErrorCode::Denied);
@@ -57,7 +57,7 @@ async fn what_one_may_not_read_looks_as_if_it_were_not_there() {
 }
 
 #[tokio::test]
-async fn who_guesses_the_digest_of_what_he_may_not_read_finds_nothing_anywhere() {
+async fn guessing_a_digest_of_unreadable_content_finds_nothing_anywhere() {
     let house = House::new().await;
     let (manifest, _) = house.image("ann/secret", "v1").await;
     let blob = house.blob("ann/secret", b"a secret").await;
@@ -81,13 +81,13 @@ async fn who_guesses_the_digest_of_what_he_may_not_read_finds_nothing_anywhere()
             }
         }
     }
-    // Nor does a manifest that names it lead to it.
+    // A manifest that references it does not help either.
     let named = bob.put_json("/v2/bob/own/manifests/v1", OCI_MANIFEST, &image(&blob)).await;
     named.fails(400, ErrorCode::ManifestBlobUnknown);
 }
 
 #[tokio::test]
-async fn a_challenge_asks_for_what_the_request_needs() {
+async fn a_challenge_names_the_scopes_that_the_request_needs() {
     let house = House::new().await;
     house.image("ann/web", "v1").await;
     let blob = format!("blobs/{}", sha256(b"{}"));
@@ -110,7 +110,7 @@ async fn a_challenge_asks_for_what_the_request_needs() {
 }
 
 #[tokio::test]
-async fn everybody_pulls_from_a_public_repository_and_its_owner_alone_pushes() {
+async fn everyone_pulls_from_a_public_repository_and_only_its_owner_pushes() {
     let house = House::new().await;
     let public = RepositoryChange { visibility: Some(Visibility::Public), ..Default::default() };
     house.create("ann/web", public).await;
@@ -129,7 +129,7 @@ async fn everybody_pulls_from_a_public_repository_and_its_owner_alone_pushes() {
 }
 
 #[tokio::test]
-async fn the_first_push_of_who_may_makes_a_private_repository() {
+async fn the_first_push_creates_a_private_repository_if_permitted() {
     let house = House::new().await;
     assert_eq!(house.by("ann").post("/v2/ann/new/blobs/uploads/").await.status, StatusCode::ACCEPTED);
     let made = house.repository("ann/new").await.unwrap();
@@ -138,7 +138,7 @@ async fn the_first_push_of_who_may_makes_a_private_repository() {
     let nowhere = house.by("root").post("/v2/nobody/new/blobs/uploads/").await;
     let message = nowhere.fails(404, ErrorCode::NameUnknown);
     assert!(message.contains("no user or organization nobody"), "{message}");
-    // Several parts of one push, all of them first.
+    // Several concurrent first requests of one push.
     let ann = house.by("ann");
     let starts = (0..8).map(|_| ann.post("/v2/ann/busy/blobs/uploads/"));
     for started in futures::future::join_all(starts).await {
@@ -147,7 +147,7 @@ async fn the_first_push_of_who_may_makes_a_private_repository() {
 }
 
 #[tokio::test]
-async fn semantics_18_nobody_pushes_to_a_mirror_or_a_locked_repository() {
+async fn semantics_18_pushes_to_a_mirror_or_a_read_only_repository_are_rejected() {
     let house = House::new().await;
     for (name, state) in [("ann/mirror", RepositoryState::Mirror), ("ann/locked", RepositoryState::ReadOnly)]
     {
@@ -162,13 +162,13 @@ async fn semantics_18_nobody_pushes_to_a_mirror_or_a_locked_repository() {
             client.delete(&path).await.fails(403, ErrorCode::Denied);
             let blob = format!("/v2/{name}/blobs/{}", sha256(b"{}"));
             client.delete(&blob).await.fails(403, ErrorCode::Denied);
-            assert_eq!(client.get(&path).await.status, StatusCode::OK, "it is read all the same");
+            assert_eq!(client.get(&path).await.status, StatusCode::OK, "it can still be read");
         }
     }
 }
 
 #[tokio::test]
-async fn an_odd_host_header_is_not_repeated() {
+async fn an_invalid_host_header_is_not_echoed() {
     let house = House::new().await;
     let odd = [("x-forwarded-proto", "https"), ("x-forwarded-host", "evil.test")];
     let refused = house.by(NOBODY).send(Method::GET, "/v2/", &odd, "").await;
@@ -176,7 +176,7 @@ async fn an_odd_host_header_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn what_a_browser_gets_by_its_cookie_no_cache_keeps_for_others() {
+async fn responses_to_requests_with_a_cookie_are_not_shared_by_caches() {
     let house = House::new().await;
     house.image("ann/web", "v1").await;
     let paths = ["/v2/", "/v2/_catalog", "/v2/ann/web/manifests/v1", "/v2/ann/web/manifests/none"];

@@ -11,7 +11,7 @@ fn scopes(list: &[&str]) -> Vec<Scope> {
 }
 
 #[tokio::test]
-async fn a_token_carries_what_was_asked_for_as_far_as_it_is_granted() {
+async fn a_token_contains_the_requested_scopes_that_are_granted() {
     let house = House::new().await;
     let public = RepositoryChange { visibility: Some(Visibility::Public), ..Default::default() };
     house.create("ann/public", public).await;
@@ -41,7 +41,7 @@ async fn a_token_carries_what_was_asked_for_as_far_as_it_is_granted() {
 }
 
 #[tokio::test]
-async fn a_password_buys_a_token_by_post_too() {
+async fn a_token_can_be_requested_with_a_password_by_post_too() {
     let house = House::new().await;
     let form = |user: &str, password: &str| {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
@@ -72,7 +72,7 @@ async fn a_password_buys_a_token_by_post_too() {
 }
 
 #[tokio::test]
-async fn a_token_is_good_for_its_scopes_alone_and_only_while_the_right_lasts() {
+async fn a_token_is_valid_only_for_its_scopes_and_only_while_the_permission_lasts() {
     let house = House::new().await;
     house.image("ann/web", "v1").await;
     let token = |scopes: &[&str], user: &'static str| {
@@ -89,18 +89,18 @@ async fn a_token_is_good_for_its_scopes_alone_and_only_while_the_right_lasts() {
         assert!(refused.header("www-authenticate").contains(r#"error="insufficient_scope""#));
     }
     client.get("/v2/ann/other/tags/list").await.fails(404, ErrorCode::NameUnknown);
-    // A token that claims more than its bearer may is worth no more than the bearer.
+    // A token whose scopes exceed the permissions of its owner grants no more than those.
     let client = house.bearing(&token(&[push], "bob")).await;
     client.post("/v2/ann/web/blobs/uploads/").await.fails(403, ErrorCode::Denied);
     client.get("/v2/ann/web/tags/list").await.fails(404, ErrorCode::NameUnknown);
-    // Nor does a token buy another one.
+    // A token cannot be used to get another one.
     let client = house.bearing(&token(&[pull], "ann")).await;
     let bought = client.get(&format!("/v2/token?scope={push}")).await.json();
     let claims = house.access.verify_token(bought["token"].as_str().unwrap()).await.unwrap();
     assert_eq!((claims.actor, claims.scopes), (Actor::Anonymous, vec![]));
 }
 
-/// Every sort of request, and the scope that it needs.
+/// Every kind of request, and the scope that it needs.
 fn requests() -> [(Method, String, &'static str); 8] {
     let digest = sha256(b"{}");
     let (pull, push, delete) =
@@ -118,7 +118,7 @@ fn requests() -> [(Method, String, &'static str); 8] {
 }
 
 #[tokio::test]
-async fn a_token_that_does_not_do_is_told_what_is_missing_and_why() {
+async fn an_insufficient_token_is_rejected_with_the_missing_scope_and_the_reason() {
     let house = House::new().await;
     house.image("ann/web", "v1").await;
     let nobodys = house.access.issue_token(None, &[]).0;
@@ -142,15 +142,15 @@ async fn a_token_that_does_not_do_is_told_what_is_missing_and_why() {
             );
         }
     }
-    // What is wrong with a token is said to people as well.
+    // The message says what is wrong with the token.
     let refused = house.bearing("no.token.of.ours").await.get("/v2/").await;
     let message = refused.fails(401, ErrorCode::Unauthorized);
-    assert!(message.contains("not one that this registry issued"), "{message}");
+    assert!(message.contains("not issued by this registry"), "{message}");
     assert!(refused.header("www-authenticate").contains(r#"error="invalid_token""#));
 }
 
 #[tokio::test]
-async fn too_many_wrong_passwords_are_slowed_down() {
+async fn too_many_wrong_passwords_are_throttled() {
     let house = House::new().await;
     let guess = "grant_type=password&username=ann&password=guess";
     for _ in 0..50 {

@@ -1,4 +1,4 @@
-//! Pushing blobs in all the ways there are.
+//! Pushing blobs in all supported ways.
 
 use crate::fixture::{House, image, sha256};
 use axum::body::{Body, Bytes};
@@ -38,7 +38,7 @@ async fn a_blob_is_pushed_in_one_request() {
 }
 
 #[tokio::test]
-async fn a_blob_is_pushed_in_parts_and_a_part_out_of_order_tells_where_to_go_on() {
+async fn a_blob_is_pushed_in_chunks_and_a_chunk_out_of_order_gets_the_offset() {
     let house = House::new().await;
     let ann = house.by("ann");
     let location = ann.post("/v2/ann/web/blobs/uploads/").await.header("location").to_owned();
@@ -62,7 +62,7 @@ async fn a_blob_is_pushed_in_parts_and_a_part_out_of_order_tells_where_to_go_on(
     let end = format!("{location}?digest={digest}");
     let early = ann.send(Method::PUT, &end, &[("content-range", "6-9")], "6789").await;
     early.fails(416, ErrorCode::BlobUploadInvalid);
-    // A part without a range, as docker streams them.
+    // A chunk without a range, as Docker streams it.
     let streamed = ann.send(Method::PATCH, &location, &[], "45").await;
     assert_eq!(streamed.header("range"), "0-5");
     let put = ann.send(Method::PUT, &end, &[("content-range", "6-9")], "6789").await;
@@ -71,14 +71,14 @@ async fn a_blob_is_pushed_in_parts_and_a_part_out_of_order_tells_where_to_go_on(
 }
 
 #[tokio::test]
-async fn a_client_that_disconnects_in_mid_part_resumes_behind_what_came() {
+async fn a_client_that_disconnects_during_a_chunk_resumes_after_the_received_bytes() {
     let house = House::new().await;
     let ann = house.by("ann");
     let location = ann.post("/v2/ann/web/blobs/uploads/").await.header("location").to_owned();
     let pieces = [Ok(Bytes::from_static(b"half")), Err(io::Error::from(io::ErrorKind::ConnectionReset))];
     let body = Body::from_stream(futures::stream::iter(pieces));
     ann.send(Method::PATCH, &location, &[], body).await.fails(400, ErrorCode::BlobUploadInvalid);
-    // A connection that just ends, before all that was announced has come.
+    // A connection that ends before the announced length has arrived.
     let short = ann.send(Method::PATCH, &location, &[("content-length", "9")], " and").await;
     short.fails(400, ErrorCode::BlobUploadInvalid);
     assert_eq!(ann.get(&location).await.header("range"), "0-7");
@@ -110,7 +110,7 @@ async fn an_upload_with_the_wrong_digest_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_no_digest_is_refused_before_anything_is_made() {
+async fn an_invalid_digest_is_rejected_before_anything_is_created() {
     let house = House::new().await;
     let ann = house.by("ann");
     for query in ["digest=sha256:x", "digest=md5:abc", "mount=x&from=ann/other", "digest-algorithm=md5"] {
@@ -131,7 +131,7 @@ async fn an_upload_can_be_cancelled() {
     let ann = house.by("ann");
     let location = ann.post("/v2/ann/web/blobs/uploads/").await.header("location").to_owned();
     assert_eq!(ann.delete(&location).await.status, StatusCode::NO_CONTENT);
-    // What was made for it alone went with it.
+    // The repository that was created for it was removed too.
     ann.delete(&location).await.fails(404, ErrorCode::NameUnknown);
     assert!(house.repository("ann/web").await.is_none());
 
@@ -164,12 +164,12 @@ async fn a_first_push_that_fails_leaves_no_repository_behind() {
     refused.fails(400, ErrorCode::ManifestBlobUnknown);
     assert!(gone("ann/web").await);
 
-    // What one blob has reached stays, whatever fails after it.
+    // A repository that contains a blob is kept, whatever fails afterwards.
     house.blob("ann/web", b"layer").await;
     ann.send(Method::POST, &at_once("ann/web"), &[], "hello").await.fails(400, ErrorCode::DigestInvalid);
     assert!(!gone("ann/web").await);
 
-    // And so does what several came for: none of them takes it from the others.
+    // So is one that several pushes use: none of them removes it from the others.
     let first = ann.post("/v2/ann/site/blobs/uploads/").await.header("location").to_owned();
     ann.post("/v2/ann/site/blobs/uploads/").await;
     ann.send(Method::PUT, &put(first), &[], "hello").await.fails(400, ErrorCode::DigestInvalid);
@@ -177,7 +177,7 @@ async fn a_first_push_that_fails_leaves_no_repository_behind() {
 }
 
 #[tokio::test]
-async fn a_part_has_to_be_as_long_as_it_says() {
+async fn a_chunk_must_have_its_announced_length() {
     let house = House::new().await;
     let ann = house.by("ann");
     let location = ann.post("/v2/ann/web/blobs/uploads/").await.header("location").to_owned();
@@ -192,7 +192,7 @@ async fn a_part_has_to_be_as_long_as_it_says() {
         patch(&[("content-range", range)], "1234").await.fails(400, ErrorCode::BlobUploadInvalid);
     }
     assert_eq!(ann.get(&location).await.header("range"), "0-0");
-    // Without a Content-Length the range is what was announced.
+    // Without a Content-Length, the range announces the length.
     patch(&[("content-range", "0-3")], "12345").await.fails(400, ErrorCode::BlobUploadInvalid);
     assert_eq!(ann.get(&location).await.header("range"), "0-0");
     let taken = patch(&[("content-range", "bytes 0-3/9")], "1234").await;
@@ -210,7 +210,7 @@ async fn the_status_of_an_upload_is_the_same_by_get_and_head_and_changes_nothing
         assert_eq!((status.header("location"), status.header("range")), (location.as_str(), "0-3"));
         assert!(status.bytes.is_empty());
     }
-    // It belongs to its repository and to who may push there.
+    // It belongs to its repository and to users who may push there.
     let elsewhere = location.replace("ann/web", "ann/site");
     house.create("ann/site", RepositoryChange::default()).await;
     ann.get(&elsewhere).await.fails(404, ErrorCode::BlobUploadUnknown);
@@ -219,7 +219,7 @@ async fn the_status_of_an_upload_is_the_same_by_get_and_head_and_changes_nothing
 }
 
 #[tokio::test]
-async fn the_end_of_an_upload_may_bring_the_whole_blob_the_last_part_or_nothing() {
+async fn the_last_request_of_an_upload_may_contain_the_whole_blob_the_last_chunk_or_nothing() {
     let house = House::new().await;
     let ann = house.by("ann");
     let end = format!("?digest={}", sha256(b"0123456789"));
