@@ -1,44 +1,40 @@
-//! The `WWW-Authenticate` header (RFC 9110 §11.6.1): with what a registry wants to be asked.
-//! Read leniently, since registries write it in many ways; a header that cannot be read gives no
-//! challenges, never an error.
+//! The `WWW-Authenticate` header (RFC 9110 §11.6.1): how a registry wants clients to authenticate. It is parsed
+//! leniently, since registries write it in many ways. An unreadable header gives no challenges, never an error.
 
 use std::fmt;
 
-/// One way to authenticate.
+/// An authentication scheme with its parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Challenge {
-    /// User name and password with each request.
+    /// Username and password with each request.
     Basic {
-        /// What it is called to people.
+        /// The name of the realm, for people.
         realm: String,
     },
-    /// A token, fetched from the realm.
+    /// A token, which is fetched from the realm.
     Bearer {
-        /// The address of the token service.
+        /// The URL of the token service.
         realm: String,
-        /// The registry's name there.
+        /// The name by which the token service knows the registry.
         service: Option<String>,
         /// The scopes that the request needs, separated by spaces.
         scope: Option<String>,
-        /// Why a token that was sent is not enough, such as `insufficient_scope`.
+        /// Why the token of the request is not sufficient, such as `insufficient_scope`.
         error: Option<String>,
-        /// The same for a person; some clients, docker among them, show it instead of the body's message.
+        /// The same for people. Some clients, such as docker, show it instead of the message in the body.
         description: Option<String>,
     },
-    /// A scheme that Longshore does not speak.
-    Other {
-        /// Its name.
-        scheme: String,
-    },
+    /// A scheme that Longshore does not support.
+    Other { scheme: String },
 }
 
-/// Reads all challenges of one header value.
+/// Parses all challenges of one header value.
 pub fn parse_challenges(header: &str) -> Vec<Challenge> {
     let mut found: Vec<(String, Vec<(String, String)>)> = Vec::new();
     let mut rest = Reader(header);
     while let Some(word) = rest.next_token() {
         if rest.take('=') {
-            // A parameter of the scheme before; without one the header begins in the middle.
+            // A parameter of the preceding scheme. If there is none, the header begins in the middle.
             let value = rest.value();
             if let Some((_, parameters)) = found.last_mut() {
                 parameters.push((word.to_ascii_lowercase(), value));
@@ -61,7 +57,7 @@ impl Challenge {
             return Some(Self::Basic { realm: get("realm").unwrap_or_default() });
         }
         if scheme.eq_ignore_ascii_case("bearer") {
-            // Without a realm there is nowhere to fetch a token.
+            // Without a realm, there is no place to fetch a token from.
             let realm = get("realm")?;
             return Some(Self::Bearer {
                 realm,
@@ -99,7 +95,7 @@ impl fmt::Display for Challenge {
     }
 }
 
-/// Prints a quoted string; control characters, which no header may have, are left out.
+/// Formats a quoted string without control characters, which headers must not contain.
 struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {
@@ -116,7 +112,7 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// The part of the header that is still to be read.
+/// The part of the header that has not been read yet.
 struct Reader<'a>(&'a str);
 
 impl<'a> Reader<'a> {
@@ -124,7 +120,7 @@ impl<'a> Reader<'a> {
         self.0 = self.0.trim_start_matches(|c: char| c.is_whitespace() || separators.contains(&c));
     }
 
-    /// The next word, past commas and anything that cannot begin one.
+    /// The next token, after commas and anything else that cannot begin one.
     fn next_token(&mut self) -> Option<&'a str> {
         let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~/".contains(c);
         let start = self.0.find(is_token)?;
@@ -146,7 +142,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A token or a quoted string; one that is not closed ends with the header.
+    /// A token or a quoted string; an unclosed string ends with the header.
     fn value(&mut self) -> String {
         self.skip(&[]);
         let Some(quoted) = self.0.strip_prefix('"') else {
@@ -189,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_registries_send_is_read() {
+    fn challenges_of_known_registries_are_parsed() {
         assert_eq!(
             parse_challenges(
                 r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push""#
@@ -211,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn several_challenges_stand_side_by_side() {
+    fn one_header_may_have_several_challenges() {
         assert_eq!(
             parse_challenges(r#"Negotiate, Basic realm="a, b", Bearer realm="https://x/t""#),
             [
@@ -223,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn rubbish_gives_no_challenge_to_follow() {
+    fn an_unusable_header_gives_no_usable_challenge() {
         assert_eq!(parse_challenges(""), []);
         assert_eq!(parse_challenges("Bearer"), []);
         assert_eq!(parse_challenges("realm=\"x\""), []);
@@ -232,13 +228,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_reads_back(realm in "[ -~]{1,30}", service in "[ -~]{1,20}") {
+        fn a_formatted_challenge_is_parsed_back(realm in "[ -~]{1,30}", service in "[ -~]{1,20}") {
             let challenge = bearer(&realm, Some(&service), None);
             prop_assert_eq!(parse_challenges(&challenge.to_string()), vec![challenge]);
         }
 
         #[test]
-        fn no_header_makes_it_panic(header in "\\PC{0,60}") {
+        fn no_header_causes_a_panic(header in "\\PC{0,60}") {
             let _ = parse_challenges(&header);
         }
     }

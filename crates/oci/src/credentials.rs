@@ -1,26 +1,25 @@
-//! The `Authorization` header: the two schemes with which clients prove who they are (RFC 7617 and
-//! RFC 6750). Whether the proof holds is decided elsewhere.
+//! The `Authorization` header with the two schemes that clients use (RFC 7617 and RFC 6750). Whether the credentials
+//! are valid is decided elsewhere.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use secrecy::SecretString;
 
-/// What a client sent to prove who it is.
+/// The credentials that a client sent.
 #[derive(Debug)]
 pub enum Credentials {
-    /// User name and password.
+    /// Username and password.
     Basic {
-        /// The name; it has no colon.
+        /// Without colons.
         user: String,
-        /// The password, which may have any.
+        /// May contain colons.
         password: SecretString,
     },
-    /// A token.
     Bearer(SecretString),
 }
 
 impl Credentials {
-    /// Reads the value of the header; nothing, when it is of another scheme or malformed.
+    /// Parses the value of the header; `None` if the scheme is unknown or the value is malformed.
     pub fn parse(header: &str) -> Option<Self> {
         let (scheme, rest) = header.split_once(' ')?;
         let rest = rest.trim();
@@ -43,7 +42,7 @@ mod tests {
     use secrecy::ExposeSecret;
 
     #[test]
-    fn a_password_may_hold_colons_and_the_scheme_any_case() {
+    fn a_password_may_have_colons_and_the_scheme_may_have_any_case() {
         let header = format!("bAsIc {}", BASE64_STANDARD.encode("dev:a:b:ü"));
         let Some(Credentials::Basic { user, password }) = Credentials::parse(&header) else {
             panic!("Basic credentials were expected");
@@ -52,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_proves_nothing() {
+    fn malformed_headers_give_no_credentials() {
         for header in ["", "Basic", "Digest x", "Basic %%%", "Basic eA==", "Basic /zo="] {
             assert!(Credentials::parse(header).is_none(), "{header}");
         }

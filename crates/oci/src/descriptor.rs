@@ -11,40 +11,38 @@ use serde_json::Value;
 
 use crate::{Digest, media_type};
 
-/// The most characters of one part of a platform; those that exist have about ten.
+/// The maximum number of characters of one part of a platform; existing ones have about ten.
 const MAX_PLATFORM_PART: usize = 64;
 
-/// The annotation with which BuildKit marks attestations among the children of an index.
+/// The annotation that BuildKit adds to attestations among the children of an index.
 const DOCKER_REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 
-/// What a manifest says of something that it names.
+/// The description of content that a manifest references.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
-    /// The type of the named content.
+    /// The type of the referenced content.
     pub media_type: String,
-    /// Its digest.
     pub digest: Digest,
-    /// Its length in bytes.
+    /// In bytes.
     pub size: u64,
-    /// The artifact type, where the content is an artifact's manifest.
+    /// The artifact type, if the content is the manifest of an artifact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
-    /// The platform, for children of an index.
+    /// The platform of a child of an index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
-    /// Free notes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "notes")]
     pub annotations: BTreeMap<String, String>,
-    /// Where else the content may be fetched (foreign layers). Longshore never does.
+    /// Where else the content may be fetched from (foreign layers). Longshore never does so.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_empty")]
     pub urls: Vec<String>,
-    /// The content itself in base64, where it is embedded; see [`Descriptor::embedded`].
+    /// The content itself in base64, if it is embedded; see [`Descriptor::embedded`].
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text")]
     pub data: Option<String>,
 }
 
-/// Encoders of other languages write an empty list or map as `null`.
+/// Reads `null` as an empty list or map, since encoders of some languages write that.
 pub(crate) fn null_is_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -53,7 +51,7 @@ where
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// A text; anything else is as good as none.
+/// Reads a string; any other value is ignored.
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::String(text) => Some(text),
@@ -61,7 +59,7 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
     })
 }
 
-/// Annotations; a note that is `null` says nothing.
+/// Reads annotations; the value `null` becomes an empty string.
 pub(crate) fn notes<'de, D>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error>
 where
     D: Deserializer<'de>,
@@ -71,7 +69,7 @@ where
 }
 
 impl Descriptor {
-    /// A descriptor with the three required members.
+    /// A descriptor with only the three required members.
     pub fn new(media_type: impl Into<String>, digest: Digest, size: u64) -> Self {
         Self {
             media_type: media_type.into(),
@@ -85,14 +83,14 @@ impl Descriptor {
         }
     }
 
-    /// The content that is embedded (image-spec, "Embedded Content"), if it has the length that it should have. Its
-    /// digest is for the caller to verify.
+    /// The embedded content (image-spec, "Embedded Content"), if it has the declared length. The caller must verify
+    /// its digest.
     pub fn embedded(&self) -> Option<Vec<u8>> {
         let content = BASE64_STANDARD.decode(self.data.as_ref()?).ok()?;
         (content.len() as u64 == self.size).then_some(content)
     }
 
-    /// The words that say what the content is: types and the platform's parts.
+    /// The texts that tell the kind of the content: its types and the parts of its platform.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = &str> {
         let platform = self.platform.iter().flat_map(|platform| {
             let optional = [platform.variant.as_deref(), platform.os_version.as_deref()];
@@ -103,54 +101,53 @@ impl Descriptor {
         [self.media_type.as_str()].into_iter().chain(self.artifact_type.as_deref()).chain(platform)
     }
 
-    /// Whether it names a manifest that this registry stores as one.
+    /// Whether it references a manifest that this registry stores as such.
     pub fn is_manifest(&self) -> bool {
         media_type::is_manifest(&self.media_type)
     }
 
-    /// Whether it names a layer that may be absent.
+    /// Whether it references a layer that may be absent.
     pub fn is_nondistributable(&self) -> bool {
         media_type::is_nondistributable(&self.media_type)
     }
 
-    /// Whether this child of an index is an attestation beside the images: neither scanned nor
-    /// awaited, but carried along.
+    /// Whether this child of an index is an attestation and not an image. It is copied with the images, but neither
+    /// scanned nor waited for.
     pub fn is_attestation_like(&self) -> bool {
         self.annotations.contains_key(DOCKER_REFERENCE_TYPE)
             || self.platform.as_ref().is_some_and(Platform::is_unknown)
     }
 }
 
-/// The platform an image runs on.
+/// The platform that an image runs on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Platform {
-    /// Operating system, as in GOOS. Empty where a list says nothing of it.
+    /// The operating system, as in GOOS. Empty if the index does not specify it.
     #[serde(default)]
     pub os: String,
-    /// Architecture, as in GOARCH. Empty where a list says nothing of it.
+    /// The architecture, as in GOARCH. Empty if the index does not specify it.
     #[serde(default)]
     pub architecture: String,
-    /// Variant of the architecture, such as `v8`.
+    /// The variant of the architecture, such as `v8`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
-    /// Version of the operating system; Windows images differ by it alone.
+    /// The version of the operating system, the only difference between Windows images for one architecture.
     #[serde(default, rename = "os.version", skip_serializing_if = "Option::is_none")]
     pub os_version: Option<String>,
 }
 
-/// Why a platform was refused.
+/// The text is not a platform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a platform is written os/architecture or os/architecture/variant, for example linux/arm64/v8")]
 pub struct PlatformError;
 
 impl Platform {
-    /// `unknown/unknown`, what BuildKit gives to attestations.
+    /// Whether it is `unknown/unknown`, which BuildKit assigns to attestations.
     pub fn is_unknown(&self) -> bool {
         self.os == "unknown" && self.architecture == "unknown"
     }
 
-    /// Whether every part is a word such as those that GOOS and GOARCH take; image configs may hold
-    /// anything.
+    /// Whether every part looks like a value of GOOS or GOARCH; image configurations may contain anything.
     pub fn is_well_formed(&self) -> bool {
         let optional = [&self.variant, &self.os_version].into_iter().flatten();
         is_word(&self.os)
@@ -159,7 +156,7 @@ impl Platform {
     }
 }
 
-/// One part of a platform.
+/// Whether the text may be one part of a platform.
 fn is_word(part: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     (1..=MAX_PLATFORM_PART).contains(&part.len()) && part.chars().all(legal)
@@ -203,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn content_may_be_embedded_and_has_the_right_length() {
+    fn embedded_content_must_have_the_declared_length() {
         let read = |data: Value| {
             let digest = format!("sha256:{}", "0".repeat(64));
             let json = serde_json::json!({"mediaType": "x/y", "digest": digest, "size": 2, "data": data});
@@ -218,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_platform_reads_as_one_writes_it() {
+    fn a_platform_is_formatted_as_it_is_parsed() {
         for text in ["linux/amd64", "linux/arm64/v8"] {
             assert_eq!(text.parse::<Platform>().unwrap().to_string(), text);
         }
@@ -228,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_platform_of_a_config_is_words_of_bounded_length() {
+    fn the_parts_of_a_well_formed_platform_are_short_words() {
         let of_config = |os: &str, version: &str| {
             let json = serde_json::json!({ "os": os, "architecture": "amd64", "os.version": version });
             serde_json::from_value::<Platform>(json).unwrap()
@@ -241,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_08_attestations_are_told_from_images() {
+    fn semantics_08_attestations_are_distinguished_from_images() {
         let digest = Digest::sha256([0; 32]);
         let mut child = Descriptor::new(media_type::OCI_MANIFEST, digest, 2);
         assert!(!child.is_attestation_like());

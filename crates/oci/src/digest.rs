@@ -1,22 +1,21 @@
-//! Content digests as text (image-spec, "Descriptor", digests). Computing them is done where the
-//! bytes are.
+//! Content digests as text (image-spec, "Descriptor", digests). They are computed where the bytes are.
 
 use crate::text::validated_text;
 
 /// A digest algorithm that this registry computes and verifies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Algorithm {
-    /// SHA-256, what nearly everybody uses.
+    /// SHA-256, which is almost always used.
     Sha256,
     /// SHA-512, optional in the specification.
     Sha512,
 }
 
 impl Algorithm {
-    /// Every algorithm.
+    /// All algorithms.
     pub const ALL: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Sha512];
 
-    /// The name as written before the colon.
+    /// The name before the colon.
     pub fn as_str(self) -> &'static str {
         match self {
             Algorithm::Sha256 => "sha256",
@@ -24,7 +23,7 @@ impl Algorithm {
         }
     }
 
-    /// How many hexadecimal digits follow the colon.
+    /// The number of hexadecimal digits after the colon.
     pub fn hex_length(self) -> usize {
         match self {
             Algorithm::Sha256 => 64,
@@ -51,29 +50,28 @@ impl std::fmt::Display for Algorithm {
     }
 }
 
-/// Why a digest was refused.
+/// Why a text is not a valid digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DigestError {
-    /// No colon.
+    /// There is no colon.
     #[error("a digest is written algorithm:hex, for example sha256: followed by 64 hexadecimal digits")]
     Shape,
-    /// Another algorithm than sha256 and sha512.
+    /// The algorithm is neither sha256 nor sha512.
     #[error("digests of the algorithm {0:?} are not supported; use sha256 or sha512")]
     Algorithm(String),
-    /// Wrong number of digits.
+    /// The number of digits is wrong.
     #[error("a {algorithm} digest has {} hexadecimal digits, this one has {length}", .algorithm.hex_length())]
     Length {
-        /// The algorithm that was named.
         algorithm: Algorithm,
-        /// How many characters were given.
+        /// The number of characters after the colon.
         length: usize,
     },
-    /// Something other than `0-9a-f`.
+    /// There are characters other than `0-9a-f`.
     #[error("a digest has lower-case hexadecimal digits (0-9, a-f) only")]
     Digits,
 }
 
-/// `sha256:<64 hex>` or `sha512:<128 hex>`, lower case.
+/// A digest: `sha256:<64 hex>` or `sha512:<128 hex>`, lower case.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(String);
 validated_text!(Digest, DigestError);
@@ -93,12 +91,12 @@ impl Digest {
         if is_lower_hex(hex) { Ok(()) } else { Err(DigestError::Digits) }
     }
 
-    /// A digest from what a hash function put out; the number of bytes must be the algorithm's.
+    /// Makes a digest from the output of a hash function, whose length must fit the algorithm.
     pub fn from_hash(algorithm: Algorithm, hash: &[u8]) -> Result<Self, DigestError> {
         Self::checked(format!("{algorithm}:{}", hex::encode(hash)))
     }
 
-    /// A SHA-256 digest from its 32 bytes.
+    /// Makes a SHA-256 digest from its 32 bytes.
     pub fn sha256(hash: [u8; 32]) -> Self {
         Self(format!("sha256:{}", hex::encode(hash)))
     }
@@ -126,7 +124,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_parts_of_a_digest() {
+    fn a_digest_has_an_algorithm_and_digits() {
         let digest: Digest = format!("sha256:{}", "0123456789abcdef".repeat(4)).parse().unwrap();
         assert_eq!(digest.algorithm(), Algorithm::Sha256);
         assert_eq!(digest.short(), "0123456789ab");
@@ -134,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_digest_is_told_why() {
+    fn the_error_says_why_a_digest_is_invalid() {
         assert_eq!("abc".parse::<Digest>(), Err(DigestError::Shape));
         assert_eq!("md5:abc".parse::<Digest>(), Err(DigestError::Algorithm("md5".into())));
         assert!(matches!("sha256:abc".parse::<Digest>(), Err(DigestError::Length { length: 3, .. })));
@@ -144,7 +142,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_hash_makes_a_digest_that_parses(hash: [u8; 32], long in proptest::collection::vec(any::<u8>(), 64)) {
+        fn the_digest_of_a_hash_can_be_parsed(hash: [u8; 32], long in proptest::collection::vec(any::<u8>(), 64)) {
             let digest = Digest::sha256(hash);
             prop_assert_eq!(digest.as_str().parse::<Digest>().unwrap(), digest);
             let digest = Digest::from_hash(Algorithm::Sha512, &long).unwrap();
@@ -152,7 +150,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "(sha256:|sha512:)?\\PC{0,130}") {
+        fn no_text_causes_a_panic(text in "(sha256:|sha512:)?\\PC{0,130}") {
             let _ = text.parse::<Digest>();
         }
     }

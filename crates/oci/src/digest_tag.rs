@@ -1,20 +1,20 @@
-//! Digest tags: tags that hang something on a digest instead of naming a version. They are the
-//! referrers fallback tag (`sha256-<hex>`) and those of signing tools (`sha256-<hex>.sig`).
+//! Digest tags: tags that attach something to a digest instead of naming a version. They are the referrers fallback
+//! tag (`sha256-<hex>`) and the tags of signing tools (`sha256-<hex>.sig`).
 
 use crate::digest::is_lower_hex;
 use crate::{Algorithm, Digest};
 
-/// How many digits a tag has room for (distribution-spec, "Referrers tag schema").
+/// The number of digits that fit into a tag (distribution-spec, "Referrers tag schema").
 const DIGITS: usize = 64;
 
-/// A digest tag taken apart.
+/// The parts of a digest tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DigestTag<'a> {
-    /// The subject's algorithm.
+    /// The algorithm of the subject's digest.
     pub algorithm: Algorithm,
-    /// The first 64 digits of the subject's digest; for sha256 these are all.
+    /// The first 64 digits of the subject's digest, which are all digits of a sha256 digest.
     pub hex: &'a str,
-    /// What follows, such as `.sig`; empty for the referrers fallback tag.
+    /// The rest, such as `.sig`; empty for the referrers fallback tag.
     pub suffix: &'a str,
 }
 
@@ -23,17 +23,17 @@ impl<'a> DigestTag<'a> {
         let (algorithm, rest) = tag.split_once('-')?;
         let algorithm = Algorithm::from_name(algorithm)?;
         let (hex, suffix) = rest.split_at_checked(DIGITS)?;
-        // A letter or digit right after the 64th makes it an ordinary, if odd, tag.
+        // A letter or digit after the 64th digit makes it an ordinary, if unusual, tag.
         let ends = !suffix.starts_with(|c: char| c.is_ascii_alphanumeric());
         (is_lower_hex(hex) && ends).then_some(Self { algorithm, hex, suffix })
     }
 
-    /// Whether this tag hangs on `digest`.
+    /// Whether this tag belongs to `digest`.
     pub fn is_of(&self, digest: &Digest) -> bool {
         digest.algorithm() == self.algorithm && digest.hex().starts_with(self.hex)
     }
 
-    /// The subject, where the tag holds the whole digest.
+    /// The subject, if the tag contains the whole digest.
     pub fn subject(&self) -> Option<Digest> {
         format!("{}:{}", self.algorithm, self.hex).parse().ok()
     }
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_06_a_sha512_subject_is_cut_to_what_fits_a_tag() {
+    fn semantics_06_a_sha512_digest_is_cut_to_fit_into_a_tag() {
         let subject = digest("sha512", 128);
         let tag = Tag::referrers_of(&subject);
         assert!(tag.as_str().parse::<Tag>().is_ok());

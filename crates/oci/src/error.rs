@@ -5,20 +5,19 @@ use serde_json::Value;
 
 macro_rules! error_codes {
     ($($(#[$doc:meta])* $variant:ident = $wire:literal, $status:literal, $message:literal;)*) => {
-        /// A code of an error body.
+        /// An error code.
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         pub enum ErrorCode {
             $($(#[$doc])* $variant,)*
-            /// A code of another registry that the specification does not know.
+            /// A code of another registry that is not in the specification.
             Other(String),
         }
 
         impl ErrorCode {
-            /// All codes that this registry answers. Where a request is at fault, the specification
-            /// allows no others.
+            /// All codes that this registry returns. For client errors, the specification allows no others.
             pub const ALL: &[ErrorCode] = &[$(ErrorCode::$variant),*];
 
-            /// The code as it goes over the wire.
+            /// The code as sent.
             pub fn as_str(&self) -> &str {
                 match self {
                     $(ErrorCode::$variant => $wire,)*
@@ -26,7 +25,7 @@ macro_rules! error_codes {
                 }
             }
 
-            /// The HTTP status that usually goes with it.
+            /// The usual HTTP status of the code.
             pub fn status(&self) -> u16 {
                 match self {
                     $(ErrorCode::$variant => $status,)*
@@ -34,7 +33,7 @@ macro_rules! error_codes {
                 }
             }
 
-            /// What it means, for when there is nothing more precise to say.
+            /// The message of the specification, used if there is no more precise one.
             pub fn message(&self) -> &str {
                 match self {
                     $(ErrorCode::$variant => $message,)*
@@ -83,7 +82,7 @@ error_codes! {
     Unsupported = "UNSUPPORTED", 405, "the operation is unsupported";
     /// code-14
     TooManyRequests = "TOOMANYREQUESTS", 429, "too many requests";
-    /// The server failed; in use, not in the specification.
+    /// The server failed. In common use, but not in the specification.
     Unknown = "UNKNOWN", 500, "unknown error";
 }
 
@@ -105,22 +104,22 @@ impl<'de> Deserialize<'de> for ErrorCode {
     }
 }
 
-/// The body of an error answer.
+/// The body of an error response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {
-    /// At least one.
+    /// Has at least one entry.
     pub errors: Vec<ErrorEntry>,
 }
 
-/// One error of a body.
+/// One error of the body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorEntry {
-    /// For programs.
+    /// For clients.
     pub code: ErrorCode,
     /// For people.
     #[serde(default)]
     pub message: String,
-    /// Anything further.
+    /// Additional data.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub detail: Value,
 }
@@ -150,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_survives_the_wire() {
+    fn every_code_is_read_as_it_is_written() {
         for code in ErrorCode::ALL {
             let json = serde_json::to_string(&ErrorBody::from(code.clone())).unwrap();
             assert_eq!(&serde_json::from_str::<ErrorBody>(&json).unwrap().errors[0].code, code);
@@ -158,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn other_registries_may_have_codes_of_their_own_and_leave_members_out() {
+    fn errors_of_other_registries_may_have_unknown_codes_and_lack_members() {
         let body: ErrorBody = serde_json::from_str(r#"{"errors":[{"code":"QUOTA"}]}"#).unwrap();
         assert_eq!(body.errors[0].code, ErrorCode::Other("QUOTA".into()));
         assert_eq!(body.errors[0].message, "");

@@ -1,8 +1,8 @@
-//! The words of the OCI specifications: names, tags, digests, manifests, and the small grammars
-//! of the distribution API's paths and headers.
+//! The terms of the OCI specifications: names, tags, digests, manifests, and the small grammars of the distribution
+//! API's paths and headers.
 //!
-//! Everything here parses and validates; nothing reads, writes or hashes bytes. What Longshore
-//! itself makes of these words (policies, mirrors, permissions) lives in the rooms above.
+//! Everything here parses and validates; nothing reads, writes or hashes content. What is specific to Longshore
+//! (policies, mirrors, permissions) is in other crates.
 
 pub mod challenge;
 pub mod credentials;

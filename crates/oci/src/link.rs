@@ -1,37 +1,35 @@
-//! The `Link` header with which lists are paged (distribution-spec, "Listing Tags"; RFC 8288). Registries and the
-//! proxies before them write it in many ways, so it is read leniently.
+//! The `Link` header, by which lists are paged (distribution-spec, "Listing Tags"; RFC 8288). It is parsed leniently,
+//! since registries and the proxies in front of them write it in many ways.
 
 use std::fmt;
 
-/// One link: a target, as written, and its relations.
+/// A link: the target as written, and its relations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// A URL, often relative to the request's.
+    /// A URL, often relative to that of the request.
     pub target: String,
-    /// The relations, separated by spaces, such as `next`; empty where none is named.
+    /// The relations, such as `next`, separated by spaces; empty if there are none.
     pub rel: String,
 }
 
-/// What the `Link` headers of an answer say about the page after it.
+/// What the `Link` headers of a response say about the next page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NextPage {
-    /// Nothing: there is no `Link`, or none to a next page.
+    /// There is no `Link`, or none to a next page.
     None,
-    /// Its address, as written.
+    /// The URL of the next page, as written.
     At(String),
-    /// There is a `Link` that cannot be understood: there may be a next page.
+    /// There is an unreadable `Link`, so there may be a next page.
     Unreadable(String),
 }
 
 impl Link {
-    /// The link to the next page. The target must be percent-encoded: no `>`, no control
-    /// characters.
+    /// A link to the next page. The target must be percent-encoded: no `>`, no control characters.
     pub fn next(target: impl Into<String>) -> Self {
         Self { target: target.into(), rel: "next".into() }
     }
 
-    /// Reads all links of a header value, with or without their angle brackets, and leaves out what
-    /// cannot be read.
+    /// Parses all links of a header value, with or without angle brackets, and skips what is unreadable.
     pub fn parse_all(header: &str) -> Vec<Self> {
         let mut links = Vec::new();
         let mut rest = header;
@@ -60,8 +58,8 @@ impl Link {
 }
 
 impl NextPage {
-    /// Reads all `Link` headers of an answer. A link that names no relation at all can only be
-    /// meant to lead on, and counts where no other does.
+    /// Parses all `Link` headers of a response. A link without a relation can only lead to the next page; it counts
+    /// if there is no other.
     pub fn of<'a>(headers: impl IntoIterator<Item = &'a str>) -> Self {
         let (mut unnamed, mut unreadable) = (None, None);
         for header in headers {
@@ -86,7 +84,7 @@ impl NextPage {
     }
 }
 
-/// The target at the beginning of a link, if that is one, and what follows it.
+/// The target at the beginning of a link, if it has one, and the rest.
 fn split_target(link: &str) -> (Option<&str>, &str) {
     let (target, after) = match link.strip_prefix('<') {
         Some(open) => match open.split_once('>') {
@@ -96,7 +94,7 @@ fn split_target(link: &str) -> (Option<&str>, &str) {
         None => {
             let (target, after) = split_outside_quotes(link, ';');
             if !looks_like_address(target.trim()) {
-                // Not a target: it is passed over up to the next link.
+                // Not a target: skip to the next link.
                 return (None, link);
             }
             (target, after)
@@ -105,12 +103,12 @@ fn split_target(link: &str) -> (Option<&str>, &str) {
     (Some(target.trim()).filter(|target| !target.is_empty()), after)
 }
 
-/// Without brackets a target is told from other words by how it begins.
+/// Whether a text without brackets begins like a target.
 fn looks_like_address(text: &str) -> bool {
     text.starts_with(['/', '?']) || text.starts_with("http://") || text.starts_with("https://")
 }
 
-/// Splits at the first separator that does not stand within double quotes.
+/// Splits at the first separator outside double quotes.
 fn split_outside_quotes(text: &str, separator: char) -> (&str, &str) {
     let mut quoted = false;
     for (at, c) in text.char_indices() {
@@ -123,7 +121,7 @@ fn split_outside_quotes(text: &str, separator: char) -> (&str, &str) {
     (text, "")
 }
 
-/// The value of the first `rel` among the parameters.
+/// The value of the first `rel` parameter.
 fn relations(mut parameters: &str) -> String {
     while !parameters.is_empty() {
         let (parameter, rest) = split_outside_quotes(parameters, ';');
@@ -158,14 +156,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_link_is_left_out() {
+    fn unreadable_links_are_skipped() {
         for header in ["", "next", "<x", "<x>", "<x>; rel", r#"<x>; rel="prev""#] {
             assert_eq!(Link::next_of(header), None, "{header}");
         }
     }
 
     #[test]
-    fn semantics_38_a_link_is_read_in_every_form() {
+    fn semantics_38_a_link_is_parsed_in_every_form() {
         for header in [
             r#"</v2/a/tags/list?last=b>; rel="next""#,
             "/v2/a/tags/list?last=b; rel=next",
@@ -189,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_38_a_link_that_cannot_be_read_is_no_end() {
+    fn semantics_38_an_unreadable_link_does_not_end_the_list() {
         for header in ["next", r#"rel="next""#, "<>; rel=next", "%%%"] {
             assert_eq!(NextPage::of([header]), NextPage::Unreadable(header.into()), "{header}");
         }
@@ -200,12 +198,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_reads_back(target in "/v2/[a-z/]{1,20}\\?last=[a-zA-Z0-9%._-]{1,20}&n=[0-9]{1,4}") {
+        fn a_formatted_link_is_parsed_back(target in "/v2/[a-z/]{1,20}\\?last=[a-zA-Z0-9%._-]{1,20}&n=[0-9]{1,4}") {
             prop_assert_eq!(Link::next_of(&Link::next(target.clone()).to_string()), Some(target));
         }
 
         #[test]
-        fn no_header_makes_it_panic(header in "[<>;,=\"a-z \\PC]{0,60}") {
+        fn no_header_causes_a_panic(header in "[<>;,=\"a-z \\PC]{0,60}") {
             let _ = Link::parse_all(&header);
             let _ = NextPage::of([header.as_str(), "</b>; rel=next"]);
         }

@@ -1,5 +1,5 @@
-//! A parsed view of manifest bytes (image-spec, "Image Manifest" and "Image Index"). The bytes
-//! themselves are stored and served as they came; nothing here writes them anew.
+//! A parsed view of manifest bytes (image-spec, "Image Manifest" and "Image Index"). The bytes themselves are stored
+//! and served as received; nothing here serialises them again.
 
 use std::collections::BTreeMap;
 
@@ -8,23 +8,23 @@ use serde::Deserialize;
 use crate::descriptor::notes;
 use crate::{Descriptor, media_type};
 
-/// The largest manifest that is accepted, in bytes (what the distribution specification asks
-/// registries to accept at least).
+/// The maximum size of a manifest in bytes (the size that registries should accept at least, according to the
+/// distribution specification).
 pub const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;
 
-/// The most characters of a manifest that a message repeats.
+/// The maximum number of characters of a manifest that a message quotes.
 const MAX_SHOWN: usize = 120;
 
-/// Why bytes are no manifest that this registry takes.
+/// Why bytes are not a manifest that this registry accepts.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    /// More than [`MAX_MANIFEST_BYTES`].
-    #[error("the manifest has {0} bytes; the most that is accepted are {MAX_MANIFEST_BYTES}")]
+    /// The manifest exceeds [`MAX_MANIFEST_BYTES`].
+    #[error("the manifest has {0} bytes; the maximum is {MAX_MANIFEST_BYTES}")]
     TooLarge(usize),
-    /// Not JSON, or a member of a wrong type.
+    /// It is not JSON, or a member has a wrong type.
     #[error("the manifest cannot be read: {}", brief(.0))]
     Json(#[from] serde_json::Error),
-    /// Docker's schema 1, given up by Docker itself.
+    /// It is a Docker manifest of schema 1, which Docker itself has abandoned.
     #[error(
         "this is a Docker schema 1 manifest, which is no longer supported; build or pull the image with a \
          current client and push it again"
@@ -33,58 +33,53 @@ pub enum ManifestError {
     /// `schemaVersion` is missing or not 2.
     #[error("a manifest has schemaVersion 2, this one has {}", .0.map_or("none".to_owned(), |v| v.to_string()))]
     SchemaVersion(Option<i64>),
-    /// A media type that is no manifest's.
+    /// The media type is not that of a manifest.
     #[error(
         "manifests of the media type {0:?} are not supported; use an OCI image manifest or index, or a \
          Docker schema 2 manifest or list"
     )]
     MediaType(String),
-    /// The header and the body disagree, so clients would.
+    /// The header and the body disagree, and so would clients.
     #[error(
         "the Content-Type is {header:?}, but the manifest's mediaType is {body:?}; they must be the same"
     )]
-    Mismatch {
-        /// What the header says.
-        header: String,
-        /// What the body says.
-        body: String,
-    },
-    /// A Docker manifest that does not say what it is. Taken at the header's word, the same bytes would
-    /// be one thing to one client and another to the next.
+    Mismatch { header: String, body: String },
+    /// A Docker manifest without a media type. If the header decided, different clients could take the same bytes for
+    /// different things.
     #[error("a manifest of type {0} names it as its mediaType; this one has none")]
     Silent(String),
-    /// Members of images and of indexes in one document, or of the kind that the media type is not.
+    /// The document has members of both images and indexes, or of the kind that does not match its media type.
     #[error("a manifest of type {media_type} has {expected}, and no {forbidden}")]
     Shape {
-        /// The type it is declared to be.
+        /// The declared type.
         media_type: String,
-        /// Members it must have.
+        /// The members it must have.
         expected: &'static str,
-        /// Members it must not have.
+        /// The members it must not have.
         forbidden: &'static str,
     },
-    /// A type or a platform that no header could carry and not every database keeps.
+    /// A type or platform has a control character, which headers cannot have and some databases cannot store.
     #[error("{0:?} has a control character; media types, artifact types and platforms are printable text")]
     Control(String),
 }
 
-/// What a manifest describes.
+/// The kind of a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ManifestKind {
     /// One image or artifact: a configuration and layers.
     Image,
-    /// A list of manifests, usually one for each platform.
+    /// A list of manifests, usually one per platform.
     Index,
 }
 
-/// The part in which images and indexes differ.
+/// The members in which images and indexes differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Content {
     Image { config: Box<Descriptor>, layers: Vec<Descriptor> },
     Index { manifests: Vec<Descriptor> },
 }
 
-/// A manifest, understood.
+/// A parsed manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
     media_type: String,
@@ -94,39 +89,36 @@ pub struct Manifest {
     annotations: BTreeMap<String, String>,
 }
 
-/// In which place a manifest names something.
+/// The role in which a manifest references something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReferenceRole {
-    /// The configuration, a blob.
+    /// The configuration, which is a blob.
     Config,
-    /// A layer, a blob. An index has such, too, where it lists what is no manifest.
+    /// A layer, which is a blob. An index has layers too, if it lists something other than manifests.
     Layer,
-    /// A child of an index, a manifest.
+    /// A child of an index, which is a manifest.
     Child,
     /// The manifest that this one refers to.
     Subject,
 }
 
-/// One thing that a manifest names.
+/// One reference of a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ManifestReference<'a> {
-    /// The place in which it is named.
     pub role: ReferenceRole,
-    /// What is said of it.
     pub descriptor: &'a Descriptor,
-    /// Whether the manifest may be stored without it: the subject, and layers that are not to be
-    /// distributed.
+    /// Whether the manifest may be stored without it: the subject, and non-distributable layers.
     pub absent_ok: bool,
 }
 
 impl ManifestReference<'_> {
-    /// Whether it is a layer that is not to be distributed.
+    /// Whether it is a non-distributable layer.
     pub fn is_nondistributable_layer(&self) -> bool {
         self.role == ReferenceRole::Layer && self.absent_ok
     }
 }
 
-/// The members as they stand in JSON, before it is known what they are.
+/// The members as in the JSON document, before the kind of the manifest is known.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Document {
@@ -141,11 +133,11 @@ struct Document {
     subject: Option<Descriptor>,
     #[serde(default, deserialize_with = "notes")]
     annotations: BTreeMap<String, String>,
-    // Members of schema 1; their presence is all that matters.
+    // Members of schema 1; only their presence matters.
     fs_layers: Option<serde::de::IgnoredAny>,
 }
 
-/// A list. `Some(None)` is `null`, which some encoders write for an empty list and others for an absent one.
+/// A list. `Some(None)` is `null`, which some encoders write for an empty list and others for a missing one.
 type List = Option<Option<Vec<Descriptor>>>;
 
 fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<List, D::Error> {
@@ -153,8 +145,8 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<List, D:
 }
 
 impl Manifest {
-    /// Reads manifest bytes that came with `content_type` (a whole header value; parameters are
-    /// ignored). Without one the body's mediaType counts, and without that its shape.
+    /// Parses manifest bytes that were received with `content_type` (a whole header value; parameters are ignored).
+    /// Without it, the `mediaType` of the body decides, and without that its members.
     pub fn parse(bytes: &[u8], content_type: Option<&str>) -> Result<Self, ManifestError> {
         if bytes.len() > MAX_MANIFEST_BYTES {
             return Err(ManifestError::TooLarge(bytes.len()));
@@ -170,7 +162,6 @@ impl Manifest {
         odd.map_or(Ok(manifest), |text| Err(ManifestError::Control(text)))
     }
 
-    /// Image or index.
     pub fn kind(&self) -> ManifestKind {
         match self.content {
             Content::Image { .. } => ManifestKind::Image,
@@ -178,18 +169,18 @@ impl Manifest {
         }
     }
 
-    /// The media type with which it is served.
+    /// The media type with which the manifest is served.
     pub fn media_type(&self) -> &str {
         &self.media_type
     }
 
-    /// The artifact type as the referrers API reports it: `artifactType`, else an image
-    /// manifest's `config.mediaType` (distribution-spec, "Listing Referrers").
+    /// The artifact type as in the referrers API: `artifactType`, or else the `config.mediaType` of an image manifest
+    /// (distribution-spec, "Listing Referrers").
     pub fn artifact_type(&self) -> Option<&str> {
         self.declared_artifact_type.as_deref().or_else(|| Some(&self.config()?.media_type))
     }
 
-    /// The configuration; none for an index.
+    /// The configuration; `None` for an index.
     pub fn config(&self) -> Option<&Descriptor> {
         match &self.content {
             Content::Image { config, .. } => Some(config),
@@ -197,7 +188,7 @@ impl Manifest {
         }
     }
 
-    /// The layers; none for an index.
+    /// The layers; empty for an index.
     pub fn layers(&self) -> &[Descriptor] {
         match &self.content {
             Content::Image { layers, .. } => layers,
@@ -205,7 +196,7 @@ impl Manifest {
         }
     }
 
-    /// What an index lists; nothing for an image.
+    /// The entries of an index; empty for an image.
     pub fn manifests(&self) -> &[Descriptor] {
         match &self.content {
             Content::Image { .. } => &[],
@@ -218,24 +209,22 @@ impl Manifest {
         self.subject.as_ref()
     }
 
-    /// Free notes.
     pub fn annotations(&self) -> &BTreeMap<String, String> {
         &self.annotations
     }
 
-    /// Whether this is a container image and not another artifact: its configuration is an image
-    /// configuration.
+    /// Whether this is a container image and not another artifact: whether its configuration is that of an image.
     pub fn is_container_image(&self) -> bool {
         self.config().is_some_and(|config| media_type::is_image_config(&config.media_type))
     }
 
-    /// The words that say what it is and what it names.
+    /// The texts that tell the kind of the manifest and of everything that it references.
     fn kinds(&self) -> impl Iterator<Item = &str> {
         let named = self.references().flat_map(|part| part.descriptor.kinds());
         self.declared_artifact_type.as_deref().into_iter().chain(named)
     }
 
-    /// Everything that it names, in document order, the subject last.
+    /// Everything that it references, in document order with the subject last.
     pub fn references(&self) -> impl Iterator<Item = ManifestReference<'_>> {
         let named = |role, descriptor, absent_ok| ManifestReference { role, descriptor, absent_ok };
         let config = self.config().map(|config| named(ReferenceRole::Config, config, false));
@@ -249,8 +238,8 @@ impl Manifest {
     }
 }
 
-/// What an entry of an index is. BuildKit's build cache is an index that lists layers and a configuration, unless
-/// it is told to make an image manifest of them.
+/// The role of an entry of an index. BuildKit's build cache is an index of layers and a configuration, unless it is
+/// configured to use an image manifest.
 fn listed(entry: &Descriptor) -> ReferenceRole {
     match media_type::names_blob(&entry.media_type) {
         true => ReferenceRole::Layer,
@@ -325,12 +314,12 @@ impl Document {
     }
 }
 
-/// Cut to what fits a message.
+/// Cuts a text to fit into a message.
 fn shortened(text: &str) -> String {
     text.chars().take(MAX_SHOWN).collect()
 }
 
-/// The reason and the place; it quotes the value that is wrong, which may be all of the manifest.
+/// The reason and position of an error. The reason quotes the wrong value, which may be the whole manifest.
 fn brief(error: &serde_json::Error) -> String {
     let reason = error.to_string();
     match reason.char_indices().nth(MAX_SHOWN) {
@@ -362,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_is_understood_and_its_parts_are_named() {
+    fn an_image_is_parsed_with_all_its_references() {
         let mut document = image();
         document["subject"] = descriptor(OCI_MANIFEST, '3');
         let manifest = parse(&document, Some(&format!("{OCI_MANIFEST}; charset=utf-8"))).unwrap();
@@ -376,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_is_null_is_not_there() {
+    fn a_list_that_is_null_counts_as_missing() {
         let mut document = image();
         document["manifests"] = Value::Null;
         assert_eq!(parse(&document, None).unwrap().kind(), ManifestKind::Image);
@@ -426,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn schema_1_is_refused_by_name() {
+    fn schema_1_is_rejected_with_its_own_error() {
         for (document, content_type) in [
             (json!({"schemaVersion": 1, "fsLayers": []}), None),
             (json!({}), Some(DOCKER_SCHEMA1_SIGNED)),
@@ -437,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_that_is_image_and_index_at_once_is_refused() {
+    fn a_manifest_that_is_both_image_and_index_is_rejected() {
         let mut both = image();
         both["manifests"] = json!([]);
         assert!(matches!(parse(&both, None), Err(ManifestError::Shape { .. })));
@@ -458,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_lists_manifests_and_perhaps_blobs() {
+    fn an_index_lists_manifests_and_may_list_blobs() {
         let types = [
             (OCI_MANIFEST, ReferenceRole::Child),
             (DOCKER_LIST, ReferenceRole::Child),
@@ -476,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_too_much_is_said() {
+    fn missing_and_oversized_parts_are_rejected_with_a_reason() {
         assert!(matches!(parse(&json!({}), None), Err(ManifestError::SchemaVersion(None))));
         assert!(matches!(parse(&json!({"schemaVersion": 2}), None), Err(ManifestError::Shape { .. })));
         assert!(matches!(Manifest::parse(b"<html>", None), Err(ManifestError::Json(_))));
@@ -488,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_does_not_repeat_a_whole_manifest() {
+    fn a_message_never_quotes_a_whole_manifest() {
         let long = "x".repeat(1_000_000);
         let error = parse(&json!({"schemaVersion": long}), None).unwrap_err().to_string();
         assert!(error.len() < 300 && error.contains("… at line 1 column 10000"), "{error}");
@@ -501,14 +490,17 @@ mod tests {
     }
 
     #[test]
-    fn no_type_and_no_platform_has_control_characters() {
+    fn types_and_platforms_with_control_characters_are_rejected() {
         let with = |change: fn(&mut Value)| {
             let mut index = json!({"schemaVersion": 2, "artifactType": "a/b",
                                    "manifests": [descriptor(OCI_MANIFEST, '3')]});
             change(&mut index);
             parse(&index, None).map(drop)
         };
-        assert!(with(|index| index["annotations"] = json!({"note": "\0\n"})).is_ok(), "those are free");
+        assert!(
+            with(|index| index["annotations"] = json!({"note": "\0\n"})).is_ok(),
+            "annotations may have any characters"
+        );
         let changes: [fn(&mut Value); 4] = [
             |index| index["artifactType"] = json!("a/\0b"),
             |index| index["manifests"][0]["mediaType"] = json!("a/b\n"),
@@ -521,7 +513,7 @@ mod tests {
     }
 
     #[test]
-    fn a_platform_may_be_told_in_part() {
+    fn a_platform_may_lack_members() {
         for platform in [json!({}), json!({"os": "linux"}), json!({"architecture": "arm64"})] {
             let mut index = json!({"schemaVersion": 2, "manifests": [descriptor(OCI_MANIFEST, '3')]});
             index["manifests"][0]["platform"] = platform;

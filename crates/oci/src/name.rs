@@ -1,59 +1,57 @@
-//! Names of repositories and namespaces, here and at other registries (distribution-spec,
-//! "Pulling manifests"). The list of reserved namespaces stands here and nowhere else.
+//! Names of repositories and namespaces, here and at other registries (distribution-spec, "Pulling manifests"). This
+//! is the only list of reserved namespaces.
 
 use crate::text::validated_text;
 
-/// The longest name of a repository, in characters.
+/// The maximum number of characters of a repository name.
 pub const MAX_NAME: usize = 255;
-/// The longest name of a namespace, in characters.
+/// The maximum number of characters of a namespace.
 pub const MAX_NAMESPACE: usize = 55;
 
-/// Namespaces that cannot be created, because the server's own addresses begin with them or
-/// because they would read as somebody else's.
+/// Namespaces that cannot be created, because URLs of the server begin with them or because they would be misleading.
 const RESERVED: &[&str] = &[
     "another", "api", "assets", "auth", "ca", "enzi", "events", "fn", "healthz", "login", "logout",
     "metrics", "new", "pkg", "public", "readyz", "system", "v2",
 ];
 
-/// Why a name was refused.
+/// Why a name is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// There is no text at all.
+    /// The text is empty.
     #[error("a name is missing; write it as namespace/name, for example dev/website")]
     Empty,
-    /// Longer than the grammar allows; lengths in characters.
+    /// The name is too long; lengths are in characters.
     #[error("a {what} has at most {max} characters, this one has {length}")]
     TooLong {
         /// `repository name` or `namespace`.
         what: &'static str,
-        /// The longest allowed.
         max: usize,
-        /// What was given.
+        /// The length of the text.
         length: usize,
     },
-    /// One part between slashes breaks the grammar.
+    /// A part between slashes does not follow the grammar.
     #[error(
         "{}: each part of a name has lower-case letters and digits, with single . or _, double __ or any \
          number of - between them (for example my-app_1.2)",
         quote_part(.part)
     )]
     Component {
-        /// The part, cut to a length that fits a message.
+        /// The part, cut to fit into a message.
         part: String,
     },
-    /// A local repository name without its namespace.
+    /// The name of a local repository lacks its namespace.
     #[error("{name:?} lacks its namespace; write it as namespace/name, for example dev/{name}")]
     MissingNamespace {
-        /// The only part that was given.
+        /// The only part.
         name: String,
     },
-    /// A namespace with a slash in it.
+    /// A namespace contains a slash.
     #[error("a namespace is one word without a slash")]
     Slash,
 }
 
 impl NameError {
-    /// Whether the specification allows such a name, and only this registry has none like it.
+    /// Whether the specification allows the name and only this registry does not.
     pub fn is_legal_elsewhere(&self) -> bool {
         matches!(self, Self::MissingNamespace { .. } | Self::TooLong { .. })
     }
@@ -116,13 +114,13 @@ impl Namespace {
         check_components(text)
     }
 
-    /// Whether the server keeps this name for itself; nobody may create such a namespace.
+    /// Whether the server reserves this name, so that nobody can create the namespace.
     pub fn is_reserved(&self) -> bool {
         RESERVED.contains(&self.as_str())
     }
 }
 
-/// A repository of this registry: `namespace/name`, where `name` may have further slashes.
+/// A repository of this registry: `namespace/name`, where `name` may contain further slashes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RepositoryName(String);
 validated_text!(RepositoryName, NameError);
@@ -136,7 +134,7 @@ impl RepositoryName {
         }
     }
 
-    /// Puts a namespace and the rest of the name together.
+    /// Combines a namespace and the rest of the name.
     pub fn new(namespace: &Namespace, name: &str) -> Result<Self, NameError> {
         if name.is_empty() {
             return Err(NameError::Empty);
@@ -153,7 +151,7 @@ impl RepositoryName {
         self.split().0
     }
 
-    /// The first part as a value of its own.
+    /// The first part as a [`Namespace`].
     pub fn to_namespace(&self) -> Namespace {
         Namespace(self.namespace().to_owned())
     }
@@ -164,7 +162,7 @@ impl RepositoryName {
     }
 }
 
-/// A repository of any registry: one component or more.
+/// A repository of any registry: one part or more.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RemoteName(String);
 validated_text!(RemoteName, NameError);
@@ -211,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_with_256_characters_is_refused() {
+    fn a_name_with_256_characters_is_rejected() {
         let long = format!("dev/{}", "a".repeat(252));
         assert_eq!(
             long.parse::<RepositoryName>(),
@@ -221,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_31_reserved_namespaces_stand_here() {
+    fn semantics_31_some_namespaces_are_reserved() {
         for name in ["v2", "api", "fn", "events", "pkg", "system"] {
             assert!(name.parse::<Namespace>().unwrap().is_reserved(), "{name}");
         }
@@ -229,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn serde_speaks_strings_and_checks_them() {
+    fn names_are_serialised_as_strings_and_validated() {
         let name: RepositoryName = serde_json::from_str("\"dev/web\"").unwrap();
         assert_eq!(serde_json::to_string(&name).unwrap(), "\"dev/web\"");
         assert!(serde_json::from_str::<RepositoryName>("\"Dev/web\"").is_err());
@@ -245,7 +243,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "\\PC{0,40}") {
+        fn no_text_causes_a_panic(text in "\\PC{0,40}") {
             let _ = text.parse::<RepositoryName>();
             let _ = text.parse::<Namespace>();
         }

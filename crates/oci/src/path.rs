@@ -1,6 +1,5 @@
-//! The paths of the distribution API (distribution-spec, "Endpoints", end-1 to end-14, and what
-//! registries have beside them). Names may have words such as `blobs` or `tags` as parts, so a
-//! path is read from its right end.
+//! The paths of the distribution API (distribution-spec, "Endpoints", end-1 to end-14, and the common additions).
+//! Names may contain parts such as `blobs` or `tags`, so a path is parsed from its end.
 
 use std::borrow::Cow;
 
@@ -9,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use crate::text::validated_text;
 use crate::{Digest, DigestError, ErrorCode, NameError, Reference, ReferenceError, RepositoryName};
 
-/// What a path below `/v2/` addresses.
+/// The endpoint that a path below `/v2/` addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
     /// end-1: `/v2/`
@@ -19,64 +18,42 @@ pub enum Route {
     /// `/v2/token`, the token service.
     Token,
     /// end-2, end-10: `/v2/<name>/blobs/<digest>`
-    Blob {
-        /// The repository.
-        name: RepositoryName,
-        /// The blob.
-        digest: Digest,
-    },
+    Blob { name: RepositoryName, digest: Digest },
     /// end-4, end-11: `/v2/<name>/blobs/uploads/`
-    UploadStart {
-        /// The repository.
-        name: RepositoryName,
-    },
+    UploadStart { name: RepositoryName },
     /// end-5, end-6, end-13, end-14: `/v2/<name>/blobs/uploads/<session>`
-    Upload {
-        /// The repository.
-        name: RepositoryName,
-        /// The upload.
-        session: UploadId,
-    },
+    Upload { name: RepositoryName, session: UploadId },
     /// end-3, end-7, end-9: `/v2/<name>/manifests/<reference>`
     Manifest {
-        /// The repository.
         name: RepositoryName,
-        /// Tag or digest.
+        /// A tag or digest.
         reference: Reference,
     },
     /// end-8: `/v2/<name>/tags/list`
-    Tags {
-        /// The repository.
-        name: RepositoryName,
-    },
+    Tags { name: RepositoryName },
     /// end-12: `/v2/<name>/referrers/<digest>`
-    Referrers {
-        /// The repository.
-        name: RepositoryName,
-        /// The subject.
-        digest: Digest,
-    },
+    Referrers { name: RepositoryName, digest: Digest },
 }
 
-/// Why a path addresses nothing.
+/// Why a path addresses no endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
-    /// No endpoint looks like this.
-    #[error("there is nothing at this address of the registry")]
+    /// No endpoint has such a path.
+    #[error("there is no such endpoint")]
     NotFound,
-    /// The repository's name is not one.
+    /// The repository name is invalid.
     #[error("invalid repository name: {0}")]
     Name(#[from] NameError),
-    /// The digest is not one.
+    /// The digest is invalid.
     #[error("invalid digest: {0}")]
     Digest(#[from] DigestError),
-    /// The tag or digest of a manifest is not one.
+    /// The tag or digest of a manifest is invalid.
     #[error("invalid reference: {0}")]
     Reference(#[from] ReferenceError),
 }
 
 impl RouteError {
-    /// The code that says the same to a client.
+    /// The code for the response.
     pub fn code(&self) -> ErrorCode {
         match self {
             RouteError::NotFound => ErrorCode::Unsupported,
@@ -89,7 +66,7 @@ impl RouteError {
     }
 }
 
-/// The identifier of an upload as it stands in a path: 1 to 128 letters, digits, `-`, `_`.
+/// The identifier of an upload in a path: 1 to 128 letters, digits, `-`, `_`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UploadId(String);
 validated_text!(UploadId, RouteError);
@@ -103,7 +80,7 @@ impl UploadId {
 }
 
 impl Route {
-    /// The repository that a request to this path is about.
+    /// The repository that the path names.
     pub fn name(&self) -> Option<&RepositoryName> {
         match self {
             Route::Base | Route::Catalog | Route::Token => None,
@@ -117,7 +94,7 @@ impl Route {
     }
 }
 
-/// Reads the part of a path after `/v2/`, still percent-encoded and without its query.
+/// Parses the part of a path after `/v2/`, still percent-encoded and without the query.
 pub fn parse(path: &str) -> Result<Route, RouteError> {
     let decoded: Vec<Cow<'_, str>> = path
         .split('/')
@@ -162,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn every_endpoint_is_found() {
+    fn every_endpoint_is_recognised() {
         let name = named("dev/web");
         let digest = digest();
         for (path, route) in [
@@ -192,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn names_may_have_the_words_of_the_api_as_parts() {
+    fn names_may_contain_the_words_of_the_api() {
         let tags = |name| Ok(Route::Tags { name: named(name) });
         assert_eq!(parse("a/blobs/uploads/tags/list"), tags("a/blobs/uploads"));
         assert_eq!(parse("tags/list/tags/list"), tags("tags/list"));
@@ -218,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_has_its_code() {
+    fn every_invalid_path_has_its_error_code() {
         for (path, code) in [
             ("nothing/here", ErrorCode::Unsupported),
             ("Dev/web/tags/list", ErrorCode::NameInvalid),
@@ -234,7 +211,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_name_and_tag_comes_back(
+        fn every_name_and_tag_is_parsed_back(
             name in "(blobs|uploads|tags|list|manifests|referrers|a|b-c)(/(blobs|uploads|tags|list|manifests|referrers|x1)){1,5}",
             tag in "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,20}",
         ) {
@@ -244,7 +221,7 @@ mod tests {
         }
 
         #[test]
-        fn no_path_makes_it_panic(path in "[a-z%/0-9.:\\PC]{0,60}") {
+        fn no_path_causes_a_panic(path in "[a-z%/0-9.:\\PC]{0,60}") {
             let _ = parse(&path);
         }
     }

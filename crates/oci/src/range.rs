@@ -4,30 +4,28 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A range header that cannot be read. RFC 9110 has a GET ignore such a Range.
+/// A range header is unreadable. RFC 9110 requires a GET to ignore such a Range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RangeError {
-    /// Not of the form expected.
     #[error("a range is written bytes=first-last, bytes=first- or bytes=-count")]
     Range,
-    /// Not of the form expected.
     #[error("a content range is written first-last, both inclusive, for example 0-1023")]
     ContentRange,
 }
 
-/// The range lies outside of the content; answered with 416.
+/// The range is outside of the content; the response is 416.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the range lies outside of the content of {length} bytes")]
 pub struct Unsatisfiable {
-    /// Length of the content in bytes.
+    /// The length of the content in bytes.
     pub length: u64,
 }
 
-/// One requested range. Several in one header are not supported, and refused as unreadable.
+/// One requested range. Several ranges in one header are not supported and count as unreadable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ByteRange {
-    /// `bytes=first-last`, both inclusive. One whose end comes before its beginning lies in no content
-    /// (RFC 9110 §14.1.1 leaves it to the server to reject or to ignore it).
+    /// `bytes=first-last`, both inclusive. If the last precedes the first, the range is outside of any content (RFC
+    /// 9110 §14.1.1 lets the server choose to reject or ignore it).
     Between(u64, u64),
     /// `bytes=first-`
     From(u64),
@@ -35,36 +33,36 @@ pub enum ByteRange {
     Last(u64),
 }
 
-/// A range that lies within the content; never empty.
+/// A range within the content; never empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// Offset of the first byte.
+    /// The offset of the first byte.
     pub start: u64,
-    /// How many bytes.
+    /// The number of bytes.
     pub length: u64,
 }
 
 impl Span {
-    /// Offset of the last byte.
+    /// The offset of the last byte.
     pub fn last(self) -> u64 {
         self.start + self.length - 1
     }
 
-    /// The Content-Range header of a 206 answer.
+    /// The Content-Range header of a 206 response.
     pub fn content_range(self, total: u64) -> String {
         format!("bytes {}-{}/{total}", self.start, self.last())
     }
 }
 
-/// Plain decimal digits: `u64::from_str` would take a plus sign, too. A number that is too large for
-/// any content is as good as the largest.
+/// Parses decimal digits only: `u64::from_str` would also accept a plus sign. A number that is too large for any
+/// content counts as the largest.
 fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
 impl ByteRange {
-    /// Fits the range to content of `length` bytes.
+    /// The part of the content of `length` bytes that the range selects.
     pub fn resolve(self, length: u64) -> Result<Span, Unsatisfiable> {
         let (start, end) = match self {
             ByteRange::Between(first, last) => (first, last.saturating_add(1).min(length)),
@@ -105,18 +103,18 @@ impl fmt::Display for ByteRange {
     }
 }
 
-/// Where a chunk of an upload belongs: `first-last`, both inclusive. Read also with the prefix
-/// `bytes ` and a suffix `/total`, as HTTP has them.
+/// The position of a chunk of an upload: `first-last`, both inclusive. The prefix `bytes ` and a suffix `/total`, as
+/// in HTTP, are also accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ContentRange {
-    /// Offset of the first byte.
+    /// The offset of the first byte.
     pub first: u64,
-    /// Offset of the last byte.
+    /// The offset of the last byte.
     pub last: u64,
 }
 
 impl ContentRange {
-    /// How many bytes the chunk has.
+    /// The number of bytes of the chunk.
     pub fn length(self) -> u64 {
         (self.last - self.first).saturating_add(1)
     }
@@ -169,14 +167,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_single_byte_range_is_refused() {
+    fn only_a_single_byte_range_is_accepted() {
         for text in ["", "bytes", "bytes=", "bytes=-", "bytes=0-1,3-4", "items=0-1", "bytes=+1-2"] {
             assert_eq!(text.parse::<ByteRange>(), Err(RangeError::Range), "{text}");
         }
     }
 
     #[test]
-    fn chunks_say_where_they_belong() {
+    fn the_position_of_a_chunk_is_parsed_in_every_form() {
         let expected = ContentRange { first: 5, last: 9 };
         for text in ["5-9", "bytes 5-9", "bytes 5-9/10", "5-9/*"] {
             assert_eq!(text.parse(), Ok(expected), "{text}");
@@ -189,7 +187,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_span_always_lies_within(first: u64, last: u64, length: u64) {
+        fn a_span_is_always_within_the_content(first: u64, last: u64, length: u64) {
             for range in [ByteRange::Between(first, last), ByteRange::From(first), ByteRange::Last(last)] {
                 prop_assert_eq!(range.to_string().parse(), Ok(range));
                 if let Ok(span) = range.resolve(length) {
@@ -199,7 +197,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "(bytes[ =])?\\PC{0,20}") {
+        fn no_text_causes_a_panic(text in "(bytes[ =])?\\PC{0,20}") {
             let _ = text.parse::<ByteRange>();
             let _ = text.parse::<ContentRange>();
         }

@@ -1,4 +1,4 @@
-//! What a manifest is asked for by: a tag or a digest.
+//! References to manifests: a tag or a digest.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,13 +8,11 @@ use crate::{Digest, DigestError, Tag, TagError};
 /// A tag or a digest. No text is both: a digest has a colon, a tag never has one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reference {
-    /// By name.
     Tag(Tag),
-    /// By content.
     Digest(Digest),
 }
 
-/// Why a reference was refused.
+/// Why a reference is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceError {
     /// Without a colon it must be a tag.
@@ -42,7 +40,7 @@ impl Reference {
         }
     }
 
-    /// The text of either.
+    /// The text of the tag or digest.
     pub fn as_str(&self) -> &str {
         match self {
             Reference::Tag(tag) => tag.as_str(),
@@ -96,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_colon_makes_it_a_digest() {
+    fn a_reference_with_a_colon_is_a_digest() {
         assert!(matches!("v1".parse(), Ok(Reference::Tag(_))));
         let digest = format!("sha256:{}", "0".repeat(64));
         assert!(matches!(digest.parse(), Ok(Reference::Digest(_))));

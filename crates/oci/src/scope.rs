@@ -1,5 +1,5 @@
-//! Scopes of registry tokens, such as `repository:dev/web:pull,push` (the token authentication
-//! that clients of the distribution API use). Who gets which is decided elsewhere.
+//! Scopes of registry tokens, such as `repository:dev/web:pull,push` (the token authentication that clients of the
+//! distribution API use). Which scopes are granted is decided elsewhere.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,20 +9,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::{NameError, RemoteName};
 
-/// What may be done to a repository through the distribution API.
+/// An action on a repository through the distribution API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ScopeAction {
-    /// Read.
     Pull,
-    /// Write.
     Push,
-    /// Delete.
     Delete,
 }
 
 impl ScopeAction {
-    /// Every action; what `*` stands for.
+    /// All actions, for which `*` is a short form.
     pub const ALL: [ScopeAction; 3] = [ScopeAction::Pull, ScopeAction::Push, ScopeAction::Delete];
 
     /// The word in a scope.
@@ -41,30 +38,29 @@ impl fmt::Display for ScopeAction {
     }
 }
 
-/// One scope.
+/// What a token gives access to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
-    /// `repository:<name>:<actions>`, perhaps with a class behind `repository`
+    /// `repository:<name>:<actions>`, possibly with a class after `repository`.
     Repository {
-        /// Which; at this registry names have two parts, elsewhere one is enough.
+        /// Names at this registry have at least two parts; at others, one is enough.
         name: RemoteName,
-        /// What is asked for. Actions that are not known are left out, for asking for them grants
-        /// nothing.
+        /// The requested actions. Unknown actions are left out, since requesting them grants nothing.
         actions: BTreeSet<ScopeAction>,
     },
     /// `registry:catalog:*`
     Catalog,
 }
 
-/// Why a scope was refused.
+/// Why a scope is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScopeError {
-    /// Not three parts, or of another type.
+    /// The scope does not have three parts, or has another type.
     #[error(
         "a scope is written repository:name:actions or registry:catalog:*, for example repository:dev/web:pull,push"
     )]
     Shape,
-    /// The repository's name is not one.
+    /// The repository name is invalid.
     #[error("invalid repository name in a scope: {0}")]
     Name(#[from] NameError),
 }
@@ -75,7 +71,7 @@ impl Scope {
         Self::Repository { name: name.into(), actions: actions.into_iter().collect() }
     }
 
-    /// Reads a list separated by spaces, as one `scope` parameter may hold.
+    /// Parses a list separated by spaces, as one `scope` parameter may contain.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, ScopeError> {
         text.split_ascii_whitespace().map(str::parse).collect()
     }
@@ -87,7 +83,7 @@ impl FromStr for Scope {
     fn from_str(text: &str) -> Result<Self, ScopeError> {
         let (kind, rest) = text.split_once(':').ok_or(ScopeError::Shape)?;
         let (name, actions) = rest.rsplit_once(':').ok_or(ScopeError::Shape)?;
-        // A type may have a class, `repository(plugin)` say, which changes nothing of who may do what.
+        // A type may have a class, such as `repository(plugin)`, which has no effect on permissions.
         let kind =
             kind.split_once('(').filter(|(_, class)| class.ends_with(')')).map_or(kind, |(kind, _)| kind);
         match (kind, name) {
@@ -132,7 +128,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_class_of_a_repository_changes_nothing() {
+    fn the_class_of_a_repository_is_ignored() {
         let plain: Scope = "repository:dev/web:pull,push".parse().unwrap();
         assert_eq!("repository(plugin):dev/web:pull,push".parse(), Ok(plain));
         for odd in ["repository(plugin:dev/web:pull", "repositories(plugin):dev/web:pull", "(x):dev/web:pull"]
@@ -142,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn scopes_read_as_clients_write_them() {
+    fn scopes_are_parsed_as_clients_write_them() {
         let name: RemoteName = "dev/web".parse().unwrap();
         assert_eq!(
             "repository:dev/web:push,pull".parse(),
@@ -155,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_scope_is_refused() {
+    fn an_invalid_scope_is_rejected() {
         assert_eq!("".parse::<Scope>(), Err(ScopeError::Shape));
         assert_eq!("repository:dev".parse::<Scope>(), Err(ScopeError::Shape));
         assert_eq!("plugin:a/b:pull".parse::<Scope>(), Err(ScopeError::Shape));
@@ -164,14 +160,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_reads_back(name in "[a-z0-9]{1,8}(/[a-z0-9]{1,8}){0,3}", bits in 0u8..8) {
+        fn a_formatted_scope_is_parsed_back(name in "[a-z0-9]{1,8}(/[a-z0-9]{1,8}){0,3}", bits in 0u8..8) {
             let actions = ScopeAction::ALL.into_iter().enumerate().filter(|(i, _)| bits & (1 << i) != 0).map(|(_, a)| a);
             let scope = Scope::repository(name.parse::<RemoteName>().unwrap(), actions);
             prop_assert_eq!(scope.to_string().parse(), Ok(scope));
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "(repository:|registry:)?\\PC{0,30}") {
+        fn no_text_causes_a_panic(text in "(repository:|registry:)?\\PC{0,30}") {
             let _ = text.parse::<Scope>();
         }
     }

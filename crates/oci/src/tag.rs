@@ -1,31 +1,28 @@
-//! Tags (distribution-spec, "Pulling manifests"): their grammar, and which of them are digest
-//! tags and so no tags to people.
+//! Tags (distribution-spec, "Pulling manifests"): their grammar, and which of them are digest tags, which people do
+//! not use as tags.
 
 use crate::text::validated_text;
 use crate::{Digest, DigestTag};
 
-/// The longest tag, in characters.
+/// The maximum number of characters of a tag.
 pub const MAX_TAG: usize = 128;
 
-/// Why a tag was refused.
+/// Why a tag is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TagError {
-    /// No text.
+    /// The text is empty.
     #[error("a tag is missing; it has 1 to 128 letters, digits and . _ -")]
     Empty,
-    /// Longer than 128 characters.
+    /// The text has more than 128 characters.
     #[error("a tag has at most 128 characters, this one has {length}")]
     TooLong {
-        /// Characters given.
+        /// The number of characters.
         length: usize,
     },
     /// The first character is `.` or `-`.
     #[error("a tag begins with a letter, a digit or _, not with {found:?}")]
-    First {
-        /// The character found.
-        found: char,
-    },
-    /// A character that no tag has.
+    First { found: char },
+    /// A character is not allowed in tags.
     #[error("a tag has letters (a-z, A-Z), digits and . _ - only, not {found:?}")]
     Character {
         /// The first such character.
@@ -33,7 +30,7 @@ pub enum TagError {
     },
 }
 
-/// `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`
+/// A tag: `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag(String);
 validated_text!(Tag, TagError);
@@ -55,25 +52,25 @@ impl Tag {
         Ok(())
     }
 
-    /// The tag under which registries without the referrers API keep the list of a subject's
-    /// referrers (distribution-spec, "Referrers tag schema").
+    /// The tag under which registries without the referrers API store the list of a subject's referrers
+    /// (distribution-spec, "Referrers tag schema").
     pub fn referrers_of(subject: &Digest) -> Self {
         let hex = &subject.hex()[..subject.hex().len().min(64)];
         Self(format!("{}-{hex}", subject.algorithm()))
     }
 
-    /// What this tag hangs on, if it is a digest tag.
+    /// The parts of a digest tag; `None` for any other tag.
     pub fn digest_tag(&self) -> Option<DigestTag<'_>> {
         DigestTag::parse(&self.0)
     }
 
-    /// Whether this is a digest tag: no tag to rules, patterns, templates, guards and counts.
+    /// Whether this is a digest tag, which rules, patterns, templates, guards and counts ignore.
     pub fn is_digest_tag(&self) -> bool {
         self.digest_tag().is_some()
     }
 
-    /// The subject of a digest tag, when the tag holds its whole digest: always for sha256, never
-    /// for sha512, whose 128 digits do not fit (ask [`DigestTag::is_of`] there).
+    /// The subject of a digest tag, if the tag contains the whole digest: always for sha256, never for sha512, whose
+    /// 128 digits do not fit (use [`DigestTag::is_of`] for those).
     pub fn digest_tag_subject(&self) -> Option<Digest> {
         self.digest_tag().and_then(|tag| tag.subject())
     }
@@ -86,14 +83,14 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_tag_with_300_characters_is_refused() {
+    fn a_tag_with_300_characters_is_rejected() {
         let error = "a".repeat(300).parse::<Tag>().unwrap_err();
         assert_eq!(error.to_string(), "a tag has at most 128 characters, this one has 300");
         assert!("a".repeat(128).parse::<Tag>().is_ok());
     }
 
     #[test]
-    fn the_grammar_is_the_specifications() {
+    fn tags_follow_the_grammar_of_the_specification() {
         for good in ["1.0-stable", "_x", "V1", "a.b_c-d"] {
             assert!(good.parse::<Tag>().is_ok(), "{good}");
         }
@@ -105,7 +102,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_tag_of_the_grammar_round_trips(text in "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}") {
+        fn every_tag_of_the_grammar_is_read_as_it_is_written(text in "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}") {
             let tag: Tag = text.parse().unwrap();
             prop_assert_eq!(tag.as_str(), &text);
             let json = serde_json::to_string(&tag).unwrap();
@@ -113,7 +110,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "\\PC{0,140}") {
+        fn no_text_causes_a_panic(text in "\\PC{0,140}") {
             if let Ok(tag) = text.parse::<Tag>() {
                 let _ = tag.digest_tag_subject();
             }

@@ -1,18 +1,17 @@
-//! What every validated string type of this crate can do, written once. A type states its
-//! grammar in `fn check(&str) -> Result<(), Error>`; all the ways to make one go through it.
+//! The common implementation of the validated string types of this crate. A type defines its grammar in `fn
+//! check(&str) -> Result<(), Error>`, through which all constructors go.
 
-/// Implements parsing, printing, comparison with `&str` keys and serde for a newtype over `String`.
+/// Implements parsing, formatting, comparison with `&str` keys and serde for a newtype over `String`.
 macro_rules! validated_text {
     ($type:ident, $error:ty) => {
         impl $type {
-            /// Checks `text` and takes it over.
+            /// Validates `text` and wraps it.
             pub(crate) fn checked(text: impl Into<String>) -> Result<Self, $error> {
                 let text = text.into();
                 Self::check(&text)?;
                 Ok(Self(text))
             }
 
-            /// The text as it was written.
             pub fn as_str(&self) -> &str {
                 &self.0
             }

@@ -1,41 +1,40 @@
-//! What a client asks of a token service: the query of a GET, or the form of a POST as OAuth 2 has
-//! it (RFC 6749 §4.3). Who gets what is decided elsewhere.
+//! Requests to a token service: the query of a GET, or the form of a POST as in OAuth 2 (RFC 6749 §4.3). What is
+//! granted is decided elsewhere.
 
 use secrecy::SecretString;
 
 use crate::Scope;
 
-/// How many scopes one token may carry; a client asks for two when it mounts a blob.
+/// The maximum number of scopes of one token; a client that mounts a blob requests two.
 pub const MAX_SCOPES: usize = 50;
 
 /// A request for a token.
 #[derive(Debug, Default)]
 pub struct TokenRequest {
-    /// `scope`, each of which may hold several. Those that cannot be read, such as another
-    /// registry's kinds or names that nothing can have, would grant nothing, so they are left out.
+    /// `scope`, each of which may contain several. Unreadable ones, such as types of other registries or invalid
+    /// names, would grant nothing and are left out.
     pub scopes: Vec<Scope>,
-    /// `grant_type`, of a form.
+    /// `grant_type` of a form.
     pub grant_type: Option<String>,
-    /// `username`, of a form.
+    /// `username` of a form.
     pub username: Option<String>,
-    /// `password`, of a form.
+    /// `password` of a form.
     pub password: Option<SecretString>,
 }
 
-/// More than [`MAX_SCOPES`].
+/// The request has more than [`MAX_SCOPES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a token carries at most {MAX_SCOPES} scopes, {count} were asked for")]
+#[error("a token has at most {MAX_SCOPES} scopes, {count} were requested")]
 pub struct TooManyScopes {
-    /// How many.
     pub count: usize,
 }
 
 impl TokenRequest {
-    /// Reads an encoded query or form (`application/x-www-form-urlencoded`). Of a parameter that is
-    /// there several times, other than the scope, the first counts that is not empty.
+    /// Parses an encoded query or form (`application/x-www-form-urlencoded`). If a parameter other than the scope
+    /// occurs several times, the first value that is not empty counts.
     ///
     /// # Errors
-    /// [`TooManyScopes`]; everything else can be read somehow.
+    /// [`TooManyScopes`]; everything else is accepted.
     pub fn parse(encoded: &[u8]) -> Result<Self, TooManyScopes> {
         let mut request = Self::default();
         for (name, value) in form_urlencoded::parse(encoded).filter(|(_, value)| !value.is_empty()) {
@@ -64,7 +63,7 @@ mod tests {
     use secrecy::ExposeSecret;
 
     #[test]
-    fn a_form_is_read_as_clients_write_it() {
+    fn a_form_is_parsed_as_clients_write_it() {
         let form = b"grant_type=password&username=&username=dev&password=a%26b+c&service=x\
                      &scope=repository:dev/web:pull%20registry:catalog:*&scope=plugin:x:y&scope=repository:qa:push";
         let request = TokenRequest::parse(form).unwrap();
@@ -75,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn scopes_without_end_are_refused() {
+    fn too_many_scopes_are_rejected() {
         let query = |count| "scope=repository:a/b:pull&".repeat(count);
         assert_eq!(TokenRequest::parse(query(50).as_bytes()).unwrap().scopes.len(), 50);
         assert_eq!(TokenRequest::parse(query(51).as_bytes()).unwrap_err(), TooManyScopes { count: 51 });
