@@ -167,9 +167,9 @@ test.describe("a promotion policy", () => {
       await expect(value).not.toHaveAttribute("aria-invalid", "true");
 
       await template.fill("%q");
-      await expect(page.getByText(/%q at character 1 is no keyword/)).toBeVisible();
+      await expect(page.getByText(/unknown variable %q at character 1/)).toBeVisible();
       await template.fill("a tag");
-      await expect(page.getByText(/which is no legal tag/)).toBeVisible();
+      await expect(page.getByText(/which is not a valid tag/)).toBeVisible();
       await template.fill("%n");
 
       await target.fill("wrong/nowhere");

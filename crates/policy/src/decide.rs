@@ -1,25 +1,24 @@
-//! The verdict of a policy over the facts of one tag, with the reason rule by rule. Who gathers the facts and
-//! what follows from the verdict is not known here.
+//! The verdict of a policy on the facts of one tag, with a reason for each rule. Gathering the facts and acting on
+//! the verdict happens elsewhere.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{field::Facts, rules::Rules};
 
-/// How a rule stands to the facts.
+/// Whether the facts satisfy a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// The facts satisfy it.
     Holds,
     /// The facts contradict it.
     Fails,
-    /// The fact it asks for is absent; with what is awaited, if it may still come.
+    /// The fact is absent; with what the verdict waits for, if the fact may still arrive.
     Absent(Option<WaitingFor>),
 }
 
-/// What one rule says of the facts.
+/// The result of one rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// How the rule stands.
     pub standing: Standing,
     /// What was found, as a sentence: "the tag is “1.0”".
     pub found: String,
@@ -31,9 +30,9 @@ pub struct Finding {
 pub enum WaitingFor {
     /// The scan report of the image.
     Scan,
-    /// Somebody's approval.
+    /// An approval by a person.
     Approval,
-    /// The time a tag must have stood in its source repository.
+    /// The minimum time of a tag in its source repository.
     Soak,
 }
 
@@ -43,29 +42,27 @@ pub enum WaitingFor {
 pub enum Outcome {
     /// Every rule holds.
     Match,
-    /// Some rule does not hold and will not.
+    /// A rule fails, or its fact is absent and will not arrive.
     NoMatch,
-    /// No rule fails, but one cannot be judged yet.
+    /// No rule fails, but the fact of one may still arrive.
     Waiting(WaitingFor),
 }
 
-/// One line of a verdict.
+/// The reason of one rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
     /// The rule as a sentence.
     pub rule: String,
-    /// Whether it holds; `None` when the fact it asks for is absent.
+    /// Whether the rule holds; `None` if its fact is absent.
     pub holds: Option<bool>,
     /// What was found, as a sentence.
     pub found: String,
 }
 
-/// The outcome with its reasons, one per rule.
+/// The outcome, with one reason per rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// What was decided.
     pub outcome: Outcome,
-    /// Why, rule by rule.
     pub reasons: Vec<Reason>,
 }
 
@@ -76,15 +73,15 @@ impl Verdict {
     }
 }
 
-/// Decides whether `rules` take the tag of which `facts` are known. Digest tags are taken by no rules, *every
-/// tag* included: they travel with their subject.
+/// Evaluates `rules` for the tag with these `facts`. Digest tags match no rules, not even *every tag*: they are
+/// copied with their subject.
 pub fn decide(rules: &Rules, facts: &Facts) -> Verdict {
     let tag = &facts.tag;
     if tag.is_digest_tag() {
         let reason = Reason {
-            rule: "policies act on tags that people give".to_owned(),
+            rule: "the tag is not a digest tag".to_owned(),
             holds: Some(false),
-            found: format!("“{tag}” is the digest tag of another image and travels with it"),
+            found: format!("“{tag}” is the digest tag of another image and is copied with it"),
         };
         return Verdict { outcome: Outcome::NoMatch, reasons: vec![reason] };
     }
@@ -114,7 +111,7 @@ pub fn decide(rules: &Rules, facts: &Facts) -> Verdict {
     }
 }
 
-/// A failing rule decides at once; only where none fails is anything worth waiting for.
+/// A rule that fails decides at once; the verdict only waits if no rule fails.
 fn conclude(standings: impl Iterator<Item = Standing>) -> Outcome {
     let mut outcome = Outcome::Match;
     for standing in standings {
@@ -159,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_06_digest_tags_are_no_tags_to_rules() {
+    fn semantics_06_rules_never_match_digest_tags() {
         let digest_tag = format!("sha256-{}", "a".repeat(64));
         let any = r#"[{"field":"tag","operator":"sw","values":["sha256"]}]"#;
         for tag in [digest_tag.clone(), format!("{digest_tag}.sig")] {
@@ -171,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_32_a_verdict_waits_only_where_no_rule_fails() {
+    fn semantics_32_a_verdict_waits_only_if_no_rule_fails() {
         use Standing::{Absent, Fails, Holds};
         let awaited = Absent(Some(WaitingFor::Scan));
         assert_eq!(conclude([Holds, awaited].into_iter()), Outcome::Waiting(WaitingFor::Scan));
@@ -182,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn every_tag_matches_every_tag_that_people_give() {
+    fn no_rules_match_every_ordinary_tag() {
         assert!(verdict("[]", "latest").is_match());
         assert_eq!(verdict("[]", "latest").reasons[0].rule, "every tag");
     }

@@ -1,5 +1,5 @@
-//! What is known of a tag, and which of it rules can ask about. [`FIELDS`] has a row for each field; the parser, the
-//! sentences, the dialogs and the description of the REST API follow it. How values are compared is in `kind`.
+//! The facts of a tag, and the fields that rules compare. [`FIELDS`] has a row for each field, which the parser, the
+//! sentences, the dialogs and the description of the REST API use. `kind` defines how values are compared.
 
 use jiff::Timestamp;
 use longshore_oci::Tag;
@@ -11,29 +11,27 @@ use crate::{
     rule::{RuleError, excerpt},
 };
 
-/// What is known of a tag when a policy decides about it, on the server and in the browser. The database gathers it;
-/// what may be missing is an `Option`, and an absent fact satisfies no rule.
+/// The facts of a tag that a policy decides on, on the server and in the browser. The database gathers them. A fact
+/// that may be absent is an `Option`; an absent fact satisfies no rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Facts {
-    /// The tag's name.
     pub tag: Tag,
-    /// When the tag last changed.
     pub updated_at: Timestamp,
-    /// When the facts were gathered, by the server's clock. The age of a tag counts up to here.
+    /// When the facts were gathered, by the server's clock. The age of a tag is measured at this time.
     pub at: Timestamp,
-    /// Whether facts that only a scan finds may still come.
+    /// Whether facts that only a scan finds may still arrive.
     pub scan: ScanState,
 }
 
-/// Whether the image of a tag is about to be scanned.
+/// Whether the image of a tag will be scanned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScanState {
-    /// Nobody is going to scan it.
+    /// It will not be scanned.
     #[default]
     NotExpected,
-    /// Its report will come.
+    /// The report is expected.
     Awaited,
 }
 
@@ -44,20 +42,19 @@ impl Facts {
     }
 }
 
-/// Something that rules can ask about.
+/// A field that rules can compare.
 #[derive(Debug)]
 pub struct Field {
-    /// The wire spelling.
+    /// The name in REST.
     code: &'static str,
-    /// The field in words, as a rule begins with it.
+    /// The beginning of a rule as a sentence.
     label: &'static str,
-    /// How a sentence begins that ends with the value that was found.
+    /// The beginning of a sentence that ends with the value.
     found: &'static str,
-    /// Values that can be used with each of its operators.
+    /// Values that are valid with each of its operators.
     examples: [&'static str; 2],
-    /// Whether only a scan finds the value, so that it may still come where it is absent.
+    /// Whether only a scan finds the value, so that an absent value may still arrive.
     needs_scan: bool,
-    /// How the value is read from the facts.
     reads: Reads,
 }
 
@@ -71,7 +68,8 @@ pub static FIELDS: &[Field] = &[Field {
     reads: Reads::Text(|facts| Some(facts.tag.as_str())),
 }];
 
-/// Fields that DTR had or that are planned: refused by name, so that nobody believes such a rule works.
+/// Fields of DTR and planned fields. They are rejected with an error of their own, so that nobody believes that such
+/// a rule works.
 const TO_COME: &[&str] = &[
     "component.name",
     "package.name",
@@ -90,10 +88,10 @@ const TO_COME: &[&str] = &[
 ];
 
 impl Field {
-    /// Reads the wire spelling.
+    /// Finds the field with a REST name.
     ///
     /// # Errors
-    /// Distinguishes a field that is known but not supported yet from one that does not exist.
+    /// Distinguishes a field that is planned but not supported yet from an unknown one.
     pub fn parse(code: &str) -> Result<&'static Self, RuleError> {
         if let Some(field) = FIELDS.iter().find(|field| field.code == code) {
             return Ok(field);
@@ -104,42 +102,41 @@ impl Field {
         })
     }
 
-    /// The wire spelling.
+    /// The name in REST.
     pub const fn code(&self) -> &'static str {
         self.code
     }
 
-    /// The field in words: "tag name".
+    /// The name in sentences: "tag name".
     pub const fn label(&self) -> &'static str {
         self.label
     }
 
-    /// Two values that can be used with each of its operators.
+    /// Two values that are valid with each of its operators.
     pub const fn examples(&self) -> [&'static str; 2] {
         self.examples
     }
 
-    /// The operators that fit it, in the order in which dialogs offer them; never empty.
+    /// The operators that fit the field, in the order in which dialogs offer them; never empty.
     pub fn operators(&self) -> Vec<Operator> {
         self.reads.operators()
     }
 
-    /// The operator with this wire spelling, if it fits.
+    /// The operator with this REST name, if it fits the field.
     pub fn operator(&self, code: &str) -> Option<Operator> {
         self.operators().into_iter().find(|operator| operator.code() == code)
     }
 
-    /// How the value is read from the facts.
     pub(crate) const fn reads(&self) -> Reads {
         self.reads
     }
 
-    /// What was found, as a sentence.
+    /// A value as a sentence.
     pub(crate) fn found(&self, value: &str) -> String {
         format!("{} {value}", self.found)
     }
 
-    /// What brings the value, if `facts` do not have it yet.
+    /// What the verdict waits for if the value is absent from `facts`; `None` if it will not arrive.
     pub(crate) fn awaits(&self, facts: &Facts) -> Option<WaitingFor> {
         match facts.scan {
             ScanState::Awaited if self.needs_scan => Some(WaitingFor::Scan),
@@ -148,7 +145,7 @@ impl Field {
     }
 }
 
-/// No two fields have the same wire spelling.
+/// REST names are unique.
 impl PartialEq for Field {
     fn eq(&self, other: &Self) -> bool {
         self.code == other.code
@@ -157,12 +154,12 @@ impl PartialEq for Field {
 
 impl Eq for Field {}
 
-/// The wire spellings of all fields, for messages.
+/// The REST names of all fields, for messages.
 pub(crate) fn codes() -> String {
     FIELDS.iter().map(Field::code).collect::<Vec<_>>().join(", ")
 }
 
-/// A field that needs a scan, whose value is absent, for tests of what no field does yet.
+/// A field whose value is absent and needs a scan, for tests of behaviour that no real field has yet.
 #[cfg(test)]
 pub(crate) static SCANNED: Field = Field {
     code: "scanned",
@@ -182,16 +179,16 @@ mod tests {
     use crate::rule::{RawRule, Rule};
 
     #[test]
-    fn each_field_has_a_wire_spelling_of_its_own_and_none_is_still_to_come() {
+    fn each_field_has_a_name_of_its_own_that_is_not_listed_as_planned() {
         let codes: HashSet<&str> = FIELDS.iter().map(Field::code).collect();
         assert_eq!(codes.len(), FIELDS.len());
         for code in codes {
-            assert!(!TO_COME.contains(&code), "{code} is supported; remove it from the fields to come");
+            assert!(!TO_COME.contains(&code), "{code} is supported; remove it from the planned fields");
         }
     }
 
     #[test]
-    fn the_examples_of_a_field_can_be_used_with_each_operator_that_it_offers() {
+    fn the_examples_of_a_field_are_valid_with_each_of_its_operators() {
         for field in FIELDS {
             assert!(!field.operators().is_empty(), "{}", field.code);
             for operator in field.operators() {
@@ -209,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_travel_unchanged() {
+    fn facts_are_read_as_they_are_written() {
         let facts = Facts::new("1.0".parse().unwrap(), Timestamp::UNIX_EPOCH, Timestamp::MAX);
         let facts = Facts { scan: ScanState::Awaited, ..facts };
         let wire = serde_json::to_string(&facts).unwrap();

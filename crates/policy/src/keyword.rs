@@ -1,6 +1,5 @@
-//! The keywords of tag templates: DTR's nineteen, a subset of strftime's with the source tag added. jiff's strftime
-//! writes them, in English whatever the server's language, since a tag is for machines too. How they are mixed with
-//! text is in `template`.
+//! The variables of tag templates: the nineteen of DTR, which are the source tag and a subset of strftime's. jiff's
+//! strftime formats them, always in English, since tags are also for machines. `template` parses them.
 
 use jiff::fmt::strtime;
 use longshore_oci::Tag;
@@ -8,26 +7,25 @@ use longshore_oci::Tag;
 use crate::moment::Moment;
 use Written::Time;
 
-/// A keyword of a template.
+/// A variable of a template.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Keyword {
     /// The character after the `%`.
     pub letter: char,
-    /// Its meaning in words.
     pub meaning: &'static str,
-    /// Examples of what it makes.
+    /// Examples of its values.
     pub example: &'static str,
     written: Written,
 }
 
-/// What a keyword is replaced by.
+/// The value of a variable.
 #[derive(Debug, PartialEq, Eq)]
 enum Written {
     SourceTag,
     Zone,
-    /// jiff writes those of 1969 to 2068 only, which are the ones that it reads.
+    /// Not by jiff, which only formats the years that it can parse, 1969 to 2068.
     ShortYear,
-    /// What strftime writes for this.
+    /// The result of strftime for this format.
     Time(&'static str),
 }
 
@@ -35,7 +33,7 @@ const fn keyword(letter: char, written: Written, meaning: &'static str, example:
     Keyword { letter, meaning, example, written }
 }
 
-/// Every keyword, in the order of the legend.
+/// Every variable, in the order of the legend.
 pub static KEYWORDS: [Keyword; 19] = [
     keyword('n', Written::SourceTag, "the source tag", "1, 4.5, latest"),
     keyword('A', Time("%A"), "weekday", "Sunday"),
@@ -63,12 +61,12 @@ pub static KEYWORDS: [Keyword; 19] = [
     keyword('W', Time("%W"), "week of the year, weeks begin on Monday", "00, 53"),
 ];
 
-/// The keyword that stands for the name of the source tag.
+/// The variable for the source tag.
 pub(crate) fn source_tag() -> &'static Keyword {
     &KEYWORDS[0]
 }
 
-/// What other date formats call things that have another spelling here.
+/// Advice for letters of other date formats.
 const ADVICE: [(char, &str); 16] = [
     ('D', "write %m%d%y"),
     ('F', "write %Y-%m-%d"),
@@ -88,7 +86,7 @@ const ADVICE: [(char, &str); 16] = [
     ('s', "%S is the second"),
 ];
 
-/// What was probably meant by a letter that is no keyword.
+/// Advice for a letter that is not a variable.
 pub(crate) fn advice(letter: char) -> String {
     if let Some((_, advice)) = ADVICE.iter().find(|(known, _)| *known == letter) {
         return (*advice).to_owned();
@@ -98,12 +96,12 @@ pub(crate) fn advice(letter: char) -> String {
         Some(known) => format!("%{} is the {}", known.letter, known.meaning.trim_start_matches("the ")),
         None => {
             let letters: Vec<String> = KEYWORDS.iter().map(|known| format!("%{}", known.letter)).collect();
-            format!("the keywords are {}", letters.join(" "))
+            format!("the variables are {}", letters.join(" "))
         }
     }
 }
 
-/// Writes what `keyword` stands for.
+/// Appends the value of `keyword`.
 pub(crate) fn write_keyword(out: &mut String, keyword: &Keyword, source: &Tag, moment: &Moment) {
     let local = &moment.local;
     match keyword.written {
@@ -116,9 +114,9 @@ pub(crate) fn write_keyword(out: &mut String, keyword: &Keyword, source: &Tag, m
     }
 }
 
-/// The abbreviation of a zone as a tag can hold it. Where the tz database knows none but the offset, such as
-/// `+04` in Dubai or `-0930` in the Marquesas, that is `UTCp4` and `UTCm0930`: a tag has no plus, and a minus
-/// would read as a separator.
+/// The abbreviation of a time zone in a form that is valid in a tag. For zones without an abbreviation, the tz
+/// database has only the offset, such as `+04` in Dubai or `-0930` in the Marquesas. It becomes `UTCp4` or
+/// `UTCm0930`: a tag cannot contain a plus, and a minus would look like a separator.
 fn zone(zone: &str) -> String {
     let (sign, digits) = match zone.as_bytes().first() {
         Some(b'+') => ('p', &zone[1..]),
@@ -126,7 +124,7 @@ fn zone(zone: &str) -> String {
         _ => return zone.to_owned(),
     };
     let digits = digits.replace(':', "");
-    // Whole hours are written as people do.
+    // Whole hours are written without a leading zero.
     let offset = if digits.len() == 2 { digits.trim_start_matches('0') } else { &digits };
     match offset {
         "" => "UTC".to_owned(),

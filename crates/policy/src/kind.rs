@@ -1,5 +1,5 @@
 //! The kinds of value that a field may have. Operators belong to kinds: each kind lists those that fit it, with the
-//! test that each makes of a rule's values. A new kind is a variant of [`Reads`] and of [`Test`], and a list of
+//! test that each makes of the values of a rule. A new kind is a variant of [`Reads`] and of [`Test`], and a list of
 //! operators such as [`TEXT`].
 
 use crate::{
@@ -28,7 +28,7 @@ pub enum Operator {
 }
 
 impl Operator {
-    /// The wire spelling.
+    /// The name in REST.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Equals => "eq",
@@ -41,7 +41,7 @@ impl Operator {
         }
     }
 
-    /// The operator in words: "ends with".
+    /// The name in sentences: "ends with".
     pub const fn label(self) -> &'static str {
         match self {
             Self::Equals => "equals",
@@ -54,7 +54,7 @@ impl Operator {
         }
     }
 
-    /// Whether a rule with this operator takes a list of values rather than exactly one.
+    /// Whether a rule with this operator takes a list of values instead of exactly one.
     pub const fn takes_several_values(self) -> bool {
         matches!(self, Self::IsOneOf | Self::IsNotOneOf)
     }
@@ -63,14 +63,13 @@ impl Operator {
 /// How the value of a field is read from the facts, if they have it. The variant is the kind of the value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Reads {
-    /// A text, compared case-sensitively.
+    /// Text, compared case-sensitively.
     Text(fn(&Facts) -> Option<&str>),
 }
 
-/// A comparison of a field with values that can be compared with it.
+/// A comparison of a field with values of its kind.
 #[derive(Debug, Clone)]
 pub(crate) enum Test {
-    /// Of a text.
     Text(fn(&Facts) -> Option<&str>, TextTest),
 }
 
@@ -85,7 +84,7 @@ impl Reads {
         }
     }
 
-    /// The operator with this wire spelling and the test that it makes of `values`. None: it does not fit.
+    /// The operator with this REST name, and the test that it makes of `values`; `None` if it does not fit.
     pub(crate) fn test(
         self,
         operator: &str,
@@ -108,7 +107,7 @@ impl Reads {
 }
 
 impl Test {
-    /// Whether the facts satisfy it, and the value that was found. None: they do not have it.
+    /// Whether the facts satisfy the test, and the value found; `None` if the value is absent.
     pub(crate) fn run(&self, facts: &Facts) -> Option<(bool, String)> {
         match self {
             Self::Text(read, test) => read(facts).map(|text| (test.holds(text), format!("“{text}”"))),
@@ -116,18 +115,18 @@ impl Test {
     }
 }
 
-/// Why a value cannot be compared with a field of its kind.
+/// Why a value is not valid for the kind of its field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ValueError {
-    /// A regular expression that cannot be used.
+    /// The regular expression is not valid.
     #[error(transparent)]
     Regex(#[from] RegexError),
 }
 
-/// The operators of one kind, each with the test that it makes of a rule's values once they are checked.
+/// The operators of one kind, each with the test that it makes of the validated values of a rule.
 type Operators<T> = [(Operator, fn(&[String]) -> Result<T, ValueError>)];
 
-/// Checks what no kind needs to look at: how many values there are, and how long they are.
+/// Validates the number and the length of values, which do not depend on the kind.
 fn check(operator: Operator, values: &[String]) -> Result<(), RuleError> {
     let count = values.len();
     if count == 0 {
@@ -152,12 +151,12 @@ fn check(operator: Operator, values: &[String]) -> Result<(), RuleError> {
     Ok(())
 }
 
-/// The value of an operator that takes one.
+/// The value of an operator that takes exactly one.
 fn only(values: &[String]) -> String {
     values.first().expect("no rule without a value passes the check").clone()
 }
 
-/// How texts are compared.
+/// The operators for text.
 const TEXT: &Operators<TextTest> = &[
     (Operator::Equals, |values| Ok(TextTest::Equals(only(values)))),
     (Operator::StartsWith, |values| Ok(TextTest::StartsWith(only(values)))),
@@ -168,7 +167,7 @@ const TEXT: &Operators<TextTest> = &[
     (Operator::Matches, |values| Ok(TextTest::Matches(TagRegex::parse(&only(values))?))),
 ];
 
-/// A comparison of a text.
+/// A comparison of text.
 #[derive(Debug, Clone)]
 pub(crate) enum TextTest {
     Equals(String),

@@ -1,6 +1,6 @@
-//! What a policy decides: rules over a tag, templates for the name it gets elsewhere, and the patterns by
-//! which a pull mirror picks tags. Facts go in, a verdict comes out. There is no I/O and no clock here, so
-//! that the browser's preview and the server's decision are the same code.
+//! The decisions of policies: rules for tags, templates for the tag at the destination, and the patterns by which a
+//! pull mirror selects tags. Facts go in, a verdict comes out. There is no I/O and no clock here, so that the preview
+//! in the browser and the decision on the server run the same code.
 
 mod decide;
 mod field;

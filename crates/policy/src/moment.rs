@@ -1,5 +1,5 @@
-//! The instant at which a template is rendered, as a wall clock shows it. The server makes it once, when a
-//! policy matches, and sends it along with a preview, so that both sides give a tag the same name.
+//! The local time at which a template is rendered. The server determines it once, when a policy matches, and sends it
+//! with the data for a preview, so that server and browser render the same tag.
 
 use jiff::{
     Timestamp,
@@ -8,17 +8,16 @@ use jiff::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A local date and time, to the microsecond, with the abbreviation of its zone.
+/// A local date and time, to the microsecond, with the abbreviation of its time zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
-    /// The time on the wall.
     pub local: DateTime,
-    /// The zone's abbreviation at that time: `UTC`, `CEST`, or `+04` where it has none.
+    /// The abbreviation of the time zone at that time: `UTC`, `CEST`, or `+04` if the zone has none.
     pub zone: String,
 }
 
 impl Moment {
-    /// The instant as a clock `offset` ahead of UTC shows it, in a zone called `abbreviation`.
+    /// The instant in a zone that is `offset` ahead of UTC and has this abbreviation.
     pub fn new(timestamp: Timestamp, offset: Offset, abbreviation: &str) -> Self {
         Self { local: offset.to_datetime(timestamp), zone: abbreviation.to_owned() }
     }
@@ -28,7 +27,7 @@ impl Moment {
         Self::new(timestamp, Offset::UTC, "UTC")
     }
 
-    /// The instant in a zone of the server's choosing.
+    /// The instant in `zone`.
     pub fn in_zone(timestamp: Timestamp, zone: &TimeZone) -> Self {
         let info = zone.to_offset_info(timestamp);
         Self::new(timestamp, info.offset(), info.abbreviation())
@@ -41,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn semantics_14_a_moment_is_the_same_on_both_sides_of_the_wire() {
+    fn semantics_14_a_moment_is_read_as_it_is_written() {
         let timestamp: Timestamp = "2026-11-20T23:30:05.000042Z".parse().unwrap();
         let moment = Moment::new(timestamp, Offset::constant(1), "CET");
         assert_eq!(moment.local.to_string(), "2026-11-21T00:30:05.000042");

@@ -1,5 +1,5 @@
-//! Lists of tags, as pull mirrors and immutable tags have them: names and globs as Quay has them (`*`, `?`,
-//! `[seq]`, `[!seq]`), separated by commas. The matcher is written out because glob crates read more into a pattern than that.
+//! Lists of tag patterns, for pull mirrors and immutable tags: names and globs as in Quay (`*`, `?`, `[seq]`,
+//! `[!seq]`), separated by commas. The matcher is our own because glob crates support more than that.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,12 +7,12 @@ use std::str::FromStr;
 use longshore_oci::Tag;
 use serde::{Deserialize, Serialize};
 
-/// The most patterns of one list.
+/// The maximum number of patterns in a list.
 pub const MAX_PATTERNS: usize = 200;
-/// The longest pattern, in characters.
+/// The maximum length of a pattern, in characters.
 pub const MAX_PATTERN_LENGTH: usize = 256;
 
-/// A list of names and globs, at least one.
+/// A list of at least one name or glob.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patterns(Vec<Pattern>);
 
@@ -24,7 +24,7 @@ enum Pattern {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
-    /// Any run of characters, the empty one too; never twice in a row.
+    /// Any number of characters, including none; never twice in a row.
     Any,
     /// Any one character.
     One,
@@ -35,66 +35,44 @@ enum Part {
     },
 }
 
-/// Why a list of patterns was refused.
+/// Why a list of patterns is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
-    /// Nothing in the list.
+    /// The list is empty.
     #[error("name at least one tag or pattern; * takes every tag")]
     Empty,
-    /// More than [`MAX_PATTERNS`].
+    /// The list has more than [`MAX_PATTERNS`].
     #[error("a list has at most {MAX_PATTERNS} patterns, not {count}")]
-    TooMany {
-        /// How many were given.
-        count: usize,
-    },
-    /// Longer than [`MAX_PATTERN_LENGTH`].
+    TooMany { count: usize },
+    /// A pattern is longer than [`MAX_PATTERN_LENGTH`].
     #[error(
         "the pattern “{}” has {length} characters; at most {MAX_PATTERN_LENGTH} are allowed",
         crate::rule::excerpt(pattern)
     )]
     TooLong {
-        /// The pattern.
         pattern: String,
-        /// Its length in characters.
+        /// In characters.
         length: usize,
     },
-    /// A `[` without its `]`.
+    /// A `[` is not closed.
     #[error("in “{pattern}” a [ is not closed by a ]; a comma ends a pattern, inside brackets too")]
-    Unclosed {
-        /// The pattern.
-        pattern: String,
-    },
-    /// `[]` or `[!]`.
+    Unclosed { pattern: String },
+    /// The brackets are empty: `[]` or `[!]`.
     #[error("in “{pattern}” the brackets are empty; write the characters to choose from, as in [abc]")]
-    EmptySet {
-        /// The pattern.
-        pattern: String,
-    },
-    /// A range that ends before it begins.
+    EmptySet { pattern: String },
+    /// The range is reversed.
     #[error("in “{pattern}” the range {from}-{to} is reversed; write {to}-{from}")]
-    ReversedRange {
-        /// The pattern.
-        pattern: String,
-        /// Its first character.
-        from: char,
-        /// Its last character.
-        to: char,
-    },
-    /// Text that is in no tag, so that the pattern could never match.
+    ReversedRange { pattern: String, from: char, to: char },
+    /// The pattern has text that no tag contains, so it could never match.
     #[error("“{pattern}” matches no tag: {reason}")]
-    Impossible {
-        /// The pattern.
-        pattern: String,
-        /// Why.
-        reason: String,
-    },
+    Impossible { pattern: String, reason: String },
 }
 
 impl Patterns {
-    /// Reads a comma-separated list. White space around a pattern and empty places in the list are ignored.
+    /// Parses a comma-separated list. White space around patterns and empty entries are ignored.
     ///
     /// # Errors
-    /// The first pattern that is malformed or could match no tag at all.
+    /// The first pattern that is malformed or could never match a tag.
     pub fn parse(list: &str) -> Result<Self, PatternError> {
         let items = || list.split(',').map(str::trim).filter(|item| !item.is_empty());
         match items().count() {
@@ -104,12 +82,12 @@ impl Patterns {
         }
     }
 
-    /// Whether a tag is taken. Digest tags never are: they travel with their subject.
+    /// Whether a tag matches. Digest tags never do: they are copied with their subject.
     pub fn matches(&self, tag: &Tag) -> bool {
         !tag.is_digest_tag() && self.0.iter().any(|pattern| pattern.matches(tag))
     }
 
-    /// The names, when the list holds nothing but plain names: then the remote's tags need not be listed.
+    /// The names, if the list has only plain names. The tags of the remote need not be listed then.
     pub fn plain_names(&self) -> Option<Vec<&Tag>> {
         self.0
             .iter()
@@ -131,7 +109,7 @@ impl Pattern {
         if !source.contains(['*', '?', '[']) {
             let reason = match Tag::from_str(source) {
                 Ok(tag) if tag.is_digest_tag() => {
-                    "it is the digest tag of another image and travels with that image".to_owned()
+                    "it is the digest tag of another image and is copied with that image".to_owned()
                 }
                 Ok(tag) => return Ok(Self::Name(tag)),
                 Err(error) => error.to_string(),
@@ -155,8 +133,9 @@ impl Pattern {
                     parts.push(Part::Literal(literal));
                 }
                 other => {
-                    let reason =
-                        format!("no tag contains “{other}”, and a pattern knows only * ? [abc] and [!abc]");
+                    let reason = format!(
+                        "no tag contains “{other}”, and a pattern supports only * ? [abc] and [!abc]"
+                    );
                     return Err(PatternError::Impossible { pattern: pattern(), reason });
                 }
             }
@@ -180,7 +159,7 @@ impl Pattern {
 }
 
 impl Part {
-    /// Reads what stands between brackets. A `-` at either end is itself.
+    /// Parses the text between brackets. A `-` at either end is literal.
     fn set(pattern: &str, inside: &str) -> Result<Self, PatternError> {
         let (negated, members) = match inside.strip_prefix('!') {
             Some(members) => (true, members),
@@ -220,8 +199,8 @@ impl Part {
     }
 }
 
-/// Walks text and pattern side by side. On a mismatch only the latest `*` can help by taking one character
-/// more, since an earlier one could not do better; so the work is at most |text| × |pattern| steps.
+/// Matches text and pattern from left to right. After a mismatch, it is enough to let the latest `*` match one more
+/// character, since an earlier one could not do better. The work is therefore at most |text| × |pattern| steps.
 fn glob_matches(parts: &[Part], text: &str) -> bool {
     let text: Vec<char> = text.chars().collect();
     let (mut at, mut part) = (0, 0);
@@ -292,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_of_the_quay_manual_hold() {
+    fn the_examples_of_the_quay_manual_match() {
         let tags = ["v32", "v3.1", "v3.2", "v3.2-4beta", "v3.3"];
         let table: [(&str, &[&str]); 6] = [
             ("v3*", &["v32", "v3.1", "v3.2", "v3.2-4beta", "v3.3"]),
@@ -309,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_takes_what_any_of_its_patterns_takes() {
+    fn a_list_matches_what_any_of_its_patterns_matches() {
         for tag in ["latest", "v1", "2.0-rc"] {
             assert!(takes(" latest , v?,,2.*", tag), "{tag}");
         }
@@ -322,11 +301,11 @@ mod tests {
         assert!(takes("v[0-9a-c]", "vb") && !takes("v[0-9a-c]", "vd"));
         assert!(takes("v[!0-9]", "vx") && !takes("v[!0-9]", "v7"));
         assert!(takes("a[-z]", "a-") && takes("a[a-]", "a-"));
-        assert!(takes("a[^b]", "ab") && !takes("a[^b]", "ac"), "^ is a character like others");
+        assert!(takes("a[^b]", "ab") && !takes("a[^b]", "ac"), "^ is an ordinary character");
     }
 
     #[test]
-    fn semantics_06_digest_tags_are_no_tags_to_patterns() {
+    fn semantics_06_patterns_never_match_digest_tags() {
         let digest_tag = format!("sha256-{}", "0".repeat(64));
         assert!(!takes("*", &digest_tag));
         assert!(!takes("*", &format!("{digest_tag}.sig")));
@@ -335,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_plain_names_needs_no_listing() {
+    fn a_list_of_plain_names_is_recognised() {
         let names = |list: &str| {
             let patterns = Patterns::parse(list).unwrap();
             patterns.plain_names().map(|tags| tags.into_iter().map(Tag::to_string).collect::<Vec<_>>())
@@ -345,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_pattern_is_said() {
+    fn the_error_says_what_is_wrong_with_a_pattern() {
         assert_eq!(refusal("").to_string(), "name at least one tag or pattern; * takes every tag");
         assert_eq!(refusal(" , ,"), PatternError::Empty);
         assert!(matches!(refusal("v1,a["), PatternError::Unclosed { pattern } if pattern == "a["));
@@ -358,20 +337,20 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_could_match_no_tag_is_refused() {
+    fn a_pattern_that_could_match_no_tag_is_rejected() {
         for impossible in ["v{1", "v{1}*", "v[0-9]+", "a b", ".hidden", &"a".repeat(129)] {
             assert!(matches!(refusal(impossible), PatternError::Impossible { .. }), "{impossible}");
         }
     }
 
     #[test]
-    fn a_hostile_pattern_ends_soon() {
+    fn a_hostile_pattern_is_matched_quickly() {
         let pattern = "*a".repeat(128);
         assert!(!takes(&pattern, &"a".repeat(127)));
         assert!(takes(&pattern, &"a".repeat(128)));
     }
 
-    /// What a glob means, said as plainly as possible and as slowly.
+    /// The simplest possible implementation of globs, which is slow.
     fn naive(parts: &[Part], text: &[char]) -> bool {
         match (parts, text) {
             ([], []) => true,
@@ -393,7 +372,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_parses_or_is_refused_without_panic(text in r"[-a*?\[\]!,ü{ ]{0,30}") {
+        fn any_text_is_parsed_or_rejected_without_panic(text in r"[-a*?\[\]!,ü{ ]{0,30}") {
             if let Ok(patterns) = Patterns::parse(&text) {
                 let wire = serde_json::to_string(&patterns).unwrap();
                 prop_assert_eq!(serde_json::from_str::<Patterns>(&wire).unwrap(), patterns);
@@ -401,7 +380,7 @@ mod tests {
         }
 
         #[test]
-        fn a_name_is_its_own_pattern(tag in "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,40}") {
+        fn a_name_matches_itself(tag in "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,40}") {
             prop_assert!(takes(&tag, &tag));
         }
     }

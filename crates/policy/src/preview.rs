@@ -1,5 +1,5 @@
-//! What a policy would do with the tags there are: which match, what each would be called, and which of
-//! them would fight for one name. The dialog shows it as one types, the plan before it acts.
+//! What a policy would do with existing tags: which match, what each would be called, and which would get the same
+//! name. Dialogs show it while a person types; the plan shows it before anything happens.
 
 use std::collections::BTreeMap;
 
@@ -15,40 +15,39 @@ use crate::template::Template;
 /// One tag of a preview.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PreviewRow {
-    /// The source tag.
     pub tag: Tag,
-    /// Whether the policy takes it, and why.
+    /// Whether the policy matches, and why.
     pub verdict: Verdict,
-    /// The name it would get or why it can have none; absent where the policy does not take it.
+    /// The name that the tag would get, or why it cannot get one; `None` if the policy does not match.
     pub target: Option<Result<Tag, String>>,
 }
 
-/// Several source tags that would get one name; the last one to be acted on would end up holding it.
+/// Several source tags that would get the same name; the last one would keep it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Collision {
     /// The shared name.
     pub target: Tag,
-    /// Who would share it, in the order in which they were given.
+    /// The source tags, in the given order.
     pub sources: Vec<Tag>,
 }
 
 /// What a policy would do with a list of tags.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preview {
-    /// One row per tag, in the order in which they were given.
+    /// One row per tag, in the given order.
     pub rows: Vec<PreviewRow>,
     /// The names that several tags would get, sorted.
     pub collisions: Vec<Collision>,
 }
 
 impl Preview {
-    /// The rows that the policy takes.
+    /// The rows of matching tags.
     pub fn matches(&self) -> impl Iterator<Item = &PreviewRow> {
         self.rows.iter().filter(|row| row.verdict.is_match())
     }
 }
 
-/// Previews `rules` and `template` at `moment` on the tags whose facts these are.
+/// Previews `rules` and `template` at `moment` for tags with these facts.
 pub fn preview(rules: &Rules, template: &Template, tags: &[Facts], moment: &Moment) -> Preview {
     let rows: Vec<PreviewRow> = tags
         .iter()
@@ -67,7 +66,7 @@ pub fn preview(rules: &Rules, template: &Template, tags: &[Facts], moment: &Mome
     Preview { rows, collisions }
 }
 
-/// Finds the targets that several sources share, given pairs of source and target.
+/// The targets that several sources share, given pairs of source and target.
 pub fn collisions<'a>(named: impl IntoIterator<Item = (&'a Tag, &'a Tag)>) -> Vec<Collision> {
     let mut sources_of: BTreeMap<&str, (&Tag, Vec<Tag>)> = BTreeMap::new();
     for (source, target) in named {
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn the_preview_names_what_matches_and_only_that() {
+    fn only_matching_tags_get_a_name_in_the_preview() {
         let preview = stable("%n-%Y%m%d", &["1.0-stable", "1.1-dev"]);
         assert_eq!(preview.rows[0].target, Some(Ok("1.0-stable-20261120".parse().unwrap())));
         assert_eq!(preview.rows[1].target, None);
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_14_tags_that_would_get_one_name_are_shown() {
+    fn semantics_14_tags_that_would_get_the_same_name_are_shown() {
         let preview = stable("%y-%m-%d", &["1.0-stable", "1.1-dev", "2.0-stable"]);
         let shared =
             Collision { target: "26-11-20".parse().unwrap(), sources: tags(&["1.0-stable", "2.0-stable"]) };
@@ -115,14 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_grows_too_long_is_shown_on_its_row() {
+    fn a_name_that_would_be_too_long_is_shown_in_its_row() {
         let long = format!("{}stable", "a".repeat(122));
         let preview = stable("%n-%Y", &[&long]);
-        assert!(matches!(&preview.rows[0].target, Some(Err(reason)) if reason.contains("no legal tag")));
+        assert!(matches!(&preview.rows[0].target, Some(Err(reason)) if reason.contains("not a valid tag")));
     }
 
     #[test]
-    fn a_preview_travels_unchanged() {
+    fn a_preview_is_read_as_it_is_written() {
         let preview = stable("%y", &["1.0-stable", "2.0-stable", "x"]);
         let wire = serde_json::to_string(&preview).unwrap();
         assert_eq!(serde_json::from_str::<Preview>(&wire).unwrap(), preview);

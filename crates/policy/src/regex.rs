@@ -1,35 +1,31 @@
-//! The regular expression of the operator *matches*: regex-lite on server and browser alike, because the
-//! full engine would cost every page 285 kB. What it lacks is refused when a rule is saved.
+//! The regular expressions of the operator *matches*: regex-lite on both server and browser, because the full engine
+//! would add 285 kB to every page. Unsupported constructs are rejected when a rule is saved.
 
 use std::fmt;
 
 use regex_lite::{Regex, RegexBuilder};
 
-/// The longest regular expression, in bytes.
+/// The maximum length of a regular expression, in bytes.
 pub const MAX_REGEX_LENGTH: usize = 1024;
 
-/// Bounds what repetition such as `(a{500}){500}` may expand to, in bytes of the compiled program.
+/// The maximum size of the compiled program in bytes, which limits repetitions such as `(a{500}){500}`.
 const COMPILED_LIMIT: usize = 1 << 20;
 
-/// A compiled regular expression that may match anywhere in a tag's name; equal when its text is.
+/// A compiled regular expression that may match anywhere in a tag's name. Two are equal if their texts are.
 #[derive(Clone)]
 pub struct TagRegex(Regex);
 
-/// Why a regular expression was refused.
+/// Why a regular expression is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegexError {
-    /// Longer than [`MAX_REGEX_LENGTH`].
+    /// It is longer than [`MAX_REGEX_LENGTH`].
     #[error("the regular expression has {bytes} bytes; at most {MAX_REGEX_LENGTH} are allowed")]
-    TooLong {
-        /// Its length in bytes.
-        bytes: usize,
-    },
-    /// Not a regular expression, or one that uses what the matcher lacks.
-    #[error("“{pattern}” is no usable regular expression: {reason}")]
+    TooLong { bytes: usize },
+    /// It is malformed, or uses a construct that the matcher does not support.
+    #[error("“{pattern}” is not a valid regular expression: {reason}")]
     Invalid {
-        /// The expression as it was given.
         pattern: String,
-        /// What is wrong, naming the construct.
+        /// The reason, which names the construct.
         reason: String,
     },
 }
@@ -38,7 +34,7 @@ impl TagRegex {
     /// Compiles `pattern`.
     ///
     /// # Errors
-    /// When it is too long, malformed, or uses a construct that the matcher does not have.
+    /// It is too long, malformed, or uses a construct that the matcher does not support.
     pub fn parse(pattern: &str) -> Result<Self, RegexError> {
         if pattern.len() > MAX_REGEX_LENGTH {
             return Err(RegexError::TooLong { bytes: pattern.len() });
@@ -52,7 +48,6 @@ impl TagRegex {
         })
     }
 
-    /// The expression as it was written.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
@@ -63,7 +58,7 @@ impl TagRegex {
     }
 }
 
-/// The compiler says which kind of construct it lacks, but not where; this finds the first one.
+/// The first unsupported construct. The compiler reports only its kind, not its position.
 fn unsupported_construct<'p>(pattern: &'p str, reason: &str) -> Option<&'p str> {
     let starts: &[&str] = if reason.contains("Unicode character classes") {
         &[r"\p", r"\P"]
@@ -109,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_construct_the_matcher_lacks_is_named() {
+    fn the_error_names_an_unsupported_construct() {
         assert!(reason(r"^\p{L}+$").contains(r"Unicode character classes are not supported (found “\p{L}”)"));
         assert!(reason(r"a(?!b)").contains("look-around is not supported (found “(?!b)”)"));
         assert!(reason(r"(a)\1").contains("backreferences are not supported"));
@@ -117,13 +112,13 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_expression_says_what_is_broken() {
+    fn the_error_says_why_an_expression_is_malformed() {
         assert!(reason("(a").contains("open group without closing"));
         assert!(reason("[z-a]").contains("invalid range"));
     }
 
     #[test]
-    fn an_expression_that_expands_without_bound_is_refused() {
+    fn an_expression_that_expands_too_far_is_rejected() {
         assert!(TagRegex::parse("((a{500}){500}){500}").is_err());
         assert_eq!(TagRegex::parse(&"a".repeat(1025)), Err(RegexError::TooLong { bytes: 1025 }));
     }

@@ -1,5 +1,5 @@
-//! One rule of a policy: its wire form, its validated form, and what it says of given facts. Lists of rules
-//! are in `rules`, the verdict over them in `decide`.
+//! One rule of a policy: its REST form, its validated form, and its result for given facts. Lists of rules are in
+//! `rules`, the verdict on them in `decide`.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,22 +9,22 @@ use crate::{
     kind::{Operator, Test, ValueError},
 };
 
-/// The longest value of a rule, in characters (regular expressions have a limit of their own).
+/// The maximum length of a value, in characters (regular expressions have their own limit).
 pub const MAX_VALUE_LENGTH: usize = 255;
-/// The most values that *is one of* and *is not one of* take.
+/// The maximum number of values of *is one of* and *is not one of*.
 pub const MAX_VALUES: usize = 100;
 
-/// A rule as it travels and is stored: `{"field":"tag","operator":"ew","values":["stable"]}`.
+/// A rule as sent and stored: `{"field":"tag","operator":"ew","values":["stable"]}`.
 ///
-/// Unknown members are refused: a rule that is only half understood would promote what it should not.
+/// Unknown members are rejected: a rule that is only half understood would promote too much.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawRule {
-    /// What to look at, see [`Field`].
+    /// The name of a [`Field`].
     pub field: String,
-    /// How to compare, see [`Operator`].
+    /// The name of an [`Operator`].
     pub operator: String,
-    /// What to compare with.
+    /// The values to compare with.
     pub values: Vec<String>,
 }
 
@@ -33,13 +33,13 @@ pub struct RawRule {
 pub struct Rule {
     field: &'static Field,
     operator: Operator,
-    /// As they were written, which is how they are stored.
+    /// As they were written, and as they are stored.
     values: Vec<String>,
-    /// What the operator makes of the values.
+    /// The test that the operator makes of the values.
     test: Test,
 }
 
-/// The test follows from the rest.
+/// The test follows from the other members.
 impl PartialEq for Rule {
     fn eq(&self, other: &Self) -> bool {
         (self.field, self.operator, &self.values) == (other.field, other.operator, &other.values)
@@ -48,7 +48,7 @@ impl PartialEq for Rule {
 
 impl Eq for Rule {}
 
-/// The member of a rule that an error is about, to show the error beside it.
+/// The member of a rule that an error concerns, so that the error can be shown next to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RulePart {
@@ -60,70 +60,48 @@ pub enum RulePart {
     Values,
 }
 
-/// Why a rule was refused.
+/// Why a rule is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
-    /// A field that is known and planned; refused rather than ignored.
+    /// The field is planned; it is rejected rather than ignored.
     #[error("rules on “{field}” are not supported yet; supported: {}", field::codes())]
-    FieldNotSupportedYet {
-        /// Its wire spelling.
-        field: &'static str,
-    },
-    /// No such field.
-    #[error("“{field}” is no field of a rule; supported: {}", field::codes())]
-    UnknownField {
-        /// What was given.
-        field: String,
-    },
-    /// No such operator, or not one for this kind of value.
+    FieldNotSupportedYet { field: &'static str },
+    /// The field does not exist.
+    #[error("“{field}” is not a field of a rule; supported: {}", field::codes())]
+    UnknownField { field: String },
+    /// The operator does not exist, or does not fit the kind of value.
     #[error("“{operator}” cannot be used with {}; use one of {}", field.label(), operators_of(field))]
-    OperatorDoesNotFit {
-        /// What was given.
-        operator: String,
-        /// What the rule looks at.
-        field: &'static Field,
-    },
-    /// A rule needs a value.
+    OperatorDoesNotFit { operator: String, field: &'static Field },
+    /// There is no value.
     #[error("a rule with “{}” needs a value", operator.label())]
-    NoValue {
-        /// The rule's operator.
-        operator: Operator,
-    },
-    /// Several values for an operator that compares with one.
+    NoValue { operator: Operator },
+    /// There are several values for an operator that takes one.
     #[error("“{}” takes one value, not {count}; to list several use “is one of”", operator.label())]
-    SeveralValues {
-        /// The rule's operator.
-        operator: Operator,
-        /// How many were given.
-        count: usize,
-    },
-    /// More than [`MAX_VALUES`].
+    SeveralValues { operator: Operator, count: usize },
+    /// There are more than [`MAX_VALUES`].
     #[error("a rule takes at most {MAX_VALUES} values, not {count}")]
-    TooManyValues {
-        /// How many were given.
-        count: usize,
-    },
-    /// An empty value, which every tag or none would match.
+    TooManyValues { count: usize },
+    /// A value is empty, so every tag or no tag would match.
     #[error("value {position} is empty")]
     EmptyValue {
-        /// Its place in the list, from 1.
+        /// The position in the list, from 1.
         position: usize,
     },
-    /// Longer than [`MAX_VALUE_LENGTH`].
+    /// A value is longer than [`MAX_VALUE_LENGTH`].
     #[error("value {position} has {length} characters; at most {MAX_VALUE_LENGTH} are allowed")]
     ValueTooLong {
-        /// Its place in the list, from 1.
+        /// The position in the list, from 1.
         position: usize,
-        /// Its length in characters.
+        /// In characters.
         length: usize,
     },
-    /// A value that is not of the field's kind.
+    /// A value does not fit the kind of the field.
     #[error(transparent)]
     Value(#[from] ValueError),
 }
 
 impl RuleError {
-    /// The member of the rule that is wrong.
+    /// The invalid member of the rule.
     pub const fn part(&self) -> RulePart {
         match self {
             Self::FieldNotSupportedYet { .. } | Self::UnknownField { .. } => RulePart::Field,
@@ -143,7 +121,7 @@ fn operators_of(field: &Field) -> String {
     field.operators().into_iter().map(named).collect::<Vec<_>>().join(", ")
 }
 
-/// At most 60 characters of what somebody sent, for an error message.
+/// At most 60 characters of a text, for an error message.
 pub(crate) fn excerpt(text: &str) -> String {
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -152,10 +130,10 @@ pub(crate) fn excerpt(text: &str) -> String {
 }
 
 impl Rule {
-    /// Checks a rule as it came.
+    /// Validates a rule.
     ///
     /// # Errors
-    /// The first member that cannot be used; [`RuleError::part`] says which.
+    /// The first invalid member; [`RuleError::part`] says which.
     pub fn parse(raw: RawRule) -> Result<Self, RuleError> {
         let RawRule { field, operator, values } = raw;
         let field = Field::parse(&field)?;
@@ -166,7 +144,6 @@ impl Rule {
         Ok(Self { field, operator, values, test })
     }
 
-    /// How it compares.
     pub const fn operator(&self) -> Operator {
         self.operator
     }
@@ -177,7 +154,7 @@ impl Rule {
         format!("{} {} {}", self.field.label(), self.operator.label(), values.join(", "))
     }
 
-    /// What the rule says of `facts`.
+    /// Evaluates the rule for `facts`.
     pub fn check(&self, facts: &Facts) -> Finding {
         let (standing, found) = match (self.test.run(facts), self.field.awaits(facts)) {
             (Some((true, value)), _) => (Standing::Holds, value),
@@ -250,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_10_a_field_to_come_is_refused_by_name_and_an_unknown_one_is_called_unknown() {
+    fn semantics_10_a_planned_field_and_an_unknown_one_are_rejected_with_different_errors() {
         let later = parse("vulnerability_critical", "lte", &["0"]).unwrap_err();
         assert_eq!(
             later.to_string(),
@@ -258,11 +235,11 @@ mod tests {
         );
         assert_eq!(later.part(), RulePart::Field);
         let unknown = parse("colour", "eq", &["red"]).unwrap_err();
-        assert_eq!(unknown.to_string(), "“colour” is no field of a rule; supported: tag");
+        assert_eq!(unknown.to_string(), "“colour” is not a field of a rule; supported: tag");
     }
 
     #[test]
-    fn semantics_10_an_unknown_operator_is_refused_with_the_known_ones() {
+    fn semantics_10_an_unknown_operator_is_rejected_and_the_known_ones_are_listed() {
         let error = parse("tag", "gte", &["1"]).unwrap_err();
         assert_eq!(error.part(), RulePart::Operator);
         assert!(error.to_string().contains("ew (ends with)"), "{error}");
@@ -273,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_32_a_rule_waits_only_for_a_scan_that_will_come() {
+    fn semantics_32_a_rule_waits_only_for_an_expected_scan() {
         let values = ["good".to_owned()];
         let (operator, test) = SCANNED.reads().test("eq", &values).unwrap().unwrap();
         let rule = Rule { field: &SCANNED, operator, values: values.to_vec(), test };
@@ -290,13 +267,13 @@ mod tests {
     }
 
     #[test]
-    fn semantics_10_tolerance_for_unknown_members_never_reaches_inside_a_rule() {
+    fn semantics_10_unknown_members_of_a_rule_are_rejected() {
         let wire = r#"{"field":"tag","operator":"ew","values":["stable"],"negate":true}"#;
         assert!(serde_json::from_str::<Rule>(wire).unwrap_err().to_string().contains("negate"));
     }
 
     #[test]
-    fn values_are_counted_and_measured() {
+    fn the_number_and_the_length_of_values_are_limited() {
         assert_eq!(parse("tag", "eq", &[]), Err(RuleError::NoValue { operator: Operator::Equals }));
         assert_eq!(
             parse("tag", "eq", &["a", "b"]),
@@ -310,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_reads_as_a_sentence_and_travels_unchanged() {
+    fn a_rule_is_described_as_a_sentence_and_read_as_it_is_written() {
         let wire = r#"{"field":"tag","operator":"noo","values":["latest","edge"]}"#;
         let rule: Rule = serde_json::from_str(wire).unwrap();
         assert_eq!(rule.describe(), "tag name is not one of “latest”, “edge”");

@@ -1,51 +1,47 @@
-//! The list of rules of a policy, validated as a whole, and how a stored list is read back by a version that
-//! may not know all of it.
+//! The rules of a policy, validated as a whole, and how a stored list is read by a version that may not support all
+//! of it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::rule::{RawRule, Rule, RuleError};
 
-/// The most rules a policy may have.
+/// The maximum number of rules of a policy.
 pub const MAX_RULES: usize = 50;
 
-/// What a policy asks of a tag: nothing, or that all its rules hold. On the wire and at rest it is the list
-/// of rules, and the empty list is *every tag*.
+/// The condition of a policy: every tag, or tags for which all rules hold. It is sent and stored as the list of
+/// rules; the empty list means *every tag*.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rules {
-    /// Every tag matches; chosen explicitly, never by leaving rules out.
+    /// Every tag matches. This is chosen explicitly, never by leaving out rules.
     EveryTag,
     /// All of these must hold; never empty.
     All(Vec<Rule>),
 }
 
-/// Why a list of rules was refused.
+/// Why a list of rules is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RulesError {
-    /// No rules, and *every tag* was not chosen.
-    #[error("a policy needs at least one rule; choose “every tag” to take all of them")]
+    /// There are no rules, and *every tag* was not chosen.
+    #[error("a policy needs at least one rule; choose “every tag” to match all tags")]
     NoRules,
-    /// More than [`MAX_RULES`].
+    /// There are more than [`MAX_RULES`].
     #[error("a policy takes at most {MAX_RULES} rules, not {count}")]
-    TooMany {
-        /// How many were given.
-        count: usize,
-    },
-    /// One rule is wrong.
+    TooMany { count: usize },
+    /// A rule is invalid.
     #[error("rule {}: {source}", index + 1)]
     Rule {
-        /// Its place in the list, from 0.
+        /// The position in the list, from 0.
         index: usize,
-        /// What is wrong with it.
         source: RuleError,
     },
 }
 
 impl Rules {
-    /// Checks a list of rules. An empty one means *every tag*, where the caller accepts that choice.
+    /// Validates a list of rules. An empty one means *every tag*, if the caller allows it.
     ///
     /// # Errors
-    /// No rules, too many, or the first wrong one with its index.
+    /// There are no rules or too many, or the first invalid rule with its index.
     pub fn parse(raw: Vec<RawRule>, every_tag_allowed: bool) -> Result<Self, RulesError> {
         match raw.len() {
             0 if every_tag_allowed => return Ok(Self::EveryTag),
@@ -68,7 +64,7 @@ impl Rules {
         }
     }
 
-    /// The rules in their wire form.
+    /// The rules in their REST form.
     pub fn to_raw(&self) -> Vec<RawRule> {
         self.as_slice().iter().map(RawRule::from).collect()
     }
@@ -95,15 +91,15 @@ impl<'de> Deserialize<'de> for Rules {
     }
 }
 
-/// Rules as they were found in storage. Reading them never fails: a list that this version does not
-/// understand is kept as it is, and its policy is disabled loudly instead of being guessed at.
+/// Stored rules. Reading them never fails: a list that this version does not support is kept unchanged, and its
+/// policy stops with an error instead of guessing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoredRules {
-    /// Understood entirely.
+    /// Supported entirely.
     Readable(Rules),
-    /// Not understood; acts on nothing.
+    /// Not supported; matches nothing.
     Unreadable {
-        /// What is stored, unchanged.
+        /// As stored.
         raw: Value,
         /// Why it cannot be read.
         reason: String,
@@ -111,13 +107,13 @@ pub enum StoredRules {
 }
 
 impl StoredRules {
-    /// Reads the stored JSON text.
+    /// Reads the stored JSON.
     pub fn from_json(text: &str) -> Self {
         match serde_json::from_str(text) {
             Ok(value) => Self::from_value(value),
             Err(error) => Self::Unreadable {
                 raw: Value::String(text.to_owned()),
-                reason: format!("the stored rules are no JSON: {error}"),
+                reason: format!("the stored rules are not JSON: {error}"),
             },
         }
     }
@@ -134,7 +130,7 @@ impl StoredRules {
         }
     }
 
-    /// The rules, if this version understands them.
+    /// The rules, if this version supports them.
     pub const fn readable(&self) -> Option<&Rules> {
         match self {
             Self::Readable(rules) => Some(rules),
@@ -142,7 +138,7 @@ impl StoredRules {
         }
     }
 
-    /// The rules as a sentence, or why there is none.
+    /// The rules as a sentence, or why they cannot be read.
     pub fn describe(&self) -> String {
         match self {
             Self::Readable(rules) => rules.describe(),
@@ -180,14 +176,14 @@ mod tests {
     const TWO: &str = r#"[{"field":"tag","operator":"ew","values":["stable"]},{"field":"tag","operator":"c","values":["1."]}]"#;
 
     #[test]
-    fn semantics_10_no_rules_are_refused_unless_every_tag_is_chosen() {
+    fn semantics_10_no_rules_are_rejected_unless_every_tag_is_chosen() {
         assert_eq!(Rules::parse(Vec::new(), false), Err(RulesError::NoRules));
         assert_eq!(Rules::parse(Vec::new(), true), Ok(Rules::EveryTag));
         assert_eq!(serde_json::to_string(&Rules::EveryTag).unwrap(), "[]");
     }
 
     #[test]
-    fn an_error_names_the_rule_it_is_about() {
+    fn an_error_names_its_rule() {
         let mut raw: Vec<RawRule> = serde_json::from_str(TWO).unwrap();
         raw[1].values.clear();
         let error = Rules::parse(raw, false).unwrap_err();
@@ -196,14 +192,14 @@ mod tests {
     }
 
     #[test]
-    fn fifty_rules_are_enough() {
+    fn more_than_fifty_rules_are_rejected() {
         let raw: Vec<RawRule> = serde_json::from_str(TWO).unwrap();
         let many = std::iter::repeat_n(raw[0].clone(), 51).collect();
         assert_eq!(Rules::parse(many, false), Err(RulesError::TooMany { count: 51 }));
     }
 
     #[test]
-    fn rules_read_as_one_sentence() {
+    fn rules_are_described_as_one_sentence() {
         let rules: Rules = serde_json::from_str(TWO).unwrap();
         assert_eq!(rules.describe(), "tag name ends with “stable” and tag name contains “1.”");
         assert_eq!(Rules::EveryTag.describe(), "every tag");
@@ -211,11 +207,11 @@ mod tests {
     }
 
     #[test]
-    fn semantics_10_a_stored_list_that_this_version_cannot_read_is_kept_and_says_why() {
+    fn semantics_10_a_stored_list_that_this_version_cannot_read_is_kept_with_the_reason() {
         let later = r#"[{"field":"moon_phase","operator":"eq","values":["full"]}]"#;
         let stored = StoredRules::from_json(later);
         assert!(stored.readable().is_none());
-        assert!(stored.describe().contains("“moon_phase” is no field of a rule"), "{}", stored.describe());
+        assert!(stored.describe().contains("“moon_phase” is not a field of a rule"), "{}", stored.describe());
         assert_eq!(serde_json::to_string(&stored).unwrap(), later);
         for broken in ["{", "{}", r#"[{"field":"tag"}]"#, "7"] {
             assert!(StoredRules::from_json(broken).readable().is_none(), "{broken}");

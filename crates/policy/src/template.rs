@@ -1,5 +1,5 @@
-//! Tag templates: literal text and `%` keywords that make the name of a tag in its target. The keywords are
-//! DTR's; a mistake is found when the template is saved, not when it is first used.
+//! Tag templates: literal text and `%` variables that make the name of a tag at its destination. The variables are
+//! DTR's. A mistake is found when the template is saved, not when it is first used.
 
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::keyword::{KEYWORDS, Keyword, advice, source_tag, write_keyword};
 use crate::moment::Moment;
 
-/// The longest template, in characters.
+/// The maximum length of a template, in characters.
 pub const MAX_TEMPLATE_LENGTH: usize = 255;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,53 +19,52 @@ enum Part {
     Keyword(&'static Keyword),
 }
 
-/// A template that gives legal tags, at least for ordinary source tags.
+/// A template that renders valid tags, at least for ordinary source tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     source: String,
     parts: Vec<Part>,
 }
 
-/// Why a template was refused, or made no tag.
+/// Why a template is invalid, or why it rendered no valid tag.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// Nothing in it.
+    /// The template is empty.
     #[error("the template is empty; %n keeps the name of the source tag")]
     Empty,
-    /// Longer than [`MAX_TEMPLATE_LENGTH`].
+    /// The template is longer than [`MAX_TEMPLATE_LENGTH`].
     #[error("the template has {length} characters; at most {MAX_TEMPLATE_LENGTH} are allowed")]
     TooLong {
-        /// Its length in characters.
+        /// In characters.
         length: usize,
     },
-    /// A keyword that does not exist.
-    #[error("%{letter} at character {position} is no keyword: {advice}")]
+    /// A variable does not exist.
+    #[error("unknown variable %{letter} at character {position}: {advice}")]
     UnknownKeyword {
         /// The character after the `%`.
         letter: char,
-        /// Where its `%` is, in characters from 1.
+        /// The position of the `%`, in characters from 1.
         position: usize,
         /// What was probably meant.
         advice: String,
     },
-    /// A `%` with nothing after it.
-    #[error("the template ends with a lone %; write a keyword after it, such as %n, or leave it out")]
+    /// The template ends with `%`.
+    #[error("the template ends with a lone %; write a variable after it, such as %n, or leave it out")]
     LonePercent,
-    /// The result is no legal tag.
-    #[error("the template makes “{}”, which is no legal tag: {reason}", crate::rule::excerpt(result))]
+    /// The result is not a valid tag.
+    #[error("the template makes “{}”, which is not a valid tag: {reason}", crate::rule::excerpt(result))]
     IllegalResult {
-        /// What it made.
         result: String,
-        /// Why that is no tag.
+        /// Why it is not a valid tag.
         reason: String,
     },
 }
 
 impl Template {
-    /// Reads a template and tries it on a sample tag.
+    /// Parses a template and renders it for a sample tag.
     ///
     /// # Errors
-    /// An unknown keyword, a bad length, or text that can be in no tag.
+    /// An unknown variable, an invalid length, or text that no tag can contain.
     pub fn parse(source: &str) -> Result<Self, TemplateError> {
         if source.is_empty() {
             return Err(TemplateError::Empty);
@@ -79,7 +78,7 @@ impl Template {
         Ok(template)
     }
 
-    /// Tries it on a sample tag at `moment`, for what [`Self::parse`] cannot know: the server's time zone.
+    /// Renders it for a sample tag at `moment`, to check what [`Self::parse`] cannot: the server's time zone.
     ///
     /// # Errors
     /// As [`Self::render`].
@@ -87,26 +86,24 @@ impl Template {
         self.render(&sample_tag(), moment).map(|_| self)
     }
 
-    /// The template as it was written.
     pub fn as_str(&self) -> &str {
         &self.source
     }
 
-    /// The template that keeps the name of the source tag, `%n`.
+    /// The template that keeps the source tag, `%n`.
     pub fn source_tag() -> Self {
         Self { source: "%n".to_owned(), parts: vec![Part::Keyword(source_tag())] }
     }
 
-    /// Whether the name of the source tag is part of the result. Where it is not, all tags that match at one
-    /// moment get one name.
+    /// Whether the result contains the source tag. If not, all tags that match at the same time get the same name.
     pub fn uses_source_tag(&self) -> bool {
         self.parts.contains(&Part::Keyword(source_tag()))
     }
 
-    /// The name that `source` gets at `moment`.
+    /// Renders the name of `source` at `moment`.
     ///
     /// # Errors
-    /// [`TemplateError::IllegalResult`], for instance when the result is longer than a tag may be.
+    /// [`TemplateError::IllegalResult`], for instance if the result is too long for a tag.
     pub fn render(&self, source: &Tag, moment: &Moment) -> Result<Tag, TemplateError> {
         let mut result = String::new();
         for part in &self.parts {
@@ -158,7 +155,7 @@ fn sample_tag() -> Tag {
     Tag::from_str("1.0").expect("1.0 is a tag")
 }
 
-/// A Wednesday in September: the longest names that a date can have.
+/// A Wednesday in September, whose names are the longest.
 fn sample_moment() -> Moment {
     Moment { local: civil::datetime(2026, 9, 30, 23, 59, 59, 999_999_000), zone: "UTC".to_owned() }
 }
@@ -206,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn each_of_the_nineteen_keywords_renders() {
+    fn each_of_the_nineteen_variables_is_rendered() {
         let afternoon = "2026-11-20T15:04:05.000678Z";
         let expected = [
             ("n", "1.0-stable"),
@@ -236,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn literals_and_keywords_mix() {
+    fn text_and_variables_are_combined() {
         assert_eq!(render("%n-%Y%m%d-%H%M%S", "1.0", "2026-01-02T03:04:05Z"), "1.0-20260102-030405");
         assert_eq!(render("release_%y.%j", "x", "2026-01-02T03:04:05Z"), "release_26.002");
     }
@@ -248,15 +245,18 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_keyword_is_named_with_its_position_and_advice() {
-        assert_eq!(refusal("%n-%h"), "%h at character 4 is no keyword: %b is the short month, %H the hour");
-        assert_eq!(refusal("%N"), "%N at character 1 is no keyword: %n is the source tag");
-        assert!(refusal("ä%q").contains("%q at character 2 is no keyword: the keywords are %n %A"));
-        assert!(refusal("%-d").starts_with("%- at character 1"));
+    fn an_unknown_variable_is_reported_with_its_position_and_advice() {
+        assert_eq!(
+            refusal("%n-%h"),
+            "unknown variable %h at character 4: %b is the short month, %H the hour"
+        );
+        assert_eq!(refusal("%N"), "unknown variable %N at character 1: %n is the source tag");
+        assert!(refusal("ä%q").contains("unknown variable %q at character 2: the variables are %n %A"));
+        assert!(refusal("%-d").starts_with("unknown variable %- at character 1"));
     }
 
     #[test]
-    fn a_template_that_can_make_no_tag_is_refused_when_it_is_parsed() {
+    fn a_template_that_cannot_render_a_valid_tag_is_rejected_when_it_is_parsed() {
         assert_eq!(Template::parse(""), Err(TemplateError::Empty));
         assert_eq!(Template::parse("%n-%"), Err(TemplateError::LonePercent));
         assert_eq!(Template::parse(&"a".repeat(256)), Err(TemplateError::TooLong { length: 256 }));
@@ -268,12 +268,12 @@ mod tests {
     }
 
     #[test]
-    fn semantics_06_digest_tags_are_no_tags_to_templates() {
+    fn semantics_06_templates_never_render_digest_tags() {
         assert!(refusal(&format!("sha256-{}", "0".repeat(64))).contains("digest tag"));
     }
 
     #[test]
-    fn semantics_14_the_result_is_checked_again_when_rendered() {
+    fn semantics_14_the_result_is_validated_again_when_it_is_rendered() {
         let template = Template::parse("%n-%Y").unwrap();
         let source = "a".repeat(126).parse().unwrap();
         let moment = Moment::utc(jiff::Timestamp::UNIX_EPOCH);
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_14_a_zone_prints_its_abbreviation_and_its_own_time() {
+    fn semantics_14_a_zone_is_rendered_with_its_abbreviation_and_its_local_time() {
         let noon = "2026-07-01T12:00:00Z".parse().unwrap();
         let summer = Moment::new(noon, jiff::tz::Offset::constant(2), "CEST");
         let rendered = Template::parse("%H%Z").unwrap().render(&"x".parse().unwrap(), &summer).unwrap();
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_14_every_zone_there_is_prints_a_form_that_a_tag_may_hold() {
+    fn semantics_14_every_zone_is_rendered_in_a_form_that_is_valid_in_a_tag() {
         let render = |zone: &str| {
             let moment = Moment::new(jiff::Timestamp::UNIX_EPOCH, jiff::tz::Offset::UTC, zone);
             Template::parse("%Z").unwrap().render(&sample_tag(), &moment).unwrap().to_string()
@@ -322,7 +322,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn time_keywords_agree_with_strftime(seconds in 0_i64..4_102_444_800, micros in 0_i32..1_000_000) {
+        fn time_variables_agree_with_strftime(seconds in 0_i64..4_102_444_800, micros in 0_i32..1_000_000) {
             let timestamp = jiff::Timestamp::new(seconds, micros * 1000).unwrap();
             let moment = Moment::utc(timestamp);
             for letter in "AawdBbmYyHIpMSjW".chars().filter(|letter| *letter != 'y' || moment.local.year() < 2069) {
@@ -334,12 +334,12 @@ mod tests {
         }
 
         #[test]
-        fn any_text_parses_or_is_refused_without_panic(text in ".{0,40}") {
+        fn any_text_is_parsed_or_rejected_without_panic(text in ".{0,40}") {
             let _ = Template::parse(&text);
         }
 
         #[test]
-        fn a_template_travels_unchanged(text in "[a-z]([a-z.-]|%[nYmdHMS]){0,20}") {
+        fn a_template_is_read_as_it_is_written(text in "[a-z]([a-z.-]|%[nYmdHMS]){0,20}") {
             if let Ok(template) = Template::parse(&text) {
                 let wire = serde_json::to_string(&template).unwrap();
                 prop_assert_eq!(serde_json::from_str::<Template>(&wire).unwrap(), template);

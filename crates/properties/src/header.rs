@@ -1,4 +1,4 @@
-//! Headers and queries: ranges, requests for tokens, credentials and challenges.
+//! Headers and queries: ranges, token requests, credentials and challenges.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 
 use crate::{comes_back, is_brief, parts, text};
 
-/// The headers Range and Content-Range, for content whose length stands on the first line.
+/// The headers Range and Content-Range (second line), for content of a given length (first line).
 pub(crate) fn ranges(bytes: &[u8]) {
     let Some(text) = text(bytes) else { return };
     let [length, header] = parts(text);
@@ -20,7 +20,7 @@ pub(crate) fn ranges(bytes: &[u8]) {
             match range.resolve(length) {
                 Ok(span) => {
                     assert!(span.length > 0 && span.start < length && span.length <= length - span.start);
-                    // The answer's header names the same bytes as a chunk's would.
+                    // The Content-Range of the response denotes the same bytes as that of a chunk would.
                     let said: ContentRange = span.content_range(length).parse().expect("it is well-formed");
                     assert_eq!((said.first, said.last), (span.start, span.last()));
                     assert_eq!(said.length(), span.length);
@@ -30,7 +30,7 @@ pub(crate) fn ranges(bytes: &[u8]) {
                     let empty = length == 0 || range == ByteRange::Last(0);
                     let behind = matches!(range, ByteRange::Between(first, _) | ByteRange::From(first) if first >= length);
                     let inverted = matches!(range, ByteRange::Between(first, last) if last < first);
-                    assert!(empty || behind || inverted, "{range} lies within {length}");
+                    assert!(empty || behind || inverted, "{range} is within {length}");
                 }
             }
         }
@@ -45,8 +45,8 @@ pub(crate) fn ranges(bytes: &[u8]) {
     }
 }
 
-/// Requests for a token (the first line), the Authorization header (the second), and what another
-/// registry may send to have itself asked for one: a challenge and a link (the third).
+/// Token requests (first line), the Authorization header (second line), and headers of another registry: a challenge
+/// and a link (third line).
 pub(crate) fn tokens(bytes: &[u8]) {
     match TokenRequest::parse(bytes) {
         Ok(request) => comes_back_encoded(&request),
@@ -66,7 +66,7 @@ pub(crate) fn tokens(bytes: &[u8]) {
         let password = password.expose_secret();
         let again = format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")));
         let Some(Credentials::Basic { user: same, password: secret }) = Credentials::parse(&again) else {
-            panic!("{again} is not read");
+            panic!("{again} cannot be parsed");
         };
         assert_eq!((same, secret.expose_secret()), (user, password));
     }
@@ -88,7 +88,7 @@ fn comes_back_encoded(request: &TokenRequest) {
     ];
     let others = others.iter().filter_map(|(name, value)| Some(format!("{name}={}", encode((*value)?))));
     let query = scopes.chain(others).collect::<Vec<_>>().join("&");
-    let again = TokenRequest::parse(query.as_bytes()).expect("it has no more scopes than before");
+    let again = TokenRequest::parse(query.as_bytes()).expect("it has as many scopes as before");
     assert_eq!(again.scopes, request.scopes);
     assert_eq!((&again.grant_type, &again.username), (&request.grant_type, &request.username));
     assert_eq!(again.password.as_ref().map(ExposeSecret::expose_secret), password);

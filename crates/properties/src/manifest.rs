@@ -1,10 +1,10 @@
-//! Manifests, with the Content-Type under which they come.
+//! Manifests, with the Content-Type under which they are pushed.
 
 use longshore_oci::{Manifest, ManifestKind, ReferenceRole, media_type};
 
 use crate::is_brief;
 
-/// A manifest behind its Content-Type, which stands on the first line and may be empty.
+/// A manifest after its Content-Type, which is on the first line and may be empty.
 pub(crate) fn manifests(bytes: &[u8]) {
     let line = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     let (header, body) = (&bytes[..line], bytes.get(line + 1..).unwrap_or_default());
@@ -14,7 +14,7 @@ pub(crate) fn manifests(bytes: &[u8]) {
         Err(error) => return is_brief(&error),
     };
     let again =
-        Manifest::parse(body, Some(manifest.media_type())).expect("served as it is, it is read again");
+        Manifest::parse(body, Some(manifest.media_type())).expect("it can be parsed again as it is served");
     assert_eq!(again, manifest);
 
     let is_index = manifest.kind() == ManifestKind::Index;
@@ -35,7 +35,7 @@ pub(crate) fn manifests(bytes: &[u8]) {
             ReferenceRole::Config | ReferenceRole::Child => false,
         };
         assert_eq!(reference.absent_ok, optional);
-        // What it takes as a descriptor, it lists as one to others.
+        // A descriptor that is accepted can be written to a list of descriptors.
         let json = serde_json::to_vec(reference.descriptor).expect("a descriptor is written as JSON");
         let read: longshore_oci::Descriptor = serde_json::from_slice(&json).expect("and read from it");
         assert_eq!(&read, reference.descriptor);

@@ -1,5 +1,5 @@
-//! Names, digests, references, and the paths that hold them. The grammars stand here once more, as the
-//! specifications print them: what is accepted must be what they describe, no more and no less.
+//! Names, digests, references, and the paths that contain them. The grammars are repeated here as printed in the
+//! specifications: exactly what they describe must be accepted.
 
 use std::sync::LazyLock;
 
@@ -17,7 +17,7 @@ fn grammar(pattern: &str) -> Regex {
 /// distribution-spec, "Pulling manifests".
 static NAME: LazyLock<Regex> =
     LazyLock::new(|| grammar(r"\A[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*\z"));
-/// The same.
+/// distribution-spec, "Pulling manifests".
 static TAG: LazyLock<Regex> = LazyLock::new(|| grammar(r"\A[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}\z"));
 /// image-spec, "Registered Algorithms".
 static DIGEST: LazyLock<Regex> = LazyLock::new(|| grammar(r"\A(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})\z"));
@@ -70,7 +70,7 @@ pub(crate) fn digests(bytes: &[u8]) {
     }
 }
 
-/// Tags and digests, where either may stand.
+/// References, which are tags or digests.
 pub(crate) fn references(bytes: &[u8]) {
     let Some(text) = text(bytes) else { return };
     assert_eq!(text.parse::<Reference>().is_ok(), DIGEST.is_match(text) || TAG.is_match(text));
@@ -97,7 +97,7 @@ pub(crate) fn paths(bytes: &[u8]) {
         Ok(route) => {
             let written = write(&route);
             assert_eq!(path::parse(&written).as_ref(), Ok(&route), "{written}");
-            // A client may encode whatever it likes, except for the slashes that part the words.
+            // A client may percent-encode anything but the slashes that separate the segments.
             let encode = |segment| utf8_percent_encode(segment, NON_ALPHANUMERIC).to_string();
             let encoded = written.split('/').map(encode).collect::<Vec<_>>().join("/");
             assert_eq!(path::parse(&encoded).as_ref(), Ok(&route), "{encoded}");

@@ -1,4 +1,4 @@
-//! What people write to choose and to name tags: patterns, regular expressions, templates.
+//! What people write to select and to name tags: patterns, regular expressions, templates.
 
 use jiff::Timestamp;
 use longshore_oci::Tag;
@@ -6,7 +6,7 @@ use longshore_policy::{Moment, Patterns, TagRegex, Template};
 
 use crate::{comes_back, is_brief, parts, text};
 
-/// A list of patterns (the second line) and a regular expression (the third) against a tag (the first).
+/// A list of patterns (second line) and a regular expression (third line) against a tag (first line).
 pub(crate) fn patterns(bytes: &[u8]) {
     let Some(text) = text(bytes) else { return };
     let [tag, list, expression] = parts(text);
@@ -33,7 +33,7 @@ pub(crate) fn patterns(bytes: &[u8]) {
     }
 }
 
-/// A template (the second line) for a tag (the first), at an instant in seconds (the third).
+/// A template (second line) for a tag (first line), at an instant in seconds (third line).
 pub(crate) fn templates(bytes: &[u8]) {
     let Some(text) = text(bytes) else { return };
     let [tag, template, instant] = parts(text);

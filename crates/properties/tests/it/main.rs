@@ -1,5 +1,5 @@
-//! The same functions that libFuzzer drives, in every run of the tests: over the corpus that is kept, and over
-//! some thousand inputs that are made from it.
+//! Runs the functions that libFuzzer uses in every test run: on the stored corpus, and on some thousand inputs that
+//! are derived from it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 
-/// How many inputs are made for each property.
+/// The number of derived inputs for each property.
 const CASES: u32 = 20_000;
 
 fn fuzz() -> PathBuf {
@@ -38,7 +38,7 @@ enum Edit {
     Insert(Index, Vec<u8>),
     Remove(Index, usize),
     Repeat(Index, usize, usize),
-    /// Takes the rest of another input.
+    /// Continues with the rest of another input.
     Splice(Index, Index, Index),
 }
 
@@ -101,7 +101,7 @@ fn every_property_is_a_fuzz_target_with_a_corpus() {
 }
 
 #[test]
-fn everything_in_the_corpus_is_handled_as_promised() {
+fn every_property_holds_for_the_corpus() {
     for (name, property) in ALL {
         for bytes in corpus(name) {
             eprintln!("{name}: {}", bytes.escape_ascii());
@@ -111,7 +111,7 @@ fn everything_in_the_corpus_is_handled_as_promised() {
 }
 
 #[test]
-fn what_is_made_from_the_corpus_is_handled_as_promised() {
+fn every_property_holds_for_mutations_of_the_corpus() {
     for (name, _) in ALL {
         let corpus = corpus(name);
         let inputs = (any::<Index>(), prop::collection::vec(edit(), 0..6))
