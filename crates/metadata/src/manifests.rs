@@ -1,5 +1,5 @@
-//! Manifests: their bytes exactly as they came, what they name, and which repositories have them. What
-//! refers to one is in `referrers`; what one names, in `edges`; what it leads to by that, in `tree`.
+//! Manifests: their bytes exactly as received, and which repositories link them. `edges` has the parts that a manifest
+//! names, `tree` everything that it needs, and `referrers` the manifests that refer to it.
 
 use crate::{
     Conn, Error, Tx,
@@ -20,45 +20,38 @@ pub(crate) use referrers::{REFERRERS, REFERRERS_PAGE};
 pub use referrers::{ReferrersPage, ReferrersWanted, referrers, referrers_page};
 pub use tree::{LinkOutcome, TreeEntry, TreeKind, TreeOf, link_tree, members, parts, subject, tree, trees};
 
-/// A manifest that is stored.
+/// A stored manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredManifest {
-    /// The digest of its bytes.
     pub digest: Digest,
-    /// Its media type.
     pub media_type: String,
-    /// Its bytes.
     pub bytes: Vec<u8>,
 }
 
 impl StoredManifest {
-    /// Its length in bytes.
+    /// The size in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.bytes.len() as u64
     }
 }
 
-/// A manifest to be stored.
+/// A manifest to store.
 #[derive(Debug, Clone, Copy)]
 pub struct NewManifest<'a> {
-    /// The digest of its bytes.
     pub digest: &'a Digest,
-    /// Its media type.
     pub media_type: &'a str,
-    /// What sort of artifact it is.
     pub artifact_type: Option<&'a str>,
-    /// Its bytes.
     pub bytes: &'a [u8],
-    /// What they say.
+    /// The parsed bytes.
     pub parsed: &'a Manifest,
-    /// What its config says it runs on; indexes say it of their children instead.
+    /// The platform in its config; `None` for indexes, which name those of their children.
     pub platform: Option<&'a Platform>,
-    /// Parts that it came without though it needs them, because sparse manifests are taken.
+    /// Parts that it needs but that are not stored, because it was accepted as a sparse manifest.
     pub absent: &'a [Digest],
 }
 
-/// Stores a manifest and gives it to a repository. Both may be so already.
+/// Stores a manifest and links it into a repository. Either may already be done.
 pub async fn insert(
     tx: &mut Tx,
     repository: RepositoryId,
@@ -80,7 +73,7 @@ pub async fn insert(
         micros(now)
     )?;
     match inserted {
-        // What was verified a moment ago is sound; what was there may have been damaged since.
+        // The bytes were just verified; the stored ones may have been damaged since.
         0 => mend(tx, new.digest, new.bytes).await?,
         _ => edges::insert(tx, new).await?,
     }
@@ -95,7 +88,7 @@ pub async fn insert(
     }
     let is_new = link(tx, repository, new.digest, new.bytes.len() as u64, now).await?;
     match new.parsed.subject() {
-        // A referrer follows its image to wherever that went (semantics 7).
+        // A referrer follows its subject to all places where that was delivered (semantics 7).
         Some(subject) if is_new => {
             let (referrer, subject) = (new.digest.clone(), subject.digest.clone());
             let order = orders::follow(repository, referrer, subject, None, Author::System, now);
@@ -105,7 +98,7 @@ pub async fn insert(
     }
 }
 
-/// Gives a repository a manifest that is stored; whether it had not had it.
+/// Links a stored manifest into a repository; returns whether that is new.
 async fn link(
     tx: &mut Tx,
     repository: RepositoryId,
@@ -129,7 +122,7 @@ async fn link(
     let sql = "UPDATE repository_manifests SET removed_at = NULL
                WHERE repository = $1 AND digest = $2 AND removed_at IS NOT NULL";
     let back = change!(tx.conn, sql, repository.to_string(), digest.as_str())?;
-    // It came again: an index that is about to name it may rely on that.
+    // It was pushed again, and an index that is about to name it may rely on it.
     let sql = "UPDATE repository_manifests SET linked_at = $3 WHERE repository = $1 AND digest = $2";
     change!(tx.conn, sql, repository.to_string(), digest.as_str(), micros(now))?;
     Ok(back > 0)
@@ -159,7 +152,7 @@ pub async fn get(
     Ok(found.map(|(media_type, bytes)| StoredManifest { digest: digest.clone(), media_type, bytes }))
 }
 
-/// Manifests behind `after` with their bytes, in the order of digests, at most `limit`.
+/// Manifests after `after` with their bytes, ordered by digest, at most `limit`.
 pub async fn page(
     conn: &mut Conn,
     after: Option<&Digest>,
@@ -170,7 +163,7 @@ pub async fn page(
     found.into_iter().map(|(digest, bytes)| Ok((parse("digest", &digest)?, bytes))).collect()
 }
 
-/// Puts bytes, which were verified, in the place of others.
+/// Replaces the bytes of a manifest by verified ones.
 pub async fn mend(tx: &mut Tx, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
     let sql = "UPDATE manifests SET bytes = $2, size = $3 WHERE digest = $1 AND bytes <> $2";
     change!(tx.conn, sql, digest.as_str(), bytes, (bytes.len() as u64).cast_signed())?;
@@ -185,7 +178,7 @@ pub async fn repositories_with(conn: &mut Conn, digest: &Digest) -> Result<Vec<R
     names.iter().map(|(name,)| parse("repository name", name)).collect()
 }
 
-/// Indexes of the repository that have this manifest as a child.
+/// The indexes of the repository that have this manifest as a child.
 pub async fn parents(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -203,7 +196,7 @@ pub async fn parents(
     found.iter().map(|(parent,)| parse("digest", parent)).collect()
 }
 
-/// A manifest of the repository that needs this part (child, config or layer), so that it must stay.
+/// A manifest of the repository that needs this part (child, config or layer), so that it must be kept.
 pub async fn naming(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -221,22 +214,19 @@ pub async fn naming(
     found.map(|(parent,)| parse("digest", &parent)).transpose()
 }
 
-/// What became of a manifest that was to go.
+/// The outcome of deleting a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeleteOutcome {
-    /// It is gone, and its tags with it.
+    /// It was deleted with its tags.
     Deleted,
-    /// The repository has none.
+    /// The repository does not have it.
     Missing,
-    /// A tag that points to it is immutable, so it stays.
-    Immutable {
-        /// The tag.
-        tag: Tag,
-    },
+    /// A tag that points to it is immutable, so it was kept.
+    Immutable { tag: Tag },
 }
 
-/// Takes a manifest from a repository, with every tag that points to it. It is hidden at once and kept
-/// as long as one of its tags can be brought back.
+/// Deletes a manifest from a repository, with every tag that points to it. It is hidden at once and stored as long as
+/// one of its tags can be restored.
 pub async fn delete(
     tx: &mut Tx,
     repository: &Repository,
@@ -267,7 +257,7 @@ pub async fn delete(
     })
 }
 
-/// Shows a manifest that was deleted again, with all it needs, where that is still there; whether it is.
+/// Restores a deleted manifest with everything that it needs, if all of that still exists; returns whether it does.
 pub(crate) async fn bring_back(tx: &mut Tx, repository: RepositoryId, root: &Digest) -> Result<bool, Error> {
     let repository = repository.to_string();
     let missing = value!(

@@ -1,5 +1,5 @@
-//! The numbered files that bring a database's tables up to date, as they are built into the binary.
-//! What may be in them, `migrations/README.md` says.
+//! The numbered files that migrate a database's tables, built into the binary. `migrations/README.md` says what they
+//! may contain.
 
 use sqlx::{
     SqlStr,
@@ -17,7 +17,7 @@ macro_rules! files {
     };
 }
 
-/// What one file is: its number, its name, its statements.
+/// A file: its number, name and statements.
 type File = (&'static str, &'static str, &'static str);
 
 const SQLITE: [File; 23] = files!(
@@ -60,7 +60,7 @@ mod tests {
     use std::{fs, path::Path};
 
     #[test]
-    fn every_file_is_applied_and_in_its_place() {
+    fn every_migration_file_is_listed_in_order() {
         for (folder, files) in [("sqlite", SQLITE), ("postgres", POSTGRES)] {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
             let mut there: Vec<String> = fs::read_dir(path)

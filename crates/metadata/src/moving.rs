@@ -1,7 +1,7 @@
-//! Moving a registry from one database to another, of the same kind or not: every row of every table,
-//! as it is at one instant, so that a backup can be taken of a server that runs. Which blobs are there, the
-//! one who moves their bytes records; uploads that are under way stay behind. SQLite copies itself to another file
-//! ([`Database::write_to_file`]), which takes seconds where reading and writing each row takes minutes; such a copy
+//! Moves a registry from one database to another, of the same kind or not: all rows of all tables, as of one instant,
+//! so that a running server can be backed up. Blobs are recorded by the code that moves their bytes; unfinished uploads
+//! are not copied. SQLite can write itself to another file ([`Database::write_to_file`]), which takes seconds instead
+//! of minutes; [`settle_in`] turns such a copy into the database of another folder.
 //! becomes another folder's by [`settle_in`].
 
 use crate::{
@@ -18,7 +18,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
 use sqlx::{AssertSqlSafe, Column, Connection, Database as Driver, Decode, Row, Sqlite, Type, TypeInfo};
 use tokio::sync::mpsc;
 
-/// The tables that are moved, those first that others refer to.
+/// The tables that are copied, in an order in which references point backwards.
 const TABLES: &[&str] = &[
     "sequences",
     "accounts",
@@ -43,39 +43,38 @@ const TABLES: &[&str] = &[
     "activity",
     "settings",
 ];
-/// Those that are not: `blobs` is written as bytes arrive, what triggers count is counted anew in the end, the others
-/// tell of what one store holds.
+/// The tables that are not copied: `blobs` is written as bytes arrive, the counters are recounted at the end, and the
+/// others concern one store only.
 #[cfg(test)]
 const STAY: &[&str] =
     &["blobs", "namespace_storage", "tag_totals", "blob_totals", "store_total", "uploads", "condemned_blobs"];
-/// Whose numbers the database makes.
+/// The tables whose IDs the database generates.
 const NUMBERED: &[&str] = &["deliveries", "activity"];
-/// Under this key stands, in the new database, that it is not whole yet.
+/// The key that marks the new database as incomplete.
 const UNFINISHED: &str = "unfinished move";
-/// How many rows one transaction writes.
+/// The number of rows that one transaction writes.
 const AT_ONCE: usize = 500;
-/// How many rows one statement writes: enough to share its cost, and few enough that their columns are fewer than the
-/// values that either database takes in one.
+/// The number of rows that one statement writes: enough to share its cost, and few enough for the limit of parameters
+/// of both databases.
 const A_STATEMENT: usize = 50;
-/// Of those that may have 4 MiB.
+/// The same for manifests, which may have 4 MiB each.
 const MANIFESTS_AT_ONCE: usize = 16;
 
 /// Why a registry cannot be moved.
 #[derive(Debug, thiserror::Error)]
 pub enum MoveError {
-    /// The new database belongs to another registry.
-    #[error("the new database holds a registry already; name an empty one, or remove what is in it")]
+    /// The new database contains another registry.
+    #[error("the new database already contains a registry; name an empty one, or remove its contents")]
     Occupied,
-    /// Something is missing in the end.
+    /// The numbers of rows differ at the end.
     #[error(
         "{table} has {there} rows in the new database and {here} in the old one; is a server running on the new one?"
     )]
     Differs {
-        /// Where.
         table: &'static str,
-        /// How many there are.
+        /// The number of rows in the old database.
         here: i64,
-        /// How many arrived.
+        /// The number of rows in the new database.
         there: i64,
     },
     /// One of the databases failed.
@@ -83,7 +82,7 @@ pub enum MoveError {
     Database(#[from] Error),
 }
 
-/// Whether a move into this database was begun and did not end: no server may serve from it.
+/// Whether a move into this database was begun and not finished, so that no server may run on it.
 ///
 /// # Errors
 /// The database.
@@ -91,7 +90,7 @@ pub async fn is_unfinished(conn: &mut Conn) -> Result<bool, Error> {
     Ok(settings::get(conn, UNFINISHED).await?.is_some())
 }
 
-/// Marks a new database as one that is being moved to; goes on with a move that broke off.
+/// Marks a new database as the target of a move, or continues an interrupted one.
 ///
 /// # Errors
 /// [`MoveError::Occupied`]; the database.
@@ -105,7 +104,7 @@ pub async fn begin(to: &Database) -> Result<(), MoveError> {
     begin_anew(to).await
 }
 
-/// Marks a database as one that is being moved to, whatever it holds: rows are replaced, blobs stay.
+/// Marks a database as the target of a move, whatever it contains: rows are replaced, blobs are kept.
 ///
 /// # Errors
 /// The database.
@@ -114,23 +113,22 @@ pub async fn begin_anew(to: &Database) -> Result<(), MoveError> {
     Ok(())
 }
 
-/// Brings what stands in the log beside a SQLite file into it, so that the file is all there is and another can
-/// take its place.
+/// Moves the content of a SQLite file's log into the file, so that the file is complete and can replace another.
 ///
 /// # Errors
-/// The database, also where something uses it.
+/// The database, also if it is in use.
 pub async fn settle(path: &str) -> Result<(), Error> {
     let options = SqliteConnectOptions::new().filename(path);
     let mut conn = SqliteConnection::connect_with(&options).await?;
-    // A server that went on in this mode would make another log.
+    // A server that continued in this mode would create another log.
     sqlx::query("PRAGMA journal_mode = DELETE").execute(&mut conn).await?;
     conn.close().await?;
     Ok(())
 }
 
-/// Makes a copy that a SQLite database wrote of itself the rows of a backup: the blobs and the condemned bytes are those
-/// that the file `folder` knows, which holds the blobs that the copy names; uploads stay behind. Answers the number of
-/// rows.
+/// Turns a copy that a SQLite database wrote of itself into the rows of a backup: blobs and condemned bytes are
+/// replaced by those in the file `folder`, whose blobs include all that the copy names; uploads are removed. Returns
+/// the number of rows.
 ///
 /// # Errors
 /// The files.
@@ -138,7 +136,7 @@ pub async fn settle_in(copy: &str, folder: &str, vault: &Vault, made: Timestamp)
     let options = SqliteConnectOptions::new()
         .filename(copy)
         .journal_mode(SqliteJournalMode::Delete)
-        // Between two statements the rows that refer to blobs refer to nothing.
+        // Between two statements, rows refer to blobs that do not exist.
         .foreign_keys(false);
     let pool = PoolOptions::<Sqlite>::new().max_connections(1).connect_with(options).await?;
     let mut tx =
@@ -168,11 +166,11 @@ pub async fn settle_in(copy: &str, folder: &str, vault: &Vault, made: Timestamp)
     }
     drop(tx);
     pool.close().await;
-    // The mark of the backup is a row of its own.
+    // The mark of the backup is an additional row.
     Ok(rows - 1)
 }
 
-/// Removes all rows but those of blobs from a database that only knows which blobs a folder holds.
+/// Removes all rows except those of blobs, from a database that only records which blobs a folder has.
 ///
 /// # Errors
 /// The database.
@@ -183,8 +181,8 @@ pub async fn clear_rows(of: &Database) -> Result<(), Error> {
     Ok(())
 }
 
-/// Copies all rows of a snapshot ([`Database::snapshot`]), compares how many arrived, and declares the new
-/// database whole. Answers the number of rows. What an earlier attempt left is replaced.
+/// Copies all rows of a snapshot ([`Database::snapshot`]), checks that all of them arrived, and marks the new database
+/// as complete. Returns the number of rows. Leftovers of an earlier attempt are replaced.
 ///
 /// # Errors
 /// [`MoveError::Differs`]; the databases.
@@ -194,7 +192,7 @@ pub async fn copy(from: &mut Conn, to: &Database) -> Result<u64, MoveError> {
     for table in TABLES.iter().copied() {
         copy_table(from, to, table).await?;
         let here = count(from, table).await?;
-        // The mark of the move is a row of its own.
+        // The mark of the move is an additional row.
         let mark = i64::from(table == "settings");
         let there = count(&mut to.read().await?, table).await? - mark;
         if here != there {
@@ -230,7 +228,7 @@ async fn count(conn: &mut Conn, table: &str) -> Result<i64, Error> {
     Ok(value!(conn, i64, AssertSqlSafe(sql))?)
 }
 
-/// PostgreSQL counts on behind the numbers that came with their rows; SQLite does so by itself.
+/// Makes PostgreSQL continue after the copied IDs; SQLite does so by itself.
 async fn number_on(tx: &mut Tx, table: &str) -> Result<(), Error> {
     if tx.is_postgres() {
         let sql = format!(
@@ -273,10 +271,10 @@ async fn copy_table(from: &mut Conn, to: &Database, table: &'static str) -> Resu
     futures::try_join!(reading, writing).map(drop)
 }
 
-/// One row: its columns and what they hold.
+/// A row: its columns and their values.
 type Line = Vec<(String, Value)>;
 
-/// What a column holds; the schema knows no other types.
+/// The value of a column; the schema uses no other types.
 #[derive(Debug, Clone)]
 enum Value {
     Number(Option<i64>),
@@ -300,7 +298,7 @@ where
     let mut chunks = std::pin::pin!(rows.try_chunks(at_once));
     while let Some(chunk) = chunks.try_next().await.map_err(|broken| broken.1)? {
         let lines = chunk.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        // Nobody writes any more where writing has failed, which is told there.
+        // If writing has failed, its error is reported there.
         if to.send(lines).await.is_err() {
             return Ok(());
         }
@@ -380,14 +378,14 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_file_that_was_settled_holds_what_stood_in_its_log() {
+    async fn a_settled_file_contains_its_log() {
         let folder = tempfile::tempdir().unwrap();
         let (path, copy) = (folder.path().join("longshore.db"), folder.path().join("copy.db"));
         let log = |path: &Path| PathBuf::from(format!("{}-wal", path.display()));
         let db = Database::open(path.to_str().unwrap(), Vault::from_key([7; 32])).await.unwrap();
         db.write(Priority::Normal, work!(|tx| settings::put(tx, "key", "value").await)).await.unwrap();
         fs::copy(&path, &copy).unwrap();
-        assert!(fs::copy(log(&path), log(&copy)).unwrap() > 0, "it stands in the log");
+        assert!(fs::copy(log(&path), log(&copy)).unwrap() > 0, "the value is in the log");
         settle(copy.to_str().unwrap()).await.unwrap();
         assert!(!log(&copy).exists());
         let settled =
@@ -397,7 +395,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn every_table_is_moved_or_stays_for_a_reason() {
+    async fn every_table_is_either_copied_or_listed_as_an_exception() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("longshore.db");
         let db = Database::open(path.to_str().unwrap(), Vault::from_key([7; 32])).await.unwrap();

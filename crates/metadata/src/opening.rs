@@ -1,5 +1,5 @@
-//! How a database is opened: SQLite or PostgreSQL, to serve from or to read only, and how long one is waited for.
-//! What is then done with it stands in `database`.
+//! Opens a database: SQLite or PostgreSQL, to serve from or for reading only, and waits for PostgreSQL to start.
+//! `database` uses it.
 
 use crate::{
     Error, Vault,
@@ -28,32 +28,32 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// How long a statement waits for a lock that another process holds.
+/// How long a statement waits for a lock of another process.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// PostgreSQL undoes a transaction that does nothing for so long. None does while its server lives: it is one that
-/// was stopped in the middle, and would keep the others from the rows that it holds.
+/// PostgreSQL rolls back a transaction that is idle for this long. No transaction of a live server is; one that is
+/// belongs to a server that was suspended, and would block the others from the rows that it has locked.
 const IDLE_TRANSACTION: &str = "SET idle_in_transaction_session_timeout = '10s'";
-/// How long a PostgreSQL that takes no connection is waited for, and how long between two tries.
+/// How long to wait for a PostgreSQL that accepts no connections, and the pause between two attempts.
 const START: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(500);
-/// Connections to PostgreSQL.
+/// The number of connections to PostgreSQL.
 pub(crate) const CONNECTIONS: u32 = 8;
-/// Connections that read SQLite. Each is a thread that computes; more than a few take turns with the
-/// writer instead of going on beside it.
+/// The number of connections that read SQLite. Each uses a thread that computes; more than a few would compete with the
+/// writer.
 pub(crate) const SQLITE_READERS: u32 = 4;
-/// Pages that SQLite's log gathers before they are moved into the database; at the 1000 that are
-/// usual, a busy registry would move them several times a second, and pushes wait for it.
+/// The number of pages in SQLite's log before they are moved into the database. With the usual 1000, a busy registry
+/// would move them several times a second, and pushes would wait for it.
 pub(crate) const LOG_PAGES: &str = "8000";
-/// Kibibytes of pages that a connection keeps in memory, as the negative number that SQLite expects.
+/// The page cache of a connection in KiB, as the negative number that SQLite expects.
 const PAGE_CACHE: &str = "-8000";
 
-/// The connections to what a URL names.
+/// The connections to the database of a URL.
 pub(crate) enum Store {
     Sqlite {
         readers: SqlitePool,
         writer: Door,
     },
-    /// The set holds the task that listens to other servers, which ends with it.
+    /// The set holds the task that listens to other servers and ends with it.
     Postgres {
         pool: PgPool,
         relay: Relay,
@@ -61,7 +61,7 @@ pub(crate) enum Store {
     },
 }
 
-/// Names the database that a failure is about.
+/// Adds the database's URL to a connection error.
 pub(crate) fn not_open(url: &str, error: Error) -> Error {
     match error {
         Error::Sql(source) => Error::Open { url: without_password(url), source },
@@ -73,18 +73,18 @@ fn sqlite_options(url: &str) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(url.strip_prefix("sqlite://").unwrap_or(url))
         .create_if_missing(true)
-        // An acknowledged change survives a power cut (semantics 26).
+        // A committed change survives a power failure (semantics 26).
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("wal_autocheckpoint", LOG_PAGES)
-        // A log that was longer is cut off when it is begun anew.
+        // A log that was longer is truncated when it starts again.
         .pragma("journal_size_limit", write_ahead::MOST.to_string())
         .pragma("cache_size", PAGE_CACHE)
         .statement_cache_capacity(256)
 }
 
-/// A file of SQLite's, with its tables up to date.
+/// Opens a SQLite file and migrates its tables.
 pub(crate) async fn open_sqlite(url: &str, changes: Changes, vault: Vault) -> Result<Store, Error> {
     let options = sqlite_options(url).journal_mode(SqliteJournalMode::Wal);
     let setup = PoolOptions::<Sqlite>::new().max_connections(1).connect_with(options.clone()).await?;
@@ -95,9 +95,9 @@ pub(crate) async fn open_sqlite(url: &str, changes: Changes, vault: Vault) -> Re
     Ok(Store::Sqlite { readers: sqlite_readers(options).await?, writer })
 }
 
-/// A file of SQLite's, to read from.
+/// Opens a SQLite file for reading only.
 pub(crate) async fn sqlite_as_it_is(url: &str) -> Result<Store, Error> {
-    // Nobody stands behind the door of the line, so that who wants to write hears that it is closed.
+    // Nothing takes work from this queue, so that attempts to write fail as closed.
     let (writer, _) = Line::new();
     Ok(Store::Sqlite { readers: sqlite_readers(sqlite_options(url)).await?, writer })
 }
@@ -105,13 +105,13 @@ pub(crate) async fn sqlite_as_it_is(url: &str) -> Result<Store, Error> {
 async fn sqlite_readers(options: SqliteConnectOptions) -> Result<SqlitePool, Error> {
     let pool = PoolOptions::new()
         .max_connections(SQLITE_READERS)
-        // A file does not go away as a server does; asking costs as much as reading.
+        // A file does not go away like a server, and a test would cost as much as a read.
         .test_before_acquire(false)
         .connect_with(options.read_only(true));
     Ok(pool.await?)
 }
 
-/// A database of PostgreSQL's, with its tables up to date.
+/// Opens a PostgreSQL database and migrates its tables.
 pub(crate) async fn open_postgres(url: &str, changes: Changes) -> Result<Store, Error> {
     let pool = postgres_pool(url, IDLE_TRANSACTION).await?;
     migrations::postgres().run(&pool).await?;
@@ -121,13 +121,13 @@ pub(crate) async fn open_postgres(url: &str, changes: Changes) -> Result<Store, 
     Ok(Store::Postgres { pool, relay, _listening: listening })
 }
 
-/// A database of PostgreSQL's, to read from.
+/// Opens a PostgreSQL database for reading only.
 pub(crate) async fn postgres_as_it_is(url: &str, changes: Changes) -> Result<Store, Error> {
     let pool = postgres_pool(url, "SET default_transaction_read_only = on").await?;
     Ok(Store::Postgres { pool, relay: Relay::new(changes), _listening: JoinSet::new() })
 }
 
-/// Connections that begin with a statement.
+/// A pool of connections that each run a statement first.
 async fn postgres_pool(url: &str, begin: &'static str) -> Result<PgPool, Error> {
     let options = PgConnectOptions::from_str(url)?;
     wait_for(&options, START).await?.close().await?;
@@ -138,8 +138,8 @@ async fn postgres_pool(url: &str, begin: &'static str) -> Result<PgPool, Error> 
     Ok(pool.await?)
 }
 
-/// Waits until PostgreSQL takes a connection: after a power cut it may start later than its servers do. A pool would
-/// wait as well, and say in the end that it had no time; this one says why.
+/// Waits until PostgreSQL accepts a connection: after a power failure it may start later than its servers. A pool would
+/// wait as well, but only report a timeout; this reports the reason.
 async fn wait_for(options: &PgConnectOptions, patience: Duration) -> Result<PgConnection, sqlx::Error> {
     let mut why = io::Error::new(ErrorKind::TimedOut, format!("it has not answered for {patience:?}")).into();
     let connected = async {
@@ -148,7 +148,7 @@ async fn wait_for(options: &PgConnectOptions, patience: Duration) -> Result<PgCo
                 Err(error) if is_about_to_start(&error) => why = error,
                 done => return done,
             }
-            tracing::warn!(error = %why, "PostgreSQL is not there yet; trying again");
+            tracing::warn!(error = %why, "PostgreSQL is not ready yet; trying again");
             sleep(PAUSE).await;
         }
     };
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_postgresql_that_never_answers_is_not_waited_for_for_ever() {
+    async fn waiting_for_a_postgresql_that_never_answers_ends() {
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let patience = Duration::from_millis(200);
         let said = wait_for(&at(silent.local_addr().unwrap()), patience).await.unwrap_err().to_string();
@@ -194,11 +194,11 @@ mod tests {
         let options = at(socket.local_addr().unwrap());
         let mut waiting = std::pin::pin!(wait_for(&options, START));
         let refused = timeout(PAUSE * 2, waiting.as_mut()).await;
-        assert!(refused.is_err(), "nobody listens yet, and it goes on all the same");
+        assert!(refused.is_err(), "nothing is listening yet, and it keeps waiting");
         let started = socket.listen(1).unwrap();
         let (waited, met) = tokio::join!(waiting, async { started.accept().await.map(drop) });
         met.unwrap();
-        let sqlx::Error::Io(said) = waited.unwrap_err() else { panic!("what hung up was no database") };
+        let sqlx::Error::Io(said) = waited.unwrap_err() else { panic!("the connection was closed") };
         assert_ne!(said.kind(), ErrorKind::ConnectionRefused);
     }
 }

@@ -1,8 +1,8 @@
-//! Pages of lists: where one begins, which of its rows are read, and what leads to the others.
+//! Pages of lists: where a page starts, which of its rows are read, and the cursors of the neighbouring pages.
 //!
-//! A list has an order, by a key that no two of its rows share and that an index holds. A page is what follows a
-//! key, or what comes before one; no row is read to be skipped. One row more than the page holds is read, which
-//! tells whether there is another page.
+//! A list is ordered by a key that is unique and that an index has. A page has the rows after a key, or those before
+//! one; no rows are read only to be skipped. One row more than the page has is read, which shows whether there is
+//! another page.
 
 use crate::{
     Error,
@@ -11,12 +11,12 @@ use crate::{
 use longshore_model::{Cursor, Page, PageRequest, Total};
 use serde::{Serialize, de::DeserializeOwned};
 
-/// More rows than this are not counted: one more than are told of.
+/// The limit of counting: one more than is reported.
 pub(crate) const COUNTED: i64 = Total::COUNTED.cast_signed() + 1;
 
-/// The statement for a page that follows a key, and the one for a page that comes before it. What is selected ends
-/// within a `WHERE`; the list is ordered by the columns, down or up, which are compared with the key as one. `key`,
-/// `edge` and `limit` name parameters: rows beyond the edge, where one is given, are not looked at.
+/// The statement for the page after a key, and the one for the page before it. The selection ends within a `WHERE`; the
+/// list is ordered by the columns, down or up, which are compared with the key as a row value. `key`, `edge` and
+/// `limit` name parameters; rows beyond the edge, if given, are not looked at.
 macro_rules! pages {
     ({ $($select:tt)* } down [$($column:literal),+], key $key:literal $(, edge $edge:literal)?, limit $limit:expr) => {
         ($crate::page::pages!(@one { $($select)* } [$($column),+], "<", $key, [$(">=", $edge)?], " DESC", $limit),
@@ -34,8 +34,8 @@ macro_rules! pages {
     };
 }
 
-/// Where the rows end that a page looks at which leaves some of them out: so many rows behind its key. An index leads
-/// from one to the next, and none is read.
+/// The size of the window of a page that leaves rows out: the number of rows after its key that it looks at. An index
+/// leads from one to the next without reading the rows.
 macro_rules! window {
     () => {
         "1 OFFSET 20000"
@@ -44,14 +44,14 @@ macro_rules! window {
 
 pub(crate) use {pages, window};
 
-/// A text that is greater than every identifier, which has hexadecimal digits and hyphens, however a database sorts.
+/// A text that is greater than every ID, which has only hexadecimal digits and hyphens, in any collation.
 pub(crate) const LAST: &str = "g";
 
-/// Which rows a page reads.
+/// Which rows to read for a page.
 pub(crate) struct Reading<K> {
-    /// The key that the page follows, or comes before.
+    /// The key that the page follows or precedes.
     pub(crate) key: K,
-    /// Whether it comes before the key.
+    /// Whether the page precedes the key.
     pub(crate) back: bool,
     /// Whether it is the first page.
     pub(crate) first: bool,
@@ -60,7 +60,7 @@ pub(crate) struct Reading<K> {
 }
 
 impl<K: Clone + Serialize + DeserializeOwned> Reading<K> {
-    /// How to read the page that was asked for, of a list that begins behind `beginning`.
+    /// How to read the requested page of a list whose first page follows `beginning`.
     pub(crate) fn of(asked: &PageRequest, beginning: K) -> Result<Self, Error> {
         let size = asked.limit();
         Ok(match &asked.start {
@@ -72,32 +72,32 @@ impl<K: Clone + Serialize + DeserializeOwned> Reading<K> {
         })
     }
 
-    /// Of the statements for a page, the one for this.
+    /// Chooses the statement for this page.
     pub(crate) fn choose(&self, (onward, back): (&'static str, &'static str)) -> &'static str {
         if self.back { back } else { onward }
     }
 
-    /// How many rows to read.
+    /// The number of rows to read.
     pub(crate) fn limit(&self) -> i64 {
         i64::try_from(self.size).unwrap_or(i64::MAX - 1) + 1
     }
 
-    /// Whether the page is full, of so many rows.
+    /// Whether this number of rows fills the page.
     pub(crate) fn is_filled_by(&self, rows: usize) -> bool {
         rows > self.size
     }
 
-    /// Whether so many rows are the whole list, which then need not be counted.
+    /// Whether this number of rows is the whole list, so that it need not be counted.
     pub(crate) fn is_whole(&self, rows: usize) -> bool {
         self.first && !self.is_filled_by(rows)
     }
 
-    /// The page, out of its rows as they were read.
+    /// The page of these rows, in the order in which they were read.
     pub(crate) fn page<R>(&self, rows: Vec<R>, key: impl Fn(&R) -> K, total: Total) -> Page<R> {
         self.page_within(rows, key, total, None)
     }
 
-    /// As [`Reading::page`], where no row beyond `edge` was looked at: others may be there.
+    /// Like [`Reading::page`], but rows beyond `edge` were not looked at: there may be more.
     pub(crate) fn page_within<R>(
         &self,
         mut rows: Vec<R>,
@@ -107,9 +107,9 @@ impl<K: Clone + Serialize + DeserializeOwned> Reading<K> {
     ) -> Page<R> {
         let more = self.is_filled_by(rows.len());
         rows.truncate(self.size);
-        // Where what is behind these rows begins, in the direction in which they were read.
+        // Where the next rows begin, in the direction of reading.
         let ahead = if more { rows.last().map(&key) } else { edge };
-        // What they were read away from.
+        // Where the rows in the opposite direction begin.
         let behind = (!self.first).then(|| rows.first().map_or_else(|| self.key.clone(), &key));
         if self.back {
             rows.reverse();
@@ -132,7 +132,7 @@ impl<K: Clone + Serialize + DeserializeOwned> Reading<K> {
     }
 }
 
-/// What counting rows up to [`COUNTED`] says.
+/// The total for a count that ends at [`COUNTED`].
 pub(crate) fn counted(rows: i64) -> Total {
     match rows.unsigned_abs() {
         number if number > Total::COUNTED => Total::MoreThan(Total::COUNTED),
@@ -140,7 +140,8 @@ pub(crate) fn counted(rows: i64) -> Total {
     }
 }
 
-/// The page with its rows read. What cannot be read is left out, and the log names it by `name`.
+/// The page with its rows converted. Rows that cannot be read are left out and logged under the name that `name`
+/// returns.
 pub(crate) fn read<R, T>(what: &'static str, page: Page<R>, name: impl Fn(&R) -> String) -> Page<T>
 where
     T: TryFrom<R, Error = Error>,

@@ -1,6 +1,5 @@
-//! What stands still (semantics 29). A pause and what it does to the queue are one transaction: from its
-//! commit on no server hands out a job that it covers, and none that ran can commit anything any more.
-//! Which jobs those are, `jobs::hold` knows.
+//! Pauses (semantics 29). A pause and its effect on the queue are one transaction: after its commit no server claims a
+//! job that it covers, and no job that was running can commit anything. `jobs::hold` defines which jobs those are.
 
 use crate::{
     Change, Conn, Error, Tx,
@@ -33,7 +32,7 @@ impl TryFrom<Row> for Pause {
     }
 }
 
-/// A pause from its columns.
+/// Reads a pause from its columns.
 pub(crate) fn read(scope: &str, at: i64, author: &str, reason: &str) -> Result<Pause, Error> {
     Ok(Pause {
         scope: parse("scope of a pause", scope)?,
@@ -43,11 +42,10 @@ pub(crate) fn read(scope: &str, at: i64, author: &str, reason: &str) -> Result<P
     })
 }
 
-/// Pauses all policies and mirrors within `scope`: what is to be done waits, and what runs is taken out of
-/// its worker's hands and waits as well. Answers the pause, and whether it begins just now: where there is
-/// one already, that one stays as it is.
+/// Pauses all policies and mirrors within `scope`: waiting jobs are held, and running ones are released from their
+/// workers and held as well. Returns the pause, and whether it began now: an existing pause is kept as it is.
 ///
-/// To be called before anything else of the transaction writes jobs or tags.
+/// To be called before the transaction writes jobs or tags.
 pub async fn begin(
     tx: &mut Tx,
     scope: &PauseScope,
@@ -80,7 +78,7 @@ pub async fn begin(
     Ok((pause, true))
 }
 
-/// Ends a pause; what it held goes on or is dropped, as `queued` says. None: there was no such pause.
+/// Ends a pause; its held jobs continue or are dropped, depending on `queued`. `None` if there was no such pause.
 pub async fn end(
     tx: &mut Tx,
     scope: &PauseScope,
@@ -100,22 +98,22 @@ pub async fn end(
     Ok(Some(resumed))
 }
 
-/// What is paused, the narrower first.
+/// All pauses, the narrower ones first.
 pub async fn all(conn: &mut Conn) -> Result<Vec<Pause>, Error> {
     let sql = "SELECT scope, at, author, reason FROM pauses ORDER BY scope";
     rows!(conn, Row, sql)?.into_iter().map(Pause::try_from).collect()
 }
 
-/// The pause of exactly this.
+/// The pause with exactly this scope.
 pub async fn get(conn: &mut Conn, scope: &PauseScope) -> Result<Option<Pause>, Error> {
     let sql = "SELECT scope, at, author, reason FROM pauses WHERE scope = $1";
     row!(conn, Row, sql, scope.to_string())?.map(Pause::try_from).transpose()
 }
 
-/// Nobody puts a job into the queue, takes one or writes what one did, until the transaction ends: whoever
-/// did so before has committed, and whoever comes after sees what is paused. SQLite has one writer anyway.
+/// Prevents all other transactions from enqueuing, claiming and ending jobs until this one ends: earlier ones have
+/// committed, and later ones see the pause. SQLite has only one writer anyway.
 async fn lock(tx: &mut Tx) -> Result<(), Error> {
-    // Before the table: whoever ends a job has this one when it comes to write the row.
+    // Before the table: a transaction that ends a job takes this lock before it writes the row.
     jobs::lock_endings(tx).await?;
     match tx.is_postgres() {
         true => tx.command("LOCK TABLE jobs IN SHARE ROW EXCLUSIVE MODE").await,
@@ -123,7 +121,7 @@ async fn lock(tx: &mut Tx) -> Result<(), Error> {
     }
 }
 
-/// The remote that a pause is about.
+/// The remote of a pause.
 async fn remote(conn: &mut Conn, pause: &Pause) -> Result<Option<RemoteRef>, Error> {
     let PauseScope::Remote(id) = pause.scope else { return Ok(None) };
     Ok(remotes::get(conn, id).await?.map(|remote| RemoteRef::new(id, remote.name)))

@@ -1,5 +1,5 @@
-//! What promotion policies, push mirrors and pull mirrors have in common: one table, read and
-//! written here. What is particular to a kind stands in `promotions`, `push_mirrors`, `pull_mirrors`.
+//! The common part of promotion policies, push mirrors and pull mirrors, which share a table. The particulars of each
+//! kind are in `promotions`, `push_mirrors` and `pull_mirrors`.
 
 use crate::{
     Conn, Error, Tx,
@@ -22,7 +22,7 @@ use longshore_model::{
 use longshore_policy::StoredRules;
 
 from_row! {
-    /// A policy of any kind as its row has it, with the names that belong to its identifiers.
+    /// The row of a policy of any kind, with the names of the repositories and the remote.
     pub(crate) struct PolicyRow {
         id: String,
         repository: String,
@@ -86,7 +86,7 @@ impl PolicyRow {
         })
     }
 
-    /// How it last went, or that a job of it runs.
+    /// The result of its last run, or that a job of it is running.
     fn last_run(&self) -> Result<LastRun, Error> {
         let running = maybe_id(JobId, self.running_job.as_deref())?;
         Ok(LastRun {
@@ -97,7 +97,7 @@ impl PolicyRow {
         })
     }
 
-    /// Why it does not act: a repository of it is deleted and can be restored, or it stopped itself.
+    /// Why it does not act: one of its repositories is deleted and can be restored, or the policy has stopped.
     fn stopped(&self) -> Result<Option<Message>, Error> {
         let rests = match (&self.target, &self.target_name) {
             (Some(target), Some(name)) if self.target_rests => Some((target, name)),
@@ -169,8 +169,8 @@ impl TryFrom<PolicyRow> for PullMirror {
     }
 }
 
-/// The columns of a [`PolicyRow`]. An author without the right to the repository or the target has
-/// lost it since (semantics 16).
+/// The columns of a [`PolicyRow`]. A policy is orphaned if its author has lost the right to the repository or the
+/// target (semantics 16).
 macro_rules! select {
     ($($rest:tt)*) => {
         concat!(
@@ -198,7 +198,7 @@ macro_rules! select {
     };
 }
 
-/// The policy of a kind with this identifier.
+/// The policy of a kind with this ID.
 pub(crate) async fn get<T>(conn: &mut Conn, kind: PolicyKind, policy: PolicyId) -> Result<Option<T>, Error>
 where
     T: TryFrom<PolicyRow, Error = Error>,
@@ -207,7 +207,7 @@ where
     row!(conn, PolicyRow, sql, policy.to_string(), kind.as_str())?.map(T::try_from).transpose()
 }
 
-/// The policies of a kind that a repository has, oldest first.
+/// The policies of a kind of a repository, oldest first.
 pub(crate) async fn of_repository<T>(
     conn: &mut Conn,
     kind: PolicyKind,
@@ -220,20 +220,19 @@ where
     Ok(collect(rows!(conn, PolicyRow, sql, repository.to_string(), kind.as_str())?))
 }
 
-/// A policy, or what is known of one whose row cannot be read.
+/// A policy, or what is known of an unreadable one.
 pub type Readable<T> = Result<T, UnreadablePolicy>;
 
 /// A policy whose row cannot be read, as a newer version or a damaged disk leaves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadablePolicy {
-    /// Its identifier, as it stands there.
+    /// Its ID as stored.
     pub id: String,
-    /// What is wrong.
     pub error: String,
 }
 
-/// As [`of_repository`], those behind `after` in the order of their identifiers, at most `limit`. One that cannot be
-/// read is answered as such. An index leads to the first.
+/// Like [`of_repository`], only those after `after`, ordered by ID, at most `limit`, and including unreadable ones.
+/// Uses an index.
 pub(crate) async fn of_repository_behind<T>(
     conn: &mut Conn,
     kind: PolicyKind,
@@ -253,7 +252,7 @@ where
     Ok(found.into_iter().map(read).collect())
 }
 
-/// The policies that lead into a repository, oldest first.
+/// The policies that promote into a repository, oldest first.
 pub(crate) async fn of_target<T>(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<T>, Error>
 where
     T: TryFrom<PolicyRow, Error = Error>,
@@ -262,7 +261,7 @@ where
     Ok(collect(rows!(conn, PolicyRow, sql, repository.to_string())?))
 }
 
-/// The policies of a kind that may run, of repositories that `visible` names and that are not deleted.
+/// The enabled policies of a kind that have not stopped, in visible repositories that are not deleted.
 pub(crate) async fn running<T>(conn: &mut Conn, kind: PolicyKind, visible: &Visible) -> Result<Vec<T>, Error>
 where
     T: TryFrom<PolicyRow, Error = Error>,
@@ -276,7 +275,7 @@ where
     Ok(collect(rows!(conn, PolicyRow, sql, kind.as_str(), everything, public, namespaces)?))
 }
 
-/// Pull mirrors whose next poll is due and that may run.
+/// The pull mirrors whose next poll is due, if they are enabled and have not stopped.
 pub(crate) async fn due_by<T>(conn: &mut Conn, now: Timestamp) -> Result<Vec<T>, Error>
 where
     T: TryFrom<PolicyRow, Error = Error>,
@@ -288,12 +287,12 @@ where
     Ok(collect(rows!(conn, PolicyRow, sql, micros(now))?))
 }
 
-/// One that cannot be read does not act, and keeps no other from acting.
+/// An unreadable policy does not act, and does not keep others from acting.
 fn collect<T: TryFrom<PolicyRow, Error = Error>>(rows: Vec<PolicyRow>) -> Vec<T> {
     readable("policy", rows, |row| row.id.clone(), T::try_from)
 }
 
-/// What is particular to a kind, as its columns hold it.
+/// The particulars of a kind, as stored in its columns.
 #[derive(Default)]
 pub(crate) struct Particulars {
     pub target: Option<String>,
@@ -311,21 +310,21 @@ pub(crate) struct Particulars {
     pub last_moved_at: Option<i64>,
 }
 
-/// Why the policy stopped itself, for its column. That a repository of it is deleted is found out anew each
-/// time, and ends when the repository is restored.
+/// Why the policy has stopped, as stored in its column. That one of its repositories is deleted is not stored: it is
+/// determined on each read, and ends when the repository is restored.
 fn own_pause(common: &PolicyCommon) -> Option<String> {
     let own = |why: &&Message| !matches!(why, Message::Policy(PolicyMessage::Rests { .. }));
     common.stopped.as_ref().filter(own).map(Message::stored)
 }
 
-/// The most policies and mirrors of one repository; each push asks all of them.
+/// The maximum number of policies and mirrors of one repository, all of which are evaluated on each push.
 const MOST: i64 = 1_000;
 
 /// Writes a new policy.
 ///
 /// # Errors
-/// [`Error::LimitReached`] where its repository has enough of them. Several that are made at once on PostgreSQL may
-/// come to a few more.
+/// [`Error::LimitReached`] if its repository has the maximum number. On PostgreSQL, policies that are created at the
+/// same time may exceed it slightly.
 pub(crate) async fn insert(
     tx: &mut Tx,
     kind: PolicyKind,
@@ -378,7 +377,7 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Reads a policy that is about to be changed: nobody else changes it before the transaction ends.
+/// Reads a policy that is about to be changed, and locks it until the transaction ends.
 pub(crate) async fn get_for_change<T>(
     tx: &mut Tx,
     kind: PolicyKind,
@@ -396,11 +395,11 @@ where
     get(tx, kind, policy).await
 }
 
-/// Writes a policy that a person has changed, over the very version `before` (semantics 33), and withdraws the
-/// work that it does no more (semantics 34). How it last went is not theirs to change.
+/// Writes a policy that a person has changed, over exactly the version `before` (semantics 33), and withdraws the jobs
+/// that it no longer needs (semantics 34). The result of its last run is not changed.
 ///
 /// # Errors
-/// [`Error::Stale`] where the row is not at that version.
+/// [`Error::Stale`] if the row has another version.
 pub(crate) async fn update(
     tx: &mut Tx,
     kind: PolicyKind,
@@ -431,7 +430,7 @@ pub(crate) async fn update(
         own.baseline,
         common.enabled,
         common.version.0,
-        // A person only ever lets it go on; and what is read may be about a deleted repository instead.
+        // A person can only resume it; and the value that was read may be about a deleted repository instead.
         common.stopped.is_some(),
         common.author.map(|author| author.to_string()),
         micros(common.updated_at),
@@ -453,8 +452,8 @@ pub(crate) async fn update(
     jobs::withdraw(tx, jobs::Of::Policy(common.id, None), why, common.updated_at).await.map(drop)
 }
 
-/// Lets the mirrors of a remote that now points to a different registry start over there (semantics 35): what they have in
-/// the queue is withdrawn, and pull mirrors that leave present tags out record the new ones first. Grows with the
+/// Lets the mirrors of a remote that now points to a different registry start over (semantics 35): their jobs are
+/// withdrawn, and pull mirrors that skip existing tags record those of the new registry first. The cost grows with the
 /// mirrors of the remote.
 pub async fn start_over(
     tx: &mut Tx,
@@ -479,7 +478,7 @@ pub async fn start_over(
     Ok(())
 }
 
-/// Deletes a policy of any kind and withdraws its work; what it did stays.
+/// Deletes a policy of any kind and withdraws its jobs. What it has moved stays.
 pub(crate) async fn delete(
     tx: &mut Tx,
     kind: PolicyKind,
@@ -492,8 +491,8 @@ pub(crate) async fn delete(
     Ok(())
 }
 
-/// Why work that began by the rules of `rules_version` may not go on, when it may not (semantics 34). None as the
-/// version: it is not known.
+/// Why a job that began with the rules of `rules_version` must not continue; `None` if it may (semantics 34). The
+/// version is `None` if it is not known.
 pub async fn withdrawn(
     conn: &mut Conn,
     kind: PolicyKind,
@@ -519,15 +518,14 @@ pub async fn withdrawn(
     })
 }
 
-/// Remembers when a policy last moved a tag.
+/// Records when a policy last moved a tag.
 pub(crate) async fn mark_moved(tx: &mut Tx, policy: PolicyId, at: Timestamp) -> Result<(), Error> {
     change!(tx.conn, "UPDATE policies SET last_moved_at = $2 WHERE id = $1", policy.to_string(), micros(at))?;
     Ok(())
 }
 
-/// Lets a policy stop itself; a person enables it again. `job` found out that it must, and writes its own end;
-/// the rest of its work is withdrawn. A transaction that ends the job as well begins with
-/// [`jobs::lock_endings`].
+/// Stops a policy; a person resumes it. `job` has found out that it must stop, and records its own end; the other jobs
+/// of the policy are withdrawn. A transaction that also ends the job must call [`jobs::lock_endings`] first.
 pub async fn stop(
     tx: &mut Tx,
     kind: PolicyKind,
@@ -551,7 +549,7 @@ pub async fn stop(
     jobs::withdraw(tx, jobs::Of::Policy(policy, Some(job)), Withdrawal::Stopped(kind), now).await.map(drop)
 }
 
-/// Remembers how a policy last went.
+/// Records the result of a policy's last run.
 pub async fn record_run(tx: &mut Tx, kind: PolicyKind, policy: PolicyId, run: &LastRun) -> Result<(), Error> {
     change!(
         tx.conn,
@@ -567,18 +565,16 @@ pub async fn record_run(tx: &mut Tx, kind: PolicyKind, policy: PolicyId, run: &L
     Ok(())
 }
 
-/// Why the work of a policy of any kind may not be done now.
+/// Why a policy of any kind may not act now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Idle {
-    /// There is no such policy any more.
     Deleted,
-    /// A person disabled it.
     Disabled,
-    /// It stopped itself, for this reason.
+    /// It has stopped, for this reason.
     Paused(Message),
 }
 
-/// Whether a policy may act, and if not, why.
+/// Why a policy may not act; `None` if it may.
 pub async fn idle(conn: &mut Conn, policy: PolicyId) -> Result<Option<Idle>, Error> {
     let sql = "SELECT enabled, paused FROM policies WHERE id = $1";
     Ok(match row!(conn, (bool, Option<String>), sql, policy.to_string())? {

@@ -1,4 +1,4 @@
-//! How a failure of the database reads for people: it tells them what they can do, and the log the rest.
+//! The problem that people see when the database fails: it says what they can do; the rest is logged.
 
 use crate::Error;
 use longshore_model::{Code, Problem};
@@ -25,7 +25,7 @@ impl From<Error> for Problem {
                 Self::new(
                     Code::Internal,
                     "the server could not read or write its database; try again, and ask an administrator to \
-                     look at the server's log if it goes on",
+                     look at the server's log if this persists",
                 )
             }
         }

@@ -23,15 +23,15 @@ pub async fn insert(tx: &mut Tx, policy: &PromotionPolicy) -> Result<(), Error> 
     policies::insert(tx, KIND, policy.source, &policy.common, particulars(policy)).await
 }
 
-/// Reads a policy that is about to be changed; nobody else changes it before the transaction ends.
+/// Reads a policy that is about to be changed, and locks it until the transaction ends.
 pub async fn get_for_change(tx: &mut Tx, policy: PolicyId) -> Result<Option<PromotionPolicy>, Error> {
     policies::get_for_change(tx, KIND, policy).await
 }
 
-/// Writes a changed policy over the version that `before` has, and withdraws what it does no more.
+/// Writes a changed policy over the version of `before`, and withdraws the jobs that it no longer needs.
 ///
 /// # Errors
-/// [`Error::Stale`] where the row is not at that version any more.
+/// [`Error::Stale`] if the row has another version.
 pub async fn update(
     tx: &mut Tx,
     before: &PromotionPolicy,
@@ -43,22 +43,22 @@ pub async fn update(
     Ok(after)
 }
 
-/// Deletes a policy; what it promoted stays. Its work is withdrawn.
+/// Deletes a policy and withdraws its jobs. What it has promoted stays.
 pub async fn delete(tx: &mut Tx, policy: PolicyId, now: Timestamp) -> Result<(), Error> {
     policies::delete(tx, KIND, policy, now).await
 }
 
-/// One policy.
+/// The policy with this ID.
 pub async fn get(conn: &mut Conn, policy: PolicyId) -> Result<Option<PromotionPolicy>, Error> {
     policies::get(conn, KIND, policy).await
 }
 
-/// Those that lead out of a repository.
+/// The policies whose source is this repository.
 pub async fn for_source(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<PromotionPolicy>, Error> {
     policies::of_repository(conn, KIND, repository).await
 }
 
-/// Those that lead out of a repository, behind an identifier, at most `limit`.
+/// The policies whose source is this repository, those after an ID, at most `limit`.
 pub async fn for_source_behind(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -68,12 +68,12 @@ pub async fn for_source_behind(
     policies::of_repository_behind(conn, KIND, repository, after, limit).await
 }
 
-/// Those that lead into a repository.
+/// The policies whose target is this repository.
 pub async fn for_target(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<PromotionPolicy>, Error> {
     policies::of_target(conn, repository).await
 }
 
-/// Remembers when a policy last promoted a tag.
+/// Records when a policy last promoted a tag.
 pub async fn mark_promoted(tx: &mut Tx, policy: PolicyId, at: Timestamp) -> Result<(), Error> {
     policies::mark_moved(tx, policy, at).await
 }

@@ -34,16 +34,16 @@ pub async fn insert(tx: &mut Tx, mirror: &PullMirror) -> Result<(), Error> {
     policies::insert(tx, KIND, mirror.repository, &mirror.common, particulars(mirror)).await
 }
 
-/// Reads a mirror that is about to be changed; nobody else changes it before the transaction ends.
+/// Reads a mirror that is about to be changed, and locks it until the transaction ends.
 pub async fn get_for_change(tx: &mut Tx, mirror: PolicyId) -> Result<Option<PullMirror>, Error> {
     policies::get_for_change(tx, KIND, mirror).await
 }
 
-/// Writes a changed mirror over the version that `before` has, and withdraws what it does no more. A
-/// baseline that starts over, or that there shall be none of, is forgotten.
+/// Writes a changed mirror over the version of `before`, and withdraws the jobs that it no longer needs. The baseline
+/// is deleted if it starts over or is no longer wanted.
 ///
 /// # Errors
-/// [`Error::Stale`] where the row is not at that version any more.
+/// [`Error::Stale`] if the row has another version.
 pub async fn update(
     tx: &mut Tx,
     before: &PullMirror,
@@ -61,39 +61,39 @@ pub async fn update(
     Ok(after)
 }
 
-/// Deletes a mirror; what it brought in stays. Its work is withdrawn.
+/// Deletes a mirror and withdraws its jobs. What it has mirrored stays.
 pub async fn delete(tx: &mut Tx, mirror: PolicyId, now: Timestamp) -> Result<(), Error> {
     policies::delete(tx, KIND, mirror, now).await
 }
 
-/// One mirror.
+/// The mirror with this ID.
 pub async fn get(conn: &mut Conn, mirror: PolicyId) -> Result<Option<PullMirror>, Error> {
     policies::get(conn, KIND, mirror).await
 }
 
-/// Those of a repository.
+/// The mirrors of a repository.
 pub async fn for_repository(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<PullMirror>, Error> {
     policies::of_repository(conn, KIND, repository).await
 }
 
-/// Those that may run, of repositories that `visible` names.
+/// The enabled mirrors that have not stopped, in visible repositories.
 pub async fn running(conn: &mut Conn, visible: &Visible) -> Result<Vec<PullMirror>, Error> {
     policies::running(conn, KIND, visible).await
 }
 
-/// Those that may run and whose next poll is due.
+/// The enabled mirrors that have not stopped and whose next poll is due.
 pub async fn due(conn: &mut Conn, now: Timestamp) -> Result<Vec<PullMirror>, Error> {
     policies::due_by(conn, now).await
 }
 
-/// When the next poll of any mirror that may run is due.
+/// When the next poll of any such mirror is due.
 pub async fn next_due(conn: &mut Conn) -> Result<Option<Timestamp>, Error> {
     let sql = "SELECT MIN(p.next_run_at) FROM policies p JOIN repositories r ON r.id = p.repository
          WHERE p.kind = 'pull_mirror' AND p.enabled AND p.paused IS NULL AND r.deleted_at IS NULL";
     maybe_instant(value!(conn, Option<i64>, sql)?)
 }
 
-/// Sets when the next poll is due; false when somebody else has done so since `due` was read.
+/// Sets when the next poll is due; returns false if another server has set it since `due` was read.
 pub async fn schedule(
     tx: &mut Tx,
     mirror: PolicyId,
@@ -104,14 +104,14 @@ pub async fn schedule(
     Ok(change!(tx.conn, sql, mirror.to_string(), micros(due), micros(next_run_at))? > 0)
 }
 
-/// Tags of a baseline: a name that was listed, and its digest as far as that could be read.
+/// A tag of a baseline: its name, and its digest if that could be read.
 pub type BaselineTag = (Tag, Option<Digest>);
 
-/// Tags that one statement records.
+/// The number of tags that one statement records.
 const RECORDED_AT_ONCE: usize = 1_000;
 
-/// Records what the remote has, so that only what comes later is taken (semantics 3). What was recorded before of
-/// other names stays. The baseline is complete with it.
+/// Records the existing tags of the remote, so that only later changes are mirrored (semantics 3). Recorded tags with
+/// other names are kept. This completes the baseline.
 pub async fn record_baseline(tx: &mut Tx, mirror: PolicyId, tags: &[BaselineTag]) -> Result<(), Error> {
     let id = mirror.to_string();
     let sql = match tx.is_postgres() {
@@ -134,7 +134,7 @@ pub async fn record_baseline(tx: &mut Tx, mirror: PolicyId, tags: &[BaselineTag]
     Ok(())
 }
 
-/// Completes the record of a tag whose digest could not be read before.
+/// Records the digest of a tag of the baseline that could not be read before.
 pub async fn complete_baseline(
     tx: &mut Tx,
     mirror: PolicyId,
@@ -146,7 +146,7 @@ pub async fn complete_baseline(
     Ok(())
 }
 
-/// What the remote had when the mirror was saved.
+/// The tags of the remote when the mirror was saved.
 pub async fn baseline(conn: &mut Conn, mirror: PolicyId) -> Result<Vec<BaselineTag>, Error> {
     let sql = "SELECT tag, digest FROM baselines WHERE policy = $1 ORDER BY tag";
     let found = rows!(conn, (String, Option<String>), sql, mirror.to_string())?;
@@ -156,7 +156,7 @@ pub async fn baseline(conn: &mut Conn, mirror: PolicyId) -> Result<Vec<BaselineT
         .collect()
 }
 
-/// Remembers when a mirror last brought a tag in.
+/// Records when a mirror last mirrored a tag.
 pub async fn mark_mirrored(tx: &mut Tx, mirror: PolicyId, at: Timestamp) -> Result<(), Error> {
     policies::mark_moved(tx, mirror, at).await
 }

@@ -27,15 +27,15 @@ pub async fn insert(tx: &mut Tx, mirror: &PushMirror) -> Result<(), Error> {
     policies::insert(tx, KIND, mirror.repository, &mirror.common, particulars(mirror)).await
 }
 
-/// Reads a mirror that is about to be changed; nobody else changes it before the transaction ends.
+/// Reads a mirror that is about to be changed, and locks it until the transaction ends.
 pub async fn get_for_change(tx: &mut Tx, mirror: PolicyId) -> Result<Option<PushMirror>, Error> {
     policies::get_for_change(tx, KIND, mirror).await
 }
 
-/// Writes a changed mirror over the version that `before` has, and withdraws what it does no more.
+/// Writes a changed mirror over the version of `before`, and withdraws the jobs that it no longer needs.
 ///
 /// # Errors
-/// [`Error::Stale`] where the row is not at that version any more.
+/// [`Error::Stale`] if the row has another version.
 pub async fn update(
     tx: &mut Tx,
     before: &PushMirror,
@@ -48,22 +48,22 @@ pub async fn update(
     Ok(after)
 }
 
-/// Deletes a mirror; what it copied stays. Its work is withdrawn.
+/// Deletes a mirror and withdraws its jobs. What it has copied stays.
 pub async fn delete(tx: &mut Tx, mirror: PolicyId, now: Timestamp) -> Result<(), Error> {
     policies::delete(tx, KIND, mirror, now).await
 }
 
-/// One mirror.
+/// The mirror with this ID.
 pub async fn get(conn: &mut Conn, mirror: PolicyId) -> Result<Option<PushMirror>, Error> {
     policies::get(conn, KIND, mirror).await
 }
 
-/// Those of a repository.
+/// The mirrors of a repository.
 pub async fn for_repository(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<PushMirror>, Error> {
     policies::of_repository(conn, KIND, repository).await
 }
 
-/// Those of a repository behind an identifier, at most `limit`.
+/// The mirrors of a repository after an ID, at most `limit`.
 pub async fn for_repository_behind(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -73,7 +73,7 @@ pub async fn for_repository_behind(
     policies::of_repository_behind(conn, KIND, repository, after, limit).await
 }
 
-/// Remembers when a mirror last copied a tag.
+/// Records when a mirror last copied a tag.
 pub async fn mark_mirrored(tx: &mut Tx, mirror: PolicyId, at: Timestamp) -> Result<(), Error> {
     policies::mark_moved(tx, mirror, at).await
 }

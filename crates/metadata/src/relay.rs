@@ -1,5 +1,5 @@
-//! What one of several servers on a PostgreSQL database changes, the others hear of: announcements
-//! travel by LISTEN and NOTIFY, with the commit that they tell of.
+//! Announces the changes of one server to the others on a PostgreSQL database, by LISTEN and NOTIFY, together with the
+//! commit.
 
 use crate::{Change, Conn, Error, changes::Changes, conn::change};
 use serde::{Deserialize, Serialize};
@@ -9,19 +9,19 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 const CHANNEL: &str = "longshore";
-/// So many announcements fit into one notification with room to spare: PostgreSQL takes 8,000 bytes.
+/// The number of changes in one notification; PostgreSQL accepts 8,000 bytes, which leaves ample room.
 const AT_ONCE: usize = 64;
-/// How long to wait before the database is asked again that did not answer.
+/// The pause before the database is tried again after an error.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What is told where it is not known what was said: look at everything that must not wait.
+/// Announced if changes may have been missed: everything that must not wait.
 const ANYTHING: [Change; 4] =
     [Change::JobsWaiting(None), Change::Pauses, Change::Settings, Change::Account(None)];
 
-/// One server's end of the line; cheap to clone.
+/// One server's end of the connection. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Relay {
-    /// Tells a server's own notifications, which come back to it, from those of others.
+    /// Distinguishes the server's own notifications, which it receives as well, from those of others.
     me: Uuid,
     changes: Changes,
 }
@@ -37,7 +37,7 @@ impl Relay {
         Self { me: Uuid::now_v7(), changes }
     }
 
-    /// Tells the other servers of changes when the transaction that `conn` is in commits.
+    /// Notifies the other servers of changes when the transaction of `conn` commits.
     pub(crate) async fn notify(&self, conn: &mut Conn, changes: &[Change]) -> Result<(), Error> {
         for some in changes.chunks(AT_ONCE) {
             let notification = Notification { from: self.me, changes: some.to_vec() };
@@ -47,20 +47,20 @@ impl Relay {
         Ok(())
     }
 
-    /// Tells listeners here of a change after its commit.
+    /// Announces changes to the listeners in this process, after the commit.
     pub(crate) fn announce(&self, changes: impl IntoIterator<Item = Change>) {
         self.changes.announce(changes);
     }
 
-    /// Passes on what others tell, for ever.
+    /// Passes on the notifications of other servers, forever.
     pub(crate) async fn listen(self, mut listener: PgListener) {
         loop {
             match listener.try_recv().await {
                 Ok(Some(notification)) => self.pass_on(notification.payload()),
-                // The line was cut and is there again; who knows what was said meanwhile.
+                // The connection was lost and restored; notifications may have been missed.
                 Ok(None) => self.changes.announce(ANYTHING),
                 Err(error) => {
-                    tracing::warn!(%error, "other servers cannot be heard; jobs are looked for by the clock");
+                    tracing::warn!(%error, "notifications of other servers cannot be received; jobs are found by polling");
                     sleep(PAUSE).await;
                 }
             }
@@ -71,13 +71,13 @@ impl Relay {
         match serde_json::from_str::<Notification>(text) {
             Ok(notification) if notification.from == self.me => {}
             Ok(notification) => self.changes.announce(notification.changes),
-            // Another version of Longshore may tell of things that this one does not know.
+            // Another version of Longshore may send changes that this one does not know.
             Err(_) => self.changes.announce(ANYTHING),
         }
     }
 }
 
-/// A connection that hears what servers tell each other.
+/// A connection that receives the notifications.
 pub(crate) async fn listener(url: &str) -> Result<PgListener, sqlx::Error> {
     let mut listener = PgListener::connect(url).await?;
     listener.listen(CHANNEL).await?;

@@ -1,5 +1,5 @@
-//! Saved connections to other registries. A secret is sealed on its way in and opened by
-//! [`get_with_secret`] alone.
+//! Remotes: saved connections to other registries. Secrets are encrypted when they are stored, and only
+//! [`get_with_secret`] decrypts them.
 
 use crate::{
     Change, Conn, Error, Tx, accounts, back_offs,
@@ -15,23 +15,20 @@ use longshore_model::{
 use longshore_oci::Namespace;
 use secrecy::SecretString;
 
-/// Whose remotes a list holds.
+/// Whose remotes a list has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OwnerFilter {
-    /// Everybody's, and the system's.
+    /// All, including those of the system.
     All,
     /// Those of some namespaces.
     Namespaces(Vec<Namespace>),
 }
 
-/// What becomes of a stored secret.
+/// The change of a stored secret.
 #[derive(Debug, Clone)]
 pub enum SecretChange {
-    /// It stays.
     Keep,
-    /// It is forgotten.
     Discard,
-    /// Another takes its place.
     Replace(SecretString),
 }
 
@@ -125,7 +122,7 @@ fn place(remote: RemoteId) -> String {
     format!("remote {remote}")
 }
 
-/// Remotes with certificate authorities of their own, and these.
+/// Remotes with their own certificate authorities, and these.
 pub async fn authorities(conn: &mut Conn) -> Result<Vec<(RemoteId, String)>, Error> {
     let sql = "SELECT id, ca_pem FROM remotes WHERE ca_pem IS NOT NULL";
     let found = rows!(conn, (String, String), sql)?;
@@ -133,7 +130,8 @@ pub async fn authorities(conn: &mut Conn) -> Result<Vec<(RemoteId, String)>, Err
     Ok(readable("remote", found, |(remote, _)| remote.clone(), read))
 }
 
-/// Puts the same authorities of a remote down in other words, unless they have changed meanwhile.
+/// Replaces a remote's certificate authorities by the same ones in another form, unless they were changed in the
+/// meantime.
 pub async fn rewrite_authorities(
     tx: &mut Tx,
     remote: RemoteId,
@@ -145,14 +143,14 @@ pub async fn rewrite_authorities(
     Ok(())
 }
 
-/// The most remotes of one namespace; the system's are made by administrators alone.
+/// The maximum number of remotes of one namespace. Only administrators create those of the system.
 const MOST: i64 = 1_000;
 
-/// Writes a new remote. The vault is the database's own.
+/// Writes a new remote. The secret is encrypted with the database's vault.
 ///
 /// # Errors
-/// [`Error::LimitReached`] where its namespace has enough of them. Several that are made at once on PostgreSQL may
-/// come to a few more.
+/// [`Error::LimitReached`] if its namespace has the maximum number. On PostgreSQL, remotes that are created at the same
+/// time may exceed it slightly.
 pub async fn insert(tx: &mut Tx, remote: &Remote, secret: Option<&SecretString>) -> Result<(), Error> {
     if let Some(owner) = &remote.owner {
         let sql = "SELECT COUNT(*) FROM remotes WHERE owner = $1";
@@ -187,7 +185,7 @@ pub async fn insert(tx: &mut Tx, remote: &Remote, secret: Option<&SecretString>)
     Ok(())
 }
 
-/// Reads a remote that is about to be changed; nobody else changes it before the transaction ends.
+/// Reads a remote that is about to be changed, and locks it until the transaction ends.
 pub async fn get_for_change(tx: &mut Tx, remote: RemoteId) -> Result<Option<Remote>, Error> {
     jobs::lock_endings(tx).await?;
     // SQLite has one writer.
@@ -201,7 +199,7 @@ pub async fn get_for_change(tx: &mut Tx, remote: RemoteId) -> Result<Option<Remo
 /// Writes a changed remote over version `based_on` (semantics 33).
 ///
 /// # Errors
-/// [`Error::Stale`] where the row is not at that version any more.
+/// [`Error::Stale`] if the row has another version.
 pub async fn update(
     tx: &mut Tx,
     based_on: Version,
@@ -243,20 +241,20 @@ pub async fn update(
     if written == 0 {
         return Err(Error::Stale { what: "remote", code: Code::RemoteChanged });
     }
-    // How the registry fared under other settings says nothing of these.
+    // Failures with other settings say nothing about these.
     remote.last_error = None;
     back_offs::forget(tx, remote.id, remote.updated_at).await?;
     tx.announce(Change::Settings);
     Ok(remote)
 }
 
-/// Whether its author is an administrator at present; one that the system has was saved by one.
+/// Whether its author is currently an administrator. Remotes of the system were saved by one.
 pub async fn is_by_administrator(conn: &mut Conn, remote: &Remote) -> Result<bool, Error> {
     let Some(author) = &remote.author else { return Ok(true) };
     Ok(accounts::find(conn, author).await?.is_some_and(|account| account.is_admin))
 }
 
-/// Deletes a remote that no mirror uses. What people still send there is withdrawn.
+/// Deletes a remote that no mirror uses. Jobs of people who push to it are withdrawn.
 pub async fn delete(tx: &mut Tx, remote: RemoteId, now: Timestamp) -> Result<(), Error> {
     jobs::withdraw(tx, jobs::Of::Remote(remote), Withdrawal::RemoteDeleted, now).await?;
     change!(tx.conn, "DELETE FROM remotes WHERE id = $1", remote.to_string())?;
@@ -264,12 +262,12 @@ pub async fn delete(tx: &mut Tx, remote: RemoteId, now: Timestamp) -> Result<(),
     Ok(())
 }
 
-/// One remote.
+/// The remote with this ID.
 pub async fn get(conn: &mut Conn, remote: RemoteId) -> Result<Option<Remote>, Error> {
     row!(conn, Row, select!("WHERE e.id = $1"), remote.to_string())?.map(Remote::try_from).transpose()
 }
 
-/// Those of several remotes that are there, in no order; one query, however many.
+/// Those of several remotes that exist, in no particular order, in one query.
 pub async fn get_all(conn: &mut Conn, remotes: &[RemoteId]) -> Result<Vec<Remote>, Error> {
     if remotes.is_empty() {
         return Ok(Vec::new());
@@ -323,7 +321,7 @@ pub async fn list(
     Ok(page::read("remote", page, |row| row.id.clone()))
 }
 
-/// The remote with exactly these settings, so that one typed twice is kept once.
+/// The remote with exactly these settings, so that a connection entered twice is saved only once.
 pub async fn find_same(
     conn: &mut Conn,
     owner: Option<&Namespace>,
@@ -351,8 +349,8 @@ pub async fn find_same(
     .transpose()
 }
 
-/// One remote and its secret, if one is stored. Both are of one moment: a secret never meets an address that it
-/// was not saved for (semantics 15).
+/// A remote and its secret, if it has one. Both are read at the same moment: a secret is never sent to an address that
+/// it was not saved for (semantics 15).
 ///
 /// # Errors
 /// [`Error::SecretUnreadable`]
@@ -366,7 +364,7 @@ pub async fn get_with_secret(
     Ok(Some((row.try_into()?, secret)))
 }
 
-/// Remembers that the registry answered, or why it did not.
+/// Records that the registry answered, or why it did not.
 pub async fn record_contact(
     tx: &mut Tx,
     remote: RemoteId,
@@ -384,7 +382,7 @@ pub async fn record_contact(
     Ok(())
 }
 
-/// Remembers why a registry is left alone, unless more is known of what went wrong.
+/// Records why a registry is backed off, unless a more precise error is recorded.
 pub async fn record_left_alone(tx: &mut Tx, remote: RemoteId, why: &str) -> Result<(), Error> {
     let sql = "UPDATE remotes SET last_error = $2 WHERE id = $1 AND last_error IS NULL";
     change!(tx.conn, sql, remote.to_string(), why)?;

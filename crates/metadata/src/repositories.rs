@@ -1,4 +1,4 @@
-//! Repositories, and the numbers that lists show beside them.
+//! Repositories, and the numbers that lists show for them.
 
 use crate::{
     Conn, Error, Tx,
@@ -19,8 +19,8 @@ use longshore_model::{
 use longshore_oci::{Namespace, RepositoryName};
 use std::collections::HashMap;
 
-/// The condition that somebody may see a repository, which `repositories` stands for, in terms of
-/// [`Visible::columns`]; without the first of them, that of those who do not see everything.
+/// The condition that a reader may see the repository of `repositories`, by the parameters of [`Visible::columns`];
+/// without the first of them, for readers who do not see everything.
 macro_rules! visible {
     ($repository:literal, $everything:literal, $public:literal, $namespaces:literal) => {
         concat!(
@@ -44,8 +44,8 @@ macro_rules! visible {
     };
 }
 
-/// The condition that a column names one of these namespaces, a JSON array. Neither database knows a form of `IN` that
-/// the other knows as well.
+/// The condition that a column has one of these namespaces, given as a JSON array. No form of `IN` works on both
+/// databases.
 macro_rules! among {
     ($column:expr, $namespaces:literal) => {
         concat!("REPLACE(", $namespaces, r#", '"' || "#, $column, r#" || '"', '') <> "#, $namespaces)
@@ -54,23 +54,22 @@ macro_rules! among {
 
 pub(crate) use {among, visible};
 
-/// What somebody may see of lists.
+/// What a reader may see in lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Visible {
-    /// All of it.
     Everything,
-    /// Some of it.
+    /// Only some of it.
     Of {
-        /// What everybody may see.
+        /// Everything that is public.
         public: bool,
-        /// What is in these namespaces.
+        /// Everything in these namespaces.
         namespaces: Vec<Namespace>,
     },
 }
 
 impl Visible {
-    /// Whether everything, and whether what is public; then the namespaces as a JSON array, in which
-    /// both databases can look for one in quotes.
+    /// Whether the reader sees everything, whether public repositories, and the namespaces as a JSON array, in which
+    /// both databases can search for a quoted one.
     pub(crate) fn columns(&self) -> (bool, bool, String) {
         match self {
             Self::Everything => (true, true, "[]".to_owned()),
@@ -121,7 +120,7 @@ impl TryFrom<RepositoryRow> for Repository {
     }
 }
 
-/// Makes a repository. The name of a deleted one stays reserved.
+/// Creates a repository. The name of a deleted one stays reserved.
 ///
 /// # Errors
 /// [`Error::Exists`]
@@ -171,7 +170,7 @@ pub async fn find(conn: &mut Conn, name: &RepositoryName) -> Result<Option<Repos
     row!(conn, RepositoryRow, sql, name.as_str())?.map(Repository::try_from).transpose()
 }
 
-/// As [`find`], and whether it is there for one push alone, with which it may go again ([`forget_unused`]).
+/// Like [`find`], and whether it exists only for one push, with which it may be removed again ([`forget_unused`]).
 pub async fn find_for_push(
     conn: &mut Conn,
     name: &RepositoryName,
@@ -186,7 +185,7 @@ pub async fn find_for_push(
     Ok(Some((repository.try_into()?, by_push)))
 }
 
-/// The repository with this identifier, unless it is deleted.
+/// The repository with this ID, unless it is deleted.
 pub async fn get(conn: &mut Conn, repository: RepositoryId) -> Result<Option<Repository>, Error> {
     let sql = "SELECT id, name, visibility, state, short_description, long_description, immutable_tags,
                       immutable_patterns, version, created_at
@@ -194,7 +193,7 @@ pub async fn get(conn: &mut Conn, repository: RepositoryId) -> Result<Option<Rep
     row!(conn, RepositoryRow, sql, repository.to_string())?.map(Repository::try_from).transpose()
 }
 
-/// Those of several repositories that are there, in no order; one query, however many.
+/// Those of several repositories that exist, in no particular order, in one query.
 pub async fn get_all(conn: &mut Conn, repositories: &[RepositoryId]) -> Result<Vec<Repository>, Error> {
     if repositories.is_empty() {
         return Ok(Vec::new());
@@ -218,7 +217,7 @@ pub async fn get_all(conn: &mut Conn, repositories: &[RepositoryId]) -> Result<V
     Ok(readable("repository", found, |row| row.id.clone(), Repository::try_from))
 }
 
-/// The identifier of a repository, deleted or not, as columns hold it: what happened in it stays.
+/// The ID of a repository, deleted or not, as stored in columns: its history is kept.
 pub(crate) async fn id_of(conn: &mut Conn, name: &RepositoryName) -> Result<Option<String>, Error> {
     let sql = "SELECT id FROM repositories WHERE name = $1";
     Ok(row!(conn, (String,), sql, name.as_str())?.map(|(id,)| id))
@@ -236,7 +235,7 @@ macro_rules! listed {
     };
 }
 
-/// Repositories by name, of those that may be seen.
+/// The visible repositories, by name.
 pub async fn list(
     conn: &mut Conn,
     visible: &Visible,
@@ -284,7 +283,7 @@ pub async fn list(
     Ok(page.with(summarise(conn, found).await?))
 }
 
-/// Names of repositories behind `after`, in byte order, at most `limit` of those that may be seen.
+/// The names of visible repositories after `after`, in byte order, at most `limit`.
 pub async fn names(
     conn: &mut Conn,
     visible: &Visible,
@@ -304,15 +303,15 @@ pub async fn names(
         everything,
         public,
         namespaces.as_str(),
-        // No name is empty, and an index leads behind any other.
+        // No name is empty; all others are found after a name by an index.
         after.unwrap_or_default(),
         limit
     )?;
     found.iter().map(|(name,)| parse("repository name", name)).collect()
 }
 
-/// A repository with what lists show beside it. The rights of a reader, and what holds it, are the caller's
-/// to fill in.
+/// A repository with the numbers that lists show. The caller fills in the reader's permissions and the pause that holds
+/// it.
 pub async fn summary(conn: &mut Conn, repository: RepositoryId) -> Result<Option<RepositorySummary>, Error> {
     match get(conn, repository).await? {
         Some(found) => {
@@ -324,8 +323,7 @@ pub async fn summary(conn: &mut Conn, repository: RepositoryId) -> Result<Option
     }
 }
 
-/// What lists show beside repositories: two statements, however many they are. Their tags and blobs were counted as
-/// they came and went.
+/// The numbers that lists show for repositories, in two statements. Tags and blobs were counted by triggers.
 async fn summarise(conn: &mut Conn, repositories: Vec<Repository>) -> Result<Vec<RepositorySummary>, Error> {
     if repositories.is_empty() {
         return Ok(Vec::new());
@@ -364,7 +362,7 @@ async fn summarise(conn: &mut Conn, repositories: Vec<Repository>) -> Result<Vec
                 _ => &mut summary.pull_mirrors,
             };
             flow.count += u32::try_from(row.policies).unwrap_or(u32::MAX);
-            // The codes are ordered from harmless to bad. One that only a newer version knows says nothing here.
+            // The codes are ordered from harmless to bad. One that only a newer version knows is ignored.
             flow.last = flow.last.max(word("run code", &row.last_run_code).ok());
         }
         Ok(summary)
@@ -391,7 +389,7 @@ from_row! {
     }
 }
 
-/// A statement for the repositories whose identifiers `$1` holds.
+/// A statement for the repositories whose IDs are in `$1`.
 macro_rules! for_each_of {
     ($name:ident, $($part:expr),+) => {
         const fn $name(is_postgres: bool) -> &'static str {
@@ -425,10 +423,11 @@ for_each_of!(
      GROUP BY f.repository, f.kind, f.outward, f.last_run_code"
 );
 
-/// Changes settings; what is `None` stays. Polls into what nobody may write to any more are withdrawn.
+/// Changes settings; a value of `None` keeps the current one. Polls into a repository that becomes read-only are
+/// withdrawn.
 ///
 /// # Errors
-/// [`Error::Stale`] where the settings have moved on from the version that the change is based on.
+/// [`Error::Stale`] if the settings have another version than the change is based on.
 pub async fn update(
     tx: &mut Tx,
     repository: RepositoryId,
@@ -465,22 +464,22 @@ pub async fn update(
     Ok(())
 }
 
-/// Remembers who changed settings last, and what.
+/// Records who last changed the settings, and which.
 pub async fn note_change(tx: &mut Tx, repository: RepositoryId, change: &LastChange) -> Result<(), Error> {
     let sql = "UPDATE repositories SET last_change = $2 WHERE id = $1";
     change!(tx.conn, sql, repository.to_string(), json(change))?;
     Ok(())
 }
 
-/// Who changed settings last, and what.
+/// Who last changed the settings, and which.
 pub async fn last_change(conn: &mut Conn, repository: RepositoryId) -> Result<Option<LastChange>, Error> {
     let sql = "SELECT last_change FROM repositories WHERE id = $1";
     let found = row!(conn, (Option<String>,), sql, repository.to_string())?;
     found.and_then(|(text,)| text).as_deref().map(|text| from_json("change", text)).transpose()
 }
 
-/// Deletes a repository: nobody sees it any more and its policies rest, until it is brought back or
-/// purged (semantics 23). Its uploads end.
+/// Deletes a repository: it is hidden and its policies are suspended, until it is restored or purged (semantics 23).
+/// Its uploads end.
 pub async fn delete(
     tx: &mut Tx,
     repository: RepositoryId,
@@ -497,15 +496,14 @@ pub async fn delete(
     Ok(())
 }
 
-/// Notes that a repository is there for one push alone, or for others as well; false when it is not there any
-/// more.
+/// Records whether a repository exists only for one push; returns false if it no longer exists.
 pub async fn note_by_push(tx: &mut Tx, repository: RepositoryId, by_push: bool) -> Result<bool, Error> {
     let sql = "UPDATE repositories SET by_push = $2 WHERE id = $1";
     Ok(change!(tx.conn, sql, repository.to_string(), by_push)? > 0)
 }
 
-/// Forgets a repository that is there for one push alone and that nothing came of: it holds nothing, nothing is
-/// on its way there, and nobody has changed or used it. Whether it was such a one.
+/// Removes a repository that exists only for one push, if nothing was pushed: it is empty, has no uploads, and nobody
+/// has changed or used it. Returns whether it was removed.
 pub async fn forget_unused(tx: &mut Tx, repository: RepositoryId) -> Result<bool, Error> {
     let id = repository.to_string();
     let forgotten = change!(
@@ -525,8 +523,8 @@ pub async fn forget_unused(tx: &mut Tx, repository: RepositoryId) -> Result<bool
     Ok(true)
 }
 
-/// How many repositories there are, and how many tags they have, digest tags left out. What deleted ones have is taken
-/// off, for an index leads to them, and nothing else leads past them.
+/// The number of repositories and of their tags, without digest tags. The counts of deleted repositories are
+/// subtracted, because an index finds those, but none finds all others.
 pub async fn counts(conn: &mut Conn) -> Result<(u64, u64), Error> {
     let sql = "SELECT (SELECT COUNT(*) FROM repositories)
                     - (SELECT COUNT(*) FROM repositories WHERE deleted_at IS NOT NULL),

@@ -1,4 +1,4 @@
-//! Sessions of people at the site; of a token only its hash is kept.
+//! Sessions of people on the site. Only the hashes of tokens are stored.
 
 use crate::{
     Change, Conn, Error, Tx,
@@ -8,14 +8,13 @@ use crate::{
 };
 use longshore_model::{AccountId, Timestamp};
 
-/// A session that has not ended.
+/// A session that has not expired.
 #[derive(Debug, Clone)]
 pub struct FoundSession {
-    /// Whose it is.
     pub standing: Standing,
-    /// What its forms carry.
+    /// The CSRF token of its forms.
     pub csrf: String,
-    /// When it ends unless it is prolonged.
+    /// When it expires unless it is extended.
     pub expires_at: Timestamp,
 }
 
@@ -40,7 +39,7 @@ pub async fn create(
     Ok(())
 }
 
-/// The session of a token, unless it has ended by `now`.
+/// The session of a token, unless it has expired at `now`.
 pub async fn find(conn: &mut Conn, token_hash: &[u8], now: Timestamp) -> Result<Option<FoundSession>, Error> {
     let found: Option<(String, String, i64)> = row!(
         conn,
@@ -55,7 +54,7 @@ pub async fn find(conn: &mut Conn, token_hash: &[u8], now: Timestamp) -> Result<
     Ok(standing.map(|standing| FoundSession { standing, csrf, expires_at }))
 }
 
-/// Lets a session end later.
+/// Extends a session.
 pub async fn prolong(tx: &mut Tx, token_hash: &[u8], expires_at: Timestamp) -> Result<(), Error> {
     change!(
         tx.conn,
@@ -82,7 +81,7 @@ pub async fn delete_of(tx: &mut Tx, account: AccountId) -> Result<(), Error> {
     Ok(())
 }
 
-/// Ends the sessions of an account beyond so many, those first that have not been used for longest.
+/// Ends the sessions of an account beyond the `most` most recently used ones.
 pub async fn delete_beyond(tx: &mut Tx, account: AccountId, most: i64) -> Result<(), Error> {
     let sql = "DELETE FROM sessions WHERE token_hash IN (
                    SELECT token_hash FROM sessions WHERE account = $1
@@ -93,7 +92,7 @@ pub async fn delete_beyond(tx: &mut Tx, account: AccountId, most: i64) -> Result
     Ok(())
 }
 
-/// Removes sessions that have ended.
+/// Removes expired sessions.
 pub async fn delete_expired(tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
     change!(tx.conn, "DELETE FROM sessions WHERE expires_at <= $1", micros(now))?;
     Ok(())

@@ -1,17 +1,17 @@
-//! Small values that the server keeps for itself.
+//! Small values that the server stores for itself.
 
 use crate::{
     Conn, Error, Tx,
     conn::{change, row},
 };
 
-/// A value, if it was ever kept.
+/// The value of a key, if it was ever stored.
 pub async fn get(conn: &mut Conn, key: &str) -> Result<Option<String>, Error> {
     let found: Option<(String,)> = row!(conn, (String,), "SELECT value FROM settings WHERE key = $1", key)?;
     Ok(found.map(|(value,)| value))
 }
 
-/// Keeps a value.
+/// Stores a value.
 pub async fn put(tx: &mut Tx, key: &str, value: &str) -> Result<(), Error> {
     change!(
         tx.conn,
@@ -22,7 +22,7 @@ pub async fn put(tx: &mut Tx, key: &str, value: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Keeps a value in the place of another, or of none; false when another one is kept by now.
+/// Stores a value if the current one is `old`; returns false if it is not.
 pub async fn swap(tx: &mut Tx, key: &str, old: Option<&str>, new: &str) -> Result<bool, Error> {
     let swapped = match old {
         Some(old) => {
@@ -37,13 +37,13 @@ pub async fn swap(tx: &mut Tx, key: &str, old: Option<&str>, new: &str) -> Resul
     Ok(swapped > 0)
 }
 
-/// Forgets a value.
+/// Removes a value.
 pub async fn remove(tx: &mut Tx, key: &str) -> Result<(), Error> {
     change!(tx.conn, "DELETE FROM settings WHERE key = $1", key)?;
     Ok(())
 }
 
-/// Keeps a value where none is kept yet, and answers the one that is kept then: that of whoever came first.
+/// Stores a value if there is none yet; returns the stored one, which may be that of another caller.
 pub async fn put_new(tx: &mut Tx, key: &str, value: &str) -> Result<String, Error> {
     let sql = "INSERT INTO settings (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING";
     change!(tx.conn, sql, key, value)?;

@@ -1,5 +1,5 @@
-//! What there is and what waits, counted for those who watch the server. Each count is one look at an
-//! index or a small table; callers ask a few times a minute at most.
+//! Counts of contents and of the queue, for monitoring. Each is one read of an index or a small table; callers ask at
+//! most a few times a minute.
 
 use crate::{
     Conn, Error,
@@ -14,38 +14,34 @@ use longshore_model::{
 /// The counts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Stock {
-    /// Repositories.
     pub repositories: u64,
-    /// Blobs, each counted once.
     pub blobs: u64,
-    /// Their bytes.
+    /// Of these blobs.
     pub blob_bytes: u64,
-    /// Uploads that were begun and have not ended.
+    /// Unfinished uploads.
     pub uploads: u64,
-    /// Jobs that run, or wait for a worker or their time; an action or status without any is left out.
+    /// Waiting and running jobs; an action or status without any is left out.
     pub jobs: Vec<Jobs>,
-    /// What is paused: the system, namespaces, remotes.
+    /// Paused scopes: the system, namespaces, remotes.
     pub pauses: u64,
-    /// Remotes that are left alone, or have not answered since.
+    /// Remotes that are backed off, or have not answered since.
     pub waiting_remotes: u64,
-    /// Jobs that wait for a pause to end; an action without any is left out.
+    /// Jobs held by a pause; an action without any is left out.
     pub held: Vec<(JobAction, u64)>,
 }
 
-/// Jobs of one action that all wait, or all run.
+/// The waiting or the running jobs of one action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Jobs {
-    /// What they do.
     pub action: JobAction,
     /// Waiting or running.
     pub status: Status,
-    /// How many there are.
     pub count: u64,
-    /// Since when the one that is due longest could have begun; none of those that run.
+    /// Since when the oldest waiting job has been due; `None` for running ones.
     pub due_since: Option<Timestamp>,
 }
 
-/// Counts.
+/// Counts everything.
 pub async fn count(conn: &mut Conn) -> Result<Stock, Error> {
     let sql = "SELECT (SELECT COUNT(*) FROM repositories WHERE deleted_at IS NULL), COUNT(*), CAST(COALESCE(SUM(size), 0) AS BIGINT),
                       (SELECT COUNT(*) FROM uploads)

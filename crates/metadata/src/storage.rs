@@ -1,8 +1,7 @@
-//! How many bytes repositories and namespaces hold, and how many a namespace may (its quota). Each blob
-//! counts once, and so it does as long as its bytes must be kept: what can be brought back counts too.
-//! In a namespace each manifest counts as well, with its own bytes, whatever it is and whether or not a
-//! tag leads to it. How much that is stands in [`crate::counters`]; what is shared with others is looked up when
-//! somebody asks, of so many blobs and manifests as that is quick for.
+//! The bytes of repositories and namespaces, and the quota of a namespace. Each blob counts once, and as long as its
+//! bytes must be kept: restorable content counts too. In a namespace, each manifest counts as well, with its own bytes,
+//! whether tagged or not. The sums are kept in [`crate::counters`]; the shares of others are computed on request, up to
+//! a number of blobs and manifests for which that is fast.
 
 use crate::{
     Conn, Error, Tx,
@@ -16,7 +15,7 @@ use longshore_model::{
 };
 use longshore_oci::{Digest, Namespace};
 
-/// A namespace would hold more than it may.
+/// A namespace would exceed its quota.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the namespace {namespace} may hold {}, holds {} and would need {} more; delete what is not needed and \
@@ -24,24 +23,23 @@ use longshore_oci::{Digest, Namespace};
     size(*.quota), size(*.used), size(*.needed)
 )]
 pub struct QuotaExceeded {
-    /// The namespace.
     pub namespace: Namespace,
-    /// The most that it may hold, in bytes.
+    /// In bytes.
     pub quota: u64,
-    /// What it holds, in bytes.
+    /// The bytes that it has.
     pub used: u64,
-    /// What would come on top, in bytes.
+    /// The bytes that would be added.
     pub needed: u64,
 }
 
-/// Bytes of all blobs of a repository. One row, as in [`used`].
+/// The bytes of all blobs of a repository. Reads one row, as in [`used`].
 pub(crate) async fn bytes_of_repository(conn: &mut Conn, repository: &str) -> Result<u64, Error> {
     let sql = "SELECT bytes FROM blob_totals WHERE repository = $1";
     let found = row!(conn, (i64,), sql, repository)?;
     Ok(found.map_or(0, |(bytes,)| bytes.max(0).unsigned_abs()))
 }
 
-/// Of blobs and manifests that are so many, each is looked up. `$rest` chooses some, whose links are `l`.
+/// Counts blobs and manifests, up to a limit. `$rest` selects them; `l` is their link.
 macro_rules! counted {
     ($from:literal, $rest:literal) => {
         concat!(
@@ -64,8 +62,8 @@ const HELD_BY_DELETED: &str = counted!(
     "r.namespace = $1 AND r.deleted_at IS NOT NULL AND l.repository = r.id"
 );
 
-/// A sum for which each blob and manifest has to be looked up; none where they are more than
-/// [`Storage::MOST_LOOKED_UP`], which are counted no further.
+/// A sum that needs a lookup of each blob and manifest; `None` if there are more than [`Storage::MOST_LOOKED_UP`] of
+/// them.
 async fn looked_up(
     conn: &mut Conn,
     how_many: &'static str,
@@ -79,7 +77,7 @@ async fn looked_up(
     Ok(Some(value!(conn, i64, sum, key)?.unsigned_abs()))
 }
 
-/// What a repository holds, alone and with others.
+/// The storage of a repository, alone and shared.
 pub async fn of_repository(conn: &mut Conn, repository: RepositoryId) -> Result<Storage, Error> {
     let repository = repository.to_string();
     let total = bytes_of_repository(conn, &repository).await?;
@@ -89,8 +87,8 @@ pub async fn of_repository(conn: &mut Conn, repository: RepositoryId) -> Result<
     Ok(Storage { total, unique: looked_up(conn, HELD_BY_REPOSITORY, unique, &repository).await? })
 }
 
-/// What only deleted repositories of a namespace hold. A digest has one size, by which the index of the namespace is
-/// chosen: others may hold the digest a thousand times.
+/// The bytes that only deleted repositories of a namespace have. The size, which is unique for a digest, makes the
+/// databases choose the index of the namespace: other namespaces may have the digest a thousand times.
 pub(crate) const DELETED_IN_NAMESPACE: &str =
     "WITH gone (id) AS (SELECT id FROM repositories WHERE namespace = $1 AND deleted_at IS NOT NULL)
     SELECT CAST(COALESCE(SUM(h.size), 0) AS BIGINT) FROM (
@@ -108,7 +106,7 @@ pub(crate) const DELETED_IN_NAMESPACE: &str =
             WHERE o.namespace = $1 AND o.digest = h.digest AND o.size = h.size
               AND r.deleted_at IS NULL)) h";
 
-/// What a namespace holds, and how much it may.
+/// The storage and the quota of a namespace.
 pub async fn of_namespace(conn: &mut Conn, namespace: &Namespace) -> Result<NamespaceStorage, Error> {
     let total = used(conn, namespace).await?;
     let unique = "SELECT CAST(COALESCE(SUM(h.size), 0) AS BIGINT) FROM (
@@ -129,30 +127,30 @@ pub async fn of_namespace(conn: &mut Conn, namespace: &Namespace) -> Result<Name
     })
 }
 
-/// Bytes of all blobs and manifests that the repositories of a namespace hold together. One row.
+/// The bytes of all blobs and manifests of the repositories of a namespace. Reads one row.
 async fn used(conn: &mut Conn, namespace: &Namespace) -> Result<u64, Error> {
     let sql = "SELECT bytes FROM namespace_storage WHERE namespace = $1";
     let found = row!(conn, (i64,), sql, namespace.as_str())?;
     Ok(found.map_or(0, |(bytes,)| bytes.max(0).unsigned_abs()))
 }
 
-/// How many bytes a namespace may hold; none: any number.
+/// The quota of a namespace in bytes; `None` means unlimited.
 pub async fn quota(conn: &mut Conn, namespace: &Namespace) -> Result<Option<u64>, Error> {
     let sql = "SELECT quota FROM accounts WHERE name = $1";
     let found: Option<(Option<i64>,)> = row!(conn, (Option<i64>,), sql, namespace.as_str())?;
     Ok(found.and_then(|(quota,)| quota).map(i64::unsigned_abs))
 }
 
-/// Sets how much a namespace may hold; none: any amount. What it holds already stays. Whether there is
-/// such a namespace.
+/// Sets the quota of a namespace; `None` means unlimited. Existing content is kept. Returns whether the namespace
+/// exists.
 pub async fn set_quota(tx: &mut Tx, namespace: &Namespace, quota: Option<u64>) -> Result<bool, Error> {
     let quota = quota.map(|quota| i64::try_from(quota).unwrap_or(i64::MAX));
     let sql = "UPDATE accounts SET quota = $2 WHERE name = $1";
     Ok(change!(tx.conn, sql, namespace.as_str(), quota)? > 0)
 }
 
-/// Why a blob may not be given to a repository of a namespace, when it may not: a namespace that has it
-/// already needs no more room. Who gives it then asks after [`hold_quota`].
+/// The error if a blob would exceed the quota of a namespace. A blob that the namespace already has needs no room. To
+/// be called after [`hold_quota`] if the blob is then linked.
 pub async fn obstacle_to_blob(
     conn: &mut Conn,
     namespace: &Namespace,
@@ -166,14 +164,14 @@ pub async fn obstacle_to_blob(
     }
 }
 
-/// How many bytes a blob has that some repository of a namespace holds already.
+/// The size in bytes of a blob, if some repository of the namespace has it.
 pub async fn held_blob(conn: &mut Conn, namespace: &Namespace, blob: &Digest) -> Result<Option<u64>, Error> {
     let sql = "SELECT size FROM repository_blobs WHERE namespace = $1 AND digest = $2 LIMIT 1";
     let found = row!(conn, (i64,), sql, namespace.as_str(), blob.as_str())?;
     Ok(found.map(|(size,)| size.unsigned_abs()))
 }
 
-/// As [`obstacle_to_blob`], for a manifest itself; what it names is asked for with each blob.
+/// Like [`obstacle_to_blob`], for a manifest itself; its parts are checked with each blob.
 pub async fn obstacle_to_manifest(
     conn: &mut Conn,
     namespace: &Namespace,
@@ -188,26 +186,26 @@ pub async fn obstacle_to_manifest(
     exceeded(conn, namespace, quota, size).await
 }
 
-/// What of a quota is taken.
+/// The used part of a quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Taken {
-    /// The most that the namespace may hold, in bytes.
+    /// In bytes.
     pub quota: u64,
-    /// What it holds, in bytes.
+    /// The bytes that the namespace has.
     pub used: u64,
-    /// What its unfinished uploads have, in bytes.
+    /// The bytes of its unfinished uploads.
     pub unfinished: u64,
 }
 
-/// What of a namespace's quota is taken; none where it has no quota.
+/// The used part of a namespace's quota; `None` if it has no quota.
 pub async fn taken(conn: &mut Conn, namespace: &Namespace) -> Result<Option<Taken>, Error> {
     let Some(quota) = quota(conn, namespace).await? else { return Ok(None) };
-    // An upload that ends meanwhile is counted twice rather than not at all.
+    // An upload that finishes in the meantime is counted twice rather than not at all.
     let unfinished = uploads::bytes_in_namespace(conn, namespace).await?;
     Ok(Some(Taken { quota, used: used(conn, namespace).await?, unfinished }))
 }
 
-/// As [`obstacle_to_blob`], for all that a manifest of the repository `from` needs.
+/// Like [`obstacle_to_blob`], for everything that a manifest of the repository `from` needs.
 pub async fn obstacle_to_tree(
     conn: &mut Conn,
     namespace: &Namespace,
@@ -243,8 +241,8 @@ pub async fn obstacle_to_tree(
     }
 }
 
-/// Lets no other transaction fill up a namespace that has a quota until this one ends, so that two which
-/// both find room do not take it together. To be asked for before the rows of blobs are touched.
+/// Locks the quota of a namespace, if it has one, until the transaction ends, so that two transactions that both find
+/// room do not use the same room. To be called before rows of blobs are locked.
 pub async fn hold_quota(tx: &mut Tx, namespace: &Namespace) -> Result<(), Error> {
     if tx.is_postgres() {
         let sql = "SELECT quota FROM accounts WHERE name = $1 AND quota IS NOT NULL FOR NO KEY UPDATE";

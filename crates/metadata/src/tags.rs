@@ -1,7 +1,6 @@
-//! Tags in time. [`set`] and [`remove`] are the ways in which a tag changes, and [`crate::undo`], which
-//! ends in the same functions: with the change itself they write its revision, its history, the activity
-//! and the job that reacts to it, all in the caller's transaction. That an immutable tag stays as it is
-//! is decided here. How tags are read is next door.
+//! Changes of tags. Only [`set`] and [`remove`] change a tag, and [`crate::undo`], which uses the same functions.
+//! Together with the change they write its revision, its history, the activity and the job that reacts to it, all in
+//! the caller's transaction. They also enforce immutable tags. `reading` reads tags.
 
 mod reading;
 
@@ -27,58 +26,52 @@ use longshore_model::{
 };
 use longshore_oci::{Digest, Tag};
 
-/// A tag as it shall be.
+/// A tag to set.
 #[derive(Debug, Clone, Copy)]
 pub struct SetTag<'a> {
-    /// Where.
     pub repository: &'a Repository,
-    /// Its name.
     pub name: &'a Tag,
-    /// The manifest it shall point to.
     pub digest: &'a Digest,
-    /// The change at the source that leads here; none: this very change.
+    /// The revision of the source that leads to this change; `None` if the change is its own source.
     pub source_revision: Option<Revision>,
-    /// Who does it.
     pub author: &'a Author,
-    /// Where it comes from.
     pub provenance: &'a Provenance,
-    /// Which policies it passed.
+    /// The policies that it has passed.
     pub lineage: &'a Lineage,
-    /// When.
     pub now: Timestamp,
 }
 
-/// What became of it.
+/// The outcome of setting a tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SetOutcome {
     /// The tag has a new revision.
     Set(TagRecord),
-    /// It had this digest already: no new revision, but it is evaluated again (semantics 2).
+    /// It already had this digest: no new revision, but it is evaluated again (semantics 2).
     Unchanged(TagRecord),
-    /// A change from a later source holds the name, so nothing was done (semantics 1).
+    /// The tag comes from a later source, so nothing was changed (semantics 1).
     Superseded {
-        /// The tag as it stands.
+        /// The current tag.
         by: TagRecord,
     },
-    /// The tag is immutable and points elsewhere, so nothing was done (semantics 14).
+    /// The tag is immutable and points to another manifest, so nothing was changed (semantics 14).
     Immutable {
-        /// The tag as it stands.
+        /// The current tag.
         existing: TagRecord,
     },
-    /// The repository does not have the manifest (any more), so nothing was done (semantics 9).
+    /// The repository does not have the manifest (any more), so nothing was changed (semantics 9).
     Unstored,
 }
 
-/// What became of a tag that was to go.
+/// The outcome of removing a tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RemoveOutcome {
-    /// It was this, and is gone.
+    /// It was this tag.
     Removed(TagRecord),
-    /// There is none.
+    /// There is no such tag.
     Missing,
-    /// It is immutable, so it stays.
+    /// It is immutable, so it was kept.
     Immutable {
-        /// The tag as it stands.
+        /// The current tag.
         existing: TagRecord,
     },
 }
@@ -102,7 +95,7 @@ pub async fn set(tx: &mut Tx, to: SetTag<'_>) -> Result<SetOutcome, Error> {
             return Ok(SetOutcome::Immutable { existing: existing.clone() });
         }
     }
-    // It may have been deleted or collected since the caller saw it; from here on nobody can.
+    // It may have been deleted or collected since the caller saw it; from now on the lock prevents that.
     if !manifests::is_present(tx, to.repository.id, to.digest).await? {
         return Ok(SetOutcome::Unstored);
     }
@@ -123,8 +116,8 @@ pub async fn set(tx: &mut Tx, to: SetTag<'_>) -> Result<SetOutcome, Error> {
     Ok(SetOutcome::Set(record))
 }
 
-/// Writes a change that may be made: the tag, its history, the activity and, unless policies shall not
-/// act, the job that asks them.
+/// Writes a permitted change: the tag, its history, the activity and, unless policies should not react, the job that
+/// evaluates it.
 pub(crate) async fn enact(
     tx: &mut Tx,
     record: &TagRecord,
@@ -149,8 +142,8 @@ pub(crate) async fn enact(
     Ok(())
 }
 
-/// A tag that was set to what it points to already. It is evaluated again, and counts as coming from
-/// the later source from now on: a change from between the two must not land on it.
+/// A tag that was set to its current digest. It is evaluated again, and from now on counts as coming from the later
+/// source: a change from a source between the two must not replace it.
 async fn keep(tx: &mut Tx, mut record: TagRecord, to: &SetTag<'_>) -> Result<TagRecord, Error> {
     if let Some(source) = to.source_revision.filter(|source| *source > record.source_revision) {
         change!(
@@ -219,8 +212,8 @@ pub async fn remove(
     Ok(RemoveOutcome::Removed(existing))
 }
 
-/// Enqueues the job that reacts to a change, in the same transaction (docs/ARCHITECTURE.md). What refers to a
-/// subject goes wherever that went, and is no business of rules (semantics 6, 7).
+/// Enqueues the job that reacts to a change, in the same transaction (docs/ARCHITECTURE.md). Referrers follow their
+/// subject to wherever it was delivered, and are not subject to rules (semantics 6, 7).
 async fn react(tx: &mut Tx, record: &TagRecord, author: &Author, now: Timestamp) -> Result<(), Error> {
     let digest_tag = record.name.is_digest_tag();
     let subject = match digest_tag {
@@ -232,15 +225,15 @@ async fn react(tx: &mut Tx, record: &TagRecord, author: &Author, now: Timestamp)
             let tag = digest_tag.then(|| record.name.clone());
             orders::follow(record.repository, record.digest.clone(), subject, tag, author.clone(), now)
         }
-        // Its subject is not here, so it went nowhere.
+        // Its subject is not in this repository, so it was delivered nowhere.
         None if digest_tag => return Ok(()),
         None => orders::evaluate(record, author.clone(), now),
     };
     jobs::enqueue(tx, order, now).await.map(drop)
 }
 
-/// What a digest tag hangs on. A tag has no room for all digits of SHA-512; there the manifest whose
-/// digest begins with them is looked for.
+/// The subject of a digest tag. The name of a tag is too short for all digits of SHA-512, so the manifest is found by
+/// the beginning of its digest.
 async fn subject_of_digest_tag(conn: &mut Conn, record: &TagRecord) -> Result<Option<Digest>, Error> {
     let Some(tag) = record.name.digest_tag() else { return Ok(None) };
     if let Some(subject) = tag.subject() {
@@ -282,12 +275,12 @@ async fn tell(tx: &mut Tx, record: &TagRecord, now: Timestamp) -> Result<(), Err
     activity::add(tx, &entry).await
 }
 
-/// One line of a tag's history.
+/// An entry of a tag's history.
 struct Memory<'a> {
     repository: RepositoryId,
     name: &'a Tag,
     revision: Revision,
-    /// What it was set to; none: it was removed.
+    /// `None` if it was removed.
     set: Option<&'a TagRecord>,
     author: &'a Author,
     now: Timestamp,
@@ -317,10 +310,9 @@ pub(crate) async fn next_revision(tx: &mut Tx) -> Result<Revision, Error> {
     Ok(Revision(value!(tx.conn, i64, sql)?))
 }
 
-/// Makes transactions that change tags follow each other on PostgreSQL, as they do on SQLite, which
-/// has one writer. A lock for each tag would let two transactions that change several, in different
-/// orders, wait for each other for ever. [`set`] and [`remove`] do it themselves; a transaction that
-/// locks other rows before them does it first.
+/// Serializes transactions that change tags on PostgreSQL; SQLite has only one writer. With a lock for each tag, two
+/// transactions that change several tags in different orders could deadlock. [`set`] and [`remove`] call this
+/// themselves; a transaction that locks other rows before them must call it first.
 pub async fn lock_changes(tx: &mut Tx) -> Result<(), Error> {
     if tx.is_postgres() {
         value!(tx.conn, i64, "SELECT value FROM sequences WHERE name = 'revision' FOR UPDATE")?;

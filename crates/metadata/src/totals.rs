@@ -1,23 +1,20 @@
-//! Numbers of the server as a whole.
+//! Numbers of the whole server.
 
 use crate::{Conn, Error, conn::value, repositories};
 
 /// The numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {
-    /// Repositories.
     pub repositories: u64,
-    /// Tags, digest tags left out.
+    /// Without digest tags.
     pub tags: u64,
     /// Bytes of all blobs, each counted once.
     pub blobs_bytes: u64,
-    /// Jobs that wait.
     pub jobs_waiting: u64,
-    /// Jobs that run.
     pub jobs_running: u64,
 }
 
-/// Counts.
+/// Counts everything.
 pub async fn all(conn: &mut Conn) -> Result<Totals, Error> {
     let (repositories, tags) = repositories::counts(conn).await?;
     let bytes = value!(conn, i64, "SELECT bytes FROM store_total")?;

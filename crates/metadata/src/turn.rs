@@ -1,11 +1,11 @@
-//! How long one transaction may keep the others waiting.
+//! How long a transaction may make others wait.
 
 use crate::line::Waiting;
 use std::time::{Duration, Instant};
 
-/// The turn of a transaction that has much to do ([`Tx::begin_turn`](crate::Tx::begin_turn)): it works piece by piece,
-/// stops when its turn is over, and goes on in the next transaction. A SQLite database has one writer; whoever waits for
-/// it waits for one piece, or for as long as it takes for a turn to be worth its commit.
+/// The turn of a long transaction ([`Tx::begin_turn`](crate::Tx::begin_turn)): it works piece by piece, stops when its
+/// turn is over, and continues in the next transaction. A SQLite database has one writer, so others wait for one piece,
+/// or for as long as it takes to make the commit worthwhile.
 #[derive(Debug, Clone)]
 pub struct Turn {
     begun: Instant,
@@ -13,17 +13,17 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// How long a turn is that nobody waits for. Somebody may come at any moment, and what is left behind is a commit
-    /// that takes long.
+    /// The length of a turn while nothing is waiting. A transaction may arrive at any moment, and then also has to wait
+    /// for the commit.
     pub const LONGEST: Duration = Duration::from_millis(20);
-    /// How long a turn is that somebody waits for: about as long as its commit.
+    /// The length of a turn while another transaction is waiting: about as long as its commit.
     pub const SHORTEST: Duration = Duration::from_millis(2);
 
     pub(crate) fn begin(others: Waiting) -> Self {
         Self { begun: Instant::now(), others }
     }
 
-    /// Whether others are to be let in. The piece that was begun may be finished.
+    /// Whether others should get their turn. The current piece may be finished.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.is_over_at(Instant::now())
@@ -43,7 +43,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     #[test]
-    fn a_turn_is_over_sooner_when_somebody_waits() {
+    fn a_turn_is_shorter_while_another_transaction_is_waiting() {
         let (door, mut line) = Line::new();
         let turn = Turn::begin(line.waiting());
         let over = |after: Duration| turn.is_over_at(turn.begun + after);
@@ -60,6 +60,6 @@ mod tests {
 
         assert_eq!(line.highest().now_or_never(), Some(Some(Priority::Normal)));
         assert!(line.next().is_some());
-        assert!(!over(Duration::from_millis(19)), "whoever is served waits no longer");
+        assert!(!over(Duration::from_millis(19)), "a running transaction is no longer waiting");
     }
 }

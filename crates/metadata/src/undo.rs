@@ -1,6 +1,5 @@
-//! What can be brought back (semantics 22, 23): the history of a tag, deleted tags, deleted repositories,
-//! and bringing them back. How a tag changes stands in [`crate::tags`]; what goes for good, in
-//! [`crate::garbage`].
+//! Restoring overwritten and deleted content (semantics 22, 23): the history of a tag, deleted tags, and deleted
+//! repositories. Tags change by [`crate::tags`]; [`crate::garbage`] removes content permanently.
 
 use crate::{
     Change, Conn, Error, Tx,
@@ -24,12 +23,11 @@ use longshore_model::{
 };
 use longshore_oci::{Digest, RepositoryName, Tag};
 
-/// How long what was overwritten or deleted can be brought back, as seen from now.
+/// How long overwritten and deleted content can be restored.
 #[derive(Debug, Clone, Copy)]
 pub struct Window {
-    /// How long.
     pub length: SignedDuration,
-    /// When somebody asks.
+    /// The current instant.
     pub now: Timestamp,
 }
 
@@ -38,7 +36,7 @@ impl Window {
         self.now - self.length
     }
 
-    /// Until when what was lost at `at` can be brought back; none: it cannot any more.
+    /// Until when content that was lost at `at` can be restored; `None` if it no longer can.
     fn until(&self, at: Timestamp) -> Option<Timestamp> {
         Some(at + self.length).filter(|until| *until > self.now)
     }
@@ -70,15 +68,15 @@ impl ChangeRow {
         })
     }
 
-    /// Where the image came from. That a newer version of Longshore knows more ways does not hide the change: a
-    /// history without it would look as if it ended there.
+    /// The provenance of the change. One that only a newer version of Longshore knows must not hide the change: the
+    /// history would seem to end there.
     fn provenance(&self) -> Option<Provenance> {
         let (revision, read) = (self.revision, from_json("provenance", self.provenance.as_deref()?));
         read.inspect_err(|error| tracing::warn!(revision, %error, "a change cannot be read as a whole")).ok()
     }
 }
 
-/// The columns of a [`ChangeRow`]. A change is lost with the next one of its name.
+/// The columns of a [`ChangeRow`]. A revision is lost with the next change of its name.
 macro_rules! select_changes {
     ($rest:literal) => {
         concat!(
@@ -94,7 +92,7 @@ macro_rules! select_changes {
     };
 }
 
-/// The changes of a name before `before`, or all of them, newest first, at most `limit`.
+/// The changes of a tag before `before`, or all of them, newest first, at most `limit`.
 pub async fn history(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -112,14 +110,14 @@ pub async fn history(
         None => changes.first().and_then(|newest| newest.digest.clone()),
         Some(_) => tags::find(conn, repository, name).await?.map(|tag| tag.digest),
     };
-    // To bring back what is there would change nothing.
+    // Restoring the current digest would change nothing.
     for change in changes.iter_mut().filter(|change| change.digest == present) {
         change.until = None;
     }
     Ok(changes)
 }
 
-/// One change of a name, and the policies that what it set had passed.
+/// One change of a tag, and the lineage that it had.
 pub async fn find_change(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -143,8 +141,8 @@ from_row! {
     }
 }
 
-/// The deletions of a repository's tags that can be undone: the last change of each name is one, and the
-/// change before it is to be brought back. Their parameters are those of [`deleted_tags`].
+/// The deletions of a repository's tags that can be undone: the last change of a name is a deletion, and the change
+/// before it is the one to restore. The parameters are those of [`deleted_tags`].
 macro_rules! from_deletions {
     ($select:literal, $rest:literal) => {
         concat!(
@@ -162,7 +160,7 @@ macro_rules! from_deletions {
     };
 }
 
-/// Tags that were deleted and can be brought back, last deleted first.
+/// Deleted tags that can be restored, last deleted first.
 pub async fn deleted_tags(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -196,41 +194,37 @@ pub async fn deleted_tags(
     Ok(page.with(readable("deleted tag", found, name, read)))
 }
 
-/// A tag as it shall be again.
+/// A tag to restore.
 #[derive(Debug, Clone, Copy)]
 pub struct RestoreTag<'a> {
-    /// Where.
     pub repository: &'a Repository,
-    /// Its name.
     pub name: &'a Tag,
-    /// The change to bring back.
+    /// The revision to restore.
     pub revision: Revision,
-    /// Whether no policy shall act on it.
+    /// Whether no policy should react to it.
     pub quietly: bool,
-    /// Who does it.
     pub author: &'a Author,
-    /// What can be brought back.
     pub window: Window,
 }
 
-/// What became of it.
+/// The outcome of restoring a tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RestoreOutcome {
     /// The tag has a new revision.
     Restored(TagRecord),
-    /// It points there already.
+    /// It already points to that digest.
     Unchanged(TagRecord),
-    /// It is immutable and points elsewhere, so nothing was done.
+    /// It is immutable and points to another manifest, so nothing was changed.
     Immutable {
-        /// The tag as it stands.
+        /// The current tag.
         existing: TagRecord,
     },
-    /// There is no such change of this name, or it cannot be brought back any more.
+    /// The tag has no such revision, or it can no longer be restored.
     TooLate,
 }
 
-/// Lets a tag point to what it pointed to before: an ordinary change, with a revision of its own. What a
-/// pull mirror had made is pinned.
+/// Lets a tag point to its digest of an earlier revision: an ordinary change, with its own revision. A tag that a pull
+/// mirror wrote is pinned.
 pub async fn restore_tag(tx: &mut Tx, to: RestoreTag<'_>) -> Result<RestoreOutcome, Error> {
     let (repository, now) = (to.repository.id, to.window.now);
     lock_changes(tx).await?;
@@ -267,7 +261,7 @@ pub async fn restore_tag(tx: &mut Tx, to: RestoreTag<'_>) -> Result<RestoreOutco
     Ok(RestoreOutcome::Restored(record))
 }
 
-/// What ties a tag to the pull mirror that made it as it stands, or as it shall be again.
+/// The pin for a tag whose current or restored revision a pull mirror wrote, if the mirror exists.
 pub async fn pin(
     conn: &mut Conn,
     existing: Option<&TagRecord>,
@@ -279,8 +273,7 @@ pub async fn pin(
     Ok(there.then_some(Pin { mirror, released: false }))
 }
 
-/// Leaves a pinned tag to its mirror again; none: it is not pinned. Where it points to stays until the
-/// mirror moves it.
+/// Releases a pinned tag to its mirror; `None` if it is not pinned. The tag stays as it is until the mirror changes it.
 pub async fn release_tag(
     tx: &mut Tx,
     repository: RepositoryId,
@@ -346,8 +339,7 @@ fn deleted(row: DeletedRow, length: SignedDuration) -> Result<DeletedRepository,
     })
 }
 
-/// Deleted repositories of those that `visible` names, last deleted first. Also those whose time is up
-/// and that nobody has removed yet.
+/// Visible deleted repositories, last deleted first, including expired ones that were not purged yet.
 pub async fn deleted_repositories(
     conn: &mut Conn,
     visible: &Visible,
@@ -391,7 +383,7 @@ pub async fn deleted_repositories(
     Ok(page.with(readable("deleted repository", found, |row| row.repository.id.clone(), read)))
 }
 
-/// The deleted repository of that name.
+/// The deleted repository with this name.
 pub async fn deleted_repository(
     conn: &mut Conn,
     name: &RepositoryName,
@@ -403,7 +395,7 @@ pub async fn deleted_repository(
     }
 }
 
-/// Brings a deleted repository back as it was; its policies go on. Whether it was deleted.
+/// Restores a deleted repository; its policies resume. Returns whether it was deleted.
 pub async fn restore_repository(
     tx: &mut Tx,
     repository: RepositoryId,
@@ -416,27 +408,21 @@ pub async fn restore_repository(
     Ok(restored)
 }
 
-/// A place that has a manifest of a repository as well.
+/// Another place that has a manifest of a repository.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// A repository of this server.
-    Here {
-        /// Which.
-        id: RepositoryId,
-        /// Its name.
-        name: RepositoryName,
-    },
-    /// A repository of another registry that it was sent to.
+    Here { id: RepositoryId, name: RepositoryName },
+    /// A repository of another registry that it was delivered to.
     Remote {
-        /// The connection.
         remote: RemoteId,
-        /// `host/repository`.
+        /// In the form `host/repository`.
         place: String,
     },
 }
 
-/// Where the manifests of a repository are as well, place by place, at most `limit` of either sort; and how many
-/// more there are.
+/// Other places of the manifests of a repository, ordered by place, at most `limit` of either kind, and the number of
+/// the others.
 pub async fn elsewhere(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -475,7 +461,7 @@ pub async fn elsewhere(
         repository.to_string(),
         limit
     )?;
-    // What is not cut off need not be counted.
+    // Only truncated lists need to be counted.
     let mut more = 0;
     if here.len() as i64 == limit {
         more += value!(conn, i64, here!("COUNT(*)", ""), repository.to_string())? - limit;

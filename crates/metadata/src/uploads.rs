@@ -1,4 +1,4 @@
-//! Uploads that are under way: how far each is, and the state of its hash.
+//! Unfinished uploads: their offsets, and the states of their hashes.
 
 use crate::{
     Conn, Error, Tx,
@@ -8,26 +8,22 @@ use crate::{
 use longshore_model::{BootId, RepositoryId, Timestamp, UploadId};
 use longshore_oci::{Algorithm, Namespace};
 
-/// An upload under way.
+/// An unfinished upload.
 #[derive(Debug, Clone)]
 pub struct Upload {
-    /// Its identifier.
     pub id: UploadId,
-    /// Where to.
     pub repository: RepositoryId,
-    /// What it is hashed with.
     pub algorithm: Algorithm,
-    /// How many bytes are durable.
+    /// The number of durable bytes.
     pub offset: u64,
-    /// The state of the hash over them.
+    /// The state of the hash of these bytes.
     pub hash_state: Vec<u8>,
-    /// By what the store finds them, besides the identifier.
+    /// What the store needs, besides the ID, to find the bytes.
     pub bookmark: Option<String>,
-    /// When it began.
     pub created_at: Timestamp,
     /// When it last grew.
     pub updated_at: Timestamp,
-    /// How many bytes its namespace may hold, where that is limited.
+    /// The quota of its namespace in bytes, if any.
     pub quota: Option<u64>,
 }
 
@@ -45,7 +41,7 @@ from_row! {
     }
 }
 
-/// Begins an upload at offset 0.
+/// Creates an upload at offset 0.
 pub async fn create(
     tx: &mut Tx,
     upload: UploadId,
@@ -67,7 +63,7 @@ pub async fn create(
     Ok(())
 }
 
-/// An upload.
+/// The upload with this ID.
 pub async fn get(conn: &mut Conn, upload: UploadId) -> Result<Option<Upload>, Error> {
     let sql = "SELECT u.id, u.repository, u.algorithm, u.received, u.hash_state, u.bookmark, u.created_at, u.updated_at,
                       (SELECT a.quota FROM repositories r JOIN accounts a ON a.name = r.namespace
@@ -87,21 +83,20 @@ pub async fn get(conn: &mut Conn, upload: UploadId) -> Result<Option<Upload>, Er
     }))
 }
 
-/// How many bytes the unfinished uploads to a namespace have together.
+/// The sum of the bytes of unfinished uploads to a namespace.
 pub async fn bytes_in_namespace(conn: &mut Conn, namespace: &Namespace) -> Result<u64, Error> {
     let sql = "SELECT CAST(COALESCE(SUM(u.received), 0) AS BIGINT)
                FROM uploads u JOIN repositories r ON r.id = u.repository WHERE r.namespace = $1";
     Ok(value!(conn, i64, sql, namespace.as_str())?.unsigned_abs())
 }
 
-/// How many uploads to a repository are not finished, counted up to `most`.
+/// The number of unfinished uploads to a repository, counted up to `most`.
 pub async fn count_in(conn: &mut Conn, repository: RepositoryId, most: i64) -> Result<u64, Error> {
     let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM uploads WHERE repository = $1 LIMIT $2) pending";
     Ok(value!(conn, i64, sql, repository.to_string(), most)?.unsigned_abs())
 }
 
-/// Unfinished uploads to a namespace that have not grown since an instant, the oldest first, at most
-/// `limit`.
+/// Unfinished uploads to a namespace that have not grown since an instant, oldest first, at most `limit`.
 pub async fn idle_in_namespace(
     conn: &mut Conn,
     namespace: &Namespace,
@@ -115,7 +110,8 @@ pub async fn idle_in_namespace(
     found.iter().map(|(upload,)| id(UploadId, upload)).collect()
 }
 
-/// Takes an upload for one server until an instant, or prolongs that; false while another has it.
+/// Claims an upload for one server until an instant, or extends the claim; returns false if another server has claimed
+/// it.
 pub async fn claim(
     tx: &mut Tx,
     upload: UploadId,
@@ -135,27 +131,27 @@ pub async fn claim(
     Ok(claimed > 0)
 }
 
-/// Lets go of an upload, so that another server need not wait.
+/// Releases the claim of an upload, so that another server need not wait.
 pub async fn release(tx: &mut Tx, upload: UploadId, by: BootId) -> Result<(), Error> {
     let sql = "UPDATE uploads SET claimed_by = NULL, claimed_until = NULL WHERE id = $1 AND claimed_by = $2";
     change!(tx.conn, sql, upload.to_string(), by.to_string())?;
     Ok(())
 }
 
-/// What was saved of an upload.
+/// The saved progress of an upload.
 #[derive(Debug, Clone)]
 pub struct Saved {
-    /// How many bytes it had before,
+    /// The offset before.
     pub from: u64,
-    /// and has now.
+    /// The offset now.
     pub to: u64,
-    /// The state of the hash over them.
+    /// The state of the hash of these bytes.
     pub hash_state: Vec<u8>,
-    /// By what the store finds them, besides the identifier.
+    /// What the store needs, besides the ID, to find the bytes.
     pub bookmark: Option<String>,
 }
 
-/// Moves an upload on, and lets go of it; false when it is elsewhere, because somebody else did or has it now.
+/// Advances an upload and releases its claim; returns false if it has another offset, or another server has claimed it.
 pub async fn advance(
     tx: &mut Tx,
     upload: UploadId,
@@ -179,13 +175,13 @@ pub async fn advance(
     Ok(moved > 0)
 }
 
-/// Ends an upload that became a blob; false when it has ended already, or another server has it.
+/// Removes an upload that became a blob; returns false if it has already ended, or another server has claimed it.
 pub async fn finish(tx: &mut Tx, upload: UploadId, by: BootId) -> Result<bool, Error> {
     let sql = "DELETE FROM uploads WHERE id = $1 AND (claimed_by IS NULL OR claimed_by = $2)";
     Ok(change!(tx.conn, sql, upload.to_string(), by.to_string())? > 0)
 }
 
-/// Ends an upload, finished or not.
+/// Removes an upload, finished or not.
 pub async fn delete(tx: &mut Tx, upload: UploadId) -> Result<(), Error> {
     change!(tx.conn, "DELETE FROM uploads WHERE id = $1", upload.to_string())?;
     Ok(())

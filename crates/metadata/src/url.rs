@@ -1,20 +1,20 @@
-//! A database's URL: which database it means, and what of it may be shown.
+//! The URL of a database: which kind of database it names, and how it may be shown.
 
 use ::url::{Position, Url};
 
-/// Whether it means PostgreSQL; else it is a file of SQLite's.
+/// Whether it names a PostgreSQL database; otherwise it names a SQLite file.
 pub(crate) fn is_postgres(url: &str) -> bool {
     url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 
-/// A database's URL as it may be shown: without user and password, also where these are parameters. Of one that
-/// cannot be read the scheme alone is shown, as nobody knows which part of it is the password.
+/// The URL without user and password, including those in parameters, so that it may be shown. If it cannot be parsed,
+/// only the scheme is shown, because any part could be the password.
 #[must_use]
 pub fn without_password(url: &str) -> String {
     let Some((scheme, _)) = url.split_once("://").filter(|(scheme, _)| *scheme != "sqlite") else {
         return url.to_owned();
     };
-    // An `@` that far behind belongs to a password with a `/`, `?` or `#` in it.
+    // An `@` after the host belongs to a password that contains `/`, `?` or `#`.
     let Some(read) = Url::parse(url).ok().filter(|read| !read[Position::BeforePath..].contains('@')) else {
         return format!("{scheme}://…");
     };
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_about_the_database_holds_no_password() {
+    fn a_message_about_the_database_contains_no_password() {
         for (url, shown) in [
             ("postgres://db:5433/longshore", "postgres://db:5433/longshore"),
             ("postgres://u:p@ss@db/longshore", "postgres://…@db/longshore"),

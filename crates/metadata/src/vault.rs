@@ -1,6 +1,5 @@
-//! Encryption at rest: remotes' secrets are sealed with XChaCha20-Poly1305 under a key that is not
-//! part of the database. Each sealed value names the key it was sealed with, and is bound to the row
-//! it stands in, so that it cannot be moved to another.
+//! Encryption at rest: the secrets of remotes are encrypted with XChaCha20-Poly1305 under a key that is not in the
+//! database. Each value names its key, and is bound to its row, so that it cannot be moved to another.
 
 use crate::Error;
 use chacha20poly1305::{
@@ -19,15 +18,15 @@ use std::{
     sync::Arc,
 };
 
-/// Seals and opens secrets; cheap to clone.
+/// Encrypts and decrypts secrets. Cheap to clone.
 #[derive(Clone)]
 pub struct Vault(Arc<SecretBox<[u8; KEY]>>);
 
 const KEY: usize = 32;
 const NONCE: usize = 24;
-/// How many bytes of a derived value name the key.
+/// The number of bytes of the key's ID.
 const KEY_ID: usize = 4;
-/// The first byte of what is sealed, for other forms to come.
+/// The first byte of encrypted values, for future formats.
 const FORM: u8 = 1;
 
 impl Vault {
@@ -37,10 +36,10 @@ impl Vault {
         Self(Arc::new(SecretBox::new(Box::new(key))))
     }
 
-    /// A vault with a key in hexadecimal, 64 digits.
+    /// A vault with a key of 64 hexadecimal digits.
     ///
     /// # Errors
-    /// [`Error::Key`]; the key itself is not repeated.
+    /// [`Error::Key`], which does not contain the key.
     pub fn from_hex(text: &str, origin: &str) -> Result<Self, Error> {
         let mut key = [0; KEY];
         hex::decode_to_slice(text.trim(), &mut key).map_err(|_| Error::Key {
@@ -50,7 +49,8 @@ impl Vault {
         Ok(Self::from_key(key))
     }
 
-    /// A vault with the key in a file; makes the file, readable by its owner alone, when there is none.
+    /// A vault with the key in a file. If the file does not exist, it is created with a new key, readable only by its
+    /// owner.
     ///
     /// # Errors
     /// [`Error::Key`]
@@ -78,7 +78,7 @@ impl Vault {
         derived
     }
 
-    /// Seals a secret for the row `place`.
+    /// Encrypts a secret for the row `place`.
     #[must_use]
     pub fn seal(&self, secret: &SecretString, place: &str) -> Vec<u8> {
         let mut nonce = [0; NONCE];
@@ -91,7 +91,7 @@ impl Vault {
         [&[FORM][..], &self.key_id(), &nonce, &sealed].concat()
     }
 
-    /// Opens what was sealed for the row `place`.
+    /// Decrypts a secret of the row `place`.
     ///
     /// # Errors
     /// [`Error::SecretUnreadable`]
@@ -124,14 +124,14 @@ impl std::fmt::Debug for Vault {
     }
 }
 
-/// Makes a file that only its owner may read. Whenever the process or the machine dies, it is there in whole or
-/// not at all; afterwards it is there for certain.
+/// Creates a file that only its owner may read. If the process or the machine dies, it exists completely or not at all;
+/// afterwards it is durable.
 fn write_durably(path: &Path, text: &str) -> std::io::Result<()> {
     let path = std::path::absolute(path)?;
     let draft = path.with_extension("draft");
     let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all())?;
-    // Not a rename: should another server have made the key meanwhile, that one stays.
+    // Not a rename: if another server has created the key in the meantime, that one is kept.
     let named = fs::hard_link(&draft, &path);
     fs::remove_file(&draft)?;
     named?;
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_opens_with_its_key_and_in_its_place_alone() {
+    fn a_secret_can_be_decrypted_only_with_its_key_and_in_its_row() {
         let vault = Vault::from_key([7; KEY]);
         let sealed = vault.seal(&"correct horse".into(), "remote 1");
         assert_eq!(vault.open(&sealed, "remote 1").unwrap().expose_secret(), "correct horse");
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_died_while_it_made_its_key_makes_another() {
+    fn a_server_that_died_while_creating_its_key_creates_another() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("longshore.key");
         fs::write(folder.path().join("longshore.draft"), "").unwrap();
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_file_is_made_once_and_read_again() {
+    fn a_key_file_is_created_once_and_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         let first = Vault::load_or_create(&path).unwrap();

@@ -1,4 +1,4 @@
-//! What policies made of tags: the verdict with its reasons, and what followed from it.
+//! The verdicts of policies on tags, with their reasons and results.
 
 use crate::{
     Conn, Error, Tx,
@@ -11,34 +11,26 @@ use longshore_model::{
 use longshore_oci::{Digest, Tag};
 use longshore_policy::Verdict;
 
-/// One policy's verdict on one change of a tag.
+/// A policy's verdict on a revision of a tag.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VerdictRow {
-    /// The policy.
     pub policy: PolicyId,
-    /// Its kind.
     pub kind: PolicyKind,
     /// The version of its rules and template.
     pub version: i64,
-    /// The tag's repository.
     pub repository: RepositoryId,
-    /// The tag.
     pub tag: Tag,
-    /// Its change.
     pub revision: Revision,
-    /// What it pointed to.
     pub digest: Digest,
-    /// What was found.
     pub verdict: Verdict,
-    /// The name at the destination, rendered once (semantics 2).
+    /// The tag at the target, rendered once (semantics 2).
     pub target_tag: Option<Tag>,
-    /// How what followed went.
+    /// The result of what followed.
     pub result: AnswerResult,
-    /// What followed, or what else than the rules stood in the way.
+    /// What followed, or what else than the rules prevented it.
     pub consequence: Message,
-    /// The job that did it or tries to.
+    /// The job that follows from it.
     pub job: Option<JobId>,
-    /// When.
     pub at: Timestamp,
 }
 
@@ -86,13 +78,13 @@ impl TryFrom<Row> for VerdictRow {
     }
 }
 
-/// Earlier versions wrote among the rules what else stood in the way, with names in it.
+/// Removes objections from the rules, where earlier versions wrote them, with names in them.
 fn without_objections(verdict: &mut Verdict) {
     const NAMING: [&str; 2] = ["the target takes promotions", "a tag is not sent back to where it came from"];
     verdict.reasons.retain(|reason| !NAMING.contains(&reason.rule.as_str()));
 }
 
-/// Writes a verdict, in place of an earlier one on the same change by the same version.
+/// Writes a verdict, replacing an earlier one on the same revision by the same version.
 pub async fn record(tx: &mut Tx, row: &VerdictRow) -> Result<(), Error> {
     change!(
         tx.conn,
@@ -119,7 +111,7 @@ pub async fn record(tx: &mut Tx, row: &VerdictRow) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes how what followed from a verdict went.
+/// Records the result of what followed from a verdict.
 pub async fn update_result(
     tx: &mut Tx,
     policy: PolicyId,
@@ -147,7 +139,7 @@ pub async fn update_result(
     Ok(())
 }
 
-/// The verdict of a version of a policy on one change.
+/// The verdict of a version of a policy on one revision.
 pub async fn find(
     conn: &mut Conn,
     policy: PolicyId,
@@ -172,7 +164,7 @@ pub async fn find(
     .transpose()
 }
 
-/// All verdicts on one change, by all versions of all policies, oldest first.
+/// All verdicts on one revision, by all versions of all policies, oldest first.
 pub async fn for_tag(
     conn: &mut Conn,
     repository: RepositoryId,

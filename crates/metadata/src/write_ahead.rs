@@ -1,9 +1,9 @@
-//! SQLite's write-ahead log: what is committed stands there first, and is moved into the database later.
+//! SQLite's write-ahead log, which has committed changes before they are moved into the database.
 //!
-//! SQLite moves it by itself every [`LOG_PAGES`](crate::opening::LOG_PAGES), and begins the log anew when it was moved
-//! whole and nobody reads from it. Where readers follow close upon each other there is no such moment, and the log
-//! would grow without end, and every read with it, which looks through the log first. So the writer makes one: above
-//! [`MOST`] it waits for those who are reading, who take milliseconds, while new ones read the database alone.
+//! SQLite moves them by itself every [`LOG_PAGES`](crate::opening::LOG_PAGES), and restarts the log when all of it was
+//! moved and nobody reads from it. With a constant stream of readers that never happens: the log would grow without
+//! limit and slow down all reads, which search the log first. So the writer empties it: above [`MOST`] it waits for the
+//! current readers, which take milliseconds, while new ones read only the database.
 
 use crate::Error;
 use sqlx::{SqliteConnection, SqlitePool};
@@ -13,20 +13,20 @@ use std::{
     time::Duration,
 };
 
-/// Above so many bytes the writer empties the log before its next commit. It is longer only by what one commit
-/// writes, and while somebody reads from one instant for long, as a backup does.
+/// The writer empties a log that is longer than this, in bytes, before its next commit. It gets longer only by one
+/// commit, or while a reader keeps its snapshot for long, as a backup does.
 pub(crate) const MOST: u64 = 64 << 20;
-/// When nobody has written for a second, so many bytes are left where they are.
+/// A log of at most this many bytes is left as it is when nobody has written for a second.
 const KEPT: u64 = 4 << 20;
-/// How much the log grows between two tries to empty it of which the first came to nothing.
+/// The number of bytes by which the log grows before another attempt to empty it, after one has failed.
 const STEP: u64 = 16 << 20;
-/// How long the writer waits for those who read. A backup reads for minutes.
+/// How long the writer waits for readers. A backup reads for minutes.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// The log, as its writer sees it.
+/// The log of a database.
 pub(crate) struct WriteAhead {
     path: PathBuf,
-    /// It is emptied above so many bytes.
+    /// The length in bytes above which it is emptied.
     limit: u64,
 }
 
@@ -38,12 +38,12 @@ impl WriteAhead {
         Self { path: path.into(), limit: MOST }
     }
 
-    /// How long it is, in bytes.
+    /// The length in bytes.
     fn length(&self) -> u64 {
         std::fs::metadata(&self.path).map_or(0, |file| file.len())
     }
 
-    /// Empties it where it is too long; to be asked after each commit.
+    /// Empties the log if it is too long. To be called after each commit.
     pub(crate) async fn bound(&mut self, pool: &SqlitePool, busy_timeout: Duration) {
         let length = self.length();
         if length <= self.limit {
@@ -55,7 +55,7 @@ impl WriteAhead {
         };
     }
 
-    /// Empties it while nobody writes.
+    /// Empties the log while nobody is writing.
     pub(crate) async fn tidy(&mut self, pool: &SqlitePool, busy_timeout: Duration) {
         if self.length() > KEPT && empty(pool, busy_timeout).await {
             self.limit = MOST;
@@ -63,8 +63,8 @@ impl WriteAhead {
     }
 }
 
-/// Moves everything into the database and cuts the log off; whether that was done. It is no failure where it was not:
-/// somebody is reading, and it is tried again.
+/// Moves everything into the database and truncates the log; returns whether that was possible. If not, it is no error:
+/// a reader is using the log, and it is tried again later.
 async fn empty(pool: &SqlitePool, busy_timeout: Duration) -> bool {
     let emptied = async {
         let mut conn = pool.acquire().await?;
@@ -75,7 +75,7 @@ async fn empty(pool: &SqlitePool, busy_timeout: Duration) -> bool {
         Ok::<_, Error>(blocked == 0)
     };
     emptied.await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "the write-ahead log cannot be emptied; it is tried again");
+        tracing::warn!(%error, "the write-ahead log cannot be emptied; trying again later");
         false
     })
 }
@@ -101,12 +101,12 @@ mod tests {
         db.write(Priority::Normal, work!(|tx| settings::put(tx, "key", &value).await)).await.unwrap();
     }
 
-    /// So many bytes, which are others for the next number: SQLite does not write what is there already.
+    /// A text of this length that differs from that of the next number, because SQLite does not write unchanged values.
     fn text(number: u64, bytes: u64) -> String {
         if number.is_multiple_of(2) { "x" } else { "y" }.repeat(bytes as usize)
     }
 
-    /// Reads something that takes a moment, until it is told to stop.
+    /// Runs a query that takes a moment, again and again, until it is stopped.
     async fn read(db: Database, stop: Arc<AtomicBool>) {
         let sql = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
                    SELECT COUNT(*) FROM n, (SELECT key FROM settings LIMIT 1)";
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn the_log_stays_short_whatever_is_read_and_written() {
+    async fn the_log_stays_short_under_constant_reads_and_writes() {
         const COMMITS: u64 = 160;
         const EACH: u64 = 1 << 20;
         let folder = tempfile::tempdir().unwrap();
@@ -134,14 +134,14 @@ mod tests {
         for reader in reading {
             reader.await.unwrap();
         }
-        // A page has a header in the log, and a commit is noticed when it is done.
+        // Each page has a header in the log, and a commit is measured only afterwards.
         assert!(longest <= MOST + 2 * EACH, "the log had {longest} bytes");
         let short = async || {
             let length = log.length();
             if length <= KEPT { Ok(()) } else { Err(length) }
         };
         longshore_testkit::eventually(
-            "the log is emptied when nobody writes",
+            "the log is emptied when nobody is writing",
             Duration::from_secs(20),
             short,
         )
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn who_reads_for_long_keeps_nobody_from_writing() {
+    async fn a_long_read_does_not_block_writes() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("longshore.db");
         let db = Database::open(file.to_str().unwrap(), Vault::from_key([7; 32])).await.unwrap();
@@ -157,7 +157,7 @@ mod tests {
         for number in 0..MOST >> 20 {
             put(&db, text(number, 2 << 20)).await;
         }
-        assert!(WriteAhead::of(&file).length() > MOST, "the log is needed while somebody reads from it");
+        assert!(WriteAhead::of(&file).length() > MOST, "the log is needed while it is being read");
         drop(backup);
         put(&db, "y".to_owned()).await;
         let short = async || {

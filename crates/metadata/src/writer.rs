@@ -1,9 +1,8 @@
-//! The one writer of a SQLite database: a thread that gathers the transactions that wait into one
-//! commit, so that a commit's fsync is shared. Each keeps its own fate: it runs in a savepoint, and
-//! one that fails or panics is undone alone.
+//! The single writer of a SQLite database: a thread that gathers waiting transactions into one commit, so that they
+//! share an fsync. Each runs in a savepoint of its own, and one that fails or panics is rolled back alone.
 //!
-//! The thread is its own because a transaction waits for SQLite dozens of times: among the server's
-//! tasks it would stand in line behind every request each time.
+//! It has its own thread because a transaction waits for SQLite dozens of times: as a task of the server, it would
+//! queue behind all requests each time.
 
 use crate::{
     Change, Error, Tx, Vault,
@@ -24,14 +23,14 @@ use std::{
 };
 use tokio::{runtime, sync::oneshot, time::timeout};
 
-/// One commit gathers at most this many transactions, so that none waits for long.
+/// The maximum number of transactions in one commit, so that none waits for long.
 const MOST_IN_A_COMMIT: usize = 32;
-/// When nobody has had anything to write for so long, there is time to tidy up.
+/// After this long without a transaction, there is time to tidy up.
 const QUIET: Duration = Duration::from_secs(1);
 
 type Answer = oneshot::Sender<Result<(), Error>>;
 
-/// Starts the writer and answers where to send work.
+/// Starts the writer; returns the queue for its work.
 pub(crate) async fn start(
     options: SqliteConnectOptions,
     log: WriteAhead,
@@ -69,11 +68,11 @@ async fn write(pool: SqlitePool, mut log: WriteAhead, mut line: Line, changes: C
         };
         let Some(priority) = next else { return };
         let mut kept = Vec::new();
-        // Whoever is not there any more to hear the answer does not need it.
+        // It is no error if the caller was dropped.
         match commit(&pool, &mut line, priority, &mut kept, &vault).await {
             Ok((announcements, made)) => {
                 changes.count(made);
-                // First, so that who has the answer knows that it was announced.
+                // First, so that a caller that has the result knows that the changes were announced.
                 changes.announce(announcements);
                 for answer in kept {
                     let _ = answer.send(Ok(()));
@@ -91,9 +90,9 @@ async fn write(pool: SqlitePool, mut log: WriteAhead, mut line: Line, changes: C
     }
 }
 
-/// Runs those of one priority in one commit, until somebody more urgent comes, and answers what is
-/// to be announced, and how many of them changed something. Those whose work is kept wait in `kept` for the commit;
-/// those whose work failed are answered at once.
+/// Runs waiting transactions of one priority in one commit, until a more urgent one arrives. Returns the announcements,
+/// and the number of transactions that changed something. Senders of successful transactions are in `kept` until the
+/// commit; failed ones are answered at once.
 async fn commit(
     pool: &SqlitePool,
     line: &mut Line,
@@ -137,7 +136,7 @@ async fn run(
             made += u64::from(changed);
             announcements.extend(announced);
         } else {
-            // Its own failure is its answer, even where SQLite has undone everything already.
+            // Its own error is returned, even if SQLite has already rolled everything back.
             let _ = work.committed.send(outcome.map(drop).map_err(|_| Error::Panicked));
             tx.command("ROLLBACK TO one").await?;
         }

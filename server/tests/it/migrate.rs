@@ -101,7 +101,7 @@ async fn a_registry_moves_to_postgresql_and_a_bucket_and_back() {
     new.terminate().await;
 
     let occupied = migrate(folder.path(), &on_disk, &in_bucket);
-    assert!(told(&occupied).contains("holds a registry already"), "{}", told(&occupied));
+    assert!(told(&occupied).contains("already contains a registry"), "{}", told(&occupied));
     let back = migrate(folder.path(), &in_bucket, "data = 'back'");
     assert!(back.status.success(), "{}", told(&back));
     let mut again = Longshore::builder(env!("CARGO_BIN_EXE_longshore"))

@@ -1,5 +1,5 @@
-//! What a manifest names: noted when it is stored, and looked for before. It may be thousands of parts, so each
-//! of the two is one statement, which takes the parts as JSON: a statement for each would be a turn for each.
+//! The parts that a manifest names: recorded when it is stored, and checked before. There may be thousands, so each of
+//! the two is one statement that takes the parts as JSON.
 
 use super::NewManifest;
 use crate::{
@@ -12,10 +12,10 @@ use longshore_oci::{Digest, Manifest, ManifestReference, ReferenceRole};
 use serde_json::{Value, json as object};
 use std::collections::HashSet;
 
-/// Why a layer need not be stored whose media type is that of one that is not to be distributed.
+/// Why a layer with a non-distributable media type need not be stored.
 const NOT_DISTRIBUTED: &str = "its media type says that it is not distributed";
 
-/// Notes what a manifest names.
+/// Records the parts that a manifest names.
 pub(super) async fn insert(tx: &mut Tx, new: &NewManifest<'_>) -> Result<(), Error> {
     let edges = new.parsed.references().enumerate().map(|(position, reference)| {
         let part = reference.descriptor;
@@ -66,7 +66,7 @@ fn role(role: ReferenceRole) -> &'static str {
     }
 }
 
-/// What a manifest names and the repository does not have, though it must (semantics 9).
+/// The parts of a manifest that must be stored (semantics 9) and that the repository does not have.
 pub async fn has_all(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -85,9 +85,8 @@ pub async fn has_all(
     Ok(missing)
 }
 
-/// The manifests with a tag in a repository that lack, themselves or in one of their children, a layer that is not
-/// to be distributed (semantics 43). One statement, which looks once for such layers of each manifest that the
-/// repository has.
+/// The tagged manifests of a repository that lack a non-distributable layer, themselves or in one of their children
+/// (semantics 43). One statement, which checks each manifest of the repository once.
 pub async fn lacking_layers(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<Digest>, Error> {
     let found = rows!(
         conn,
@@ -105,14 +104,14 @@ pub async fn lacking_layers(conn: &mut Conn, repository: RepositoryId) -> Result
     found.into_iter().map(|(digest,)| parse("digest", &digest)).collect()
 }
 
-/// Where a part of a manifest is looked for.
+/// The kind of a part.
 #[derive(Clone, Copy)]
 enum Part {
     Blob,
     Manifest,
 }
 
-/// Those parts that a repository does not have, in their order.
+/// Those of these parts that a repository does not have, in their order.
 async fn lacking(
     conn: &mut Conn,
     repository: RepositoryId,

@@ -1,4 +1,4 @@
-//! What refers to a manifest by its `subject`: signatures, SBOMs, attestations.
+//! Manifests that refer to another by its `subject`: signatures, SBOMs, attestations.
 
 use crate::{
     Conn, Error,
@@ -19,14 +19,14 @@ from_row! {
     }
 }
 
-/// Both statements begin at the subject, which few manifests have, and then look whether the repository has these:
-/// CROSS JOIN keeps SQLite from beginning with everything that the repository has. PostgreSQL knows by its statistics.
+/// Both statements start at the subject, which few manifests have, and then check whether the repository has these.
+/// CROSS JOIN prevents SQLite from starting with all manifests of the repository. PostgreSQL decides by its statistics.
 pub(crate) const REFERRERS: &str = "SELECT m.digest, m.media_type, m.artifact_type, m.annotations, m.size
      FROM manifests m CROSS JOIN repository_manifests l
      WHERE m.subject = $2 AND l.repository = $1 AND l.digest = m.digest AND l.removed_at IS NULL
        AND ($3 IS NULL OR m.artifact_type = $3)
      ORDER BY m.digest";
-/// What the referrers say may be long, so it is decided by their lengths alone which of them are read.
+/// Annotations may be long, so only their lengths decide which referrers are read.
 pub(crate) const REFERRERS_PAGE: &str = "SELECT page.remaining, m.digest, m.media_type, m.artifact_type, m.annotations, m.size
      FROM (SELECT digest, own, CAST(COUNT(*) OVER () AS BIGINT) AS remaining,
                   SUM(own) OVER (ORDER BY digest) AS reach
@@ -38,7 +38,7 @@ pub(crate) const REFERRERS_PAGE: &str = "SELECT page.remaining, m.digest, m.medi
      WHERE page.reach <= $6 OR page.reach = page.own
      ORDER BY m.digest LIMIT $5";
 
-/// The repository's manifests whose subject this is, of one artifact type or of any.
+/// The repository's manifests with this subject, of one artifact type or of any.
 pub async fn referrers(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -49,26 +49,26 @@ pub async fn referrers(
     found.into_iter().map(descriptor).collect()
 }
 
-/// A part of a list of referrers.
+/// A page of a list of referrers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReferrersPage {
-    /// The referrers, by digest.
+    /// Ordered by digest.
     pub descriptors: Vec<Descriptor>,
-    /// Whether there are others behind them.
+    /// Whether there are more.
     pub more: bool,
 }
 
-/// What of the list of [`referrers`] a page holds.
+/// The page of the list of [`referrers`] to read.
 #[derive(Debug, Clone, Copy)]
 pub struct ReferrersWanted<'a> {
-    /// Of this artifact type, or of any.
+    /// `None` means any artifact type.
     pub artifact_type: Option<&'a str>,
-    /// Behind this digest.
+    /// Only those after this digest.
     pub after: Option<&'a str>,
-    /// At most so many.
+    /// The maximum number of referrers.
     pub count: i64,
-    /// At most so many bytes of annotations, artifact types and what each descriptor has beside them; but
-    /// one referrer, however many it has.
+    /// The maximum number of bytes of annotations, artifact types and the other parts of descriptors. The page has at
+    /// least one referrer, whatever its size.
     pub bytes: i64,
 }
 
@@ -78,8 +78,8 @@ from_row! {
     } and referrer: ReferrerRow
 }
 
-/// A page of the repository's manifests whose subject this is. What they say may be long, so it is
-/// decided by their lengths alone which of them are read.
+/// A page of the repository's manifests with this subject. Annotations may be long, so only their lengths decide which
+/// referrers are read.
 pub async fn referrers_page(
     conn: &mut Conn,
     repository: RepositoryId,

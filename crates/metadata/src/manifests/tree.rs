@@ -1,5 +1,5 @@
-//! What a manifest names, and what that names in turn: read as a list, or given to another repository
-//! whole.
+//! The tree of a manifest: the parts that it names, and the parts of these. It can be listed, or linked into another
+//! repository.
 
 use crate::{
     Conn, Error, Tx,
@@ -10,7 +10,7 @@ use longshore_model::RepositoryId;
 use longshore_oci::Digest;
 use std::collections::{HashMap, HashSet};
 
-/// What a part of a tree is.
+/// The kind of a part of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TreeKind {
     /// A manifest or index.
@@ -22,17 +22,15 @@ pub enum TreeKind {
 /// A part of a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TreeEntry {
-    /// Its digest.
     pub digest: Digest,
-    /// What it is.
     pub kind: TreeKind,
-    /// Its media type, as the one that names it says.
+    /// As named by its parent.
     pub media_type: String,
-    /// Its length in bytes, as the one that names it says.
+    /// In bytes, as named by its parent.
     pub size: u64,
-    /// Its platform, as an index says.
+    /// As named by an index.
     pub platform: Option<String>,
-    /// Why it need not be stored, where it need not.
+    /// Why it need not be stored; `None` if it must be.
     pub absent: Option<String>,
 }
 
@@ -76,7 +74,7 @@ impl TryFrom<EdgeRow> for TreeEntry {
     }
 }
 
-/// The parts that one manifest names itself, in its order; a subject is none.
+/// The parts that a manifest itself names, in its order, without its subject.
 pub async fn parts(conn: &mut Conn, manifest: &Digest) -> Result<Vec<TreeEntry>, Error> {
     let found = rows!(
         conn,
@@ -88,32 +86,31 @@ pub async fn parts(conn: &mut Conn, manifest: &Digest) -> Result<Vec<TreeEntry>,
     found.into_iter().map(TreeEntry::try_from).collect()
 }
 
-/// What a manifest refers to, when it is a referrer.
+/// The subject of a manifest, if it is a referrer.
 pub async fn subject(conn: &mut Conn, manifest: &Digest) -> Result<Option<Digest>, Error> {
     let sql = "SELECT subject FROM manifests WHERE digest = $1 AND subject IS NOT NULL";
     let found = row!(conn, (String,), sql, manifest.as_str())?;
     found.map(|(subject,)| parse("digest", &subject)).transpose()
 }
 
-/// Everything that a manifest needs, each once: itself first, each manifest before its parts. Empty
-/// when it is not stored.
+/// Everything that a manifest needs, each part once: first itself, and each manifest before its parts. Empty if it is
+/// not stored.
 pub async fn tree(conn: &mut Conn, root: &Digest) -> Result<Vec<TreeEntry>, Error> {
     let mut found = trees(conn, &[root]).await?;
     Ok(found.remove(root).map(|tree| tree.entries).unwrap_or_default())
 }
 
-/// A manifest that is stored, with everything that it needs.
+/// A stored manifest with everything that it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TreeOf {
-    /// What sort of artifact it is.
     pub artifact_type: Option<String>,
-    /// As [`tree`] answers it.
+    /// The entries, as in [`tree`].
     pub entries: Vec<TreeEntry>,
 }
 
 impl TreeOf {
-    /// The platforms that it runs on, such as `linux/amd64`, each once. What an index says of its children counts;
-    /// what an image runs on, its config alone says.
+    /// Its platforms, such as `linux/amd64`, each once: for an index those that it names for its children, for an image
+    /// the one in its config.
     #[must_use]
     pub fn platforms(&self) -> Vec<String> {
         let of = |kind| {
@@ -140,7 +137,7 @@ from_row! {
     }
 }
 
-/// The [`tree`]s of those of several manifests that are stored: two statements, however many they are.
+/// The [`tree`]s of those of several manifests that are stored, in two statements.
 pub async fn trees(conn: &mut Conn, roots: &[&Digest]) -> Result<HashMap<Digest, TreeOf>, Error> {
     if roots.is_empty() {
         return Ok(HashMap::new());
@@ -155,7 +152,7 @@ pub async fn trees(conn: &mut Conn, roots: &[&Digest]) -> Result<HashMap<Digest,
                     $roots,
                     ") r)"
                 ),
-                // A part that is reached on ways of different length is met once for each length.
+                // A part that is reached by paths of different lengths is found once for each length.
                 concat!(
                     "WITH RECURSIVE tree (root, digest, depth) AS (
                          SELECT r.root, r.root, 0 FROM (",
@@ -190,7 +187,7 @@ pub async fn trees(conn: &mut Conn, roots: &[&Digest]) -> Result<HashMap<Digest,
     }
     let mut edges = rows!(conn, TreeRow, of_parts, asked.as_str())?.into_iter().peekable();
     while let Some(root) = edges.peek().map(|row| row.root.clone()) {
-        // Each part is taken where it is deepest, which is behind all that need it.
+        // Each part is placed at its greatest depth, which is after all manifests that need it.
         let mut seen = HashSet::new();
         let mut parts = Vec::new();
         while let Some(TreeRow { depth, edge, .. }) = edges.next_if(|row| row.root == root) {
@@ -207,8 +204,7 @@ pub async fn trees(conn: &mut Conn, roots: &[&Digest]) -> Result<HashMap<Digest,
     Ok(trees)
 }
 
-/// These manifests and all that they have as parts, and those as parts, each once. One query, however many are asked
-/// for.
+/// These manifests and all manifests below them, each once, in one query.
 pub async fn members(conn: &mut Conn, roots: &[&Digest]) -> Result<Vec<Digest>, Error> {
     macro_rules! members {
         ($roots:literal) => {
@@ -230,17 +226,15 @@ pub async fn members(conn: &mut Conn, roots: &[&Digest]) -> Result<Vec<Digest>, 
     found.iter().map(|(digest,)| parse("digest", digest)).collect()
 }
 
-/// How much a [`link_tree`] gave to the other repository.
+/// What a [`link_tree`] has newly linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LinkOutcome {
-    /// Manifests that it had not.
     pub manifests: u64,
-    /// Blobs that it had not.
     pub blobs: u64,
 }
 
-/// Gives `to` a manifest of `from` with all that it needs; no byte is copied. What `from` itself
-/// does not have (an absent part) is left out.
+/// Links a manifest of `from` into `to`, with everything that it needs; no bytes are copied. Parts that `from` does not
+/// have (absent ones) are left out.
 pub async fn link_tree(
     tx: &mut Tx,
     from: RepositoryId,
@@ -248,8 +242,8 @@ pub async fn link_tree(
     root: &Digest,
 ) -> Result<LinkOutcome, Error> {
     let (from, to) = (from.to_string(), to.to_string());
-    // Blobs first: they are found through the manifests. CROSS JOIN keeps SQLite from beginning with
-    // everything that the repository has, which a promotion would take longer over with each push.
+    // Blobs first: they are found through the manifests. CROSS JOIN prevents SQLite from starting with everything that
+    // the repository has, which would make a promotion slower with each push.
     let blobs = change!(
         tx.conn,
         "INSERT INTO repository_blobs (repository, digest, linked_at, namespace, size)

@@ -1,4 +1,4 @@
-//! Tags as they stand: one, all, or a page of a list with what it shows beside each.
+//! Reads current tags: one, all, or a page of a list with what it shows for each.
 
 use crate::{
     Conn, Error,
@@ -27,7 +27,7 @@ from_row! {
 }
 
 impl TagRow {
-    /// How the log names it where it cannot be read.
+    /// Its name in the log if the row is unreadable.
     fn place(&self) -> String {
         format!("{} in repository {}", self.name, self.repository)
     }
@@ -51,15 +51,14 @@ impl TryFrom<TagRow> for TagRecord {
     }
 }
 
-/// A tag.
+/// The tag with this name.
 pub async fn find(conn: &mut Conn, repository: RepositoryId, name: &Tag) -> Result<Option<TagRecord>, Error> {
     let sql = "SELECT repository, name, digest, revision, source_revision, created_at, updated_at, author, provenance,
                       lineage FROM tags WHERE repository = $1 AND name = $2";
     row!(conn, TagRow, sql, repository.to_string(), name.as_str())?.map(TagRecord::try_from).transpose()
 }
 
-/// Those of these names that a repository has. One query, however many are asked for; one that cannot be read is an
-/// error, as it is to [`find`].
+/// Those of these tags that a repository has, in one query. An unreadable one is an error, as in [`find`].
 pub async fn find_named(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -94,8 +93,8 @@ from_row! {
     }
 }
 
-/// A tag as one of its changes left it, while the repository still has what it pointed to (semantics 36). None as
-/// well where the change removed it.
+/// A tag as it was after one of its changes, if the repository still has its manifest (semantics 36). `None` also if
+/// the change removed the tag.
 pub async fn at_change(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -119,7 +118,7 @@ pub async fn at_change(
         name: name.clone(),
         digest: parse("digest", &past.digest)?,
         revision,
-        // What counts at the target is this very change.
+        // At the target, this change is the source.
         source_revision: revision,
         created_at: instant(past.at)?,
         updated_at: instant(past.at)?,
@@ -129,7 +128,7 @@ pub async fn at_change(
     }))
 }
 
-/// The subjects that a manifest hangs on by its digest tags.
+/// The subjects of a manifest by its digest tags.
 pub async fn subjects_by_tag(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -141,7 +140,7 @@ pub async fn subjects_by_tag(
     Ok(names.iter().filter_map(Tag::digest_tag_subject).collect())
 }
 
-/// The digest tags of a subject, whatever their suffix.
+/// The digest tags of a subject, with any suffix.
 pub async fn digest_tags_of(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -156,14 +155,14 @@ pub async fn digest_tags_of(
          WHERE repository = $1 AND name >= $2 AND name < $3 AND digest_tag ORDER BY name",
         repository.to_string(),
         base.as_str(),
-        // Behind every suffix that begins with a separator; '~' is in no tag.
+        // After every suffix that begins with a separator; no tag contains `~`.
         format!("{base}~")
     )?;
     let all: Vec<TagRecord> = found.into_iter().map(TagRecord::try_from).collect::<Result<_, _>>()?;
     Ok(all.into_iter().filter(|tag| tag.name.digest_tag_subject().as_ref() == Some(subject)).collect())
 }
 
-/// The names of tags behind `after`, in byte order, at most `limit` of them; digest tags as well.
+/// The names of the tags after `after`, in byte order, at most `limit`, including digest tags.
 pub async fn list(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -173,7 +172,7 @@ pub async fn list(
     let found = rows!(
         conn,
         (String,),
-        // No name is empty, and an index leads behind any other.
+        // No name is empty; all others are found after a name by an index.
         "SELECT name FROM tags WHERE repository = $1 AND name > $2 ORDER BY name LIMIT $3",
         repository.to_string(),
         after.unwrap_or_default(),
@@ -182,7 +181,7 @@ pub async fn list(
     found.iter().map(|(name,)| parse("tag", name)).collect()
 }
 
-/// Every tag that can be read, oldest change first, digest tags left out.
+/// All readable tags without digest tags, in the order of their revisions.
 pub async fn all(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<TagRecord>, Error> {
     let found = rows!(
         conn,
@@ -194,8 +193,8 @@ pub async fn all(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<TagRec
     Ok(readable("tag", found, TagRow::place, TagRecord::try_from))
 }
 
-/// The newest tags that can be read, newest change first, at most `limit` of them, and how many there are; digest tags
-/// left out of both. An index leads to them.
+/// The newest readable tags, newest revision first, at most `limit`, and the number of all tags; both without digest
+/// tags. Uses an index.
 pub async fn newest(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -214,8 +213,8 @@ pub async fn newest(
     Ok((readable("tag", found, TagRow::place, TagRecord::try_from), total))
 }
 
-/// The tags of a list. A search goes through an index that has their names. These are ASCII, in which SQLite's `LIKE`
-/// tells no letter from its capital.
+/// The tags of a list. A search uses an index with their names. Names are ASCII, for which SQLite's `LIKE` ignores
+/// case.
 macro_rules! listed {
     ($name:literal) => {
         concat!(
@@ -237,10 +236,10 @@ macro_rules! listing {
     };
 }
 
-/// How many of the newest names are looked through to count what a search finds.
+/// The number of newest names that are searched to count the matches.
 const SEARCHED: i64 = 20_000;
 
-/// The statement that counts what a search finds among the `$4` newest names, at most `$3`.
+/// The statement that counts the matches of a search among the `$4` newest names, at most `$3`.
 pub(crate) const fn search_sql(is_postgres: bool) -> &'static str {
     macro_rules! counting {
         ($name:literal) => {
@@ -257,7 +256,7 @@ pub(crate) const fn search_sql(is_postgres: bool) -> &'static str {
     if is_postgres { counting!("LOWER(name)") } else { counting!("name") }
 }
 
-/// Tags for a list, newest change first, digest tags left out.
+/// The tags of a list, newest revision first, without digest tags.
 pub async fn summaries(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -271,7 +270,7 @@ pub async fn summaries(
     let found =
         rows!(conn, TagRow, sql, repository.as_str(), search.as_deref(), reading.key, reading.limit())?;
     let total = match search.as_deref() {
-        // Who searches for what no name contains has looked through all of them by now.
+        // A search that finds fewer rows than a page has already gone through all names.
         _ if reading.is_whole(found.len()) => Total::Exactly(found.len() as u64),
         None => Total::Exactly(count_of(conn, &repository).await?),
         Some(text) => {
@@ -290,13 +289,13 @@ pub async fn summaries(
     Ok(page.with(summarise(conn, tags).await?))
 }
 
-/// How many tags a repository has, digest tags left out. One row, which triggers keep.
+/// The number of tags of a repository, without digest tags. Reads one row, which triggers keep.
 async fn count_of(conn: &mut Conn, repository: &str) -> Result<u64, Error> {
     let found = row!(conn, (i64,), "SELECT tags FROM tag_totals WHERE repository = $1", repository)?;
     Ok(found.map_or(0, |(tags,)| tags.max(0).unsigned_abs()))
 }
 
-/// A tag with what lists show beside it.
+/// A tag with what lists show for it.
 pub async fn summary(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -306,8 +305,8 @@ pub async fn summary(
     Ok(summarise(conn, found.into_iter().collect()).await?.pop())
 }
 
-/// The tag that was set last of those that point to a manifest, digest tags left out. An index leads to it, however
-/// many they are.
+/// Of the tags that point to a manifest, the one that was set last, without digest tags. Uses an index, however many
+/// there are.
 pub async fn newest_at(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -319,7 +318,7 @@ pub async fn newest_at(
     found.map(|(name,)| parse("tag", &name)).transpose()
 }
 
-/// What lists show beside tags: a few statements, however many they are.
+/// What lists show for tags, in a few statements.
 async fn summarise(conn: &mut Conn, tags: Vec<TagRecord>) -> Result<Vec<TagSummary>, Error> {
     let digests: Vec<&Digest> = tags.iter().map(|tag| &tag.digest).collect();
     let trees = manifests::trees(conn, &digests).await?;
