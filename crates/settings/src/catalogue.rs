@@ -1,21 +1,20 @@
-//! The settings that there are.
+//! Declared settings, and the list of all settings of a program.
 
 use std::ffi::OsString;
 
 use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, Args, Command, ValueHint, value_parser};
 
-/// What begins the name of each variable.
+/// The prefix of all variables.
 const PREFIX: &str = "LONGSHORE_";
-/// Begins the last part of a doc comment: a default that is not a value of the setting's type.
+/// The start of the last part of a doc comment: a default that is not a value of the setting's type.
 const DESCRIBED_DEFAULT: &str = "[default: ";
 
-/// Settings that are declared together. Each field is one setting; it needs no `long` and no `env`.
+/// Settings that are declared together. Each field is one setting and needs neither `long` nor `env`.
 pub trait Group: Args {
-    /// Their table in the configuration file, which begins the names of options and variables; empty for the top
-    /// level.
+    /// The table in the configuration file, which is also the prefix of options and variables; empty for the top level.
     const TABLE: &'static str;
-    /// What `--help` shows above them.
+    /// The heading in `--help`.
     const HEADING: &'static str;
 }
 
@@ -28,14 +27,13 @@ pub struct Setting {
     is_in_files: bool,
 }
 
-/// A value that comes from the environment only: anybody who lists processes can read a command line.
+/// A value that can be set only in the environment, because anyone who can list processes can read a command line.
 #[derive(Debug, Clone, Copy)]
 pub struct Secret {
-    /// The variable.
     pub variable: &'static str,
-    /// What is the case without it, for the documentation.
+    /// The behaviour without it, for the documentation.
     pub default: &'static str,
-    /// What it is, for the documentation.
+    /// The meaning, for the documentation.
     pub meaning: &'static str,
 }
 
@@ -47,7 +45,7 @@ pub struct Catalogue {
 }
 
 impl Setting {
-    /// The field's name.
+    /// The name of the field.
     pub(crate) fn key(&self) -> &str {
         self.declared.get_id().as_str()
     }
@@ -78,7 +76,7 @@ impl Setting {
         format!("{PREFIX}{}", self.id().to_ascii_uppercase())
     }
 
-    /// Whether only tests and benchmarks should use it.
+    /// Whether it is meant only for tests and benchmarks.
     pub fn is_hidden(&self) -> bool {
         self.declared.is_hide_set()
     }
@@ -88,7 +86,7 @@ impl Setting {
         matches!(self.declared.get_action(), ArgAction::Append)
     }
 
-    /// Whether it is a path, which in a file is relative to the file.
+    /// Whether it is a path, which in a file is relative to the folder of the file.
     pub(crate) fn is_path(&self) -> bool {
         matches!(
             self.declared.get_value_hint(),
@@ -100,7 +98,7 @@ impl Setting {
         self.declared.get_help().map(StyledStr::to_string).unwrap_or_default()
     }
 
-    /// What it means, in Markdown.
+    /// The meaning, in Markdown.
     pub(crate) fn meaning(&self) -> String {
         let comment = self.comment();
         comment
@@ -110,20 +108,20 @@ impl Setting {
             .to_owned()
     }
 
-    /// Its default in words, in Markdown, where the default is not a value.
+    /// The default in words, in Markdown; `None` if the default is a value.
     pub(crate) fn described_default(&self) -> Option<String> {
         let comment = self.comment();
         let (_, default) = comment.split_once(DESCRIBED_DEFAULT)?;
         Some(default.trim_end().trim_end_matches(']').to_owned())
     }
 
-    /// The value that it has if nobody sets it.
+    /// The value of the default.
     pub(crate) fn default(&self) -> Option<String> {
         let default = self.declared.get_default_values().first()?;
         Some(default.to_string_lossy().into_owned())
     }
 
-    /// The argument of the command line. Its value is read later, when it is known which source counts.
+    /// The argument of the command line. Its value is parsed later, when it is known which source has priority.
     fn argument(&self) -> Arg {
         let mut argument = self
             .declared
@@ -142,14 +140,14 @@ impl Setting {
 }
 
 impl Catalogue {
-    /// These settings, and those of a group.
+    /// Adds the settings of a group.
     #[must_use]
     pub fn with<G: Group>(mut self) -> Self {
         self.settings.extend(settings_of::<G>());
         self
     }
 
-    /// These settings, and those of a group that a configuration file cannot set.
+    /// Adds the settings of a group that cannot be set in a configuration file.
     #[must_use]
     pub fn with_options_only<G: Group>(mut self) -> Self {
         self.settings
@@ -157,33 +155,32 @@ impl Catalogue {
         self
     }
 
-    /// These settings, and what comes from the environment only.
+    /// Sets the values that come only from the environment.
     #[must_use]
     pub fn with_secrets(self, secrets: &'static [Secret]) -> Self {
         Self { secrets, ..self }
     }
 
-    /// All settings.
     pub fn settings(&self) -> &[Setting] {
         &self.settings
     }
 
-    /// What comes from the environment only.
+    /// The values that come only from the environment.
     pub fn secrets(&self) -> &'static [Secret] {
         self.secrets
     }
 
-    /// A command that takes all of them as options and variables.
+    /// Adds all settings to a command, as options and variables.
     pub fn augment(&self, command: Command) -> Command {
         command.args(self.settings.iter().map(Setting::argument))
     }
 
-    /// The setting that has this name in configuration files.
+    /// The setting with this name in configuration files.
     pub(crate) fn find(&self, name: &str) -> Option<&Setting> {
         self.settings.iter().find(|setting| setting.is_in_files && setting.name() == name)
     }
 
-    /// The name that somebody who wrote `name` probably meant.
+    /// The known name that is most similar to an unknown one.
     pub(crate) fn similar(&self, name: &str) -> Option<String> {
         let names = self.settings.iter().filter(|setting| setting.is_in_files).map(Setting::name);
         let rated = names.map(|known| (strsim::jaro(name, &known), known));
@@ -192,7 +189,7 @@ impl Catalogue {
     }
 }
 
-/// The settings of a group, in the order of their declaration.
+/// The settings of a group, in the order of declaration.
 pub(crate) fn settings_of<G: Group>() -> Vec<Setting> {
     let command = G::augment_args(Command::new("settings"));
     let declared = command.get_arguments().cloned();
@@ -201,7 +198,7 @@ pub(crate) fn settings_of<G: Group>() -> Vec<Setting> {
         .collect()
 }
 
-/// Markdown for `--help`: links become their text, and everything else stands as it is.
+/// Converts Markdown for `--help`: links are replaced by their text, and everything else is kept.
 fn plain(markdown: &str) -> String {
     let (mut text, mut rest) = (String::new(), markdown);
     while let Some((before, link)) = rest.split_once("](") {

@@ -1,4 +1,4 @@
-//! The configuration file. Its keys are the settings' names, its values are read as those of options are.
+//! Configuration files. Their keys are the names of settings, and their values are parsed like those of options.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -9,10 +9,10 @@ use toml::de::{DeTable, DeValue};
 use crate::catalogue::{Catalogue, Setting};
 use crate::values::{Error, Origin, Value, Values};
 
-/// What a configuration file sets. Paths in it are relative to its folder.
+/// Reads a configuration file. Paths in it are relative to its folder.
 ///
 /// # Errors
-/// The text is not TOML, or has a key that is not a setting or whose value is not one of a setting.
+/// The text is not TOML, a key is not a setting, or a value has the wrong type.
 pub fn read_file(catalogue: &Catalogue, path: &Path, text: &str) -> Result<Values, Error> {
     let file = File { path, text, folder: path.parent().unwrap_or(Path::new("")), catalogue };
     let table = DeTable::parse(text).map_err(|error| {
@@ -62,14 +62,14 @@ impl File<'_> {
                 .map(|items| items.join(",")),
             value => scalar(value),
         };
-        let expected = if setting.is_list() { "a list of texts" } else { "a single value" };
-        let text = text.ok_or_else(|| self.problem(at, format!("{name} has to be {expected}")))?;
+        let expected = if setting.is_list() { "a list of strings" } else { "a single value" };
+        let text = text.ok_or_else(|| self.problem(at, format!("{name} must be {expected}")))?;
         let origin = Origin::File { path: self.path.to_owned(), line: self.line(at) };
         values.insert(setting, Value { text: self.placed(setting, text), origin });
         Ok(())
     }
 
-    /// The value, and a path in it as one from the file's folder. The path of a database may be an address.
+    /// The value; a path is joined to the folder of the file. The path of a database may be a URL.
     fn placed(&self, setting: &Setting, text: String) -> OsString {
         match text.strip_prefix("sqlite://").unwrap_or(&text) {
             path if setting.is_path() && !path.contains("://") => self.folder.join(path).into_os_string(),
@@ -86,7 +86,7 @@ impl File<'_> {
     }
 }
 
-/// A value as somebody would write it on the command line.
+/// A value as it would be written on the command line.
 fn scalar(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),

@@ -1,19 +1,19 @@
-//! Tables of settings in pages of the documentation, between two marks.
+//! Tables of settings in the documentation, between two marks.
 
 use std::fmt::Write;
 
 use crate::catalogue::{Catalogue, Secret, Setting};
 
-/// Before a table; the name of a table of the configuration file may stand in it, for the settings of that table.
+/// The mark before a table; it may name a table of the configuration file, to select the settings of that table.
 const BEGIN: &str = "<!-- settings";
-/// Ends [`BEGIN`].
+/// The end of [`BEGIN`].
 const BEGUN: &str = "-->\n";
-/// Behind a table.
+/// The mark after a table.
 const END: &str = "<!-- end of settings -->";
 const HEAD: &str = "| option | variable | default | meaning |\n|---|---|---|---|\n";
 
-/// The page with its tables as they should be. `folder` is the page's folder, such as `docs/operating`, where links
-/// begin.
+/// The page with up-to-date tables. `folder` is the folder of the page, such as `docs/operating`, which links are
+/// relative to.
 pub fn fill_in(page: &str, folder: &str, catalogue: &Catalogue) -> String {
     let (mut filled, mut rest) = (String::new(), page);
     while let Some((before, begun)) = rest.split_once(BEGIN) {
@@ -26,7 +26,7 @@ pub fn fill_in(page: &str, folder: &str, catalogue: &Catalogue) -> String {
     filled + rest
 }
 
-/// A table with the settings of one table of the configuration file, or with all.
+/// A table with the settings of one table of the configuration file, or with all of them.
 fn rows(table: &str, folder: &str, catalogue: &Catalogue) -> String {
     let settings = catalogue.settings().iter().filter(|setting| table.is_empty() || setting.table() == table);
     let settings = settings.filter(|setting| !setting.is_hidden()).map(row_of_setting);

@@ -1,4 +1,4 @@
-//! Readers of values. What they refuse completes a sentence that begins with the setting's name.
+//! Parsers of values. Their error messages complete a sentence that begins with the name of the setting.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -16,12 +16,12 @@ where
         let text = text.trim();
         let (least, most) = (range.start(), range.end());
         match text.parse::<T>() {
-            Ok(number) if number < *least => Err(format!("is {text}; it has to be {least} at least")),
+            Ok(number) if number < *least => Err(format!("is {text}; it must be at least {least}")),
             Ok(number) if range.contains(&number) => Ok(number),
             Err(_) if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) => {
                 Err(format!("is “{text}”, which is not a whole number"))
             }
-            Ok(_) | Err(_) => Err(format!("is {text}; it can be {most} at most")),
+            Ok(_) | Err(_) => Err(format!("is {text}; it must be at most {most}")),
         }
     }
 }
@@ -34,7 +34,7 @@ pub fn seconds(
     move |text| number(text).map(|seconds| Duration::from_secs(seconds.into()))
 }
 
-/// The items of a list, separated by commas; those that are empty do not count.
+/// The items of a list, separated by commas; empty ones are ignored.
 pub fn items(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
@@ -44,13 +44,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_out_of_its_range_is_refused_with_the_bound() {
+    fn a_number_out_of_range_is_rejected_with_the_bound() {
         let workers = number(1..=256_usize);
         assert_eq!(workers("8"), Ok(8));
         for (text, why) in [
-            ("0", "is 0; it has to be 1 at least"),
-            ("257", "is 257; it can be 256 at most"),
-            ("99999999999999999999", "is 99999999999999999999; it can be 256 at most"),
+            ("0", "is 0; it must be at least 1"),
+            ("257", "is 257; it must be at most 256"),
+            ("99999999999999999999", "is 99999999999999999999; it must be at most 256"),
             ("-1", "is “-1”, which is not a whole number"),
             ("", "is “”, which is not a whole number"),
         ] {

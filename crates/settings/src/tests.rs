@@ -1,4 +1,4 @@
-//! A declaration and all that is derived from it.
+//! A declaration and everything that is derived from it.
 
 use std::path::{Path, PathBuf};
 
@@ -66,7 +66,7 @@ fn line(arguments: &[&str]) -> Values {
 }
 
 #[test]
-fn a_declaration_names_option_variable_and_key() {
+fn option_variable_and_key_are_derived_from_the_declaration() {
     let catalogue = catalogue();
     let names =
         catalogue.settings().iter().map(|setting| (setting.name(), setting.option(), setting.variable()));
@@ -75,7 +75,7 @@ fn a_declaration_names_option_variable_and_key() {
 }
 
 #[test]
-fn the_command_line_overrides_the_file_and_the_rest_is_as_it_is_by_default() {
+fn the_command_line_overrides_the_file_and_the_rest_has_its_default() {
     let values = line(&["--workers=3"]).or(file("workers = 5\n[limit]\nstrict = true").unwrap());
     let (top, limit): (Top, Limit) = (values.group().unwrap(), values.group().unwrap());
     assert_eq!((top.workers, limit.things, limit.strict), (3, 10, true));
@@ -83,7 +83,7 @@ fn the_command_line_overrides_the_file_and_the_rest_is_as_it_is_by_default() {
 }
 
 #[test]
-fn a_list_is_one_value_however_it_is_written() {
+fn a_list_can_be_written_in_several_ways() {
     for values in [
         line(&["--trusted", "a", "--trusted", "b,c"]),
         line(&["--trusted=a,b,c"]),
@@ -91,11 +91,11 @@ fn a_list_is_one_value_however_it_is_written() {
     ] {
         assert_eq!(values.group::<Top>().unwrap().trusted, ["a", "b", "c"]);
     }
-    assert!(file("workers = [1]").unwrap_err().contains("line 1: workers has to be a single value"));
+    assert!(file("workers = [1]").unwrap_err().contains("line 1: workers must be a single value"));
 }
 
 #[test]
-fn a_path_in_a_file_begins_at_the_file() {
+fn a_path_in_a_file_is_relative_to_its_folder() {
     let key = |values: Values| values.group::<Top>().unwrap().key.unwrap();
     assert_eq!(key(file("key = 'keys/one'").unwrap()), Path::new("/etc/keys/one"));
     assert_eq!(key(file("key = '/one'").unwrap()), Path::new("/one"));
@@ -103,18 +103,18 @@ fn a_path_in_a_file_begins_at_the_file() {
 }
 
 #[test]
-fn an_error_names_the_setting_as_it_was_set() {
+fn an_error_names_the_setting_in_the_form_in_which_it_was_set() {
     let error = |values: Values| values.group::<Top>().unwrap_err().to_string();
-    assert_eq!(error(line(&["--workers=0"])), "--workers is 0; it has to be 1 at least");
+    assert_eq!(error(line(&["--workers=0"])), "--workers is 0; it must be at least 1");
     let values = file("\n\nworkers = 999").unwrap();
-    assert_eq!(error(values), "/etc/longshore.toml, line 3: workers is 999; it can be 256 at most");
+    assert_eq!(error(values), "/etc/longshore.toml, line 3: workers is 999; it must be at most 256");
     let values = file("[limit]\nstrict = 'perhaps'").unwrap();
     let error = values.group::<Limit>().unwrap_err().to_string();
-    assert_eq!(error, "/etc/longshore.toml, line 2: limit.strict can be one of true, false");
+    assert_eq!(error, "/etc/longshore.toml, line 2: limit.strict must be one of true, false");
 }
 
 #[test]
-fn an_unknown_key_is_refused_with_the_one_that_was_probably_meant() {
+fn an_unknown_key_is_rejected_with_the_most_similar_one() {
     let error = file("[limit]\nthigns = 3").unwrap_err();
     assert_eq!(
         error,
@@ -126,14 +126,14 @@ fn an_unknown_key_is_refused_with_the_one_that_was_probably_meant() {
 }
 
 #[test]
-fn what_is_shown_is_what_was_written_or_the_default() {
+fn a_setting_is_shown_as_it_was_written_or_with_its_default() {
     let (catalogue, values) = (catalogue(), line(&["--workers=3"]));
     let shown: Vec<_> = catalogue.settings().iter().map(|setting| values.shown(setting)).collect();
     assert_eq!(shown, ["3", "(nobody)", "(not set)", "(not set)", "10", "false"]);
 }
 
 #[test]
-fn a_page_gets_its_tables_and_keeps_the_rest() {
+fn only_the_tables_of_a_page_are_replaced() {
     let page = "before\n<!-- settings limit -->\nold\n<!-- end of settings -->\nafter <!-- settings -->\n<!-- end of settings -->";
     let filled = fill_in(page, "docs/guide", &catalogue());
     assert!(filled.starts_with("before\n<!-- settings limit -->\n\n| option |"), "{filled}");
@@ -154,7 +154,7 @@ fn a_page_gets_its_tables_and_keeps_the_rest() {
 }
 
 #[test]
-fn help_shows_defaults_and_no_marks_of_markdown() {
+fn help_shows_defaults_and_no_markdown_links() {
     let help = catalogue().augment(Command::new("longshore")).render_help().to_string();
     assert!(help.contains("Limits:") && help.contains("[default: 10]"), "{help}");
     assert!(help.contains("Whom to trust, explained elsewhere [default: nobody]"), "{help}");

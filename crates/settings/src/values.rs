@@ -1,4 +1,4 @@
-//! What somebody set, and where: the command line overrides the environment, and the environment overrides the file.
+//! The values that were set, and their origins: the command line overrides the environment, which overrides the file.
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
@@ -12,7 +12,7 @@ use clap::{ArgMatches, Command};
 
 use crate::catalogue::{Catalogue, Group, Setting, settings_of};
 
-/// The values that somebody set, by the name of the setting. What is not here is as it is by default.
+/// The values that were set, by the name of the setting. All other settings have their defaults.
 #[derive(Clone, Default)]
 pub struct Values(BTreeMap<String, Value>);
 
@@ -22,7 +22,7 @@ pub(crate) struct Value {
     pub(crate) origin: Origin,
 }
 
-/// Where a value was set.
+/// The source of a value.
 #[derive(Debug, Clone)]
 pub(crate) enum Origin {
     CommandLine,
@@ -33,35 +33,33 @@ pub(crate) enum Origin {
 /// Why settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A value is invalid. Names the setting in the way in which it was set.
+    /// A value is invalid. Names the setting in the form in which it was set.
     #[error("{setting} {problem}")]
     Value {
         /// The option, the variable or the key.
         setting: String,
-        /// What is wrong with its value; completes the sentence.
+        /// What is wrong; completes the sentence.
         problem: String,
     },
-    /// Something is wrong in a file. Never repeats the line, which may contain a password.
+    /// A configuration file is invalid. The message never repeats the line, which may contain a password.
     #[error("{}, line {line}: {problem}", path.display())]
     File {
-        /// The file.
         path: PathBuf,
-        /// The line, counted from 1.
+        /// The number of the line, starting at 1.
         line: usize,
-        /// What is wrong.
         problem: String,
     },
 }
 
 impl fmt::Debug for Values {
-    /// Names alone: values may contain passwords.
+    /// Shows only names, because values may contain passwords.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
 }
 
 impl Values {
-    /// What the command line and the environment set, of a command that [`Catalogue::augment`] made.
+    /// The values from the command line and the environment, parsed by a command from [`Catalogue::augment`].
     pub fn from_matches(catalogue: &Catalogue, matches: &ArgMatches) -> Self {
         let mut values = Self::default();
         for setting in catalogue.settings() {
@@ -70,7 +68,7 @@ impl Values {
                 Some(ValueSource::EnvVariable) => Origin::Environment,
                 _ => continue,
             };
-            // An option that takes a list can be repeated.
+            // An option with a list can be repeated.
             let texts: Vec<&OsStr> = matches.get_raw(&setting.id()).into_iter().flatten().collect();
             values.insert(setting, Value { text: texts.join(OsStr::new(",")), origin });
         }
@@ -81,7 +79,7 @@ impl Values {
         self.0.insert(setting.name(), value);
     }
 
-    /// These values, and those of `other` for what is not set here.
+    /// These values, completed by those of `other`.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         let mut values = other.0;
@@ -94,8 +92,8 @@ impl Values {
         self.0.get(&setting.name()).map(|value| value.text.to_string_lossy().into_owned())
     }
 
-    /// A setting's value for people: as it was written, else its default, in parentheses if that is not a value. It
-    /// may contain a password.
+    /// A value for people: as it was written, otherwise the default, in parentheses if that is not a value. It may
+    /// contain a password.
     pub fn shown(&self, setting: &Setting) -> String {
         let value = self.text(setting).or_else(|| setting.default()).filter(|value| !value.is_empty());
         value.unwrap_or_else(|| {
@@ -130,7 +128,7 @@ impl Values {
             ErrorKind::ValueValidation => error.source().map(ToString::to_string),
             ErrorKind::InvalidValue => match error.get(ContextKind::ValidValue) {
                 Some(ContextValue::Strings(valid)) if !valid.is_empty() => {
-                    Some(format!("can be one of {}", valid.join(", ")))
+                    Some(format!("must be one of {}", valid.join(", ")))
                 }
                 _ => Some("is empty".to_owned()),
             },

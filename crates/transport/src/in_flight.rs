@@ -1,12 +1,12 @@
-//! Things under way, counted by a gauge for as long as they are.
+//! Counts things that are in progress in a gauge.
 
 use metrics::Gauge;
 
-/// One thing under way; it counts until it is dropped.
+/// One thing in progress; counted until it is dropped.
 pub struct InFlight(Gauge);
 
 impl InFlight {
-    /// One more.
+    /// Starts counting.
     pub fn begin(gauge: Gauge) -> Self {
         gauge.increment(1.0);
         Self(gauge)

@@ -1,5 +1,5 @@
-//! Between the network and the router: accepts connections, makes TLS of them, speaks HTTP on them, and enforces the
-//! limits that protect the server from clients that misbehave.
+//! The network side of the server: accepts connections, does TLS handshakes, speaks HTTP, and enforces limits that
+//! protect the server from misbehaving clients.
 
 mod in_flight;
 mod limits;

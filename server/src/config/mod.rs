@@ -433,7 +433,7 @@ mod tests {
             ("trusted_proxies = ['10.0.0.0/33']", "10.0.0.0/33"),
             ("database = 'mysql://db/longshore'", "mysql://"),
             ("log = 'foo=bar=baz'", "foo=bar=baz"),
-            ("undo_days = 99999999", "undo_days is 99999999; it can be 36500 at most"),
+            ("undo_days = 99999999", "undo_days is 99999999; it must be at most 36500"),
             ("collect_every_hours = 4294967295", "collect_every_hours"),
             ("limit = { headers = 0 }", "limit.headers is 0"),
             ("limit = { head_seconds = 0 }", "limit.head_seconds is 0"),

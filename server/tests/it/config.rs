@@ -77,14 +77,14 @@ fn what_is_invalid_is_named_in_the_way_it_was_set() {
         assert!(!output.status.success());
         text(&output.stderr)
     };
-    assert!(error(&["--workers=0"], &[]).contains("--workers is 0; it has to be 1 at least"));
+    assert!(error(&["--workers=0"], &[]).contains("--workers is 0; it must be at least 1"));
     let variable = [("LONGSHORE_LIMIT_HEADERS", "many")];
     assert!(error(&[], &variable).contains("LONGSHORE_LIMIT_HEADERS is “many”, which is not a whole number"));
     std::fs::write(folder.path().join("longshore.toml"), "workers = 2\n[keep]\njobs_days = 99999\n")
         .expect("written");
     let message = error(&[], &[]);
     assert!(
-        message.contains("longshore.toml, line 3: keep.jobs_days is 99999; it can be 36500 at most"),
+        message.contains("longshore.toml, line 3: keep.jobs_days is 99999; it must be at most 36500"),
         "{message}"
     );
     assert!(

@@ -207,7 +207,7 @@ async fn a_broken_certificate_changes_nothing_and_is_explained_in_the_log() {
     std::fs::write(files.key(), TestCa::new().issue_for_loopback().key).expect("written");
     eventually("the log tells", SOON, async || {
         let log = server.log();
-        log.contains("keeps the certificate that it has").then_some(()).ok_or(log)
+        log.contains("keeps its current certificate").then_some(()).ok_or(log)
     })
     .await;
     let log = server.log();

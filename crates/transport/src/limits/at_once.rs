@@ -1,11 +1,11 @@
-//! How many things of one user or address may be under way at once.
+//! Limits how many things of one user or address run concurrently.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-/// What is under way of everybody.
+/// The number of running things per key; `None` means no limit.
 pub(super) struct AtOnce<K>(Option<Counts<K>>);
 
 struct Counts<K> {
@@ -13,16 +13,16 @@ struct Counts<K> {
     counts: Arc<Mutex<HashMap<K, usize>>>,
 }
 
-/// One thing that is under way, until it is dropped.
+/// One running thing; counted until it is dropped.
 pub(super) struct Counted<K: Hash + Eq>(Option<(Arc<Mutex<HashMap<K, usize>>>, K)>);
 
 impl<K: Hash + Eq + Clone> AtOnce<K> {
-    /// At most so many of each; 0 means no limit.
+    /// At most `most` per key; 0 means no limit.
     pub(super) fn new(most: usize) -> Self {
         Self(Some(most).filter(|most| *most > 0).map(|most| Counts { most, counts: Arc::default() }))
     }
 
-    /// One more; when there are too many, how many there may be.
+    /// Counts one more, or returns the limit if it is reached.
     pub(super) fn begin(&self, key: K) -> Result<Counted<K>, usize> {
         let Some(Counts { most, counts }) = &self.0 else { return Ok(Counted(None)) };
         let mut of = locked(counts);
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_has_so_many_and_one_that_ends_makes_room() {
+    fn the_limit_applies_per_key_and_an_ended_thing_frees_a_place() {
         let uploads = AtOnce::new(2);
         let first = uploads.begin("ada").ok().unwrap();
         let _second = uploads.begin("ada").ok().unwrap();
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_of_who_has_nothing_under_way_and_without_a_limit_of_nobody() {
+    fn keys_are_forgotten_when_nothing_runs_and_zero_means_no_limit() {
         let limited = AtOnce::new(1);
         drop(limited.begin("ada"));
         assert!(limited.0.unwrap().counts.lock().is_empty());

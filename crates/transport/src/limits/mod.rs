@@ -1,6 +1,6 @@
-//! Limits against abuse that are kept per user and per address: how fast requests come, and how many
-//! requests, uploads and streams of events run at once. Those of one connection stand in `listener`, the throttling of guessed
-//! passwords in `longshore_access`.
+//! Limits per user and per address: the rate of requests, and the number of concurrent requests, uploads and event
+//! streams. The limits per connection are enforced in `listener`, and guessed passwords are throttled in
+//! `longshore_access`.
 
 mod at_once;
 mod rate;
@@ -21,10 +21,10 @@ use crate::InFlight;
 use at_once::{AtOnce, Counted};
 use rate::Rate;
 
-/// When to try again what is one too many.
+/// The time to wait before a retry if too many things run concurrently.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// What was refused, as the label `limit` of `longshore_limit_refusals_total` has it.
+/// The limit that caused a rejection; the label `limit` of `longshore_limit_refusals_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
     Connections,
@@ -42,7 +42,7 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    /// Counts one refusal.
+    /// Counts a rejection.
     pub(crate) fn refused(self) {
         let limit = match self {
             Self::Connections => "connections",
@@ -76,13 +76,13 @@ struct Inner {
     streams_of_addresses: AtOnce<IpAddr>,
 }
 
-/// One upload that runs, until it is dropped.
+/// A running upload; counted until it is dropped.
 pub struct Upload {
     _counted: Option<Counted<AccountId>>,
     _in_flight: InFlight,
 }
 
-/// A request that is under way, until its answer has been sent; an extension of the answer.
+/// A running request; counted until its response has been sent. It is an extension of the response.
 #[derive(Clone)]
 pub struct Admitted(#[expect(dead_code, reason = "held, not read")] Arc<Counts>);
 
@@ -92,11 +92,11 @@ struct Counts {
     _of_user: Vec<Counted<AccountId>>,
 }
 
-/// What of one address is under way before it is known who asks.
+/// A running request that is counted for its address; its actor is not known yet.
 pub struct Arrived(Counted<IpAddr>);
 
 impl Limits {
-    /// The limits as they are set; nothing is counted yet.
+    /// The limits with these settings.
     pub fn new(settings: &LimitSettings) -> Self {
         Self(Arc::new(Inner {
             users: NonZeroU32::new(settings.user_rate).map(Rate::new),
@@ -109,22 +109,22 @@ impl Limits {
         }))
     }
 
-    /// One more request from this address.
+    /// Counts a request from an address.
     ///
     /// # Errors
-    /// The address exceeds its rate, with the time to wait.
+    /// The address exceeds its rate; contains the time to wait.
     pub fn by_address(&self, address: IpAddr) -> Result<(), Problem> {
         let Some(rate) = &self.0.addresses else { return Ok(()) };
         rate.check(&network(address)).map_err(|retry_after| {
             Limit::AddressRate.refused();
-            too_fast(format!("Too many requests come from {address}"), retry_after)
+            too_fast(format!("Too many requests from {address}"), retry_after)
         })
     }
 
-    /// One more request of this actor. Anonymous clients are counted by address only.
+    /// Counts a request of an actor. Anonymous clients are counted only by address.
     ///
     /// # Errors
-    /// The user exceeds the rate, with the time to wait.
+    /// The user exceeds the rate; contains the time to wait.
     pub fn by_actor(&self, actor: &Actor) -> Result<(), Problem> {
         let (Some(rate), Some(user)) = (&self.0.users, actor.user()) else { return Ok(()) };
         rate.check(&user.id).map_err(|retry_after| {
@@ -133,10 +133,10 @@ impl Limits {
         })
     }
 
-    /// One more concurrent request from this address.
+    /// Counts a concurrent request from an address.
     ///
     /// # Errors
-    /// Too many run already, with the time to wait.
+    /// Too many are running; contains the time to wait.
     pub fn arrived(&self, address: IpAddr) -> Result<Arrived, Problem> {
         let counted = self.0.requests_of_addresses.begin(network(address));
         counted.map(Arrived).map_err(|most| {
@@ -145,11 +145,11 @@ impl Limits {
         })
     }
 
-    /// One more concurrent request of this actor, who is at `peer`; `follows` tells whether it is an event stream. A
-    /// user's event streams count for the user, those of anonymous clients for the address.
+    /// Counts a concurrent request of an actor at the address `peer`; `follows` means that it is an event stream. Event
+    /// streams of users count for the user, those of anonymous clients for the address.
     ///
     /// # Errors
-    /// Too many run already, with the time to wait.
+    /// Too many are running; contains the time to wait.
     pub fn admitted(
         &self,
         arrived: Arrived,
@@ -160,7 +160,7 @@ impl Limits {
         let mut counts = Counts { _of_address: vec![arrived.0], ..Counts::default() };
         let streams = |most: usize, of: &str| {
             Limit::EventStreams.refused();
-            one_too_many(format!("More than {most} streams of events of {of} are open"))
+            one_too_many(format!("More than {most} event streams of {of} are open"))
         };
         match actor.user() {
             Some(user) => {
@@ -182,11 +182,11 @@ impl Limits {
         Ok(Admitted(Arc::new(counts)))
     }
 
-    /// One more concurrent upload of this actor, for as long as the result is kept. Uploads of anonymous clients are
-    /// not counted: the registry refuses them.
+    /// Counts a concurrent upload of an actor until the result is dropped. Uploads of anonymous clients are not
+    /// counted, since the registry rejects them.
     ///
     /// # Errors
-    /// Too many run already, with the time to wait.
+    /// Too many are running; contains the time to wait.
     pub fn upload(&self, actor: &Actor) -> Result<Upload, Problem> {
         let counted = actor.user().map(|user| self.0.uploads.begin(user.id)).transpose().map_err(|most| {
             Limit::Uploads.refused();
@@ -201,13 +201,13 @@ fn one_too_many(what: String) -> Problem {
 }
 
 fn too_fast(what: String, retry_after: Duration) -> Problem {
-    // A header counts whole seconds.
+    // Rounded up, because the header contains whole seconds.
     let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
     let message = format!("{what}; try again in {seconds} s.");
     Problem::new(Code::TooManyAttempts, message).over_after(Duration::from_secs(seconds))
 }
 
-/// Whoever has one IPv6 address has a whole /64 of them.
+/// A client with one IPv6 address usually has the whole /64.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),

@@ -1,4 +1,4 @@
-//! How fast requests may come from somebody: on average so many per second, in a burst those of a minute.
+//! Limits the rate of requests: an average per second, with bursts of a minute's worth.
 
 use std::hash::Hash;
 use std::num::NonZeroU32;
@@ -9,12 +9,12 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 
-/// So many seconds' worth may come at once.
+/// The size of a burst, in seconds of the average rate.
 const BURST_SECONDS: u32 = 60;
-/// When more are known, those that have been quiet are forgotten.
+/// The number of keys above which idle ones are removed.
 const MANY: usize = 10_000;
 
-/// The rates of all who are known.
+/// The rates of all keys.
 pub(super) struct Rate<K: Hash + Eq + Clone, C: Clock = MonotonicClock> {
     limiter: RateLimiter<K, HashMapStateStore<K>, C, NoOpMiddleware<C::Instant>>,
     clock: C,
@@ -33,7 +33,10 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> Rate<K, C> {
         Self { limiter: RateLimiter::new(quota, HashMapStateStore::default(), clock.clone()), clock }
     }
 
-    /// One more request; when it comes too early, how long to wait.
+    /// Counts a request.
+    ///
+    /// # Errors
+    /// The time to wait, if the rate is exceeded.
     pub(super) fn check(&self, key: &K) -> Result<(), Duration> {
         if self.limiter.len() > MANY {
             self.limiter.retain_recent();
@@ -49,7 +52,7 @@ mod tests {
     use governor::clock::FakeRelativeClock;
 
     #[test]
-    fn a_burst_is_let_through_and_then_the_average_counts_for_each_by_itself() {
+    fn after_a_burst_the_average_rate_applies_to_each_key_separately() {
         let clock = FakeRelativeClock::default();
         let rate = Rate::by(NonZeroU32::new(2).unwrap(), clock.clone());
         for _ in 0..120 {

@@ -1,4 +1,4 @@
-//! The limits that can be set.
+//! The settings of limits.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -62,30 +62,30 @@ impl Group for LimitSettings {
     const HEADING: &'static str = "Limits";
 }
 
-/// When a client is too slow.
+/// The definition of a client that is too slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slow {
-    /// For so long the server must have waited for it before its speed counts.
+    /// How long the server must have waited for the client before its speed is checked.
     pub(crate) after: Duration,
-    /// Bytes per second.
+    /// The minimum number of bytes per second.
     pub(crate) rate: NonZeroU32,
 }
 
 impl LimitSettings {
-    /// When a client is too slow; `None` if clients may be as slow as they like.
+    /// When a client is too slow; `None` if speed is not checked.
     pub(crate) fn slow(&self) -> Option<Slow> {
         let rate = NonZeroU32::new(self.slow_rate)?;
         (!self.slow_seconds.is_zero()).then_some(Slow { after: self.slow_seconds, rate })
     }
 
-    /// Whether so many open connections are all that there may be.
+    /// Whether no more connections are allowed when `open` are open.
     pub(crate) fn is_full(&self, open: usize) -> bool {
         self.connections > 0 && open >= self.connections
     }
 }
 
 impl Slow {
-    /// Whether a client that was waited for so long should have moved more.
+    /// Whether a client that was waited for and moved this number of bytes is too slow.
     pub(crate) fn is_too_slow(&self, waited: Duration, moved: u64) -> bool {
         waited >= self.after && (moved as f64) < waited.as_secs_f64() * f64::from(self.rate.get())
     }

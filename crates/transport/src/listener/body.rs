@@ -1,4 +1,4 @@
-//! Bodies of requests and answers that notice a client who sends or takes next to nothing.
+//! Bodies of requests and responses that detect clients that send or receive almost nothing.
 
 use std::io;
 use std::pin::Pin;
@@ -13,14 +13,14 @@ use tokio::time::{Sleep, sleep};
 use super::pulse::Pulse;
 use crate::limits::{Admitted, Limit, Slow};
 
-/// A request's body. One that comes too slowly ends in an error, as one whose connection broke does.
+/// A request body. If it arrives too slowly, it ends in an error, as if the connection had broken.
 pub(super) struct Paced<B> {
     body: B,
     slow: Slow,
     waiting_since: Option<Instant>,
     waited: Duration,
     moved: u64,
-    /// When to look at a body that does not move at all.
+    /// The timer that checks a body that does not move at all.
     look: Option<Pin<Box<Sleep>>>,
 }
 
@@ -29,7 +29,7 @@ impl<B> Paced<B> {
         Self { body, slow, waiting_since: None, waited: Duration::ZERO, moved: 0, look: None }
     }
 
-    /// How long the client was waited for, when that is long enough to judge it.
+    /// Checks the speed of the client, once it was waited for long enough.
     fn judge(&mut self, now: Instant) -> io::Result<()> {
         let waited = self.waited + self.waiting_since.map_or(Duration::ZERO, |since| now - since);
         if waited < self.slow.after {
@@ -37,7 +37,7 @@ impl<B> Paced<B> {
         }
         if self.slow.is_too_slow(waited, self.moved) {
             Limit::SlowRequest.refused();
-            let said = format!("it came with less than {} bytes per second", self.slow.rate);
+            let said = format!("the body arrived at less than {} bytes per second", self.slow.rate);
             return Err(io::Error::new(io::ErrorKind::TimedOut, said));
         }
         self.waited = Duration::ZERO;
@@ -72,7 +72,7 @@ where
             Poll::Pending => {
                 let now = Instant::now();
                 this.waiting_since.get_or_insert(now);
-                // A timer that has run out is set again until it waits.
+                // A timer that has fired is reset, until one is pending.
                 loop {
                     let after = this.slow.after;
                     let look = this.look.get_or_insert_with(|| Box::pin(sleep(after)));
@@ -101,8 +101,7 @@ where
     }
 }
 
-/// An answer's body, which tells when the client has taken what there was of it. With its end the
-/// request ends.
+/// A response body that reports when the client has received the available data. When it ends, the request ends.
 pub(super) struct Watched {
     body: Answer,
     pulse: Arc<Pulse>,
@@ -131,7 +130,7 @@ impl Body for Watched {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        // Whoever asks for more has room for it.
+        // Being polled means that the client has received the previous data.
         self.settle();
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if matches!(polled, Poll::Ready(Some(Ok(_)))) {
@@ -164,7 +163,7 @@ mod tests {
     use axum::body::Body as Sent;
     use futures::StreamExt;
 
-    /// A body of `size` bytes every few milliseconds, `times` in all.
+    /// A body of `times` chunks of `size` bytes, one every few milliseconds.
     fn dripping(size: usize, milliseconds: u64, times: usize) -> Paced<Sent> {
         let drops = futures::stream::iter(0..times).then(move |_| async move {
             sleep(Duration::from_millis(milliseconds)).await;
@@ -181,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_slow_push_goes_on_and_one_that_only_holds_the_connection_does_not() {
+    async fn a_slow_push_continues_and_one_that_only_occupies_the_connection_is_ended() {
         assert_eq!(length(dripping(500, 20, 30)).await.unwrap(), 15_000);
         assert_eq!(length(dripping(50_000, 150, 4)).await.unwrap(), 200_000);
         let begun = Instant::now();

@@ -28,25 +28,25 @@ use super::{Ending, Server};
 use crate::limits::{Admitted, Limit, LimitSettings};
 use crate::tls::Acceptor;
 
-/// How often a connection is looked at, whether its client keeps it for nothing.
+/// How often a connection is checked for an idle or slow client.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The first byte of a TLS handshake (RFC 8446 §5.1).
 const HANDSHAKE_RECORD: u8 = 22;
-/// For who speaks HTTP where HTTPS is spoken.
+/// The response to plain HTTP on a port for HTTPS.
 const NO_TLS: &str = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n\
-                      This server speaks HTTPS here; ask again with https://.\n";
+                      This port is for HTTPS; use https://.\n";
 
-/// On which connection a request came; an extension of each.
+/// The connection of a request; an extension of each request.
 #[derive(Debug, Clone, Copy)]
 pub struct Connected {
-    /// Who holds the connection: the client, or a proxy.
+    /// The other end of the connection: the client, or a proxy.
     pub peer: SocketAddr,
     /// Whether the connection is encrypted.
     pub tls: bool,
 }
 
 impl Server {
-    /// Serves one connection to its end.
+    /// Serves a connection to its end.
     pub(super) async fn connection(
         &self,
         stream: TcpStream,
@@ -105,7 +105,7 @@ impl Server {
                 _ = looks.tick() => {
                     let limit = match pulse.look(Instant::now()) {
                         Verdict::Fine => continue,
-                        // HTTP/2 is told first.
+                        // Try a graceful shutdown first, which notifies HTTP/2 clients.
                         Verdict::Idle if !draining => {
                             draining = true;
                             connection.as_mut().graceful_shutdown();
@@ -143,7 +143,7 @@ impl Server {
             limit.refused();
             (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, said).into_response()
         } else {
-            // Over HTTP/2 a request alone is ended, and whoever expects a word first does not send yet.
+            // HTTP/2 ends single requests, and clients that expect 100-continue do not send the body yet.
             let may_linger =
                 request.version() < Version::HTTP_2 && !request.headers().contains_key(header::EXPECT);
             let request = request.map(|body| {
@@ -163,7 +163,7 @@ impl Server {
     }
 }
 
-/// Which limit a request's head goes beyond, if any.
+/// The limit that a request's head exceeds, if any.
 fn too_large_head(headers: &HeaderMap, uri: &Uri, limits: &LimitSettings) -> Option<(Limit, String)> {
     if headers.len() > limits.headers {
         let said = format!("The request has more than {} headers.\n", limits.headers);
@@ -174,14 +174,14 @@ fn too_large_head(headers: &HeaderMap, uri: &Uri, limits: &LimitSettings) -> Opt
         headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>() + address;
     (bytes > limits.header_bytes as usize).then(|| {
         let said =
-            format!("The request's address and headers have more than {} bytes.\n", limits.header_bytes);
+            format!("The URL and headers of the request have more than {} bytes.\n", limits.header_bytes);
         (Limit::HeaderBytes, said)
     })
 }
 
-/// The request as all rooms expect it.
+/// Adds the extensions and headers that handlers expect.
 fn arrived(mut request: Request<Body>, connected: Connected) -> Request<Body> {
-    // HTTP/2 names the host in the address alone (RFC 9113 §8.3.1).
+    // In HTTP/2 only the URI contains the host (RFC 9113 §8.3.1).
     if !request.headers().contains_key(header::HOST)
         && let Some(authority) = request.uri().authority()
         && let Ok(host) = HeaderValue::try_from(authority.as_str())

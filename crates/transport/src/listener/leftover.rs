@@ -1,6 +1,6 @@
-//! What a client still sends when its request has been answered. A part of an upload that begins in the wrong
-//! place, or a manifest that is too large, is refused before it is read; were the connection closed there and
-//! then, the client, which is still writing, would see it break instead of the answer.
+//! Reads what a client still sends after its request has been answered. For example, a chunk with a wrong offset or a
+//! manifest that is too large is rejected before its body is read. If the connection were closed immediately, the
+//! client, which is still writing, would see a broken connection instead of the response.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use tokio::time::timeout;
 
 use super::pulse::Pulse;
 
-/// For how long what comes is read and forgotten.
+/// How long the rest of a body is read and discarded.
 const FOR: Duration = Duration::from_secs(2);
-/// And how many bytes at most: to read more of them costs more than a new connection.
+/// The maximum number of bytes to discard; reading more costs more than a new connection.
 const MOST: usize = 64 * 1024 * 1024;
 
-/// A request's body, which goes on to be read for a moment when nobody wants it any more.
+/// A request body. If it is dropped before its end, the rest is read for a moment.
 pub(super) struct Leftover {
-    /// None: it has ended.
+    /// `None` once the body has ended.
     body: Option<Request>,
     pulse: Arc<Pulse>,
 }
@@ -64,7 +64,7 @@ impl Drop for Leftover {
         if let (Some(body), Ok(runtime)) = (body, Handle::try_current()) {
             let pulse = self.pulse.clone();
             runtime.spawn(async move {
-                // Whether it ends or its time does.
+                // Until the body ends or the time is over.
                 let _ = timeout(FOR, forget(body)).await;
                 pulse.swept();
             });

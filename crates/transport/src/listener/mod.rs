@@ -1,5 +1,5 @@
-//! The front door: accepts connections, makes TLS of them where that is set, speaks HTTP/1.1 or HTTP/2
-//! on each, and ends them when the server stops. What is answered is the router's.
+//! Accepts connections, does TLS handshakes if configured, speaks HTTP/1.1 or HTTP/2, and closes the connections when
+//! the server stops. The router handles the requests.
 
 mod body;
 mod connection;
@@ -26,23 +26,22 @@ use crate::InFlight;
 use crate::limits::{Limit, LimitSettings};
 use crate::tls::Acceptor;
 
-/// Bytes that a client may send ahead on one HTTP/2 stream: what a gigabit line carries in 30 ms.
+/// The number of bytes that a client may send ahead on one HTTP/2 stream: what a gigabit link transfers in 30 ms.
 const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
-/// And on all streams of a connection together.
+/// The number of bytes that a client may send ahead on all streams of a connection.
 const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
-/// How large the frames of a client that uploads may be; each costs a few bytes and a few steps.
+/// The maximum size of frames from clients; each frame has a small overhead.
 const FRAME: u32 = 256 * 1024;
-/// How many headers hyper takes by itself, and without allocating.
+/// The maximum number of headers in hyper by default, which it parses without allocating.
 const USUAL_HEADERS: usize = 100;
-/// How long to wait when no connection can be accepted, for example because too many files are open.
+/// How long to wait if no connection can be accepted, for example because too many files are open.
 const AFTER_FAILURE: Duration = Duration::from_millis(500);
 
-/// What serves connections.
+/// Serves connections.
 #[derive(Clone)]
 pub struct Server {
-    /// Answers the requests.
     pub router: Router,
-    /// Makes TLS of connections; without it the server speaks plain HTTP.
+    /// Does TLS handshakes; `None` for plain HTTP.
     pub tls: Option<Acceptor>,
     /// The limits of each connection, and on their number.
     pub limits: LimitSettings,
@@ -51,9 +50,9 @@ pub struct Server {
 /// The two ways to end connections.
 #[derive(Clone, Default)]
 pub struct Ending {
-    /// No new connections; on those that are open, running requests are the last.
+    /// Accepts no new connections, and no new requests on open ones.
     pub drain: CancellationToken,
-    /// Connections break.
+    /// Closes all connections immediately.
     pub abandon: CancellationToken,
 }
 
@@ -65,7 +64,7 @@ impl Server {
         while let Some(accepted) = ending.drain.run_until_cancelled(accept(&listener)).await {
             counter!("longshore_connections_total").increment(1);
             if self.limits.is_full(open.len()) {
-                // Dropped, and so closed.
+                // Dropping the connection closes it.
                 Limit::Connections.refused();
                 continue;
             }
@@ -76,7 +75,7 @@ impl Server {
                 server.connection(stream, peer, &protocol, &ending).await;
             });
         }
-        // From now on others may listen here, and clients are refused.
+        // From now on clients are refused, and another process may listen here.
         drop(listener);
         open.close();
         open.wait().await;
@@ -91,7 +90,7 @@ fn protocol(limits: &LimitSettings) -> Builder<TokioExecutor> {
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(FRAME)
         .max_concurrent_streams(limits.streams)
-        // Twice of what is let through, so that what is between is refused with an explanation.
+        // Twice the limit, so that requests slightly above it are rejected with an explanation.
         .max_header_list_size(limits.header_bytes.saturating_mul(2));
     if limits.headers != USUAL_HEADERS {
         builder.http1().max_headers(limits.headers);
@@ -103,13 +102,13 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                // Small answers would wait for the next one otherwise.
+                // Otherwise small responses would be delayed until the next one.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "a connection keeps its delay");
                 }
                 return (stream, peer);
             }
-            // It ended before it began.
+            // The connection was closed before it was accepted.
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::error!(%error, "no connection can be accepted");

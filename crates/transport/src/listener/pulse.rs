@@ -1,8 +1,8 @@
-//! What the client of a connection is up to: asking, taking an answer, resting, or wasting our time. The
-//! stream and the bodies report here; the connection's task looks from time to time.
+//! The state of a connection's client: sending a request, receiving a response, idle, or too slow. The stream and the
+//! bodies report events here; the task of the connection checks regularly.
 //!
-//! A client is slow by the time that *it* is waited for. A pull over a thin line goes on for hours as
-//! long as bytes are taken; an answer that we have nothing of yet costs the client no time.
+//! Only time spent waiting for the *client* counts. A pull over a slow link may take hours as long as bytes are
+//! received, and the time in which a response has no data yet does not count.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
@@ -11,20 +11,19 @@ use std::time::{Duration, Instant};
 
 use crate::limits::{LimitSettings, Slow};
 
-/// What a look at a connection comes to.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It may go on.
     Fine,
-    /// Nothing was asked for a long time.
+    /// No request for a long time.
     Idle,
-    /// A request's head does not end.
+    /// The head of a request is incomplete.
     SlowHead,
-    /// An answer is not taken.
+    /// A response is not received fast enough.
     SlowResponse,
 }
 
-/// What one connection does.
+/// The activity of one connection.
 pub(super) struct Pulse {
     read: AtomicU64,
     written: AtomicU64,
@@ -35,25 +34,25 @@ pub(super) struct Pulse {
 }
 
 struct State {
-    /// Requests whose answer has not ended.
+    /// The number of requests whose response has not ended.
     open: usize,
     served: bool,
-    /// Frames that keep an HTTP/2 connection alive belong to no request.
+    /// Keep-alive frames of HTTP/2 belong to no request.
     http2: bool,
     quiet_since: Instant,
-    /// What had been read when it became quiet; more is the beginning of a request.
+    /// The number of bytes read when the connection became idle; any more belong to a new request.
     quiet_read: u64,
     head_since: Option<Instant>,
-    /// Answers of which the client has not taken what there is.
+    /// The number of responses with data that the client has not received.
     owed: usize,
     owed_since: Instant,
-    /// For how long something was owed, and what had been written when this began to be counted.
+    /// How long data was waiting for the client, and the number of bytes written when this was last reset.
     waited: Duration,
     written_before: u64,
 }
 
 impl Pulse {
-    /// A connection that is opened now, and whether it is known already to speak HTTP/2.
+    /// The state of a new connection; `http2` if it is known to speak HTTP/2.
     pub(super) fn new(limits: &LimitSettings, http2: bool, now: Instant) -> Arc<Self> {
         let state = State {
             open: 0,
@@ -85,7 +84,7 @@ impl Pulse {
         self.written.fetch_add(bytes as u64, Relaxed);
     }
 
-    /// A request's head has come.
+    /// The head of a request has arrived.
     pub(super) fn begin(&self, http2: bool) {
         let mut state = self.state();
         state.open += 1;
@@ -94,7 +93,7 @@ impl Pulse {
         state.head_since = None;
     }
 
-    /// Its answer has ended.
+    /// The response of a request has ended.
     pub(super) fn end(&self, now: Instant) {
         let mut state = self.state();
         state.open = state.open.saturating_sub(1);
@@ -104,7 +103,7 @@ impl Pulse {
         }
     }
 
-    /// What was still coming of a request that is answered has come: it is no beginning of another one.
+    /// The rest of an answered request has been read: it is not the start of another one.
     pub(super) fn swept(&self) {
         let mut state = self.state();
         if state.open == 0 {
@@ -113,12 +112,12 @@ impl Pulse {
         }
     }
 
-    /// Bytes of a request whose head has not ended.
+    /// The number of bytes of a request whose head is incomplete.
     pub(super) fn unfinished(&self) -> u64 {
         self.read.load(Relaxed) - self.state().quiet_read
     }
 
-    /// A part of an answer waits for the client.
+    /// Data of a response waits for the client.
     pub(super) fn owe(&self, now: Instant) {
         let mut state = self.state();
         if state.owed == 0 {
@@ -127,7 +126,7 @@ impl Pulse {
         state.owed += 1;
     }
 
-    /// The client has taken it.
+    /// The client has received the data.
     pub(super) fn settle(&self, now: Instant) {
         let mut state = self.state();
         state.owed = state.owed.saturating_sub(1);
@@ -137,7 +136,7 @@ impl Pulse {
         }
     }
 
-    /// Looks at what the client does.
+    /// Checks the state of the client.
     pub(super) fn look(&self, now: Instant) -> Verdict {
         let mut state = self.state();
         if state.open > 0 {
@@ -176,7 +175,7 @@ mod tests {
     use super::*;
     use longshore_settings::Values;
 
-    /// A connection, and the instant so many seconds after it was opened.
+    /// A new connection, and a function that returns the instant some seconds after it was opened.
     fn opened() -> (Arc<Pulse>, impl Fn(u64) -> Instant) {
         opened_with(false)
     }
@@ -188,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_that_drips_in_has_its_time_and_no_more() {
+    fn a_head_that_arrives_too_slowly_ends_the_connection() {
         let (pulse, at) = opened();
         for second in 0..20 {
             pulse.has_read(1);
@@ -198,25 +197,25 @@ mod tests {
     }
 
     #[test]
-    fn who_connects_and_says_nothing_does_not_stay() {
+    fn a_connection_without_a_request_is_closed() {
         let (pulse, at) = opened();
         assert_eq!(pulse.look(at(19)), Verdict::Fine);
         assert_eq!(pulse.look(at(20)), Verdict::Idle);
     }
 
     #[test]
-    fn a_connection_may_rest_between_requests() {
+    fn a_connection_may_be_idle_between_requests() {
         let (pulse, at) = opened();
         pulse.has_read(100);
         pulse.begin(false);
-        assert_eq!(pulse.look(at(3600)), Verdict::Fine, "it is we who have nothing to say");
+        assert_eq!(pulse.look(at(3600)), Verdict::Fine, "the server has no data to send");
         pulse.end(at(3600));
         assert_eq!(pulse.look(at(3719)), Verdict::Fine);
         assert_eq!(pulse.look(at(3720)), Verdict::Idle);
     }
 
     #[test]
-    fn frames_that_keep_http_2_alive_are_no_request() {
+    fn keep_alive_frames_of_http_2_are_not_a_request() {
         let (pulse, at) = opened();
         pulse.begin(true);
         pulse.end(at(0));
@@ -226,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn who_opens_http_2_in_advance_sends_no_slow_head() {
+    fn an_http_2_connection_opened_in_advance_is_idle_and_not_slow() {
         let (pulse, at) = opened_with(true);
         pulse.has_read(60);
         assert_eq!(pulse.look(at(1)), Verdict::Fine);
@@ -234,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_left_of_an_answered_request_begins_no_other() {
+    fn the_rest_of_an_answered_request_is_not_the_start_of_another() {
         let (pulse, at) = opened();
         pulse.begin(false);
         pulse.end(at(0));
@@ -246,12 +245,12 @@ mod tests {
     }
 
     #[test]
-    fn a_pull_over_a_thin_line_goes_on_and_one_that_nobody_takes_does_not() {
+    fn a_pull_over_a_slow_link_continues_and_one_that_is_not_received_is_ended() {
         let (pulse, at) = opened();
         pulse.begin(false);
         pulse.owe(at(0));
         for minute in 1..100 {
-            // A kernel takes much at once and then nothing for a while.
+            // A kernel accepts a lot at once and then nothing for a while.
             pulse.has_written(60 * 1000);
             assert_eq!(pulse.look(at(60 * minute)), Verdict::Fine);
         }
@@ -260,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn time_in_which_we_have_nothing_to_give_is_not_the_clients() {
+    fn time_without_data_to_send_does_not_count_against_the_client() {
         let (pulse, at) = opened();
         pulse.begin(false);
         for minute in 0..100 {

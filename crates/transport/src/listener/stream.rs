@@ -1,4 +1,4 @@
-//! A connection's stream that tells how many bytes go through it.
+//! A stream that counts the bytes read and written.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,7 +9,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::pulse::Pulse;
 
-/// The stream.
 pub(super) struct Metered<S> {
     stream: S,
     pulse: Arc<Pulse>,

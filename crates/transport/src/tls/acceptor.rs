@@ -1,4 +1,4 @@
-//! TLS handshakes, and with which cipher bytes are sent afterwards.
+//! TLS handshakes and the choice of cipher suites.
 
 use std::io;
 use std::sync::Arc;
@@ -11,22 +11,22 @@ use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// How many bytes are encrypted before they are handed to the kernel together.
+/// The number of bytes that are encrypted before they are handed to the kernel together.
 const BUFFER: usize = 256 * 1024;
-/// Twelve rounds where AES-256 has sixteen, and as good for what lives as long as a connection.
+/// AES-128 needs ten rounds where AES-256 needs fourteen, and is as secure for the lifetime of a connection.
 const FASTEST: [SupportedCipherSuite; 3] = [
     cipher_suite::TLS13_AES_128_GCM_SHA256,
     cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
     cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
 ];
-/// What clients without instructions for AES name first; for them it is several times as fast.
+/// The suites that clients without AES instructions list first; they are several times as fast for them.
 const WITHOUT_AES: [CipherSuite; 3] = [
     CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
     CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
     CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 ];
 
-/// Makes TLS of connections; cheap to clone.
+/// Does TLS handshakes; cheap to clone.
 #[derive(Clone)]
 pub struct Acceptor {
     fastest: Arc<ServerConfig>,
@@ -36,24 +36,24 @@ pub struct Acceptor {
 impl Acceptor {
     pub(super) fn new(certificates: Arc<dyn ResolvesServerCert>) -> anyhow::Result<Self> {
         let mut provider = default_provider();
-        // Stable: the others stay in their order.
+        // The sort is stable, so the other suites keep their order.
         provider.cipher_suites.sort_by_key(|suite| !FASTEST.contains(suite));
         let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_cert_resolver(certificates);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        // Sessions resume by tickets alone, so that nothing is kept for clients that never come back.
-        config.ticketer = Ticketer::new().context("keys for TLS session tickets cannot be made")?;
+        // Sessions are resumed by tickets only, so that no state is kept for clients that never return.
+        config.ticketer = Ticketer::new().context("keys for TLS session tickets cannot be generated")?;
         let as_clients_like = Arc::new(config.clone());
         config.ignore_client_order = true;
         Ok(Self { fastest: Arc::new(config), as_clients_like })
     }
 
-    /// The handshake.
+    /// Does the handshake.
     pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let begun = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
-        // Some begin with a value without meaning (RFC 8701).
+        // Some clients list a reserved value first (RFC 8701).
         let hello = begun.client_hello();
         let first = hello.cipher_suites().iter().find(|suite| suite.as_str().is_some());
         let without_aes = first.is_some_and(|first| WITHOUT_AES.contains(first));

@@ -1,5 +1,5 @@
-//! A certificate and its key in files that somebody else renews. They are compared by content, not by
-//! time: a mounted secret changes by a link, and a clock may stand still between two writes.
+//! A certificate and its key in files that are renewed from outside. Changes are detected by content, not by
+//! modification time: a mounted secret changes through a symbolic link, and two writes may have the same time.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -12,34 +12,33 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 
-/// The files, and what was last seen in them.
+/// The files, and the content that was last seen.
 pub(super) struct Files {
     certificate: PathBuf,
     key: PathBuf,
     used: Fingerprint,
-    /// What cannot be used, and how often it was seen so.
+    /// The content that is invalid, and how often it was seen.
     broken: Option<(Fingerprint, u32)>,
 }
 
-/// Tells whether files have changed.
+/// Identifies the content of both files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Fingerprint(u64);
 
-/// What a look at the files showed.
+/// The result of a check for changes.
 pub(super) enum Look {
-    /// Nothing new.
+    /// Nothing has changed.
     Same,
-    /// A newer certificate.
     Newer(Box<CertifiedKey>),
-    /// Something new that cannot be used.
+    /// The content has changed and is invalid.
     Broken(anyhow::Error),
 }
 
-/// Two files change one after the other; what is broken counts when it is still so at the next look.
+/// The number of checks after which invalid content is reported. The two files change one after the other.
 const LOOKS_UNTIL_BROKEN: u32 = 2;
 
 impl Files {
-    /// The files, and the certificate that is in them now.
+    /// Opens the files and reads the certificate.
     pub(super) fn open(certificate: PathBuf, key: PathBuf) -> anyhow::Result<(Self, CertifiedKey)> {
         let contents = Contents::of(&certificate, &key);
         let used = contents.fingerprint();
@@ -47,7 +46,7 @@ impl Files {
         Ok((Self { certificate, key, used, broken: None }, first))
     }
 
-    /// Looks whether there is a newer certificate. What is broken is told once.
+    /// Checks for a newer certificate. Invalid content is reported once.
     pub(super) fn look(&mut self) -> Look {
         let contents = Contents::of(&self.certificate, &self.key);
         let seen = contents.fingerprint();
@@ -95,7 +94,7 @@ impl Contents {
 
     fn parse(self, certificate: &Path, key: &Path) -> anyhow::Result<CertifiedKey> {
         let (certificate_name, key_name) = (certificate.display(), key.display());
-        let may_read = "check the path, and that the user who runs the server may read it";
+        let may_read = "check the path, and that the user that runs the server may read it";
         let chain = self.certificate.map_err(|error| {
             anyhow!("the certificate {certificate_name} cannot be read: {error}; {may_read}")
         })?;
@@ -104,16 +103,16 @@ impl Contents {
             .map_err(|error| anyhow!("the private key {key_name} cannot be read: {error}; {may_read}"))?;
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&chain)
             .collect::<Result<_, _>>()
-            .map_err(|error| anyhow!("the certificate {certificate_name} is no PEM: {error}"))?;
+            .map_err(|error| anyhow!("the certificate {certificate_name} is not PEM: {error}"))?;
         if chain.is_empty() {
             bail!(
-                "the certificate {certificate_name} holds none: a file in PEM begins with “-----BEGIN \
-                 CERTIFICATE-----”, the server's own certificate first, then those that it depends on"
+                "the certificate {certificate_name} contains none: a PEM file begins with “-----BEGIN \
+                 CERTIFICATE-----”; the server's own certificate comes first, then its intermediates"
             );
         }
         let private = PrivateKeyDer::from_pem_slice(&private).map_err(|error| {
             anyhow!(
-                "the private key {key_name} holds none that can be used: {error}; it has to be PEM \
+                "the private key {key_name} contains no usable key: {error}; it must be PEM \
                  (PKCS #8, PKCS #1 or SEC 1) without a passphrase"
             )
         })?;
@@ -121,10 +120,10 @@ impl Contents {
         CertifiedKey::from_der(chain, private, provider).map_err(|error| match error {
             Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => anyhow!(
                 "the private key {key_name} does not belong to the first certificate of {certificate_name}; \
-                 write the pair that was issued together, the server's own certificate first"
+                 install the pair that was issued together, with the server's own certificate first"
             ),
             Error::InvalidCertificate(_) => {
-                anyhow!("the certificate {certificate_name} is damaged ({error}); write it again")
+                anyhow!("the certificate {certificate_name} is damaged ({error}); install it again")
             }
             error => anyhow!(
                 "{certificate_name} and {key_name} cannot be used: {error}; keys can be ECDSA (P-256, P-384, \
@@ -169,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_is_taken_up_once() {
+    fn a_changed_certificate_is_loaded_once() {
         let scene = Scene::new();
         let (mut files, first) = scene.open().unwrap();
         assert!(matches!(files.look(), Look::Same));
@@ -180,30 +179,30 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_that_is_half_written_is_no_error_and_one_that_stays_broken_is_told_once() {
+    fn a_half_written_pair_is_no_error_and_an_invalid_one_is_reported_once() {
         let scene = Scene::new();
         let (mut files, _) = scene.open().unwrap();
         let issued = scene.ca.issue_for_loopback();
         scene.write("cert.pem", &issued.certificate);
-        assert!(matches!(files.look(), Look::Same), "the key may still come");
-        let Look::Broken(error) = files.look() else { panic!("it stays so") };
+        assert!(matches!(files.look(), Look::Same), "the key may still follow");
+        let Look::Broken(error) = files.look() else { panic!("it stays invalid") };
         assert!(error.to_string().contains("key.pem does not belong"), "{error}");
-        assert!(matches!(files.look(), Look::Same), "it was told");
+        assert!(matches!(files.look(), Look::Same), "it was reported");
         scene.write("key.pem", &issued.key);
         assert!(matches!(files.look(), Look::Newer(_)));
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_the_file() {
+    fn an_error_names_the_file_and_the_problem() {
         let scene = Scene::new();
         for (name, text, said) in [
-            ("cert.pem", "", "cert.pem holds none"),
+            ("cert.pem", "", "cert.pem contains none"),
             (
                 "cert.pem",
                 "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
                 "cert.pem is damaged",
             ),
-            ("key.pem", "no key", "key.pem holds none"),
+            ("key.pem", "no key", "key.pem contains no usable key"),
         ] {
             scene.issue();
             scene.write(name, text);

@@ -1,6 +1,5 @@
-//! TLS: which certificate the server shows, and how it comes to a newer one while it runs. The
-//! certificate comes from files of the administrator's, or from a private authority of the server's own.
-//! Connections are accepted in `listener`.
+//! TLS: the certificate of the server, and its renewal while the server runs. Certificates come from files, or from the
+//! server's own private certificate authority. Connections are accepted in `listener`.
 
 mod acceptor;
 mod files;
@@ -28,10 +27,10 @@ pub use settings::{TlsConflict, TlsSettings, TlsSource};
 use files::{Files, Look};
 use private_ca::PrivateCa;
 
-/// How often the files are looked at, and whether a certificate of the private authority is due.
+/// How often the files are checked for changes, and the certificate of the private authority for renewal.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// TLS as the server speaks it.
+/// The TLS configuration of the server.
 pub struct Tls {
     acceptor: Acceptor,
     shown: Arc<Shown>,
@@ -44,10 +43,10 @@ enum Source {
     PrivateCa(Box<PrivateCa>),
 }
 
-/// Checks that the server can serve with these certificates.
+/// Checks that the server can use these certificates.
 ///
 /// # Errors
-/// The files cannot be read or do not fit, or a name cannot stand in a certificate.
+/// The files cannot be read or do not match, or a name is not valid in a certificate.
 pub fn check(source: &TlsSource) -> anyhow::Result<()> {
     match source {
         TlsSource::Files { certificate, key } => Files::open(certificate.clone(), key.clone()).map(drop),
@@ -59,7 +58,7 @@ impl Tls {
     /// Reads the certificate, or issues one for `names` (hosts and addresses) and for those in the settings.
     ///
     /// # Errors
-    /// The certificate cannot be used, or the authority cannot be read or stored.
+    /// The certificate is invalid, or the authority cannot be read or stored.
     pub async fn open(
         source: &TlsSource,
         names: Vec<String>,
@@ -77,7 +76,7 @@ impl Tls {
                 let first = authority.issue(clock.now())?;
                 tracing::info!(
                     sha256 = authority.fingerprint()?,
-                    "certificates come from the private authority that clients find at /ca"
+                    "certificates are issued by the private authority at /ca"
                 );
                 (Source::PrivateCa(Box::new(authority)), first)
             }
@@ -86,12 +85,12 @@ impl Tls {
         Ok(Self { acceptor: Acceptor::new(shown.clone())?, shown, source, clock })
     }
 
-    /// What makes TLS of a connection.
+    /// The acceptor for new connections.
     pub fn acceptor(&self) -> Acceptor {
         self.acceptor.clone()
     }
 
-    /// Where clients find the certificate of the private authority.
+    /// The route `/ca`, which serves the certificate of the private authority.
     pub fn routes(tls: Option<&Self>) -> Router {
         let Some(Source::PrivateCa(authority)) = tls.map(|tls| &tls.source) else {
             let none = (StatusCode::NOT_FOUND, "This server has no certificate authority of its own.\n");
@@ -105,7 +104,7 @@ impl Tls {
         Router::new().route("/ca", get(async move || (headers, pem.to_string())))
     }
 
-    /// Shows newer certificates as they come, until `stop`. Connections that are open stay as they are.
+    /// Uses newer certificates as they appear, until `stop`. Open connections are not affected.
     pub async fn keep_fresh(mut self, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
             self.refresh();
@@ -127,19 +126,19 @@ impl Tls {
         match newer {
             Ok(certificate) => {
                 self.shown.show(certificate);
-                tracing::info!("new connections get a newer certificate");
+                tracing::info!("a newer certificate is used for new connections");
             }
             Err(error) => {
-                tracing::error!("the server keeps the certificate that it has: {error:#}");
+                tracing::error!("the server keeps its current certificate: {error:#}");
             }
         }
     }
 }
 
-/// The names and addresses under which clients reach a server that listens at `address`.
+/// The names and addresses under which clients reach a server that listens on `address`.
 pub fn names(external_url: Option<&Url>, address: SocketAddr) -> Vec<String> {
     let external = external_url.and_then(Url::host_str).map(|host| {
-        // An IPv6 address stands in brackets.
+        // An IPv6 address is enclosed in brackets.
         host.trim_matches(['[', ']']).to_owned()
     });
     let listen = Some(address.ip()).filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_string());
@@ -150,7 +149,7 @@ pub fn names(external_url: Option<&Url>, address: SocketAddr) -> Vec<String> {
     names
 }
 
-/// The certificate that new connections get.
+/// The certificate for new connections.
 #[derive(Debug)]
 struct Shown(RwLock<Arc<CertifiedKey>>);
 
@@ -192,14 +191,14 @@ mod tests {
         let first = shown(&tls);
         clock.advance(SignedDuration::from_hours(24 * 50));
         tls.refresh();
-        assert_eq!(shown(&tls), first, "it is good for another forty days");
+        assert_eq!(shown(&tls), first, "it is valid for another forty days");
         clock.advance(SignedDuration::from_hours(24 * 15));
         tls.refresh();
         assert_ne!(shown(&tls), first);
     }
 
     #[test]
-    fn a_certificate_is_for_each_name_that_clients_may_use() {
+    fn a_certificate_contains_each_name_that_clients_may_use() {
         let url: Url = "https://[2001:db8::1]:8443".parse().unwrap();
         let everywhere = "0.0.0.0:8080".parse().unwrap();
         assert_eq!(names(Some(&url), everywhere), ["2001:db8::1", "localhost", "127.0.0.1", "::1"]);

@@ -1,7 +1,7 @@
-//! A certificate authority of the server's own, for places where nobody issues certificates. It is
-//! made on the first start and kept in the database, its key sealed as remotes' secrets are: so all
-//! servers on one database are one authority to their clients, and a backup alone cannot impersonate
-//! it. Certificates of servers are issued anew at each start, and in time while one runs.
+//! The server's own certificate authority, for networks where nobody issues certificates. It is created on the first
+//! start and stored in the database, with its key encrypted like the secrets of remotes. So all servers on one database
+//! share one authority, and a stolen database backup alone cannot impersonate it. Certificates are issued at each
+//! start, and renewed in time while the server runs.
 
 use std::time::SystemTime;
 
@@ -24,16 +24,15 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
-/// How long the authority is valid. Whoever trusts it has to trust a new one afterwards.
+/// The validity of the authority. Clients that trust it must trust a new one afterwards.
 const AUTHORITY_DAYS: i32 = 3650;
-/// How long a server's certificate is valid; some systems accept no more than 398 days.
+/// The validity of server certificates; some systems accept at most 398 days.
 const CERTIFICATE_DAYS: i32 = 90;
-/// After how long a server's certificate is replaced.
+/// The age at which a server certificate is replaced.
 const RENEW_AFTER_DAYS: i32 = 60;
-/// Clients' clocks may be behind.
+/// The time by which the clock of a client may be slow.
 const BEFORE: SignedDuration = SignedDuration::from_hours(24);
 
-/// The authority.
 pub(super) struct PrivateCa {
     pem: String,
     issuer: Issuer<'static, KeyPair>,
@@ -41,25 +40,24 @@ pub(super) struct PrivateCa {
     renew_at: Timestamp,
 }
 
-/// The authority in the database.
+/// The authority as it is stored in the database.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     name: String,
     certificate: String,
-    /// Sealed by the vault, in base64.
+    /// The private key, encrypted by the vault, in base64.
     key: String,
 }
 
 impl PrivateCa {
-    /// The authority of this database, made where there is none yet. It will issue certificates for
-    /// `names`.
+    /// The authority of this database; created if there is none. It issues certificates for `names`.
     pub(super) async fn load_or_create(
         db: &Database,
         names: Vec<String>,
         now: Timestamp,
     ) -> anyhow::Result<Self> {
-        // One authority for each encryption key: with another key the stored one could not be opened,
-        // and is there again when its key is.
+        // One authority per encryption key: with another key the stored one cannot be decrypted, and it is used again
+        // when its key is.
         let id = hex::encode(&db.vault().derive("private authority")[..4]);
         let place = format!("tls_private_ca_{id}");
         let known = settings::get(&mut db.read().await?, &place).await?;
@@ -77,12 +75,12 @@ impl PrivateCa {
         stored.open(db, &place, names)
     }
 
-    /// Its certificate in PEM.
+    /// The certificate, in PEM.
     pub(super) fn pem(&self) -> &str {
         &self.pem
     }
 
-    /// The SHA-256 fingerprint of its certificate, as `openssl x509 -fingerprint -sha256` shows it.
+    /// The SHA-256 fingerprint of the certificate, in the format of `openssl x509 -fingerprint -sha256`.
     pub(super) fn fingerprint(&self) -> anyhow::Result<String> {
         let certificate = CertificateDer::from_pem_slice(self.pem.as_bytes())
             .map_err(|error| anyhow!("the private authority's certificate is damaged: {error}"))?;
@@ -90,7 +88,7 @@ impl PrivateCa {
         Ok(digest.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":"))
     }
 
-    /// Whether it is time to issue the next certificate.
+    /// Whether the next certificate should be issued.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
         now >= self.renew_at
     }
@@ -115,7 +113,7 @@ impl PrivateCa {
 impl Stored {
     fn make(db: &Database, place: &str, now: Timestamp) -> anyhow::Result<Self> {
         let key = KeyPair::generate().context("a TLS key cannot be generated")?;
-        // Several authorities may stand in one list of trusted ones, so each has a name of its own.
+        // Each has a unique name, because a trust store may contain several.
         let id = hex::encode(&Sha256::digest(key.public_key_raw())[..4]);
         let name = format!("Longshore private authority {id}");
         let mut params = authority_params(&name);
@@ -135,7 +133,7 @@ impl Stored {
     }
 }
 
-/// The beginning of a certificate for these names and addresses.
+/// Parameters of a certificate for these names and addresses.
 pub(super) fn certified(names: Vec<String>) -> anyhow::Result<CertificateParams> {
     let said = names.join(", ");
     CertificateParams::new(names).map_err(|error| {

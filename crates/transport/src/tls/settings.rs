@@ -1,4 +1,4 @@
-//! What can be set about TLS.
+//! The settings of TLS.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use longshore_settings::{Group, parse};
 /// Names and addresses; a list in one value.
 type Names = Vec<String>;
 
-/// What can be set about TLS. [`TlsSettings::source`] tells what it amounts to.
+/// The settings of TLS; [`TlsSettings::source`] evaluates them.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct TlsSettings {
     /// The certificate with its chain, in PEM, reloaded when the file changes [default: plain HTTP]
@@ -42,31 +42,31 @@ fn names(text: &str) -> Result<Names, Infallible> {
     Ok(parse::items(text).map(str::to_owned).collect())
 }
 
-/// Where certificates come from.
+/// The source of certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TlsSource {
-    /// Files of the administrator's.
+    /// Files that an administrator provides.
     Files {
         /// The certificate with its chain.
         certificate: PathBuf,
-        /// Its key.
+        /// The private key.
         key: PathBuf,
     },
-    /// An authority of the server's own.
+    /// The server's own certificate authority.
     PrivateCa {
-        /// Names and addresses beyond those that the server knows of.
+        /// Additional names and addresses.
         names: Vec<String>,
     },
 }
 
-/// Settings that contradict or lack one another.
+/// Settings that contradict each other or are incomplete.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TlsConflict {
     /// There are two sources of certificates.
-    #[error("tls: certificate files and tls.private_ca exclude each other; keep one of them")]
+    #[error("tls: certificate files and tls.private_ca exclude each other; remove one of them")]
     TwoSources,
-    /// Names are for an authority that is not used.
-    #[error("tls.names is for certificates of tls.private_ca; set that too, or leave the names out")]
+    /// Names are set for an authority that is not used.
+    #[error("tls.names is for certificates of tls.private_ca; set that too, or remove the names")]
     NamesWithoutAuthority,
     /// A certificate needs its key.
     #[error("tls.cert is set without tls.key, the file with its private key")]
@@ -77,10 +77,10 @@ pub enum TlsConflict {
 }
 
 impl TlsSettings {
-    /// Where certificates come from; `None` if the server speaks plain HTTP.
+    /// The source of certificates; `None` for plain HTTP.
     ///
     /// # Errors
-    /// The settings do not fit together.
+    /// The settings contradict each other or are incomplete.
     pub fn source(self) -> Result<Option<TlsSource>, TlsConflict> {
         match (self.cert, self.key, self.private_ca) {
             (Some(_), _, true) | (_, Some(_), true) => Err(TlsConflict::TwoSources),
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_meant_from_where_the_configuration_is() {
+    fn paths_are_relative_to_the_configuration_file() {
         let expected = TlsSource::Files { certificate: "/etc/longshore/c.pem".into(), key: "/k.pem".into() };
         assert_eq!(resolve("tls = { cert = 'c.pem', key = '/k.pem' }"), Ok(Some(expected)));
     }
