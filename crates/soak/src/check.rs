@@ -1,4 +1,4 @@
-//! Holding a server against what is expected of it.
+//! Compares a server with the expectations.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -13,22 +13,22 @@ use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE};
 use crate::expected::{Known, State, Thing};
 use crate::scene::{LAST, NEXT, PROMOTED, WORK};
 
-/// How long what was interrupted may take to be promoted.
+/// The maximum time until interrupted promotions are finished.
 const SOON: Duration = Duration::from_secs(60);
 
-/// What is expected, and how much of it.
+/// The expected states.
 pub(crate) struct Expectations {
     pub(crate) expected: BTreeMap<Thing, Known>,
-    /// All the bytes of each upload, to finish it with.
+    /// All bytes of each upload, to finish it.
     pub(crate) uploads: HashMap<String, Bytes>,
-    /// Whether parts stay that no tag leads to; not, where garbage is collected at once.
+    /// Whether untagged parts are kept. They are not if garbage is collected immediately.
     pub(crate) loose_parts: bool,
 }
 
-/// Looks at everything, and answers what was found of the tags.
+/// Checks everything, and returns the states of the tags.
 ///
 /// # Panics
-/// When something is not as it must be.
+/// If anything differs from the expectations.
 pub(crate) async fn check(server: &Longshore, wanted: &Expectations) -> BTreeMap<Thing, State> {
     let registry = server.registry();
     finish_uploads(&registry, wanted).await;
@@ -53,10 +53,10 @@ pub(crate) async fn check(server: &Longshore, wanted: &Expectations) -> BTreeMap
             }
             Thing::Blob(_) | Thing::Manifest(_) | Thing::Upload(_) => continue,
         };
-        assert!(known.allows(&state), "{thing:?} is {state:?}, but has to be {known:?}");
+        assert!(known.allows(&state), "{thing:?} is {state:?}, but must be {known:?}");
     }
     for thing in found.keys() {
-        assert!(wanted.expected.contains_key(thing), "nobody made {thing:?}");
+        assert!(wanted.expected.contains_key(thing), "no client created {thing:?}");
     }
     promotions(&registry, &found).await;
     found
@@ -66,11 +66,11 @@ fn present(status: u16) -> State {
     match status {
         200 => State::Present,
         404 => State::Absent,
-        status => panic!("a HEAD was answered with {status}"),
+        status => panic!("a HEAD returned {status}"),
     }
 }
 
-/// Every tag that is to be promoted is, as it is now.
+/// Waits until every matching tag is promoted in its current state.
 pub(crate) async fn promotions(registry: &RegistryClient, found: &BTreeMap<Thing, State>) {
     for (thing, state) in found {
         let (Thing::Tag(tag), State::PointsTo(digest)) = (thing, state) else { continue };
@@ -89,23 +89,23 @@ pub(crate) async fn promotions(registry: &RegistryClient, found: &BTreeMap<Thing
     }
 }
 
-/// Every upload is there with what was acknowledged of it, and takes the rest.
+/// Checks that every upload has the acknowledged bytes, and finishes it.
 async fn finish_uploads(registry: &RegistryClient, wanted: &Expectations) {
     for (thing, known) in &wanted.expected {
         let Thing::Upload(location) = thing else { continue };
         let answer = registry.send(registry.request(Method::GET, location)).await;
         if answer.status == 404 {
-            assert!(known.allows(&State::Absent), "the upload {location} is lost; it has to be {known:?}");
+            assert!(known.allows(&State::Absent), "the upload {location} is lost; it must be {known:?}");
             continue;
         }
         let answer = answer.expect(204);
-        let range = answer.header("range").expect("an upload says what it has");
+        let range = answer.header("range").expect("an upload has a range");
         let last: u64 = range.rsplit('-').next().and_then(|last| last.parse().ok()).expect("a number");
-        // Nothing is written 0-0, as one byte is.
+        // An empty upload has the range 0-0, as one with a single byte has.
         let lengths = if last == 0 { vec![0, 1] } else { vec![last + 1] };
         assert!(
             lengths.iter().any(|length| known.allows(&State::Has(*length))),
-            "the upload {location} has {lengths:?} bytes; it has to be {known:?}"
+            "the upload {location} has {lengths:?} bytes; it must be {known:?}"
         );
         let bytes: &Bytes = &wanted.uploads[location];
         let digest = digest_of(bytes);
@@ -127,14 +127,14 @@ async fn finish_uploads(registry: &RegistryClient, wanted: &Expectations) {
             Err(refused)
         })
         .await;
-        // One whose end was under way may have become a blob of which nobody knows yet.
+        // An upload that was being finished may have become a blob that the client does not know about.
         if answer.status != 404 || !known.allows(&State::Absent) {
             answer.expect(201);
         }
     }
 }
 
-/// Reads all that a tag leads to, each thing once.
+/// Reads everything that a tag references, each part once.
 struct Whole<'a> {
     registry: &'a RegistryClient,
     verified: BTreeSet<(String, Digest)>,
@@ -164,7 +164,7 @@ impl Whole<'_> {
                 }
             }
         }
-        root.expect("there was one to look at")
+        root.expect("there is at least the root")
     }
 
     async fn blob(&mut self, repository: &str, digest: &Digest) {

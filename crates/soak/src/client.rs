@@ -1,4 +1,4 @@
-//! A client that does one random thing after another, and notes what it asked for and what was acknowledged. It
+//! A client that does random things one after another, and records what it requested and what was acknowledged. It
 //! ends when the server does.
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,20 +15,19 @@ use reqwest::{Method, RequestBuilder};
 use crate::expected::{Journal, State, Thing};
 use crate::scene::{PROMOTED, WORK};
 
-/// The header that numbers a request, so that a trace of the server shows which one it answers.
+/// The header with the number of a request, so that a trace of the server shows which request it responds to.
 pub(crate) const NUMBER: &str = "x-soak-number";
-/// How many tags a client has; every other one is promoted.
+/// The number of tags of a client; every other one is promoted.
 const TAGS: usize = 6;
-/// Layers that all clients share, so that blobs are found to be there already.
+/// Layers that all clients share, so that some blobs already exist.
 const SHARED_LAYERS: u64 = 12;
-/// How often a push begins anew when a collection took what it had sent.
+/// The maximum number of attempts of a push whose blobs were garbage-collected.
 const ATTEMPTS: usize = 5;
 
-/// The server is gone.
+/// The server has ended.
 #[derive(Debug)]
 pub(crate) struct Gone;
 
-/// One client.
 pub(crate) struct Client {
     name: usize,
     random: StdRng,
@@ -43,14 +42,14 @@ impl Client {
         Self { name, random, registry: server.registry(), rest: server.rest(), journal }
     }
 
-    /// Works until the server is gone, or has done so much; then the last thing is left half done.
+    /// Works until the server has ended or the maximum is reached; the last thing is an unfinished upload.
     pub(crate) async fn work(mut self, most: usize) {
         for _ in 0..most {
             if self.one_thing().await.is_err() {
                 return;
             }
         }
-        // Its loss shows where the power is cut behind all else.
+        // A power cut after everything else shows whether it is lost.
         let _ = self.leave_an_upload().await;
     }
 
@@ -67,7 +66,7 @@ impl Client {
     }
 
     fn journal(&self) -> MutexGuard<'_, Journal> {
-        self.journal.lock().expect("no client panics while it writes down")
+        self.journal.lock().expect("no client panics while it records")
     }
 
     fn some_tag(&mut self) -> String {
@@ -76,7 +75,7 @@ impl Client {
         format!("c{}-{number}{end}", self.name)
     }
 
-    /// Sends a request that changes something; whether it was acknowledged with this status.
+    /// Sends a request that changes something; returns whether it was acknowledged with this status.
     async fn ask(
         &self,
         request: RequestBuilder,
@@ -112,7 +111,7 @@ impl Client {
         if self.journal().certain(&tag).is_none() {
             return Ok(());
         }
-        // A subject need not be there, so it does not matter whose it is.
+        // The subject may be missing, so any will do.
         let subject = corpus::image(self.random.random(), 1, 100);
         self.push_package(&corpus::signature(&subject), None, false).await
     }
@@ -128,7 +127,7 @@ impl Client {
                 let path = format!("/v2/{WORK}/blobs/{digest}");
                 let head = self.registry.request(Method::HEAD, &path);
                 let known = self.registry.try_send(head).await.map_err(|_| Gone)?.status == 200;
-                // What is there may be collected in a moment, where the time to live is short.
+                // If the time to live is short, an existing blob may be collected soon.
                 if !known || attempt > 0 {
                     self.push_blob(digest, bytes, in_chunks).await?;
                 }
@@ -140,7 +139,7 @@ impl Client {
         Ok(())
     }
 
-    /// Whether all were taken; not, when a blob that they name is there no more.
+    /// Returns whether all were accepted. They are not if a blob that they reference was deleted.
     async fn push_manifests(&mut self, package: &Package, tag: Option<&str>) -> Result<bool, Gone> {
         for manifest in &package.manifests {
             let mut effects = vec![(Thing::Manifest(manifest.digest.clone()), State::Present)];
@@ -211,7 +210,7 @@ impl Client {
         let upload = Thing::Upload(location.to_owned());
         let length = self.journal().uploads[location].len() as u64;
         let effects = vec![
-            // Of a last part that breaks off, the upload keeps what came.
+            // If the last part breaks off, the upload keeps what was received.
             (upload.clone(), State::Has(length)),
             (upload, State::Absent),
             (Thing::Blob(digest.clone()), State::Present),

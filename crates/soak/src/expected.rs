@@ -1,48 +1,48 @@
-//! What a server has to know after it was interrupted: for everything that clients touched the state that was last
-//! acknowledged, and the states that were asked for since.
+//! The state that a server must have after an interruption: for everything that clients changed, the last
+//! acknowledged state or any that was requested since.
 
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use longshore_oci::Digest;
 
-/// Something of which a server keeps a state.
+/// Something whose state a server stores.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Thing {
     /// A tag of the repository in which clients work.
     Tag(String),
-    /// A blob there.
+    /// A blob of that repository.
     Blob(Digest),
-    /// A manifest there, by digest.
+    /// A manifest of that repository, by digest.
     Manifest(Digest),
     /// An upload, by its location.
     Upload(String),
 }
 
-/// A state.
+/// The state of a thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum State {
-    /// It is not there.
+    /// It does not exist.
     Absent,
-    /// It is there.
+    /// It exists.
     Present,
-    /// A tag that points to this.
+    /// A tag that points to this digest.
     PointsTo(Digest),
-    /// An upload that has so many bytes.
+    /// An upload with this number of bytes.
     Has(u64),
 }
 
-/// What may be true of one thing.
+/// The possible states of one thing.
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
-    /// What was last acknowledged.
+    /// The last acknowledged state.
     pub(crate) certain: State,
-    /// What was asked for since, and may have come about.
+    /// The states requested since, which may have been reached.
     pub(crate) possible: Vec<State>,
 }
 
 impl Known {
-    /// Whether this may be true. Of a part that breaks off, an upload may keep any number of bytes.
+    /// Whether this state is possible. If a part breaks off, an upload may keep any number of its bytes.
     pub(crate) fn allows(&self, state: &State) -> bool {
         let lengths = |state: &State| match state {
             State::Has(length) => Some(*length),
@@ -56,12 +56,11 @@ impl Known {
     }
 }
 
-/// The number of one request.
 pub(crate) type Number = usize;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
-    /// No answer came.
+    /// There was no response.
     Open,
     Acknowledged,
     Refused,
@@ -73,40 +72,40 @@ struct Request {
     outcome: Outcome,
 }
 
-/// Everything that clients asked for, in order.
+/// Everything that clients requested, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     settled: BTreeMap<Thing, State>,
     requests: Vec<Request>,
-    /// All the bytes of each upload, to finish it with.
+    /// All bytes of each upload, to finish it.
     pub(crate) uploads: HashMap<String, Bytes>,
 }
 
 impl Journal {
-    /// Notes what a request is about to ask for.
+    /// Records the effects of a request before it is sent.
     pub(crate) fn ask(&mut self, effects: Vec<(Thing, State)>) -> Number {
         self.requests.push(Request { effects, outcome: Outcome::Open });
         self.requests.len() - 1
     }
 
-    /// Notes that it was acknowledged.
+    /// Records that a request was acknowledged.
     pub(crate) fn acknowledge(&mut self, number: Number) {
         self.requests[number].outcome = Outcome::Acknowledged;
     }
 
-    /// Notes that an upload was begun by a request, at a place that the answer names.
+    /// Records that a request started an upload, at the location in the response.
     pub(crate) fn upload_began(&mut self, number: Number, location: &str, bytes: Bytes) {
         let began = (Thing::Upload(location.to_owned()), State::Has(0));
         self.requests[number] = Request { effects: vec![began], outcome: Outcome::Acknowledged };
         self.uploads.insert(location.to_owned(), bytes);
     }
 
-    /// Notes that it was refused, so that nothing came of it.
+    /// Records that a request was rejected, so that it had no effect.
     pub(crate) fn refuse(&mut self, number: Number) {
         self.requests[number].outcome = Outcome::Refused;
     }
 
-    /// The requests that were acknowledged.
+    /// The acknowledged requests.
     pub(crate) fn acknowledged(&self) -> impl Iterator<Item = Number> {
         self.requests
             .iter()
@@ -115,12 +114,12 @@ impl Journal {
             .map(|(number, _)| number)
     }
 
-    /// What must be true when the clients' own view of the acknowledgements counts.
+    /// The possible states, given the acknowledgements that clients received.
     pub(crate) fn expected(&self) -> BTreeMap<Thing, Known> {
         self.expected_when(|number| self.requests[number].outcome == Outcome::Acknowledged)
     }
 
-    /// What must be true when these requests, and no others, had been acknowledged.
+    /// The possible states if exactly these requests had been acknowledged.
     pub(crate) fn expected_when(&self, acknowledged: impl Fn(Number) -> bool) -> BTreeMap<Thing, Known> {
         let known = |state: &State| Known { certain: state.clone(), possible: Vec::new() };
         let mut expected: BTreeMap<Thing, Known> =
@@ -141,12 +140,12 @@ impl Journal {
         expected
     }
 
-    /// Forgets how it came to this: what was found is what has to be found from now on.
+    /// Replaces the history by the states that were found, which are certain from now on.
     pub(crate) fn settle(&mut self, found: BTreeMap<Thing, State>) {
         *self = Self { settled: found, ..Self::default() };
     }
 
-    /// Where a tag points for certain, if it does.
+    /// The digest that a tag points to, if that is certain.
     pub(crate) fn certain(&self, tag: &str) -> Option<Digest> {
         let thing = Thing::Tag(tag.to_owned());
         let last = self.requests.iter().rev().filter(|request| request.outcome == Outcome::Acknowledged);
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_acknowledged_must_be_there_and_what_was_asked_for_since_may() {
+    fn acknowledged_states_are_certain_and_requested_ones_are_possible() {
         let mut journal = Journal::default();
         for number in 1..=3 {
             let asked = journal.ask(vec![(tag(), points_to(number))]);
@@ -185,7 +184,7 @@ mod tests {
         assert_eq!(allowed, [false, false, true, true]);
         assert_eq!(journal.certain("v1"), Some(Digest::sha256([2; 32])));
 
-        // The same, had the power gone before the second answer.
+        // The same, if the power had been cut before the second response.
         let earlier = journal.expected_when(|number| number == 0);
         let allowed: Vec<bool> = states.iter().map(|state| earlier[&tag()].allows(state)).collect();
         assert_eq!(allowed, [false, true, true, true]);
@@ -195,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_keeps_what_was_acknowledged_and_may_have_more() {
+    fn an_upload_keeps_its_acknowledged_bytes_and_may_have_more() {
         let mut journal = Journal::default();
         let upload = Thing::Upload("/v2/x".to_owned());
         let first = journal.ask(vec![(upload.clone(), State::Has(10))]);

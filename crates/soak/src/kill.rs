@@ -13,29 +13,29 @@ use crate::client::Client;
 use crate::expected::Journal;
 use crate::scene;
 
-/// How much is done.
+/// The amount of work.
 #[derive(Debug, Clone, Copy)]
 pub struct KillOptions {
-    /// How often the server is killed.
+    /// The number of times that the server is killed.
     pub rounds: usize,
-    /// Clients that work at the same time.
+    /// The number of clients that work at the same time.
     pub clients: usize,
-    /// What all randomness but that of time comes from.
+    /// The source of all randomness except timing.
     pub seed: u64,
 }
 
-/// At the earliest and at the latest, after the clients have begun.
+/// The time from the start of the clients until the server is killed.
 const KILLED_AFTER: std::ops::Range<Duration> = Duration::from_millis(20)..Duration::from_millis(1500);
-/// What nothing needs stays so long; short, so that collections find something in every round.
+/// The time to live of garbage; short, so that every round collects some.
 const KEPT_SECONDS: &str = "2";
-/// What a killed server had in its hands is free after so long, where others could have gone on with it.
+/// The lease of a server, after which others may continue the work of a killed one.
 const LEASE_SECONDS: &str = "3";
 
-/// Starts a server and kills it again and again; after each restart nothing that was acknowledged may be missing.
-/// Whatever database and store the builder names are used. Tells of each round.
+/// Starts a server and kills it repeatedly. After each restart, nothing that was acknowledged may be missing. Works
+/// with any database and store that the builder defines. Reports each round to `tell`.
 ///
 /// # Panics
-/// With what is missing or wrong.
+/// If anything is missing or wrong.
 pub async fn kill_rounds(builder: LongshoreBuilder, options: KillOptions, mut tell: impl FnMut(String)) {
     let mut random = StdRng::seed_from_u64(options.seed);
     let builder = builder.argument("--keep-seconds").argument(KEPT_SECONDS);

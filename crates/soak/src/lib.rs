@@ -1,11 +1,11 @@
-//! Random work against a real server that dies in the middle of it, and what must be true afterwards.
+//! Random work on a real server that is interrupted, and what must be true afterwards.
 //!
-//! Clients push, move and delete tags, promote, and collect garbage; each keeps to tags of its own, so that what
-//! a tag may be is known: what was last acknowledged, or what was asked for since. `kill` ends the server by
-//! kill -9; `power` loses what was not synced, too. Both then hold the server against the same expectations. The
-//! server's tests do a few rounds of it, `cargo xtask soak` does it for long.
+//! Clients push, move and delete tags, promote, and collect garbage. Each client has tags of its own, so that the
+//! possible states of a tag are known: the last acknowledged one, or those requested since. `kill` ends the server by
+//! kill -9; `power` also loses what was not synced. Both then compare the server with the same expectations. The
+//! tests of the server do a few rounds, `cargo xtask soak` many.
 //!
-//! Its functions panic with what is missing.
+//! The functions panic if anything is missing.
 
 mod check;
 mod client;

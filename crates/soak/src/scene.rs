@@ -3,16 +3,16 @@
 use longshore_testkit::Longshore;
 use serde_json::json;
 
-/// Where clients push.
+/// The repository that clients push to.
 pub(crate) const WORK: &str = "soak/dev";
-/// Where tags go that end with [`PROMOTED`].
+/// The repository that tags ending with [`PROMOTED`] are promoted to.
 pub(crate) const NEXT: &str = "soak/qa";
-/// Where everything goes that arrives in the second.
+/// The repository that all tags of the second are promoted to.
 pub(crate) const LAST: &str = "soak/prod";
 /// The end of tags that are promoted.
 pub(crate) const PROMOTED: &str = "-ok";
 
-/// Makes repositories and policies.
+/// Creates the repositories and policies.
 pub(crate) async fn furnish(server: &Longshore) {
     let rest = server.rest();
     rest.post("/accounts", json!({"name": "soak", "isOrg": true})).await.expect(201);

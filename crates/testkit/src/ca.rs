@@ -1,4 +1,4 @@
-//! A private certificate authority, as an organization has one of its own.
+//! A private certificate authority, such as organizations have.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
@@ -8,16 +8,13 @@ pub struct TestCa {
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// A server's certificate and its key, both in PEM.
+/// A server's certificate and its key, both in PEM format.
 pub struct Issued {
-    /// The certificate.
     pub certificate: String,
-    /// The private key.
     pub key: String,
 }
 
 impl TestCa {
-    /// Makes a new authority.
     pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names are legal names");
         params.distinguished_name.push(DnType::CommonName, "Longshore test authority");
@@ -28,12 +25,12 @@ impl TestCa {
         Self { pem, issuer: Issuer::new(params, key) }
     }
 
-    /// Its certificate in PEM.
+    /// The authority's certificate in PEM format.
     pub fn pem(&self) -> &str {
         &self.pem
     }
 
-    /// A certificate for a server with these names or addresses.
+    /// Issues a certificate for a server with these host names or addresses.
     pub fn issue(&self, names: &[&str]) -> Issued {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let params = CertificateParams::new(names).expect("the names are host names or addresses");
@@ -42,7 +39,7 @@ impl TestCa {
         Issued { certificate, key: key.serialize_pem() }
     }
 
-    /// A certificate for this machine: `127.0.0.1` and `localhost`.
+    /// Issues a certificate for `127.0.0.1` and `localhost`.
     pub fn issue_for_loopback(&self) -> Issued {
         self.issue(&["127.0.0.1", "localhost"])
     }

@@ -1,5 +1,5 @@
-//! Images and artifacts out of nothing but a seed: the same seed gives the same bytes. What each test needs is
-//! made where it is needed, so no fixture has to be fetched.
+//! Images and artifacts that are generated from a seed: the same seed gives the same bytes. Tests generate what they
+//! need, so that no fixture has to be fetched.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,43 +9,41 @@ use longshore_oci::{Descriptor, Digest, Platform, Tag, media_type};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-/// SBOMs in SPDX, as an artifact type.
+/// The artifact type of SPDX SBOMs.
 pub const SBOM: &str = "application/spdx+json";
-/// Sigstore bundles, as an artifact type.
+/// The artifact type of Sigstore bundles.
 pub const SIGNATURE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
-/// The configuration of a Helm chart.
+/// The media type of a Helm chart's configuration.
 pub const HELM_CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
-/// The content of a Helm chart.
+/// The media type of a Helm chart's content.
 pub const HELM_CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
-/// The payload that cosign keeps under a digest tag.
+/// The media type of the payload that cosign stores under a digest tag.
 pub const COSIGN_PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
-/// The configuration of a build cache of BuildKit's.
+/// The media type of the configuration of BuildKit's build cache.
 pub const BUILD_CACHE_CONFIG: &str = "application/vnd.buildkit.cacheconfig.v0";
 const IN_TOTO: &str = "application/vnd.in-toto+json";
 
 /// A manifest as it is pushed and stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredManifest {
-    /// The digest of its bytes.
+    /// The digest of the bytes.
     pub digest: Digest,
-    /// Its media type.
     pub media_type: String,
-    /// Its bytes.
     pub bytes: Bytes,
 }
 
-/// An image, index or artifact with all that it is made of.
+/// An image, index or artifact with all its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Package {
-    /// Its manifests, children before those that name them; the root is the last.
+    /// The manifests, children before their parents; the root is the last.
     pub manifests: Vec<StoredManifest>,
-    /// Its blobs, each once.
+    /// The blobs, each once.
     pub blobs: Vec<(Digest, Bytes)>,
-    /// The digest of the manifest that stands for all of it.
+    /// The digest of the root manifest.
     pub root: Digest,
 }
 
-/// A layer: a tar archive with one file of noise, in gzip.
+/// A layer: a gzipped tar archive with one file of noise.
 #[derive(Debug, Clone)]
 pub struct Layer {
     blob: Bytes,
@@ -78,20 +76,20 @@ impl Layer {
         let mut archive = tar::Builder::new(Vec::with_capacity(content.len() + 2048));
         archive.append_data(&mut header, path, content).expect("a tar archive in memory");
         let archive = archive.into_inner().expect("a tar archive in memory");
-        // Noise does not compress; stored blocks are still gzip, and quick to make.
+        // Noise does not compress. Uncompressed blocks are valid gzip and quick to make.
         let mut gzip = GzEncoder::new(Vec::with_capacity(archive.len() + 1024), Compression::none());
         std::io::Write::write_all(&mut gzip, &archive).expect("gzip in memory");
         let blob = gzip.finish().expect("gzip in memory");
         Self { blob: blob.into(), diff_id: digest_of(&archive) }
     }
 
-    /// The digest of the compressed layer, which is the blob's.
+    /// The digest of the compressed layer, which is that of its blob.
     pub fn digest(&self) -> Digest {
         digest_of(&self.blob)
     }
 }
 
-/// `bytes` bytes that depend on the seed alone (SplitMix64).
+/// `bytes` bytes that depend only on the seed (SplitMix64).
 fn noise(seed: u64, bytes: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut out = Vec::with_capacity(bytes + 8);
@@ -111,13 +109,13 @@ pub fn image(seed: u64, layers: usize, bytes: usize) -> Package {
     image_of(&layers_of(seed, layers, bytes))
 }
 
-/// An image for linux/amd64 of given layers, to let images share some.
+/// An image for linux/amd64 with given layers, so that images can share some.
 pub fn image_of(layers: &[Layer]) -> Package {
     build_image(Format::Oci, &platform("linux/amd64"), layers)
 }
 
-/// An image for windows/amd64 over a base layer that is not to be distributed. It is a blob of the package like any
-/// other; [`Package::without`] leaves it out.
+/// An image for windows/amd64 on a non-distributable base layer. The layer is a blob of the package like any other;
+/// [`Package::without`] leaves it out.
 pub fn image_over(base: &Layer, seed: u64) -> Package {
     let own = layers_of(seed, 1, 1000);
     build_image_over(Some(base), Format::Oci, &platform("windows/amd64"), &own)
@@ -128,8 +126,8 @@ pub fn docker_image(seed: u64, layers: usize, bytes: usize) -> Package {
     build_image(Format::Docker, &platform("linux/amd64"), &layers_of(seed, layers, bytes))
 }
 
-/// An index of images for `platforms` (`linux/arm64`, …); with an attestation for each as BuildKit adds
-/// them, `unknown/unknown`.
+/// An index of images for `platforms` (`linux/arm64`, …), optionally with an attestation for each
+/// (`unknown/unknown`), as BuildKit adds them.
 pub fn index(seed: u64, platforms: &[&str], with_attestation: bool) -> Package {
     build_index(Format::Oci, seed, platforms, with_attestation)
 }
@@ -148,8 +146,7 @@ pub fn docker_list(seed: u64, platforms: &[&str]) -> Package {
     build_index(Format::Docker, seed, platforms, false)
 }
 
-/// What BuildKit exports as a build cache unless it is told otherwise: an index that lists layers and a
-/// configuration of its own.
+/// A build cache as BuildKit exports it by default: an index of layers and a configuration.
 pub fn build_cache(seed: u64) -> Package {
     let mut parts = Parts::default();
     let layers = layers_of(seed, 2, 4096);
@@ -175,7 +172,7 @@ pub fn helm_chart(seed: u64) -> Package {
     parts.package()
 }
 
-/// An artifact of a type that refers to `subject`; the subject itself is not part of it.
+/// An artifact of the given type that refers to `subject`, without the subject itself.
 pub fn referrer(subject: &Package, artifact_type: &str, document: &Value) -> Package {
     let mut parts = Parts::default();
     let config = parts.blob(media_type::OCI_EMPTY, Bytes::from_static(b"{}"));
@@ -198,12 +195,12 @@ pub fn sbom(subject: &Package) -> Package {
     referrer(subject, SBOM, &json!({"spdxVersion": "SPDX-2.3", "name": name}))
 }
 
-/// A signature that refers to `subject`; it has the shape of one, and signs nothing.
+/// An artifact that refers to `subject` and looks like a signature, but signs nothing.
 pub fn signature(subject: &Package) -> Package {
     referrer(subject, SIGNATURE, &json!({"messageSignature": {"messageDigest": subject.root}}))
 }
 
-/// A signature in the older manner of cosign, and the digest tag under which it is kept.
+/// A signature as older versions of cosign store it, and its digest tag.
 pub fn cosign_signature(subject: &Package) -> (Tag, Package) {
     let digest = &subject.root;
     let mut parts = Parts::default();
@@ -297,7 +294,7 @@ fn build_index(format: Format, seed: u64, platforms: &[&str], with_attestation: 
     parts.package()
 }
 
-/// Provenance the way BuildKit attaches it: one more entry of the index.
+/// Provenance as BuildKit attaches it: another entry of the index.
 fn attestation(image: &Package) -> Package {
     let predicate = "https://slsa.dev/provenance/v0.2";
     let mut parts = Parts::default();
@@ -322,7 +319,7 @@ fn merge(into: &mut Value, from: Value) {
     }
 }
 
-/// A package while it grows.
+/// A package that is being built.
 #[derive(Default)]
 struct Parts {
     manifests: Vec<StoredManifest>,
@@ -368,25 +365,25 @@ impl Parts {
 }
 
 impl Package {
-    /// The manifest that stands for all of it.
+    /// The root manifest.
     pub fn root_manifest(&self) -> &StoredManifest {
         self.manifests.last().expect("a package ends with its root manifest")
     }
 
-    /// The root as another manifest names it.
+    /// The descriptor of the root manifest.
     pub fn descriptor(&self) -> Descriptor {
         let root = self.root_manifest();
         Descriptor::new(&root.media_type, root.digest.clone(), root.bytes.len() as u64)
     }
 
-    /// The same without a blob, as it is where that may be absent.
+    /// The package without one of its blobs, for places where that may be absent.
     #[must_use]
     pub fn without(&self, blob: &Digest) -> Self {
         let blobs = self.blobs.iter().filter(|(digest, _)| digest != blob).cloned().collect();
         Self { blobs, ..self.clone() }
     }
 
-    /// The same image, whose manifest has `content` embedded as that of its configuration.
+    /// The image with `content` embedded in its manifest as the content of the configuration.
     #[must_use]
     pub fn embedding(&self, content: &[u8]) -> Self {
         let root = self.root_manifest();
@@ -398,7 +395,7 @@ impl Package {
         Self { manifests: vec![embedding], blobs: self.blobs.clone(), root }
     }
 
-    /// The length of all its blobs and manifests, in bytes.
+    /// The total size of its blobs and manifests, in bytes.
     pub fn bytes(&self) -> u64 {
         let blobs = self.blobs.iter().map(|(_, bytes)| bytes.len());
         let manifests = self.manifests.iter().map(|manifest| manifest.bytes.len());
@@ -413,7 +410,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_makes_the_same_package() {
+    fn the_same_seed_gives_the_same_package() {
         assert_eq!(image(7, 2, 1000), image(7, 2, 1000));
         assert_ne!(image(7, 2, 1000).root, image(8, 2, 1000).root);
         let layers = [Layer::new(1, 10), Layer::new(2, 10)];
@@ -421,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn every_manifest_is_legal_and_names_only_what_is_there() {
+    fn every_manifest_is_valid_and_references_only_parts_of_its_package() {
         let subject = image(1, 1, 100);
         let packages = [
             image(1, 3, 5000),

@@ -1,4 +1,4 @@
-//! Debian's `docker-registry` as the registry on the other side: plain, with accounts, or with TLS.
+//! Debian's `docker-registry` as the other registry: plain, with accounts, or with TLS.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -11,8 +11,8 @@ use crate::ca::TestCa;
 use crate::process::Server;
 use crate::registry_client::RegistryClient;
 
-/// A running `docker-registry` on a free port of 127.0.0.1 with storage of its own and deletion enabled.
-/// Killed and cleaned up when dropped.
+/// A running `docker-registry` on a free port of 127.0.0.1, with storage of its own and deletion enabled. It is
+/// killed and cleaned up when it is dropped.
 pub struct DockerRegistry {
     server: Server,
     folder: TempDir,
@@ -21,7 +21,7 @@ pub struct DockerRegistry {
     ca: Option<String>,
 }
 
-/// What to start; see [`DockerRegistry::builder`].
+/// The options of a registry; see [`DockerRegistry::builder`].
 #[derive(Default)]
 pub struct DockerRegistryBuilder {
     credentials: Option<(String, String)>,
@@ -29,47 +29,46 @@ pub struct DockerRegistryBuilder {
     below: Option<PathBuf>,
 }
 
-/// A request that the registry has answered.
+/// A request that the registry responded to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// `GET`, `HEAD`, …
     pub method: String,
-    /// Path and query.
     pub uri: String,
-    /// The status of the answer.
+    /// The status of the response.
     pub status: u16,
 }
 
 impl DockerRegistryBuilder {
-    /// Admits this one account alone.
+    /// Requires the credentials of this account.
     #[must_use]
     pub fn account(mut self, user: &str, password: &str) -> Self {
         self.credentials = Some((user.to_owned(), password.to_owned()));
         self
     }
 
-    /// Speaks TLS with a certificate of `ca`.
+    /// Uses TLS with a certificate of `ca`.
     #[must_use]
     pub fn tls(mut self, ca: &TestCa) -> Self {
         self.tls = Some((ca.pem().to_owned(), ca.issue_for_loopback()));
         self
     }
 
-    /// Puts its data below a folder, to have it on a medium of one's choice.
+    /// Stores its data below a folder, to choose the medium.
     #[must_use]
     pub fn below(mut self, folder: &Path) -> Self {
         self.below = Some(folder.to_owned());
         self
     }
 
-    /// Starts it and waits until it answers.
+    /// Starts it and waits until it responds.
     pub async fn start(self) -> DockerRegistry {
         let folder = self.below.as_ref().map_or_else(TempDir::new, TempDir::new_in);
         let folder = folder.expect("a temporary folder can be made");
         let path = |name: &str| folder.path().join(name).display().to_string();
         let write =
             |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("the folder is ours");
-        // The line that tells the port is one of level info.
+        // The line with the port has the level info.
         let mut config = format!(
             "version: 0.1\nlog: {{level: info}}\n\
              storage:\n  filesystem: {{rootdirectory: '{}'}}\n  delete: {{enabled: true}}\n  \
@@ -94,7 +93,7 @@ impl DockerRegistryBuilder {
     }
 }
 
-/// Starts the process, on a free port or on the one it had before, and reads from its log where it listens.
+/// Starts the process, on a free port or on its previous one, and reads from its log where it listens.
 async fn launch(folder: &TempDir, address: Option<SocketAddr>) -> (Server, SocketAddr) {
     let mut command = Command::new("docker-registry");
     command.arg("serve").arg(folder.path().join("config.yml")).env("OTEL_TRACES_EXPORTER", "none");
@@ -106,7 +105,7 @@ async fn launch(folder: &TempDir, address: Option<SocketAddr>) -> (Server, Socke
     (server, address)
 }
 
-/// One line of an htpasswd file; bcrypt at its lowest cost, since the registry checks it at each request.
+/// One line of an htpasswd file, with bcrypt at its lowest cost, since the registry checks it for each request.
 fn htpasswd(user: &str, password: &str) -> String {
     let output = Command::new("htpasswd")
         .args(["-nbB", "-C", "4", user, password])
@@ -117,27 +116,27 @@ fn htpasswd(user: &str, password: &str) -> String {
 }
 
 impl DockerRegistry {
-    /// What to start, to be chosen.
+    /// The default options.
     pub fn builder() -> DockerRegistryBuilder {
         DockerRegistryBuilder::default()
     }
 
-    /// One without accounts and without TLS.
+    /// A registry without accounts and without TLS.
     pub async fn plain() -> Self {
         Self::builder().start().await
     }
 
-    /// One with a single account.
+    /// A registry with a single account.
     pub async fn with_account(user: &str, password: &str) -> Self {
         Self::builder().account(user, password).start().await
     }
 
-    /// One with TLS and a certificate of `ca`.
+    /// A registry with TLS and a certificate of `ca`.
     pub async fn with_tls(ca: &TestCa) -> Self {
         Self::builder().tls(ca).start().await
     }
 
-    /// The id of its process, to measure it.
+    /// The id of its process, for measurements.
     pub fn process_id(&self) -> u32 {
         self.server.id()
     }
@@ -153,7 +152,7 @@ impl DockerRegistry {
         format!("{scheme}://{}", self.address)
     }
 
-    /// A client that knows its account and trusts its certificate.
+    /// A client with its account that trusts its certificate.
     pub fn client(&self) -> RegistryClient {
         let mut client = match &self.ca {
             Some(pem) => RegistryClient::trusting(&self.url(), pem),
@@ -165,12 +164,12 @@ impl DockerRegistry {
         client
     }
 
-    /// Every request it has answered so far, in order.
+    /// All requests it responded to so far, in order.
     pub fn requests(&self) -> Vec<Request> {
         self.log().lines().filter_map(Request::parse).collect()
     }
 
-    /// Kills it; its address refuses connections until [`Self::restart`].
+    /// Kills it. Its address refuses connections until [`Self::restart`].
     pub fn stop(&mut self) {
         self.server.kill9();
     }
@@ -181,14 +180,14 @@ impl DockerRegistry {
         (self.server, self.address) = launch(&self.folder, Some(self.address)).await;
     }
 
-    /// What it has written.
+    /// Its output.
     pub fn log(&self) -> String {
         self.server.log()
     }
 }
 
 impl Request {
-    /// Reads a line of the Combined Log Format, which is how the registry logs each request.
+    /// Parses a line of the Combined Log Format, in which the registry logs each request.
     fn parse(line: &str) -> Option<Self> {
         let (_, rest) = line.split_once("] \"")?;
         let (request, rest) = rest.split_once("\" ")?;

@@ -1,14 +1,14 @@
-//! The one place where tests wait: looking again until something is there.
+//! The only place where tests wait, by polling until a condition holds.
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-/// What a look can see: the value waited for, or the state it is in so far.
+/// The result of one poll: the expected value, or the current state.
 pub trait Sighting {
-    /// What is waited for.
+    /// The expected value.
     type Value;
 
-    /// The value, or what was seen instead, for the failure's message.
+    /// The value, or the current state for the message of a failure.
     fn seen(self) -> Result<Self::Value, String>;
 }
 
@@ -28,11 +28,11 @@ impl<T, S: Debug> Sighting for Result<T, S> {
     }
 }
 
-/// Looks every few milliseconds until `look` sees what it looks for: an `Option` when there is nothing to
-/// tell about the state before, a `Result` whose error is that state.
+/// Polls every few milliseconds until `look` returns the value: an `Option` if there is nothing to say about the
+/// current state, or a `Result` whose error describes it.
 ///
 /// # Panics
-/// After `timeout`, with `what` and the state last seen.
+/// After `timeout`, with `what` and the last state.
 pub async fn eventually<S: Sighting>(
     what: &str,
     timeout: Duration,

@@ -1,4 +1,4 @@
-//! A way to a server that shuts in the middle of what comes through.
+//! A TCP proxy that stops in the middle of a response.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,19 +13,19 @@ use tokio::task::JoinSet;
 
 use crate::eventually::eventually;
 
-/// How long it may take until so much has come through.
+/// The maximum wait for the given number of bytes.
 const PATIENCE: Duration = Duration::from_secs(30);
 const CHUNK: usize = 16 * 1024;
 
-/// Hands connections on to a server. Of what the server says, so many bytes come through; then everybody waits
-/// until it is opened.
+/// Forwards connections to a server. After the given number of bytes from the server, all connections wait until the
+/// gate is opened.
 pub struct Gate {
     address: SocketAddr,
     bytes: Arc<Bytes>,
     _passing: JoinSet<()>,
 }
 
-/// How much may still come through; closed, when all may.
+/// The number of bytes that may still pass; closed if all may.
 struct Bytes {
     left: Semaphore,
     shut: AtomicBool,
@@ -58,16 +58,16 @@ impl Gate {
         format!("http://{}", self.address)
     }
 
-    /// Waits until somebody waits at it.
+    /// Waits until a connection waits at the gate.
     pub async fn is_shut(&self) {
         eventually("the gate is shut", PATIENCE, async || {
             let (shut, left) = (self.bytes.shut.load(Ordering::Relaxed), self.bytes.left.available_permits());
-            if shut { Ok(()) } else { Err(format!("{left} bytes may still come through")) }
+            if shut { Ok(()) } else { Err(format!("{left} bytes may still pass")) }
         })
         .await;
     }
 
-    /// Lets everything through from now on.
+    /// Lets everything pass from now on.
     pub fn open(&self) {
         self.bytes.left.close();
     }
@@ -80,7 +80,7 @@ impl Bytes {
             let asked = u32::try_from(read).expect("a chunk is small");
             if self.left.try_acquire_many(asked).map(|some| some.forget()).is_err() {
                 self.shut.store(true, Ordering::Relaxed);
-                // An error says that it is open for good.
+                // An error means that it was opened permanently.
                 if let Ok(some) = self.left.acquire_many(asked).await {
                     some.forget();
                 }

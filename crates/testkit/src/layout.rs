@@ -1,5 +1,5 @@
-//! Packages in the forms in which command-line clients read them from disk: OCI image layout directories
-//! (image-spec, "Image Layout"), and the archives of `docker save`.
+//! Packages in the formats that command-line clients read from disk: OCI image layouts (image-spec, "Image Layout")
+//! and archives of `docker save`.
 
 use std::fs;
 use std::path::Path;
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use crate::corpus::Package;
 
-/// Writes `package` to `folder` as an OCI image layout whose index names it alone, as `tag`.
+/// Writes `package` to `folder` as an OCI image layout whose index has only this package, as `tag`.
 ///
 /// # Panics
-/// When the folder cannot be written.
+/// If the folder cannot be written.
 pub fn write_oci_layout(package: &Package, folder: &Path, tag: &str) {
     let blobs = folder.join("blobs").join("sha256");
     fs::create_dir_all(&blobs).expect("the layout's folder can be made");
@@ -29,11 +29,11 @@ pub fn write_oci_layout(package: &Package, folder: &Path, tag: &str) {
         .expect("the layout can be written");
 }
 
-/// Writes an image to `file` in the form of `docker save`, named `image`. Its config and its layers keep their
-/// digests; of its manifest nothing is left, since docker makes its own.
+/// Writes an image to `file` in the format of `docker save`, named `image`. Its configuration and layers keep their
+/// digests. The manifest is not included, since docker generates its own.
 ///
 /// # Panics
-/// When the package is no image, or the file cannot be written.
+/// If the package is not an image, or the file cannot be written.
 pub fn write_docker_archive(package: &Package, file: &Path, image: &str) {
     let manifest: Value = serde_json::from_slice(&package.root_manifest().bytes).expect("a manifest is JSON");
     let blob = |descriptor: &Value| -> (&Digest, &Bytes) {

@@ -1,11 +1,11 @@
-//! Test support shared by the integration tests and benchmarks; never part of the server. It makes images,
-//! starts real servers (Longshore itself, Debian's `docker-registry` and PostgreSQL, an S3 server) and drives
-//! real clients (skopeo, buildah, podman, docker), and has a small registry client of its own, so that nothing of
-//! Longshore is checked by itself.
+//! Support for integration tests and benchmarks; never part of the server. It generates images, starts real servers
+//! (Longshore itself, Debian's `docker-registry` and PostgreSQL, an S3 server) and runs real clients (skopeo,
+//! buildah, podman, docker). It also has a small registry client of its own, so that no part of Longshore checks
+//! itself.
 //!
-//! Its functions panic with what went wrong: to a test every failure of the scenery is a failure.
+//! Its functions panic on failure: if the test environment fails, so does the test.
 
-#![allow(clippy::disallowed_types, reason = "it asks the servers that it has started, as their clients do")]
+#![allow(clippy::disallowed_types, reason = "it calls the servers that it starts, as their clients do")]
 
 mod ca;
 pub mod corpus;
@@ -14,12 +14,12 @@ mod eventually;
 mod gate;
 mod layout;
 mod longshore;
-#[expect(clippy::unwrap_used, reason = "a failure of the scenery is one of the test")]
+#[expect(clippy::unwrap_used, reason = "a failure of the environment is a failure of the test")]
 pub mod postgres;
 mod process;
 mod registry_client;
 mod rest;
-#[expect(clippy::unwrap_used, reason = "a failure of the scenery is one of the test")]
+#[expect(clippy::unwrap_used, reason = "a failure of the environment is a failure of the test")]
 pub mod s3_server;
 pub mod scripted;
 mod site;

@@ -1,4 +1,4 @@
-//! Longshore itself, as the real binary in a process of its own.
+//! Longshore itself, as the real binary in a separate process.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,41 +17,41 @@ use crate::site::Site;
 /// The password of the user `admin` in every server that is started here.
 pub const ADMIN_PASSWORD: &str = "correct horse battery staple";
 
-/// How long it may take from listening to answering.
+/// The maximum time from listening to being healthy.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a graceful end may take.
+/// The maximum time of a graceful shutdown.
 const END_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A running Longshore with data of its own in a temporary folder. Killed and cleaned up when dropped; when
+/// A running Longshore with its own data in a temporary folder. It is killed and cleaned up when it is dropped; if
 /// the test fails, the end of its log is printed.
 pub struct Longshore {
     server: Server,
     builder: LongshoreBuilder,
     folder: TempDir,
     address: SocketAddr,
-    /// Who signed its certificate, where it speaks TLS.
+    /// The authority of its certificate, if it uses TLS.
     ca: Option<String>,
 }
 
-/// What to start; see [`Longshore::builder`].
+/// The options of a server; see [`Longshore::builder`].
 #[derive(Debug, Clone)]
 pub struct LongshoreBuilder {
     binary: PathBuf,
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
-    /// Below which folder its data goes; none: where temporary files go.
+    /// The parent of the data folder; `None` for the folder of temporary files.
     below: Option<PathBuf>,
-    /// Where a trace of its system calls goes, and of which calls.
+    /// The file for a trace of its system calls, and the calls to trace.
     trace: Option<(PathBuf, &'static str)>,
     tls: Option<Authority>,
 }
 
-/// Who signed the server's certificate.
+/// The authority of the server's certificate.
 #[derive(Debug, Clone)]
 enum Authority {
-    /// One that the test made.
+    /// An authority of the test.
     Known(String),
-    /// The server's own.
+    /// The server's own authority.
     Private,
 }
 
@@ -70,13 +70,13 @@ impl LongshoreBuilder {
         self
     }
 
-    /// Puts its data below a folder, to have it on a medium of one's choice.
+    /// Stores its data below a folder, to choose the medium.
     #[must_use]
     pub fn below(self, folder: &Path) -> Self {
         Self { below: Some(folder.to_owned()), ..self }
     }
 
-    /// Keeps its blobs in the bucket of this server.
+    /// Stores its blobs in the bucket of this server.
     #[must_use]
     pub fn in_bucket(self, server: &S3Server) -> Self {
         self.variable("LONGSHORE_S3_BUCKET", BUCKET)
@@ -86,7 +86,7 @@ impl LongshoreBuilder {
             .variable("LONGSHORE_S3_SECRET_KEY", SECRET_KEY)
     }
 
-    /// Has strace write down some system calls, with all of their bytes.
+    /// Traces some system calls with strace, with all their bytes.
     #[must_use]
     pub fn traced(self, trace: &Path, calls: &'static str) -> Self {
         Self { trace: Some((trace.to_owned(), calls)), ..self }
@@ -95,13 +95,13 @@ impl LongshoreBuilder {
     fn command(&self) -> Command {
         let Some((trace, calls)) = &self.trace else { return Command::new(&self.binary) };
         let mut command = Command::new("strace");
-        // As a grandchild (-D), so that the process that is started is the server's.
+        // As a grandchild (-D), so that the process that is started is the server itself.
         command.args(["-D", "-f", "-xx", "-s", "8388608", "--seccomp-bpf", "-e"]);
         command.arg(format!("trace={calls}")).arg("-o").arg(trace).arg("--").arg(&self.binary);
         command
     }
 
-    /// It speaks TLS with the certificate in these files, which this authority signed.
+    /// Uses TLS with the certificate in these files, which this authority signed.
     #[must_use]
     pub fn tls_files(mut self, certificate: &Path, key: &Path, ca_pem: &str) -> Self {
         self.tls = Some(Authority::Known(ca_pem.to_owned()));
@@ -109,7 +109,7 @@ impl LongshoreBuilder {
             .argument(&format!("--tls-key={}", key.display()))
     }
 
-    /// It speaks TLS with an authority of its own.
+    /// Uses TLS with the server's own authority.
     #[must_use]
     pub fn tls_private_ca(mut self) -> Self {
         self.tls = Some(Authority::Private);
@@ -122,7 +122,7 @@ impl LongshoreBuilder {
         self.start_in(folder.expect("a temporary folder can be made")).await
     }
 
-    /// The same on what a folder holds already.
+    /// Starts it on existing data.
     pub async fn start_in(self, folder: TempDir) -> Longshore {
         let (server, address) = self.launch(&folder, "127.0.0.1:0").await;
         let ca = match &self.tls {
@@ -143,7 +143,7 @@ impl LongshoreBuilder {
 
     async fn launch(&self, folder: &TempDir, listen: &str) -> (Server, SocketAddr) {
         let mut command = self.command();
-        // Settings of whoever runs the tests do not reach the server.
+        // Settings in the environment of the tests must not reach the server.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("LONGSHORE_") {
                 command.env_remove(name);
@@ -170,7 +170,7 @@ impl LongshoreBuilder {
 }
 
 impl Longshore {
-    /// What to start, with more than the defaults. `binary` is the path of the server; a test of its crate
+    /// The options of a server, initially the defaults. `binary` is the path of the server; a test in its crate
     /// passes `env!("CARGO_BIN_EXE_longshore")`.
     pub fn builder(binary: impl AsRef<Path>) -> LongshoreBuilder {
         LongshoreBuilder {
@@ -183,7 +183,7 @@ impl Longshore {
         }
     }
 
-    /// Starts a server with the defaults.
+    /// Starts a server with default options.
     pub async fn start(binary: impl AsRef<Path>) -> Self {
         Self::builder(binary).start().await
     }
@@ -193,7 +193,7 @@ impl Longshore {
         format!("{}://{}", self.builder.scheme(), self.address)
     }
 
-    /// The authority that signed its certificate, in PEM, where it speaks TLS.
+    /// The authority of its certificate in PEM format, if it uses TLS.
     pub fn ca(&self) -> Option<&str> {
         self.ca.as_deref()
     }
@@ -203,22 +203,21 @@ impl Longshore {
         self.address.to_string()
     }
 
-    /// The folder in which everything of it lies.
+    /// The folder with all its files.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Its data directory.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
-    /// The id of its process, to measure it.
+    /// The id of its process, for measurements.
     pub fn process_id(&self) -> u32 {
         self.server.id()
     }
 
-    /// The REST interface as the user `admin`.
+    /// A client of the REST interface as the user `admin`.
     pub fn rest(&self) -> Rest {
         let rest = match &self.ca {
             Some(ca) => Rest::trusting(&self.url(), ca),
@@ -227,7 +226,7 @@ impl Longshore {
         rest.as_user("admin", ADMIN_PASSWORD)
     }
 
-    /// The registry as the user `admin`.
+    /// A client of the registry as the user `admin`.
     pub fn registry(&self) -> RegistryClient {
         let registry = match &self.ca {
             Some(ca) => RegistryClient::trusting(&self.url(), ca),
@@ -236,44 +235,44 @@ impl Longshore {
         registry.with_credentials("admin", ADMIN_PASSWORD)
     }
 
-    /// Its site as nobody.
+    /// An anonymous client of its site.
     pub fn site(&self) -> Site {
         Site::new(&self.url())
     }
 
-    /// Kills it in the middle of whatever it does.
+    /// Kills it, whatever it is doing.
     pub fn kill9(&mut self) {
         self.server.kill9();
     }
 
-    /// Ends it gracefully and tells how it ended.
+    /// Shuts it down gracefully and returns its exit status.
     pub async fn terminate(&mut self) -> ExitStatus {
         self.server.terminate(END_TIMEOUT).await
     }
 
-    /// Kills it if it runs, and starts it on the same data and the same port.
+    /// Kills it if it is running, and starts it with the same data on the same port.
     pub async fn restart(&mut self) {
         self.server.kill9();
         (self.server, self.address) = self.builder.launch(&self.folder, &self.address.to_string()).await;
     }
 
-    /// The same with a setting `LONGSHORE_…` changed.
+    /// Restarts it with a changed setting `LONGSHORE_…`.
     pub async fn restart_with(&mut self, name: &str, value: &str) {
         self.builder = self.builder.clone().variable(name, value);
         self.restart().await;
     }
 
-    /// Stops its process where it is, as an overloaded machine might (SIGSTOP).
+    /// Stops its process (SIGSTOP), as an overloaded machine might.
     pub fn freeze(&self) {
         self.server.signal("STOP");
     }
 
-    /// Lets a frozen process go on (SIGCONT).
+    /// Continues a stopped process (SIGCONT).
     pub fn thaw(&self) {
         self.server.signal("CONT");
     }
 
-    /// Everything that it wrote, over all restarts.
+    /// Its output over all restarts.
     pub fn log(&self) -> String {
         self.server.log()
     }

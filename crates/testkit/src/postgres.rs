@@ -1,5 +1,5 @@
-//! One throwaway PostgreSQL for the whole test process, with a database of its own for each test.
-//! It listens on a socket in its own folder, and ends with the process.
+//! One temporary PostgreSQL server for the whole test process, with a separate database for each test. It listens on
+//! a socket in its own folder and ends with the process.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::chown;
@@ -19,11 +19,12 @@ struct Server {
     programs: PathBuf,
 }
 
-/// The URL of a new, empty database, which goes when this process ends. Takes a moment, and blocks.
+/// Creates an empty database, which is removed when this process ends, and returns its URL. Takes a moment, and
+/// blocks.
 pub fn new_database() -> String {
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
     let folder = SERVER.folder.display().to_string();
-    // LANG decides the order of texts where a column does not; the suite wants to see that it does not matter.
+    // LANG determines the collation of columns that do not set one. The tests check that it does not matter.
     let made = Command::new(SERVER.programs.join("createdb"))
         .args(["-h", &folder, "-U", "longshore", "-T", "template0", "-E", "UTF8", &name])
         .output()
@@ -32,7 +33,7 @@ pub fn new_database() -> String {
     format!("postgres://longshore@localhost/{name}?host={folder}")
 }
 
-/// Does at once what autovacuum does within a minute: what was written in bulk gets statistics. Blocks.
+/// Collects statistics after bulk writes now, as autovacuum would within a minute. Blocks.
 pub fn vacuum(url: &str) {
     let done = Command::new(SERVER.programs.join("psql"))
         .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--command=VACUUM ANALYZE", url])
@@ -41,12 +42,12 @@ pub fn vacuum(url: &str) {
     assert!(done.status.success(), "psql: {}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// Keeps everybody from a table until what is answered is dropped, as if the server stood still. Blocks.
+/// Locks a table until the result is dropped, as if the server had stopped responding. Blocks.
 pub fn hold(url: &str, table: &str) -> impl Drop + use<> {
     struct Holding(Child);
     impl Drop for Holding {
         fn drop(&mut self) {
-            // With what it reads its session ends.
+            // The session ends when its input ends.
             drop(self.0.stdin.take());
             let _ = self.0.wait();
         }
@@ -96,7 +97,7 @@ impl Server {
             .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=500"])
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(folder.join("log")).unwrap());
-        // The kernel ends the server when the thread that started it ends: this one never does.
+        // The kernel ends the server when the thread that started it ends. This thread never ends.
         let (started, failed) = mpsc::channel();
         std::thread::spawn(move || {
             let ended = server.spawn().and_then(|mut server| server.wait());
@@ -119,14 +120,14 @@ impl Server {
             }
             let log = || std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
             if let Ok(ended) = failed.recv_timeout(Duration::from_millis(50)) {
-                panic!("PostgreSQL ended at once ({ended:?}): {}", log());
+                panic!("PostgreSQL exited immediately ({ended:?}): {}", log());
             }
-            assert!(Instant::now() < give_up, "PostgreSQL does not answer: {}", log());
+            assert!(Instant::now() < give_up, "PostgreSQL does not respond: {}", log());
         }
     }
 }
 
-/// The newest PostgreSQL that is installed.
+/// The programs of the newest installed PostgreSQL.
 fn programs() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let newest = versions
@@ -136,19 +137,19 @@ fn programs() -> PathBuf {
     newest.expect("PostgreSQL is not installed: install the package `postgresql`")
 }
 
-/// Folders of test processes that have ended.
+/// Removes folders of test processes that have ended.
 fn remove_leftovers() {
     for entry in std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let Some(process) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else { continue };
         if !Path::new("/proc").join(process).exists() {
-            // Another test process may be at it too.
+            // Another test process may be removing it too.
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
 }
 
-/// Who runs the server: PostgreSQL refuses to be run by root.
+/// The user that runs the server: PostgreSQL refuses to run as root.
 #[derive(Clone, Copy)]
 enum User {
     Ourselves,
@@ -176,7 +177,7 @@ impl User {
     }
 
     fn run_until_this_process_ends(self, program: &Path) -> Command {
-        // QUIT is PostgreSQL's immediate shutdown; nobody will need what it would save.
+        // QUIT is PostgreSQL's immediate shutdown; what it does not save is not needed.
         self.setpriv(program, &["--pdeathsig=QUIT"])
     }
 

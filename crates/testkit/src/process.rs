@@ -1,4 +1,4 @@
-//! A server as a child process: its output in a file, killed when it is dropped.
+//! A server as a child process: its output goes to a file, and it is killed when it is dropped.
 
 use std::fs::{self, OpenOptions};
 use std::net::SocketAddr;
@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use crate::eventually::eventually;
 
-/// How long a server may take to listen; generous, since a busy machine runs several tests at once.
+/// The maximum time until a server listens; generous, since a busy machine runs several tests at once.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// How much of a server's output a failing test shows.
+/// The number of lines of a server's output that a failing test prints.
 const SHOWN_LINES: usize = 60;
 
 pub(crate) struct Server {
     name: &'static str,
     child: Child,
     log: PathBuf,
-    /// Where the output of this run begins in the log, which earlier runs may have begun.
+    /// Where the output of this run begins in the log, which may contain earlier runs.
     log_start: usize,
 }
 
@@ -41,16 +41,16 @@ impl Server {
         line[..end].parse().unwrap_or_else(|error| panic!("{error}: {} says {marker}{line}", self.name))
     }
 
-    /// What follows `marker` on its line in the output of this run, as soon as it is there.
+    /// What follows `marker` on its line in the output of this run, once it appears.
     pub(crate) async fn says(&mut self, marker: &str) -> String {
         let what = format!("{} says {marker:?}", self.name);
         eventually(&what, START_TIMEOUT, async || {
             let log = fs::read(&self.log).unwrap_or_default();
             let log = String::from_utf8_lossy(log.get(self.log_start..).unwrap_or_default()).into_owned();
             if let Some(status) = self.child.try_wait().expect("a child can be asked for its status") {
-                panic!("{} ended at its start ({status}):\n{log}", self.name);
+                panic!("{} exited while starting ({status}):\n{log}", self.name);
             }
-            // Only a finished line holds all of it.
+            // Only a finished line is complete.
             let finished = log.split_once(marker).and_then(|(_, rest)| rest.split_once('\n'));
             finished.map(|(line, _)| line.to_owned()).ok_or(log)
         })
@@ -61,20 +61,24 @@ impl Server {
         self.child.id()
     }
 
-    /// Kills the process as a power cut would, and waits until it is gone.
+    /// Kills the process as a power cut would, and waits until it has ended.
     pub(crate) fn kill9(&mut self) {
-        // An error means that it has ended by itself.
+        // An error means that it has already exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Sends a signal by its name, such as `STOP`.
+    /// Sends a signal, such as `STOP`.
     pub(crate) fn signal(&self, signal: &str) {
         let status = Command::new("kill").arg(format!("-{signal}")).arg(self.id().to_string()).status();
-        assert!(status.is_ok_and(|status| status.success()), "{} takes no SIG{signal}", self.name);
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "SIG{signal} could not be sent to {}",
+            self.name
+        );
     }
 
-    /// Asks the process to end, and waits for it.
+    /// Terminates the process and waits until it exits.
     pub(crate) async fn terminate(&mut self, timeout: Duration) -> ExitStatus {
         self.signal("TERM");
         let child = &mut self.child;
@@ -84,7 +88,7 @@ impl Server {
         .await
     }
 
-    /// Everything that the process, and its predecessors on this log, wrote.
+    /// The output of the process and of its predecessors with the same log.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }

@@ -1,5 +1,5 @@
-//! A small client for the OCI distribution API, independent of Longshore's own. It retries nothing and
-//! hides nothing: tests see the statuses that a registry answers.
+//! A small client for the OCI distribution API, independent of Longshore's own. It retries nothing and hides nothing:
+//! tests see the statuses that a registry returns.
 
 use bytes::Bytes;
 use longshore_oci::{Descriptor, Digest, Tag, media_type};
@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::corpus::Package;
 
-/// A registry, as somebody.
+/// A registry and the credentials to use there.
 #[derive(Clone)]
 pub struct RegistryClient {
     http: reqwest::Client,
@@ -18,21 +18,18 @@ pub struct RegistryClient {
     credentials: Option<(String, String)>,
 }
 
-/// What a registry answered.
+/// A response of a registry.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// The status code.
     pub status: u16,
-    /// The headers.
     pub headers: HeaderMap,
-    /// The body.
     pub body: Bytes,
-    /// What was asked, for messages.
+    /// The request, for messages.
     request: String,
 }
 
 pub(crate) fn http_client(ca: Option<&str>) -> reqwest::Client {
-    // No proxy of the environment, no redirects: what a server answers is what the test sees.
+    // No proxy from the environment, no redirects: tests see exactly what a server responds.
     let mut builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
     if let Some(pem) = ca {
         let certificate = reqwest::Certificate::from_pem(pem.as_bytes()).expect("the authority is in PEM");
@@ -41,30 +38,30 @@ pub(crate) fn http_client(ca: Option<&str>) -> reqwest::Client {
     builder.build().expect("an HTTP client can be made")
 }
 
-/// A client that takes any certificate, for the first contact with a server that has an authority of its own.
+/// A client that accepts any certificate, for the first contact with a server that has its own authority.
 pub(crate) fn trusting_client() -> reqwest::Client {
     let builder = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true);
     builder.build().expect("an HTTP client can be made")
 }
 
 impl RegistryClient {
-    /// The registry at `url` (scheme, host and port), anonymously.
+    /// The registry at `url` (scheme, host and port), without credentials.
     pub fn new(url: &str) -> Self {
         Self { http: http_client(None), base: parse(url), credentials: None }
     }
 
-    /// A registry whose certificate an authority signed that only this client trusts.
+    /// A registry whose certificate is signed by an authority that only this client trusts.
     pub fn trusting(url: &str, ca_pem: &str) -> Self {
         Self { http: http_client(Some(ca_pem)), base: parse(url), credentials: None }
     }
 
-    /// The same with Basic authentication.
+    /// The same registry with Basic authentication.
     #[must_use]
     pub fn with_credentials(&self, user: &str, password: &str) -> Self {
         Self { credentials: Some((user.to_owned(), password.to_owned())), ..self.clone() }
     }
 
-    /// The same without credentials.
+    /// The same registry without credentials.
     #[must_use]
     pub fn anonymous(&self) -> Self {
         Self { credentials: None, ..self.clone() }
@@ -72,7 +69,8 @@ impl RegistryClient {
 
     /// A request to a path (or an absolute URL) of this registry, with its credentials.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let url = self.base.join(path).unwrap_or_else(|error| panic!("{path} is no path of a URL: {error}"));
+        let url =
+            self.base.join(path).unwrap_or_else(|error| panic!("{path} is not a path of a URL: {error}"));
         let request = self.http.request(method, url);
         match &self.credentials {
             Some((user, password)) => request.basic_auth(user, Some(password)),
@@ -83,12 +81,12 @@ impl RegistryClient {
     /// Sends a request that was made with [`Self::request`].
     ///
     /// # Panics
-    /// When no complete answer comes.
+    /// If the response is missing or incomplete.
     pub async fn send(&self, request: RequestBuilder) -> Answer {
         self.try_send(request).await.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Sends a request; why no complete answer came, when none did.
+    /// Sends a request; an error says why the response is missing or incomplete.
     pub async fn try_send(&self, request: RequestBuilder) -> Result<Answer, String> {
         let request = request.build().expect("the request is well-formed");
         let asked = format!("{} {}", request.method(), request.url());
@@ -141,7 +139,7 @@ impl RegistryClient {
         self.send(self.request(Method::GET, &format!("/v2/{repository}/blobs/{digest}"))).await
     }
 
-    /// Begins an upload; the location to go on at, or the registry's refusal.
+    /// Starts an upload; returns its location, or the response if the registry rejects it.
     pub async fn begin_upload(&self, repository: &str) -> Result<String, Answer> {
         let answer = self.send(self.request(Method::POST, &format!("/v2/{repository}/blobs/uploads/"))).await;
         match answer.header(LOCATION.as_str()) {
@@ -150,7 +148,7 @@ impl RegistryClient {
         }
     }
 
-    /// Uploads a blob in two requests, POST and PUT; the last answer.
+    /// Uploads a blob in two requests, POST and PUT; returns the last response.
     pub async fn put_blob(&self, repository: &str, digest: &Digest, bytes: impl Into<Bytes>) -> Answer {
         let location = match self.begin_upload(repository).await {
             Ok(location) => location,
@@ -162,7 +160,7 @@ impl RegistryClient {
         self.send(request.header(CONTENT_TYPE, "application/octet-stream").body(bytes.into())).await
     }
 
-    /// Every tag of a repository, over all pages; empty when there is no such repository.
+    /// All tags of a repository, over all pages; empty if the repository does not exist.
     pub async fn tags(&self, repository: &str) -> Vec<Tag> {
         let mut tags = Vec::new();
         let mut next = Some(format!("/v2/{repository}/tags/list"));
@@ -173,7 +171,7 @@ impl RegistryClient {
             }
             next = answer.next_page();
             let page = answer.expect(200).json();
-            // docker-registry answers null for a repository without tags.
+            // docker-registry returns null for a repository without tags.
             for name in page["tags"].as_array().into_iter().flatten() {
                 let name = name.as_str().expect("a tag is a string");
                 tags.push(name.parse().unwrap_or_else(|error| panic!("the tag {name}: {error}")));
@@ -182,7 +180,7 @@ impl RegistryClient {
         tags
     }
 
-    /// The referrers of a manifest by the referrers API; `None` where the registry has none.
+    /// The referrers of a manifest by the referrers API; `None` if the registry does not support it.
     pub async fn referrers(&self, repository: &str, subject: &Digest) -> Option<Vec<Descriptor>> {
         let path = format!("/v2/{repository}/referrers/{subject}");
         let answer = self.send(self.request(Method::GET, &path)).await;
@@ -193,17 +191,17 @@ impl RegistryClient {
         Some(serde_json::from_value(index["manifests"].clone()).expect("an index lists descriptors"))
     }
 
-    /// The digest of a tag, if it exists; of the bytes themselves, not of what a header claims.
+    /// The digest of a tag, if it exists: computed from the bytes, not taken from a header.
     pub async fn digest_of(&self, repository: &str, tag: &str) -> Option<Digest> {
         let answer = self.get_manifest(repository, tag).await;
         (answer.status != 404).then(|| crate::corpus::digest_of(&answer.expect(200).body))
     }
 
-    /// Pushes everything of a package: blobs that are missing, children by digest, the root under `tag`, or
-    /// by digest when there is none. Answers the root's digest.
+    /// Pushes a whole package: missing blobs, children by digest, the root under `tag` or, without one, by digest.
+    /// Returns the root's digest.
     ///
     /// # Panics
-    /// When the registry refuses any of it.
+    /// If the registry rejects any part.
     pub async fn push(&self, package: &Package, repository: &str, tag: Option<&str>) -> Digest {
         for (digest, bytes) in &package.blobs {
             if self.head_blob(repository, digest).await.status != 200 {
@@ -222,8 +220,8 @@ impl RegistryClient {
         package.root.clone()
     }
 
-    /// The first way in which the repository's copy of a package differs, reading all of it back: every
-    /// manifest's bytes, media type and digest header, and every blob's bytes.
+    /// Reads back a whole package from a repository and returns the first difference: every manifest's bytes, media
+    /// type and digest header, and every blob's bytes are compared.
     pub async fn difference(&self, package: &Package, repository: &str) -> Option<String> {
         for manifest in &package.manifests {
             let digest = manifest.digest.as_str();
@@ -254,7 +252,7 @@ impl RegistryClient {
         None
     }
 
-    /// Asserts that the repository holds all of a package, byte for byte.
+    /// Asserts that the repository has the whole package, byte for byte.
     ///
     /// # Panics
     /// With the first difference.
@@ -266,14 +264,14 @@ impl RegistryClient {
 }
 
 fn parse(url: &str) -> Url {
-    url.parse().unwrap_or_else(|error| panic!("{url} is no URL: {error}"))
+    url.parse().unwrap_or_else(|error| panic!("{url} is not a URL: {error}"))
 }
 
 impl Answer {
-    /// Itself, given this status.
+    /// Asserts the status and returns the response.
     ///
     /// # Panics
-    /// With request, status and body, when the status is another.
+    /// If the status differs, with request, status and body.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         let body = String::from_utf8_lossy(&self.body);
@@ -289,14 +287,14 @@ impl Answer {
     /// The body as JSON.
     ///
     /// # Panics
-    /// When it is none.
+    /// If the body is not JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         let body = String::from_utf8_lossy(&self.body);
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{}: {error} in {body}", self.request))
     }
 
-    /// The code of the first error, as in `{"errors":[{"code":"NAME_UNKNOWN"}]}`; empty when there is none.
+    /// The code of the first error, as in `{"errors":[{"code":"NAME_UNKNOWN"}]}`; empty if there is none.
     pub fn error_code(&self) -> String {
         let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
         body["errors"][0]["code"].as_str().unwrap_or_default().to_owned()

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::Value;
 
-/// The REST interface as one user, or as nobody.
+/// The REST interface with the credentials of a user, or without any.
 #[derive(Clone)]
 pub struct Rest {
     http: reqwest::Client,
@@ -11,44 +11,42 @@ pub struct Rest {
     credentials: Option<(String, String)>,
 }
 
-/// An answer: status, headers and body.
+/// A response: status, headers and body.
 #[derive(Debug, Clone)]
 pub struct RestAnswer {
-    /// The status code.
     pub status: u16,
-    /// The headers.
     pub headers: reqwest::header::HeaderMap,
-    /// The body; `Null` when there is none, a string when it is no JSON.
+    /// The body; `Null` if it is empty, a string if it is not JSON.
     pub body: Value,
-    /// What was asked, for messages.
+    /// The request, for messages.
     request: String,
 }
 
 impl Rest {
-    /// The interface of the server at `url`, as nobody.
+    /// The interface of the server at `url`, without credentials.
     pub fn new(url: &str) -> Self {
         let http = crate::registry_client::http_client(None);
         Self { http, base: format!("{url}/api/v0"), credentials: None }
     }
 
-    /// The interface of a server whose certificate an authority signed that only this client trusts.
+    /// The interface of a server whose certificate is signed by an authority that only this client trusts.
     pub fn trusting(url: &str, ca_pem: &str) -> Self {
         Self { http: crate::registry_client::http_client(Some(ca_pem)), ..Self::new(url) }
     }
 
-    /// The same as another user.
+    /// The same interface as another user.
     #[must_use]
     pub fn as_user(&self, user: &str, password: &str) -> Self {
         Self { credentials: Some((user.to_owned(), password.to_owned())), ..self.clone() }
     }
 
-    /// The same as nobody.
+    /// The same interface without credentials.
     #[must_use]
     pub fn anonymous(&self) -> Self {
         Self { credentials: None, ..self.clone() }
     }
 
-    /// `GET`; `path` is what follows `/api/v0`, with its query.
+    /// `GET`; `path` is the part after `/api/v0`, with the query.
     pub async fn get(&self, path: &str) -> RestAnswer {
         self.send(Method::GET, path, None).await
     }
@@ -73,7 +71,7 @@ impl Rest {
         self.send(Method::DELETE, path, None).await
     }
 
-    /// `POST` of JSON to a server that may go away; why no answer came, when none did.
+    /// `POST` of JSON to a server that may be killed; an error says why there is no response.
     pub async fn try_post(&self, path: &str, body: Value) -> Result<RestAnswer, String> {
         self.try_send(Method::POST, path, Some(body)).await
     }
@@ -105,27 +103,27 @@ impl Rest {
 }
 
 impl RestAnswer {
-    /// The body, given this status.
+    /// Asserts the status and returns the body.
     ///
     /// # Panics
-    /// With request, status and body, when the status is another.
+    /// If the status differs, with request, status and body.
     #[track_caller]
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{} answered {}: {}", self.request, self.status, self.body);
         self.body
     }
 
-    /// The code of the first error, given this status: `{"errors":[{"code":…}]}`.
+    /// Asserts the status and returns the code of the first error: `{"errors":[{"code":…}]}`.
     ///
     /// # Panics
-    /// When the status is another, or the body has no error code.
+    /// If the status differs, or the body has no error code.
     #[track_caller]
     pub fn expect_error(self, status: u16) -> String {
         let asked = self.request.clone();
         let body = self.expect(status);
         match body["errors"][0]["code"].as_str() {
             Some(code) => code.to_owned(),
-            None => panic!("{asked} answered {status} without an error code: {body}"),
+            None => panic!("{asked} returned {status} without an error code: {body}"),
         }
     }
 }

@@ -1,5 +1,4 @@
-//! A real S3 server over a folder, in this process: it writes down what it is asked, and refuses
-//! what a test tells it to.
+//! A real S3 server on a folder, in this process. It records its requests and rejects those that a test chooses.
 
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -18,17 +17,17 @@ use tokio::net::TcpListener;
 
 use crate::eventually::eventually;
 
-/// How long something may take that comes at once where nothing else runs.
+/// The maximum wait for something that takes no time on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The one bucket that is there.
+/// The only bucket.
 pub const BUCKET: &str = "images";
-/// The name of the key that opens it.
+/// The access key of the bucket.
 pub const ACCESS_KEY: &str = "longshore";
-/// The key.
+/// The secret of the access key.
 pub const SECRET_KEY: &str = "well kept";
 
-/// The server; ends when it is dropped with its runtime.
+/// The server, which ends when it is dropped with its runtime.
 pub struct S3Server {
     folder: TempDir,
     address: SocketAddr,
@@ -42,7 +41,7 @@ struct Asked {
 }
 
 impl S3Server {
-    /// Starts it on a free port, with one empty bucket.
+    /// Starts the server on a free port, with one empty bucket.
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join(BUCKET)).unwrap();
@@ -70,7 +69,7 @@ impl S3Server {
         format!("http://{}", self.address)
     }
 
-    /// The keys of the objects, and `part` for each part of an upload that was not put together.
+    /// The keys of the objects, and `part` for each part of an incomplete upload.
     pub fn objects(&self) -> Vec<String> {
         let mut found = Vec::new();
         list(&self.folder.path().join(BUCKET), "", &mut found);
@@ -84,7 +83,7 @@ impl S3Server {
         found
     }
 
-    /// Waits for what is removed in the background.
+    /// Waits until everything has been removed in the background.
     pub async fn becomes_empty(&self) {
         eventually("the bucket is empty", PATIENCE, async || match self.objects() {
             objects if objects.is_empty() => Ok(()),
@@ -93,31 +92,31 @@ impl S3Server {
         .await;
     }
 
-    /// Waits until anything is asked.
+    /// Waits for any request.
     pub async fn is_asked(&self) {
-        eventually("a request comes", PATIENCE, async || {
+        eventually("a request arrives", PATIENCE, async || {
             let asked = !self.asked.lock().unwrap().requests.is_empty();
-            if asked { Ok(()) } else { Err("none came") }
+            if asked { Ok(()) } else { Err("none arrived") }
         })
         .await;
     }
 
-    /// What was asked since the last time, such as `PUT /blobs/x`.
+    /// The requests since the last call, such as `PUT /blobs/x`.
     pub fn asked(&self) -> Vec<String> {
         std::mem::take(&mut self.asked.lock().unwrap().requests)
     }
 
-    /// Puts other bytes in the place of an object's, behind the server's back.
+    /// Replaces the bytes of an object without a request to the server.
     pub fn overwrite(&self, key: &str, bytes: &[u8]) {
         fs::write(self.folder.path().join(BUCKET).join(key), bytes).unwrap();
     }
 
-    /// Removes an object behind the server's back.
+    /// Removes an object without a request to the server.
     pub fn remove(&self, key: &str) {
         fs::remove_file(self.folder.path().join(BUCKET).join(key)).unwrap();
     }
 
-    /// Refuses requests by method and the end of the path from now on.
+    /// Rejects requests with this method and end of the path from now on.
     pub fn refuse(&self, what: Option<(Method, &'static str)>) {
         self.asked.lock().unwrap().refused = what;
     }

@@ -1,11 +1,11 @@
-//! The site as a browser without script sees it: pages, and forms that are sent to server functions.
+//! The site as a browser without JavaScript sees it: pages, and forms that are posted to server functions.
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, COOKIE, ORIGIN, SET_COOKIE};
 use url::form_urlencoded;
 
 use crate::registry_client::http_client;
 
-/// The site of a server, as one user or as nobody.
+/// The site of a server, signed in or not.
 #[derive(Clone)]
 pub struct Site {
     http: reqwest::Client,
@@ -13,25 +13,23 @@ pub struct Site {
     session: Option<String>,
 }
 
-/// A page, or what a server function answered.
+/// A page, or the response of a server function.
 #[derive(Debug, Clone)]
 pub struct SiteAnswer {
-    /// The status code.
     pub status: u16,
-    /// The body.
     pub body: String,
 }
 
 impl Site {
-    /// The site of the server at `url`, as nobody.
+    /// The site of the server at `url`, not signed in.
     pub fn new(url: &str) -> Self {
         Self { http: http_client(None), base: url.to_owned(), session: None }
     }
 
-    /// The same, signed in by the form.
+    /// The same site, signed in with the form.
     ///
     /// # Panics
-    /// When the server does not take the password.
+    /// If the server rejects the password.
     pub async fn sign_in(&self, user: &str, password: &str) -> Self {
         let form = [("username", user), ("password", password)];
         let request = self.form("sign_in", &form).header(ACCEPT, "text/html");
@@ -46,7 +44,7 @@ impl Site {
         answered(self.request(path).header(ACCEPT, "text/html")).await
     }
 
-    /// A request for what is at a path, with its query, such as a stream of events.
+    /// A request to a path, with its query, such as for a stream of events.
     pub fn request(&self, path: &str) -> reqwest::RequestBuilder {
         let request = self.http.get(format!("{}{path}", self.base));
         match &self.session {
@@ -55,12 +53,12 @@ impl Site {
         }
     }
 
-    /// Calls a server function with the fields of a form.
+    /// Calls a server function with form fields.
     pub async fn call(&self, function: &str, form: &[(&str, &str)]) -> SiteAnswer {
         answered(self.form(function, form)).await
     }
 
-    /// Calls a server function with JSON, as the site's script does.
+    /// Calls a server function with JSON, as the JavaScript of the site does.
     pub async fn call_json(&self, function: &str, arguments: impl Into<reqwest::Body>) -> SiteAnswer {
         answered(self.post(function, "application/json", arguments.into())).await
     }

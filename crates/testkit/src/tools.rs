@@ -1,5 +1,5 @@
-//! The clients that people use, skopeo, buildah, podman and docker, each with a home of its own: their logins,
-//! trust and storage neither come from this machine's user nor stay with him.
+//! Real clients: skopeo, buildah, podman and docker. Each has a home of its own, so that its logins, trust and
+//! storage are independent of the user who runs the tests.
 
 mod docker;
 
@@ -20,7 +20,7 @@ use crate::layout::write_oci_layout;
 
 pub use docker::Docker;
 
-/// What the clients have in common: a home, logins and trusted authorities.
+/// The common part of the clients: a home, logins and trusted authorities.
 struct Home {
     folder: TempDir,
     logins: Map<String, Value>,
@@ -62,8 +62,8 @@ impl Home {
         self.trusted.insert(host.to_owned(), folder);
     }
 
-    /// The option by which a command reaches the host of `image`: its authority, or none at all. `side` is
-    /// `src-`, `dest-` or empty.
+    /// The option for the connection to the host of `image`: its authority, or no TLS verification. `side` is `src-`,
+    /// `dest-` or empty.
     fn tls_option(&self, side: &str, image: &str) -> Option<String> {
         let host = image.strip_prefix("docker://")?.split('/').next()?;
         Some(match self.trusted.get(host) {
@@ -72,7 +72,7 @@ impl Home {
         })
     }
 
-    /// A folder from which an image of one file is built.
+    /// A folder from which an image with one file is built.
     fn context(&self, content: &str) -> TempDir {
         let context = TempDir::new_in(self.folder.path()).expect("a temporary folder can be made");
         fs::write(context.path().join("file"), content).expect("the context can be written");
@@ -81,7 +81,7 @@ impl Home {
         context
     }
 
-    /// Runs a program that stores images, in a storage within this home.
+    /// Runs a program that stores images, with storage in this home.
     async fn run_with_storage(&self, program: &str, arguments: &[&str]) -> Result<Vec<u8>, String> {
         let root = self.path("storage").display().to_string();
         let runroot = self.path("run").display().to_string();
@@ -89,12 +89,12 @@ impl Home {
         self.run(program, [&storage, arguments].concat()).await
     }
 
-    /// Runs a program in this home; its standard output, or its standard error.
+    /// Runs a program in this home; returns its standard output, or its standard error.
     async fn run(&self, program: &str, arguments: Vec<impl AsRef<OsStr>>) -> Result<Vec<u8>, String> {
         outcome(program, self.command(program).args(arguments)).await
     }
 
-    /// A program in this home.
+    /// A command that runs in this home.
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command
@@ -108,7 +108,7 @@ impl Home {
     }
 }
 
-/// Runs a command to its end; its standard output, or its standard error when it failed.
+/// Runs a command to its end; returns its standard output, or its standard error if it failed.
 async fn outcome(program: &str, command: &mut Command) -> Result<Vec<u8>, String> {
     let output = command
         .output()
@@ -120,18 +120,18 @@ async fn outcome(program: &str, command: &mut Command) -> Result<Vec<u8>, String
     }
 }
 
-/// skopeo with its own home. Images are written as skopeo does: `docker://HOST/REPOSITORY:TAG`, `oci:PATH:TAG`.
+/// skopeo with its own home. Images are written as for skopeo: `docker://HOST/REPOSITORY:TAG`, `oci:PATH:TAG`.
 pub struct Skopeo(Home);
 
 impl Skopeo {
-    /// Verifies the certificate of `host` by this authority.
+    /// Verifies the certificate of `host` with this authority.
     #[must_use]
     pub fn trust(mut self, host: &str, ca_pem: &str) -> Self {
         self.0.trust(host, ca_pem);
         self
     }
 
-    /// Runs skopeo with any arguments; its standard output, or what it complains of.
+    /// Runs skopeo with any arguments; returns its standard output, or its error.
     pub async fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, String> {
         let arguments = [&["--insecure-policy"], arguments].concat();
         self.0.run("skopeo", arguments).await
@@ -140,7 +140,7 @@ impl Skopeo {
     /// Copies an image with all its platforms and unchanged digests.
     ///
     /// # Errors
-    /// What skopeo complains of.
+    /// The error of skopeo.
     pub async fn copy(&self, from: &str, to: &str) -> Result<(), String> {
         let options = [self.0.tls_option("src-", from), self.0.tls_option("dest-", to)];
         let mut arguments = vec!["copy", "--all", "--preserve-digests"];
@@ -149,10 +149,10 @@ impl Skopeo {
         self.run(&arguments).await.map(drop)
     }
 
-    /// Pushes a package to `image` (`HOST/REPOSITORY:TAG`), and answers its digest.
+    /// Pushes a package to `image` (`HOST/REPOSITORY:TAG`) and returns its digest.
     ///
     /// # Errors
-    /// What skopeo complains of.
+    /// The error of skopeo.
     pub async fn push(&self, package: &Package, image: &str) -> Result<Digest, String> {
         let folder = TempDir::new_in(self.0.folder.path()).expect("a temporary folder can be made");
         write_oci_layout(package, folder.path(), "pushed");
@@ -161,37 +161,37 @@ impl Skopeo {
         Ok(package.root.clone())
     }
 
-    /// The digest of the manifest at `image` (`HOST/REPOSITORY:TAG`), of the bytes as skopeo gets them.
+    /// The digest of the manifest at `image` (`HOST/REPOSITORY:TAG`), computed from the bytes that skopeo receives.
     ///
     /// # Errors
-    /// What skopeo complains of.
+    /// The error of skopeo.
     pub async fn digest(&self, image: &str) -> Result<Digest, String> {
         let image = format!("docker://{image}");
         let option = self.0.tls_option("", &image).unwrap_or_default();
         self.run(&["inspect", "--raw", &option, &image]).await.map(|bytes| digest_of(&bytes))
     }
 
-    /// Pulls `image` (`HOST/REPOSITORY:TAG`) with all its platforms into a folder as an OCI layout; skopeo
-    /// verifies every digest on the way.
+    /// Pulls `image` (`HOST/REPOSITORY:TAG`) with all its platforms into a folder as an OCI layout; skopeo verifies
+    /// every digest.
     ///
     /// # Errors
-    /// What skopeo complains of.
+    /// The error of skopeo.
     pub async fn pull(&self, image: &str, folder: &Path) -> Result<(), String> {
         self.copy(&format!("docker://{image}"), &format!("oci:{}:pulled", folder.display())).await
     }
 }
 
-/// What all clients have in common. Without logins and authorities, registries are spoken to in plain HTTP or
+/// The common methods of all clients. Registries without a login or an authority are contacted by plain HTTP or
 /// without verification.
 macro_rules! with_logins {
     ($($tool:ident),*) => {$(
         impl $tool {
-            /// One without logins.
+            /// A client without logins.
             pub fn new() -> Self {
                 Self(Home::new())
             }
 
-            /// Remembers an account at `host` (`127.0.0.1:PORT`).
+            /// Adds a login for `host` (`127.0.0.1:PORT`).
             #[must_use]
             pub fn login(mut self, host: &str, user: &str, password: &str) -> Self {
                 self.0.login(host, user, password);
@@ -213,15 +213,15 @@ with_logins!(Skopeo, Buildah, Podman);
 pub struct Buildah(Home);
 
 impl Buildah {
-    /// Runs buildah with any arguments, such as `["images"]`; its standard output, or what it complains of.
+    /// Runs buildah with any arguments, such as `["images"]`; returns its standard output, or its error.
     pub async fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, String> {
         self.0.run_with_storage("buildah", arguments).await
     }
 
-    /// Builds an image that holds one file and pushes it to `image` (`HOST/REPOSITORY:TAG`).
+    /// Builds an image with one file and pushes it to `image` (`HOST/REPOSITORY:TAG`).
     ///
     /// # Errors
-    /// What buildah complains of.
+    /// The error of buildah.
     pub async fn build_and_push(&self, content: &str, image: &str) -> Result<(), String> {
         let context = self.0.context(content);
         let context = context.path().display().to_string();
@@ -236,15 +236,15 @@ impl Buildah {
 pub struct Podman(Home);
 
 impl Podman {
-    /// Runs podman with any arguments, such as `["images"]`; its standard output, or what it complains of.
+    /// Runs podman with any arguments, such as `["images"]`; returns its standard output, or its error.
     pub async fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, String> {
         self.0.run_with_storage("podman", arguments).await
     }
 
-    /// Builds an image that holds one file and pushes it to `image` (`HOST/REPOSITORY:TAG`).
+    /// Builds an image with one file and pushes it to `image` (`HOST/REPOSITORY:TAG`).
     ///
     /// # Errors
-    /// What podman complains of.
+    /// The error of podman.
     pub async fn build_and_push(&self, content: &str, image: &str) -> Result<(), String> {
         let context = self.0.context(content);
         let context = context.path().display().to_string();
@@ -252,10 +252,10 @@ impl Podman {
         self.run(&["push", "--tls-verify=false", image]).await.map(drop)
     }
 
-    /// Builds an image that holds one file for each of `platforms`, and pushes the index of them to `image`.
+    /// Builds an image with one file for each of `platforms`, and pushes their index to `image`.
     ///
     /// # Errors
-    /// What podman complains of.
+    /// The error of podman.
     pub async fn build_and_push_index(
         &self,
         content: &str,
@@ -264,7 +264,7 @@ impl Podman {
     ) -> Result<(), String> {
         let context = self.0.context(content);
         let (context, platforms) = (context.path().display().to_string(), platforms.join(","));
-        // From its cache it would take the first platform's image for all of them.
+        // With its cache, podman would use the first platform's image for all of them.
         let build = ["build", "--isolation", "chroot", "--no-cache", "--platform", &platforms];
         self.run(&[&build[..], &["--manifest", image, &context]].concat()).await?;
         let to = format!("docker://{image}");
@@ -274,16 +274,16 @@ impl Podman {
     /// The names of the repositories that `podman search` finds for `HOST/TERM`, with their host.
     ///
     /// # Errors
-    /// What podman complains of.
+    /// The error of podman.
     pub async fn search(&self, term: &str) -> Result<Vec<String>, String> {
         let found = self.run(&["search", "--tls-verify=false", "--format", "{{.Name}}", term]).await?;
         Ok(String::from_utf8_lossy(&found).lines().map(str::to_owned).collect())
     }
 
-    /// Forgets all images, pulls `image`, and answers the digest that podman verified.
+    /// Removes all images, pulls `image`, and returns the digest that podman verified.
     ///
     /// # Errors
-    /// What podman complains of.
+    /// The error of podman.
     pub async fn pull(&self, image: &str) -> Result<String, String> {
         self.run(&["rmi", "--all", "--force"]).await?;
         self.run(&["pull", "--tls-verify=false", image]).await?;

@@ -1,6 +1,6 @@
-//! A disk as POSIX promises it, and no better: what was written to a file is there for certain once the file was
-//! synced, an entry of a folder once the folder was. Until then each may be lost, in whole or in part, and in any
-//! order. File systems that keep more (the order of renames, say) are not relied on.
+//! A model of a disk that gives the guarantees of POSIX and no others: written data is certain once the file was
+//! synced, and an entry of a folder once the folder was. Until then any of it may be lost, entirely or partly, and in
+//! any order. Stronger guarantees of some file systems (such as the order of renames) are not assumed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,14 +10,14 @@ use std::rc::Rc;
 
 use rand::Rng;
 
-/// What a disk writes in whole or not at all, in bytes.
+/// The size in bytes that a disk writes atomically.
 const SECTOR: usize = 512;
 
-/// A file or a folder, whatever its names.
+/// A file or a folder, independent of its names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Inode(usize);
 
-/// A sync that has begun; it covers what was written before.
+/// A sync that was started; it covers what was written before.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sync {
     inode: Inode,
@@ -28,7 +28,7 @@ pub(crate) struct Sync {
 #[derive(Debug)]
 pub(crate) struct Disk {
     inodes: Vec<Node>,
-    /// Counts changes, so that a sync can tell which came before it.
+    /// Counts changes, so that a sync knows which came before it.
     clock: u64,
 }
 
@@ -52,11 +52,11 @@ struct Entry {
     inode: Option<Inode>,
 }
 
-/// Of all that is not synced, how much survives: 0 nothing, 1 everything.
+/// The share of unsynced changes that survives: 0 is none, 1 is all.
 pub(crate) type Luck = f64;
 
 impl Disk {
-    /// A disk with an empty folder, which is there for certain.
+    /// A disk with an empty folder that is synced.
     pub(crate) fn new() -> Self {
         let root = Node::Folder { synced: Entries::new(), now: Entries::new(), pending: Vec::new() };
         Self { inodes: vec![root], clock: 0 }
@@ -69,7 +69,7 @@ impl Disk {
         self.clock
     }
 
-    /// What is at a path now, if anything. Paths are relative to the folder that the disk begins with.
+    /// The inode at a path, if there is one. Paths are relative to the root folder.
     pub(crate) fn find(&self, path: &Path) -> Option<Inode> {
         path.components().filter(|part| *part != Component::CurDir).try_fold(Self::ROOT, |folder, name| {
             match &self.inodes[folder.0] {
@@ -81,7 +81,7 @@ impl Disk {
 
     fn place(&self, path: &Path) -> (Inode, String) {
         let folder = path.parent().and_then(|parent| self.find(parent));
-        let folder = folder.unwrap_or_else(|| panic!("{} lies in no folder", path.display()));
+        let folder = folder.unwrap_or_else(|| panic!("{} has no folder", path.display()));
         let name = path.file_name().and_then(|name| name.to_str()).expect("a path ends with a name");
         (folder, name.to_owned())
     }
@@ -89,7 +89,7 @@ impl Disk {
     fn set_entry(&mut self, path: &Path, inode: Option<Inode>) {
         let ((folder, name), at) = (self.place(path), self.tick());
         let Node::Folder { now, pending, .. } = &mut self.inodes[folder.0] else {
-            panic!("{} lies in a file", path.display());
+            panic!("{} is below a file", path.display());
         };
         match inode {
             Some(inode) => now.insert(name.clone(), inode),
@@ -105,7 +105,7 @@ impl Disk {
         inode
     }
 
-    /// The file at a path, made where there is none.
+    /// The file at a path, created if necessary.
     pub(crate) fn create(&mut self, path: &Path) -> Inode {
         self.find(path).unwrap_or_else(|| {
             self.add(path, Node::File { synced: Vec::new(), length: 0, pending: Vec::new() })
@@ -131,7 +131,7 @@ impl Disk {
         self.set_entry(path, None);
     }
 
-    /// The length of a file now.
+    /// The current length of a file.
     pub(crate) fn length(&self, file: Inode) -> u64 {
         match &self.inodes[file.0] {
             Node::File { length, .. } => *length,
@@ -151,18 +151,18 @@ impl Disk {
     fn change(&mut self, file: Inode, new_length: u64, write: Write) {
         let at = self.tick();
         let Node::File { length, pending, .. } = &mut self.inodes[file.0] else {
-            panic!("folders are not written to");
+            panic!("a folder cannot be written to");
         };
         *length = new_length;
         pending.push((at, write));
     }
 
-    /// A sync of a file or a folder begins. What is written while it runs need not be covered.
+    /// Starts a sync of a file or a folder. Changes during the sync need not be covered.
     pub(crate) fn begin_sync(&self, inode: Inode) -> Sync {
         Sync { inode, before: self.clock }
     }
 
-    /// It has ended: what it covers is there for certain.
+    /// Ends a sync: what it covers is certain.
     pub(crate) fn end_sync(&mut self, sync: Sync) {
         match &mut self.inodes[sync.inode.0] {
             Node::File { synced, pending, .. } => {
@@ -178,7 +178,7 @@ impl Disk {
         }
     }
 
-    /// Writes to `target` what a power cut at this instant may leave.
+    /// Writes a possible state after a power cut now to `target`.
     ///
     /// # Errors
     /// Those of the file system.
@@ -188,7 +188,7 @@ impl Disk {
         while let Some((inode, path)) = waiting.pop() {
             match &self.inodes[inode.0] {
                 Node::File { synced, pending, .. } => {
-                    // By two names it is still one file.
+                    // A file with two names is still one file.
                     let bytes =
                         files.entry(inode).or_insert_with(|| surviving(synced, pending, luck, random));
                     fs::write(path, bytes)?;
@@ -209,7 +209,7 @@ fn survives(luck: Luck, random: &mut impl Rng) -> bool {
     random.random_bool(luck)
 }
 
-/// The bytes of a file of which some sectors were written since its sync, and others not.
+/// A possible content of a file, of which some sectors were written since its sync and others were not.
 fn surviving(synced: &[u8], pending: &[(u64, Write)], luck: Luck, random: &mut impl Rng) -> Vec<u8> {
     let mut bytes = synced.to_vec();
     for (_, write) in pending {
@@ -218,7 +218,7 @@ fn surviving(synced: &[u8], pending: &[(u64, Write)], luck: Luck, random: &mut i
     bytes
 }
 
-/// The entries of a folder: of the changes of one name, those up to any one may have been written.
+/// A possible content of a folder: of the changes of one name, those up to any one may have been written.
 fn surviving_entries(
     synced: &Entries,
     pending: &[(u64, Entry)],
@@ -244,7 +244,7 @@ fn set(entries: &mut Entries, entry: &Entry) {
     };
 }
 
-/// Writes those sectors that `reached` the disk; bytes before them that never did read as zeros.
+/// Writes the sectors that `reached` the disk. Missing bytes before them read as zeros.
 fn apply(file: &mut Vec<u8>, write: &Write, mut reached: impl FnMut(usize) -> bool) {
     match write {
         Write::Length(length) => {
@@ -278,7 +278,7 @@ mod tests {
     use std::path::PathBuf;
     use tempfile::TempDir;
 
-    /// A disk with the file `f`, which holds `text`; neither is synced.
+    /// A disk with the file `f`, which contains `text`; neither is synced.
     fn with_file(text: &str) -> (Disk, Inode) {
         let mut disk = Disk::new();
         let file = disk.create(Path::new("f"));
@@ -291,7 +291,7 @@ mod tests {
         disk.end_sync(sync);
     }
 
-    /// What is left of the files at these paths.
+    /// The remaining content of the files at these paths.
     fn left(disk: &Disk, luck: Luck, paths: &[&str]) -> Vec<Option<String>> {
         let folder = TempDir::new().unwrap();
         let mut random = StdRng::seed_from_u64(1);
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_there_once_it_and_its_folder_were_synced() {
+    fn a_file_is_certain_once_it_and_its_folder_were_synced() {
         let (mut disk, file) = with_file("hello");
         assert_eq!(left(&disk, 0.0, &["f"]), [None]);
         assert_eq!(left(&disk, 1.0, &["f"]), [Some("hello".to_owned())]);
@@ -317,14 +317,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_its_files_sync_is_an_empty_file() {
+    fn a_synced_name_of_an_unsynced_file_is_an_empty_file() {
         let (mut disk, _) = with_file("hello");
         sync(&mut disk, Disk::ROOT);
         assert_eq!(left(&disk, 0.0, &["f"]), [Some(String::new())]);
     }
 
     #[test]
-    fn a_rename_counts_once_the_folder_it_goes_to_was_synced() {
+    fn a_rename_is_certain_once_its_target_folder_was_synced() {
         let (mut disk, file) = with_file("hello");
         sync(&mut disk, file);
         disk.make_folder(Path::new("to"));
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_lost_folder_holds_is_lost() {
+    fn the_content_of_a_lost_folder_is_lost() {
         let mut disk = Disk::new();
         disk.make_folder(Path::new("a"));
         let file = disk.create(Path::new("a/f"));
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sync_covers_what_came_before_it_began() {
+    fn a_sync_covers_the_changes_before_its_start() {
         let (mut disk, file) = with_file("one");
         sync(&mut disk, Disk::ROOT);
         let running = disk.begin_sync(file);
@@ -363,11 +363,11 @@ mod tests {
     }
 
     #[test]
-    fn of_a_write_any_sectors_may_be_lost() {
+    fn any_sector_of_a_write_may_be_lost() {
         let (mut disk, file) = with_file("");
         sync(&mut disk, Disk::ROOT);
         disk.write(file, 100, &[b'x'; 50 * SECTOR]);
-        let Some(Some(text)) = left(&disk, 0.5, &["f"]).pop() else { panic!("the file is there") };
+        let Some(Some(text)) = left(&disk, 0.5, &["f"]).pop() else { panic!("the file exists") };
         let written = text.bytes().filter(|byte| *byte == b'x').count();
         assert!(written > 10 * SECTOR && written < 40 * SECTOR, "{written} bytes");
         assert!(
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removal_may_be_undone_until_its_folder_was_synced() {
+    fn a_removal_may_be_lost_until_its_folder_was_synced() {
         let (mut disk, file) = with_file("hello");
         sync(&mut disk, file);
         sync(&mut disk, Disk::ROOT);

@@ -1,5 +1,5 @@
-//! Power cuts. A server is traced while clients work; what it wrote and synced is then replayed on a model of a
-//! disk, cut off at random instants, and a server is started on what may be left of its files.
+//! Power cuts. A server is traced while clients work. What it wrote and synced is then replayed on a model of a disk,
+//! which is cut off at random instants, and a server is started on what may be left of its files.
 //!
 //! kill -9 cannot show this: the kernel keeps what a process wrote, synced or not.
 
@@ -34,16 +34,16 @@ use disk::Luck;
 use replay::{Replay, TRACED};
 use trace::{Call, calls};
 
-/// How much is done.
+/// The amount of work.
 #[derive(Debug, Clone, Copy)]
 pub struct PowerOptions {
-    /// At how many instants the power is cut.
+    /// The number of power cuts.
     pub cuts: usize,
-    /// Clients that work at the same time.
+    /// The number of clients that work at the same time.
     pub clients: usize,
-    /// How many things each of them does while the server is traced.
+    /// The number of things that each client does while the server is traced.
     pub things: usize,
-    /// What all randomness but that of time comes from.
+    /// The source of all randomness except timing.
     pub seed: u64,
 }
 
@@ -53,24 +53,24 @@ impl Default for PowerOptions {
     }
 }
 
-/// After how many cuts other work is recorded.
+/// The number of cuts after which other work is recorded.
 const CUTS_PER_RECORDING: usize = 50;
-/// How much of what is not synced survives; one of these at each cut.
+/// The possible shares of unsynced changes that survive; each cut uses one of these.
 const LUCK: &[Luck] = &[0.0, 0.0, 0.05, 0.5, 0.95, 1.0];
-/// Within how many moments after an acknowledgement half of the cuts are made.
+/// Half of the cuts are made within this number of moments after an acknowledgement.
 const SHORTLY: usize = 12;
-/// How long the tracer may take to write its last line.
+/// The maximum time until the tracer writes its last line.
 const TRACE_TIMEOUT: Duration = Duration::from_secs(30);
-/// What nothing needs stays so long in every other recording.
+/// The time to live of garbage in every other recording.
 const KEPT_SECONDS: &str = "1";
-/// Where the key is given, no lost file of it shows that something was lost.
+/// With a given key, the loss of its file would not show.
 const KEY: &str = "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd";
 
-/// Cuts the power at random instants of traced work; after each start nothing that was acknowledged before may be
-/// missing. Tells of each cut.
+/// Cuts the power at random instants of traced work. After each start, nothing that was acknowledged before may be
+/// missing. Reports each cut to `tell`.
 ///
 /// # Panics
-/// With what is missing or wrong.
+/// If anything is missing or wrong.
 pub async fn power_cuts(builder: LongshoreBuilder, options: PowerOptions, mut tell: impl FnMut(String)) {
     let mut done = 0;
     while done < options.cuts {
@@ -84,18 +84,17 @@ pub async fn power_cuts(builder: LongshoreBuilder, options: PowerOptions, mut te
         let cuts = CUTS_PER_RECORDING.min(options.cuts - done);
         for cut in recording.cuts(cuts, seed, None) {
             done += 1;
-            // A failure tells no more than what is wrong, so this comes before it.
+            // A failure only says what is wrong, so report the cut first.
             tell(format!("cut {done}, seed {seed}: {}", cut.what));
             cut.check(recording.builder.clone()).await;
         }
     }
 }
 
-/// The syncs that a server could leave out without being caught. The checks are worth nothing unless there are
-/// none.
+/// The syncs that a server could leave out without being detected. The checks are worthless unless there are none.
 ///
 /// # Panics
-/// When the work itself fails.
+/// If the work itself fails.
 pub async fn unnoticed_syncs(builder: LongshoreBuilder, options: PowerOptions) -> Vec<Syncs> {
     let builder = builder.variable("LONGSHORE_ENCRYPTION_KEY", KEY);
     let recording = Recording::make(&builder, options).await;
@@ -108,7 +107,7 @@ pub async fn unnoticed_syncs(builder: LongshoreBuilder, options: PowerOptions) -
     unnoticed
 }
 
-/// Traced work of a server.
+/// The traced work of a server.
 struct Recording {
     calls: Vec<Call>,
     root: PathBuf,
@@ -122,7 +121,8 @@ impl Recording {
     async fn make(builder: &LongshoreBuilder, options: PowerOptions) -> Self {
         let folder = TempDir::new().expect("a temporary folder can be made");
         let trace = folder.path().join("trace");
-        // Collections in every other recording: then bytes go away and come back, and loose parts do not stay.
+        // Every other recording collects garbage, so that content is deleted and pushed again. Untagged parts are not
+        // kept there.
         let loose_parts = options.seed.is_multiple_of(2);
         let builder = match loose_parts {
             true => builder.clone(),
@@ -151,21 +151,21 @@ impl Recording {
         Self { calls, root, journal, builder, loose_parts, acknowledgements }
     }
 
-    /// Whether something is missing or wrong after some cut when the server leaves out these syncs.
+    /// Whether a cut reveals that the server leaves out these syncs.
     async fn notices(&self, options: PowerOptions, without: Syncs) -> bool {
         for cut in self.cuts(options.cuts, options.seed, Some(without)) {
             let what = cut.what.clone();
             let checked = AssertUnwindSafe(cut.check(self.builder.clone())).catch_unwind().await;
             if checked.is_err() {
-                println!("as it has to be, without syncs of {without:?}: {what}");
+                println!("detected without syncs of {without:?}: {what}");
                 return true;
             }
         }
         false
     }
 
-    /// What is left at random instants, from first to last; where syncs are left out, at last when all is done and
-    /// nothing survives that was not synced.
+    /// The states after power cuts at random instants, in order. If syncs are left out, the last cut is after all
+    /// work and loses everything that was not synced.
     fn cuts(&self, count: usize, seed: u64, without: Option<Syncs>) -> impl Iterator<Item = Cut> {
         let mut random = StdRng::seed_from_u64(seed);
         let mut replay = Replay::new(&self.calls, &self.root, without);
@@ -178,13 +178,13 @@ impl Recording {
             replay.advance_to(instant);
             let luck = match last {
                 Some(last) if instant == last => 0.0,
-                _ => *LUCK.choose(&mut random).expect("there are some"),
+                _ => *LUCK.choose(&mut random).expect("the list is not empty"),
             };
             let folder = TempDir::new().expect("a temporary folder can be made");
             replay.disk.after_power_cut(folder.path(), luck, &mut random).expect("files can be written");
             let acknowledged = &replay.acknowledged;
             let what = format!(
-                "the power goes at {instant} of {}, after {} acknowledgements; {:.0} % of what is not synced survives",
+                "power cut at {instant} of {}, after {} acknowledgements; {:.0} % of unsynced changes survive",
                 replay.length(),
                 acknowledged.len(),
                 luck * 100.0
@@ -198,7 +198,7 @@ impl Recording {
         })
     }
 
-    /// Half of them just after an acknowledgement, where a sync that comes too late shows.
+    /// Random instants, half of them shortly after an acknowledgement, where a late sync shows.
     fn instants(&self, count: usize, random: &mut StdRng) -> Vec<usize> {
         let mut replay = Replay::new(&self.calls, &self.root, None);
         let mut after_answers = Vec::new();
@@ -224,11 +224,11 @@ impl Recording {
     }
 }
 
-/// What a power cut has left.
+/// The files after a power cut.
 struct Cut {
     what: String,
     folder: TempDir,
-    /// None while no client had begun: then it is enough that the server starts.
+    /// `None` if no client had started: then the server only has to start.
     wanted: Option<Expectations>,
 }
 
@@ -242,7 +242,7 @@ impl Cut {
 }
 
 async fn wait_for_end(trace: &Path, process: u32) {
-    // In columns: there is more than one space behind a short number.
+    // Columns: a short number is followed by more than one space.
     let end = |line: &str| {
         let told = line.strip_prefix(&process.to_string());
         told.is_some_and(|told| told.starts_with(' ') && told.trim_start().starts_with("+++ "))

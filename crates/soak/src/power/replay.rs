@@ -1,5 +1,5 @@
-//! Doing on a model of a disk what a traced server did on a real one, call by call, and noting when it
-//! acknowledged what.
+//! Replays the system calls of a traced server on a model of a disk, and records when the server acknowledged which
+//! requests.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -10,35 +10,34 @@ use super::trace::Call;
 use crate::client::NUMBER;
 use crate::expected::Number;
 
-/// The system calls that the replay needs to see. Those that it cannot replay are among them, so that a server
-/// that begins to use one is noticed.
+/// The system calls that the replay needs. Those that it cannot replay are included, so that a server that begins to
+/// use one is noticed.
 pub(crate) const TRACED: &str = "open,openat,creat,close,dup,dup2,dup3,fcntl,mkdir,mkdirat,rmdir,rename,renameat,\
 renameat2,unlink,unlinkat,link,linkat,write,writev,pwrite64,pwritev,pwritev2,truncate,ftruncate,fallocate,fsync,\
 fdatasync,sync,syncfs,mmap,copy_file_range,sendfile,splice,io_uring_setup,sendto,sendmsg,recvfrom,recvmsg";
 
-/// A server's calls, and how far they are replayed.
+/// The calls of a server, and how far they have been replayed.
 pub(crate) struct Replay<'t> {
     calls: &'t [Call],
     moments: Vec<Moment>,
     next: usize,
     root: PathBuf,
-    /// Syncs that do not count.
+    /// Syncs that are ignored.
     without: Option<Syncs>,
-    /// What was stored under another name later.
+    /// Files that were later stored under another name.
     renamed: HashSet<PathBuf>,
     files: HashMap<i64, Open>,
     running: HashMap<usize, Sync>,
-    /// The request that was read last from each connection.
+    /// The last request that was read from each connection.
     asked: HashMap<i64, Number>,
-    /// What the disk holds.
     pub(crate) disk: Disk,
-    /// The requests whose answers the server has begun to send.
+    /// The requests whose responses the server has begun to send.
     pub(crate) acknowledged: BTreeSet<Number>,
-    /// Whether clients had begun to work.
+    /// Whether clients had started to work.
     pub(crate) begun: bool,
 }
 
-/// A call begins or ends.
+/// The begin or end of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Moment {
     line: usize,
@@ -55,7 +54,7 @@ struct Open {
 }
 
 impl<'t> Replay<'t> {
-    /// The calls of a server whose files lie below `root`; of its syncs all count but those of `without`.
+    /// The calls of a server with its files below `root`; all syncs count except `without`.
     pub(crate) fn new(calls: &'t [Call], root: &Path, without: Option<Syncs>) -> Self {
         let mut moments: Vec<Moment> = calls
             .iter()
@@ -64,7 +63,7 @@ impl<'t> Replay<'t> {
                 let at = |line, is_end| Moment { line, call, is_end };
                 [at(what.begin, false), at(what.end, true)]
             })
-            // What never ended need not have happened.
+            // A call that never ended may not have happened.
             .filter(|moment| moment.line != usize::MAX)
             .collect();
         moments.sort_unstable();
@@ -84,12 +83,12 @@ impl<'t> Replay<'t> {
         }
     }
 
-    /// How many moments there are.
+    /// The number of moments.
     pub(crate) fn length(&self) -> usize {
         self.moments.len()
     }
 
-    /// Goes on to this moment.
+    /// Replays up to this moment.
     pub(crate) fn advance_to(&mut self, moment: usize) {
         while self.next < moment {
             let Moment { call, is_end, .. } = self.moments[self.next];
@@ -101,8 +100,8 @@ impl<'t> Replay<'t> {
         }
     }
 
-    /// Acknowledgements and closed files count from the beginning of their calls, syncs cover what came before
-    /// theirs.
+    /// Acknowledgements and closed files count from the beginning of their calls. A sync covers what came before the
+    /// beginning of its call.
     fn begin(&mut self, number: usize) {
         let call = &self.calls[number];
         match call.name.as_str() {
@@ -120,7 +119,7 @@ impl<'t> Replay<'t> {
     fn answer(&mut self, call: &Call) {
         let connection = call.number(0);
         if self.asked.contains_key(&connection) && call.bytes(1).starts_with(b"HTTP/1.1 ") {
-            let number = self.asked.remove(&connection).expect("it is there");
+            let number = self.asked.remove(&connection).expect("it was found");
             if call.bytes(1).starts_with(b"HTTP/1.1 2") {
                 self.acknowledged.insert(number);
             }
@@ -175,7 +174,7 @@ impl<'t> Replay<'t> {
         self.without.is_none_or(|without| Syncs::of(&open.path, &self.renamed) != Some(without))
     }
 
-    /// What cannot be replayed must not be used on files.
+    /// Calls that cannot be replayed must not be used on files.
     fn unfit(&self, call: &Call) {
         let on_file = |at: usize| {
             let number = call.arguments.get(at).and_then(|text| text.parse().ok());
@@ -185,13 +184,13 @@ impl<'t> Replay<'t> {
             "pwritev" | "pwritev2" | "fallocate" | "sendfile" => on_file(0),
             "copy_file_range" | "splice" => on_file(2),
             "truncate" | "io_uring_setup" => true,
-            // The index of SQLite's log is shared memory, made anew at each start.
+            // The index of SQLite's log is shared memory, which is created again at each start.
             "mmap" => {
                 call.has(3, "MAP_SHARED") && call.has(2, "PROT_WRITE") && on_file(4) && !self.is_index(call)
             }
             _ => false,
         };
-        assert!(!unfit, "the model of the disk does not know {call:?}");
+        assert!(!unfit, "the model of the disk does not support {call:?}");
     }
 
     fn is_index(&self, call: &Call) -> bool {
@@ -199,7 +198,7 @@ impl<'t> Replay<'t> {
         open.is_some_and(|open| self.disk.find(Path::new("data/longshore.db-shm")) == Some(open.inode))
     }
 
-    /// A path below the root; what lies elsewhere is nobody's business.
+    /// A path relative to the root; `None` for files elsewhere, which do not matter.
     fn below(&self, path: &str) -> Option<PathBuf> {
         Path::new(path).strip_prefix(&self.root).ok().map(Path::to_owned)
     }

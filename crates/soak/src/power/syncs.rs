@@ -1,33 +1,30 @@
-//! The sorts of syncs of a server with SQLite and a store on disk. Each must be missed when it is left out.
+//! The kinds of syncs of a server with SQLite and a store on disk. Leaving out any of them must be detected.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::trace::Call;
 
-/// What is synced.
+/// The kind of a sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Syncs {
-    /// Uploads that become blobs, as they are.
+    /// The files of uploads that become blobs.
     BlobFiles,
     /// The folders that blobs are moved to.
     BlobFolders,
-    /// The folders above those.
+    /// The parents of those folders.
     StoreFolders,
-    /// Uploads that were left half done.
+    /// The files of unfinished uploads.
     UploadFiles,
-    /// The folder of the uploads.
     UploadFolder,
-    /// The database.
     Database,
-    /// The log of the database's latest commits.
+    /// The log with the database's latest commits.
     DatabaseLog,
     /// The folder of the database and its log.
     DataFolder,
 }
 
 impl Syncs {
-    /// All there are.
     pub const ALL: [Self; 8] = [
         Self::BlobFiles,
         Self::BlobFolders,
@@ -39,8 +36,8 @@ impl Syncs {
         Self::DataFolder,
     ];
 
-    /// What a sync of this file or folder is, which some of `renamed` may be. None: nothing acknowledged depends on
-    /// it.
+    /// The kind of a sync of this file or folder, given the files that are `renamed` later. `None` if nothing
+    /// acknowledged depends on it.
     pub(super) fn of(path: &Path, renamed: &HashSet<PathBuf>) -> Option<Self> {
         let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
         Some(match parts[..] {
@@ -59,7 +56,7 @@ impl Syncs {
     }
 }
 
-/// The paths below `root` that get another name.
+/// The paths below `root` that are renamed.
 pub(super) fn renamed(calls: &[Call], root: &Path) -> HashSet<PathBuf> {
     let from = calls.iter().filter_map(|call| match call.name.as_str() {
         "rename" => Some(call.path(0)),
@@ -74,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_upload_that_becomes_a_blob_is_another_sort_than_one_that_is_left() {
+    fn an_upload_that_becomes_a_blob_and_an_unfinished_one_are_different_kinds() {
         let (becomes, stays) = ("data/content/uploads/a", "data/content/uploads/b");
         let renamed = [PathBuf::from(becomes)].into();
         assert_eq!(Syncs::of(Path::new(becomes), &renamed), Some(Syncs::BlobFiles));

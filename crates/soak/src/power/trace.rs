@@ -1,26 +1,25 @@
-//! Reading what `strace -f -xx` wrote: one call after another, with its arguments and its result.
+//! Parses the output of `strace -f -xx`: one call after another, with arguments and result.
 
 use std::collections::HashMap;
 
-/// One system call, from its beginning to its end.
+/// A system call, from its beginning to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Call {
     /// The line at which it began.
     pub(crate) begin: usize,
     /// The line at which it ended.
     pub(crate) end: usize,
-    /// Its name.
     pub(crate) name: String,
-    /// Its arguments, as written.
+    /// The arguments as written.
     pub(crate) arguments: Vec<String>,
-    /// What it returned; negative for an error, none for one that never did.
+    /// The return value, negative for an error; `None` for a call that never returned.
     pub(crate) result: Option<i64>,
 }
 
 /// All calls of a trace, in the order in which they began.
 ///
 /// # Panics
-/// When a line is not as strace writes it.
+/// If a line is not in the format of strace.
 pub(crate) fn calls(trace: &str) -> Vec<Call> {
     let mut calls = Vec::new();
     let mut unfinished: HashMap<&str, (usize, &str)> = HashMap::new();
@@ -41,7 +40,7 @@ pub(crate) fn calls(trace: &str) -> Vec<Call> {
             calls.extend(call(number, number, rest));
         }
     }
-    // Killed in the middle: they began, and whether they had an effect nobody knows.
+    // The process was killed during these calls, and whether they had an effect is unknown.
     calls.extend(
         unfinished.into_values().filter_map(|(begin, head)| call(begin, usize::MAX, &format!("{head}) = ?"))),
     );
@@ -52,12 +51,13 @@ pub(crate) fn calls(trace: &str) -> Vec<Call> {
 fn call(begin: usize, end: usize, text: &str) -> Option<Call> {
     let (name, rest) = text.split_once('(')?;
     let (arguments, rest) = arguments(rest);
-    let result = rest.trim_start().strip_prefix('=').unwrap_or_else(|| panic!("no call: {text:.200}"));
+    let result = rest.trim_start().strip_prefix('=').unwrap_or_else(|| panic!("not a call: {text:.200}"));
     let result = result.split_ascii_whitespace().next().and_then(|number| number.parse().ok());
     Some(Call { begin, end, name: name.to_owned(), arguments, result })
 }
 
-/// The arguments up to the closing bracket, and what follows it. Commas count outside of strings and brackets.
+/// The arguments up to the closing bracket, and the rest. Commas within strings and brackets do not separate
+/// arguments.
 fn arguments(text: &str) -> (Vec<String>, &str) {
     let (mut found, mut current, mut depth, mut quoted) = (Vec::new(), String::new(), 0_usize, false);
     for (at, byte) in text.bytes().enumerate() {
@@ -82,13 +82,13 @@ fn arguments(text: &str) -> (Vec<String>, &str) {
 }
 
 impl Call {
-    /// An argument that is a number.
+    /// A numeric argument.
     pub(crate) fn number(&self, at: usize) -> i64 {
         let text = &self.arguments[at];
-        text.parse().unwrap_or_else(|_| panic!("{text} of {} is no number", self.name))
+        text.parse().unwrap_or_else(|_| panic!("{text} of {} is not a number", self.name))
     }
 
-    /// All the bytes that stand in strings of one argument, one after the other.
+    /// The bytes of all strings of one argument, concatenated.
     pub(crate) fn bytes(&self, at: usize) -> Vec<u8> {
         let text = &self.arguments[at];
         assert!(!text.contains("\"..."), "strace has cut the bytes of {}", self.name);
@@ -101,14 +101,14 @@ impl Call {
         String::from_utf8(self.bytes(at)).expect("paths are UTF-8")
     }
 
-    /// Whether an argument that is a set of flags has this one.
+    /// Whether an argument that is a set of flags contains this one.
     pub(crate) fn has(&self, at: usize, flag: &str) -> bool {
         self.arguments.get(at).is_some_and(|flags| flags.split('|').any(|one| one == flag))
     }
 }
 
 fn hex_byte(digits: &str) -> u8 {
-    u8::from_str_radix(digits, 16).unwrap_or_else(|_| panic!("{digits} is no byte"))
+    u8::from_str_radix(digits, 16).unwrap_or_else(|_| panic!("{digits} is not a byte"))
 }
 
 #[cfg(test)]
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calls_are_read_with_what_they_did_in_between() {
+    fn calls_are_parsed_with_their_interruptions() {
         let trace = r#"10 openat(AT_FDCWD, "\x2f\x61\x2c", O_WRONLY|O_CREAT|O_CLOEXEC, 0666) = 7
 10 pwrite64(7, "\x68\x69", 2, 4096 <unfinished ...>
 11 fsync(8)                          = -1 EIO (Input/output error)

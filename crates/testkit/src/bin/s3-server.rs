@@ -1,5 +1,5 @@
-//! An S3 server for those who are no test: it says by which settings a Longshore keeps its blobs there,
-//! and runs until it is ended.
+//! The S3 server of the tests as a program: it prints the settings with which a Longshore stores its blobs there, and
+//! runs until it is ended.
 
 use longshore_testkit::S3Server;
 use longshore_testkit::s3_server::{ACCESS_KEY, BUCKET, SECRET_KEY};

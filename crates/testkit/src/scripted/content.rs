@@ -1,4 +1,4 @@
-//! What a scripted registry does where its table says nothing: the distribution API over what it holds.
+//! The default behaviour of a scripted registry: the distribution API for its content.
 
 use bytes::Bytes;
 use http::Method;
@@ -171,7 +171,7 @@ impl ScriptedRegistry {
             (taken, state.has_referrers)
         });
         if !taken {
-            return reply(400).error("MANIFEST_BLOB_UNKNOWN", "a part of it is not here");
+            return reply(400).error("MANIFEST_BLOB_UNKNOWN", "a part of the manifest is missing");
         }
         let answer = reply(201)
             .header(LOCATION.as_str(), format!("/v2/{name}/manifests/{digest}"))
@@ -212,7 +212,7 @@ impl ScriptedRegistry {
             return reply(404);
         }
         let Ok(subject) = subject.parse::<Digest>() else {
-            return reply(400).error("DIGEST_INVALID", "no digest");
+            return reply(400).error("DIGEST_INVALID", "not a digest");
         };
         let found: Vec<Value> = self.with(|state| {
             let Some(here) = state.repositories.get(name) else { return Vec::new() };
@@ -242,7 +242,7 @@ impl Repository {
     }
 }
 
-/// A part of a path as it is meant.
+/// A percent-decoded part of a path.
 fn decoded(part: &str) -> String {
     part.replace("%3A", ":").replace("%3a", ":")
 }

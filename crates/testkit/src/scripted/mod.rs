@@ -1,8 +1,8 @@
-//! A registry in memory that does as it is told.
+//! An in-memory registry with scripted behaviour.
 //!
-//! It keeps images, lists them in pages, takes uploads and logs every request with its instant. What it does
-//! differently from a good registry stands in a table of [`Rule`]s, read from the top: the first that fits a
-//! request answers it, and what fits none goes to the registry itself.
+//! It stores images, lists tags in pages, accepts uploads and logs every request with its time. Deviations from a
+//! correct registry are defined by a table of [`Rule`]s. The first rule that fits a request determines the response;
+//! without one, the registry responds normally.
 //!
 //! ```text
 //! let registry = ScriptedRegistry::start().await;
@@ -14,7 +14,7 @@
 //! ]);
 //! ```
 //!
-//! [`ScriptedRegistry::require_tokens`] puts a token service before it, which checks the scope of each request.
+//! [`ScriptedRegistry::require_tokens`] adds a token service, which checks the scope of each request.
 
 mod content;
 mod reply;
@@ -38,18 +38,16 @@ pub use reply::{Reply, reply};
 pub use rule::{Rule, any, on};
 pub use tokens::{Denied, Tokens};
 
-/// A request as it came.
+/// A request that was received.
 #[derive(Debug)]
 pub struct Asked {
-    /// Its method.
     pub method: Method,
-    /// The path, as it was sent.
+    /// The path as sent.
     pub path: String,
-    /// The query, without its question mark; empty where there is none.
+    /// The query without its question mark; empty if there is none.
     pub query: String,
-    /// All headers.
     pub headers: HeaderMap,
-    /// When its headers had come.
+    /// When the headers had been received.
     pub at: Instant,
     body: OnceLock<Bytes>,
 }
@@ -65,13 +63,13 @@ impl Asked {
         self.header("authorization")
     }
 
-    /// A parameter of the query, decoded.
+    /// A decoded parameter of the query.
     pub fn parameter(&self, name: &str) -> Option<String> {
         url::form_urlencoded::parse(self.query.as_bytes())
             .find_map(|(key, value)| (key == name).then(|| value.into_owned()))
     }
 
-    /// The body; empty where it was not read (yet).
+    /// The body; empty if it was not read (yet).
     pub fn body(&self) -> Bytes {
         self.body.get().cloned().unwrap_or_default()
     }
@@ -81,20 +79,20 @@ impl Asked {
         if self.query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, self.query) }
     }
 
-    /// `GET /v2/?query`, for comparing.
+    /// `GET /v2/?query`, for comparisons.
     pub fn line(&self) -> String {
         format!("{} {}", self.method, self.target())
     }
 }
 
-/// How the list of tags is cut into pages.
+/// How the list of tags is divided into pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pages {
-    /// By `n`, at most so many, each but the last with a `Link`.
+    /// At most `n` tags, limited to this number; each page but the last has a `Link`.
     Linked(usize),
-    /// By `n`, at most so many, continued by `last`, and without `Link`.
+    /// At most `n` tags, limited to this number, continued by `last`, without `Link`.
     Silent(usize),
-    /// Everything at once, whatever is asked.
+    /// All tags at once, whatever the request.
     Whole,
 }
 
@@ -103,7 +101,7 @@ struct Repository {
     blobs: HashMap<Digest, Bytes>,
     manifests: HashMap<Digest, (String, Bytes)>,
     tags: BTreeMap<Tag, Digest>,
-    /// Listed, and no tags.
+    /// Names that are listed but are not valid tags.
     odd_names: Vec<String>,
 }
 
@@ -120,7 +118,7 @@ struct State {
     pages: Pages,
 }
 
-/// The registry; clones are the same one.
+/// The registry; clones share it.
 #[derive(Clone)]
 pub struct ScriptedRegistry {
     state: Arc<Mutex<State>>,
@@ -134,7 +132,7 @@ impl std::fmt::Debug for ScriptedRegistry {
 }
 
 impl ScriptedRegistry {
-    /// One that listens on a free port of 127.0.0.1, with the referrers API and no rules.
+    /// Starts a registry on a free port of 127.0.0.1, with the referrers API and without rules.
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let state = State {
@@ -165,47 +163,47 @@ impl ScriptedRegistry {
         self.address.to_string()
     }
 
-    /// Takes the referrers API away.
+    /// Disables the referrers API.
     pub fn without_referrers(self) -> Self {
         self.with(|state| state.has_referrers = false);
         self
     }
 
-    /// Takes manifests whose parts are not there, too.
+    /// Also accepts manifests whose parts are missing.
     pub fn taking_everything(self) -> Self {
         self.with(|state| state.takes_all = true);
         self
     }
 
-    /// Cuts lists of tags so.
+    /// Sets how lists of tags are divided into pages.
     pub fn paging(self, pages: Pages) -> Self {
         self.with(|state| state.pages = pages);
         self
     }
 
-    /// Adds rules behind those that are there.
+    /// Appends rules to the table.
     pub fn script(&self, rules: impl IntoIterator<Item = Rule>) {
         self.with(|state| state.rules.extend(rules));
     }
 
-    /// Drops all rules: a good registry from now on.
+    /// Removes all rules, so that the registry behaves correctly from now on.
     pub fn forget_rules(&self) {
         self.with(|state| state.rules.clear());
     }
 
-    /// Asks for a token of its own service, at `/token`, from now on.
+    /// Requires tokens of its own service, at `/token`, from now on.
     pub fn require_tokens(&self, tokens: Tokens) {
         self.with(|state| state.tokens = Some(Arc::new(tokens)));
     }
 
-    /// Takes none of the tokens given so far any more.
+    /// Invalidates all tokens issued so far.
     pub fn kill_tokens(&self) {
         if let Some(tokens) = self.tokens() {
             tokens.kill();
         }
     }
 
-    /// The scopes of each request for a token, in the order of the requests.
+    /// The scopes of each token request, in order.
     pub fn scopes_asked(&self) -> Vec<Vec<String>> {
         self.tokens().map(|tokens| tokens.asked()).unwrap_or_default()
     }
@@ -218,7 +216,7 @@ impl ScriptedRegistry {
         act(&mut self.state.lock().expect("no test panics in here"))
     }
 
-    /// Puts a package under a tag, or by digest alone.
+    /// Stores a package under a tag, or by digest only.
     pub fn hold(&self, repository: &str, tag: Option<&str>, package: &Package) {
         self.with(|state| {
             let here = state.repositories.entry(repository.to_owned()).or_default();
@@ -232,7 +230,7 @@ impl ScriptedRegistry {
         }
     }
 
-    /// Puts any bytes as a manifest, served with this content type, under a tag or by digest alone.
+    /// Stores any bytes as a manifest with this content type, under a tag or by digest only.
     pub fn hold_manifest(
         &self,
         repository: &str,
@@ -252,7 +250,7 @@ impl ScriptedRegistry {
         digest
     }
 
-    /// Points a tag to a digest, whether that is there or not.
+    /// Points a tag to a digest, whether or not that exists.
     pub fn point(&self, repository: &str, tag: &str, to: &Digest) {
         let tag: Tag = tag.parse().expect("a tag");
         self.with(|state| {
@@ -260,14 +258,14 @@ impl ScriptedRegistry {
         });
     }
 
-    /// Lists a name that is no tag, before the tags.
+    /// Lists a name that is not a valid tag before the tags.
     pub fn list_also(&self, repository: &str, name: &str) {
         self.with(|state| {
             state.repositories.entry(repository.to_owned()).or_default().odd_names.push(name.to_owned());
         });
     }
 
-    /// Takes a tag away; its manifest stays.
+    /// Removes a tag but not its manifest.
     pub fn untag(&self, repository: &str, tag: &str) {
         let tag: Tag = tag.parse().expect("a tag");
         self.with(|state| {
@@ -275,7 +273,7 @@ impl ScriptedRegistry {
         });
     }
 
-    /// Loses a blob or a manifest.
+    /// Removes a blob or a manifest.
     pub fn lose(&self, repository: &str, digest: &Digest) {
         self.with(|state| {
             let here = state.repositories.entry(repository.to_owned()).or_default();
@@ -284,7 +282,7 @@ impl ScriptedRegistry {
         });
     }
 
-    /// What a tag points to.
+    /// The digest that a tag points to.
     pub fn tag(&self, repository: &str, tag: &str) -> Option<Digest> {
         let tag: Tag = tag.parse().expect("a tag");
         self.with(|state| state.repositories.get(repository)?.tags.get(&tag).cloned())
@@ -298,7 +296,7 @@ impl ScriptedRegistry {
         })
     }
 
-    /// Whether every manifest and blob of the package is there.
+    /// Whether it has every manifest and blob of the package.
     pub fn has(&self, repository: &str, package: &Package) -> bool {
         self.with(|state| {
             state.repositories.get(repository).is_some_and(|here| {
@@ -312,26 +310,26 @@ impl ScriptedRegistry {
         })
     }
 
-    /// A manifest's bytes.
+    /// The bytes of a manifest.
     pub fn manifest(&self, repository: &str, digest: &Digest) -> Option<Bytes> {
         self.with(|state| {
             state.repositories.get(repository)?.manifests.get(digest).map(|(_, bytes)| bytes.clone())
         })
     }
 
-    /// GETs of this blob send half of it and wait for [`Self::open`].
+    /// Makes GETs of this blob send half of it and wait for [`Self::open`].
     pub fn gate(&self, digest: &Digest) {
         self.with(|state| state.gates.insert(digest.to_string(), Arc::new(Semaphore::new(0))));
     }
 
-    /// Lets what waits at the gate through, and all that comes later.
+    /// Releases the GETs of this blob that wait, and all later ones.
     pub fn open(&self, digest: &Digest) {
         if let Some(gate) = self.with(|state| state.gates.remove(digest.as_str())) {
             gate.close();
         }
     }
 
-    /// All requests so far, requests for tokens included.
+    /// All requests so far, including token requests.
     pub fn log(&self) -> Vec<Arc<Asked>> {
         self.with(|state| state.log.clone())
     }
@@ -341,7 +339,7 @@ impl ScriptedRegistry {
         self.log().iter().map(|asked| asked.line()).collect()
     }
 
-    /// Forgets the requests so far.
+    /// Clears the list of requests.
     pub fn forget_requests(&self) {
         self.with(|state| state.log.clear());
     }
@@ -351,7 +349,7 @@ impl ScriptedRegistry {
         self.log().iter().filter_map(|asked| asked.header(name).map(ToOwned::to_owned)).collect()
     }
 
-    /// How many requests were of this method and had this in path or query.
+    /// The number of requests with this method and with this text in path or query.
     pub fn count(&self, method: Method, part: &str) -> usize {
         self.log().iter().filter(|asked| asked.method == method && asked.target().contains(part)).count()
     }

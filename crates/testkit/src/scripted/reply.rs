@@ -1,4 +1,4 @@
-//! An answer, with as much or as little of what belongs to one as a test wants.
+//! Responses, as complete or incomplete as a test wants.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use http::{Method, Response, StatusCode};
 use longshore_oci::ErrorBody;
 use tokio::sync::Semaphore;
 
-/// The pieces of a body that does not lie there whole.
+/// The pieces of a body that is streamed.
 pub(super) type Pieces = BoxStream<'static, Result<Bytes, std::io::Error>>;
 
-/// What is answered to a request.
+/// A response.
 #[derive(Clone)]
 pub struct Reply {
     pub(super) status: StatusCode,
@@ -30,21 +30,21 @@ pub struct Reply {
 #[derive(Clone)]
 enum Body {
     Whole(Bytes),
-    /// So many bytes, then the connection breaks.
+    /// This number of bytes, then the connection breaks.
     Broken(Bytes, usize),
-    /// Half, and the rest when the gate is opened.
+    /// Half of the bytes, and the rest when the gate is opened.
     Gated(Bytes, Arc<Semaphore>),
     Pieces(Arc<dyn Fn() -> Pieces + Send + Sync>),
 }
 
-/// An answer with nothing but a status, and the length of its body.
+/// A response with only a status and the length of its (empty) body.
 pub fn reply(status: u16) -> Reply {
     let status = StatusCode::from_u16(status).expect("a status");
     Reply { status, headers: HeaderMap::new(), body: Body::Whole(Bytes::new()), has_length: true }
 }
 
 impl Reply {
-    /// Adds a header, beside one of the same name.
+    /// Adds a header, even if there is one with the same name.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         let value = HeaderValue::from_bytes(value.as_ref()).expect("a header's value");
@@ -52,40 +52,40 @@ impl Reply {
         self
     }
 
-    /// Asks to come back after so many seconds.
+    /// Adds a `Retry-After` header.
     #[must_use]
     pub fn retry_after(self, seconds: u64) -> Self {
         self.header(RETRY_AFTER.as_str(), seconds.to_string())
     }
 
-    /// A body that says nothing of its type.
+    /// Sets a body without a content type.
     #[must_use]
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = Body::Whole(body.into());
         self
     }
 
-    /// A body with its type.
+    /// Sets a body with a content type.
     #[must_use]
     pub fn typed(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
         self.headers.remove(CONTENT_TYPE);
         self.header(CONTENT_TYPE.as_str(), content_type).body(body)
     }
 
-    /// A JSON body.
+    /// Sets a JSON body.
     #[must_use]
     pub fn json(self, value: &serde_json::Value) -> Self {
         self.typed("application/json", value.to_string())
     }
 
-    /// The error body of the distribution specification.
+    /// Sets an error body as in the distribution specification.
     #[must_use]
     pub fn error(self, code: &str, message: &str) -> Self {
         let body = ErrorBody::one(code.into(), message);
         self.typed("application/json", serde_json::to_vec(&body).expect("it is plain"))
     }
 
-    /// A body in pieces, made anew for each request; without a length.
+    /// Sets a streamed body without a length, created again for each request.
     #[must_use]
     pub fn stream<S>(mut self, pieces: impl Fn() -> S + Send + Sync + 'static) -> Self
     where
@@ -95,14 +95,14 @@ impl Reply {
         self.without_length()
     }
 
-    /// No `Content-Length`: the body comes in chunks, and a HEAD does not tell how long it would be.
+    /// Removes `Content-Length`: the body is chunked, and a HEAD does not return its length.
     #[must_use]
     pub fn without_length(mut self) -> Self {
         self.has_length = false;
         self
     }
 
-    /// The body breaks off after so many bytes.
+    /// Breaks the body off after this number of bytes.
     pub(super) fn broken(mut self, after: usize) -> Self {
         if let Body::Whole(bytes) = self.body {
             self.body = Body::Broken(bytes, after);
@@ -110,7 +110,7 @@ impl Reply {
         self
     }
 
-    /// Other bytes of the same length.
+    /// Replaces the body by other bytes of the same length.
     pub(super) fn spoiled(mut self) -> Self {
         if let Body::Whole(bytes) = self.body {
             self.body = Body::Whole(vec![b' '; bytes.len()].into());
@@ -118,7 +118,7 @@ impl Reply {
         self
     }
 
-    /// Compressed, and named so.
+    /// Compresses the body and sets its encoding.
     pub(super) fn gzipped(mut self) -> Self {
         if let Body::Whole(bytes) = &self.body {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -137,7 +137,7 @@ impl Reply {
         self
     }
 
-    /// As it goes over the wire. To a HEAD the body is not sent, but its length told.
+    /// The HTTP response. For a HEAD, the length of the body is sent without the body.
     pub(super) fn into_response(self, method: &Method) -> Response<reqwest::Body> {
         let length = match &self.body {
             Body::Whole(bytes) | Body::Broken(bytes, _) | Body::Gated(bytes, _) => Some(bytes.len()),
@@ -163,7 +163,7 @@ impl Body {
             Body::Whole(bytes) => stream::iter([Ok(bytes)]).boxed(),
             Body::Broken(mut bytes, after) => {
                 let first = bytes.split_to(after.min(bytes.len()));
-                // The error must come after the bytes have gone out, or they are lost with the connection.
+                // The error must follow after the bytes have been sent, or they are lost with the connection.
                 let cut = stream::once(async {
                     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                     Err(std::io::Error::other("cut"))
@@ -173,7 +173,7 @@ impl Body {
             Body::Gated(mut bytes, gate) => {
                 let first = bytes.split_to(bytes.len() / 2);
                 let rest = stream::once(async move {
-                    // An error says that it is open for good.
+                    // An error means that it was opened permanently.
                     let _ = gate.acquire().await;
                     Ok(bytes)
                 });

@@ -1,4 +1,4 @@
-//! The table of behaviours: which requests a rule is about, and what becomes of them.
+//! The table of rules: which requests a rule applies to, and what it does with them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ type Answer = Arc<dyn Fn(&Asked) -> Option<Reply> + Send + Sync>;
 type Condition = Arc<dyn Fn(&Asked) -> bool + Send + Sync>;
 type Edit = Arc<dyn Fn(&mut HeaderMap) + Send + Sync>;
 
-/// One line of the table. Without anything that it should do it lets requests through.
+/// A row of the table. Without an action, it lets requests pass.
 pub struct Rule {
     method: Option<Method>,
     path: String,
@@ -32,7 +32,7 @@ enum Act {
     Change(Change),
 }
 
-/// How a request ends without the registry.
+/// Ends a request without the registry.
 #[derive(Clone)]
 pub(super) enum End {
     Answer(Reply),
@@ -40,7 +40,7 @@ pub(super) enum End {
     Disconnect,
 }
 
-/// What is done to the answer of the registry.
+/// A change of the registry's response.
 #[derive(Clone)]
 pub(super) enum Change {
     BreakAfter(usize),
@@ -50,7 +50,7 @@ pub(super) enum Change {
     Gzipped,
 }
 
-/// All that the table says to one request.
+/// The effect of all rules on one request.
 #[derive(Default)]
 pub(super) struct Verdict {
     pub(super) delay: Duration,
@@ -58,13 +58,13 @@ pub(super) struct Verdict {
     pub(super) changes: Vec<Change>,
 }
 
-/// A rule for requests of one method. In the path `*` stands for any characters, slashes too; a pattern with `?`
-/// is compared with path and query, another with the path alone.
+/// A rule for requests with one method. In the path, `*` matches any characters, including slashes. A pattern with
+/// `?` is compared with path and query, any other with the path only.
 pub fn on(method: Method, path: impl Into<String>) -> Rule {
     Rule { method: Some(method), ..any(path) }
 }
 
-/// A rule for requests of every method.
+/// A rule for requests with any method.
 pub fn any(path: impl Into<String>) -> Rule {
     Rule {
         method: None,
@@ -80,104 +80,104 @@ pub fn any(path: impl Into<String>) -> Rule {
 }
 
 impl Rule {
-    /// The same for requests of another path.
+    /// The same rule for another path.
     #[must_use]
     pub fn at(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
         self
     }
 
-    /// Only the n-th request that fits, counted from 1.
+    /// Applies to the n-th matching request only, counted from 1.
     #[must_use]
     pub fn nth(self, n: usize) -> Self {
         self.after(n - 1).times(1)
     }
 
-    /// Not the first so many.
+    /// Skips this number of matching requests.
     #[must_use]
     pub fn after(mut self, requests: usize) -> Self {
         self.passed_over = requests;
         self
     }
 
-    /// Only so many.
+    /// Applies to at most this number of matching requests.
     #[must_use]
     pub fn times(mut self, requests: usize) -> Self {
         self.times = requests;
         self
     }
 
-    /// Only where this holds.
+    /// Applies only if this condition holds.
     #[must_use]
     pub fn when(mut self, holds: impl Fn(&Asked) -> bool + Send + Sync + 'static) -> Self {
         self.condition = Some(Arc::new(holds));
         self
     }
 
-    /// Also for requests without a token that is good for them.
+    /// Also applies to requests without a valid token for them.
     #[must_use]
     pub fn unchecked(mut self) -> Self {
         self.unchecked = true;
         self
     }
 
-    /// Only after this time.
+    /// Delays the response.
     #[must_use]
     pub fn late(mut self, by: Duration) -> Self {
         self.delay = by;
         self
     }
 
-    /// Answers so.
+    /// Returns this response.
     #[must_use]
     pub fn answer(self, reply: Reply) -> Self {
         self.ends(End::Answer(reply))
     }
 
-    /// Answers with a status and nothing else.
+    /// Returns a status and nothing else.
     #[must_use]
     pub fn status(self, status: u16) -> Self {
         self.answer(reply(status))
     }
 
-    /// Answers by what the request says; `None` lets it through.
+    /// Returns a response that depends on the request; `None` lets it pass.
     #[must_use]
     pub fn with(mut self, answer: impl Fn(&Asked) -> Option<Reply> + Send + Sync + 'static) -> Self {
         self.act = Act::Ask(Arc::new(answer));
         self
     }
 
-    /// Never answers.
+    /// Never responds.
     #[must_use]
     pub fn hang(self) -> Self {
         self.ends(End::Hang)
     }
 
-    /// Closes the connection instead of answering.
+    /// Closes the connection instead of responding.
     #[must_use]
     pub fn disconnect(self) -> Self {
         self.ends(End::Disconnect)
     }
 
-    /// The registry's own answer, whose body breaks off after so many bytes.
+    /// Breaks the body of the registry's response off after this number of bytes.
     #[must_use]
     pub fn break_after(self, bytes: usize) -> Self {
         self.changes(Change::BreakAfter(bytes))
     }
 
-    /// The registry's own answer with other bytes of the same length.
+    /// Replaces the body of the registry's response by other bytes of the same length.
     #[must_use]
     pub fn wrong_bytes(self) -> Self {
         self.changes(Change::WrongBytes)
     }
 
-    /// The registry's own answer as a proxy sends it that compresses whatever passes it.
+    /// Compresses the registry's response, as some proxies do.
     #[must_use]
     pub fn gzipped(self) -> Self {
         self.changes(Change::Gzipped)
     }
 
-    /// The registry's own answer without these headers; `content-length` is one.
+    /// Removes a header from the registry's response, which may be `content-length`.
     #[must_use]
     pub fn without(self, name: &'static str) -> Self {
         match name.eq_ignore_ascii_case("content-length") {
@@ -186,7 +186,7 @@ impl Rule {
         }
     }
 
-    /// The registry's own answer with other headers.
+    /// Changes the headers of the registry's response.
     #[must_use]
     pub fn headers(self, edit: impl Fn(&mut HeaderMap) + Send + Sync + 'static) -> Self {
         self.changes(Change::Headers(Arc::new(edit)))
@@ -210,7 +210,7 @@ impl Rule {
     }
 }
 
-/// Reads the table for a request: `checked` says whether it is let in.
+/// Applies the table to a request; `checked` says whether its token is valid for it.
 pub(super) fn judge(rules: &mut [Rule], asked: &Asked, checked: bool) -> Verdict {
     let mut verdict = Verdict::default();
     for rule in rules.iter_mut().filter(|rule| rule.unchecked != checked) {
@@ -248,7 +248,7 @@ impl Change {
     }
 }
 
-/// Whether a text fits a pattern in which `*` stands for any characters.
+/// Whether a text matches a pattern in which `*` matches any characters.
 fn matches(pattern: &str, text: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut left) = text.strip_prefix(start) else { return false };
@@ -266,7 +266,7 @@ mod tests {
     use super::matches;
 
     #[test]
-    fn a_star_stands_for_anything() {
+    fn a_star_matches_any_characters() {
         for (pattern, text) in
             [("*", ""), ("/v2/*/tags/list", "/v2/a/b/tags/list"), ("*x*y", "axbyy"), ("/v2/", "/v2/")]
         {

@@ -1,4 +1,4 @@
-//! The server around a scripted registry.
+//! The HTTP server of a scripted registry.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use super::rule::{Change, End, judge};
 use super::{Asked, Reply, ScriptedRegistry};
 
-/// The connection is to be closed without an answer.
+/// The connection must be closed without a response.
 #[derive(Debug)]
 pub(super) struct Disconnected;
 
@@ -52,7 +52,7 @@ impl ScriptedRegistry {
             body: OnceLock::new(),
         });
         self.with(|state| state.log.push(asked.clone()));
-        // A client that goes away in mid-body would hear nothing anyway.
+        // A client that disconnects in the middle of its body could not receive a response.
         let _ = asked.body.set(read(body).await.ok_or(Disconnected)?);
         let mut changes = Vec::new();
         let reply = match self.scripted(&asked, false, &mut changes).await? {
@@ -63,7 +63,7 @@ impl ScriptedRegistry {
         Ok(reply.into_response(&asked.method))
     }
 
-    /// What happens behind the token service's check.
+    /// Handles a request that has passed the check of its token.
     async fn admit(&self, asked: &Asked, changes: &mut Vec<Change>) -> Result<Reply, Disconnected> {
         if let Some(tokens) = self.tokens() {
             if asked.path == "/token" {
@@ -79,7 +79,7 @@ impl ScriptedRegistry {
         }
     }
 
-    /// What the table says; `None` where the registry goes on.
+    /// The response that the table determines; `None` if the registry responds.
     async fn scripted(
         &self,
         asked: &Asked,
@@ -100,7 +100,7 @@ impl ScriptedRegistry {
     }
 }
 
-/// The whole body; `None` where it breaks off.
+/// The whole body; `None` if it breaks off.
 async fn read(mut body: Incoming) -> Option<Bytes> {
     let mut whole = BytesMut::new();
     loop {

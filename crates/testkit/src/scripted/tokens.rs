@@ -1,5 +1,5 @@
-//! The token service before a scripted registry: each token is good for what was asked for, and each request is
-//! checked for what it needs.
+//! The token service of a scripted registry: each token is valid for the requested scopes, and each request is
+//! checked for the scope that it needs.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -15,18 +15,18 @@ type Document = Box<dyn Fn(&str, &[String]) -> Reply + Send + Sync>;
 type Challenge = Box<dyn Fn(&Denied) -> Vec<String> + Send + Sync>;
 type Grant = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
-/// A request that is not let in.
+/// A request that is rejected.
 #[derive(Debug, Clone)]
 pub struct Denied {
-    /// The address of the token service.
+    /// The URL of the token service.
     pub realm: String,
     /// The scope that the request needs, such as `repository:up/app:pull`; `None` for the ping.
     pub scope: Option<String>,
-    /// `invalid_token` or `insufficient_scope`, where a token came.
+    /// `invalid_token` or `insufficient_scope`, if the request has a token.
     pub error: Option<&'static str>,
 }
 
-/// The service.
+/// The token service.
 pub struct Tokens {
     account: Option<(String, String)>,
     document: Document,
@@ -38,7 +38,7 @@ pub struct Tokens {
 #[derive(Default)]
 struct Issued {
     count: u64,
-    /// The scopes of each living token.
+    /// The scopes of each valid token.
     living: HashMap<String, Vec<String>>,
     asked: Vec<Vec<String>>,
 }
@@ -50,7 +50,7 @@ impl Default for Tokens {
 }
 
 impl Tokens {
-    /// One that gives everybody a token for five minutes, whatever is asked for.
+    /// A service that issues tokens to everyone for five minutes, for all requested scopes.
     pub fn new() -> Self {
         Self {
             account: None,
@@ -61,28 +61,28 @@ impl Tokens {
         }
     }
 
-    /// Gives tokens to this account alone.
+    /// Issues tokens to this account only.
     #[must_use]
     pub fn account(mut self, username: &str, password: &str) -> Self {
         self.account = Some((username.to_owned(), password.to_owned()));
         self
     }
 
-    /// Answers so to a request for a token: from the token, and the scopes that were asked for.
+    /// Sets the response to token requests, given the token and the requested scopes.
     #[must_use]
     pub fn document(mut self, make: impl Fn(&str, &[String]) -> Reply + Send + Sync + 'static) -> Self {
         self.document = Box::new(make);
         self
     }
 
-    /// The `WWW-Authenticate` headers of a 401.
+    /// Sets the `WWW-Authenticate` headers of a 401.
     #[must_use]
     pub fn challenge(mut self, make: impl Fn(&Denied) -> Vec<String> + Send + Sync + 'static) -> Self {
         self.challenge = Box::new(make);
         self
     }
 
-    /// Leaves scopes out of its tokens without saying so.
+    /// Silently leaves scopes out of its tokens.
     #[must_use]
     pub fn grant(mut self, grants: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         self.grant = Box::new(grants);
@@ -101,7 +101,7 @@ impl Tokens {
         self.issued().asked.clone()
     }
 
-    /// Gives a token: to a GET with its query, or to a POST with its form.
+    /// Issues a token for a GET with a query, or for a POST with a form.
     pub(super) fn issue(&self, asked: &Asked) -> Reply {
         let body = asked.body();
         let given = if asked.method == Method::POST { &body[..] } else { asked.query.as_bytes() };
@@ -129,7 +129,7 @@ impl Tokens {
         (self.document)(&token, &scopes)
     }
 
-    /// `Some`: the answer to a request that is not let in.
+    /// The response if the request is rejected.
     pub(super) fn refuse(&self, asked: &Asked, url: &str) -> Option<Reply> {
         let token = asked.authorization().and_then(|value| {
             let (kind, token) = value.split_once(' ')?;
@@ -168,7 +168,7 @@ fn challenge(denied: &Denied) -> String {
     value
 }
 
-/// Repository and action.
+/// The repository and the action that a request needs.
 fn needed(asked: &Asked) -> Option<(String, &'static str)> {
     let rest = asked.path.strip_prefix("/v2/")?;
     let words = ["/manifests/", "/blobs/", "/tags/", "/referrers/"];

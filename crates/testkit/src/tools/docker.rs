@@ -1,4 +1,4 @@
-//! docker: its command, and a daemon that has nothing in common with this machine's.
+//! docker: the command, and a daemon that is independent of this machine's own.
 
 use std::process::Command;
 
@@ -9,32 +9,32 @@ use crate::corpus::Package;
 use crate::layout::write_docker_archive;
 use crate::process::Server;
 
-/// The daemon writes below these whatever it is told; it sees empty ones, which end with it.
+/// The daemon writes to these folders whatever its options. It sees empty ones, which disappear with it.
 const OWN_FOLDERS: &str = "mount -t tmpfs none /run && mount -t tmpfs none /etc/docker && exec \"$@\"";
 
-/// docker with a daemon, a home and a storage of its own. It runs no containers. The daemon speaks plain HTTP to
-/// 127.0.0.1, and is killed when this is dropped.
+/// docker with its own daemon, home and storage. It runs no containers. The daemon uses plain HTTP for 127.0.0.1, and
+/// is killed when this is dropped.
 pub struct Docker {
-    // The daemon ends before its folder does.
+    // The daemon must end before its folder is removed.
     _daemon: Server,
     home: Home,
 }
 
 impl Docker {
-    /// Starts a daemon and waits until it answers.
+    /// Starts a daemon and waits until it responds.
     pub async fn start() -> Self {
         let home = Home::new();
         let path = |name: &str| home.path(name).display().to_string();
-        // Mounts that only the daemon sees are gone when it is killed. One that is not root may mount where it
-        // is root in a name space of its own.
+        // Mounts that only the daemon sees disappear when it is killed. Without root, mounting requires being root in
+        // a user namespace.
         let mut command = Command::new("unshare");
         command.args(["--mount", "--map-root-user", "--", "sh", "-c", OWN_FOLDERS, "sh", "dockerd"]);
         command.args(["--data-root", &path("data"), "--exec-root", &path("exec"), "--pidfile", &path("pid")]);
         command.args(["--host", &format!("unix://{}", path("docker.sock")), "--group", "0"]);
         command.args(["--storage-driver=vfs", "--bridge=none", "--iptables=false", "--ip6tables=false"]);
-        // In a name space of its own it may not switch on what its containers would need.
+        // In its own namespace, it may not enable what containers would need.
         command.arg("--ip-forward=false");
-        // Where Debian has programs of administrators.
+        // Where Debian installs programs for administrators.
         let programs = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
         command.env("PATH", programs).env("HOME", home.folder.path());
         let mut daemon = Server::start("dockerd", &mut command, &home.path("log"));
@@ -42,7 +42,7 @@ impl Docker {
         Self { _daemon: daemon, home }
     }
 
-    /// Runs docker with any arguments, such as `["images"]`; its standard output, or what it complains of.
+    /// Runs docker with any arguments, such as `["images"]`; returns its standard output, or its error.
     pub async fn run(&self, arguments: &[&str]) -> Result<String, String> {
         let mut command = self.home.command("docker");
         command
@@ -53,38 +53,38 @@ impl Docker {
         Ok(String::from_utf8_lossy(&output).trim().to_owned())
     }
 
-    /// Logs in to `host` (`127.0.0.1:PORT`), which the daemon tries at once.
+    /// Logs in to `host` (`127.0.0.1:PORT`), which the daemon verifies immediately.
     ///
     /// # Errors
-    /// What docker complains of.
+    /// The error of docker.
     pub async fn login(&self, host: &str, user: &str, password: &str) -> Result<(), String> {
         self.run(&["login", "--username", user, "--password", password, host]).await.map(drop)
     }
 
-    /// Brings an image of the corpus into the daemon's storage, named `image` (`HOST/REPOSITORY:TAG`).
+    /// Loads an image of the corpus into the daemon's storage, named `image` (`HOST/REPOSITORY:TAG`).
     ///
     /// # Errors
-    /// What docker complains of.
+    /// The error of docker.
     pub async fn load(&self, package: &Package, image: &str) -> Result<(), String> {
         let archive = self.home.path("archive.tar");
         write_docker_archive(package, &archive, image);
         self.run(&["load", "--quiet", "--input", &archive.display().to_string()]).await.map(drop)
     }
 
-    /// Forgets `image` (`HOST/REPOSITORY:TAG` or `HOST/REPOSITORY@DIGEST`) if it is known, and pulls it for
-    /// this platform (`linux/amd64`, …).
+    /// Removes `image` (`HOST/REPOSITORY:TAG` or `HOST/REPOSITORY@DIGEST`) if it exists, and pulls it for this
+    /// platform (`linux/amd64`, …).
     ///
     /// # Errors
-    /// What docker complains of.
+    /// The error of docker.
     pub async fn pull(&self, image: &str, platform: &str) -> Result<(), String> {
         self.run(&["rmi", "--force", image]).await?;
         self.run(&["pull", "--quiet", "--platform", platform, image]).await.map(drop)
     }
 
-    /// The digest by which the daemon knows `image` in its registry, once it was pushed or pulled.
+    /// The digest of `image` in its registry, which the daemon knows once it was pushed or pulled.
     ///
     /// # Errors
-    /// What docker complains of.
+    /// The error of docker.
     pub async fn digest(&self, image: &str) -> Result<Digest, String> {
         let known = self.inspect(image, "{{range .RepoDigests}}{{println .}}{{end}}").await?;
         let repository = repository(image);
@@ -93,19 +93,19 @@ impl Docker {
         digest.parse().map_err(|error| format!("{digest}: {error}"))
     }
 
-    /// What a template (`{{.Id}}`, …) makes of an image.
+    /// The result of a template (`{{.Id}}`, …) for an image.
     ///
     /// # Errors
-    /// What docker complains of.
+    /// The error of docker.
     pub async fn inspect(&self, image: &str, template: &str) -> Result<String, String> {
         self.run(&["image", "inspect", "--format", template, image]).await
     }
 }
 
-/// `HOST/REPOSITORY` of `HOST/REPOSITORY:TAG` or `HOST/REPOSITORY@DIGEST`.
+/// The `HOST/REPOSITORY` of `HOST/REPOSITORY:TAG` or `HOST/REPOSITORY@DIGEST`.
 fn repository(image: &str) -> &str {
     let name = image.split_once('@').map_or(image, |(name, _)| name);
-    // A colon before a slash is that of the port.
+    // A colon before a slash belongs to the port.
     match name.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => name,
         _ => name,

@@ -1,5 +1,5 @@
-//! The kit checked against Debian's `docker-registry`, skopeo and buildah: what it pushes arrives, and what it
-//! calls equal is equal.
+//! Checks the test support against Debian's `docker-registry`, skopeo and buildah: what it pushes can be read, and
+//! what it considers equal is equal.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn oci_packages() -> [(&'static str, Package); 3] {
 }
 
 #[tokio::test]
-async fn what_the_client_pushes_skopeo_reads_with_equal_digests() {
+async fn skopeo_reads_the_same_digests_that_the_client_pushed() {
     let registry = DockerRegistry::plain().await;
     let (client, skopeo) = (registry.client(), Skopeo::new());
     for (name, package) in oci_packages() {
@@ -28,7 +28,7 @@ async fn what_the_client_pushes_skopeo_reads_with_equal_digests() {
 }
 
 #[tokio::test]
-async fn what_skopeo_pushes_the_client_reads_with_equal_digests() {
+async fn the_client_reads_the_same_digests_that_skopeo_pushed() {
     let registry = DockerRegistry::plain().await;
     let skopeo = Skopeo::new();
     for (name, package) in oci_packages() {
@@ -39,7 +39,7 @@ async fn what_skopeo_pushes_the_client_reads_with_equal_digests() {
 }
 
 #[tokio::test]
-async fn docker_schema_2_and_cosign_tags_are_pushed_too() {
+async fn docker_schema_2_and_cosign_tags_can_be_pushed() {
     let registry = DockerRegistry::plain().await;
     let client = registry.client();
     let list = corpus::docker_list(4, &["linux/amd64", "linux/arm64"]);
@@ -55,7 +55,7 @@ async fn docker_schema_2_and_cosign_tags_are_pushed_too() {
 }
 
 #[tokio::test]
-async fn a_registry_with_an_account_admits_that_account_alone() {
+async fn a_registry_with_an_account_admits_only_that_account() {
     let registry = DockerRegistry::with_account("dev", "s3cret").await;
     let package = corpus::image(5, 1, 100);
     registry.client().push(&package, "website", Some("1.0")).await;
@@ -70,7 +70,7 @@ async fn a_registry_with_an_account_admits_that_account_alone() {
 }
 
 #[tokio::test]
-async fn a_registry_with_tls_is_reached_by_those_who_trust_its_authority() {
+async fn a_registry_with_tls_is_reachable_for_clients_that_trust_its_authority() {
     let ca = TestCa::new();
     let registry = DockerRegistry::with_tls(&ca).await;
     let package = corpus::image(6, 1, 100);
@@ -84,7 +84,7 @@ async fn a_registry_with_tls_is_reached_by_those_who_trust_its_authority() {
 }
 
 #[tokio::test]
-async fn a_difference_is_found_and_requests_are_seen() {
+async fn differences_are_found_and_requests_are_logged() {
     let registry = DockerRegistry::plain().await;
     let client = registry.client();
     let (here, absent) = (corpus::image(7, 1, 100), corpus::image(8, 1, 100));
@@ -105,7 +105,7 @@ async fn a_difference_is_found_and_requests_are_seen() {
 }
 
 #[tokio::test]
-async fn a_registry_comes_back_on_its_port_with_its_content() {
+async fn a_registry_restarts_on_the_same_port_with_its_content() {
     let mut registry = DockerRegistry::plain().await;
     let package = corpus::image(9, 1, 100);
     registry.client().push(&package, "website", Some("1.0")).await;
@@ -128,6 +128,6 @@ async fn buildah_builds_and_pushes_without_a_daemon() {
 
 #[tokio::test]
 #[should_panic(expected = "the moon: not within 20ms; last seen: \"a cloud\"")]
-async fn waiting_ends_with_what_was_seen_last() {
+async fn a_timeout_reports_the_last_state() {
     eventually("the moon", Duration::from_millis(20), async || Err::<(), _>("a cloud")).await;
 }
