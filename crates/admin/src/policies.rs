@@ -1,5 +1,5 @@
-//! What saving has in common for policies and mirrors of all kinds: the version that a change is based on (semantics
-//! 33), and the list of what it changes.
+//! What saving has in common for policies and mirrors of all kinds: the version that a change is based on
+//! (semantics 33), and the list of what it changes.
 
 use crate::guard::no_such_repository;
 use longshore_metadata::{Tx, activity, jobs, repositories};

@@ -18,8 +18,8 @@ pub struct Remote {
     pub id: RemoteId,
     /// The owning namespace; `None` for the system, whose remotes administrators manage (semantics 15).
     pub owner: Option<Namespace>,
-    /// The user who last set its address. What this user may reach now decides which addresses are allowed (semantics
-    /// 44); `None` means the system, with the permissions of an administrator.
+    /// The user who last set its address. What this user may reach now decides which addresses are allowed
+    /// (semantics 44); `None` means the system, with the permissions of an administrator.
     #[serde(default)]
     pub author: Option<Namespace>,
     /// The name in lists; the host unless somebody named it.
