@@ -129,7 +129,7 @@ fn not_writable(state: &RepositoryState) -> &'static str {
         RepositoryState::Normal => "can be written to",
         RepositoryState::ReadOnly => "is read-only; change its state before you write to it",
         RepositoryState::Mirror => {
-            "is a mirror, only its own pull mirrors write to it; push to the repository that it mirrors"
+            "is a mirror: only its own pull mirrors write to it; push to the repository that it mirrors"
         }
     }
 }

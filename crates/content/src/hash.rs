@@ -39,7 +39,7 @@ impl Hasher {
             Self::Sha256(hash) => hash.finalize().to_vec(),
             Self::Sha512(hash) => hash.finalize().to_vec(),
         };
-        Digest::from_hash(algorithm, &hash).expect("a hash function puts out as many bytes as it has")
+        Digest::from_hash(algorithm, &hash).expect("a hash has the length of its algorithm")
     }
 
     /// The state as bytes, for [`Hasher::restore`]. It depends only on the hashed bytes.

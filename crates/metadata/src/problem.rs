@@ -11,11 +11,11 @@ impl From<Error> for Problem {
             Error::NoSuchPage => Self::field(Code::InvalidRequest, "pageStart", error.to_string()),
             Error::LimitReached { .. } => Self::new(Code::LimitReached, error.to_string()),
             Error::Unreadable { what, .. } => {
-                tracing::error!(%error, "what the database holds cannot be read");
+                tracing::error!(%error, "a value in the database cannot be read");
                 Self::new(
                     Code::Internal,
                     format!(
-                        "this version of Longshore cannot read what the database holds ({what}), perhaps because a newer \
+                        "this version of Longshore cannot read a value in the database ({what}), perhaps because a newer \
                          one wrote it; ask an administrator to look at the server's log and to update it"
                     ),
                 )

@@ -72,7 +72,10 @@ impl ChangeRow {
     /// history would seem to end there.
     fn provenance(&self) -> Option<Provenance> {
         let (revision, read) = (self.revision, from_json("provenance", self.provenance.as_deref()?));
-        read.inspect_err(|error| tracing::warn!(revision, %error, "a change cannot be read as a whole")).ok()
+        read.inspect_err(
+            |error| tracing::warn!(revision, %error, "a change of a tag cannot be read completely"),
+        )
+        .ok()
     }
 }
 

@@ -99,7 +99,7 @@ pub fn replace_durably(path: &Path, line: &str) -> Result<(), StoreError> {
         fs::rename(&draft, path)
     };
     written().map_err(StoreError::io("write", path))?;
-    sync_folder(path.parent().expect("a file lies in a folder"))
+    sync_folder(path.parent().expect("a file is in a folder"))
 }
 
 fn remove_if_there(path: &Path) -> Result<(), StoreError> {
@@ -186,7 +186,7 @@ impl Store for DiskStore {
         async move {
             off_thread(move || {
                 fs::rename(&from, &to).map_err(StoreError::io("store", &to))?;
-                sync_folder(to.parent().expect("a blob lies in a folder"))?;
+                sync_folder(to.parent().expect("a blob is in a folder"))?;
                 Ok(location)
             })
             .await?
@@ -325,7 +325,7 @@ impl Writer for DiskWriter {
             self.seal().await?;
             if !self.named {
                 let path = self.path.clone();
-                off_thread(move || sync_folder(path.parent().expect("an upload lies in a folder"))).await??;
+                off_thread(move || sync_folder(path.parent().expect("an upload is in a folder"))).await??;
                 self.named = true;
             }
             Ok(())

@@ -48,7 +48,7 @@ async fn an_unreadable_job_is_omitted_from_lists_and_reported_when_requested(sce
     let error = jobs::get(&mut scene.read().await, unreadable).await.unwrap_err();
     assert!(matches!(error, Error::Unreadable { .. }), "{error}");
     let told = Problem::from(error).message;
-    assert!(told.contains("cannot read what the database holds (job parameters)"), "{told}");
+    assert!(told.contains("cannot read a value in the database (job parameters)"), "{told}");
     assert!(!told.contains(NEWER), "{told}");
 }
 
