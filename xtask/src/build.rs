@@ -1,4 +1,4 @@
-//! Building the server with its site inside, and what starts from that: `run`, `bench`, `openapi`, `docs`.
+//! Builds the server with its site, and starts what needs it: `run`, `bench`, `openapi`, `docs`.
 
 use std::{fs, os::unix::process::CommandExt, panic::resume_unwind, thread, time::Instant};
 
@@ -10,7 +10,7 @@ use crate::{
     tools,
 };
 
-/// Builds `target/release/longshore`, which needs no other file to serve.
+/// Builds `target/release/longshore`, which needs no other file to run.
 ///
 /// # Errors
 /// A tool is missing, or a build failed.
@@ -18,29 +18,29 @@ pub(crate) fn build() -> Result<()> {
     let start = Instant::now();
     tools::c_compiler()?;
     tools::wasm_target()?;
-    // All of the server but its binary needs no site: they are made side by side, since the last steps of either
-    // leave a processor idle.
+    // Only the binary of the server needs the site, so the library and the site are built in parallel: the last steps
+    // of each leave processors idle.
     thread::scope(|scope| {
         let site = scope.spawn(|| site::build(Kind::Release));
         step("Building the server", || server("--lib"))?;
         site.join().unwrap_or_else(|panic| resume_unwind(panic))
     })?;
-    step("Putting the site into the server", || server("--bins"))?;
+    step("Embedding the site in the server", || server("--bins"))?;
     println!("==> target/release/longshore is ready after {:.1} s", start.elapsed().as_secs_f64());
     Ok(())
 }
 
-/// Builds a part of the server that carries its site.
+/// Builds a part of the server with the embedded site.
 fn server(part: &str) -> Result<()> {
     release(&["--package", "server", "--features", "embed-site", part])
 }
 
-/// Builds a package as it is released.
+/// Builds a package with the options of a release.
 fn release(package: &[&str]) -> Result<()> {
     command::run(cargo(["build", "--release", "--config", &tools::trimmed_paths()?]).args(package))
 }
 
-/// Builds, then becomes `longshore serve`, so that signals reach the server itself.
+/// Builds, then replaces this process by `longshore serve`, so that signals reach the server itself.
 ///
 /// # Errors
 /// The build failed, or the server could not be started.
@@ -69,20 +69,20 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
     command::run(command(target().join("release/longshore-bench")).args(args).env("LONGSHORE_BINARY", server))
 }
 
-/// Builds the release server and works against it until it dies, for long.
+/// Builds the release server and interrupts it repeatedly during random work.
 ///
 /// # Errors
 /// The build failed, or something was missing after a restart.
 pub(crate) fn soak(args: Vec<String>) -> Result<()> {
-    // It traces system calls for `--power`.
+    // `--power` traces system calls.
     tools::debian_packages()?;
     bench(&[vec!["soak".to_owned()], args].concat())
 }
 
-/// Writes what `longshore openapi` prints to `docs/openapi.json`.
+/// Writes the output of `longshore openapi` to `docs/openapi.json`.
 ///
 /// # Errors
-/// The build failed, or the server's answer could not be written.
+/// The build failed, or the output could not be written.
 pub(crate) fn openapi() -> Result<()> {
     debug_server()?;
     let description = capture(command(target().join("debug/longshore")).arg("openapi"))?;

@@ -1,4 +1,4 @@
-//! Where the workspace is, and how its commands are run and timed.
+//! The folders of the workspace, and how commands are run and timed.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,16 +8,16 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-/// The root of the workspace: the folder that holds `Cargo.toml` and `target`. The one that cargo runs this
-/// program for; it may have been compiled for another checkout that shares the target folder.
+/// The root of the workspace: the folder with `Cargo.toml` and `target`. It is the one for which cargo runs this
+/// program, which may have been compiled for another checkout that shares the target folder.
 pub(crate) fn root() -> PathBuf {
     let compiled_for = env!("CARGO_MANIFEST_DIR");
     let run_for = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| compiled_for.into());
-    Path::new(&run_for).parent().expect("xtask stands in the workspace").to_path_buf()
+    Path::new(&run_for).parent().expect("xtask is in the workspace").to_path_buf()
 }
 
-/// `target/`, which is the same for every command, whatever `CARGO_TARGET_DIR` says: the binary is
-/// promised at `target/release/longshore`, and it embeds `target/site`.
+/// `target/`, which is the same for every command, whatever `CARGO_TARGET_DIR` is: the binary must be at
+/// `target/release/longshore`, and it embeds `target/site`.
 pub(crate) fn target() -> PathBuf {
     root().join("target")
 }
@@ -32,8 +32,8 @@ pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
 /// The cargo that started this program, with the flags that every build shares.
 pub(crate) fn cargo<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
     let mut cargo = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // Cargo hands its own view of the xtask package to this process; inherited by another cargo it
-    // would look like a changed environment to build scripts that read it, and rebuild them.
+    // Cargo sets variables about the xtask package for this process. If another cargo inherited them, build scripts
+    // that read them would see a changed environment and run again.
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();
         if name_text.starts_with("CARGO_PKG_") || name_text.starts_with("CARGO_MANIFEST_") {
@@ -44,10 +44,10 @@ pub(crate) fn cargo<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
     cargo
 }
 
-/// Runs a command to its end.
+/// Runs a command until it exits.
 ///
 /// # Errors
-/// It could not be started, or it ended with another status than 0.
+/// It could not be started, or its exit status was not 0.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start {}", line(command)))?;
     if !status.success() {
@@ -56,10 +56,10 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command and returns what it wrote to its standard output.
+/// Runs a command and returns its standard output.
 ///
 /// # Errors
-/// It could not be started, or it ended with another status than 0.
+/// It could not be started, or its exit status was not 0.
 pub(crate) fn capture(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("cannot start {}", line(command)))?;
     if !output.status.success() {
@@ -68,18 +68,18 @@ pub(crate) fn capture(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Whether a command can be started and succeeds; what it prints is thrown away.
+/// Whether a command can be started and succeeds; its output is discarded.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())
 }
 
-/// A command as one would type it, for messages.
+/// A command as a person would type it, for messages.
 pub(crate) fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
-/// Says what is being done, does it, and says how long it took.
+/// Prints what is being done, does it, and prints how long it took.
 ///
 /// # Errors
 /// Those of the work.

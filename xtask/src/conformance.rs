@@ -1,8 +1,8 @@
-//! `cargo xtask conformance`: the OCI's own conformance program, with everything it can test switched
-//! on, against the real server.
+//! `cargo xtask conformance`: runs the OCI's own conformance program, with all its tests enabled, against the real
+//! server.
 //!
-//! It is written in Go, so it is no part of `cargo xtask test`; the same cases are tested in Rust in
-//! `crates/registry/tests/it`. What it reports stays in `target/conformance/<store>`.
+//! The program is written in Go, so it is not part of `cargo xtask test`; `crates/registry/tests/it` tests the same
+//! cases in Rust. Its report is in `target/conformance/<store>`.
 
 use std::{
     fs::{self, File},
@@ -16,19 +16,19 @@ use clap::ValueEnum;
 
 use crate::command::{self, cargo, command, step, target};
 
-/// The module of the conformance program, and the version of it that a release is measured by.
+/// The module of the conformance program, and the version by which releases are tested.
 const MODULE: &str = "github.com/opencontainers/distribution-spec/conformance";
 const VERSION: &str = "v0.0.0-20260831232431-97274622c111";
 const COMMIT: &str = "97274622c111";
-/// Where Go's own installer puts it, for those who have not put that on their PATH.
+/// Where Go's installer puts it, in case that is not on the PATH.
 const GO: &[&str] = &["go", "/usr/local/go/bin/go"];
 
-/// Two repositories of the user that the first start of a server makes.
+/// Two repositories of the user that is created when a server first starts.
 const REPOSITORIES: [(&str, &str); 2] =
     [("OCI_REPO1", "admin/conformance/one"), ("OCI_REPO2", "admin/conformance/two")];
 const PASSWORD: &str = "used for one run and by nobody else";
 
-/// What the program can test of the interface, and with which kinds of content.
+/// The tests of the interface and the kinds of content that the program supports.
 const TESTS: &[&str] = &[
     "API_PING",
     "API_PULL",
@@ -63,16 +63,16 @@ const TESTS: &[&str] = &[
     "DATA_SHA512",
 ];
 
-/// What `cargo xtask conformance` runs.
+/// The options of `cargo xtask conformance`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Where the server keeps its content: one run for each
+    /// Where the server stores its content; one run for each
     #[arg(long, value_enum, default_value = "both")]
     store: Stores,
     /// The version of the specification to test against
     #[arg(long, default_value = "dev", value_parser = ["1.1", "dev"])]
     version: String,
-    /// A conformance program that is there already, instead of building one with Go
+    /// Use this conformance program instead of building one with Go
     #[arg(long, value_name = "PATH")]
     program: Option<PathBuf>,
     /// Further options for `longshore serve`
@@ -84,9 +84,9 @@ pub(crate) struct Options {
 enum Stores {
     /// In the data folder
     Disk,
-    /// In a bucket of an S3 server that is started for it
+    /// In a bucket of an S3 server that is started for the test
     S3,
-    /// First the one, then the other
+    /// Both, one after the other
     Both,
 }
 
@@ -100,7 +100,7 @@ impl Stores {
     }
 }
 
-/// Where one run keeps its content.
+/// Where one run stores its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Store {
     Disk,
@@ -108,7 +108,7 @@ enum Store {
 }
 
 impl Store {
-    /// As its folder is called.
+    /// The name of its folder.
     fn name(self) -> &'static str {
         match self {
             Self::Disk => "disk",
@@ -117,10 +117,10 @@ impl Store {
     }
 }
 
-/// Builds the program and the server, lets the one test the other, and shows the tally.
+/// Builds the program and the server, tests the server with the program, and prints the result.
 ///
 /// # Errors
-/// Go is missing, a build failed, or anything did not pass: what is skipped has not passed either.
+/// Go is missing, a build failed, or a test did not pass. A skipped test did not pass either.
 pub(crate) fn conformance(options: &Options) -> Result<()> {
     let program = match &options.program {
         Some(program) => std::path::absolute(program)?,
@@ -141,10 +141,10 @@ pub(crate) fn conformance(options: &Options) -> Result<()> {
     bail!("the server does not conform to the specification with content in {}", failed.join(", "))
 }
 
-/// One run, with a server of its own.
+/// Tests a new server once.
 fn run(store: Store, program: &Path, options: &Options) -> Result<()> {
     let folder = target().join("conformance").join(store.name());
-    // The data stands beside the report, which is all that a release shows.
+    // The data is next to the report, which is all that a release publishes.
     let data = folder.with_extension("data");
     for folder in [&folder, &data] {
         if folder.exists() {
@@ -173,11 +173,11 @@ fn build_program() -> Result<PathBuf> {
     let Some(go) = GO.iter().find(works) else {
         bail!(
             "the conformance program is built with Go 1.24 or later, which is missing. Get it from \
-             https://go.dev/dl (on Debian: apt-get install golang), or name a program that is built already \
+             https://go.dev/dl (on Debian: apt-get install golang), or pass an existing program \
              with --program PATH"
         )
     };
-    // A module that is fetched has no version control to read its commit from.
+    // A fetched module has no version control from which to read its commit.
     let commit = format!("-X main.Version={COMMIT}");
     command::run(
         command(go)
@@ -202,9 +202,9 @@ fn test(program: &Path, version: &str, host: &str, folder: &Path) -> Result<()> 
         .output()
         .with_context(|| format!("cannot start {}", program.display()))?;
     let report = String::from_utf8_lossy(&output.stdout);
-    // Before the result stand the tests that did not pass, and behind them all settings.
+    // The report lists the tests that did not pass before the result, and all settings after it.
     let (failed, tally) = report.split_once("OCI Conformance Result: ").unwrap_or((&report, ""));
-    // A test that the registry does not let run is skipped, and the program is content.
+    // A test that the registry prevents is skipped, which the program accepts.
     if output.status.success()
         && counted(tally, "Pass").is_some_and(|passed| counted(tally, "Total") == Some(passed))
     {
@@ -214,7 +214,7 @@ fn test(program: &Path, version: &str, host: &str, folder: &Path) -> Result<()> 
     bail!("not everything passed:\n{failed}\n{tally}")
 }
 
-/// How many tests the line of this name counts (`Pass....: 862`).
+/// The number of tests in the line with this name (`Pass....: 862`).
 fn counted(tally: &str, name: &str) -> Option<u64> {
     let line = |line: &str| {
         line.trim().strip_prefix(name)?.trim_start_matches('.').strip_prefix(':')?.trim().parse().ok()
@@ -225,7 +225,7 @@ fn counted(tally: &str, name: &str) -> Option<u64> {
 /// A process that is killed when this is dropped.
 struct Running {
     process: Child,
-    /// Kept open, or what it says next would fail.
+    /// Kept open, since the process could not write its output otherwise.
     output: BufReader<ChildStdout>,
 }
 
@@ -240,7 +240,7 @@ impl Running {
         Ok(Self { process, output: BufReader::new(output) })
     }
 
-    /// The next line of what it says; none when it has ended.
+    /// The next line of its output; `None` if it has exited.
     fn line(&mut self) -> Result<Option<String>> {
         let mut line = String::new();
         let read = self.output.read_line(&mut line).context("cannot read what a server says")?;
@@ -250,14 +250,14 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // An error means that it has ended by itself.
+        // An error means that it has already exited.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Starts the server on a free port, with all its data below `data` and its log beside the report, and
-/// answers `127.0.0.1:PORT`.
+/// Starts the server on a free port, with all its data below `data` and its log next to the report. Returns
+/// `127.0.0.1:PORT`.
 fn start_server(
     folder: &Path,
     data: &Path,
@@ -273,7 +273,7 @@ fn start_server(
     }
     serve
         .args(["serve", "--listen", "127.0.0.1:0", "--sparse-manifests", "all", "--data"])
-        // The key that encrypts stored passwords comes to stand beside the data.
+        // The key that encrypts stored passwords is next to the data.
         .arg(data.join("server"))
         .args(args)
         .env("LONGSHORE_ADMIN_PASSWORD", PASSWORD)
@@ -286,14 +286,14 @@ fn start_server(
             return Ok((server, host.to_owned()));
         }
     }
-    bail!("the server ended before it listened; {} says why", log.display())
+    bail!("the server exited before it listened; see {}", log.display())
 }
 
-/// Starts an S3 server with an empty bucket, and answers the settings of a Longshore that uses it.
+/// Starts an S3 server with an empty bucket, and returns the settings of a Longshore that uses it.
 fn start_bucket(data: &Path) -> Result<(Running, Vec<(String, String)>)> {
     let package = ["--package", "longshore-testkit", "--bin", "s3-server"];
     command::run(cargo(["build"]).args(package))?;
-    // It keeps its bucket where temporary files go.
+    // It stores its bucket in the folder for temporary files.
     let mut server = Running::start(command(target().join("debug/s3-server")).env("TMPDIR", data))?;
     let mut settings = Vec::new();
     while let Some(line) = server.line()? {
@@ -302,7 +302,7 @@ fn start_bucket(data: &Path) -> Result<(Running, Vec<(String, String)>)> {
             None => return Ok((server, settings)),
         }
     }
-    bail!("the S3 server ended before it was ready")
+    bail!("the S3 server exited before it was ready")
 }
 
 #[cfg(test)]
@@ -310,7 +310,7 @@ mod tests {
     use super::counted;
 
     #[test]
-    fn skipped_tests_are_none_that_passed() {
+    fn skipped_tests_do_not_count_as_passed() {
         let tally = "Pass\n  Skip.....:   170\n  Pass.....:        862\n  Total....:       1032\n\nTag listing..: Pass\n";
         assert_eq!([counted(tally, "Pass"), counted(tally, "Total")], [Some(862), Some(1032)]);
         assert_eq!(counted("", "Total"), None);

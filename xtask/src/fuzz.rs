@@ -1,6 +1,6 @@
-//! `cargo xtask fuzz`: builds the targets of `fuzz/` with LLVM's coverage instrumentation, runs libFuzzer on
-//! each for some minutes, and keeps what it learnt in `fuzz/corpus`. It needs neither a nightly compiler nor
-//! cargo-fuzz: nothing of ours is `unsafe`, so the sanitizers, which alone would need the first, can stay away.
+//! `cargo xtask fuzz`: builds the targets of `fuzz/` with LLVM's coverage instrumentation, runs libFuzzer on each for
+//! some minutes, and saves new inputs in `fuzz/corpus`. It needs neither a nightly compiler nor cargo-fuzz:
+//! sanitizers, which need the former, are of no use because our code has no `unsafe`.
 
 use std::{
     fs,
@@ -17,14 +17,14 @@ use crate::{
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// How long each target runs
+    /// Duration for each target
     #[arg(long, value_name = "MINUTES", default_value_t = 10.0)]
     minutes: f64,
-    /// Targets, such as `digests`; none: all of them
+    /// Targets, such as `digests`; all if none are given
     targets: Vec<String>,
 }
 
-/// What cargo-fuzz passes to rustc, too, when it is told to use no sanitizer.
+/// The flags that cargo-fuzz passes to rustc if it uses no sanitizer.
 const INSTRUMENTATION: &[&str] = &[
     "--cfg=fuzzing",
     "-Cpasses=sancov-module",
@@ -35,16 +35,16 @@ const INSTRUMENTATION: &[&str] = &[
     "-Cllvm-args=-simplifycfg-branch-fold-threshold=0",
     "-Ccodegen-units=1",
 ];
-/// Seconds after which an input counts as one that hangs.
+/// The number of seconds after which an input counts as a hang.
 const TIMEOUT: u32 = 10;
-/// Mebibytes after which an input counts as one that eats memory.
+/// The number of mebibytes after which an input counts as using too much memory.
 const MEMORY: u32 = 1024;
 
 /// Runs the chosen targets, one after the other.
 ///
 /// # Errors
-/// The build failed, there is no target of a name, or libFuzzer found an input that breaks a promise; it is
-/// kept in `fuzz/artifacts` then.
+/// The build failed, a target does not exist, or libFuzzer found an input that violates a property. That input is
+/// stored in `fuzz/artifacts`.
 pub(crate) fn fuzz(options: &Options) -> Result<()> {
     tools::c_compiler()?;
     let known = targets()?;
@@ -55,7 +55,7 @@ pub(crate) fn fuzz(options: &Options) -> Result<()> {
     let chosen = if options.targets.is_empty() { &known } else { &options.targets };
     for name in chosen {
         step(&format!("Fuzzing {name} for {} minutes", options.minutes), || run(name, options.minutes))?;
-        step(&format!("Keeping what {name} learnt"), || keep(name))?;
+        step(&format!("Saving new inputs of {name}"), || keep(name))?;
     }
     Ok(())
 }
@@ -71,7 +71,7 @@ fn targets() -> Result<Vec<String>> {
 }
 
 fn build() -> Result<()> {
-    // For an explicit target: build scripts and macros are not instrumented then.
+    // With an explicit target, build scripts and macros are not instrumented.
     let host = command::capture(command("rustc").args(["--print", "host-tuple"]))?;
     let mut build = cargo(["build", "--release", "--locked", "--target", host.trim(), "--target-dir"]);
     build.arg(target().join("fuzz")).current_dir(root().join("fuzz"));
@@ -89,7 +89,7 @@ fn kept(name: &str) -> PathBuf {
     root().join("fuzz/corpus").join(name)
 }
 
-/// Everything that was ever worth keeping on this machine; the next run begins with it.
+/// All inputs that were worth keeping on this machine; the next run starts with them.
 fn found(name: &str) -> PathBuf {
     target().join("fuzz/corpus").join(name)
 }
@@ -109,12 +109,12 @@ fn run(name: &str, minutes: f64) -> Result<()> {
         .arg(format!("-timeout={TIMEOUT}"))
         .arg(format!("-rss_limit_mb={MEMORY}"))
         .arg(format!("-artifact_prefix={}/", artifacts.display()))
-        // One line at the end tells how many inputs were tried.
+        // A line at the end reports the number of inputs that were tried.
         .args(["-print_final_stats=1", "-verbosity=0"]);
     command::run(&mut fuzzer)
 }
 
-/// Replaces the corpus by the smallest inputs that reach all that the old one and the run have reached.
+/// Replaces the corpus by the smallest inputs that reach everything that the old corpus and the run have reached.
 fn keep(name: &str) -> Result<()> {
     let merged = found(name).with_extension("merged");
     if merged.exists() {
@@ -122,7 +122,7 @@ fn keep(name: &str) -> Result<()> {
     }
     made(&merged)?;
     let mut merge = command(binary(name)?);
-    // Edges alone: how often each was passed would keep a thousand inputs that look alike.
+    // Consider only whether an edge is reached: counting how often would keep a thousand similar inputs.
     merge.args(["-set_cover_merge=1", "-use_counters=0", "-verbosity=0"]).args([
         &merged,
         &kept(name),

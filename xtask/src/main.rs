@@ -1,9 +1,8 @@
 //! The build driver: `cargo xtask run`, `build`, `test`, `conformance`, `bench`, `fuzz`, `soak`, `openapi` and
 //! `docs`.
 //!
-//! Everything that takes more than one cargo command lives here: the browser part, the site's
-//! files, the binary that carries them, and the checks of `.ci/run`. How a single crate is built
-//! stays in its Cargo.toml.
+//! It does everything that takes more than one cargo command: the browser part, the files of the site, the binary
+//! that embeds them, and the checks of `.ci/run`. The Cargo.toml of each crate defines how the crate itself is built.
 
 mod build;
 mod command;
@@ -34,7 +33,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Build target/release/longshore, the binary that carries its site
+    /// Build target/release/longshore, the binary that embeds its site
     Build,
     /// Build, then serve on http://127.0.0.1:8080 with data under ./data
     Run {
@@ -48,19 +47,19 @@ enum Task {
     Conformance(conformance::Options),
     /// Build the release server and run one benchmark against it
     Bench {
-        /// Its name, such as `promote`, and its options
+        /// The name of the benchmark, such as `promote`, and its options
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         args: Vec<String>,
     },
-    /// Build the release server, let it die in the middle of random work again and again, and look what is missing
+    /// Build the release server, interrupt it repeatedly during random work, and check that nothing is lost
     Soak {
         /// `--rounds 200`, `--power`, `--seed N`; see `soak --help`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Feed the parsers with random input, and keep what was learnt in fuzz/corpus
+    /// Feed the parsers random input, and save new inputs in fuzz/corpus
     Fuzz(fuzz::Options),
-    /// Write the REST interface's description to docs/openapi.json
+    /// Write the description of the REST interface to docs/openapi.json
     Openapi,
     /// Write the tables of settings in README.md and docs/operating
     Docs,

@@ -1,4 +1,5 @@
-//! Crates may use each other only as the arrows in `docs/ARCHITECTURE.md` say, and explain what they offer each other.
+//! Checks that crates use each other only as the arrows in `docs/ARCHITECTURE.md` allow, and that their public items
+//! are documented.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,12 +31,12 @@ fn arrows(page: &str) -> Arrows {
     arrows
 }
 
-/// The name of a room without the note behind it.
+/// The name of a room without the note after it.
 fn room(text: &str) -> &str {
     text.split(" (").next().unwrap().trim()
 }
 
-/// Whether one room may use another, if need be by way of others.
+/// Whether one room may use another, directly or through others.
 fn may_use(arrows: &Arrows, user: &str, used: &str) -> bool {
     let Some(direct) = arrows.get(user) else { return false };
     direct.contains("everything")
@@ -43,7 +44,7 @@ fn may_use(arrows: &Arrows, user: &str, used: &str) -> bool {
         || direct.iter().any(|via| may_use(arrows, via, used))
 }
 
-/// The rooms that a manifest names as ordinary dependencies.
+/// The rooms in the ordinary dependencies of a manifest.
 fn dependencies(manifest: &str) -> impl Iterator<Item = &str> {
     let dependencies = manifest.lines().skip_while(|line| *line != "[dependencies]").skip(1);
     dependencies
@@ -52,7 +53,7 @@ fn dependencies(manifest: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn crates_use_each_other_as_the_architecture_page_says() {
+fn crates_use_each_other_only_as_the_architecture_page_allows() {
     let arrows = arrows(&fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap());
     let mut wrong = Vec::new();
     for user in arrows.keys() {
@@ -65,7 +66,7 @@ fn crates_use_each_other_as_the_architecture_page_says() {
     assert!(wrong.is_empty(), "docs/ARCHITECTURE.md has no arrow for this: {wrong:?}");
 }
 
-/// The items of a file that other rooms may use and that no doc comment explains.
+/// The public items of a file without a doc comment.
 fn undocumented(source: &str) -> Vec<&str> {
     const ITEMS: [&str; 8] =
         ["fn ", "async fn ", "const fn ", "struct ", "enum ", "trait ", "type ", "const "];
@@ -88,7 +89,7 @@ fn undocumented(source: &str) -> Vec<&str> {
 }
 
 #[test]
-fn what_crosses_rooms_is_documented() {
+fn public_items_are_documented() {
     let files = files();
     let rooms = files.iter().filter(|file| file.path.starts_with("crates/") && file.path.contains("/src/"));
     let found: Vec<String> = rooms
@@ -98,7 +99,7 @@ fn what_crosses_rooms_is_documented() {
 }
 
 #[test]
-fn arrows_lead_on_and_not_back() {
+fn arrows_are_transitive_and_directed() {
     let arrows =
         arrows("```\noci <- policy <- model (here)\nmodel <- remote, metadata\neverything <- server\n```");
     for (user, used) in [("policy", "oci"), ("model", "policy"), ("remote", "oci"), ("server", "remote")] {

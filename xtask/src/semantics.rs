@@ -1,5 +1,5 @@
-//! Keeps the numbered decisions of `docs/semantics.md`, the comments that cite them and the tests that are named after
-//! them together.
+//! Checks that the numbered decisions of `docs/semantics.md`, the comments that cite them and the tests that are
+//! named after them agree.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,19 +9,19 @@ use std::{
 
 use crate::command::root;
 
-/// Where the decisions stand, each below a title such as `### 12. Facts of an index`.
+/// The page with the decisions, each below a title such as `### 12. Facts of an index`.
 const DECISIONS: &str = "docs/semantics.md";
-/// Ends the title of a decision that need not have a test.
+/// The end of the title of a decision that need not have a test.
 const NOT_BUILT: &str = "(not built yet)";
-/// Files of these kinds may cite decisions.
+/// The kinds of files that may cite decisions.
 const KINDS: &[&str] = &["css", "md", "mjs", "rs", "sql", "toml", "ts"];
-/// Folders in which nothing is the project's own. Those whose name begins with a dot are none either.
+/// Folders without files of the project. Folders whose name begins with a dot are skipped too.
 const FOREIGN: &[&str] = &["data", "node_modules", "playwright-report", "target", "test-results"];
-/// What must not stand before a number: decisions have one form of citation.
+/// Forms that must not precede a number, since decisions are cited in one form only.
 const OTHER_FORMS: &[&str] =
     &["Semantics ", "semantics.md ", "semantics #", "decision ", "Decision ", "ADR-"];
 
-/// A file, by its path from the root, with its text.
+/// A file with its path relative to the root.
 pub(crate) struct File {
     pub(crate) path: String,
     pub(crate) text: String,
@@ -31,7 +31,7 @@ pub(crate) struct File {
 pub(crate) fn files() -> Vec<File> {
     let mut found = Vec::new();
     collect(&root(), "", &mut found);
-    assert!(found.iter().any(|file| file.path == DECISIONS), "{DECISIONS} is not there");
+    assert!(found.iter().any(|file| file.path == DECISIONS), "{DECISIONS} is missing");
     found
 }
 
@@ -51,7 +51,7 @@ fn collect(folder: &Path, path: &str, found: &mut Vec<File>) {
     }
 }
 
-/// The decisions: their titles by number.
+/// The titles of the decisions, by number.
 fn decisions(files: &[File]) -> BTreeMap<u32, &str> {
     let mut titles = BTreeMap::new();
     let page = files.iter().find(|file| file.path == DECISIONS).unwrap();
@@ -64,7 +64,7 @@ fn decisions(files: &[File]) -> BTreeMap<u32, &str> {
     titles
 }
 
-/// The numbers behind each mention of the word: `semantics 7`, `semantics 17, 46`.
+/// The numbers that a text cites, as in `semantics 7` or `semantics 17, 46`.
 fn cited(text: &str) -> BTreeSet<u32> {
     let lists =
         text.split("semantics ").skip(1).map(|rest| rest.split(|c: char| !in_list(c)).next().unwrap());
@@ -75,13 +75,13 @@ fn in_list(c: char) -> bool {
     c.is_ascii_digit() || c == ',' || c == ' '
 }
 
-/// The numbers in names, behind `prefix`: those of tests are `semantics_07_…`.
+/// The numbers in names, after `prefix`; those of tests are `semantics_07_…`.
 fn named(text: &str, prefix: &str) -> BTreeSet<u32> {
     let names = text.split(prefix).skip(1).filter_map(|rest| rest.split_once('_'));
     names.filter_map(|(number, _)| number.parse().ok()).collect()
 }
 
-/// Whether the line ends in the middle of a citation, which then could not be read or searched for.
+/// Whether a line ends in the middle of a citation, which could then not be parsed or searched for.
 fn breaks_off(line: &str) -> bool {
     let line = line.trim_end();
     let list = line.rsplit_once("semantics ").map(|(_, list)| list);
@@ -89,18 +89,21 @@ fn breaks_off(line: &str) -> bool {
 }
 
 #[test]
-fn every_decision_that_is_cited_is_written_down() {
+fn every_cited_decision_exists() {
     let files = files();
     let known = decisions(&files);
     for File { path, text } in &files {
         for number in cited(text).union(&named(text, "semantics_")) {
-            assert!(known.contains_key(number), "{path} cites decision {number}, which {DECISIONS} has not");
+            assert!(
+                known.contains_key(number),
+                "{path} cites decision {number}, which is not in {DECISIONS}"
+            );
         }
     }
 }
 
 #[test]
-fn every_decision_that_is_built_has_a_test() {
+fn every_implemented_decision_has_a_test() {
     let files = files();
     let rust = files.iter().filter(|file| file.path.ends_with(".rs"));
     let tested: BTreeSet<u32> = rust.flat_map(|file| named(&file.text, "fn semantics_")).collect();
@@ -117,7 +120,7 @@ fn every_decision_that_is_built_has_a_test() {
 }
 
 #[test]
-fn every_decision_stands_in_the_list_by_number() {
+fn every_decision_is_in_the_list_by_number() {
     let files = files();
     let page = files.iter().find(|file| file.path == DECISIONS).unwrap();
     for (number, title) in decisions(&files) {
@@ -127,7 +130,7 @@ fn every_decision_stands_in_the_list_by_number() {
 }
 
 #[test]
-fn decisions_and_adrs_are_cited_in_one_form_each() {
+fn decisions_and_adrs_are_cited_in_one_form() {
     let files = files();
     let adrs: BTreeSet<&str> = files
         .iter()
@@ -152,7 +155,7 @@ fn decisions_and_adrs_are_cited_in_one_form_each() {
 }
 
 #[test]
-fn citations_are_read_as_they_are_written() {
+fn citations_are_parsed_as_they_are_written() {
     assert_eq!(cited("the brake (semantics 5), names (semantics 17, 46)."), BTreeSet::from([5, 17, 46]));
     assert_eq!(cited("semantics 9, once more; and the semantics of HTTP"), BTreeSet::from([9]));
     assert_eq!(named("async fn words_07_late() {}\nwords_08_whole,", "fn words_"), BTreeSet::from([7]));

@@ -1,8 +1,8 @@
-//! The site's files: the browser part with its JavaScript glue, the style sheet, `public/`.
+//! The files of the site: the browser part with its JavaScript glue, the style sheet, `public/`.
 //!
-//! They are laid out as the server serves them: what pages refer to stands in `pkg/<hash>/`, so
-//! that browsers may keep it for ever; `public/` is copied beside it. `pkg/current` names the
-//! hash. The release site has a compressed copy of each file that gains by it.
+//! They are arranged as the server serves them. Files that pages refer to are in `pkg/<hash>/`, so that browsers may
+//! cache them forever; `public/` is copied next to it. `pkg/current` contains the hash. The release site has
+//! compressed copies of files for which this saves space.
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +23,7 @@ use crate::{
 /// The name of the site's files: `longshore.js`, `longshore_bg.wasm`, `longshore.css`.
 const OUTPUT_NAME: &str = "longshore";
 
-/// Which site is built. Each has a folder of its own, so that tests do not disturb a release.
+/// The kind of site to build. Each has a folder of its own, so that tests do not disturb a release.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Small and compressed, embedded in `target/release/longshore`.
@@ -33,7 +33,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// The folder that holds the finished site.
+    /// The folder with the finished site.
     pub(crate) fn folder(self) -> PathBuf {
         target().join(match self {
             Kind::Release => "site",
@@ -57,7 +57,7 @@ impl Kind {
     }
 }
 
-/// Brings the site's folder up to date; does little when nothing changed.
+/// Updates the folder of the site; does little if nothing changed.
 ///
 /// # Errors
 /// The browser part does not compile, or a file cannot be read or written.
@@ -72,7 +72,7 @@ pub(crate) fn build(kind: Kind) -> Result<()> {
     })?;
     step("Packing the site", || {
         let site = kind.folder();
-        // Beside the folder: all that is inside gets embedded.
+        // Outside of the folder, since everything inside is embedded.
         let stamp = site.with_extension("stamp");
         let inputs = fingerprint(kind)?;
         if fs::read_to_string(&stamp).is_ok_and(|known| known == inputs) {
@@ -85,11 +85,11 @@ pub(crate) fn build(kind: Kind) -> Result<()> {
     })
 }
 
-/// What packs the site; a change here packs it anew. (The executable would say more, but cargo may
-/// have replaced it while it runs.)
+/// The code that packs the site: a change of it packs the site again. (The executable would be more precise, but
+/// cargo may have replaced it while it runs.)
 const RECIPE: [&str; 2] = [include_str!("site.rs"), include_str!("style.rs")];
 
-/// A hash of everything that the site is made from.
+/// A hash of everything that the site is built from.
 fn fingerprint(kind: Kind) -> Result<String> {
     let mut inputs = vec![kind.wasm()];
     inputs.extend(files_below(&root().join("style"))?);
@@ -107,7 +107,7 @@ fn fingerprint(kind: Kind) -> Result<String> {
     Ok(hex::encode(hash.finalize()))
 }
 
-/// All files of the site by their path below its folder.
+/// All files of the site, by path relative to its folder.
 fn files(kind: Kind) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     let mut package = bindgen(kind)?;
     package.insert(format!("{OUTPUT_NAME}.css"), style::bundle(&root().join("style"))?.into_bytes());
@@ -124,7 +124,7 @@ fn files(kind: Kind) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     if kind == Kind::Release {
         for (path, bytes) in files.clone() {
             for (extension, compressed) in [("br", brotli(&bytes)?), ("gz", gzip(&bytes)?)] {
-                // An image is compressed already; serving it as it is costs nothing to unpack.
+                // Images are already compressed; without another compression, browsers need not unpack them.
                 if compressed.len() < bytes.len() * 9 / 10 {
                     files.insert(with_extension(&path, extension), compressed);
                 }
@@ -135,7 +135,7 @@ fn files(kind: Kind) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     Ok(files)
 }
 
-/// The JavaScript glue and the WASM that goes with it.
+/// The JavaScript glue and its WASM.
 fn bindgen(kind: Kind) -> Result<BTreeMap<String, Vec<u8>>> {
     let folder = target().join("bindgen");
     if folder.exists() {
@@ -167,7 +167,7 @@ fn has_wasm_opt() -> bool {
     succeeds(command("wasm-opt").arg("--version"))
 }
 
-/// Runs `wasm-opt` where there is one. The site works without, so its failure is a warning.
+/// Runs `wasm-opt` if it is installed. The site works without it, so a failure is only a warning.
 fn optimise(wasm: &Path) -> Result<()> {
     if !has_wasm_opt() {
         println!("    wasm-opt is not on the PATH: the site works, its WASM is about twice as large");
@@ -175,7 +175,7 @@ fn optimise(wasm: &Path) -> Result<()> {
     }
     let optimised = wasm.with_extension("opt");
     let mut wasm_opt = command("wasm-opt");
-    // Debian's binaryen 108 wants each feature that rustc emits by default to be named.
+    // Binaryen 108 of Debian needs an option for each feature that rustc enables by default.
     wasm_opt.args([
         "-Oz",
         "--enable-bulk-memory",
@@ -198,7 +198,7 @@ fn optimise(wasm: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Sixteen hexadecimal digits that change with any byte of the package.
+/// Sixteen hexadecimal digits of a hash of the package.
 fn content_hash(package: &BTreeMap<String, Vec<u8>>) -> String {
     let mut hash = Sha256::new();
     for (name, bytes) in package {
@@ -209,15 +209,15 @@ fn content_hash(package: &BTreeMap<String, Vec<u8>>) -> String {
     hex::encode(&hash.finalize()[..8])
 }
 
-/// Makes the folder hold exactly these files. A file that is right already is left alone: its
-/// time of change is what cargo looks at when the server embeds it.
+/// Makes the folder contain exactly these files. A file that is already correct is not written, since cargo uses its
+/// modification time when the server embeds it.
 fn write(folder: &Path, files: &BTreeMap<PathBuf, Vec<u8>>) -> Result<()> {
     for (name, bytes) in files {
         let path = folder.join(name);
         if fs::read(&path).is_ok_and(|known| known == *bytes) {
             continue;
         }
-        fs::create_dir_all(path.parent().expect("a file stands in a folder"))?;
+        fs::create_dir_all(path.parent().expect("a file is in a folder"))?;
         fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
     }
     for path in files_below(folder)? {
@@ -228,7 +228,7 @@ fn write(folder: &Path, files: &BTreeMap<PathBuf, Vec<u8>>) -> Result<()> {
     Ok(())
 }
 
-/// Every file below a folder, sorted; none when there is no such folder.
+/// Every file below a folder, sorted; empty if the folder does not exist.
 fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
     if !folder.exists() {
         return Ok(Vec::new());
@@ -260,7 +260,7 @@ fn with_extension(path: &Path, extension: &str) -> PathBuf {
 }
 
 fn brotli(bytes: &[u8]) -> Result<Vec<u8>> {
-    // Quality 10 rather than 11: twice as fast for less than one per cent.
+    // Quality 10 instead of 11: twice as fast for less than one per cent.
     let params = brotli::enc::BrotliEncoderParams { quality: 10, lgwin: 22, ..Default::default() };
     let mut compressed = Vec::new();
     brotli::BrotliCompress(&mut &*bytes, &mut compressed, &params)?;
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn writing_a_site_removes_what_no_longer_belongs_to_it() {
+    fn writing_a_site_removes_files_that_no_longer_belong_to_it() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &tree(&[("pkg/one/a.js", "1"), ("robots.txt", "x")])).unwrap();
         write(folder.path(), &tree(&[("pkg/two/a.js", "2"), ("robots.txt", "x")])).unwrap();
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn writing_the_same_site_again_leaves_the_times_of_change() {
+    fn writing_the_same_site_again_keeps_modification_times() {
         let folder = tempfile::tempdir().unwrap();
         let files = tree(&[("a.css", "a {}")]);
         write(folder.path(), &files).unwrap();
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_changes_with_a_name_and_with_a_byte() {
+    fn the_hash_depends_on_names_and_bytes() {
         let package = |name: &str, text: &str| [(name.to_owned(), text.as_bytes().to_vec())].into();
         let one = content_hash(&package("a", "b"));
         assert_eq!(one.len(), 16);

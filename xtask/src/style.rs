@@ -1,16 +1,16 @@
-//! The style sheet: the parts in `style/`, joined in the order that `style/main.css` imports them.
+//! The style sheet: the files in `style/`, joined in the order in which `style/main.css` imports them.
 //!
-//! `main.css` is valid CSS of its own (`@import url("tokens.css");` and nothing else), so
-//! `cargo leptos watch` bundles the very same sheet.
+//! `main.css` is valid CSS (only lines such as `@import url("tokens.css");`), so `cargo leptos watch` bundles the
+//! same sheet.
 
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result, bail};
 
-/// Joins the parts that `main.css` in this folder imports into one sheet.
+/// Joins the files that `main.css` in this folder imports.
 ///
 /// # Errors
-/// A line of `main.css` is neither an import nor a comment, or a part cannot be read.
+/// A line of `main.css` is neither an import nor a comment, or a file cannot be read.
 pub(crate) fn bundle(folder: &Path) -> Result<String> {
     let main = folder.join("main.css");
     let manifest = fs::read_to_string(&main).with_context(|| format!("cannot read {}", main.display()))?;
@@ -34,13 +34,13 @@ fn imports(manifest: &str) -> Result<Vec<&str>> {
         }
         match line.strip_prefix("@import url(\"").and_then(|rest| rest.strip_suffix("\");")) {
             Some(part) => parts.push(part),
-            None => bail!("main.css holds imports and one-line comments alone, not {line:?}"),
+            None => bail!("main.css may only have imports and one-line comments, not {line:?}"),
         }
     }
     Ok(parts)
 }
 
-/// A sheet without its comments and blank lines. No rule here holds `/*` inside a string.
+/// Removes comments and blank lines from a sheet. No rule here has `/*` within a string.
 fn without_comments(sheet: &str) -> String {
     let mut rest = sheet;
     let mut kept = String::with_capacity(sheet.len());
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_are_joined_in_the_order_of_the_imports() {
+    fn files_are_joined_in_the_order_of_the_imports() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a.css"), "/* one */\na { color: red }\n").unwrap();
         fs::write(folder.path().join("b.css"), "\n\nb { color: blue }\n").unwrap();
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_in_the_manifest_is_refused() {
+    fn a_rule_in_main_css_is_rejected() {
         assert!(imports("body { margin: 0 }").unwrap_err().to_string().contains("body { margin: 0 }"));
     }
 }

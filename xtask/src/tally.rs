@@ -1,10 +1,10 @@
-//! Counting tests in the output of `cargo test` and in Playwright's report.
+//! Counts tests in the output of `cargo test` and in Playwright's report.
 
 use std::{fmt, ops::AddAssign};
 
 use anyhow::{Context, Result};
 
-/// How many tests passed and failed.
+/// The numbers of tests that passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) passed: u64,
@@ -12,7 +12,6 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// All tests that ran.
     pub(crate) fn ran(self) -> u64 {
         self.passed + self.failed
     }
@@ -31,7 +30,7 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Follows the output of `cargo test`, line by line, with unit and integration tests apart.
+/// Parses the output of `cargo test` line by line, and counts unit and integration tests separately.
 #[derive(Debug, Default)]
 pub(crate) struct CargoOutput {
     pub(crate) unit: Tally,
@@ -40,12 +39,12 @@ pub(crate) struct CargoOutput {
 }
 
 impl CargoOutput {
-    /// How many tests failed so far.
+    /// The number of tests that have failed so far.
     pub(crate) fn failed(&self) -> u64 {
         self.unit.failed + self.integration.failed
     }
 
-    /// Takes one line of standard output or standard error, in the order in which they came.
+    /// Parses a line of standard output or standard error, in the order in which they were written.
     pub(crate) fn line(&mut self, line: &str) {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
@@ -64,17 +63,17 @@ impl CargoOutput {
     }
 }
 
-/// Reads the JSON report of a Playwright run.
+/// Parses the JSON report of a Playwright run.
 ///
 /// # Errors
-/// The text is no such report.
+/// The text is not a report of Playwright.
 pub(crate) fn playwright(report: &str) -> Result<Tally> {
     let report: serde_json::Value =
         serde_json::from_str(report).context("Playwright's report is not JSON")?;
     let count = |name: &str| {
         report["stats"][name].as_u64().with_context(|| format!("Playwright's report has no stats.{name}"))
     };
-    // A test that passes only when repeated is a failure here.
+    // A test that passes only when it is repeated counts as failed.
     Ok(Tally { passed: count("expected")?, failed: count("unexpected")? + count("flaky")? })
 }
 
@@ -84,11 +83,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unit_and_integration_tests_are_counted_apart() {
+    fn unit_and_integration_tests_are_counted_separately() {
         let mut output = CargoOutput::default();
         for line in [
             "     Running unittests src/lib.rs (target/debug/deps/longshore_oci-1f)",
-            "test digest::a_digest_with_upper_case_is_refused ... ok",
+            "test digest::a_digest_with_upper_case_is_rejected ... ok",
             "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s",
             "     Running tests/it/main.rs (target/debug/deps/it-2a)",
             "test result: FAILED. 5 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.2s",

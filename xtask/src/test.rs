@@ -1,7 +1,7 @@
 //! `cargo xtask test`: formatting, lints, unit and integration tests, browser tests.
 //!
-//! Every part runs, even after another has failed, and a part of tests in which none ran has
-//! failed. The last line of the output holds the totals.
+//! Every part runs, even if another has failed, and a test part in which no test ran counts as failed. The last line
+//! of the output has the totals.
 
 use std::{
     fs,
@@ -20,13 +20,13 @@ use crate::{
     tools,
 };
 
-/// What `cargo xtask test` runs.
+/// The options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Run one part alone
+    /// Run only one part
     #[arg(long, value_enum)]
     only: Option<Part>,
-    /// Run tests whose name contains one of these, and nothing but tests
+    /// Run only tests whose name contains one of these, and no other parts
     filters: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Options {
 enum Part {
     /// Formatting
     Fmt,
-    /// Lints of the server and the browser part, and what the browser part may depend on
+    /// Lints of the server and the browser part, and dependencies of the browser part
     Clippy,
     /// Unit and integration tests
     Cargo,
@@ -51,12 +51,12 @@ impl Options {
     }
 }
 
-/// The crates that must not reach the browser: their presence means that a feature leaked.
+/// The crates that must not be used in the browser: their presence means that a feature leaked.
 const SERVER_ONLY: &[&str] = &["tokio", "sqlx", "reqwest"];
 
-/// The server and all it is made of. Not the browser part, which shares `app` with the server but
-/// not its features; not this program, whose dependencies would get other features than those with
-/// which `cargo xtask` has just built them.
+/// The server and everything it uses. This excludes the browser part, which shares `app` with the server but not its
+/// features, and this program, whose dependencies would get other features than those with which `cargo xtask` was
+/// just built.
 const SERVER: &[&str] = &["--workspace", "--exclude", "frontend", "--exclude", "xtask"];
 const XTASK: &[&str] = &["--package", "xtask"];
 const BROWSER: &[&str] = &["--package", "frontend", "--target", "wasm32-unknown-unknown"];
@@ -135,19 +135,19 @@ fn cargo_tests(filters: &[String]) -> Result<CargoOutput> {
         test.args(what).arg("--no-fail-fast").arg("--").args(filters);
         let failed_before = output.failed();
         let passed = follow(&mut test, |line| output.line(line))?;
-        // Without a failed test it is the build that failed, or a test that took its process along.
+        // Without a failed test, the build failed, or a test killed its process.
         ensure!(passed || output.failed() > failed_before, "{} failed", command::line(&test));
     }
     Ok(output)
 }
 
-/// Runs a command, showing each line that it prints and handing it on. Both streams share one pipe,
-/// so the lines come in the order in which they were written.
+/// Runs a command, prints each line of its output and passes it on. Both streams share one pipe, so the lines are in
+/// the order in which they were written.
 fn follow(command: &mut Command, mut each: impl FnMut(&str)) -> Result<bool> {
     let (reader, writer) = std::io::pipe()?;
     command.stdout(writer.try_clone()?).stderr(writer);
     let mut child = command.spawn().with_context(|| format!("cannot start {}", command::line(command)))?;
-    // The pipe ends when its last writer is closed, and the command holds two.
+    // The pipe ends when its last writer is closed, and the command has two.
     command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
     for line in BufReader::new(reader).split(b'\n') {
         let line = line?;
@@ -159,7 +159,7 @@ fn follow(command: &mut Command, mut each: impl FnMut(&str)) -> Result<bool> {
 }
 
 fn browser_tests(filters: &[String]) -> Result<Tally> {
-    // With the features of the whole workspace, as the tests before: nothing is built twice.
+    // With the features of the whole workspace, as for the tests before, so that nothing is built twice.
     step("Building the server", || command::run(cargo(["build"]).args(SERVER).arg("--bins")))?;
     site::build(Kind::Dev)?;
 
@@ -188,7 +188,7 @@ fn browser_tests(filters: &[String]) -> Result<Tally> {
     Ok(tally)
 }
 
-/// What each part came to.
+/// The results of all parts.
 #[derive(Default)]
 struct Report {
     lines: Vec<(String, Outcome)>,
@@ -210,7 +210,7 @@ impl Report {
         self.lines.push((name.to_owned(), outcome));
     }
 
-    /// Unit and integration tests come out of one command, and are two parts of the report.
+    /// One command runs the unit and integration tests, which are two parts of the report.
     fn cargo_tests(&mut self, filters: &[String]) {
         match step("Unit and integration tests", || cargo_tests(filters)) {
             Ok(output) => {

@@ -1,7 +1,7 @@
-//! What has to be installed besides Rust, and how it gets there.
+//! The tools that are needed besides Rust, and how they are installed.
 //!
-//! Building needs a C compiler and the WASM target. Tests need Debian packages, and npm packages
-//! in `end2end/`; they are installed where that is allowed, and named where it is not.
+//! Building needs a C compiler and the WASM target. Tests need Debian packages, and npm packages in `end2end/`. They
+//! are installed if that is allowed, and listed otherwise.
 
 use std::{
     env, fs,
@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::command::{capture, cargo, command, root, run, step, succeeds};
 
-/// A Debian package that the tests need, and the file or command by which one sees it is there.
+/// A Debian package that the tests need, and the file or command that shows whether it is installed.
 struct Package {
     name: &'static str,
     sign: Sign,
@@ -22,17 +22,17 @@ struct Package {
 enum Sign {
     /// A command on the PATH.
     Command(&'static str),
-    /// A folder that holds at least one entry.
+    /// A folder that is not empty.
     Folder(&'static str),
 }
 
 const PACKAGES: &[Package] = &[
-    // The browser of the browser tests, and letters for it to draw.
+    // The browser of the browser tests, and a font.
     Package { name: "chromium", sign: Sign::Command("chromium") },
     Package { name: "fonts-dejavu-core", sign: Sign::Folder("/usr/share/fonts/truetype/dejavu") },
     Package { name: "nodejs", sign: Sign::Command("node") },
     Package { name: "npm", sign: Sign::Command("npm") },
-    // Ordinary clients, and the registry that mirrors talk to.
+    // Real clients, and the registry for mirrors.
     Package { name: "skopeo", sign: Sign::Command("skopeo") },
     Package { name: "buildah", sign: Sign::Command("buildah") },
     Package { name: "podman", sign: Sign::Command("podman") },
@@ -41,13 +41,13 @@ const PACKAGES: &[Package] = &[
     Package { name: "docker-cli", sign: Sign::Command("docker") },
     Package { name: "docker-registry", sign: Sign::Command("docker-registry") },
     Package { name: "apache2-utils", sign: Sign::Command("htpasswd") },
-    // What a server writes and syncs, for the power cuts.
+    // Traces writes and syncs for simulated power cuts.
     Package { name: "strace", sign: Sign::Command("strace") },
-    // The other database; the tests start a private server of it.
+    // The other database; the tests start a server of their own.
     Package { name: "postgresql", sign: Sign::Folder("/usr/lib/postgresql") },
 ];
 
-/// Checks that C code compiles here: the TLS library and SQLite contain some.
+/// Checks that C code can be compiled, since the TLS library and SQLite contain some.
 ///
 /// # Errors
 /// There is no C compiler.
@@ -59,7 +59,7 @@ pub(crate) fn c_compiler() -> Result<()> {
     bail!("there is no C compiler ({compiler}). On Debian: apt-get install build-essential")
 }
 
-/// For `cargo --config`: what is released names no folder of the machine that built it.
+/// Flags for `cargo --config` that keep folder names of the build machine out of releases.
 ///
 /// # Errors
 /// The user has no home folder.
@@ -74,7 +74,7 @@ pub(crate) fn trimmed_paths() -> Result<String> {
     Ok(format!("build.rustflags={flags:?}"))
 }
 
-/// Makes sure that rustc can compile for the browser.
+/// Ensures that rustc can compile for the browser.
 ///
 /// # Errors
 /// The target is missing and could not be installed.
@@ -91,7 +91,7 @@ pub(crate) fn wasm_target() -> Result<()> {
     })
 }
 
-/// Makes sure that rustfmt and clippy are there; rustup's minimal profile leaves them out.
+/// Ensures that rustfmt and clippy are installed; rustup's minimal profile lacks them.
 ///
 /// # Errors
 /// One is missing and could not be installed.
@@ -106,7 +106,7 @@ pub(crate) fn rust_components() -> Result<()> {
     Ok(())
 }
 
-/// Makes sure that every Debian package of the tests is there, installing what is missing as root.
+/// Ensures that the Debian packages of the tests are installed; installs missing ones as root.
 ///
 /// # Errors
 /// Packages are missing and this user may not install them, or installing failed.
@@ -121,7 +121,7 @@ pub(crate) fn debian_packages() -> Result<()> {
     }
     step(&format!("Installing {}", missing.join(", ")), || {
         run(command("apt-get").args(["update", "-qq"]))?;
-        // What another package holds on this release comes with that one.
+        // Packages that do not exist in this release are part of another one there.
         let known = missing.iter().filter(|name| succeeds(command("apt-cache").args(["show", name])));
         run(command("apt-get")
             .args(["install", "-y", "-qq", "--no-install-recommends"])
@@ -135,8 +135,7 @@ pub(crate) fn debian_packages() -> Result<()> {
     bail!("installed, but still not found: {}", missing.join(", "))
 }
 
-/// Checks that this user may start the Docker daemon of the tests, which is root at least in a name space of
-/// its own.
+/// Checks that this user may start the Docker daemon of the tests, which must be root at least in a user namespace.
 ///
 /// # Errors
 /// The user may not.
@@ -146,13 +145,13 @@ pub(crate) fn docker_daemon() -> Result<()> {
     }
     bail!(
         "the tests start a Docker daemon of their own, and this user may not: `unshare --mount --map-root-user` \
-         fails. Run them as root, or let users make name spaces (sysctl kernel.unprivileged_userns_clone=1, or \
+         fails. Run them as root, or let users create namespaces (sysctl kernel.unprivileged_userns_clone=1, or \
          a container with the capability SYS_ADMIN)"
     )
 }
 
-/// Makes sure that `end2end/node_modules` is what the lock file says. Playwright's own browsers are
-/// not downloaded: the tests use Debian's Chromium.
+/// Ensures that `end2end/node_modules` matches the lock file. Playwright's own browsers are not downloaded: the tests
+/// use Debian's Chromium.
 ///
 /// # Errors
 /// `npm ci` failed.
@@ -182,7 +181,7 @@ fn missing_packages() -> Vec<&'static str> {
 
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // Programs of administrators are on the PATH of those alone.
+    // Programs for administrators are only on their PATH.
     let administrators = ["/usr/sbin", "/sbin"].map(PathBuf::from);
     std::env::split_paths(&path).chain(administrators).any(|folder| folder.join(program).is_file())
 }

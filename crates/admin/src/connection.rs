@@ -233,7 +233,8 @@ impl Admin {
     }
 
     /// The user who is accountable for where a connection leads, and the networks that this user may reach
-    /// (semantics 44): the actor who saves it, unless it is `unchanged`. An administrator who saves it again takes it over.
+    /// (semantics 44): the actor who saves it, unless it is `unchanged`. An administrator who saves it again takes it
+    /// over.
     async fn answers_for(
         &self,
         actor: &Actor,

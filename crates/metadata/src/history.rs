@@ -212,8 +212,8 @@ macro_rules! needed_verdicts {
 }
 
 /// Needed as long as the repository has the image: the last delivery to a tag, which shows whose tag it is
-/// (semantics 4, 20), and the last delivery of the image to a place, where signatures follow it (semantics 7), also if a person
-/// sent it.
+/// (semantics 4, 20), and the last delivery of the image to a place, where signatures follow it (semantics 7), also
+/// if a person sent it.
 macro_rules! needed_deliveries {
     ($of:literal) => {
         concat!(
