@@ -84,7 +84,7 @@ async fn a_chain_of_promotions_runs_to_its_end() {
     world.settled().await;
     assert_eq!(world.tags(&qa).await, ["1.0-qa"]);
     assert_eq!(world.tag(&prod, "live").await.unwrap().digest, index.root);
-    assert!(world.has(&prod, &index).await, "semantics 8: an index travels whole");
+    assert!(world.has(&prod, &index).await, "semantics 8: an index is copied whole");
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ async fn the_tags_that_the_patterns_take_come_in_whole_and_are_evaluated() {
     assert_eq!(job.progress.tags_done, 2);
     assert_eq!(job.progress.bytes_done, job.progress.bytes_total);
     assert_eq!(world.tags(&here).await, ["1.0", "1.1"]);
-    assert!(world.has(&here, &index).await, "semantics 8: an index travels whole");
+    assert!(world.has(&here, &index).await, "semantics 8: an index is copied whole");
     let tag = world.tag(&here, "1.0").await.unwrap();
     assert!(matches!(tag.provenance, Provenance::Mirror { policy, .. } if policy == mirror.common.id));
     world.settled().await;

@@ -28,7 +28,7 @@ async fn a_pushed_tag_reaches_the_other_registry_whole() {
     let tag = world.push(&dev, "1.0", &index).await;
     world.settled().await;
     assert_eq!(registry.tag("their/app", "1.0-x"), Some(index.root.clone()));
-    assert!(registry.has("their/app", &index), "semantics 8: an index travels whole");
+    assert!(registry.has("their/app", &index), "semantics 8: an index is copied whole");
     let verdict = world.verdict(mirror.common.id, &tag).await.unwrap();
     assert_eq!(verdict.result, AnswerResult::Done);
     let stored =
