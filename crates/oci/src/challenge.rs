@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unusable_header_gives_no_usable_challenge() {
+    fn malformed_headers_are_parsed_leniently() {
         assert_eq!(parse_challenges(""), []);
         assert_eq!(parse_challenges("Bearer"), []);
         assert_eq!(parse_challenges("realm=\"x\""), []);

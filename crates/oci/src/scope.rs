@@ -38,7 +38,7 @@ impl fmt::Display for ScopeAction {
     }
 }
 
-/// What a token gives access to.
+/// A scope of a token.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
     /// `repository:<name>:<actions>`, possibly with a class after `repository`.
