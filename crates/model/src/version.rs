@@ -72,7 +72,7 @@ aspects! {
     Name = "the name";
     Owner = "the owner";
     /// The user whose permissions decide which addresses a remote may have.
-    Author = "who answers for it";
+    Author = "the accountable user";
     /// Certificates and the proxy.
     Transport = "TLS or proxy settings";
     Visibility = "the visibility";

@@ -43,7 +43,7 @@ impl Polled {
         };
         add(self.unchanged, "unchanged");
         add(self.in_baseline, "left out because they existed when the mirror was saved");
-        add(self.pinned, "pinned, and so left alone until somebody releases them");
+        add(self.pinned, "pinned and left alone until somebody releases them");
         add(self.conflicts, "left alone because they were not made by this mirror");
         add(self.referrers, "signatures and other referrers");
         add(self.failed, "failed");
@@ -202,7 +202,7 @@ impl PollMessage {
             },
             Self::OddNames { place, names } => match place.remote().words(names, eyes) {
                 Some(names) => format!("{} lists {names}", place.shown(eyes)),
-                None => "another registry lists names that are no tags".to_owned(),
+                None => "another registry lists names that are not valid tags".to_owned(),
             },
             Self::NoneMatch { place, tags: 1, patterns } => {
                 format!("the only tag at {} does not match “{patterns}”", place.shown(eyes))
