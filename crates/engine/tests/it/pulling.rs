@@ -214,7 +214,7 @@ async fn semantics_22_a_tag_that_a_person_rolled_back_is_left_alone_until_it_is_
 
     registry.hold("their/app", Some("1.0"), &images[2]);
     let job = poll(&world, &mirror).await;
-    let told = "no new tags, 1 pinned, and so left alone until somebody releases them";
+    let told = "no new tags, 1 pinned and left alone until somebody releases them";
     assert_eq!((job.status, job.outcome.as_deref()), (Status::Done, Some(told)));
     let log = world.log(job.id).await;
     assert!(log.contains("dev/app:1.0 is pinned at") && log.contains("amelia restored it"), "{log}");
