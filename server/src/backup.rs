@@ -1,9 +1,9 @@
-//! `longshore backup`: a copy of a registry, running or not, in a folder that a server can serve from. Blobs are
-//! copied first, while others come and go; then all rows as they are at one instant, with the blobs that they
-//! name and that came meanwhile. The next backup into the same folder copies what is new.
+//! `longshore backup`: a copy of a registry, running or not, in a folder that a server can serve from. Blobs are copied
+//! first, while the registry may change; then all rows as of one instant, with the blobs that they reference and that
+//! are still missing. The next backup into the same folder copies only what is new.
 //!
-//! The folder holds `longshore.db` and `content/`, as any data folder does, and `backup.db`, by which the next
-//! backup knows what is there. Only `longshore.db` makes it a backup, and it is replaced in one step at the end.
+//! The folder contains `longshore.db` and `content/`, like any data folder, and `backup.db`, which records its content
+//! for the next backup. Only `longshore.db` makes it a valid backup; it is replaced in one step at the end.
 
 use std::fs::{self, File};
 use std::io;
@@ -21,13 +21,13 @@ use crate::files;
 use crate::lock::DataLock;
 use crate::rooms::open_database_as_it_is;
 
-/// How often an instant is tried: garbage that is collected between an instant and the copy of its blobs makes
-/// another one necessary. What has only just come is not collected, so the second one succeeds.
+/// The maximum number of attempts at an instant: if garbage is collected between the instant and the copy of its blobs,
+/// another one is needed. New content is not collected, so the second attempt should succeed.
 const INSTANTS: usize = 5;
 
-const GARBAGE: &str = "garbage was collected again and again while its blobs were copied; ask once more";
+const GARBAGE: &str = "garbage was collected repeatedly while blobs were copied; run the command again";
 
-/// By which the next backup knows what is in the folder.
+/// The database that records the content of the folder for the next backup.
 pub(crate) const WORKING: &str = "backup.db";
 
 pub(crate) fn run(from: &Settings, folder: &Path) -> anyhow::Result<()> {
@@ -35,7 +35,7 @@ pub(crate) fn run(from: &Settings, folder: &Path) -> anyhow::Result<()> {
     runtime.block_on(backup(from, &Places::of(folder)))
 }
 
-/// Where everything of a backup is.
+/// The paths of a backup.
 struct Places {
     folder: PathBuf,
     published: PathBuf,
@@ -54,7 +54,7 @@ impl Places {
         }
     }
 
-    /// Removes the rows that an attempt left which broke off.
+    /// Removes the rows of an interrupted attempt.
     fn drop_draft(&self) -> anyhow::Result<()> {
         match fs::remove_file(&self.draft) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -71,7 +71,7 @@ async fn backup(from: &Settings, places: &Places) -> anyhow::Result<()> {
     let is_used = folder.join("content").exists() || places.published.exists();
     if is_used && !places.working.exists() {
         bail!(
-            "{} is the data folder of a server, or a backup that a server was started on; name another folder",
+            "{} is the data folder of a server, or a backup that a server was started on; choose another folder",
             folder.display()
         );
     }
@@ -80,16 +80,16 @@ async fn backup(from: &Settings, places: &Places) -> anyhow::Result<()> {
     let clock = SystemClock;
     let old = open_database_as_it_is(from).await?;
     if moving::is_unfinished(&mut old.read().await?).await? {
-        bail!("a registry is being moved into this database; let `longshore migrate-storage` end first");
+        bail!("a registry is being moved into this database; finish `longshore migrate-storage` first");
     }
     let source = Content::new(old.clone(), from.storage.open().await?, Arc::new(clock));
-    source.check_store().await.context("the database and the storage do not belong together")?;
+    source.check_store().await.context("the storage belongs to another database")?;
     let new = Database::open(text(&places.working)?, old.vault().clone()).await?;
     moving::begin_anew(&new).await?;
     let store = Arc::new(DiskStore::open(folder.join("content"))?);
     let target = Content::new(new.clone(), store, Arc::new(clock));
     target.own_store_of(&source).await.context("this folder cannot take the backup")?;
-    // Of an attempt that broke off in the middle of a blob.
+    // Left by an attempt that was interrupted in the middle of a blob.
     target.drop_stray_uploads().await?;
 
     let first = copying::blobs(&source, &mut old.read().await?, &target).await?;
@@ -99,21 +99,24 @@ async fn backup(from: &Settings, places: &Places) -> anyhow::Result<()> {
         false => copy_rows(&source, &old, &target, &new, places, made).await?,
     };
     publish(places).await?;
-    // Not before: until then the backup before names them.
-    target.drop_condemned_blobs().await.context("the backup is whole, but blobs of the one before remain")?;
+    // Not earlier: until then the previous backup references them.
+    target
+        .drop_condemned_blobs()
+        .await
+        .context("the backup is complete, but blobs of the previous one remain")?;
     println!(
-        "{} holds {} blobs with {}, {} of them new, and {rows} rows",
+        "{} contains {} blobs with {}, {} of them new, and {rows} rows",
         folder.display(),
         copied.blobs,
         size(copied.bytes),
         first.new + copied.new
     );
-    println!("the encryption key is no part of it: keep a copy of {} elsewhere", from.key);
+    println!("the encryption key is not included: keep a copy of {} elsewhere", from.key);
     copied.tell_damage(&source).await
 }
 
-/// Copies what a registry in SQLite is at one instant: its database writes itself to a file, and the blobs that this
-/// one names are copied behind it.
+/// Copies a registry in SQLite as of one instant: the database writes itself to a file, and then the blobs that this
+/// file references are copied.
 async fn copy_file(
     source: &Content,
     old: &Database,
@@ -122,7 +125,7 @@ async fn copy_file(
     places: &Places,
     made: Timestamp,
 ) -> anyhow::Result<(u64, Copied)> {
-    // What a backup by an earlier version, or of PostgreSQL, left.
+    // Left by a backup of an earlier version, or of PostgreSQL.
     moving::clear_rows(new).await?;
     let draft = text(&places.draft)?;
     let mut new_blobs = 0;
@@ -144,7 +147,7 @@ async fn copy_file(
     bail!(GARBAGE)
 }
 
-/// Copies what a registry in another database is at one instant, row by row.
+/// Copies a registry in another database as of one instant, row by row.
 async fn copy_rows(
     source: &Content,
     old: &Database,
@@ -170,11 +173,11 @@ async fn copy_rows(
     bail!(GARBAGE)
 }
 
-/// Puts the rows where a server looks for them, in the place of those of the backup before.
+/// Publishes the rows under the name that a server opens, replacing those of the previous backup.
 async fn publish(places: &Places) -> anyhow::Result<()> {
-    // A log beside the rows of the backup before would be taken for one of the new rows.
+    // A write-ahead log of the previous backup would be applied to the new rows.
     if places.published.exists() {
-        moving::settle(text(&places.published)?).await.context("the backup before cannot be replaced")?;
+        moving::settle(text(&places.published)?).await.context("the previous backup cannot be replaced")?;
     }
     let published = || {
         File::open(&places.draft)?.sync_all()?;

@@ -1,4 +1,4 @@
-//! The command line: what `longshore` can be told, before anything of it is done.
+//! The command line.
 
 use clap::builder::{OsStr, Resettable};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -16,8 +16,8 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// Reads the command line and the environment; ends the process where they are not right. A variable that
-    /// is empty is one that is not set, as in a compose file with a missing value.
+    /// Parses the command line and the environment; exits if they are invalid. An empty variable counts as not set, as
+    /// in a compose file with a missing value.
     pub(crate) fn read() -> Self {
         let matches = without_empty_variables(Self::command()).get_matches();
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
@@ -36,61 +36,61 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
 pub(crate) enum Command {
     /// Serve the registry, the site and the REST interface
     Serve {
-        /// The data were put back from a backup by other tools: pause all policies and mirrors before they
-        /// act. What `longshore backup` made says so itself
+        /// Pause all policies and mirrors before they act, because the data were restored from a backup with other
+        /// tools. A backup made by `longshore backup` is detected automatically
         #[arg(long)]
         restored: bool,
         #[command(flatten)]
         sources: Sources,
     },
-    /// Check the configuration, and show what it comes to
+    /// Check the configuration, and show the resulting settings
     CheckConfig(Sources),
-    /// Move everything to the database and the storage that another configuration names
+    /// Move everything to the database and the storage of another configuration
     ///
-    /// Stop the server first. A move that broke off goes on when it is asked for again. The old
-    /// database and storage stay as they are.
+    /// Stop the server first. An interrupted move is continued when the command is run again. The old database and
+    /// storage are not changed.
     MigrateStorage {
-        /// The configuration that is to serve afterwards; its bucket's keys come by
-        /// LONGSHORE_TO_S3_ACCESS_KEY and LONGSHORE_TO_S3_SECRET_KEY, where they are others
+        /// The configuration of the server after the move; if its bucket has other keys, set LONGSHORE_TO_S3_ACCESS_KEY
+        /// and LONGSHORE_TO_S3_SECRET_KEY
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
         #[command(flatten)]
         sources: Sources,
     },
-    /// Copy everything, of a server that runs or not, into a folder that a server can serve from
+    /// Back up everything into a folder that a server can serve from
     ///
-    /// Name the configuration and the options that the server has. The next backup into the same
-    /// folder copies what is new. The encryption key is no part of it.
+    /// The server may be running. Specify its configuration and options. The next backup into the same folder copies
+    /// only what is new. The encryption key is not included.
     Backup {
-        /// The folder
+        /// The folder of the backup
         #[arg(long, value_name = "FOLDER")]
         to: PathBuf,
         #[command(flatten)]
         sources: Sources,
     },
-    /// Make users, and change their passwords
+    /// Create users, and change their passwords
     #[command(subcommand)]
     User(UserCommand),
     /// Print the description of the REST interface (OpenAPI)
     Openapi,
-    /// Print a page of the documentation with its tables of settings as they should be
+    /// Print a page of the documentation with its tables of settings updated
     #[command(hide = true)]
     SettingsIn {
-        /// The page, by its path in the repository
+        /// The path of the page in the repository
         page: PathBuf,
     },
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum UserCommand {
-    /// Make a user or an organization; a user's password is read from the standard input
+    /// Create a user or an organization; a user's password is read from the standard input
     Add {
-        /// The name, which is a namespace as well
+        /// The name, which is also the namespace
         name: String,
-        /// An administrator
+        /// Create an administrator
         #[arg(long, conflicts_with = "org")]
         admin: bool,
-        /// An organization, which cannot sign in
+        /// Create an organization, which cannot sign in
         #[arg(long)]
         org: bool,
         #[command(flatten)]
@@ -98,7 +98,7 @@ pub(crate) enum UserCommand {
     },
     /// Change a user's password, which is read from the standard input; ends the user's sessions
     Passwd {
-        /// The user's name
+        /// The username
         name: String,
         #[command(flatten)]
         sources: Sources,

@@ -1,5 +1,4 @@
-//! Copying the blobs of one registry to another, with word of how far it is: what `migrate-storage` and `backup`
-//! have in common.
+//! Copies the blobs of one registry to another and reports the progress, for `migrate-storage` and `backup`.
 
 use anyhow::{Context, bail};
 use longshore_content::{Content, Fate};
@@ -9,29 +8,29 @@ use longshore_oci::Digest;
 
 use crate::config::KeySource;
 
-/// After so many bytes the progress is told.
+/// The number of bytes between two progress messages.
 const TELL_EVERY: u64 = 1_000_000_000;
 
-/// What became of the blobs.
+/// The result of copying blobs.
 #[derive(Debug, Default)]
 pub(crate) struct Copied {
-    /// How many there are.
+    /// The number of blobs that were copied or already existed.
     pub(crate) blobs: u64,
-    /// Their bytes.
+    /// The number of their bytes.
     pub(crate) bytes: u64,
-    /// Those that were not there before.
+    /// The number of blobs that were copied.
     pub(crate) new: u64,
-    /// Those that were collected as garbage meanwhile.
+    /// The number of blobs that were collected as garbage in the meantime.
     pub(crate) gone: u64,
-    /// Those that are damaged, and in which way.
+    /// The damaged blobs, with the reason.
     pub(crate) damaged: Vec<(Digest, String)>,
 }
 
 impl Copied {
-    /// Names the damaged blobs with the repositories of `from` that have them.
+    /// Prints the damaged blobs, with the repositories of `from` that contain them.
     ///
     /// # Errors
-    /// There are some: what was copied is not all there is.
+    /// There are damaged blobs, so the copy is incomplete.
     pub(crate) async fn tell_damage(&self, from: &Content) -> anyhow::Result<()> {
         for (digest, why) in &self.damaged {
             let holders = from.repositories_with(digest).await?;
@@ -41,21 +40,21 @@ impl Copied {
         match self.damaged.len() {
             0 => Ok(()),
             count => bail!(
-                "{count} of the blobs are damaged and were not copied, all else was: run a scrub, which fetches \
-                 them again where a mirror has them, or push their images again; then ask once more"
+                "everything was copied except {count} damaged blobs: run a scrub, which fetches \
+                 them again if a mirror has them, or push their images again; then run the command again"
             ),
         }
     }
 }
 
-/// Copies the blobs that `named_in` names, which reads the database of `from`.
+/// Copies the blobs that are referenced in `named_in`, a connection to the database of `from`.
 pub(crate) async fn blobs(from: &Content, named_in: &mut Conn, to: &Content) -> anyhow::Result<Copied> {
     let (mut after, mut told, mut copied) = (None, 0, Copied::default());
     loop {
         let next = from.copy_next_blob(named_in, to, after.as_ref()).await;
         let next = next.with_context(|| match &after {
             None => "the first blob cannot be copied".to_owned(),
-            Some(after) => format!("the blob behind {after} cannot be copied"),
+            Some(after) => format!("the blob after {after} cannot be copied"),
         })?;
         let Some(blob) = next else { return Ok(copied) };
         match blob.fate {
@@ -69,17 +68,17 @@ pub(crate) async fn blobs(from: &Content, named_in: &mut Conn, to: &Content) -> 
         }
         if copied.bytes - told >= TELL_EVERY {
             told = copied.bytes;
-            println!("{} copied or there", size(told));
+            println!("{} copied or already present", size(told));
         }
         after = Some(blob.digest);
     }
 }
 
-/// Nobody makes a key for a registry that is copied: it would be another one than the server has.
+/// Fails if the key file does not exist: a newly generated key would differ from that of the server.
 pub(crate) fn check_key(key: &KeySource) -> anyhow::Result<()> {
     match key {
         KeySource::File(path) if !path.exists() => bail!(
-            "the encryption key {} is not there; name the configuration and the options that the server has",
+            "the encryption key {} does not exist; specify the configuration and options of the server",
             path.display()
         ),
         KeySource::File(_) | KeySource::Given(_) => Ok(()),

@@ -1,8 +1,8 @@
-//! Noticing that the server was put back to an older state (semantics 29). The database counts on as long as
-//! things happen, and a copy of its count, the mark, is kept where a backup of the data does not reach: beside the
-//! data folder, or in the bucket. A database that is behind its mark, or that says it is a backup, was restored:
-//! then nothing moves before a person has seen what would.
-//! The same is looked for while the server runs: PostgreSQL can be put back beneath it.
+//! Detects that the database was restored to an older state (semantics 29). The database contains an epoch, which
+//! increases with changes. A copy of it, the mark, is kept outside the data: beside the data folder, or in the bucket.
+//! A database whose epoch is behind the mark, or that is marked as a backup, was restored: then everything is paused
+//! until a user has reviewed what would run. This is checked at the start and while the server runs, because PostgreSQL
+//! can be restored under a running server.
 
 use std::fs;
 use std::io;
@@ -17,16 +17,15 @@ use longshore_model::{Author, Clock, PauseReason, PauseScope, Timestamp};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-/// How far the mark may lag behind; an idle server writes nothing.
+/// The interval at which the mark is updated; an idle server writes nothing.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Where the mark is.
+/// The place of the mark.
 pub(crate) enum Mark {
-    /// In a file of its own, with the name of the registry: another one may be put into the place of the data.
+    /// A file with the name of the registry, because another registry may be put in the place of the data.
     File {
-        /// Which file.
         path: PathBuf,
-        /// Whose it is.
+        /// The name of the registry.
         registry: String,
     },
     /// Beside the blobs, for all servers that share them.
@@ -43,7 +42,7 @@ impl Mark {
                     let read = read.with_context(|| {
                         format!("cannot read {}; make it readable, or remove it", path.display())
                     })?;
-                    // One that cannot be read as such, or is another registry's, tells nothing and is replaced.
+                    // An unreadable mark, or one of another registry, is ignored and replaced.
                     let mark = read.trim().split_once(' ').filter(|(of, _)| of == registry);
                     Ok(mark.and_then(|(_, epoch)| epoch.parse().ok()))
                 }
@@ -62,43 +61,41 @@ impl Mark {
         }
     }
 
-    /// What to do when it cannot be written.
+    /// What to do if the mark cannot be written.
     fn remedy(&self) -> &'static str {
         match self {
-            Self::Store(_) => "look whether the bucket takes other objects",
-            Self::File { .. } => {
-                "let epoch_file name a file that the server may write, outside the data folder"
-            }
+            Self::Store(_) => "check whether the bucket accepts other objects",
+            Self::File { .. } => "set epoch_file to a file outside the data folder that the server can write",
         }
     }
 }
 
-/// Keeps database and mark together.
+/// Keeps the epoch of the database and the mark up to date.
 pub(crate) struct Epoch {
     db: Database,
     clock: Arc<dyn Clock>,
     mark: Mark,
-    /// The highest number that was seen, at the mark or in the database.
+    /// The highest epoch that was seen, in the mark or in the database.
     seen: u64,
-    /// How many changes that number knows of.
+    /// The number of changes that the epoch covers.
     known: u64,
-    /// Whether the mark has that number.
+    /// Whether the mark is up to date.
     noted: bool,
-    /// Whether it was told that the mark cannot be written.
+    /// Whether a warning was logged that the mark cannot be written.
     told: bool,
 }
 
 impl Epoch {
-    /// Looks whether the server was restored; if so, pauses everything. To be called before the engine runs.
-    /// It was also if `told` says so: not every way of putting data back leaves a trace.
+    /// Checks whether the database was restored, and pauses everything if so. Must be called before the engine runs.
+    /// `told` forces the pause, because not every restoration is detectable.
     pub(crate) async fn begin(
         db: Database,
         mark: Mark,
         clock: Arc<dyn Clock>,
         told: bool,
     ) -> anyhow::Result<Self> {
-        // In this order: others advance the database before the mark, so that the mark is never ahead of it.
-        let seen = mark.read().await.context("the mark of the database's age cannot be read")?;
+        // In this order: other servers advance the database before the mark, so the mark is never ahead.
+        let seen = mark.read().await.context("the copy of the database's epoch cannot be read")?;
         let seen = seen.unwrap_or(0);
         let mut epoch = Self { known: 0, seen, db, clock, mark, noted: false, told: false };
         epoch.advance(told).await?;
@@ -107,7 +104,7 @@ impl Epoch {
         Ok(epoch)
     }
 
-    /// Follows what happens, until `stop`.
+    /// Updates database and mark until `stop`.
     pub(crate) async fn keep(mut self, stop: CancellationToken) -> Self {
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -117,18 +114,18 @@ impl Epoch {
         self
     }
 
-    /// Advances database and mark where something has changed.
+    /// Advances database and mark if something has changed.
     pub(crate) async fn follow(&mut self) {
         let made = self.db.changes_made();
         if made != self.known {
-            // Others may have seen more than this server.
+            // Another server may have seen a later epoch.
             if let Ok(Some(mark)) = self.mark.read().await {
                 self.seen = self.seen.max(mark);
             }
             match self.advance(false).await {
                 Ok(()) => (self.known, self.noted) = (made, false),
-                // It is tried again; until then an older state would be noticed less surely.
-                Err(error) => tracing::warn!("the database cannot be counted on: {error}"),
+                // Retried later; until then an older state is detected less reliably.
+                Err(error) => tracing::warn!("the epoch of the database cannot be advanced: {error}"),
             }
         }
         if !self.noted {
@@ -136,7 +133,7 @@ impl Epoch {
         }
     }
 
-    /// Counts the database on; pauses everything where it is an older one than was seen, or said to be one.
+    /// Advances the epoch of the database; pauses everything if the database is older than what was seen, or `told`.
     async fn advance(&mut self, told: bool) -> Result<(), longshore_metadata::Error> {
         let (seen, now) = (self.seen, self.clock.now());
         let write = self.db.write(Priority::Normal, work!(|tx| count_on(tx, seen, told, now).await));
@@ -145,16 +142,16 @@ impl Epoch {
         if let Some(why) = restored {
             tracing::warn!(
                 "the database was restored from an older state ({why}); all policies and mirrors are paused: \
-                 see under “Paused” in the site what resuming would do, and resume there"
+                 review under “Paused” on the site what resuming would do, and resume there"
             );
         }
         Ok(())
     }
 
-    /// Writes the mark. That it cannot be kept is no reason not to serve: what is lost is a precaution.
+    /// Writes the mark. Failing to do so is no reason to stop serving: the mark is only a safeguard.
     async fn note(&mut self) {
         let noted = async {
-            // Another server may be further by now; a database that was put back meanwhile is not.
+            // Another server may be ahead by now; a database that was restored in the meantime is not.
             let epoch = epoch::get(&mut self.db.read().await?).await?.max(self.seen);
             self.mark.write(epoch).await
         };
@@ -164,8 +161,8 @@ impl Epoch {
             Err(error) => {
                 self.told = true;
                 tracing::warn!(
-                    "the mark of the database's age cannot be kept: {error:#}. Until it can, nobody notices when \
-                     data are put back to an older state; {}",
+                    "the copy of the database's epoch cannot be written: {error:#}. Until it can, it is not detected if \
+                     the database is restored to an older state; {}",
                     self.mark.remedy()
                 );
             }
@@ -173,8 +170,8 @@ impl Epoch {
     }
 }
 
-/// Counts on, beyond `seen`, and answers how far; with the reason where the database was restored, which pauses
-/// everything.
+/// Advances the epoch beyond `seen` and returns it. If the database was restored, pauses everything and returns the
+/// reason.
 async fn count_on(
     tx: &mut Tx,
     seen: u64,
@@ -184,10 +181,8 @@ async fn count_on(
     let (backup, epoch) = (epoch::backup_made_at(tx).await?, epoch::get(tx).await?);
     let restored = match backup {
         Some(made) => Some(format!("it is a backup that was made at {made}")),
-        None if seen > epoch => {
-            Some(format!("its count is at {epoch}, and this server has seen it at {seen}"))
-        }
-        None => told.then(|| "so it was said, by --restored".to_owned()),
+        None if seen > epoch => Some(format!("its epoch is {epoch}, but this server has seen {seen}")),
+        None => told.then(|| "as specified with --restored".to_owned()),
     };
     if restored.is_some() {
         pauses::begin(tx, &PauseScope::System, PauseReason::Restored, &Author::System, now).await?;
@@ -226,7 +221,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn semantics_29_a_database_that_is_put_back_beneath_a_running_server_is_noticed() {
+    async fn semantics_29_restoring_the_database_of_a_running_server_is_detected() {
         let folder = tempfile::tempdir().unwrap();
         let (db, path) = (open(folder.path(), "longshore.db").await, folder.path().join("epoch"));
         put(&db, "epoch", "40").await;
@@ -242,12 +237,12 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn semantics_29_what_another_server_has_seen_counts_as_well() {
+    async fn semantics_29_an_epoch_that_another_server_has_seen_counts_too() {
         let folder = tempfile::tempdir().unwrap();
         let (db, path) = (open(folder.path(), "longshore.db").await, folder.path().join("epoch"));
         put(&db, "epoch", "100").await;
         let mut standby = begin(&db, &path, "ours").await;
-        // The other one is at 5000 when it stops, and the database is put back to 4000.
+        // The other server is at 5000 when it stops, and the database is restored to 4000.
         fs::write(&path, "ours 5000\n").unwrap();
         put(&db, "epoch", "4000").await;
         standby.follow().await;
@@ -256,7 +251,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn semantics_29_a_database_that_is_said_to_be_restored_is() {
+    async fn semantics_29_the_option_restored_pauses_everything() {
         let folder = tempfile::tempdir().unwrap();
         let (db, path) = (open(folder.path(), "longshore.db").await, folder.path().join("epoch"));
         let mark = Mark::File { path, registry: "ours".to_owned() };
@@ -265,7 +260,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_new_registry_in_the_place_of_another_is_not_taken_for_an_older_one() {
+    async fn a_new_registry_in_the_place_of_another_is_not_taken_for_an_older_state() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("data.epoch");
         fs::write(&path, "theirs 500\n").unwrap();
@@ -279,7 +274,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_server_that_cannot_keep_the_mark_serves_and_writes_nothing_while_it_is_idle() {
+    async fn a_server_that_cannot_write_the_mark_still_serves_and_writes_nothing_while_idle() {
         let folder = tempfile::tempdir().unwrap();
         let (db, path) = (open(folder.path(), "longshore.db").await, folder.path().join("missing/epoch"));
         let mut epoch = begin(&db, &path, "ours").await;
@@ -289,6 +284,6 @@ mod tests {
         assert_eq!(count(&db).await, counted);
         fs::create_dir(folder.path().join("missing")).unwrap();
         epoch.follow().await;
-        assert_eq!(fs::read_to_string(&path).unwrap(), format!("ours {counted}\n"), "it is tried again");
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("ours {counted}\n"), "writing is retried");
     }
 }

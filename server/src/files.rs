@@ -1,5 +1,5 @@
-//! Who may read what the server stores: the user that it runs as, and nobody else of the machine. Databases hold
-//! hashes of passwords and names of private repositories, and blobs are what private images consist of.
+//! File permissions: only the user that the server runs as may read its files. Databases contain password hashes and
+//! names of private repositories, and blobs are the content of private images.
 
 use std::fs;
 use std::io;
@@ -10,23 +10,23 @@ use rustix::fs::Mode;
 
 use crate::config::{KeySource, Settings};
 
-/// What a group and everybody else may do, as bits of a mode.
+/// The permission bits of the group and of others.
 const OTHERS: u32 = 0o077;
-/// What lies in a data folder or in a backup, by the beginnings of the names.
+/// The entries of a data folder or backup, by the prefix of their names.
 const OURS: [&str; 4] = ["longshore.", "backup.db", "content", "lost+found"];
 
-/// From now on every new folder has the mode 0700 at most, every new file 0600.
+/// Sets the umask so that new folders have at most mode 0700, and new files 0600.
 pub(crate) fn keep_private() {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
 }
 
-/// Takes away from group and others what earlier versions made readable: the data folder with what lies
-/// directly in it, the database, and the files beside them. What lies deeper is covered by its folder.
+/// Removes permissions of group and others that earlier versions granted: on the data folder and its direct entries,
+/// the database, and the files beside them. Anything deeper is protected by its folder.
 pub(crate) fn tighten(settings: &Settings) {
     tighten_folder(&settings.server.data);
     if !settings.database.contains("://") || settings.database.starts_with("sqlite://") {
         let database = settings.database.strip_prefix("sqlite://").unwrap_or(&settings.database);
-        // SQLite's own names for its log and the index of that.
+        // SQLite's names for the write-ahead log and its index.
         for ending in ["", "-wal", "-shm"] {
             tighten_one(&PathBuf::from(format!("{database}{ending}")));
         }
@@ -37,8 +37,8 @@ pub(crate) fn tighten(settings: &Settings) {
     }
 }
 
-/// The same for one folder of ours. One that holds other things too is shared with somebody: then only what is
-/// ours in it is changed, and the log says so.
+/// Does the same for one folder. If it contains other things too, it is shared: then only our entries are changed, and
+/// a warning is logged.
 pub(crate) fn tighten_folder(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     let mut shared = false;
@@ -54,8 +54,8 @@ pub(crate) fn tighten_folder(folder: &Path) {
         tighten_one(folder);
     } else if is_open(folder) {
         tracing::warn!(
-            "other users of this machine may look into {}, which holds more than Longshore's data; give Longshore \
-             a folder of its own, or close this one with chmod 700",
+            "other users of this machine can list {}, which contains more than Longshore's data; give Longshore \
+             its own folder, or restrict this one with chmod 700",
             folder.display()
         );
     }
@@ -67,7 +67,7 @@ fn is_open(path: &Path) -> bool {
 
 fn tighten_one(path: &Path) {
     let changed = match fs::symlink_metadata(path) {
-        // What a link leads to was put elsewhere on purpose.
+        // The target of a link was placed elsewhere on purpose.
         Ok(found) if found.is_symlink() || found.mode() & OTHERS == 0 => return,
         Ok(found) => fs::set_permissions(path, fs::Permissions::from_mode(found.mode() & 0o7777 & !OTHERS)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return,
@@ -76,7 +76,7 @@ fn tighten_one(path: &Path) {
     match changed {
         Ok(()) => tracing::info!("{} is no longer readable by other users of this machine", path.display()),
         Err(error) => tracing::warn!(
-            "other users of this machine may read {}, and that cannot be changed: {error}; let it belong to the user \
+            "other users of this machine can read {}, and that cannot be changed: {error}; change its owner to the user \
              that Longshore runs as",
             path.display()
         ),
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_earlier_versions_made_readable_is_closed() {
+    fn permissions_granted_by_earlier_versions_are_removed() {
         let folder = open_folder();
         tighten_folder(folder.path());
         assert_eq!(mode(folder.path()), 0o700);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_shared_with_others_is_left_to_them() {
+    fn the_permissions_of_a_shared_folder_are_kept() {
         let folder = open_folder();
         fs::write(folder.path().join("notes.txt"), "").unwrap();
         fs::set_permissions(folder.path().join("notes.txt"), fs::Permissions::from_mode(0o644)).unwrap();

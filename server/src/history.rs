@@ -1,4 +1,4 @@
-//! How much of the past is kept, as it can be set.
+//! The settings for how much history is kept.
 
 use clap::Args;
 use jiff::SignedDuration;

@@ -1,5 +1,5 @@
-//! The command line, the configuration, and the wiring of all rooms into one server. What any of it does stands in
-//! the rooms. The binary adds the site's files and is compiled last, so that all of this compiles while they are made.
+//! The command line, the configuration, and the wiring of all rooms into one server. The binary adds the files of the
+//! site and is compiled last, so that this crate compiles while they are built.
 
 #![recursion_limit = "256"]
 
@@ -31,11 +31,11 @@ use config::Settings;
 
 pub use site::Carried;
 
-/// Does what the command line asks for. `carried` is the site inside the binary, where there is one.
+/// Runs the command line. `carried` gives access to the site's files in the binary, if it contains them.
 #[must_use]
 pub fn main(carried: Option<Carried>) -> ExitCode {
     files::keep_private();
-    // Fails only where a provider is installed already.
+    // Fails only if a provider is already installed.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match run(Cli::read(), carried) {
         Ok(()) => ExitCode::SUCCESS,
@@ -71,7 +71,7 @@ fn run(cli: Cli, carried: Option<Carried>) -> anyhow::Result<()> {
     }
 }
 
-/// Prints to whoever may have seen enough, such as `head`.
+/// Prints to a reader that may have closed the pipe, such as `head`.
 fn print(text: &dyn std::fmt::Display) {
     let _ = write!(std::io::stdout(), "{text}");
 }

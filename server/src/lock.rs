@@ -1,21 +1,21 @@
-//! The lock on the data folder: two servers on one would each believe to be alone.
+//! The lock on the data folder: two servers must not use the same one.
 
 use anyhow::{Context, bail};
 use longshore_content::make_durable_folder;
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
-/// Held as long as the server runs; the operating system lets go of it however the process ends.
+/// Held while the server runs; the operating system releases it however the process ends.
 #[derive(Debug)]
 pub(crate) struct DataLock {
     _file: File,
 }
 
 impl DataLock {
-    /// Makes the folder where it is not there, and locks it.
+    /// Creates the folder if it does not exist, and locks it.
     pub(crate) fn take(data: &Path) -> anyhow::Result<Self> {
         make_durable_folder(data)
-            .with_context(|| format!("the data folder {} cannot be made", data.display()))?;
+            .with_context(|| format!("the data folder {} cannot be created", data.display()))?;
         let path = data.join("longshore.lock");
         let file = File::options()
             .create(true)
@@ -26,7 +26,7 @@ impl DataLock {
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => bail!(
-                "another longshore works with the data folder {}; stop it, or name another folder",
+                "another longshore process uses the data folder {}; stop it, or choose another folder",
                 data.display()
             ),
             Err(TryLockError::Error(error)) => {
@@ -47,7 +47,7 @@ mod tests {
         let data = folder.path().join("data");
         let first = DataLock::take(&data).unwrap();
         let refused = DataLock::take(&data).unwrap_err().to_string();
-        assert!(refused.contains("another longshore"), "{refused}");
+        assert!(refused.contains("another longshore process"), "{refused}");
         drop(first);
         assert!(DataLock::take(&data).is_ok());
     }

@@ -1,12 +1,11 @@
-//! Where log lines go: to the standard error, so that the standard output keeps what people wait
-//! for.
+//! Logging to the standard error, so that the standard output contains only what users and scripts wait for.
 
 use std::io::{self, IsTerminal};
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::config::{LogFormat, Settings};
 
-/// Begins to log.
+/// Initialises logging.
 pub(crate) fn begin(settings: &Settings) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&settings.server.log)?;
     let lines = fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal());

@@ -1,4 +1,4 @@
-//! The binary `longshore`; with the feature `embed-site` it carries its site.
+//! The binary `longshore`; with the feature `embed-site` it contains the files of the site.
 
 use std::process::ExitCode;
 

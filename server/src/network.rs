@@ -1,5 +1,5 @@
-//! From where a request comes and how it reached us: what proxies say is believed of trusted ones
-//! alone (semantics 31).
+//! The address of a client and how its request arrived. Headers of proxies are believed only if the proxy is trusted
+//! (semantics 31).
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,25 +9,24 @@ use ipnet::IpNet;
 /// How a request reached the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Arrival {
-    /// The client's address, or what is nearest to it of what can be read.
+    /// The address of the client, or the nearest one to it that is readable.
     pub(crate) peer: IpAddr,
-    /// Whether a proxy of ours named the client in a way that cannot be read.
+    /// Whether a trusted proxy reported an unreadable address.
     pub(crate) hidden: bool,
-    /// Whether the client spoke https, as far as anybody knows.
+    /// Whether the client used HTTPS, as far as known.
     pub(crate) https: bool,
-    /// Host and port as the client knows them.
+    /// The host and port that the client used.
     pub(crate) host: Option<String>,
 }
 
 impl Arrival {
-    /// Scheme, host and port as the client knows them.
+    /// The scheme, host and port that the client used.
     pub(crate) fn origin(&self) -> Option<String> {
         let scheme = if self.https { "https" } else { "http" };
         self.host.as_ref().map(|host| format!("{scheme}://{host}"))
     }
 
-    /// Reads what `direct`, who holds the connection, and the headers tell. `tls`: whether the connection
-    /// is encrypted.
+    /// Evaluates the address `direct` of the connection, and the headers. `tls` means that the connection is encrypted.
     pub(crate) fn new(direct: IpAddr, tls: bool, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
         let direct = direct.to_canonical();
         let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
@@ -35,8 +34,8 @@ impl Arrival {
         if !is_trusted(&direct) {
             return Self { peer: direct, hidden: false, https: tls, host };
         }
-        // The nearest address is the last; the first that is no proxy of ours is the client. What
-        // stands before it the client may have made up.
+        // The last address is the nearest one. The first that is not a trusted proxy is the client; the client may have
+        // made up anything before that.
         let hops = headers
             .get_all("x-forwarded-for")
             .iter()
@@ -64,7 +63,7 @@ impl Arrival {
     }
 }
 
-/// The address of a hop; some proxies write its port behind it.
+/// The address of a hop; some proxies append the port.
 fn address_of(hop: &[u8]) -> Option<IpAddr> {
     let hop = str::from_utf8(hop).ok()?.trim();
     let in_brackets = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
@@ -77,7 +76,7 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
-/// The last item of a list: what the nearest proxy added.
+/// The last item of a list, which the nearest proxy added.
 fn last(headers: &HeaderMap, name: &str) -> Option<String> {
     let value = text(headers, name)?;
     value.rsplit(',').next().map(|item| item.trim().to_owned()).filter(|item| !item.is_empty())
@@ -102,21 +101,21 @@ mod tests {
     ];
 
     #[test]
-    fn semantics_31_a_trusted_proxy_tells_who_the_client_is() {
+    fn semantics_31_the_address_of_the_client_is_taken_from_a_trusted_proxy() {
         let seen = arrival("10.0.0.1", &FORWARDED);
-        assert_eq!(seen.peer.to_string(), "203.0.113.7", "what the client wrote itself does not count");
+        assert_eq!(seen.peer.to_string(), "203.0.113.7", "addresses sent by the client itself are ignored");
         assert_eq!(seen.origin().unwrap(), "https://registry.example.com");
     }
 
     #[test]
-    fn semantics_31_anybody_elses_forwarded_headers_are_not_believed() {
+    fn semantics_31_forwarded_headers_of_others_are_ignored() {
         let seen = arrival("192.0.2.1", &FORWARDED);
         assert_eq!(seen.peer.to_string(), "192.0.2.1");
         assert_eq!(seen.origin().unwrap(), "http://backend:8080");
     }
 
     #[test]
-    fn an_address_that_cannot_be_read_ends_the_chain() {
+    fn an_unreadable_address_ends_the_chain() {
         let seen = arrival("10.0.0.1", &[("x-forwarded-for", "203.0.113.7, unknown, 10.0.0.9")]);
         assert_eq!((seen.peer.to_string().as_str(), seen.hidden), ("10.0.0.9", true));
         let seen = arrival("10.0.0.1", &[("x-forwarded-for", "é, 203.0.113.7")]);
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_behind_an_address_does_not_make_the_proxy_the_client() {
+    fn an_address_with_a_port_is_recognised() {
         for (hop, client) in [
             ("203.0.113.7:4567", "203.0.113.7"),
             ("[2001:db8::7]:4567", "2001:db8::7"),

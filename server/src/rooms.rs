@@ -1,4 +1,4 @@
-//! The rooms of the house, furnished from the settings, and the routes that lead into them.
+//! Builds the rooms from the settings, and the router over them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,10 +35,10 @@ use crate::middleware::{Gatekeeper, StrictTransport, compress, identify, panicke
 use crate::site::{self, Assets};
 use crate::storage::Storage;
 
-/// For how long who asks whether the server is ready waits for the database.
+/// How long a readiness check waits for the database.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Everything that serves, over one database and one store.
+/// All rooms, over one database and one store.
 pub(crate) struct Rooms {
     pub(crate) admin: Admin,
     pub(crate) engine: Engine,
@@ -53,19 +53,19 @@ pub(crate) async fn open_database(settings: &Settings) -> anyhow::Result<Databas
     Ok(Database::open(&settings.database, vault(settings)?).await?)
 }
 
-/// Opens the database of these settings to read from it, beside the server whose it is.
+/// Opens the database of these settings for reading, beside the server that uses it.
 pub(crate) async fn open_database_as_it_is(settings: &Settings) -> anyhow::Result<Database> {
     Ok(Database::open_as_it_is(&settings.database, vault(settings)?).await?)
 }
 
-/// A backup in the place of the data brings its rows along; another database would serve older or newer ones
-/// over its blobs.
+/// Checks that a backup in the place of the data folder is used with its own rows: another database would contain older
+/// or newer rows than its blobs.
 fn check_restored(settings: &Settings) -> anyhow::Result<()> {
     let data = settings.server.data.display();
     if settings.server.data.join(backup::WORKING).exists() && !settings.is_database_in_data() {
         bail!(
-            "{data} is a backup, but the setting `database` names another database than its longshore.db: put \
-             that file into its place, or move the backup there with `longshore migrate-storage`"
+            "{data} is a backup, but the setting `database` is not its longshore.db: put \
+             that file in the place of the database, or move the backup there with `longshore migrate-storage`"
         );
     }
     Ok(())
@@ -78,8 +78,8 @@ fn vault(settings: &Settings) -> anyhow::Result<Vault> {
     })
 }
 
-/// Says it when the encryption key is another one than at the last start: a key file that was lost is made anew
-/// without a word otherwise, and nobody knows why no mirror can sign in.
+/// Warns if the encryption key is not the one of the last start: a lost key file is silently created anew, and then no
+/// mirror can sign in.
 async fn tell_other_key(db: &Database, key: &KeySource) -> anyhow::Result<()> {
     const PLACE: &str = "id of the encryption key";
     let ours = hex::encode(&db.vault().derive("id of the encryption key in the database")[..8]);
@@ -89,8 +89,8 @@ async fn tell_other_key(db: &Database, key: &KeySource) -> anyhow::Result<()> {
     }
     if before.is_some() {
         tracing::warn!(
-            "the encryption key {key} is another one than before: passwords of remotes have to be typed again, and \
-             everybody has to sign in again; where the old key is still to be had, put it back and start anew"
+            "the encryption key {key} is another one than before: passwords of remotes must be entered again, and \
+             all users must sign in again; if you still have the old key, restore it and restart the server"
         );
     }
     db.write(Priority::Normal, work!(|tx| settings::put(tx, PLACE, &ours).await)).await?;
@@ -98,13 +98,13 @@ async fn tell_other_key(db: &Database, key: &KeySource) -> anyhow::Result<()> {
 }
 
 impl Rooms {
-    /// Opens what is stored, for a server that listens at `address`.
+    /// Opens the data, for a server that listens on `address`.
     pub(crate) async fn open(settings: &Settings, address: SocketAddr) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         check_restored(settings)?;
         let db = open_database(settings).await?;
         if moving::is_unfinished(&mut db.read().await?).await? {
-            bail!("a registry is being moved into this database; let `longshore migrate-storage` end first");
+            bail!("a registry is being moved into this database; finish `longshore migrate-storage` first");
         }
         tell_other_key(&db, &settings.key).await?;
         let content = Content::new(db.clone(), settings.storage.open().await?, clock.clone())
@@ -114,7 +114,7 @@ impl Rooms {
             None => content,
         };
         content.own_store().await?;
-        content.drop_stray_uploads().await.context("what an earlier start left cannot be cleaned up")?;
+        content.drop_stray_uploads().await.context("files of an earlier run cannot be cleaned up")?;
         let password_checks = settings.limits.password_checks;
         let access_settings = AccessSettings { password_checks, ..AccessSettings::default() };
         let access = Access::new(db.clone(), clock.clone(), access_settings);
@@ -153,7 +153,7 @@ impl Rooms {
         Ok(Self { admin, engine, db, access, content, clock })
     }
 
-    /// Whether these data are older than what was there, or `told` says so; if so, everything is paused.
+    /// Checks whether the data were restored to an older state; if so, or if `told`, everything is paused.
     pub(crate) async fn epoch(&self, settings: &Settings, told: bool) -> anyhow::Result<Epoch> {
         let mark = match settings.storage {
             Storage::Disk(_) => {
@@ -163,31 +163,31 @@ impl Rooms {
             Storage::Bucket { .. } => Mark::Store(self.content.clone()),
         };
         let epoch = Epoch::begin(self.db.clone(), mark, self.clock.clone(), told).await?;
-        // The next backup must not take what lies in a folder that is served from for what it left there.
+        // The next backup must not mistake the content of a folder in use for what it left there.
         match std::fs::remove_file(settings.server.data.join(backup::WORKING)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(epoch),
         }
     }
 
-    /// Waits until what outlives its request has been written.
+    /// Waits until work that outlives its request has been written.
     pub(crate) async fn settled(&self) {
         self.content.settled().await;
     }
 
-    /// What is counted, with what the database tells.
+    /// The metrics recorded so far, and those from the database.
     pub(crate) fn metrics(&self, settings: &Settings, counted: PrometheusHandle) -> Metrics {
         Metrics::new(counted, self.db.clone(), self.clock.clone(), settings.metrics.clone())
     }
 
-    /// The certificate to show, where the server speaks TLS.
+    /// The TLS configuration; `None` for plain HTTP.
     pub(crate) async fn tls(&self, settings: &Settings, address: SocketAddr) -> anyhow::Result<Option<Tls>> {
         let Some(source) = &settings.tls else { return Ok(None) };
         let names = tls::names(settings.server.external_url.as_ref(), address);
         Tls::open(source, names, &self.db, self.clock.clone()).await.map(Some)
     }
 
-    /// All routes, with those for `operating` the server. Live events end when `shutdown` is cancelled.
+    /// All routes, including those in `operating`. Event streams end when `shutdown` is cancelled.
     pub(crate) fn router(
         &self,
         settings: &Settings,
@@ -243,7 +243,7 @@ impl Rooms {
     }
 }
 
-/// Whether the server can do its work: its database answers, and it is not about to stop.
+/// Readiness: the database responds, and the server is not about to stop.
 async fn ready(State((db, shutdown)): State<(Database, CancellationToken)>) -> impl IntoResponse {
     if shutdown.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n");
@@ -257,7 +257,7 @@ async fn ready(State((db, shutdown)): State<(Database, CancellationToken)>) -> i
     }
 }
 
-/// Host and port as image names have them.
+/// The host and port of this registry as they appear in image names.
 fn server_name(settings: &Settings, address: SocketAddr) -> String {
     settings.server.external_url.as_ref().and_then(host_of).unwrap_or_else(|| address.to_string())
 }
@@ -267,7 +267,7 @@ fn host_of(url: &Url) -> Option<String> {
     Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }
 
-/// The addresses under which this very server is known to itself.
+/// The URLs of this server, as far as it knows them.
 fn own_urls(settings: &Settings, address: SocketAddr) -> Vec<Url> {
     let scheme = if settings.tls.is_some() { "https" } else { "http" };
     let bound = format!("{scheme}://{address}").parse().ok();

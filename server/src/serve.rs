@@ -1,4 +1,4 @@
-//! The life of a server: take the data folder, bind, open, announce, answer, and stop when asked to.
+//! The life cycle of the server: lock the data folder, bind, open the data, serve, and stop when asked to.
 
 use std::io::Write;
 use std::pin::pin;
@@ -21,16 +21,16 @@ use crate::metrics;
 use crate::rooms::Rooms;
 use crate::site::{Assets, Carried};
 
-/// How long what is broken off gets to be written down.
+/// How long the state of aborted work may take to be written.
 const PARK: Duration = Duration::from_secs(2);
-/// What then still computes gets this long.
+/// How long blocking tasks may still run after that.
 const ABANDON: Duration = Duration::from_secs(1);
 
-/// Serves until SIGINT or SIGTERM. Data that were `restored` are served with everything paused.
+/// Serves until SIGINT or SIGTERM. With `restored`, everything is paused first.
 pub(crate) fn run(settings: Settings, restored: bool, carried: Option<Carried>) -> anyhow::Result<()> {
     logging::begin(&settings)?;
     for name in config::unknown_variables() {
-        tracing::warn!("the environment variable {name} is no setting of Longshore; is it spelled right?");
+        tracing::warn!("the environment variable {name} is not a setting of Longshore; check the spelling");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -47,12 +47,12 @@ async fn serve(settings: Settings, restored: bool, carried: Option<Carried>) -> 
     let stop = stop_when_asked()?;
     let counted = metrics::begin()?;
     let listener = TcpListener::bind(settings.server.listen).await.with_context(|| {
-        format!("{} cannot be listened on; choose another address with --listen", settings.server.listen)
+        format!("cannot listen on {}; choose another address with --listen", settings.server.listen)
     })?;
     let address = listener.local_addr()?;
     let rooms = tokio::select! {
         rooms = Rooms::open(&settings, address) => rooms?,
-        // It may be waiting for its database.
+        // It may be waiting for the database.
         () = stop.cancelled() => return Ok(()),
     };
     let epoch = rooms.epoch(&settings, restored).await?;
@@ -76,7 +76,7 @@ async fn serve(settings: Settings, restored: bool, carried: Option<Carried>) -> 
     let epoch = tokio::spawn(epoch.keep(stop.clone()));
     memory::keep_freed();
     let server = tokio::spawn(door.run(listener, ending.clone()));
-    // Whoever started the server reads the port from this line.
+    // The process that started the server reads the port from this line.
     let scheme = if tls.is_some() { "https" } else { "http" };
     print_now(&format!("listening on {scheme}://{address}\n"))?;
     if let Some(tls) = tls {
@@ -98,26 +98,26 @@ async fn serve(settings: Settings, restored: bool, carried: Option<Carried>) -> 
                 running.await
             }
         };
-        // What came of uploads that were broken off is kept.
+        // The received parts of aborted uploads are kept.
         rooms.settled().await;
-        epoch.await.context("the epoch is not kept any more")?.follow().await;
-        server.context("the server broke down")?;
-        engine.context("the engine broke down")
+        epoch.await.context("the task that updates the epoch failed")?.follow().await;
+        server.context("the server failed")?;
+        engine.context("the engine failed")
     };
     match timeout(PARK, parked).await {
         Ok(parked) => parked?,
-        // Jobs that were cut off go on with the next start.
-        Err(_) => tracing::warn!("stopped before everything was written down"),
+        // Interrupted jobs are resumed at the next start.
+        Err(_) => tracing::warn!("stopped before everything was written"),
     }
     if in_time {
         tracing::info!("stopped");
     } else {
-        tracing::warn!("stopped; what still ran was broken off, and uploads go on where they were");
+        tracing::warn!("stopped; running requests were aborted, and uploads can be resumed");
     }
     Ok(())
 }
 
-/// Cancelled by SIGINT or SIGTERM; a second one ends the process at once.
+/// A token that is cancelled by SIGINT or SIGTERM; a second signal exits immediately.
 fn stop_when_asked() -> anyhow::Result<CancellationToken> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -130,7 +130,7 @@ fn stop_when_asked() -> anyhow::Result<CancellationToken> {
                 _ = terminate.recv() => {}
             }
             if again {
-                tracing::warn!("asked to stop a second time: ending at once");
+                tracing::warn!("second signal: exiting immediately");
                 std::process::exit(1);
             }
             token.cancel();
@@ -141,13 +141,13 @@ fn stop_when_asked() -> anyhow::Result<CancellationToken> {
 
 fn announce_admin(password: &str) -> anyhow::Result<()> {
     print_now(&format!(
-        "\nThe first administrator was made:\n\n    user      admin\n    password  {password}\n\n\
-         This password is shown once and stored nowhere. Sign in and change it, or set another one with\n\
+        "\nThe first administrator was created:\n\n    user      admin\n    password  {password}\n\n\
+         This password is shown only once. Sign in and change it, or set another one with\n\
          `longshore user passwd admin`.\n\n"
     ))
 }
 
-/// Prints even where the standard output is a pipe that fills slowly.
+/// Flushes, because the standard output may be a pipe.
 fn print_now(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("the standard output is closed")

@@ -1,4 +1,4 @@
-//! Where blobs are kept, from the settings: in the data folder, or in an S3 bucket.
+//! The settings of the blob store: in the data folder, or in an S3 bucket.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use longshore_settings::Group;
 use secrecy::SecretString;
 use url::Url;
 
-/// What can be set about the bucket.
+/// The settings of the bucket.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BucketSettings {
     /// The S3 bucket that holds the blobs; see [storage](docs/operating/storage.md)
@@ -42,7 +42,7 @@ impl Group for BucketSettings {
     const HEADING: &'static str = "Storage";
 }
 
-/// What opens the bucket; from the environment only.
+/// The credentials of the bucket; set only in the environment.
 #[derive(Default)]
 pub(crate) struct BucketKeys {
     pub(crate) access: Option<String>,
@@ -50,33 +50,33 @@ pub(crate) struct BucketKeys {
 }
 
 fn endpoint(text: &str) -> Result<Url, String> {
-    let url: Url = text.parse().map_err(|_| "has to be a URL, such as https://s3.example.com".to_owned())?;
+    let url: Url = text.parse().map_err(|_| "must be a URL, such as https://s3.example.com".to_owned())?;
     if !url.username().is_empty() || url.password().is_some() {
         let places = "LONGSHORE_S3_ACCESS_KEY and LONGSHORE_S3_SECRET_KEY in the environment";
-        return Err(format!("holds a user or a password; they go into {places}"));
+        return Err(format!("contains a username or password; set them as {places}"));
     }
     Ok(url)
 }
 
-/// Where blobs are kept.
+/// The place where blobs are stored.
 #[derive(Debug, Clone)]
 pub(crate) enum Storage {
-    /// In a folder.
+    /// A folder.
     Disk(PathBuf),
-    /// In a bucket.
+    /// A bucket.
     Bucket {
         settings: S3Settings,
-        /// Whether pulls are sent there.
+        /// Whether pulls are redirected to the bucket.
         redirects: bool,
     },
 }
 
 impl Storage {
-    /// A bucket if one is named, else a folder in the data folder.
+    /// The bucket if one is named, otherwise a folder in the data folder.
     pub(crate) fn resolve(data: &Path, set: BucketSettings, keys: BucketKeys) -> anyhow::Result<Self> {
         let Some(bucket) = set.bucket else {
             if set.endpoint.is_some() {
-                bail!("s3_endpoint is set, but s3_bucket is not; name the bucket as well");
+                bail!("s3_endpoint is set, but s3_bucket is not; set the bucket as well");
             }
             return Ok(Self::Disk(data.join("content")));
         };
@@ -96,7 +96,7 @@ impl Storage {
         Ok(Self::Bucket { settings, redirects: set.redirects })
     }
 
-    /// Opens the store, and asks the bucket whether it can be used.
+    /// Opens the store, and checks that the bucket is usable.
     pub(crate) async fn open(&self) -> anyhow::Result<Arc<dyn Store>> {
         Ok(match self {
             Self::Disk(folder) => Arc::new(
@@ -111,7 +111,7 @@ impl Storage {
         })
     }
 
-    /// Whether pulls are sent to where the bytes are.
+    /// Whether pulls are redirected to the bucket.
     pub(crate) fn redirects(&self) -> bool {
         matches!(self, Self::Bucket { redirects: true, .. })
     }
@@ -131,7 +131,7 @@ impl std::fmt::Display for Storage {
                     None => write!(f, " in {}", settings.region)?,
                 }
                 if *redirects {
-                    f.write_str(", where pulls are sent")?;
+                    f.write_str(", with redirected pulls")?;
                 }
                 Ok(())
             }
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_for_a_bucket_is_named() {
+    fn the_error_names_missing_settings_of_a_bucket() {
         let missing = |toml: &str, keys| {
             Storage::resolve(Path::new("data"), settings(toml).unwrap(), keys).unwrap_err().to_string()
         };
@@ -175,6 +175,9 @@ mod tests {
         let without_key = BucketKeys { secret: None, ..keys() };
         assert!(missing("s3_bucket = 'images'", without_key).contains("LONGSHORE_S3_SECRET_KEY"));
         let message = settings("s3_endpoint = 'https://key:geheim@s3.example.com'").unwrap_err().to_string();
-        assert!(message.contains("s3_endpoint holds a user") && !message.contains("geheim"), "{message}");
+        assert!(
+            message.contains("s3_endpoint contains a username") && !message.contains("geheim"),
+            "{message}"
+        );
     }
 }

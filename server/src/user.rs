@@ -1,5 +1,5 @@
-//! `longshore user`: accounts from the command line, for whoever may read the data folder and the
-//! key. Works beside a running server.
+//! `longshore user`: manages accounts from the command line, for anyone who can read the data folder and the key. Works
+//! beside a running server.
 
 use std::io::{self, BufRead, IsTerminal};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub(crate) fn run(command: UserCommand) -> anyhow::Result<()> {
             UserCommand::Add { name, admin, org, sources } => {
                 let office = Office::open(Settings::load(sources)?).await?;
                 let account = office.add(&name, admin, org).await?;
-                println!("{} was made", account.name);
+                println!("{} was created", account.name);
             }
             UserCommand::Passwd { name, sources } => {
                 let office = Office::open(Settings::load(sources)?).await?;
@@ -44,7 +44,10 @@ struct Office {
 impl Office {
     async fn open(settings: Settings) -> anyhow::Result<Self> {
         if !settings.server.data.is_dir() {
-            bail!("there is no data folder {}; name it with --data", settings.server.data.display());
+            bail!(
+                "the data folder {} does not exist; specify it with --data",
+                settings.server.data.display()
+            );
         }
         let db = open_database(&settings).await?;
         let access = Access::new(db.clone(), Arc::new(SystemClock), AccessSettings::default());
@@ -60,9 +63,9 @@ impl Office {
     }
 
     async fn add(&self, name: &str, admin: bool, org: bool) -> anyhow::Result<Account> {
-        let name: Namespace = name.parse().with_context(|| format!("“{name}” cannot be a name"))?;
+        let name: Namespace = name.parse().with_context(|| format!("“{name}” is not a valid name"))?;
         if name.is_reserved() {
-            bail!("the name {name} is kept for the server's own use");
+            bail!("the name {name} is reserved");
         }
         if accounts::find(&mut self.db.read().await?, &name).await?.is_some() {
             bail!("the name {name} is taken");
@@ -85,13 +88,13 @@ impl Office {
         }
         let hash = self.access.hash_password(&read_password(&account.name)?).await?;
         self.access.set_password(account.id, hash).await?;
-        // What was issued for the old password is void when this command ends.
+        // Tokens for the old password are invalid everywhere when this command ends.
         self.access.known_to_others().await;
         Ok(())
     }
 }
 
-/// From the terminal without showing it, or the first line of what is piped in.
+/// Reads a password from the terminal without echo, or the first line of the standard input.
 fn read_password(name: &Namespace) -> anyhow::Result<SecretString> {
     if io::stdin().is_terminal() {
         let first = rpassword::prompt_password(format!("New password of {name}: "))?;

@@ -1,5 +1,5 @@
-//! The configuration: what the command line, the environment (`LONGSHORE_…`), a file (`longshore.toml`) and defaults
-//! amount to, in this order. Nothing is opened or started here.
+//! The configuration: the combination of command line, environment (`LONGSHORE_…`), file (`longshore.toml`) and
+//! defaults, in this order of priority. Nothing is opened or started here.
 
 use std::path::{Path, PathBuf};
 use std::{env, fmt, io};
@@ -25,9 +25,9 @@ pub(crate) use server::{LogFormat, ServerSettings};
 const DEFAULT_FILE: &str = "longshore.toml";
 /// In the data directory.
 const DEFAULT_DATABASE: &str = "longshore.db";
-/// A hundred years: instants that are computed with it are still instants.
+/// A hundred years, so that instants computed with it are in range.
 pub(crate) const MAX_DAYS: u32 = 36_500;
-/// What comes from the environment only.
+/// Values that can be set only in the environment.
 const SECRETS: &[Secret] = &[
     Secret {
         variable: "LONGSHORE_ADMIN_PASSWORD",
@@ -64,11 +64,11 @@ pub(crate) fn catalogue() -> Catalogue {
         .with_secrets(SECRETS)
 }
 
-/// Where the configuration comes from: the command line and the environment, else a file, else defaults.
+/// The values from the command line and the environment, which are completed by a file and defaults.
 #[derive(Debug)]
 pub(crate) struct Sources(Values);
 
-/// What is known before the file is read.
+/// The setting that is needed before the file is read.
 #[derive(Debug, Args)]
 struct ConfigurationFile {
     /// The configuration file [default: `longshore.toml`, if it exists]
@@ -102,17 +102,17 @@ impl FromArgMatches for Sources {
     }
 }
 
-/// Where the encryption key comes from.
+/// The source of the encryption key.
 #[derive(Clone)]
 pub(crate) enum KeySource {
-    /// A file, made on the first start.
+    /// A file, created on the first start.
     File(PathBuf),
     /// The environment.
     Given(Box<[u8; 32]>),
 }
 
 impl fmt::Display for KeySource {
-    /// Without the key.
+    /// Does not show the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(f),
@@ -127,8 +127,7 @@ impl fmt::Debug for KeySource {
     }
 }
 
-/// What all sources amount to: the settings as they were declared, and beside them what several of them make
-/// together.
+/// The settings as they were declared, and values derived from several of them.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) server: ServerSettings,
@@ -137,18 +136,17 @@ pub(crate) struct Settings {
     pub(crate) storage: Storage,
     pub(crate) database: String,
     pub(crate) key: KeySource,
-    /// Where a copy of the database's epoch is kept, unless that is beside the blobs of a bucket.
+    /// The file with the copy of the database's epoch; unused if the copy is in a bucket, beside the blobs.
     pub(crate) epoch_file: PathBuf,
     /// `None` if the server speaks plain HTTP.
     pub(crate) tls: Option<TlsSource>,
     pub(crate) metrics: MetricsAccess,
-    /// The password of the first administrator.
+    /// The initial password of the first administrator.
     pub(crate) admin_password: Option<SecretString>,
-    /// As they were set, for `check-config`.
+    /// The values as they were set, for `check-config`.
     values: Values,
 }
 
-/// A configuration file with what it sets.
 struct Loaded {
     values: Values,
     /// `None` if there is no file.
@@ -156,7 +154,7 @@ struct Loaded {
 }
 
 impl Settings {
-    /// Puts all sources together.
+    /// Combines all sources.
     pub(crate) fn load(Sources(values): Sources) -> anyhow::Result<Self> {
         let named: ConfigurationFile = values.group()?;
         let file = load_file(named.config.as_deref())?;
@@ -172,7 +170,8 @@ impl Settings {
         Self::resolve(values.or(file.values), secrets, file.folder)
     }
 
-    /// The settings of another configuration file. The command line and the environment are for the first.
+    /// The settings of another configuration file, without the command line and the environment, which belong to the
+    /// first one.
     pub(crate) fn load_other(path: &Path) -> anyhow::Result<Self> {
         let file = load_file(Some(path))?;
         let either = |other: &str, first: &str| variable(other).or_else(|| variable(first));
@@ -187,7 +186,7 @@ impl Settings {
         Self::resolve(file.values, secrets, file.folder)
     }
 
-    /// Whether the database is the one that is in the data directory by default.
+    /// Whether the database is the default one in the data folder.
     pub(crate) fn is_database_in_data(&self) -> bool {
         let path = self.database.strip_prefix("sqlite://").unwrap_or(&self.database);
         std::path::absolute(path).ok() == std::path::absolute(self.server.data.join(DEFAULT_DATABASE)).ok()
@@ -206,7 +205,7 @@ impl Settings {
             },
             key: match (secrets.encryption_key, &server.key_file) {
                 (Some(_), Some(_)) => {
-                    bail!("LONGSHORE_ENCRYPTION_KEY and key_file are both set; keep one of them")
+                    bail!("LONGSHORE_ENCRYPTION_KEY and key_file are both set; remove one of them")
                 }
                 (Some(key), None) => KeySource::Given(Box::new(parse_key(&key)?)),
                 (None, Some(file)) => KeySource::File(file.clone()),
@@ -230,11 +229,11 @@ impl Settings {
 }
 
 impl fmt::Display for Settings {
-    /// As `check-config` shows them: one per line, without secrets.
+    /// The output of `check-config`: one setting per line, without secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let catalogue = catalogue();
         let shown = catalogue.settings().iter().filter(|setting| {
-            // What is meant for tests is shown to those who use it.
+            // Hidden settings are shown only if they are set.
             !setting.is_hidden() || self.values.text(setting).is_some()
         });
         for setting in shown {
@@ -253,7 +252,7 @@ impl fmt::Display for Settings {
     }
 }
 
-/// What comes from the environment only: anybody who lists processes can read a command line.
+/// Values that can be set only in the environment, because anyone who can list processes can read a command line.
 #[derive(Default)]
 struct Secrets {
     admin_password: Option<SecretString>,
@@ -278,14 +277,14 @@ fn load_file(named: Option<&Path>) -> anyhow::Result<Loaded> {
     Ok(Loaded { values: read_file(&catalogue(), &path, &text)?, folder: path.parent().map(Path::to_owned) })
 }
 
-/// A page of the documentation, with its tables of settings as they should be.
+/// A page of the documentation with up-to-date tables of settings.
 pub(crate) fn documented(page: &Path) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(page).with_context(|| format!("{} cannot be read", page.display()))?;
     let folder = page.parent().and_then(Path::to_str).unwrap_or_default();
     Ok(fill_in(&text, folder, &catalogue()))
 }
 
-/// Variables that look like settings and are none.
+/// Variables that look like settings but are not known.
 pub(crate) fn unknown_variables() -> Vec<String> {
     let catalogue = catalogue();
     let is_known = |name: &str| {
@@ -297,7 +296,7 @@ pub(crate) fn unknown_variables() -> Vec<String> {
     named.filter(|name| name.starts_with("LONGSHORE_") && !is_known(name)).collect()
 }
 
-/// An empty variable is one that is not set, as in a compose file with a missing value.
+/// An empty variable counts as not set, as in a compose file with a missing value.
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -306,8 +305,7 @@ fn path_text(path: &Path) -> anyhow::Result<&str> {
     path.to_str().with_context(|| format!("the path {} is not UTF-8", path.display()))
 }
 
-/// `<data>.key`: beside the data folder and not in it, so that a backup of the one is without the
-/// other.
+/// A file beside the data folder, such as `<data>.key`, so that a backup of the folder does not contain it.
 fn beside(data: &Path, ending: &str) -> anyhow::Result<PathBuf> {
     let absolute = std::path::absolute(data).context("the data folder has no path")?;
     let name = absolute.file_name().context("the data folder cannot be the root of the file system")?;
@@ -316,8 +314,8 @@ fn beside(data: &Path, ending: &str) -> anyhow::Result<PathBuf> {
     Ok(absolute.with_file_name(name))
 }
 
-/// Where the key is unless it is said otherwise: beside the configuration file, but where it was before there
-/// was such a file, if it is there.
+/// The default path of the key: beside the configuration file, unless a key already exists beside the data folder from
+/// before there was a configuration file.
 fn default_key(data: &Path, config_folder: Option<&Path>) -> anyhow::Result<PathBuf> {
     let beside_data = beside(data, ".key")?;
     Ok(match config_folder.map(|folder| folder.join("longshore.key")) {
@@ -331,7 +329,7 @@ fn parse_key(text: &str) -> anyhow::Result<[u8; 32]> {
     let bytes = hex::decode(text).ok().or_else(|| BASE64_STANDARD.decode(text).ok());
     bytes
         .and_then(|bytes| bytes.try_into().ok())
-        .context("LONGSHORE_ENCRYPTION_KEY has to be 32 bytes, as 64 hexadecimal digits or in base64")
+        .context("LONGSHORE_ENCRYPTION_KEY must be 32 bytes, as 64 hexadecimal digits or in base64")
 }
 
 #[cfg(test)]
@@ -349,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_first_wins_and_the_rest_is_filled_in() {
+    fn the_first_source_has_priority_and_the_rest_has_defaults() {
         let first = file("listen = '127.0.0.1:1'").unwrap();
         let values = first.or(file("listen = '127.0.0.1:2'\nworkers = 7").unwrap());
         let settings = Settings::resolve(values, Secrets::default(), None).unwrap();
@@ -374,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_30_a_key_that_was_there_before_the_configuration_file_stays_the_key() {
+    fn semantics_30_a_key_that_existed_before_the_configuration_file_is_still_used() {
         let folder = tempfile::tempdir().unwrap();
         let of = |name: &str| folder.path().join(name);
         let key = || {
@@ -392,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_file_is_meant_from_where_the_configuration_is() {
+    fn the_path_of_a_database_is_relative_to_the_configuration_file() {
         for (database, meant) in [
             ("reg.db", "/etc/longshore/reg.db"),
             ("sqlite://reg.db", "/etc/longshore/reg.db"),
@@ -407,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_in_an_address_is_refused_and_not_repeated() {
+    fn a_password_in_a_url_is_rejected_and_not_repeated() {
         for url in ["https://u:geheim@registry.example.com", "https://:geheim@registry.example.com"] {
             let error = resolve(&format!("external_url = '{url}'"), None).unwrap_err().to_string();
             assert!(error.contains("external_url") && !error.contains("geheim"), "{error}");
@@ -415,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_comes_in_hexadecimal_digits_or_base64() {
+    fn a_key_is_given_in_hexadecimal_digits_or_base64() {
         let hex = "ab".repeat(32);
         assert!(matches!(resolve("", Some(&hex)).unwrap().key, KeySource::Given(_)));
         let base64 = BASE64_STANDARD.encode([7; 32]);
@@ -425,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused_with_its_name() {
+    fn an_invalid_value_is_rejected_with_the_name_of_the_setting() {
         for (toml, named) in [
             ("workers = 0", "workers"),
             ("zone = 'Mars/Olympus'", "Mars/Olympus"),

@@ -136,7 +136,7 @@ impl Group for ServerSettings {
 }
 
 impl ServerSettings {
-    /// How long a job is retried that fails for a reason that may pass.
+    /// How long a job is retried after transient failures.
     pub(crate) fn retry_for(&self) -> SignedDuration {
         SignedDuration::from_hours(self.retry_hours.into())
     }
@@ -170,7 +170,7 @@ impl ServerSettings {
         let some = |number: u32| Some(number).filter(|number| *number > 0);
         let usual = Retention::default();
         match self.keep_seconds {
-            // Nothing stays longer than this but uploads, and nothing is collected unasked.
+            // Applies to everything except uploads, and garbage is collected only on request.
             Some(seconds) => {
                 let keep = SignedDuration::from_secs(seconds.into());
                 let retention = Retention { untagged: Some(keep), undo: keep, parts: keep, ..usual };
@@ -184,13 +184,13 @@ impl ServerSettings {
         }
     }
 
-    /// How long jobs and uploads stay with a server that no longer responds; `None`: as long as by default.
+    /// How long jobs and uploads are reserved for a server that no longer responds; `None` means the default.
     pub(crate) fn lease(&self) -> Option<SignedDuration> {
         self.lease_seconds.map(|seconds| SignedDuration::from_secs(seconds.into()))
     }
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
     /// For people.
@@ -202,11 +202,11 @@ pub(crate) enum LogFormat {
 /// Whose remotes may be at loopback and private addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Whose {
-    /// Those that an administrator saved.
+    /// Remotes that an administrator saved.
     Administrators,
-    /// All.
+    /// All remotes.
     Everybody,
-    /// None.
+    /// No remotes.
     Nobody,
 }
 
@@ -234,17 +234,17 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| format!("is “{text}”, {hint}"))
 }
 
-/// What is refused may hold a password, and is not repeated.
+/// Does not repeat the text, which may contain a password.
 fn database(text: &str) -> Result<String, String> {
     match text.split_once("://") {
         Some((scheme, _)) if !matches!(scheme, "postgres" | "postgresql" | "sqlite") => {
-            Err(format!("begins with {scheme}://, but has to be an SQLite path or postgres://…"))
+            Err(format!("begins with {scheme}://, but must be an SQLite path or postgres://…"))
         }
         _ => Ok(text.to_owned()),
     }
 }
 
-/// What is refused may hold a password, and is not repeated.
+/// Does not repeat the text, which may contain a password.
 fn external_url(text: &str) -> Result<Url, String> {
     let url = text.parse::<Url>().ok().filter(|url| {
         matches!(url.scheme(), "http" | "https")
@@ -255,7 +255,7 @@ fn external_url(text: &str) -> Result<Url, String> {
             && url.username().is_empty()
             && url.password().is_none()
     });
-    url.ok_or_else(|| "has to be scheme, host and port alone, as in https://registry.example.com".to_owned())
+    url.ok_or_else(|| "must consist of scheme, host and port, as in https://registry.example.com".to_owned())
 }
 
 fn networks(text: &str) -> Result<Networks, String> {

@@ -1,5 +1,5 @@
-//! Who may read the metrics. They name no repository and no user, yet tell how busy a registry is and
-//! which version runs: that is for those who watch it, not for the internet.
+//! Access to the metrics. They contain no names of repositories or users, but reveal how busy a registry is and which
+//! version runs, so they are not public.
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -11,27 +11,27 @@ use subtle::ConstantTimeEq;
 
 use crate::network::Arrival;
 
-/// Where a scraper usually is: on the same machine or in the same private network.
+/// The networks where a scraper usually is: the same machine or the same private network.
 pub(crate) const NEARBY: &str =
     "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,fe80::/10";
 
 /// Who may read the metrics.
 #[derive(Debug, Clone)]
 pub(crate) struct MetricsAccess {
-    /// Whoever has it, from anywhere; where it is set, nobody else.
+    /// If set, only requests with this token may read them, from anywhere.
     pub(crate) token: Option<SecretString>,
-    /// Otherwise who asks from these networks.
+    /// Otherwise, only requests from these networks.
     pub(crate) from: Vec<IpNet>,
-    /// Who tells from where somebody asks.
+    /// The proxies that are trusted to report the address of the client.
     pub(crate) trusted_proxies: Vec<IpNet>,
 }
 
-/// Why somebody may not read them.
+/// Why access is denied.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// Without the token, or with another.
+    /// The token is missing or wrong.
     Token,
-    /// From elsewhere.
+    /// The request is from another network.
     Elsewhere,
 }
 
@@ -51,7 +51,7 @@ impl MetricsAccess {
             return Err(Refusal::Elsewhere);
         };
         let within = |networks: &[IpNet], address| networks.iter().any(|network| network.contains(&address));
-        // A proxy that nobody told us of would make the whole internet look like a neighbour.
+        // An unknown proxy would make the whole internet look like the local network.
         let by_unknown_proxy = !within(&self.trusted_proxies, peer.ip().to_canonical())
             && (headers.contains_key("x-forwarded-for") || headers.contains_key(header::FORWARDED));
         let arrival = Arrival::new(peer.ip(), tls, headers, &self.trusted_proxies);
@@ -65,12 +65,11 @@ impl IntoResponse for Refusal {
         match self {
             Self::Token => {
                 let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"metrics\"")];
-                let said =
-                    "The metrics need the token in LONGSHORE_METRICS_TOKEN, as “Authorization: Bearer …”.\n";
+                let said = "Reading the metrics requires the token in LONGSHORE_METRICS_TOKEN, as “Authorization: Bearer …”.\n";
                 (StatusCode::UNAUTHORIZED, challenge, said).into_response()
             }
             Self::Elsewhere => {
-                let said = "The metrics are for the networks in metrics_from; add yours there, or set \
+                let said = "Only the networks in metrics_from may read the metrics; add yours there, or set \
                             LONGSHORE_METRICS_TOKEN.\n";
                 (StatusCode::FORBIDDEN, said).into_response()
             }
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_may_read_them_and_strangers_not_even_through_a_proxy() {
+    fn local_networks_may_read_the_metrics_and_others_not_even_through_a_proxy() {
         let open = access(None);
         assert_eq!(open.check(&asked("127.0.0.1", &[])), Ok(()));
         assert_eq!(open.check(&asked("203.0.113.7", &[])), Err(Refusal::Elsewhere));
@@ -109,7 +108,7 @@ mod tests {
         assert_eq!(
             open.check(&asked("10.0.0.2", &stranger)),
             Err(Refusal::Elsewhere),
-            "nobody trusts this one"
+            "this proxy is not trusted"
         );
         for hidden in ["203.0.113.7:4567", "unknown", "_secret", ""] {
             let hidden = [("x-forwarded-for", hidden)];
@@ -119,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_a_token_it_alone_opens() {
+    fn if_a_token_is_set_only_the_token_gives_access() {
         let closed = access(Some("geheim"));
         assert_eq!(closed.check(&asked("127.0.0.1", &[])), Err(Refusal::Token));
         assert_eq!(

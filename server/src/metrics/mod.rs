@@ -1,6 +1,5 @@
-//! What the server counts, as Prometheus reads it at `/metrics`. Rooms count where things happen, by the
-//! macros of the crate `metrics`; here stand the names with their meaning, what is looked up when
-//! somebody asks, and who may ask.
+//! Metrics in the format of Prometheus at `/metrics`. Rooms count events with the macros of the crate `metrics`; this
+//! module contains the names with their meaning, the values that are looked up on request, and access control.
 
 mod access;
 mod names;
@@ -26,12 +25,12 @@ pub(crate) use access::{MetricsAccess, NEARBY};
 use process::Process;
 use stock::Stocktaker;
 
-/// The text format that is answered.
+/// The text exposition format of Prometheus.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// Histograms collect what was seen until they are read or tidied up, and somebody may never read them.
+/// Histograms collect samples until they are read or compacted, and they may never be read.
 const TIDY_EVERY: Duration = Duration::from_secs(10);
 
-/// Everything that is counted. Cheap to clone.
+/// All metrics. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Metrics(Arc<Inner>);
 
@@ -42,7 +41,7 @@ struct Inner {
     access: MetricsAccess,
 }
 
-/// Begins to count. Before, counting goes nowhere.
+/// Installs the recorder. Before that, metrics are discarded.
 pub(crate) fn begin() -> anyhow::Result<PrometheusHandle> {
     let mut builder = PrometheusBuilder::new();
     for (name, buckets) in names::BUCKETS {
@@ -50,13 +49,13 @@ pub(crate) fn begin() -> anyhow::Result<PrometheusHandle> {
     }
     let recorder = builder.build_recorder();
     let counted = recorder.handle();
-    metrics::set_global_recorder(recorder).ok().context("something else counts already")?;
+    metrics::set_global_recorder(recorder).ok().context("another metrics recorder is already installed")?;
     names::describe();
     Ok(counted)
 }
 
 impl Metrics {
-    /// What was `counted` since [`begin`], and what `db` tells.
+    /// The metrics recorded since [`begin`], and those from the database.
     pub(crate) fn new(
         counted: PrometheusHandle,
         db: Database,
@@ -72,7 +71,7 @@ impl Metrics {
         Router::new().route("/metrics", get(answer)).with_state(self.clone())
     }
 
-    /// Keeps what is collected small, until `stop`.
+    /// Compacts histograms regularly, until `stop`.
     pub(crate) async fn keep_tidy(self, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(TIDY_EVERY)).await.is_some() {
             self.0.counted.run_upkeep();

@@ -1,15 +1,14 @@
-//! What the operating system knows of the process, under the names that Prometheus' own libraries use.
+//! Metrics of the process from the operating system, under the names that Prometheus' own libraries use.
 
 use std::fs;
 
 use longshore_model::Timestamp;
 use metrics::{counter, gauge};
 
-/// Bytes of a page and ticks of a second, as Linux has them on the machines that we build for.
+/// Bytes per page and ticks per second on Linux, on the architectures that we build for.
 const PAGE: f64 = 4096.0;
 const TICKS: u64 = 100;
 
-/// The process.
 pub(super) struct Process {
     started_at: Timestamp,
 }
@@ -20,7 +19,7 @@ impl Process {
         Self { started_at }
     }
 
-    /// Sets the gauges. What cannot be read is left out.
+    /// Sets the gauges. Values that cannot be read are omitted.
     pub(super) fn measure(&self) {
         gauge!("process_start_time_seconds").set(self.started_at.as_second() as f64);
         // proc_pid_statm(5): total size, resident size, …
@@ -28,7 +27,7 @@ impl Process {
         if let Some(pages) = resident {
             gauge!("process_resident_memory_bytes").set(pages as f64 * PAGE);
         }
-        // proc_pid_stat(5): behind the name in brackets, utime is the 12th field and stime the 13th.
+        // proc_pid_stat(5): counted after the name in parentheses, utime is the 12th field and stime the 13th.
         let times = read("/proc/self/stat").and_then(|stat| {
             let (_, rest) = stat.rsplit_once(") ")?;
             Some(number(rest, 11)? + number(rest, 12)?)

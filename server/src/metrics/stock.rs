@@ -1,5 +1,4 @@
-//! What the database tells when somebody asks: how much is stored, which jobs wait and run. Looked up
-//! anew only from time to time, however often somebody asks.
+//! Metrics from the database: how much is stored, and which jobs are queued or running. They are cached for a while.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +11,12 @@ use longshore_model::{Clock, Timestamp};
 use metrics::gauge;
 use tokio::sync::Mutex;
 
-/// How old what is told may be.
+/// The maximum age of the values.
 const FRESH: SignedDuration = SignedDuration::from_secs(15);
-/// For how long the database is waited for: Prometheus gives up after 10 s, and then has none of the metrics.
+/// How long to wait for the database: Prometheus gives up after 10 s, and would then get no metrics at all.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Takes stock.
+/// Reads the values.
 pub(super) struct Stocktaker {
     db: Database,
     clock: Arc<dyn Clock>,
@@ -29,7 +28,7 @@ impl Stocktaker {
         Self { db, clock, taken_at: Mutex::new(None) }
     }
 
-    /// Sets the gauges, unless they were set a moment ago.
+    /// Sets the gauges, unless they were set recently.
     pub(super) async fn take(&self) {
         let connections = self.db.connections();
         gauge!("longshore_database_connections", "state" => "idle").set(connections.idle as f64);
@@ -38,14 +37,14 @@ impl Stocktaker {
         gauge!("longshore_database_connections_max").set(connections.most as f64);
 
         let now = self.clock.now();
-        // Held while the database is asked, so that only one of many who ask at once does so.
+        // Held during the query, so that concurrent requests cause only one.
         let mut taken_at = self.taken_at.lock().await;
         if taken_at.is_some_and(|taken_at| now.duration_since(taken_at) < FRESH) {
             return;
         }
         match self.db.read_within(PATIENCE, stock::count).await {
             Ok(stock) => tell(&stock, now),
-            Err(error) => tracing::warn!(%error, "the metrics of what is stored are old"),
+            Err(error) => tracing::warn!(%error, "the metrics from the database could not be updated"),
         }
         *taken_at = Some(now);
     }

@@ -1,5 +1,4 @@
-//! Who sends a request: found out once, from the credentials that the request carries, and handed
-//! on as extensions that handlers read.
+//! Authenticates each request once, and passes the actor on in extensions.
 
 use std::net::IpAddr;
 
@@ -23,29 +22,29 @@ use secrecy::{ExposeSecret, SecretString};
 use super::origin;
 use crate::network::Arrival;
 
-/// Where streams of events are.
+/// The path of event streams.
 const EVENTS: &str = "/events";
 
-/// What is needed to find out who sends a request.
+/// The parts that are needed to authenticate and admit requests.
 #[derive(Clone)]
 pub(crate) struct Gatekeeper {
     pub(crate) access: Access,
     pub(crate) limits: Limits,
     pub(crate) trusted_proxies: Vec<IpNet>,
-    /// Scheme, host and port of the configured external URL.
+    /// The scheme, host and port of the configured external URL.
     pub(crate) external_origin: Option<String>,
 }
 
-/// For whom an answer is meant, by the path that was asked for.
+/// The kind of client that a response is for, according to the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Audience {
     /// Clients of the registry.
     Registry,
-    /// Scripts, and pages that fetch.
+    /// Scripts, and pages that use `fetch`.
     Rest,
     /// The site.
     Site,
-    /// The site's files: the same for everybody.
+    /// Files that are the same for everyone.
     File,
 }
 
@@ -63,7 +62,7 @@ impl Audience {
     }
 }
 
-/// Finds out who sends the request, and refuses what nobody may send.
+/// Authenticates the request, and rejects requests that are not admitted.
 pub(crate) async fn identify(
     State(keeper): State<Gatekeeper>,
     Extension(connected): Extension<Connected>,
@@ -83,7 +82,7 @@ pub(crate) async fn identify(
         RequestActor { actor: Actor::Anonymous, peer: arrival.peer, via: Via::None, credential: None };
     let admitted = keeper.admit(audience, session.as_deref(), origin.as_deref(), &head, &mut seen).await;
     let mut response = match admitted {
-        // Held until the answer: by then the upload's bytes have come.
+        // Held until the response: by then the bytes of the upload have been received.
         Ok((_upload, admitted)) => {
             let secure =
                 arrival.https || origin.as_deref().is_some_and(|origin| origin.starts_with("https://"));
@@ -93,19 +92,19 @@ pub(crate) async fn identify(
             head.extensions.insert(RequestSession { token: session, secure });
             head.extensions.insert(seen.clone());
             let mut response = next.run(Request::from_parts(head, body)).await;
-            // Let go by the listener, when all of the answer has been sent.
+            // Released by the listener when the whole response has been sent.
             response.extensions_mut().insert(admitted);
             response
         }
         Err(refused) => refuse(audience, refused, &head.headers),
     };
-    // For the line in the log.
+    // For the log line.
     response.extensions_mut().insert(seen);
     response
 }
 
 impl Gatekeeper {
-    /// Lets a request in, or says why not. Whom it was seen to come from is told in both cases.
+    /// Admits a request, or returns the reason for rejecting it. Sets the actor in `seen` in both cases.
     async fn admit(
         &self,
         audience: Audience,
@@ -114,7 +113,7 @@ impl Gatekeeper {
         head: &Parts,
         seen: &mut RequestActor,
     ) -> Result<(Option<Upload>, Admitted), Problem> {
-        // Before anything costs time.
+        // Before anything expensive.
         self.limits.by_address(seen.peer)?;
         let arrived = self.limits.arrived(seen.peer)?;
         *seen = self.actor(audience, seen.peer, &head.headers, session).await?;
@@ -122,10 +121,10 @@ impl Gatekeeper {
         let follows = head.uri.path() == EVENTS;
         let admitted = self.limits.admitted(arrived, &seen.actor, seen.peer, follows)?;
         let upload = sends_blob(head).then(|| self.limits.upload(&seen.actor)).transpose()?;
-        // Whatever the credentials are: a browser keeps those of Basic and adds them to what other sites send.
-        // Signing in is protected as well: somebody else's site shall not sign a browser in as its user.
+        // Regardless of the credentials: a browser stores those of Basic and adds them to requests from other sites.
+        // Signing in is protected as well: another site must not sign a browser in as its own user.
         if !origin::is_own(&head.method, &head.headers, origin, &seen.via) {
-            let message = "This request comes from another site; open Longshore itself and try again there.";
+            let message = "This request comes from another site; open Longshore and try again there.";
             return Err(Problem::new(Code::ForeignOrigin, message));
         }
         Ok((upload, admitted))
@@ -147,7 +146,7 @@ impl Gatekeeper {
         let nobody = RequestActor { actor: Actor::Anonymous, peer, via: Via::None, credential: None };
         let credentials = match audience {
             Audience::Registry | Audience::Rest => headers.get(header::AUTHORIZATION),
-            // A proxy in front of the site may have credentials of its own there.
+            // A proxy in front of the site may use this header for its own credentials.
             Audience::Site | Audience::File => None,
         };
         if let Some(credentials) = credentials {
@@ -166,10 +165,10 @@ impl Gatekeeper {
                                 error = &error as &dyn std::error::Error,
                                 "a token could not be looked up"
                             );
-                            let message = "The server could not look your token up; try again.";
+                            let message = "The token could not be checked; try again.";
                             return Err(Problem::new(Code::Internal, message));
                         }
-                        // The registry's challenge then tells where to get a new one.
+                        // The registry's challenge says where to get a new one.
                         Err(refused) => {
                             RequestActor { via: Via::Refused { why: refused.to_string() }, ..nobody }
                         }
@@ -177,18 +176,18 @@ impl Gatekeeper {
                 }
                 Some(Credentials::Bearer(_)) => Err(Problem::new(
                     Code::NotAuthenticated,
-                    "A token of the registry is for /v2 alone; send user name and password.",
+                    "Registry tokens are valid only for /v2; send a username and password.",
                 )),
                 None => Err(Problem::new(
                     Code::NotAuthenticated,
-                    "The header Authorization cannot be read; send “Basic” with user name and password.",
+                    "The header Authorization is invalid; use “Basic” with username and password.",
                 )),
             };
         }
         let session = match session {
             Some(token) => self.access.session(&SecretString::from(token)).await.map_err(|error| {
                 tracing::error!(error = &error as &dyn std::error::Error, "a session could not be looked up");
-                Problem::new(Code::Internal, "The server could not look your session up; try again.")
+                Problem::new(Code::Internal, "The session could not be checked; try again.")
             })?,
             None => None,
         };
@@ -204,15 +203,15 @@ fn session_token(headers: &HeaderMap) -> Option<String> {
     jar.get(SESSION_COOKIE).map(|cookie| cookie.value().to_owned()).filter(|token| !token.is_empty())
 }
 
-/// Whether the request may bring a part of a blob.
+/// Whether the request may contain a part of a blob.
 fn sends_blob(head: &Parts) -> bool {
-    // Read when the request was recorded.
+    // Parsed when the request was recorded.
     let route = head.extensions.get::<Address>().and_then(|address| address.route().ok());
     matches!(head.method, Method::POST | Method::PUT | Method::PATCH)
         && matches!(route, Some(Route::UploadStart { .. } | Route::Upload { .. }))
 }
 
-/// The refusal in the shape that the audience reads.
+/// The rejection in the format of the audience.
 fn refuse(audience: Audience, problem: Problem, request: &HeaderMap) -> Response {
     match audience {
         Audience::Registry => {
@@ -244,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_path_tells_who_reads_the_answer() {
+    fn the_audience_is_determined_by_the_path() {
         for (path, audience) in [
             ("/v2/", Audience::Registry),
             ("/auth/token", Audience::Registry),

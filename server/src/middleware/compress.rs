@@ -1,25 +1,25 @@
-//! Pages and JSON go out compressed. Blobs, manifests and streams of events do not: the first two are served as they
-//! were stored, the last are told at once. The site's files were compressed when it was built.
+//! Compresses pages and JSON. Blobs and manifests are served as they were stored, and event streams must not be
+//! delayed. The files of the site are compressed when it is built.
 //!
-//! Whoever can make a browser ask again and again, choose a part of each answer, and watch how long the answers are,
-//! guesses by that what else is in a compressed answer (BREACH). No secret is there to be guessed: no token that
-//! holds from one answer to the next stands in a page or in JSON, sessions are in a cookie that other sites cannot
-//! have sent along, and the nonce of a page is another one each time. An answer that has to show a secret must be
-//! kept from here: one with `Content-Encoding: identity` is.
+//! Compression can reveal secrets (BREACH): an attacker who can make a browser send requests, choose a part of each
+//! response, and observe its length can guess the rest. There are no secrets to guess here: pages and JSON contain no
+//! token that stays the same from one response to the next, sessions are in a cookie that other sites cannot have sent,
+//! and the nonce of a page changes each time. A response that must contain a secret can opt out with `Content-Encoding:
+//! identity`.
 
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{And, Predicate, SizeAbove};
 
-/// Less than this fits into one packet either way.
+/// Smaller responses fit into one packet either way.
 const WORTHWHILE: u16 = 1024;
 
 type IsText = fn(StatusCode, Version, &HeaderMap, &Extensions) -> bool;
 
-/// Compresses pages and JSON for those who take it.
+/// Compresses pages and JSON for clients that accept it.
 pub(crate) fn compress() -> CompressionLayer<And<SizeAbove, IsText>> {
-    // The first level makes a page five times smaller, and the last hardly more.
+    // The first level makes a page five times smaller, and the last one hardly more.
     CompressionLayer::new()
         .quality(CompressionLevel::Fastest)
         .compress_when(SizeAbove::new(WORTHWHILE).and(is_text as IsText))

@@ -1,4 +1,4 @@
-//! Headers that keep browsers safe, and what is answered when a handler panics.
+//! Security headers for browsers, and the response to a request whose handler panicked.
 
 use std::any::Any;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use longshore_transport::Connected;
 
 use crate::network::Arrival;
 
-/// For answers that are no pages; pages bring a policy of their own.
+/// The policy of responses that are not pages; pages have their own.
 const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'";
 
 const ALWAYS: [(HeaderName, &str); 6] = [
@@ -27,18 +27,17 @@ const ALWAYS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
 ];
 
-/// What is needed to tell a browser to come by https alone.
+/// The settings of Strict-Transport-Security.
 #[derive(Debug, Clone)]
 pub(crate) struct StrictTransport {
     pub(crate) trusted_proxies: Vec<IpNet>,
-    /// For how long a browser remembers it; zero: it forgets.
+    /// How many seconds browsers remember it; 0 makes them forget it.
     pub(crate) seconds: u32,
 }
 
 impl StrictTransport {
-    /// The header for what came over https. A browser remembers it of the host with all its ports, so this
-    /// machine's own name is spared: other programs are developed there over plain HTTP. Of a numeric address
-    /// it would remember nothing (RFC 6797 §8.1.1).
+    /// The header for a response over HTTPS. A browser applies it to the host with all its ports, so `localhost` is
+    /// exempt: other programs are developed there over plain HTTP. It does not apply to IP addresses (RFC 6797 §8.1.1).
     fn header(&self, arrival: &Arrival) -> Option<HeaderValue> {
         let host = arrival.host.as_deref().filter(|_| arrival.https)?;
         let name = match host.rsplit_once(':') {
@@ -75,7 +74,7 @@ pub(crate) async fn protect(
     response
 }
 
-/// The answer to a request whose handler panicked. The panic itself is in the log.
+/// The response to a request whose handler panicked. The panic is logged.
 pub(crate) fn panicked(cause: Box<dyn Any + Send>) -> Response {
     let cause = cause
         .downcast_ref::<String>()
@@ -83,7 +82,7 @@ pub(crate) fn panicked(cause: Box<dyn Any + Send>) -> Response {
         .or_else(|| cause.downcast_ref::<&str>().copied())
         .unwrap_or("of unknown cause");
     tracing::error!(cause, "a request panicked");
-    let message = "Something in the server failed; its log says what.";
+    let message = "An internal error occurred; see the server's log.";
     let response = longshore_api::refuse(Problem::new(Code::Internal, message), &HeaderMap::new());
     (StatusCode::INTERNAL_SERVER_ERROR, response).into_response()
 }
@@ -94,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn browsers_are_told_to_come_by_https_where_they_did_and_the_host_has_a_name_of_its_own() {
+    fn strict_transport_security_is_sent_over_https_for_hosts_with_a_name() {
         let told = |host: &str, tls: bool, forwarded: Option<&str>| {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, host.parse().unwrap());

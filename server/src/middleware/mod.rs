@@ -1,6 +1,5 @@
-//! What happens to every request before and after its handler: it gets a number and a line in the
-//! log, its actor is found out, requests of other sites are refused, and answers get the headers
-//! that keep browsers safe. Pages and JSON are compressed.
+//! What happens to every request before and after its handler: it gets an id and a log line, is authenticated, and is
+//! rejected if another site sent it; responses get security headers. Pages and JSON are compressed.
 
 mod actor;
 mod compress;

@@ -1,20 +1,20 @@
-//! Whether a request that a browser sends with our cookie, or with the user name and password that it keeps,
-//! comes from a page of ours: other sites can make a browser send requests too (cross-site request forgery).
+//! Protection against cross-site request forgery: detects whether a request that a browser sends with the session
+//! cookie, or with stored Basic credentials, comes from our own site.
 
 use http::{HeaderMap, Method, header};
 use longshore_access::Via;
 
-/// Carries a session's token where a client cannot tell its origin.
+/// The header with the token of a session, for clients that send no origin.
 const TOKEN: &str = "x-csrf-token";
 
-/// Whether the request changes nothing, or comes from our own pages. `own` is scheme, host and port
-/// under which the client sees this server.
+/// Whether the request changes nothing or comes from our own site. `own` is the scheme, host and port under which the
+/// client sees this server.
 pub(super) fn is_own(method: &Method, headers: &HeaderMap, own: Option<&str>, via: &Via) -> bool {
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return true;
     }
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    // Browsers say it themselves; `none` is what a person typed or bookmarked.
+    // Browsers send this themselves; `none` means that the user typed the address or used a bookmark.
     if let Some(site) = text("sec-fetch-site") {
         return matches!(site, "same-origin" | "none");
     }
@@ -23,7 +23,7 @@ pub(super) fn is_own(method: &Method, headers: &HeaderMap, own: Option<&str>, vi
     }
     match via {
         Via::Session { .. } => text(TOKEN).is_some_and(|token| via.csrf_matches(token)),
-        // No browser: those tell one or the other of whatever changes something.
+        // Not a browser: browsers send one of these headers with every request that may change something.
         Via::Basic | Via::Bearer { .. } | Via::Refused { .. } | Via::None => true,
     }
 }
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_is_never_forged() {
+    fn requests_that_only_read_are_allowed_from_other_sites() {
         let foreign = [("sec-fetch-site", "cross-site")];
         let headers = foreign.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
         assert!(is_own(&Method::GET, &headers.collect(), Some(OWN), &session()));
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_browser_says_of_itself_decides() {
+    fn the_headers_that_browsers_set_decide() {
         assert!(post(&[("sec-fetch-site", "same-origin"), ("origin", "https://evil.example")], &session()));
         assert!(!post(&[("sec-fetch-site", "same-site"), ("origin", OWN)], &session()));
         assert!(post(&[("origin", OWN)], &session()));
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn other_sites_change_nothing_with_the_credentials_that_a_browser_keeps() {
+    fn other_sites_cannot_change_anything_with_credentials_that_a_browser_stores() {
         for via in [Via::Basic, Via::Bearer { scopes: Vec::new() }, Via::None, session()] {
             for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
                 for (name, value) in [
@@ -76,7 +76,7 @@ mod tests {
                 }
             }
         }
-        assert!(post(&[], &Via::Basic), "no browser");
+        assert!(post(&[], &Via::Basic), "not a browser");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! One line in the log per request, under an id that the answer and every line on the way carry too; and
-//! the request's counters. Never a query or a header: tokens and passwords travel in both.
+//! Writes one log line per request, whose id is also in the response and in all other log lines of the request; and
+//! counts the request. Never logs queries or headers, since both can contain tokens and passwords.
 
 use std::time::Instant;
 
@@ -19,11 +19,11 @@ use uuid::Uuid;
 use super::route::Target;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The longest id that is taken over from a proxy.
+/// The maximum length of an id that is taken from a proxy.
 const LONGEST_ID: usize = 128;
 
-/// Names the request, counts it and writes its line. An id that came along is kept when a trusted proxy
-/// sent it, so that its log and ours can be read together.
+/// Assigns an id to the request, counts it and logs it. An id sent by a trusted proxy is kept, so that both logs can be
+/// correlated.
 pub(crate) async fn record(State(trusted): State<Vec<IpNet>>, mut request: Request, next: Next) -> Response {
     let id = id(&request, &trusted);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
@@ -53,7 +53,7 @@ fn id(request: &Request, trusted: &[IpNet]) -> String {
     given.unwrap_or_else(|| Uuid::now_v7().to_string())
 }
 
-/// The id of a proxy's, when it is one that can stand in a log.
+/// The id from a proxy, if it is safe to log.
 fn given_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.get(REQUEST_ID)?.to_str().ok()?;
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/' | '+' | '=');
@@ -86,11 +86,11 @@ fn write(method: &Method, path: &str, actor: Option<&RequestActor>, response: &R
     let peer = actor.map(|actor| actor.peer.to_string());
     let peer = peer.as_deref().unwrap_or("-");
     let status = response.status().as_u16();
-    // A number in JSON has 64 bits.
+    // JSON numbers have 64 bits.
     let duration_ms = begun.elapsed().as_millis() as u64;
-    // Of an answer whose length is known when it begins.
+    // Only of a response whose length is known in advance.
     let bytes = response.body().size_hint().exact();
-    // Reading is what happens all the time, and is of interest only when something is wrong.
+    // Reads are frequent, and interesting only if something is wrong.
     if status >= 500 {
         tracing::error!(%method, path, status, user, peer, duration_ms, bytes, "answered");
     } else if *method == Method::GET || *method == Method::HEAD {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_taken_over_from_a_trusted_proxy_when_it_is_well_formed() {
+    fn a_well_formed_id_from_a_trusted_proxy_is_kept() {
         assert_eq!(asked("10.0.0.1:80", "4bf92f35-77b3"), "4bf92f35-77b3");
         assert_ne!(asked("192.0.2.1:80", "4bf92f35-77b3"), "4bf92f35-77b3");
         for odd in ["", "a b", "a\tb", &"a".repeat(129)] {

@@ -1,18 +1,18 @@
-//! Which part of the server a request is for, and by which pattern: what requests are counted by. A
-//! path itself would make a label of every repository.
+//! The part of the server and the path pattern of a request, for the labels of metrics. The path itself would create a
+//! label for every repository.
 
 use axum::extract::{MatchedPath, Request};
 use http::Method;
 use longshore_registry::Address;
 
-/// Where a request leads.
+/// The labels of a request.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     /// The part of the server.
     pub(super) surface: &'static str,
     /// The pattern of the path.
     pub(super) route: String,
-    /// The method, where it is one that has a meaning here.
+    /// The method if it is known, otherwise `other`.
     pub(super) method: &'static str,
 }
 
@@ -29,7 +29,7 @@ impl Target {
             "/healthz" | "/readyz" | "/metrics" | "/ca" => ("operation", matched),
             "/events" => ("rest", matched),
             _ if matched.starts_with("/api") || matched.starts_with("/enzi") => ("rest", matched),
-            // What the site's fallback answers is whatever somebody typed.
+            // The fallback of the site serves arbitrary paths.
             "" => ("site", "other"),
             _ => ("site", matched),
         };

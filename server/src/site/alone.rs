@@ -1,10 +1,10 @@
-//! Keeps requests apart while their pages are rendered.
+//! Isolates requests from each other while their pages are rendered.
 //!
-//! Leptos finds the values of a page through two thread-local variables, the current owner and the
-//! current arena. It sets them around most of what it runs, but not around all: the title is read, and
-//! the tail of a page is rendered, with whatever the thread was left with, which under load is the
-//! page of somebody else. So every poll of a request's future starts inside of the request's own owner
-//! and leaves none behind: what is read outside of an owner finds nothing, never a stranger's values.
+//! Leptos finds the values of a page through two thread-local variables, the current owner and the current arena. It
+//! sets them around most of its work, but not around all: the title is read, and the end of a page is rendered, with
+//! whatever the thread was left with, which under load is another request's page. So every poll of a request's future
+//! starts inside the request's own owner and leaves none behind: reads outside an owner find nothing, never the values
+//! of another request.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -13,20 +13,20 @@ use std::sync::{Arc, OnceLock};
 use leptos::prelude::Owner;
 use leptos::reactive::owner::WeakOwner;
 
-/// The owner of one request, once Leptos has made it.
+/// The owner of one request, once Leptos has created it.
 #[derive(Clone, Default)]
 pub(super) struct Home(Arc<OnceLock<WeakOwner>>);
 
 impl Home {
-    /// Makes the current owner that of the request. Called first thing in the request's context.
+    /// Makes the current owner that of the request. Must be called first in the request's context.
     pub(super) fn settle(&self) {
         if let Some(owner) = Owner::current() {
-            // A request has one context, so this is the first and last time.
+            // A request has one context, so this happens once.
             let _ = self.0.set(owner.downgrade());
         }
     }
 
-    /// Does the work of a request, each step of it at home.
+    /// Runs the work of a request, with each poll inside its owner.
     pub(super) async fn alone<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         poll_fn(|context| {
@@ -34,7 +34,7 @@ impl Home {
             let _left = Left;
             match self.0.get().and_then(WeakOwner::upgrade) {
                 Some(owner) => owner.with(|| work.as_mut().poll(context)),
-                // The first step, which makes the owner.
+                // The first poll, which creates the owner.
                 None => work.as_mut().poll(context),
             }
         })
@@ -42,7 +42,7 @@ impl Home {
     }
 }
 
-/// Leaves the thread without owner and arena, also when a step panics.
+/// Leaves the thread without owner and arena, even if a poll panics.
 struct Left;
 
 impl Drop for Left {
@@ -51,7 +51,7 @@ impl Drop for Left {
     }
 }
 
-/// Makes an owner current that is gone at once: the thread keeps weak references alone.
+/// Sets an owner that is dropped immediately: the thread keeps only weak references.
 fn vacate() {
     drop(Owner::new_root(None));
 }
@@ -66,7 +66,7 @@ mod tests {
 
     use super::*;
 
-    /// A page: it makes its owner, and reads its values again in each later step, as titles do.
+    /// A page: it creates its owner, and reads its values again in each later poll, as titles do.
     async fn page(home: Home, name: &'static str) -> (Option<&'static str>, &'static str) {
         let owner = Owner::new_root(None);
         let signal = owner.with(|| {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_request_stays_on_the_thread_even_if_it_panics() {
+    fn a_request_leaves_nothing_on_the_thread_even_if_it_panics() {
         let mut context = Context::from_waker(Waker::noop());
         let broken = catch_unwind(AssertUnwindSafe(|| {
             let home = Home::default();
@@ -108,7 +108,7 @@ mod tests {
                 let owner = Owner::new_root(None);
                 owner.with(|| provide_context("mine"));
                 owner.set();
-                // Somebody else keeps it alive beyond the request.
+                // Something else keeps it alive beyond the request.
                 std::mem::forget(owner);
                 panic!("a page that cannot be rendered")
             };
@@ -117,7 +117,7 @@ mod tests {
         assert!(broken.is_err());
         assert!(Owner::current().is_none());
         assert_eq!(use_context::<&'static str>(), None);
-        // What comes next starts with nothing either.
+        // The next request starts with nothing either.
         assert!(pin!(Home::default().alone(ready(()))).poll(&mut context).is_ready());
     }
 }

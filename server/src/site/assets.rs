@@ -1,5 +1,5 @@
-//! The site's files, inside the binary or in a folder, as `cargo xtask` lays them out: what pages
-//! refer to in `pkg/<hash>/`, compressed copies beside each file, `pkg/current` with the hash.
+//! The files of the site, inside the binary or in a folder, in the layout of `cargo xtask`: files that pages reference
+//! in `pkg/<hash>/`, compressed copies beside each file, and the hash in `pkg/current`.
 
 use std::{
     borrow::Cow,
@@ -11,26 +11,26 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-/// Names the folder with the site's files, for a server that does not carry them or shall serve others.
+/// The folder with the files of the site, for a server without embedded files, or to override them.
 const FOLDER_VARIABLE: &str = "LONGSHORE_SITE";
 
-/// Reads a file of the site that the binary carries, by its path.
+/// Returns an embedded file of the site by its path.
 pub type Carried = fn(&str) -> Option<Cow<'static, [u8]>>;
 
-/// Where the site's files are.
+/// The location of the site's files.
 #[derive(Debug)]
 pub(crate) enum Assets {
-    /// In the binary.
+    /// Embedded in the binary.
     Embedded(Carried),
-    /// In a folder; read anew for each request, so that a rebuilt site is seen after a reload.
+    /// In a folder; read for each request, so that a reload shows a rebuilt site.
     Folder(PathBuf),
-    /// Nowhere: pages are served bare. Clients and scripts do not care.
+    /// Missing: pages have no styles and scripts. The registry and the REST interface work.
     Absent,
 }
 
 impl Assets {
-    /// Finds the site's files: in the folder that `LONGSHORE_SITE` names, else in the binary, else
-    /// where the build puts them beside this very executable.
+    /// Locates the files of the site: in the folder `LONGSHORE_SITE`, otherwise in the binary, otherwise where the
+    /// build puts them beside this executable.
     pub(crate) fn find(carried: Option<Carried>) -> Self {
         match (std::env::var_os(FOLDER_VARIABLE), carried) {
             (Some(folder), _) => Self::Folder(folder.into()),
@@ -46,15 +46,15 @@ impl Assets {
             Some(folder) => Self::Folder(folder),
             None => {
                 tracing::warn!(
-                    "the site's files are missing, so its pages come without style and script: \
-                     run `cargo xtask build`, or name their folder in {FOLDER_VARIABLE}"
+                    "the files of the site are missing, so its pages have no styles and scripts: \
+                     run `cargo xtask build`, or set {FOLDER_VARIABLE} to their folder"
                 );
                 Self::Absent
             }
         }
     }
 
-    /// The folder that pages refer to, without a leading slash: `pkg/<hash>`.
+    /// The folder that pages reference, without a leading slash: `pkg/<hash>`.
     pub(crate) fn package_folder(&self) -> String {
         let current = match self {
             Self::Embedded(file) => file("pkg/current").map(Cow::into_owned),
@@ -63,23 +63,23 @@ impl Assets {
         };
         match current.and_then(|hash| String::from_utf8(hash).ok()) {
             Some(hash) => format!("pkg/{}", hash.trim()),
-            // `cargo leptos` puts the files into the folder itself.
+            // `cargo leptos` puts the files directly into the folder.
             None => "pkg".to_owned(),
         }
     }
 
-    /// The answer for this path, when it is a file's: the file, or that it is gone.
+    /// The response for the path of a file: the file, or a 404 below `pkg/`. `None` if the path may be a page.
     pub(super) async fn respond(&self, path: &str, request: &HeaderMap) -> Option<Response> {
         let path = path.trim_start_matches('/');
         let is_package = path.starts_with("pkg/");
         if path.is_empty() || (!is_package && path.contains('/')) {
-            // Public files stand at the top, so a page deeper down costs no look at the disk.
+            // Public files are at the top level, so pages at deeper paths need no disk access.
             return None;
         }
         let Some((encoding, body)) = self.best(path, request).await else {
-            // A page from before an update asks for files that are no more; HTML would confuse it.
+            // A page from before an update requests files that no longer exist; HTML would confuse it.
             return is_package.then(|| {
-                (StatusCode::NOT_FOUND, "This file is gone: load the page again.\n").into_response()
+                (StatusCode::NOT_FOUND, "This file no longer exists: reload the page.\n").into_response()
             });
         };
 
@@ -102,7 +102,7 @@ impl Assets {
         Some(response)
     }
 
-    /// The smallest copy of a file that the browser can read, and how it is compressed.
+    /// The smallest copy of a file that the browser accepts, and its encoding.
     async fn best(
         &self,
         path: &str,
@@ -131,7 +131,7 @@ impl Assets {
     }
 }
 
-/// The type of a file, by its name.
+/// The media type of a file, according to its name.
 fn content_type(path: &str) -> HeaderValue {
     let guess = mime_guess::from_path(path).first_or_octet_stream();
     let value = match guess.type_() {
@@ -141,7 +141,7 @@ fn content_type(path: &str) -> HeaderValue {
     HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static("application/octet-stream"))
 }
 
-/// Whether `Accept-Encoding` names this coding without giving it the weight 0 (RFC 9110 §12.5.3).
+/// Whether `Accept-Encoding` contains this coding with a weight other than 0 (RFC 9110 §12.5.3).
 fn accepts(request: &HeaderMap, coding: &str) -> bool {
     request
         .get_all(header::ACCEPT_ENCODING)
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_best_compression_that_the_browser_reads_is_served() {
+    async fn the_best_compression_that_the_browser_accepts_is_served() {
         let (_folder, assets) = site();
         for (codings, expected) in [
             ("gzip, deflate, br, zstd", Some("br")),
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn files_under_a_hash_are_kept_for_ever_and_others_are_not() {
+    async fn files_under_a_hash_are_cached_for_ever_and_others_are_not() {
         let (_folder, assets) = site();
         let cache = async |path: &str| {
             let response = assets.respond(path, &HeaderMap::new()).await.unwrap();
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_of_an_earlier_build_is_gone_and_no_page() {
+    async fn a_file_of_an_earlier_build_is_not_found_and_not_a_page() {
         let (_folder, assets) = site();
         let response = assets.respond("/pkg/ffff/a.js", &HeaderMap::new()).await.unwrap();
         assert_eq!(response.status(), StatusCode::NOT_FOUND);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_path_leads_out_of_the_folder() {
+    async fn paths_cannot_leave_the_folder() {
         let (folder, _) = site();
         let inner = Assets::Folder(folder.path().join("pkg"));
         assert!(inner.respond("/../robots.txt", &HeaderMap::new()).await.is_none());

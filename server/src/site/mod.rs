@@ -1,8 +1,8 @@
-//! Serving the site: its files, its pages, its server functions.
+//! Serves the site: its files, pages and server functions.
 //!
-//! Everything that no other part of the server answers ends here. What a page shows is decided in
-//! `longshore-app`; this module finds the files, renders the document and tells the browser what
-//! our pages never do. The headers that every answer has are the middleware's.
+//! It is the fallback for all paths that no other part of the server handles. `longshore-app` decides what a page
+//! shows; this module serves the files, renders the document and sets the Content-Security-Policy. All other headers
+//! are set by the middleware.
 
 mod alone;
 mod assets;
@@ -26,10 +26,10 @@ use alone::Home;
 pub(crate) use assets::Assets;
 pub use assets::Carried;
 
-/// No problem that a form can have takes more bytes to tell.
+/// The maximum size of a serialised problem.
 const MAX_PROBLEM_BYTES: usize = 1024 * 1024;
 
-/// What the pages and server functions find in their context, set anew for each request.
+/// Provides the context of pages and server functions; runs for each request.
 type Provide = Arc<dyn Fn() + Send + Sync>;
 
 #[derive(Clone)]
@@ -39,14 +39,14 @@ struct Site {
     provide: Provide,
 }
 
-/// The routes of the site. `provide` adds to the context of pages and server functions what they
-/// work with; it runs once per request.
+/// The routes of the site. `provide` adds values to the context of pages and server functions; it runs once per
+/// request.
 pub(crate) fn router(
     assets: Assets,
     clock: Arc<dyn Clock>,
     provide: impl Fn() + Send + Sync + 'static,
 ) -> Router {
-    // Rendering spawns tasks. It fails only when it was called before, as in tests.
+    // Rendering spawns tasks. This fails only if it was called before, as in tests.
     let _ = any_spawner::Executor::init_tokio();
     let options =
         LeptosOptions::builder().output_name("longshore").site_pkg_dir(assets.package_folder()).build();
@@ -78,8 +78,7 @@ async fn server_function(State(site): State<Site>, request: Request) -> Response
     }
 }
 
-/// Leptos answers whatever a server function could not do with status 500; the problem in the body
-/// knows its own.
+/// Leptos returns every error of a server function with status 500; this sets the status of the problem in the body.
 async fn with_own_status(response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
     let Ok(bytes) = to_bytes(body, MAX_PROBLEM_BYTES).await else { return parts.into_response() };
@@ -91,16 +90,16 @@ async fn with_own_status(response: Response) -> Response {
     Response::from_parts(parts, Body::from(bytes))
 }
 
-/// A file of the site when there is one at this address, else the page.
+/// A file of the site if there is one at this path, otherwise a page.
 async fn file_or_page(State(site): State<Site>, request: Request) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response();
     }
     match site.assets.respond(request.uri().path(), request.headers()).await {
         Some(response) => response,
-        // No page is below the files, and nobody has found out for whom one would be.
+        // There are no pages below the files, and requests there are not authenticated.
         None if request.uri().path().starts_with("/pkg/") || request.uri().path() == "/pkg" => {
-            (StatusCode::NOT_FOUND, "There is no such file.\n").into_response()
+            (StatusCode::NOT_FOUND, "File not found.\n").into_response()
         }
         None => match clean(request.uri()) {
             Some(address) => Redirect::to(&address).into_response(),
@@ -109,9 +108,9 @@ async fn file_or_page(State(site): State<Site>, request: Request) -> Response {
     }
 }
 
-/// The address of a page without the empty fields that a form sends where there is no script, if it has any.
+/// The URL of a page without the empty fields that a form sends without script; `None` if there are none.
 fn clean(uri: &Uri) -> Option<String> {
-    // What begins with two slashes would lead to another host.
+    // A path that begins with two slashes would redirect to another host.
     let query = uri.query().filter(|_| !uri.path().starts_with("//"))?;
     let kept = without_empty(query);
     match kept.as_str() {
@@ -121,8 +120,8 @@ fn clean(uri: &Uri) -> Option<String> {
     }
 }
 
-/// Renders the page to its end before the first byte is sent: its status and redirects are right,
-/// it is complete without script, and nothing of it is left to be rendered elsewhere.
+/// Renders the whole page before the first byte is sent, so that its status and redirects are correct, it is complete
+/// without script, and no part of it is rendered outside its owner.
 async fn page(site: Site, request: Request<Body>) -> Response {
     let Site { options, provide, .. } = site;
     let home = Home::default();

@@ -1,15 +1,14 @@
-//! What a page of ours never does, told to the browser as its Content-Security-Policy.
+//! The Content-Security-Policy of pages.
 
 use axum::http::{HeaderValue, header};
 use leptos::prelude::{expect_context, use_nonce};
 use leptos_axum::ResponseOptions;
 
-/// Sets the Content-Security-Policy of the page that is being rendered: scripts of our own, with
-/// the nonce of this very answer where they stand in the page; styles of our own, none of them in
-/// attributes; nothing from elsewhere.
+/// Sets the Content-Security-Policy of the page that is being rendered: only our own scripts, inline ones only with the
+/// nonce of this response; only our own styles, none in attributes; nothing from other origins.
 pub(super) fn protect_page() {
     let nonce = use_nonce().map(|nonce| nonce.to_string()).unwrap_or_default();
-    // `cargo leptos watch` reloads pages over a socket of its own.
+    // `cargo leptos watch` reloads pages through a separate socket.
     let sockets = if std::env::var_os("LEPTOS_WATCH").is_some() { " ws:" } else { "" };
     let policy = format!(
         "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self'; \
@@ -20,6 +19,6 @@ pub(super) fn protect_page() {
     if let Ok(policy) = HeaderValue::from_str(&policy) {
         response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
     }
-    // Pages hold what their reader may see: no cache between may keep them.
+    // Pages contain what their reader may see, so shared caches must not store them.
     response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
 }

@@ -1,4 +1,4 @@
-//! `longshore backup` of a server that runs, and what a server does that finds itself restored.
+//! `longshore backup` of a running server, and the detection of restored data.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ async fn on_disk() -> Longshore {
     with_key(Longshore::builder(env!("CARGO_BIN_EXE_longshore"))).start().await
 }
 
-/// Takes a backup of what these options name.
+/// Runs `longshore backup` with these options.
 fn backup(options: &[&str], to: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_longshore"))
         .arg("backup")
@@ -41,12 +41,13 @@ fn told(output: &Output) -> String {
 
 async fn backup_of(server: &Longshore, to: &Path) -> String {
     let (data, to) = (server.data().display().to_string(), to.to_owned());
-    let output = tokio::task::spawn_blocking(move || backup(&["--data", &data], &to)).await.expect("it runs");
+    let output =
+        tokio::task::spawn_blocking(move || backup(&["--data", &data], &to)).await.expect("the task ends");
     assert!(output.status.success(), "{}", told(&output));
     told(&output)
 }
 
-/// Puts a folder in the place of a server's data, and starts it on them.
+/// Replaces the data of a server by a folder, and starts the server.
 async fn put_back(server: &mut Longshore, folder: &Path) {
     server.terminate().await;
     fs::remove_dir_all(server.data()).expect("the data can be removed");
@@ -63,7 +64,7 @@ async fn pauses(rest: &Rest) -> Value {
     rest.get("/pauses").await.expect(200)
 }
 
-/// Reads and verifies everything that the server holds.
+/// Runs a scrub, which must find no damage.
 async fn scrub(rest: &Rest) {
     let job = rest.post("/jobs", json!({"action": "scrub"})).await.expect(202);
     let path = format!("/jobs/{}", job["id"].as_str().expect("a job has an id"));
@@ -76,7 +77,7 @@ async fn scrub(rest: &Rest) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_29_a_backup_of_a_busy_server_is_one_instant_and_moves_nothing_until_somebody_resumes() {
+async fn semantics_29_a_backup_of_a_busy_server_is_consistent_and_paused_until_it_is_resumed() {
     let brief = ["--keep-seconds", "1"];
     let builder =
         brief.iter().fold(Longshore::builder(env!("CARGO_BIN_EXE_longshore")), |builder, argument| {
@@ -89,7 +90,7 @@ async fn semantics_29_a_backup_of_a_busy_server_is_one_instant_and_moves_nothing
     let kept = corpus::index(1, &["linux/amd64", "linux/arm64"], true);
     registry.push(&kept, "dev/web", Some("kept")).await;
 
-    // Images come and go, and garbage is collected, while backup after backup is taken.
+    // Images are pushed and deleted, and garbage is collected, while several backups are taken.
     let busy = tokio::spawn(async move {
         for seed in 0.. {
             let image = corpus::image(100 + seed, 3, 200_000);
@@ -105,7 +106,7 @@ async fn semantics_29_a_backup_of_a_busy_server_is_one_instant_and_moves_nothing
     for _ in 0..5 {
         let said = backup_of(&server, &to).await;
         let files = walk(&to.join("content/blobs")).len();
-        assert!(said.contains(&format!("holds {files} blobs")), "{files} files, and: {said}");
+        assert!(said.contains(&format!("contains {files} blobs")), "{files} files, and: {said}");
     }
     busy.abort();
     let _ = busy.await;
@@ -132,23 +133,23 @@ async fn semantics_29_a_backup_of_a_busy_server_is_one_instant_and_moves_nothing
     assert_eq!(registry.digest_of("qa/web", "1-rc").await, None);
     rest.delete("/pauses/system?queued=run").await.expect(200);
     eventually("the promotion", SOON, async || registry.digest_of("qa/web", "1-rc").await).await;
-    // It is no backup any more, and none is taken into it.
+    // It is no longer a backup, and no backup is written into it.
     server.terminate().await;
     let refused = backup(&["--data", &server.data().display().to_string()], &server.data());
     assert!(told(&refused).contains("is the data folder of a server"), "{}", told(&refused));
-    // Neither into the data folder of a server whose blobs are in a bucket.
+    // Nor into the data folder of a server whose blobs are in a bucket.
     let other = folder.path().join("other");
     fs::create_dir(&other).expect("a folder can be made");
     fs::write(other.join("longshore.db"), "theirs").expect("a file can be written");
     let refused = backup(&["--data", &server.data().display().to_string()], &other);
     assert!(told(&refused).contains("is the data folder of a server"), "{}", told(&refused));
-    assert_eq!(fs::read_to_string(other.join("longshore.db")).expect("it is there"), "theirs");
+    assert_eq!(fs::read_to_string(other.join("longshore.db")).expect("the file is unchanged"), "theirs");
     server.restart().await;
     assert_eq!(pauses(&server.rest()).await, json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_backup_copies_what_is_new_and_what_was_lost_and_names_what_is_damaged() {
+async fn a_second_backup_copies_new_and_lost_blobs_and_names_damaged_ones() {
     let mut server = on_disk().await;
     repositories(&server.rest(), &["dev/web"]).await;
     let (first, second) = (corpus::image(1, 2, 1_000), corpus::image(2, 2, 1_000));
@@ -157,11 +158,11 @@ async fn a_second_backup_copies_what_is_new_and_what_was_lost_and_names_what_is_
     let to = folder.path().join("backup");
     let said = backup_of(&server, &to).await;
     assert!(said.contains("3 blobs") && said.contains("3 of them new"), "{said}");
-    assert!(said.contains("the encryption key is no part of it"), "{said}");
+    assert!(said.contains("the encryption key is not included"), "{said}");
     server.registry().push(&second, "dev/web", Some("2")).await;
     let said = backup_of(&server, &to).await;
     assert!(said.contains("6 blobs") && said.contains("3 of them new"), "{said}");
-    // A disk under the backup that lost something.
+    // The disk of the backup loses a blob.
     fs::remove_file(&walk(&to.join("content/blobs"))[0]).expect("it can be removed");
     let said = backup_of(&server, &to).await;
     assert!(said.contains("6 blobs") && said.contains("1 of them new"), "{said}");
@@ -176,7 +177,10 @@ async fn a_second_backup_copies_what_is_new_and_what_was_lost_and_names_what_is_
     fs::remove_file(&lost).expect("it can be removed");
     for _ in 0..2 {
         let told = told(&backup(&["--data", &data.display().to_string()], &to));
-        assert!(told.contains("8 blobs") && told.contains("1 of the blobs are damaged"), "{told}");
+        assert!(
+            told.contains("8 blobs") && told.contains("everything was copied except 1 damaged blobs"),
+            "{told}"
+        );
         assert!(told.contains(lost.file_name().and_then(|name| name.to_str()).expect("a digest")), "{told}");
         assert!(told.contains("it belongs to dev/web"), "{told}");
     }
@@ -191,7 +195,7 @@ async fn a_second_backup_copies_what_is_new_and_what_was_lost_and_names_what_is_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backup_that_cannot_be_ended_leaves_the_one_before_with_all_its_blobs() {
+async fn a_failed_backup_leaves_the_previous_one_with_all_its_blobs() {
     let builder =
         Longshore::builder(env!("CARGO_BIN_EXE_longshore")).argument("--keep-seconds").argument("0");
     let mut server = with_key(builder).start().await;
@@ -210,18 +214,18 @@ async fn a_backup_that_cannot_be_ended_leaves_the_one_before_with_all_its_blobs(
         if files.len() == 3 { Ok(()) } else { Err(files) }
     })
     .await;
-    // The rows cannot be put into their place.
+    // The rows cannot be written.
     fs::create_dir_all(to.join("longshore.db.new/occupied")).expect("a folder can be made");
     let failed = backup(&["--data", &server.data().display().to_string()], &to);
     assert!(!failed.status.success(), "{}", told(&failed));
     fs::remove_dir_all(to.join("longshore.db.new")).expect("the folder can be removed");
     copy_folder(&to, &copy);
 
-    // Killed, it leaves a log behind, which counts as well.
+    // A killed server leaves a write-ahead log, which is part of the data.
     server.kill9();
     let said = backup_of(&server, &to).await;
     assert!(said.contains("3 blobs"), "{said}");
-    assert_eq!(walk(&to.join("content/blobs")).len(), 3, "what nothing names any more is gone");
+    assert_eq!(walk(&to.join("content/blobs")).len(), 3, "unreferenced blobs are removed");
 
     server.restart().await;
     put_back(&mut server, &copy).await;
@@ -230,7 +234,7 @@ async fn a_backup_that_cannot_be_ended_leaves_the_one_before_with_all_its_blobs(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backup_is_not_served_with_another_database_than_its_own() {
+async fn a_backup_is_served_only_with_its_own_database() {
     let server = on_disk().await;
     let folder = tempfile::tempdir().expect("a folder can be made");
     let to = folder.path().join("backup");
@@ -250,7 +254,7 @@ async fn a_backup_is_not_served_with_another_database_than_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_backup_is_made_of_one_servers_blobs_and_anothers_database() {
+async fn a_backup_of_one_servers_blobs_and_anothers_database_is_rejected() {
     let (server, other) = (on_disk().await, on_disk().await);
     let folder = tempfile::tempdir().expect("a folder can be made");
     let [data, database] =
@@ -267,7 +271,7 @@ fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_29_data_from_before_are_noticed_and_a_restart_is_not() {
+async fn semantics_29_restored_data_are_detected_and_a_restart_is_not() {
     let mut server = on_disk().await;
     repositories(&server.rest(), &["dev/web"]).await;
     server.terminate().await;
@@ -284,20 +288,20 @@ async fn semantics_29_data_from_before_are_noticed_and_a_restart_is_not() {
     put_back(&mut server, &old).await;
     assert_eq!(pauses(&server.rest()).await[0]["reason"], "restored");
     server.restart().await;
-    assert_eq!(pauses(&server.rest()).await[0]["reason"], "restored", "it stays until somebody resumes");
+    assert_eq!(pauses(&server.rest()).await[0]["reason"], "restored", "the pause stays until it is resumed");
     server.rest().delete("/pauses/system").await.expect(200);
     server.restart().await;
     assert_eq!(pauses(&server.rest()).await, json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_29_data_that_other_tools_put_back_are_served_paused_when_the_server_is_told() {
+async fn semantics_29_data_restored_by_other_tools_are_served_paused_with_the_option_restored() {
     let server = Longshore::builder(env!("CARGO_BIN_EXE_longshore")).argument("--restored").start().await;
     assert_eq!(pauses(&server.rest()).await[0]["reason"], "restored");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_29_servers_on_postgresql_and_a_bucket_share_their_mark_and_are_backed_up_to_a_folder() {
+async fn semantics_29_servers_on_postgresql_and_a_bucket_share_a_mark_and_are_backed_up_to_a_folder() {
     let bucket = S3Server::start().await;
     let database = tokio::task::spawn_blocking(postgres::new_database).await.expect("a database");
     let server = || with_key(over(&bucket).argument("--database").argument(&database));
@@ -329,7 +333,7 @@ async fn semantics_29_servers_on_postgresql_and_a_bucket_share_their_mark_and_ar
     alone.registry().verify(&image, "dev/web").await;
     scrub(&alone.rest()).await;
 
-    // As if the database were of yesterday.
+    // As if an older database had been restored.
     one.terminate().await;
     two.terminate().await;
     bucket.overwrite("epoch", b"1000000\n");

@@ -1,4 +1,4 @@
-//! Bad input: each gets a clear error that says what and where, and leaves nothing behind.
+//! Bad input: each is rejected with a clear error that names the field, and leaves nothing behind.
 
 use std::net::{Ipv4Addr, TcpListener as StdListener};
 
@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::support::{longshore, organization, remote, repositories, repository, user, with};
 
-/// What a refusal says: its code, the field it is about, its message.
+/// The code, field and message of an error.
 struct Refusal {
     code: String,
     field: String,
@@ -33,8 +33,8 @@ const PUSH: &str = "/repositories/dev/website/pushMirroringPolicies";
 const POLL: &str = "/repositories/dev/website/pollMirroringPolicies";
 const PROMOTE: &str = "/repositories/dev/website/promotionPolicies";
 
-/// A push mirror cannot be made to this connection: (code, field, part of the message), the same
-/// for *Connect*, and nothing is left behind.
+/// A push mirror over this connection is rejected with this field and a part of the message, and so is *Connect*;
+/// nothing is left behind.
 async fn no_mirror(rest: &Rest, connection: Value, field: &str, says: &str) {
     let mirror = with(connection.clone(), json!({"rules": [], "tagTemplate": "%n"}));
     for (path, body) in [(PUSH, mirror), ("/remote/registry", connection)] {
@@ -53,7 +53,7 @@ async fn no_mirror(rest: &Rest, connection: Value, field: &str, says: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_that_cannot_work_say_why() {
+async fn connections_that_cannot_work_are_rejected_with_the_reason() {
     let server = longshore().await;
     let rest = server.rest();
     repositories(&rest, &["dev/website"]).await;
@@ -91,7 +91,7 @@ async fn connections_that_cannot_work_say_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pull_mirror_of_a_missing_repository_is_refused() {
+async fn a_pull_mirror_of_a_missing_repository_is_rejected() {
     let server = longshore().await;
     let rest = server.rest();
     repositories(&rest, &["dev/website"]).await;
@@ -104,7 +104,7 @@ async fn a_pull_mirror_of_a_missing_repository_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_push_mirror_with_credentials_that_may_only_read_is_refused() {
+async fn a_push_mirror_with_read_only_credentials_is_rejected() {
     let (server, other) = (longshore().await, longshore().await);
     let rest = server.rest();
     repositories(&rest, &["dev/website"]).await;
@@ -122,14 +122,14 @@ async fn a_push_mirror_with_credentials_that_may_only_read_is_refused() {
     let refusal = refused(&rest, PUSH, mirror).await;
     assert_eq!(refusal.code, "REMOTE_REGISTRY_INVALID_PERMISSIONS");
     assert!(refusal.message.contains("write"), "{}", refusal.message);
-    // Connect says the same without an error: it may read.
+    // Connect reports the same without an error, because reading works.
     let report = rest.post("/remote/registry", connection.clone()).await.expect(201);
     assert_eq!(report["permissions"], json!({"read": true, "write": false}));
     rest.post(POLL, connection).await.expect(201);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn promotion_policies_that_cannot_be_say_which_field_is_wrong() {
+async fn invalid_promotion_policies_are_rejected_with_the_invalid_field() {
     let server = longshore().await;
     let rest = server.rest();
     repositories(&rest, &["dev/website", "qa/website"]).await;
@@ -165,7 +165,7 @@ async fn promotion_policies_that_cannot_be_say_which_field_is_wrong() {
         assert!(message.contains(says), "{change}: {message}");
         assert_eq!(rest.get(PROMOTE).await.expect(200), json!([]), "{change} left a policy behind");
     }
-    // An unknown member inside a rule is refused, outside it is tolerated.
+    // An unknown member is rejected inside a rule and tolerated outside.
     let inside = with(
         good.clone(),
         json!({"rules": [{"field": "tag", "operator": "ew", "values": ["x"], "negate": true}]}),
@@ -177,7 +177,7 @@ async fn promotion_policies_that_cannot_be_say_which_field_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_registry_refuses_what_is_not_whole() {
+async fn the_registry_rejects_incomplete_content() {
     let server = longshore().await;
     let rest = server.rest();
     organization(&rest, "dev").await;
@@ -186,7 +186,7 @@ async fn the_registry_refuses_what_is_not_whole() {
     let image = corpus::image(1, 1, 1000);
     let manifest = image.root_manifest();
 
-    // A manifest that names a missing blob.
+    // A manifest that references a missing blob.
     let answer =
         registry.put_manifest("dev/website", "1", &manifest.media_type, manifest.bytes.clone()).await;
     assert!([400, 404].contains(&answer.status), "{answer:?}");
@@ -212,7 +212,7 @@ async fn the_registry_refuses_what_is_not_whole() {
     assert_eq!(answer.expect_error(400), "INVALID_TAG_NAME");
 }
 
-/// A web server that answers everything with a page.
+/// A web server that responds to every request with a page.
 async fn html_server() -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
     let address = listener.local_addr().expect("an address");

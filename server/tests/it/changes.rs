@@ -1,5 +1,5 @@
-//! Policies that are changed while others change them or while they work: every change counts, and what was
-//! disabled stops (semantics 33, 34).
+//! Policies that are changed concurrently, or while they run: no change is lost, and disabled policies stop (semantics
+//! 33, 34).
 
 use longshore_testkit::{ScriptedRegistry, corpus, eventually, scripted::on};
 use reqwest::Method;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::support::{SOON, ends_with, longshore, promotion, remote, repositories, with};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_33_changes_of_different_fields_at_once_all_survive() {
+async fn semantics_33_concurrent_changes_of_different_fields_all_survive() {
     let server = longshore().await;
     let rest = server.rest();
     repositories(&rest, &["dev/website", "qa/website"]).await;
@@ -36,7 +36,7 @@ async fn semantics_33_changes_of_different_fields_at_once_all_survive() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_33_a_change_that_names_an_older_version_is_a_409_that_says_who_was_faster() {
+async fn semantics_33_a_change_based_on_an_older_version_is_a_409_with_the_last_change_and_its_author() {
     let server = longshore().await;
     let rest = server.rest();
     repositories(&rest, &["dev/website", "qa/website"]).await;
@@ -53,7 +53,7 @@ async fn semantics_33_a_change_that_names_an_older_version_is_a_409_that_says_wh
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_34_less_than_a_second_after_a_push_mirror_was_disabled_nothing_more_is_sent() {
+async fn semantics_34_a_disabled_push_mirror_stops_within_a_second() {
     let server = longshore().await;
     let rest = server.rest();
     repositories(&rest, &["dev/website"]).await;
@@ -66,13 +66,13 @@ async fn semantics_34_less_than_a_second_after_a_push_mirror_was_disabled_nothin
         .await
         .expect(201);
     let path = format!("/repositories/dev/website/pushMirroringPolicies/{}", made["id"].as_str().unwrap());
-    // Every manifest takes its time, so that most of the tags still wait.
+    // Every manifest is slow, so that most of the tags are still queued.
     other.script([on(Method::PUT, "*manifests/*").late(Duration::from_millis(300))]);
     let (registry, image) = (server.registry(), corpus::image(1, 1, 1_000));
     for tag in 0..120 {
         registry.push(&image, "dev/website", Some(&format!("v{tag}"))).await;
     }
-    eventually("the first tags to be sent", SOON, async || {
+    eventually("the first tags to be pushed", SOON, async || {
         let sent = other.tags("qa/website").len();
         if sent > 0 { Ok(()) } else { Err(sent) }
     })
@@ -90,7 +90,7 @@ async fn semantics_34_less_than_a_second_after_a_push_mirror_was_disabled_nothin
     assert!(disabled.elapsed() < Duration::from_secs(1));
     let sent = other.count(Method::PUT, "manifests/");
     assert!(sent < 120, "{sent}");
-    // Nothing is under way any more, and what is pushed meanwhile goes nowhere.
+    // Nothing is running any more, and new tags are not pushed.
     registry.push(&image, "dev/website", Some("later")).await;
     eventually("the push to be evaluated", SOON, async || {
         let jobs = rest.get("/jobs?action=evaluate&limit=1").await.expect(200);
@@ -102,8 +102,7 @@ async fn semantics_34_less_than_a_second_after_a_push_mirror_was_disabled_nothin
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_43_mirrors_leave_foreign_layers_out_until_a_change_says_otherwise_and_other_changes_keep_that()
- {
+async fn semantics_43_mirrors_omit_foreign_layers_by_default_and_other_changes_keep_the_setting() {
     let server = longshore().await;
     let rest = server.rest();
     repositories(&rest, &["dev/website"]).await;

@@ -1,5 +1,5 @@
-//! Ordinary clients: skopeo, buildah and podman log in, push and pull; everybody may pull what is public. docker
-//! has a module of its own.
+//! Common clients: skopeo, buildah and podman log in, push and pull; everyone may pull public images. Docker has its
+//! own module.
 
 use longshore_oci::media_type;
 use longshore_testkit::{ADMIN_PASSWORD, Buildah, Podman, RegistryClient, Skopeo, corpus};
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::{longshore, organization, user};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn skopeo_pushes_and_pulls_every_sort_of_package() {
+async fn skopeo_pushes_and_pulls_every_kind_of_package() {
     let server = longshore().await;
     organization(&server.rest(), "dev").await;
     let skopeo = Skopeo::new().login(&server.host(), "admin", ADMIN_PASSWORD);
@@ -18,7 +18,7 @@ async fn skopeo_pushes_and_pulls_every_sort_of_package() {
         corpus::helm_chart(5),
     ];
     for (number, package) in packages.iter().enumerate() {
-        // The first push makes the repository.
+        // The first push creates the repository.
         let image = format!("{}/dev/deep/er/and/deep-{number}:v_1.0-RC", server.host());
         skopeo.push(package, &image).await.expect("skopeo pushes");
         assert_eq!(skopeo.digest(&image).await.expect("skopeo inspects"), package.root);
@@ -28,14 +28,14 @@ async fn skopeo_pushes_and_pulls_every_sort_of_package() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn skopeo_reads_dockers_own_formats_unchanged() {
+async fn skopeo_reads_docker_formats_unchanged() {
     let server = longshore().await;
     organization(&server.rest(), "dev").await;
     let skopeo = Skopeo::new().login(&server.host(), "admin", ADMIN_PASSWORD);
     let packages =
         [corpus::docker_image(2, 1, 1000), corpus::docker_list(4, &["linux/amd64", "linux/arm64"])];
     for (number, package) in packages.iter().enumerate() {
-        // Its layouts are OCI's alone, so skopeo copies what another client pushed.
+        // Its layouts support only OCI formats, so skopeo copies what another client pushed.
         let (from, to) = (format!("dev/from-{number}"), format!("{}/dev/to-{number}:1", server.host()));
         server.registry().push(package, &from, Some("1")).await;
         let from = format!("docker://{}/{from}:1", server.host());
@@ -55,7 +55,7 @@ async fn buildah_builds_and_pushes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn podman_pushes_and_pulls_odd_tags_and_names_five_levels_deep() {
+async fn podman_pushes_and_pulls_unusual_tags_and_names_five_levels_deep() {
     let server = longshore().await;
     organization(&server.rest(), "dev").await;
     let podman = Podman::new().login(&server.host(), "admin", ADMIN_PASSWORD);
@@ -63,7 +63,7 @@ async fn podman_pushes_and_pulls_odd_tags_and_names_five_levels_deep() {
     for tag in ["_", "v1..0-RC_--", &longest] {
         let (name, image) = ("dev/a/b/c/d", format!("{}/dev/a/b/c/d:{tag}", server.host()));
         podman.build_and_push(tag, &image).await.expect("podman pushes");
-        let pushed = server.registry().digest_of(name, tag).await.expect("it is there");
+        let pushed = server.registry().digest_of(name, tag).await.expect("the tag exists");
         assert_eq!(podman.pull(&image).await.expect("podman pulls"), pushed.as_str());
     }
 }
@@ -83,7 +83,7 @@ async fn podman_pushes_an_index_of_several_platforms_and_pulls_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn podman_searches_what_its_user_may_read() {
+async fn podman_finds_repositories_that_its_user_may_read() {
     let server = longshore().await;
     let rest = server.rest();
     organization(&rest, "dev").await;
@@ -98,7 +98,7 @@ async fn podman_searches_what_its_user_may_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_pushes_to_the_own_namespace_alone() {
+async fn a_user_can_push_only_to_their_own_namespace() {
     let server = longshore().await;
     let rest = server.rest();
     organization(&rest, "dev").await;
@@ -111,7 +111,7 @@ async fn a_user_pushes_to_the_own_namespace_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everybody_pulls_what_is_public_and_nobody_what_is_private() {
+async fn anonymous_users_can_pull_public_but_not_private_images() {
     let server = longshore().await;
     let rest = server.rest();
     organization(&rest, "dev").await;
@@ -126,7 +126,7 @@ async fn everybody_pulls_what_is_public_and_nobody_what_is_private() {
         .pull(&format!("{}/dev/closed:1", server.host()), &folder.path().join("closed"))
         .await
         .expect_err("private");
-    // Without a token the registry says where to get one.
+    // Without a token, the registry says where to get one.
     let answer = RegistryClient::new(&server.url()).get_manifest("dev/closed", "1").await.expect(401);
     let challenge = answer.header("www-authenticate").expect("a challenge");
     assert!(challenge.starts_with("Bearer realm="), "{challenge}");

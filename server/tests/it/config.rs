@@ -1,4 +1,4 @@
-//! The configuration as the binary takes it, and its first start.
+//! The configuration of the binary, and its first start.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use longshore_testkit::{Longshore, Rest, eventually};
 
-/// Runs the binary to its end, in a folder of its own and without the settings of whoever tests.
+/// Runs the binary to its end, in a temporary folder and without the environment of the tester.
 fn longshore(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     command(folder, arguments, variables).output().expect("the binary runs")
 }
@@ -31,7 +31,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The long options that stand in a text.
+/// The long options in a text.
 fn options(text: &str) -> BTreeSet<&str> {
     let is_name = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
     let names = text.split(|letter| !is_name(letter)).filter(|word| word.starts_with("--") && word.len() > 4);
@@ -43,7 +43,7 @@ fn every_option_has_a_row_in_the_readme_and_every_row_an_option() {
     let help = text(&longshore(folder().path(), &["serve", "--help"], &[]).stdout);
     let lines = help.lines().map(str::trim).filter(|line| line.starts_with("--"));
     let mut known: BTreeSet<&str> = lines.filter_map(|line| line.split_ascii_whitespace().next()).collect();
-    // It is for one start, and said above the table.
+    // Used for a single start, and described above the table.
     assert!(known.remove("--restored") && known.len() > 40, "{help}");
     let readme = include_str!("../../../README.md");
     let rows = readme.lines().filter(|line| line.starts_with("| `--"));
@@ -55,8 +55,8 @@ fn every_option_has_a_row_in_the_readme_and_every_row_an_option() {
 }
 
 #[test]
-fn tables_of_settings_in_the_documentation_are_as_the_settings_are_declared() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it is in the workspace");
+fn tables_of_settings_in_the_documentation_are_up_to_date() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     let mut tables = 0;
     for page in
         ["README.md", "docs/operating/history.md", "docs/operating/limits.md", "docs/operating/tls.md"]
@@ -70,7 +70,7 @@ fn tables_of_settings_in_the_documentation_are_as_the_settings_are_declared() {
 }
 
 #[test]
-fn what_is_invalid_is_named_in_the_way_it_was_set() {
+fn an_invalid_setting_is_named_in_the_form_in_which_it_was_set() {
     let folder = folder();
     let error = |arguments: &[&str], variables: &[(&str, &str)]| {
         let output = longshore(folder.path(), &[&["check-config"], arguments].concat(), variables);
@@ -94,7 +94,7 @@ fn what_is_invalid_is_named_in_the_way_it_was_set() {
 }
 
 #[test]
-fn an_unknown_key_is_refused_with_its_line() {
+fn an_unknown_key_is_rejected_with_its_line() {
     let folder = folder();
     std::fs::write(folder.path().join("longshore.toml"), "workers = 2\nlisetn = '127.0.0.1:1'\n")
         .expect("written");
@@ -108,7 +108,7 @@ fn an_unknown_key_is_refused_with_its_line() {
 }
 
 #[test]
-fn a_line_that_is_wrong_is_not_repeated_since_it_may_hold_a_password() {
+fn an_invalid_line_is_not_repeated_because_it_may_contain_a_password() {
     let folder = folder();
     let line = "databse = 'postgres://longshore:geheim@db/longshore'\n";
     std::fs::write(folder.path().join("longshore.toml"), line).expect("written");
@@ -117,7 +117,7 @@ fn a_line_that_is_wrong_is_not_repeated_since_it_may_hold_a_password() {
 }
 
 #[test]
-fn an_empty_variable_is_one_that_is_not_set() {
+fn an_empty_variable_counts_as_not_set() {
     let folder = folder();
     let names = [
         "LISTEN",
@@ -141,7 +141,7 @@ fn an_empty_variable_is_one_that_is_not_set() {
 }
 
 #[test]
-fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+fn an_option_overrides_the_environment_which_overrides_the_file() {
     let folder = folder();
     std::fs::write(
         folder.path().join("longshore.toml"),
@@ -159,7 +159,7 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
 }
 
 #[test]
-fn a_file_that_was_named_and_is_missing_is_an_error() {
+fn a_missing_configuration_file_that_was_named_is_an_error() {
     let folder = folder();
     let output = longshore(folder.path(), &["check-config", "--config", "elsewhere.toml"], &[]);
     assert!(!output.status.success() && text(&output.stderr).contains("elsewhere.toml"));
@@ -177,7 +177,7 @@ fn secrets_are_not_shown() {
 }
 
 #[test]
-fn tls_that_cannot_be_served_is_found_before_the_start() {
+fn invalid_tls_settings_are_detected_before_the_start() {
     let folder = folder();
     for (toml, named) in [
         ("tls = { cert = 'missing.pem', key = 'missing.key' }", "missing.pem cannot be read"),
@@ -190,7 +190,7 @@ fn tls_that_cannot_be_served_is_found_before_the_start() {
 }
 
 #[test]
-fn an_address_that_is_none_is_refused_with_one_that_is() {
+fn an_invalid_address_is_rejected_with_a_valid_example() {
     let output = longshore(folder().path(), &["check-config", "--listen", ":8080"], &[]);
     assert!(text(&output.stderr).contains("such as 0.0.0.0:8080"), "{}", text(&output.stderr));
 }
@@ -204,7 +204,7 @@ fn the_description_of_the_rest_interface_is_printed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_that_nobody_chose_is_printed_once_and_signs_in() {
+async fn a_generated_password_is_printed_once_and_works() {
     let folder = folder();
     let log = folder.path().join("log");
     let start = || {
@@ -213,7 +213,7 @@ async fn a_password_that_nobody_chose_is_printed_once_and_signs_in() {
         Running(command.stdout(output).stderr(Stdio::null()).spawn().expect("the binary starts"))
     };
     let listening = async || {
-        eventually("it listens", Duration::from_secs(60), async || {
+        eventually("the server to listen", Duration::from_secs(60), async || {
             let log = std::fs::read_to_string(&log).unwrap_or_default();
             let address =
                 log.split_once("listening on ").and_then(|(_, rest)| rest.lines().next().map(str::to_owned));
@@ -237,19 +237,19 @@ async fn a_password_that_nobody_chose_is_printed_once_and_signs_in() {
     Rest::new(&url).as_user("admin", &password).get("/accounts/admin").await.expect(200);
 }
 
-/// A process that is killed when the test ends, however it ends.
+/// A process that is killed when the test ends.
 struct Running(std::process::Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // An error means that it has ended by itself.
+        // An error means that it has already ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_09_sparse_manifests_are_taken_as_far_as_that_is_set() {
+async fn semantics_09_sparse_manifests_are_accepted_as_configured() {
     let package = longshore_testkit::corpus::index(1, &["linux/amd64"], false);
     let index = package.manifests.last().expect("the index comes last");
     for (which, status) in [("refused", 400), ("indexes", 201), ("all", 201)] {
@@ -264,7 +264,7 @@ async fn semantics_09_sparse_manifests_are_taken_as_far_as_that_is_set() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_servers_never_share_a_data_folder() {
+async fn two_servers_cannot_share_a_data_folder() {
     let server = Longshore::start(env!("CARGO_BIN_EXE_longshore")).await;
     let folder = folder();
     let data = server.data();
@@ -291,7 +291,7 @@ async fn a_password_is_changed_from_the_command_line_while_the_server_runs() {
             .spawn()
             .expect("the binary starts");
         let mut input = child.stdin.take().expect("a pipe");
-        writeln!(input, "{line}").expect("the password is taken");
+        writeln!(input, "{line}").expect("the password is read");
         drop(input);
         let output = child.wait_with_output().expect("it ends");
         assert!(output.status.success(), "{}", text(&output.stderr));
@@ -304,7 +304,7 @@ async fn a_password_is_changed_from_the_command_line_while_the_server_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_asked_to_stop_stops_soon_though_somebody_follows_its_events() {
+async fn a_server_stops_soon_although_event_streams_are_open() {
     let mut server = Longshore::start(env!("CARGO_BIN_EXE_longshore")).await;
     let followed = reqwest::Client::new()
         .get(format!("{}/events?jobs=1", server.url()))
@@ -320,11 +320,11 @@ async fn a_server_that_is_asked_to_stop_stops_soon_though_somebody_follows_its_e
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_encryption_key_is_spoken_of_once() {
+async fn a_lost_encryption_key_is_reported_once() {
     let mut server = Longshore::start(env!("CARGO_BIN_EXE_longshore")).await;
     server.terminate().await;
     let key = server.data().with_extension("key");
-    std::fs::remove_file(&key).expect("the key lies beside the data");
+    std::fs::remove_file(&key).expect("the key is beside the data");
     server.restart().await;
     let told = || server.log().matches("is another one than before").count();
     assert_eq!(told(), 1);

@@ -1,15 +1,15 @@
-//! kill -9 in the middle of work: after a restart the work is finished, every digest right.
+//! kill -9 in the middle of work: after a restart the work is finished, and every digest is correct.
 
 use longshore_testkit::{DockerRegistry, corpus, eventually};
 use serde_json::json;
 
 use crate::support::{SOON, longshore, remote, repositories, with};
 
-/// Large enough that a mirror is still running when it has begun to move bytes.
+/// Large enough that a mirror is still running after the first bytes were copied.
 const LAYER_BYTES: usize = 8_000_000;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pull_mirror_that_was_killed_goes_on_after_a_restart() {
+async fn a_killed_pull_mirror_is_resumed_after_a_restart() {
     let mut server = longshore().await;
     let other = DockerRegistry::plain().await;
     repositories(&server.rest(), &["vendor/copy"]).await;
@@ -19,7 +19,7 @@ async fn a_pull_mirror_that_was_killed_goes_on_after_a_restart() {
     }
     let mirror = remote(&other.url(), "up/stream", "", "");
     server.rest().post("/repositories/vendor/copy/pollMirroringPolicies", mirror).await.expect(201);
-    eventually("bytes to move", SOON, async || {
+    eventually("bytes to be copied", SOON, async || {
         other
             .requests()
             .iter()
@@ -37,7 +37,7 @@ async fn a_pull_mirror_that_was_killed_goes_on_after_a_restart() {
         registry.verify(package, "vendor/copy").await;
     }
     let jobs = server.rest().get("/jobs?action=poll_mirror").await.expect(200);
-    eventually("the job to say so", SOON, async || {
+    eventually("the job to be done", SOON, async || {
         let jobs = server.rest().get("/jobs?action=poll_mirror").await.expect(200);
         (jobs["jobs"][0]["status"] == "done").then_some(()).ok_or(jobs)
     })
@@ -46,7 +46,7 @@ async fn a_pull_mirror_that_was_killed_goes_on_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_push_mirror_that_was_killed_goes_on_after_a_restart() {
+async fn a_killed_push_mirror_is_resumed_after_a_restart() {
     let mut server = longshore().await;
     let other = DockerRegistry::plain().await;
     repositories(&server.rest(), &["dev/website"]).await;
@@ -56,7 +56,7 @@ async fn a_push_mirror_that_was_killed_goes_on_after_a_restart() {
     }
     let mirror = with(remote(&other.url(), "qa/website", "", ""), json!({"rules": [], "tagTemplate": "%n"}));
     server.rest().post("/repositories/dev/website/pushMirroringPolicies", mirror).await.expect(201);
-    eventually("bytes to move", SOON, async || {
+    eventually("bytes to be copied", SOON, async || {
         other
             .requests()
             .iter()

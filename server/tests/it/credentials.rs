@@ -1,4 +1,4 @@
-//! What ends with a password: tokens, on every server and whoever changed it.
+//! A changed password invalidates tokens, on every server and regardless of who changed it.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ use crate::support::{SOON, longshore, user};
 
 const PULL: &str = "repository:dev/app:pull";
 
-/// A token of the user dev, which may pull `dev/app`.
+/// A token of the user dev, for pulling `dev/app`.
 async fn token(server: &Longshore, password: &str) -> String {
     let registry = server.registry().with_credentials("dev", password);
     let path = format!("/v2/token?service=longshore&scope={PULL}");
@@ -20,7 +20,7 @@ async fn token(server: &Longshore, password: &str) -> String {
     answer.json()["token"].as_str().expect("a token").to_owned()
 }
 
-/// What a pull with this token is answered.
+/// The status of a pull with this token.
 async fn pull(server: &Longshore, token: &str) -> u16 {
     let registry = server.registry().anonymous();
     let request = registry.request(Method::GET, "/v2/dev/app/manifests/1.0").bearer_auth(token);
@@ -34,7 +34,7 @@ async fn push(server: &Longshore) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_45_a_token_ends_with_the_password_at_once() {
+async fn semantics_45_a_new_password_invalidates_tokens_at_once() {
     let server = longshore().await;
     push(&server).await;
     let old = token(&server, "dev has a password").await;
@@ -56,12 +56,12 @@ async fn semantics_45_a_token_ends_with_the_password_at_once() {
         input.expect("a standard input").write_all(b"a third password\n").expect("it is read");
         running.wait().expect("it ends")
     });
-    assert!(changed.await.expect("it ran").success());
+    assert!(changed.await.expect("the task ends").success());
     assert_eq!(pull(&server, &new).await, 401);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_45_a_token_ends_on_the_other_servers_too() {
+async fn semantics_45_a_new_password_invalidates_tokens_on_the_other_servers_too() {
     let bucket = S3Server::start().await;
     let [one, two, _three] = three(&bucket).await;
     push(&one).await;
@@ -70,7 +70,7 @@ async fn semantics_45_a_token_ends_on_the_other_servers_too() {
     let change = json!({"oldPassword": "dev has a password", "newPassword": "another password"});
     let rest = one.rest().as_user("dev", "dev has a password");
     rest.post("/accounts/dev/changePassword", change).await;
-    eventually("the other server has heard of it", SOON, async || {
+    eventually("the other server to be notified", SOON, async || {
         (pull(&two, &old).await == 401).then_some(())
     })
     .await;

@@ -1,4 +1,4 @@
-//! docker, by a daemon of its own: it logs in, pushes and pulls, and its user reads why something may not be.
+//! Docker with its own daemon: it logs in, pushes and pulls, and shows users why something is denied.
 
 use longshore_oci::{Digest, Manifest};
 use longshore_testkit::{ADMIN_PASSWORD, Docker, Longshore, Package, corpus};
@@ -7,7 +7,7 @@ use crate::support::{longshore, organization, user};
 
 const PASSWORD: &str = "dev1 has a password";
 
-/// A server with an organization `dev` and a user `dev1`, and a docker that knows neither.
+/// A server with an organization `dev` and a user `dev1`, and a Docker daemon that is not logged in.
 async fn scene() -> (Longshore, Docker) {
     let (server, docker) = tokio::join!(longshore(), Docker::start());
     organization(&server.rest(), "dev").await;
@@ -15,15 +15,15 @@ async fn scene() -> (Longshore, Docker) {
     (server, docker)
 }
 
-/// The config of the image whose manifest is the package's at `index`; docker calls an image by its digest.
+/// The digest of the config of the manifest at `index`, which is Docker's id of the image.
 fn config(package: &Package, index: usize) -> Digest {
     let manifest = Manifest::parse(&package.manifests[index].bytes, None).expect("a legal manifest");
-    let config = manifest.references().next().expect("the config stands first");
+    let config = manifest.references().next().expect("the config comes first");
     config.descriptor.digest.clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn docker_logs_in_with_the_right_password_alone() {
+async fn docker_logs_in_only_with_the_correct_password() {
     let (server, docker) = scene().await;
     let wrong = docker.login(&server.host(), "dev1", "wrong").await.expect_err("a wrong password");
     assert!(wrong.contains("incorrect username or password"), "{wrong}");
@@ -38,7 +38,7 @@ async fn docker_pulls_what_it_pushed_by_tag_and_by_digest() {
     let package = corpus::docker_image(1, 2, 50_000);
     docker.load(&package, &image).await.expect("docker loads");
     docker.run(&["push", &image]).await.expect("docker pushes");
-    let pushed = server.registry().digest_of("dev1/web", "1.0").await.expect("it is there");
+    let pushed = server.registry().digest_of("dev1/web", "1.0").await.expect("the tag exists");
     assert_eq!(docker.digest(&image).await.as_ref(), Ok(&pushed));
 
     let by_digest = format!("{}/dev1/web@{pushed}", server.host());
@@ -51,7 +51,7 @@ async fn docker_pulls_what_it_pushed_by_tag_and_by_digest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn docker_sends_no_layer_twice() {
+async fn docker_pushes_no_layer_twice() {
     let (server, docker) = scene().await;
     docker.login(&server.host(), "dev1", PASSWORD).await.expect("docker logs in");
     let image = |name: &str| format!("{}/dev1/{name}", server.host());
@@ -64,17 +64,17 @@ async fn docker_sends_no_layer_twice() {
     assert_eq!(pushed("web:2").await.matches(": Layer already exists").count(), 2);
     assert_eq!(pushed("other:1").await.matches(": Mounted from dev1/web").count(), 2);
     let registry = server.registry();
-    let first = registry.digest_of("dev1/web", "1").await.expect("it is there");
+    let first = registry.digest_of("dev1/web", "1").await.expect("the tag exists");
     assert_eq!(registry.digest_of("dev1/web", "2").await.as_ref(), Some(&first));
     assert_eq!(registry.digest_of("dev1/other", "1").await.as_ref(), Some(&first));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn docker_pulls_its_platform_out_of_an_index_and_of_a_list() {
+async fn docker_pulls_its_platform_from_an_index_and_from_a_manifest_list() {
     let (server, docker) = scene().await;
     docker.login(&server.host(), "admin", ADMIN_PASSWORD).await.expect("docker logs in");
     let platforms = ["linux/amd64", "linux/arm64"];
-    // An attestation stands before its image.
+    // An attestation comes before its image.
     let packages = [
         ("index", corpus::index(1, &platforms, true), [1, 3]),
         ("list", corpus::docker_list(2, &platforms), [0, 1]),
@@ -92,7 +92,7 @@ async fn docker_pulls_its_platform_out_of_an_index_and_of_a_list() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn docker_puts_a_list_together_out_of_images_that_are_there() {
+async fn docker_creates_a_manifest_list_of_existing_images() {
     let (server, docker) = scene().await;
     docker.login(&server.host(), "admin", ADMIN_PASSWORD).await.expect("docker logs in");
     let registry = server.registry();
@@ -120,7 +120,7 @@ async fn docker_puts_a_list_together_out_of_images_that_are_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn docker_shows_its_user_why_something_may_not_be() {
+async fn docker_shows_users_why_something_is_denied() {
     let (server, docker) = scene().await;
     let image = |name: &str| format!("{}/{name}", server.host());
     let stranger = docker.pull(&image("dev1/web:1"), "linux/amd64").await.expect_err("nobody is signed in");

@@ -1,5 +1,4 @@
-//! Streams of events as those see them who follow: when they end, how many there may be, and what
-//! they cost.
+//! Event streams as clients see them: when they end, how many may be open, and what they cost.
 
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::support::{SOON, longshore, user};
 
-/// How many follow at once.
+/// The number of concurrent followers.
 const MANY: usize = 1000;
 
 async fn follow(server: &Longshore, what: &str, user: &str, password: &str) -> Response {
@@ -23,14 +22,14 @@ async fn follow(server: &Longshore, what: &str, user: &str, password: &str) -> R
 /// Waits until the server has ended a stream.
 async fn ends(stream: Response) {
     assert_eq!(stream.status(), StatusCode::OK);
-    timeout(SOON, stream.bytes()).await.expect("the stream ends").expect("it ends whole");
+    timeout(SOON, stream.bytes()).await.expect("the stream ends").expect("the stream is complete");
 }
 
-/// Waits until a stream says something about tags.
+/// Waits for an event about tags.
 async fn says_tags(stream: &mut Response) {
     let says = async {
         let mut said = String::new();
-        while let Some(part) = stream.chunk().await.expect("the stream goes on") {
+        while let Some(part) = stream.chunk().await.expect("the stream continues") {
             said.push_str(&String::from_utf8_lossy(&part));
             if said.contains("tags") {
                 return;
@@ -38,7 +37,7 @@ async fn says_tags(stream: &mut Response) {
         }
         panic!("the stream ended: {said}");
     };
-    timeout(SOON, says).await.expect("an event comes");
+    timeout(SOON, says).await.expect("an event arrives");
 }
 
 async fn loads(server: &Longshore) -> u64 {
@@ -50,7 +49,7 @@ async fn loads(server: &Longshore) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_line_of_a_log_that_cannot_be_is_refused_and_not_taken_for_none() {
+async fn an_invalid_number_of_a_log_line_is_rejected() {
     let server = longshore().await;
     for after in ["-1", "-9223372036854775808", "many"] {
         let job = uuid::Uuid::nil();
@@ -60,7 +59,7 @@ async fn a_line_of_a_log_that_cannot_be_is_refused_and_not_taken_for_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_45_a_stream_of_events_ends_with_its_session() {
+async fn semantics_45_an_event_stream_ends_with_its_session() {
     let server = longshore().await;
     let sign_in = async || server.site().sign_in("admin", ADMIN_PASSWORD).await;
     let (leaving, staying) = (sign_in().await, sign_in().await);
@@ -72,14 +71,14 @@ async fn semantics_45_a_stream_of_events_ends_with_its_session() {
     ends(stream).await;
     assert_eq!(open(&leaving).await.status(), StatusCode::UNAUTHORIZED);
 
-    // The other session goes on, until the password is another one.
+    // The other session continues until the password is changed.
     let change = json!({"oldPassword": ADMIN_PASSWORD, "newPassword": "another password"});
     server.rest().post("/accounts/admin/changePassword", change).await;
     ends(untouched).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_45_a_stream_of_events_ends_with_the_password_it_was_opened_with() {
+async fn semantics_45_an_event_stream_ends_with_the_password_it_was_opened_with() {
     let server = longshore().await;
     user(&server.rest(), "dev").await;
     let theirs = follow(&server, "jobs=1", "dev", "dev has a password").await;
@@ -88,11 +87,11 @@ async fn semantics_45_a_stream_of_events_ends_with_the_password_it_was_opened_wi
     server.rest().post("/accounts/dev/changePassword", change).await;
     ends(theirs).await;
     let quiet = timeout(Duration::from_millis(200), mine.chunk()).await;
-    assert!(quiet.is_err(), "the streams of others go on: {quiet:?}");
+    assert!(quiet.is_err(), "the streams of others continue: {quiet:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_of_a_repository_that_is_no_longer_public_says_nothing_more_and_ends() {
+async fn the_event_stream_of_a_repository_that_is_no_longer_public_ends() {
     let server = longshore().await;
     let registry = server.registry();
     registry.push(&corpus::image(1, 1, 100), "admin/app", Some("1.0")).await;
@@ -102,13 +101,13 @@ async fn a_stream_of_a_repository_that_is_no_longer_public_says_nothing_more_and
     let stream = Client::new().get(address).send().await.expect("an answer");
     rest.patch("/repositories/admin/app", json!({"visibility": "private"})).await.expect(200);
     registry.push(&corpus::image(2, 1, 100), "admin/app", Some("2.0")).await;
-    let said = timeout(SOON, stream.bytes()).await.expect("the stream ends").expect("it ends whole");
+    let said = timeout(SOON, stream.bytes()).await.expect("the stream ends").expect("the stream is complete");
     let said = String::from_utf8_lossy(&said);
     assert!(!said.contains("tags"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_seventeenth_stream_of_events_of_a_user_is_refused_and_one_that_ends_makes_room() {
+async fn the_seventeenth_event_stream_of_a_user_is_rejected_until_another_one_ends() {
     let server = longshore().await;
     let mut streams = Vec::new();
     for _ in 0..16 {
@@ -123,7 +122,7 @@ async fn the_seventeenth_stream_of_events_of_a_user_is_refused_and_one_that_ends
     let other = follow(&server, "jobs=1", "dev", "dev has a password").await;
     assert_eq!(other.status(), StatusCode::OK);
     streams.pop();
-    eventually("there is room again", SOON, async || {
+    eventually("another stream to be allowed", SOON, async || {
         let status = follow(&server, "jobs=1", "admin", ADMIN_PASSWORD).await.status();
         (status == StatusCode::OK).then_some(()).ok_or(status)
     })
@@ -131,13 +130,13 @@ async fn the_seventeenth_stream_of_events_of_a_user_is_refused_and_one_that_ends
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_seventeenth_stream_of_strangers_from_one_address_is_refused() {
+async fn the_seventeenth_anonymous_event_stream_from_one_address_is_rejected() {
     let builder = Longshore::builder(env!("CARGO_BIN_EXE_longshore"));
     let server = builder.argument("--trusted-proxies=127.0.0.0/8").start().await;
     server.registry().push(&corpus::image(1, 1, 100), "admin/app", Some("1.0")).await;
     let rest = server.rest();
     rest.patch("/repositories/admin/app", json!({"visibility": "public"})).await.expect(200);
-    // One connection, as over HTTP/2: a browser's few connections do not bound these.
+    // One HTTP/2 connection, where the few connections of a browser are no limit.
     let client = Client::builder().http2_prior_knowledge().build().expect("a client");
     let address = format!("{}/events?repository=admin/app", server.url());
     let from = async |peer: &str| {
@@ -156,7 +155,7 @@ async fn the_seventeenth_stream_of_strangers_from_one_address_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_followers_cost_no_more_looks_at_the_database_than_one() {
+async fn a_thousand_followers_cost_no_more_queries_than_one() {
     let builder = Longshore::builder(env!("CARGO_BIN_EXE_longshore"));
     let server = builder.argument("--limit-event-streams=0").start().await;
     let registry = server.registry();
@@ -177,6 +176,6 @@ async fn a_thousand_followers_cost_no_more_looks_at_the_database_than_one() {
     registry.push(&corpus::image(3, 1, 100), "admin/app", Some("third")).await;
     join_all(many.iter_mut().map(says_tags)).await;
     let for_many = loads(&server).await - before;
-    // The job of a push is told of up to four times a second while it runs.
+    // The job of a push causes up to four events a second while it runs.
     assert!(for_many <= for_one + 20, "{for_many} for {MANY} followers, {for_one} for one");
 }

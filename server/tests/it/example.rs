@@ -1,4 +1,4 @@
-//! The seeds' example by REST and skopeo alone: from creating the accounts to comparing digests.
+//! A complete example with only REST and skopeo: from creating the accounts to comparing digests.
 
 use longshore_testkit::{ADMIN_PASSWORD, DockerRegistry, Skopeo, corpus, eventually};
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::{SOON, ends_with, longshore, promotion, remote, repositories, user, with};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stable_build_is_promoted_and_mirrored_by_rest_and_skopeo_alone() {
+async fn a_stable_build_is_promoted_and_mirrored_with_only_rest_and_skopeo() {
     let server = longshore().await;
     let rest = server.rest();
     let elsewhere = DockerRegistry::with_account("mirror-bot", "a token of it").await;
@@ -37,7 +37,7 @@ async fn a_stable_build_is_promoted_and_mirrored_by_rest_and_skopeo_alone() {
         assert_eq!(skopeo.digest(&image).await.expect("skopeo inspects"), package.root);
     }
 
-    // The first alone is in qa/website, whole, and says where it came from.
+    // Only the first is in qa/website, complete and with its provenance.
     let registry = server.registry();
     let promoted = eventually("the promotion", SOON, async || {
         let tags = registry.tags("qa/website").await;
@@ -59,7 +59,7 @@ async fn a_stable_build_is_promoted_and_mirrored_by_rest_and_skopeo_alone() {
     other.verify(&stable, "qa/website").await;
     assert_eq!(other.tags("qa/website").await.len(), 1);
 
-    // A pull mirror brings a repository of the other registry in.
+    // A pull mirror copies a repository from the other registry.
     let base = corpus::image(3, 3, 8192);
     other.push(&base, "upstream/base", Some("12")).await;
     let poll = remote(&elsewhere.url(), "upstream/base", "mirror-bot", "a token of it");
@@ -69,7 +69,7 @@ async fn a_stable_build_is_promoted_and_mirrored_by_rest_and_skopeo_alone() {
     eventually("the pull mirror", SOON, async || registry.digest_of("vendor/base", "12").await).await;
     registry.verify(&base, "vendor/base").await;
 
-    // The seeds' call to poll everything now.
+    // Poll all mirrors now.
     rest.anonymous().post("/jobs", json!({"action": "poll_mirror"})).await.expect(401);
     let job = rest.post("/jobs", json!({"action": "poll_mirror"})).await.expect(202);
     let path = format!("/jobs/{}", job["id"].as_str().expect("a job has an id"));

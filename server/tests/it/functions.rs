@@ -1,6 +1,6 @@
-//! The server functions of the site, called by hand: with arguments of other types, with too few, with texts that
-//! no form would send. Which functions there are, and what they take, is read from their source, so a new one is
-//! called as well; a new type of arguments needs an example here.
+//! The server functions of the site, called with arguments of other types, with missing ones, and with texts that no
+//! form would send. The functions and their arguments are read from their source, so new ones are tested too; a new
+//! type of argument needs an example here.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ struct Function {
     name: String,
     /// Name and type of each argument.
     arguments: Vec<(String, String)>,
-    /// Called with JSON; otherwise with the fields of a form.
+    /// Whether it is called with JSON; otherwise with the fields of a form.
     json: bool,
 }
 
@@ -26,12 +26,12 @@ struct Function {
 fn functions() -> Vec<Function> {
     let mut found = Vec::new();
     read_functions(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../app/src"), &mut found);
-    // What ends the session comes last.
+    // The function that ends the session comes last.
     found.sort_by_key(|function| (function.name == "sign_out", function.name.clone()));
     found
 }
 
-/// Adds the server functions that the source files of a folder declare, and those of the folders in it.
+/// Adds the server functions that are declared in a folder, recursively.
 fn read_functions(folder: &Path, found: &mut Vec<Function>) {
     for entry in std::fs::read_dir(folder).expect("a folder of the site's source") {
         let path = entry.expect("an entry").path();
@@ -55,7 +55,7 @@ fn read_functions(folder: &Path, found: &mut Vec<Function>) {
     }
 }
 
-/// The arguments between commas, but not those of a tuple.
+/// Splits arguments at commas, except inside tuples.
 fn split(arguments: &str) -> impl Iterator<Item = &str> {
     let mut depth = 0;
     let parts = arguments.split(move |letter| {
@@ -67,7 +67,7 @@ fn split(arguments: &str) -> impl Iterator<Item = &str> {
 
 const ID: &str = "01900000-0000-7000-8000-000000000000";
 
-/// What an argument of this type may be. The names lead to something, the ids to nothing.
+/// A valid argument of this type. Names refer to existing things, ids do not.
 fn example(name: &str, kind: &str) -> Value {
     let remote = json!({
         "name": "", "owner": "", "kind": "other", "url": "http://127.0.0.1:1", "username": "bot", "secret": "x",
@@ -134,7 +134,7 @@ fn example(name: &str, kind: &str) -> Value {
 const MARKUP: &str = "</textarea><form action=//hostile.example><script>hostile()</script>\"'><b>";
 const CONTROL: &str = "\u{0}\u{1}\r\n\t\u{1b}[31m\u{7f}\u{85}\u{202e}\u{2028}\u{feff}";
 
-/// What is put in the place of each value.
+/// The values that replace each value.
 fn hostile() -> Vec<Value> {
     let deep = (0..100).fold(json!([]), |inner, _| json!([inner]));
     vec![
@@ -163,7 +163,7 @@ fn hostile() -> Vec<Value> {
     ]
 }
 
-/// A value that no argument takes, whatever its type.
+/// A value that is invalid for every type of argument.
 fn of_no_type() -> Value {
     json!([[[{"hostile": []}]]])
 }
@@ -185,7 +185,7 @@ fn places(value: &Value, here: &str, found: &mut Vec<String>) {
     }
 }
 
-/// The same without what stands at a place.
+/// The value without the part at a place.
 fn without(value: &Value, place: &str) -> Value {
     let mut left = value.clone();
     let (around, last) = place.rsplit_once('/').expect("a place below the whole");
@@ -199,11 +199,11 @@ fn without(value: &Value, place: &str) -> Value {
 
 fn replaced(value: &Value, place: &str, by: Value) -> Value {
     let mut changed = value.clone();
-    *changed.pointer_mut(place).expect("the place is there") = by;
+    *changed.pointer_mut(place).expect("the place exists") = by;
     changed
 }
 
-/// What is wrong with an answer, if anything is.
+/// What is wrong with a response, if anything.
 fn fault(answer: &SiteAnswer) -> Option<String> {
     let start: String = answer.body.chars().take(300).collect();
     if answer.status >= 500 {
@@ -224,7 +224,7 @@ fn fault(answer: &SiteAnswer) -> Option<String> {
     }
 }
 
-/// Calls a function with its example, changed in each way in each place. What went wrong is noted.
+/// Calls a function with its example, changed in each way at each place, and records faults.
 async fn call(site: &Site, function: &Function, faults: &mut Vec<String>) -> usize {
     let members = function.arguments.iter().map(|(name, kind)| (name.clone(), example(name, kind)));
     let arguments = Value::Object(members.collect());
@@ -259,7 +259,7 @@ async fn call(site: &Site, function: &Function, faults: &mut Vec<String>) -> usi
             }
         };
         let taken = must_refuse && function.json && answer.status < 400;
-        // The first is the example as it is, which may be refused, but not for being no such arguments.
+        // The first is the unchanged example, which may be rejected, but not because it cannot be deserialized.
         let unread = index == 0 && answer.body.contains("cannot be read");
         let wrong = fault(&answer)
             .or_else(|| taken.then(|| format!("{}: it was taken", answer.status)))
@@ -273,7 +273,7 @@ async fn call(site: &Site, function: &Function, faults: &mut Vec<String>) -> usi
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_argument_of_a_server_function_is_a_failure_of_the_server() {
+async fn no_argument_of_a_server_function_causes_an_internal_error() {
     let server = longshore().await;
     repositories(&server.rest(), &["dev/website", "dev/target"]).await;
     server.registry().push(&corpus::image(1, 1, 100), "dev/website", Some("1.0")).await;
@@ -298,15 +298,16 @@ async fn no_argument_of_a_server_function_is_a_failure_of_the_server() {
     assert!(lines.is_empty(), "{} lines, such as {:#?}", lines.len(), &lines[..lines.len().min(5)]);
 }
 
-/// The memory that the server holds, in MiB.
+/// The resident memory of the server, in MiB.
 fn resident(server: &Longshore) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.process_id())).expect("it runs");
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", server.process_id())).expect("a running process");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a running process");
     line.trim().trim_end_matches("kB").trim().parse::<u64>().expect("a number") / 1024
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_41_a_registry_that_lists_without_end_does_not_fill_the_memory() {
+async fn semantics_41_endless_lists_of_a_registry_do_not_fill_the_memory() {
     let server = longshore().await;
     repositories(&server.rest(), &["dev/website"]).await;
     let site = server.site().sign_in("admin", ADMIN_PASSWORD).await;
@@ -316,7 +317,7 @@ async fn semantics_41_a_registry_that_lists_without_end_does_not_fill_the_memory
             json!({"saved": null, "remote": remote, "remote_repository": "a/b", "direction": "pull"});
         json!({"repository_name": "dev/website", "request": request}).to_string()
     };
-    // Pages that never end, a name that never ends, and a page that never ends.
+    // Endless pages, an endless name, and an endless page.
     let endless = ScriptedRegistry::start().await;
     let pages = AtomicUsize::new(0);
     endless.script([on(Method::GET, "*/tags/list").with(move |_| {
@@ -331,7 +332,7 @@ async fn semantics_41_a_registry_that_lists_without_end_does_not_fill_the_memory
     wide.script([on(Method::GET, "*/tags/list")
         .answer(stream("{\"tags\":[\"x\"", ",\"tag-of-a-list-that-never-ends\""))]);
 
-    // What a first call brings into memory once is no growth.
+    // Memory that the first call needs once does not count as growth.
     site.call_json("remote_tags", request(&ScriptedRegistry::start().await)).await;
     let before = resident(&server);
     for (what, registry) in [("pages", &endless), ("a name", &long), ("a page", &wide)] {
@@ -349,7 +350,7 @@ async fn semantics_41_a_registry_that_lists_without_end_does_not_fill_the_memory
     }
 }
 
-/// A body that goes on for as long as somebody reads it.
+/// An endless body.
 fn stream(beginning: &'static str, piece: &'static str) -> Reply {
     let more = bytes::Bytes::from(piece.repeat(64 * 1024 / piece.len()));
     reply(200).header("content-type", "application/json").stream(move || {

@@ -1,4 +1,4 @@
-//! The collection of garbage as people start it, on the real binary (semantics 23).
+//! Garbage collection started by users, with the real binary (semantics 23).
 
 use longshore_testkit::{Longshore, corpus, eventually};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ async fn collect(server: &Longshore, dry_run: bool) -> Value {
 }
 
 #[tokio::test]
-async fn semantics_23_garbage_is_collected_by_administrators_who_may_look_first() {
+async fn semantics_23_administrators_collect_garbage_after_a_dry_run() {
     let server = longshore().await;
     let rest = server.rest();
     repositories(&rest, &["dev/website"]).await;

@@ -1,5 +1,5 @@
-//! Texts that would be markup if they could: in every field of every request, in addresses, and in what
-//! registries and images say. No page of anybody becomes another one by them.
+//! Texts that would be markup if they were not escaped: in every field of every request, in URLs, and in the content of
+//! registries and images. None of them changes a page.
 
 use std::collections::BTreeMap;
 
@@ -15,30 +15,30 @@ use url::form_urlencoded;
 use crate::rest_walk::{OWNER, OWNERS_PASSWORD, Things};
 use crate::support::{longshore_for_everybody, user};
 
-/// What all of the texts hold, so that it is found again in whatever they become.
+/// Contained in all of the texts, to find them again.
 const MARK: &str = "hostile";
 
-/// Ends everything that a text can stand in, and goes on as markup.
+/// Closes every context that a text can be in, and continues as markup.
 const MARKUP: &str = "hostile\"><x-hostile a='1'>' onhostile='1\" onhostile=\"1</textarea></title></script></style>\
     </noscript></template><script>hostile()</script><form action=//hostile><!--hostile-->]]>&lt;x-hostile&gt;\
     \u{2028}\u{202e}hostile";
-/// An address that a browser would run.
+/// A URL that a browser would execute.
 const ADDRESS: &str = "javascript:hostile()";
-/// What no text should hold.
+/// Control characters.
 const CONTROL: &str = "hostile\r\n\t\u{1}\u{7f}\u{0}<x-hostile>\u{85}hostile";
 
 fn texts() -> [String; 4] {
     [MARKUP.to_owned(), ADDRESS.to_owned(), CONTROL.to_owned(), MARKUP.repeat(200_000 / MARKUP.len())]
 }
 
-/// Where a text stands in a body.
+/// The place of a text in a body.
 #[derive(Clone, Debug)]
 enum Step {
     Member(String),
     First,
 }
 
-/// All texts that a body of this schema has room for.
+/// The places of all texts in a body of this schema.
 fn fields(document: &Value, schema: &Value, here: &[Step], found: &mut Vec<Vec<Step>>) {
     if here.len() > 8 {
         return;
@@ -83,14 +83,14 @@ fn put(value: &mut Value, place: &[Step], text: &str) {
     }
 }
 
-/// Sends each text in each field of each endpoint. How many were taken.
+/// Sends each text in each field of each endpoint. Returns how many requests were accepted.
 async fn sow_by_rest(rest: &Rest, things: &Things, elsewhere: &DockerRegistry) -> usize {
     let document = rest.get("/openapi.json").await.expect(200);
     let (mut taken, mut number) = (0, 100);
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("operations") {
             let endpoint = format!("{} {path}", method.to_uppercase());
-            // A new password is shown nowhere, and a paused system sows nothing any more.
+            // A new password is not shown anywhere, and a paused system would do nothing any more.
             if path.ends_with("changePassword")
                 || endpoint == "PUT /api/v0/pauses/system"
                 || method == "delete"
@@ -119,7 +119,7 @@ async fn sow_by_rest(rest: &Rest, things: &Things, elsewhere: &DockerRegistry) -
     taken
 }
 
-/// Pushes an image, an index and an artifact that say such things of themselves.
+/// Pushes an image, an index and an artifact that contain such texts.
 async fn sow_by_pushes(server: &Longshore, repository: &str) {
     let registry = server.registry().with_credentials(OWNER, OWNERS_PASSWORD);
     let annotations: BTreeMap<_, _> = [
@@ -220,7 +220,7 @@ const ROUTES: [&str; 40] = [
     "/pauses/remotes/{remote}",
 ];
 
-/// The values of the parameters that lead to something.
+/// Values of the parameters that refer to existing things.
 fn parameters(things: &Things) -> Vec<(&'static str, String)> {
     vec![
         ("namespace", OWNER.to_owned()),
@@ -243,7 +243,7 @@ fn filled(route: &str, parameters: &[(&str, String)], hostile: Option<(&str, &st
     })
 }
 
-/// The addresses of all pages, as they are meant and with hostile texts in each place.
+/// The URLs of all pages, both valid ones and with hostile texts in each place.
 async fn addresses(rest: &Rest, things: &Things) -> Vec<String> {
     let parameters = parameters(things);
     let mut addresses = Vec::new();
@@ -308,11 +308,11 @@ async fn addresses(rest: &Rest, things: &Things) -> Vec<String> {
     addresses
 }
 
-/// What a page became of the texts, and where they stand in it.
+/// The occurrences of the texts in a page.
 #[derive(Default)]
 struct Seen {
     wrong: Vec<String>,
-    /// Elements whose text or attributes hold them as what they are.
+    /// Elements whose text or attributes contain them escaped.
     harmless: BTreeMap<String, usize>,
 }
 
@@ -374,8 +374,8 @@ async fn look_at_all(site: &Site, who: &str, addresses: &[String], seen: &mut Se
 }
 
 #[test]
-fn every_route_is_among_those_that_are_looked_at() {
-    // Only where parameters stand matters; they have other names here.
+fn every_route_is_tested() {
+    // Only the places of parameters matter; their names differ here.
     let shape = |route: &str| {
         let parts = route.split('/').map(|part| if part.starts_with([':', '{']) { "*" } else { part });
         parts.collect::<Vec<_>>().join("/")
@@ -400,7 +400,7 @@ async fn no_text_becomes_markup_on_any_page() {
     sow_by_pushes(&server, &format!("{OWNER}/{}", things.repository)).await;
     let rest = server.rest();
     let taken = sow_by_rest(&rest, &things, &elsewhere).await;
-    assert!(taken > 10, "only {taken} requests with such texts were taken");
+    assert!(taken > 10, "only {taken} requests with such texts were accepted");
     let public = json!({"visibility": "public", "shortDescription": MARKUP, "longDescription": MARKUP});
     let path = format!("/repositories/{OWNER}/{}", encoded(&things.repository));
     rest.patch(&path, public).await.expect(200);
@@ -423,7 +423,7 @@ async fn no_text_becomes_markup_on_any_page() {
         seen.wrong.len(),
         &seen.wrong[..seen.wrong.len().min(20)]
     );
-    // They were there, and stayed what they are.
+    // They were shown, and stayed text.
     for place in ["title", "textarea", "p", "script", "input value"] {
         assert!(seen.harmless.contains_key(place), "no text in {place}: {:#?}", seen.harmless);
     }

@@ -1,4 +1,4 @@
-//! Limits as those see them who go beyond, and as those see them who watch the server.
+//! The limits, as seen by clients that exceed them and in the metrics.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,7 +18,7 @@ async fn server(arguments: &[&str]) -> Longshore {
     arguments.iter().fold(builder, |builder, argument| builder.argument(argument)).start().await
 }
 
-/// How often a limit has refused something.
+/// The number of rejections because of a limit.
 async fn refusals(server: &Longshore, limit: &str) -> f64 {
     metric(server, &format!("longshore_limit_refusals_total{{limit=\"{limit}\"}}")).await
 }
@@ -38,14 +38,14 @@ async fn refused(server: &Longshore, limit: &str) {
     .await;
 }
 
-/// Sends bytes as they are, and answers the connection.
+/// Sends raw bytes, and returns the connection.
 async fn raw(server: &Longshore, text: &str) -> TcpStream {
     let mut stream = TcpStream::connect(server.host()).await.expect("a connection");
     stream.write_all(text.as_bytes()).await.expect("sent");
     stream
 }
 
-/// What comes until the server closes the connection.
+/// Everything that arrives until the server closes the connection.
 async fn rest_of(mut stream: TcpStream) -> String {
     let mut said = Vec::new();
     // A reset is an end as well.
@@ -59,7 +59,7 @@ fn basic() -> String {
     format!("Authorization: Basic {}\r\n", base64::prelude::BASE64_STANDARD.encode(pair))
 }
 
-/// Begins an upload and answers its address.
+/// Begins an upload and returns its location.
 async fn begin_upload(server: &Longshore) -> String {
     let registry = server.registry();
     let answer = registry.send(registry.request(Method::POST, "/v2/admin/app/blobs/uploads/")).await;
@@ -67,14 +67,14 @@ async fn begin_upload(server: &Longshore) -> String {
     answer.headers[header::LOCATION].to_str().expect("text").to_owned()
 }
 
-/// The beginning of a request that sends a part of a blob.
+/// The head of a request that uploads a part of a blob.
 fn patch(server: &Longshore, upload: &str, length: usize) -> String {
     let (host, basic) = (server.host(), basic());
     format!("PATCH {upload} HTTP/1.1\r\nHost: {host}\r\n{basic}Content-Length: {length}\r\n\r\n")
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_head_that_does_not_end_costs_the_connection() {
+async fn a_connection_with_an_endless_head_is_closed() {
     let server = server(&["--limit-head-seconds=1"]).await;
     let mut dripping = raw(&server, "GET /v2/ HTTP/1.1\r\n").await;
     let dripped = timeout(SOON, async {
@@ -87,7 +87,7 @@ async fn a_head_that_does_not_end_costs_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tls_handshake_that_does_not_begin_costs_the_connection() {
+async fn a_connection_without_a_tls_handshake_is_closed() {
     let builder = Longshore::builder(env!("CARGO_BIN_EXE_longshore")).tls_private_ca();
     let server = builder.argument("--limit-head-seconds=1").start().await;
     assert_eq!(rest_of(raw(&server, "").await).await, "");
@@ -95,7 +95,7 @@ async fn a_tls_handshake_that_does_not_begin_costs_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_head_beyond_all_measure_is_counted_as_what_it_is() {
+async fn too_large_a_head_is_counted_under_the_right_limit() {
     let server = server(&[]).await;
     let long = "a".repeat(1_000_000);
     let mut stream = TcpStream::connect(server.host()).await.expect("a connection");
@@ -107,7 +107,7 @@ async fn a_head_beyond_all_measure_is_counted_as_what_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_that_stands_still_is_broken_off_and_what_came_is_kept() {
+async fn a_stalled_upload_is_aborted_and_the_received_bytes_are_kept() {
     let server = server(&["--limit-slow-seconds=1", "--limit-slow-rate=1000"]).await;
     let upload = begin_upload(&server).await;
     let standing = raw(&server, &format!("{}0123456789", patch(&server, &upload, 1_000_000))).await;
@@ -120,10 +120,10 @@ async fn an_upload_that_stands_still_is_broken_off_and_what_came_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pull_that_nobody_takes_ends_and_a_slow_one_goes_on() {
+async fn a_stalled_pull_is_aborted_and_a_slow_one_continues() {
     let server = server(&["--limit-slow-seconds=2", "--limit-slow-rate=10000"]).await;
     let registry = server.registry();
-    // More than the kernel keeps for a connection.
+    // More than the kernel buffers for a connection.
     let blob = vec![7; 40_000_000];
     let digest = corpus::digest_of(&blob);
     let put = format!("/v2/admin/app/blobs/uploads/?digest={digest}");
@@ -136,24 +136,24 @@ async fn a_pull_that_nobody_takes_ends_and_a_slow_one_goes_on() {
     let mut ignored = raw(&server, &get).await;
     let mut taken = 0;
     let mut buffer = vec![0; 256 * 1024];
-    // A tenth of a second for each quarter of a megabyte, for longer than the server's patience.
+    // A tenth of a second for each quarter of a megabyte, for longer than the limit.
     for _ in 0..50 {
-        taken += slow.read(&mut buffer).await.expect("the slow pull goes on");
+        taken += slow.read(&mut buffer).await.expect("the slow pull continues");
         sleep(Duration::from_millis(100)).await;
     }
     refused(&server, "slow_response").await;
     while taken < blob.len() {
-        let more = slow.read(&mut buffer).await.expect("the slow pull goes on");
+        let more = slow.read(&mut buffer).await.expect("the slow pull continues");
         assert_ne!(more, 0, "the slow pull ended after {taken} bytes");
         taken += more;
     }
     let mut rest = Vec::new();
     let _ = ignored.read_to_end(&mut rest).await;
-    assert!(rest.len() < blob.len(), "the pull that nobody took was cut short");
+    assert!(rest.len() < blob.len(), "the stalled pull was cut short");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn headers_have_a_number_and_a_size() {
+async fn the_number_and_size_of_headers_are_limited() {
     let server = server(&["--limit-header-bytes=8000"]).await;
     let many: String = (0..150).map(|number| format!("X-{number}: a\r\n")).collect();
     let said = rest_of(raw(&server, &format!("GET /v2/ HTTP/1.1\r\nHost: x\r\n{many}\r\n")).await).await;
@@ -166,7 +166,7 @@ async fn headers_have_a_number_and_a_size() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_have_a_size() {
+async fn the_size_of_bodies_is_limited() {
     let server = server(&["--limit-body-bytes=1000"]).await;
     let large = json!({"name": "a".repeat(1000), "isOrg": true});
     assert_eq!(server.rest().post("/accounts", large).await.expect_error(413), "REQUEST_TOO_LARGE");
@@ -174,7 +174,7 @@ async fn bodies_have_a_size() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_push_has_a_number_of_tags_and_a_namespace_its_quota() {
+async fn the_tags_of_a_push_and_the_bytes_of_a_namespace_are_limited() {
     let server = server(&[]).await;
     let registry = server.registry();
     let tags: Vec<String> = (0..65).map(|number| format!("tag=v{number}")).collect();
@@ -192,17 +192,17 @@ async fn a_push_has_a_number_of_tags_and_a_namespace_its_quota() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_has_so_many_uploads_at_once() {
+async fn the_concurrent_uploads_of_a_user_are_limited() {
     let server = server(&["--limit-uploads=1"]).await;
     let (first, second) = (begin_upload(&server).await, begin_upload(&server).await);
     let running = raw(&server, &format!("{}01234", patch(&server, &first, 10))).await;
-    // The second might overtake it otherwise, and it would be the first that is refused.
-    eventually("the first is under way", SOON, async || {
+    // Otherwise the second might overtake it, and the first would be rejected.
+    eventually("the first to run", SOON, async || {
         (metric(&server, "longshore_uploads_running").await > 0.0).then_some(())
     })
     .await;
     let registry = server.registry();
-    let answer = eventually("the second is refused", SOON, async || {
+    let answer = eventually("the second to be rejected", SOON, async || {
         let answer = registry.send(registry.request(Method::PATCH, &second).body("0")).await;
         (answer.status == StatusCode::TOO_MANY_REQUESTS).then_some(answer)
     })
@@ -210,12 +210,12 @@ async fn a_user_has_so_many_uploads_at_once() {
     assert!(answer.headers.contains_key(header::RETRY_AFTER));
     assert!(String::from_utf8_lossy(&answer.body).contains("TOOMANYREQUESTS"), "{answer:?}");
     refused(&server, "uploads").await;
-    // However the address is written.
+    // Regardless of the form of the URL.
     let spelt = second.replace("/blobs/", "/%62lobs/");
     let answer = registry.send(registry.request(Method::PATCH, &spelt).body("0")).await;
     assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
     drop(running);
-    eventually("there is room again", SOON, async || {
+    eventually("another one to be allowed", SOON, async || {
         let status =
             registry.send(registry.request(Method::POST, "/v2/admin/app/blobs/uploads/")).await.status;
         (status == StatusCode::ACCEPTED).then_some(()).ok_or(status)
@@ -224,10 +224,10 @@ async fn a_user_has_so_many_uploads_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_who_asks_too_fast_waits_and_another_one_does_not() {
+async fn the_request_rate_is_limited_per_user() {
     let server = server(&["--limit-user-rate=1"]).await;
     let other = user(&server.rest(), "grace").await;
-    let answer = eventually("the burst is used up", SOON, async || {
+    let answer = eventually("the burst to be used up", SOON, async || {
         let answer = server.rest().get("/accounts").await;
         (answer.status == 429).then_some(answer)
     })
@@ -239,13 +239,13 @@ async fn a_user_who_asks_too_fast_waits_and_another_one_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_that_asks_too_fast_waits_and_a_proxy_tells_whose_it_is() {
+async fn the_request_rate_is_limited_per_address_as_reported_by_a_trusted_proxy() {
     let server = server(&["--limit-address-rate=1", "--trusted-proxies=127.0.0.0/8"]).await;
     let registry = server.registry().anonymous();
     let ask = async |address: &str| {
         registry.send(registry.request(Method::GET, "/v2/").header("x-forwarded-for", address)).await
     };
-    let answer = eventually("the burst is used up", SOON, async || {
+    let answer = eventually("the burst to be used up", SOON, async || {
         let answer = ask("203.0.113.7").await;
         (answer.status == StatusCode::TOO_MANY_REQUESTS).then_some(answer)
     })
@@ -256,7 +256,7 @@ async fn an_address_that_asks_too_fast_waits_and_a_proxy_tells_whose_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn there_are_so_many_connections_and_no_more() {
+async fn the_number_of_connections_is_limited() {
     let server = server(&["--limit-connections=5"]).await;
     let mut open = Vec::new();
     for _ in 0..8 {
@@ -265,7 +265,7 @@ async fn there_are_so_many_connections_and_no_more() {
     let last = open.pop().expect("eight were opened");
     assert_eq!(rest_of(last).await, "");
     drop(open);
-    eventually("there is room again", SOON, async || {
+    eventually("another one to be allowed", SOON, async || {
         reqwest::Client::new().get(format!("{}/healthz", server.url())).send().await.is_ok().then_some(())
     })
     .await;
@@ -276,7 +276,7 @@ async fn there_are_so_many_connections_and_no_more() {
 async fn guessed_passwords_are_counted() {
     let server = server(&[]).await;
     let registry = server.registry().with_credentials("admin", "guess");
-    let answer = eventually("guesses have to wait", SOON, async || {
+    let answer = eventually("guesses to be throttled", SOON, async || {
         let answer = registry.send(registry.request(Method::GET, "/v2/")).await;
         (answer.status == StatusCode::TOO_MANY_REQUESTS).then_some(answer)
     })
@@ -286,14 +286,14 @@ async fn guessed_passwords_are_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_guesses_passwords_is_told_when_to_try_again() {
+async fn the_response_to_throttled_guesses_says_when_to_retry() {
     let server = server(&[]).await;
     let rest = server.rest();
-    // Known from now on, so that no guess of others locks it out.
+    // A known user from now on, who is not locked out by guesses of others.
     rest.get("/accounts").await.expect(200);
     let sign_in = format!("{}/fn/sign_in", server.url());
     let browser = reqwest::Client::new();
-    let answer = eventually("guesses have to wait", SOON, async || {
+    let answer = eventually("guesses to be throttled", SOON, async || {
         let guess =
             browser.post(&sign_in).header(header::ORIGIN, server.url()).body("username=admin&password=guess");
         let guess = guess.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
@@ -312,15 +312,15 @@ async fn whoever_guesses_passwords_is_told_when_to_try_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_refused_in_the_middle_of_sending_sees_the_answer_and_keeps_the_connection() {
+async fn a_client_that_is_rejected_while_sending_sees_the_response_and_keeps_the_connection() {
     const LENGTH: usize = 32 * 1024 * 1024;
     let server = server(&[]).await;
     let upload = begin_upload(&server).await;
     let range = format!("Content-Range: 50-{}\r\n", 50 + LENGTH - 1);
     let head = patch(&server, &upload, LENGTH).replacen("\r\n", &format!("\r\n{range}"), 1);
     let mut stream = raw(&server, &head).await;
-    // More than the buffers on the way hold.
-    stream.write_all(&vec![7; LENGTH]).await.expect("all of it is taken");
+    // More than fits into the buffers in between.
+    stream.write_all(&vec![7; LENGTH]).await.expect("all of it is received");
     stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.expect("sent");
     let said = rest_of(stream).await;
     assert!(said.starts_with("HTTP/1.1 416 "), "{said}");
@@ -328,7 +328,7 @@ async fn who_is_refused_in_the_middle_of_sending_sees_the_answer_and_keeps_the_c
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_quota_breaks_a_push_of_unknown_length_off_and_leaves_nothing_on_the_disk() {
+async fn a_quota_aborts_a_push_of_unknown_length_and_leaves_nothing_on_the_disk() {
     let server = server(&[]).await;
     server.rest().put("/accounts/admin/quota", json!({"quotaBytes": 1024 * 1024})).await.expect(200);
     let registry = server.registry();
@@ -338,13 +338,13 @@ async fn a_quota_breaks_a_push_of_unknown_length_off_and_leaves_nothing_on_the_d
         (Method::PATCH, upload.clone()),
         (Method::POST, format!("/v2/admin/app/blobs/uploads/?digest={wrong}")),
     ] {
-        // Less than the server reads on after a refusal, so that its answer is seen in any case.
+        // Less than the server still reads after a rejection, so that the response always arrives.
         let pieces = futures::stream::iter(0..16).map(|_| Ok::<_, std::io::Error>(vec![7; 1024 * 1024]));
         let body = reqwest::Body::wrap_stream(pieces);
         let answer = registry.send(registry.request(method, &path).body(body)).await.expect(403);
         assert_eq!(answer.error_code(), "DENIED");
     }
-    eventually("nothing is left of it", SOON, async || {
+    eventually("nothing to be left of it", SOON, async || {
         let left = size_of(&server.data().join("uploads"));
         (left == 0).then_some(()).ok_or(left)
     })
@@ -353,7 +353,7 @@ async fn a_quota_breaks_a_push_of_unknown_length_off_and_leaves_nothing_on_the_d
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_quota_bounds_manifests_as_well() {
+async fn a_quota_limits_manifests_too() {
     let server = server(&[]).await;
     server.rest().put("/accounts/admin/quota", json!({"quotaBytes": 10_000_000})).await.expect(200);
     let registry = server.registry();
@@ -380,13 +380,13 @@ async fn a_quota_bounds_manifests_as_well() {
     assert!((7_800_000..=10_000_000).contains(&used), "{held}");
 }
 
-/// Knocks at the registry from an address behind a trusted proxy.
+/// Requests `/v2/` from an address behind a trusted proxy.
 async fn enter(registry: &RegistryClient, address: &str) -> Answer {
     registry.send(registry.request(Method::GET, "/v2/").header("x-forwarded-for", address)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_guesses_is_sent_away_and_who_is_known_gets_in() {
+async fn a_flood_of_guesses_is_rejected_and_a_known_user_is_admitted() {
     let server = server(&["--trusted-proxies=127.0.0.0/8", "--limit-password-checks=4"]).await;
     let registry = server.registry();
     let home = "203.0.113.1";
@@ -405,7 +405,7 @@ async fn a_flood_of_guesses_is_sent_away_and_who_is_known_gets_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn so_many_requests_of_one_address_run_at_once() {
+async fn the_concurrent_requests_of_an_address_are_limited() {
     let server = server(&["--limit-requests=3"]).await;
     let follow = async || {
         let request = reqwest::Client::new().get(format!("{}/events?jobs=1", server.url()));
@@ -419,16 +419,16 @@ async fn so_many_requests_of_one_address_run_at_once() {
     assert!(refusal.headers.contains_key(header::RETRY_AFTER));
     refusal.expect_error(429);
     refused(&server, "requests").await;
-    // An answer that has been taken, or is not wanted any more, makes room.
+    // A response that has been received or dropped frees a place.
     held.clear();
-    eventually("there is room again", SOON, async || {
+    eventually("another one to be allowed", SOON, async || {
         (server.rest().get("/accounts").await.status == 200).then_some(())
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_http_2_connection_is_told_how_many_requests_it_may_carry_at_once() {
+async fn an_http_2_client_is_told_the_maximum_number_of_concurrent_requests() {
     const MAX_CONCURRENT_STREAMS: [u8; 2] = [0, 3];
     let server = server(&["--limit-streams=7"]).await;
     let mut stream = raw(&server, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
@@ -440,10 +440,10 @@ async fn an_http_2_connection_is_told_how_many_requests_it_may_carry_at_once() {
     let mut settings = vec![0; usize::from(head[2])];
     stream.read_exact(&mut settings).await.expect("the settings");
     let told = settings.chunks(6).find(|setting| setting[..2] == MAX_CONCURRENT_STREAMS);
-    assert_eq!(told.expect("it is told")[2..], [0, 0, 0, 7]);
+    assert_eq!(told.expect("the setting is sent")[2..], [0, 0, 0, 7]);
 }
 
-/// Bytes of the files below a folder.
+/// The number of bytes of all files below a folder.
 fn size_of(folder: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
     let sizes = entries.filter_map(Result::ok).map(|entry| match entry.metadata() {

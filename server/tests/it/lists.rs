@@ -1,11 +1,11 @@
-//! Lists as browsers walk through them: by links, with clean addresses, and compressed.
+//! Lists in a browser: paged by links, with clean URLs, and compressed.
 
 use longshore_testkit::{Site, corpus};
 use reqwest::{StatusCode, header};
 
 use crate::support::{longshore, organization, repository};
 
-/// The address behind a link of the pager.
+/// The URL of a link of the pager.
 fn link(page: &str, rel: &str) -> Option<String> {
     let pager = page.split_once(r#"class="pager""#)?.1;
     let tag = pager.split("<a ").find(|tag| tag.contains(&format!(r#"rel="{rel}""#)))?;
@@ -24,7 +24,7 @@ fn names(page: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_list_is_walked_by_its_links_to_its_end_and_back_without_script() {
+async fn the_links_of_a_list_lead_through_all_pages_and_back_without_script() {
     let server = longshore().await;
     let rest = server.rest();
     organization(&rest, "dev").await;
@@ -49,7 +49,7 @@ async fn a_long_list_is_walked_by_its_links_to_its_end_and_back_without_script()
     let address = link(&back, "prev").expect("the first page");
     assert_eq!(address, "/repositories?q=app", "the first page has one address");
     assert_eq!(names(&load(&site, &address).await), names(&first));
-    // What stood in addresses once, and what never did, leads to the first page.
+    // Former and invalid starts of a page lead to the first page.
     for start in ["25", "n", "b9x00", "n1x5b"] {
         let answer = site.page(&format!("/repositories?start={start}")).await;
         assert!([200, 400].contains(&answer.status), "{start}: {}", answer.status);
@@ -57,7 +57,7 @@ async fn a_long_list_is_walked_by_its_links_to_its_end_and_back_without_script()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_says_nothing_of_the_fields_that_a_form_left_empty() {
+async fn the_url_contains_no_empty_fields_of_a_form() {
     let server = longshore().await;
     let led_to = async |address: &str| {
         let answer = server.site().request(address).send().await.expect("answered");
@@ -71,11 +71,11 @@ async fn an_address_says_nothing_of_the_fields_that_a_form_left_empty() {
         "what stays is as it was"
     );
     assert_eq!(led_to("/repositories?q=web").await, None);
-    assert_eq!(led_to("//evil.example?q=").await, None, "nobody is led to another host");
+    assert_eq!(led_to("//evil.example?q=").await, None, "no redirect to another host");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_and_json_come_compressed_and_streams_and_content_as_they_are() {
+async fn pages_and_json_are_compressed_and_streams_and_content_are_not() {
     let server = longshore().await;
     let rest = server.rest();
     for namespace in ["dev", "qa"] {
@@ -102,8 +102,8 @@ async fn pages_and_json_come_compressed_and_streams_and_content_as_they_are() {
     let gzip = (Some("gzip".to_owned()), true);
     assert_eq!(encoding("/repositories", "gzip, br").await, gzip);
     assert_eq!(encoding("/api/v0/repositories/dev?pageSize=50", "gzip").await, gzip);
-    assert_eq!(encoding("/repositories", "identity").await.0, None, "who does not take it");
-    assert_eq!(encoding("/events?jobs=1", "gzip").await.0, None, "events are told at once");
+    assert_eq!(encoding("/repositories", "identity").await.0, None, "not accepted");
+    assert_eq!(encoding("/events?jobs=1", "gzip").await.0, None, "events are not delayed");
     let blob = format!("/v2/dev/app-00/manifests/{}", package.root);
     assert_eq!(encoding(&blob, "gzip").await.0, None, "a manifest is what was pushed");
 }

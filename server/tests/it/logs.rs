@@ -1,5 +1,5 @@
-//! Logs of jobs that are longer than what is read at once: a page holds 1,000 lines, a query of REST 2,000, an event
-//! 1,000 or 500.
+//! Logs that are longer than what is read at once: a page shows 1,000 lines, a query of REST reads 2,000, and an event
+//! contains 1,000 or 500.
 
 use longshore_metadata::{Database, Error, Priority, Vault, jobs, work};
 use longshore_model::job::Level;
@@ -17,7 +17,7 @@ fn line(number: usize) -> String {
     format!("this is line {number}.")
 }
 
-/// A job that has ended, with a long log.
+/// Creates an ended job with a long log.
 async fn with_long_log(server: &mut Longshore) -> JobId {
     let rest = server.rest();
     let job = rest.post("/jobs", json!({"action": "poll_mirror"})).await.expect(202);
@@ -39,7 +39,7 @@ async fn with_long_log(server: &mut Longshore) -> JobId {
 async fn told(rest: &Rest, path: &str) -> Vec<String> {
     let answer = rest.get(path).await.expect(200);
     let said = |line: &Value| {
-        // A line is JSON within JSON, as DTR had it.
+        // A line is JSON in JSON, as in DTR.
         let data: Value = serde_json::from_str(line["data"].as_str().expect("text")).expect("JSON");
         data["msg"].as_str().expect("text").to_owned()
     };
@@ -47,7 +47,7 @@ async fn told(rest: &Rest, path: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_of_thousands_of_lines_comes_whole_and_a_page_without_script_says_what_it_leaves_out() {
+async fn a_log_of_thousands_of_lines_is_complete_and_a_page_without_script_says_what_it_omits() {
     let mut server = longshore().await;
     let job = with_long_log(&mut server).await;
     let rest = server.rest();
@@ -65,11 +65,11 @@ async fn a_log_of_thousands_of_lines_comes_whole_and_a_page_without_script_says_
     let mut heard = String::new();
     let all = async {
         while !heard.contains(&line(LINES)) {
-            let part = events.chunk().await.expect("the stream goes on").expect("it has not ended");
+            let part = events.chunk().await.expect("the stream continues").expect("it has not ended");
             heard.push_str(&String::from_utf8_lossy(&part));
         }
     };
-    timeout(SOON, all).await.expect("the whole log comes");
+    timeout(SOON, all).await.expect("the whole log arrives");
     let missing: Vec<usize> = (1..=LINES).filter(|number| !heard.contains(&line(*number))).collect();
     assert!(missing.is_empty(), "{missing:?}");
 

@@ -1,4 +1,4 @@
-//! What is counted and logged, as those who operate a server see it.
+//! Metrics and logs, as seen by operators of a server.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,10 +10,10 @@ use tokio::time::timeout;
 
 use crate::support::{SOON, longshore, repositories};
 
-/// How long Prometheus waits, if it is not told otherwise.
+/// The default timeout of Prometheus.
 const SCRAPE: Duration = Duration::from_secs(10);
 
-/// The samples of `/metrics`: name with labels, and value. Checks the text format on the way.
+/// The samples of `/metrics`: name with labels, and value. Also checks the text format.
 async fn samples(server: &Longshore) -> BTreeMap<String, f64> {
     let registry = server.registry().anonymous();
     let answer = registry.send(registry.request(Method::GET, "/metrics")).await;
@@ -44,7 +44,7 @@ async fn samples(server: &Longshore) -> BTreeMap<String, f64> {
     samples
 }
 
-/// The sum of all samples of a name that have these labels.
+/// The sum of all samples of a metric with these labels.
 fn sum(samples: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> f64 {
     let wanted = |sample: &&String| {
         sample.split('{').next() == Some(name) && labels.iter().all(|label| sample.contains(label))
@@ -53,7 +53,7 @@ fn sum(samples: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_push_and_a_pull_are_counted_and_nothing_names_what_was_pushed() {
+async fn a_push_and_a_pull_are_counted_without_naming_the_repository() {
     let server = longshore().await;
     let before = samples(&server).await;
     let package = corpus::image(1, 2, 200_000);
@@ -111,7 +111,7 @@ async fn a_push_and_a_pull_are_counted_and_nothing_names_what_was_pushed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_watches_the_server_is_answered_while_the_database_stands_still() {
+async fn metrics_are_served_while_the_database_does_not_respond() {
     let database = tokio::task::spawn_blocking(postgres::new_database).await.expect("a database is made");
     let builder = Longshore::builder(env!("CARGO_BIN_EXE_longshore")).argument("--database");
     let server = builder.argument(&database).start().await;
@@ -123,7 +123,7 @@ async fn who_watches_the_server_is_answered_while_the_database_stands_still() {
     let held = tokio::task::spawn_blocking(hold).await.expect("the tables are held");
     let (ready, samples) = timeout(SCRAPE, async { tokio::join!(readiness(), samples(&server)) })
         .await
-        .expect("both answer before who asks gives up");
+        .expect("both respond before Prometheus gives up");
     assert_eq!(ready, StatusCode::SERVICE_UNAVAILABLE);
     assert!(sum(&samples, "longshore_connections_total", &[]) > 0.0, "{samples:?}");
     drop(held);
@@ -131,7 +131,7 @@ async fn who_watches_the_server_is_answered_while_the_database_stands_still() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metrics_are_kept_to_who_has_the_token_where_there_is_one() {
+async fn metrics_require_the_token_if_one_is_set() {
     let server = Longshore::builder(env!("CARGO_BIN_EXE_longshore"))
         .variable("LONGSHORE_METRICS_TOKEN", "scrape me")
         .start()
@@ -148,7 +148,7 @@ async fn metrics_are_kept_to_who_has_the_token_where_there_is_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_line_of_a_request_carries_its_id_and_units_stand_in_the_names() {
+async fn each_log_line_of_a_request_contains_its_id_and_units_are_part_of_field_names() {
     let server = Longshore::builder(env!("CARGO_BIN_EXE_longshore"))
         .argument("--trusted-proxies=127.0.0.0/8")
         .argument("--log-format=json")
@@ -166,7 +166,7 @@ async fn each_line_of_a_request_carries_its_id_and_units_stand_in_the_names() {
     let lines: Vec<Value> = log
         .lines()
         .filter(|line| line.contains(id))
-        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line} is no JSON")))
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line} is not JSON")))
         .collect();
     let wrong = lines.iter().find(|line| line["message"] == "incorrect username or password");
     let answered = lines.iter().find(|line| line["message"] == "answered");

@@ -30,7 +30,7 @@ fn told(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// What people see of the registry, without what changes by itself.
+/// The visible state of a registry, without values that change by themselves.
 async fn seen(server: &Longshore) -> Vec<Value> {
     let rest = server.rest();
     let mut all = Vec::new();
@@ -71,7 +71,7 @@ async fn a_registry_moves_to_postgresql_and_a_bucket_and_back() {
         "data = 'new'\ndatabase = '{database}'\ns3_bucket = '{BUCKET}'\ns3_endpoint = '{}'\ns3_allow_http = true",
         bucket.url()
     );
-    // It breaks off in the middle, and nobody can take what is there for a registry.
+    // It is interrupted in the middle, and no server accepts the result as a registry.
     bucket.refuse(Some((Method::POST, "-parts")));
     let broken = migrate(folder.path(), &on_disk, &in_bucket);
     assert!(!broken.status.success(), "{}", told(&broken));
@@ -94,7 +94,7 @@ async fn a_registry_moves_to_postgresql_and_a_bucket_and_back() {
     assert_eq!(seen(&new).await, before);
     new.registry().verify(&one, "qa/web").await;
     new.registry().verify(&two, "dev/web").await;
-    // What comes next is numbered behind what came before, and policies act.
+    // New revisions follow the earlier ones, and policies act.
     new.registry().push(&two, "dev/web", Some("3-rc")).await;
     eventually("the promotion", SOON, async || new.registry().digest_of("qa/web", "3-rc").await).await;
     let after = seen(&new).await;

@@ -1,12 +1,12 @@
-//! Push and pull mirrors against Debian's docker-registry: plain, with accounts, with TLS of a
-//! private authority; images, indexes and artifacts; every digest compared on both sides.
+//! Push and pull mirrors with Debian's docker-registry: plain, with accounts, and with TLS from a private authority;
+//! images, indexes and artifacts. Every digest is compared on both sides.
 
 use longshore_testkit::{DockerRegistry, Longshore, Package, TestCa, corpus, eventually};
 use serde_json::{Value, json};
 
 use crate::support::{SOON, longshore, remote, repositories, with};
 
-/// One of each sort of what registries hold, with the tag it gets.
+/// One of each kind of content, with its tag.
 fn cargo() -> Vec<(&'static str, Package)> {
     vec![
         ("image", corpus::image(1, 2, 20_000)),
@@ -17,14 +17,14 @@ fn cargo() -> Vec<(&'static str, Package)> {
     ]
 }
 
-/// Sends everything to `other` and brings it back into another repository.
+/// Pushes everything to `other`, and mirrors it back into another repository.
 async fn there_and_back(other: &DockerRegistry, connection: Value) {
     let server = longshore().await;
     let rest = server.rest();
     repositories(&rest, &["dev/website", "vendor/copy"]).await;
     let registry = server.registry();
 
-    // Some tags are there before the mirror is made, some come later.
+    // Some tags exist before the mirror is created, others are pushed later.
     let cargo = cargo();
     let (before, after) = cargo.split_at(2);
     for (tag, package) in before {
@@ -58,7 +58,7 @@ async fn there_and_back(other: &DockerRegistry, connection: Value) {
         .await;
         registry.verify(package, "vendor/copy").await;
     }
-    let status = eventually("the run to end well", SOON, async || {
+    let status = eventually("the run to succeed", SOON, async || {
         let mirrors = rest.get("/repositories/vendor/copy/mirroringPolicies").await.expect(200);
         (mirrors[0]["lastStatus"]["code"] == "success").then(|| mirrors.clone()).ok_or(mirrors)
     })
@@ -66,25 +66,25 @@ async fn there_and_back(other: &DockerRegistry, connection: Value) {
     assert_eq!(status[0]["mirroringType"], "poll");
 }
 
-/// What the jobs say, for the message of a failing test.
+/// The jobs, for the message of a failing test.
 async fn jobs(server: &Longshore) -> Value {
     server.rest().get("/jobs?limit=20").await.expect(200)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everything_travels_to_a_plain_registry_and_back() {
+async fn everything_is_mirrored_to_a_plain_registry_and_back() {
     let other = DockerRegistry::plain().await;
     there_and_back(&other, remote(&other.url(), "qa/website", "", "")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everything_travels_to_a_registry_with_accounts_and_back() {
+async fn everything_is_mirrored_to_a_registry_with_accounts_and_back() {
     let other = DockerRegistry::with_account("mirror-bot", "hunter2 and more").await;
     there_and_back(&other, remote(&other.url(), "qa/website", "mirror-bot", "hunter2 and more")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everything_travels_to_a_registry_with_a_private_authority_and_back() {
+async fn everything_is_mirrored_to_a_registry_with_a_private_authority_and_back() {
     let ca = TestCa::new();
     let other = DockerRegistry::with_tls(&ca).await;
     let connection = with(remote(&other.url(), "qa/website", "", ""), json!({"remoteCA": ca.pem()}));
@@ -92,7 +92,7 @@ async fn everything_travels_to_a_registry_with_a_private_authority_and_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn verification_may_be_skipped_where_the_authority_is_unknown() {
+async fn verification_can_be_skipped_for_an_unknown_authority() {
     let other = DockerRegistry::with_tls(&TestCa::new()).await;
     let connection = with(remote(&other.url(), "qa/website", "", ""), json!({"skipTLSVerification": true}));
     there_and_back(&other, connection).await;
@@ -128,7 +128,7 @@ async fn an_unchanged_tag_costs_one_head_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_03_save_takes_only_tags_that_come_later_or_change() {
+async fn semantics_03_save_mirrors_only_tags_that_are_created_or_changed_later() {
     let server = longshore().await;
     let rest = server.rest();
     let (registry, other) = (server.registry(), DockerRegistry::plain().await);
@@ -151,7 +151,7 @@ async fn semantics_03_save_takes_only_tags_that_come_later_or_change() {
     assert_eq!(registry.digest_of("vendor/copy", "moving").await, Some(moved.root));
 }
 
-/// Polls everything and waits for its end.
+/// Polls all mirrors and waits for the end.
 async fn poll(server: &Longshore) {
     let rest = server.rest();
     let job = rest.post("/jobs", json!({"action": "poll_mirror"})).await.expect(202);

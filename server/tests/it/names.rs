@@ -1,6 +1,6 @@
-//! Names of private things in what the server stored in words (semantics 17, 46). A server is filled with
-//! private repositories, a remote, deletions and failures whose names cannot be missed; then every answer and
-//! page that shows stored texts is read by those who may not know them.
+//! Names of private things in stored messages (semantics 17, 46). A server gets private repositories, a remote,
+//! deletions and failures with distinctive names; then every response and page that shows stored messages is read by
+//! users who may not know the names.
 
 use crate::support::{SOON, ends_with, longshore, organization, promotion, repository, user};
 use http::Method;
@@ -8,17 +8,17 @@ use longshore_testkit::scripted::{on, reply};
 use longshore_testkit::{Longshore, Rest, Site, corpus, eventually, scripted::ScriptedRegistry};
 use serde_json::{Value, json};
 
-/// A part of every name that only administrators may know.
+/// A part of every name that only administrators may see.
 const SECRET: &str = "secret-xyzzy";
-/// A word that the other registry says.
+/// A word from the messages of the other registry.
 const SAID: &str = "plugh-said";
 
-/// A server on which everything has happened that is told in words.
+/// A server with every kind of stored message.
 struct Scene {
     server: Longshore,
     registry: ScriptedRegistry,
     rest: Rest,
-    /// Owns `dev/open` and `dev/copy`, and may see nothing of the other side.
+    /// Owns `dev/open` and `dev/copy`, and may not see the other repositories.
     dev: Rest,
 }
 
@@ -40,7 +40,7 @@ impl Scene {
         Self { server, registry: ScriptedRegistry::start().await, rest, dev }
     }
 
-    /// What administrators may do here to places that `dev` does not see.
+    /// Creates messages about places that `dev` may not see.
     async fn happen(&self) {
         let (rest, registry) = (&self.rest, self.server.registry());
         let rules = |suffix: &str| if suffix.is_empty() { json!([]) } else { ends_with(suffix) };
@@ -51,7 +51,7 @@ impl Scene {
         }
         promotion(rest, &format!("{SECRET}/source"), "dev/open", rules("-never"), "%n").await;
         rest.patch(&format!("/repositories/{locked}"), json!({"state": "read_only"})).await.expect(200);
-        // A remote of the system: one place where all goes well, and one that refuses.
+        // A remote of the system: one repository that works, and one that fails.
         let remote = json!({
             "name": format!("{SECRET}-remote"), "url": self.registry.url(),
         });
@@ -73,7 +73,7 @@ impl Scene {
 
         registry.push(&corpus::image(1, 1, 500), "dev/open", Some("1.0")).await;
         registry.push(&corpus::image(2, 1, 500), "dev/open", Some("2.0-gone")).await;
-        // From the other side, by hand; one of the sources is deleted afterwards.
+        // Promotions by hand from hidden repositories, one of which is deleted afterwards.
         for (number, name) in [(3, "source"), (4, "left")] {
             let name = format!("{SECRET}/{name}");
             registry.push(&corpus::image(number, 1, 500), &name, Some("3.0")).await;
@@ -101,7 +101,7 @@ impl Scene {
         .await;
     }
 
-    /// Every address of the REST interface and every page that shows stored texts.
+    /// Every REST path and every page that shows stored messages.
     async fn addresses(&self) -> (Vec<String>, Vec<String>) {
         let jobs = self.rest.get("/jobs?pageSize=100").await.expect(200);
         let ids: Vec<String> = jobs["jobs"]
@@ -167,7 +167,7 @@ impl Scene {
         (rest, pages)
     }
 
-    /// The identifiers of the policies in a list, or in the lists of an answer.
+    /// The identifiers of the policies in a response.
     async fn policies(&self, path: &str) -> Vec<String> {
         fn identifiers(of: &Value, found: &mut Vec<String>) {
             match of {
@@ -188,7 +188,7 @@ impl Scene {
         [SECRET.to_owned(), SAID.to_owned(), self.registry.host()]
     }
 
-    /// What holds a hidden name.
+    /// The paths whose response contains a hidden name.
     async fn leaks(&self, rest: &Rest, site: &Site) -> Vec<String> {
         let (addresses, pages) = self.addresses().await;
         let hidden = self.hidden();
@@ -207,7 +207,7 @@ impl Scene {
         }
         for page in pages {
             let answer = site.page(&page).await;
-            // What stands in for a name is nobody's address, and nothing that a form should start with.
+            // Placeholders for names must not be links or initial values of forms.
             for misused in ["href=\"/repositories/another/", "value=\"another"] {
                 if answer.body.contains(misused) {
                     stood_in.push(format!("{page}: {misused}"));
@@ -221,7 +221,7 @@ impl Scene {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_46_no_stored_text_tells_a_name_that_its_reader_may_not_know() {
+async fn semantics_46_no_stored_message_contains_a_name_that_its_reader_may_not_see() {
     let scene = Scene::new().await;
     scene.happen().await;
     let site = scene.server.site();
@@ -233,12 +233,12 @@ async fn semantics_46_no_stored_text_tells_a_name_that_its_reader_may_not_know()
     ];
     for (who, rest, site) in readers {
         let leaks = scene.leaks(&rest, &site).await;
-        assert!(leaks.is_empty(), "{who} is told {} names: {leaks:#?}", leaks.len());
+        assert!(leaks.is_empty(), "{who} sees {} names: {leaks:#?}", leaks.len());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_46_administrators_are_told_what_happened_and_where() {
+async fn semantics_46_administrators_see_all_names() {
     let scene = Scene::new().await;
     scene.happen().await;
     let tag = scene.rest.get("/repositories/dev/open/tags/1.0").await.expect(200).to_string();

@@ -1,4 +1,4 @@
-//! Orders of events: what arrives late, twice, in circles, or with somebody else's password.
+//! Order of events: late, repeated and cyclic ones; and passwords of other users.
 
 use longshore_testkit::{DockerRegistry, corpus, eventually};
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::support::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_01_versions_pushed_in_a_row_leave_every_destination_on_the_last() {
+async fn semantics_01_after_several_pushes_every_destination_has_the_last_version() {
     let server = longshore().await;
     let rest = server.rest();
     let other = DockerRegistry::plain().await;
@@ -29,7 +29,7 @@ async fn semantics_01_versions_pushed_in_a_row_leave_every_destination_on_the_la
         if seen.as_ref() == Some(&last.root) { Ok(()) } else { Err(seen) }
     })
     .await;
-    // Every job has ended, and the last word is v3's.
+    // Every job has ended, and v3 is the result.
     eventually("all jobs to end", SOON, async || {
         let running = rest.get("/jobs?action=push_mirror_tag&limit=50").await.expect(200);
         let ended = running["jobs"].as_array().is_some_and(|jobs| {
@@ -44,7 +44,7 @@ async fn semantics_01_versions_pushed_in_a_row_leave_every_destination_on_the_la
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_pushes_and_then_lists_the_jobs_finds_the_copies_that_the_push_caused() {
+async fn the_jobs_listed_after_a_push_include_the_copies_that_it_caused() {
     let server = longshore().await;
     let rest = server.rest();
     let other = DockerRegistry::plain().await;
@@ -61,7 +61,7 @@ async fn who_pushes_and_then_lists_the_jobs_finds_the_copies_that_the_push_cause
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_07_a_signature_that_comes_late_reaches_every_place_its_image_went_to() {
+async fn semantics_07_a_late_signature_follows_its_image_to_every_destination() {
     let server = longshore().await;
     let rest = server.rest();
     let other = DockerRegistry::plain().await;
@@ -100,13 +100,13 @@ async fn semantics_07_a_signature_that_comes_late_reaches_every_place_its_image_
         there.digest_of("far/website", cosign_tag.as_str()).await
     })
     .await;
-    // No policy took them for images of their own.
+    // No policy treated them as separate images.
     let names = registry.tags("qa/website").await;
     assert_eq!(names.len(), 2, "{names:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_05_two_servers_mirroring_to_each_other_come_to_rest() {
+async fn semantics_05_two_servers_that_mirror_to_each_other_reach_a_stable_state() {
     let (here, there) = (longshore().await, longshore().await);
     for server in [&here, &there] {
         repositories(&server.rest(), &["dev/website"]).await;
@@ -126,9 +126,9 @@ async fn semantics_05_two_servers_mirroring_to_each_other_come_to_rest() {
         (!tags.is_empty()).then_some(())
     })
     .await;
-    // At rest: no job waits or runs on either side, at two looks in a row with the same tags.
+    // Stable: no job is queued or running on either side, in two consecutive checks with the same tags.
     let mut before = None;
-    let tags = eventually("both to come to rest", SOON, async || {
+    let tags = eventually("both to be stable", SOON, async || {
         let mut open = 0;
         for server in [&here, &there] {
             let jobs = server.rest().get("/jobs?limit=500").await.expect(200);
@@ -146,7 +146,7 @@ async fn semantics_05_two_servers_mirroring_to_each_other_come_to_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_05_a_cycle_of_promotions_stops_by_itself_and_says_so() {
+async fn semantics_05_a_cycle_of_promotions_stops_with_a_reason() {
     let server = longshore().await;
     let rest = server.rest();
     repositories(&rest, &["dev/website", "qa/website"]).await;
@@ -192,7 +192,7 @@ async fn semantics_15_a_password_cannot_be_stolen_through_a_remote() {
     let mallory = user(&admin, "mallory").await;
     let alice = user(&admin, "alice").await;
     let other = DockerRegistry::with_account("bot", "the bot's password").await;
-    // A trap that would see whatever is sent to it.
+    // A trap that records every request.
     let trap = DockerRegistry::with_account("nobody", "knows this").await;
     organization(&admin, "dev").await;
     alice.post("/repositories/alice", json!({"name": "app"})).await.expect(201);
@@ -206,7 +206,7 @@ async fn semantics_15_a_password_cannot_be_stolen_through_a_remote() {
     let id = remotes[0]["id"].as_str().expect("a remote has an id").to_owned();
     assert!(!remotes.to_string().contains("the bot's password"));
 
-    // Somebody else neither sees nor uses nor moves it.
+    // Other users cannot see, use or change it.
     assert_eq!(mallory.get("/remotes").await.expect(200), json!([]));
     assert_eq!(mallory.get(&format!("/remotes/{id}")).await.expect_error(404), "NO_SUCH_REMOTE");
     mallory.put(&format!("/remotes/{id}"), json!({"url": trap.url()})).await.expect(404);
@@ -214,7 +214,7 @@ async fn semantics_15_a_password_cannot_be_stolen_through_a_remote() {
         format!("/repositories/alice/app/pushMirroringPolicies/{}", mirror["id"].as_str().expect("an id"));
     mallory.put(&policy, json!({"remoteHost": trap.url()})).await.expect(404);
 
-    // Not even its owner moves it to another host without typing the password again.
+    // Not even its owner can change the host without entering the password again.
     assert_eq!(
         alice.put(&policy, json!({"remoteHost": trap.url()})).await.expect_error(400),
         "SECRET_NEEDED"
@@ -227,7 +227,7 @@ async fn semantics_15_a_password_cannot_be_stolen_through_a_remote() {
         alice.put(&policy, json!({"skipTLSVerification": true})).await.expect_error(400),
         "SECRET_NEEDED",
     );
-    // Other settings change without it.
+    // Other settings can be changed without it.
     let changed = alice.put(&policy, json!({"tagTemplate": "%n-x"})).await.expect(200);
     assert_eq!(changed["tagTemplate"], "%n-x");
     assert!(trap.requests().is_empty(), "{:?}", trap.requests());

@@ -1,4 +1,4 @@
-//! The pages of the site, as many readers at once load them.
+//! The pages of the site under concurrent load.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::support::{longshore, promotion, repository, user};
 
-/// Somebody with a private repository whose name nobody else may ever read.
+/// A user with a private repository whose name nobody else may see.
 struct Reader {
     name: &'static str,
     repository: &'static str,
@@ -32,7 +32,7 @@ impl Reader {
         Self { name, repository: repository_name, policy, site: server.site().sign_in(name, &password).await }
     }
 
-    /// Pages, and how their titles begin.
+    /// Pages, and the beginnings of their titles.
     fn pages(&self) -> Vec<(String, String)> {
         let path = format!("{}/{}", self.name, self.repository);
         let own = |below: &str, title: String| (format!("/repositories/{path}{below}"), title);
@@ -66,7 +66,7 @@ impl Reader {
     }
 }
 
-/// Loads pages until the time is up. What was wrong with them, and how many there were.
+/// Loads pages until the time is up. Returns the faults, and the number of pages.
 async fn load(reader: &Reader, foreign: &str, first: usize, until: Instant) -> (Vec<String>, usize) {
     let pages = reader.pages();
     let (mut wrong, mut loaded) = (Vec::new(), 0);
@@ -82,7 +82,7 @@ async fn load(reader: &Reader, foreign: &str, first: usize, until: Instant) -> (
         } else if page.body.contains("class=\"loading\"") {
             wrong.push(format!("{path} came without what it is about"));
         } else if page.body.contains(foreign) {
-            wrong.push(format!("{path} holds {foreign}"));
+            wrong.push(format!("{path} contains {foreign}"));
         } else if !seen.is_some_and(|seen| seen.starts_with(title)) {
             wrong.push(format!("{path} has the title {seen:?}"));
         } else if !page.body.contains(&format!("\"signed-in-name\">{}<", reader.name)) {
@@ -92,21 +92,21 @@ async fn load(reader: &Reader, foreign: &str, first: usize, until: Instant) -> (
     (wrong, loaded)
 }
 
-/// Asks for pages until the time is up, and breaks each connection off while its page is rendered.
+/// Requests pages until the time is up, and drops each connection while its page is rendered.
 async fn leave(reader: &Reader, first: usize, until: Instant) {
     let pages = reader.pages();
     for (number, (path, _)) in pages.iter().cycle().enumerate().skip(first) {
         if Instant::now() >= until {
             break;
         }
-        // From at once to about as long as a page takes.
+        // From immediately to about the time that a page takes.
         let patience = Duration::from_micros(500 * (number as u64 % 40));
         let _ = timeout(patience, reader.site.page(path)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_that_are_loaded_at_once_hold_nothing_of_each_other() {
+async fn concurrently_loaded_pages_contain_nothing_of_each_other() {
     let server = longshore().await;
     let readers =
         [Reader::new(&server, "amber", "marigold").await, Reader::new(&server, "cobalt", "thistle").await];

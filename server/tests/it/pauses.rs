@@ -1,4 +1,4 @@
-//! Pausing the real binary: what is pushed meanwhile waits, is listed, and goes on as somebody decides.
+//! Pausing the real binary: tags that are pushed meanwhile are held, listed, and handled as requested on resuming.
 
 use longshore_testkit::{DockerRegistry, Rest, S3Server, corpus, eventually};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::servers::three;
 use crate::support::{SOON, ends_with, longshore, promotion, remote, repositories, with};
 
-/// Waits until so many jobs wait for a pause to end, and answers them.
+/// Waits until a pause holds `length` jobs, and returns them.
 async fn queue(rest: &Rest, scope: &str, length: usize) -> Vec<Value> {
     eventually("the queue", SOON, async || {
         let queue = rest.get(&format!("/pauses/{scope}/queue?pageSize=100")).await.expect(200);
@@ -17,7 +17,7 @@ async fn queue(rest: &Rest, scope: &str, length: usize) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_29_what_is_pushed_while_everything_is_paused_waits_and_goes_on() {
+async fn semantics_29_tags_pushed_during_a_pause_are_held_and_handled_on_resuming() {
     let server = longshore().await;
     let elsewhere = DockerRegistry::plain().await;
     let (rest, registry) = (server.rest(), server.registry());
@@ -50,12 +50,12 @@ async fn semantics_29_what_is_pushed_while_everything_is_paused_waits_and_goes_o
     let repository = rest.get("/repositories/dev/web").await.expect(200);
     assert_eq!(repository["summary"]["heldBy"]["by"], "admin");
     assert!(registry.digest_of("qa/web", "1-stable").await.is_none());
-    // By hand it goes.
+    // Promotions by hand still work.
     let by_hand = json!({"targetRepository": "qa/web", "targetTag": "by-hand"});
     rest.post("/repositories/dev/web/tags/1-stable/promotion", by_hand).await.expect(201);
 
     let resumed = rest.delete("/pauses/system?queued=newest").await.expect(200);
-    // The promotion by hand left an evaluation of its own.
+    // The promotion by hand caused another evaluation.
     assert_eq!((&resumed["freed"], &resumed["dropped"]), (&json!(2), &json!(2)), "{resumed}");
     rest.delete("/pauses/system").await.expect(404);
     eventually("the promotion", SOON, async || registry.digest_of("qa/web", "1-stable").await).await;
@@ -64,7 +64,7 @@ async fn semantics_29_what_is_pushed_while_everything_is_paused_waits_and_goes_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_29_a_pause_at_one_server_holds_the_others() {
+async fn semantics_29_a_pause_at_one_server_applies_to_the_others() {
     let bucket = S3Server::start().await;
     let [one, two, three] = three(&bucket).await;
     repositories(&one.rest(), &["dev/web", "qa/web"]).await;

@@ -1,5 +1,5 @@
-//! Where the server connects to on somebody's behalf, and what it repeats of what answers there (semantics 44).
-//! `Inner` is a service of the machine's own that nobody may reach through Longshore; it notes whoever comes.
+//! Which addresses the server connects to for users, and which responses it shows them (semantics 44). `Inner` is a
+//! local service that nobody may reach through Longshore; it records all requests.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::support::{SOON, longshore, longshore_for_everybody, remote, repositories, user, with};
 
-/// A server that answers as `answer` does, and notes method and path of each request.
+/// A server that responds with `answer`, and records the method and path of each request.
 struct Inner {
     port: u16,
     seen: Arc<Mutex<Vec<String>>>,
@@ -35,7 +35,7 @@ impl Inner {
         Self { port, seen }
     }
 
-    /// One that says what nobody outside should read.
+    /// A service whose responses nobody outside should read.
     async fn with_secrets() -> Self {
         Self::start(|_, _| ([("content-type", "text/plain")], "inner words").into_response()).await
     }
@@ -54,7 +54,7 @@ impl Inner {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The ways to write where it is.
+    /// Several forms of its URL.
     fn urls(&self) -> Vec<String> {
         let hosts = [
             "127.0.0.1",
@@ -92,7 +92,7 @@ async fn for_nobody() -> Longshore {
     Longshore::builder(binary).variable("LONGSHORE_PRIVATE_REMOTES", "nobody").start().await
 }
 
-/// Tries every way to make the server connect to a place; what was said to it.
+/// Tries every way to make the server connect to a URL. Returns the responses.
 async fn try_all(rest: &Rest, repository: &str, url: &str, proxy: &str) -> Vec<(u16, String)> {
     let connection = with(remote(url, "inner/app", "", ""), json!({"proxy": proxy}));
     let push = with(connection.clone(), json!({"rules": [], "tagTemplate": "%n"}));
@@ -115,7 +115,7 @@ async fn try_all(rest: &Rest, repository: &str, url: &str, proxy: &str) -> Vec<(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_44_an_ordinary_user_reaches_no_service_of_the_machine_or_its_network() {
+async fn semantics_44_ordinary_users_cannot_reach_services_of_the_machine_or_its_network() {
     let server = longshore().await;
     let inner = Inner::with_secrets().await;
     let alice = user(&server.rest(), "alice").await;
@@ -134,7 +134,7 @@ async fn semantics_44_an_ordinary_user_reaches_no_service_of_the_machine_or_its_
         }
     }
     inner.assert_untouched();
-    // No way to find out which ports are open either.
+    // It is not possible to find open ports either.
     let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
     let about = async |port: u16| {
         let url = format!("http://127.0.0.1:{port}");
@@ -145,7 +145,7 @@ async fn semantics_44_an_ordinary_user_reaches_no_service_of_the_machine_or_its_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_44_nobody_reaches_private_addresses_where_that_is_switched_off() {
+async fn semantics_44_nobody_reaches_private_addresses_if_that_is_disabled() {
     let server = for_nobody().await;
     let inner = Inner::with_secrets().await;
     let admin = server.rest();
@@ -159,7 +159,7 @@ async fn semantics_44_nobody_reaches_private_addresses_where_that_is_switched_of
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_44_an_administrator_reaches_private_addresses_and_reads_no_foreign_words() {
+async fn semantics_44_administrators_reach_private_addresses_but_see_no_foreign_content() {
     let server = longshore().await;
     let inner = Inner::with_secrets().await;
     let admin = server.rest();
@@ -172,7 +172,7 @@ async fn semantics_44_an_administrator_reaches_private_addresses_and_reads_no_fo
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_44_what_is_nobodys_is_refused_to_administrators_as_well() {
+async fn semantics_44_addresses_that_nobody_may_reach_are_rejected_for_administrators_too() {
     let server = longshore().await;
     let admin = server.rest();
     repositories(&admin, &["dev/web"]).await;
@@ -211,7 +211,7 @@ async fn semantics_44_what_is_nobodys_is_refused_to_administrators_as_well() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_44_a_hostile_registry_leads_no_upload_into_the_network() {
+async fn semantics_44_a_hostile_registry_cannot_redirect_uploads_into_the_network() {
     let server = longshore().await;
     let inner = Inner::with_secrets().await;
     let admin = server.rest();
@@ -237,7 +237,7 @@ async fn semantics_44_a_hostile_registry_leads_no_upload_into_the_network() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_44_a_remote_of_somebody_who_may_no_longer_reach_it_fails_with_that_reason() {
+async fn semantics_44_a_remote_whose_author_may_no_longer_reach_it_fails_with_that_reason() {
     let mut server = longshore_for_everybody().await;
     let other = DockerRegistry::plain().await;
     other.client().push(&corpus::image(1, 1, 1000), "far/app", Some("1")).await;
@@ -260,5 +260,5 @@ async fn semantics_44_a_remote_of_somebody_who_may_no_longer_reach_it_fails_with
         if mirror.contains("private_remotes") { Ok(()) } else { Err(mirror) }
     })
     .await;
-    assert_eq!(other.requests().len(), asked, "nothing was asked of it");
+    assert_eq!(other.requests().len(), asked, "the registry gets no requests");
 }

@@ -1,5 +1,5 @@
-//! Every documented endpoint, asked by everybody: nobody, a stranger, the owner, an administrator.
-//! The list of endpoints is the OpenAPI document's, so a new one without a row here fails.
+//! Every documented endpoint, requested by every role: anonymous, a stranger, the owner, an administrator. The list of
+//! endpoints comes from the OpenAPI document, so a new one without a row here fails.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::support::{longshore_for_everybody, remote, user, with};
 
-/// An endpoint, and what nobody, a stranger, the owner and an administrator are answered. In this
-/// order they are asked: what deletes comes last.
+/// An endpoint, and the statuses for an anonymous client, a stranger, the owner and an administrator. They are
+/// requested in this order, so deletions come last.
 type Row = (&'static str, [u16; 4]);
 
 const ROLES: [&str; 4] = ["nobody", "a stranger", "the owner", "an administrator"];
@@ -42,7 +42,7 @@ const ROWS: &[Row] = &[
     ("GET /api/v0/repositories/{namespace}/{reponame}/deletedTags",                      [401, 404, 200, 200]),
     ("GET /api/v0/repositories/{namespace}/{reponame}/tags/{tag}/restoration",           [401, 404, 200, 200]),
     ("POST /api/v0/repositories/{namespace}/{reponame}/tags/{tag}/restoration",          [401, 404, 201, 201]),
-    // It came from no mirror, so it is not pinned.
+    // The tag did not come from a mirror, so it is not pinned.
     ("DELETE /api/v0/repositories/{namespace}/{reponame}/tags/{tag}/pin",                [401, 404, 409, 409]),
     ("POST /api/v0/repositories/{namespace}/{reponame}/tags/{tag}/promotion",            [401, 404, 201, 201]),
     ("POST /api/v0/repositories/{namespace}/{reponame}/tags/{tag}/pushMirroring",        [401, 404, 201, 201]),
@@ -71,7 +71,7 @@ const ROWS: &[Row] = &[
     ("POST /api/v0/jobs",                                                                [401, 202, 202, 202]),
     ("GET /api/v0/jobs/{id}",                                                            [401, 404, 200, 200]),
     ("GET /api/v0/jobs/{id}/logs",                                                       [401, 404, 200, 200]),
-    // The job has ended well: there is nothing to cancel and nothing to try again.
+    // The job was successful: it can be neither cancelled nor retried.
     ("POST /api/v0/jobs/retry",                                                          [401, 202, 202, 202]),
     ("POST /api/v0/jobs/{id}/cancel",                                                    [401, 404, 409, 409]),
     ("POST /api/v0/jobs/{id}/retry",                                                     [401, 404, 400, 400]),
@@ -102,7 +102,7 @@ const ROWS: &[Row] = &[
 pub(crate) const OWNER: &str = "dev";
 pub(crate) const OWNERS_PASSWORD: &str = "dev has a password";
 
-/// One of each thing, in a repository of its own, so that what one role deletes another still has.
+/// One of each thing, in a separate repository per role, so that deletions by one role do not affect another.
 pub(crate) struct Things {
     pub(crate) repository: String,
     pub(crate) promotion: String,
@@ -111,7 +111,7 @@ pub(crate) struct Things {
     spare_mirror: String,
     pub(crate) remote: String,
     pub(crate) job: String,
-    /// The change that a deleted tag was set by.
+    /// The revision of a deleted tag.
     pub(crate) change: i64,
 }
 
@@ -120,14 +120,14 @@ fn id(thing: &Value) -> String {
 }
 
 impl Things {
-    /// Makes them as the owner. `number` keeps those of several roles apart.
+    /// Creates them as the owner. `number` identifies the role.
     pub(crate) async fn make(
         server: &Longshore,
         rest: &Rest,
         elsewhere: &DockerRegistry,
         number: usize,
     ) -> Self {
-        // A name with slashes: each path has it as one segment (building it is a caller's business).
+        // A name with slashes is one segment of the path.
         let repository = format!("walk/{number}");
         rest.post("/repositories/dev", json!({"name": repository})).await.expect(201);
         let registry = server.registry().with_credentials(OWNER, OWNERS_PASSWORD);
@@ -172,7 +172,7 @@ impl Things {
         }
     }
 
-    /// The path of an endpoint, with these things in it.
+    /// The path of an endpoint, with the identifiers of these things.
     pub(crate) fn path(&self, endpoint: &str) -> String {
         let id = match endpoint {
             _ if endpoint.contains("/promotionPolicies/") => &self.promotion,
@@ -198,7 +198,7 @@ impl Things {
             .replace("{id}", id)
     }
 
-    /// A body that the endpoint takes.
+    /// A body that the endpoint accepts.
     pub(crate) fn body(&self, endpoint: &str, elsewhere: &DockerRegistry, role: usize) -> Option<Value> {
         let rules = json!([{"field": "tag", "operator": "eq", "values": ["never"]}]);
         let name = |thing: &str| format!("{thing}-{role}");
@@ -243,7 +243,7 @@ fn connection(elsewhere: &DockerRegistry, repository: &str) -> Value {
     remote(&elsewhere.url(), repository, "", "")
 }
 
-/// The endpoints of the OpenAPI document, and which of them nobody in particular may read.
+/// The endpoints of the OpenAPI document, and those that allow anonymous reads.
 async fn documented(server: &Longshore) -> (BTreeSet<String>, BTreeSet<String>) {
     let document = server.rest().anonymous().get("/openapi.json").await.expect(200);
     let (mut all, mut public) = (BTreeSet::new(), BTreeSet::new());
@@ -277,13 +277,13 @@ async fn ask(
     }
     let response = request.send().await.expect("the server answers");
     let status = response.status().as_u16();
-    // A stream of events that begins well does not end.
+    // A successful event stream does not end.
     let text = if status < 400 { String::new() } else { response.text().await.unwrap_or_default() };
     (status, text)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_endpoint_answers_each_role_as_it_should() {
+async fn every_endpoint_returns_the_expected_status_for_each_role() {
     let server = longshore_for_everybody().await;
     let elsewhere = DockerRegistry::plain().await;
     elsewhere.client().push(&corpus::image(2, 1, 512), "upstream/base", Some("1")).await;
@@ -319,7 +319,7 @@ async fn every_endpoint_answers_each_role_as_it_should() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_nobody_in_particular_may_read_is_what_the_document_says() {
+async fn anonymous_reads_are_allowed_exactly_where_documented() {
     let server = longshore_for_everybody().await;
     let elsewhere = DockerRegistry::plain().await;
     elsewhere.client().push(&corpus::image(2, 1, 512), "upstream/base", Some("1")).await;

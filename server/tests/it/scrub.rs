@@ -1,4 +1,4 @@
-//! Verifying what is stored, on the real binary.
+//! Verifying storage with the real binary.
 
 use longshore_testkit::{DockerRegistry, Longshore, corpus, eventually};
 use serde_json::{Value, json};
@@ -23,17 +23,17 @@ async fn log_of(server: &Longshore, job: &Value) -> String {
     server.rest().get(&format!("/jobs/{id}/logs")).await.expect(200).to_string()
 }
 
-/// Spoils the biggest blob of a package, and answers its file.
+/// Damages the biggest blob of a package, and returns its file.
 fn spoil(server: &Longshore, package: &corpus::Package) -> PathBuf {
     let (digest, bytes) = package.blobs.iter().max_by_key(|(_, bytes)| bytes.len()).expect("blobs");
     let folder = server.data().join("content/blobs/sha256");
     let file = folder.join(&digest.hex()[..2]).join(digest.hex());
-    fs::write(&file, vec![0; bytes.len()]).expect("the blob is there");
+    fs::write(&file, vec![0; bytes.len()]).expect("the blob exists");
     file
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_blob_is_named_and_fetched_again_from_where_a_mirror_brought_it() {
+async fn a_damaged_blob_is_reported_and_fetched_again_through_its_mirror() {
     let server = longshore().await;
     let other = DockerRegistry::plain().await;
     repositories(&server.rest(), &["vendor/copy", "dev/web"]).await;
@@ -60,7 +60,7 @@ async fn a_damaged_blob_is_named_and_fetched_again_from_where_a_mirror_brought_i
     assert_eq!(lost["status"], "errored", "{lost}");
     assert!(lost["error"].as_str().is_some_and(|said| said.contains("push those images again")), "{lost}");
     assert!(log_of(&server, &lost).await.contains("in dev/web"));
-    // As a client does it, which asks what is there.
+    // Push as a client does, which checks what exists.
     server.registry().push(&ours, "dev/web", Some("v1")).await;
     server.registry().verify(&ours, "dev/web").await;
     let again = scrub(&server).await;

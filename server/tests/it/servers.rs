@@ -1,4 +1,4 @@
-//! Three servers on one PostgreSQL database and one bucket: they are one registry.
+//! Three servers on one PostgreSQL database and one bucket act as one registry.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use crate::storage::over;
 use crate::support::{SOON, ends_with, promotion, remote, repositories, with};
 
-/// The key that each of them has, as an operator hands it out.
+/// The encryption key that all servers share.
 const KEY: &str = "abababababababababababababababababababababababababababababababab";
-/// Short, so that the others need not wait for long.
+/// Short, so that other servers take over soon.
 const LEASE_SECONDS: &str = "5";
-/// Large enough that a mirror is still running when it has begun to move bytes.
+/// Large enough that a mirror is still running after the first bytes were copied.
 const LAYER_BYTES: usize = 6_000_000;
 
 pub(crate) async fn three(bucket: &S3Server) -> [Longshore; 3] {
@@ -23,7 +23,7 @@ pub(crate) async fn three(bucket: &S3Server) -> [Longshore; 3] {
     [server().await, server().await, server().await]
 }
 
-/// Which of the servers has a transfer in its hands.
+/// The index of a server that runs a transfer.
 async fn busy(servers: &[Longshore; 3]) -> usize {
     let names: Vec<String> = servers.iter().map(Longshore::host).collect();
     let asked = servers[0].rest();
@@ -38,7 +38,7 @@ async fn busy(servers: &[Longshore; 3]) -> usize {
     .await
 }
 
-/// All jobs, once none is left to do; each of them went well.
+/// All jobs, after they have ended; all must have been successful.
 async fn all_done(server: &Longshore) -> Vec<Value> {
     let jobs = eventually("all jobs to end", SOON * 4, async || {
         let jobs = server.rest().get("/jobs?limit=100").await.expect(200);
@@ -54,7 +54,7 @@ async fn all_done(server: &Longshore) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_server_is_told_the_others_know() {
+async fn changes_at_one_server_are_known_to_the_others() {
     let bucket = S3Server::start().await;
     let [one, two, three] = three(&bucket).await;
     repositories(&one.rest(), &["dev/web", "qa/web"]).await;
@@ -64,7 +64,7 @@ async fn what_one_server_is_told_the_others_know() {
     eventually("the promotion", SOON, async || one.registry().digest_of("qa/web", "1-rc").await).await;
     two.registry().verify(&package, "qa/web").await;
 
-    // A token of one opens the door of another.
+    // A token of one server is valid at another.
     let client = reqwest::Client::new();
     let asked = client
         .get(format!("{}/v2/token?service=longshore&scope=repository:dev/web:pull", one.url()))
@@ -76,7 +76,7 @@ async fn what_one_server_is_told_the_others_know() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_begins_at_one_server_and_ends_at_another() {
+async fn an_upload_can_start_at_one_server_and_finish_at_another() {
     let bucket = S3Server::start().await;
     let [one, two, three] = three(&bucket).await;
     repositories(&one.rest(), &["dev/web"]).await;
@@ -99,9 +99,9 @@ async fn an_upload_begins_at_one_server_and_ends_at_another() {
     assert!(three.registry().get_blob("dev/web", &digest).await.expect(200).body == bytes);
 }
 
-/// Pushes and mirrors through all three; the one that works dies. Every effect is there once.
+/// Pushes and mirrors through all three; a busy one is killed. Every effect occurs once.
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_25_what_a_killed_server_had_begun_the_others_end_once() {
+async fn semantics_25_the_work_of_a_killed_server_is_finished_once_by_the_others() {
     let bucket = S3Server::start().await;
     let mut servers = three(&bucket).await;
     let (from, to) = (DockerRegistry::plain().await, DockerRegistry::plain().await);
@@ -119,7 +119,7 @@ async fn semantics_25_what_a_killed_server_had_begun_the_others_end_once() {
         let tag = format!("v{number}");
         servers[number % 3].registry().push(package, "dev/web", Some(&tag)).await;
     }
-    // Whoever works on a transfer just now dies.
+    // Kill a server that runs a transfer.
     let busy = busy(&servers).await;
     servers[busy].kill9();
 
@@ -131,7 +131,7 @@ async fn semantics_25_what_a_killed_server_had_begun_the_others_end_once() {
         there.verify(package, "vendor/copy").await;
     }
     let jobs = all_done(lives).await;
-    // Not before: docker-registry fails those who ask while it writes.
+    // Not earlier: docker-registry fails reads while it writes.
     for (number, package) in ours.iter().enumerate() {
         let there = to.client();
         assert_eq!(there.digest_of("qa/web", &format!("v{number}")).await.as_ref(), Some(&package.root));
@@ -145,10 +145,10 @@ async fn semantics_25_what_a_killed_server_had_begun_the_others_end_once() {
     assert_eq!(counted.get("poll_mirror"), Some(&1), "{counted:?}");
 }
 
-/// A pull mirror brings images in, from where they are promoted. The server that works on it is stopped in the
-/// middle of a blob for longer than its lease, and goes on when another has done the work.
+/// Images are pulled by a mirror and then promoted. The server that runs the mirror is suspended in the
+/// middle of a blob for longer than its lease, and continues after another server has done the work.
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_25_a_server_that_was_stopped_beyond_its_lease_adds_nothing_when_it_goes_on() {
+async fn semantics_25_a_server_suspended_beyond_its_lease_commits_nothing_when_it_continues() {
     let bucket = S3Server::start().await;
     let servers = three(&bucket).await;
     let from = DockerRegistry::plain().await;
@@ -175,18 +175,18 @@ async fn semantics_25_a_server_that_was_stopped_beyond_its_lease_adds_nothing_wh
     }
     let jobs = all_done(lives).await;
     let polls: Vec<_> = jobs.iter().filter(|job| job["action"] == "poll_mirror").collect();
-    assert_eq!(polls.len(), 1, "the same job goes on: {jobs:?}");
+    assert_eq!(polls.len(), 1, "the same job is resumed: {jobs:?}");
     assert_ne!(polls[0]["workerID"], stopped.host().as_str());
 
     stopped.thaw();
-    eventually("the stopped one to see it", SOON, async || {
+    eventually("the suspended server to notice", SOON, async || {
         let log = stopped.log();
         let sees =
             ["the lease of a running job was lost", "a running job was taken out of its worker's hands"];
         sees.iter().any(|words| log.contains(words)).then_some(()).ok_or(log)
     })
     .await;
-    assert_eq!(all_done(stopped).await, jobs, "nothing came of it");
+    assert_eq!(all_done(stopped).await, jobs, "it committed nothing");
     for (number, package) in packages.iter().enumerate() {
         for name in ["vendor/copy", "prod/copy"] {
             let history =

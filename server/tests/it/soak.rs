@@ -1,5 +1,5 @@
-//! A few rounds of what `cargo xtask soak` does for long (semantics 26): the server dies in the middle of random
-//! work, and nothing that it acknowledged is missing.
+//! A few rounds of `cargo xtask soak` (semantics 26): the server is killed in the middle of random work, and nothing
+//! that it acknowledged is lost.
 
 use longshore_soak::power::{PowerOptions, power_cuts, unnoticed_syncs};
 use longshore_soak::{KillOptions, kill_rounds};
@@ -10,12 +10,12 @@ fn server() -> longshore_testkit::LongshoreBuilder {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_26_a_server_that_is_killed_has_all_that_it_acknowledged() {
+async fn semantics_26_a_killed_server_keeps_everything_that_it_acknowledged() {
     kill_rounds(server(), KillOptions { rounds: 4, clients: 3, seed: 26 }, |line| println!("{line}")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_26_a_server_over_postgresql_and_a_bucket_has_all_that_it_acknowledged_too() {
+async fn semantics_26_a_killed_server_on_postgresql_and_a_bucket_keeps_everything_too() {
     let bucket = S3Server::start().await;
     let database = tokio::task::spawn_blocking(postgres::new_database).await.expect("a database is made");
     let server = server().argument("--database").argument(&database).in_bucket(&bucket);
@@ -23,14 +23,14 @@ async fn semantics_26_a_server_over_postgresql_and_a_bucket_has_all_that_it_ackn
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_26_a_power_cut_takes_nothing_that_was_acknowledged() {
+async fn semantics_26_a_power_failure_loses_nothing_that_was_acknowledged() {
     let options = PowerOptions { cuts: 6, clients: 2, things: 6, seed: 26 };
     power_cuts(server(), options, |line| println!("{line}")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_26_a_sync_of_any_sort_that_is_left_out_is_noticed() {
+async fn semantics_26_omitting_any_kind_of_sync_is_detected() {
     let options = PowerOptions { cuts: 4, clients: 2, things: 6, seed: 26 };
     let unnoticed = unnoticed_syncs(server(), options).await;
-    assert!(unnoticed.is_empty(), "nobody misses syncs of {unnoticed:?}");
+    assert!(unnoticed.is_empty(), "missing syncs of {unnoticed:?} are not detected");
 }

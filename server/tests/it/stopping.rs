@@ -1,4 +1,4 @@
-//! The end of a server that is asked to end: what runs is finished or parked, and nothing is lost.
+//! Stopping a server: running work is finished or parked, and nothing is lost.
 
 use longshore_testkit::{ADMIN_PASSWORD, Longshore, corpus, eventually};
 use reqwest::{Method, StatusCode, header};
@@ -19,7 +19,7 @@ fn authorization() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_that_is_broken_off_by_the_end_goes_on_after_the_start() {
+async fn an_upload_that_is_aborted_by_the_stop_can_be_resumed_after_the_start() {
     let mut server = server(&["--shutdown-seconds=1"]).await;
     let registry = server.registry();
     let begun = registry.send(registry.request(Method::POST, "/v2/admin/app/blobs/uploads/")).await;
@@ -33,8 +33,8 @@ async fn an_upload_that_is_broken_off_by_the_end_goes_on_after_the_start() {
     client.write_all(head.as_bytes()).await.expect("sent");
     client.write_all(&blob[..100_000]).await.expect("sent");
     client.flush().await.expect("sent");
-    // From then on it reads what has been sent, which a server that ends waits for.
-    eventually("the server to take the upload on", SOON, async || {
+    // From then on it reads what has been sent, and a stopping server waits for that.
+    eventually("the server to accept the upload", SOON, async || {
         let answer = registry.send(registry.request(Method::GET, "/metrics")).await;
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         text.contains("\nlongshore_uploads_running 1\n").then_some(()).ok_or(text)
@@ -52,7 +52,7 @@ async fn an_upload_that_is_broken_off_by_the_end_goes_on_after_the_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_runs_is_finished_while_nobody_new_is_let_in() {
+async fn a_running_request_is_finished_while_new_connections_are_refused() {
     let mut server = server(&["--shutdown-seconds=20"]).await;
     let registry = server.registry();
     let blob = vec![3; 30_000_000];
@@ -69,14 +69,14 @@ async fn a_request_that_runs_is_finished_while_nobody_new_is_let_in() {
     resting.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("sent");
     let host = server.host();
     let ending = async {
-        eventually("new connections are refused", SOON, async || {
+        eventually("new connections to be refused", SOON, async || {
             TcpStream::connect(&host).await.is_err().then_some(())
         })
         .await;
         let mut said = Vec::new();
-        resting.read_to_end(&mut said).await.expect("a connection that rests ends");
+        resting.read_to_end(&mut said).await.expect("an idle connection is closed");
         let mut length = 0;
-        while let Some(chunk) = pull.chunk().await.expect("the pull goes on") {
+        while let Some(chunk) = pull.chunk().await.expect("the pull continues") {
             length += chunk.len();
         }
         length
@@ -87,10 +87,10 @@ async fn a_request_that_runs_is_finished_while_nobody_new_is_let_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_load_balancer_learns_of_the_end_before_connections_are_refused() {
+async fn a_load_balancer_is_notified_before_connections_are_refused() {
     let mut server = server(&["--shutdown-delay-seconds=3"]).await;
     let url = format!("{}/readyz", server.url());
-    let watching = eventually("readyz says so", SOON, async || {
+    let watching = eventually("readyz to report it", SOON, async || {
         let answer = reqwest::Client::new().get(&url).send().await.map_err(|error| error.to_string())?;
         (answer.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(()).ok_or(answer.status().to_string())
     });
@@ -99,14 +99,14 @@ async fn a_load_balancer_learns_of_the_end_before_connections_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_runs_goes_back_to_waiting_before_the_server_ends() {
+async fn a_running_job_is_requeued_before_the_server_stops() {
     let mut server = longshore().await;
     let other = longshore().await;
     repositories(&server.rest(), &["dev/app"]).await;
     let there = remote(&other.url(), "admin/app", "admin", ADMIN_PASSWORD);
     let mirror = with(there, json!({"rules": [], "tagTemplate": "%n"}));
     server.rest().post("/repositories/dev/app/pushMirroringPolicies", mirror).await.expect(201);
-    // From now on it never answers.
+    // From now on it never responds.
     other.freeze();
     server.registry().push(&corpus::image(1, 1, 1000), "dev/app", Some("1")).await;
     let job = async |server: &Longshore| {

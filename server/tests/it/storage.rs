@@ -1,4 +1,4 @@
-//! Blobs in an S3 bucket, behind the real binary.
+//! Blobs in an S3 bucket, with the real binary.
 
 use longshore_oci::Algorithm;
 use longshore_testkit::s3_server::{ACCESS_KEY, SECRET_KEY};
@@ -13,7 +13,7 @@ pub(crate) fn over(bucket: &S3Server) -> LongshoreBuilder {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_goes_into_the_bucket_and_comes_out_as_it_was() {
+async fn an_image_is_stored_in_the_bucket_and_returned_unchanged() {
     let bucket = S3Server::start().await;
     let server = over(&bucket).start().await;
     organization(&server.rest(), "dev").await;
@@ -26,7 +26,7 @@ async fn an_image_goes_into_the_bucket_and_comes_out_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_into_the_bucket_goes_on_at_its_offset_after_a_kill() {
+async fn an_upload_into_the_bucket_is_resumed_at_its_offset_after_a_kill() {
     let bucket = S3Server::start().await;
     let mut server = over(&bucket).start().await;
     organization(&server.rest(), "dev").await;
@@ -52,7 +52,7 @@ async fn an_upload_into_the_bucket_goes_on_at_its_offset_after_a_kill() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pulls_are_sent_to_the_bucket_where_that_is_chosen_and_only_there() {
+async fn pulls_are_redirected_to_the_bucket_only_if_configured() {
     let bucket = S3Server::start().await;
     let server = over(&bucket).argument("--s3-redirects=true").start().await;
     organization(&server.rest(), "dev").await;
@@ -73,7 +73,7 @@ async fn pulls_are_sent_to_the_bucket_where_that_is_chosen_and_only_there() {
     assert_eq!(sent.status(), 307);
     let there = sent.headers()["location"].to_str().unwrap().to_owned();
     assert!(there.starts_with(&bucket.url()), "{there}");
-    // Whoever is sent needs no more than the address.
+    // A redirected client needs only the URL.
     let pulled = client.get(&there).send().await.unwrap().bytes().await.unwrap();
     assert_eq!(corpus::digest_of(&pulled), layer.0);
     assert_eq!(asked(Some("bytes=0-9")).send().await.unwrap().status(), 206);
@@ -85,7 +85,7 @@ async fn pulls_are_sent_to_the_bucket_where_that_is_chosen_and_only_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bucket_that_cannot_be_used_is_told_at_the_start() {
+async fn an_unusable_bucket_is_reported_at_the_start() {
     let bucket = S3Server::start().await;
     let folder = tempfile::tempdir().unwrap();
     let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_longshore"))

@@ -1,10 +1,10 @@
-//! What the black-box tests share: starting the real binary, and the seeds' accounts and repositories.
+//! Shared by the black-box tests: starting the real binary, and creating accounts and repositories.
 
 use longshore_testkit::{Longshore, Rest};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// How long anything that happens in the background may take before a test gives up.
+/// How long a test waits for work in the background.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// The server under test.
@@ -12,25 +12,25 @@ pub(crate) async fn longshore() -> Longshore {
     Longshore::start(env!("CARGO_BIN_EXE_longshore")).await
 }
 
-/// The same where everybody's remotes may be at loopback addresses, as those of tests are.
+/// The server under test, where remotes of all users may be at loopback addresses, as those of tests are.
 pub(crate) async fn longshore_for_everybody() -> Longshore {
     let builder = Longshore::builder(env!("CARGO_BIN_EXE_longshore"));
     builder.variable("LONGSHORE_PRIVATE_REMOTES", "everybody").start().await
 }
 
-/// Makes an organization.
+/// Creates an organization.
 pub(crate) async fn organization(rest: &Rest, name: &str) {
     rest.post("/accounts", json!({"name": name, "isOrg": true})).await.expect(201);
 }
 
-/// Makes a user whose password is `<name> has a password`.
+/// Creates a user whose password is `<name> has a password`.
 pub(crate) async fn user(rest: &Rest, name: &str) -> Rest {
     let password = format!("{name} has a password");
     rest.post("/accounts", json!({"name": name, "isOrg": false, "password": password})).await.expect(201);
     rest.as_user(name, &password)
 }
 
-/// Makes a private repository.
+/// Creates a private repository.
 pub(crate) async fn repository(rest: &Rest, name: &str) {
     let (namespace, name) = name.split_once('/').expect("namespace/name");
     rest.post(&format!("/repositories/{namespace}"), json!({"name": name, "visibility": "private"}))
@@ -38,7 +38,7 @@ pub(crate) async fn repository(rest: &Rest, name: &str) {
         .expect(201);
 }
 
-/// Organizations and empty repositories for each name.
+/// Creates organizations and empty repositories with these names.
 pub(crate) async fn repositories(rest: &Rest, names: &[&str]) {
     let mut organizations: Vec<&str> =
         names.iter().filter_map(|name| Some(name.split_once('/')?.0)).collect();
@@ -57,7 +57,7 @@ pub(crate) fn ends_with(suffix: &str) -> Value {
     json!([{"field": "tag", "operator": "ew", "values": [suffix]}])
 }
 
-/// Makes a promotion policy and answers it.
+/// Creates a promotion policy and returns it.
 pub(crate) async fn promotion(
     rest: &Rest,
     source: &str,
@@ -71,7 +71,7 @@ pub(crate) async fn promotion(
     rest.post(&format!("/repositories/{source}/promotionPolicies"), body).await.expect(201)
 }
 
-/// What a mirror needs to know of the registry on the other side.
+/// The connection settings of a mirror.
 pub(crate) fn remote(url: &str, repository: &str, user: &str, password: &str) -> Value {
     json!({
         "remoteHost": url, "remoteRepository": repository, "username": user, "password": password,
@@ -79,7 +79,7 @@ pub(crate) fn remote(url: &str, repository: &str, user: &str, password: &str) ->
     })
 }
 
-/// The same JSON object with more members, or others in place of those it has.
+/// The JSON object with additional or replaced members.
 pub(crate) fn with(mut object: Value, more: Value) -> Value {
     let (Value::Object(members), Value::Object(more)) = (&mut object, more) else {
         panic!("both are objects");

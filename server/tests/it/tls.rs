@@ -1,5 +1,5 @@
-//! TLS as clients see it: certificates from files and from the private authority, newer ones while the
-//! server runs, and what goes wrong.
+//! TLS as clients see it: certificates from files and from the private authority, renewal while the server runs, and
+//! errors.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::support::SOON;
 
-/// A certificate in files, as an administrator has it.
+/// A certificate in files.
 struct Files {
     folder: TempDir,
     ca: TestCa,
@@ -45,7 +45,7 @@ impl Files {
     }
 }
 
-/// Runs curl with the server's authority; what it printed, and whether it was content.
+/// Runs curl with the server's authority. Returns whether it succeeded, and its output.
 async fn curl(server: &Longshore, folder: &Path, arguments: &[&str]) -> (bool, String) {
     let ca = folder.join("ca.pem");
     std::fs::write(&ca, server.ca().expect("it speaks TLS")).expect("written");
@@ -82,7 +82,7 @@ async fn clients_push_and_pull_over_tls_with_certificate_files() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_private_authority_certifies_each_name_of_the_server() {
+async fn the_private_authority_issues_certificates_for_each_name_of_the_server() {
     let server = Longshore::builder(env!("CARGO_BIN_EXE_longshore"))
         .tls_private_ca()
         .argument("--external-url=https://registry.example.com")
@@ -113,7 +113,7 @@ async fn the_private_authority_certifies_each_name_of_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_private_authority_outlives_a_restart_and_its_key_is_not_in_the_data_folder() {
+async fn the_private_authority_survives_a_restart_and_its_key_is_not_in_the_data_folder() {
     let mut server = Longshore::builder(env!("CARGO_BIN_EXE_longshore")).tls_private_ca().start().await;
     let before = shown(&server).await;
     server.restart().await;
@@ -137,12 +137,12 @@ async fn http_2_and_http_1_are_chosen_by_the_client() {
         let (_, said) = curl(&server, folder.path(), &["-i", option, &url]).await;
         assert!(said.starts_with(expected), "{version:?}: {said}");
         let realm = format!("realm=\"{}/v2/token\"", server.url());
-        assert!(said.contains(&realm), "the realm is reached by https: {said}");
+        assert!(said.contains(&realm), "the realm is an https URL: {said}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_fastest_cipher_is_used_and_chacha_where_a_client_has_no_aes() {
+async fn the_fastest_cipher_is_used_and_chacha_for_clients_without_aes() {
     let files = Files::new();
     let server = files.server().await;
     let folder = TempDir::new().expect("a folder");
@@ -157,7 +157,7 @@ async fn the_fastest_cipher_is_used_and_chacha_where_a_client_has_no_aes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_over_tls_is_kept_to_https() {
+async fn the_session_cookie_is_secure_over_tls() {
     let server = Longshore::builder(env!("CARGO_BIN_EXE_longshore")).tls_private_ca().start().await;
     let registry = server.registry().anonymous();
     let form = registry
@@ -172,7 +172,7 @@ async fn a_session_over_tls_is_kept_to_https() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_newer_certificate_is_taken_up_while_connections_stay_open() {
+async fn a_newer_certificate_is_used_while_connections_stay_open() {
     let files = Files::new();
     let server = files.server().await;
     let registry = server.registry();
@@ -180,32 +180,32 @@ async fn a_newer_certificate_is_taken_up_while_connections_stay_open() {
     registry.push(&package, "admin/app", Some("1")).await;
     let first = shown(&server).await;
 
-    // A pull that has begun before and ends after.
+    // A pull that starts before the change and ends after it.
     let (blob, bytes) = package.blobs.iter().max_by_key(|(_, bytes)| bytes.len()).expect("it has blobs");
     let pull = registry.request(reqwest::Method::GET, &format!("/v2/admin/app/blobs/{blob}"));
     let mut pull = pull.send().await.expect("an answer");
     let begun = pull.chunk().await.expect("bytes").map_or(0, |chunk| chunk.len());
 
     files.write(&files.ca.issue_for_loopback());
-    eventually("the newer certificate is shown", SOON, async || {
+    eventually("the newer certificate to be used", SOON, async || {
         let now = shown(&server).await;
         (now != first && now.contains("serial")).then_some(())
     })
     .await;
     let mut length = begun;
-    while let Some(chunk) = pull.chunk().await.expect("the connection lives on") {
+    while let Some(chunk) = pull.chunk().await.expect("the connection stays open") {
         length += chunk.len();
     }
     assert_eq!(length, bytes.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broken_certificate_changes_nothing_and_is_explained_in_the_log() {
+async fn an_invalid_certificate_is_ignored_and_explained_in_the_log() {
     let files = Files::new();
     let server = files.server().await;
     let first = shown(&server).await;
     std::fs::write(files.key(), TestCa::new().issue_for_loopback().key).expect("written");
-    eventually("the log tells", SOON, async || {
+    eventually("the log to explain it", SOON, async || {
         let log = server.log();
         log.contains("keeps its current certificate").then_some(()).ok_or(log)
     })
@@ -214,11 +214,11 @@ async fn a_broken_certificate_changes_nothing_and_is_explained_in_the_log() {
     assert!(log.contains("tls.key does not belong to the first certificate of"), "{log}");
     assert_eq!(shown(&server).await, first);
     files.write(&files.ca.issue_for_loopback());
-    eventually("a good one is shown", SOON, async || (shown(&server).await != first).then_some(())).await;
+    eventually("a valid one to be used", SOON, async || (shown(&server).await != first).then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn handshakes_that_hang_keep_nobody_out_and_plain_http_is_told_so() {
+async fn hanging_handshakes_do_not_block_others_and_plain_http_gets_an_explanation() {
     let server = Longshore::builder(env!("CARGO_BIN_EXE_longshore")).tls_private_ca().start().await;
     let mut hanging = Vec::new();
     for _ in 0..50 {

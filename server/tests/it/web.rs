@@ -1,5 +1,5 @@
-//! What browsers, and those who write requests by hand, can do to the site: redirects to elsewhere, requests of
-//! other sites, malformed input, headers.
+//! Attacks on the site from browsers and with hand-written requests: open redirects, requests from other sites,
+//! malformed input; and security headers.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -30,7 +30,7 @@ fn encoded(text: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn signing_in_leads_to_no_other_site_and_never_fails_over_where_to_go() {
+async fn signing_in_never_redirects_to_another_site_or_fails_because_of_the_target() {
     let server = longshore().await;
     let led_to = async |next: &str| {
         let answer = sign_in(&server, next).send().await.expect("answered");
@@ -62,7 +62,7 @@ async fn signing_in_leads_to_no_other_site_and_never_fails_over_where_to_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_site_changes_nothing_with_the_credentials_that_a_browser_keeps() {
+async fn another_site_cannot_change_anything_with_credentials_that_a_browser_stores() {
     let server = longshore().await;
     organization(&server.rest(), "dev").await;
     let attempts = [
@@ -86,7 +86,7 @@ async fn another_site_changes_nothing_with_the_credentials_that_a_browser_keeps(
                 .request(method.clone(), format!("{}{path}", server.url()))
                 .basic_auth("admin", Some(ADMIN_PASSWORD))
                 .header(name, value)
-                // What a form of another site may send without being asked first.
+                // Media types that a form of another site can send without a preflight request.
                 .header(header::CONTENT_TYPE, "text/plain")
                 .body(r#"{"name":"web"}"#);
             let answer = request.send().await.expect("answered");
@@ -94,7 +94,7 @@ async fn another_site_changes_nothing_with_the_credentials_that_a_browser_keeps(
         }
     }
     assert_eq!(server.rest().get("/repositories/dev").await.body["repositories"], json!([]));
-    // Scripts say neither, and our own pages say that they are.
+    // Scripts send neither header, and our own pages send the right one.
     let made = server.rest().post("/repositories/dev", json!({"name": "web"})).await;
     assert_eq!(made.status, 201);
     let own = client()
@@ -106,7 +106,7 @@ async fn another_site_changes_nothing_with_the_credentials_that_a_browser_keeps(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn malformed_requests_are_told_so_and_are_no_failures_of_the_server() {
+async fn malformed_requests_are_rejected_without_internal_errors() {
     let server = longshore().await;
     let url = server.url();
     let json = "application/json";
@@ -195,7 +195,7 @@ async fn malformed_requests_are_told_so_and_are_no_failures_of_the_server() {
                 if signed_in {
                     request = request.basic_auth("admin", Some(ADMIN_PASSWORD));
                 }
-                // A stream of events that begins well does not end.
+                // A successful event stream does not end.
                 let answer = request.send().await.expect("answered");
                 assert!(!answer.status().is_server_error(), "{method} {path}: {}", answer.status());
             }
@@ -209,7 +209,7 @@ async fn malformed_requests_are_told_so_and_are_no_failures_of_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_browser_that_came_by_https_is_told_to_come_by_https_alone() {
+async fn strict_transport_security_is_sent_over_https() {
     let folder = tempfile::TempDir::new().expect("a folder");
     let (ca, place) = (TestCa::new(), |name: &str| folder.path().join(name));
     let issued = ca.issue_for_loopback();
@@ -236,7 +236,7 @@ async fn a_browser_that_came_by_https_is_told_to_come_by_https_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_browser_that_came_by_https_to_the_proxy_is_told_so_if_the_proxy_is_trusted() {
+async fn strict_transport_security_is_sent_for_https_at_a_trusted_proxy() {
     let start = async |proxies: &str, seconds: &str| {
         let builder = Longshore::builder(env!("CARGO_BIN_EXE_longshore"));
         let builder = builder.variable("LONGSHORE_TRUSTED_PROXIES", proxies);
@@ -259,23 +259,23 @@ async fn a_browser_that_came_by_https_to_the_proxy_is_told_so_if_the_proxy_is_tr
         assert_eq!(told(&trusting, path, &http).await, None, "{path}");
         assert_eq!(told(&trusting, path, &[]).await, None, "{path}");
     }
-    // By the name that the browser knows, which the proxy passes on in a header of its own.
+    // Under the host name that the browser uses, which the proxy forwards in a header.
     let local = [("x-forwarded-proto", "https"), ("x-forwarded-host", "localhost:8443")];
     assert_eq!(told(&trusting, "/sign-in", &local).await, None);
 
     let elsewhere = start("192.0.2.0/24", "600").await;
     assert_eq!(told(&elsewhere, "/sign-in", &https).await, None);
-    // Whoever was told before shall forget it.
+    // Browsers forget an earlier header.
     let forgetting = start("127.0.0.1", "0").await;
     assert_eq!(told(&forgetting, "/sign-in", &https).await.as_deref(), Some("max-age=0"));
 }
 
-/// What other users of the machine may do with anything in a folder, the folder itself included.
+/// The entries of a folder, and the folder itself, that other users of the machine can access.
 fn open_to_others(folder: &Path) -> Vec<String> {
     let mut open = Vec::new();
     let mut left = vec![folder.to_owned()];
     while let Some(path) = left.pop() {
-        let found = std::fs::symlink_metadata(&path).expect("it is there");
+        let found = std::fs::symlink_metadata(&path).expect("the path exists");
         if found.mode() & 0o077 != 0 {
             open.push(format!("{} {:o}", path.display(), found.mode() & 0o777));
         }
@@ -288,7 +288,7 @@ fn open_to_others(folder: &Path) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_else_of_the_machine_reads_databases_blobs_keys_and_backups() {
+async fn other_users_of_the_machine_cannot_read_databases_blobs_keys_and_backups() {
     let server = longshore().await;
     organization(&server.rest(), "dev").await;
     let registry = server.registry();
@@ -306,7 +306,7 @@ async fn nobody_else_of_the_machine_reads_databases_blobs_keys_and_backups() {
         .arg(server.data())
         .output()
         .await
-        .expect("it runs");
+        .expect("the task ends");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let beside = std::fs::read_dir(server.data().parent().expect("a folder")).expect("readable");
     let named: Vec<_> = beside.map(|entry| entry.expect("an entry").path()).collect();

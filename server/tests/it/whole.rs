@@ -1,11 +1,11 @@
-//! Lists are answered to their end, or say that they go on.
+//! Lists are complete, or say that they continue.
 
 use longshore_testkit::corpus;
 
 use crate::support::{longshore, repositories};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_history_of_a_tag_is_told_to_its_first_change() {
+async fn the_history_of_a_tag_goes_back_to_its_first_change() {
     let server = longshore().await;
     let (rest, registry) = (server.rest(), server.registry());
     repositories(&rest, &["dev/website"]).await;
@@ -24,6 +24,6 @@ async fn the_history_of_a_tag_is_told_to_its_first_change() {
     let digests: Vec<_> = told.iter().map(|change| change["digest"].as_str()).collect();
     let pushed: Vec<_> =
         manifests.iter().rev().cycle().take(230).map(|manifest| manifest.digest.as_str()).collect();
-    assert!(digests.iter().flatten().eq(&pushed), "{} changes are told", told.len());
+    assert!(digests.iter().flatten().eq(&pushed), "{} changes are listed", told.len());
     rest.get("/repositories/dev/website/tags/none/history").await.expect(404);
 }

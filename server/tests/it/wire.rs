@@ -1,4 +1,4 @@
-//! The REST interface on the wire: headers, bodies that cannot be read, sessions and other sites.
+//! The REST interface on the wire: headers, unreadable bodies, sessions, and other sites.
 
 use longshore_testkit::{ADMIN_PASSWORD, Longshore, corpus};
 use reqwest::{Client, RequestBuilder, StatusCode, header, redirect};
@@ -18,7 +18,7 @@ async fn error(request: RequestBuilder) -> (u16, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_read_is_answered_in_the_shape_of_errors() {
+async fn unreadable_requests_get_a_json_error() {
     let server = longshore().await;
     let at = |path: &str| format!("{}{path}", server.url());
     let admin = |request: RequestBuilder| request.basic_auth("admin", Some(ADMIN_PASSWORD));
@@ -41,7 +41,7 @@ async fn what_cannot_be_read_is_answered_in_the_shape_of_errors() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_401_challenges_scripts_and_not_pages() {
+async fn a_401_has_a_challenge_for_scripts_but_not_for_pages() {
     let server = longshore().await;
     let jobs = format!("{}/api/v0/jobs", server.url());
     let script = client().get(&jobs).send().await.expect("an answer");
@@ -54,7 +54,7 @@ async fn a_401_challenges_scripts_and_not_pages() {
     assert_eq!(error(wrong).await, (401, "WRONG_CREDENTIALS".to_owned()));
 }
 
-/// The seeds' curl call, credentials added; without them it is a 401.
+/// The curl call of the manual with credentials; without them it is a 401.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_curl_call_of_the_manual_works_as_printed() {
     let server = longshore().await;
@@ -76,7 +76,7 @@ async fn the_curl_call_of_the_manual_works_as_printed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lists_are_paged_by_dtrs_headers() {
+async fn lists_are_paged_with_dtrs_headers() {
     let server = longshore().await;
     let rest = server.rest();
     repositories(&rest, &["dev/a", "dev/b", "dev/c"]).await;
@@ -90,7 +90,7 @@ async fn lists_are_paged_by_dtrs_headers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tag_is_found_by_its_name_and_by_its_digest_and_no_cache_keeps_it() {
+async fn a_tag_is_found_by_name_and_by_digest_and_is_not_cached() {
     let server = longshore().await;
     let rest = server.rest();
     repositories(&rest, &["dev/website"]).await;
@@ -116,7 +116,7 @@ async fn a_tag_is_found_by_its_name_and_by_its_digest_and_no_cache_keeps_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn accounts_stand_where_dtr_had_them_too() {
+async fn accounts_are_also_served_at_dtrs_paths() {
     let server = longshore().await;
     let http = client();
     let url = format!("{}/enzi/v0/accounts", server.url());
@@ -130,7 +130,7 @@ async fn accounts_stand_where_dtr_had_them_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_put_changes_what_it_says_and_nothing_else() {
+async fn a_put_changes_only_the_fields_that_it_contains() {
     let server = longshore().await;
     let rest = server.rest();
     repositories(&rest, &["dev/website", "qa/website"]).await;
@@ -149,7 +149,7 @@ async fn a_put_changes_what_it_says_and_nothing_else() {
     assert_eq!(rest.get(&path).await.expect_error(404), "NO_SUCH_PROMOTION_POLICY");
 }
 
-/// Signs in as a plain form does, and answers the session's cookie.
+/// Signs in with a plain form, and returns the session's cookie.
 async fn sign_in(server: &Longshore) -> String {
     let response = client()
         .post(format!("{}/fn/sign_in", server.url()))
@@ -163,7 +163,7 @@ async fn sign_in(server: &Longshore) -> String {
     for attribute in ["longshore_session=", "Path=/", "HttpOnly", "SameSite=Lax"] {
         assert!(cookie.contains(attribute), "{cookie}");
     }
-    assert!(!cookie.contains("Secure"), "this came by http: {cookie}");
+    assert!(!cookie.contains("Secure"), "the request was plain HTTP: {cookie}");
     cookie.split(';').next().expect("a value").to_owned()
 }
 
@@ -195,7 +195,7 @@ async fn a_session_works_for_the_rest_interface_and_not_for_other_sites() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantics_31_a_cookie_is_kept_to_https_where_a_trusted_proxy_speaks_it() {
+async fn semantics_31_the_cookie_is_secure_if_a_trusted_proxy_uses_https() {
     let server = Longshore::builder(env!("CARGO_BIN_EXE_longshore"))
         .argument("--trusted-proxies=127.0.0.0/8")
         .start()
@@ -215,7 +215,7 @@ async fn semantics_31_a_cookie_is_kept_to_https_where_a_trusted_proxy_speaks_it(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_answer_has_a_number_and_the_headers_that_keep_browsers_safe() {
+async fn every_response_has_an_id_and_security_headers() {
     let server = longshore().await;
     for path in ["/healthz", "/v2/", "/api/v0/meta/features", "/api/docs/", "/repositories"] {
         let response = client().get(format!("{}{path}", server.url())).send().await.expect("an answer");
@@ -229,7 +229,7 @@ async fn every_answer_has_a_number_and_the_headers_that_keep_browsers_safe() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_credential_never_stands_in_the_log() {
+async fn credentials_are_never_logged() {
     let server =
         Longshore::builder(env!("CARGO_BIN_EXE_longshore")).variable("LONGSHORE_LOG", "debug").start().await;
     let cookie = sign_in(&server).await;
@@ -242,7 +242,7 @@ async fn a_credential_never_stands_in_the_log() {
     }
 }
 
-/// The sign-in form as a browser without script sends it.
+/// The sign-in form as sent by a browser without script.
 fn credentials() -> String {
     format!("username=admin&password={}", ADMIN_PASSWORD.replace(' ', "+"))
 }
