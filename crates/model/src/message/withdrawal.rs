@@ -1,4 +1,4 @@
-//! Why work is withdrawn that is no longer wanted (semantics 34).
+//! The reasons why work that is no longer wanted is withdrawn (semantics 34).
 
 use crate::{job::Status, policy::PolicyKind};
 use serde::{Deserialize, Serialize};
