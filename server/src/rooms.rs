@@ -251,8 +251,8 @@ async fn ready(State((db, shutdown)): State<(Database, CancellationToken)>) -> i
     match db.read_within(PATIENCE, accounts::count).await {
         Ok(_) => (StatusCode::OK, "ready\n"),
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "the database does not answer");
-            (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n")
+            tracing::error!(error = &error as &dyn std::error::Error, "the database does not respond");
+            (StatusCode::SERVICE_UNAVAILABLE, "the database does not respond\n")
         }
     }
 }

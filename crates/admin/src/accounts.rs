@@ -61,7 +61,7 @@ impl Admin {
                 None
             }
             (false, None) => {
-                fields.refuse_as(Code::InvalidPassword, "password", "a user needs a password");
+                fields.refuse_as(Code::InvalidPassword, "password", "a user must have a password");
                 None
             }
             (false, Some(password)) => {

@@ -313,13 +313,13 @@ impl Redaction<'_> {
     /// The summary of a tag, without a source that the reader may not see.
     pub(crate) async fn summary(&mut self, summary: TagSummary) -> Result<TagSummary, Problem> {
         let shown = self.summaries(vec![summary]).await?.pop();
-        Ok(shown.expect("one for one"))
+        Ok(shown.expect("one result per input"))
     }
 
     /// A job as the reader may see it.
     pub(crate) async fn job(&mut self, job: stored::Job) -> Result<Job, Problem> {
         let shown = self.jobs(vec![job]).await?.pop();
-        Ok(shown.expect("one for one"))
+        Ok(shown.expect("one result per input"))
     }
 
     /// Jobs as the reader may see them.

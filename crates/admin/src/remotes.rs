@@ -84,7 +84,7 @@ impl Admin {
                 Ok(kept) => Some(kept.to_pem()),
                 // No connection with these can have succeeded.
                 Err(error) => {
-                    tracing::warn!(%remote, %error, "the certificate authorities of a remote are dropped");
+                    tracing::warn!(%remote, %error, "the invalid certificate authorities of a remote were removed");
                     None
                 }
             };

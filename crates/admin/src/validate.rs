@@ -104,7 +104,7 @@ impl Fields {
     /// The values, which exist if no field is invalid.
     pub(crate) fn finish_with<T>(self, code: Code, values: Option<T>) -> Result<T, Problem> {
         self.finish(code)?;
-        Ok(values.expect("a value is missing only where its field was refused"))
+        Ok(values.expect("a value is missing only if its field was rejected"))
     }
 }
 

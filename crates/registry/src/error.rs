@@ -26,7 +26,7 @@ impl Failure {
     }
 
     pub(crate) fn detailed(code: ErrorCode, message: impl Into<String>, detail: Value) -> Self {
-        let status = StatusCode::from_u16(code.status()).expect("every code has a legal status");
+        let status = StatusCode::from_u16(code.status()).expect("every code has a valid status");
         Self { status, body: ErrorBody::with_detail(code, message, detail), headers: Vec::new() }
     }
 

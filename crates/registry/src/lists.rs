@@ -100,7 +100,8 @@ impl<'a> Wanted<'a> {
                 return Err(Failure::new(ErrorCode::Unsupported, message).status(StatusCode::BAD_REQUEST));
             }
         };
-        // No name contains a NUL, and PostgreSQL does not accept one; the rest of the text makes no difference to the
+        // No name contains a NUL, and PostgreSQL does not accept one, so the text is cut before it; the order is the
+        // same.
         // order.
         let last = query.get("last").map(|last| last.split('\0').next().unwrap_or_default());
         Ok(Self { count, last })

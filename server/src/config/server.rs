@@ -84,10 +84,10 @@ pub(crate) struct ServerSettings {
         value_parser = number(0..=MAX_DAYS)
     )]
     pub(super) keep_untagged_days: u32,
-    /// Seconds that manifests, blobs and what was deleted stay that nothing needs, in place of the days; for tests
+    /// For how many seconds deleted and unreferenced content is kept, instead of the days; for tests
     #[arg(value_name = "SECONDS", hide = true, value_parser = number(0..=u32::MAX))]
     pub(super) keep_seconds: Option<u32>,
-    /// Seconds that jobs and uploads stay with a server that says nothing any more; for tests
+    /// For how many seconds jobs and uploads are reserved for a server that no longer responds; for tests
     #[arg(value_name = "SECONDS", hide = true, value_parser = number(1..=u32::MAX))]
     pub(super) lease_seconds: Option<u32>,
     /// How many hours pass between garbage collections; `0` means only on request

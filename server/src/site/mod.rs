@@ -140,7 +140,7 @@ async fn page(site: Site, request: Request<Body>) -> Response {
         match to_bytes(body, usize::MAX).await {
             Ok(bytes) => Response::from_parts(parts, Body::from(bytes)),
             Err(error) => {
-                tracing::error!(%error, "a page could not be rendered to its end");
+                tracing::error!(%error, "a page could not be rendered");
                 StatusCode::INTERNAL_SERVER_ERROR.into_response()
             }
         }

@@ -101,7 +101,7 @@ async fn semantics_29_a_backup_of_a_busy_server_is_consistent_and_paused_until_i
             }
         }
     });
-    let folder = tempfile::tempdir().expect("a folder can be made");
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let to = folder.path().join("backup");
     for _ in 0..5 {
         let said = backup_of(&server, &to).await;
@@ -139,7 +139,7 @@ async fn semantics_29_a_backup_of_a_busy_server_is_consistent_and_paused_until_i
     assert!(told(&refused).contains("is the data folder of a server"), "{}", told(&refused));
     // Nor into the data folder of a server whose blobs are in a bucket.
     let other = folder.path().join("other");
-    fs::create_dir(&other).expect("a folder can be made");
+    fs::create_dir(&other).expect("a temporary folder");
     fs::write(other.join("longshore.db"), "theirs").expect("a file can be written");
     let refused = backup(&["--data", &server.data().display().to_string()], &other);
     assert!(told(&refused).contains("is the data folder of a server"), "{}", told(&refused));
@@ -154,7 +154,7 @@ async fn a_second_backup_copies_new_and_lost_blobs_and_names_damaged_ones() {
     repositories(&server.rest(), &["dev/web"]).await;
     let (first, second) = (corpus::image(1, 2, 1_000), corpus::image(2, 2, 1_000));
     server.registry().push(&first, "dev/web", Some("1")).await;
-    let folder = tempfile::tempdir().expect("a folder can be made");
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let to = folder.path().join("backup");
     let said = backup_of(&server, &to).await;
     assert!(said.contains("3 blobs") && said.contains("3 of them new"), "{said}");
@@ -170,7 +170,7 @@ async fn a_second_backup_copies_new_and_lost_blobs_and_names_damaged_ones() {
     server.registry().push(&corpus::image(3, 2, 1_000), "dev/web", Some("3")).await;
     let data = server.data();
     let lost = walk(&data.join("content/blobs")).into_iter().find(|path| {
-        let name = path.strip_prefix(data.join("content")).expect("it lies there");
+        let name = path.strip_prefix(data.join("content")).expect("a path in the folder");
         !to.join("content").join(name).exists()
     });
     let lost = lost.expect("the third image is not in the backup");
@@ -202,7 +202,7 @@ async fn a_failed_backup_leaves_the_previous_one_with_all_its_blobs() {
     repositories(&server.rest(), &["dev/web"]).await;
     let (first, second) = (corpus::image(1, 2, 1_000), corpus::image(2, 2, 1_000));
     server.registry().push(&first, "dev/web", Some("1")).await;
-    let folder = tempfile::tempdir().expect("a folder can be made");
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let (to, copy) = (folder.path().join("backup"), folder.path().join("copy"));
     backup_of(&server, &to).await;
 
@@ -215,7 +215,7 @@ async fn a_failed_backup_leaves_the_previous_one_with_all_its_blobs() {
     })
     .await;
     // The rows cannot be written.
-    fs::create_dir_all(to.join("longshore.db.new/occupied")).expect("a folder can be made");
+    fs::create_dir_all(to.join("longshore.db.new/occupied")).expect("a temporary folder");
     let failed = backup(&["--data", &server.data().display().to_string()], &to);
     assert!(!failed.status.success(), "{}", told(&failed));
     fs::remove_dir_all(to.join("longshore.db.new")).expect("the folder can be removed");
@@ -236,7 +236,7 @@ async fn a_failed_backup_leaves_the_previous_one_with_all_its_blobs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_is_served_only_with_its_own_database() {
     let server = on_disk().await;
-    let folder = tempfile::tempdir().expect("a folder can be made");
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let to = folder.path().join("backup");
     backup_of(&server, &to).await;
     let serve = |database: &Path| {
@@ -256,7 +256,7 @@ async fn a_backup_is_served_only_with_its_own_database() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_of_one_servers_blobs_and_anothers_database_is_rejected() {
     let (server, other) = (on_disk().await, on_disk().await);
-    let folder = tempfile::tempdir().expect("a folder can be made");
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let [data, database] =
         [server.data(), other.data().join("longshore.db")].map(|at| at.display().to_string());
     let refused = backup(&["--data", &data, "--database", &database], &folder.path().join("backup"));
@@ -275,7 +275,7 @@ async fn semantics_29_restored_data_are_detected_and_a_restart_is_not() {
     let mut server = on_disk().await;
     repositories(&server.rest(), &["dev/web"]).await;
     server.terminate().await;
-    let folder = tempfile::tempdir().expect("a folder can be made");
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let old = folder.path().join("old");
     copy_folder(&server.data(), &old);
 
@@ -314,7 +314,7 @@ async fn semantics_29_servers_on_postgresql_and_a_bucket_share_a_mark_and_are_ba
     assert_eq!(pauses(&one.rest()).await, json!([]));
     assert_eq!(pauses(&two.rest()).await, json!([]));
 
-    let folder = tempfile::tempdir().expect("a folder can be made");
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let to = folder.path().join("backup");
     let options = [
         "--database",

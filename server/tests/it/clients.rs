@@ -105,7 +105,7 @@ async fn a_user_can_push_only_to_their_own_namespace() {
     user(&rest, "dev1").await;
     let skopeo = Skopeo::new().login(&server.host(), "dev1", "dev1 has a password");
     let image = corpus::image(1, 1, 1000);
-    skopeo.push(&image, &format!("{}/dev1/mine:1", server.host())).await.expect("the own namespace");
+    skopeo.push(&image, &format!("{}/dev1/mine:1", server.host())).await.expect("their own namespace");
     skopeo.push(&image, &format!("{}/dev/theirs:1", server.host())).await.expect_err("not one's own");
     assert!(server.registry().tags("dev/theirs").await.is_empty());
 }

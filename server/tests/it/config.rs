@@ -226,7 +226,7 @@ async fn a_generated_password_is_printed_once_and_works() {
     let url = listening().await;
     let printed = std::fs::read_to_string(&log).expect("the log");
     let (_, rest) = printed.split_once("password  ").expect("the password is printed");
-    let password = rest.lines().next().expect("it has a line").to_owned();
+    let password = rest.lines().next().expect("a line with the password").to_owned();
     assert!(password.len() >= 16, "{printed}");
     Rest::new(&url).as_user("admin", &password).get("/accounts/admin").await.expect(200);
     drop(first);
@@ -316,7 +316,7 @@ async fn a_server_stops_soon_although_event_streams_are_open() {
     let begun = std::time::Instant::now();
     assert!(server.terminate().await.success());
     assert!(begun.elapsed() < Duration::from_secs(10));
-    followed.bytes().await.expect("the stream ends whole");
+    followed.bytes().await.expect("the stream is complete");
 }
 
 #[tokio::test(flavor = "multi_thread")]

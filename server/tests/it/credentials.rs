@@ -53,7 +53,7 @@ async fn semantics_45_a_new_password_invalidates_tokens_at_once() {
     let changed = tokio::task::spawn_blocking(move || {
         let mut running = command.spawn().expect("longshore user passwd starts");
         let input = running.stdin.take();
-        input.expect("a standard input").write_all(b"a third password\n").expect("it is read");
+        input.expect("a standard input").write_all(b"a third password\n").expect("the password is written");
         running.wait().expect("it ends")
     });
     assert!(changed.await.expect("the task ends").success());

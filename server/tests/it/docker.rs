@@ -17,7 +17,7 @@ async fn scene() -> (Longshore, Docker) {
 
 /// The digest of the config of the manifest at `index`, which is Docker's id of the image.
 fn config(package: &Package, index: usize) -> Digest {
-    let manifest = Manifest::parse(&package.manifests[index].bytes, None).expect("a legal manifest");
+    let manifest = Manifest::parse(&package.manifests[index].bytes, None).expect("a valid manifest");
     let config = manifest.references().next().expect("the config comes first");
     config.descriptor.digest.clone()
 }
@@ -27,7 +27,7 @@ async fn docker_logs_in_only_with_the_correct_password() {
     let (server, docker) = scene().await;
     let wrong = docker.login(&server.host(), "dev1", "wrong").await.expect_err("a wrong password");
     assert!(wrong.contains("incorrect username or password"), "{wrong}");
-    docker.login(&server.host(), "dev1", PASSWORD).await.expect("the right password");
+    docker.login(&server.host(), "dev1", PASSWORD).await.expect("the correct password");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,7 +108,7 @@ async fn docker_creates_a_manifest_list_of_existing_images() {
     docker
         .run(&["manifest", "create", "--insecure", &image("list"), &children[0], &children[1]])
         .await
-        .expect("docker makes a list");
+        .expect("docker creates a list");
     let digest = docker
         .run(&["manifest", "push", "--insecure", &image("list")])
         .await

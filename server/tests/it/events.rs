@@ -16,7 +16,7 @@ const MANY: usize = 1000;
 
 async fn follow(server: &Longshore, what: &str, user: &str, password: &str) -> Response {
     let address = format!("{}/events?{what}", server.url());
-    Client::new().get(address).basic_auth(user, Some(password)).send().await.expect("an answer")
+    Client::new().get(address).basic_auth(user, Some(password)).send().await.expect("a response")
 }
 
 /// Waits until the server has ended a stream.
@@ -63,7 +63,7 @@ async fn semantics_45_an_event_stream_ends_with_its_session() {
     let server = longshore().await;
     let sign_in = async || server.site().sign_in("admin", ADMIN_PASSWORD).await;
     let (leaving, staying) = (sign_in().await, sign_in().await);
-    let open = async |site: &Site| site.request("/events?jobs=1").send().await.expect("an answer");
+    let open = async |site: &Site| site.request("/events?jobs=1").send().await.expect("a response");
     let (mut stream, untouched) = (open(&leaving).await, open(&staying).await);
     let quiet = timeout(Duration::from_millis(200), stream.chunk()).await;
     assert!(quiet.is_err(), "nothing happens yet: {quiet:?}");
@@ -98,7 +98,7 @@ async fn the_event_stream_of_a_repository_that_is_no_longer_public_ends() {
     let rest = server.rest();
     rest.patch("/repositories/admin/app", json!({"visibility": "public"})).await.expect(200);
     let address = format!("{}/events?repository=admin/app", server.url());
-    let stream = Client::new().get(address).send().await.expect("an answer");
+    let stream = Client::new().get(address).send().await.expect("a response");
     rest.patch("/repositories/admin/app", json!({"visibility": "private"})).await.expect(200);
     registry.push(&corpus::image(2, 1, 100), "admin/app", Some("2.0")).await;
     let said = timeout(SOON, stream.bytes()).await.expect("the stream ends").expect("the stream is complete");
@@ -141,7 +141,7 @@ async fn the_seventeenth_anonymous_event_stream_from_one_address_is_rejected() {
     let address = format!("{}/events?repository=admin/app", server.url());
     let from = async |peer: &str| {
         let request = client.get(&address).header("x-forwarded-for", peer);
-        request.send().await.expect("an answer")
+        request.send().await.expect("a response")
     };
     let mut streams = Vec::new();
     for _ in 0..16 {

@@ -44,7 +44,7 @@ fn read_functions(folder: &Path, found: &mut Vec<Function>) {
             let (attribute, rest) = declared.split_once(']').expect("an attribute ends");
             let (_, rest) = rest.split_once("async fn ").expect("a function follows");
             let (name, rest) = rest.split_once('(').expect("arguments follow");
-            let (arguments, _) = rest.split_once(") ->").expect("what it answers follows");
+            let (arguments, _) = rest.split_once(") ->").expect("the return type follows");
             let arguments = split(arguments).map(|argument| {
                 let (name, kind) = argument.split_once(':').expect("name and type");
                 (name.trim().to_owned(), kind.trim().to_owned())
@@ -188,7 +188,7 @@ fn places(value: &Value, here: &str, found: &mut Vec<String>) {
 /// The value without the part at a place.
 fn without(value: &Value, place: &str) -> Value {
     let mut left = value.clone();
-    let (around, last) = place.rsplit_once('/').expect("a place below the whole");
+    let (around, last) = place.rsplit_once('/').expect("a place inside the value");
     match left.pointer_mut(around) {
         Some(Value::Object(members)) => drop(members.remove(last)),
         Some(Value::Array(items)) => drop(items.pop()),

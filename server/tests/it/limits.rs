@@ -297,7 +297,7 @@ async fn the_response_to_throttled_guesses_says_when_to_retry() {
         let guess =
             browser.post(&sign_in).header(header::ORIGIN, server.url()).body("username=admin&password=guess");
         let guess = guess.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let answer = guess.header(header::ACCEPT, "application/json").send().await.expect("an answer");
+        let answer = guess.header(header::ACCEPT, "application/json").send().await.expect("a response");
         (answer.status() == StatusCode::TOO_MANY_REQUESTS).then_some(answer)
     })
     .await;
@@ -409,7 +409,7 @@ async fn the_concurrent_requests_of_an_address_are_limited() {
     let server = server(&["--limit-requests=3"]).await;
     let follow = async || {
         let request = reqwest::Client::new().get(format!("{}/events?jobs=1", server.url()));
-        request.basic_auth("admin", Some(ADMIN_PASSWORD)).send().await.expect("an answer")
+        request.basic_auth("admin", Some(ADMIN_PASSWORD)).send().await.expect("a response")
     };
     let mut held = Vec::new();
     for _ in 0..3 {

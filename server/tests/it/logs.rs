@@ -61,7 +61,7 @@ async fn a_log_of_thousands_of_lines_is_complete_and_a_page_without_script_says_
 
     let address = format!("{}/events?job={job}&after=0", server.url());
     let follow = Client::new().get(address).basic_auth("admin", Some(ADMIN_PASSWORD)).send();
-    let mut events = follow.await.expect("an answer");
+    let mut events = follow.await.expect("a response");
     let mut heard = String::new();
     let all = async {
         while !heard.contains(&line(LINES)) {

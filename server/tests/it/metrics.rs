@@ -112,7 +112,7 @@ async fn a_push_and_a_pull_are_counted_without_naming_the_repository() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_are_served_while_the_database_does_not_respond() {
-    let database = tokio::task::spawn_blocking(postgres::new_database).await.expect("a database is made");
+    let database = tokio::task::spawn_blocking(postgres::new_database).await.expect("a database is created");
     let builder = Longshore::builder(env!("CARGO_BIN_EXE_longshore")).argument("--database");
     let server = builder.argument(&database).start().await;
     let registry = server.registry().anonymous();
@@ -120,7 +120,7 @@ async fn metrics_are_served_while_the_database_does_not_respond() {
     assert_eq!(readiness().await, StatusCode::OK);
 
     let hold = move || ["accounts", "blobs"].map(|table| postgres::hold(&database, table));
-    let held = tokio::task::spawn_blocking(hold).await.expect("the tables are held");
+    let held = tokio::task::spawn_blocking(hold).await.expect("the tables are locked");
     let (ready, samples) = timeout(SCRAPE, async { tokio::join!(readiness(), samples(&server)) })
         .await
         .expect("both respond before Prometheus gives up");

@@ -275,7 +275,7 @@ async fn ask(
     if let Some(body) = body {
         request = request.json(&body);
     }
-    let response = request.send().await.expect("the server answers");
+    let response = request.send().await.expect("the server responds");
     let status = response.status().as_u16();
     // A successful event stream does not end.
     let text = if status < 400 { String::new() } else { response.text().await.unwrap_or_default() };

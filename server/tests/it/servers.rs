@@ -16,7 +16,7 @@ const LEASE_SECONDS: &str = "5";
 const LAYER_BYTES: usize = 6_000_000;
 
 pub(crate) async fn three(bucket: &S3Server) -> [Longshore; 3] {
-    let database = tokio::task::spawn_blocking(postgres::new_database).await.expect("a database is made");
+    let database = tokio::task::spawn_blocking(postgres::new_database).await.expect("a database is created");
     let server = || over(bucket).argument("--database").argument(&database);
     let server = || server().variable("LONGSHORE_LEASE_SECONDS", LEASE_SECONDS);
     let server = || server().variable("LONGSHORE_ENCRYPTION_KEY", KEY).start();
@@ -168,7 +168,8 @@ async fn semantics_25_a_server_suspended_beyond_its_lease_commits_nothing_when_i
     stopped.freeze();
     gate.open();
 
-    let lives = servers.iter().find(|server| server.host() != stopped.host()).expect("two live");
+    let lives =
+        servers.iter().find(|server| server.host() != stopped.host()).expect("two servers are running");
     for number in 0..packages.len() {
         let there = lives.registry();
         eventually("the promotion", SOON, async || there.digest_of("prod/copy", &tag(number)).await).await;

@@ -17,7 +17,7 @@ async fn semantics_26_a_killed_server_keeps_everything_that_it_acknowledged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn semantics_26_a_killed_server_on_postgresql_and_a_bucket_keeps_everything_too() {
     let bucket = S3Server::start().await;
-    let database = tokio::task::spawn_blocking(postgres::new_database).await.expect("a database is made");
+    let database = tokio::task::spawn_blocking(postgres::new_database).await.expect("a database is created");
     let server = server().argument("--database").argument(&database).in_bucket(&bucket);
     kill_rounds(server, KillOptions { rounds: 3, clients: 3, seed: 26 }, |line| println!("{line}")).await;
 }

@@ -64,7 +64,7 @@ async fn a_running_request_is_finished_while_new_connections_are_refused() {
         .request(Method::GET, &format!("/v2/admin/app/blobs/{digest}"))
         .send()
         .await
-        .expect("an answer");
+        .expect("a response");
     let mut resting = TcpStream::connect(server.host()).await.expect("a connection");
     resting.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("sent");
     let host = server.host();

@@ -183,7 +183,7 @@ async fn a_newer_certificate_is_used_while_connections_stay_open() {
     // A pull that starts before the change and ends after it.
     let (blob, bytes) = package.blobs.iter().max_by_key(|(_, bytes)| bytes.len()).expect("it has blobs");
     let pull = registry.request(reqwest::Method::GET, &format!("/v2/admin/app/blobs/{blob}"));
-    let mut pull = pull.send().await.expect("an answer");
+    let mut pull = pull.send().await.expect("a response");
     let begun = pull.chunk().await.expect("bytes").map_or(0, |chunk| chunk.len());
 
     files.write(&files.ca.issue_for_loopback());
@@ -230,6 +230,6 @@ async fn hanging_handshakes_do_not_block_others_and_plain_http_gets_an_explanati
     let mut plain = TcpStream::connect(server.host()).await.expect("a connection");
     plain.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("sent");
     let mut said = String::new();
-    plain.read_to_string(&mut said).await.expect("an answer");
+    plain.read_to_string(&mut said).await.expect("a response");
     assert!(said.starts_with("HTTP/1.0 400") && said.contains("https://"), "{said}");
 }

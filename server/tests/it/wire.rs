@@ -11,7 +11,7 @@ fn client() -> Client {
 }
 
 async fn error(request: RequestBuilder) -> (u16, String) {
-    let response = request.send().await.expect("the server answers");
+    let response = request.send().await.expect("the server responds");
     let status = response.status().as_u16();
     let body: Value = response.json().await.expect("an error is JSON");
     (status, body["errors"][0]["code"].as_str().unwrap_or_default().to_owned())
@@ -44,10 +44,10 @@ async fn unreadable_requests_get_a_json_error() {
 async fn a_401_has_a_challenge_for_scripts_but_not_for_pages() {
     let server = longshore().await;
     let jobs = format!("{}/api/v0/jobs", server.url());
-    let script = client().get(&jobs).send().await.expect("an answer");
+    let script = client().get(&jobs).send().await.expect("a response");
     assert_eq!(script.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(script.headers()[header::WWW_AUTHENTICATE], "Basic realm=\"Longshore\", charset=\"UTF-8\"");
-    let page = client().get(&jobs).header("sec-fetch-mode", "cors").send().await.expect("an answer");
+    let page = client().get(&jobs).header("sec-fetch-mode", "cors").send().await.expect("a response");
     assert_eq!(page.status(), StatusCode::UNAUTHORIZED);
     assert!(!page.headers().contains_key(header::WWW_AUTHENTICATE));
     let wrong = client().get(&jobs).basic_auth("admin", Some("wrong"));
@@ -122,9 +122,9 @@ async fn accounts_are_also_served_at_dtrs_paths() {
     let url = format!("{}/enzi/v0/accounts", server.url());
     let made =
         http.post(&url).basic_auth("admin", Some(ADMIN_PASSWORD)).json(&json!({"name": "qa", "isOrg": true}));
-    assert_eq!(made.send().await.expect("an answer").status(), StatusCode::CREATED);
+    assert_eq!(made.send().await.expect("a response").status(), StatusCode::CREATED);
     let listed = http.get(format!("{url}?filter=orgs")).basic_auth("admin", Some(ADMIN_PASSWORD));
-    let listed: Value = listed.send().await.expect("an answer").json().await.expect("JSON");
+    let listed: Value = listed.send().await.expect("a response").json().await.expect("JSON");
     assert_eq!(listed["accounts"][0]["name"], "qa");
     assert_eq!(listed["accounts"].as_array().map(Vec::len), Some(1));
 }
@@ -158,7 +158,7 @@ async fn sign_in(server: &Longshore) -> String {
         .body(credentials())
         .send()
         .await
-        .expect("an answer");
+        .expect("a response");
     let cookie = response.headers().get(header::SET_COOKIE).expect("a cookie").to_str().expect("text");
     for attribute in ["longshore_session=", "Path=/", "HttpOnly", "SameSite=Lax"] {
         assert!(cookie.contains(attribute), "{cookie}");
@@ -173,13 +173,13 @@ async fn a_session_works_for_the_rest_interface_and_not_for_other_sites() {
     let cookie = sign_in(&server).await;
     let http = client();
     let url = format!("{}/api/v0/accounts", server.url());
-    let read = http.get(&url).header(header::COOKIE, &cookie).send().await.expect("an answer");
+    let read = http.get(&url).header(header::COOKIE, &cookie).send().await.expect("a response");
     assert_eq!(read.status(), StatusCode::OK);
 
     let make = |name: &str| {
         http.post(&url).header(header::COOKIE, &cookie).json(&json!({"name": name, "isOrg": true}))
     };
-    let own = make("own").header(header::ORIGIN, server.url()).send().await.expect("an answer");
+    let own = make("own").header(header::ORIGIN, server.url()).send().await.expect("a response");
     assert_eq!(own.status(), StatusCode::CREATED);
     let foreign = make("foreign").header(header::ORIGIN, "https://evil.example");
     assert_eq!(error(foreign).await, (403, "FOREIGN_ORIGIN".to_owned()));
@@ -209,7 +209,7 @@ async fn semantics_31_the_cookie_is_secure_if_a_trusted_proxy_uses_https() {
         .body(credentials())
         .send()
         .await
-        .expect("an answer");
+        .expect("a response");
     let cookie = response.headers().get(header::SET_COOKIE).expect("a cookie").to_str().expect("text");
     assert!(cookie.contains("; Secure"), "{cookie}");
 }
@@ -218,13 +218,13 @@ async fn semantics_31_the_cookie_is_secure_if_a_trusted_proxy_uses_https() {
 async fn every_response_has_an_id_and_security_headers() {
     let server = longshore().await;
     for path in ["/healthz", "/v2/", "/api/v0/meta/features", "/api/docs/", "/repositories"] {
-        let response = client().get(format!("{}{path}", server.url())).send().await.expect("an answer");
+        let response = client().get(format!("{}{path}", server.url())).send().await.expect("a response");
         let headers = response.headers();
         assert_eq!(headers["x-content-type-options"], "nosniff", "{path}");
         assert!(headers.contains_key("content-security-policy"), "{path}");
         assert!(headers.contains_key("x-request-id"), "{path}");
     }
-    let ready = client().get(format!("{}/readyz", server.url())).send().await.expect("an answer");
+    let ready = client().get(format!("{}/readyz", server.url())).send().await.expect("a response");
     assert_eq!(ready.status(), StatusCode::OK);
 }
 

@@ -50,11 +50,11 @@ async fn job_events_are_sent_to_users_who_administer_the_repository() {
     let mut untold = scene.admin.events(&eve, None, filter).await.unwrap();
     let draft = pull_mirror_over(typed(robot_at(&registry.url)));
     let mirror = scene.admin.create_pull_mirror(&dev, &name("dev/web"), draft, SAVE).await.unwrap();
-    let Event::Job { job } = next(&mut told).await else { panic!("a job is told of first") };
+    let Event::Job { job } = next(&mut told).await else { panic!("an event about the job first") };
     assert_eq!((job.policy, job.status), (Some(mirror.common.id), Status::Waiting));
 
     scene.admin.cancel_job(&dev, job.id).await.unwrap();
-    let Event::Job { job } = next(&mut told).await else { panic!("a job is told of again") };
+    let Event::Job { job } = next(&mut told).await else { panic!("another event about the job") };
     assert_eq!(job.status, Status::Canceled);
     assert!(is_silent(&mut untold).await);
 }
@@ -107,7 +107,7 @@ async fn changes_are_loaded_in_batches_and_only_if_they_are_followed() {
     enqueue(&scene, followed.id, JOBS).await;
     for events in [&mut dev, &mut root] {
         for _ in 0..JOBS {
-            let Event::Job { job } = next(events).await else { panic!("a job is told of") };
+            let Event::Job { job } = next(events).await else { panic!("an event about a job") };
             assert_eq!(job.repository, Some(followed.id));
         }
     }
@@ -188,6 +188,8 @@ async fn semantics_45_a_new_password_ends_the_streams_of_its_user_and_no_others(
     access.set_password(dev.user().unwrap().id, hash).await.unwrap();
     ends(&mut ending).await;
     assert!(is_silent(&mut staying).await);
-    let Err(refused) = scene.admin.events(&dev, of_dev, filter).await else { panic!("it was let in") };
+    let Err(refused) = scene.admin.events(&dev, of_dev, filter).await else {
+        panic!("the actor was admitted")
+    };
     assert_eq!(refused.code, Code::NotAuthenticated);
 }

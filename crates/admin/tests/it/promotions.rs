@@ -170,7 +170,7 @@ async fn semantics_03_save_and_apply_evaluates_present_tags_and_save_does_not() 
     assert_eq!((saved.common.rules_version, changed.common.rules_version), (1, 2));
     let unchanged =
         scene.admin.change_promotion(&dev, &web, id, changed.common.version, change, APPLY).await.unwrap();
-    assert_eq!(unchanged.common.rules_version, 2, "the same rules are the same version");
+    assert_eq!(unchanged.common.rules_version, 2, "equal rules do not change the version");
     assert_eq!(evaluations().await.len(), 2);
     // Once more, before the first one has started.
     let same = PromotionDraft { template: "%n-x".to_owned(), ..promotion_to("dev/qa") };

@@ -179,7 +179,7 @@ impl Scene {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("it never came to this: {what}");
+        panic!("the condition was never met: {what}");
     }
 }
 

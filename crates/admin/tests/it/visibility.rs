@@ -60,7 +60,7 @@ async fn semantics_17_a_hidden_target_is_another_repository_everywhere() {
 }
 
 #[tokio::test]
-async fn semantics_17_provenance_names_a_source_only_to_those_who_may_read_it() {
+async fn semantics_17_provenance_names_a_source_only_to_users_who_may_read_it() {
     let scene = scene().await;
     let (root, dev) = (scene.who("root").await, scene.who("dev").await);
     scene.push("qa/secret", "2.0").await;

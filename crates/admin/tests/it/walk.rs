@@ -128,11 +128,11 @@ fn end(result: Result<(), Problem>) -> Result<End, Problem> {
 type Ends = [End; 4];
 const OPEN: Ends = [Yes, Yes, Yes, Yes];
 const SIGNED_IN: Ends = [SignIn, Yes, Yes, Yes];
-/// Seeing what a private repository has.
+/// Reading a private repository.
 const READERS: Ends = [SignIn, Hidden, Yes, Yes];
-/// Doing something with what is private.
+/// Changing a private repository.
 const OWNERS: Ends = [SignIn, Hidden, Yes, Yes];
-/// Doing something in a namespace, whose existence is no secret.
+/// Acting in a namespace, whose existence is not secret.
 const NAMESPACE: Ends = [SignIn, No, Yes, Yes];
 const ADMINISTRATORS: Ends = [SignIn, No, No, Yes];
 

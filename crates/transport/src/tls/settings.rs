@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_comes_from_one_source() {
+    fn a_certificate_has_exactly_one_source() {
         assert_eq!(resolve(""), Ok(None));
         assert_eq!(resolve("tls.private_ca = true"), Ok(Some(TlsSource::PrivateCa { names: Vec::new() })));
         for (toml, named) in [
