@@ -88,7 +88,7 @@ async fn backup(from: &Settings, places: &Places) -> anyhow::Result<()> {
     moving::begin_anew(&new).await?;
     let store = Arc::new(DiskStore::open(folder.join("content"))?);
     let target = Content::new(new.clone(), store, Arc::new(clock));
-    target.own_store_of(&source).await.context("this folder cannot take the backup")?;
+    target.own_store_of(&source).await.context("this folder cannot be used for the backup")?;
     // Left by an attempt that was interrupted in the middle of a blob.
     target.drop_stray_uploads().await?;
 

@@ -102,7 +102,6 @@ impl<'a> Wanted<'a> {
         };
         // No name contains a NUL, and PostgreSQL does not accept one, so the text is cut before it; the order is the
         // same.
-        // order.
         let last = query.get("last").map(|last| last.split('\0').next().unwrap_or_default());
         Ok(Self { count, last })
     }

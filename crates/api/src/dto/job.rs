@@ -176,7 +176,7 @@ impl From<longshore_model::job::RetriedJobs> for RetriedJobs {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CreateJob {
-    /// `poll_mirror` polls every enabled pull mirror that the actor administers. `garbage_collect` removes unreferenced
+    /// `poll_mirror` polls every enabled pull mirror that the caller administers. `garbage_collect` removes unreferenced
     /// data; only for administrators. `scrub` reads and verifies all stored data, and fetches damaged blobs again if a
     /// mirror can supply them; only for administrators.
     #[serde(default)]

@@ -14,7 +14,7 @@ use super::remote::Connection;
 use super::rule::{self, Rule, Rules};
 use crate::extract::Wire;
 
-/// The other end of a mirror. Credentials are never returned; settings of a remote that the actor may not see are
+/// The other end of a mirror. Credentials are never returned; settings of a remote that the caller may not see are
 /// empty.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -75,7 +75,7 @@ pub(crate) struct PushMirroringPolicy {
 }
 
 impl PushMirroringPolicy {
-    /// `remote` is `None` if the actor may not see it.
+    /// `remote` is `None` if the caller may not see it.
     pub(crate) fn new(mirror: PushMirror, remote: Option<&Remote>) -> Self {
         Self {
             rules: (&mirror.rules).into(),
@@ -120,7 +120,7 @@ pub(crate) struct PollMirroringPolicy {
 }
 
 impl PollMirroringPolicy {
-    /// `remote` is `None` if the actor may not see it.
+    /// `remote` is `None` if the caller may not see it.
     pub(crate) fn new(mirror: PullMirror, remote: Option<&Remote>) -> Self {
         Self {
             remote: OtherEnd::new(
@@ -151,7 +151,7 @@ pub(crate) enum MirroringPolicy {
 }
 
 impl MirroringPolicy {
-    /// `remote` is `None` if the actor may not see it.
+    /// `remote` is `None` if the caller may not see it.
     pub(crate) fn new(mirror: ModelMirror, remote: Option<&Remote>) -> Self {
         match mirror {
             ModelMirror::Push { mirror } => Self::Push(PushMirroringPolicy::new(mirror, remote)),
@@ -272,7 +272,7 @@ impl UpdatePushMirroringPolicy {
         self.enabled.filter(|_| !rest)
     }
 
-    /// The mirror after the change; `remote` is `None` if the actor may not see it.
+    /// The mirror after the change; `remote` is `None` if the caller may not see it.
     pub(crate) fn over(
         self,
         mirror: &PushMirror,
@@ -418,7 +418,7 @@ impl UpdatePollMirroringPolicy {
         self.enabled.filter(|_| !rest)
     }
 
-    /// The mirror after the change; `remote` is `None` if the actor may not see it.
+    /// The mirror after the change; `remote` is `None` if the caller may not see it.
     pub(crate) fn over(
         self,
         mirror: &PullMirror,

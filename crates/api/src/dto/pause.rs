@@ -43,7 +43,7 @@ pub(crate) struct PauseState {
     pause: Pause,
     /// The name of the paused remote.
     remote: Option<String>,
-    /// The number of held jobs; null if the actor may not end the pause.
+    /// The number of held jobs; null if the caller may not end the pause.
     queued: Option<u64>,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct QueuedJob {
     action: String,
     /// The time of creation.
     since: Timestamp,
-    /// The job; null if the actor may not see it.
+    /// The job; null if the caller may not see it.
     job: Option<Job>,
 }
 
@@ -133,7 +133,7 @@ mod tests {
 pub(crate) struct PausePlan {
     /// The policies and mirrors that have something to do.
     policies: Vec<PolicyPlan>,
-    /// The number of held jobs that the plan does not cover: those that the actor may not see, those that a user
+    /// The number of held jobs that the plan does not cover: those that the caller may not see, those that a user
     /// started, and those above the limit.
     untold: u64,
 }
@@ -162,7 +162,7 @@ struct PolicyPlan {
 struct PlannedStep {
     /// The local tag.
     tag: String,
-    /// The tag at the destination; null if the actor may not see it.
+    /// The tag at the destination; null if the caller may not see it.
     target_tag: Option<String>,
 }
 

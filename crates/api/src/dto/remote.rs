@@ -52,7 +52,7 @@ impl Connection {
         Ok(RemoteChoice::New { remote: self.draft(secret, None) })
     }
 
-    /// The connection of a mirror after a change. `now` is the current one; it is `None` if the actor may not see it,
+    /// The connection of a mirror after a change. `now` is the current one; it is `None` if the caller may not see it,
     /// and can then only be kept or replaced as a whole.
     pub(crate) fn over(self, id: RemoteId, now: Option<&Model>) -> Result<RemoteChoice, Problem> {
         if self.remote_id.is_some() {

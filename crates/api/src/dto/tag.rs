@@ -73,7 +73,7 @@ pub(crate) struct Manifest {
     created_at: Timestamp,
 }
 
-/// The origin of a promoted tag. Fields that the actor may not see are absent.
+/// The origin of a promoted tag. Fields that the caller may not see are absent.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PromotionOrigin {
@@ -88,7 +88,7 @@ pub(crate) struct PromotionOrigin {
     digest: String,
 }
 
-/// The origin of a mirrored tag. Fields that the actor may not see are absent.
+/// The origin of a mirrored tag. Fields that the caller may not see are absent.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MirroringOrigin {

@@ -25,7 +25,7 @@ pub(crate) struct TagChange {
     at: Timestamp,
     /// The author: a username, "promotion policy" or "pull mirror".
     author: String,
-    /// The origin: `push`, `promotion`, `mirror` or `restored`; absent if the tag was deleted, or if the actor may not
+    /// The origin: `push`, `promotion`, `mirror` or `restored`; absent if the tag was deleted, or if the caller may not
     /// see the source.
     #[serde(skip_serializing_if = "Option::is_none")]
     provenance: Option<String>,

@@ -19,7 +19,7 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
 
 /// List activity
 ///
-/// In the repositories that the actor may see, newest first.
+/// In the repositories that the caller may see, newest first.
 #[utoipa::path(
     get, path = "/events", tag = "activity",
     params(Paging),

@@ -44,7 +44,7 @@ struct EventQuery {
     job: Option<Uuid>,
     /// With `job`: the number of the last log line that the client has.
     after: Option<i64>,
-    /// `1` for the states of all jobs that the actor may see.
+    /// `1` for the states of all jobs that the caller may see.
     jobs: Option<u8>,
     /// The jobs and tags of a repository, as `namespace/name`.
     repository: Option<String>,
@@ -199,7 +199,7 @@ impl Reader {
         }
     }
 
-    /// Queues what was missed. `None` if the actor may no longer see it.
+    /// Queues what was missed. `None` if the caller may no longer see it.
     async fn load_again(&mut self) -> Option<()> {
         self.begin = match self.numbers.job {
             Some(job) => catch_up(&self.api, &self.actor, job, self.numbers.line).await.ok()?.into(),

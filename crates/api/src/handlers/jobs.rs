@@ -61,7 +61,7 @@ fn job_filter(query: &JobQuery) -> Answer<Option<JobFilter>> {
 
 /// List jobs
 ///
-/// The jobs about repositories that the actor administers, newest first. Tags that were pushed before the request are
+/// The jobs about repositories that the caller administers, newest first. Tags that were pushed before the request are
 /// evaluated first, so that the list contains the copies that they caused; the request waits at most a second for that.
 #[utoipa::path(
     get, path = "/jobs", tag = "jobs",
@@ -85,7 +85,7 @@ async fn list_jobs(
 
 /// Start a job
 ///
-/// `poll_mirror` polls every enabled pull mirror that the actor administers; the result is a parent job with one child
+/// `poll_mirror` polls every enabled pull mirror that the caller administers; the result is a parent job with one child
 /// per poll, which includes polls that are already queued or running. `garbage_collect` removes unreferenced data, or
 /// with `dryRun` reports what would be removed. `scrub` verifies all stored data. The report is the outcome of the job.
 #[utoipa::path(

@@ -26,7 +26,7 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
         .routes(routes!(check_remote_registry))
 }
 
-/// The remotes of mirrors, each loaded once; `None` for one that the actor may not see.
+/// The remotes of mirrors, each loaded once; `None` for one that the caller may not see.
 pub(super) struct Remotes<'a> {
     api: &'a Api,
     actor: &'a Actor,
@@ -126,7 +126,7 @@ async fn delete_mirroring_policies(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Test connection settings (*Connect*)
+/// Test connection settings (Connect)
 ///
 /// The response is 201 with the results of all checks if at least reading or writing works. For every signed-in user.
 #[utoipa::path(

@@ -57,7 +57,7 @@ fn not_paused() -> Problem {
 
 /// List pauses
 ///
-/// The pause of the system, and those of namespaces and remotes that the actor administers, with the number of held
+/// The pause of the system, and those of namespaces and remotes that the caller administers, with the number of held
 /// jobs.
 #[utoipa::path(
     get, path = "/pauses", tag = "pauses",

@@ -30,7 +30,7 @@ impl IdPath {
 
 /// List remotes
 ///
-/// Those of the namespaces in which the actor may act.
+/// Those of the namespaces in which the caller may act.
 #[utoipa::path(
     get, path = "/remotes", tag = "remotes",
     params(Paging, RemoteQuery),

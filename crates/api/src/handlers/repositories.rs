@@ -26,7 +26,7 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
 
 /// List repositories
 ///
-/// Those that the actor may see.
+/// Those that the caller may see.
 #[utoipa::path(
     get, path = "/repositories", tag = "repositories",
     params(Paging, RepositoryQuery),
@@ -44,7 +44,7 @@ async fn list_repositories(
 
 /// List the repositories of a namespace
 ///
-/// Those that the actor may see.
+/// Those that the caller may see.
 #[utoipa::path(
     get, path = "/repositories/{namespace}", tag = "repositories",
     params(NamespacePath, Paging, RepositoryQuery),

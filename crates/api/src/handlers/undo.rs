@@ -150,7 +150,7 @@ async fn list_deleted_tags(
 
 /// List deleted repositories
 ///
-/// Those in the namespaces in which the actor may act, last deleted first.
+/// Those in the namespaces in which the caller may act, last deleted first.
 #[utoipa::path(
     get, path = "/deletedRepositories", tag = "repositories",
     params(Paging),
