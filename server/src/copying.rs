@@ -40,7 +40,7 @@ impl Copied {
         match self.damaged.len() {
             0 => Ok(()),
             count => bail!(
-                "everything was copied except {count} damaged blobs: run a scrub, which fetches \
+                "everything was copied except damaged blobs ({count}): run a scrub, which fetches \
                  them again if a mirror has them, or push their images again; then run the command again"
             ),
         }

@@ -31,7 +31,7 @@ pub enum AuthError {
     Metadata(#[from] Error),
 }
 
-/// The time after which to retry if the line is full.
+/// The time after which to retry if the queue is full.
 const BUSY: Duration = Duration::from_secs(2);
 
 impl Access {
@@ -88,7 +88,7 @@ impl Access {
         }
     }
 
-    /// Admits an attempt to the line, unless there were too many wrong guesses.
+    /// Admits an attempt to the queue, unless there were too many wrong guesses.
     fn admit(&self, user: &str, peer: IpAddr) -> Result<Asker, AuthError> {
         self.0.throttle.admit(user, peer, self.0.clock.now()).map_err(|retry_after| {
             refused("sign_in");

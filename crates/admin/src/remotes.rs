@@ -47,6 +47,8 @@ impl Admin {
         Ok(remotes::list(&mut self.read().await?, &owners, search, page).await?)
     }
 
+    /// One remote.
+    ///
     /// # Errors
     /// The remote does not exist, or the actor may not use it.
     pub async fn remote(&self, actor: &Actor, id: RemoteId) -> Result<Remote, Problem> {

@@ -122,7 +122,7 @@ impl Asking<'_> {
         }
     }
 
-    /// Checks that the request has credentials or a token; by this, `/v2/` tells clients whether to authenticate.
+    /// Checks that the request has credentials or a token. `/v2/` uses this to tell clients whether to authenticate.
     pub(crate) fn to_enter(&self) -> Result<(), Failure> {
         match self.who.via {
             Via::Refused { .. } | Via::None => Err(self.challenge(&[], "sign in to use this registry")),

@@ -1,4 +1,4 @@
-//! The network side of the server: accepts connections, does TLS handshakes, speaks HTTP, and enforces limits that
+//! The network side of the server: accepts connections, performs TLS handshakes, speaks HTTP, and enforces limits that
 //! protect the server from misbehaving clients.
 
 mod in_flight;

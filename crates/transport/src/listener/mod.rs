@@ -1,4 +1,4 @@
-//! Accepts connections, does TLS handshakes if configured, speaks HTTP/1.1 or HTTP/2, and closes the connections when
+//! Accepts connections, performs TLS handshakes if configured, speaks HTTP/1.1 or HTTP/2, and closes the connections when
 //! the server stops. The router handles the requests.
 
 mod body;
@@ -41,7 +41,7 @@ const AFTER_FAILURE: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub struct Server {
     pub router: Router,
-    /// Does TLS handshakes; `None` for plain HTTP.
+    /// Performs TLS handshakes; `None` for plain HTTP.
     pub tls: Option<Acceptor>,
     /// The limits of each connection, and on their number.
     pub limits: LimitSettings,

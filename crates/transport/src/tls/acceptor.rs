@@ -26,7 +26,7 @@ const WITHOUT_AES: [CipherSuite; 3] = [
     CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 ];
 
-/// Does TLS handshakes; cheap to clone.
+/// Performs TLS handshakes; cheap to clone.
 #[derive(Clone)]
 pub struct Acceptor {
     fastest: Arc<ServerConfig>,
@@ -50,7 +50,7 @@ impl Acceptor {
         Ok(Self { fastest: Arc::new(config), as_clients_like })
     }
 
-    /// Does the handshake.
+    /// Performs the handshake.
     pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let begun = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
         // Some clients list a reserved value first (RFC 8701).
