@@ -241,9 +241,9 @@ impl Admin {
         }
     }
 
-    /// Removes a deleted repository permanently before its restore period ends, and returns where else its images are stored.
-    /// Content that no other repository has is removed by garbage collection, which starts at once, except what is less
-    /// than a day old. For users who may act in its namespace.
+    /// Removes a deleted repository permanently before its restore period ends, and returns where else its images are
+    /// stored. Content that no other repository has is removed by garbage collection, which starts at once, except what
+    /// is less than a day old. For users who may act in its namespace.
     ///
     /// # Errors
     /// The repository does not exist or is not deleted; the actor lacks the permission.

@@ -207,8 +207,8 @@ async fn restore_repository(
 
 /// Purge a deleted repository
 ///
-/// Removes it permanently before its restore period ends, and returns where else its images are stored. Its name becomes
-/// available.
+/// Removes it permanently before its restore period ends, and returns where else its images are stored. Its name
+/// becomes available.
 #[utoipa::path(
     delete, path = "/deletedRepositories/{namespace}/{reponame}", tag = "repositories",
     params(RepositoryPath),

@@ -1,5 +1,5 @@
-//! Accepts connections, performs TLS handshakes if configured, speaks HTTP/1.1 or HTTP/2, and closes the connections when
-//! the server stops. The router handles the requests.
+//! Accepts connections, performs TLS handshakes if configured, speaks HTTP/1.1 or HTTP/2, and closes the connections
+//! when the server stops. The router handles the requests.
 
 mod body;
 mod connection;
