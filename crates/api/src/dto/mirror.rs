@@ -248,8 +248,8 @@ pub(crate) struct UpdatePushMirroringPolicy {
     referrers: Option<bool>,
     /// Whether non-distributable layers that are stored here are pushed too.
     foreign_layers: Option<bool>,
-    /// The version that the change is based on, as returned earlier. If the mirror has another version, the response is
-    /// 409. If omitted, the change applies to any version.
+    /// The version that the change is based on, as returned earlier. A change of an older version is rejected with 409.
+    /// If omitted, the change applies to any version.
     pub(crate) version: Option<i64>,
     /// The same as the query parameter `initialEvaluation`.
     pub(crate) initial_evaluation: Option<bool>,
@@ -394,8 +394,8 @@ pub(crate) struct UpdatePollMirroringPolicy {
     foreign_layers: Option<bool>,
     /// Whether only mirrors may write to the repository.
     exclusive: Option<bool>,
-    /// The version that the change is based on, as returned earlier. If the mirror has another version, the response is
-    /// 409. If omitted, the change applies to any version.
+    /// The version that the change is based on, as returned earlier. A change of an older version is rejected with 409.
+    /// If omitted, the change applies to any version.
     pub(crate) version: Option<i64>,
 }
 

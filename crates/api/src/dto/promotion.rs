@@ -110,8 +110,8 @@ pub(crate) struct UpdatePromotionPolicy {
     enabled: Option<bool>,
     /// Whether signatures, SBOMs and attestations are included.
     referrers: Option<bool>,
-    /// The version that the change is based on, as returned earlier. If the policy has another version, the response is
-    /// 409. If omitted, the change applies to any version.
+    /// The version that the change is based on, as returned earlier. A change of an older version is rejected with 409.
+    /// If omitted, the change applies to any version.
     pub(crate) version: Option<i64>,
     /// The same as the query parameter `initialEvaluation`.
     pub(crate) initial_evaluation: Option<bool>,

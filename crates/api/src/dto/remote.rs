@@ -342,8 +342,8 @@ pub(crate) struct SaveRemote {
     skip_tls_verification: Option<bool>,
     /// The URL of a proxy.
     proxy: Option<String>,
-    /// The version that a change is based on, as returned earlier. If the remote has another version, the response is
-    /// 409. If omitted, the change applies to any version.
+    /// The version that a change is based on, as returned earlier. A change of an older version is rejected with 409.
+    /// If omitted, the change applies to any version.
     pub(crate) version: Option<i64>,
 }
 

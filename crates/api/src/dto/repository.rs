@@ -228,8 +228,8 @@ pub(crate) struct UpdateRepository {
     /// The immutable tags, as names and globs (`*`, `?`, `[seq]`, `[!seq]`), separated by commas.
     #[schema(example = "v*, 3.?-stable")]
     immutable_tag_patterns: Option<String>,
-    /// The version that the change is based on, as returned earlier. If the settings have another version, the response
-    /// is 409. If omitted, the change applies to any version.
+    /// The version that the change is based on, as returned earlier. A change of an older version is rejected with 409.
+    /// If omitted, the change applies to any version.
     version: Option<i64>,
 }
 
