@@ -82,7 +82,7 @@ async fn semantics_23_a_deleted_repository_is_not_found_and_its_name_stays_reser
     let catalog = ann.get("/v2/_catalog").await.json();
     assert_eq!(catalog["repositories"], serde_json::json!([]));
     let message = ann.post("/v2/ann/web/blobs/uploads/").await.fails(403, ErrorCode::Denied);
-    assert!(message.contains("restore that, or purge it"), "{message}");
+    assert!(message.contains("restore or purge that one"), "{message}");
     ann.put_json("/v2/ann/web/manifests/v1", OCI_MANIFEST, &manifest).await.fails(403, ErrorCode::Denied);
     // Its blobs cannot be mounted either.
     let mount = format!("/v2/ann/other/blobs/uploads/?mount={blob}&from=ann/web");
