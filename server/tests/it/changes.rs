@@ -1,5 +1,5 @@
-//! Policies that are changed concurrently, or while they run: no change is lost, and disabled policies stop (semantics
-//! 33, 34).
+//! Policies that are changed concurrently, or while they run: no change is lost, and disabled policies stop
+//! (semantics 33, 34).
 
 use longshore_testkit::{ScriptedRegistry, corpus, eventually, scripted::on};
 use reqwest::Method;
