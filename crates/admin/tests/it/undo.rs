@@ -110,7 +110,7 @@ async fn semantics_23_a_deleted_repository_is_visible_only_to_administrators_of_
     let new = NewRepository { namespace: "dev".to_owned(), name: "web".to_owned(), ..Default::default() };
     let taken = scene.admin.create_repository(&dev, new).await.unwrap_err();
     assert_eq!(taken.code, Code::RepositoryExists);
-    assert!(taken.message.contains("restore that, or purge it"), "{taken}");
+    assert!(taken.message.contains("restore or purge that one"), "{taken}");
 
     scene.admin.restore_repository(&dev, &web).await.unwrap();
     assert_eq!(scene.admin.repository(&eve, &web).await.unwrap().tags, 1);
