@@ -3,7 +3,7 @@
 //! `content` decides that.
 
 use crate::Access;
-use longshore_metadata::repositories::Visible;
+use longshore_metadata::Visible;
 use longshore_model::{Actor, Repository, Visibility};
 use longshore_oci::Namespace;
 

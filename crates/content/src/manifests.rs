@@ -8,8 +8,9 @@ use crate::repositories::{may_delete_tags, may_write_tags};
 use crate::store::off_thread;
 use bytes::Bytes;
 use futures::{FutureExt, TryStreamExt};
+use longshore_metadata::deletion::{self, DeleteOutcome};
 use longshore_metadata::manifests::{
-    self, DeleteOutcome, NewManifest, ReferrersPage, ReferrersWanted, StoredManifest, TreeEntry,
+    self, NewManifest, ReferrersPage, ReferrersWanted, StoredManifest, TreeEntry,
 };
 use longshore_metadata::tags::{self, RemoveOutcome, SetOutcome, SetTag};
 use longshore_metadata::{Tx, repositories, storage};
@@ -216,7 +217,7 @@ impl Content {
                 if let Some(by) = manifests::naming(tx, repository.id, &digest).await? {
                     return Err(Error::InUse { repository: repository.name, digest, by });
                 }
-                match manifests::delete(tx, &repository, &digest, &author, now).await? {
+                match deletion::delete_manifest(tx, &repository, &digest, &author, now).await? {
                     DeleteOutcome::Deleted => Ok(()),
                     DeleteOutcome::Missing => Err(unknown(&repository, digest.into())),
                     DeleteOutcome::Immutable { tag } => {

@@ -3,10 +3,11 @@
 
 use crate::{
     Engine,
+    finished::Failure,
     journal::Journal,
     retry::delay,
     running::Stop,
-    sorts::{self, Failure},
+    sorts,
     stopping::{StoppedPolicy, stop},
     trouble::{Fate, Trouble},
 };

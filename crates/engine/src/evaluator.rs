@@ -7,9 +7,9 @@ use crate::{
     evaluate::{Evaluation, JobContext, Portion, TagRevision},
     follow::{Arrival, follow},
     journal::Journal,
+    listening::heard,
     running::Stop,
     trouble::Trouble,
-    worker::heard,
 };
 use longshore_metadata::{
     Error, Priority, Tx,

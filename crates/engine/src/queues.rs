@@ -4,8 +4,8 @@
 
 use crate::{
     Engine,
+    listening::NET,
     running::{Slot, Stop},
-    worker::NET,
 };
 use futures::future::join_all;
 use longshore_metadata::{
@@ -259,7 +259,7 @@ impl Engine {
         let (pool, mut jobs, mut last) = (Pool::new(workers), JoinSet::new(), None);
         let mut changes: broadcast::Receiver<Change> = self.db().changes();
         while !shutdown.is_cancelled() {
-            crate::worker::heard(&mut changes);
+            crate::listening::heard(&mut changes);
             let taken = match self.take(&line, &pool, &mut last).await {
                 Ok(taken) => taken,
                 Err(error) => {

@@ -3,9 +3,11 @@
 
 use crate::{
     Engine,
+    finished::Finished,
     journal::Journal,
+    listening::{NET, work_is_announced},
     running::{Slot, Stop},
-    sorts::{self, Finished},
+    sorts,
     trouble::Trouble,
 };
 use futures::FutureExt;
@@ -28,9 +30,6 @@ use tokio_util::sync::CancellationToken;
 const RENEW_AFTER: u32 = 3;
 /// Log and progress of a running job are written this often.
 const TELL_EVERY: Duration = Duration::from_secs(1);
-/// Work is looked for this often even if nobody announces any.
-pub(crate) const NET: Duration = Duration::from_secs(3);
-
 impl Engine {
     /// Works until `shutdown`: evaluates changes of tags, runs transfers, starts what is due. Then stops what
     /// runs and gives it back, so that the next start goes on with it.
@@ -260,29 +259,4 @@ fn broke_down(panic: &(dyn Any + Send)) -> Trouble {
     tracing::error!(panic = said, "a job broke down");
     let said = format!("an error in Longshore itself: {said}; please report it");
     Trouble::Final(Said::Server { said }.into())
-}
-
-/// What was announced until now is about to be looked at.
-pub(crate) fn heard(changes: &mut broadcast::Receiver<Change>) {
-    use broadcast::error::TryRecvError::{Closed, Empty, Lagged};
-    loop {
-        match changes.try_recv() {
-            Ok(_) | Err(Lagged(_)) => {}
-            Err(Empty | Closed) => return,
-        }
-    }
-}
-
-async fn work_is_announced(actions: &[JobAction], changes: &mut broadcast::Receiver<Change>) {
-    use broadcast::error::RecvError::{Closed, Lagged};
-    loop {
-        match changes.recv().await {
-            Ok(Change::JobsWaiting(action)) if action.is_none_or(|action| actions.contains(&action)) => {
-                return;
-            }
-            Err(Lagged(_)) => return,
-            Ok(_) => {}
-            Err(Closed) => return std::future::pending().await,
-        }
-    }
 }

@@ -5,7 +5,8 @@ use crate::{
     conn::{change, from_row, row, rows, value},
     convert::{as_word, from_json, instant, json, maybe_id, maybe_parse, micros, readable, word},
     page::{COUNTED, Reading, counted, pages, window},
-    repositories::{self, Visible, visible},
+    repositories,
+    visible::{Visible, visible},
 };
 use longshore_model::{
     Author, JobId, Message, Page, PageRequest, PolicyId, RepositoryId, Timestamp, Total,

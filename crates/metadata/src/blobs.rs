@@ -4,7 +4,7 @@ use crate::{
     Conn, Error, Tx,
     conn::{change, row, rows, value},
     convert::{instant, micros, parse},
-    repositories::{Visible, visible},
+    visible::{Visible, visible},
 };
 use longshore_model::{RepositoryId, Timestamp};
 use longshore_oci::{Digest, RepositoryName};

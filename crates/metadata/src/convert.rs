@@ -1,7 +1,7 @@
 //! Conversions between the types of the model and the values of columns.
 
 use crate::Error;
-use longshore_model::{Message, Timestamp};
+use longshore_model::{Message, Timestamp, pause::Pause};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt::Display, str::FromStr};
 use uuid::Uuid;
@@ -86,6 +86,16 @@ pub(crate) fn readable<R, T>(
 /// The message in a column, if any.
 pub(crate) fn maybe_message(text: Option<&str>) -> Option<Message> {
     text.map(Message::read)
+}
+
+/// A pause from its columns.
+pub(crate) fn pause(scope: &str, at: i64, author: &str, reason: &str) -> Result<Pause, Error> {
+    Ok(Pause {
+        scope: parse("scope of a pause", scope)?,
+        at: instant(at)?,
+        author: from_json("author", author)?,
+        reason: word("reason of a pause", reason)?,
+    })
 }
 
 /// A LIKE pattern that finds `text` anywhere, with `\` as its escape character.

@@ -7,11 +7,11 @@ use crate::{
     blobs,
     conn::{Backend, change, rows, value},
     deliveries::{self, Delivery, DeliveryTarget},
-    jobs, manifests,
-    repositories::{self, Visible},
-    storage,
+    jobs, manifests, repositories, storage,
     tags::{self, SetTag},
-    undo, work,
+    undo,
+    visible::Visible,
+    work,
 };
 use futures::future::BoxFuture;
 use jiff::SignedDuration;

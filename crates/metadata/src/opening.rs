@@ -9,7 +9,7 @@ use crate::{
     relay::{self, Relay},
     url::without_password,
     write_ahead::{self, WriteAhead},
-    writer,
+    writer::{self, BUSY_TIMEOUT},
 };
 use futures::{FutureExt, TryFutureExt};
 use sqlx::{
@@ -28,8 +28,6 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// How long a statement waits for a lock of another process.
-pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// PostgreSQL rolls back a transaction that is idle for this long. No transaction of a live server is; one that is
 /// belongs to a server that was suspended, and would block the others from the rows that it has locked.
 const IDLE_TRANSACTION: &str = "SET idle_in_transaction_session_timeout = '10s'";

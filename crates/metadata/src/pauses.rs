@@ -5,7 +5,7 @@ use crate::{
     Change, Conn, Error, Tx,
     activity::{self, NewActivity},
     conn::{change, from_row, row, rows},
-    convert::{as_word, from_json, instant, json, micros, parse, word},
+    convert::{as_word, json, micros, pause},
     jobs, remotes,
 };
 use longshore_model::{
@@ -28,18 +28,8 @@ from_row! {
 impl TryFrom<Row> for Pause {
     type Error = Error;
     fn try_from(row: Row) -> Result<Self, Error> {
-        read(&row.scope, row.at, &row.author, &row.reason)
+        pause(&row.scope, row.at, &row.author, &row.reason)
     }
-}
-
-/// Reads a pause from its columns.
-pub(crate) fn read(scope: &str, at: i64, author: &str, reason: &str) -> Result<Pause, Error> {
-    Ok(Pause {
-        scope: parse("scope of a pause", scope)?,
-        at: instant(at)?,
-        author: from_json("author", author)?,
-        reason: word("reason of a pause", reason)?,
-    })
 }
 
 /// Pauses all policies and mirrors within `scope`: waiting jobs are held, and running ones are released from their

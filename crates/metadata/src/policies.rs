@@ -9,7 +9,7 @@ use crate::{
         readable, word,
     },
     jobs,
-    repositories::{Visible, visible},
+    visible::{Visible, visible},
 };
 use longshore_model::{
     AccountId, Aspect, Author, Code, JobId, LastChange, Message, PolicyId, PolicyKind, RemoteId,

@@ -6,7 +6,7 @@ use crate::{
     convert::{as_word, json, maybe_instant, maybe_parse, micros, parse},
     jobs,
     policies::{self, Particulars},
-    repositories::Visible,
+    visible::Visible,
 };
 use longshore_model::{
     LastChange, PolicyId, PolicyKind, RepositoryId, Timestamp, policy::Baseline, stored::PullMirror,

@@ -7,7 +7,7 @@ use crate::{
     convert::{containing, from_json, id, instant, json, maybe_instant, maybe_parse, micros, readable, word},
     jobs,
     page::{self, COUNTED, Reading, counted, pages},
-    repositories::among,
+    visible::among,
 };
 use longshore_model::{
     Code, LastChange, Page, PageRequest, Remote, RemoteId, Timestamp, Version, message::Withdrawal,

@@ -9,8 +9,9 @@ use crate::{
     manifests,
     page::{COUNTED, Reading, counted, pages},
     pull_mirrors,
-    repositories::{RepositoryRow, Visible, among},
+    repositories::RepositoryRow,
     tags::{self, enact, lock_changes, next_revision},
+    visible::{Visible, among},
 };
 use jiff::SignedDuration;
 use longshore_model::{

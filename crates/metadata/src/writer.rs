@@ -9,7 +9,6 @@ use crate::{
     changes::Changes,
     conn::{Backend, Conn},
     line::{Door, Line, Priority},
-    opening::BUSY_TIMEOUT,
     write_ahead::WriteAhead,
 };
 use futures::FutureExt;
@@ -27,6 +26,9 @@ use tokio::{runtime, sync::oneshot, time::timeout};
 const MOST_IN_A_COMMIT: usize = 32;
 /// After this long without a transaction, there is time to tidy up.
 const QUIET: Duration = Duration::from_secs(1);
+
+/// How long a statement waits for a lock of another process.
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Answer = oneshot::Sender<Result<(), Error>>;
 

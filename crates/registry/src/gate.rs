@@ -8,7 +8,7 @@ use http::header::WWW_AUTHENTICATE;
 use http::request::Parts;
 use longshore_access::{Permission, RequestActor, Via};
 use longshore_content::{Made, may_write_tags};
-use longshore_metadata::repositories::{self, Visible};
+use longshore_metadata::{Visible, repositories};
 use longshore_model::{Actor, Author, Provenance, Repository, Visibility};
 use longshore_oci::ScopeAction;
 use longshore_oci::{Challenge, ErrorCode, Namespace, RepositoryName, Scope};

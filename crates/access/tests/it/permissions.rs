@@ -2,7 +2,7 @@
 
 use crate::scene::Scene;
 use longshore_access::Permission::{self, Administer, Delete, Read, Write};
-use longshore_metadata::repositories::Visible;
+use longshore_metadata::Visible;
 use longshore_model::{
     AccountId, Actor, Repository, RepositoryId, RepositoryState, Timestamp, UserActor, Visibility,
 };

@@ -5,7 +5,7 @@ use super::hub::{FollowedJobs, Key, Reader, Subject};
 use super::telling::Telling;
 use crate::hide::Redaction;
 use longshore_access::Permission;
-use longshore_metadata::repositories::Visible;
+use longshore_metadata::Visible;
 use longshore_metadata::{Conn, jobs, repositories};
 use longshore_model::job::{Event, JobFilter};
 use longshore_model::{Actor, JobId, PageRequest, Problem, Repository, RepositoryId, stored};

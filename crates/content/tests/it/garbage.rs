@@ -4,7 +4,7 @@ use crate::fixture::{House, now, sha256, whole};
 use futures::FutureExt;
 use jiff::SignedDuration;
 use longshore_content::{Content, Error, Freed, PutManifest, Retention};
-use longshore_metadata::repositories::Visible;
+use longshore_metadata::Visible;
 use longshore_metadata::{Priority, jobs, repositories};
 use longshore_model::job::{JobFilter, Status};
 use longshore_model::repository::NewRepository;

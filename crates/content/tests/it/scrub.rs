@@ -3,7 +3,7 @@
 use crate::fixture::{Bucket, House, read, sha256, whole};
 use jiff::SignedDuration;
 use longshore_content::{Checked, Content, Damage, Error, Retention, Store};
-use longshore_metadata::{Priority, manifests, repositories::Visible, work};
+use longshore_metadata::{Priority, Visible, manifests, work};
 use longshore_model::UploadId;
 use longshore_oci::media_type::OCI_INDEX;
 use longshore_oci::{Digest, Reference};

@@ -7,7 +7,9 @@ mod foresee;
 mod plan;
 mod survey;
 
-use crate::{Engine, journal::Journal, memory::Lasting, sorts::Finished, trouble::Trouble, worker::NET};
+use crate::{
+    Engine, finished::Finished, journal::Journal, listening::NET, memory::Lasting, trouble::Trouble,
+};
 use carry::Carrier;
 pub use foresee::ForeseeError;
 use jiff::SignedDuration;

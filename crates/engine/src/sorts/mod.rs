@@ -4,19 +4,15 @@
 pub(crate) mod garbage;
 mod scrub;
 
-use crate::{Engine, apply, journal::Journal, poll, push, trouble::Trouble};
-use longshore_metadata::{Error, Tx, jobs::Claim};
-use longshore_model::{
-    Message, Timestamp, job::Parameters, message::JobMessage, policy::RunCode, tag::AnswerResult,
+use crate::{
+    Engine, apply,
+    finished::{Failure, Finished},
+    journal::Journal,
+    poll, push,
+    trouble::Trouble,
 };
-
-/// What a job that did its work leaves to be written.
-pub(crate) enum Finished {
-    /// This is its outcome.
-    Outcome(Message),
-    /// Its own last transaction has ended it.
-    Recorded,
-}
+use longshore_metadata::{Error, Tx, jobs::Claim};
+use longshore_model::{Timestamp, job::Parameters, message::JobMessage, policy::RunCode};
 
 /// Does the work of a job.
 pub(crate) async fn run(engine: &Engine, claim: &Claim, journal: &Journal) -> Result<Finished, Trouble> {
@@ -37,16 +33,6 @@ pub(crate) async fn run(engine: &Engine, claim: &Claim, journal: &Journal) -> Re
         // The evaluator takes these, several in one transaction.
         Parameters::EvaluateTag { .. } | Parameters::FollowSubject { .. } => Err(unknown(claim)),
     }
-}
-
-/// An attempt that did not do the work of its job.
-pub(crate) struct Failure {
-    /// What verdicts that wait for the job show from now on.
-    pub(crate) result: AnswerResult,
-    /// Why, and what happens next.
-    pub(crate) why: Message,
-    /// Whether it has asked its remote, so that it tells how that one fares.
-    pub(crate) asked: bool,
 }
 
 /// Writes what policies and verdicts show of a failure, in the transaction that ends the job or gives it back. Other

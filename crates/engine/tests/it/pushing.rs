@@ -2,7 +2,7 @@
 
 use crate::support::{ScriptedRegistry, World, world::author};
 use axum::http::Method;
-use longshore_metadata::{activity, push_mirrors, repositories::Visible};
+use longshore_metadata::{Visible, activity, push_mirrors};
 use longshore_model::job::orders::{self, Destination, Shipment};
 use longshore_model::{
     Author, PageRequest,

@@ -11,7 +11,8 @@ use crate::{
     conn::{row, rows, value},
     convert::{id, json, readable},
     page::{self, COUNTED, LAST, Reading, counted, pages, window},
-    repositories::{self, Visible, visible},
+    repositories,
+    visible::{Visible, visible},
 };
 use longshore_model::{
     Author, JobId, Page, PageRequest, RepositoryId, Total,

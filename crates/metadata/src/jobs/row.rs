@@ -3,8 +3,7 @@
 use crate::{
     Error, back_offs,
     conn::from_row,
-    convert::{from_json, id, instant, maybe_id, maybe_instant, maybe_message, maybe_parse, word},
-    pauses,
+    convert::{from_json, id, instant, maybe_id, maybe_instant, maybe_message, maybe_parse, pause, word},
 };
 use longshore_model::{JobId, PolicyId, RepositoryId, job::Progress, stored::Job};
 
@@ -85,7 +84,7 @@ impl TryFrom<Row> for Job {
             worker: row.worker,
             held_by: match (row.held_by, row.held_at, row.held_author, row.held_reason) {
                 (Some(scope), Some(at), Some(author), Some(reason)) => {
-                    Some(pauses::read(&scope, at, &author, &reason)?)
+                    Some(pause(&scope, at, &author, &reason)?)
                 }
                 _ => None,
             },

@@ -2,8 +2,9 @@
 
 use crate::on_both;
 use crate::scene::{Scene, at, digest, image_json, index_json, put};
-use longshore_metadata::manifests::{DeleteOutcome, ReferrersWanted};
-use longshore_metadata::repositories::Visible;
+use longshore_metadata::Visible;
+use longshore_metadata::deletion::{self, DeleteOutcome};
+use longshore_metadata::manifests::ReferrersWanted;
 use longshore_metadata::uploads::Saved;
 use longshore_metadata::{blobs, manifests, repositories, tags, uploads, work};
 use longshore_model::{Author, BootId, UploadId};
@@ -301,7 +302,9 @@ async fn deleting_a_manifest_deletes_its_tags(scene: Scene) {
     scene.push(&dev, "2", &other).await;
     let delete = || {
         let (repository, digest) = (dev.clone(), image.clone());
-        scene.write(work!(|tx| manifests::delete(tx, &repository, &digest, &Author::System, at(2)).await))
+        scene.write(work!(
+            |tx| deletion::delete_manifest(tx, &repository, &digest, &Author::System, at(2)).await
+        ))
     };
     assert_eq!(delete().await, DeleteOutcome::Deleted);
     assert_eq!(delete().await, DeleteOutcome::Missing);

@@ -4,7 +4,7 @@ use crate::on_both;
 use crate::scene::{Scene, at, digest, index_json, order, put};
 use longshore_metadata::garbage::{self, Cutoffs, Kind, Standing};
 use longshore_metadata::jobs::NewJob;
-use longshore_metadata::{blobs, jobs, manifests, repositories, undo, work};
+use longshore_metadata::{blobs, deletion, jobs, repositories, undo, work};
 use longshore_model::job::{Cause, Parameters};
 use longshore_model::{Author, RepositoryId};
 use longshore_oci::Digest;
@@ -98,7 +98,9 @@ async fn semantics_23_a_manifest_deleted_by_digest_is_kept_only_as_long_as_its_t
     end_jobs(&scene).await;
     for digest in [tagged.clone(), loose.clone()] {
         let dev = dev.clone();
-        scene.write(work!(|tx| manifests::delete(tx, &dev, &digest, &Author::System, at(20)).await)).await;
+        scene
+            .write(work!(|tx| deletion::delete_manifest(tx, &dev, &digest, &Author::System, at(20)).await))
+            .await;
     }
     let rootless = async |untagged: i64, undo: i64| {
         let cutoffs = Cutoffs { untagged: Some(at(untagged)), ..before(undo) };

@@ -2,8 +2,8 @@
 
 use crate::on_both;
 use crate::scene::{LEASE, Scene, at, order, words};
+use longshore_metadata::Visible;
 use longshore_metadata::jobs::{self, CancelOutcome, NewJob};
-use longshore_metadata::repositories::Visible;
 use longshore_metadata::{Change, Error, Tx, settings, work};
 use longshore_model::job::{JobAction, JobFilter, Level, Progress, Status};
 use longshore_model::policy::Baseline;

@@ -2,8 +2,8 @@
 
 use crate::on_both;
 use crate::scene::{Scene, at};
-use longshore_metadata::repositories::{self, Visible};
 use longshore_metadata::{Error, accounts, activity, jobs, tags, work};
+use longshore_metadata::{Visible, repositories};
 use longshore_model::repository::{RepositoryChange, RepositoryFilter};
 use longshore_model::{Author, Cursor, Page, PageRequest, RepositoryState, Total, Visibility};
 use longshore_oci::RepositoryName;

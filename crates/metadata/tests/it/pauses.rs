@@ -443,7 +443,7 @@ async fn pausing_and_resuming_are_announced_and_recorded_in_the_activity(scene: 
     assert_eq!(changes.try_recv(), Ok(Change::Pauses));
     end(&scene, PauseScope::Remote(one), Queued::Drop).await;
     assert_eq!(changes.try_recv(), Ok(Change::Pauses));
-    let everything = longshore_metadata::repositories::Visible::Everything;
+    let everything = longshore_metadata::Visible::Everything;
     let (filter, page) = (ActivityFilter::default(), PageRequest::first(10));
     let told = activity::list(&mut scene.read().await, &everything, &filter, &page).await.unwrap();
     let told: Vec<_> =
@@ -491,7 +491,7 @@ async fn semantics_29_a_pause_and_claims_of_several_servers_are_serialized() {
         begins.await.unwrap();
         begin(&one, PauseScope::System, 1).await;
         // At this instant nothing is running, and nothing will start.
-        let everything = longshore_metadata::repositories::Visible::Everything;
+        let everything = longshore_metadata::Visible::Everything;
         let filter = longshore_model::job::JobFilter { status: Some(Status::Running), ..Default::default() };
         let conn = &mut one.read().await;
         jobs::list(conn, &everything, None, &filter, &PageRequest::first(100)).await.unwrap().total

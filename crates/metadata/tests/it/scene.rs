@@ -199,7 +199,7 @@ impl Scene {
     /// The parameters of all jobs, oldest first.
     pub(crate) async fn orders(&self) -> Vec<Parameters> {
         let page = longshore_model::PageRequest::first(500);
-        let visible = repositories::Visible::Everything;
+        let visible = longshore_metadata::Visible::Everything;
         let listed =
             jobs::list(&mut self.read().await, &visible, None, &Default::default(), &page).await.unwrap();
         listed.items.into_iter().rev().map(|job| job.parameters).collect()

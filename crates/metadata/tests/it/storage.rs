@@ -2,8 +2,8 @@
 
 use crate::on_both;
 use crate::scene::{Scene, at, digest};
+use longshore_metadata::Visible;
 use longshore_metadata::counters::{self, Counter, Miscount, Scope};
-use longshore_metadata::repositories::Visible;
 use longshore_metadata::storage::{self, QuotaExceeded};
 use longshore_metadata::{accounts, blobs, garbage, manifests, repositories, totals, undo, work};
 use longshore_model::repository::Storage;

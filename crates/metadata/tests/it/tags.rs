@@ -2,9 +2,9 @@
 
 use crate::on_both;
 use crate::scene::{Scene, at, digest, image_json, name, put, revision, week};
-use longshore_metadata::manifests::{self, DeleteOutcome};
+use longshore_metadata::deletion::{self, DeleteOutcome};
 use longshore_metadata::tags::{self, RemoveOutcome, SetOutcome, SetTag};
-use longshore_metadata::{Change, Priority, activity, repositories, repositories::Visible, undo, work};
+use longshore_metadata::{Change, Priority, Visible, activity, repositories, undo, work};
 use longshore_model::activity::ActivityKind;
 use longshore_model::job::{JobAction, Parameters};
 use longshore_model::repository::NewRepository;
@@ -34,7 +34,8 @@ async fn semantics_09_a_tag_is_not_set_to_a_manifest_that_was_just_deleted(scene
     let dev = scene.repository("dev/app").await;
     let image = scene.image(&dev, 1).await;
     let (from, gone) = (dev.clone(), image.clone());
-    let deleted = scene.write(work!(|tx| manifests::delete(tx, &from, &gone, &Author::System, at(1)).await));
+    let deleted =
+        scene.write(work!(|tx| deletion::delete_manifest(tx, &from, &gone, &Author::System, at(1)).await));
     assert_eq!(deleted.await, DeleteOutcome::Deleted);
     assert_eq!(scene.push(&dev, "1", &image).await, SetOutcome::Unstored);
     assert_eq!(scene.push(&dev, "2", &digest(77, 0)).await, SetOutcome::Unstored);
@@ -232,7 +233,7 @@ async fn semantics_14_an_immutable_tag_is_neither_moved_nor_deleted(scene: Scene
     assert!(matches!(scene.remove(&prod, &signature).await, RemoveOutcome::Removed(_)));
     let digest = v1.clone();
     let deleted =
-        scene.write(work!(|tx| manifests::delete(tx, &prod, &digest, &Author::System, at(2)).await));
+        scene.write(work!(|tx| deletion::delete_manifest(tx, &prod, &digest, &Author::System, at(2)).await));
     assert_eq!(deleted.await, DeleteOutcome::Immutable { tag: name("1") });
 }
 

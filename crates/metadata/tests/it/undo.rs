@@ -3,9 +3,9 @@
 use crate::mirrors::pull_mirror;
 use crate::on_both;
 use crate::scene::{Scene, at, name, revision, week};
-use longshore_metadata::repositories::{self, Visible};
 use longshore_metadata::undo::{self, Place, RestoreOutcome, RestoreTag};
-use longshore_metadata::{manifests, work};
+use longshore_metadata::{Visible, repositories};
+use longshore_metadata::{deletion, manifests, work};
 use longshore_model::job::Parameters;
 use longshore_model::policy::Baseline;
 use longshore_model::repository::NewRepository;
@@ -171,7 +171,9 @@ async fn semantics_22_an_image_deleted_by_digest_is_restored_with_its_tag(scene:
     let image = scene.image(&dev, 1).await;
     let pushed = revision(scene.push(&dev, "1", &image).await);
     let (repository, digest) = (dev.clone(), image.clone());
-    scene.write(work!(|tx| manifests::delete(tx, &repository, &digest, &Author::System, at(2)).await)).await;
+    scene
+        .write(work!(|tx| deletion::delete_manifest(tx, &repository, &digest, &Author::System, at(2)).await))
+        .await;
     let there = async || manifests::get(&mut scene.read().await, dev.id, &image).await.unwrap().is_some();
     assert!(!there().await, "nobody can read it");
     assert!(matches!(restore(&scene, &dev, "1", pushed).await, RestoreOutcome::Restored(_)));

@@ -6,13 +6,14 @@ use leptos::{either::Either, prelude::*};
 use longshore_model::{Actor, Code, PageRequest, Problem, repository::RepositorySummary, tag::TagSummary};
 
 use super::{
+    actions::{Deletion, TagActions, TagRights},
     calls::{delete_tags, deleted_tags, restore_tag},
     row::TagRow,
 };
 use crate::{
     components::{
-        Awaited, ButtonKind, ButtonLink, Call, Commands, ConfirmButton, Done, EmptyState, ListQuery,
-        PagedList, SearchBox, Table, use_call, use_list_query, use_notices,
+        Awaited, ButtonKind, ButtonLink, Commands, ConfirmButton, Done, EmptyState, ListQuery, PagedList,
+        SearchBox, Table, use_call, use_list_query, use_notices,
     },
     error::AppError,
     host::registry_host,
@@ -22,33 +23,6 @@ use crate::{
     server::{Answer, tags},
     session::use_session,
 };
-
-/// What one can do with the tags of a list; context of its rows.
-#[derive(Clone, Copy)]
-pub(super) struct TagActions {
-    /// Tags that are ticked.
-    pub(super) chosen: RwSignal<BTreeSet<String>>,
-    /// Deletes tags.
-    pub(super) delete: Call<Vec<String>, Deletion>,
-}
-
-/// Tags that were deleted.
-#[derive(Clone)]
-pub(super) struct Deletion {
-    repository: String,
-    names: Vec<String>,
-    /// Whether they can be brought back.
-    undoable: bool,
-}
-
-/// What the reader may do with the tags, so that nothing else is offered.
-#[derive(Clone, Copy)]
-pub(super) struct TagRights {
-    /// Promote and push them by hand.
-    pub(super) act: bool,
-    /// Delete them.
-    pub(super) delete: bool,
-}
 
 /// The tags, newest first.
 #[component]

@@ -1,5 +1,6 @@
 //! The Tags tab, and the page of the deleted ones, which can be restored.
 
+mod actions;
 mod calls;
 mod deleted;
 mod list;

@@ -8,7 +8,7 @@ use leptos_router::components::A;
 use longshore_model::{Author, Provenance, tag::TagSummary};
 use longshore_oci::media_type;
 
-use super::list::{TagActions, TagRights};
+use super::actions::{TagActions, TagRights};
 use crate::{
     components::{Badge, ButtonKind, ButtonLink, ConfirmButton, DigestText, RelativeTime, Tone, size},
     pages::repository::use_repository,

@@ -5,10 +5,8 @@ use futures::{FutureExt, StreamExt, stream};
 use longshore_content::{Content, DiskStore, PutManifest, Sparse};
 use longshore_engine::{Engine, EngineParts, EngineSettings, Jitter, Waits};
 use longshore_metadata::{
-    Change, Database, Priority, Vault, accounts, jobs, promotions, pull_mirrors, push_mirrors, remotes,
-    repositories::{self, Visible},
-    tags, verdicts,
-    verdicts::VerdictRow,
+    Change, Database, Priority, Vault, Visible, accounts, jobs, promotions, pull_mirrors, push_mirrors,
+    remotes, repositories, tags, verdicts, verdicts::VerdictRow,
 };
 use longshore_model::{
     Author, Clock, JobId, Lineage, PageRequest, PolicyId, Provenance, Remote, RemoteId, RemoteKind,
