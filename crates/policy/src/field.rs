@@ -70,7 +70,7 @@ pub static FIELDS: &[Field] = &[Field {
 
 /// Fields of DTR and planned fields. They are rejected with an error of their own, so that nobody believes that such
 /// a rule works.
-const TO_COME: &[&str] = &[
+pub(crate) const TO_COME: &[&str] = &[
     "component.name",
     "package.name",
     "license.name",

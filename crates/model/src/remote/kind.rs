@@ -175,6 +175,6 @@ mod tests {
                 assert_eq!(RemoteKind::of_host(host), Some(*kind), "no other kind has the host {host}");
             }
         }
-        assert_eq!(RemoteKind::of_host("quay.io"), None);
+        assert_eq!(RemoteKind::of_host("registry.example.com"), None);
     }
 }
